@@ -1,0 +1,174 @@
+//! Whether coins are coins: the checks by hashing alone that a vendor makes of every payment, and the
+//! broker again at redemption (thesis 3.3.1 and 3.2.3).
+//!
+//! In go the inputs x of one or more coins, k of each in the order of the set; out come the first bins,
+//! one a coin, which name the coins, or the first fault. The invariant: whoever gets first bins back
+//! holds coins that are well formed for this user and this vendor in this period. Whether they were
+//! sold, or spent before, is not decided here.
+
+use crate::bin::Bin;
+use crate::hash::HashFunction;
+use crate::identity::{UserVector, VendorVector};
+use crate::params::Params;
+
+/// What is wrong with the coins of a payment. The variants stand in order of precedence: of several
+/// faults in several coins the first of this list is the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum CoinFault {
+    /// An x is 2^w or more.
+    #[error("an input is out of range")]
+    OutOfRange,
+    /// One x stands twice in one coin.
+    #[error("an input stands twice in one coin")]
+    RepeatedBall,
+    /// The fixed bits of an output are not the period's.
+    #[error("the fixed bits of a ball are wrong")]
+    FixedBits,
+    /// The first superbin is odd, or a superbin is not its predecessor plus the user's difference.
+    #[error("the superbins are not a set of this user")]
+    UserDifferences,
+    /// A sub-bin is not its predecessor plus the vendor's difference.
+    #[error("the sub-bins are not those of this vendor")]
+    VendorDifferences,
+    /// Two coins have the same first bin.
+    #[error("a coin stands twice in the payment")]
+    RepeatedCoin,
+}
+
+/// What makes a coin of one period: its parameters and its hash function, ready for checking.
+#[derive(Debug)]
+pub struct CoinRules {
+    params: Params,
+    hash: Box<dyn HashFunction>,
+}
+
+impl CoinRules {
+    /// The rules of the period of `params`.
+    pub fn new(params: Params) -> CoinRules {
+        let hash = params.hash_function();
+        CoinRules { params, hash }
+    }
+
+    /// The period's parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The bin of the ball `x`, or `None` if x is out of range or its fixed bits are wrong.
+    pub fn bin(&self, x: u64) -> Option<Bin> {
+        if x >= self.params.input_end() {
+            return None;
+        }
+        self.params.bin_of(self.hash.hash(x))
+    }
+
+    /// Checks the coins in `x` (k inputs a coin, the coins one after the other) for this user and
+    /// vendor, and gives the first bin of each coin in order. `x` must hold a whole number of coins.
+    ///
+    /// # Errors
+    /// The first fault in the order of [`CoinFault`], over all coins.
+    pub fn check(&self, user: &UserVector, vendor: &VendorVector, x: &[u64]) -> Result<Vec<Bin>, CoinFault> {
+        let k = self.params.coin_size();
+        self.check_inputs(x)?;
+        let bins = self.bins(x)?;
+        let coins = || bins.chunks_exact(k);
+        if !coins().all(|coin| is_users(coin, user)) {
+            return Err(CoinFault::UserDifferences);
+        }
+        if !coins().all(|coin| is_vendors(coin, vendor)) {
+            return Err(CoinFault::VendorDifferences);
+        }
+        let first_bins: Vec<Bin> = coins().map(|coin| coin[0]).collect();
+        refuse_repeated(&first_bins)?;
+        Ok(first_bins)
+    }
+
+    fn check_inputs(&self, x: &[u64]) -> Result<(), CoinFault> {
+        if x.iter().any(|x| *x >= self.params.input_end()) {
+            return Err(CoinFault::OutOfRange);
+        }
+        let repeats = |coin: &[u64]| (1..coin.len()).any(|i| coin[..i].contains(&coin[i]));
+        if x.chunks(self.params.coin_size()).any(repeats) {
+            return Err(CoinFault::RepeatedBall);
+        }
+        Ok(())
+    }
+
+    fn bins(&self, x: &[u64]) -> Result<Vec<Bin>, CoinFault> {
+        let mut outputs = vec![0; x.len()];
+        self.hash.hash_many(x, &mut outputs);
+        outputs.into_iter().map(|output| self.params.bin_of(output).ok_or(CoinFault::FixedBits)).collect()
+    }
+}
+
+fn is_users(coin: &[Bin], user: &UserVector) -> bool {
+    let first = coin[0].superbin;
+    first.is_multiple_of(2) && coin.iter().map(|bin| bin.superbin).eq(user.set(first))
+}
+
+fn is_vendors(coin: &[Bin], vendor: &VendorVector) -> bool {
+    coin.iter().map(|bin| bin.subbin).eq(vendor.subbins(coin[0].subbin))
+}
+
+fn refuse_repeated(first_bins: &[Bin]) -> Result<(), CoinFault> {
+    let mut sorted = first_bins.to_vec();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) { Err(CoinFault::RepeatedCoin) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::tests::test_params;
+    use std::collections::HashMap;
+
+    /// All balls of the `test` profile by bin, one a bin: the obvious mint.
+    fn balls(rules: &CoinRules) -> HashMap<Bin, u64> {
+        let mut balls = HashMap::new();
+        for x in 0..1 << 15 {
+            if let Some(bin) = rules.bin(x) {
+                balls.entry(bin).or_insert(x);
+            }
+        }
+        balls
+    }
+
+    fn coins(rules: &CoinRules, user: &UserVector, vendor: &VendorVector, first: u32) -> Vec<Vec<u64>> {
+        let balls = balls(rules);
+        let set = user.set(first);
+        (0..rules.params().subbin_count())
+            .filter_map(|subbin| {
+                let places = set.iter().zip(vendor.subbins(subbin));
+                places.map(|(&superbin, subbin)| balls.get(&Bin { superbin, subbin }).copied()).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn coins_are_accepted_and_every_fault_has_its_name() {
+        let rules = CoinRules::new(test_params());
+        let user = UserVector::new(rules.params(), &"alice".parse().unwrap()).unwrap();
+        let other = UserVector::new(rules.params(), &"bob".parse().unwrap()).unwrap();
+        let vendor = VendorVector::new(rules.params(), &"news.example".parse().unwrap());
+        let elsewhere = VendorVector::new(rules.params(), &"shop.example".parse().unwrap());
+        let coins = coins(&rules, &user, &vendor, 8);
+        assert!(coins.len() > 10, "expected about 15 of 16 coins, found {}", coins.len());
+
+        let two = [coins[0].clone(), coins[1].clone()].concat();
+        assert_eq!(rules.check(&user, &vendor, &two).map(|bins| bins.len()), Ok(2));
+        assert_eq!(rules.check(&other, &vendor, &two), Err(CoinFault::UserDifferences));
+        assert_eq!(rules.check(&user, &elsewhere, &two), Err(CoinFault::VendorDifferences));
+        let twice = [coins[0].clone(), coins[0].clone()].concat();
+        assert_eq!(rules.check(&user, &vendor, &twice), Err(CoinFault::RepeatedCoin));
+        let mut odd = coins[0].clone();
+        odd.rotate_left(1);
+        assert_eq!(rules.check(&user, &vendor, &odd), Err(CoinFault::UserDifferences));
+        let mut unlucky = coins[0].clone();
+        unlucky[3] = (0..).find(|x| rules.bin(*x).is_none()).unwrap();
+        assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::FixedBits));
+        unlucky[1] = unlucky[0];
+        assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::RepeatedBall));
+        unlucky[2] = 1 << 56;
+        assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::OutOfRange));
+    }
+}

@@ -1,0 +1,255 @@
+//! What a program passes in: the clock, randomness and files.
+//!
+//! The core has nothing ambient, so that a test, or a C program, can put its own in their place and a
+//! crash can be replayed as a value. The real ones are [`SystemClock`], [`SystemEntropy`] and
+//! [`DiskDirectory`].
+
+mod disk;
+#[cfg(feature = "simulated-host")]
+mod simulated;
+
+use std::io;
+use std::path::Path;
+
+use crate::time::UnixTime;
+
+pub use disk::DiskDirectory;
+#[cfg(feature = "simulated-host")]
+pub use simulated::{SimulatedDirectory, Survives};
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now, in UTC.
+    fn now(&self) -> UnixTime;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> UnixTime {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        // A clock before 1970 counts as 1970.
+        UnixTime(since.map_or(0, |since| since.as_secs() as i64))
+    }
+}
+
+/// A clock that stands still, for tests and for judging as of a given time.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedClock(pub UnixTime);
+
+impl Clock for FixedClock {
+    fn now(&self) -> UnixTime {
+        self.0
+    }
+}
+
+/// Gives unpredictable bytes.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes`.
+    ///
+    /// # Errors
+    /// The source gives none.
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// An unpredictable number.
+    ///
+    /// # Errors
+    /// The source gives none.
+    fn number(&self) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+}
+
+/// The operating system's source of randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(bytes).map_err(io::Error::from)
+    }
+}
+
+/// How [`Directory::open`] opens a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// For reading; it must exist.
+    Read,
+    /// For reading and writing; it must exist.
+    Write,
+    /// For reading and writing; made with mode 0600 if absent.
+    Create,
+    /// For reading and writing; made with mode 0600, must be absent.
+    CreateNew,
+}
+
+/// How a file is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// With other readers.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// One directory and the files in it. Names are plain file names, never paths.
+pub trait Directory: Send + Sync {
+    /// Where it is, for messages.
+    fn path(&self) -> &Path;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>>;
+
+    /// The names of its files, sorted; directories are left out.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn names(&self) -> io::Result<Vec<String>>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Renames a file, replacing `to` if it exists.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Makes the names durable: files made, renamed and removed stay so after a power cut.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Whether this directory lies on a network file system, where locks and appends do not hold.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn is_on_network(&self) -> io::Result<bool>;
+}
+
+/// An open file. Reads and writes name their place, so one handle serves many threads.
+pub trait File: Send + Sync {
+    /// The size in bytes.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Fills `bytes` from `offset`.
+    ///
+    /// # Errors
+    /// The operating system's; `UnexpectedEof` if the file ends before.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// The operating system's; part may have been written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts or extends (by zeros) the file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn set_size(&self, size: u64) -> io::Result<()>;
+
+    /// Makes what was written durable.
+    ///
+    /// # Errors
+    /// The operating system's. After one nothing is known about what was written since the last
+    /// success, and a later success says nothing about it.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The number of names that the file has: 0 once it was deleted under us.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn links(&self) -> io::Result<u64>;
+
+    /// Waits for the lock. It belongs to this handle (as `flock` does) and excludes other handles, in
+    /// this process and in others; dropping the handle gives it back.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn lock(&self, how: Lock) -> io::Result<()>;
+
+    /// Takes the lock if it is free: whether it was.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn try_lock(&self, how: Lock) -> io::Result<bool>;
+
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn unlock(&self) -> io::Result<()>;
+}
+
+/// Holds an exclusive or shared lock and gives it back when dropped.
+pub struct LockGuard<'a>(&'a dyn File);
+
+impl<'a> LockGuard<'a> {
+    /// Waits for the lock on `file`.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn new(file: &'a dyn File, how: Lock) -> io::Result<LockGuard<'a>> {
+        file.lock(how)?;
+        Ok(LockGuard(file))
+    }
+}
+
+impl Drop for LockGuard<'_> {
+    fn drop(&mut self) {
+        // Unlocking a held lock fails only if the descriptor is gone, and then so is the lock.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Reads a whole file of at most `size_max` bytes.
+///
+/// # Errors
+/// The operating system's; `FileTooLarge` past `size_max`.
+pub fn read_whole(directory: &dyn Directory, name: &str, size_max: u64) -> io::Result<Vec<u8>> {
+    let file = directory.open(name, Open::Read)?;
+    let size = file.size()?;
+    if size > size_max {
+        let text = format!("{size} bytes, at most {size_max} are allowed");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// Writes a whole file so that a crash leaves the old one or the new one, durably when this returns.
+/// The new file has mode 0600.
+///
+/// # Errors
+/// The operating system's; the old file is then as it was.
+pub fn replace_whole(directory: &dyn Directory, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = format!(".{name}.new");
+    if directory.names()?.contains(&temporary) {
+        directory.remove(&temporary)?;
+    }
+    let file = directory.open(&temporary, Open::CreateNew)?;
+    let written = file.write_at(bytes, 0).and_then(|()| file.sync());
+    if let Err(error) = written {
+        let _ = directory.remove(&temporary);
+        return Err(error);
+    }
+    directory.rename(&temporary, name)?;
+    directory.sync()
+}

@@ -1,0 +1,155 @@
+//! Files on disk.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{Directory, File, Lock, Open};
+
+/// A directory on disk.
+#[derive(Clone, Debug)]
+pub struct DiskDirectory {
+    path: PathBuf,
+}
+
+impl DiskDirectory {
+    /// The directory at `path`; nothing is touched yet.
+    pub fn new(path: impl Into<PathBuf>) -> DiskDirectory {
+        DiskDirectory { path: path.into() }
+    }
+
+    /// The directory that holds the file at `path`, and the file's name in it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `path` ends in no file name, or one that is not UTF-8.
+    pub fn of_file(path: &Path) -> io::Result<(DiskDirectory, String)> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file name"))?;
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        Ok((DiskDirectory::new(parent), name.to_string()))
+    }
+
+    fn file(&self, name: &str) -> io::Result<PathBuf> {
+        if name.is_empty() || name.contains('/') || name == "." || name == ".." {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no file name")));
+        }
+        Ok(self.path.join(name))
+    }
+}
+
+impl Directory for DiskDirectory {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).mode(0o600).write(how != Open::Read);
+        options.create(how == Open::Create).create_new(how == Open::CreateNew);
+        Ok(Box::new(DiskFile(options.open(self.file(name)?)?)))
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.file(name)?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.file(from)?, self.file(to)?)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        fs::File::open(&self.path)?.sync_all()
+    }
+
+    fn is_on_network(&self) -> io::Result<bool> {
+        // The numbers are the f_type values of statfs(2).
+        const NETWORK: [u64; 9] = [
+            0x6969,      // nfs
+            0x517b,      // smb
+            0xff53_4d42, // cifs
+            0xfe53_4d42, // smb2
+            0x5346_414f, // afs
+            0x00c3_6400, // ceph
+            0x7375_7245, // coda
+            0x0bd0_0bd0, // lustre
+            0x0116_1970, // gfs2
+        ];
+        let kind = rustix::fs::statfs(&self.path)?.f_type as u64 & 0xffff_ffff;
+        Ok(NETWORK.contains(&kind))
+    }
+}
+
+/// An open file on disk.
+struct DiskFile(fs::File);
+
+impl File for DiskFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(bytes, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.0.set_len(size)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn links(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.nlink())
+    }
+
+    fn lock(&self, how: Lock) -> io::Result<()> {
+        // A signal may interrupt the wait; it is no reason to give up.
+        loop {
+            let locked = match how {
+                Lock::Shared => self.0.lock_shared(),
+                Lock::Exclusive => self.0.lock(),
+            };
+            match locked {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                locked => return locked,
+            }
+        }
+    }
+
+    fn try_lock(&self, how: Lock) -> io::Result<bool> {
+        let locked = match how {
+            Lock::Shared => self.0.try_lock_shared(),
+            Lock::Exclusive => self.0.try_lock(),
+        };
+        match locked {
+            Ok(()) => Ok(true),
+            Err(fs::TryLockError::WouldBlock) => Ok(false),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.0.unlock()
+    }
+}

@@ -1,0 +1,274 @@
+//! Who coins belong to: User-IDs and Vendor-IDs, and the vectors h'(User-ID) and h''(Vendor-ID) that
+//! make a coin specific to both (thesis 2.1).
+//!
+//! In goes a name and a period, out come k-1 differences: of superbins for a user, of sub-bins for a
+//! vendor. The invariant of user vectors: the first difference is odd and the others are even, so a
+//! set's first superbin is even and all its others are odd. No superbin is then ever the first of one
+//! set and a later one of another, which would show unspent first balls to strangers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use crate::hash::leading_u64;
+use crate::params::Params;
+
+/// The longest User-ID, in bytes.
+pub const USER_ID_LEN_MAX: usize = 40;
+/// The longest Vendor-ID, in bytes: that of a host name.
+pub const VENDOR_ID_LEN_MAX: usize = 253;
+
+/// Names a client: 1 to 40 characters of `A-Z a-z 0-9 . _ @ + -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(String);
+
+/// Names a vendor: a lower-case host name (A-labels, no trailing dot, no port), or an IPv6 address in
+/// brackets in the form of RFC 5952.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VendorId(String);
+
+/// The text is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// No User-ID.
+    #[error("expected a User-ID of 1 to 40 characters A-Z a-z 0-9 . _ @ + -, found {0:?}")]
+    User(String),
+    /// No Vendor-ID.
+    #[error(
+        "expected a Vendor-ID (a lower-case host name of at most 253 characters, without a port), found {0:?}"
+    )]
+    Vendor(String),
+}
+
+/// No counter gives this user k distinct superbins; another User-ID must be chosen.
+#[derive(Debug, thiserror::Error)]
+#[error("no user vector exists for {user} in period {period}: choose another User-ID")]
+pub struct NoUserVector {
+    user: UserId,
+    period: String,
+}
+
+/// h'(User-ID): k-1 differences of superbins, each below 2^u.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserVector {
+    differences: Vec<u32>,
+    mask: u32,
+}
+
+/// h''(Vendor-ID): k-1 differences of sub-bins, each below 2^v.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VendorVector {
+    differences: Vec<u32>,
+    mask: u32,
+}
+
+impl UserVector {
+    /// The vector of `user` in the period of `params`: the first counter c <= 255 for which the k
+    /// superbins of a set are distinct.
+    ///
+    /// # Errors
+    /// No such counter exists, which happens only with very few superbins.
+    pub fn new(params: &Params, user: &UserId) -> Result<UserVector, NoUserVector> {
+        (0..=255)
+            .map(|counter| UserVector::with_counter(params, user, counter))
+            .find(UserVector::superbins_are_distinct)
+            .ok_or_else(|| NoUserVector { user: user.clone(), period: params.period().to_string() })
+    }
+
+    fn with_counter(params: &Params, user: &UserId, counter: u8) -> UserVector {
+        let mask = low_mask(params.superbin_bits());
+        let mut differences = vector(params, "micromint user", &user.0, counter, mask);
+        for (i, difference) in differences.iter_mut().enumerate() {
+            *difference = *difference & !1 | u32::from(i == 0);
+        }
+        UserVector { differences, mask }
+    }
+
+    fn superbins_are_distinct(&self) -> bool {
+        let set = self.set(0);
+        (1..set.len()).all(|i| !set[..i].contains(&set[i]))
+    }
+
+    /// The differences d_1 .. d_{k-1}.
+    pub fn differences(&self) -> &[u32] {
+        &self.differences
+    }
+
+    /// The k superbins of the set that begins at `first`, in order.
+    pub fn set(&self, first: u32) -> Vec<u32> {
+        walk(first, &self.differences, self.mask)
+    }
+}
+
+impl VendorVector {
+    /// The vector of `vendor` in the period of `params`.
+    pub fn new(params: &Params, vendor: &VendorId) -> VendorVector {
+        let mask = low_mask(params.subbin_bits());
+        VendorVector { differences: vector(params, "micromint vendor", &vendor.0, 0, mask), mask }
+    }
+
+    /// The differences e_1 .. e_{k-1}.
+    pub fn differences(&self) -> &[u32] {
+        &self.differences
+    }
+
+    /// The k sub-bins of the coin whose first ball lies in sub-bin `first`, in order.
+    pub fn subbins(&self, first: u32) -> Vec<u32> {
+        walk(first, &self.differences, self.mask)
+    }
+}
+
+/// `first` and its successors by `differences`, modulo mask + 1.
+fn walk(first: u32, differences: &[u32], mask: u32) -> Vec<u32> {
+    let mut place = first & mask;
+    let mut places = vec![place];
+    for difference in differences {
+        place = place.wrapping_add(*difference) & mask;
+        places.push(place);
+    }
+    places
+}
+
+/// The k-1 values of an identity: the low bits of
+/// SHA-256(domain || 0 || period || 0 || id || 0 || counter || i), i = 1 .. k-1.
+fn vector(params: &Params, domain: &str, id: &str, counter: u8, mask: u32) -> Vec<u32> {
+    (1..params.coin_size())
+        .map(|i| {
+            let digest = Sha256::new()
+                .chain_update(domain)
+                .chain_update([0])
+                .chain_update(params.period().as_str())
+                .chain_update([0])
+                .chain_update(id)
+                .chain_update([0, counter, i as u8])
+                .finalize();
+            leading_u64(&digest) as u32 & mask
+        })
+        .collect()
+}
+
+/// A mask of the low `bits` bits, 1 to 32.
+fn low_mask(bits: u32) -> u32 {
+    u32::MAX >> (32 - bits)
+}
+
+impl UserId {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UserId {
+    type Err = IdentityError;
+
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._@+-".contains(&c);
+        if (1..=USER_ID_LEN_MAX).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(UserId(text.to_string()))
+        } else {
+            Err(IdentityError::User(text.chars().take(80).collect()))
+        }
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl VendorId {
+    /// The host name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for VendorId {
+    type Err = IdentityError;
+
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        if is_host_name(text) || is_bracketed_ipv6(text) {
+            Ok(VendorId(text.to_string()))
+        } else {
+            Err(IdentityError::Vendor(text.chars().take(80).collect()))
+        }
+    }
+}
+
+impl fmt::Display for VendorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Labels of `a-z 0-9 - _`, none empty or longer than 63, none beginning or ending in a hyphen. An
+/// IPv4 address is such a name too.
+fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= VENDOR_ID_LEN_MAX && text.split('.').all(is_label)
+}
+
+/// `[2001:db8::1]`, exactly as RFC 5952 prints it (which is how the standard library prints).
+fn is_bracketed_ipv6(text: &str) -> bool {
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok_and(|a| a.to_string() == inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::tests::test_params;
+
+    #[test]
+    fn sets_begin_even_go_on_odd_and_never_repeat() {
+        let params = test_params();
+        for i in 0..500 {
+            let vector = UserVector::new(&params, &format!("user{i}").parse().unwrap()).unwrap();
+            let mut set = vector.set(2 * (i % 32));
+            assert_eq!(set.len(), 4);
+            assert_eq!(set.iter().map(|s| s % 2).collect::<Vec<_>>(), [0, 1, 1, 1]);
+            assert!(set.iter().all(|s| *s < 64));
+            set.sort_unstable();
+            set.dedup();
+            assert_eq!(set.len(), 4);
+        }
+    }
+
+    /// The worked coin of the notes: u=4, v=3, h'=(5,9), h''=(2,6): superbins 3, 8, 1; sub-bins 4, 6, 4.
+    #[test]
+    fn walks_wrap_around() {
+        assert_eq!(walk(3, &[5, 9], 15), [3, 8, 1]);
+        assert_eq!(walk(4, &[2, 6], 7), [4, 6, 4]);
+    }
+
+    #[test]
+    fn identities_are_bounded_and_plain() {
+        assert!("a".repeat(40).parse::<UserId>().is_ok());
+        assert!("a".repeat(41).parse::<UserId>().is_err());
+        for good in ["alice", "A.b_c@d+e-f"] {
+            assert!(good.parse::<UserId>().is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a/b", "é", "a\n"] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+        let long = [&"a".repeat(63), &*"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join(".");
+        assert_eq!(long.len(), 253);
+        assert!(long.parse::<VendorId>().is_ok());
+        assert!(format!("{long}d").parse::<VendorId>().is_err());
+        for good in ["news.example", "localhost", "127.0.0.1", "[::1]", "xn--bcher-kva.example"] {
+            assert!(good.parse::<VendorId>().is_ok(), "{good}");
+        }
+        for bad in ["", "News.example", "a.", ".a", "a..b", "a:80", "[::0]", "[::1", "::1", "-a", "a-", "a b"]
+        {
+            assert!(bad.parse::<VendorId>().is_err(), "{bad:?}");
+        }
+    }
+}

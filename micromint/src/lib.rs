@@ -1,0 +1,43 @@
+//! MicroMint: micropayments whose coins are hash collisions.
+//!
+//! A *broker* tosses balls (hash inputs) into bins (hash outputs) for a whole month and sells sets of
+//! bins to *clients*. A client picks k balls from a set to form a *coin* that is good at one *vendor*,
+//! and the vendor checks it by hashing alone: no third party, no database, no public-key operation.
+//! The broker pays the vendor for each first ball once.
+//!
+//! The scheme is R. Rivest's and A. Shamir's (1996); the messages, the files and the modules follow
+//! J. Burstein, *An Implementation of MicroMint* (MIT, 1998), called "the thesis" throughout.
+//!
+//! Everything that decides lives here and is pure: clock, randomness and files are passed in
+//! ([`host`]). The C library, the nginx and Apache modules and the command-line tools only translate.
+//!
+//! The modules below stand in reading order.
+#![forbid(unsafe_code)]
+#![deny(rustdoc::broken_intra_doc_links)]
+
+// What a coin is.
+pub mod params;
+pub mod period;
+
+pub mod hash;
+
+pub mod bin;
+
+pub mod identity;
+
+pub mod coin;
+
+// Who says so.
+pub mod authenticator;
+
+// The words between the actors.
+pub mod protocol;
+
+// The web site.
+pub mod vendor;
+
+// What a program passes in.
+pub mod host;
+pub mod time;
+
+pub mod error;

@@ -1,0 +1,47 @@
+//! The messages between broker, client and vendor (thesis 3.1, `application/x-micromint`).
+//!
+//! In goes text from outside, out come typed messages whose every field is well formed; printing gives
+//! the text back. This part knows bytes only: a message that does not parse is an error here, while a
+//! coin that is refused is an answer elsewhere. Every size that a sender controls has a bound, and
+//! parsing takes time linear in the size of the text.
+
+// Text into headers and data.
+mod frame;
+mod text;
+
+// One file a message, in the order of a coin's life.
+mod funds_withdrawn;
+
+mod request_payment;
+
+mod payment;
+
+mod invalid_payment;
+
+mod request_redemption;
+
+mod redemption_result;
+
+mod send_expired;
+
+mod request_credit;
+
+mod funds_credited;
+
+mod verdict;
+
+pub use frame::{Frame, HEADER_COUNT_MAX, LINE_LEN_MAX, MessageError};
+pub use funds_credited::FundsCredited;
+pub use funds_withdrawn::{FUNDS_WITHDRAWN_SIZE_MAX, FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet};
+pub use invalid_payment::InvalidPayment;
+pub use payment::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
+pub use redemption_result::RedemptionResult;
+pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
+pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};
+pub use request_redemption::{BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record};
+pub use send_expired::SendExpired;
+pub use text::{ID_LEN_MAX, Id, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
+pub use verdict::Verdict;
+
+/// The media type of every message.
+pub const MEDIA_TYPE: &str = "application/x-micromint";

@@ -1,0 +1,55 @@
+//! Funds-Credited: a verdict for every returned ball, from broker to client.
+
+use super::verdict::{verdicts_from, verdicts_to_bytes};
+use super::{CREDIT_COINS_MAX, Frame, MessageError, Verdict};
+use crate::identity::UserId;
+use crate::period::Period;
+
+/// The largest Funds-Credited message, in bytes.
+const SIZE_MAX: usize = 4 * 1024 * 1024;
+
+/// The broker's answer to a return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FundsCredited {
+    /// Whose coins.
+    pub user: UserId,
+    /// Their period.
+    pub period: Period,
+    /// The return at the broker.
+    pub transaction: u64,
+    /// One verdict a ball, in the order of the return.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl FundsCredited {
+    /// Reads a Funds-Credited.
+    ///
+    /// # Errors
+    /// Text that is none, or another number of verdicts than `Coins` says.
+    pub fn parse(text: &[u8]) -> Result<FundsCredited, MessageError> {
+        let frame = Frame::parse(text, SIZE_MAX)?;
+        frame.expect_type("Funds-Credited")?;
+        let coins = frame.number("Coins", CREDIT_COINS_MAX.into())?;
+        let answer = FundsCredited {
+            user: frame.parsed("User-ID")?,
+            period: frame.parsed("Period")?,
+            transaction: frame.number("Transaction-ID", u64::MAX)?,
+            verdicts: verdicts_from(&frame.into_data()?)?,
+        };
+        if answer.verdicts.len() as u64 == coins {
+            return Ok(answer);
+        }
+        Err(MessageError::Data(format!("{} verdicts, but Coins says {coins}", answer.verdicts.len())))
+    }
+
+    /// Prints the message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Frame::new("Funds-Credited")
+            .with("User-ID", &self.user)
+            .with("Period", &self.period)
+            .with("Coins", self.verdicts.len())
+            .with("Transaction-ID", self.transaction)
+            .with_data(verdicts_to_bytes(&self.verdicts))
+            .to_bytes()
+    }
+}

@@ -1,0 +1,123 @@
+//! Funds-Withdrawn: the sets that a client bought, from broker to client (thesis 3.2.2).
+//!
+//! It carries the user's key, so it travels over TLS or in a private file only, and only to the
+//! authenticated owner of the account.
+
+use super::payment::x_to_bytes;
+use super::{Frame, MessageError};
+use crate::authenticator::Key;
+use crate::identity::UserId;
+use crate::params::{COIN_SIZE_MAX, PARAMS_KEYS, Params};
+use crate::period::Period;
+
+/// The most sets in one sale.
+pub const SETS_PER_WITHDRAWAL_MAX: u32 = 10_000;
+/// The largest Funds-Withdrawn message, in bytes.
+pub const FUNDS_WITHDRAWN_SIZE_MAX: usize = 128 * 1024 * 1024;
+
+/// The balls of one superbin set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoldSet {
+    /// The k superbins in order, each the inputs of its balls in order of sub-bin; empty bins are left
+    /// out, so hashing tells where a ball lies.
+    pub superbins: Vec<Vec<u64>>,
+}
+
+/// Sets sold to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FundsWithdrawn {
+    /// Who bought.
+    pub user: UserId,
+    /// K_U of this user and period.
+    pub user_key: Key,
+    /// The parameters of the period.
+    pub params: Params,
+    /// The sets, at most [`SETS_PER_WITHDRAWAL_MAX`].
+    pub sets: Vec<SoldSet>,
+    /// The sale, which can be fetched again by this number.
+    pub transaction: u64,
+}
+
+impl FundsWithdrawn {
+    /// Reads a Funds-Withdrawn.
+    ///
+    /// # Errors
+    /// Text that is none. Whether the balls are genuine is not decided here.
+    pub fn parse(text: &[u8]) -> Result<FundsWithdrawn, MessageError> {
+        let frame = Frame::parse(text, FUNDS_WITHDRAWN_SIZE_MAX)?;
+        frame.expect_type("Funds-Withdrawn")?;
+        let params = Params::from_fields(|key| frame.get(&title_case(key))).map_err(|error| {
+            MessageError::Header { name: "of the parameters".into(), why: error.to_string() }
+        })?;
+        let sets = frame.number("Sets", SETS_PER_WITHDRAWAL_MAX.into())? as usize;
+        Ok(FundsWithdrawn {
+            user: frame.parsed("User-ID")?,
+            user_key: frame.parsed("User-Key")?,
+            transaction: frame.number("Transaction-ID", u64::MAX)?,
+            sets: sets_from(&params, sets, &frame.into_data()?)?,
+            params,
+        })
+    }
+
+    /// Prints the message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut frame = Frame::new("Funds-Withdrawn")
+            .with("User-ID", &self.user)
+            .with("User-Key", self.user_key.to_hex());
+        for (key, value) in self.params.to_fields() {
+            frame = frame.with(&title_case(key), value);
+        }
+        let mut data = Vec::new();
+        for superbin in self.sets.iter().flat_map(|set| &set.superbins) {
+            data.extend_from_slice(&(superbin.len() as u32).to_be_bytes());
+            data.extend_from_slice(&x_to_bytes(superbin));
+        }
+        frame
+            .with("Sets", self.sets.len())
+            .with("Transaction-ID", self.transaction)
+            .with_data(data)
+            .to_bytes()
+    }
+
+    /// The period of the coins.
+    pub fn period(&self) -> &Period {
+        self.params.period()
+    }
+}
+
+/// The header of a parameter: its configuration key in title case.
+fn title_case(key: &str) -> String {
+    debug_assert!(PARAMS_KEYS.contains(&key));
+    let mut upper = true;
+    key.chars()
+        .map(|c| {
+            let c = if upper { c.to_ascii_uppercase() } else { c };
+            upper = c == '-';
+            c
+        })
+        .collect()
+}
+
+fn sets_from(params: &Params, sets: usize, mut data: &[u8]) -> Result<Vec<SoldSet>, MessageError> {
+    debug_assert!(params.coin_size() <= COIN_SIZE_MAX as usize);
+    let mut read = Vec::new();
+    for _ in 0..sets {
+        let superbins: Result<_, _> =
+            (0..params.coin_size()).map(|_| take_superbin(&mut data, params.subbin_count())).collect();
+        read.push(SoldSet { superbins: superbins? });
+    }
+    if data.is_empty() { Ok(read) } else { Err(MessageError::Data(format!("{} bytes too many", data.len()))) }
+}
+
+/// Takes a count and that many inputs off the head of `data`.
+fn take_superbin(data: &mut &[u8], balls_max: u32) -> Result<Vec<u64>, MessageError> {
+    let ended = || MessageError::Data("ends inside a superbin".to_string());
+    let (count, rest) = data.split_first_chunk::<4>().ok_or_else(ended)?;
+    let count = u32::from_be_bytes(*count);
+    if count > balls_max {
+        return Err(MessageError::Data(format!("{count} balls in a superbin of {balls_max} bins")));
+    }
+    let (balls, rest) = rest.split_at_checked(count as usize * 8).ok_or_else(ended)?;
+    *data = rest;
+    super::payment::x_from_bytes(balls)
+}

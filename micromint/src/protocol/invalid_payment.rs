@@ -1,0 +1,55 @@
+//! Invalid-Payment: a payment was refused and its coins come back, from vendor to client.
+//!
+//! The coins stay bound to this vendor all the same: it could refuse them and redeem them.
+
+use super::payment::{PAYMENT_SIZE_MAX, coins_from, x_to_bytes};
+use super::text::TEXT_LEN_MAX;
+use super::{COINS_PER_PAYMENT_MAX, Frame, MessageError, Url};
+
+/// A refusal with the coins refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidPayment {
+    /// The page asked for.
+    pub url: Url,
+    /// The reason, one of the words of [`crate::vendor::Refusal`].
+    pub reason: String,
+    /// The price of the page in coins.
+    pub price: u32,
+    /// The number of coins returned, 0 where the payment could not be read.
+    pub coins: u32,
+    /// The coins, as in [`super::Payment::x`].
+    pub x: Vec<u64>,
+}
+
+impl InvalidPayment {
+    /// Reads an Invalid-Payment.
+    ///
+    /// # Errors
+    /// Text that is none.
+    pub fn parse(text: &[u8]) -> Result<InvalidPayment, MessageError> {
+        let frame = Frame::parse(text, PAYMENT_SIZE_MAX)?;
+        frame.expect_type("Invalid-Payment")?;
+        let coins = frame.number("Coins", COINS_PER_PAYMENT_MAX.into())? as u32;
+        Ok(InvalidPayment {
+            url: frame.parsed("URL")?,
+            reason: frame.text("Reason", TEXT_LEN_MAX)?,
+            price: frame.number("Price", COINS_PER_PAYMENT_MAX.into())? as u32,
+            coins,
+            x: match (coins, frame.into_data()?) {
+                (0, data) if data.is_empty() => Vec::new(),
+                (coins, data) => coins_from(coins, &data)?,
+            },
+        })
+    }
+
+    /// Prints the message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Frame::new("Invalid-Payment")
+            .with("URL", &self.url)
+            .with("Reason", &self.reason)
+            .with("Price", self.price)
+            .with("Coins", self.coins)
+            .with_data(x_to_bytes(&self.x))
+            .to_bytes()
+    }
+}

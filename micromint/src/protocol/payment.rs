@@ -1,0 +1,111 @@
+//! Payment: vendor-specific coins for one page, from client to vendor (thesis 3.3.1).
+
+use super::{Frame, MessageError, Url};
+use crate::authenticator::Authenticator;
+use crate::identity::{UserId, VendorId};
+use crate::params::{COIN_SIZE_MAX, COIN_SIZE_MIN};
+use crate::period::Period;
+
+/// The most coins in one payment, and so the highest price.
+pub const COINS_PER_PAYMENT_MAX: u32 = 500;
+/// The largest Payment message, in bytes: a journal record holds it with room to spare.
+pub const PAYMENT_SIZE_MAX: usize = 60 * 1024;
+
+/// Coins for a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// The page, exactly as the Request-Payment named it.
+    pub url: Url,
+    /// Who pays.
+    pub user: UserId,
+    /// Who is paid.
+    pub vendor: VendorId,
+    /// The period of the coins.
+    pub period: Period,
+    /// The number of coins, 1 to [`COINS_PER_PAYMENT_MAX`].
+    pub coins: u32,
+    /// Under K_U over vendor, URL and data; the vendor keeps it unseen through, the broker checks it.
+    pub authenticator: Authenticator,
+    /// The coins one after the other, the k inputs of each in the order of the set; k is the same for
+    /// all and from 2 to 8.
+    pub x: Vec<u64>,
+}
+
+impl Payment {
+    /// Reads a Payment.
+    ///
+    /// # Errors
+    /// Text that is none.
+    pub fn parse(text: &[u8]) -> Result<Payment, MessageError> {
+        Payment::from_frame(Frame::parse(text, PAYMENT_SIZE_MAX)?)
+    }
+
+    /// Reads a Payment from a message taken apart.
+    ///
+    /// # Errors
+    /// A message that is none.
+    pub fn from_frame(frame: Frame) -> Result<Payment, MessageError> {
+        frame.expect_type("Payment")?;
+        let coins = frame.number("Coins", COINS_PER_PAYMENT_MAX.into())? as u32;
+        Ok(Payment {
+            url: frame.parsed("URL")?,
+            user: frame.parsed("User-ID")?,
+            vendor: frame.parsed("Vendor-ID")?,
+            period: frame.parsed("Period")?,
+            coins,
+            authenticator: frame.parsed("Authenticator")?,
+            x: coins_from(coins, &frame.into_data()?)?,
+        })
+    }
+
+    /// Prints the message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Frame::new("Payment")
+            .with("URL", &self.url)
+            .with("User-ID", &self.user)
+            .with("Vendor-ID", &self.vendor)
+            .with("Period", &self.period)
+            .with("Coins", self.coins)
+            .with("Authenticator", self.authenticator)
+            .with_data(self.data())
+            .to_bytes()
+    }
+
+    /// The decoded data: every x as 8 bytes big-endian. The authenticator is over this.
+    pub fn data(&self) -> Vec<u8> {
+        x_to_bytes(&self.x)
+    }
+
+    /// k, the balls a coin, as the message shows it.
+    pub fn coin_size(&self) -> usize {
+        self.x.len() / self.coins.max(1) as usize
+    }
+}
+
+/// Reads `coins` coins of one size from 2 to 8 balls.
+pub(super) fn coins_from(coins: u32, data: &[u8]) -> Result<Vec<u64>, MessageError> {
+    let x = x_from_bytes(data)?;
+    let coins = coins as usize;
+    let sizes = COIN_SIZE_MIN as usize..=COIN_SIZE_MAX as usize;
+    if coins == 0 || x.len() % coins != 0 || !sizes.contains(&(x.len() / coins)) {
+        return Err(MessageError::Data(format!(
+            "{} balls are not {coins} coins of 2 to 8 balls each",
+            x.len()
+        )));
+    }
+    Ok(x)
+}
+
+/// Every x as 8 bytes big-endian.
+pub(super) fn x_to_bytes(x: &[u64]) -> Vec<u8> {
+    x.iter().flat_map(|x| x.to_be_bytes()).collect()
+}
+
+/// Reads 8 bytes big-endian each.
+pub(super) fn x_from_bytes(data: &[u8]) -> Result<Vec<u64>, MessageError> {
+    let (inputs, rest) = data.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(MessageError::Data(format!("{} bytes are no whole number of 8-byte inputs", data.len())));
+    }
+    Ok(inputs.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect())
+}

@@ -1,0 +1,67 @@
+//! Request-Credit: unspent first balls for credit, from client to broker (thesis 3.4.1).
+
+use super::payment::{x_from_bytes, x_to_bytes};
+use super::{Frame, Id, MessageError};
+use crate::authenticator::Authenticator;
+use crate::identity::UserId;
+use crate::period::Period;
+
+/// The most balls in one return.
+pub const CREDIT_COINS_MAX: u32 = 1_000_000;
+/// The largest Request-Credit message, in bytes.
+const SIZE_MAX: usize = 16 * 1024 * 1024;
+
+/// Unspent coins on their way back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestCredit {
+    /// Whose coins.
+    pub user: UserId,
+    /// Their period.
+    pub period: Period,
+    /// Names the return; a return sent again has the same name and content.
+    pub request: Id,
+    /// Under K_U over Request-ID and data.
+    pub authenticator: Authenticator,
+    /// The unspent first balls.
+    pub x: Vec<u64>,
+}
+
+impl RequestCredit {
+    /// Reads a Request-Credit.
+    ///
+    /// # Errors
+    /// Text that is none, or another number of balls than `Coins` says.
+    pub fn parse(text: &[u8]) -> Result<RequestCredit, MessageError> {
+        let frame = Frame::parse(text, SIZE_MAX)?;
+        frame.expect_type("Request-Credit")?;
+        let coins = frame.number("Coins", CREDIT_COINS_MAX.into())?;
+        let request = RequestCredit {
+            user: frame.parsed("User-ID")?,
+            period: frame.parsed("Period")?,
+            request: frame.parsed("Request-ID")?,
+            authenticator: frame.parsed("Authenticator")?,
+            x: x_from_bytes(&frame.into_data()?)?,
+        };
+        if request.x.len() as u64 == coins {
+            return Ok(request);
+        }
+        Err(MessageError::Data(format!("{} balls, but Coins says {coins}", request.x.len())))
+    }
+
+    /// Prints the message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Frame::new("Request-Credit")
+            .with("User-ID", &self.user)
+            .with("Period", &self.period)
+            .with("Coins", self.x.len())
+            .with("Request-ID", &self.request)
+            .with("Authenticator", self.authenticator)
+            .with_data(self.data())
+            .to_bytes()
+    }
+
+    /// The decoded data: every x as 8 bytes big-endian. The authenticator is over this.
+    pub fn data(&self) -> Vec<u8> {
+        x_to_bytes(&self.x)
+    }
+}

@@ -1,0 +1,89 @@
+//! Request-Payment: what a page costs and how to pay for it, from vendor to client.
+
+use super::text::TEXT_LEN_MAX;
+use super::{COINS_PER_PAYMENT_MAX, Frame, MessageError, Url};
+use crate::identity::VendorId;
+use crate::params::{BROKER_LEN_MAX, COIN_VALUE_LEN_MAX};
+use crate::period::Period;
+
+/// The most periods that a vendor accepts at one time.
+pub const PERIODS_PER_REQUEST_MAX: usize = 16;
+/// The largest Request-Payment message, in bytes.
+const SIZE_MAX: usize = 32 * 1024;
+
+/// A vendor's price for a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPayment {
+    /// The page.
+    pub url: Url,
+    /// Its price in coins, 1 to [`COINS_PER_PAYMENT_MAX`].
+    pub price: u32,
+    /// Who is to be paid.
+    pub vendor: VendorId,
+    /// The accepted periods, 1 to [`PERIODS_PER_REQUEST_MAX`], in the vendor's order of preference.
+    pub periods: Vec<Period>,
+    /// The URL of the broker of those periods; for people, never contacted because a vendor named it.
+    pub broker: String,
+    /// What a coin is worth, for people.
+    pub coin_value: String,
+    /// What is sold, for people; may be empty.
+    pub description: String,
+}
+
+impl RequestPayment {
+    /// Reads a Request-Payment.
+    ///
+    /// # Errors
+    /// Text that is none.
+    pub fn parse(text: &[u8]) -> Result<RequestPayment, MessageError> {
+        let frame = Frame::parse(text, SIZE_MAX)?;
+        frame.expect_type("Request-Payment")?;
+        let price = frame.number("Price", COINS_PER_PAYMENT_MAX.into())? as u32;
+        if price == 0 {
+            return Err(MessageError::Header {
+                name: "Price".into(),
+                why: "expected at least 1 coin".into(),
+            });
+        }
+        Ok(RequestPayment {
+            url: frame.parsed("URL")?,
+            price,
+            vendor: frame.parsed("Vendor-ID")?,
+            periods: periods_from(frame.need("Period")?)?,
+            broker: frame.text("Broker", BROKER_LEN_MAX)?,
+            coin_value: frame.text("Coin-Value", COIN_VALUE_LEN_MAX)?,
+            description: match frame.get("Description") {
+                Some(_) => frame.text("Description", TEXT_LEN_MAX)?,
+                None => String::new(),
+            },
+        })
+    }
+
+    /// Prints the message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let periods: Vec<&str> = self.periods.iter().map(Period::as_str).collect();
+        let frame = Frame::new("Request-Payment")
+            .with("URL", &self.url)
+            .with("Price", self.price)
+            .with("Vendor-ID", &self.vendor)
+            .with("Period", periods.join(", "))
+            .with("Broker", &self.broker)
+            .with("Coin-Value", &self.coin_value);
+        let frame =
+            if self.description.is_empty() { frame } else { frame.with("Description", &self.description) };
+        frame.to_bytes()
+    }
+}
+
+fn periods_from(text: &str) -> Result<Vec<Period>, MessageError> {
+    let wrong = |why: String| MessageError::Header { name: "Period".to_string(), why };
+    let periods: Result<Vec<Period>, _> = text.split(',').map(|name| name.trim().parse()).collect();
+    let periods = periods.map_err(|error: crate::period::PeriodError| wrong(error.to_string()))?;
+    if periods.len() > PERIODS_PER_REQUEST_MAX {
+        return Err(wrong(format!(
+            "expected at most {PERIODS_PER_REQUEST_MAX} periods, found {}",
+            periods.len()
+        )));
+    }
+    Ok(periods)
+}

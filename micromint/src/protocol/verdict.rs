@@ -1,0 +1,107 @@
+//! What the broker decides about one redeemed coin or one returned ball: one byte on the wire.
+
+use super::MessageError;
+
+macro_rules! verdicts {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $word:literal;)*) => {
+        /// The broker's verdict on a coin or a returned ball. Numbers are never reused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Verdict {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl Verdict {
+            /// All verdicts, in order of their codes.
+            pub const ALL: &'static [Verdict] = &[$(Verdict::$name,)*];
+
+            /// The verdict of a code, or `None` if there is none.
+            pub fn from_code(code: u8) -> Option<Verdict> {
+                match code {
+                    $($code => Some(Verdict::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// A few words for people.
+            pub fn words(self) -> &'static str {
+                match self {
+                    $(Verdict::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+verdicts! {
+    /// Paid (a coin) or credited (a ball). Final.
+    Accepted = 0, "accepted";
+    /// A claim that waits until redeem-until: a payment with a wrong authenticator, or a return. Ask
+    /// again with the same message after that for the final verdict.
+    Waiting = 1, "waiting until redeem-until";
+    /// The payment cannot be read.
+    Malformed = 16, "malformed payment";
+    /// The payment is for another vendor than the one who redeems.
+    OtherVendor = 17, "paid to another vendor";
+    /// The coin is of another period than the batch, or one that the broker does not hold.
+    UnknownPeriod = 18, "of another period";
+    /// An x is out of range or stands twice in the coin.
+    InputWrong = 19, "input out of range or repeated";
+    /// The fixed bits of a ball are wrong.
+    FixedBits = 20, "no ball of this period";
+    /// The superbins are not a set of this user.
+    UserDifferences = 21, "not a set of this user";
+    /// The sub-bins are not those of this vendor.
+    VendorDifferences = 22, "not made for this vendor";
+    /// A ball is not the one that the broker minted for its bin: proof of a forgery.
+    Forged = 23, "forged";
+    /// The first superbin was not sold to this user.
+    NotSold = 24, "not sold to this user";
+    /// The broker no longer redeems this period.
+    TooLate = 25, "after redeem-until";
+    /// The broker declared the bin compromised.
+    Compromised = 26, "compromised";
+    /// The first ball is paid for by an earlier or better claim.
+    AlreadyPaid = 27, "already redeemed or credited";
+    /// The ball is no first ball of a set: its superbin is odd.
+    NotFirst = 28, "no first ball";
+    /// The authenticator of a return is wrong, so it is not from the owner.
+    WrongAuthenticator = 29, "authenticator wrong";
+}
+
+impl Verdict {
+    /// The byte on the wire.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether this coin will never be paid.
+    pub fn is_rejection(self) -> bool {
+        !matches!(self, Verdict::Accepted | Verdict::Waiting)
+    }
+}
+
+pub(super) fn verdicts_to_bytes(verdicts: &[Verdict]) -> Vec<u8> {
+    verdicts.iter().map(|verdict| verdict.code()).collect()
+}
+
+pub(super) fn verdicts_from(data: &[u8]) -> Result<Vec<Verdict>, MessageError> {
+    let read = |code: &u8| {
+        Verdict::from_code(*code)
+            .ok_or_else(|| MessageError::Data(format!("{code} is the code of no verdict")))
+    };
+    data.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_read_back_and_others_refused() {
+        for verdict in Verdict::ALL {
+            assert_eq!(Verdict::from_code(verdict.code()), Some(*verdict));
+        }
+        assert_eq!((0..=255).filter_map(Verdict::from_code).count(), Verdict::ALL.len());
+    }
+}
