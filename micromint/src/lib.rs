@@ -27,11 +27,22 @@ pub mod identity;
 
 pub mod coin;
 
+// Making and keeping.
+pub mod minting;
+
+pub mod coin_file;
+
 // Who says so.
 pub mod authenticator;
 
+// Selling and buying back.
+pub mod broker;
+
 // The words between the actors.
 pub mod protocol;
+
+// The client.
+pub mod wallet;
 
 // The web site.
 pub mod vendor;
@@ -39,5 +50,7 @@ pub mod vendor;
 // What a program passes in.
 pub mod host;
 pub mod time;
+
+pub mod journal;
 
 pub mod error;

@@ -1,0 +1,1 @@
+//! The broker: selling sets, redeeming coins, taking unspent coins back (thesis 3.2).

@@ -1,0 +1,103 @@
+//! What the command-line tools share: how they end, read and write.
+//!
+//! Errors go to standard error as one line each, `PROGRAM: error: what: why`, and end the program with
+//! the status that the tool's manual names; results go to standard output.
+
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use micromint::error::FileError;
+
+/// A tool did what was asked.
+pub const EXIT_OK: u8 = 0;
+/// A tool could not do what was asked.
+pub const EXIT_FAILURE: u8 = 1;
+/// The command line is wrong (the status that `clap` uses too).
+pub const EXIT_USAGE: u8 = 2;
+
+/// The error of a tool: a message for people.
+pub type ToolError = Box<dyn Error + Send + Sync>;
+
+/// Ends a tool: prints an error with its causes and gives the exit status.
+pub fn finish(program: &str, result: Result<u8, ToolError>) -> ExitCode {
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("{program}: error: {}", chain(error.as_ref()));
+            ExitCode::from(EXIT_FAILURE)
+        }
+    }
+}
+
+/// An error and its causes in one line. A cause that the error's own text already tells is left out.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Reads a file, or standard input for `-`, of at most `size_max` bytes.
+///
+/// # Errors
+/// It cannot be read, or is larger.
+pub fn read_input(path: &Path, size_max: usize) -> Result<Vec<u8>, ToolError> {
+    let open = || -> io::Result<Box<dyn Read>> {
+        if path == Path::new("-") {
+            Ok(Box::new(io::stdin()))
+        } else {
+            Ok(Box::new(std::fs::File::open(path)?))
+        }
+    };
+    let mut bytes = Vec::new();
+    open()
+        .and_then(|input| input.take(size_max as u64 + 1).read_to_end(&mut bytes))
+        .map_err(FileError::on("read", path))?;
+    if bytes.len() > size_max {
+        return Err(format!("{} is larger than {size_max} bytes", path.display()).into());
+    }
+    Ok(bytes)
+}
+
+/// Writes to standard output, or to a new file of mode 0600 that must not exist yet.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_output(path: Option<&Path>, bytes: &[u8]) -> Result<(), ToolError> {
+    let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+        let mut output = io::stdout().lock();
+        output.write_all(bytes)?;
+        return Ok(output.flush()?);
+    };
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    Ok(write().map_err(FileError::on("write", path))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_is_bounded_and_output_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        write_output(Some(&path), b"four").unwrap();
+        assert!(write_output(Some(&path), b"more").is_err());
+        assert_eq!(read_input(&path, 4).unwrap(), b"four");
+        assert!(read_input(&path, 3).is_err());
+    }
+}

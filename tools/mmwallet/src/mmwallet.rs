@@ -1,0 +1,3 @@
+//! The client (thesis 3.4).
+
+fn main() {}

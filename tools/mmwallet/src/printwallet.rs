@@ -1,0 +1,3 @@
+//! Shows what is in a wallet (thesis 3.4.2).
+
+fn main() {}
