@@ -54,3 +54,8 @@ pub mod time;
 pub mod journal;
 
 pub mod error;
+
+// For tests of this crate and of those above it.
+#[cfg(feature = "simulated-host")]
+#[doc(hidden)]
+pub mod testing;

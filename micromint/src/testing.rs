@@ -1,0 +1,183 @@
+//! For tests only (feature `simulated-host`): a mint that is obviously right, and what it sells.
+//!
+//! In goes a period's parameters, out come sets, coins and payments as a broker and a client would make
+//! them, by hashing x = 0, 1, 2, … into a `HashMap` and looking balls up there. Nothing of the real mint,
+//! broker or wallet is used, so they can be held against it. Small parameters only: all balls of the
+//! period are kept in memory.
+
+// This module serves tests, where a wrong text should stop the test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::HashMap;
+
+use crate::authenticator::Key;
+use crate::bin::Bin;
+use crate::coin::CoinRules;
+use crate::hash::HashName;
+use crate::identity::{UserId, UserVector, VendorId, VendorVector};
+use crate::params::{Params, RawParams};
+use crate::protocol::{FundsWithdrawn, Payment, SoldSet, Url};
+
+/// The parameters of the `test` profile (DES k4 u6 v4 t2 b14) as fields: period `2026-12`, valid in
+/// December 2026, redeemed until 2027-01-08, broker `https://broker.example/`.
+pub fn raw_test_params() -> RawParams {
+    RawParams {
+        period: "2026-12".parse().unwrap(),
+        hash: HashName::Des,
+        iv: 0x0123_4567_89ab_cdef,
+        input_bits: 14,
+        output_bits: 12,
+        fixed_count: 2,
+        fixed_bits: 0b10,
+        subbin_bits: 4,
+        coin_size: 4,
+        start: "2026-12-01T00:00:00Z".parse().unwrap(),
+        expiration: "2027-01-01T00:00:00Z".parse().unwrap(),
+        redeem_until: "2027-01-08T00:00:00Z".parse().unwrap(),
+        broker: "https://broker.example/".to_string(),
+        coin_value: "0.01 USD".to_string(),
+    }
+}
+
+/// The parameters of the `test` profile.
+pub fn test_params() -> Params {
+    params_with(|_| {})
+}
+
+/// The parameters of the `test` profile after a change, such as `|raw| raw.period = …`.
+pub fn params_with(change: impl FnOnce(&mut RawParams)) -> Params {
+    let mut raw = raw_test_params();
+    change(&mut raw);
+    Params::new(raw).unwrap()
+}
+
+/// Sets the sizes u, v, k and t of `raw`, its hash function, and b so that about four balls fall into a
+/// bin. The fixed bits become zero.
+pub fn resize(raw: &mut RawParams, u: u32, v: u32, k: u32, t: u32, hash: HashName) {
+    raw.hash = hash;
+    (raw.subbin_bits, raw.coin_size, raw.fixed_count) = (v, k, t);
+    raw.fixed_bits = 0;
+    raw.output_bits = u + v + t;
+    raw.input_bits = raw.output_bits + 2;
+}
+
+/// Every ball of a period by its bin, one a bin: the one with the lowest x below 2^b.
+#[derive(Debug)]
+pub struct ObviousMint {
+    rules: CoinRules,
+    balls: HashMap<Bin, u64>,
+}
+
+impl ObviousMint {
+    /// Tosses all 2^b balls.
+    pub fn new(params: Params) -> ObviousMint {
+        let rules = CoinRules::new(params);
+        let mut balls = HashMap::new();
+        for x in 0..1u64 << rules.params().raw().input_bits {
+            if let Some(bin) = rules.bin(x) {
+                balls.entry(bin).or_insert(x);
+            }
+        }
+        ObviousMint { rules, balls }
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        self.rules.params()
+    }
+
+    /// The period's parameters ready for checking coins.
+    pub fn rules(&self) -> &CoinRules {
+        &self.rules
+    }
+
+    /// The ball that was kept for a bin, or `None` if the bin is empty.
+    pub fn ball(&self, bin: Bin) -> Option<u64> {
+        self.balls.get(&bin).copied()
+    }
+
+    /// h'(User-ID) in this period.
+    pub fn user_vector(&self, user: &UserId) -> UserVector {
+        UserVector::new(self.params(), user).unwrap()
+    }
+
+    /// The set of `user` whose first superbin is `first` (even), as a broker sells it.
+    pub fn set(&self, user: &UserId, first: u32) -> SoldSet {
+        let superbins = self.user_vector(user).set(first).into_iter().map(|superbin| {
+            let bins = (0..self.params().subbin_count()).map(|subbin| Bin { superbin, subbin });
+            bins.filter_map(|bin| self.ball(bin)).collect()
+        });
+        SoldSet { superbins: superbins.collect() }
+    }
+
+    /// The sets of `user` that begin at these superbins, as the broker's answer to a withdrawal.
+    pub fn funds(&self, user: &UserId, user_key: &Key, firsts: &[u32], transaction: u64) -> FundsWithdrawn {
+        FundsWithdrawn {
+            user: user.clone(),
+            user_key: user_key.clone(),
+            params: self.params().clone(),
+            sets: firsts.iter().map(|first| self.set(user, *first)).collect(),
+            transaction,
+        }
+    }
+
+    /// Every coin (k inputs in the order of the set) that `user` can pay `vendor` with from the set that
+    /// begins at `first`, in order of first ball.
+    pub fn coins(&self, user: &UserId, vendor: &VendorId, first: u32) -> Vec<Vec<u64>> {
+        let set = self.user_vector(user).set(first);
+        let vendor = VendorVector::new(self.params(), vendor);
+        (0..self.params().subbin_count())
+            .filter_map(|subbin| {
+                let places = set.iter().zip(vendor.subbins(subbin));
+                places.map(|(&superbin, subbin)| self.ball(Bin { superbin, subbin })).collect()
+            })
+            .collect()
+    }
+
+    /// A payment with these coins, its authenticator made with the user's key K_U.
+    pub fn payment(
+        &self,
+        user: &UserId,
+        user_key: &Key,
+        vendor: &VendorId,
+        url: &Url,
+        coins: &[Vec<u64>],
+    ) -> Payment {
+        let mut payment = Payment {
+            url: url.clone(),
+            user: user.clone(),
+            vendor: vendor.clone(),
+            period: self.params().period().clone(),
+            coins: coins.len() as u32,
+            authenticator: user_key.payment(vendor, url.as_str(), &[]),
+            x: coins.concat(),
+        };
+        payment.authenticator = user_key.payment(vendor, url.as_str(), &payment.data());
+        payment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_coins_are_coins_at_every_size() {
+        for (u, v, k, t, hash) in
+            [(6, 4, 4, 2, HashName::Des), (5, 3, 2, 0, HashName::Sha256), (7, 5, 6, 1, HashName::Sha256)]
+        {
+            let mint = ObviousMint::new(params_with(|raw| resize(raw, u, v, k, t, hash)));
+            let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+            let coins = mint.coins(&user, &vendor, 8);
+            assert!(coins.len() * 2 > 1 << v, "{} coins of {} bins", coins.len(), 1 << v);
+            let key = Key::from_bytes([7; 32]);
+            let url = "https://news.example/a".parse().unwrap();
+            let payment = mint.payment(&user, &key, &vendor, &url, &coins);
+            let vector = VendorVector::new(mint.params(), &vendor);
+            let bins = mint.rules().check(&mint.user_vector(&user), &vector, &payment.x).unwrap();
+            assert_eq!(bins.len(), coins.len());
+            let funds = mint.funds(&user, &key, &[8, 10], 1);
+            assert_eq!(FundsWithdrawn::parse(&funds.to_bytes()).unwrap(), funds);
+        }
+    }
+}
