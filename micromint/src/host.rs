@@ -177,6 +177,12 @@ pub trait File: Send + Sync {
     /// The operating system's.
     fn links(&self) -> io::Result<u64>;
 
+    /// Whether nobody but its owner may read or write it, as a file of secrets must be.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn is_private(&self) -> io::Result<bool>;
+
     /// Waits for the lock. It belongs to this handle (as `flock` does) and excludes other handles, in
     /// this process and in others; dropping the handle gives it back.
     ///

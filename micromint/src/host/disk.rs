@@ -123,6 +123,10 @@ impl File for DiskFile {
         Ok(self.0.metadata()?.nlink())
     }
 
+    fn is_private(&self) -> io::Result<bool> {
+        Ok(self.0.metadata()?.mode() & 0o077 == 0)
+    }
+
     fn lock(&self, how: Lock) -> io::Result<()> {
         // A signal may interrupt the wait; it is no reason to give up.
         loop {

@@ -335,6 +335,10 @@ impl File for SimulatedFile {
         Ok(state.names.values().filter(|inode| **inode == self.inode).count() as u64)
     }
 
+    fn is_private(&self) -> io::Result<bool> {
+        self.directory.state().check().map(|()| true)
+    }
+
     fn lock(&self, how: Lock) -> io::Result<()> {
         let mut state = self.directory.state();
         loop {
