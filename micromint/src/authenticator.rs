@@ -22,7 +22,7 @@ pub const AUTHENTICATOR_SIZE: usize = 16;
 /// A 32-byte secret: the broker's own, a user's key K_U of one period, or a vendor's key K_V.
 ///
 /// Its `Debug` form shows nothing, so it cannot slip into a log.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Eq)]
 pub struct Key([u8; KEY_SIZE]);
 
 /// The head, 16 bytes, of an HMAC-SHA256 over a message's content.
@@ -31,7 +31,7 @@ pub struct Authenticator([u8; AUTHENTICATOR_SIZE]);
 
 /// The text is not the hexadecimal form of a key or authenticator.
 #[derive(Debug, thiserror::Error)]
-#[error("expected {digits} hexadecimal digits, found {found} characters")]
+#[error("expected {digits} hexadecimal digits, found {found} bytes that are not that")]
 pub struct HexError {
     digits: usize,
     found: usize,
@@ -99,6 +99,13 @@ impl Key {
     }
 }
 
+impl PartialEq for Key {
+    /// Takes the same time wherever they differ.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(…)")
@@ -148,15 +155,23 @@ impl FromStr for Authenticator {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Exactly `N` bytes from hexadecimal of either case.
 pub(crate) fn unhex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
-    let error = HexError { digits: 2 * N, found: text.len() };
-    let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
-    let digits = digits.filter(|digits| digits.len() == 2 * N).ok_or(error)?;
-    Ok(std::array::from_fn(|i| (digits[2 * i] << 4 | digits[2 * i + 1]) as u8))
+    let error = || HexError { digits: 2 * N, found: text.len() };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return Err(error());
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).ok_or_else(error);
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = (digit(*high)? << 4 | digit(*low)?) as u8;
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -179,7 +194,11 @@ mod tests {
         assert_eq!(key.to_hex().parse::<Key>().unwrap(), key);
         assert!("0".repeat(63).parse::<Key>().is_err());
         assert!("0".repeat(65).parse::<Key>().is_err());
-        assert!("g".repeat(32).parse::<Authenticator>().is_err());
+        for bad in ["0".repeat(31), "0".repeat(33), "g".repeat(32), "\u{e9}".repeat(16), "+1".repeat(16)] {
+            assert!(bad.parse::<Authenticator>().is_err(), "{bad}");
+        }
+        let upper: Authenticator = "ABCDEF0123456789abcdef0123456789".parse().unwrap();
+        assert_eq!(upper.to_string(), "abcdef0123456789abcdef0123456789");
         assert_eq!(format!("{key:?}"), "Key(…)");
     }
 }

@@ -63,7 +63,8 @@ impl CoinRules {
     }
 
     /// Checks the coins in `x` (k inputs a coin, the coins one after the other) for this user and
-    /// vendor, and gives the first bin of each coin in order. `x` must hold a whole number of coins.
+    /// vendor, and gives the first bin of each coin in order. Inputs left over at the end, fewer than k,
+    /// are no set of anyone.
     ///
     /// # Errors
     /// The first fault in the order of [`CoinFault`], over all coins.
@@ -71,7 +72,7 @@ impl CoinRules {
         let k = self.params.coin_size();
         self.check_inputs(x)?;
         let bins = self.bins(x)?;
-        let coins = || bins.chunks_exact(k);
+        let coins = || bins.chunks(k);
         if !coins().all(|coin| is_users(coin, user)) {
             return Err(CoinFault::UserDifferences);
         }
@@ -102,12 +103,11 @@ impl CoinRules {
 }
 
 fn is_users(coin: &[Bin], user: &UserVector) -> bool {
-    let first = coin[0].superbin;
-    first.is_multiple_of(2) && coin.iter().map(|bin| bin.superbin).eq(user.set(first))
+    coin[0].superbin.is_multiple_of(2) && user.is_set(coin.iter().map(|bin| bin.superbin))
 }
 
 fn is_vendors(coin: &[Bin], vendor: &VendorVector) -> bool {
-    coin.iter().map(|bin| bin.subbin).eq(vendor.subbins(coin[0].subbin))
+    vendor.are_subbins(coin.iter().map(|bin| bin.subbin))
 }
 
 fn refuse_repeated(first_bins: &[Bin]) -> Result<(), CoinFault> {
@@ -168,6 +168,9 @@ mod tests {
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::FixedBits));
         unlucky[1] = unlucky[0];
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::RepeatedBall));
+        let ragged = [coins[0].as_slice(), &coins[1][..3]].concat();
+        assert_eq!(rules.check(&user, &vendor, &ragged), Err(CoinFault::UserDifferences));
+        assert_eq!(rules.check(&user, &vendor, &[]), Ok(vec![]));
         unlucky[2] = 1 << 56;
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::OutOfRange));
     }

@@ -34,7 +34,7 @@ pub trait HashFunction: Send + Sync + fmt::Debug {
     /// Which function it is.
     fn name(&self) -> HashName;
 
-    /// The 64-bit output for `x`; only the low [`HashName::input_width`] bits of `x` count.
+    /// The 64-bit output for `x`, which must be below 2^w ([`HashName::input_width`]).
     fn hash(&self, x: u64) -> u64;
 
     /// Hashes `x[i]` to `y[i]`. Both slices have one length; the shorter one decides.

@@ -97,7 +97,12 @@ impl UserVector {
 
     /// The k superbins of the set that begins at `first`, in order.
     pub fn set(&self, first: u32) -> Vec<u32> {
-        walk(first, &self.differences, self.mask)
+        walk(first, &self.differences, self.mask).collect()
+    }
+
+    /// Whether these are the k superbins of one set, in order.
+    pub fn is_set(&self, superbins: impl Iterator<Item = u32> + Clone) -> bool {
+        is_walk(superbins, &self.differences, self.mask)
     }
 }
 
@@ -115,19 +120,29 @@ impl VendorVector {
 
     /// The k sub-bins of the coin whose first ball lies in sub-bin `first`, in order.
     pub fn subbins(&self, first: u32) -> Vec<u32> {
-        walk(first, &self.differences, self.mask)
+        walk(first, &self.differences, self.mask).collect()
+    }
+
+    /// Whether these are the k sub-bins of one coin, in order.
+    pub fn are_subbins(&self, subbins: impl Iterator<Item = u32> + Clone) -> bool {
+        is_walk(subbins, &self.differences, self.mask)
     }
 }
 
 /// `first` and its successors by `differences`, modulo mask + 1.
-fn walk(first: u32, differences: &[u32], mask: u32) -> Vec<u32> {
+fn walk(first: u32, differences: &[u32], mask: u32) -> impl Iterator<Item = u32> {
     let mut place = first & mask;
-    let mut places = vec![place];
-    for difference in differences {
+    let successors = differences.iter().map(move |difference| {
         place = place.wrapping_add(*difference) & mask;
-        places.push(place);
-    }
-    places
+        place
+    });
+    std::iter::once(first & mask).chain(successors)
+}
+
+/// Whether `places` is the whole walk from its own first place.
+fn is_walk(places: impl Iterator<Item = u32> + Clone, differences: &[u32], mask: u32) -> bool {
+    let first = places.clone().next();
+    first.is_some_and(|first| places.eq(walk(first, differences, mask)))
 }
 
 /// The k-1 values of an identity: the low bits of
@@ -204,8 +219,8 @@ impl fmt::Display for VendorId {
     }
 }
 
-/// Labels of `a-z 0-9 - _`, none empty or longer than 63, none beginning or ending in a hyphen. An
-/// IPv4 address is such a name too.
+/// Labels of `a-z 0-9 - _`, none empty or longer than 63, none beginning or ending in a hyphen. Clients
+/// read a name whose last label is a number as an IPv4 address, so it must be one, in its usual form.
 fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -213,7 +228,18 @@ fn is_host_name(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    text.len() <= VENDOR_ID_LEN_MAX && text.split('.').all(is_label)
+    let last = text.rsplit('.').next().unwrap_or_default();
+    text.len() <= VENDOR_ID_LEN_MAX
+        && text.split('.').all(is_label)
+        && (!is_number(last) || text.parse::<std::net::Ipv4Addr>().is_ok())
+}
+
+/// A decimal number, or a hexadecimal one as the URL standard reads them in IPv4 addresses.
+fn is_number(label: &str) -> bool {
+    match label.strip_prefix("0x") {
+        Some(digits) => digits.bytes().all(|c| c.is_ascii_hexdigit()),
+        None => label.bytes().all(|c| c.is_ascii_digit()),
+    }
 }
 
 /// `[2001:db8::1]`, exactly as RFC 5952 prints it (which is how the standard library prints).
@@ -245,8 +271,12 @@ mod tests {
     /// The worked coin of the notes: u=4, v=3, h'=(5,9), h''=(2,6): superbins 3, 8, 1; sub-bins 4, 6, 4.
     #[test]
     fn walks_wrap_around() {
-        assert_eq!(walk(3, &[5, 9], 15), [3, 8, 1]);
-        assert_eq!(walk(4, &[2, 6], 7), [4, 6, 4]);
+        assert!(walk(3, &[5, 9], 15).eq([3, 8, 1]));
+        assert!(walk(4, &[2, 6], 7).eq([4, 6, 4]));
+        assert!(is_walk([3, 8, 1].into_iter(), &[5, 9], 15));
+        for wrong in [&[3, 8][..], &[3, 8, 1, 1], &[3, 9, 1], &[3, 8, 17], &[19, 8, 1], &[]] {
+            assert!(!is_walk(wrong.iter().copied(), &[5, 9], 15), "{wrong:?}");
+        }
     }
 
     #[test]
@@ -263,11 +293,36 @@ mod tests {
         assert_eq!(long.len(), 253);
         assert!(long.parse::<VendorId>().is_ok());
         assert!(format!("{long}d").parse::<VendorId>().is_err());
-        for good in ["news.example", "localhost", "127.0.0.1", "[::1]", "xn--bcher-kva.example"] {
+        assert!("a".repeat(63).parse::<VendorId>().is_ok());
+        assert!("a".repeat(64).parse::<VendorId>().is_err());
+        for good in
+            ["news.example", "localhost", "127.0.0.1", "[::1]", "xn--bcher-kva.example", "1.0xg", "my_host"]
+        {
             assert!(good.parse::<VendorId>().is_ok(), "{good}");
         }
-        for bad in ["", "News.example", "a.", ".a", "a..b", "a:80", "[::0]", "[::1", "::1", "-a", "a-", "a b"]
-        {
+        for bad in [
+            "",
+            "News.example",
+            "a.",
+            ".a",
+            "a..b",
+            "a:80",
+            "[::0]",
+            "[::1",
+            "::1",
+            "-a",
+            "a-",
+            "a b",
+            "127.1",
+            "127.0.0.01",
+            "127.0.0.256",
+            "1.2.3.4.5",
+            "2130706433",
+            "a.0x7f",
+            "0x",
+            "[fe80::1%1]",
+            "[::A]",
+        ] {
             assert!(bad.parse::<VendorId>().is_err(), "{bad:?}");
         }
     }

@@ -33,6 +33,10 @@ pub const BROKER_LEN_MAX: usize = 1024;
 pub const COIN_VALUE_LEN_MAX: usize = 64;
 /// The largest parameter file that is read, in bytes.
 pub const PARAMS_FILE_SIZE_MAX: u64 = 64 * 1024;
+/// The earliest time in parameters.
+pub const TIME_MIN: UnixTime = UnixTime(0);
+/// The latest time in parameters, 9999-12-30T00:00:00Z: later ones have no four-digit year everywhere.
+pub const TIME_MAX: UnixTime = UnixTime(253_402_128_000);
 /// How long after the expiration the broker redeems where a configuration says nothing, in days.
 pub const REDEEM_DAYS_DEFAULT: i64 = 7;
 
@@ -160,8 +164,8 @@ impl Params {
     /// Checks `raw` against the rules of the scheme.
     ///
     /// n = t + u + v <= 64; b <= w; b >= 1; 2 <= k <= 8; 3 <= v <= 16; u <= 32; 2^(u-1) >= 4(k-1), so
-    /// that user vectors exist; fixed bits < 2^t; start < expiration <= redeem-until; broker an http
-    /// or https URL; the texts printable ASCII within their bounds.
+    /// that user vectors exist; fixed bits < 2^t; 1970 <= start < expiration <= redeem-until < 10000;
+    /// broker an http or https URL; the texts printable ASCII within their bounds, no blanks at the ends.
     ///
     /// # Errors
     /// The first rule that does not hold, with the numbers.
@@ -234,6 +238,10 @@ impl Params {
     /// # Errors
     /// Text that is no TOML, an unknown key, or what [`Params::from_fields`] refuses.
     pub fn from_toml(text: &str) -> Result<Params, ParamsError> {
+        if text.len() as u64 > PARAMS_FILE_SIZE_MAX {
+            let found = text.len();
+            return Err(ParamsError::Toml(format!("{found} bytes, at most {PARAMS_FILE_SIZE_MAX} are read")));
+        }
         let fields = toml_fields(text)?;
         if let Some((key, _)) = fields.iter().find(|(key, _)| !PARAMS_KEYS.contains(&key.as_str())) {
             return Err(ParamsError::UnknownKey(key.clone()));
@@ -358,6 +366,15 @@ impl RawParams {
     }
 
     fn check_times(&self) -> Result<(), ParamsError> {
+        let range = TIME_MIN..=TIME_MAX;
+        for (key, time) in
+            [("start", self.start), ("expiration", self.expiration), ("redeem-until", self.redeem_until)]
+        {
+            if !range.contains(&time) {
+                let expected = format!("a time from {TIME_MIN} to {TIME_MAX}");
+                return Err(ParamsError::Value { key, expected, found: time.to_string() });
+            }
+        }
         if self.start < self.expiration && self.expiration <= self.redeem_until {
             return Ok(());
         }
@@ -403,7 +420,8 @@ impl fmt::Display for Params {
 }
 
 /// The top-level keys of a TOML document as texts. Numbers and times are taken in TOML's own form too
-/// (`input-size = 31`), since that is how people write them.
+/// (`input-size = 31`), since that is how people write them; hexadecimal digits never, since `10` and
+/// `0x10` would be read as other digits than the eye sees.
 pub(crate) fn toml_fields(text: &str) -> Result<Vec<(String, String)>, ParamsError> {
     let table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| ParamsError::Toml(error.to_string()))?;
@@ -411,6 +429,9 @@ pub(crate) fn toml_fields(text: &str) -> Result<Vec<(String, String)>, ParamsErr
         .into_iter()
         .map(|(key, value)| match value {
             toml::Value::String(text) => Ok((key, text)),
+            other if is_hex_key(&key) => {
+                Err(ParamsError::Toml(format!("{key}: expected digits in quotation marks, found {other}")))
+            }
             toml::Value::Integer(number) => Ok((key, number.to_string())),
             toml::Value::Datetime(time) => Ok((key, time.to_string())),
             other => Err(ParamsError::Toml(format!("{key}: expected a string or number, found {other}"))),
@@ -418,16 +439,20 @@ pub(crate) fn toml_fields(text: &str) -> Result<Vec<(String, String)>, ParamsErr
         .collect()
 }
 
+/// Keys whose values are hexadecimal digits, even when all of them are decimal.
+fn is_hex_key(key: &str) -> bool {
+    matches!(key, "iv" | "fixed-bits" | "input-key")
+}
+
 /// The text of `key` in a list of fields.
 pub(crate) fn field<'a>(fields: &'a [(String, String)], key: &str) -> Option<&'a str> {
     fields.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
 }
 
-/// One line of TOML, a number bare and everything else quoted. `iv` and `fixed-bits` are always quoted:
-/// they are hexadecimal even when all their digits are decimal.
+/// One line of TOML: a size bare, everything else quoted.
 pub(crate) fn toml_line(key: &str, value: &str) -> String {
-    let is_hex = matches!(key, "iv" | "fixed-bits" | "input-key");
-    if !is_hex && !value.is_empty() && value.bytes().all(|c| c.is_ascii_digit()) && key != "period" {
+    let is_size = key.ends_with("-size") || key == "num-fixed-bits";
+    if is_size && value.parse::<u32>().is_ok() {
         format!("{key} = {value}\n")
     } else {
         format!("{key} = {}\n", toml::Value::String(value.to_string()))
@@ -469,10 +494,11 @@ fn within(key: &'static str, found: u32, min: u32, max: u32) -> Result<(), Param
 }
 
 fn printable(key: &'static str, text: &str, len_max: usize) -> Result<(), ParamsError> {
-    if (1..=len_max).contains(&text.len()) && text.bytes().all(|c| (b' '..=b'~').contains(&c)) {
+    let fits = (1..=len_max).contains(&text.len()) && text.trim() == text;
+    if fits && text.bytes().all(|c| (b' '..=b'~').contains(&c)) {
         return Ok(());
     }
-    let expected = format!("1 to {len_max} printable ASCII characters");
+    let expected = format!("1 to {len_max} printable ASCII characters, no blanks at the ends");
     Err(ParamsError::Value { key, expected, found: clip(text) })
 }
 
@@ -520,6 +546,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn texts_of_digits_are_read_back() {
+        for value in ["100", "007", "99999999999999999999999999", "\"1\" 'cent'", "a\\b"] {
+            let mut raw = raw();
+            raw.coin_value = value.to_string();
+            raw.period = "202612".parse().unwrap();
+            let params = Params::new(raw).unwrap();
+            assert_eq!(Params::from_toml(&params.to_toml()).unwrap(), params, "{value}");
+        }
+    }
+
+    #[test]
     fn absent_coin_size_and_redeem_until_have_defaults() {
         let text: String = test_params()
             .to_toml()
@@ -533,19 +570,31 @@ pub(crate) mod tests {
     #[test]
     fn every_rule_is_kept_at_its_bound_and_broken_past_it() {
         type Change = fn(&mut RawParams);
-        let good: [Change; 5] = [
+        let good: [Change; 16] = [
             |p| p.coin_size = COIN_SIZE_MAX,
             |p| p.input_bits = 56,
             |p| (p.output_bits, p.fixed_count) = (64, 54),
             |p| (p.subbin_bits, p.output_bits) = (3, 11),
             |p| p.redeem_until = p.expiration,
+            |p| (p.coin_size, p.output_bits, p.fixed_count) = (2, 9, 2), // u = 3: 4 odd superbins
+            |p| (p.coin_size, p.output_bits) = (2, 12),
+            |p| (p.subbin_bits, p.output_bits) = (16, 24),
+            |p| (p.output_bits, p.fixed_count, p.fixed_bits) = (36, 0, 0), // u = 32
+            |p| (p.output_bits, p.fixed_count) = (64, 28),
+            |p| (p.hash, p.input_bits) = (HashName::Sha256, 60),
+            |p| (p.fixed_count, p.output_bits, p.fixed_bits) = (0, 10, 0),
+            |p| p.fixed_bits = 3,
+            |p| p.coin_value = "x".repeat(COIN_VALUE_LEN_MAX),
+            |p| p.broker = format!("https://{}", "x".repeat(BROKER_LEN_MAX - 8)),
+            |p| (p.start, p.redeem_until) = (TIME_MIN, TIME_MAX),
         ];
         for change in good {
             let mut raw = raw();
             change(&mut raw);
-            Params::new(raw).unwrap();
+            let params = Params::new(raw).unwrap();
+            assert_eq!(Params::from_toml(&params.to_toml()).unwrap(), params);
         }
-        let bad: [Change; 13] = [
+        let bad: [Change; 25] = [
             |p| p.coin_size = 1,
             |p| p.coin_size = 9,
             |p| p.input_bits = 57,
@@ -559,6 +608,18 @@ pub(crate) mod tests {
             |p| p.broker = "ftp://broker.example".to_string(),
             |p| p.coin_value = "x".repeat(65),
             |p| (p.coin_size, p.output_bits) = (4, 10), // u = 4: 8 odd superbins, 12 needed
+            |p| (p.coin_size, p.output_bits) = (2, 8),  // u = 2: 2 odd superbins, 4 needed
+            |p| (p.output_bits, p.fixed_count, p.fixed_bits) = (37, 0, 0), // u = 33
+            |p| (p.hash, p.input_bits) = (HashName::Sha256, 61),
+            |p| p.fixed_count = 64,
+            |p| (p.fixed_count, p.output_bits, p.fixed_bits) = (0, 10, 1),
+            |p| p.coin_value = String::new(),
+            |p| p.coin_value = " 1 cent".to_string(),
+            |p| p.coin_value = "1 \u{20ac}".to_string(),
+            |p| p.broker = format!("https://{}", "x".repeat(BROKER_LEN_MAX - 7)),
+            |p| p.broker = "https://".to_string(),
+            |p| p.start = UnixTime(-1),
+            |p| p.redeem_until = TIME_MAX.plus_seconds(1),
         ];
         for (i, change) in bad.into_iter().enumerate() {
             let mut raw = raw();
@@ -596,6 +657,12 @@ pub(crate) mod tests {
             ("hashfn = \"des\"", "", "hashfn is missing"),
             ("iv = \"0123456789abcdef\"", "iv = \"123456789abcdef\"", "16 hexadecimal digits"),
             ("fixed-bits = \"2\"", "fixed-bits = \"+2\"", "hexadecimal"),
+            ("fixed-bits = \"2\"", "fixed-bits = 2", "quotation marks"),
+            ("fixed-bits = \"2\"", "fixed-bits = 0x2", "quotation marks"),
+            ("fixed-bits = \"2\"", "fixed-bits = \"00000000000000002\"", "1 to 16 hexadecimal digits"),
+            ("iv = \"0123456789abcdef\"", "iv = 1234567890123456", "quotation marks"),
+            ("expiration = \"2027-01-01T00:00:00Z\"", "expiration = \"2027-01-01\"", "expiration"),
+            ("https://broker.example/", &"x".repeat(PARAMS_FILE_SIZE_MAX as usize), "at most 65536"),
         ] {
             let error = Params::from_toml(&text.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(says), "{to}: {error}");

@@ -13,7 +13,7 @@
 //! a message without data has none. Header names are case-insensitive, a repeated one is an error, an
 //! unknown one is ignored.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 use std::str::FromStr;
 
 use base64::Engine;
@@ -23,14 +23,24 @@ use super::text::{URL_LEN_MAX, parse_decimal};
 
 /// The longest line, in bytes without its end: a URL and the name of its header.
 pub const LINE_LEN_MAX: usize = URL_LEN_MAX + 256;
-/// The most headers in a message, known or not.
+/// The most headers in a message, known or not, `Data-Size` not counted.
 pub const HEADER_COUNT_MAX: usize = 64;
 /// The longest line of Base64, in bytes.
 const DATA_LINE_LEN_MAX: usize = 76;
+/// The data in a full line of Base64, in bytes.
+const DATA_PER_LINE: usize = DATA_LINE_LEN_MAX / 4 * 3;
+/// Room for everything but the data in a message that names no page.
+const HEAD_SIZE_MAX: usize = 16 * 1024;
 
 const FIRST_LINE: &str = "MicroMint-1.0";
 const LAST_LINE: &str = "End-MicroMint";
 const DATA_SIZE: &str = "Data-Size";
+
+/// The largest text of a message with `data_size` bytes of data, in bytes. Senders that break Base64
+/// after 64 characters instead of 76 fit in.
+pub(super) const fn text_size_max(data_size: usize) -> usize {
+    data_size.div_ceil(48) * (64 + 2) + HEAD_SIZE_MAX
+}
 
 /// Text that is no message of the expected type.
 #[derive(Debug, thiserror::Error)]
@@ -86,37 +96,21 @@ pub enum MessageError {
     Data(String),
 }
 
-/// A message taken apart: its type, its headers in order, and its data.
+/// A message taken apart: its type, its headers in order, and its data. The texts are borrowed from the
+/// message, so that a vendor reads a payment with few allocations.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    message_type: String,
-    headers: Vec<(String, String)>,
+pub struct Frame<'a> {
+    message_type: &'a str,
+    headers: Vec<(&'a str, &'a str)>,
     data: Option<Vec<u8>>,
 }
 
-impl Frame {
-    /// An empty message of this type, to be filled and printed.
-    pub fn new(message_type: &str) -> Frame {
-        Frame { message_type: message_type.to_string(), headers: Vec::new(), data: None }
-    }
-
-    /// Adds a header. The value must be one line of printable ASCII, as every typed field prints.
-    pub fn with(mut self, name: &str, value: impl Display) -> Frame {
-        self.headers.push((name.to_string(), value.to_string()));
-        self
-    }
-
-    /// Sets the data.
-    pub fn with_data(mut self, data: Vec<u8>) -> Frame {
-        self.data = Some(data);
-        self
-    }
-
+impl<'a> Frame<'a> {
     /// Takes `text`, at most `size_max` bytes, apart.
     ///
     /// # Errors
     /// Anything that is not the form of a message, with the line where it is not.
-    pub fn parse(text: &[u8], size_max: usize) -> Result<Frame, MessageError> {
+    pub fn parse(text: &'a [u8], size_max: usize) -> Result<Frame<'a>, MessageError> {
         if text.len() > size_max {
             return Err(MessageError::TooLarge { found: text.len(), max: size_max });
         }
@@ -127,7 +121,7 @@ impl Frame {
         if !is_name(message_type) {
             return Err(lines.wrong("a message type"));
         }
-        let mut frame = Frame::new(message_type);
+        let mut frame = Frame { message_type, headers: Vec::with_capacity(16), data: None };
         frame.read_headers_and_data(&mut lines)?;
         if !lines.text.is_empty() {
             lines.line += 1;
@@ -136,7 +130,7 @@ impl Frame {
         Ok(frame)
     }
 
-    fn read_headers_and_data(&mut self, lines: &mut Lines<'_>) -> Result<(), MessageError> {
+    fn read_headers_and_data(&mut self, lines: &mut Lines<'a>) -> Result<(), MessageError> {
         loop {
             let line = lines.next("a header or End-MicroMint")?;
             if line == LAST_LINE {
@@ -158,32 +152,13 @@ impl Frame {
             if self.headers.len() == HEADER_COUNT_MAX {
                 return Err(lines.wrong("at most 64 headers"));
             }
-            self.headers.push((name.to_string(), value.to_string()));
+            self.headers.push((name, value));
         }
-    }
-
-    /// Prints the message, lines ending in CRLF.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut text = format!("{FIRST_LINE}\r\n{}\r\n", self.message_type);
-        for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        let mut text = text.into_bytes();
-        if let Some(data) = &self.data {
-            text.extend(format!("{DATA_SIZE}: {}\r\n", data.len()).bytes());
-            for line in STANDARD.encode(data).as_bytes().chunks(DATA_LINE_LEN_MAX) {
-                text.extend_from_slice(line);
-                text.extend_from_slice(b"\r\n");
-            }
-        }
-        text.extend_from_slice(LAST_LINE.as_bytes());
-        text.extend_from_slice(b"\r\n");
-        text
     }
 
     /// The type of the message, such as `Payment`.
-    pub fn message_type(&self) -> &str {
-        &self.message_type
+    pub fn message_type(&self) -> &'a str {
+        self.message_type
     }
 
     /// Refuses a message of another type.
@@ -194,19 +169,19 @@ impl Frame {
         if self.message_type == expected {
             return Ok(());
         }
-        Err(MessageError::WrongType { expected, found: self.message_type.clone() })
+        Err(MessageError::WrongType { expected, found: self.message_type.to_string() })
     }
 
     /// The value of a header, its name in any case; `None` if it is absent.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
 
     /// The value of a header that must be there.
     ///
     /// # Errors
     /// [`MessageError::Missing`].
-    pub fn need(&self, name: &str) -> Result<&str, MessageError> {
+    pub fn need(&self, name: &str) -> Result<&'a str, MessageError> {
         self.get(name).ok_or_else(|| MessageError::Missing(name.to_string()))
     }
 
@@ -257,6 +232,52 @@ impl Frame {
     }
 }
 
+/// Prints a message: its type, then headers in the order of the calls, then data or nothing.
+pub(super) struct Printer {
+    text: String,
+}
+
+impl Printer {
+    /// Begins a message of this type.
+    pub(super) fn new(message_type: &str) -> Printer {
+        Printer { text: format!("{FIRST_LINE}\r\n{message_type}\r\n") }
+    }
+
+    /// A header whose value is of a type that prints as one line of printable ASCII.
+    pub(super) fn header(mut self, name: &str, value: impl Display) -> Printer {
+        // Writing to a String cannot fail.
+        let _ = write!(self.text, "{name}: {value}\r\n");
+        self
+    }
+
+    /// A header with a text for people. What a header cannot carry is not sent: other characters than
+    /// printable ASCII become `?`, blanks at the ends and everything after `len_max` bytes are cut off.
+    /// So no text, wherever it came from, can forge a line of a message.
+    pub(super) fn people(self, name: &str, value: &str, len_max: usize) -> Printer {
+        let plain = |c| if (' '..='~').contains(&c) { c } else { '?' };
+        let value: String = value.trim().chars().map(plain).take(len_max).collect();
+        self.header(name, value.trim_end())
+    }
+
+    /// Ends a message without data.
+    pub(super) fn end(mut self) -> Vec<u8> {
+        self.text.push_str(LAST_LINE);
+        self.text.push_str("\r\n");
+        self.text.into_bytes()
+    }
+
+    /// Ends a message with this data.
+    pub(super) fn data(self, data: &[u8]) -> Vec<u8> {
+        let mut printer = self.header(DATA_SIZE, data.len());
+        printer.text.reserve(data.len().div_ceil(DATA_PER_LINE) * (DATA_LINE_LEN_MAX + 2) + 32);
+        for line in data.chunks(DATA_PER_LINE) {
+            STANDARD.encode_string(line, &mut printer.text);
+            printer.text.push_str("\r\n");
+        }
+        printer.end()
+    }
+}
+
 /// The lines of a message; CRLF and LF both end one.
 struct Lines<'a> {
     text: &'a str,
@@ -298,7 +319,7 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
             data_size.chars().take(40).collect::<String>()
         ),
     })?;
-    let mut base64 = Vec::new();
+    let mut base64 = Vec::with_capacity(lines.text.len());
     loop {
         let line = lines.next("Base64 or End-MicroMint")?;
         if line == LAST_LINE {
@@ -333,39 +354,66 @@ fn is_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn example() -> Frame {
-        Frame::new("Payment").with("URL", "https://a.example/").with_data((0..100).collect())
+    fn example() -> Vec<u8> {
+        let data: Vec<u8> = (0..100).collect();
+        Printer::new("Payment").header("URL", "https://a.example/").data(&data)
+    }
+
+    fn parse(text: &[u8]) -> Frame<'_> {
+        Frame::parse(text, text.len()).unwrap()
     }
 
     #[test]
-    fn printing_and_parsing_are_inverse_with_crlf_and_lf() {
-        for frame in [example(), Frame::new("Empty").with_data(vec![]), Frame::new("Bare").with("A", "b c")] {
-            let text = frame.to_bytes();
-            assert_eq!(Frame::parse(&text, text.len()).unwrap(), frame);
-            let with_lf = String::from_utf8(text).unwrap().replace("\r\n", "\n");
-            assert_eq!(Frame::parse(with_lf.as_bytes(), 9999).unwrap(), frame);
-            assert_eq!(Frame::parse(with_lf.trim_end().as_bytes(), 9999).unwrap(), frame);
+    fn parsing_undoes_printing_with_crlf_and_lf() {
+        let text = example();
+        let frame = parse(&text);
+        assert_eq!((frame.message_type(), frame.get("url")), ("Payment", Some("https://a.example/")));
+        assert_eq!(frame.data, Some((0..100).collect()));
+        for text in [text, Printer::new("Empty").data(&[]), Printer::new("Bare").header("A", "b c").end()] {
+            let with_lf = String::from_utf8(text.clone()).unwrap().replace("\r\n", "\n");
+            assert_eq!(parse(&text), parse(with_lf.as_bytes()));
+            assert_eq!(parse(&text), parse(with_lf.trim_end().as_bytes()));
+        }
+    }
+
+    #[test]
+    fn texts_for_people_cannot_forge_lines() {
+        for (text, read) in [
+            ("two\r\nPrice: 1", "two??Price: 1"),
+            ("  caf\u{e9}\t ", "caf?"),
+            ("123456789012345678 0", "123456789012345678"),
+        ] {
+            let printed = Printer::new("A").people("Text", text, 19).end();
+            assert_eq!(parse(&printed).headers, [("Text", read)]);
         }
     }
 
     #[test]
     fn every_deviation_is_named() {
-        let good = String::from_utf8(example().to_bytes()).unwrap();
+        let good = String::from_utf8(example()).unwrap();
         for (from, to, says) in [
             ("MicroMint-1.0", "MicroMint-2.0", "line 1: expected MicroMint-1.0"),
+            ("MicroMint-1.0\r", "MicroMint-1.0\r\r", "line 1: expected MicroMint-1.0"),
             ("Payment\r\n", "Pay ment\r\n", "line 2: expected a message type"),
             ("URL:", "URL", "line 3: expected a header"),
+            ("URL:", "URL :", "line 3: expected a header"),
+            ("URL: ", " URL: ", "line 3: expected a header"),
             ("URL: ", "URL: a\r\nurl: ", "header url is repeated"),
+            ("URL: ", "X: a\r\nx: b\r\nURL: ", "header x is repeated"),
             ("https", "\u{e9}", "7-bit ASCII"),
             ("https", "\u{7}", "printable"),
+            ("https", "a\rb", "printable"),
             ("Data-Size: 100", "Data-Size: 0100", "expected a number of bytes"),
             ("Data-Size: 100", "Data-Size: 99", "Data-Size says 99"),
+            ("Data-Size: 100", "Data-Size: 100\r\nCoins: 1", "data: "),
+            ("Data-Size: 100", "Data-Size: 100\r\n", "1 to 76"),
             ("\r\nEnd-MicroMint\r\n", "\r\n", "expected Base64 or End-MicroMint"),
             ("End-MicroMint\r\n", "End-MicroMint\r\nx", "nothing after End-MicroMint"),
             ("AAECAw", "A*ECAw", "data: "),
             ("AAECAw", "AAECAw=", "1 to 76"),
             ("Yw==", "Yx==", "data: "),
             ("Yw==", "Yw=", "data: "),
+            ("Yw==", "Yw", "data: "),
         ] {
             assert!(good.contains(from), "{from}");
             let error = Frame::parse(good.replace(from, to).as_bytes(), 9999).unwrap_err().to_string();
@@ -376,12 +424,16 @@ mod tests {
 
     #[test]
     fn sizes_are_bounded() {
-        let many =
-            |n: usize| (0..n).fold(Frame::new("A"), |frame, i| frame.with(&format!("H{i}"), i)).to_bytes();
+        let many = |n: usize| {
+            (0..n).fold(Printer::new("A"), |printer, i| printer.header(&format!("H{i}"), i)).data(&[1])
+        };
         assert!(Frame::parse(&many(HEADER_COUNT_MAX), 9999).is_ok());
         assert!(Frame::parse(&many(HEADER_COUNT_MAX + 1), 9999).is_err());
-        let long = |n: usize| Frame::new("A").with("H", "x".repeat(n)).to_bytes();
+        let long = |n: usize| Printer::new("A").header("H", "x".repeat(n)).end();
         assert!(Frame::parse(&long(LINE_LEN_MAX - 3), 99_999).is_ok());
         assert!(Frame::parse(&long(LINE_LEN_MAX - 2), 99_999).is_err());
+        let named = |n: usize| Printer::new("A").header(&"x".repeat(n), 1).end();
+        assert!(Frame::parse(&named(64), 99_999).is_ok());
+        assert!(Frame::parse(&named(65), 99_999).is_err());
     }
 }

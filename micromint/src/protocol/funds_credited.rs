@@ -1,12 +1,13 @@
 //! Funds-Credited: a verdict for every returned ball, from broker to client.
 
+use super::frame::{Printer, text_size_max};
 use super::verdict::{verdicts_from, verdicts_to_bytes};
 use super::{CREDIT_COINS_MAX, Frame, MessageError, Verdict};
 use crate::identity::UserId;
 use crate::period::Period;
 
-/// The largest Funds-Credited message, in bytes.
-const SIZE_MAX: usize = 4 * 1024 * 1024;
+/// The largest Funds-Credited message, in bytes: a byte of data a ball.
+const SIZE_MAX: usize = text_size_max(CREDIT_COINS_MAX as usize);
 
 /// The broker's answer to a return.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +45,11 @@ impl FundsCredited {
 
     /// Prints the message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Frame::new("Funds-Credited")
-            .with("User-ID", &self.user)
-            .with("Period", &self.period)
-            .with("Coins", self.verdicts.len())
-            .with("Transaction-ID", self.transaction)
-            .with_data(verdicts_to_bytes(&self.verdicts))
-            .to_bytes()
+        Printer::new("Funds-Credited")
+            .header("User-ID", &self.user)
+            .header("Period", &self.period)
+            .header("Coins", self.verdicts.len())
+            .header("Transaction-ID", self.transaction)
+            .data(&verdicts_to_bytes(&self.verdicts))
     }
 }

@@ -3,6 +3,7 @@
 //! It carries the user's key, so it travels over TLS or in a private file only, and only to the
 //! authenticated owner of the account.
 
+use super::frame::{Printer, text_size_max};
 use super::payment::x_to_bytes;
 use super::{Frame, MessageError};
 use crate::authenticator::Key;
@@ -12,8 +13,10 @@ use crate::period::Period;
 
 /// The most sets in one sale.
 pub const SETS_PER_WITHDRAWAL_MAX: u32 = 10_000;
+/// The most data in one Funds-Withdrawn, in bytes: 32 of the largest sets there are.
+const DATA_SIZE_MAX: u64 = 128 * 1024 * 1024 + 1024;
 /// The largest Funds-Withdrawn message, in bytes.
-pub const FUNDS_WITHDRAWN_SIZE_MAX: usize = 128 * 1024 * 1024;
+pub const FUNDS_WITHDRAWN_SIZE_MAX: usize = text_size_max(DATA_SIZE_MAX as usize);
 
 /// The balls of one superbin set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ impl FundsWithdrawn {
         let frame = Frame::parse(text, FUNDS_WITHDRAWN_SIZE_MAX)?;
         frame.expect_type("Funds-Withdrawn")?;
         let params = Params::from_fields(|key| frame.get(&title_case(key))).map_err(|error| {
-            MessageError::Header { name: "of the parameters".into(), why: error.to_string() }
+            MessageError::Header { name: "of a parameter".into(), why: error.to_string() }
         })?;
         let sets = frame.number("Sets", SETS_PER_WITHDRAWAL_MAX.into())? as usize;
         Ok(FundsWithdrawn {
@@ -61,22 +64,25 @@ impl FundsWithdrawn {
 
     /// Prints the message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut frame = Frame::new("Funds-Withdrawn")
-            .with("User-ID", &self.user)
-            .with("User-Key", self.user_key.to_hex());
+        let mut head = Printer::new("Funds-Withdrawn")
+            .header("User-ID", &self.user)
+            .header("User-Key", self.user_key.to_hex());
         for (key, value) in self.params.to_fields() {
-            frame = frame.with(&title_case(key), value);
+            head = head.header(&title_case(key), value);
         }
         let mut data = Vec::new();
         for superbin in self.sets.iter().flat_map(|set| &set.superbins) {
             data.extend_from_slice(&(superbin.len() as u32).to_be_bytes());
             data.extend_from_slice(&x_to_bytes(superbin));
         }
-        frame
-            .with("Sets", self.sets.len())
-            .with("Transaction-ID", self.transaction)
-            .with_data(data)
-            .to_bytes()
+        head.header("Sets", self.sets.len()).header("Transaction-ID", self.transaction).data(&data)
+    }
+
+    /// The most sets of this period that one message surely holds, 1 to [`SETS_PER_WITHDRAWAL_MAX`].
+    pub fn sets_max(params: &Params) -> u32 {
+        let superbin_size = 4 + 8 * u64::from(params.subbin_count());
+        let set_size = params.coin_size() as u64 * superbin_size;
+        (DATA_SIZE_MAX / set_size).clamp(1, SETS_PER_WITHDRAWAL_MAX.into()) as u32
     }
 
     /// The period of the coins.

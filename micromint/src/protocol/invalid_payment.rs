@@ -2,6 +2,7 @@
 //!
 //! The coins stay bound to this vendor all the same: it could refuse them and redeem them.
 
+use super::frame::Printer;
 use super::payment::{PAYMENT_SIZE_MAX, coins_from, x_to_bytes};
 use super::text::TEXT_LEN_MAX;
 use super::{COINS_PER_PAYMENT_MAX, Frame, MessageError, Url};
@@ -44,12 +45,11 @@ impl InvalidPayment {
 
     /// Prints the message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Frame::new("Invalid-Payment")
-            .with("URL", &self.url)
-            .with("Reason", &self.reason)
-            .with("Price", self.price)
-            .with("Coins", self.coins)
-            .with_data(x_to_bytes(&self.x))
-            .to_bytes()
+        Printer::new("Invalid-Payment")
+            .header("URL", &self.url)
+            .people("Reason", &self.reason, TEXT_LEN_MAX)
+            .header("Price", self.price)
+            .header("Coins", self.coins)
+            .data(&x_to_bytes(&self.x))
     }
 }

@@ -1,5 +1,6 @@
 //! Payment: vendor-specific coins for one page, from client to vendor (thesis 3.3.1).
 
+use super::frame::Printer;
 use super::{Frame, MessageError, Url};
 use crate::authenticator::Authenticator;
 use crate::identity::{UserId, VendorId};
@@ -44,7 +45,7 @@ impl Payment {
     ///
     /// # Errors
     /// A message that is none.
-    pub fn from_frame(frame: Frame) -> Result<Payment, MessageError> {
+    pub fn from_frame(frame: Frame<'_>) -> Result<Payment, MessageError> {
         frame.expect_type("Payment")?;
         let coins = frame.number("Coins", COINS_PER_PAYMENT_MAX.into())? as u32;
         Ok(Payment {
@@ -60,15 +61,14 @@ impl Payment {
 
     /// Prints the message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Frame::new("Payment")
-            .with("URL", &self.url)
-            .with("User-ID", &self.user)
-            .with("Vendor-ID", &self.vendor)
-            .with("Period", &self.period)
-            .with("Coins", self.coins)
-            .with("Authenticator", self.authenticator)
-            .with_data(self.data())
-            .to_bytes()
+        Printer::new("Payment")
+            .header("URL", &self.url)
+            .header("User-ID", &self.user)
+            .header("Vendor-ID", &self.vendor)
+            .header("Period", &self.period)
+            .header("Coins", self.coins)
+            .header("Authenticator", self.authenticator)
+            .data(&self.data())
     }
 
     /// The decoded data: every x as 8 bytes big-endian. The authenticator is over this.

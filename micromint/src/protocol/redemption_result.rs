@@ -1,12 +1,15 @@
 //! Redemption-Result: a verdict for every coin of a batch, from broker to vendor.
 
+use super::frame::{Printer, text_size_max};
 use super::verdict::{verdicts_from, verdicts_to_bytes};
-use super::{Frame, Id, MessageError, Verdict};
+use super::{BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Frame, Id, MessageError, Verdict};
 use crate::identity::VendorId;
 
-/// The largest Redemption-Result message, in bytes: a million payments of 500 coins are more than a
-/// batch can hold, this bound follows from [`super::BATCH_DATA_SIZE_MAX`] at 16 bytes a coin.
-const SIZE_MAX: usize = 64 * 1024 * 1024;
+/// The most verdicts: one a coin, and a coin takes at least the 16 bytes of two balls in a batch. Payments
+/// that cannot be read are no more than a batch may hold.
+const VERDICTS_MAX: usize = BATCH_DATA_SIZE_MAX / 16 + BATCH_PAYMENTS_MAX as usize;
+/// The largest Redemption-Result message, in bytes: a byte of data a verdict.
+const SIZE_MAX: usize = text_size_max(VERDICTS_MAX);
 
 /// The broker's answer to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +45,12 @@ impl RedemptionResult {
 
     /// Prints the message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Frame::new("Redemption-Result")
-            .with("Vendor-ID", &self.vendor)
-            .with("Batch-ID", &self.batch)
-            .with("Accepted", self.accepted())
-            .with("Rejected", self.rejected())
-            .with_data(verdicts_to_bytes(&self.verdicts))
-            .to_bytes()
+        Printer::new("Redemption-Result")
+            .header("Vendor-ID", &self.vendor)
+            .header("Batch-ID", &self.batch)
+            .header("Accepted", self.accepted())
+            .header("Rejected", self.rejected())
+            .data(&verdicts_to_bytes(&self.verdicts))
     }
 
     /// The number of coins paid for.

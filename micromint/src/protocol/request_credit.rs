@@ -1,5 +1,6 @@
 //! Request-Credit: unspent first balls for credit, from client to broker (thesis 3.4.1).
 
+use super::frame::{Printer, text_size_max};
 use super::payment::{x_from_bytes, x_to_bytes};
 use super::{Frame, Id, MessageError};
 use crate::authenticator::Authenticator;
@@ -8,8 +9,8 @@ use crate::period::Period;
 
 /// The most balls in one return.
 pub const CREDIT_COINS_MAX: u32 = 1_000_000;
-/// The largest Request-Credit message, in bytes.
-const SIZE_MAX: usize = 16 * 1024 * 1024;
+/// The largest Request-Credit message, in bytes: eight bytes of data a ball.
+const SIZE_MAX: usize = text_size_max(8 * CREDIT_COINS_MAX as usize);
 
 /// Unspent coins on their way back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,14 +51,13 @@ impl RequestCredit {
 
     /// Prints the message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Frame::new("Request-Credit")
-            .with("User-ID", &self.user)
-            .with("Period", &self.period)
-            .with("Coins", self.x.len())
-            .with("Request-ID", &self.request)
-            .with("Authenticator", self.authenticator)
-            .with_data(self.data())
-            .to_bytes()
+        Printer::new("Request-Credit")
+            .header("User-ID", &self.user)
+            .header("Period", &self.period)
+            .header("Coins", self.x.len())
+            .header("Request-ID", &self.request)
+            .header("Authenticator", self.authenticator)
+            .data(&self.data())
     }
 
     /// The decoded data: every x as 8 bytes big-endian. The authenticator is over this.

@@ -1,5 +1,6 @@
 //! Request-Payment: what a page costs and how to pay for it, from vendor to client.
 
+use super::frame::Printer;
 use super::text::TEXT_LEN_MAX;
 use super::{COINS_PER_PAYMENT_MAX, Frame, MessageError, Url};
 use crate::identity::VendorId;
@@ -36,7 +37,10 @@ impl RequestPayment {
     /// # Errors
     /// Text that is none.
     pub fn parse(text: &[u8]) -> Result<RequestPayment, MessageError> {
-        let frame = Frame::parse(text, SIZE_MAX)?;
+        RequestPayment::from_frame(&Frame::parse(text, SIZE_MAX)?)
+    }
+
+    fn from_frame(frame: &Frame<'_>) -> Result<RequestPayment, MessageError> {
         frame.expect_type("Request-Payment")?;
         let price = frame.number("Price", COINS_PER_PAYMENT_MAX.into())? as u32;
         if price == 0 {
@@ -59,19 +63,20 @@ impl RequestPayment {
         })
     }
 
-    /// Prints the message.
+    /// Prints the message. What the texts for people cannot carry is left out or shown as `?`.
     pub fn to_bytes(&self) -> Vec<u8> {
         let periods: Vec<&str> = self.periods.iter().map(Period::as_str).collect();
-        let frame = Frame::new("Request-Payment")
-            .with("URL", &self.url)
-            .with("Price", self.price)
-            .with("Vendor-ID", &self.vendor)
-            .with("Period", periods.join(", "))
-            .with("Broker", &self.broker)
-            .with("Coin-Value", &self.coin_value);
-        let frame =
-            if self.description.is_empty() { frame } else { frame.with("Description", &self.description) };
-        frame.to_bytes()
+        let head = Printer::new("Request-Payment")
+            .header("URL", &self.url)
+            .header("Price", self.price)
+            .header("Vendor-ID", &self.vendor)
+            .header("Period", periods.join(", "))
+            .people("Broker", &self.broker, BROKER_LEN_MAX)
+            .people("Coin-Value", &self.coin_value, COIN_VALUE_LEN_MAX);
+        if self.description.trim().is_empty() {
+            return head.end();
+        }
+        head.people("Description", &self.description, TEXT_LEN_MAX).end()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Request-Redemption: payments that a vendor received, from vendor to broker (thesis 3.3.2).
 
+use super::frame::{Printer, text_size_max};
 use super::{Frame, Id, MessageError};
 use crate::authenticator::Authenticator;
 use crate::identity::VendorId;
@@ -8,9 +9,9 @@ use crate::period::Period;
 /// The most payments in one batch.
 pub const BATCH_PAYMENTS_MAX: u32 = 1_000_000;
 /// The most data in one batch, in bytes; a vendor with more sends several batches.
-pub const BATCH_DATA_SIZE_MAX: usize = 512 * 1024 * 1024;
-/// The largest Request-Redemption message, in bytes: the data in Base64 with its line ends.
-const SIZE_MAX: usize = BATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
+pub const BATCH_DATA_SIZE_MAX: usize = 64 * 1024 * 1024;
+/// The largest Request-Redemption message, in bytes.
+const SIZE_MAX: usize = text_size_max(BATCH_DATA_SIZE_MAX);
 
 /// A batch of payments for redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,42 +58,51 @@ impl RequestRedemption {
     }
 
     fn check_records(&self) -> Result<(), MessageError> {
-        let records = self.records();
-        let lengths: usize = records.iter().map(|record| record.len() + 4).sum();
-        if records.len() == self.payments as usize && lengths == self.data.len() {
+        if self.data.len() > BATCH_DATA_SIZE_MAX {
+            let found = self.data.len();
+            return Err(MessageError::Data(format!(
+                "{found} bytes, at most {BATCH_DATA_SIZE_MAX} are allowed"
+            )));
+        }
+        let mut records = Records { rest: &self.data };
+        let found = records.by_ref().count();
+        if found == self.payments as usize && records.rest.is_empty() {
             return Ok(());
         }
-        Err(MessageError::Data(format!(
-            "expected {} records in {} bytes, found {} in {lengths}",
-            self.payments,
-            self.data.len(),
-            records.len()
-        )))
+        let (expected, after) = (self.payments, records.rest.len());
+        let why = format!("expected {expected} payments, found {found} and {after} bytes after the last");
+        Err(MessageError::Data(why))
     }
 
     /// The payments as received, in order.
     pub fn records(&self) -> Vec<&[u8]> {
-        let mut records = Vec::new();
-        let mut rest = self.data.as_slice();
-        while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-            let Some((record, tail)) = tail.split_at_checked(u32::from_be_bytes(*length) as usize) else {
-                break;
-            };
-            records.push(record);
-            rest = tail;
-        }
-        records
+        Records { rest: &self.data }.collect()
     }
 
     /// Prints the message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Frame::new("Request-Redemption")
-            .with("Vendor-ID", &self.vendor)
-            .with("Batch-ID", &self.batch)
-            .with("Period", &self.period)
-            .with("Payments", self.payments)
-            .with("Authenticator", self.authenticator)
-            .with_data(self.data.clone())
-            .to_bytes()
+        Printer::new("Request-Redemption")
+            .header("Vendor-ID", &self.vendor)
+            .header("Batch-ID", &self.batch)
+            .header("Period", &self.period)
+            .header("Payments", self.payments)
+            .header("Authenticator", self.authenticator)
+            .data(&self.data)
+    }
+}
+
+/// Takes records off the head of a batch's data, until one is not whole.
+struct Records<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.rest.split_first_chunk::<4>()?;
+        let (record, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        self.rest = rest;
+        Some(record)
     }
 }

@@ -1,6 +1,7 @@
 //! Send-Expired: the broker is ready for the unspent coins of a period, from broker to client (thesis
 //! 3.4.1, "Returning Coins").
 
+use super::frame::Printer;
 use super::{Frame, MessageError, Url};
 use crate::identity::UserId;
 use crate::period::Period;
@@ -36,10 +37,10 @@ impl SendExpired {
 
     /// Prints the message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Frame::new("Send-Expired")
-            .with("User-ID", &self.user)
-            .with("Period", &self.period)
-            .with("Return-URL", &self.return_url)
-            .to_bytes()
+        Printer::new("Send-Expired")
+            .header("User-ID", &self.user)
+            .header("Period", &self.period)
+            .header("Return-URL", &self.return_url)
+            .end()
     }
 }
