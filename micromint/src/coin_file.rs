@@ -1,1 +1,363 @@
 //! The coin file: every ball that the broker minted for a period (thesis 3.2.1, figure 3-1).
+//!
+//! Minting puts balls in, the broker takes sets out and marks what was sold, redeemed and returned.
+//! y is implied by a ball's place, so a bin is eight bytes: x and four status bits. The invariants:
+//! what minting wrote never changes once the file is complete; coins are sold from a complete file
+//! only; a crash at any moment leaves a file that opens, because every state that changes stands in
+//! two slots that are written in turn.
+//!
+//! The broker's journal is the truth about sales and redemptions; what stands here of them is replayed
+//! from it, from [`SaleState::journal_offset`] on. Byte by byte the format is described in
+//! `docs/coin-file.md`.
+//!
+//! Whoever changes a file holds its exclusive lock meanwhile: `LockGuard::new(coin_file.file(), …)`.
+//! Nothing is kept in memory but the parameters, so several processes may have one file open.
+
+mod batch;
+mod error;
+mod layout;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::bin::Bin;
+use crate::error::FileError;
+use crate::host::{Directory, File, Open};
+use crate::params::Params;
+
+pub use self::error::CoinFileError;
+pub use self::layout::{
+    BIN_SIZE, HEADER_SIZE, MAGIC, MintingState, Phase, SUPERBIN_HEADER_SIZE, Sale, SaleState, Status, Stored,
+    SuperbinHeader, VERSION, X_MASK, bin_offset, file_size, superbin_offset, superbin_size,
+};
+use self::layout::{BadHeader, FIXED_SIZE, MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
+pub(crate) use self::layout::{add_to_checksum, get_u64, put};
+
+/// The path of the broker's secret (64 hexadecimal digits) for the coin file at `coin_file`: the file
+/// `broker.secret` beside it. One secret serves all periods, since vendors keep their keys.
+pub fn secret_path(coin_file: &Path) -> PathBuf {
+    coin_file.with_file_name("broker.secret")
+}
+
+/// An open coin file.
+pub struct CoinFile {
+    file: Box<dyn File>,
+    path: PathBuf,
+    params: Params,
+    key_tag: [u8; 16],
+}
+
+/// A whole superbin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superbin {
+    /// Its header.
+    pub header: SuperbinHeader,
+    /// Its 2^v bins in order, as they stand in the file; [`Stored::from_word`] reads them.
+    pub bins: Vec<u64>,
+}
+
+impl Superbin {
+    /// The balls in order of sub-bin: all that exist, whatever else their status.
+    pub fn balls(&self) -> impl Iterator<Item = (u32, Stored)> + '_ {
+        (0..).zip(self.bins.iter().map(|word| Stored::from_word(*word))).filter(|(_, stored)| stored.exists())
+    }
+}
+
+impl CoinFile {
+    /// Opens a complete coin file for selling and redeeming.
+    ///
+    /// # Errors
+    /// It cannot be opened, is no sound coin file, or is not complete.
+    pub fn open(directory: &dyn Directory, name: &str) -> Result<CoinFile, CoinFileError> {
+        let coin_file = CoinFile::open_as(directory, name, Open::Write)?;
+        coin_file.check_complete()?;
+        Ok(coin_file)
+    }
+
+    /// Opens a complete coin file for reading only; marking anything then fails.
+    ///
+    /// # Errors
+    /// As [`CoinFile::open`].
+    pub fn open_read(directory: &dyn Directory, name: &str) -> Result<CoinFile, CoinFileError> {
+        let coin_file = CoinFile::open_as(directory, name, Open::Read)?;
+        coin_file.check_complete()?;
+        Ok(coin_file)
+    }
+
+    /// Opens a coin file that may still be minted into, for reading only.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is no sound coin file.
+    pub fn inspect(directory: &dyn Directory, name: &str) -> Result<CoinFile, CoinFileError> {
+        CoinFile::open_as(directory, name, Open::Read)
+    }
+
+    /// Opens a coin file in whatever state, for minting. The caller takes the lock.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is no sound coin file.
+    pub fn open_minting(directory: &dyn Directory, name: &str) -> Result<CoinFile, CoinFileError> {
+        CoinFile::open_as(directory, name, Open::Write)
+    }
+
+    /// Makes `file` an empty coin file: all bins empty, nothing tossed. Not durable before `sync`.
+    pub(crate) fn create(
+        file: Box<dyn File>,
+        path: PathBuf,
+        params: &Params,
+        key_tag: [u8; 16],
+    ) -> Result<CoinFile, CoinFileError> {
+        let mut header = layout::encode_fixed(params, key_tag);
+        header.resize(HEADER_SIZE as usize, 0);
+        let minting = layout::encode_minting(0, &MintingState::START);
+        let sale = layout::encode_sale(0, &SaleState::default());
+        for (at, slot) in [(MINTING_SLOTS[0], minting), (SALE_SLOTS[0], sale)] {
+            header[at as usize..at as usize + SLOT_SIZE].copy_from_slice(&slot);
+        }
+        let write = || {
+            file.set_size(0)?;
+            file.set_size(file_size(params))?;
+            file.write_at(&header, 0)
+        };
+        write().map_err(FileError::on("make", &path))?;
+        Ok(CoinFile { file, path, params: params.clone(), key_tag })
+    }
+
+    fn open_as(directory: &dyn Directory, name: &str, how: Open) -> Result<CoinFile, CoinFileError> {
+        let path = directory.path().join(name);
+        let file = directory.open(name, how).map_err(FileError::on("open", &path))?;
+        CoinFile::with_file(file, path)
+    }
+
+    fn with_file(file: Box<dyn File>, path: PathBuf) -> Result<CoinFile, CoinFileError> {
+        let found = file.size().map_err(FileError::on("read the size of", &path))?;
+        if found < HEADER_SIZE {
+            return Err(CoinFileError::NotACoinFile { path, found: format!("a file of {found} bytes") });
+        }
+        let mut bytes = vec![0; FIXED_SIZE];
+        file.read_at(&mut bytes, 0).map_err(FileError::on("read", &path))?;
+        let (params, key_tag) = layout::decode_fixed(&bytes).map_err(|bad| match bad {
+            BadHeader::Magic => CoinFileError::NotACoinFile {
+                path: path.clone(),
+                found: format!("\"{}\" at its head", bytes[..8].escape_ascii()),
+            },
+            BadHeader::Version(found) => CoinFileError::Version { path: path.clone(), found },
+            BadHeader::Damaged(found) => {
+                CoinFileError::Damaged { path: path.clone(), at: "the file header".to_string(), found }
+            }
+        })?;
+        let expected = file_size(&params);
+        if found != expected {
+            return Err(CoinFileError::Size { path, expected, found });
+        }
+        let coin_file = CoinFile { file, path, params, key_tag };
+        coin_file.minting_state()?;
+        coin_file.sale_state()?;
+        Ok(coin_file)
+    }
+
+    fn check_complete(&self) -> Result<(), CoinFileError> {
+        let state = self.minting_state()?;
+        if state.phase == Phase::Complete {
+            return Ok(());
+        }
+        let total = 1 << self.params.raw().input_bits;
+        Err(CoinFileError::Incomplete { path: self.path.clone(), done: state.next_toss, total })
+    }
+
+    /// The period's parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The tag of the input key that it is minted with.
+    pub fn key_tag(&self) -> [u8; 16] {
+        self.key_tag
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file itself, for its lock.
+    pub fn file(&self) -> &dyn File {
+        self.file.as_ref()
+    }
+
+    /// Makes everything written durable.
+    ///
+    /// # Errors
+    /// The operating system's ([`File::sync`]).
+    pub fn sync(&self) -> Result<(), CoinFileError> {
+        Ok(self.file.sync().map_err(FileError::on("sync", &self.path))?)
+    }
+
+    /// How far minting is.
+    ///
+    /// # Errors
+    /// It cannot be read, or both slots are damaged.
+    pub fn minting_state(&self) -> Result<MintingState, CoinFileError> {
+        let (_, slot) = self.current_slot(MINTING_SLOTS, "the minting state")?;
+        layout::decode_minting(&slot, &self.params)
+            .ok_or_else(|| self.damaged("the minting state", "numbers that do not fit together"))
+    }
+
+    pub(crate) fn set_minting_state(&self, state: &MintingState) -> Result<(), CoinFileError> {
+        let (number, _) = self.current_slot(MINTING_SLOTS, "the minting state")?;
+        self.write_slot(MINTING_SLOTS, number + 1, &layout::encode_minting(number + 1, state))
+    }
+
+    /// How far selling is.
+    ///
+    /// # Errors
+    /// It cannot be read, or both slots are damaged.
+    pub fn sale_state(&self) -> Result<SaleState, CoinFileError> {
+        let (_, slot) = self.current_slot(SALE_SLOTS, "the sale state")?;
+        Ok(layout::decode_sale(&slot))
+    }
+
+    /// Records how far selling is, after making all that was written before durable: a crash leaves
+    /// the state before or this one, never one that speaks of sales that are not in the file. The
+    /// caller holds the exclusive lock, and calls [`CoinFile::sync`] if this state shall last too.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn set_sale_state(&self, state: &SaleState) -> Result<(), CoinFileError> {
+        let (number, _) = self.current_slot(SALE_SLOTS, "the sale state")?;
+        self.write_slot(SALE_SLOTS, number + 1, &layout::encode_sale(number + 1, state))
+    }
+
+    /// The next superbin to sell.
+    ///
+    /// # Errors
+    /// As [`CoinFile::sale_state`].
+    pub fn next_superbin(&self) -> Result<u64, CoinFileError> {
+        Ok(self.sale_state()?.next_superbin)
+    }
+
+    /// Sets the next superbin to sell; see [`CoinFile::set_sale_state`].
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn set_next_superbin(&self, next_superbin: u64) -> Result<(), CoinFileError> {
+        self.set_sale_state(&SaleState { next_superbin, ..self.sale_state()? })
+    }
+
+    /// Reads a superbin whole.
+    ///
+    /// # Errors
+    /// There is none of this index, it cannot be read, or its header is damaged.
+    pub fn superbin(&self, index: u32) -> Result<Superbin, CoinFileError> {
+        self.check_bin(Bin { superbin: index, subbin: 0 })?;
+        let mut bytes = vec![0; superbin_size(&self.params) as usize];
+        self.read(&mut bytes, superbin_offset(&self.params, index.into()))?;
+        let (header, bins) = bytes.split_at(SUPERBIN_HEADER_SIZE as usize);
+        let bins = bins.chunks_exact(8).map(|word| get_u64(word, 0)).collect();
+        Ok(Superbin { header: self.decode_superbin_header(header, index)?, bins })
+    }
+
+    /// Reads the header of a superbin.
+    ///
+    /// # Errors
+    /// As [`CoinFile::superbin`].
+    pub fn superbin_header(&self, index: u32) -> Result<SuperbinHeader, CoinFileError> {
+        self.check_bin(Bin { superbin: index, subbin: 0 })?;
+        let mut bytes = [0; SUPERBIN_HEADER_SIZE as usize];
+        self.read(&mut bytes, superbin_offset(&self.params, index.into()))?;
+        self.decode_superbin_header(&bytes, index)
+    }
+
+    /// Marks a superbin as sold as the first of a set. The same sale may be written again: a header
+    /// half written by a crash is thereby mended.
+    ///
+    /// # Errors
+    /// There is none of this index, or the operating system's.
+    pub fn mark_sold(&self, index: u32, sale: &Sale) -> Result<(), CoinFileError> {
+        self.check_bin(Bin { superbin: index, subbin: 0 })?;
+        // The ball count before it was written by minting and stays untouched.
+        self.write(&layout::encode_sold(sale), superbin_offset(&self.params, index.into()) + 4)
+    }
+
+    /// Reads a bin.
+    ///
+    /// # Errors
+    /// There is no such bin, or it cannot be read.
+    pub fn ball(&self, bin: Bin) -> Result<Stored, CoinFileError> {
+        self.check_bin(bin)?;
+        let mut word = [0; BIN_SIZE as usize];
+        self.read(&mut word, bin_offset(&self.params, bin))?;
+        Ok(Stored::from_word(u64::from_le_bytes(word)))
+    }
+
+    /// Sets the status bits of a ball to exactly `status` (exists stays set).
+    ///
+    /// # Errors
+    /// There is no such bin, no ball in it, or the operating system's.
+    pub fn set_status(&self, bin: Bin, status: Status) -> Result<(), CoinFileError> {
+        let stored = self.ball(bin)?;
+        if !stored.exists() {
+            return Err(CoinFileError::NoBall { path: self.path.clone(), bin });
+        }
+        let word = Stored { status: status | Status::EXISTS, ..stored }.word();
+        self.write(&word.to_le_bytes(), bin_offset(&self.params, bin))
+    }
+
+    /// Reads whole superbins from `first` on, headers and bins, as they stand in the file.
+    pub(crate) fn read_superbins(&self, first: u64, bytes: &mut [u8]) -> Result<(), CoinFileError> {
+        self.read(bytes, superbin_offset(&self.params, first))
+    }
+
+    /// Writes whole superbins from `first` on.
+    pub(crate) fn write_superbins(&self, first: u64, bytes: &[u8]) -> Result<(), CoinFileError> {
+        self.write(bytes, superbin_offset(&self.params, first))
+    }
+
+    fn read(&self, bytes: &mut [u8], offset: u64) -> Result<(), CoinFileError> {
+        Ok(self.file.read_at(bytes, offset).map_err(FileError::on("read", &self.path))?)
+    }
+
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<(), CoinFileError> {
+        Ok(self.file.write_at(bytes, offset).map_err(FileError::on("write", &self.path))?)
+    }
+
+    fn check_bin(&self, bin: Bin) -> Result<(), CoinFileError> {
+        let (superbins, subbins) = (self.params.superbin_count(), self.params.subbin_count());
+        if u64::from(bin.superbin) < superbins && bin.subbin < subbins {
+            return Ok(());
+        }
+        Err(CoinFileError::NoSuchBin { path: self.path.clone(), bin, superbins, subbins })
+    }
+
+    fn decode_superbin_header(&self, bytes: &[u8], index: u32) -> Result<SuperbinHeader, CoinFileError> {
+        layout::decode_superbin_header(bytes, self.params.subbin_count())
+            .map_err(|found| self.damaged(&format!("the header of superbin {index}"), &found))
+    }
+
+    fn damaged(&self, at: &str, found: &str) -> CoinFileError {
+        CoinFileError::Damaged { path: self.path.clone(), at: at.to_string(), found: found.to_string() }
+    }
+
+    /// The slot that holds: the sound one with the higher number.
+    fn current_slot(&self, slots: [u64; 2], what: &str) -> Result<(u64, Vec<u8>), CoinFileError> {
+        let mut best: Option<(u64, Vec<u8>)> = None;
+        for offset in slots {
+            let mut slot = vec![0; SLOT_SIZE];
+            self.read(&mut slot, offset)?;
+            if let Some(number) = layout::slot_number(&slot)
+                && best.as_ref().is_none_or(|(other, _)| number > *other)
+            {
+                best = Some((number, slot));
+            }
+        }
+        best.ok_or_else(|| self.damaged(what, "both of its slots are damaged"))
+    }
+
+    /// Writes the slot that does not hold, so that a crash meanwhile leaves the one that does: that
+    /// one, and what it speaks of, is made durable first.
+    fn write_slot(&self, slots: [u64; 2], number: u64, slot: &[u8]) -> Result<(), CoinFileError> {
+        self.sync()?;
+        self.write(slot, slots[(number % 2) as usize])
+    }
+}
