@@ -1,0 +1,46 @@
+# MicroMint. `make help` lists the targets.
+
+SHELL := /bin/sh
+CARGO ?= cargo
+NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-core test-servers test-vectors lint fuzz-build nginx-module clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what a fresh Debian 12 machine with Rust lacks
+	@scripts/setup.sh
+
+build: setup ## the library and the tools, in target/release
+	$(CARGO) build --release
+
+nginx-module: setup ## the module for the installed nginx, in target/nginx
+	@scripts/build-nginx-module.sh
+
+demo: build nginx-module ## mint, sell, pay a page on a real nginx, redeem: the main job end to end
+	@scripts/demo.sh
+
+test: setup lint test-core test-servers test-vectors fuzz-build ## every test
+
+lint: setup ## format, warnings, documentation links
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps
+
+test-core: setup ## the core and the tools
+	$(CARGO) test
+
+test-servers: nginx-module ## the modules in real servers
+	$(CARGO) test -p micromint-servers
+
+test-vectors: setup ## the second implementation agrees with testdata/
+	python3 testdata/check_vectors.py
+
+fuzz-build: setup ## the fuzz targets still build
+	@scripts/fuzz-build.sh
+
+clean: ## remove everything built
+	$(CARGO) clean
+	rm -rf .demo
