@@ -1,0 +1,43 @@
+#!/bin/bash
+# Runs nginx's own public test suite twice, without the module and with it loaded and on everywhere, and
+# compares: the same tests must fail, or none. The suite (nginx/nginx-tests) is not part of this project.
+#   scripts/nginx-tests.sh /path/to/nginx-tests [JOBS]
+# For Debian's nginx 1.22.1 the suite as of its commit fd399c8 (August 2022) fits. It needs these packages:
+#   libio-socket-ssl-perl libnet-ssleay-perl libcryptx-perl libfcgi-perl libscgi-perl libgd-perl
+#   libcache-memcached-perl libprotocol-websocket-perl libnginx-mod-{mail,stream,stream-geoip}
+#   libnginx-mod-http-{geoip,image-filter,perl,xslt-filter}
+set -euo pipefail
+suite=${1:?usage: scripts/nginx-tests.sh /path/to/nginx-tests [JOBS]}
+jobs=${2:-2}
+root=$(cd "$(dirname "$0")/.." && pwd)
+module=$root/target/nginx/ngx_http_micromint_module.so
+results=$(mktemp -d)
+[ -f "$module" ] || { echo "no $module: run 'make nginx-module' first" >&2; exit 1; }
+
+cd "$suite"
+# Streams, mail, QUIC, gRPC and njs never reach an http module.
+tests=$(ls ./*.t | grep -v '^\./\(stream\|mail\|h3\|quic\|grpc\|js_\)')
+user=""
+[ "$(id -u)" != 0 ] || user="user root;"
+export TEST_NGINX_BINARY=${TEST_NGINX_BINARY:-/usr/sbin/nginx} TEST_NGINX_MODULES=${TEST_NGINX_MODULES:-/usr/lib/nginx/modules}
+
+suite_with() { # NAME: results in $results/NAME
+    # shellcheck disable=SC2086 # a list of files
+    prove -j"$jobs" -I lib $tests >"$results/$1.log" 2>&1 || true
+    sed -n '/^Test Summary Report/,$p' "$results/$1.log" | grep -v '^Files=' >"$results/$1"
+    grep '^Files=' "$results/$1.log"
+}
+
+export TEST_NGINX_GLOBALS="$user"
+echo "without the module:"
+suite_with without
+export TEST_NGINX_GLOBALS="$user load_module $module;" TEST_NGINX_GLOBALS_HTTP="micromint on;"
+echo "with the module loaded and on everywhere:"
+suite_with with
+
+if diff "$results/without" "$results/with"; then
+    echo "the same results"
+else
+    echo "the results differ; the logs are in $results" >&2
+    exit 1
+fi
