@@ -30,6 +30,10 @@ mod funds_credited;
 
 mod verdict;
 
+// Any of them.
+mod any;
+
+pub use any::Message;
 pub use frame::{Frame, HEADER_COUNT_MAX, LINE_LEN_MAX, MessageError};
 pub use funds_credited::FundsCredited;
 pub use funds_withdrawn::{FUNDS_WITHDRAWN_SIZE_MAX, FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet};

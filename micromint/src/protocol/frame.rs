@@ -223,6 +223,11 @@ impl<'a> Frame<'a> {
         Err(MessageError::Header { name: name.to_string(), why })
     }
 
+    /// The data, if the message has any.
+    pub fn data(&self) -> Option<&[u8]> {
+        self.data.as_deref()
+    }
+
     /// The data that must be there.
     ///
     /// # Errors
