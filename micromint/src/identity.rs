@@ -199,6 +199,15 @@ impl VendorId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a client pays this vendor for a page at `host`: it is that host, or a parent of it that
+    /// is no public suffix. Otherwise one site could collect in another's name.
+    pub fn collects_at(&self, host: &VendorId) -> bool {
+        let is_address = |id: &VendorId| id.0.starts_with('[') || id.0.parse::<std::net::Ipv4Addr>().is_ok();
+        let is_parent = || host.0.strip_suffix(&self.0).is_some_and(|rest| rest.ends_with('.'));
+        let is_public = || psl::suffix(self.0.as_bytes()).is_some_and(|suffix| suffix == self.0.as_bytes());
+        self == host || (!is_address(host) && is_parent() && !is_public())
+    }
 }
 
 impl FromStr for VendorId {
@@ -276,6 +285,28 @@ mod tests {
         assert!(is_walk([3, 8, 1].into_iter(), &[5, 9], 15));
         for wrong in [&[3, 8][..], &[3, 8, 1, 1], &[3, 9, 1], &[3, 8, 17], &[19, 8, 1], &[]] {
             assert!(!is_walk(wrong.iter().copied(), &[5, 9], 15), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_vendor_collects_at_its_host_and_below() {
+        for (vendor, host, collects) in [
+            ("news.example", "news.example", true),
+            ("news.example", "www.news.example", true),
+            ("news.example", "a.b.news.example", true),
+            ("www.news.example", "news.example", false),
+            ("news.example", "fakenews.example", false),
+            ("example", "news.example", false),
+            ("co.uk", "news.co.uk", false),
+            ("github.io", "someone.github.io", false),
+            ("someone.github.io", "a.someone.github.io", true),
+            ("localhost", "localhost", true),
+            ("localhost", "a.localhost", false),
+            ("127.0.0.1", "127.0.0.1", true),
+            ("[::1]", "[::1]", true),
+        ] {
+            let (vendor, host): (VendorId, VendorId) = (vendor.parse().unwrap(), host.parse().unwrap());
+            assert_eq!(vendor.collects_at(&host), collects, "{vendor} at {host}");
         }
     }
 

@@ -2,9 +2,33 @@
 //!
 //! In goes a request as a web server received it, out comes what to do with it. Every web server
 //! module and the C library call the same functions and so cannot disagree.
+//!
+//! The modules below stand in the order in which a request passes them.
 
 pub mod http;
-pub mod paywall;
+
+pub mod config;
+
+pub mod price;
+
+pub mod origin;
+
+mod carrier;
+
+mod receipt;
+
+mod accept;
+
+mod answer;
+mod page;
+
 mod refusal;
 
+pub mod check;
+
+pub mod paywall;
+
+pub use answer::{REQUEST_HEADER_LEN_MAX, price_unreadable};
+pub use carrier::PAYMENT_HEADER_LEN_MAX;
+pub use receipt::RECEIPT_NAME_PREFIX;
 pub use refusal::Refusal;

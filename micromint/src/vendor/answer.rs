@@ -1,0 +1,150 @@
+//! The answers that the gate gives in place of content: 402 in its three forms, and the few others.
+
+use base64::Engine;
+
+use super::Refusal;
+use super::accept::{Form, form_for};
+use super::carrier::BASE64URL;
+use super::http::{Answer, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
+use super::page::{coins, page};
+use super::price::PriceError;
+use crate::protocol::{InvalidPayment, MEDIA_TYPE, Payment, RequestPayment};
+
+/// The longest value of the header MicroMint-Request, in bytes: what servers and libraries take as one
+/// header line. A longer message, for a very long URL, stands in the body only.
+pub const REQUEST_HEADER_LEN_MAX: usize = 8000;
+/// How long a client waits after a 503, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 10;
+/// Nothing on the page may load or run anything.
+const PAGE_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// A payment that was refused: why, what it was where it could be read, and what was wrong with it
+/// where it could not.
+#[derive(Clone, Debug)]
+pub(super) struct RefusedPayment {
+    pub(super) refusal: Refusal,
+    pub(super) payment: Option<Payment>,
+    pub(super) log: Option<String>,
+}
+
+/// 402: what the page costs, in the form that the client asks for, and why a payment for it was refused.
+pub(super) fn payment_required(
+    offer: &RequestPayment,
+    request: &Request<'_>,
+    refused: Option<RefusedPayment>,
+) -> Answer {
+    let refusal = refused.as_ref().map(|refused| refused.refusal);
+    let outcome = refusal.map_or(Outcome::Unpaid, Outcome::Refused);
+    let message = offer.to_bytes();
+    let in_header = BASE64URL.encode(&message);
+    let mut headers = status_headers(outcome);
+    headers.push(("Vary", "Accept".to_string()));
+    let payment = refused.as_ref().and_then(|refused| refused.payment.as_ref());
+    let (media_type, body) = match form_for(request) {
+        Form::Message => {
+            let refusal = refusal.map(|refusal| invalid_payment(offer, refusal, payment));
+            (MEDIA_TYPE, refusal.unwrap_or(message))
+        }
+        Form::Page => {
+            headers.push(("Content-Security-Policy", PAGE_POLICY.to_string()));
+            ("text/html; charset=utf-8", page(offer, &message, refusal))
+        }
+        Form::Problem => ("application/problem+json", problem(offer, refusal, &in_header)),
+    };
+    headers.push(("Content-Type", media_type.to_string()));
+    headers.push(("X-Content-Type-Options", "nosniff".to_string()));
+    if in_header.len() <= REQUEST_HEADER_LEN_MAX {
+        headers.push((REQUEST_HEADER, in_header));
+    }
+    let user = payment.map(|payment| payment.user.to_string());
+    Answer { outcome, status: 402, headers, body, user, log: refused.and_then(|refused| refused.log) }
+}
+
+/// 400, 413 or 414: the request is wrong before any payment is looked at.
+pub(super) fn bad_request(status: u16, sentence: &str) -> Answer {
+    text_answer(Outcome::BadRequest, status, sentence)
+}
+
+/// 503: the payment could not be recorded. Nothing was kept; `log` says why, to the vendor alone.
+pub(super) fn unavailable(log: String) -> Answer {
+    let sentence = "The payment could not be recorded and was not taken. Please try again.";
+    let mut answer = text_answer(Outcome::Unavailable, 503, sentence);
+    answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string()));
+    answer.log = Some(log);
+    answer
+}
+
+/// 204 to OPTIONS: what a page needs is said without paying and without asking the content.
+pub(super) fn options() -> Answer {
+    Answer { headers: status_headers(Outcome::Options), ..bare(Outcome::Options, 204) }
+}
+
+/// 500: what a page costs cannot be read. Fail closed: the page is not sent.
+pub fn price_unreadable(error: &PriceError, place: &str) -> Answer {
+    let mut answer = text_answer(Outcome::Unavailable, 500, "The price of this page cannot be read.");
+    answer.log = Some(format!("{place}: {error}"));
+    answer
+}
+
+fn text_answer(outcome: Outcome, status: u16, sentence: &str) -> Answer {
+    let mut headers = status_headers(outcome);
+    headers.push(("Content-Type", "text/plain; charset=utf-8".to_string()));
+    Answer { headers, body: format!("{sentence}\n").into_bytes(), ..bare(outcome, status) }
+}
+
+fn bare(outcome: Outcome, status: u16) -> Answer {
+    Answer { outcome, status, headers: Vec::new(), body: Vec::new(), user: None, log: None }
+}
+
+fn status_headers(outcome: Outcome) -> Vec<(&'static str, String)> {
+    vec![("Cache-Control", "no-store".to_string()), (STATUS_HEADER, outcome.word().to_string())]
+}
+
+fn invalid_payment(offer: &RequestPayment, refusal: Refusal, payment: Option<&Payment>) -> Vec<u8> {
+    InvalidPayment {
+        url: offer.url.clone(),
+        reason: refusal.word().to_string(),
+        price: offer.price,
+        coins: payment.map_or(0, |payment| payment.coins),
+        x: payment.map(|payment| payment.x.clone()).unwrap_or_default(),
+    }
+    .to_bytes()
+}
+
+/// RFC 9457, with the problem types of the IETF draft of the "Payment" scheme.
+fn problem(offer: &RequestPayment, refusal: Option<Refusal>, in_header: &str) -> Vec<u8> {
+    let (kind, title, reason) = match refusal {
+        None => ("payment-required", "Payment Required", Outcome::Unpaid.word()),
+        Some(refusal) => (problem_type(refusal), refusal.sentence(), refusal.word()),
+    };
+    let detail = format!("{} for {}", coins(offer.price), offer.url);
+    let fields = [
+        ("type", json(&format!("https://paymentauth.org/problems/{kind}"))),
+        ("title", json(title)),
+        ("status", "402".to_string()),
+        ("detail", json(&detail)),
+        ("reason", json(reason)),
+        ("price", offer.price.to_string()),
+        ("coin-value", json(&offer.coin_value)),
+        ("vendor-id", json(offer.vendor.as_str())),
+        ("broker", json(&offer.broker)),
+        ("request", json(in_header)),
+    ];
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{}:{value}", json(name))).collect();
+    format!("{{{}}}\n", fields.join(",")).into_bytes()
+}
+
+fn problem_type(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Malformed => "malformed-credential",
+        Refusal::WrongAmount => "payment-insufficient",
+        Refusal::Expired => "payment-expired",
+        _ => "verification-failed",
+    }
+}
+
+/// A JSON string. The texts are printable ASCII by their types, so two characters need an escape.
+fn json(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -1,0 +1,137 @@
+//! Whether a payment is good, as far as it can be told without the till: the first twelve of the
+//! vendor's checks (`docs/vendor.md`).
+//!
+//! In goes a payment that was read, out come the first bins of its coins, or the reason of highest
+//! precedence for which it is refused. The invariant: first bins come out only for as many well-formed
+//! coins of an accepted period as the page costs, made by one user for this vendor and this page.
+
+use super::Refusal;
+use crate::bin::Bin;
+use crate::coin::CoinRules;
+use crate::identity::{UserVector, VendorId, VendorVector};
+use crate::params::Params;
+use crate::period::Period;
+use crate::protocol::{PERIODS_PER_REQUEST_MAX, Payment, Url};
+use crate::time::UnixTime;
+
+/// Checks payments to one vendor.
+#[derive(Debug)]
+pub struct Checker {
+    vendor: VendorId,
+    periods: Vec<Accepted>,
+}
+
+/// A period whose coins this vendor takes.
+#[derive(Debug)]
+struct Accepted {
+    rules: CoinRules,
+    vector: VendorVector,
+}
+
+/// A payment that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// The first bin of its first coin, where the same payment may have been good before and be
+    /// recorded: the period has ended since, or the price changed. A retry of it is then served.
+    pub may_be_recorded: Option<Bin>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        Refused { refusal, may_be_recorded: None }
+    }
+}
+
+impl Checker {
+    /// The checks of `vendor`, who accepts `periods`.
+    pub fn new(vendor: VendorId, periods: &[Params]) -> Checker {
+        let accept = |params: &Params| Accepted {
+            vector: VendorVector::new(params, &vendor),
+            rules: CoinRules::new(params.clone()),
+        };
+        Checker { periods: periods.iter().map(accept).collect(), vendor }
+    }
+
+    /// The vendor.
+    pub fn vendor(&self) -> &VendorId {
+        &self.vendor
+    }
+
+    /// The parameters of an accepted period.
+    pub fn params(&self, period: &Period) -> Option<&Params> {
+        self.accepted(period).map(|accepted| accepted.rules.params())
+    }
+
+    /// The periods to ask for at `now`, the one that ends first in front: those that are valid, or, if
+    /// none is, those that are known, so that a client can say what is wrong.
+    pub fn periods_at(&self, now: UnixTime) -> Vec<&Params> {
+        let all = || self.periods.iter().map(|accepted| accepted.rules.params());
+        let mut periods: Vec<&Params> = all().filter(|params| validity(params, now).is_ok()).collect();
+        if periods.is_empty() {
+            periods = all().collect();
+        }
+        periods.sort_by_key(|params| params.raw().expiration);
+        periods.truncate(PERIODS_PER_REQUEST_MAX);
+        periods
+    }
+
+    /// Checks a payment for the page at `url`, which costs `price` coins, at `now`. Gives the first bin
+    /// of every coin.
+    ///
+    /// # Errors
+    /// The refusal of highest precedence among those that hashing alone can find.
+    pub fn check(
+        &self,
+        payment: &Payment,
+        url: &Url,
+        price: u32,
+        now: UnixTime,
+    ) -> Result<Vec<Bin>, Refused> {
+        let accepted = self.accepted(&payment.period);
+        if accepted.is_some_and(|accepted| accepted.rules.params().coin_size() != payment.coin_size()) {
+            return Err(Refusal::Malformed.into());
+        }
+        if payment.vendor != self.vendor {
+            return Err(Refusal::OtherVendor.into());
+        }
+        if payment.url != *url {
+            return Err(Refusal::OtherPage.into());
+        }
+        let accepted = accepted.ok_or(Refusal::UnknownPeriod)?;
+        let timely = validity(accepted.rules.params(), now);
+        let exact = if payment.coins == price { Ok(()) } else { Err(Refusal::WrongAmount) };
+        timely.and(exact).map_err(|refusal| Refused {
+            refusal,
+            may_be_recorded: payment.x.first().and_then(|x| accepted.rules.bin(*x)),
+        })?;
+        accepted.check_coins(payment)
+        // Here will stand the lists of revoked users and superbins and the owners file: they come after
+        // every check by hashing, and before the till.
+    }
+
+    fn accepted(&self, period: &Period) -> Option<&Accepted> {
+        self.periods.iter().find(|accepted| accepted.rules.params().period() == period)
+    }
+}
+
+impl Accepted {
+    fn check_coins(&self, payment: &Payment) -> Result<Vec<Bin>, Refused> {
+        // No User-ID is known for which this fails: 256 counters would have to fail in a row.
+        let user =
+            UserVector::new(self.rules.params(), &payment.user).map_err(|_| Refusal::UserDifferences)?;
+        self.rules.check(&user, &self.vector, &payment.x).map_err(|fault| Refusal::from(fault).into())
+    }
+}
+
+/// Whether coins of a period are good at `now`.
+fn validity(params: &Params, now: UnixTime) -> Result<(), Refusal> {
+    if now < params.raw().start {
+        Err(Refusal::NotYetValid)
+    } else if now < params.raw().expiration {
+        Ok(())
+    } else {
+        Err(Refusal::Expired)
+    }
+}

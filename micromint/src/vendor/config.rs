@@ -1,0 +1,352 @@
+//! The vendor's configuration: one TOML file that nginx, Apache, the C library and `mmvendorredeem`
+//! read alike, and a folder of `PERIOD.params` files.
+//!
+//! Reading has no side effect, so `nginx -t` may do it. The invariant: a configuration that exists can
+//! be paid to: a client's own rules (which page may ask in whose name) hold for every origin.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::origin::{ORIGINS_MAX, Origin};
+use crate::host::{Directory, DiskDirectory, read_whole};
+use crate::identity::VendorId;
+use crate::params::{PARAMS_FILE_SIZE_MAX, Params};
+use crate::protocol::TEXT_LEN_MAX;
+use crate::time::DAY_SECONDS;
+
+/// The largest configuration file, in bytes.
+pub const CONFIG_FILE_SIZE_MAX: u64 = 64 * 1024;
+/// The most parameter files in the folder of periods.
+pub const PERIODS_MAX: usize = 64;
+/// The receipt time where a configuration says nothing, in seconds: a day.
+pub const RECEIPT_SECONDS_DEFAULT: u32 = DAY_SECONDS as u32;
+/// The shortest receipt time, in seconds: an answer may be lost and asked for again.
+pub const RECEIPT_SECONDS_MIN: u32 = 60;
+/// The longest receipt time, in seconds: 31 days.
+pub const RECEIPT_SECONDS_MAX: u32 = 31 * DAY_SECONDS as u32;
+/// How much a crash may forget under `sync = "interval"` where a configuration says nothing.
+pub const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
+/// The most milliseconds that `sync-interval` may say.
+pub const SYNC_INTERVAL_MS_MAX: u32 = 60_000;
+
+/// How a vendor sells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VendorConfig {
+    /// Who is paid.
+    pub vendor: VendorId,
+    /// Where the pages are, 1 to [`ORIGINS_MAX`]; the first is taken where a request names none.
+    pub origins: Vec<Origin>,
+    /// The folder of accepted periods, a `PERIOD.params` file each.
+    pub periods: PathBuf,
+    /// The till's directory.
+    pub till: PathBuf,
+    /// When a recorded payment is on disk.
+    pub sync: Sync,
+    /// How long a receipt, and a retry of a recorded payment, opens the page, in seconds.
+    pub receipt_seconds: u32,
+    /// The file with the secret that receipts are made with.
+    pub receipt_secret: PathBuf,
+    /// The most coins that one user may spend here in a UTC day; `None` for no limit.
+    pub cap: Option<u32>,
+    /// What is sold, for people; may be empty.
+    pub description: String,
+}
+
+/// When a recorded payment is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before its page is sent.
+    Always,
+    /// Within this time: a power cut may forget that long.
+    Interval(Duration),
+    /// When the operating system writes it.
+    Os,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}: {reason}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+pub struct ConfigError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The line in it, counted from 1, where one is to blame.
+    pub line: Option<usize>,
+    /// The key and what is wrong with it.
+    pub reason: String,
+}
+
+/// The keys, in the order of `docs/vendor.md`.
+const KEYS: [&str; 10] = [
+    "vendor-id",
+    "origins",
+    "periods",
+    "till",
+    "sync",
+    "sync-interval",
+    "receipt-time",
+    "receipt-secret",
+    "cap",
+    "description",
+];
+
+impl VendorConfig {
+    /// Reads a configuration file. Relative paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or what [`VendorConfig::parse`] refuses.
+    pub fn load(path: &Path) -> Result<VendorConfig, ConfigError> {
+        let unreadable = |error: std::io::Error| whole(path, format!("cannot be read: {error}"));
+        let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
+        let bytes = read_whole(&directory, &name, CONFIG_FILE_SIZE_MAX).map_err(unreadable)?;
+        let text = String::from_utf8(bytes).map_err(|error| whole(path, format!("is no text: {error}")))?;
+        VendorConfig::parse(&text, path)
+    }
+
+    /// Reads the text of the configuration file at `path`, which is used for relative paths and
+    /// messages only. Nothing is touched.
+    ///
+    /// # Errors
+    /// Text that is no TOML; a key that is missing, unknown or holds what it cannot; an origin at which
+    /// no client would pay this vendor. With the line and the key.
+    pub fn parse(text: &str, path: &Path) -> Result<VendorConfig, ConfigError> {
+        let table = DeTable::parse(text).map_err(|error| ConfigError {
+            path: path.to_path_buf(),
+            line: error.span().map(|span| line_of(text, &span)),
+            reason: error.message().to_string(),
+        })?;
+        Keys { table: table.get_ref(), text, path }.read()
+    }
+
+    /// Reads the parameters of all accepted periods.
+    ///
+    /// # Errors
+    /// No or more than [`PERIODS_MAX`] files; one that cannot be read; a period twice; periods that
+    /// differ in broker or coin value.
+    pub fn load_periods(&self) -> Result<Vec<Params>, ConfigError> {
+        load_periods(&DiskDirectory::new(&self.periods))
+    }
+}
+
+/// Reads every `*.params` file of a folder; see [`VendorConfig::load_periods`].
+pub(super) fn load_periods(directory: &dyn Directory) -> Result<Vec<Params>, ConfigError> {
+    let folder = directory.path();
+    let mut names =
+        directory.names().map_err(|error| whole(folder, format!("periods: cannot be read: {error}")))?;
+    names.retain(|name| name.ends_with(".params") && !name.starts_with('.'));
+    if names.is_empty() {
+        return Err(whole(folder, "periods: expected at least one PERIOD.params file, found none"));
+    }
+    if names.len() > PERIODS_MAX {
+        let reason = format!("periods: expected at most {PERIODS_MAX} .params files, found {}", names.len());
+        return Err(whole(folder, reason));
+    }
+    let mut periods: Vec<Params> = Vec::new();
+    for name in names {
+        let params = load_params(directory, &name)?;
+        refuse_mixture(&periods, &params).map_err(|reason| whole(&folder.join(&name), reason))?;
+        periods.push(params);
+    }
+    Ok(periods)
+}
+
+fn load_params(directory: &dyn Directory, name: &str) -> Result<Params, ConfigError> {
+    let wrong = |reason: String| whole(&directory.path().join(name), reason);
+    let bytes =
+        read_whole(directory, name, PARAMS_FILE_SIZE_MAX).map_err(|error| wrong(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
+    Params::from_toml(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// One Request-Payment names several periods, one broker and one coin value.
+fn refuse_mixture(others: &[Params], params: &Params) -> Result<(), String> {
+    let raw = params.raw();
+    if others.iter().any(|other| other.period() == params.period()) {
+        return Err(format!("period: {} stands in another file too", params.period()));
+    }
+    for other in others.iter().map(Params::raw) {
+        for (key, its, others) in
+            [("broker", &raw.broker, &other.broker), ("coin-value", &raw.coin_value, &other.coin_value)]
+        {
+            if its != others {
+                return Err(format!(
+                    "{key}: expected {others:?} as in period {}, found {its:?}",
+                    other.period
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The keys of a configuration file, with the lines they stand in.
+struct Keys<'a> {
+    table: &'a DeTable<'a>,
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Keys<'_> {
+    fn read(&self) -> Result<VendorConfig, ConfigError> {
+        self.refuse_unknown()?;
+        let vendor: VendorId = self.need_parsed("vendor-id")?;
+        let till = self.need_path("till")?;
+        Ok(VendorConfig {
+            origins: self.origins(&vendor)?,
+            periods: self.need_path("periods")?,
+            sync: self.sync()?,
+            receipt_seconds: self.receipt_seconds()?,
+            receipt_secret: match self.string("receipt-secret")? {
+                Some(path) => self.relative(path),
+                None => beside(&till, ".receipt-secret"),
+            },
+            cap: self.number("cap", 0, u32::MAX)?.filter(|cap| *cap > 0),
+            description: self.description()?,
+            vendor,
+            till,
+        })
+    }
+
+    fn refuse_unknown(&self) -> Result<(), ConfigError> {
+        let unknown = self.table.keys().find(|key| !KEYS.contains(&key.get_ref().as_ref()));
+        match unknown {
+            Some(key) => {
+                let reason = format!("unknown key {:?}; expected one of {}", key.get_ref(), KEYS.join(", "));
+                Err(self.at(key.span(), reason))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn origins(&self, vendor: &VendorId) -> Result<Vec<Origin>, ConfigError> {
+        let value = self.need("origins")?;
+        let texts: Vec<&Spanned<DeValue<'_>>> = match value.get_ref() {
+            DeValue::Array(values) => values.iter().collect(),
+            _ => vec![value],
+        };
+        if !(1..=ORIGINS_MAX).contains(&texts.len()) {
+            let reason = format!("origins: expected 1 to {ORIGINS_MAX} origins, found {}", texts.len());
+            return Err(self.at(value.span(), reason));
+        }
+        let read = |value: &&Spanned<DeValue<'_>>| {
+            let text = value.get_ref().as_str().ok_or_else(|| self.wrong("origins", value, "a string"))?;
+            let origin: Origin =
+                text.parse().map_err(|error| self.at(value.span(), format!("origins: {error}")))?;
+            if vendor.collects_at(origin.host()) {
+                return Ok(origin);
+            }
+            let reason = format!(
+                "origins: no client pays {vendor} for pages at {origin:?}: vendor-id must be the host of every origin, or a parent of it that is no public suffix",
+                origin = origin.as_str()
+            );
+            Err(self.at(value.span(), reason))
+        };
+        texts.iter().map(read).collect()
+    }
+
+    fn sync(&self) -> Result<Sync, ConfigError> {
+        let interval = self.number("sync-interval", 1, SYNC_INTERVAL_MS_MAX)?;
+        let mode = self.string("sync")?;
+        if let (Some(_), Some("always" | "os") | None, Some(value)) =
+            (interval, mode, self.get("sync-interval"))
+        {
+            return Err(
+                self.at(value.span(), "sync-interval: is of use only with sync = \"interval\"".into())
+            );
+        }
+        let interval = interval.map_or(SYNC_INTERVAL_DEFAULT, |ms| Duration::from_millis(ms.into()));
+        match mode {
+            None | Some("always") => Ok(Sync::Always),
+            Some("interval") => Ok(Sync::Interval(interval)),
+            Some("os") => Ok(Sync::Os),
+            Some(_) => Err(self.wrong("sync", self.need("sync")?, "\"always\", \"interval\" or \"os\"")),
+        }
+    }
+
+    fn receipt_seconds(&self) -> Result<u32, ConfigError> {
+        let seconds = self.number("receipt-time", RECEIPT_SECONDS_MIN, RECEIPT_SECONDS_MAX)?;
+        Ok(seconds.unwrap_or(RECEIPT_SECONDS_DEFAULT))
+    }
+
+    fn description(&self) -> Result<String, ConfigError> {
+        let text = self.string("description")?.unwrap_or_default();
+        if text.len() <= TEXT_LEN_MAX && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Ok(text.to_string());
+        }
+        let expected = format!("at most {TEXT_LEN_MAX} printable ASCII characters");
+        Err(self.wrong("description", self.need("description")?, &expected))
+    }
+
+    fn get(&self, key: &str) -> Option<&Spanned<DeValue<'_>>> {
+        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
+    }
+
+    fn need(&self, key: &str) -> Result<&Spanned<DeValue<'_>>, ConfigError> {
+        self.get(key).ok_or_else(|| whole(self.path, format!("{key} is missing")))
+    }
+
+    fn string(&self, key: &str) -> Result<Option<&str>, ConfigError> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        value.get_ref().as_str().map(Some).ok_or_else(|| self.wrong(key, value, "a string"))
+    }
+
+    fn need_parsed<T: FromStr<Err: std::fmt::Display>>(&self, key: &str) -> Result<T, ConfigError> {
+        let value = self.need(key)?;
+        let text = self.string(key)?.unwrap_or_default();
+        text.parse().map_err(|error: T::Err| self.at(value.span(), format!("{key}: {error}")))
+    }
+
+    fn need_path(&self, key: &str) -> Result<PathBuf, ConfigError> {
+        let value = self.need(key)?;
+        match self.string(key)?.unwrap_or_default() {
+            "" => Err(self.wrong(key, value, "a path")),
+            path => Ok(self.relative(path)),
+        }
+    }
+
+    fn relative(&self, path: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    fn number(&self, key: &str, min: u32, max: u32) -> Result<Option<u32>, ConfigError> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let integer = value.get_ref().as_integer();
+        let number = integer.and_then(|integer| u32::from_str_radix(integer.as_str(), integer.radix()).ok());
+        number
+            .filter(|number| (min..=max).contains(number))
+            .map(Some)
+            .ok_or_else(|| self.wrong(key, value, &format!("a number from {min} to {max}")))
+    }
+
+    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) -> ConfigError {
+        let found: String = self.text.get(value.span()).unwrap_or_default().chars().take(80).collect();
+        self.at(value.span(), format!("{key}: expected {expected}, found {found}"))
+    }
+
+    fn at(&self, span: Range<usize>, reason: String) -> ConfigError {
+        ConfigError { path: self.path.to_path_buf(), line: Some(line_of(self.text, &span)), reason }
+    }
+}
+
+fn whole(path: &Path, reason: impl Into<String>) -> ConfigError {
+    ConfigError { path: path.to_path_buf(), line: None, reason: reason.into() }
+}
+
+fn line_of(text: &str, span: &Range<usize>) -> usize {
+    text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The file beside `path` whose name is that of `path` and `suffix`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    path.with_file_name(name)
+}

@@ -1,0 +1,102 @@
+//! What a page costs.
+//!
+//! Comes in as the content of a price file (`NAME.mm` beside `NAME`, thesis 3.3.1) or as the value of a
+//! directive or server variable, goes out as a number of coins. The invariant: a price that cannot be
+//! read is an error, never free; the server answers 500 then.
+
+use crate::protocol::{COINS_PER_PAYMENT_MAX, parse_decimal};
+
+/// The largest price file, in bytes.
+pub const PRICE_FILE_SIZE_MAX: usize = 64;
+/// How the name of a price file ends: the price of `NAME` stands in `NAME.mm`.
+pub const PRICE_FILE_SUFFIX: &str = ".mm";
+
+/// The text is no price.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a price from 0 to {COINS_PER_PAYMENT_MAX} coins, found {found}")]
+pub struct PriceError {
+    found: String,
+}
+
+/// Reads a price: one line with a canonical decimal number from 0 (free) to
+/// [`COINS_PER_PAYMENT_MAX`], blanks around it and one line end after it allowed. The same form serves
+/// price files, directives and variables.
+///
+/// # Errors
+/// Anything else, nothing at all and a second line included.
+pub fn parse_price(text: &[u8]) -> Result<u32, PriceError> {
+    let error = || PriceError { found: shown(text) };
+    if text.len() > PRICE_FILE_SIZE_MAX {
+        return Err(PriceError { found: format!("{} bytes", text.len()) });
+    }
+    let line = text.strip_suffix(b"\n").unwrap_or(text);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = std::str::from_utf8(line).map_err(|_| error())?;
+    parse_decimal(line.trim_matches([' ', '\t']))
+        .and_then(|price| u32::try_from(price).ok())
+        .filter(|price| *price <= COINS_PER_PAYMENT_MAX)
+        .ok_or_else(error)
+}
+
+/// Whether `path`, of a file or of a URL, names a price file. Such files are never served.
+pub fn is_price_file(path: &[u8]) -> bool {
+    path.ends_with(PRICE_FILE_SUFFIX.as_bytes())
+}
+
+fn shown(text: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_one_line_with_one_number() {
+        for (text, price) in [("2", 2), ("2\n", 2), ("2\r\n", 2), (" \t12 \n", 12), ("0\n", 0), ("500", 500)]
+        {
+            assert_eq!(parse_price(text.as_bytes()), Ok(price), "{text:?}");
+        }
+        for text in [
+            "",
+            "\n",
+            " ",
+            "501",
+            "-1",
+            "+1",
+            "1.5",
+            "02",
+            "0x2",
+            "2\n\n",
+            "2\n3",
+            "2 3",
+            "two",
+            "2\0",
+            "4294967298",
+            "18446744073709551618",
+            "\u{feff}2",
+            "\u{a0}2",
+            "٢",
+        ] {
+            let error = parse_price(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("0 to 500 coins, found"), "{text:?}: {error}");
+        }
+        assert!(parse_price(&[0xff]).is_err());
+    }
+
+    #[test]
+    fn the_size_is_bounded() {
+        let padded = |n: usize| format!("{}2", " ".repeat(n - 1));
+        assert_eq!(parse_price(padded(PRICE_FILE_SIZE_MAX).as_bytes()), Ok(2));
+        assert!(parse_price(padded(PRICE_FILE_SIZE_MAX + 1).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn price_files_are_known_by_their_name() {
+        for (path, is) in
+            [("/a.html.mm", true), ("/.mm", true), ("/a.mm/b", false), ("/a.mmx", false), ("", false)]
+        {
+            assert_eq!(is_price_file(path.as_bytes()), is, "{path}");
+        }
+    }
+}
