@@ -71,7 +71,7 @@ impl CoinRules {
     pub fn check(&self, user: &UserVector, vendor: &VendorVector, x: &[u64]) -> Result<Vec<Bin>, CoinFault> {
         let k = self.params.coin_size();
         self.check_inputs(x)?;
-        let bins = self.bins(x)?;
+        let bins = self.bins_of(&self.outputs(x))?;
         let coins = || bins.chunks(k);
         if !coins().all(|coin| is_users(coin, user)) {
             return Err(CoinFault::UserDifferences);
@@ -82,6 +82,36 @@ impl CoinRules {
         let first_bins: Vec<Bin> = coins().map(|coin| coin[0]).collect();
         refuse_repeated(&first_bins)?;
         Ok(first_bins)
+    }
+
+    /// Checks one coin, so that many can be hashed at once and each be judged for itself: `x` its k
+    /// inputs, `outputs` what they hash to ([`CoinRules::outputs`]). Gives the bins of its k balls.
+    ///
+    /// # Errors
+    /// Its first fault in the order of [`CoinFault`].
+    pub fn check_coin(
+        &self,
+        user: &UserVector,
+        vendor: &VendorVector,
+        x: &[u64],
+        outputs: &[u64],
+    ) -> Result<Vec<Bin>, CoinFault> {
+        self.check_inputs(x)?;
+        let bins = self.bins_of(outputs)?;
+        if !is_users(&bins, user) {
+            return Err(CoinFault::UserDifferences);
+        }
+        if !is_vendors(&bins, vendor) {
+            return Err(CoinFault::VendorDifferences);
+        }
+        Ok(bins)
+    }
+
+    /// The 64-bit outputs of the inputs `x`, in order.
+    pub fn outputs(&self, x: &[u64]) -> Vec<u64> {
+        let mut outputs = vec![0; x.len()];
+        self.hash.hash_many(x, &mut outputs);
+        outputs
     }
 
     fn check_inputs(&self, x: &[u64]) -> Result<(), CoinFault> {
@@ -95,10 +125,8 @@ impl CoinRules {
         Ok(())
     }
 
-    fn bins(&self, x: &[u64]) -> Result<Vec<Bin>, CoinFault> {
-        let mut outputs = vec![0; x.len()];
-        self.hash.hash_many(x, &mut outputs);
-        outputs.into_iter().map(|output| self.params.bin_of(output).ok_or(CoinFault::FixedBits)).collect()
+    fn bins_of(&self, outputs: &[u64]) -> Result<Vec<Bin>, CoinFault> {
+        outputs.iter().map(|output| self.params.bin_of(*output).ok_or(CoinFault::FixedBits)).collect()
     }
 }
 
