@@ -1,8 +1,8 @@
 //! The broker's secret: the one key from which those of all users and vendors derive.
 //!
-//! It is a file of 64 hexadecimal digits, readable by its owner only: `COINFILE.secret` beside the coin
-//! file, or another that serves several periods, so that vendors keep their keys from month to month.
-//! The invariant: a secret that others can read is never used.
+//! It is a file of 64 hexadecimal digits, readable by its owner only: [`SECRET_NAME`] beside the coin
+//! files. One secret serves all periods, so that vendors keep their keys from month to month. The
+//! invariant: a secret that others can read is never used.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,6 +11,8 @@ use crate::authenticator::{HexError, KEY_SIZE, Key};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, Open};
 
+/// The name of the secret file beside the coin files.
+pub const SECRET_NAME: &str = "broker.secret";
 /// The largest secret file that is read, in bytes: the digits and a line end.
 pub const SECRET_FILE_SIZE_MAX: u64 = 2 * KEY_SIZE as u64 + 2;
 
@@ -34,11 +36,6 @@ pub enum SecretError {
         /// What was expected and what was found.
         why: String,
     },
-}
-
-/// The name of the secret file that belongs to the coin file `coin_file`, beside it.
-pub fn secret_name(coin_file: &str) -> String {
-    format!("{coin_file}.secret")
 }
 
 /// Makes a fresh secret in the new file `name` of mode 0600, durable when this returns.
@@ -95,10 +92,9 @@ mod tests {
     #[test]
     fn a_secret_is_read_back_and_never_replaced() {
         let directory = SimulatedDirectory::new();
-        let name = secret_name("december.coins");
-        let key = create_secret(&directory, &name, &SystemEntropy).unwrap();
-        assert_eq!(read_secret(&directory, &name).unwrap(), key);
-        assert!(create_secret(&directory, &name, &SystemEntropy).is_err());
+        let key = create_secret(&directory, SECRET_NAME, &SystemEntropy).unwrap();
+        assert_eq!(read_secret(&directory, SECRET_NAME).unwrap(), key);
+        assert!(create_secret(&directory, SECRET_NAME, &SystemEntropy).is_err());
         assert_ne!(create_secret(&directory, "other", &SystemEntropy).unwrap(), key);
     }
 

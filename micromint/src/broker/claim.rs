@@ -1,0 +1,173 @@
+//! Claims on first balls, and which of several claims on one is paid (pure).
+//!
+//! Three kinds of claim exist, best first: a payment with the right authenticator, a payment with a
+//! wrong one, a return. A right payment is paid at once and the first of them wins; the others wait
+//! until redeem-until, so that a payer cannot cheat a vendor by a junk authenticator and a return. The
+//! invariant: of all claims on one first ball at most one is ever paid.
+
+use std::collections::BTreeMap;
+
+use crate::bin::Bin;
+use crate::protocol::Verdict;
+
+/// The size of a claim in the claims file, in bytes.
+pub(crate) const CLAIM_SIZE: usize = 24;
+/// Stands in place of a first ball where a rejected coin has none.
+const NO_PLACE: u64 = u64::MAX;
+
+/// What is claimed. The order is that of rank: the smallest is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ClaimKind {
+    /// A payment with the right authenticator.
+    Payment = 1,
+    /// A payment with a wrong authenticator.
+    DoubtfulPayment = 2,
+    /// A returned ball.
+    Return = 3,
+}
+
+/// One coin of a batch or one ball of a return, as it was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The verdict when it was judged; [`Verdict::Waiting`] is decided by the settlement.
+    pub(crate) verdict: Verdict,
+    /// The first ball and the kind of claim on it; `None` if the coin is not one that could be claimed.
+    pub(crate) on: Option<(Bin, ClaimKind)>,
+    /// The number of the payment in its batch, from 0; of a return, 0.
+    pub(crate) payment: u32,
+    /// Tells payments apart: the first 8 bytes of the authenticator that it came with. In a settlement,
+    /// the number of the claim that won.
+    pub(crate) tag: u64,
+}
+
+impl Claim {
+    pub(crate) fn rejected(verdict: Verdict, payment: u32) -> Claim {
+        Claim { verdict, on: None, payment, tag: 0 }
+    }
+
+    /// 24 bytes, little-endian: place u64, tag u64, payment u32, verdict u8, kind u8, two zeros. The
+    /// place is superbin * 65536 + sub-bin, all ones if there is no claim; the kind is then 0.
+    pub(crate) fn to_bytes(self) -> [u8; CLAIM_SIZE] {
+        let (place, kind) = self.on.map_or((NO_PLACE, 0), |(bin, kind)| (place(bin), kind as u8));
+        let mut bytes = [0; CLAIM_SIZE];
+        bytes[..8].copy_from_slice(&place.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.tag.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.payment.to_le_bytes());
+        bytes[20] = self.verdict.code();
+        bytes[21] = kind;
+        bytes
+    }
+
+    /// Reads a claim, or `None` if these are not the bytes of one.
+    pub(crate) fn from_bytes(bytes: &[u8; CLAIM_SIZE]) -> Option<Claim> {
+        let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let on = match (number(0), bytes[21]) {
+            (NO_PLACE, 0) => None,
+            (place, kind) => Some((bin_at(place)?, ClaimKind::from_code(kind)?)),
+        };
+        let payment = u32::from_le_bytes(std::array::from_fn(|i| bytes[16 + i]));
+        Some(Claim { verdict: Verdict::from_code(bytes[20])?, on, payment, tag: number(8) })
+    }
+}
+
+impl ClaimKind {
+    fn from_code(code: u8) -> Option<ClaimKind> {
+        [ClaimKind::Payment, ClaimKind::DoubtfulPayment, ClaimKind::Return]
+            .into_iter()
+            .find(|kind| *kind as u8 == code)
+    }
+}
+
+fn place(bin: Bin) -> u64 {
+    u64::from(bin.superbin) << 16 | u64::from(bin.subbin)
+}
+
+fn bin_at(place: u64) -> Option<Bin> {
+    Some(Bin { superbin: u32::try_from(place >> 16).ok()?, subbin: (place & 0xffff) as u32 })
+}
+
+/// The verdict on a claim that passed every check, as things stand: `is_paid` tells whether a claim on
+/// the same first ball is paid for already.
+pub(crate) fn verdict_now(kind: ClaimKind, is_paid: bool) -> Verdict {
+    match (is_paid, kind) {
+        // What is paid before redeem-until is paid to a right payment, the best and first of them.
+        (true, _) => Verdict::AlreadyPaid,
+        (false, ClaimKind::Payment) => Verdict::Accepted,
+        (false, ClaimKind::DoubtfulPayment | ClaimKind::Return) => Verdict::Waiting,
+    }
+}
+
+/// Decides the claims that waited: of those on a first ball that nobody was paid for, the best kind
+/// wins, and of equals the earliest. `waiting` gives the number of each claim, which is its order in
+/// time. The winners come back by number.
+pub(crate) fn settle(
+    waiting: impl IntoIterator<Item = (u64, Bin, ClaimKind)>,
+    is_paid: impl Fn(Bin) -> bool,
+) -> Vec<Claim> {
+    let mut best: BTreeMap<Bin, (ClaimKind, u64)> = BTreeMap::new();
+    for (number, bin, kind) in waiting {
+        let entry = best.entry(bin).or_insert((kind, number));
+        *entry = (*entry).min((kind, number));
+    }
+    let mut winners: Vec<Claim> = best
+        .into_iter()
+        .filter(|(bin, _)| !is_paid(*bin))
+        .map(|(bin, (kind, number))| Claim {
+            verdict: Verdict::Accepted,
+            on: Some((bin, kind)),
+            payment: 0,
+            tag: number,
+        })
+        .collect();
+    winners.sort_unstable_by_key(|winner| winner.tag);
+    winners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ClaimKind::{DoubtfulPayment, Payment, Return};
+
+    const A: Bin = Bin { superbin: 8, subbin: 3 };
+    const B: Bin = Bin { superbin: u32::MAX, subbin: 0xffff };
+
+    #[test]
+    fn claims_are_read_back() {
+        for claim in [
+            Claim { verdict: Verdict::Accepted, on: Some((A, Payment)), payment: 7, tag: u64::MAX },
+            Claim { verdict: Verdict::Waiting, on: Some((B, Return)), payment: u32::MAX, tag: 0 },
+            Claim::rejected(Verdict::Forged, 3),
+        ] {
+            assert_eq!(Claim::from_bytes(&claim.to_bytes()), Some(claim));
+        }
+        assert_eq!(Claim::from_bytes(&[0xff; CLAIM_SIZE]), None);
+    }
+
+    #[test]
+    fn a_claim_has_the_documented_bytes() {
+        let claim = Claim { verdict: Verdict::Waiting, on: Some((A, Return)), payment: 5, tag: 6 };
+        let expected = [3, 0, 8, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 3, 0, 0];
+        assert_eq!(claim.to_bytes(), expected);
+    }
+
+    #[test]
+    fn right_payments_are_paid_at_once_and_the_others_wait() {
+        assert_eq!(verdict_now(Payment, false), Verdict::Accepted);
+        assert_eq!(verdict_now(DoubtfulPayment, false), Verdict::Waiting);
+        assert_eq!(verdict_now(Return, false), Verdict::Waiting);
+        for kind in [Payment, DoubtfulPayment, Return] {
+            assert_eq!(verdict_now(kind, true), Verdict::AlreadyPaid);
+        }
+    }
+
+    #[test]
+    fn the_best_then_the_earliest_claim_wins_unless_somebody_was_paid() {
+        let winners = |waiting: &[(u64, Bin, ClaimKind)], paid: &[Bin]| -> Vec<u64> {
+            settle(waiting.iter().copied(), |bin| paid.contains(&bin)).iter().map(|w| w.tag).collect()
+        };
+        assert_eq!(winners(&[(0, A, Return), (1, A, DoubtfulPayment), (2, A, DoubtfulPayment)], &[]), [1]);
+        assert_eq!(winners(&[(4, A, Return), (3, A, Return), (9, B, Return)], &[]), [3, 9]);
+        assert_eq!(winners(&[(0, A, Return), (1, B, Return)], &[A]), [1]);
+        assert_eq!(winners(&[], &[]), [0; 0]);
+    }
+}

@@ -1,0 +1,186 @@
+//! The claims file: a verdict and a claim for every coin of every batch and return.
+//!
+//! Batches are large, so their claims do not stand in the journal itself but here, 24 bytes each
+//! ([`Claim`]), after a header of 24 bytes. A journal record names a [`Section`] of this file with its
+//! checksum, and so commits it. The invariant: a section is on disk before the record that names it, and
+//! is never changed after. What stands behind the last named section was left by a crash and is
+//! overwritten by the next.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::claim::{CLAIM_SIZE, Claim};
+use crate::error::FileError;
+use crate::host::{Directory, File, Open};
+
+const MAGIC: &[u8; CLAIM_SIZE] = b"MMclaims1\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+/// How many claims are read or written at a time: 1.5 MiB.
+const CHUNK_CLAIMS: usize = 64 * 1024;
+
+/// A run of claims in the claims file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The number of its first claim; claim i begins at byte 24 (i + 1).
+    pub start: u64,
+    /// How many claims.
+    pub count: u64,
+    /// The CRC-32C of their bytes.
+    pub checksum: u32,
+}
+
+impl Section {
+    /// The number after its last claim.
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.count)
+    }
+}
+
+/// The claims file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimsError {
+    /// The operating system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Its head is not that of a claims file.
+    #[error("{}: expected a claims file of the broker, found another head", path.display())]
+    NotClaims {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A section is not what the journal says.
+    #[error("{}: damaged between claims {start} and {end}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The number of the section's first claim.
+        start: u64,
+        /// The number after its last.
+        end: u64,
+    },
+}
+
+/// The open claims file.
+pub(crate) struct ClaimsFile {
+    file: Box<dyn File>,
+    path: PathBuf,
+}
+
+impl ClaimsFile {
+    /// Opens the claims file `name`, making it if it is absent. The caller holds the broker's lock.
+    pub(crate) fn open(directory: &dyn Directory, name: &str) -> Result<ClaimsFile, ClaimsError> {
+        let path = directory.path().join(name);
+        let file = directory.open(name, Open::Create).map_err(FileError::on("open", &path))?;
+        let file = ClaimsFile { file, path };
+        if file.file.size().map_err(FileError::on("inspect", &file.path))? < CLAIM_SIZE as u64 {
+            // New, or cut off while it was made: no record can name a section of it.
+            let made = file.file.write_at(MAGIC, 0).and_then(|()| file.file.sync());
+            made.and_then(|()| directory.sync()).map_err(FileError::on("write", &file.path))?;
+        }
+        let mut head = [0; CLAIM_SIZE];
+        file.file.read_at(&mut head, 0).map_err(FileError::on("read", &file.path))?;
+        if &head == MAGIC { Ok(file) } else { Err(ClaimsError::NotClaims { path: file.path }) }
+    }
+
+    /// Writes claims behind claim `start`, the end of the last committed section, and makes them
+    /// durable. They count only once a journal record names the section.
+    pub(crate) fn write(&self, start: u64, claims: &[Claim]) -> Result<Section, ClaimsError> {
+        self.check_reaches(start)?;
+        let mut checksum = 0;
+        let mut write = || -> io::Result<()> {
+            let mut offset = offset_of(start);
+            self.file.set_size(offset)?;
+            for chunk in claims.chunks(CHUNK_CLAIMS) {
+                let bytes: Vec<u8> = chunk.iter().flat_map(|claim| claim.to_bytes()).collect();
+                checksum = crc32c::crc32c_append(checksum, &bytes);
+                self.file.write_at(&bytes, offset)?;
+                offset += bytes.len() as u64;
+            }
+            self.file.sync()
+        };
+        write().map_err(FileError::on("write", &self.path))?;
+        Ok(Section { start, count: claims.len() as u64, checksum })
+    }
+
+    /// Refuses a file that was deleted, or that lost claims which the journal names.
+    fn check_reaches(&self, start: u64) -> Result<(), ClaimsError> {
+        let links = self.file.links().map_err(FileError::on("inspect", &self.path))?;
+        let size = self.file.size().map_err(FileError::on("inspect", &self.path))?;
+        if links > 0 && size >= offset_of(start) {
+            return Ok(());
+        }
+        Err(ClaimsError::Damaged { path: self.path.clone(), start: size / CLAIM_SIZE as u64, end: start })
+    }
+
+    /// Reads a section that the journal names.
+    pub(crate) fn read(&self, section: &Section) -> Result<Vec<Claim>, ClaimsError> {
+        let damaged =
+            || ClaimsError::Damaged { path: self.path.clone(), start: section.start, end: section.end() };
+        let size = self.file.size().map_err(FileError::on("inspect", &self.path))?;
+        if section.end() >= size / CLAIM_SIZE as u64 {
+            return Err(damaged());
+        }
+        let mut claims = Vec::with_capacity(section.count as usize);
+        let mut checksum = 0;
+        let mut at = section.start;
+        while at < section.end() {
+            let wanted = (section.end() - at).min(CHUNK_CLAIMS as u64);
+            let mut bytes = vec![0; wanted as usize * CLAIM_SIZE];
+            self.file.read_at(&mut bytes, offset_of(at)).map_err(FileError::on("read", &self.path))?;
+            checksum = crc32c::crc32c_append(checksum, &bytes);
+            for claim in bytes.as_chunks::<CLAIM_SIZE>().0 {
+                claims.push(Claim::from_bytes(claim).ok_or_else(damaged)?);
+            }
+            at += wanted;
+        }
+        if checksum == section.checksum { Ok(claims) } else { Err(damaged()) }
+    }
+}
+
+fn offset_of(claim: u64) -> u64 {
+    (claim + 1) * CLAIM_SIZE as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::SimulatedDirectory;
+    use crate::protocol::Verdict;
+
+    fn claims(count: u32) -> Vec<Claim> {
+        (0..count).map(|i| Claim::rejected(Verdict::NotSold, i)).collect()
+    }
+
+    #[test]
+    fn sections_are_read_back_and_damage_is_named() {
+        let directory = SimulatedDirectory::new();
+        let file = ClaimsFile::open(&directory, "c").unwrap();
+        let first = file.write(0, &claims(3)).unwrap();
+        let large = claims(CHUNK_CLAIMS as u32 + 5);
+        let second = file.write(first.end(), &large).unwrap();
+        let empty = file.write(second.end(), &[]).unwrap();
+        let file = ClaimsFile::open(&directory, "c").unwrap();
+        assert_eq!(file.read(&first).unwrap(), claims(3));
+        assert_eq!(file.read(&second).unwrap(), large);
+        assert_eq!(file.read(&empty).unwrap(), []);
+
+        let beyond = Section { start: 0, count: u64::MAX, checksum: 0 };
+        assert!(matches!(file.read(&beyond), Err(ClaimsError::Damaged { .. })));
+        let mut bytes = directory.bytes("c").unwrap();
+        bytes[CLAIM_SIZE + 17] ^= 1;
+        directory.put("c", &bytes);
+        let file = ClaimsFile::open(&directory, "c").unwrap();
+        assert!(matches!(file.read(&first), Err(ClaimsError::Damaged { start: 0, end: 3, .. })));
+        directory.put("c", &[b'x'; 99]);
+        assert!(matches!(ClaimsFile::open(&directory, "c"), Err(ClaimsError::NotClaims { .. })));
+    }
+
+    #[test]
+    fn what_no_record_names_is_overwritten() {
+        let directory = SimulatedDirectory::new();
+        let file = ClaimsFile::open(&directory, "c").unwrap();
+        file.write(0, &claims(9)).unwrap();
+        let section = file.write(0, &claims(2)).unwrap();
+        assert_eq!(file.read(&section).unwrap(), claims(2));
+        assert_eq!(directory.bytes("c").unwrap().len(), 3 * CLAIM_SIZE);
+    }
+}

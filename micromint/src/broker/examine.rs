@@ -1,0 +1,188 @@
+//! What can be said of a batch's coins before anyone asks what was sold or paid: form, range, fixed
+//! bits, differences, whether every ball is the broker's own, and the authenticator.
+//!
+//! In goes a batch, out come its payments with a verdict or a first ball for each coin. Nothing here
+//! changes once the coin file is complete, so no lock is held meanwhile. Coins are hashed and looked up
+//! many at a time, in the order of the file.
+
+use std::collections::HashMap;
+
+use super::claim::ClaimKind;
+use crate::authenticator::Key;
+use crate::bin::Bin;
+use crate::coin::{CoinFault, CoinRules};
+use crate::coin_file::{CoinFile, CoinFileError, Status};
+use crate::identity::{UserId, UserVector, VendorVector};
+use crate::protocol::{Payment, RequestRedemption, Verdict};
+
+/// How many inputs are hashed and looked up at a time: bounds the memory for the largest batch.
+const WINDOW_INPUTS: usize = 1 << 20;
+
+/// A payment of a batch.
+pub(crate) struct ExaminedPayment {
+    /// Who paid; `None` if the payment cannot be read.
+    pub(crate) user: Option<UserId>,
+    /// The rank of its claims, which the authenticator decides.
+    pub(crate) kind: ClaimKind,
+    /// The head of the authenticator.
+    pub(crate) tag: u64,
+    /// For each coin its first bin, or why it is no coin. One that cannot be read counts as one coin.
+    pub(crate) coins: Vec<Result<Bin, Verdict>>,
+}
+
+/// Examines the payments of one batch.
+pub(crate) struct Examiner<'a> {
+    rules: &'a CoinRules,
+    coin_file: &'a CoinFile,
+    secret: &'a Key,
+    vendor_vector: VendorVector,
+    batch: &'a RequestRedemption,
+    /// The vector and key of every user met; `None` if the user has no vector.
+    users: HashMap<UserId, Option<(UserVector, Key)>>,
+}
+
+/// Payments that are hashed and looked up together.
+#[derive(Default)]
+struct Window {
+    /// Those that are well formed, and where they stand in the answer.
+    payments: Vec<(usize, Payment)>,
+    x: Vec<u64>,
+}
+
+/// A ball to be looked up: where it should be, what it is, and which coin it belongs to.
+struct Lookup {
+    bin: Bin,
+    x: u64,
+    payment: usize,
+    coin: usize,
+}
+
+impl<'a> Examiner<'a> {
+    pub(crate) fn new(
+        rules: &'a CoinRules,
+        coin_file: &'a CoinFile,
+        secret: &'a Key,
+        batch: &'a RequestRedemption,
+    ) -> Examiner<'a> {
+        let vendor_vector = VendorVector::new(rules.params(), &batch.vendor);
+        Examiner { rules, coin_file, secret, vendor_vector, batch, users: HashMap::new() }
+    }
+
+    /// Examines all payments, in order.
+    pub(crate) fn examine(mut self) -> Result<Vec<ExaminedPayment>, CoinFileError> {
+        let mut examined = Vec::new();
+        let mut window = Window::default();
+        for record in self.batch.records() {
+            let payment = Payment::parse(record).map_err(|_| Verdict::Malformed);
+            let (outcome, payment) = self.open(payment);
+            if outcome.coins.is_empty() {
+                // Well formed: its coins are judged with the window.
+                window.x.extend_from_slice(payment.as_ref().map_or(&[], |payment| &payment.x));
+                window.payments.extend(payment.map(|payment| (examined.len(), payment)));
+            }
+            examined.push(outcome);
+            if window.x.len() >= WINDOW_INPUTS {
+                self.judge(std::mem::take(&mut window), &mut examined)?;
+            }
+        }
+        self.judge(window, &mut examined)?;
+        Ok(examined)
+    }
+
+    /// Judges a payment as a whole. Its coins have a verdict already if it fails.
+    fn open(&mut self, payment: Result<Payment, Verdict>) -> (ExaminedPayment, Option<Payment>) {
+        let payment = match payment {
+            Ok(payment) => payment,
+            Err(verdict) => return (ExaminedPayment::unread(verdict), None),
+        };
+        let fault = self.payment_fault(&payment);
+        let known = self.user(&payment.user);
+        let is_right = known.as_ref().is_some_and(|(_, key)| {
+            key.payment(&payment.vendor, payment.url.as_str(), &payment.data()) == payment.authenticator
+        });
+        let fault = fault.or(known.is_none().then_some(Verdict::UserDifferences));
+        let head = payment.authenticator.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
+        let examined = ExaminedPayment {
+            user: Some(payment.user.clone()),
+            kind: if is_right { ClaimKind::Payment } else { ClaimKind::DoubtfulPayment },
+            tag: u64::from_be_bytes(head),
+            coins: fault.map_or(Vec::new(), |verdict| vec![Err(verdict); payment.coins as usize]),
+        };
+        (examined, Some(payment))
+    }
+
+    fn payment_fault(&self, payment: &Payment) -> Option<Verdict> {
+        if payment.vendor != self.batch.vendor {
+            return Some(Verdict::OtherVendor);
+        }
+        if payment.period != *self.rules.params().period() {
+            return Some(Verdict::UnknownPeriod);
+        }
+        (payment.coin_size() != self.rules.params().coin_size()).then_some(Verdict::Malformed)
+    }
+
+    fn user(&mut self, user: &UserId) -> &Option<(UserVector, Key)> {
+        let params = self.rules.params();
+        self.users.entry(user.clone()).or_insert_with(|| {
+            let vector = UserVector::new(params, user).ok()?;
+            Some((vector, self.secret.user_key(params.period(), user)))
+        })
+    }
+
+    /// Judges the coins of a window: first by hashing, then by looking their balls up.
+    fn judge(&self, window: Window, examined: &mut [ExaminedPayment]) -> Result<(), CoinFileError> {
+        let outputs = self.rules.outputs(&window.x);
+        let k = self.rules.params().coin_size();
+        let mut lookups = Vec::with_capacity(window.x.len());
+        let mut coins = window.x.chunks_exact(k).zip(outputs.chunks_exact(k));
+        for (at, payment) in &window.payments {
+            let Some(Some((user, _))) = self.users.get(&payment.user) else { continue };
+            for (coin, (x, outputs)) in coins.by_ref().take(payment.coins as usize).enumerate() {
+                let bins = self.rules.check_coin(user, &self.vendor_vector, x, outputs);
+                if let Ok(bins) = &bins {
+                    let balls = bins.iter().zip(x);
+                    lookups.extend(balls.map(|(bin, x)| Lookup { bin: *bin, x: *x, payment: *at, coin }));
+                }
+                examined[*at].coins.push(bins.map(|bins| bins[0]).map_err(verdict_of));
+            }
+        }
+        self.look_up(lookups, examined)
+    }
+
+    /// Holds every ball against the one that was minted for its bin.
+    fn look_up(
+        &self,
+        mut lookups: Vec<Lookup>,
+        examined: &mut [ExaminedPayment],
+    ) -> Result<(), CoinFileError> {
+        lookups.sort_unstable_by_key(|lookup| lookup.bin);
+        let bins: Vec<Bin> = lookups.iter().map(|lookup| lookup.bin).collect();
+        for (lookup, stored) in lookups.iter().zip(self.coin_file.balls(&bins)?) {
+            let coin = &mut examined[lookup.payment].coins[lookup.coin];
+            if !stored.exists() || stored.x != lookup.x {
+                *coin = Err(Verdict::Forged);
+            } else if stored.status.contains(Status::COMPROMISED) && coin.is_ok() {
+                *coin = Err(Verdict::Compromised);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ExaminedPayment {
+    fn unread(verdict: Verdict) -> ExaminedPayment {
+        ExaminedPayment { user: None, kind: ClaimKind::DoubtfulPayment, tag: 0, coins: vec![Err(verdict)] }
+    }
+}
+
+/// The verdict on a coin with this fault.
+fn verdict_of(fault: CoinFault) -> Verdict {
+    match fault {
+        CoinFault::OutOfRange | CoinFault::RepeatedBall => Verdict::InputWrong,
+        CoinFault::FixedBits => Verdict::FixedBits,
+        CoinFault::UserDifferences => Verdict::UserDifferences,
+        CoinFault::VendorDifferences => Verdict::VendorDifferences,
+        // One coin alone cannot have it; if it could, the first of the two is the one paid.
+        CoinFault::RepeatedCoin => Verdict::AlreadyPaid,
+    }
+}

@@ -1,0 +1,227 @@
+//! Taking unspent coins back for credit (thesis 3.4.1, "Returning Coins").
+//!
+//! In goes a client's return, out comes a verdict for each ball. Returns open when the period expires
+//! and wait until redeem-until, since a vendor may still redeem what was spent. The invariant: only the
+//! owner returns a ball, and a return sent again is the same return.
+
+use sha2::{Digest, Sha256};
+
+use super::claim::{Claim, ClaimKind, verdict_now};
+use super::record::{DIGEST_SIZE, Record, Return};
+use super::{Broker, BrokerError};
+use crate::bin::Bin;
+use crate::coin_file::Status;
+use crate::identity::UserId;
+use crate::period::Period;
+use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
+use crate::time::UnixTime;
+
+/// The most returns of one user in one period, so that nobody fills the broker's disk.
+pub const RETURNS_PER_USER_MAX: usize = 100;
+
+/// Why a return is not taken. Nothing is recorded then.
+#[derive(Debug, thiserror::Error)]
+pub enum ReturnRefusal {
+    /// Another period's.
+    #[error("the return is of period {found}, this coin file is of {expected}")]
+    OtherPeriod {
+        /// This broker's period.
+        expected: Period,
+        /// The return's.
+        found: Period,
+    },
+    /// Not from the owner.
+    #[error("the authenticator is not that of {user} over this return")]
+    WrongAuthenticator {
+        /// Who the return says it is from.
+        user: UserId,
+    },
+    /// The coins are still good.
+    #[error("coins are taken back from {opens} on; until then they can be spent")]
+    TooEarly {
+        /// When returns open: the expiration of the period.
+        opens: UnixTime,
+    },
+    /// The period is closed.
+    #[error("coins were taken back until {closed}")]
+    TooLate {
+        /// Redeem-until of the period.
+        closed: UnixTime,
+    },
+    /// The name is taken.
+    #[error("return {request} of {user} was made before, with other coins")]
+    OtherContent {
+        /// Whose return.
+        user: UserId,
+        /// Its name.
+        request: Id,
+    },
+    /// More balls than the user ever bought.
+    #[error("{found} balls returned, but {user} bought sets of at most {max}")]
+    TooManyBalls {
+        /// Whose return.
+        user: UserId,
+        /// Balls in the return.
+        found: usize,
+        /// The bins of the first superbins that the user bought.
+        max: u64,
+    },
+    /// This user returned too often.
+    #[error("{user} made {RETURNS_PER_USER_MAX} returns already")]
+    TooManyReturns {
+        /// Whose return.
+        user: UserId,
+    },
+}
+
+impl Broker {
+    /// Takes a return and answers. `transaction` names it at the broker: a fresh random number.
+    ///
+    /// # Errors
+    /// The files cannot be used. A refusal is an answer.
+    pub fn take_back(
+        &mut self,
+        request: &RequestCredit,
+        transaction: u64,
+        now: UnixTime,
+    ) -> Result<Result<FundsCredited, ReturnRefusal>, BrokerError> {
+        let data = request.data();
+        let digest: [u8; DIGEST_SIZE] = Sha256::digest(&data).into();
+        if let Some(refusal) = self.return_refusal(request, &data) {
+            return Ok(Err(refusal));
+        }
+        let examined = self.examine_balls(request)?;
+        self.locked(now, |broker| {
+            if let Some(known) = broker.state.return_of(&request.user, &request.request) {
+                if known.digest != digest {
+                    let (user, request) = (request.user.clone(), request.request.clone());
+                    return Ok(Err(ReturnRefusal::OtherContent { user, request }));
+                }
+                let claims = broker.claims_today(&known.claims)?;
+                return Ok(Ok(credited(request, known.transaction, &claims)));
+            }
+            if let Some(refusal) = broker.new_return_refusal(request, now) {
+                return Ok(Err(refusal));
+            }
+            broker.record_return(request, transaction, digest, &examined, now).map(Ok)
+        })
+    }
+
+    /// The invitation to return unspent coins, to be sent to `return_url`; before the expiration none.
+    pub fn send_expired(&self, user: &UserId, return_url: Url, now: UnixTime) -> Option<SendExpired> {
+        let period = self.params().period().clone();
+        (now >= self.params().raw().expiration).then(|| SendExpired {
+            user: user.clone(),
+            period,
+            return_url,
+        })
+    }
+
+    /// What is wrong with the return by what it says alone.
+    fn return_refusal(&self, request: &RequestCredit, data: &[u8]) -> Option<ReturnRefusal> {
+        let expected = self.params().period();
+        if request.period != *expected {
+            let (expected, found) = (expected.clone(), request.period.clone());
+            return Some(ReturnRefusal::OtherPeriod { expected, found });
+        }
+        let key = self.secret.user_key(expected, &request.user);
+        if key.request_credit(request.request.as_str(), data) != request.authenticator {
+            return Some(ReturnRefusal::WrongAuthenticator { user: request.user.clone() });
+        }
+        None
+    }
+
+    /// Why a return that was not made before is not taken now. The caller holds the lock.
+    fn new_return_refusal(&self, request: &RequestCredit, now: UnixTime) -> Option<ReturnRefusal> {
+        let user = request.user.clone();
+        let (opens, closed) = (self.params().raw().expiration, self.params().raw().redeem_until);
+        let sales = self.state.sales.values().filter(|sale| sale.user == user);
+        let sets: u64 = sales.map(|sale| u64::from(sale.sets)).sum();
+        let max = sets * u64::from(self.params().subbin_count());
+        let found = request.x.len();
+        let returns = self.state.returns.iter().filter(|back| back.user == user).count();
+        if self.state.settlement.is_some() {
+            Some(ReturnRefusal::TooLate { closed })
+        } else if now < opens {
+            Some(ReturnRefusal::TooEarly { opens })
+        } else if found as u64 > max {
+            Some(ReturnRefusal::TooManyBalls { user, found, max })
+        } else if returns >= RETURNS_PER_USER_MAX {
+            Some(ReturnRefusal::TooManyReturns { user })
+        } else {
+            None
+        }
+    }
+
+    /// For each ball its bin, or why it is no first ball of this broker.
+    fn examine_balls(&self, request: &RequestCredit) -> Result<Vec<Result<Bin, Verdict>>, BrokerError> {
+        let outputs = self.rules.outputs(&request.x);
+        let place = |(x, output): (&u64, &u64)| {
+            if *x >= self.params().input_end() {
+                return Err(Verdict::InputWrong);
+            }
+            let bin = self.params().bin_of(*output).ok_or(Verdict::FixedBits)?;
+            if bin.superbin.is_multiple_of(2) { Ok(bin) } else { Err(Verdict::NotFirst) }
+        };
+        let mut balls: Vec<Result<Bin, Verdict>> = request.x.iter().zip(&outputs).map(place).collect();
+        let mut order: Vec<(Bin, usize)> =
+            balls.iter().enumerate().filter_map(|(i, ball)| ball.ok().map(|bin| (bin, i))).collect();
+        order.sort_unstable();
+        let bins: Vec<Bin> = order.iter().map(|(bin, _)| *bin).collect();
+        for ((_, i), stored) in order.into_iter().zip(self.coin_file.balls(&bins)?) {
+            if !stored.exists() || stored.x != request.x[i] {
+                balls[i] = Err(Verdict::Forged);
+            } else if stored.status.contains(Status::COMPROMISED) {
+                balls[i] = Err(Verdict::Compromised);
+            }
+        }
+        Ok(balls)
+    }
+
+    /// Decides the claims of a return and records them. The caller holds the lock.
+    fn record_return(
+        &mut self,
+        request: &RequestCredit,
+        transaction: u64,
+        digest: [u8; DIGEST_SIZE],
+        examined: &[Result<Bin, Verdict>],
+        now: UnixTime,
+    ) -> Result<FundsCredited, BrokerError> {
+        let bins: Vec<Bin> = examined.iter().flatten().copied().collect();
+        let mut paid = self.are_paid(&bins)?.into_iter();
+        let decide = |ball: &Result<Bin, Verdict>| match ball {
+            Err(verdict) => Claim::rejected(*verdict, 0),
+            Ok(bin) => {
+                let is_paid = paid.next().unwrap_or(true);
+                if self.state.owner(bin.superbin) != Some(&request.user) {
+                    return Claim::rejected(Verdict::NotSold, 0);
+                }
+                let verdict = verdict_now(ClaimKind::Return, is_paid);
+                Claim { verdict, on: Some((*bin, ClaimKind::Return)), payment: 0, tag: 0 }
+            }
+        };
+        let claims: Vec<Claim> = examined.iter().map(decide).collect();
+        let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
+        let [waiting, forged] = [Verdict::Waiting, Verdict::Forged].map(count);
+        self.commit(Record::Return(Return {
+            when: now,
+            transaction,
+            user: request.user.clone(),
+            request: request.request.clone(),
+            digest,
+            claims: self.claims.write(self.state.claims_end(), &claims)?,
+            waiting,
+            forged,
+        }))?;
+        Ok(credited(request, transaction, &claims))
+    }
+}
+
+fn credited(request: &RequestCredit, transaction: u64, claims: &[Claim]) -> FundsCredited {
+    FundsCredited {
+        user: request.user.clone(),
+        period: request.period.clone(),
+        transaction,
+        verdicts: claims.iter().map(|claim| claim.verdict).collect(),
+    }
+}

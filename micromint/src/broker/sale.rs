@@ -1,0 +1,173 @@
+//! Selling sets of superbins to a client (thesis 3.2.2).
+//!
+//! In goes a user and a number of sets, out comes the Funds-Withdrawn message. Only even superbins are
+//! sold, in order, each with the k-1 odd ones of its user's set. The invariant: the sale is on disk
+//! before its coins leave, and the same sale asked for again is the same message.
+
+use super::record::{Record, Sale};
+use super::{Broker, BrokerError};
+use crate::coin_file::Status;
+use crate::identity::{NoUserVector, UserId, UserVector};
+use crate::protocol::{FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet};
+use crate::time::UnixTime;
+
+/// Why no sets are sold.
+#[derive(Debug, thiserror::Error)]
+pub enum SaleRefusal {
+    /// Nothing or too much was asked for.
+    #[error("expected 1 to {SETS_PER_WITHDRAWAL_MAX} sets, found {found}")]
+    Sets {
+        /// The sets asked for.
+        found: u32,
+    },
+    /// The period is over.
+    #[error("the period expired at {expiration}: its coins are sold no more")]
+    Expired {
+        /// When it expired.
+        expiration: UnixTime,
+    },
+    /// Not so many sets are left.
+    #[error("sold out: {wanted} sets wanted, {left} are left")]
+    SoldOut {
+        /// The sets asked for.
+        wanted: u32,
+        /// The sets that can still be sold.
+        left: u64,
+    },
+    /// This user can have no sets in this period.
+    #[error(transparent)]
+    NoUserVector(#[from] NoUserVector),
+    /// The user spent coins twice.
+    #[error("{user} was revoked at {when}: no more coins are sold to this user")]
+    Revoked {
+        /// The user.
+        user: UserId,
+        /// When.
+        when: UnixTime,
+    },
+    /// The transaction is not this sale.
+    #[error("transaction {transaction} is another sale")]
+    OtherSale {
+        /// The Transaction-ID.
+        transaction: u64,
+    },
+    /// There is no such sale of this user.
+    #[error("transaction {transaction} is no sale to {user}")]
+    NoSuchSale {
+        /// The Transaction-ID.
+        transaction: u64,
+        /// The user.
+        user: UserId,
+    },
+}
+
+impl Broker {
+    /// Sells `sets` sets to `user`. `transaction` names the sale: a fresh random number, or the one of a
+    /// sale whose answer was lost, which is then answered again and sells nothing.
+    ///
+    /// # Errors
+    /// The files cannot be used. A refusal is an answer.
+    pub fn withdraw(
+        &mut self,
+        user: &UserId,
+        sets: u32,
+        transaction: u64,
+        now: UnixTime,
+    ) -> Result<Result<FundsWithdrawn, SaleRefusal>, BrokerError> {
+        if !(1..=SETS_PER_WITHDRAWAL_MAX).contains(&sets) {
+            return Ok(Err(SaleRefusal::Sets { found: sets }));
+        }
+        let vector = match UserVector::new(self.params(), user) {
+            Ok(vector) => vector,
+            Err(none) => return Ok(Err(none.into())),
+        };
+        let sale = self.locked(now, |broker| {
+            if let Some(sale) = broker.state.sale(transaction) {
+                let is_same = sale.user == *user && sale.sets == sets;
+                return Ok(if is_same {
+                    Ok(sale.clone())
+                } else {
+                    Err(SaleRefusal::OtherSale { transaction })
+                });
+            }
+            broker.sell(user, sets, transaction, now)
+        })?;
+        match sale {
+            Ok(sale) => self.funds_withdrawn(&sale, &vector).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// The sale of this number again, for the user who bought it.
+    ///
+    /// # Errors
+    /// The files cannot be used. A refusal is an answer.
+    pub fn withdraw_again(
+        &mut self,
+        user: &UserId,
+        transaction: u64,
+        now: UnixTime,
+    ) -> Result<Result<FundsWithdrawn, SaleRefusal>, BrokerError> {
+        let sale = self.locked(now, |broker| Ok(broker.state.sale(transaction).cloned()))?;
+        let Some(sale) = sale.filter(|sale| sale.user == *user) else {
+            return Ok(Err(SaleRefusal::NoSuchSale { transaction, user: user.clone() }));
+        };
+        match UserVector::new(self.params(), user) {
+            Ok(vector) => self.funds_withdrawn(&sale, &vector).map(Ok),
+            Err(none) => Ok(Err(none.into())),
+        }
+    }
+
+    /// How many sets can still be sold, as far as this handle has read.
+    pub fn sets_left(&self) -> u64 {
+        (self.params().superbin_count() - self.state.next_superbin()) / 2
+    }
+
+    /// Decides and records a sale. The caller holds the lock.
+    fn sell(
+        &mut self,
+        user: &UserId,
+        sets: u32,
+        transaction: u64,
+        now: UnixTime,
+    ) -> Result<Result<Sale, SaleRefusal>, BrokerError> {
+        let expiration = self.params().raw().expiration;
+        if now >= expiration {
+            return Ok(Err(SaleRefusal::Expired { expiration }));
+        }
+        if let Some(&when) = self.state.revoked.get(user) {
+            return Ok(Err(SaleRefusal::Revoked { user: user.clone(), when }));
+        }
+        let left = self.sets_left();
+        if u64::from(sets) > left {
+            return Ok(Err(SaleRefusal::SoldOut { wanted: sets, left }));
+        }
+        // A set is left, so the next superbin is below 2^u and fits 32 bits.
+        let first = self.state.next_superbin() as u32;
+        let sale = Sale { when: now, transaction, first, sets, user: user.clone() };
+        self.commit(Record::Sale(sale.clone()))?;
+        Ok(Ok(sale))
+    }
+
+    /// The message of a recorded sale: the balls as they were minted, so it never changes.
+    fn funds_withdrawn(&self, sale: &Sale, vector: &UserVector) -> Result<FundsWithdrawn, BrokerError> {
+        let sets: Result<Vec<SoldSet>, BrokerError> =
+            sale.first_superbins().map(|first| self.sold_set(&vector.set(first))).collect();
+        Ok(FundsWithdrawn {
+            user: sale.user.clone(),
+            user_key: self.secret.user_key(self.params().period(), &sale.user),
+            params: self.params().clone(),
+            sets: sets?,
+            transaction: sale.transaction,
+        })
+    }
+
+    fn sold_set(&self, superbins: &[u32]) -> Result<SoldSet, BrokerError> {
+        let balls = |superbin: &u32| -> Result<Vec<u64>, BrokerError> {
+            let superbin = self.coin_file.superbin(*superbin)?;
+            let usable = superbin.balls().filter(|(_, ball)| !ball.status.contains(Status::COMPROMISED));
+            Ok(usable.map(|(_, ball)| ball.x).collect())
+        };
+        Ok(SoldSet { superbins: superbins.iter().map(balls).collect::<Result<_, _>>()? })
+    }
+}

@@ -1,0 +1,44 @@
+//! The settlement: at redeem-until the claims that waited are decided, once and for all.
+//!
+//! In go all waiting claims, out comes a record of those that are paid. It happens by itself at the
+//! first operation at or after redeem-until. After it nothing is paid any more, even if the clock is
+//! set back.
+
+use super::claim::settle;
+use super::record::Record;
+use super::{Broker, BrokerError};
+use crate::bin::Bin;
+use crate::protocol::Verdict;
+use crate::time::UnixTime;
+
+impl Broker {
+    /// Settles the period if it is time; whether it is settled.
+    ///
+    /// # Errors
+    /// The files cannot be used.
+    pub fn settle(&mut self, now: UnixTime) -> Result<bool, BrokerError> {
+        self.locked(now, |broker| Ok(broker.state.settlement.is_some()))
+    }
+
+    /// Makes the settlement if it is due and not made yet. The caller holds the lock.
+    pub(super) fn settle_if_due(&mut self, now: UnixTime) -> Result<(), BrokerError> {
+        if self.state.settlement.is_some() || now < self.params().raw().redeem_until {
+            return Ok(());
+        }
+        let mut waiting = Vec::new();
+        for section in self.state.claim_sections() {
+            let claims = (section.start..).zip(self.claims.read(&section)?);
+            let claims = claims.filter(|(_, claim)| claim.verdict == Verdict::Waiting);
+            waiting
+                .extend(claims.filter_map(|(number, claim)| claim.on.map(|(bin, kind)| (number, bin, kind))));
+        }
+        let mut bins: Vec<Bin> = waiting.iter().map(|(_, bin, _)| *bin).collect();
+        bins.sort_unstable();
+        bins.dedup();
+        let paid = self.are_paid(&bins)?;
+        let is_paid = |bin| bins.binary_search(&bin).is_ok_and(|i| paid[i]);
+        let winners = settle(waiting, is_paid);
+        let winners = self.claims.write(self.state.claims_end(), &winners)?;
+        self.commit(Record::Settlement { when: now, winners })
+    }
+}

@@ -1,0 +1,483 @@
+//! The broker against the obvious mint: a world with a few users and vendors, and what the broker must
+//! answer them.
+
+mod crash;
+mod flips;
+mod model;
+
+use std::sync::{Arc, LazyLock};
+
+use super::*;
+use crate::coin_file::{MintingState, Phase, SUPERBIN_HEADER_SIZE, Stored, superbin_size};
+use crate::host::{SimulatedDirectory, SystemEntropy};
+use crate::identity::{UserId, VendorId};
+use crate::protocol::{FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, Url, push_record};
+use crate::testing::{ObviousMint, test_params};
+
+pub(super) const NAME: &str = "2026-12.coins";
+/// In the middle of the period, after its expiration, and at redeem-until.
+pub(super) const DURING: UnixTime = UnixTime(1_797_000_000);
+pub(super) const EXPIRED: UnixTime = UnixTime(1_798_761_600);
+pub(super) const CLOSED: UnixTime = UnixTime(1_799_366_400);
+
+pub(super) static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
+/// A coin file as minted by [`MINT`], byte by byte.
+static COINS: LazyLock<Vec<u8>> = LazyLock::new(coins);
+
+fn coins() -> Vec<u8> {
+    let directory = SimulatedDirectory::new();
+    let params = MINT.params();
+    let file = directory.open(NAME, Open::Create).unwrap();
+    let coin_file = CoinFile::create(file, directory.path().join(NAME), params, [7; 16]).unwrap();
+    let (mut ball_count, mut checksum) = (0, 0);
+    for superbin in 0..params.superbin_count() as u32 {
+        let mut bytes = vec![0; superbin_size(params) as usize];
+        let mut count = 0u32;
+        for subbin in 0..params.subbin_count() {
+            if let Some(x) = MINT.ball(Bin { superbin, subbin }) {
+                let word = Stored { x, status: Status::EXISTS }.word();
+                let at = SUPERBIN_HEADER_SIZE as usize + 8 * subbin as usize;
+                bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+                count += 1;
+            }
+        }
+        bytes[..4].copy_from_slice(&count.to_le_bytes());
+        coin_file.write_superbins(superbin.into(), &bytes).unwrap();
+        ball_count += u64::from(count);
+        let size = bytes.len();
+        checksum = coin_file::add_to_checksum(checksum, &mut bytes, size);
+    }
+    let counted_superbins = params.superbin_count();
+    let phase = Phase::Complete;
+    let next_toss = 1 << params.raw().input_bits;
+    let state = MintingState { phase, next_toss, counted_superbins, ball_count, checksum };
+    coin_file.set_minting_state(&state).unwrap();
+    directory.bytes(NAME).unwrap()
+}
+
+/// A directory with a fresh coin file.
+pub(super) fn directory() -> SimulatedDirectory {
+    let directory = SimulatedDirectory::new();
+    directory.put(NAME, &COINS);
+    directory
+}
+
+pub(super) fn secret() -> Key {
+    Key::from_bytes([42; 32])
+}
+
+pub(super) fn open(directory: &SimulatedDirectory) -> Broker {
+    try_open(directory).unwrap()
+}
+
+pub(super) fn try_open(directory: &SimulatedDirectory) -> Result<Broker, BrokerError> {
+    Broker::open(directory, NAME, secret(), &SystemEntropy)
+}
+
+pub(super) fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+pub(super) fn vendor(name: &str) -> VendorId {
+    name.parse().unwrap()
+}
+
+pub(super) fn user_key(user: &UserId) -> Key {
+    secret().user_key(MINT.params().period(), user)
+}
+
+/// A payment of these coins for a page of `vendor`; `page` makes it another payment.
+pub(super) fn payment(user: &UserId, vendor: &VendorId, page: &str, coins: &[Vec<u64>]) -> Payment {
+    let url: Url = format!("https://{vendor}/{page}").parse().unwrap();
+    MINT.payment(user, &user_key(user), vendor, &url, coins)
+}
+
+/// The same payment with an authenticator that is not its user's.
+pub(super) fn with_junk(mut payment: Payment) -> Payment {
+    payment.authenticator = Key::from_bytes([1; 32]).payment(&payment.vendor, "junk", &[]);
+    payment
+}
+
+pub(super) fn batch(vendor: &VendorId, name: &str, payments: &[Payment]) -> RequestRedemption {
+    let texts: Vec<Vec<u8>> = payments.iter().map(Payment::to_bytes).collect();
+    batch_of_texts(vendor, name, &texts)
+}
+
+pub(super) fn batch_of_texts(vendor: &VendorId, name: &str, texts: &[Vec<u8>]) -> RequestRedemption {
+    let mut data = Vec::new();
+    texts.iter().for_each(|text| push_record(&mut data, text));
+    let batch: Id = name.parse().unwrap();
+    let authenticator = secret().vendor_key(vendor).request_redemption(batch.as_str(), &data);
+    let period = MINT.params().period().clone();
+    let payments = texts.len() as u32;
+    RequestRedemption { vendor: vendor.clone(), batch, period, payments, authenticator, data }
+}
+
+pub(super) fn return_of(user: &UserId, name: &str, x: &[u64]) -> RequestCredit {
+    let request: Id = name.parse().unwrap();
+    let data: Vec<u8> = x.iter().flat_map(|x| x.to_be_bytes()).collect();
+    RequestCredit {
+        user: user.clone(),
+        period: MINT.params().period().clone(),
+        authenticator: user_key(user).request_credit(request.as_str(), &data),
+        request,
+        x: x.to_vec(),
+    }
+}
+
+pub(super) fn redeem(broker: &mut Broker, batch: &RequestRedemption, now: UnixTime) -> Vec<Verdict> {
+    broker.redeem(batch, now).unwrap().unwrap().result.verdicts
+}
+
+pub(super) fn take_back(broker: &mut Broker, request: &RequestCredit, now: UnixTime) -> Vec<Verdict> {
+    broker.take_back(request, 77, now).unwrap().unwrap().verdicts
+}
+
+/// A broker that sold superbins 0 and 2 to alice and 4 to bob, and knows two vendors.
+struct World {
+    directory: SimulatedDirectory,
+    broker: Broker,
+    alice: UserId,
+    bob: UserId,
+    news: VendorId,
+    shop: VendorId,
+}
+
+fn world() -> World {
+    let directory = directory();
+    let mut broker = open(&directory);
+    let (alice, bob) = (user("alice"), user("bob"));
+    let (news, shop) = (vendor("news.example"), vendor("shop.example"));
+    broker.withdraw(&alice, 2, 1, DURING).unwrap().unwrap();
+    broker.withdraw(&bob, 1, 2, DURING).unwrap().unwrap();
+    for vendor in [&news, &shop] {
+        broker.register_vendor(vendor, DURING).unwrap().unwrap();
+    }
+    World { directory, broker, alice, bob, news, shop }
+}
+
+#[test]
+fn a_sale_is_what_the_obvious_mint_would_sell_and_marks_the_coin_file() {
+    let mut world = world();
+    let expected = MINT.funds(&world.alice, &user_key(&world.alice), &[0, 2], 1);
+    let again = world.broker.withdraw_again(&world.alice, 1, DURING).unwrap().unwrap();
+    assert_eq!(again, expected);
+    assert_eq!(FundsWithdrawn::parse(&again.to_bytes()).unwrap(), expected);
+    let coin_file = CoinFile::open(&world.directory, NAME).unwrap();
+    assert_eq!(coin_file.next_superbin().unwrap(), 6);
+    let buyers: Vec<Option<String>> = (0..7)
+        .map(|i| coin_file.superbin_header(i).unwrap().sold.map(|sale| sale.user.to_string()))
+        .collect();
+    let name = |name: &str| Some(name.to_string());
+    assert_eq!(buyers, [name("alice"), None, name("alice"), None, name("bob"), None, None]);
+}
+
+#[test]
+fn a_transaction_is_one_sale_and_its_owners_alone() {
+    let mut world = world();
+    let first = world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().unwrap();
+    let left = world.broker.sets_left();
+    assert_eq!(world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().unwrap(), first);
+    // Even when selling is over, what was sold can be fetched.
+    assert_eq!(world.broker.withdraw(&world.bob, 1, 9, CLOSED).unwrap().unwrap(), first);
+    assert_eq!(world.broker.withdraw_again(&world.bob, 9, CLOSED).unwrap().unwrap(), first);
+    assert_eq!(world.broker.sets_left(), left);
+    let refused = world.broker.withdraw(&world.bob, 2, 9, DURING).unwrap();
+    assert!(matches!(refused, Err(SaleRefusal::OtherSale { transaction: 9 })));
+    let refused = world.broker.withdraw(&world.alice, 1, 9, DURING).unwrap();
+    assert!(matches!(refused, Err(SaleRefusal::OtherSale { .. })));
+    let refused = world.broker.withdraw_again(&world.alice, 9, DURING).unwrap();
+    assert!(matches!(refused, Err(SaleRefusal::NoSuchSale { .. })));
+}
+
+#[test]
+fn sales_are_refused_with_the_reason() {
+    let mut world = world();
+    let alice = world.alice.clone();
+    let mut refusal =
+        |sets, now| world.broker.withdraw(&alice, sets, 50, now).unwrap().unwrap_err().to_string();
+    assert_eq!(refusal(0, DURING), "expected 1 to 10000 sets, found 0");
+    assert_eq!(refusal(10_001, DURING), "expected 1 to 10000 sets, found 10001");
+    assert_eq!(refusal(30, DURING), "sold out: 30 sets wanted, 29 are left");
+    assert!(refusal(1, EXPIRED).contains("expired at 2027-01-01T00:00:00Z"));
+    assert!(world.broker.withdraw(&alice, 29, 51, UnixTime(EXPIRED.0 - 1)).unwrap().is_ok());
+    let refused = world.broker.withdraw(&alice, 1, 52, DURING).unwrap();
+    assert_eq!(refused.unwrap_err().to_string(), "sold out: 1 sets wanted, 0 are left");
+    assert_eq!(world.broker.revoke(&world.bob, DURING).unwrap(), [world.bob.clone()]);
+    let refused = world.broker.withdraw(&world.bob, 1, 53, DURING).unwrap();
+    assert!(matches!(refused, Err(SaleRefusal::Revoked { .. })));
+}
+
+#[test]
+fn a_batch_has_a_verdict_for_every_coin() {
+    let mut world = world();
+    let (alice, bob, news, shop) = (&world.alice, &world.bob, &world.news, &world.shop);
+    let coins = MINT.coins(alice, news, 0);
+    let unsold = MINT.coins(alice, news, 8);
+    let not_hers = MINT.coins(bob, news, 4);
+    let elsewhere = MINT.coins(alice, shop, 0);
+    let mut forged = coins[5].clone();
+    forged[0] = (1 << 15..).find(|x| MINT.rules().bin(*x) == MINT.rules().bin(coins[5][0])).unwrap();
+    let unlucky =
+        [vec![(0..).find(|x| MINT.rules().bin(*x).is_none()).unwrap()], coins[6][1..].to_vec()].concat();
+    let twice = vec![coins[7][0]; 4];
+    let mut of_another_period = payment(alice, news, "a", &coins[3..4]);
+    of_another_period.period = "2027-01".parse().unwrap();
+    let three_balls = Payment { x: coins[0][..3].to_vec(), ..payment(alice, news, "a", &coins[..1]) };
+    let texts: Vec<Vec<u8>> = [
+        payment(alice, news, "a", &coins[0..2]),
+        payment(alice, news, "b", &[coins[1].clone(), coins[2].clone()]),
+        payment(alice, shop, "c", &elsewhere[..2]),
+        of_another_period,
+        payment(alice, news, "d", &[twice, unlucky, not_hers[0].clone(), elsewhere[4].clone(), forged]),
+        payment(alice, news, "e", &unsold[..1]),
+        with_junk(payment(alice, news, "f", &coins[2..4])),
+        three_balls,
+    ]
+    .iter()
+    .map(Payment::to_bytes)
+    .chain([b"MicroMint-1.0".to_vec()])
+    .collect();
+    use Verdict::*;
+    let expected = [
+        Accepted,
+        Accepted,
+        AlreadyPaid,
+        Accepted,
+        OtherVendor,
+        OtherVendor,
+        UnknownPeriod,
+        InputWrong,
+        FixedBits,
+        UserDifferences,
+        VendorDifferences,
+        Forged,
+        NotSold,
+        AlreadyPaid,
+        Waiting,
+        Malformed,
+        Malformed,
+    ];
+    let batch = batch_of_texts(news, "b1", &texts);
+    let judged = world.broker.redeem(&batch, DURING).unwrap().unwrap();
+    assert_eq!((judged.result.verdicts.as_slice(), judged.is_repeated), (&expected[..], false));
+    let again = world.broker.redeem(&batch, DURING).unwrap().unwrap();
+    assert_eq!((again.result, again.is_repeated), (judged.result, true));
+    let status = world.broker.status(DURING).unwrap();
+    assert_eq!((status.coins_paid, status.claims_waiting, status.forged), (3, 1, 1));
+    // The waiting coin is paid at redeem-until, since nobody claimed it better.
+    let last = redeem(&mut world.broker, &batch, CLOSED);
+    assert_eq!((last[13], last[14]), (AlreadyPaid, Accepted));
+    assert_eq!(world.broker.status(CLOSED).unwrap().coins_paid, 4);
+}
+
+#[test]
+fn a_batch_that_is_not_its_vendors_is_refused_whole() {
+    let mut world = world();
+    let coins = MINT.coins(&world.alice, &world.news, 0);
+    let payments = [payment(&world.alice, &world.news, "a", &coins[..3])];
+    let good = batch(&world.news, "b1", &payments);
+    let mut forged = good.clone();
+    forged.authenticator = secret().vendor_key(&world.shop).request_redemption("b1", &forged.data);
+    let refusal = world.broker.redeem(&forged, DURING).unwrap().unwrap_err();
+    assert!(matches!(refusal, BatchRefusal::WrongAuthenticator { .. }), "{refusal}");
+    let mut renamed = good.clone();
+    renamed.batch = "b2".parse().unwrap();
+    assert!(matches!(
+        world.broker.redeem(&renamed, DURING).unwrap(),
+        Err(BatchRefusal::WrongAuthenticator { .. })
+    ));
+    let mut later = good.clone();
+    later.period = "2027-01".parse().unwrap();
+    assert!(matches!(world.broker.redeem(&later, DURING).unwrap(), Err(BatchRefusal::OtherPeriod { .. })));
+    let stranger = batch(&vendor("unknown.example"), "b1", &payments);
+    assert!(matches!(
+        world.broker.redeem(&stranger, DURING).unwrap(),
+        Err(BatchRefusal::UnknownVendor { .. })
+    ));
+    assert_eq!(world.broker.status(DURING).unwrap().batches, 0);
+    assert_eq!(redeem(&mut world.broker, &good, DURING), [Verdict::Accepted; 3]);
+    let other = batch(&world.news, "b1", &[]);
+    assert!(matches!(world.broker.redeem(&other, DURING).unwrap(), Err(BatchRefusal::OtherContent { .. })));
+}
+
+/// Design: a payer cannot cheat a vendor by a junk authenticator and a return, nor a vendor a payer by
+/// sitting on a right payment.
+#[test]
+fn claims_on_one_first_ball_are_ranked() {
+    let mut world = world();
+    let (alice, news, shop) = (world.alice.clone(), world.news.clone(), world.shop.clone());
+    let at_news = MINT.coins(&alice, &news, 0);
+    let first = |coin: &Vec<u64>| coin[0];
+    let at_shop: Vec<Vec<u64>> = at_news
+        .iter()
+        .filter_map(|coin| MINT.coins(&alice, &shop, 0).into_iter().find(|other| other[0] == coin[0]))
+        .collect();
+    let shops: Vec<u64> = at_shop.iter().map(first).collect();
+    let both: Vec<Vec<u64>> = at_news.into_iter().filter(|coin| shops.contains(&coin[0])).take(4).collect();
+    let [returned_only, junk, right, twice] = [0, 1, 2, 3].map(|i| both[i].clone());
+    let shop_coin = |coin: &Vec<u64>| at_shop.iter().find(|other| other[0] == coin[0]).unwrap().clone();
+    use Verdict::*;
+
+    let broker = &mut world.broker;
+    let x: Vec<u64> = both.iter().map(first).collect();
+    let back = return_of(&alice, "r1", &x);
+    assert_eq!(take_back(broker, &back, EXPIRED), [Waiting; 4]);
+    let doubtful =
+        batch(&news, "b1", &[with_junk(payment(&alice, &news, "a", &[junk.clone(), twice.clone()]))]);
+    assert_eq!(redeem(broker, &doubtful, EXPIRED), [Waiting; 2]);
+    let good = batch(&news, "b2", &[payment(&alice, &news, "b", std::slice::from_ref(&right))]);
+    assert_eq!(redeem(broker, &good, EXPIRED), [Accepted]);
+    let other = batch(&shop, "b1", &[payment(&alice, &shop, "c", &[shop_coin(&right), shop_coin(&twice)])]);
+    assert_eq!(redeem(broker, &other, EXPIRED), [AlreadyPaid, Accepted]);
+    let later = batch(&shop, "b2", &[with_junk(payment(&alice, &shop, "d", &[shop_coin(&junk)]))]);
+    assert_eq!(redeem(broker, &later, EXPIRED), [Waiting]);
+
+    assert!(broker.settle(CLOSED).unwrap());
+    assert_eq!(take_back(broker, &back, CLOSED), [Accepted, AlreadyPaid, AlreadyPaid, AlreadyPaid]);
+    assert_eq!(redeem(broker, &doubtful, CLOSED), [Accepted, AlreadyPaid]);
+    assert_eq!(redeem(broker, &good, CLOSED), [Accepted]);
+    assert_eq!(redeem(broker, &other, CLOSED), [AlreadyPaid, Accepted]);
+    assert_eq!(redeem(broker, &later, CLOSED), [AlreadyPaid]);
+    let status = broker.status(CLOSED).unwrap();
+    assert_eq!((status.coins_paid, status.coins_credited), (3, 1));
+    let bin = MINT.rules().bin(returned_only[0]).unwrap();
+    let stored = CoinFile::open(&world.directory, NAME).unwrap().ball(bin).unwrap();
+    assert_eq!(stored.status, Status::EXISTS | Status::RETURNED);
+
+    // Two right payments of `right` at two vendors: alice spent it twice, and that is all that shows.
+    let offenders = broker.offenders(CLOSED).unwrap();
+    assert_eq!(offenders.len(), 1);
+    assert_eq!((offenders[0].user.as_str(), offenders[0].balls), ("alice", 1));
+    let named: Vec<_> =
+        offenders[0].batches.iter().map(|(vendor, batch)| format!("{vendor} {}", batch.as_str())).collect();
+    assert_eq!(named, ["news.example b2", "shop.example b1"]);
+}
+
+#[test]
+fn a_vendor_that_sends_a_payment_twice_makes_nobody_an_offender() {
+    let mut world = world();
+    let coins = MINT.coins(&world.alice, &world.news, 0);
+    let paid = payment(&world.alice, &world.news, "a", &coins[..2]);
+    redeem(&mut world.broker, &batch(&world.news, "b1", std::slice::from_ref(&paid)), DURING);
+    let again = redeem(&mut world.broker, &batch(&world.news, "b2", &[paid]), DURING);
+    assert_eq!(again, [Verdict::AlreadyPaid; 2]);
+    assert_eq!(world.broker.offenders(DURING).unwrap(), []);
+}
+
+#[test]
+fn after_redeem_until_nothing_is_paid_even_if_the_clock_is_set_back() {
+    let mut world = world();
+    let coins = MINT.coins(&world.alice, &world.news, 0);
+    let late = batch(&world.news, "b1", &[payment(&world.alice, &world.news, "a", &coins[..2])]);
+    assert_eq!(redeem(&mut world.broker, &late, CLOSED), [Verdict::TooLate; 2]);
+    assert_eq!(redeem(&mut world.broker, &late, DURING), [Verdict::TooLate; 2]);
+    let back = return_of(&world.alice, "r", &[coins[0][0]]);
+    assert!(matches!(world.broker.take_back(&back, 1, DURING).unwrap(), Err(ReturnRefusal::TooLate { .. })));
+    assert_eq!(world.broker.status(DURING).unwrap().coins_paid, 0);
+}
+
+#[test]
+fn returns_open_at_expiration_to_the_owner_alone() {
+    let mut world = world();
+    let coins = MINT.coins(&world.alice, &world.news, 0);
+    let bobs = MINT.coins(&world.bob, &world.news, 4);
+    let stray = MINT.coins(&world.alice, &world.news, 8);
+    let unlucky = (0..).find(|x| MINT.rules().bin(*x).is_none()).unwrap();
+    let forged = (1 << 15..).find(|x| MINT.rules().bin(*x) == MINT.rules().bin(coins[0][0])).unwrap();
+    let x = [coins[0][0], coins[0][1], bobs[0][0], stray[0][0], unlucky, 1 << 56, forged];
+    let back = return_of(&world.alice, "r1", &x);
+    let early = world.broker.take_back(&back, 1, DURING).unwrap().unwrap_err();
+    assert_eq!(
+        early.to_string(),
+        "coins are taken back from 2027-01-01T00:00:00Z on; until then they can be spent"
+    );
+    use Verdict::*;
+    let expected = [Waiting, NotFirst, NotSold, NotSold, FixedBits, InputWrong, Forged];
+    let first = world.broker.take_back(&back, 5, EXPIRED).unwrap().unwrap();
+    assert_eq!((first.verdicts.as_slice(), first.transaction), (&expected[..], 5));
+    // A repetition keeps its number.
+    assert_eq!(world.broker.take_back(&back, 6, EXPIRED).unwrap().unwrap(), first);
+    let other = return_of(&world.alice, "r1", &x[1..]);
+    assert!(matches!(
+        world.broker.take_back(&other, 7, EXPIRED).unwrap(),
+        Err(ReturnRefusal::OtherContent { .. })
+    ));
+    let mut stolen = return_of(&world.bob, "r2", &x);
+    stolen.user = world.alice.clone();
+    let refusal = world.broker.take_back(&stolen, 8, EXPIRED).unwrap();
+    assert!(matches!(refusal, Err(ReturnRefusal::WrongAuthenticator { .. })));
+    let account = world.broker.user_account(&world.alice, EXPIRED).unwrap().unwrap();
+    assert_eq!((account.coins_waiting, account.returns.len()), (1, 1));
+}
+
+#[test]
+fn returns_are_bounded_by_what_was_bought_and_in_number() {
+    let mut world = world();
+    let x = MINT.coins(&world.bob, &world.news, 4)[0][0];
+    // Bob bought one set of 16 bins.
+    let most = return_of(&world.bob, "most", &[x; 16]);
+    assert_eq!(take_back(&mut world.broker, &most, EXPIRED).len(), 16);
+    let more = return_of(&world.bob, "more", &[x; 17]);
+    let refusal = world.broker.take_back(&more, 1, EXPIRED).unwrap();
+    assert!(matches!(refusal, Err(ReturnRefusal::TooManyBalls { found: 17, max: 16, .. })));
+    for i in 1..RETURNS_PER_USER_MAX {
+        take_back(&mut world.broker, &return_of(&world.bob, &format!("r{i}"), &[x]), EXPIRED);
+    }
+    let refusal = world.broker.take_back(&return_of(&world.bob, "last", &[x]), 1, EXPIRED).unwrap();
+    assert!(matches!(refusal, Err(ReturnRefusal::TooManyReturns { .. })));
+    assert_eq!(take_back(&mut world.broker, &most, CLOSED)[0], Verdict::Accepted);
+    assert_eq!(world.broker.status(CLOSED).unwrap().coins_credited, 1);
+}
+
+#[test]
+fn vendors_with_equal_vectors_are_refused() {
+    let directory = directory();
+    let mut broker = open(&directory);
+    // 4096 vectors exist, so among so many hosts two are equal.
+    let refusal = (0..1000)
+        .find_map(|i| broker.register_vendor(&vendor(&format!("v{i}.example")), DURING).unwrap().err());
+    let refusal = refusal.unwrap();
+    let VendorRefusal::EqualVectors { vendor, other } = &refusal;
+    let vector = |vendor| crate::identity::VendorVector::new(MINT.params(), vendor);
+    assert_ne!(vendor, other);
+    assert_eq!(vector(vendor), vector(other));
+    let known = broker.register_vendor(other, DURING).unwrap().unwrap();
+    assert_eq!(known, secret().vendor_key(other));
+}
+
+#[test]
+fn two_handles_see_each_others_work() {
+    let mut world = world();
+    let mut other = open(&world.directory);
+    let coins = MINT.coins(&world.alice, &world.news, 0);
+    let same = batch(&world.news, "b1", &[payment(&world.alice, &world.news, "a", &coins[..2])]);
+    assert_eq!(redeem(&mut other, &same, DURING), [Verdict::Accepted; 2]);
+    assert!(world.broker.redeem(&same, DURING).unwrap().unwrap().is_repeated);
+    let funds = other.withdraw(&world.bob, 1, 60, DURING).unwrap().unwrap();
+    let next = world.broker.withdraw(&world.bob, 1, 61, DURING).unwrap().unwrap();
+    assert_ne!(funds.sets, next.sets);
+}
+
+#[test]
+fn a_lost_journal_is_noticed() {
+    let world = world();
+    world.directory.remove(&format!("{NAME}.journal")).unwrap();
+    assert!(matches!(try_open(&world.directory), Err(BrokerError::JournalLost { .. })));
+}
+
+#[test]
+fn the_lock_is_one_for_all_handles() {
+    let world = world();
+    let held: Arc<dyn File> = Arc::from(world.directory.open(NAME, Open::Write).unwrap());
+    assert!(held.try_lock(Lock::Exclusive).unwrap());
+    let (directory, sender) = (world.directory.clone(), std::sync::mpsc::channel());
+    let waiting = std::thread::spawn(move || {
+        let mut broker = open(&directory);
+        sender.0.send(()).unwrap();
+        broker.withdraw(&user("carol"), 1, 70, DURING).unwrap().unwrap()
+    });
+    assert!(sender.1.recv_timeout(std::time::Duration::from_millis(100)).is_err());
+    held.unlock().unwrap();
+    assert_eq!(waiting.join().unwrap().sets.len(), 1);
+}

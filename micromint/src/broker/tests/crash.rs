@@ -1,0 +1,166 @@
+//! The broker cut off at every single write: what was answered survives, nothing is done twice, and the
+//! files open.
+
+use super::*;
+use crate::host::Survives;
+
+/// What a client and a vendor hold after a run that may have been cut off: answers, or none.
+#[derive(Default)]
+struct Answers {
+    sales: Vec<(u64, Option<FundsWithdrawn>)>,
+    first: Option<Vec<Verdict>>,
+    second: Option<Vec<Verdict>>,
+    back: Option<Vec<Verdict>>,
+    settled: Option<bool>,
+}
+
+struct Story {
+    alice: UserId,
+    bob: UserId,
+    news: VendorId,
+    first: RequestRedemption,
+    second: RequestRedemption,
+    back: RequestCredit,
+}
+
+impl Story {
+    fn new() -> Story {
+        let (alice, bob, news) = (user("alice"), user("bob"), vendor("news.example"));
+        let coins = MINT.coins(&alice, &news, 0);
+        let first = batch(&news, "b1", &[payment(&alice, &news, "a", &coins[..3])]);
+        let second =
+            [payment(&alice, &news, "b", &coins[2..4]), with_junk(payment(&alice, &news, "c", &coins[4..6]))];
+        let back = return_of(&alice, "r1", &coins.iter().skip(5).map(|coin| coin[0]).collect::<Vec<_>>());
+        Story { second: batch(&news, "b2", &second), alice, bob, news, first, back }
+    }
+
+    /// Sells, redeems, takes back and settles, each step with a handle of its own as a CGI program
+    /// would; ends where a step fails.
+    fn run(&self, directory: &SimulatedDirectory) -> Answers {
+        let mut answers = Answers::default();
+        let _ = self.steps(directory, &mut answers);
+        answers
+    }
+
+    fn steps(&self, directory: &SimulatedDirectory, answers: &mut Answers) -> Result<(), BrokerError> {
+        for (transaction, user) in [(1, &self.alice), (2, &self.bob)] {
+            answers.sales.push((transaction, None));
+            let funds = try_open(directory)?.withdraw(user, 1, transaction, DURING)?.unwrap();
+            answers.sales.last_mut().unwrap().1 = Some(funds);
+        }
+        let mut broker = try_open(directory)?;
+        broker.register_vendor(&self.news, DURING)?.unwrap();
+        answers.first = Some(broker.redeem(&self.first, DURING)?.unwrap().result.verdicts);
+        answers.second = Some(try_open(directory)?.redeem(&self.second, EXPIRED)?.unwrap().result.verdicts);
+        answers.back = Some(broker.take_back(&self.back, 9, EXPIRED)?.unwrap().verdicts);
+        answers.settled = Some(try_open(directory)?.settle(CLOSED)?);
+        Ok(())
+    }
+}
+
+/// Every byte that the story leaves when nothing goes wrong; the journal's seed and header apart.
+fn marks(directory: &SimulatedDirectory) -> Vec<Status> {
+    let coin_file = CoinFile::open(directory, NAME).unwrap();
+    let bins = (0..64).flat_map(|superbin| (0..16).map(move |subbin| Bin { superbin, subbin }));
+    bins.map(|bin| coin_file.ball(bin).unwrap().status).collect()
+}
+
+#[test]
+fn cut_off_at_any_write_nothing_answered_is_lost_and_nothing_is_done_twice() {
+    let story = Story::new();
+    let whole = directory();
+    let expected = story.run(&whole);
+    let steps = whole.steps();
+    assert_eq!(expected.settled, Some(true));
+    let expected_status = open(&whole).status(CLOSED).unwrap();
+    assert!(expected_status.coins_paid == 6 && expected_status.coins_credited > 3, "{expected_status:?}");
+    for cut in 0..steps {
+        let directory = directory();
+        directory.crash_after(cut);
+        let answers = story.run(&directory);
+        assert!(directory.has_crashed(), "{cut}");
+        let survivals = [Survives::Written, Survives::Synced, Survives::Some(3), Survives::Some(77)];
+        for survives in survivals {
+            let after = directory.after_crash(survives);
+            check_answers(&story, &answers, &after, &format!("cut at {cut}, {survives:?}"));
+            // Everybody asks again for what was not answered, and all ends as if nothing had happened.
+            let again = story.run(&after);
+            assert_eq!(again.sales, expected.sales, "{cut} {survives:?}");
+            assert_eq!(again.settled, Some(true));
+            assert_eq!(open(&after).status(CLOSED).unwrap(), expected_status, "{cut} {survives:?}");
+            assert_eq!(marks(&after), marks(&whole), "{cut} {survives:?}");
+        }
+    }
+}
+
+/// What was answered before the crash is answered alike after it.
+fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, context: &str) {
+    // A copy, so that asking here leaves no trace.
+    let mut broker = open(&after.after_crash(Survives::Written));
+    for (transaction, funds) in &answers.sales {
+        let owner = if *transaction == 1 { &story.alice } else { &story.bob };
+        if let Some(funds) = funds {
+            let again = broker.withdraw_again(owner, *transaction, DURING).unwrap().unwrap();
+            assert_eq!(&again, funds, "{context}");
+        }
+    }
+    // Once settled, what waited is decided: then only the decided verdicts must be alike.
+    let is_settled = broker.state.settlement.is_some();
+    let alike = |before: &[Verdict], now: Vec<Verdict>| {
+        let mut pairs = before.iter().zip(&now);
+        assert!(
+            pairs.all(|(b, n)| b == n || is_settled && *b == Verdict::Waiting),
+            "{context}: {before:?} {now:?}"
+        );
+    };
+    for (request, before) in [(&story.first, &answers.first), (&story.second, &answers.second)] {
+        if let Some(before) = before {
+            let again = broker.redeem(request, EXPIRED).unwrap().unwrap();
+            assert!(again.is_repeated, "{context}");
+            alike(before, again.result.verdicts);
+        }
+    }
+    if let Some(before) = &answers.back {
+        alike(before, take_back(&mut broker, &story.back, EXPIRED));
+    }
+    if answers.settled.is_some() {
+        assert!(is_settled, "{context}");
+    }
+}
+
+/// A batch whose claims were written but never named by a record does not count, and the next batch
+/// takes their place.
+#[test]
+fn claims_without_their_record_do_not_count() {
+    let story = Story::new();
+    let directory = directory();
+    let mut broker = open(&directory);
+    broker.withdraw(&story.alice, 1, 1, DURING).unwrap().unwrap();
+    broker.register_vendor(&story.news, DURING).unwrap().unwrap();
+    let left_over: Vec<Claim> = (0..50).map(|i| Claim::rejected(Verdict::NotSold, i)).collect();
+    broker.claims.write(0, &left_over).unwrap();
+    let mut broker = open(&directory);
+    assert_eq!(redeem(&mut broker, &story.first, DURING), [Verdict::Accepted; 3]);
+    assert!(open(&directory).redeem(&story.first, DURING).unwrap().unwrap().is_repeated);
+    assert_eq!(directory.bytes(&format!("{NAME}.claims")).unwrap().len(), 24 * 4);
+}
+
+/// After a failed sync the broker knows less than the disk: it refuses until it is opened again.
+#[test]
+fn a_handle_in_doubt_refuses_until_opened_again() {
+    let directory = directory();
+    let mut broker = open(&directory);
+    let before = directory.steps();
+    broker.withdraw(&user("alice"), 1, 1, DURING).unwrap().unwrap();
+    let steps = directory.steps() - before;
+    for cut in 0..steps {
+        let directory = super::directory();
+        let mut broker = open(&directory);
+        directory.crash_after(cut);
+        assert!(broker.withdraw(&user("alice"), 1, 1, DURING).is_err());
+        assert!(broker.withdraw_again(&user("alice"), 1, DURING).is_err());
+        let mut broker = open(&directory.after_crash(Survives::Written));
+        assert_eq!(broker.withdraw(&user("alice"), 1, 1, DURING).unwrap().unwrap().sets.len(), 1);
+        assert_eq!(broker.sets_left(), 31);
+    }
+}
