@@ -209,6 +209,17 @@ impl CoinFile {
         self.write_slot(MINTING_SLOTS, number + 1, &layout::encode_minting(number + 1, state))
     }
 
+    /// Marks the file as complete, durably: both slots, with fixed numbers, so that the bytes of the
+    /// file tell nothing about how often minting was interrupted. May be called again.
+    pub(crate) fn set_complete(&self, state: &MintingState) -> Result<(), CoinFileError> {
+        let (number, _) = self.current_slot(MINTING_SLOTS, "the minting state")?;
+        // The slot that holds is written last.
+        for number in if number % 2 == 0 { [u64::MAX, u64::MAX - 1] } else { [u64::MAX - 1, u64::MAX] } {
+            self.write_slot(MINTING_SLOTS, number, &layout::encode_minting(number, state))?;
+        }
+        self.sync()
+    }
+
     /// How far selling is.
     ///
     /// # Errors
@@ -267,6 +278,11 @@ impl CoinFile {
         let mut bytes = [0; SUPERBIN_HEADER_SIZE as usize];
         self.read(&mut bytes, superbin_offset(&self.params, index.into()))?;
         self.decode_superbin_header(&bytes, index)
+    }
+
+    /// Reads a superbin header in bytes that stand at its start, or says what is wrong with it.
+    pub(crate) fn parse_superbin_header(bytes: &[u8], params: &Params) -> Result<SuperbinHeader, String> {
+        layout::decode_superbin_header(bytes, params.subbin_count())
     }
 
     /// Marks a superbin as sold as the first of a set. The same sale may be written again: a header

@@ -131,6 +131,14 @@ pub trait Directory: Send + Sync {
     /// The operating system's.
     fn sync(&self) -> io::Result<()>;
 
+    /// How many bytes can still be written here; `u64::MAX` where that is not known.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn free_space(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
     /// Whether this directory lies on a network file system, where locks and appends do not hold.
     ///
     /// # Errors

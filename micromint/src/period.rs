@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::time::UnixTime;
+
 /// The longest period name, in bytes.
 pub const PERIOD_LEN_MAX: usize = 32;
 
@@ -19,6 +21,19 @@ impl Period {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// For a name such as `2026-12` the first moments (UTC) of that month and of the next one; `None`
+    /// for a period that is no month.
+    pub fn month(&self) -> Option<(UnixTime, UnixTime)> {
+        let (year, month) = self.0.split_once('-')?;
+        if year.len() != 4 || month.len() != 2 {
+            return None;
+        }
+        let first = |year: u16, month: u8| format!("{year:04}-{month:02}-01T00:00:00Z").parse().ok();
+        let (year, month) = (year.parse().ok()?, month.parse().ok()?);
+        let next = if month == 12 { first(year + 1, 1) } else { first(year, month + 1) };
+        Some((first(year, month)?, next?))
     }
 }
 
@@ -44,6 +59,19 @@ impl fmt::Display for Period {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn months_have_a_start_and_an_end() {
+        let month = |name: &str| {
+            let (start, end) = name.parse::<Period>().unwrap().month()?;
+            Some(format!("{start} {end}"))
+        };
+        assert_eq!(month("2026-12").unwrap(), "2026-12-01T00:00:00Z 2027-01-01T00:00:00Z");
+        assert_eq!(month("2028-02").unwrap(), "2028-02-01T00:00:00Z 2028-03-01T00:00:00Z");
+        for bad in ["2026-13", "2026-00", "2026-1", "december", "2026-12-01", "2026-12b", "9999-12"] {
+            assert_eq!(month(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn accepts_32_characters_and_no_33rd() {

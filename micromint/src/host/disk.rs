@@ -77,6 +77,11 @@ impl Directory for DiskDirectory {
         fs::File::open(&self.path)?.sync_all()
     }
 
+    fn free_space(&self) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(&self.path)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     fn is_on_network(&self) -> io::Result<bool> {
         // The numbers are the f_type values of statfs(2).
         const NETWORK: [u64; 9] = [

@@ -1,0 +1,89 @@
+//! Placing: putting hits into the bins of a coin file.
+//!
+//! In go hits in order of toss; after it the file's bins hold them, unless a ball was there before. The
+//! invariant: batches come in order of toss, so the ball that is there has the lower number and stays
+//! (the thesis's "existing balls are not overwritten"). Placing a batch again after a crash that came
+//! in its middle changes nothing: a ball of the batch that is there already is the one with the lowest
+//! number, because a batch is placed only when all of it was tossed.
+
+use std::thread;
+
+use super::toss::Hit;
+use crate::coin_file::{
+    BIN_SIZE, CoinFile, CoinFileError, SUPERBIN_HEADER_SIZE, Status, Stored, get_u64, put, superbin_size,
+};
+
+/// Superbins with fewer bytes than this between them are read and written together.
+const GAP_MAX: u64 = 16 * 1024;
+/// The most that is read and written at once, in bytes, unless one superbin is larger.
+const RUN_SIZE_MAX: u64 = 1024 * 1024;
+
+/// The memory that placing needs for a hit besides the hit itself, in bytes: a copy, and the room that
+/// sorting it takes.
+pub(super) const PLACING_SIZE_PER_HIT: u64 = 24;
+
+/// Places a batch, each thread in its own part of the file. Not durable before `coin_file.sync()`.
+pub(super) fn place(coin_file: &CoinFile, units: &[Vec<Hit>], threads: usize) -> Result<(), CoinFileError> {
+    let params = coin_file.params();
+    let superbins_each = params.superbin_count().div_ceil(threads as u64);
+    let part = |thread: u64| {
+        let [first, end] =
+            [thread, thread + 1].map(|thread| (thread * superbins_each) << params.subbin_bits());
+        let is_mine = |hit: &&Hit| (first..end).contains(&hit.place);
+        let mut hits: Vec<Hit> = units.iter().flatten().filter(is_mine).copied().collect();
+        // Stable, so of two hits for one bin the one tossed first comes first.
+        hits.sort_by_key(|hit| hit.place);
+        place_sorted(coin_file, &hits)
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads as u64).map(|thread| scope.spawn(move || part(thread))).collect();
+        let mut result = part(0);
+        for other in others {
+            let placed = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(placed);
+        }
+        result
+    })
+}
+
+/// Places hits that stand in order of place, in runs of neighbouring superbins.
+fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileError> {
+    let v = coin_file.params().subbin_bits();
+    let size = superbin_size(coin_file.params());
+    let mut bytes = Vec::new();
+    while let Some(hit) = hits.first() {
+        let first = hit.place >> v;
+        let mut last = first;
+        let length = hits
+            .iter()
+            .position(|hit| {
+                let superbin = hit.place >> v;
+                let is_far = (superbin - last).saturating_sub(1) * size > GAP_MAX
+                    || superbin > first && (superbin - first + 1) * size > RUN_SIZE_MAX;
+                if !is_far {
+                    last = superbin;
+                }
+                is_far
+            })
+            .unwrap_or(hits.len());
+        let (run, rest) = hits.split_at(length);
+        bytes.resize(((last - first + 1) * size) as usize, 0);
+        coin_file.read_superbins(first, &mut bytes)?;
+        put_hits(&mut bytes, run, first, v, size);
+        // Written even if nothing changed: after a failed sync the bytes read here may be in memory
+        // only, and the system would not write them again by itself.
+        coin_file.write_superbins(first, &bytes)?;
+        hits = rest;
+    }
+    Ok(())
+}
+
+fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size: u64) {
+    for hit in hits {
+        let (superbin, subbin) = (hit.place >> v, hit.place & ((1 << v) - 1));
+        let at = ((superbin - first) * size + SUPERBIN_HEADER_SIZE + subbin * BIN_SIZE) as usize;
+        if !Stored::from_word(get_u64(bytes, at)).exists() {
+            put(bytes, at, Stored { x: hit.x, status: Status::EXISTS }.word().to_le_bytes());
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! What a configuration will give and cost, before anything is minted.
+//!
+//! In go the parameters, out come expected numbers, the cost of forging, and warnings in words. The
+//! formulas: 2^b balls fall evenly into 2^n outputs, lambda = 2^(b-n) on each; so the part
+//! p = 1 - e^-lambda of the bins is filled. A forger who tosses W balls has the load g = W / 2^n and
+//! makes 2^(u+v) * (1 - e^-g)^k coins for one user and one vendor; the first costs about
+//! Gamma(1 + 1/k) * 2^(t + (u+v)(k-1)/k) tosses.
+
+use crate::coin_file::file_size;
+use crate::hash::HashName;
+use crate::params::{Params, Weakness};
+
+/// What one graphics card of 2020 (RTX 3090) hashes in a second: 67.5 G DES, 9.71 G SHA-256.
+const CARD_RATE: [(HashName, f64); 2] = [(HashName::Des, 67.5e9), (HashName::Sha256, 9.71e9)];
+/// Gamma(1 + 1/k) for k = 2 to 8.
+const GAMMA: [f64; 7] = [
+    0.886_226_925_452_758,
+    0.892_979_511_569_249_2,
+    0.906_402_477_055_477,
+    0.918_168_742_399_760_6,
+    0.927_719_333_630_039,
+    0.935_437_562_925_463_3,
+    0.941_742_699_849_701_5,
+];
+/// A first forgery that one card makes in less time than this is warned of, in seconds: a day.
+const FORGERY_SECONDS_MIN: f64 = 86_400.0;
+/// Warned of: one card forges more than this part of the coins for sale during the period.
+const FORGED_PART_MAX: f64 = 0.01;
+/// Warned of: less than this part of a set can be spent at one vendor.
+const SPENDABLE_PART_MIN: f64 = 0.5;
+/// Warned of: more balls a bin than this, which fill hardly any more bins.
+const LAMBDA_MAX: f64 = 8.0;
+/// For how many vendors the chance of equal vectors is told.
+const VENDOR_COUNT: f64 = 1000.0;
+
+/// What a configuration will give and cost. Expected numbers are means; they vary a little.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// 2^(u+v).
+    pub bin_count: u64,
+    /// The size of the coin file, in bytes.
+    pub file_size: u64,
+    /// 2^b.
+    pub toss_count: u64,
+    /// The balls with the right fixed bits: those that come into question for the file.
+    pub good_balls: f64,
+    /// lambda, the good balls per bin.
+    pub lambda: f64,
+    /// p, the part of the bins that hold a ball in the end.
+    pub fill: f64,
+    /// The balls in the file in the end.
+    pub stored_balls: f64,
+    /// The sets that can be sold: one for every even superbin.
+    pub set_count: u64,
+    /// The coins of a set: its first balls.
+    pub coins_per_set: f64,
+    /// The coins of all sets.
+    pub coin_count: f64,
+    /// How many of a set can be spent at one given vendor.
+    pub spendable_per_set: f64,
+    /// p^(k-1), the part of a set that can be spent at one given vendor.
+    pub spendable_part: f64,
+    /// The tosses that the first coin forged for one user and one vendor costs.
+    pub first_forgery_tosses: f64,
+    /// What a forger gets who does so much of the broker's work: 1/1000, 1/100, 1/10, all of it.
+    pub forgeries: [Forgery; 4],
+    /// What is unwise about the configuration.
+    pub warnings: Vec<Warning>,
+}
+
+/// Forging at scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forgery {
+    /// The work done, as a part of the broker's.
+    pub part: f64,
+    /// The work done, in tosses.
+    pub tosses: f64,
+    /// The coins forged for one user and one vendor.
+    pub coins: f64,
+}
+
+/// A weak choice, in words.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Warning {
+    /// One that is allowed only on request.
+    #[error("{0}")]
+    Weakness(Weakness),
+    /// DES.
+    #[error(
+        "hashfn des has only 2^56 inputs: one graphics card walks through all of them in about {days:.0} days; use sha256 for real money"
+    )]
+    SmallInputSpace {
+        /// How long a card takes, in days.
+        days: f64,
+    },
+    /// The first forgery is cheap.
+    #[error(
+        "a graphics card makes the first forged coin in {seconds:.2} seconds (vendors cannot tell, redemption can); raise num-fixed-bits or coin-size"
+    )]
+    FirstForgery {
+        /// How long a card takes, in seconds.
+        seconds: f64,
+    },
+    /// Many coins can be forged.
+    #[error(
+        "a graphics card busy for the whole period forges {coins:.3e} coins, {percent:.1} % of those for sale (vendors cannot tell, redemption can); raise num-fixed-bits and input-size, or coin-size"
+    )]
+    ForgeryAtScale {
+        /// The coins.
+        coins: f64,
+        /// How many of the coins for sale.
+        percent: f64,
+    },
+    /// Few coins of a set can be spent at one vendor.
+    #[error(
+        "only {percent:.0} % of a set can be spent at one given vendor, {lambda} balls fall into a bin; raise input-size"
+    )]
+    LowFill {
+        /// How many of the set.
+        percent: f64,
+        /// lambda.
+        lambda: f64,
+    },
+    /// Balls that find no bin.
+    #[error(
+        "{lambda} balls fall into a bin and one stays: most of the work is lost; lower input-size or raise num-fixed-bits"
+    )]
+    Wasteful {
+        /// lambda.
+        lambda: f64,
+    },
+    /// Vendors with equal vectors.
+    #[error(
+        "of 1000 vendors about {pairs:.0} pairs have equal vectors, and the broker must refuse one of each; raise subbin-size or coin-size"
+    )]
+    VendorVectors {
+        /// The expected number of pairs.
+        pairs: f64,
+    },
+    /// An iv that looks chosen.
+    #[error("iv {iv:016x} is no random number: whoever guesses it can look for balls beforehand")]
+    IvChosen {
+        /// The iv.
+        iv: u64,
+    },
+}
+
+impl Plan {
+    /// The plan for `params`.
+    pub fn new(params: &Params) -> Plan {
+        let raw = params.raw();
+        let k = raw.coin_size;
+        let place_bits = params.superbin_bits() + raw.subbin_bits;
+        let lambda = exp2(raw.input_bits as i32 - raw.output_bits as i32);
+        let fill = filled(lambda);
+        let subbins = f64::from(params.subbin_count());
+        let set_count = params.superbin_count() / 2;
+        let tosses = exp2(raw.input_bits as i32);
+        let first_exponent =
+            f64::from(raw.fixed_count) + f64::from(place_bits) * f64::from(k - 1) / f64::from(k);
+        let mut plan = Plan {
+            bin_count: 1 << place_bits,
+            file_size: file_size(params),
+            toss_count: 1 << raw.input_bits,
+            good_balls: exp2(raw.input_bits as i32 - raw.fixed_count as i32),
+            lambda,
+            fill,
+            stored_balls: exp2(place_bits as i32) * fill,
+            set_count,
+            coins_per_set: subbins * fill,
+            coin_count: set_count as f64 * subbins * fill,
+            spendable_per_set: subbins * fill.powi(k as i32),
+            spendable_part: fill.powi(k as i32 - 1),
+            first_forgery_tosses: GAMMA[k as usize - 2] * first_exponent.exp2(),
+            forgeries: [1e-3, 1e-2, 1e-1, 1.0].map(|part| Forgery {
+                part,
+                tosses: tosses * part,
+                coins: forged_coins(params, tosses * part),
+            }),
+            warnings: Vec::new(),
+        };
+        plan.warnings = plan.find_warnings(params);
+        plan
+    }
+
+    /// How long minting takes at `tosses_per_second`, in seconds.
+    pub fn minting_seconds(&self, tosses_per_second: f64) -> f64 {
+        self.toss_count as f64 / tosses_per_second
+    }
+
+    fn find_warnings(&self, params: &Params) -> Vec<Warning> {
+        let raw = params.raw();
+        let mut warnings: Vec<Warning> = params.weaknesses().into_iter().map(Warning::Weakness).collect();
+        let rate = CARD_RATE.iter().find(|(hash, _)| *hash == raw.hash).map_or(1.0, |(_, rate)| *rate);
+        if raw.hash == HashName::Des {
+            let days = exp2(raw.hash.input_width() as i32) / rate / 86_400.0;
+            warnings.push(Warning::SmallInputSpace { days });
+        }
+        let seconds = self.first_forgery_tosses / rate;
+        if seconds < FORGERY_SECONDS_MIN {
+            warnings.push(Warning::FirstForgery { seconds });
+        }
+        let period_seconds = raw.expiration.0.saturating_sub(raw.start.0) as f64;
+        let tosses = (rate * period_seconds).min(exp2(raw.hash.input_width() as i32));
+        let coins = forged_coins(params, tosses);
+        if coins > FORGED_PART_MAX * self.coin_count {
+            warnings.push(Warning::ForgeryAtScale { coins, percent: 100.0 * coins / self.coin_count });
+        }
+        if self.spendable_part < SPENDABLE_PART_MIN {
+            let percent = 100.0 * self.spendable_part;
+            warnings.push(Warning::LowFill { percent, lambda: self.lambda });
+        }
+        if self.lambda > LAMBDA_MAX {
+            warnings.push(Warning::Wasteful { lambda: self.lambda });
+        }
+        let pairs = VENDOR_COUNT * VENDOR_COUNT / exp2((raw.subbin_bits * (raw.coin_size - 1)) as i32 + 1);
+        if pairs >= 1.0 {
+            warnings.push(Warning::VendorVectors { pairs });
+        }
+        let bytes = raw.iv.to_be_bytes();
+        if bytes.iter().all(|byte| *byte == bytes[0]) || raw.iv < 1 << 16 {
+            warnings.push(Warning::IvChosen { iv: raw.iv });
+        }
+        warnings
+    }
+}
+
+/// The coins for one user and one vendor that so many tosses forge.
+fn forged_coins(params: &Params, tosses: f64) -> f64 {
+    let raw = params.raw();
+    let load = tosses / exp2(raw.output_bits as i32);
+    let bins = exp2((params.superbin_bits() + raw.subbin_bits) as i32);
+    bins * filled(load).powi(raw.coin_size as i32)
+}
+
+/// The part of the bins that hold a ball when `load` balls per bin were tossed.
+fn filled(load: f64) -> f64 {
+    -(-load).exp_m1()
+}
+
+fn exp2(exponent: i32) -> f64 {
+    f64::from(exponent).exp2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{params_with, raw_test_params, resize};
+
+    fn sized(u: u32, v: u32, k: u32, t: u32, b: u32, hash: HashName) -> Params {
+        params_with(|raw| {
+            resize(raw, u, v, k, t, hash);
+            raw.input_bits = b;
+        })
+    }
+
+    fn near(found: f64, expected: f64, part: f64) {
+        assert!((found / expected - 1.0).abs() < part, "expected {expected}, found {found}");
+    }
+
+    /// Gamma(1 + 1/k) is the integral of e^-(x^k) from 0 up.
+    #[test]
+    fn gamma_is_right() {
+        for (k, gamma) in (2..).zip(GAMMA) {
+            let step = 1e-4;
+            let integral: f64 = (0..100_000).map(|i| (-((i as f64 + 0.5) * step).powi(k)).exp() * step).sum();
+            near(gamma, integral, 1e-7);
+        }
+    }
+
+    /// The worked figures of the profiles.
+    #[test]
+    fn profiles_have_the_published_figures() {
+        let demo = Plan::new(&sized(15, 6, 4, 8, 31, HashName::Des));
+        assert_eq!((demo.bin_count, demo.set_count), (1 << 21, 1 << 14));
+        assert_eq!(demo.file_size, 4096 + (64 + 512) * (1 << 15));
+        near(demo.fill, 0.981_684, 1e-6);
+        near(demo.coins_per_set, 62.8, 1e-3);
+        near(demo.spendable_per_set, 59.4, 1e-3);
+        near(demo.first_forgery_tosses.log2(), 23.6, 1e-2);
+
+        let national = Plan::new(&sized(26, 10, 6, 16, 53, HashName::Sha256));
+        near(national.spendable_per_set, 428.0, 1e-2);
+        near(national.first_forgery_tosses.log2(), 16.0 + 30.0 - 0.108, 1e-3);
+        near(national.minting_seconds(9.71e9 * 64.0) / 3600.0, 4.0, 0.1);
+    }
+
+    /// With k = 4 a hundredth of the work gives far less than a hundredth of the coins; all of the work
+    /// gives as many as the broker has for one user and vendor.
+    #[test]
+    fn forging_pays_worse_the_less_work_is_done() {
+        let plan = Plan::new(&sized(19, 8, 4, 10, 39, HashName::Des));
+        let [_, hundredth, tenth, all] = plan.forgeries;
+        near(all.coins, plan.bin_count as f64 * plan.fill.powi(4), 1e-9);
+        assert!(tenth.coins < all.coins / 20.0 && hundredth.coins < tenth.coins / 1000.0);
+        let first = plan.first_forgery_tosses / plan.toss_count as f64;
+        assert!(first < 1e-2 && first > 1e-4);
+    }
+
+    #[test]
+    fn weak_choices_are_warned_of_in_words() {
+        let text = |params: &Params| {
+            let warnings = Plan::new(params).warnings;
+            warnings.iter().map(|warning| format!("{warning}\n")).collect::<String>()
+        };
+        let test = text(&params_with(|_| {}));
+        for says in ["below 40", "2^56 inputs", "first forged coin", "1000 vendors", "whole period"] {
+            assert!(test.contains(says), "{says}: {test}");
+        }
+        let low = text(&sized(15, 6, 4, 8, 28, HashName::Des));
+        assert!(low.contains("only 6 % of a set") && low.contains("0.5 balls"), "{low}");
+        assert!(text(&sized(15, 6, 4, 8, 33, HashName::Des)).contains("most of the work is lost"));
+        let strong = sized(26, 10, 8, 26, 53, HashName::Sha256);
+        let mut raw = strong.raw().clone();
+        (raw.fixed_count, raw.output_bits, raw.input_bits) = (28, 64, 53);
+        (raw.iv, raw.start) = (raw_test_params().iv, raw.expiration.plus_seconds(-86_400));
+        let warnings = Plan::new(&Params::new(raw.clone()).unwrap()).warnings;
+        assert!(warnings.iter().all(|warning| matches!(warning, Warning::LowFill { .. })), "{warnings:?}");
+        raw.iv = 0x1111_1111_1111_1111;
+        assert!(text(&Params::new(raw).unwrap()).contains("no random number"));
+    }
+}

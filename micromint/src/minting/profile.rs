@@ -1,0 +1,105 @@
+//! Sizes of a period that belong together, by name.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use crate::hash::HashName;
+use crate::host::Entropy;
+use crate::params::RawParams;
+
+/// A set of sizes that `coinmint init --profile` offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// A thousand bins, for tests: DES, minted in milliseconds. Weak.
+    Test,
+    /// Two million bins, 18 MiB: DES, minted in minutes by plain hashing.
+    Demo,
+    /// 2^27 bins, about 1 GiB: DES.
+    Small,
+    /// 2^27 bins, about 1 GiB: SHA-256.
+    SmallSha256,
+    /// 2^36 bins, about 516 GiB: SHA-256, for a cluster or GPUs.
+    National,
+}
+
+/// The text names no profile.
+#[derive(Debug, thiserror::Error)]
+#[error("expected profile test, demo, small, small-sha256 or national, found {0:?}")]
+pub struct ProfileError(String);
+
+impl Profile {
+    /// All profiles, smallest first.
+    pub const ALL: [Profile; 5] =
+        [Profile::Test, Profile::Demo, Profile::Small, Profile::SmallSha256, Profile::National];
+
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Profile::Test => "test",
+            Profile::Demo => "demo",
+            Profile::Small => "small",
+            Profile::SmallSha256 => "small-sha256",
+            Profile::National => "national",
+        }
+    }
+
+    /// Sets hash function and sizes of `raw`, and draws an unpredictable iv and fixed bits: nobody
+    /// can begin to look for balls before they are published.
+    ///
+    /// # Errors
+    /// The source of randomness gives none.
+    pub fn apply(self, raw: &mut RawParams, entropy: &dyn Entropy) -> io::Result<()> {
+        let (hash, k, u, v, t, b) = match self {
+            Profile::Test => (HashName::Des, 4, 6, 4, 2, 14),
+            Profile::Demo => (HashName::Des, 4, 15, 6, 8, 31),
+            Profile::Small => (HashName::Des, 4, 19, 8, 10, 39),
+            Profile::SmallSha256 => (HashName::Sha256, 6, 19, 8, 13, 42),
+            Profile::National => (HashName::Sha256, 6, 26, 10, 16, 53),
+        };
+        raw.hash = hash;
+        raw.coin_size = k;
+        raw.output_bits = t + u + v;
+        (raw.subbin_bits, raw.fixed_count, raw.input_bits) = (v, t, b);
+        raw.iv = entropy.number()?;
+        raw.fixed_bits = entropy.number()? >> (64 - t);
+        Ok(())
+    }
+}
+
+impl FromStr for Profile {
+    type Err = ProfileError;
+
+    fn from_str(text: &str) -> Result<Self, ProfileError> {
+        let found = Profile::ALL.into_iter().find(|profile| profile.as_str() == text);
+        found.ok_or_else(|| ProfileError(text.chars().take(80).collect()))
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::SystemEntropy;
+    use crate::params::Params;
+    use crate::testing::raw_test_params;
+
+    #[test]
+    fn profiles_are_consistent_and_only_the_test_profile_is_weak() {
+        for profile in Profile::ALL {
+            let mut raw = raw_test_params();
+            profile.apply(&mut raw, &SystemEntropy).unwrap();
+            let params = Params::new(raw).unwrap();
+            assert_eq!(params.weaknesses().is_empty(), profile != Profile::Test, "{params}");
+            let lambda_bits = params.raw().input_bits - params.raw().output_bits;
+            assert_eq!(lambda_bits, if profile == Profile::National { 1 } else { 2 });
+            assert_eq!(profile.as_str().parse::<Profile>().unwrap(), profile);
+        }
+        assert!("large".parse::<Profile>().is_err());
+    }
+}

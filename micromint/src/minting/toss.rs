@@ -1,0 +1,187 @@
+//! Tossing: which balls of a range of tosses go where.
+//!
+//! In goes a range of toss numbers, out come its hits: the balls whose fixed bits are right, each with
+//! its place, in order of toss. The invariant: a hit list depends on the range alone, not on how the
+//! range is cut into units or which thread takes which.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::permutation::{GROUP_SIZE, InputKey, Permutation};
+use crate::hash::HashFunction;
+use crate::hash::bulk::{self, Filter, Found};
+use crate::params::Params;
+
+/// The most groups that a thread takes at once: 2^18 tosses.
+const UNIT_GROUPS_MAX: u64 = 1024;
+
+/// A ball and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    /// superbin * 2^v + sub-bin.
+    pub(super) place: u64,
+    /// The input.
+    pub(super) x: u64,
+}
+
+/// Tosses the balls of one period.
+pub(super) struct Tosser {
+    params: Params,
+    hash: Box<dyn HashFunction>,
+    filter: Filter,
+    permutation: Permutation,
+    /// What each toss of a group adds to the group's input.
+    low: Vec<u64>,
+}
+
+impl Tosser {
+    pub(super) fn new(params: &Params, key: &InputKey) -> Tosser {
+        let raw = params.raw();
+        let permutation = Permutation::new(raw.hash, key);
+        // A period of fewer than 2^8 tosses (tests) ends within its first group.
+        let tosses = GROUP_SIZE.min(1 << raw.input_bits);
+        Tosser {
+            params: params.clone(),
+            hash: params.hash_function(),
+            filter: Filter { fixed_count: raw.fixed_count, fixed_bits: raw.fixed_bits },
+            low: (0..tosses).map(|j| permutation.low_bits(j)).collect(),
+            permutation,
+        }
+    }
+
+    /// All groups of the period.
+    pub(super) fn group_count(&self) -> u64 {
+        (1u64 << self.params.raw().input_bits).div_ceil(GROUP_SIZE)
+    }
+
+    /// How many groups a thread takes at once.
+    fn unit_groups(&self) -> u64 {
+        // Small periods are cut finely too, so that all threads have something to do.
+        (self.group_count() / 64).clamp(1, UNIT_GROUPS_MAX)
+    }
+
+    /// How many hits one unit gives about.
+    pub(super) fn unit_hits(&self) -> u64 {
+        (self.unit_groups() * GROUP_SIZE) >> self.filter.fixed_count
+    }
+
+    /// The hits of some groups in order of toss.
+    pub(super) fn hits(&self, groups: Range<u64>) -> Vec<Hit> {
+        let mut inputs = vec![0; (groups.end - groups.start) as usize];
+        self.permutation.groups(groups.start, &mut inputs);
+        let found = self.search(&inputs);
+        // A search may find balls in any order: their numbers put them right.
+        let mut numbers: Vec<u64> = found.iter().map(|found| found.x).collect();
+        self.permutation.inverse_many(&mut numbers);
+        let mut numbered: Vec<(u64, Found)> = numbers.into_iter().zip(found).collect();
+        numbered.sort_unstable_by_key(|(number, _)| *number);
+        numbered.into_iter().filter_map(|(_, found)| self.hit(found)).collect()
+    }
+
+    /// Searches whole groups. This is the one place where minting hashes.
+    fn search(&self, groups: &[u64]) -> Vec<Found> {
+        let mut found = Vec::new();
+        let mut inputs = vec![0; self.low.len()];
+        for group in groups {
+            for (x, low) in inputs.iter_mut().zip(&self.low) {
+                *x = group | low;
+            }
+            bulk::plain(self.hash.as_ref(), self.filter, &inputs, &mut found);
+        }
+        found
+    }
+
+    fn hit(&self, found: Found) -> Option<Hit> {
+        let bin = self.params.bin_of(found.output)?;
+        let place = u64::from(bin.superbin) << self.params.subbin_bits() | u64::from(bin.subbin);
+        Some(Hit { place, x: found.x })
+    }
+}
+
+/// When a batch of tosses ends, besides at the end of the period.
+pub(super) struct Limits<'a> {
+    pub(super) threads: usize,
+    /// So many hits, or up to one unit per thread more.
+    pub(super) hits_max: u64,
+    /// Asked after each unit, with the groups tossed so far: whether to go on.
+    pub(super) go_on: &'a (dyn Fn(u64) -> bool + Sync),
+}
+
+/// What a batch of tosses gave: the hits of all groups up to `end`, unit by unit in order.
+pub(super) struct Batch {
+    pub(super) end: u64,
+    pub(super) units: Vec<Vec<Hit>>,
+}
+
+/// Tosses from group `start` on, on all threads, until the limits say stop: at least one unit.
+pub(super) fn toss_batch(tosser: &Tosser, start: u64, limits: &Limits<'_>) -> Batch {
+    let (unit, end) = (tosser.unit_groups(), tosser.group_count());
+    let next = AtomicU64::new(start);
+    let (hits, tossed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let is_over = AtomicBool::new(false);
+    let units = Mutex::new(Vec::new());
+    let work = || {
+        let mut own = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            let first = next.fetch_add(unit, Ordering::Relaxed);
+            if first >= end {
+                break;
+            }
+            let last = end.min(first + unit);
+            let found = tosser.hits(first..last);
+            let hits = hits.fetch_add(found.len() as u64, Ordering::Relaxed) + found.len() as u64;
+            let tossed = tossed.fetch_add(last - first, Ordering::Relaxed) + last - first;
+            own.push((first, found));
+            if hits >= limits.hits_max || !(limits.go_on)(tossed) {
+                is_over.store(true, Ordering::Relaxed);
+            }
+        }
+        units.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+    };
+    thread::scope(|scope| {
+        for _ in 1..limits.threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut units = units.into_inner().unwrap_or_else(PoisonError::into_inner);
+    units.sort_unstable_by_key(|(first, _)| *first);
+    // Units are handed out in order and each one taken is finished, so they leave no gap.
+    let end = units.last().map_or(start, |(first, _)| end.min(first + unit));
+    Batch { end, units: units.into_iter().map(|(_, hits)| hits).collect() }
+}
+
+/// A rate of tossing that was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// Tosses a second on all threads together.
+    pub tosses_per_second: f64,
+    /// How many threads.
+    pub threads: usize,
+}
+
+/// Measures how fast this machine tosses balls for `params`, for about `time`. `elapsed` tells the time
+/// since any fixed moment.
+pub fn measure_rate(
+    params: &Params,
+    threads: usize,
+    time: Duration,
+    elapsed: &(dyn Fn() -> Duration + Sync),
+) -> Rate {
+    let tosser = Tosser::new(params, &InputKey::from_bytes([0; 16]));
+    let start = elapsed();
+    let mut tosses = 0;
+    let spent = loop {
+        let go_on = |_| elapsed().saturating_sub(start) < time;
+        let limits = Limits { threads, hits_max: u64::MAX, go_on: &go_on };
+        tosses += toss_batch(&tosser, 0, &limits).end * tosser.low.len() as u64;
+        let spent = elapsed().saturating_sub(start);
+        if spent >= time {
+            break spent;
+        }
+    };
+    Rate { tosses_per_second: tosses as f64 / spent.as_secs_f64().max(1e-9), threads }
+}

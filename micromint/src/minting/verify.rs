@@ -1,0 +1,221 @@
+//! Verifying a coin file: every ball is hashed again.
+//!
+//! In goes a file, out comes a [`Report`] that says whether it is what a mint with this key writes, as
+//! far as a file alone can show it: every ball lies in its bin and was tossed, the counts and the
+//! checksum are right, and a bin without a ball is empty. A file that is sold from meanwhile is read
+//! in pieces under its shared lock.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::engine::{MintError, Progress, Stage, check_same};
+use super::permutation::{InputKey, Permutation};
+use crate::bin::Bin;
+use crate::coin_file::{
+    CoinFile, SUPERBIN_HEADER_SIZE, Status, Stored, add_to_checksum, get_u64, superbin_size,
+};
+use crate::error::FileError;
+use crate::hash::HashFunction;
+use crate::host::{Directory, Lock, LockGuard};
+use crate::params::Params;
+
+/// The most faults that a report spells out.
+pub const FAULTS_MAX: usize = 20;
+/// How much is read at once, in bytes.
+const READING_SIZE: u64 = 256 << 10;
+
+/// A verification about to run.
+pub struct Verification<'a> {
+    /// Where the coin file is.
+    pub directory: &'a dyn Directory,
+    /// Its name.
+    pub name: &'a str,
+    /// The period that it should be for.
+    pub params: &'a Params,
+    /// The key that it should be minted with.
+    pub key: &'a InputKey,
+    /// How many threads hash, at least 1.
+    pub threads: usize,
+    /// Set by someone else: the verification stops.
+    pub stop: &'a AtomicBool,
+    /// Told how far it is, often and from any thread.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The balls hashed.
+    pub ball_count: u64,
+    /// How many faults there are; 0 for a sound file.
+    pub fault_count: u64,
+    /// The first [`FAULTS_MAX`] of them in words, in the order of the file.
+    pub faults: Vec<String>,
+}
+
+/// What one thread found in its part of the file.
+#[derive(Default)]
+struct Part {
+    ball_count: u64,
+    checksum: u32,
+    /// The bytes that the checksum covers.
+    length: usize,
+    fault_count: u64,
+    faults: Vec<String>,
+}
+
+impl Part {
+    fn fault(&mut self, fault: impl FnOnce() -> String) {
+        self.fault_count += 1;
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault());
+        }
+    }
+
+    /// Adds the part that follows in the file.
+    fn append(&mut self, next: Part) {
+        self.ball_count += next.ball_count;
+        self.checksum = crc32c::crc32c_combine(self.checksum, next.checksum, next.length);
+        self.length += next.length;
+        self.fault_count += next.fault_count;
+        self.faults.extend(next.faults);
+        self.faults.truncate(FAULTS_MAX);
+    }
+}
+
+impl Verification<'_> {
+    /// Hashes every ball of a complete file: `None` if it was told to stop.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not complete, or is for other parameters or another key. Faults
+    /// inside are no error but stand in the report.
+    pub fn run(&self) -> Result<Option<Report>, MintError> {
+        let coin_file = CoinFile::open_read(self.directory, self.name)?;
+        check_same(&coin_file, self.params, self.key)?;
+        let state = coin_file.minting_state()?;
+        let total = self.params.superbin_count();
+        let threads = (self.threads as u64).clamp(1, total);
+        let done = AtomicU64::new(0);
+        let parts = Mutex::new(Vec::new());
+        let work = |thread: u64| {
+            let part = self.verify_part(thread * total / threads..(thread + 1) * total / threads, &done);
+            parts.lock().unwrap_or_else(PoisonError::into_inner).push((thread, part));
+        };
+        let work = &work;
+        thread::scope(|scope| {
+            for thread in 1..threads {
+                scope.spawn(move || work(thread));
+            }
+            work(0);
+        });
+        let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        parts.sort_unstable_by_key(|(thread, _)| *thread);
+        let mut whole = Part::default();
+        for (_, part) in parts {
+            whole.append(part?);
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let (balls, checksum) = (whole.ball_count, whole.checksum);
+        if balls != state.ball_count {
+            whole.fault(|| format!("the file header: expected {} balls, found {balls}", state.ball_count));
+        }
+        if checksum != state.checksum {
+            let expected = state.checksum;
+            whole.fault(|| format!("the content checksum: expected {expected:08x}, found {checksum:08x}"));
+        }
+        Ok(Some(Report { ball_count: balls, fault_count: whole.fault_count, faults: whole.faults }))
+    }
+
+    fn verify_part(&self, superbins: Range<u64>, done: &AtomicU64) -> Result<Part, MintError> {
+        // A handle of its own, because a lock belongs to a handle.
+        let coin_file = CoinFile::open_read(self.directory, self.name)?;
+        let hasher = Hasher {
+            params: self.params,
+            hash: self.params.hash_function(),
+            permutation: Permutation::new(self.params.raw().hash, self.key),
+        };
+        let size = superbin_size(self.params);
+        let step = (READING_SIZE / size).max(1);
+        let (mut part, mut bytes) = (Part::default(), Vec::new());
+        for first in superbins.clone().step_by(step as usize) {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let count = step.min(superbins.end - first);
+            bytes.resize((count * size) as usize, 0);
+            {
+                let _lock = LockGuard::new(coin_file.file(), Lock::Shared)
+                    .map_err(FileError::on("lock", coin_file.path()))?;
+                coin_file.read_superbins(first, &mut bytes)?;
+            }
+            for (index, superbin) in (first..).zip(bytes.chunks_exact(size as usize)) {
+                hasher.check(index as u32, superbin, &mut part);
+            }
+            part.checksum = add_to_checksum(part.checksum, &mut bytes, size as usize);
+            // The checksum covers of each header the ball count only.
+            part.length += bytes.len() - (count * (SUPERBIN_HEADER_SIZE - 4)) as usize;
+            let done = done.fetch_add(count, Ordering::Relaxed) + count;
+            let total = self.params.superbin_count();
+            (self.progress)(Progress { stage: Stage::Verifying, done, total });
+        }
+        Ok(part)
+    }
+}
+
+struct Hasher<'a> {
+    params: &'a Params,
+    hash: Box<dyn HashFunction>,
+    permutation: Permutation,
+}
+
+impl Hasher<'_> {
+    fn check(&self, index: u32, superbin: &[u8], part: &mut Part) {
+        let header = CoinFile::parse_superbin_header(superbin, self.params);
+        let stored: Vec<(Bin, Stored)> = superbin[SUPERBIN_HEADER_SIZE as usize..]
+            .chunks_exact(8)
+            .zip(0..)
+            .map(|(word, subbin)| (Bin { superbin: index, subbin }, Stored::from_word(get_u64(word, 0))))
+            .collect();
+        let balls: Vec<(Bin, u64)> = stored
+            .iter()
+            .filter(|(_, stored)| stored.exists())
+            .map(|(bin, stored)| (*bin, stored.x))
+            .collect();
+        match header {
+            Err(found) => part.fault(|| format!("the header of superbin {index}: {found}")),
+            Ok(header) if header.ball_count as usize != balls.len() => part.fault(|| {
+                let expected = header.ball_count;
+                format!("superbin {index}: its header counts {expected} balls, found {}", balls.len())
+            }),
+            Ok(_) => {}
+        }
+        for (bin, stored) in stored {
+            if !stored.exists() && (stored.x != 0 || stored.status != Status::NONE) {
+                part.fault(|| format!("bin {bin}: holds no ball but {:016x}", stored.word()));
+            }
+        }
+        self.check_balls(&balls, part);
+        part.ball_count += balls.len() as u64;
+    }
+
+    fn check_balls(&self, balls: &[(Bin, u64)], part: &mut Part) {
+        let inputs: Vec<u64> = balls.iter().map(|(_, x)| *x).collect();
+        let mut outputs = vec![0; inputs.len()];
+        self.hash.hash_many(&inputs, &mut outputs);
+        let mut tosses = inputs.clone();
+        self.permutation.inverse_many(&mut tosses);
+        for (((bin, x), output), toss) in balls.iter().zip(outputs).zip(tosses) {
+            if *x >= self.params.input_end() {
+                part.fault(|| format!("bin {bin}: the input {x:x} is out of range"));
+            } else if self.params.bin_of(output) != Some(*bin) {
+                part.fault(|| format!("bin {bin}: the ball {x:x} does not belong there"));
+            } else if toss >> self.params.raw().input_bits != 0 {
+                part.fault(|| format!("bin {bin}: the ball {x:x} was never tossed"));
+            }
+        }
+    }
+}
