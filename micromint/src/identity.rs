@@ -54,6 +54,7 @@ pub struct NoUserVector {
 pub struct UserVector {
     differences: Vec<u32>,
     mask: u32,
+    counter: u8,
 }
 
 /// h''(Vendor-ID): k-1 differences of sub-bins, each below 2^v.
@@ -82,12 +83,17 @@ impl UserVector {
         for (i, difference) in differences.iter_mut().enumerate() {
             *difference = *difference & !1 | u32::from(i == 0);
         }
-        UserVector { differences, mask }
+        UserVector { differences, mask, counter }
     }
 
     fn superbins_are_distinct(&self) -> bool {
         let set = self.set(0);
         (1..set.len()).all(|i| !set[..i].contains(&set[i]))
+    }
+
+    /// The counter c that was taken.
+    pub fn counter(&self) -> u8 {
+        self.counter
     }
 
     /// The differences d_1 .. d_{k-1}.

@@ -1,0 +1,314 @@
+//! Every message, byte by byte, with the keys behind its authenticator; and texts that are no message.
+
+use super::{hex_bytes, json_file, periods};
+use micromint::authenticator::Key;
+use micromint::protocol::{
+    Frame, FundsCredited, FundsWithdrawn, InvalidPayment, Payment, RedemptionResult, RequestCredit,
+    RequestPayment, RequestRedemption, SendExpired, Verdict, push_record,
+};
+use micromint::testing::ObviousMint;
+use serde_json::{Value, json};
+
+const COMMENT: &str = "What stands in the messages of messages/ (docs/protocol.md): their type, headers in \
+    order, and data in hexadecimal, null where there is none. The files are byte-exact as this project \
+    prints them, lines ending in CRLF. Periods are those of periods/; keys those of authenticators.json.";
+
+const KEYS_COMMENT: &str = "Keys and authenticators (docs/protocol.md, Keys and authenticators). `secret` is \
+    the broker's secret or the key used; `parts` are joined by one zero byte each, the last part is \
+    `data` in hexadecimal where there is one; `result` is the HMAC-SHA256, cut to 16 bytes for \
+    authenticators. They catch a forgotten zero byte, keys and authenticators of one another's kind, and \
+    Base64 taken for data.";
+
+const REFUSED_COMMENT: &str = "Texts that must be refused as messages of the type given, each one change away \
+    from a good one, and why. They catch readers that are too kind: what one reader takes and another \
+    refuses is a dispute about money.";
+
+const URL: &str = "https://news.example/2026/12/page?id=7&x=%2F..%2f";
+
+struct Cast {
+    mint: ObviousMint,
+    secret: Key,
+    files: Vec<(&'static str, Vec<u8>)>,
+    keys: Vec<Value>,
+}
+
+pub(super) fn files() -> Vec<(String, Vec<u8>)> {
+    let mint = ObviousMint::new(periods::test());
+    let secret = Key::from_bytes(std::array::from_fn(|i| i as u8));
+    let mut cast = Cast { mint, secret, files: Vec::new(), keys: Vec::new() };
+    cast.make_keys();
+    cast.withdraw();
+    cast.pay();
+    cast.redeem();
+    cast.give_back();
+    let rows: Vec<Value> = cast.files.iter().map(|(name, text)| index(name, text)).collect();
+    let refused = refused(&cast);
+    let mut files = vec![
+        json_file("messages.json", COMMENT, &rows),
+        json_file("authenticators.json", KEYS_COMMENT, &cast.keys),
+        json_file("refused-messages.json", REFUSED_COMMENT, &refused),
+    ];
+    files.extend(cast.files.into_iter().map(|(name, text)| (format!("messages/{name}.txt"), text)));
+    files
+}
+
+impl Cast {
+    fn user_key(&self) -> Key {
+        self.secret.user_key(self.mint.params().period(), &"alice".parse().unwrap())
+    }
+
+    fn vendor_key(&self) -> Key {
+        self.secret.vendor_key(&"news.example".parse().unwrap())
+    }
+
+    fn make_keys(&mut self) {
+        let secret = self.secret.to_hex();
+        let parts = ["micromint user key", "2026-12", "alice"];
+        self.keys.push(json!({"secret": secret, "parts": parts, "result": self.user_key().to_hex()}));
+        let parts = ["micromint vendor key", "news.example"];
+        self.keys.push(json!({"secret": secret, "parts": parts, "result": self.vendor_key().to_hex()}));
+    }
+
+    fn authenticator(&mut self, key: &Key, parts: &[&str], data: &[u8], result: impl ToString) {
+        let row = json!({
+            "secret": key.to_hex(), "parts": parts, "data": hex_bytes(data), "result": result.to_string(),
+        });
+        self.keys.push(row);
+    }
+
+    fn withdraw(&mut self) {
+        let funds = self.mint.funds(&"alice".parse().unwrap(), &self.user_key(), &[8, 62], 42);
+        self.files.push(("funds-withdrawn", funds.to_bytes()));
+        assert_eq!(FundsWithdrawn::parse(&funds.to_bytes()).unwrap(), funds);
+    }
+
+    fn pay(&mut self) {
+        let request = RequestPayment {
+            url: URL.parse().unwrap(),
+            price: 3,
+            vendor: "news.example".parse().unwrap(),
+            periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
+            broker: "https://broker.example/".to_string(),
+            coin_value: "0.01 USD".to_string(),
+            description: "A page: \"7\" & more".to_string(),
+        };
+        self.files.push(("request-payment", request.to_bytes()));
+        let plain = RequestPayment {
+            url: "http://[2001:db8::1]:8080/".parse().unwrap(),
+            price: 1,
+            vendor: "[2001:db8::1]".parse().unwrap(),
+            periods: vec!["2026-12".parse().unwrap()],
+            description: String::new(),
+            ..request
+        };
+        self.files.push(("request-payment-plain", plain.to_bytes()));
+
+        let one = self.payment(URL, 1);
+        self.authenticate(&one);
+        self.files.push(("payment-one-coin", one.to_bytes()));
+        let three = self.payment(URL, 3);
+        self.authenticate(&three);
+        self.files.push(("payment", three.to_bytes()));
+        let refused = InvalidPayment {
+            url: URL.parse().unwrap(),
+            reason: "wrong-amount".to_string(),
+            price: 3,
+            coins: 1,
+            x: one.x,
+        };
+        self.files.push(("invalid-payment", refused.to_bytes()));
+        let unread = InvalidPayment { reason: "malformed".to_string(), coins: 0, x: Vec::new(), ..refused };
+        self.files.push(("invalid-payment-without-coins", unread.to_bytes()));
+    }
+
+    fn payment(&self, url: &str, coins: usize) -> Payment {
+        let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+        let all = self.mint.coins(&user, &vendor, 8);
+        self.mint.payment(&user, &self.user_key(), &vendor, &url.parse().unwrap(), &all[..coins])
+    }
+
+    fn authenticate(&mut self, payment: &Payment) {
+        let parts = ["micromint payment", payment.vendor.as_str(), payment.url.as_str()];
+        self.authenticator(&self.user_key(), &parts, &payment.data(), payment.authenticator);
+    }
+
+    fn redeem(&mut self) {
+        let mut data = Vec::new();
+        push_record(&mut data, &self.payment(URL, 1).to_bytes());
+        // As some client sent it: lines end in LF, Base64 breaks after 64, an unknown header.
+        let other = String::from_utf8(self.payment("https://news.example/other", 2).to_bytes()).unwrap();
+        let base64: String = other.lines().skip(9).take_while(|line| !line.starts_with("End")).collect();
+        let head: String = other.lines().take(9).map(|line| format!("{line}\n")).collect();
+        let (first, rest) = base64.split_at(64);
+        let head = head.replace("User-ID", "USER-id").replace("Period:", "X-Client: 1\nPeriod:");
+        push_record(&mut data, format!("{head}{first}\n{rest}\nEnd-MicroMint\n").as_bytes());
+
+        let key = self.vendor_key();
+        let batch = RequestRedemption {
+            vendor: "news.example".parse().unwrap(),
+            batch: "2026-12-03.1".parse().unwrap(),
+            period: "2026-12".parse().unwrap(),
+            payments: 2,
+            authenticator: key.request_redemption("2026-12-03.1", &data),
+            data,
+        };
+        let parts = ["micromint redemption", "2026-12-03.1"];
+        self.authenticator(&key, &parts, &batch.data, batch.authenticator);
+        self.files.push(("request-redemption", batch.to_bytes()));
+        let result = RedemptionResult {
+            vendor: batch.vendor,
+            batch: batch.batch,
+            verdicts: vec![Verdict::Accepted, Verdict::AlreadyPaid, Verdict::Waiting],
+        };
+        self.files.push(("redemption-result", result.to_bytes()));
+    }
+
+    fn give_back(&mut self) {
+        let (user, period) = ("alice".parse().unwrap(), self.mint.params().period().clone());
+        let expired =
+            SendExpired { user, period, return_url: "https://broker.example/return".parse().unwrap() };
+        self.files.push(("send-expired", expired.to_bytes()));
+        let key = self.user_key();
+        let unspent = self.mint.set(&expired.user, 62).superbins.swap_remove(0)[..5].to_vec();
+        let mut request = RequestCredit {
+            user: expired.user.clone(),
+            period: expired.period.clone(),
+            request: "r-1".parse().unwrap(),
+            authenticator: key.request_credit("r-1", &[]),
+            x: unspent,
+        };
+        request.authenticator = key.request_credit("r-1", &request.data());
+        let parts = ["micromint return", "r-1"];
+        self.authenticator(&key, &parts, &request.data(), request.authenticator);
+        self.files.push(("request-credit", request.to_bytes()));
+        let mut verdicts = vec![Verdict::Waiting; 5];
+        verdicts[3] = Verdict::AlreadyPaid;
+        let answer =
+            FundsCredited { user: expired.user, period: expired.period, transaction: u64::MAX, verdicts };
+        self.files.push(("funds-credited", answer.to_bytes()));
+    }
+}
+
+/// What stands in a message, read off its text.
+fn index(name: &str, text: &[u8]) -> Value {
+    let frame = Frame::parse(text, text.len()).unwrap();
+    let printed = std::str::from_utf8(text).unwrap();
+    let lines = printed.lines().skip(2).take_while(|line| !line.starts_with("End-"));
+    let mut headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
+    let message_type = frame.message_type().to_string();
+    let has_data = headers.pop_if(|(name, _)| *name == "Data-Size").is_some();
+    let data = has_data.then(|| hex_bytes(&frame.into_data().unwrap()));
+    json!({"file": format!("messages/{name}.txt"), "type": message_type, "headers": headers, "data": data})
+}
+
+/// Texts one change away from the Payment of three coins or another message.
+fn refused(cast: &Cast) -> Vec<Value> {
+    let text = |name: &str| {
+        let (_, text) = cast.files.iter().find(|(file, _)| *file == name).unwrap();
+        String::from_utf8(text.clone()).unwrap()
+    };
+    let payment = text("payment");
+    let mut rows = Vec::new();
+    let mut change = |from: &str, to: &str, why: &str| {
+        let changed = payment.replacen(from, to, 1);
+        assert_ne!(changed, payment, "{why}");
+        assert!(Payment::parse(changed.as_bytes()).is_err(), "{why}");
+        rows.push(json!({"type": "Payment", "text": changed, "why": why}));
+    };
+    change("MicroMint-1.0", "MicroMint-1.1", "another version");
+    change("MicroMint-1.0", "micromint-1.0", "the first line keeps its case");
+    change("MicroMint-1.0", "\r\nMicroMint-1.0", "an empty line before");
+    change("\r\nPayment", "\r\npayment", "the type keeps its case");
+    change("\r\nPayment", "\r\nRequest-Payment", "another type");
+    change("URL: ", "URL : ", "a blank before the colon");
+    change("URL: ", " URL: ", "a blank before the name: lines are not folded");
+    change("URL: ", "\r\nURL: ", "an empty line between headers");
+    change("https://", "HTTPS://", "the scheme in capitals");
+    change("https://news", "https://News", "a host in capitals");
+    change("news.example/", "news.example:443/", "the default port");
+    change("news.example/", "news.example:08443/", "a port with a leading zero");
+    change("?id=7", "?id=7#a", "a fragment");
+    change("?id=7", "?id= 7", "a blank in the URL");
+    change("?id=7", "?id=\u{e9}", "no 7-bit ASCII");
+    change("?id=7", "?id=\t7", "a control character");
+    change("User-ID: alice\r\n", "", "no User-ID");
+    change("User-ID: alice\r\n", "User-ID: alice\r\nUser-Id: alice\r\n", "a header twice, in other letters");
+    change("User-ID: alice\r\n", "User-ID: alice\r\nX-A: 1\r\nx-a: 1\r\n", "an unknown header twice");
+    change("User-ID: alice", "User-ID: al ice", "a blank in the User-ID");
+    change("User-ID: alice", "User-ID: ", "an empty User-ID");
+    change("User-ID: alice", &format!("User-ID: {}", "a".repeat(41)), "a User-ID of 41 characters");
+    change("Vendor-ID: news.example", "Vendor-ID: news.example.", "a trailing dot");
+    change("Vendor-ID: news.example", "Vendor-ID: 127.1", "an abbreviated IPv4 address");
+    change("Vendor-ID: news.example", "Vendor-ID: [2001:DB8::1]", "an IPv6 address in capitals");
+    change("Period: 2026-12", "Period: 2026_12", "a character that no period has");
+    change("Coins: 3", "Coins: 03", "a leading zero");
+    change("Coins: 3", "Coins: +3", "a sign");
+    change("Coins: 3", "Coins: 0", "no coins");
+    change("Coins: 3", "Coins: 5", "twelve balls are not five coins");
+    change("Coins: 3", "Coins: 12", "a coin has at least two balls");
+    change("Coins: 3", "Coins: 1", "a coin has at most eight balls");
+    change("Coins: 3", "Coins: 501", "more than 500 coins");
+    change("Authenticator: ", "Authenticator: 0", "33 digits");
+    change("Authenticator: ", "X-Authenticator: ", "no Authenticator");
+    change("Data-Size: 96", "Data-Size: 95", "another size");
+    change("Data-Size: 96", "Data-Size: 096", "a leading zero");
+    change("Data-Size: 96\r\n", "Data-Size: 96\r\nX-Late: 1\r\n", "Data-Size is the last header");
+    change("Data-Size: 96\r\n", "Data-Size: 96\r\n\r\n", "an empty line before the data");
+    change("Data-Size: 96\r\n", "Data-Size: 96\r\n ", "a blank in the data");
+    change("\r\nEnd-MicroMint", "=\r\nEnd-MicroMint", "padding too much");
+    change("\r\nEnd-MicroMint", "\r\nEnd-Micromint", "the last line keeps its case");
+    change("\r\nEnd-MicroMint\r\n", "\r\n", "no last line");
+    change("\r\nEnd-MicroMint\r\n", "\r\nEnd-MicroMint\r\n\r\n", "an empty line after");
+    let (head, data) = payment.split_once("Data-Size: 96\r\n").unwrap();
+    let base64: String = data.lines().take(2).collect();
+    let long = format!("{head}Data-Size: 96\r\n{base64}\r\nEnd-MicroMint\r\n");
+    assert!(Payment::parse(long.as_bytes()).is_err());
+    rows.push(json!({"type": "Payment", "text": long, "why": "a line of Base64 longer than 76"}));
+
+    let one = text("payment-one-coin");
+    for (from, to, why) in [("=\r\n", "\r\n", "no padding"), ("=\r\n", "==\r\n", "padding too much")] {
+        let changed = one.replacen(from, to, 1);
+        assert_ne!(changed, one);
+        assert!(Payment::parse(changed.as_bytes()).is_err(), "{why}");
+        rows.push(json!({"type": "Payment", "text": changed, "why": why}));
+    }
+    let bits = nonzero_padding(&one);
+    assert!(Payment::parse(bits.as_bytes()).is_err());
+    rows.push(json!({"type": "Payment", "text": bits, "why": "padding bits that are not zero"}));
+
+    let request = text("request-payment");
+    for (from, to, why) in [
+        ("Price: 3", "Price: 0", "a price of nothing"),
+        ("Price: 3", "Price: 501", "more than 500 coins"),
+        ("2026-12, 2027-01", "2026-12,", "an empty period"),
+        ("2026-12, 2027-01", &["a"; 17].join(","), "more than 16 periods"),
+    ] {
+        let changed = request.replacen(from, to, 1);
+        assert_ne!(changed, request);
+        assert!(RequestPayment::parse(changed.as_bytes()).is_err(), "{why}");
+        rows.push(json!({"type": "Request-Payment", "text": changed, "why": why}));
+    }
+    let funds = text("funds-withdrawn");
+    for (from, to, why) in [
+        ("Sets: 2", "Sets: 1", "data after the last set"),
+        ("Sets: 2", "Sets: 3", "data ends inside a set"),
+        ("Iv: 0123456789abcdef", "Iv: 123456789abcdef", "fifteen digits"),
+        ("Output-Size: 12", "Output-Size: 70", "parameters that do not go together"),
+        ("Coin-Size: 4", "Coin-Size: 9", "more than eight balls a coin"),
+        ("Hashfn: des", "Hashfn: md5", "an unknown hash function"),
+    ] {
+        let changed = funds.replacen(from, to, 1);
+        assert_ne!(changed, funds);
+        assert!(FundsWithdrawn::parse(changed.as_bytes()).is_err(), "{why}");
+        rows.push(json!({"type": "Funds-Withdrawn", "text": changed, "why": why}));
+    }
+    rows
+}
+
+/// Sets the lowest bit of the last Base64 character before one sign of padding.
+fn nonzero_padding(text: &str) -> String {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let at = text.find("=\r\n").unwrap() - 1;
+    let value = ALPHABET.find(&text[at..=at]).unwrap();
+    format!("{}{}{}", &text[..at], &ALPHABET[value + 1..value + 2], &text[at + 1..])
+}

@@ -1,0 +1,42 @@
+//! All vectors: what they are called and what stands in them.
+
+// Vectors are made by people at their desks; a wrong constant here should stop them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod coins;
+mod des;
+mod hashes;
+mod identities;
+mod messages;
+mod periods;
+
+use serde_json::Value;
+
+/// Every file of `testdata/` that is made, by its path in there.
+pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
+    let mut files = periods::files();
+    files.push(des::file());
+    files.push(hashes::file());
+    files.push(identities::file());
+    files.push(coins::file());
+    files.extend(messages::files());
+    files
+}
+
+/// A JSON file: where its vectors come from and what they are meant to catch, then one vector a line.
+fn json_file(name: &str, comment: &str, vectors: &[Value]) -> (String, Vec<u8>) {
+    let rows: Vec<String> = vectors.iter().map(|row| format!("    {row}")).collect();
+    let comment = Value::from(comment);
+    let text = format!("{{\n  \"comment\": {comment},\n  \"vectors\": [\n{}\n  ]\n}}\n", rows.join(",\n"));
+    (name.to_string(), text.into_bytes())
+}
+
+/// 64 bits as hexadecimal: JSON numbers do not hold them everywhere.
+fn hex(value: u64) -> String {
+    format!("{value:016x}")
+}
+
+/// Bytes as hexadecimal.
+fn hex_bytes(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,430 @@
+"""Computes every vector of this folder again, from docs/protocol.md alone: python3 testdata/check_vectors.py
+
+A second implementation, in plain Python and its standard library, that shares no code with the project.
+It hashes, derives vectors, checks coins, reads and prints messages, and makes authenticators. A vector
+that both implementations agree on is one that a third can trust. Ends with status 1 at a difference.
+"""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+import des  # noqa: E402 (beside this file)
+
+HERE = Path(__file__).parent
+INPUT_WIDTH = {"des": 56, "sha256": 60}
+
+
+class Refused(Exception):
+    """A text that is no message."""
+
+
+# Hash functions
+
+def hash_des(iv, x):
+    key = 0
+    for i in range(8):
+        key = key << 8 | (x >> (49 - 7 * i) & 0x7F) << 1
+    return des.encrypt(key, iv)
+
+
+def hash_sha256(iv, x):
+    return leading(hashlib.sha256(iv.to_bytes(8, "big") + x.to_bytes(8, "big")))
+
+
+def leading(digest):
+    return int.from_bytes(digest.digest()[:8], "big")
+
+
+HASHES = {"des": hash_des, "sha256": hash_sha256}
+
+
+# Periods, vectors, coins
+
+class Period:
+    def __init__(self, fields):
+        number = lambda key: int(fields[key])
+        self.name, self.hashfn, self.iv = fields["period"], fields["hashfn"], int(fields["iv"], 16)
+        self.n, self.t, self.v = number("output-size"), number("num-fixed-bits"), number("subbin-size")
+        self.u, self.k = self.n - self.t - self.v, int(fields.get("coin-size", 4))
+        self.fixed_bits = int(fields["fixed-bits"], 16)
+        consistent = (
+            self.hashfn in HASHES and 1 <= number("input-size") <= INPUT_WIDTH[self.hashfn]
+            and 1 <= self.n <= 64 and 3 <= self.v <= 16 and 1 <= self.u <= 32 and 2 <= self.k <= 8
+            and 1 << (self.u - 1) >= 4 * (self.k - 1) and self.fixed_bits < 1 << self.t)
+        if not consistent:
+            raise Refused("parameters that do not go together")
+
+    def ball(self, x):
+        """(fixed bits, superbin, sub-bin) of the ball x."""
+        y = HASHES[self.hashfn](self.iv, x) >> (64 - self.n)
+        return y >> (self.u + self.v), y >> self.v & (1 << self.u) - 1, y & (1 << self.v) - 1
+
+    def values(self, domain, identity, counter):
+        for i in range(1, self.k):
+            parts = [domain.encode(), self.name.encode(), identity.encode(), bytes([counter, i])]
+            yield leading(hashlib.sha256(b"\0".join(parts)))
+
+    def user_vector(self, user):
+        for counter in range(256):
+            d = [value % (1 << self.u) for value in self.values("micromint user", user, counter)]
+            d = [d[0] | 1] + [value & ~1 for value in d[1:]]
+            if len(set(walk(0, d, 1 << self.u))) == self.k:
+                return counter, d
+        raise ValueError("no user vector")
+
+    def vendor_vector(self, vendor):
+        return [value % (1 << self.v) for value in self.values("micromint vendor", vendor, 0)]
+
+    def check(self, user, vendor, x):
+        """The answer to a payment's coins and their first bins, in the order of docs/protocol.md."""
+        if any(value >> INPUT_WIDTH[self.hashfn] for value in x):
+            return "out-of-range", []
+        coins = [x[i:i + self.k] for i in range(0, len(x), self.k)]
+        if any(len(set(coin)) < len(coin) for coin in coins):
+            return "repeated-ball", []
+        places = [[self.ball(value) for value in coin] for coin in coins]
+        if any(ball[0] != self.fixed_bits for coin in places for ball in coin):
+            return "fixed-bits", []
+        _, d = self.user_vector(user)
+        for coin in places:
+            first = coin[0][1]
+            if first % 2 or [ball[1] for ball in coin] != walk(first, d, 1 << self.u):
+                return "user-differences", []
+        e = self.vendor_vector(vendor)
+        if any([ball[2] for ball in coin] != walk(coin[0][2], e, 1 << self.v) for coin in places):
+            return "vendor-differences", []
+        first_bins = [[coin[0][1], coin[0][2]] for coin in places]
+        if len(set(map(tuple, first_bins))) < len(first_bins):
+            return "repeated-coin", []
+        return "accepted", first_bins
+
+
+def walk(first, differences, modulus):
+    places = [first]
+    for difference in differences:
+        places.append((places[-1] + difference) % modulus)
+    return places
+
+
+# Messages
+
+def need(condition, why):
+    if not condition:
+        raise Refused(why)
+
+
+def parse(text):
+    """(type, headers in order with lower-case names, data or None)."""
+    need(all(byte < 128 for byte in text), "7-bit ASCII")
+    lines = text.decode().split("\n")
+    last = lines.pop()
+    need(last in ("", "End-MicroMint"), "the last line is ended or is End-MicroMint")
+    lines = [line.removesuffix("\r") for line in lines] + ([last] if last else [])
+    need(len(lines) >= 3 and lines[0] == "MicroMint-1.0" and lines[-1] == "End-MicroMint", "first and last line")
+    need(re.fullmatch("[A-Za-z0-9-]{1,64}", lines[1]), "a type")
+    headers = {}
+    for at, line in enumerate(lines[2:-1], 3):
+        match = re.fullmatch("([A-Za-z0-9-]{1,64}):([ -~\t]*)", line)
+        need(match, "a header")
+        name, value = match[1].lower(), match[2].strip(" \t")
+        need("\t" not in value and name not in headers and len(line) <= 8448, "one printable header")
+        if name == "data-size":
+            return lines[1], headers, parse_data(lines[at:-1], decimal(value))
+        need(len(headers) < 64, "at most 64 headers")
+        headers[name] = value
+    return lines[1], headers, None
+
+
+def parse_data(lines, size):
+    need(all(1 <= len(line) <= 76 for line in lines), "lines of 1 to 76 characters")
+    text = "".join(lines)
+    need(re.fullmatch("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", text), "Base64 with padding")
+    data = base64.b64decode(text)
+    need(base64.b64encode(data).decode() == text, "padding bits are zero")
+    need(len(data) == size, "Data-Size")
+    return data
+
+
+def decimal(text, largest=2**64 - 1):
+    need(re.fullmatch("0|[1-9][0-9]*", text) and int(text) <= largest, "a canonical decimal")
+    return int(text)
+
+
+def print_message(message_type, headers, data):
+    lines = ["MicroMint-1.0", message_type] + [f"{name}: {value}" for name, value in headers.items()]
+    if data is not None:
+        encoded = base64.b64encode(data).decode()
+        lines += [f"Data-Size: {len(data)}"] + [encoded[i:i + 76] for i in range(0, len(encoded), 76)]
+    return "".join(line + "\r\n" for line in lines + ["End-MicroMint"]).encode()
+
+
+def is_vendor_id(text):
+    if text.startswith("["):
+        try:
+            return f"[{ipaddress.IPv6Address(text[1:-1])}]" == text
+        except ValueError:
+            return False
+    labels = text.split(".")
+    label = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+    if len(text) > 253 or not all(re.fullmatch(label, part) for part in labels):
+        return False
+    if re.fullmatch("[0-9]+|0x[0-9a-f]*", labels[-1]):
+        return bool(re.fullmatch(r"((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.|$)){4}", text))
+    return True
+
+
+def is_url(text):
+    match = re.fullmatch(r"(https?)://([^/]*?)(?::([0-9]*))?(/[!-~]*)", text)
+    if not match or len(text) > 8192 or "#" in text or not is_vendor_id(match[2]):
+        return False
+    scheme, port = match[1], match[3]
+    if port is None:
+        return True
+    default = "443" if scheme == "https" else "80"
+    return bool(re.fullmatch("[1-9][0-9]*", port)) and int(port) <= 65535 and port != default
+
+
+FIELDS = {
+    "url": is_url,
+    "return-url": is_url,
+    "user-id": lambda text: re.fullmatch("[A-Za-z0-9._@+-]{1,40}", text),
+    "vendor-id": is_vendor_id,
+    "batch-id": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
+    "request-id": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
+    "authenticator": lambda text: re.fullmatch("[0-9A-Fa-f]{32}", text),
+    "user-key": lambda text: re.fullmatch("[0-9A-Fa-f]{64}", text),
+    "transaction-id": lambda text: decimal(text) >= 0,
+    "period": lambda text: len(text.split(",")) <= 16
+    and all(re.fullmatch("[a-z0-9-]{1,32}", name.strip()) for name in text.split(",")),
+    "iv": lambda text: re.fullmatch("[0-9A-Fa-f]{16}", text),
+}
+HEADERS = {
+    "Funds-Withdrawn": ["user-id", "user-key", "period", "iv", "sets", "transaction-id"],
+    "Request-Payment": ["url", "price", "vendor-id", "period", "broker", "coin-value"],
+    "Payment": ["url", "user-id", "vendor-id", "period", "coins", "authenticator"],
+    "Invalid-Payment": ["url", "reason", "price", "coins"],
+    "Request-Redemption": ["vendor-id", "batch-id", "period", "payments", "authenticator"],
+    "Redemption-Result": ["vendor-id", "batch-id", "accepted", "rejected"],
+    "Send-Expired": ["user-id", "period", "return-url"],
+    "Request-Credit": ["user-id", "period", "coins", "request-id", "authenticator"],
+    "Funds-Credited": ["user-id", "period", "coins", "transaction-id"],
+}
+
+
+def read(message_type, text):
+    """Headers and data of a message of this type, every field checked."""
+    found, headers, data = parse(text)
+    need(found == message_type, "another type")
+    for name in HEADERS[message_type]:
+        need(name in headers, name + " is missing")
+        need(name not in FIELDS or FIELDS[name](headers[name]), name)
+    need((data is None) == (message_type in ("Request-Payment", "Send-Expired")), "data")
+    READERS[message_type](headers, data)
+    return headers, data
+
+
+def inputs(data):
+    need(len(data) % 8 == 0, "whole inputs")
+    return [int.from_bytes(data[i:i + 8], "big") for i in range(0, len(data), 8)]
+
+
+def read_coins(headers, data):
+    coins, x = decimal(headers["coins"], 500), inputs(data)
+    need(coins and len(x) % coins == 0 and 2 <= len(x) // coins <= 8, "whole coins")
+
+
+def read_price(headers, _data):
+    need(decimal(headers["price"], 500) >= 1, "a price")
+
+
+def read_invalid(headers, data):
+    decimal(headers["price"], 500)
+    if decimal(headers["coins"], 500) or data:
+        read_coins(headers, data)
+
+
+def read_sets(headers, data):
+    period = Period(headers)
+    sets = []
+    for _ in range(decimal(headers["sets"], 10_000)):
+        superbins = []
+        for _ in range(period.k):
+            need(len(data) >= 4, "a count")
+            count, data = int.from_bytes(data[:4], "big"), data[4:]
+            need(count <= 1 << period.v and len(data) >= 8 * count, "the balls")
+            superbins.append(inputs(data[:8 * count]))
+            data = data[8 * count:]
+        sets.append(superbins)
+    need(not data, "nothing after the sets")
+    return sets
+
+
+def read_records(headers, data):
+    records = []
+    while len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[:4], "big"):
+        size = int.from_bytes(data[:4], "big")
+        records.append(data[4:4 + size])
+        data = data[4 + size:]
+    need(not data and len(records) == decimal(headers["payments"]), "the records")
+    return records
+
+
+VERDICTS = [0, 1, *range(16, 30)]
+
+
+def read_verdicts(headers, data):
+    need(all(byte in VERDICTS for byte in data), "verdicts")
+    if "coins" in headers:
+        need(decimal(headers["coins"]) == len(data), "a verdict a ball")
+    else:
+        counts = sum(byte == 0 for byte in data), sum(byte >= 16 for byte in data)
+        need(counts == (decimal(headers["accepted"]), decimal(headers["rejected"])), "counts")
+
+
+READERS = {
+    "Funds-Withdrawn": read_sets,
+    "Request-Payment": read_price,
+    "Payment": read_coins,
+    "Invalid-Payment": read_invalid,
+    "Request-Redemption": read_records,
+    "Redemption-Result": read_verdicts,
+    "Send-Expired": lambda headers, data: None,
+    "Request-Credit": lambda headers, data: need(len(inputs(data)) == decimal(headers["coins"]), "coins"),
+    "Funds-Credited": read_verdicts,
+}
+
+
+# Authenticators
+
+def mac(key, parts):
+    return hmac.new(key, b"\0".join(parts), hashlib.sha256).digest()
+
+
+# The checks
+
+def vectors(name):
+    return json.loads((HERE / name).read_text())["vectors"]
+
+
+def periods():
+    found = [Period(tomllib.loads(path.read_text())) for path in sorted((HERE / "periods").glob("*.params"))]
+    return {period.name: period for period in found}
+
+
+def check_des(row):
+    assert des.encrypt(int(row["key"], 16), int(row["plaintext"], 16)) == int(row["ciphertext"], 16)
+
+
+def check_hash(row):
+    x = int(row["x"], 16)
+    assert HASHES[row["hashfn"]](int(row["iv"], 16), x) == int(row["output"], 16)
+    assert x < 1 << INPUT_WIDTH[row["hashfn"]]
+
+
+def check_identity(row):
+    period = PERIODS[row["period"]]
+    if row["kind"] == "user":
+        assert re.fullmatch("[A-Za-z0-9._@+-]{1,40}", row["id"])
+        assert period.user_vector(row["id"]) == (row["counter"], row["differences"])
+        assert walk(row["first"], row["differences"], 1 << period.u) == row["superbins"]
+    else:
+        assert is_vendor_id(row["id"])
+        assert period.vendor_vector(row["id"]) == row["differences"]
+        assert walk(row["first"], row["differences"], 1 << period.v) == row["subbins"]
+
+
+def check_coins(row):
+    x = [int(value, 16) for value in row["x"]]
+    answer = PERIODS[row["period"]].check(row["user"], row["vendor"], x)
+    assert answer == (row["answer"], row["first-bins"]), answer
+
+
+def check_authenticator(row):
+    parts = [part.encode() for part in row["parts"]]
+    if "data" in row:
+        parts.append(bytes.fromhex(row["data"]))
+    assert mac(bytes.fromhex(row["secret"]), parts).hex()[:len(row["result"])] == row["result"]
+
+
+def check_message(row):
+    text = (HERE / row["file"]).read_bytes()
+    data = None if row["data"] is None else bytes.fromhex(row["data"])
+    expected = dict(row["headers"])
+    assert print_message(row["type"], expected, data) == text
+    for variant in (text, text.replace(b"\r\n", b"\n"), text[:-2]):
+        headers, found = read(row["type"], variant)
+        assert found == data and headers == {name.lower(): value for name, value in expected.items()}
+    check_meaning(row["type"], headers, data)
+
+
+def check_meaning(message_type, headers, data):
+    """What a message of the vectors says is true: its coins are coins, its balls lie where they must."""
+    if message_type == "Payment":
+        period = PERIODS[headers["period"]]
+        assert period.check(headers["user-id"], headers["vendor-id"], inputs(data))[0] == "accepted"
+        parts = ["micromint payment", headers["vendor-id"], headers["url"]]
+        assert mac(USER_KEY, [part.encode() for part in parts] + [data])[:16].hex() == headers["authenticator"]
+    if message_type == "Funds-Withdrawn":
+        assert headers["user-key"] == USER_KEY.hex()
+        check_sets(Period(headers), headers["user-id"], read_sets(headers, data))
+    if message_type == "Request-Redemption":
+        for record in read_records(headers, data):
+            check_meaning("Payment", *read("Payment", record))
+
+
+def check_sets(period, user, sets):
+    _, d = period.user_vector(user)
+    for superbins in sets:
+        balls = [[period.ball(x) for x in superbin] for superbin in superbins]
+        first = balls[0][0][1]
+        assert first % 2 == 0 and all(ball[0] == period.fixed_bits for superbin in balls for ball in superbin)
+        for superbin, place in zip(balls, walk(first, d, 1 << period.u)):
+            subbins = [ball[2] for ball in superbin]
+            assert all(ball[1] == place for ball in superbin) and subbins == sorted(set(subbins))
+
+
+def check_refused(row):
+    try:
+        read(row["type"], row["text"].encode())
+    except Refused:
+        return
+    raise AssertionError("was not refused")
+
+
+PERIODS = periods()
+USER_KEY = mac(bytes(range(32)), [b"micromint user key", b"2026-12", b"alice"])
+CHECKS = {
+    "des.json": check_des,
+    "hashes.json": check_hash,
+    "identities.json": check_identity,
+    "coins.json": check_coins,
+    "authenticators.json": check_authenticator,
+    "messages.json": check_message,
+    "refused-messages.json": check_refused,
+}
+
+
+def main():
+    failures = 0
+    for name, check in CHECKS.items():
+        rows = vectors(name)
+        for row in rows:
+            try:
+                check(row)
+            except (AssertionError, Refused, ValueError, KeyError) as error:
+                failures += 1
+                print(f"{name}: {type(error).__name__} {error} in {row}", file=sys.stderr)
+        print(f"{name}: {len(rows)} vectors")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
