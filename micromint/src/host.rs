@@ -96,6 +96,15 @@ pub enum Lock {
     Exclusive,
 }
 
+/// What the operating system knows of an open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStatus {
+    /// The size in bytes.
+    pub size: u64,
+    /// The number of names that it has: 0 once it was deleted.
+    pub links: u64,
+}
+
 /// One directory and the files in it. Names are plain file names, never paths.
 pub trait Directory: Send + Sync {
     /// Where it is, for messages.
@@ -190,6 +199,14 @@ pub trait File: Send + Sync {
     /// # Errors
     /// The operating system's.
     fn is_private(&self) -> io::Result<bool>;
+
+    /// [`File::size`] and [`File::links`] at once.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn status(&self) -> io::Result<FileStatus> {
+        Ok(FileStatus { size: self.size()?, links: self.links()? })
+    }
 
     /// Waits for the lock. It belongs to this handle (as `flock` does) and excludes other handles, in
     /// this process and in others; dropping the handle gives it back.

@@ -5,11 +5,13 @@
 //! broken middle: the tail is cut away, since nobody was told that it was written; a break is an
 //! error, never skipped in silence.
 //!
-//! The caller holds its lock while it opens, catches up and appends; [`Journal::sync`] needs no lock.
+//! The caller holds its lock while it opens, catches up and appends; making durable what was appended
+//! needs no lock, and one sync serves all who wait for it ([`SharedSync`]).
 //! Byte by byte the format is described in `docs/journal.md`.
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Open};
@@ -65,6 +67,16 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is shorter than what was once read or made durable.
+    #[error("{}: expected at least {expected} bytes, found {found}", path.display())]
+    Shrunk {
+        /// The file.
+        path: PathBuf,
+        /// The size it had at least, in bytes.
+        expected: u64,
+        /// The size it has.
+        found: u64,
+    },
     /// A payload is empty or too large.
     #[error("a record of {found} bytes, expected 1 to {RECORD_SIZE_MAX}")]
     RecordSize {
@@ -75,7 +87,8 @@ pub enum JournalError {
 
 /// An open journal.
 pub struct Journal {
-    file: Box<dyn File>,
+    file: Arc<dyn File>,
+    shared_sync: Arc<SharedSync>,
     path: PathBuf,
     seed: u32,
     /// All before this was read or written by this handle.
@@ -110,9 +123,28 @@ impl Journal {
         if size < HEADER_SIZE {
             // New, or cut off while it was made: no record can have been acknowledged.
             write_header(file.as_ref(), kind, entropy).map_err(FileError::on("write", &path))?;
+        }
+        if size <= HEADER_SIZE {
+            // Who made it may have been killed before this; a record must not outlive its file's name.
+            file.sync().map_err(FileError::on("sync", &path))?;
             directory.sync().map_err(FileError::on("sync", directory.path()))?;
         }
         Journal::with_file(file, path, kind)
+    }
+
+    /// Opens a journal that must exist, for reading and appending.
+    ///
+    /// # Errors
+    /// The file is absent or cannot be opened, or is no journal of this kind.
+    pub fn open_present(directory: &dyn Directory, name: &str, kind: &str) -> Result<Journal, JournalError> {
+        let path = directory.path().join(name);
+        match directory.open(name, Open::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(JournalError::Deleted { path }),
+            opened => {
+                let file = opened.map_err(FileError::on("open", &path))?;
+                Journal::with_file(file, path, kind)
+            }
+        }
     }
 
     /// Opens an existing journal for reading only; [`Journal::append`] then fails.
@@ -136,7 +168,9 @@ impl Journal {
             expected: kind.to_string(),
             found,
         })?;
-        Ok(Journal { file, path, seed, end: HEADER_SIZE, in_doubt: false })
+        let file: Arc<dyn File> = Arc::from(file);
+        let shared_sync = Arc::new(SharedSync::new(Arc::clone(&file), path.clone()));
+        Ok(Journal { file, shared_sync, path, seed, end: HEADER_SIZE, in_doubt: false })
     }
 
     /// The offset after the last record known to this handle.
@@ -155,10 +189,11 @@ impl Journal {
     /// # Errors
     /// The operating system's, and [`JournalError::Deleted`].
     pub fn size(&self) -> Result<u64, JournalError> {
-        if self.file.links().map_err(FileError::on("inspect", &self.path))? == 0 {
+        let status = self.file.status().map_err(FileError::on("inspect", &self.path))?;
+        if status.links == 0 {
             return Err(JournalError::Deleted { path: self.path.clone() });
         }
-        Ok(self.file.size().map_err(FileError::on("read the size of", &self.path))?)
+        Ok(status.size)
     }
 
     /// Gives `visit` every whole record from [`Journal::end`] on, with the offset at which it begins,
@@ -168,6 +203,9 @@ impl Journal {
     /// The file cannot be read, was deleted, or is broken. `end` is then after the last good record.
     pub fn catch_up(&mut self, mut visit: impl FnMut(u64, &[u8])) -> Result<Tail, JournalError> {
         let size = self.size()?;
+        if size < self.end {
+            return Err(JournalError::Shrunk { path: self.path.clone(), expected: self.end, found: size });
+        }
         let mut chunk = Vec::new();
         while self.end < size {
             let wanted = (size - self.end).min(CHUNK_SIZE as u64) as usize;
@@ -255,9 +293,77 @@ impl Journal {
         })
     }
 
-    /// The file itself, so that a caller can sync it while others append.
+    /// The file itself, such as for its lock.
     pub fn file(&self) -> &dyn File {
         self.file.as_ref()
+    }
+
+    /// What makes this journal durable without the caller's lock, for all threads that wait for it.
+    pub fn shared_sync(&self) -> Arc<SharedSync> {
+        Arc::clone(&self.shared_sync)
+    }
+}
+
+/// Makes a journal durable for many threads at once: while one syncs, those who come meanwhile wait, and
+/// the next sync serves them all (group commit).
+pub struct SharedSync {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    state: Mutex<SyncState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct SyncState {
+    /// The furthest end that anyone asked for.
+    wanted: u64,
+    /// Everything before this is durable.
+    durable: u64,
+    is_running: bool,
+    has_failed: bool,
+}
+
+impl SharedSync {
+    fn new(file: Arc<dyn File>, path: PathBuf) -> SharedSync {
+        SharedSync { file, path, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Returns once everything before the offset `end` is durable. It must have been appended.
+    ///
+    /// # Errors
+    /// The sync failed, now or earlier: what was appended since the last success is in doubt, and so is
+    /// every later success of this handle.
+    pub fn wait(&self, end: u64) -> Result<(), JournalError> {
+        let mut state = self.state();
+        state.wanted = state.wanted.max(end);
+        loop {
+            if state.has_failed {
+                return Err(JournalError::InDoubt { path: self.path.clone() });
+            }
+            if state.durable >= end {
+                return Ok(());
+            }
+            if state.is_running {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.is_running = true;
+            let target = state.wanted;
+            drop(state);
+            let synced = self.file.sync();
+            state = self.state();
+            state.is_running = false;
+            self.changed.notify_all();
+            if let Err(error) = synced {
+                state.has_failed = true;
+                return Err(FileError::on("sync", &self.path)(error).into());
+            }
+            state.durable = state.durable.max(target);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, SyncState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -268,8 +374,7 @@ fn write_header(file: &dyn File, kind: &str, entropy: &dyn Entropy) -> io::Resul
     header[16..20].copy_from_slice(&(entropy.number()? as u32).to_le_bytes());
     let checksum = crc32c::crc32c(&header[..28]);
     header[28..].copy_from_slice(&checksum.to_le_bytes());
-    file.write_at(&header, 0)?;
-    file.sync()
+    file.write_at(&header, 0)
 }
 
 /// The seed of a header of this kind, or what was found instead.

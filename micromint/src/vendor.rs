@@ -26,6 +26,8 @@ mod refusal;
 
 pub mod check;
 
+pub mod till;
+
 pub mod paywall;
 
 pub use answer::{REQUEST_HEADER_LEN_MAX, price_unreadable};

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Directory, File, Lock, Open};
+use super::{Directory, File, FileStatus, Lock, Open};
 
 /// A directory on disk.
 #[derive(Clone, Debug)]
@@ -130,6 +130,11 @@ impl File for DiskFile {
 
     fn is_private(&self) -> io::Result<bool> {
         Ok(self.0.metadata()?.mode() & 0o077 == 0)
+    }
+
+    fn status(&self) -> io::Result<FileStatus> {
+        let metadata = self.0.metadata()?;
+        Ok(FileStatus { size: metadata.len(), links: metadata.nlink() })
     }
 
     fn lock(&self, how: Lock) -> io::Result<()> {

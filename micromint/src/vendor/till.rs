@@ -1,0 +1,481 @@
+//! The vendor's till: which coins were spent here, for good (thesis 3.3.1, "daily logs").
+//!
+//! In go payments whose coins are good, out come answers: recorded, a retry, over the cap, already
+//! spent. The invariant: of all processes and threads that present one coin, nginx workers, Apache
+//! children, both servers at once, exactly one is told that it was recorded, over reload, restart and
+//! `kill -9`; and what was acknowledged is never forgotten (after a power cut: as [`SyncMode`] says).
+//!
+//! The till is a directory. Its journals, one a UTC day, are the truth; its indexes, one a period, make a
+//! look-up cheap and can always be made again. One lock guards everything. Byte by byte: `docs/till.md`.
+
+mod position;
+mod record;
+mod store;
+mod syncing;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::bin::Bin;
+use crate::error::FileError;
+use crate::host::{Clock, Directory, Entropy, File, Lock, LockGuard, Open};
+use crate::identity::UserId;
+use crate::journal::JournalError;
+use crate::period::Period;
+use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
+use crate::time::UnixTime;
+
+use position::{Position, day_of};
+use record::{Note, PaymentRecord, Record};
+use store::{Found, LOCK_NAME, SpentBin, Store};
+use syncing::{Syncing, Wanted};
+use table::TableError;
+
+pub use syncing::SyncMode;
+
+/// How long after it was recorded a payment may be reversed, in seconds. Redemption leaves younger
+/// payments alone.
+pub const REVERSAL_SECONDS: i64 = 600;
+/// How far journals may run ahead of the durable indexes, in bytes: what opening reads again at most.
+const CHECKPOINT_SIZE: u64 = 16 * 1024 * 1024;
+
+/// An open till. One a process, opened after the process was forked; any number of threads.
+pub struct Till {
+    store: Mutex<Store>,
+    lock: Arc<dyn File>,
+    lock_path: PathBuf,
+    syncing: Syncing,
+    clock: Arc<dyn Clock>,
+    is_checkpointing: AtomicBool,
+    counters: Counters,
+}
+
+/// A payment to record. Its coins are good; whether they are unspent is asked here.
+#[derive(Clone, Copy, Debug)]
+pub struct Spend<'a> {
+    /// The period of the coins.
+    pub period: &'a Period,
+    /// The first bin of each coin, 1 to [`COINS_PER_PAYMENT_MAX`], all different.
+    pub first_bins: &'a [Bin],
+    /// The Payment message as received, for redemption.
+    pub payment: &'a [u8],
+    /// Who pays.
+    pub user: &'a UserId,
+    /// What makes a retry the same payment: [`fingerprint`].
+    pub fingerprint: [u8; 32],
+    /// For how long after it was recorded the same payment is a retry, in seconds.
+    pub receipt_seconds: i64,
+    /// The period's redeem-until: the record is kept until then.
+    pub keep_until: UnixTime,
+    /// The most coins of one user on one UTC day, if bounded.
+    pub cap: Option<u32>,
+}
+
+/// The answer to a [`Spend`]. Of several that apply the first of this list is given, but for
+/// [`Spent::Recorded`], for which none of the others may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// The coins are spent, now and here.
+    Recorded(PaymentId),
+    /// This very payment was recorded before: serve it again, without a charge.
+    Retry {
+        /// When it was recorded.
+        recorded_at: UnixTime,
+    },
+    /// The user would pass the cap. Nothing was recorded.
+    CapReached,
+    /// A coin was spent here before. Nothing was recorded.
+    AlreadySpent,
+}
+
+/// Names a recorded payment; the right to reverse it goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PaymentId(Position);
+
+/// The answer to [`Till::reverse`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reversal {
+    /// The payment is taken back; its coins are unspent.
+    Reversed,
+    /// The payment stands: it was retried, is older than [`REVERSAL_SECONDS`], is being redeemed or was
+    /// reversed before.
+    Void,
+}
+
+/// What this process did with its till since it opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TillTotals {
+    /// Payments recorded.
+    pub payments: u64,
+    /// Coins in them.
+    pub coins: u64,
+    /// Payments answered again.
+    pub retries: u64,
+    /// Payments taken back.
+    pub reversals: u64,
+    /// Payments over a user's cap.
+    pub over_cap: u64,
+    /// Payments with a spent coin.
+    pub already_spent: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    payments: AtomicU64,
+    coins: AtomicU64,
+    retries: AtomicU64,
+    reversals: AtomicU64,
+    over_cap: AtomicU64,
+    already_spent: AtomicU64,
+}
+
+/// The till cannot answer: nothing may be served for the payment in question.
+#[derive(Debug, thiserror::Error)]
+pub enum TillError {
+    /// The operating system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A journal is broken, was deleted or cut, or is in doubt.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The till's directory is on a network file system.
+    #[error("{}: on a network file system, where locks do not hold; the till needs a local disk", .0.display())]
+    OnNetwork(PathBuf),
+    /// The lock file was deleted.
+    #[error("{}: was deleted while in use; stop all servers that use this till, then start them", .0.display())]
+    LockDeleted(PathBuf),
+    /// A sync failed: what was recorded since the last good one may be lost.
+    #[error("an earlier sync of the till failed; restart the server once the disk is in order")]
+    SyncFailed,
+    /// A record is whole but says nothing that this version knows.
+    #[error("{}: the record at offset {at} is none that this version knows", path.display())]
+    Unreadable {
+        /// The journal.
+        path: PathBuf,
+        /// Where the record begins.
+        at: u64,
+    },
+    /// An index is damaged, though it was made again just now.
+    #[error("an index of the till is damaged: {what}")]
+    Damaged {
+        /// What is wrong.
+        what: String,
+    },
+    /// An index has reached the largest size.
+    #[error("an index of the till has reached its largest size")]
+    Full,
+    /// The till holds payments of too many periods.
+    #[error("payments of more than 1000 periods; redeem and prune first")]
+    TooManyPeriods,
+    /// The caller asks for what no till can do.
+    #[error(
+        "expected 1 to {COINS_PER_PAYMENT_MAX} different first bins and at most {PAYMENT_SIZE_MAX} bytes, found {bins} in {bytes} bytes"
+    )]
+    Spend {
+        /// First bins.
+        bins: usize,
+        /// Bytes of the message.
+        bytes: usize,
+    },
+    /// A thread could not be started.
+    #[error("cannot start the till's thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+impl From<TableError> for TillError {
+    fn from(error: TableError) -> TillError {
+        match error {
+            TableError::File(error) => error.into(),
+            TableError::Full => TillError::Full,
+            damaged @ TableError::Damaged { .. } => TillError::Damaged { what: damaged.to_string() },
+        }
+    }
+}
+
+/// What makes two payments the same one: SHA-256 over URL, period, user, authenticator and coins, and
+/// over `extra`, such as an Idempotency-Key and the digest of a body.
+pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
+    let mut sha256 = Sha256::new();
+    let data = payment.data();
+    let fields: [&[u8]; 5] = [
+        payment.url.as_str().as_bytes(),
+        payment.period.as_str().as_bytes(),
+        payment.user.as_str().as_bytes(),
+        payment.authenticator.as_bytes(),
+        &data,
+    ];
+    for field in fields.iter().chain(extra) {
+        // The lengths keep different fields from running into the same bytes.
+        sha256.update((field.len() as u64).to_be_bytes());
+        sha256.update(field);
+    }
+    sha256.finalize().into()
+}
+
+impl Till {
+    /// Makes what a first start needs in an existing directory, the permanent `lock` file, so that its
+    /// owner can be set before workers open the till. Does nothing to a till that is there.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn prepare(directory: &dyn Directory) -> Result<(), TillError> {
+        let path = directory.path().join(LOCK_NAME);
+        directory.open(LOCK_NAME, Open::Create).map_err(FileError::on("make", &path))?;
+        Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
+    }
+
+    /// Opens the till in `directory`, making it if that is empty, and brings its indexes up to date. Call
+    /// this in each process for itself, after `fork`.
+    ///
+    /// # Errors
+    /// The files cannot be read or written, a journal is broken or was deleted, or the directory is on a
+    /// network file system.
+    pub fn open(
+        directory: Box<dyn Directory>,
+        sync: SyncMode,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Till, TillError> {
+        let directory: Arc<dyn Directory> = Arc::from(directory);
+        let path = directory.path().to_path_buf();
+        if directory.is_on_network().map_err(FileError::on("inspect", &path))? {
+            return Err(TillError::OnNetwork(path));
+        }
+        let lock_path = path.join(LOCK_NAME);
+        let lock: Arc<dyn File> =
+            Arc::from(directory.open(LOCK_NAME, Open::Create).map_err(FileError::on("open", &lock_path))?);
+        let mut store = Store::new(directory, Arc::clone(&lock), entropy);
+        {
+            let _guard =
+                LockGuard::new(lock.as_ref(), Lock::Exclusive).map_err(FileError::on("lock", &lock_path))?;
+            store.recover()?;
+        }
+        let store = Mutex::new(store);
+        let syncing = Syncing::new(sync)?;
+        let (is_checkpointing, counters) = (AtomicBool::new(false), Counters::default());
+        Ok(Till { store, lock, lock_path, syncing, clock, is_checkpointing, counters })
+    }
+
+    /// Records a payment, if none of its coins is spent. When this returns [`Spent::Recorded`] or
+    /// [`Spent::Retry`] the payment is as durable as the [`SyncMode`] promises.
+    ///
+    /// # Errors
+    /// The till cannot answer; serve nothing. As a rule nothing was recorded then; where that is in doubt
+    /// the same payment is a retry later.
+    pub fn spend(&self, spend: &Spend<'_>) -> Result<Spent, TillError> {
+        let (bins, bytes) = (spend.first_bins.len(), spend.payment.len());
+        if !(1..=COINS_PER_PAYMENT_MAX as usize).contains(&bins) || bytes > PAYMENT_SIZE_MAX {
+            return Err(TillError::Spend { bins, bytes });
+        }
+        let now = self.clock.now();
+        let (spent, wanted) = self.locked(|store| decide(store, spend, now))?;
+        self.settle(wanted)?;
+        self.counters.count(&spent, bins as u64);
+        self.checkpoint_if_due();
+        Ok(spent)
+    }
+
+    /// Whether a payment with this fingerprint and this first bin of its first coin was recorded within
+    /// `receipt_seconds` and stands; it is then recorded as retried. For payments that could not be
+    /// recorded now, such as after the period's end.
+    ///
+    /// # Errors
+    /// The till cannot answer.
+    pub fn find_retry(
+        &self,
+        period: &Period,
+        first_bin: Bin,
+        fingerprint: &[u8; 32],
+        receipt_seconds: i64,
+    ) -> Result<Option<UnixTime>, TillError> {
+        let now = self.clock.now();
+        let (found, wanted) = self.locked(|store| {
+            let found = store.find(period, first_bin)?;
+            retry(store, &found, fingerprint, receipt_seconds, now)
+        })?;
+        self.settle(wanted)?;
+        if found.is_some() {
+            self.counters.retries.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(found)
+    }
+
+    /// Takes a payment back, for the request that recorded it and whose answer is no success.
+    ///
+    /// # Errors
+    /// The till cannot answer; the payment stands.
+    pub fn reverse(&self, id: PaymentId) -> Result<Reversal, TillError> {
+        let now = self.clock.now();
+        let (reversal, wanted) = self.locked(|store| take_back(store, id.0, now))?;
+        self.settle(wanted)?;
+        if reversal == Reversal::Reversed {
+            self.counters.reversals.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(reversal)
+    }
+
+    /// What this process did since it opened the till.
+    pub fn totals(&self) -> TillTotals {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TillTotals {
+            payments: read(&self.counters.payments),
+            coins: read(&self.counters.coins),
+            retries: read(&self.counters.retries),
+            reversals: read(&self.counters.reversals),
+            over_cap: read(&self.counters.over_cap),
+            already_spent: read(&self.counters.already_spent),
+        }
+    }
+
+    /// Does something under the lock, with the indexes up to date. If an index turns out damaged they are
+    /// made again, and it is done once more: it must leave nothing half done then.
+    pub(crate) fn locked<T>(&self, act: impl Fn(&mut Store) -> Result<T, TillError>) -> Result<T, TillError> {
+        if self.syncing.has_failed() {
+            return Err(TillError::SyncFailed);
+        }
+        // A thread that panicked left nothing in memory that is not read again from the files.
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let on_lock = |action| FileError::on(action, &self.lock_path);
+        let _guard = LockGuard::new(self.lock.as_ref(), Lock::Exclusive).map_err(on_lock("lock"))?;
+        if self.lock.links().map_err(on_lock("inspect"))? == 0 {
+            return Err(TillError::LockDeleted(self.lock_path.clone()));
+        }
+        match store.catch_up().and_then(|()| act(&mut store)) {
+            Err(TillError::Damaged { .. }) => {
+                store.rebuild()?;
+                act(&mut store)
+            }
+            done => done,
+        }
+    }
+
+    fn settle(&self, wanted: Option<Wanted>) -> Result<(), TillError> {
+        wanted.map_or(Ok(()), |wanted| self.syncing.settle(wanted))
+    }
+
+    /// Makes a checkpoint if the last lies far back. Only the thread that finds this waits for it.
+    fn checkpoint_if_due(&self) {
+        let is_due = {
+            let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+            store.since_checkpoint() > CHECKPOINT_SIZE
+        };
+        if !is_due || self.is_checkpointing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let begun = self.locked(|store| match store.since_checkpoint() > CHECKPOINT_SIZE {
+            true => store.begin_checkpoint().map(Some),
+            false => Ok(None),
+        });
+        if let Ok(Some(checkpoint)) = begun {
+            // The payment itself is recorded: a failure is for those that come after.
+            match checkpoint.sync() {
+                Ok(()) => drop(self.locked(|store| store.finish_checkpoint(&checkpoint))),
+                Err(_) => self.syncing.fail(),
+            }
+        }
+        self.is_checkpointing.store(false, Ordering::Release);
+    }
+}
+
+/// Decides about a payment, in the order of [`Spent`].
+fn decide(store: &mut Store, spend: &Spend<'_>, now: UnixTime) -> Result<(Spent, Option<Wanted>), TillError> {
+    let first = store.find(spend.period, spend.first_bins[0])?;
+    let (retried, wanted) = retry(store, &first, &spend.fingerprint, spend.receipt_seconds, now)?;
+    if let Some(recorded_at) = retried {
+        return Ok((Spent::Retry { recorded_at }, wanted));
+    }
+    store.begin_day(day_of(now))?;
+    if let Some(cap) = spend.cap {
+        let coins = store.coins_of(spend.user)?;
+        if coins.saturating_add(spend.first_bins.len() as u32) > cap {
+            return Ok((Spent::CapReached, None));
+        }
+    }
+    if matches!(first, Found::Spent(_)) {
+        return Ok((Spent::AlreadySpent, None));
+    }
+    for bin in &spend.first_bins[1..] {
+        if matches!(store.find(spend.period, *bin)?, Found::Spent(_)) {
+            return Ok((Spent::AlreadySpent, None));
+        }
+    }
+    let at = store.append(&Record::Payment(PaymentRecord {
+        period: spend.period.clone(),
+        user: spend.user.clone(),
+        recorded_at: now,
+        keep_until: spend.keep_until,
+        fingerprint: spend.fingerprint,
+        first_bins: spend.first_bins.to_vec(),
+        message: spend.payment.to_vec(),
+    }))?;
+    Ok((Spent::Recorded(PaymentId(at)), store.newest_sync()))
+}
+
+/// When the payment that spent the bin was recorded, if this is a retry of it; and what must be durable
+/// before the retry is served.
+fn retry(
+    store: &mut Store,
+    found: &Found,
+    fingerprint: &[u8; 32],
+    receipt_seconds: i64,
+    now: UnixTime,
+) -> Result<(Option<UnixTime>, Option<Wanted>), TillError> {
+    let Found::Spent(spent) = found else {
+        return Ok((None, None));
+    };
+    let SpentBin { at, payment, is_retried } = spent.as_ref();
+    let is_recent = now.0.saturating_sub(payment.recorded_at.0) <= receipt_seconds;
+    if payment.fingerprint != *fingerprint || !is_recent {
+        return Ok((None, None));
+    }
+    if !is_retried {
+        store.begin_day(day_of(now))?;
+        store.append(&Record::Retry(Note { payment: *at, at: now }))?;
+    }
+    // The process that recorded it may not have synced it yet.
+    let wanted = if at.day == store.end().day { store.newest_sync() } else { Some(store.sync_of(*at)?) };
+    Ok((Some(payment.recorded_at), wanted))
+}
+
+/// Takes back the payment at `at`, if it may be.
+fn take_back(
+    store: &mut Store,
+    at: Position,
+    now: UnixTime,
+) -> Result<(Reversal, Option<Wanted>), TillError> {
+    let Some(Record::Payment(payment)) = store.record(at)? else {
+        return Ok((Reversal::Void, None));
+    };
+    let stands = match store.find(&payment.period, payment.first_bins[0])? {
+        Found::Spent(spent) => spent.at == at && !spent.is_retried,
+        Found::Free => false,
+    };
+    if !stands || now.0.saturating_sub(payment.recorded_at.0) > REVERSAL_SECONDS {
+        return Ok((Reversal::Void, None));
+    }
+    store.begin_day(day_of(now))?;
+    store.append(&Record::Reversal(Note { payment: at, at: now }))?;
+    Ok((Reversal::Reversed, store.newest_sync()))
+}
+
+impl Counters {
+    fn count(&self, spent: &Spent, coins: u64) {
+        let counter = match spent {
+            Spent::Recorded(_) => {
+                self.coins.fetch_add(coins, Ordering::Relaxed);
+                &self.payments
+            }
+            Spent::Retry { .. } => &self.retries,
+            Spent::CapReached => &self.over_cap,
+            Spent::AlreadySpent => &self.already_spent,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,708 @@
+//! The till's files under the lock: journals, indexes and the mark between them.
+//!
+//! Every method wants the till's lock held. [`Store::catch_up`] comes first and brings the indexes up to
+//! the journals; what is then looked up is the truth, and what is appended is in the indexes at once.
+//!
+//! Why a coin in the journal is never missed: every record before the mark is in the index, in the page
+//! cache at least, so for all processes; a process that dies between append and mark leaves a journal
+//! longer than the mark, and the next one catches up. After a power cut the page cache is gone: so
+//! [`Store::recover`], on opening, applies again everything since the checkpoint, before which journals
+//! *and* indexes were made durable. Applying a record twice is harmless.
+//!
+//! Why a coin is never refused for a record that was lost: an index entry is believed only if the record
+//! that it names is there and says so. If not, the indexes are made again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::TillError;
+use super::position::{
+    Mark, PERIODS_MAX, Position, day_of_journal, day_text, journal_name, read_periods, write_periods,
+};
+use super::record::{Note, PaymentRecord, Record};
+use super::table::{Entry, Table, TableError, Touched};
+use crate::bin::Bin;
+use crate::error::FileError;
+use crate::host::{Directory, Entropy, File, Open};
+use crate::identity::UserId;
+use crate::journal::{HEADER_SIZE, Journal, JournalError, SharedSync, Tail};
+use crate::period::Period;
+
+/// The kind of a day's journal.
+pub(crate) const JOURNAL_KIND: &str = "till";
+/// The name of the lock file.
+pub(super) const LOCK_NAME: &str = "lock";
+/// The payment was answered again without a charge.
+const RETRIED: u32 = 1;
+/// The coin was given back; the entry names the reversal.
+const REVERSED: u32 = 2;
+/// How many buckets are held in memory while catching up, of half a KiB each.
+const TOUCHED_MAX: usize = 8192;
+
+/// The files of an open till.
+pub(crate) struct Store {
+    directory: Arc<dyn Directory>,
+    entropy: Arc<dyn Entropy>,
+    lock: Arc<dyn File>,
+    mark: Mark,
+    /// The journal of the mark's day.
+    journal: Option<(u32, Journal)>,
+    /// The journal of another day that was read last.
+    other: Option<(u32, Journal)>,
+    indexes: BTreeMap<Period, Index>,
+    /// Coins by user, of the mark's `users_day`.
+    users: Option<Index>,
+}
+
+/// A table and what the operation under way has touched of it.
+struct Index {
+    table: Table,
+    touched: Touched,
+}
+
+/// What the till knows of a first bin.
+pub(super) enum Found {
+    /// It is unspent.
+    Free,
+    /// It is spent.
+    Spent(Box<SpentBin>),
+}
+
+/// The payment that spent a first bin.
+pub(super) struct SpentBin {
+    pub(super) at: Position,
+    pub(super) payment: PaymentRecord,
+    pub(super) is_retried: bool,
+}
+
+/// A checkpoint under way.
+pub(super) struct Checkpoint {
+    mark: Mark,
+    files: Vec<(Arc<dyn File>, PathBuf)>,
+    directory: Arc<dyn Directory>,
+}
+
+impl Checkpoint {
+    /// Makes everything durable that the checkpoint is about: journals, indexes, and which file has an
+    /// index's name.
+    pub(super) fn sync(&self) -> Result<(), TillError> {
+        for (file, path) in &self.files {
+            file.sync().map_err(FileError::on("sync", path))?;
+        }
+        Ok(self.directory.sync().map_err(FileError::on("sync", self.directory.path()))?)
+    }
+}
+
+impl Store {
+    pub(super) fn new(
+        directory: Arc<dyn Directory>,
+        lock: Arc<dyn File>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Store {
+        let (mark, indexes) = (Mark::default(), BTreeMap::new());
+        Store { directory, entropy, lock, mark, journal: None, other: None, indexes, users: None }
+    }
+
+    pub(crate) fn directory(&self) -> &dyn Directory {
+        self.directory.as_ref()
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        self.entropy.as_ref()
+    }
+
+    /// The place after the last record, whose day is that of the newest journal.
+    pub(crate) fn end(&self) -> Position {
+        self.mark.end
+    }
+
+    /// What makes the newest journal durable, and up to where.
+    pub(super) fn newest_sync(&self) -> Option<(Arc<SharedSync>, u64)> {
+        self.journal.as_ref().map(|(_, journal)| (journal.shared_sync(), journal.end()))
+    }
+
+    /// What makes the record at `at` durable, and up to where.
+    pub(super) fn sync_of(&mut self, at: Position) -> Result<(Arc<SharedSync>, u64), TillError> {
+        Ok((self.journal_of(at.day)?.shared_sync(), at.offset + 1))
+    }
+
+    // Bringing the indexes up to the journals.
+
+    /// Sees what other processes did since the last call, and finishes what one that died began.
+    pub(super) fn catch_up(&mut self) -> Result<(), TillError> {
+        let mark = Mark::read(self.lock.as_ref()).map_err(self.on_lock("read"))?;
+        let Some(mark) = mark.filter(|mark| mark.end.day != 0) else {
+            return self.recover();
+        };
+        if (mark.generation, mark.users_day) != (self.mark.generation, self.mark.users_day) {
+            self.forget_indexes();
+        }
+        self.mark = mark;
+        self.forget_touched();
+        if self.journal.as_ref().is_none_or(|(day, _)| *day != mark.end.day) {
+            let name = journal_name(mark.end.day);
+            let journal = Journal::open_present(self.directory.as_ref(), &name, JOURNAL_KIND)?;
+            self.journal = Some((mark.end.day, journal));
+        }
+        self.follow_journal()
+    }
+
+    /// Applies what stands in the newest journal after the mark, and cuts a torn tail.
+    fn follow_journal(&mut self) -> Result<(), TillError> {
+        let Some((day, mut journal)) = self.journal.take() else {
+            return Ok(());
+        };
+        journal.set_end(self.mark.end.offset);
+        let size = journal.size()?;
+        let followed = if size == self.mark.end.offset { Ok(()) } else { self.replay(day, &mut journal) };
+        let end = journal.end();
+        self.journal = Some((day, journal));
+        followed?;
+        if end != self.mark.end.offset {
+            self.mark.end.offset = end;
+            self.write_mark()?;
+        }
+        Ok(())
+    }
+
+    /// Applies the records from the journal's present end on, and writes the indexes.
+    fn replay(&mut self, day: u32, journal: &mut Journal) -> Result<(), TillError> {
+        let mut applied = Ok(());
+        let tail = journal.catch_up(|offset, payload| {
+            if applied.is_ok() {
+                let at = Position { day, offset };
+                let record = Record::parse(payload).ok_or_else(|| unreadable(self.directory(), at));
+                applied = record.and_then(|record| self.apply(at, &record));
+            }
+        })?;
+        applied?;
+        if tail != Tail::Clean {
+            journal.cut_tail()?;
+        }
+        self.write_indexes()
+    }
+
+    /// Brings the indexes up to the journals after who knows what: a restart, a power cut.
+    pub(super) fn recover(&mut self) -> Result<(), TillError> {
+        self.forget_indexes();
+        self.journal = None;
+        self.other = None;
+        let days = self.days()?;
+        let mark = Mark::read(self.lock.as_ref()).map_err(self.on_lock("read"))?.unwrap_or_default();
+        for place in [mark.end, mark.checkpoint] {
+            if place.day != 0 && !days.contains(&place.day) {
+                return Err(self.deleted(place.day));
+            }
+        }
+        self.mark = mark;
+        if mark.checkpoint.day == 0 || !self.all_indexes_open()? {
+            return self.rebuild();
+        }
+        match self.replay_days(&days, mark.checkpoint, mark.end.day) {
+            Err(TillError::Damaged { .. }) => return self.rebuild(),
+            replayed => replayed?,
+        }
+        if self.mark.end < mark.end && self.mark.users_day != 0 {
+            // A power cut took records that are already counted.
+            self.users = None;
+            self.mark.users_day = 0;
+            self.write_mark()?;
+        }
+        Ok(())
+    }
+
+    /// Makes all indexes again from the journals.
+    pub(super) fn rebuild(&mut self) -> Result<(), TillError> {
+        let days = self.days()?;
+        let known_day = self.mark.end.day;
+        self.forget_indexes();
+        self.journal = None;
+        // Should this be cut off, the mark says that nothing is reflected, and the next one begins anew.
+        self.mark = Mark { generation: self.mark.generation.wrapping_add(1), ..Mark::default() };
+        self.write_mark()?;
+        write_periods(self.lock.as_ref(), &[]).map_err(self.on_lock("write"))?;
+        for name in self.names()?.iter().filter(|name| is_index(name)) {
+            let path = self.directory.path().join(name);
+            self.directory.remove(name).map_err(FileError::on("remove", path))?;
+        }
+        self.replay_days(&days, Position::default(), known_day)?;
+        self.checkpoint_here()
+    }
+
+    /// Applies all records from `from` on. The journals up to `known_day` were seen whole before.
+    fn replay_days(&mut self, days: &[u32], from: Position, known_day: u32) -> Result<(), TillError> {
+        let mut newest = None;
+        for day in days.iter().copied().filter(|day| *day >= from.day) {
+            let name = journal_name(day);
+            let directory = self.directory.as_ref();
+            // A crash may have cut off the header of a later one.
+            let mut journal = if day <= known_day {
+                Journal::open_present(directory, &name, JOURNAL_KIND)?
+            } else {
+                Journal::open(directory, &name, JOURNAL_KIND, self.entropy.as_ref())?
+            };
+            journal.set_end(if day == from.day { from.offset } else { HEADER_SIZE });
+            self.replay(day, &mut journal)?;
+            newest = Some((day, journal));
+        }
+        if let Some((day, journal)) = &newest {
+            self.mark.end = Position { day: *day, offset: journal.end() };
+        }
+        self.journal = newest;
+        self.write_mark()
+    }
+
+    /// Whether the list of periods is whole and so is every index that it names.
+    fn all_indexes_open(&mut self) -> Result<bool, TillError> {
+        let Some(periods) = self.periods()? else {
+            return Ok(false);
+        };
+        let opened = periods.iter().try_for_each(|period| self.index(period).map(|_| ()));
+        let opened = opened.and_then(|()| self.users().map(|_| ()));
+        match opened {
+            Err(TillError::Damaged { .. }) => Ok(false),
+            opened => opened.map(|()| true),
+        }
+    }
+
+    // Looking up.
+
+    /// What the till knows of a first bin.
+    pub(super) fn find(&mut self, period: &Period, bin: Bin) -> Result<Found, TillError> {
+        if !self.has_index(period)? {
+            return Ok(Found::Free);
+        }
+        let Index { table, touched } = self.index(period)?;
+        let Some(entry) = table.get(touched, key_of(bin))? else {
+            return Ok(Found::Free);
+        };
+        let is_it = |payment: &PaymentRecord| payment.period == *period && payment.first_bins.contains(&bin);
+        match self.record(entry.at)? {
+            Some(Record::Payment(payment)) if entry.word & REVERSED == 0 && is_it(&payment) => {
+                let is_retried = entry.word & RETRIED != 0;
+                Ok(Found::Spent(Box::new(SpentBin { at: entry.at, payment, is_retried })))
+            }
+            Some(Record::Reversal(note)) if entry.word & REVERSED != 0 => match self.record(note.payment)? {
+                Some(Record::Payment(payment)) if is_it(&payment) => Ok(Found::Free),
+                _ => Err(self.lost(entry.at)),
+            },
+            _ => Err(self.lost(entry.at)),
+        }
+    }
+
+    /// The record at `at`, or `None` if none stands there.
+    pub(super) fn record(&mut self, at: Position) -> Result<Option<Record>, TillError> {
+        match self.journal_of(at.day)?.read(at.offset) {
+            Ok(payload) => Ok(Record::parse(&payload)),
+            Err(JournalError::File(error)) if error.source.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            // If the journal itself is broken there, making the indexes again will say so.
+            Err(JournalError::Broken { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The coins that `user` spent on the newest journal's day.
+    pub(super) fn coins_of(&mut self, user: &UserId) -> Result<u32, TillError> {
+        self.count_users()?;
+        let Some(Index { table, touched }) = self.users()? else {
+            return Ok(0);
+        };
+        Ok(table.get(touched, key_of_user(user))?.map_or(0, |entry| entry.word))
+    }
+
+    // Changing.
+
+    /// Makes `day`'s journal the newest, if it is later than the newest.
+    pub(super) fn begin_day(&mut self, day: u32) -> Result<(), TillError> {
+        if day <= self.mark.end.day {
+            return Ok(());
+        }
+        let name = journal_name(day);
+        let journal = Journal::open(self.directory.as_ref(), &name, JOURNAL_KIND, self.entropy.as_ref())?;
+        // The mark comes before the first record: a clock set back must not find an older newest day.
+        self.mark.end = Position { day, offset: HEADER_SIZE };
+        self.write_mark()?;
+        self.journal = Some((day, journal));
+        self.follow_journal()
+    }
+
+    /// Appends a record to the newest journal and applies it; if that fails nothing is kept.
+    pub(super) fn append(&mut self, record: &Record) -> Result<Position, TillError> {
+        let Some((day, journal)) = &mut self.journal else {
+            return Err(self.deleted(self.mark.end.day));
+        };
+        let at = Position { day: *day, offset: journal.append(&[&record.to_bytes()])? };
+        let end = journal.end();
+        let applied = self.apply(at, record).and_then(|()| self.write_indexes()).and_then(|()| {
+            self.mark.end.offset = end;
+            self.write_mark()
+        });
+        if applied.is_err() {
+            self.take_back(at);
+        }
+        applied.map(|()| at)
+    }
+
+    /// Takes back the record at `at`, the last. If this fails the next one to catch up finds it: it is
+    /// then recorded though it was called failed, and the payer is served by a retry.
+    fn take_back(&mut self, at: Position) {
+        self.forget_touched();
+        if let Some((_, mut journal)) = self.journal.take() {
+            journal.set_end(at.offset);
+            if journal.cut_tail().is_ok() {
+                self.mark.end.offset = at.offset;
+                // The file is opened anew and the mark read anew next time, whatever becomes of this.
+                let _ = self.write_mark();
+            }
+        }
+    }
+
+    /// Applies a record to the indexes, in memory. Doing so again changes nothing.
+    fn apply(&mut self, at: Position, record: &Record) -> Result<(), TillError> {
+        match record {
+            Record::Payment(payment) => {
+                for bin in &payment.first_bins {
+                    self.put(&payment.period, Entry { key: key_of(*bin), at, word: 0 })?;
+                }
+                self.count(at, at.day, payment, u32::saturating_add)
+            }
+            Record::Retry(note) => {
+                let payment = self.noted_payment(at, note)?;
+                for bin in &payment.first_bins {
+                    let key = key_of(*bin);
+                    self.put(&payment.period, Entry { key, at: note.payment, word: RETRIED })?;
+                }
+                Ok(())
+            }
+            Record::Reversal(note) => {
+                let payment = self.noted_payment(at, note)?;
+                for bin in &payment.first_bins {
+                    self.put(&payment.period, Entry { key: key_of(*bin), at, word: REVERSED })?;
+                }
+                self.count(at, note.payment.day, &payment, u32::saturating_sub)
+            }
+        }
+    }
+
+    /// The payment that a retry or reversal is about.
+    fn noted_payment(&mut self, at: Position, note: &Note) -> Result<PaymentRecord, TillError> {
+        match self.record(note.payment)? {
+            Some(Record::Payment(payment)) => Ok(payment),
+            _ => Err(unreadable(self.directory(), at)),
+        }
+    }
+
+    fn put(&mut self, period: &Period, entry: Entry) -> Result<(), TillError> {
+        loop {
+            let Index { table, touched } = self.index(period)?;
+            match table.put(touched, entry) {
+                Err(TableError::Full) => self.grow(Some(period))?,
+                put => break put?,
+            }
+        }
+        if self.indexes.get(period).is_some_and(|index| index.touched.len() > TOUCHED_MAX) {
+            self.write_indexes()?;
+            self.forget_touched();
+        }
+        Ok(())
+    }
+
+    /// Counts the coins of a payment made on `day`, if that is the day being counted.
+    fn count(
+        &mut self,
+        at: Position,
+        day: u32,
+        payment: &PaymentRecord,
+        sum: fn(u32, u32) -> u32,
+    ) -> Result<(), TillError> {
+        if day != self.mark.users_day {
+            return Ok(());
+        }
+        let key = key_of_user(&payment.user);
+        loop {
+            let Some(Index { table, touched }) = self.users()? else {
+                return Ok(());
+            };
+            let counted = table.get(touched, key)?;
+            if counted.is_some_and(|entry| entry.at >= at) {
+                return Ok(());
+            }
+            let coins = sum(counted.map_or(0, |entry| entry.word), payment.first_bins.len() as u32);
+            match table.put(touched, Entry { key, at, word: coins }) {
+                Err(TableError::Full) => self.grow(None)?,
+                put => return Ok(put?),
+            }
+        }
+    }
+
+    /// Begins to count the coins of each user on the newest day, if that is not done already.
+    fn count_users(&mut self) -> Result<(), TillError> {
+        let day = self.mark.end.day;
+        if self.mark.users_day == day {
+            return Ok(());
+        }
+        for name in self.names()?.iter().filter(|name| is_users_index(name)) {
+            let path = self.directory.path().join(name);
+            self.directory.remove(name).map_err(FileError::on("remove", path))?;
+        }
+        let table = Table::create(self.directory.as_ref(), &users_name(day), self.entropy.as_ref())?;
+        self.users = Some(Index { table, touched: Touched::default() });
+        self.mark.users_day = day;
+        let counted = self.count_day(day).and_then(|()| {
+            self.write_indexes()?;
+            self.users.as_ref().map_or(Ok(()), |users| users.table.sync())?;
+            self.write_mark()
+        });
+        if counted.is_err() {
+            self.users = None;
+            self.mark.users_day = 0;
+        }
+        counted
+    }
+
+    fn count_day(&mut self, day: u32) -> Result<(), TillError> {
+        let mut journal = Journal::open_present(self.directory.as_ref(), &journal_name(day), JOURNAL_KIND)?;
+        let mut counted = Ok(());
+        journal.catch_up(|offset, payload| {
+            let at = Position { day, offset };
+            if counted.is_ok() && at < self.mark.end {
+                counted = match Record::parse(payload) {
+                    Some(Record::Payment(payment)) => self.count(at, day, &payment, u32::saturating_add),
+                    Some(Record::Reversal(note)) => self
+                        .noted_payment(at, &note)
+                        .and_then(|payment| self.count(at, note.payment.day, &payment, u32::saturating_sub)),
+                    Some(Record::Retry(_)) => Ok(()),
+                    None => Err(unreadable(self.directory(), at)),
+                };
+            }
+        })?;
+        counted
+    }
+
+    // Indexes.
+
+    fn grow(&mut self, period: Option<&Period>) -> Result<(), TillError> {
+        self.write_indexes()?;
+        // Known before the file is replaced: otherwise, should this process die between, others would go
+        // on with the old one.
+        self.mark.generation = self.mark.generation.wrapping_add(1);
+        self.write_mark()?;
+        let index = match period {
+            Some(period) => self.indexes.get_mut(period),
+            None => self.users.as_mut(),
+        };
+        if let Some(index) = index {
+            index.table = index.table.grown(self.directory.as_ref())?;
+            index.touched = Touched::default();
+        }
+        Ok(())
+    }
+
+    /// Whether there is, or was, an index of this period.
+    fn has_index(&self, period: &Period) -> Result<bool, TillError> {
+        if self.indexes.contains_key(period) {
+            return Ok(true);
+        }
+        let periods = self.periods()?.ok_or_else(|| self.list_damaged())?;
+        Ok(periods.contains(period))
+    }
+
+    /// The index of a period, made if the period is new.
+    fn index(&mut self, period: &Period) -> Result<&mut Index, TillError> {
+        if !self.indexes.contains_key(period) {
+            let table = self.open_index(period)?;
+            self.indexes.insert(period.clone(), Index { table, touched: Touched::default() });
+        }
+        self.indexes.get_mut(period).ok_or_else(|| TillError::Damaged { what: format!("index of {period}") })
+    }
+
+    fn open_index(&self, period: &Period) -> Result<Table, TillError> {
+        let name = index_name(period);
+        let mut periods = self.periods()?.ok_or_else(|| self.list_damaged())?;
+        let is_listed = periods.contains(period);
+        let table = match Table::open(self.directory.as_ref(), &name)? {
+            Some(table) => table,
+            None if is_listed => return Err(TillError::Damaged { what: format!("{name} was deleted") }),
+            None => Table::create(self.directory.as_ref(), &name, self.entropy.as_ref())?,
+        };
+        if !is_listed {
+            // Durable before the first record of the period: an index that is absent though listed was
+            // deleted, and must be made again from the journals.
+            if periods.len() == PERIODS_MAX {
+                return Err(TillError::TooManyPeriods);
+            }
+            periods.push(period.clone());
+            write_periods(self.lock.as_ref(), &periods).map_err(self.on_lock("write"))?;
+        }
+        Ok(table)
+    }
+
+    /// The counts of the mark's `users_day`, if any day is counted.
+    fn users(&mut self) -> Result<Option<&mut Index>, TillError> {
+        if self.mark.users_day == 0 {
+            return Ok(None);
+        }
+        if self.users.is_none() {
+            let name = users_name(self.mark.users_day);
+            let table = Table::open(self.directory.as_ref(), &name)?;
+            let table = table.ok_or(TillError::Damaged { what: format!("{name} was deleted") })?;
+            self.users = Some(Index { table, touched: Touched::default() });
+        }
+        Ok(self.users.as_mut())
+    }
+
+    fn all_indexes(&mut self) -> impl Iterator<Item = &mut Index> {
+        self.indexes.values_mut().chain(self.users.as_mut())
+    }
+
+    fn write_indexes(&mut self) -> Result<(), TillError> {
+        for Index { table, touched } in self.all_indexes() {
+            table.write(touched)?;
+        }
+        Ok(())
+    }
+
+    fn forget_touched(&mut self) {
+        for index in self.all_indexes() {
+            index.touched = Touched::default();
+        }
+    }
+
+    fn forget_indexes(&mut self) {
+        self.indexes.clear();
+        self.users = None;
+    }
+
+    // Checkpoints.
+
+    /// How far the newest journal has run ahead of the checkpoint, in bytes; without bound if a day has
+    /// passed.
+    pub(super) fn since_checkpoint(&self) -> u64 {
+        let (end, checkpoint) = (self.mark.end, self.mark.checkpoint);
+        if end.day == checkpoint.day { end.offset.saturating_sub(checkpoint.offset) } else { u64::MAX }
+    }
+
+    /// What must be made durable before [`Store::finish_checkpoint`] may say so. Syncing it needs no
+    /// lock, and takes long.
+    pub(super) fn begin_checkpoint(&mut self) -> Result<Checkpoint, TillError> {
+        let mut files = Vec::new();
+        for day in self.days()?.into_iter().filter(|day| *day >= self.mark.checkpoint.day) {
+            let path = self.directory.path().join(journal_name(day));
+            let file = self.directory.open(&journal_name(day), Open::Read);
+            files.push((Arc::from(file.map_err(FileError::on("open", &path))?), path));
+        }
+        for period in self.periods()?.unwrap_or_default() {
+            files.push(self.index(&period)?.table.file());
+        }
+        files.extend(self.users()?.map(|users| users.table.file()));
+        Ok(Checkpoint { mark: self.mark, files, directory: Arc::clone(&self.directory) })
+    }
+
+    /// Lets the next recovery begin at the checkpoint, unless an index was replaced meanwhile.
+    pub(super) fn finish_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), TillError> {
+        let was = &checkpoint.mark;
+        let is_same = was.generation == self.mark.generation && was.users_day == self.mark.users_day;
+        if !is_same || was.end <= self.mark.checkpoint {
+            return Ok(());
+        }
+        self.mark.checkpoint = was.end;
+        self.write_mark()?;
+        Ok(self.lock.sync().map_err(self.on_lock("sync"))?)
+    }
+
+    /// A whole checkpoint under the lock.
+    pub(crate) fn checkpoint_here(&mut self) -> Result<(), TillError> {
+        let checkpoint = self.begin_checkpoint()?;
+        checkpoint.sync()?;
+        self.finish_checkpoint(&checkpoint)
+    }
+
+    // Files.
+
+    /// The journal of a day, for reading what is there.
+    fn journal_of(&mut self, day: u32) -> Result<&mut Journal, TillError> {
+        let is_newest = self.journal.as_ref().is_some_and(|(newest, _)| *newest == day);
+        let path = self.directory.path().join(journal_name(day));
+        if !is_newest && self.other.as_ref().is_none_or(|(other, _)| *other != day) {
+            let name = journal_name(day);
+            let journal = Journal::open_present(self.directory.as_ref(), &name, JOURNAL_KIND)?;
+            self.other = Some((day, journal));
+        }
+        match if is_newest { &mut self.journal } else { &mut self.other } {
+            Some((_, journal)) => Ok(journal),
+            None => Err(JournalError::Deleted { path }.into()),
+        }
+    }
+
+    /// The days that have a journal, in order.
+    pub(crate) fn days(&self) -> Result<Vec<u32>, TillError> {
+        let mut days: Vec<u32> = self.names()?.iter().filter_map(|name| day_of_journal(name)).collect();
+        days.sort_unstable();
+        Ok(days)
+    }
+
+    pub(crate) fn names(&self) -> Result<Vec<String>, TillError> {
+        Ok(self.directory.names().map_err(FileError::on("list", self.directory.path()))?)
+    }
+
+    fn periods(&self) -> Result<Option<Vec<Period>>, TillError> {
+        Ok(read_periods(self.lock.as_ref()).map_err(self.on_lock("read"))?)
+    }
+
+    fn write_mark(&self) -> Result<(), TillError> {
+        Ok(self.mark.write(self.lock.as_ref()).map_err(self.on_lock("write"))?)
+    }
+
+    fn on_lock(&self, action: &'static str) -> impl FnOnce(io::Error) -> FileError + use<> {
+        FileError::on(action, self.directory.path().join(LOCK_NAME))
+    }
+
+    fn deleted(&self, day: u32) -> TillError {
+        JournalError::Deleted { path: self.directory.path().join(journal_name(day)) }.into()
+    }
+
+    fn lost(&self, at: Position) -> TillError {
+        let what = format!("no record for an entry at offset {} of {}", at.offset, journal_name(at.day));
+        TillError::Damaged { what }
+    }
+
+    fn list_damaged(&self) -> TillError {
+        TillError::Damaged { what: "the list of periods".to_string() }
+    }
+}
+
+fn unreadable(directory: &dyn Directory, at: Position) -> TillError {
+    let path = directory.path().join(journal_name(at.day));
+    TillError::Unreadable { path, at: at.offset }
+}
+
+fn index_name(period: &Period) -> String {
+    format!("spent-{period}.index")
+}
+
+fn users_name(day: u32) -> String {
+    format!("users-{}.index", day_text(day))
+}
+
+fn is_index(name: &str) -> bool {
+    let name = name.strip_suffix(".new").unwrap_or(name);
+    name.ends_with(".index") && (name.starts_with("spent-") || name.starts_with("users-"))
+}
+
+fn is_users_index(name: &str) -> bool {
+    is_index(name) && name.starts_with("users-")
+}
+
+fn key_of(bin: Bin) -> u64 {
+    u64::from(bin.superbin) << 32 | u64::from(bin.subbin)
+}
+
+/// Two users of one key would share a cap; nobody finds such two but by 2^32 trials, for nothing.
+fn key_of_user(user: &UserId) -> u64 {
+    let digest = Sha256::digest(user.as_str());
+    u64::from_be_bytes(std::array::from_fn(|i| digest[i]))
+}

@@ -1,0 +1,487 @@
+//! The hash table on disk under every index of the till: 64-bit keys to places in the journals.
+//!
+//! In go entries, one a key, out they come again; a look-up or a change touches one bucket of 512 bytes
+//! nearly always and [`PROBE_MAX`] at most, by positioned reads and writes, so a process keeps nothing
+//! in memory. The table doubles when a key finds no room. The caller holds the till's lock throughout.
+//!
+//! The invariant: a bucket whose checksum is right holds what was once written there whole. The table
+//! may always be made again from the journals, so it is not synced on every change and damage is
+//! [`TableError::Damaged`], never repaired here. Byte by byte: `docs/till.md`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::position::{Position, u32_at, u64_at};
+use crate::error::FileError;
+use crate::host::{Directory, Entropy, File, Open};
+
+/// The size of a bucket, and of the header, in bytes: a sector, which disks write whole.
+const BUCKET_SIZE: usize = 512;
+const BUCKET_HEAD_SIZE: usize = 8;
+const ENTRY_SIZE: usize = 24;
+/// The entries in a bucket.
+const BUCKET_ENTRIES: usize = (BUCKET_SIZE - BUCKET_HEAD_SIZE) / ENTRY_SIZE;
+/// The most buckets that a key's search reads: its home and those after it.
+const PROBE_MAX: u64 = 4;
+/// A new table has 2^6 buckets, some 33 KiB.
+const BITS_START: u32 = 6;
+/// The largest table has 2^32 buckets, 2 TiB.
+const BITS_MAX: u32 = 32;
+const MAGIC: &[u8; 8] = b"MMindex1";
+/// How much is read and written at a time when the table doubles.
+const CHUNK_BUCKETS: u64 = 2048;
+
+/// What a key stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// A first bin, or a user.
+    pub(super) key: u64,
+    /// The record that says so.
+    pub(super) at: Position,
+    /// Flags of a first bin, or the coins of a user.
+    pub(super) word: u32,
+}
+
+/// A table cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TableError {
+    /// The operating system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The table is not what was written: it must be made again.
+    #[error("{}: damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A key finds no room: the table must grow.
+    #[error("the table is full")]
+    Full,
+}
+
+/// An open table.
+pub(super) struct Table {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    name: String,
+    /// Makes the buckets of keys unpredictable, and other files' buckets invalid here.
+    seed: u64,
+    bits: u32,
+}
+
+/// The buckets that one operation has read or changed. Nothing is on disk before [`Table::write`].
+#[derive(Default)]
+pub(super) struct Touched(BTreeMap<u64, Bucket>);
+
+impl Touched {
+    /// The number of buckets held.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+struct Bucket {
+    bytes: [u8; BUCKET_SIZE],
+    is_changed: bool,
+}
+
+impl Table {
+    /// Makes an empty table, durably, in the place of any earlier one of this name.
+    pub(super) fn create(
+        directory: &dyn Directory,
+        name: &str,
+        entropy: &dyn Entropy,
+    ) -> Result<Table, TableError> {
+        let seed = entropy.number().map_err(FileError::on("get randomness for", directory.path()))?;
+        let mut writer = Writer::new(directory, name, seed, BITS_START)?;
+        writer.finish_buckets()?;
+        writer.file.sync().map_err(FileError::on("sync", &writer.path))?;
+        let table = writer.publish(directory)?;
+        directory.sync().map_err(FileError::on("sync", directory.path()))?;
+        Ok(table)
+    }
+
+    /// Opens a table; `None` if there is none.
+    pub(super) fn open(directory: &dyn Directory, name: &str) -> Result<Option<Table>, TableError> {
+        let path = directory.path().join(name);
+        let file = match directory.open(name, Open::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(FileError::on("open", &path))?,
+        };
+        let mut table = Table { file: Arc::from(file), path, name: name.to_string(), seed: 0, bits: 0 };
+        let mut header = [0; BUCKET_SIZE];
+        table.read_at(&mut header, 0)?;
+        let checksum = crc32c::crc32c(&header[..BUCKET_SIZE - 4]);
+        if &header[..8] != MAGIC || u32_at(&header, BUCKET_SIZE - 4) != checksum {
+            return Err(table.damaged("its header"));
+        }
+        table.seed = u64_at(&header, 8);
+        table.bits = u32_at(&header, 16);
+        Ok(Some(table))
+    }
+
+    /// The entry of `key`.
+    pub(super) fn get(&self, touched: &mut Touched, key: u64) -> Result<Option<Entry>, TableError> {
+        let home = home(self.seed, self.bits, key);
+        for number in home..home + PROBE_MAX {
+            let bucket = self.bucket(touched, number)?;
+            if let Some(slot) = bucket.find(key) {
+                return Ok(Some(bucket.entry(slot)));
+            }
+            if !bucket.is_overflowed() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts an entry in the place of any earlier one of its key, in memory only.
+    pub(super) fn put(&self, touched: &mut Touched, entry: Entry) -> Result<(), TableError> {
+        let home = home(self.seed, self.bits, entry.key);
+        for number in home..home + PROBE_MAX {
+            let bucket = self.bucket(touched, number)?;
+            if let Some(slot) = bucket.find(entry.key) {
+                bucket.set(slot, &entry);
+                return Ok(());
+            }
+            if bucket.push(&entry) {
+                return Ok(());
+            }
+            bucket.set_overflowed();
+        }
+        Err(TableError::Full)
+    }
+
+    /// Writes what [`Table::put`] changed.
+    pub(super) fn write(&self, touched: &mut Touched) -> Result<(), TableError> {
+        for (number, bucket) in &mut touched.0 {
+            if bucket.is_changed {
+                bucket.seal(self.seed, *number);
+                let offset = offset(*number);
+                self.file.write_at(&bucket.bytes, offset).map_err(FileError::on("write", &self.path))?;
+                bucket.is_changed = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the table durable. Needs no lock.
+    pub(super) fn sync(&self) -> Result<(), TableError> {
+        Ok(self.file.sync().map_err(FileError::on("sync", &self.path))?)
+    }
+
+    /// The file and its path, for syncing it without the lock.
+    pub(super) fn file(&self) -> (Arc<dyn File>, PathBuf) {
+        (Arc::clone(&self.file), self.path.clone())
+    }
+
+    /// A table of the same entries and at least twice the size, in this one's place. Other handles must
+    /// already know that theirs is no longer good, should this process die halfway.
+    pub(super) fn grown(&self, directory: &dyn Directory) -> Result<Table, TableError> {
+        for bits in self.bits + 1..=BITS_MAX {
+            match self.copy(Writer::new(directory, &self.name, self.seed, bits)?) {
+                Err(TableError::Full) => {}
+                copied => return copied?.publish(directory),
+            }
+        }
+        Err(TableError::Full)
+    }
+
+    /// Copies all entries. Homes are ordered alike in tables of every size (the top bits of one hash),
+    /// so both files are gone through from front to back.
+    fn copy(&self, mut writer: Writer) -> Result<Writer, TableError> {
+        let mut waiting = Vec::new();
+        for first in (0..bucket_count(self.bits)).step_by(CHUNK_BUCKETS as usize) {
+            let count = CHUNK_BUCKETS.min(bucket_count(self.bits) - first);
+            let mut chunk = vec![0; count as usize * BUCKET_SIZE];
+            self.read_at(&mut chunk, offset(first))?;
+            for (number, bytes) in (first..).zip(chunk.as_chunks::<BUCKET_SIZE>().0) {
+                let bucket = self.checked(number, *bytes)?;
+                waiting.extend((0..bucket.len()).map(|slot| bucket.entry(slot)));
+                if !bucket.is_overflowed() {
+                    writer.push_all(&mut waiting)?;
+                }
+            }
+        }
+        writer.push_all(&mut waiting)?;
+        writer.finish_buckets()?;
+        Ok(writer)
+    }
+
+    fn bucket<'t>(&self, touched: &'t mut Touched, number: u64) -> Result<&'t mut Bucket, TableError> {
+        use std::collections::btree_map::Entry as Slot;
+        Ok(match touched.0.entry(number) {
+            Slot::Occupied(held) => held.into_mut(),
+            Slot::Vacant(free) => {
+                let mut bytes = [0; BUCKET_SIZE];
+                self.read_at(&mut bytes, offset(number))?;
+                free.insert(self.checked(number, bytes)?)
+            }
+        })
+    }
+
+    fn checked(&self, number: u64, bytes: [u8; BUCKET_SIZE]) -> Result<Bucket, TableError> {
+        let bucket = Bucket { bytes, is_changed: false };
+        if u32_at(&bytes, 0) == bucket.checksum(self.seed, number) && bucket.len() <= BUCKET_ENTRIES {
+            return Ok(bucket);
+        }
+        Err(self.damaged(&format!("bucket {number}")))
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), TableError> {
+        match self.file.read_at(bytes, offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(self.damaged("it ends too early"))
+            }
+            read => Ok(read.map_err(FileError::on("read", &self.path))?),
+        }
+    }
+
+    fn damaged(&self, what: &str) -> TableError {
+        TableError::Damaged { path: self.path.clone(), what: what.to_string() }
+    }
+}
+
+/// Writes a new table from front to back beside the old one.
+struct Writer {
+    file: Box<dyn File>,
+    path: PathBuf,
+    name: String,
+    seed: u64,
+    bits: u32,
+    /// The bucket being filled.
+    number: u64,
+    bucket: Bucket,
+    /// Whole buckets that end where `number` begins.
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    fn new(directory: &dyn Directory, name: &str, seed: u64, bits: u32) -> Result<Writer, TableError> {
+        let path = directory.path().join(name);
+        let file = directory.open(&temporary(name), Open::Create).map_err(FileError::on("make", &path))?;
+        file.set_size(0).map_err(FileError::on("cut", &path))?;
+        let mut header = [0; BUCKET_SIZE];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..16].copy_from_slice(&seed.to_le_bytes());
+        header[16..20].copy_from_slice(&bits.to_le_bytes());
+        let checksum = crc32c::crc32c(&header[..BUCKET_SIZE - 4]);
+        header[BUCKET_SIZE - 4..].copy_from_slice(&checksum.to_le_bytes());
+        file.write_at(&header, 0).map_err(FileError::on("write", &path))?;
+        let name = name.to_string();
+        Ok(Writer { file, path, name, seed, bits, number: 0, bucket: Bucket::empty(), buffer: Vec::new() })
+    }
+
+    /// Places entries whose homes are not before those of earlier calls.
+    fn push_all(&mut self, entries: &mut Vec<Entry>) -> Result<(), TableError> {
+        entries.sort_unstable_by_key(|entry| hash(self.seed, entry.key));
+        for entry in entries.drain(..) {
+            let home = home(self.seed, self.bits, entry.key);
+            while self.number < home {
+                self.next()?;
+            }
+            while !self.bucket.push(&entry) {
+                self.bucket.set_overflowed();
+                self.next()?;
+            }
+            if self.number >= home + PROBE_MAX {
+                return Err(TableError::Full);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_buckets(&mut self) -> Result<(), TableError> {
+        while self.number < bucket_count(self.bits) {
+            self.next()?;
+        }
+        self.flush()
+    }
+
+    fn next(&mut self) -> Result<(), TableError> {
+        let mut bucket = std::mem::replace(&mut self.bucket, Bucket::empty());
+        bucket.seal(self.seed, self.number);
+        self.buffer.extend_from_slice(&bucket.bytes);
+        self.number += 1;
+        if self.buffer.len() >= CHUNK_BUCKETS as usize * BUCKET_SIZE { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        let begin = offset(self.number) - self.buffer.len() as u64;
+        self.file.write_at(&self.buffer, begin).map_err(FileError::on("write", &self.path))?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn publish(self, directory: &dyn Directory) -> Result<Table, TableError> {
+        directory.rename(&temporary(&self.name), &self.name).map_err(FileError::on("make", &self.path))?;
+        let Writer { file, path, name, seed, bits, .. } = self;
+        Ok(Table { file: Arc::from(file), path, name, seed, bits })
+    }
+}
+
+/// The name under which a new table is written.
+fn temporary(name: &str) -> String {
+    format!("{name}.new")
+}
+
+impl Bucket {
+    fn empty() -> Bucket {
+        Bucket { bytes: [0; BUCKET_SIZE], is_changed: true }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.bytes[4])
+    }
+
+    /// Whether an entry whose home is this bucket or an earlier one lies after it.
+    fn is_overflowed(&self) -> bool {
+        self.bytes[5] != 0
+    }
+
+    fn set_overflowed(&mut self) {
+        self.is_changed |= self.bytes[5] == 0;
+        self.bytes[5] = 1;
+    }
+
+    fn find(&self, key: u64) -> Option<usize> {
+        let key = key.to_le_bytes();
+        (0..self.len()).find(|slot| self.bytes[slot_at(*slot)..][..8] == key)
+    }
+
+    fn entry(&self, slot: usize) -> Entry {
+        let bytes = &self.bytes[slot_at(slot)..][..ENTRY_SIZE];
+        let at = Position { day: u32_at(bytes, 16), offset: u64_at(bytes, 8) };
+        Entry { key: u64_at(bytes, 0), at, word: u32_at(bytes, 20) }
+    }
+
+    fn set(&mut self, slot: usize, entry: &Entry) {
+        let bytes = &mut self.bytes[slot_at(slot)..][..ENTRY_SIZE];
+        bytes[..8].copy_from_slice(&entry.key.to_le_bytes());
+        bytes[8..16].copy_from_slice(&entry.at.offset.to_le_bytes());
+        bytes[16..20].copy_from_slice(&entry.at.day.to_le_bytes());
+        bytes[20..].copy_from_slice(&entry.word.to_le_bytes());
+        self.is_changed = true;
+    }
+
+    /// Adds an entry if there is room.
+    fn push(&mut self, entry: &Entry) -> bool {
+        let slot = self.len();
+        if slot == BUCKET_ENTRIES {
+            return false;
+        }
+        self.bytes[4] += 1;
+        self.set(slot, entry);
+        true
+    }
+
+    fn seal(&mut self, seed: u64, number: u64) {
+        let checksum = self.checksum(seed, number);
+        self.bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// Over the content, begun with file and place so that a bucket of elsewhere does not pass.
+    fn checksum(&self, seed: u64, number: u64) -> u32 {
+        crc32c::crc32c_append(crc32c::crc32c(&(seed ^ number).to_le_bytes()), &self.bytes[4..])
+    }
+}
+
+fn slot_at(slot: usize) -> usize {
+    BUCKET_HEAD_SIZE + slot * ENTRY_SIZE
+}
+
+/// Where a bucket begins in the file.
+fn offset(number: u64) -> u64 {
+    (number + 1) * BUCKET_SIZE as u64
+}
+
+/// Some follow the last home, so that a search never wraps around.
+fn bucket_count(bits: u32) -> u64 {
+    (1 << bits) + PROBE_MAX - 1
+}
+
+fn home(seed: u64, bits: u32, key: u64) -> u64 {
+    hash(seed, key) >> (64 - bits)
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea, Flood 2014) over the seeded key.
+fn hash(seed: u64, key: u64) -> u64 {
+    let mut hash = key ^ seed;
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{SimulatedDirectory, SystemEntropy};
+
+    fn entry(key: u64, offset: u64) -> Entry {
+        Entry { key, at: Position { day: 9, offset }, word: key as u32 ^ 5 }
+    }
+
+    fn put(table: &mut Table, directory: &SimulatedDirectory, entry: Entry) {
+        loop {
+            let mut touched = Touched::default();
+            match table.put(&mut touched, entry) {
+                Err(TableError::Full) => *table = table.grown(directory).unwrap(),
+                put => {
+                    put.unwrap();
+                    return table.write(&mut touched).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_entry_is_found_again_while_the_table_grows() {
+        let directory = SimulatedDirectory::new();
+        let mut table = Table::create(&directory, "t", &SystemEntropy).unwrap();
+        for key in 0..20_000 {
+            put(&mut table, &directory, entry(key << 32 | 7, key));
+        }
+        for key in (0..20_000).step_by(3) {
+            put(&mut table, &directory, entry(key << 32 | 7, key + 1));
+        }
+        assert!(table.bits > BITS_START + 3, "{}", table.bits);
+        let table = Table::open(&directory, "t").unwrap().unwrap();
+        for key in 0..20_000 {
+            let expected = entry(key << 32 | 7, key + u64::from(key % 3 == 0));
+            let found = table.get(&mut Touched::default(), expected.key).unwrap();
+            assert_eq!(found, Some(expected));
+            assert_eq!(table.get(&mut Touched::default(), key << 32 | 8).unwrap(), None);
+        }
+        // Well filled when it grows: otherwise the probing is wrong.
+        let room = bucket_count(table.bits) * BUCKET_ENTRIES as u64;
+        assert!(room < 20_000 * 4, "{room}");
+    }
+
+    #[test]
+    fn damage_anywhere_is_noticed_and_a_bucket_elsewhere_too() {
+        let directory = SimulatedDirectory::new();
+        let table = Table::create(&directory, "t", &SystemEntropy).unwrap();
+        let whole = directory.bytes("t").unwrap();
+        let home = home(table.seed, table.bits, 1);
+        for at in [0, 9, 17, 511, offset(home) as usize, offset(home) as usize + 300] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x40;
+            directory.put("t", &bytes);
+            let found =
+                Table::open(&directory, "t").and_then(|table| table.unwrap().get(&mut Touched::default(), 1));
+            assert!(matches!(found, Err(TableError::Damaged { .. })), "{at}: {found:?}");
+        }
+        let mut bytes = whole.clone();
+        bytes.copy_within(offset(home ^ 1) as usize..offset((home ^ 1) + 1) as usize, offset(home) as usize);
+        directory.put("t", &bytes);
+        let table = Table::open(&directory, "t").unwrap().unwrap();
+        assert!(matches!(table.get(&mut Touched::default(), 1), Err(TableError::Damaged { .. })));
+        directory.put("t", &whole[..whole.len() - 1]);
+        let table = Table::open(&directory, "t").unwrap().unwrap();
+        assert!(matches!(table.grown(&directory), Err(TableError::Damaged { .. })));
+    }
+}

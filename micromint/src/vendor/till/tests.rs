@@ -1,0 +1,287 @@
+//! The till as a whole, on files in memory and on disk.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::host::{SimulatedDirectory, Survives, SystemEntropy};
+use std::sync::atomic::AtomicI64;
+
+/// A clock that a test sets.
+#[derive(Clone)]
+pub(super) struct HandClock(Arc<AtomicI64>);
+
+impl HandClock {
+    pub(super) fn at(time: &str) -> HandClock {
+        HandClock(Arc::new(AtomicI64::new(time.parse::<UnixTime>().unwrap().0)))
+    }
+
+    pub(super) fn pass(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> UnixTime {
+        UnixTime(self.0.load(Ordering::Relaxed))
+    }
+}
+
+pub(super) fn noon() -> HandClock {
+    HandClock::at("2026-12-01T12:00:00Z")
+}
+
+fn open_with(directory: &SimulatedDirectory, sync: SyncMode, clock: &HandClock) -> Result<Till, TillError> {
+    Till::open(Box::new(directory.clone()), sync, Arc::new(clock.clone()), Arc::new(SystemEntropy))
+}
+
+pub(super) fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
+    open_with(directory, SyncMode::Always, clock).unwrap()
+}
+
+/// A payment of alice's with the coins of these superbins.
+pub(super) struct Pay {
+    period: Period,
+    user: UserId,
+    bins: Vec<Bin>,
+    fingerprint: [u8; 32],
+    cap: Option<u32>,
+    message: Vec<u8>,
+}
+
+pub(super) fn pay(superbins: &[u32]) -> Pay {
+    let bins = superbins.iter().map(|superbin| Bin { superbin: superbin * 2, subbin: 3 }).collect();
+    let (period, user) = ("2026-12".parse().unwrap(), "alice".parse().unwrap());
+    Pay { period, user, bins, fingerprint: [1; 32], cap: None, message: b"payment".to_vec() }
+}
+
+impl Pay {
+    pub(super) fn as_another(mut self, number: u8) -> Pay {
+        self.fingerprint = [number; 32];
+        self
+    }
+
+    fn by(mut self, user: &str) -> Pay {
+        self.user = user.parse().unwrap();
+        self
+    }
+
+    fn of(mut self, period: &str) -> Pay {
+        self.period = period.parse().unwrap();
+        self
+    }
+
+    fn capped(mut self, cap: u32) -> Pay {
+        self.cap = Some(cap);
+        self
+    }
+
+    pub(super) fn spend(&self, till: &Till) -> Result<Spent, TillError> {
+        till.spend(&Spend {
+            period: &self.period,
+            first_bins: &self.bins,
+            payment: &self.message,
+            user: &self.user,
+            fingerprint: self.fingerprint,
+            receipt_seconds: 3600,
+            keep_until: "2027-01-08T00:00:00Z".parse().unwrap(),
+            cap: self.cap,
+        })
+    }
+}
+
+pub(super) fn id_of(spent: Spent) -> PaymentId {
+    match spent {
+        Spent::Recorded(id) => id,
+        other => panic!("expected a recorded payment, found {other:?}"),
+    }
+}
+
+#[test]
+fn a_coin_is_taken_once_and_the_same_payment_is_a_retry() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let till = open(&directory, &clock);
+    id_of(pay(&[1, 2]).spend(&till).unwrap());
+    let recorded_at = clock.now();
+    clock.pass(3600);
+    assert_eq!(pay(&[1, 2]).spend(&till).unwrap(), Spent::Retry { recorded_at });
+    assert_eq!(
+        till.find_retry(&pay(&[1]).period, pay(&[1]).bins[0], &[1; 32], 3600).unwrap(),
+        Some(recorded_at)
+    );
+    assert_eq!(till.find_retry(&pay(&[1]).period, pay(&[1]).bins[0], &[2; 32], 3600).unwrap(), None);
+    assert_eq!(till.find_retry(&"other".parse().unwrap(), pay(&[1]).bins[0], &[1; 32], 3600).unwrap(), None);
+    assert_eq!(pay(&[2]).as_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
+    assert_eq!(pay(&[3, 2]).as_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
+    id_of(pay(&[3]).as_another(2).spend(&till).unwrap());
+    id_of(pay(&[1, 2]).of("2027-01").spend(&till).unwrap());
+    clock.pass(1);
+    assert_eq!(pay(&[1, 2]).spend(&till).unwrap(), Spent::AlreadySpent);
+    let expected =
+        TillTotals { payments: 3, coins: 5, retries: 2, reversals: 0, over_cap: 0, already_spent: 3 };
+    assert_eq!(till.totals(), expected);
+}
+
+#[test]
+fn another_process_sees_what_was_spent_and_so_does_a_restarted_one() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let [one, two] = [(); 2].map(|()| open(&directory, &clock));
+    for i in 0..50 {
+        let (first, second) = if i % 3 == 0 { (&one, &two) } else { (&two, &one) };
+        id_of(pay(&[i]).spend(first).unwrap());
+        assert_eq!(pay(&[i]).as_another(2).spend(second).unwrap(), Spent::AlreadySpent, "{i}");
+    }
+    drop((one, two));
+    let again = open(&directory, &clock);
+    for i in 0..50 {
+        assert_eq!(pay(&[i]).as_another(2).spend(&again).unwrap(), Spent::AlreadySpent, "{i}");
+    }
+}
+
+#[test]
+fn a_reversed_payment_frees_its_coins_and_a_retry_makes_that_void() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let till = open(&directory, &clock);
+    let id = id_of(pay(&[1, 2]).spend(&till).unwrap());
+    assert_eq!(till.reverse(id).unwrap(), Reversal::Reversed);
+    assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
+    let again = id_of(pay(&[2]).spend(&till).unwrap());
+    assert_ne!(again, id);
+    assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
+    assert!(matches!(pay(&[2]).spend(&till).unwrap(), Spent::Retry { .. }));
+    assert_eq!(till.reverse(again).unwrap(), Reversal::Void);
+    assert_eq!(pay(&[2]).as_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
+    let late = id_of(pay(&[1]).spend(&till).unwrap());
+    clock.pass(REVERSAL_SECONDS + 1);
+    assert_eq!(till.reverse(late).unwrap(), Reversal::Void);
+    clock.pass(-1);
+    assert_eq!(till.reverse(late).unwrap(), Reversal::Reversed);
+}
+
+#[test]
+fn the_cap_counts_the_coins_of_one_user_on_one_day() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let [till, other] = [(); 2].map(|()| open(&directory, &clock));
+    // Uncapped payments count too, also those from before anyone counted.
+    let id = id_of(pay(&[1, 2, 3]).spend(&other).unwrap());
+    assert_eq!(pay(&[4]).capped(3).as_another(2).spend(&till).unwrap(), Spent::CapReached);
+    assert!(matches!(pay(&[1, 2, 3]).capped(3).spend(&till).unwrap(), Spent::Retry { .. }));
+    assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
+    id_of(pay(&[4]).capped(1).by("bob").spend(&till).unwrap());
+    let id = id_of(pay(&[5]).spend(&other).unwrap());
+    assert_eq!(pay(&[6]).capped(4).spend(&till).unwrap(), Spent::CapReached);
+    assert_eq!(other.reverse(id).unwrap(), Reversal::Reversed);
+    id_of(pay(&[6]).capped(4).spend(&till).unwrap());
+    assert_eq!(pay(&[7]).capped(4).spend(&open(&directory, &clock)).unwrap(), Spent::CapReached);
+    // CapReached comes before AlreadySpent.
+    assert_eq!(pay(&[6]).capped(4).as_another(2).spend(&till).unwrap(), Spent::CapReached);
+    clock.pass(86_400);
+    id_of(pay(&[7]).capped(1).spend(&till).unwrap());
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let till = open(&SimulatedDirectory::new(), &noon());
+    let bins: Vec<u32> = (0..COINS_PER_PAYMENT_MAX).collect();
+    id_of(pay(&bins).spend(&till).unwrap());
+    assert!(pay(&[bins, vec![9999]].concat()).spend(&till).is_err());
+    assert!(pay(&[]).spend(&till).is_err());
+    let mut large = pay(&[5000]);
+    large.message = vec![b'x'; PAYMENT_SIZE_MAX + 1];
+    assert!(large.spend(&till).is_err());
+    large.message.pop();
+    id_of(large.spend(&till).unwrap());
+}
+
+#[test]
+fn many_coins_of_many_periods_stay_spent_while_indexes_grow() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let [one, two] = [(); 2].map(|()| open_with(&directory, SyncMode::Os, &clock).unwrap());
+    for i in 0..3000 {
+        let till = if i % 2 == 0 { &one } else { &two };
+        id_of(pay(&[i]).of(["2026-12", "2027-01"][i as usize % 2]).spend(till).unwrap());
+        id_of(pay(&[i]).of("x").spend(till).unwrap());
+    }
+    for i in 0..3000 {
+        let till = if i % 2 == 0 { &two } else { &one };
+        let spent = pay(&[i]).of("x").as_another(2).spend(till).unwrap();
+        assert_eq!(spent, Spent::AlreadySpent, "{i}");
+    }
+}
+
+/// The crash at every step: what was acknowledged under `Always` stays, nothing is spent twice, and the
+/// till opens.
+#[test]
+fn an_acknowledged_spend_survives_a_crash_at_any_step() {
+    let total = {
+        let directory = SimulatedDirectory::new();
+        scenario(&directory);
+        directory.steps()
+    };
+    assert!(total > 60, "{total}");
+    for steps in 0..=total {
+        let directory = SimulatedDirectory::new();
+        directory.crash_after(steps);
+        let done = scenario(&directory);
+        let modes =
+            [Survives::Written, Survives::Synced, Survives::Some(7), Survives::Some(steps as u64 + 99)];
+        for survives in modes {
+            let after = directory.after_crash(survives);
+            let clock = HandClock::at("2026-12-02T00:10:00Z");
+            let till = open_with(&after, SyncMode::Always, &clock)
+                .unwrap_or_else(|error| panic!("{steps} {survives:?}: {error}"));
+            done.check(&till, &format!("{steps} {survives:?}"));
+            // And all is still so for the next one to open it.
+            done.check(&open(&after, &clock), &format!("{steps} {survives:?} again"));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Done {
+    spent: Vec<u32>,
+    freed: Vec<u32>,
+}
+
+impl Done {
+    fn check(&self, till: &Till, case: &str) {
+        for coin in &self.spent {
+            let spent = pay(&[*coin]).as_another(2).spend(till).unwrap();
+            assert_eq!(spent, Spent::AlreadySpent, "{case}: coin {coin}");
+        }
+        for coin in &self.freed {
+            let found = till.find_retry(&pay(&[1]).period, pay(&[*coin]).bins[0], &[1; 32], 9999).unwrap();
+            assert_eq!(found, None, "{case}: coin {coin}");
+        }
+    }
+}
+
+/// Spends, retries and reverses over midnight, and tells what was acknowledged.
+fn scenario(directory: &SimulatedDirectory) -> Done {
+    let clock = HandClock::at("2026-12-01T23:59:00Z");
+    let mut done = Done::default();
+    let Ok(till) = open_with(directory, SyncMode::Always, &clock) else {
+        return done;
+    };
+    for coin in 0..8 {
+        clock.pass(15);
+        let payment = if coin % 3 == 0 { pay(&[coin]).capped(99) } else { pay(&[coin]) };
+        let Ok(Spent::Recorded(id)) = payment.spend(&till) else {
+            continue;
+        };
+        match coin % 4 {
+            1 => match till.reverse(id) {
+                Ok(Reversal::Reversed) => done.freed.push(coin),
+                Ok(Reversal::Void) => panic!("void"),
+                Err(_) => {}
+            },
+            2 => {
+                if matches!(pay(&[coin]).spend(&till), Ok(Spent::Retry { .. })) {
+                    assert!(!matches!(till.reverse(id), Ok(Reversal::Reversed)));
+                }
+                done.spent.push(coin);
+            }
+            _ => done.spent.push(coin),
+        }
+    }
+    done
+}
