@@ -28,6 +28,8 @@ pub mod check;
 
 pub mod till;
 
+mod secret;
+
 pub mod paywall;
 
 pub use answer::{REQUEST_HEADER_LEN_MAX, price_unreadable};

@@ -8,7 +8,7 @@ use super::carrier::BASE64URL;
 use super::http::{Answer, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
 use super::page::{coins, page};
 use super::price::PriceError;
-use crate::protocol::{InvalidPayment, MEDIA_TYPE, Payment, RequestPayment};
+use crate::protocol::{InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, Payment, RequestPayment};
 
 /// The longest value of the header MicroMint-Request, in bytes: what servers and libraries take as one
 /// header line. A longer message, for a very long URL, stands in the body only.
@@ -64,6 +64,11 @@ pub(super) fn payment_required(
 /// 400, 413 or 414: the request is wrong before any payment is looked at.
 pub(super) fn bad_request(status: u16, sentence: &str) -> Answer {
     text_answer(Outcome::BadRequest, status, sentence)
+}
+
+/// 413: the body is larger than any payment.
+pub(super) fn too_large() -> Answer {
+    bad_request(413, &format!("A payment has at most {PAYMENT_SIZE_MAX} bytes."))
 }
 
 /// 503: the payment could not be recorded. Nothing was kept; `log` says why, to the vendor alone.

@@ -7,12 +7,12 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::origin::{ORIGINS_MAX, Origin};
+use super::till::SyncMode;
 use crate::host::{Directory, DiskDirectory, read_whole};
 use crate::identity::VendorId;
 use crate::params::{PARAMS_FILE_SIZE_MAX, Params};
@@ -29,9 +29,9 @@ pub const RECEIPT_SECONDS_DEFAULT: u32 = DAY_SECONDS as u32;
 pub const RECEIPT_SECONDS_MIN: u32 = 60;
 /// The longest receipt time, in seconds: 31 days.
 pub const RECEIPT_SECONDS_MAX: u32 = 31 * DAY_SECONDS as u32;
-/// How much a crash may forget under `sync = "interval"` where a configuration says nothing.
-pub const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
-/// The most milliseconds that `sync-interval` may say.
+/// `sync-interval` where a configuration says nothing, in milliseconds.
+pub const SYNC_INTERVAL_MS_DEFAULT: u32 = 100;
+/// The longest `sync-interval`, in milliseconds.
 pub const SYNC_INTERVAL_MS_MAX: u32 = 60_000;
 
 /// How a vendor sells.
@@ -46,7 +46,7 @@ pub struct VendorConfig {
     /// The till's directory.
     pub till: PathBuf,
     /// When a recorded payment is on disk.
-    pub sync: Sync,
+    pub sync: SyncMode,
     /// How long a receipt, and a retry of a recorded payment, opens the page, in seconds.
     pub receipt_seconds: u32,
     /// The file with the secret that receipts are made with.
@@ -55,17 +55,6 @@ pub struct VendorConfig {
     pub cap: Option<u32>,
     /// What is sold, for people; may be empty.
     pub description: String,
-}
-
-/// When a recorded payment is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// Before its page is sent.
-    Always,
-    /// Within this time: a power cut may forget that long.
-    Interval(Duration),
-    /// When the operating system writes it.
-    Os,
 }
 
 /// A configuration that cannot be used.
@@ -248,22 +237,18 @@ impl Keys<'_> {
         texts.iter().map(read).collect()
     }
 
-    fn sync(&self) -> Result<Sync, ConfigError> {
+    fn sync(&self) -> Result<SyncMode, ConfigError> {
         let interval = self.number("sync-interval", 1, SYNC_INTERVAL_MS_MAX)?;
-        let mode = self.string("sync")?;
-        if let (Some(_), Some("always" | "os") | None, Some(value)) =
-            (interval, mode, self.get("sync-interval"))
-        {
-            return Err(
-                self.at(value.span(), "sync-interval: is of use only with sync = \"interval\"".into())
-            );
+        let mode = self.string("sync")?.unwrap_or("always");
+        if let (Some(value), true) = (self.get("sync-interval"), mode != "interval") {
+            let reason = "sync-interval: is of use only with sync = \"interval\"".to_string();
+            return Err(self.at(value.span(), reason));
         }
-        let interval = interval.map_or(SYNC_INTERVAL_DEFAULT, |ms| Duration::from_millis(ms.into()));
         match mode {
-            None | Some("always") => Ok(Sync::Always),
-            Some("interval") => Ok(Sync::Interval(interval)),
-            Some("os") => Ok(Sync::Os),
-            Some(_) => Err(self.wrong("sync", self.need("sync")?, "\"always\", \"interval\" or \"os\"")),
+            "always" => Ok(SyncMode::Always),
+            "interval" => Ok(SyncMode::Interval(interval.unwrap_or(SYNC_INTERVAL_MS_DEFAULT).into())),
+            "os" => Ok(SyncMode::Os),
+            _ => Err(self.wrong("sync", self.need("sync")?, "\"always\", \"interval\" or \"os\"")),
         }
     }
 
@@ -349,4 +334,135 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(suffix);
     path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Open, SimulatedDirectory};
+    use crate::params::tests::test_params;
+
+    const GOOD: &str = "\
+vendor-id = \"news.example\"
+origins = [\"https://news.example\", \"https://www.news.example\"]
+periods = \"periods\"
+till = \"/var/till\"
+";
+
+    fn parse(text: &str) -> Result<VendorConfig, ConfigError> {
+        VendorConfig::parse(text, Path::new("/etc/micromint/vendor.toml"))
+    }
+
+    #[test]
+    fn defaults_and_relative_paths() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.periods, Path::new("/etc/micromint/periods"));
+        assert_eq!(config.till, Path::new("/var/till"));
+        assert_eq!(config.receipt_secret, Path::new("/var/till.receipt-secret"));
+        assert_eq!(config.sync, SyncMode::Always);
+        assert_eq!((config.receipt_seconds, config.cap), (86_400, None));
+        assert_eq!(config.origins.len(), 2);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = format!(
+            "{}origins = \"http://news.example:8080\"\nsync = \"interval\"\nsync-interval = 250\n\
+             receipt-time = 60\nreceipt-secret = \"secret\"\ncap = 0x10\ndescription = 'a \"b\"'\n",
+            GOOD.replace("origins = [\"https://news.example\", \"https://www.news.example\"]\n", "")
+        );
+        let config = parse(&text).unwrap();
+        assert_eq!(config.origins[0].as_str(), "http://news.example:8080");
+        assert_eq!(config.sync, SyncMode::Interval(250));
+        assert_eq!(config.receipt_secret, Path::new("/etc/micromint/secret"));
+        assert_eq!((config.receipt_seconds, config.cap), (60, Some(16)));
+        assert_eq!(config.description, "a \"b\"");
+        assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap, None);
+        assert_eq!(parse(&format!("{GOOD}sync = \"os\"")).unwrap().sync, SyncMode::Os);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        let without = |key: &str| {
+            let lines = GOOD.lines().filter(|line| !line.starts_with(key));
+            lines.map(|line| format!("{line}\n")).collect::<String>()
+        };
+        let with = |line: &str| format!("{GOOD}{line}\n");
+        for (text, says) in [
+            (without("vendor-id"), "vendor.toml: vendor-id is missing"),
+            (without("origins"), "vendor.toml: origins is missing"),
+            (without("till"), "vendor.toml: till is missing"),
+            (with("colour = 1"), "vendor.toml:5: unknown key \"colour\""),
+            (with("till = \"a\""), "vendor.toml:5: duplicate key"),
+            (with("cap = -1"), "vendor.toml:5: cap: expected a number from 0 to 4294967295, found -1"),
+            (with("cap = \"many\""), "found \"many\""),
+            (with("receipt-time = 59"), "expected a number from 60 to 2678400, found 59"),
+            (with("receipt-time = 2678401"), "found 2678401"),
+            (with("sync = \"never\""), "sync: expected \"always\", \"interval\" or \"os\", found \"never\""),
+            (with("sync-interval = 5"), "of use only with sync = \"interval\""),
+            (with("sync = \"interval\"\nsync-interval = 60001"), "vendor.toml:6: sync-interval: expected"),
+            (with("description = \"\\n\""), "description: expected at most 256 printable"),
+            (with("x = "), "vendor.toml:5: "),
+            (
+                GOOD.replace("news.example\"\norigins", "News.example\"\norigins"),
+                "vendor.toml:1: vendor-id: expected",
+            ),
+            (GOOD.replace("\"https://www.news.example\"", "7"), "vendor.toml:2: origins: expected a string"),
+            (GOOD.replace("https://www", "ftp://www"), "vendor.toml:2: origins: expected an origin"),
+            (GOOD.replace("\"/var/till\"", "\"\""), "vendor.toml:4: till: expected a path"),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(says), "expected {says:?} in {error:?}");
+        }
+    }
+
+    #[test]
+    fn origins_that_no_client_pays_at_are_refused() {
+        for (vendor, origin) in [
+            ("news.example", "https://shop.example"),
+            ("co.uk", "https://news.co.uk"),
+            ("www.news.example", "https://news.example"),
+        ] {
+            let text = format!(
+                "vendor-id = \"{vendor}\"\norigins = [\n\"{origin}\"]\nperiods = \"p\"\ntill = \"t\"\n"
+            );
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(&format!("vendor.toml:3: origins: no client pays {vendor}")), "{error}");
+        }
+    }
+
+    fn folder(files: &[(&str, String)]) -> SimulatedDirectory {
+        let directory = SimulatedDirectory::new();
+        for (name, text) in files {
+            directory.open(name, Open::Create).unwrap().write_at(text.as_bytes(), 0).unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn periods_share_broker_and_coin_value_and_differ_in_name() {
+        let first = test_params().to_toml();
+        let second = first.replace("2026-12\"", "2027-01\"");
+        let error = |files: &[(&str, String)]| load_periods(&folder(files)).unwrap_err().to_string();
+        let good =
+            folder(&[("a.params", first.clone()), ("b.params", second.clone()), ("c.txt", "x".into())]);
+        assert_eq!(load_periods(&good).unwrap().len(), 2);
+        assert!(error(&[]).contains("at least one PERIOD.params"));
+        assert!(error(&[("a.params", "x".into())]).contains("a.params: "));
+        assert!(error(&[("a.params", first.clone()), ("b.params", first.clone())]).contains("another file"));
+        for (from, to, says) in [
+            ("https://broker", "https://other", "b.params: broker: expected"),
+            ("0.01 USD", "0.02 USD", "b.params: coin-value: expected"),
+        ] {
+            let found = error(&[("a.params", first.clone()), ("b.params", second.replace(from, to))]);
+            assert!(found.contains(says), "{found}");
+        }
+        let many: Vec<(String, String)> = (0..=PERIODS_MAX)
+            .map(|i| (format!("{i}.params"), first.replace("2026-12\"", &format!("p{i}\""))))
+            .collect();
+        let many: Vec<(&str, String)> =
+            many.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+        assert_eq!(load_periods(&folder(&many[1..])).unwrap().len(), PERIODS_MAX);
+        assert!(error(&many).contains("at most 64"));
+    }
 }

@@ -8,9 +8,11 @@
 //! that asks for it, perhaps on another thread. [`Paywall::settle`] takes a payment back when the
 //! answer turns out to be no success.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use super::answer::{self, RefusedPayment};
 use super::carrier::{self, Carrier};
@@ -21,17 +23,16 @@ use super::http::{
     Step,
 };
 use super::origin::{self, TargetFault};
-use super::price::parse_price;
-use super::{Refusal, receipt};
-use crate::authenticator::{HexError, KEY_SIZE, Key};
+use super::price::PriceError;
+use super::till::{PaymentId, Reversal, Spend, Spent, Till, TillError, TillTotals, fingerprint};
+use super::{Refusal, receipt, secret};
+use crate::authenticator::Key;
+use crate::bin::Bin;
 use crate::error::FileError;
-use crate::host::{Clock, Directory, DiskDirectory, Entropy, Lock, LockGuard, Open, read_whole};
+use crate::host::{Clock, Directory, DiskDirectory, Entropy};
 use crate::params::Params;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, Frame, PAYMENT_SIZE_MAX, Payment, RequestPayment, Url};
 use crate::time::UnixTime;
-
-/// The largest file with the secret of receipts, in bytes.
-const SECRET_FILE_SIZE_MAX: u64 = 256;
 
 /// The gate before a vendor's pages. One serves all threads of a process; it is opened after the
 /// process was forked.
@@ -39,6 +40,7 @@ pub struct Paywall {
     config: VendorConfig,
     checker: Checker,
     receipt_key: Key,
+    till: Till,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -52,6 +54,9 @@ pub enum PaywallError {
     /// The till's directory or the secret of receipts.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The till.
+    #[error(transparent)]
+    Till(#[from] TillError),
     /// The secret's file holds something else.
     #[error("{}: expected 64 hexadecimal digits: {reason}", path.display())]
     Secret {
@@ -63,14 +68,17 @@ pub enum PaywallError {
 }
 
 /// A payment that this request recorded and that its answer may still reverse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charge {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge(PaymentId);
 
-/// A payable page as messages name it, and when it was asked for.
-struct Page {
+/// A request for a payable page, as messages name it.
+struct Ask<'a> {
+    request: &'a Request<'a>,
     url: Url,
     price: u32,
     now: UnixTime,
+    /// The payment is the body of a POST, which is served as a GET.
+    is_body: bool,
 }
 
 /// How a request is handled.
@@ -78,11 +86,22 @@ enum Route<'a> {
     /// At once.
     Decided(Decision),
     /// By the payment in a header.
-    Header(Page, &'a [u8]),
+    Header(Ask<'a>, &'a [u8]),
     /// By the payment in the body.
-    Body(Page),
+    Body(Ask<'a>),
     /// By the body: content that is free may still be asked for with a payment.
     FreeBody,
+}
+
+impl Ask<'_> {
+    /// Whether it asks to see a page: what a receipt opens, and a retry shows again.
+    fn is_view(&self) -> bool {
+        self.is_body || self.is_head() || self.request.method == b"GET"
+    }
+
+    fn is_head(&self) -> bool {
+        self.request.method == b"HEAD"
+    }
 }
 
 impl Paywall {
@@ -98,8 +117,9 @@ impl Paywall {
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
         builder.create(&config.till).map_err(FileError::on("make", &config.till))?;
         let (directory, name) = secret_place(config)?;
-        secret(&directory, &name, entropy)?;
+        secret::read_or_make(&directory, &name, entropy)?;
         let till = DiskDirectory::new(&config.till);
+        Till::prepare(&till)?;
         let names = till.names().map_err(FileError::on("list", &config.till))?;
         let mut paths = vec![config.till.clone(), config.receipt_secret.clone()];
         paths.extend(names.iter().map(|name| config.till.join(name)));
@@ -117,7 +137,7 @@ impl Paywall {
     ) -> Result<Paywall, PaywallError> {
         let periods = config.load_periods()?;
         let (directory, name) = secret_place(&config)?;
-        let receipt_key = secret(&directory, &name, entropy.as_ref())?;
+        let receipt_key = secret::read_or_make(&directory, &name, entropy.as_ref())?;
         let till = DiskDirectory::new(&config.till);
         Paywall::with(config, &periods, receipt_key, Box::new(till), clock, entropy)
     }
@@ -135,8 +155,8 @@ impl Paywall {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
         let checker = Checker::new(config.vendor.clone(), periods);
-        let _ = till;
-        Ok(Paywall { config, checker, receipt_key, clock, entropy })
+        let till = Till::open(till, config.sync, clock.clone(), entropy.clone())?;
+        Ok(Paywall { config, checker, receipt_key, till, clock, entropy })
     }
 
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
@@ -157,16 +177,13 @@ impl Paywall {
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         match self.route(request) {
             Route::Decided(decision) => decision,
-            Route::Header(page, value) => match carrier::from_header(value) {
-                Some(message) => self.judge(request, &page, &message, false),
-                None => self.malformed(request, &page, "the header holds no base64url".to_string()),
+            Route::Header(ask, value) => match carrier::from_header(value) {
+                Some(message) => self.judge(&ask, &message),
+                None => self.malformed(&ask, "the header holds no base64url".to_string()),
             },
-            Route::Body(page) => match request.body {
-                Some(message) => self.judge(request, &page, message, true),
-                None => {
-                    let sentence = format!("A payment has at most {PAYMENT_SIZE_MAX} bytes.");
-                    Decision::Answer(answer::bad_request(413, &sentence))
-                }
+            Route::Body(ask) => match request.body {
+                Some(message) => self.judge(&ask, message),
+                None => Decision::Answer(answer::too_large()),
             },
             Route::FreeBody => Decision::Serve(free_post(request)),
         }
@@ -174,12 +191,25 @@ impl Paywall {
 
     /// Takes back the payment that this request recorded if the `status` of its answer is no success,
     /// and says what became of it: [`Outcome::Reversed`], or [`Outcome::Paid`] if it stays.
+    ///
+    /// A payment that cannot be taken back stays: it was retried meanwhile, ten minutes have passed, or
+    /// the till cannot be written.
     pub fn settle(&self, charge: &Charge, status: u16) -> Outcome {
-        let _ = (charge, status);
-        Outcome::Paid
+        if (200..300).contains(&status) {
+            return Outcome::Paid;
+        }
+        match self.till.reverse(charge.0) {
+            Ok(Reversal::Reversed) => Outcome::Reversed,
+            Ok(Reversal::Void) | Err(_) => Outcome::Paid,
+        }
     }
 
-    fn route<'a>(&self, request: &Request<'a>) -> Route<'a> {
+    /// What this process did with its till since it opened the paywall.
+    pub fn totals(&self) -> TillTotals {
+        self.till.totals()
+    }
+
+    fn route<'a>(&self, request: &'a Request<'a>) -> Route<'a> {
         let carrier = Carrier::of(request);
         if carrier == Carrier::Several {
             return decided(answer::bad_request(400, "A request carries at most one payment."));
@@ -191,34 +221,30 @@ impl Paywall {
                 Carrier::Body => Route::FreeBody,
             };
         }
-        match self.page(request) {
-            Ok(page) => self.route_to_page(request, page, carrier),
+        match self.ask(request, carrier == Carrier::Body) {
+            Ok(ask) => self.route_to_page(ask, carrier),
             Err(answer) => decided(answer),
         }
     }
 
-    fn route_to_page<'a>(&self, request: &Request<'a>, page: Page, carrier: Carrier<'a>) -> Route<'a> {
-        if request.method == b"OPTIONS" {
+    fn route_to_page<'a>(&self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
+        if ask.request.method == b"OPTIONS" {
             return decided(answer::options());
         }
-        let is_view = is_view(request, carrier == Carrier::Body);
-        if is_view && receipt::covers(&self.receipt_key, &page.url, page.now, request) {
-            return Route::Decided(Decision::Serve(served(Outcome::Receipt, carrier == Carrier::Body)));
+        if ask.is_view() && receipt::covers(&self.receipt_key, &ask.url, ask.now, ask.request) {
+            return Route::Decided(Decision::Serve(served(Outcome::Receipt, ask.is_body)));
         }
         match carrier {
-            Carrier::Header(value) => Route::Header(page, value),
-            Carrier::Body => Route::Body(page),
-            Carrier::None | Carrier::Several => {
-                decided(answer::payment_required(&self.offer(&page), request, None))
-            }
+            Carrier::Header(value) => Route::Header(ask, value),
+            Carrier::Body => Route::Body(ask),
+            Carrier::None | Carrier::Several => Route::Decided(self.unpaid(&ask)),
         }
     }
 
     /// The payable page that a request asks for.
-    fn page(&self, request: &Request<'_>) -> Result<Page, Answer> {
+    fn ask<'a>(&self, request: &'a Request<'a>, is_body: bool) -> Result<Ask<'a>, Answer> {
         if request.price > COINS_PER_PAYMENT_MAX {
-            let error = parse_price(request.price.to_string().as_bytes());
-            return Err(answer::unavailable(format!("{error:?}")));
+            return Err(answer::price_unreadable(&PriceError::too_high(request.price), "price"));
         }
         let origin = origin::pick(&self.config.origins, request.is_https, request.host)
             .ok_or_else(|| answer::unavailable("no origin is configured".to_string()))?;
@@ -226,15 +252,15 @@ impl Paywall {
             TargetFault::TooLong => answer::bad_request(414, "The address is too long to be paid for."),
             TargetFault::Wrong => answer::bad_request(400, "The address holds what no payable page has."),
         })?;
-        Ok(Page { url, price: request.price, now: self.clock.now() })
+        Ok(Ask { request, url, price: request.price, now: self.clock.now(), is_body })
     }
 
-    fn offer(&self, page: &Page) -> RequestPayment {
-        let periods = self.checker.periods_at(page.now);
+    fn offer(&self, ask: &Ask<'_>) -> RequestPayment {
+        let periods = self.checker.periods_at(ask.now);
         let raw = periods.first().map(|params| params.raw());
         RequestPayment {
-            url: page.url.clone(),
-            price: page.price,
+            url: ask.url.clone(),
+            price: ask.price,
             vendor: self.config.vendor.clone(),
             broker: raw.map(|raw| raw.broker.clone()).unwrap_or_default(),
             coin_value: raw.map(|raw| raw.coin_value.clone()).unwrap_or_default(),
@@ -244,31 +270,150 @@ impl Paywall {
     }
 
     /// Judges the payment for a page.
-    fn judge(&self, request: &Request<'_>, page: &Page, message: &[u8], is_body: bool) -> Decision {
+    fn judge(&self, ask: &Ask<'_>, message: &[u8]) -> Decision {
         let payment = match Payment::parse(message) {
             Ok(payment) => payment,
-            Err(error) => return self.malformed(request, page, error.to_string()),
+            Err(error) => return self.malformed(ask, error.to_string()),
         };
-        match self.checker.check(&payment, &page.url, page.price, page.now) {
-            Ok(_first_bins) => Decision::Answer(answer::unavailable("no till".to_string())),
-            Err(refused) => self.refused(request, page, refused.refusal, payment),
+        let judged = match self.checker.check(&payment, &ask.url, ask.price, ask.now) {
+            Ok(first_bins) if ask.is_head() => self.retry(ask, &payment, first_bins.first().copied()),
+            Ok(first_bins) => self.record(ask, message, &payment, &first_bins),
+            Err(refused) => self.retry(ask, &payment, refused.may_be_recorded).map(|judged| match judged {
+                Judged::Unpaid => Judged::Refused(refused.refusal),
+                retry => retry,
+            }),
+        };
+        match judged {
+            Ok(Judged::Serve(serve)) => Decision::Serve(serve),
+            Ok(Judged::Refused(refusal)) => self.refused(ask, refusal, Some(payment), None),
+            Ok(Judged::Unpaid) => self.unpaid(ask),
+            Err(error) => Decision::Answer(answer::unavailable(error.to_string())),
         }
     }
 
-    fn malformed(&self, request: &Request<'_>, page: &Page, log: String) -> Decision {
-        let refused = RefusedPayment { refusal: Refusal::Malformed, payment: None, log: Some(log) };
-        Decision::Answer(answer::payment_required(&self.offer(page), request, Some(refused)))
+    /// Records a payment whose coins are good, unless one of them is spent.
+    fn record(
+        &self,
+        ask: &Ask<'_>,
+        message: &[u8],
+        payment: &Payment,
+        first_bins: &[Bin],
+    ) -> Result<Judged, Unrecorded> {
+        // The period is known: the coins were checked by its rules.
+        let keep_until = self.checker.params(&payment.period).map(|params| params.raw().redeem_until);
+        let fingerprint = match self.fingerprint(ask, payment) {
+            Some(fingerprint) => fingerprint,
+            // No other payment has this one, so that no retry is found.
+            None => self.unpredictable()?,
+        };
+        let spent = self.till.spend(&Spend {
+            period: &payment.period,
+            first_bins,
+            payment: message,
+            user: &payment.user,
+            fingerprint,
+            receipt_seconds: self.config.receipt_seconds.into(),
+            keep_until: keep_until.unwrap_or(ask.now),
+            cap: self.config.cap,
+        })?;
+        Ok(match spent {
+            Spent::Recorded(id) => {
+                let serve = self.opened(ask, Outcome::Paid, payment);
+                Judged::Serve(Serve { coins: payment.coins, charge: Some(Charge(id)), ..serve })
+            }
+            Spent::Retry { .. } => Judged::Serve(self.opened(ask, Outcome::Retry, payment)),
+            Spent::CapReached => Judged::Refused(Refusal::CapReached),
+            Spent::AlreadySpent => Judged::Refused(Refusal::Spent),
+        })
     }
 
-    fn refused(&self, request: &Request<'_>, page: &Page, refusal: Refusal, payment: Payment) -> Decision {
-        let refused = RefusedPayment { refusal, payment: Some(payment), log: None };
-        Decision::Answer(answer::payment_required(&self.offer(page), request, Some(refused)))
+    /// Serves a payment that is not to be recorded now if it was recorded before.
+    fn retry(&self, ask: &Ask<'_>, payment: &Payment, first_bin: Option<Bin>) -> Result<Judged, Unrecorded> {
+        let (Some(first_bin), Some(fingerprint)) = (first_bin, self.fingerprint(ask, payment)) else {
+            return Ok(Judged::Unpaid);
+        };
+        let seconds = self.config.receipt_seconds.into();
+        let found = self.till.find_retry(&payment.period, first_bin, &fingerprint, seconds)?;
+        Ok(match found {
+            Some(_) => Judged::Serve(self.opened(ask, Outcome::Retry, payment)),
+            None => Judged::Unpaid,
+        })
+    }
+
+    /// What a retry of this payment must agree in; `None` if nothing can be a retry of it. A page may
+    /// be viewed again; another method is repeated only with the same Idempotency-Key and body.
+    fn fingerprint(&self, ask: &Ask<'_>, payment: &Payment) -> Option<[u8; 32]> {
+        if ask.is_view() {
+            return Some(fingerprint(payment, &[]));
+        }
+        let mut keys = ask.request.header_values("idempotency-key");
+        let (key, None, Some(body)) = (keys.next()?, keys.next(), ask.request.body) else {
+            return None;
+        };
+        Some(fingerprint(payment, &[ask.request.method, key, &Sha256::digest(body)]))
+    }
+
+    fn unpredictable(&self) -> Result<[u8; 32], Unrecorded> {
+        let mut bytes = [0; 32];
+        self.entropy.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// How a page is served to a payment that is on record. A receipt opens pages to be seen, so none
+    /// is given for another method.
+    fn opened(&self, ask: &Ask<'_>, outcome: Outcome, payment: &Payment) -> Serve {
+        let mut serve = served(outcome, ask.is_body);
+        serve.user = Some(payment.user.to_string());
+        if ask.is_view() {
+            let seconds = self.config.receipt_seconds;
+            serve
+                .headers
+                .push(("Set-Cookie", receipt::set_cookie(&self.receipt_key, &ask.url, ask.now, seconds)));
+        }
+        serve
+    }
+
+    fn unpaid(&self, ask: &Ask<'_>) -> Decision {
+        Decision::Answer(answer::payment_required(&self.offer(ask), ask.request, None))
+    }
+
+    fn malformed(&self, ask: &Ask<'_>, log: String) -> Decision {
+        self.refused(ask, Refusal::Malformed, None, Some(log))
+    }
+
+    fn refused(
+        &self,
+        ask: &Ask<'_>,
+        refusal: Refusal,
+        payment: Option<Payment>,
+        log: Option<String>,
+    ) -> Decision {
+        // HEAD is never charged, so there is nothing to refuse.
+        if ask.is_head() {
+            return self.unpaid(ask);
+        }
+        let refused = RefusedPayment { refusal, payment, log };
+        Decision::Answer(answer::payment_required(&self.offer(ask), ask.request, Some(refused)))
     }
 }
 
-/// Whether a request asks to see a page: what a receipt opens, and a retry shows again.
-fn is_view(request: &Request<'_>, is_body: bool) -> bool {
-    is_body || matches!(request.method, b"GET" | b"HEAD")
+/// What is found about a payment.
+enum Judged {
+    /// It is recorded: the page is served.
+    Serve(Serve),
+    /// It is refused.
+    Refused(Refusal),
+    /// It was not recorded before, and is not to be now.
+    Unpaid,
+}
+
+/// A payment cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+enum Unrecorded {
+    #[error("till: {0}")]
+    Till(#[from] TillError),
+    #[error("no randomness: {0}")]
+    Entropy(#[from] io::Error),
 }
 
 fn decided(answer: Answer) -> Route<'static> {
@@ -302,44 +447,8 @@ fn free_post(request: &Request<'_>) -> Serve {
     if request.body.is_some_and(is_payment) { returned(true) } else { Serve::default() }
 }
 
+/// Where the secret of receipts is: its folder, and its name there.
 fn secret_place(config: &VendorConfig) -> Result<(DiskDirectory, String), FileError> {
     let path = &config.receipt_secret;
     DiskDirectory::of_file(path).map_err(FileError::on("name", path))
-}
-
-/// Reads the secret of receipts, or makes it if the file is absent or was never finished. Processes
-/// that start at once agree on one.
-fn secret(directory: &dyn Directory, name: &str, entropy: &dyn Entropy) -> Result<Key, PaywallError> {
-    let path = directory.path().join(name);
-    match read_whole(directory, name, SECRET_FILE_SIZE_MAX) {
-        Ok(bytes) if !bytes.is_empty() => return parse_secret(&bytes, path),
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(FileError::on("read", path)(error).into()),
-    }
-    let bytes = make_secret(directory, name, entropy).map_err(FileError::on("make", &path))?;
-    parse_secret(&bytes, path)
-}
-
-fn make_secret(directory: &dyn Directory, name: &str, entropy: &dyn Entropy) -> io::Result<Vec<u8>> {
-    let file = directory.open(name, Open::Create)?;
-    let _guard = LockGuard::new(file.as_ref(), Lock::Exclusive)?;
-    let size = file.size()?;
-    if size > 0 {
-        let mut bytes = vec![0; size.min(SECRET_FILE_SIZE_MAX) as usize];
-        file.read_at(&mut bytes, 0)?;
-        return Ok(bytes);
-    }
-    let mut key = [0; KEY_SIZE];
-    entropy.fill(&mut key)?;
-    let text = format!("{}\n", Key::from_bytes(key).to_hex());
-    file.write_at(text.as_bytes(), 0)?;
-    file.sync()?;
-    directory.sync()?;
-    Ok(text.into_bytes())
-}
-
-fn parse_secret(bytes: &[u8], path: PathBuf) -> Result<Key, PaywallError> {
-    let text = String::from_utf8_lossy(bytes);
-    text.trim().parse().map_err(|error: HexError| PaywallError::Secret { path, reason: error.to_string() })
 }

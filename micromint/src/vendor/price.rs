@@ -18,6 +18,13 @@ pub struct PriceError {
     found: String,
 }
 
+impl PriceError {
+    /// For a number that is no price.
+    pub(super) fn too_high(price: u32) -> PriceError {
+        PriceError { found: format!("{:?}", price.to_string()) }
+    }
+}
+
 /// Reads a price: one line with a canonical decimal number from 0 (free) to
 /// [`COINS_PER_PAYMENT_MAX`], blanks around it and one line end after it allowed. The same form serves
 /// price files, directives and variables.
