@@ -37,6 +37,10 @@ mod vendors;
 // What it tells about it.
 mod accounts;
 
+mod set_aside;
+
+pub mod web;
+
 #[cfg(test)]
 mod tests;
 
@@ -64,6 +68,7 @@ pub use self::record::{Batch, Return, Sale};
 pub use self::redemption::{BatchRefusal, Judged};
 pub use self::returns::{RETURNS_PER_USER_MAX, ReturnRefusal};
 pub use self::sale::SaleRefusal;
+pub use self::set_aside::{last_line, set_aside};
 use self::state::State;
 pub use self::vendors::VendorRefusal;
 
@@ -275,11 +280,8 @@ impl Broker {
 
     /// Notes in the coin file that it reflects the journal up to its end.
     fn note_applied(&self) -> Result<(), BrokerError> {
-        let state = SaleState {
-            next_superbin: self.state.next_superbin(),
-            journal_offset: self.journal.end(),
-            ..self.coin_file.sale_state()?
-        };
+        let state =
+            SaleState { next_superbin: self.state.next_superbin(), journal_offset: self.journal.end() };
         Ok(self.coin_file.set_sale_state(&state)?)
     }
 

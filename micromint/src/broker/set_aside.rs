@@ -1,0 +1,82 @@
+//! Invalid coins, set aside for later processing (thesis 3.2.3): a text for people.
+//!
+//! In goes a judged batch, out comes a block of lines with every coin that will never be paid, why, and
+//! all that was sent of it. The block begins and ends with lines that name the batch, so that a block
+//! written only in part can be told and the same batch is set aside once.
+
+use crate::protocol::{Payment, RequestRedemption, Verdict};
+use crate::time::UnixTime;
+
+/// The line that ends the block of a batch.
+pub fn last_line(batch: &RequestRedemption) -> String {
+    format!("end of batch {} {}", batch.vendor, batch.batch)
+}
+
+/// The block of a judged batch, or `None` if all its coins are good. `verdicts` are those of its result.
+pub fn set_aside(batch: &RequestRedemption, verdicts: &[Verdict], now: UnixTime) -> Option<String> {
+    let invalid = verdicts.iter().filter(|verdict| verdict.is_rejection()).count();
+    if invalid == 0 {
+        return None;
+    }
+    let mut text = format!("batch {} {} judged {now}: {invalid} invalid coins\n", batch.vendor, batch.batch);
+    let mut verdicts = verdicts.iter();
+    for (number, record) in (1..).zip(batch.records()) {
+        match Payment::parse(record) {
+            Ok(payment) => {
+                let coins = verdicts.by_ref().take(payment.coins as usize);
+                for (coin, verdict) in (1..).zip(coins).filter(|(_, verdict)| verdict.is_rejection()) {
+                    text.push_str(&coin_line(number, coin, *verdict, &payment));
+                }
+            }
+            Err(why) => {
+                let verdict = verdicts.next().copied().unwrap_or(Verdict::Malformed);
+                let bytes = record.escape_ascii();
+                text.push_str(&format!("payment {number}: {}: {why}: \"{bytes}\"\n", verdict.words()));
+            }
+        }
+    }
+    text.push_str(&last_line(batch));
+    text.push('\n');
+    Some(text)
+}
+
+fn coin_line(number: usize, coin: usize, verdict: Verdict, payment: &Payment) -> String {
+    let k = payment.coin_size();
+    let x = payment.x.iter().skip((coin - 1) * k).take(k);
+    let x: Vec<String> = x.map(|x| format!("{x:016x}")).collect();
+    format!(
+        "payment {number} coin {coin}: {}: user {} vendor {} period {} authenticator {} url {} x {}\n",
+        verdict.words(),
+        payment.user,
+        payment.vendor,
+        payment.period,
+        payment.authenticator,
+        payment.url,
+        x.join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{DURING, MINT, batch_of_texts, payment, user, vendor};
+    use super::*;
+
+    #[test]
+    fn every_invalid_coin_is_named_with_all_that_was_sent() {
+        let (alice, news) = (user("alice"), vendor("news.example"));
+        let coins = MINT.coins(&alice, &news, 0);
+        let good = payment(&alice, &news, "a", &coins[..3]);
+        let batch = batch_of_texts(&news, "b1", &[good.to_bytes(), b"junk\n\xff".to_vec()]);
+        let verdicts = [Verdict::Accepted, Verdict::Forged, Verdict::Waiting, Verdict::Malformed];
+        let text = set_aside(&batch, &verdicts, DURING).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert_eq!(lines[0], format!("batch news.example b1 judged {DURING}: 2 invalid coins"));
+        assert!(lines[1].starts_with("payment 1 coin 2: forged: user alice vendor news.example "), "{text}");
+        assert!(lines[1].ends_with(&format!("{:016x}", coins[1][3])), "{text}");
+        assert!(lines[2].starts_with("payment 2: malformed payment: "), "{text}");
+        assert!(lines[2].ends_with("\"junk\\n\\xff\""), "{text}");
+        assert_eq!(lines[3], last_line(&batch));
+        assert_eq!(set_aside(&batch, &[Verdict::Accepted, Verdict::Waiting], DURING), None);
+    }
+}

@@ -1,0 +1,284 @@
+//! The broker's web page: the form with the number of sets, the sale, and returns (thesis 3.2.2, 3.4.1).
+//!
+//! In goes a request in the terms of the Common Gateway Interface (RFC 3875), out comes a response. The
+//! web server authenticates the user; without one nothing is sold. The invariants: a form sent twice is
+//! one sale, since it carries its Transaction-ID; a page of another site can make nobody buy; nothing
+//! that comes in is echoed into a page unescaped, and no page is cached.
+//!
+//! | path | GET | POST |
+//! |---|---|---|
+//! | (none) or `/` | the form | the form sent: Funds-Withdrawn; a Request-Credit: Funds-Credited |
+//! | `/expired` | Send-Expired | |
+//! | `/return` | | a Request-Credit: Funds-Credited |
+
+mod page;
+
+use std::fmt::Display;
+
+use self::page::{expired_page, form_page, refusal_page};
+use super::{Broker, BrokerError, SaleRefusal};
+use crate::identity::UserId;
+use crate::protocol::{MEDIA_TYPE, RequestCredit, SETS_PER_WITHDRAWAL_MAX, Url, parse_decimal};
+use crate::time::UnixTime;
+
+/// The largest body of a sent form, in bytes.
+pub const FORM_SIZE_MAX: usize = 4 * 1024;
+/// The largest body of any request, in bytes: a Request-Credit of a million balls.
+pub const BODY_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// The most sets in one sale over the web where the configuration says nothing.
+pub const WEB_SETS_MAX_DEFAULT: u32 = 100;
+
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+
+/// How the web page is set up.
+#[derive(Clone, Debug)]
+pub struct WebSettings {
+    /// The most sets in one sale.
+    pub sets_max: u32,
+    /// Where this page is for the world, without a slash at its end; returns go to `/return` below it.
+    pub url: String,
+}
+
+/// A request, its texts as the web server gives them.
+#[derive(Clone, Debug, Default)]
+pub struct WebRequest {
+    /// REQUEST_METHOD.
+    pub method: String,
+    /// PATH_INFO.
+    pub path: String,
+    /// SCRIPT_NAME: where this page is on the server.
+    pub script: String,
+    /// REMOTE_USER: whom the web server authenticated.
+    pub remote_user: Option<String>,
+    /// CONTENT_TYPE.
+    pub content_type: Option<String>,
+    /// HTTP_SEC_FETCH_SITE.
+    pub sec_fetch_site: Option<String>,
+    /// HTTP_ORIGIN.
+    pub origin: Option<String>,
+    /// HTTP_HOST.
+    pub host: Option<String>,
+    /// The body; longer than [`BODY_SIZE_MAX`] where it was cut off there.
+    pub body: Vec<u8>,
+}
+
+/// A response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebResponse {
+    /// The status code.
+    pub status: u16,
+    /// The headers, names in their usual case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Broker {
+    /// Answers a request. `number` is a fresh random number: it becomes the Transaction-ID of a new form
+    /// or return.
+    ///
+    /// # Errors
+    /// The files cannot be used; the program answers 500.
+    pub fn respond(
+        &mut self,
+        settings: &WebSettings,
+        request: &WebRequest,
+        number: u64,
+        now: UnixTime,
+    ) -> Result<WebResponse, BrokerError> {
+        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
+        let is_post = request.method == "POST";
+        match request.path.as_str() {
+            "" | "/" if is_read => self.form(settings, request, number, now),
+            "" | "/" if is_post && request.media_type() == FORM_TYPE => self.sale(settings, request, now),
+            "" | "/" | "/return" if is_post => self.web_return(request, number, now),
+            "/expired" if is_read => Ok(self.invitation(settings, request, now)),
+            "" | "/" => Ok(wrong_method("GET, HEAD, POST")),
+            "/return" => Ok(wrong_method("POST")),
+            "/expired" => Ok(wrong_method("GET, HEAD")),
+            _ => Ok(refusal(404, "There is no such page here.")),
+        }
+    }
+
+    fn form(
+        &mut self,
+        settings: &WebSettings,
+        request: &WebRequest,
+        number: u64,
+        now: UnixTime,
+    ) -> Result<WebResponse, BrokerError> {
+        let user = match request.user() {
+            Ok(user) => user,
+            Err(response) => return Ok(response),
+        };
+        // What others sold meanwhile.
+        let left = self.status(now)?.sets_left;
+        let params = self.params();
+        if now >= params.raw().expiration {
+            return Ok(html(200, expired_page(params, &user, &request.script)));
+        }
+        let most = left.min(settings.sets_max.into());
+        Ok(html(200, form_page(params, &user, most, number)))
+    }
+
+    fn sale(
+        &mut self,
+        settings: &WebSettings,
+        request: &WebRequest,
+        now: UnixTime,
+    ) -> Result<WebResponse, BrokerError> {
+        let user = match request.user().and_then(|user| request.check_same_site().map(|()| user)) {
+            Ok(user) => user,
+            Err(response) => return Ok(response),
+        };
+        let Some((sets, transaction)) = form_fields(&request.body) else {
+            return Ok(refusal(400, "Expected a form with a number of sets and a transaction."));
+        };
+        if sets > settings.sets_max {
+            return Ok(refusal(400, format!("At most {} sets are sold at a time.", settings.sets_max)));
+        }
+        match self.withdraw(&user, sets, transaction, now)? {
+            Ok(funds) => {
+                let name = format!("{}-{transaction}.mm", funds.period());
+                let mut response = message(funds.to_bytes());
+                response.headers.push(("Content-Disposition", format!("attachment; filename=\"{name}\"")));
+                Ok(response)
+            }
+            Err(no) => Ok(refusal(sale_status(&no), no)),
+        }
+    }
+
+    /// A Request-Credit proves by its authenticator whose it is, so that a wallet without the login of
+    /// the web site can send it.
+    fn web_return(
+        &mut self,
+        request: &WebRequest,
+        number: u64,
+        now: UnixTime,
+    ) -> Result<WebResponse, BrokerError> {
+        if request.media_type() != MEDIA_TYPE {
+            return Ok(refusal(415, format!("Expected {FORM_TYPE} or {MEDIA_TYPE}.")));
+        }
+        if request.body.len() > BODY_SIZE_MAX {
+            return Ok(refusal(413, format!("Expected at most {BODY_SIZE_MAX} bytes.")));
+        }
+        let credit = match RequestCredit::parse(&request.body) {
+            Ok(credit) => credit,
+            Err(error) => return Ok(refusal(400, error)),
+        };
+        let is_other = |name: &String| name != credit.user.as_str();
+        if request.remote_user.as_ref().filter(|name| !name.is_empty()).is_some_and(is_other) {
+            return Ok(refusal(403, "The coins are not those of the user who is logged in."));
+        }
+        match self.take_back(&credit, number, now)? {
+            Ok(answer) => Ok(message(answer.to_bytes())),
+            Err(no) => Ok(refusal(409, no)),
+        }
+    }
+
+    fn invitation(&self, settings: &WebSettings, request: &WebRequest, now: UnixTime) -> WebResponse {
+        let user = match request.user() {
+            Ok(user) => user,
+            Err(response) => return response,
+        };
+        let url: Url = match format!("{}/return", settings.url).parse() {
+            Ok(url) => url,
+            Err(error) => return refusal(500, error),
+        };
+        match self.send_expired(&user, url, now) {
+            Some(invitation) => message(invitation.to_bytes()),
+            None => {
+                let expiration = self.params().raw().expiration;
+                refusal(
+                    409,
+                    format!("Coins are taken back from {expiration} on; until then they can be spent."),
+                )
+            }
+        }
+    }
+}
+
+impl WebRequest {
+    /// The authenticated user, or the refusal.
+    fn user(&self) -> Result<UserId, WebResponse> {
+        let Some(name) = self.remote_user.as_deref().filter(|name| !name.is_empty()) else {
+            return Err(refusal(403, "The web server has authenticated nobody (REMOTE_USER is not set)."));
+        };
+        name.parse().map_err(|error| refusal(403, error))
+    }
+
+    /// The media type of the body without its parameters, in lower case.
+    fn media_type(&self) -> String {
+        let text = self.content_type.as_deref().unwrap_or_default();
+        text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Refuses a form that a page of another site sent. Browsers say where a form comes from in
+    /// Sec-Fetch-Site, older ones in Origin; programs that are no browsers send neither.
+    fn check_same_site(&self) -> Result<(), WebResponse> {
+        let is_own = match (self.sec_fetch_site.as_deref(), self.origin.as_deref()) {
+            (Some(site), _) => site == "same-origin" || site == "none",
+            (None, Some(origin)) => {
+                let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+                authority.is_some() && authority == self.host.as_deref()
+            }
+            (None, None) => true,
+        };
+        if is_own { Ok(()) } else { Err(refusal(403, "The form comes from a page of another site.")) }
+    }
+}
+
+/// The number of sets and the Transaction-ID of a sent form. Both are plain digits, which no browser
+/// encodes.
+fn form_fields(body: &[u8]) -> Option<(u32, u64)> {
+    let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= FORM_SIZE_MAX)?;
+    let field = |name: &str| {
+        let mut values = text.split('&').filter_map(|pair| pair.split_once('=')).filter(|(n, _)| *n == name);
+        let value = parse_decimal(values.next()?.1);
+        if values.next().is_some() { None } else { value }
+    };
+    let sets = u32::try_from(field("sets")?).unwrap_or(SETS_PER_WITHDRAWAL_MAX + 1);
+    Some((sets, field("transaction")?))
+}
+
+fn sale_status(refusal: &SaleRefusal) -> u16 {
+    match refusal {
+        SaleRefusal::Sets { .. } => 400,
+        SaleRefusal::NoUserVector(_) | SaleRefusal::Revoked { .. } => 403,
+        SaleRefusal::SoldOut { .. } | SaleRefusal::OtherSale { .. } | SaleRefusal::NoSuchSale { .. } => 409,
+        SaleRefusal::Expired { .. } => 410,
+    }
+}
+
+fn message(body: Vec<u8>) -> WebResponse {
+    WebResponse { status: 200, headers: headers(MEDIA_TYPE), body }
+}
+
+fn html(status: u16, page: String) -> WebResponse {
+    let mut headers = headers("text/html; charset=utf-8");
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
+    headers.push(("Content-Security-Policy", policy.to_string()));
+    WebResponse { status, headers, body: page.into_bytes() }
+}
+
+/// A page that says why not.
+pub fn refusal(status: u16, why: impl Display) -> WebResponse {
+    html(status, refusal_page(status, &why.to_string()))
+}
+
+fn wrong_method(allowed: &str) -> WebResponse {
+    let mut response = refusal(405, format!("Expected {allowed}."));
+    response.headers.push(("Allow", allowed.to_string()));
+    response
+}
+
+fn headers(media_type: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("Content-Type", media_type.to_string()),
+        ("Cache-Control", "no-store".to_string()),
+        ("X-Content-Type-Options", "nosniff".to_string()),
+    ]
+}
+
+#[cfg(test)]
+mod tests;
