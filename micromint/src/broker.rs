@@ -37,6 +37,8 @@ mod vendors;
 // What it tells about it.
 mod accounts;
 
+mod owners;
+
 mod set_aside;
 
 pub mod web;
@@ -63,6 +65,7 @@ pub use self::accounts::{Offender, Status as BrokerStatus, UserAccount, VendorAc
 use self::claim::{Claim, ClaimKind};
 use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
+pub use self::owners::{Owners, OwnersError, owner_tag};
 use self::record::Record;
 pub use self::record::{Batch, Return, Sale};
 pub use self::redemption::{BatchRefusal, Judged};

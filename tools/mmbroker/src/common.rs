@@ -1,0 +1,53 @@
+//! What both programs share: finding the coin file and the secret, the time, numbers in words.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use micromint::broker::Broker;
+use micromint::broker::secret::read_secret;
+use micromint::coin_file::secret_path;
+use micromint::error::FileError;
+use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
+use micromint::time::UnixTime;
+use micromint_console::ToolError;
+
+/// Where the broker's files are.
+#[derive(Args)]
+pub(crate) struct Place {
+    /// The coin file of the period
+    #[arg(long, value_name = "FILE")]
+    pub(crate) coinfile: PathBuf,
+    /// The broker's secret [default: broker.secret beside the coin file]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Decide as of this time (RFC 3339) instead of now: for rehearsals, never with real money
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_of: Option<UnixTime>,
+}
+
+impl Place {
+    /// Opens the broker.
+    pub(crate) fn open(&self) -> Result<Broker, ToolError> {
+        open(&self.coinfile, self.secret_file.as_deref())
+    }
+
+    /// The time that decides.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.as_of.unwrap_or_else(|| SystemClock.now())
+    }
+}
+
+/// Opens the broker of a coin file with its secret.
+pub(crate) fn open(coin_file: &Path, secret_file: Option<&Path>) -> Result<Broker, ToolError> {
+    let (directory, name) = DiskDirectory::of_file(coin_file).map_err(FileError::on("open", coin_file))?;
+    let secret_file = secret_file.map_or_else(|| secret_path(coin_file), Path::to_path_buf);
+    let (secret_directory, secret_name) =
+        DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;
+    let secret = read_secret(&secret_directory, &secret_name)?;
+    Ok(Broker::open(&directory, &name, secret, &SystemEntropy)?)
+}
+
+/// `1 coin`, `2 coins`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

@@ -1,0 +1,97 @@
+//! Accounts and lists in words.
+
+use micromint::broker::{Broker, UserAccount, VendorAccount};
+use micromint::identity::{UserId, VendorId};
+use micromint::time::UnixTime;
+use micromint_console::{EXIT_OK, ToolError};
+
+use crate::common::counted;
+
+/// Shows the account of whoever has this name: a vendor, a user, or both.
+pub(crate) fn account(broker: &mut Broker, name: &str, now: UnixTime) -> Result<u8, ToolError> {
+    let vendor = match name.parse::<VendorId>() {
+        Ok(vendor) => broker.vendor_account(&vendor, now)?,
+        Err(_) => None,
+    };
+    let user = match name.parse::<UserId>() {
+        Ok(user) => broker.user_account(&user, now)?,
+        Err(_) => None,
+    };
+    if vendor.is_none() && user.is_none() {
+        let period = broker.params().period();
+        return Err(
+            format!("{name} is neither a registered vendor nor a user who bought coins of {period}").into()
+        );
+    }
+    let value = broker.params().raw().coin_value.clone();
+    if let Some(account) = vendor {
+        print_vendor(name, &account, &value);
+    }
+    if let Some(account) = user {
+        print_user(name, &account, &value);
+    }
+    Ok(EXIT_OK)
+}
+
+fn print_vendor(name: &str, account: &VendorAccount, value: &str) {
+    println!("vendor {name}, registered {}", account.registered);
+    for batch in &account.batches {
+        println!(
+            "  {}  batch {}: {}, {} paid at once, {} waiting, {} forged",
+            batch.when,
+            batch.batch,
+            counted(batch.claims.count, "coin"),
+            batch.accepted,
+            batch.waiting,
+            batch.forged
+        );
+    }
+    println!("  redeemed: {} at {value}", counted(account.coins_paid, "coin"));
+    println!("  waiting until redeem-until: {}", counted(account.coins_waiting, "coin"));
+}
+
+fn print_user(name: &str, account: &UserAccount, value: &str) {
+    println!("user {name}");
+    for sale in &account.sales {
+        println!("  {}  sale {}: {}", sale.when, sale.transaction, counted(sale.sets.into(), "set"));
+    }
+    for back in &account.returns {
+        println!("  {}  return {}: {}", back.when, back.request, counted(back.claims.count, "coin"));
+    }
+    println!("  sold: {} at {value}", counted(account.coins_sold, "coin"));
+    println!("  credited: {}", counted(account.coins_credited, "coin"));
+    println!("  waiting until redeem-until: {}", counted(account.coins_waiting, "coin"));
+    if let Some(when) = account.revoked {
+        println!("  revoked {when}");
+    }
+}
+
+/// Shows the period in numbers.
+pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
+    let status = broker.status(now)?;
+    println!("{}", broker.params());
+    println!("sales      {} ({}, {} left)", status.sales, counted(status.sets_sold, "set"), status.sets_left);
+    println!("vendors    {}", status.vendors);
+    println!("batches    {}", status.batches);
+    println!("returns    {}", status.returns);
+    println!("redeemed   {}", counted(status.coins_paid, "coin"));
+    println!("credited   {}", counted(status.coins_credited, "coin"));
+    println!("waiting    {}", counted(status.claims_waiting, "claim"));
+    println!("forged     {}", counted(status.forged, "coin"));
+    println!("revoked    {}", counted(status.revoked, "user"));
+    println!("settled    {}", if status.is_settled { "yes" } else { "no" });
+    if status.forged > 0 {
+        eprintln!("mmbroker: ALARM: {} presented", counted(status.forged, "forged coin"));
+    }
+    Ok(EXIT_OK)
+}
+
+/// Lists those who spent first balls twice.
+pub(crate) fn offenders(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
+    for offender in broker.offenders(now)? {
+        let batches: Vec<String> =
+            offender.batches.iter().map(|(vendor, batch)| format!("{vendor} {batch}")).collect();
+        println!("{} spent {} twice: {}", offender.user, counted(offender.balls, "coin"), batches.join(", "));
+    }
+    Ok(EXIT_OK)
+}
