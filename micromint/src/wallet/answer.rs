@@ -1,0 +1,90 @@
+//! What a vendor's HTTP answer means to the wallet.
+//!
+//! In go a status and a few header fields, out come a Request-Payment or the [`Outcome`] of a payment.
+//! Where an answer leaves a doubt about what the vendor kept, the payment counts as unknown.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::protocol::RequestPayment;
+
+use super::outcome::Outcome;
+
+/// The header field that carries a Request-Payment, base64url without padding.
+pub const REQUEST_HEADER: &str = "MicroMint-Request";
+/// The header field in which a Payment may travel, base64url without padding.
+pub const PAYMENT_HEADER: &str = "MicroMint-Payment";
+/// The header field that says what became of a payment.
+pub const STATUS_HEADER: &str = "MicroMint-Status";
+/// The longest reason that is kept of a vendor's words, in bytes.
+pub const REASON_LEN_MAX: usize = 64;
+
+/// Reads the value of a [`REQUEST_HEADER`].
+///
+/// # Errors
+/// It is no base64url, or no Request-Payment; in words.
+pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, String> {
+    let text = URL_SAFE_NO_PAD.decode(value).map_err(|error| format!("{REQUEST_HEADER}: {error}"))?;
+    RequestPayment::parse(&text).map_err(|error| format!("{REQUEST_HEADER}: {error}"))
+}
+
+/// The value of a [`PAYMENT_HEADER`] for a Payment message.
+pub fn payment_for_header(message: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(message)
+}
+
+/// What became of a payment that was answered with this HTTP `status`, the word of a
+/// [`STATUS_HEADER`], and the reason in an Invalid-Payment message.
+pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Outcome {
+    match (status, word) {
+        // The vendor says that it recorded nothing, or took it back.
+        (_, Some(word @ ("returned" | "reversed" | "unavailable" | "bad-request" | "free" | "receipt"))) => {
+            Outcome::NotKept(word.to_string())
+        }
+        (200..=299, _) => Outcome::Paid,
+        (402, word) => Outcome::Refused(plain(reason.or(word).unwrap_or("no reason given"))),
+        // A gateway or a broken server: the vendor behind it may have recorded the payment.
+        _ => Outcome::Unknown,
+    }
+}
+
+/// A stranger's words, made fit for a terminal and for a record.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| (' '..='~').contains(c)).take(REASON_LEN_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubt_is_unknown() {
+        let rows = [
+            (200, None, None, Outcome::Paid),
+            (206, Some("retry"), None, Outcome::Paid),
+            (200, Some("returned"), None, Outcome::NotKept("returned".into())),
+            (404, Some("reversed"), None, Outcome::NotKept("reversed".into())),
+            (503, Some("unavailable"), None, Outcome::NotKept("unavailable".into())),
+            (402, Some("spent"), None, Outcome::Refused("spent".into())),
+            (402, None, Some("wrong-amount"), Outcome::Refused("wrong-amount".into())),
+            (402, None, Some("\u{1b}[31mred"), Outcome::Refused("[31mred".into())),
+            (402, None, None, Outcome::Refused("no reason given".into())),
+            (502, None, None, Outcome::Unknown),
+            (404, None, None, Outcome::Unknown),
+            (302, None, None, Outcome::Unknown),
+        ];
+        for (status, word, reason, outcome) in rows {
+            assert_eq!(outcome_of(status, word, reason), outcome, "{status} {word:?} {reason:?}");
+        }
+    }
+
+    #[test]
+    fn requests_travel_in_a_header() {
+        let text = b"MicroMint-1.0\r\nRequest-Payment\r\nURL: https://a.example/\r\nPrice: 1\r\nVendor-ID: a.example\r\nPeriod: 2026-12\r\nBroker: https://broker.example/\r\nCoin-Value: 0.01 USD\r\nEnd-MicroMint\r\n";
+        let value = payment_for_header(text);
+        assert!(!value.contains(['+', '/', '=']));
+        assert_eq!(request_in_header(value.as_bytes()).unwrap().price, 1);
+        assert!(request_in_header(b"****").is_err());
+        assert!(request_in_header(b"").is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! Returning coins: after a period's expiration the first balls that no vendor was paid with go back to
+//! the broker for credit (thesis 3.4.1, "Returning Coins").
+//!
+//! In goes a holding, out comes a Request-Credit; in comes the broker's Funds-Credited with a verdict a
+//! ball. What a return holds is decided once, by a rule that reading the wallet file again repeats: a
+//! return that is sent again is the same message.
+
+use sha2::{Digest, Sha256};
+
+use crate::protocol::{FundsCredited, Id, RequestCredit, Verdict};
+use crate::time::UnixTime;
+
+use super::outcome::Outcome;
+use super::record::Place;
+use super::state::{CoinState, Return, State};
+
+/// The coins of a holding that may go back, at most `coins_max` of them, in the order of the sets and
+/// then of the sub-bins: those never spent, and those whose payment did not end in content. The latter
+/// are claimed here as second to the vendor: if it redeems them, it is paid and not the client.
+pub(super) fn returnable(state: &State, holding: usize, coins_max: usize) -> Vec<Place> {
+    let sets = state.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding);
+    sets.flat_map(|(set, number)| {
+        let coins = set.coins.iter().zip(0..);
+        let may = coins.filter(|(coin, _)| is_returnable(state, **coin));
+        may.map(move |(_, subbin)| Place { set: number, subbin })
+    })
+    .take(coins_max)
+    .collect()
+}
+
+fn is_returnable(state: &State, coin: CoinState) -> bool {
+    match coin {
+        CoinState::Unspent => true,
+        CoinState::Left(number) => state.payments[number as usize].outcome != Outcome::Paid,
+        CoinState::None | CoinState::Returned(_) => false,
+    }
+}
+
+fn first_balls(state: &State, places: &[Place]) -> Vec<u64> {
+    let ball = |place: &Place| state.sets[place.set as usize].superbins[0][place.subbin as usize];
+    places.iter().map(ball).collect()
+}
+
+/// SHA-256 over the first balls, 8 bytes big-endian each.
+pub(super) fn digest(state: &State, places: &[Place]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for x in first_balls(state, places) {
+        hash.update(x.to_be_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// What a holding has for the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Returnable {
+    /// The holding, as an index of [`State::holdings`].
+    pub holding: usize,
+    /// The coins that may go back.
+    pub coins: usize,
+}
+
+impl State {
+    /// The holdings that have coins to return now: expired, and the broker still credits.
+    pub fn returnable(&self, now: UnixTime) -> Vec<Returnable> {
+        let held = self.holdings.iter().enumerate().filter(|(_, held)| {
+            let raw = held.params.raw();
+            raw.expiration <= now && now < raw.redeem_until
+        });
+        held.map(|(holding, _)| Returnable { holding, coins: returnable(self, holding, usize::MAX).len() })
+            .filter(|returnable| returnable.coins > 0)
+            .collect()
+    }
+
+    /// The returns to send (again): no answer came yet, or it was to wait until redeem-until and that
+    /// is past.
+    pub fn unanswered_returns(&self, now: UnixTime) -> Vec<&Return> {
+        self.returns.iter().filter(|back| self.is_unanswered(back, now)).collect()
+    }
+
+    fn is_unanswered(&self, back: &Return, now: UnixTime) -> bool {
+        let is_final = self.holdings[back.holding].params.raw().redeem_until <= now;
+        back.verdicts.iter().any(|verdict| match verdict {
+            None => true,
+            Some(verdict) => is_final && *verdict == Verdict::Waiting,
+        })
+    }
+
+    /// The message of a return, the same every time.
+    pub fn request_credit(&self, back: &Return) -> RequestCredit {
+        let held = &self.holdings[back.holding];
+        let x = first_balls(self, &back.places);
+        let mut request = RequestCredit {
+            user: held.user.clone(),
+            period: held.params.period().clone(),
+            request: back.request.clone(),
+            authenticator: held.user_key.request_credit(back.request.as_str(), &[]),
+            x,
+        };
+        request.authenticator = held.user_key.request_credit(back.request.as_str(), &request.data());
+        request
+    }
+
+    /// Which return an answer is about: the one that `request` names, or else the only one of the same
+    /// user, period and number of coins.
+    ///
+    /// # Errors
+    /// There is none, or more than one; in words.
+    pub fn find_return(&self, answer: &FundsCredited, request: Option<&Id>) -> Result<&Return, String> {
+        let mut fitting = self.returns.iter().filter(|back| {
+            let held = &self.holdings[back.holding];
+            held.user == answer.user
+                && *held.params.period() == answer.period
+                && back.verdicts.len() == answer.verdicts.len()
+                && request.is_none_or(|request| *request == back.request)
+        });
+        let what = || {
+            format!(
+                "return of {} coins of {} in period {}",
+                answer.verdicts.len(),
+                answer.user,
+                answer.period
+            )
+        };
+        match (fitting.next(), fitting.next()) {
+            (Some(found), None) => Ok(found),
+            (None, _) => Err(format!("this wallet knows no {}", what())),
+            (Some(_), Some(_)) => {
+                Err(format!("this wallet knows more than one {}: name its Request-ID", what()))
+            }
+        }
+    }
+}
+
+impl Return {
+    /// How many of its coins have this verdict.
+    pub fn count(&self, verdict: Option<Verdict>) -> usize {
+        self.verdicts.iter().filter(|held| **held == verdict).count()
+    }
+}

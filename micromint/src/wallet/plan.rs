@@ -1,0 +1,314 @@
+//! Whether to pay, and with which coins: the checks before paying, in order.
+//!
+//! In go a Request-Payment, the fetch that it answered, the client's [`Policy`] and the wallet's
+//! [`State`]; out comes a [`Plan`]. Nothing is changed and nothing leaves here. The invariant: a plan to
+//! pay names coins that never left for anyone but this vendor.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::identity::{VendorId, VendorVector};
+use crate::period::Period;
+use crate::protocol::{Payment, RequestPayment, Url};
+use crate::time::UnixTime;
+
+use super::genuine::EMPTY;
+use super::outcome::Outcome;
+use super::record::{Place, Spend};
+use super::state::{CoinState, Holding, Set, State};
+use super::vendor_rule::{is_loopback, may_collect};
+
+/// The longest method of a request that can be paid for, in bytes.
+pub const METHOD_LEN_MAX: usize = 32;
+
+/// What the client's owner allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The highest price, in coins, that is paid without asking (thesis 3.4.1, "autopay threshold").
+    pub autopay: u32,
+    /// The most coins that may leave for the first time in one UTC day; `None` is no limit.
+    pub daily_limit: Option<u32>,
+    /// Pay over http too, where others can read along. This machine itself is always allowed.
+    pub allow_http: bool,
+}
+
+/// A fetch that was answered with a Request-Payment.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetch<'a> {
+    /// The URL that was asked for, after the redirects of the unpaid request.
+    pub url: &'a Url,
+    /// The method.
+    pub method: &'a str,
+    /// The body that went with it.
+    pub body: &'a [u8],
+}
+
+/// What to do about a Request-Payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Send the message of this earlier payment again: it was for the same request, and what became of
+    /// it is unknown.
+    Resend(u32),
+    /// Pay with these coins.
+    Pay(Choice),
+    /// The price is above the autopay threshold: pay if the owner says yes.
+    Ask(Choice),
+    /// Do not pay.
+    Refuse(Unpayable),
+}
+
+/// Coins for a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// From which holding, as an index of [`State::holdings`].
+    pub holding: usize,
+    /// How many of the coins have never left.
+    pub fresh: u32,
+    /// How many coins of that holding are good at this vendor, these included.
+    pub spendable: u32,
+    pub(super) places: Vec<Place>,
+    pub(super) x: Vec<u64>,
+}
+
+/// Why the wallet does not pay. The variants stand in the order of the checks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unpayable {
+    /// The request asks to pay for another page.
+    #[error("asked for {fetched}, but the site wants to be paid for {requested}")]
+    OtherPage {
+        /// The URL that was asked for.
+        fetched: String,
+        /// The URL in the request.
+        requested: String,
+    },
+    /// The Vendor-ID rule.
+    #[error("{vendor} may not collect for a page of {host}: it is neither that host nor a parent under the same owner")]
+    OtherVendor {
+        /// Who wants the coins.
+        vendor: VendorId,
+        /// Whose page it is.
+        host: VendorId,
+    },
+    /// http.
+    #[error("{0} is not https, so others on the way could read and take the coins")]
+    NotSecure(String),
+    /// A method that cannot be recorded.
+    #[error("a method of more than {METHOD_LEN_MAX} bytes")]
+    Method,
+    /// This file is a backup.
+    #[error("this wallet file is a backup made at {0}: restore it first")]
+    Backup(UnixTime),
+    /// No holding fits.
+    #[error("the wallet has no coins of the periods {} of {broker}", Names(.periods))]
+    NoSuchCoins {
+        /// The periods that the vendor accepts.
+        periods: Vec<Period>,
+        /// Their broker.
+        broker: String,
+    },
+    /// The periods that fit have expired or not begun.
+    #[error("the wallet's coins of the periods {} are not valid now", Names(.0))]
+    NotValidNow(Vec<Period>),
+    /// Too few coins are good at this vendor.
+    #[error("the price is {price} coins, and the wallet has {spendable} for {vendor}")]
+    TooFewCoins {
+        /// The price.
+        price: u32,
+        /// Coins of one holding that are good at this vendor, of the holding with most.
+        spendable: u32,
+        /// The vendor.
+        vendor: VendorId,
+    },
+    /// The daily limit.
+    #[error("the daily limit is {limit} coins; {left} left today, and this page needs {needed} more")]
+    DailyLimit {
+        /// The limit.
+        limit: u32,
+        /// Coins that left today.
+        left: u64,
+        /// Coins that would leave.
+        needed: u32,
+    },
+}
+
+struct Names<'a>(&'a [Period]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(Period::as_str).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
+impl Fetch<'_> {
+    /// SHA-256 of the body: what a retry must have in common with the first try.
+    pub(super) fn body_digest(&self) -> [u8; 32] {
+        Sha256::digest(self.body).into()
+    }
+}
+
+impl State {
+    /// Makes the checks of a request in order and chooses coins.
+    pub fn plan(&self, request: &RequestPayment, fetch: &Fetch<'_>, policy: &Policy, now: UnixTime) -> Plan {
+        if let Err(unpayable) = self.check_request(request, fetch, policy) {
+            return Plan::Refuse(unpayable);
+        }
+        if let Some(number) = self.unsettled(request, fetch) {
+            return Plan::Resend(number);
+        }
+        let choice = match self.choose(request, now) {
+            Ok(choice) => choice,
+            Err(unpayable) => return Plan::Refuse(unpayable),
+        };
+        let left = self.left_today(now);
+        if let Some(limit) = policy.daily_limit
+            && left + u64::from(choice.fresh) > u64::from(limit)
+        {
+            return Plan::Refuse(Unpayable::DailyLimit { limit, left, needed: choice.fresh });
+        }
+        if request.price <= policy.autopay { Plan::Pay(choice) } else { Plan::Ask(choice) }
+    }
+
+    fn check_request(
+        &self,
+        request: &RequestPayment,
+        fetch: &Fetch<'_>,
+        policy: &Policy,
+    ) -> Result<(), Unpayable> {
+        let (fetched, host) = (fetch.url.to_string(), fetch.url.host());
+        if request.url != *fetch.url {
+            return Err(Unpayable::OtherPage { fetched, requested: request.url.to_string() });
+        }
+        if !may_collect(&request.vendor, host) {
+            return Err(Unpayable::OtherVendor { vendor: request.vendor.clone(), host: host.clone() });
+        }
+        if !fetch.url.is_https() && !policy.allow_http && !is_loopback(host) {
+            return Err(Unpayable::NotSecure(fetched));
+        }
+        if fetch.method.len() > METHOD_LEN_MAX {
+            return Err(Unpayable::Method);
+        }
+        self.backup_made.map_or(Ok(()), |at| Err(Unpayable::Backup(at)))
+    }
+
+    /// The latest payment for the very same request of which nothing is known.
+    fn unsettled(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
+        let body_digest = fetch.body_digest();
+        let found = self.payments.iter().rposition(|payment| {
+            payment.outcome == Outcome::Unknown
+                && payment.vendor == request.vendor
+                && payment.url == *fetch.url
+                && payment.method == fetch.method
+                && payment.body_digest == body_digest
+        });
+        found.map(|index| index as u32)
+    }
+
+    /// Coins for the price: of the holding that expires first among those that have enough; in it the
+    /// coins that this vendor gave back first, then those of sets already opened, then of the oldest.
+    fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
+        let mut spendable_max = 0;
+        for holding in self.candidates(request, now)? {
+            let coins = self.coins_at(holding, &request.vendor);
+            let spendable = coins.len() as u32;
+            if spendable >= request.price {
+                return Ok(self.take_best(holding, coins, request));
+            }
+            spendable_max = spendable_max.max(spendable);
+        }
+        Err(Unpayable::TooFewCoins {
+            price: request.price,
+            spendable: spendable_max,
+            vendor: request.vendor.clone(),
+        })
+    }
+
+    /// The holdings that the vendor accepts and that are valid now, those that expire first first.
+    fn candidates(&self, request: &RequestPayment, now: UnixTime) -> Result<Vec<usize>, Unpayable> {
+        let accepted = |held: &Holding| {
+            request.periods.contains(held.params.period()) && held.params.raw().broker == request.broker
+        };
+        let is_valid = |held: &Holding| {
+            let raw = held.params.raw();
+            raw.start <= now && now < raw.expiration
+        };
+        let held = || self.holdings.iter().enumerate().filter(|(_, held)| accepted(held));
+        let periods = request.periods.clone();
+        if held().next().is_none() {
+            return Err(Unpayable::NoSuchCoins { periods, broker: request.broker.clone() });
+        }
+        let mut valid: Vec<usize> = held().filter(|(_, held)| is_valid(held)).map(|(i, _)| i).collect();
+        if valid.is_empty() {
+            return Err(Unpayable::NotValidNow(periods));
+        }
+        valid.sort_by_key(|holding| self.holdings[*holding].params.raw().expiration);
+        Ok(valid)
+    }
+
+    /// The places of all coins of a holding that are good at `vendor` now, in the order of the sets.
+    pub fn coins_at(&self, holding: usize, vendor: &VendorId) -> Vec<Place> {
+        let vector = VendorVector::new(&self.holdings[holding].params, vendor);
+        let sets = self.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding && !set.in_doubt);
+        sets.flat_map(|(set, number)| {
+            let coins = set.coins.iter().zip(0..);
+            let usable = coins.filter(|(coin, _)| self.is_usable_at(**coin, vendor)).map(|(_, at)| at);
+            let whole: Vec<u32> = usable.filter(|subbin| coin_of(set, &vector, *subbin).is_some()).collect();
+            whole.into_iter().map(move |subbin| Place { set: number, subbin })
+        })
+        .collect()
+    }
+
+    fn take_best(&self, holding: usize, mut coins: Vec<Place>, request: &RequestPayment) -> Choice {
+        let spendable = coins.len() as u32;
+        let is_fresh = |place: &Place| {
+            self.sets[place.set as usize].coins[place.subbin as usize] == CoinState::Unspent
+        };
+        let opened: Vec<bool> = self.sets.iter().map(Set::is_opened).collect();
+        // The sort is stable: within a rank the coins stay in the order of their sets.
+        coins.sort_by_key(|place| (is_fresh(place), !opened[place.set as usize]));
+        coins.truncate(request.price as usize);
+        let vector = VendorVector::new(&self.holdings[holding].params, &request.vendor);
+        let x = coins.iter().filter_map(|p| coin_of(&self.sets[p.set as usize], &vector, p.subbin));
+        let x = x.flatten().collect();
+        let fresh = coins.iter().filter(|place| is_fresh(place)).count() as u32;
+        Choice { holding, fresh, spendable, places: coins, x }
+    }
+
+    /// The spend that a choice comes to: the Payment message as it will leave, and what is remembered.
+    pub(super) fn spend(
+        &self,
+        choice: Choice,
+        request: &RequestPayment,
+        fetch: &Fetch<'_>,
+        now: UnixTime,
+    ) -> Spend {
+        let held = &self.holdings[choice.holding];
+        let authenticator = held.user_key.payment(&request.vendor, request.url.as_str(), &[]);
+        let mut payment = Payment {
+            url: request.url.clone(),
+            user: held.user.clone(),
+            vendor: request.vendor.clone(),
+            period: held.params.period().clone(),
+            coins: choice.places.len() as u32,
+            authenticator,
+            x: choice.x,
+        };
+        let data = payment.data();
+        payment.authenticator = held.user_key.payment(&request.vendor, request.url.as_str(), &data);
+        Spend {
+            at: now,
+            method: fetch.method.to_string(),
+            body_digest: fetch.body_digest(),
+            description: request.description.clone(),
+            coins: choice.places,
+            message: payment.to_bytes(),
+        }
+    }
+}
+
+/// The k balls of the coin at a first sub-bin, if all of them exist.
+fn coin_of(set: &Set, vendor: &VendorVector, subbin: u32) -> Option<Vec<u64>> {
+    let bins = set.superbins.iter().zip(vendor.subbins(subbin));
+    bins.map(|(superbin, subbin)| superbin.get(subbin as usize).copied().filter(|x| *x != EMPTY)).collect()
+}
