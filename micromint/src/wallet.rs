@@ -28,22 +28,25 @@ mod credit;
 // What is told apart in an answer.
 mod answer;
 
+// What is done.
+mod receive;
+
+mod backup;
+
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
-
 use crate::authenticator::hex;
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, File, LockGuard, Lock, Open};
+use crate::host::{Directory, Entropy, File, Lock, Open};
 use crate::journal::{Journal, JournalError, Tail};
-use crate::protocol::{CREDIT_COINS_MAX, FundsCredited, FundsWithdrawn, Id, RequestPayment};
+use crate::protocol::{CREDIT_COINS_MAX, FundsCredited, Id, RequestPayment};
 use crate::time::UnixTime;
 
-use record::{BINS_PER_RECORD_MAX, Bins, Record, VERDICTS_PER_RECORD_MAX};
+use record::{Record, VERDICTS_PER_RECORD_MAX};
 
 pub use answer::{
     PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, outcome_of, payment_for_header, request_in_header,
@@ -52,6 +55,7 @@ pub use credit::Returnable;
 pub use genuine::{EMPTY, GenuineSet, NotGenuine, check as check_genuine};
 pub use outcome::Outcome;
 pub use plan::{Choice, Fetch, METHOD_LEN_MAX, Plan, Policy, Unpayable};
+pub use receive::{NotReceived, Received};
 pub use record::Place;
 pub use state::{CoinState, Holding, PastPayment, Return, Set, State, Withdrawal};
 pub use vendor_rule::{is_loopback, may_collect};
@@ -106,45 +110,6 @@ pub enum WalletError {
     /// An answer that fits no return.
     #[error("{0}")]
     NoSuchReturn(String),
-}
-
-/// What became of a Funds-Withdrawn message.
-#[derive(Debug)]
-pub enum Received {
-    /// Its sets are in the wallet now.
-    New {
-        /// The sets.
-        sets: u32,
-        /// Their coins: balls in first superbins.
-        coins: u32,
-    },
-    /// They were in the wallet already, with this very message.
-    Already,
-    /// The message is not believed; nothing was kept.
-    Refused(NotReceived),
-}
-
-/// Why a Funds-Withdrawn message is not taken into the wallet.
-#[derive(Debug, thiserror::Error)]
-pub enum NotReceived {
-    /// Its coins are not genuine.
-    #[error(transparent)]
-    NotGenuine(#[from] NotGenuine),
-    /// Its parameters are not those of the coins held of that period.
-    #[error("the parameters of period {0} are not those of the coins that the wallet has of it")]
-    OtherParams(String),
-    /// Its User-Key is not the one held.
-    #[error("the User-Key is not the one that the wallet has for this user in period {0}")]
-    OtherKey(String),
-    /// The sale came in before with other content.
-    #[error("sale {0} came in before with other sets")]
-    OtherContent(u64),
-    /// A set is in the wallet already from another sale.
-    #[error("the set of superbin {0} is in the wallet already")]
-    HeldAlready(u32),
-    /// It holds no sets.
-    #[error("the message holds no sets")]
-    Empty,
 }
 
 /// What to do about a Request-Payment; what is to be sent is on disk already.
@@ -230,56 +195,6 @@ impl Wallet {
         let caught_up = self.catch_up();
         self.lock.unlock().map_err(FileError::on("unlock", &self.path))?;
         caught_up.map(|_| &self.state)
-    }
-
-    /// Takes the sets of `funds` in, if every ball is genuine.
-    ///
-    /// # Errors
-    /// The file cannot be written. After a crash the message is received again.
-    pub fn receive(&mut self, funds: &FundsWithdrawn, now: UnixTime) -> Result<Received, WalletError> {
-        let sets = match genuine::check(funds) {
-            Ok(sets) if sets.is_empty() => return Ok(Received::Refused(NotReceived::Empty)),
-            Ok(sets) => sets,
-            Err(fault) => return Ok(Received::Refused(fault.into())),
-        };
-        let digest: [u8; 32] = Sha256::digest(funds.to_bytes()).into();
-        self.locked(|wallet| {
-            match wallet.state.is_received(funds, &sets, &digest) {
-                Ok(true) => return Ok(Received::Already),
-                Ok(false) => {}
-                Err(refused) => return Ok(Received::Refused(refused)),
-            }
-            wallet.append_sets(funds, &sets, digest, now)?;
-            let coins = sets.iter().flat_map(|set| &set.superbins[0]).filter(|x| **x != EMPTY).count();
-            Ok(Received::New { sets: sets.len() as u32, coins: coins as u32 })
-        })
-    }
-
-    fn append_sets(
-        &mut self,
-        funds: &FundsWithdrawn,
-        sets: &[GenuineSet],
-        digest: [u8; 32],
-        now: UnixTime,
-    ) -> Result<(), WalletError> {
-        let head = FundsWithdrawn { sets: Vec::new(), ..funds.clone() };
-        let mut records = vec![Record::Receive { at: now, head: head.to_bytes() }];
-        let mut size = 0;
-        for (number, set) in (0..).zip(sets) {
-            for bins in pieces(number, set) {
-                size += bins.x.len() * 8;
-                records.push(Record::Bins(bins));
-                if size >= APPEND_SIZE {
-                    self.append(std::mem::take(&mut records))?;
-                    size = 0;
-                }
-            }
-        }
-        // The pieces must not be lost under a last record that survives.
-        self.append(records)?;
-        self.sync()?;
-        self.append(vec![Record::Received { sets: sets.len() as u32, digest }])?;
-        self.sync()
     }
 
     /// Decides about a Request-Payment that answered `fetch`. Coins that are to be sent are marked as
@@ -388,68 +303,6 @@ impl Wallet {
         })
     }
 
-    /// Copies the wallet, as it is now, into a new file `name` of mode 0600 and marks that as a backup,
-    /// so that it is not spent from by mistake.
-    ///
-    /// # Errors
-    /// The file exists, or cannot be written.
-    pub fn backup(
-        &mut self,
-        directory: &dyn Directory,
-        name: &str,
-        now: UnixTime,
-        entropy: &dyn Entropy,
-    ) -> Result<(), WalletError> {
-        self.locked(|wallet| {
-            copy(&*wallet.lock, wallet.journal.end(), &wallet.path, directory, name)?;
-            let mut backup = Journal::open(directory, name, KIND, entropy)?;
-            backup.set_end(wallet.journal.end());
-            backup.append(&[&Record::Backup { at: now }.to_bytes()])?;
-            Ok(backup.sync()?)
-        })
-    }
-
-    /// Makes the new wallet file `name` of `directory` out of the backup `backup_name` of
-    /// `backup_directory`. Coins spent since the backup was made would leave twice, so unless the owner
-    /// says that there are none (`spendable`), the coins are kept for a return only.
-    ///
-    /// # Errors
-    /// The backup is none, the file exists, or one of them cannot be read or written.
-    pub fn restore(
-        backup_directory: &dyn Directory,
-        backup_name: &str,
-        directory: &dyn Directory,
-        name: &str,
-        spendable: bool,
-        now: UnixTime,
-        entropy: &dyn Entropy,
-    ) -> Result<Wallet, WalletError> {
-        let backup = Wallet::open_existing(backup_directory, backup_name)?;
-        if backup.state.backup_made.is_none() {
-            return Err(WalletError::NoBackup { path: backup.path });
-        }
-        // Made under another name first: a crash leaves no half of a wallet behind.
-        let temporary = format!(".{name}.restored");
-        let path = directory.path().join(name);
-        let names = directory.names().map_err(FileError::on("list", directory.path()))?;
-        if names.iter().any(|held| held == name) {
-            return Err(WalletError::Exists { path });
-        }
-        if names.contains(&temporary) {
-            directory.remove(&temporary).map_err(FileError::on("remove", path.with_file_name(&temporary)))?;
-        }
-        copy(&*backup.lock, backup.journal.end(), &backup.path, directory, &temporary)?;
-        let mut journal = Journal::open(directory, &temporary, KIND, entropy)?;
-        journal.set_end(backup.journal.end());
-        journal.append(&[&Record::Restored { at: now, spendable }.to_bytes()])?;
-        journal.sync()?;
-        directory.rename(&temporary, name).map_err(FileError::on("make", &path))?;
-        directory.sync().map_err(FileError::on("sync", directory.path()))?;
-        Wallet::open_as(directory, name, Open::Write, Lock::Exclusive, || {
-            Journal::open(directory, name, KIND, entropy)
-        })
-    }
-
     /// Does `work` under the lock, after reading what others wrote.
     fn locked<T>(
         &mut self,
@@ -509,77 +362,4 @@ impl Wallet {
     fn sync(&mut self) -> Result<(), WalletError> {
         Ok(self.journal.sync()?)
     }
-}
-
-impl State {
-    /// Whether `funds` came in before; or why it may not come in.
-    fn is_received(
-        &self,
-        funds: &FundsWithdrawn,
-        sets: &[GenuineSet],
-        digest: &[u8; 32],
-    ) -> Result<bool, NotReceived> {
-        let Some(holding) = self.find_holding(funds) else {
-            return Ok(false);
-        };
-        let held = &self.holdings[holding];
-        let earlier = self
-            .withdrawals
-            .iter()
-            .find(|earlier| earlier.holding == holding && earlier.transaction == funds.transaction);
-        match earlier {
-            Some(earlier) if earlier.digest == *digest => return Ok(true),
-            Some(_) => return Err(NotReceived::OtherContent(funds.transaction)),
-            None => {}
-        }
-        let period = funds.period().to_string();
-        if held.params != funds.params {
-            return Err(NotReceived::OtherParams(period));
-        }
-        if held.user_key != funds.user_key {
-            return Err(NotReceived::OtherKey(period));
-        }
-        let is_held = |first| self.sets.iter().any(|set| set.holding == holding && set.first == first);
-        match sets.iter().find(|set| is_held(set.first)) {
-            Some(set) => Err(NotReceived::HeldAlready(set.first)),
-            None => Ok(false),
-        }
-    }
-}
-
-/// The pieces in which a set is written.
-fn pieces(number: u32, set: &GenuineSet) -> impl Iterator<Item = Bins> {
-    (0..).zip(&set.superbins).flat_map(move |(place, superbin)| {
-        superbin.chunks(BINS_PER_RECORD_MAX).zip(0..).map(move |(x, piece)| Bins {
-            set: number,
-            place,
-            first: set.first,
-            subbin: piece * BINS_PER_RECORD_MAX as u32,
-            x: x.to_vec(),
-        })
-    })
-}
-
-/// Copies the first `size` bytes of a file into a new one, durably.
-fn copy(
-    from: &dyn File,
-    size: u64,
-    from_path: &std::path::Path,
-    directory: &dyn Directory,
-    name: &str,
-) -> Result<(), WalletError> {
-    let path = directory.path().join(name);
-    let to = directory.open(name, Open::CreateNew).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => WalletError::Exists { path: path.clone() },
-        _ => FileError::on("make", &path)(error).into(),
-    })?;
-    let mut at = 0;
-    while at < size {
-        let mut bytes = vec![0; (size - at).min(APPEND_SIZE as u64) as usize];
-        from.read_at(&mut bytes, at).map_err(FileError::on("read", from_path))?;
-        to.write_at(&bytes, at).map_err(FileError::on("write", &path))?;
-        at += bytes.len() as u64;
-    }
-    to.sync().map_err(FileError::on("write", &path))?;
-    Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
 }

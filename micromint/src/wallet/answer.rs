@@ -17,7 +17,7 @@ pub const PAYMENT_HEADER: &str = "MicroMint-Payment";
 /// The header field that says what became of a payment.
 pub const STATUS_HEADER: &str = "MicroMint-Status";
 /// The longest reason that is kept of a vendor's words, in bytes.
-pub const REASON_LEN_MAX: usize = 64;
+const REASON_LEN_MAX: usize = 64;
 
 /// Reads the value of a [`REQUEST_HEADER`].
 ///

@@ -7,12 +7,12 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::protocol::{FundsCredited, Id, RequestCredit, Verdict};
+use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
 use crate::time::UnixTime;
 
 use super::outcome::Outcome;
 use super::record::Place;
-use super::state::{CoinState, Return, State};
+use super::state::{CoinState, Holding, Return, State};
 
 /// The coins of a holding that may go back, at most `coins_max` of them, in the order of the sets and
 /// then of the sub-bins: those never spent, and those whose payment did not end in content. The latter
@@ -100,6 +100,25 @@ impl State {
         request
     }
 
+    /// The holding that an invitation is about. Its Return-URL must be of the broker's own origin, as the
+    /// wallet knows it from the sale: coins go back to nobody else.
+    ///
+    /// # Errors
+    /// There is none, in words.
+    pub fn invited(&self, invitation: &SendExpired) -> Result<usize, String> {
+        let SendExpired { user, period, return_url } = invitation;
+        let mut held = self.holdings.iter().enumerate();
+        let fits = |held: &Holding| held.user == *user && held.params.period() == period;
+        held.find(|(_, held)| fits(held) && is_of_origin(&held.params.raw().broker, return_url))
+            .ok_or_else(|| {
+                format!(
+                    "the wallet has no coins of {user} in period {period} from a broker at {}",
+                    return_url.origin()
+                )
+            })
+            .map(|(holding, _)| holding)
+    }
+
     /// Which return an answer is about: the one that `request` names, or else the only one of the same
     /// user, period and number of coins.
     ///
@@ -129,6 +148,11 @@ impl State {
             }
         }
     }
+}
+
+/// Whether `url` has the scheme, host and port of `broker`. The broker's text may lack a path.
+fn is_of_origin(broker: &str, url: &Url) -> bool {
+    broker.strip_prefix(url.origin()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Return {

@@ -83,7 +83,9 @@ pub enum Unpayable {
         requested: String,
     },
     /// The Vendor-ID rule.
-    #[error("{vendor} may not collect for a page of {host}: it is neither that host nor a parent under the same owner")]
+    #[error(
+        "{vendor} may not collect for a page of {host}: it is neither that host nor a parent under the same owner"
+    )]
     OtherVendor {
         /// Who wants the coins.
         vendor: VendorId,
@@ -261,9 +263,8 @@ impl State {
 
     fn take_best(&self, holding: usize, mut coins: Vec<Place>, request: &RequestPayment) -> Choice {
         let spendable = coins.len() as u32;
-        let is_fresh = |place: &Place| {
-            self.sets[place.set as usize].coins[place.subbin as usize] == CoinState::Unspent
-        };
+        let is_fresh =
+            |place: &Place| self.sets[place.set as usize].coins[place.subbin as usize] == CoinState::Unspent;
         let opened: Vec<bool> = self.sets.iter().map(Set::is_opened).collect();
         // The sort is stable: within a rank the coins stay in the order of their sets.
         coins.sort_by_key(|place| (is_fresh(place), !opened[place.set as usize]));

@@ -6,7 +6,7 @@
 //! sense after those before it, is an error: the file is damaged or was written by something else.
 
 use crate::authenticator::Key;
-use crate::identity::{UserId, UserVector, VendorId};
+use crate::identity::{UserId, VendorId};
 use crate::params::Params;
 use crate::protocol::{FundsWithdrawn, Id, Payment, Url, Verdict};
 use crate::time::UnixTime;
@@ -37,7 +37,6 @@ pub struct Holding {
     pub user_key: Key,
     /// The period's parameters.
     pub params: Params,
-    pub(super) vector: UserVector,
 }
 
 /// A Funds-Withdrawn that came in.
@@ -104,7 +103,6 @@ pub struct PastPayment {
     /// When that was learned.
     pub settled: Option<UnixTime>,
     pub(super) body_digest: [u8; 32],
-    pub(super) places: Vec<Place>,
     pub(super) message: Vec<u8>,
 }
 
@@ -179,7 +177,7 @@ impl State {
         if incoming.sets.len() != sets as usize || !incoming.sets.iter().all(is_whole) {
             return Err(format!("expected {sets} whole sets, found {}", incoming.sets.len()));
         }
-        let holding = self.holding_of(&incoming.head)?;
+        let holding = self.holding_of(&incoming.head);
         self.withdrawals.push(Withdrawal {
             at: incoming.at,
             holding,
@@ -192,14 +190,13 @@ impl State {
     }
 
     /// The holding that these funds go to, made if there is none yet.
-    fn holding_of(&mut self, funds: &FundsWithdrawn) -> Result<usize, String> {
+    fn holding_of(&mut self, funds: &FundsWithdrawn) -> usize {
         if let Some(found) = self.find_holding(funds) {
-            return Ok(found);
+            return found;
         }
-        let vector = UserVector::new(&funds.params, &funds.user).map_err(|error| error.to_string())?;
         let FundsWithdrawn { user, user_key, params, .. } = funds.clone();
-        self.holdings.push(Holding { user, user_key, params, vector });
-        Ok(self.holdings.len() - 1)
+        self.holdings.push(Holding { user, user_key, params });
+        self.holdings.len() - 1
     }
 
     /// The holding of this user, broker and period.
@@ -233,7 +230,6 @@ impl State {
             outcome: Outcome::Unknown,
             settled: None,
             body_digest: spend.body_digest,
-            places: spend.coins,
             message: spend.message,
         });
         Ok(())
@@ -243,7 +239,11 @@ impl State {
     fn check_spend(&self, spend: &Spend, payment: &Payment) -> Result<usize, String> {
         let first_balls: Vec<u64> = payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect();
         if spend.coins.is_empty() || spend.coins.len() != first_balls.len() {
-            return Err(format!("a payment of {} coins with {} places", first_balls.len(), spend.coins.len()));
+            return Err(format!(
+                "a payment of {} coins with {} places",
+                first_balls.len(),
+                spend.coins.len()
+            ));
         }
         let mut sorted = spend.coins.clone();
         sorted.sort_unstable();

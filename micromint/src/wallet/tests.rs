@@ -1,1 +1,490 @@
-//! The wallet as a whole.
+//! The wallet as a whole, held against the obvious mint of [`crate::testing`].
+
+mod crash;
+
+mod model;
+
+use std::sync::LazyLock;
+
+use super::*;
+use crate::authenticator::Key;
+use crate::host::{SimulatedDirectory, SystemEntropy};
+use crate::identity::{UserVector, VendorId, VendorVector};
+use crate::protocol::{FundsWithdrawn, Payment, SendExpired, Url, Verdict};
+use crate::testing::{ObviousMint, params_with, resize, test_params};
+
+static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
+
+const NAME: &str = "wallet.mmw";
+/// 2026-12-10, within the period of the test parameters.
+const NOW: UnixTime = UnixTime(1_796_860_800);
+/// 2027-01-02: expired, and still redeemed.
+const EXPIRED: UnixTime = UnixTime(1_798_848_000);
+/// 2027-01-09: no longer redeemed.
+const CLOSED: UnixTime = UnixTime(1_799_452_800);
+
+const FREELY: Policy = Policy { autopay: 500, daily_limit: None, allow_http: false };
+
+fn key() -> Key {
+    Key::from_bytes([5; 32])
+}
+
+fn funds(firsts: &[u32], transaction: u64) -> FundsWithdrawn {
+    MINT.funds(&"alice".parse().unwrap(), &key(), firsts, transaction)
+}
+
+fn open(directory: &SimulatedDirectory) -> Wallet {
+    Wallet::open(directory, NAME, &SystemEntropy).unwrap()
+}
+
+/// A wallet with the sets that begin at these superbins.
+fn filled(directory: &SimulatedDirectory, firsts: &[u32]) -> Wallet {
+    let mut wallet = open(directory);
+    assert!(matches!(wallet.receive(&funds(firsts, 1), NOW).unwrap(), Received::New { .. }));
+    wallet
+}
+
+fn url(text: &str) -> Url {
+    text.parse().unwrap()
+}
+
+fn request(url_text: &str, price: u32) -> RequestPayment {
+    let url = url(url_text);
+    RequestPayment {
+        vendor: url.host().clone(),
+        url,
+        price,
+        periods: vec!["2026-12".parse().unwrap()],
+        broker: "https://broker.example/".into(),
+        coin_value: "0.01 USD".into(),
+        description: "A page".into(),
+    }
+}
+
+fn get(url: &Url) -> Fetch<'_> {
+    Fetch { url, method: "GET", body: b"" }
+}
+
+fn pay(wallet: &mut Wallet, request: &RequestPayment) -> Decision {
+    wallet.pay(request, &get(&request.url), &FREELY, NOW).unwrap()
+}
+
+fn sent(decision: Decision) -> Sending {
+    match decision {
+        Decision::Send(sending) => sending,
+        other => panic!("expected a payment, found {other:?}"),
+    }
+}
+
+fn refusal(decision: Decision) -> Unpayable {
+    match decision {
+        Decision::Refuse(unpayable) => unpayable,
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+}
+
+/// What a vendor does: checks the message by hashing alone and gives the first balls.
+fn accept(message: &[u8], request: &RequestPayment) -> Vec<u64> {
+    let payment = Payment::parse(message).unwrap();
+    assert_eq!(
+        (&payment.url, &payment.vendor, payment.coins),
+        (&request.url, &request.vendor, request.price)
+    );
+    let user = UserVector::new(MINT.params(), &payment.user).unwrap();
+    let vendor = VendorVector::new(MINT.params(), &payment.vendor);
+    MINT.rules().check(&user, &vendor, &payment.x).unwrap();
+    let expected = key().payment(&payment.vendor, payment.url.as_str(), &payment.data());
+    assert_eq!(payment.authenticator, expected);
+    payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect()
+}
+
+fn unspent(state: &State) -> usize {
+    state.sets().iter().flat_map(Set::coins).filter(|coin| **coin == CoinState::Unspent).count()
+}
+
+#[test]
+fn a_page_is_paid_with_coins_that_hashing_accepts() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4, 10]);
+    let coins = unspent(wallet.state());
+    let page = request("https://news.example/a?b=c", 3);
+    let sending = sent(pay(&mut wallet, &page));
+    assert!(!sending.again);
+    accept(&sending.message, &page);
+    wallet.settle(sending.payment, Outcome::Paid, NOW).unwrap();
+
+    let mut wallet = open(&directory);
+    assert_eq!(unspent(wallet.state()), coins - 3);
+    let payment = &wallet.state().payments()[0];
+    assert_eq!((payment.coins, payment.fresh, &payment.outcome), (3, 3, &Outcome::Paid));
+    assert_eq!(payment.description, "A page");
+    let next = sent(pay(&mut wallet, &page));
+    assert!(!next.again, "a page paid for and asked for again is a new payment");
+    let balls = accept(&next.message, &page);
+    assert!(accept(&sending.message, &page).iter().all(|ball| !balls.contains(ball)));
+}
+
+#[test]
+fn every_coin_of_the_obvious_mint_can_be_spent_and_not_one_more() {
+    let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
+    let vendor: VendorId = "news.example".parse().unwrap();
+    let coins = MINT.coins(&"alice".parse().unwrap(), &vendor, 4);
+    let mut spent = Vec::new();
+    for i in 0..coins.len() {
+        let page = request(&format!("https://news.example/{i}"), 1);
+        spent.extend(accept(&sent(pay(&mut wallet, &page)).message, &page));
+    }
+    spent.sort_unstable();
+    let mut expected: Vec<u64> = coins.iter().map(|coin| coin[0]).collect();
+    expected.sort_unstable();
+    assert_eq!(spent, expected);
+    let refused = refusal(pay(&mut wallet, &request("https://news.example/more", 1)));
+    assert!(matches!(refused, Unpayable::TooFewCoins { price: 1, spendable: 0, .. }), "{refused}");
+}
+
+#[test]
+fn a_lost_answer_is_retried_with_the_same_message() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4]);
+    let page = request("https://news.example/a", 2);
+    let first = sent(pay(&mut wallet, &page));
+    let again = sent(pay(&mut open(&directory), &page));
+    assert!(again.again);
+    assert_eq!((again.payment, &again.message), (first.payment, &first.message));
+    // Another method, another body, another page: another payment.
+    let post = |body| Fetch { url: &page.url, method: "POST", body };
+    for fetch in [post(b"a"), post(b"b")] {
+        let other = sent(wallet.pay(&page, &fetch, &FREELY, NOW).unwrap());
+        assert!(!other.again);
+    }
+    assert!(sent(wallet.pay(&page, &post(b"b"), &FREELY, NOW).unwrap()).again);
+    assert!(!sent(pay(&mut wallet, &request("https://news.example/b", 2))).again);
+}
+
+#[test]
+fn refused_coins_go_to_the_same_vendor_or_nowhere() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4]);
+    let page = request("https://news.example/a", 4);
+    let sending = sent(pay(&mut wallet, &page));
+    let balls = accept(&sending.message, &page);
+    wallet.settle(sending.payment, Outcome::Refused("wrong-amount".into()), NOW).unwrap();
+
+    let elsewhere = request("https://shop.example/a", 4);
+    let others = accept(&sent(pay(&mut wallet, &elsewhere)).message, &elsewhere);
+    assert!(others.iter().all(|ball| !balls.contains(ball)));
+
+    let there = request("https://news.example/b", 3);
+    let sending = sent(pay(&mut wallet, &there));
+    assert!(accept(&sending.message, &there).iter().all(|ball| balls.contains(ball)));
+    assert_eq!(wallet.state().payments()[sending.payment as usize].fresh, 0);
+    wallet.settle(sending.payment, Outcome::Refused("spent".into()), NOW).unwrap();
+
+    // The vendor holds these three for spent: only the fourth is worth another try there.
+    let again = request("https://news.example/c", 2);
+    let tried = accept(&sent(pay(&mut wallet, &again)).message, &again);
+    assert_eq!(tried.iter().filter(|ball| balls.contains(ball)).count(), 1);
+}
+
+#[test]
+fn what_was_paid_stays_paid() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4]);
+    let sending = sent(pay(&mut wallet, &request("https://news.example/a", 1)));
+    wallet.settle(sending.payment, Outcome::Paid, NOW).unwrap();
+    wallet.settle(sending.payment, Outcome::Refused("wrong-amount".into()), NOW).unwrap();
+    assert_eq!(open(&directory).state().payments()[0].outcome, Outcome::Paid);
+}
+
+#[test]
+fn the_checks_before_paying_in_their_order() {
+    type Change = fn(&mut RequestPayment, &mut Url, &mut Policy, &mut UnixTime);
+    let rows: [(&str, Change); 14] = [
+        ("OtherPage", |r, _, _, _| r.url = url("https://news.example/b")),
+        ("OtherPage", |r, _, _, _| {
+            (r.url, r.vendor) = (url("https://shop.example/a"), "shop.example".parse().unwrap());
+        }),
+        ("OtherVendor", |r, _, _, _| r.vendor = "shop.example".parse().unwrap()),
+        ("OtherVendor", |r, _, _, _| r.vendor = "example".parse().unwrap()),
+        ("OtherVendor", |r, _, _, _| r.vendor = "www.news.example".parse().unwrap()),
+        ("NotSecure", |r, u, _, _| {
+            *u = url("http://news.example/a");
+            r.url = u.clone();
+        }),
+        ("NoSuchCoins", |r, _, _, _| r.broker = "https://other.example/".into()),
+        ("NoSuchCoins", |r, _, _, _| r.periods = vec!["2026-11".parse().unwrap()]),
+        ("NotValidNow", |_, _, _, now| *now = EXPIRED),
+        ("NotValidNow", |_, _, _, now| *now = UnixTime(1_796_000_000)),
+        ("TooFewCoins", |r, _, _, _| r.price = 17),
+        ("DailyLimit", |_, _, p, _| p.daily_limit = Some(1)),
+        ("Ask", |_, _, p, _| p.autopay = 1),
+        ("Send", |_, _, p, _| (p.autopay, p.daily_limit) = (2, Some(2))),
+    ];
+    for (i, (expected, change)) in rows.into_iter().enumerate() {
+        let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
+        let mut asked = request("https://news.example/a", 2);
+        let (mut fetched, mut policy, mut now) = (asked.url.clone(), FREELY, NOW);
+        change(&mut asked, &mut fetched, &mut policy, &mut now);
+        let decision = wallet.pay(&asked, &get(&fetched), &policy, now).unwrap();
+        let found = format!("{decision:?}");
+        assert!(found.contains(expected), "row {i}: expected {expected}, found {found}");
+        let leaves = matches!(decision, Decision::Send(_));
+        assert_eq!(wallet.state().payments().len(), usize::from(leaves), "row {i}");
+    }
+}
+
+#[test]
+fn http_is_allowed_on_this_machine_and_on_request() {
+    for (page, allow_http, pays) in [
+        ("http://127.0.0.1:8080/a", false, true),
+        ("http://localhost/a", false, true),
+        ("http://news.example/a", false, false),
+        ("http://news.example/a", true, true),
+    ] {
+        let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
+        let policy = Policy { allow_http, ..FREELY };
+        let asked = request(page, 1);
+        let decision = wallet.pay(&asked, &get(&asked.url), &policy, NOW).unwrap();
+        assert_eq!(matches!(decision, Decision::Send(_)), pays, "{page}");
+    }
+}
+
+#[test]
+fn the_daily_limit_counts_coins_that_left_and_begins_anew_at_midnight() {
+    let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
+    let policy = Policy { daily_limit: Some(5), ..FREELY };
+    let mut pay = |path: &str, price, now| {
+        let asked = request(&format!("https://news.example/{path}"), price);
+        wallet.pay(&asked, &get(&asked.url), &policy, now).unwrap()
+    };
+    sent(pay("a", 3, NOW));
+    assert_eq!(refusal(pay("b", 3, NOW)), Unpayable::DailyLimit { limit: 5, left: 3, needed: 3 });
+    assert!(sent(pay("a", 3, NOW)).again, "a retry costs nothing");
+    sent(pay("c", 2, NOW));
+    refusal(pay("d", 1, NOW));
+    sent(pay("d", 5, NOW.plus_seconds(86_400)));
+}
+
+#[test]
+fn a_sale_comes_in_once_and_only_unchanged() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4, 10]);
+    let coins = unspent(wallet.state());
+    assert!(matches!(wallet.receive(&funds(&[4, 10], 1), NOW).unwrap(), Received::Already));
+    assert!(matches!(open(&directory).receive(&funds(&[4, 10], 1), NOW).unwrap(), Received::Already));
+    let mut other_params = funds(&[20], 2);
+    other_params.params = params_with(|raw| raw.coin_value = "1 USD".into());
+    let mut other_key = funds(&[20], 2);
+    other_key.user_key = Key::from_bytes([6; 32]);
+    let mut not_genuine = funds(&[20, 22], 2);
+    not_genuine.sets[1].superbins.swap(1, 2);
+    for (message, says) in [
+        (funds(&[4, 12], 1), "sale 1 came in before"),
+        (funds(&[12, 10], 2), "the set of superbin 10 is in the wallet"),
+        (other_params, "parameters of period 2026-12"),
+        (other_key, "User-Key"),
+        (not_genuine, "set 2, superbin 2"),
+        (funds(&[], 2), "no sets"),
+    ] {
+        match wallet.receive(&message, NOW).unwrap() {
+            Received::Refused(why) => assert!(why.to_string().contains(says), "{why}"),
+            other => panic!("expected a refusal with {says:?}, found {other:?}"),
+        }
+    }
+    assert_eq!(unspent(open(&directory).state()), coins);
+    assert!(matches!(wallet.receive(&funds(&[20], 2), NOW).unwrap(), Received::New { sets: 1, .. }));
+}
+
+/// Sets larger than a record are cut into pieces and come together again.
+#[test]
+fn large_superbins_are_kept_whole() {
+    let mint = ObviousMint::new(params_with(|raw| resize(raw, 3, 14, 2, 0, crate::hash::HashName::Des)));
+    let funds = mint.funds(&"alice".parse().unwrap(), &key(), &[0, 2], 9);
+    let directory = SimulatedDirectory::new();
+    let received = open(&directory).receive(&funds, NOW).unwrap();
+    let balls: usize = funds.sets.iter().map(|set| set.superbins[0].len()).sum();
+    assert!(matches!(received, Received::New { sets: 2, coins } if coins as usize == balls));
+    let wallet = open(&directory);
+    for (sold, held) in funds.sets.iter().zip(wallet.state().sets()) {
+        for (balls, bins) in sold.superbins.iter().zip(&held.superbins) {
+            assert_eq!(bins.len(), 1 << 14);
+            assert_eq!(balls, &bins.iter().copied().filter(|x| *x != EMPTY).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn the_period_that_expires_first_and_opened_sets_are_spent_first() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4, 10]);
+    let earlier = ObviousMint::new(params_with(|raw| {
+        raw.period = "2026-12b".parse().unwrap();
+        raw.expiration = "2026-12-20T00:00:00Z".parse().unwrap();
+    }));
+    wallet.receive(&earlier.funds(&"alice".parse().unwrap(), &key(), &[6], 2), NOW).unwrap();
+    let mut page = request("https://news.example/a", 1);
+    page.periods.push("2026-12b".parse().unwrap());
+    let sending = sent(pay(&mut wallet, &page));
+    assert_eq!(Payment::parse(&sending.message).unwrap().period.as_str(), "2026-12b");
+    // More than that set has: the coins come from the later period, since a payment is of one period.
+    page.price = 17;
+    page.url = url("https://news.example/b");
+    let sending = sent(pay(&mut wallet, &page));
+    assert_eq!(Payment::parse(&sending.message).unwrap().period.as_str(), "2026-12");
+    let opened = |wallet: &Wallet| wallet.state().sets().iter().map(Set::is_opened).collect::<Vec<_>>();
+    assert_eq!(opened(&wallet), [true, true, true]);
+
+    let mut wallet = filled(&SimulatedDirectory::new(), &[4, 10]);
+    for i in 0..5 {
+        sent(pay(&mut wallet, &request(&format!("https://news.example/{i}"), 2)));
+    }
+    assert_eq!(opened(&wallet), [true, false]);
+}
+
+#[test]
+fn unspent_and_unpaid_coins_go_back_once_and_the_message_stays_the_same() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4, 10]);
+    let coins = unspent(wallet.state());
+    let paid = sent(pay(&mut wallet, &request("https://news.example/a", 3)));
+    wallet.settle(paid.payment, Outcome::Paid, NOW).unwrap();
+    let refused = sent(pay(&mut wallet, &request("https://news.example/b", 2)));
+    wallet.settle(refused.payment, Outcome::Refused("spent".into()), NOW).unwrap();
+
+    assert_eq!(wallet.state().returnable(NOW), []);
+    assert_eq!(wallet.state().returnable(EXPIRED), [Returnable { holding: 0, coins: coins - 3 }]);
+    assert_eq!(wallet.state().returnable(CLOSED), []);
+    let id = wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap().unwrap();
+    let message = wallet.state().request_credit(&wallet.state().returns()[0]);
+    assert_eq!(message.x.len(), coins - 3);
+    assert_eq!(message.authenticator, key().request_credit(id.as_str(), &message.data()));
+    for ball in &message.x {
+        assert!(MINT.rules().bin(*ball).unwrap().superbin.is_multiple_of(2));
+    }
+    // What the vendor says later changes nothing about a return that was sent.
+    wallet.settle(refused.payment, Outcome::Paid, EXPIRED).unwrap();
+    let mut wallet = open(&directory);
+    assert_eq!(wallet.state().request_credit(&wallet.state().returns()[0]), message);
+    assert_eq!(wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap(), None);
+    assert_eq!(wallet.state().unanswered_returns(EXPIRED).len(), 1);
+
+    let mut verdicts = vec![Verdict::Accepted; coins - 3];
+    verdicts[0] = Verdict::Waiting;
+    let (user, period) = (message.user.clone(), message.period.clone());
+    let mut answer = FundsCredited { user, period, transaction: 8, verdicts };
+    assert_eq!(wallet.credit(&answer, None, EXPIRED).unwrap(), id);
+    assert_eq!(wallet.state().unanswered_returns(EXPIRED).len(), 0);
+    assert_eq!(wallet.state().unanswered_returns(CLOSED).len(), 1, "waiting coins are asked for again");
+    answer.verdicts[0] = Verdict::AlreadyPaid;
+    wallet.credit(&answer, Some(&id), CLOSED).unwrap();
+    let wallet = open(&directory);
+    assert_eq!(wallet.state().unanswered_returns(CLOSED).len(), 0);
+    assert_eq!(wallet.state().returns()[0].count(Some(Verdict::AlreadyPaid)), 1);
+    assert_eq!(wallet.state().returns()[0].transaction, Some(8));
+}
+
+#[test]
+fn answers_that_fit_no_return_are_refused() {
+    let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
+    let answer = |coins| FundsCredited {
+        user: "alice".parse().unwrap(),
+        period: "2026-12".parse().unwrap(),
+        transaction: 1,
+        verdicts: vec![Verdict::Accepted; coins],
+    };
+    assert!(wallet.credit(&answer(3), None, EXPIRED).is_err());
+    wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap();
+    let coins = wallet.state().returns()[0].verdicts.len();
+    assert!(wallet.credit(&answer(coins + 1), None, EXPIRED).is_err());
+    assert!(wallet.credit(&answer(coins), Some(&"other".parse().unwrap()), EXPIRED).is_err());
+    wallet.credit(&answer(coins), None, EXPIRED).unwrap();
+}
+
+#[test]
+fn invitations_are_kept_apart_from_other_brokers() {
+    let directory = SimulatedDirectory::new();
+    let wallet = filled(&directory, &[4]);
+    let invitation = |user: &str, return_url: &str| SendExpired {
+        user: user.parse().unwrap(),
+        period: "2026-12".parse().unwrap(),
+        return_url: url(return_url),
+    };
+    let state = wallet.state();
+    assert_eq!(state.invited(&invitation("alice", "https://broker.example/return")), Ok(0));
+    for (user, to) in [
+        ("bob", "https://broker.example/return"),
+        ("alice", "https://thief.example/return"),
+        ("alice", "http://broker.example/return"),
+        ("alice", "https://broker.example:8443/return"),
+    ] {
+        assert!(state.invited(&invitation(user, to)).is_err(), "{user} {to}");
+    }
+}
+
+#[test]
+fn a_backup_spends_nothing_and_what_is_restored_is_for_a_return_only() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4]);
+    wallet.backup(&directory, "backup", NOW, &SystemEntropy).unwrap();
+    assert!(matches!(
+        wallet.backup(&directory, "backup", NOW, &SystemEntropy),
+        Err(WalletError::Exists { .. })
+    ));
+    let page = request("https://news.example/a", 1);
+    let sending = sent(pay(&mut wallet, &page));
+
+    let mut backup = Wallet::open(&directory, "backup", &SystemEntropy).unwrap();
+    assert_eq!(backup.state().backup_made(), Some(NOW));
+    assert!(matches!(backup.pay(&page, &get(&page.url), &FREELY, NOW), Err(WalletError::Backup { .. })));
+    assert!(matches!(backup.receive(&funds(&[20], 2), NOW), Err(WalletError::Backup { .. })));
+
+    let restore = |name: &str, spendable| {
+        Wallet::restore(&directory, "backup", &directory, name, spendable, NOW, &SystemEntropy)
+    };
+    assert!(matches!(restore(NAME, false), Err(WalletError::Exists { .. })));
+    let mut restored = restore("careful", false).unwrap();
+    let refused = refusal(pay(&mut restored, &page));
+    assert!(matches!(refused, Unpayable::TooFewCoins { spendable: 0, .. }), "{refused}");
+    assert!(!restored.state().returnable(EXPIRED).is_empty());
+    restored.receive(&funds(&[20], 2), NOW).unwrap();
+    sent(pay(&mut restored, &page));
+
+    // What the restriction is for: believing too easily that nothing was spent sends a coin twice.
+    let mut trusting = restore("trusting", true).unwrap();
+    let twice = sent(pay(&mut trusting, &request("https://shop.example/a", 1)));
+    let balls = |message| Payment::parse(message).unwrap().x[0];
+    assert_eq!(balls(&twice.message), balls(&sending.message));
+
+    let no_backup = Wallet::restore(&directory, NAME, &directory, "x", true, NOW, &SystemEntropy);
+    assert!(matches!(no_backup, Err(WalletError::NoBackup { .. })));
+}
+
+#[test]
+fn a_file_that_makes_no_sense_is_an_error_with_its_place() {
+    let directory = SimulatedDirectory::new();
+    drop(filled(&directory, &[4]));
+    let mut journal = Journal::open(&directory, NAME, KIND, &SystemEntropy).unwrap();
+    journal.catch_up(|_, _| {}).unwrap();
+    let outcome = Record::Outcome { at: NOW, payment: 7, outcome: Outcome::Paid };
+    let at = journal.append(&[&outcome.to_bytes()]).unwrap();
+    match Wallet::open_existing(&directory, NAME) {
+        Err(WalletError::Contents { at: found, why, .. }) => {
+            assert_eq!((found, why.as_str()), (at, "no payment 7"));
+        }
+        other => panic!("{:?}", other.err()),
+    }
+}
+
+/// A file written by something else that lets a coin leave twice is not believed.
+#[test]
+fn a_file_in_which_a_coin_leaves_twice_is_an_error() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4]);
+    sent(pay(&mut wallet, &request("https://news.example/a", 1)));
+    let mut journal = Journal::open(&directory, NAME, KIND, &SystemEntropy).unwrap();
+    let mut last = Vec::new();
+    journal.catch_up(|_, payload| last = payload.to_vec()).unwrap();
+    journal.append(&[&last]).unwrap();
+    let error = Wallet::open_existing(&directory, NAME).err().unwrap().to_string();
+    assert!(error.contains("leaves, but is Left(0) already"), "{error}");
+}

@@ -16,14 +16,8 @@ pub fn may_collect(vendor: &VendorId, host: &VendorId) -> bool {
         return true;
     }
     let parent = host.as_str().strip_suffix(vendor.as_str()).is_some_and(|rest| rest.ends_with('.'));
-    parent && !is_address(host.as_str()) && is_one_owners(vendor.as_str(), host.as_str())
-}
-
-/// Whether a host is an IP address, which has no parents. A name that ends in a number is no name of
-/// the DNS either (WHATWG URL, "ends in a number").
-fn is_address(host: &str) -> bool {
-    let last = host.rsplit('.').next().unwrap_or_default();
-    host.starts_with('[') || (!last.is_empty() && last.bytes().all(|c| c.is_ascii_digit()))
+    // An address has no parents: what follows one of its dots is a number, and so no Vendor-ID.
+    parent && is_one_owners(vendor.as_str(), host.as_str())
 }
 
 /// Whether the parent `vendor` lies at or below the host's registrable domain: then both have one owner.
@@ -80,13 +74,18 @@ mod tests {
             ("uk", "news.co.uk"),
             ("github.io", "alice.github.io"),
             ("localhost", "a.localhost"),
-            ("0.0.1", "127.0.0.1"),
-            ("1", "127.0.0.1"),
             ("kawasaki.jp", "shop.kawasaki.jp"),
             ("ck", "shop.ck"),
             ("xn--p1ai", "shop.xn--p1ai"),
         ] {
             assert!(!rule(vendor, host), "{vendor} for {host}");
+        }
+    }
+
+    #[test]
+    fn no_vendor_is_the_parent_of_an_address() {
+        for parent in ["1", "0.1", "0.0.1", "1]"] {
+            assert!(parent.parse::<VendorId>().is_err(), "{parent}");
         }
     }
 

@@ -1,0 +1,104 @@
+//! Backups: a copy of the wallet that says so, and a wallet made of one.
+//!
+//! Coins spent after a backup was made are still in it, and would leave twice. So a backup is never
+//! spent from as it is, and a wallet restored from one keeps the coins that it held then for a return
+//! only, unless its owner says that none was spent since.
+
+use std::io;
+use std::path::Path;
+
+use crate::error::FileError;
+use crate::host::{Directory, Entropy, File, Lock, Open};
+use crate::journal::Journal;
+use crate::time::UnixTime;
+
+use super::record::Record;
+use super::{APPEND_SIZE, KIND, Wallet, WalletError};
+
+impl Wallet {
+    /// Copies the wallet, as it is now, into a new file `name` of mode 0600 and marks that as a backup,
+    /// so that it is not spent from by mistake.
+    ///
+    /// # Errors
+    /// The file exists, or cannot be written.
+    pub fn backup(
+        &mut self,
+        directory: &dyn Directory,
+        name: &str,
+        now: UnixTime,
+        entropy: &dyn Entropy,
+    ) -> Result<(), WalletError> {
+        self.locked(|wallet| {
+            copy(&*wallet.lock, wallet.journal.end(), &wallet.path, directory, name)?;
+            let mut backup = Journal::open(directory, name, KIND, entropy)?;
+            backup.set_end(wallet.journal.end());
+            backup.append(&[&Record::Backup { at: now }.to_bytes()])?;
+            Ok(backup.sync()?)
+        })
+    }
+
+    /// Makes the new wallet file `name` of `directory` out of the backup `backup_name` of
+    /// `backup_directory`. Coins spent since the backup was made would leave twice, so unless the owner
+    /// says that there are none (`spendable`), the coins are kept for a return only.
+    ///
+    /// # Errors
+    /// The backup is none, the file exists, or one of them cannot be read or written.
+    pub fn restore(
+        backup_directory: &dyn Directory,
+        backup_name: &str,
+        directory: &dyn Directory,
+        name: &str,
+        spendable: bool,
+        now: UnixTime,
+        entropy: &dyn Entropy,
+    ) -> Result<Wallet, WalletError> {
+        let backup = Wallet::open_existing(backup_directory, backup_name)?;
+        if backup.state.backup_made.is_none() {
+            return Err(WalletError::NoBackup { path: backup.path });
+        }
+        // Made under another name first: a crash leaves no half of a wallet behind.
+        let temporary = format!(".{name}.restored");
+        let path = directory.path().join(name);
+        let names = directory.names().map_err(FileError::on("list", directory.path()))?;
+        if names.iter().any(|held| held == name) {
+            return Err(WalletError::Exists { path });
+        }
+        if names.contains(&temporary) {
+            directory.remove(&temporary).map_err(FileError::on("remove", path.with_file_name(&temporary)))?;
+        }
+        copy(&*backup.lock, backup.journal.end(), &backup.path, directory, &temporary)?;
+        let mut journal = Journal::open(directory, &temporary, KIND, entropy)?;
+        journal.set_end(backup.journal.end());
+        journal.append(&[&Record::Restored { at: now, spendable }.to_bytes()])?;
+        journal.sync()?;
+        directory.rename(&temporary, name).map_err(FileError::on("make", &path))?;
+        directory.sync().map_err(FileError::on("sync", directory.path()))?;
+        Wallet::open_as(directory, name, Open::Write, Lock::Exclusive, || {
+            Journal::open(directory, name, KIND, entropy)
+        })
+    }
+}
+
+/// Copies the first `size` bytes of a file into a new one, durably.
+fn copy(
+    from: &dyn File,
+    size: u64,
+    from_path: &Path,
+    directory: &dyn Directory,
+    name: &str,
+) -> Result<(), WalletError> {
+    let path = directory.path().join(name);
+    let to = directory.open(name, Open::CreateNew).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => WalletError::Exists { path: path.clone() },
+        _ => FileError::on("make", &path)(error).into(),
+    })?;
+    let mut at = 0;
+    while at < size {
+        let mut bytes = vec![0; (size - at).min(APPEND_SIZE as u64) as usize];
+        from.read_at(&mut bytes, at).map_err(FileError::on("read", from_path))?;
+        to.write_at(&bytes, at).map_err(FileError::on("write", &path))?;
+        at += bytes.len() as u64;
+    }
+    to.sync().map_err(FileError::on("write", &path))?;
+    Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
+}

@@ -1,0 +1,148 @@
+//! Random lives of a wallet against a model of a few lines: which first ball may leave for whom.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Pay for this page of this vendor through this of two processes.
+    Pay { vendor: u8, page: u8, price: u32, process: usize },
+    /// What became of the latest payment.
+    Settle { outcome: Outcome, process: usize },
+    /// A process begins anew.
+    Reopen { process: usize },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let outcome = prop_oneof![
+        Just(Outcome::Paid),
+        Just(Outcome::Unknown),
+        Just(Outcome::NotKept("reversed".into())),
+        prop_oneof![Just("wrong-amount"), Just("spent"), Just("cap-reached"), Just("nonsense")]
+            .prop_map(|word| Outcome::Refused(word.into())),
+    ];
+    let pay = (0u8..3, 0u8..4, 1u32..5, 0usize..2).prop_map(|(vendor, page, price, process)| Step::Pay {
+        vendor,
+        page,
+        price,
+        process,
+    });
+    let settle = (outcome, 0usize..2).prop_map(|(outcome, process)| Step::Settle { outcome, process });
+    let step = prop_oneof![
+        4 => pay,
+        2 => settle,
+        1 => (0usize..2).prop_map(|process| Step::Reopen { process }),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+/// The obvious wallet: what may leave, and for whom.
+#[derive(Default)]
+struct Model {
+    /// First ball to the vendor that it is bound to, and whether the vendor may see it in another
+    /// payment.
+    bound: HashMap<u64, (String, bool)>,
+    /// Request to message, while nothing is known of it.
+    unknown: HashMap<String, Vec<u8>>,
+    payments: Vec<(String, String, Vec<u64>, bool)>,
+}
+
+impl Model {
+    fn sent(&mut self, page: &RequestPayment, sending: &Sending) {
+        let (vendor, url) = (page.vendor.to_string(), page.url.to_string());
+        if let Some(message) = self.unknown.get(&url) {
+            assert!(sending.again && *message == sending.message, "expected the same message again");
+            return;
+        }
+        assert!(!sending.again);
+        let balls = accept(&sending.message, page);
+        assert_eq!(balls.iter().collect::<HashSet<_>>().len(), page.price as usize);
+        for ball in &balls {
+            let bound = self.bound.insert(*ball, (vendor.clone(), false));
+            assert!(bound.is_none_or(|(to, usable)| to == vendor && usable), "a coin left twice");
+        }
+        self.unknown.insert(url.clone(), sending.message.clone());
+        assert_eq!(sending.payment as usize, self.payments.len());
+        self.payments.push((vendor, url, balls, false));
+    }
+
+    fn settled(&mut self, outcome: &Outcome) {
+        let Some((vendor, url, balls, is_paid)) = self.payments.last_mut() else {
+            return;
+        };
+        if *is_paid || *outcome == Outcome::Unknown {
+            return;
+        }
+        *is_paid = *outcome == Outcome::Paid;
+        self.unknown.remove(url);
+        for ball in balls {
+            self.bound.insert(*ball, (vendor.clone(), outcome.leaves_coins_usable()));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn no_coin_leaves_that_the_model_would_keep(steps in steps()) {
+        let directory = SimulatedDirectory::new();
+        drop(filled(&directory, &[4, 10]));
+        let mut processes = [open(&directory), open(&directory)];
+        let mut model = Model::default();
+        for step in steps {
+            match step {
+                Step::Pay { vendor, page, price, process } => {
+                    let mut page = request(&format!("https://v{vendor}.example/{page}"), price);
+                    // A retry keeps the price of its message.
+                    if let Some(message) = model.unknown.get(page.url.as_str()) {
+                        page.price = Payment::parse(message).unwrap().coins;
+                    }
+                    match pay(&mut processes[process], &page) {
+                        Decision::Send(sending) => model.sent(&page, &sending),
+                        Decision::Refuse(Unpayable::TooFewCoins { .. }) => {}
+                        other => panic!("{other:?}"),
+                    }
+                }
+                Step::Settle { outcome, process } => {
+                    // An unknown outcome after a known one would be a retry that failed.
+                    if let Some(last) = model.payments.len().checked_sub(1)
+                        && (outcome != Outcome::Unknown || model.unknown.contains_key(&model.payments[last].1))
+                        && processes[process].refresh().unwrap().payments()[last].outcome == Outcome::Unknown
+                    {
+                        processes[process].settle(last as u32, outcome.clone(), NOW).unwrap();
+                        model.settled(&outcome);
+                    }
+                }
+                Step::Reopen { process } => processes[process] = open(&directory),
+            }
+        }
+        let state = open(&directory);
+        let left = state.state().sets().iter().flat_map(Set::coins).filter(|c| matches!(c, CoinState::Left(_)));
+        prop_assert_eq!(left.count(), model.bound.len());
+    }
+}
+
+/// Two threads, each with its own handle, as two processes would have: no coin is used by both.
+#[test]
+fn two_at_once_never_use_the_same_coin() {
+    let directory = SimulatedDirectory::new();
+    drop(filled(&directory, &[4, 10, 20, 30]));
+    let spend = |vendor: &'static str| {
+        let directory = directory.clone();
+        move || {
+            let mut wallet = open(&directory);
+            let mut balls = Vec::new();
+            for i in 0..20 {
+                let page = request(&format!("https://{vendor}.example/{i}"), 1);
+                balls.extend(accept(&sent(pay(&mut wallet, &page)).message, &page));
+            }
+            balls
+        }
+    };
+    let [a, b] = ["news", "shop"].map(|vendor| std::thread::spawn(spend(vendor)));
+    let all = [a.join().unwrap(), b.join().unwrap()].concat();
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), 40);
+}
