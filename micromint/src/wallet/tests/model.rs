@@ -131,9 +131,8 @@ fn two_at_once_never_use_the_same_coin() {
     let directory = SimulatedDirectory::new();
     drop(filled(&directory, &[4, 10, 20, 30]));
     let spend = |vendor: &'static str| {
-        let directory = directory.clone();
+        let mut wallet = open(&directory);
         move || {
-            let mut wallet = open(&directory);
             let mut balls = Vec::new();
             for i in 0..20 {
                 let page = request(&format!("https://{vendor}.example/{i}"), 1);
