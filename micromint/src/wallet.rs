@@ -25,6 +25,8 @@ mod plan;
 
 mod credit;
 
+mod balance;
+
 // What is told apart in an answer.
 mod answer;
 
@@ -49,8 +51,10 @@ use crate::time::UnixTime;
 use record::{Record, VERDICTS_PER_RECORD_MAX};
 
 pub use answer::{
-    PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, outcome_of, payment_for_header, request_in_header,
+    PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, outcome_of, payment_for_header, receipt_in,
+    request_in_header,
 };
+pub use balance::Balance;
 pub use credit::Returnable;
 pub use genuine::{EMPTY, GenuineSet, NotGenuine, check as check_genuine};
 pub use outcome::Outcome;
@@ -236,6 +240,20 @@ impl Wallet {
             wallet.append(vec![Record::Outcome { at: now, payment, outcome }])?;
             wallet.sync()
         })
+    }
+
+    /// Keeps the receipt that came with the content of a payment ([`receipt_in`]).
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep_receipt(
+        &mut self,
+        payment: u32,
+        cookie: String,
+        expires: UnixTime,
+    ) -> Result<(), WalletError> {
+        // A receipt lost with the power costs nothing: the same message again is answered free too.
+        self.locked(|wallet| wallet.append(vec![Record::Receipt { payment, expires, cookie }]))
     }
 
     /// Takes the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], out of the wallet for a

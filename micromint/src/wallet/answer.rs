@@ -6,7 +6,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::protocol::RequestPayment;
+use crate::protocol::{RequestPayment, parse_decimal};
+use crate::time::UnixTime;
 
 use super::outcome::Outcome;
 
@@ -16,6 +17,12 @@ pub const REQUEST_HEADER: &str = "MicroMint-Request";
 pub const PAYMENT_HEADER: &str = "MicroMint-Payment";
 /// The header field that says what became of a payment.
 pub const STATUS_HEADER: &str = "MicroMint-Status";
+/// How the name of a receipt cookie begins.
+const RECEIPT_NAME_PREFIX: &str = "micromint-";
+/// The longest `name=value` of a receipt, in bytes.
+const RECEIPT_LEN_MAX: usize = 1024;
+/// The longest time for which a receipt is believed: 400 days, as browsers do with cookies.
+const RECEIPT_SECONDS_MAX: u64 = 400 * 86_400;
 /// The longest reason that is kept of a vendor's words, in bytes.
 const REASON_LEN_MAX: usize = 64;
 
@@ -48,6 +55,27 @@ pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Outc
     }
 }
 
+/// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when it
+/// ends. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
+pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)> {
+    let mut parts = set_cookie.split(';');
+    let pair = parts.next()?.trim();
+    let is_plain = pair.bytes().all(|c| c.is_ascii_graphic() && !b"\",\\".contains(&c));
+    if !pair.starts_with(RECEIPT_NAME_PREFIX)
+        || !pair.contains('=')
+        || !is_plain
+        || pair.len() > RECEIPT_LEN_MAX
+    {
+        return None;
+    }
+    let max_age = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("Max-Age").then(|| parse_decimal(value.trim()))?
+    })?;
+    let seconds = max_age.min(RECEIPT_SECONDS_MAX) as i64;
+    Some((pair.to_string(), now.plus_seconds(seconds)))
+}
+
 /// A stranger's words, made fit for a terminal and for a record.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| (' '..='~').contains(c)).take(REASON_LEN_MAX).collect()
@@ -76,6 +104,30 @@ mod tests {
         for (status, word, reason, outcome) in rows {
             assert_eq!(outcome_of(status, word, reason), outcome, "{status} {word:?} {reason:?}");
         }
+    }
+
+    #[test]
+    fn receipts_are_told_from_other_cookies() {
+        let now = UnixTime(100);
+        let read = |text: &str| receipt_in(text, now);
+        let pair = "micromint-0123456789abcdef=1800000000.abc_-";
+        let expected = Some((pair.to_string(), UnixTime(160)));
+        assert_eq!(read(&format!("{pair}; Max-Age=60; HttpOnly; SameSite=Lax; Path=/a")), expected);
+        assert_eq!(read(&format!("{pair};Path=/a;max-age=60")), expected);
+        let long = format!("micromint-a={}", "b".repeat(1012));
+        assert!(read(&format!("{long}; Max-Age=1")).is_some());
+        for bad in [
+            "session=1; Max-Age=60".to_string(),
+            pair.to_string(),
+            format!("{pair}; Max-Age=-1"),
+            "micromint-; Max-Age=60".to_string(),
+            "micromint-a=b c; Max-Age=60".to_string(),
+            format!("{long}c; Max-Age=1"),
+        ] {
+            assert_eq!(read(&bad), None, "{bad}");
+        }
+        let forever = read(&format!("{pair}; Max-Age=99999999999")).unwrap();
+        assert_eq!(forever.1, UnixTime(100 + 400 * 86_400));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub(super) enum Record {
     Credited { at: UnixTime, request: Id, transaction: u64, first: u32, verdicts: Vec<Verdict> },
     /// This file is a backup made at this time: nothing may be spent from it.
     Backup { at: UnixTime },
+    /// A cookie for which the page of this payment is shown again.
+    Receipt { payment: u32, expires: UnixTime, cookie: String },
     /// The backup was restored; `spendable` if its owner says that nothing was spent since it was made.
     Restored { at: UnixTime, spendable: bool },
 }
@@ -98,6 +100,9 @@ impl Record {
                 verdicts.iter().fold(&mut out, |out, verdict| out.byte(verdict.code()))
             }
             Record::Backup { at } => out.byte(8).time(*at),
+            Record::Receipt { payment, expires, cookie } => {
+                out.byte(10).u32(*payment).time(*expires).rest(cookie.as_bytes())
+            }
             Record::Restored { at, spendable } => out.byte(9).time(*at).byte(u8::from(*spendable)),
         };
         out.0
@@ -138,6 +143,11 @@ impl Record {
             },
             8 => Record::Backup { at: input.time()? },
             9 => Record::Restored { at: input.time()?, spendable: input.flag()? },
+            10 => Record::Receipt {
+                payment: input.u32()?,
+                expires: input.time()?,
+                cookie: String::from_utf8(input.rest().to_vec()).ok()?,
+            },
             _ => return None,
         };
         input.0.is_empty().then_some(record)
@@ -281,6 +291,7 @@ mod tests {
             Record::Credited { at, request, transaction: 9, first: 0, verdicts: vec![Verdict::Accepted] },
             Record::Backup { at },
             Record::Restored { at, spendable: true },
+            Record::Receipt { payment: 3, expires: at, cookie: "micromint-0=1".into() },
         ]
     }
 
@@ -303,7 +314,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic_and_what_parses_prints_alike(bytes in proptest::collection::vec(any::<u8>(), 0..200), tag in 0u8..11) {
+        fn no_bytes_panic_and_what_parses_prints_alike(bytes in proptest::collection::vec(any::<u8>(), 0..200), tag in 0u8..12) {
             let bytes = [vec![tag], bytes].concat();
             if let Some(record) = Record::parse(&bytes) {
                 prop_assert_eq!(record.to_bytes(), bytes);

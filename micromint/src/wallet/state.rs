@@ -104,6 +104,7 @@ pub struct PastPayment {
     pub settled: Option<UnixTime>,
     pub(super) body_digest: [u8; 32],
     pub(super) message: Vec<u8>,
+    pub(super) receipt: Option<(UnixTime, String)>,
 }
 
 /// Coins that went back to the broker.
@@ -156,6 +157,7 @@ impl State {
                 self.backup_made = Some(at);
                 Ok(())
             }
+            Record::Receipt { payment, expires, cookie } => self.take_receipt(payment, expires, cookie),
             Record::Restored { spendable, .. } => self.take_restored(spendable),
         }
     }
@@ -231,6 +233,7 @@ impl State {
             settled: None,
             body_digest: spend.body_digest,
             message: spend.message,
+            receipt: None,
         });
         Ok(())
     }
@@ -295,6 +298,12 @@ impl State {
             payment.outcome = outcome;
             payment.settled = Some(at);
         }
+        Ok(())
+    }
+
+    fn take_receipt(&mut self, payment: u32, expires: UnixTime, cookie: String) -> Result<(), String> {
+        let found = self.payments.get_mut(payment as usize);
+        found.ok_or_else(|| format!("no payment {payment}"))?.receipt = Some((expires, cookie));
         Ok(())
     }
 
@@ -381,6 +390,14 @@ impl State {
     /// When this file was made as a backup, if it is one: nothing may then be spent from it.
     pub fn backup_made(&self) -> Option<UnixTime> {
         self.backup_made
+    }
+
+    /// The `name=value` of a receipt cookie that shows `url` again free of charge, if the wallet has one.
+    /// It is sent with a request for that very URL and with no other.
+    pub fn receipt(&self, url: &Url, now: UnixTime) -> Option<&str> {
+        let bought = self.payments.iter().rev().filter(|payment| payment.url == *url);
+        let mut receipts = bought.filter_map(|payment| payment.receipt.as_ref());
+        receipts.find(|(expires, _)| now < *expires).map(|(_, cookie)| cookie.as_str())
     }
 
     /// The coins that left for the first time on the UTC day of `now`.

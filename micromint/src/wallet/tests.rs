@@ -187,6 +187,48 @@ fn refused_coins_go_to_the_same_vendor_or_nowhere() {
 }
 
 #[test]
+fn a_receipt_is_for_its_url_and_its_time() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4]);
+    let page = request("https://news.example/a?b", 1);
+    let sending = sent(pay(&mut wallet, &page));
+    let cookie = "micromint-01=x".to_string();
+    wallet.keep_receipt(sending.payment, cookie.clone(), NOW.plus_seconds(60)).unwrap();
+    let wallet = open(&directory);
+    let receipt = |text, now| wallet.state().receipt(&url(text), now);
+    assert_eq!(receipt("https://news.example/a?b", NOW.plus_seconds(59)), Some(cookie.as_str()));
+    assert_eq!(receipt("https://news.example/a?b", NOW.plus_seconds(60)), None);
+    for other in ["https://news.example/a", "http://news.example/a?b", "https://www.news.example/a?b"] {
+        assert_eq!(receipt(other, NOW), None);
+    }
+}
+
+#[test]
+fn the_balance_says_where_every_coin_is() {
+    let mut wallet = filled(&SimulatedDirectory::new(), &[4, 10]);
+    let coins = unspent(wallet.state()) as u32;
+    for (page, outcome) in
+        [("a", Some(Outcome::Paid)), ("b", Some(Outcome::Refused("spent".into()))), ("c", None)]
+    {
+        let sending = sent(pay(&mut wallet, &request(&format!("https://news.example/{page}"), 2)));
+        if let Some(outcome) = outcome {
+            wallet.settle(sending.payment, outcome, NOW).unwrap();
+        }
+    }
+    let held = Balance { sets: 2, unspent: coins - 6, paid: 2, bound: 4, ..Balance::default() };
+    assert_eq!(wallet.state().balance(0), held);
+    let day = 86_400;
+    assert_eq!(wallet.state().expiring(NOW, 20 * day), []);
+    assert_eq!(wallet.state().expiring(NOW, 22 * day), [0]);
+    assert_eq!(wallet.state().expiring(EXPIRED, 0), [0]);
+    assert_eq!(wallet.state().expiring(CLOSED, 0), []);
+    wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap();
+    let held = Balance { sets: 2, paid: 2, returned: coins - 2, ..Balance::default() };
+    assert_eq!(wallet.state().balance(0), held);
+    assert_eq!(wallet.state().expiring(EXPIRED, 0), []);
+}
+
+#[test]
 fn what_was_paid_stays_paid() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
