@@ -1,3 +1,33 @@
-//! Shows what is in a wallet (thesis 3.4.2).
+//! Shows what is in a wallet (thesis 3.4.2): the balance, the parameters, the number of superbins.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use micromint::host::{Clock, SystemClock};
+use micromint_console::{EXIT_OK, ToolError, finish};
+use mmwallet::place::Place;
+use mmwallet::show;
+
+/// Shows the balance, the MicroMint parameters and the number of superbins in a wallet.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// The wallet file; default $XDG_DATA_HOME/micromint/wallet.mmw.
+    #[arg(long, value_name = "FILE")]
+    wallet: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    finish("printwallet", run(&Cli::parse()))
+}
+
+fn run(cli: &Cli) -> Result<u8, ToolError> {
+    let wallet = Place::new(cli.wallet.as_deref())?.look()?;
+    show::wallet(wallet.state(), SystemClock.now(), cli.json)?;
+    Ok(EXIT_OK)
+}

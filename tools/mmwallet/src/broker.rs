@@ -1,0 +1,241 @@
+//! `mmwallet receive`, `return` and `credited`: what passes between the wallet and its broker.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use micromint::host::{Clock, Entropy, SystemClock, SystemEntropy};
+use micromint::protocol::{
+    FUNDS_WITHDRAWN_SIZE_MAX, FundsCredited, FundsWithdrawn, Id, MEDIA_TYPE, RequestCredit, SendExpired,
+    Verdict,
+};
+use micromint::wallet::{Received, Wallet, is_loopback};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, read_input, write_output};
+
+use crate::exit;
+use crate::net::Client;
+use crate::place::Place;
+use crate::show;
+
+/// The largest Funds-Credited or Send-Expired that is read, in bytes.
+const ANSWER_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// The largest password file, in bytes.
+const PASSWORD_SIZE_MAX: usize = 4096;
+
+/// How the client is known to the broker's web server.
+#[derive(Clone, Debug, Default)]
+pub struct Login<'a> {
+    /// The name.
+    pub user: Option<&'a str>,
+    /// The file whose first line is the password.
+    pub password_file: Option<&'a Path>,
+}
+
+impl Login<'_> {
+    /// The header field of basic authentication, if there is a name.
+    fn header(&self) -> Result<Option<(String, String)>, ToolError> {
+        let Some(user) = self.user else { return Ok(None) };
+        let path = self.password_file.ok_or("--user needs --password-file (- is standard input)")?;
+        let text = String::from_utf8(read_input(path, PASSWORD_SIZE_MAX)?)?;
+        let password = text.lines().next().unwrap_or_default();
+        let token = STANDARD.encode(format!("{user}:{password}"));
+        Ok(Some(("Authorization".to_string(), format!("Basic {token}"))))
+    }
+}
+
+/// Takes in a Funds-Withdrawn message from a file, or standard input for `-`.
+///
+/// # Errors
+/// It cannot be read, is no such message, or is not believed.
+pub fn receive(place: &Place, path: &Path) -> Result<u8, ToolError> {
+    take_in(place, &read_input(path, FUNDS_WITHDRAWN_SIZE_MAX)?)
+}
+
+/// Buys sets at a broker's web page. The sale's number is chosen here, so that the same sale can be
+/// asked for again if its answer is lost.
+///
+/// # Errors
+/// The broker sells nothing, or what it sells is not believed.
+pub fn buy(
+    place: &Place,
+    client: &Client,
+    url: &str,
+    login: &Login<'_>,
+    sets: u32,
+    transaction: Option<u64>,
+) -> Result<u8, ToolError> {
+    must_be_secure(url)?;
+    let transaction = match transaction {
+        Some(number) => number,
+        None => SystemEntropy.number()?,
+    };
+    // The wallet must be usable before money is spent on coins for it.
+    drop(place.create()?);
+    let mut headers: Vec<(String, String)> = login.header()?.into_iter().collect();
+    headers.push(("Content-Type".to_string(), "application/x-www-form-urlencoded".to_string()));
+    headers.push(("Accept".to_string(), MEDIA_TYPE.to_string()));
+    let form = format!("sets={sets}&transaction={transaction}");
+    let again = format!("ask for the same sale again with --transaction {transaction}");
+    let mut answer = match client.send("POST", url, &headers, form.as_bytes()) {
+        Ok(answer) => answer,
+        Err(error) => {
+            eprintln!("mmwallet: {url}: {}; {again}", chain(&error));
+            return Ok(exit::NETWORK);
+        }
+    };
+    if answer.status != 200 || !answer.is_of_type(MEDIA_TYPE) {
+        eprintln!("mmwallet: {url}: the broker sold nothing: HTTP status {}", answer.status);
+        return Ok(exit::HTTP);
+    }
+    let text = answer.read(FUNDS_WITHDRAWN_SIZE_MAX);
+    text.and_then(|text| take_in(place, &text)).map_err(|error| format!("{error}; {again}").into())
+}
+
+fn take_in(place: &Place, text: &[u8]) -> Result<u8, ToolError> {
+    let funds = FundsWithdrawn::parse(text)?;
+    let mut wallet = place.create()?;
+    match wallet.receive(&funds, SystemClock.now())? {
+        Received::New { sets, coins } => {
+            let value = show::coins(coins, &funds.params.raw().coin_value);
+            println!("received {sets} sets: {value}, period {}", funds.period());
+            Ok(EXIT_OK)
+        }
+        Received::Already => {
+            println!("sale {} is in the wallet already; nothing was changed", funds.transaction);
+            Ok(EXIT_OK)
+        }
+        Received::Refused(why) => {
+            eprintln!("mmwallet: error: these coins are not taken in: {why}");
+            Ok(EXIT_FAILURE)
+        }
+    }
+}
+
+/// What to return, and how.
+#[derive(Clone, Debug, Default)]
+pub struct ReturnOptions<'a> {
+    /// A Send-Expired message that says where to.
+    pub invitation: Option<&'a Path>,
+    /// Send to the broker and take its answer in; else the message is written to `output`.
+    pub send: bool,
+    /// Where the message goes.
+    pub output: Option<&'a Path>,
+    /// How the client is known to the broker.
+    pub login: Login<'a>,
+}
+
+/// Returns the coins of expired periods for credit: first what was tried before, then what is left.
+///
+/// # Errors
+/// The wallet cannot be written, or the invitation is not for it.
+pub fn give_back(place: &Place, client: &Client, options: &ReturnOptions<'_>) -> Result<u8, ToolError> {
+    let mut wallet = place.open()?;
+    let invited = options.invitation.map(|path| invitation(&wallet, path)).transpose()?;
+    let now = SystemClock.now();
+    let is_meant = |holding| invited.as_ref().is_none_or(|(only, _)| *only == holding);
+    let fresh: Vec<usize> =
+        wallet.state().returnable(now).iter().map(|r| r.holding).filter(|h| is_meant(*h)).collect();
+    for holding in fresh {
+        // A return is bounded; what does not fit goes into the next.
+        while wallet.begin_return(holding, now, &SystemEntropy)?.is_some() {}
+    }
+    let state = wallet.state();
+    let open = state.unanswered_returns(now).into_iter().filter(|back| is_meant(back.holding));
+    let messages: Vec<(String, RequestCredit)> = open
+        .map(|back| (state.holdings()[back.holding].params.raw().broker.clone(), state.request_credit(back)))
+        .collect();
+    if messages.is_empty() {
+        println!("nothing to return now");
+        return Ok(EXIT_OK);
+    }
+    if options.send {
+        let url = invited.map(|(_, url)| url);
+        return send_all(&mut wallet, client, options, url.as_deref(), &messages);
+    }
+    if messages.len() > 1 && options.output.is_some() {
+        return Err(format!("{} returns do not go into one file; use --send", messages.len()).into());
+    }
+    for (_, message) in &messages {
+        write_output(options.output, &message.to_bytes())?;
+    }
+    Ok(EXIT_OK)
+}
+
+/// The holding that an invitation is for, and where its return goes.
+fn invitation(wallet: &Wallet, path: &Path) -> Result<(usize, String), ToolError> {
+    let invitation = SendExpired::parse(&read_input(path, ANSWER_SIZE_MAX)?)?;
+    let holding = wallet.state().invited(&invitation)?;
+    Ok((holding, invitation.return_url.to_string()))
+}
+
+fn send_all(
+    wallet: &mut Wallet,
+    client: &Client,
+    options: &ReturnOptions<'_>,
+    invited_url: Option<&str>,
+    messages: &[(String, RequestCredit)],
+) -> Result<u8, ToolError> {
+    let login = options.login.header()?;
+    let mut status = EXIT_OK;
+    for (broker, message) in messages {
+        let url = invited_url.unwrap_or(broker);
+        must_be_secure(url)?;
+        let mut headers: Vec<(String, String)> = login.clone().into_iter().collect();
+        headers.push(("Content-Type".to_string(), MEDIA_TYPE.to_string()));
+        let fault = match client.send("POST", url, &headers, &message.to_bytes()) {
+            Err(error) => (exit::NO_ANSWER, chain(&error)),
+            Ok(answer) if answer.status != 200 => (exit::HTTP, format!("HTTP status {}", answer.status)),
+            Ok(mut answer) => {
+                let text = answer.read(ANSWER_SIZE_MAX)?;
+                take_answer(wallet, &text, Some(&message.request))?;
+                continue;
+            }
+        };
+        eprintln!("mmwallet: {url}: {}; `mmwallet return --send` sends the same return again", fault.1);
+        status = fault.0;
+    }
+    Ok(status)
+}
+
+/// Takes in a Funds-Credited message from a file, or standard input for `-`.
+///
+/// # Errors
+/// It cannot be read, or fits no return.
+pub fn credited(place: &Place, path: &Path, request: Option<&Id>) -> Result<u8, ToolError> {
+    let text = read_input(path, ANSWER_SIZE_MAX)?;
+    take_answer(&mut place.open()?, &text, request)?;
+    Ok(EXIT_OK)
+}
+
+fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result<(), ToolError> {
+    let answer = FundsCredited::parse(text)?;
+    let request = wallet.credit(&answer, request, SystemClock.now())?;
+    let count = |is: fn(&Verdict) -> bool| answer.verdicts.iter().filter(|verdict| is(verdict)).count();
+    println!(
+        "return {request} of {} coins: {} credited, {} waiting, {} refused",
+        answer.verdicts.len(),
+        count(|verdict| *verdict == Verdict::Accepted),
+        count(|verdict| *verdict == Verdict::Waiting),
+        count(|verdict| verdict.is_rejection()),
+    );
+    for verdict in Verdict::ALL.iter().filter(|verdict| verdict.is_rejection()) {
+        let refused = answer.verdicts.iter().filter(|found| *found == verdict).count();
+        if refused > 0 {
+            println!("  {refused} {}", verdict.words());
+        }
+    }
+    Ok(())
+}
+
+/// A User-Key and whole sets travel here: https, or this machine.
+fn must_be_secure(url: &str) -> Result<(), ToolError> {
+    let parsed = url::Url::parse(url).map_err(|error| format!("URL {url:?}: {error}"))?;
+    let host = parsed.host_str().and_then(|host| host.parse().ok());
+    if parsed.scheme() == "https"
+        || (parsed.scheme() == "http" && host.is_some_and(|host| is_loopback(&host)))
+    {
+        return Ok(());
+    }
+    Err(format!("{url} is not https, and keys and coins travel there").into())
+}

@@ -1,0 +1,127 @@
+//! Where the wallet is: `$XDG_DATA_HOME/micromint/wallet.mmw`, or the file that `--wallet` names.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use micromint::error::FileError;
+use micromint::host::{Directory, DiskDirectory, SystemEntropy};
+use micromint::wallet::Wallet;
+use micromint_console::ToolError;
+
+/// The wallet file's place; the file may not exist yet.
+#[derive(Debug)]
+pub struct Place {
+    directory: DiskDirectory,
+    name: String,
+    path: PathBuf,
+}
+
+impl Place {
+    /// The file at `path`, or in the user's data folder.
+    ///
+    /// # Errors
+    /// There is no path and no home directory, or the path names no file.
+    pub fn new(path: Option<&Path>) -> Result<Place, ToolError> {
+        let path = match path {
+            Some(path) => path.to_path_buf(),
+            None => data_folder()?.join("micromint").join("wallet.mmw"),
+        };
+        let (directory, name) = DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
+        Ok(Place { directory, name, path })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The settings that belong to it: beside it, `.toml` in place of `.mmw`.
+    pub fn settings_path(&self) -> PathBuf {
+        self.path.with_extension("toml")
+    }
+
+    /// Whether the file exists.
+    pub fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// The directory it is in, and its name there.
+    pub fn parts(&self) -> (&DiskDirectory, &str) {
+        (&self.directory, &self.name)
+    }
+
+    /// Makes the directory (mode 0700) if it is absent.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make_directory(&self) -> Result<(), ToolError> {
+        let path = self.directory.path();
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        Ok(made.map_err(FileError::on("make", path))?)
+    }
+
+    /// Opens the wallet, making it if it is absent.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn create(&self) -> Result<Wallet, ToolError> {
+        self.make_directory()?;
+        let wallet = Wallet::open(&self.directory, &self.name, &SystemEntropy)?;
+        self.check()?;
+        Ok(wallet)
+    }
+
+    /// Opens the wallet, which must exist.
+    ///
+    /// # Errors
+    /// It does not, or cannot be opened.
+    pub fn open(&self) -> Result<Wallet, ToolError> {
+        self.must_exist()?;
+        self.create()
+    }
+
+    /// Opens the wallet, which must exist, for looking only.
+    ///
+    /// # Errors
+    /// It does not, or cannot be opened.
+    pub fn look(&self) -> Result<Wallet, ToolError> {
+        self.must_exist()?;
+        self.check()?;
+        Ok(Wallet::open_existing(&self.directory, &self.name)?)
+    }
+
+    fn must_exist(&self) -> Result<(), ToolError> {
+        if self.exists() {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(format!("there is no wallet at {path}: `mmwallet receive` makes one").into())
+    }
+
+    /// Warns where others can read the wallet, or where locks may not hold.
+    fn check(&self) -> Result<(), ToolError> {
+        let metadata = fs::metadata(&self.path).map_err(FileError::on("inspect", &self.path))?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            eprintln!(
+                "mmwallet: warning: {} can be read by others; whoever reads it can spend it (chmod 600)",
+                self.path.display()
+            );
+        }
+        if self.directory.is_on_network().unwrap_or(false) {
+            eprintln!(
+                "mmwallet: warning: {} is on a network file system, where locks may not hold: use it from one machine only",
+                self.path.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// `$XDG_DATA_HOME`, which must be absolute to count, or `~/.local/share`.
+fn data_folder() -> Result<PathBuf, ToolError> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local").join("share")))
+        .ok_or_else(|| "neither XDG_DATA_HOME nor HOME is set: name the file with --wallet".into())
+}

@@ -1,0 +1,237 @@
+//! How prices, balances and the history are shown: lines for people, JSON for programs.
+//!
+//! Neither form ever holds a ball or a key. Texts that come from vendors are printable ASCII, which the
+//! messages that carried them were checked for.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use micromint::identity::VendorId;
+use micromint::protocol::{RequestPayment, Verdict};
+use micromint::time::UnixTime;
+use micromint::wallet::{Holding, State};
+use micromint_console::ToolError;
+
+/// `1 coin of 0.01 USD`, `3 coins of 0.01 USD`.
+pub fn coins(count: u32, value: &str) -> String {
+    let noun = if count == 1 { "coin" } else { "coins" };
+    format!("{count} {noun} of {value}")
+}
+
+/// Prints what a page costs.
+///
+/// # Errors
+/// Standard output's.
+pub fn price(request: &RequestPayment, json: bool) -> Result<(), ToolError> {
+    let periods: Vec<&str> = request.periods.iter().map(|period| period.as_str()).collect();
+    if json {
+        return print_json(&json!({
+            "url": request.url.as_str(), "price": request.price, "vendor": request.vendor.as_str(),
+            "periods": periods, "broker": request.broker, "coin-value": request.coin_value,
+            "description": request.description,
+        }));
+    }
+    let mut text = format!("{} to {}", coins(request.price, &request.coin_value), request.vendor);
+    if !request.description.is_empty() {
+        text.push_str(&format!(": {}", request.description));
+    }
+    print(&format!("{text}\n"))
+}
+
+/// Prints that a page is free.
+///
+/// # Errors
+/// Standard output's.
+pub fn free(url: &str, json: bool) -> Result<(), ToolError> {
+    if json { print_json(&json!({ "url": url, "price": 0 })) } else { print("free\n") }
+}
+
+/// Prints the balance; with a vendor, also how many coins are good there.
+///
+/// # Errors
+/// Standard output's.
+pub fn balance(state: &State, at: Option<&VendorId>, now: UnixTime, json: bool) -> Result<(), ToolError> {
+    let holdings = || state.holdings().iter().enumerate();
+    if json {
+        let values: Vec<Value> = holdings().map(|(i, held)| balance_json(state, i, held, at, now)).collect();
+        return print_json(&Value::Array(values));
+    }
+    if let Some(made) = state.backup_made() {
+        print(&format!("This file is a backup made at {made}.\n"))?;
+    }
+    if state.holdings().is_empty() {
+        return print("The wallet is empty.\n");
+    }
+    for (i, held) in holdings() {
+        print(&balance_text(state, i, held, at, now))?;
+    }
+    Ok(())
+}
+
+fn balance_text(state: &State, i: usize, held: &Holding, at: Option<&VendorId>, now: UnixTime) -> String {
+    let (raw, balance) = (held.params.raw(), state.balance(i));
+    let mut text = format!(
+        "{}  {}, {}\n  user {}, broker {}, {} sets\n",
+        raw.period,
+        coins(balance.unspent, &raw.coin_value),
+        validity(held, now),
+        held.user,
+        raw.broker,
+        balance.sets
+    );
+    let mut line = |count: u32, what: &str| {
+        if count > 0 {
+            text.push_str(&format!("  {count} {what}\n"));
+        }
+    };
+    line(balance.paid, "paid");
+    line(balance.bound, "left and are bound to their vendors");
+    line(balance.in_doubt, "restored from a backup, for a return only");
+    line(balance.returned, "returned to the broker");
+    if let Some(vendor) = at {
+        text.push_str(&format!("  {} good at {vendor}\n", state.coins_at(i, vendor).len()));
+    }
+    text
+}
+
+fn validity(held: &Holding, now: UnixTime) -> String {
+    let raw = held.params.raw();
+    if now < raw.start {
+        format!("valid from {} to {}", raw.start, raw.expiration)
+    } else if now < raw.expiration {
+        format!("expire at {}", raw.expiration)
+    } else if now < raw.redeem_until {
+        format!("expired; return them before {}", raw.redeem_until)
+    } else {
+        format!("expired at {}", raw.expiration)
+    }
+}
+
+fn balance_json(state: &State, i: usize, held: &Holding, at: Option<&VendorId>, now: UnixTime) -> Value {
+    let (raw, balance) = (held.params.raw(), state.balance(i));
+    let mut value = json!({
+        "period": raw.period.as_str(), "user": held.user.as_str(), "broker": raw.broker,
+        "coin-value": raw.coin_value, "start": raw.start.to_string(),
+        "expiration": raw.expiration.to_string(), "redeem-until": raw.redeem_until.to_string(),
+        "is-valid": raw.start <= now && now < raw.expiration,
+        "sets": balance.sets, "unspent": balance.unspent, "in-doubt": balance.in_doubt,
+        "paid": balance.paid, "bound": balance.bound, "returned": balance.returned,
+    });
+    if let Some(vendor) = at {
+        value["vendor"] = json!(vendor.as_str());
+        value["good-at-vendor"] = json!(state.coins_at(i, vendor).len());
+    }
+    value
+}
+
+/// Prints what happened, oldest first: sales, payments, returns.
+///
+/// # Errors
+/// Standard output's.
+pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
+    let mut events: Vec<(UnixTime, String, Value)> = Vec::new();
+    events.extend(state.withdrawals().iter().map(|sale| {
+        let held = &state.holdings()[sale.holding];
+        let period = held.params.period();
+        (
+            sale.at,
+            format!("received {} sets of period {period} (sale {})", sale.sets, sale.transaction),
+            json!({
+                "at": sale.at.to_string(), "event": "received", "period": period.as_str(),
+                "user": held.user.as_str(), "sets": sale.sets, "transaction": sale.transaction.to_string(),
+            }),
+        )
+    }));
+    events.extend(state.payments().iter().map(|payment| {
+        let held = &state.holdings()[payment.holding];
+        let of = coins(payment.coins, &held.params.raw().coin_value);
+        (
+            payment.at,
+            format!("{} {of} to {} for {}", payment.outcome, payment.vendor, payment.url),
+            json!({
+                "at": payment.at.to_string(), "event": "payment", "period": held.params.period().as_str(),
+                "vendor": payment.vendor.as_str(), "url": payment.url.as_str(), "method": payment.method,
+                "description": payment.description, "coins": payment.coins, "fresh": payment.fresh,
+                "outcome": payment.outcome.word(), "reason": payment.outcome.reason(),
+                "settled": payment.settled.map(|at| at.to_string()),
+            }),
+        )
+    }));
+    events.extend(state.returns().iter().map(|back| {
+        let held = &state.holdings()[back.holding];
+        let (total, period) = (back.verdicts.len(), held.params.period());
+        let credited = back.count(Some(Verdict::Accepted));
+        let waiting = back.count(None) + back.count(Some(Verdict::Waiting));
+        (
+            back.at,
+            format!(
+                "returned {total} coins of period {period}: {credited} credited, {waiting} waiting (return {})",
+                back.request
+            ),
+            json!({
+                "at": back.at.to_string(), "event": "return", "period": period.as_str(),
+                "request": back.request.as_str(), "coins": total, "credited": credited, "waiting": waiting,
+                "transaction": back.transaction.map(|number| number.to_string()),
+            }),
+        )
+    }));
+    events.sort_by_key(|(at, _, _)| *at);
+    if json {
+        return print_json(&events.into_iter().map(|(_, _, value)| value).collect());
+    }
+    events.iter().try_for_each(|(at, text, _)| print(&format!("{at}  {text}\n")))
+}
+
+/// Prints the wallet as the thesis's `printwallet` does: the balance, the parameters, the superbins.
+///
+/// # Errors
+/// Standard output's.
+pub fn wallet(state: &State, now: UnixTime, json: bool) -> Result<(), ToolError> {
+    let superbins =
+        |i: usize, held: &Holding| u64::from(state.balance(i).sets) * held.params.coin_size() as u64;
+    let holdings = || state.holdings().iter().enumerate();
+    if json {
+        let values = holdings().map(|(i, held)| {
+            let mut value = balance_json(state, i, held, None, now);
+            value["superbins"] = json!(superbins(i, held));
+            let fields = held.params.to_fields().into_iter();
+            value["params"] = fields.map(|(key, text)| (key.to_string(), Value::String(text))).collect();
+            value
+        });
+        return print_json(&values.collect());
+    }
+    balance(state, None, now, false)?;
+    for (i, held) in holdings() {
+        print(&format!("\nParameters of {}:\n{}", held.params.period(), held.params.to_toml()))?;
+        print(&format!("Superbins: {}\n", superbins(i, held)))?;
+    }
+    Ok(())
+}
+
+/// Warns on standard error of coins that expire soon, and of those that wait to be returned.
+pub fn warn_of_expiry(state: &State, now: UnixTime, seconds: i64) {
+    for holding in state.expiring(now, seconds) {
+        let (raw, balance) = (state.holdings()[holding].params.raw(), state.balance(holding));
+        let count = balance.unspent + balance.in_doubt;
+        if now < raw.expiration {
+            eprintln!(
+                "mmwallet: warning: {count} coins of period {} expire at {}",
+                raw.period, raw.expiration
+            );
+        } else {
+            eprintln!(
+                "mmwallet: warning: {count} coins of period {} have expired: `mmwallet return` before {} gives them back",
+                raw.period, raw.redeem_until
+            );
+        }
+    }
+}
+
+fn print(text: &str) -> Result<(), ToolError> {
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+fn print_json(value: &Value) -> Result<(), ToolError> {
+    print(&format!("{value:#}\n"))
+}
