@@ -24,7 +24,7 @@ mod tests;
 mod toss;
 mod verify;
 
-pub use self::config::{COINFILE_LEN_MAX, MINT_FILE_SIZE_MAX, MintConfig};
+pub use self::config::{COINFILE_LEN_MAX, MINT_FILE_SIZE_MAX, MintConfig, WeakError};
 pub use self::engine::{MEMORY_MIN, MintError, Minting, Outcome, Progress, Stage, THREADS_MAX};
 pub use self::permutation::{GROUP_SIZE, INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation, ROUNDS};
 pub use self::plan::{Forgery, Plan, Warning};

@@ -1,17 +1,21 @@
 //! `mint.toml`: all that minting a period needs.
 //!
-//! The keys are those of the public parameters ([`PARAMS_KEYS`]) and two that stay with the broker:
-//! `coinfile`, where the balls go, and `input-key`, the secret of the permutation. The file is a secret
-//! for the sake of the latter.
+//! The keys are those of the public parameters ([`PARAMS_KEYS`]) and three that stay with the broker:
+//! `coinfile`, where the balls go, `input-key`, the secret of the permutation, and `weak = "allowed"`
+//! if weak choices are. The file is a secret for the sake of the input key.
 
 use super::permutation::{INPUT_KEY_SIZE, InputKey};
 use crate::host::Entropy;
-use crate::params::{PARAMS_KEYS, Params, ParamsError, field, toml_fields, toml_line};
+use crate::params::{PARAMS_KEYS, Params, ParamsError, Weakness, field, toml_fields, toml_line};
 
 /// The largest configuration that is read, in bytes.
 pub const MINT_FILE_SIZE_MAX: u64 = crate::params::PARAMS_FILE_SIZE_MAX;
 /// The longest `coinfile`, in bytes.
 pub const COINFILE_LEN_MAX: usize = 4096;
+
+/// The keys that stay with the broker.
+const OWN_KEYS: [&str; 3] = ["coinfile", "input-key", "weak"];
+const WEAK_ALLOWED: &str = "allowed";
 
 /// What a mint is configured with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +24,16 @@ pub struct MintConfig {
     pub coinfile: String,
     /// The broker's secret.
     pub key: InputKey,
+    /// Whether weak choices are allowed (`--weak`).
+    pub weak: bool,
     /// The public parameters.
     pub params: Params,
 }
+
+/// A weak choice that is not allowed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} (`--weak` of `coinmint init`, or weak = \"allowed\", allows it for tests)")]
+pub struct WeakError(Weakness);
 
 impl MintConfig {
     /// A configuration for `params` with a new secret key, and the coin file `PERIOD.coins` beside it.
@@ -33,7 +44,7 @@ impl MintConfig {
         let mut key = [0; INPUT_KEY_SIZE];
         entropy.fill(&mut key)?;
         let coinfile = format!("{}.coins", params.period());
-        Ok(MintConfig { coinfile, key: InputKey::from_bytes(key), params })
+        Ok(MintConfig { coinfile, key: InputKey::from_bytes(key), weak: false, params })
     }
 
     /// Reads a configuration.
@@ -42,7 +53,7 @@ impl MintConfig {
     /// Text that is no TOML, an unknown or missing key, or parameters that do not go together.
     pub fn from_toml(text: &str) -> Result<MintConfig, ParamsError> {
         let fields = toml_fields(text)?;
-        let is_known = |key: &str| PARAMS_KEYS.contains(&key) || key == "coinfile" || key == "input-key";
+        let is_known = |key: &str| PARAMS_KEYS.contains(&key) || OWN_KEYS.contains(&key);
         if let Some((key, _)) = fields.iter().find(|(key, _)| !is_known(key)) {
             return Err(ParamsError::UnknownKey(key.clone()));
         }
@@ -59,8 +70,27 @@ impl MintConfig {
             expected: "32 hexadecimal digits".to_string(),
             found: format!("{} characters", key.chars().count()),
         })?;
+        let weak = match field(&fields, "weak") {
+            None => false,
+            Some(WEAK_ALLOWED) => true,
+            Some(found) => {
+                let found = found.chars().take(80).collect();
+                return Err(ParamsError::Value { key: "weak", expected: WEAK_ALLOWED.to_string(), found });
+            }
+        };
         let params = Params::from_fields(|key| field(&fields, key))?;
-        Ok(MintConfig { coinfile: coinfile.to_string(), key, params })
+        Ok(MintConfig { coinfile: coinfile.to_string(), key, weak, params })
+    }
+
+    /// Refuses weak choices unless they are allowed.
+    ///
+    /// # Errors
+    /// The first weakness.
+    pub fn check_weak(&self) -> Result<(), WeakError> {
+        match self.params.weaknesses().first() {
+            Some(weakness) if !self.weak => Err(WeakError(*weakness)),
+            _ => Ok(()),
+        }
     }
 
     /// Writes a configuration.
@@ -70,6 +100,9 @@ impl MintConfig {
         );
         text.push_str(&toml_line("coinfile", &self.coinfile));
         text.push_str(&toml_line("input-key", &self.key.to_hex()));
+        if self.weak {
+            text.push_str(&toml_line("weak", WEAK_ALLOWED));
+        }
         text.push_str("\n# What vendors and clients know too.\n");
         text.push_str(&self.params.to_toml());
         text
@@ -92,6 +125,16 @@ mod tests {
     }
 
     #[test]
+    fn weak_choices_are_refused_unless_allowed() {
+        let mut config = MintConfig::draw(test_params(), &SystemEntropy).unwrap();
+        let error = config.check_weak().unwrap_err().to_string();
+        assert!(error.contains("below 40") && error.contains("--weak"), "{error}");
+        config.weak = true;
+        config.check_weak().unwrap();
+        assert_eq!(MintConfig::from_toml(&config.to_toml()).unwrap(), config);
+    }
+
+    #[test]
     fn errors_name_the_key_and_never_show_the_secret() {
         let key = "0123456789abcdef0123456789abcdef";
         let config =
@@ -100,6 +143,7 @@ mod tests {
         for (from, to, says) in [
             ("coinfile = \"x\"", "", "coinfile is missing"),
             ("coinfile = \"x\"", "coinfile = \"\"", "coinfile: expected a path"),
+            ("coinfile = \"x\"", "coinfile = \"x\"\nweak = \"no\"", "weak: expected allowed, found \"no\""),
             ("input-key = ", "input-kee = ", "unknown key \"input-kee\""),
             ("abcdef\"\n", "abcde\"\n", "input-key: expected 32 hexadecimal digits, found \"31 characters\""),
             ("hashfn = \"des\"", "", "hashfn is missing"),

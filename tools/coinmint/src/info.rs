@@ -1,0 +1,133 @@
+//! `coinmint info`, `verify` and `params`.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use micromint::coin_file::{CoinFile, Phase};
+use micromint::error::FileError;
+use micromint::minting::{Plan, Verification};
+use micromint_console::{EXIT_OK, ToolError, read_input};
+
+use crate::files::Mint;
+use crate::progress::Reporter;
+use crate::{EXIT_FAULTS, EXIT_STOPPED, stop_flag, threads, units};
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// The configuration, as `coinmint init` writes it.
+    #[arg(default_value = "mint.toml")]
+    config: PathBuf,
+    /// How many threads hash [default: one for each core].
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct ParamsArgs {
+    /// The configuration, as `coinmint init` writes it.
+    #[arg(default_value = "mint.toml")]
+    config: PathBuf,
+    /// The file to write [default: PERIOD.params beside the configuration].
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
+    let mint = Mint::read(config)?;
+    let params = &mint.config.params;
+    println!("period:         {params}");
+    println!("valid:          {} until {}", params.raw().start, params.raw().expiration);
+    println!("redeemed until: {}", params.raw().redeem_until);
+    println!("broker:         {}", params.raw().broker);
+    println!("coin value:     {}", params.raw().coin_value);
+    println!("coin file:      {}", mint.path().display());
+    if !mint.path().try_exists()? {
+        println!("state:          not begun");
+        return Ok(EXIT_OK);
+    }
+    let coin_file = CoinFile::inspect(&mint.directory, &mint.name)?;
+    let (state, plan) = (coin_file.minting_state()?, Plan::new(params));
+    let part = |done: u64, total: u64| 100.0 * done as f64 / total as f64;
+    match state.phase {
+        Phase::Tossing => {
+            println!("state:          {:.2} % of the balls tossed", part(state.next_toss, plan.toss_count));
+        }
+        Phase::Counting => {
+            let percent = part(state.counted_superbins, params.superbin_count());
+            println!("state:          all balls tossed, {percent:.2} % of the superbins counted");
+        }
+        Phase::Complete => {
+            let sale = coin_file.sale_state()?;
+            let [balls, expected] = [state.ball_count as f64, plan.stored_balls].map(units::count);
+            println!("state:          complete");
+            println!(
+                "balls:          {balls} in {} bins, {expected} expected",
+                units::count(plan.bin_count as f64)
+            );
+            println!("checksum:       {:08x}", state.checksum);
+            let sold = sale.next_superbin.div_ceil(2).min(plan.set_count);
+            println!("sets sold:      {sold} of {}", plan.set_count);
+        }
+    }
+    Ok(EXIT_OK)
+}
+
+pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
+    let mint = Mint::read(&args.config)?;
+    let (stop, reporter) = (stop_flag()?, Reporter::new());
+    let verification = Verification {
+        directory: &mint.directory,
+        name: &mint.name,
+        params: &mint.config.params,
+        key: &mint.config.key,
+        threads: threads(args.threads),
+        stop: &stop,
+        progress: &|progress| reporter.report(progress),
+    };
+    let report = verification.run();
+    reporter.finish();
+    let Some(report) = report? else {
+        println!("stopped before the end");
+        return Ok(EXIT_STOPPED);
+    };
+    if report.fault_count == 0 {
+        println!("{} is sound: {} balls", mint.path().display(), units::count(report.ball_count as f64));
+        return Ok(EXIT_OK);
+    }
+    for fault in &report.faults {
+        println!("{fault}");
+    }
+    let more = report.fault_count - report.faults.len() as u64;
+    let more = if more > 0 { format!(", {more} of them not shown") } else { String::new() };
+    println!("{} has {} faults{more}", mint.path().display(), report.fault_count);
+    Ok(EXIT_FAULTS)
+}
+
+pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
+    let mint = Mint::read(&args.config)?;
+    let params = &mint.config.params;
+    let beside = || args.config.with_file_name(format!("{}.params", params.period()));
+    let path = args.output.clone().unwrap_or_else(beside);
+    let text = params.to_toml();
+    if path == Path::new("-") {
+        print!("{text}");
+        return Ok(EXIT_OK);
+    }
+    // Public, so made with the usual mode, unlike all else here.
+    match OpenOptions::new().write(true).create_new(true).open(&path) {
+        Ok(mut file) => file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(FileError::on("write", &path))?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if read_input(&path, text.len())? != text.as_bytes() {
+                return Err(format!("{} exists and is for other parameters", path.display()).into());
+            }
+        }
+        Err(error) => return Err(FileError::on("make", &path)(error).into()),
+    }
+    println!("wrote {}", path.display());
+    Ok(EXIT_OK)
+}

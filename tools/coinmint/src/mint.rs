@@ -1,0 +1,66 @@
+//! `coinmint mint`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use micromint::minting::{Minting, Outcome};
+use micromint_console::{EXIT_OK, ToolError};
+
+use crate::files::Mint;
+use crate::progress::Reporter;
+use crate::{EXIT_STOPPED, stop_flag, threads, units};
+
+#[derive(Args)]
+pub(crate) struct MintArgs {
+    /// The configuration, as `coinmint init` writes it.
+    #[arg(default_value = "mint.toml")]
+    config: PathBuf,
+    /// How many threads toss [default: one for each core].
+    #[arg(long)]
+    threads: Option<usize>,
+    /// About how much memory it may take, at least 16M.
+    #[arg(long, default_value = "512M", value_parser = units::parse_size)]
+    memory: u64,
+}
+
+pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
+    let mint = Mint::read(&args.config)?;
+    mint.config.check_weak().map_err(|error| format!("{}: {error}", args.config.display()))?;
+    let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
+    let minting = Minting {
+        directory: &mint.directory,
+        name: &mint.name,
+        params: &mint.config.params,
+        key: &mint.config.key,
+        threads: threads(args.threads),
+        memory: args.memory,
+        stop: &stop,
+        elapsed: &|| began.elapsed(),
+        progress: &|progress| reporter.report(progress),
+    };
+    eprintln!("{} on {} threads, into {}", mint.config.params, minting.threads, mint.path().display());
+    let outcome = minting.run();
+    reporter.finish();
+    let path = mint.path();
+    let path = path.display();
+    match outcome? {
+        Outcome::Complete(state) => {
+            let balls = units::count(state.ball_count as f64);
+            let time = units::time(began.elapsed().as_secs_f64());
+            println!("{path} is complete: {balls} balls, in {time}");
+            Ok(EXIT_OK)
+        }
+        Outcome::AlreadyComplete(state) => {
+            let balls = units::count(state.ball_count as f64);
+            println!("{path} was complete before: {balls} balls; nothing was done");
+            Ok(EXIT_OK)
+        }
+        Outcome::Stopped(state) => {
+            let percent =
+                100.0 * state.next_toss as f64 / (1u64 << mint.config.params.raw().input_bits) as f64;
+            println!("stopped at {percent:.2} % of the tosses; run it again to go on");
+            Ok(EXIT_STOPPED)
+        }
+    }
+}

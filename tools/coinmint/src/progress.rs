@@ -1,0 +1,108 @@
+//! How far it is: a bar on a terminal, a line a minute elsewhere. Both go to standard error.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use micromint::minting::{Progress, Stage};
+
+use crate::units;
+
+/// How often the bar moves.
+const BAR_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a line is written.
+const LINE_INTERVAL: Duration = Duration::from_secs(60);
+/// The bar's resolution.
+const BAR_STEPS: u64 = 10_000;
+
+/// Shows progress. Safe to call from all threads at any rate.
+pub(crate) struct Reporter {
+    bar: Option<ProgressBar>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The stage under way, when it began, and at what position.
+    stage: Option<(Stage, Instant, u64)>,
+    shown: Option<Instant>,
+    /// The furthest position: threads may report out of order.
+    done: u64,
+}
+
+impl Reporter {
+    pub(crate) fn new() -> Reporter {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {msg}");
+            ProgressBar::new(BAR_STEPS).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Reporter { bar, state: Mutex::new(State { stage: None, shown: None, done: 0 }) }
+    }
+
+    pub(crate) fn report(&self, progress: Progress) {
+        let now = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, since, from) = match state.stage {
+            Some(stage) if stage.0 == progress.stage => stage,
+            _ => {
+                let stage = (progress.stage, now, progress.done);
+                (state.stage, state.shown, state.done) = (Some(stage), None, 0);
+                stage
+            }
+        };
+        state.done = state.done.max(progress.done);
+        let interval = if self.bar.is_some() { BAR_INTERVAL } else { LINE_INTERVAL };
+        let shown = *state.shown.get_or_insert(if self.bar.is_some() { now - interval } else { now });
+        if now.saturating_duration_since(shown) < interval {
+            return;
+        }
+        state.shown = Some(now);
+        let spent = now.saturating_duration_since(since).as_secs_f64();
+        let text = describe(progress.stage, state.done, progress.total, state.done - from, spent);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position((state.done as f64 / progress.total as f64 * BAR_STEPS as f64) as u64);
+                bar.set_message(text);
+            }
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// One line: percentage, rate and time left, where `fresh` units were done in `seconds`.
+fn describe(stage: Stage, done: u64, total: u64, fresh: u64, seconds: f64) -> String {
+    let (verb, unit) = match stage {
+        Stage::Tossing => ("tossing", "balls"),
+        Stage::Counting => ("counting", "superbins"),
+        Stage::Verifying => ("verifying", "superbins"),
+    };
+    let percent = 100.0 * done as f64 / total as f64;
+    let mut text = format!("{verb} {percent:.2} %");
+    if fresh > 0 && seconds > 0.0 {
+        let rate = fresh as f64 / seconds;
+        let left = units::time((total - done) as f64 / rate);
+        text.push_str(&format!(", {} {unit}/s, {left} left", units::rate(rate)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_rate_and_time_left() {
+        assert_eq!(
+            describe(Stage::Tossing, 1_500_000, 2_000_000, 1_000_000, 10.0),
+            "tossing 75.00 %, 100.0 k balls/s, 5.0 s left"
+        );
+        assert_eq!(describe(Stage::Counting, 0, 10, 0, 0.0), "counting 0.00 %");
+    }
+}
