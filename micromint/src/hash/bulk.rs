@@ -1,10 +1,25 @@
 //! Where the fast search for balls lives: many inputs at once, keeping only those whose output begins
 //! with the fixed bits.
 //!
-//! In goes a list of inputs x, out come the balls (x and its 64-bit output) that pass the filter, in
-//! the order of the list. [`plain`] is the reference: every faster search must find exactly the same.
+//! In go *bases*, inputs whose [`walked_bits`] are zero; out come the balls (x and its 64-bit output)
+//! that pass the filter among the 256 inputs of every base, in no particular order. [`plain`] is the
+//! reference: a [`BulkSearch`] of any [`Level`] finds exactly the same balls. How the kernels work and
+//! what they reach is told in `docs/performance.md`.
+
+mod des;
+mod des_kernel;
+mod des_rounds;
+mod des_search;
+mod des_tables;
+mod sboxes_ternary;
+mod sboxes_two_input;
+mod transpose;
+mod word;
 
 use super::HashFunction;
+
+use super::HashName;
+use std::fmt;
 
 /// A ball found by a search: an input and its 64-bit output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +53,189 @@ pub fn plain(hash: &dyn HashFunction, filter: Filter, x: &[u64], found: &mut Vec
         let output = hash.hash(x);
         if filter.passes(output) {
             found.push(Found { x, output });
+        }
+    }
+}
+
+/// How many inputs are tossed for every base: all values of the eight walked bits.
+pub const TOSSES_PER_BASE: usize = 256;
+
+/// The eight bits of x that a search walks over, as a mask: for `des` those of
+/// [`super::DES_UNUSED_IN_ROUND_1`], for `sha256` the low ones.
+pub const fn walked_bits(hash: HashName) -> u64 {
+    match hash {
+        HashName::Des => {
+            let (mut mask, mut walk) = (0, 0);
+            while walk < 8 {
+                mask |= 1 << (55 - super::DES_UNUSED_IN_ROUND_1[walk]);
+                walk += 1;
+            }
+            mask
+        }
+        HashName::Sha256 => 0xff,
+    }
+}
+
+/// The level of instruction set that a search is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Plain 64-bit integers: everywhere.
+    Plain64,
+    /// AVX2, 256 bits.
+    Avx2,
+    /// AVX-512 as in Ice Lake, Zen 4 and later.
+    Avx512,
+}
+
+impl Level {
+    /// All levels, the simplest first.
+    pub const ALL: [Level; 3] = [Level::Plain64, Level::Avx2, Level::Avx512];
+
+    /// The best level of this processor.
+    pub fn detect() -> Level {
+        Level::ALL.into_iter().rev().find(|level| level.is_available()).unwrap_or(Level::Plain64)
+    }
+
+    /// Whether this processor has the level.
+    pub fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return match self {
+            Level::Plain64 => true,
+            Level::Avx2 => fearless_simd::Level::new().as_avx2().is_some(),
+            Level::Avx512 => fearless_simd::Level::new().as_avx512().is_some(),
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        return self == Level::Plain64;
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Level::Plain64 => "64-bit",
+            Level::Avx2 => "AVX2",
+            Level::Avx512 => "AVX-512",
+        })
+    }
+}
+
+/// What a search on some level does.
+trait Search: Send {
+    /// See [`BulkSearch::search`].
+    fn search(&mut self, bases: &[u64], found: &mut Vec<Found>);
+}
+
+/// A search for balls under one iv and one filter, on the best level of the processor. It owns its
+/// working memory (some tens of KiB); every thread makes its own.
+pub struct BulkSearch {
+    search: Box<dyn Search>,
+    level: Level,
+}
+
+impl fmt::Debug for BulkSearch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BulkSearch").field("level", &self.level).finish_non_exhaustive()
+    }
+}
+
+impl BulkSearch {
+    /// A search on the best level of this processor.
+    pub fn new(hash: HashName, iv: u64, filter: Filter) -> BulkSearch {
+        BulkSearch::with_level(hash, iv, filter, Level::detect())
+    }
+
+    /// A search on `level`, or on the plain one if this processor does not have it.
+    pub fn with_level(hash: HashName, iv: u64, filter: Filter, level: Level) -> BulkSearch {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use fearless_simd::{Avx2, Avx512, u64x4, u64x8};
+            let detected = fearless_simd::Level::new();
+            if let (Level::Avx512, Some(token)) = (level, detected.as_avx512()) {
+                let search = Box::new(des::DesSearch::<u64x8<Avx512>>::new(token, iv, filter));
+                return BulkSearch { search, level };
+            }
+            if let (Level::Avx2, Some(token)) = (level, detected.as_avx2()) {
+                let search = Box::new(des::DesSearch::<u64x4<Avx2>>::new(token, iv, filter));
+                return BulkSearch { search, level };
+            }
+        }
+        let _ = hash;
+        BulkSearch { search: Box::new(des::DesSearch::<u64>::new((), iv, filter)), level: Level::Plain64 }
+    }
+
+    /// The level that it runs on.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Tosses, for each base, the 256 inputs that differ from it in the walked bits alone (those of the
+    /// base count as zero), and appends the balls that pass, in no particular order. Any number of
+    /// bases will do; multiples of 1024 waste nothing.
+    pub fn search(&mut self, bases: &[u64], found: &mut Vec<Found>) {
+        self.search.search(bases, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A deterministic stream of numbers.
+    fn numbers(seed: u64) -> impl Iterator<Item = u64> {
+        (1..).map(move |i: u64| {
+            let z = (seed.wrapping_add(i)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z ^ z >> 27
+        })
+    }
+
+    /// All inputs of a base, by brute force.
+    fn tosses(hash: HashName, base: u64) -> impl Iterator<Item = u64> {
+        let walked = walked_bits(hash);
+        // The subsets of a mask, by the carry running through the bits outside.
+        std::iter::successors(Some(0u64), move |x| {
+            let next = (x | !walked).wrapping_add(1) & walked;
+            (next != 0).then_some(next)
+        })
+        .map(move |x| base & !walked | x)
+    }
+
+    fn check(hash: HashName, level: Level, iv: u64, filter: Filter, bases: &[u64]) {
+        let reference = hash.with_iv(iv);
+        let x: Vec<u64> = bases.iter().flat_map(|&base| tosses(hash, base)).collect();
+        let mut expected = Vec::new();
+        plain(&*reference, filter, &x, &mut expected);
+        let mut found = Vec::new();
+        let mut search = BulkSearch::with_level(hash, iv, filter, level);
+        assert_eq!(search.level(), level);
+        search.search(bases, &mut found);
+        let key = |ball: &Found| ball.x;
+        expected.sort_by_key(key);
+        found.sort_by_key(key);
+        assert!(
+            found == expected,
+            "{hash} {level} {filter:?}: {} balls, not {}",
+            found.len(),
+            expected.len()
+        );
+    }
+
+    fn levels() -> impl Iterator<Item = Level> {
+        Level::ALL.into_iter().filter(|level| level.is_available())
+    }
+
+    fn bases(hash: HashName, seed: u64, count: usize) -> Vec<u64> {
+        numbers(seed).map(|x| x >> (64 - hash.input_width()) & !walked_bits(hash)).take(count).collect()
+    }
+
+    #[test]
+    fn every_level_finds_what_the_plain_search_finds_at_every_t() {
+        for level in levels() {
+            for fixed_count in 0..=32 {
+                let fixed_bits = 0xa5c3_96e1_7b2d_f048u64.checked_shr(64 - fixed_count).unwrap_or(0);
+                let filter = Filter { fixed_count, fixed_bits };
+                check(HashName::Des, level, 0x0123_4567_89ab_cdef, filter, &bases(HashName::Des, 1, 130));
+            }
         }
     }
 }

@@ -1,0 +1,118 @@
+//! Prints circuits as Rust for `micromint/src/hash/bulk/`.
+//!
+//! Machines have `and`, `or`, `xor` and `and_not` but no complement for free. So every node is kept
+//! either as it is or complemented, whichever its gate gives without a further operation; a gate of
+//! three inputs (one `vpternlog`, any truth table) takes up complements at no cost.
+
+use crate::circuit::{Circuit, Gate, INPUTS};
+use std::fmt::Write;
+
+/// The names of the nodes in the printed source.
+fn name(node: usize) -> String {
+    match node {
+        0..INPUTS => char::from(b'a' + node as u8).to_string(),
+        _ => format!("g{node}"),
+    }
+}
+
+/// The source file of eight circuits. With `ternary`, gates of three inputs may occur.
+pub(crate) fn module(circuits: &[Circuit], ternary: bool) -> String {
+    let (kind, bound) = if ternary { ("up to three inputs", "Ternary") } else { ("two inputs", "Word") };
+    let mut source = format!(
+        "//! Circuits of gates with {kind} for the S-boxes of DES.\n\
+         //!\n\
+         //! Printed by `tools/sbox-circuits`, which also found them; do not edit. Inputs and outputs are in\n\
+         //! the order of FIPS 46-3, the leftmost bit first.\n\n\
+         use super::word::{bound};\n"
+    );
+    for circuit in circuits {
+        source += &function(circuit, ternary);
+    }
+    source
+}
+
+/// One circuit as a function.
+fn function(circuit: &Circuit, ternary: bool) -> String {
+    let price = circuit.price();
+    let mut complemented = vec![false; INPUTS];
+    let mut body = String::new();
+    for (n, gate) in circuit.gates.iter().enumerate() {
+        let node = INPUTS + n;
+        let as_output = circuit.outputs.iter().find(|output| output.0 == node).map(|output| output.1);
+        let (text, kept_complemented) = expression(*gate, &complemented, as_output, ternary);
+        complemented.push(kept_complemented);
+        let _ = writeln!(body, "    let {} = {text};", name(node));
+    }
+    let outputs = circuit.outputs.map(|(node, inverted)| match complemented[node] == inverted {
+        true => name(node),
+        false => format!("{}.not()", name(node)),
+    });
+    format!(
+        "\n/// S-box {}: {} gates of two inputs, {} of three; depth {}.\n\
+         #[inline(always)]\n\
+         pub(super) fn s{}<V: {}>([a, b, c, d, e, f]: [V; 6]) -> [V; 4] {{\n{body}    [{}]\n}}\n",
+        circuit.number,
+        price.two,
+        price.three,
+        price.depth,
+        circuit.number,
+        if ternary { "Ternary" } else { "Word" },
+        outputs.join(", ")
+    )
+}
+
+/// A gate as an expression over the kept nodes, and whether its value is the complement of the node's.
+fn expression(gate: Gate, complemented: &[bool], as_output: Option<bool>, ternary: bool) -> (String, bool) {
+    let support = gate.support();
+    match support[..] {
+        [p, q] => {
+            // The value of the node for kept values of p and q.
+            let table = |p_value: bool, q_value: bool| {
+                let row = (0..3).fold(0, |row, i| {
+                    let value = match gate.inputs[i] {
+                        node if node == p => p_value != complemented[p],
+                        node if node == q => q_value != complemented[q],
+                        _ => false,
+                    };
+                    row | usize::from(value) << i
+                });
+                gate.bit(row)
+            };
+            let values = [table(false, false), table(true, false), table(false, true), table(true, true)];
+            let (p, q) = (name(p), name(q));
+            let bits = values.iter().enumerate().fold(0u8, |bits, (i, v)| bits | u8::from(*v) << i);
+            let (text, inverted) = match bits {
+                0b1000 => (format!("{p}.and({q})"), false),
+                0b0111 => (format!("{p}.and({q})"), true),
+                0b1110 => (format!("{p}.or({q})"), false),
+                0b0001 => (format!("{p}.or({q})"), true),
+                0b0110 => (format!("{p}.xor({q})"), false),
+                0b1001 => (format!("{p}.xor({q})"), true),
+                0b0010 => (format!("{p}.and_not({q})"), false),
+                0b1101 => (format!("{p}.and_not({q})"), true),
+                0b0100 => (format!("{q}.and_not({p})"), false),
+                _ => (format!("{q}.and_not({p})"), true),
+            };
+            match as_output {
+                // One gate of three inputs is cheaper than an operation and a complement.
+                Some(wanted) if ternary && wanted != inverted => (
+                    lookup(gate, [gate.inputs[0], gate.inputs[1], gate.inputs[2]], complemented, wanted),
+                    wanted,
+                ),
+                _ => (text, inverted),
+            }
+        }
+        _ => {
+            let wanted = as_output.unwrap_or(false);
+            (lookup(gate, gate.inputs, complemented, wanted), wanted)
+        }
+    }
+}
+
+/// A gate as a table lookup whose result is complemented if `inverted`.
+fn lookup(gate: Gate, inputs: [usize; 3], complemented: &[bool], inverted: bool) -> String {
+    let flip = (0..3).fold(0, |flip, i| flip | usize::from(complemented[inputs[i]]) << i);
+    let table = (0..8).fold(0u8, |table, row| table | u8::from(gate.bit(row ^ flip) != inverted) << row);
+    let [a, b, c] = inputs.map(name);
+    format!("V::lookup::<0x{table:02x}>({c}, {b}, {a})")
+}
