@@ -137,8 +137,12 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_never_show_the_secret() {
         let key = "0123456789abcdef0123456789abcdef";
-        let config =
-            MintConfig { coinfile: "x".to_string(), key: key.parse().unwrap(), params: test_params() };
+        let config = MintConfig {
+            coinfile: "x".to_string(),
+            key: key.parse().unwrap(),
+            weak: false,
+            params: test_params(),
+        };
         let text = config.to_toml();
         for (from, to, says) in [
             ("coinfile = \"x\"", "", "coinfile is missing"),

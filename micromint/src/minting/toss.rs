@@ -11,12 +11,15 @@ use std::thread;
 use std::time::Duration;
 
 use super::permutation::{GROUP_SIZE, InputKey, Permutation};
-use crate::hash::HashFunction;
-use crate::hash::bulk::{self, Filter, Found};
+use crate::hash::bulk::{self, BulkSearch, Filter, Found};
+use crate::hash::{HashFunction, HashName};
 use crate::params::Params;
 
 /// The most groups that a thread takes at once: 2^18 tosses.
 const UNIT_GROUPS_MAX: u64 = 1024;
+
+/// From so many groups on a bulk search is worth its while: it works on up to 1024 at once.
+const BULK_GROUPS_MIN: usize = 128;
 
 /// A ball and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +71,12 @@ impl Tosser {
         (self.unit_groups() * GROUP_SIZE) >> self.filter.fixed_count
     }
 
-    /// The hits of some groups in order of toss.
-    pub(super) fn hits(&self, groups: Range<u64>) -> Vec<Hit> {
-        let mut inputs = vec![0; (groups.end - groups.start) as usize];
-        self.permutation.groups(groups.start, &mut inputs);
-        let found = self.search(&inputs);
-        // A search may find balls in any order: their numbers put them right.
+    /// The hits of some groups in order of toss. `searcher` is this thread's.
+    pub(super) fn hits(&self, searcher: &mut Searcher, groups: Range<u64>) -> Vec<Hit> {
+        let mut bases = vec![0; (groups.end - groups.start) as usize];
+        self.permutation.groups(groups.start, &mut bases);
+        let found = self.search(searcher, &bases);
+        // A search finds balls in any order: their numbers put them right.
         let mut numbers: Vec<u64> = found.iter().map(|found| found.x).collect();
         self.permutation.inverse_many(&mut numbers);
         let mut numbered: Vec<(u64, Found)> = numbers.into_iter().zip(found).collect();
@@ -81,15 +84,28 @@ impl Tosser {
         numbered.into_iter().filter_map(|(_, found)| self.hit(found)).collect()
     }
 
+    /// What one thread searches with.
+    pub(super) fn searcher(&self) -> Searcher {
+        let raw = self.params.raw();
+        // The bulk kernels know DES only so far; a period of less than a group needs single tosses.
+        let is_bulk = raw.hash == HashName::Des && self.unit_groups() >= BULK_GROUPS_MIN as u64;
+        Searcher(is_bulk.then(|| BulkSearch::new(raw.hash, raw.iv, self.filter)))
+    }
+
     /// Searches whole groups. This is the one place where minting hashes.
-    fn search(&self, groups: &[u64]) -> Vec<Found> {
+    fn search(&self, searcher: &mut Searcher, bases: &[u64]) -> Vec<Found> {
         let mut found = Vec::new();
-        let mut inputs = vec![0; self.low.len()];
-        for group in groups {
-            for (x, low) in inputs.iter_mut().zip(&self.low) {
-                *x = group | low;
+        match &mut searcher.0 {
+            Some(bulk) => bulk.search(bases, &mut found),
+            None => {
+                let mut inputs = vec![0; self.low.len()];
+                for base in bases {
+                    for (x, low) in inputs.iter_mut().zip(&self.low) {
+                        *x = base | low;
+                    }
+                    bulk::plain(self.hash.as_ref(), self.filter, &inputs, &mut found);
+                }
             }
-            bulk::plain(self.hash.as_ref(), self.filter, &inputs, &mut found);
         }
         found
     }
@@ -100,6 +116,9 @@ impl Tosser {
         Some(Hit { place, x: found.x })
     }
 }
+
+/// A bulk search, or nothing where plain hashing is used.
+pub(super) struct Searcher(Option<BulkSearch>);
 
 /// When a batch of tosses ends, besides at the end of the period.
 pub(super) struct Limits<'a> {
@@ -124,14 +143,14 @@ pub(super) fn toss_batch(tosser: &Tosser, start: u64, limits: &Limits<'_>) -> Ba
     let is_over = AtomicBool::new(false);
     let units = Mutex::new(Vec::new());
     let work = || {
-        let mut own = Vec::new();
+        let (mut own, mut searcher) = (Vec::new(), tosser.searcher());
         while !is_over.load(Ordering::Relaxed) {
             let first = next.fetch_add(unit, Ordering::Relaxed);
             if first >= end {
                 break;
             }
             let last = end.min(first + unit);
-            let found = tosser.hits(first..last);
+            let found = tosser.hits(&mut searcher, first..last);
             let hits = hits.fetch_add(found.len() as u64, Ordering::Relaxed) + found.len() as u64;
             let tossed = tossed.fetch_add(last - first, Ordering::Relaxed) + last - first;
             own.push((first, found));
@@ -184,4 +203,48 @@ pub fn measure_rate(
         }
     };
     Rate { tosses_per_second: tosses as f64 / spent.as_secs_f64().max(1e-9), threads }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{params_with, resize};
+
+    /// A period large enough for the bulk kernel: its hits are those of plain hashing, toss by toss.
+    #[test]
+    fn the_bulk_search_and_plain_hashing_give_the_same_hits() {
+        let key = InputKey::from_bytes([9; 16]);
+        for (t, b) in [(8, 31), (3, 24)] {
+            let params = params_with(|raw| {
+                resize(raw, 15, 6, 4, t, HashName::Des);
+                raw.input_bits = b;
+            });
+            let tosser = Tosser::new(&params, &key);
+            let mut bulk = tosser.searcher();
+            assert!(bulk.0.is_some());
+            for groups in [0..130, 5000..5003, tosser.group_count() - 200..tosser.group_count()] {
+                let hits = tosser.hits(&mut bulk, groups.clone());
+                assert!(!hits.is_empty());
+                assert!(hits == tosser.hits(&mut Searcher(None), groups));
+            }
+        }
+    }
+
+    #[test]
+    fn a_period_is_tossed_once_whatever_the_threads() {
+        let params = crate::testing::test_params();
+        let tosser = Tosser::new(&params, &InputKey::from_bytes([9; 16]));
+        let all = tosser.hits(&mut Searcher(None), 0..64);
+        for threads in [1, 2, 5] {
+            let (mut start, mut hits) = (0, Vec::new());
+            while start < 64 {
+                let limits = Limits { threads, hits_max: 300, go_on: &|_| true };
+                let batch = toss_batch(&tosser, start, &limits);
+                assert!(batch.end > start);
+                hits.extend(batch.units.into_iter().flatten());
+                start = batch.end;
+            }
+            assert!(hits == all, "{threads} threads");
+        }
+    }
 }

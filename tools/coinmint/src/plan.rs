@@ -90,5 +90,5 @@ fn print_forging(plan: &Plan, per_second: f64) {
 }
 
 fn row(label: &str, value: impl std::fmt::Display) {
-    println!("  {label:<18}{value}");
+    println!("  {label:<20}{value}");
 }

@@ -1,0 +1,290 @@
+//! `coinmint` as a program: what it writes, refuses and survives.
+#![allow(missing_docs)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use assert_cmd::assert::Assert;
+use tempfile::TempDir;
+
+fn coinmint(directory: &Path) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::cargo_bin("coinmint").unwrap();
+    command.current_dir(directory).timeout(Duration::from_secs(240));
+    command
+}
+
+fn run(directory: &TempDir, args: &str) -> Assert {
+    coinmint(directory.path()).args(args.split_whitespace()).assert()
+}
+
+fn output(assert: Assert) -> (String, String) {
+    let output = assert.get_output();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn fails(directory: &TempDir, args: &str, status: i32, says: &str) {
+    let (_, errors) = output(run(directory, args).failure().code(status));
+    assert!(errors.contains(says), "{args}: {errors}");
+}
+
+fn with_test_period() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    run(&directory, "init --profile test --period 2026-12 --weak").success();
+    directory
+}
+
+#[test]
+fn a_month_from_init_to_params() {
+    let directory = with_test_period();
+    let file = |name: &str| directory.path().join(name);
+    for secret in ["mint.toml", "broker.secret"] {
+        let mode = fs::metadata(file(secret)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{secret}");
+    }
+    let secret = fs::read_to_string(file("broker.secret")).unwrap();
+    assert_eq!(secret.trim_end().len(), 64);
+
+    let (plan, _) = output(run(&directory, "plan mint.toml --rate 1e6").success());
+    for says in
+        ["16384 bytes", "1 005, 98.2 %", "15.7 of 16", "14.9 of a set", "2^9.4", "warning: hashfn des"]
+    {
+        assert!(plan.contains(says), "{says}: {plan}");
+    }
+    let (info, _) = output(run(&directory, "info mint.toml").success());
+    assert!(info.contains("not begun"), "{info}");
+    let (minted, _) = output(run(&directory, "mint mint.toml").success());
+    assert!(minted.contains("is complete"), "{minted}");
+    let (info, _) = output(run(&directory, "info").success());
+    assert!(info.contains("state:          complete") && info.contains("1 005 expected"), "{info}");
+    let (verified, _) = output(run(&directory, "verify").success());
+    assert!(verified.contains("is sound"), "{verified}");
+    let mode = fs::metadata(file("2026-12.coins")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    run(&directory, "params mint.toml").success();
+    let params = fs::read_to_string(file("2026-12.params")).unwrap();
+    let config = fs::read_to_string(file("mint.toml")).unwrap();
+    let key = config.lines().find(|line| line.starts_with("input-key")).unwrap();
+    assert!(!params.contains("input-key") && !params.contains("coinfile"));
+    assert!(!params.contains(key.split('"').nth(1).unwrap()));
+    assert!(params.contains("start = \"2026-12-01T00:00:00Z\""), "{params}");
+    run(&directory, "params mint.toml").success();
+    fs::write(file("2026-12.params"), "other").unwrap();
+    fails(&directory, "params mint.toml", 1, "is for other parameters");
+
+    let before = fs::read(file("2026-12.coins")).unwrap();
+    let (again, _) = output(run(&directory, "mint").success());
+    assert!(again.contains("nothing was done"), "{again}");
+    assert!(fs::read(file("2026-12.coins")).unwrap() == before);
+}
+
+#[test]
+fn init_refuses_what_it_should() {
+    let directory = with_test_period();
+    let before = fs::read(directory.path().join("mint.toml")).unwrap();
+    let secret = fs::read(directory.path().join("broker.secret")).unwrap();
+    fails(
+        &directory,
+        "init --profile test --period 2026-12 --weak",
+        1,
+        "cannot write mint.toml: File exists",
+    );
+    assert_eq!(fs::read(directory.path().join("mint.toml")).unwrap(), before);
+
+    fails(
+        &directory,
+        "init --profile huge --period 2026-12",
+        2,
+        "test, demo, small, small-sha256 or national",
+    );
+    fails(&directory, "init --profile demo --period 2026_12", 2, "expected a period name");
+    fails(&directory, "init --profile demo --period 2026-12 --start tomorrow -o a.toml", 2, "RFC 3339");
+    fails(&directory, "init --profile test --period 2026-12 -o a.toml", 1, "--weak");
+    fails(&directory, "init --profile demo --period advent -o a.toml", 1, "give --start and --expiration");
+    fails(&directory, "init --profile demo --period 2026-12 -o none/a.toml", 1, "cannot write none/a.toml");
+    fails(&directory, "init --profile demo --period 2026-12 --broker ftp://x -o a.toml", 1, "http or https");
+    assert!(!directory.path().join("a.toml").exists());
+
+    // A second period keeps the broker's secret, and draws everything else anew.
+    run(&directory, "init --profile demo --period 2027-01 -o b.toml").success();
+    assert_eq!(fs::read(directory.path().join("broker.secret")).unwrap(), secret);
+    let dates = "--start 2026-12-24T00:00:00Z --expiration 2026-12-27T00:00:00+01:00 --coin-value 1_cent";
+    run(&directory, &format!("init --profile national --period advent -o c.toml {dates}")).success();
+    let read = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
+    assert!(read("c.toml").contains("expiration = \"2026-12-26T23:00:00Z\""));
+    let line =
+        |name: &str, key: &str| read(name).lines().find(|line| line.starts_with(key)).map(str::to_string);
+    for key in ["iv", "input-key"] {
+        assert_ne!(line("mint.toml", key), line("b.toml", key));
+    }
+}
+
+#[test]
+fn mint_refuses_what_it_should() {
+    let directory = with_test_period();
+    let path = directory.path().join("mint.toml");
+    let good = fs::read_to_string(&path).unwrap();
+    let change = |from: &str, to: &str| fs::write(&path, good.replace(from, to)).unwrap();
+
+    fails(&directory, "mint none.toml", 1, "cannot read none.toml");
+    change("weak = \"allowed\"\n", "");
+    fails(&directory, "mint", 1, "below 40");
+    change("input-size = 14", "input-size = 57");
+    fails(&directory, "mint", 1, "input-size: expected 1 to 56");
+    change("coin-size = 4", "coin-size = 4\ncolour = \"red\"");
+    fails(&directory, "mint", 1, "unknown key \"colour\"");
+    change("2026-12.coins", "none/2026-12.coins");
+    fails(&directory, "mint", 1, "none");
+    change("", "");
+    fails(&directory, "mint --threads 0", 1, "threads: expected at least 1");
+    fails(&directory, "mint --memory 15M", 1, "memory: expected at least 16777216");
+    fails(&directory, "mint --memory lots", 2, "expected a size such as 512M");
+    fails(&directory, "verify", 1, "cannot open");
+
+    run(&directory, "mint").success();
+    change("fixed-bits = ", "fixed-bits = \"0\" # ");
+    change("input-key = \"", "input-key = \"00000000000000000000000000000000\" # \"");
+    fails(&directory, "mint", 1, "another input-key");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fails(&directory, "mint", 1, "others can read");
+}
+
+#[test]
+fn verify_finds_damage_and_says_so_by_its_status() {
+    let directory = with_test_period();
+    run(&directory, "mint").success();
+    let path = directory.path().join("2026-12.coins");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 + 64;
+    bytes[middle] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let (found, _) = output(run(&directory, "verify").failure().code(4));
+    assert!(found.contains("faults"), "{found}");
+    fs::write(&path, &bytes[..middle]).unwrap();
+    fails(&directory, "verify", 1, "expected 16384 bytes for its parameters");
+    fails(&directory, "info", 1, "expected 16384 bytes for its parameters");
+}
+
+#[test]
+fn help_tells_the_exit_status() {
+    let directory = tempfile::tempdir().unwrap();
+    for args in ["--help", "mint --help", "verify --help"] {
+        let (help, _) = output(run(&directory, args).success());
+        assert!(help.contains("Exit status:") && help.contains("3  stopped"), "{args}: {help}");
+    }
+}
+
+/// A period that plain hashing takes some seconds for, in a directory.
+fn with_long_period() -> TempDir {
+    let directory = with_test_period();
+    let path = directory.path().join("mint.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    // SHA-256, 2^24 tosses.
+    let longer = text
+        .replace("hashfn = \"des\"", "hashfn = \"sha256\"")
+        .replace("input-size = 14", "input-size = 24")
+        .replace("output-size = 12", "output-size = 22")
+        .replace("subbin-size = 4", "subbin-size = 6")
+        .replace("num-fixed-bits = 2", "num-fixed-bits = 5");
+    fs::write(&path, longer).unwrap();
+    directory
+}
+
+/// Mints once without a break: the file that all other ways must give.
+fn expected_file(directory: &TempDir) -> Vec<u8> {
+    run(directory, "mint --threads 2").success();
+    let path = directory.path().join("2026-12.coins");
+    let bytes = fs::read(&path).unwrap();
+    fs::remove_file(path).unwrap();
+    bytes
+}
+
+fn tossed(directory: &TempDir) -> String {
+    output(run(directory, "info").success()).0
+}
+
+/// Kills it with SIGKILL again and again, at other moments each time, until it comes to its end.
+#[test]
+fn kill_9_and_resume_give_the_same_file() {
+    let directory = with_long_period();
+    let expected = expected_file(&directory);
+    let mut kills = 0;
+    for run in 0u64.. {
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
+            .current_dir(directory.path())
+            .args(["mint", "--threads", if run % 2 == 0 { "1" } else { "2" }])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Longer each time, so that it comes to the end even where a run gains nothing.
+        let limit = Instant::now() + Duration::from_millis(37 + 700 * run);
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if Instant::now() >= limit {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        if let Some(status) = status {
+            assert!(status.success());
+            break;
+        }
+        assert!(run < 100, "{}", tossed(&directory));
+    }
+    assert!(kills > 2, "it was killed {kills} times only");
+    assert!(fs::read(directory.path().join("2026-12.coins")).unwrap() == expected);
+    run(&directory, "verify").success();
+}
+
+/// Ctrl-C: it ends soon with status 3, loses nothing, and goes on where it stopped.
+#[test]
+fn ctrl_c_stops_and_another_run_goes_on() {
+    let directory = with_long_period();
+    let expected = expected_file(&directory);
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
+        .current_dir(directory.path())
+        .arg("mint")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1000));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(3));
+    let info = tossed(&directory);
+    assert!(info.contains("of the balls tossed") && !info.contains(" 0.00 %"), "{info}");
+    run(&directory, "mint").success();
+    assert!(fs::read(directory.path().join("2026-12.coins")).unwrap() == expected);
+}
+
+/// While one mints, a second one is refused.
+#[test]
+fn two_programs_do_not_mint_into_one_file() {
+    let directory = with_long_period();
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
+        .current_dir(directory.path())
+        .arg("mint")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let path = directory.path().join("2026-12.coins");
+    let limit = Instant::now() + Duration::from_secs(20);
+    while !path.exists() && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fails(&directory, "mint", 1, "another process is using it");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fails(&directory, "verify", 1, "not complete");
+}
