@@ -30,6 +30,8 @@ pub mod till;
 
 mod secret;
 
+pub mod cache;
+
 pub mod paywall;
 
 pub use answer::{REQUEST_HEADER_LEN_MAX, price_unreadable};

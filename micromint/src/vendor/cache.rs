@@ -1,0 +1,65 @@
+//! Keeping what one client paid for out of caches that serve others (RFC 9111, 5.2; RFC 9213).
+
+/// Answer header fields that tell shared caches to keep an answer, whatever Cache-Control says. A server
+/// takes them out of an answer that was paid for.
+pub const SHARED_CACHE_HEADERS: [&str; 5] = [
+    "CDN-Cache-Control",
+    "Cloudflare-CDN-Cache-Control",
+    "Surrogate-Control",
+    "X-Accel-Expires",
+    "Edge-Control",
+];
+
+/// The Cache-Control of an answer that was paid for, made from the values that it would have had: `private`
+/// is added, `public`, `s-maxage` and `private` for single fields are taken out, all else stays in its order.
+pub fn private_cache_control<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    let mut kept = vec!["private"];
+    for directive in values.into_iter().flat_map(directives) {
+        let name = directive.split('=').next().unwrap_or_default().trim_end();
+        if !["public", "s-maxage", "private"].iter().any(|gone| name.eq_ignore_ascii_case(gone)) {
+            kept.push(directive);
+        }
+    }
+    kept.join(", ")
+}
+
+/// The parts of a value between commas; a comma in a quoted string parts nothing.
+fn directives(value: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut is_quoted) = (Vec::new(), 0, false);
+    for (at, byte) in value.bytes().enumerate() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b',' if !is_quoted => {
+                parts.push(&value[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&value[start..]);
+    parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::private_cache_control;
+
+    #[test]
+    fn shared_caches_are_told_to_stay_out_and_nothing_else_is_lost() {
+        for (values, expected) in [
+            (&[][..], "private"),
+            (&["max-age=60"], "private, max-age=60"),
+            (&["public, max-age=60"], "private, max-age=60"),
+            (&["Public , S-MaxAge=5,s-maxage = 7, immutable"], "private, immutable"),
+            (&["no-store"], "private, no-store"),
+            (&["private"], "private"),
+            (&["max-age=1", "no-cache"], "private, max-age=1, no-cache"),
+            (&["private=\"Set-Cookie, X\", max-age=2"], "private, max-age=2"),
+            (&["no-cache=\"a, public\", public"], "private, no-cache=\"a, public\""),
+            (&[",, ,"], "private"),
+            (&["x=\"open, public"], "private, x=\"open, public"),
+        ] {
+            assert_eq!(private_cache_control(values.iter().copied()), expected, "{values:?}");
+        }
+    }
+}

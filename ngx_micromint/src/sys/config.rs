@@ -1,0 +1,220 @@
+//! nginx's configuration, while it is read and afterwards.
+
+use std::ffi::c_void;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nginx_sys::{
+    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_t, ngx_core_conf_t, ngx_core_module,
+    ngx_cycle_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t, ngx_http_complex_value_t,
+    ngx_log_error_core, ngx_palloc, ngx_str_t, ngx_thread_pool_add, ngx_uint_t,
+};
+
+use super::tables::{ngx_http_micromint_module, ngx_micromint_module};
+use super::threads::ThreadPool;
+use super::{Log, bytes, copy_into};
+use crate::module::{LocationConfig, ServerConfig};
+use crate::vendor::Vendor;
+
+/// What belongs to the whole of a configuration, for as long as it is in use.
+#[derive(Default)]
+pub(crate) struct ModuleConfig {
+    /// One for every configuration file, however many servers name it.
+    pub(crate) vendors: Vec<Arc<Vendor>>,
+}
+
+/// A price or another value that may hold variables, compiled; it lives as long as its configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct ComplexValue(*mut ngx_http_complex_value_t);
+
+impl ComplexValue {
+    pub(super) fn as_ptr(&self) -> *mut ngx_http_complex_value_t {
+        self.0
+    }
+}
+
+/// The place in a configuration that is being read.
+pub(crate) struct ConfigPlace(*mut ngx_conf_t);
+
+impl ConfigPlace {
+    /// # Safety
+    /// `cf` must be nginx's argument of the callback that makes this, and not outlive it.
+    pub(super) unsafe fn new(cf: *mut ngx_conf_t) -> ConfigPlace {
+        ConfigPlace(cf)
+    }
+
+    /// The words of the directive, its name first.
+    pub(crate) fn words(&self) -> Vec<&[u8]> {
+        // SAFETY: while a directive is set `args` is an array of strings that live in the configuration's pool.
+        unsafe {
+            let args = (*self.0).args;
+            let words = std::slice::from_raw_parts((*args).elts.cast::<ngx_str_t>(), (*args).nelts);
+            words.iter().map(|word| bytes(*word)).collect()
+        }
+    }
+
+    /// A path, relative ones to the folder of nginx.conf.
+    pub(crate) fn full_path(&self, path: &[u8]) -> Option<PathBuf> {
+        use std::os::unix::ffi::OsStrExt;
+        // SAFETY: the configuration's pool is live; the name is a copy that ends in a zero byte.
+        unsafe {
+            let mut name = copy_into((*self.0).pool, &[path, b"\0"].concat())?;
+            name.len = path.len();
+            if ngx_conf_full_name((*self.0).cycle, &raw mut name, 1) != 0 {
+                return None;
+            }
+            Some(PathBuf::from(std::ffi::OsStr::from_bytes(bytes(name))))
+        }
+    }
+
+    /// Where the configuration is being read, as `file:line`.
+    pub(crate) fn position(&self) -> String {
+        // SAFETY: while directives are set there is a file, unless they come from the command line.
+        unsafe {
+            let file = (*self.0).conf_file;
+            if file.is_null() {
+                return "the command line".to_string();
+            }
+            format!("{}:{}", String::from_utf8_lossy(bytes((*file).file.name)), (*file).line)
+        }
+    }
+
+    /// Compiles a value with variables. `None` if nginx has refused it and said why.
+    pub(crate) fn compile(&mut self, text: &[u8]) -> Option<ComplexValue> {
+        // SAFETY: the compiled value and its text lie in the configuration's pool and so live as long as the
+        // configuration, like everything that holds the result.
+        unsafe {
+            let pool = (*self.0).pool;
+            let mut text = copy_into(pool, text)?;
+            let value: *mut ngx_http_complex_value_t =
+                ngx_palloc(pool, size_of::<ngx_http_complex_value_t>()).cast();
+            if value.is_null() {
+                return None;
+            }
+            std::ptr::write_bytes(value, 0, 1);
+            let mut compile: ngx_http_compile_complex_value_t = std::mem::zeroed();
+            compile.cf = self.0;
+            compile.value = &raw mut text;
+            compile.complex_value = value;
+            (ngx_http_compile_complex_value(&raw mut compile) == 0).then_some(ComplexValue(value))
+        }
+    }
+
+    /// The thread pool `default`, made if the configuration does not name it.
+    pub(crate) fn thread_pool(&mut self) -> Option<ThreadPool> {
+        // SAFETY: the configuration is being read; a null name stands for `default`.
+        let pool = unsafe { ngx_thread_pool_add(self.0, std::ptr::null_mut()) };
+        (!pool.is_null()).then_some(ThreadPool(pool))
+    }
+
+    /// What belongs to the whole configuration.
+    pub(crate) fn module(&mut self) -> &mut ModuleConfig {
+        // SAFETY: made by our core module when it was loaded, before any directive; only one callback runs at a time,
+        // and the borrow of self keeps it to one borrow within that.
+        unsafe { &mut *module_of((*self.0).cycle) }
+    }
+
+    /// Our configuration of the server that is being read.
+    pub(crate) fn server(&self) -> &ServerConfig {
+        // SAFETY: within http{} the context is an HTTP context whose slots our callbacks have filled.
+        unsafe {
+            let context: *mut nginx_sys::ngx_http_conf_ctx_t = (*self.0).ctx.cast();
+            &*server_of((*context).srv_conf)
+        }
+    }
+
+    /// Refuses the configuration: `[emerg]`, with file and line.
+    pub(crate) fn refuse(&mut self, reason: &str) {
+        // SAFETY: `%*s` takes a length and a pointer, both of `reason`.
+        unsafe {
+            let (len, data) = (reason.len(), reason.as_ptr());
+            ngx_conf_log_error(NGX_LOG_EMERG as ngx_uint_t, self.0, 0, c"%*s".as_ptr(), len, data);
+        }
+    }
+
+    /// Refuses the configuration for something at another place of it.
+    pub(crate) fn refuse_at(&mut self, position: &str, reason: &str) {
+        // SAFETY: as in `refuse`.
+        unsafe { emergency((*self.0).log, &format!("{reason} in {position}")) }
+    }
+}
+
+/// What a configuration that was just read, or a worker that was just forked, knows of its surroundings.
+pub(crate) struct Worker {
+    cycle: *mut ngx_cycle_t,
+}
+
+impl Worker {
+    /// # Safety
+    /// `cycle` must be nginx's argument of the callback that makes this, and not outlive it.
+    pub(super) unsafe fn new(cycle: *mut ngx_cycle_t) -> Worker {
+        Worker { cycle }
+    }
+
+    /// What belongs to the whole configuration.
+    pub(crate) fn module(&self) -> &ModuleConfig {
+        // SAFETY: made when our module was loaded; nothing changes it any more.
+        unsafe { &*module_of(self.cycle) }
+    }
+
+    /// Whether this process only tests the configuration.
+    pub(crate) fn is_only_test(&self) -> bool {
+        // SAFETY: a plain number of nginx, set when it started.
+        unsafe { nginx_sys::ngx_test_config != 0 }
+    }
+
+    /// User and group of the workers, if this process may give files to them.
+    pub(crate) fn owner(&self) -> Option<(u32, u32)> {
+        // SAFETY: the core module's configuration is made first of all; `geteuid` cannot fail.
+        unsafe {
+            let core: *mut ngx_core_conf_t =
+                (*(*self.cycle).conf_ctx.add((*(&raw const ngx_core_module)).index)).cast();
+            // NGX_CONF_UNSET_UINT stands there where no user is set, as for a master that is not root.
+            let is_set = (*core).user != u32::MAX && (*core).group != u32::MAX;
+            (nginx_sys::geteuid() == 0 && is_set).then_some(((*core).user, (*core).group))
+        }
+    }
+
+    /// The log of this configuration.
+    pub(crate) fn log(&self) -> Log {
+        // SAFETY: a cycle has a log.
+        Log(unsafe { (*self.cycle).log })
+    }
+
+    /// Refuses the configuration for something at a place of it.
+    pub(crate) fn refuse_at(&self, position: &str, reason: &str) {
+        // SAFETY: a cycle has a log.
+        unsafe { emergency((*self.cycle).log, &format!("{reason} in {position}")) }
+    }
+}
+
+/// # Safety
+/// `log` must be live.
+unsafe fn emergency(log: *mut nginx_sys::ngx_log_t, text: &str) {
+    // SAFETY: `%*s` takes a length and a pointer, both of `text`.
+    unsafe {
+        let (len, data) = (text.len(), text.as_ptr());
+        ngx_log_error_core(NGX_LOG_EMERG as ngx_uint_t, log, 0, c"%*s".as_ptr(), len, data);
+    }
+}
+
+/// # Safety
+/// `cycle` must be a cycle in which our core module is loaded.
+unsafe fn module_of(cycle: *mut ngx_cycle_t) -> *mut ModuleConfig {
+    // SAFETY: the slot of our core module holds what its `create_conf` made.
+    unsafe { (*(*cycle).conf_ctx.add(ngx_micromint_module.index)).cast() }
+}
+
+/// # Safety
+/// `slots` must be the location slots of an HTTP context made after our module was loaded.
+pub(super) unsafe fn location_of(slots: *mut *mut c_void) -> *mut LocationConfig {
+    // SAFETY: our slot holds what `create_loc_conf` made.
+    unsafe { (*slots.add(ngx_http_micromint_module.ctx_index)).cast() }
+}
+
+/// # Safety
+/// `slots` must be the server slots of an HTTP context made after our module was loaded.
+pub(super) unsafe fn server_of(slots: *mut *mut c_void) -> *mut ServerConfig {
+    // SAFETY: our slot holds what `create_srv_conf` made.
+    unsafe { (*slots.add(ngx_http_micromint_module.ctx_index)).cast() }
+}

@@ -1,0 +1,81 @@
+//! Small files through nginx's own cache of open files.
+
+use std::mem::{ManuallyDrop, zeroed};
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::FileExt;
+
+use nginx_sys::{
+    NGX_OK, ngx_http_core_loc_conf_t, ngx_http_map_uri_to_path, ngx_http_request_t,
+    ngx_http_set_disable_symlinks, ngx_open_cached_file, ngx_open_file_info_t, ngx_str_t,
+};
+
+/// Reads the file beside the one that the request's URI names: its path with `suffix` added. `Ok(None)` if
+/// there is none. At most `size_max` + 1 bytes are read. The location's `open_file_cache` and
+/// `disable_symlinks` hold.
+///
+/// # Safety
+/// `r` must be a live request and `location` its location's configuration.
+pub(super) unsafe fn read_beside(
+    r: *mut ngx_http_request_t,
+    location: *mut ngx_http_core_loc_conf_t,
+    suffix: &str,
+    size_max: usize,
+) -> Result<Option<Vec<u8>>, String> {
+    let mut path = ngx_str_t { len: 0, data: std::ptr::null_mut() };
+    let mut root_len = 0;
+    // SAFETY: the request is live; `reserved` bytes are free after the path, the final zero byte included.
+    unsafe {
+        let end = ngx_http_map_uri_to_path(r, &raw mut path, &raw mut root_len, suffix.len() + 1);
+        if end.is_null() {
+            return Err("out of memory".to_string());
+        }
+        std::ptr::copy_nonoverlapping(suffix.as_ptr(), end, suffix.len());
+        *end.add(suffix.len()) = 0;
+        path.len = end.offset_from(path.data) as usize + suffix.len();
+    }
+    // SAFETY: the structure is plain C data for which all zero is the documented starting value.
+    let mut info: ngx_open_file_info_t = unsafe { zeroed() };
+    // SAFETY: the location's configuration outlives the request; the path was made above and ends in zero.
+    // A file descriptor that comes back belongs to nginx's cache or pool, which closes it later.
+    unsafe {
+        info.read_ahead = (*location).read_ahead;
+        info.directio = libc_off_max();
+        info.valid = (*location).open_file_cache_valid;
+        info.min_uses = (*location).open_file_cache_min_uses;
+        info.set_errors((*location).open_file_cache_errors as u32);
+        info.set_events((*location).open_file_cache_events as u32);
+        if ngx_http_set_disable_symlinks(r, location, &raw mut path, &raw mut info) != NGX_OK as isize {
+            return Err("disable_symlinks failed".to_string());
+        }
+        let cache = (*location).open_file_cache;
+        if ngx_open_cached_file(cache, &raw mut path, &raw mut info, (*r).pool) != NGX_OK as isize {
+            return match info.err {
+                // ENOENT, ENOTDIR, ENAMETOOLONG: there is no such file.
+                2 | 20 | 36 => Ok(None),
+                code => Err(std::io::Error::from_raw_os_error(code).to_string()),
+            };
+        }
+    }
+    if info.is_file() == 0 {
+        return Err("is no file".to_string());
+    }
+    // SAFETY: the descriptor is open; ManuallyDrop leaves closing it to nginx.
+    let file = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(info.fd) });
+    let mut content = vec![0; size_max + 1];
+    let mut len = 0;
+    while len < content.len() {
+        match file.read_at(&mut content[len..], len as u64) {
+            Ok(0) => break,
+            Ok(count) => len += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    content.truncate(len);
+    Ok(Some(content))
+}
+
+/// No file is large enough for direct input.
+fn libc_off_max() -> nginx_sys::off_t {
+    nginx_sys::off_t::MAX
+}

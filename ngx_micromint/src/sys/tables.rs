@@ -1,0 +1,424 @@
+//! What nginx finds in the shared object: three modules, their directives and callbacks.
+//!
+//! - `ngx_micromint_module`, a core module: prepares the vendors when a configuration was read, and opens
+//!   them in each worker.
+//! - `ngx_http_micromint_module`: directives, variables, and the gate in the access and precontent phases.
+//! - `ngx_http_micromint_filter_module`: looks at the head of every answer.
+//!
+//! Every callback is guarded: a panic becomes the failure that nginx knows at that place.
+
+use std::ffi::{c_char, c_void};
+use std::ptr::{null, null_mut};
+use std::sync::Mutex;
+
+use nginx_sys::{
+    NGX_CONF_TAKE1, NGX_CORE_MODULE, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
+    NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
+    NGX_HTTP_VAR_NOCACHEABLE, ngx_array_push, ngx_command_t, ngx_conf_t, ngx_core_module_t, ngx_cycle_t,
+    ngx_http_add_variable, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_handler_pt,
+    ngx_http_module_t, ngx_http_output_header_filter_pt, ngx_http_phases,
+    ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t,
+    ngx_http_top_header_filter, ngx_http_variable_value_t, ngx_int_t, ngx_module_t, ngx_str_t,
+};
+
+use super::config::{ConfigPlace, ModuleConfig, Worker};
+use super::request::Request;
+use super::{Code, DECLINED, ERROR, OK, copy_into, guard, keep_in};
+use crate::handlers;
+use crate::module::{self, LocationConfig, ServerConfig, Variable};
+
+// ---- what the dynamic loader of nginx looks for
+
+/// A table that nginx alone reads and writes.
+#[repr(transparent)]
+pub(super) struct Table<T>(T);
+
+// SAFETY: the tables hold pointers to statics; nginx reads them in one thread.
+unsafe impl<T> Sync for Table<T> {}
+
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx looks for these names")]
+pub(super) static mut ngx_modules: [*mut ngx_module_t; 4] = [
+    &raw mut ngx_micromint_module,
+    &raw mut ngx_http_micromint_module,
+    &raw mut ngx_http_micromint_filter_module,
+    null_mut(),
+];
+
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx looks for these names")]
+pub(super) static ngx_module_names: Table<[*const c_char; 4]> = Table([
+    c"ngx_micromint_module".as_ptr(),
+    c"ngx_http_micromint_module".as_ptr(),
+    c"ngx_http_micromint_filter_module".as_ptr(),
+    null(),
+]);
+
+/// Each of ours goes before everything that follows it here. Phase handlers run in the reverse of that
+/// order: the gate comes after address, password and subrequest checks, so no coin is taken from someone
+/// who is then turned away, and after `try_files` has found the file; `mirror` comes later still and
+/// copies paid requests only. Filters run in reverse too: ours sees what `add_header`, `expires`, ranges
+/// and conditions have made of the head, last before it is written.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx looks for these names")]
+pub(super) static ngx_module_order: Table<[*const c_char; 8]> = Table([
+    c"ngx_http_micromint_module".as_ptr(),
+    c"ngx_http_try_files_module".as_ptr(),
+    c"ngx_http_auth_request_module".as_ptr(),
+    c"ngx_http_auth_basic_module".as_ptr(),
+    c"ngx_http_access_module".as_ptr(),
+    c"ngx_http_micromint_filter_module".as_ptr(),
+    c"ngx_http_range_header_filter_module".as_ptr(),
+    null(),
+]);
+
+// ---- the core module
+
+#[allow(non_upper_case_globals, reason = "nginx's way of naming modules")]
+pub(super) static mut ngx_micromint_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw const CORE_CONTEXT).cast_mut().cast(),
+    type_: NGX_CORE_MODULE as usize,
+    init_process: Some(init_process),
+    ..ngx_module_t::default()
+};
+
+static CORE_CONTEXT: Table<ngx_core_module_t> = Table(ngx_core_module_t {
+    name: name("ngx_micromint\0"),
+    create_conf: Some(create_module_config),
+    init_conf: Some(init_module_config),
+});
+
+unsafe extern "C" fn create_module_config(cycle: *mut ngx_cycle_t) -> *mut c_void {
+    // SAFETY: nginx gives the cycle whose configuration is being read; its pool is dropped with it.
+    unsafe { guard((*cycle).log, null_mut(), || keep_in((*cycle).pool, ModuleConfig::default()).cast()) }
+}
+
+/// When all of a configuration was read. What fails here keeps nginx from starting, or a reload from
+/// taking place, as a wrong directive would.
+unsafe extern "C" fn init_module_config(cycle: *mut ngx_cycle_t, _: *mut c_void) -> *mut c_char {
+    // SAFETY: nginx gives the cycle that was just read.
+    unsafe {
+        guard((*cycle).log, conf_error(), || match handlers::prepare(&Worker::new(cycle)) {
+            Ok(()) => null_mut(),
+            Err(()) => conf_error(),
+        })
+    }
+}
+
+unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: nginx gives the worker's cycle. A worker that fails here would be started again and again.
+    unsafe { guard((*cycle).log, (), || handlers::open(&Worker::new(cycle))) };
+    OK
+}
+
+// ---- the HTTP module
+
+#[allow(non_upper_case_globals, reason = "nginx's way of naming modules")]
+pub(super) static mut ngx_http_micromint_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw const HTTP_CONTEXT).cast_mut().cast(),
+    commands: (&raw const COMMANDS).cast_mut().cast(),
+    type_: NGX_HTTP_MODULE as usize,
+    ..ngx_module_t::default()
+};
+
+static HTTP_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
+    preconfiguration: Some(add_variables),
+    postconfiguration: Some(add_phase_handlers),
+    create_main_conf: None,
+    init_main_conf: None,
+    create_srv_conf: Some(create_config::<ServerConfig>),
+    merge_srv_conf: Some(merge_server),
+    create_loc_conf: Some(create_config::<LocationConfig>),
+    merge_loc_conf: Some(merge_location),
+});
+
+const SERVERS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
+const LOCATIONS: u32 = SERVERS | NGX_HTTP_LOC_CONF;
+
+static COMMANDS: Table<[ngx_command_t; 6]> = Table([
+    command("micromint_config\0", SERVERS | NGX_CONF_TAKE1, NGX_HTTP_SRV_CONF_OFFSET, set_config),
+    command(
+        "micromint\0",
+        LOCATIONS | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_gate,
+    ),
+    command(
+        "micromint_price\0",
+        LOCATIONS | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_price,
+    ),
+    command("micromint_subrequests\0", LOCATIONS | NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF_OFFSET, set_subrequests),
+    command(
+        "micromint_message\0",
+        NGX_HTTP_LOC_CONF | nginx_sys::NGX_CONF_NOARGS,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_message,
+    ),
+    ngx_command_t::empty(),
+]);
+
+type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
+
+/// A directive. nginx compares names as C strings: the zero byte is needed though the length leaves it out.
+const fn command(name_with_zero: &'static str, kind: u32, offset: usize, set: Setter) -> ngx_command_t {
+    ngx_command_t {
+        name: name(name_with_zero),
+        type_: kind as usize,
+        set: Some(set),
+        conf: offset,
+        offset: 0,
+        post: null_mut(),
+    }
+}
+
+const fn name(with_zero: &'static str) -> ngx_str_t {
+    assert!(with_zero.as_bytes()[with_zero.len() - 1] == 0);
+    ngx_str_t { len: with_zero.len() - 1, data: with_zero.as_ptr().cast_mut() }
+}
+
+/// nginx's `NGX_CONF_ERROR`.
+fn conf_error() -> *mut c_char {
+    usize::MAX as *mut c_char
+}
+
+unsafe extern "C" fn create_config<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx gives the configuration that is being read; its pool is the cycle's.
+    unsafe { guard((*cf).log, null_mut(), || keep_in((*cf).pool, T::default()).cast()) }
+}
+
+/// # Safety
+/// `config` must be our configuration of type `T`, and no other borrow of it may exist.
+unsafe fn set<T>(
+    cf: *mut ngx_conf_t,
+    config: *mut c_void,
+    set: fn(&mut ConfigPlace, &mut T) -> Result<(), String>,
+) -> *mut c_char {
+    // SAFETY: nginx gives the configuration that is being read, and the slot that our `create_config` filled.
+    unsafe {
+        guard((*cf).log, conf_error(), || {
+            let mut place = ConfigPlace::new(cf);
+            match set(&mut place, &mut *config.cast::<T>()) {
+                Ok(()) => null_mut(),
+                Err(reason) => {
+                    // An empty reason: nginx has already said why.
+                    if !reason.is_empty() {
+                        place.refuse(&reason);
+                    }
+                    conf_error()
+                }
+            }
+        })
+    }
+}
+
+macro_rules! setters {
+    ($($name:ident = $set:path;)*) => {
+        $(unsafe extern "C" fn $name(cf: *mut ngx_conf_t, _: *mut ngx_command_t, config: *mut c_void) -> *mut c_char {
+            // SAFETY: the command table names the slot of exactly this type for this directive.
+            unsafe { set(cf, config, $set) }
+        })*
+    };
+}
+
+setters! {
+    set_config = module::set_config;
+    set_gate = module::set_gate;
+    set_price = module::set_price;
+    set_subrequests = module::set_subrequests;
+}
+
+unsafe extern "C" fn set_message(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+    // SAFETY: within a location the context is an HTTP context whose core slot is filled.
+    unsafe {
+        let context: *mut nginx_sys::ngx_http_conf_ctx_t = (*cf).ctx.cast();
+        let slot = (*context).loc_conf.add((*(&raw const ngx_http_core_module)).ctx_index);
+        let core: *mut nginx_sys::ngx_http_core_loc_conf_t = (*slot).cast();
+        (*core).handler = Some(message);
+    }
+    null_mut()
+}
+
+unsafe extern "C" fn merge_server(
+    cf: *mut ngx_conf_t,
+    parent: *mut c_void,
+    child: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: both are what `create_config::<ServerConfig>` made, for two different contexts.
+    unsafe {
+        guard((*cf).log, conf_error(), || {
+            (*child.cast::<ServerConfig>()).inherit(&*parent.cast::<ServerConfig>());
+            null_mut()
+        })
+    }
+}
+
+unsafe extern "C" fn merge_location(
+    cf: *mut ngx_conf_t,
+    parent: *mut c_void,
+    child: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: both are what `create_config::<LocationConfig>` made, for two different contexts.
+    unsafe {
+        guard((*cf).log, conf_error(), || {
+            let mut place = ConfigPlace::new(cf);
+            let child = &mut *child.cast::<LocationConfig>();
+            match child.inherit(&*parent.cast::<LocationConfig>(), &mut place) {
+                Ok(()) => null_mut(),
+                Err(()) => conf_error(),
+            }
+        })
+    }
+}
+
+unsafe extern "C" fn add_variables(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx gives the configuration that is being read; the names are static.
+    unsafe {
+        for (index, variable) in Variable::ALL.iter().enumerate() {
+            let text = variable.name();
+            let mut text = ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
+            let added = ngx_http_add_variable(cf, &raw mut text, NGX_HTTP_VAR_NOCACHEABLE as usize);
+            if added.is_null() {
+                return ERROR;
+            }
+            (*added).get_handler = Some(get_variable);
+            (*added).data = index;
+        }
+    }
+    OK
+}
+
+unsafe extern "C" fn get_variable(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    index: usize,
+) -> ngx_int_t {
+    // SAFETY: nginx gives a live request and the value to fill; the text lies in the request's pool. The length of a
+    // value has 28 bits; ours are short.
+    unsafe {
+        guard((*(*r).connection).log, ERROR, || {
+            let text =
+                Variable::ALL.get(index).and_then(|variable| handlers::variable(&Request::new(r), *variable));
+            let Some(text) = text else {
+                (*value).set_not_found(1);
+                return OK;
+            };
+            let Some(copy) = copy_into((*r).pool, text.as_bytes()) else { return ERROR };
+            (*value).data = copy.data;
+            (*value).set_len(copy.len as u32);
+            (*value).set_valid(1);
+            (*value).set_no_cacheable(1);
+            (*value).set_not_found(0);
+            OK
+        })
+    }
+}
+
+unsafe extern "C" fn add_phase_handlers(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx gives the configuration that was read.
+    unsafe {
+        match add_phase_handler(cf, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, Some(access))
+            && add_phase_handler(cf, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, Some(precontent))
+        {
+            true => OK,
+            false => ERROR,
+        }
+    }
+}
+
+/// # Safety
+/// `cf` must be the http{} configuration that was just read.
+unsafe fn add_phase_handler(
+    cf: *mut ngx_conf_t,
+    phase: ngx_http_phases,
+    handler: ngx_http_handler_pt,
+) -> bool {
+    // SAFETY: the core module's main configuration holds an array of handlers for every phase.
+    unsafe {
+        let context: *mut nginx_sys::ngx_http_conf_ctx_t = (*cf).ctx.cast();
+        let slot = (*context).main_conf.add((*(&raw const ngx_http_core_module)).ctx_index);
+        let core: *mut ngx_http_core_main_conf_t = (*slot).cast();
+        let handlers = &raw mut (*core).phases[phase as usize].handlers;
+        let place: *mut ngx_http_handler_pt = ngx_array_push(handlers).cast();
+        if place.is_null() {
+            return false;
+        }
+        *place = handler;
+        true
+    }
+}
+
+macro_rules! request_handlers {
+    ($($name:ident = $handle:path;)*) => {
+        $(unsafe extern "C" fn $name(r: *mut ngx_http_request_t) -> ngx_int_t {
+            // SAFETY: nginx gives a live request.
+            unsafe { handle(r, $handle) }
+        })*
+    };
+}
+
+request_handlers! {
+    access = handlers::access;
+    precontent = handlers::precontent;
+    message = handlers::message;
+}
+
+/// # Safety
+/// `r` must be a live request.
+unsafe fn handle(r: *mut ngx_http_request_t, handle: fn(&mut Request) -> Code) -> Code {
+    // SAFETY: the caller vouches for the request.
+    unsafe { guard((*(*r).connection).log, 500, || handle(&mut Request::new(r))) }
+}
+
+// ---- the filter module
+
+#[allow(non_upper_case_globals, reason = "nginx's way of naming modules")]
+static mut ngx_http_micromint_filter_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw const FILTER_CONTEXT).cast_mut().cast(),
+    type_: NGX_HTTP_MODULE as usize,
+    ..ngx_module_t::default()
+};
+
+static FILTER_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
+    preconfiguration: None,
+    postconfiguration: Some(add_filter),
+    create_main_conf: None,
+    init_main_conf: None,
+    create_srv_conf: None,
+    merge_srv_conf: None,
+    create_loc_conf: None,
+    merge_loc_conf: None,
+});
+
+/// The filter after ours. nginx builds its chain anew whenever it reads a configuration, always alike.
+static NEXT_FILTER: Mutex<ngx_http_output_header_filter_pt> = Mutex::new(None);
+
+fn next_filter() -> ngx_http_output_header_filter_pt {
+    *NEXT_FILTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+unsafe extern "C" fn add_filter(_: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx reads configurations in one thread, which alone touches the head of the chain.
+    unsafe {
+        *NEXT_FILTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = ngx_http_top_header_filter;
+        ngx_http_top_header_filter = Some(filter_header);
+    }
+    OK
+}
+
+unsafe extern "C" fn filter_header(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx gives a live request; the next filter is nginx's own.
+    unsafe {
+        if (*r).main == r {
+            let rc = guard((*(*r).connection).log, ERROR, || handlers::filter_header(&mut Request::new(r)));
+            if rc != OK {
+                return rc;
+            }
+        }
+        match next_filter() {
+            Some(next) => next(r),
+            None => DECLINED,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! nginx's thread pool: disk work that must not hold up the other requests of a worker.
+
+use std::ffi::c_void;
+use std::mem::zeroed;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use nginx_sys::{
+    NGX_OK, ngx_event_t, ngx_http_core_run_phases, ngx_http_log_ctx_t, ngx_http_request_t,
+    ngx_http_run_posted_requests, ngx_log_t, ngx_thread_pool_t, ngx_thread_task_post, ngx_thread_task_t,
+};
+
+use super::{Request, guard};
+
+/// A thread pool of the configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct ThreadPool(pub(super) *mut ngx_thread_pool_t);
+
+type Finish = Box<dyn FnOnce(&mut Request) + Send>;
+
+/// One task: what runs in the pool, then what is done with its result on the worker's own thread.
+struct Job {
+    task: ngx_thread_task_t,
+    /// Null for a task that no request waits for.
+    request: *mut ngx_http_request_t,
+    work: Option<Box<dyn FnOnce() -> Finish + Send>>,
+    finish: Option<Finish>,
+}
+
+/// Runs `work` in the pool while the request waits, then `finish` with its result (`None` if it panicked)
+/// on the worker's thread, then nginx's phases again. `Err` if the pool's queue is full: nothing was started.
+///
+/// The caller returns `AGAIN` to nginx.
+pub(crate) fn offload<T: Send + 'static>(
+    request: &mut Request,
+    pool: ThreadPool,
+    work: impl FnOnce() -> T + Send + 'static,
+    finish: impl FnOnce(&mut Request, Option<T>) + Send + 'static,
+) -> Result<(), ()> {
+    let r = request.as_ptr();
+    let work = move || -> Finish {
+        let result = catch_unwind(AssertUnwindSafe(work)).ok();
+        Box::new(move |request: &mut Request| finish(request, result))
+    };
+    // SAFETY: the request is live, and main exists for every request. What waits must be woken through the phases;
+    // `blocked` keeps the request's memory until `completed` has run.
+    unsafe {
+        post(pool, r, Box::new(work))?;
+        (*r).write_event_handler = Some(ngx_http_core_run_phases);
+        let main = (*r).main;
+        (*main).set_blocked((*main).blocked() + 1);
+    }
+    Ok(())
+}
+
+/// Runs `work` in the pool; nobody waits for it. `Err` if the pool's queue is full: nothing was started.
+pub(crate) fn detach(pool: ThreadPool, work: impl FnOnce() + Send + 'static) -> Result<(), ()> {
+    let work = move || -> Finish {
+        let _ = catch_unwind(AssertUnwindSafe(work));
+        Box::new(|_: &mut Request| {})
+    };
+    // SAFETY: without a request there is nothing that has to outlive the task.
+    unsafe { post(pool, std::ptr::null_mut(), Box::new(work)) }
+}
+
+/// # Safety
+/// `request` must be null or a live request that the caller keeps by `blocked`.
+unsafe fn post(
+    pool: ThreadPool,
+    request: *mut ngx_http_request_t,
+    work: Box<dyn FnOnce() -> Finish + Send>,
+) -> Result<(), ()> {
+    // SAFETY: a task is plain C data; nginx's own allocation zeroes it too.
+    let task = unsafe { zeroed() };
+    let job = Box::into_raw(Box::new(Job { task, request, work: Some(work), finish: None }));
+    // SAFETY: the job lives until `completed` frees it, which nginx calls exactly once for a posted task; if it was
+    // not posted it is freed here. The pool is of this cycle, whose threads run.
+    unsafe {
+        (*job).task.ctx = job.cast();
+        (*job).task.handler = Some(run);
+        (*job).task.event.data = job.cast();
+        (*job).task.event.handler = Some(completed);
+        if ngx_thread_task_post(pool.0, &raw mut (*job).task) != NGX_OK as isize {
+            drop(Box::from_raw(job));
+            return Err(());
+        }
+    }
+    Ok(())
+}
+
+/// On a thread of the pool.
+unsafe extern "C" fn run(data: *mut c_void, _log: *mut ngx_log_t) {
+    let job: *mut Job = data.cast();
+    // SAFETY: the job is this thread's alone until nginx hands it to `completed`, with a lock in between. The
+    // closure catches its own panics.
+    unsafe {
+        if let Some(work) = (*job).work.take() {
+            (*job).finish = catch_unwind(AssertUnwindSafe(work)).ok();
+        }
+    }
+}
+
+/// On the worker's thread, when the task has run.
+unsafe extern "C" fn completed(event: *mut ngx_event_t) {
+    // SAFETY: `data` is the job that `post` put there; this is its only owner now.
+    let job = unsafe { Box::from_raw((*event).data.cast::<Job>()) };
+    let r = job.request;
+    if r.is_null() {
+        return;
+    }
+    // SAFETY: `blocked` has kept the request and its connection until now. As in nginx's own thread handlers, a
+    // request that has ended meanwhile is given to its connection, which frees it.
+    unsafe {
+        let c = (*r).connection;
+        let log_context: *mut ngx_http_log_ctx_t = (*(*c).log).data.cast();
+        (*log_context).current_request = r;
+        let main = (*r).main;
+        (*main).set_blocked((*main).blocked() - 1);
+        if let Some(finish) = job.finish {
+            guard((*c).log, (), || finish(&mut Request::new(r)));
+        }
+        if has_ended(r) {
+            if let Some(handler) = (*(*c).write).handler {
+                handler((*c).write);
+            }
+            return;
+        }
+        if let Some(handler) = (*r).write_event_handler {
+            handler(r);
+        }
+        ngx_http_run_posted_requests(c);
+    }
+}
+
+/// # Safety
+/// `r` must be a live request.
+unsafe fn has_ended(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: the caller vouches for the request; main exists for every request.
+    unsafe {
+        #[cfg(nginx_terminated)]
+        return (*r).done() != 0 || (*(*r).main).terminated() != 0;
+        #[cfg(not(nginx_terminated))]
+        return (*r).done() != 0;
+    }
+}

@@ -1,0 +1,32 @@
+//! What the tests of the server modules share: a site with priced pages, a real server in front of it, a
+//! client that speaks HTTP byte by byte, and a payer with coins.
+//!
+//! Everything is on the loopback interface, on ports that the operating system chose, in a folder of its
+//! own; every wait is bounded; every process that was started is ended by its own id.
+
+// This crate serves tests, where a wrong step should stop the test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod client;
+pub mod nginx;
+pub mod payer;
+pub mod site;
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `is_so`, and fails with `what` if that takes too long.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,217 @@
+//! A real nginx with the module loaded.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::client::{Answer, Connection, RequestText};
+use crate::site::Site;
+use crate::{PATIENCE, wait_until};
+
+/// A running nginx. It is ended when this is dropped; if the test has failed, its error log is shown.
+pub struct Nginx {
+    site: Arc<Site>,
+}
+
+impl Nginx {
+    /// Starts nginx in front of `site`. `http` is what stands within http{}, with the places of
+    /// [`Site::fill`]; `%SERVER%` becomes the head of a plain server on its port.
+    pub fn start(site: impl Into<Arc<Site>>, http: &str) -> Nginx {
+        Nginx::start_with(site, &module(), http)
+    }
+
+    /// The same, with another build of the module.
+    pub fn start_with(site: impl Into<Arc<Site>>, module: &Path, http: &str) -> Nginx {
+        let site = site.into();
+        write_configuration_with(&site, module, http);
+        let output = nginx(&site, &[]);
+        let server = Nginx { site };
+        assert!(output.status.success(), "nginx does not start: {}", String::from_utf8_lossy(&output.stderr));
+        wait_until("nginx", || std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok());
+        wait_until("the pid file", || server.pid().is_some());
+        server
+    }
+
+    /// Starts nginx with one server that has `server` in it, and `micromint on`.
+    pub fn with_server(site: impl Into<Arc<Site>>, server: &str) -> Nginx {
+        Nginx::start(
+            site,
+            &format!("micromint_config vendor.toml; server {{ %SERVER% micromint on; {server} }}"),
+        )
+    }
+
+    /// The site behind it.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Asks on a connection of its own.
+    pub fn ask(&self, request: &RequestText) -> Answer {
+        Connection::open(self.site.port).ask(&request.clone().with("Connection", "close"))
+    }
+
+    /// GETs a page.
+    pub fn get(&self, target: &str) -> Answer {
+        self.ask(&RequestText::get(target))
+    }
+
+    /// Pays for a page with `count` fresh coins in the body of a POST.
+    pub fn pay(&self, target: &str, count: usize) -> Answer {
+        self.ask(&RequestText::post(target, &crate::payer::payment(&self.site.url(target), count)))
+    }
+
+    /// Sends a signal to the master.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid().unwrap(), signal).unwrap();
+    }
+
+    /// Has the master read its configuration again, with another http{}, and waits for new workers.
+    pub fn reload(&self, http: &str) {
+        let before = self.workers();
+        write_configuration(&self.site, http);
+        self.signal(Signal::HUP);
+        wait_until("new workers", || {
+            let now = self.workers();
+            !now.is_empty() && now.iter().all(|worker| !before.contains(worker))
+        });
+    }
+
+    /// The master's process.
+    pub fn pid(&self) -> Option<Pid> {
+        pid_in(&self.site.path("nginx.pid"))
+    }
+
+    /// The workers of the master.
+    pub fn workers(&self) -> Vec<Pid> {
+        let Some(master) = self.pid() else { return Vec::new() };
+        children_of(master)
+    }
+
+    /// The error log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.site.path("logs/error.log")).unwrap_or_default()
+    }
+
+    /// The lines of the access log.
+    pub fn access_log(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.site.path("logs/access.log")).unwrap_or_default();
+        text.lines().map(str::to_string).collect()
+    }
+
+    /// Ends it as an operator would, and gives the site back with its till.
+    pub fn stop(self) -> Arc<Site> {
+        Arc::clone(&self.site)
+    }
+
+    fn end(&self) {
+        let Some(pid) = self.pid() else { return };
+        let workers = children_of(pid);
+        let _ = kill_process(pid, Signal::QUIT);
+        let start = Instant::now();
+        while is_running(pid) && start.elapsed() < PATIENCE / 4 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for pid in workers.into_iter().chain([pid]).filter(|pid| is_running(*pid)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        self.end();
+        if std::thread::panicking() {
+            eprintln!("---- error log of nginx\n{}----", self.log());
+        }
+    }
+}
+
+/// The module that is shipped. It is never left out in silence: without it the tests fail.
+pub fn module() -> PathBuf {
+    built("MICROMINT_NGINX_MODULE", "target/nginx/ngx_http_micromint_module.so", "")
+}
+
+/// The same module, but it panics on request.
+pub fn panicking_module() -> PathBuf {
+    let path = "target/nginx/test/ngx_http_micromint_module.so";
+    built("MICROMINT_NGINX_TEST_MODULE", path, " --for-tests")
+}
+
+fn built(variable: &str, path: &str, option: &str) -> PathBuf {
+    let path = match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path),
+    };
+    let name = path.display();
+    assert!(
+        path.is_file(),
+        "there is no {name}: run scripts/build-nginx-module.sh{option}, or set {variable}"
+    );
+    path
+}
+
+/// Runs the program nginx on the site's configuration, with more arguments, until it returns.
+pub fn nginx(site: &Site, arguments: &[&str]) -> Output {
+    let program = std::env::var_os("MICROMINT_NGINX").unwrap_or_else(|| "/usr/sbin/nginx".into());
+    let mut command = Command::new(program);
+    command.arg("-p").arg(site.folder()).arg("-c").arg(site.path("nginx.conf"));
+    command.arg("-e").arg(site.path("logs/error.log")).args(arguments);
+    command.output().expect("the program nginx")
+}
+
+/// Writes nginx.conf. See [`Nginx::start`].
+pub fn write_configuration(site: &Site, http: &str) {
+    write_configuration_with(site, &module(), http);
+}
+
+/// The same, with another build of the module.
+pub fn write_configuration_with(site: &Site, module: &Path, http: &str) {
+    let server = "listen 127.0.0.1:%PORT%; server_name localhost; root %FOLDER%/www;";
+    let text = CONFIGURATION.replace("%HTTP%", &http.replace("%SERVER%", server));
+    site.write("nginx.conf", &site.fill(&text.replace("%MODULE%", module.to_str().unwrap())));
+}
+
+const CONFIGURATION: &str = r#"
+load_module %MODULE%;
+worker_processes 2;
+pid %FOLDER%/nginx.pid;
+error_log %FOLDER%/logs/error.log info;
+events { worker_connections 512; }
+http {
+    log_format gate "$request_method $uri $status $micromint_status $micromint_price $micromint_coins $micromint_user";
+    access_log %FOLDER%/logs/access.log gate;
+    client_body_temp_path %FOLDER%/body;
+    proxy_temp_path %FOLDER%/proxy;
+    fastcgi_temp_path %FOLDER%/fastcgi;
+    uwsgi_temp_path %FOLDER%/uwsgi;
+    scgi_temp_path %FOLDER%/scgi;
+    types { text/html html shtml; text/plain txt; }
+    default_type text/html;
+    keepalive_timeout 30s;
+    server_tokens off;
+    %HTTP%
+}
+"#;
+
+/// The process whose number stands in a file.
+pub fn pid_in(path: &Path) -> Option<Pid> {
+    Pid::from_raw(std::fs::read_to_string(path).ok()?.trim().parse().ok()?)
+}
+
+/// Whether a process runs. One that has ended and that nobody has asked about yet does not.
+pub fn is_running(pid: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    test_kill_process(pid).is_ok() && !status.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
+}
+
+/// The processes that a process has started and that run.
+pub fn children_of(parent: Pid) -> Vec<Pid> {
+    let number = parent.as_raw_nonzero();
+    let children =
+        std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap_or_default();
+    let pids = children.split_whitespace().filter_map(|word| Pid::from_raw(word.parse().ok()?));
+    pids.filter(|pid| is_running(*pid)).collect()
+}

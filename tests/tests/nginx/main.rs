@@ -1,0 +1,6 @@
+//! The nginx module in a real nginx.
+//!
+//! Build it first: `scripts/build-nginx-module.sh` and `scripts/build-nginx-module.sh --for-tests`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod paying;
