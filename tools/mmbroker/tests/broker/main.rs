@@ -1,0 +1,193 @@
+//! The programs as a broker runs them: on a command line, as CGI, several at a time, and killed.
+
+mod cgi;
+mod kill;
+mod redeem;
+mod sell;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Output;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use assert_cmd::Command;
+use micromint::authenticator::Key;
+use micromint::bin::Bin;
+use micromint::broker::secret::{SECRET_NAME, create_secret};
+use micromint::coin::CoinRules;
+use micromint::host::{DiskDirectory, SystemEntropy};
+use micromint::identity::{UserVector, VendorVector};
+use micromint::minting::{InputKey, MEMORY_MIN, Minting};
+use micromint::params::Params;
+use micromint::protocol::{FundsWithdrawn, Payment, RequestRedemption, push_record};
+use micromint::testing::params_with;
+use tempfile::TempDir;
+
+pub(crate) const COINS: &str = "2026-12.coins";
+/// A time at which the period of [`Place::new`] is over, for `--as-of`.
+pub(crate) const EXPIRED: &str = "2199-01-02T00:00:00Z";
+/// Its redeem-until.
+pub(crate) const CLOSED: &str = "2199-01-08T00:00:00Z";
+
+/// The coin file as the real mint makes it, for each expiration that the tests use.
+static FILES: LazyLock<HashMap<&str, Vec<u8>>> =
+    LazyLock::new(|| ["2199", "2021"].map(|year| (year, mint(year))).into());
+
+fn params(year: &str) -> Params {
+    params_with(|raw| {
+        raw.start = "2020-01-01T00:00:00Z".parse().unwrap();
+        raw.expiration = format!("{year}-01-01T00:00:00Z").parse().unwrap();
+        raw.redeem_until = "2199-01-08T00:00:00Z".parse().unwrap();
+    })
+}
+
+fn mint(year: &str) -> Vec<u8> {
+    let place = TempDir::new().unwrap();
+    Minting {
+        directory: &DiskDirectory::new(place.path()),
+        name: COINS,
+        params: &params(year),
+        key: &InputKey::from_bytes([7; 16]),
+        threads: 1,
+        memory: MEMORY_MIN,
+        stop: &AtomicBool::new(false),
+        elapsed: &|| Duration::ZERO,
+        progress: &|_| {},
+    }
+    .run()
+    .unwrap();
+    std::fs::read(place.path().join(COINS)).unwrap()
+}
+
+/// A broker's directory: a freshly minted coin file and a secret.
+pub(crate) struct Place {
+    directory: TempDir,
+    pub(crate) secret: Key,
+    pub(crate) params: Params,
+}
+
+impl Place {
+    /// A period that is good until 2199.
+    pub(crate) fn new() -> Place {
+        Place::expiring("2199")
+    }
+
+    /// A period that expires at the beginning of this year, and is redeemed until 2199.
+    pub(crate) fn expiring(year: &'static str) -> Place {
+        let directory = TempDir::new().unwrap();
+        std::fs::write(directory.path().join(COINS), &FILES[year]).unwrap();
+        let disk = DiskDirectory::new(directory.path());
+        let secret = create_secret(&disk, SECRET_NAME, &SystemEntropy).unwrap();
+        Place { directory, secret, params: params(year) }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A program in this directory, not started yet. The first argument is its subcommand, if any.
+    pub(crate) fn program(&self, line: &str) -> std::process::Command {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap();
+        let program = match name {
+            "mmbroker" => env!("CARGO_BIN_EXE_mmbroker"),
+            _ => env!("CARGO_BIN_EXE_mmredeem"),
+        };
+        let mut command = std::process::Command::new(program);
+        command.current_dir(self.directory.path()).env_clear();
+        if name == "mmbroker" {
+            command.args(words.next());
+        }
+        command.args(["--coinfile", COINS]).args(words);
+        command
+    }
+
+    /// Runs a program that must end with this status.
+    pub(crate) fn run(&self, line: &str, status: i32) -> Output {
+        let mut command = Command::from(self.program(line));
+        command.timeout(Duration::from_secs(60));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{line}: {output:?}");
+        output
+    }
+
+    /// Standard output of a program that must succeed.
+    pub(crate) fn text(&self, line: &str) -> String {
+        String::from_utf8(self.run(line, 0).stdout).unwrap()
+    }
+
+    /// Standard error of a program that must fail.
+    pub(crate) fn error(&self, line: &str) -> String {
+        String::from_utf8(self.run(line, 1).stderr).unwrap()
+    }
+
+    /// Buys sets.
+    pub(crate) fn buy(&self, user: &str, sets: u32) -> FundsWithdrawn {
+        let text = self.run(&format!("mmbroker withdraw --user {user} --sets {sets}"), 0).stdout;
+        FundsWithdrawn::parse(&text).unwrap()
+    }
+
+    /// The coins that these funds give at a vendor, k inputs each, found by hashing alone.
+    pub(crate) fn coins(&self, funds: &FundsWithdrawn, vendor: &str) -> Vec<Vec<u64>> {
+        let rules = CoinRules::new(self.params.clone());
+        let user = UserVector::new(&self.params, &funds.user).unwrap();
+        let vendor = VendorVector::new(&self.params, &vendor.parse().unwrap());
+        let mut coins = Vec::new();
+        for set in &funds.sets {
+            let balls: HashMap<Bin, u64> =
+                set.superbins.iter().flatten().map(|x| (rules.bin(*x).unwrap(), *x)).collect();
+            for first in &set.superbins[0] {
+                let bin = rules.bin(*first).unwrap();
+                let places = user.set(bin.superbin).into_iter().zip(vendor.subbins(bin.subbin));
+                let coin: Option<Vec<u64>> =
+                    places.map(|(superbin, subbin)| balls.get(&Bin { superbin, subbin }).copied()).collect();
+                coins.extend(coin);
+            }
+        }
+        coins
+    }
+
+    /// A payment with these coins.
+    pub(crate) fn payment(
+        &self,
+        funds: &FundsWithdrawn,
+        vendor: &str,
+        page: &str,
+        coins: &[Vec<u64>],
+    ) -> Payment {
+        let mut payment = Payment {
+            url: format!("https://{vendor}/{page}").parse().unwrap(),
+            user: funds.user.clone(),
+            vendor: vendor.parse().unwrap(),
+            period: self.params.period().clone(),
+            coins: coins.len() as u32,
+            authenticator: funds.user_key.request_credit("", &[]),
+            x: coins.concat(),
+        };
+        payment.authenticator =
+            funds.user_key.payment(&payment.vendor, payment.url.as_str(), &payment.data());
+        payment
+    }
+
+    /// Writes a batch file, signed with the key that `mmbroker vendor-key` printed.
+    pub(crate) fn batch(&self, file: &str, key: &Key, vendor: &str, name: &str, payments: &[Payment]) {
+        let mut data = Vec::new();
+        payments.iter().for_each(|payment| push_record(&mut data, &payment.to_bytes()));
+        let batch = RequestRedemption {
+            vendor: vendor.parse().unwrap(),
+            batch: name.parse().unwrap(),
+            period: self.params.period().clone(),
+            payments: payments.len() as u32,
+            authenticator: key.request_redemption(name, &data),
+            data,
+        };
+        std::fs::write(self.path(file), batch.to_bytes()).unwrap();
+    }
+
+    /// Registers a vendor and gives its key.
+    pub(crate) fn vendor(&self, host: &str) -> Key {
+        self.text(&format!("mmbroker vendor-key {host}")).trim().parse().unwrap()
+    }
+}

@@ -1,0 +1,131 @@
+//! Selling, registering, returning and the lists, on the command line.
+
+use std::os::unix::fs::PermissionsExt;
+
+use micromint::authenticator::Key;
+use micromint::broker::Owners;
+use micromint::protocol::{FundsCredited, FundsWithdrawn, RequestCredit, Verdict};
+
+use super::{CLOSED, COINS, EXPIRED, Place};
+
+#[test]
+fn a_sale_is_written_to_a_private_file_and_can_be_fetched_again() {
+    let place = Place::new();
+    place.run("mmbroker withdraw --user alice --sets 2 -o alice.mm", 0);
+    let text = std::fs::read(place.path("alice.mm")).unwrap();
+    let funds = FundsWithdrawn::parse(&text).unwrap();
+    assert_eq!((funds.sets.len(), funds.user.as_str()), (2, "alice"));
+    assert_eq!(funds.user_key, place.secret.user_key(place.params.period(), &funds.user));
+    for name in ["alice.mm", &format!("{COINS}.journal"), &format!("{COINS}.claims")] {
+        let mode = std::fs::metadata(place.path(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let fetch = format!("mmbroker withdraw --user alice --transaction {}", funds.transaction);
+    assert_eq!(place.run(&fetch, 0).stdout, text);
+    let bob = format!("mmbroker withdraw --user bob --transaction {}", funds.transaction);
+    assert!(place.error(&bob).contains("is no sale to bob"));
+    let proposed = "mmbroker withdraw --user bob --sets 1 --transaction 5";
+    assert_eq!(place.run(proposed, 0).stdout, place.run(proposed, 0).stdout);
+    assert!(place.text("mmbroker status").contains("sales      2 (3 sets, 29 left)"));
+}
+
+#[test]
+fn a_sale_that_cannot_be_written_is_not_made() {
+    let place = Place::new();
+    std::fs::write(place.path("there"), "x").unwrap();
+    assert!(place.error("mmbroker withdraw --user alice --sets 1 -o there").contains("there exists"));
+    let error = place.error("mmbroker withdraw --user alice --sets 1 -o no/such/directory");
+    assert!(error.contains("the sale is recorded: fetch it with --user alice --transaction"), "{error}");
+    assert!(place.text("mmbroker status").contains("sales      1 "));
+}
+
+#[test]
+fn refusals_and_wrong_usage_have_their_status_and_reason() {
+    let place = Place::new();
+    for (line, says) in [
+        ("mmbroker withdraw --user alice --sets 33", "sold out: 33 sets wanted, 32 are left"),
+        ("mmbroker withdraw --user alice --sets 0", "expected 1 to 10000 sets, found 0"),
+        (
+            &format!("mmbroker withdraw --user alice --sets 1 --as-of {EXPIRED}"),
+            "expired at 2199-01-01T00:00:00Z",
+        ),
+        ("mmbroker account nobody.example", "neither a registered vendor nor a user"),
+        ("mmbroker settle", "claims wait until 2199-01-08T00:00:00Z"),
+        ("mmbroker return no-such-file", "no-such-file"),
+    ] {
+        let error = place.error(line);
+        assert!(error.starts_with("mmbroker: error: ") && error.contains(says), "{line}: {error}");
+    }
+    place.run("mmbroker withdraw --user a/b --sets 1", 2);
+    place.run("mmbroker withdraw --user alice", 2);
+    place.run("mmbroker vendor-key News.example", 2);
+    place.run("mmbroker vendor-key", 2);
+}
+
+#[test]
+fn a_secret_that_others_can_read_or_that_is_absent_is_refused() {
+    let place = Place::new();
+    let secret = place.path("broker.secret");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(place.error("mmbroker status").contains("chmod 600"));
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(&secret, place.path("elsewhere")).unwrap();
+    assert!(place.error("mmbroker status").contains("broker.secret"));
+    place.run("mmbroker status --secret-file elsewhere", 0);
+}
+
+#[test]
+fn vendors_get_the_key_that_the_secret_gives() {
+    let place = Place::new();
+    let key = place.vendor("news.example");
+    assert_eq!(key, place.secret.vendor_key(&"news.example".parse().unwrap()));
+    assert_eq!(place.vendor("news.example"), key);
+    let lines = place.text("mmbroker vendor-key shop.example news.example");
+    let second: Key = lines.lines().nth(1).unwrap().strip_prefix("news.example ").unwrap().parse().unwrap();
+    assert_eq!(second, key);
+    assert_eq!(place.text("mmbroker vendors"), "news.example\nshop.example\n");
+}
+
+#[test]
+fn returned_coins_are_credited_after_redeem_until() {
+    let place = Place::new();
+    let funds = place.buy("alice", 1);
+    let x = funds.sets[0].superbins[0][..5].to_vec();
+    let mut request = RequestCredit {
+        user: funds.user.clone(),
+        period: funds.period().clone(),
+        request: "r1".parse().unwrap(),
+        authenticator: funds.user_key.request_credit("r1", &[]),
+        x,
+    };
+    request.authenticator = funds.user_key.request_credit("r1", &request.data());
+    std::fs::write(place.path("r1.mm"), request.to_bytes()).unwrap();
+    assert!(place.error("mmbroker return r1.mm").contains("taken back from 2199-01-01T00:00:00Z on"));
+    let answer = place.run(&format!("mmbroker return r1.mm --as-of {EXPIRED}"), 0);
+    let credited = FundsCredited::parse(&answer.stdout).unwrap();
+    assert_eq!(credited.verdicts, [Verdict::Waiting; 5]);
+    let words = String::from_utf8(answer.stderr).unwrap();
+    assert_eq!(words, "5 coins of alice: 0 credited, 5 waiting until 2199-01-08T00:00:00Z, 0 refused\n");
+    place.run(&format!("mmbroker settle --as-of {CLOSED}"), 0);
+    let answer = place.run("mmbroker return r1.mm -o credited.mm", 0);
+    assert!(answer.stdout.is_empty());
+    let credited = FundsCredited::parse(&std::fs::read(place.path("credited.mm")).unwrap()).unwrap();
+    assert_eq!(credited.verdicts, [Verdict::Accepted; 5]);
+    assert!(place.text("mmbroker account alice").contains("credited: 5 coins"));
+}
+
+#[test]
+fn the_lists_for_vendors_are_written_beside_the_coin_file() {
+    let place = Place::new();
+    place.buy("alice", 1);
+    place.run("mmbroker revoke mallory", 0);
+    place.run("mmbroker revoke eve", 0);
+    assert_eq!(std::fs::read_to_string(place.path("2026-12.revoked")).unwrap(), "eve\nmallory\n");
+    assert!(place.error("mmbroker withdraw --user eve --sets 1").contains("eve was revoked"));
+    place.run("mmbroker owners", 0);
+    let owners =
+        Owners::from_bytes(&std::fs::read(place.path("2026-12.owners")).unwrap(), &place.params).unwrap();
+    assert!(owners.may_own(&"alice".parse().unwrap(), 0) && owners.sold() == 1);
+    place.run("mmbroker owners -o other", 0);
+    assert!(place.path("other").exists());
+}
