@@ -192,6 +192,13 @@ impl Broker {
         if self.in_doubt {
             return Err(BrokerError::InDoubt);
         }
+        let done = self.read_and_mark();
+        // What was read before the failure is not known to be in the state.
+        self.in_doubt = done.is_err();
+        done
+    }
+
+    fn read_and_mark(&mut self) -> Result<(), BrokerError> {
         let from = self.journal.end();
         let applied = self.coin_file.sale_state()?.journal_offset;
         let mut records = Vec::new();
@@ -208,9 +215,7 @@ impl Broker {
         for (at, record) in records {
             let behind = at >= applied;
             is_behind |= behind;
-            let taken = self.take(at, record, behind);
-            self.in_doubt |= taken.is_err();
-            taken?;
+            self.take(at, record, behind)?;
         }
         if self.journal.end() > from {
             self.journal.sync()?;

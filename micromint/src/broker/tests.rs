@@ -481,3 +481,22 @@ fn the_lock_is_one_for_all_handles() {
     held.unlock().unwrap();
     assert_eq!(waiting.join().unwrap().sets.len(), 1);
 }
+
+/// A damaged record in the middle stops everyone: handles that are open, for good, and new ones.
+#[test]
+fn a_broken_journal_is_reported_and_nothing_is_sold_beside_it() {
+    let mut world = world();
+    let mut other = open(&world.directory);
+    let name = format!("{NAME}.journal");
+    let file = world.directory.open(&name, Open::Write).unwrap();
+    let damage_at = file.size().unwrap() + 20;
+    for transaction in [80, 81] {
+        other.withdraw(&world.bob, 1, transaction, DURING).unwrap().unwrap();
+    }
+    file.write_at(&[0xff], damage_at).unwrap();
+    let mut sell = || world.broker.withdraw(&world.alice, 1, 82, DURING);
+    assert!(matches!(sell(), Err(BrokerError::Journal(JournalError::Broken { .. }))));
+    assert!(matches!(sell(), Err(BrokerError::InDoubt)));
+    let error = try_open(&world.directory).err();
+    assert!(matches!(error, Some(BrokerError::Journal(JournalError::Broken { .. }))), "{error:?}");
+}
