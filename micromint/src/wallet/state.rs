@@ -141,6 +141,9 @@ impl State {
             // Sets without their last record were cut off while they came in, and nobody was told.
             self.incoming = None;
         }
+        if self.backup_made.is_some() && !matches!(record, Record::Restored { .. }) {
+            return Err("something was done with a backup that was not restored".to_string());
+        }
         match record {
             Record::Receive { at, head } => self.begin_receipt(at, &head),
             Record::Bins(bins) => self.take_bins(bins),

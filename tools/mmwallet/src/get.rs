@@ -7,7 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Url as AnyUrl;
 
@@ -82,7 +82,6 @@ pub fn get(
     let page = match fetch(options, client, wallet.as_ref(), url) {
         Ok(page) => page,
         Err(error) => {
-            output.discard();
             return Ok(report(exit::NETWORK, &format!("{}: {}", options.url, chain(error.as_ref()))));
         }
     };
@@ -103,7 +102,6 @@ pub fn get(
         let sending = match decision {
             Ok(sending) => sending,
             Err(why) => {
-                output.discard();
                 return Ok(report(exit::NOT_PAID, &format!("{url}: not paid: {why}")));
             }
         };
@@ -116,7 +114,6 @@ pub fn get(
                 answer = fresh;
             }
             Next::Again(_) => {
-                output.discard();
                 return Ok(exit::REFUSED);
             }
             Next::Done(status) => return Ok(status),
@@ -312,7 +309,7 @@ impl Paying<'_> {
     fn send(mut self, url: &AnyUrl, output: &mut Output) -> Result<Next, ToolError> {
         let mut answer = match self.request_paid(url) {
             Ok(answer) => answer,
-            Err(error) => return Ok(self.no_answer(output, &error)),
+            Err(error) => return Ok(self.no_answer(&error)),
         };
         let outcome = self.outcome(&mut answer);
         match &outcome {
@@ -332,7 +329,6 @@ impl Paying<'_> {
                     return Ok(Next::Again(answer));
                 }
                 // The vendor holds the coins for bad or spent. Paying anew is for the owner to decide.
-                output.discard();
                 Ok(Next::Done(exit::REFUSED))
             }
             Outcome::NotKept(_) | Outcome::Unknown => {
@@ -385,7 +381,7 @@ impl Paying<'_> {
         }
         match output.write(answer, self.options.include_head) {
             Ok(()) => {}
-            Err(Broken::Input(error)) => return Ok(self.no_answer(output, &error)),
+            Err(Broken::Input(error)) => return Ok(self.no_answer(&error)),
             Err(Broken::Output(error)) => {
                 // The content came and could not be put anywhere: it is paid for, but asking again sends
                 // the same coins and is not charged.
@@ -403,8 +399,7 @@ impl Paying<'_> {
         Ok(Next::Done(EXIT_OK))
     }
 
-    fn no_answer(&self, output: &mut Output, error: &(dyn std::error::Error + 'static)) -> Next {
-        output.discard();
+    fn no_answer(&self, error: &(dyn std::error::Error + 'static)) -> Next {
         Next::Done(report(
             exit::NO_ANSWER,
             &format!(
@@ -467,8 +462,9 @@ fn deliver(output: &mut Output, answer: Answer, options: &GetOptions<'_>) -> Res
 /// Where the content goes. A file is opened before anything is paid for, so that an unwritable one costs
 /// nothing, and is emptied only when there is content.
 struct Output {
-    file: Option<(File, std::path::PathBuf)>,
+    file: Option<(File, PathBuf)>,
     is_new: bool,
+    is_written: bool,
 }
 
 /// Which side of a copy broke.
@@ -480,23 +476,16 @@ enum Broken {
 impl Output {
     fn open(path: Option<&Path>) -> Result<Output, ToolError> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-            return Ok(Output { file: None, is_new: false });
+            return Ok(Output { file: None, is_new: false, is_written: false });
         };
         let is_new = !path.exists();
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
         let file = file.map_err(FileError::on("write", path))?;
-        Ok(Output { file: Some((file, path.to_path_buf())), is_new })
-    }
-
-    /// There is no content: a file that was made for it goes again.
-    fn discard(&mut self) {
-        if let (Some((_, path)), true) = (&self.file, self.is_new) {
-            // An empty file left behind does no harm.
-            let _ = std::fs::remove_file(path);
-        }
+        Ok(Output { file: Some((file, path.to_path_buf())), is_new, is_written: false })
     }
 
     fn write(&mut self, mut answer: Answer, include_head: bool) -> Result<(), Broken> {
+        self.is_written = true;
         let head = if include_head { answer.head.as_bytes() } else { b"" };
         let mut reader = answer.body.as_reader();
         match &mut self.file {
@@ -505,6 +494,16 @@ impl Output {
                 copy(&mut reader, head, file)
             }
             None => copy(&mut reader, head, &mut io::stdout().lock()),
+        }
+    }
+}
+
+impl Drop for Output {
+    /// A file that was made for content that never came goes again.
+    fn drop(&mut self) {
+        if let (Some((_, path)), true, false) = (&self.file, self.is_new, self.is_written) {
+            // An empty file left behind does no harm.
+            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -164,7 +164,7 @@ struct GetArgs {
     /// Pay up to this price without asking, in coins.
     #[arg(long, value_name = "N")]
     autopay: Option<u32>,
-    /// Let no more than this many coins leave in one UTC day; 0 for none at all.
+    /// Let no more than this many coins leave in one UTC day.
     #[arg(long, value_name = "N")]
     daily_limit: Option<u32>,
     /// Pay over http too. This machine itself (localhost, 127.0.0.0/8, ::1) is always allowed.

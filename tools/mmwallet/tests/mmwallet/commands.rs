@@ -1,0 +1,189 @@
+//! Everything but `get`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use micromint::authenticator::Key;
+use micromint::host::{Clock, SystemClock};
+use micromint::protocol::{FundsCredited, FundsWithdrawn, RequestCredit, SendExpired, Verdict};
+use micromint::testing::{ObviousMint, params_with};
+
+use super::vendor::Vendor;
+use super::{Home, MINT, status, stderr, stdout, text};
+
+#[test]
+fn coins_are_received_once_and_only_genuine_ones() {
+    let home = Home::new();
+    let funds = home.funds(&[4, 10], 1);
+    let output = home.run(&["receive", text(&funds)]);
+    assert_eq!(status(&output), 0, "{output:?}");
+    assert!(stdout(&output).starts_with("received 2 sets: "), "{output:?}");
+    assert_eq!(home.wallet().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let parent = home.wallet().parent().unwrap().metadata().unwrap();
+    assert_eq!(parent.permissions().mode() & 0o777, 0o700);
+    let coins = home.unspent();
+    let output = home.run(&["receive", text(&funds)]);
+    assert!(stdout(&output).contains("in the wallet already"), "{output:?}");
+
+    let mut forged = FundsWithdrawn::parse(&std::fs::read(home.funds(&[20], 2)).unwrap()).unwrap();
+    forged.sets[0].superbins[1][0] ^= 1 << 40;
+    let forged = home.file("forged", &forged.to_bytes());
+    let output = home.run(&["receive", text(&forged)]);
+    assert_eq!(status(&output), 1);
+    assert!(stderr(&output).contains("these coins are not taken in: set 1, superbin 2"), "{output:?}");
+    let junk = home.file("junk", b"MicroMint-1.0\nPayment\nEnd-MicroMint\n");
+    assert_eq!(status(&home.run(&["receive", text(&junk)])), 1);
+    assert_eq!(home.unspent(), coins);
+
+    let third = std::fs::read(home.funds(&[30], 3)).unwrap();
+    let output = home.command("mmwallet").args(["receive", "-"]).write_stdin(third).output().unwrap();
+    assert_eq!(status(&output), 0, "{output:?}");
+}
+
+#[test]
+fn balance_history_and_printwallet_tell_what_there_is() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    home.run(&["get", &vendor.url("/page"), "--autopay", "2"]);
+    let balance = stdout(&home.run(&["balance", "--at", "news.example"]));
+    for says in ["2026-12  ", "coins of 0.01 USD, expire at ", "user alice", "2 paid", "good at news.example"]
+    {
+        assert!(balance.contains(says), "{says}: {balance}");
+    }
+    let history = stdout(&home.run(&["history"]));
+    assert!(history.contains("received 2 sets of period 2026-12 (sale 1)"), "{history}");
+    let line = format!("paid 2 coins of 0.01 USD to 127.0.0.1 for {}", vendor.url("/page"));
+    assert!(history.contains(&line), "{history}");
+    let print = stdout(&home.command("printwallet").output().unwrap());
+    for says in ["coins of 0.01 USD", "hashfn = \"des\"", "Superbins: 8"] {
+        assert!(print.contains(says), "{says}: {print}");
+    }
+    let print = home.command("printwallet").arg("--json").output().unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&print.stdout).unwrap();
+    assert_eq!(
+        (value[0]["superbins"].as_u64(), value[0]["params"]["coin-size"].as_str()),
+        (Some(8), Some("4"))
+    );
+    let missing = Home::new();
+    for program in ["printwallet", "mmwallet"] {
+        let mut command = missing.command(program);
+        let output =
+            if program == "mmwallet" { command.arg("balance") } else { &mut command }.output().unwrap();
+        assert_eq!(status(&output), 1, "{output:?}");
+        assert!(stderr(&output).contains("there is no wallet at"), "{output:?}");
+    }
+}
+
+#[test]
+fn coins_that_expire_soon_are_warned_of() {
+    let home = Home::with_coins();
+    assert_eq!(stderr(&home.run(&["balance"])), "");
+    std::fs::write(home.path("data/wallet.toml"), "warn-days = 11").unwrap();
+    let output = home.run(&["balance"]);
+    assert!(stderr(&output).contains("coins of period 2026-12 expire at"), "{output:?}");
+    std::fs::write(home.path("data/wallet.toml"), "warn-dais = 11").unwrap();
+    let output = home.run(&["balance"]);
+    assert_eq!(status(&output), 1);
+    assert!(stderr(&output).contains("warn-dais"), "{output:?}");
+}
+
+#[test]
+fn a_wallet_that_others_can_read_is_warned_of() {
+    let home = Home::with_coins();
+    std::fs::set_permissions(home.wallet(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(stderr(&home.run(&["balance"])).contains("can be read by others"));
+}
+
+#[test]
+fn a_backup_is_not_spent_from_until_it_is_restored() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let backup = home.path("backup.mmw");
+    assert_eq!(status(&home.run(&["backup", text(&backup)])), 0);
+    assert_eq!(backup.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(status(&home.run(&["backup", text(&backup)])), 1, "a backup replaces nothing");
+    assert_eq!(status(&home.run(&["restore", text(&backup)])), 1, "a wallet is not replaced");
+
+    let at = |args: &[&str], wallet: &str| {
+        let mut command = assert_cmd::Command::cargo_bin("mmwallet").unwrap();
+        command.args(["--wallet", wallet]).args(args).output().unwrap()
+    };
+    let url = vendor.url("/page");
+    let output = at(&["get", &url, "--autopay", "2"], text(&backup));
+    assert_eq!(status(&output), 1, "{output:?}");
+    assert!(stderr(&output).contains("is a backup made at"), "{output:?}");
+
+    let careful = home.path("careful.mmw");
+    let output = at(&["restore", text(&backup)], text(&careful));
+    assert!(stdout(&output).contains("for a return only"), "{output:?}");
+    assert_eq!(status(&at(&["get", &url, "--autopay", "2"], text(&careful))), 3);
+    let sure = home.path("sure.mmw");
+    assert_eq!(status(&at(&["restore", text(&backup), "--nothing-spent-since"], text(&sure))), 0);
+    assert_eq!(status(&at(&["get", &url, "--autopay", "2"], text(&sure))), 0);
+}
+
+/// A mint whose period expired yesterday, with this broker.
+fn expired(broker: &str) -> Arc<ObviousMint> {
+    let now = SystemClock.now();
+    Arc::new(ObviousMint::new(params_with(|raw| {
+        raw.start = now.plus_seconds(-30 * 86_400);
+        raw.expiration = now.plus_seconds(-86_400);
+        raw.redeem_until = now.plus_seconds(6 * 86_400);
+        raw.broker = broker.to_string();
+    })))
+}
+
+fn receive_expired(home: &Home, broker: &str) {
+    let funds = expired(broker).funds(&"alice".parse().unwrap(), &Key::from_bytes([5; 32]), &[4], 9);
+    let file = home.file("expired", &funds.to_bytes());
+    assert_eq!(status(&home.run(&["receive", text(&file)])), 0);
+}
+
+#[test]
+fn expired_coins_go_back_and_the_answer_is_taken_in() {
+    let home = Home::new();
+    receive_expired(&home, "https://broker.example/");
+    assert!(stderr(&home.run(&["balance"])).contains("have expired: `mmwallet return`"));
+    let file = home.path("return");
+    assert_eq!(status(&home.run(&["return", "-o", text(&file)])), 0);
+    let first = std::fs::read(&file).unwrap();
+    assert_eq!(home.run(&["return"]).stdout, first, "the same return, as often as it takes");
+    let message = RequestCredit::parse(&first).unwrap();
+    let expected = Key::from_bytes([5; 32]).request_credit(message.request.as_str(), &message.data());
+    assert_eq!(message.authenticator, expected);
+
+    let mut verdicts = vec![Verdict::Accepted; message.x.len()];
+    verdicts[1] = Verdict::AlreadyPaid;
+    let answer = FundsCredited { user: message.user, period: message.period, transaction: 3, verdicts };
+    let answer = home.file("answer", &answer.to_bytes());
+    let output = home.run(&["credited", text(&answer)]);
+    assert!(stdout(&output).contains("1 already redeemed or credited"), "{output:?}");
+    assert_eq!(stdout(&home.run(&["return"])), "nothing to return now\n");
+    assert!(stdout(&home.run(&["history"])).contains("returned "));
+}
+
+#[test]
+fn an_invitation_of_another_site_is_refused() {
+    let home = Home::new();
+    receive_expired(&home, "https://broker.example/");
+    for (to, expected) in [("https://thief.example/return", 1), ("https://broker.example/return", 0)] {
+        let invitation = SendExpired {
+            user: "alice".parse().unwrap(),
+            period: "2026-12".parse().unwrap(),
+            return_url: to.parse().unwrap(),
+        };
+        let file = home.file("invitation", &invitation.to_bytes());
+        let output = home.run(&["return", "--invitation", text(&file)]);
+        assert_eq!(status(&output), expected, "{output:?}");
+    }
+}
+
+#[test]
+fn keys_and_coins_do_not_travel_over_http() {
+    let home = Home::new();
+    let output = home.run(&["receive", "--from", "http://broker.example/"]);
+    assert_eq!(status(&output), 1);
+    assert!(stderr(&output).contains("is not https"), "{output:?}");
+    receive_expired(&home, "http://broker.example/");
+    let output = home.run(&["return", "--send"]);
+    assert_eq!(status(&output), 1);
+    assert!(stderr(&output).contains("is not https"), "{output:?}");
+}

@@ -1,0 +1,385 @@
+//! `mmwallet get` and `price`.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::vendor::Vendor;
+use super::{Home, MINT, status, stderr, stdout, text};
+
+fn get(home: &Home, url: &str, more: &[&str]) -> std::process::Output {
+    home.run(&[&["get", url, "--autopay", "5"], more].concat())
+}
+
+#[test]
+fn a_free_page_needs_no_wallet() {
+    let (home, vendor) = (Home::new(), Vendor::start(&MINT));
+    let output = home.run(&["get", &vendor.url("/free")]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "free content"));
+    assert!(!home.wallet().exists());
+    let output = home.run(&["get", &vendor.url("/page")]);
+    assert_eq!(status(&output), 3);
+    assert!(stderr(&output).contains("there is no wallet at"), "{output:?}");
+}
+
+#[test]
+fn a_page_is_paid_by_a_post_of_the_message_to_its_own_url() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let coins = home.unspent();
+    for page in ["/page?a=%20b&c", "/in-body"] {
+        let output = get(&home, &vendor.url(page), &[]);
+        assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+        assert!(
+            stderr(&output).starts_with("mmwallet: paid 2 coins of 0.01 USD to 127.0.0.1; "),
+            "{output:?}"
+        );
+    }
+    assert_eq!((vendor.spent(), home.unspent()), (4, coins - 4));
+    assert_eq!(home.outcome(), "paid");
+    let seen = vendor.seen();
+    assert_eq!((seen[0].method.as_str(), seen[1].method.as_str()), ("GET", "POST"));
+    assert!(seen[1].headers["user-agent"].starts_with("mmwallet/"));
+}
+
+#[test]
+fn a_price_above_the_threshold_is_refused_without_a_terminal() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    for (page, more) in [("/dear", vec![]), ("/page", vec!["--autopay", "1"])] {
+        let output = home.run(&[&["get", &vendor.url(page)], more.as_slice()].concat());
+        assert_eq!((status(&output), stdout(&output).as_str()), (3, ""), "{output:?}");
+        assert!(stderr(&output).contains("no terminal to ask on"), "{output:?}");
+    }
+    std::fs::write(home.path("data/wallet.toml"), "autopay = 9").unwrap();
+    assert_eq!(status(&home.run(&["get", &vendor.url("/dear")])), 0);
+    assert_eq!(vendor.spent(), 9);
+}
+
+/// A terminal, by util-linux's script(1): the price is shown, yes pays, anything else does not.
+#[test]
+fn a_terminal_is_asked() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let program = assert_cmd::cargo::cargo_bin("mmwallet");
+    for (answer, expected, spent) in [("n\n", 3, 0), ("\n", 3, 0), ("y\n", 0, 9)] {
+        let command =
+            format!("{} --wallet {} get {}", program.display(), home.wallet().display(), vendor.url("/dear"));
+        let mut script = assert_cmd::Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).write_stdin(answer).timeout(Duration::from_secs(30));
+        let output = script.output().unwrap();
+        assert!(
+            stdout(&output).contains("Pay 9 coins of 0.01 USD to 127.0.0.1? The wallet has "),
+            "{output:?}"
+        );
+        assert_eq!((status(&output), vendor.spent()), (expected, spent), "{output:?}");
+    }
+}
+
+#[test]
+fn requests_that_must_not_be_trusted_are_not_paid() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    for (page, says) in [
+        ("/other-vendor", "shop.example may not collect for a page of 127.0.0.1"),
+        ("/other-page", "wants to be paid for"),
+        ("/other-broker", "no coins of the periods 2026-12 of https://thief.example/"),
+        ("/other-period", "no coins of the periods 1999-01"),
+    ] {
+        let output = get(&home, &vendor.url(page), &[]);
+        assert_eq!(status(&output), 3, "{output:?}");
+        assert!(stderr(&output).contains(says), "{output:?}");
+    }
+    let output = get(&home, &vendor.url("/page"), &["--daily-limit", "1"]);
+    assert_eq!(status(&output), 3);
+    assert!(stderr(&output).contains("daily limit is 1"), "{output:?}");
+    assert_eq!(vendor.payments().len(), 0);
+    assert_eq!(home.outcome(), "none");
+}
+
+#[test]
+fn heads_of_answers_are_bounded() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let output = get(&home, &vendor.url("/huge-head"), &[]);
+    assert_eq!(status(&output), 7, "{output:?}");
+    assert_eq!(vendor.payments().len(), 0);
+}
+
+#[test]
+fn redirects_are_followed_before_paying_and_never_after() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let output = get(&home, &vendor.url("/moved-to=/page"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    let output = get(&home, &vendor.url("/moved-to=/page"), &["--max-redirs", "0"]);
+    assert_eq!(status(&output), 7, "{output:?}");
+
+    // The vendor takes the coins and sends the payer away: nothing goes there.
+    let output = get(&home, &vendor.url("/away"), &[]);
+    assert_eq!(status(&output), 6, "{output:?}");
+    assert!(!vendor.seen().iter().any(|seen| seen.path == "/free"));
+    assert_eq!(home.outcome(), "unknown");
+}
+
+#[test]
+fn secrets_for_one_site_do_not_follow_a_redirect_to_another() {
+    let (home, vendor, other) = (Home::new(), Vendor::start(&MINT), Vendor::start(&MINT));
+    let to = format!("/moved-to={}", other.url("/free"));
+    let output = home.run(&["get", &vendor.url(&to), "-H", "Authorization: Basic c2VjcmV0", "-H", "X-A: 1"]);
+    assert_eq!(stdout(&output), "free content");
+    assert!(vendor.seen()[0].headers.contains_key("authorization"));
+    assert!(!other.seen()[0].headers.contains_key("authorization"));
+    assert_eq!(other.seen()[0].headers["x-a"], "1");
+}
+
+/// The vendor recorded the payment and the answer was lost, whole or in part: the next run sends the
+/// same bytes and costs nothing.
+#[test]
+fn a_lost_answer_is_retried_with_the_same_coins() {
+    for page in ["/lost", "/cut"] {
+        let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+        let coins = home.unspent();
+        let output = get(&home, &vendor.url(page), &[]);
+        assert_eq!(status(&output), 5, "{output:?}");
+        assert!(stderr(&output).contains("run the same command again"), "{output:?}");
+        assert_eq!(home.outcome(), "unknown");
+        let output = get(&home, &vendor.url(page), &[]);
+        assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+        let payments = vendor.payments();
+        assert_eq!(payments.len(), 2);
+        assert_eq!(payments[0], payments[1]);
+        assert_eq!((vendor.spent(), home.unspent(), home.outcome().as_str()), (2, coins - 2, "paid"));
+    }
+}
+
+/// kill -9 between spend and answer.
+#[test]
+fn a_killed_wallet_goes_on_with_the_same_coins() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let url = vendor.url("/slow");
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("mmwallet"))
+        .args(["--wallet", text(&home.wallet()), "get", &url, "--autopay", "5"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while vendor.spent() == 0 {
+        assert!(start.elapsed() < Duration::from_secs(30), "no payment came");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let output = get(&home, &url, &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    let payments = vendor.payments();
+    assert_eq!(payments[0], payments[1]);
+    assert_eq!(vendor.spent(), 2);
+}
+
+#[test]
+fn two_processes_at_once_never_use_the_same_coin() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let coins = home.unspent();
+    let children: Vec<_> = (0..6)
+        .map(|i| {
+            Command::new(assert_cmd::cargo::cargo_bin("mmwallet"))
+                .args([
+                    "--wallet",
+                    text(&home.wallet()),
+                    "get",
+                    &vendor.url(&format!("/{i}")),
+                    "--autopay",
+                    "2",
+                ])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    assert_eq!((vendor.spent(), home.unspent()), (12, coins - 12));
+}
+
+#[test]
+fn a_refusal_is_told_and_its_coins_stay_bound() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let coins = home.unspent();
+    let output = get(&home, &vendor.url("/refuse=spent"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (4, ""), "{output:?}");
+    assert!(stderr(&output).contains("127.0.0.1 refused the payment: spent"), "{output:?}");
+    assert_eq!(home.outcome(), "refused spent");
+    assert_eq!(home.unspent(), coins - 2);
+
+    // A refusal for a reason in the request: the same coins pay for another page there.
+    let output = get(&home, &vendor.url("/refuse=cap-reached"), &[]);
+    assert_eq!(status(&output), 4, "{output:?}");
+    assert_eq!(status(&get(&home, &vendor.url("/page"), &[])), 0);
+    assert_eq!(home.unspent(), coins - 4);
+    let payments = vendor.payments();
+    let balls = |i: usize| micromint::protocol::Payment::parse(&payments[i]).unwrap().x;
+    assert_eq!(balls(1), balls(2));
+    assert_ne!(balls(0), balls(1));
+}
+
+#[test]
+fn what_the_vendor_did_not_keep_is_told() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let output = get(&home, &vendor.url("/gift"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "a gift"));
+    assert!(stderr(&output).contains("not charged (returned)"), "{output:?}");
+    let output = get(&home, &vendor.url("/gone"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (6, "no such page"));
+    assert_eq!(home.outcome(), "not-kept reversed");
+}
+
+#[test]
+fn a_receipt_shows_the_page_again_and_goes_nowhere_else() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    assert_eq!(stdout(&get(&home, &vendor.url("/receipt"), &[])), "paid content");
+    assert_eq!(stdout(&get(&home, &vendor.url("/receipt"), &[])), "bought before");
+    get(&home, &vendor.url("/receipt?other"), &[]);
+    get(&home, &vendor.url("/moved-to=/free"), &[]);
+    let with_cookie: Vec<String> =
+        vendor.seen().into_iter().filter(|s| s.headers.contains_key("cookie")).map(|s| s.path).collect();
+    assert_eq!(with_cookie, ["/receipt"]);
+    assert_eq!(vendor.payments().len(), 2);
+}
+
+#[test]
+fn content_goes_to_a_file_and_the_head_is_shown_on_request() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let file = home.path("out");
+    let output = get(&home, &vendor.url("/page"), &["-o", text(&file), "-s"]);
+    assert_eq!((status(&output), stdout(&output), stderr(&output)), (0, String::new(), String::new()));
+    assert_eq!(std::fs::read(&file).unwrap(), b"paid content");
+    let output = get(&home, &vendor.url("/page"), &["-i"]);
+    assert!(stdout(&output).starts_with("HTTP/1.1 200 OK\r\n"), "{output:?}");
+    assert!(stdout(&output).ends_with("\r\n\r\npaid content"), "{output:?}");
+
+    // A file that cannot be written costs nothing; one made for nothing goes again.
+    let paid = vendor.payments().len();
+    assert_eq!(status(&get(&home, &vendor.url("/page"), &["-o", "/nonexistent/out"])), 1);
+    let none = home.path("none");
+    assert_eq!(status(&get(&home, &vendor.url("/dear"), &["-o", text(&none)])), 3);
+    assert!(!none.exists());
+    assert_eq!(vendor.payments().len(), paid);
+}
+
+#[test]
+fn other_methods_ranges_and_bodies_pay_in_a_header() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let url = vendor.url("/page");
+    for (more, method, body) in [
+        (vec!["-d", "a=b"], "POST", "a=b"),
+        (vec!["-X", "DELETE"], "DELETE", ""),
+        (vec!["-H", "Range: bytes=0-1"], "GET", ""),
+        (vec!["--pay-in-header"], "GET", ""),
+    ] {
+        let output = get(&home, &url, &more);
+        assert_eq!(status(&output), 0, "{more:?} {output:?}");
+        let paid = vendor.seen().pop().unwrap();
+        assert_eq!((paid.method.as_str(), paid.body.as_slice()), (method, body.as_bytes()));
+        assert!(paid.headers.contains_key("micromint-payment"));
+        assert_eq!(paid.headers.contains_key("idempotency-key"), method != "GET");
+    }
+    let output = get(&home, &url, &["-X", "HEAD"]);
+    assert_eq!(status(&output), 3, "{output:?}");
+    assert!(stderr(&output).contains("never charged"));
+}
+
+#[test]
+fn a_price_is_asked_without_paying() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let price = |page| stdout(&home.run(&["price", &vendor.url(page)]));
+    assert_eq!(price("/dear"), "9 coins of 0.01 USD to 127.0.0.1: A page\n");
+    assert_eq!(price("/free"), "free\n");
+    let output = home.run(&["price", "--json", &vendor.url("/dear")]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((value["price"].as_u64(), value["vendor"].as_str()), (Some(9), Some("127.0.0.1")));
+    assert_eq!(vendor.payments().len(), 0);
+}
+
+#[test]
+fn nothing_that_is_printed_holds_a_coin_or_a_key() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let mut all = String::new();
+    for args in [
+        vec!["get", "-i", "--autopay", "5", "/page"],
+        vec!["get", "-i", "--autopay", "5", "/refuse=spent"],
+        vec!["get", "-i", "--autopay", "5", "/lost"],
+    ] {
+        let url = vendor.url(args[4]);
+        let output = home.run(&[&args[..4], &[url.as_str()]].concat());
+        all.push_str(&(stdout(&output) + &stderr(&output)));
+    }
+    for args in [["history", "--json"], ["balance", "--json"]] {
+        all.push_str(&stdout(&home.run(&args)));
+    }
+    let print = home.command("printwallet").arg("--json").output().unwrap();
+    assert_eq!(status(&print), 0);
+    all.push_str(&stdout(&print));
+    assert!(!all.contains(&"05".repeat(32)), "the user's key");
+    for message in vendor.payments() {
+        let payment = micromint::protocol::Payment::parse(&message).unwrap();
+        assert!(payment.x.iter().all(|x| !all.contains(&format!("{x:016x}"))));
+        let data = String::from_utf8(message).unwrap();
+        let base64 = data.lines().rev().nth(2).unwrap();
+        assert!(base64.len() == 76 && !all.contains(base64));
+    }
+}
+
+#[test]
+fn a_proxy_is_used_or_not_as_asked() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    // The vendor plays the proxy: it is asked for the page of another host, by its whole URL.
+    let proxy = vendor.url("");
+    let output = get(&home, "http://news.example/free", &["--proxy", &proxy]);
+    let seen = vendor.seen();
+    let through =
+        seen.iter().any(|s| s.path.contains("news.example") || s.headers["host"].contains("news.example"));
+    assert!(through, "{output:?} {seen:?}");
+    let get_free = |more: &[&str]| {
+        let mut command = home.command("mmwallet");
+        command
+            .env("ALL_PROXY", "http://127.0.0.1:1")
+            .args(["get", &vendor.url("/free")])
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    assert_eq!(status(&get_free(&[])), 7, "the proxy of the environment");
+    assert_eq!(status(&get_free(&["--proxy", ""])), 0);
+}
+
+#[test]
+fn servers_that_are_not_there_cost_nothing() {
+    let home = Home::with_coins();
+    let output = get(&home, "http://127.0.0.1:1/", &[]);
+    assert_eq!(status(&output), 7, "{output:?}");
+    for url in ["ftp://a.example/", "nonsense", "http://user:secret@127.0.0.1/"] {
+        let output = get(&home, url, &[]);
+        assert_eq!(status(&output), 1, "{output:?}");
+        assert!(!stderr(&output).contains("secret"), "{output:?}");
+    }
+    assert_eq!(status(&home.run(&["get"])), 2);
+}
+
+#[test]
+fn https_is_paid_where_the_certificate_is_trusted() {
+    let home = Home::with_coins();
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let cacert = home.file("ca.pem", certified.cert.pem().as_bytes());
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let vendor = Vendor::start_tls(&MINT, config);
+    let output = get(&home, &vendor.url("/page"), &["--cacert", text(&cacert)]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    let output = get(&home, &vendor.url("/page"), &[]);
+    assert_eq!(status(&output), 7, "{output:?}");
+    assert_eq!(vendor.spent(), 2);
+}

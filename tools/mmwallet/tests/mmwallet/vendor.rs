@@ -1,0 +1,264 @@
+//! A vendor on this machine that checks payments by hashing, with a few bad habits to choose from.
+//!
+//! It is not the real one: it holds what was spent in memory and serves one page a connection. The path
+//! of a page says how it behaves.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use micromint::bin::Bin;
+use micromint::identity::{UserVector, VendorVector};
+use micromint::protocol::{InvalidPayment, Payment, RequestPayment};
+use micromint::testing::ObviousMint;
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Seen {
+    /// The payment in it, in either form.
+    pub(crate) fn payment(&self) -> Option<Vec<u8>> {
+        if let Some(value) = self.headers.get("micromint-payment") {
+            return Some(URL_SAFE_NO_PAD.decode(value).unwrap());
+        }
+        let is_payment = self.headers.get("content-type").is_some_and(|t| t == "application/x-micromint");
+        (self.method == "POST" && is_payment).then(|| self.body.clone())
+    }
+}
+
+#[derive(Default)]
+struct Till {
+    spent: HashMap<Bin, Vec<u8>>,
+    seen: Vec<Seen>,
+}
+
+/// The vendor's state, shared with the test.
+pub(crate) struct Vendor {
+    mint: Arc<ObviousMint>,
+    till: Mutex<Till>,
+    origin: String,
+    host: String,
+}
+
+impl Vendor {
+    /// Serves http on a port of the system's choice until the test ends.
+    pub(crate) fn start(mint: &Arc<ObviousMint>) -> Arc<Vendor> {
+        let (listener, address) = listen();
+        let vendor = Vendor::new(mint, format!("http://{address}"), "127.0.0.1");
+        let serving = vendor.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (vendor, stream) = (serving.clone(), stream.unwrap());
+                thread::spawn(move || vendor.serve(stream));
+            }
+        });
+        vendor
+    }
+
+    /// Serves https for `localhost` under this configuration.
+    pub(crate) fn start_tls(mint: &Arc<ObviousMint>, config: rustls::ServerConfig) -> Arc<Vendor> {
+        let (listener, address) = listen();
+        let vendor = Vendor::new(mint, format!("https://localhost:{}", address.port()), "localhost");
+        let (serving, config) = (vendor.clone(), Arc::new(config));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+                let stream = rustls::StreamOwned::new(connection, stream.unwrap());
+                let vendor = serving.clone();
+                thread::spawn(move || vendor.serve(stream));
+            }
+        });
+        vendor
+    }
+
+    fn new(mint: &Arc<ObviousMint>, origin: String, host: &str) -> Arc<Vendor> {
+        Arc::new(Vendor { mint: mint.clone(), till: Mutex::default(), origin, host: host.into() })
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.till.lock().unwrap().seen.clone()
+    }
+
+    pub(crate) fn payments(&self) -> Vec<Vec<u8>> {
+        self.seen().iter().filter_map(Seen::payment).collect()
+    }
+
+    pub(crate) fn spent(&self) -> usize {
+        self.till.lock().unwrap().spent.len()
+    }
+
+    fn serve(&self, mut stream: impl Read + Write) {
+        let Some(seen) = read_request(&mut stream) else { return };
+        let tries = {
+            let mut till = self.till.lock().unwrap();
+            till.seen.push(seen.clone());
+            till.seen.iter().filter(|s| s.path == seen.path && s.payment().is_some()).count()
+        };
+        let answer = self.answer(&seen, tries);
+        // The client may be gone, or be meant to be.
+        let _ = stream.write_all(&answer).and_then(|()| stream.flush());
+    }
+
+    fn answer(&self, seen: &Seen, tries: usize) -> Vec<u8> {
+        let path = seen.path.as_str();
+        if path.starts_with("/free") {
+            return content("free content", "");
+        }
+        if let Some(target) = path.strip_prefix("/moved-to=") {
+            return http("302 Found", &format!("Location: {target}\r\n"), b"");
+        }
+        let Some(message) = seen.payment() else {
+            if seen.headers.get("cookie").is_some_and(|c| c.contains("micromint-receipt=1")) {
+                return content("bought before", "");
+            }
+            return self.unpaid(path, &[]);
+        };
+        if path.starts_with("/refuse=") {
+            return self.refused(path, &message, path.trim_start_matches("/refuse="));
+        }
+        if let Err(reason) = self.record(path, &message) {
+            return self.refused(path, &message, reason);
+        }
+        match path {
+            "/lost" if tries == 1 => Vec::new(),
+            "/cut" if tries == 1 => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec(),
+            "/slow" if tries == 1 => {
+                thread::sleep(Duration::from_secs(60));
+                Vec::new()
+            }
+            "/away" => http("302 Found", "Location: /free\r\n", b""),
+            "/gone" => http("404 Not Found", "MicroMint-Status: reversed\r\n", b"no such page"),
+            "/gift" => content("a gift", "MicroMint-Status: returned\r\n"),
+            "/receipt" => {
+                content("paid content", "Set-Cookie: micromint-receipt=1; Max-Age=60; Path=/receipt\r\n")
+            }
+            _ => content("paid content", "MicroMint-Status: paid\r\n"),
+        }
+    }
+
+    /// Checks and keeps a payment as a vendor does.
+    fn record(&self, path: &str, message: &[u8]) -> Result<(), &'static str> {
+        let payment = Payment::parse(message).map_err(|_| "malformed")?;
+        if payment.url.as_str() != self.url(path) {
+            return Err("other-page");
+        }
+        let mut till = self.till.lock().unwrap();
+        if till.spent.values().any(|kept| kept == message) {
+            return Ok(());
+        }
+        if payment.coins != price(path) {
+            return Err("wrong-amount");
+        }
+        let user = UserVector::new(self.mint.params(), &payment.user).unwrap();
+        let vendor = VendorVector::new(self.mint.params(), &self.host.parse().unwrap());
+        let bins = self.mint.rules().check(&user, &vendor, &payment.x).map_err(|_| "vendor-differences")?;
+        if bins.iter().any(|bin| till.spent.contains_key(bin)) {
+            return Err("spent");
+        }
+        if matches!(path, "/gift" | "/gone") {
+            return Ok(());
+        }
+        till.spent.extend(bins.into_iter().map(|bin| (bin, message.to_vec())));
+        Ok(())
+    }
+
+    fn request(&self, path: &str) -> RequestPayment {
+        let mut request = RequestPayment {
+            url: self.url(path).parse().unwrap(),
+            price: price(path),
+            vendor: self.host.parse().unwrap(),
+            periods: vec![self.mint.params().period().clone()],
+            broker: self.mint.params().raw().broker.clone(),
+            coin_value: "0.01 USD".into(),
+            description: "A page".into(),
+        };
+        match path {
+            "/other-vendor" => request.vendor = "shop.example".parse().unwrap(),
+            "/other-page" => request.url = self.url("/elsewhere").parse().unwrap(),
+            "/other-broker" => request.broker = "https://thief.example/".into(),
+            "/other-period" => request.periods = vec!["1999-01".parse().unwrap()],
+            _ => {}
+        }
+        request
+    }
+
+    fn unpaid(&self, path: &str, body: &[u8]) -> Vec<u8> {
+        let message = self.request(path).to_bytes();
+        let mut headers = String::from("Content-Type: application/x-micromint\r\n");
+        if path == "/in-body" {
+            return http("402 Payment Required", &headers, &message);
+        }
+        if path == "/huge-head" {
+            headers.push_str(&format!("X-Padding: {}\r\n", "x".repeat(80_000)));
+        }
+        headers.push_str(&format!("MicroMint-Request: {}\r\n", URL_SAFE_NO_PAD.encode(&message)));
+        http("402 Payment Required", &headers, body)
+    }
+
+    fn refused(&self, path: &str, message: &[u8], reason: &str) -> Vec<u8> {
+        let payment = Payment::parse(message).unwrap();
+        let invalid = InvalidPayment {
+            url: payment.url,
+            reason: reason.to_string(),
+            price: price(path),
+            coins: payment.coins,
+            x: payment.x,
+        };
+        self.unpaid(path, &invalid.to_bytes())
+    }
+}
+
+/// `/dear` costs 9 coins, everything else 2.
+fn price(path: &str) -> u32 {
+    if path.starts_with("/dear") { 9 } else { 2 }
+}
+
+fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn content(text: &str, headers: &str) -> Vec<u8> {
+    http("200 OK", headers, text.as_bytes())
+}
+
+fn http(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+fn read_request(stream: &mut impl Read) -> Option<Seen> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    let mut words = line.split(' ');
+    let (method, path) = (words.next()?.to_string(), words.next()?.to_string());
+    let mut headers = HashMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        headers.insert(name.to_ascii_lowercase(), value.to_string());
+    }
+    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Seen { method, path, headers, body })
+}
