@@ -321,6 +321,8 @@ struct SyncState {
     durable: u64,
     is_running: bool,
     has_failed: bool,
+    /// The syncs done.
+    count: u64,
 }
 
 impl SharedSync {
@@ -353,6 +355,7 @@ impl SharedSync {
             let synced = self.file.sync();
             state = self.state();
             state.is_running = false;
+            state.count += 1;
             self.changed.notify_all();
             if let Err(error) = synced {
                 state.has_failed = true;
@@ -360,6 +363,11 @@ impl SharedSync {
             }
             state.durable = state.durable.max(target);
         }
+    }
+
+    /// The syncs done so far.
+    pub fn count(&self) -> u64 {
+        self.state().count
     }
 
     fn state(&self) -> MutexGuard<'_, SyncState> {
@@ -526,6 +534,49 @@ mod tests {
                 assert!(found.iter().enumerate().all(|(i, payload)| payload == &vec![i as u8; 40]));
             }
         }
+    }
+
+    /// A process makes a journal and is killed before it syncs the directory; the next one appends,
+    /// syncs and acknowledges; then the power fails.
+    #[test]
+    fn who_appends_first_makes_the_name_durable() {
+        for steps in 0..4 {
+            let directory = SimulatedDirectory::new();
+            directory.crash_after(steps);
+            assert!(Journal::open(&directory, "j", "till", &SystemEntropy).is_err());
+            directory.go_on();
+            let mut journal = open(&directory);
+            journal.append(&[b"one"]).unwrap();
+            journal.sync().unwrap();
+            let after = directory.after_crash(Survives::Synced);
+            assert_eq!(records(&after).unwrap().0, [b"one".to_vec()], "{steps}");
+        }
+    }
+
+    #[test]
+    fn a_journal_that_shrank_is_an_error() {
+        let directory = SimulatedDirectory::new();
+        let mut journal = open(&directory);
+        journal.append(&[b"one"]).unwrap();
+        journal.file().set_size(HEADER_SIZE).unwrap();
+        assert!(matches!(journal.catch_up(|_, _| {}), Err(JournalError::Shrunk { .. })));
+    }
+
+    #[test]
+    fn a_failed_sync_is_told_to_all_who_wait_and_never_forgotten() {
+        let directory = SimulatedDirectory::new();
+        let mut journal = open(&directory);
+        journal.append(&[b"one"]).unwrap();
+        let sync = journal.shared_sync();
+        sync.wait(journal.end()).unwrap();
+        assert_eq!(sync.count(), 1);
+        sync.wait(journal.end()).unwrap();
+        assert_eq!(sync.count(), 1);
+        journal.append(&[b"two"]).unwrap();
+        directory.crash_after(0);
+        assert!(sync.wait(journal.end()).is_err());
+        directory.go_on();
+        assert!(sync.wait(journal.end()).is_err());
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
 pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};
 pub use request_redemption::{BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record};
 pub use send_expired::SendExpired;
-pub use text::{ID_LEN_MAX, Id, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
+pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
 pub use verdict::Verdict;
 
 /// The media type of every message.

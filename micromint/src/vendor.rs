@@ -28,6 +28,8 @@ pub mod check;
 
 pub mod till;
 
+pub mod redemption;
+
 mod secret;
 
 pub mod cache;

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::{Directory, File, FileStatus, Lock, Open};
+
+/// The user ID of root.
+const ROOT: u32 = 0;
 
 /// A directory on disk.
 #[derive(Clone, Debug)]
@@ -33,6 +36,19 @@ impl DiskDirectory {
         Ok((DiskDirectory::new(parent), name.to_string()))
     }
 
+    /// Makes a file of mode 0600 that must be absent. Made by root in another's directory it is given to
+    /// the directory's owner: a tool run by root must not leave files that the server cannot open.
+    fn make_file(&self, path: &Path) -> io::Result<fs::File> {
+        let file = fs::OpenOptions::new().read(true).write(true).mode(0o600).create_new(true).open(path)?;
+        if file.metadata()?.uid() == ROOT {
+            let directory = fs::metadata(&self.path)?;
+            if directory.uid() != ROOT {
+                fchown(&file, Some(directory.uid()), Some(directory.gid()))?;
+            }
+        }
+        Ok(file)
+    }
+
     fn file(&self, name: &str) -> io::Result<PathBuf> {
         if name.is_empty() || name.contains('/') || name == "." || name == ".." {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no file name")));
@@ -47,10 +63,20 @@ impl Directory for DiskDirectory {
     }
 
     fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true).mode(0o600).write(how != Open::Read);
-        options.create(how == Open::Create).create_new(how == Open::CreateNew);
-        Ok(Box::new(DiskFile(options.open(self.file(name)?)?)))
+        let path = self.file(name)?;
+        let file = match how {
+            Open::Read | Open::Write => open_file(&path, how)?,
+            Open::CreateNew => self.make_file(&path)?,
+            Open::Create => match open_file(&path, how) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => match self.make_file(&path) {
+                    // Another process was faster.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_file(&path, how)?,
+                    made => made?,
+                },
+                opened => opened?,
+            },
+        };
+        Ok(Box::new(DiskFile(file)))
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -98,6 +124,10 @@ impl Directory for DiskDirectory {
         let kind = rustix::fs::statfs(&self.path)?.f_type as u64 & 0xffff_ffff;
         Ok(NETWORK.contains(&kind))
     }
+}
+
+fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
+    fs::OpenOptions::new().read(true).write(how != Open::Read).open(path)
 }
 
 /// An open file on disk.

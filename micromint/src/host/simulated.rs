@@ -96,6 +96,14 @@ impl SimulatedDirectory {
         state.crash_at = Some(state.steps + steps);
     }
 
+    /// The process was killed and another goes on with what is there; locks are free again.
+    pub fn go_on(&self) {
+        let mut state = self.state();
+        state.crash_at = None;
+        state.inodes.iter_mut().for_each(|inode| inode.locked.clear());
+        self.shared.unlocked.notify_all();
+    }
+
     /// The steps done so far.
     pub fn steps(&self) -> usize {
         self.state().steps

@@ -8,13 +8,14 @@
 //! The till is a directory. Its journals, one a UTC day, are the truth; its indexes, one a period, make a
 //! look-up cheap and can always be made again. One lock guards everything. Byte by byte: `docs/till.md`.
 
+mod batches;
 mod position;
 mod record;
 mod store;
 mod syncing;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::path::PathBuf;
@@ -32,12 +33,17 @@ use crate::period::Period;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 use crate::time::UnixTime;
 
-use position::{Position, day_of};
-use record::{Note, PaymentRecord, Record};
-use store::{Found, LOCK_NAME, SpentBin, Store};
+use position::day_of;
+use record::{Note, PaymentRecord};
+use store::{Found, LOCK_NAME, SpentBin};
 use syncing::{Syncing, Wanted};
 use table::TableError;
 
+pub use batches::Batch;
+pub(crate) use batches::Batches;
+pub(crate) use position::Position;
+pub(crate) use record::Record;
+pub(crate) use store::{Store, scan};
 pub use syncing::SyncMode;
 
 /// How long after it was recorded a payment may be reversed, in seconds. Redemption leaves younger
@@ -49,6 +55,7 @@ const CHECKPOINT_SIZE: u64 = 16 * 1024 * 1024;
 /// An open till. One a process, opened after the process was forked; any number of threads.
 pub struct Till {
     store: Mutex<Store>,
+    directory: Arc<dyn Directory>,
     lock: Arc<dyn File>,
     lock_path: PathBuf,
     syncing: Syncing,
@@ -251,7 +258,7 @@ impl Till {
         let lock_path = path.join(LOCK_NAME);
         let lock: Arc<dyn File> =
             Arc::from(directory.open(LOCK_NAME, Open::Create).map_err(FileError::on("open", &lock_path))?);
-        let mut store = Store::new(directory, Arc::clone(&lock), entropy);
+        let mut store = Store::new(Arc::clone(&directory), Arc::clone(&lock), entropy);
         {
             let _guard =
                 LockGuard::new(lock.as_ref(), Lock::Exclusive).map_err(FileError::on("lock", &lock_path))?;
@@ -260,7 +267,7 @@ impl Till {
         let store = Mutex::new(store);
         let syncing = Syncing::new(sync)?;
         let (is_checkpointing, counters) = (AtomicBool::new(false), Counters::default());
-        Ok(Till { store, lock, lock_path, syncing, clock, is_checkpointing, counters })
+        Ok(Till { store, directory, lock, lock_path, syncing, clock, is_checkpointing, counters })
     }
 
     /// Records a payment, if none of its coins is spent. When this returns [`Spent::Recorded`] or
@@ -275,10 +282,15 @@ impl Till {
             return Err(TillError::Spend { bins, bytes });
         }
         let now = self.clock.now();
-        let (spent, wanted) = self.locked(|store| decide(store, spend, now))?;
+        let ((spent, wanted), is_checkpoint_due) = self.locked(|store| {
+            let decided = decide(store, spend, now)?;
+            Ok((decided, store.since_checkpoint() > CHECKPOINT_SIZE))
+        })?;
         self.settle(wanted)?;
         self.counters.count(&spent, bins as u64);
-        self.checkpoint_if_due();
+        if is_checkpoint_due {
+            self.checkpoint();
+        }
         Ok(spent)
     }
 
@@ -334,6 +346,16 @@ impl Till {
         }
     }
 
+    /// Now, by the till's clock.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// The till's directory.
+    pub(crate) fn directory(&self) -> &dyn Directory {
+        self.directory.as_ref()
+    }
+
     /// Does something under the lock, with the indexes up to date. If an index turns out damaged they are
     /// made again, and it is done once more: it must leave nothing half done then.
     pub(crate) fn locked<T>(&self, act: impl Fn(&mut Store) -> Result<T, TillError>) -> Result<T, TillError> {
@@ -360,13 +382,9 @@ impl Till {
         wanted.map_or(Ok(()), |wanted| self.syncing.settle(wanted))
     }
 
-    /// Makes a checkpoint if the last lies far back. Only the thread that finds this waits for it.
-    fn checkpoint_if_due(&self) {
-        let is_due = {
-            let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-            store.since_checkpoint() > CHECKPOINT_SIZE
-        };
-        if !is_due || self.is_checkpointing.swap(true, Ordering::AcqRel) {
+    /// Makes a checkpoint, unless another thread is at it or another process was faster.
+    fn checkpoint(&self) {
+        if self.is_checkpointing.swap(true, Ordering::AcqRel) {
             return;
         }
         let begun = self.locked(|store| match store.since_checkpoint() > CHECKPOINT_SIZE {
@@ -458,6 +476,10 @@ fn take_back(
         Found::Free => false,
     };
     if !stands || now.0.saturating_sub(payment.recorded_at.0) > REVERSAL_SECONDS {
+        return Ok((Reversal::Void, None));
+    }
+    // Redemption leaves payments alone for so long; but a clock may have been set back since.
+    if Batches::read(store.directory())?.covering(&payment.period, at).is_some() {
         return Ok((Reversal::Void, None));
     }
     store.begin_day(day_of(now))?;

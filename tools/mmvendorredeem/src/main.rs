@@ -1,3 +1,172 @@
-//! Takes the coins in the till to the broker (thesis 3.3.2).
+//! Takes the coins in the till to the broker (thesis 3.3.2): makes batches, reads results, prunes.
+//!
+//! The servers may go on selling meanwhile. Exit status: 0 done; 1 it could not be done; 2 the command
+//! line is wrong; 3 there is nothing to redeem, so no batch was written.
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use micromint::authenticator::Key;
+use micromint::error::FileError;
+use micromint::host::{Directory, DiskDirectory, Open, SystemClock, SystemEntropy};
+use micromint::identity::VendorId;
+use micromint::period::Period;
+use micromint::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
+use micromint::vendor::config::VendorConfig;
+use micromint::vendor::redemption::{
+    BatchLimits, MadeBatch, batches, make_batch, prune, read_result, summary, unbatched,
+};
+use micromint::vendor::till::{Batch, SyncMode, Till};
+use micromint_console::{EXIT_OK, ToolError, finish, read_input, write_output};
+
+/// There is nothing to redeem.
+const EXIT_NOTHING: u8 = 3;
+/// The largest Redemption-Result that is read, in bytes.
+const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
+/// The largest key file, in bytes: 64 digits and the end of a line.
+const KEY_FILE_SIZE_MAX: usize = 1024;
+
+/// Redeems the coins in a vendor's till.
+///
+/// With --out it writes a batch, a Request-Redemption message, for the broker: of payments that are at
+/// least ten minutes old, since younger ones may still be reversed. Until its result is read the same
+/// batch is written each time. With --result it reads the broker's Redemption-Result, prints what became
+/// of the coins, and removes the journals in which everything is settled and past its redeem-until.
+/// Coins that wait are asked for again, by the same batch, after redeem-until.
+///
+/// Exit status: 0 done; 1 it could not be done; 2 the command line is wrong; 3 with --out, there is
+/// nothing to redeem.
+#[derive(Parser)]
+#[command(name = "mmvendorredeem", version, group(clap::ArgGroup::new("action").required(true)))]
+struct Arguments {
+    /// The vendor's configuration file, the one that the web server uses.
+    #[arg(long, value_name = "FILE", required_unless_present_all = ["till", "vendor"])]
+    config: Option<PathBuf>,
+    /// The till's directory, instead of the configuration's.
+    #[arg(long, value_name = "DIR")]
+    till: Option<PathBuf>,
+    /// The Vendor-ID, instead of the configuration's.
+    #[arg(long, value_name = "ID")]
+    vendor: Option<VendorId>,
+    /// Write a batch to this new file; `-` for standard output.
+    #[arg(long, value_name = "FILE", group = "action", requires = "key_file")]
+    out: Option<PathBuf>,
+    /// Read the broker's result from this file; `-` for standard input.
+    #[arg(long, value_name = "FILE", group = "action")]
+    result: Option<PathBuf>,
+    /// Print the batches and what is not redeemed yet.
+    #[arg(long, group = "action")]
+    status: bool,
+    /// Only remove what is settled and past its redeem-until.
+    #[arg(long, group = "action")]
+    prune: bool,
+    /// The vendor key, 64 hexadecimal digits as `mmbroker vendor-key` prints them, in a file that only
+    /// its owner may read.
+    #[arg(long, value_name = "FILE", requires = "out")]
+    key_file: Option<PathBuf>,
+    /// Redeem this period only.
+    #[arg(long, value_name = "PERIOD", requires = "out")]
+    period: Option<Period>,
+    /// The most payments in a batch.
+    #[arg(long, value_name = "COUNT", requires = "out", default_value_t = BATCH_PAYMENTS_MAX,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_PAYMENTS_MAX)))]
+    payments: u32,
+}
+
+fn main() -> ExitCode {
+    finish("mmvendorredeem", run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> Result<u8, ToolError> {
+    let (vendor, path) = vendor_and_till(arguments)?;
+    let till = open_till(&path)?;
+    if let Some(out) = &arguments.out {
+        return write_batch(arguments, &till, &vendor, out);
+    }
+    if let Some(result) = &arguments.result {
+        let message = RedemptionResult::parse(&read_input(result, RESULT_SIZE_MAX)?)?;
+        print_batch(&read_result(&till, &vendor, &message)?);
+        return print_pruned(&till);
+    }
+    if arguments.status { print_status(&till) } else { print_pruned(&till) }
+}
+
+fn vendor_and_till(arguments: &Arguments) -> Result<(VendorId, PathBuf), ToolError> {
+    let config = arguments.config.as_deref().map(VendorConfig::load).transpose()?;
+    let vendor = arguments.vendor.clone().or(config.as_ref().map(|config| config.vendor.clone()));
+    let till = arguments.till.clone().or(config.map(|config| config.till));
+    vendor.zip(till).ok_or_else(|| "expected --config, or --till and --vendor".into())
+}
+
+/// A till that is not there is a mistyped path, and no empty till is made of it.
+fn open_till(path: &Path) -> Result<Till, ToolError> {
+    let directory = DiskDirectory::new(path);
+    let names = directory.names().map_err(FileError::on("read", path))?;
+    if !names.iter().any(|name| name == "lock") {
+        return Err(format!("{}: expected a till, found no file named lock", path.display()).into());
+    }
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    Ok(Till::open(Box::new(directory), SyncMode::Always, clock, entropy)?)
+}
+
+fn write_batch(arguments: &Arguments, till: &Till, vendor: &VendorId, out: &Path) -> Result<u8, ToolError> {
+    let key = read_key(arguments.key_file.as_deref().ok_or("expected --key-file")?)?;
+    let limits = BatchLimits { payments: arguments.payments, ..BatchLimits::default() };
+    let Some(made) = make_batch(till, vendor, &key, arguments.period.as_ref(), limits)? else {
+        eprintln!("mmvendorredeem: nothing to redeem");
+        return Ok(EXIT_NOTHING);
+    };
+    write_output(Some(out), &made.message.to_bytes())?;
+    let MadeBatch { batch, is_again, .. } = made;
+    let Batch { id, period, payments, coins, redeem_until, made_at, .. } = &batch;
+    eprint!("batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by {redeem_until}");
+    eprintln!("{}", if is_again { format!("; the same as on {made_at}") } else { String::new() });
+    Ok(EXIT_OK)
+}
+
+fn read_key(path: &Path) -> Result<Key, ToolError> {
+    let (directory, name) = DiskDirectory::of_file(path)?;
+    let file = directory.open(&name, Open::Read).map_err(FileError::on("read", path))?;
+    if !file.is_private().map_err(FileError::on("inspect", path))? {
+        let found = "found a file that others may read";
+        return Err(format!("{}: expected mode 0600, {found}; change it with chmod", path.display()).into());
+    }
+    let bytes = read_input(path, KEY_FILE_SIZE_MAX)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+    text.trim().parse().map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+fn print_batch(batch: &Batch) {
+    let Batch { id, period, payments, coins, made_at, redeem_until, result, .. } = batch;
+    println!("batch {id} of {made_at}: {payments} payments, {coins} coins of {period}");
+    match result {
+        None => println!("  no result yet"),
+        Some(counts) => println!("  {}", summary(counts)),
+    }
+    let waiting = batch.count(Verdict::Waiting);
+    if waiting > 0 {
+        println!("  {waiting} coins wait: send the batch again after {redeem_until}");
+    }
+}
+
+fn print_status(till: &Till) -> Result<u8, ToolError> {
+    for batch in batches(till)? {
+        print_batch(&batch);
+    }
+    for (period, left) in unbatched(till)? {
+        println!(
+            "not in a batch: {} payments, {} coins of {period}, and {} payments younger than ten minutes, to be redeemed by {}",
+            left.payments, left.coins, left.young, left.redeem_until
+        );
+    }
+    Ok(EXIT_OK)
+}
+
+fn print_pruned(till: &Till) -> Result<u8, ToolError> {
+    for name in prune(till)? {
+        println!("removed {name}: all settled and past redeem-until");
+    }
+    Ok(EXIT_OK)
+}

@@ -40,6 +40,8 @@ pub(super) struct Mark {
     pub(super) generation: u32,
     /// The day for which the coins of each user are counted, or 0.
     pub(super) users_day: u32,
+    /// The journals of all days before this one were removed, redeemed and past their time.
+    pub(super) first_day: u32,
 }
 
 impl Mark {
@@ -58,6 +60,7 @@ impl Mark {
             checkpoint: Position { day: u32_at(&bytes, 12), offset: u64_at(&bytes, 24) },
             generation: u32_at(&bytes, 32),
             users_day: u32_at(&bytes, 36),
+            first_day: u32_at(&bytes, 40),
         }))
     }
 
@@ -71,6 +74,7 @@ impl Mark {
         bytes[24..32].copy_from_slice(&self.checkpoint.offset.to_le_bytes());
         bytes[32..36].copy_from_slice(&self.generation.to_le_bytes());
         bytes[36..40].copy_from_slice(&self.users_day.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.first_day.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&checksum.to_le_bytes());
         lock.write_at(&bytes, 0)
@@ -157,7 +161,8 @@ mod tests {
         assert_eq!(Mark::read(lock.as_ref()).unwrap(), None);
         assert_eq!(read_periods(lock.as_ref()).unwrap(), None);
         let end = Position { day: 20_000, offset: 1 << 40 };
-        let mark = Mark { end, checkpoint: Position { day: 3, offset: 4 }, generation: 5, users_day: 6 };
+        let checkpoint = Position { day: 3, offset: 4 };
+        let mark = Mark { end, checkpoint, generation: 5, users_day: 6, first_day: 7 };
         mark.write(lock.as_ref()).unwrap();
         let periods: Vec<Period> = (0..PERIODS_MAX).map(|i| format!("{i:032}").parse().unwrap()).collect();
         write_periods(lock.as_ref(), &periods).unwrap();

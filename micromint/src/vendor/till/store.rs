@@ -12,7 +12,7 @@
 //! Why a coin is never refused for a record that was lost: an index entry is believed only if the record
 //! that it names is there and says so. If not, the indexes are made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -191,14 +191,14 @@ impl Store {
         self.forget_indexes();
         self.journal = None;
         self.other = None;
-        let days = self.days()?;
         let mark = Mark::read(self.lock.as_ref()).map_err(self.on_lock("read"))?.unwrap_or_default();
+        self.mark = mark;
+        let days = self.days()?;
         for place in [mark.end, mark.checkpoint] {
             if place.day != 0 && !days.contains(&place.day) {
                 return Err(self.deleted(place.day));
             }
         }
-        self.mark = mark;
         if mark.checkpoint.day == 0 || !self.all_indexes_open()? {
             return self.rebuild();
         }
@@ -219,15 +219,16 @@ impl Store {
     pub(super) fn rebuild(&mut self) -> Result<(), TillError> {
         let days = self.days()?;
         let known_day = self.mark.end.day;
+        let first_day = if known_day == 0 { days.first().copied().unwrap_or(0) } else { self.mark.first_day };
         self.forget_indexes();
         self.journal = None;
         // Should this be cut off, the mark says that nothing is reflected, and the next one begins anew.
-        self.mark = Mark { generation: self.mark.generation.wrapping_add(1), ..Mark::default() };
+        let generation = self.mark.generation.wrapping_add(1);
+        self.mark = Mark { generation, first_day, ..Mark::default() };
         self.write_mark()?;
         write_periods(self.lock.as_ref(), &[]).map_err(self.on_lock("write"))?;
         for name in self.names()?.iter().filter(|name| is_index(name)) {
-            let path = self.directory.path().join(name);
-            self.directory.remove(name).map_err(FileError::on("remove", path))?;
+            self.remove(name)?;
         }
         self.replay_days(&days, Position::default(), known_day)?;
         self.checkpoint_here()
@@ -280,12 +281,17 @@ impl Store {
         let Some(entry) = table.get(touched, key_of(bin))? else {
             return Ok(Found::Free);
         };
+        if entry.at.day < self.mark.first_day {
+            // Redeemed, past its time and removed; coins of its period are accepted no more.
+            return Ok(Found::Free);
+        }
         let is_it = |payment: &PaymentRecord| payment.period == *period && payment.first_bins.contains(&bin);
         match self.record(entry.at)? {
             Some(Record::Payment(payment)) if entry.word & REVERSED == 0 && is_it(&payment) => {
                 let is_retried = entry.word & RETRIED != 0;
                 Ok(Found::Spent(Box::new(SpentBin { at: entry.at, payment, is_retried })))
             }
+            Some(Record::Reversal(note)) if note.payment.day < self.mark.first_day => Ok(Found::Free),
             Some(Record::Reversal(note)) if entry.word & REVERSED != 0 => match self.record(note.payment)? {
                 Some(Record::Payment(payment)) if is_it(&payment) => Ok(Found::Free),
                 _ => Err(self.lost(entry.at)),
@@ -335,8 +341,13 @@ impl Store {
         let Some((day, journal)) = &mut self.journal else {
             return Err(self.deleted(self.mark.end.day));
         };
-        let at = Position { day: *day, offset: journal.append(&[&record.to_bytes()])? };
+        let (day, appended) = (*day, journal.append(&[&record.to_bytes()]));
         let end = journal.end();
+        if appended.is_err() {
+            // What is left of it is cut off by whoever opens the journal next.
+            self.journal = None;
+        }
+        let at = Position { day, offset: appended? };
         let applied = self.apply(at, record).and_then(|()| self.write_indexes()).and_then(|()| {
             self.mark.end.offset = end;
             self.write_mark()
@@ -370,6 +381,7 @@ impl Store {
                 }
                 self.count(at, at.day, payment, u32::saturating_add)
             }
+            Record::Retry(note) | Record::Reversal(note) if note.payment.day < self.mark.first_day => Ok(()),
             Record::Retry(note) => {
                 let payment = self.noted_payment(at, note)?;
                 for bin in &payment.first_bins {
@@ -446,8 +458,7 @@ impl Store {
             return Ok(());
         }
         for name in self.names()?.iter().filter(|name| is_users_index(name)) {
-            let path = self.directory.path().join(name);
-            self.directory.remove(name).map_err(FileError::on("remove", path))?;
+            self.remove(name)?;
         }
         let table = Table::create(self.directory.as_ref(), &users_name(day), self.entropy.as_ref())?;
         self.users = Some(Index { table, touched: Touched::default() });
@@ -472,10 +483,10 @@ impl Store {
             if counted.is_ok() && at < self.mark.end {
                 counted = match Record::parse(payload) {
                     Some(Record::Payment(payment)) => self.count(at, day, &payment, u32::saturating_add),
-                    Some(Record::Reversal(note)) => self
+                    Some(Record::Reversal(note)) if note.payment.day == day => self
                         .noted_payment(at, &note)
-                        .and_then(|payment| self.count(at, note.payment.day, &payment, u32::saturating_sub)),
-                    Some(Record::Retry(_)) => Ok(()),
+                        .and_then(|payment| self.count(at, day, &payment, u32::saturating_sub)),
+                    Some(Record::Retry(_) | Record::Reversal(_)) => Ok(()),
                     None => Err(unreadable(self.directory(), at)),
                 };
             }
@@ -586,6 +597,14 @@ impl Store {
         if end.day == checkpoint.day { end.offset.saturating_sub(checkpoint.offset) } else { u64::MAX }
     }
 
+    /// Makes the journals from `day` on durable.
+    pub(crate) fn sync_from(&mut self, day: u32) -> Result<(), TillError> {
+        for day in self.days()?.into_iter().filter(|other| *other >= day) {
+            self.journal_of(day)?.sync()?;
+        }
+        Ok(())
+    }
+
     /// What must be made durable before [`Store::finish_checkpoint`] may say so. Syncing it needs no
     /// lock, and takes long.
     pub(super) fn begin_checkpoint(&mut self) -> Result<Checkpoint, TillError> {
@@ -621,6 +640,53 @@ impl Store {
         self.finish_checkpoint(&checkpoint)
     }
 
+    // Removing.
+
+    /// Removes the journals of all days before `first_day`, which is not after the newest, and the
+    /// indexes of periods that are not among `periods`, those that still have a payment. Gives the names
+    /// of the journals removed.
+    pub(crate) fn remove_before(
+        &mut self,
+        first_day: u32,
+        periods: &BTreeSet<Period>,
+    ) -> Result<Vec<String>, TillError> {
+        if self.mark.checkpoint.day < first_day {
+            self.checkpoint_here()?;
+        }
+        // Known before a file goes, so that one that is gone was removed and not lost.
+        self.mark.first_day = first_day.max(self.mark.first_day);
+        self.mark.generation = self.mark.generation.wrapping_add(1);
+        self.write_mark()?;
+        self.lock.sync().map_err(self.on_lock("sync"))?;
+        self.forget_indexes();
+        self.other = None;
+        let mut removed = Vec::new();
+        for name in self.names()? {
+            if day_of_journal(&name).is_some_and(|day| day < self.mark.first_day) {
+                self.remove(&name)?;
+                removed.push(name);
+            }
+        }
+        let (kept, gone): (Vec<Period>, Vec<Period>) =
+            self.periods()?.unwrap_or_default().into_iter().partition(|period| periods.contains(period));
+        if !gone.is_empty() {
+            write_periods(self.lock.as_ref(), &kept).map_err(self.on_lock("write"))?;
+            for period in &gone {
+                self.remove(&index_name(period))?;
+            }
+        }
+        self.directory.sync().map_err(FileError::on("sync", self.directory.path()))?;
+        Ok(removed)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), TillError> {
+        let path = self.directory.path().join(name);
+        match self.directory.remove(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => Ok(removed.map_err(FileError::on("remove", path))?),
+        }
+    }
+
     // Files.
 
     /// The journal of a day, for reading what is there.
@@ -638,9 +704,10 @@ impl Store {
         }
     }
 
-    /// The days that have a journal, in order.
+    /// The days that have a journal, in order, without those that were removed.
     pub(crate) fn days(&self) -> Result<Vec<u32>, TillError> {
         let mut days: Vec<u32> = self.names()?.iter().filter_map(|name| day_of_journal(name)).collect();
+        days.retain(|day| *day >= self.mark.first_day);
         days.sort_unstable();
         Ok(days)
     }
@@ -673,6 +740,32 @@ impl Store {
     fn list_damaged(&self) -> TillError {
         TillError::Damaged { what: "the list of periods".to_string() }
     }
+}
+
+/// Gives `visit` the records of the journals of `days` from `from` on and before `to`, in order. Needs no
+/// lock: what stands before an end that was seen under the lock never changes.
+pub(crate) fn scan(
+    directory: &dyn Directory,
+    days: &[u32],
+    from: Position,
+    to: Position,
+    mut visit: impl FnMut(Position, Record),
+) -> Result<(), TillError> {
+    for day in days.iter().copied().filter(|day| (from.day..=to.day).contains(day)) {
+        let mut journal = Journal::open_existing(directory, &journal_name(day), JOURNAL_KIND)?;
+        let mut damaged = None;
+        journal.catch_up(|offset, payload| {
+            let at = Position { day, offset };
+            if damaged.is_none() && at >= from && at < to {
+                match Record::parse(payload) {
+                    Some(record) => visit(at, record),
+                    None => damaged = Some(unreadable(directory, at)),
+                }
+            }
+        })?;
+        damaged.map_or(Ok(()), Err)?;
+    }
+    Ok(())
 }
 
 fn unreadable(directory: &dyn Directory, at: Position) -> TillError {

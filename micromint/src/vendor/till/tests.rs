@@ -1,5 +1,8 @@
 //! The till as a whole, on files in memory and on disk.
 
+mod damage;
+mod model;
+
 use std::sync::Arc;
 
 use super::*;
@@ -8,15 +11,19 @@ use std::sync::atomic::AtomicI64;
 
 /// A clock that a test sets.
 #[derive(Clone)]
-pub(super) struct HandClock(Arc<AtomicI64>);
+pub(crate) struct HandClock(Arc<AtomicI64>);
 
 impl HandClock {
-    pub(super) fn at(time: &str) -> HandClock {
+    pub(crate) fn at(time: &str) -> HandClock {
         HandClock(Arc::new(AtomicI64::new(time.parse::<UnixTime>().unwrap().0)))
     }
 
-    pub(super) fn pass(&self, seconds: i64) {
+    pub(crate) fn pass(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::Relaxed);
     }
 }
 
@@ -30,7 +37,11 @@ pub(super) fn noon() -> HandClock {
     HandClock::at("2026-12-01T12:00:00Z")
 }
 
-fn open_with(directory: &SimulatedDirectory, sync: SyncMode, clock: &HandClock) -> Result<Till, TillError> {
+pub(super) fn open_with(
+    directory: &SimulatedDirectory,
+    sync: SyncMode,
+    clock: &HandClock,
+) -> Result<Till, TillError> {
     Till::open(Box::new(directory.clone()), sync, Arc::new(clock.clone()), Arc::new(SystemEntropy))
 }
 
@@ -40,9 +51,9 @@ pub(super) fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
 
 /// A payment of alice's with the coins of these superbins.
 pub(super) struct Pay {
-    period: Period,
+    pub(super) period: Period,
     user: UserId,
-    bins: Vec<Bin>,
+    pub(super) bins: Vec<Bin>,
     fingerprint: [u8; 32],
     cap: Option<u32>,
     message: Vec<u8>,
@@ -60,17 +71,17 @@ impl Pay {
         self
     }
 
-    fn by(mut self, user: &str) -> Pay {
+    pub(super) fn by(mut self, user: &str) -> Pay {
         self.user = user.parse().unwrap();
         self
     }
 
-    fn of(mut self, period: &str) -> Pay {
+    pub(super) fn of(mut self, period: &str) -> Pay {
         self.period = period.parse().unwrap();
         self
     }
 
-    fn capped(mut self, cap: u32) -> Pay {
+    pub(super) fn capped(mut self, cap: u32) -> Pay {
         self.cap = Some(cap);
         self
     }
@@ -284,4 +295,135 @@ fn scenario(directory: &SimulatedDirectory) -> Done {
         }
     }
     done
+}
+
+#[test]
+fn the_day_changes_at_midnight_and_never_goes_back() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T23:59:59Z"));
+    let [one, two] = [(); 2].map(|()| open(&directory, &clock));
+    let id = id_of(pay(&[1]).spend(&one).unwrap());
+    clock.pass(1);
+    id_of(pay(&[2]).spend(&two).unwrap());
+    // The payment of yesterday is still known, to be spent, retried and reversed.
+    assert_eq!(pay(&[1]).as_another(2).spend(&two).unwrap(), Spent::AlreadySpent);
+    assert_eq!(one.reverse(id).unwrap(), Reversal::Reversed);
+    id_of(pay(&[1]).as_another(2).spend(&two).unwrap());
+    assert!(matches!(pay(&[1]).as_another(2).spend(&one).unwrap(), Spent::Retry { .. }));
+    // The clock is set back by a day: what is recorded goes to the newest journal all the same.
+    let before = directory.bytes("till-2026-12-01.journal").unwrap();
+    clock.pass(-86_400);
+    id_of(pay(&[3]).spend(&one).unwrap());
+    id_of(pay(&[4]).spend(&open(&directory, &clock)).unwrap());
+    assert_eq!(directory.bytes("till-2026-12-01.journal").unwrap(), before);
+    assert_eq!(directory.names().unwrap().iter().filter(|name| name.ends_with(".journal")).count(), 2);
+    assert_eq!(pay(&[1]).as_another(3).spend(&open(&directory, &clock)).unwrap(), Spent::AlreadySpent);
+}
+
+/// A clock set to the ends of time is no panic, and the day still has a name.
+#[test]
+fn absurd_clocks_are_held_to_days_with_names() {
+    for seconds in [i64::MIN, -1, 0, i64::MAX] {
+        let (directory, clock) = (SimulatedDirectory::new(), noon());
+        clock.set(seconds);
+        let till = open(&directory, &clock);
+        let id = id_of(pay(&[1]).spend(&till).unwrap());
+        assert!(matches!(pay(&[1]).spend(&till).unwrap(), Spent::Retry { .. }), "{seconds}");
+        assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
+        assert_eq!(pay(&[1]).as_another(2).spend(&open(&directory, &clock)).unwrap(), Spent::AlreadySpent);
+    }
+}
+
+#[test]
+fn threads_racing_with_one_coin_get_it_once() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let tills = [(); 2].map(|()| open(&directory, &clock));
+    for coin in 0..40 {
+        let recorded = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for number in 0..6 {
+                let (till, recorded) = (&tills[number % 2], &recorded);
+                scope.spawn(move || {
+                    let spent = pay(&[coin]).as_another(number as u8).spend(till).unwrap();
+                    let is_recorded = matches!(spent, Spent::Recorded(_));
+                    assert!(is_recorded || spent == Spent::AlreadySpent);
+                    recorded.fetch_add(u64::from(is_recorded), Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(recorded.into_inner(), 1, "coin {coin}");
+    }
+}
+
+/// Threads that wait for the disk at once share its syncs.
+#[test]
+fn one_sync_serves_all_who_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = crate::host::DiskDirectory::new(folder.path());
+    let till =
+        Till::open(Box::new(directory), SyncMode::Always, Arc::new(noon()), Arc::new(SystemEntropy)).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let till = &till;
+            scope.spawn(move || {
+                for i in 0..25 {
+                    id_of(pay(&[thread * 100 + i]).spend(till).unwrap());
+                }
+            });
+        }
+    });
+    let (sync, _) = till.locked(|store| Ok(store.newest_sync().unwrap())).unwrap();
+    assert!(sync.count() < 200, "{} syncs for 200 payments", sync.count());
+}
+
+#[test]
+fn in_interval_mode_a_thread_syncs_soon_and_at_the_end() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let till = open_with(&directory, SyncMode::Interval(1), &clock).unwrap();
+    id_of(pay(&[1]).spend(&till).unwrap());
+    let is_durable = || {
+        let after = directory.after_crash(Survives::Synced);
+        pay(&[1]).as_another(2).spend(&open(&after, &clock)).unwrap() == Spent::AlreadySpent
+    };
+    assert!((0..2000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        is_durable()
+    }));
+    let slow = open_with(&directory, SyncMode::Interval(3_600_000), &clock).unwrap();
+    id_of(pay(&[2]).spend(&slow).unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    id_of(pay(&[3]).spend(&slow).unwrap());
+    drop(slow);
+    let after = directory.after_crash(Survives::Synced);
+    assert_eq!(pay(&[3]).as_another(2).spend(&open(&after, &clock)).unwrap(), Spent::AlreadySpent);
+}
+
+#[test]
+fn network_file_systems_are_refused() {
+    struct Remote(SimulatedDirectory);
+    impl Directory for Remote {
+        fn path(&self) -> &std::path::Path {
+            self.0.path()
+        }
+        fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>> {
+            self.0.open(name, how)
+        }
+        fn names(&self) -> io::Result<Vec<String>> {
+            self.0.names()
+        }
+        fn remove(&self, name: &str) -> io::Result<()> {
+            self.0.remove(name)
+        }
+        fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+            self.0.rename(from, to)
+        }
+        fn sync(&self) -> io::Result<()> {
+            self.0.sync()
+        }
+        fn is_on_network(&self) -> io::Result<bool> {
+            Ok(true)
+        }
+    }
+    let remote = Box::new(Remote(SimulatedDirectory::new()));
+    let opened = Till::open(remote, SyncMode::Os, Arc::new(noon()), Arc::new(SystemEntropy));
+    assert!(matches!(opened, Err(TillError::OnNetwork(_))));
 }

@@ -1,0 +1,473 @@
+//! Redemption, the vendor's side: batches of payments from the till to the broker, results back
+//! (thesis 3.3.2).
+//!
+//! In go the till's records, out comes a Request-Redemption; in goes the Redemption-Result, out comes a
+//! summary. The invariants: a payment is in one batch at most; a batch made again, until its result
+//! arrives, is the same to the byte; a payment that may still be reversed is in none; and a journal is
+//! removed only when every payment in it is settled and past its redeem-until.
+//!
+//! The state is kept in the till's directory (`redeem.journal`, see `docs/till.md`), so the servers may
+//! go on selling meanwhile.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use super::till::{Batch, Batches, Position, REVERSAL_SECONDS, Record, Store, Till, TillError, scan};
+use crate::authenticator::{Key, hex};
+use crate::error::FileError;
+use crate::identity::VendorId;
+use crate::period::Period;
+use crate::protocol::{
+    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Id, RedemptionResult, RequestRedemption, Verdict, push_record,
+};
+use crate::time::UnixTime;
+
+/// How often a batch is begun again because payments changed under it, before that is an error.
+const TRIES_MAX: u32 = 5;
+
+/// The largest batch to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// The most payments, at most [`BATCH_PAYMENTS_MAX`].
+    pub payments: u32,
+    /// The most data in bytes, at most [`BATCH_DATA_SIZE_MAX`].
+    pub data_size: usize,
+}
+
+impl Default for BatchLimits {
+    /// As large as a message may be.
+    fn default() -> BatchLimits {
+        BatchLimits { payments: BATCH_PAYMENTS_MAX, data_size: BATCH_DATA_SIZE_MAX }
+    }
+}
+
+/// A batch to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeBatch {
+    /// What the till notes about it.
+    pub batch: Batch,
+    /// The message for the broker.
+    pub message: RequestRedemption,
+    /// Whether it was made before and is to be sent again.
+    pub is_again: bool,
+}
+
+/// Payments of one period that are in no batch yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Unbatched {
+    /// Payments that can be redeemed now.
+    pub payments: u64,
+    /// Coins in them.
+    pub coins: u64,
+    /// Payments that may still be reversed, and those after them.
+    pub young: u64,
+    /// The last moment to redeem them.
+    pub redeem_until: UnixTime,
+}
+
+/// Redemption cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RedemptionError {
+    /// The till cannot answer.
+    #[error(transparent)]
+    Till(#[from] TillError),
+    /// The operating system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The payments of a batch are no longer those that it was made of.
+    #[error("batch {id}: the till's journals no longer hold the payments that it was made of")]
+    Changed {
+        /// The batch.
+        id: Id,
+    },
+    /// The till changed all the time while a batch was made.
+    #[error("the till changed while a batch was made; try again")]
+    Busy,
+    /// The result is for another vendor.
+    #[error("the result is for vendor {found}, expected {expected}")]
+    OtherVendor {
+        /// This vendor.
+        expected: VendorId,
+        /// The vendor it names.
+        found: VendorId,
+    },
+    /// No batch has this name.
+    #[error("this till made no batch {id}")]
+    UnknownBatch {
+        /// The name.
+        id: Id,
+    },
+    /// The result has more or fewer verdicts than the batch has coins.
+    #[error("batch {id}: expected verdicts on {expected} coins, found {found}")]
+    VerdictCount {
+        /// The batch.
+        id: Id,
+        /// Its coins.
+        expected: u32,
+        /// The verdicts.
+        found: usize,
+    },
+    /// A settled batch got another result.
+    #[error("batch {id}: was settled by another result before; nothing was changed")]
+    OtherResult {
+        /// The batch.
+        id: Id,
+    },
+}
+
+/// Makes the batch to send next: one made before that is due again, or a new one of the oldest payments
+/// in no batch. `None` if there is nothing to redeem. With `period`, only that period is looked at.
+/// `key` is K_V.
+///
+/// # Errors
+/// The till cannot answer; nothing was changed, or the batch is made and is given again next time.
+pub fn make_batch(
+    till: &Till,
+    vendor: &VendorId,
+    key: &Key,
+    period: Option<&Period>,
+    limits: BatchLimits,
+) -> Result<Option<MadeBatch>, RedemptionError> {
+    for _ in 0..TRIES_MAX {
+        let now = till.now();
+        let view = View::of(till)?;
+        let is_asked = |batch: &&Batch| period.is_none_or(|period| batch.period == *period);
+        if let Some(batch) = view.batches.0.iter().filter(is_asked).find(|batch| batch.is_due(now)) {
+            let data = view.data_of(till, batch)?;
+            let message = message(vendor, key, batch, data);
+            return Ok(Some(MadeBatch { batch: batch.clone(), message, is_again: true }));
+        }
+        let Some((mut batch, data)) = view.collect(till, period, limits, now)? else {
+            return Ok(None);
+        };
+        batch.id = batch_id(vendor, &batch, &data)?;
+        if till.locked(|store| view.record(store, &batch))? {
+            let message = message(vendor, key, &batch, data);
+            return Ok(Some(MadeBatch { batch, message, is_again: false }));
+        }
+    }
+    Err(RedemptionError::Busy)
+}
+
+/// Reads the broker's answer to a batch and notes its verdicts; gives the batch with them. The same
+/// result twice is read alike.
+///
+/// # Errors
+/// A result of another vendor, batch or number of coins, or another one than before; the till cannot
+/// answer. Nothing was changed.
+pub fn read_result(
+    till: &Till,
+    vendor: &VendorId,
+    result: &RedemptionResult,
+) -> Result<Batch, RedemptionError> {
+    if result.vendor != *vendor {
+        let (expected, found) = (vendor.clone(), result.vendor.clone());
+        return Err(RedemptionError::OtherVendor { expected, found });
+    }
+    let mut counts = BTreeMap::new();
+    for verdict in &result.verdicts {
+        *counts.entry(*verdict).or_insert(0) += 1;
+    }
+    let (id, found, now) = (&result.batch, result.verdicts.len(), till.now());
+    till.locked(|store| {
+        let mut batches = Batches::read(store.directory())?;
+        let Some(batch) = batches.get(id).cloned() else {
+            return Ok(Err(RedemptionError::UnknownBatch { id: id.clone() }));
+        };
+        if batch.coins as usize != found {
+            let (id, expected) = (id.clone(), batch.coins);
+            return Ok(Err(RedemptionError::VerdictCount { id, expected, found }));
+        }
+        if batch.result.as_ref() == Some(&counts) {
+            return Ok(Ok(batch));
+        }
+        if batch.is_settled() {
+            return Ok(Err(RedemptionError::OtherResult { id: id.clone() }));
+        }
+        batches.settle(store.directory(), store.entropy(), id, &counts, now)?;
+        Ok(Ok(Batch { result: Some(counts.clone()), ..batch }))
+    })?
+}
+
+/// All batches in the order in which they were made.
+///
+/// # Errors
+/// The till cannot answer.
+pub fn batches(till: &Till) -> Result<Vec<Batch>, RedemptionError> {
+    Ok(till.locked(|store| Batches::read(store.directory()))?.0)
+}
+
+/// What is in no batch yet, by period.
+///
+/// # Errors
+/// The till cannot answer.
+pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionError> {
+    let now = till.now();
+    let view = View::of(till)?;
+    let mut found: BTreeMap<Period, Unbatched> = BTreeMap::new();
+    for payment in view.unbatched(till, None)? {
+        let sum = found.entry(payment.period.clone()).or_default();
+        sum.redeem_until = sum.redeem_until.max(payment.keep_until);
+        if sum.young > 0 || payment.is_young(now) {
+            sum.young += 1;
+        } else {
+            sum.payments += 1;
+            sum.coins += u64::from(payment.coins);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes the journals of the oldest days, as long as every payment in them is settled or reversed and
+/// past its redeem-until; never the newest. Gives the names of the journals removed.
+///
+/// # Errors
+/// The till cannot answer.
+pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
+    let now = till.now();
+    let view = View::of(till)?;
+    let mut open_days: BTreeMap<u32, BTreeSet<Period>> = BTreeMap::new();
+    let mut reversed = BTreeSet::new();
+    let mut payments = Vec::new();
+    view.scan(till, Position::default(), |at, record| match record {
+        Record::Payment(payment) => payments.push((at, payment.period, payment.keep_until)),
+        Record::Reversal(note) => drop(reversed.insert(note.payment)),
+        Record::Retry(_) => {}
+    })?;
+    let mut periods_by_day: BTreeMap<u32, BTreeSet<Period>> = BTreeMap::new();
+    for (at, period, keep_until) in payments {
+        let batch = view.batches.covering(&period, at);
+        let is_settled = reversed.contains(&at) || batch.is_some_and(Batch::is_settled);
+        if !is_settled || now < keep_until {
+            open_days.entry(at.day).or_default().insert(period.clone());
+        }
+        periods_by_day.entry(at.day).or_default().insert(period);
+    }
+    let first_open = open_days.keys().next().copied().unwrap_or(u32::MAX);
+    let first_day = first_open.min(view.end.day);
+    if view.days.first().is_none_or(|first| *first >= first_day) {
+        return Ok(Vec::new());
+    }
+    Ok(till.locked(|store| {
+        // Payments recorded since the scan keep their periods too.
+        let mut periods: BTreeSet<Period> =
+            periods_by_day.range(first_day..).flat_map(|(_, periods)| periods.iter().cloned()).collect();
+        scan(store.directory(), &store.days()?, view.end, store.end(), |_, record| {
+            if let Record::Payment(payment) = record {
+                periods.insert(payment.period);
+            }
+        })?;
+        store.remove_before(first_day, &periods)
+    })?)
+}
+
+/// The till at one moment. What stands before its end never changes.
+struct View {
+    days: Vec<u32>,
+    end: Position,
+    batches: Batches,
+}
+
+/// A payment that is in no batch.
+struct Payment {
+    at: Position,
+    period: Period,
+    recorded_at: UnixTime,
+    keep_until: UnixTime,
+    coins: u32,
+    size: usize,
+}
+
+impl Payment {
+    /// Whether it may still be reversed. A time far ahead is that of a clock that went wrong: such a
+    /// payment does not wait for it.
+    fn is_young(&self, now: UnixTime) -> bool {
+        (-REVERSAL_SECONDS..=REVERSAL_SECONDS).contains(&now.0.saturating_sub(self.recorded_at.0))
+    }
+}
+
+impl View {
+    fn of(till: &Till) -> Result<View, TillError> {
+        till.locked(|store| {
+            let batches = Batches::read(store.directory())?;
+            Ok(View { days: store.days()?, end: store.end(), batches })
+        })
+    }
+
+    fn scan(
+        &self,
+        till: &Till,
+        from: Position,
+        visit: impl FnMut(Position, Record),
+    ) -> Result<(), TillError> {
+        scan(till.directory(), &self.days, from, self.end, visit)
+    }
+
+    /// The payments that are in no batch and were not reversed, in order.
+    fn unbatched(&self, till: &Till, period: Option<&Period>) -> Result<Vec<Payment>, TillError> {
+        let mut payments: Vec<Payment> = Vec::new();
+        let mut reversed = BTreeSet::new();
+        self.scan(till, Position::default(), |at, record| match record {
+            Record::Payment(payment) => {
+                let is_asked = period.is_none_or(|period| payment.period == *period);
+                if is_asked && at >= self.batches.end_of(&payment.period) {
+                    payments.push(Payment {
+                        at,
+                        period: payment.period,
+                        recorded_at: payment.recorded_at,
+                        keep_until: payment.keep_until,
+                        coins: payment.first_bins.len() as u32,
+                        size: payment.message.len(),
+                    });
+                }
+            }
+            Record::Reversal(note) => drop(reversed.insert(note.payment)),
+            Record::Retry(_) => {}
+        })?;
+        payments.retain(|payment| !reversed.contains(&payment.at));
+        Ok(payments)
+    }
+
+    /// The next new batch, still without its name, and its data.
+    fn collect(
+        &self,
+        till: &Till,
+        period: Option<&Period>,
+        limits: BatchLimits,
+        now: UnixTime,
+    ) -> Result<Option<(Batch, Vec<u8>)>, RedemptionError> {
+        let payments = self.unbatched(till, period)?;
+        // The period of the oldest payment that may be redeemed; a period stops at its first young one.
+        let mut young = BTreeSet::new();
+        let mut old = Vec::new();
+        for payment in &payments {
+            if payment.is_young(now) {
+                young.insert(&payment.period);
+            } else if !young.contains(&payment.period) {
+                old.push(payment);
+            }
+        }
+        let Some(first) = old.first().copied() else {
+            return Ok(None);
+        };
+        let mut batch = Batch {
+            id: placeholder()?,
+            period: first.period.clone(),
+            payments: 0,
+            coins: 0,
+            made_at: now,
+            redeem_until: first.keep_until,
+            result: None,
+            from: self.batches.end_of(&first.period),
+            to: first.at,
+            digest: [0; 32],
+        };
+        let mut size = 0;
+        for payment in old.into_iter().filter(|payment| payment.period == first.period) {
+            size += payment.size + 4;
+            if batch.payments == limits.payments || size > limits.data_size {
+                break;
+            }
+            batch.payments += 1;
+            batch.coins += payment.coins;
+            batch.redeem_until = batch.redeem_until.max(payment.keep_until);
+            batch.to = Position { offset: payment.at.offset + 1, ..payment.at };
+        }
+        if batch.payments == 0 {
+            return Ok(None);
+        }
+        let data = self.read(till, &batch)?;
+        batch.digest = Sha256::digest(&data).into();
+        Ok(Some((batch, data)))
+    }
+
+    /// The data of a batch that was made before.
+    fn data_of(&self, till: &Till, batch: &Batch) -> Result<Vec<u8>, RedemptionError> {
+        let data = self.read(till, batch)?;
+        let digest: [u8; 32] = Sha256::digest(&data).into();
+        if digest == batch.digest {
+            return Ok(data);
+        }
+        Err(RedemptionError::Changed { id: batch.id.clone() })
+    }
+
+    /// The payments in a batch's place, without those reversed.
+    fn read(&self, till: &Till, batch: &Batch) -> Result<Vec<u8>, TillError> {
+        let mut reversed = BTreeSet::new();
+        self.scan(till, batch.from, |_, record| {
+            if let Record::Reversal(note) = record {
+                reversed.insert(note.payment);
+            }
+        })?;
+        let mut data = Vec::new();
+        scan(till.directory(), &self.days, batch.from, batch.to, |at, record| {
+            if let Record::Payment(payment) = record {
+                if payment.period == batch.period && !reversed.contains(&at) {
+                    push_record(&mut data, &payment.message);
+                }
+            }
+        })?;
+        Ok(data)
+    }
+
+    /// Records a batch, unless another was made or one of its payments was reversed meanwhile.
+    fn record(&self, store: &mut Store, batch: &Batch) -> Result<bool, TillError> {
+        let mut batches = Batches::read(store.directory())?;
+        let mut is_same = batches.end_of(&batch.period) == batch.from;
+        scan(store.directory(), &store.days()?, self.end, store.end(), |_, record| {
+            if let Record::Reversal(note) = record {
+                is_same &= !(batch.from..batch.to).contains(&note.payment);
+            }
+        })?;
+        if is_same {
+            // What the broker is told must not be forgotten here.
+            store.sync_from(batch.from.day)?;
+            batches.push(store.directory(), store.entropy(), batch)?;
+        }
+        Ok(is_same)
+    }
+}
+
+fn message(vendor: &VendorId, key: &Key, batch: &Batch, data: Vec<u8>) -> RequestRedemption {
+    RequestRedemption {
+        vendor: vendor.clone(),
+        batch: batch.id.clone(),
+        period: batch.period.clone(),
+        payments: batch.payments,
+        authenticator: key.request_redemption(batch.id.as_str(), &data),
+        data,
+    }
+}
+
+/// The name of a batch follows from its content: the period and the head of a hash. So a till restored
+/// from a backup gives the same batch the same name.
+fn batch_id(vendor: &VendorId, batch: &Batch, data: &[u8]) -> Result<Id, RedemptionError> {
+    let mut sha256 = Sha256::new();
+    sha256.update(vendor.as_str());
+    sha256.update([0]);
+    sha256.update(batch.from.day.to_be_bytes());
+    sha256.update(batch.from.offset.to_be_bytes());
+    sha256.update(data);
+    id(&format!("{}.{}", batch.period, hex(&sha256.finalize()[..10])))
+}
+
+fn placeholder() -> Result<Id, RedemptionError> {
+    id("-")
+}
+
+fn id(text: &str) -> Result<Id, RedemptionError> {
+    // A period and 20 digits are of the right form and length; a later change would be told.
+    let changed = |error: crate::protocol::IdError| TillError::Damaged { what: error.to_string() };
+    Ok(text.parse().map_err(changed)?)
+}
+
+/// Coins by verdict in a few words, such as `3 accepted, 1 waiting until redeem-until`.
+pub fn summary(counts: &BTreeMap<Verdict, u32>) -> String {
+    let parts: Vec<String> =
+        counts.iter().map(|(verdict, coins)| format!("{coins} {}", verdict.words())).collect();
+    if parts.is_empty() { "no coins".to_string() } else { parts.join(", ") }
+}

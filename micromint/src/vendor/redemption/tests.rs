@@ -1,0 +1,265 @@
+//! From the till to a batch and back, on files in memory.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::bin::Bin;
+use crate::host::{Directory, SimulatedDirectory, Survives, SystemEntropy};
+use crate::vendor::till::tests::HandClock;
+use crate::vendor::till::{PaymentId, Reversal, Spend, Spent, SyncMode};
+
+fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
+    let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
+    Till::open(Box::new(directory.clone()), SyncMode::Always, clock, entropy).unwrap()
+}
+
+fn spend(till: &Till, period: &str, coins: std::ops::Range<u32>) -> PaymentId {
+    let first_bins: Vec<Bin> = coins.map(|coin| Bin { superbin: coin * 2, subbin: 0 }).collect();
+    let spent = till.spend(&Spend {
+        period: &period.parse().unwrap(),
+        first_bins: &first_bins,
+        payment: format!("payment {period} {}", first_bins[0]).as_bytes(),
+        user: &"alice".parse().unwrap(),
+        fingerprint: [first_bins[0].superbin as u8; 32],
+        receipt_seconds: 60,
+        keep_until: "2027-01-08T00:00:00Z".parse().unwrap(),
+        cap: None,
+    });
+    match spent.unwrap() {
+        Spent::Recorded(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn vendor() -> VendorId {
+    "news.example".parse().unwrap()
+}
+
+fn key() -> Key {
+    Key::from_bytes([5; 32])
+}
+
+fn make(till: &Till) -> Option<MadeBatch> {
+    make_batch(till, &vendor(), &key(), None, BatchLimits::default()).unwrap()
+}
+
+fn result(batch: &Batch, verdicts: &[Verdict]) -> RedemptionResult {
+    RedemptionResult { vendor: vendor(), batch: batch.id.clone(), verdicts: verdicts.to_vec() }
+}
+
+fn records(made: &MadeBatch) -> Vec<String> {
+    made.message.records().iter().map(|record| String::from_utf8(record.to_vec()).unwrap()).collect()
+}
+
+#[test]
+fn every_payment_is_redeemed_once_and_a_batch_made_again_is_the_same() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T23:40:00Z"));
+    let till = open(&directory, &clock);
+    assert!(make(&till).is_none());
+    spend(&till, "2026-12", 0..3);
+    let reversed = spend(&till, "2026-12", 3..4);
+    assert_eq!(till.reverse(reversed).unwrap(), Reversal::Reversed);
+    spend(&till, "other", 0..1);
+    clock.pass(1800);
+    spend(&till, "2026-12", 4..5);
+    let young = spend(&till, "2026-12", 3..4);
+    clock.pass(REVERSAL_SECONDS);
+    // All but the last two are old enough; the young ones are left alone.
+    let first = make(&till).unwrap();
+    assert_eq!(records(&first), ["payment 2026-12 0/0"]);
+    assert_eq!((first.batch.payments, first.batch.coins, first.is_again), (1, 3, false));
+    let expected = key().request_redemption(first.batch.id.as_str(), &first.message.data);
+    assert_eq!(first.message.authenticator, expected);
+    RequestRedemption::parse(&first.message.to_bytes()).unwrap();
+    assert_eq!(till.reverse(young).unwrap(), Reversal::Reversed);
+    let again = make(&open(&directory, &clock)).unwrap();
+    assert_eq!((again.message.to_bytes(), again.is_again), (first.message.to_bytes(), true));
+
+    let settled = read_result(&till, &vendor(), &result(&first.batch, &[Verdict::Accepted; 3])).unwrap();
+    assert!(settled.is_settled());
+    assert_eq!(records(&make(&till).unwrap()), ["payment other 0/0"]);
+    clock.pass(1);
+    let period = "2026-12".parse().unwrap();
+    let third = make_batch(&till, &vendor(), &key(), Some(&period), BatchLimits::default()).unwrap().unwrap();
+    assert_eq!(records(&third), ["payment 2026-12 8/0"]);
+    assert_ne!(third.batch.id, first.batch.id);
+    assert_eq!(batches(&till).unwrap().len(), 3);
+    assert!(unbatched(&till).unwrap().is_empty());
+}
+
+#[test]
+fn limits_split_what_is_left_into_several_batches() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
+    let till = open(&directory, &clock);
+    for coin in 0..10 {
+        spend(&till, "2026-12", coin..coin + 1);
+    }
+    clock.pass(601);
+    let mut sizes = Vec::new();
+    for limits in [
+        BatchLimits { payments: 4, ..BatchLimits::default() },
+        // Payments of 19 and 20 bytes and a length of 4 each; then two of 20, a byte too much.
+        BatchLimits { data_size: 47, ..BatchLimits::default() },
+        BatchLimits { data_size: 47, ..BatchLimits::default() },
+        BatchLimits::default(),
+    ] {
+        let made = make_batch(&till, &vendor(), &key(), None, limits).unwrap().unwrap();
+        sizes.push(made.batch.payments);
+        let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
+        read_result(&till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
+    }
+    assert_eq!(sizes, [4, 2, 1, 3]);
+    assert!(make(&till).is_none());
+}
+
+#[test]
+fn results_that_do_not_fit_are_refused_and_change_nothing() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
+    let till = open(&directory, &clock);
+    spend(&till, "2026-12", 0..3);
+    clock.pass(601);
+    let made = make(&till).unwrap();
+    let good = result(&made.batch, &[Verdict::Accepted, Verdict::Forged, Verdict::Accepted]);
+    let read = |result: &RedemptionResult| read_result(&till, &vendor(), result);
+    let other = RedemptionResult { vendor: "shop.example".parse().unwrap(), ..good.clone() };
+    assert!(matches!(read(&other), Err(RedemptionError::OtherVendor { .. })));
+    let unknown = RedemptionResult { batch: "x".parse().unwrap(), ..good.clone() };
+    assert!(matches!(read(&unknown), Err(RedemptionError::UnknownBatch { .. })));
+    for count in [2, 4] {
+        let wrong = result(&made.batch, &vec![Verdict::Accepted; count]);
+        assert!(matches!(read(&wrong), Err(RedemptionError::VerdictCount { .. })));
+    }
+    assert!(make(&till).unwrap().is_again);
+    let batch = read(&good).unwrap();
+    assert_eq!(summary(batch.result.as_ref().unwrap()), "2 accepted, 1 forged");
+    assert_eq!(read(&good).unwrap(), batch);
+    let third = result(&made.batch, &[Verdict::Accepted; 3]);
+    assert!(matches!(read(&third), Err(RedemptionError::OtherResult { .. })));
+    assert!(make(&till).is_none());
+}
+
+#[test]
+fn waiting_coins_are_asked_for_again_after_redeem_until_and_only_then_pruned() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
+    let till = open(&directory, &clock);
+    spend(&till, "2026-12", 0..2);
+    clock.pass(86_400);
+    spend(&till, "2026-12", 2..3);
+    clock.pass(601);
+    let made = make(&till).unwrap();
+    let waiting = [Verdict::Accepted, Verdict::Waiting, Verdict::Accepted];
+    read_result(&till, &vendor(), &result(&made.batch, &waiting)).unwrap();
+    assert!(make(&till).is_none());
+    clock.pass(38 * 86_400);
+    assert!(prune(&till).unwrap().is_empty());
+    let again = make(&till).unwrap();
+    assert_eq!(again.message, made.message);
+    let last = [Verdict::Accepted, Verdict::AlreadyPaid, Verdict::Accepted];
+    read_result(&till, &vendor(), &result(&made.batch, &last)).unwrap();
+    assert!(make(&till).is_none());
+    assert_eq!(prune(&till).unwrap(), ["till-2026-12-01.journal"]);
+    assert!(prune(&till).unwrap().is_empty());
+}
+
+#[test]
+fn only_what_is_settled_and_past_its_time_is_removed() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
+    let till = open(&directory, &clock);
+    let reversed = spend(&till, "2026-12", 0..1);
+    till.reverse(reversed).unwrap();
+    spend(&till, "2026-12", 1..2);
+    clock.pass(86_400);
+    spend(&till, "2026-12", 2..3);
+    clock.pass(86_400);
+    spend(&till, "2027-01", 3..4);
+    clock.pass(601);
+    let settle = || {
+        let made = make(&till).unwrap();
+        let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
+        read_result(&till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
+    };
+    settle();
+    assert!(prune(&till).unwrap().is_empty(), "redeem-until is not past");
+    clock.set("2027-01-08T00:00:00Z".parse::<UnixTime>().unwrap().0);
+    let other = open(&directory, &clock);
+    let removed = prune(&till).unwrap();
+    assert_eq!(removed, ["till-2026-12-01.journal", "till-2026-12-02.journal"]);
+    let left = |name: &str| directory.bytes(name).is_some();
+    assert!(left("till-2026-12-03.journal") && left("spent-2027-01.index") && !left("spent-2026-12.index"));
+    // Both go on, and so does one that opens it anew, also without the indexes.
+    for (coin, till) in [(10, &till), (11, &other), (12, &open(&directory, &clock))] {
+        spend(till, "2027-01", coin..coin + 1);
+    }
+    for name in directory.names().unwrap().iter().filter(|name| name.ends_with(".index")) {
+        directory.remove(name).unwrap();
+    }
+    let again = open(&directory, &clock);
+    spend(&again, "2027-01", 13..14);
+    assert!(
+        again
+            .find_retry(&"2027-01".parse().unwrap(), Bin { superbin: 6, subbin: 0 }, &[6; 32], i64::MAX)
+            .unwrap()
+            .is_some()
+    );
+}
+
+/// A crash at every step of making a batch and reading its result: no payment is in two batches and none
+/// is lost.
+#[test]
+fn a_crash_at_any_step_doubles_and_loses_nothing() {
+    let scenario = |directory: &SimulatedDirectory| -> Option<()> {
+        let clock = HandClock::at("2026-12-01T12:20:00Z");
+        let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
+        let till = Till::open(Box::new(directory.clone()), SyncMode::Always, clock, entropy).ok()?;
+        for payments in [2, 9] {
+            let limits = BatchLimits { payments, ..BatchLimits::default() };
+            let made = make_batch(&till, &vendor(), &key(), None, limits).ok()??;
+            let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
+            read_result(&till, &vendor(), &result(&made.batch, &verdicts)).ok()?;
+        }
+        Some(())
+    };
+    let fresh = || {
+        let directory = SimulatedDirectory::new();
+        let till = open(&directory, &HandClock::at("2026-12-01T12:00:00Z"));
+        for coin in 0..5 {
+            spend(&till, "2026-12", coin..coin + 1);
+        }
+        directory
+    };
+    let total = {
+        let directory = fresh();
+        let before = directory.steps();
+        scenario(&directory).unwrap();
+        directory.steps() - before
+    };
+    for steps in 0..=total {
+        let directory = fresh();
+        directory.crash_after(steps);
+        scenario(&directory);
+        for survives in [Survives::Written, Survives::Synced, Survives::Some(steps as u64)] {
+            let after = directory.after_crash(survives);
+            let till = open(&after, &HandClock::at("2026-12-01T13:00:00Z"));
+            while let Some(made) = make(&till) {
+                let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
+                read_result(&till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
+            }
+            let batches = batches(&till).unwrap();
+            let payments: u32 = batches.iter().map(|batch| batch.payments).sum();
+            assert_eq!(payments, 5, "{steps} {survives:?}: {batches:?}");
+            assert!(batches.windows(2).all(|pair| pair[0].to <= pair[1].from));
+        }
+    }
+}
+
+/// The clock was set back between: a payment in a batch is not reversed.
+#[test]
+fn what_is_being_redeemed_is_not_reversed() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
+    let till = open(&directory, &clock);
+    let id = spend(&till, "2026-12", 0..1);
+    clock.pass(601);
+    make(&till).unwrap();
+    clock.pass(-601);
+    assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
+}

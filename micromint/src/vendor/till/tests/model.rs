@@ -1,0 +1,132 @@
+//! The till against a slow, obvious one: a map from coins to payments.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Spend { till: usize, coins: Vec<u32>, number: u8, user: usize, period: usize, cap: Option<u32> },
+    Reverse { till: usize, which: usize },
+    Pass(i64),
+    Reopen(usize),
+    LoseIndexes,
+}
+
+const USERS: [&str; 2] = ["alice", "bob"];
+const PERIODS: [&str; 2] = ["2026-12", "2027-01"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let coins = prop::collection::btree_set(0u32..12, 1..4);
+    let cap = prop_oneof![3 => Just(None), 1 => (1u32..12).prop_map(Some)];
+    let spend = (0usize..2, coins, 0u8..3, 0usize..2, 0usize..2, cap);
+    prop_oneof![
+        12 => spend.prop_map(|(till, coins, number, user, period, cap)| {
+            Step::Spend { till, coins: coins.into_iter().collect(), number, user, period, cap }
+        }),
+        4 => (0usize..2, any::<prop::sample::Index>())
+            .prop_map(|(till, which)| Step::Reverse { till, which: which.index(1000) }),
+        3 => prop_oneof![0i64..700, Just(50_000), -900i64..0].prop_map(Step::Pass),
+        1 => (0usize..2).prop_map(Step::Reopen),
+        1 => Just(Step::LoseIndexes),
+    ]
+}
+
+#[derive(Default)]
+struct Model {
+    payments: Vec<ModelPayment>,
+    /// By period and coin, the payment that holds it.
+    spent: BTreeMap<(usize, u32), usize>,
+    day: u32,
+}
+
+struct ModelPayment {
+    id: PaymentId,
+    coins: Vec<u32>,
+    period: usize,
+    user: usize,
+    fingerprint: u8,
+    recorded_at: i64,
+    day: u32,
+    is_retried: bool,
+    is_reversed: bool,
+}
+
+impl Model {
+    fn retry(&mut self, period: usize, first: u32, fingerprint: u8, now: i64) -> Option<i64> {
+        let payment = &mut self.payments[*self.spent.get(&(period, first))?];
+        let is_it = payment.fingerprint == fingerprint && now - payment.recorded_at <= 3600;
+        payment.is_retried |= is_it;
+        is_it.then_some(payment.recorded_at)
+    }
+
+    fn coins_today(&self, user: usize) -> u32 {
+        let todays =
+            |payment: &&ModelPayment| payment.user == user && payment.day == self.day && !payment.is_reversed;
+        self.payments.iter().filter(todays).map(|payment| payment.coins.len() as u32).sum()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_till_agrees_with_a_map(steps in prop::collection::vec(step(), 1..60)) {
+        let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
+        let mut tills = [(); 2].map(|()| open(&directory, &clock));
+        let mut model = Model::default();
+        for step in steps {
+            let now = clock.now().0;
+            match step {
+                Step::Pass(seconds) => clock.pass(seconds),
+                Step::Reopen(till) => tills[till] = open(&directory, &clock),
+                Step::LoseIndexes => {
+                    for name in directory.names().unwrap().iter().filter(|name| name.ends_with(".index")) {
+                        directory.remove(name).unwrap();
+                    }
+                    tills[0] = open(&directory, &clock);
+                }
+                Step::Reverse { till, which } => {
+                    let count = model.payments.len();
+                    let Some(payment) = model.payments.get_mut(which % count.max(1)) else { continue };
+                    let is_void = payment.is_retried || payment.is_reversed || now - payment.recorded_at > 600;
+                    let expected = if is_void { Reversal::Void } else { Reversal::Reversed };
+                    prop_assert_eq!(tills[till].reverse(payment.id).unwrap(), expected);
+                    if !is_void {
+                        payment.is_reversed = true;
+                        model.day = model.day.max(day_of(UnixTime(now)));
+                        model.spent.retain(|_, payment| *payment != which % count);
+                    }
+                }
+                Step::Spend { till, coins, number, user, period, cap } => {
+                    let mut payment = pay(&coins).as_another(number).by(USERS[user]).of(PERIODS[period]);
+                    payment.cap = cap;
+                    let spent = payment.spend(&tills[till]).unwrap();
+                    if let Some(recorded_at) = model.retry(period, coins[0], number, now) {
+                        prop_assert_eq!(spent, Spent::Retry { recorded_at: UnixTime(recorded_at) });
+                        continue;
+                    }
+                    model.day = model.day.max(day_of(UnixTime(now)));
+                    if cap.is_some_and(|cap| model.coins_today(user) + coins.len() as u32 > cap) {
+                        prop_assert_eq!(spent, Spent::CapReached);
+                    } else if coins.iter().any(|coin| model.spent.contains_key(&(period, *coin))) {
+                        prop_assert_eq!(spent, Spent::AlreadySpent);
+                    } else {
+                        let Spent::Recorded(id) = spent else {
+                            return Err(TestCaseError::fail(format!("{spent:?}")));
+                        };
+                        let (day, fingerprint, recorded_at) = (model.day, number, now);
+                        model.spent.extend(coins.iter().map(|coin| ((period, *coin), model.payments.len())));
+                        model.payments.push(ModelPayment {
+                            id, coins, period, user, fingerprint, recorded_at, day,
+                            is_retried: false, is_reversed: false,
+                        });
+                        prop_assert_eq!(model.payments.last().map(|payment| payment.period), Some(period));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The program as a webmaster runs it, with a till on disk.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use assert_cmd::Command;
+use micromint::bin::Bin;
+use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
+use micromint::protocol::{RedemptionResult, RequestRedemption, Verdict};
+use micromint::time::UnixTime;
+use micromint::vendor::till::{Spend, Spent, SyncMode, Till};
+
+const KEY: &str = "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b";
+
+/// A clock that was so many seconds behind when the payments came.
+struct Earlier(i64);
+
+impl Clock for Earlier {
+    fn now(&self) -> UnixTime {
+        SystemClock.now().plus_seconds(-self.0)
+    }
+}
+
+/// Records a payment of two coins, `age` seconds ago; redeem-until is `left` seconds from now.
+fn spend(folder: &Path, coin: u32, age: i64, left: i64) {
+    std::fs::create_dir_all(folder.join("till")).unwrap();
+    let directory = Box::new(DiskDirectory::new(folder.join("till")));
+    let till = Till::open(directory, SyncMode::Os, Arc::new(Earlier(age)), Arc::new(SystemEntropy)).unwrap();
+    let spent = till.spend(&Spend {
+        period: &"2026-12".parse().unwrap(),
+        first_bins: &[0, 1].map(|subbin| Bin { superbin: coin * 2, subbin }),
+        payment: format!("payment {coin}").as_bytes(),
+        user: &"alice".parse().unwrap(),
+        fingerprint: [1; 32],
+        receipt_seconds: 0,
+        keep_until: SystemClock.now().plus_seconds(left),
+        cap: None,
+    });
+    assert!(matches!(spent.unwrap(), Spent::Recorded(_)));
+}
+
+fn write_key(folder: &Path, mode: u32) {
+    std::fs::write(folder.join("key"), format!("{KEY}\n")).unwrap();
+    std::fs::set_permissions(folder.join("key"), std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("mmvendorredeem"));
+    command.current_dir(folder).args(["--till", "till", "--vendor", "news.example"]).args(arguments);
+    command
+}
+
+fn output(command: &mut Command, status: i32) -> (String, String) {
+    let output = command.assert().code(status).get_output().clone();
+    [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).into()
+}
+
+fn answer(folder: &Path, batch: &str, verdicts: &[Verdict]) {
+    let batch = RequestRedemption::parse(&std::fs::read(folder.join(batch)).unwrap()).unwrap();
+    let (vendor, batch) = (batch.vendor, batch.batch);
+    let result = RedemptionResult { vendor, batch, verdicts: verdicts.to_vec() };
+    std::fs::write(folder.join("result"), result.to_bytes()).unwrap();
+}
+
+#[test]
+fn a_batch_goes_out_and_its_result_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let day = 86_400;
+    spend(folder, 1, 3 * day, -day);
+    spend(folder, 2, day, -1);
+    spend(folder, 3, 0, day);
+    write_key(folder, 0o600);
+
+    let (_, told) = output(&mut program(folder, &["--out", "batch", "--key-file", "key"]), 0);
+    assert!(told.contains("2 payments, 4 coins of 2026-12"), "{told}");
+    let first = std::fs::read(folder.join("batch")).unwrap();
+    let batch = RequestRedemption::parse(&first).unwrap();
+    assert_eq!(batch.records(), [b"payment 1", b"payment 2"]);
+    let key: micromint::authenticator::Key = KEY.parse().unwrap();
+    assert_eq!(batch.authenticator, key.request_redemption(batch.batch.as_str(), &batch.data));
+
+    // The same again, never over a file that is there.
+    output(&mut program(folder, &["--out", "batch", "--key-file", "key"]), 1);
+    let (_, told) = output(&mut program(folder, &["--out", "again", "--key-file", "key"]), 0);
+    assert!(told.contains("the same as on"), "{told}");
+    assert_eq!(std::fs::read(folder.join("again")).unwrap(), first);
+    let (text, _) = output(&mut program(folder, &["--out", "-", "--key-file", "key"]), 0);
+    assert_eq!(text.as_bytes(), first);
+
+    let (status, _) = output(&mut program(folder, &["--status"]), 0);
+    assert!(status.contains("no result yet"), "{status}");
+    assert!(status.contains("0 coins of 2026-12, and 1 payments younger than ten minutes"), "{status}");
+
+    // A result that does not fit changes nothing.
+    answer(folder, "batch", &[Verdict::Accepted; 3]);
+    let (_, told) = output(&mut program(folder, &["--result", "result"]), 1);
+    assert!(told.contains("expected verdicts on 4 coins, found 3"), "{told}");
+
+    let accepted = Verdict::Accepted;
+    answer(folder, "batch", &[accepted, Verdict::Waiting, accepted, Verdict::NotSold]);
+    let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
+    assert!(text.contains("2 accepted, 1 waiting until redeem-until, 1 not sold to this user"), "{text}");
+    assert!(text.contains("1 coins wait") && !text.contains("removed"), "{text}");
+
+    // Past redeem-until the waiting coin is asked for again, settled, and its journal removed.
+    let (_, told) = output(&mut program(folder, &["--out", "third", "--key-file", "key"]), 0);
+    assert!(told.contains("the same as on"), "{told}");
+    answer(folder, "third", &[accepted, accepted, accepted, Verdict::NotSold]);
+    let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
+    assert!(text.contains("3 accepted, 1 not sold to this user"), "{text}");
+    assert_eq!(text.matches("removed till-").count(), 2, "{text}");
+    let (_, told) = output(&mut program(folder, &["--out", "fourth", "--key-file", "key"]), 3);
+    assert!(told.contains("nothing to redeem") && !folder.join("fourth").exists(), "{told}");
+    assert_eq!(output(&mut program(folder, &["--prune"]), 0).0, "");
+}
+
+#[test]
+fn the_configuration_of_the_server_serves_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    spend(folder, 1, 900, 900);
+    write_key(folder, 0o400);
+    let config = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"p\"\ntill = \"till\"\n";
+    std::fs::write(folder.join("vendor.toml"), config).unwrap();
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("mmvendorredeem"));
+    command.current_dir(folder).args(["--config", "vendor.toml", "--out", "-", "--key-file", "key"]);
+    let (text, _) = output(&mut command, 0);
+    assert_eq!(RequestRedemption::parse(text.as_bytes()).unwrap().vendor.as_str(), "news.example");
+}
+
+#[test]
+fn mistakes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    output(&mut program(folder, &[]), 2);
+    output(&mut program(folder, &["--status", "--prune"]), 2);
+    output(&mut program(folder, &["--out", "x"]), 2);
+    output(&mut program(folder, &["--out", "x", "--key-file", "key", "--payments", "0"]), 2);
+    let (_, told) = output(&mut program(folder, &["--status"]), 1);
+    assert!(told.contains("cannot read till"), "{told}");
+    std::fs::create_dir(folder.join("till")).unwrap();
+    let (_, told) = output(&mut program(folder, &["--status"]), 1);
+    assert!(told.contains("expected a till"), "{told}");
+    assert_eq!(std::fs::read_dir(folder.join("till")).unwrap().count(), 0);
+    spend(folder, 1, 900, 900);
+    write_key(folder, 0o644);
+    let (_, told) = output(&mut program(folder, &["--out", "x", "--key-file", "key"]), 1);
+    assert!(told.contains("expected mode 0600"), "{told}");
+    std::fs::write(folder.join("result"), "MicroMint-1.0\n").unwrap();
+    output(&mut program(folder, &["--result", "result"]), 1);
+    output(&mut program(folder, &["--result", "absent"]), 1);
+}
