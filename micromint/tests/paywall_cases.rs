@@ -263,10 +263,7 @@ impl<'a> Stage<'a> {
                 RequestBuf::from(&Request { body, ..*head })
                     .as_request(|request| self.paywall.decide(request))
             }
-            Step::Work => {
-                let body = Some(body.unwrap_or_default());
-                self.paywall.decide(&Request { body, ..*head })
-            }
+            Step::Work => self.paywall.decide(head),
         }
     }
 

@@ -116,7 +116,7 @@ pub enum Step {
     /// Nothing more is needed: no disk was touched.
     Decided(Decision),
     /// Read the body, then call `Paywall::decide` with it; if it is larger than `size_max`, call it
-    /// with `body: None`.
+    /// with `body: None`. Unless the decision says [`Serve::as_get`] the content gets the body too.
     ReadBody {
         /// The largest body that is of use, in bytes.
         size_max: usize,

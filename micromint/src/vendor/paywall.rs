@@ -102,6 +102,12 @@ impl Ask<'_> {
     fn is_head(&self) -> bool {
         self.request.method == b"HEAD"
     }
+
+    /// The request's Idempotency-Key; `None` if there is none or more than one.
+    fn idempotency_key(&self) -> Option<&[u8]> {
+        let mut keys = self.request.header_values("idempotency-key");
+        keys.next().filter(|_| keys.next().is_none())
+    }
 }
 
 impl Paywall {
@@ -164,11 +170,9 @@ impl Paywall {
     pub fn classify(&self, request: &Request<'_>) -> Step {
         match self.route(request) {
             Route::Decided(decision) => Step::Decided(decision),
-            Route::Header(..) => Step::Work,
-            Route::Body(_) | Route::FreeBody if request.body.is_none() => {
-                Step::ReadBody { size_max: PAYMENT_SIZE_MAX }
-            }
-            Route::Body(_) | Route::FreeBody => Step::Work,
+            Route::Header(ask, _) if ask.is_view() || ask.idempotency_key().is_none() => Step::Work,
+            _ if request.body.is_some() => Step::Work,
+            _ => Step::ReadBody { size_max: PAYMENT_SIZE_MAX },
         }
     }
 
@@ -346,10 +350,7 @@ impl Paywall {
         if ask.is_view() {
             return Some(fingerprint(payment, &[]));
         }
-        let mut keys = ask.request.header_values("idempotency-key");
-        let (key, None, Some(body)) = (keys.next()?, keys.next(), ask.request.body) else {
-            return None;
-        };
+        let (key, body) = (ask.idempotency_key()?, ask.request.body?);
         Some(fingerprint(payment, &[ask.request.method, key, &Sha256::digest(body)]))
     }
 

@@ -1,0 +1,62 @@
+//! A page that costs nothing costs its server nothing: deciding about it takes no memory.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+
+use micromint::authenticator::Key;
+use micromint::host::{SimulatedDirectory, SystemClock, SystemEntropy};
+use micromint::vendor::config::VendorConfig;
+use micromint::vendor::http::{Decision, Request, Serve, Step};
+use micromint::vendor::paywall::Paywall;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_free_page_takes_no_memory() {
+    let text =
+        "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"p\"\ntill = \"t\"\n";
+    let paywall = Paywall::with(
+        VendorConfig::parse(text, Path::new("vendor.toml")).unwrap(),
+        &[common::params("2026-12", "2026-12-01", "2027-01-01")],
+        Key::from_bytes([9; 32]),
+        Box::new(SimulatedDirectory::new()),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+    )
+    .unwrap();
+    let headers: [(&[u8], &[u8]); 3] =
+        [(b"Host", b"news.example"), (b"Cookie", b"a=b"), (b"Content-Type", b"text/plain")];
+    let request = Request { method: b"POST", target: b"/a", headers: &headers, ..Request::default() };
+    let before = ALLOCATIONS.get();
+    let step = paywall.classify(&request);
+    let after = ALLOCATIONS.get();
+    assert_eq!(step, Step::Decided(Decision::Serve(Serve::default())));
+    assert_eq!(after - before, 0);
+    drop(paywall.classify(&Request { price: 1, ..request }));
+    assert!(ALLOCATIONS.get() > after, "the count works");
+}
