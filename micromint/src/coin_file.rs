@@ -22,6 +22,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::bin::Bin;
+use crate::broker::secret::SECRET_NAME;
 use crate::error::FileError;
 use crate::host::{Directory, File, Open};
 use crate::params::Params;
@@ -35,9 +36,9 @@ use self::layout::{BadHeader, FIXED_SIZE, MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
 pub(crate) use self::layout::{add_to_checksum, get_u64, put};
 
 /// The path of the broker's secret (64 hexadecimal digits) for the coin file at `coin_file`: the file
-/// `broker.secret` beside it. One secret serves all periods, since vendors keep their keys.
+/// [`SECRET_NAME`] beside it. One secret serves all periods, since vendors keep their keys.
 pub fn secret_path(coin_file: &Path) -> PathBuf {
-    coin_file.with_file_name("broker.secret")
+    coin_file.with_file_name(SECRET_NAME)
 }
 
 /// An open coin file.

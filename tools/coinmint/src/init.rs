@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use micromint::authenticator::{KEY_SIZE, Key};
+use micromint::broker::secret::{create_secret, read_secret};
 use micromint::coin_file::secret_path;
+use micromint::error::FileError;
 use micromint::hash::HashName;
-use micromint::host::{Entropy, SystemEntropy};
+use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::minting::{MintConfig, Profile};
 use micromint::params::{Params, REDEEM_DAYS_DEFAULT, RawParams};
 use micromint::period::Period;
 use micromint::time::{DAY_SECONDS, UnixTime};
-use micromint_console::{EXIT_OK, ToolError, read_input, write_output};
+use micromint_console::{EXIT_OK, ToolError, write_output};
 
 use crate::files::coin_file_path;
 
@@ -97,13 +98,11 @@ fn raw_params(args: &InitArgs) -> Result<RawParams, ToolError> {
 
 /// Makes the broker's secret if there is none: whether it did. One that is there is only looked at.
 fn make_secret(path: &Path) -> Result<bool, ToolError> {
+    let (directory, name) = DiskDirectory::of_file(path).map_err(FileError::on("use", path))?;
     if path.try_exists()? {
-        let text = String::from_utf8(read_input(path, 1024)?)?;
-        text.trim_end().parse::<Key>().map_err(|error| format!("{}: {error}", path.display()))?;
+        read_secret(&directory, &name)?;
         return Ok(false);
     }
-    let mut bytes = [0; KEY_SIZE];
-    SystemEntropy.fill(&mut bytes)?;
-    write_output(Some(path), format!("{}\n", Key::from_bytes(bytes).to_hex()).as_bytes())?;
+    create_secret(&directory, &name, &SystemEntropy)?;
     Ok(true)
 }
