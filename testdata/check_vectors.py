@@ -399,6 +399,11 @@ def check_refused(row):
     raise AssertionError("was not refused")
 
 
+def check_coin_file(row):
+    content = (HERE / row["file"]).read_bytes()
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (row["size"], row["sha256"])
+
+
 PERIODS = periods()
 USER_KEY = mac(bytes(range(32)), [b"micromint user key", b"2026-12", b"alice"])
 CHECKS = {
@@ -409,6 +414,7 @@ CHECKS = {
     "authenticators.json": check_authenticator,
     "messages.json": check_message,
     "refused-messages.json": check_refused,
+    "coin-file.json": check_coin_file,
 }
 
 

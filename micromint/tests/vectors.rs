@@ -10,7 +10,8 @@ mod vectors;
 use std::path::{Path, PathBuf};
 
 use micromint::hash::HashName;
-use micromint::protocol::Message;
+use micromint::protocol::*;
+use micromint::vendor::Refusal;
 use serde_json::Value;
 
 fn testdata() -> PathBuf {
@@ -33,6 +34,68 @@ fn committed_files_are_what_is_made() {
         let committed = std::fs::read(testdata().join(&name)).unwrap_or_default();
         assert!(committed == content, "testdata/{name} is out of date: see the head of this file");
     }
+}
+
+#[test]
+fn the_protocol_page_shows_every_message_byte_by_byte() {
+    let page = std::fs::read_to_string(testdata().join("../docs/protocol.md")).unwrap();
+    for name in [
+        "funds-withdrawn",
+        "request-payment",
+        "payment",
+        "invalid-payment",
+        "request-redemption",
+        "redemption-result",
+        "send-expired",
+        "request-credit",
+        "funds-credited",
+    ] {
+        let text = std::fs::read_to_string(testdata().join(format!("messages/{name}.txt"))).unwrap();
+        let block = format!("```\n{}```\n", text.replace("\r\n", "\n"));
+        assert!(page.contains(&block), "docs/protocol.md does not show messages/{name}.txt");
+    }
+    for row in rows("authenticators.json") {
+        let is_shown = row["parts"][0] != "micromint return" && row["data"].as_str().unwrap_or("").len() < 65;
+        assert!(!is_shown || page.contains(row["result"].as_str().unwrap()), "{row}");
+    }
+    for verdict in Verdict::ALL {
+        assert!(page.contains(&format!("\n| {} | ", verdict.code())), "{verdict:?}");
+    }
+    for refusal in Refusal::ALL {
+        assert!(refusal.word().contains("repeated") || page.contains(&format!("`{refusal}`")), "{refusal}");
+    }
+}
+
+#[test]
+fn the_protocol_page_names_the_bounds() {
+    let page = std::fs::read_to_string(testdata().join("../docs/protocol.md")).unwrap();
+    let bounds = [
+        LINE_LEN_MAX,
+        HEADER_COUNT_MAX,
+        URL_LEN_MAX,
+        TEXT_LEN_MAX,
+        ID_LEN_MAX,
+        FUNDS_WITHDRAWN_SIZE_MAX,
+        SETS_PER_WITHDRAWAL_MAX as usize,
+        PAYMENT_SIZE_MAX,
+        COINS_PER_PAYMENT_MAX as usize,
+        PERIODS_PER_REQUEST_MAX,
+        BATCH_PAYMENTS_MAX as usize,
+        BATCH_DATA_SIZE_MAX,
+        CREDIT_COINS_MAX as usize,
+    ];
+    for bound in bounds {
+        let grouped = grouped(bound);
+        assert!(page.contains(&bound.to_string()) || page.contains(&grouped), "{bound}");
+    }
+}
+
+/// A number in groups of three digits, as the pages write it.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap()).collect();
+    groups.join(" ")
 }
 
 #[test]

@@ -17,7 +17,12 @@ const COMMENT: &str = "Coins and what a vendor's check by hashing says of them (
     first ball only, k taken for 4, x cut to 56 bits, and answers out of order.";
 
 /// Coins of alice for news.example in the period `2026-12-small`, found by the example `search-coins`.
-const SMALL_COINS: &[[u64; 4]] = &[];
+const SMALL_COINS: &[[u64; 4]] = &[
+    [0x5aa6_c2c5, 0x6fc8_c9ee, 0x57d5_9b96, 0x026e_36be],
+    [0x0a6d_ac75, 0x0012_3ef3, 0x0989_59cc, 0x8766_3f06],
+    [0x4a66_fb6d, 0x8413_aea7, 0x177e_1fe6, 0x51e2_d259],
+    [0x6531_1475, 0x6280_7c3d, 0x2893_5dc9, 0x01e9_0dcc],
+];
 
 struct Cast {
     mint: ObviousMint,
@@ -35,6 +40,7 @@ pub(super) fn file() -> (String, Vec<u8>) {
     }
     let rules = CoinRules::new(periods::small());
     rows.extend(SMALL_COINS.iter().map(|coin| row(&rules, "alice", "news.example", coin, "n = 37")));
+    rows.push(row(&rules, "alice", "news.example", &SMALL_COINS.concat(), "n = 37, four sets"));
     assert_eq!(answers(&rows).len(), 7, "{:?}", answers(&rows));
     json_file("coins.json", COMMENT, &rows)
 }

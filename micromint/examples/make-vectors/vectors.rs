@@ -3,6 +3,7 @@
 // Vectors are made by people at their desks; a wrong constant here should stop them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod coin_file;
 mod coins;
 mod des;
 mod hashes;
@@ -12,7 +13,7 @@ mod periods;
 
 use serde_json::Value;
 
-/// Every file of `testdata/` that is made, by its path in there.
+/// Every file that is made, by its path in `testdata/`.
 pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     let mut files = periods::files();
     files.push(des::file());
@@ -20,7 +21,27 @@ pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     files.push(identities::file());
     files.push(coins::file());
     files.extend(messages::files());
+    files.extend(coin_file::files());
+    files.extend(text_seeds(&files));
     files
+}
+
+/// Seeds of the fuzz targets that read texts: what stands in the other files.
+fn text_seeds(files: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    for (name, content) in files {
+        let base = name.rsplit('/').next().unwrap_or(name);
+        if name.starts_with("messages/") {
+            seeds.push(coin_file::seed(&format!("message/{base}"), content.clone()));
+        }
+        if name.starts_with("messages/payment") {
+            seeds.push(coin_file::seed(&format!("payment/{base}"), content.clone()));
+        }
+        if name.starts_with("periods/") {
+            seeds.push(coin_file::seed(&format!("params/{base}"), content.clone()));
+        }
+    }
+    seeds
 }
 
 /// A JSON file: where its vectors come from and what they are meant to catch, then one vector a line.

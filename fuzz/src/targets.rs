@@ -1,0 +1,140 @@
+//! What each target does with its bytes: read them, and where they are good, read again what is printed.
+//!
+//! None may panic, hang, or use memory without bound. The core's tests run the same functions over the
+//! seeds in `fuzz/seeds/` and changed copies of them, so they also hold without a fuzzer.
+
+use std::sync::Arc;
+
+use micromint::coin_file::CoinFile;
+use micromint::host::{Directory, FixedClock, Open, SimulatedDirectory, SystemEntropy};
+use micromint::journal::{Journal, RECORD_SIZE_MAX};
+use micromint::params::Params;
+use micromint::protocol::{Message, Payment};
+use micromint::time::UnixTime;
+use micromint::vendor::till::{SyncMode, Till};
+use micromint::wallet::Wallet;
+
+/// 2026-12-15, in the middle of the period of the vectors.
+const NOW: UnixTime = UnixTime(1_797_292_800);
+
+/// A target by name.
+pub const ALL: [(&str, fn(&[u8])); 7] = [
+    ("message", message),
+    ("payment", payment),
+    ("params", params),
+    ("coin_file", coin_file),
+    ("journal", journal),
+    ("wallet", wallet),
+    ("till", till),
+];
+
+/// Messages of all types.
+pub fn message(data: &[u8]) {
+    if let Ok(message) = Message::parse(data) {
+        assert_eq!(Message::parse(&message.to_bytes()).expect("what is printed can be read"), message);
+    }
+}
+
+/// Payments, whose data is also what the authenticator covers.
+pub fn payment(data: &[u8]) {
+    if let Ok(payment) = Payment::parse(data) {
+        assert_eq!(payment.data().len(), 8 * payment.x.len());
+        assert_eq!(Payment::parse(&payment.to_bytes()).expect("what is printed can be read"), payment);
+    }
+}
+
+/// Parameter files.
+pub fn params(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(params) = Params::from_toml(text) {
+        assert_eq!(Params::from_toml(&params.to_toml()).expect("what is printed can be read"), params);
+        let _ = params.bin_of(params.raw().iv);
+    }
+}
+
+/// Coin files of any content.
+pub fn coin_file(data: &[u8]) {
+    let directory = SimulatedDirectory::new();
+    directory.put("fuzz.coins", data);
+    for open in [CoinFile::open, CoinFile::open_read, CoinFile::inspect, CoinFile::open_minting] {
+        let Ok(file) = open(&directory, "fuzz.coins") else { continue };
+        let _ = (file.minting_state(), file.sale_state(), file.next_superbin());
+        for index in [0, 1, file.params().superbin_count() as u32 - 1] {
+            let _ = (file.superbin(index), file.superbin_header(index));
+        }
+    }
+}
+
+/// Journals of any content, and torn at any place.
+pub fn journal(data: &[u8]) {
+    let directory = SimulatedDirectory::new();
+    directory.put("fuzz.journal", data);
+    if let Ok(mut journal) = Journal::open(&directory, "fuzz.journal", "fuzz", &SystemEntropy) {
+        read_all(&mut journal);
+    }
+    write_journal(&directory, "torn.journal", "fuzz", data);
+}
+
+/// Wallets: the bytes as a file, and as records of a file that is whole.
+pub fn wallet(data: &[u8]) {
+    let directory = SimulatedDirectory::new();
+    directory.put("raw.wallet", data);
+    let _ = Wallet::open(&directory, "raw.wallet", &SystemEntropy);
+    write_journal(&directory, "fuzz.wallet", "wallet", data);
+    if let Ok(mut wallet) = Wallet::open(&directory, "fuzz.wallet", &SystemEntropy) {
+        let _ = wallet.refresh();
+    }
+}
+
+/// Tills: the bytes as a day's journal, and as records of one that is whole.
+pub fn till(data: &[u8]) {
+    for whole in [false, true] {
+        let directory = SimulatedDirectory::new();
+        if Till::prepare(&directory).is_err() {
+            return;
+        }
+        if whole {
+            write_journal(&directory, "till-2026-12-15.journal", "till", data);
+        } else {
+            directory.put("till-2026-12-15.journal", data);
+        }
+        let till = Till::open(
+            Box::new(directory),
+            SyncMode::Always,
+            Arc::new(FixedClock(NOW)),
+            Arc::new(SystemEntropy),
+        );
+        if let Ok(till) = till {
+            let _ = till.totals();
+        }
+    }
+}
+
+/// Writes the bytes as records, each of which begins with its length in two bytes; a fuzzer would never
+/// find the checksums. Then appends what is left as a torn tail, and reads all of it.
+fn write_journal(directory: &SimulatedDirectory, name: &str, kind: &str, mut data: &[u8]) {
+    let Ok(mut journal) = Journal::open(directory, name, kind, &SystemEntropy) else { return };
+    while let Some((length, rest)) = data.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_le_bytes(*length)).clamp(1, RECORD_SIZE_MAX);
+        let Some((payload, rest)) = rest.split_at_checked(length) else { break };
+        if journal.append(&[payload]).is_err() {
+            return;
+        }
+        data = rest;
+    }
+    let _ = journal.sync();
+    if let (Ok(size), Ok(file)) = (journal.size(), directory.open(name, Open::Write)) {
+        let _ = file.write_at(data, size);
+    }
+    read_all(&mut journal);
+}
+
+fn read_all(journal: &mut Journal) {
+    journal.set_end(0);
+    let mut offsets = Vec::new();
+    if journal.catch_up(|offset, _| offsets.push(offset)).is_ok() {
+        for offset in offsets {
+            journal.read(offset).expect("what was visited can be read again");
+        }
+    }
+}

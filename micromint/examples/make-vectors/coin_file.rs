@@ -1,0 +1,128 @@
+//! A small coin file, minted by the real mint; and seeds for the fuzz targets.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::{hex_bytes, json_file, periods};
+use micromint::authenticator::Key;
+use micromint::host::{Entropy, FixedClock, SimulatedDirectory};
+use micromint::identity::UserId;
+use micromint::journal::Journal;
+use micromint::minting::{InputKey, MEMORY_MIN, Minting, Outcome};
+use micromint::testing::ObviousMint;
+use micromint::time::UnixTime;
+use micromint::vendor::till::{Spend, SyncMode, Till, fingerprint};
+use micromint::wallet::Wallet;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+const COMMENT: &str = "A complete coin file of the period 2026-12 as minted, nothing sold \
+    (docs/coin-file.md), with the input key it was minted under, its size and its SHA-256. It catches a \
+    wrong byte order or offset in readers, and every change of the permutation or of which ball stays.";
+
+const INPUT_KEY: &str = "000102030405060708090a0b0c0d0e0f";
+/// In the middle of December 2026.
+const NOW: UnixTime = UnixTime(1_797_292_800);
+
+pub(super) fn files() -> Vec<(String, Vec<u8>)> {
+    let coins = minted();
+    let row = json!({
+        "file": "coin-file/2026-12.coins", "period": "2026-12", "input-key": INPUT_KEY, "size": coins.len(),
+        "sha256": hex_bytes(&Sha256::digest(&coins)),
+    });
+    vec![
+        json_file("coin-file.json", COMMENT, &[row]),
+        ("coin-file/2026-12.coins".to_string(), coins.clone()),
+        seed("coin_file/complete", coins),
+        seed("wallet/raw", wallet().bytes("seed.wallet").unwrap()),
+        seed("wallet/records", records(&wallet(), "seed.wallet", "wallet")),
+        seed("till/raw", till().bytes("till-2026-12-15.journal").unwrap()),
+        seed("till/records", records(&till(), "till-2026-12-15.journal", "till")),
+        seed("journal/raw", till().bytes("till-2026-12-15.journal").unwrap()),
+        seed("journal/records", b"\x05\0first\x06\0secondtail".to_vec()),
+    ]
+}
+
+/// A seed of a fuzz target.
+pub(super) fn seed(name: &str, content: Vec<u8>) -> (String, Vec<u8>) {
+    (format!("../fuzz/seeds/{name}"), content)
+}
+
+fn minted() -> Vec<u8> {
+    let directory = SimulatedDirectory::new();
+    let (params, key): (_, InputKey) = (periods::test(), INPUT_KEY.parse().unwrap());
+    let minting = Minting {
+        directory: &directory,
+        name: "2026-12.coins",
+        params: &params,
+        key: &key,
+        threads: 1,
+        memory: MEMORY_MIN,
+        stop: &AtomicBool::new(false),
+        elapsed: &|| Duration::ZERO,
+        progress: &|_| {},
+    };
+    assert!(matches!(minting.run().unwrap(), Outcome::Complete(_)));
+    directory.bytes("2026-12.coins").unwrap()
+}
+
+/// Randomness that is the same every time.
+struct Always7;
+
+impl Entropy for Always7 {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        bytes.fill(7);
+        Ok(())
+    }
+}
+
+/// A wallet with one set.
+fn wallet() -> SimulatedDirectory {
+    let directory = SimulatedDirectory::new();
+    let mint = ObviousMint::new(periods::test());
+    let user: UserId = "alice".parse().unwrap();
+    let funds = mint.funds(&user, &Key::from_bytes([7; 32]), &[8], 1);
+    let mut wallet = Wallet::open(&directory, "seed.wallet", &Always7).unwrap();
+    wallet.receive(&funds, NOW).unwrap();
+    directory
+}
+
+/// A till with one payment.
+fn till() -> SimulatedDirectory {
+    let directory = SimulatedDirectory::new();
+    Till::prepare(&directory).unwrap();
+    let mint = ObviousMint::new(periods::test());
+    let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+    let coins = mint.coins(&user, &vendor, 8);
+    let url = "https://news.example/".parse().unwrap();
+    let payment = mint.payment(&user, &Key::from_bytes([7; 32]), &vendor, &url, &coins[..1]);
+    let clock = Arc::new(FixedClock(NOW));
+    let till = Till::open(Box::new(directory.clone()), SyncMode::Always, clock, Arc::new(Always7)).unwrap();
+    till.spend(&Spend {
+        period: &payment.period,
+        first_bins: &[mint.rules().bin(payment.x[0]).unwrap()],
+        payment: &payment.to_bytes(),
+        user: &user,
+        fingerprint: fingerprint(&payment, &[]),
+        receipt_seconds: 600,
+        keep_until: mint.params().raw().redeem_until,
+        cap: None,
+    })
+    .unwrap();
+    directory
+}
+
+/// The records of a journal as the fuzz targets take them: a length of two bytes before each.
+fn records(directory: &SimulatedDirectory, name: &str, kind: &str) -> Vec<u8> {
+    let mut journal = Journal::open_existing(directory, name, kind).unwrap();
+    let mut seed = Vec::new();
+    journal
+        .catch_up(|_, payload| {
+            seed.extend_from_slice(&(payload.len() as u16).to_le_bytes());
+            seed.extend_from_slice(payload);
+        })
+        .unwrap();
+    seed
+}
