@@ -38,6 +38,13 @@ impl HashFunction for Des {
         ::des::Des::new(&key_bytes(x).into()).encrypt_block(&mut block);
         u64::from_be_bytes(block.into())
     }
+
+    fn hash_many(&self, x: &[u64], y: &mut [u64]) {
+        let done = super::bulk::des_hash_many(u64::from_be_bytes(self.iv), x, y);
+        for (x, y) in x.iter().zip(y).skip(done) {
+            *y = self.hash(*x);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -104,9 +104,11 @@ fn run(command: Command) -> Result<(), Failure> {
                 let path = into.join(format!("s{number}.txt"));
                 let mut last = Instant::now();
                 let best = search::walk(start, &weights, seed, steps, |step, best| {
+                    // A long search leaves its best on the way; a write that fails is met again below.
                     if last.elapsed() > Duration::from_secs(10) {
                         last = Instant::now();
                         eprintln!("S{number} step {step}: cost {:.2} {:?}", weights.cost(best), best.price());
+                        let _ = std::fs::write(&path, best.to_text());
                     }
                 });
                 println!("S{number}: cost {:.2} {:?}", weights.cost(&best), best.price());

@@ -1,6 +1,6 @@
 //! Bit-sliced rounds of DES: every bit of a half block and of a key is a word of lanes.
 
-use super::des_tables::{EXPANSION, KEY_PLACE, OUTPUT_FROM, PLACE, ROTATION, X_BIT};
+use super::des_tables::{EXPANSION, KEY_PLACE, LEFT_BIT, PLACE, RIGHT_BIT, ROTATION, X_BIT};
 use super::transpose::transpose;
 use super::word::Word;
 
@@ -61,18 +61,33 @@ pub(super) struct RoundKey<'a, V> {
     d: &'a [V; 28],
 }
 
-/// The output of S-box `N` + 1 for the right half `r`.
+/// The inputs of S-box `N` + 1 for the right half `r`.
 #[inline(always)]
-pub(super) fn sbox<V: Word, const N: usize>(r: &Half<V>, key: RoundKey<'_, V>) -> [V; 4] {
+fn inputs<V: Word, const N: usize>(r: &Half<V>, key: RoundKey<'_, V>) -> [V; 6] {
     let k = if N < 4 { key.c } else { key.d };
-    V::sbox::<N>([
+    [
         r[const { EXPANSION[N][0] }].xor(k[const { KEY_PLACE[N][0] }]),
         r[const { EXPANSION[N][1] }].xor(k[const { KEY_PLACE[N][1] }]),
         r[const { EXPANSION[N][2] }].xor(k[const { KEY_PLACE[N][2] }]),
         r[const { EXPANSION[N][3] }].xor(k[const { KEY_PLACE[N][3] }]),
         r[const { EXPANSION[N][4] }].xor(k[const { KEY_PLACE[N][4] }]),
         r[const { EXPANSION[N][5] }].xor(k[const { KEY_PLACE[N][5] }]),
-    ])
+    ]
+}
+
+/// The output of S-box `N` + 1 for the right half `r`.
+#[inline(always)]
+pub(super) fn sbox<V: Word, const N: usize>(r: &Half<V>, key: RoundKey<'_, V>) -> [V; 4] {
+    V::sbox::<N>(inputs::<V, N>(r, key))
+}
+
+/// Adds the output `f` of S-box `N` + 1 to `l`.
+#[inline(always)]
+fn add_into<V: Word, const N: usize>(out: &mut Half<V>, l: &Half<V>, f: [V; 4]) {
+    out[const { PLACE[N][0] }] = l[const { PLACE[N][0] }].xor(f[0]);
+    out[const { PLACE[N][1] }] = l[const { PLACE[N][1] }].xor(f[1]);
+    out[const { PLACE[N][2] }] = l[const { PLACE[N][2] }].xor(f[2]);
+    out[const { PLACE[N][3] }] = l[const { PLACE[N][3] }].xor(f[3]);
 }
 
 /// The four bits of `out` = `l` + f(`r`) that come from S-box `N` + 1.
@@ -83,39 +98,58 @@ pub(super) fn sbox_into<V: Word, const N: usize>(
     r: &Half<V>,
     key: RoundKey<'_, V>,
 ) {
-    let [a, b, c, d] = sbox::<V, N>(r, key);
-    out[const { PLACE[N][0] }] = l[const { PLACE[N][0] }].xor(a);
-    out[const { PLACE[N][1] }] = l[const { PLACE[N][1] }].xor(b);
-    out[const { PLACE[N][2] }] = l[const { PLACE[N][2] }].xor(c);
-    out[const { PLACE[N][3] }] = l[const { PLACE[N][3] }].xor(d);
+    add_into::<V, N>(out, l, sbox::<V, N>(r, key));
 }
 
-/// One round: `out` = `l` + f(`r`).
+/// One round: `out` = `l` + f(`r`). The inputs of each S-box are fetched before the gates of the one
+/// before it, so that loads do not make the gates wait.
 #[inline(always)]
 pub(super) fn round<V: Word>(out: &mut Half<V>, l: &Half<V>, r: &Half<V>, key: RoundKey<'_, V>) {
-    sbox_into::<V, 0>(out, l, r, key);
-    sbox_into::<V, 1>(out, l, r, key);
-    sbox_into::<V, 2>(out, l, r, key);
-    sbox_into::<V, 3>(out, l, r, key);
-    sbox_into::<V, 4>(out, l, r, key);
-    sbox_into::<V, 5>(out, l, r, key);
-    sbox_into::<V, 6>(out, l, r, key);
-    sbox_into::<V, 7>(out, l, r, key);
+    macro_rules! boxes {
+        ($($n:literal, $next:literal;)*) => {
+            let input = inputs::<V, 0>(r, key);
+            $(
+                let next = inputs::<V, $next>(r, key);
+                add_into::<V, $n>(out, l, V::sbox::<$n>(input));
+                let input = next;
+            )*
+            let _ = input;
+        };
+    }
+    boxes!(0, 1; 1, 2; 2, 3; 3, 4; 4, 5; 5, 6; 6, 7; 7, 7;);
+}
+
+/// One round that puts its result in place of `l`.
+#[inline(always)]
+fn round_in_place<V: Word>(l: &mut Half<V>, r: &Half<V>, key: RoundKey<'_, V>) {
+    macro_rules! boxes {
+        ($($n:literal, $next:literal;)*) => {
+            let input = inputs::<V, 0>(r, key);
+            $(
+                let next = inputs::<V, $next>(r, key);
+                let f = V::sbox::<$n>(input);
+                l[const { PLACE[$n][0] }] = l[const { PLACE[$n][0] }].xor(f[0]);
+                l[const { PLACE[$n][1] }] = l[const { PLACE[$n][1] }].xor(f[1]);
+                l[const { PLACE[$n][2] }] = l[const { PLACE[$n][2] }].xor(f[2]);
+                l[const { PLACE[$n][3] }] = l[const { PLACE[$n][3] }].xor(f[3]);
+                let input = next;
+            )*
+            let _ = input;
+        };
+    }
+    boxes!(0, 1; 1, 2; 2, 3; 3, 4; 4, 5; 5, 6; 6, 7; 7, 7;);
 }
 
 /// L0 and R0 of the block `iv`, the same in all lanes.
 #[inline(always)]
 pub(super) fn initial<V: Word>(token: V::Token, iv: u64) -> (Half<V>, Half<V>) {
-    let mut halves = ([V::splat(token, 0); 32], [V::splat(token, 0); 32]);
-    for (i, (right, place)) in OUTPUT_FROM.into_iter().enumerate() {
-        let bit = V::splat(token, (iv >> (63 - i) & 1).wrapping_neg());
-        if right {
-            halves.1[place] = bit;
-        } else {
-            halves.0[place] = bit;
-        }
+    let zero = [V::splat(token, 0); 32];
+    let (mut l, mut r) = (zero, zero);
+    for place in 0..32 {
+        l[place] = V::splat(token, (iv >> LEFT_BIT[place] & 1).wrapping_neg());
+        r[place] = V::splat(token, (iv >> RIGHT_BIT[place] & 1).wrapping_neg());
     }
-    halves
+    (l, r)
 }
 
 /// Encrypts `iv` under the `64 * ELEMENTS` keys `x`; `y[i]` becomes the block for `x[i]`.
@@ -123,22 +157,19 @@ pub(super) fn initial<V: Word>(token: V::Token, iv: u64) -> (Half<V>, Half<V>) {
 pub(super) fn encrypt<V: Word>(token: V::Token, iv: u64, x: &[u64], y: &mut [u64]) {
     let keys = Keys::<V>::new(token, x);
     let (mut l, mut r) = initial::<V>(token, iv);
-    let mut next = l;
-    // Two rounds a turn, so that the halves change places by name.
+    // Two rounds a turn, each in place of the half that is not needed any more.
     for turn in 0..8 {
-        round(&mut next, &l, &r, keys.of_round(2 * turn + 1));
-        l = r;
-        r = next;
-        round(&mut next, &l, &r, keys.of_round(2 * turn + 2));
-        l = r;
-        r = next;
+        round_in_place(&mut l, &r, keys.of_round(2 * turn + 1));
+        round_in_place(&mut r, &l, keys.of_round(2 * turn + 2));
     }
+    // L holds L16 = R15, R holds R16.
     let mut planes = [l[0]; 64];
-    for (i, (right, place)) in OUTPUT_FROM.into_iter().enumerate() {
-        planes[63 - i] = if right { l[place] } else { r[place] };
+    for place in 0..32 {
+        planes[LEFT_BIT[place]] = r[place];
+        planes[RIGHT_BIT[place]] = l[place];
     }
     transpose(token, &mut planes);
-    for (i, plane) in planes.into_iter().enumerate() {
+    for (i, plane) in planes.iter().enumerate() {
         plane.store(&mut y[V::ELEMENTS * i..]);
     }
 }

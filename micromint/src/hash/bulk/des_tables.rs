@@ -108,3 +108,21 @@ pub(super) const OUTPUT_FROM: [(bool, usize); 64] = {
     }
     table
 };
+
+/// Which bit of a block (0 the least significant) stands at each place of the left half: L0 of the
+/// input, R16 of the output.
+pub(super) const LEFT_BIT: [usize; 32] = half_bits(false);
+/// The same for the right half: R0 of the input, L16 = R15 of the output.
+pub(super) const RIGHT_BIT: [usize; 32] = half_bits(true);
+
+const fn half_bits(right: bool) -> [usize; 32] {
+    let mut table = [0; 32];
+    let mut i = 0;
+    while i < 64 {
+        if OUTPUT_FROM[i].0 == right {
+            table[OUTPUT_FROM[i].1] = 63 - i;
+        }
+        i += 1;
+    }
+    table
+}

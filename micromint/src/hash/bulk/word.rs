@@ -21,7 +21,7 @@ pub(super) trait Word: Copy {
     /// A word of the first `ELEMENTS` elements of a slice that has so many.
     fn load(token: Self::Token, elements: &[u64]) -> Self;
     /// Writes the elements to the first `ELEMENTS` of a slice that has so many.
-    fn store(self, elements: &mut [u64]);
+    fn store(&self, elements: &mut [u64]);
 
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
@@ -78,8 +78,8 @@ impl Word for u64 {
     }
 
     #[inline(always)]
-    fn store(self, elements: &mut [u64]) {
-        elements[0] = self;
+    fn store(&self, elements: &mut [u64]) {
+        elements[0] = *self;
     }
 
     #[inline(always)]
@@ -139,8 +139,9 @@ macro_rules! vector_word {
             }
 
             #[inline(always)]
-            fn store(self, elements: &mut [u64]) {
-                elements[..$elements].copy_from_slice(self.as_slice());
+            fn store(&self, elements: &mut [u64]) {
+                let values: [u64; $elements] = (*self).into();
+                elements[..$elements].copy_from_slice(&values);
             }
 
             #[inline(always)]
