@@ -25,7 +25,7 @@ const CONFIG: &str = "\
 vendor-id = \"news.example\"
 origins = \"https://news.example\"
 periods = \"periods\"
-till = \"till\"
+till = \"var/till\"
 sync = \"os\"
 receipt-time = 3600
 ";
@@ -323,7 +323,9 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
     }
-    assert!(paths.contains(&folder.path().join("till.receipt-secret")), "{paths:?}");
+    assert!(paths.contains(&folder.path().join("var/till.receipt-secret")), "{paths:?}");
+    let above = std::fs::metadata(folder.path().join("var")).unwrap().permissions().mode();
+    assert_eq!(above & 0o011, 0o011, "the serving user must get to the till");
     assert_eq!(Paywall::prepare(&config, &SystemEntropy).unwrap(), paths, "a second start changes nothing");
     let open = || Paywall::open(config.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
 

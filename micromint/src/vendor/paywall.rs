@@ -9,7 +9,8 @@
 //! answer turns out to be no success.
 
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -119,9 +120,7 @@ impl Paywall {
     /// Periods that cannot be read, and files that cannot be made.
     pub fn prepare(config: &VendorConfig, entropy: &dyn Entropy) -> Result<Vec<PathBuf>, PaywallError> {
         config.load_periods()?;
-        let mut builder = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        builder.create(&config.till).map_err(FileError::on("make", &config.till))?;
+        make_till_folder(&config.till).map_err(FileError::on("make", &config.till))?;
         let (directory, name) = secret_place(config)?;
         secret::read_or_make(&directory, &name, entropy)?;
         let till = DiskDirectory::new(&config.till);
@@ -446,6 +445,18 @@ fn free_post(request: &Request<'_>) -> Serve {
         Frame::parse(body, PAYMENT_SIZE_MAX).is_ok_and(|frame| frame.message_type() == "Payment")
     };
     if request.body.is_some_and(is_payment) { returned(true) } else { Serve::default() }
+}
+
+/// Makes the till's directory for its owner alone, and those above it so that its owner gets there.
+fn make_till_folder(path: &Path) -> io::Result<()> {
+    if let Some(above) = path.parent() {
+        std::fs::create_dir_all(above)?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    match builder.mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// Where the secret of receipts is: its folder, and its name there.
