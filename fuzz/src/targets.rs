@@ -17,8 +17,11 @@ use micromint::wallet::Wallet;
 /// 2026-12-15, in the middle of the period of the vectors.
 const NOW: UnixTime = UnixTime(1_797_292_800);
 
-/// A target by name.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+/// Reads bytes of any content.
+pub type Target = fn(&[u8]);
+
+/// All targets by name.
+pub const ALL: [(&str, Target); 7] = [
     ("message", message),
     ("payment", payment),
     ("params", params),

@@ -631,7 +631,8 @@ pub(crate) mod tests {
     #[test]
     fn y_is_the_leading_bits() {
         let params = test_params();
-        let output = (0b10_101101_0110u64 << 52) | 0xf_ffff;
+        // Fixed bits 10, superbin 101101, sub-bin 0110, then bits that do not count.
+        let output = (0b1010_1101_0110_u64 << 52) | 0xf_ffff;
         assert_eq!(params.bin_of(output), Some(Bin { superbin: 0b101101, subbin: 0b0110 }));
         assert_eq!(params.bin_of(output ^ 1 << 63), None);
     }

@@ -3,6 +3,7 @@
 //! The coins are of the period `2026-12-small`, n = 37: a changed input passes the vendor's hashing by
 //! chance once in 2^37 flips, so here never. What the vendor cannot see, the authenticator shows the
 //! broker.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use micromint::authenticator::{Authenticator, Key};
 use micromint::params::Params;

@@ -1,4 +1,5 @@
 //! The fuzz targets over their seeds and changed copies, without a fuzzer.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../../fuzz/src/targets.rs"]
 #[allow(unreachable_pub)]

@@ -1,4 +1,5 @@
 //! Every message: parsing undoes printing, no text makes a reader panic, and every size has its bound.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use micromint::authenticator::{Authenticator, Key};
 use micromint::hash::HashName;

@@ -3,6 +3,7 @@
 //! A change of any format breaks these tests first. Files are made again by
 //! `cargo run -p micromint --example make-vectors`; whoever does so must say in the commit what changed
 //! for other implementations. `testdata/check_vectors.py` computes all of them a second time.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../examples/make-vectors/vectors.rs"]
 mod vectors;
