@@ -33,6 +33,7 @@ test-core: setup ## the core and the tools
 	$(CARGO) test
 
 test-servers: nginx-module ## the modules in real servers
+	@scripts/build-nginx-module.sh --for-tests
 	$(CARGO) test -p micromint-servers
 
 test-vectors: setup ## the second implementation agrees with testdata/

@@ -31,7 +31,32 @@ suite_with() { # NAME: results in $results/NAME
 export TEST_NGINX_GLOBALS="$user"
 echo "without the module:"
 suite_with without
-export TEST_NGINX_GLOBALS="$user load_module $module;" TEST_NGINX_GLOBALS_HTTP="micromint on;"
+mkdir -p "$results/periods"
+chmod 755 "$results"
+cat >"$results/vendor.toml" <<END
+vendor-id = "localhost"
+origins = ["http://localhost"]
+periods = "periods"
+till = "till"
+END
+cat >"$results/periods/now.params" <<END
+period = "now"
+hashfn = "des"
+iv = "0123456789abcdef"
+input-size = 14
+output-size = 12
+num-fixed-bits = 2
+fixed-bits = "2"
+subbin-size = 4
+coin-size = 4
+start = "$(date -u -d yesterday +%FT%TZ)"
+expiration = "$(date -u -d '+30 days' +%FT%TZ)"
+redeem-until = "$(date -u -d '+37 days' +%FT%TZ)"
+broker = "https://broker.example/"
+coin-value = "0.01 USD"
+END
+export TEST_NGINX_GLOBALS="$user load_module $module;"
+export TEST_NGINX_GLOBALS_HTTP="micromint_config $results/vendor.toml; micromint on;"
 echo "with the module loaded and on everywhere:"
 suite_with with
 

@@ -105,6 +105,12 @@ fn subrequest(request: &mut Request) -> Code {
 /// One step through the gate. `DECLINED` lets the request on to its content.
 fn pass(request: &mut Request) -> Code {
     let visit = request.visit();
+    if let Some(visit) = visit.as_ref().filter(|visit| visit.is_waiting()) {
+        // Another pass while a body is read: nginx has refused the body, and this is the page of its error.
+        if visit.began_in.get() != request.uri_changes() {
+            visit.stage.set(Stage::Answered);
+        }
+    }
     match visit.as_ref().map(|visit| visit.stage.get()) {
         Some(Stage::Reading | Stage::Working) => return AGAIN,
         Some(Stage::Read) => return with_body(request),
@@ -309,6 +315,7 @@ fn with_request<T>(
 fn begin(request: &mut Request, price: u32, stage: Stage) -> Option<std::rc::Rc<Visit>> {
     let visit = request.visit_or_new()?;
     visit.price.set(price);
+    visit.began_in.set(request.uri_changes());
     visit.stage.set(stage);
     Some(visit)
 }
@@ -463,8 +470,9 @@ fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
     let Some(pool) = request.server().pool() else { return };
     let task = {
         let (charge, paywall) = (charge.clone(), Arc::clone(&paywall));
-        move || {
-            paywall.settle(&charge, status);
+        move || match paywall.settle(&charge, status) {
+            Outcome::Reversed => None,
+            _ => Some(format!("a payment answered with {status} could not be taken back")),
         }
     };
     if detach(pool, task).is_err() {

@@ -59,6 +59,8 @@ impl From<Decision> for Verdict {
 pub(crate) struct Visit {
     /// How far it is.
     pub(crate) stage: Cell<Stage>,
+    /// In which pass through the phases that stage began.
+    pub(crate) began_in: Cell<u32>,
     /// The price that is or was decided about.
     pub(crate) price: Cell<u32>,
     /// What was decided.
@@ -79,6 +81,11 @@ impl Visit {
         if self.stage.get() == Stage::Reading {
             self.stage.set(Stage::Read);
         }
+    }
+
+    /// Whether something is to come before this request goes on.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.stage.get(), Stage::Reading | Stage::Working)
     }
 
     /// Begins again, at another price.

@@ -31,7 +31,7 @@ impl Nginx {
         let server = Nginx { site };
         assert!(output.status.success(), "nginx does not start: {}", String::from_utf8_lossy(&output.stderr));
         wait_until("nginx", || std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok());
-        wait_until("the pid file", || server.pid().is_some());
+        wait_until("the workers", || server.workers().len() == 2);
         server
     }
 
@@ -107,15 +107,18 @@ impl Nginx {
     }
 
     fn end(&self) {
-        let Some(pid) = self.pid() else { return };
-        let workers = children_of(pid);
-        let _ = kill_process(pid, Signal::QUIT);
-        let start = Instant::now();
-        while is_running(pid) && start.elapsed() < PATIENCE / 4 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        for pid in workers.into_iter().chain([pid]).filter(|pid| is_running(*pid)) {
-            let _ = kill_process(pid, Signal::KILL);
+        // During an upgrade there are two masters.
+        let files = ["nginx.pid", "nginx.pid.oldbin"].map(|name| self.site.path(name));
+        for pid in files.iter().filter_map(|file| pid_in(file)) {
+            let workers = children_of(pid);
+            let _ = kill_process(pid, Signal::QUIT);
+            let start = Instant::now();
+            while is_running(pid) && start.elapsed() < PATIENCE / 4 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            for pid in workers.into_iter().chain([pid]).filter(|pid| is_running(*pid)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
         }
     }
 }

@@ -9,13 +9,19 @@ use nginx_sys::{
     ngx_http_run_posted_requests, ngx_log_t, ngx_thread_pool_t, ngx_thread_task_post, ngx_thread_task_t,
 };
 
-use super::{Request, guard};
+use super::{Level, Log, Request, guard};
 
 /// A thread pool of the configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct ThreadPool(pub(super) *mut ngx_thread_pool_t);
 
-type Finish = Box<dyn FnOnce(&mut Request) + Send>;
+/// What is done on the worker's own thread when a task has run.
+enum Finish {
+    /// The request that waits gets its result.
+    Request(Box<dyn FnOnce(&mut Request) + Send>),
+    /// Nobody waits; a line for the error log.
+    Note(Option<String>),
+}
 
 /// One task: what runs in the pool, then what is done with its result on the worker's own thread.
 struct Job {
@@ -39,7 +45,7 @@ pub(crate) fn offload<T: Send + 'static>(
     let r = request.as_ptr();
     let work = move || -> Finish {
         let result = catch_unwind(AssertUnwindSafe(work)).ok();
-        Box::new(move |request: &mut Request| finish(request, result))
+        Finish::Request(Box::new(move |request: &mut Request| finish(request, result)))
     };
     // SAFETY: the request is live, and main exists for every request. What waits must be woken through the phases;
     // `blocked` keeps the request's memory until `completed` has run.
@@ -52,11 +58,16 @@ pub(crate) fn offload<T: Send + 'static>(
     Ok(())
 }
 
-/// Runs `work` in the pool; nobody waits for it. `Err` if the pool's queue is full: nothing was started.
-pub(crate) fn detach(pool: ThreadPool, work: impl FnOnce() + Send + 'static) -> Result<(), ()> {
+/// Runs `work` in the pool; nobody waits for it. What it says is written into the error log. `Err` if the
+/// pool's queue is full: nothing was started.
+pub(crate) fn detach(
+    pool: ThreadPool,
+    work: impl FnOnce() -> Option<String> + Send + 'static,
+) -> Result<(), ()> {
     let work = move || -> Finish {
-        let _ = catch_unwind(AssertUnwindSafe(work));
-        Box::new(|_: &mut Request| {})
+        let note =
+            catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Some("panic in a task".to_string()));
+        Finish::Note(note)
     };
     // SAFETY: without a request there is nothing that has to outlive the task.
     unsafe { post(pool, std::ptr::null_mut(), Box::new(work)) }
@@ -105,6 +116,10 @@ unsafe extern "C" fn completed(event: *mut ngx_event_t) {
     let job = unsafe { Box::from_raw((*event).data.cast::<Job>()) };
     let r = job.request;
     if r.is_null() {
+        if let Some(Finish::Note(Some(note))) = job.finish {
+            // SAFETY: a worker has a cycle, which has a log.
+            Log(unsafe { (*nginx_sys::ngx_cycle).log }).write(Level::Error, &note);
+        }
         return;
     }
     // SAFETY: `blocked` has kept the request and its connection until now. As in nginx's own thread handlers, a
@@ -115,7 +130,7 @@ unsafe extern "C" fn completed(event: *mut ngx_event_t) {
         (*log_context).current_request = r;
         let main = (*r).main;
         (*main).set_blocked((*main).blocked() - 1);
-        if let Some(finish) = job.finish {
+        if let Some(Finish::Request(finish)) = job.finish {
             guard((*c).log, (), || finish(&mut Request::new(r)));
         }
         if has_ended(r) {

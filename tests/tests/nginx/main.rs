@@ -3,4 +3,8 @@
 //! Build it first: `scripts/build-nginx-module.sh` and `scripts/build-nginx-module.sh --for-tests`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod life;
 mod paying;
+mod places;
+mod refusals;
+mod transport;

@@ -4,6 +4,7 @@ use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::site::Site;
+use micromint_servers::wait_until;
 
 fn word(status: u16, word: &str) -> (u16, String) {
     (status, word.to_string())
@@ -44,6 +45,7 @@ fn a_post_pays_and_a_receipt_opens_the_page_again() {
     assert_eq!(again.seen(), (200, "receipt".to_string(), "content for two"));
     let other = nginx.ask(&RequestText::get("/one.html").with("Cookie", &cookie));
     assert_eq!(other.short(), word(402, "unpaid"), "a receipt opens its own page only");
+    wait_until("the access log", || nginx.access_log().len() == 3);
     let log = nginx.access_log();
     assert_eq!(log[0], "GET /two.html 200 paid 2 2 alice");
     assert_eq!(log[1], "GET /two.html 200 receipt 2 0 -");

@@ -1,0 +1,275 @@
+//! The life of a server: configurations good and bad, start, reload, upgrade, and what goes wrong in it.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Barrier;
+
+use micromint_servers::client::{Connection, RequestText};
+use micromint_servers::nginx::{Nginx, is_running, nginx, panicking_module, pid_in, write_configuration};
+use micromint_servers::payer;
+use micromint_servers::site::Site;
+use micromint_servers::wait_until;
+use rustix::process::Signal;
+
+const SERVER: &str = "micromint_config vendor.toml; server { %SERVER% micromint on; }";
+
+fn word(status: u16, word: &str) -> (u16, String) {
+    (status, word.to_string())
+}
+
+#[test]
+fn testing_a_configuration_has_no_side_effect() {
+    let site = Site::new();
+    write_configuration(&site, SERVER);
+    let before = names(&site);
+    let output = nginx(&site, &["-t", "-q"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: Vec<_> = names(&site).into_iter().filter(|name| !before.contains(name)).collect();
+    // nginx itself makes its log and temporary folders.
+    let nginx_makes = ["body", "proxy", "fastcgi", "uwsgi", "scgi", "nginx.pid"];
+    let ours: Vec<_> = made.iter().filter(|name| !nginx_makes.contains(&name.as_str())).collect();
+    assert!(ours.is_empty(), "{ours:?}");
+    Nginx::start(site, SERVER);
+}
+
+fn names(site: &Site) -> Vec<String> {
+    let entries = std::fs::read_dir(site.folder()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_bad_configuration_is_refused_with_its_place_and_reason() {
+    let good = Site::new().vendor_toml("till");
+    let in_server = |text: &str| format!("micromint_config vendor.toml;\n server {{ %SERVER%\n {text} }}");
+    let with_on = in_server("micromint on;");
+    let rows: Vec<(String, String, &str)> = vec![
+        ("server { %SERVER%\n micromint on; }".to_string(), good.clone(), "needs a \"micromint_config\""),
+        (
+            "server { %SERVER%\n micromint_price 3; }".to_string(),
+            good.clone(),
+            "needs a \"micromint_config\"",
+        ),
+        (in_server("micromint maybe;"), good.clone(), "expected \"on\" or \"off\", found \"maybe\""),
+        (in_server("micromint;"), good.clone(), "invalid number of arguments in \"micromint\""),
+        (in_server("micromint on; micromint off;"), good.clone(), "\"micromint\" directive is duplicate"),
+        (
+            in_server("micromint_price 1; micromint_price 2;"),
+            good.clone(),
+            "\"micromint_price\" directive is duplicate",
+        ),
+        (in_server("micromint_price free;"), good.clone(), "expected a price from 0 to 500 coins"),
+        (in_server("micromint_price 501;"), good.clone(), "expected a price from 0 to 500 coins"),
+        (in_server("micromint_price $no_such;"), good.clone(), "unknown \"no_such\" variable"),
+        (in_server("micromint_subrequests no;"), good.clone(), "expected \"allow\" or \"refuse\""),
+        (
+            in_server("micromint_config vendor.toml; micromint_config vendor.toml;"),
+            good.clone(),
+            "is duplicate",
+        ),
+        ("micromint_config missing.toml;".to_string(), good.clone(), "missing.toml"),
+        ("micromint_message;".to_string(), good.clone(), "directive is not allowed here"),
+        (with_on.clone(), "vendor-id = ".to_string(), "vendor.toml:1"),
+        (with_on.clone(), good.replace("localhost\"\n", "LOCAL HOST\"\n"), "vendor-id"),
+        (with_on.clone(), good.replace("periods = \"periods\"", "periods = \"www\""), "PERIOD.params"),
+        (with_on.clone(), format!("{good}colour = \"red\"\n"), "colour"),
+    ];
+    for (http, toml, expected) in rows {
+        let site = Site::new();
+        site.write("vendor.toml", &toml);
+        write_configuration(&site, &http);
+        let output = nginx(&site, &["-t"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "accepted: {http}\n{toml}");
+        assert!(text.contains("[emerg]") && text.contains(expected), "{expected:?} not in {text}");
+        // nginx itself says nothing of the place of a variable that it does not know.
+        assert!(text.contains("nginx.conf:") || expected.starts_with("unknown"), "no place in {text}");
+        assert!(!text.contains("panic"), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_prepared_keeps_nginx_from_starting_but_not_from_running() {
+    let site = Site::new();
+    site.write("till", "a file where a folder should be");
+    write_configuration(&site, SERVER);
+    let output = nginx(&site, &[]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &std::fs::read_to_string(site.path("logs/error.log")).unwrap();
+    assert!(!output.status.success());
+    assert!(text.contains("[emerg]") && text.contains("till") && text.contains("nginx.conf:"), "{text}");
+    std::fs::remove_file(site.path("till")).unwrap();
+
+    let server = Nginx::start(site, SERVER);
+    let workers = server.workers();
+    server.site().write("vendor.toml", &server.site().vendor_toml("www/one.html/no"));
+    server.signal(Signal::HUP);
+    wait_until("the refusal", || server.log().contains("[emerg]"));
+    assert_eq!(server.workers(), workers, "a reload that cannot be prepared does not take place");
+    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+}
+
+#[test]
+fn till_and_secret_are_made_on_first_start_for_the_workers_alone() {
+    let server = Nginx::start(Site::new(), SERVER);
+    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+    let site = server.stop();
+    let till = std::fs::metadata(site.path("till")).unwrap();
+    assert_eq!(till.permissions().mode() & 0o777, 0o700);
+    for entry in std::fs::read_dir(site.path("till")).unwrap() {
+        let entry = entry.unwrap();
+        let meta = entry.metadata().unwrap();
+        assert_eq!(meta.permissions().mode() & 0o077, 0, "{:?}", entry.path());
+        assert_eq!(meta.uid(), till.uid(), "{:?}", entry.path());
+    }
+}
+
+#[test]
+fn a_coin_stays_spent_over_reload_restart_and_kill() {
+    let server = Nginx::start(Site::new(), SERVER);
+    let coins = payer::coins_of(payer::mint(), 1);
+    let url = |server: &Nginx, page: &str| server.site().url(page);
+    let payment = payer::payment_with(payer::mint(), &url(&server, "/one.html"), &coins);
+    let again = payer::payment_with(payer::mint(), &url(&server, "/one.html?again"), &coins);
+    let cookie = server.ask(&RequestText::post("/one.html", &payment)).cookie().unwrap();
+    let still_spent = |server: &Nginx, when: &str| {
+        let answer = server.ask(&RequestText::post("/one.html?again", &again));
+        assert_eq!(answer.short(), word(402, "spent"), "{when}");
+        let retry = server.ask(&RequestText::post("/one.html", &payment));
+        assert_eq!(retry.short(), word(200, "retry"), "{when}");
+        let receipt = server.ask(&RequestText::get("/one.html").with("Cookie", &cookie));
+        assert_eq!(receipt.short(), word(200, "receipt"), "{when}");
+    };
+    still_spent(&server, "at once");
+    for round in 0..3 {
+        server.reload(SERVER);
+        still_spent(&server, &format!("after reload {round}"));
+    }
+    server.reload("server { %SERVER% }");
+    assert_eq!(server.get("/one.html").status, 200, "without the module nothing is priced");
+    server.reload(SERVER);
+    still_spent(&server, "after a while without");
+    for worker in server.workers() {
+        rustix::process::kill_process(worker, Signal::KILL).unwrap();
+    }
+    wait_until("new workers", || server.workers().len() == 2);
+    still_spent(&server, "after workers were killed");
+    let server = Nginx::start(server.stop(), SERVER);
+    still_spent(&server, "after a restart");
+    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+}
+
+#[test]
+fn a_coin_stays_spent_over_a_binary_upgrade() {
+    let server = Nginx::start(Site::new(), SERVER);
+    let coins = payer::coins_of(payer::mint(), 1);
+    let pay = |target: &str| {
+        let payment = payer::payment_with(payer::mint(), &server.site().url(target), &coins);
+        server.ask(&RequestText::post(target, &payment)).short()
+    };
+    let old = server.pid().unwrap();
+    assert_eq!(pay("/one.html"), word(200, "paid"));
+    server.signal(Signal::USR2);
+    wait_until("the new master", || {
+        pid_in(&server.site().path("nginx.pid.oldbin")).is_some()
+            && server.pid().is_some_and(|pid| pid != old)
+    });
+    wait_until("its workers", || server.workers().len() == 2);
+    for _ in 0..8 {
+        assert_eq!(pay("/one.html?both"), word(402, "spent"), "old and new workers serve");
+    }
+    rustix::process::kill_process(old, Signal::QUIT).unwrap();
+    wait_until("the old master to end", || !is_running(old));
+    assert_eq!(pay("/one.html?new"), word(402, "spent"));
+    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+}
+
+#[test]
+fn workers_racing_with_one_coin_accept_it_once() {
+    const SPENDERS: usize = 8;
+    let server = Nginx::start(Site::new(), SERVER);
+    for _ in 0..10 {
+        let coins = payer::coins_of(payer::mint(), 1);
+        let barrier = Barrier::new(SPENDERS);
+        // Different URLs, so that none is a retry of another.
+        let words: Vec<String> = std::thread::scope(|scope| {
+            let spend = |spender: usize| {
+                let target = format!("/one.html?{spender}");
+                let payment = payer::payment_with(payer::mint(), &server.site().url(&target), &coins);
+                let bytes = RequestText::post(&target, &payment).to_bytes();
+                let mut connection = Connection::open(server.site().port);
+                let (head, last) = bytes.split_at(bytes.len() - 1);
+                connection.send(head);
+                barrier.wait();
+                connection.send(last);
+                connection.receive("POST").word()
+            };
+            let threads: Vec<_> = (0..SPENDERS).map(|spender| scope.spawn(move || spend(spender))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let count = |word: &str| words.iter().filter(|found| *found == word).count();
+        assert_eq!((count("paid"), count("spent")), (1, SPENDERS - 1), "{words:?}");
+    }
+}
+
+#[test]
+fn several_vendors_share_one_nginx() {
+    let site = Site::new();
+    let other = site.vendor_toml("other-till").replace(&site.port.to_string(), &site.back_port.to_string());
+    site.write("other.toml", &other);
+    let nginx = Nginx::start(
+        site,
+        "micromint_config vendor.toml;
+         server { %SERVER% micromint on; }
+         server { listen 127.0.0.1:%BACK_PORT%; root %FOLDER%/www; micromint on; micromint_config other.toml; }",
+    );
+    let coins = payer::coins_of(payer::mint(), 1);
+    let here = payer::payment_with(payer::mint(), &nginx.site().url("/one.html"), &coins);
+    let there = nginx
+        .site()
+        .url("/one.html")
+        .replace(&nginx.site().port.to_string(), &nginx.site().back_port.to_string());
+    let there = payer::payment_with(payer::mint(), &there, &coins);
+    assert_eq!(nginx.ask(&RequestText::post("/one.html", &here)).short(), word(200, "paid"));
+    // Another till: the same coin is new there. (Two tills under one Vendor-ID are the vendor's own doing.)
+    let mut connection = Connection::open(nginx.site().back_port);
+    assert_eq!(connection.ask(&RequestText::post("/one.html", &there)).short(), word(200, "paid"));
+    assert!(nginx.site().path("other-till").is_dir());
+}
+
+#[test]
+fn a_panic_ends_one_request_and_the_worker_lives() {
+    let server = Nginx::start_with(Site::new(), &panicking_module(), SERVER);
+    let workers = server.workers();
+    for place in ["head", "thread"] {
+        let payment = payer::payment(&server.site().url("/one.html"), 1);
+        let request = RequestText::post("/one.html", &payment);
+        let answer = server.ask(&request.clone().with("X-Micromint-Panic", place));
+        assert_eq!(answer.status, 500, "{place}");
+        assert!(!answer.body.contains("content"), "{place}");
+        assert_eq!(server.ask(&request).short(), word(200, "paid"), "{place}: nothing was kept");
+    }
+    assert_eq!(server.workers(), workers);
+    assert!(server.log().contains("[alert]") && server.log().contains("panic"), "{}", server.log());
+    // The module that is shipped does not know the header.
+    let shipped = Nginx::start(Site::new(), SERVER);
+    let request = RequestText::get("/one.html").with("X-Micromint-Panic", "head");
+    assert_eq!(shipped.ask(&request).status, 402);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_sold() {
+    let server = Nginx::start(Site::new(), SERVER);
+    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+    let till = server.site().path("till");
+    let owner = std::fs::metadata(&till).unwrap();
+    std::fs::remove_dir_all(&till).unwrap();
+    let request = RequestText::post("/one.html", &payer::payment(&server.site().url("/one.html"), 1));
+    for _ in 0..3 {
+        let answer = server.ask(&request);
+        assert_eq!(answer.status, 503, "{answer:?}");
+    }
+    assert_eq!(server.get("/free.html").body, "free");
+    assert!(server.log().contains("micromint: "), "the log says why: {}", server.log());
+    std::fs::create_dir(&till).unwrap();
+    std::os::unix::fs::chown(&till, Some(owner.uid()), Some(owner.gid())).unwrap();
+    wait_until("the till to be opened again", || server.ask(&request).status == 200);
+}

@@ -1,0 +1,296 @@
+//! Wherever a page comes from: nginx's own ways of finding, making and guarding content.
+
+use micromint_servers::client::RequestText;
+use micromint_servers::nginx::Nginx;
+use micromint_servers::payer;
+use micromint_servers::site::Site;
+
+fn word(status: u16, word: &str) -> (u16, String) {
+    (status, word.to_string())
+}
+
+/// What comes of asking for and of paying `count` coins for a target.
+fn asked_and_paid(nginx: &Nginx, target: &str, count: usize) -> [(u16, String); 2] {
+    [nginx.get(target).short(), nginx.pay(target, count).short()]
+}
+
+fn sold() -> [(u16, String); 2] {
+    [word(402, "unpaid"), word(200, "paid")]
+}
+
+#[test]
+fn price_files_are_never_served() {
+    let site = Site::new();
+    site.page("plain.mm", "1", None);
+    let nginx = Nginx::with_server(
+        site,
+        "location /try/ { try_files $uri /one.html.mm; } location /off/ { micromint off; }",
+    );
+    for target in ["/one.html.mm", "/one.html%2emm", "/plain.mm", "/./one.html.mm", "/try/x"] {
+        assert_eq!(nginx.get(target).status, 404, "{target}");
+    }
+}
+
+#[test]
+fn a_price_file_that_is_no_price_closes_the_page() {
+    let site = Site::new();
+    for (name, price) in
+        [("empty", ""), ("word", "two\n"), ("many", "501\n"), ("lines", "1\n2\n"), ("minus", "-1\n")]
+    {
+        site.page(&format!("{name}.html"), "secret", Some(price));
+    }
+    site.page("free0.html", "free after all", Some("0\n"));
+    site.page("folder.html", "secret", None);
+    std::fs::create_dir(site.path("www/folder.html.mm")).unwrap();
+    site.page("long.html", "secret", Some(&" ".repeat(1000)));
+    let nginx = Nginx::with_server(site, "");
+    for name in ["empty", "word", "many", "lines", "minus", "folder", "long"] {
+        let answer = nginx.get(&format!("/{name}.html"));
+        assert_eq!(answer.status, 500, "{name}");
+        assert!(!answer.body.contains("secret"), "{name}");
+    }
+    assert_eq!(nginx.get("/free0.html").body, "free after all");
+    assert!(nginx.log().contains("/word.html"), "{}", nginx.log());
+}
+
+#[test]
+fn the_directive_prices_what_has_no_price_file() {
+    let site = Site::new();
+    site.write("www/dir/a.html", "a");
+    site.page("dir/b.html", "b", Some("1"));
+    site.write("www/set/a.html", "a");
+    let nginx = Nginx::with_server(
+        site,
+        "location /dir/ { micromint_price 2; }
+         location /off/ { alias %FOLDER%/www/dir/; micromint off; }
+         location /set/ { set $p $arg_price; micromint_price $p; }",
+    );
+    assert_eq!(asked_and_paid(&nginx, "/dir/a.html", 2), sold());
+    assert_eq!(asked_and_paid(&nginx, "/dir/b.html", 1), sold(), "the price file goes before the directive");
+    assert_eq!(nginx.get("/off/b.html").seen(), (200, String::new(), "b"));
+    assert_eq!(asked_and_paid(&nginx, "/set/a.html?price=3", 3), sold());
+    assert_eq!(nginx.get("/set/a.html?price=0").body, "a");
+    for bad in ["", "x", "-1", "501", "1.5"] {
+        assert_eq!(nginx.get(&format!("/set/a.html?price={bad}")).status, 500, "{bad:?}");
+    }
+}
+
+#[test]
+fn index_rewrite_alias_and_try_files_lead_to_the_price_of_the_file() {
+    let site = Site::new();
+    site.page("shop/index.html", "the index", Some("1"));
+    site.page("other/thing.html", "aliased", Some("2"));
+    let nginx = Nginx::with_server(
+        site,
+        "location /alias/ { alias %FOLDER%/www/other/; }
+         location /old { rewrite ^ /one.html last; }
+         location /break { rewrite ^ /one.html break; }
+         location /nice/ { rewrite ^/nice(.*) $1 break; try_files $uri.html =404; }
+         location = /gone { return 204; }",
+    );
+    assert_eq!(asked_and_paid(&nginx, "/shop/", 1), sold());
+    assert_eq!(nginx.get("/shop").status, 301);
+    assert_eq!(asked_and_paid(&nginx, "/alias/thing.html", 2), sold());
+    assert_eq!(asked_and_paid(&nginx, "/old", 1), sold());
+    assert_eq!(asked_and_paid(&nginx, "/break", 1), sold());
+    assert_eq!(
+        asked_and_paid(&nginx, "/nice/two", 2),
+        sold(),
+        "try_files finds the file after the access phase"
+    );
+    assert_eq!(nginx.get("/nice/free").body, "free");
+    assert_eq!(nginx.get("/gone").status, 204);
+    // A page that is priced but not there costs nothing.
+    let site_nginx = Nginx::with_server(Site::new(), "micromint_price 1;");
+    assert_eq!(site_nginx.get("/missing.html").status, 402);
+    assert_eq!(site_nginx.pay("/missing.html", 1).short(), word(404, "reversed"));
+}
+
+#[test]
+fn proxied_pages_are_fetched_as_a_get_without_the_payment() {
+    let nginx = Nginx::start(
+        Site::new(),
+        r#"micromint_config vendor.toml;
+           server { %SERVER% micromint on;
+             location /app/ { micromint_price 1; proxy_pass http://127.0.0.1:%BACK_PORT%; }
+             location /fail/ { micromint_price 1; proxy_pass http://127.0.0.1:%BACK_PORT%; }
+             location /cached/ { micromint_price 1; proxy_pass http://127.0.0.1:%BACK_PORT%; }
+             location /accel/ { proxy_pass http://127.0.0.1:%BACK_PORT%; }
+             location /inside/ { internal; micromint_price 1; alias %FOLDER%/www/; }
+           }
+           server { listen 127.0.0.1:%BACK_PORT%;
+             location /app/ { return 200 "$request_method [$content_length] [$content_type] [$http_transfer_encoding] [$http_micromint_payment] [$http_x_http_method_override] [$http_x_kept] [$http_if_none_match]"; }
+             location /fail/ { return 503; }
+             location /accel/ { add_header X-Accel-Redirect /inside/free.html; return 200; }
+             location /cached/ { add_header Cache-Control "public, max-age=60, s-maxage=600"; add_header CDN-Cache-Control "max-age=9"; add_header Set-Cookie "theirs=1"; return 200 cached; }
+           }"#,
+    );
+    let url = nginx.site().url("/app/x");
+    let post = RequestText::post("/app/x", &payer::payment(&url, 1))
+        .with("X-HTTP-Method-Override", "DELETE")
+        .with("X-Kept", "kept")
+        .with("If-None-Match", "\"x\"");
+    assert_eq!(nginx.ask(&post).seen(), (200, "paid".to_string(), "GET [] [] [] [] [] [kept] []"));
+    let chunks = RequestText { body: Vec::new(), ..RequestText::new("POST", "/app/x") };
+    let payment = payer::payment(&url, 1).to_bytes();
+    let chunks = chunks.with("Content-Type", "application/x-micromint").with("Transfer-Encoding", "chunked");
+    let body = [format!("{:x}\r\n", payment.len()).as_bytes(), &payment, b"\r\n0\r\n\r\n"].concat();
+    assert_eq!(
+        nginx.ask(&RequestText { body, ..chunks }).seen(),
+        (200, "paid".to_string(), "GET [] [] [] [] [] [] []")
+    );
+    // In a header the payment leaves method and body as they are.
+    let put =
+        RequestText::new("PUT", "/app/x").with_payment(&payer::payment(&url, 1)).with("Content-Length", "3");
+    let put = RequestText { body: b"abc".to_vec(), ..put };
+    assert_eq!(nginx.ask(&put).seen(), (200, "paid".to_string(), "PUT [3] [] [] [] [] [] []"));
+
+    assert_eq!(nginx.pay("/fail/x", 1).short(), word(503, "reversed"));
+    let cached = nginx.pay("/cached/x", 1);
+    assert_eq!(cached.seen(), (200, "paid".to_string(), "cached"));
+    assert_eq!(cached.header("cache-control").unwrap(), "private, max-age=60");
+    assert_eq!(cached.header("cdn-cache-control"), None);
+    let cookies = cached.header("set-cookie").unwrap();
+    assert!(cookies.starts_with("theirs=1, ") && cookies.contains("Max-Age"), "{cookies}");
+
+    // nginx makes a GET of what X-Accel-Redirect sends on: a header pays, a body cannot.
+    assert_eq!(nginx.get("/accel/x").short(), word(402, "unpaid"));
+    let accel = nginx.site().url("/accel/x");
+    assert_eq!(nginx.ask(&RequestText::post("/accel/x", &payer::payment(&accel, 1))).status, 402);
+}
+
+#[test]
+fn nobody_pays_who_is_then_turned_away() {
+    let site = Site::new();
+    // user:pass
+    site.write("htpasswd", "user:{PLAIN}pass\n");
+    let nginx = Nginx::with_server(
+        site,
+        r#"location /denied/ { alias %FOLDER%/www/; deny all; }
+           location /all/ { alias %FOLDER%/www/; satisfy all; auth_basic x; auth_basic_user_file htpasswd; }
+           location /any/ { alias %FOLDER%/www/; satisfy any; auth_basic x; auth_basic_user_file htpasswd; }
+           location /home/ { alias %FOLDER%/www/; satisfy any; allow 127.0.0.1; deny all; }
+           location /away/ { alias %FOLDER%/www/; satisfy any; deny all; }
+           location /sub/ { alias %FOLDER%/www/; auth_request /ask; }
+           location = /ask { internal; if ($http_x_let) { return 204; } return 403; }
+           location /limit/ { alias %FOLDER%/www/; limit_except GET { deny all; } }"#,
+    );
+    let login = |request: RequestText| request.with("Authorization", "Basic dXNlcjpwYXNz");
+    let url = |target: &str| nginx.site().url(target);
+
+    assert_eq!(nginx.pay("/denied/one.html", 1).status, 403);
+    let payment = payer::payment(&url("/all/one.html"), 1);
+    let post = RequestText::post("/all/one.html", &payment);
+    assert_eq!(nginx.ask(&post).status, 401);
+    assert_eq!(nginx.ask(&login(post)).short(), word(200, "paid"), "the coin was kept for this");
+    assert_eq!(nginx.ask(&login(RequestText::get("/all/one.html"))).short(), word(402, "unpaid"));
+
+    assert_eq!(asked_and_paid(&nginx, "/any/one.html", 1), sold());
+    assert_eq!(nginx.ask(&login(RequestText::get("/any/one.html"))).seen().2, "content for one");
+    assert_eq!(nginx.get("/any/free.html").status, 401, "what costs nothing is no reason to let anyone in");
+    assert_eq!(nginx.get("/home/one.html").body, "content for one");
+    assert_eq!(asked_and_paid(&nginx, "/away/one.html", 1), sold());
+    assert_eq!(nginx.get("/away/free.html").status, 403);
+    assert_eq!(nginx.get("/away/one.html.mm").status, 403);
+
+    let payment = payer::payment(&url("/sub/one.html"), 1);
+    let post = RequestText::post("/sub/one.html", &payment);
+    assert_eq!(nginx.ask(&post).status, 403);
+    assert_eq!(nginx.ask(&post.with("X-Let", "in")).short(), word(200, "paid"));
+    assert_eq!(nginx.pay("/limit/one.html", 1).status, 403);
+}
+
+#[test]
+fn satisfy_any_with_try_files_asks_the_price_of_what_is_found() {
+    let site = Site::new();
+    site.page("deep/dear.html", "dear", Some("3"));
+    let nginx = Nginx::with_server(
+        site,
+        "location /deep/ { satisfy any; deny all; micromint_price 1; try_files $uri.html =404; }
+         location /open/ { satisfy any; allow all; micromint_price 1; alias %FOLDER%/www/; try_files $uri =404; }",
+    );
+    // The check had to name a price before the file was known: too low a price does not open it.
+    assert_eq!(nginx.get("/deep/dear").short(), word(402, "unpaid"));
+    assert_eq!(nginx.pay("/deep/dear", 1).short(), word(500, "reversed"));
+    assert!(nginx.log().contains("1 coins were paid for what costs 3"), "{}", nginx.log());
+}
+
+#[test]
+fn error_pages_stand_in_for_the_message() {
+    let site = Site::new();
+    site.page("402.html", "please pay", None);
+    site.page("404.html", "not here", Some("1"));
+    let nginx = Nginx::with_server(
+        site,
+        r#"location /page/ { alias %FOLDER%/www/; error_page 402 /402.html; }
+           location /ok/ { alias %FOLDER%/www/; error_page 402 =200 /402.html; }
+           location /named/ { alias %FOLDER%/www/; error_page 402 @pay; }
+           location @pay { return 402 "$micromint_status costs $micromint_price"; }
+           location /own/ { alias %FOLDER%/www/; error_page 402 @message; }
+           location @message { add_header X-Page own always; micromint_message; }
+           location /theirs/ { error_page 402 @theirs; return 402; }
+           location @theirs { micromint_price 7; micromint_message; }
+           location /lost/ { alias %FOLDER%/www/; error_page 404 /404.html; }
+           location /priced/ { micromint_price 1; error_page 402 /priced/402.html; alias %FOLDER%/www/; }"#,
+    );
+    let page = nginx.get("/page/one.html");
+    assert_eq!((page.status, page.body.as_str()), (402, "please pay"));
+    assert!(
+        page.header("micromint-request").is_some() && page.header("cache-control").unwrap() == "no-store"
+    );
+    assert_eq!(
+        (nginx.get("/ok/one.html").status, nginx.get("/ok/one.html").body.as_str()),
+        (200, "please pay")
+    );
+    assert_eq!(nginx.get("/named/two.html").body, "unpaid costs 2");
+    let own = nginx.get("/own/one.html");
+    assert_eq!((own.short(), own.header("x-page").unwrap()), (word(402, "unpaid"), "own".to_string()));
+    assert!(own.body.contains("Request-Payment"), "{}", own.body);
+    let theirs = nginx.get("/theirs/x");
+    assert!(theirs.status == 402 && theirs.body.contains("Price: 7"), "{theirs:?}");
+    // An error page is no content: it is not priced, whatever it costs when asked for by its name.
+    let lost = nginx.get("/lost/nothing.html");
+    assert_eq!((lost.status, lost.body.as_str()), (404, "not here"));
+    assert_eq!(nginx.get("/404.html").status, 402);
+    let priced = nginx.get("/priced/free.html");
+    assert_eq!((priced.status, priced.body.as_str()), (402, "please pay"));
+    // Paying works behind each of them.
+    for target in ["/page/one.html", "/ok/one.html", "/named/one.html", "/own/one.html", "/priced/free.html"]
+    {
+        assert_eq!(nginx.pay(target, 1).short(), word(200, "paid"), "{target}");
+    }
+}
+
+#[test]
+fn parts_of_a_page_are_paid_with_the_page() {
+    let site = Site::new();
+    site.page("whole.shtml", r#"[<!--#include virtual="/one.html" -->]"#, None);
+    site.page("paid.shtml", r#"[<!--#include virtual="/free.html" -->]"#, Some("1"));
+    site.page("price.shtml", r#"[<!--#include virtual="/one.html.mm" -->]"#, None);
+    site.page("strict/whole.shtml", r#"[<!--#include virtual="/strict/one.html" -->]"#, None);
+    site.page("strict/one.html", "content for one", Some("1"));
+    let nginx = Nginx::with_server(
+        site,
+        "location / { ssi on; ssi_silent_errors on; } location /strict/ { ssi on; ssi_silent_errors on; micromint_subrequests refuse; }",
+    );
+    assert_eq!(nginx.get("/whole.shtml").body, "[content for one]");
+    assert_eq!(nginx.get("/paid.shtml").status, 402);
+    assert_eq!(nginx.pay("/paid.shtml", 1).seen(), (200, "paid".to_string(), "[free]"));
+    assert_ne!(nginx.get("/price.shtml").body, "[1\n]");
+    let strict = nginx.get("/strict/whole.shtml");
+    assert!(strict.status == 200 && !strict.body.contains("content for one"), "{}", strict.body);
+}
+
+#[test]
+fn open_file_cache_and_compression_change_nothing() {
+    let nginx = Nginx::with_server(
+        Site::new(),
+        "open_file_cache max=100; open_file_cache_errors on; gzip on; gzip_min_length 1; gzip_types *;",
+    );
+    for _ in 0..3 {
+        assert_eq!(nginx.get("/free.html").body, "free");
+        assert_eq!(asked_and_paid(&nginx, "/one.html", 1), sold());
+    }
+    let request = RequestText::get("/one.html").with("Accept-Encoding", "gzip");
+    assert_eq!(nginx.ask(&request).status, 402);
+}

@@ -1,0 +1,285 @@
+//! However a request comes in: versions of HTTP, bodies of all kinds, ranges, conditions.
+
+use std::process::Command;
+use std::time::Duration;
+
+use micromint::protocol::Payment;
+use micromint_servers::client::{Answer, Connection, RequestText};
+use micromint_servers::nginx::Nginx;
+use micromint_servers::payer;
+use micromint_servers::site::Site;
+use micromint_servers::wait_until;
+
+fn paid() -> (u16, String) {
+    (200, "paid".to_string())
+}
+
+#[test]
+fn http_1_0_pays_and_keeps_alive_when_asked() {
+    let nginx = Nginx::with_server(Site::new(), "");
+    let url = nginx.site().url("/one.html");
+    assert_eq!(nginx.ask(&RequestText::get("/one.html").by_http_1_0()).status, 402);
+    let request = RequestText::post("/one.html", &payer::payment(&url, 1)).by_http_1_0();
+    assert_eq!(nginx.ask(&request).short(), paid());
+    let mut connection = Connection::open(nginx.site().port);
+    for _ in 0..2 {
+        let payment = payer::payment(&url, 1);
+        let request = RequestText::post("/one.html", &payment).by_http_1_0().with("Connection", "keep-alive");
+        assert_eq!(connection.ask(&request).short(), paid());
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let nginx = Nginx::with_server(Site::new(), "");
+    let mut connection = Connection::open(nginx.site().port);
+    let payment = payer::payment(&nginx.site().url("/one.html"), 1);
+    let requests = [
+        RequestText::get("/one.html"),
+        RequestText::post("/one.html", &payment),
+        RequestText::get("/free.html"),
+        RequestText::post_bytes("/one.html", b"nonsense"),
+        RequestText::get("/free.html"),
+    ];
+    connection.send(requests.iter().flat_map(RequestText::to_bytes).collect::<Vec<u8>>());
+    let seen: Vec<_> = requests.iter().map(|request| connection.receive(&request.method).short()).collect();
+    let word = |status, word: &str| (status, word.to_string());
+    assert_eq!(seen, [word(402, "unpaid"), paid(), word(200, ""), word(402, "malformed"), word(200, "")]);
+}
+
+/// The body of a POST as chunks of `size` bytes.
+fn chunked(target: &str, body: &[u8], size: usize) -> Vec<u8> {
+    let request = RequestText::new("POST", target)
+        .with("Content-Type", "application/x-micromint")
+        .with("Transfer-Encoding", "chunked");
+    let mut bytes = request.to_bytes();
+    for chunk in body.chunks(size) {
+        bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        bytes.extend(chunk);
+        bytes.extend(b"\r\n");
+    }
+    bytes.extend(b"0\r\n\r\n");
+    bytes
+}
+
+#[test]
+fn chunked_bodies_pay() {
+    let nginx = Nginx::with_server(Site::new(), "");
+    let mut connection = Connection::open(nginx.site().port);
+    for size in [1, 7, 100, 10_000] {
+        let payment = payer::payment(&nginx.site().url("/one.html"), 1).to_bytes();
+        connection.send(chunked("/one.html", &payment, size));
+        assert_eq!(connection.receive("POST").short(), paid(), "chunks of {size}");
+    }
+    // One byte past the largest payment, then far past nginx's own limit.
+    let limit = micromint::protocol::PAYMENT_SIZE_MAX;
+    connection.send(chunked("/one.html", &vec![b'a'; limit + 1], 4096));
+    assert_eq!(connection.receive("POST").status, 413);
+    let mut connection = Connection::open(nginx.site().port);
+    let head = RequestText::new("POST", "/one.html")
+        .with("Content-Type", "application/x-micromint")
+        .with("Transfer-Encoding", "chunked");
+    connection.send(head.to_bytes());
+    connection.send(b"200000\r\na");
+    assert_eq!(connection.receive("POST").status, 413);
+}
+
+#[test]
+fn slow_bodies_pay_and_late_ones_time_out_without_a_charge() {
+    let nginx = Nginx::with_server(Site::new(), "client_body_timeout 1s;");
+    let payment = payer::payment(&nginx.site().url("/one.html"), 1);
+    let bytes = RequestText::post("/one.html", &payment).to_bytes();
+    let mut connection = Connection::open(nginx.site().port);
+    for byte in &bytes[..bytes.len() - 40] {
+        connection.send([*byte]);
+    }
+    // The rest never comes.
+    wait_until("the time-out", || connection.is_closed());
+    let mut connection = Connection::open(nginx.site().port);
+    for piece in bytes.chunks(bytes.len() / 20) {
+        connection.send(piece);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(connection.receive("POST").short(), paid());
+}
+
+#[test]
+fn large_bodies_lie_in_files_and_pay() {
+    let site = Site::new();
+    site.page("dear.html", "dear", Some("40\n"));
+    let nginx = Nginx::with_server(site, "client_body_buffer_size 1k;");
+    let payment = payer::payment(&nginx.site().url("/dear.html"), 40);
+    assert!(payment.to_bytes().len() > 1024);
+    assert_eq!(
+        nginx.ask(&RequestText::post("/dear.html", &payment)).seen(),
+        (200, "paid".to_string(), "dear")
+    );
+    let payment = payer::payment(&nginx.site().url("/dear.html"), 40);
+    let mut connection = Connection::open(nginx.site().port);
+    connection.send(chunked("/dear.html", &payment.to_bytes(), 333));
+    assert_eq!(connection.receive("POST").short(), paid());
+}
+
+#[test]
+fn expect_100_continue_pays() {
+    let nginx = Nginx::with_server(Site::new(), "");
+    let payment = payer::payment(&nginx.site().url("/one.html"), 1);
+    let request = RequestText::post("/one.html", &payment).with("Expect", "100-continue");
+    let mut connection = Connection::open(nginx.site().port);
+    let bytes = request.to_bytes();
+    let (head, body) = bytes.split_at(bytes.len() - request.body.len());
+    connection.send(head);
+    std::thread::sleep(Duration::from_millis(50));
+    connection.send(body);
+    assert_eq!(connection.receive("POST").short(), paid());
+}
+
+#[test]
+fn a_client_that_goes_away_harms_nobody() {
+    let nginx = Nginx::with_server(Site::new(), "");
+    let workers = nginx.workers();
+    let url = nginx.site().url("/one.html");
+    for round in 0..40 {
+        let payment = payer::payment(&url, 1);
+        let bytes = RequestText::post("/one.html", &payment).to_bytes();
+        let mut connection = Connection::open(nginx.site().port);
+        // In the middle of the body, or as soon as all of it is sent.
+        let sent = if round % 2 == 0 { bytes.len() } else { bytes.len() - 30 };
+        connection.send(&bytes[..sent]);
+        drop(connection);
+        if round % 2 == 1 {
+            // What was cut short was not taken.
+            assert_eq!(nginx.ask(&RequestText::post("/one.html", &payment)).short(), paid());
+        } else if round < 4 {
+            // What was sent whole was taken or not; sent again it opens the page and costs no more.
+            let answer = nginx.ask(&RequestText::post("/one.html", &payment));
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
+    assert_eq!(nginx.workers(), workers);
+    assert!(!nginx.log().contains("[alert]"), "{}", nginx.log());
+}
+
+#[test]
+fn head_is_never_charged() {
+    let nginx = Nginx::with_server(Site::new(), "");
+    let url = nginx.site().url("/one.html");
+    let head = nginx.ask(&RequestText::new("HEAD", "/one.html"));
+    assert_eq!(head.short(), (402, "unpaid".to_string()));
+    assert!(head.header("micromint-request").is_some());
+    assert!(head.header("content-length").unwrap().parse::<usize>().unwrap() > 0);
+    let payment = payer::payment(&url, 1);
+    let head = nginx.ask(&RequestText::new("HEAD", "/one.html").with_payment(&payment));
+    assert_eq!(head.status, 402);
+    let paid_page = nginx.ask(&RequestText::get("/one.html").with_payment(&payment));
+    assert_eq!(paid_page.short(), paid());
+    let cookie = paid_page.cookie().unwrap();
+    let head = nginx.ask(&RequestText::new("HEAD", "/one.html").with("Cookie", &cookie));
+    assert_eq!(head.short(), (200, "receipt".to_string()));
+    let options = nginx.ask(&RequestText::new("OPTIONS", "/one.html"));
+    assert_eq!(options.status, 204);
+}
+
+#[test]
+fn ranges_are_served_and_ranges_that_are_none_cost_nothing() {
+    let nginx = Nginx::with_server(Site::new(), "");
+    let url = nginx.site().url("/one.html");
+    let get = |payment: &_, range: &str| {
+        nginx.ask(&RequestText::get("/one.html").with("Range", range).with_payment(payment))
+    };
+    let part = get(&payer::payment(&url, 1), "bytes=0-6");
+    assert_eq!(part.seen(), (206, "paid".to_string(), "content"));
+    let payment = payer::payment(&url, 1);
+    assert_eq!(get(&payment, "bytes=500-").short(), (416, "reversed".to_string()));
+    wait_until_unspent(&nginx, &payment);
+}
+
+/// Waits until the coins of a payment pay for something else. (The same payment again could be a retry.)
+fn wait_until_unspent(nginx: &Nginx, payment: &Payment) {
+    let target = "/one.html?unspent";
+    let other =
+        payer::payment_with(payer::mint(), &nginx.site().url(target), std::slice::from_ref(&payment.x));
+    let request = RequestText::post(target, &other);
+    wait_until("a payment to be taken back", || nginx.ask(&request).short() == paid());
+}
+
+#[test]
+fn conditions_cost_nothing_when_they_hold() {
+    let nginx = Nginx::with_server(Site::new(), "");
+    let url = nginx.site().url("/one.html");
+    let payment = payer::payment(&url, 1);
+    let first = nginx.ask(&RequestText::get("/one.html").with_payment(&payment));
+    let (etag, cookie) = (first.header("etag").unwrap(), first.cookie().unwrap());
+
+    // A POST that pays is answered in full: 304 would show nothing for the coin.
+    let post = RequestText::post("/one.html", &payer::payment(&url, 1)).with("If-None-Match", &etag);
+    assert_eq!(nginx.ask(&post).seen(), (200, "paid".to_string(), "content for one"));
+    // With a payment in the header the condition is the client's own wish: not charged.
+    let payment = payer::payment(&url, 1);
+    let fresh = nginx.ask(&RequestText::get("/one.html").with_payment(&payment).with("If-None-Match", &etag));
+    assert_eq!(fresh.short(), (304, "reversed".to_string()));
+    wait_until_unspent(&nginx, &payment);
+    // With a receipt it is free either way.
+    let again =
+        nginx.ask(&RequestText::get("/one.html").with("Cookie", &cookie).with("If-None-Match", &etag));
+    assert_eq!(again.status, 304);
+    let payment = payer::payment(&url, 1);
+    let failed =
+        nginx.ask(&RequestText::get("/one.html").with_payment(&payment).with("If-Match", "\"other\""));
+    assert_eq!(failed.short(), (412, "reversed".to_string()));
+    wait_until_unspent(&nginx, &payment);
+}
+
+#[test]
+fn http_2_over_tls_pays() {
+    let site = Site::new();
+    site.make_certificate();
+    let nginx = Nginx::start(
+        site,
+        "micromint_config vendor.toml;
+         ssl_certificate tls.crt; ssl_certificate_key tls.key;
+         server { %SERVER% listen 127.0.0.1:%TLS_PORT% ssl http2; micromint on; }",
+    );
+    let url = format!("https://localhost:{}/one.html", nginx.site().tls_port);
+    let unpaid = curl(&nginx, &[&url]);
+    assert_eq!(unpaid.short(), (402, "unpaid".to_string()));
+    assert!(unpaid.body.contains(&format!("URL: {url}\r\n")), "the origin of TLS: {}", unpaid.body);
+    for extra in [&["--http2"][..], &["--http1.1"], &["--http2", "-H", "Content-Length:"]] {
+        std::fs::write(nginx.site().path("payment"), payer::payment(&url, 1).to_bytes()).unwrap();
+        let file = format!("@{}", nginx.site().path("payment").display());
+        let base = ["-H", "Content-Type: application/x-micromint", "--data-binary", &file, &url];
+        let answer = curl(&nginx, &[extra, &base].concat());
+        assert_eq!(answer.seen(), (200, "paid".to_string(), "content for one"), "{extra:?}");
+        let cookie = answer.header("set-cookie").unwrap();
+        assert!(cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");
+    }
+    let header = format!(
+        "MicroMint-Payment: {}",
+        micromint_servers::client::base64url(&payer::payment(&url, 1).to_bytes())
+    );
+    let answer = curl(&nginx, &["--http2", "-H", &header, &url]);
+    assert_eq!(answer.short(), paid());
+    // The plain origin's URL is another page's.
+    let plain = payer::payment(&nginx.site().url("/one.html"), 1);
+    let header = format!("MicroMint-Payment: {}", micromint_servers::client::base64url(&plain.to_bytes()));
+    assert_eq!(curl(&nginx, &["--http2", "-H", &header, &url]).short(), (402, "other-page".to_string()));
+}
+
+/// Asks with curl.
+fn curl(nginx: &Nginx, arguments: &[&str]) -> Answer {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "20"])
+        .args(["--resolve", &format!("localhost:{}:127.0.0.1", nginx.site().tls_port)])
+        .args(arguments)
+        .output()
+        .expect("the program curl");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&text);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let field =
+        |line: &str| line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()));
+    Answer { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
+}
