@@ -9,14 +9,17 @@
 
 use micromint::hash::HashName;
 use micromint::hash::bulk::{BulkSearch, Filter, Level, TOSSES_PER_BASE};
+use micromint::minting::{InputKey, Permutation};
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const IV: u64 = 0x0123_4567_89ab_cdef;
 
 /// What is measured: a name and a function that tosses some inputs and says how many.
 struct Subject {
     name: String,
+    /// Whether the others of its hash are compared with it.
+    is_plain: bool,
     make: Box<dyn Fn() -> Box<dyn FnMut() -> usize> + Sync>,
 }
 
@@ -44,9 +47,13 @@ fn main() {
                 rates.push(rate(subject, threads, Duration::from_millis(millis)));
             }
         }
-        let reference: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
-        for (subject, rate) in subjects.iter().zip(&reference) {
-            println!("{:<28}{:>10.2}", subject.name, rate / 1e6);
+        let mut plain = 1.0;
+        for (subject, rates) in subjects.iter().zip(&mut rates) {
+            let rate = median(rates);
+            if subject.is_plain {
+                plain = rate;
+            }
+            println!("{:<28}{:>10.2}{:>9.1} x", subject.name, rate / 1e6, rate / plain);
         }
     }
 }
@@ -56,16 +63,22 @@ fn rate(subject: &Subject, threads: usize, time: Duration) -> f64 {
     std::thread::scope(|scope| {
         let run = || {
             let mut toss = (subject.make)();
-            let begin = Instant::now();
+            let begin = processor_time();
             let mut tossed = 0;
-            while begin.elapsed() < time {
+            while processor_time() - begin < time {
                 tossed += toss();
             }
-            tossed as f64 / begin.elapsed().as_secs_f64()
+            tossed as f64 / (processor_time() - begin).as_secs_f64()
         };
         let handles: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
         run() + handles.into_iter().map(|handle| handle.join().unwrap_or(0.0)).sum::<f64>()
     })
+}
+
+/// The processor time of this thread.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn median(rates: &mut [f64]) -> f64 {
@@ -81,9 +94,10 @@ fn inputs(hash: HashName, count: usize) -> Vec<u64> {
 
 fn subjects(fixed_counts: &'static [u32]) -> Vec<Subject> {
     let mut subjects = Vec::new();
-    for hash in [HashName::Des] {
+    for hash in [HashName::Des, HashName::Sha256] {
         subjects.push(Subject {
             name: format!("{hash}, plain crate"),
+            is_plain: true,
             make: Box::new(move || {
                 let function = hash.with_iv(IV);
                 let x = inputs(hash, 10_000);
@@ -93,11 +107,26 @@ fn subjects(fixed_counts: &'static [u32]) -> Vec<Subject> {
                 })
             }),
         });
+        subjects.push(Subject {
+            name: format!("{hash}, 256 x permutation"),
+            is_plain: false,
+            make: Box::new(move || {
+                let permutation = Permutation::new(hash, &InputKey::from_bytes([7; 16]));
+                let mut groups = vec![0; 1024];
+                let mut first = 0;
+                Box::new(move || {
+                    permutation.groups(first, black_box(&mut groups));
+                    first += groups.len() as u64;
+                    groups.len() * TOSSES_PER_BASE
+                })
+            }),
+        });
         for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
             for &fixed_count in fixed_counts {
                 let filter = Filter { fixed_count, fixed_bits: 0xa5c3_96e1 & ((1 << fixed_count) - 1) };
                 subjects.push(Subject {
                     name: format!("{hash}, {level}, t = {fixed_count}"),
+                    is_plain: false,
                     make: Box::new(move || {
                         let mut search = BulkSearch::with_level(hash, IV, filter, level);
                         let bases = inputs(hash, 1024);

@@ -116,3 +116,78 @@ fn lookup(gate: Gate, inputs: [usize; 3], complemented: &[bool], inverted: bool)
     let [a, b, c] = inputs.map(name);
     format!("V::lookup::<0x{table:02x}>({c}, {b}, {a})")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sbox;
+    use std::collections::HashMap;
+
+    const TWO_INPUT: &str = include_str!("../../../micromint/src/hash/bulk/sboxes_two_input.rs");
+    const TERNARY: &str = include_str!("../../../micromint/src/hash/bulk/sboxes_ternary.rs");
+
+    fn circuits(folder: &str) -> Vec<Circuit> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("circuits").join(folder);
+        crate::read_all(&folder).unwrap()
+    }
+
+    /// Source without white space and trailing commas, which rustfmt moves about.
+    fn squeezed(source: &str) -> String {
+        source.split_whitespace().collect::<String>().replace(",]", "]")
+    }
+
+    #[test]
+    fn the_committed_source_is_what_is_printed() {
+        assert_eq!(squeezed(TWO_INPUT), squeezed(&module(&circuits("two_input"), false)));
+        assert_eq!(squeezed(TERNARY), squeezed(&module(&circuits("lut3_lowdepth"), true)));
+    }
+
+    /// Evaluates an expression of the printed source.
+    fn evaluate(text: &str, nodes: &HashMap<String, u64>) -> u64 {
+        let operands = |text: &str| -> Vec<u64> {
+            text.trim_end_matches(')').split(", ").map(|operand| nodes[operand]).collect()
+        };
+        if let Some(rest) = text.strip_prefix("V::lookup::<0x") {
+            let (table, rest) = rest.split_once(">(").unwrap();
+            let table = u8::from_str_radix(table, 16).unwrap();
+            let values = operands(rest);
+            let row = |m: u32| values.iter().fold(0, |row, value| row << 1 | value >> m & 1);
+            return (0..64).fold(0, |result, m| result | u64::from(table >> row(m) & 1) << m);
+        }
+        let Some((p, rest)) = text.split_once('.') else { return nodes[text] };
+        let p = nodes[p];
+        match rest.split_once('(').unwrap() {
+            ("not", _) => !p,
+            ("and", q) => p & operands(q)[0],
+            ("or", q) => p | operands(q)[0],
+            ("xor", q) => p ^ operands(q)[0],
+            ("and_not", q) => p & !operands(q)[0],
+            (other, _) => panic!("{other}"),
+        }
+    }
+
+    /// All 64 inputs of every box, on the text that is compiled.
+    #[test]
+    fn the_committed_source_computes_the_s_boxes() {
+        for source in [TWO_INPUT, TERNARY] {
+            let mut boxes = 0;
+            for function in source.split("pub(super) fn ").skip(1) {
+                let mut nodes: HashMap<String, u64> =
+                    (0..INPUTS).map(|i| (name(i), sbox::input(i))).collect();
+                let (head, body) = function.split_once('{').unwrap();
+                let body = body.split_once("\n}").unwrap().0;
+                let number = head[1..2].parse().unwrap();
+                for line in body.lines().filter_map(|line| line.trim().strip_prefix("let ")) {
+                    let (node, text) = line.trim_end_matches(';').split_once(" = ").unwrap();
+                    let value = evaluate(text, &nodes);
+                    nodes.insert(node.to_string(), value);
+                }
+                let outputs = body.rsplit_once('[').unwrap().1.split_once(']').unwrap().0;
+                let outputs: Vec<u64> = outputs.split(", ").map(|text| evaluate(text, &nodes)).collect();
+                assert_eq!(outputs, sbox::outputs(number), "S-box {number}");
+                boxes += 1;
+            }
+            assert_eq!(boxes, 8);
+        }
+    }
+}

@@ -9,9 +9,8 @@ use super::des_search::{BATCHES, Walk, walked};
 use super::{Filter, Found, Search, TOSSES_PER_BASE};
 use crate::hash::HashName;
 
-/// From so many keys on a word of lanes takes less time than the plain crate, on all levels
-/// (`docs/performance.md`).
-pub(super) const ENCRYPT_AT_LEAST: usize = 6;
+/// From so many keys on a word of lanes takes less time than the plain crate (`docs/performance.md`).
+pub(super) const ENCRYPT_AT_LEAST: usize = 8;
 
 /// Words of lanes noted before they are turned into inputs.
 const NOTES: usize = 1024;

@@ -156,7 +156,7 @@ impl Base {
     }
 }
 
-/// One lane: for what is done once a base, and as the model of the others.
+/// One lane: for what is done once a base.
 impl Lanes for u32 {
     type Token = ();
     const LANES: usize = 1;
@@ -216,8 +216,22 @@ impl Lanes for u32 {
         self == other
     }
 
+    /// By the plain crate, which uses the processor's SHA instructions where it has them: twice as fast
+    /// as one lane with all the savings of this module.
     fn toss((): (), base: &Base, filter: FirstWord, found: &mut Vec<Pair>) {
-        toss::<u32>((), base, filter, found);
+        let mut block = [0; 64];
+        for (bytes, word) in block.chunks_exact_mut(4).zip(base.words) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        (block[16], block[63]) = (0x80, 128);
+        for low in 0..=255 {
+            block[15] = low;
+            let mut state = H;
+            sha2::block_api::compress256(&mut state, &[block]);
+            if state[0] & filter.mask == filter.wanted {
+                found.push((low, u64::from(state[0]) << 32 | u64::from(state[1])));
+            }
+        }
     }
 }
 
