@@ -463,13 +463,13 @@ fn pushed(pushed: Option<()>) -> Code {
 
 /// Has the thread pool take a payment back; if its queue is full, does so here.
 fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
-    let (Some(charge), Some(paywall)) = (serve.charge.clone(), visit.paywall.borrow().clone()) else {
+    let (Some(charge), Some(paywall)) = (serve.charge, visit.paywall.borrow().clone()) else {
         return;
     };
     let log = request.log();
     let Some(pool) = request.server().pool() else { return };
     let task = {
-        let (charge, paywall) = (charge.clone(), Arc::clone(&paywall));
+        let paywall = Arc::clone(&paywall);
         move || match paywall.settle(&charge, status) {
             Outcome::Reversed => None,
             _ => Some(format!("a payment answered with {status} could not be taken back")),

@@ -167,8 +167,7 @@ impl Worker {
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         // SAFETY: the core module's configuration is made first of all; `geteuid` cannot fail.
         unsafe {
-            let core: *mut ngx_core_conf_t =
-                (*(*self.cycle).conf_ctx.add((*(&raw const ngx_core_module)).index)).cast();
+            let core: *mut ngx_core_conf_t = (*(*self.cycle).conf_ctx.add(ngx_core_module.index)).cast();
             // NGX_CONF_UNSET_UINT stands there where no user is set, as for a master that is not root.
             let is_set = (*core).user != u32::MAX && (*core).group != u32::MAX;
             (nginx_sys::geteuid() == 0 && is_set).then_some(((*core).user, (*core).group))

@@ -173,7 +173,7 @@ impl Request {
 
     fn core(&self) -> *mut ngx_http_core_loc_conf_t {
         // SAFETY: the core module fills its slot of every location's configuration.
-        unsafe { (*(*self.r).loc_conf.add((*(&raw const ngx_http_core_module)).ctx_index)).cast() }
+        unsafe { (*(*self.r).loc_conf.add(ngx_http_core_module.ctx_index)).cast() }
     }
 }
 

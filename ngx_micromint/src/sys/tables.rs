@@ -233,7 +233,7 @@ unsafe extern "C" fn set_message(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: 
     // SAFETY: within a location the context is an HTTP context whose core slot is filled.
     unsafe {
         let context: *mut nginx_sys::ngx_http_conf_ctx_t = (*cf).ctx.cast();
-        let slot = (*context).loc_conf.add((*(&raw const ngx_http_core_module)).ctx_index);
+        let slot = (*context).loc_conf.add(ngx_http_core_module.ctx_index);
         let core: *mut nginx_sys::ngx_http_core_loc_conf_t = (*slot).cast();
         (*core).handler = Some(message);
     }
@@ -337,7 +337,7 @@ unsafe fn add_phase_handler(
     // SAFETY: the core module's main configuration holds an array of handlers for every phase.
     unsafe {
         let context: *mut nginx_sys::ngx_http_conf_ctx_t = (*cf).ctx.cast();
-        let slot = (*context).main_conf.add((*(&raw const ngx_http_core_module)).ctx_index);
+        let slot = (*context).main_conf.add(ngx_http_core_module.ctx_index);
         let core: *mut ngx_http_core_main_conf_t = (*slot).cast();
         let handlers = &raw mut (*core).phases[phase as usize].handlers;
         let place: *mut ngx_http_handler_pt = ngx_array_push(handlers).cast();
