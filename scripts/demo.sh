@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 root=$PWD
 demo=$root/.demo
-bin=$root/target/release
+bin=${MICROMINT_BIN:-$root/target/release}
 module=$root/target/nginx/ngx_http_micromint_module.so
 period=$(date -u +%Y-%m)
 profile=${MICROMINT_DEMO_PROFILE:-demo}
@@ -20,6 +20,11 @@ fail() { echo "demo: $*" >&2; exit 1; }
 stop_nginx() {
     if [ -s "$demo/nginx.pid" ]; then
         kill "$(cat "$demo/nginx.pid")" 2>/dev/null || true
+        # nginx removes the file when it ends.
+        for _ in $(seq 50); do
+            [ -e "$demo/nginx.pid" ] || break
+            sleep 0.1
+        done
     fi
 }
 trap stop_nginx EXIT

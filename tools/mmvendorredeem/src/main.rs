@@ -10,10 +10,11 @@ use std::sync::Arc;
 use clap::Parser;
 use micromint::authenticator::Key;
 use micromint::error::FileError;
-use micromint::host::{Directory, DiskDirectory, Open, SystemClock, SystemEntropy};
+use micromint::host::{Clock, Directory, DiskDirectory, FixedClock, Open, SystemClock, SystemEntropy};
 use micromint::identity::VendorId;
 use micromint::period::Period;
 use micromint::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
+use micromint::time::UnixTime;
 use micromint::vendor::config::VendorConfig;
 use micromint::vendor::redemption::{
     BatchLimits, MadeBatch, batches, make_batch, prune, read_result, summary, unbatched,
@@ -73,6 +74,9 @@ struct Arguments {
     #[arg(long, value_name = "COUNT", requires = "out", default_value_t = BATCH_PAYMENTS_MAX,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_PAYMENTS_MAX)))]
     payments: u32,
+    /// Decide as of this time (RFC 3339) instead of now: for rehearsals, never with real money.
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<UnixTime>,
 }
 
 fn main() -> ExitCode {
@@ -81,7 +85,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<u8, ToolError> {
     let (vendor, path) = vendor_and_till(arguments)?;
-    let till = open_till(&path)?;
+    let till = open_till(&path, arguments.as_of)?;
     if let Some(out) = &arguments.out {
         return write_batch(arguments, &till, &vendor, out);
     }
@@ -101,14 +105,17 @@ fn vendor_and_till(arguments: &Arguments) -> Result<(VendorId, PathBuf), ToolErr
 }
 
 /// A till that is not there is a mistyped path, and no empty till is made of it.
-fn open_till(path: &Path) -> Result<Till, ToolError> {
+fn open_till(path: &Path, as_of: Option<UnixTime>) -> Result<Till, ToolError> {
     let directory = DiskDirectory::new(path);
     let names = directory.names().map_err(FileError::on("read", path))?;
     if !names.iter().any(|name| name == "lock") {
         return Err(format!("{}: expected a till, found no file named lock", path.display()).into());
     }
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    Ok(Till::open(Box::new(directory), SyncMode::Always, clock, entropy)?)
+    let clock: Arc<dyn Clock> = match as_of {
+        Some(time) => Arc::new(FixedClock(time)),
+        None => Arc::new(SystemClock),
+    };
+    Ok(Till::open(Box::new(directory), SyncMode::Always, clock, Arc::new(SystemEntropy))?)
 }
 
 fn write_batch(arguments: &Arguments, till: &Till, vendor: &VendorId, out: &Path) -> Result<u8, ToolError> {
