@@ -129,9 +129,7 @@ impl Permutation {
                 *group = number;
             }
             self.network(chunk, 0..ROUNDS, false);
-            for group in chunk {
-                *group = self.upper.spread(*group);
-            }
+            self.upper.spread_all(chunk);
         }
     }
 
@@ -159,19 +157,27 @@ impl Permutation {
     /// (L, R) becomes (R, L xor F(round, R)), or the other way round if `backwards`.
     fn network(&self, values: &mut [u64], rounds: impl Iterator<Item = u8>, backwards: bool) {
         let (bits, mask) = (self.half_bits, (1 << self.half_bits) - 1);
+        let (mut left, mut right) = ([0; BATCH], [0; BATCH]);
+        for ((value, left), right) in values.iter().zip(&mut left).zip(&mut right) {
+            (*left, *right) = (value >> bits, value & mask);
+        }
+        // Backwards is forwards with the halves exchanged.
+        let (mut other, mut read) = if backwards { (&mut right, &mut left) } else { (&mut left, &mut right) };
         let mut blocks = [aes::Block::default(); BATCH];
-        let blocks = &mut blocks[..values.len()];
+        let count = values.len();
         for round in rounds {
-            for (value, block) in values.iter().zip(blocks.iter_mut()) {
-                let half = if backwards { value >> bits } else { value & mask };
-                *block = round_block(round, half).into();
+            for (half, block) in read.iter().zip(&mut blocks) {
+                *block = round_block(round, *half).into();
             }
-            self.cipher.encrypt_blocks(blocks);
-            for (value, block) in values.iter_mut().zip(blocks.iter()) {
-                let (left, right, f) = (*value >> bits, *value & mask, low_word(&block[..]) & mask);
-                let (left, right) = if backwards { (right ^ f, left) } else { (right, left ^ f) };
-                *value = left << bits | right;
+            self.cipher.encrypt_blocks(&mut blocks[..count]);
+            for (other, block) in other.iter_mut().zip(&blocks) {
+                *other ^= low_word((*block).into()) & mask;
             }
+            std::mem::swap(&mut other, &mut read);
+        }
+        let (left, right) = if backwards { (read, other) } else { (other, read) };
+        for ((value, left), right) in values.iter_mut().zip(left).zip(right) {
+            *value = *left << bits | *right;
         }
     }
 }
@@ -185,15 +191,12 @@ impl fmt::Debug for Permutation {
 /// The input of the round function: the round number, seven zero bytes, the half as 8 bytes
 /// big-endian.
 fn round_block(round: u8, half: u64) -> [u8; 16] {
-    let mut block = [0; 16];
-    block[0] = round;
-    block[8..].copy_from_slice(&half.to_be_bytes());
-    block
+    (u128::from(round) << 120 | u128::from(half)).to_be_bytes()
 }
 
 /// The last eight bytes of a block, big-endian.
-fn low_word(block: &[u8]) -> u64 {
-    block[8..].iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+fn low_word(block: [u8; 16]) -> u64 {
+    u128::from_be_bytes(block) as u64
 }
 
 /// A set of bit positions in x. A value is spread over them in order: its most significant bit goes
@@ -220,6 +223,19 @@ impl Positions {
 
     fn spread(&self, value: u64) -> u64 {
         self.runs.iter().fold(0, |x, (bits, shift)| x | (value & bits) << shift)
+    }
+
+    /// Spreads at most [`BATCH`] values; run by run, which takes half the time of value by value.
+    fn spread_all(&self, values: &mut [u64]) {
+        let mut spread = [0; BATCH];
+        for (bits, shift) in &self.runs {
+            for (x, value) in spread.iter_mut().zip(values.iter()) {
+                *x |= (value & bits) << shift;
+            }
+        }
+        for (value, x) in values.iter_mut().zip(spread) {
+            *value = x;
+        }
     }
 
     fn gather(&self, x: u64) -> u64 {
