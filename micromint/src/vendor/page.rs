@@ -87,6 +87,6 @@ fn push_message(page: &mut String, message: &[u8]) {
     let text = String::from_utf8_lossy(message);
     if !text.contains('<') {
         // Writing to a String cannot fail.
-        let _ = write!(page, "<script type=\"application/x-micromint\">{text}</script>\n");
+        let _ = writeln!(page, "<script type=\"application/x-micromint\">{text}</script>");
     }
 }

@@ -405,10 +405,11 @@ impl View {
         })?;
         let mut data = Vec::new();
         scan(till.directory(), &self.days, batch.from, batch.to, |at, record| {
-            if let Record::Payment(payment) = record {
-                if payment.period == batch.period && !reversed.contains(&at) {
-                    push_record(&mut data, &payment.message);
-                }
+            if let Record::Payment(payment) = record
+                && payment.period == batch.period
+                && !reversed.contains(&at)
+            {
+                push_record(&mut data, &payment.message);
             }
         })?;
         Ok(data)

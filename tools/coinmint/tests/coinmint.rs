@@ -1,4 +1,5 @@
 //! `coinmint` as a program: what it writes, refuses and survives.
+#![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
 use std::fs;

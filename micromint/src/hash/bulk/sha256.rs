@@ -120,8 +120,8 @@ fn compress<V: Lanes>(token: V::Token, after_three: [V; 8], mut w: [V; 16]) -> [
 fn toss<V: Lanes>(token: V::Token, base: &Base, filter: FirstWord, found: &mut Vec<Pair>) {
     let after_three = base.three_rounds().map(|word| V::splat(token, word));
     let mut w = [V::splat(token, 0); 16];
-    for i in 0..3 {
-        w[i] = V::splat(token, base.words[i]);
+    for (w, word) in w.iter_mut().zip(base.words) {
+        *w = V::splat(token, word);
     }
     w[4] = V::splat(token, 0x8000_0000);
     w[15] = V::splat(token, 128);

@@ -96,9 +96,9 @@ impl Batches {
     }
 
     fn apply(&mut self, payload: &[u8]) -> Option<()> {
-        match payload.first()? {
-            &BATCH => self.0.push(parse_batch(payload)?),
-            &RESULT => {
+        match *payload.first()? {
+            BATCH => self.0.push(parse_batch(payload)?),
+            RESULT => {
                 let (id, counts) = parse_result(payload)?;
                 self.0.iter_mut().find(|batch| batch.id == id)?.result = Some(counts);
             }

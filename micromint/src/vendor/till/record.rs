@@ -66,10 +66,10 @@ pub(crate) struct Note {
 impl Record {
     /// Reads a record, or `None` if the bytes are none.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Record> {
-        match bytes.first()? {
-            &PAYMENT => PaymentRecord::parse(bytes).map(Record::Payment),
-            &RETRY => Note::parse(bytes).map(Record::Retry),
-            &REVERSAL => Note::parse(bytes).map(Record::Reversal),
+        match *bytes.first()? {
+            PAYMENT => PaymentRecord::parse(bytes).map(Record::Payment),
+            RETRY => Note::parse(bytes).map(Record::Retry),
+            REVERSAL => Note::parse(bytes).map(Record::Reversal),
             _ => None,
         }
     }

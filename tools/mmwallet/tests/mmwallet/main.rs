@@ -1,4 +1,5 @@
 //! The programs as people run them, against a vendor on this machine.
+#![allow(clippy::unwrap_used)]
 
 mod commands;
 
