@@ -26,7 +26,7 @@ test: setup lint test-core test-servers test-vectors fuzz-build ## every test
 
 lint: setup ## format, warnings, documentation links
 	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy --quiet --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps
 
 test-core: setup ## the core and the tools

@@ -2,6 +2,7 @@
 //! as HTTP has them, so that a real server can be put in the paywall's place.
 //!
 //! `testdata/cases/README.md` says what a case may hold.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -399,20 +400,19 @@ fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
         same(name, header(name).unwrap_or_default(), "")?;
     }
     for text in &expect.body {
-        let _ =
-            seen.body.contains(text).then_some(()).ok_or(format!("{text:?} is not in {:?}", seen.body))?;
+        seen.body.contains(text).then_some(()).ok_or(format!("{text:?} is not in {:?}", seen.body))?;
     }
     for text in &expect.body_lacks {
-        let _ = (!seen.body.contains(text)).then_some(()).ok_or(format!("{text:?} is in {:?}", seen.body))?;
+        (!seen.body.contains(text)).then_some(()).ok_or(format!("{text:?} is in {:?}", seen.body))?;
     }
     if let Some(method) = &expect.content_method {
         same("the content's method", seen.content_method.as_deref().unwrap_or_default(), method)?;
     }
     for name in &expect.stripped {
-        let _ = seen.stripped.contains(name).then_some(()).ok_or(format!("{name} was not stripped"))?;
+        seen.stripped.contains(name).then_some(()).ok_or(format!("{name} was not stripped"))?;
     }
     if let Some(log) = &expect.log {
-        let _ = seen.log.contains(log).then_some(()).ok_or(format!("log: {:?} lacks {log:?}", seen.log))?;
+        seen.log.contains(log).then_some(()).ok_or(format!("log: {:?} lacks {log:?}", seen.log))?;
     }
     // A header that could end its line would let a request write the answer.
     let injected =

@@ -1,4 +1,5 @@
 //! What holds of the paywall whatever is sent to it.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

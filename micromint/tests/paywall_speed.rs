@@ -1,5 +1,6 @@
 //! How long a decision takes. Run by hand: `cargo test --release -p micromint --test paywall_speed --
 //! --ignored --nocapture`.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -136,7 +136,7 @@ mod tests {
             assert!(!is_covered(&key(1), page, NOW, &[cookie]), "{cookie}");
             assert!(is_covered(&key(1), page, NOW, &[cookie, pair]), "{cookie}");
         }
-        let crowd = vec![forged[0].as_str(); TRIES_MAX];
+        let crowd = [forged[0].as_str(); TRIES_MAX];
         assert!(!is_covered(&key(1), page, NOW, &[&crowd.join(";"), pair]));
         assert!(is_covered(&key(1), page, NOW, &[&crowd[1..].join(";"), pair]));
     }

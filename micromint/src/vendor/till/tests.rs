@@ -66,7 +66,7 @@ pub(super) fn pay(superbins: &[u32]) -> Pay {
 }
 
 impl Pay {
-    pub(super) fn as_another(mut self, number: u8) -> Pay {
+    pub(super) fn into_another(mut self, number: u8) -> Pay {
         self.fingerprint = [number; 32];
         self
     }
@@ -121,9 +121,9 @@ fn a_coin_is_taken_once_and_the_same_payment_is_a_retry() {
     );
     assert_eq!(till.find_retry(&pay(&[1]).period, pay(&[1]).bins[0], &[2; 32], 3600).unwrap(), None);
     assert_eq!(till.find_retry(&"other".parse().unwrap(), pay(&[1]).bins[0], &[1; 32], 3600).unwrap(), None);
-    assert_eq!(pay(&[2]).as_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
-    assert_eq!(pay(&[3, 2]).as_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
-    id_of(pay(&[3]).as_another(2).spend(&till).unwrap());
+    assert_eq!(pay(&[2]).into_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
+    assert_eq!(pay(&[3, 2]).into_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
+    id_of(pay(&[3]).into_another(2).spend(&till).unwrap());
     id_of(pay(&[1, 2]).of("2027-01").spend(&till).unwrap());
     clock.pass(1);
     assert_eq!(pay(&[1, 2]).spend(&till).unwrap(), Spent::AlreadySpent);
@@ -139,12 +139,12 @@ fn another_process_sees_what_was_spent_and_so_does_a_restarted_one() {
     for i in 0..50 {
         let (first, second) = if i % 3 == 0 { (&one, &two) } else { (&two, &one) };
         id_of(pay(&[i]).spend(first).unwrap());
-        assert_eq!(pay(&[i]).as_another(2).spend(second).unwrap(), Spent::AlreadySpent, "{i}");
+        assert_eq!(pay(&[i]).into_another(2).spend(second).unwrap(), Spent::AlreadySpent, "{i}");
     }
     drop((one, two));
     let again = open(&directory, &clock);
     for i in 0..50 {
-        assert_eq!(pay(&[i]).as_another(2).spend(&again).unwrap(), Spent::AlreadySpent, "{i}");
+        assert_eq!(pay(&[i]).into_another(2).spend(&again).unwrap(), Spent::AlreadySpent, "{i}");
     }
 }
 
@@ -160,7 +160,7 @@ fn a_reversed_payment_frees_its_coins_and_a_retry_makes_that_void() {
     assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
     assert!(matches!(pay(&[2]).spend(&till).unwrap(), Spent::Retry { .. }));
     assert_eq!(till.reverse(again).unwrap(), Reversal::Void);
-    assert_eq!(pay(&[2]).as_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
+    assert_eq!(pay(&[2]).into_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
     let late = id_of(pay(&[1]).spend(&till).unwrap());
     clock.pass(REVERSAL_SECONDS + 1);
     assert_eq!(till.reverse(late).unwrap(), Reversal::Void);
@@ -174,7 +174,7 @@ fn the_cap_counts_the_coins_of_one_user_on_one_day() {
     let [till, other] = [(); 2].map(|()| open(&directory, &clock));
     // Uncapped payments count too, also those from before anyone counted.
     let id = id_of(pay(&[1, 2, 3]).spend(&other).unwrap());
-    assert_eq!(pay(&[4]).capped(3).as_another(2).spend(&till).unwrap(), Spent::CapReached);
+    assert_eq!(pay(&[4]).capped(3).into_another(2).spend(&till).unwrap(), Spent::CapReached);
     assert!(matches!(pay(&[1, 2, 3]).capped(3).spend(&till).unwrap(), Spent::Retry { .. }));
     assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
     id_of(pay(&[4]).capped(1).by("bob").spend(&till).unwrap());
@@ -184,7 +184,7 @@ fn the_cap_counts_the_coins_of_one_user_on_one_day() {
     id_of(pay(&[6]).capped(4).spend(&till).unwrap());
     assert_eq!(pay(&[7]).capped(4).spend(&open(&directory, &clock)).unwrap(), Spent::CapReached);
     // CapReached comes before AlreadySpent.
-    assert_eq!(pay(&[6]).capped(4).as_another(2).spend(&till).unwrap(), Spent::CapReached);
+    assert_eq!(pay(&[6]).capped(4).into_another(2).spend(&till).unwrap(), Spent::CapReached);
     clock.pass(86_400);
     id_of(pay(&[7]).capped(1).spend(&till).unwrap());
 }
@@ -214,7 +214,7 @@ fn many_coins_of_many_periods_stay_spent_while_indexes_grow() {
     }
     for i in 0..3000 {
         let till = if i % 2 == 0 { &two } else { &one };
-        let spent = pay(&[i]).of("x").as_another(2).spend(till).unwrap();
+        let spent = pay(&[i]).of("x").into_another(2).spend(till).unwrap();
         assert_eq!(spent, Spent::AlreadySpent, "{i}");
     }
 }
@@ -256,7 +256,7 @@ struct Done {
 impl Done {
     fn check(&self, till: &Till, case: &str) {
         for coin in &self.spent {
-            let spent = pay(&[*coin]).as_another(2).spend(till).unwrap();
+            let spent = pay(&[*coin]).into_another(2).spend(till).unwrap();
             assert_eq!(spent, Spent::AlreadySpent, "{case}: coin {coin}");
         }
         for coin in &self.freed {
@@ -305,10 +305,10 @@ fn the_day_changes_at_midnight_and_never_goes_back() {
     clock.pass(1);
     id_of(pay(&[2]).spend(&two).unwrap());
     // The payment of yesterday is still known, to be spent, retried and reversed.
-    assert_eq!(pay(&[1]).as_another(2).spend(&two).unwrap(), Spent::AlreadySpent);
+    assert_eq!(pay(&[1]).into_another(2).spend(&two).unwrap(), Spent::AlreadySpent);
     assert_eq!(one.reverse(id).unwrap(), Reversal::Reversed);
-    id_of(pay(&[1]).as_another(2).spend(&two).unwrap());
-    assert!(matches!(pay(&[1]).as_another(2).spend(&one).unwrap(), Spent::Retry { .. }));
+    id_of(pay(&[1]).into_another(2).spend(&two).unwrap());
+    assert!(matches!(pay(&[1]).into_another(2).spend(&one).unwrap(), Spent::Retry { .. }));
     // The clock is set back by a day: what is recorded goes to the newest journal all the same.
     let before = directory.bytes("till-2026-12-01.journal").unwrap();
     clock.pass(-86_400);
@@ -316,7 +316,7 @@ fn the_day_changes_at_midnight_and_never_goes_back() {
     id_of(pay(&[4]).spend(&open(&directory, &clock)).unwrap());
     assert_eq!(directory.bytes("till-2026-12-01.journal").unwrap(), before);
     assert_eq!(directory.names().unwrap().iter().filter(|name| name.ends_with(".journal")).count(), 2);
-    assert_eq!(pay(&[1]).as_another(3).spend(&open(&directory, &clock)).unwrap(), Spent::AlreadySpent);
+    assert_eq!(pay(&[1]).into_another(3).spend(&open(&directory, &clock)).unwrap(), Spent::AlreadySpent);
 }
 
 /// A clock set to the ends of time is no panic, and the day still has a name.
@@ -329,7 +329,7 @@ fn absurd_clocks_are_held_to_days_with_names() {
         let id = id_of(pay(&[1]).spend(&till).unwrap());
         assert!(matches!(pay(&[1]).spend(&till).unwrap(), Spent::Retry { .. }), "{seconds}");
         assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
-        assert_eq!(pay(&[1]).as_another(2).spend(&open(&directory, &clock)).unwrap(), Spent::AlreadySpent);
+        assert_eq!(pay(&[1]).into_another(2).spend(&open(&directory, &clock)).unwrap(), Spent::AlreadySpent);
     }
 }
 
@@ -343,7 +343,7 @@ fn threads_racing_with_one_coin_get_it_once() {
             for number in 0..6 {
                 let (till, recorded) = (&tills[number % 2], &recorded);
                 scope.spawn(move || {
-                    let spent = pay(&[coin]).as_another(number as u8).spend(till).unwrap();
+                    let spent = pay(&[coin]).into_another(number as u8).spend(till).unwrap();
                     let is_recorded = matches!(spent, Spent::Recorded(_));
                     assert!(is_recorded || spent == Spent::AlreadySpent);
                     recorded.fetch_add(u64::from(is_recorded), Ordering::Relaxed);
@@ -382,7 +382,7 @@ fn in_interval_mode_a_thread_syncs_soon_and_at_the_end() {
     id_of(pay(&[1]).spend(&till).unwrap());
     let is_durable = || {
         let after = directory.after_crash(Survives::Synced);
-        pay(&[1]).as_another(2).spend(&open(&after, &clock)).unwrap() == Spent::AlreadySpent
+        pay(&[1]).into_another(2).spend(&open(&after, &clock)).unwrap() == Spent::AlreadySpent
     };
     assert!((0..2000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -394,7 +394,7 @@ fn in_interval_mode_a_thread_syncs_soon_and_at_the_end() {
     id_of(pay(&[3]).spend(&slow).unwrap());
     drop(slow);
     let after = directory.after_crash(Survives::Synced);
-    assert_eq!(pay(&[3]).as_another(2).spend(&open(&after, &clock)).unwrap(), Spent::AlreadySpent);
+    assert_eq!(pay(&[3]).into_another(2).spend(&open(&after, &clock)).unwrap(), Spent::AlreadySpent);
 }
 
 #[test]

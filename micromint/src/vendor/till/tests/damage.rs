@@ -21,14 +21,15 @@ fn filled() -> (SimulatedDirectory, HandClock) {
 
 fn check(till: &Till, case: &str) {
     for coin in 0..29 {
-        assert_eq!(pay(&[coin]).as_another(2).spend(till).unwrap(), Spent::AlreadySpent, "{case}: {coin}");
+        assert_eq!(pay(&[coin]).into_another(2).spend(till).unwrap(), Spent::AlreadySpent, "{case}: {coin}");
     }
-    id_of(pay(&[29]).as_another(2).spend(till).unwrap());
+    id_of(pay(&[29]).into_another(2).spend(till).unwrap());
 }
 
 #[test]
 fn an_index_that_is_gone_or_damaged_is_made_again() {
-    let damages: [(&str, fn(&SimulatedDirectory)); 5] = [
+    type Damage = fn(&SimulatedDirectory);
+    let damages: [(&str, Damage); 5] = [
         ("gone", |directory| directory.remove(INDEX).unwrap()),
         ("header", |directory| flip(directory, INDEX, 9)),
         ("cut", |directory| directory.put(INDEX, &directory.bytes(INDEX).unwrap()[..5000])),
@@ -45,7 +46,7 @@ fn an_index_that_is_gone_or_damaged_is_made_again() {
         damage(&directory);
         check(&open(&directory, &clock), case);
         // The one that ran meanwhile goes on with the new index.
-        assert_eq!(pay(&[29]).as_another(3).spend(&running).unwrap(), Spent::AlreadySpent, "{case}");
+        assert_eq!(pay(&[29]).into_another(3).spend(&running).unwrap(), Spent::AlreadySpent, "{case}");
     }
     // Damaged while the till is open.
     for bucket in 0..60 {
@@ -96,7 +97,7 @@ fn an_index_ahead_is_not_believed() {
     id_of(pay(&[100, 101]).spend(&till).unwrap());
     check(&till, "ahead");
     for coin in 30..40 {
-        id_of(pay(&[coin]).as_another(9).spend(&till).unwrap());
+        id_of(pay(&[coin]).into_another(9).spend(&till).unwrap());
     }
 }
 
@@ -112,7 +113,7 @@ fn a_lost_reversal_frees_nothing() {
     drop(till);
     directory.put(JOURNAL, &synced);
     let till = open(&directory, &clock);
-    assert_eq!(pay(&[1]).as_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
+    assert_eq!(pay(&[1]).into_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn a_journal_deleted_cut_or_replaced_is_an_error_and_no_empty_till() {
     drop(till);
     directory.remove(JOURNAL).unwrap();
     let till = open(&directory, &clock);
-    assert!(pay(&[1]).as_another(2).spend(&till).is_err());
+    assert!(pay(&[1]).into_another(2).spend(&till).is_err());
     id_of(pay(&[98]).spend(&till).unwrap());
 
     let (directory, clock) = filled();
@@ -210,7 +211,7 @@ fn a_failed_write_keeps_nothing_or_leaves_a_retry() {
         }
         let again = pay(&[50]).spend(&till).unwrap();
         assert!(matches!(again, Spent::Recorded(_) | Spent::Retry { .. }), "{steps} {failed}: {again:?}");
-        assert_eq!(pay(&[50]).as_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
+        assert_eq!(pay(&[50]).into_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
         check(&till, &format!("{steps}"));
     }
 }

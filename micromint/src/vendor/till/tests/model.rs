@@ -101,7 +101,7 @@ proptest! {
                     }
                 }
                 Step::Spend { till, coins, number, user, period, cap } => {
-                    let mut payment = pay(&coins).as_another(number).by(USERS[user]).of(PERIODS[period]);
+                    let mut payment = pay(&coins).into_another(number).by(USERS[user]).of(PERIODS[period]);
                     payment.cap = cap;
                     let spent = payment.spend(&tills[till]).unwrap();
                     if let Some(recorded_at) = model.retry(period, coins[0], number, now) {
