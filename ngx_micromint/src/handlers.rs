@@ -358,7 +358,9 @@ fn act(request: &mut Request) -> Code {
 /// Sends an answer in place of the content, by way of `error_page` if that has a page for its status.
 fn refuse(request: &mut Request, answer: &Answer) -> Code {
     if let Some(text) = &answer.log {
-        request.log().write(Level::Error, text);
+        // What a client can cause at will is no error of the server's.
+        let level = if answer.outcome == Outcome::Unavailable { Level::Error } else { Level::Info };
+        request.log().write(level, text);
     }
     if push_headers(request, answer).is_none() {
         return SERVER_ERROR;

@@ -15,7 +15,7 @@ mod threads;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nginx_sys::{
-    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t, ngx_palloc,
+    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t, ngx_palloc,
     ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_uint_t,
 };
 
@@ -45,6 +45,8 @@ pub(crate) enum Level {
     Error,
     /// The webmaster should know.
     Warn,
+    /// What clients do.
+    Info,
 }
 
 /// An error log of nginx: that of a request, of the cycle or of the configuration being read.
@@ -58,6 +60,7 @@ impl Log {
             Level::Alert => NGX_LOG_ALERT,
             Level::Error => NGX_LOG_ERR,
             Level::Warn => NGX_LOG_WARN,
+            Level::Info => NGX_LOG_INFO,
         };
         // SAFETY: a Log is made from a log pointer of a live request, cycle or configuration and does not
         // outlive the callback it was made in; `%*s` takes a length and a pointer, both of `text`.
