@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-servers test-vectors lint fuzz-build nginx-module clean
+.PHONY: help setup build demo test test-core test-servers test-vectors lint fuzz-build nginx-module bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-vectors: setup ## the second implementation agrees with testdata/
 
 fuzz-build: setup ## the fuzz targets still build
 	@scripts/fuzz-build.sh
+
+bench: setup ## what the kernels reach on this machine, beside the plain crates
+	$(CARGO) bench -p micromint --bench kernels
 
 clean: ## remove everything built
 	$(CARGO) clean
