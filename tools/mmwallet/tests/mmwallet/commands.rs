@@ -177,6 +177,45 @@ fn an_invitation_of_another_site_is_refused() {
 }
 
 #[test]
+fn sets_are_bought_at_the_brokers_page_and_the_same_sale_is_fetched_again() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    let password = home.file("password", b"open sesame\n");
+    let url = broker.url("/broker");
+    let buy = |more: &[&str]| {
+        let login = ["receive", "--from", &url, "--user", "alice", "--password-file", text(&password)];
+        home.run(&[&login, more].concat())
+    };
+    let output = buy(&["--sets", "3"]);
+    assert_eq!(status(&output), 0, "{output:?}");
+    let sent = broker.seen().pop().unwrap();
+    assert_eq!(sent.headers["authorization"], "Basic YWxpY2U6b3BlbiBzZXNhbWU=");
+    let form = String::from_utf8(sent.body).unwrap();
+    let transaction = form.strip_prefix("sets=3&transaction=").unwrap().to_string();
+    let output = buy(&["--transaction", &transaction]);
+    assert!(stdout(&output).contains("in the wallet already"), "{output:?}");
+
+    let output = home.run(&["receive", "--from", "http://127.0.0.1:1/", "--transaction", "77"]);
+    assert_eq!(status(&output), 7);
+    assert!(stderr(&output).contains("with --transaction 77"), "{output:?}");
+    let output = home.run(&["receive", "--from", &broker.url("/free")]);
+    assert_eq!(status(&output), 6, "{output:?}");
+}
+
+#[test]
+fn a_return_whose_answer_was_lost_is_sent_again_unchanged() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    receive_expired(&home, &broker.url("/broker/lost"));
+    let output = home.run(&["return", "--send"]);
+    assert_eq!(status(&output), 5, "{output:?}");
+    let output = home.run(&["return", "--send"]);
+    assert_eq!(status(&output), 0, "{output:?}");
+    assert!(stdout(&output).contains("0 waiting, 0 refused"), "{output:?}");
+    let messages = broker.payments();
+    assert_eq!((messages.len(), &messages[0]), (2, &messages[1]));
+    assert_eq!(stdout(&home.run(&["return", "--send"])), "nothing to return now\n");
+}
+
+#[test]
 fn keys_and_coins_do_not_travel_over_http() {
     let home = Home::new();
     let output = home.run(&["receive", "--from", "http://broker.example/"]);

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use micromint::authenticator::Key;
 use micromint::bin::Bin;
 use micromint::identity::{UserVector, VendorVector};
-use micromint::protocol::{InvalidPayment, Payment, RequestPayment};
+use micromint::protocol::{FundsCredited, InvalidPayment, Payment, RequestCredit, RequestPayment, Verdict};
 use micromint::testing::ObviousMint;
 
 /// A request as it came.
@@ -119,6 +120,9 @@ impl Vendor {
         if path.starts_with("/free") {
             return content("free content", "");
         }
+        if path.starts_with("/broker") {
+            return self.sell_or_credit(seen, tries);
+        }
         if let Some(target) = path.strip_prefix("/moved-to=") {
             return http("302 Found", &format!("Location: {target}\r\n"), b"");
         }
@@ -149,6 +153,29 @@ impl Vendor {
             }
             _ => content("paid content", "MicroMint-Status: paid\r\n"),
         }
+    }
+
+    /// Plays the broker's page: sells set 4 to whoever sends the form, and credits every ball. At
+    /// `/broker/lost` the first answer to a return is lost.
+    fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
+        let Some(message) = seen.payment() else {
+            let form = String::from_utf8(seen.body.clone()).unwrap();
+            let number = form.split_once("transaction=").unwrap().1.parse().unwrap();
+            let key = Key::from_bytes([5; 32]);
+            let funds = self.mint.funds(&"alice".parse().unwrap(), &key, &[4], number);
+            return http("200 OK", "Content-Type: application/x-micromint\r\n", &funds.to_bytes());
+        };
+        if seen.path == "/broker/lost" && tries == 1 {
+            return Vec::new();
+        }
+        let request = RequestCredit::parse(&message).unwrap();
+        let credited = FundsCredited {
+            user: request.user,
+            period: request.period,
+            transaction: 1,
+            verdicts: vec![Verdict::Accepted; request.x.len()],
+        };
+        http("200 OK", "Content-Type: application/x-micromint\r\n", &credited.to_bytes())
     }
 
     /// Checks and keeps a payment as a vendor does.
