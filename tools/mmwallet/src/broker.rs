@@ -179,11 +179,11 @@ fn send_all(
     let login = options.login.header()?;
     let mut status = EXIT_OK;
     for (broker, message) in messages {
-        let url = invited_url.unwrap_or(broker);
-        must_be_secure(url)?;
+        let url = invited_url.map_or_else(|| return_url(broker), str::to_string);
+        must_be_secure(&url)?;
         let mut headers: Vec<(String, String)> = login.clone().into_iter().collect();
         headers.push(("Content-Type".to_string(), MEDIA_TYPE.to_string()));
-        let fault = match client.send("POST", url, &headers, &message.to_bytes()) {
+        let fault = match client.send("POST", &url, &headers, &message.to_bytes()) {
             Err(error) => (exit::NO_ANSWER, chain(&error)),
             Ok(answer) if answer.status != 200 => (exit::HTTP, format!("HTTP status {}", answer.status)),
             Ok(mut answer) => {
@@ -196,6 +196,12 @@ fn send_all(
         status = fault.0;
     }
     Ok(status)
+}
+
+/// Where returns go at a broker whose page is `broker`. The page itself is behind the web site's login,
+/// which a wallet need not have; this place is not.
+fn return_url(broker: &str) -> String {
+    format!("{}/return", broker.trim_end_matches('/'))
 }
 
 /// Takes in a Funds-Credited message from a file, or standard input for `-`.

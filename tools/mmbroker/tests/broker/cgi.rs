@@ -10,7 +10,7 @@ use super::{COINS, Place};
 
 impl Place {
     /// Starts mmbroker with the environment of RFC 3875.
-    fn cgi(&self, variables: &[(&str, &str)], body: &[u8]) -> Output {
+    pub(crate) fn cgi(&self, variables: &[(&str, &str)], body: &[u8]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mmbroker"));
         let length = body.len().to_string();
         let coins = self.path(COINS);
@@ -32,7 +32,7 @@ impl Place {
 }
 
 /// The headers and the body of a CGI response.
-fn split(output: &Output) -> (String, &[u8]) {
+pub(crate) fn split(output: &Output) -> (String, &[u8]) {
     let at = output.stdout.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
     (String::from_utf8(output.stdout[..at].to_vec()).unwrap(), &output.stdout[at + 4..])
 }

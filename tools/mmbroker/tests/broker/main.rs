@@ -5,6 +5,7 @@ mod cgi;
 mod kill;
 mod redeem;
 mod sell;
+mod wallet;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -34,22 +35,26 @@ pub(crate) const CLOSED: &str = "2199-01-08T00:00:00Z";
 
 /// The coin file as the real mint makes it, for each expiration that the tests use.
 static FILES: LazyLock<HashMap<&str, Vec<u8>>> =
-    LazyLock::new(|| ["2199", "2021"].map(|year| (year, mint(year))).into());
+    LazyLock::new(|| ["2199", "2021"].map(|year| (year, mint(&params(year, BROKER)))).into());
 
-fn params(year: &str) -> Params {
+/// The broker's URL in the periods of [`Place::new`] and [`Place::expiring`].
+const BROKER: &str = "https://broker.example/";
+
+fn params(year: &str, broker: &str) -> Params {
     params_with(|raw| {
+        raw.broker = broker.to_string();
         raw.start = "2020-01-01T00:00:00Z".parse().unwrap();
         raw.expiration = format!("{year}-01-01T00:00:00Z").parse().unwrap();
         raw.redeem_until = "2199-01-08T00:00:00Z".parse().unwrap();
     })
 }
 
-fn mint(year: &str) -> Vec<u8> {
+fn mint(params: &Params) -> Vec<u8> {
     let place = TempDir::new().unwrap();
     Minting {
         directory: &DiskDirectory::new(place.path()),
         name: COINS,
-        params: &params(year),
+        params,
         key: &InputKey::from_bytes([7; 16]),
         threads: 1,
         memory: MEMORY_MIN,
@@ -77,11 +82,22 @@ impl Place {
 
     /// A period that expires at the beginning of this year, and is redeemed until 2199.
     pub(crate) fn expiring(year: &'static str) -> Place {
+        Place::with_file(params(year, BROKER), &FILES[year])
+    }
+
+    /// A period that expired at the beginning of 2021, of a broker at this URL.
+    pub(crate) fn expired_at(broker: &str) -> Place {
+        let params = params("2021", broker);
+        let file = mint(&params);
+        Place::with_file(params, &file)
+    }
+
+    fn with_file(params: Params, file: &[u8]) -> Place {
         let directory = TempDir::new().unwrap();
-        std::fs::write(directory.path().join(COINS), &FILES[year]).unwrap();
+        std::fs::write(directory.path().join(COINS), file).unwrap();
         let disk = DiskDirectory::new(directory.path());
         let secret = create_secret(&disk, SECRET_NAME, &SystemEntropy).unwrap();
-        Place { directory, secret, params: params(year) }
+        Place { directory, secret, params }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -1,0 +1,193 @@
+//! The wallet and the broker's page with HTTP between them: sets are bought, and go back after the
+//! expiration. The web server here does what docs/broker.md has Apache do: `/coins` asks for a name and a
+//! password and runs mmbroker as CGI, `/coins/return` is open.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use micromint::protocol::Verdict;
+use micromint_console::EXIT_OK;
+use mmwallet::broker::{Login, ReturnOptions, buy, credited, give_back, receive};
+use mmwallet::exit;
+use mmwallet::net::{Client, NetOptions};
+
+use super::cgi::split;
+use super::{CLOSED, Place};
+
+/// A web server with the broker's page at `url`, until the test ends.
+struct Site {
+    place: Place,
+    url: String,
+    bodies: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Site {
+    /// Serves the broker's files that `make` makes for this URL.
+    fn start(make: impl FnOnce(&str) -> Place) -> Arc<Site> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/coins", listener.local_addr().unwrap());
+        let site = Arc::new(Site { place: make(&url), url, bodies: Mutex::default() });
+        let serving = Arc::downgrade(&site);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Some(site) = serving.upgrade() else { return };
+                site.answer(stream.unwrap());
+            }
+        });
+        site
+    }
+
+    /// The bodies of the requests so far.
+    fn bodies(&self) -> Vec<Vec<u8>> {
+        self.bodies.lock().unwrap().clone()
+    }
+
+    /// Answers one request.
+    fn answer(&self, mut stream: TcpStream) {
+        let request = Request::read(&stream);
+        let response = match request.user() {
+            "" if request.path != "/return" => {
+                b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()
+            }
+            user => run_cgi(&self.place, &request, user),
+        };
+        self.bodies.lock().unwrap().push(request.body);
+        stream.write_all(&response).unwrap();
+    }
+}
+
+/// A request for a page under `/coins`.
+struct Request {
+    method: String,
+    path: String,
+    headers: HashMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn read(stream: &TcpStream) -> Request {
+        let mut reader = BufReader::new(stream);
+        let mut lines = reader.by_ref().lines().map(Result::unwrap);
+        let line = lines.next().unwrap();
+        let mut words = line.split(' ');
+        let method = words.next().unwrap().to_string();
+        let path = words.next().unwrap().strip_prefix("/coins").unwrap().to_string();
+        let fields = lines.take_while(|line| !line.is_empty());
+        let field = |line: String| line.split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_string()));
+        let headers: HashMap<_, _> = fields.map(|line| field(line).unwrap()).collect();
+        let mut body = vec![0; headers.get("content-length").map_or(0, |length| length.parse().unwrap())];
+        reader.read_exact(&mut body).unwrap();
+        Request { method, path, headers, body }
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// Whom the password proves, empty if nobody.
+    fn user(&self) -> &'static str {
+        let token = format!("Basic {}", STANDARD.encode("alice:open sesame"));
+        if self.header("authorization") == token { "alice" } else { "" }
+    }
+}
+
+fn run_cgi(place: &Place, request: &Request, user: &str) -> Vec<u8> {
+    let variables = [
+        ("REQUEST_METHOD", request.method.as_str()),
+        ("PATH_INFO", &request.path),
+        ("REMOTE_USER", user),
+        ("CONTENT_TYPE", request.header("content-type")),
+        ("HTTP_HOST", request.header("host")),
+    ];
+    let output = place.cgi(&variables, &request.body);
+    let (head, content) = split(&output);
+    let head = head.replacen("Status: ", "HTTP/1.1 ", 1).replacen("\r\n", " \r\n", 1);
+    [head.as_bytes(), b"\r\nConnection: close\r\n\r\n", content].concat()
+}
+
+/// An empty wallet beside the broker's files.
+fn wallet_of(place: &Place) -> mmwallet::place::Place {
+    mmwallet::place::Place::new(Some(&place.path("home/wallet.mmw"))).unwrap()
+}
+
+fn client() -> Client {
+    Client::new(&NetOptions { proxy: Some(""), ..NetOptions::default() }).unwrap()
+}
+
+/// A wallet with sets that Alice bought while they were good.
+fn wallet_with(place: &Place, sets: u32) -> mmwallet::place::Place {
+    let wallet = wallet_of(place);
+    let when = "2020-06-01T00:00:00Z";
+    place.run(&format!("mmbroker withdraw --user alice --sets {sets} --as-of {when} -o funds"), 0);
+    assert_eq!(receive(&wallet, &place.path("funds")).unwrap(), EXIT_OK);
+    wallet
+}
+
+#[test]
+fn the_wallet_buys_at_the_brokers_page_and_fetches_a_sale_again() {
+    let site = Site::start(|_| Place::new());
+    let (wallet, password) = (wallet_of(&site.place), site.place.path("password"));
+    std::fs::write(&password, "open sesame\n").unwrap();
+    let alice = Login { user: Some("alice"), password_file: Some(&password) };
+    let buy = |login: &Login<'_>, sets, transaction| {
+        buy(&wallet, &client(), &site.url, login, sets, transaction).unwrap()
+    };
+    assert_eq!(buy(&alice, 2, Some(77)), EXIT_OK);
+    assert_eq!(buy(&alice, 2, Some(77)), EXIT_OK, "the same sale");
+    assert_eq!(buy(&alice, 3, Some(77)), exit::HTTP, "another sale under its number");
+    assert_eq!(buy(&Login::default(), 1, None), exit::HTTP, "nobody logged in");
+    assert_eq!(buy(&alice, 1, None), EXIT_OK);
+    assert_eq!(site.bodies()[0], b"sets=2&transaction=77");
+    let wallet = wallet.open().unwrap();
+    assert_eq!(wallet.state().balance(0).sets, 3);
+    assert_eq!(wallet.state().holdings()[0].user.as_str(), "alice");
+    assert!(site.place.text("mmbroker status").contains("sales      2 (3 sets"));
+}
+
+#[test]
+fn the_wallet_returns_expired_coins_and_learns_what_was_credited() {
+    let site = Site::start(Place::expired_at);
+    let place = &site.place;
+    let wallet = wallet_with(place, 2);
+    let coins = wallet.open().unwrap().state().balance(0).unspent;
+    assert!(coins > 0);
+    // How many returns, coins that wait, coins credited.
+    let state = || {
+        let wallet = wallet.open().unwrap();
+        let back = &wallet.state().returns()[0];
+        let count = |verdict| back.count(Some(verdict)) as u32;
+        (wallet.state().returns().len(), count(Verdict::Waiting), count(Verdict::Accepted))
+    };
+    let options = ReturnOptions { send: true, ..ReturnOptions::default() };
+    for _ in 0..2 {
+        assert_eq!(give_back(&wallet, &client(), &options).unwrap(), EXIT_OK);
+        assert_eq!(state(), (1, coins, 0));
+    }
+    let sent = site.bodies();
+    assert_eq!(sent.len(), 1, "what waits is not sent again before redeem-until");
+
+    // The same message at redeem-until, when the claims that wait are decided.
+    std::fs::write(place.path("request"), &sent[0]).unwrap();
+    place.run(&format!("mmbroker return request -o credited --as-of {CLOSED}"), 0);
+    assert_eq!(credited(&wallet, &place.path("credited"), None).unwrap(), EXIT_OK);
+    assert_eq!(state(), (1, 0, coins));
+}
+
+#[test]
+fn an_invitation_says_where_a_return_goes() {
+    let site = Site::start(Place::expired_at);
+    let place = &site.place;
+    let wallet = wallet_with(place, 1);
+    let asked = [("REQUEST_METHOD", "GET"), ("REMOTE_USER", "alice"), ("PATH_INFO", "/expired")];
+    let invitation = place.path("invitation");
+    std::fs::write(&invitation, split(&place.cgi(&asked, b"")).1).unwrap();
+    let options = ReturnOptions { send: true, invitation: Some(&invitation), ..ReturnOptions::default() };
+    assert_eq!(give_back(&wallet, &client(), &options).unwrap(), EXIT_OK);
+    assert_eq!(site.bodies().len(), 1);
+    let wallet = wallet.open().unwrap();
+    assert!(wallet.state().returns()[0].count(Some(Verdict::Waiting)) > 0);
+}
