@@ -165,7 +165,7 @@ impl Vendor {
             let funds = self.mint.funds(&"alice".parse().unwrap(), &key, &[4], number);
             return http("200 OK", "Content-Type: application/x-micromint\r\n", &funds.to_bytes());
         };
-        if seen.path == "/broker/lost" && tries == 1 {
+        if seen.path == "/broker/lost/return" && tries == 1 {
             return Vec::new();
         }
         let request = RequestCredit::parse(&message).unwrap();
