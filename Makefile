@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-servers test-vectors lint fuzz-build nginx-module bench clean
+.PHONY: help setup build demo test test-core test-slow test-servers test-vectors lint fuzz-build nginx-module bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,9 +28,13 @@ lint: setup ## format, warnings, documentation links
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps
+	@scripts/check-links.sh
 
 test-core: setup ## the core and the tools
 	$(CARGO) test
+
+test-slow: setup ## the largest sizes, and measurements: minutes, not part of `make test`
+	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
 
 test-servers: nginx-module ## the modules in real servers
 	@scripts/build-nginx-module.sh --for-tests

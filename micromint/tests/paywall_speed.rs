@@ -56,7 +56,7 @@ fn request(headers: &[(&[u8], &[u8])], price: u32) -> RequestBuf {
 }
 
 #[test]
-#[ignore = "measures; says nothing on a busy machine"]
+#[ignore = "a measurement: run with make test-slow"]
 fn decisions_take_microseconds() {
     let mint = Mint::new(params("2026-12", "2026-12-01", "2027-01-01"));
     let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());

@@ -157,9 +157,9 @@ fn kill_9_under_load_loses_and_doubles_nothing() {
     }
 }
 
-/// What a payment costs the till: run with `--ignored --nocapture`, in a release build.
+/// What a payment costs the till.
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement: run with make test-slow"]
 fn cost_of_a_spend() {
     let folder = tempfile::tempdir().unwrap();
     let till = open(folder.path(), SyncMode::Os);
