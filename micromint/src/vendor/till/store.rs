@@ -12,23 +12,22 @@
 //! Why a coin is never refused for a record that was lost: an index entry is believed only if the record
 //! that it names is there and says so. If not, the indexes are made again.
 
+mod caps;
+mod indexes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
+use self::indexes::{Index, index_name, is_index, key_of};
 use super::TillError;
-use super::position::{
-    Mark, PERIODS_MAX, Position, day_of_journal, day_text, journal_name, read_periods, write_periods,
-};
+use super::position::{Mark, Position, day_of_journal, journal_name, read_periods, write_periods};
 use super::record::{Note, PaymentRecord, Record};
-use super::table::{Entry, Table, TableError, Touched};
+use super::table::Entry;
 use crate::bin::Bin;
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Open};
-use crate::identity::UserId;
 use crate::journal::{HEADER_SIZE, Journal, JournalError, SharedSync, Tail};
 use crate::period::Period;
 
@@ -40,8 +39,6 @@ pub(super) const LOCK_NAME: &str = "lock";
 const RETRIED: u32 = 1;
 /// The coin was given back; the entry names the reversal.
 const REVERSED: u32 = 2;
-/// How many buckets are held in memory while catching up, of half a KiB each.
-const TOUCHED_MAX: usize = 8192;
 
 /// The files of an open till.
 pub(crate) struct Store {
@@ -56,12 +53,6 @@ pub(crate) struct Store {
     indexes: BTreeMap<Period, Index>,
     /// Coins by user, of the mark's `users_day`.
     users: Option<Index>,
-}
-
-/// A table and what the operation under way has touched of it.
-struct Index {
-    table: Table,
-    touched: Touched,
 }
 
 /// What the till knows of a first bin.
@@ -257,19 +248,6 @@ impl Store {
         self.write_mark()
     }
 
-    /// Whether the list of periods is whole and so is every index that it names.
-    fn all_indexes_open(&mut self) -> Result<bool, TillError> {
-        let Some(periods) = self.periods()? else {
-            return Ok(false);
-        };
-        let opened = periods.iter().try_for_each(|period| self.index(period).map(|_| ()));
-        let opened = opened.and_then(|()| self.users().map(|_| ()));
-        match opened {
-            Err(TillError::Damaged { .. }) => Ok(false),
-            opened => opened.map(|()| true),
-        }
-    }
-
     // Looking up.
 
     /// What the till knows of a first bin.
@@ -309,15 +287,6 @@ impl Store {
             Err(JournalError::Broken { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// The coins that `user` spent on the newest journal's day.
-    pub(super) fn coins_of(&mut self, user: &UserId) -> Result<u32, TillError> {
-        self.count_users()?;
-        let Some(Index { table, touched }) = self.users()? else {
-            return Ok(0);
-        };
-        Ok(table.get(touched, key_of_user(user))?.map_or(0, |entry| entry.word))
     }
 
     // Changing.
@@ -406,186 +375,6 @@ impl Store {
             Some(Record::Payment(payment)) => Ok(payment),
             _ => Err(unreadable(self.directory(), at)),
         }
-    }
-
-    fn put(&mut self, period: &Period, entry: Entry) -> Result<(), TillError> {
-        loop {
-            let Index { table, touched } = self.index(period)?;
-            match table.put(touched, entry) {
-                Err(TableError::Full) => self.grow(Some(period))?,
-                put => break put?,
-            }
-        }
-        if self.indexes.get(period).is_some_and(|index| index.touched.len() > TOUCHED_MAX) {
-            self.write_indexes()?;
-            self.forget_touched();
-        }
-        Ok(())
-    }
-
-    /// Counts the coins of a payment made on `day`, if that is the day being counted.
-    fn count(
-        &mut self,
-        at: Position,
-        day: u32,
-        payment: &PaymentRecord,
-        sum: fn(u32, u32) -> u32,
-    ) -> Result<(), TillError> {
-        if day != self.mark.users_day {
-            return Ok(());
-        }
-        let key = key_of_user(&payment.user);
-        loop {
-            let Some(Index { table, touched }) = self.users()? else {
-                return Ok(());
-            };
-            let counted = table.get(touched, key)?;
-            if counted.is_some_and(|entry| entry.at >= at) {
-                return Ok(());
-            }
-            let coins = sum(counted.map_or(0, |entry| entry.word), payment.first_bins.len() as u32);
-            match table.put(touched, Entry { key, at, word: coins }) {
-                Err(TableError::Full) => self.grow(None)?,
-                put => return Ok(put?),
-            }
-        }
-    }
-
-    /// Begins to count the coins of each user on the newest day, if that is not done already.
-    fn count_users(&mut self) -> Result<(), TillError> {
-        let day = self.mark.end.day;
-        if self.mark.users_day == day {
-            return Ok(());
-        }
-        for name in self.names()?.iter().filter(|name| is_users_index(name)) {
-            self.remove(name)?;
-        }
-        let table = Table::create(self.directory.as_ref(), &users_name(day), self.entropy.as_ref())?;
-        self.users = Some(Index { table, touched: Touched::default() });
-        self.mark.users_day = day;
-        let counted = self.count_day(day).and_then(|()| {
-            self.write_indexes()?;
-            self.users.as_ref().map_or(Ok(()), |users| users.table.sync())?;
-            self.write_mark()
-        });
-        if counted.is_err() {
-            self.users = None;
-            self.mark.users_day = 0;
-        }
-        counted
-    }
-
-    fn count_day(&mut self, day: u32) -> Result<(), TillError> {
-        let mut journal = Journal::open_present(self.directory.as_ref(), &journal_name(day), JOURNAL_KIND)?;
-        let mut counted = Ok(());
-        journal.catch_up(|offset, payload| {
-            let at = Position { day, offset };
-            if counted.is_ok() && at < self.mark.end {
-                counted = match Record::parse(payload) {
-                    Some(Record::Payment(payment)) => self.count(at, day, &payment, u32::saturating_add),
-                    Some(Record::Reversal(note)) if note.payment.day == day => self
-                        .noted_payment(at, &note)
-                        .and_then(|payment| self.count(at, day, &payment, u32::saturating_sub)),
-                    Some(Record::Retry(_) | Record::Reversal(_)) => Ok(()),
-                    None => Err(unreadable(self.directory(), at)),
-                };
-            }
-        })?;
-        counted
-    }
-
-    // Indexes.
-
-    fn grow(&mut self, period: Option<&Period>) -> Result<(), TillError> {
-        self.write_indexes()?;
-        // Known before the file is replaced: otherwise, should this process die between, others would go
-        // on with the old one.
-        self.mark.generation = self.mark.generation.wrapping_add(1);
-        self.write_mark()?;
-        let index = match period {
-            Some(period) => self.indexes.get_mut(period),
-            None => self.users.as_mut(),
-        };
-        if let Some(index) = index {
-            index.table = index.table.grown(self.directory.as_ref())?;
-            index.touched = Touched::default();
-        }
-        Ok(())
-    }
-
-    /// Whether there is, or was, an index of this period.
-    fn has_index(&self, period: &Period) -> Result<bool, TillError> {
-        if self.indexes.contains_key(period) {
-            return Ok(true);
-        }
-        let periods = self.periods()?.ok_or_else(|| self.list_damaged())?;
-        Ok(periods.contains(period))
-    }
-
-    /// The index of a period, made if the period is new.
-    fn index(&mut self, period: &Period) -> Result<&mut Index, TillError> {
-        if !self.indexes.contains_key(period) {
-            let table = self.open_index(period)?;
-            self.indexes.insert(period.clone(), Index { table, touched: Touched::default() });
-        }
-        self.indexes.get_mut(period).ok_or_else(|| TillError::Damaged { what: format!("index of {period}") })
-    }
-
-    fn open_index(&self, period: &Period) -> Result<Table, TillError> {
-        let name = index_name(period);
-        let mut periods = self.periods()?.ok_or_else(|| self.list_damaged())?;
-        let is_listed = periods.contains(period);
-        let table = match Table::open(self.directory.as_ref(), &name)? {
-            Some(table) => table,
-            None if is_listed => return Err(TillError::Damaged { what: format!("{name} was deleted") }),
-            None => Table::create(self.directory.as_ref(), &name, self.entropy.as_ref())?,
-        };
-        if !is_listed {
-            // Durable before the first record of the period: an index that is absent though listed was
-            // deleted, and must be made again from the journals.
-            if periods.len() == PERIODS_MAX {
-                return Err(TillError::TooManyPeriods);
-            }
-            periods.push(period.clone());
-            write_periods(self.lock.as_ref(), &periods).map_err(self.on_lock("write"))?;
-        }
-        Ok(table)
-    }
-
-    /// The counts of the mark's `users_day`, if any day is counted.
-    fn users(&mut self) -> Result<Option<&mut Index>, TillError> {
-        if self.mark.users_day == 0 {
-            return Ok(None);
-        }
-        if self.users.is_none() {
-            let name = users_name(self.mark.users_day);
-            let table = Table::open(self.directory.as_ref(), &name)?;
-            let table = table.ok_or(TillError::Damaged { what: format!("{name} was deleted") })?;
-            self.users = Some(Index { table, touched: Touched::default() });
-        }
-        Ok(self.users.as_mut())
-    }
-
-    fn all_indexes(&mut self) -> impl Iterator<Item = &mut Index> {
-        self.indexes.values_mut().chain(self.users.as_mut())
-    }
-
-    fn write_indexes(&mut self) -> Result<(), TillError> {
-        for Index { table, touched } in self.all_indexes() {
-            table.write(touched)?;
-        }
-        Ok(())
-    }
-
-    fn forget_touched(&mut self) {
-        for index in self.all_indexes() {
-            index.touched = Touched::default();
-        }
-    }
-
-    fn forget_indexes(&mut self) {
-        self.indexes.clear();
-        self.users = None;
     }
 
     // Checkpoints.
@@ -771,31 +560,4 @@ pub(crate) fn scan(
 fn unreadable(directory: &dyn Directory, at: Position) -> TillError {
     let path = directory.path().join(journal_name(at.day));
     TillError::Unreadable { path, at: at.offset }
-}
-
-fn index_name(period: &Period) -> String {
-    format!("spent-{period}.index")
-}
-
-fn users_name(day: u32) -> String {
-    format!("users-{}.index", day_text(day))
-}
-
-fn is_index(name: &str) -> bool {
-    let name = name.strip_suffix(".new").unwrap_or(name);
-    name.ends_with(".index") && (name.starts_with("spent-") || name.starts_with("users-"))
-}
-
-fn is_users_index(name: &str) -> bool {
-    is_index(name) && name.starts_with("users-")
-}
-
-fn key_of(bin: Bin) -> u64 {
-    u64::from(bin.superbin) << 32 | u64::from(bin.subbin)
-}
-
-/// Two users of one key would share a cap; nobody finds such two but by 2^32 trials, for nothing.
-fn key_of_user(user: &UserId) -> u64 {
-    let digest = Sha256::digest(user.as_str());
-    u64::from_be_bytes(std::array::from_fn(|i| digest[i]))
 }

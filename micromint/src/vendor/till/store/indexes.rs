@@ -1,0 +1,142 @@
+//! The index of each period: which record spent a first bin.
+//!
+//! In go the records of the journals, out comes where a first bin was last spent or given back. What an
+//! operation changes is held in memory until [`Store::write_indexes`]; a full table is replaced by a
+//! larger one, which every process learns from the mark's generation.
+
+use super::super::TillError;
+use super::super::position::{PERIODS_MAX, write_periods};
+use super::super::table::{Entry, Table, TableError, Touched};
+use super::Store;
+use crate::bin::Bin;
+use crate::period::Period;
+
+/// How many buckets are held in memory while catching up, of half a KiB each.
+const TOUCHED_MAX: usize = 8192;
+
+/// A table and what the operation under way has touched of it.
+pub(super) struct Index {
+    pub(super) table: Table,
+    pub(super) touched: Touched,
+}
+
+impl Store {
+    /// Whether there is, or was, an index of this period.
+    pub(super) fn has_index(&self, period: &Period) -> Result<bool, TillError> {
+        if self.indexes.contains_key(period) {
+            return Ok(true);
+        }
+        let periods = self.periods()?.ok_or_else(|| self.list_damaged())?;
+        Ok(periods.contains(period))
+    }
+
+    /// The index of a period, made if the period is new.
+    pub(super) fn index(&mut self, period: &Period) -> Result<&mut Index, TillError> {
+        if !self.indexes.contains_key(period) {
+            let table = self.open_index(period)?;
+            self.indexes.insert(period.clone(), Index { table, touched: Touched::default() });
+        }
+        self.indexes.get_mut(period).ok_or_else(|| TillError::Damaged { what: format!("index of {period}") })
+    }
+
+    fn open_index(&self, period: &Period) -> Result<Table, TillError> {
+        let name = index_name(period);
+        let mut periods = self.periods()?.ok_or_else(|| self.list_damaged())?;
+        let is_listed = periods.contains(period);
+        let table = match Table::open(self.directory.as_ref(), &name)? {
+            Some(table) => table,
+            None if is_listed => return Err(TillError::Damaged { what: format!("{name} was deleted") }),
+            None => Table::create(self.directory.as_ref(), &name, self.entropy.as_ref())?,
+        };
+        if !is_listed {
+            // Durable before the first record of the period: an index that is absent though listed was
+            // deleted, and must be made again from the journals.
+            if periods.len() == PERIODS_MAX {
+                return Err(TillError::TooManyPeriods);
+            }
+            periods.push(period.clone());
+            write_periods(self.lock.as_ref(), &periods).map_err(self.on_lock("write"))?;
+        }
+        Ok(table)
+    }
+
+    /// Whether the list of periods is whole and so is every index that it names.
+    pub(super) fn all_indexes_open(&mut self) -> Result<bool, TillError> {
+        let Some(periods) = self.periods()? else {
+            return Ok(false);
+        };
+        let opened = periods.iter().try_for_each(|period| self.index(period).map(|_| ()));
+        let opened = opened.and_then(|()| self.users().map(|_| ()));
+        match opened {
+            Err(TillError::Damaged { .. }) => Ok(false),
+            opened => opened.map(|()| true),
+        }
+    }
+
+    pub(super) fn put(&mut self, period: &Period, entry: Entry) -> Result<(), TillError> {
+        loop {
+            let Index { table, touched } = self.index(period)?;
+            match table.put(touched, entry) {
+                Err(TableError::Full) => self.grow(Some(period))?,
+                put => break put?,
+            }
+        }
+        if self.indexes.get(period).is_some_and(|index| index.touched.len() > TOUCHED_MAX) {
+            self.write_indexes()?;
+            self.forget_touched();
+        }
+        Ok(())
+    }
+
+    pub(super) fn grow(&mut self, period: Option<&Period>) -> Result<(), TillError> {
+        self.write_indexes()?;
+        // Known before the file is replaced: otherwise, should this process die between, others would go
+        // on with the old one.
+        self.mark.generation = self.mark.generation.wrapping_add(1);
+        self.write_mark()?;
+        let index = match period {
+            Some(period) => self.indexes.get_mut(period),
+            None => self.users.as_mut(),
+        };
+        if let Some(index) = index {
+            index.table = index.table.grown(self.directory.as_ref())?;
+            index.touched = Touched::default();
+        }
+        Ok(())
+    }
+
+    fn all_indexes(&mut self) -> impl Iterator<Item = &mut Index> {
+        self.indexes.values_mut().chain(self.users.as_mut())
+    }
+
+    pub(super) fn write_indexes(&mut self) -> Result<(), TillError> {
+        for Index { table, touched } in self.all_indexes() {
+            table.write(touched)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn forget_touched(&mut self) {
+        for index in self.all_indexes() {
+            index.touched = Touched::default();
+        }
+    }
+
+    pub(super) fn forget_indexes(&mut self) {
+        self.indexes.clear();
+        self.users = None;
+    }
+}
+
+pub(super) fn index_name(period: &Period) -> String {
+    format!("spent-{period}.index")
+}
+
+pub(super) fn is_index(name: &str) -> bool {
+    let name = name.strip_suffix(".new").unwrap_or(name);
+    name.ends_with(".index") && (name.starts_with("spent-") || name.starts_with("users-"))
+}
+
+pub(super) fn key_of(bin: Bin) -> u64 {
+    u64::from(bin.superbin) << 32 | u64::from(bin.subbin)
+}
