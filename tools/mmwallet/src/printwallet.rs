@@ -11,6 +11,8 @@ use mmwallet::place::Place;
 use mmwallet::show;
 
 /// Shows the balance, the MicroMint parameters and the number of superbins in a wallet.
+///
+/// Exit status: 0 done; 1 the wallet cannot be read; 2 the command line is wrong.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
