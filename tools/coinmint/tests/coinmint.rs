@@ -179,29 +179,54 @@ fn help_tells_the_exit_status() {
     }
 }
 
-/// A period that plain hashing takes some seconds for, in a directory.
-fn with_long_period() -> TempDir {
+/// How long an unbroken mint of a long period takes at least: long enough for a few checkpoints.
+const LONG: Duration = Duration::from_secs(4);
+
+/// A period whose minting takes some seconds on this machine, however fast it is.
+struct LongPeriod {
+    directory: TempDir,
+    /// What an unbroken run gave: the file that all other ways must give.
+    expected: Vec<u8>,
+    /// What it took.
+    took: Duration,
+}
+
+impl LongPeriod {
+    fn new() -> LongPeriod {
+        let mut input_bits = 24;
+        loop {
+            let directory = with_sha256_period(input_bits);
+            let start = Instant::now();
+            run(&directory, "mint --threads 2").success();
+            let took = start.elapsed();
+            if took >= LONG || input_bits == 40 {
+                let path = directory.path().join("2026-12.coins");
+                let expected = fs::read(&path).unwrap();
+                fs::remove_file(path).unwrap();
+                return LongPeriod { directory, expected, took };
+            }
+            input_bits += if took < LONG / 8 { 3 } else { 1 };
+        }
+    }
+
+    fn is_as_expected(&self) -> bool {
+        fs::read(self.directory.path().join("2026-12.coins")).unwrap() == self.expected
+    }
+}
+
+/// SHA-256, 2^input_bits tosses, four balls a bin, u = 11, v = 6.
+fn with_sha256_period(input_bits: u32) -> TempDir {
     let directory = with_test_period();
     let path = directory.path().join("mint.toml");
     let text = fs::read_to_string(&path).unwrap();
-    // SHA-256, 2^24 tosses.
     let longer = text
         .replace("hashfn = \"des\"", "hashfn = \"sha256\"")
-        .replace("input-size = 14", "input-size = 24")
-        .replace("output-size = 12", "output-size = 22")
+        .replace("input-size = 14", &format!("input-size = {input_bits}"))
+        .replace("output-size = 12", &format!("output-size = {}", input_bits - 2))
         .replace("subbin-size = 4", "subbin-size = 6")
-        .replace("num-fixed-bits = 2", "num-fixed-bits = 5");
+        .replace("num-fixed-bits = 2", &format!("num-fixed-bits = {}", input_bits - 19));
     fs::write(&path, longer).unwrap();
     directory
-}
-
-/// Mints once without a break: the file that all other ways must give.
-fn expected_file(directory: &TempDir) -> Vec<u8> {
-    run(directory, "mint --threads 2").success();
-    let path = directory.path().join("2026-12.coins");
-    let bytes = fs::read(&path).unwrap();
-    fs::remove_file(path).unwrap();
-    bytes
 }
 
 fn tossed(directory: &TempDir) -> String {
@@ -211,8 +236,8 @@ fn tossed(directory: &TempDir) -> String {
 /// Kills it with SIGKILL again and again, at other moments each time, until it comes to its end.
 #[test]
 fn kill_9_and_resume_give_the_same_file() {
-    let directory = with_long_period();
-    let expected = expected_file(&directory);
+    let period = LongPeriod::new();
+    let directory = &period.directory;
     let mut kills = 0;
     for run in 0u64.. {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
@@ -223,7 +248,7 @@ fn kill_9_and_resume_give_the_same_file() {
             .spawn()
             .unwrap();
         // Longer each time, so that it comes to the end even where a run gains nothing.
-        let limit = Instant::now() + Duration::from_millis(37 + 700 * run);
+        let limit = Instant::now() + period.took.mul_f64(0.01 + 0.3 * run as f64);
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break Some(status);
@@ -240,39 +265,39 @@ fn kill_9_and_resume_give_the_same_file() {
             assert!(status.success());
             break;
         }
-        assert!(run < 100, "{}", tossed(&directory));
+        assert!(run < 100, "{}", tossed(directory));
     }
     assert!(kills > 2, "it was killed {kills} times only");
-    assert!(fs::read(directory.path().join("2026-12.coins")).unwrap() == expected);
-    run(&directory, "verify").success();
+    assert!(period.is_as_expected());
+    run(directory, "verify").success();
 }
 
 /// Ctrl-C: it ends soon with status 3, loses nothing, and goes on where it stopped.
 #[test]
 fn ctrl_c_stops_and_another_run_goes_on() {
-    let directory = with_long_period();
-    let expected = expected_file(&directory);
+    let period = LongPeriod::new();
+    let directory = &period.directory;
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
         .current_dir(directory.path())
         .arg("mint")
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(1000));
+    std::thread::sleep(period.took / 2);
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(3));
-    let info = tossed(&directory);
+    let info = tossed(directory);
     assert!(info.contains("of the balls tossed") && !info.contains(" 0.00 %"), "{info}");
-    run(&directory, "mint").success();
-    assert!(fs::read(directory.path().join("2026-12.coins")).unwrap() == expected);
+    run(directory, "mint").success();
+    assert!(period.is_as_expected());
 }
 
 /// While one mints, a second one is refused.
 #[test]
 fn two_programs_do_not_mint_into_one_file() {
-    let directory = with_long_period();
+    let LongPeriod { directory, .. } = LongPeriod::new();
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
         .current_dir(directory.path())
         .arg("mint")
