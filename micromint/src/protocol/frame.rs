@@ -172,6 +172,11 @@ impl<'a> Frame<'a> {
         Err(MessageError::WrongType { expected, found: self.message_type.to_string() })
     }
 
+    /// The headers in order, as (name, value).
+    pub fn headers(&self) -> &[(&'a str, &'a str)] {
+        &self.headers
+    }
+
     /// The value of a header, its name in any case; `None` if it is absent.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)

@@ -1,0 +1,137 @@
+//! The border: what every exported function does with its pointers, its result and a panic.
+//!
+//! In come raw pointers, out come references that live as long as the call. The invariant: no panic
+//! leaves a function, and an output is written only when the status is MICROMINT_OK.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Answer, micromint_error, micromint_status};
+
+/// Runs the body of an exported function: catches panics, hands out the error, gives the status.
+pub(crate) fn guard(
+    error_out: *mut *mut micromint_error,
+    body: impl FnOnce() -> Answer<()>,
+) -> micromint_status {
+    // A panic may leave an object half changed. The conventions say that it must only be freed then,
+    // so no later call sees it: that is what AssertUnwindSafe asserts.
+    let answer = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let words = panic
+            .downcast_ref::<&str>()
+            .map(|words| words.to_string())
+            .or_else(|| panic.downcast_ref::<String>().cloned());
+        let words = words.unwrap_or_else(|| "unknown".to_string());
+        Err(micromint_error::new(
+            micromint_status::MICROMINT_ERROR_PANIC,
+            format!("fault in the library: {words}"),
+        ))
+    });
+    match answer {
+        Ok(()) => micromint_status::MICROMINT_OK,
+        Err(error) => {
+            let status = error.status();
+            // SAFETY: the caller passes NULL or a place for the error (c-conventions, "Errors").
+            if let Some(place) = unsafe { error_out.as_mut() } {
+                *place = Box::into_raw(Box::new(error));
+            }
+            status
+        }
+    }
+}
+
+/// The error for a NULL pointer.
+pub(crate) fn null(name: &str) -> micromint_error {
+    micromint_error::new(micromint_status::MICROMINT_ERROR_NULL, format!("{name} is NULL"))
+}
+
+/// A reference to a handle, or to anything that the caller owns.
+///
+/// # Safety
+/// `pointer` is NULL or points to a live `T` that nobody changes during the call.
+pub(crate) unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> Answer<&'a T> {
+    // SAFETY: passed on to the caller.
+    unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
+}
+
+/// A mutable reference to a handle.
+///
+/// # Safety
+/// `pointer` is NULL or points to a live `T` that nobody else uses during the call.
+pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T, name: &str) -> Answer<&'a mut T> {
+    // SAFETY: passed on to the caller.
+    unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
+}
+
+/// A slice of `len` items. NULL is allowed where `len` is 0.
+///
+/// # Safety
+/// `pointer` is NULL or points to `len` initialised items that nobody changes during the call.
+pub(crate) unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> Answer<&'a [T]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if pointer.is_null() {
+        return Err(null(name));
+    }
+    if !pointer.is_aligned() || len.checked_mul(size_of::<T>()).is_none_or(|size| size > isize::MAX as usize)
+    {
+        let text = format!("{name}: {len} items at {pointer:p} are no array");
+        return Err(micromint_error::new(micromint_status::MICROMINT_ERROR_ARGUMENT, text));
+    }
+    // SAFETY: not NULL, aligned, of a possible size; the rest is passed on to the caller.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
+}
+
+/// A text of `len` bytes of UTF-8.
+///
+/// # Safety
+/// As for [`slice`].
+pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<&'a str> {
+    // SAFETY: passed on to the caller.
+    let bytes = unsafe { slice(pointer, len, name) }?;
+    std::str::from_utf8(bytes).map_err(|error| {
+        micromint_error::new(micromint_status::MICROMINT_ERROR_TEXT, format!("{name} is not UTF-8: {error}"))
+    })
+}
+
+/// A place to write an output to.
+///
+/// # Safety
+/// `place` is NULL or may be written to.
+pub(crate) unsafe fn output<'a, T>(place: *mut T, name: &str) -> Answer<Output<'a, T>> {
+    if place.is_null() {
+        return Err(null(name));
+    }
+    Ok(Output { place, life: std::marker::PhantomData })
+}
+
+/// A checked place for an output, which may be uninitialised memory.
+pub(crate) struct Output<'a, T> {
+    place: *mut T,
+    life: std::marker::PhantomData<&'a mut T>,
+}
+
+impl<T> Output<'_, T> {
+    /// Writes the output; what was there is not read or dropped.
+    pub(crate) fn write(self, value: T) {
+        // SAFETY: `output` was given a writable place.
+        unsafe { self.place.write(value) }
+    }
+}
+
+/// Hands an object out: the caller frees it with the function named for it.
+pub(crate) fn hand_out<T>(object: T) -> *mut T {
+    Box::into_raw(Box::new(object))
+}
+
+/// Takes an object back and drops it. NULL is allowed. A panic while dropping is swallowed: there is
+/// nobody to tell.
+///
+/// # Safety
+/// `object` is NULL or came from [`hand_out`] and was not freed before.
+pub(crate) unsafe fn free<T>(object: *mut T) {
+    if !object.is_null() {
+        // SAFETY: passed on to the caller.
+        let object = unsafe { Box::from_raw(object) };
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(object)));
+    }
+}

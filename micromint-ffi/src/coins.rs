@@ -1,0 +1,149 @@
+//! Checking coins by hashing alone.
+
+use micromint_core::coin::{CoinFault, CoinRules};
+use micromint_core::identity::{UserId, UserVector, VendorId, VendorVector};
+
+use crate::boundary::{free, guard, hand_out, output, reference, slice, text};
+use crate::error::{failed, micromint_error, micromint_status};
+use crate::params::micromint_params;
+use micromint_status::MICROMINT_ERROR_ARGUMENT;
+
+/// Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is never
+/// changed, so threads may share it.
+pub struct micromint_checker {
+    rules: CoinRules,
+    vendor: VendorVector,
+}
+
+/// The place of a ball.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct micromint_bin {
+    /// The superbin index, u bits.
+    pub superbin: u32,
+    /// The sub-bin index, v bits.
+    pub subbin: u32,
+}
+
+/// What is wrong with coins. In order of precedence: of several faults the first of this list is the
+/// answer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum micromint_coin_fault {
+    /// Nothing is wrong.
+    MICROMINT_COIN_GOOD = 0,
+    /// An x is out of range.
+    MICROMINT_COIN_OUT_OF_RANGE = 1,
+    /// One x stands twice in one coin.
+    MICROMINT_COIN_REPEATED_BALL = 2,
+    /// The fixed bits of a ball are wrong.
+    MICROMINT_COIN_FIXED_BITS = 3,
+    /// The superbins are not a set of this user.
+    MICROMINT_COIN_USER_DIFFERENCES = 4,
+    /// The sub-bins are not this vendor's.
+    MICROMINT_COIN_VENDOR_DIFFERENCES = 5,
+    /// One coin stands twice.
+    MICROMINT_COIN_REPEATED_COIN = 6,
+    // Last added: 6.
+}
+
+impl From<CoinFault> for micromint_coin_fault {
+    fn from(fault: CoinFault) -> Self {
+        match fault {
+            CoinFault::OutOfRange => Self::MICROMINT_COIN_OUT_OF_RANGE,
+            CoinFault::RepeatedBall => Self::MICROMINT_COIN_REPEATED_BALL,
+            CoinFault::FixedBits => Self::MICROMINT_COIN_FIXED_BITS,
+            CoinFault::UserDifferences => Self::MICROMINT_COIN_USER_DIFFERENCES,
+            CoinFault::VendorDifferences => Self::MICROMINT_COIN_VENDOR_DIFFERENCES,
+            CoinFault::RepeatedCoin => Self::MICROMINT_COIN_REPEATED_COIN,
+        }
+    }
+}
+
+/// Makes a checker.
+///
+/// params:             copied.
+/// vendor, vendor_len: the Vendor-ID whose coins are checked.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_checker_new(
+    params: *const micromint_params,
+    vendor: *const u8,
+    vendor_len: usize,
+    checker_out: *mut *mut micromint_checker,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (params, vendor) = unsafe { (reference(params, "params")?, text(vendor, vendor_len, "vendor")?) };
+        // SAFETY: as above.
+        let place = unsafe { output(checker_out, "checker_out") }?;
+        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let vendor = VendorVector::new(&params.params, &vendor);
+        place.write(hand_out(micromint_checker { rules: CoinRules::new(params.params.clone()), vendor }));
+        Ok(())
+    })
+}
+
+/// Checks coins: range, fixed bits, the user's and the vendor's differences, no coin twice. Whether
+/// they were spent before is not decided here.
+///
+/// user, user_len: the User-ID of the payer.
+/// x, x_len:       the inputs: k a coin, in the order of the set, one coin after the other.
+/// fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
+/// first_bins_out: an array of x_len / k places; the first bins, which name the coins, are written to
+///                 it if the coins are good. NULL if they are not wanted.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or where x_len is no multiple of k.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_checker_check(
+    checker: *const micromint_checker,
+    user: *const u8,
+    user_len: usize,
+    x: *const u64,
+    x_len: usize,
+    fault_out: *mut micromint_coin_fault,
+    first_bins_out: *mut micromint_bin,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (checker, user) = unsafe { (reference(checker, "checker")?, text(user, user_len, "user")?) };
+        // SAFETY: as above.
+        let (x, place) = unsafe { (slice(x, x_len, "x")?, output(fault_out, "fault_out")?) };
+        let params = checker.rules.params();
+        if x.is_empty() || !x.len().is_multiple_of(params.coin_size()) {
+            let text =
+                format!("x: {} inputs are no whole number of coins of {}", x.len(), params.coin_size());
+            return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
+        }
+        let user: UserId = user.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let Ok(user) = UserVector::new(params, &user) else {
+            place.write(micromint_coin_fault::MICROMINT_COIN_USER_DIFFERENCES);
+            return Ok(());
+        };
+        match checker.rules.check(&user, &checker.vendor, x) {
+            Err(fault) => place.write(fault.into()),
+            Ok(first_bins) => {
+                for (i, bin) in first_bins.iter().enumerate().filter(|_| !first_bins_out.is_null()) {
+                    // SAFETY: the caller's array has a place for each coin, and i counts coins.
+                    unsafe {
+                        first_bins_out
+                            .add(i)
+                            .write(micromint_bin { superbin: bin.superbin, subbin: bin.subbin })
+                    }
+                }
+                place.write(micromint_coin_fault::MICROMINT_COIN_GOOD);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Frees a checker. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_checker_free(checker: *mut micromint_checker) {
+    // SAFETY: a checker reaches the caller from hand_out only, and is freed once.
+    unsafe { free(checker) }
+}

@@ -1,0 +1,122 @@
+//! How a function says that it could not do what was asked.
+
+use std::error::Error;
+
+/// The result of a function. Numbers are never reused; a retired one stays reserved.
+///
+/// A refusal (a coin is spent, a payment is too small) is an answer and has its own numbers; these here
+/// say that no answer could be given.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum micromint_status {
+    /// Done; the outputs are written.
+    MICROMINT_OK = 0,
+    /// A pointer that must not be NULL is NULL.
+    MICROMINT_ERROR_NULL = 1,
+    /// The library has a fault: it panicked. The objects of the call must only be freed now.
+    MICROMINT_ERROR_PANIC = 2,
+    /// A text is not UTF-8.
+    MICROMINT_ERROR_TEXT = 3,
+    /// A number, name, time or URL is not what it must be.
+    MICROMINT_ERROR_ARGUMENT = 4,
+    /// Parameters of a period are missing, unreadable or inconsistent.
+    MICROMINT_ERROR_PARAMS = 5,
+    /// A message cannot be read.
+    MICROMINT_ERROR_MESSAGE = 6,
+    /// A file cannot be read or written, or is damaged.
+    MICROMINT_ERROR_FILE = 7,
+    /// A configuration is missing, unreadable or inconsistent.
+    MICROMINT_ERROR_CONFIG = 8,
+    /// There is nothing of what was asked for: no such header, place or name.
+    MICROMINT_ERROR_ABSENT = 9,
+    /// Refused in the state that the object is in: sold out, not complete, not yet, too late.
+    MICROMINT_ERROR_STATE = 10,
+    /// Stopped because a callback of the caller asked for it.
+    MICROMINT_ERROR_STOPPED = 11,
+    /// A callback of the caller failed.
+    MICROMINT_ERROR_CALLBACK = 12,
+    // Last added: 12.
+}
+
+/// What went wrong: a status and a text that says what was expected, what was found and where.
+///
+/// Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is
+/// never changed, so threads may share it.
+pub struct micromint_error {
+    status: micromint_status,
+    message: String,
+}
+
+impl micromint_error {
+    pub(crate) fn new(status: micromint_status, message: impl Into<String>) -> micromint_error {
+        micromint_error { status, message: message.into() }
+    }
+
+    /// An error of the core: its text and the texts of its causes.
+    pub(crate) fn of(status: micromint_status, error: &dyn Error) -> micromint_error {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let words = error.to_string();
+            if !message.contains(&words) {
+                message = format!("{message}: {words}");
+            }
+            cause = error.source();
+        }
+        micromint_error { status, message }
+    }
+
+    pub(crate) fn status(&self) -> micromint_status {
+        self.status
+    }
+}
+
+/// What a function of this library gives inside: its value or the error for the caller.
+pub(crate) type Answer<T> = Result<T, micromint_error>;
+
+/// Maps an error of the core: `core_call().map_err(failed(MICROMINT_ERROR_FILE))?`.
+pub(crate) fn failed<E: Error>(status: micromint_status) -> impl Fn(E) -> micromint_error {
+    move |error| micromint_error::of(status, &error)
+}
+
+/// The status of an error.
+///
+/// error: NULL gives MICROMINT_OK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_error_status(error: *const micromint_error) -> micromint_status {
+    // SAFETY: the caller passes NULL or a live error of this library (c-conventions, "Handles").
+    unsafe { error.as_ref() }.map_or(micromint_status::MICROMINT_OK, |error| error.status)
+}
+
+/// The text of an error, UTF-8, without a final NUL.
+///
+/// error:    NULL gives an empty text.
+/// text_out: points into the error and is valid until it is freed; NULL is ignored.
+/// len_out:  its length in bytes; NULL is ignored.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_error_message(
+    error: *const micromint_error,
+    text_out: *mut *const u8,
+    len_out: *mut usize,
+) {
+    // SAFETY: as in micromint_error_status.
+    let message = unsafe { error.as_ref() }.map_or("", |error| error.message.as_str());
+    // SAFETY: the caller passes NULL or places to write to (c-conventions, "Outputs").
+    unsafe {
+        if let Some(place) = text_out.as_mut() {
+            *place = message.as_ptr();
+        }
+        if let Some(place) = len_out.as_mut() {
+            *place = message.len();
+        }
+    }
+}
+
+/// Frees an error. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_error_free(error: *mut micromint_error) {
+    if !error.is_null() {
+        // SAFETY: an error reaches the caller from Box::into_raw only, and is freed once.
+        drop(unsafe { Box::from_raw(error) });
+    }
+}

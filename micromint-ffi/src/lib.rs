@@ -1,0 +1,25 @@
+//! The C library: every promise of the core, for people who write C, Python, PHP or Go.
+//!
+//! A function here does three things: it checks its pointers, calls one function of the core, and maps
+//! the result. The rules that all of them keep (ownership, NULL, errors, threads) are one page:
+//! `docs/c-conventions.md`. The header `include/micromint.h` is generated from these files.
+//!
+//! `unsafe` is about one promise, which the conventions make to the caller: a pointer is either NULL or
+//! points to what the function's documentation says, for the length given with it.
+#![allow(non_camel_case_types)]
+// Exported to C, not to Rust; what must hold for the pointers stands in the conventions.
+#![allow(unreachable_pub, clippy::missing_safety_doc)]
+
+// What every function uses.
+#[macro_use]
+mod boundary;
+mod buffer;
+mod error;
+mod version;
+
+// One file an object, in the order of the core.
+mod params;
+
+mod coins;
+
+mod message;

@@ -1,0 +1,157 @@
+//! The messages between broker, client and vendor.
+
+use micromint_core::protocol::{Frame, Message};
+
+use crate::boundary::{free, guard, hand_out, output, reference, slice, text};
+use crate::buffer::micromint_buffer;
+use crate::error::{Answer, failed, micromint_error, micromint_status};
+use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_MESSAGE};
+
+/// A message of one of the types of docs/protocol.md, every field well formed. Free it with
+/// `micromint_message_free()`. It is never changed, so threads may share it.
+pub struct micromint_message {
+    bytes: Vec<u8>,
+    message_type: String,
+    headers: Vec<(String, String)>,
+    data: Vec<u8>,
+}
+
+impl micromint_message {
+    /// Holds a typed message, taken apart after printing so that equal messages look alike.
+    pub(crate) fn of(message: &Message) -> Answer<micromint_message> {
+        let bytes = message.to_bytes();
+        let frame = Frame::parse(&bytes, bytes.len()).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        Ok(micromint_message {
+            message_type: frame.message_type().to_string(),
+            headers: frame.headers().iter().map(owned).collect(),
+            data: frame.data().unwrap_or_default().to_vec(),
+            bytes,
+        })
+    }
+}
+
+/// Reads a message of any type and checks the form of every field of it.
+///
+/// bytes, bytes_len: the message; copied.
+/// message_out:      the message.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE with the line or header that is wrong.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_message_parse(
+    bytes: *const u8,
+    bytes_len: usize,
+    message_out: *mut *mut micromint_message,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (bytes, place) =
+            unsafe { (slice(bytes, bytes_len, "bytes")?, output(message_out, "message_out")?) };
+        let message = Message::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        place.write(hand_out(micromint_message::of(&message)?));
+        Ok(())
+    })
+}
+
+/// The type of a message, such as "Payment".
+///
+/// text_out, len_out: the text, valid until the message is freed; no final NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_message_type(
+    message: *const micromint_message,
+    text_out: *mut *const u8,
+    len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let message = unsafe { reference(message, "message") }?;
+        // SAFETY: as above.
+        unsafe { lend(message.message_type.as_bytes(), text_out, len_out) }
+    })
+}
+
+/// The value of a header of a message.
+///
+/// name, name_len:    the header's name in any case, such as "User-ID".
+/// text_out, len_out: the value, valid until the message is freed; no final NUL.
+///
+/// Errors: MICROMINT_ERROR_ABSENT if messages of this type have no such header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_message_header(
+    message: *const micromint_message,
+    name: *const u8,
+    name_len: usize,
+    text_out: *mut *const u8,
+    len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (message, name) = unsafe { (reference(message, "message")?, text(name, name_len, "name")?) };
+        let found = message.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        let (_, value) = found.ok_or_else(|| {
+            micromint_error::new(
+                MICROMINT_ERROR_ABSENT,
+                format!("no header {name} in {}", message.message_type),
+            )
+        })?;
+        // SAFETY: as above.
+        unsafe { lend(value.as_bytes(), text_out, len_out) }
+    })
+}
+
+/// The decoded data of a message; empty for a type without data.
+///
+/// data_out, len_out: the bytes, valid until the message is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_message_data(
+    message: *const micromint_message,
+    data_out: *mut *const u8,
+    len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let message = unsafe { reference(message, "message") }?;
+        // SAFETY: as above.
+        unsafe { lend(&message.data, data_out, len_out) }
+    })
+}
+
+/// Prints a message in its canonical form, lines ending in CRLF.
+///
+/// bytes_out: a buffer with the text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_message_print(
+    message: *const micromint_message,
+    bytes_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (message, place) = unsafe { (reference(message, "message")?, output(bytes_out, "bytes_out")?) };
+        place.write(micromint_buffer::hand_out(message.bytes.clone()));
+        Ok(())
+    })
+}
+
+/// Lends bytes of an object to the caller.
+///
+/// # Safety
+/// The places are NULL or may be written to.
+unsafe fn lend(bytes: &[u8], data_out: *mut *const u8, len_out: *mut usize) -> Answer<()> {
+    // SAFETY: passed on to the caller.
+    let (data, len) = unsafe { (output(data_out, "data_out")?, output(len_out, "len_out")?) };
+    data.write(bytes.as_ptr());
+    len.write(bytes.len());
+    Ok(())
+}
+
+/// Frees a message. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_message_free(message: *mut micromint_message) {
+    // SAFETY: a message reaches the caller from hand_out only, and is freed once.
+    unsafe { free(message) }
+}

@@ -1,0 +1,165 @@
+//! The parameters of a period.
+
+use micromint_core::identity::{UserId, UserVector, VendorId, VendorVector};
+use micromint_core::params::Params;
+
+use crate::boundary::{free, guard, hand_out, output, reference, text};
+use crate::buffer::micromint_buffer;
+use crate::error::{failed, micromint_error, micromint_status};
+use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_PARAMS};
+
+/// The most balls in a coin, and so one more than the differences of a vector.
+pub const MICROMINT_COIN_SIZE_MAX: usize = 8;
+
+const _: () = assert!(MICROMINT_COIN_SIZE_MAX == micromint_core::params::COIN_SIZE_MAX as usize);
+
+/// The public parameters of a period. Free it with `micromint_params_free()`. It is never changed, so
+/// threads may share it.
+pub struct micromint_params {
+    pub(crate) params: Params,
+}
+
+/// Reads a PERIOD.params file (TOML).
+///
+/// toml, toml_len: the text, UTF-8; copied.
+/// params_out:     the parameters.
+///
+/// Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_PARAMS with the key and what was expected.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_params_from_toml(
+    toml: *const u8,
+    toml_len: usize,
+    params_out: *mut *mut micromint_params,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (toml, place) = unsafe { (text(toml, toml_len, "toml")?, output(params_out, "params_out")?) };
+        let params = Params::from_toml(toml).map_err(failed(MICROMINT_ERROR_PARAMS))?;
+        place.write(hand_out(micromint_params { params }));
+        Ok(())
+    })
+}
+
+/// Writes a PERIOD.params file (TOML).
+///
+/// toml_out: a buffer with the text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_params_to_toml(
+    params: *const micromint_params,
+    toml_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (params, place) = unsafe { (reference(params, "params")?, output(toml_out, "toml_out")?) };
+        place.write(micromint_buffer::hand_out(params.params.to_toml().into_bytes()));
+        Ok(())
+    })
+}
+
+/// k, the balls in a coin, 2 to MICROMINT_COIN_SIZE_MAX. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_params_coin_size(params: *const micromint_params) -> usize {
+    // SAFETY: the caller passes NULL or live parameters.
+    unsafe { params.as_ref() }.map_or(0, |params| params.params.coin_size())
+}
+
+/// The hash of an input: the 64-bit output, of which the leading n bits are y.
+///
+/// x: below 2^56 for des, 2^60 for sha256; higher bits are an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_hash(
+    params: *const micromint_params,
+    x: u64,
+    hash_out: *mut u64,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (params, place) = unsafe { (reference(params, "params")?, output(hash_out, "hash_out")?) };
+        if x >= params.params.input_end() {
+            let text = format!("x: expected a number below {:#x}, found {x:#x}", params.params.input_end());
+            return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
+        }
+        place.write(params.params.hash_function().hash(x));
+        Ok(())
+    })
+}
+
+/// The vector of a user, h'(User-ID): k-1 differences of superbins.
+///
+/// user, user_len:  the User-ID.
+/// differences_out: an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
+/// count_out:       k-1.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or one that has no vector.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_user_vector(
+    params: *const micromint_params,
+    user: *const u8,
+    user_len: usize,
+    differences_out: *mut u32,
+    count_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (params, user) = unsafe { (reference(params, "params")?, text(user, user_len, "user")?) };
+        let user: UserId = user.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let vector = UserVector::new(&params.params, &user).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        // SAFETY: as above.
+        unsafe { write_vector(vector.differences(), differences_out, count_out) }
+    })
+}
+
+/// The vector of a vendor, h''(Vendor-ID): k-1 differences of sub-bins.
+///
+/// vendor, vendor_len: the Vendor-ID.
+/// differences_out:    an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
+/// count_out:          k-1.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_vendor_vector(
+    params: *const micromint_params,
+    vendor: *const u8,
+    vendor_len: usize,
+    differences_out: *mut u32,
+    count_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (params, vendor) = unsafe { (reference(params, "params")?, text(vendor, vendor_len, "vendor")?) };
+        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let vector = VendorVector::new(&params.params, &vendor);
+        // SAFETY: as above.
+        unsafe { write_vector(vector.differences(), differences_out, count_out) }
+    })
+}
+
+/// # Safety
+/// `differences_out` is NULL or has room for MICROMINT_COIN_SIZE_MAX numbers, `count_out` is NULL or may
+/// be written to.
+unsafe fn write_vector(
+    differences: &[u32],
+    differences_out: *mut u32,
+    count_out: *mut usize,
+) -> Result<(), micromint_error> {
+    // SAFETY: passed on to the caller.
+    let (_, count) =
+        unsafe { (output(differences_out, "differences_out")?, output(count_out, "count_out")?) };
+    // SAFETY: there is room for MICROMINT_COIN_SIZE_MAX numbers and a vector has fewer; the library's own
+    // vector and the caller's array do not overlap.
+    unsafe { std::ptr::copy_nonoverlapping(differences.as_ptr(), differences_out, differences.len()) }
+    count.write(differences.len());
+    Ok(())
+}
+
+/// Frees parameters. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_params_free(params: *mut micromint_params) {
+    // SAFETY: parameters reach the caller from hand_out only, and are freed once.
+    unsafe { free(params) }
+}
