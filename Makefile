@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-slow test-servers test-vectors lint fuzz-build nginx-module bench clean
+.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors lint fuzz-build nginx-module bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ nginx-module: setup ## the module for the installed nginx, in target/nginx
 demo: build nginx-module ## mint, sell, pay a page on a real nginx, redeem: the main job end to end
 	@scripts/demo.sh
 
-test: setup lint test-core test-servers test-vectors fuzz-build ## every test
+test: setup lint test-core test-c test-servers test-vectors fuzz-build ## every test
 
 lint: setup ## format, warnings, documentation links
 	$(CARGO) fmt --all -- --check
@@ -32,6 +32,9 @@ lint: setup ## format, warnings, documentation links
 
 test-core: setup ## the core and the tools
 	$(CARGO) test
+
+test-c: setup ## C programs against the library, in the profile that is shipped, under valgrind
+	MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 $(CARGO) test -p micromint-ffi --test c
 
 test-slow: setup ## the largest sizes, and measurements: minutes, not part of `make test`
 	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1

@@ -33,6 +33,16 @@
 #define MICROMINT_VERSION_PATCH 0
 
 /**
+ * The size of keys and of the broker's secret, in bytes.
+ */
+#define MICROMINT_KEY_SIZE 32
+
+/**
+ * The size of an authenticator, in bytes.
+ */
+#define MICROMINT_AUTHENTICATOR_SIZE 16
+
+/**
  * The most balls in a coin, and so one more than the differences of a vector.
  */
 #define MICROMINT_COIN_SIZE_MAX 8
@@ -179,6 +189,27 @@ typedef struct {
   uint32_t subbin;
 } micromint_bin;
 
+/**
+ * A key: the broker's secret, a user's key of one period, or a vendor's key. Whoever holds it can
+ * write in its owner's name: wipe it when it is no longer needed.
+ */
+typedef struct {
+  /**
+   * The key.
+   */
+  uint8_t bytes[MICROMINT_KEY_SIZE];
+} micromint_key;
+
+/**
+ * What proves who sent a message.
+ */
+typedef struct {
+  /**
+   * The head of the HMAC-SHA256.
+   */
+  uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
+} micromint_authenticator;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -208,13 +239,13 @@ micromint_status micromint_error_status(const micromint_error *error);
 /**
  * The text of an error, UTF-8, without a final NUL.
  *
- * error:    NULL gives an empty text.
- * text_out: points into the error and is valid until it is freed; NULL is ignored.
- * len_out:  its length in bytes; NULL is ignored.
+ * error:        NULL gives an empty text.
+ * text_out:     points into the error and is valid until it is freed; NULL is ignored.
+ * text_len_out: its length in bytes; NULL is ignored.
  */
 void micromint_error_message(const micromint_error *error,
                              const uint8_t **text_out,
-                             size_t *len_out);
+                             size_t *text_len_out);
 
 /**
  * Frees an error. NULL is allowed.
@@ -230,6 +261,190 @@ uint32_t micromint_version_number(void);
  * The version of the library that is loaded, such as "0.1.0". Static and NUL-terminated: never freed.
  */
 const char *micromint_version(void);
+
+/**
+ * Makes a checker.
+ *
+ * params:             copied.
+ * vendor, vendor_len: the Vendor-ID whose coins are checked.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+ */
+micromint_status micromint_checker_new(const micromint_params *params,
+                                       const uint8_t *vendor,
+                                       size_t vendor_len,
+                                       micromint_checker **checker_out,
+                                       micromint_error **error_out);
+
+/**
+ * Checks coins: range, fixed bits, the user's and the vendor's differences, no coin twice. Whether
+ * they were spent before is not decided here.
+ *
+ * user, user_len: the User-ID of the payer.
+ * x, x_len:       the inputs: k a coin, in the order of the set, one coin after the other.
+ * fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
+ * first_bins_out: an array of x_len / k places; the first bins, which name the coins, are written to
+ *                 it if the coins are good. NULL if they are not wanted.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or where x_len is 0. Inputs left over at the
+ * end, fewer than k, are no set of anyone: MICROMINT_COIN_USER_DIFFERENCES.
+ */
+micromint_status micromint_checker_check(const micromint_checker *checker,
+                                         const uint8_t *user,
+                                         size_t user_len,
+                                         const uint64_t *x,
+                                         size_t x_len,
+                                         micromint_coin_fault *fault_out,
+                                         micromint_bin *first_bins_out,
+                                         micromint_error **error_out);
+
+/**
+ * Frees a checker. NULL is allowed.
+ */
+void micromint_checker_free(micromint_checker *checker);
+
+/**
+ * K_U, the key of a user in a period.
+ *
+ * secret:             the broker's secret.
+ * period, period_len: the period's name.
+ * user, user_len:     the User-ID.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period or no User-ID.
+ */
+micromint_status micromint_user_key(const micromint_key *secret,
+                                    const uint8_t *period,
+                                    size_t period_len,
+                                    const uint8_t *user,
+                                    size_t user_len,
+                                    micromint_key *key_out,
+                                    micromint_error **error_out);
+
+/**
+ * K_V, the key of a vendor.
+ *
+ * secret:             the broker's secret.
+ * vendor, vendor_len: the Vendor-ID.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+ */
+micromint_status micromint_vendor_key(const micromint_key *secret,
+                                      const uint8_t *vendor,
+                                      size_t vendor_len,
+                                      micromint_key *key_out,
+                                      micromint_error **error_out);
+
+/**
+ * The authenticator of a Payment.
+ *
+ * key:                K_U.
+ * vendor, vendor_len: the Vendor-ID.
+ * url, url_len:       the URL that is paid for.
+ * data, data_len:     the decoded coins of the message.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+ */
+micromint_status micromint_authenticate_payment(const micromint_key *key,
+                                                const uint8_t *vendor,
+                                                size_t vendor_len,
+                                                const uint8_t *url,
+                                                size_t url_len,
+                                                const uint8_t *data,
+                                                size_t data_len,
+                                                micromint_authenticator *authenticator_out,
+                                                micromint_error **error_out);
+
+/**
+ * The authenticator of a Request-Credit.
+ *
+ * key:                        K_U.
+ * request_id, request_id_len: the Request-ID.
+ * data, data_len:             the decoded balls of the message.
+ */
+micromint_status micromint_authenticate_credit(const micromint_key *key,
+                                               const uint8_t *request_id,
+                                               size_t request_id_len,
+                                               const uint8_t *data,
+                                               size_t data_len,
+                                               micromint_authenticator *authenticator_out,
+                                               micromint_error **error_out);
+
+/**
+ * The authenticator of a Request-Redemption.
+ *
+ * key:                    K_V.
+ * batch_id, batch_id_len: the Batch-ID.
+ * data, data_len:         the decoded records of the message.
+ */
+micromint_status micromint_authenticate_redemption(const micromint_key *key,
+                                                   const uint8_t *batch_id,
+                                                   size_t batch_id_len,
+                                                   const uint8_t *data,
+                                                   size_t data_len,
+                                                   micromint_authenticator *authenticator_out,
+                                                   micromint_error **error_out);
+
+/**
+ * Reads a message of any type and checks the form of every field of it.
+ *
+ * bytes, bytes_len: the message; copied.
+ * message_out:      the message.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE with the line or header that is wrong.
+ */
+micromint_status micromint_message_parse(const uint8_t *bytes,
+                                         size_t bytes_len,
+                                         micromint_message **message_out,
+                                         micromint_error **error_out);
+
+/**
+ * The type of a message, such as "Payment".
+ *
+ * text_out, text_len_out: the text, valid until the message is freed; no final NUL.
+ */
+micromint_status micromint_message_type(const micromint_message *message,
+                                        const uint8_t **text_out,
+                                        size_t *text_len_out,
+                                        micromint_error **error_out);
+
+/**
+ * The value of a header of a message.
+ *
+ * name, name_len:         the header's name in any case, such as "User-ID".
+ * text_out, text_len_out: the value, valid until the message is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT if messages of this type have no such header.
+ */
+micromint_status micromint_message_header(const micromint_message *message,
+                                          const uint8_t *name,
+                                          size_t name_len,
+                                          const uint8_t **text_out,
+                                          size_t *text_len_out,
+                                          micromint_error **error_out);
+
+/**
+ * The decoded data of a message; empty for a type without data.
+ *
+ * data_out, data_len_out: the bytes, valid until the message is freed.
+ */
+micromint_status micromint_message_data(const micromint_message *message,
+                                        const uint8_t **data_out,
+                                        size_t *data_len_out,
+                                        micromint_error **error_out);
+
+/**
+ * Prints a message in its canonical form, lines ending in CRLF.
+ *
+ * bytes_out: a buffer with the text.
+ */
+micromint_status micromint_message_print(const micromint_message *message,
+                                         micromint_buffer **bytes_out,
+                                         micromint_error **error_out);
+
+/**
+ * Frees a message. NULL is allowed.
+ */
+void micromint_message_free(micromint_message *message);
 
 /**
  * Reads a PERIOD.params file (TOML).
@@ -304,108 +519,6 @@ micromint_status micromint_vendor_vector(const micromint_params *params,
  * Frees parameters. NULL is allowed.
  */
 void micromint_params_free(micromint_params *params);
-
-/**
- * Makes a checker.
- *
- * params:             copied.
- * vendor, vendor_len: the Vendor-ID whose coins are checked.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
- */
-micromint_status micromint_checker_new(const micromint_params *params,
-                                       const uint8_t *vendor,
-                                       size_t vendor_len,
-                                       micromint_checker **checker_out,
-                                       micromint_error **error_out);
-
-/**
- * Checks coins: range, fixed bits, the user's and the vendor's differences, no coin twice. Whether
- * they were spent before is not decided here.
- *
- * user, user_len: the User-ID of the payer.
- * x, x_len:       the inputs: k a coin, in the order of the set, one coin after the other.
- * fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
- * first_bins_out: an array of x_len / k places; the first bins, which name the coins, are written to
- *                 it if the coins are good. NULL if they are not wanted.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or where x_len is no multiple of k.
- */
-micromint_status micromint_checker_check(const micromint_checker *checker,
-                                         const uint8_t *user,
-                                         size_t user_len,
-                                         const uint64_t *x,
-                                         size_t x_len,
-                                         micromint_coin_fault *fault_out,
-                                         micromint_bin *first_bins_out,
-                                         micromint_error **error_out);
-
-/**
- * Frees a checker. NULL is allowed.
- */
-void micromint_checker_free(micromint_checker *checker);
-
-/**
- * Reads a message of any type and checks the form of every field of it.
- *
- * bytes, bytes_len: the message; copied.
- * message_out:      the message.
- *
- * Errors: MICROMINT_ERROR_MESSAGE with the line or header that is wrong.
- */
-micromint_status micromint_message_parse(const uint8_t *bytes,
-                                         size_t bytes_len,
-                                         micromint_message **message_out,
-                                         micromint_error **error_out);
-
-/**
- * The type of a message, such as "Payment".
- *
- * text_out, len_out: the text, valid until the message is freed; no final NUL.
- */
-micromint_status micromint_message_type(const micromint_message *message,
-                                        const uint8_t **text_out,
-                                        size_t *len_out,
-                                        micromint_error **error_out);
-
-/**
- * The value of a header of a message.
- *
- * name, name_len:    the header's name in any case, such as "User-ID".
- * text_out, len_out: the value, valid until the message is freed; no final NUL.
- *
- * Errors: MICROMINT_ERROR_ABSENT if messages of this type have no such header.
- */
-micromint_status micromint_message_header(const micromint_message *message,
-                                          const uint8_t *name,
-                                          size_t name_len,
-                                          const uint8_t **text_out,
-                                          size_t *len_out,
-                                          micromint_error **error_out);
-
-/**
- * The decoded data of a message; empty for a type without data.
- *
- * data_out, len_out: the bytes, valid until the message is freed.
- */
-micromint_status micromint_message_data(const micromint_message *message,
-                                        const uint8_t **data_out,
-                                        size_t *len_out,
-                                        micromint_error **error_out);
-
-/**
- * Prints a message in its canonical form, lines ending in CRLF.
- *
- * bytes_out: a buffer with the text.
- */
-micromint_status micromint_message_print(const micromint_message *message,
-                                         micromint_buffer **bytes_out,
-                                         micromint_error **error_out);
-
-/**
- * Frees a message. NULL is allowed.
- */
-void micromint_message_free(micromint_message *message);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -8,7 +8,7 @@ need() {
     dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $1"
 }
 
-for package in nginx nginx-dev libclang-dev gcc make pkg-config curl openssl python3; do
+for package in nginx nginx-dev libclang-dev gcc g++ valgrind make pkg-config curl openssl python3; do
     need "$package"
 done
 

@@ -52,15 +52,6 @@ pub(crate) unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> Answer<&
     unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
 }
 
-/// A mutable reference to a handle.
-///
-/// # Safety
-/// `pointer` is NULL or points to a live `T` that nobody else uses during the call.
-pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T, name: &str) -> Answer<&'a mut T> {
-    // SAFETY: passed on to the caller.
-    unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
-}
-
 /// A slice of `len` items. NULL is allowed where `len` is 0.
 ///
 /// # Safety
@@ -115,6 +106,35 @@ impl<T> Output<'_, T> {
     pub(crate) fn write(self, value: T) {
         // SAFETY: `output` was given a writable place.
         unsafe { self.place.write(value) }
+    }
+}
+
+/// A place for bytes that an object of the library lends: the parameters `NAME_out` and `NAME_len_out`.
+///
+/// # Safety
+/// The places are NULL or may be written to.
+pub(crate) unsafe fn lend<'a>(
+    data_out: *mut *const u8,
+    len_out: *mut usize,
+    name: &str,
+) -> Answer<Lending<'a>> {
+    // SAFETY: passed on to the caller.
+    let (data, len) =
+        unsafe { (output(data_out, &format!("{name}_out"))?, output(len_out, &format!("{name}_len_out"))?) };
+    Ok(Lending { data, len })
+}
+
+/// Checked places for a pointer and a length.
+pub(crate) struct Lending<'a> {
+    data: Output<'a, *const u8>,
+    len: Output<'a, usize>,
+}
+
+impl Lending<'_> {
+    /// Lends bytes, which must live as long as the object that the function's documentation names.
+    pub(crate) fn write(self, bytes: &[u8]) {
+        self.data.write(bytes.as_ptr());
+        self.len.write(bytes.len());
     }
 }
 

@@ -95,7 +95,8 @@ pub unsafe extern "C" fn micromint_checker_new(
 /// first_bins_out: an array of x_len / k places; the first bins, which name the coins, are written to
 ///                 it if the coins are good. NULL if they are not wanted.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or where x_len is no multiple of k.
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or where x_len is 0. Inputs left over at the
+/// end, fewer than k, are no set of anyone: MICROMINT_COIN_USER_DIFFERENCES.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_checker_check(
     checker: *const micromint_checker,
@@ -113,10 +114,8 @@ pub unsafe extern "C" fn micromint_checker_check(
         // SAFETY: as above.
         let (x, place) = unsafe { (slice(x, x_len, "x")?, output(fault_out, "fault_out")?) };
         let params = checker.rules.params();
-        if x.is_empty() || !x.len().is_multiple_of(params.coin_size()) {
-            let text =
-                format!("x: {} inputs are no whole number of coins of {}", x.len(), params.coin_size());
-            return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
+        if x.is_empty() {
+            return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, "x: expected a coin, found none"));
         }
         let user: UserId = user.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
         let Ok(user) = UserVector::new(params, &user) else {

@@ -8,6 +8,8 @@ use std::error::Error;
 /// say that no answer could be given.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// A number is fixed before the first function gives it.
+#[allow(dead_code)]
 pub enum micromint_status {
     /// Done; the outputs are written.
     MICROMINT_OK = 0,
@@ -90,14 +92,14 @@ pub unsafe extern "C" fn micromint_error_status(error: *const micromint_error) -
 
 /// The text of an error, UTF-8, without a final NUL.
 ///
-/// error:    NULL gives an empty text.
-/// text_out: points into the error and is valid until it is freed; NULL is ignored.
-/// len_out:  its length in bytes; NULL is ignored.
+/// error:        NULL gives an empty text.
+/// text_out:     points into the error and is valid until it is freed; NULL is ignored.
+/// text_len_out: its length in bytes; NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_error_message(
     error: *const micromint_error,
     text_out: *mut *const u8,
-    len_out: *mut usize,
+    text_len_out: *mut usize,
 ) {
     // SAFETY: as in micromint_error_status.
     let message = unsafe { error.as_ref() }.map_or("", |error| error.message.as_str());
@@ -106,7 +108,7 @@ pub unsafe extern "C" fn micromint_error_message(
         if let Some(place) = text_out.as_mut() {
             *place = message.as_ptr();
         }
-        if let Some(place) = len_out.as_mut() {
+        if let Some(place) = text_len_out.as_mut() {
             *place = message.len();
         }
     }

@@ -11,15 +11,16 @@
 #![allow(unreachable_pub, clippy::missing_safety_doc)]
 
 // What every function uses.
-#[macro_use]
 mod boundary;
 mod buffer;
 mod error;
 mod version;
 
 // One file an object, in the order of the core.
+mod coins;
+mod keys;
+mod message;
 mod params;
 
-mod coins;
-
-mod message;
+#[cfg(feature = "test-panic")]
+mod test_panic;

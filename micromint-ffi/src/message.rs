@@ -2,7 +2,7 @@
 
 use micromint_core::protocol::{Frame, Message};
 
-use crate::boundary::{free, guard, hand_out, output, reference, slice, text};
+use crate::boundary::{free, guard, hand_out, lend, output, reference, slice, text};
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_MESSAGE};
@@ -56,26 +56,27 @@ pub unsafe extern "C" fn micromint_message_parse(
 
 /// The type of a message, such as "Payment".
 ///
-/// text_out, len_out: the text, valid until the message is freed; no final NUL.
+/// text_out, text_len_out: the text, valid until the message is freed; no final NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_type(
     message: *const micromint_message,
     text_out: *mut *const u8,
-    len_out: *mut usize,
+    text_len_out: *mut usize,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
         // SAFETY: the pointers are as the conventions say.
-        let message = unsafe { reference(message, "message") }?;
-        // SAFETY: as above.
-        unsafe { lend(message.message_type.as_bytes(), text_out, len_out) }
+        let (message, place) =
+            unsafe { (reference(message, "message")?, lend(text_out, text_len_out, "text")?) };
+        place.write(message.message_type.as_bytes());
+        Ok(())
     })
 }
 
 /// The value of a header of a message.
 ///
-/// name, name_len:    the header's name in any case, such as "User-ID".
-/// text_out, len_out: the value, valid until the message is freed; no final NUL.
+/// name, name_len:         the header's name in any case, such as "User-ID".
+/// text_out, text_len_out: the value, valid until the message is freed; no final NUL.
 ///
 /// Errors: MICROMINT_ERROR_ABSENT if messages of this type have no such header.
 #[unsafe(no_mangle)]
@@ -84,12 +85,14 @@ pub unsafe extern "C" fn micromint_message_header(
     name: *const u8,
     name_len: usize,
     text_out: *mut *const u8,
-    len_out: *mut usize,
+    text_len_out: *mut usize,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
         // SAFETY: the pointers are as the conventions say.
         let (message, name) = unsafe { (reference(message, "message")?, text(name, name_len, "name")?) };
+        // SAFETY: as above.
+        let place = unsafe { lend(text_out, text_len_out, "text") }?;
         let found = message.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         let (_, value) = found.ok_or_else(|| {
             micromint_error::new(
@@ -97,26 +100,27 @@ pub unsafe extern "C" fn micromint_message_header(
                 format!("no header {name} in {}", message.message_type),
             )
         })?;
-        // SAFETY: as above.
-        unsafe { lend(value.as_bytes(), text_out, len_out) }
+        place.write(value.as_bytes());
+        Ok(())
     })
 }
 
 /// The decoded data of a message; empty for a type without data.
 ///
-/// data_out, len_out: the bytes, valid until the message is freed.
+/// data_out, data_len_out: the bytes, valid until the message is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_data(
     message: *const micromint_message,
     data_out: *mut *const u8,
-    len_out: *mut usize,
+    data_len_out: *mut usize,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
         // SAFETY: the pointers are as the conventions say.
-        let message = unsafe { reference(message, "message") }?;
-        // SAFETY: as above.
-        unsafe { lend(&message.data, data_out, len_out) }
+        let (message, place) =
+            unsafe { (reference(message, "message")?, lend(data_out, data_len_out, "data")?) };
+        place.write(&message.data);
+        Ok(())
     })
 }
 
@@ -135,18 +139,6 @@ pub unsafe extern "C" fn micromint_message_print(
         place.write(micromint_buffer::hand_out(message.bytes.clone()));
         Ok(())
     })
-}
-
-/// Lends bytes of an object to the caller.
-///
-/// # Safety
-/// The places are NULL or may be written to.
-unsafe fn lend(bytes: &[u8], data_out: *mut *const u8, len_out: *mut usize) -> Answer<()> {
-    // SAFETY: passed on to the caller.
-    let (data, len) = unsafe { (output(data_out, "data_out")?, output(len_out, "len_out")?) };
-    data.write(bytes.as_ptr());
-    len.write(bytes.len());
-    Ok(())
 }
 
 /// Frees a message. NULL is allowed.

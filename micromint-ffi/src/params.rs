@@ -3,9 +3,9 @@
 use micromint_core::identity::{UserId, UserVector, VendorId, VendorVector};
 use micromint_core::params::Params;
 
-use crate::boundary::{free, guard, hand_out, output, reference, text};
+use crate::boundary::{Output, free, guard, hand_out, null, output, reference, text};
 use crate::buffer::micromint_buffer;
-use crate::error::{failed, micromint_error, micromint_status};
+use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_PARAMS};
 
 /// The most balls in a coin, and so one more than the differences of a vector.
@@ -106,10 +106,12 @@ pub unsafe extern "C" fn micromint_user_vector(
     guard(error_out, || {
         // SAFETY: the pointers are as the conventions say.
         let (params, user) = unsafe { (reference(params, "params")?, text(user, user_len, "user")?) };
+        // SAFETY: as above.
+        let place = unsafe { VectorPlace::new(differences_out, count_out) }?;
         let user: UserId = user.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
         let vector = UserVector::new(&params.params, &user).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
-        // SAFETY: as above.
-        unsafe { write_vector(vector.differences(), differences_out, count_out) }
+        place.write(vector.differences());
+        Ok(())
     })
 }
 
@@ -132,29 +134,38 @@ pub unsafe extern "C" fn micromint_vendor_vector(
     guard(error_out, || {
         // SAFETY: the pointers are as the conventions say.
         let (params, vendor) = unsafe { (reference(params, "params")?, text(vendor, vendor_len, "vendor")?) };
-        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
-        let vector = VendorVector::new(&params.params, &vendor);
         // SAFETY: as above.
-        unsafe { write_vector(vector.differences(), differences_out, count_out) }
+        let place = unsafe { VectorPlace::new(differences_out, count_out) }?;
+        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        place.write(VendorVector::new(&params.params, &vendor).differences());
+        Ok(())
     })
 }
 
-/// # Safety
-/// `differences_out` is NULL or has room for MICROMINT_COIN_SIZE_MAX numbers, `count_out` is NULL or may
-/// be written to.
-unsafe fn write_vector(
-    differences: &[u32],
-    differences_out: *mut u32,
-    count_out: *mut usize,
-) -> Result<(), micromint_error> {
-    // SAFETY: passed on to the caller.
-    let (_, count) =
-        unsafe { (output(differences_out, "differences_out")?, output(count_out, "count_out")?) };
-    // SAFETY: there is room for MICROMINT_COIN_SIZE_MAX numbers and a vector has fewer; the library's own
-    // vector and the caller's array do not overlap.
-    unsafe { std::ptr::copy_nonoverlapping(differences.as_ptr(), differences_out, differences.len()) }
-    count.write(differences.len());
-    Ok(())
+/// Where a vector is written to.
+struct VectorPlace<'a> {
+    differences: *mut u32,
+    count: Output<'a, usize>,
+}
+
+impl VectorPlace<'_> {
+    /// # Safety
+    /// `differences_out` is NULL or has room for MICROMINT_COIN_SIZE_MAX numbers, `count_out` is NULL or
+    /// may be written to.
+    unsafe fn new<'a>(differences_out: *mut u32, count_out: *mut usize) -> Answer<VectorPlace<'a>> {
+        if differences_out.is_null() {
+            return Err(null("differences_out"));
+        }
+        // SAFETY: passed on to the caller.
+        Ok(VectorPlace { differences: differences_out, count: unsafe { output(count_out, "count_out") }? })
+    }
+
+    fn write(self, differences: &[u32]) {
+        // SAFETY: `new` was given room for MICROMINT_COIN_SIZE_MAX numbers and a vector has fewer; the
+        // library's own vector and the caller's array do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(differences.as_ptr(), self.differences, differences.len()) }
+        self.count.write(differences.len());
+    }
 }
 
 /// Frees parameters. NULL is allowed.

@@ -1,0 +1,87 @@
+/* What every test program in C uses: a check that says where it failed, and handles to work with. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <micromint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(condition) \
+  do { \
+    if (!(condition)) { \
+      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+      exit(1); \
+    } \
+  } while (0)
+
+/* A text and its length, as two arguments. */
+#define TEXT(literal) (const uint8_t *)(literal), strlen(literal)
+
+/* A period small enough to mint in a moment: testdata/periods/2026-12.params. */
+#define PERIOD_TOML \
+  "period = \"2026-12\"\nhashfn = \"des\"\niv = \"0123456789abcdef\"\n" \
+  "input-size = 14\noutput-size = 12\nnum-fixed-bits = 2\nfixed-bits = \"2\"\nsubbin-size = 4\n" \
+  "coin-size = 4\nstart = \"2026-12-01T00:00:00Z\"\nexpiration = \"2027-01-01T00:00:00Z\"\n" \
+  "redeem-until = \"2027-01-08T00:00:00Z\"\nbroker = \"https://broker.example/\"\n" \
+  "coin-value = \"0.01 USD\"\n"
+
+/* A coin of alice for news.example in that period (testdata/coins.json). */
+static const uint64_t GOOD_COIN[4] = {0x892, 0x245, 0x1298, 0x78a};
+
+static inline int equal(const uint8_t *bytes, size_t len, const char *text) {
+  return len == strlen(text) && memcmp(bytes, text, len) == 0;
+}
+
+/* Ends the program with the error's text unless the call went well. A macro, since a function's arguments
+   are evaluated in any order. */
+#define good(call, error) \
+  do { \
+    micromint_status status_ = (call); \
+    end_unless_good(status_, error, __FILE__, __LINE__); \
+  } while (0)
+
+static inline void end_unless_good(micromint_status status, micromint_error *error, const char *file, int line) {
+  const uint8_t *text;
+  size_t len;
+  if (status != MICROMINT_OK) {
+    micromint_error_message(error, &text, &len);
+    fprintf(stderr, "%s:%d: status %d: %.*s\n", file, line, (int)status, (int)len, (const char *)text);
+    exit(1);
+  }
+}
+
+/* Whether an error says what it must; frees it. */
+static inline int says(micromint_error *error, micromint_status status, const char *piece) {
+  const uint8_t *text;
+  size_t len;
+  char copy[2048];
+  int found;
+  if (error == NULL) return 0;
+  micromint_error_message(error, &text, &len);
+  if (len >= sizeof copy) len = sizeof copy - 1;
+  memcpy(copy, text, len);
+  copy[len] = 0;
+  found = micromint_error_status(error) == status && strstr(copy, piece) != NULL;
+  if (!found) fprintf(stderr, "status %d says: %s\n", (int)micromint_error_status(error), copy);
+  micromint_error_free(error);
+  return found;
+}
+
+static inline micromint_params *period(void) {
+  micromint_params *params = NULL;
+  micromint_error *error = NULL;
+  good(micromint_params_from_toml(TEXT(PERIOD_TOML), &params, &error), error);
+  return params;
+}
+
+static inline micromint_checker *checker(void) {
+  micromint_params *params = period();
+  micromint_checker *made = NULL;
+  micromint_error *error = NULL;
+  good(micromint_checker_new(params, TEXT("news.example"), &made, &error), error);
+  micromint_params_free(params);
+  return made;
+}
+
+#endif

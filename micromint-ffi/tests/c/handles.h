@@ -1,0 +1,33 @@
+/* One good object of every opaque type, for the program of NULLs that tests/c.rs makes. */
+#ifndef HANDLES_H
+#define HANDLES_H
+#include "check.h"
+
+static micromint_params *h_micromint_params;
+static micromint_checker *h_micromint_checker;
+static micromint_message *h_micromint_message;
+static micromint_buffer *h_micromint_buffer;
+static micromint_error *h_micromint_error;
+static const micromint_key some_key, *h_micromint_key = &some_key;
+
+static void make_handles(void) {
+  micromint_error *error = NULL;
+  uint64_t hash;
+  h_micromint_params = period();
+  h_micromint_checker = checker();
+  good(micromint_params_to_toml(h_micromint_params, &h_micromint_buffer, &error), error);
+  good(micromint_message_parse(
+           TEXT("MicroMint-1.0\nRequest-Payment\nURL: https://news.example/\nPrice: 2\nVendor-ID: news.example\n"
+                "Period: 2026-12\nBroker: https://broker.example/\nCoin-Value: 0.01 USD\nEnd-MicroMint\n"),
+           &h_micromint_message, &error), error);
+  CHECK(micromint_hash(h_micromint_params, UINT64_MAX, &hash, &h_micromint_error) == MICROMINT_ERROR_ARGUMENT);
+}
+
+static void free_handles(void) {
+  micromint_params_free(h_micromint_params);
+  micromint_checker_free(h_micromint_checker);
+  micromint_buffer_free(h_micromint_buffer);
+  micromint_message_free(h_micromint_message);
+  micromint_error_free(h_micromint_error);
+}
+#endif

@@ -1,0 +1,112 @@
+//! Builds the library once, compiles C programs against it and runs them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-O1"];
+const SONAME: &str = "libmicromint.so.0.1";
+
+/// How a program gets the library.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Shared,
+    Static,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Compiler {
+    C99,
+    Cpp,
+}
+
+impl Compiler {
+    fn command(self) -> Command {
+        let (program, standard): (&str, &[&str]) = match self {
+            Compiler::C99 => ("cc", &["-std=c99", "-Wstrict-prototypes"]),
+            Compiler::Cpp => ("c++", &["-std=c++11", "-x", "c++"]),
+        };
+        let mut command = Command::new(program);
+        command.args(standard).args(WARNINGS).arg("-I").arg(crate_path().join("../include"));
+        command
+    }
+
+    /// Compiles without making anything.
+    pub(crate) fn check_syntax(self, source: &Path) {
+        output(self.command().arg("-fsyntax-only").arg(source));
+    }
+}
+
+pub(crate) fn crate_path() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a command that must go well, and gives what it printed.
+pub(crate) fn output(command: &mut Command) -> String {
+    let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        done.status.success(),
+        "{command:?}: {}\n{}{}",
+        done.status,
+        text(&done.stdout),
+        text(&done.stderr)
+    );
+    text(&done.stdout)
+}
+
+/// Compiles and runs `tests/c/NAME.c`.
+pub(crate) fn run_program(name: &str, link: Link) {
+    let folder = tempfile::tempdir().unwrap();
+    run(&crate_path().join(format!("tests/c/{name}.c")), folder.path(), link, &[folder.path()]);
+}
+
+/// Compiles a program into `folder`, where it finds headers too, and runs it with arguments.
+pub(crate) fn run(source: &Path, folder: &Path, link: Link, arguments: &[&Path]) {
+    let program = folder.join("program");
+    let library = library_folder();
+    let mut compile = Compiler::C99.command();
+    compile.arg("-I").arg(folder).arg("-I").arg(crate_path().join("tests/c"));
+    compile.arg("-o").arg(&program).arg(source);
+    match link {
+        Link::Shared => compile.arg("-L").arg(library).arg("-lmicromint"),
+        Link::Static => compile.arg(library.join("libmicromint.a")),
+    };
+    output(compile.args(["-lpthread", "-ldl", "-lm"]));
+    let mut command = if std::env::var_os("MICROMINT_C_VALGRIND").is_some() {
+        let mut command = Command::new("timeout");
+        command.args(["600", "valgrind", "-q", "--error-exitcode=9", "--leak-check=full"]);
+        command.args(["--errors-for-leak-kinds=definite,indirect", "--trace-children=no"]);
+        command.arg(&program);
+        command
+    } else {
+        let mut command = Command::new("timeout");
+        command.arg("60").arg(&program);
+        command
+    };
+    output(command.env("LD_LIBRARY_PATH", library).args(arguments));
+}
+
+/// The folder with `libmicromint.a` and `libmicromint.so`, built with the function that panics.
+pub(crate) fn library_folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(build)
+}
+
+fn build() -> PathBuf {
+    let profile = std::env::var("MICROMINT_C_PROFILE").unwrap_or_else(|_| "dev".to_string());
+    // A folder of its own, so that nobody takes the library of the tests for the one to ship.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c");
+    output(
+        Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "micromint-ffi", "--features", "test-panic"])
+            .args(["--profile", &profile, "--target-dir"])
+            .arg(&target)
+            .current_dir(crate_path()),
+    );
+    let folder = target.join(if profile == "dev" { "debug" } else { &profile });
+    let link = folder.join(SONAME);
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink("libmicromint.so", &link).unwrap();
+    folder
+}

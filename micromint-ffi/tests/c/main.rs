@@ -1,0 +1,93 @@
+//! C programs against the built library: each proves one promise of `docs/c-conventions.md`.
+//!
+//! The shipped profile and valgrind take longer, so `make test-c` asks for them:
+//! `MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 cargo test -p micromint-ffi --test c`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod library;
+mod nulls;
+mod vectors;
+
+use std::path::Path;
+
+use library::{Compiler, Link, crate_path, run_program};
+
+#[test]
+fn header_compiles_alone_as_c_and_as_cpp() {
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path().join("alone.c");
+    std::fs::write(&alone, "#include <micromint.h>\nint main(void) { return 0; }\n").unwrap();
+    for compiler in [Compiler::C99, Compiler::Cpp] {
+        compiler.check_syntax(&alone);
+    }
+}
+
+#[test]
+fn version() {
+    run_program("version", Link::Shared);
+    run_program("version", Link::Static);
+}
+
+#[test]
+fn statuses_and_error_texts() {
+    run_program("statuses", Link::Shared);
+}
+
+#[test]
+fn panics_stay_inside() {
+    run_program("panic", Link::Shared);
+    run_program("panic", Link::Static);
+}
+
+#[test]
+fn threads() {
+    run_program("threads", Link::Shared);
+}
+
+#[test]
+fn fork() {
+    run_program("fork", Link::Shared);
+}
+
+#[test]
+fn all_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("vectors.h"), vectors::header()).unwrap();
+    library::run(&crate_path().join("tests/c/vectors.c"), folder.path(), Link::Static, &[]);
+}
+
+#[test]
+fn null_is_told_for_every_pointer_of_every_function() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("nulls.c");
+    let header = std::fs::read_to_string(crate_path().join("../include/micromint.h")).unwrap();
+    std::fs::write(&program, nulls::program(&header)).unwrap();
+    library::run(&program, folder.path(), Link::Shared, &[folder.path()]);
+}
+
+/// Every symbol of the shared library is one of the header's, and has its prefix.
+#[test]
+fn nothing_else_is_exported() {
+    let library = library::library_folder().join("libmicromint.so");
+    let listed =
+        library::output(std::process::Command::new("nm").args(["-D", "--defined-only"]).arg(&library));
+    let header = std::fs::read_to_string(crate_path().join("../include/micromint.h")).unwrap();
+    let mut exported: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+    exported.retain(|name| *name != "micromint_test_panic");
+    let mut declared: Vec<String> =
+        nulls::functions(&header).into_iter().map(|function| function.name).collect();
+    exported.sort_unstable();
+    declared.sort_unstable();
+    assert_eq!(exported, declared);
+}
+
+/// The loader is asked for a library of the version that the header describes.
+#[test]
+fn soname_holds_the_version() {
+    let library = library::library_folder().join("libmicromint.so");
+    let headers = library::output(std::process::Command::new("objdump").arg("-p").arg(&library));
+    let soname = headers.lines().find(|line| line.contains("SONAME")).unwrap_or_default();
+    assert!(soname.ends_with("libmicromint.so.0.1"), "{soname}");
+    assert!(Path::new(&library).exists());
+}

@@ -1,0 +1,95 @@
+/* Each failure has its status and a text that says what was expected and where; outputs stay as they were. */
+#include "check.h"
+
+static micromint_error *error;
+
+static void texts(void) {
+  static const uint8_t no_utf8[] = {'a', 0xff, 'b'};
+  micromint_params *params = (micromint_params *)&error;
+  CHECK(micromint_params_from_toml(no_utf8, sizeof no_utf8, &params, &error) == MICROMINT_ERROR_TEXT);
+  CHECK(says(error, MICROMINT_ERROR_TEXT, "toml is not UTF-8"));
+  CHECK(micromint_params_from_toml(TEXT("period = 7"), &params, &error) == MICROMINT_ERROR_PARAMS);
+  CHECK(says(error, MICROMINT_ERROR_PARAMS, "expiration is missing"));
+  CHECK(micromint_params_from_toml(NULL, 0, &params, &error) == MICROMINT_ERROR_PARAMS);
+  CHECK(says(error, MICROMINT_ERROR_PARAMS, "missing"));
+  CHECK(micromint_params_from_toml(NULL, 0, &params, NULL) == MICROMINT_ERROR_PARAMS);
+  CHECK(params == (micromint_params *)&error);
+}
+
+static void arguments(void) {
+  micromint_params *params = period();
+  micromint_checker *check = checker(), *none = NULL;
+  uint64_t hash = 7;
+  size_t count = 7;
+  uint32_t differences[MICROMINT_COIN_SIZE_MAX] = {0};
+  micromint_coin_fault fault = MICROMINT_COIN_REPEATED_COIN;
+  const uint64_t *wild = (const uint64_t *)((uintptr_t)GOOD_COIN + 1);
+
+  CHECK(micromint_hash(params, (uint64_t)1 << 56, &hash, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "x: expected a number below 0x100000000000000"));
+  CHECK(micromint_hash(params, ((uint64_t)1 << 56) - 1, &hash, NULL) == MICROMINT_OK && hash != 7);
+  CHECK(micromint_user_vector(params, TEXT("a b"), differences, &count, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "User-ID") && count == 7);
+  CHECK(micromint_vendor_vector(params, TEXT("News"), differences, &count, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "Vendor-ID") && count == 7);
+  CHECK(micromint_checker_new(params, TEXT("News"), &none, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "Vendor-ID") && none == NULL);
+
+  /* An array that cannot be one is told, not read. */
+  CHECK(micromint_checker_check(check, TEXT("alice"), NULL, 0, &fault, NULL, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "expected a coin, found none"));
+  CHECK(micromint_checker_check(check, TEXT("alice"), GOOD_COIN, SIZE_MAX / 4, &fault, NULL, NULL)
+        == MICROMINT_ERROR_ARGUMENT);
+  CHECK(micromint_checker_check(check, TEXT("alice"), wild, 4, &fault, NULL, NULL) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(fault == MICROMINT_COIN_REPEATED_COIN);
+
+  /* A refusal is an answer. */
+  CHECK(micromint_checker_check(check, TEXT("bob"), GOOD_COIN, 4, &fault, NULL, NULL) == MICROMINT_OK);
+  CHECK(fault == MICROMINT_COIN_USER_DIFFERENCES);
+  /* Without a place for the error the status is enough, and nothing leaks. */
+  CHECK(micromint_hash(params, UINT64_MAX, &hash, NULL) == MICROMINT_ERROR_ARGUMENT);
+  micromint_checker_free(check);
+  micromint_params_free(params);
+}
+
+static void messages(void) {
+  static const char plain[] =
+      "MicroMint-1.0\nRequest-Payment\nURL: https://news.example/\nPrice: 2\nVendor-ID: news.example\n"
+      "Period: 2026-12\nBroker: https://broker.example/\nCoin-Value: 0.01 USD\nEnd-MicroMint\n";
+  micromint_message *message = NULL;
+  const uint8_t *text;
+  size_t len;
+  CHECK(micromint_message_parse(TEXT("no message"), &message, &error) == MICROMINT_ERROR_MESSAGE);
+  CHECK(says(error, MICROMINT_ERROR_MESSAGE, "") && message == NULL);
+  good(micromint_message_parse(TEXT(plain), &message, &error), error);
+  good(micromint_message_header(message, TEXT("pRiCe"), &text, &len, &error), error);
+  CHECK(equal(text, len, "2"));
+  CHECK(micromint_message_header(message, TEXT("Coins"), &text, &len, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no header Coins in Request-Payment"));
+  good(micromint_message_data(message, &text, &len, &error), error);
+  CHECK(len == 0);
+  micromint_message_free(message);
+}
+
+static void parameters_survive_writing(void) {
+  micromint_params *params = period(), *again = NULL;
+  micromint_buffer *first = NULL, *second = NULL;
+  good(micromint_params_to_toml(params, &first, &error), error);
+  good(micromint_params_from_toml(micromint_buffer_data(first), micromint_buffer_len(first), &again, &error), error);
+  good(micromint_params_to_toml(again, &second, &error), error);
+  CHECK(micromint_buffer_len(first) == micromint_buffer_len(second));
+  CHECK(memcmp(micromint_buffer_data(first), micromint_buffer_data(second), micromint_buffer_len(first)) == 0);
+  CHECK(micromint_params_coin_size(again) == 4);
+  micromint_buffer_free(first);
+  micromint_buffer_free(second);
+  micromint_params_free(params);
+  micromint_params_free(again);
+}
+
+int main(void) {
+  texts();
+  arguments();
+  messages();
+  parameters_survive_writing();
+  return 0;
+}

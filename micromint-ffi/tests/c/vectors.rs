@@ -1,0 +1,160 @@
+//! Turns the JSON files of `testdata/` into a C header: one table a file.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+const TYPES: &str = "
+typedef struct { const uint8_t *data; size_t len; } bytes;
+typedef struct { bytes params; uint64_t x, output; } hash_vector;
+typedef struct { bytes params; int is_user; bytes id; size_t count; uint32_t differences[8]; } identity_vector;
+typedef struct {
+  bytes params, user, vendor; const uint64_t *x; size_t x_len; micromint_coin_fault fault;
+  const micromint_bin *bins; size_t bins_len;
+} coin_vector;
+enum { USER_KEY, VENDOR_KEY, PAYMENT, CREDIT, REDEMPTION };
+typedef struct { int kind; micromint_key key; bytes parts[2]; bytes data, result; } authenticator_vector;
+typedef struct { bytes name, value; } header_vector;
+typedef struct {
+  bytes text, type; const header_vector *headers; size_t headers_len; bytes data;
+} message_vector;
+typedef struct { bytes text, type, why; } refused_vector;
+";
+
+/// C under construction: arrays first, then the tables that point to them.
+#[derive(Default)]
+struct Source {
+    arrays: String,
+    count: usize,
+}
+
+impl Source {
+    /// A new array of this type; gives its name.
+    fn array(&mut self, kind: &str, items: &[String]) -> String {
+        self.count += 1;
+        let name = format!("A{}", self.count);
+        let items = if items.is_empty() { "{0}".to_string() } else { format!("{{{}}}", items.join(",")) };
+        let _ = writeln!(self.arrays, "static const {kind} {name}[] = {items};");
+        name
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> String {
+        let items: Vec<String> = bytes.iter().map(u8::to_string).collect();
+        format!("{{{}, {}}}", self.array("uint8_t", &items), bytes.len())
+    }
+
+    fn text(&mut self, value: &Value) -> String {
+        self.bytes(value.as_str().expect("a text").as_bytes())
+    }
+
+    /// The parameters of a period of `testdata/periods`.
+    fn params(&mut self, period: &Value) -> String {
+        self.bytes(read(&format!("periods/{}.params", period.as_str().unwrap())).as_slice())
+    }
+
+    fn hash(&mut self, row: &Value) -> String {
+        let params = String::from_utf8(read("periods/2026-12.params")).unwrap();
+        let params = params.replace("\"des\"", &row["hashfn"].to_string());
+        let params = params.replace("\"0123456789abcdef\"", &row["iv"].to_string());
+        let params = self.bytes(params.as_bytes());
+        format!("{{{params}, {}, {}}}", hex(&row["x"]), hex(&row["output"]))
+    }
+
+    fn identity(&mut self, row: &Value) -> String {
+        let differences: Vec<String> = list(&row["differences"]).map(Value::to_string).collect();
+        let (params, id) = (self.params(&row["period"]), self.text(&row["id"]));
+        let is_user = u8::from(row["kind"] == "user");
+        format!("{{{params}, {is_user}, {id}, {}, {{{}}}}}", differences.len(), differences.join(","))
+    }
+
+    fn coins(&mut self, row: &Value) -> String {
+        let fault = match row["answer"].as_str().unwrap() {
+            "accepted" => "GOOD".to_string(),
+            word => word.to_uppercase().replace('-', "_"),
+        };
+        let (params, user) = (self.params(&row["period"]), self.text(&row["user"]));
+        let vendor = self.text(&row["vendor"]);
+        let x: Vec<String> = list(&row["x"]).map(hex).collect();
+        let bins: Vec<String> =
+            list(&row["first-bins"]).map(|bin| format!("{{{}, {}}}", bin[0], bin[1])).collect();
+        let (x_name, bins_name) = (self.array("uint64_t", &x), self.array("micromint_bin", &bins));
+        format!(
+            "{{{params}, {user}, {vendor}, {x_name}, {}, MICROMINT_COIN_{fault}, {bins_name}, {}}}",
+            x.len(),
+            bins.len()
+        )
+    }
+
+    fn authenticator(&mut self, row: &Value) -> String {
+        let parts: Vec<&Value> = list(&row["parts"]).collect();
+        let kind = match parts[0].as_str().unwrap() {
+            "micromint user key" => "USER_KEY",
+            "micromint vendor key" => "VENDOR_KEY",
+            "micromint payment" => "PAYMENT",
+            "micromint return" => "CREDIT",
+            "micromint redemption" => "REDEMPTION",
+            other => panic!("{other} has no function in C"),
+        };
+        let key: Vec<String> = unhex(&row["secret"]).iter().map(u8::to_string).collect();
+        let first = self.text(parts[1]);
+        let second = parts.get(2).map_or("{NULL, 0}".to_string(), |part| self.text(part));
+        let (data, result) = (self.bytes(&unhex(&row["data"])), self.bytes(&unhex(&row["result"])));
+        format!("{{{kind}, {{{{{}}}}}, {{{first}, {second}}}, {data}, {result}}}", key.join(","))
+    }
+
+    fn message(&mut self, row: &Value) -> String {
+        let headers: Vec<String> = list(&row["headers"])
+            .map(|pair| format!("{{{}, {}}}", self.text(&pair[0]), self.text(&pair[1])))
+            .collect();
+        let name = self.array("header_vector", &headers);
+        let text = self.bytes(&read(row["file"].as_str().unwrap()));
+        let (kind, data) = (self.text(&row["type"]), self.bytes(&unhex(&row["data"])));
+        format!("{{{text}, {kind}, {name}, {}, {data}}}", headers.len())
+    }
+
+    fn refused(&mut self, row: &Value) -> String {
+        format!("{{{}, {}, {}}}", self.text(&row["text"]), self.text(&row["type"]), self.text(&row["why"]))
+    }
+}
+
+/// The whole header.
+pub(crate) fn header() -> String {
+    type Row = fn(&mut Source, &Value) -> String;
+    let tables: [(&str, &str, &str, Row); 6] = [
+        ("hashes.json", "hash_vector", "HASHES", Source::hash),
+        ("identities.json", "identity_vector", "IDENTITIES", Source::identity),
+        ("coins.json", "coin_vector", "COINS", Source::coins),
+        ("authenticators.json", "authenticator_vector", "AUTHENTICATORS", Source::authenticator),
+        ("messages.json", "message_vector", "MESSAGES", Source::message),
+        ("refused-messages.json", "refused_vector", "REFUSED", Source::refused),
+    ];
+    let mut source = Source::default();
+    let mut last = String::new();
+    for (file, kind, name, row) in tables {
+        let json: Value = serde_json::from_slice(&read(file)).unwrap();
+        let rows: Vec<String> = list(&json["vectors"]).map(|value| row(&mut source, value)).collect();
+        assert!(rows.len() >= 6, "{file} has few vectors");
+        let _ = writeln!(last, "static const {kind} {name}[] = {{\n  {}\n}};", rows.join(",\n  "));
+    }
+    format!("{TYPES}\n{}\n{last}", source.arrays)
+}
+
+fn read(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().expect("a list").iter()
+}
+
+fn hex(value: &Value) -> String {
+    format!("UINT64_C(0x{})", value.as_str().unwrap())
+}
+
+/// The bytes of a hexadecimal text; none for null.
+fn unhex(value: &Value) -> Vec<u8> {
+    let digits = value.as_str().unwrap_or_default();
+    (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect()
+}
