@@ -144,6 +144,25 @@ typedef enum {
 } micromint_coin_fault;
 
 /**
+ * What to do next, once a request's head is read.
+ */
+typedef enum {
+  /**
+   * It is decided; no disk was touched.
+   */
+  MICROMINT_STEP_DECIDED = 0,
+  /**
+   * Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the size given,
+   * with `is_body_read` 0. Unless the decision is to serve as a GET, the content gets the body too.
+   */
+  MICROMINT_STEP_READ_BODY = 1,
+  /**
+   * Call `micromint_paywall_decide()`, which may wait for the disk.
+   */
+  MICROMINT_STEP_WORK = 2,
+} micromint_step;
+
+/**
  * Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It is
  * never changed, so threads may share it.
  */
@@ -154,6 +173,18 @@ typedef struct micromint_buffer micromint_buffer;
  * changed, so threads may share it.
  */
 typedef struct micromint_checker micromint_checker;
+
+/**
+ * What to do with a request: serve the content, or send an answer instead. Free it with
+ * `micromint_decision_free()`. It is never changed, so threads may share it.
+ *
+ * Serve: make the content as asked for, without the header fields of
+ * `micromint_decision_strip_header()`; give the status of its answer to `micromint_paywall_settle()`;
+ * add the headers of the decision if that status is 2xx or 304.
+ *
+ * Answer: send its status, headers and body.
+ */
+typedef struct micromint_decision micromint_decision;
 
 /**
  * What went wrong: a status and a text that says what was expected, what was found and where.
@@ -174,6 +205,12 @@ typedef struct micromint_message micromint_message;
  * threads may share it.
  */
 typedef struct micromint_params micromint_params;
+
+/**
+ * The gate before a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads may
+ * use one at once. Open it after `fork()`, in every process that serves.
+ */
+typedef struct micromint_paywall micromint_paywall;
 
 /**
  * The place of a ball.
@@ -209,6 +246,125 @@ typedef struct {
    */
   uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
 } micromint_authenticator;
+
+/**
+ * What the caller provides. A callback that is NULL leaves it to the system; NULL for the whole struct
+ * leaves everything. Set what you do not use to 0: `micromint_host host = {0};`.
+ *
+ * The callbacks may be called from every thread that calls a function of the object made with it,
+ * several at once, until the object is freed. They must return (no longjmp, no exception) and must not
+ * call functions with the same object. The struct itself is copied.
+ */
+typedef struct {
+  /**
+   * Handed to every callback.
+   */
+  void *userdata;
+  /**
+   * The time: seconds since 1970-01-01 00:00 UTC.
+   */
+  int64_t (*now)(void *userdata);
+  /**
+   * Fills `bytes` with `len` unpredictable bytes and gives 0; another number if it cannot.
+   */
+  int32_t (*random)(void *userdata, uint8_t *bytes, size_t len);
+  /**
+   * Takes a line for the error log, UTF-8 without a final NUL or line end, valid during the call. It
+   * never holds a key or an authenticator. NULL: lines are dropped.
+   */
+  void (*log)(void *userdata, const uint8_t *text, size_t len);
+  /**
+   * NULL.
+   */
+  const void *reserved;
+} micromint_host;
+
+/**
+ * A header field of a request.
+ */
+typedef struct {
+  /**
+   * The name, in any case.
+   */
+  const uint8_t *name;
+  /**
+   * Its length.
+   */
+  size_t name_len;
+  /**
+   * The value.
+   */
+  const uint8_t *value;
+  /**
+   * Its length.
+   */
+  size_t value_len;
+} micromint_header;
+
+/**
+ * What the paywall sees of an HTTP request. Clear it before you fill it: `micromint_request r = {0};`.
+ * Its bytes are read during the call only.
+ */
+typedef struct {
+  /**
+   * The method as received, such as GET.
+   */
+  const uint8_t *method;
+  /**
+   * Its length.
+   */
+  size_t method_len;
+  /**
+   * The request target exactly as received: path and query, not decoded, not normalised.
+   */
+  const uint8_t *target;
+  /**
+   * Its length.
+   */
+  size_t target_len;
+  /**
+   * The host asked for, with its port if one was sent; NULL if there is none. It only picks one of the
+   * configured origins.
+   */
+  const uint8_t *host;
+  /**
+   * Its length.
+   */
+  size_t host_len;
+  /**
+   * The header fields in order. Only accept, content-type, cookie, idempotency-key and
+   * micromint-payment are looked at.
+   */
+  const micromint_header *headers;
+  /**
+   * How many.
+   */
+  size_t headers_len;
+  /**
+   * The whole body, where `is_body_read`.
+   */
+  const uint8_t *body;
+  /**
+   * Its length; 0 if there is none.
+   */
+  size_t body_len;
+  /**
+   * Not 0 if the body was read whole; 0 if it was not read, or is larger than allowed.
+   */
+  uint32_t is_body_read;
+  /**
+   * Not 0 if the request came over TLS.
+   */
+  uint32_t is_https;
+  /**
+   * The price of what is asked for, in coins; 0 is free.
+   */
+  uint32_t price;
+  /**
+   * NULL.
+   */
+  const void *reserved;
+} micromint_request;
 
 #ifdef __cplusplus
 extern "C" {
@@ -519,6 +675,208 @@ micromint_status micromint_vendor_vector(const micromint_params *params,
  * Frees parameters. NULL is allowed.
  */
 void micromint_params_free(micromint_params *params);
+
+/**
+ * Whether to serve the content; false for an answer, and for NULL.
+ */
+bool micromint_decision_serves(const micromint_decision *decision);
+
+/**
+ * The status of the answer: 402, 400, 503, 204 and others. 0 where the content is served, and for NULL.
+ */
+uint32_t micromint_decision_status(const micromint_decision *decision);
+
+/**
+ * How many header fields the decision adds to the answer. NULL gives 0.
+ */
+size_t micromint_decision_header_count(const micromint_decision *decision);
+
+/**
+ * A header field of the answer, `Content-Type` among them, `Content-Length` not.
+ *
+ * index:                    from 0.
+ * name_out, name_len_out:   the name, valid until the decision is freed; no final NUL.
+ * value_out, value_len_out: the value, likewise.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_decision_header(const micromint_decision *decision,
+                                           size_t index,
+                                           const uint8_t **name_out,
+                                           size_t *name_len_out,
+                                           const uint8_t **value_out,
+                                           size_t *value_len_out,
+                                           micromint_error **error_out);
+
+/**
+ * The body of the answer, also for HEAD (leave it out there); empty where the content is served.
+ *
+ * body_out, body_len_out: the bytes, valid until the decision is freed.
+ */
+micromint_status micromint_decision_body(const micromint_decision *decision,
+                                         const uint8_t **body_out,
+                                         size_t *body_len_out,
+                                         micromint_error **error_out);
+
+/**
+ * What became of the payment, a word for logs: free, unpaid, paid, receipt, retry, spent and the others
+ * of docs/http.md.
+ *
+ * word_out, word_len_out: the word; static, no final NUL.
+ */
+micromint_status micromint_decision_outcome(const micromint_decision *decision,
+                                            const uint8_t **word_out,
+                                            size_t *word_len_out,
+                                            micromint_error **error_out);
+
+/**
+ * The user who paid or tried to, for logs; empty if there is none.
+ *
+ * user_out, user_len_out: the User-ID, valid until the decision is freed; no final NUL.
+ */
+micromint_status micromint_decision_user(const micromint_decision *decision,
+                                         const uint8_t **user_out,
+                                         size_t *user_len_out,
+                                         micromint_error **error_out);
+
+/**
+ * The coins that this request recorded, for logs. NULL gives 0.
+ */
+uint32_t micromint_decision_coins(const micromint_decision *decision);
+
+/**
+ * Whether to serve as a GET without a body, whatever was sent: the request was a payment in a POST.
+ * NULL gives false.
+ */
+bool micromint_decision_is_as_get(const micromint_decision *decision);
+
+/**
+ * Whether to answer in full even if the client holds a fresh copy: no 304. NULL gives false.
+ */
+bool micromint_decision_ignores_conditions(const micromint_decision *decision);
+
+/**
+ * Whether to keep the answer out of shared caches: `private` in Cache-Control, and `public`, `s-maxage`
+ * and CDN-Cache-Control taken out. NULL gives false.
+ */
+bool micromint_decision_is_private(const micromint_decision *decision);
+
+/**
+ * How many request header fields to take out before the content is made. NULL gives 0.
+ */
+size_t micromint_decision_strip_header_count(const micromint_decision *decision);
+
+/**
+ * The name of a request header field to take out before the content is made.
+ *
+ * index:                  from 0.
+ * name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_decision_strip_header(const micromint_decision *decision,
+                                                 size_t index,
+                                                 const uint8_t **name_out,
+                                                 size_t *name_len_out,
+                                                 micromint_error **error_out);
+
+/**
+ * Frees a decision. NULL is allowed.
+ */
+void micromint_decision_free(micromint_decision *decision);
+
+/**
+ * Makes what a first start needs: the till's directory and the secret of receipts, readable by this
+ * process's user alone. Harmless where they exist.
+ *
+ * config, config_len: the path of the configuration file (docs/vendor.md).
+ * host:               randomness; NULL for the system's.
+ *
+ * Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_paywall_prepare(const uint8_t *config,
+                                           size_t config_len,
+                                           const micromint_host *host,
+                                           micromint_error **error_out);
+
+/**
+ * Opens a paywall.
+ *
+ * config, config_len: the path of the configuration file (docs/vendor.md).
+ * host:               clock, randomness and log; NULL for the system's and no log.
+ *
+ * Errors: MICROMINT_ERROR_CONFIG with file, line and key, also for a period's parameters;
+ * MICROMINT_ERROR_FILE for the till and the secret of receipts.
+ */
+micromint_status micromint_paywall_open(const uint8_t *config,
+                                        size_t config_len,
+                                        const micromint_host *host,
+                                        micromint_paywall **paywall_out,
+                                        micromint_error **error_out);
+
+/**
+ * Says what to do with a request whose head is read. Never waits. A free page without a payment costs
+ * a look at the header names and nothing else.
+ *
+ * step_out:      what to do next.
+ * body_max_out:  the largest body of use in bytes, with MICROMINT_STEP_READ_BODY; else 0.
+ * decision_out:  the decision, with MICROMINT_STEP_DECIDED; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL.
+ */
+micromint_status micromint_paywall_classify(const micromint_paywall *paywall,
+                                            const micromint_request *request,
+                                            micromint_step *step_out,
+                                            size_t *body_max_out,
+                                            micromint_decision **decision_out,
+                                            micromint_error **error_out);
+
+/**
+ * Decides about a request, its body read where `micromint_paywall_classify()` asked for it; a program
+ * that may wait need not classify first. A payment that is accepted is recorded. May wait for the disk.
+ *
+ * decision_out: the decision.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL. A till that cannot be written is no
+ * error but an answer: 503.
+ */
+micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
+                                          const micromint_request *request,
+                                          micromint_decision **decision_out,
+                                          micromint_error **error_out);
+
+/**
+ * Tells the status of the content's answer, and takes back the payment that this request recorded if
+ * it is no success (not 2xx). Call it once, when the head of the answer is made and before it is sent.
+ *
+ * decision:     the decision to serve; one that recorded no payment is left alone.
+ * status:       the status of the content's answer.
+ * reversed_out: true if the payment was taken back: answer with `MicroMint-Status: reversed` in place
+ *               of the decision's headers.
+ */
+micromint_status micromint_paywall_settle(const micromint_paywall *paywall,
+                                          const micromint_decision *decision,
+                                          uint32_t status,
+                                          bool *reversed_out,
+                                          micromint_error **error_out);
+
+/**
+ * Frees a paywall: closes its till. NULL is allowed. Decisions may outlive it.
+ */
+void micromint_paywall_free(micromint_paywall *paywall);
+
+/**
+ * Reads a price: the content of a price file, or the value of a setting (docs/vendor.md, Prices).
+ *
+ * text, text_len: one line with a number from 0 to 500.
+ * price_out:      the price in coins.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for anything else. Then answer 500: an unreadable price is not free.
+ */
+micromint_status micromint_price_parse(const uint8_t *text,
+                                       size_t text_len,
+                                       uint32_t *price_out,
+                                       micromint_error **error_out);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -14,6 +14,7 @@
 mod boundary;
 mod buffer;
 mod error;
+mod host;
 mod version;
 
 // One file an object, in the order of the core.
@@ -21,6 +22,10 @@ mod coins;
 mod keys;
 mod message;
 mod params;
+
+// The vendor.
+mod decision;
+mod paywall;
 
 #[cfg(feature = "test-panic")]
 mod test_panic;

@@ -10,7 +10,14 @@ static micromint_buffer *h_micromint_buffer;
 static micromint_error *h_micromint_error;
 static const micromint_key some_key, *h_micromint_key = &some_key;
 
-static void make_handles(void) {
+static micromint_paywall *h_micromint_paywall;
+static micromint_decision *h_micromint_decision;
+static micromint_request request, *h_micromint_request = &request;
+static micromint_host host, *h_micromint_host = &host;
+
+/* folder: where a vendor.toml is. */
+static void make_handles(const char *folder) {
+  char config[4096];
   micromint_error *error = NULL;
   uint64_t hash;
   h_micromint_params = period();
@@ -20,6 +27,10 @@ static void make_handles(void) {
            TEXT("MicroMint-1.0\nRequest-Payment\nURL: https://news.example/\nPrice: 2\nVendor-ID: news.example\n"
                 "Period: 2026-12\nBroker: https://broker.example/\nCoin-Value: 0.01 USD\nEnd-MicroMint\n"),
            &h_micromint_message, &error), error);
+  snprintf(config, sizeof config, "%s/vendor.toml", folder);
+  good(micromint_paywall_prepare(TEXT(config), &host, &error), error);
+  good(micromint_paywall_open(TEXT(config), &host, &h_micromint_paywall, &error), error);
+  good(micromint_paywall_decide(h_micromint_paywall, &request, &h_micromint_decision, &error), error);
   CHECK(micromint_hash(h_micromint_params, UINT64_MAX, &hash, &h_micromint_error) == MICROMINT_ERROR_ARGUMENT);
 }
 
@@ -28,6 +39,8 @@ static void free_handles(void) {
   micromint_checker_free(h_micromint_checker);
   micromint_buffer_free(h_micromint_buffer);
   micromint_message_free(h_micromint_message);
+  micromint_decision_free(h_micromint_decision);
+  micromint_paywall_free(h_micromint_paywall);
   micromint_error_free(h_micromint_error);
 }
 #endif

@@ -7,6 +7,7 @@
 
 mod library;
 mod nulls;
+mod payments;
 mod vectors;
 
 use std::path::Path;
@@ -51,6 +52,13 @@ fn fork() {
 }
 
 #[test]
+fn paywall() {
+    let folder = tempfile::tempdir().unwrap();
+    payments::write_vendor(folder.path());
+    library::run(&crate_path().join("tests/c/paywall.c"), folder.path(), Link::Shared, &[folder.path()]);
+}
+
+#[test]
 fn all_vectors() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("vectors.h"), vectors::header()).unwrap();
@@ -63,6 +71,7 @@ fn null_is_told_for_every_pointer_of_every_function() {
     let program = folder.path().join("nulls.c");
     let header = std::fs::read_to_string(crate_path().join("../include/micromint.h")).unwrap();
     std::fs::write(&program, nulls::program(&header)).unwrap();
+    payments::write_vendor(folder.path());
     library::run(&program, folder.path(), Link::Shared, &[folder.path()]);
 }
 

@@ -3,7 +3,11 @@
 use std::fmt::Write as _;
 
 /// Where NULL has a meaning, as the header says there.
-const OPTIONAL: [(&str, &str); 1] = [("micromint_checker_check", "first_bins_out")];
+const OPTIONAL: [(&str, &str); 3] = [
+    ("micromint_checker_check", "first_bins_out"),
+    ("micromint_paywall_open", "host"),
+    ("micromint_paywall_prepare", "host"),
+];
 
 /// A function that the header declares.
 pub(crate) struct Function {
@@ -93,6 +97,6 @@ pub(crate) fn program(header: &str) -> String {
     }
     format!(
         "#include \"handles.h\"\n\nstatic uint64_t room[64], zeros[64];\n\n\
-         int main(void) {{\n  micromint_error *error = NULL;\n  make_handles();\n{calls}  free_handles();\n  return 0;\n}}\n"
+         int main(int argc, char **argv) {{\n  micromint_error *error = NULL;\n  CHECK(argc == 2);\n  make_handles(argv[1]);\n{calls}  free_handles();\n  return 0;\n}}\n"
     )
 }

@@ -1,0 +1,244 @@
+//! What the paywall decided about a request.
+
+use micromint_core::vendor::http::Decision;
+use micromint_core::vendor::paywall::Charge;
+
+use crate::boundary::{free, guard, lend, reference};
+use crate::error::{Answer, micromint_error, micromint_status};
+use micromint_status::MICROMINT_ERROR_ABSENT;
+
+/// What to do with a request: serve the content, or send an answer instead. Free it with
+/// `micromint_decision_free()`. It is never changed, so threads may share it.
+///
+/// Serve: make the content as asked for, without the header fields of
+/// `micromint_decision_strip_header()`; give the status of its answer to `micromint_paywall_settle()`;
+/// add the headers of the decision if that status is 2xx or 304.
+///
+/// Answer: send its status, headers and body.
+pub struct micromint_decision {
+    decision: Decision,
+}
+
+impl micromint_decision {
+    pub(crate) fn new(decision: Decision) -> micromint_decision {
+        micromint_decision { decision }
+    }
+
+    /// The payment that the request recorded.
+    pub(crate) fn charge(&self) -> Option<&Charge> {
+        match &self.decision {
+            Decision::Serve(serve) => serve.charge.as_ref(),
+            Decision::Answer(_) => None,
+        }
+    }
+
+    fn headers(&self) -> &[(&'static str, String)] {
+        match &self.decision {
+            Decision::Serve(serve) => &serve.headers,
+            Decision::Answer(answer) => &answer.headers,
+        }
+    }
+
+    fn stripped(&self) -> &'static [&'static str] {
+        match &self.decision {
+            Decision::Serve(serve) => serve.strip_request_headers,
+            Decision::Answer(_) => &[],
+        }
+    }
+
+    fn body(&self) -> &[u8] {
+        match &self.decision {
+            Decision::Serve(_) => &[],
+            Decision::Answer(answer) => &answer.body,
+        }
+    }
+}
+
+/// Whether to serve the content; false for an answer, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_serves(decision: *const micromint_decision) -> bool {
+    // SAFETY: the caller passes NULL or a live decision.
+    unsafe { decision.as_ref() }.is_some_and(|it| matches!(it.decision, Decision::Serve(_)))
+}
+
+/// The status of the answer: 402, 400, 503, 204 and others. 0 where the content is served, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_status(decision: *const micromint_decision) -> u32 {
+    // SAFETY: the caller passes NULL or a live decision.
+    unsafe { decision.as_ref() }.map_or(0, |it| match &it.decision {
+        Decision::Serve(_) => 0,
+        Decision::Answer(answer) => answer.status.into(),
+    })
+}
+
+/// How many header fields the decision adds to the answer. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_header_count(decision: *const micromint_decision) -> usize {
+    // SAFETY: the caller passes NULL or a live decision.
+    unsafe { decision.as_ref() }.map_or(0, |it| it.headers().len())
+}
+
+/// A header field of the answer, `Content-Type` among them, `Content-Length` not.
+///
+/// index:                    from 0.
+/// name_out, name_len_out:   the name, valid until the decision is freed; no final NUL.
+/// value_out, value_len_out: the value, likewise.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_header(
+    decision: *const micromint_decision,
+    index: usize,
+    name_out: *mut *const u8,
+    name_len_out: *mut usize,
+    value_out: *mut *const u8,
+    value_len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, name_place) =
+            unsafe { (reference(decision, "decision")?, lend(name_out, name_len_out, "name")?) };
+        // SAFETY: as above.
+        let value_place = unsafe { lend(value_out, value_len_out, "value") }?;
+        let (name, value) = at(it.headers(), index, "header")?;
+        name_place.write(name.as_bytes());
+        value_place.write(value.as_bytes());
+        Ok(())
+    })
+}
+
+/// The body of the answer, also for HEAD (leave it out there); empty where the content is served.
+///
+/// body_out, body_len_out: the bytes, valid until the decision is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_body(
+    decision: *const micromint_decision,
+    body_out: *mut *const u8,
+    body_len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, place) =
+            unsafe { (reference(decision, "decision")?, lend(body_out, body_len_out, "body")?) };
+        place.write(it.body());
+        Ok(())
+    })
+}
+
+/// What became of the payment, a word for logs: free, unpaid, paid, receipt, retry, spent and the others
+/// of docs/http.md.
+///
+/// word_out, word_len_out: the word; static, no final NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_outcome(
+    decision: *const micromint_decision,
+    word_out: *mut *const u8,
+    word_len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, place) =
+            unsafe { (reference(decision, "decision")?, lend(word_out, word_len_out, "word")?) };
+        place.write(it.decision.outcome().word().as_bytes());
+        Ok(())
+    })
+}
+
+/// The user who paid or tried to, for logs; empty if there is none.
+///
+/// user_out, user_len_out: the User-ID, valid until the decision is freed; no final NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_user(
+    decision: *const micromint_decision,
+    user_out: *mut *const u8,
+    user_len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, place) =
+            unsafe { (reference(decision, "decision")?, lend(user_out, user_len_out, "user")?) };
+        place.write(it.decision.user().unwrap_or_default().as_bytes());
+        Ok(())
+    })
+}
+
+/// The coins that this request recorded, for logs. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_coins(decision: *const micromint_decision) -> u32 {
+    // SAFETY: the caller passes NULL or a live decision.
+    unsafe { decision.as_ref() }.map_or(0, |it| it.decision.coins())
+}
+
+/// Whether to serve as a GET without a body, whatever was sent: the request was a payment in a POST.
+/// NULL gives false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_is_as_get(decision: *const micromint_decision) -> bool {
+    // SAFETY: the caller passes NULL or a live decision.
+    unsafe { decision.as_ref() }
+        .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.as_get))
+}
+
+/// Whether to answer in full even if the client holds a fresh copy: no 304. NULL gives false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_ignores_conditions(decision: *const micromint_decision) -> bool {
+    // SAFETY: the caller passes NULL or a live decision.
+    unsafe { decision.as_ref() }
+        .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.ignore_conditions))
+}
+
+/// Whether to keep the answer out of shared caches: `private` in Cache-Control, and `public`, `s-maxage`
+/// and CDN-Cache-Control taken out. NULL gives false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_is_private(decision: *const micromint_decision) -> bool {
+    // SAFETY: the caller passes NULL or a live decision.
+    unsafe { decision.as_ref() }
+        .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.is_private))
+}
+
+/// How many request header fields to take out before the content is made. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_strip_header_count(decision: *const micromint_decision) -> usize {
+    // SAFETY: the caller passes NULL or a live decision.
+    unsafe { decision.as_ref() }.map_or(0, |it| it.stripped().len())
+}
+
+/// The name of a request header field to take out before the content is made.
+///
+/// index:                  from 0.
+/// name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_strip_header(
+    decision: *const micromint_decision,
+    index: usize,
+    name_out: *mut *const u8,
+    name_len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, place) =
+            unsafe { (reference(decision, "decision")?, lend(name_out, name_len_out, "name")?) };
+        place.write(at(it.stripped(), index, "header to take out")?.as_bytes());
+        Ok(())
+    })
+}
+
+/// Frees a decision. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_free(decision: *mut micromint_decision) {
+    // SAFETY: a decision reaches the caller from hand_out only, and is freed once.
+    unsafe { free(decision) }
+}
+
+fn at<'a, T>(items: &'a [T], index: usize, what: &str) -> Answer<&'a T> {
+    items.get(index).ok_or_else(|| {
+        let text = format!("no {what} {index}: there are {}", items.len());
+        micromint_error::new(MICROMINT_ERROR_ABSENT, text)
+    })
+}

@@ -1,0 +1,317 @@
+/* The paywall from C, on disk: asks for payment, takes one, answers a retry, refuses, reverses; the
+   caller's clock, randomness and log are used. argv[1] is an empty folder. */
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+#include "paid.h"
+#include <pthread.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct {
+  int64_t now;
+  int randoms, fails;
+  char log[512];
+} machine;
+
+static int64_t machine_now(void *userdata) { return ((machine *)userdata)->now; }
+
+static int32_t machine_random(void *userdata, uint8_t *bytes, size_t len) {
+  machine *it = userdata;
+  size_t i;
+  if (it->fails) return 5;
+  for (i = 0; i < len; i++) bytes[i] = (uint8_t)(7 * i + (size_t)++it->randoms);
+  return 0;
+}
+
+static void machine_log(void *userdata, const uint8_t *text, size_t len) {
+  machine *it = userdata;
+  snprintf(it->log, sizeof it->log, "%.*s", (int)len, (const char *)text);
+}
+
+static micromint_error *error;
+static char config[4096];
+
+/* A request as a server would make it. */
+static micromint_request ask(const char *target, micromint_header *payment) {
+  micromint_request request;
+  memset(&request, 0, sizeof request);
+  request.method = (const uint8_t *)"GET";
+  request.method_len = 3;
+  request.target = (const uint8_t *)target;
+  request.target_len = strlen(target);
+  request.host = (const uint8_t *)"news.example";
+  request.host_len = 12;
+  request.headers = payment;
+  request.headers_len = payment ? 1 : 0;
+  request.is_https = 1;
+  request.price = 1;
+  return request;
+}
+
+static micromint_header field(const char *name, const char *value) {
+  micromint_header made;
+  made.name = (const uint8_t *)name;
+  made.name_len = strlen(name);
+  made.value = (const uint8_t *)value;
+  made.value_len = strlen(value);
+  return made;
+}
+
+static int has_header(const micromint_decision *decision, const char *name, const char *start) {
+  const uint8_t *n, *v;
+  size_t n_len, v_len, i;
+  for (i = 0; i < micromint_decision_header_count(decision); i++) {
+    good(micromint_decision_header(decision, i, &n, &n_len, &v, &v_len, &error), error);
+    if (equal(n, n_len, name) && v_len >= strlen(start) && memcmp(v, start, strlen(start)) == 0) return 1;
+  }
+  CHECK(micromint_decision_header(decision, i, &n, &n_len, &v, &v_len, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "there are"));
+  return 0;
+}
+
+static int word_is(const micromint_decision *decision, const char *word) {
+  const uint8_t *found;
+  size_t len;
+  good(micromint_decision_outcome(decision, &found, &len, &error), error);
+  if (!equal(found, len, word)) fprintf(stderr, "outcome %.*s\n", (int)len, (const char *)found);
+  return equal(found, len, word);
+}
+
+static int user_is(const micromint_decision *decision, const char *user) {
+  const uint8_t *found;
+  size_t len;
+  good(micromint_decision_user(decision, &found, &len, &error), error);
+  return equal(found, len, user);
+}
+
+static micromint_decision *decide(const micromint_paywall *paywall, const micromint_request *request) {
+  micromint_decision *decision = NULL;
+  good(micromint_paywall_decide(paywall, request, &decision, &error), error);
+  return decision;
+}
+
+static void unpaid_and_free(const micromint_paywall *paywall) {
+  micromint_request request = ask(PAID_TARGET, NULL);
+  micromint_decision *decision = NULL;
+  micromint_message *offer = NULL;
+  micromint_step step = MICROMINT_STEP_WORK;
+  size_t body_max = 7, len;
+  const uint8_t *body, *price;
+  good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
+  CHECK(step == MICROMINT_STEP_DECIDED && body_max == 0 && decision != NULL);
+  CHECK(!micromint_decision_serves(decision) && micromint_decision_status(decision) == 402);
+  CHECK(word_is(decision, "unpaid") && user_is(decision, "") && micromint_decision_coins(decision) == 0);
+  CHECK(has_header(decision, "Content-Type", "application/x-micromint"));
+  CHECK(has_header(decision, "MicroMint-Request", "") && !has_header(decision, "Set-Cookie", ""));
+  good(micromint_decision_body(decision, &body, &len, &error), error);
+  good(micromint_message_parse(body, len, &offer, &error), error);
+  good(micromint_message_header(offer, TEXT("Price"), &price, &len, &error), error);
+  CHECK(equal(price, len, "1"));
+  micromint_message_free(offer);
+  micromint_decision_free(decision);
+
+  request.price = 0;
+  decision = NULL;
+  good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
+  CHECK(step == MICROMINT_STEP_DECIDED && micromint_decision_serves(decision) && word_is(decision, "free"));
+  CHECK(!micromint_decision_is_private(decision) && micromint_decision_strip_header_count(decision) == 0);
+  micromint_decision_free(decision);
+}
+
+static void paid_once(const micromint_paywall *paywall, machine *it) {
+  micromint_header payment = field("MICROMINT-Payment", PAID_HEADER);
+  micromint_request request = ask(PAID_TARGET, &payment);
+  micromint_decision *decision = NULL;
+  micromint_step step = MICROMINT_STEP_DECIDED;
+  size_t body_max = 7, len;
+  const uint8_t *name;
+  bool reversed = true;
+  good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
+  CHECK(step == MICROMINT_STEP_WORK && decision == NULL && body_max == 0);
+
+  /* Content that fails costs nothing: the same payment is taken again. */
+  decision = decide(paywall, &request);
+  CHECK(micromint_decision_serves(decision) && word_is(decision, "paid") && user_is(decision, "alice"));
+  CHECK(micromint_decision_coins(decision) == 1 && micromint_decision_status(decision) == 0);
+  good(micromint_paywall_settle(paywall, decision, 500, &reversed, &error), error);
+  CHECK(reversed);
+  CHECK(micromint_paywall_settle(paywall, decision, 70000, &reversed, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "100 to 999"));
+  micromint_decision_free(decision);
+
+  decision = decide(paywall, &request);
+  CHECK(word_is(decision, "paid") && micromint_decision_is_private(decision));
+  CHECK(!micromint_decision_is_as_get(decision) && !micromint_decision_ignores_conditions(decision));
+  CHECK(has_header(decision, "MicroMint-Status", "paid") && has_header(decision, "Set-Cookie", ""));
+  CHECK(micromint_decision_strip_header_count(decision) == 5);
+  good(micromint_decision_strip_header(decision, 4, &name, &len, &error), error);
+  CHECK(equal(name, len, "MicroMint-Payment"));
+  good(micromint_paywall_settle(paywall, decision, 200, &reversed, &error), error);
+  CHECK(!reversed);
+  micromint_decision_free(decision);
+
+  decision = decide(paywall, &request);
+  CHECK(micromint_decision_serves(decision) && word_is(decision, "retry") && micromint_decision_coins(decision) == 0);
+  micromint_decision_free(decision);
+
+  /* Past the receipt time it is spent: the caller's clock counts. */
+  it->now += 90000;
+  decision = decide(paywall, &request);
+  CHECK(!micromint_decision_serves(decision) && word_is(decision, "spent") && user_is(decision, "alice"));
+  CHECK(micromint_decision_status(decision) == 402);
+  micromint_decision_free(decision);
+  it->now -= 90000;
+}
+
+static void paid_in_a_body(const micromint_paywall *paywall) {
+  micromint_header type = field("Content-Type", "application/x-micromint");
+  micromint_request request = ask(PAID_TARGET, &type);
+  micromint_decision *decision = NULL;
+  micromint_step step = MICROMINT_STEP_DECIDED;
+  size_t body_max = 0;
+  request.method = (const uint8_t *)"POST";
+  request.method_len = 4;
+  good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
+  CHECK(step == MICROMINT_STEP_READ_BODY && body_max > 100 && decision == NULL);
+  /* Larger than allowed. */
+  decision = decide(paywall, &request);
+  CHECK(micromint_decision_status(decision) == 413);
+  micromint_decision_free(decision);
+  request.is_body_read = 1;
+  request.body = PAID_BODY;
+  request.body_len = sizeof PAID_BODY;
+  decision = decide(paywall, &request);
+  CHECK(word_is(decision, "retry") && micromint_decision_is_as_get(decision));
+  CHECK(micromint_decision_ignores_conditions(decision) && micromint_decision_strip_header_count(decision) == 10);
+  micromint_decision_free(decision);
+  /* An empty body is a body. */
+  request.body = NULL;
+  request.body_len = 0;
+  decision = decide(paywall, &request);
+  CHECK(word_is(decision, "malformed"));
+  micromint_decision_free(decision);
+}
+
+static void refused(const micromint_paywall *paywall, machine *it) {
+  micromint_header payment = field("micromint-payment", PAID_HEADER);
+  micromint_request request = ask("/elsewhere", &payment);
+  micromint_decision *decision = decide(paywall, &request);
+  CHECK(word_is(decision, "other-page") && !micromint_decision_serves(decision));
+  micromint_decision_free(decision);
+  payment = field("micromint-payment", "!");
+  it->log[0] = 0;
+  decision = decide(paywall, &request);
+  CHECK(word_is(decision, "malformed") && strstr(it->log, "base64url") != NULL);
+  micromint_decision_free(decision);
+}
+
+static void wrong_arguments(const micromint_paywall *paywall) {
+  micromint_request request = ask("/", NULL);
+  micromint_decision *decision = NULL;
+  micromint_paywall *none = NULL;
+  micromint_host host;
+  uint32_t price = 7;
+  request.reserved = &request;
+  CHECK(micromint_paywall_decide(paywall, &request, &decision, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "request.reserved: expected NULL") && decision == NULL);
+  request = ask("/", NULL);
+  request.headers_len = 1;
+  CHECK(micromint_paywall_decide(paywall, &request, &decision, &error) == MICROMINT_ERROR_NULL);
+  CHECK(says(error, MICROMINT_ERROR_NULL, "request.headers is NULL"));
+  request = ask("/", NULL);
+  request.target = NULL;
+  CHECK(micromint_paywall_decide(paywall, &request, &decision, NULL) == MICROMINT_ERROR_NULL);
+  memset(&host, 0, sizeof host);
+  host.reserved = &host;
+  CHECK(micromint_paywall_open(TEXT(config), &host, &none, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "host.reserved"));
+  CHECK(micromint_paywall_open(TEXT("/nowhere/vendor.toml"), NULL, &none, &error) == MICROMINT_ERROR_CONFIG);
+  CHECK(says(error, MICROMINT_ERROR_CONFIG, "/nowhere/vendor.toml: cannot be read") && none == NULL);
+  good(micromint_price_parse(TEXT(" 500\r\n"), &price, &error), error);
+  CHECK(price == 500);
+  CHECK(micromint_price_parse(TEXT("501"), &price, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "0 to 500 coins, found \"501\"") && price == 500);
+}
+
+/* Threads race with one coin: it opens the page as paid once. */
+enum { RACERS = 4 };
+static const micromint_paywall *raced;
+
+static void *race(void *paid) {
+  micromint_header payment = field("MicroMint-Payment", RACE_HEADER);
+  micromint_request request = ask(RACE_TARGET, &payment);
+  micromint_decision *decision = NULL;
+  micromint_error *own = NULL;
+  good(micromint_paywall_decide(raced, &request, &decision, &own), own);
+  CHECK(micromint_decision_serves(decision));
+  *(uint32_t *)paid = micromint_decision_coins(decision);
+  micromint_decision_free(decision);
+  return NULL;
+}
+
+static void race_for_a_coin(const micromint_paywall *paywall) {
+  pthread_t threads[RACERS];
+  uint32_t paid[RACERS], sum = 0;
+  int i;
+  raced = paywall;
+  for (i = 0; i < RACERS; i++) CHECK(pthread_create(&threads[i], NULL, race, &paid[i]) == 0);
+  for (i = 0; i < RACERS; i++) {
+    CHECK(pthread_join(threads[i], NULL) == 0);
+    sum += paid[i];
+  }
+  CHECK(sum == 1);
+}
+
+/* A process that opens its own paywall after the fork sees what the others recorded. */
+static void other_process(const micromint_host *host) {
+  int state = 1;
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    micromint_header payment = field("MicroMint-Payment", PAID_HEADER);
+    micromint_request request = ask(PAID_TARGET, &payment);
+    micromint_paywall *own = NULL;
+    micromint_decision *decision;
+    good(micromint_paywall_open(TEXT(config), host, &own, &error), error);
+    decision = decide(own, &request);
+    CHECK(word_is(decision, "retry"));
+    micromint_decision_free(decision);
+    micromint_paywall_free(own);
+    _exit(0);
+  }
+  CHECK(waitpid(child, &state, 0) == child && WIFEXITED(state) && WEXITSTATUS(state) == 0);
+}
+
+int main(int argc, char **argv) {
+  machine it;
+  micromint_host host;
+  micromint_paywall *paywall = NULL;
+  CHECK(argc == 2);
+  memset(&it, 0, sizeof it);
+  memset(&host, 0, sizeof host);
+  it.now = 1796904000; /* 2026-12-10T12:00:00Z */
+  host.userdata = &it;
+  host.now = machine_now;
+  host.random = machine_random;
+  host.log = machine_log;
+  snprintf(config, sizeof config, "%s/vendor.toml", argv[1]);
+
+  it.fails = 1;
+  CHECK(micromint_paywall_prepare(TEXT(config), &host, &error) == MICROMINT_ERROR_FILE);
+  CHECK(says(error, MICROMINT_ERROR_FILE, "the callback `random` gave 5"));
+  it.fails = 0;
+  good(micromint_paywall_prepare(TEXT(config), &host, &error), error);
+  CHECK(it.randoms >= 32);
+  good(micromint_paywall_prepare(TEXT(config), NULL, &error), error);
+  good(micromint_paywall_open(TEXT(config), &host, &paywall, &error), error);
+  unpaid_and_free(paywall);
+  paid_once(paywall, &it);
+  paid_in_a_body(paywall);
+  refused(paywall, &it);
+  race_for_a_coin(paywall);
+  wrong_arguments(paywall);
+  micromint_paywall_free(paywall);
+  other_process(&host);
+  return 0;
+}
