@@ -188,9 +188,9 @@ mod tests {
         assert_eq!(rules.check(&user, &elsewhere, &two), Err(CoinFault::VendorDifferences));
         let twice = [coins[0].clone(), coins[0].clone()].concat();
         assert_eq!(rules.check(&user, &vendor, &twice), Err(CoinFault::RepeatedCoin));
-        let mut odd = coins[0].clone();
-        odd.rotate_left(1);
-        assert_eq!(rules.check(&user, &vendor, &odd), Err(CoinFault::UserDifferences));
+        let mut rotated = coins[0].clone();
+        rotated.rotate_left(1);
+        assert_eq!(rules.check(&user, &vendor, &rotated), Err(CoinFault::UserDifferences));
         let mut unlucky = coins[0].clone();
         unlucky[3] = (0..).find(|x| rules.bin(*x).is_none()).unwrap();
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::FixedBits));
@@ -201,5 +201,21 @@ mod tests {
         assert_eq!(rules.check(&user, &vendor, &[]), Ok(vec![]));
         unlucky[2] = 1 << 56;
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::OutOfRange));
+    }
+
+    /// Balls from the odd superbins of other users' sets and the even ones of unsold sets: every difference
+    /// is right, and yet nobody was sold such a set.
+    #[test]
+    fn a_set_that_begins_with_an_odd_superbin_is_no_set() {
+        let rules = CoinRules::new(test_params());
+        let user = UserVector::new(rules.params(), &"alice".parse().unwrap()).unwrap();
+        let vendor = VendorVector::new(rules.params(), &"news.example".parse().unwrap());
+        for first in [1, 9, 63] {
+            let coin = &coins(&rules, &user, &vendor, first)[0];
+            assert!(user.is_set(coin.iter().map(|x| rules.bin(*x).unwrap().superbin)), "{first}");
+            assert_eq!(rules.check(&user, &vendor, coin), Err(CoinFault::UserDifferences), "{first}");
+            let judged = rules.check_coin(&user, &vendor, coin, &rules.outputs(coin));
+            assert_eq!(judged, Err(CoinFault::UserDifferences), "{first}");
+        }
     }
 }

@@ -101,7 +101,10 @@ impl Cast {
         self.row("alice", "shop.example", &one, "another vendor's coin");
         let mut rotated = one.clone();
         rotated.rotate_left(1);
-        self.row("alice", "news.example", &rotated, "begins with an odd superbin");
+        self.row("alice", "news.example", &rotated, "its balls in a circle, the second first");
+        let odd = self.coins("alice", "news.example", 9);
+        let why = "all differences are right, but it begins with an odd superbin: balls that others bought";
+        self.row("alice", "news.example", &odd[0], why);
         let mut swapped = one.clone();
         swapped.swap(2, 3);
         self.row("alice", "news.example", &swapped, "the right balls in the wrong order");
