@@ -57,6 +57,11 @@ fn every_refusal_has_its_reason_and_takes_no_coin() {
         assert_eq!(post(&nginx, &good), (200, "paid".to_string()), "after {reason}: the coins are unmarked");
     }
 
+    // Every difference is right, but the set begins with an odd superbin: balls that others bought.
+    let odd = payer::mint().coins(&"alice".parse().unwrap(), &"localhost".parse().unwrap(), 9);
+    let payment = payer::payment_with(payer::mint(), &url, &odd[..2]);
+    assert_eq!(post(&nginx, &payment), (402, "user-differences".to_string()));
+
     for (reason, mint) in [("expired", payer::past_mint()), ("not-yet-valid", payer::future_mint())] {
         let payment = payer::payment_with(mint, &url, &payer::coins_of(mint, 2));
         assert_eq!(post(&nginx, &payment), (402, reason.to_string()));

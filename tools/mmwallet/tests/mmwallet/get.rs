@@ -1,5 +1,6 @@
 //! `mmwallet get` and `price`.
 
+use std::collections::HashSet;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -170,6 +171,47 @@ fn a_killed_wallet_goes_on_with_the_same_coins() {
     let payments = vendor.payments();
     assert_eq!(payments[0], payments[1]);
     assert_eq!(vendor.spent(), 2);
+}
+
+/// Fetches a page in a process that is killed after `delay`; whether it came to its end before.
+fn killed_get(home: &Home, url: &str, delay: Duration) -> bool {
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("mmwallet"))
+        .args(["--wallet", text(&home.wallet()), "get", url, "--autopay", "2"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(delay);
+    child.kill().unwrap();
+    child.wait().unwrap().success()
+}
+
+/// kill -9 at any moment, several wallets at a time: every page is had in the end, no coin left twice,
+/// and none is lost.
+#[test]
+fn killed_wallets_lose_no_coin_and_send_none_twice() {
+    let (home, vendor) = (Home::new(), Vendor::start(&MINT));
+    assert_eq!(status(&home.run(&["receive", text(&home.funds(&[4, 10, 20, 30], 1))])), 0);
+    let coins = home.unspent();
+    let fetch_all = |thread: u64| {
+        for page in 0..4 {
+            let url = vendor.url(&format!("/{thread}-{page}"));
+            let delays = (0..4).map(|i| Duration::from_millis(2 + 3 * thread + 5 * page + 11 * i));
+            if delays.into_iter().any(|delay| killed_get(&home, &url, delay)) {
+                continue;
+            }
+            let output = get(&home, &url, &[]);
+            assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| fetch_all(0));
+        scope.spawn(|| fetch_all(1));
+    });
+    let sent: HashSet<Vec<u8>> = vendor.payments().into_iter().collect();
+    assert!(sent.len() >= 8, "a payment for every page, found {}", sent.len());
+    assert_eq!(vendor.spent(), 2 * sent.len(), "no coin is in two payments");
+    assert_eq!(home.unspent(), coins - vendor.spent() as u64, "no coin is lost");
 }
 
 #[test]
