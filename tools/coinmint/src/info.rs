@@ -8,7 +8,7 @@ use clap::Args;
 use micromint::coin_file::{CoinFile, Phase};
 use micromint::error::FileError;
 use micromint::minting::{Plan, Verification};
-use micromint_console::{EXIT_OK, ToolError, read_input};
+use micromint_console::{EXIT_OK, ToolError, read_input, say};
 
 use crate::files::Mint;
 use crate::progress::Reporter;
@@ -37,14 +37,14 @@ pub(crate) struct ParamsArgs {
 pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
     let mint = Mint::read(config)?;
     let params = &mint.config.params;
-    println!("period:         {params}");
-    println!("valid:          {} until {}", params.raw().start, params.raw().expiration);
-    println!("redeemed until: {}", params.raw().redeem_until);
-    println!("broker:         {}", params.raw().broker);
-    println!("coin value:     {}", params.raw().coin_value);
-    println!("coin file:      {}", mint.path().display());
+    say!("period:         {params}");
+    say!("valid:          {} until {}", params.raw().start, params.raw().expiration);
+    say!("redeemed until: {}", params.raw().redeem_until);
+    say!("broker:         {}", params.raw().broker);
+    say!("coin value:     {}", params.raw().coin_value);
+    say!("coin file:      {}", mint.path().display());
     if !mint.path().try_exists()? {
-        println!("state:          not begun");
+        say!("state:          not begun");
         return Ok(EXIT_OK);
     }
     let coin_file = CoinFile::inspect(&mint.directory, &mint.name)?;
@@ -52,23 +52,23 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
     let part = |done: u64, total: u64| 100.0 * done as f64 / total as f64;
     match state.phase {
         Phase::Tossing => {
-            println!("state:          {:.2} % of the balls tossed", part(state.next_toss, plan.toss_count));
+            say!("state:          {:.2} % of the balls tossed", part(state.next_toss, plan.toss_count));
         }
         Phase::Counting => {
             let percent = part(state.counted_superbins, params.superbin_count());
-            println!("state:          all balls tossed, {percent:.2} % of the superbins counted");
+            say!("state:          all balls tossed, {percent:.2} % of the superbins counted");
         }
         Phase::Complete => {
             let sale = coin_file.sale_state()?;
             let [balls, expected] = [state.ball_count as f64, plan.stored_balls].map(units::count);
-            println!("state:          complete");
-            println!(
+            say!("state:          complete");
+            say!(
                 "balls:          {balls} in {} bins, {expected} expected",
                 units::count(plan.bin_count as f64)
             );
-            println!("checksum:       {:08x}", state.checksum);
+            say!("checksum:       {:08x}", state.checksum);
             let sold = sale.next_superbin.div_ceil(2).min(plan.set_count);
-            println!("sets sold:      {sold} of {}", plan.set_count);
+            say!("sets sold:      {sold} of {}", plan.set_count);
         }
     }
     Ok(EXIT_OK)
@@ -89,19 +89,19 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
     let report = verification.run();
     reporter.finish();
     let Some(report) = report? else {
-        println!("stopped before the end");
+        say!("stopped before the end");
         return Ok(EXIT_STOPPED);
     };
     if report.fault_count == 0 {
-        println!("{} is sound: {} balls", mint.path().display(), units::count(report.ball_count as f64));
+        say!("{} is sound: {} balls", mint.path().display(), units::count(report.ball_count as f64));
         return Ok(EXIT_OK);
     }
     for fault in &report.faults {
-        println!("{fault}");
+        say!("{fault}");
     }
     let more = report.fault_count - report.faults.len() as u64;
     let more = if more > 0 { format!(", {more} of them not shown") } else { String::new() };
-    println!("{} has {} faults{more}", mint.path().display(), report.fault_count);
+    say!("{} has {} faults{more}", mint.path().display(), report.fault_count);
     Ok(EXIT_FAULTS)
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
     let path = args.output.clone().unwrap_or_else(beside);
     let text = params.to_toml();
     if path == Path::new("-") {
-        print!("{text}");
+        say!("{}", text.trim_end());
         return Ok(EXIT_OK);
     }
     // Public, so made with the usual mode, unlike all else here.
@@ -128,6 +128,6 @@ pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
         }
         Err(error) => return Err(FileError::on("make", &path)(error).into()),
     }
-    println!("wrote {}", path.display());
+    say!("wrote {}", path.display());
     Ok(EXIT_OK)
 }

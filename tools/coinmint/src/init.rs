@@ -12,7 +12,7 @@ use micromint::minting::{MintConfig, Profile};
 use micromint::params::{Params, REDEEM_DAYS_DEFAULT, RawParams};
 use micromint::period::Period;
 use micromint::time::{DAY_SECONDS, UnixTime};
-use micromint_console::{EXIT_OK, ToolError, write_output};
+use micromint_console::{EXIT_OK, ToolError, say, write_output};
 
 use crate::files::coin_file_path;
 
@@ -52,12 +52,12 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
     config.weak = args.weak;
     config.check_weak()?;
     write_output(Some(&args.output), config.to_toml().as_bytes())?;
-    println!("wrote {}: {}", args.output.display(), config.params);
+    say!("wrote {}: {}", args.output.display(), config.params);
     let secret = secret_path(&coin_file_path(&args.output, &config.coinfile));
     if make_secret(&secret)? {
-        println!("wrote {}: the broker's secret, for all periods; keep a copy", secret.display());
+        say!("wrote {}: the broker's secret, for all periods; keep a copy", secret.display());
     } else {
-        println!("kept {}: the broker's secret", secret.display());
+        say!("kept {}: the broker's secret", secret.display());
     }
     if args.broker.is_none() {
         eprintln!(

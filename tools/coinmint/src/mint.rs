@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use micromint::minting::{Minting, Outcome};
-use micromint_console::{EXIT_OK, ToolError};
+use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
 use crate::progress::Reporter;
@@ -48,18 +48,18 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
         Outcome::Complete(state) => {
             let balls = units::count(state.ball_count as f64);
             let time = units::time(began.elapsed().as_secs_f64());
-            println!("{path} is complete: {balls} balls, in {time}");
+            say!("{path} is complete: {balls} balls, in {time}");
             Ok(EXIT_OK)
         }
         Outcome::AlreadyComplete(state) => {
             let balls = units::count(state.ball_count as f64);
-            println!("{path} was complete before: {balls} balls; nothing was done");
+            say!("{path} was complete before: {balls} balls; nothing was done");
             Ok(EXIT_OK)
         }
         Outcome::Stopped(state) => {
             let percent =
                 100.0 * state.next_toss as f64 / (1u64 << mint.config.params.raw().input_bits) as f64;
-            println!("stopped at {percent:.2} % of the tosses; run it again to go on");
+            say!("stopped at {percent:.2} % of the tosses; run it again to go on");
             Ok(EXIT_STOPPED)
         }
     }

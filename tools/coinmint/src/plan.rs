@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::HumanBytes;
 use micromint::minting::{Plan, measure_rate};
-use micromint_console::{EXIT_OK, ToolError};
+use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
 use crate::threads;
@@ -40,26 +40,26 @@ pub(crate) fn run(args: &PlanArgs) -> Result<u8, ToolError> {
             (rate.tosses_per_second, format!("measured here on {} threads", rate.threads))
         }
     };
-    println!("{params}");
+    say!("{params}");
     print_yield(&plan, params.subbin_count());
-    println!("\nMinting");
+    say!("\nMinting");
     row("tosses", format!("{} (2^{})", count(plan.toss_count as f64), params.raw().input_bits));
     row("rate", format!("{} tosses/s, {how}", units::rate(per_second)));
     row("time", time(plan.minting_seconds(per_second)));
     print_forging(&plan, per_second);
     for warning in &plan.warnings {
-        println!("\nwarning: {warning}");
+        say!("\nwarning: {warning}");
     }
     Ok(EXIT_OK)
 }
 
 fn print_yield(plan: &Plan, subbins: u32) {
-    println!("\nCoin file");
+    say!("\nCoin file");
     row("bins", count(plan.bin_count as f64));
     row("size", format!("{} ({} bytes)", HumanBytes(plan.file_size), plan.file_size));
     row("good balls", format!("{}, {} for each bin", count(plan.good_balls), plan.lambda));
     row("expected balls", format!("{}, {:.1} % of the bins", count(plan.stored_balls), 100.0 * plan.fill));
-    println!("\nCoins");
+    say!("\nCoins");
     row("sets", count(plan.set_count as f64));
     row("coins per set", format!("{:.1} of {subbins}", plan.coins_per_set));
     row("coins in all", count(plan.coin_count));
@@ -74,7 +74,7 @@ fn print_yield(plan: &Plan, subbins: u32) {
 }
 
 fn print_forging(plan: &Plan, per_second: f64) {
-    println!("\nForging, for one user and one vendor");
+    say!("\nForging, for one user and one vendor");
     let first = plan.first_forgery_tosses;
     row(
         "first coin",
@@ -90,5 +90,5 @@ fn print_forging(plan: &Plan, per_second: f64) {
 }
 
 fn row(label: &str, value: impl std::fmt::Display) {
-    println!("  {label:<20}{value}");
+    say!("  {label:<20}{value}");
 }

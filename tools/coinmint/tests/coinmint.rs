@@ -170,6 +170,23 @@ fn verify_finds_damage_and_says_so_by_its_status() {
     fails(&directory, "info", 1, "expected 16384 bytes for its parameters");
 }
 
+/// `coinmint plan | head`: a reader that has seen enough is no fault of the program's.
+#[test]
+fn a_reader_that_is_gone_ends_it_in_silence() {
+    let directory = with_test_period();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
+        .current_dir(directory.path())
+        .arg("plan")
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
 #[test]
 fn help_tells_the_exit_status() {
     let directory = tempfile::tempdir().unwrap();

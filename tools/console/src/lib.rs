@@ -4,11 +4,12 @@
 //! the status that the tool's manual names; results go to standard output.
 
 use std::error::Error;
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use micromint::error::FileError;
 
@@ -45,6 +46,24 @@ pub fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Prints a line to standard output, as `println!` does, but without a panic where nobody reads it.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => { $crate::print_line(format_args!($($words)*)) };
+}
+
+/// Prints a line to standard output; [`say!`] calls it. Where the reader is gone (`| head` has seen
+/// enough) the program ends in silence; where the line cannot be written, with an error.
+pub fn print_line(line: fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            process::exit(EXIT_OK.into());
+        }
+        eprintln!("error: cannot write to standard output: {error}");
+        process::exit(EXIT_FAILURE.into());
+    }
 }
 
 /// Reads a file, or standard input for `-`, of at most `size_max` bytes.

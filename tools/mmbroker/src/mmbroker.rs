@@ -15,7 +15,7 @@ use micromint::broker::Broker;
 use micromint::host::{DiskDirectory, Entropy, SystemEntropy, replace_whole};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{FundsWithdrawn, RequestCredit, Verdict};
-use micromint_console::{EXIT_OK, ToolError, finish, read_input, write_output};
+use micromint_console::{EXIT_OK, ToolError, finish, read_input, say, write_output};
 
 use common::{Place, counted};
 
@@ -141,7 +141,7 @@ fn run(command: Command) -> Result<u8, ToolError> {
         Command::Return(arguments) => take_back(&arguments),
         Command::VendorKey(arguments) => vendor_key(&arguments),
         Command::Vendors(Only { place }) => {
-            place.open()?.vendors(place.now())?.iter().for_each(|vendor| println!("{vendor}"));
+            place.open()?.vendors(place.now())?.iter().for_each(|vendor| say!("{vendor}"));
             Ok(EXIT_OK)
         }
         Command::Account(Account { place, name }) => report::account(&mut place.open()?, &name, place.now()),
@@ -208,8 +208,8 @@ fn vendor_key(arguments: &VendorKey) -> Result<u8, ToolError> {
     for host in &arguments.hosts {
         let key = broker.register_vendor(host, arguments.place.now())??;
         match arguments.hosts.len() {
-            1 => println!("{}", key.to_hex()),
-            _ => println!("{host} {}", key.to_hex()),
+            1 => say!("{}", key.to_hex()),
+            _ => say!("{host} {}", key.to_hex()),
         }
     }
     Ok(EXIT_OK)

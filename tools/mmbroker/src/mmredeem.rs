@@ -16,7 +16,7 @@ use micromint::error::FileError;
 use micromint::host::{DiskDirectory, replace_whole};
 use micromint::protocol::{BATCH_DATA_SIZE_MAX, RequestRedemption, Verdict};
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, finish, read_input};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, finish, read_input, say};
 
 use common::{Place, counted};
 
@@ -87,7 +87,7 @@ fn redeem(arguments: &Arguments, broker: &mut Broker, path: &Path) -> Result<u64
         .and_then(|(directory, name)| replace_whole(&directory, &name, &judged.result.to_bytes()));
     written.map_err(FileError::on("write", &result))?;
     put_aside(&arguments.place.coinfile, &batch, verdicts, now)?;
-    println!("{}", in_words(path, &judged));
+    say!("{}", in_words(path, &judged));
     Ok(count(verdicts, Verdict::Forged))
 }
 

@@ -3,7 +3,7 @@
 use micromint::broker::{Broker, UserAccount, VendorAccount};
 use micromint::identity::{UserId, VendorId};
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_OK, ToolError};
+use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::common::counted;
 
@@ -34,9 +34,9 @@ pub(crate) fn account(broker: &mut Broker, name: &str, now: UnixTime) -> Result<
 }
 
 fn print_vendor(name: &str, account: &VendorAccount, value: &str) {
-    println!("vendor {name}, registered {}", account.registered);
+    say!("vendor {name}, registered {}", account.registered);
     for batch in &account.batches {
-        println!(
+        say!(
             "  {}  batch {}: {}, {} paid at once, {} waiting, {} forged",
             batch.when,
             batch.batch,
@@ -46,40 +46,40 @@ fn print_vendor(name: &str, account: &VendorAccount, value: &str) {
             batch.forged
         );
     }
-    println!("  redeemed: {} at {value}", counted(account.coins_paid, "coin"));
-    println!("  waiting until redeem-until: {}", counted(account.coins_waiting, "coin"));
+    say!("  redeemed: {} at {value}", counted(account.coins_paid, "coin"));
+    say!("  waiting until redeem-until: {}", counted(account.coins_waiting, "coin"));
 }
 
 fn print_user(name: &str, account: &UserAccount, value: &str) {
-    println!("user {name}");
+    say!("user {name}");
     for sale in &account.sales {
-        println!("  {}  sale {}: {}", sale.when, sale.transaction, counted(sale.sets.into(), "set"));
+        say!("  {}  sale {}: {}", sale.when, sale.transaction, counted(sale.sets.into(), "set"));
     }
     for back in &account.returns {
-        println!("  {}  return {}: {}", back.when, back.request, counted(back.claims.count, "coin"));
+        say!("  {}  return {}: {}", back.when, back.request, counted(back.claims.count, "coin"));
     }
-    println!("  sold: {} at {value}", counted(account.coins_sold, "coin"));
-    println!("  credited: {}", counted(account.coins_credited, "coin"));
-    println!("  waiting until redeem-until: {}", counted(account.coins_waiting, "coin"));
+    say!("  sold: {} at {value}", counted(account.coins_sold, "coin"));
+    say!("  credited: {}", counted(account.coins_credited, "coin"));
+    say!("  waiting until redeem-until: {}", counted(account.coins_waiting, "coin"));
     if let Some(when) = account.revoked {
-        println!("  revoked {when}");
+        say!("  revoked {when}");
     }
 }
 
 /// Shows the period in numbers.
 pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
     let status = broker.status(now)?;
-    println!("{}", broker.params());
-    println!("sales      {} ({}, {} left)", status.sales, counted(status.sets_sold, "set"), status.sets_left);
-    println!("vendors    {}", status.vendors);
-    println!("batches    {}", status.batches);
-    println!("returns    {}", status.returns);
-    println!("redeemed   {}", counted(status.coins_paid, "coin"));
-    println!("credited   {}", counted(status.coins_credited, "coin"));
-    println!("waiting    {}", counted(status.claims_waiting, "claim"));
-    println!("forged     {}", counted(status.forged, "coin"));
-    println!("revoked    {}", counted(status.revoked, "user"));
-    println!("settled    {}", if status.is_settled { "yes" } else { "no" });
+    say!("{}", broker.params());
+    say!("sales      {} ({}, {} left)", status.sales, counted(status.sets_sold, "set"), status.sets_left);
+    say!("vendors    {}", status.vendors);
+    say!("batches    {}", status.batches);
+    say!("returns    {}", status.returns);
+    say!("redeemed   {}", counted(status.coins_paid, "coin"));
+    say!("credited   {}", counted(status.coins_credited, "coin"));
+    say!("waiting    {}", counted(status.claims_waiting, "claim"));
+    say!("forged     {}", counted(status.forged, "coin"));
+    say!("revoked    {}", counted(status.revoked, "user"));
+    say!("settled    {}", if status.is_settled { "yes" } else { "no" });
     if status.forged > 0 {
         eprintln!("mmbroker: ALARM: {} presented", counted(status.forged, "forged coin"));
     }
@@ -91,7 +91,7 @@ pub(crate) fn offenders(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolEr
     for offender in broker.offenders(now)? {
         let batches: Vec<String> =
             offender.batches.iter().map(|(vendor, batch)| format!("{vendor} {batch}")).collect();
-        println!("{} spent {} twice: {}", offender.user, counted(offender.balls, "coin"), batches.join(", "));
+        say!("{} spent {} twice: {}", offender.user, counted(offender.balls, "coin"), batches.join(", "));
     }
     Ok(EXIT_OK)
 }

@@ -20,7 +20,7 @@ use micromint::vendor::redemption::{
     BatchLimits, MadeBatch, batches, make_batch, prune, read_result, summary, unbatched,
 };
 use micromint::vendor::till::{Batch, SyncMode, Till};
-use micromint_console::{EXIT_OK, ToolError, finish, read_input, write_output};
+use micromint_console::{EXIT_OK, ToolError, finish, read_input, say, write_output};
 
 /// There is nothing to redeem.
 const EXIT_NOTHING: u8 = 3;
@@ -147,14 +147,14 @@ fn read_key(path: &Path) -> Result<Key, ToolError> {
 
 fn print_batch(batch: &Batch) {
     let Batch { id, period, payments, coins, made_at, redeem_until, result, .. } = batch;
-    println!("batch {id} of {made_at}: {payments} payments, {coins} coins of {period}");
+    say!("batch {id} of {made_at}: {payments} payments, {coins} coins of {period}");
     match result {
-        None => println!("  no result yet"),
-        Some(counts) => println!("  {}", summary(counts)),
+        None => say!("  no result yet"),
+        Some(counts) => say!("  {}", summary(counts)),
     }
     let waiting = batch.count(Verdict::Waiting);
     if waiting > 0 {
-        println!("  {waiting} coins wait: send the batch again after {redeem_until}");
+        say!("  {waiting} coins wait: send the batch again after {redeem_until}");
     }
 }
 
@@ -163,9 +163,12 @@ fn print_status(till: &Till) -> Result<u8, ToolError> {
         print_batch(&batch);
     }
     for (period, left) in unbatched(till)? {
-        println!(
+        say!(
             "not in a batch: {} payments, {} coins of {period}, and {} payments younger than ten minutes, to be redeemed by {}",
-            left.payments, left.coins, left.young, left.redeem_until
+            left.payments,
+            left.coins,
+            left.young,
+            left.redeem_until
         );
     }
     Ok(EXIT_OK)
@@ -173,7 +176,7 @@ fn print_status(till: &Till) -> Result<u8, ToolError> {
 
 fn print_pruned(till: &Till) -> Result<u8, ToolError> {
     for name in prune(till)? {
-        println!("removed {name}: all settled and past redeem-until");
+        say!("removed {name}: all settled and past redeem-until");
     }
     Ok(EXIT_OK)
 }

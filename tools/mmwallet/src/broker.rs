@@ -11,7 +11,7 @@ use micromint::protocol::{
     Verdict,
 };
 use micromint::wallet::{Received, Wallet, is_loopback};
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, read_input, write_output};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, read_input, say, write_output};
 
 use crate::exit;
 use crate::net::Client;
@@ -98,11 +98,11 @@ fn take_in(place: &Place, text: &[u8]) -> Result<u8, ToolError> {
     match wallet.receive(&funds, SystemClock.now())? {
         Received::New { sets, coins } => {
             let value = show::coins(coins, &funds.params.raw().coin_value);
-            println!("received {sets} sets: {value}, period {}", funds.period());
+            say!("received {sets} sets: {value}, period {}", funds.period());
             Ok(EXIT_OK)
         }
         Received::Already => {
-            println!("sale {} is in the wallet already; nothing was changed", funds.transaction);
+            say!("sale {} is in the wallet already; nothing was changed", funds.transaction);
             Ok(EXIT_OK)
         }
         Received::Refused(why) => {
@@ -146,7 +146,7 @@ pub fn give_back(place: &Place, client: &Client, options: &ReturnOptions<'_>) ->
         .map(|back| (state.holdings()[back.holding].params.raw().broker.clone(), state.request_credit(back)))
         .collect();
     if messages.is_empty() {
-        println!("nothing to return now");
+        say!("nothing to return now");
         return Ok(EXIT_OK);
     }
     if options.send {
@@ -218,7 +218,7 @@ fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result
     let answer = FundsCredited::parse(text)?;
     let request = wallet.credit(&answer, request, SystemClock.now())?;
     let count = |is: fn(&Verdict) -> bool| answer.verdicts.iter().filter(|verdict| is(verdict)).count();
-    println!(
+    say!(
         "return {request} of {} coins: {} credited, {} waiting, {} refused",
         answer.verdicts.len(),
         count(|verdict| *verdict == Verdict::Accepted),
@@ -228,7 +228,7 @@ fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result
     for verdict in Verdict::ALL.iter().filter(|verdict| verdict.is_rejection()) {
         let refused = answer.verdicts.iter().filter(|found| *found == verdict).count();
         if refused > 0 {
-            println!("  {refused} {}", verdict.words());
+            say!("  {refused} {}", verdict.words());
         }
     }
     Ok(())

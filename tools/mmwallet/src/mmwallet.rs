@@ -12,7 +12,7 @@ use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::identity::VendorId;
 use micromint::protocol::Id;
 use micromint::wallet::{Policy, Wallet};
-use micromint_console::{EXIT_OK, ToolError, finish, read_input};
+use micromint_console::{EXIT_OK, ToolError, finish, read_input, say};
 use mmwallet::broker::{self, Login, ReturnOptions};
 use mmwallet::exit;
 use mmwallet::get::{self, GetOptions};
@@ -333,9 +333,9 @@ fn restore(place: &Place, file: &Path, spendable: bool) -> Result<u8, ToolError>
     let coins: u32 =
         (0..state.holdings().len()).map(|i| state.balance(i)).map(|b| b.unspent + b.in_doubt).sum();
     if spendable {
-        println!("restored {coins} coins");
+        say!("restored {coins} coins");
     } else {
-        println!(
+        say!(
             "restored {coins} coins for a return only: those spent since the backup would leave twice (--nothing-spent-since, if there are none)"
         );
     }
