@@ -32,8 +32,11 @@ pub use self::layout::{
     BIN_SIZE, HEADER_SIZE, MAGIC, MintingState, Phase, SUPERBIN_HEADER_SIZE, Sale, SaleState, Status, Stored,
     SuperbinHeader, VERSION, X_MASK, bin_offset, file_size, superbin_offset, superbin_size,
 };
-use self::layout::{BadHeader, FIXED_SIZE, MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
-pub(crate) use self::layout::{add_to_checksum, get_u64, put};
+pub(crate) use self::layout::{
+    BadHeader, FIXED_SIZE, add_to_checksum, decode_fixed, encode_fixed, get_u32, get_u64, is_sealed, put,
+    seal,
+};
+use self::layout::{MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
 
 /// The path of the broker's secret (64 hexadecimal digits) for the coin file at `coin_file`: the file
 /// [`SECRET_NAME`] beside it. One secret serves all periods, since vendors keep their keys.
@@ -109,7 +112,7 @@ impl CoinFile {
         params: &Params,
         key_tag: [u8; 16],
     ) -> Result<CoinFile, CoinFileError> {
-        let mut header = layout::encode_fixed(params, key_tag);
+        let mut header = layout::encode_fixed(MAGIC, params, key_tag);
         header.resize(HEADER_SIZE as usize, 0);
         let minting = layout::encode_minting(0, &MintingState::START);
         let sale = layout::encode_sale(0, &SaleState::default());
@@ -138,7 +141,7 @@ impl CoinFile {
         }
         let mut bytes = vec![0; FIXED_SIZE];
         file.read_at(&mut bytes, 0).map_err(FileError::on("read", &path))?;
-        let (params, key_tag) = layout::decode_fixed(&bytes).map_err(|bad| match bad {
+        let (params, key_tag) = layout::decode_fixed(MAGIC, &bytes).map_err(|bad| match bad {
             BadHeader::Magic => CoinFileError::NotACoinFile {
                 path: path.clone(),
                 found: format!("\"{}\" at its head", bytes[..8].escape_ascii()),

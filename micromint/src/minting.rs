@@ -7,7 +7,9 @@
 //!
 //! - [`MintConfig`] is `mint.toml`; [`Profile`] gives sizes for a new one.
 //! - [`Plan`] says what a configuration will give and cost.
-//! - [`Minting`] makes the file; [`Verification`] hashes all of it again.
+//! - [`Minting`] makes the file on one machine; on many, each [`Sharding`] makes a run file of a part of
+//!   the tosses, and [`Merging`] makes the coin file of them.
+//! - [`Verification`] hashes all of it again.
 //!
 //! The way of a ball: `toss` finds a range's balls on all cores (the hashing itself is
 //! [`crate::hash::bulk`]'s), `place` puts them into the file in its order, then the header says how far
@@ -15,19 +17,32 @@
 
 mod config;
 mod engine;
+mod error;
+mod merge;
 mod permutation;
 mod place;
 mod plan;
 mod profile;
+mod record;
+mod run_file;
+mod segments;
+mod shard;
+#[cfg(test)]
+mod shard_tests;
+mod target;
 #[cfg(test)]
 mod tests;
 mod toss;
 mod verify;
 
 pub use self::config::{COINFILE_LEN_MAX, MINT_FILE_SIZE_MAX, MintConfig, WeakError};
-pub use self::engine::{MEMORY_MIN, MintError, Minting, Outcome, Progress, Stage, THREADS_MAX};
+pub use self::engine::{MEMORY_MIN, Minting, Outcome, Progress, Stage, THREADS_MAX};
+pub use self::error::MintError;
+pub use self::merge::{MergeOutcome, Merging, PART_SIZE, RunSource};
 pub use self::permutation::{GROUP_SIZE, INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation, ROUNDS};
 pub use self::plan::{Forgery, Plan, Warning};
 pub use self::profile::{Profile, ProfileError};
+pub use self::run_file::RUN_MAGIC;
+pub use self::shard::{SHARDS_MAX, Shard, ShardError, ShardOutcome, Sharding};
 pub use self::toss::{Rate, measure_rate};
 pub use self::verify::{FAULTS_MAX, Report, Verification};

@@ -23,7 +23,7 @@ pub const SUPERBIN_HEADER_SIZE: u64 = 64;
 /// The size of a bin, in bytes.
 pub const BIN_SIZE: u64 = 8;
 /// The size of the header's first part, which never changes.
-pub(super) const FIXED_SIZE: usize = 2048;
+pub(crate) const FIXED_SIZE: usize = 2048;
 /// The size of one slot of a state that changes.
 pub(super) const SLOT_SIZE: usize = 512;
 /// Where the two slots of the minting state stand.
@@ -195,7 +195,7 @@ pub(crate) fn get_u64(bytes: &[u8], at: usize) -> u64 {
     bytes[at..at + 8].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
-pub(super) fn get_u32(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn get_u32(bytes: &[u8], at: usize) -> u32 {
     bytes[at..at + 4].iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 
@@ -204,13 +204,13 @@ pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
 }
 
 /// Writes the CRC-32C of all but the last four bytes into these.
-fn seal(bytes: &mut [u8]) {
+pub(crate) fn seal(bytes: &mut [u8]) {
     let at = bytes.len() - 4;
     let checksum = crc32c::crc32c(&bytes[..at]);
     put(bytes, at, checksum.to_le_bytes());
 }
 
-fn is_sealed(bytes: &[u8]) -> bool {
+pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
     let at = bytes.len() - 4;
     get_u32(bytes, at) == crc32c::crc32c(&bytes[..at])
 }
@@ -222,11 +222,12 @@ fn hash_number(hash: HashName) -> u32 {
     }
 }
 
-/// The header's first part: parameters and the tag of the input key.
-pub(super) fn encode_fixed(params: &Params, key_tag: [u8; 16]) -> Vec<u8> {
+/// The header's first part: parameters and the tag of the input key. Run files begin with the same
+/// under a magic of their own.
+pub(crate) fn encode_fixed(magic: [u8; 8], params: &Params, key_tag: [u8; 16]) -> Vec<u8> {
     let raw = params.raw();
     let mut bytes = vec![0; FIXED_SIZE];
-    put(&mut bytes, 0, MAGIC);
+    put(&mut bytes, 0, magic);
     let numbers = [
         VERSION,
         HEADER_SIZE as u32,
@@ -261,7 +262,7 @@ pub(super) fn encode_fixed(params: &Params, key_tag: [u8; 16]) -> Vec<u8> {
 
 /// Why the header's first part cannot be used.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum BadHeader {
+pub(crate) enum BadHeader {
     /// Other first bytes.
     Magic,
     /// A version that this program does not know.
@@ -271,8 +272,8 @@ pub(super) enum BadHeader {
 }
 
 /// Reads the header's first part, [`FIXED_SIZE`] bytes.
-pub(super) fn decode_fixed(bytes: &[u8]) -> Result<(Params, [u8; 16]), BadHeader> {
-    if bytes[..8] != MAGIC {
+pub(crate) fn decode_fixed(magic: [u8; 8], bytes: &[u8]) -> Result<(Params, [u8; 16]), BadHeader> {
+    if bytes[..8] != magic {
         return Err(BadHeader::Magic);
     }
     let version = get_u32(bytes, 8);

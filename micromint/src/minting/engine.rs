@@ -4,19 +4,16 @@
 //! header says how far it is; so a crash at any moment costs one batch, and the next run goes on from
 //! the last. At the end the balls of each superbin are counted and the content checksum is taken.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::error::MintError;
 use super::permutation::{GROUP_SIZE, InputKey};
-use super::place::{PLACING_SIZE_PER_HIT, place};
-use super::toss::{Hit, Limits, Tosser, toss_batch};
-use crate::coin_file::{
-    CoinFile, CoinFileError, MintingState, Phase, SUPERBIN_HEADER_SIZE, Stored, add_to_checksum, file_size,
-    get_u64, put, superbin_size,
-};
-use crate::error::FileError;
-use crate::host::{Directory, Lock, Open};
+use super::place::place;
+use super::target::{Target, check_resources, write_counts};
+use super::toss::{Limits, Tosser, toss_batch};
+use crate::coin_file::{CoinFile, MintingState, Phase, add_to_checksum, superbin_size};
+use crate::host::Directory;
 use crate::params::Params;
 
 /// The least memory that minting can do with, in bytes.
@@ -63,6 +60,10 @@ pub enum Stage {
     Tossing,
     /// Balls are counted; the unit is a superbin.
     Counting,
+    /// The hits of a shard are brought into the order of their bins; the unit is a hit.
+    Sorting,
+    /// Run files become a coin file; the unit is a superbin.
+    Merging,
     /// Balls are hashed again; the unit is a superbin.
     Verifying,
 }
@@ -89,63 +90,6 @@ pub enum Outcome {
     Stopped(MintingState),
 }
 
-/// Minting failed. What was placed before stays, and another run goes on from there.
-#[derive(Debug, thiserror::Error)]
-pub enum MintError {
-    /// The coin file cannot be used.
-    #[error(transparent)]
-    CoinFile(#[from] CoinFileError),
-    /// The operating system refused.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// Someone else mints into it.
-    #[error("{}: another process is using it", path.display())]
-    Busy {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is for other parameters.
-    #[error("{}: was begun with {key} {found}, not {expected}", path.display())]
-    OtherParams {
-        /// The file.
-        path: PathBuf,
-        /// The first key that differs.
-        key: &'static str,
-        /// Its value in the configuration.
-        expected: String,
-        /// Its value in the file.
-        found: String,
-    },
-    /// The file is for another input key.
-    #[error("{}: was begun with another input-key", path.display())]
-    OtherKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file does not fit.
-    #[error("{}: needs {needed} bytes, free are {free}", path.display())]
-    NoSpace {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        needed: u64,
-        /// The free space.
-        free: u64,
-    },
-    /// A number of threads or an amount of memory that cannot be.
-    #[error("{what}: expected at least {min} and at most {max}, found {found}")]
-    Resource {
-        /// Which.
-        what: &'static str,
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-        /// What was asked for.
-        found: u64,
-    },
-}
-
 impl Minting<'_> {
     /// Makes the coin file, or goes on with it, until it is complete or told to stop. It holds the
     /// file's exclusive lock, so one run at a time.
@@ -154,9 +98,10 @@ impl Minting<'_> {
     /// The file is in use, begun with other parameters, damaged, or does not fit; the operating
     /// system's. What was placed durably stays.
     pub fn run(&self) -> Result<Outcome, MintError> {
-        self.check_resources()?;
-        let coin_file = self.open_or_create()?;
-        check_same(&coin_file, self.params, self.key)?;
+        check_resources(self.threads, self.memory)?;
+        let target =
+            Target { directory: self.directory, name: self.name, params: self.params, key: self.key };
+        let coin_file = target.open_to_mint()?;
         let mut state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
             // Only a crash at the very end leaves anything to do here.
@@ -174,79 +119,15 @@ impl Minting<'_> {
         Ok(Outcome::Complete(state))
     }
 
-    fn check_resources(&self) -> Result<(), MintError> {
-        let threads = ("threads", self.threads as u64, 1, THREADS_MAX as u64);
-        let memory = ("memory", self.memory, MEMORY_MIN, u64::MAX);
-        for (what, found, min, max) in [threads, memory] {
-            if !(min..=max).contains(&found) {
-                return Err(MintError::Resource { what, min, max, found });
-            }
-        }
-        Ok(())
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.path().join(self.name)
-    }
-
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
-    }
-
-    fn exists(&self) -> Result<bool, MintError> {
-        let names = self.directory.names().map_err(FileError::on("read", self.directory.path()))?;
-        Ok(names.iter().any(|name| name == self.name))
-    }
-
-    /// The coin file, locked. A new one gets its name when its header is whole and durable.
-    fn open_or_create(&self) -> Result<CoinFile, MintError> {
-        if self.exists()? {
-            return self.open_locked();
-        }
-        let temporary = format!(".{}.new", self.name);
-        let new = self.directory.path().join(&temporary);
-        let file = self.directory.open(&temporary, Open::Create).map_err(FileError::on("make", &new))?;
-        if !file.try_lock(Lock::Exclusive).map_err(FileError::on("lock", &new))? {
-            return Err(MintError::Busy { path: new });
-        }
-        if self.exists()? {
-            // Another run was faster.
-            drop(file);
-            return self.open_locked();
-        }
-        self.check_space()?;
-        let coin_file = CoinFile::create(file, self.path(), self.params, self.key.tag())?;
-        coin_file.sync()?;
-        self.directory
-            .rename(&temporary, self.name)
-            .and_then(|()| self.directory.sync())
-            .map_err(FileError::on("make", self.path()))?;
-        Ok(coin_file)
-    }
-
-    fn open_locked(&self) -> Result<CoinFile, MintError> {
-        let coin_file = CoinFile::open_minting(self.directory, self.name)?;
-        if coin_file.file().try_lock(Lock::Exclusive).map_err(FileError::on("lock", self.path()))? {
-            return Ok(coin_file);
-        }
-        Err(MintError::Busy { path: self.path() })
-    }
-
-    fn check_space(&self) -> Result<(), MintError> {
-        let directory = self.directory.path();
-        let free = self.directory.free_space().map_err(FileError::on("read the free space of", directory))?;
-        let needed = file_size(self.params);
-        if needed > free {
-            return Err(MintError::NoSpace { path: self.path(), needed, free });
-        }
-        Ok(())
     }
 
     /// Tosses all that is left: whether it came to the end.
     fn toss_all(&self, coin_file: &CoinFile, state: &mut MintingState) -> Result<bool, MintError> {
         let tosser = Tosser::new(self.params, self.key);
         let total = 1u64 << self.params.raw().input_bits;
-        let hits_max = self.hits_max(&tosser);
+        let hits_max = tosser.hits_max(self.threads, self.memory);
         let mut batch_time = BATCH_TIME_MIN;
         while state.next_toss < total {
             if self.is_stopped() {
@@ -259,7 +140,7 @@ impl Minting<'_> {
                 !self.is_stopped() && (self.elapsed)().saturating_sub(start) < batch_time
             };
             let limits = Limits { threads: self.threads, hits_max, go_on: &go_on };
-            let batch = toss_batch(&tosser, state.next_toss / GROUP_SIZE, &limits);
+            let batch = toss_batch(&tosser, state.next_toss / GROUP_SIZE..tosser.group_count(), &limits);
             let placing = (self.elapsed)();
             place(coin_file, &batch.units, self.threads)?;
             state.next_toss = total.min(batch.end * GROUP_SIZE);
@@ -270,13 +151,6 @@ impl Minting<'_> {
             batch_time = (placing * BATCH_TIMES_PLACING).clamp(BATCH_TIME_MIN, BATCH_TIME_MAX);
         }
         Ok(true)
-    }
-
-    /// How many hits a batch may have: what fits in memory beside those of the units under way.
-    fn hits_max(&self, tosser: &Tosser) -> u64 {
-        let hits = self.memory / (size_of::<Hit>() as u64 + PLACING_SIZE_PER_HIT);
-        let under_way = self.threads as u64 * tosser.unit_hits();
-        hits.saturating_sub(under_way).max(1)
     }
 
     /// Counts the balls of the superbins that are not counted yet: whether it came to the end.
@@ -308,31 +182,4 @@ impl Minting<'_> {
         }
         Ok(true)
     }
-}
-
-/// Writes the ball count into the header of each superbin in `bytes`: how many balls in all.
-fn write_counts(bytes: &mut [u8], superbin_size: usize) -> u64 {
-    let mut total = 0;
-    for superbin in bytes.chunks_exact_mut(superbin_size) {
-        let bins = superbin[SUPERBIN_HEADER_SIZE as usize..].chunks_exact(8);
-        let count = bins.filter(|word| Stored::from_word(get_u64(word, 0)).exists()).count();
-        put(superbin, 0, (count as u32).to_le_bytes());
-        total += count as u64;
-    }
-    total
-}
-
-/// Checks that a file was begun with these parameters and this key.
-pub(super) fn check_same(coin_file: &CoinFile, params: &Params, key: &InputKey) -> Result<(), MintError> {
-    let path = || Path::to_path_buf(coin_file.path());
-    let (expected, found) = (params.to_fields(), coin_file.params().to_fields());
-    for ((key, expected), (_, found)) in expected.into_iter().zip(found) {
-        if expected != found {
-            return Err(MintError::OtherParams { path: path(), key, expected, found });
-        }
-    }
-    if coin_file.key_tag() != key.tag() {
-        return Err(MintError::OtherKey { path: path() });
-    }
-    Ok(())
 }

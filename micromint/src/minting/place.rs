@@ -78,7 +78,7 @@ fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileEr
     Ok(())
 }
 
-fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size: u64) {
+pub(super) fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size: u64) {
     for hit in hits {
         let (superbin, subbin) = (hit.place >> v, hit.place & ((1 << v) - 1));
         let at = ((superbin - first) * size + SUPERBIN_HEADER_SIZE + subbin * BIN_SIZE) as usize;

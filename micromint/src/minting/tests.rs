@@ -19,31 +19,31 @@ use crate::identity::{UserVector, VendorVector};
 use crate::params::Params;
 use crate::testing::{params_with, resize, test_params};
 
-const NAME: &str = "2026-12.coins";
+pub(super) const NAME: &str = "2026-12.coins";
 
-fn key() -> InputKey {
+pub(super) fn key() -> InputKey {
     "000102030405060708090a0b0c0d0e0f".parse().unwrap()
 }
 
 /// A mint of the `test` profile unless changed, with a clock that moves a step with every look.
-struct Bench<'a> {
-    directory: &'a dyn Directory,
-    params: Params,
-    key: InputKey,
-    threads: usize,
+pub(super) struct Bench<'a> {
+    pub(super) directory: &'a dyn Directory,
+    pub(super) params: Params,
+    pub(super) key: InputKey,
+    pub(super) threads: usize,
     /// How far the clock moves with every look.
-    tick: Duration,
+    pub(super) tick: Duration,
     /// Stops when told of progress for the so many-th time.
-    stop_at: u64,
+    pub(super) stop_at: u64,
 }
 
 impl<'a> Bench<'a> {
-    fn new(directory: &'a dyn Directory) -> Bench<'a> {
+    pub(super) fn new(directory: &'a dyn Directory) -> Bench<'a> {
         let tick = Duration::from_millis(300);
         Bench { directory, params: test_params(), key: key(), threads: 1, tick, stop_at: u64::MAX }
     }
 
-    fn run(&self) -> Result<Outcome, MintError> {
+    pub(super) fn run(&self) -> Result<Outcome, MintError> {
         let (stop, looks, told) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
         let elapsed = || self.tick * (looks.fetch_add(1, Ordering::Relaxed) as u32);
         let progress = |progress: Progress| {
@@ -80,14 +80,14 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn minted(params: &Params) -> SimulatedDirectory {
+pub(super) fn minted(params: &Params) -> SimulatedDirectory {
     let directory = SimulatedDirectory::new();
     let bench = Bench { params: params.clone(), ..Bench::new(&directory) };
     assert!(matches!(bench.run().unwrap(), Outcome::Complete(_)));
     directory
 }
 
-fn sized(u: u32, v: u32, k: u32, t: u32, b: u32, hash: HashName) -> Params {
+pub(super) fn sized(u: u32, v: u32, k: u32, t: u32, b: u32, hash: HashName) -> Params {
     params_with(|raw| {
         resize(raw, u, v, k, t, hash);
         raw.input_bits = b;
@@ -323,10 +323,10 @@ fn a_ball_that_was_never_tossed_is_a_fault() {
 }
 
 /// A disk of so many bytes that can still be written.
-struct FullDisk<'a> {
-    directory: &'a SimulatedDirectory,
-    left: Arc<AtomicI64>,
-    free: u64,
+pub(super) struct FullDisk<'a> {
+    pub(super) directory: &'a SimulatedDirectory,
+    pub(super) left: Arc<AtomicI64>,
+    pub(super) free: u64,
 }
 
 struct FullFile {

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::permutation::{GROUP_SIZE, InputKey, Permutation};
+use super::place::PLACING_SIZE_PER_HIT;
 use crate::hash::HashFunction;
 use crate::hash::bulk::{self, BulkSearch, Filter, Found};
 use crate::params::Params;
@@ -67,8 +68,14 @@ impl Tosser {
     }
 
     /// How many hits one unit gives about.
-    pub(super) fn unit_hits(&self) -> u64 {
+    fn unit_hits(&self) -> u64 {
         (self.unit_groups() * GROUP_SIZE) >> self.filter.fixed_count
+    }
+
+    /// How many hits a batch may have: what fits into `memory` beside those of the units under way.
+    pub(super) fn hits_max(&self, threads: usize, memory: u64) -> u64 {
+        let hits = memory / (size_of::<Hit>() as u64 + PLACING_SIZE_PER_HIT);
+        hits.saturating_sub(threads as u64 * self.unit_hits()).max(1)
     }
 
     /// The hits of some groups in order of toss. `searcher` is this thread's.
@@ -132,9 +139,10 @@ pub(super) struct Batch {
     pub(super) units: Vec<Vec<Hit>>,
 }
 
-/// Tosses from group `start` on, on all threads, until the limits say stop: at least one unit.
-pub(super) fn toss_batch(tosser: &Tosser, start: u64, limits: &Limits<'_>) -> Batch {
-    let (unit, end) = (tosser.unit_groups(), tosser.group_count());
+/// Tosses some groups in order, on all threads, until the limits say stop: at least one unit, unless
+/// there are none.
+pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_>) -> Batch {
+    let (unit, Range { start, end }) = (tosser.unit_groups(), groups);
     let next = AtomicU64::new(start);
     let (hits, tossed) = (AtomicU64::new(0), AtomicU64::new(0));
     let is_over = AtomicBool::new(false);
@@ -193,7 +201,7 @@ pub fn measure_rate(
     let spent = loop {
         let go_on = |_| elapsed().saturating_sub(start) < time;
         let limits = Limits { threads, hits_max: u64::MAX, go_on: &go_on };
-        tosses += toss_batch(&tosser, 0, &limits).end * tosser.low.len() as u64;
+        tosses += toss_batch(&tosser, 0..tosser.group_count(), &limits).end * tosser.low.len() as u64;
         let spent = elapsed().saturating_sub(start);
         if spent >= time {
             break spent;
@@ -237,7 +245,7 @@ mod tests {
             let (mut start, mut hits) = (0, Vec::new());
             while start < 64 {
                 let limits = Limits { threads, hits_max: 300, go_on: &|_| true };
-                let batch = toss_batch(&tosser, start, &limits);
+                let batch = toss_batch(&tosser, start..64, &limits);
                 assert!(batch.end > start);
                 hits.extend(batch.units.into_iter().flatten());
                 start = batch.end;

@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::engine::{MintError, Progress, Stage, check_same};
+use super::engine::{Progress, Stage};
+use super::error::MintError;
 use super::permutation::{InputKey, Permutation};
+use super::target::check_same;
 use crate::bin::Bin;
 use crate::coin_file::{
     CoinFile, SUPERBIN_HEADER_SIZE, Status, Stored, add_to_checksum, get_u64, superbin_size,

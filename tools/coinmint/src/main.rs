@@ -3,6 +3,7 @@
 mod files;
 mod info;
 mod init;
+mod merge;
 mod mint;
 mod plan;
 mod progress;
@@ -50,6 +51,9 @@ enum Command {
     /// Make the coin file, or go on with it. Stop it as you like and run it again.
     #[command(after_help = STATUS_HELP)]
     Mint(mint::MintArgs),
+    /// Make the coin file from the run files of all shards (`mint --shard`).
+    #[command(after_help = STATUS_HELP)]
+    Merge(merge::MergeArgs),
     /// Say how far the coin file is, and what it holds.
     Info(ConfigArg),
     /// Hash every ball of the coin file again.
@@ -76,6 +80,7 @@ fn run(cli: Cli) -> Result<u8, ToolError> {
     match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Mint(args) => mint::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Info(args) => info::run(&args.config),
         Command::Verify(args) => info::verify(&args),
         Command::Params(args) => info::params(&args),

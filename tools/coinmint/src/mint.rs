@@ -1,10 +1,12 @@
-//! `coinmint mint`.
+//! `coinmint mint`: the coin file, or the run file of a shard.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use micromint::minting::{Minting, Outcome};
+use micromint::error::FileError;
+use micromint::host::DiskDirectory;
+use micromint::minting::{Minting, Outcome, Shard, ShardOutcome, Sharding};
 use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
@@ -22,11 +24,20 @@ pub(crate) struct MintArgs {
     /// About how much memory it may take, at least 16M.
     #[arg(long, default_value = "512M", value_parser = units::parse_size)]
     memory: u64,
+    /// Toss only part I of N into a run file, for `coinmint merge`; I from 1.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// The run file [default: COINFILE.run-I-of-N beside the coin file].
+    #[arg(long, value_name = "FILE", requires = "shard")]
+    run_file: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
     let mint = Mint::read(&args.config)?;
     mint.config.check_weak().map_err(|error| format!("{}: {error}", args.config.display()))?;
+    if let Some(shard) = args.shard {
+        return toss_shard(args, &mint, shard);
+    }
     let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
     let minting = Minting {
         directory: &mint.directory,
@@ -60,6 +71,46 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
             let percent =
                 100.0 * state.next_toss as f64 / (1u64 << mint.config.params.raw().input_bits) as f64;
             say!("stopped at {percent:.2} % of the tosses; run it again to go on");
+            Ok(EXIT_STOPPED)
+        }
+    }
+}
+
+fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolError> {
+    let beside = || mint.path().with_file_name(shard.run_name(&mint.name));
+    let path = args.run_file.clone().unwrap_or_else(beside);
+    let (directory, name) = DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
+    let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
+    let sharding = Sharding {
+        directory: &directory,
+        name: &name,
+        params: &mint.config.params,
+        key: &mint.config.key,
+        shard,
+        threads: threads(args.threads),
+        memory: args.memory,
+        stop: &stop,
+        elapsed: &|| began.elapsed(),
+        progress: &|progress| reporter.report(progress),
+    };
+    let path = path.display();
+    eprintln!("{}, shard {shard}, on {} threads, into {path}", mint.config.params, sharding.threads);
+    let outcome = sharding.run();
+    reporter.finish();
+    match outcome? {
+        ShardOutcome::Complete { hits } => {
+            let (hits, time) = (units::count(hits as f64), units::time(began.elapsed().as_secs_f64()));
+            say!("{path} is complete: shard {shard}, {hits} balls, in {time}");
+            Ok(EXIT_OK)
+        }
+        ShardOutcome::AlreadyComplete { hits } => {
+            let hits = units::count(hits as f64);
+            say!("{path} was complete before: shard {shard}, {hits} balls; nothing was done");
+            Ok(EXIT_OK)
+        }
+        ShardOutcome::Stopped { done, total } => {
+            let percent = 100.0 * done as f64 / total.max(1) as f64;
+            say!("stopped at {percent:.2} % of the tosses of shard {shard}; run it again to go on");
             Ok(EXIT_STOPPED)
         }
     }

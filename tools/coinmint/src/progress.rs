@@ -81,6 +81,8 @@ fn describe(stage: Stage, done: u64, total: u64, fresh: u64, seconds: f64) -> St
     let (verb, unit) = match stage {
         Stage::Tossing => ("tossing", "balls"),
         Stage::Counting => ("counting", "superbins"),
+        Stage::Sorting => ("sorting", "balls"),
+        Stage::Merging => ("merging", "superbins"),
         Stage::Verifying => ("verifying", "superbins"),
     };
     let percent = 100.0 * done as f64 / total as f64;

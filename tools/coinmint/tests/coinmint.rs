@@ -331,3 +331,48 @@ fn two_programs_do_not_mint_into_one_file() {
     child.wait().unwrap();
     fails(&directory, "verify", 1, "not complete");
 }
+
+/// Shards in processes of their own, one of them killed at times, merged in parts: one machine's file.
+#[test]
+fn shards_and_parts_give_the_file_of_one_machine() {
+    let LongPeriod { directory, expected, .. } = LongPeriod::new();
+    let file = |name: &str| directory.path().join(name);
+    for index in 1..=2 {
+        let (said, _) = output(run(&directory, &format!("mint --shard {index}/3")).success());
+        assert!(said.contains(&format!("is complete: shard {index}/3")), "{said}");
+    }
+    fails(&directory, "merge", 1, "1 of 3 shards are missing: 3");
+    fails(&directory, "mint --shard 4/3", 2, "expected I/N");
+
+    // Killed while it tosses: no file that passes for complete.
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
+        .args(["mint", "--shard", "3/3", "--run-file", "third.run", "--threads", "1"])
+        .current_dir(directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!file("third.run").exists(), "it was too fast to be killed");
+    run(&directory, "mint --shard 3/3 --run-file third.run").success();
+    let (again, _) = output(run(&directory, "mint --shard 3/3 --run-file third.run").success());
+    assert!(again.contains("nothing was done"), "{again}");
+
+    let runs = "third.run 2026-12.coins.run-1-of-3 2026-12.coins.run-2-of-3";
+    let (part, _) = output(run(&directory, &format!("merge mint.toml {runs} --part 2/2")).success());
+    assert!(part.contains("1 parts are not"), "{part}");
+    fails(&directory, "verify", 1, "");
+    let (whole, _) = output(run(&directory, &format!("merge mint.toml {runs} --part 1/2")).success());
+    assert!(whole.contains("is complete"), "{whole}");
+    assert!(fs::read(file("2026-12.coins")).unwrap() == expected);
+    run(&directory, "verify").success();
+
+    fs::remove_file(file("2026-12.coins")).unwrap();
+    fs::rename(file("third.run"), file("2026-12.coins.run-3-of-3")).unwrap();
+    run(&directory, "merge").success();
+    assert!(fs::read(file("2026-12.coins")).unwrap() == expected);
+    let hidden = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(hidden.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
+}

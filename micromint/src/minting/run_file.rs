@@ -1,0 +1,402 @@
+//! Run files: the hits of a part of a period's tosses, in the order of their bins.
+//!
+//! In go hits in rising order of place, at most one a place; out comes a file that says which period,
+//! key and tosses it is of, and that shows any damage. The invariant: a file with a sound header was
+//! written to its end. `docs/minting.md` describes the bytes.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::error::MintError;
+use super::permutation::InputKey;
+use super::shard::{Shard, path_of};
+use super::target::check_period;
+use super::toss::Hit;
+use crate::coin_file::{
+    BadHeader, FIXED_SIZE, HEADER_SIZE, X_MASK, decode_fixed, encode_fixed, get_u32, get_u64, is_sealed, put,
+    seal,
+};
+use crate::error::FileError;
+use crate::host::{Directory, File, Open};
+use crate::params::Params;
+
+/// The first bytes of a run file.
+pub const RUN_MAGIC: [u8; 8] = *b"\x89MMR\r\n\x1a\n";
+/// The size of a block, in bytes.
+pub(super) const BLOCK_SIZE: u64 = 65_536;
+/// The size of a block's header: number of hits, checksum, first place.
+const BLOCK_HEADER_SIZE: usize = 16;
+/// The size of a hit: its place less the block's first, and its x.
+const HIT_SIZE: usize = 12;
+/// The most hits of a block.
+const BLOCK_HITS_MAX: usize = (BLOCK_SIZE as usize - BLOCK_HEADER_SIZE) / HIT_SIZE;
+/// How much is written at once, in bytes.
+const WRITING_SIZE: usize = 16 * BLOCK_SIZE as usize;
+/// How much of the header the checksums of blocks cover: what is known before the first block.
+const SEED_SIZE: usize = FIXED_SIZE + 24;
+
+/// What a run file says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct RunHeader {
+    pub(super) params: Params,
+    pub(super) key_tag: [u8; 16],
+    pub(super) shard: Shard,
+    /// The tosses that it has the hits of: all of its shard's, or a segment's.
+    pub(super) tosses: Range<u64>,
+    pub(super) block_count: u64,
+    pub(super) hit_count: u64,
+}
+
+impl RunHeader {
+    /// Of a file without hits.
+    pub(super) fn new(params: &Params, key_tag: [u8; 16], shard: Shard, tosses: Range<u64>) -> RunHeader {
+        RunHeader { params: params.clone(), key_tag, shard, tosses, block_count: 0, hit_count: 0 }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = encode_fixed(RUN_MAGIC, &self.params, self.key_tag);
+        bytes.resize(HEADER_SIZE as usize, 0);
+        put(&mut bytes, FIXED_SIZE, self.shard.index().to_le_bytes());
+        put(&mut bytes, FIXED_SIZE + 4, self.shard.count().to_le_bytes());
+        let numbers = [self.tosses.start, self.tosses.end, self.block_count, self.hit_count];
+        for (i, number) in numbers.into_iter().enumerate() {
+            put(&mut bytes, FIXED_SIZE + 8 + 8 * i, number.to_le_bytes());
+        }
+        seal(&mut bytes);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<RunHeader, BadHeader> {
+        let (params, key_tag) = decode_fixed(RUN_MAGIC, &bytes[..FIXED_SIZE])?;
+        let damaged = |found: &str| BadHeader::Damaged(found.to_string());
+        if !is_sealed(bytes) {
+            return Err(damaged("its checksum does not match"));
+        }
+        let shard = Shard::new(get_u32(bytes, FIXED_SIZE), get_u32(bytes, FIXED_SIZE + 4))
+            .map_err(|error| BadHeader::Damaged(error.to_string()))?;
+        let number = |i: usize| get_u64(bytes, FIXED_SIZE + 8 + 8 * i);
+        let (tosses, bounds) = (number(0)..number(1), shard.tosses(&params));
+        if tosses.start > tosses.end || tosses.start < bounds.start || tosses.end > bounds.end {
+            return Err(damaged("tosses that are not its shard's"));
+        }
+        if number(2) > u64::MAX / BLOCK_SIZE - 1 {
+            return Err(damaged("a number of blocks that cannot be"));
+        }
+        Ok(RunHeader { params, key_tag, shard, tosses, block_count: number(2), hit_count: number(3) })
+    }
+
+    /// What the checksums of its blocks begin with, so that a block of another file is found out.
+    fn seed(&self) -> u32 {
+        crc32c::crc32c(&self.encode()[..SEED_SIZE])
+    }
+
+    fn file_size(&self) -> u64 {
+        HEADER_SIZE + BLOCK_SIZE * self.block_count
+    }
+}
+
+/// The checksum of block `number`: all of it but the four bytes of the checksum.
+fn block_checksum(seed: u32, number: u64, block: &[u8]) -> u32 {
+    let checksum = crc32c::crc32c_append(seed, &number.to_le_bytes());
+    crc32c::crc32c_append(crc32c::crc32c_append(checksum, &block[..4]), &block[8..])
+}
+
+/// Writes a run file.
+pub(super) struct RunWriter {
+    file: Box<dyn File>,
+    path: PathBuf,
+    header: RunHeader,
+    seed: u32,
+    hits: Vec<Hit>,
+    /// Whole blocks that are not written yet.
+    bytes: Vec<u8>,
+}
+
+impl RunWriter {
+    /// Writes into `file`, whatever it held before.
+    pub(super) fn new(file: Box<dyn File>, path: PathBuf, header: RunHeader) -> Result<RunWriter, MintError> {
+        file.set_size(0).map_err(FileError::on("cut", &path))?;
+        let seed = header.seed();
+        Ok(RunWriter { file, path, header, seed, hits: Vec::new(), bytes: Vec::new() })
+    }
+
+    /// Appends a hit, of a higher place than the one before.
+    pub(super) fn push(&mut self, hit: Hit) -> Result<(), MintError> {
+        if let (Some(first), Some(last)) = (self.hits.first(), self.hits.last()) {
+            debug_assert!(last.place < hit.place, "hits out of order");
+            let is_far = hit.place - first.place > u64::from(u32::MAX);
+            if self.hits.len() == BLOCK_HITS_MAX || is_far {
+                self.end_block()?;
+            }
+        }
+        self.hits.push(hit);
+        Ok(())
+    }
+
+    fn end_block(&mut self) -> Result<(), MintError> {
+        let Some(first) = self.hits.first().map(|hit| hit.place) else { return Ok(()) };
+        let at = self.bytes.len();
+        self.bytes.resize(at + BLOCK_SIZE as usize, 0);
+        let block = &mut self.bytes[at..];
+        put(block, 0, (self.hits.len() as u32).to_le_bytes());
+        put(block, 8, first.to_le_bytes());
+        for (i, hit) in self.hits.iter().enumerate() {
+            let at = BLOCK_HEADER_SIZE + HIT_SIZE * i;
+            put(block, at, ((hit.place - first) as u32).to_le_bytes());
+            put(block, at + 4, hit.x.to_le_bytes());
+        }
+        let checksum = block_checksum(self.seed, self.header.block_count, block);
+        put(block, 4, checksum.to_le_bytes());
+        self.header.block_count += 1;
+        self.header.hit_count += self.hits.len() as u64;
+        self.hits.clear();
+        if self.bytes.len() >= WRITING_SIZE { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), MintError> {
+        let offset = self.header.file_size() - self.bytes.len() as u64;
+        self.file.write_at(&self.bytes, offset).map_err(FileError::on("write", &self.path))?;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    /// Writes what is left, then the header, durably.
+    pub(super) fn finish(mut self) -> Result<(), MintError> {
+        self.end_block()?;
+        self.write()?;
+        // The header makes the file a run file, so it comes when all else is durable.
+        self.file.sync().map_err(FileError::on("sync", &self.path))?;
+        self.file.write_at(&self.header.encode(), 0).map_err(FileError::on("write", &self.path))?;
+        self.file.sync().map_err(FileError::on("sync", &self.path))?;
+        Ok(())
+    }
+}
+
+/// A run file with a sound header. It is open only while something is read, so that thousands of them
+/// need no more than one handle.
+pub(super) struct Run<'a> {
+    directory: &'a dyn Directory,
+    name: &'a str,
+    header: RunHeader,
+    seed: u32,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn open(directory: &'a dyn Directory, name: &'a str) -> Result<Run<'a>, MintError> {
+        let path = path_of(directory, name);
+        let file = directory.open(name, Open::Read).map_err(FileError::on("open", &path))?;
+        let size = file.size().map_err(FileError::on("read the size of", &path))?;
+        if size < HEADER_SIZE {
+            return Err(MintError::NotARunFile { path, found: format!("a file of {size} bytes") });
+        }
+        let mut bytes = vec![0; HEADER_SIZE as usize];
+        file.read_at(&mut bytes, 0).map_err(FileError::on("read", &path))?;
+        let header = RunHeader::decode(&bytes).map_err(|bad| match bad {
+            BadHeader::Magic => {
+                let found = format!("\"{}\" at its head", bytes[..8].escape_ascii());
+                MintError::NotARunFile { path: path.clone(), found }
+            }
+            BadHeader::Version(found) => {
+                MintError::NotARunFile { path: path.clone(), found: format!("one of version {found}, not 1") }
+            }
+            BadHeader::Damaged(found) => damaged(&path, "its header", found),
+        })?;
+        if size != header.file_size() {
+            let found = format!("{size} bytes, not the {} of the file that was written", header.file_size());
+            return Err(damaged(&path, "its end", found));
+        }
+        let seed = header.seed();
+        Ok(Run { directory, name, header, seed })
+    }
+
+    pub(super) fn header(&self) -> &RunHeader {
+        &self.header
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        path_of(self.directory, self.name)
+    }
+
+    /// Checks that it is the whole of this shard.
+    pub(super) fn check(&self, params: &Params, key: &InputKey, shard: Shard) -> Result<(), MintError> {
+        self.check_part(params, key, shard, &shard.tosses(params))
+    }
+
+    /// Checks that it is of these tosses of this shard.
+    pub(super) fn check_part(
+        &self,
+        params: &Params,
+        key: &InputKey,
+        shard: Shard,
+        tosses: &Range<u64>,
+    ) -> Result<(), MintError> {
+        let header = &self.header;
+        check_period((params, key.tag()), (&header.params, header.key_tag), &self.path())?;
+        let describe =
+            |shard: Shard, tosses: &Range<u64>| format!("{shard}, tosses {} to {}", tosses.start, tosses.end);
+        let [expected, found] = [describe(shard, tosses), describe(header.shard, &header.tosses)];
+        if expected == found {
+            return Ok(());
+        }
+        Err(MintError::OtherShard { path: self.path(), expected, found })
+    }
+
+    fn file(&self) -> Result<Box<dyn File>, MintError> {
+        Ok(self.directory.open(self.name, Open::Read).map_err(FileError::on("open", self.path()))?)
+    }
+
+    /// Reads blocks from `number` on.
+    fn read_blocks(&self, number: u64, bytes: &mut [u8]) -> Result<(), MintError> {
+        let offset = HEADER_SIZE + BLOCK_SIZE * number;
+        Ok(self.file()?.read_at(bytes, offset).map_err(FileError::on("read", self.path()))?)
+    }
+
+    /// The hits of block `number`, whose bytes are `block`.
+    fn decode_block(&self, number: u64, block: &[u8], hits: &mut Vec<Hit>) -> Result<(), MintError> {
+        let bad = |found: &str| damaged(&self.path(), &format!("block {number}"), found.to_string());
+        if get_u32(block, 4) != block_checksum(self.seed, number, block) {
+            return Err(bad("its checksum does not match"));
+        }
+        let count = get_u32(block, 0) as usize;
+        if !(1..=BLOCK_HITS_MAX).contains(&count) {
+            return Err(bad(&format!("{count} hits in it")));
+        }
+        let places = self.header.params.superbin_count() << self.header.params.subbin_bits();
+        let (first, mut least) = (get_u64(block, 8), 0);
+        hits.clear();
+        for entry in block[BLOCK_HEADER_SIZE..].chunks_exact(HIT_SIZE).take(count) {
+            let (place, x) = (first.saturating_add(get_u32(entry, 0).into()), get_u64(entry, 4));
+            if place < least || place >= places || x > X_MASK {
+                return Err(bad("hits that cannot be"));
+            }
+            least = place + 1;
+            hits.push(Hit { place, x });
+        }
+        Ok(())
+    }
+}
+
+fn damaged(path: &Path, at: &str, found: String) -> MintError {
+    MintError::DamagedRun { path: path.to_path_buf(), at: at.to_string(), found }
+}
+
+/// Reads the hits of a run in order.
+pub(super) struct RunReader<'a> {
+    run: Run<'a>,
+    /// How many blocks are read at once.
+    blocks_at_once: u64,
+    bytes: Vec<u8>,
+    /// Where in `bytes` the next block begins, and which one that is.
+    at: usize,
+    next_block: u64,
+    hits: Vec<Hit>,
+    /// The current one of `hits`.
+    index: usize,
+    /// The least place that the next block may begin with.
+    least: u64,
+}
+
+impl<'a> RunReader<'a> {
+    /// A reader at the first hit that takes about `memory` bytes, of which a block is the least.
+    pub(super) fn new(run: Run<'a>, memory: u64) -> Result<RunReader<'a>, MintError> {
+        RunReader::from(run, 0, memory)
+    }
+
+    /// A reader at the first hit of place `place` or higher.
+    pub(super) fn from(run: Run<'a>, place: u64, memory: u64) -> Result<RunReader<'a>, MintError> {
+        let next_block = first_block(&run, place)?;
+        let blocks_at_once = (memory / BLOCK_SIZE).clamp(1, run.header.block_count.max(1));
+        let mut reader = RunReader {
+            run,
+            blocks_at_once,
+            bytes: Vec::new(),
+            at: 0,
+            next_block,
+            hits: Vec::new(),
+            index: 0,
+            least: 0,
+        };
+        reader.take_below(place, |_| ())?;
+        // That the block found is the right one rests on bytes that were not checked then: if it begins
+        // after `place`, hits before it may have been left out.
+        let begins_late = reader.hits.first().is_some_and(|hit| hit.place > place);
+        if next_block > 0 && reader.next_block == next_block + 1 && begins_late {
+            return Err(damaged(
+                &reader.run.path(),
+                &format!("block {next_block}"),
+                "an order that is none".into(),
+            ));
+        }
+        Ok(reader)
+    }
+
+    pub(super) fn run(&self) -> &Run<'a> {
+        &self.run
+    }
+
+    /// The current hit; `None` at the end.
+    pub(super) fn current(&mut self) -> Result<Option<Hit>, MintError> {
+        while self.index == self.hits.len() {
+            if self.next_block == self.run.header.block_count {
+                return Ok(None);
+            }
+            self.load()?;
+        }
+        Ok(Some(self.hits[self.index]))
+    }
+
+    /// Goes past the current hit, if there is one.
+    pub(super) fn advance(&mut self) {
+        self.index = (self.index + 1).min(self.hits.len());
+    }
+
+    /// Goes past all hits of places below `end` and tells `take` of them.
+    pub(super) fn take_below(&mut self, end: u64, mut take: impl FnMut(&[Hit])) -> Result<(), MintError> {
+        while self.current()?.is_some_and(|hit| hit.place < end) {
+            let rest = &self.hits[self.index..];
+            let length = rest.partition_point(|hit| hit.place < end);
+            take(&rest[..length]);
+            self.index += length;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self) -> Result<(), MintError> {
+        if self.at == self.bytes.len() {
+            let blocks = self.blocks_at_once.min(self.run.header.block_count - self.next_block);
+            self.bytes.resize((blocks * BLOCK_SIZE) as usize, 0);
+            self.run.read_blocks(self.next_block, &mut self.bytes)?;
+            self.at = 0;
+        }
+        let block = &self.bytes[self.at..self.at + BLOCK_SIZE as usize];
+        self.run.decode_block(self.next_block, block, &mut self.hits)?;
+        if self.hits[0].place < self.least {
+            let at = format!("block {}", self.next_block);
+            return Err(damaged(&self.run.path(), &at, "places lower than those before".into()));
+        }
+        self.least = self.hits[self.hits.len() - 1].place + 1;
+        self.at += BLOCK_SIZE as usize;
+        (self.next_block, self.index) = (self.next_block + 1, 0);
+        Ok(())
+    }
+}
+
+/// The last block that begins at or before `place`, or the first one: no hit of `place` or higher comes
+/// before it.
+fn first_block(run: &Run<'_>, place: u64) -> Result<u64, MintError> {
+    let file = run.file()?;
+    let (mut low, mut high) = (0, run.header.block_count);
+    // All blocks before `low` begin at or before `place`, all from `high` on after it.
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let mut first = [0; 8];
+        let offset = HEADER_SIZE + BLOCK_SIZE * middle + 8;
+        file.read_at(&mut first, offset).map_err(FileError::on("read", run.path()))?;
+        if u64::from_le_bytes(first) <= place {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low.saturating_sub(1))
+}

@@ -1,0 +1,96 @@
+//! `coinmint merge`: the coin file, or a part of it, from the run files of all shards.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use micromint::error::FileError;
+use micromint::host::{Directory, DiskDirectory};
+use micromint::minting::{MergeOutcome, Merging, RunSource, Shard};
+use micromint_console::{EXIT_OK, ToolError, say};
+
+use crate::files::Mint;
+use crate::progress::Reporter;
+use crate::{EXIT_STOPPED, stop_flag, units};
+
+#[derive(Args)]
+pub(crate) struct MergeArgs {
+    /// The configuration, as `coinmint init` writes it.
+    #[arg(default_value = "mint.toml")]
+    config: PathBuf,
+    /// The run files of all shards, in any order [default: all COINFILE.run-*-of-* beside the coin file].
+    runs: Vec<PathBuf>,
+    /// Merge only part J of M of the coin file, J from 1; who merges the last one completes the file.
+    #[arg(long, value_name = "J/M")]
+    part: Option<Shard>,
+    /// About how much memory it may take, at least 16M.
+    #[arg(long, default_value = "512M", value_parser = units::parse_size)]
+    memory: u64,
+}
+
+pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
+    let mint = Mint::read(&args.config)?;
+    mint.config.check_weak().map_err(|error| format!("{}: {error}", args.config.display()))?;
+    let files = if args.runs.is_empty() { beside(&mint)? } else { named(&args.runs)? };
+    let runs: Vec<RunSource<'_>> =
+        files.iter().map(|(directory, name)| RunSource { directory, name }).collect();
+    let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
+    let merging = Merging {
+        directory: &mint.directory,
+        name: &mint.name,
+        params: &mint.config.params,
+        key: &mint.config.key,
+        runs: &runs,
+        part: args.part,
+        memory: args.memory,
+        stop: &stop,
+        progress: &|progress| reporter.report(progress),
+    };
+    eprintln!("{}, {} run files, into {}", mint.config.params, runs.len(), mint.path().display());
+    let outcome = merging.run();
+    reporter.finish();
+    let path = mint.path();
+    let path = path.display();
+    match outcome? {
+        MergeOutcome::Complete(state) => {
+            let balls = units::count(state.ball_count as f64);
+            let time = units::time(began.elapsed().as_secs_f64());
+            say!("{path} is complete: {balls} balls, in {time}");
+            Ok(EXIT_OK)
+        }
+        MergeOutcome::AlreadyComplete(state) => {
+            let balls = units::count(state.ball_count as f64);
+            say!("{path} was complete before: {balls} balls; nothing was done");
+            Ok(EXIT_OK)
+        }
+        MergeOutcome::PartDone { missing: 0 } => {
+            say!("{path}: the part is merged, and another process completes the file");
+            Ok(EXIT_OK)
+        }
+        MergeOutcome::PartDone { missing } => {
+            say!("{path}: the part is merged, {missing} parts are not");
+            Ok(EXIT_OK)
+        }
+        MergeOutcome::Stopped => {
+            say!("stopped; run it again to go on");
+            Ok(EXIT_STOPPED)
+        }
+    }
+}
+
+/// The run files that have their usual name, beside the coin file.
+fn beside(mint: &Mint) -> Result<Vec<(DiskDirectory, String)>, ToolError> {
+    let names = mint.directory.names().map_err(FileError::on("read", mint.directory.path()))?;
+    let prefix = format!("{}.run-", mint.name);
+    let paths = names.iter().filter(|name| name.starts_with(&prefix));
+    let paths: Vec<PathBuf> = paths.map(|name| mint.path().with_file_name(name)).collect();
+    if paths.is_empty() {
+        return Err(format!("no run file {prefix}*: make them with coinmint mint --shard").into());
+    }
+    named(&paths)
+}
+
+fn named(paths: &[PathBuf]) -> Result<Vec<(DiskDirectory, String)>, ToolError> {
+    let open = |path: &PathBuf| Ok(DiskDirectory::of_file(path).map_err(FileError::on("use", path))?);
+    paths.iter().map(open).collect()
+}
