@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors lint fuzz-build nginx-module bench clean
+.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,13 @@ test-servers: nginx-module ## the modules in real servers
 
 test-vectors: setup ## the second implementation agrees with testdata/
 	python3 testdata/check_vectors.py
+
+test-slurm: setup ## mint as job arrays on a Slurm of its own (root; Debian's slurm-wlm)
+	$(CARGO) build -p coinmint
+	@scripts/test-slurm.sh target/debug/coinmint
+
+test-kubernetes: ## the Kubernetes manifest against its schema (Python, from PyPI)
+	@scripts/test-kubernetes.sh
 
 fuzz-build: setup ## the fuzz targets still build
 	@scripts/fuzz-build.sh
