@@ -22,7 +22,7 @@ nginx-module: setup ## the module for the installed nginx, in target/nginx
 demo: build nginx-module ## mint, sell, pay a page on a real nginx, redeem: the main job end to end
 	@scripts/demo.sh
 
-test: setup lint test-core test-c test-servers test-vectors fuzz-build ## every test
+test: setup lint test-core test-c test-servers test-vectors fuzz-build ## every test but those of test-slow
 
 lint: setup ## format, warnings, documentation links
 	$(CARGO) fmt --all -- --check

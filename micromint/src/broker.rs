@@ -34,6 +34,8 @@ mod settlement;
 
 mod vendors;
 
+mod compromise;
+
 // What it tells about it.
 mod accounts;
 
@@ -65,9 +67,10 @@ pub use self::accounts::{Offender, Status as BrokerStatus, UserAccount, VendorAc
 use self::claim::{Claim, ClaimKind};
 use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
+pub use self::compromise::CompromiseRefusal;
 pub use self::owners::{Owners, OwnersError, owner_tag};
 use self::record::Record;
-pub use self::record::{Batch, Return, Sale};
+pub use self::record::{Batch, BinRange, Return, Sale};
 pub use self::redemption::{BatchRefusal, Judged};
 pub use self::returns::{RETURNS_PER_USER_MAX, ReturnRefusal};
 pub use self::sale::SaleRefusal;
@@ -256,6 +259,7 @@ impl Broker {
             Record::Sale(sale) => self.mark_sale(sale),
             Record::Batch(batch) => self.mark_paid(&batch.claims),
             Record::Settlement { winners, .. } => self.mark_paid(winners),
+            Record::Compromise { bins, .. } => self.mark_compromised(*bins),
             Record::Return(_) | Record::Vendor { .. } | Record::Revocation { .. } => Ok(()),
         }
     }

@@ -1,5 +1,5 @@
-//! What the broker's journal says: one record for each sale, vendor, batch, return, settlement and
-//! revocation. `docs/broker.md` describes them byte by byte.
+//! What the broker's journal says: one record for each sale, vendor, batch, return, settlement,
+//! revocation and compromise. `docs/broker.md` describes them byte by byte.
 //!
 //! In goes a [`Record`], out come the bytes of a journal payload, and back. Integers are little-endian;
 //! a text is its length in one byte and its characters. The invariant: a payload that is not exactly
@@ -22,6 +22,18 @@ pub(crate) enum Record {
     Return(Return),
     Settlement { when: UnixTime, winners: Section },
     Revocation { when: UnixTime, user: UserId },
+    Compromise { when: UnixTime, bins: BinRange },
+}
+
+/// Bins of one superbin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BinRange {
+    /// The superbin.
+    pub superbin: u32,
+    /// The first sub-bin.
+    pub first: u32,
+    /// The number of sub-bins, at least 1.
+    pub count: u32,
 }
 
 /// Sets sold: their first superbins are `first`, `first` + 2, and so on.
@@ -87,6 +99,7 @@ const BATCH: u8 = 3;
 const RETURN: u8 = 4;
 const SETTLEMENT: u8 = 5;
 const REVOCATION: u8 = 6;
+const COMPROMISE: u8 = 7;
 
 impl Record {
     /// The payload of this record.
@@ -129,6 +142,10 @@ impl Record {
                 bytes.head(REVOCATION, *when);
                 bytes.text(user.as_str());
             }
+            Record::Compromise { when, bins } => {
+                bytes.head(COMPROMISE, *when);
+                bytes.words(&[bins.superbin, bins.first, bins.count]);
+            }
         }
         bytes.0
     }
@@ -169,7 +186,11 @@ impl Record {
             }),
             SETTLEMENT => Record::Settlement { when, winners: fields.section()? },
             REVOCATION => Record::Revocation { when, user: fields.text()? },
-            other => return Err(format!("expected a record of kind 1 to 6, found {other}")),
+            COMPROMISE => {
+                let (superbin, first, count) = (fields.word()?, fields.word()?, fields.word()?);
+                Record::Compromise { when, bins: BinRange { superbin, first, count } }
+            }
+            other => return Err(format!("expected a record of kind 1 to 7, found {other}")),
         };
         if fields.0.is_empty() { Ok(record) } else { Err(format!("{} bytes too many", fields.0.len())) }
     }
@@ -277,6 +298,7 @@ mod tests {
             }),
             Record::Settlement { when, winners: section },
             Record::Revocation { when, user },
+            Record::Compromise { when, bins: BinRange { superbin: u32::MAX, first: 5, count: 1 } },
         ]
     }
 
@@ -290,7 +312,7 @@ mod tests {
             }
             assert!(Record::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err());
         }
-        assert!(Record::from_bytes(&[7; 60]).unwrap_err().contains("found 7"));
+        assert!(Record::from_bytes(&[8; 60]).unwrap_err().contains("found 8"));
     }
 
     /// The example of `docs/broker.md`, byte by byte.

@@ -65,6 +65,8 @@ impl State {
                 self.revoked.entry(user).or_insert(when);
                 Ok(())
             }
+            // The coin file knows.
+            Record::Compromise { .. } => Ok(()),
         }
     }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use micromint::broker::Broker;
+use micromint::broker::{BinRange, Broker};
 use micromint::host::{DiskDirectory, Entropy, SystemEntropy, replace_whole};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{FundsWithdrawn, RequestCredit, Verdict};
@@ -52,6 +52,8 @@ enum Command {
     Offenders(Only),
     /// Revoke a user: sell nothing more, and write PERIOD.revoked for the vendors
     Revoke(Revoke),
+    /// Declare bins compromised: coins with their balls are neither paid nor credited nor sold any more
+    Compromise(Compromise),
     /// Write PERIOD.owners for the vendors: who bought which superbin, as 32-bit tags
     Owners(Lists),
     /// Decide the claims that waited, once redeem-until is reached (any other command does it too)
@@ -120,6 +122,15 @@ struct Revoke {
 }
 
 #[derive(Args)]
+struct Compromise {
+    #[command(flatten)]
+    place: Place,
+    /// Which bins: SUPERBIN:SUBBIN, or SUPERBIN:FIRST-LAST
+    #[arg(required = true, value_name = "BINS")]
+    bins: Vec<BinRange>,
+}
+
+#[derive(Args)]
 struct Lists {
     #[command(flatten)]
     place: Place,
@@ -148,6 +159,7 @@ fn run(command: Command) -> Result<u8, ToolError> {
         Command::Status(Only { place }) => report::status(&mut place.open()?, place.now()),
         Command::Offenders(Only { place }) => report::offenders(&mut place.open()?, place.now()),
         Command::Revoke(arguments) => revoke(&arguments),
+        Command::Compromise(arguments) => compromise(&arguments),
         Command::Owners(arguments) => owners(&arguments),
         Command::Settle(Only { place }) => settle(&place),
     }
@@ -222,6 +234,15 @@ fn revoke(arguments: &Revoke) -> Result<u8, ToolError> {
     let lines: String = revoked.iter().map(|user| format!("{user}\n")).collect();
     write_list(&arguments.lists, &broker, "revoked", lines.as_bytes())?;
     eprintln!("{} of {} revoked", counted(revoked.len() as u64, "user"), broker.params().period());
+    Ok(EXIT_OK)
+}
+
+fn compromise(arguments: &Compromise) -> Result<u8, ToolError> {
+    let mut broker = arguments.place.open()?;
+    for bins in &arguments.bins {
+        let marked = broker.compromise(*bins, arguments.place.now())??;
+        eprintln!("{bins}: {} compromised", counted(marked, "more ball"));
+    }
     Ok(EXIT_OK)
 }
 

@@ -1,5 +1,6 @@
 //! Batches on the command line.
 
+use micromint::coin::CoinRules;
 use micromint::protocol::{RedemptionResult, Verdict};
 
 use super::{CLOSED, COINS, Place};
@@ -63,6 +64,24 @@ fn forged_coins_raise_an_alarm() {
     let status = place.run("mmbroker status", 0);
     assert!(String::from_utf8(status.stderr).unwrap().contains("ALARM: 1 forged coin"));
     assert!(String::from_utf8(status.stdout).unwrap().contains("forged     1 coin"));
+}
+
+#[test]
+fn compromised_bins_are_not_paid() {
+    let place = Place::new();
+    let funds = place.buy("alice", 1);
+    let key = place.vendor("news.example");
+    let coin = &place.coins(&funds, "news.example")[0];
+    let rules = CoinRules::new(place.params.clone());
+    let bin = rules.bin(coin[2]).unwrap();
+    let line = format!("mmbroker compromise {}:{}", bin.superbin, bin.subbin);
+    let told = String::from_utf8(place.run(&line, 0).stderr).unwrap();
+    assert!(told.contains(": 1 more ball compromised"), "{told}");
+    assert!(place.error("mmbroker compromise 64:0").contains("expected bins of superbins 0 to 63"));
+    let payment = place.payment(&funds, "news.example", "a", std::slice::from_ref(coin));
+    place.batch("b1", &key, "news.example", "b1", &[payment]);
+    let words = place.text("mmredeem b1");
+    assert!(words.contains("1 coin: compromised"), "{words}");
 }
 
 #[test]
