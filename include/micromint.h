@@ -48,6 +48,11 @@
 #define MICROMINT_COIN_SIZE_MAX 8
 
 /**
+ * The memory that minting takes where 0 is given, in bytes: 512 MiB.
+ */
+#define MICROMINT_MINT_MEMORY_DEFAULT ((512 * 1024) * 1024)
+
+/**
  * The result of a function. Numbers are never reused; a retired one stays reserved.
  *
  * A refusal (a coin is spent, a payment is too small) is an answer and has its own numbers; these here
@@ -144,6 +149,64 @@ typedef enum {
 } micromint_coin_fault;
 
 /**
+ * What minting does.
+ */
+typedef enum {
+  /**
+   * Balls are tossed; the unit is a toss.
+   */
+  MICROMINT_MINT_TOSSING = 0,
+  /**
+   * Balls are counted; the unit is a superbin.
+   */
+  MICROMINT_MINT_COUNTING = 1,
+  /**
+   * Balls are hashed again; the unit is a superbin.
+   */
+  MICROMINT_MINT_VERIFYING = 2,
+} micromint_mint_stage;
+
+/**
+ * What became of sets that were to come in.
+ */
+typedef enum {
+  /**
+   * They are in the wallet now.
+   */
+  MICROMINT_RECEIVED_NEW = 0,
+  /**
+   * They were in the wallet already, with this very message.
+   */
+  MICROMINT_RECEIVED_ALREADY = 1,
+  /**
+   * The message is not believed; nothing was kept.
+   */
+  MICROMINT_RECEIVED_REFUSED = 2,
+} micromint_received;
+
+/**
+ * What to do about a Request-Payment.
+ */
+typedef enum {
+  /**
+   * Send the message to the very URL, then call `micromint_wallet_settle()` with the answer.
+   */
+  MICROMINT_PAY_SEND = 0,
+  /**
+   * The same, with a message that was sent before and costs no further coins.
+   */
+  MICROMINT_PAY_SEND_AGAIN = 1,
+  /**
+   * Ask the owner, and on a yes call again with an `autopay` of the price.
+   */
+  MICROMINT_PAY_ASK = 2,
+  /**
+   * Do not pay; the text says why.
+   */
+  MICROMINT_PAY_REFUSE = 3,
+} micromint_pay;
+
+/**
  * What to do next, once a request's head is read.
  */
 typedef enum {
@@ -201,6 +264,13 @@ typedef struct micromint_error micromint_error;
 typedef struct micromint_message micromint_message;
 
 /**
+ * A period to mint: its configuration, with the secret input key, and where its coin file is. Free it
+ * with `micromint_mint_free()`. It is never changed, so threads may share it; of several that mint into
+ * one file, one goes on and the others fail.
+ */
+typedef struct micromint_mint micromint_mint;
+
+/**
  * The public parameters of a period. Free it with `micromint_params_free()`. It is never changed, so
  * threads may share it.
  */
@@ -211,6 +281,15 @@ typedef struct micromint_params micromint_params;
  * use one at once. Open it after `fork()`, in every process that serves.
  */
 typedef struct micromint_paywall micromint_paywall;
+
+/**
+ * An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other processes
+ * may use the same file at once. Open it after `fork()`.
+ *
+ * Its holdings, the coins of one user at one broker for one period, are numbered from 0 and never
+ * renumbered.
+ */
+typedef struct micromint_wallet micromint_wallet;
 
 /**
  * The place of a ball.
@@ -248,6 +327,15 @@ typedef struct {
 } micromint_authenticator;
 
 /**
+ * Is told how far minting is, often and from several threads at once. Gives 0 to go on; another number
+ * stops it at the next unit.
+ */
+typedef int32_t (*micromint_mint_progress)(void *userdata,
+                                           micromint_mint_stage stage,
+                                           uint64_t done,
+                                           uint64_t total);
+
+/**
  * What the caller provides. A callback that is NULL leaves it to the system; NULL for the whole struct
  * leaves everything. Set what you do not use to 0: `micromint_host host = {0};`.
  *
@@ -278,6 +366,62 @@ typedef struct {
    */
   const void *reserved;
 } micromint_host;
+
+/**
+ * The coins of a holding by where they are. How many are good at one vendor is some less.
+ */
+typedef struct {
+  /**
+   * Sets.
+   */
+  uint32_t sets;
+  /**
+   * Coins that never left and may be spent.
+   */
+  uint32_t unspent;
+  /**
+   * Coins of a restored backup, which may have been spent since: for a return only.
+   */
+  uint32_t in_doubt;
+  /**
+   * Coins paid, the content came.
+   */
+  uint32_t paid;
+  /**
+   * Coins that left and are bound to a vendor, which did not say that it kept them.
+   */
+  uint32_t bound;
+  /**
+   * Coins sent back to the broker.
+   */
+  uint32_t returned;
+} micromint_balance;
+
+/**
+ * What the wallet's owner allows. Clear it before you fill it.
+ */
+typedef struct {
+  /**
+   * The highest price, in coins, that is paid without asking.
+   */
+  uint32_t autopay;
+  /**
+   * Not 0 if `daily_limit` holds.
+   */
+  uint32_t has_daily_limit;
+  /**
+   * The most coins that may leave for the first time in one UTC day.
+   */
+  uint32_t daily_limit;
+  /**
+   * Not 0 to pay over http too, where others can read along.
+   */
+  uint32_t allow_http;
+  /**
+   * NULL.
+   */
+  const void *reserved;
+} micromint_policy;
 
 /**
  * A header field of a request.
@@ -675,6 +819,206 @@ micromint_status micromint_vendor_vector(const micromint_params *params,
  * Frees parameters. NULL is allowed.
  */
 void micromint_params_free(micromint_params *params);
+
+/**
+ * Reads the configuration of a mint, as `coinmint init` writes it.
+ *
+ * config, config_len: the path of mint.toml.
+ * mint_out:           the mint; nothing is made on disk yet.
+ *
+ * Errors: MICROMINT_ERROR_FILE where it cannot be read, MICROMINT_ERROR_CONFIG with the key, also for a
+ * weak choice that the configuration does not allow.
+ */
+micromint_status micromint_mint_open(const uint8_t *config,
+                                     size_t config_len,
+                                     micromint_mint **mint_out,
+                                     micromint_error **error_out);
+
+/**
+ * The public parameters, for vendors and clients.
+ *
+ * params_out: a copy.
+ */
+micromint_status micromint_mint_params(const micromint_mint *mint,
+                                       micromint_params **params_out,
+                                       micromint_error **error_out);
+
+/**
+ * Makes the coin file, or goes on with it, until it is complete. It can be stopped at any time, by
+ * `progress` or by killing the process, and run again.
+ *
+ * threads:   1 to 1024; 0 is one for each core.
+ * memory:    about how much it may take, in bytes, at least 16 MiB; 0 is
+ *            MICROMINT_MINT_MEMORY_DEFAULT.
+ * progress:  NULL if nobody wants to know.
+ * userdata:  handed to `progress`.
+ * balls_out: the balls in the complete file.
+ *
+ * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use,
+ * was begun with other parameters, is damaged or does not fit.
+ */
+micromint_status micromint_mint_run(const micromint_mint *mint,
+                                    size_t threads,
+                                    uint64_t memory,
+                                    micromint_mint_progress progress,
+                                    void *userdata,
+                                    uint64_t *balls_out,
+                                    micromint_error **error_out);
+
+/**
+ * Frees a mint. NULL is allowed.
+ */
+void micromint_mint_free(micromint_mint *mint);
+
+/**
+ * Opens a wallet file, making it with mode 0600 if it is absent.
+ *
+ * path, path_len: where it is.
+ * host:           clock and randomness; NULL for the system's.
+ *
+ * Errors: MICROMINT_ERROR_FILE where it cannot be opened, is damaged, or is no wallet.
+ */
+micromint_status micromint_wallet_open(const uint8_t *path,
+                                       size_t path_len,
+                                       const micromint_host *host,
+                                       micromint_wallet **wallet_out,
+                                       micromint_error **error_out);
+
+/**
+ * Takes sets in, if every ball of them is genuine. They are on disk when this returns.
+ *
+ * message, message_len: a Funds-Withdrawn message.
+ * received_out:         what became of it; a message that is not believed is no error.
+ * coins_out:            the coins that came in; 0 unless they are new.
+ * reason_out:           with MICROMINT_RECEIVED_REFUSED a buffer with the reason; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is no Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
+ */
+micromint_status micromint_wallet_receive(micromint_wallet *wallet,
+                                          const uint8_t *message,
+                                          size_t message_len,
+                                          micromint_received *received_out,
+                                          uint32_t *coins_out,
+                                          micromint_buffer **reason_out,
+                                          micromint_error **error_out);
+
+/**
+ * Reads what other processes wrote meanwhile; every function that writes does so by itself.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_wallet_refresh(micromint_wallet *wallet, micromint_error **error_out);
+
+/**
+ * How many holdings there are. NULL gives 0.
+ */
+size_t micromint_wallet_holding_count(const micromint_wallet *wallet);
+
+/**
+ * Whose a holding is, of which period, and where its coins are.
+ *
+ * holding:                    its number, from 0.
+ * user_out, user_len_out:     the User-ID, valid until the next call that changes or refreshes the wallet.
+ * period_out, period_len_out: the period, likewise.
+ * balance_out:                the coins.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
+                                          size_t holding,
+                                          const uint8_t **user_out,
+                                          size_t *user_len_out,
+                                          const uint8_t **period_out,
+                                          size_t *period_len_out,
+                                          micromint_balance *balance_out,
+                                          micromint_error **error_out);
+
+/**
+ * Decides about a Request-Payment that answered a fetch. Coins that are to be sent are marked as gone, on
+ * disk, when this returns.
+ *
+ * request, request_len: the Request-Payment message.
+ * url, url_len:         the URL that was asked for, after the redirects of the unpaid request.
+ * method, method_len:   the method of the fetch, such as GET.
+ * body, body_len:       the body that went with it.
+ * policy:               what the owner allows.
+ * pay_out:              what to do.
+ * payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 unless there is one.
+ * message_out:          a buffer: the Payment message to send; the price to ask for, with
+ *                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Payment, MICROMINT_ERROR_ARGUMENT for what is no
+ * URL, MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+ */
+micromint_status micromint_wallet_pay(micromint_wallet *wallet,
+                                      const uint8_t *request,
+                                      size_t request_len,
+                                      const uint8_t *url,
+                                      size_t url_len,
+                                      const uint8_t *method,
+                                      size_t method_len,
+                                      const uint8_t *body,
+                                      size_t body_len,
+                                      const micromint_policy *policy,
+                                      micromint_pay *pay_out,
+                                      uint32_t *payment_out,
+                                      micromint_buffer **message_out,
+                                      micromint_error **error_out);
+
+/**
+ * Writes down what became of a payment. Where no whole answer came, do not call it: the payment stays
+ * unknown, and `micromint_wallet_pay()` sends it again without further coins.
+ *
+ * payment:            its number.
+ * status:             the status of the vendor's answer.
+ * word, word_len:     the value of its header MicroMint-Status; empty if there is none.
+ * outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` where the answer leaves it
+ *                     open; static, no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there is no such payment; MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_wallet_settle(micromint_wallet *wallet,
+                                         uint32_t payment,
+                                         uint32_t status,
+                                         const uint8_t *word,
+                                         size_t word_len,
+                                         const uint8_t **outcome_out,
+                                         size_t *outcome_len_out,
+                                         micromint_error **error_out);
+
+/**
+ * Takes the returnable coins of a holding out of the wallet and makes the message that gives them back to
+ * the broker for a credit. Send it until an answer comes, then call `micromint_wallet_credit()`. As long
+ * as no answer was written down, the function makes the same message again.
+ *
+ * holding:     its number.
+ * message_out: a buffer with the Request-Credit message.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there is no such holding or nothing to return;
+ * MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+ */
+micromint_status micromint_wallet_return(micromint_wallet *wallet,
+                                         size_t holding,
+                                         micromint_buffer **message_out,
+                                         micromint_error **error_out);
+
+/**
+ * Writes down the broker's answer to a return.
+ *
+ * message, message_len: the Funds-Credited message.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_STATE where it fits no return or the
+ * file is a backup, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_wallet_credit(micromint_wallet *wallet,
+                                         const uint8_t *message,
+                                         size_t message_len,
+                                         micromint_error **error_out);
+
+/**
+ * Frees a wallet. NULL is allowed.
+ */
+void micromint_wallet_free(micromint_wallet *wallet);
 
 /**
  * Whether to serve the content; false for an answer, and for NULL.

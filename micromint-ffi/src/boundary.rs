@@ -52,6 +52,15 @@ pub(crate) unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> Answer<&
     unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
 }
 
+/// A mutable reference to a handle.
+///
+/// # Safety
+/// `pointer` is NULL or points to a live `T` that nobody else uses during the call.
+pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T, name: &str) -> Answer<&'a mut T> {
+    // SAFETY: passed on to the caller.
+    unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
+}
+
 /// A slice of `len` items. NULL is allowed where `len` is 0.
 ///
 /// # Safety

@@ -23,6 +23,12 @@ mod keys;
 mod message;
 mod params;
 
+// The broker's mint.
+mod mint;
+
+// The client.
+mod wallet;
+
 // The vendor.
 mod decision;
 mod paywall;

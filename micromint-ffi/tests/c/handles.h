@@ -15,7 +15,11 @@ static micromint_decision *h_micromint_decision;
 static micromint_request request, *h_micromint_request = &request;
 static micromint_host host, *h_micromint_host = &host;
 
-/* folder: where a vendor.toml is. */
+static micromint_mint *h_micromint_mint;
+static micromint_wallet *h_micromint_wallet;
+static micromint_policy policy, *h_micromint_policy = &policy;
+
+/* folder: where a mint.toml and a vendor.toml is. */
 static void make_handles(const char *folder) {
   char config[4096];
   micromint_error *error = NULL;
@@ -31,6 +35,10 @@ static void make_handles(const char *folder) {
   good(micromint_paywall_prepare(TEXT(config), &host, &error), error);
   good(micromint_paywall_open(TEXT(config), &host, &h_micromint_paywall, &error), error);
   good(micromint_paywall_decide(h_micromint_paywall, &request, &h_micromint_decision, &error), error);
+  snprintf(config, sizeof config, "%s/mint.toml", folder);
+  good(micromint_mint_open(TEXT(config), &h_micromint_mint, &error), error);
+  snprintf(config, sizeof config, "%s/wallet", folder);
+  good(micromint_wallet_open(TEXT(config), &host, &h_micromint_wallet, &error), error);
   CHECK(micromint_hash(h_micromint_params, UINT64_MAX, &hash, &h_micromint_error) == MICROMINT_ERROR_ARGUMENT);
 }
 
@@ -41,6 +49,8 @@ static void free_handles(void) {
   micromint_message_free(h_micromint_message);
   micromint_decision_free(h_micromint_decision);
   micromint_paywall_free(h_micromint_paywall);
+  micromint_mint_free(h_micromint_mint);
+  micromint_wallet_free(h_micromint_wallet);
   micromint_error_free(h_micromint_error);
 }
 #endif

@@ -54,8 +54,28 @@ fn fork() {
 #[test]
 fn paywall() {
     let folder = tempfile::tempdir().unwrap();
-    payments::write_vendor(folder.path());
+    payments::write_world(folder.path());
     library::run(&crate_path().join("tests/c/paywall.c"), folder.path(), Link::Shared, &[folder.path()]);
+}
+
+/// What the mint makes from C is, byte for byte, the coin file of `testdata/`.
+#[test]
+fn mint() {
+    let folder = tempfile::tempdir().unwrap();
+    payments::write_world(folder.path());
+    library::run(&crate_path().join("tests/c/mint.c"), folder.path(), Link::Shared, &[folder.path()]);
+    let minted = std::fs::read(folder.path().join("2026-12.coins")).unwrap();
+    let expected = std::fs::read(crate_path().join("../testdata/coin-file/2026-12.coins")).unwrap();
+    assert!(minted == expected, "another coin file");
+}
+
+#[test]
+fn wallet_pays_a_paywall() {
+    let folder = tempfile::tempdir().unwrap();
+    payments::write_world(folder.path());
+    let sale = crate_path().join("../testdata/messages/funds-withdrawn.txt");
+    let arguments = [folder.path(), &sale];
+    library::run(&crate_path().join("tests/c/wallet.c"), folder.path(), Link::Shared, &arguments);
 }
 
 #[test]
@@ -71,7 +91,7 @@ fn null_is_told_for_every_pointer_of_every_function() {
     let program = folder.path().join("nulls.c");
     let header = std::fs::read_to_string(crate_path().join("../include/micromint.h")).unwrap();
     std::fs::write(&program, nulls::program(&header)).unwrap();
-    payments::write_vendor(folder.path());
+    payments::write_world(folder.path());
     library::run(&program, folder.path(), Link::Shared, &[folder.path()]);
 }
 

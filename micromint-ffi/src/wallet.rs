@@ -1,0 +1,425 @@
+//! The client's wallet: takes coins in, pays, and remembers what became of payments.
+
+use std::ffi::{OsStr, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use micromint_core::error::FileError;
+use micromint_core::host::{Clock, DiskDirectory};
+use micromint_core::protocol::{FundsCredited, FundsWithdrawn, RequestPayment, Url};
+use micromint_core::wallet::{Decision, Fetch, Policy, Received, Wallet, WalletError, outcome_of};
+
+use crate::boundary::{free, guard, hand_out, lend, output, reference, reference_mut, slice, text};
+use crate::buffer::micromint_buffer;
+use crate::error::{failed, micromint_error, micromint_status};
+use crate::host::{micromint_host, refuse_reserved};
+use micromint_status::{
+    MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE,
+    MICROMINT_ERROR_STATE,
+};
+
+/// An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other processes
+/// may use the same file at once. Open it after `fork()`.
+///
+/// Its holdings, the coins of one user at one broker for one period, are numbered from 0 and never
+/// renumbered.
+pub struct micromint_wallet {
+    wallet: Wallet,
+    host: micromint_host,
+}
+
+/// What became of sets that were to come in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum micromint_received {
+    /// They are in the wallet now.
+    MICROMINT_RECEIVED_NEW = 0,
+    /// They were in the wallet already, with this very message.
+    MICROMINT_RECEIVED_ALREADY = 1,
+    /// The message is not believed; nothing was kept.
+    MICROMINT_RECEIVED_REFUSED = 2,
+    // Last added: 2.
+}
+
+/// The coins of a holding by where they are. How many are good at one vendor is some less.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct micromint_balance {
+    /// Sets.
+    pub sets: u32,
+    /// Coins that never left and may be spent.
+    pub unspent: u32,
+    /// Coins of a restored backup, which may have been spent since: for a return only.
+    pub in_doubt: u32,
+    /// Coins paid, the content came.
+    pub paid: u32,
+    /// Coins that left and are bound to a vendor, which did not say that it kept them.
+    pub bound: u32,
+    /// Coins sent back to the broker.
+    pub returned: u32,
+}
+
+/// What the wallet's owner allows. Clear it before you fill it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct micromint_policy {
+    /// The highest price, in coins, that is paid without asking.
+    pub autopay: u32,
+    /// Not 0 if `daily_limit` holds.
+    pub has_daily_limit: u32,
+    /// The most coins that may leave for the first time in one UTC day.
+    pub daily_limit: u32,
+    /// Not 0 to pay over http too, where others can read along.
+    pub allow_http: u32,
+    /// NULL.
+    pub reserved: *const c_void,
+}
+
+/// What to do about a Request-Payment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum micromint_pay {
+    /// Send the message to the very URL, then call `micromint_wallet_settle()` with the answer.
+    MICROMINT_PAY_SEND = 0,
+    /// The same, with a message that was sent before and costs no further coins.
+    MICROMINT_PAY_SEND_AGAIN = 1,
+    /// Ask the owner, and on a yes call again with an `autopay` of the price.
+    MICROMINT_PAY_ASK = 2,
+    /// Do not pay; the text says why.
+    MICROMINT_PAY_REFUSE = 3,
+    // Last added: 3.
+}
+
+/// Opens a wallet file, making it with mode 0600 if it is absent.
+///
+/// path, path_len: where it is.
+/// host:           clock and randomness; NULL for the system's.
+///
+/// Errors: MICROMINT_ERROR_FILE where it cannot be opened, is damaged, or is no wallet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_open(
+    path: *const u8,
+    path_len: usize,
+    host: *const micromint_host,
+    wallet_out: *mut *mut micromint_wallet,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (path, host) = unsafe { (slice(path, path_len, "path")?, micromint_host::copy(host)?) };
+        // SAFETY: as above.
+        let place = unsafe { output(wallet_out, "wallet_out") }?;
+        let path = Path::new(OsStr::from_bytes(path));
+        let (directory, name) = DiskDirectory::of_file(path)
+            .map_err(FileError::on("open", path))
+            .map_err(failed(MICROMINT_ERROR_FILE))?;
+        let wallet = Wallet::open(&directory, &name, &host).map_err(refused)?;
+        place.write(hand_out(micromint_wallet { wallet, host }));
+        Ok(())
+    })
+}
+
+/// Takes sets in, if every ball of them is genuine. They are on disk when this returns.
+///
+/// message, message_len: a Funds-Withdrawn message.
+/// received_out:         what became of it; a message that is not believed is no error.
+/// coins_out:            the coins that came in; 0 unless they are new.
+/// reason_out:           with MICROMINT_RECEIVED_REFUSED a buffer with the reason; else NULL.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE for what is no Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_receive(
+    wallet: *mut micromint_wallet,
+    message: *const u8,
+    message_len: usize,
+    received_out: *mut micromint_received,
+    coins_out: *mut u32,
+    reason_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, bytes) =
+            unsafe { (reference_mut(wallet, "wallet")?, slice(message, message_len, "message")?) };
+        // SAFETY: as above.
+        let (place, coins_place) =
+            unsafe { (output(received_out, "received_out")?, output(coins_out, "coins_out")?) };
+        // SAFETY: as above.
+        let reason_place = unsafe { output(reason_out, "reason_out") }?;
+        let funds = FundsWithdrawn::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let received = it.wallet.receive(&funds, it.host.now()).map_err(refused)?;
+        let (received, coins, reason) = match received {
+            Received::New { coins, .. } => {
+                (micromint_received::MICROMINT_RECEIVED_NEW, coins, std::ptr::null_mut())
+            }
+            Received::Already => (micromint_received::MICROMINT_RECEIVED_ALREADY, 0, std::ptr::null_mut()),
+            Received::Refused(why) => (
+                micromint_received::MICROMINT_RECEIVED_REFUSED,
+                0,
+                micromint_buffer::hand_out(why.to_string().into_bytes()),
+            ),
+        };
+        place.write(received);
+        coins_place.write(coins);
+        reason_place.write(reason);
+        Ok(())
+    })
+}
+
+/// Reads what other processes wrote meanwhile; every function that writes does so by itself.
+///
+/// Errors: MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_refresh(
+    wallet: *mut micromint_wallet,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let it = unsafe { reference_mut(wallet, "wallet") }?;
+        it.wallet.refresh().map_err(refused)?;
+        Ok(())
+    })
+}
+
+/// How many holdings there are. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_holding_count(wallet: *const micromint_wallet) -> usize {
+    // SAFETY: the caller passes NULL or a live wallet.
+    unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().holdings().len())
+}
+
+/// Whose a holding is, of which period, and where its coins are.
+///
+/// holding:                    its number, from 0.
+/// user_out, user_len_out:     the User-ID, valid until the next call that changes or refreshes the wallet.
+/// period_out, period_len_out: the period, likewise.
+/// balance_out:                the coins.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_holding(
+    wallet: *const micromint_wallet,
+    holding: usize,
+    user_out: *mut *const u8,
+    user_len_out: *mut usize,
+    period_out: *mut *const u8,
+    period_len_out: *mut usize,
+    balance_out: *mut micromint_balance,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, user) = unsafe { (reference(wallet, "wallet")?, lend(user_out, user_len_out, "user")?) };
+        // SAFETY: as above.
+        let (period, place) =
+            unsafe { (lend(period_out, period_len_out, "period")?, output(balance_out, "balance_out")?) };
+        let state = it.wallet.state();
+        let found = state.holdings().get(holding).ok_or_else(|| absent("holding", holding))?;
+        let balance = state.balance(holding);
+        user.write(found.user.as_str().as_bytes());
+        period.write(found.params.period().as_str().as_bytes());
+        place.write(micromint_balance {
+            sets: balance.sets,
+            unspent: balance.unspent,
+            in_doubt: balance.in_doubt,
+            paid: balance.paid,
+            bound: balance.bound,
+            returned: balance.returned,
+        });
+        Ok(())
+    })
+}
+
+/// Decides about a Request-Payment that answered a fetch. Coins that are to be sent are marked as gone, on
+/// disk, when this returns.
+///
+/// request, request_len: the Request-Payment message.
+/// url, url_len:         the URL that was asked for, after the redirects of the unpaid request.
+/// method, method_len:   the method of the fetch, such as GET.
+/// body, body_len:       the body that went with it.
+/// policy:               what the owner allows.
+/// pay_out:              what to do.
+/// payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 unless there is one.
+/// message_out:          a buffer: the Payment message to send; the price to ask for, with
+///                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Payment, MICROMINT_ERROR_ARGUMENT for what is no
+/// URL, MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_pay(
+    wallet: *mut micromint_wallet,
+    request: *const u8,
+    request_len: usize,
+    url: *const u8,
+    url_len: usize,
+    method: *const u8,
+    method_len: usize,
+    body: *const u8,
+    body_len: usize,
+    policy: *const micromint_policy,
+    pay_out: *mut micromint_pay,
+    payment_out: *mut u32,
+    message_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, request) =
+            unsafe { (reference_mut(wallet, "wallet")?, slice(request, request_len, "request")?) };
+        // SAFETY: as above.
+        let (url, method) = unsafe { (text(url, url_len, "url")?, text(method, method_len, "method")?) };
+        // SAFETY: as above.
+        let (body, policy) = unsafe { (slice(body, body_len, "body")?, reference(policy, "policy")?) };
+        // SAFETY: as above.
+        let (pay_place, payment_place) =
+            unsafe { (output(pay_out, "pay_out")?, output(payment_out, "payment_out")?) };
+        // SAFETY: as above.
+        let message_place = unsafe { output(message_out, "message_out") }?;
+        refuse_reserved(policy.reserved, "policy")?;
+        let policy = Policy {
+            autopay: policy.autopay,
+            daily_limit: (policy.has_daily_limit != 0).then_some(policy.daily_limit),
+            allow_http: policy.allow_http != 0,
+        };
+        let request = RequestPayment::parse(request).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let url: Url = url.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let fetch = Fetch { url: &url, method, body };
+        let decision = it.wallet.pay(&request, &fetch, &policy, it.host.now()).map_err(refused)?;
+        let (pay, payment, message) = match decision {
+            Decision::Send(sending) if sending.again => {
+                (micromint_pay::MICROMINT_PAY_SEND_AGAIN, sending.payment, sending.message)
+            }
+            Decision::Send(sending) => (micromint_pay::MICROMINT_PAY_SEND, sending.payment, sending.message),
+            Decision::Ask(_) => (micromint_pay::MICROMINT_PAY_ASK, 0, request.price.to_string().into_bytes()),
+            Decision::Refuse(why) => (micromint_pay::MICROMINT_PAY_REFUSE, 0, why.to_string().into_bytes()),
+        };
+        pay_place.write(pay);
+        payment_place.write(payment);
+        message_place.write(micromint_buffer::hand_out(message));
+        Ok(())
+    })
+}
+
+/// Writes down what became of a payment. Where no whole answer came, do not call it: the payment stays
+/// unknown, and `micromint_wallet_pay()` sends it again without further coins.
+///
+/// payment:            its number.
+/// status:             the status of the vendor's answer.
+/// word, word_len:     the value of its header MicroMint-Status; empty if there is none.
+/// outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` where the answer leaves it
+///                     open; static, no final NUL.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there is no such payment; MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_settle(
+    wallet: *mut micromint_wallet,
+    payment: u32,
+    status: u32,
+    word: *const u8,
+    word_len: usize,
+    outcome_out: *mut *const u8,
+    outcome_len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, word) = unsafe { (reference_mut(wallet, "wallet")?, text(word, word_len, "word")?) };
+        // SAFETY: as above.
+        let place = unsafe { lend(outcome_out, outcome_len_out, "outcome") }?;
+        if it.wallet.state().payments().len() <= payment as usize {
+            return Err(absent("payment", payment as usize));
+        }
+        // A status that no answer has leaves it open, as every doubt does.
+        let status = u16::try_from(status).unwrap_or(0);
+        let outcome = outcome_of(status, Some(word).filter(|word| !word.is_empty()), None);
+        let name = outcome.word();
+        it.wallet.settle(payment, outcome, it.host.now()).map_err(refused)?;
+        place.write(name.as_bytes());
+        Ok(())
+    })
+}
+
+/// Takes the returnable coins of a holding out of the wallet and makes the message that gives them back to
+/// the broker for a credit. Send it until an answer comes, then call `micromint_wallet_credit()`. As long
+/// as no answer was written down, the function makes the same message again.
+///
+/// holding:     its number.
+/// message_out: a buffer with the Request-Credit message.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there is no such holding or nothing to return;
+/// MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_return(
+    wallet: *mut micromint_wallet,
+    holding: usize,
+    message_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, place) = unsafe { (reference_mut(wallet, "wallet")?, output(message_out, "message_out")?) };
+        if it.wallet.state().holdings().len() <= holding {
+            return Err(absent("holding", holding));
+        }
+        let now = it.host.now();
+        let unanswered = it.wallet.state().unanswered_returns(now);
+        if !unanswered.iter().any(|back| back.holding == holding) {
+            let begun = it.wallet.begin_return(holding, now, &it.host).map_err(refused)?;
+            begun.ok_or_else(|| absent("coin to return in holding", holding))?;
+        }
+        let state = it.wallet.state();
+        let back = state.unanswered_returns(now).into_iter().find(|back| back.holding == holding);
+        let back = back.ok_or_else(|| absent("return of holding", holding))?;
+        place.write(micromint_buffer::hand_out(state.request_credit(back).to_bytes()));
+        Ok(())
+    })
+}
+
+/// Writes down the broker's answer to a return.
+///
+/// message, message_len: the Funds-Credited message.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_STATE where it fits no return or the
+/// file is a backup, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_credit(
+    wallet: *mut micromint_wallet,
+    message: *const u8,
+    message_len: usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        // SAFETY: the pointers are as the conventions say.
+        let (it, bytes) =
+            unsafe { (reference_mut(wallet, "wallet")?, slice(message, message_len, "message")?) };
+        let answer = FundsCredited::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        it.wallet.credit(&answer, None, it.host.now()).map_err(refused)?;
+        Ok(())
+    })
+}
+
+/// Frees a wallet. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_free(wallet: *mut micromint_wallet) {
+    // SAFETY: a wallet reaches the caller from hand_out only, and is freed once.
+    unsafe { free(wallet) }
+}
+
+fn absent(what: &str, number: usize) -> micromint_error {
+    micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no {what} {number}"))
+}
+
+fn refused(error: WalletError) -> micromint_error {
+    let status = match &error {
+        WalletError::Backup { .. }
+        | WalletError::NoBackup { .. }
+        | WalletError::Exists { .. }
+        | WalletError::NoSuchReturn(_) => MICROMINT_ERROR_STATE,
+        WalletError::File(_)
+        | WalletError::Journal(_)
+        | WalletError::Contents { .. }
+        | WalletError::Entropy(_) => MICROMINT_ERROR_FILE,
+    };
+    micromint_error::of(status, &error)
+}
