@@ -226,6 +226,15 @@ typedef enum {
 } micromint_step;
 
 /**
+ * The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a time;
+ * other processes may open the same coin file at once. Open it after `fork()`. After
+ * MICROMINT_ERROR_FILE free it and open it again.
+ *
+ * Whatever it answers is on disk before the function returns.
+ */
+typedef struct micromint_broker micromint_broker;
+
+/**
  * Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It is
  * never changed, so threads may share it.
  */
@@ -327,15 +336,6 @@ typedef struct {
 } micromint_authenticator;
 
 /**
- * Is told how far minting is, often and from several threads at once. Gives 0 to go on; another number
- * stops it at the next unit.
- */
-typedef int32_t (*micromint_mint_progress)(void *userdata,
-                                           micromint_mint_stage stage,
-                                           uint64_t done,
-                                           uint64_t total);
-
-/**
  * What the caller provides. A callback that is NULL leaves it to the system; NULL for the whole struct
  * leaves everything. Set what you do not use to 0: `micromint_host host = {0};`.
  *
@@ -366,6 +366,15 @@ typedef struct {
    */
   const void *reserved;
 } micromint_host;
+
+/**
+ * Is told how far minting is, often and from several threads at once. Gives 0 to go on; another number
+ * stops it at the next unit.
+ */
+typedef int32_t (*micromint_mint_progress)(void *userdata,
+                                           micromint_mint_stage stage,
+                                           uint64_t done,
+                                           uint64_t total);
 
 /**
  * The coins of a holding by where they are. How many are good at one vendor is some less.
@@ -819,6 +828,113 @@ micromint_status micromint_vendor_vector(const micromint_params *params,
  * Frees parameters. NULL is allowed.
  */
 void micromint_params_free(micromint_params *params);
+
+/**
+ * Opens the broker of a complete coin file, making its journal if there is none.
+ *
+ * path, path_len: the coin file.
+ * secret:         the broker's secret, from which all keys derive; copied.
+ * host:           clock and randomness; NULL for the system's.
+ *
+ * Errors: MICROMINT_ERROR_FILE where a file is incomplete, damaged, or lies on a network file system.
+ */
+micromint_status micromint_broker_open(const uint8_t *path,
+                                       size_t path_len,
+                                       const micromint_key *secret,
+                                       const micromint_host *host,
+                                       micromint_broker **broker_out,
+                                       micromint_error **error_out);
+
+/**
+ * How many sets can still be sold, as far as this handle has read. NULL gives 0.
+ */
+uint64_t micromint_broker_sets_left(const micromint_broker *broker);
+
+/**
+ * Sells sets to a user.
+ *
+ * user, user_len: the User-ID.
+ * sets:           how many, 1 to 10000.
+ * transaction:    names the sale: a fresh random number, or the one of a sale whose answer was lost, which
+ *                 is answered again and sells nothing.
+ * message_out:    a buffer with the Funds-Withdrawn message for the user; NULL if refused.
+ * reason_out:     a buffer with the reason of a refusal; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_sell(micromint_broker *broker,
+                                       const uint8_t *user,
+                                       size_t user_len,
+                                       uint32_t sets,
+                                       uint64_t transaction,
+                                       micromint_buffer **message_out,
+                                       micromint_buffer **reason_out,
+                                       micromint_error **error_out);
+
+/**
+ * Takes unspent coins back.
+ *
+ * request, request_len: the Request-Credit message.
+ * transaction:          names the return at the broker: a fresh random number.
+ * message_out:          a buffer with the Funds-Credited message for the user; NULL if refused.
+ * reason_out:           a buffer with the reason of a refusal; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Credit, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_take_back(micromint_broker *broker,
+                                            const uint8_t *request,
+                                            size_t request_len,
+                                            uint64_t transaction,
+                                            micromint_buffer **message_out,
+                                            micromint_buffer **reason_out,
+                                            micromint_error **error_out);
+
+/**
+ * Registers a vendor, so that its batches are taken. Harmless for one that is registered. Its key is
+ * `micromint_vendor_key()`.
+ *
+ * vendor, vendor_len: the Vendor-ID.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_STATE where no more can be
+ * registered, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_register(micromint_broker *broker,
+                                           const uint8_t *vendor,
+                                           size_t vendor_len,
+                                           micromint_error **error_out);
+
+/**
+ * Judges a vendor's batch of payments coin by coin. A batch that was judged before is answered again and
+ * pays nothing.
+ *
+ * batch, batch_len: the Request-Redemption message.
+ * message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as a whole.
+ * reason_out:       a buffer with the reason of a refusal; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Redemption, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_redeem(micromint_broker *broker,
+                                         const uint8_t *batch,
+                                         size_t batch_len,
+                                         micromint_buffer **message_out,
+                                         micromint_buffer **reason_out,
+                                         micromint_error **error_out);
+
+/**
+ * Decides the claims that waited, once redeem-until is reached; every other function does it too.
+ *
+ * settled_out: whether the period is settled.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_settle(micromint_broker *broker,
+                                         bool *settled_out,
+                                         micromint_error **error_out);
+
+/**
+ * Frees a broker. NULL is allowed.
+ */
+void micromint_broker_free(micromint_broker *broker);
 
 /**
  * Reads the configuration of a mint, as `coinmint init` writes it.

@@ -23,7 +23,8 @@ mod keys;
 mod message;
 mod params;
 
-// The broker's mint.
+// The broker.
+mod broker;
 mod mint;
 
 // The client.

@@ -17,6 +17,7 @@ static micromint_host host, *h_micromint_host = &host;
 
 static micromint_mint *h_micromint_mint;
 static micromint_wallet *h_micromint_wallet;
+static micromint_broker *h_micromint_broker;
 static micromint_policy policy, *h_micromint_policy = &policy;
 
 /* folder: where a mint.toml and a vendor.toml is. */
@@ -37,6 +38,9 @@ static void make_handles(const char *folder) {
   good(micromint_paywall_decide(h_micromint_paywall, &request, &h_micromint_decision, &error), error);
   snprintf(config, sizeof config, "%s/mint.toml", folder);
   good(micromint_mint_open(TEXT(config), &h_micromint_mint, &error), error);
+  good(micromint_mint_run(h_micromint_mint, 1, 0, NULL, NULL, &hash, &error), error);
+  snprintf(config, sizeof config, "%s/2026-12.coins", folder);
+  good(micromint_broker_open(TEXT(config), &some_key, &host, &h_micromint_broker, &error), error);
   snprintf(config, sizeof config, "%s/wallet", folder);
   good(micromint_wallet_open(TEXT(config), &host, &h_micromint_wallet, &error), error);
   CHECK(micromint_hash(h_micromint_params, UINT64_MAX, &hash, &h_micromint_error) == MICROMINT_ERROR_ARGUMENT);
@@ -51,6 +55,7 @@ static void free_handles(void) {
   micromint_paywall_free(h_micromint_paywall);
   micromint_mint_free(h_micromint_mint);
   micromint_wallet_free(h_micromint_wallet);
+  micromint_broker_free(h_micromint_broker);
   micromint_error_free(h_micromint_error);
 }
 #endif

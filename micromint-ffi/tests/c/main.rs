@@ -70,6 +70,13 @@ fn mint() {
 }
 
 #[test]
+fn whole_cycle() {
+    let folder = tempfile::tempdir().unwrap();
+    payments::write_world(folder.path());
+    library::run(&crate_path().join("tests/c/cycle.c"), folder.path(), Link::Static, &[folder.path()]);
+}
+
+#[test]
 fn wallet_pays_a_paywall() {
     let folder = tempfile::tempdir().unwrap();
     payments::write_world(folder.path());

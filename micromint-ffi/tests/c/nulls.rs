@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 /// Where NULL has a meaning, as the header says there.
-const OPTIONAL: [(&str, &str); 6] = [
+const OPTIONAL: [(&str, &str); 7] = [
     ("micromint_checker_check", "first_bins_out"),
     ("micromint_paywall_open", "host"),
     ("micromint_paywall_prepare", "host"),
+    ("micromint_broker_open", "host"),
     ("micromint_mint_run", "userdata"),
     ("micromint_mint_run", "progress"),
     ("micromint_wallet_open", "host"),
