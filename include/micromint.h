@@ -164,6 +164,14 @@ typedef enum {
    * Balls are hashed again; the unit is a superbin.
    */
   MICROMINT_MINT_VERIFYING = 2,
+  /**
+   * Hits are brought into the order of their bins; the unit is a hit. Only for shards.
+   */
+  MICROMINT_MINT_SORTING = 3,
+  /**
+   * Run files become a coin file; the unit is a superbin. Only for shards.
+   */
+  MICROMINT_MINT_MERGING = 4,
 } micromint_mint_stage;
 
 /**

@@ -39,7 +39,11 @@ pub enum micromint_mint_stage {
     MICROMINT_MINT_COUNTING = 1,
     /// Balls are hashed again; the unit is a superbin.
     MICROMINT_MINT_VERIFYING = 2,
-    // Last added: 2.
+    /// Hits are brought into the order of their bins; the unit is a hit. Only for shards.
+    MICROMINT_MINT_SORTING = 3,
+    /// Run files become a coin file; the unit is a superbin. Only for shards.
+    MICROMINT_MINT_MERGING = 4,
+    // Last added: 4.
 }
 
 /// Is told how far minting is, often and from several threads at once. Gives 0 to go on; another number
@@ -165,6 +169,8 @@ impl Watcher {
         let stage = match progress.stage {
             Stage::Tossing => micromint_mint_stage::MICROMINT_MINT_TOSSING,
             Stage::Counting => micromint_mint_stage::MICROMINT_MINT_COUNTING,
+            Stage::Sorting => micromint_mint_stage::MICROMINT_MINT_SORTING,
+            Stage::Merging => micromint_mint_stage::MICROMINT_MINT_MERGING,
             Stage::Verifying => micromint_mint_stage::MICROMINT_MINT_VERIFYING,
         };
         self.progress.is_some_and(|callback| {
