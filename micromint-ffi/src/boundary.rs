@@ -29,9 +29,10 @@ pub(crate) fn guard(
         Ok(()) => micromint_status::MICROMINT_OK,
         Err(error) => {
             let status = error.status();
-            // SAFETY: the caller passes NULL or a place for the error (c-conventions, "Errors").
-            if let Some(place) = unsafe { error_out.as_mut() } {
-                *place = Box::into_raw(Box::new(error));
+            if !error_out.is_null() {
+                // SAFETY: the caller passes NULL or a place for the error (c-conventions, "Errors"),
+                // perhaps not initialised: it is written to and not read.
+                unsafe { error_out.write(hand_out(error)) }
             }
             status
         }

@@ -103,14 +103,13 @@ pub unsafe extern "C" fn micromint_error_message(
 ) {
     // SAFETY: as in micromint_error_status.
     let message = unsafe { error.as_ref() }.map_or("", |error| error.message.as_str());
-    // SAFETY: the caller passes NULL or places to write to (c-conventions, "Outputs").
-    unsafe {
-        if let Some(place) = text_out.as_mut() {
-            *place = message.as_ptr();
-        }
-        if let Some(place) = text_len_out.as_mut() {
-            *place = message.len();
-        }
+    if !text_out.is_null() {
+        // SAFETY: the caller passes NULL or a place to write to (c-conventions, "Outputs").
+        unsafe { text_out.write(message.as_ptr()) }
+    }
+    if !text_len_out.is_null() {
+        // SAFETY: as above.
+        unsafe { text_len_out.write(message.len()) }
     }
 }
 
