@@ -9,7 +9,7 @@ use micromint_core::protocol::Payment;
 
 use crate::crate_path;
 
-const CONFIG: &str = "vendor-id = \"news.example\"\norigins = [\"https://news.example\"]\nperiods = \"periods\"\n\
+const CONFIG: &str = "vendor-id = \"news.example\"\norigins = [\"https://news.example\", \"http://news.example\", \"https://www.news.example\"]\nperiods = \"periods\"\n\
                       till = \"data/till\"\nreceipt-time = 3600\n";
 /// Two coins of alice for news.example (testdata/coins.json).
 const COINS: [[u64; 4]; 2] = [[0x892, 0x245, 0x1298, 0x78a], [0xfd, 0xd64, 0x155, 0x79f]];

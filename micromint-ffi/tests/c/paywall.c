@@ -119,6 +119,50 @@ static void unpaid_and_free(const micromint_paywall *paywall) {
   micromint_decision_free(decision);
 }
 
+/* Asks, and compares a header of the Request-Payment that comes back. */
+static void offers(const micromint_paywall *paywall, const micromint_request *request, const char *name,
+                   const char *value) {
+  micromint_decision *decision = decide(paywall, request);
+  micromint_message *offer = NULL;
+  const uint8_t *found;
+  size_t len;
+  good(micromint_decision_body(decision, &found, &len, &error), error);
+  good(micromint_message_parse(found, len, &offer, &error), error);
+  good(micromint_message_header(offer, TEXT(name), &found, &len, &error), error);
+  CHECK(equal(found, len, value));
+  micromint_message_free(offer);
+  micromint_decision_free(decision);
+}
+
+/* Every member of a request has its effect. */
+static void members(const micromint_paywall *paywall) {
+  micromint_request request = ask("/a?b=c", NULL);
+  micromint_header accept = field("Accept", "application/problem+json");
+  micromint_decision *decision;
+  offers(paywall, &request, "URL", "https://news.example/a?b=c");
+  request.price = 17;
+  offers(paywall, &request, "Price", "17");
+  request.is_https = 0;
+  offers(paywall, &request, "URL", "http://news.example/a?b=c");
+  request.is_https = 2;
+  request.host = (const uint8_t *)"www.news.example";
+  request.host_len = 16;
+  offers(paywall, &request, "URL", "https://www.news.example/a?b=c");
+  request.host = NULL;
+  request.host_len = 0;
+  offers(paywall, &request, "URL", "https://news.example/a?b=c");
+  request.headers = &accept;
+  request.headers_len = 1;
+  decision = decide(paywall, &request);
+  CHECK(has_header(decision, "Content-Type", "application/problem+json"));
+  micromint_decision_free(decision);
+  request.method = (const uint8_t *)"OPTIONS";
+  request.method_len = 7;
+  decision = decide(paywall, &request);
+  CHECK(micromint_decision_status(decision) == 204 && word_is(decision, "options"));
+  micromint_decision_free(decision);
+}
+
 static void paid_once(const micromint_paywall *paywall, machine *it) {
   micromint_header payment = field("MICROMINT-Payment", PAID_HEADER);
   micromint_request request = ask(PAID_TARGET, &payment);
@@ -306,6 +350,7 @@ int main(int argc, char **argv) {
   good(micromint_paywall_prepare(TEXT(config), NULL, &error), error);
   good(micromint_paywall_open(TEXT(config), &host, &paywall, &error), error);
   unpaid_and_free(paywall);
+  members(paywall);
   paid_once(paywall, &it);
   paid_in_a_body(paywall);
   refused(paywall, &it);
