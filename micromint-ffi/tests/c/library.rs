@@ -72,8 +72,13 @@ pub(crate) fn run(source: &Path, folder: &Path, link: Link, arguments: &[&Path])
         Link::Shared => compile.arg("-L").arg(library).arg("-lmicromint"),
         Link::Static => compile.arg(library.join("libmicromint.a")),
     };
+    let is_valgrind = std::env::var_os("MICROMINT_C_VALGRIND").is_some();
+    if !is_valgrind {
+        // The library's memory comes from malloc too, so its misuse and leaks are seen as well.
+        compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]);
+    }
     output(compile.args(["-lpthread", "-ldl", "-lm"]));
-    let mut command = if std::env::var_os("MICROMINT_C_VALGRIND").is_some() {
+    let mut command = if is_valgrind {
         let mut command = Command::new("timeout");
         command.args(["600", "valgrind", "-q", "--error-exitcode=9", "--leak-check=full"]);
         command.args(["--errors-for-leak-kinds=definite,indirect", "--trace-children=no"]);

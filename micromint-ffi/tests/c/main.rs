@@ -1,6 +1,6 @@
 //! C programs against the built library: each proves one promise of `docs/c-conventions.md`.
 //!
-//! The shipped profile and valgrind take longer, so `make test-c` asks for them:
+//! They run under AddressSanitizer. The shipped profile and valgrind take longer, so `make test-c` asks for them:
 //! `MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 cargo test -p micromint-ffi --test c`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
