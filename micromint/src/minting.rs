@@ -18,6 +18,7 @@
 mod config;
 mod engine;
 mod error;
+mod filled;
 mod merge;
 mod permutation;
 mod place;
@@ -29,6 +30,7 @@ mod segments;
 mod shard;
 #[cfg(test)]
 mod shard_tests;
+mod spill;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::error::MintError;
 use super::permutation::{GROUP_SIZE, InputKey};
 use super::place::place;
+use super::spill;
 use super::target::{Target, check_resources, write_counts};
 use super::toss::{Limits, Tosser, toss_batch};
 use crate::coin_file::{CoinFile, MintingState, Phase, add_to_checksum, superbin_size};
@@ -106,7 +107,11 @@ impl Minting<'_> {
         if state.phase == Phase::Complete {
             // Only a crash at the very end leaves anything to do here.
             coin_file.set_complete(&state)?;
+            spill::remove(self)?;
             return Ok(Outcome::AlreadyComplete(state));
+        }
+        if state.next_toss == 0 && spill::is_better(self)? {
+            return spill::run(self, coin_file);
         }
         if state.phase == Phase::Tossing && !self.toss_all(&coin_file, &mut state)? {
             return Ok(Outcome::Stopped(state));
@@ -139,7 +144,7 @@ impl Minting<'_> {
                 (self.progress)(Progress { stage: Stage::Tossing, done, total });
                 !self.is_stopped() && (self.elapsed)().saturating_sub(start) < batch_time
             };
-            let limits = Limits { threads: self.threads, hits_max, go_on: &go_on };
+            let limits = Limits { threads: self.threads, hits_max, filled: None, go_on: &go_on };
             let batch = toss_batch(&tosser, state.next_toss / GROUP_SIZE..tosser.group_count(), &limits);
             let placing = (self.elapsed)();
             place(coin_file, &batch.units, self.threads)?;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::engine::{Progress, Stage};
 use super::error::MintError;
+use super::filled::Filled;
 use super::permutation::{GROUP_SIZE, InputKey};
 use super::run_file::{BLOCK_SIZE, Run, RunHeader, RunReader, RunWriter};
 use super::segments::merge_runs;
@@ -48,6 +49,9 @@ pub struct Shard {
 pub struct ShardError(String);
 
 impl Shard {
+    /// All of the tosses.
+    pub(super) const WHOLE: Shard = Shard { index: 1, count: 1 };
+
     /// Shard `index` (from 1) of `count`.
     ///
     /// # Errors
@@ -210,7 +214,18 @@ impl Sharding<'_> {
         let segments = self.segments()?;
         let mut next = segments.last().map_or(start, |segment| segment.1.end);
         let mut has_segment = !segments.is_empty();
-        let hits_max = tosser.hits_max(self.threads, self.memory);
+        // A bit a bin pays as long as most of the memory is left for hits.
+        let size = Filled::size(self.params);
+        let mut filled = (size <= self.memory / 2).then(|| Filled::new(self.params));
+        let hits_max = tosser.hits_max(self.threads, self.memory - filled.as_ref().map_or(0, |_| size));
+        if let Some(filled) = &mut filled
+            && next < end
+        {
+            for (name, _) in &segments {
+                let mut reader = RunReader::new(Run::open(self.directory, name)?, self.memory / 4)?;
+                reader.take_below(u64::MAX, |hits| filled.fill(hits))?;
+            }
+        }
         // A shard without a toss gets a segment too.
         while next < end || !has_segment {
             if self.is_stopped() {
@@ -222,10 +237,14 @@ impl Sharding<'_> {
                 (self.progress)(Progress { stage: Stage::Tossing, done, total: end - start });
                 !self.is_stopped() && (self.elapsed)().saturating_sub(began) < BATCH_TIME_MAX
             };
-            let limits = Limits { threads: self.threads, hits_max, go_on: &go_on };
+            let limits = Limits { threads: self.threads, hits_max, filled: filled.as_ref(), go_on: &go_on };
             let batch = toss_batch(&tosser, next / GROUP_SIZE..end.div_ceil(GROUP_SIZE), &limits);
             let batch_end = end.min(batch.end * GROUP_SIZE).max(next);
-            self.write_segment(&sorted(self.params, &batch.units, self.threads), next..batch_end)?;
+            let parts = sorted(self.params, &batch.units, self.threads);
+            self.write_segment(&parts, next..batch_end)?;
+            if let Some(filled) = &mut filled {
+                parts.iter().for_each(|hits| filled.fill(hits));
+            }
             (next, has_segment) = (batch_end, true);
         }
         Ok(next)

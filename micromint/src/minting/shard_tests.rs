@@ -470,3 +470,79 @@ fn runs_of_many_blocks_merge_from_any_part() {
     }
     assert!(directory.bytes(NAME).unwrap() == expected);
 }
+
+/// Makes `mint` spill: it goes on with the spill of a run before.
+fn spill_lock(directory: &SimulatedDirectory) {
+    directory.put(&format!(".{NAME}.spill.lock"), b"");
+}
+
+#[test]
+fn a_mint_that_spills_makes_the_same_file() {
+    for params in [test_params(), sized(7, 5, 3, 3, 15, HashName::Sha256)] {
+        let expected = minted(&params).bytes(NAME).unwrap();
+        for (threads, stop_at, tick) in [(1, u64::MAX, 1), (3, u64::MAX, 20_000), (2, 25, 9_000)] {
+            let directory = SimulatedDirectory::new();
+            spill_lock(&directory);
+            let (params, tick) = (params.clone(), Duration::from_millis(tick));
+            let mut runs = 0;
+            while let Outcome::Stopped(_) = (Bench {
+                params: params.clone(),
+                threads,
+                stop_at: stop_at.saturating_add(runs),
+                tick,
+                ..Bench::new(&directory)
+            })
+            .run()
+            .unwrap()
+            {
+                assert!(directory.names().unwrap().iter().any(|name| name.contains(".spill")));
+                runs += 1;
+                assert!(runs < 100);
+            }
+            assert!(stop_at == u64::MAX || runs > 0);
+            assert!(directory.bytes(NAME).unwrap() == expected, "{params}, {threads} threads");
+            assert_eq!(directory.names().unwrap(), [NAME]);
+        }
+    }
+}
+
+/// A coin file of 37 MB with the least memory: it spills by itself.
+#[test]
+fn a_coin_file_larger_than_memory_spills() {
+    let params = sized(16, 6, 4, 0, 20, HashName::Sha256);
+    let directory = SimulatedDirectory::new();
+    let outcome =
+        Bench { params: params.clone(), threads: 2, stop_at: 30, ..Bench::new(&directory) }.run().unwrap();
+    assert!(matches!(outcome, Outcome::Stopped(_)));
+    assert!(directory.names().unwrap().iter().any(|name| name.contains(".spill.seg-")));
+    Bench { params: params.clone(), threads: 2, ..Bench::new(&directory) }.run().unwrap();
+    assert_eq!(directory.names().unwrap(), [NAME]);
+    let report = Bench { params, threads: 2, ..Bench::new(&directory) }.verify().unwrap();
+    assert_eq!(report.fault_count, 0);
+}
+
+#[test]
+fn a_crash_of_a_mint_that_spills_loses_nothing() {
+    let expected = minted(&test_params()).bytes(NAME).unwrap();
+    let mint = |directory: &SimulatedDirectory| {
+        Bench { tick: Duration::from_secs(12), ..Bench::new(directory) }.run()
+    };
+    let whole = SimulatedDirectory::new();
+    spill_lock(&whole);
+    mint(&whole).unwrap();
+    let steps = whole.steps();
+    assert!(steps > 40, "{steps} steps");
+    for step in 0..steps {
+        for survives in [Survives::Written, Survives::Synced, Survives::Some(5)] {
+            let directory = SimulatedDirectory::new();
+            spill_lock(&directory);
+            directory.crash_after(step);
+            assert!(mint(&directory).is_err());
+            let after = directory.after_crash(survives);
+            mint(&after).unwrap();
+            assert!(after.bytes(NAME).unwrap() == expected, "step {step} {survives:?}");
+            let names = after.names().unwrap();
+            assert!(names.iter().all(|name| !name.contains("spill")), "{names:?}");
+        }
+    }
+}

@@ -66,7 +66,7 @@ impl<'a> Bench<'a> {
         minting.run()
     }
 
-    fn verify(&self) -> Result<Report, MintError> {
+    pub(super) fn verify(&self) -> Result<Report, MintError> {
         let verification = Verification {
             directory: self.directory,
             name: NAME,

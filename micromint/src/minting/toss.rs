@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::filled::Filled;
 use super::permutation::{GROUP_SIZE, InputKey, Permutation};
 use super::place::PLACING_SIZE_PER_HIT;
 use crate::hash::HashFunction;
@@ -129,6 +130,8 @@ pub(super) struct Limits<'a> {
     pub(super) threads: usize,
     /// So many hits, or up to one unit per thread more.
     pub(super) hits_max: u64,
+    /// Hits for bins that are filled are left out.
+    pub(super) filled: Option<&'a Filled>,
     /// Asked after each unit, with the groups tossed so far: whether to go on.
     pub(super) go_on: &'a (dyn Fn(u64) -> bool + Sync),
 }
@@ -155,7 +158,10 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
                 break;
             }
             let last = end.min(first + unit);
-            let found = tosser.hits(&mut searcher, first..last);
+            let mut found = tosser.hits(&mut searcher, first..last);
+            if let Some(filled) = limits.filled {
+                found.retain(|hit| !filled.holds(hit));
+            }
             let hits = hits.fetch_add(found.len() as u64, Ordering::Relaxed) + found.len() as u64;
             let tossed = tossed.fetch_add(last - first, Ordering::Relaxed) + last - first;
             own.push((first, found));
@@ -200,7 +206,7 @@ pub fn measure_rate(
     let mut tosses = 0;
     let spent = loop {
         let go_on = |_| elapsed().saturating_sub(start) < time;
-        let limits = Limits { threads, hits_max: u64::MAX, go_on: &go_on };
+        let limits = Limits { threads, hits_max: u64::MAX, filled: None, go_on: &go_on };
         tosses += toss_batch(&tosser, 0..tosser.group_count(), &limits).end * tosser.low.len() as u64;
         let spent = elapsed().saturating_sub(start);
         if spent >= time {
@@ -244,7 +250,7 @@ mod tests {
         for threads in [1, 2, 5] {
             let (mut start, mut hits) = (0, Vec::new());
             while start < 64 {
-                let limits = Limits { threads, hits_max: 300, go_on: &|_| true };
+                let limits = Limits { threads, hits_max: 300, filled: None, go_on: &|_| true };
                 let batch = toss_batch(&tosser, start..64, &limits);
                 assert!(batch.end > start);
                 hits.extend(batch.units.into_iter().flatten());
