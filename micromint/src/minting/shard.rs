@@ -373,7 +373,9 @@ fn sorted(params: &Params, units: &[Vec<Hit>], threads: usize) -> Vec<Vec<Hit>> 
     let each = params.superbin_count().div_ceil(threads as u64) << params.subbin_bits();
     let part = |thread: u64| {
         let is_mine = |hit: &&Hit| (thread * each..(thread + 1) * each).contains(&hit.place);
-        let mut hits: Vec<Hit> = units.iter().flatten().filter(is_mine).copied().collect();
+        // Counted first, for a vector that grows takes up to three times its size.
+        let mut hits = Vec::with_capacity(units.iter().flatten().filter(is_mine).count());
+        hits.extend(units.iter().flatten().filter(is_mine).copied());
         // Stable, so of two hits for one bin the one tossed first comes first.
         hits.sort_by_key(|hit| hit.place);
         hits.dedup_by_key(|hit| hit.place);

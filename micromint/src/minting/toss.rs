@@ -162,6 +162,8 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
             if let Some(filled) = limits.filled {
                 found.retain(|hit| !filled.holds(hit));
             }
+            // Room that is not used would count against the memory allowed.
+            found.shrink_to_fit();
             let hits = hits.fetch_add(found.len() as u64, Ordering::Relaxed) + found.len() as u64;
             let tossed = tossed.fetch_add(last - first, Ordering::Relaxed) + last - first;
             own.push((first, found));
