@@ -26,6 +26,8 @@ mod refusal;
 
 pub mod check;
 
+pub mod lists;
+
 pub mod till;
 
 pub mod redemption;

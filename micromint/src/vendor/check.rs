@@ -6,6 +6,7 @@
 //! coins of an accepted period as the page costs, made by one user for this vendor and this page.
 
 use super::Refusal;
+use super::lists::Lists;
 use crate::bin::Bin;
 use crate::coin::CoinRules;
 use crate::identity::{UserVector, VendorId, VendorVector};
@@ -26,6 +27,7 @@ pub struct Checker {
 struct Accepted {
     rules: CoinRules,
     vector: VendorVector,
+    lists: Lists,
 }
 
 /// A payment that is refused.
@@ -34,7 +36,8 @@ pub struct Refused {
     /// Why.
     pub refusal: Refusal,
     /// The first bin of its first coin, where the same payment may have been good before and be
-    /// recorded: the period has ended since, or the price changed. A retry of it is then served.
+    /// recorded: the period has ended since, the price changed, or a list was made. A retry of it is
+    /// then served.
     pub may_be_recorded: Option<Bin>,
 }
 
@@ -50,8 +53,17 @@ impl Checker {
         let accept = |params: &Params| Accepted {
             vector: VendorVector::new(params, &vendor),
             rules: CoinRules::new(params.clone()),
+            lists: Lists::default(),
         };
         Checker { periods: periods.iter().map(accept).collect(), vendor }
+    }
+
+    /// Takes the broker's lists for an accepted period; before that nobody is on one.
+    pub fn set_lists(&mut self, period: &Period, lists: Lists) {
+        let accepted = self.periods.iter_mut().find(|accepted| accepted.rules.params().period() == period);
+        if let Some(accepted) = accepted {
+            accepted.lists = lists;
+        }
     }
 
     /// The vendor.
@@ -106,9 +118,13 @@ impl Checker {
             refusal,
             may_be_recorded: payment.x.first().and_then(|x| accepted.rules.bin(*x)),
         })?;
-        accepted.check_coins(payment)
-        // Here will stand the lists of revoked users and superbins and the owners file: they come after
-        // every check by hashing, and before the till.
+        let first_bins = accepted.check_coins(payment)?;
+        accepted.lists.check(&payment.user, &first_bins).map_err(|refusal| Refused {
+            refusal,
+            // It may have been paid with before the list was made.
+            may_be_recorded: first_bins.first().copied(),
+        })?;
+        Ok(first_bins)
     }
 
     fn accepted(&self, period: &Period) -> Option<&Accepted> {

@@ -321,7 +321,7 @@ impl Keys<'_> {
     }
 }
 
-fn whole(path: &Path, reason: impl Into<String>) -> ConfigError {
+pub(super) fn whole(path: &Path, reason: impl Into<String>) -> ConfigError {
     ConfigError { path: path.to_path_buf(), line: None, reason: reason.into() }
 }
 

@@ -23,6 +23,7 @@ use super::http::{
     Answer, Decision, Outcome, Request, STATUS_HEADER, STRIPPED_HEADERS, STRIPPED_HEADERS_WITH_BODY, Serve,
     Step,
 };
+use super::lists::Lists;
 use super::origin::{self, TargetFault};
 use super::price::PriceError;
 use super::till::{PaymentId, Reversal, Spend, Spent, Till, TillError, TillTotals, fingerprint};
@@ -117,9 +118,9 @@ impl Paywall {
     /// given to their user.
     ///
     /// # Errors
-    /// Periods that cannot be read, and files that cannot be made.
+    /// Periods or lists that cannot be read, and files that cannot be made.
     pub fn prepare(config: &VendorConfig, entropy: &dyn Entropy) -> Result<Vec<PathBuf>, PaywallError> {
-        config.load_periods()?;
+        load_lists(config, &config.load_periods()?)?;
         make_till_folder(&config.till).map_err(FileError::on("make", &config.till))?;
         let (directory, name) = secret_place(config)?;
         secret::read_or_make(&directory, &name, entropy)?;
@@ -134,7 +135,7 @@ impl Paywall {
     /// Opens the paywall on disk, once in every process that serves, after it was forked.
     ///
     /// # Errors
-    /// Periods, till or secret that cannot be read.
+    /// Periods, lists, till or secret that cannot be read.
     pub fn open(
         config: VendorConfig,
         clock: Arc<dyn Clock>,
@@ -144,7 +145,12 @@ impl Paywall {
         let (directory, name) = secret_place(&config)?;
         let receipt_key = secret::read_or_make(&directory, &name, entropy.as_ref())?;
         let till = DiskDirectory::new(&config.till);
-        Paywall::with(config, &periods, receipt_key, Box::new(till), clock, entropy)
+        let lists = load_lists(&config, &periods)?;
+        let mut paywall = Paywall::with(config, &periods, receipt_key, Box::new(till), clock, entropy)?;
+        for (params, lists) in periods.iter().zip(lists) {
+            paywall.checker.set_lists(params.period(), lists);
+        }
+        Ok(paywall)
     }
 
     /// The paywall of parts made elsewhere; the paths of `config` are not used.
@@ -445,6 +451,12 @@ fn free_post(request: &Request<'_>) -> Serve {
         Frame::parse(body, PAYMENT_SIZE_MAX).is_ok_and(|frame| frame.message_type() == "Payment")
     };
     if request.body.is_some_and(is_payment) { returned(true) } else { Serve::default() }
+}
+
+/// The broker's lists for each of the periods, in their folder.
+fn load_lists(config: &VendorConfig, periods: &[Params]) -> Result<Vec<Lists>, ConfigError> {
+    let folder = DiskDirectory::new(&config.periods);
+    periods.iter().map(|params| Lists::load(&folder, params)).collect()
 }
 
 /// Makes the till's directory for its owner alone, and those above it so that its owner gets there.

@@ -104,6 +104,34 @@ fn a_coin_is_spent_once() {
     assert_eq!(nginx.ask(&RequestText::post("/two.html", &rest)).short(), (200, "paid".to_string()));
 }
 
+/// The broker's lists: a revoked user, sets that nobody bought, and lists that say nothing of the payer.
+#[test]
+fn the_lists_of_the_broker_hold() {
+    let params = payer::mint().params();
+    let pay_with = |ending: &str, list: &[u8]| {
+        let site = Site::new();
+        std::fs::write(site.path(&format!("periods/{}.{ending}", params.period())), list).unwrap();
+        Nginx::with_server(site, "").pay("/one.html", 1).short()
+    };
+    assert_eq!(pay_with("revoked", b"mallory\nalice\n"), (402, "revoked".to_string()));
+    assert_eq!(pay_with("owners", &nothing_sold(params)), (402, "not-owner".to_string()));
+    assert_eq!(pay_with("revoked", b"mallory\n"), (200, "paid".to_string()));
+}
+
+/// An owners file without an owner, byte by byte as docs/broker.md describes it.
+fn nothing_sold(params: &micromint::params::Params) -> Vec<u8> {
+    let tags = vec![0u8; 2 * params.superbin_count() as usize];
+    let mut bytes = vec![0u8; 64];
+    bytes[..8].copy_from_slice(b"MMowners");
+    bytes[8..12].copy_from_slice(&1u32.to_be_bytes());
+    bytes[12..16].copy_from_slice(&(tags.len() as u32 / 4).to_be_bytes());
+    bytes[16..16 + params.period().as_str().len()].copy_from_slice(params.period().as_str().as_bytes());
+    bytes[56..60].copy_from_slice(&crc32c::crc32c(&tags).to_be_bytes());
+    let checksum = crc32c::crc32c(&bytes[..60]);
+    bytes[60..64].copy_from_slice(&checksum.to_be_bytes());
+    [bytes, tags].concat()
+}
+
 #[test]
 fn the_daily_cap_of_a_user_holds() {
     let site = Site::new();
