@@ -517,22 +517,7 @@ pub(crate) mod tests {
     }
 
     fn raw() -> RawParams {
-        RawParams {
-            period: "2026-12".parse().unwrap(),
-            hash: HashName::Des,
-            iv: 0x0123_4567_89ab_cdef,
-            input_bits: 14,
-            output_bits: 12,
-            fixed_count: 2,
-            fixed_bits: 0b10,
-            subbin_bits: 4,
-            coin_size: 4,
-            start: "2026-12-01T00:00:00Z".parse().unwrap(),
-            expiration: "2027-01-01T00:00:00Z".parse().unwrap(),
-            redeem_until: "2027-01-08T00:00:00Z".parse().unwrap(),
-            broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".to_string(),
-        }
+        crate::testing::raw_test_params()
     }
 
     #[test]

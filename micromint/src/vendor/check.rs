@@ -151,3 +151,33 @@ fn validity(params: &Params, now: UnixTime) -> Result<(), Refusal> {
         Err(Refusal::Expired)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authenticator::Key;
+    use crate::host::SimulatedDirectory;
+    use crate::testing::{ObviousMint, test_params};
+
+    /// The lists are asked after all that hashing tells, and what was paid before a list was made may
+    /// still be a retry.
+    #[test]
+    fn the_lists_decide_about_coins_that_are_good() {
+        let mint = ObviousMint::new(test_params());
+        let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+        let url: Url = "https://news.example/a".parse().unwrap();
+        let coins = mint.coins(&user, &vendor, 8);
+        let payment = mint.payment(&user, &Key::from_bytes([5; 32]), &vendor, &url, &coins[..1]);
+        let now = mint.params().raw().start;
+        let mut checker = Checker::new(vendor, &[mint.params().clone()]);
+        let bins = checker.check(&payment, &url, 1, now).unwrap();
+
+        let folder = SimulatedDirectory::new();
+        folder.put("2026-12.revoked", b"alice\n");
+        checker.set_lists(mint.params().period(), Lists::load(&folder, mint.params()).unwrap());
+        let refused = Refused { refusal: Refusal::Revoked, may_be_recorded: Some(bins[0]) };
+        assert_eq!(checker.check(&payment, &url, 1, now), Err(refused));
+        let dearer = checker.check(&payment, &url, 2, now).unwrap_err();
+        assert_eq!(dearer.refusal, Refusal::WrongAmount, "an earlier check has precedence");
+    }
+}
