@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module install bench clean
+.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module install uninstall bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ test-core: setup ## the core and the tools
 
 test-c: setup ## C programs against the library, in the profile that is shipped, under valgrind
 	MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 $(CARGO) test -p micromint-ffi --test c
-	@scripts/test-install-c.sh
+	PROFILE=dev scripts/test-install.sh
 
 test-slow: setup ## the largest sizes, and measurements: minutes, not part of `make test`
 	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
@@ -57,8 +57,11 @@ test-kubernetes: ## the Kubernetes manifest against its schema (Python, from PyP
 fuzz-build: setup ## the fuzz targets still build
 	@scripts/fuzz-build.sh
 
-install: ## the C library: make install PREFIX=/usr/local DESTDIR= LIBDIR=
-	@PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" scripts/install-c.sh
+install: ## library, tools, pages and modules: make install PREFIX=/usr/local DESTDIR= LIBDIR= MODULES=yes
+	@PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" MODULES="$(MODULES)" scripts/install.sh
+
+uninstall: ## remove what `make install` with the same PREFIX and DESTDIR put there
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh --uninstall
 
 bench: setup ## what the kernels reach on this machine, beside the plain crates
 	$(CARGO) bench -p micromint --bench kernels

@@ -5,7 +5,6 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-O1"];
-const SONAME: &str = "libmicromint.so.0.1";
 
 /// How a program gets the library.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,7 +91,8 @@ pub(crate) fn run(source: &Path, folder: &Path, link: Link, arguments: &[&Path])
     output(command.env("LD_LIBRARY_PATH", library).args(arguments));
 }
 
-/// The folder with `libmicromint.a` and `libmicromint.so`, built with the function that panics.
+/// The folder with `libmicromint.a` and `libmicromint.so`, made as `make install` makes them but with the
+/// function that panics.
 pub(crate) fn library_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(build)
@@ -110,8 +110,6 @@ fn build() -> PathBuf {
             .current_dir(crate_path()),
     );
     let folder = target.join(if profile == "dev" { "debug" } else { &profile });
-    let link = folder.join(SONAME);
-    let _ = std::fs::remove_file(&link);
-    std::os::unix::fs::symlink("libmicromint.so", &link).unwrap();
+    output(Command::new(crate_path().join("../scripts/link-c.sh")).arg(&folder));
     folder
 }

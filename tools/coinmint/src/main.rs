@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
-use micromint_console::{ToolError, finish};
+use micromint_console::{ToolError, command_line, finish};
 
 /// The program was told to stop before the end; running it again goes on.
 pub(crate) const EXIT_STOPPED: u8 = 3;
@@ -73,7 +73,7 @@ struct ConfigArg {
 }
 
 fn main() -> ExitCode {
-    finish("coinmint", run(Cli::parse()))
+    finish("coinmint", run(command_line::<Cli>()))
 }
 
 fn run(cli: Cli) -> Result<u8, ToolError> {

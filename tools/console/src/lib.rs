@@ -1,4 +1,4 @@
-//! What the command-line tools share: how they end, read and write.
+//! What the command-line tools share: how they begin, end, read and write.
 //!
 //! Errors go to standard error as one line each, `PROGRAM: error: what: why`, and end the program with
 //! the status that the tool's manual names; results go to standard output.
@@ -12,6 +12,10 @@ use std::path::Path;
 use std::process::{self, ExitCode};
 
 use micromint::error::FileError;
+
+mod pages;
+
+pub use pages::command_line;
 
 /// A tool did what was asked.
 pub const EXIT_OK: u8 = 0;

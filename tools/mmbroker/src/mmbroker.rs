@@ -15,7 +15,7 @@ use micromint::broker::{BinRange, Broker};
 use micromint::host::{DiskDirectory, Entropy, SystemEntropy, replace_whole};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{FundsWithdrawn, RequestCredit, Verdict};
-use micromint_console::{EXIT_OK, ToolError, finish, read_input, say, write_output};
+use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, write_output};
 
 use common::{Place, counted};
 
@@ -143,7 +143,7 @@ fn main() -> ExitCode {
     if std::env::var_os("GATEWAY_INTERFACE").is_some() {
         return cgi::main();
     }
-    finish("mmbroker", run(Arguments::parse().command))
+    finish("mmbroker", run(command_line::<Arguments>().command))
 }
 
 fn run(command: Command) -> Result<u8, ToolError> {

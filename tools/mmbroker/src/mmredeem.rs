@@ -16,7 +16,7 @@ use micromint::error::FileError;
 use micromint::host::{DiskDirectory, replace_whole};
 use micromint::protocol::{BATCH_DATA_SIZE_MAX, RequestRedemption, Verdict};
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, finish, read_input, say};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, command_line, finish, read_input, say};
 
 use common::{Place, counted};
 
@@ -45,7 +45,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    finish("mmredeem", run(&Arguments::parse()))
+    finish("mmredeem", run(&command_line::<Arguments>()))
 }
 
 fn run(arguments: &Arguments) -> Result<u8, ToolError> {

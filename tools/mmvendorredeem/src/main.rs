@@ -20,7 +20,7 @@ use micromint::vendor::redemption::{
     BatchLimits, MadeBatch, batches, make_batch, prune, read_result, summary, unbatched,
 };
 use micromint::vendor::till::{Batch, SyncMode, Till};
-use micromint_console::{EXIT_OK, ToolError, finish, read_input, say, write_output};
+use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, write_output};
 
 /// There is nothing to redeem.
 const EXIT_NOTHING: u8 = 3;
@@ -80,7 +80,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    finish("mmvendorredeem", run(&Arguments::parse()))
+    finish("mmvendorredeem", run(&command_line::<Arguments>()))
 }
 
 fn run(arguments: &Arguments) -> Result<u8, ToolError> {

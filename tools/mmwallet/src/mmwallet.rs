@@ -12,7 +12,7 @@ use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::identity::VendorId;
 use micromint::protocol::Id;
 use micromint::wallet::{Policy, Wallet};
-use micromint_console::{EXIT_OK, ToolError, finish, read_input, say};
+use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say};
 use mmwallet::broker::{self, Login, ReturnOptions};
 use mmwallet::exit;
 use mmwallet::get::{self, GetOptions};
@@ -216,7 +216,7 @@ struct ReturnArgs {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = command_line::<Cli>();
     finish("mmwallet", run(&cli))
 }
 

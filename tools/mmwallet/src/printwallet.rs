@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use micromint::host::{Clock, SystemClock};
-use micromint_console::{EXIT_OK, ToolError, finish};
+use micromint_console::{EXIT_OK, ToolError, command_line, finish};
 use mmwallet::place::Place;
 use mmwallet::show;
 
@@ -14,7 +14,7 @@ use mmwallet::show;
 ///
 /// Exit status: 0 done; 1 the wallet cannot be read; 2 the command line is wrong.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "printwallet", version)]
 struct Cli {
     /// The wallet file; default $XDG_DATA_HOME/micromint/wallet.mmw.
     #[arg(long, value_name = "FILE")]
@@ -25,7 +25,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    finish("printwallet", run(&Cli::parse()))
+    finish("printwallet", run(&command_line::<Cli>()))
 }
 
 fn run(cli: &Cli) -> Result<u8, ToolError> {

@@ -1,0 +1,106 @@
+#!/bin/sh
+# Builds and installs the C library, the tools with their manual pages and completions, the documents, and the
+# server modules that were built (make nginx-module, make apache-module).
+#   PREFIX=/usr/local LIBDIR=$PREFIX/lib DESTDIR= scripts/install.sh
+#   PREFIX=/usr/local DESTDIR= scripts/install.sh --uninstall      removes what was installed there
+# MODULES=no leaves the modules out: they go where Debian's nginx and Apache look, whatever PREFIX is.
+# PROFILE=dev installs what `cargo build` makes: quick to build, for the tests.
+set -eu
+cd "$(dirname "$0")/.."
+
+prefix=${PREFIX:-/usr/local}
+libdir=${LIBDIR:-$prefix/lib}
+root=${DESTDIR:-}
+profile=${PROFILE:-release}
+cargo=${CARGO:-cargo}
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+tools="coinmint mmbroker mmredeem mmvendorredeem mmwallet printwallet"
+built=${CARGO_TARGET_DIR:-target}/$profile
+[ "$profile" != dev ] || built=${CARGO_TARGET_DIR:-target}/debug
+# What is installed is written down here, a path a line.
+list=$prefix/share/micromint/installed
+
+if [ "${1:-}" = --uninstall ]; then
+    [ -f "$root$list" ] || { echo "uninstall: there is no $root$list: nothing was installed with this PREFIX" >&2; exit 1; }
+    while read -r path; do rm -f "$root$path"; done < "$root$list"
+    rm -f "$root$list"
+    for folder in "$prefix/share/micromint" "$prefix/share/doc/micromint"; do
+        rmdir "$root$folder" 2>/dev/null || true
+    done
+    exit 0
+fi
+
+# put MODE FILE PATH
+put() {
+    install -D -m "$1" "$2" "$root$3"
+    echo "$3" >> "$written"
+}
+# link TARGET PATH
+link() {
+    ln -sf "$1" "$root$2"
+    echo "$2" >> "$written"
+}
+
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+written=$made/installed
+
+"$cargo" build --quiet --profile "$profile" \
+    --package micromint-ffi --package coinmint --package mmbroker --package mmvendorredeem --package mmwallet
+scripts/link-c.sh "$built"
+
+# The C library.
+soname=$(readlink "$built/libmicromint.so")
+put 644 include/micromint.h "$prefix/include/micromint.h"
+put 644 "$built/libmicromint.a" "$libdir/libmicromint.a"
+put 644 "$built/libmicromint.so.$version" "$libdir/libmicromint.so.$version"
+link "libmicromint.so.$version" "$libdir/$soname"
+link "$soname" "$libdir/libmicromint.so"
+sed -e "s|@PREFIX@|$prefix|" -e "s|@LIBDIR@|$libdir|" -e "s|@VERSION@|$version|" micromint-ffi/micromint.pc.in \
+    > "$made/micromint.pc"
+put 644 "$made/micromint.pc" "$libdir/pkgconfig/micromint.pc"
+
+# The tools. zsh on Debian looks for completions of packages and of the administrator in different places.
+zsh=$prefix/share/zsh/site-functions
+[ "$prefix" != /usr ] || zsh=$prefix/share/zsh/vendor-completions
+for tool in $tools; do
+    put 755 "$built/$tool" "$prefix/bin/$tool"
+    mkdir "$made/$tool"
+    "$built/$tool" --write-pages "$made/$tool"
+    for page in "$made/$tool"/*.1; do
+        put 644 "$page" "$prefix/share/man/man1/$(basename "$page")"
+    done
+    put 644 "$made/$tool/$tool.bash" "$prefix/share/bash-completion/completions/$tool"
+    put 644 "$made/$tool/_$tool" "$zsh/_$tool"
+    put 644 "$made/$tool/$tool.fish" "$prefix/share/fish/vendor_completions.d/$tool.fish"
+done
+
+# The documents, and units that run the redemption by the clock.
+for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md; do
+    put 644 "$document" "$prefix/share/doc/micromint/$(basename "$document")"
+done
+for unit in contrib/systemd/*.service contrib/systemd/*.timer contrib/systemd/*.path; do
+    [ ! -f "$unit" ] || put 644 "$unit" "$prefix/lib/systemd/system/$(basename "$unit")"
+done
+
+# The modules, where Debian's packages put theirs. Which sites use them is the administrator's to say.
+nginx_module=target/nginx/ngx_http_micromint_module.so
+apache_module=target/apache/mod_micromint.so
+[ "${MODULES:-yes}" != no ] || { nginx_module=; apache_module=; }
+if [ -n "$nginx_module" ] && [ -f "$nginx_module" ]; then
+    echo "load_module modules/ngx_http_micromint_module.so;" > "$made/nginx.conf"
+    put 644 "$nginx_module" /usr/lib/nginx/modules/ngx_http_micromint_module.so
+    put 644 "$made/nginx.conf" /usr/share/nginx/modules-available/mod-http-micromint.conf
+    echo "nginx: to load the module: ln -s /usr/share/nginx/modules-available/mod-http-micromint.conf" \
+        "/etc/nginx/modules-enabled/50-mod-http-micromint.conf"
+fi
+if [ -n "$apache_module" ] && [ -f "$apache_module" ]; then
+    echo "LoadModule micromint_module /usr/lib/apache2/modules/mod_micromint.so" > "$made/apache.load"
+    put 644 "$apache_module" /usr/lib/apache2/modules/mod_micromint.so
+    put 644 "$made/apache.load" /etc/apache2/mods-available/micromint.load
+    echo "Apache: to load the module: a2enmod micromint"
+fi
+
+install -D -m 644 "$written" "$root$list"
+# The loader keeps a list of libraries; it cannot be told of those in a DESTDIR.
+if [ -z "$root" ] && [ "$(id -u)" = 0 ]; then ldconfig 2>/dev/null || true; fi
