@@ -312,6 +312,7 @@ impl micromint_request {
                     _ => Some(slice(self.body, self.body_len, "request.body")?),
                 },
                 price: self.price,
+                ..Request::default()
             }
         };
         Ok(with(&request))

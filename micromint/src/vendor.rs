@@ -7,6 +7,8 @@
 
 pub mod http;
 
+mod outcome;
+
 pub mod config;
 
 pub mod price;
@@ -35,6 +37,10 @@ pub mod redemption;
 mod secret;
 
 pub mod cache;
+mod head;
+
+mod event;
+pub mod metrics;
 
 pub mod paywall;
 

@@ -242,6 +242,7 @@ impl<'a> Stage<'a> {
             headers: &fields,
             body: None,
             price: step.price,
+            ..Request::default()
         };
         let decision = self.decide(&head, body.as_deref());
         let seen = self.answer(decision, step);

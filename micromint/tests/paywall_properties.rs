@@ -283,6 +283,7 @@ proptest! {
             headers: &headers,
             body: chaos.body.as_deref(),
             price: chaos.price,
+            ..Request::default()
         };
         let decision = PAYWALL.with(|paywall| {
             let decision = paywall.decide(&request);

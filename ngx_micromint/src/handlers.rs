@@ -7,9 +7,8 @@
 
 use std::sync::Arc;
 
-use micromint::vendor::cache::{SHARED_CACHE_HEADERS, private_cache_control};
 use micromint::vendor::http::{
-    Answer, Decision, Outcome, Request as PaywallRequest, RequestBuf, STATUS_HEADER, Serve, Step,
+    Answer, Decision, HeadChanges, Outcome, Request as PaywallRequest, RequestBuf, Serve, Step,
 };
 use micromint::vendor::paywall::Paywall;
 use micromint::vendor::price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price};
@@ -309,6 +308,7 @@ fn with_request<T>(
         headers: &headers,
         body,
         price,
+        ..PaywallRequest::default()
     })
 }
 
@@ -422,8 +422,8 @@ pub(crate) fn message(request: &mut Request) -> Code {
             is_https: request.is_https(),
             host: request.host(),
             headers: &accept,
-            body: None,
             price,
+            ..PaywallRequest::default()
         })
     };
     let Step::Decided(Decision::Answer(answer)) = step else { return SERVER_ERROR };
@@ -444,19 +444,14 @@ pub(crate) fn filter_header(request: &mut Request) -> Code {
     let verdict = visit.verdict.borrow();
     let Verdict::Serve(serve) = &*verdict else { return OK };
     let status = request.answer_status();
-    let is_success = (200..300).contains(&status);
-    if serve.charge.is_some() && !is_success {
+    let mut became = serve.outcome;
+    if serve.charge.is_some() && !(200..300).contains(&status) {
+        became = Outcome::Reversed;
         visit.is_reversed.set(true);
         settle(request, &visit, serve, status);
-        return pushed(request.push_header(STATUS_HEADER, Outcome::Reversed.word()));
     }
-    if !is_success && status != 304 {
-        return OK;
-    }
-    if serve.is_private {
-        keep_private(request);
-    }
-    pushed(serve.headers.iter().try_for_each(|(name, value)| request.push_header(name, value)))
+    let changes = serve.head(status, became, |name| request.answer_values(name));
+    pushed(change_head(request, &changes))
 }
 
 fn pushed(pushed: Option<()>) -> Code {
@@ -483,15 +478,12 @@ fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
     }
 }
 
-/// Keeps an answer that was paid for out of caches that others share.
-fn keep_private(request: &mut Request) {
-    let merged = private_cache_control(request.answer_values("Cache-Control").iter().map(String::as_str));
-    request.remove_answer_header("Cache-Control");
-    for name in SHARED_CACHE_HEADERS {
+/// Takes out and adds fields of the answer's head; `None` when out of memory.
+fn change_head(request: &mut Request, changes: &HeadChanges) -> Option<()> {
+    for name in &changes.remove {
         request.remove_answer_header(name);
     }
-    // Out of memory: the filter that follows fails too.
-    let _ = request.push_header("Cache-Control", &merged);
+    changes.add.iter().try_for_each(|(name, value)| request.push_header(name, value))
 }
 
 // ---- variables

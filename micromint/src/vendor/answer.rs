@@ -58,7 +58,8 @@ pub(super) fn payment_required(
         headers.push((REQUEST_HEADER, in_header));
     }
     let user = payment.map(|payment| payment.user.to_string());
-    Answer { outcome, status: 402, headers, body, user, log: refused.and_then(|refused| refused.log) }
+    let log = refused.and_then(|refused| refused.log);
+    Answer { headers, body, user, log, ..bare(outcome, 402) }
 }
 
 /// 400, 413 or 414: the request is wrong before any payment is looked at.
@@ -99,7 +100,7 @@ fn text_answer(outcome: Outcome, status: u16, sentence: &str) -> Answer {
 }
 
 fn bare(outcome: Outcome, status: u16) -> Answer {
-    Answer { outcome, status, headers: Vec::new(), body: Vec::new(), user: None, log: None }
+    Answer { outcome, status, ..Answer::default() }
 }
 
 fn status_headers(outcome: Outcome) -> Vec<(&'static str, String)> {

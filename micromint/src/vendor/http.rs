@@ -2,8 +2,13 @@
 //! comes out. A server module turns its own request into the one and the other into its own terms, and
 //! holds no rule about coins.
 
-use super::Refusal;
+use std::net::IpAddr;
+
+pub use super::event::Event;
+pub use super::head::{HeadChanges, Merge, MergeRule};
+pub use super::outcome::Outcome;
 use super::paywall::Charge;
+use crate::time::UnixTime;
 
 /// The request header that carries a payment: the base64url form of a Payment message.
 pub const PAYMENT_HEADER: &str = "MicroMint-Payment";
@@ -14,8 +19,25 @@ pub const STATUS_HEADER: &str = "MicroMint-Status";
 
 /// The request header fields that the paywall looks at, in lower case. A server that must copy a
 /// request need copy no others.
-pub const HEADERS_READ: [&str; 5] =
-    ["accept", "content-type", "cookie", "idempotency-key", "micromint-payment"];
+pub const HEADERS_READ: [&str; 17] = [
+    "accept",
+    "accept-payment",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "content-type",
+    "cookie",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "micromint-payment",
+    "origin",
+    "payment-authorization",
+    "range",
+];
 
 /// What a request must not carry to the content once it was paid for: fields by which some frameworks
 /// turn one method into another, and the coins themselves.
@@ -53,6 +75,37 @@ pub struct Request<'a> {
     pub body: Option<&'a [u8]>,
     /// The price of what is asked for, in coins; 0 is free.
     pub price: u32,
+    /// The other terms of the place asked for.
+    pub place: Place<'a>,
+    /// The address of the client: of the connection, or what the server's own means of trusted proxies put in
+    /// its place; never a header as a client sent it. `None` gets no free views.
+    pub client: Option<IpAddr>,
+    /// What is known of the content before it is made; `None` for everything but files that the server
+    /// itself is certain to send.
+    pub content: Option<Content<'a>>,
+}
+
+/// What a server's configuration says of a place beside its price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// A path such as `/story/17/`: a receipt given here opens everything with this same receipt path
+    /// that costs no more. `None`: a receipt opens the one page.
+    pub receipt_path: Option<&'a [u8]>,
+    /// How many pages a visitor sees a UTC day without paying; 0 for none.
+    pub free_views: u32,
+    /// Decide everything, record nothing, and serve the content free.
+    pub is_dry_run: bool,
+}
+
+/// What is known of a file before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// The entity tag as the answer will carry it, such as `"5f-1a"` or `W/"5f-1a"`, with its quotes.
+    pub etag: Option<&'a [u8]>,
+    /// The time in Last-Modified.
+    pub last_modified: Option<UnixTime>,
+    /// The size in bytes; `None` where ranges are not served.
+    pub size: Option<u64>,
 }
 
 impl<'a> Request<'a> {
@@ -73,6 +126,18 @@ pub struct RequestBuf {
     headers: Vec<(Vec<u8>, Vec<u8>)>,
     body: Option<Vec<u8>>,
     price: u32,
+    receipt_path: Option<Vec<u8>>,
+    free_views: u32,
+    is_dry_run: bool,
+    client: Option<IpAddr>,
+    content: Option<ContentBuf>,
+}
+
+#[derive(Clone, Debug)]
+struct ContentBuf {
+    etag: Option<Vec<u8>>,
+    last_modified: Option<UnixTime>,
+    size: Option<u64>,
 }
 
 impl From<&Request<'_>> for RequestBuf {
@@ -89,6 +154,15 @@ impl From<&Request<'_>> for RequestBuf {
             headers: headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
             body: request.body.map(<[u8]>::to_vec),
             price: request.price,
+            receipt_path: request.place.receipt_path.map(<[u8]>::to_vec),
+            free_views: request.place.free_views,
+            is_dry_run: request.place.is_dry_run,
+            client: request.client,
+            content: request.content.map(|content| ContentBuf {
+                etag: content.etag.map(<[u8]>::to_vec),
+                last_modified: content.last_modified,
+                size: content.size,
+            }),
         }
     }
 }
@@ -106,6 +180,17 @@ impl RequestBuf {
             headers: &headers,
             body: self.body.as_deref(),
             price: self.price,
+            place: Place {
+                receipt_path: self.receipt_path.as_deref(),
+                free_views: self.free_views,
+                is_dry_run: self.is_dry_run,
+            },
+            client: self.client,
+            content: self.content.as_ref().map(|content| Content {
+                etag: content.etag.as_deref(),
+                last_modified: content.last_modified,
+                size: content.size,
+            }),
         })
     }
 }
@@ -152,16 +237,20 @@ pub struct Serve {
     pub is_private: bool,
     /// Request header fields to take out before content is made.
     pub strip_request_headers: &'static [&'static str],
-    /// Header fields to add to the answer, provided that its status is 2xx or 304.
+    /// Header fields to add to the answer, provided that its status is 2xx or 304; see [`Serve::head`],
+    /// which does so.
     pub headers: Vec<(&'static str, String)>,
+    /// Header fields to merge with the content's own, whatever the status; see [`Serve::head`].
+    pub merge: Vec<Merge>,
     /// Set if this request recorded a payment: hand it to `Paywall::settle` with the status of the
-    /// answer when its head is made. If that gives [`Outcome::Reversed`], add
-    /// `MicroMint-Status: reversed` to the answer in place of `headers`.
+    /// answer when its head is made, and what that gives to [`Serve::head`].
     pub charge: Option<Charge>,
+    /// What the request was about.
+    pub about: About,
 }
 
 /// A complete answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Answer {
     /// What became of the payment, for logs and variables.
     pub outcome: Outcome,
@@ -169,6 +258,8 @@ pub struct Answer {
     pub status: u16,
     /// The header fields, `Content-Type` among them, `Content-Length` not.
     pub headers: Vec<(&'static str, String)>,
+    /// Header fields to merge with those that the site adds to every answer; see [`Answer::head`].
+    pub merge: Vec<Merge>,
     /// The body, also for HEAD (the server leaves it out there).
     pub body: Vec<u8>,
     /// Who tried to pay, for logs and variables.
@@ -176,6 +267,24 @@ pub struct Answer {
     /// What to write into the server's error log, where something is to be said there. It never holds
     /// a key or an authenticator.
     pub log: Option<String>,
+    /// What the request was about.
+    pub about: About,
+}
+
+/// What a request was about, for logs, variables and counters. Empty for a free page without a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct About {
+    /// The price, in coins.
+    pub price: u32,
+    /// The page's URL, as messages name it.
+    pub url: Option<String>,
+    /// The period of the coins sent.
+    pub period: Option<String>,
+    /// The place only tries out what it would do: the outcome says what would have been, and nothing
+    /// was recorded.
+    pub is_dry_run: bool,
+    /// What the vendor must be told, as an error in the server's log: a file that cannot be read.
+    pub alert: Option<String>,
 }
 
 impl Decision {
@@ -202,51 +311,19 @@ impl Decision {
             Decision::Answer(_) => 0,
         }
     }
-}
 
-/// What became of a request at the paywall.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Outcome {
-    /// Nothing to pay.
-    #[default]
-    Free,
-    /// A payable page was asked for without a payment.
-    Unpaid,
-    /// The question of an OPTIONS request was answered in place of the page.
-    Options,
-    /// The payment was recorded.
-    Paid,
-    /// A receipt cookie covers the request.
-    Receipt,
-    /// The payment was recorded before and is answered again.
-    Retry,
-    /// The content is free and the payment was not recorded.
-    Returned,
-    /// The payment was recorded and taken back, since the answer is no success.
-    Reversed,
-    /// The payment was refused.
-    Refused(Refusal),
-    /// The request itself is wrong: two payments, or a target that no URL can hold.
-    BadRequest,
-    /// The payment could not be recorded, or the price not be read; nothing was kept.
-    Unavailable,
-}
-
-impl Outcome {
-    /// The word that names it in `MicroMint-Status`, logs and variables.
-    pub fn word(self) -> &'static str {
+    /// What the request was about.
+    pub fn about(&self) -> &About {
         match self {
-            Outcome::Free => "free",
-            Outcome::Unpaid => "unpaid",
-            Outcome::Options => "options",
-            Outcome::Paid => "paid",
-            Outcome::Receipt => "receipt",
-            Outcome::Retry => "retry",
-            Outcome::Returned => "returned",
-            Outcome::Reversed => "reversed",
-            Outcome::Refused(refusal) => refusal.word(),
-            Outcome::BadRequest => "bad-request",
-            Outcome::Unavailable => "unavailable",
+            Decision::Serve(serve) => &serve.about,
+            Decision::Answer(answer) => &answer.about,
+        }
+    }
+
+    pub(super) fn about_mut(&mut self) -> &mut About {
+        match self {
+            Decision::Serve(serve) => &mut serve.about,
+            Decision::Answer(answer) => &mut answer.about,
         }
     }
 }

@@ -110,6 +110,14 @@ impl Ask<'_> {
         let mut keys = self.request.header_values("idempotency-key");
         keys.next().filter(|_| keys.next().is_none())
     }
+
+    /// The decision with what the request was about.
+    fn tell(&self, mut decision: Decision) -> Decision {
+        let about = decision.about_mut();
+        about.price = self.price;
+        about.url = Some(self.url.to_string());
+        decision
+    }
 }
 
 impl Paywall {
@@ -186,14 +194,14 @@ impl Paywall {
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         match self.route(request) {
             Route::Decided(decision) => decision,
-            Route::Header(ask, value) => match carrier::from_header(value) {
+            Route::Header(ask, value) => ask.tell(match carrier::from_header(value) {
                 Some(message) => self.judge(&ask, &message),
                 None => self.malformed(&ask, "the header holds no base64url".to_string()),
-            },
-            Route::Body(ask) => match request.body {
+            }),
+            Route::Body(ask) => ask.tell(match request.body {
                 Some(message) => self.judge(&ask, message),
                 None => Decision::Answer(answer::too_large()),
-            },
+            }),
             Route::FreeBody => Decision::Serve(free_post(request)),
         }
     }
@@ -238,15 +246,16 @@ impl Paywall {
 
     fn route_to_page<'a>(&self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
         if ask.request.method == b"OPTIONS" {
-            return decided(answer::options());
+            return Route::Decided(ask.tell(Decision::Answer(answer::options())));
         }
         if ask.is_view() && receipt::covers(&self.receipt_key, &ask.url, ask.now, ask.request) {
-            return Route::Decided(Decision::Serve(served(Outcome::Receipt, ask.is_body)));
+            let serve = served(Outcome::Receipt, ask.is_body);
+            return Route::Decided(ask.tell(Decision::Serve(serve)));
         }
         match carrier {
             Carrier::Header(value) => Route::Header(ask, value),
             Carrier::Body => Route::Body(ask),
-            Carrier::None | Carrier::Several => Route::Decided(self.unpaid(&ask)),
+            Carrier::None | Carrier::Several => Route::Decided(ask.tell(self.unpaid(&ask))),
         }
     }
 
@@ -292,12 +301,15 @@ impl Paywall {
                 retry => retry,
             }),
         };
-        match judged {
+        let period = payment.period.to_string();
+        let mut decision = match judged {
             Ok(Judged::Serve(serve)) => Decision::Serve(serve),
             Ok(Judged::Refused(refusal)) => self.refused(ask, refusal, Some(payment), None),
             Ok(Judged::Unpaid) => self.unpaid(ask),
             Err(error) => Decision::Answer(answer::unavailable(error.to_string())),
-        }
+        };
+        decision.about_mut().period = Some(period);
+        decision
     }
 
     /// Records a payment whose coins are good, unless one of them is spent.

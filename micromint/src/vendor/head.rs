@@ -1,0 +1,188 @@
+//! The head of an answer: what the paywall adds to the fields that the content and the site set, and what it
+//! takes out of them.
+//!
+//! In goes a decision and a look at the fields that are there, out come changes that a server makes as they
+//! stand. The invariant: what the site said stays said, unless it would give a paid page to others.
+
+use super::cache::{SHARED_CACHE_HEADERS, private_cache_control};
+use super::http::{Answer, Outcome, STATUS_HEADER, Serve};
+
+/// A header field that may be there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What happens where the answer has the field.
+    pub rule: MergeRule,
+}
+
+/// How a field is merged with those of its name that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeRule {
+    /// Both are comma-separated lists: members that are missing are added. A `*` that is there stays as it is.
+    Union,
+    /// The answer's own stays; ours is added where there is none.
+    Default,
+}
+
+/// What a server changes in an answer's head: first take out, then add.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeadChanges {
+    /// Names, in any case, of which every field is taken out.
+    pub remove: Vec<&'static str>,
+    /// Fields to add.
+    pub add: Vec<(&'static str, String)>,
+}
+
+impl Serve {
+    /// The changes to the head of the content's answer with this `status`. `became` is what
+    /// `Paywall::settle` said of the charge, or `outcome` where there was none. `values` gives the values
+    /// of all fields of a name, in any case, that the answer would have.
+    pub fn head(&self, status: u16, became: Outcome, values: impl Fn(&str) -> Vec<String>) -> HeadChanges {
+        let mut changes = HeadChanges::default();
+        if became == Outcome::Reversed {
+            changes.add.push((STATUS_HEADER, became.word().to_string()));
+        } else if (200..300).contains(&status) || status == 304 {
+            if self.is_private {
+                changes.keep_private(&values);
+            }
+            changes.add.extend(self.headers.iter().cloned());
+        }
+        changes.merge(&self.merge, &values);
+        changes
+    }
+}
+
+impl Answer {
+    /// The changes to the head that the site gives to every answer: all fields of this answer, those among
+    /// them that may be there already merged. `values` as for [`Serve::head`].
+    pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges {
+        let mut changes = HeadChanges { remove: Vec::new(), add: self.headers.clone() };
+        changes.merge(&self.merge, &values);
+        changes
+    }
+}
+
+impl HeadChanges {
+    fn keep_private(&mut self, values: &impl Fn(&str) -> Vec<String>) {
+        const NAME: &str = "Cache-Control";
+        self.remove.push(NAME);
+        self.remove.extend(SHARED_CACHE_HEADERS);
+        let merged = private_cache_control(values(NAME).iter().map(String::as_str));
+        self.add.push((NAME, merged));
+    }
+
+    fn merge(&mut self, fields: &[Merge], values: &impl Fn(&str) -> Vec<String>) {
+        for Merge { name, value, rule } in fields {
+            let there = values(name);
+            if there.is_empty() {
+                self.add.push((name, value.clone()));
+            } else if *rule == MergeRule::Union
+                && let Some(union) = union(&there, value)
+            {
+                self.remove.push(name);
+                self.add.push((name, union));
+            }
+        }
+    }
+}
+
+/// The lists of `there` as one, with the members of `ours` that it lacks; `None` if it lacks none.
+fn union(there: &[String], ours: &str) -> Option<String> {
+    fn members(list: &str) -> impl Iterator<Item = &str> {
+        list.split(',').map(str::trim).filter(|member| !member.is_empty())
+    }
+    let mut all: Vec<&str> = there.iter().flat_map(|list| members(list)).collect();
+    if all.contains(&"*") {
+        return None;
+    }
+    let before = all.len();
+    for member in members(ours) {
+        if !all.iter().any(|known| known.eq_ignore_ascii_case(member)) {
+            all.push(member);
+        }
+    }
+    (all.len() > before).then(|| all.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays the changes to a head, as a server does.
+    fn changed(
+        fields: &[(&str, &str)],
+        changes: impl Fn(&dyn Fn(&str) -> Vec<String>) -> HeadChanges,
+    ) -> Vec<String> {
+        let values = |name: &str| {
+            let named = fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+            named.map(|(_, value)| value.to_string()).collect()
+        };
+        let changes = changes(&values);
+        let is_out = |name: &str| changes.remove.iter().any(|removed| removed.eq_ignore_ascii_case(name));
+        let kept =
+            fields.iter().filter(|(name, _)| !is_out(name)).map(|(name, value)| format!("{name}: {value}"));
+        kept.chain(changes.add.iter().map(|(name, value)| format!("{name}: {value}"))).collect()
+    }
+
+    fn merge(name: &'static str, value: &str, rule: MergeRule) -> Merge {
+        Merge { name, value: value.to_string(), rule }
+    }
+
+    #[test]
+    fn a_paid_answer_is_private_and_keeps_what_the_site_said() {
+        let serve = Serve {
+            outcome: Outcome::Paid,
+            is_private: true,
+            headers: vec![(STATUS_HEADER, "paid".to_string())],
+            merge: vec![merge("Vary", "Cookie, Accept", MergeRule::Union)],
+            ..Serve::default()
+        };
+        let fields = [
+            ("cache-control", "public, max-age=5"),
+            ("CDN-Cache-Control", "max-age=9"),
+            ("vary", "accept"),
+            ("X", "y"),
+        ];
+        let head = |status, became| changed(&fields, |values| serve.head(status, became, values));
+        assert_eq!(
+            head(200, Outcome::Paid),
+            ["X: y", "Cache-Control: private, max-age=5", "MicroMint-Status: paid", "Vary: accept, Cookie"]
+        );
+        assert_eq!(head(304, Outcome::Paid), head(200, Outcome::Paid));
+        assert_eq!(
+            head(404, Outcome::Reversed),
+            [
+                "cache-control: public, max-age=5",
+                "CDN-Cache-Control: max-age=9",
+                "X: y",
+                "MicroMint-Status: reversed",
+                "Vary: accept, Cookie"
+            ]
+        );
+        assert_eq!(head(404, Outcome::Paid).len(), 4, "a payment that stays says nothing on an error");
+    }
+
+    #[test]
+    fn lists_are_united_and_defaults_step_back() {
+        for (there, ours, rule, expected) in [
+            (&[][..], "a", MergeRule::Union, &["F: a"][..]),
+            (&["a, b"], "B", MergeRule::Union, &["F: a, b"]),
+            (&["a", "b"], "c, a", MergeRule::Union, &["F: a, b, c"]),
+            (&["*"], "c", MergeRule::Union, &["F: *"]),
+            (&[""], "c", MergeRule::Union, &["F: c"]),
+            (&[], "c", MergeRule::Default, &["F: c"]),
+            (&["d"], "c", MergeRule::Default, &["F: d"]),
+        ] {
+            let fields: Vec<(&str, &str)> = there.iter().map(|value| ("F", *value)).collect();
+            let serve = Serve { merge: vec![merge("F", ours, rule)], ..Serve::default() };
+            assert_eq!(
+                changed(&fields, |values| serve.head(500, Outcome::Free, values)),
+                expected,
+                "{there:?} {ours}"
+            );
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Counters: how many requests ended how, for Prometheus.
+//!
+//! In go events, out comes text in the Prometheus exposition format. The counters are an array of numbers
+//! without a pointer, so that a server can keep them in memory that all its processes share.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Refusal;
+use super::http::{Event, Outcome};
+
+/// Outcomes that are counted, each in a slot of its own.
+const OUTCOMES: usize = Outcome::UNREFUSED.len() + Refusal::ALL.len();
+/// The slot of coins recorded, and after it that of coins taken back.
+const COINS: usize = 2 * OUTCOMES;
+/// The number of counters.
+pub const SLOTS: usize = COINS + 2;
+/// The media type of [`Counters::to_prometheus`].
+pub const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Counts of events. All-zero memory, aligned to 8 bytes, is a valid value that has counted nothing, and
+/// several processes may count in one value that they share.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct Counters([AtomicU64; SLOTS]);
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters([const { AtomicU64::new(0) }; SLOTS])
+    }
+}
+
+impl Counters {
+    /// Counts an event. Takes no lock and never waits.
+    pub fn count(&self, event: &Event<'_>) {
+        let first = if event.is_dry_run { OUTCOMES } else { 0 };
+        self.add(first + slot(event.outcome), 1);
+        match event.outcome {
+            Outcome::Paid if !event.is_dry_run => self.add(COINS, event.coins.into()),
+            // Recorded and taken back by one request.
+            Outcome::Reversed => {
+                self.add(COINS, event.coins.into());
+                self.add(COINS + 1, event.coins.into());
+            }
+            _ => {}
+        }
+    }
+
+    /// All counters in the text format of Prometheus.
+    pub fn to_prometheus(&self) -> String {
+        let mut text = String::new();
+        family(&mut text, "requests", "Requests that the paywall decided about, by what became of them.");
+        self.outcomes(&mut text, "requests", 0);
+        family(
+            &mut text,
+            "dry_run_requests",
+            "Requests where only tried out, by what would have become of them.",
+        );
+        self.outcomes(&mut text, "dry_run_requests", OUTCOMES);
+        for (slot, name, help) in [
+            (COINS, "coins", "Coins recorded."),
+            (COINS + 1, "coins_reversed", "Coins recorded and taken back."),
+        ] {
+            family(&mut text, name, help);
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "micromint_{name}_total {}", self.read(slot));
+        }
+        text
+    }
+
+    fn outcomes(&self, text: &mut String, name: &str, first: usize) {
+        for (slot, outcome) in all_outcomes().enumerate() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "micromint_{name}_total{{outcome=\"{}\"}} {}",
+                outcome.word(),
+                self.read(first + slot)
+            );
+        }
+    }
+
+    fn add(&self, slot: usize, number: u64) {
+        if let Some(counter) = self.0.get(slot) {
+            counter.fetch_add(number, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self, slot: usize) -> u64 {
+        self.0.get(slot).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+}
+
+fn all_outcomes() -> impl Iterator<Item = Outcome> {
+    let refusals = Refusal::ALL.iter().map(|refusal| Outcome::Refused(*refusal));
+    Outcome::UNREFUSED.into_iter().chain(refusals)
+}
+
+fn slot(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Refused(refusal) => Outcome::UNREFUSED.len() + refusal as usize,
+        other => Outcome::UNREFUSED.iter().position(|outcome| *outcome == other).unwrap_or(0),
+    }
+}
+
+fn family(text: &mut String, name: &str, help: &str) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "# HELP micromint_{name}_total {help}\n# TYPE micromint_{name}_total counter\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vendor::http::{About, Decision, Serve};
+
+    #[test]
+    fn every_outcome_has_a_slot_of_its_own() {
+        for (number, outcome) in all_outcomes().enumerate() {
+            assert_eq!(slot(outcome), number, "{outcome:?}");
+        }
+        assert_eq!(all_outcomes().count(), OUTCOMES);
+    }
+
+    #[test]
+    fn events_are_counted_and_printed() {
+        let counters = Counters::default();
+        let about = |is_dry_run| About { is_dry_run, ..About::default() };
+        let paid = |is_dry_run| {
+            Decision::Serve(Serve {
+                outcome: Outcome::Paid,
+                coins: 3,
+                about: about(is_dry_run),
+                ..Serve::default()
+            })
+        };
+        counters.count(&paid(false).event(200, Outcome::Paid));
+        counters.count(&paid(false).event(200, Outcome::Paid));
+        counters.count(&paid(false).event(404, Outcome::Reversed));
+        counters.count(&paid(true).event(200, Outcome::Paid));
+        counters.count(&paid(false).event(402, Outcome::Refused(Refusal::Spent)));
+        let text = counters.to_prometheus();
+        for line in [
+            "# TYPE micromint_requests_total counter",
+            "micromint_requests_total{outcome=\"paid\"} 2",
+            "micromint_requests_total{outcome=\"reversed\"} 1",
+            "micromint_requests_total{outcome=\"spent\"} 1",
+            "micromint_requests_total{outcome=\"unpaid\"} 0",
+            "micromint_dry_run_requests_total{outcome=\"paid\"} 1",
+            "micromint_coins_total 9",
+            "micromint_coins_reversed_total 3",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), SLOTS);
+    }
+}
