@@ -19,6 +19,8 @@ mod carrier;
 
 mod receipt;
 
+mod conditions;
+
 mod accept;
 
 mod answer;

@@ -17,7 +17,7 @@ use micromint::authenticator::Key;
 use micromint::host::{Clock, SimulatedDirectory, SystemEntropy};
 use micromint::time::UnixTime;
 use micromint::vendor::config::VendorConfig;
-use micromint::vendor::http::{Decision, Outcome, Request, RequestBuf, STATUS_HEADER, Step};
+use micromint::vendor::http::{Content, Decision, Outcome, Request, RequestBuf, STATUS_HEADER, Step};
 use micromint::vendor::paywall::Paywall;
 use serde::Deserialize;
 
@@ -69,6 +69,9 @@ struct CaseStep {
     /// The status that the content would have.
     #[serde(default = "ok")]
     content: u16,
+    /// The content is a file of which the server knows everything before.
+    #[serde(default)]
+    file: bool,
     expect: Expect,
 }
 
@@ -165,6 +168,10 @@ receipt-time = 3600
 description = \"News <of> the day\"
 ";
 
+/// The entity tag and the time of the file that is the content.
+const ETAG: &str = "\"5f-64\"";
+const MODIFIED: &str = "Wed, 02 Dec 2026 03:04:05 GMT";
+
 struct TestClock(AtomicI64);
 
 impl Clock for TestClock {
@@ -232,6 +239,14 @@ impl<'a> Stage<'a> {
         if let Some(payment) = &step.payment {
             self.add_payment(step, payment, &mut headers, &mut body);
         }
+        for (_, value) in &mut headers {
+            *value = value.replace("{etag}", ETAG).replace("{modified}", MODIFIED);
+        }
+        let known = Content {
+            etag: Some(ETAG.as_bytes()),
+            last_modified: Some("2026-12-02T03:04:05Z".parse().unwrap()),
+            size: Some(100),
+        };
         let fields: Vec<(&[u8], &[u8])> =
             headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         let head = Request {
@@ -242,6 +257,7 @@ impl<'a> Stage<'a> {
             headers: &fields,
             body: None,
             price: step.price,
+            content: step.file.then_some(known),
             ..Request::default()
         };
         let decision = self.decide(&head, body.as_deref());

@@ -8,33 +8,28 @@
 //! that asks for it, perhaps on another thread. [`Paywall::settle`] takes a payment back when the
 //! answer turns out to be no success.
 
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+mod ask;
+mod files;
+mod judge;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
-use super::answer::{self, RefusedPayment};
+use self::ask::Ask;
+use self::files::{load_lists, make_till_folder, secret_place};
+use self::judge::served;
+use super::answer;
 use super::carrier::{self, Carrier};
 use super::check::Checker;
 use super::config::{ConfigError, VendorConfig};
-use super::http::{
-    Answer, Decision, Outcome, Request, STATUS_HEADER, STRIPPED_HEADERS, STRIPPED_HEADERS_WITH_BODY, Serve,
-    Step,
-};
-use super::lists::Lists;
-use super::origin::{self, TargetFault};
-use super::price::PriceError;
-use super::till::{PaymentId, Reversal, Spend, Spent, Till, TillError, TillTotals, fingerprint};
-use super::{Refusal, receipt, secret};
+use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
+use super::till::{PaymentId, Reversal, Till, TillError, TillTotals};
+use super::{receipt, secret};
 use crate::authenticator::Key;
-use crate::bin::Bin;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
 use crate::params::Params;
-use crate::protocol::{COINS_PER_PAYMENT_MAX, Frame, PAYMENT_SIZE_MAX, Payment, RequestPayment, Url};
-use crate::time::UnixTime;
+use crate::protocol::{Frame, PAYMENT_SIZE_MAX};
 
 /// The gate before a vendor's pages. One serves all threads of a process; it is opened after the
 /// process was forked.
@@ -73,16 +68,6 @@ pub enum PaywallError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge(PaymentId);
 
-/// A request for a payable page, as messages name it.
-struct Ask<'a> {
-    request: &'a Request<'a>,
-    url: Url,
-    price: u32,
-    now: UnixTime,
-    /// The payment is the body of a POST, which is served as a GET.
-    is_body: bool,
-}
-
 /// How a request is handled.
 enum Route<'a> {
     /// At once.
@@ -93,31 +78,6 @@ enum Route<'a> {
     Body(Ask<'a>),
     /// By the body: content that is free may still be asked for with a payment.
     FreeBody,
-}
-
-impl Ask<'_> {
-    /// Whether it asks to see a page: what a receipt opens, and a retry shows again.
-    fn is_view(&self) -> bool {
-        self.is_body || self.is_head() || self.request.method == b"GET"
-    }
-
-    fn is_head(&self) -> bool {
-        self.request.method == b"HEAD"
-    }
-
-    /// The request's Idempotency-Key; `None` if there is none or more than one.
-    fn idempotency_key(&self) -> Option<&[u8]> {
-        let mut keys = self.request.header_values("idempotency-key");
-        keys.next().filter(|_| keys.next().is_none())
-    }
-
-    /// The decision with what the request was about.
-    fn tell(&self, mut decision: Decision) -> Decision {
-        let about = decision.about_mut();
-        about.price = self.price;
-        about.url = Some(self.url.to_string());
-        decision
-    }
 }
 
 impl Paywall {
@@ -258,197 +218,10 @@ impl Paywall {
             Carrier::None | Carrier::Several => Route::Decided(ask.tell(self.unpaid(&ask))),
         }
     }
-
-    /// The payable page that a request asks for.
-    fn ask<'a>(&self, request: &'a Request<'a>, is_body: bool) -> Result<Ask<'a>, Answer> {
-        if request.price > COINS_PER_PAYMENT_MAX {
-            return Err(answer::price_unreadable(&PriceError::too_high(request.price), "price"));
-        }
-        let origin = origin::pick(&self.config.origins, request.is_https, request.host)
-            .ok_or_else(|| answer::unavailable("no origin is configured".to_string()))?;
-        let url = origin.url(request.target).map_err(|fault| match fault {
-            TargetFault::TooLong => answer::bad_request(414, "The address is too long to be paid for."),
-            TargetFault::Wrong => answer::bad_request(400, "The address holds what no payable page has."),
-        })?;
-        Ok(Ask { request, url, price: request.price, now: self.clock.now(), is_body })
-    }
-
-    fn offer(&self, ask: &Ask<'_>) -> RequestPayment {
-        let periods = self.checker.periods_at(ask.now);
-        let raw = periods.first().map(|params| params.raw());
-        RequestPayment {
-            url: ask.url.clone(),
-            price: ask.price,
-            vendor: self.config.vendor.clone(),
-            broker: raw.map(|raw| raw.broker.clone()).unwrap_or_default(),
-            coin_value: raw.map(|raw| raw.coin_value.clone()).unwrap_or_default(),
-            periods: periods.iter().map(|params| params.period().clone()).collect(),
-            description: self.config.description.clone(),
-        }
-    }
-
-    /// Judges the payment for a page.
-    fn judge(&self, ask: &Ask<'_>, message: &[u8]) -> Decision {
-        let payment = match Payment::parse(message) {
-            Ok(payment) => payment,
-            Err(error) => return self.malformed(ask, error.to_string()),
-        };
-        let judged = match self.checker.check(&payment, &ask.url, ask.price, ask.now) {
-            Ok(first_bins) if ask.is_head() => self.retry(ask, &payment, first_bins.first().copied()),
-            Ok(first_bins) => self.record(ask, message, &payment, &first_bins),
-            Err(refused) => self.retry(ask, &payment, refused.may_be_recorded).map(|judged| match judged {
-                Judged::Unpaid => Judged::Refused(refused.refusal),
-                retry => retry,
-            }),
-        };
-        let period = payment.period.to_string();
-        let mut decision = match judged {
-            Ok(Judged::Serve(serve)) => Decision::Serve(serve),
-            Ok(Judged::Refused(refusal)) => self.refused(ask, refusal, Some(payment), None),
-            Ok(Judged::Unpaid) => self.unpaid(ask),
-            Err(error) => Decision::Answer(answer::unavailable(error.to_string())),
-        };
-        decision.about_mut().period = Some(period);
-        decision
-    }
-
-    /// Records a payment whose coins are good, unless one of them is spent.
-    fn record(
-        &self,
-        ask: &Ask<'_>,
-        message: &[u8],
-        payment: &Payment,
-        first_bins: &[Bin],
-    ) -> Result<Judged, Unrecorded> {
-        // The period is known: the coins were checked by its rules.
-        let keep_until = self.checker.params(&payment.period).map(|params| params.raw().redeem_until);
-        let fingerprint = match self.fingerprint(ask, payment) {
-            Some(fingerprint) => fingerprint,
-            // No other payment has this one, so that no retry is found.
-            None => self.unpredictable()?,
-        };
-        let spent = self.till.spend(&Spend {
-            period: &payment.period,
-            first_bins,
-            payment: message,
-            user: &payment.user,
-            fingerprint,
-            receipt_seconds: self.config.receipt_seconds.into(),
-            keep_until: keep_until.unwrap_or(ask.now),
-            cap: self.config.cap,
-        })?;
-        Ok(match spent {
-            Spent::Recorded(id) => {
-                let serve = self.opened(ask, Outcome::Paid, payment);
-                Judged::Serve(Serve { coins: payment.coins, charge: Some(Charge(id)), ..serve })
-            }
-            Spent::Retry { .. } => Judged::Serve(self.opened(ask, Outcome::Retry, payment)),
-            Spent::CapReached => Judged::Refused(Refusal::CapReached),
-            Spent::AlreadySpent => Judged::Refused(Refusal::Spent),
-        })
-    }
-
-    /// Serves a payment that is not to be recorded now if it was recorded before.
-    fn retry(&self, ask: &Ask<'_>, payment: &Payment, first_bin: Option<Bin>) -> Result<Judged, Unrecorded> {
-        let (Some(first_bin), Some(fingerprint)) = (first_bin, self.fingerprint(ask, payment)) else {
-            return Ok(Judged::Unpaid);
-        };
-        let seconds = self.config.receipt_seconds.into();
-        let found = self.till.find_retry(&payment.period, first_bin, &fingerprint, seconds)?;
-        Ok(match found {
-            Some(_) => Judged::Serve(self.opened(ask, Outcome::Retry, payment)),
-            None => Judged::Unpaid,
-        })
-    }
-
-    /// What a retry of this payment must agree in; `None` if nothing can be a retry of it. A page may
-    /// be viewed again; another method is repeated only with the same Idempotency-Key and body.
-    fn fingerprint(&self, ask: &Ask<'_>, payment: &Payment) -> Option<[u8; 32]> {
-        if ask.is_view() {
-            return Some(fingerprint(payment, &[]));
-        }
-        let (key, body) = (ask.idempotency_key()?, ask.request.body?);
-        Some(fingerprint(payment, &[ask.request.method, key, &Sha256::digest(body)]))
-    }
-
-    fn unpredictable(&self) -> Result<[u8; 32], Unrecorded> {
-        let mut bytes = [0; 32];
-        self.entropy.fill(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// How a page is served to a payment that is on record. A receipt opens pages to be seen, so none
-    /// is given for another method.
-    fn opened(&self, ask: &Ask<'_>, outcome: Outcome, payment: &Payment) -> Serve {
-        let mut serve = served(outcome, ask.is_body);
-        serve.user = Some(payment.user.to_string());
-        if ask.is_view() {
-            let seconds = self.config.receipt_seconds;
-            serve
-                .headers
-                .push(("Set-Cookie", receipt::set_cookie(&self.receipt_key, &ask.url, ask.now, seconds)));
-        }
-        serve
-    }
-
-    fn unpaid(&self, ask: &Ask<'_>) -> Decision {
-        Decision::Answer(answer::payment_required(&self.offer(ask), ask.request, None))
-    }
-
-    fn malformed(&self, ask: &Ask<'_>, log: String) -> Decision {
-        self.refused(ask, Refusal::Malformed, None, Some(log))
-    }
-
-    fn refused(
-        &self,
-        ask: &Ask<'_>,
-        refusal: Refusal,
-        payment: Option<Payment>,
-        log: Option<String>,
-    ) -> Decision {
-        // HEAD is never charged, so there is nothing to refuse.
-        if ask.is_head() {
-            return self.unpaid(ask);
-        }
-        let refused = RefusedPayment { refusal, payment, log };
-        Decision::Answer(answer::payment_required(&self.offer(ask), ask.request, Some(refused)))
-    }
-}
-
-/// What is found about a payment.
-enum Judged {
-    /// It is recorded: the page is served.
-    Serve(Serve),
-    /// It is refused.
-    Refused(Refusal),
-    /// It was not recorded before, and is not to be now.
-    Unpaid,
-}
-
-/// A payment cannot be recorded.
-#[derive(Debug, thiserror::Error)]
-enum Unrecorded {
-    #[error("till: {0}")]
-    Till(#[from] TillError),
-    #[error("no randomness: {0}")]
-    Entropy(#[from] io::Error),
 }
 
 fn decided(answer: Answer) -> Route<'static> {
     Route::Decided(Decision::Answer(answer))
-}
-
-/// How a page that is paid for is served.
-fn served(outcome: Outcome, is_body: bool) -> Serve {
-    Serve {
-        outcome,
-        as_get: is_body,
-        ignore_conditions: is_body,
-        is_private: true,
-        strip_request_headers: if is_body { STRIPPED_HEADERS_WITH_BODY } else { STRIPPED_HEADERS },
-        headers: vec![(STATUS_HEADER, outcome.word().to_string())],
-        ..Serve::default()
-    }
 }
 
 /// How free content is served to who sent a payment with it: the coins were not recorded.
@@ -463,28 +236,4 @@ fn free_post(request: &Request<'_>) -> Serve {
         Frame::parse(body, PAYMENT_SIZE_MAX).is_ok_and(|frame| frame.message_type() == "Payment")
     };
     if request.body.is_some_and(is_payment) { returned(true) } else { Serve::default() }
-}
-
-/// The broker's lists for each of the periods, in their folder.
-fn load_lists(config: &VendorConfig, periods: &[Params]) -> Result<Vec<Lists>, ConfigError> {
-    let folder = DiskDirectory::new(&config.periods);
-    periods.iter().map(|params| Lists::load(&folder, params)).collect()
-}
-
-/// Makes the till's directory for its owner alone, and those above it so that its owner gets there.
-fn make_till_folder(path: &Path) -> io::Result<()> {
-    if let Some(above) = path.parent() {
-        std::fs::create_dir_all(above)?;
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    match builder.mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        made => made,
-    }
-}
-
-/// Where the secret of receipts is: its folder, and its name there.
-fn secret_place(config: &VendorConfig) -> Result<(DiskDirectory, String), FileError> {
-    let path = &config.receipt_secret;
-    DiskDirectory::of_file(path).map_err(FileError::on("name", path))
 }

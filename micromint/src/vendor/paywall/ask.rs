@@ -1,0 +1,81 @@
+//! A request for a payable page, as messages name it.
+
+use super::super::answer;
+use super::super::conditions::{Withheld, withheld};
+use super::super::http::{Answer, Decision, Request};
+use super::super::origin::{self, TargetFault};
+use super::super::price::PriceError;
+use super::Paywall;
+use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, Url};
+use crate::time::UnixTime;
+
+/// A request for a payable page, as messages name it.
+pub(super) struct Ask<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) url: Url,
+    pub(super) price: u32,
+    pub(super) now: UnixTime,
+    /// The payment is the body of a POST, which is served as a GET.
+    pub(super) is_body: bool,
+}
+
+impl Ask<'_> {
+    /// Whether it asks to see a page: what a receipt opens, and a retry shows again.
+    pub(super) fn is_view(&self) -> bool {
+        self.is_body || self.is_head() || self.request.method == b"GET"
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        self.request.method == b"HEAD"
+    }
+
+    /// The request's Idempotency-Key; `None` if there is none or more than one.
+    pub(super) fn idempotency_key(&self) -> Option<&[u8]> {
+        let mut keys = self.request.header_values("idempotency-key");
+        keys.next().filter(|_| keys.next().is_none())
+    }
+
+    /// Whether the request's own conditions forbid to send the content, where that is known.
+    pub(super) fn withheld(&self) -> Option<Withheld> {
+        withheld(self.request, &self.request.content?, self.is_body)
+    }
+
+    /// The decision with what the request was about.
+    pub(super) fn tell(&self, mut decision: Decision) -> Decision {
+        let about = decision.about_mut();
+        about.price = self.price;
+        about.url = Some(self.url.to_string());
+        decision
+    }
+}
+
+impl Paywall {
+    /// The payable page that a request asks for.
+    pub(super) fn ask<'a>(&self, request: &'a Request<'a>, is_body: bool) -> Result<Ask<'a>, Answer> {
+        if request.price > COINS_PER_PAYMENT_MAX {
+            return Err(answer::price_unreadable(&PriceError::too_high(request.price), "price"));
+        }
+        let origin = origin::pick(&self.config.origins, request.is_https, request.host)
+            .ok_or_else(|| answer::unavailable("no origin is configured".to_string()))?;
+        let url = origin.url(request.target).map_err(|fault| match fault {
+            TargetFault::TooLong => answer::bad_request(414, "The address is too long to be paid for."),
+            TargetFault::Wrong => answer::bad_request(400, "The address holds what no payable page has."),
+        })?;
+        Ok(Ask { request, url, price: request.price, now: self.clock.now(), is_body })
+    }
+
+    /// What the page costs, as a message.
+    pub(super) fn offer(&self, ask: &Ask<'_>) -> RequestPayment {
+        let periods = self.checker.periods_at(ask.now);
+        let raw = periods.first().map(|params| params.raw());
+        RequestPayment {
+            url: ask.url.clone(),
+            price: ask.price,
+            vendor: self.config.vendor.clone(),
+            broker: raw.map(|raw| raw.broker.clone()).unwrap_or_default(),
+            coin_value: raw.map(|raw| raw.coin_value.clone()).unwrap_or_default(),
+            periods: periods.iter().map(|params| params.period().clone()).collect(),
+            description: self.config.description.clone(),
+        }
+    }
+}

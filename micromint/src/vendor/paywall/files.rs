@@ -1,0 +1,35 @@
+//! What a paywall finds on disk when it is opened, and makes there on a first start.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::super::config::{ConfigError, VendorConfig};
+use super::super::lists::Lists;
+use crate::error::FileError;
+use crate::host::DiskDirectory;
+use crate::params::Params;
+
+/// The broker's lists for each of the periods, in their folder.
+pub(super) fn load_lists(config: &VendorConfig, periods: &[Params]) -> Result<Vec<Lists>, ConfigError> {
+    let folder = DiskDirectory::new(&config.periods);
+    periods.iter().map(|params| Lists::load(&folder, params)).collect()
+}
+
+/// Makes the till's directory for its owner alone, and those above it so that its owner gets there.
+pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
+    if let Some(above) = path.parent() {
+        std::fs::create_dir_all(above)?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    match builder.mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Where the secret of receipts is: its folder, and its name there.
+pub(super) fn secret_place(config: &VendorConfig) -> Result<(DiskDirectory, String), FileError> {
+    let path = &config.receipt_secret;
+    DiskDirectory::of_file(path).map_err(FileError::on("name", path))
+}

@@ -1,0 +1,191 @@
+//! Judging one payment: what is left once it is known for which page it is.
+//!
+//! The invariant: [`Judged::Serve`] comes out only after the payment is on record.
+
+use std::io;
+
+use sha2::{Digest, Sha256};
+
+use super::super::answer::{self, RefusedPayment};
+use super::super::conditions::Withheld;
+use super::super::http::{
+    Answer, Decision, Outcome, STATUS_HEADER, STRIPPED_HEADERS, STRIPPED_HEADERS_WITH_BODY, Serve,
+};
+use super::super::till::{Spend, Spent, TillError, fingerprint};
+use super::super::{Refusal, receipt};
+use super::ask::Ask;
+use super::{Charge, Paywall};
+use crate::bin::Bin;
+use crate::protocol::Payment;
+
+impl Paywall {
+    /// Judges the payment for a page.
+    pub(super) fn judge(&self, ask: &Ask<'_>, message: &[u8]) -> Decision {
+        let payment = match Payment::parse(message) {
+            Ok(payment) => payment,
+            Err(error) => return self.malformed(ask, error.to_string()),
+        };
+        let judged = match self.checker.check(&payment, &ask.url, ask.price, ask.now) {
+            Ok(first_bins) if ask.is_head() => self.retry(ask, &payment, first_bins.first().copied()),
+            Ok(first_bins) => match ask.withheld() {
+                None => self.record(ask, message, &payment, &first_bins),
+                Some(withheld) => self.retry(ask, &payment, first_bins.first().copied()).map(|judged| {
+                    if matches!(judged, Judged::Unpaid) { Judged::Withheld(withheld) } else { judged }
+                }),
+            },
+            Err(refused) => self.retry(ask, &payment, refused.may_be_recorded).map(|judged| match judged {
+                Judged::Unpaid => Judged::Refused(refused.refusal),
+                retry => retry,
+            }),
+        };
+        let (period, user) = (payment.period.to_string(), payment.user.to_string());
+        let mut decision = match judged {
+            Ok(Judged::Serve(serve)) => Decision::Serve(serve),
+            Ok(Judged::Refused(refusal)) => self.refused(ask, refusal, Some(payment), None),
+            Ok(Judged::Unpaid) => self.unpaid(ask),
+            Ok(Judged::Withheld(withheld)) => {
+                let answer = withheld.answer(ask.request.content.unwrap_or_default());
+                Decision::Answer(Answer { user: Some(user), ..answer })
+            }
+            Err(error) => Decision::Answer(answer::unavailable(error.to_string())),
+        };
+        decision.about_mut().period = Some(period);
+        decision
+    }
+
+    /// Records a payment whose coins are good, unless one of them is spent.
+    fn record(
+        &self,
+        ask: &Ask<'_>,
+        message: &[u8],
+        payment: &Payment,
+        first_bins: &[Bin],
+    ) -> Result<Judged, Unrecorded> {
+        // The period is known: the coins were checked by its rules.
+        let keep_until = self.checker.params(&payment.period).map(|params| params.raw().redeem_until);
+        let fingerprint = match self.fingerprint(ask, payment) {
+            Some(fingerprint) => fingerprint,
+            // No other payment has this one, so that no retry is found.
+            None => self.unpredictable()?,
+        };
+        let spent = self.till.spend(&Spend {
+            period: &payment.period,
+            first_bins,
+            payment: message,
+            user: &payment.user,
+            fingerprint,
+            receipt_seconds: self.config.receipt_seconds.into(),
+            keep_until: keep_until.unwrap_or(ask.now),
+            cap: self.config.cap,
+        })?;
+        Ok(match spent {
+            Spent::Recorded(id) => {
+                let serve = self.opened(ask, Outcome::Paid, payment);
+                Judged::Serve(Serve { coins: payment.coins, charge: Some(Charge(id)), ..serve })
+            }
+            Spent::Retry { .. } => Judged::Serve(self.opened(ask, Outcome::Retry, payment)),
+            Spent::CapReached => Judged::Refused(Refusal::CapReached),
+            Spent::AlreadySpent => Judged::Refused(Refusal::Spent),
+        })
+    }
+
+    /// Serves a payment that is not to be recorded now if it was recorded before.
+    fn retry(&self, ask: &Ask<'_>, payment: &Payment, first_bin: Option<Bin>) -> Result<Judged, Unrecorded> {
+        let (Some(first_bin), Some(fingerprint)) = (first_bin, self.fingerprint(ask, payment)) else {
+            return Ok(Judged::Unpaid);
+        };
+        let seconds = self.config.receipt_seconds.into();
+        let found = self.till.find_retry(&payment.period, first_bin, &fingerprint, seconds)?;
+        Ok(match found {
+            Some(_) => Judged::Serve(self.opened(ask, Outcome::Retry, payment)),
+            None => Judged::Unpaid,
+        })
+    }
+
+    /// What a retry of this payment must agree in; `None` if nothing can be a retry of it. A page may
+    /// be viewed again; another method is repeated only with the same Idempotency-Key and body.
+    fn fingerprint(&self, ask: &Ask<'_>, payment: &Payment) -> Option<[u8; 32]> {
+        if ask.is_view() {
+            return Some(fingerprint(payment, &[]));
+        }
+        let (key, body) = (ask.idempotency_key()?, ask.request.body?);
+        Some(fingerprint(payment, &[ask.request.method, key, &Sha256::digest(body)]))
+    }
+
+    fn unpredictable(&self) -> Result<[u8; 32], Unrecorded> {
+        let mut bytes = [0; 32];
+        self.entropy.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// How a page is served to a payment that is on record. A receipt opens pages to be seen, so none
+    /// is given for another method.
+    fn opened(&self, ask: &Ask<'_>, outcome: Outcome, payment: &Payment) -> Serve {
+        let mut serve = served(outcome, ask.is_body);
+        serve.user = Some(payment.user.to_string());
+        if ask.is_view() {
+            let seconds = self.config.receipt_seconds;
+            serve
+                .headers
+                .push(("Set-Cookie", receipt::set_cookie(&self.receipt_key, &ask.url, ask.now, seconds)));
+        }
+        serve
+    }
+
+    pub(super) fn unpaid(&self, ask: &Ask<'_>) -> Decision {
+        Decision::Answer(answer::payment_required(&self.offer(ask), ask.request, None))
+    }
+
+    pub(super) fn malformed(&self, ask: &Ask<'_>, log: String) -> Decision {
+        self.refused(ask, Refusal::Malformed, None, Some(log))
+    }
+
+    fn refused(
+        &self,
+        ask: &Ask<'_>,
+        refusal: Refusal,
+        payment: Option<Payment>,
+        log: Option<String>,
+    ) -> Decision {
+        // HEAD is never charged, so there is nothing to refuse.
+        if ask.is_head() {
+            return self.unpaid(ask);
+        }
+        let refused = RefusedPayment { refusal, payment, log };
+        Decision::Answer(answer::payment_required(&self.offer(ask), ask.request, Some(refused)))
+    }
+}
+
+/// What is found about a payment.
+enum Judged {
+    /// It is recorded: the page is served.
+    Serve(Serve),
+    /// It is refused.
+    Refused(Refusal),
+    /// It was not recorded before, and is not to be now.
+    Unpaid,
+    /// It is good, and was not recorded, since its page is not sent.
+    Withheld(Withheld),
+}
+
+/// A payment cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+enum Unrecorded {
+    #[error("till: {0}")]
+    Till(#[from] TillError),
+    #[error("no randomness: {0}")]
+    Entropy(#[from] io::Error),
+}
+
+/// How a page that is paid for is served.
+pub(super) fn served(outcome: Outcome, is_body: bool) -> Serve {
+    Serve {
+        outcome,
+        as_get: is_body,
+        ignore_conditions: is_body,
+        is_private: true,
+        strip_request_headers: if is_body { STRIPPED_HEADERS_WITH_BODY } else { STRIPPED_HEADERS },
+        headers: vec![(STATUS_HEADER, outcome.word().to_string())],
+        ..Serve::default()
+    }
+}
