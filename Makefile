@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module install uninstall bench clean
+.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ build: setup ## the library and the tools, in target/release
 
 nginx-module: setup ## the module for the installed nginx, in target/nginx
 	@scripts/build-nginx-module.sh
+
+apache-module: setup ## the module for the installed Apache, in target/apache
+	@scripts/build-apache-module.sh
 
 demo: build nginx-module ## mint, sell, pay a page on a real nginx, redeem: the main job end to end
 	@scripts/demo.sh
@@ -40,8 +43,9 @@ test-c: setup ## C programs against the library, in the profile that is shipped,
 test-slow: setup ## the largest sizes, and measurements: minutes, not part of `make test`
 	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
 
-test-servers: nginx-module ## the modules in real servers
+test-servers: nginx-module apache-module ## the modules in real servers
 	@scripts/build-nginx-module.sh --for-tests
+	@scripts/build-apache-module.sh --for-tests
 	$(CARGO) test -p micromint-servers
 
 test-vectors: setup ## the second implementation agrees with testdata/

@@ -7,6 +7,7 @@
 // This crate serves tests, where a wrong step should stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod apache;
 pub mod client;
 pub mod nginx;
 pub mod payer;

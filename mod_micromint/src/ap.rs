@@ -1,0 +1,152 @@
+//! The border to Apache, and the only `unsafe` code of the module.
+//!
+//! Apache calls the functions in `tables`, `hooks` and `filters`; they wrap its pointers in the types of this
+//! folder, which hold raw pointers, never references, into Apache's memory. What the tables of a request hold
+//! lies in the request's pool: nothing of it is freed before the request is over, whatever is changed
+//! meanwhile, so bytes that are handed out live as long as the callback. One thread at a time works on a
+//! request.
+
+/// What bindgen read from the headers of Apache and APR.
+#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks, reason = "made by bindgen")]
+mod bindings {
+    include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+}
+
+mod config;
+mod filters;
+mod hooks;
+mod request;
+mod table;
+mod tables;
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bindings::{
+    APLOG_ALERT, APLOG_CRIT, APLOG_EMERG, APLOG_ERR, APLOG_INFO, ap_log_error_, ap_log_rerror_, apr_palloc,
+    apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t, apr_pstrmemdup, apr_status_t, request_rec,
+    server_rec,
+};
+
+pub(crate) use config::{ConfigPlace, Expression, Parent};
+pub(crate) use hooks::Grant;
+pub(crate) use request::Request;
+
+/// What a hook tells Apache: one of the constants below or an HTTP status.
+pub(crate) type Code = c_int;
+/// Done, go on.
+pub(crate) const OK: Code = 0;
+/// The hook has no opinion.
+pub(crate) const DECLINED: Code = -1;
+
+/// How grave a line in the error log is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Level {
+    /// The server cannot start.
+    Emergency,
+    /// Something that needs the webmaster at once.
+    Alert,
+    /// Something that should not be possible.
+    Critical,
+    /// A request fails.
+    Error,
+    /// What clients do.
+    Info,
+}
+
+/// An error log of Apache: as a request writes into it, or a server.
+#[derive(Clone, Copy)]
+pub(crate) enum Log {
+    Request(*mut request_rec),
+    Server(*const server_rec),
+}
+
+impl Log {
+    /// Writes one line.
+    pub(crate) fn write(self, level: Level, text: &str) {
+        let level = match level {
+            Level::Emergency => APLOG_EMERG,
+            Level::Alert => APLOG_ALERT,
+            Level::Critical => APLOG_CRIT,
+            Level::Error => APLOG_ERR,
+            Level::Info => APLOG_INFO,
+        } as c_int;
+        let (format, file) = (c"%.*s".as_ptr(), c"mod_micromint".as_ptr());
+        let (len, data) = (c_int::try_from(text.len()).unwrap_or(c_int::MAX), text.as_ptr());
+        let index = tables::module_index();
+        // SAFETY: a Log is made from a live request or server and does not outlive the callback it was made in;
+        // `%.*s` takes a length and a pointer, both of `text`. A null server is the main error log.
+        unsafe {
+            match self {
+                Log::Request(r) => ap_log_rerror_(file, 0, index, level, 0, r, format, len, data),
+                Log::Server(s) => ap_log_error_(file, 0, index, level, 0, s, format, len, data),
+            }
+        }
+    }
+}
+
+/// Runs what a callback has to do. A panic ends here: it must not cross into C.
+fn guard<T>(log: Log, on_panic: T, callback: impl FnOnce() -> T) -> T {
+    // What a panic leaves half done is one request's own state, and that request ends with a 500.
+    match catch_unwind(AssertUnwindSafe(callback)) {
+        Ok(value) => value,
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            log.write(Level::Critical, &format!("panic: {text}"));
+            on_panic
+        }
+    }
+}
+
+/// The bytes of a C string, none of a null pointer.
+///
+/// # Safety
+/// The string must be null or end in a zero byte, and stay as it is for as long as the caller uses the result.
+unsafe fn bytes<'a>(text: *const c_char) -> &'a [u8] {
+    if text.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { CStr::from_ptr(text) }.to_bytes()
+}
+
+/// A copy of bytes with a zero byte at its end. Apache ends the process where memory is lacking.
+///
+/// # Safety
+/// `pool` must be a live pool. The copy lives as long as the pool.
+unsafe fn copy_into(pool: *mut apr_pool_t, text: &[u8]) -> *mut c_char {
+    // SAFETY: the pool is live; `text` has as many bytes as it says.
+    unsafe { apr_pstrmemdup(pool, text.as_ptr().cast(), text.len()) }
+}
+
+/// Puts a plain value into a pool. Nothing is dropped.
+///
+/// # Safety
+/// `pool` must be a live pool. The value lives as long as the pool.
+unsafe fn place_in<T: Copy>(pool: *mut apr_pool_t, value: T) -> *mut T {
+    const { assert!(align_of::<T>() <= 8, "APR aligns to eight bytes") };
+    // SAFETY: a pool gives memory of this size, aligned to eight bytes.
+    unsafe {
+        let place: *mut T = apr_palloc(pool, size_of::<T>()).cast();
+        place.write(value);
+        place
+    }
+}
+
+/// Keeps `value` until the pool is cleared, which drops it.
+///
+/// # Safety
+/// `pool` must be a live pool.
+unsafe fn keep_in<T>(pool: *mut apr_pool_t, value: T) -> *mut T {
+    unsafe extern "C" fn release<T>(data: *mut c_void) -> apr_status_t {
+        // SAFETY: `data` is the box made below, and a pool runs a cleanup once.
+        let value = unsafe { Box::from_raw(data.cast::<T>()) };
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(value)));
+        0
+    }
+    let value = Box::into_raw(Box::new(value));
+    // SAFETY: the pool is live; a program that is started from here needs no cleanup of ours.
+    unsafe { apr_pool_cleanup_register(pool, value.cast(), Some(release::<T>), Some(apr_pool_cleanup_null)) };
+    value
+}

@@ -1,0 +1,215 @@
+//! Apache's configuration, while it is read and afterwards.
+
+use std::ffi::{CString, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+use super::bindings::{
+    AP_EXPR_FLAG_RESTRICTED_FILE_FUNC, AP_EXPR_FLAG_STRING_RESULT, AP_SQ_CONFIG_GEN, NOT_IN_HTACCESS,
+    ap_check_cmd_context, ap_expr_info_t, ap_expr_parse_cmd_mi, ap_get_module_config,
+    ap_server_root_relative, ap_state_query, ap_unixd_config, apr_pool_cleanup_null, apr_pool_t,
+    apr_pool_userdata_get, apr_pool_userdata_setn, cmd_parms, geteuid, server_rec,
+};
+use super::tables::{micromint_module, module_index};
+use super::{Level, Log, bytes, copy_into, keep_in};
+use crate::module::ServerConfig;
+use crate::vendor::Vendor;
+
+/// What belongs to the whole of a configuration, for as long as it is in use.
+#[derive(Default)]
+pub(crate) struct ModuleConfig {
+    /// One for every configuration file, however many servers name it.
+    pub(crate) vendors: Vec<Arc<Vendor>>,
+    gates: Vec<GatePlace>,
+}
+
+/// Where a gate is put up.
+#[derive(Clone)]
+pub(crate) struct GatePlace {
+    server: *const server_rec,
+    /// The directive that does so.
+    pub(crate) directive: &'static str,
+    /// File and line.
+    pub(crate) position: String,
+}
+
+/// A price that is computed; it lives as long as its configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Expression(*const ap_expr_info_t);
+
+impl Expression {
+    pub(super) fn as_ptr(self) -> *const ap_expr_info_t {
+        self.0
+    }
+}
+
+/// The place in a configuration that is being read.
+pub(crate) struct ConfigPlace(*mut cmd_parms);
+
+impl ConfigPlace {
+    /// # Safety
+    /// `cmd` must be Apache's argument of the callback that makes this, and not outlive it.
+    pub(super) unsafe fn new(cmd: *mut cmd_parms) -> ConfigPlace {
+        ConfigPlace(cmd)
+    }
+
+    /// A path, relative ones to ServerRoot.
+    pub(crate) fn server_relative(&self, path: &[u8]) -> Option<PathBuf> {
+        let path = CString::new(path).ok()?;
+        // SAFETY: the pool is live; the result is null or lies in it.
+        let full = unsafe {
+            let full = ap_server_root_relative((*self.0).pool, path.as_ptr());
+            (!full.is_null()).then(|| bytes(full))?
+        };
+        Some(PathBuf::from(std::ffi::OsStr::from_bytes(full)))
+    }
+
+    /// Where the configuration is being read, as `file:line`.
+    pub(crate) fn position(&self) -> String {
+        // SAFETY: a directive that is being read has a place, or comes from the command line.
+        unsafe {
+            let directive = (*self.0).directive;
+            if directive.is_null() || (*directive).filename.is_null() {
+                return "the command line".to_string();
+            }
+            format!("{}:{}", String::from_utf8_lossy(bytes((*directive).filename)), (*directive).line_num)
+        }
+    }
+
+    /// Remembers that a gate is put up here, to be checked when all is read. Those of `.htaccess` files are met
+    /// at requests only.
+    pub(crate) fn note_gate(&mut self, directive: &'static str) {
+        if self.is_htaccess() {
+            return;
+        }
+        // SAFETY: the server is live for as long as the configuration.
+        let server = unsafe { (*self.0).server };
+        let position = self.position();
+        self.module().gates.push(GatePlace { server, directive, position });
+    }
+
+    /// Reads an expression whose value is a text. In an `.htaccess` it may not read files.
+    pub(crate) fn parse_expression(&mut self, text: &[u8]) -> Result<Expression, String> {
+        let text = CString::new(text).map_err(|error| error.to_string())?;
+        let restriction = if self.is_htaccess() { AP_EXPR_FLAG_RESTRICTED_FILE_FUNC } else { 0 };
+        let mut error = std::ptr::null();
+        // SAFETY: the expression is made in the configuration's pool, with a copy of its text, and so lives as long
+        // as everything that holds the result.
+        unsafe {
+            let text = copy_into((*self.0).pool, text.as_bytes());
+            let flags = AP_EXPR_FLAG_STRING_RESULT | restriction;
+            let parsed = ap_expr_parse_cmd_mi(self.0, text, flags, &raw mut error, None, module_index());
+            if error.is_null() && !parsed.is_null() {
+                return Ok(Expression(parsed));
+            }
+            Err(format!("the expression cannot be read: {}", String::from_utf8_lossy(bytes(error))))
+        }
+    }
+
+    /// What belongs to the whole configuration. Not for `.htaccess` files.
+    pub(crate) fn module(&mut self) -> &mut ModuleConfig {
+        // SAFETY: only one callback runs while a configuration is read, and the borrow of self keeps it to one
+        // borrow within that.
+        unsafe { &mut *module_config((*self.0).pool) }
+    }
+
+    fn is_htaccess(&self) -> bool {
+        // SAFETY: asks what is being read and changes nothing.
+        unsafe { !ap_check_cmd_context(self.0, NOT_IN_HTACCESS).is_null() }
+    }
+}
+
+/// Apache's parent process when a configuration was read, or a child that was just forked.
+pub(crate) struct Parent {
+    pool: *mut apr_pool_t,
+    server: *mut server_rec,
+}
+
+impl Parent {
+    /// # Safety
+    /// `pool` must be the configuration's pool and `server` the main server, of the callback that makes this.
+    pub(super) unsafe fn new(pool: *mut apr_pool_t, server: *mut server_rec) -> Parent {
+        Parent { pool, server }
+    }
+
+    /// All vendors of the configuration.
+    pub(crate) fn vendors(&self) -> &[Arc<Vendor>] {
+        &self.module().vendors
+    }
+
+    /// The places that put up a gate where nobody sells. The main server's count for its virtual hosts too.
+    pub(crate) fn gates_without_vendor(&self) -> Vec<GatePlace> {
+        let has_vendor = |gate: &&GatePlace| {
+            let mut servers = self.servers();
+            servers.any(|server| {
+                // SAFETY: the configuration's servers are live, and our slot was filled when they were made.
+                let sells = unsafe { &*server_of(server) }.vendor().is_some();
+                sells && (std::ptr::eq(server, gate.server) || std::ptr::eq(self.server, gate.server))
+            })
+        };
+        self.module().gates.iter().filter(|gate| !has_vendor(gate)).cloned().collect()
+    }
+
+    /// Whether a server runs already that has read its configuration again.
+    pub(crate) fn is_restart(&self) -> bool {
+        // SAFETY: asks for a number.
+        unsafe { ap_state_query(AP_SQ_CONFIG_GEN as i32) > 0 }
+    }
+
+    /// User and group of the children, if this process may give files to them.
+    pub(crate) fn owner(&self) -> Option<(u32, u32)> {
+        // SAFETY: set while the configuration is read; `geteuid` cannot fail.
+        unsafe { (geteuid() == 0).then_some((ap_unixd_config.user_id, ap_unixd_config.group_id)) }
+    }
+
+    /// The main error log.
+    pub(crate) fn log(&self) -> Log {
+        Log::Server(self.server)
+    }
+
+    /// Says that something at a place of the configuration does not do.
+    pub(crate) fn refuse_at(&self, position: &str, reason: &str) {
+        self.log().write(Level::Emergency, &format!("{position}: {reason}"));
+    }
+
+    fn servers(&self) -> impl Iterator<Item = *const server_rec> {
+        let mut next: *const server_rec = self.server;
+        std::iter::from_fn(move || {
+            let server = next;
+            // SAFETY: the servers of a configuration are a list that ends in null.
+            next = (!server.is_null()).then(|| unsafe { (*server).next }.cast_const())?;
+            Some(server)
+        })
+    }
+
+    fn module(&self) -> &ModuleConfig {
+        // SAFETY: nothing changes it once the configuration is read.
+        unsafe { &*module_config(self.pool) }
+    }
+}
+
+/// What belongs to the whole configuration, made now if it is not there.
+///
+/// # Safety
+/// `pool` must be the configuration's pool.
+unsafe fn module_config(pool: *mut apr_pool_t) -> *mut ModuleConfig {
+    const KEY: &std::ffi::CStr = c"mod_micromint";
+    let mut data: *mut c_void = null_mut();
+    // SAFETY: what stands under our name is what was put there, and is dropped with the pool.
+    unsafe {
+        if apr_pool_userdata_get(&raw mut data, KEY.as_ptr(), pool) != 0 || data.is_null() {
+            data = keep_in(pool, ModuleConfig::default()).cast();
+            apr_pool_userdata_setn(data, KEY.as_ptr(), Some(apr_pool_cleanup_null), pool);
+        }
+    }
+    data.cast()
+}
+
+/// # Safety
+/// `server` must be a live server of a configuration in which our module is loaded.
+pub(super) unsafe fn server_of(server: *const server_rec) -> *const ServerConfig {
+    // SAFETY: our slot holds what `create_server` or `merge_server` made.
+    unsafe { ap_get_module_config((*server).module_config, &raw const micromint_module).cast_const().cast() }
+}

@@ -1,0 +1,248 @@
+//! The filters: one that sees the head of an answer, one that gives a body back that was read.
+
+use std::ffi::{c_char, c_void};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use super::bindings::{
+    AP_FILTER_ERROR, AP_FTYPE_CONTENT_SET, AP_FTYPE_PROTOCOL, AP_MODE_READBYTES, APR_BLOCK_READ,
+    APR_EGENERAL, ap_add_input_filter_handle, ap_add_output_filter_handle, ap_bucket_type_error,
+    ap_filter_rec_t, ap_filter_t, ap_get_brigade, ap_input_mode_t, ap_map_http_request_error,
+    ap_pass_brigade, ap_register_input_filter, ap_register_output_filter, ap_remove_output_filter,
+    apr_brigade_cleanup, apr_brigade_create, apr_brigade_destroy, apr_bucket, apr_bucket_brigade,
+    apr_bucket_eos_create, apr_bucket_pool_create, apr_bucket_type_eos, apr_off_t, apr_read_type_e,
+    apr_status_t, request_rec,
+};
+use super::{Code, Log, Request, copy_into, guard, place_in};
+use crate::gate;
+
+/// How much of a body is asked for at once, in bytes.
+const PIECE_SIZE: apr_off_t = 8192;
+
+static HEAD: AtomicPtr<ap_filter_rec_t> = AtomicPtr::new(null_mut());
+static BODY: AtomicPtr<ap_filter_rec_t> = AtomicPtr::new(null_mut());
+
+/// Tells Apache of our filters, whenever it loads the module.
+pub(super) fn register() {
+    // SAFETY: names and functions are static.
+    unsafe {
+        // After everything that makes or changes the head, caches included; before the ranges and the writing of it.
+        let last = AP_FTYPE_PROTOCOL - 1;
+        HEAD.store(
+            ap_register_output_filter(c"MICROMINT_HEAD".as_ptr(), Some(head), None, last),
+            Ordering::Relaxed,
+        );
+        let first = AP_FTYPE_CONTENT_SET;
+        BODY.store(
+            ap_register_input_filter(c"MICROMINT_BODY".as_ptr(), Some(body), None, first),
+            Ordering::Relaxed,
+        );
+    }
+}
+
+// ---- the head of an answer
+
+/// Adds the filter, unless it is there.
+///
+/// # Safety
+/// `r` must be a live main request.
+pub(super) unsafe fn add_head(r: *mut request_rec) {
+    let handle = HEAD.load(Ordering::Relaxed);
+    // SAFETY: the filters of a live request are a list that ends in null.
+    unsafe {
+        let mut filter = (*r).output_filters;
+        while !filter.is_null() {
+            if (*filter).frec == handle {
+                return;
+            }
+            filter = (*filter).next;
+        }
+        ap_add_output_filter_handle(handle, null_mut(), r, (*r).connection);
+    }
+}
+
+unsafe extern "C" fn head(filter: *mut ap_filter_t, brigade: *mut apr_bucket_brigade) -> apr_status_t {
+    // SAFETY: Apache gives a live filter of a live request and a brigade.
+    unsafe {
+        let r = (*filter).r;
+        // An error ends this answer before its head is made; Apache comes back with the head of the error's.
+        let is_error = buckets(brigade).any(|bucket| (*bucket).type_ == &raw const ap_bucket_type_error);
+        if !is_error {
+            let panicked = guard(Log::Request(r), true, || {
+                gate::filter_head(Request::new(r));
+                false
+            });
+            ap_remove_output_filter(filter);
+            if panicked {
+                return AP_FILTER_ERROR;
+            }
+        }
+        ap_pass_brigade((*filter).next, brigade)
+    }
+}
+
+// ---- the body of a request
+
+/// Reads the whole body; see [`Request::read_body`].
+///
+/// # Safety
+/// `r` must be a live request whose body nobody has read.
+pub(super) unsafe fn read_all(r: *mut request_rec, size_max: usize) -> Result<Option<Vec<u8>>, Code> {
+    let mut body = Some(Vec::new());
+    // SAFETY: the brigade is this function's own; a bucket's data is copied before it goes.
+    unsafe {
+        let brigade = apr_brigade_create((*r).pool, (*(*r).connection).bucket_alloc);
+        let read = loop {
+            let status =
+                ap_get_brigade((*r).input_filters, brigade, AP_MODE_READBYTES, APR_BLOCK_READ, PIECE_SIZE);
+            if status != 0 {
+                break Err(ap_map_http_request_error(status, 400));
+            }
+            match take(brigade, &mut body, size_max) {
+                Ok(true) => break Ok(body),
+                Ok(false) => apr_brigade_cleanup(brigade.cast()),
+                Err(status) => break Err(ap_map_http_request_error(status, 400)),
+            };
+            if body.is_none() {
+                break Ok(None);
+            }
+        };
+        apr_brigade_destroy(brigade);
+        read
+    }
+}
+
+/// Takes the data of a brigade, and says whether the body ended. Too much of it leaves no body.
+///
+/// # Safety
+/// `brigade` must be a live brigade.
+unsafe fn take(
+    brigade: *mut apr_bucket_brigade,
+    body: &mut Option<Vec<u8>>,
+    size_max: usize,
+) -> Result<bool, apr_status_t> {
+    // SAFETY: the buckets are live while the brigade is not changed; reading one may split it in place.
+    unsafe {
+        for bucket in buckets(brigade) {
+            if (*bucket).type_ == &raw const apr_bucket_type_eos {
+                return Ok(true);
+            }
+            if (*(*bucket).type_).is_metadata != 0 {
+                continue;
+            }
+            let data = read(bucket)?;
+            let fits = body.as_ref().is_some_and(|body| body.len() + data.len() <= size_max);
+            match body {
+                Some(body) if fits => body.extend_from_slice(data),
+                _ => *body = None,
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What is left to be given back of a body.
+#[derive(Clone, Copy)]
+struct Rest {
+    data: *const c_char,
+    len: usize,
+}
+
+/// Has a body found again by who reads next.
+///
+/// # Safety
+/// `r` must be a live request whose body was read.
+pub(super) unsafe fn add_body(r: *mut request_rec, body: &[u8]) {
+    // SAFETY: the copy lies in the request's pool, as does what the filter knows of it.
+    unsafe {
+        let data = copy_into((*r).pool, body);
+        let rest = place_in((*r).pool, Rest { data, len: body.len() });
+        ap_add_input_filter_handle(BODY.load(Ordering::Relaxed), rest.cast::<c_void>(), r, (*r).connection);
+    }
+}
+
+unsafe extern "C" fn body(
+    filter: *mut ap_filter_t,
+    brigade: *mut apr_bucket_brigade,
+    mode: ap_input_mode_t,
+    block: apr_read_type_e,
+    wanted: apr_off_t,
+) -> apr_status_t {
+    // SAFETY: Apache gives a live filter, whose context is that of `add_body`, and a brigade to append to. No closure
+    // of ours runs here that could panic.
+    unsafe {
+        if mode != AP_MODE_READBYTES {
+            return ap_get_brigade((*filter).next, brigade, mode, block, wanted);
+        }
+        let rest: *mut Rest = (*filter).ctx.cast();
+        let alloc = (*(*(*filter).r).connection).bucket_alloc;
+        let len = usize::try_from(wanted).unwrap_or(0).min((*rest).len);
+        if len > 0 {
+            append(brigade, apr_bucket_pool_create((*rest).data, len, (*(*filter).r).pool, alloc));
+            (*rest).data = (*rest).data.add(len);
+            (*rest).len -= len;
+        }
+        if (*rest).len == 0 {
+            append(brigade, apr_bucket_eos_create(alloc));
+        }
+        0
+    }
+}
+
+// ---- brigades: rings of buckets, in C handled by macros
+
+/// The buckets of a brigade, in order.
+///
+/// # Safety
+/// `brigade` must be live; while the result is in use a bucket may be split but none taken out.
+unsafe fn buckets(brigade: *mut apr_bucket_brigade) -> impl Iterator<Item = *mut apr_bucket> {
+    let end = end_of(brigade);
+    let mut last = end;
+    std::iter::from_fn(move || {
+        // SAFETY: the ring is closed: from each bucket, and from its end, the next can be reached.
+        let bucket = unsafe { (*last).link.next };
+        last = bucket;
+        (!std::ptr::eq(bucket, end)).then_some(bucket)
+    })
+}
+
+/// Puts a bucket at the end of a brigade.
+///
+/// # Safety
+/// Both must be live, and the bucket in no ring.
+unsafe fn append(brigade: *mut apr_bucket_brigade, bucket: *mut apr_bucket) {
+    let end = end_of(brigade);
+    // SAFETY: the end of a ring has a last bucket before it, or itself.
+    unsafe {
+        let last = (*end).link.prev;
+        (*bucket).link.prev = last;
+        (*bucket).link.next = end;
+        (*last).link.next = bucket;
+        (*end).link.prev = bucket;
+    }
+}
+
+/// What stands for a bucket at the end of a brigade's ring: the ring's own two pointers, seen as those with
+/// which every bucket begins. No other member of it exists.
+fn end_of(brigade: *mut apr_bucket_brigade) -> *mut apr_bucket {
+    const { assert!(std::mem::offset_of!(apr_bucket, link) == 0) };
+    // SAFETY: computes an address within the brigade.
+    unsafe { (&raw mut (*brigade).list).cast() }
+}
+
+/// The data of a bucket.
+///
+/// # Safety
+/// The bucket must be live; the data is so until it is destroyed.
+unsafe fn read<'a>(bucket: *mut apr_bucket) -> Result<&'a [u8], apr_status_t> {
+    let (mut data, mut len) = (std::ptr::null(), 0);
+    // SAFETY: every type of bucket that is no metadata can be read.
+    unsafe {
+        let Some(read) = (*(*bucket).type_).read else { return Err(APR_EGENERAL as apr_status_t) };
+        match read(bucket, &raw mut data, &raw mut len, APR_BLOCK_READ) {
+            0 if len == 0 => Ok(&[]),
+            0 => Ok(std::slice::from_raw_parts(data.cast(), len)),
+            status => Err(status),
+        }
+    }
+}

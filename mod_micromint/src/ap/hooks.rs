@@ -1,0 +1,156 @@
+//! The hooks: where Apache calls the module.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr::{null, null_mut};
+
+use super::bindings::{
+    AP_AUTH_INTERNAL_PER_CONF, AP_SQ_MAIN_STATE, AP_SQ_MS_CREATE_PRE_CONFIG, APR_HOOK_LAST, APR_HOOK_MIDDLE,
+    APR_HOOK_REALLY_FIRST, AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GRANTED, AUTHZ_PROVIDER_GROUP,
+    AUTHZ_PROVIDER_VERSION, ap_hook_check_config, ap_hook_child_init, ap_hook_fixups, ap_hook_handler,
+    ap_hook_insert_error_filter, ap_hook_insert_filter, ap_hook_post_config, ap_register_auth_provider,
+    ap_state_query, apr_pool_t, authz_provider, authz_status, request_rec, server_rec,
+};
+use super::config::Parent;
+use super::{Code, Log, OK, Request, filters, guard};
+use crate::gate;
+
+const SERVER_ERROR: Code = 500;
+
+/// What `Require micromint` says of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// It may pass.
+    Granted,
+    /// It may not.
+    Denied,
+    /// Who asks may still say who he is.
+    AfterLogin,
+}
+
+/// Tells Apache of our hooks, whenever it loads the module.
+pub(super) unsafe extern "C" fn register(pool: *mut apr_pool_t) {
+    // With `CacheQuickHandler Off` the cache stands here too: what was paid for is asked for before it answers.
+    static BEFORE_CACHE: Names<2> = Names([c"mod_cache.c".as_ptr(), null()]);
+    // SAFETY: names and functions are static; lists of names end in null.
+    unsafe {
+        filters::register();
+        ap_hook_check_config(Some(check_config), null(), null(), APR_HOOK_MIDDLE as c_int);
+        ap_hook_post_config(Some(post_config), null(), null(), APR_HOOK_MIDDLE as c_int);
+        ap_hook_child_init(Some(child_init), null(), null(), APR_HOOK_MIDDLE as c_int);
+        ap_hook_fixups(Some(fixups), null(), null(), APR_HOOK_REALLY_FIRST);
+        ap_hook_handler(Some(handler), null(), BEFORE_CACHE.0.as_ptr(), APR_HOOK_REALLY_FIRST);
+        ap_hook_insert_filter(Some(insert_filter), null(), null(), APR_HOOK_LAST as c_int);
+        ap_hook_insert_error_filter(Some(insert_filter), null(), null(), APR_HOOK_LAST as c_int);
+        ap_register_auth_provider(
+            pool,
+            AUTHZ_PROVIDER_GROUP.as_ptr().cast(),
+            c"micromint".as_ptr(),
+            AUTHZ_PROVIDER_VERSION.as_ptr().cast(),
+            (&raw const PROVIDER).cast(),
+            AP_AUTH_INTERNAL_PER_CONF as c_int,
+        );
+    }
+}
+
+#[repr(transparent)]
+struct Names<const N: usize>([*const c_char; N]);
+
+// SAFETY: the names are static texts.
+unsafe impl<const N: usize> Sync for Names<N> {}
+
+// ---- the life of a server
+
+unsafe extern "C" fn check_config(
+    pool: *mut apr_pool_t,
+    _log: *mut apr_pool_t,
+    _temp: *mut apr_pool_t,
+    server: *mut server_rec,
+) -> c_int {
+    // SAFETY: Apache gives the configuration's pool and its main server.
+    unsafe {
+        guard(Log::Server(server), SERVER_ERROR, || match gate::check(&Parent::new(pool, server)) {
+            Ok(()) => OK,
+            Err(()) => SERVER_ERROR,
+        })
+    }
+}
+
+unsafe extern "C" fn post_config(
+    pool: *mut apr_pool_t,
+    _log: *mut apr_pool_t,
+    _temp: *mut apr_pool_t,
+    server: *mut server_rec,
+) -> c_int {
+    // SAFETY: as in `check_config`. When it starts, Apache reads its configuration twice, the first time to look at it.
+    unsafe {
+        if ap_state_query(AP_SQ_MAIN_STATE as c_int) == AP_SQ_MS_CREATE_PRE_CONFIG as c_int {
+            return OK;
+        }
+        guard(Log::Server(server), SERVER_ERROR, || match gate::prepare(&Parent::new(pool, server)) {
+            Ok(()) => OK,
+            Err(()) => SERVER_ERROR,
+        })
+    }
+}
+
+unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, server: *mut server_rec) {
+    // SAFETY: a server that was read has a process, which has the configuration's pool. Our own pool here is the child's.
+    unsafe { guard(Log::Server(server), (), || gate::open(&Parent::new((*(*server).process).pconf, server))) }
+}
+
+// ---- requests
+
+/// # Safety
+/// `r` must be a live request.
+unsafe fn run(r: *mut request_rec, hook: fn(Request<'_>) -> Code) -> c_int {
+    // SAFETY: the caller vouches for the request.
+    unsafe { guard(Log::Request(r), SERVER_ERROR, || hook(Request::new(r))) }
+}
+
+unsafe extern "C" fn fixups(r: *mut request_rec) -> c_int {
+    // SAFETY: Apache gives a live request.
+    unsafe { run(r, gate::fixups) }
+}
+
+unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {
+    // SAFETY: as in `fixups`.
+    unsafe { run(r, gate::handler) }
+}
+
+unsafe extern "C" fn insert_filter(r: *mut request_rec) {
+    // SAFETY: as in `fixups`.
+    unsafe { guard(Log::Request(r), (), || gate::watch_head(Request::new(r))) }
+}
+
+// ---- Require micromint
+
+static PROVIDER: authz_provider = authz_provider {
+    check_authorization: Some(check_authorization),
+    parse_require_line: Some(parse_require_line),
+};
+
+unsafe extern "C" fn check_authorization(
+    r: *mut request_rec,
+    _arguments: *const c_char,
+    _parsed: *const c_void,
+) -> authz_status {
+    // SAFETY: Apache gives a live request.
+    let grant = unsafe { guard(Log::Request(r), Grant::Denied, || gate::require(Request::new(r))) };
+    match grant {
+        Grant::Granted => AUTHZ_GRANTED,
+        Grant::Denied => AUTHZ_DENIED,
+        Grant::AfterLogin => AUTHZ_DENIED_NO_USER,
+    }
+}
+
+unsafe extern "C" fn parse_require_line(
+    _cmd: *mut super::bindings::cmd_parms,
+    line: *const c_char,
+    parsed: *mut *const c_void,
+) -> *const c_char {
+    // SAFETY: Apache gives the rest of the line and a place for what is made of it.
+    unsafe {
+        *parsed = null_mut();
+        if super::bytes(line).is_empty() { null() } else { c"Require micromint takes no argument".as_ptr() }
+    }
+}

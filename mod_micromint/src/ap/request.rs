@@ -1,0 +1,442 @@
+//! One HTTP request of Apache: a client's, an internal redirect of it, or a part of its answer.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::{null, null_mut};
+
+use super::bindings::{
+    APR_DIR, ap_auth_type, ap_discard_request_body, ap_expr_str_exec, ap_get_module_config,
+    ap_index_of_response, ap_response_code_string, ap_run_http_scheme, ap_run_insert_error_filter, ap_rwrite,
+    ap_set_content_length, ap_set_content_type, ap_set_module_config, apr_pool_t, apr_table_addn,
+    apr_table_clear, apr_table_get, apr_table_setn, apr_table_unset, request_rec,
+};
+use super::config::{Expression, server_of};
+use super::tables::micromint_module;
+use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
+use crate::module::{PlaceConfig, ServerConfig, Variable};
+use crate::visit::Visit;
+
+/// The note by which `Require micromint` asks for the gate.
+const REQUIRED: &std::ffi::CStr = c"mod_micromint-required";
+
+/// A request during one callback. What it gives out lies in the request's pool.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    r: *mut request_rec,
+    life: PhantomData<&'a request_rec>,
+}
+
+// ---- what was asked
+
+impl<'a> Request<'a> {
+    /// # Safety
+    /// `r` must be a live request, and stay so for `'a`: until the callback that makes this returns.
+    pub(super) unsafe fn new(r: *mut request_rec) -> Request<'a> {
+        Request { r, life: PhantomData }
+    }
+
+    fn pool(self) -> *mut apr_pool_t {
+        // SAFETY: the request is live.
+        unsafe { (*self.r).pool }
+    }
+
+    /// The client's own request that this one is part of.
+    fn root(self) -> Request<'a> {
+        let mut r = self.r;
+        // SAFETY: main requests and those before a redirect outlive this one.
+        unsafe {
+            loop {
+                let above = if (*r).main.is_null() { (*r).prev } else { (*r).main };
+                if above.is_null() {
+                    return Request::new(r);
+                }
+                r = above;
+            }
+        }
+    }
+
+    /// This request and those that were redirected to it, the latest first.
+    fn redirects(self) -> impl Iterator<Item = *mut request_rec> {
+        let mut next = self.r;
+        std::iter::from_fn(move || {
+            let r = next;
+            // SAFETY: requests before a redirect outlive this one.
+            next = (!r.is_null()).then(|| unsafe { (*r).prev })?;
+            Some(r)
+        })
+    }
+
+    /// The method, such as `GET`.
+    pub(crate) fn method(self) -> &'a [u8] {
+        // SAFETY: the request is live; so is its method's name.
+        unsafe { bytes((*self.r).method) }
+    }
+
+    /// Path and query as the client sent them.
+    pub(crate) fn target(self) -> &'a [u8] {
+        // SAFETY: as in `method`.
+        let target = unsafe { bytes((*self.root().r).unparsed_uri) };
+        path_and_query(target)
+    }
+
+    /// The path that is served now, decoded and normalised, after rewrites.
+    pub(crate) fn path(self) -> &'a [u8] {
+        // SAFETY: as in `method`.
+        unsafe { bytes((*self.r).uri) }
+    }
+
+    /// The file that is served now, if what makes the content is a file.
+    pub(crate) fn filename(self) -> Option<&'a [u8]> {
+        // SAFETY: as in `method`.
+        let name = unsafe { bytes((*self.r).filename) };
+        (name.first() == Some(&b'/')).then_some(name)
+    }
+
+    /// The host asked for, with the port if one was sent.
+    pub(crate) fn host(self) -> Option<&'a [u8]> {
+        self.header(c"Host").filter(|host| !host.is_empty())
+    }
+
+    /// Whether it came over TLS, or `ServerName https://…` says that it did so in front of Apache.
+    pub(crate) fn is_https(self) -> bool {
+        // SAFETY: the request is live; the answer is a static text or lies in the configuration.
+        unsafe { bytes(ap_run_http_scheme(self.r)) == b"https" }
+    }
+
+    /// The header fields, in order. Apache has joined those of one name.
+    pub(crate) fn headers(self) -> Vec<(&'a [u8], &'a [u8])> {
+        let mut fields = Vec::with_capacity(16);
+        // SAFETY: the table is live and not changed meanwhile; names and values lie in the request's pool.
+        fields.extend(unsafe { table::entries((*self.r).headers_in) });
+        fields
+    }
+
+    fn header(self, name: &std::ffi::CStr) -> Option<&'a [u8]> {
+        // SAFETY: the request is live; a value lies in its pool.
+        unsafe {
+            let value = apr_table_get((*self.r).headers_in, name.as_ptr());
+            (!value.is_null()).then(|| bytes(value))
+        }
+    }
+}
+
+/// Path and query of a target; of an absolute URL without its scheme and authority (RFC 9112, 3.2.2).
+fn path_and_query(target: &[u8]) -> &[u8] {
+    if target.first() == Some(&b'/') {
+        return target;
+    }
+    let Some(authority) = target.windows(3).position(|part| part == b"://").map(|at| at + 3) else {
+        return target;
+    };
+    let path = target[authority..].iter().position(|byte| b"/?#".contains(byte));
+    path.map_or(b"/", |at| &target[authority + at..])
+}
+
+// ---- where Apache stands with it
+
+impl<'a> Request<'a> {
+    /// Whether it is part of another request's answer.
+    pub(crate) fn is_subrequest(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { !(*self.r).main.is_null() }
+    }
+
+    /// Whether it is a folder of files: Apache makes a listing, if it may.
+    pub(crate) fn is_folder(self) -> bool {
+        // SAFETY: the request is live.
+        let is_directory = unsafe { (*self.r).finfo.filetype } == APR_DIR;
+        is_directory && matches!(self.handler(), None | Some(b"httpd/unix-directory"))
+    }
+
+    /// What makes the content, as `SetHandler` names it.
+    pub(crate) fn handler(self) -> Option<&'a [u8]> {
+        // SAFETY: the request is live.
+        unsafe { (!(*self.r).handler.is_null()).then(|| bytes((*self.r).handler)) }
+    }
+
+    /// Whether the answer will be an error whatever its content: this is the page of an error.
+    pub(crate) fn is_error_answer(self) -> bool {
+        // SAFETY: the requests are live.
+        self.redirects().any(|r| unsafe { (*r).status } >= 300)
+    }
+
+    /// The status that the answer's head is sent with.
+    pub(crate) fn answer_status(self) -> u16 {
+        // SAFETY: the request is live.
+        u16::try_from(unsafe { (*self.r).status }).unwrap_or(500)
+    }
+
+    /// Whether `ErrorDocument` has something to say about `status` here and now.
+    pub(crate) fn has_error_document(self, status: u16) -> bool {
+        // SAFETY: the request is live.
+        unsafe { !ap_response_code_string(self.r, ap_index_of_response(status.into())).is_null() }
+    }
+
+    /// Whether somebody who has not logged in may do so yet: a password was sent, or the way of logging in is one
+    /// that needs no header.
+    pub(crate) fn may_still_log_in(self) -> bool {
+        // SAFETY: the request is live; the type lies in the configuration or in the request's pool.
+        let kind = unsafe {
+            if !(*self.r).user.is_null() {
+                return false;
+            }
+            bytes(ap_auth_type(self.r)).to_ascii_lowercase()
+        };
+        match kind.as_slice() {
+            b"" | b"none" => false,
+            b"basic" | b"digest" | b"bearer" => self.header(c"Authorization").is_some_and(|value| {
+                !value.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"payment "))
+            }),
+            _ => true,
+        }
+    }
+
+    /// Has the gate asked before the content is made.
+    pub(crate) fn mark_required(self) {
+        // SAFETY: the request is live; name and value are static. Notes go with a request when Apache puts one of
+        // its own in its place.
+        unsafe { apr_table_setn((*self.r).notes, REQUIRED.as_ptr(), c"1".as_ptr()) }
+    }
+
+    /// Whether `Require micromint` has let it pass.
+    pub(crate) fn is_required(self) -> bool {
+        // SAFETY: the requests are live.
+        self.redirects().any(|r| unsafe { !apr_table_get((*r).notes, REQUIRED.as_ptr()).is_null() })
+    }
+
+    /// The request's log.
+    pub(crate) fn log(self) -> Log {
+        Log::Request(self.r)
+    }
+
+    /// Our configuration of its place.
+    pub(crate) fn place(self) -> &'a PlaceConfig {
+        // SAFETY: the slot is null or holds what `create_place` or `merge_place` made, which outlives the request.
+        unsafe {
+            let place = ap_get_module_config((*self.r).per_dir_config, &raw const micromint_module);
+            place.cast::<PlaceConfig>().as_ref().unwrap_or(const { &PlaceConfig::NONE })
+        }
+    }
+
+    /// Our configuration of its server.
+    pub(crate) fn server(self) -> &'a ServerConfig {
+        // SAFETY: our slot was filled when the configuration was read, which outlives the request.
+        unsafe { &*server_of((*self.r).server) }
+    }
+}
+
+// ---- what we remember of it
+
+impl<'a> Request<'a> {
+    /// What is remembered of the client's request, if anything is.
+    pub(crate) fn visit(self) -> Option<&'a Visit> {
+        // SAFETY: our slot holds null or the visit that the root's pool keeps.
+        unsafe {
+            let config = (*self.root().r).request_config;
+            let visit: *const Visit = ap_get_module_config(config, &raw const micromint_module).cast();
+            visit.as_ref()
+        }
+    }
+
+    /// What is remembered of the client's request, begun now if nothing is yet.
+    pub(crate) fn visit_or_new(self) -> &'a Visit {
+        if let Some(visit) = self.visit() {
+            return visit;
+        }
+        let root = self.root();
+        // SAFETY: the pool is the root's own, and outlives what is made of the root.
+        unsafe {
+            let visit = keep_in(root.pool(), Visit::default());
+            ap_set_module_config((*root.r).request_config, &raw const micromint_module, visit.cast());
+            &*visit
+        }
+    }
+
+    /// The value of an expression for this request.
+    pub(crate) fn evaluate(self, expression: Expression) -> Result<&'a [u8], String> {
+        let mut error = null();
+        // SAFETY: the expression lives as long as its configuration, the value as long as the request.
+        unsafe {
+            let value = ap_expr_str_exec(self.r, expression.as_ptr(), &raw mut error);
+            if error.is_null() {
+                Ok(bytes(value))
+            } else {
+                Err(String::from_utf8_lossy(bytes(error)).into_owned())
+            }
+        }
+    }
+
+    /// The content of the file beside the one that is asked for, its name longer by `suffix`. `None` if there is
+    /// none. At most `size_max` + 1 bytes are read.
+    pub(crate) fn read_beside(self, suffix: &str, size_max: usize) -> std::io::Result<Option<Vec<u8>>> {
+        let Some(name) = self.filename() else { return Ok(None) };
+        let path = [name, suffix.as_bytes()].concat();
+        let file = match File::open(Path::new(std::ffi::OsStr::from_bytes(&path))) {
+            Ok(file) => file,
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut content = Vec::new();
+        file.take(size_max as u64 + 1).read_to_end(&mut content)?;
+        Ok(Some(content))
+    }
+
+    /// Puts a variable into the environment of the request.
+    pub(crate) fn set_variable(self, variable: Variable, value: &str) {
+        // SAFETY: the request is live; the name is static, the value a copy in its pool.
+        unsafe {
+            let value = copy_into(self.pool(), value.as_bytes());
+            apr_table_setn((*self.r).subprocess_env, variable.name().as_ptr(), value);
+        }
+    }
+
+    /// Takes a variable out of the environment of the request.
+    pub(crate) fn unset_variable(self, variable: Variable) {
+        // SAFETY: the request is live.
+        unsafe { apr_table_unset((*self.r).subprocess_env, variable.name().as_ptr()) }
+    }
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
+}
+
+// ---- its body, and what makes the content of it
+
+impl Request<'_> {
+    /// Reads the body: `None` if it has more than `size_max` bytes. `Err` is what the hook is to return.
+    pub(crate) fn read_body(self, size_max: usize) -> Result<Option<Vec<u8>>, Code> {
+        // SAFETY: the request is live and nobody has read from its filters.
+        unsafe { filters::read_all(self.r, size_max) }
+    }
+
+    /// Has what was read found again by who makes the content.
+    pub(crate) fn give_body_back(self, body: &[u8]) {
+        // SAFETY: the request is live; the bytes are copied.
+        unsafe { filters::add_body(self.r, body) }
+    }
+
+    /// Makes it a GET without a body, in place.
+    pub(crate) fn become_get(self) {
+        for r in self.redirects() {
+            // SAFETY: the requests are live; the name is static.
+            unsafe {
+                (*r).method_number = 0;
+                (*r).method = c"GET".as_ptr();
+                (*r).kept_body = null_mut();
+                (*r).clength = 0;
+                (*r).remaining = 0;
+                (*r).read_chunked = 0;
+            }
+        }
+        self.remove_headers(&[
+            "Content-Length",
+            "Content-Type",
+            "Content-Encoding",
+            "Transfer-Encoding",
+            "Expect",
+        ]);
+    }
+
+    /// Answers in full whatever copy the client holds.
+    pub(crate) fn ignore_conditions(self) {
+        for r in self.redirects() {
+            // SAFETY: the requests are live.
+            unsafe { (*r).no_local_copy = 1 };
+        }
+        self.remove_headers(&["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"]);
+    }
+
+    /// Takes header fields out of the request, for whatever makes the content.
+    pub(crate) fn remove_headers(self, names: &[&str]) {
+        for name in names {
+            // SAFETY: the request is live; the name is copied into its pool.
+            unsafe { apr_table_unset((*self.r).headers_in, copy_into(self.pool(), name.as_bytes())) };
+        }
+    }
+
+    /// Keeps the answer out of Apache's own caches.
+    pub(crate) fn refuse_caching(self) {
+        // SAFETY: the request is live.
+        unsafe { (*self.r).no_cache = 1 };
+    }
+
+    /// When Apache's caches have seen the answer: says no more to the client than its Cache-Control does.
+    pub(crate) fn allow_caching_again(self) {
+        // SAFETY: the request is live.
+        unsafe { (*self.r).no_cache = 0 };
+    }
+}
+
+// ---- its answer
+
+impl Request<'_> {
+    /// Has the head of the answer seen before it leaves.
+    pub(crate) fn add_head_filter(self) {
+        // SAFETY: the request is live and a main request.
+        unsafe { filters::add_head(self.r) }
+    }
+
+    /// Adds a field to the answer.
+    pub(crate) fn add_answer_header(self, name: &str, value: &str) {
+        // SAFETY: the request is live; name and value are copies in its pool.
+        unsafe {
+            let (name, value) =
+                (copy_into(self.pool(), name.as_bytes()), copy_into(self.pool(), value.as_bytes()));
+            apr_table_addn((*self.r).headers_out, name, value);
+        }
+    }
+
+    /// Takes a field out of the answer.
+    pub(crate) fn remove_answer_header(self, name: &str) {
+        // SAFETY: the request is live; the name is copied into its pool.
+        unsafe {
+            let name = copy_into(self.pool(), name.as_bytes());
+            apr_table_unset((*self.r).headers_out, name);
+            apr_table_unset((*self.r).err_headers_out, name);
+        }
+    }
+
+    /// All values that the answer has for a field so far.
+    pub(crate) fn answer_values(self, name: &str) -> Vec<String> {
+        // SAFETY: the request is live; its tables are not changed meanwhile.
+        let fields =
+            unsafe { table::entries((*self.r).err_headers_out).chain(table::entries((*self.r).headers_out)) };
+        let values = fields.filter(|(its, _)| its.eq_ignore_ascii_case(name.as_bytes()));
+        values.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+    }
+
+    /// Throws the body away that the client may still send.
+    pub(crate) fn discard_body(self) -> Code {
+        // SAFETY: the request is live.
+        unsafe { ap_discard_request_body(self.r) }
+    }
+
+    /// Sends a whole answer as Apache sends its own error pages: without the filters that are meant for the
+    /// content. The caller has added its other fields.
+    pub(crate) fn send(self, status: u16, content_type: &str, body: &[u8]) -> Code {
+        let r = self.r;
+        // SAFETY: the request is live; what is written is copied or sent before this returns.
+        unsafe {
+            (*r).status = status.into();
+            (*r).status_line = null();
+            (*r).content_encoding = null();
+            (*r).content_languages = null_mut();
+            std::ptr::swap(&raw mut (*r).headers_out, &raw mut (*r).err_headers_out);
+            apr_table_clear((*r).err_headers_out);
+            (*r).output_filters = (*r).proto_output_filters;
+            ap_run_insert_error_filter(r);
+            if !content_type.is_empty() {
+                ap_set_content_type(r, copy_into(self.pool(), content_type.as_bytes()));
+            }
+            ap_set_content_length(r, body.len() as i64);
+            let len = i32::try_from(body.len()).unwrap_or(i32::MAX);
+            // What fails here is the connection, and the client's loss.
+            ap_rwrite(body.as_ptr().cast(), len, r);
+        }
+        OK
+    }
+}

@@ -1,0 +1,175 @@
+//! What Apache finds in the shared object: the module, its directives, and the making and merging of what they set.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::null_mut;
+
+use super::bindings::{
+    ACCESS_CONF, MODULE_MAGIC_COOKIE, MODULE_MAGIC_NUMBER_MAJOR, MODULE_MAGIC_NUMBER_MINOR, OR_AUTHCFG,
+    RSRC_CONF, TAKE1, apr_pool_t, cmd_func, cmd_how, cmd_parms, command_rec, module, server_rec,
+};
+use super::config::ConfigPlace;
+use super::{Log, bytes, copy_into, guard, hooks, keep_in, place_in};
+use crate::module::{self as directives, PlaceConfig, ServerConfig};
+
+/// The one symbol that `LoadModule micromint_module` looks for.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "Apache's way of naming modules")]
+pub(super) static mut micromint_module: module = module {
+    version: MODULE_MAGIC_NUMBER_MAJOR as c_int,
+    minor_version: MODULE_MAGIC_NUMBER_MINOR as c_int,
+    module_index: -1,
+    name: c"mod_micromint.c".as_ptr(),
+    dynamic_load_handle: null_mut(),
+    next: null_mut(),
+    magic: MODULE_MAGIC_COOKIE as _,
+    rewrite_args: None,
+    create_dir_config: Some(create_place),
+    merge_dir_config: Some(merge_place),
+    create_server_config: Some(create_server),
+    merge_server_config: Some(merge_server),
+    cmds: (&raw const COMMANDS).cast(),
+    register_hooks: Some(hooks::register),
+    flags: 0,
+};
+
+/// The number that Apache has given to the module.
+pub(super) fn module_index() -> c_int {
+    // SAFETY: a plain number, written when the module is loaded, before any of our functions is called.
+    unsafe { micromint_module.module_index }
+}
+
+// ---- directives
+
+/// A table that Apache alone reads.
+#[repr(transparent)]
+struct Table<T>(T);
+
+// SAFETY: the table holds pointers to statics that nobody writes.
+unsafe impl<T> Sync for Table<T> {}
+
+/// Servers and virtual hosts.
+const SERVERS: u32 = RSRC_CONF;
+/// Those, directories and the like, and `.htaccess` files: who may guard a place may price it (AllowOverride
+/// AuthConfig).
+const PLACES: u32 = RSRC_CONF | ACCESS_CONF | OR_AUTHCFG;
+
+static COMMANDS: Table<[command_rec; 5]> = Table([
+    command(c"MicroMintConfig", set_config, SERVERS, c"the configuration file of the vendor who sells here"),
+    command(c"MicroMint", set_gate, PLACES, c"On, Off, or Require: where pages pass the gate"),
+    command(
+        c"MicroMintPrice",
+        set_price,
+        PLACES,
+        c"the price in coins of what has no price file, or an expression",
+    ),
+    command(
+        c"MicroMintSubrequests",
+        set_subrequests,
+        PLACES,
+        c"Allow or Refuse: priced pages as parts of other pages",
+    ),
+    END,
+]);
+
+type Setter = unsafe extern "C" fn(*mut cmd_parms, *mut c_void, *const c_char) -> *const c_char;
+
+const fn command(name: &'static CStr, set: Setter, contexts: u32, help: &'static CStr) -> command_rec {
+    command_rec {
+        name: name.as_ptr(),
+        func: cmd_func { take1: Some(set) },
+        cmd_data: null_mut(),
+        req_override: contexts as c_int,
+        args_how: TAKE1 as cmd_how,
+        errmsg: help.as_ptr(),
+    }
+}
+
+const END: command_rec = command_rec {
+    name: std::ptr::null(),
+    func: cmd_func { take1: None },
+    cmd_data: null_mut(),
+    req_override: 0,
+    args_how: 0,
+    errmsg: std::ptr::null(),
+};
+
+/// Sets what a directive says. Apache shows a text that comes back, with the directive's file and line.
+///
+/// # Safety
+/// `cmd` must be Apache's argument of the callback, `config` our configuration of type `T` for this place.
+unsafe fn set<T>(
+    cmd: *mut cmd_parms,
+    config: *mut T,
+    word: *const c_char,
+    set: fn(&mut ConfigPlace, &mut T, &[u8]) -> Result<(), String>,
+) -> *const c_char {
+    // SAFETY: the caller vouches for the pointers; no other borrow of the configuration exists.
+    unsafe {
+        let outcome = guard(Log::Server((*cmd).server), Err("panic".to_string()), || {
+            set(&mut ConfigPlace::new(cmd), &mut *config, bytes(word))
+        });
+        match outcome {
+            Ok(()) => std::ptr::null(),
+            Err(reason) => {
+                let name = String::from_utf8_lossy(bytes((*(*cmd).cmd).name)).into_owned();
+                copy_into((*cmd).pool, format!("{name}: {reason}").as_bytes())
+            }
+        }
+    }
+}
+
+unsafe extern "C" fn set_config(cmd: *mut cmd_parms, _: *mut c_void, word: *const c_char) -> *const c_char {
+    // SAFETY: this directive is for servers, whose slot holds what `create_server` made. While the configuration is
+    // read nothing else refers to it.
+    unsafe {
+        let config = super::config::server_of((*cmd).server).cast_mut();
+        set(cmd, config, word, directives::set_config)
+    }
+}
+
+macro_rules! place_setters {
+    ($($name:ident = $set:path;)*) => {
+        $(unsafe extern "C" fn $name(cmd: *mut cmd_parms, config: *mut c_void, word: *const c_char) -> *const c_char {
+            // SAFETY: directives that are not for servers alone get what `create_place` made.
+            unsafe { set::<PlaceConfig>(cmd, config.cast(), word, $set) }
+        })*
+    };
+}
+
+place_setters! {
+    set_gate = directives::set_gate;
+    set_price = directives::set_price;
+    set_subrequests = directives::set_subrequests;
+}
+
+// ---- configurations
+
+unsafe extern "C" fn create_server(pool: *mut apr_pool_t, _: *mut server_rec) -> *mut c_void {
+    // SAFETY: Apache gives the configuration's pool, whose clearing drops the value.
+    unsafe { keep_in(pool, ServerConfig::default()).cast() }
+}
+
+unsafe extern "C" fn merge_server(
+    pool: *mut apr_pool_t,
+    outer: *mut c_void,
+    own: *mut c_void,
+) -> *mut c_void {
+    // SAFETY: both are what `create_server` or this made.
+    unsafe {
+        let merged = ServerConfig::merged(&*outer.cast::<ServerConfig>(), &*own.cast::<ServerConfig>());
+        keep_in(pool, merged).cast()
+    }
+}
+
+unsafe extern "C" fn create_place(pool: *mut apr_pool_t, _: *mut c_char) -> *mut c_void {
+    // SAFETY: Apache gives a live pool; the value needs no dropping.
+    unsafe { place_in(pool, PlaceConfig::NONE).cast() }
+}
+
+unsafe extern "C" fn merge_place(pool: *mut apr_pool_t, outer: *mut c_void, own: *mut c_void) -> *mut c_void {
+    // SAFETY: both are what `create_place` or this made.
+    unsafe {
+        let merged = PlaceConfig::merged(&*outer.cast::<PlaceConfig>(), &*own.cast::<PlaceConfig>());
+        place_in(pool, merged).cast()
+    }
+}

@@ -1,0 +1,285 @@
+//! A real Apache with the module loaded.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::{Answer, Connection, RequestText};
+use crate::nginx::{children_of, is_running, pid_in};
+use crate::site::Site;
+use crate::{PATIENCE, wait_until};
+
+/// A way in which Apache spreads requests over processes and threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mpm {
+    /// A process for each request.
+    Prefork,
+    /// Threads, one for each connection.
+    Worker,
+    /// Threads, one for each request.
+    Event,
+}
+
+impl Mpm {
+    /// All of them.
+    pub const ALL: [Mpm; 3] = [Mpm::Prefork, Mpm::Worker, Mpm::Event];
+
+    /// Its name in that of its module.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mpm::Prefork => "prefork",
+            Mpm::Worker => "worker",
+            Mpm::Event => "event",
+        }
+    }
+}
+
+/// A running Apache. It is ended when this is dropped; if the test has failed, its error log is shown.
+pub struct Apache {
+    site: Arc<Site>,
+}
+
+impl Apache {
+    /// Starts Apache with the event MPM in front of `site`. `text` is what stands in httpd.conf after the usual,
+    /// with the places of [`Site::fill`]. The main server is the plain one on the site's port.
+    pub fn start(site: impl Into<Arc<Site>>, text: &str) -> Apache {
+        Apache::start_with(site, Mpm::Event, &module(), text)
+    }
+
+    /// The same, with another MPM or another build of the module.
+    pub fn start_with(site: impl Into<Arc<Site>>, mpm: Mpm, module: &Path, text: &str) -> Apache {
+        let site = site.into();
+        write_configuration_with(&site, mpm, Some(module), text);
+        let output = apache(&site, &["-k", "start"]);
+        let server = Apache { site };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "apache2 does not start: {said}{}", server.log());
+        wait_until("apache2", || std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok());
+        server
+    }
+
+    /// Starts Apache with a vendor and `MicroMint On` everywhere.
+    pub fn selling(site: impl Into<Arc<Site>>, text: &str) -> Apache {
+        Apache::start(site, &format!("{SELLING}{text}"))
+    }
+
+    /// The site behind it.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Asks on a connection of its own.
+    pub fn ask(&self, request: &RequestText) -> Answer {
+        Connection::open(self.site.port).ask(&request.clone().with("Connection", "close"))
+    }
+
+    /// GETs a page.
+    pub fn get(&self, target: &str) -> Answer {
+        self.ask(&RequestText::get(target))
+    }
+
+    /// Pays for a page with `count` fresh coins in the body of a POST.
+    pub fn pay(&self, target: &str, count: usize) -> Answer {
+        self.ask(&RequestText::post(target, &crate::payer::payment(&self.site.url(target), count)))
+    }
+
+    /// Sends a signal to the parent.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid().unwrap(), signal).unwrap();
+    }
+
+    /// Has the parent read its configuration again by `signal` (USR1 is graceful, HUP is not), with another one,
+    /// and waits until it has done so.
+    pub fn reload(&self, signal: Signal, mpm: Mpm, text: &str) {
+        write_configuration_with(&self.site, mpm, Some(&module()), text);
+        let resumed = || self.log().matches("resuming normal operations").count();
+        let before = resumed();
+        self.signal(signal);
+        wait_until("the new configuration", || resumed() > before);
+    }
+
+    /// The parent's process.
+    pub fn pid(&self) -> Option<Pid> {
+        pid_in(&self.site.path("httpd.pid"))
+    }
+
+    /// The children of the parent.
+    pub fn children(&self) -> Vec<Pid> {
+        self.pid().map(children_of).unwrap_or_default()
+    }
+
+    /// The error log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.site.path("logs/error.log")).unwrap_or_default()
+    }
+
+    /// The lines of the access log.
+    pub fn access_log(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.site.path("logs/access.log")).unwrap_or_default();
+        text.lines().map(str::to_string).collect()
+    }
+
+    /// Ends it as an operator would, and gives the site back with its till.
+    pub fn stop(self) -> Arc<Site> {
+        Arc::clone(&self.site)
+    }
+
+    fn end(&self) {
+        let Some(pid) = self.pid().filter(|pid| is_running(*pid)) else { return };
+        let children = children_of(pid);
+        // WINCH: a graceful stop. Stock Apache may crash in another kind of stop.
+        let _ = kill_process(pid, Signal::WINCH);
+        let start = Instant::now();
+        while is_running(pid) && start.elapsed() < PATIENCE / 4 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for pid in children.into_iter().chain([pid]).filter(|pid| is_running(*pid)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Apache {
+    fn drop(&mut self) {
+        self.end();
+        if std::thread::panicking() {
+            eprintln!("---- error log of apache2\n{}----", self.log());
+        }
+    }
+}
+
+/// The module that is shipped. It is never left out in silence: without it the tests fail.
+pub fn module() -> PathBuf {
+    built("MICROMINT_APACHE_MODULE", "target/apache/mod_micromint.so", "")
+}
+
+/// The same module, but it panics on request.
+pub fn panicking_module() -> PathBuf {
+    built("MICROMINT_APACHE_TEST_MODULE", "target/apache/test/mod_micromint.so", " --for-tests")
+}
+
+fn built(variable: &str, path: &str, option: &str) -> PathBuf {
+    let path = match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path),
+    };
+    let name = path.display();
+    assert!(
+        path.is_file(),
+        "there is no {name}: run scripts/build-apache-module.sh{option}, or set {variable}"
+    );
+    path
+}
+
+/// Runs the program apache2 on the site's configuration, with more arguments, until it returns.
+pub fn apache(site: &Site, arguments: &[&str]) -> Output {
+    let program = std::env::var_os("MICROMINT_APACHE").unwrap_or_else(|| "/usr/sbin/apache2".into());
+    let mut command = Command::new(program);
+    command.arg("-d").arg(site.folder()).arg("-f").arg(site.path("httpd.conf")).args(arguments);
+    command.output().expect("the program apache2")
+}
+
+/// Writes httpd.conf. See [`Apache::start`].
+pub fn write_configuration(site: &Site, text: &str) {
+    write_configuration_with(site, Mpm::Event, Some(&module()), text);
+}
+
+/// The same, with another MPM, and another build of the module or none.
+pub fn write_configuration_with(site: &Site, mpm: Mpm, module: Option<&Path>, text: &str) {
+    let mut modules = format!("LoadModule mpm_{0}_module %MODULES%/mod_mpm_{0}.so\n", mpm.name());
+    for name in MODULES {
+        modules.push_str(&format!("LoadModule {name}_module %MODULES%/mod_{name}.so\n"));
+    }
+    let cgi = if mpm == Mpm::Prefork { "cgi" } else { "cgid" };
+    modules.push_str(&format!("LoadModule {cgi}_module %MODULES%/mod_{cgi}.so\n"));
+    if let Some(module) = module {
+        modules.push_str(&format!("LoadModule micromint_module {}\n", module.display()));
+    }
+    let folder = std::env::var("MICROMINT_APACHE_MODULES").unwrap_or("/usr/lib/apache2/modules".to_string());
+    let text =
+        CONFIGURATION.replace("%LOAD%", &modules).replace("%TEXT%", text).replace("%MODULES%", &folder);
+    site.write("httpd.conf", &site.fill(&text));
+}
+
+/// A vendor, and the gate everywhere.
+pub const SELLING: &str = "MicroMintConfig vendor.toml\nMicroMint On\n";
+
+/// Debian's modules that the tests use, beside the MPM and the one for CGI.
+const MODULES: &[&str] = &[
+    "actions",
+    "alias",
+    "auth_basic",
+    "authn_core",
+    "authn_file",
+    "authz_core",
+    "authz_host",
+    "authz_user",
+    "autoindex",
+    "cache",
+    "cache_disk",
+    "deflate",
+    "dir",
+    "env",
+    "expires",
+    "filter",
+    "headers",
+    "http2",
+    "include",
+    "mime",
+    "negotiation",
+    "proxy",
+    "proxy_fcgi",
+    "proxy_http",
+    "remoteip",
+    "reqtimeout",
+    "rewrite",
+    "setenvif",
+    "socache_shmcb",
+    "ssl",
+];
+
+const CONFIGURATION: &str = r#"
+%LOAD%
+ServerRoot %FOLDER%
+ServerName localhost:%PORT%
+Listen 127.0.0.1:%PORT%
+User www-data
+Group www-data
+PidFile httpd.pid
+DefaultRuntimeDir logs
+ScriptSock logs/cgisock
+<IfModule mpm_prefork_module>
+    StartServers 4
+    MinSpareServers 4
+    MaxSpareServers 8
+    ServerLimit 16
+    MaxRequestWorkers 16
+</IfModule>
+<IfModule !mpm_prefork_module>
+    StartServers 2
+    ServerLimit 4
+    ThreadsPerChild 16
+    MinSpareThreads 16
+    MaxSpareThreads 48
+    MaxRequestWorkers 64
+</IfModule>
+ErrorLog logs/error.log
+LogLevel info ssl:warn
+LogFormat "%m %U %>s %{MICROMINT_STATUS}e %{MICROMINT_PRICE}e %{MICROMINT_COINS}e %{MICROMINT_USER}e" gate
+CustomLog logs/access.log gate
+DocumentRoot %FOLDER%/www
+TypesConfig /dev/null
+AddType text/html .html .shtml
+AddType text/plain .txt
+KeepAliveTimeout 30
+AcceptPathInfo On
+<Directory %FOLDER%/www>
+    Require all granted
+    AllowOverride All
+    Options FollowSymLinks
+</Directory>
+%TEXT%
+"#;
