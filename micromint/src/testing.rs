@@ -8,6 +8,8 @@
 // This module serves tests, where a wrong text should stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod cases;
+
 use std::collections::HashMap;
 
 use crate::authenticator::Key;

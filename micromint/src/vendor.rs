@@ -48,5 +48,5 @@ pub mod paywall;
 
 pub use answer::{REQUEST_HEADER_LEN_MAX, price_unreadable};
 pub use carrier::PAYMENT_HEADER_LEN_MAX;
-pub use receipt::RECEIPT_NAME_PREFIX;
+pub use receipt::{RECEIPT_NAME_PREFIX, RECEIPT_PATH_LEN_MAX, ReceiptPathError, parse_receipt_path};
 pub use refusal::Refusal;

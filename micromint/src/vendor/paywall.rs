@@ -23,8 +23,8 @@ use super::carrier::{self, Carrier};
 use super::check::Checker;
 use super::config::{ConfigError, VendorConfig};
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
+use super::secret;
 use super::till::{PaymentId, Reversal, Till, TillError, TillTotals};
-use super::{receipt, secret};
 use crate::authenticator::Key;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
@@ -200,7 +200,7 @@ impl Paywall {
         }
         match self.ask(request, carrier == Carrier::Body) {
             Ok(ask) => self.route_to_page(ask, carrier),
-            Err(answer) => decided(answer),
+            Err(answer) => decided(*answer),
         }
     }
 
@@ -208,7 +208,7 @@ impl Paywall {
         if ask.request.method == b"OPTIONS" {
             return Route::Decided(ask.tell(Decision::Answer(answer::options())));
         }
-        if ask.is_view() && receipt::covers(&self.receipt_key, &ask.url, ask.now, ask.request) {
+        if ask.is_view() && self.has_receipt(&ask) {
             let serve = served(Outcome::Receipt, ask.is_body);
             return Route::Decided(ask.tell(Decision::Serve(serve)));
         }

@@ -5,6 +5,7 @@ use super::super::conditions::{Withheld, withheld};
 use super::super::http::{Answer, Decision, Request};
 use super::super::origin::{self, TargetFault};
 use super::super::price::PriceError;
+use super::super::receipt::{self, Scope, parse_receipt_path};
 use super::Paywall;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, Url};
 use crate::time::UnixTime;
@@ -17,6 +18,8 @@ pub(super) struct Ask<'a> {
     pub(super) now: UnixTime,
     /// The payment is the body of a POST, which is served as a GET.
     pub(super) is_body: bool,
+    /// What else a receipt for it opens.
+    pub(super) receipt_path: Option<&'a str>,
 }
 
 impl Ask<'_> {
@@ -51,9 +54,9 @@ impl Ask<'_> {
 
 impl Paywall {
     /// The payable page that a request asks for.
-    pub(super) fn ask<'a>(&self, request: &'a Request<'a>, is_body: bool) -> Result<Ask<'a>, Answer> {
+    pub(super) fn ask<'a>(&self, request: &'a Request<'a>, is_body: bool) -> Result<Ask<'a>, Box<Answer>> {
         if request.price > COINS_PER_PAYMENT_MAX {
-            return Err(answer::price_unreadable(&PriceError::too_high(request.price), "price"));
+            return Err(answer::price_unreadable(&PriceError::too_high(request.price), "price").into());
         }
         let origin = origin::pick(&self.config.origins, request.is_https, request.host)
             .ok_or_else(|| answer::unavailable("no origin is configured".to_string()))?;
@@ -61,7 +64,22 @@ impl Paywall {
             TargetFault::TooLong => answer::bad_request(414, "The address is too long to be paid for."),
             TargetFault::Wrong => answer::bad_request(400, "The address holds what no payable page has."),
         })?;
-        Ok(Ask { request, url, price: request.price, now: self.clock.now(), is_body })
+        // Servers read the path with the configuration; one that none can be opens nothing more than a page.
+        let receipt_path =
+            request.place.receipt_path.and_then(|path| parse_receipt_path(path).unwrap_or_default());
+        Ok(Ask { request, url, price: request.price, now: self.clock.now(), is_body, receipt_path })
+    }
+
+    /// Whether the request holds a receipt for what it asks for.
+    pub(super) fn has_receipt(&self, ask: &Ask<'_>) -> bool {
+        receipt::covers(&self.receipt_key, &ask.url, ask.receipt_path, ask.price, ask.now, ask.request)
+    }
+
+    /// The receipt for what `paid` coins bought, good for so many seconds.
+    pub(super) fn receipt(&self, ask: &Ask<'_>, paid: u32, seconds: u32) -> (&'static str, String) {
+        // A retry may have been paid for before the price rose: it opens the page as ever, not the path.
+        let scope = Scope::at(&ask.url, ask.receipt_path.filter(|_| paid >= ask.price));
+        ("Set-Cookie", receipt::set_cookie(&self.receipt_key, scope, paid, ask.now, seconds))
     }
 
     /// What the page costs, as a message.

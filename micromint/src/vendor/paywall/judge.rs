@@ -6,13 +6,13 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
+use super::super::Refusal;
 use super::super::answer::{self, RefusedPayment};
 use super::super::conditions::Withheld;
 use super::super::http::{
     Answer, Decision, Outcome, STATUS_HEADER, STRIPPED_HEADERS, STRIPPED_HEADERS_WITH_BODY, Serve,
 };
 use super::super::till::{Spend, Spent, TillError, fingerprint};
-use super::super::{Refusal, receipt};
 use super::ask::Ask;
 use super::{Charge, Paywall};
 use crate::bin::Bin;
@@ -124,10 +124,7 @@ impl Paywall {
         let mut serve = served(outcome, ask.is_body);
         serve.user = Some(payment.user.to_string());
         if ask.is_view() {
-            let seconds = self.config.receipt_seconds;
-            serve
-                .headers
-                .push(("Set-Cookie", receipt::set_cookie(&self.receipt_key, &ask.url, ask.now, seconds)));
+            serve.headers.push(self.receipt(ask, payment.coins, self.config.receipt_seconds));
         }
         serve
     }

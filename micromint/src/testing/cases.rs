@@ -1,0 +1,456 @@
+//! The cases of `testdata/cases/*.toml`: what a vendor answers, as data that the core and every server with
+//! a module are held against.
+//!
+//! In go the files, out come requests as HTTP has them, with payments in them; a player of its own puts each
+//! to what it tests and gives back what it [`Seen`], which [`compare`] holds against what is expected.
+//! `testdata/cases/README.md` says what a case may hold.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+use super::{ObviousMint, params_with};
+use crate::authenticator::Key;
+use crate::identity::{UserId, VendorId};
+use crate::time::UnixTime;
+use crate::vendor::http::STATUS_HEADER;
+
+/// The secret of the broker of all periods.
+const BROKER_SECRET: [u8; 32] = [7; 32];
+/// The vendor's configuration, which `config` of a case changes.
+const CONFIG: &str = "\
+vendor-id = \"news.example\"
+origins = [\"https://news.example\", \"http://news.example\", \"https://www.news.example:8443\"]
+periods = \"periods\"
+till = \"till\"
+sync = \"os\"
+receipt-time = 3600
+description = \"News <of> the day\"
+";
+
+/// The size of the file that a step's content is, in bytes.
+pub const FILE_SIZE: u64 = 100;
+
+/// A vendor from its first request on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Case {
+    /// What it shows.
+    pub name: String,
+    /// Why no real server can be asked, if none can.
+    pub core_only: Option<String>,
+    /// Lines put in place of those of the configuration with the same keys.
+    #[serde(default)]
+    config: String,
+    /// The requests.
+    pub step: Vec<CaseStep>,
+}
+
+/// A request and what must come back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CaseStep {
+    /// Seconds since the step before.
+    #[serde(default)]
+    pub after: i64,
+    /// The till's disk fails from here on.
+    #[serde(default)]
+    pub till_fails: bool,
+    /// Files that the vendor renames into the folder of periods before, and what they hold; nothing removes
+    /// one.
+    #[serde(default)]
+    pub put: BTreeMap<String, String>,
+    /// The method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// The request target.
+    #[serde(default = "target")]
+    pub target: String,
+    /// The field Host.
+    #[serde(default = "host")]
+    pub host: String,
+    /// Without TLS.
+    #[serde(default)]
+    pub http: bool,
+    /// The price of the place.
+    #[serde(default = "one")]
+    pub price: u32,
+    /// The receipt path of the place.
+    pub receipt_path: Option<String>,
+    /// The free views a day of the place.
+    #[serde(default)]
+    pub free_views: u32,
+    /// The place only tries out what it would do.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The client's address.
+    #[serde(default = "client")]
+    pub client: std::net::IpAddr,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    /// Send the cookies of earlier answers.
+    #[serde(default)]
+    jar: bool,
+    payment: Option<CasePayment>,
+    body: Option<String>,
+    /// The status of the content's answer.
+    #[serde(default = "ok")]
+    pub content: u16,
+    /// Header fields of the content's answer.
+    #[serde(default)]
+    pub content_headers: Vec<(String, String)>,
+    /// The content is a file that the server itself sends, of which it knows everything before.
+    #[serde(default)]
+    pub file: bool,
+    /// What must come back.
+    pub expect: Expect,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CasePayment {
+    #[serde(default = "by")]
+    by: String,
+    #[serde(default = "user")]
+    user: String,
+    coins_of: Option<String>,
+    #[serde(default = "host")]
+    vendor: String,
+    coins_for: Option<String>,
+    #[serde(default = "period")]
+    period: String,
+    url: Option<String>,
+    #[serde(default = "first_coin")]
+    coins: Vec<usize>,
+    authenticator: Option<String>,
+    #[serde(default)]
+    damage: Vec<String>,
+    #[serde(default)]
+    replace: Vec<(String, String)>,
+    #[serde(default)]
+    replace_encoded: Vec<(String, String)>,
+}
+
+/// What must come back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expect {
+    status: u16,
+    word: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    has: Vec<String>,
+    #[serde(default)]
+    lacks: Vec<String>,
+    #[serde(default)]
+    body: Vec<String>,
+    #[serde(default)]
+    body_lacks: Vec<String>,
+    content_method: Option<String>,
+    #[serde(default)]
+    stripped: Vec<String>,
+    log: Option<String>,
+    event: Option<String>,
+}
+
+fn get() -> String {
+    "GET".to_string()
+}
+fn target() -> String {
+    "/story".to_string()
+}
+fn host() -> String {
+    "news.example".to_string()
+}
+fn user() -> String {
+    "alice".to_string()
+}
+fn by() -> String {
+    "header".to_string()
+}
+fn period() -> String {
+    "2026-12".to_string()
+}
+fn client() -> std::net::IpAddr {
+    std::net::Ipv4Addr::new(192, 0, 2, 1).into()
+}
+fn one() -> u32 {
+    1
+}
+fn ok() -> u16 {
+    200
+}
+fn first_coin() -> Vec<usize> {
+    vec![0]
+}
+
+/// When the first request comes.
+pub fn first_request_at() -> UnixTime {
+    "2026-12-10T12:00:00Z".parse().unwrap()
+}
+
+/// When the file that a step's content is was changed last.
+pub fn file_modified_at() -> UnixTime {
+    "2026-12-02T03:04:05Z".parse().unwrap()
+}
+
+/// Every case, with the name of its file.
+pub fn all() -> Vec<(String, Case)> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Cases {
+        case: Vec<Case>,
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/cases");
+    let mut cases = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap().to_string();
+        let read: Cases = toml::from_str(&std::fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        cases.extend(read.case.into_iter().map(|case| (name.clone(), case)));
+    }
+    cases
+}
+
+/// The mints of the periods that the vendor accepts.
+pub fn accepted_mints() -> &'static [ObviousMint] {
+    &mints()[..3]
+}
+
+/// The accepted periods, and `2031-01`, which is not.
+fn mints() -> &'static [ObviousMint; 4] {
+    static MINTS: OnceLock<[ObviousMint; 4]> = OnceLock::new();
+    MINTS.get_or_init(|| {
+        [
+            ("2026-12", "2026-12-01", "2027-01-01"),
+            ("2026-11", "2026-11-01", "2026-12-01"),
+            ("2027-01", "2027-01-01", "2027-02-01"),
+            ("2031-01", "2026-01-01", "2032-02-01"),
+        ]
+        .map(|(period, start, expiration)| {
+            ObviousMint::new(params_with(|raw| {
+                raw.period = period.parse().unwrap();
+                raw.start = format!("{start}T00:00:00Z").parse().unwrap();
+                raw.expiration = format!("{expiration}T00:00:00Z").parse().unwrap();
+                raw.redeem_until = raw.expiration.plus_seconds(7 * 86_400);
+            }))
+        })
+    })
+}
+
+fn mint(period: &str) -> &'static ObviousMint {
+    mints().iter().find(|mint| mint.params().period().as_str() == period).unwrap()
+}
+
+/// All coins of `user` for `vendor`, in order of their first bins.
+fn coins(mint: &ObviousMint, user: &UserId, vendor: &VendorId) -> Vec<Vec<u64>> {
+    let firsts = (0..mint.params().superbin_count() as u32).step_by(2);
+    firsts.flat_map(|first| mint.coins(user, vendor, first)).collect()
+}
+
+impl Case {
+    /// The vendor's configuration.
+    pub fn config(&self) -> String {
+        let keys: Vec<&str> = self.config.lines().filter_map(|line| line.split(" =").next()).collect();
+        let kept =
+            CONFIG.lines().filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key} ="))));
+        kept.chain(self.config.lines()).map(|line| format!("{line}\n")).collect()
+    }
+}
+
+/// A request as HTTP has it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The header fields but Host.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+}
+
+/// The client of a case: it pays, and keeps cookies.
+#[derive(Debug, Default)]
+pub struct Client {
+    jar: BTreeMap<String, String>,
+}
+
+impl Client {
+    /// The request of a step. `etag` is the entity tag that the server gives to the file.
+    pub fn ask(&self, step: &CaseStep, etag: &str) -> Asked {
+        let mut asked = Asked { headers: step.headers.clone(), body: None };
+        asked.body = step.body.clone().map(String::into_bytes);
+        let modified = file_modified_at();
+        let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(modified.0 as u64);
+        for (_, value) in &mut asked.headers {
+            *value = value.replace("{etag}", etag).replace("{modified}", &httpdate::fmt_http_date(modified));
+        }
+        if step.jar && !self.jar.is_empty() {
+            let pairs: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            asked.headers.push(("Cookie".to_string(), pairs.join("; ")));
+        }
+        if let Some(payment) = &step.payment {
+            payment.add_to(step, &mut asked);
+        }
+        asked
+    }
+
+    /// Keeps the cookies of an answer.
+    pub fn keep_cookies(&mut self, seen: &Seen) {
+        for (_, value) in seen.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie")) {
+            let (name, value) = value.split(';').next().unwrap().split_once('=').unwrap();
+            self.jar.insert(name.to_string(), value.to_string());
+        }
+    }
+}
+
+impl CasePayment {
+    fn add_to(&self, step: &CaseStep, asked: &mut Asked) {
+        let message = self.message(step);
+        for by in self.by.split(' ') {
+            match by {
+                "header" => {
+                    let mut value = URL_SAFE_NO_PAD.encode(&message);
+                    for (what, with) in &self.replace_encoded {
+                        assert!(value.contains(what), "{what:?} does not stand in the header");
+                        value = value.replacen(what, with, 1);
+                    }
+                    asked.headers.push(("MicroMint-Payment".to_string(), value));
+                }
+                "body" => {
+                    let content_type = ("Content-Type".to_string(), "application/x-micromint".to_string());
+                    asked.headers.push(content_type);
+                    asked.body = Some(message.clone().into_bytes());
+                }
+                other => panic!("{other:?} carries no payment"),
+            }
+        }
+    }
+
+    fn message(&self, step: &CaseStep) -> String {
+        let mint = mint(&self.period);
+        let coins_of = self.coins_of.as_ref().unwrap_or(&self.user).parse().unwrap();
+        let coins_for = self.coins_for.as_ref().unwrap_or(&self.vendor).parse().unwrap();
+        let all = coins(mint, &coins_of, &coins_for);
+        let mut coins: Vec<Vec<u64>> = self.coins.iter().map(|number| all[*number].clone()).collect();
+        for damage in &self.damage {
+            damage_coins(mint, &mut coins, damage);
+        }
+        let scheme = if step.http { "http" } else { "https" };
+        let page = format!("{scheme}://{}{}", step.host, step.target);
+        let url = self.url.as_ref().unwrap_or(&page).parse().unwrap();
+        let (user, vendor) = (self.user.parse().unwrap(), self.vendor.parse().unwrap());
+        let key = Key::from_bytes(BROKER_SECRET).user_key(mint.params().period(), &user);
+        let mut payment = mint.payment(&user, &key, &vendor, &url, &coins);
+        if let Some(authenticator) = &self.authenticator {
+            payment.authenticator = authenticator.parse().unwrap();
+        }
+        let mut text = String::from_utf8(payment.to_bytes()).unwrap();
+        for (what, with) in &self.replace {
+            assert!(text.contains(what), "{what:?} does not stand in the message");
+            text = text.replacen(what, with, 1);
+        }
+        text
+    }
+}
+
+/// Spoils the last coin.
+fn damage_coins(mint: &ObviousMint, coins: &mut [Vec<u64>], damage: &str) {
+    let last = coins.last_mut().unwrap();
+    match damage {
+        "out-of-range" => last[2] = 1 << 56,
+        "repeated-ball" => last[1] = last[0],
+        "fixed-bits" => last[3] = (0..).find(|x| mint.rules().bin(*x).is_none()).unwrap(),
+        "rotated" => last.rotate_left(1),
+        "short" => _ = last.pop(),
+        other => panic!("unknown damage {other:?}"),
+    }
+}
+
+/// An answer as a client sees it, and what the content and the logs saw.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+    /// The method with which the content was asked, if it was.
+    pub content_method: Option<String>,
+    /// The names of the fields that the content was asked with; `None` where it was not asked.
+    pub content_fields: Option<Vec<String>>,
+    /// What the server's error log got.
+    pub log: String,
+    /// The line of the event.
+    pub event: String,
+}
+
+impl Seen {
+    fn header(&self, name: &str) -> Result<Option<&str>, String> {
+        let named = self.headers.iter().filter(|(its, _)| its.eq_ignore_ascii_case(name));
+        let values: Vec<&str> = named.map(|(_, value)| value.as_str()).collect();
+        match values[..] {
+            [] => Ok(None),
+            [value] => Ok(Some(value)),
+            _ => Err(format!("{name} stands {} times", values.len())),
+        }
+    }
+}
+
+/// Holds what was seen against what is expected.
+///
+/// # Errors
+/// The first difference, for people.
+pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
+    let same = |what: &str, found: &str, expected: &str| {
+        if found == expected {
+            Ok(())
+        } else {
+            Err(format!("{what}: expected {expected:?}, found {found:?}"))
+        }
+    };
+    same("status", &seen.status.to_string(), &expect.status.to_string())?;
+    if let Some(word) = &expect.word {
+        same(STATUS_HEADER, seen.header(STATUS_HEADER)?.unwrap_or_default(), word)?;
+    }
+    for (name, value) in &expect.headers {
+        same(name, seen.header(name)?.unwrap_or_default(), value)?;
+    }
+    for name in &expect.has {
+        seen.header(name)?.ok_or_else(|| format!("{name} is missing"))?;
+    }
+    for name in &expect.lacks {
+        same(name, seen.header(name)?.unwrap_or_default(), "")?;
+    }
+    for text in &expect.body {
+        seen.body.contains(text).then_some(()).ok_or(format!("{text:?} is not in {:?}", seen.body))?;
+    }
+    for text in &expect.body_lacks {
+        (!seen.body.contains(text)).then_some(()).ok_or(format!("{text:?} is in {:?}", seen.body))?;
+    }
+    if let Some(method) = &expect.content_method {
+        same("the content's method", seen.content_method.as_deref().unwrap_or_default(), method)?;
+    }
+    for name in &expect.stripped {
+        let fields = seen.content_fields.as_ref().ok_or("the content was not asked")?;
+        let is_there = fields.iter().any(|field| field.eq_ignore_ascii_case(name));
+        (!is_there).then_some(()).ok_or(format!("the content saw {name}"))?;
+    }
+    for (what, line, piece) in [("log", &seen.log, &expect.log), ("event", &seen.event, &expect.event)] {
+        if let Some(piece) = piece {
+            line.contains(piece).then_some(()).ok_or(format!("{what}: {line:?} lacks {piece:?}"))?;
+        }
+    }
+    // A header that could end its line would let a request write the answer.
+    let injected =
+        seen.headers.iter().find(|(_, value)| value.bytes().any(|byte| !(b' '..=b'~').contains(&byte)));
+    injected.map_or(Ok(()), |(name, value)| Err(format!("{name} holds {value:?}")))
+}
