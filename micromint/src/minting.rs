@@ -12,14 +12,17 @@
 //! - [`Verification`] hashes all of it again.
 //!
 //! The way of a ball: `toss` finds a range's balls on all cores (the hashing itself is
-//! [`crate::hash::bulk`]'s), `place` puts them into the file in its order, then the header says how far
-//! the file is. `docs/minting.md` describes all this for people.
+//! [`crate::hash::bulk`]'s), `sort` brings them into the order of the file, `place` puts them into a small
+//! file at once, `segments` keeps those of a large one until `merge` writes it. `docs/minting.md` describes
+//! all this for people.
 
 mod config;
 mod engine;
 mod error;
 mod filled;
 mod merge;
+#[cfg(test)]
+mod merge_tests;
 mod permutation;
 mod place;
 mod plan;
@@ -30,7 +33,11 @@ mod segments;
 mod shard;
 #[cfg(test)]
 mod shard_tests;
+mod sharding;
+mod sort;
 mod spill;
+#[cfg(test)]
+mod spill_tests;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -45,6 +52,8 @@ pub use self::permutation::{GROUP_SIZE, INPUT_KEY_SIZE, InputKey, InputKeyError,
 pub use self::plan::{Forgery, Plan, Warning};
 pub use self::profile::{Profile, ProfileError};
 pub use self::run_file::RUN_MAGIC;
-pub use self::shard::{SHARDS_MAX, Shard, ShardError, ShardOutcome, Sharding};
+pub use self::shard::{SHARDS_MAX, Shard, ShardError};
+pub use self::sharding::{ShardOutcome, Sharding};
+pub use self::spill::tosses_kept;
 pub use self::toss::{Rate, measure_rate};
 pub use self::verify::{FAULTS_MAX, Report, Verification};

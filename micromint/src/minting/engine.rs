@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::error::MintError;
 use super::permutation::{GROUP_SIZE, InputKey};
 use super::place::place;
+use super::sort::sort;
 use super::spill;
 use super::target::{Target, check_resources, write_counts};
 use super::toss::{Limits, Tosser, toss_batch};
@@ -102,7 +103,7 @@ impl Minting<'_> {
         check_resources(self.threads, self.memory)?;
         let target =
             Target { directory: self.directory, name: self.name, params: self.params, key: self.key };
-        let coin_file = target.open_to_mint()?;
+        let coin_file = target.open_to_mint(spill::size(self)?)?;
         let mut state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
             // Only a crash at the very end leaves anything to do here.
@@ -133,7 +134,7 @@ impl Minting<'_> {
         let tosser = Tosser::new(self.params, self.key);
         let total = 1u64 << self.params.raw().input_bits;
         let hits_max = tosser.hits_max(self.threads, self.memory);
-        let mut batch_time = BATCH_TIME_MIN;
+        let (mut batch_time, mut parts) = (BATCH_TIME_MIN, vec![Vec::new(); self.threads]);
         while state.next_toss < total {
             if self.is_stopped() {
                 return Ok(false);
@@ -147,8 +148,10 @@ impl Minting<'_> {
             let limits = Limits { threads: self.threads, hits_max, filled: None, go_on: &go_on };
             let batch = toss_batch(&tosser, state.next_toss / GROUP_SIZE..tosser.group_count(), &limits);
             let placing = (self.elapsed)();
-            place(coin_file, &batch.units, self.threads)?;
             state.next_toss = total.min(batch.end * GROUP_SIZE);
+            sort(self.params, &batch, &mut parts);
+            tosser.take_back(batch);
+            place(coin_file, &parts)?;
             // Makes the balls durable first, then the state, so that it is never ahead of them.
             coin_file.set_minting_state(state)?;
             coin_file.sync()?;

@@ -39,12 +39,12 @@ pub enum MintError {
         /// The file.
         path: PathBuf,
     },
-    /// The file does not fit.
-    #[error("{}: needs {needed} bytes, free are {free}", path.display())]
+    /// The disk is too small.
+    #[error("{}: expected {needed} free bytes, for it and for what minting keeps beside it, found {free}", path.display())]
     NoSpace {
-        /// The file.
+        /// The coin file.
         path: PathBuf,
-        /// Its size.
+        /// What it takes, and minting beside it.
         needed: u64,
         /// The free space.
         free: u64,

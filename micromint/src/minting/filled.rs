@@ -12,13 +12,29 @@ impl Filled {
         Filled(vec![0; (Filled::size(params) / 8) as usize])
     }
 
+    /// Whether it is worth its part of `memory`, in bytes: it is as long as most is left for hits.
+    pub(super) fn fits(params: &Params, memory: u64) -> bool {
+        Filled::size(params) <= memory / 2
+    }
+
     /// The memory that it takes, in bytes.
     pub(super) fn size(params: &Params) -> u64 {
         (params.superbin_count() << params.subbin_bits()).div_ceil(64) * 8
     }
 
-    /// Whether the bin of this hit is filled.
-    pub(super) fn holds(&self, hit: &Hit) -> bool {
+    /// Drops the hits whose bins are filled.
+    pub(super) fn drop_held(&self, hits: &mut Vec<Hit>) {
+        let mut kept = 0;
+        for i in 0..hits.len() {
+            // Without a branch, which could not be foretold: so many bits are fetched at one time.
+            let hit = hits[i];
+            hits[kept] = hit;
+            kept += usize::from(!self.holds(&hit));
+        }
+        hits.truncate(kept);
+    }
+
+    fn holds(&self, hit: &Hit) -> bool {
         self.0[(hit.place / 64) as usize] & 1 << (hit.place % 64) != 0
     }
 

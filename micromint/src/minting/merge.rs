@@ -17,6 +17,7 @@ use super::permutation::InputKey;
 use super::place::put_hits;
 use super::record::Record;
 use super::run_file::{BLOCK_SIZE, Run, RunReader};
+use super::segments::Segment;
 use super::shard::Shard;
 use super::target::{Target, check_resources, check_same, exists, write_counts};
 use crate::coin_file::{BIN_SIZE, CoinFile, MintingState, Phase, add_to_checksum, file_size, superbin_size};
@@ -30,8 +31,10 @@ pub const PART_SIZE: u64 = 1 << 30;
 const PIECE_SIZE: u64 = 4 << 20;
 /// The most missing shards that an error names.
 const LISTED_MAX: usize = 10;
+/// The least that is read at once from a segment, in bytes, if there are a few at least.
+const SEGMENT_READING_SIZE: u64 = 4 * BLOCK_SIZE;
 /// The most that is read at once from one run file, in bytes.
-const READING_SIZE_MAX: u64 = 8 << 20;
+const READING_SIZE_MAX: u64 = 1 << 20;
 
 /// Where a run file is.
 #[derive(Clone, Copy)]
@@ -90,23 +93,44 @@ impl Merging<'_> {
     /// durably stays.
     pub fn run(&self) -> Result<MergeOutcome, MintError> {
         check_resources(1, self.memory)?;
-        let target =
-            Target { directory: self.directory, name: self.name, params: self.params, key: self.key };
+        let target = self.target();
         if let Some(state) = self.complete_state(&target)? {
             return Ok(MergeOutcome::AlreadyComplete(state));
         }
-        let runs = self.open_runs()?;
+        self.merge_all(&target, self.open_runs()?)
+    }
+
+    /// As [`Merging::run`], from the segments of one shard that is all tosses, in their order.
+    pub(super) fn run_from(&self, segments: &[Segment]) -> Result<MergeOutcome, MintError> {
+        let open = |segment| Run::open(self.directory, segment);
+        let runs = segments.iter().map(|segment| open(&segment.name)).collect::<Result<Vec<_>, _>>()?;
+        let target = self.target();
+        self.merge_all(&target, runs)
+    }
+
+    /// Merges hits of runs in the order of their tosses.
+    fn merge_all(&self, target: &Target<'_>, runs: Vec<Run<'_>>) -> Result<MergeOutcome, MintError> {
         let coin_file = target.open_to_merge()?;
         let state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
             return Ok(MergeOutcome::AlreadyComplete(state));
         }
-        let todo = self.parts_to_do(&target)?;
-        if !todo.is_empty() && !self.merge_parts(&target, &coin_file, runs, &todo)? {
+        let todo = self.parts_to_do(target)?;
+        if !todo.is_empty() && !self.merge_parts(target, &coin_file, runs, &todo)? {
             return Ok(MergeOutcome::Stopped);
         }
         drop(coin_file);
-        self.complete(&target)
+        self.complete(target)
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { directory: self.directory, name: self.name, params: self.params, key: self.key }
+    }
+
+    /// The most segments that are merged at once with so much memory: each is read from in pieces that
+    /// are worth a seek.
+    pub(super) fn segments_max(memory: u64) -> usize {
+        (memory.saturating_sub(2 * PIECE_SIZE) / SEGMENT_READING_SIZE) as usize
     }
 
     /// The state of the coin file if it is there and complete.

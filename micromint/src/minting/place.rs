@@ -1,6 +1,6 @@
 //! Placing: putting hits into the bins of a coin file.
 //!
-//! In go hits in order of toss; after it the file's bins hold them, unless a ball was there before. The
+//! In go the hits of a batch; after it the file's bins hold them, unless a ball was there before. The
 //! invariant: batches come in order of toss, so the ball that is there has the lower number and stays
 //! (the thesis's "existing balls are not overwritten"). Placing a batch again after a crash that came
 //! in its middle changes nothing: a ball of the batch that is there already is the one with the lowest
@@ -18,33 +18,15 @@ const GAP_MAX: u64 = 16 * 1024;
 /// The most that is read and written at once, in bytes, unless one superbin is larger.
 const RUN_SIZE_MAX: u64 = 1024 * 1024;
 
-/// The memory that placing needs for a hit besides the hit itself, in bytes: a copy, and the room that
-/// sorting it takes.
-pub(super) const PLACING_SIZE_PER_HIT: u64 = 24;
-
-/// Places a batch, each thread in its own part of the file. Not durable before `coin_file.sync()`.
-pub(super) fn place(coin_file: &CoinFile, units: &[Vec<Hit>], threads: usize) -> Result<(), CoinFileError> {
-    let params = coin_file.params();
-    let superbins_each = params.superbin_count().div_ceil(threads as u64);
-    let part = |thread: u64| {
-        let [first, end] =
-            [thread, thread + 1].map(|thread| (thread * superbins_each) << params.subbin_bits());
-        let is_mine = |hit: &&Hit| (first..end).contains(&hit.place);
-        // Counted first, for a vector that grows takes up to three times its size.
-        let mut hits = Vec::with_capacity(units.iter().flatten().filter(is_mine).count());
-        hits.extend(units.iter().flatten().filter(is_mine).copied());
-        // Stable, so of two hits for one bin the one tossed first comes first.
-        hits.sort_by_key(|hit| hit.place);
-        place_sorted(coin_file, &hits)
-    };
+/// Places a batch: all of `parts`, which stand in order of place, at one time. Not durable before
+/// `coin_file.sync()`.
+pub(super) fn place(coin_file: &CoinFile, parts: &[Vec<Hit>]) -> Result<(), CoinFileError> {
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads as u64).map(|thread| scope.spawn(move || part(thread))).collect();
-        let mut result = part(0);
-        for other in others {
-            let placed = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(placed);
-        }
-        result
+        let placing: Vec<_> =
+            parts.iter().map(|hits| scope.spawn(move || place_sorted(coin_file, hits))).collect();
+        placing
+            .into_iter()
+            .try_for_each(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 

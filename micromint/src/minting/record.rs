@@ -5,7 +5,8 @@
 //! damaged, or of another period, counts as none: its part is merged again.
 
 use super::error::MintError;
-use super::shard::{Shard, path_of};
+use super::run_file::path_of;
+use super::shard::Shard;
 use super::target::Target;
 use crate::coin_file::{get_u32, get_u64, is_sealed, put, seal};
 use crate::error::FileError;

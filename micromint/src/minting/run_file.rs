@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::MintError;
 use super::permutation::InputKey;
-use super::shard::{Shard, path_of};
+use super::shard::Shard;
 use super::target::check_period;
 use super::toss::Hit;
 use crate::coin_file::{
@@ -29,7 +29,7 @@ const BLOCK_HEADER_SIZE: usize = 16;
 /// The size of a hit: its place less the block's first, and its x.
 const HIT_SIZE: usize = 12;
 /// The most hits of a block.
-const BLOCK_HITS_MAX: usize = (BLOCK_SIZE as usize - BLOCK_HEADER_SIZE) / HIT_SIZE;
+pub(super) const BLOCK_HITS_MAX: usize = (BLOCK_SIZE as usize - BLOCK_HEADER_SIZE) / HIT_SIZE;
 /// How much is written at once, in bytes.
 const WRITING_SIZE: usize = 16 * BLOCK_SIZE as usize;
 /// How much of the header the checksums of blocks cover: what is known before the first block.
@@ -274,6 +274,11 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+}
+
+/// The path of the file `name` in `directory`, for messages.
+pub(super) fn path_of(directory: &dyn Directory, name: &str) -> PathBuf {
+    directory.path().join(name)
 }
 
 fn damaged(path: &Path, at: &str, found: String) -> MintError {

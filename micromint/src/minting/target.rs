@@ -20,9 +20,10 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// The coin file under its exclusive lock, for one who mints.
-    pub(super) fn open_to_mint(&self) -> Result<CoinFile, MintError> {
-        let new = if self.exists()? { None } else { self.create()? };
+    /// The coin file under its exclusive lock, for one who mints and needs `room` bytes of the disk
+    /// besides those of the coin file.
+    pub(super) fn open_to_mint(&self, room: u64) -> Result<CoinFile, MintError> {
+        let new = if self.exists()? { None } else { self.create(room)? };
         let coin_file = match new {
             Some(coin_file) => coin_file,
             None => self.open_locked(Lock::Exclusive)?,
@@ -35,7 +36,7 @@ impl Target<'_> {
     pub(super) fn open_to_merge(&self) -> Result<CoinFile, MintError> {
         let _gate = self.gate()?;
         if !self.exists()? {
-            drop(self.create()?);
+            drop(self.create(0)?);
         }
         let coin_file = self.open_locked(Lock::Shared)?;
         check_same(&coin_file, self.params, self.key)?;
@@ -84,7 +85,7 @@ impl Target<'_> {
 
     /// Makes the coin file; it gets its name when its header is whole and durable. `None` if another
     /// process was faster.
-    fn create(&self) -> Result<Option<CoinFile>, MintError> {
+    fn create(&self, room: u64) -> Result<Option<CoinFile>, MintError> {
         let temporary = format!(".{}.new", self.name);
         let new = self.directory.path().join(&temporary);
         let file = self.directory.open(&temporary, Open::Create).map_err(FileError::on("make", &new))?;
@@ -94,7 +95,7 @@ impl Target<'_> {
         if self.exists()? {
             return Ok(None);
         }
-        self.check_space()?;
+        self.check_space(room)?;
         // What is left of merging a file of this name that is gone must not speak for this one.
         record::remove_all(self.directory, self.name)?;
         let coin_file = CoinFile::create(file, self.path(), self.params, self.key.tag())?;
@@ -114,10 +115,10 @@ impl Target<'_> {
         Err(MintError::Busy { path: self.path() })
     }
 
-    fn check_space(&self) -> Result<(), MintError> {
+    fn check_space(&self, room: u64) -> Result<(), MintError> {
         let directory = self.directory.path();
         let free = self.directory.free_space().map_err(FileError::on("read the free space of", directory))?;
-        let needed = file_size(self.params);
+        let needed = file_size(self.params) + room;
         if needed > free {
             return Err(MintError::NoSpace { path: self.path(), needed, free });
         }

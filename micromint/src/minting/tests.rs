@@ -418,7 +418,8 @@ fn free_space_is_looked_at_before_a_file_is_begun() {
     let size = crate::coin_file::file_size(&test_params());
     let disk = |free| FullDisk { directory: &directory, left: Arc::new(AtomicI64::new(i64::MAX)), free };
     let error = Bench::new(&disk(size - 1)).run().unwrap_err().to_string();
-    assert!(error.ends_with(&format!("needs {size} bytes, free are {}", size - 1)), "{error}");
+    let (expected, found) = (format!("expected {size} free bytes"), format!("found {}", size - 1));
+    assert!(error.contains(&expected) && error.ends_with(&found), "{error}");
     assert!(!directory.names().unwrap().contains(&NAME.to_string()));
     Bench::new(&disk(size)).run().unwrap();
 }

@@ -12,13 +12,21 @@ use std::time::Duration;
 
 use super::filled::Filled;
 use super::permutation::{GROUP_SIZE, InputKey, Permutation};
-use super::place::PLACING_SIZE_PER_HIT;
+use super::sort::SORTING_SIZE_PER_HIT;
 use crate::hash::HashFunction;
 use crate::hash::bulk::{self, BulkSearch, Filter, Found};
 use crate::params::Params;
 
 /// The most groups that a thread takes at once: 2^18 tosses.
 const UNIT_GROUPS_MAX: u64 = 1024;
+
+/// The most hits of a batch, whatever the memory: 4 GiB with the room for sorting. More would sort no
+/// faster and take the memory from the system's file cache.
+const BATCH_HITS_MAX: u64 = 1 << 27;
+
+/// A batch keeps its hits in chunks, so many a thread, but of no more hits than this.
+const CHUNKS_PER_THREAD: u64 = 32;
+const CHUNK_HITS_MAX: u64 = 1 << 16;
 
 /// From so many groups on a bulk search is worth its while: it works on up to 1024 at once.
 const BULK_GROUPS_MIN: usize = 128;
@@ -32,6 +40,11 @@ pub(super) struct Hit {
     pub(super) x: u64,
 }
 
+impl Hit {
+    /// Stands where no hit is yet.
+    pub(super) const NONE: Hit = Hit { place: 0, x: 0 };
+}
+
 /// Tosses the balls of one period.
 pub(super) struct Tosser {
     params: Params,
@@ -40,6 +53,9 @@ pub(super) struct Tosser {
     permutation: Permutation,
     /// What each toss of a group adds to the group's input.
     low: Vec<u64>,
+    /// The chunks of batches that were given back. Allocated anew every time they would take more
+    /// memory than they hold.
+    chunks: Mutex<Vec<Vec<Hit>>>,
 }
 
 impl Tosser {
@@ -54,6 +70,7 @@ impl Tosser {
             filter: Filter { fixed_count: raw.fixed_count, fixed_bits: raw.fixed_bits },
             low: (0..tosses).map(|j| permutation.low_bits(j)).collect(),
             permutation,
+            chunks: Mutex::new(Vec::new()),
         }
     }
 
@@ -73,19 +90,25 @@ impl Tosser {
         (self.unit_groups() * GROUP_SIZE) >> self.filter.fixed_count
     }
 
-    /// How many hits a batch may have: what fits into `memory` beside those of the units under way.
+    /// How many hits a batch may have: what fits into `memory`, with what sorting takes, beside the chunks
+    /// and the units under way.
     pub(super) fn hits_max(&self, threads: usize, memory: u64) -> u64 {
-        let hits = memory / (size_of::<Hit>() as u64 + PLACING_SIZE_PER_HIT);
-        hits.saturating_sub(threads as u64 * self.unit_hits()).max(1)
+        // Where few balls hit, each of them takes an entry in the list of units.
+        let per_hit = size_of::<Hit>() as u64 + size_of::<Unit>() as u64 / self.unit_hits().max(1);
+        let hits = (memory / (per_hit + SORTING_SIZE_PER_HIT)).min(BATCH_HITS_MAX);
+        let under_way = hits / CHUNKS_PER_THREAD + threads as u64 * self.unit_hits();
+        hits.saturating_sub(under_way).max(1)
     }
 
-    /// The hits of some groups in order of toss. `searcher` is this thread's.
-    pub(super) fn hits(&self, searcher: &mut Searcher, groups: Range<u64>) -> Vec<Hit> {
-        let mut bases = vec![0; (groups.end - groups.start) as usize];
-        self.permutation.groups(groups.start, &mut bases);
+    /// Replaces `hits` by those of some groups, in order of toss. `searcher` is this thread's.
+    pub(super) fn hits(&self, searcher: &mut Searcher, groups: Range<u64>, hits: &mut Vec<Hit>) {
+        searcher.bases.resize((groups.end - groups.start) as usize, 0);
+        self.permutation.groups(groups.start, &mut searcher.bases);
         // Both searches find the balls in the order of the groups, and those of one group in the order
         // of x, which is that of their tosses.
-        self.search(searcher, &bases).into_iter().filter_map(|found| self.hit(found)).collect()
+        self.search(searcher);
+        hits.clear();
+        hits.extend(searcher.found.iter().filter_map(|found| self.hit(*found)));
     }
 
     /// What one thread searches with.
@@ -94,25 +117,25 @@ impl Tosser {
         // A period of less than a group needs single tosses, and a bulk search of few groups wastes most
         // of its lanes.
         let is_bulk = self.unit_groups() >= BULK_GROUPS_MIN as u64;
-        Searcher(is_bulk.then(|| BulkSearch::new(raw.hash, raw.iv, self.filter)))
+        let bulk = is_bulk.then(|| BulkSearch::new(raw.hash, raw.iv, self.filter));
+        Searcher { bulk, bases: Vec::new(), found: Vec::new() }
     }
 
     /// Searches whole groups. This is the one place where minting hashes.
-    fn search(&self, searcher: &mut Searcher, bases: &[u64]) -> Vec<Found> {
-        let mut found = Vec::new();
-        match &mut searcher.0 {
-            Some(bulk) => bulk.search(bases, &mut found),
+    fn search(&self, Searcher { bulk, bases, found }: &mut Searcher) {
+        found.clear();
+        match bulk {
+            Some(bulk) => bulk.search(bases, found),
             None => {
                 let mut inputs = vec![0; self.low.len()];
                 for base in bases {
                     for (x, low) in inputs.iter_mut().zip(&self.low) {
-                        *x = base | low;
+                        *x = *base | low;
                     }
-                    bulk::plain(self.hash.as_ref(), self.filter, &inputs, &mut found);
+                    bulk::plain(self.hash.as_ref(), self.filter, &inputs, found);
                 }
             }
         }
-        found
     }
 
     fn hit(&self, found: Found) -> Option<Hit> {
@@ -120,10 +143,28 @@ impl Tosser {
         let place = u64::from(bin.superbin) << self.params.subbin_bits() | u64::from(bin.subbin);
         Some(Hit { place, x: found.x })
     }
+
+    /// A chunk with room for so many hits.
+    fn chunk(&self, hits: usize) -> Vec<Hit> {
+        let chunk = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let chunk = chunk.filter(|chunk| chunk.capacity() >= hits);
+        chunk.unwrap_or_else(|| Vec::with_capacity(hits))
+    }
+
+    /// Takes back the memory of a batch, for those that come.
+    pub(super) fn take_back(&self, batch: Batch) {
+        let mut chunks = batch.chunks;
+        chunks.iter_mut().for_each(Vec::clear);
+        *self.chunks.lock().unwrap_or_else(PoisonError::into_inner) = chunks;
+    }
 }
 
-/// A bulk search, or nothing where plain hashing is used.
-pub(super) struct Searcher(Option<BulkSearch>);
+/// What one thread searches with: a bulk search, or nothing where plain hashing is used; and its room.
+pub(super) struct Searcher {
+    bulk: Option<BulkSearch>,
+    bases: Vec<u64>,
+    found: Vec<Found>,
+}
 
 /// When a batch of tosses ends, besides at the end of the period.
 pub(super) struct Limits<'a> {
@@ -136,10 +177,67 @@ pub(super) struct Limits<'a> {
     pub(super) go_on: &'a (dyn Fn(u64) -> bool + Sync),
 }
 
-/// What a batch of tosses gave: the hits of all groups up to `end`, unit by unit in order.
+impl Limits<'_> {
+    fn chunk_hits(&self) -> usize {
+        (self.hits_max / (CHUNKS_PER_THREAD * self.threads as u64)).clamp(1, CHUNK_HITS_MAX) as usize
+    }
+}
+
+/// What a batch of tosses gave: the hits of all groups up to `end`.
 pub(super) struct Batch {
     pub(super) end: u64,
-    pub(super) units: Vec<Vec<Hit>>,
+    /// Where the hits are.
+    chunks: Vec<Vec<Hit>>,
+    /// Which of them are whose, in order of toss.
+    units: Vec<Unit>,
+}
+
+/// Hits of a unit.
+struct Unit {
+    /// Its first group.
+    first: u64,
+    chunk: usize,
+    range: Range<usize>,
+}
+
+impl Batch {
+    /// Hits in this order, in units of a thousand.
+    #[cfg(test)]
+    pub(super) fn of(hits: &[Hit]) -> Batch {
+        let chunks = vec![hits.to_vec()];
+        let ranges = (0..hits.len()).step_by(1000).map(|start| start..hits.len().min(start + 1000));
+        let units = ranges.map(|range| Unit { first: range.start as u64, chunk: 0, range }).collect();
+        Batch { end: hits.len() as u64, chunks, units }
+    }
+
+    /// The hits in order of toss, in slices.
+    pub(super) fn slices(&self) -> impl Iterator<Item = &[Hit]> {
+        self.units.iter().map(|unit| &self.chunks[unit.chunk][unit.range.clone()])
+    }
+
+    /// Adds what a thread tossed.
+    fn add(&mut self, own: Batch) {
+        let before = self.chunks.len();
+        self.end = self.end.max(own.end);
+        self.chunks.extend(own.chunks);
+        self.units.extend(own.units.into_iter().map(|unit| Unit { chunk: unit.chunk + before, ..unit }));
+    }
+
+    /// Adds the hits of a unit.
+    fn push(&mut self, tosser: &Tosser, groups: Range<u64>, hits: &[Hit], limits: &Limits<'_>) {
+        self.end = self.end.max(groups.end);
+        if hits.is_empty() {
+            return;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < hits.len()) {
+            self.chunks.push(tosser.chunk(hits.len().max(limits.chunk_hits())));
+        }
+        let at = self.chunks.len() - 1;
+        let chunk = &mut self.chunks[at];
+        let start = chunk.len();
+        chunk.extend_from_slice(hits);
+        self.units.push(Unit { first: groups.start, chunk: at, range: start..chunk.len() });
+    }
 }
 
 /// Tosses some groups in order, on all threads, until the limits say stop: at least one unit, unless
@@ -149,29 +247,30 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
     let next = AtomicU64::new(start);
     let (hits, tossed) = (AtomicU64::new(0), AtomicU64::new(0));
     let is_over = AtomicBool::new(false);
-    let units = Mutex::new(Vec::new());
+    let none = |end| Batch { end, chunks: Vec::new(), units: Vec::new() };
+    let batch = Mutex::new(none(start));
     let work = || {
-        let (mut own, mut searcher) = (Vec::new(), tosser.searcher());
+        let (mut own, mut searcher, mut found) = (none(start), tosser.searcher(), Vec::new());
         while !is_over.load(Ordering::Relaxed) {
             let first = next.fetch_add(unit, Ordering::Relaxed);
             if first >= end {
                 break;
             }
-            let last = end.min(first + unit);
-            let mut found = tosser.hits(&mut searcher, first..last);
+            // Units are handed out in order and each one taken is finished, so they leave no gap.
+            let groups = first..end.min(first + unit);
+            tosser.hits(&mut searcher, groups.clone(), &mut found);
             if let Some(filled) = limits.filled {
-                found.retain(|hit| !filled.holds(hit));
+                filled.drop_held(&mut found);
             }
-            // Room that is not used would count against the memory allowed.
-            found.shrink_to_fit();
             let hits = hits.fetch_add(found.len() as u64, Ordering::Relaxed) + found.len() as u64;
-            let tossed = tossed.fetch_add(last - first, Ordering::Relaxed) + last - first;
-            own.push((first, found));
+            let groups_done = groups.end - groups.start;
+            let tossed = tossed.fetch_add(groups_done, Ordering::Relaxed) + groups_done;
+            own.push(tosser, groups, &found, limits);
             if hits >= limits.hits_max || !(limits.go_on)(tossed) {
                 is_over.store(true, Ordering::Relaxed);
             }
         }
-        units.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+        batch.lock().unwrap_or_else(PoisonError::into_inner).add(own);
     };
     thread::scope(|scope| {
         for _ in 1..limits.threads {
@@ -179,11 +278,9 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
         }
         work();
     });
-    let mut units = units.into_inner().unwrap_or_else(PoisonError::into_inner);
-    units.sort_unstable_by_key(|(first, _)| *first);
-    // Units are handed out in order and each one taken is finished, so they leave no gap.
-    let end = units.last().map_or(start, |(first, _)| end.min(first + unit));
-    Batch { end, units: units.into_iter().map(|(_, hits)| hits).collect() }
+    let mut batch = batch.into_inner().unwrap_or_else(PoisonError::into_inner);
+    batch.units.sort_unstable_by_key(|unit| unit.first);
+    batch
 }
 
 /// A rate of tossing that was measured.
@@ -224,6 +321,10 @@ mod tests {
     use crate::hash::HashName;
     use crate::testing::{params_with, resize};
 
+    fn plain() -> Searcher {
+        Searcher { bulk: None, bases: Vec::new(), found: Vec::new() }
+    }
+
     /// A period large enough for the bulk kernel: its hits are those of plain hashing, toss by toss.
     #[test]
     fn the_bulk_search_and_plain_hashing_give_the_same_hits() {
@@ -235,11 +336,12 @@ mod tests {
             });
             let tosser = Tosser::new(&params, &key);
             let mut bulk = tosser.searcher();
-            assert!(bulk.0.is_some());
+            assert!(bulk.bulk.is_some());
             for groups in [0..130, 5000..5003, tosser.group_count() - 200..tosser.group_count()] {
-                let hits = tosser.hits(&mut bulk, groups.clone());
-                assert!(!hits.is_empty());
-                assert!(hits == tosser.hits(&mut Searcher(None), groups));
+                let [mut hits, mut expected] = [Vec::new(), Vec::new()];
+                tosser.hits(&mut bulk, groups.clone(), &mut hits);
+                tosser.hits(&mut plain(), groups, &mut expected);
+                assert!(!hits.is_empty() && hits == expected);
             }
         }
     }
@@ -248,15 +350,17 @@ mod tests {
     fn a_period_is_tossed_once_whatever_the_threads() {
         let params = crate::testing::test_params();
         let tosser = Tosser::new(&params, &InputKey::from_bytes([9; 16]));
-        let all = tosser.hits(&mut Searcher(None), 0..64);
+        let mut all = Vec::new();
+        tosser.hits(&mut plain(), 0..64, &mut all);
         for threads in [1, 2, 5] {
             let (mut start, mut hits) = (0, Vec::new());
             while start < 64 {
                 let limits = Limits { threads, hits_max: 300, filled: None, go_on: &|_| true };
                 let batch = toss_batch(&tosser, start..64, &limits);
                 assert!(batch.end > start);
-                hits.extend(batch.units.into_iter().flatten());
+                hits.extend(batch.slices().flatten().copied());
                 start = batch.end;
+                tosser.take_back(batch);
             }
             assert!(hits == all, "{threads} threads");
         }

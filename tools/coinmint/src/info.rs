@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use micromint::coin_file::{CoinFile, Phase};
 use micromint::error::FileError;
-use micromint::minting::{Plan, Verification};
+use micromint::minting::{Plan, Verification, tosses_kept};
 use micromint_console::{EXIT_OK, ToolError, read_input, say};
 
 use crate::files::Mint;
@@ -52,7 +52,8 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
     let part = |done: u64, total: u64| 100.0 * done as f64 / total as f64;
     match state.phase {
         Phase::Tossing => {
-            say!("state:          {:.2} % of the balls tossed", part(state.next_toss, plan.toss_count));
+            let kept = tosses_kept(&mint.directory, &mint.name, params, &mint.config.key)?;
+            say!("state:          {:.2} % of the balls tossed", part(kept, plan.toss_count));
         }
         Phase::Counting => {
             let percent = part(state.counted_superbins, params.superbin_count());

@@ -1,0 +1,145 @@
+//! Sorting the hits of a batch by place: a radix partition in memory.
+//!
+//! In go hits in order of toss, out come the same in order of place, of each place the one tossed first.
+//! Each thread takes the hits of its own part of the places: it scatters them into buckets of
+//! neighbouring places, small enough for the processor's cache, and sorts each bucket digit by digit.
+//! All steps keep the order of hits for one place, so the first of them is the one tossed first.
+
+use std::ops::Range;
+use std::thread;
+
+use super::toss::{Batch, Hit};
+use crate::params::Params;
+
+/// The memory that sorting a hit takes besides the hit itself, in bytes: the place where it is put, and a
+/// little more.
+pub(super) const SORTING_SIZE_PER_HIT: u64 = size_of::<Hit>() as u64 + 1;
+
+/// A thread's places are cut into at most 2^this many buckets. More would be written to in turn than
+/// the processor keeps addresses of.
+const BUCKET_BITS: u32 = 11;
+/// The most bits of a place that one step of sorting a bucket looks at.
+const DIGIT_BITS_MAX: u32 = 11;
+/// Buckets of fewer hits are sorted by comparing.
+const BUCKET_HITS_MIN: usize = 256;
+
+/// Brings the hits of a batch into the order of their places, on as many threads as `parts` has room
+/// for: each part holds the hits of a part of the places, the first of each place only. The memory of
+/// the parts is used again.
+pub(super) fn sort(params: &Params, batch: &Batch, parts: &mut [Vec<Hit>]) {
+    let each = params.superbin_count().div_ceil(parts.len() as u64) << params.subbin_bits();
+    thread::scope(|scope| {
+        for (part, hits) in (0..).zip(parts) {
+            scope.spawn(move || sort_part(batch, part * each..(part + 1) * each, hits));
+        }
+    });
+}
+
+/// Replaces `hits` by those of some places in order.
+fn sort_part(batch: &Batch, places: Range<u64>, hits: &mut Vec<Hit>) {
+    let mine = || batch.slices().flatten().filter(|hit| places.contains(&hit.place));
+    let shift = bits(places.end - places.start).saturating_sub(BUCKET_BITS);
+    let bucket = |hit: &Hit| ((hit.place - places.start) >> shift) as usize;
+    let mut ends = vec![0; 1 << BUCKET_BITS];
+    mine().for_each(|hit| ends[bucket(hit)] += 1);
+    let mut total = 0;
+    for end in &mut ends {
+        // Where the bucket begins; it moves to the bucket's end as it fills.
+        total += std::mem::replace(end, total);
+    }
+    if hits.capacity() < total {
+        // A vector that grows takes the memory of both while it is moved. With some more room than needed
+        // now it will do for all batches of about this size.
+        *hits = Vec::new();
+        hits.reserve_exact(total + total / 32);
+    }
+    hits.resize(total, Hit::NONE);
+    for hit in mine() {
+        let end = &mut ends[bucket(hit)];
+        hits[*end] = *hit;
+        *end += 1;
+    }
+    let (mut start, mut spare) = (0, Vec::new());
+    for end in ends {
+        sort_bucket(&mut hits[start..end], shift, places.start, &mut spare);
+        start = end;
+    }
+    hits.dedup_by_key(|hit| hit.place);
+}
+
+/// Sorts hits whose places, counted from `origin`, differ in the low `bits` bits only. `spare` is room
+/// for as many.
+fn sort_bucket(hits: &mut [Hit], bits: u32, origin: u64, spare: &mut Vec<Hit>) {
+    if hits.len() < BUCKET_HITS_MIN {
+        hits.sort_by_key(|hit| hit.place);
+        return;
+    }
+    spare.resize(spare.len().max(hits.len()), Hit::NONE);
+    let spare = &mut spare[..hits.len()];
+    let steps = bits.div_ceil(DIGIT_BITS_MAX);
+    let (mut from, mut to) = (hits, spare);
+    for step in 0..steps {
+        let digit_bits = bits.div_ceil(steps);
+        scatter_by_digit(from, to, |place| {
+            ((place - origin) >> (step * digit_bits) & ((1 << digit_bits) - 1)) as usize
+        });
+        (from, to) = (to, from);
+    }
+    if steps % 2 == 1 {
+        to.copy_from_slice(from);
+    }
+}
+
+/// Copies hits in order of a digit of their places.
+fn scatter_by_digit(from: &[Hit], to: &mut [Hit], digit: impl Fn(u64) -> usize) {
+    let mut starts = [0u32; 1 << DIGIT_BITS_MAX];
+    from.iter().for_each(|hit| starts[digit(hit.place)] += 1);
+    let mut total = 0;
+    for start in &mut starts {
+        total += std::mem::replace(start, total);
+    }
+    for hit in from {
+        let start = &mut starts[digit(hit.place)];
+        to[*start as usize] = *hit;
+        *start += 1;
+    }
+}
+
+/// How many bits the numbers below `count` have.
+fn bits(count: u64) -> u32 {
+    u64::BITS - count.saturating_sub(1).leading_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::HashName;
+    use crate::testing::{params_with, resize};
+
+    /// Places that look random, of which some come twice; x tells which came first.
+    fn hits(places: u64, count: u64) -> Vec<Hit> {
+        let hit = |x: u64| Hit { place: x.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7 & (places - 1), x };
+        (0..count).map(hit).collect()
+    }
+
+    /// Few and many hits for few and many places: buckets of one place, of one digit, of two, of three.
+    #[test]
+    fn hits_come_in_order_of_place_and_the_first_of_each_stays() {
+        let cases = [(6, 4, 5000), (6, 5, 3), (14, 10, 300_000), (16, 16, 600_000), (26, 16, 600_000)];
+        for (u, v, count) in cases {
+            let params = params_with(|raw| resize(raw, u, v, 4, 2, HashName::Sha256));
+            let hits = hits(1 << (u + v), count);
+            let mut expected = hits.clone();
+            expected.sort_by_key(|hit| hit.place);
+            expected.dedup_by_key(|hit| hit.place);
+            let batch = Batch::of(&hits);
+            for threads in [1, 2, 3, 70] {
+                let mut parts = vec![Vec::new(); threads];
+                for _ in 0..2 {
+                    sort(&params, &batch, &mut parts);
+                    assert!(parts.concat() == expected, "{u} {v} {threads}");
+                }
+            }
+        }
+    }
+}
