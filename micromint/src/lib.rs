@@ -41,6 +41,8 @@ pub mod broker;
 // The words between the actors.
 pub mod protocol;
 
+pub mod scheme;
+
 // The client.
 pub mod wallet;
 

@@ -218,14 +218,14 @@ fn the_balance_says_where_every_coin_is() {
     let held = Balance { sets: 2, unspent: coins - 6, paid: 2, bound: 4, ..Balance::default() };
     assert_eq!(wallet.state().balance(0), held);
     let day = 86_400;
-    assert_eq!(wallet.state().expiring(NOW, 20 * day), []);
+    assert_eq!(wallet.state().expiring(NOW, 20 * day), [0usize; 0]);
     assert_eq!(wallet.state().expiring(NOW, 22 * day), [0]);
     assert_eq!(wallet.state().expiring(EXPIRED, 0), [0]);
-    assert_eq!(wallet.state().expiring(CLOSED, 0), []);
+    assert_eq!(wallet.state().expiring(CLOSED, 0), [0usize; 0]);
     wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap();
     let held = Balance { sets: 2, paid: 2, returned: coins - 2, ..Balance::default() };
     assert_eq!(wallet.state().balance(0), held);
-    assert_eq!(wallet.state().expiring(EXPIRED, 0), []);
+    assert_eq!(wallet.state().expiring(EXPIRED, 0), [0usize; 0]);
 }
 
 #[test]

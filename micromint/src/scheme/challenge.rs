@@ -1,0 +1,162 @@
+//! A challenge: the parameters behind `WWW-Authenticate: Payment`, and as a credential echoes them.
+
+use std::fmt;
+
+use base64::Engine;
+use serde::{Deserialize, Serialize};
+
+use super::{BASE64URL, SCHEME};
+use crate::authenticator::Key;
+
+/// The length of an `id`, in bytes: an HMAC-SHA256 in base64url.
+pub const ID_LEN: usize = 43;
+
+/// The parameters of a challenge. Members stand in the order of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The digest of the body that must come with the credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// When it ends (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// The request header that the credential goes into, where that is not Authorization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// What binds the others.
+    pub id: String,
+    /// The kind of payment.
+    pub intent: String,
+    /// How it is paid.
+    pub method: String,
+    /// The server's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opaque: Option<String>,
+    /// Who asks.
+    pub realm: String,
+    /// What is asked for, base64url of JSON.
+    pub request: String,
+}
+
+impl Challenge {
+    /// The `id` of these parameters under `key`: the draft's seven slots, an absent one empty, joined by `|`;
+    /// an eighth for `header` only where there is one. HMAC-SHA256, base64url without padding.
+    pub fn id_under(&self, key: &Key) -> String {
+        let optional = |slot: &Option<String>| slot.clone().unwrap_or_default();
+        let mut input = [
+            self.realm.as_str(),
+            &self.method,
+            &self.intent,
+            &self.request,
+            &optional(&self.expires),
+            &optional(&self.digest),
+            &optional(&self.opaque),
+        ]
+        .join("|");
+        if let Some(header) = &self.header {
+            input.push('|');
+            input.push_str(header);
+        }
+        BASE64URL.encode(key.mac(&[input.as_bytes()]))
+    }
+}
+
+impl fmt::Display for Challenge {
+    /// The value of a `WWW-Authenticate` line. What a header cannot carry is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SCHEME} ")?;
+        let required = [
+            ("id", &self.id),
+            ("realm", &self.realm),
+            ("method", &self.method),
+            ("intent", &self.intent),
+        ];
+        for (name, value) in required {
+            write_parameter(f, name, value)?;
+            f.write_str(", ")?;
+        }
+        let optional = [
+            ("expires", &self.expires),
+            ("digest", &self.digest),
+            ("description", &self.description),
+            ("opaque", &self.opaque),
+            ("header", &self.header),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                write_parameter(f, name, value)?;
+                f.write_str(", ")?;
+            }
+        }
+        write_parameter(f, "request", &self.request)
+    }
+}
+
+fn write_parameter(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
+    if value.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\".contains(&byte)) {
+        return write!(f, "{name}=\"{value}\"");
+    }
+    let mut quoted = String::with_capacity(value.len() + 2);
+    for c in value.chars().filter(|c| (' '..='~').contains(c)) {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    write!(f, "{name}=\"{quoted}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge() -> Challenge {
+        Challenge {
+            id: "i".into(),
+            realm: "news.example".into(),
+            method: "micromint".into(),
+            intent: "charge".into(),
+            request: "e30".into(),
+            expires: Some("2026-12-10T12:15:00Z".into()),
+            ..Challenge::default()
+        }
+    }
+
+    #[test]
+    fn it_is_one_line_with_quoted_values() {
+        assert_eq!(
+            challenge().to_string(),
+            "Payment id=\"i\", realm=\"news.example\", method=\"micromint\", intent=\"charge\", \
+             expires=\"2026-12-10T12:15:00Z\", request=\"e30\""
+        );
+        let odd = Challenge { description: Some("a \"b\\\"\r\nX: y \u{e9}".into()), ..challenge() };
+        assert!(odd.to_string().contains(r#"description="a \"b\\\"X: y ""#), "{odd}");
+    }
+
+    #[test]
+    fn the_id_binds_every_slot_and_no_slot_runs_into_another() {
+        let key = Key::from_bytes([1; 32]);
+        let id = challenge().id_under(&key);
+        assert_eq!(id.len(), ID_LEN);
+        let text = |text: &str| Some(text.to_string());
+        for changed in [
+            Challenge { realm: "news".into(), ..challenge() },
+            Challenge { method: "other".into(), ..challenge() },
+            Challenge { intent: "session".into(), ..challenge() },
+            Challenge { request: "e31".into(), ..challenge() },
+            Challenge { expires: None, ..challenge() },
+            Challenge { expires: None, digest: challenge().expires, ..challenge() },
+            Challenge { opaque: text("a"), ..challenge() },
+            Challenge { header: text("Payment-Authorization"), ..challenge() },
+            Challenge { header: text(""), ..challenge() },
+        ] {
+            assert_ne!(changed.id_under(&key), id, "{changed:?}");
+        }
+        let described = Challenge { description: text("x"), id: String::new(), ..challenge() };
+        assert_eq!(described.id_under(&key), id, "the description and the id itself are not bound");
+        assert_ne!(challenge().id_under(&Key::from_bytes([2; 32])), id);
+    }
+}

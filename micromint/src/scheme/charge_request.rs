@@ -1,0 +1,168 @@
+//! The parameter `request` of a challenge: a Request-Payment as the JSON of the intent `charge`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CURRENCY, SchemeError, from_base64_json, to_base64_json};
+use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, parse_decimal};
+
+/// The longest `request`, in bytes: a Request-Payment of any size, in base64url.
+const REQUEST_LEN_MAX: usize = 64 * 1024;
+const WHAT: &str = "request";
+
+/// The members in the order of their names.
+#[derive(Serialize)]
+struct ToJson<'a> {
+    amount: &'a str,
+    currency: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    #[serde(rename = "methodDetails")]
+    method_details: DetailsToJson<'a>,
+    recipient: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DetailsToJson<'a> {
+    broker: &'a str,
+    coin_value: &'a str,
+    periods: Vec<&'a str>,
+    url: &'a str,
+}
+
+/// What is read. Members that are not known are passed over, as the draft asks.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FromJson {
+    amount: String,
+    currency: String,
+    #[serde(default)]
+    description: String,
+    method_details: DetailsFromJson,
+    recipient: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DetailsFromJson {
+    broker: String,
+    coin_value: String,
+    periods: Vec<String>,
+    url: String,
+}
+
+/// The value of `request` for a Request-Payment: its JSON in canonical form, in base64url without padding.
+pub fn charge_request(offer: &RequestPayment) -> String {
+    to_base64_json(&ToJson {
+        amount: &offer.price.to_string(),
+        currency: CURRENCY,
+        description: offer.description.trim(),
+        method_details: DetailsToJson {
+            broker: &offer.broker,
+            coin_value: &offer.coin_value,
+            periods: offer.periods.iter().map(|period| period.as_str()).collect(),
+            url: offer.url.as_str(),
+        },
+        recipient: offer.vendor.as_str(),
+    })
+}
+
+/// Reads the value of `request`. What comes out obeys every rule of a Request-Payment.
+///
+/// # Errors
+/// No base64url of JSON, a member that is missing, of another type or twice, another currency, or what no
+/// Request-Payment can say.
+pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
+    let expected = "an object with amount, currency, recipient and methodDetails";
+    let json: FromJson = from_base64_json(WHAT, expected, value.as_bytes(), REQUEST_LEN_MAX)?;
+    let member = |why: String| SchemeError::Member { what: WHAT, why };
+    if json.currency != CURRENCY {
+        return Err(member(format!("currency: expected {CURRENCY:?}, found {:.20?}", json.currency)));
+    }
+    let price = parse_decimal(&json.amount).filter(|price| (1..=COINS_PER_PAYMENT_MAX.into()).contains(price));
+    let details = json.method_details;
+    let periods: Result<Vec<_>, _> = details.periods.iter().map(|period| period.parse()).collect();
+    let offer = RequestPayment {
+        url: details.url.parse().map_err(|error| member(format!("url: {error}")))?,
+        price: price
+            .ok_or_else(|| member(format!("amount: expected 1 to {COINS_PER_PAYMENT_MAX} coins")))?
+            as u32,
+        vendor: json.recipient.parse().map_err(|error| member(format!("recipient: {error}")))?,
+        periods: periods.map_err(|error| member(format!("periods: {error}")))?,
+        broker: details.broker,
+        coin_value: details.coin_value,
+        description: json.description,
+    };
+    // The message's own reader knows every bound, and its printer what a text for people may hold.
+    RequestPayment::parse(&offer.to_bytes()).map_err(|error| member(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+
+    use super::*;
+    use crate::scheme::BASE64URL;
+
+    fn offer() -> RequestPayment {
+        RequestPayment {
+            url: "https://news.example/story?a=\"b\"".parse().unwrap(),
+            price: 3,
+            vendor: "news.example".parse().unwrap(),
+            periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
+            broker: "https://broker.example/".to_string(),
+            coin_value: "0.01 USD".to_string(),
+            description: "News".to_string(),
+        }
+    }
+
+    fn json(offer: &RequestPayment) -> String {
+        String::from_utf8(BASE64URL.decode(charge_request(offer)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn it_is_canonical_json_and_read_back() {
+        let text = json(&offer());
+        assert_eq!(
+            text,
+            r#"{"amount":"3","currency":"coin","description":"News","methodDetails":{"broker":"https://broker.example/","coinValue":"0.01 USD","periods":["2026-12","2027-01"],"url":"https://news.example/story?a=\"b\""},"recipient":"news.example"}"#
+        );
+        // serde_json keeps objects sorted by name, so this is the canonical form by another way.
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value.to_string(), text);
+        assert_eq!(read_charge_request(&charge_request(&offer())).unwrap(), offer());
+        let silent = RequestPayment { description: String::new(), ..offer() };
+        assert!(!json(&silent).contains("description"));
+        assert_eq!(read_charge_request(&charge_request(&silent)).unwrap(), silent);
+    }
+
+    #[test]
+    fn what_no_request_payment_says_is_refused() {
+        let good = json(&offer());
+        let read = |text: &str| read_charge_request(&BASE64URL.encode(text));
+        assert!(read(&good.replace("{\"amount\"", "{\"later\":[{}],\"amount\"")).is_ok());
+        let many = format!("[{}]", vec!["\"2026-12\""; 17].join(","));
+        for (what, with, says) in [
+            ("\"3\"", "3", "expected an object"),
+            ("\"3\"", "\"03\"", "amount"),
+            ("\"3\"", "\"0\"", "amount"),
+            ("\"3\"", "\"501\"", "amount"),
+            ("\"amount\"", "\"amount\":\"1\",\"amount\"", "expected an object"),
+            ("coin\"", "usd\"", "currency: expected \"coin\", found \"usd\""),
+            ("\"news.example\"", "\"News\"", "recipient"),
+            ("https://news", "ftp://news", "url"),
+            ("\"2026-12\"", "\"2026 12\"", "periods"),
+            ("[\"2026-12\",\"2027-01\"]", "[]", "Period"),
+            ("[\"2026-12\",\"2027-01\"]", &many, "at most 16"),
+            ("\"recipient\"", "\"recipients\"", "expected an object"),
+            ("{", "[", "at byte"),
+        ] {
+            let error = read(&good.replacen(what, with, 1)).unwrap_err().to_string();
+            assert!(error.contains(says), "{what} {with}: {error}");
+        }
+        assert!(read_charge_request("*").unwrap_err().to_string().contains("base64url"));
+        assert!(read_charge_request(&"A".repeat(REQUEST_LEN_MAX + 1)).is_err());
+        let controls = read(&good.replace("0.01 USD", "a\\u001b[31m\\nPrice: 1")).unwrap();
+        assert!(!controls.coin_value.contains(['\u{1b}', '\n']), "{:?}", controls.coin_value);
+    }
+}

@@ -1,0 +1,114 @@
+//! `Payment-Receipt`: that a payment was taken, when, and by which name it can be asked about.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{METHOD, SchemeError, from_base64_json, to_base64_json};
+use crate::authenticator::hex;
+use crate::protocol::Payment;
+use crate::time::UnixTime;
+
+/// The longest receipt that is read, in bytes of base64url.
+const RECEIPT_LEN_MAX: usize = 4096;
+/// The size of a reference, in bytes.
+const REFERENCE_SIZE: usize = 16;
+
+/// What a `Payment-Receipt` says. Members stand in the order of their names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentReceipt {
+    /// The `id` of the challenge, where the payment answered one.
+    #[serde(rename = "challengeId", default, skip_serializing_if = "Option::is_none")]
+    pub challenge_id: Option<String>,
+    /// The method of payment.
+    pub method: String,
+    /// The payment's name, of [`reference`].
+    pub reference: String,
+    /// Always `success`.
+    pub status: String,
+    /// When the payment was recorded (RFC 3339).
+    pub timestamp: String,
+}
+
+impl PaymentReceipt {
+    /// The receipt for a payment that was recorded at `recorded_at`.
+    pub fn new(payment: &Payment, recorded_at: UnixTime, challenge_id: Option<String>) -> PaymentReceipt {
+        PaymentReceipt {
+            challenge_id,
+            method: METHOD.to_string(),
+            reference: reference(payment),
+            status: "success".to_string(),
+            timestamp: recorded_at.to_string(),
+        }
+    }
+
+    /// Reads the value of a `Payment-Receipt`.
+    ///
+    /// # Errors
+    /// It is too long, no base64url of JSON, or lacks a member.
+    pub fn parse(value: &str) -> Result<PaymentReceipt, SchemeError> {
+        let expected = "an object with method, reference, status and timestamp";
+        from_base64_json("Payment-Receipt", expected, value.trim().as_bytes(), RECEIPT_LEN_MAX)
+    }
+
+    /// The value of a `Payment-Receipt`.
+    pub fn to_header(&self) -> String {
+        to_base64_json(self)
+    }
+}
+
+/// The name of a payment, 32 hexadecimal digits, which client, vendor and broker find alike and which tells
+/// nobody anything about its coins: the head of SHA-256 over `micromint reference`, Vendor-ID, URL, Period and
+/// User-ID, a zero byte after each, then the 16 bytes of the Authenticator and the data.
+pub fn reference(payment: &Payment) -> String {
+    let mut sha256 = Sha256::new();
+    let names: [&str; 5] = [
+        "micromint reference",
+        payment.vendor.as_str(),
+        payment.url.as_str(),
+        payment.period.as_str(),
+        payment.user.as_str(),
+    ];
+    for name in names {
+        sha256.update(name);
+        sha256.update([0]);
+    }
+    sha256.update(payment.authenticator.as_bytes());
+    sha256.update(payment.data());
+    hex(&sha256.finalize()[..REFERENCE_SIZE])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payment() -> Payment {
+        Payment {
+            url: "https://news.example/story".parse().unwrap(),
+            user: "alice".parse().unwrap(),
+            vendor: "news.example".parse().unwrap(),
+            period: "2026-12".parse().unwrap(),
+            coins: 1,
+            authenticator: "00112233445566778899aabbccddeeff".parse().unwrap(),
+            x: vec![1, 2, 3, 4],
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_read_back_and_names_the_payment() {
+        let receipt = PaymentReceipt::new(&payment(), UnixTime(0), Some("i".into()));
+        assert_eq!(PaymentReceipt::parse(&receipt.to_header()).unwrap(), receipt);
+        assert_eq!(receipt.timestamp, "1970-01-01T00:00:00Z");
+        let name = reference(&payment());
+        assert_eq!(name.len(), 2 * REFERENCE_SIZE);
+        for other in [
+            Payment { user: "bob".parse().unwrap(), ..payment() },
+            Payment { url: "https://news.example/other".parse().unwrap(), ..payment() },
+            Payment { authenticator: "0".repeat(32).parse().unwrap(), ..payment() },
+            Payment { x: vec![1, 2, 3, 5], ..payment() },
+        ] {
+            assert_ne!(reference(&other), name);
+        }
+        assert!(PaymentReceipt::parse("").is_err());
+        assert!(PaymentReceipt::parse(&"A".repeat(RECEIPT_LEN_MAX + 1)).is_err());
+    }
+}
