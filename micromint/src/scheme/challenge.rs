@@ -5,11 +5,13 @@ use std::fmt;
 use base64::Engine;
 use serde::{Deserialize, Serialize};
 
-use super::{BASE64URL, SCHEME};
+use super::BASE64URL;
 use crate::authenticator::Key;
 
 /// The length of an `id`, in bytes: an HMAC-SHA256 in base64url.
 pub const ID_LEN: usize = 43;
+/// About as long as all but `request` is, in bytes.
+const LINE_LEN_USUAL: usize = 256;
 
 /// The parameters of a challenge. Members stand in the order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,39 +47,30 @@ impl Challenge {
     /// The `id` of these parameters under `key`: the draft's seven slots, an absent one empty, joined by `|`;
     /// an eighth for `header` only where there is one. HMAC-SHA256, base64url without padding.
     pub fn id_under(&self, key: &Key) -> String {
-        let optional = |slot: &Option<String>| slot.clone().unwrap_or_default();
-        let mut input = [
-            self.realm.as_str(),
-            &self.method,
-            &self.intent,
-            &self.request,
-            &optional(&self.expires),
-            &optional(&self.digest),
-            &optional(&self.opaque),
-        ]
-        .join("|");
+        let mut input = String::with_capacity(LINE_LEN_USUAL + self.request.len());
+        for slot in [&self.realm, &self.method, &self.intent, &self.request] {
+            input.push_str(slot);
+            input.push('|');
+        }
+        input.push_str(self.expires.as_deref().unwrap_or_default());
+        for slot in [&self.digest, &self.opaque] {
+            input.push('|');
+            input.push_str(slot.as_deref().unwrap_or_default());
+        }
         if let Some(header) = &self.header {
             input.push('|');
             input.push_str(header);
         }
         BASE64URL.encode(key.mac(&[input.as_bytes()]))
     }
-}
 
-impl fmt::Display for Challenge {
     /// The value of a `WWW-Authenticate` line. What a header cannot carry is left out.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME} ")?;
-        let required = [
-            ("id", &self.id),
-            ("realm", &self.realm),
-            ("method", &self.method),
-            ("intent", &self.intent),
-        ];
-        for (name, value) in required {
-            write_parameter(f, name, value)?;
-            f.write_str(", ")?;
-        }
+    pub fn to_header(&self) -> String {
+        let mut line = String::with_capacity(LINE_LEN_USUAL + self.request.len());
+        push_parameter(&mut line, "Payment ", "id", &self.id);
+        push_parameter(&mut line, ", ", "realm", &self.realm);
+        push_parameter(&mut line, ", ", "method", &self.method);
+        push_parameter(&mut line, ", ", "intent", &self.intent);
         let optional = [
             ("expires", &self.expires),
             ("digest", &self.digest),
@@ -87,26 +80,39 @@ impl fmt::Display for Challenge {
         ];
         for (name, value) in optional {
             if let Some(value) = value {
-                write_parameter(f, name, value)?;
-                f.write_str(", ")?;
+                push_parameter(&mut line, ", ", name, value);
             }
         }
-        write_parameter(f, "request", &self.request)
+        push_parameter(&mut line, ", ", "request", &self.request);
+        line
     }
 }
 
-fn write_parameter(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
-    if value.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\".contains(&byte)) {
-        return write!(f, "{name}=\"{value}\"");
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_header())
     }
-    let mut quoted = String::with_capacity(value.len() + 2);
-    for c in value.chars().filter(|c| (' '..='~').contains(c)) {
-        if matches!(c, '"' | '\\') {
-            quoted.push('\\');
+}
+
+fn push_parameter(line: &mut String, before: &str, name: &str, value: &str) {
+    line.push_str(before);
+    line.push_str(name);
+    line.push_str("=\"");
+    // Without a way out early the compiler looks at many bytes at once.
+    let is_plain = value
+        .bytes()
+        .fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\'));
+    if is_plain {
+        line.push_str(value);
+    } else {
+        for c in value.chars().filter(|c| (' '..='~').contains(c)) {
+            if matches!(c, '"' | '\\') {
+                line.push('\\');
+            }
+            line.push(c);
         }
-        quoted.push(c);
     }
-    write!(f, "{name}=\"{quoted}\"")
+    line.push('"');
 }
 
 #[cfg(test)]

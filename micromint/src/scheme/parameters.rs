@@ -30,8 +30,7 @@ pub fn challenges_in(value: &str) -> Vec<Challenge> {
 }
 
 fn is_complete(challenge: &Challenge) -> bool {
-    let needed =
-        [&challenge.id, &challenge.realm, &challenge.method, &challenge.intent, &challenge.request];
+    let needed = [&challenge.id, &challenge.realm, &challenge.method, &challenge.intent, &challenge.request];
     needed.iter().all(|value| !value.is_empty())
 }
 
@@ -134,7 +133,7 @@ mod tests {
     #[test]
     fn challenges_are_found_among_others_and_read_back() {
         let one = &challenges_in(ONE)[0];
-        assert_eq!(challenges_in(&one.to_string()), [one.clone()]);
+        assert_eq!(challenges_in(&one.to_string()), std::slice::from_ref(one));
         let odd = Challenge { description: Some("a, \"b\" \\ =c".into()), ..one.clone() };
         assert_eq!(challenges_in(&odd.to_string()), [odd]);
         for (value, expected) in [

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::{ObviousMint, params_with};
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
+use crate::scheme::{CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, challenges_in};
 use crate::time::UnixTime;
 use crate::vendor::http::STATUS_HEADER;
 
@@ -132,6 +133,8 @@ struct CasePayment {
     #[serde(default)]
     replace: Vec<(String, String)>,
     #[serde(default)]
+    replace_json: Vec<(String, String)>,
+    #[serde(default)]
     replace_encoded: Vec<(String, String)>,
 }
 
@@ -154,6 +157,14 @@ pub struct Expect {
     content_method: Option<String>,
     #[serde(default)]
     stripped: Vec<String>,
+    #[serde(default)]
+    kept: Vec<String>,
+    #[serde(default)]
+    challenge: Vec<String>,
+    #[serde(default)]
+    challenge_request: Vec<String>,
+    #[serde(default)]
+    decoded: BTreeMap<String, Vec<String>>,
     log: Option<String>,
     event: Option<String>,
 }
@@ -214,11 +225,22 @@ pub fn all() -> Vec<(String, Case)> {
             continue;
         }
         let name = path.file_stem().unwrap().to_str().unwrap().to_string();
-        let read: Cases = toml::from_str(&std::fs::read_to_string(&path).unwrap())
+        let mut read: Cases = toml::from_str(&std::fs::read_to_string(&path).unwrap())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for step in read.case.iter_mut().flat_map(|case| &mut case.step) {
+            step.target = spelled_out(&step.target);
+        }
         cases.extend(read.case.into_iter().map(|case| (name.clone(), case)));
     }
     cases
+}
+
+/// A target in which `{N times TEXT}` stands for that.
+fn spelled_out(target: &str) -> String {
+    let Some((before, rest)) = target.split_once('{') else { return target.to_string() };
+    let (number, rest) = rest.split_once(" times ").unwrap();
+    let (text, after) = rest.split_once('}').unwrap();
+    format!("{before}{}{after}", text.repeat(number.parse().unwrap()))
 }
 
 /// The mints of the periods that the vendor accepts.
@@ -276,10 +298,11 @@ pub struct Asked {
     pub body: Option<Vec<u8>>,
 }
 
-/// The client of a case: it pays, and keeps cookies.
+/// The client of a case: it pays, and keeps cookies and the last challenge.
 #[derive(Debug, Default)]
 pub struct Client {
     jar: BTreeMap<String, String>,
+    challenge: Option<Challenge>,
 }
 
 impl Client {
@@ -297,13 +320,15 @@ impl Client {
             asked.headers.push(("Cookie".to_string(), pairs.join("; ")));
         }
         if let Some(payment) = &step.payment {
-            payment.add_to(step, &mut asked);
+            payment.add_to(step, self.challenge.as_ref(), &mut asked);
         }
         asked
     }
 
-    /// Keeps the cookies of an answer.
+    /// Keeps the cookies of an answer, and its challenge if it has one.
     pub fn keep_cookies(&mut self, seen: &Seen) {
+        let found = seen.header(CHALLENGE_HEADER).unwrap_or_default().and_then(|it| challenges_in(it).pop());
+        self.challenge = found.or(self.challenge.take());
         for (_, value) in seen.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie")) {
             let (name, value) = value.split(';').next().unwrap().split_once('=').unwrap();
             self.jar.insert(name.to_string(), value.to_string());
@@ -312,17 +337,22 @@ impl Client {
 }
 
 impl CasePayment {
-    fn add_to(&self, step: &CaseStep, asked: &mut Asked) {
+    fn add_to(&self, step: &CaseStep, challenge: Option<&Challenge>, asked: &mut Asked) {
         let message = self.message(step);
         for by in self.by.split(' ') {
             match by {
                 "header" => {
-                    let mut value = URL_SAFE_NO_PAD.encode(&message);
-                    for (what, with) in &self.replace_encoded {
-                        assert!(value.contains(what), "{what:?} does not stand in the header");
-                        value = value.replacen(what, with, 1);
-                    }
+                    let value = replaced(URL_SAFE_NO_PAD.encode(&message), &self.replace_encoded);
                     asked.headers.push(("MicroMint-Payment".to_string(), value));
+                }
+                "authorization" | "payment-authorization" => {
+                    let name = if by == "authorization" { "Authorization" } else { CREDENTIAL_HEADER };
+                    let challenge = challenge.unwrap(); // A step before this one got it.
+                    let header = Credential::new(challenge.clone(), message.as_bytes()).to_header();
+                    let json = URL_SAFE_NO_PAD.decode(&header["Payment ".len()..]).unwrap();
+                    let json = replaced(String::from_utf8(json).unwrap(), &self.replace_json);
+                    let token = replaced(URL_SAFE_NO_PAD.encode(json), &self.replace_encoded);
+                    asked.headers.push((name.to_string(), format!("Payment {token}")));
                 }
                 "body" => {
                     let content_type = ("Content-Type".to_string(), "application/x-micromint".to_string());
@@ -352,13 +382,17 @@ impl CasePayment {
         if let Some(authenticator) = &self.authenticator {
             payment.authenticator = authenticator.parse().unwrap();
         }
-        let mut text = String::from_utf8(payment.to_bytes()).unwrap();
-        for (what, with) in &self.replace {
-            assert!(text.contains(what), "{what:?} does not stand in the message");
-            text = text.replacen(what, with, 1);
-        }
-        text
+        replaced(String::from_utf8(payment.to_bytes()).unwrap(), &self.replace)
     }
+}
+
+/// `text` with each first piece replaced once by the second.
+fn replaced(mut text: String, pairs: &[(String, String)]) -> String {
+    for (what, with) in pairs {
+        assert!(text.contains(what), "{what:?} does not stand in {text:?}");
+        text = text.replacen(what, with, 1);
+    }
+    text
 }
 
 /// Spoils the last coin.
@@ -414,7 +448,7 @@ pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
         if found == expected {
             Ok(())
         } else {
-            Err(format!("{what}: expected {expected:?}, found {found:?}"))
+            Err(format!("{what}: expected {expected:?}, found {found:.400?}"))
         }
     };
     same("status", &seen.status.to_string(), &expect.status.to_string())?;
@@ -444,6 +478,21 @@ pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
         let is_there = fields.iter().any(|field| field.eq_ignore_ascii_case(name));
         (!is_there).then_some(()).ok_or(format!("the content saw {name}"))?;
     }
+    for name in &expect.kept {
+        let fields = seen.content_fields.as_ref().ok_or("the content was not asked")?;
+        let is_there = fields.iter().any(|field| field.eq_ignore_ascii_case(name));
+        is_there.then_some(()).ok_or(format!("the content did not see {name}"))?;
+    }
+    let challenge = seen.header(CHALLENGE_HEADER)?.unwrap_or_default();
+    contains(CHALLENGE_HEADER, challenge, &expect.challenge)?;
+    if !expect.challenge_request.is_empty() {
+        let challenge = challenges_in(challenge).pop().ok_or("there is no challenge")?;
+        contains("request", &decoded(&challenge.request)?, &expect.challenge_request)?;
+    }
+    for (name, pieces) in &expect.decoded {
+        let value = seen.header(name)?.ok_or_else(|| format!("{name} is missing"))?;
+        contains(name, &decoded(value)?, pieces)?;
+    }
     for (what, line, piece) in [("log", &seen.log, &expect.log), ("event", &seen.event, &expect.event)] {
         if let Some(piece) = piece {
             line.contains(piece).then_some(()).ok_or(format!("{what}: {line:?} lacks {piece:?}"))?;
@@ -453,4 +502,15 @@ pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
     let injected =
         seen.headers.iter().find(|(_, value)| value.bytes().any(|byte| !(b' '..=b'~').contains(&byte)));
     injected.map_or(Ok(()), |(name, value)| Err(format!("{name} holds {value:?}")))
+}
+
+fn contains(what: &str, found: &str, pieces: &[String]) -> Result<(), String> {
+    let missing = pieces.iter().find(|piece| !found.contains(*piece));
+    missing.map_or(Ok(()), |piece| Err(format!("{what}: {piece:?} is not in {found:?}")))
+}
+
+/// The text in a base64url value.
+fn decoded(value: &str) -> Result<String, String> {
+    let bytes = URL_SAFE_NO_PAD.decode(value).map_err(|error| format!("{value:?}: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| error.to_string())
 }

@@ -4,15 +4,20 @@ use base64::Engine;
 
 use super::Refusal;
 use super::accept::{Form, form_for};
-use super::carrier::BASE64URL;
 use super::http::{Answer, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
-use super::page::{coins, page};
+use super::page::page;
 use super::price::PriceError;
+use super::problem;
 use crate::protocol::{InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, Payment, RequestPayment};
+use crate::scheme::{BASE64URL, CHALLENGE_HEADER, Challenge};
 
 /// The longest value of the header MicroMint-Request, in bytes: what servers and libraries take as one
 /// header line. A longer message, for a very long URL, stands in the body only.
 pub const REQUEST_HEADER_LEN_MAX: usize = 8000;
+/// The longest value of a challenge, in bytes, for the same reason: the draft asks for less than 8 KB.
+pub const CHALLENGE_LEN_MAX: usize = 8000;
+/// Where the vendor's manifest is, for who got a 402.
+const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
 /// How long a client waits after a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 10;
 /// Nothing on the page may load or run anything.
@@ -31,6 +36,7 @@ pub(super) struct RefusedPayment {
 /// 402: what the page costs, in the form that the client asks for, and why a payment for it was refused.
 pub(super) fn payment_required(
     offer: &RequestPayment,
+    challenge: &Challenge,
     request: &Request<'_>,
     refused: Option<RefusedPayment>,
 ) -> Answer {
@@ -50,10 +56,18 @@ pub(super) fn payment_required(
             headers.push(("Content-Security-Policy", PAGE_POLICY.to_string()));
             ("text/html; charset=utf-8", page(offer, &message, refusal))
         }
-        Form::Problem => ("application/problem+json", problem(offer, refusal, &in_header)),
+        Form::Problem => {
+            let sent = payment.map(|payment| payment.coins);
+            (problem::MEDIA_TYPE, problem::payment_required(offer, refusal, sent, &challenge.id, &in_header))
+        }
     };
     headers.push(("Content-Type", media_type.to_string()));
     headers.push(("X-Content-Type-Options", "nosniff".to_string()));
+    headers.push(("Link", LINK.to_string()));
+    let challenge = challenge.to_header();
+    if challenge.len() <= CHALLENGE_LEN_MAX {
+        headers.push((CHALLENGE_HEADER, challenge));
+    }
     if in_header.len() <= REQUEST_HEADER_LEN_MAX {
         headers.push((REQUEST_HEADER, in_header));
     }
@@ -65,6 +79,13 @@ pub(super) fn payment_required(
 /// 400, 413 or 414: the request is wrong before any payment is looked at.
 pub(super) fn bad_request(status: u16, sentence: &str) -> Answer {
     text_answer(Outcome::BadRequest, status, sentence)
+}
+
+/// 400: a credential of the scheme "Payment" for another method or intent than ours.
+pub(super) fn method_unsupported() -> Answer {
+    let mut headers = status_headers(Outcome::BadRequest);
+    headers.push(("Content-Type", problem::MEDIA_TYPE.to_string()));
+    Answer { headers, body: problem::method_unsupported(), ..bare(Outcome::BadRequest, 400) }
 }
 
 /// 413: the body is larger than any payment.
@@ -116,41 +137,4 @@ fn invalid_payment(offer: &RequestPayment, refusal: Refusal, payment: Option<&Pa
         x: payment.map(|payment| payment.x.clone()).unwrap_or_default(),
     }
     .to_bytes()
-}
-
-/// RFC 9457, with the problem types of the IETF draft of the "Payment" scheme.
-fn problem(offer: &RequestPayment, refusal: Option<Refusal>, in_header: &str) -> Vec<u8> {
-    let (kind, title, reason) = match refusal {
-        None => ("payment-required", "Payment Required", Outcome::Unpaid.word()),
-        Some(refusal) => (problem_type(refusal), refusal.sentence(), refusal.word()),
-    };
-    let detail = format!("{} for {}", coins(offer.price), offer.url);
-    let fields = [
-        ("type", json(&format!("https://paymentauth.org/problems/{kind}"))),
-        ("title", json(title)),
-        ("status", "402".to_string()),
-        ("detail", json(&detail)),
-        ("reason", json(reason)),
-        ("price", offer.price.to_string()),
-        ("coin-value", json(&offer.coin_value)),
-        ("vendor-id", json(offer.vendor.as_str())),
-        ("broker", json(&offer.broker)),
-        ("request", json(in_header)),
-    ];
-    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{}:{value}", json(name))).collect();
-    format!("{{{}}}\n", fields.join(",")).into_bytes()
-}
-
-fn problem_type(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Malformed => "malformed-credential",
-        Refusal::WrongAmount => "payment-insufficient",
-        Refusal::Expired => "payment-expired",
-        _ => "verification-failed",
-    }
-}
-
-/// A JSON string. The texts are printable ASCII by their types, so two characters need an escape.
-fn json(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

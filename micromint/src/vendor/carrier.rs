@@ -2,46 +2,87 @@
 //! body of a POST (form a, the thesis's way).
 
 use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::http::{PAYMENT_HEADER, Request};
+use super::http::{
+    Request, STRIPPED_HEADERS, STRIPPED_HEADERS_WITH_AUTHORIZATION, STRIPPED_HEADERS_WITH_BODY,
+};
 use crate::protocol::{MEDIA_TYPE, PAYMENT_SIZE_MAX};
+use crate::scheme::{BASE64URL, token_of};
 
 /// The longest value of the payment header, in bytes: the base64url form of the largest Payment.
 pub const PAYMENT_HEADER_LEN_MAX: usize = PAYMENT_SIZE_MAX.div_ceil(3) * 4;
-
-/// base64url as headers carry it: printed without padding, read with or without.
-pub(super) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::URL_SAFE,
-    GeneralPurposeConfig::new()
-        .with_encode_padding(false)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// Where a request carries its payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carrier<'a> {
     /// Nowhere.
     None,
-    /// In a header, still in base64url.
-    Header(&'a [u8]),
+    /// In a header.
+    Header(InHeader<'a>),
     /// In the body of a POST.
     Body,
-    /// In several places. Schemes beside ours count too once they are known here.
+    /// In several places, or beside another Authorization in a second field of that name.
     Several,
+}
+
+/// What a header carries, still in base64url.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InHeader<'a> {
+    /// MicroMint-Payment: the message.
+    Message(&'a [u8]),
+    /// Authorization or Payment-Authorization: a credential of the scheme "Payment".
+    Credential(&'a [u8]),
 }
 
 impl<'a> Carrier<'a> {
     /// Looks for a payment in the head of a request.
     pub(super) fn of(request: &Request<'a>) -> Carrier<'a> {
-        let mut values = request.header_values(PAYMENT_HEADER);
-        match (values.next(), values.next(), is_payment_post(request)) {
-            (None, _, false) => Carrier::None,
-            (None, _, true) => Carrier::Body,
-            (Some(value), None, false) => Carrier::Header(value),
-            _ => Carrier::Several,
+        let (mut found, mut count) = (Carrier::None, 0);
+        let (mut authorizations, mut in_authorization) = (0, false);
+        let mut is_message = false;
+        for (name, value) in request.headers {
+            // The lengths of the names first: most fields are passed over by them alone.
+            let payment = match name.len() {
+                12 if name.eq_ignore_ascii_case(b"content-type") => {
+                    is_message |= is_payment_type(value);
+                    None
+                }
+                13 if name.eq_ignore_ascii_case(b"authorization") => {
+                    authorizations += 1;
+                    in_authorization |= token_of(value).is_some();
+                    token_of(value).map(InHeader::Credential)
+                }
+                17 if name.eq_ignore_ascii_case(b"micromint-payment") => Some(InHeader::Message(value)),
+                21 if name.eq_ignore_ascii_case(b"payment-authorization") => {
+                    token_of(value).map(InHeader::Credential)
+                }
+                _ => None,
+            };
+            if let Some(payment) = payment {
+                (found, count) = (Carrier::Header(payment), count + 1);
+            }
         }
+        if is_message && request.method == b"POST" {
+            (found, count) = (Carrier::Body, count + 1);
+        }
+        if count > 1 || (in_authorization && authorizations > 1) { Carrier::Several } else { found }
     }
+}
+
+/// The fields that content must not see of a request with a payment, in its body or elsewhere.
+pub(super) fn stripped_headers(request: &Request<'_>, is_body: bool) -> &'static [&'static str] {
+    if is_body {
+        STRIPPED_HEADERS_WITH_BODY
+    } else if request.header_values("authorization").any(|value| token_of(value).is_some()) {
+        STRIPPED_HEADERS_WITH_AUTHORIZATION
+    } else {
+        STRIPPED_HEADERS
+    }
+}
+
+/// Whether the site uses Authorization for its own purposes in this request.
+pub(super) fn is_authorized_otherwise(request: &Request<'_>) -> bool {
+    request.header_values("authorization").any(|value| token_of(value).is_none())
 }
 
 /// The message in a header's value, or `None` if it is too long or no base64url.
@@ -50,12 +91,9 @@ pub(super) fn from_header(value: &[u8]) -> Option<Vec<u8>> {
     if value.len() > PAYMENT_HEADER_LEN_MAX { None } else { BASE64URL.decode(value).ok() }
 }
 
-fn is_payment_post(request: &Request<'_>) -> bool {
-    let is_message = |value: &[u8]| {
-        let media = value.split(|byte| *byte == b';').next().unwrap_or_default();
-        media.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE.as_bytes())
-    };
-    request.method == b"POST" && request.header_values("content-type").any(is_message)
+fn is_payment_type(value: &[u8]) -> bool {
+    let media = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    media.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE.as_bytes())
 }
 
 #[cfg(test)]
@@ -73,7 +111,10 @@ mod tests {
                 headers,
                 ..Request::default()
             }) {
-                Carrier::Header(value) => String::from_utf8_lossy(value).into_owned(),
+                Carrier::Header(InHeader::Message(value)) => String::from_utf8_lossy(value).into_owned(),
+                Carrier::Header(InHeader::Credential(token)) => {
+                    format!("credential {}", String::from_utf8_lossy(token))
+                }
                 other => format!("{other:?}"),
             };
         assert_eq!(carrier(b"GET", &[]), "None");
@@ -85,6 +126,21 @@ mod tests {
         assert_eq!(carrier(b"post", &[message]), "None");
         assert_eq!(carrier(b"GET", &[payment, payment]), "Several");
         assert_eq!(carrier(b"POST", &[payment, message]), "Several");
+        let basic: (&[u8], &[u8]) = (b"Authorization", b"Basic YTpi");
+        let scheme: (&[u8], &[u8]) = (b"authorization", b"Payment abc");
+        let beside: (&[u8], &[u8]) = (b"payment-authorization", b"payment def");
+        assert_eq!(carrier(b"GET", &[basic]), "None");
+        assert_eq!(carrier(b"GET", &[scheme]), "credential abc");
+        assert_eq!(carrier(b"GET", &[basic, beside]), "credential def");
+        assert_eq!(carrier(b"GET", &[beside, basic]), "credential def");
+        assert_eq!(carrier(b"GET", &[basic, payment]), "abc");
+        assert_eq!(carrier(b"GET", &[(b"payment-authorization", b"Basic YTpi")]), "None");
+        for several in
+            [[scheme, beside], [scheme, payment], [beside, payment], [scheme, scheme], [basic, scheme]]
+        {
+            assert_eq!(carrier(b"GET", &several), "Several");
+        }
+        assert_eq!(carrier(b"POST", &[scheme, message]), "Several");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::cache::{SHARED_CACHE_HEADERS, private_cache_control};
 use super::http::{Answer, Outcome, STATUS_HEADER, Serve};
+use crate::scheme::RECEIPT_HEADER;
 
 /// A header field that may be there already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +49,9 @@ impl Serve {
             if self.is_private {
                 changes.keep_private(&values);
             }
-            changes.add.extend(self.headers.iter().cloned());
+            // The draft of the scheme "Payment" has its receipts with successes only.
+            let is_sent = |name: &str| name != RECEIPT_HEADER || status != 304;
+            changes.add.extend(self.headers.iter().filter(|(name, _)| is_sent(name)).cloned());
         }
         changes.merge(&self.merge, &values);
         changes
@@ -136,7 +139,7 @@ mod tests {
         let serve = Serve {
             outcome: Outcome::Paid,
             is_private: true,
-            headers: vec![(STATUS_HEADER, "paid".to_string())],
+            headers: vec![(STATUS_HEADER, "paid".to_string()), (RECEIPT_HEADER, "e30".to_string())],
             merge: vec![merge("Vary", "Cookie, Accept", MergeRule::Union)],
             ..Serve::default()
         };
@@ -147,11 +150,16 @@ mod tests {
             ("X", "y"),
         ];
         let head = |status, became| changed(&fields, |values| serve.head(status, became, values));
-        assert_eq!(
-            head(200, Outcome::Paid),
-            ["X: y", "Cache-Control: private, max-age=5", "MicroMint-Status: paid", "Vary: accept, Cookie"]
-        );
-        assert_eq!(head(304, Outcome::Paid), head(200, Outcome::Paid));
+        let mut expected = vec![
+            "X: y",
+            "Cache-Control: private, max-age=5",
+            "MicroMint-Status: paid",
+            "Payment-Receipt: e30",
+            "Vary: accept, Cookie",
+        ];
+        assert_eq!(head(200, Outcome::Paid), expected);
+        expected.retain(|field| !field.starts_with("Payment-Receipt"));
+        assert_eq!(head(304, Outcome::Paid), expected);
         assert_eq!(
             head(404, Outcome::Reversed),
             [

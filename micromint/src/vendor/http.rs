@@ -8,6 +8,7 @@ pub use super::event::Event;
 pub use super::head::{HeadChanges, Merge, MergeRule};
 pub use super::outcome::Outcome;
 use super::paywall::Charge;
+use crate::scheme::CREDENTIAL_HEADER;
 use crate::time::UnixTime;
 
 /// The request header that carries a payment: the base64url form of a Payment message.
@@ -41,8 +42,24 @@ pub const HEADERS_READ: [&str; 17] = [
 
 /// What a request must not carry to the content once it was paid for: fields by which some frameworks
 /// turn one method into another, and the coins themselves.
-pub const STRIPPED_HEADERS: &[&str] =
-    &["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method", PAYMENT_HEADER];
+pub const STRIPPED_HEADERS: &[&str] = &[
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-Original-Method",
+    PAYMENT_HEADER,
+    CREDENTIAL_HEADER,
+];
+/// The same where Authorization holds a payment. In every other case it is the site's own and stays.
+pub const STRIPPED_HEADERS_WITH_AUTHORIZATION: &[&str] = &[
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-Original-Method",
+    PAYMENT_HEADER,
+    CREDENTIAL_HEADER,
+    "Authorization",
+];
 /// The same for a payment in the body, which is served as a GET without one.
 pub const STRIPPED_HEADERS_WITH_BODY: &[&str] = &[
     "X-HTTP-Method-Override",
@@ -50,6 +67,7 @@ pub const STRIPPED_HEADERS_WITH_BODY: &[&str] = &[
     "X-Method-Override",
     "X-Original-Method",
     PAYMENT_HEADER,
+    CREDENTIAL_HEADER,
     "Content-Type",
     "Content-Length",
     "Content-Encoding",

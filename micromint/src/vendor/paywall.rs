@@ -9,6 +9,7 @@
 //! answer turns out to be no success.
 
 mod ask;
+mod credential;
 mod files;
 mod judge;
 
@@ -16,10 +17,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::ask::Ask;
+use self::credential::is_of_others;
 use self::files::{load_lists, make_till_folder, secret_place};
 use self::judge::served;
 use super::answer;
-use super::carrier::{self, Carrier};
+use super::carrier::{self, Carrier, InHeader};
+use super::challenger::Challenger;
 use super::check::Checker;
 use super::config::{ConfigError, VendorConfig};
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
@@ -37,6 +40,7 @@ pub struct Paywall {
     config: VendorConfig,
     checker: Checker,
     receipt_key: Key,
+    challenger: Challenger,
     till: Till,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -73,7 +77,7 @@ enum Route<'a> {
     /// At once.
     Decided(Decision),
     /// By the payment in a header.
-    Header(Ask<'a>, &'a [u8]),
+    Header(Ask<'a>, InHeader<'a>),
     /// By the payment in the body.
     Body(Ask<'a>),
     /// By the body: content that is free may still be asked for with a payment.
@@ -135,7 +139,8 @@ impl Paywall {
     ) -> Result<Paywall, PaywallError> {
         let checker = Checker::new(config.vendor.clone(), periods);
         let till = Till::open(till, config.sync, clock.clone(), entropy.clone())?;
-        Ok(Paywall { config, checker, receipt_key, till, clock, entropy })
+        let challenger = Challenger::new(&receipt_key, config.vendor.as_str());
+        Ok(Paywall { config, checker, receipt_key, challenger, till, clock, entropy })
     }
 
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
@@ -154,12 +159,13 @@ impl Paywall {
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         match self.route(request) {
             Route::Decided(decision) => decision,
-            Route::Header(ask, value) => ask.tell(match carrier::from_header(value) {
-                Some(message) => self.judge(&ask, &message),
+            Route::Header(ask, InHeader::Message(value)) => ask.tell(match carrier::from_header(value) {
+                Some(message) => self.judge(&ask, &message, None),
                 None => self.malformed(&ask, "the header holds no base64url".to_string()),
             }),
+            Route::Header(ask, InHeader::Credential(token)) => ask.tell(self.judge_credential(&ask, token)),
             Route::Body(ask) => ask.tell(match request.body {
-                Some(message) => self.judge(&ask, message),
+                Some(message) => self.judge(&ask, message, None),
                 None => Decision::Answer(answer::too_large()),
             }),
             Route::FreeBody => Decision::Serve(free_post(request)),
@@ -194,7 +200,11 @@ impl Paywall {
         if request.price == 0 {
             return match carrier {
                 Carrier::None | Carrier::Several => Route::Decided(Decision::Serve(Serve::default())),
-                Carrier::Header(_) => Route::Decided(Decision::Serve(returned(false))),
+                Carrier::Header(InHeader::Credential(token)) if is_of_others(token) => {
+                    Route::Decided(Decision::Serve(Serve::default()))
+                }
+                // Also what cannot be read: it may hold coins, which nobody behind us may see.
+                Carrier::Header(_) => Route::Decided(Decision::Serve(returned(request, false))),
                 Carrier::Body => Route::FreeBody,
             };
         }
@@ -209,7 +219,7 @@ impl Paywall {
             return Route::Decided(ask.tell(Decision::Answer(answer::options())));
         }
         if ask.is_view() && self.has_receipt(&ask) {
-            let serve = served(Outcome::Receipt, ask.is_body);
+            let serve = served(Outcome::Receipt, ask.request, ask.is_body);
             return Route::Decided(ask.tell(Decision::Serve(serve)));
         }
         match carrier {
@@ -225,8 +235,8 @@ fn decided(answer: Answer) -> Route<'static> {
 }
 
 /// How free content is served to who sent a payment with it: the coins were not recorded.
-fn returned(is_body: bool) -> Serve {
-    Serve { ignore_conditions: is_body, is_private: false, ..served(Outcome::Returned, is_body) }
+fn returned(request: &Request<'_>, is_body: bool) -> Serve {
+    Serve { ignore_conditions: is_body, is_private: false, ..served(Outcome::Returned, request, is_body) }
 }
 
 /// How free content is served to a POST whose body may be a payment. Another message is for the
@@ -235,5 +245,5 @@ fn free_post(request: &Request<'_>) -> Serve {
     let is_payment = |body: &[u8]| {
         Frame::parse(body, PAYMENT_SIZE_MAX).is_ok_and(|frame| frame.message_type() == "Payment")
     };
-    if request.body.is_some_and(is_payment) { returned(true) } else { Serve::default() }
+    if request.body.is_some_and(is_payment) { returned(request, true) } else { Serve::default() }
 }

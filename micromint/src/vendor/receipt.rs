@@ -9,10 +9,10 @@ use base64::Engine;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::carrier::BASE64URL;
 use super::http::Request;
 use crate::authenticator::Key;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, Url, parse_decimal};
+use crate::scheme::BASE64URL;
 use crate::time::UnixTime;
 
 /// Receipts of one name that are tried in one request. A browser sends one; the rest costs an attacker

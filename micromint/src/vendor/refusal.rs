@@ -38,10 +38,14 @@ macro_rules! refusals {
 refusals! {
     /// The message is no Payment.
     Malformed = "malformed", "The payment could not be read.";
+    /// The credential answers a challenge that was not made here, or for another page.
+    InvalidChallenge = "invalid-challenge", "The payment answers another question than ours.";
     /// The Vendor-ID is another vendor's.
     OtherVendor = "other-vendor", "The payment is for another vendor.";
     /// The URL is not the one that the Request-Payment for this page names.
     OtherPage = "other-page", "The payment is for another page.";
+    /// The challenge that the credential answers has ended, and the payment was not recorded before.
+    ChallengeExpired = "challenge-expired", "The question that the payment answers has expired.";
     /// This vendor does not accept the period.
     UnknownPeriod = "unknown-period", "Coins of this period are not accepted here.";
     /// The period has not begun.

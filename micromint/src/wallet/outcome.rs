@@ -72,6 +72,8 @@ impl Outcome {
 fn is_about_the_request(refusal: Refusal) -> bool {
     match refusal {
         Refusal::Malformed
+        | Refusal::InvalidChallenge
+        | Refusal::ChallengeExpired
         | Refusal::OtherVendor
         | Refusal::OtherPage
         | Refusal::NotYetValid

@@ -8,32 +8,52 @@ use sha2::{Digest, Sha256};
 
 use super::super::Refusal;
 use super::super::answer::{self, RefusedPayment};
+use super::super::carrier::{is_authorized_otherwise, stripped_headers};
+use super::super::challenger::Echo;
 use super::super::conditions::Withheld;
-use super::super::http::{
-    Answer, Decision, Outcome, STATUS_HEADER, STRIPPED_HEADERS, STRIPPED_HEADERS_WITH_BODY, Serve,
-};
+use super::super::http::{Answer, Decision, Outcome, Request, STATUS_HEADER, Serve};
 use super::super::till::{Spend, Spent, TillError, fingerprint};
 use super::ask::Ask;
+use super::credential::too_late;
 use super::{Charge, Paywall};
 use crate::bin::Bin;
 use crate::protocol::Payment;
+use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
+use crate::time::UnixTime;
+
+/// A payment as it was sent.
+struct Sent<'a> {
+    message: &'a [u8],
+    payment: &'a Payment,
+    challenge_id: Option<&'a str>,
+}
 
 impl Paywall {
-    /// Judges the payment for a page.
-    pub(super) fn judge(&self, ask: &Ask<'_>, message: &[u8]) -> Decision {
+    /// Judges the payment for a page, which may answer a challenge.
+    pub(super) fn judge(&self, ask: &Ask<'_>, message: &[u8], challenge: Option<&Challenge>) -> Decision {
         let payment = match Payment::parse(message) {
             Ok(payment) => payment,
             Err(error) => return self.malformed(ask, error.to_string()),
         };
-        let judged = match self.checker.check(&payment, &ask.url, ask.price, ask.now) {
-            Ok(first_bins) if ask.is_head() => self.retry(ask, &payment, first_bins.first().copied()),
+        let echo = challenge.map(|challenge| self.challenger.check(challenge, &ask.url, ask.now));
+        if echo == Some(None) {
+            return self.refused(ask, Refusal::InvalidChallenge, Some(payment), None);
+        }
+        let mut checked = self.checker.check(&payment, &ask.url, ask.price, ask.now);
+        if echo == Some(Some(Echo::Late)) {
+            checked = Err(too_late(checked));
+        }
+        let challenge_id = challenge.map(|challenge| challenge.id.as_str());
+        let sent = Sent { message, payment: &payment, challenge_id };
+        let judged = match checked {
+            Ok(first_bins) if ask.is_head() => self.retry(ask, &sent, first_bins.first().copied()),
             Ok(first_bins) => match ask.withheld() {
-                None => self.record(ask, message, &payment, &first_bins),
-                Some(withheld) => self.retry(ask, &payment, first_bins.first().copied()).map(|judged| {
+                None => self.record(ask, &sent, &first_bins),
+                Some(withheld) => self.retry(ask, &sent, first_bins.first().copied()).map(|judged| {
                     if matches!(judged, Judged::Unpaid) { Judged::Withheld(withheld) } else { judged }
                 }),
             },
-            Err(refused) => self.retry(ask, &payment, refused.may_be_recorded).map(|judged| match judged {
+            Err(refused) => self.retry(ask, &sent, refused.may_be_recorded).map(|judged| match judged {
                 Judged::Unpaid => Judged::Refused(refused.refusal),
                 retry => retry,
             }),
@@ -54,13 +74,8 @@ impl Paywall {
     }
 
     /// Records a payment whose coins are good, unless one of them is spent.
-    fn record(
-        &self,
-        ask: &Ask<'_>,
-        message: &[u8],
-        payment: &Payment,
-        first_bins: &[Bin],
-    ) -> Result<Judged, Unrecorded> {
+    fn record(&self, ask: &Ask<'_>, sent: &Sent<'_>, first_bins: &[Bin]) -> Result<Judged, Unrecorded> {
+        let payment = sent.payment;
         // The period is known: the coins were checked by its rules.
         let keep_until = self.checker.params(&payment.period).map(|params| params.raw().redeem_until);
         let fingerprint = match self.fingerprint(ask, payment) {
@@ -71,7 +86,7 @@ impl Paywall {
         let spent = self.till.spend(&Spend {
             period: &payment.period,
             first_bins,
-            payment: message,
+            payment: sent.message,
             user: &payment.user,
             fingerprint,
             receipt_seconds: self.config.receipt_seconds.into(),
@@ -80,24 +95,27 @@ impl Paywall {
         })?;
         Ok(match spent {
             Spent::Recorded(id) => {
-                let serve = self.opened(ask, Outcome::Paid, payment);
+                let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
                 Judged::Serve(Serve { coins: payment.coins, charge: Some(Charge(id)), ..serve })
             }
-            Spent::Retry { .. } => Judged::Serve(self.opened(ask, Outcome::Retry, payment)),
+            Spent::Retry { recorded_at } => {
+                Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at))
+            }
             Spent::CapReached => Judged::Refused(Refusal::CapReached),
             Spent::AlreadySpent => Judged::Refused(Refusal::Spent),
         })
     }
 
     /// Serves a payment that is not to be recorded now if it was recorded before.
-    fn retry(&self, ask: &Ask<'_>, payment: &Payment, first_bin: Option<Bin>) -> Result<Judged, Unrecorded> {
+    fn retry(&self, ask: &Ask<'_>, sent: &Sent<'_>, first_bin: Option<Bin>) -> Result<Judged, Unrecorded> {
+        let payment = sent.payment;
         let (Some(first_bin), Some(fingerprint)) = (first_bin, self.fingerprint(ask, payment)) else {
             return Ok(Judged::Unpaid);
         };
         let seconds = self.config.receipt_seconds.into();
         let found = self.till.find_retry(&payment.period, first_bin, &fingerprint, seconds)?;
         Ok(match found {
-            Some(_) => Judged::Serve(self.opened(ask, Outcome::Retry, payment)),
+            Some(recorded_at) => Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at)),
             None => Judged::Unpaid,
         })
     }
@@ -120,17 +138,19 @@ impl Paywall {
 
     /// How a page is served to a payment that is on record. A receipt opens pages to be seen, so none
     /// is given for another method.
-    fn opened(&self, ask: &Ask<'_>, outcome: Outcome, payment: &Payment) -> Serve {
-        let mut serve = served(outcome, ask.is_body);
-        serve.user = Some(payment.user.to_string());
+    fn opened(&self, ask: &Ask<'_>, outcome: Outcome, sent: &Sent<'_>, recorded_at: UnixTime) -> Serve {
+        let mut serve = served(outcome, ask.request, ask.is_body);
+        serve.user = Some(sent.payment.user.to_string());
+        let receipt = PaymentReceipt::new(sent.payment, recorded_at, sent.challenge_id.map(str::to_string));
+        serve.headers.push((RECEIPT_HEADER, receipt.to_header()));
         if ask.is_view() {
-            serve.headers.push(self.receipt(ask, payment.coins, self.config.receipt_seconds));
+            serve.headers.push(self.receipt(ask, sent.payment.coins, self.config.receipt_seconds));
         }
         serve
     }
 
     pub(super) fn unpaid(&self, ask: &Ask<'_>) -> Decision {
-        Decision::Answer(answer::payment_required(&self.offer(ask), ask.request, None))
+        self.payment_required(ask, None)
     }
 
     pub(super) fn malformed(&self, ask: &Ask<'_>, log: String) -> Decision {
@@ -148,8 +168,13 @@ impl Paywall {
         if ask.is_head() {
             return self.unpaid(ask);
         }
-        let refused = RefusedPayment { refusal, payment, log };
-        Decision::Answer(answer::payment_required(&self.offer(ask), ask.request, Some(refused)))
+        self.payment_required(ask, Some(RefusedPayment { refusal, payment, log }))
+    }
+
+    fn payment_required(&self, ask: &Ask<'_>, refused: Option<RefusedPayment>) -> Decision {
+        let offer = self.offer(ask);
+        let challenge = self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
+        Decision::Answer(answer::payment_required(&offer, &challenge, ask.request, refused))
     }
 }
 
@@ -175,13 +200,13 @@ enum Unrecorded {
 }
 
 /// How a page that is paid for is served.
-pub(super) fn served(outcome: Outcome, is_body: bool) -> Serve {
+pub(super) fn served(outcome: Outcome, request: &Request<'_>, is_body: bool) -> Serve {
     Serve {
         outcome,
         as_get: is_body,
         ignore_conditions: is_body,
         is_private: true,
-        strip_request_headers: if is_body { STRIPPED_HEADERS_WITH_BODY } else { STRIPPED_HEADERS },
+        strip_request_headers: stripped_headers(request, is_body),
         headers: vec![(STATUS_HEADER, outcome.word().to_string())],
         ..Serve::default()
     }

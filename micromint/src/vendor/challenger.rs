@@ -1,0 +1,119 @@
+//! Challenges of the scheme "Payment": one beside every 402, and the check of one that a credential echoes.
+//!
+//! A challenge is kept nowhere: its `id` is an HMAC over the rest, under a key that every server of one till
+//! derives from the secret of receipts. The invariant: an id says that this vendor asked this for this page,
+//! until then. It is no money; the coins are checked as if they had come by any other way.
+
+use subtle::ConstantTimeEq;
+
+use crate::authenticator::Key;
+use crate::protocol::{RequestPayment, Url};
+use crate::scheme::{CREDENTIAL_HEADER, Challenge, INTENT, METHOD, charge_request, read_charge_request};
+use crate::time::UnixTime;
+
+/// A challenge ends at a multiple of this many seconds, so that the head of a 402 changes no more often.
+const GRID_SECONDS: i64 = 300;
+/// It ends at the third such time after it was made: 10 to 15 minutes for a person to say yes.
+const GRID_STEPS: i64 = 3;
+
+/// Makes and checks challenges.
+pub(super) struct Challenger {
+    key: Key,
+    realm: String,
+}
+
+/// An echoed challenge that was ours, for this page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Echo {
+    /// It has not ended.
+    Timely,
+    /// It has.
+    Late,
+}
+
+impl Challenger {
+    /// The challenger of the vendor named by `realm`.
+    pub(super) fn new(receipt_key: &Key, realm: &str) -> Challenger {
+        let key = Key::from_bytes(receipt_key.mac(&[b"micromint challenge"]));
+        Challenger { key, realm: realm.to_string() }
+    }
+
+    /// The challenge for an offer. Where the site uses Authorization itself, the credential goes elsewhere.
+    pub(super) fn issue(
+        &self,
+        offer: &RequestPayment,
+        now: UnixTime,
+        spares_authorization: bool,
+    ) -> Challenge {
+        let expires = UnixTime((now.0.div_euclid(GRID_SECONDS) + GRID_STEPS) * GRID_SECONDS);
+        let mut challenge = Challenge {
+            realm: self.realm.clone(),
+            method: METHOD.to_string(),
+            intent: INTENT.to_string(),
+            request: charge_request(offer),
+            expires: Some(expires.to_string()),
+            header: spares_authorization.then(|| CREDENTIAL_HEADER.to_string()),
+            ..Challenge::default()
+        };
+        challenge.id = challenge.id_under(&self.key);
+        challenge
+    }
+
+    /// Whether an echoed challenge was made here for the page at `url`; `None` if not.
+    pub(super) fn check(&self, echoed: &Challenge, url: &Url, now: UnixTime) -> Option<Echo> {
+        let is_ours = echoed.id_under(&self.key).as_bytes().ct_eq(echoed.id.as_bytes());
+        if !bool::from(is_ours) || read_charge_request(&echoed.request).ok()?.url != *url {
+            return None;
+        }
+        let expires: UnixTime = echoed.expires.as_deref()?.parse().ok()?;
+        Some(if now < expires { Echo::Timely } else { Echo::Late })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(url: &str) -> RequestPayment {
+        RequestPayment {
+            url: url.parse().unwrap(),
+            price: 3,
+            vendor: "news.example".parse().unwrap(),
+            periods: vec!["2026-12".parse().unwrap()],
+            broker: "https://broker.example/".to_string(),
+            coin_value: "0.01 USD".to_string(),
+            description: String::new(),
+        }
+    }
+
+    fn challenger(byte: u8) -> Challenger {
+        Challenger::new(&Key::from_bytes([byte; 32]), "news.example")
+    }
+
+    #[test]
+    fn what_was_asked_is_known_again_until_it_ends() {
+        let (page, now) = ("https://news.example/story", UnixTime(1_000_100));
+        let challenge = challenger(1).issue(&offer(page), now, false);
+        assert_eq!(challenge.expires.as_deref(), Some("1970-01-12T14:00:00Z"));
+        assert_eq!(challenger(1).issue(&offer(page), UnixTime(1_000_199), false), challenge);
+        assert_ne!(challenger(1).issue(&offer(page), UnixTime(1_000_200), false), challenge);
+        let url = page.parse().unwrap();
+        let check = |challenge: &Challenge, now| challenger(1).check(challenge, &url, UnixTime(now));
+        assert_eq!(check(&challenge, 1_000_799), Some(Echo::Timely));
+        assert_eq!(check(&challenge, 1_000_800), Some(Echo::Late));
+        assert_eq!(challenger(2).check(&challenge, &url, now), None, "another vendor's secret");
+        let elsewhere = "https://news.example/other".parse().unwrap();
+        assert_eq!(challenger(1).check(&challenge, &elsewhere, now), None);
+        let spared = challenger(1).issue(&offer(page), now, true);
+        assert_eq!(check(&spared, 1_000_100), Some(Echo::Timely));
+        for changed in [
+            Challenge { header: None, ..spared },
+            Challenge { id: String::new(), ..challenge.clone() },
+            Challenge { expires: Some("2030-01-01T00:00:00Z".into()), ..challenge.clone() },
+            Challenge { expires: None, ..challenge.clone() },
+            Challenge { request: charge_request(&RequestPayment { price: 1, ..offer(page) }), ..challenge },
+        ] {
+            assert_eq!(check(&changed, 1_000_100), None, "{changed:?}");
+        }
+    }
+}

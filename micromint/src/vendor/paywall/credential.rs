@@ -1,0 +1,50 @@
+//! Payments in credentials of the scheme "Payment".
+//!
+//! The credential is taken apart here; its message is then judged as one that came by any other way. The
+//! invariant: nothing about a challenge makes a payment good that is not good without it.
+
+use super::super::Refusal;
+use super::super::answer;
+use super::super::check::Refused;
+use super::super::http::Decision;
+use super::Paywall;
+use super::ask::Ask;
+use crate::bin::Bin;
+use crate::scheme::{Credential, INTENT, METHOD};
+
+impl Paywall {
+    /// Judges the payment in a credential.
+    pub(super) fn judge_credential(&self, ask: &Ask<'_>, token: &[u8]) -> Decision {
+        let credential = match Credential::parse(token) {
+            Ok(credential) => credential,
+            Err(error) => return self.malformed(ask, error.to_string()),
+        };
+        if !is_our_method(&credential) {
+            return Decision::Answer(answer::method_unsupported());
+        }
+        match credential.message() {
+            Ok(message) => self.judge(ask, &message, Some(&credential.challenge)),
+            Err(error) => self.malformed(ask, error.to_string()),
+        }
+    }
+}
+
+/// Whether a credential is somebody's behind us: it can be read, and is for another method.
+pub(super) fn is_of_others(token: &[u8]) -> bool {
+    Credential::parse(token).is_ok_and(|credential| !is_our_method(&credential))
+}
+
+fn is_our_method(credential: &Credential) -> bool {
+    credential.challenge.method == METHOD && credential.challenge.intent == INTENT
+}
+
+/// What is found about a payment whose challenge has ended: whatever stands behind that in the order of
+/// refusals gives way to it, and a retry is still one.
+pub(super) fn too_late(checked: Result<Vec<Bin>, Refused>) -> Refused {
+    let may_be_recorded = match checked {
+        Err(refused) if refused.refusal < Refusal::ChallengeExpired => return refused,
+        Err(refused) => refused.may_be_recorded,
+        Ok(first_bins) => first_bins.first().copied(),
+    };
+    Refused { refusal: Refusal::ChallengeExpired, may_be_recorded }
+}

@@ -1,0 +1,114 @@
+//! Problems (RFC 9457) with the types of the draft of the scheme "Payment", for programs.
+
+use serde::Serialize;
+
+use super::Refusal;
+use super::http::Outcome;
+use super::page::coins;
+use crate::protocol::RequestPayment;
+use crate::scheme::{METHOD, PROBLEM_TYPES};
+
+/// The media type of a problem.
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// The members of RFC 9457, the draft's `challengeId`, then our own.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct PaymentRequired<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    #[serde(rename = "challengeId")]
+    challenge_id: &'a str,
+    reason: &'a str,
+    price: u32,
+    coin_value: &'a str,
+    vendor_id: &'a str,
+    broker: &'a str,
+    request: &'a str,
+}
+
+#[derive(Serialize)]
+struct MethodUnsupported {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    reason: &'static str,
+}
+
+/// The body of a 402. `coins_sent` is how many coins a refused payment held.
+pub(super) fn payment_required(
+    offer: &RequestPayment,
+    refusal: Option<Refusal>,
+    coins_sent: Option<u32>,
+    challenge_id: &str,
+    request: &str,
+) -> Vec<u8> {
+    let (kind, title, reason) = match refusal {
+        None => ("payment-required", "Payment Required", Outcome::Unpaid.word()),
+        Some(refusal) => {
+            let is_short = coins_sent.is_some_and(|sent| sent < offer.price);
+            (problem_type(refusal, is_short), refusal.sentence(), refusal.word())
+        }
+    };
+    print(&PaymentRequired {
+        kind: format!("{PROBLEM_TYPES}{kind}"),
+        title,
+        status: 402,
+        detail: format!("{} for {}", coins(offer.price), offer.url),
+        challenge_id,
+        reason,
+        price: offer.price,
+        coin_value: &offer.coin_value,
+        vendor_id: offer.vendor.as_str(),
+        broker: &offer.broker,
+        request,
+    })
+}
+
+/// The body of a 400 to a credential for another method or intent.
+pub(super) fn method_unsupported() -> Vec<u8> {
+    print(&MethodUnsupported {
+        kind: format!("{PROBLEM_TYPES}method-unsupported"),
+        title: "Method Unsupported",
+        status: 400,
+        detail: format!("This page is paid for by the method {METHOD}, intent charge, alone."),
+        reason: Outcome::BadRequest.word(),
+    })
+}
+
+/// The draft's type for a refusal.
+fn problem_type(refusal: Refusal, is_short: bool) -> &'static str {
+    match refusal {
+        Refusal::Malformed => "malformed-credential",
+        Refusal::InvalidChallenge => "invalid-challenge",
+        Refusal::ChallengeExpired | Refusal::Expired => "payment-expired",
+        Refusal::WrongAmount if is_short => "payment-insufficient",
+        Refusal::OtherVendor
+        | Refusal::OtherPage
+        | Refusal::UnknownPeriod
+        | Refusal::NotYetValid
+        | Refusal::WrongAmount
+        | Refusal::OutOfRange
+        | Refusal::RepeatedBall
+        | Refusal::FixedBits
+        | Refusal::UserDifferences
+        | Refusal::VendorDifferences
+        | Refusal::RepeatedCoin
+        | Refusal::Revoked
+        | Refusal::NotOwner
+        | Refusal::CapReached
+        | Refusal::Spent => "verification-failed",
+    }
+}
+
+fn print(problem: &impl Serialize) -> Vec<u8> {
+    // Structs of strings and numbers have no map with keys that are no strings, which is all that could fail.
+    let mut text = serde_json::to_vec(problem).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
