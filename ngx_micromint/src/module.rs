@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use micromint::vendor::price::parse_price;
 
-use crate::sys::{ComplexValue, ConfigPlace, ThreadPool};
+use crate::sys::{ComplexValue, ConfigPlace, LogFile, ThreadPool};
 use crate::vendor::Vendor;
+
+/// The most free views a day that can be given.
+const FREE_VIEWS_MAX: u32 = 1_000_000;
 
 /// What a server of the configuration has.
 #[derive(Default)]
@@ -20,6 +23,11 @@ pub(crate) struct LocationConfig {
     gate: Option<Gate>,
     price: Option<Price>,
     refuses_subrequests: Option<bool>,
+    /// The inner `None` is the word `off`, which ends what a level above has said.
+    receipt_path: Option<Option<Text>>,
+    free_views: Option<u32>,
+    is_dry_run: Option<bool>,
+    event_log: Option<Option<EventLog>>,
 }
 
 /// `micromint`: whether the gate is there, and where that is said.
@@ -38,6 +46,33 @@ pub(crate) enum Price {
     Fixed(u32),
     /// A value with variables, read anew for each request.
     Varying(ComplexValue),
+}
+
+/// A text, or a value with variables that is read anew for each request.
+#[derive(Clone)]
+pub(crate) enum Text {
+    /// As it stands.
+    Fixed(Vec<u8>),
+    /// With variables.
+    Varying(ComplexValue),
+}
+
+/// `micromint_log`.
+#[derive(Clone, Copy)]
+pub(crate) struct EventLog {
+    /// How an event is written.
+    pub(crate) format: EventFormat,
+    /// Where to, if not to nginx's error log.
+    pub(crate) file: Option<LogFile>,
+}
+
+/// How an event is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventFormat {
+    /// As a line of words.
+    Plain,
+    /// As a JSON object.
+    Json,
 }
 
 impl ServerConfig {
@@ -65,6 +100,10 @@ impl LocationConfig {
         self.gate = self.gate.take().or_else(|| parent.gate.clone());
         self.price = self.price.or(parent.price);
         self.refuses_subrequests = self.refuses_subrequests.or(parent.refuses_subrequests);
+        self.receipt_path = self.receipt_path.take().or_else(|| parent.receipt_path.clone());
+        self.free_views = self.free_views.or(parent.free_views);
+        self.is_dry_run = self.is_dry_run.or(parent.is_dry_run);
+        self.event_log = self.event_log.or(parent.event_log);
         match &self.gate {
             Some(gate) if gate.is_on && place.server().vendor().is_none() => {
                 place.refuse_at(
@@ -87,6 +126,26 @@ impl LocationConfig {
         self.price
     }
 
+    /// What a receipt given here opens, if more than the one page.
+    pub(crate) fn receipt_path(&self) -> Option<&Text> {
+        self.receipt_path.as_ref()?.as_ref()
+    }
+
+    /// How many pages a visitor sees a day without paying.
+    pub(crate) fn free_views(&self) -> u32 {
+        self.free_views.unwrap_or(0)
+    }
+
+    /// Whether nothing is charged, only told.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.is_dry_run.unwrap_or(false)
+    }
+
+    /// Where events are written.
+    pub(crate) fn event_log(&self) -> Option<&EventLog> {
+        self.event_log.as_ref()?.as_ref()
+    }
+
     /// Whether a priced page may not be part of another one's answer.
     pub(crate) fn refuses_subrequests(&self) -> bool {
         self.refuses_subrequests.unwrap_or(false)
@@ -100,6 +159,7 @@ pub(crate) fn set_config(place: &mut ConfigPlace, server: &mut ServerConfig) -> 
     }
     let path = place.full_path(word(place)).ok_or("out of memory")?;
     server.pool = Some(place.thread_pool().ok_or(String::new())?);
+    place.share_counters().ok_or(String::new())?;
     let position = place.position();
     let module = place.module();
     if let Some(vendor) = module.vendors.iter().find(|vendor| vendor.path() == path) {
@@ -139,14 +199,72 @@ pub(crate) fn set_price(place: &mut ConfigPlace, location: &mut LocationConfig) 
 
 /// `micromint_subrequests allow | refuse`.
 pub(crate) fn set_subrequests(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
-    if location.refuses_subrequests.is_some() {
-        return Err("\"micromint_subrequests\" directive is duplicate".to_string());
-    }
-    location.refuses_subrequests = Some(match word(place) {
+    const NAME: &str = "micromint_subrequests";
+    let refuses = match word(place) {
         b"allow" => false,
         b"refuse" => true,
-        other => return Err(unexpected("micromint_subrequests", "\"allow\" or \"refuse\"", other)),
-    });
+        other => return Err(unexpected(NAME, "\"allow\" or \"refuse\"", other)),
+    };
+    once(NAME, &mut location.refuses_subrequests, refuses)
+}
+
+/// `micromint_receipt_path PATH | VALUE WITH VARIABLES | off`.
+pub(crate) fn set_receipt_path(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+    const NAME: &str = "micromint_receipt_path";
+    let text = word(place).to_vec();
+    let path = match text.as_slice() {
+        b"off" => None,
+        varying if varying.contains(&b'$') => {
+            Some(Text::Varying(place.compile(varying).ok_or(String::new())?))
+        }
+        [b'/', ..] => Some(Text::Fixed(text)),
+        other => return Err(unexpected(NAME, "\"off\" or a path that begins with \"/\"", other)),
+    };
+    once(NAME, &mut location.receipt_path, path)
+}
+
+/// `micromint_free_views NUMBER`.
+pub(crate) fn set_free_views(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+    const NAME: &str = "micromint_free_views";
+    let number = std::str::from_utf8(word(place)).ok().and_then(|text| text.parse().ok());
+    let number = number.filter(|number| *number <= FREE_VIEWS_MAX);
+    let Some(number) = number else {
+        return Err(unexpected(NAME, &format!("a number from 0 to {FREE_VIEWS_MAX}"), word(place)));
+    };
+    once(NAME, &mut location.free_views, number)
+}
+
+/// `micromint_dry_run on | off`.
+pub(crate) fn set_dry_run(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+    const NAME: &str = "micromint_dry_run";
+    let is_dry_run = on_or_off(place, NAME)?;
+    once(NAME, &mut location.is_dry_run, is_dry_run)
+}
+
+/// `micromint_log off | plain | json [FILE]`.
+pub(crate) fn set_log(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+    const NAME: &str = "micromint_log";
+    let file = place.words().get(2).map(|path| path.to_vec());
+    let format = match (word(place), &file) {
+        (b"off", None) => None,
+        (b"plain", _) => Some(EventFormat::Plain),
+        (b"json", _) => Some(EventFormat::Json),
+        (b"off", Some(_)) => return Err(format!("\"{NAME} off\" takes no file")),
+        (other, _) => return Err(unexpected(NAME, "\"off\", \"plain\" or \"json\"", other)),
+    };
+    let file = match &file {
+        Some(path) => Some(place.log_file(path).ok_or(String::new())?),
+        None => None,
+    };
+    once(NAME, &mut location.event_log, format.map(|format| EventLog { format, file }))
+}
+
+/// Sets what a directive says, which may be said once at each level.
+fn once<T>(directive: &str, slot: &mut Option<T>, value: T) -> Result<(), String> {
+    if slot.is_some() {
+        return Err(format!("\"{directive}\" directive is duplicate"));
+    }
+    *slot = Some(value);
     Ok(())
 }
 

@@ -6,6 +6,9 @@
 //! everything here but the closures given to [`threads`], which own their data.
 
 mod config;
+mod counters;
+mod event_log;
+mod facts;
 mod files;
 mod headers;
 mod request;
@@ -15,11 +18,12 @@ mod threads;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nginx_sys::{
-    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t, ngx_palloc,
-    ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_uint_t,
+    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t,
+    ngx_palloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_uint_t,
 };
 
 pub(crate) use config::{ComplexValue, ConfigPlace, Worker};
+pub(crate) use event_log::{LogFile, iso_8601_now};
 pub(crate) use request::Request;
 pub(crate) use threads::{ThreadPool, detach, offload};
 
@@ -45,6 +49,8 @@ pub(crate) enum Level {
     Error,
     /// The webmaster should know.
     Warn,
+    /// What the webmaster wants told.
+    Notice,
     /// What clients do.
     Info,
 }
@@ -54,12 +60,18 @@ pub(crate) enum Level {
 pub(crate) struct Log(*mut ngx_log_t);
 
 impl Log {
-    /// Writes one line.
+    /// Writes one line that says that it is ours.
     pub(crate) fn write(self, level: Level, text: &str) {
+        self.write_plain(level, &format!("micromint: {text}"));
+    }
+
+    /// Writes one line as it is.
+    pub(crate) fn write_plain(self, level: Level, text: &str) {
         let level = match level {
             Level::Alert => NGX_LOG_ALERT,
             Level::Error => NGX_LOG_ERR,
             Level::Warn => NGX_LOG_WARN,
+            Level::Notice => NGX_LOG_NOTICE,
             Level::Info => NGX_LOG_INFO,
         };
         // SAFETY: a Log is made from a log pointer of a live request, cycle or configuration and does not
@@ -67,7 +79,7 @@ impl Log {
         unsafe {
             if (*self.0).log_level >= level as ngx_uint_t {
                 let (len, data) = (text.len(), text.as_ptr());
-                ngx_log_error_core(level as ngx_uint_t, self.0, 0, c"micromint: %*s".as_ptr(), len, data);
+                ngx_log_error_core(level as ngx_uint_t, self.0, 0, c"%*s".as_ptr(), len, data);
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use micromint::vendor::http::{Answer, Decision, Serve};
+use micromint::vendor::http::{Decision, Outcome};
 use micromint::vendor::paywall::Paywall;
 
 use crate::sys::Code;
@@ -37,21 +37,10 @@ pub(crate) enum Verdict {
     /// None yet.
     #[default]
     None,
-    /// Serve the content so.
-    Serve(Serve),
-    /// Send this.
-    Answer(Answer),
+    /// Do this.
+    Decided(Decision),
     /// Send nginx's own page of this error.
     Fail(Code),
-}
-
-impl From<Decision> for Verdict {
-    fn from(decision: Decision) -> Verdict {
-        match decision {
-            Decision::Serve(serve) => Verdict::Serve(serve),
-            Decision::Answer(answer) => Verdict::Answer(answer),
-        }
-    }
 }
 
 /// One request.
@@ -71,8 +60,8 @@ pub(crate) struct Visit {
     pub(crate) asked_in: Cell<Option<u32>>,
     /// Whether the head of the answer was seen to.
     pub(crate) has_settled: Cell<bool>,
-    /// Whether the answer took the payment back.
-    pub(crate) is_reversed: Cell<bool>,
+    /// What became of the payment once the head of the answer was made.
+    pub(crate) became: Cell<Option<Outcome>>,
 }
 
 impl Visit {

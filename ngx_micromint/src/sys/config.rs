@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nginx_sys::{
-    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_t, ngx_core_conf_t, ngx_core_module,
-    ngx_cycle_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t, ngx_http_complex_value_t,
-    ngx_log_error_core, ngx_palloc, ngx_str_t, ngx_thread_pool_add, ngx_uint_t,
+    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_open_file, ngx_conf_t, ngx_core_conf_t,
+    ngx_core_module, ngx_cycle_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
+    ngx_http_complex_value_t, ngx_log_error_core, ngx_palloc, ngx_str_t, ngx_thread_pool_add, ngx_uint_t,
 };
 
+use super::counters::CounterZone;
+use super::event_log::LogFile;
 use super::tables::{ngx_http_micromint_module, ngx_micromint_module};
 use super::threads::ThreadPool;
 use super::{Log, bytes, copy_into};
@@ -21,6 +23,8 @@ use crate::vendor::Vendor;
 pub(crate) struct ModuleConfig {
     /// One for every configuration file, however many servers name it.
     pub(crate) vendors: Vec<Arc<Vendor>>,
+    /// What all workers count, of all vendors.
+    pub(super) counters: Option<CounterZone>,
 }
 
 /// A price or another value that may hold variables, compiled; it lives as long as its configuration.
@@ -105,6 +109,26 @@ impl ConfigPlace {
         // SAFETY: the configuration is being read; a null name stands for `default`.
         let pool = unsafe { ngx_thread_pool_add(self.0, std::ptr::null_mut()) };
         (!pool.is_null()).then_some(ThreadPool(pool))
+    }
+
+    /// Has the workers count together. `None` if nginx has refused it and said why.
+    pub(crate) fn share_counters(&mut self) -> Option<()> {
+        // SAFETY: the configuration is being read.
+        let zone = unsafe { CounterZone::add(self.0)? };
+        self.module().counters = Some(zone);
+        Some(())
+    }
+
+    /// A log file, relative names to nginx's prefix, opened when all of the configuration was read. `None` if
+    /// nginx has refused it and said why.
+    pub(crate) fn log_file(&mut self, path: &[u8]) -> Option<LogFile> {
+        // SAFETY: the name is a copy in the configuration's pool that ends in a zero byte.
+        unsafe {
+            let mut name = copy_into((*self.0).pool, &[path, b"\0"].concat())?;
+            name.len = path.len();
+            let file = ngx_conf_open_file((*self.0).cycle, &raw mut name);
+            (!file.is_null()).then_some(LogFile(file))
+        }
     }
 
     /// What belongs to the whole configuration.
@@ -195,6 +219,13 @@ unsafe fn emergency(log: *mut nginx_sys::ngx_log_t, text: &str) {
         let (len, data) = (text.len(), text.as_ptr());
         ngx_log_error_core(NGX_LOG_EMERG as ngx_uint_t, log, 0, c"%*s".as_ptr(), len, data);
     }
+}
+
+/// What belongs to the configuration in use.
+pub(super) fn current_module() -> Option<&'static ModuleConfig> {
+    // SAFETY: nginx's current cycle outlives every callback of a request; our core module is loaded in it, since
+    // this is its code, and nothing changes what it made any more.
+    unsafe { module_of(nginx_sys::ngx_cycle).cast_const().as_ref() }
 }
 
 /// # Safety

@@ -9,18 +9,26 @@ use nginx_sys::{
     ngx_http_set_disable_symlinks, ngx_open_cached_file, ngx_open_file_info_t, ngx_str_t,
 };
 
-/// Reads the file beside the one that the request's URI names: its path with `suffix` added. `Ok(None)` if
-/// there is none. At most `size_max` + 1 bytes are read. The location's `open_file_cache` and
-/// `disable_symlinks` hold.
+/// A file that nginx has opened, or kept open, and will close.
+pub(super) struct CachedFile {
+    fd: i32,
+    /// When its content was changed, in seconds since 1970.
+    pub(super) modified: i64,
+    /// Its size in bytes.
+    pub(super) size: i64,
+}
+
+/// Opens the file that the request's URI names, its path with `suffix` added. `Ok(None)` if there is none.
+/// The location's `open_file_cache` and `disable_symlinks` hold.
 ///
 /// # Safety
-/// `r` must be a live request and `location` its location's configuration.
-pub(super) unsafe fn read_beside(
+/// `r` must be a live request and `location` its location's configuration; the file is good as long as the
+/// request.
+pub(super) unsafe fn open_beside(
     r: *mut ngx_http_request_t,
     location: *mut ngx_http_core_loc_conf_t,
     suffix: &str,
-    size_max: usize,
-) -> Result<Option<Vec<u8>>, String> {
+) -> Result<Option<CachedFile>, String> {
     let mut path = ngx_str_t { len: 0, data: std::ptr::null_mut() };
     let mut root_len = 0;
     // SAFETY: the request is live; `reserved` bytes are free after the path, the final zero byte included.
@@ -59,8 +67,24 @@ pub(super) unsafe fn read_beside(
     if info.is_file() == 0 {
         return Err("is no file".to_string());
     }
+    Ok(Some(CachedFile { fd: info.fd, modified: info.mtime, size: info.size }))
+}
+
+/// Reads the file beside the one that the request's URI names: see [`open_beside`]. At most `size_max` + 1
+/// bytes are read.
+///
+/// # Safety
+/// As for [`open_beside`].
+pub(super) unsafe fn read_beside(
+    r: *mut ngx_http_request_t,
+    location: *mut ngx_http_core_loc_conf_t,
+    suffix: &str,
+    size_max: usize,
+) -> Result<Option<Vec<u8>>, String> {
+    // SAFETY: the caller vouches for both.
+    let Some(file) = (unsafe { open_beside(r, location, suffix)? }) else { return Ok(None) };
     // SAFETY: the descriptor is open; ManuallyDrop leaves closing it to nginx.
-    let file = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(info.fd) });
+    let file = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(file.fd) });
     let mut content = vec![0; size_max + 1];
     let mut len = 0;
     while len < content.len() {

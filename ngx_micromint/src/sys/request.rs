@@ -14,9 +14,11 @@ use nginx_sys::{
     ngx_table_elt_t,
 };
 
+use micromint::vendor::metrics::Counters;
+
 use super::config::{ComplexValue, location_of, server_of};
 use super::tables::ngx_http_micromint_module;
-use super::{Code, DONE, ERROR, Log, OK, bytes, copy_into, files, headers};
+use super::{Code, DONE, ERROR, Log, OK, bytes, config, copy_into, files, headers};
 use crate::module::{LocationConfig, ServerConfig};
 use crate::visit::Visit;
 
@@ -171,7 +173,12 @@ impl Request {
         unsafe { &*server_of((*self.r).srv_conf) }
     }
 
-    fn core(&self) -> *mut ngx_http_core_loc_conf_t {
+    /// What all workers count, if the configuration has it.
+    pub(crate) fn counters(&self) -> Option<&Counters> {
+        config::current_module().and_then(|module| module.counters.as_ref()?.counters())
+    }
+
+    pub(super) fn core(&self) -> *mut ngx_http_core_loc_conf_t {
         // SAFETY: the core module fills its slot of every location's configuration.
         unsafe { (*(*self.r).loc_conf.add(ngx_http_core_module.ctx_index)).cast() }
     }

@@ -2,7 +2,8 @@
 //!
 //! - `ngx_micromint_module`, a core module: prepares the vendors when a configuration was read, and opens
 //!   them in each worker.
-//! - `ngx_http_micromint_module`: directives, variables, and the gate in the access and precontent phases.
+//! - `ngx_http_micromint_module`: directives, variables, the gate in the access and precontent phases,
+//!   and what is told in the log phase.
 //! - `ngx_http_micromint_filter_module`: looks at the head of every answer.
 //!
 //! Every callback is guarded: a panic becomes the failure that nginx knows at that place.
@@ -12,13 +13,14 @@ use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 
 use nginx_sys::{
-    NGX_CONF_TAKE1, NGX_CORE_MODULE, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
-    NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
-    NGX_HTTP_VAR_NOCACHEABLE, ngx_array_push, ngx_command_t, ngx_conf_t, ngx_core_module_t, ngx_cycle_t,
-    ngx_http_add_variable, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_handler_pt,
-    ngx_http_module_t, ngx_http_output_header_filter_pt, ngx_http_phases,
-    ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t,
-    ngx_http_top_header_filter, ngx_http_variable_value_t, ngx_int_t, ngx_module_t, ngx_str_t,
+    NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_CORE_MODULE, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
+    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE, NGX_HTTP_SRV_CONF,
+    NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_VAR_NOCACHEABLE, ngx_array_push, ngx_command_t, ngx_conf_t,
+    ngx_core_module_t, ngx_cycle_t, ngx_http_add_variable, ngx_http_core_main_conf_t, ngx_http_core_module,
+    ngx_http_handler_pt, ngx_http_module_t, ngx_http_output_header_filter_pt, ngx_http_phases,
+    ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t, ngx_http_top_header_filter,
+    ngx_http_variable_value_t, ngx_int_t, ngx_module_t, ngx_str_t,
 };
 
 use super::config::{ConfigPlace, ModuleConfig, Worker};
@@ -135,7 +137,7 @@ static HTTP_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
 const SERVERS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const LOCATIONS: u32 = SERVERS | NGX_HTTP_LOC_CONF;
 
-static COMMANDS: Table<[ngx_command_t; 6]> = Table([
+static COMMANDS: Table<[ngx_command_t; 11]> = Table([
     command("micromint_config\0", SERVERS | NGX_CONF_TAKE1, NGX_HTTP_SRV_CONF_OFFSET, set_config),
     command(
         "micromint\0",
@@ -150,6 +152,26 @@ static COMMANDS: Table<[ngx_command_t; 6]> = Table([
         set_price,
     ),
     command("micromint_subrequests\0", LOCATIONS | NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF_OFFSET, set_subrequests),
+    command(
+        "micromint_receipt_path\0",
+        LOCATIONS | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_receipt_path,
+    ),
+    command("micromint_free_views\0", LOCATIONS | NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF_OFFSET, set_free_views),
+    command(
+        "micromint_dry_run\0",
+        LOCATIONS | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_dry_run,
+    ),
+    command("micromint_log\0", LOCATIONS | NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF_OFFSET, set_log),
+    command(
+        "micromint_status\0",
+        NGX_HTTP_LOC_CONF | nginx_sys::NGX_CONF_NOARGS,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_status,
+    ),
     command(
         "micromint_message\0",
         NGX_HTTP_LOC_CONF | nginx_sys::NGX_CONF_NOARGS,
@@ -227,15 +249,36 @@ setters! {
     set_gate = module::set_gate;
     set_price = module::set_price;
     set_subrequests = module::set_subrequests;
+    set_receipt_path = module::set_receipt_path;
+    set_free_views = module::set_free_views;
+    set_dry_run = module::set_dry_run;
+    set_log = module::set_log;
 }
 
 unsafe extern "C" fn set_message(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+    // SAFETY: nginx gives the configuration of the location that is being read.
+    unsafe { set_content(cf, message) }
+}
+
+unsafe extern "C" fn set_status(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+    // SAFETY: as in `set_message`.
+    unsafe { set_content(cf, status) }
+}
+
+/// Has a handler of ours make the content of a location.
+///
+/// # Safety
+/// `cf` must be the configuration of a location that is being read.
+unsafe fn set_content(
+    cf: *mut ngx_conf_t,
+    handler: unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t,
+) -> *mut c_char {
     // SAFETY: within a location the context is an HTTP context whose core slot is filled.
     unsafe {
         let context: *mut nginx_sys::ngx_http_conf_ctx_t = (*cf).ctx.cast();
         let slot = (*context).loc_conf.add(ngx_http_core_module.ctx_index);
         let core: *mut nginx_sys::ngx_http_core_loc_conf_t = (*slot).cast();
-        (*core).handler = Some(message);
+        (*core).handler = Some(handler);
     }
     null_mut()
 }
@@ -320,6 +363,7 @@ unsafe extern "C" fn add_phase_handlers(cf: *mut ngx_conf_t) -> ngx_int_t {
     unsafe {
         match add_phase_handler(cf, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, Some(access))
             && add_phase_handler(cf, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, Some(precontent))
+            && add_phase_handler(cf, ngx_http_phases_NGX_HTTP_LOG_PHASE, Some(record))
         {
             true => OK,
             false => ERROR,
@@ -361,7 +405,9 @@ macro_rules! request_handlers {
 request_handlers! {
     access = handlers::access;
     precontent = handlers::precontent;
+    record = handlers::record;
     message = handlers::message;
+    status = handlers::status;
 }
 
 /// # Safety

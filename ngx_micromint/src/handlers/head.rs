@@ -1,0 +1,59 @@
+//! The head of an answer: what the paywall adds to it, and that a payment stays for a success only.
+
+use std::sync::Arc;
+
+use micromint::vendor::http::{Decision, HeadChanges, Outcome, Serve};
+
+use crate::sys::{Code, ERROR, Level, OK, Request, detach};
+use crate::visit::{Stage, Verdict, Visit};
+
+/// Sees the head of every answer last before it is written: a payment stays for a success only.
+pub(crate) fn filter_header(request: &mut Request) -> Code {
+    let Some(visit) = request.visit() else { return OK };
+    if visit.stage.get() != Stage::Served || visit.has_settled.replace(true) {
+        return OK;
+    }
+    let verdict = visit.verdict.borrow();
+    let Verdict::Decided(Decision::Serve(serve)) = &*verdict else { return OK };
+    let status = request.answer_status();
+    let mut became = serve.outcome;
+    if serve.charge.is_some() && !(200..300).contains(&status) {
+        became = Outcome::Reversed;
+        settle(request, &visit, serve, status);
+    }
+    visit.became.set(Some(became));
+    let changes = serve.head(status, became, |name| request.answer_values(name));
+    pushed(change_head(request, &changes))
+}
+
+fn pushed(pushed: Option<()>) -> Code {
+    if pushed.is_some() { OK } else { ERROR }
+}
+
+/// Has the thread pool take a payment back; if its queue is full, does so here.
+fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
+    let (Some(charge), Some(paywall)) = (serve.charge, visit.paywall.borrow().clone()) else {
+        return;
+    };
+    let log = request.log();
+    let Some(pool) = request.server().pool() else { return };
+    let task = {
+        let paywall = Arc::clone(&paywall);
+        move || match paywall.settle(&charge, status) {
+            Outcome::Reversed => None,
+            _ => Some(format!("a payment answered with {status} could not be taken back")),
+        }
+    };
+    if detach(pool, task).is_err() {
+        log.write(Level::Warn, "a payment is taken back on the event thread");
+        paywall.settle(&charge, status);
+    }
+}
+
+/// Takes out and adds fields of the answer's head; `None` when out of memory.
+pub(super) fn change_head(request: &mut Request, changes: &HeadChanges) -> Option<()> {
+    for name in &changes.remove {
+        request.remove_answer_header(name);
+    }
+    changes.add.iter().try_for_each(|(name, value)| request.push_header(name, value))
+}

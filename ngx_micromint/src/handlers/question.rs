@@ -1,0 +1,184 @@
+//! Asking the paywall: the request in its terms, at once or from the thread pool.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use micromint::vendor::http::{
+    Content, Decision, Outcome, Place, Request as PaywallRequest, RequestBuf, Serve, Step,
+};
+use micromint::vendor::paywall::Paywall;
+
+use super::reply::decided;
+use super::{SERVER_ERROR, UNAVAILABLE};
+use crate::module::Text;
+use crate::sys::{AGAIN, Code, DECLINED, Level, Request, offload};
+use crate::test_panic;
+use crate::vendor::Vendor;
+use crate::visit::{Stage, Verdict, Visit};
+
+/// The head of the request is read: asks what to do with it at this price.
+pub(super) fn enter(request: &mut Request, price: u32) -> Code {
+    let Some(vendor) = request.server().vendor().map(Arc::clone) else { return SERVER_ERROR };
+    let Some(paywall) = vendor.paywall() else {
+        return if price == 0 { DECLINED } else { reopen(request, vendor, price) };
+    };
+    if test_panic::is_asked(request, "head") {
+        panic!("asked for by a test");
+    }
+    let step = with_request(request, price, None, None, |request| paywall.classify(request));
+    match step {
+        Step::Decided(Decision::Serve(serve)) if serve == Serve::default() => DECLINED,
+        Step::Decided(decision) => decided(request, price, Verdict::Decided(decision)),
+        Step::Work => work(request, vendor, paywall, price, None),
+        Step::ReadBody { size_max } => {
+            let Some(visit) = begin(request, price, Stage::Reading) else { return SERVER_ERROR };
+            if request.content_length().is_some_and(|length| length > size_max as u64) {
+                visit.stage.set(Stage::Fresh);
+                return work(request, vendor, paywall, price, None);
+            }
+            request.read_body()
+        }
+    }
+}
+
+/// The body of the request is read.
+pub(super) fn with_body(request: &mut Request) -> Code {
+    let Some(visit) = request.visit() else { return SERVER_ERROR };
+    let price = visit.price.get();
+    let Some(vendor) = request.server().vendor().map(Arc::clone) else { return SERVER_ERROR };
+    let Some(paywall) = vendor.paywall() else { return UNAVAILABLE };
+    let body = match request.body(micromint::protocol::PAYMENT_SIZE_MAX) {
+        Ok(body) => body,
+        Err(error) => {
+            request.log().write(Level::Error, &format!("the file of a body: {error}"));
+            return SERVER_ERROR;
+        }
+    };
+    work(request, vendor, paywall, price, body)
+}
+
+/// Has the thread pool decide.
+fn work(
+    request: &mut Request,
+    vendor: Arc<Vendor>,
+    paywall: Arc<Paywall>,
+    price: u32,
+    body: Option<Vec<u8>>,
+) -> Code {
+    // Looked at only now: what is decided without the disk depends on no content.
+    let file = if request.has_conditions() { request.static_file() } else { None };
+    let content = file.as_ref().map(|file| Content {
+        etag: file.etag.as_deref().map(str::as_bytes),
+        last_modified: file.last_modified,
+        size: file.size,
+    });
+    let question =
+        with_request(request, price, body.as_deref(), content, |request| RequestBuf::from(request));
+    let Some(pool) = request.server().pool() else { return SERVER_ERROR };
+    let Some(visit) = begin(request, price, Stage::Working) else { return SERVER_ERROR };
+    *visit.paywall.borrow_mut() = Some(Arc::clone(&paywall));
+    let panics = test_panic::is_asked(request, "thread");
+    let decide = move || {
+        if panics {
+            panic!("asked for by a test");
+        }
+        let decision = question.as_request(|request| paywall.decide(request));
+        if decision.outcome() == Outcome::Unavailable {
+            vendor.close(&paywall);
+        }
+        decision
+    };
+    let started = offload(request, pool, decide, |request, decision| {
+        let Some(visit) = request.visit() else { return };
+        visit.verdict.replace(match decision {
+            Some(decision) => Verdict::Decided(decision),
+            None => {
+                request.log().write(Level::Alert, "panic while a payment was decided about");
+                Verdict::Fail(SERVER_ERROR)
+            }
+        });
+        visit.stage.set(Stage::Decided);
+    });
+    match started {
+        Ok(()) => AGAIN,
+        Err(()) => {
+            visit.stage.set(Stage::Fresh);
+            UNAVAILABLE
+        }
+    }
+}
+
+/// Has the thread pool open the paywall, then comes back.
+fn reopen(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
+    let Some(pool) = request.server().pool() else { return SERVER_ERROR };
+    let Some(visit) = begin(request, price, Stage::Working) else { return SERVER_ERROR };
+    let started = offload(
+        request,
+        pool,
+        move || vendor.open().map(|paywall| paywall.is_some()),
+        |request, result| {
+            let Some(visit) = request.visit() else { return };
+            if let Some(Err(error)) = &result {
+                request.log().write(Level::Alert, &error.to_string());
+            }
+            if matches!(result, Some(Ok(true))) {
+                visit.stage.set(Stage::Fresh);
+            } else {
+                visit.verdict.replace(Verdict::Fail(UNAVAILABLE));
+                visit.stage.set(Stage::Decided);
+            }
+        },
+    );
+    match started {
+        Ok(()) => AGAIN,
+        Err(()) => {
+            visit.stage.set(Stage::Fresh);
+            UNAVAILABLE
+        }
+    }
+}
+
+/// Shows the request to the paywall.
+fn with_request<T>(
+    request: &mut Request,
+    price: u32,
+    body: Option<&[u8]>,
+    content: Option<Content<'_>>,
+    with: impl FnOnce(&PaywallRequest<'_>) -> T,
+) -> T {
+    let varying = match request.location().receipt_path() {
+        Some(Text::Varying(value)) if price > 0 => {
+            let value = *value;
+            request.evaluate(&value).map(<[u8]>::to_vec)
+        }
+        _ => None,
+    };
+    let location = request.location();
+    let receipt_path = match location.receipt_path() {
+        Some(Text::Fixed(path)) => Some(path.as_slice()),
+        // An empty value stands for none.
+        Some(Text::Varying(_)) => varying.as_deref().filter(|path| !path.is_empty()),
+        None => None,
+    };
+    let headers = request.headers();
+    with(&PaywallRequest {
+        method: request.method(),
+        target: request.target(),
+        is_https: request.is_https(),
+        host: request.host(),
+        headers: &headers,
+        body,
+        price,
+        place: Place { receipt_path, free_views: location.free_views(), is_dry_run: location.is_dry_run() },
+        client: request.client(),
+        content,
+    })
+}
+
+pub(super) fn begin(request: &mut Request, price: u32, stage: Stage) -> Option<Rc<Visit>> {
+    let visit = request.visit_or_new()?;
+    visit.price.set(price);
+    visit.began_in.set(request.uri_changes());
+    visit.stage.set(stage);
+    Some(visit)
+}

@@ -1,0 +1,131 @@
+//! Acting on what the paywall said: the request goes on to its content, or something else is sent.
+
+use micromint::vendor::http::{
+    About, Answer, Decision, HeadChanges, Outcome, Request as PaywallRequest, Step,
+};
+
+use super::head::change_head;
+use super::question::begin;
+use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, price_of};
+use crate::sys::{Code, DECLINED, DONE, Level, OK, Request};
+use crate::visit::{Stage, Verdict};
+
+/// Remembers what was decided, and acts on it.
+pub(super) fn decided(request: &mut Request, price: u32, verdict: Verdict) -> Code {
+    let Some(visit) = begin(request, price, Stage::Decided) else { return SERVER_ERROR };
+    visit.verdict.replace(verdict);
+    act(request)
+}
+
+/// Acts on what was decided.
+pub(super) fn act(request: &mut Request) -> Code {
+    let Some(visit) = request.visit() else { return SERVER_ERROR };
+    let verdict = visit.verdict.borrow();
+    match &*verdict {
+        Verdict::Decided(Decision::Serve(serve)) => {
+            visit.stage.set(Stage::Served);
+            alert(request, &serve.about);
+            if serve.as_get {
+                request.become_get();
+            }
+            if serve.ignore_conditions {
+                request.ignore_conditions();
+            }
+            request.remove_headers(serve.strip_request_headers);
+            DECLINED
+        }
+        Verdict::Decided(Decision::Answer(answer)) => {
+            visit.stage.set(Stage::Answered);
+            refuse(request, answer)
+        }
+        Verdict::Fail(code) => {
+            visit.stage.set(Stage::Answered);
+            *code
+        }
+        Verdict::None => SERVER_ERROR,
+    }
+}
+
+/// Sends an answer in place of the content, by way of `error_page` if that has a page for its status.
+fn refuse(request: &mut Request, answer: &Answer) -> Code {
+    if let Some(text) = &answer.log {
+        // What a client can cause at will is no error of the server's.
+        let level = if answer.outcome == Outcome::Unavailable { Level::Error } else { Level::Info };
+        request.log().write(level, text);
+    }
+    alert(request, &answer.about);
+    if change_head(request, &head_of(request, answer)).is_none() {
+        return SERVER_ERROR;
+    }
+    if request.has_error_page(answer.status) {
+        return answer.status as Code;
+    }
+    let code = request.discard_body();
+    if code != OK {
+        return code;
+    }
+    let code = request.send(answer.status, content_type(answer), &answer.body);
+    request.finish(code);
+    DONE
+}
+
+/// The changes that an answer makes to the head, but for the type of its body, which nginx holds apart.
+fn head_of(request: &Request, answer: &Answer) -> HeadChanges {
+    let mut changes = answer.head(|name| request.answer_values(name));
+    changes.add.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
+    changes
+}
+
+/// Tells the vendor what the paywall has found wrong with files.
+fn alert(request: &Request, about: &About) {
+    if let Some(text) = &about.alert {
+        request.log().write(Level::Error, text);
+    }
+}
+
+fn content_type(answer: &Answer) -> &str {
+    let field = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
+    field.map_or("", |(_, value)| value)
+}
+
+/// `micromint_message`: the content of a location for `error_page 402`. What the gate had to say, or what it
+/// says about this location if a 402 came from somewhere else.
+pub(crate) fn message(request: &mut Request) -> Code {
+    let code = request.discard_body();
+    if code != OK {
+        return code;
+    }
+    if let Some(visit) = request.visit()
+        && let Verdict::Decided(Decision::Answer(answer)) = &*visit.verdict.borrow()
+    {
+        return request.send(answer.status, content_type(answer), &answer.body);
+    }
+    let Some(paywall) = request.server().vendor().and_then(|vendor| vendor.paywall()) else {
+        return UNAVAILABLE;
+    };
+    let price = match price_of(request) {
+        Ok(0) => return NOT_FOUND,
+        Ok(price) => price,
+        Err(_) => return SERVER_ERROR,
+    };
+    // Without the request's headers but one there is no payment in it to be taken here.
+    let step = {
+        let headers = request.headers();
+        let accept: Vec<_> =
+            headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"accept")).collect();
+        paywall.classify(&PaywallRequest {
+            method: b"GET",
+            target: request.target(),
+            is_https: request.is_https(),
+            host: request.host(),
+            headers: &accept,
+            price,
+            ..PaywallRequest::default()
+        })
+    };
+    let Step::Decided(Decision::Answer(answer)) = step else { return SERVER_ERROR };
+    if change_head(request, &head_of(request, &answer)).is_none() {
+        return SERVER_ERROR;
+    }
+    request.send(answer.status, content_type(&answer), &answer.body)
+}

@@ -1,0 +1,95 @@
+//! What is told of a request when it is over: variables, counters, a line of `micromint_log`.
+
+use micromint::vendor::http::{Answer, Decision, Event, Outcome};
+use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
+
+use super::{NOT_FOUND, SERVER_ERROR};
+use crate::module::{EventFormat, EventLog, Variable};
+use crate::sys::{Code, Level, OK, Request, iso_8601_now};
+use crate::visit::{Verdict, Visit};
+
+/// The value of a variable, for logs and headers; `None` where no gate stands.
+pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> {
+    let Some(visit) = request.visit() else {
+        let is_free = request.location().is_gated() && variable != Variable::User;
+        return is_free
+            .then(|| if variable == Variable::Status { Outcome::Free.word() } else { "0" }.to_string());
+    };
+    let verdict = visit.verdict.borrow();
+    let (outcome, coins, user) = match &*verdict {
+        Verdict::Decided(_) if visit.became.get() == Some(Outcome::Reversed) => {
+            (Some(Outcome::Reversed), 0, None)
+        }
+        Verdict::Decided(decision) => (Some(decision.outcome()), decision.coins(), decision.user()),
+        Verdict::Fail(_) => (Some(Outcome::Unavailable), 0, None),
+        Verdict::None => (None, 0, None),
+    };
+    match variable {
+        Variable::Status => outcome.map(|outcome| outcome.word().to_string()),
+        Variable::Price => Some(visit.price.get().to_string()),
+        Variable::Coins => Some(coins.to_string()),
+        Variable::User => user.map(str::to_string),
+    }
+}
+
+/// The log phase: counts the event of a request that the paywall decided about, and writes it where
+/// `micromint_log` says. nginx comes here once for every request, whatever became of its connection.
+pub(crate) fn record(request: &mut Request) -> Code {
+    let Some(visit) = request.visit() else { return OK };
+    with_event(&visit, request.answer_status(), |event| {
+        if let Some(counters) = request.counters() {
+            counters.count(event);
+        }
+        if let Some(log) = request.location().event_log() {
+            write(request, log, event);
+        }
+    });
+    OK
+}
+
+/// Calls `with` with the event of a request, if something was decided about it.
+fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
+    match &*visit.verdict.borrow() {
+        Verdict::None => {}
+        Verdict::Decided(decision) => {
+            let became = visit.became.get().unwrap_or(decision.outcome());
+            with(&decision.event(status, became));
+        }
+        Verdict::Fail(_) => {
+            let failed = Answer { outcome: Outcome::Unavailable, status, ..Answer::default() };
+            let mut failed = Decision::Answer(failed);
+            if let Decision::Answer(answer) = &mut failed {
+                answer.about.price = visit.price.get();
+            }
+            with(&failed.event(status, Outcome::Unavailable));
+        }
+    }
+}
+
+fn write(request: &Request, log: &EventLog, event: &Event<'_>) {
+    match (&log.file, log.format) {
+        // nginx's own log says when.
+        (None, EventFormat::Plain) => request.log().write_plain(Level::Notice, &event.to_string()),
+        (None, EventFormat::Json) => request.log().write_plain(Level::Notice, &event.to_json()),
+        (Some(file), EventFormat::Plain) => file.write(format!("{} {event}\n", iso_8601_now()).as_bytes()),
+        (Some(file), EventFormat::Json) => {
+            let rest = event.to_json().split_off(1);
+            file.write(format!("{{\"time\":\"{}\",{rest}\n", iso_8601_now()).as_bytes());
+        }
+    }
+}
+
+/// `micromint_status`: the counters of all workers since nginx was started, for Prometheus.
+pub(crate) fn status(request: &mut Request) -> Code {
+    let code = request.discard_body();
+    if code != OK {
+        return code;
+    }
+    let Some(text) = request.counters().map(|counters| counters.to_prometheus()) else {
+        return NOT_FOUND;
+    };
+    if request.push_header("Cache-Control", "no-store").is_none() {
+        return SERVER_ERROR;
+    }
+    request.send(200, METRICS_MEDIA_TYPE, text.as_bytes())
+}

@@ -1,0 +1,81 @@
+//! What is known of who asks, and of the file asked for, before anything is served.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use micromint::time::UnixTime;
+use nginx_sys::{AF_INET, AF_INET6, NGX_HTTP_IMS_OFF, sockaddr_in, sockaddr_in6};
+
+use super::files;
+use super::request::Request;
+
+/// A file that nginx's static module is about to send.
+pub(crate) struct StaticFile {
+    /// Its entity tag as nginx makes it, with quotes; `None` with `etag off`.
+    pub(crate) etag: Option<String>,
+    /// Its time; `None` with `if_modified_since off`.
+    pub(crate) last_modified: Option<UnixTime>,
+    /// Its size; `None` with `max_ranges 0`.
+    pub(crate) size: Option<u64>,
+}
+
+impl Request {
+    /// The address of the client: that of the connection, or what the realip module put in its place.
+    pub(crate) fn client(&self) -> Option<IpAddr> {
+        // SAFETY: a connection has an address of the family that it names, whole and aligned by nginx or the
+        // allocator it came from; it is read without assuming so.
+        unsafe {
+            let address = (*(*self.as_ptr()).connection).sockaddr;
+            if address.is_null() {
+                return None;
+            }
+            match u32::from((*address).sa_family) {
+                AF_INET => {
+                    let address = address.cast::<sockaddr_in>().read_unaligned();
+                    Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr))))
+                }
+                AF_INET6 => {
+                    let address = address.cast::<sockaddr_in6>().read_unaligned();
+                    Some(IpAddr::V6(Ipv6Addr::from(address.sin6_addr.__in6_u.__u6_addr8)))
+                }
+                _ => None,
+            }
+        }
+    }
+
+    /// Whether it carries a condition or a range.
+    pub(crate) fn has_conditions(&self) -> bool {
+        // SAFETY: the request is live.
+        unsafe {
+            let known = &raw const (*self.as_ptr()).headers_in;
+            [
+                (*known).if_match,
+                (*known).if_none_match,
+                (*known).if_modified_since,
+                (*known).if_unmodified_since,
+                (*known).range,
+            ]
+            .iter()
+            .any(|field| !field.is_null())
+        }
+    }
+
+    /// The file that nginx's static module will send for this request; `None` where something else makes the
+    /// content, or might.
+    pub(crate) fn static_file(&mut self) -> Option<StaticFile> {
+        if self.has_content_handler() || self.path().ends_with(b"/") {
+            return None;
+        }
+        // SAFETY: the request and its location's configuration are live.
+        unsafe {
+            let core = self.core();
+            let file = files::open_beside(self.as_ptr(), core, "").ok()??;
+            let (time, size) = (file.modified, u64::try_from(file.size).ok()?);
+            let is_dated = (*core).if_modified_since != NGX_HTTP_IMS_OFF as usize;
+            Some(StaticFile {
+                etag: ((*core).etag != 0).then(|| format!("\"{time:x}-{size:x}\"")),
+                last_modified: is_dated.then_some(UnixTime(time)),
+                size: ((*core).max_ranges != 0).then_some(size),
+            })
+        }
+    }
+}
