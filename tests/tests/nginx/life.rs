@@ -61,6 +61,27 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         (in_server("micromint_price $no_such;"), good.clone(), "unknown \"no_such\" variable"),
         (in_server("micromint_subrequests no;"), good.clone(), "expected \"allow\" or \"refuse\""),
         (
+            in_server("micromint_receipt_path story;"),
+            good.clone(),
+            "a path that begins with \"/\", found \"story\"",
+        ),
+        (
+            in_server("micromint_free_views -1;"),
+            good.clone(),
+            "expected a number from 0 to 1000000, found \"-1\"",
+        ),
+        (in_server("micromint_free_views 1000001;"), good.clone(), "found \"1000001\""),
+        (in_server("micromint_dry_run yes;"), good.clone(), "expected \"on\" or \"off\", found \"yes\""),
+        (
+            in_server("micromint_log xml;"),
+            good.clone(),
+            "expected \"off\", \"plain\" or \"json\", found \"xml\"",
+        ),
+        (in_server("micromint_log off logs/x;"), good.clone(), "takes no file"),
+        (in_server("micromint_log json no/such/folder;"), good.clone(), "no/such/folder"),
+        (in_server("micromint_dry_run on; micromint_dry_run on;"), good.clone(), "is duplicate"),
+        ("micromint_status;".to_string(), good.clone(), "directive is not allowed here"),
+        (
             in_server("micromint_config vendor.toml; micromint_config vendor.toml;"),
             good.clone(),
             "is duplicate",
@@ -80,8 +101,9 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "accepted: {http}\n{toml}");
         assert!(text.contains("[emerg]") && text.contains(expected), "{expected:?} not in {text}");
-        // nginx itself says nothing of the place of a variable that it does not know.
-        assert!(text.contains("nginx.conf:") || expected.starts_with("unknown"), "no place in {text}");
+        // nginx itself says nothing of the place of a variable that it does not know, or of a log file.
+        let has_no_place = expected.starts_with("unknown") || expected.starts_with("no/such");
+        assert!(text.contains("nginx.conf:") || has_no_place, "no place in {text}");
         assert!(!text.contains("panic"), "{text}");
     }
 }

@@ -8,3 +8,4 @@ mod paying;
 mod places;
 mod refusals;
 mod transport;
+mod webmaster;

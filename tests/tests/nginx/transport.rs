@@ -190,8 +190,39 @@ fn ranges_are_served_and_ranges_that_are_none_cost_nothing() {
     let part = get(&payer::payment(&url, 1), "bytes=0-6");
     assert_eq!(part.seen(), (206, "paid".to_string(), "content"));
     let payment = payer::payment(&url, 1);
-    assert_eq!(get(&payment, "bytes=500-").short(), (416, "reversed".to_string()));
-    wait_until_unspent(&nginx, &payment);
+    let beyond = get(&payment, "bytes=500-");
+    assert_eq!(beyond.short(), (416, "returned".to_string()), "decided before anything is recorded");
+    assert_eq!(beyond.header("content-range").unwrap(), "bytes */15");
+    // With an If-Range of other content the range does not count, and the whole is paid for.
+    let request = RequestText::get("/one.html").with("Range", "bytes=500-").with("If-Range", "\"other\"");
+    let whole = nginx.ask(&request.clone().with_payment(&payment));
+    assert_eq!(whole.seen(), (200, "paid".to_string(), "content for one"));
+    let etag = whole.header("etag").unwrap();
+    let request = RequestText::get("/one.html").with("If-Range", &etag);
+    let payment = payer::payment(&url, 1);
+    let beyond = nginx.ask(&request.clone().with("Range", "bytes=500-").with_payment(&payment));
+    assert_eq!(beyond.short(), (416, "returned".to_string()));
+    let part = nginx.ask(&request.with("Range", "bytes=-3").with_payment(&payment));
+    assert_eq!(part.seen(), (206, "paid".to_string(), "one"));
+}
+
+#[test]
+fn what_nginx_does_not_send_itself_is_charged_and_taken_back() {
+    let nginx = Nginx::start(
+        Site::new(),
+        "micromint_config vendor.toml;
+         server { %SERVER% location / { proxy_pass http://127.0.0.1:%BACK_PORT%; micromint_price 1; } }
+         server { listen 127.0.0.1:%BACK_PORT%; root %FOLDER%/www; }",
+    );
+    let url = nginx.site().url("/one.html");
+    for (name, value, status) in
+        [("If-Match", "\"other\"", 412), ("Range", "bytes=500-", 416), ("If-None-Match", "*", 304)]
+    {
+        let payment = payer::payment(&url, 1);
+        let answer = nginx.ask(&RequestText::get("/one.html").with(name, value).with_payment(&payment));
+        assert_eq!(answer.short(), (status, "reversed".to_string()), "{name}");
+        wait_until_unspent(&nginx, &payment);
+    }
 }
 
 /// Waits until the coins of a payment pay for something else. (The same payment again could be a retry.)
@@ -217,17 +248,22 @@ fn conditions_cost_nothing_when_they_hold() {
     // With a payment in the header the condition is the client's own wish: not charged.
     let payment = payer::payment(&url, 1);
     let fresh = nginx.ask(&RequestText::get("/one.html").with_payment(&payment).with("If-None-Match", &etag));
-    assert_eq!(fresh.short(), (304, "reversed".to_string()));
-    wait_until_unspent(&nginx, &payment);
+    assert_eq!(fresh.short(), (304, "returned".to_string()));
     // With a receipt it is free either way.
     let again =
         nginx.ask(&RequestText::get("/one.html").with("Cookie", &cookie).with("If-None-Match", &etag));
     assert_eq!(again.status, 304);
-    let payment = payer::payment(&url, 1);
     let failed =
         nginx.ask(&RequestText::get("/one.html").with_payment(&payment).with("If-Match", "\"other\""));
-    assert_eq!(failed.short(), (412, "reversed".to_string()));
-    wait_until_unspent(&nginx, &payment);
+    assert_eq!(failed.short(), (412, "returned".to_string()));
+    assert_eq!(nginx.ask(&RequestText::get("/one.html").with_payment(&payment)).short(), paid());
+    // What nginx was told not to tell of a file is not used either.
+    let site = Site::new();
+    let nginx = Nginx::with_server(site, "etag off; if_modified_since off; max_ranges 0;");
+    let payment = payer::payment(&nginx.site().url("/one.html"), 1);
+    let request = RequestText::get("/one.html").with_payment(&payment).with("Range", "bytes=500-");
+    let request = request.with("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT");
+    assert_eq!(nginx.ask(&request.with("If-None-Match", &etag)).short(), paid());
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! What the webmaster sees of sales: counters, lines in logs; and what he tries out.
+
+use micromint_servers::client::RequestText;
+use micromint_servers::nginx::Nginx;
+use micromint_servers::payer;
+use micromint_servers::site::Site;
+use micromint_servers::wait_until;
+use rustix::process::Signal;
+
+const STATUS: &str = "micromint_config vendor.toml;
+    server { %SERVER% micromint on; location = /status { micromint off; micromint_status; } }";
+
+/// The value of a counter.
+fn counter(nginx: &Nginx, name: &str) -> u64 {
+    let text = nginx.get("/status").body;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+}
+
+fn outcome(nginx: &Nginx, word: &str) -> u64 {
+    counter(nginx, &format!("micromint_requests_total{{outcome=\"{word}\"}}"))
+}
+
+#[test]
+fn counters_are_shared_by_all_workers_and_survive_a_reload_and_a_crash() {
+    let nginx = Nginx::start(Site::new(), STATUS);
+    let status = nginx.get("/status");
+    assert_eq!(status.header("content-type").unwrap(), "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(status.header("cache-control").unwrap(), "no-store");
+    for _ in 0..6 {
+        assert_eq!(nginx.pay("/two.html", 2).status, 200);
+        assert_eq!(nginx.get("/two.html").status, 402);
+        assert_eq!(nginx.get("/free.html").status, 200);
+    }
+    assert_eq!(nginx.pay("/two.html", 1).word(), "wrong-amount");
+    let are_counted = |nginx: &Nginx| {
+        let seen = ["paid", "unpaid", "wrong-amount", "free", "returned", "reversed"]
+            .map(|word| outcome(nginx, word));
+        (seen == [6, 6, 1, 0, 0, 0]) && counter(nginx, "micromint_coins_total") == 12
+    };
+    wait_until("the counters", || are_counted(&nginx));
+    nginx.reload(STATUS);
+    assert!(are_counted(&nginx), "after a reload: {}", nginx.get("/status").body);
+    for worker in nginx.workers() {
+        rustix::process::kill_process(worker, Signal::KILL).unwrap();
+    }
+    wait_until("new workers", || nginx.workers().len() == 2);
+    assert!(are_counted(&nginx), "after workers were killed: {}", nginx.get("/status").body);
+    let missing = RequestText::get("/missing.html").with_payment(&payer::payment(&nginx.site().url("/"), 1));
+    assert_eq!(nginx.ask(&missing).word(), "");
+    wait_until("the count of a returned payment", || outcome(&nginx, "returned") == 1);
+}
+
+#[test]
+fn events_are_written_where_the_webmaster_says() {
+    let site = Site::new();
+    let nginx = Nginx::start(
+        site,
+        "micromint_config vendor.toml; micromint_log json logs/sales.json;
+         server { %SERVER% micromint on;
+             location /plain/ { alias %FOLDER%/www/; micromint_log plain logs/sales.log; }
+             location /error/ { alias %FOLDER%/www/; micromint_log plain; }
+             location /none/ { alias %FOLDER%/www/; micromint_log off; } }",
+    );
+    for place in ["", "/plain", "/error", "/none"] {
+        assert_eq!(nginx.pay(&format!("{place}/one.html"), 1).word(), "paid");
+    }
+    assert_eq!(nginx.get("/free.html").status, 200);
+    assert_eq!(nginx.get("/one.html?\"\\x").status, 402);
+    let read = |name: &str| std::fs::read_to_string(nginx.site().path(name)).unwrap_or_default();
+    wait_until("the events", || read("logs/sales.json").lines().count() == 2);
+    let port = nginx.site().port;
+    let (json, plain) = (read("logs/sales.json"), read("logs/sales.log"));
+    let mut lines: Vec<_> = json.lines().collect();
+    // Two workers write in any order.
+    lines.sort_by_key(|line| line.contains("unpaid"));
+    let time = r#"{"time":"2"#;
+    assert!(lines.iter().all(|line| line.starts_with(time) && line.ends_with('}')), "{json}");
+    let paid = format!(
+        r#"","micromint":"paid","status":200,"price":1,"coins":1,"user":"alice","period":"now","url":"http://localhost:{port}/one.html"}}"#
+    );
+    assert!(lines[0].ends_with(&paid), "{json}");
+    let unpaid = format!(
+        r#"","micromint":"unpaid","status":402,"price":1,"coins":0,"url":"http://localhost:{port}/one.html?\"\\x"}}"#
+    );
+    assert!(lines[1].ends_with(&unpaid), "{json}");
+    let (time, line) = plain.trim_end().split_once(' ').unwrap();
+    assert!(time.starts_with('2') && time.contains('T'), "{plain}");
+    let words = |page: &str| {
+        format!(
+            "micromint paid status=200 price=1 coins=1 user=alice period=now url=http://localhost:{port}/{page}/one.html"
+        )
+    };
+    assert_eq!(line, words("plain"));
+    assert!(nginx.log().contains(&words("error")), "{}", nginx.log());
+    assert!(!(json + &plain + &nginx.log()).contains("/none/one.html\""), "off is off");
+    // As for every log of nginx: moved away, and opened anew when nginx is told to.
+    std::fs::rename(nginx.site().path("logs/sales.json"), nginx.site().path("logs/sales.json.1")).unwrap();
+    nginx.signal(Signal::USR1);
+    wait_until("the new file", || nginx.site().path("logs/sales.json").exists());
+    wait_until("its workers", || {
+        assert_eq!(nginx.get("/one.html").status, 402);
+        read("logs/sales.json").contains("unpaid")
+    });
+}
+
+#[test]
+fn no_log_holds_a_key_an_authenticator_or_a_coin() {
+    let nginx = Nginx::start(
+        Site::new(),
+        "micromint_config vendor.toml; micromint_log json logs/sales.json;
+         server { %SERVER% micromint on; location /error/ { alias %FOLDER%/www/; micromint_log plain; } }",
+    );
+    let payment = payer::payment(&nginx.site().url("/one.html"), 1);
+    let cookie = nginx.ask(&RequestText::post("/one.html", &payment)).cookie().unwrap();
+    nginx.ask(&RequestText::get("/one.html").with("Cookie", &cookie));
+    nginx.ask(&RequestText::get("/error/one.html").with_payment(&payment));
+    nginx.ask(&RequestText::post_bytes("/error/one.html", b"MicroMint-1.0\r\nPayment\r\nno more"));
+    let read = |name: &str| std::fs::read_to_string(nginx.site().path(name)).unwrap_or_default();
+    wait_until("the events", || {
+        read("logs/sales.json").lines().count() == 2 && nginx.log().contains("malformed")
+    });
+    let all = read("logs/sales.json") + &nginx.log() + &nginx.access_log().concat();
+    let coins = micromint_servers::client::base64url(&payment.to_bytes());
+    let secrets = [
+        payment.authenticator.to_string(),
+        cookie.split_once('=').unwrap().1.to_string(),
+        coins[coins.len() - 60..].to_string(),
+    ];
+    for secret in secrets {
+        assert!(!all.contains(&secret), "{secret} in {all}");
+    }
+}
