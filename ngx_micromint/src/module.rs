@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use micromint::vendor::parse_receipt_path;
 use micromint::vendor::price::parse_price;
 
 use crate::sys::{ComplexValue, ConfigPlace, LogFile, ThreadPool};
@@ -217,8 +218,11 @@ pub(crate) fn set_receipt_path(place: &mut ConfigPlace, location: &mut LocationC
         varying if varying.contains(&b'$') => {
             Some(Text::Varying(place.compile(varying).ok_or(String::new())?))
         }
-        [b'/', ..] => Some(Text::Fixed(text)),
-        other => return Err(unexpected(NAME, "\"off\" or a path that begins with \"/\"", other)),
+        fixed => match parse_receipt_path(fixed) {
+            Ok(Some(_)) => Some(Text::Fixed(text)),
+            Ok(None) => None,
+            Err(error) => return Err(format!("\"{NAME}\": {error}")),
+        },
     };
     once(NAME, &mut location.receipt_path, path)
 }
