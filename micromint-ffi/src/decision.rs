@@ -3,7 +3,7 @@
 use micromint_core::vendor::http::Decision;
 use micromint_core::vendor::paywall::Charge;
 
-use crate::boundary::{free, guard, lend, reference};
+use crate::boundary::{free, given, guard, lend, reference};
 use crate::error::{Answer, micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
@@ -96,11 +96,11 @@ pub unsafe extern "C" fn micromint_decision_header(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, name_place) =
-            unsafe { (reference(decision, "decision")?, lend(name_out, name_len_out, "name")?) };
-        // SAFETY: as above.
-        let value_place = unsafe { lend(value_out, value_len_out, "value") }?;
+        given!(
+            it = reference(decision),
+            name_place = lend(name_out, name_len_out),
+            value_place = lend(value_out, value_len_out)
+        );
         let (name, value) = at(it.headers(), index, "header")?;
         name_place.write(name.as_bytes());
         value_place.write(value.as_bytes());
@@ -119,9 +119,7 @@ pub unsafe extern "C" fn micromint_decision_body(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) =
-            unsafe { (reference(decision, "decision")?, lend(body_out, body_len_out, "body")?) };
+        given!(it = reference(decision), place = lend(body_out, body_len_out));
         place.write(it.body());
         Ok(())
     })
@@ -139,9 +137,7 @@ pub unsafe extern "C" fn micromint_decision_outcome(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) =
-            unsafe { (reference(decision, "decision")?, lend(word_out, word_len_out, "word")?) };
+        given!(it = reference(decision), place = lend(word_out, word_len_out));
         place.write(it.decision.outcome().word().as_bytes());
         Ok(())
     })
@@ -158,9 +154,7 @@ pub unsafe extern "C" fn micromint_decision_user(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) =
-            unsafe { (reference(decision, "decision")?, lend(user_out, user_len_out, "user")?) };
+        given!(it = reference(decision), place = lend(user_out, user_len_out));
         place.write(it.decision.user().unwrap_or_default().as_bytes());
         Ok(())
     })
@@ -221,9 +215,7 @@ pub unsafe extern "C" fn micromint_decision_strip_header(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) =
-            unsafe { (reference(decision, "decision")?, lend(name_out, name_len_out, "name")?) };
+        given!(it = reference(decision), place = lend(name_out, name_len_out));
         place.write(at(it.stripped(), index, "header to take out")?.as_bytes());
         Ok(())
     })

@@ -1,7 +1,6 @@
 //! The vendor's paywall: what a web server or application asks about each request.
 
-use std::ffi::{OsStr, c_void};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::c_void;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,10 +10,10 @@ use micromint_core::vendor::http::{Decision, Outcome, Request, Step};
 use micromint_core::vendor::paywall::{Paywall, PaywallError};
 use micromint_core::vendor::price::parse_price;
 
-use crate::boundary::{free, guard, hand_out, output, reference, slice};
+use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
 use crate::decision::micromint_decision;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
-use crate::host::{micromint_host, refuse_reserved};
+use crate::host::{host_of, micromint_host, refuse_reserved};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE};
 
 /// The gate before a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads may
@@ -104,8 +103,7 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (path, host) = unsafe { (slice(config, config_len, "config")?, micromint_host::copy(host)?) };
+        given!(path = path_at(config, config_len), host = host_of(host));
         let config = load(path)?;
         Paywall::prepare(&config, &host).map_err(refused)?;
         Ok(())
@@ -128,10 +126,7 @@ pub unsafe extern "C" fn micromint_paywall_open(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (path, host) = unsafe { (slice(config, config_len, "config")?, micromint_host::copy(host)?) };
-        // SAFETY: as above.
-        let place = unsafe { output(paywall_out, "paywall_out") }?;
+        given!(path = path_at(config, config_len), host = host_of(host), place = output(paywall_out));
         let clock: Arc<dyn Clock> = Arc::new(host);
         let entropy: Arc<dyn Entropy> = Arc::new(host);
         let paywall = Paywall::open(load(path)?, clock, entropy).map_err(refused)?;
@@ -158,14 +153,14 @@ pub unsafe extern "C" fn micromint_paywall_classify(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (gate, request) = unsafe { (reference(paywall, "paywall")?, reference(request, "request")?) };
-        // SAFETY: as above.
-        let (step_place, size_place) =
-            unsafe { (output(step_out, "step_out")?, output(body_max_out, "body_max_out")?) };
-        // SAFETY: as above.
-        let decision_place = unsafe { output(decision_out, "decision_out") }?;
-        // SAFETY: as above.
+        given!(
+            gate = reference(paywall),
+            request = reference(request),
+            step_place = output(step_out),
+            size_place = output(body_max_out),
+            decision_place = output(decision_out),
+        );
+        // SAFETY: the request's pointers are as the conventions say.
         let step = unsafe { request.with(|request| gate.paywall.classify(request)) }?;
         let (step, size_max, decision) = match step {
             Step::Decided(decision) => (micromint_step::MICROMINT_STEP_DECIDED, 0, gate.decided(decision)),
@@ -196,11 +191,8 @@ pub unsafe extern "C" fn micromint_paywall_decide(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (gate, request) = unsafe { (reference(paywall, "paywall")?, reference(request, "request")?) };
-        // SAFETY: as above.
-        let place = unsafe { output(decision_out, "decision_out") }?;
-        // SAFETY: as above.
+        given!(gate = reference(paywall), request = reference(request), place = output(decision_out));
+        // SAFETY: the request's pointers are as the conventions say.
         let decision = unsafe { request.with(|request| gate.paywall.decide(request)) }?;
         place.write(gate.decided(decision));
         Ok(())
@@ -223,10 +215,7 @@ pub unsafe extern "C" fn micromint_paywall_settle(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (gate, decision) = unsafe { (reference(paywall, "paywall")?, reference(decision, "decision")?) };
-        // SAFETY: as above.
-        let place = unsafe { output(reversed_out, "reversed_out") }?;
+        given!(gate = reference(paywall), decision = reference(decision), place = output(reversed_out));
         let status = u16::try_from(status).ok().filter(|status| (100..1000).contains(status));
         let status = status.ok_or_else(|| {
             micromint_error::new(MICROMINT_ERROR_ARGUMENT, "status: expected a number of 100 to 999")
@@ -258,8 +247,7 @@ pub unsafe extern "C" fn micromint_price_parse(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (text, place) = unsafe { (slice(text, text_len, "text")?, output(price_out, "price_out")?) };
+        given!(text = slice(text, text_len), place = output(price_out));
         place.write(parse_price(text).map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
         Ok(())
     })
@@ -319,9 +307,9 @@ impl micromint_request {
     }
 }
 
-/// Reads the configuration at a path, which is bytes as the system has it.
-fn load(path: &[u8]) -> Answer<VendorConfig> {
-    VendorConfig::load(Path::new(OsStr::from_bytes(path))).map_err(failed(MICROMINT_ERROR_CONFIG))
+/// Reads the configuration at a path.
+fn load(path: &Path) -> Answer<VendorConfig> {
+    VendorConfig::load(path).map_err(failed(MICROMINT_ERROR_CONFIG))
 }
 
 fn refused(error: PaywallError) -> micromint_error {

@@ -66,6 +66,15 @@ impl Shard {
     }
 }
 
+/// The names of the run files in `directory` that have the usual name for the coin file `coin_file`.
+///
+/// # Errors
+/// The operating system's.
+pub fn run_names(directory: &dyn Directory, coin_file: &str) -> std::io::Result<Vec<String>> {
+    let prefix = format!("{coin_file}.run-");
+    Ok(directory.names()?.into_iter().filter(|name| name.starts_with(&prefix)).collect())
+}
+
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
