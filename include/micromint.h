@@ -826,6 +826,7 @@ const char *micromint_version(void);
  *
  * params:             copied.
  * vendor, vendor_len: the Vendor-ID whose coins are checked.
+ * checker_out:        the checker.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
  */
@@ -868,6 +869,7 @@ void micromint_checker_free(micromint_checker *checker);
  * secret:             the broker's secret.
  * period, period_len: the period's name.
  * user, user_len:     the User-ID.
+ * key_out:            the key.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period or no User-ID.
  */
@@ -884,6 +886,7 @@ micromint_status micromint_user_key(const micromint_key *secret,
  *
  * secret:             the broker's secret.
  * vendor, vendor_len: the Vendor-ID.
+ * key_out:            the key.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
  */
@@ -900,6 +903,7 @@ micromint_status micromint_vendor_key(const micromint_key *secret,
  * vendor, vendor_len: the Vendor-ID.
  * url, url_len:       the URL that is paid for.
  * data, data_len:     the decoded coins of the message.
+ * authenticator_out:  the authenticator.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
  */
@@ -919,6 +923,9 @@ micromint_status micromint_authenticate_payment(const micromint_key *key,
  * key:                        K_U.
  * request_id, request_id_len: the Request-ID.
  * data, data_len:             the decoded balls of the message.
+ * authenticator_out:          the authenticator.
+ *
+ * Errors: MICROMINT_ERROR_TEXT.
  */
 micromint_status micromint_authenticate_credit(const micromint_key *key,
                                                const uint8_t *request_id,
@@ -934,6 +941,9 @@ micromint_status micromint_authenticate_credit(const micromint_key *key,
  * key:                    K_V.
  * batch_id, batch_id_len: the Batch-ID.
  * data, data_len:         the decoded records of the message.
+ * authenticator_out:      the authenticator.
+ *
+ * Errors: MICROMINT_ERROR_TEXT.
  */
 micromint_status micromint_authenticate_redemption(const micromint_key *key,
                                                    const uint8_t *batch_id,
@@ -960,6 +970,8 @@ micromint_status micromint_message_parse(const uint8_t *bytes,
  * The type of a message, such as "Payment".
  *
  * text_out, text_len_out: the text, valid until the message is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_message_type(const micromint_message *message,
                                         const uint8_t **text_out,
@@ -985,6 +997,8 @@ micromint_status micromint_message_header(const micromint_message *message,
  * The decoded data of a message; empty for a type without data.
  *
  * data_out, data_len_out: the bytes, valid until the message is freed.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_message_data(const micromint_message *message,
                                         const uint8_t **data_out,
@@ -995,6 +1009,8 @@ micromint_status micromint_message_data(const micromint_message *message,
  * Prints a message in its canonical form, lines ending in CRLF.
  *
  * bytes_out: a buffer with the text.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_message_print(const micromint_message *message,
                                          micromint_buffer **bytes_out,
@@ -1022,6 +1038,8 @@ micromint_status micromint_params_from_toml(const uint8_t *toml,
  * Writes a PERIOD.params file (TOML).
  *
  * toml_out: a buffer with the text.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_params_to_toml(const micromint_params *params,
                                           micromint_buffer **toml_out,
@@ -1035,7 +1053,11 @@ size_t micromint_params_coin_size(const micromint_params *params);
 /**
  * The hash of an input: the 64-bit output, of which the leading n bits are y.
  *
- * x: below 2^56 for des, 2^60 for sha256; higher bits are an error.
+ * params:   the period, for its hash function and iv.
+ * x:        below 2^56 for des, 2^60 for sha256.
+ * hash_out: the output.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for a larger x.
  */
 micromint_status micromint_hash(const micromint_params *params,
                                 uint64_t x,
@@ -1045,6 +1067,7 @@ micromint_status micromint_hash(const micromint_params *params,
 /**
  * The vector of a user, h'(User-ID): k-1 differences of superbins.
  *
+ * params:          the period, for its name and sizes.
  * user, user_len:  the User-ID.
  * differences_out: an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
  * count_out:       k-1.
@@ -1061,6 +1084,7 @@ micromint_status micromint_user_vector(const micromint_params *params,
 /**
  * The vector of a vendor, h''(Vendor-ID): k-1 differences of sub-bins.
  *
+ * params:             the period, for its name and sizes.
  * vendor, vendor_len: the Vendor-ID.
  * differences_out:    an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
  * count_out:          k-1.
@@ -1174,6 +1198,7 @@ micromint_status micromint_broker_owners(micromint_broker *broker,
  * path, path_len: the coin file.
  * secret:         the broker's secret, from which all keys derive; copied.
  * host:           clock and randomness; NULL for the system's.
+ * broker_out:     the broker.
  *
  * Errors: MICROMINT_ERROR_FILE where a file is incomplete, damaged, or lies on a network file system.
  */
@@ -1293,6 +1318,8 @@ micromint_status micromint_mint_open(const uint8_t *config,
  * The public parameters, for vendors and clients.
  *
  * params_out: a copy.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_mint_params(const micromint_mint *mint,
                                        micromint_params **params_out,
@@ -1405,6 +1432,8 @@ micromint_status micromint_mint_init(const uint8_t *config,
  *
  * plan_out:     the numbers.
  * warnings_out: a buffer with what is unwise about it, a sentence a line; empty if nothing is.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_mint_plan(const micromint_mint *mint,
                                      micromint_plan *plan_out,
@@ -1444,6 +1473,7 @@ micromint_status micromint_secret_read(const uint8_t *path,
  *
  * path, path_len: where it is.
  * host:           clock and randomness; NULL for the system's.
+ * wallet_out:     the wallet.
  *
  * Errors: MICROMINT_ERROR_FILE where it cannot be opened, is damaged, or is no wallet.
  */
@@ -1689,6 +1719,8 @@ micromint_status micromint_decision_header(const micromint_decision *decision,
  * The body of the answer, also for HEAD (leave it out there); empty where the content is served.
  *
  * body_out, body_len_out: the bytes, valid until the decision is freed.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_decision_body(const micromint_decision *decision,
                                          const uint8_t **body_out,
@@ -1700,6 +1732,8 @@ micromint_status micromint_decision_body(const micromint_decision *decision,
  * of docs/http.md.
  *
  * word_out, word_len_out: the word; static, no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_decision_outcome(const micromint_decision *decision,
                                             const uint8_t **word_out,
@@ -1710,6 +1744,8 @@ micromint_status micromint_decision_outcome(const micromint_decision *decision,
  * The user who paid or tried to, for logs; empty if there is none.
  *
  * user_out, user_len_out: the User-ID, valid until the decision is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_decision_user(const micromint_decision *decision,
                                          const uint8_t **user_out,
@@ -1781,6 +1817,7 @@ micromint_status micromint_paywall_prepare(const uint8_t *config,
  *
  * config, config_len: the path of the configuration file (docs/vendor.md).
  * host:               clock, randomness and log; NULL for the system's and no log.
+ * paywall_out:        the paywall.
  *
  * Errors: MICROMINT_ERROR_CONFIG with file, line and key, also for a period's parameters;
  * MICROMINT_ERROR_FILE for the till and the secret of receipts.
@@ -1830,6 +1867,9 @@ micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
  * status:       the status of the content's answer.
  * reversed_out: true if the payment was taken back: answer with `MicroMint-Status: reversed` in place
  *               of the decision's headers.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status. A payment that cannot be taken back (it was
+ * sent again meanwhile, ten minutes have passed, or the till cannot be written) stays, and that is no error.
  */
 micromint_status micromint_paywall_settle(const micromint_paywall *paywall,
                                           const micromint_decision *decision,
@@ -1860,6 +1900,7 @@ micromint_status micromint_price_parse(const uint8_t *text,
  *
  * config, config_len: the path of the configuration file (docs/vendor.md).
  * host:               clock and randomness; NULL for the system's.
+ * till_out:           the till.
  *
  * Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE where there is no till, or a
  * file of it cannot be read or is damaged.

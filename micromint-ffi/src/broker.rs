@@ -31,6 +31,7 @@ pub struct micromint_broker {
 /// path, path_len: the coin file.
 /// secret:         the broker's secret, from which all keys derive; copied.
 /// host:           clock and randomness; NULL for the system's.
+/// broker_out:     the broker.
 ///
 /// Errors: MICROMINT_ERROR_FILE where a file is incomplete, damaged, or lies on a network file system.
 #[unsafe(no_mangle)]

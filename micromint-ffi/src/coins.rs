@@ -64,6 +64,7 @@ impl From<CoinFault> for micromint_coin_fault {
 ///
 /// params:             copied.
 /// vendor, vendor_len: the Vendor-ID whose coins are checked.
+/// checker_out:        the checker.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
 #[unsafe(no_mangle)]

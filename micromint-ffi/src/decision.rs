@@ -111,6 +111,8 @@ pub unsafe extern "C" fn micromint_decision_header(
 /// The body of the answer, also for HEAD (leave it out there); empty where the content is served.
 ///
 /// body_out, body_len_out: the bytes, valid until the decision is freed.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_body(
     decision: *const micromint_decision,
@@ -129,6 +131,8 @@ pub unsafe extern "C" fn micromint_decision_body(
 /// of docs/http.md.
 ///
 /// word_out, word_len_out: the word; static, no final NUL.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_outcome(
     decision: *const micromint_decision,
@@ -146,6 +150,8 @@ pub unsafe extern "C" fn micromint_decision_outcome(
 /// The user who paid or tried to, for logs; empty if there is none.
 ///
 /// user_out, user_len_out: the User-ID, valid until the decision is freed; no final NUL.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_user(
     decision: *const micromint_decision,

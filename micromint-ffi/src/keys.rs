@@ -54,6 +54,7 @@ impl From<Authenticator> for micromint_authenticator {
 /// secret:             the broker's secret.
 /// period, period_len: the period's name.
 /// user, user_len:     the User-ID.
+/// key_out:            the key.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period or no User-ID.
 #[unsafe(no_mangle)]
@@ -84,6 +85,7 @@ pub unsafe extern "C" fn micromint_user_key(
 ///
 /// secret:             the broker's secret.
 /// vendor, vendor_len: the Vendor-ID.
+/// key_out:            the key.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
 #[unsafe(no_mangle)]
@@ -108,6 +110,7 @@ pub unsafe extern "C" fn micromint_vendor_key(
 /// vendor, vendor_len: the Vendor-ID.
 /// url, url_len:       the URL that is paid for.
 /// data, data_len:     the decoded coins of the message.
+/// authenticator_out:  the authenticator.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
 #[unsafe(no_mangle)]
@@ -141,6 +144,9 @@ pub unsafe extern "C" fn micromint_authenticate_payment(
 /// key:                        K_U.
 /// request_id, request_id_len: the Request-ID.
 /// data, data_len:             the decoded balls of the message.
+/// authenticator_out:          the authenticator.
+///
+/// Errors: MICROMINT_ERROR_TEXT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_authenticate_credit(
     key: *const micromint_key,
@@ -168,6 +174,9 @@ pub unsafe extern "C" fn micromint_authenticate_credit(
 /// key:                    K_V.
 /// batch_id, batch_id_len: the Batch-ID.
 /// data, data_len:         the decoded records of the message.
+/// authenticator_out:      the authenticator.
+///
+/// Errors: MICROMINT_ERROR_TEXT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_authenticate_redemption(
     key: *const micromint_key,

@@ -55,6 +55,8 @@ pub unsafe extern "C" fn micromint_message_parse(
 /// The type of a message, such as "Payment".
 ///
 /// text_out, text_len_out: the text, valid until the message is freed; no final NUL.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_type(
     message: *const micromint_message,
@@ -105,6 +107,8 @@ pub unsafe extern "C" fn micromint_message_header(
 /// The decoded data of a message; empty for a type without data.
 ///
 /// data_out, data_len_out: the bytes, valid until the message is freed.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_data(
     message: *const micromint_message,
@@ -122,6 +126,8 @@ pub unsafe extern "C" fn micromint_message_data(
 /// Prints a message in its canonical form, lines ending in CRLF.
 ///
 /// bytes_out: a buffer with the text.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_print(
     message: *const micromint_message,

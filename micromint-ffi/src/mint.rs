@@ -80,6 +80,8 @@ pub unsafe extern "C" fn micromint_mint_open(
 /// The public parameters, for vendors and clients.
 ///
 /// params_out: a copy.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_params(
     mint: *const micromint_mint,

@@ -43,6 +43,8 @@ pub unsafe extern "C" fn micromint_params_from_toml(
 /// Writes a PERIOD.params file (TOML).
 ///
 /// toml_out: a buffer with the text.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_params_to_toml(
     params: *const micromint_params,
@@ -65,7 +67,11 @@ pub unsafe extern "C" fn micromint_params_coin_size(params: *const micromint_par
 
 /// The hash of an input: the 64-bit output, of which the leading n bits are y.
 ///
-/// x: below 2^56 for des, 2^60 for sha256; higher bits are an error.
+/// params:   the period, for its hash function and iv.
+/// x:        below 2^56 for des, 2^60 for sha256.
+/// hash_out: the output.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for a larger x.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_hash(
     params: *const micromint_params,
@@ -86,6 +92,7 @@ pub unsafe extern "C" fn micromint_hash(
 
 /// The vector of a user, h'(User-ID): k-1 differences of superbins.
 ///
+/// params:          the period, for its name and sizes.
 /// user, user_len:  the User-ID.
 /// differences_out: an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
 /// count_out:       k-1.
@@ -115,6 +122,7 @@ pub unsafe extern "C" fn micromint_user_vector(
 
 /// The vector of a vendor, h''(Vendor-ID): k-1 differences of sub-bins.
 ///
+/// params:             the period, for its name and sizes.
 /// vendor, vendor_len: the Vendor-ID.
 /// differences_out:    an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
 /// count_out:          k-1.

@@ -114,6 +114,7 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
 ///
 /// config, config_len: the path of the configuration file (docs/vendor.md).
 /// host:               clock, randomness and log; NULL for the system's and no log.
+/// paywall_out:        the paywall.
 ///
 /// Errors: MICROMINT_ERROR_CONFIG with file, line and key, also for a period's parameters;
 /// MICROMINT_ERROR_FILE for the till and the secret of receipts.
@@ -206,6 +207,9 @@ pub unsafe extern "C" fn micromint_paywall_decide(
 /// status:       the status of the content's answer.
 /// reversed_out: true if the payment was taken back: answer with `MicroMint-Status: reversed` in place
 ///               of the decision's headers.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status. A payment that cannot be taken back (it was
+/// sent again meanwhile, ten minutes have passed, or the till cannot be written) stays, and that is no error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_settle(
     paywall: *const micromint_paywall,

@@ -136,6 +136,8 @@ pub unsafe extern "C" fn micromint_mint_init(
 ///
 /// plan_out:     the numbers.
 /// warnings_out: a buffer with what is unwise about it, a sentence a line; empty if nothing is.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_plan(
     mint: *const micromint_mint,

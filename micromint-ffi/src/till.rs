@@ -80,6 +80,7 @@ impl From<&Batch> for micromint_batch {
 ///
 /// config, config_len: the path of the configuration file (docs/vendor.md).
 /// host:               clock and randomness; NULL for the system's.
+/// till_out:           the till.
 ///
 /// Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE where there is no till, or a
 /// file of it cannot be read or is damaged.

@@ -93,6 +93,7 @@ pub enum micromint_pay {
 ///
 /// path, path_len: where it is.
 /// host:           clock and randomness; NULL for the system's.
+/// wallet_out:     the wallet.
 ///
 /// Errors: MICROMINT_ERROR_FILE where it cannot be opened, is damaged, or is no wallet.
 #[unsafe(no_mangle)]
