@@ -89,7 +89,7 @@ _OBJECT = POINTER(c_void_p)
 _INDEX = [c_void_p, c_size_t]
 
 # The functions that give a status, without the place for the error that each of them ends with.
-_STATUS = {
+_STATUS: dict[str, list[Any]] = {
     "params_from_toml": [*_BYTES, _OBJECT],
     "params_to_toml": [c_void_p, _OBJECT],
     "hash": [c_void_p, c_uint64, POINTER(c_uint64)],
@@ -144,7 +144,7 @@ for _name, (_result, _types) in _VALUE.items():
 
 def version() -> str:
     """The version of the library that is loaded."""
-    return value("version").decode()
+    return str(value("version").decode())
 
 
 def value(name: str, *arguments: Any) -> Any:

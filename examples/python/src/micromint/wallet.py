@@ -78,7 +78,7 @@ class Wallet(Handle):
         lengths, pointers, it = [c_size_t(), c_size_t()], [c_void_p(), c_void_p()], CBalance()
         places = [byref(place) for pair in zip(pointers, lengths) for place in pair]
         call("wallet_holding", self._pointer, index, *places, byref(it))
-        user, period = (string_at(data.value, size.value).decode() for data, size in zip(pointers, lengths))
+        user, period = (string_at(data.value or 0, size.value).decode() for data, size in zip(pointers, lengths))
         return Balance(user, period, it.sets, it.unspent, it.in_doubt, it.paid, it.bound, it.returned)
 
     def pay(
