@@ -260,9 +260,10 @@ typedef struct micromint_checker micromint_checker;
  *
  * Serve: make the content as asked for, without the header fields of
  * `micromint_decision_strip_header()`; give the status of its answer to `micromint_paywall_settle()`;
- * add the headers of the decision if that status is 2xx or 304.
+ * then change its head as `micromint_decision_head()` says.
  *
- * Answer: send its status, headers and body.
+ * Answer: send its status, headers and body; where the site adds header fields to every answer, merge them by
+ * `micromint_decision_head()`.
  */
 typedef struct micromint_decision micromint_decision;
 
@@ -273,6 +274,12 @@ typedef struct micromint_decision micromint_decision;
  * never changed, so threads may share it.
  */
 typedef struct micromint_error micromint_error;
+
+/**
+ * What to change in the head of an answer: first take fields out, then add. Free it with
+ * `micromint_head_free()`. It is never changed, so threads may share it.
+ */
+typedef struct micromint_head micromint_head;
 
 /**
  * A message of one of the types of docs/protocol.md, every field well formed. Free it with
@@ -701,8 +708,8 @@ typedef struct {
    */
   size_t host_len;
   /**
-   * The header fields in order. Only accept, content-type, cookie, idempotency-key and
-   * micromint-payment are looked at.
+   * The header fields in order. The paywall looks at those by which it is paid, and at accept, cookie,
+   * content-type, origin, range, idempotency-key and the conditions.
    */
   const micromint_header *headers;
   /**
@@ -729,6 +736,57 @@ typedef struct {
    * The price of what is asked for, in coins; 0 is free.
    */
   uint32_t price;
+  /**
+   * How many pages a visitor sees a UTC day without paying; 0 for none.
+   */
+  uint32_t free_views;
+  /**
+   * Not 0 to decide everything, record nothing, and serve the content free.
+   */
+  uint32_t is_dry_run;
+  /**
+   * A path such as /story/17/: a receipt given here opens everything with this same receipt path that
+   * costs no more. NULL: a receipt opens the one page.
+   */
+  const uint8_t *receipt_path;
+  /**
+   * Its length.
+   */
+  size_t receipt_path_len;
+  /**
+   * The client's IP address as text, for free views: of the connection, or what trusted proxies tell; never a
+   * header as a client sent it. NULL gets no free views.
+   */
+  const uint8_t *client;
+  /**
+   * Its length.
+   */
+  size_t client_len;
+  /**
+   * Not 0 where the content is a file that will be sent as it is, of which the next members are known:
+   * conditions and ranges are then decided before a payment is recorded.
+   */
+  uint32_t is_file;
+  /**
+   * Not 0 where `last_modified` is known.
+   */
+  uint32_t has_last_modified;
+  /**
+   * The time in Last-Modified, in seconds since 1970-01-01 00:00 UTC.
+   */
+  int64_t last_modified;
+  /**
+   * The entity tag as the answer will carry it, with its quotes; NULL if there is none.
+   */
+  const uint8_t *etag;
+  /**
+   * Its length.
+   */
+  size_t etag_len;
+  /**
+   * The file's size in bytes; UINT64_MAX where ranges are not served.
+   */
+  uint64_t size;
   /**
    * NULL.
    */
@@ -1699,7 +1757,9 @@ uint32_t micromint_decision_status(const micromint_decision *decision);
 size_t micromint_decision_header_count(const micromint_decision *decision);
 
 /**
- * A header field of the answer, `Content-Type` among them, `Content-Length` not.
+ * A header field of the answer, `Content-Type` among them, `Content-Length` not. Where the content is
+ * served: a field to add if its status is 2xx or 304, provided that the content has none of that name;
+ * `micromint_decision_head()` merges them with those it has.
  *
  * index:                    from 0.
  * name_out, name_len_out:   the name, valid until the decision is freed; no final NUL.
@@ -1799,6 +1859,89 @@ micromint_status micromint_decision_strip_header(const micromint_decision *decis
 void micromint_decision_free(micromint_decision *decision);
 
 /**
+ * Merges a decision with the header fields that an answer has: those of the content, or for an answer of
+ * the paywall those that the site adds to every answer.
+ *
+ * status:               the status of the content's answer; not looked at where the content is not served.
+ * is_reversed:          what `micromint_paywall_settle()` said.
+ * headers, headers_len: the fields that the answer has.
+ * head_out:             what to change in them.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+ */
+micromint_status micromint_decision_head(const micromint_decision *decision,
+                                         uint32_t status,
+                                         bool is_reversed,
+                                         const micromint_header *headers,
+                                         size_t headers_len,
+                                         micromint_head **head_out,
+                                         micromint_error **error_out);
+
+/**
+ * The request in a line for logs and counters, such as `micromint paid status=200 price=1 coins=1
+ * user=alice`. It never holds a key, an authenticator, a coin or a cookie.
+ *
+ * status:      the status that was sent.
+ * is_reversed: what `micromint_paywall_settle()` said.
+ * is_json:     whether to write it as a JSON object.
+ * line_out:    a buffer with the line, without its end.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+ */
+micromint_status micromint_decision_event(const micromint_decision *decision,
+                                          uint32_t status,
+                                          bool is_reversed,
+                                          bool is_json,
+                                          micromint_buffer **line_out,
+                                          micromint_error **error_out);
+
+/**
+ * How many names of fields to take out. NULL gives 0.
+ */
+size_t micromint_head_remove_count(const micromint_head *head);
+
+/**
+ * A name of which every field is taken out.
+ *
+ * index:                  from 0.
+ * name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_head_remove(const micromint_head *head,
+                                       size_t index,
+                                       const uint8_t **name_out,
+                                       size_t *name_len_out,
+                                       micromint_error **error_out);
+
+/**
+ * How many fields to add. NULL gives 0.
+ */
+size_t micromint_head_add_count(const micromint_head *head);
+
+/**
+ * A field to add.
+ *
+ * index:                    from 0.
+ * name_out, name_len_out:   the name, valid until the head is freed; no final NUL.
+ * value_out, value_len_out: the value, likewise.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_head_add(const micromint_head *head,
+                                    size_t index,
+                                    const uint8_t **name_out,
+                                    size_t *name_len_out,
+                                    const uint8_t **value_out,
+                                    size_t *value_len_out,
+                                    micromint_error **error_out);
+
+/**
+ * Frees a head. NULL is allowed.
+ */
+void micromint_head_free(micromint_head *head);
+
+/**
  * Makes what a first start needs: the till's directory and the secret of receipts, readable by this
  * process's user alone. Harmless where they exist.
  *
@@ -1836,7 +1979,7 @@ micromint_status micromint_paywall_open(const uint8_t *config,
  * body_max_out:  the largest body of use in bytes, with MICROMINT_STEP_READ_BODY; else 0.
  * decision_out:  the decision, with MICROMINT_STEP_DECIDED; else NULL.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL.
+ * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address.
  */
 micromint_status micromint_paywall_classify(const micromint_paywall *paywall,
                                             const micromint_request *request,
@@ -1851,7 +1994,7 @@ micromint_status micromint_paywall_classify(const micromint_paywall *paywall,
  *
  * decision_out: the decision.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL. A till that cannot be written is no
+ * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address. A till that cannot be written is no
  * error but an answer: 503.
  */
 micromint_status micromint_paywall_decide(const micromint_paywall *paywall,

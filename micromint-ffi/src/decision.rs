@@ -12,16 +12,30 @@ use micromint_status::MICROMINT_ERROR_ABSENT;
 ///
 /// Serve: make the content as asked for, without the header fields of
 /// `micromint_decision_strip_header()`; give the status of its answer to `micromint_paywall_settle()`;
-/// add the headers of the decision if that status is 2xx or 304.
+/// then change its head as `micromint_decision_head()` says.
 ///
-/// Answer: send its status, headers and body.
+/// Answer: send its status, headers and body; where the site adds header fields to every answer, merge them by
+/// `micromint_decision_head()`.
 pub struct micromint_decision {
     decision: Decision,
+    /// The fields to add where the answer has none of its own.
+    headers: Vec<(&'static str, String)>,
 }
 
 impl micromint_decision {
     pub(crate) fn new(decision: Decision) -> micromint_decision {
-        micromint_decision { decision }
+        let headers = match &decision {
+            Decision::Answer(answer) => answer.head(|_| Vec::new()).add,
+            Decision::Serve(serve) => {
+                let merged = serve.merge.iter().map(|field| (field.name, field.value.clone()));
+                serve.headers.iter().cloned().chain(merged).collect()
+            }
+        };
+        micromint_decision { decision, headers }
+    }
+
+    pub(crate) fn decision(&self) -> &Decision {
+        &self.decision
     }
 
     /// The payment that the request recorded.
@@ -29,13 +43,6 @@ impl micromint_decision {
         match &self.decision {
             Decision::Serve(serve) => serve.charge.as_ref(),
             Decision::Answer(_) => None,
-        }
-    }
-
-    fn headers(&self) -> &[(&'static str, String)] {
-        match &self.decision {
-            Decision::Serve(serve) => &serve.headers,
-            Decision::Answer(answer) => &answer.headers,
         }
     }
 
@@ -75,10 +82,12 @@ pub unsafe extern "C" fn micromint_decision_status(decision: *const micromint_de
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_header_count(decision: *const micromint_decision) -> usize {
     // SAFETY: the caller passes NULL or a live decision.
-    unsafe { decision.as_ref() }.map_or(0, |it| it.headers().len())
+    unsafe { decision.as_ref() }.map_or(0, |it| it.headers.len())
 }
 
-/// A header field of the answer, `Content-Type` among them, `Content-Length` not.
+/// A header field of the answer, `Content-Type` among them, `Content-Length` not. Where the content is
+/// served: a field to add if its status is 2xx or 304, provided that the content has none of that name;
+/// `micromint_decision_head()` merges them with those it has.
 ///
 /// index:                    from 0.
 /// name_out, name_len_out:   the name, valid until the decision is freed; no final NUL.
@@ -101,7 +110,7 @@ pub unsafe extern "C" fn micromint_decision_header(
             name_place = lend(name_out, name_len_out),
             value_place = lend(value_out, value_len_out)
         );
-        let (name, value) = at(it.headers(), index, "header")?;
+        let (name, value) = at(&it.headers, index, "header")?;
         name_place.write(name.as_bytes());
         value_place.write(value.as_bytes());
         Ok(())
@@ -234,7 +243,7 @@ pub unsafe extern "C" fn micromint_decision_free(decision: *mut micromint_decisi
     unsafe { free(decision) }
 }
 
-fn at<'a, T>(items: &'a [T], index: usize, what: &str) -> Answer<&'a T> {
+pub(crate) fn at<'a, T>(items: &'a [T], index: usize, what: &str) -> Answer<&'a T> {
     items.get(index).ok_or_else(|| {
         let text = format!("no {what} {index}: there are {}", items.len());
         micromint_error::new(MICROMINT_ERROR_ABSENT, text)

@@ -35,6 +35,7 @@ mod wallet_files;
 
 // The vendor.
 mod decision;
+mod head;
 mod paywall;
 mod till;
 

@@ -1,16 +1,18 @@
 //! The vendor's paywall: what a web server or application asks about each request.
 
 use std::ffi::c_void;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use micromint_core::host::{Clock, Entropy};
+use micromint_core::time::UnixTime;
 use micromint_core::vendor::config::VendorConfig;
-use micromint_core::vendor::http::{Decision, Outcome, Request, Step};
+use micromint_core::vendor::http::{Content, Decision, Outcome, Place, Request, Step};
 use micromint_core::vendor::paywall::{Paywall, PaywallError};
 use micromint_core::vendor::price::parse_price;
 
-use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
+use crate::boundary::{free, given, guard, hand_out, output, parse, path_at, reference, slice, text};
 use crate::decision::micromint_decision;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host, refuse_reserved};
@@ -55,8 +57,8 @@ pub struct micromint_request {
     pub host: *const u8,
     /// Its length.
     pub host_len: usize,
-    /// The header fields in order. Only accept, content-type, cookie, idempotency-key and
-    /// micromint-payment are looked at.
+    /// The header fields in order. The paywall looks at those by which it is paid, and at accept, cookie,
+    /// content-type, origin, range, idempotency-key and the conditions.
     pub headers: *const micromint_header,
     /// How many.
     pub headers_len: usize,
@@ -70,6 +72,33 @@ pub struct micromint_request {
     pub is_https: u32,
     /// The price of what is asked for, in coins; 0 is free.
     pub price: u32,
+    /// How many pages a visitor sees a UTC day without paying; 0 for none.
+    pub free_views: u32,
+    /// Not 0 to decide everything, record nothing, and serve the content free.
+    pub is_dry_run: u32,
+    /// A path such as /story/17/: a receipt given here opens everything with this same receipt path that
+    /// costs no more. NULL: a receipt opens the one page.
+    pub receipt_path: *const u8,
+    /// Its length.
+    pub receipt_path_len: usize,
+    /// The client's IP address as text, for free views: of the connection, or what trusted proxies tell; never a
+    /// header as a client sent it. NULL gets no free views.
+    pub client: *const u8,
+    /// Its length.
+    pub client_len: usize,
+    /// Not 0 where the content is a file that will be sent as it is, of which the next members are known:
+    /// conditions and ranges are then decided before a payment is recorded.
+    pub is_file: u32,
+    /// Not 0 where `last_modified` is known.
+    pub has_last_modified: u32,
+    /// The time in Last-Modified, in seconds since 1970-01-01 00:00 UTC.
+    pub last_modified: i64,
+    /// The entity tag as the answer will carry it, with its quotes; NULL if there is none.
+    pub etag: *const u8,
+    /// Its length.
+    pub etag_len: usize,
+    /// The file's size in bytes; UINT64_MAX where ranges are not served.
+    pub size: u64,
     /// NULL.
     pub reserved: *const c_void,
 }
@@ -143,7 +172,7 @@ pub unsafe extern "C" fn micromint_paywall_open(
 /// body_max_out:  the largest body of use in bytes, with MICROMINT_STEP_READ_BODY; else 0.
 /// decision_out:  the decision, with MICROMINT_STEP_DECIDED; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL.
+/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_classify(
     paywall: *const micromint_paywall,
@@ -182,7 +211,7 @@ pub unsafe extern "C" fn micromint_paywall_classify(
 ///
 /// decision_out: the decision.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL. A till that cannot be written is no
+/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address. A till that cannot be written is no
 /// error but an answer: 503.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_decide(
@@ -220,10 +249,7 @@ pub unsafe extern "C" fn micromint_paywall_settle(
 ) -> micromint_status {
     guard(error_out, || {
         given!(gate = reference(paywall), decision = reference(decision), place = output(reversed_out));
-        let status = u16::try_from(status).ok().filter(|status| (100..1000).contains(status));
-        let status = status.ok_or_else(|| {
-            micromint_error::new(MICROMINT_ERROR_ARGUMENT, "status: expected a number of 100 to 999")
-        })?;
+        let status = status_of(status)?;
         let outcome = decision.charge().map(|charge| gate.paywall.settle(charge, status));
         place.write(outcome == Some(Outcome::Reversed));
         Ok(())
@@ -265,6 +291,9 @@ impl micromint_paywall {
         {
             self.host.write_log(line);
         }
+        if let Some(alert) = &decision.about().alert {
+            self.host.write_log(alert);
+        }
         hand_out(micromint_decision::new(decision))
     }
 }
@@ -278,37 +307,97 @@ impl micromint_request {
         refuse_reserved(self.reserved, "request")?;
         // SAFETY: passed on to the caller.
         let given = unsafe { slice(self.headers, self.headers_len, "request.headers") }?;
-        let mut headers = Vec::with_capacity(given.len());
-        for header in given {
-            // SAFETY: passed on to the caller.
-            headers.push(unsafe {
-                (
-                    slice(header.name, header.name_len, "request.headers[].name")?,
-                    slice(header.value, header.value_len, "request.headers[].value")?,
-                )
-            });
-        }
+        // SAFETY: passed on to the caller.
+        let headers = unsafe { micromint_header::all(given) }?;
         // SAFETY: passed on to the caller.
         let request = unsafe {
             Request {
                 method: slice(self.method, self.method_len, "request.method")?,
                 target: slice(self.target, self.target_len, "request.target")?,
                 is_https: self.is_https != 0,
-                host: match self.host.is_null() && self.host_len == 0 {
-                    true => None,
-                    false => Some(slice(self.host, self.host_len, "request.host")?),
-                },
+                host: optional(self.host, self.host_len, "request.host")?,
                 headers: &headers,
                 body: match self.is_body_read {
                     0 => None,
                     _ => Some(slice(self.body, self.body_len, "request.body")?),
                 },
                 price: self.price,
-                ..Request::default()
+                place: Place {
+                    receipt_path: optional(self.receipt_path, self.receipt_path_len, "request.receipt_path")?,
+                    free_views: self.free_views,
+                    is_dry_run: self.is_dry_run != 0,
+                },
+                client: self.client()?,
+                content: self.file()?,
             }
         };
         Ok(with(&request))
     }
+
+    /// # Safety
+    /// `client` is NULL or points to `client_len` bytes.
+    unsafe fn client(&self) -> Answer<Option<IpAddr>> {
+        if self.client.is_null() && self.client_len == 0 {
+            return Ok(None);
+        }
+        // SAFETY: passed on to the caller.
+        let client = unsafe { text(self.client, self.client_len, "request.client") }?;
+        Ok(Some(parse(client)?))
+    }
+
+    /// # Safety
+    /// `etag` is NULL or points to `etag_len` bytes.
+    unsafe fn file(&self) -> Answer<Option<Content<'_>>> {
+        if self.is_file == 0 {
+            return Ok(None);
+        }
+        // SAFETY: passed on to the caller.
+        let etag = unsafe { optional(self.etag, self.etag_len, "request.etag") }?;
+        let last_modified = (self.has_last_modified != 0).then_some(UnixTime(self.last_modified));
+        let size = (self.size != u64::MAX).then_some(self.size);
+        Ok(Some(Content { etag, last_modified, size }))
+    }
+}
+
+impl micromint_header {
+    /// All fields, as the core has them.
+    ///
+    /// # Safety
+    /// Every pointer is NULL or points to what its member says, for the length beside it.
+    pub(crate) unsafe fn all(given: &[micromint_header]) -> Answer<Vec<(&[u8], &[u8])>> {
+        let field = |field: &micromint_header| {
+            // SAFETY: passed on to the caller.
+            let (name, value) = unsafe {
+                (
+                    slice(field.name, field.name_len, "headers[].name")?,
+                    slice(field.value, field.value_len, "headers[].value")?,
+                )
+            };
+            Ok((name, value))
+        };
+        given.iter().map(field).collect()
+    }
+}
+
+/// Bytes that need not be there: NULL and a length of 0 are none.
+///
+/// # Safety
+/// As for [`slice`].
+unsafe fn optional<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<Option<&'a [u8]>> {
+    if pointer.is_null() && len == 0 {
+        return Ok(None);
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { slice(pointer, len, name) }.map(Some)
+}
+
+/// The status of an answer.
+pub(crate) fn status_of(status: u32) -> Answer<u16> {
+    let small = u16::try_from(status).ok().filter(|status| (100..1000).contains(status));
+    small.ok_or_else(|| {
+        let text = format!("status: expected a number of 100 to 999, found {status}");
+        micromint_error::new(MICROMINT_ERROR_ARGUMENT, text)
+    })
 }
 
 /// Reads the configuration at a path.
