@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::permutation::GROUP_SIZE;
+use crate::host::Directory;
 use crate::params::Params;
 
 /// The most shards of a period.
