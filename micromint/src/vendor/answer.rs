@@ -94,7 +94,7 @@ pub(super) fn too_large() -> Answer {
 }
 
 /// 503: the payment could not be recorded. Nothing was kept; `log` says why, to the vendor alone.
-pub(super) fn unavailable(log: String) -> Answer {
+pub fn unavailable(log: String) -> Answer {
     let sentence = "The payment could not be recorded and was not taken. Please try again.";
     let mut answer = text_answer(Outcome::Unavailable, 503, sentence);
     answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string()));

@@ -48,8 +48,9 @@ impl<'a> Carrier<'a> {
                     None
                 }
                 13 if name.eq_ignore_ascii_case(b"authorization") => {
-                    authorizations += 1;
-                    in_authorization |= token_of(value).is_some();
+                    let is_joined = holds_another_payment(value);
+                    authorizations += if is_joined { 2 } else { 1 };
+                    in_authorization |= is_joined || token_of(value).is_some();
                     token_of(value).map(InHeader::Credential)
                 }
                 17 if name.eq_ignore_ascii_case(b"micromint-payment") => Some(InHeader::Message(value)),
@@ -59,7 +60,9 @@ impl<'a> Carrier<'a> {
                 _ => None,
             };
             if let Some(payment) = payment {
-                (found, count) = (Carrier::Header(payment), count + 1);
+                // No payment holds a comma: two fields stand here that were joined on the way (RFC 9110, 5.3).
+                count += if value.contains(&b',') { 2 } else { 1 };
+                found = Carrier::Header(payment);
             }
         }
         if is_message && request.method == b"POST" {
@@ -67,6 +70,11 @@ impl<'a> Carrier<'a> {
         }
         if count > 1 || (in_authorization && authorizations > 1) { Carrier::Several } else { found }
     }
+}
+
+/// Whether an Authorization has a payment behind something else: two fields that were joined on the way.
+fn holds_another_payment(value: &[u8]) -> bool {
+    value.windows(10).any(|part| part.eq_ignore_ascii_case(b", payment "))
 }
 
 /// The fields that content must not see of a request with a payment, in its body or elsewhere.
