@@ -47,6 +47,7 @@ mod headers {
         "apr_table_t",
         "authz_provider",
         "cmd_parms",
+        "core_dir_config",
         "command_rec",
         "module",
         "request_rec",
@@ -86,7 +87,7 @@ mod headers {
         "apr_bucket_type_(eos|flush)",
         "apr_palloc|apr_pcalloc|apr_pstrmemdup",
         "apr_pool_cleanup_(null|register)",
-        "apr_pool_userdata_(get|setn)",
+        "apr_pool_userdata_(get|set|setn)",
         "apr_table_(addn|clear|elts|get|setn|unset)",
         "geteuid",
         "apr_shm_(create|baseaddr_get)",
@@ -106,6 +107,7 @@ mod headers {
         "OR_.*|RSRC_CONF|ACCESS_CONF",
         "ap_bucket_type_.*|apr_bucket_type_.*",
         "ap_unixd_config",
+        "core_module",
     ];
 
     pub(super) fn bind() {

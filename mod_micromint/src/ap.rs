@@ -13,6 +13,8 @@ mod bindings {
 }
 
 mod config;
+mod counters;
+mod facts;
 mod filters;
 mod hooks;
 mod request;
@@ -23,12 +25,13 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bindings::{
-    APLOG_ALERT, APLOG_CRIT, APLOG_EMERG, APLOG_ERR, APLOG_INFO, ap_log_error_, ap_log_rerror_, apr_palloc,
-    apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t, apr_pstrmemdup, apr_status_t, request_rec,
-    server_rec,
+    APLOG_ALERT, APLOG_CRIT, APLOG_EMERG, APLOG_ERR, APLOG_INFO, APLOG_NOTICE, ap_log_error_, ap_log_rerror_,
+    apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t, apr_pstrmemdup, apr_status_t,
+    request_rec, server_rec,
 };
 
-pub(crate) use config::{ConfigPlace, Expression, Parent};
+pub(crate) use config::{ConfigPlace, Expression, Parent, Text};
+pub(crate) use counters::counters;
 pub(crate) use hooks::Grant;
 pub(crate) use request::Request;
 
@@ -50,6 +53,8 @@ pub(crate) enum Level {
     Critical,
     /// A request fails.
     Error,
+    /// What the webmaster has asked to be told.
+    Notice,
     /// What clients do.
     Info,
 }
@@ -69,6 +74,7 @@ impl Log {
             Level::Alert => APLOG_ALERT,
             Level::Critical => APLOG_CRIT,
             Level::Error => APLOG_ERR,
+            Level::Notice => APLOG_NOTICE,
             Level::Info => APLOG_INFO,
         } as c_int;
         let (format, file) = (c"%.*s".as_ptr(), c"mod_micromint".as_ptr());

@@ -7,16 +7,17 @@
 
 use std::sync::Arc;
 
-use micromint::vendor::RECEIPT_NAME_PREFIX;
 use micromint::vendor::http::{
-    Answer, Decision, HeadChanges, Outcome, PAYMENT_HEADER, Request as PaywallRequest, Serve, Step,
+    About, Answer, Content, Decision, Event, HeadChanges, Outcome, PAYMENT_HEADER, Place,
+    Request as PaywallRequest, Serve, Step,
 };
+use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
 use micromint::vendor::paywall::Paywall;
 use micromint::vendor::price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price};
-use micromint::vendor::price_unreadable;
+use micromint::vendor::{RECEIPT_NAME_PREFIX, price_unreadable, unavailable};
 
-use crate::ap::{Code, DECLINED, Grant, Level, OK, Parent, Request};
-use crate::module::{Gate, Price, Variable};
+use crate::ap::{Code, DECLINED, Grant, Level, OK, Parent, Request, counters};
+use crate::module::{EventLog, Gate, PlaceConfig, Price, Value, Variable};
 use crate::test_panic;
 use crate::vendor::Vendor;
 use crate::visit::{Stage, Verdict, Visit};
@@ -24,10 +25,15 @@ use crate::visit::{Stage, Verdict, Visit};
 const FORBIDDEN: Code = 403;
 const NOT_FOUND: Code = 404;
 const SERVER_ERROR: Code = 500;
-const UNAVAILABLE: Code = 503;
+
+/// The header fields that make something of what is known of a file.
+const CONDITIONS: [&[u8]; 6] =
+    [b"If-Match", b"If-None-Match", b"If-Modified-Since", b"If-Unmodified-Since", b"If-Range", b"Range"];
 
 /// The name by which `SetHandler` makes the gate's answer the content.
-pub(crate) const MESSAGE_HANDLER: &str = "micromint-message";
+const MESSAGE_HANDLER: &[u8] = b"micromint-message";
+/// The name by which `SetHandler` makes the counters the content.
+const STATUS_HANDLER: &[u8] = b"micromint-status";
 
 // ---- when a configuration was read, and in each child
 
@@ -43,6 +49,7 @@ pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
 /// Prepares all vendors. What cannot be prepared keeps Apache from starting. A server that runs already goes
 /// on: pages of this vendor are not sold then, and the free ones stay.
 pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
+    parent.share_counters();
     for vendor in parent.vendors() {
         if let Err(reason) = vendor.prepare(parent.owner()) {
             parent.refuse_at(vendor.position(), &reason);
@@ -127,10 +134,11 @@ pub(crate) fn handler(request: Request<'_>) -> Code {
         true => pass(request),
         false => DECLINED,
     };
-    if code == DECLINED && request.handler() == Some(MESSAGE_HANDLER.as_bytes()) {
-        return message(request);
+    match request.handler() {
+        Some(MESSAGE_HANDLER) if code == DECLINED => message(request),
+        Some(STATUS_HANDLER) if code == DECLINED => status(request),
+        _ => code,
     }
-    code
 }
 
 /// A part of another page's answer: that page is what was paid for, or not.
@@ -225,7 +233,7 @@ fn enter(request: Request<'_>, price: u32) -> Code {
         request.log().write(Level::Error, "there is no MicroMintConfig for this server");
         return SERVER_ERROR;
     };
-    let paywall = match open_paywall(request, vendor, price) {
+    let paywall = match asking(request, vendor, price) {
         Ok(paywall) => paywall,
         Err(code) => return code,
     };
@@ -234,48 +242,50 @@ fn enter(request: Request<'_>, price: u32) -> Code {
     match step {
         Step::Decided(Decision::Serve(serve)) if serve == Serve::default() => free(request),
         Step::Decided(decision) => decided(request, price, decision.into()),
-        Step::Work => work(request, vendor, &paywall, price, None),
+        Step::Work => work(request, vendor, price, None),
         Step::ReadBody { size_max } => match request.read_body(size_max) {
-            Ok(body) => work(request, vendor, &paywall, price, body),
+            Ok(body) => work(request, vendor, price, body),
             Err(code) => code,
         },
     }
 }
 
-/// The vendor's paywall; `DECLINED` if there is none but the page is free.
-fn open_paywall(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Paywall>, Code> {
+/// The vendor's paywall, to ask with; `Err` is what is to be returned where there is none.
+fn asking(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Paywall>, Code> {
     match vendor.paywall() {
         Some(paywall) => Ok(paywall),
         None if price == 0 => Err(free(request)),
-        None => match vendor.open() {
-            Ok(paywall) => paywall.ok_or(UNAVAILABLE),
-            Err(error) => {
-                request.log().write(Level::Alert, &error.to_string());
-                Err(UNAVAILABLE)
-            }
-        },
+        None => recording(request, vendor, price),
     }
 }
 
+/// The vendor's paywall, to record with; the same.
+fn recording(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Paywall>, Code> {
+    let reason = match vendor.open() {
+        Ok(Some(paywall)) => return Ok(paywall),
+        Ok(None) => "the till could not be opened a moment ago".to_string(),
+        Err(error) => error.to_string(),
+    };
+    Err(decided(request, price, Decision::Answer(unavailable(reason)).into()))
+}
+
 /// Decides, which may wait for the disk: this thread is the request's own.
-fn work(
-    request: Request<'_>,
-    vendor: &Vendor,
-    paywall: &Arc<Paywall>,
-    price: u32,
-    body: Option<Vec<u8>>,
-) -> Code {
+fn work(request: Request<'_>, vendor: &Vendor, price: u32, body: Option<Vec<u8>>) -> Code {
+    let paywall = match recording(request, vendor, price) {
+        Ok(paywall) => paywall,
+        Err(code) => return code,
+    };
     test_panic::panic_if_asked(request, "decision");
     let decision = with_request(request, price, body.as_deref(), |question| paywall.decide(question));
     if decision.outcome() == Outcome::Unavailable {
-        vendor.close(paywall);
+        vendor.close(&paywall);
     }
     let serves_body = matches!(&decision, Decision::Serve(serve) if !serve.as_get);
     if let Some(body) = body.filter(|_| serves_body) {
         request.give_body_back(&body);
     }
     let visit = request.visit_or_new();
-    *visit.paywall.borrow_mut() = Some(Arc::clone(paywall));
+    *visit.paywall.borrow_mut() = Some(paywall);
     decided(request, price, decision.into())
 }
 
@@ -286,7 +296,14 @@ fn with_request<T>(
     body: Option<&[u8]>,
     with: impl FnOnce(&PaywallRequest<'_>) -> T,
 ) -> T {
-    let headers = request.headers();
+    let (headers, place) = (request.headers(), request.place());
+    // Only a condition or a range makes anything of what is known of a file.
+    let is_conditional =
+        |name: &[u8]| CONDITIONS.iter().any(|condition| name.eq_ignore_ascii_case(condition));
+    let file = match headers.iter().any(|(name, _)| is_conditional(name)) {
+        true => request.static_file(),
+        false => None,
+    };
     with(&PaywallRequest {
         method: request.method(),
         target: request.target(),
@@ -295,8 +312,32 @@ fn with_request<T>(
         headers: &headers,
         body,
         price,
-        ..PaywallRequest::default()
+        place: Place {
+            receipt_path: receipt_path(request, place),
+            free_views: place.free_views(),
+            is_dry_run: place.is_dry_run(),
+        },
+        client: request.client(),
+        content: file.map(|file| Content {
+            etag: file.etag,
+            last_modified: Some(file.last_modified),
+            size: file.size,
+        }),
     })
+}
+
+/// What a receipt opens here. What cannot be computed opens the one page.
+fn receipt_path<'a>(request: Request<'a>, place: &PlaceConfig) -> Option<&'a [u8]> {
+    match place.receipt_path()? {
+        Value::Fixed(text) => Some(text.bytes()),
+        Value::Varying(expression) => match request.evaluate(expression) {
+            Ok(path) => Some(path),
+            Err(reason) => {
+                request.log().write(Level::Error, &format!("MicroMintReceiptPath: {reason}"));
+                None
+            }
+        },
+    }
 }
 
 // ---- acting on what it said
@@ -306,6 +347,9 @@ fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Code {
     visit.price.set(price);
     visit.verdict.replace(verdict);
     let verdict = visit.verdict.borrow();
+    if let Some(alert) = verdict.decision().and_then(|decision| decision.about().alert.as_ref()) {
+        request.log().write(Level::Error, alert);
+    }
     if let Some(serve) = verdict.serve() {
         if serve.as_get {
             request.become_get();
@@ -314,6 +358,10 @@ fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Code {
             request.ignore_conditions();
         }
         request.remove_headers(serve.strip_request_headers);
+        if headers_hold(request, b"If-Match") {
+            // RFC 9110, 13.1.4, which Apache does not keep: the paywall has decided by the one, so the other is void.
+            request.remove_headers(&["If-Unmodified-Since"]);
+        }
         visit.stage.set(Stage::Served);
         return served(request, visit);
     }
@@ -324,6 +372,10 @@ fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Code {
         (None, Verdict::Fail(code)) => *code,
         (None, _) => SERVER_ERROR,
     }
+}
+
+fn headers_hold(request: Request<'_>, wanted: &[u8]) -> bool {
+    request.headers().iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
 }
 
 /// The content may be made, by this request of Apache's too.
@@ -392,7 +444,7 @@ fn message(request: Request<'_>) -> Code {
         Ok(price) => price,
         Err(_) => return SERVER_ERROR,
     };
-    let paywall = match open_paywall(request, vendor, price) {
+    let paywall = match asking(request, vendor, price) {
         Ok(paywall) => paywall,
         Err(code) => return code,
     };
@@ -412,6 +464,16 @@ fn message(request: Request<'_>) -> Code {
     match step {
         Step::Decided(decision @ Decision::Answer(_)) => decided(request, price, decision.into()),
         _ => SERVER_ERROR,
+    }
+}
+
+/// `SetHandler micromint-status`: the counters of all children since Apache was started, for Prometheus.
+fn status(request: Request<'_>) -> Code {
+    let Some(counters) = counters() else { return NOT_FOUND };
+    request.add_answer_header("Cache-Control", "no-store");
+    match request.discard_body() {
+        OK => request.send_content(METRICS_MEDIA_TYPE, counters.to_prometheus().as_bytes()),
+        code => code,
     }
 }
 
@@ -463,7 +525,7 @@ fn take_back(request: Request<'_>, visit: &Visit, serve: &Serve, status: u16) {
     }
 }
 
-// ---- variables
+// ---- variables, events
 
 /// Puts what is known into the environment of the request, for logs, expressions and scripts.
 fn tell(request: Request<'_>, visit: &Visit) {
@@ -482,5 +544,40 @@ fn tell(request: Request<'_>, visit: &Visit) {
     match user {
         Some(user) => request.set_variable(Variable::User, user),
         None => request.unset_variable(Variable::User),
+    }
+}
+
+/// When a request is over: counts what the paywall decided about it, and tells it where `MicroMintLog` says.
+pub(crate) fn record(request: Request<'_>) {
+    let Some(visit) = request.visit() else { return };
+    with_event(visit, request.answer_status(), |event| {
+        if let Some(counters) = counters() {
+            counters.count(event);
+        }
+        let log = request.place().event_log();
+        let line = if log == EventLog::Json { event.to_json() } else { event.to_string() };
+        if log != EventLog::Off {
+            request.log().write(Level::Notice, &line);
+        }
+        request.set_variable(Variable::Event, &line);
+    });
+}
+
+/// Calls `with` with the event of a request, if something was decided about it.
+fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
+    match &*visit.verdict.borrow() {
+        Verdict::None => {}
+        Verdict::Decided(decision) => {
+            let became = match visit.is_reversed.get() {
+                true => Outcome::Reversed,
+                false => decision.outcome(),
+            };
+            with(&decision.event(status, became));
+        }
+        Verdict::Fail(_) => {
+            let about = About { price: visit.price.get(), ..About::default() };
+            let failed = Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
+            with(&Decision::Answer(failed).event(status, Outcome::Unavailable));
+        }
     }
 }

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use micromint::vendor::parse_receipt_path;
 use micromint::vendor::price::parse_price;
 
-use crate::ap::{ConfigPlace, Expression};
+use crate::ap::{ConfigPlace, Expression, Text};
 use crate::vendor::Vendor;
+
+/// The most free views a day that can be given.
+const FREE_VIEWS_MAX: u32 = 1_000_000;
 
 /// What a server of the configuration has.
 #[derive(Clone, Default)]
@@ -20,6 +24,11 @@ pub(crate) struct PlaceConfig {
     gate: Option<Gate>,
     price: Option<Price>,
     refuses_subrequests: Option<bool>,
+    /// The inner `None` is the word `Off`, which ends what a level above has said.
+    receipt_path: Option<Option<Value>>,
+    free_views: Option<u32>,
+    is_dry_run: Option<bool>,
+    event_log: Option<EventLog>,
 }
 
 /// `MicroMint`: where the gate stands.
@@ -42,6 +51,26 @@ pub(crate) enum Price {
     Varying(Expression),
 }
 
+/// A text, or an expression that is read anew for each request.
+#[derive(Clone, Copy)]
+pub(crate) enum Value {
+    /// As it stands.
+    Fixed(Text),
+    /// Computed.
+    Varying(Expression),
+}
+
+/// `MicroMintLog`: how events are written into the error log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventLog {
+    /// Not at all.
+    Off,
+    /// As a line of words.
+    Plain,
+    /// As a JSON object.
+    Json,
+}
+
 impl ServerConfig {
     /// What a virtual host has that says `own`, within a server that says `outer`.
     pub(crate) fn merged(outer: &ServerConfig, own: &ServerConfig) -> ServerConfig {
@@ -56,7 +85,15 @@ impl ServerConfig {
 
 impl PlaceConfig {
     /// Where nothing was said.
-    pub(crate) const NONE: PlaceConfig = PlaceConfig { gate: None, price: None, refuses_subrequests: None };
+    pub(crate) const NONE: PlaceConfig = PlaceConfig {
+        gate: None,
+        price: None,
+        refuses_subrequests: None,
+        receipt_path: None,
+        free_views: None,
+        is_dry_run: None,
+        event_log: None,
+    };
 
     /// What a place has that says `own`, within one that has `outer`. A price said here without a word about
     /// the gate turns the gate on: a page is not given away because a directive was forgotten.
@@ -66,6 +103,10 @@ impl PlaceConfig {
             gate: own.gate.or(implied).or(outer.gate),
             price: own.price.or(outer.price),
             refuses_subrequests: own.refuses_subrequests.or(outer.refuses_subrequests),
+            receipt_path: own.receipt_path.or(outer.receipt_path),
+            free_views: own.free_views.or(outer.free_views),
+            is_dry_run: own.is_dry_run.or(outer.is_dry_run),
+            event_log: own.event_log.or(outer.event_log),
         }
     }
 
@@ -88,6 +129,26 @@ impl PlaceConfig {
     /// Whether a priced page may not be part of another one's answer.
     pub(crate) fn refuses_subrequests(&self) -> bool {
         self.refuses_subrequests.unwrap_or(false)
+    }
+
+    /// What a receipt given here opens, if more than the one page.
+    pub(crate) fn receipt_path(&self) -> Option<Value> {
+        self.receipt_path?
+    }
+
+    /// How many pages a visitor sees a day without paying.
+    pub(crate) fn free_views(&self) -> u32 {
+        self.free_views.unwrap_or(0)
+    }
+
+    /// Whether nothing is charged, only told.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.is_dry_run.unwrap_or(false)
+    }
+
+    /// How events are written into the error log.
+    pub(crate) fn event_log(&self) -> EventLog {
+        self.event_log.unwrap_or(EventLog::Off)
     }
 }
 
@@ -127,12 +188,65 @@ pub(crate) fn set_gate(place: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u
 
 /// `MicroMintPrice NUMBER | EXPRESSION`.
 pub(crate) fn set_price(place: &mut ConfigPlace, own: &mut PlaceConfig, text: &[u8]) -> Result<(), String> {
-    let expression = text.strip_prefix(b"expr=").or(text.contains(&b'%').then_some(text));
-    own.price = Some(match expression {
+    own.price = Some(match expression(text) {
         Some(text) => Price::Varying(place.parse_expression(text)?),
         None => Price::Fixed(parse_price(text).map_err(|error| error.to_string())?),
     });
     place.note_gate("MicroMintPrice");
+    Ok(())
+}
+
+/// The expression in a value, where it holds one: `expr=…`, or anything with a `%{…}` in it.
+fn expression(text: &[u8]) -> Option<&[u8]> {
+    let has_variable = text.windows(2).any(|pair| pair == b"%{");
+    text.strip_prefix(b"expr=").or(has_variable.then_some(text))
+}
+
+/// `MicroMintReceiptPath PATH | EXPRESSION | Off`.
+pub(crate) fn set_receipt_path(
+    place: &mut ConfigPlace,
+    own: &mut PlaceConfig,
+    text: &[u8],
+) -> Result<(), String> {
+    own.receipt_path = Some(match expression(text) {
+        _ if text.eq_ignore_ascii_case(b"off") => None,
+        Some(text) => Some(Value::Varying(place.parse_expression(text)?)),
+        None => {
+            parse_receipt_path(text).map_err(|error| error.to_string())?;
+            Some(Value::Fixed(place.keep(text)))
+        }
+    });
+    Ok(())
+}
+
+/// `MicroMintFreeViews NUMBER`.
+pub(crate) fn set_free_views(_: &mut ConfigPlace, own: &mut PlaceConfig, text: &[u8]) -> Result<(), String> {
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    own.free_views = number.filter(|number| *number <= FREE_VIEWS_MAX);
+    match own.free_views {
+        Some(_) => Ok(()),
+        None => Err(unexpected(&format!("a number from 0 to {FREE_VIEWS_MAX}"), text)),
+    }
+}
+
+/// `MicroMintDryRun On | Off`.
+pub(crate) fn set_dry_run(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
+    own.is_dry_run = Some(match word.to_ascii_lowercase().as_slice() {
+        b"on" => true,
+        b"off" => false,
+        _ => return Err(unexpected("On or Off", word)),
+    });
+    Ok(())
+}
+
+/// `MicroMintLog Off | Plain | JSON`.
+pub(crate) fn set_log(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
+    own.event_log = Some(match word.to_ascii_lowercase().as_slice() {
+        b"off" => EventLog::Off,
+        b"plain" => EventLog::Plain,
+        b"json" => EventLog::Json,
+        _ => return Err(unexpected("Off, Plain or JSON", word)),
+    });
     Ok(())
 }
 
@@ -162,6 +276,8 @@ pub(crate) enum Variable {
     Coins,
     /// Who paid or tried to.
     User,
+    /// All of it, as one line; known when the request is over.
+    Event,
 }
 
 impl Variable {
@@ -172,6 +288,7 @@ impl Variable {
             Variable::Price => c"MICROMINT_PRICE",
             Variable::Coins => c"MICROMINT_COINS",
             Variable::User => c"MICROMINT_USER",
+            Variable::Event => c"MICROMINT_EVENT",
         }
     }
 }

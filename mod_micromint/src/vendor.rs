@@ -22,7 +22,7 @@ pub(crate) struct Vendor {
     config: VendorConfig,
     /// What requests are decided by; locked for a moment only, never while the disk is touched.
     paywall: Mutex<Option<Arc<Paywall>>>,
-    /// Held while the paywall is being opened: when that failed last.
+    /// Held while the paywall is being opened: when opening or recording failed, if it has since.
     failed_at: Mutex<Option<Instant>>,
 }
 
@@ -60,24 +60,25 @@ impl Vendor {
         Ok(())
     }
 
-    /// The paywall, if it is open. Never waits for the disk.
+    /// The paywall, if it was ever open: to say what is asked for, which needs no disk. Never waits.
     pub(crate) fn paywall(&self) -> Option<Arc<Paywall>> {
         locked(&self.paywall).clone()
     }
 
-    /// The paywall, opened now if it is not. Waits for the disk. `Ok(None)` if that failed a moment ago.
+    /// The paywall, to record with. Opened now, which may wait for the disk, if it is not open or could not record.
+    /// `Ok(None)` if that failed a moment ago.
     pub(crate) fn open(&self) -> Result<Option<Arc<Paywall>>, PaywallError> {
         let mut failed_at = locked(&self.failed_at);
-        if let Some(paywall) = self.paywall() {
-            return Ok(Some(paywall));
-        }
-        if failed_at.is_some_and(|at| at.elapsed() < REOPEN_AFTER) {
-            return Ok(None);
+        match (*failed_at, self.paywall()) {
+            (None, Some(paywall)) => return Ok(Some(paywall)),
+            (Some(at), _) if at.elapsed() < REOPEN_AFTER => return Ok(None),
+            _ => {}
         }
         match Paywall::open(self.config.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy)) {
             Ok(paywall) => {
                 let paywall = Arc::new(paywall);
                 *locked(&self.paywall) = Some(Arc::clone(&paywall));
+                *failed_at = None;
                 Ok(Some(paywall))
             }
             Err(error) => {
@@ -87,12 +88,10 @@ impl Vendor {
         }
     }
 
-    /// Has a paywall that could not record be opened anew before it decides again.
+    /// Has a paywall that could not record be opened anew before one records again.
     pub(crate) fn close(&self, paywall: &Arc<Paywall>) {
         let mut failed_at = locked(&self.failed_at);
-        let mut current = locked(&self.paywall);
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, paywall)) {
-            *current = None;
+        if self.paywall().is_some_and(|current| Arc::ptr_eq(&current, paywall)) {
             *failed_at = Some(Instant::now());
         }
     }

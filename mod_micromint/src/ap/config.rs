@@ -1,6 +1,6 @@
 //! Apache's configuration, while it is read and afterwards.
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr::null_mut;
@@ -13,7 +13,7 @@ use super::bindings::{
     apr_pool_userdata_get, apr_pool_userdata_setn, cmd_parms, geteuid, server_rec,
 };
 use super::tables::{micromint_module, module_index};
-use super::{Level, Log, bytes, copy_into, keep_in};
+use super::{Level, Log, bytes, copy_into, counters, keep_in};
 use crate::module::ServerConfig;
 use crate::vendor::Vendor;
 
@@ -42,6 +42,19 @@ pub(crate) struct Expression(*const ap_expr_info_t);
 impl Expression {
     pub(super) fn as_ptr(self) -> *const ap_expr_info_t {
         self.0
+    }
+}
+
+/// A text of the configuration; it lives as long.
+#[derive(Clone, Copy)]
+pub(crate) struct Text(*const c_char);
+
+impl Text {
+    /// Its bytes.
+    pub(crate) fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: a copy in the configuration's pool that nobody changes. Who holds a configuration holds it during a
+        // callback only, which does not outlive the pool.
+        unsafe { bytes(self.0) }
     }
 }
 
@@ -108,6 +121,12 @@ impl ConfigPlace {
         }
     }
 
+    /// Keeps a text for as long as the configuration.
+    pub(crate) fn keep(&mut self, text: &[u8]) -> Text {
+        // SAFETY: the pool is the configuration's.
+        unsafe { Text(copy_into((*self.0).pool, text)) }
+    }
+
     /// What belongs to the whole configuration. Not for `.htaccess` files.
     pub(crate) fn module(&mut self) -> &mut ModuleConfig {
         // SAFETY: only one callback runs while a configuration is read, and the borrow of self keeps it to one
@@ -162,6 +181,12 @@ impl Parent {
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         // SAFETY: set while the configuration is read; `geteuid` cannot fail.
         unsafe { (geteuid() == 0).then_some((ap_unixd_config.user_id, ap_unixd_config.group_id)) }
+    }
+
+    /// Makes the counters that all children share, or finds those of the time before a restart.
+    pub(crate) fn share_counters(&self) {
+        // SAFETY: the process's pool outlives every configuration and every child.
+        unsafe { counters::share((*(*self.server).process).pool) }
     }
 
     /// The main error log.

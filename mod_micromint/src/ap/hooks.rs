@@ -4,14 +4,15 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
 use super::bindings::{
-    AP_AUTH_INTERNAL_PER_CONF, AP_SQ_MAIN_STATE, AP_SQ_MS_CREATE_PRE_CONFIG, APR_HOOK_LAST, APR_HOOK_MIDDLE,
-    APR_HOOK_REALLY_FIRST, AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GRANTED, AUTHZ_PROVIDER_GROUP,
-    AUTHZ_PROVIDER_VERSION, ap_hook_check_config, ap_hook_child_init, ap_hook_fixups, ap_hook_handler,
-    ap_hook_insert_error_filter, ap_hook_insert_filter, ap_hook_post_config, ap_register_auth_provider,
-    ap_state_query, apr_pool_t, authz_provider, authz_status, request_rec, server_rec,
+    AP_AUTH_INTERNAL_PER_CONF, AP_SQ_MAIN_STATE, AP_SQ_MS_CREATE_PRE_CONFIG, APR_HOOK_FIRST, APR_HOOK_LAST,
+    APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST, AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GRANTED,
+    AUTHZ_PROVIDER_GROUP, AUTHZ_PROVIDER_VERSION, ap_hook_check_config, ap_hook_child_init, ap_hook_fixups,
+    ap_hook_handler, ap_hook_insert_error_filter, ap_hook_insert_filter, ap_hook_log_transaction,
+    ap_hook_post_config, ap_register_auth_provider, ap_state_query, apr_pool_t, authz_provider, authz_status,
+    request_rec, server_rec,
 };
 use super::config::Parent;
-use super::{Code, Log, OK, Request, filters, guard};
+use super::{Code, DECLINED, Log, OK, Request, filters, guard};
 use crate::gate;
 
 const SERVER_ERROR: Code = 500;
@@ -39,6 +40,7 @@ pub(super) unsafe extern "C" fn register(pool: *mut apr_pool_t) {
         ap_hook_child_init(Some(child_init), null(), null(), APR_HOOK_MIDDLE as c_int);
         ap_hook_fixups(Some(fixups), null(), null(), APR_HOOK_REALLY_FIRST);
         ap_hook_handler(Some(handler), null(), BEFORE_CACHE.0.as_ptr(), APR_HOOK_REALLY_FIRST);
+        ap_hook_log_transaction(Some(log_transaction), null(), null(), APR_HOOK_FIRST as c_int);
         ap_hook_insert_filter(Some(insert_filter), null(), null(), APR_HOOK_LAST as c_int);
         ap_hook_insert_error_filter(Some(insert_filter), null(), null(), APR_HOOK_LAST as c_int);
         ap_register_auth_provider(
@@ -120,6 +122,18 @@ unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {
 unsafe extern "C" fn insert_filter(r: *mut request_rec) {
     // SAFETY: as in `fixups`.
     unsafe { guard(Log::Request(r), (), || gate::watch_head(Request::new(r))) }
+}
+
+unsafe extern "C" fn log_transaction(r: *mut request_rec) -> c_int {
+    // SAFETY: as in `fixups`. The last request that Apache has made of this one was answered.
+    unsafe {
+        let mut last = r;
+        while !(*last).next.is_null() {
+            last = (*last).next;
+        }
+        guard(Log::Request(last), (), || gate::record(Request::new(last)));
+    }
+    DECLINED
 }
 
 // ---- Require micromint

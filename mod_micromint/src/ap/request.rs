@@ -38,6 +38,10 @@ impl<'a> Request<'a> {
         Request { r, life: PhantomData }
     }
 
+    pub(super) fn as_ptr(self) -> *mut request_rec {
+        self.r
+    }
+
     fn pool(self) -> *mut apr_pool_t {
         // SAFETY: the request is live.
         unsafe { (*self.r).pool }
@@ -413,6 +417,17 @@ impl Request<'_> {
     pub(crate) fn discard_body(self) -> Code {
         // SAFETY: the request is live.
         unsafe { ap_discard_request_body(self.r) }
+    }
+
+    /// Sends content with the status of a success.
+    pub(crate) fn send_content(self, content_type: &str, body: &[u8]) -> Code {
+        // SAFETY: the request is live; what is written is copied or sent before this returns.
+        unsafe {
+            ap_set_content_type(self.r, copy_into(self.pool(), content_type.as_bytes()));
+            ap_set_content_length(self.r, body.len() as i64);
+            ap_rwrite(body.as_ptr().cast(), i32::try_from(body.len()).unwrap_or(i32::MAX), self.r);
+        }
+        OK
     }
 
     /// Sends a whole answer as Apache sends its own error pages: without the filters that are meant for the

@@ -49,11 +49,12 @@ unsafe impl<T> Sync for Table<T> {}
 
 /// Servers and virtual hosts.
 const SERVERS: u32 = RSRC_CONF;
-/// Those, directories and the like, and `.htaccess` files: who may guard a place may price it (AllowOverride
-/// AuthConfig).
-const PLACES: u32 = RSRC_CONF | ACCESS_CONF | OR_AUTHCFG;
+/// Those, directories and the like.
+const SECTIONS: u32 = RSRC_CONF | ACCESS_CONF;
+/// Those, and `.htaccess` files: who may guard a place may price it (AllowOverride AuthConfig).
+const PLACES: u32 = SECTIONS | OR_AUTHCFG;
 
-static COMMANDS: Table<[command_rec; 5]> = Table([
+static COMMANDS: Table<[command_rec; 9]> = Table([
     command(c"MicroMintConfig", set_config, SERVERS, c"the configuration file of the vendor who sells here"),
     command(c"MicroMint", set_gate, PLACES, c"On, Off, or Require: where pages pass the gate"),
     command(
@@ -68,6 +69,25 @@ static COMMANDS: Table<[command_rec; 5]> = Table([
         PLACES,
         c"Allow or Refuse: priced pages as parts of other pages",
     ),
+    command(
+        c"MicroMintReceiptPath",
+        set_receipt_path,
+        PLACES,
+        c"what else a receipt opens: a path, an expression, Off",
+    ),
+    command(
+        c"MicroMintFreeViews",
+        set_free_views,
+        PLACES,
+        c"how many pages a visitor sees a day without paying",
+    ),
+    command(
+        c"MicroMintDryRun",
+        set_dry_run,
+        PLACES,
+        c"On or Off: tell what would be charged, and charge nothing",
+    ),
+    command(c"MicroMintLog", set_log, SECTIONS, c"Off, Plain or JSON: events in the error log"),
     END,
 ]);
 
@@ -140,6 +160,10 @@ place_setters! {
     set_gate = directives::set_gate;
     set_price = directives::set_price;
     set_subrequests = directives::set_subrequests;
+    set_receipt_path = directives::set_receipt_path;
+    set_free_views = directives::set_free_views;
+    set_dry_run = directives::set_dry_run;
+    set_log = directives::set_log;
 }
 
 // ---- configurations
