@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::cases::{CaseServer, Clock, FILE, PLACE, Stand};
 use crate::client::{Answer, Connection, RequestText};
 use crate::nginx::{children_of, is_running, pid_in};
 use crate::site::Site;
@@ -51,9 +52,14 @@ impl Apache {
 
     /// The same, with another MPM or another build of the module.
     pub fn start_with(site: impl Into<Arc<Site>>, mpm: Mpm, module: &Path, text: &str) -> Apache {
-        let site = site.into();
+        Apache::launch(site.into(), mpm, module, text, |_| {})
+    }
+
+    fn launch(site: Arc<Site>, mpm: Mpm, module: &Path, text: &str, change: impl Fn(&mut Command)) -> Apache {
         write_configuration_with(&site, mpm, Some(module), text);
-        let output = apache(&site, &["-k", "start"]);
+        let mut command = command(&site);
+        change(&mut command);
+        let output = command.args(["-k", "start"]).output().expect("the program apache2");
         let server = Apache { site };
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "apache2 does not start: {said}{}", server.log());
@@ -142,6 +148,58 @@ impl Apache {
     }
 }
 
+/// An Apache with a stand for every case.
+impl CaseServer for Apache {
+    fn start(site: Site, stands: &[Stand], clock: &Clock) -> Apache {
+        let mut text = String::from(CASES);
+        for stand in stands {
+            text.push_str(&stand_text(stand));
+        }
+        Apache::launch(site.into(), Mpm::Event, &module(), &text, |command| clock.give_to(command))
+    }
+
+    fn error_log(&self) -> String {
+        self.log()
+    }
+
+    fn access_log(&self) -> Vec<String> {
+        Apache::access_log(self)
+    }
+}
+
+/// What all stands share. Who is asked is decided by the port, as there are virtual hosts by address only.
+const CASES: &str = r#"
+MicroMint On
+MicroMintPrice %{HTTP:X-Case-Price}
+MicroMintLog Plain
+RemoteIPHeader X-Case-Client
+RemoteIPInternalProxy 127.0.0.1
+SSLCertificateFile %FOLDER%/tls.crt
+SSLCertificateKeyFile %FOLDER%/tls.key
+"#;
+
+fn stand_text(stand: &Stand) -> String {
+    let mut terms = String::new();
+    for (number, place) in stand.places.iter().enumerate() {
+        let receipt_path = place.receipt_path.as_deref().unwrap_or("Off");
+        let dry_run = if place.dry_run { "On" } else { "Off" };
+        terms.push_str(&format!(
+            "<If \"%{{HTTP:{PLACE}}} == '{number}'\">\nMicroMintReceiptPath {receipt_path}\n\
+             MicroMintFreeViews {}\nMicroMintDryRun {dry_run}\n</If>\n",
+            place.free_views
+        ));
+    }
+    let host = |port: u16, tls: &str| {
+        format!(
+            "Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nMicroMintConfig {}\n{tls}\
+             RewriteEngine On\nRewriteCond %{{HTTP:{FILE}}} !^$\nRewriteRule ^ /file.txt [L]\n\
+             RewriteRule ^ http://127.0.0.1:%BACK_PORT%/ [P]\n{terms}</VirtualHost>\n",
+            stand.config()
+        )
+    };
+    host(stand.port, "") + &host(stand.tls_port, "SSLEngine On\n")
+}
+
 impl Drop for Apache {
     fn drop(&mut self) {
         self.end();
@@ -176,10 +234,14 @@ fn built(variable: &str, path: &str, option: &str) -> PathBuf {
 
 /// Runs the program apache2 on the site's configuration, with more arguments, until it returns.
 pub fn apache(site: &Site, arguments: &[&str]) -> Output {
+    command(site).args(arguments).output().expect("the program apache2")
+}
+
+fn command(site: &Site) -> Command {
     let program = std::env::var_os("MICROMINT_APACHE").unwrap_or_else(|| "/usr/sbin/apache2".into());
     let mut command = Command::new(program);
-    command.arg("-d").arg(site.folder()).arg("-f").arg(site.path("httpd.conf")).args(arguments);
-    command.output().expect("the program apache2")
+    command.arg("-d").arg(site.folder()).arg("-f").arg(site.path("httpd.conf"));
+    command
 }
 
 /// Writes httpd.conf. See [`Apache::start`].

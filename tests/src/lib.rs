@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod apache;
+pub mod cases;
 pub mod client;
 pub mod nginx;
 pub mod payer;

@@ -1,4 +1,5 @@
 //! The Apache module in a real Apache, as a whole: what clients get, what stays in the till, what the logs say.
 #![allow(clippy::unwrap_used)]
 
+mod cases;
 mod paying;
