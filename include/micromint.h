@@ -260,9 +260,10 @@ typedef struct micromint_checker micromint_checker;
  *
  * Serve: make the content as asked for, without the header fields of
  * `micromint_decision_strip_header()`; give the status of its answer to `micromint_paywall_settle()`;
- * add the headers of the decision if that status is 2xx or 304.
+ * then change its head as `micromint_decision_head()` says.
  *
- * Answer: send its status, headers and body.
+ * Answer: send its status, headers and body; where the site adds header fields to every answer, merge them by
+ * `micromint_decision_head()`.
  */
 typedef struct micromint_decision micromint_decision;
 
@@ -273,6 +274,12 @@ typedef struct micromint_decision micromint_decision;
  * never changed, so threads may share it.
  */
 typedef struct micromint_error micromint_error;
+
+/**
+ * What to change in the head of an answer: first take fields out, then add. Free it with
+ * `micromint_head_free()`. It is never changed, so threads may share it.
+ */
+typedef struct micromint_head micromint_head;
 
 /**
  * A message of one of the types of docs/protocol.md, every field well formed. Free it with
@@ -298,6 +305,12 @@ typedef struct micromint_params micromint_params;
  * use one at once. Open it after `fork()`, in every process that serves.
  */
 typedef struct micromint_paywall micromint_paywall;
+
+/**
+ * A vendor's till, opened to redeem what is in it; the paywalls that fill it go on meanwhile. Free it
+ * with `micromint_till_free()`. Any number of threads may use one at once. Open it after `fork()`.
+ */
+typedef struct micromint_till micromint_till;
 
 /**
  * An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other processes
@@ -344,6 +357,112 @@ typedef struct {
 } micromint_authenticator;
 
 /**
+ * What a user bought and returned, in one period.
+ */
+typedef struct {
+  /**
+   * How many sales there were.
+   */
+  uint64_t sales;
+  /**
+   * The coins in the sets that were sold.
+   */
+  uint64_t coins_sold;
+  /**
+   * How many returns there were.
+   */
+  uint64_t returns;
+  /**
+   * Returned coins on which nothing is decided yet.
+   */
+  uint64_t coins_waiting;
+  /**
+   * Returned coins that were credited.
+   */
+  uint64_t coins_credited;
+  /**
+   * Whether the user was revoked.
+   */
+  bool is_revoked;
+} micromint_user_account;
+
+/**
+ * What a vendor redeemed, in one period.
+ */
+typedef struct {
+  /**
+   * When it was registered, in seconds since 1970-01-01 00:00 UTC.
+   */
+  int64_t registered_at;
+  /**
+   * How many batches were judged.
+   */
+  uint64_t batches;
+  /**
+   * Coins on which nothing is decided yet.
+   */
+  uint64_t coins_waiting;
+  /**
+   * Coins that were paid.
+   */
+  uint64_t coins_paid;
+} micromint_vendor_account;
+
+/**
+ * A period in numbers.
+ */
+typedef struct {
+  /**
+   * Sales.
+   */
+  uint64_t sales;
+  /**
+   * Sets sold.
+   */
+  uint64_t sets_sold;
+  /**
+   * Sets that can still be sold.
+   */
+  uint64_t sets_left;
+  /**
+   * Registered vendors.
+   */
+  uint64_t vendors;
+  /**
+   * Batches judged.
+   */
+  uint64_t batches;
+  /**
+   * Returns judged.
+   */
+  uint64_t returns;
+  /**
+   * Coins paid to vendors.
+   */
+  uint64_t coins_paid;
+  /**
+   * Coins credited to users.
+   */
+  uint64_t coins_credited;
+  /**
+   * Claims that wait until redeem-until.
+   */
+  uint64_t claims_waiting;
+  /**
+   * Balls that nobody minted: proofs of forgery.
+   */
+  uint64_t forged;
+  /**
+   * Users revoked.
+   */
+  uint64_t revoked;
+  /**
+   * Whether the claims that waited are decided.
+   */
+  bool is_settled;
+} micromint_broker_counts;
+
+/**
  * What the caller provides. A callback that is NULL leaves it to the system; NULL for the whole struct
  * leaves everything. Set what you do not use to 0: `micromint_host host = {0};`.
  *
@@ -383,6 +502,102 @@ typedef int32_t (*micromint_mint_progress)(void *userdata,
                                            micromint_mint_stage stage,
                                            uint64_t done,
                                            uint64_t total);
+
+/**
+ * What a broker chooses for a new period. Clear it before you fill it.
+ */
+typedef struct {
+  /**
+   * Hash function and sizes: test, demo, small, small-sha256 or national (docs/minting.md).
+   */
+  const uint8_t *profile;
+  /**
+   * Its length.
+   */
+  size_t profile_len;
+  /**
+   * The period's name, such as 2026-12.
+   */
+  const uint8_t *period;
+  /**
+   * Its length.
+   */
+  size_t period_len;
+  /**
+   * The broker's URL, which vendors and clients see.
+   */
+  const uint8_t *broker;
+  /**
+   * Its length.
+   */
+  size_t broker_len;
+  /**
+   * What a coin is worth, for people, such as 0.01 USD.
+   */
+  const uint8_t *coin_value;
+  /**
+   * Its length.
+   */
+  size_t coin_value_len;
+  /**
+   * Vendors accept from here on, in seconds since 1970-01-01 00:00 UTC; not looked at without `has_times`.
+   */
+  int64_t start;
+  /**
+   * Vendors accept until here, likewise.
+   */
+  int64_t expiration;
+  /**
+   * 0: the period's name is a month, from whose first day to whose last vendors accept.
+   */
+  uint32_t has_times;
+  /**
+   * Not 0 to allow weak choices, such as the test profile.
+   */
+  uint32_t allow_weak;
+  /**
+   * NULL.
+   */
+  const void *reserved;
+} micromint_new_period;
+
+/**
+ * What a configuration will give and cost. Expected numbers are means.
+ */
+typedef struct {
+  /**
+   * The bins of the coin file.
+   */
+  uint64_t bins;
+  /**
+   * The size of the coin file, in bytes.
+   */
+  uint64_t file_size;
+  /**
+   * The tosses of minting.
+   */
+  uint64_t tosses;
+  /**
+   * The sets that can be sold.
+   */
+  uint64_t sets;
+  /**
+   * The balls expected in the coin file.
+   */
+  double balls;
+  /**
+   * The coins expected in a set.
+   */
+  double coins_per_set;
+  /**
+   * How many of them can be spent at one given vendor.
+   */
+  double spendable_per_set;
+  /**
+   * The tosses that the first coin forged for one user and one vendor costs.
+   */
+  double first_forgery_tosses;
+} micromint_plan;
 
 /**
  * The coins of a holding by where they are. How many are good at one vendor is some less.
@@ -493,8 +708,8 @@ typedef struct {
    */
   size_t host_len;
   /**
-   * The header fields in order. Only accept, content-type, cookie, idempotency-key and
-   * micromint-payment are looked at.
+   * The header fields in order. The paywall looks at those by which it is paid, and at accept, cookie,
+   * content-type, origin, range, idempotency-key and the conditions.
    */
   const micromint_header *headers;
   /**
@@ -522,10 +737,95 @@ typedef struct {
    */
   uint32_t price;
   /**
+   * How many pages a visitor sees a UTC day without paying; 0 for none.
+   */
+  uint32_t free_views;
+  /**
+   * Not 0 to decide everything, record nothing, and serve the content free.
+   */
+  uint32_t is_dry_run;
+  /**
+   * A path such as /story/17/: a receipt given here opens everything with this same receipt path that
+   * costs no more. NULL: a receipt opens the one page.
+   */
+  const uint8_t *receipt_path;
+  /**
+   * Its length.
+   */
+  size_t receipt_path_len;
+  /**
+   * The client's IP address as text, for free views: of the connection, or what trusted proxies tell; never a
+   * header as a client sent it. NULL gets no free views.
+   */
+  const uint8_t *client;
+  /**
+   * Its length.
+   */
+  size_t client_len;
+  /**
+   * Not 0 where the content is a file that will be sent as it is, of which the next members are known:
+   * conditions and ranges are then decided before a payment is recorded.
+   */
+  uint32_t is_file;
+  /**
+   * Not 0 where `last_modified` is known.
+   */
+  uint32_t has_last_modified;
+  /**
+   * The time in Last-Modified, in seconds since 1970-01-01 00:00 UTC.
+   */
+  int64_t last_modified;
+  /**
+   * The entity tag as the answer will carry it, with its quotes; NULL if there is none.
+   */
+  const uint8_t *etag;
+  /**
+   * Its length.
+   */
+  size_t etag_len;
+  /**
+   * The file's size in bytes; UINT64_MAX where ranges are not served.
+   */
+  uint64_t size;
+  /**
    * NULL.
    */
   const void *reserved;
 } micromint_request;
+
+/**
+ * A batch of payments, all of one period.
+ */
+typedef struct {
+  /**
+   * The payments in it.
+   */
+  uint32_t payments;
+  /**
+   * The coins in them.
+   */
+  uint32_t coins;
+  /**
+   * Coins that were paid, as far as a result was read; the rest of `coins` was not.
+   */
+  uint32_t coins_paid;
+  /**
+   * Coins that wait: send the batch again after redeem-until.
+   */
+  uint32_t coins_waiting;
+  /**
+   * When it was made, in seconds since 1970-01-01 00:00 UTC.
+   */
+  int64_t made_at;
+  /**
+   * The last moment to redeem it, likewise.
+   */
+  int64_t redeem_until;
+  /**
+   * Whether a result was read.
+   */
+  bool is_answered;
+} micromint_batch;
 
 #ifdef __cplusplus
 extern "C" {
@@ -584,6 +884,7 @@ const char *micromint_version(void);
  *
  * params:             copied.
  * vendor, vendor_len: the Vendor-ID whose coins are checked.
+ * checker_out:        the checker.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
  */
@@ -626,6 +927,7 @@ void micromint_checker_free(micromint_checker *checker);
  * secret:             the broker's secret.
  * period, period_len: the period's name.
  * user, user_len:     the User-ID.
+ * key_out:            the key.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period or no User-ID.
  */
@@ -642,6 +944,7 @@ micromint_status micromint_user_key(const micromint_key *secret,
  *
  * secret:             the broker's secret.
  * vendor, vendor_len: the Vendor-ID.
+ * key_out:            the key.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
  */
@@ -658,6 +961,7 @@ micromint_status micromint_vendor_key(const micromint_key *secret,
  * vendor, vendor_len: the Vendor-ID.
  * url, url_len:       the URL that is paid for.
  * data, data_len:     the decoded coins of the message.
+ * authenticator_out:  the authenticator.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
  */
@@ -677,6 +981,9 @@ micromint_status micromint_authenticate_payment(const micromint_key *key,
  * key:                        K_U.
  * request_id, request_id_len: the Request-ID.
  * data, data_len:             the decoded balls of the message.
+ * authenticator_out:          the authenticator.
+ *
+ * Errors: MICROMINT_ERROR_TEXT.
  */
 micromint_status micromint_authenticate_credit(const micromint_key *key,
                                                const uint8_t *request_id,
@@ -692,6 +999,9 @@ micromint_status micromint_authenticate_credit(const micromint_key *key,
  * key:                    K_V.
  * batch_id, batch_id_len: the Batch-ID.
  * data, data_len:         the decoded records of the message.
+ * authenticator_out:      the authenticator.
+ *
+ * Errors: MICROMINT_ERROR_TEXT.
  */
 micromint_status micromint_authenticate_redemption(const micromint_key *key,
                                                    const uint8_t *batch_id,
@@ -718,6 +1028,8 @@ micromint_status micromint_message_parse(const uint8_t *bytes,
  * The type of a message, such as "Payment".
  *
  * text_out, text_len_out: the text, valid until the message is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_message_type(const micromint_message *message,
                                         const uint8_t **text_out,
@@ -743,6 +1055,8 @@ micromint_status micromint_message_header(const micromint_message *message,
  * The decoded data of a message; empty for a type without data.
  *
  * data_out, data_len_out: the bytes, valid until the message is freed.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_message_data(const micromint_message *message,
                                         const uint8_t **data_out,
@@ -753,6 +1067,8 @@ micromint_status micromint_message_data(const micromint_message *message,
  * Prints a message in its canonical form, lines ending in CRLF.
  *
  * bytes_out: a buffer with the text.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_message_print(const micromint_message *message,
                                          micromint_buffer **bytes_out,
@@ -780,6 +1096,8 @@ micromint_status micromint_params_from_toml(const uint8_t *toml,
  * Writes a PERIOD.params file (TOML).
  *
  * toml_out: a buffer with the text.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_params_to_toml(const micromint_params *params,
                                           micromint_buffer **toml_out,
@@ -793,7 +1111,11 @@ size_t micromint_params_coin_size(const micromint_params *params);
 /**
  * The hash of an input: the 64-bit output, of which the leading n bits are y.
  *
- * x: below 2^56 for des, 2^60 for sha256; higher bits are an error.
+ * params:   the period, for its hash function and iv.
+ * x:        below 2^56 for des, 2^60 for sha256.
+ * hash_out: the output.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for a larger x.
  */
 micromint_status micromint_hash(const micromint_params *params,
                                 uint64_t x,
@@ -803,6 +1125,7 @@ micromint_status micromint_hash(const micromint_params *params,
 /**
  * The vector of a user, h'(User-ID): k-1 differences of superbins.
  *
+ * params:          the period, for its name and sizes.
  * user, user_len:  the User-ID.
  * differences_out: an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
  * count_out:       k-1.
@@ -819,6 +1142,7 @@ micromint_status micromint_user_vector(const micromint_params *params,
 /**
  * The vector of a vendor, h''(Vendor-ID): k-1 differences of sub-bins.
  *
+ * params:             the period, for its name and sizes.
  * vendor, vendor_len: the Vendor-ID.
  * differences_out:    an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
  * count_out:          k-1.
@@ -838,11 +1162,101 @@ micromint_status micromint_vendor_vector(const micromint_params *params,
 void micromint_params_free(micromint_params *params);
 
 /**
+ * What a user bought and returned.
+ *
+ * user, user_len: the User-ID.
+ * account_out:    the account.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_ABSENT where nothing was ever sold to
+ * this user, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_user_account(micromint_broker *broker,
+                                               const uint8_t *user,
+                                               size_t user_len,
+                                               micromint_user_account *account_out,
+                                               micromint_error **error_out);
+
+/**
+ * What a vendor redeemed.
+ *
+ * vendor, vendor_len: the Vendor-ID.
+ * account_out:        the account.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_ABSENT where this vendor is not
+ * registered, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_vendor_account(micromint_broker *broker,
+                                                 const uint8_t *vendor,
+                                                 size_t vendor_len,
+                                                 micromint_vendor_account *account_out,
+                                                 micromint_error **error_out);
+
+/**
+ * The period in numbers.
+ *
+ * counts_out: the numbers.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_count(micromint_broker *broker,
+                                        micromint_broker_counts *counts_out,
+                                        micromint_error **error_out);
+
+/**
+ * The registered vendors.
+ *
+ * vendors_out: a buffer with a Vendor-ID a line.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_vendors(micromint_broker *broker,
+                                          micromint_buffer **vendors_out,
+                                          micromint_error **error_out);
+
+/**
+ * The users who spent a first ball in more than one payment.
+ *
+ * offenders_out: a buffer with a line for each: the User-ID, a space, the number of balls.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_offenders(micromint_broker *broker,
+                                            micromint_buffer **offenders_out,
+                                            micromint_error **error_out);
+
+/**
+ * Revokes a user: nothing more is sold, and vendors that get the list take nothing more. Payments made
+ * before are redeemed all the same. Harmless for one who is revoked.
+ *
+ * user, user_len: the User-ID.
+ * revoked_out:    a buffer with all revoked users, a User-ID a line: the content of PERIOD.revoked.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_revoke(micromint_broker *broker,
+                                         const uint8_t *user,
+                                         size_t user_len,
+                                         micromint_buffer **revoked_out,
+                                         micromint_error **error_out);
+
+/**
+ * Who bought which superbin, for vendors.
+ *
+ * owners_out: a buffer with the content of PERIOD.owners.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_owners(micromint_broker *broker,
+                                         micromint_buffer **owners_out,
+                                         micromint_error **error_out);
+
+/**
  * Opens the broker of a complete coin file, making its journal if there is none.
  *
  * path, path_len: the coin file.
  * secret:         the broker's secret, from which all keys derive; copied.
  * host:           clock and randomness; NULL for the system's.
+ * broker_out:     the broker.
  *
  * Errors: MICROMINT_ERROR_FILE where a file is incomplete, damaged, or lies on a network file system.
  */
@@ -962,6 +1376,8 @@ micromint_status micromint_mint_open(const uint8_t *config,
  * The public parameters, for vendors and clients.
  *
  * params_out: a copy.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_mint_params(const micromint_mint *mint,
                                        micromint_params **params_out,
@@ -990,15 +1406,132 @@ micromint_status micromint_mint_run(const micromint_mint *mint,
                                     micromint_error **error_out);
 
 /**
+ * Tosses one part of a period, for minting on many machines, into the run file COINFILE.run-INDEX-of-COUNT
+ * beside the coin file. It can be stopped at any time and run again.
+ *
+ * index:     which part, 1 to `count`.
+ * count:     how many parts there are, at most 4096.
+ * threads, memory, progress, userdata: as for `micromint_mint_run()`.
+ * hits_out:  the balls in the complete run file.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for no such part, MICROMINT_ERROR_STOPPED if `progress` stopped it;
+ * MICROMINT_ERROR_FILE if the file is in use, was begun for something else, is damaged or does not fit.
+ */
+micromint_status micromint_mint_run_shard(const micromint_mint *mint,
+                                          uint32_t index,
+                                          uint32_t count,
+                                          size_t threads,
+                                          uint64_t memory,
+                                          micromint_mint_progress progress,
+                                          void *userdata,
+                                          uint64_t *hits_out,
+                                          micromint_error **error_out);
+
+/**
+ * Makes the coin file of the run files of all parts, which are those beside it. It can be stopped at any
+ * time and run again.
+ *
+ * memory, progress, userdata: as for `micromint_mint_run()`.
+ * balls_out:                  the balls in the complete file.
+ *
+ * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is missing,
+ * damaged or of something else, or the coin file is in use, is of another period or does not fit.
+ */
+micromint_status micromint_mint_merge(const micromint_mint *mint,
+                                      uint64_t memory,
+                                      micromint_mint_progress progress,
+                                      void *userdata,
+                                      uint64_t *balls_out,
+                                      micromint_error **error_out);
+
+/**
+ * Hashes every ball of the coin file again.
+ *
+ * threads, progress, userdata: as for `micromint_mint_run()`.
+ * faults_out:                  how many faults were found: 0 for a sound file.
+ * report_out:                  a buffer with the first of them, a sentence a line.
+ *
+ * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file cannot be read,
+ * or is of another period.
+ */
+micromint_status micromint_mint_verify(const micromint_mint *mint,
+                                       size_t threads,
+                                       micromint_mint_progress progress,
+                                       void *userdata,
+                                       uint64_t *faults_out,
+                                       micromint_buffer **report_out,
+                                       micromint_error **error_out);
+
+/**
  * Frees a mint. NULL is allowed.
  */
 void micromint_mint_free(micromint_mint *mint);
+
+/**
+ * Writes the configuration of a new period, its iv, fixed bits and input key drawn, into a new file of mode
+ * 0600. Keep it secret: the input key tells which balls are the broker's.
+ *
+ * config, config_len: the path of the file; the coin file will be beside it.
+ * period:             what the broker chooses.
+ * host:               randomness; NULL for the system's.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for an unknown profile or no name of a period, MICROMINT_ERROR_CONFIG for a
+ * weak choice that is not allowed, or a name that is no month where there are no times; MICROMINT_ERROR_FILE
+ * where the file exists or cannot be written.
+ */
+micromint_status micromint_mint_init(const uint8_t *config,
+                                     size_t config_len,
+                                     const micromint_new_period *period,
+                                     const micromint_host *host,
+                                     micromint_error **error_out);
+
+/**
+ * What a configuration will give and cost.
+ *
+ * plan_out:     the numbers.
+ * warnings_out: a buffer with what is unwise about it, a sentence a line; empty if nothing is.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_mint_plan(const micromint_mint *mint,
+                                     micromint_plan *plan_out,
+                                     micromint_buffer **warnings_out,
+                                     micromint_error **error_out);
+
+/**
+ * Makes the broker's secret, one for all periods, in a new file of mode 0600.
+ *
+ * path, path_len: the file.
+ * host:           randomness; NULL for the system's.
+ * secret_out:     the secret.
+ *
+ * Errors: MICROMINT_ERROR_FILE where the file exists or cannot be written.
+ */
+micromint_status micromint_secret_create(const uint8_t *path,
+                                         size_t path_len,
+                                         const micromint_host *host,
+                                         micromint_key *secret_out,
+                                         micromint_error **error_out);
+
+/**
+ * Reads the broker's secret.
+ *
+ * path, path_len: the file, which nobody but its owner may read.
+ * secret_out:     the secret.
+ *
+ * Errors: MICROMINT_ERROR_FILE where it cannot be read, others can read it, or it holds something else.
+ */
+micromint_status micromint_secret_read(const uint8_t *path,
+                                       size_t path_len,
+                                       micromint_key *secret_out,
+                                       micromint_error **error_out);
 
 /**
  * Opens a wallet file, making it with mode 0600 if it is absent.
  *
  * path, path_len: where it is.
  * host:           clock and randomness; NULL for the system's.
+ * wallet_out:     the wallet.
  *
  * Errors: MICROMINT_ERROR_FILE where it cannot be opened, is damaged, or is no wallet.
  */
@@ -1145,6 +1678,70 @@ micromint_status micromint_wallet_credit(micromint_wallet *wallet,
 void micromint_wallet_free(micromint_wallet *wallet);
 
 /**
+ * Keeps the receipt that came with the answer to a payment, so that the page can be had again free of charge.
+ *
+ * payment:                its number.
+ * cookie, cookie_len:     the value of a header Set-Cookie of the answer; call it with each of them.
+ * is_receipt_out:         whether it is a receipt and was kept; other cookies are left alone.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there is no such payment; MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_wallet_keep_receipt(micromint_wallet *wallet,
+                                               uint32_t payment,
+                                               const uint8_t *cookie,
+                                               size_t cookie_len,
+                                               bool *is_receipt_out,
+                                               micromint_error **error_out);
+
+/**
+ * The receipt for a page, if the wallet has one that is still good.
+ *
+ * url, url_len: the page. Send the receipt with a request for this very URL and with no other.
+ * cookie_out:   a buffer with the value for a header Cookie.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no URL, MICROMINT_ERROR_ABSENT where there is no receipt.
+ */
+micromint_status micromint_wallet_receipt(const micromint_wallet *wallet,
+                                          const uint8_t *url,
+                                          size_t url_len,
+                                          micromint_buffer **cookie_out,
+                                          micromint_error **error_out);
+
+/**
+ * Copies the wallet into a new file of mode 0600 that is marked as a backup, so that it is not spent from
+ * by mistake: coins spent later are still in it.
+ *
+ * path, path_len: the new file.
+ *
+ * Errors: MICROMINT_ERROR_FILE where it exists or cannot be written.
+ */
+micromint_status micromint_wallet_backup(micromint_wallet *wallet,
+                                         const uint8_t *path,
+                                         size_t path_len,
+                                         micromint_error **error_out);
+
+/**
+ * Makes a wallet of a backup and opens it.
+ *
+ * backup, backup_len: the backup.
+ * path, path_len:     the new wallet file.
+ * is_spendable:       whether no coin was spent since the backup was made, as the owner says; otherwise its
+ *                     coins are kept for a return only.
+ * host:               clock and randomness; NULL for the system's.
+ * wallet_out:         the wallet.
+ *
+ * Errors: MICROMINT_ERROR_STATE where the backup is none or the new file exists; MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_wallet_restore(const uint8_t *backup,
+                                          size_t backup_len,
+                                          const uint8_t *path,
+                                          size_t path_len,
+                                          bool is_spendable,
+                                          const micromint_host *host,
+                                          micromint_wallet **wallet_out,
+                                          micromint_error **error_out);
+
+/**
  * Whether to serve the content; false for an answer, and for NULL.
  */
 bool micromint_decision_serves(const micromint_decision *decision);
@@ -1160,7 +1757,9 @@ uint32_t micromint_decision_status(const micromint_decision *decision);
 size_t micromint_decision_header_count(const micromint_decision *decision);
 
 /**
- * A header field of the answer, `Content-Type` among them, `Content-Length` not.
+ * A header field of the answer, `Content-Type` among them, `Content-Length` not. Where the content is
+ * served: a field to add if its status is 2xx or 304, provided that the content has none of that name;
+ * `micromint_decision_head()` merges them with those it has.
  *
  * index:                    from 0.
  * name_out, name_len_out:   the name, valid until the decision is freed; no final NUL.
@@ -1180,6 +1779,8 @@ micromint_status micromint_decision_header(const micromint_decision *decision,
  * The body of the answer, also for HEAD (leave it out there); empty where the content is served.
  *
  * body_out, body_len_out: the bytes, valid until the decision is freed.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_decision_body(const micromint_decision *decision,
                                          const uint8_t **body_out,
@@ -1191,6 +1792,8 @@ micromint_status micromint_decision_body(const micromint_decision *decision,
  * of docs/http.md.
  *
  * word_out, word_len_out: the word; static, no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_decision_outcome(const micromint_decision *decision,
                                             const uint8_t **word_out,
@@ -1201,6 +1804,8 @@ micromint_status micromint_decision_outcome(const micromint_decision *decision,
  * The user who paid or tried to, for logs; empty if there is none.
  *
  * user_out, user_len_out: the User-ID, valid until the decision is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_decision_user(const micromint_decision *decision,
                                          const uint8_t **user_out,
@@ -1254,6 +1859,89 @@ micromint_status micromint_decision_strip_header(const micromint_decision *decis
 void micromint_decision_free(micromint_decision *decision);
 
 /**
+ * Merges a decision with the header fields that an answer has: those of the content, or for an answer of
+ * the paywall those that the site adds to every answer.
+ *
+ * status:               the status of the content's answer; not looked at where the content is not served.
+ * is_reversed:          what `micromint_paywall_settle()` said.
+ * headers, headers_len: the fields that the answer has.
+ * head_out:             what to change in them.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+ */
+micromint_status micromint_decision_head(const micromint_decision *decision,
+                                         uint32_t status,
+                                         bool is_reversed,
+                                         const micromint_header *headers,
+                                         size_t headers_len,
+                                         micromint_head **head_out,
+                                         micromint_error **error_out);
+
+/**
+ * The request in a line for logs and counters, such as `micromint paid status=200 price=1 coins=1
+ * user=alice`. It never holds a key, an authenticator, a coin or a cookie.
+ *
+ * status:      the status that was sent.
+ * is_reversed: what `micromint_paywall_settle()` said.
+ * is_json:     whether to write it as a JSON object.
+ * line_out:    a buffer with the line, without its end.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+ */
+micromint_status micromint_decision_event(const micromint_decision *decision,
+                                          uint32_t status,
+                                          bool is_reversed,
+                                          bool is_json,
+                                          micromint_buffer **line_out,
+                                          micromint_error **error_out);
+
+/**
+ * How many names of fields to take out. NULL gives 0.
+ */
+size_t micromint_head_remove_count(const micromint_head *head);
+
+/**
+ * A name of which every field is taken out.
+ *
+ * index:                  from 0.
+ * name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_head_remove(const micromint_head *head,
+                                       size_t index,
+                                       const uint8_t **name_out,
+                                       size_t *name_len_out,
+                                       micromint_error **error_out);
+
+/**
+ * How many fields to add. NULL gives 0.
+ */
+size_t micromint_head_add_count(const micromint_head *head);
+
+/**
+ * A field to add.
+ *
+ * index:                    from 0.
+ * name_out, name_len_out:   the name, valid until the head is freed; no final NUL.
+ * value_out, value_len_out: the value, likewise.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_head_add(const micromint_head *head,
+                                    size_t index,
+                                    const uint8_t **name_out,
+                                    size_t *name_len_out,
+                                    const uint8_t **value_out,
+                                    size_t *value_len_out,
+                                    micromint_error **error_out);
+
+/**
+ * Frees a head. NULL is allowed.
+ */
+void micromint_head_free(micromint_head *head);
+
+/**
  * Makes what a first start needs: the till's directory and the secret of receipts, readable by this
  * process's user alone. Harmless where they exist.
  *
@@ -1272,6 +1960,7 @@ micromint_status micromint_paywall_prepare(const uint8_t *config,
  *
  * config, config_len: the path of the configuration file (docs/vendor.md).
  * host:               clock, randomness and log; NULL for the system's and no log.
+ * paywall_out:        the paywall.
  *
  * Errors: MICROMINT_ERROR_CONFIG with file, line and key, also for a period's parameters;
  * MICROMINT_ERROR_FILE for the till and the secret of receipts.
@@ -1290,7 +1979,7 @@ micromint_status micromint_paywall_open(const uint8_t *config,
  * body_max_out:  the largest body of use in bytes, with MICROMINT_STEP_READ_BODY; else 0.
  * decision_out:  the decision, with MICROMINT_STEP_DECIDED; else NULL.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL.
+ * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address.
  */
 micromint_status micromint_paywall_classify(const micromint_paywall *paywall,
                                             const micromint_request *request,
@@ -1305,7 +1994,7 @@ micromint_status micromint_paywall_classify(const micromint_paywall *paywall,
  *
  * decision_out: the decision.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL. A till that cannot be written is no
+ * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address. A till that cannot be written is no
  * error but an answer: 503.
  */
 micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
@@ -1321,6 +2010,9 @@ micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
  * status:       the status of the content's answer.
  * reversed_out: true if the payment was taken back: answer with `MicroMint-Status: reversed` in place
  *               of the decision's headers.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status. A payment that cannot be taken back (it was
+ * sent again meanwhile, ten minutes have passed, or the till cannot be written) stays, and that is no error.
  */
 micromint_status micromint_paywall_settle(const micromint_paywall *paywall,
                                           const micromint_decision *decision,
@@ -1345,6 +2037,92 @@ micromint_status micromint_price_parse(const uint8_t *text,
                                        size_t text_len,
                                        uint32_t *price_out,
                                        micromint_error **error_out);
+
+/**
+ * Opens the till of a vendor. It must be there: `micromint_paywall_prepare()` makes it.
+ *
+ * config, config_len: the path of the configuration file (docs/vendor.md).
+ * host:               clock and randomness; NULL for the system's.
+ * till_out:           the till.
+ *
+ * Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE where there is no till, or a
+ * file of it cannot be read or is damaged.
+ */
+micromint_status micromint_till_open(const uint8_t *config,
+                                     size_t config_len,
+                                     const micromint_host *host,
+                                     micromint_till **till_out,
+                                     micromint_error **error_out);
+
+/**
+ * Makes the batch to send next: one made before whose answer did not come or said to ask again, or a new
+ * one of the oldest payments. Payments of the last ten minutes are in none, since they may be taken back.
+ *
+ * key:                K_V, which the broker gave.
+ * period, period_len: only payments of this period; empty for any.
+ * payments_max:       the most payments in it; 0 for as many as a message may hold.
+ * batch_out:          what is in it; all 0 where there is nothing to redeem.
+ * message_out:        a buffer with the Request-Redemption message; NULL where there is nothing to redeem.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_till_make_batch(const micromint_till *till,
+                                           const micromint_key *key,
+                                           const uint8_t *period,
+                                           size_t period_len,
+                                           uint32_t payments_max,
+                                           micromint_batch *batch_out,
+                                           micromint_buffer **message_out,
+                                           micromint_error **error_out);
+
+/**
+ * Reads the broker's answer to a batch and writes its verdicts down. The same answer twice is harmless.
+ *
+ * message, message_len: the Redemption-Result message.
+ * batch_out:            the batch with its verdicts.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_STATE where it is the answer to no batch of
+ * this till, or another one than before; MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_till_read_result(const micromint_till *till,
+                                            const uint8_t *message,
+                                            size_t message_len,
+                                            micromint_batch *batch_out,
+                                            micromint_error **error_out);
+
+/**
+ * What of a period is in no batch yet.
+ *
+ * period, period_len: the period.
+ * payments_out:       the payments that can be redeemed now.
+ * coins_out:          the coins in them.
+ * young_out:          the payments that cannot yet, since they may be taken back.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_till_unbatched(const micromint_till *till,
+                                          const uint8_t *period,
+                                          size_t period_len,
+                                          uint64_t *payments_out,
+                                          uint64_t *coins_out,
+                                          uint64_t *young_out,
+                                          micromint_error **error_out);
+
+/**
+ * Removes the journals of days of which every payment is settled and past its redeem-until.
+ *
+ * removed_out: how many were removed.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_till_prune(const micromint_till *till,
+                                      uint64_t *removed_out,
+                                      micromint_error **error_out);
+
+/**
+ * Frees a till: closes its files. NULL is allowed.
+ */
+void micromint_till_free(micromint_till *till);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -8,8 +8,8 @@ need() {
     dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $1"
 }
 
-for package in nginx nginx-dev apache2 apache2-dev libfaketime libclang-dev gcc g++ valgrind make pkg-config curl openssl python3 \
-    man-db zsh fish python3-venv php-cli golang-go; do
+for package in nginx nginx-dev apache2 apache2-dev libfaketime libclang-dev gcc g++ valgrind make pkg-config curl openssl \
+    python3 man-db zsh fish python3-venv python3-setuptools python3-wheel php-cli golang-go; do
     need "$package"
 done
 

@@ -30,3 +30,39 @@ compile=(cc -std=c99 -Wall -Wextra -Wstrict-prototypes -pedantic -Werror "${flag
 says good "$folder/shared" $params
 says good "$folder/static" $params
 readelf --version-info "$folder/shared" | grep -q "Name: MICROMINT_" || fail "symbols come without a version"
+
+# The whole cycle.
+mkdir "$folder/cycle"
+"${compile[@]}" examples/cycle.c -o "$folder/whole" "${libs[@]}"
+says "minted a test period
+alice has coins
+without a payment: 402
+with a payment: paid
+redeemed: 1 of 1" "$folder/whole" "$folder/cycle"
+
+# A vendor, and a broker's period that is good today, for the languages that pay a page.
+world=$folder/world bin=$1/opt/mm/bin
+mkdir -p "$world/periods"
+day() { date -u -d "$1 days" +%Y-%m-%dT00:00:00Z; }
+"$bin/coinmint" init --profile test --weak --period today --start "$(day -1)" --expiration "$(day +2)" \
+    --broker https://broker.example/ -o "$world/mint.toml" >/dev/null
+"$bin/coinmint" mint "$world/mint.toml" >/dev/null 2>&1
+"$bin/coinmint" params "$world/mint.toml" -o "$world/periods/today.params" >/dev/null
+for user in python python-2 php go; do
+    "$bin/mmbroker" withdraw --coinfile "$world/today.coins" --user $user --sets 1 -o "$world/$user.sale" 2>/dev/null
+done
+cat > "$world/vendor.toml" <<'TOML'
+vendor-id = "news.example"
+origins = ["https://news.example", "http://news.example"]
+periods = "periods"
+till = "till"
+receipt-time = 3600
+TOML
+
+# Python: the package as pip installs it, in an environment of its own.
+python=$(command -v /usr/bin/python3 || command -v python3)
+"$python" -m venv --system-site-packages "$folder/venv"
+cp -r examples/python "$folder/python"
+"$folder/venv/bin/pip" install --quiet --no-index --no-build-isolation --disable-pip-version-check "$folder/python"
+MICROMINT_LIBRARY=$lib/libmicromint.so WORLD=$world PYTHONPATH=examples/python PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONWARNINGS=error "$folder/venv/bin/python" -m unittest --quiet test_micromint

@@ -3,9 +3,14 @@
 //! In come raw pointers, out come references that live as long as the call. The invariant: no panic
 //! leaves a function, and an output is written only when the status is MICROMINT_OK.
 
+use std::error::Error;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::str::FromStr;
 
-use crate::error::{Answer, micromint_error, micromint_status};
+use crate::error::{Answer, failed, micromint_error, micromint_status};
 
 /// Runs the body of an exported function: catches panics, hands out the error, gives the status.
 pub(crate) fn guard(
@@ -38,6 +43,17 @@ pub(crate) fn guard(
         }
     }
 }
+
+/// Checks the pointers of an exported function in turn and names what they give; the first that is not
+/// what it must be ends the function: `given!(user = text(user, user_len), place = output(sets_out));`
+macro_rules! given {
+    ($($name:ident = $check:ident($pointer:ident $(, $more:ident)?)),+ $(,)?) => {$(
+        // SAFETY: the pointers are as the conventions say, "NULL" and "Texts and bytes": each is NULL or points
+        // to what the function's documentation says, for the length given with it.
+        let $name = unsafe { $check($pointer, $($more,)? stringify!($pointer)) }?;
+    )+};
+}
+pub(crate) use given;
 
 /// The error for a NULL pointer.
 pub(crate) fn null(name: &str) -> micromint_error {
@@ -94,6 +110,20 @@ pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Ans
     })
 }
 
+/// A path of `len` bytes, as the system has it.
+///
+/// # Safety
+/// As for [`slice`].
+pub(crate) unsafe fn path_at<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<&'a Path> {
+    // SAFETY: passed on to the caller.
+    Ok(Path::new(OsStr::from_bytes(unsafe { slice(pointer, len, name) }?)))
+}
+
+/// Reads a name, time or URL.
+pub(crate) fn parse<T: FromStr<Err: Error>>(text: &str) -> Answer<T> {
+    text.parse().map_err(failed(micromint_status::MICROMINT_ERROR_ARGUMENT))
+}
+
 /// A place to write an output to.
 ///
 /// # Safety
@@ -119,7 +149,8 @@ impl<T> Output<'_, T> {
     }
 }
 
-/// A place for bytes that an object of the library lends: the parameters `NAME_out` and `NAME_len_out`.
+/// A place for bytes that an object of the library lends: the parameters `NAME_out`, which is `name`, and
+/// `NAME_len_out`.
 ///
 /// # Safety
 /// The places are NULL or may be written to.
@@ -129,9 +160,11 @@ pub(crate) unsafe fn lend<'a>(
     name: &str,
 ) -> Answer<Lending<'a>> {
     // SAFETY: passed on to the caller.
-    let (data, len) =
-        unsafe { (output(data_out, &format!("{name}_out"))?, output(len_out, &format!("{name}_len_out"))?) };
-    Ok(Lending { data, len })
+    let data = unsafe { output(data_out, name) }?;
+    if len_out.is_null() {
+        return Err(null(&name.replace("_out", "_len_out")));
+    }
+    Ok(Lending { data, len: Output { place: len_out, life: std::marker::PhantomData } })
 }
 
 /// Checked places for a pointer and a length.

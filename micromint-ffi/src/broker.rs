@@ -1,9 +1,5 @@
 //! The broker of a period: sells sets, takes coins back, redeems payments.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
 use micromint_core::authenticator::Key;
 use micromint_core::broker::{Broker, BrokerError};
 use micromint_core::error::FileError;
@@ -11,14 +7,14 @@ use micromint_core::host::{Clock, DiskDirectory};
 use micromint_core::identity::{UserId, VendorId};
 use micromint_core::protocol::{RequestCredit, RequestRedemption};
 
-use crate::boundary::{Output, free, guard, hand_out, output, reference, reference_mut, slice, text};
+use crate::boundary::{
+    Output, free, given, guard, hand_out, output, parse, path_at, reference, reference_mut, slice, text,
+};
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
-use crate::host::micromint_host;
+use crate::host::{host_of, micromint_host};
 use crate::keys::micromint_key;
-use micromint_status::{
-    MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
-};
+use micromint_status::{MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
 
 /// The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a time;
 /// other processes may open the same coin file at once. Open it after `fork()`. After
@@ -26,8 +22,8 @@ use micromint_status::{
 ///
 /// Whatever it answers is on disk before the function returns.
 pub struct micromint_broker {
-    broker: Broker,
-    host: micromint_host,
+    pub(crate) broker: Broker,
+    pub(crate) host: micromint_host,
 }
 
 /// Opens the broker of a complete coin file, making its journal if there is none.
@@ -35,6 +31,7 @@ pub struct micromint_broker {
 /// path, path_len: the coin file.
 /// secret:         the broker's secret, from which all keys derive; copied.
 /// host:           clock and randomness; NULL for the system's.
+/// broker_out:     the broker.
 ///
 /// Errors: MICROMINT_ERROR_FILE where a file is incomplete, damaged, or lies on a network file system.
 #[unsafe(no_mangle)]
@@ -47,11 +44,12 @@ pub unsafe extern "C" fn micromint_broker_open(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (path, host) = unsafe { (slice(path, path_len, "path")?, micromint_host::copy(host)?) };
-        // SAFETY: as above.
-        let (secret, place) = unsafe { (reference(secret, "secret")?, output(broker_out, "broker_out")?) };
-        let path = Path::new(OsStr::from_bytes(path));
+        given!(
+            path = path_at(path, path_len),
+            host = host_of(host),
+            secret = reference(secret),
+            place = output(broker_out)
+        );
         let (directory, name) = DiskDirectory::of_file(path)
             .map_err(FileError::on("open", path))
             .map_err(failed(MICROMINT_ERROR_FILE))?;
@@ -90,11 +88,12 @@ pub unsafe extern "C" fn micromint_broker_sell(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, user) = unsafe { (reference_mut(broker, "broker")?, text(user, user_len, "user")?) };
-        // SAFETY: as above.
-        let reply = unsafe { Reply::new(message_out, reason_out) }?;
-        let user: UserId = user.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        given!(
+            it = reference_mut(broker),
+            user = text(user, user_len),
+            reply = reply(message_out, reason_out)
+        );
+        let user: UserId = parse(user)?;
         let sold = it.broker.withdraw(&user, sets, transaction, it.host.now()).map_err(failed_broker)?;
         reply.write(sold.map(|message| message.to_bytes()));
         Ok(())
@@ -120,11 +119,11 @@ pub unsafe extern "C" fn micromint_broker_take_back(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, bytes) =
-            unsafe { (reference_mut(broker, "broker")?, slice(request, request_len, "request")?) };
-        // SAFETY: as above.
-        let reply = unsafe { Reply::new(message_out, reason_out) }?;
+        given!(
+            it = reference_mut(broker),
+            bytes = slice(request, request_len),
+            reply = reply(message_out, reason_out)
+        );
         let request = RequestCredit::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let taken = it.broker.take_back(&request, transaction, it.host.now()).map_err(failed_broker)?;
         reply.write(taken.map(|message| message.to_bytes()));
@@ -147,9 +146,8 @@ pub unsafe extern "C" fn micromint_broker_register(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, vendor) = unsafe { (reference_mut(broker, "broker")?, text(vendor, vendor_len, "vendor")?) };
-        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        given!(it = reference_mut(broker), vendor = text(vendor, vendor_len));
+        let vendor: VendorId = parse(vendor)?;
         let registered = it.broker.register_vendor(&vendor, it.host.now()).map_err(failed_broker)?;
         registered.map_err(failed(MICROMINT_ERROR_STATE))?;
         Ok(())
@@ -174,10 +172,11 @@ pub unsafe extern "C" fn micromint_broker_redeem(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, bytes) = unsafe { (reference_mut(broker, "broker")?, slice(batch, batch_len, "batch")?) };
-        // SAFETY: as above.
-        let reply = unsafe { Reply::new(message_out, reason_out) }?;
+        given!(
+            it = reference_mut(broker),
+            bytes = slice(batch, batch_len),
+            reply = reply(message_out, reason_out)
+        );
         let batch = RequestRedemption::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let judged = it.broker.redeem(&batch, it.host.now()).map_err(failed_broker)?;
         reply.write(judged.map(|judged| judged.result.to_bytes()));
@@ -197,8 +196,7 @@ pub unsafe extern "C" fn micromint_broker_settle(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) = unsafe { (reference_mut(broker, "broker")?, output(settled_out, "settled_out")?) };
+        given!(it = reference_mut(broker), place = output(settled_out));
         place.write(it.broker.settle(it.host.now()).map_err(failed_broker)?);
         Ok(())
     })
@@ -217,19 +215,19 @@ struct Reply<'a> {
     reason: Output<'a, *mut micromint_buffer>,
 }
 
-impl Reply<'_> {
-    /// # Safety
-    /// The places are NULL or may be written to.
-    unsafe fn new<'a>(
-        message_out: *mut *mut micromint_buffer,
-        reason_out: *mut *mut micromint_buffer,
-    ) -> Answer<Reply<'a>> {
-        // SAFETY: passed on to the caller.
-        let (message, reason) =
-            unsafe { (output(message_out, "message_out")?, output(reason_out, "reason_out")?) };
-        Ok(Reply { message, reason })
-    }
+/// # Safety
+/// The places are NULL or may be written to.
+unsafe fn reply<'a>(
+    message_out: *mut *mut micromint_buffer,
+    reason_out: *mut *mut micromint_buffer,
+    name: &str,
+) -> Answer<Reply<'a>> {
+    // SAFETY: passed on to the caller.
+    let (message, reason) = unsafe { (output(message_out, name)?, output(reason_out, "reason_out")?) };
+    Ok(Reply { message, reason })
+}
 
+impl Reply<'_> {
     fn write(self, answer: Result<Vec<u8>, impl std::error::Error>) {
         let (message, reason) = match answer {
             Ok(message) => (micromint_buffer::hand_out(message), std::ptr::null_mut()),
@@ -242,6 +240,6 @@ impl Reply<'_> {
     }
 }
 
-fn failed_broker(error: BrokerError) -> micromint_error {
+pub(crate) fn failed_broker(error: BrokerError) -> micromint_error {
     micromint_error::of(MICROMINT_ERROR_FILE, &error)
 }

@@ -3,8 +3,8 @@
 use micromint_core::coin::{CoinFault, CoinRules};
 use micromint_core::identity::{UserId, UserVector, VendorId, VendorVector};
 
-use crate::boundary::{free, guard, hand_out, output, reference, slice, text};
-use crate::error::{failed, micromint_error, micromint_status};
+use crate::boundary::{free, given, guard, hand_out, output, parse, reference, slice, text};
+use crate::error::{micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::MICROMINT_ERROR_ARGUMENT;
 
@@ -64,6 +64,7 @@ impl From<CoinFault> for micromint_coin_fault {
 ///
 /// params:             copied.
 /// vendor, vendor_len: the Vendor-ID whose coins are checked.
+/// checker_out:        the checker.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
 #[unsafe(no_mangle)]
@@ -75,11 +76,8 @@ pub unsafe extern "C" fn micromint_checker_new(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (params, vendor) = unsafe { (reference(params, "params")?, text(vendor, vendor_len, "vendor")?) };
-        // SAFETY: as above.
-        let place = unsafe { output(checker_out, "checker_out") }?;
-        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        given!(params = reference(params), vendor = text(vendor, vendor_len), place = output(checker_out));
+        let vendor: VendorId = parse(vendor)?;
         let vendor = VendorVector::new(&params.params, &vendor);
         place.write(hand_out(micromint_checker { rules: CoinRules::new(params.params.clone()), vendor }));
         Ok(())
@@ -109,15 +107,17 @@ pub unsafe extern "C" fn micromint_checker_check(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (checker, user) = unsafe { (reference(checker, "checker")?, text(user, user_len, "user")?) };
-        // SAFETY: as above.
-        let (x, place) = unsafe { (slice(x, x_len, "x")?, output(fault_out, "fault_out")?) };
+        given!(
+            checker = reference(checker),
+            user = text(user, user_len),
+            x = slice(x, x_len),
+            place = output(fault_out)
+        );
         let params = checker.rules.params();
         if x.is_empty() {
             return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, "x: expected a coin, found none"));
         }
-        let user: UserId = user.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let user: UserId = parse(user)?;
         let Ok(user) = UserVector::new(params, &user) else {
             place.write(micromint_coin_fault::MICROMINT_COIN_USER_DIFFERENCES);
             return Ok(());

@@ -3,7 +3,7 @@
 use micromint_core::vendor::http::Decision;
 use micromint_core::vendor::paywall::Charge;
 
-use crate::boundary::{free, guard, lend, reference};
+use crate::boundary::{free, given, guard, lend, reference};
 use crate::error::{Answer, micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
@@ -12,16 +12,30 @@ use micromint_status::MICROMINT_ERROR_ABSENT;
 ///
 /// Serve: make the content as asked for, without the header fields of
 /// `micromint_decision_strip_header()`; give the status of its answer to `micromint_paywall_settle()`;
-/// add the headers of the decision if that status is 2xx or 304.
+/// then change its head as `micromint_decision_head()` says.
 ///
-/// Answer: send its status, headers and body.
+/// Answer: send its status, headers and body; where the site adds header fields to every answer, merge them by
+/// `micromint_decision_head()`.
 pub struct micromint_decision {
     decision: Decision,
+    /// The fields to add where the answer has none of its own.
+    headers: Vec<(&'static str, String)>,
 }
 
 impl micromint_decision {
     pub(crate) fn new(decision: Decision) -> micromint_decision {
-        micromint_decision { decision }
+        let headers = match &decision {
+            Decision::Answer(answer) => answer.head(|_| Vec::new()).add,
+            Decision::Serve(serve) => {
+                let merged = serve.merge.iter().map(|field| (field.name, field.value.clone()));
+                serve.headers.iter().cloned().chain(merged).collect()
+            }
+        };
+        micromint_decision { decision, headers }
+    }
+
+    pub(crate) fn decision(&self) -> &Decision {
+        &self.decision
     }
 
     /// The payment that the request recorded.
@@ -29,13 +43,6 @@ impl micromint_decision {
         match &self.decision {
             Decision::Serve(serve) => serve.charge.as_ref(),
             Decision::Answer(_) => None,
-        }
-    }
-
-    fn headers(&self) -> &[(&'static str, String)] {
-        match &self.decision {
-            Decision::Serve(serve) => &serve.headers,
-            Decision::Answer(answer) => &answer.headers,
         }
     }
 
@@ -75,10 +82,12 @@ pub unsafe extern "C" fn micromint_decision_status(decision: *const micromint_de
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_header_count(decision: *const micromint_decision) -> usize {
     // SAFETY: the caller passes NULL or a live decision.
-    unsafe { decision.as_ref() }.map_or(0, |it| it.headers().len())
+    unsafe { decision.as_ref() }.map_or(0, |it| it.headers.len())
 }
 
-/// A header field of the answer, `Content-Type` among them, `Content-Length` not.
+/// A header field of the answer, `Content-Type` among them, `Content-Length` not. Where the content is
+/// served: a field to add if its status is 2xx or 304, provided that the content has none of that name;
+/// `micromint_decision_head()` merges them with those it has.
 ///
 /// index:                    from 0.
 /// name_out, name_len_out:   the name, valid until the decision is freed; no final NUL.
@@ -96,12 +105,12 @@ pub unsafe extern "C" fn micromint_decision_header(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, name_place) =
-            unsafe { (reference(decision, "decision")?, lend(name_out, name_len_out, "name")?) };
-        // SAFETY: as above.
-        let value_place = unsafe { lend(value_out, value_len_out, "value") }?;
-        let (name, value) = at(it.headers(), index, "header")?;
+        given!(
+            it = reference(decision),
+            name_place = lend(name_out, name_len_out),
+            value_place = lend(value_out, value_len_out)
+        );
+        let (name, value) = at(&it.headers, index, "header")?;
         name_place.write(name.as_bytes());
         value_place.write(value.as_bytes());
         Ok(())
@@ -111,6 +120,8 @@ pub unsafe extern "C" fn micromint_decision_header(
 /// The body of the answer, also for HEAD (leave it out there); empty where the content is served.
 ///
 /// body_out, body_len_out: the bytes, valid until the decision is freed.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_body(
     decision: *const micromint_decision,
@@ -119,9 +130,7 @@ pub unsafe extern "C" fn micromint_decision_body(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) =
-            unsafe { (reference(decision, "decision")?, lend(body_out, body_len_out, "body")?) };
+        given!(it = reference(decision), place = lend(body_out, body_len_out));
         place.write(it.body());
         Ok(())
     })
@@ -131,6 +140,8 @@ pub unsafe extern "C" fn micromint_decision_body(
 /// of docs/http.md.
 ///
 /// word_out, word_len_out: the word; static, no final NUL.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_outcome(
     decision: *const micromint_decision,
@@ -139,9 +150,7 @@ pub unsafe extern "C" fn micromint_decision_outcome(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) =
-            unsafe { (reference(decision, "decision")?, lend(word_out, word_len_out, "word")?) };
+        given!(it = reference(decision), place = lend(word_out, word_len_out));
         place.write(it.decision.outcome().word().as_bytes());
         Ok(())
     })
@@ -150,6 +159,8 @@ pub unsafe extern "C" fn micromint_decision_outcome(
 /// The user who paid or tried to, for logs; empty if there is none.
 ///
 /// user_out, user_len_out: the User-ID, valid until the decision is freed; no final NUL.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_user(
     decision: *const micromint_decision,
@@ -158,9 +169,7 @@ pub unsafe extern "C" fn micromint_decision_user(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) =
-            unsafe { (reference(decision, "decision")?, lend(user_out, user_len_out, "user")?) };
+        given!(it = reference(decision), place = lend(user_out, user_len_out));
         place.write(it.decision.user().unwrap_or_default().as_bytes());
         Ok(())
     })
@@ -221,9 +230,7 @@ pub unsafe extern "C" fn micromint_decision_strip_header(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) =
-            unsafe { (reference(decision, "decision")?, lend(name_out, name_len_out, "name")?) };
+        given!(it = reference(decision), place = lend(name_out, name_len_out));
         place.write(at(it.stripped(), index, "header to take out")?.as_bytes());
         Ok(())
     })
@@ -236,7 +243,7 @@ pub unsafe extern "C" fn micromint_decision_free(decision: *mut micromint_decisi
     unsafe { free(decision) }
 }
 
-fn at<'a, T>(items: &'a [T], index: usize, what: &str) -> Answer<&'a T> {
+pub(crate) fn at<'a, T>(items: &'a [T], index: usize, what: &str) -> Answer<&'a T> {
     items.get(index).ok_or_else(|| {
         let text = format!("no {what} {index}: there are {}", items.len());
         micromint_error::new(MICROMINT_ERROR_ABSENT, text)

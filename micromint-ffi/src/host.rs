@@ -37,6 +37,17 @@ unsafe impl Send for micromint_host {}
 // SAFETY: as above.
 unsafe impl Sync for micromint_host {}
 
+/// A copy of what the caller provides.
+///
+/// # Safety
+/// `host` is NULL or points to a host.
+pub(crate) unsafe fn host_of(host: *const micromint_host, name: &str) -> Answer<micromint_host> {
+    // SAFETY: passed on to the caller.
+    let host = unsafe { host.as_ref() }.copied().unwrap_or(micromint_host::SYSTEM);
+    refuse_reserved(host.reserved, name)?;
+    Ok(host)
+}
+
 impl micromint_host {
     const SYSTEM: micromint_host = micromint_host {
         userdata: std::ptr::null_mut(),
@@ -45,17 +56,6 @@ impl micromint_host {
         log: None,
         reserved: std::ptr::null(),
     };
-
-    /// A copy of what the caller provides.
-    ///
-    /// # Safety
-    /// `host` is NULL or points to a host.
-    pub(crate) unsafe fn copy(host: *const micromint_host) -> Answer<micromint_host> {
-        // SAFETY: passed on to the caller.
-        let host = unsafe { host.as_ref() }.copied().unwrap_or(micromint_host::SYSTEM);
-        refuse_reserved(host.reserved, "host")?;
-        Ok(host)
-    }
 
     /// Hands a line to the caller's log.
     pub(crate) fn write_log(&self, text: &str) {

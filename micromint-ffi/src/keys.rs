@@ -4,9 +4,8 @@ use micromint_core::authenticator::{AUTHENTICATOR_SIZE, Authenticator, KEY_SIZE,
 use micromint_core::identity::{UserId, VendorId};
 use micromint_core::period::Period;
 
-use crate::boundary::{guard, output, reference, slice, text};
-use crate::error::{failed, micromint_error, micromint_status};
-use micromint_status::MICROMINT_ERROR_ARGUMENT;
+use crate::boundary::{given, guard, output, parse, reference, slice, text};
+use crate::error::{micromint_error, micromint_status};
 
 /// The size of keys and of the broker's secret, in bytes.
 pub const MICROMINT_KEY_SIZE: usize = 32;
@@ -55,6 +54,7 @@ impl From<Authenticator> for micromint_authenticator {
 /// secret:             the broker's secret.
 /// period, period_len: the period's name.
 /// user, user_len:     the User-ID.
+/// key_out:            the key.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period or no User-ID.
 #[unsafe(no_mangle)]
@@ -68,12 +68,14 @@ pub unsafe extern "C" fn micromint_user_key(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (secret, place) = unsafe { (reference(secret, "secret")?, output(key_out, "key_out")?) };
-        // SAFETY: as above.
-        let (period, user) = unsafe { (text(period, period_len, "period")?, text(user, user_len, "user")?) };
-        let period: Period = period.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
-        let user: UserId = user.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        given!(
+            secret = reference(secret),
+            place = output(key_out),
+            period = text(period, period_len),
+            user = text(user, user_len)
+        );
+        let period: Period = parse(period)?;
+        let user: UserId = parse(user)?;
         place.write(Key::from(secret).user_key(&period, &user).into());
         Ok(())
     })
@@ -83,6 +85,7 @@ pub unsafe extern "C" fn micromint_user_key(
 ///
 /// secret:             the broker's secret.
 /// vendor, vendor_len: the Vendor-ID.
+/// key_out:            the key.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
 #[unsafe(no_mangle)]
@@ -94,11 +97,8 @@ pub unsafe extern "C" fn micromint_vendor_key(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (secret, place) = unsafe { (reference(secret, "secret")?, output(key_out, "key_out")?) };
-        // SAFETY: as above.
-        let vendor = unsafe { text(vendor, vendor_len, "vendor") }?;
-        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        given!(secret = reference(secret), place = output(key_out), vendor = text(vendor, vendor_len));
+        let vendor: VendorId = parse(vendor)?;
         place.write(Key::from(secret).vendor_key(&vendor).into());
         Ok(())
     })
@@ -110,6 +110,7 @@ pub unsafe extern "C" fn micromint_vendor_key(
 /// vendor, vendor_len: the Vendor-ID.
 /// url, url_len:       the URL that is paid for.
 /// data, data_len:     the decoded coins of the message.
+/// authenticator_out:  the authenticator.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
 #[unsafe(no_mangle)]
@@ -125,14 +126,14 @@ pub unsafe extern "C" fn micromint_authenticate_payment(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (key, place) =
-            unsafe { (reference(key, "key")?, output(authenticator_out, "authenticator_out")?) };
-        // SAFETY: as above.
-        let (vendor, url) = unsafe { (text(vendor, vendor_len, "vendor")?, text(url, url_len, "url")?) };
-        // SAFETY: as above.
-        let data = unsafe { slice(data, data_len, "data") }?;
-        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        given!(
+            key = reference(key),
+            place = output(authenticator_out),
+            vendor = text(vendor, vendor_len),
+            url = text(url, url_len),
+            data = slice(data, data_len)
+        );
+        let vendor: VendorId = parse(vendor)?;
         place.write(Key::from(key).payment(&vendor, url, data).into());
         Ok(())
     })
@@ -143,6 +144,9 @@ pub unsafe extern "C" fn micromint_authenticate_payment(
 /// key:                        K_U.
 /// request_id, request_id_len: the Request-ID.
 /// data, data_len:             the decoded balls of the message.
+/// authenticator_out:          the authenticator.
+///
+/// Errors: MICROMINT_ERROR_TEXT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_authenticate_credit(
     key: *const micromint_key,
@@ -154,12 +158,12 @@ pub unsafe extern "C" fn micromint_authenticate_credit(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (key, place) =
-            unsafe { (reference(key, "key")?, output(authenticator_out, "authenticator_out")?) };
-        // SAFETY: as above.
-        let (id, data) =
-            unsafe { (text(request_id, request_id_len, "request_id")?, slice(data, data_len, "data")?) };
+        given!(
+            key = reference(key),
+            place = output(authenticator_out),
+            id = text(request_id, request_id_len),
+            data = slice(data, data_len)
+        );
         place.write(Key::from(key).request_credit(id, data).into());
         Ok(())
     })
@@ -170,6 +174,9 @@ pub unsafe extern "C" fn micromint_authenticate_credit(
 /// key:                    K_V.
 /// batch_id, batch_id_len: the Batch-ID.
 /// data, data_len:         the decoded records of the message.
+/// authenticator_out:      the authenticator.
+///
+/// Errors: MICROMINT_ERROR_TEXT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_authenticate_redemption(
     key: *const micromint_key,
@@ -181,12 +188,12 @@ pub unsafe extern "C" fn micromint_authenticate_redemption(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (key, place) =
-            unsafe { (reference(key, "key")?, output(authenticator_out, "authenticator_out")?) };
-        // SAFETY: as above.
-        let (id, data) =
-            unsafe { (text(batch_id, batch_id_len, "batch_id")?, slice(data, data_len, "data")?) };
+        given!(
+            key = reference(key),
+            place = output(authenticator_out),
+            id = text(batch_id, batch_id_len),
+            data = slice(data, data_len)
+        );
         place.write(Key::from(key).request_redemption(id, data).into());
         Ok(())
     })

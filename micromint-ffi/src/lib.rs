@@ -24,15 +24,20 @@ mod message;
 mod params;
 
 // The broker.
+mod accounts;
 mod broker;
 mod mint;
+mod plan;
 
 // The client.
 mod wallet;
+mod wallet_files;
 
 // The vendor.
 mod decision;
+mod head;
 mod paywall;
+mod till;
 
 #[cfg(feature = "test-panic")]
 mod test_panic;

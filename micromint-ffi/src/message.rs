@@ -2,7 +2,7 @@
 
 use micromint_core::protocol::{Frame, Message};
 
-use crate::boundary::{free, guard, hand_out, lend, output, reference, slice, text};
+use crate::boundary::{free, given, guard, hand_out, lend, output, reference, slice, text};
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_MESSAGE};
@@ -45,9 +45,7 @@ pub unsafe extern "C" fn micromint_message_parse(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (bytes, place) =
-            unsafe { (slice(bytes, bytes_len, "bytes")?, output(message_out, "message_out")?) };
+        given!(bytes = slice(bytes, bytes_len), place = output(message_out));
         let message = Message::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         place.write(hand_out(micromint_message::of(&message)?));
         Ok(())
@@ -57,6 +55,8 @@ pub unsafe extern "C" fn micromint_message_parse(
 /// The type of a message, such as "Payment".
 ///
 /// text_out, text_len_out: the text, valid until the message is freed; no final NUL.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_type(
     message: *const micromint_message,
@@ -65,9 +65,7 @@ pub unsafe extern "C" fn micromint_message_type(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (message, place) =
-            unsafe { (reference(message, "message")?, lend(text_out, text_len_out, "text")?) };
+        given!(message = reference(message), place = lend(text_out, text_len_out));
         place.write(message.message_type.as_bytes());
         Ok(())
     })
@@ -89,10 +87,11 @@ pub unsafe extern "C" fn micromint_message_header(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (message, name) = unsafe { (reference(message, "message")?, text(name, name_len, "name")?) };
-        // SAFETY: as above.
-        let place = unsafe { lend(text_out, text_len_out, "text") }?;
+        given!(
+            message = reference(message),
+            name = text(name, name_len),
+            place = lend(text_out, text_len_out)
+        );
         let found = message.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         let (_, value) = found.ok_or_else(|| {
             micromint_error::new(
@@ -108,6 +107,8 @@ pub unsafe extern "C" fn micromint_message_header(
 /// The decoded data of a message; empty for a type without data.
 ///
 /// data_out, data_len_out: the bytes, valid until the message is freed.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_data(
     message: *const micromint_message,
@@ -116,9 +117,7 @@ pub unsafe extern "C" fn micromint_message_data(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (message, place) =
-            unsafe { (reference(message, "message")?, lend(data_out, data_len_out, "data")?) };
+        given!(message = reference(message), place = lend(data_out, data_len_out));
         place.write(&message.data);
         Ok(())
     })
@@ -127,6 +126,8 @@ pub unsafe extern "C" fn micromint_message_data(
 /// Prints a message in its canonical form, lines ending in CRLF.
 ///
 /// bytes_out: a buffer with the text.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_print(
     message: *const micromint_message,
@@ -134,8 +135,7 @@ pub unsafe extern "C" fn micromint_message_print(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (message, place) = unsafe { (reference(message, "message")?, output(bytes_out, "bytes_out")?) };
+        given!(message = reference(message), place = output(bytes_out));
         place.write(micromint_buffer::hand_out(message.bytes.clone()));
         Ok(())
     })

@@ -1,20 +1,24 @@
 //! Minting the coins of a period.
 
-use std::ffi::{OsStr, c_void};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::c_void;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use micromint_core::error::FileError;
-use micromint_core::host::{DiskDirectory, read_whole};
-use micromint_core::minting::{MINT_FILE_SIZE_MAX, MintConfig, Minting, Outcome, Progress, Stage};
+use micromint_core::host::{Directory, DiskDirectory, read_whole};
+use micromint_core::minting::{
+    MINT_FILE_SIZE_MAX, MergeOutcome, Merging, MintConfig, Minting, Outcome, Progress, RunSource, Shard,
+    ShardOutcome, Sharding, Stage, Verification, run_names,
+};
 
-use crate::boundary::{free, guard, hand_out, output, reference, slice};
+use crate::boundary::{free, given, guard, hand_out, output, path_at, reference};
+use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::{
-    MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_STOPPED, MICROMINT_ERROR_TEXT,
+    MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_STOPPED,
+    MICROMINT_ERROR_TEXT,
 };
 
 /// The memory that minting takes where 0 is given, in bytes: 512 MiB.
@@ -24,7 +28,7 @@ pub const MICROMINT_MINT_MEMORY_DEFAULT: u64 = 512 * 1024 * 1024;
 /// with `micromint_mint_free()`. It is never changed, so threads may share it; of several that mint into
 /// one file, one goes on and the others fail.
 pub struct micromint_mint {
-    config: MintConfig,
+    pub(crate) config: MintConfig,
     directory: DiskDirectory,
     name: String,
 }
@@ -67,9 +71,8 @@ pub unsafe extern "C" fn micromint_mint_open(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (path, place) = unsafe { (slice(config, config_len, "config")?, output(mint_out, "mint_out")?) };
-        place.write(hand_out(read(Path::new(OsStr::from_bytes(path)))?));
+        given!(path = path_at(config, config_len), place = output(mint_out));
+        place.write(hand_out(read(path)?));
         Ok(())
     })
 }
@@ -77,6 +80,8 @@ pub unsafe extern "C" fn micromint_mint_open(
 /// The public parameters, for vendors and clients.
 ///
 /// params_out: a copy.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_params(
     mint: *const micromint_mint,
@@ -84,8 +89,7 @@ pub unsafe extern "C" fn micromint_mint_params(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (mint, place) = unsafe { (reference(mint, "mint")?, output(params_out, "params_out")?) };
+        given!(mint = reference(mint), place = output(params_out));
         place.write(hand_out(micromint_params { params: mint.config.params.clone() }));
         Ok(())
     })
@@ -114,36 +118,160 @@ pub unsafe extern "C" fn micromint_mint_run(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (mint, place) = unsafe { (reference(mint, "mint")?, output(balls_out, "balls_out")?) };
-        let stop = AtomicBool::new(false);
-        let (watcher, began) = (Watcher { progress, userdata }, Instant::now());
-        let all_cores = || std::thread::available_parallelism().map_or(1, Into::into);
+        given!(mint = reference(mint), place = output(balls_out));
+        let watcher = Watcher::new(progress, userdata);
         let minting = Minting {
             directory: &mint.directory,
             name: &mint.name,
             params: &mint.config.params,
             key: &mint.config.key,
-            threads: if threads == 0 { all_cores() } else { threads },
-            memory: if memory == 0 { MICROMINT_MINT_MEMORY_DEFAULT } else { memory },
-            stop: &stop,
-            elapsed: &|| began.elapsed(),
-            progress: &|progress| {
-                if watcher.wants_to_stop(progress) {
-                    stop.store(true, Ordering::Relaxed);
-                }
-            },
+            threads: threads_of(threads),
+            memory: memory_of(memory),
+            stop: &watcher.stop,
+            elapsed: &|| watcher.began.elapsed(),
+            progress: &|progress| watcher.tell(progress),
         };
         match minting.run().map_err(failed(MICROMINT_ERROR_FILE))? {
-            Outcome::Complete(state) | Outcome::AlreadyComplete(state) => {
+            Outcome::Complete(state) | Outcome::AlreadyComplete(state) => place.write(state.ball_count),
+            Outcome::Stopped(state) => {
+                return Err(stopped(&format!("after toss {}", state.next_toss)));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Tosses one part of a period, for minting on many machines, into the run file COINFILE.run-INDEX-of-COUNT
+/// beside the coin file. It can be stopped at any time and run again.
+///
+/// index:     which part, 1 to `count`.
+/// count:     how many parts there are, at most 4096.
+/// threads, memory, progress, userdata: as for `micromint_mint_run()`.
+/// hits_out:  the balls in the complete run file.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for no such part, MICROMINT_ERROR_STOPPED if `progress` stopped it;
+/// MICROMINT_ERROR_FILE if the file is in use, was begun for something else, is damaged or does not fit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_run_shard(
+    mint: *const micromint_mint,
+    index: u32,
+    count: u32,
+    threads: usize,
+    memory: u64,
+    progress: micromint_mint_progress,
+    userdata: *mut c_void,
+    hits_out: *mut u64,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(mint = reference(mint), place = output(hits_out));
+        let shard = Shard::new(index, count).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let watcher = Watcher::new(progress, userdata);
+        let sharding = Sharding {
+            directory: &mint.directory,
+            name: &shard.run_name(&mint.name),
+            params: &mint.config.params,
+            key: &mint.config.key,
+            shard,
+            threads: threads_of(threads),
+            memory: memory_of(memory),
+            stop: &watcher.stop,
+            elapsed: &|| watcher.began.elapsed(),
+            progress: &|progress| watcher.tell(progress),
+        };
+        match sharding.run().map_err(failed(MICROMINT_ERROR_FILE))? {
+            ShardOutcome::Complete { hits } | ShardOutcome::AlreadyComplete { hits } => place.write(hits),
+            ShardOutcome::Stopped { done, total } => {
+                return Err(stopped(&format!("after {done} of {total} tosses")));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Makes the coin file of the run files of all parts, which are those beside it. It can be stopped at any
+/// time and run again.
+///
+/// memory, progress, userdata: as for `micromint_mint_run()`.
+/// balls_out:                  the balls in the complete file.
+///
+/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is missing,
+/// damaged or of something else, or the coin file is in use, is of another period or does not fit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_merge(
+    mint: *const micromint_mint,
+    memory: u64,
+    progress: micromint_mint_progress,
+    userdata: *mut c_void,
+    balls_out: *mut u64,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(mint = reference(mint), place = output(balls_out));
+        let names = run_names(&mint.directory, &mint.name)
+            .map_err(FileError::on("read", mint.directory.path()))
+            .map_err(failed(MICROMINT_ERROR_FILE))?;
+        let runs: Vec<RunSource<'_>> =
+            names.iter().map(|name| RunSource { directory: &mint.directory, name }).collect();
+        let watcher = Watcher::new(progress, userdata);
+        let merging = Merging {
+            directory: &mint.directory,
+            name: &mint.name,
+            params: &mint.config.params,
+            key: &mint.config.key,
+            runs: &runs,
+            part: None,
+            memory: memory_of(memory),
+            stop: &watcher.stop,
+            progress: &|progress| watcher.tell(progress),
+        };
+        match merging.run().map_err(failed(MICROMINT_ERROR_FILE))? {
+            MergeOutcome::Complete(state) | MergeOutcome::AlreadyComplete(state) => {
                 place.write(state.ball_count);
                 Ok(())
             }
-            Outcome::Stopped(state) => {
-                let text = format!("stopped after toss {}; run it again to go on", state.next_toss);
-                Err(micromint_error::new(MICROMINT_ERROR_STOPPED, text))
-            }
+            MergeOutcome::PartDone { .. } => Err(stopped("while another process completes the file")),
+            MergeOutcome::Stopped => Err(stopped("before the end")),
         }
+    })
+}
+
+/// Hashes every ball of the coin file again.
+///
+/// threads, progress, userdata: as for `micromint_mint_run()`.
+/// faults_out:                  how many faults were found: 0 for a sound file.
+/// report_out:                  a buffer with the first of them, a sentence a line.
+///
+/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file cannot be read,
+/// or is of another period.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_verify(
+    mint: *const micromint_mint,
+    threads: usize,
+    progress: micromint_mint_progress,
+    userdata: *mut c_void,
+    faults_out: *mut u64,
+    report_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(mint = reference(mint), faults = output(faults_out), lines = output(report_out));
+        let watcher = Watcher::new(progress, userdata);
+        let verification = Verification {
+            directory: &mint.directory,
+            name: &mint.name,
+            params: &mint.config.params,
+            key: &mint.config.key,
+            threads: threads_of(threads),
+            stop: &watcher.stop,
+            progress: &|progress| watcher.tell(progress),
+        };
+        let report = verification.run().map_err(failed(MICROMINT_ERROR_FILE))?;
+        let report = report.ok_or_else(|| stopped("before the end"))?;
+        faults.write(report.fault_count);
+        let text: String = report.faults.iter().map(|fault| format!("{fault}\n")).collect();
+        lines.write(micromint_buffer::hand_out(text.into_bytes()));
+        Ok(())
     })
 }
 
@@ -154,10 +282,12 @@ pub unsafe extern "C" fn micromint_mint_free(mint: *mut micromint_mint) {
     unsafe { free(mint) }
 }
 
-/// The caller's callback and what goes with it.
+/// The caller's callback and what goes with it, and whether it asked to stop.
 struct Watcher {
     progress: micromint_mint_progress,
     userdata: *mut c_void,
+    began: Instant,
+    stop: AtomicBool,
 }
 
 // SAFETY: the library only hands `userdata` to the callback, which the caller promises may be called from
@@ -165,7 +295,11 @@ struct Watcher {
 unsafe impl Sync for Watcher {}
 
 impl Watcher {
-    fn wants_to_stop(&self, progress: Progress) -> bool {
+    fn new(progress: micromint_mint_progress, userdata: *mut c_void) -> Watcher {
+        Watcher { progress, userdata, began: Instant::now(), stop: AtomicBool::new(false) }
+    }
+
+    fn tell(&self, progress: Progress) {
         let stage = match progress.stage {
             Stage::Tossing => micromint_mint_stage::MICROMINT_MINT_TOSSING,
             Stage::Counting => micromint_mint_stage::MICROMINT_MINT_COUNTING,
@@ -173,11 +307,25 @@ impl Watcher {
             Stage::Merging => micromint_mint_stage::MICROMINT_MINT_MERGING,
             Stage::Verifying => micromint_mint_stage::MICROMINT_MINT_VERIFYING,
         };
-        self.progress.is_some_and(|callback| {
-            // SAFETY: the caller's callback, with its userdata.
-            unsafe { callback(self.userdata, stage, progress.done, progress.total) != 0 }
-        })
+        let Some(callback) = self.progress else { return };
+        // SAFETY: the caller's callback, with its userdata.
+        if unsafe { callback(self.userdata, stage, progress.done, progress.total) } != 0 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
     }
+}
+
+fn threads_of(threads: usize) -> usize {
+    let all_cores = || std::thread::available_parallelism().map_or(1, Into::into);
+    if threads == 0 { all_cores() } else { threads }
+}
+
+fn memory_of(memory: u64) -> u64 {
+    if memory == 0 { MICROMINT_MINT_MEMORY_DEFAULT } else { memory }
+}
+
+fn stopped(when: &str) -> micromint_error {
+    micromint_error::new(MICROMINT_ERROR_STOPPED, format!("stopped {when}; run it again to go on"))
 }
 
 /// Reads a configuration; the coin file's path is relative to its folder.

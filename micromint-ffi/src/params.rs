@@ -3,7 +3,7 @@
 use micromint_core::identity::{UserId, UserVector, VendorId, VendorVector};
 use micromint_core::params::Params;
 
-use crate::boundary::{Output, free, guard, hand_out, null, output, reference, text};
+use crate::boundary::{Output, free, given, guard, hand_out, null, output, parse, reference, text};
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_PARAMS};
@@ -33,8 +33,7 @@ pub unsafe extern "C" fn micromint_params_from_toml(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (toml, place) = unsafe { (text(toml, toml_len, "toml")?, output(params_out, "params_out")?) };
+        given!(toml = text(toml, toml_len), place = output(params_out));
         let params = Params::from_toml(toml).map_err(failed(MICROMINT_ERROR_PARAMS))?;
         place.write(hand_out(micromint_params { params }));
         Ok(())
@@ -44,6 +43,8 @@ pub unsafe extern "C" fn micromint_params_from_toml(
 /// Writes a PERIOD.params file (TOML).
 ///
 /// toml_out: a buffer with the text.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_params_to_toml(
     params: *const micromint_params,
@@ -51,8 +52,7 @@ pub unsafe extern "C" fn micromint_params_to_toml(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (params, place) = unsafe { (reference(params, "params")?, output(toml_out, "toml_out")?) };
+        given!(params = reference(params), place = output(toml_out));
         place.write(micromint_buffer::hand_out(params.params.to_toml().into_bytes()));
         Ok(())
     })
@@ -67,7 +67,11 @@ pub unsafe extern "C" fn micromint_params_coin_size(params: *const micromint_par
 
 /// The hash of an input: the 64-bit output, of which the leading n bits are y.
 ///
-/// x: below 2^56 for des, 2^60 for sha256; higher bits are an error.
+/// params:   the period, for its hash function and iv.
+/// x:        below 2^56 for des, 2^60 for sha256.
+/// hash_out: the output.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for a larger x.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_hash(
     params: *const micromint_params,
@@ -76,8 +80,7 @@ pub unsafe extern "C" fn micromint_hash(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (params, place) = unsafe { (reference(params, "params")?, output(hash_out, "hash_out")?) };
+        given!(params = reference(params), place = output(hash_out));
         if x >= params.params.input_end() {
             let text = format!("x: expected a number below {:#x}, found {x:#x}", params.params.input_end());
             return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
@@ -89,6 +92,7 @@ pub unsafe extern "C" fn micromint_hash(
 
 /// The vector of a user, h'(User-ID): k-1 differences of superbins.
 ///
+/// params:          the period, for its name and sizes.
 /// user, user_len:  the User-ID.
 /// differences_out: an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
 /// count_out:       k-1.
@@ -104,11 +108,12 @@ pub unsafe extern "C" fn micromint_user_vector(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (params, user) = unsafe { (reference(params, "params")?, text(user, user_len, "user")?) };
-        // SAFETY: as above.
-        let place = unsafe { VectorPlace::new(differences_out, count_out) }?;
-        let user: UserId = user.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        given!(
+            params = reference(params),
+            user = text(user, user_len),
+            place = vector_place(differences_out, count_out),
+        );
+        let user: UserId = parse(user)?;
         let vector = UserVector::new(&params.params, &user).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
         place.write(vector.differences());
         Ok(())
@@ -117,6 +122,7 @@ pub unsafe extern "C" fn micromint_user_vector(
 
 /// The vector of a vendor, h''(Vendor-ID): k-1 differences of sub-bins.
 ///
+/// params:             the period, for its name and sizes.
 /// vendor, vendor_len: the Vendor-ID.
 /// differences_out:    an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
 /// count_out:          k-1.
@@ -132,11 +138,12 @@ pub unsafe extern "C" fn micromint_vendor_vector(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (params, vendor) = unsafe { (reference(params, "params")?, text(vendor, vendor_len, "vendor")?) };
-        // SAFETY: as above.
-        let place = unsafe { VectorPlace::new(differences_out, count_out) }?;
-        let vendor: VendorId = vendor.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        given!(
+            params = reference(params),
+            vendor = text(vendor, vendor_len),
+            place = vector_place(differences_out, count_out),
+        );
+        let vendor: VendorId = parse(vendor)?;
         place.write(VendorVector::new(&params.params, &vendor).differences());
         Ok(())
     })
@@ -148,20 +155,24 @@ struct VectorPlace<'a> {
     count: Output<'a, usize>,
 }
 
-impl VectorPlace<'_> {
-    /// # Safety
-    /// `differences_out` is NULL or has room for MICROMINT_COIN_SIZE_MAX numbers, `count_out` is NULL or
-    /// may be written to.
-    unsafe fn new<'a>(differences_out: *mut u32, count_out: *mut usize) -> Answer<VectorPlace<'a>> {
-        if differences_out.is_null() {
-            return Err(null("differences_out"));
-        }
-        // SAFETY: passed on to the caller.
-        Ok(VectorPlace { differences: differences_out, count: unsafe { output(count_out, "count_out") }? })
+/// # Safety
+/// `differences_out` is NULL or has room for MICROMINT_COIN_SIZE_MAX numbers, `count_out` is NULL or
+/// may be written to.
+unsafe fn vector_place<'a>(
+    differences_out: *mut u32,
+    count_out: *mut usize,
+    name: &str,
+) -> Answer<VectorPlace<'a>> {
+    if differences_out.is_null() {
+        return Err(null(name));
     }
+    // SAFETY: passed on to the caller.
+    Ok(VectorPlace { differences: differences_out, count: unsafe { output(count_out, "count_out") }? })
+}
 
+impl VectorPlace<'_> {
     fn write(self, differences: &[u32]) {
-        // SAFETY: `new` was given room for MICROMINT_COIN_SIZE_MAX numbers and a vector has fewer; the
+        // SAFETY: `vector_place` was given room for MICROMINT_COIN_SIZE_MAX numbers and a vector has fewer; the
         // library's own vector and the caller's array do not overlap.
         unsafe { std::ptr::copy_nonoverlapping(differences.as_ptr(), self.differences, differences.len()) }
         self.count.write(differences.len());

@@ -1,20 +1,21 @@
 //! The vendor's paywall: what a web server or application asks about each request.
 
-use std::ffi::{OsStr, c_void};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::c_void;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use micromint_core::host::{Clock, Entropy};
+use micromint_core::time::UnixTime;
 use micromint_core::vendor::config::VendorConfig;
-use micromint_core::vendor::http::{Decision, Outcome, Request, Step};
+use micromint_core::vendor::http::{Content, Decision, Outcome, Place, Request, Step};
 use micromint_core::vendor::paywall::{Paywall, PaywallError};
 use micromint_core::vendor::price::parse_price;
 
-use crate::boundary::{free, guard, hand_out, output, reference, slice};
+use crate::boundary::{free, given, guard, hand_out, output, parse, path_at, reference, slice, text};
 use crate::decision::micromint_decision;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
-use crate::host::{micromint_host, refuse_reserved};
+use crate::host::{host_of, micromint_host, refuse_reserved};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE};
 
 /// The gate before a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads may
@@ -56,8 +57,8 @@ pub struct micromint_request {
     pub host: *const u8,
     /// Its length.
     pub host_len: usize,
-    /// The header fields in order. Only accept, content-type, cookie, idempotency-key and
-    /// micromint-payment are looked at.
+    /// The header fields in order. The paywall looks at those by which it is paid, and at accept, cookie,
+    /// content-type, origin, range, idempotency-key and the conditions.
     pub headers: *const micromint_header,
     /// How many.
     pub headers_len: usize,
@@ -71,6 +72,33 @@ pub struct micromint_request {
     pub is_https: u32,
     /// The price of what is asked for, in coins; 0 is free.
     pub price: u32,
+    /// How many pages a visitor sees a UTC day without paying; 0 for none.
+    pub free_views: u32,
+    /// Not 0 to decide everything, record nothing, and serve the content free.
+    pub is_dry_run: u32,
+    /// A path such as /story/17/: a receipt given here opens everything with this same receipt path that
+    /// costs no more. NULL: a receipt opens the one page.
+    pub receipt_path: *const u8,
+    /// Its length.
+    pub receipt_path_len: usize,
+    /// The client's IP address as text, for free views: of the connection, or what trusted proxies tell; never a
+    /// header as a client sent it. NULL gets no free views.
+    pub client: *const u8,
+    /// Its length.
+    pub client_len: usize,
+    /// Not 0 where the content is a file that will be sent as it is, of which the next members are known:
+    /// conditions and ranges are then decided before a payment is recorded.
+    pub is_file: u32,
+    /// Not 0 where `last_modified` is known.
+    pub has_last_modified: u32,
+    /// The time in Last-Modified, in seconds since 1970-01-01 00:00 UTC.
+    pub last_modified: i64,
+    /// The entity tag as the answer will carry it, with its quotes; NULL if there is none.
+    pub etag: *const u8,
+    /// Its length.
+    pub etag_len: usize,
+    /// The file's size in bytes; UINT64_MAX where ranges are not served.
+    pub size: u64,
     /// NULL.
     pub reserved: *const c_void,
 }
@@ -104,8 +132,7 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (path, host) = unsafe { (slice(config, config_len, "config")?, micromint_host::copy(host)?) };
+        given!(path = path_at(config, config_len), host = host_of(host));
         let config = load(path)?;
         Paywall::prepare(&config, &host).map_err(refused)?;
         Ok(())
@@ -116,6 +143,7 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
 ///
 /// config, config_len: the path of the configuration file (docs/vendor.md).
 /// host:               clock, randomness and log; NULL for the system's and no log.
+/// paywall_out:        the paywall.
 ///
 /// Errors: MICROMINT_ERROR_CONFIG with file, line and key, also for a period's parameters;
 /// MICROMINT_ERROR_FILE for the till and the secret of receipts.
@@ -128,10 +156,7 @@ pub unsafe extern "C" fn micromint_paywall_open(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (path, host) = unsafe { (slice(config, config_len, "config")?, micromint_host::copy(host)?) };
-        // SAFETY: as above.
-        let place = unsafe { output(paywall_out, "paywall_out") }?;
+        given!(path = path_at(config, config_len), host = host_of(host), place = output(paywall_out));
         let clock: Arc<dyn Clock> = Arc::new(host);
         let entropy: Arc<dyn Entropy> = Arc::new(host);
         let paywall = Paywall::open(load(path)?, clock, entropy).map_err(refused)?;
@@ -147,7 +172,7 @@ pub unsafe extern "C" fn micromint_paywall_open(
 /// body_max_out:  the largest body of use in bytes, with MICROMINT_STEP_READ_BODY; else 0.
 /// decision_out:  the decision, with MICROMINT_STEP_DECIDED; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL.
+/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_classify(
     paywall: *const micromint_paywall,
@@ -158,14 +183,14 @@ pub unsafe extern "C" fn micromint_paywall_classify(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (gate, request) = unsafe { (reference(paywall, "paywall")?, reference(request, "request")?) };
-        // SAFETY: as above.
-        let (step_place, size_place) =
-            unsafe { (output(step_out, "step_out")?, output(body_max_out, "body_max_out")?) };
-        // SAFETY: as above.
-        let decision_place = unsafe { output(decision_out, "decision_out") }?;
-        // SAFETY: as above.
+        given!(
+            gate = reference(paywall),
+            request = reference(request),
+            step_place = output(step_out),
+            size_place = output(body_max_out),
+            decision_place = output(decision_out),
+        );
+        // SAFETY: the request's pointers are as the conventions say.
         let step = unsafe { request.with(|request| gate.paywall.classify(request)) }?;
         let (step, size_max, decision) = match step {
             Step::Decided(decision) => (micromint_step::MICROMINT_STEP_DECIDED, 0, gate.decided(decision)),
@@ -186,7 +211,7 @@ pub unsafe extern "C" fn micromint_paywall_classify(
 ///
 /// decision_out: the decision.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL. A till that cannot be written is no
+/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address. A till that cannot be written is no
 /// error but an answer: 503.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_decide(
@@ -196,11 +221,8 @@ pub unsafe extern "C" fn micromint_paywall_decide(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (gate, request) = unsafe { (reference(paywall, "paywall")?, reference(request, "request")?) };
-        // SAFETY: as above.
-        let place = unsafe { output(decision_out, "decision_out") }?;
-        // SAFETY: as above.
+        given!(gate = reference(paywall), request = reference(request), place = output(decision_out));
+        // SAFETY: the request's pointers are as the conventions say.
         let decision = unsafe { request.with(|request| gate.paywall.decide(request)) }?;
         place.write(gate.decided(decision));
         Ok(())
@@ -214,6 +236,9 @@ pub unsafe extern "C" fn micromint_paywall_decide(
 /// status:       the status of the content's answer.
 /// reversed_out: true if the payment was taken back: answer with `MicroMint-Status: reversed` in place
 ///               of the decision's headers.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status. A payment that cannot be taken back (it was
+/// sent again meanwhile, ten minutes have passed, or the till cannot be written) stays, and that is no error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_settle(
     paywall: *const micromint_paywall,
@@ -223,14 +248,8 @@ pub unsafe extern "C" fn micromint_paywall_settle(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (gate, decision) = unsafe { (reference(paywall, "paywall")?, reference(decision, "decision")?) };
-        // SAFETY: as above.
-        let place = unsafe { output(reversed_out, "reversed_out") }?;
-        let status = u16::try_from(status).ok().filter(|status| (100..1000).contains(status));
-        let status = status.ok_or_else(|| {
-            micromint_error::new(MICROMINT_ERROR_ARGUMENT, "status: expected a number of 100 to 999")
-        })?;
+        given!(gate = reference(paywall), decision = reference(decision), place = output(reversed_out));
+        let status = status_of(status)?;
         let outcome = decision.charge().map(|charge| gate.paywall.settle(charge, status));
         place.write(outcome == Some(Outcome::Reversed));
         Ok(())
@@ -258,8 +277,7 @@ pub unsafe extern "C" fn micromint_price_parse(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (text, place) = unsafe { (slice(text, text_len, "text")?, output(price_out, "price_out")?) };
+        given!(text = slice(text, text_len), place = output(price_out));
         place.write(parse_price(text).map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
         Ok(())
     })
@@ -272,6 +290,9 @@ impl micromint_paywall {
             && let Some(line) = &answer.log
         {
             self.host.write_log(line);
+        }
+        if let Some(alert) = &decision.about().alert {
+            self.host.write_log(alert);
         }
         hand_out(micromint_decision::new(decision))
     }
@@ -286,42 +307,102 @@ impl micromint_request {
         refuse_reserved(self.reserved, "request")?;
         // SAFETY: passed on to the caller.
         let given = unsafe { slice(self.headers, self.headers_len, "request.headers") }?;
-        let mut headers = Vec::with_capacity(given.len());
-        for header in given {
-            // SAFETY: passed on to the caller.
-            headers.push(unsafe {
-                (
-                    slice(header.name, header.name_len, "request.headers[].name")?,
-                    slice(header.value, header.value_len, "request.headers[].value")?,
-                )
-            });
-        }
+        // SAFETY: passed on to the caller.
+        let headers = unsafe { micromint_header::all(given) }?;
         // SAFETY: passed on to the caller.
         let request = unsafe {
             Request {
                 method: slice(self.method, self.method_len, "request.method")?,
                 target: slice(self.target, self.target_len, "request.target")?,
                 is_https: self.is_https != 0,
-                host: match self.host.is_null() && self.host_len == 0 {
-                    true => None,
-                    false => Some(slice(self.host, self.host_len, "request.host")?),
-                },
+                host: optional(self.host, self.host_len, "request.host")?,
                 headers: &headers,
                 body: match self.is_body_read {
                     0 => None,
                     _ => Some(slice(self.body, self.body_len, "request.body")?),
                 },
                 price: self.price,
-                ..Request::default()
+                place: Place {
+                    receipt_path: optional(self.receipt_path, self.receipt_path_len, "request.receipt_path")?,
+                    free_views: self.free_views,
+                    is_dry_run: self.is_dry_run != 0,
+                },
+                client: self.client()?,
+                content: self.file()?,
             }
         };
         Ok(with(&request))
     }
+
+    /// # Safety
+    /// `client` is NULL or points to `client_len` bytes.
+    unsafe fn client(&self) -> Answer<Option<IpAddr>> {
+        if self.client.is_null() && self.client_len == 0 {
+            return Ok(None);
+        }
+        // SAFETY: passed on to the caller.
+        let client = unsafe { text(self.client, self.client_len, "request.client") }?;
+        Ok(Some(parse(client)?))
+    }
+
+    /// # Safety
+    /// `etag` is NULL or points to `etag_len` bytes.
+    unsafe fn file(&self) -> Answer<Option<Content<'_>>> {
+        if self.is_file == 0 {
+            return Ok(None);
+        }
+        // SAFETY: passed on to the caller.
+        let etag = unsafe { optional(self.etag, self.etag_len, "request.etag") }?;
+        let last_modified = (self.has_last_modified != 0).then_some(UnixTime(self.last_modified));
+        let size = (self.size != u64::MAX).then_some(self.size);
+        Ok(Some(Content { etag, last_modified, size }))
+    }
 }
 
-/// Reads the configuration at a path, which is bytes as the system has it.
-fn load(path: &[u8]) -> Answer<VendorConfig> {
-    VendorConfig::load(Path::new(OsStr::from_bytes(path))).map_err(failed(MICROMINT_ERROR_CONFIG))
+impl micromint_header {
+    /// All fields, as the core has them.
+    ///
+    /// # Safety
+    /// Every pointer is NULL or points to what its member says, for the length beside it.
+    pub(crate) unsafe fn all(given: &[micromint_header]) -> Answer<Vec<(&[u8], &[u8])>> {
+        let field = |field: &micromint_header| {
+            // SAFETY: passed on to the caller.
+            let (name, value) = unsafe {
+                (
+                    slice(field.name, field.name_len, "headers[].name")?,
+                    slice(field.value, field.value_len, "headers[].value")?,
+                )
+            };
+            Ok((name, value))
+        };
+        given.iter().map(field).collect()
+    }
+}
+
+/// Bytes that need not be there: NULL and a length of 0 are none.
+///
+/// # Safety
+/// As for [`slice`].
+unsafe fn optional<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<Option<&'a [u8]>> {
+    if pointer.is_null() && len == 0 {
+        return Ok(None);
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { slice(pointer, len, name) }.map(Some)
+}
+
+/// The status of an answer.
+pub(crate) fn status_of(status: u32) -> Answer<u16> {
+    let small = u16::try_from(status).ok().filter(|status| (100..1000).contains(status));
+    small.ok_or_else(|| {
+        let text = format!("status: expected a number of 100 to 999, found {status}");
+        micromint_error::new(MICROMINT_ERROR_ARGUMENT, text)
+    })
+}
+
+/// Reads the configuration at a path.
+fn load(path: &Path) -> Answer<VendorConfig> {
+    VendorConfig::load(path).map_err(failed(MICROMINT_ERROR_CONFIG))
 }
 
 fn refused(error: PaywallError) -> micromint_error {

@@ -1,21 +1,20 @@
 //! The client's wallet: takes coins in, pays, and remembers what became of payments.
 
-use std::ffi::{OsStr, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::ffi::c_void;
 
 use micromint_core::error::FileError;
 use micromint_core::host::{Clock, DiskDirectory};
 use micromint_core::protocol::{FundsCredited, FundsWithdrawn, RequestPayment, Url};
 use micromint_core::wallet::{Decision, Fetch, Policy, Received, Wallet, WalletError, outcome_of};
 
-use crate::boundary::{free, guard, hand_out, lend, output, reference, reference_mut, slice, text};
+use crate::boundary::{
+    free, given, guard, hand_out, lend, output, parse, path_at, reference, reference_mut, slice, text,
+};
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
-use crate::host::{micromint_host, refuse_reserved};
+use crate::host::{host_of, micromint_host, refuse_reserved};
 use micromint_status::{
-    MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE,
-    MICROMINT_ERROR_STATE,
+    MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
 };
 
 /// An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other processes
@@ -24,8 +23,8 @@ use micromint_status::{
 /// Its holdings, the coins of one user at one broker for one period, are numbered from 0 and never
 /// renumbered.
 pub struct micromint_wallet {
-    wallet: Wallet,
-    host: micromint_host,
+    pub(crate) wallet: Wallet,
+    pub(crate) host: micromint_host,
 }
 
 /// What became of sets that were to come in.
@@ -94,6 +93,7 @@ pub enum micromint_pay {
 ///
 /// path, path_len: where it is.
 /// host:           clock and randomness; NULL for the system's.
+/// wallet_out:     the wallet.
 ///
 /// Errors: MICROMINT_ERROR_FILE where it cannot be opened, is damaged, or is no wallet.
 #[unsafe(no_mangle)]
@@ -105,11 +105,7 @@ pub unsafe extern "C" fn micromint_wallet_open(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (path, host) = unsafe { (slice(path, path_len, "path")?, micromint_host::copy(host)?) };
-        // SAFETY: as above.
-        let place = unsafe { output(wallet_out, "wallet_out") }?;
-        let path = Path::new(OsStr::from_bytes(path));
+        given!(path = path_at(path, path_len), host = host_of(host), place = output(wallet_out));
         let (directory, name) = DiskDirectory::of_file(path)
             .map_err(FileError::on("open", path))
             .map_err(failed(MICROMINT_ERROR_FILE))?;
@@ -138,14 +134,13 @@ pub unsafe extern "C" fn micromint_wallet_receive(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, bytes) =
-            unsafe { (reference_mut(wallet, "wallet")?, slice(message, message_len, "message")?) };
-        // SAFETY: as above.
-        let (place, coins_place) =
-            unsafe { (output(received_out, "received_out")?, output(coins_out, "coins_out")?) };
-        // SAFETY: as above.
-        let reason_place = unsafe { output(reason_out, "reason_out") }?;
+        given!(
+            it = reference_mut(wallet),
+            bytes = slice(message, message_len),
+            place = output(received_out),
+            coins_place = output(coins_out),
+            reason_place = output(reason_out)
+        );
         let funds = FundsWithdrawn::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let received = it.wallet.receive(&funds, it.host.now()).map_err(refused)?;
         let (received, coins, reason) = match received {
@@ -175,8 +170,7 @@ pub unsafe extern "C" fn micromint_wallet_refresh(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let it = unsafe { reference_mut(wallet, "wallet") }?;
+        given!(it = reference_mut(wallet));
         it.wallet.refresh().map_err(refused)?;
         Ok(())
     })
@@ -209,11 +203,12 @@ pub unsafe extern "C" fn micromint_wallet_holding(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, user) = unsafe { (reference(wallet, "wallet")?, lend(user_out, user_len_out, "user")?) };
-        // SAFETY: as above.
-        let (period, place) =
-            unsafe { (lend(period_out, period_len_out, "period")?, output(balance_out, "balance_out")?) };
+        given!(
+            it = reference(wallet),
+            user = lend(user_out, user_len_out),
+            period = lend(period_out, period_len_out),
+            place = output(balance_out)
+        );
         let state = it.wallet.state();
         let found = state.holdings().get(holding).ok_or_else(|| absent("holding", holding))?;
         let balance = state.balance(holding);
@@ -264,18 +259,17 @@ pub unsafe extern "C" fn micromint_wallet_pay(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, request) =
-            unsafe { (reference_mut(wallet, "wallet")?, slice(request, request_len, "request")?) };
-        // SAFETY: as above.
-        let (url, method) = unsafe { (text(url, url_len, "url")?, text(method, method_len, "method")?) };
-        // SAFETY: as above.
-        let (body, policy) = unsafe { (slice(body, body_len, "body")?, reference(policy, "policy")?) };
-        // SAFETY: as above.
-        let (pay_place, payment_place) =
-            unsafe { (output(pay_out, "pay_out")?, output(payment_out, "payment_out")?) };
-        // SAFETY: as above.
-        let message_place = unsafe { output(message_out, "message_out") }?;
+        given!(
+            it = reference_mut(wallet),
+            request = slice(request, request_len),
+            url = text(url, url_len),
+            method = text(method, method_len),
+            body = slice(body, body_len),
+            policy = reference(policy),
+            pay_place = output(pay_out),
+            payment_place = output(payment_out),
+            message_place = output(message_out)
+        );
         refuse_reserved(policy.reserved, "policy")?;
         let policy = Policy {
             autopay: policy.autopay,
@@ -283,7 +277,7 @@ pub unsafe extern "C" fn micromint_wallet_pay(
             allow_http: policy.allow_http != 0,
         };
         let request = RequestPayment::parse(request).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let url: Url = url.parse().map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let url: Url = parse(url)?;
         let fetch = Fetch { url: &url, method, body };
         let decision = it.wallet.pay(&request, &fetch, &policy, it.host.now()).map_err(refused)?;
         let (pay, payment, message) = match decision {
@@ -323,10 +317,11 @@ pub unsafe extern "C" fn micromint_wallet_settle(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, word) = unsafe { (reference_mut(wallet, "wallet")?, text(word, word_len, "word")?) };
-        // SAFETY: as above.
-        let place = unsafe { lend(outcome_out, outcome_len_out, "outcome") }?;
+        given!(
+            it = reference_mut(wallet),
+            word = text(word, word_len),
+            place = lend(outcome_out, outcome_len_out)
+        );
         if it.wallet.state().payments().len() <= payment as usize {
             return Err(absent("payment", payment as usize));
         }
@@ -357,8 +352,7 @@ pub unsafe extern "C" fn micromint_wallet_return(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, place) = unsafe { (reference_mut(wallet, "wallet")?, output(message_out, "message_out")?) };
+        given!(it = reference_mut(wallet), place = output(message_out));
         if it.wallet.state().holdings().len() <= holding {
             return Err(absent("holding", holding));
         }
@@ -390,9 +384,7 @@ pub unsafe extern "C" fn micromint_wallet_credit(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        // SAFETY: the pointers are as the conventions say.
-        let (it, bytes) =
-            unsafe { (reference_mut(wallet, "wallet")?, slice(message, message_len, "message")?) };
+        given!(it = reference_mut(wallet), bytes = slice(message, message_len));
         let answer = FundsCredited::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         it.wallet.credit(&answer, None, it.host.now()).map_err(refused)?;
         Ok(())
@@ -406,11 +398,11 @@ pub unsafe extern "C" fn micromint_wallet_free(wallet: *mut micromint_wallet) {
     unsafe { free(wallet) }
 }
 
-fn absent(what: &str, number: usize) -> micromint_error {
+pub(crate) fn absent(what: &str, number: usize) -> micromint_error {
     micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no {what} {number}"))
 }
 
-fn refused(error: WalletError) -> micromint_error {
+pub(crate) fn refused(error: WalletError) -> micromint_error {
     let status = match &error {
         WalletError::Backup { .. }
         | WalletError::NoBackup { .. }

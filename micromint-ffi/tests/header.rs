@@ -1,4 +1,4 @@
-//! The committed header is what the source gives.
+//! The committed header is what the source gives, and says of every function what it must.
 
 use std::path::Path;
 
@@ -20,4 +20,77 @@ fn header_is_generated_from_the_source() {
         committed == fresh,
         "include/micromint.h is not what the source gives; write it with MICROMINT_WRITE_HEADER=1"
     );
+}
+
+/// A function of the header and the comment before it.
+struct Declared {
+    comment: String,
+    name: String,
+    parameters: Vec<String>,
+    gives_status: bool,
+}
+
+/// Everything that stands between a comment and a semicolon and has parentheses.
+fn declared(header: &str) -> Vec<Declared> {
+    let parts = header.split("/**").skip(1).filter_map(|part| part.split_once("*/"));
+    parts
+        .filter_map(|(comment, code)| {
+            let (head, rest) = code.split_once(';')?.0.split_once('(')?;
+            let last_word = |text: &str| text.rsplit([' ', '*', '\n']).next().unwrap_or_default().to_string();
+            let name = last_word(head);
+            let parameters = rest.trim_end_matches(')').split(',').map(last_word);
+            (name.starts_with("micromint_") && !head.contains(['{', '}'])).then(|| Declared {
+                comment: comment.to_string(),
+                gives_status: head.trim_start().starts_with("micromint_status"),
+                parameters: parameters.filter(|name| name != "void").collect(),
+                name,
+            })
+        })
+        .collect()
+}
+
+/// The comment names every parameter (but the object that a function is of, and `error_out`, of which the
+/// conventions speak), and the errors of those that give a status.
+#[test]
+fn every_function_is_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/micromint.h");
+    let header = std::fs::read_to_string(path).unwrap();
+    let functions = declared(&header);
+    assert!(functions.len() > 90, "only {} functions were found", functions.len());
+    let mut missing = Vec::new();
+    for Declared { comment, name, parameters, gives_status } in &functions {
+        let words: Vec<&str> = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        for (number, parameter) in parameters.iter().enumerate() {
+            let is_object = number == 0 && name.starts_with(&format!("micromint_{parameter}"));
+            if parameter != "error_out" && !is_object && !words.contains(&parameter.as_str()) {
+                missing.push(format!("{name}: {parameter}"));
+            }
+        }
+        if *gives_status && name != "micromint_error_status" && !comment.contains("Errors: ") {
+            missing.push(format!("{name}: Errors"));
+        }
+    }
+    assert!(missing.is_empty(), "not in the comments: {missing:#?}");
+}
+
+/// The comment of a type whose members are not shown says who frees it, and what threads may do.
+#[test]
+fn every_handle_is_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/micromint.h");
+    let header = std::fs::read_to_string(path).unwrap();
+    let mut count = 0;
+    for (comment, code) in header.split("/**").skip(1).filter_map(|part| part.split_once("*/")) {
+        let Some(name) = code.trim_start().strip_prefix("typedef struct ").and_then(|it| it.split_once(' '))
+        else {
+            continue;
+        };
+        if name.0.starts_with('{') {
+            continue;
+        }
+        count += 1;
+        let (name, comment) = (name.0, comment.replace("\n *", ""));
+        assert!(comment.contains(&format!("`{name}_free()`")), "{name} does not say who frees it");
+        assert!(comment.contains("thread"), "{name} does not say what threads may do");
+    }
+    assert!(count >= 10, "only {count} handles were found");
 }

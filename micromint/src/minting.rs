@@ -23,6 +23,7 @@ mod filled;
 mod merge;
 #[cfg(test)]
 mod merge_tests;
+mod new_period;
 mod permutation;
 mod place;
 mod plan;
@@ -48,11 +49,12 @@ pub use self::config::{COINFILE_LEN_MAX, MINT_FILE_SIZE_MAX, MintConfig, WeakErr
 pub use self::engine::{MEMORY_MIN, Minting, Outcome, Progress, Stage, THREADS_MAX};
 pub use self::error::MintError;
 pub use self::merge::{MergeOutcome, Merging, PART_SIZE, RunSource};
+pub use self::new_period::{NewPeriod, NewPeriodError};
 pub use self::permutation::{GROUP_SIZE, INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation, ROUNDS};
 pub use self::plan::{Forgery, Plan, Warning};
 pub use self::profile::{Profile, ProfileError};
 pub use self::run_file::RUN_MAGIC;
-pub use self::shard::{SHARDS_MAX, Shard, ShardError};
+pub use self::shard::{SHARDS_MAX, Shard, ShardError, run_names};
 pub use self::sharding::{ShardOutcome, Sharding};
 pub use self::spill::tosses_kept;
 pub use self::toss::{Rate, measure_rate};

@@ -17,6 +17,8 @@ static char *path(const char *folder, const char *name) {
   return made;
 }
 
+#define BYTES(buffer) micromint_buffer_data(buffer), micromint_buffer_len(buffer)
+
 static int reason_is(micromint_buffer *reason, const char *piece) {
   char text[512];
   if (reason == NULL) return 0;
@@ -116,64 +118,82 @@ static micromint_buffer *pay(micromint_wallet *wallet, const micromint_paywall *
   return payment;
 }
 
-static size_t base64(const uint8_t *bytes, size_t len, char *out) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  size_t i, n = 0, column = 0;
-  for (i = 0; i < len; i += 3) {
-    uint32_t group = (uint32_t)bytes[i] << 16;
-    if (i + 1 < len) group |= (uint32_t)bytes[i + 1] << 8;
-    if (i + 2 < len) group |= bytes[i + 2];
-    out[n++] = digits[group >> 18];
-    out[n++] = digits[group >> 12 & 63];
-    out[n++] = i + 1 < len ? digits[group >> 6 & 63] : '=';
-    out[n++] = i + 2 < len ? digits[group & 63] : '=';
-    column += 4;
-    if (column == 76 && i + 3 < len) {
-      out[n++] = '\n';
-      column = 0;
-    }
-  }
-  out[n] = 0;
-  return n;
-}
-
-/* A batch of one payment, written as docs/protocol.md says. */
-static size_t batch_of(const micromint_buffer *payment, char *batch, size_t size) {
-  static uint8_t data[8192];
-  static char encoded[16384];
-  char hex[2 * MICROMINT_AUTHENTICATOR_SIZE + 1];
+/* The vendor's batch goes to the broker, its answer back to the till. */
+static void redeem(micromint_broker *broker, const micromint_till *till) {
+  micromint_buffer *batch = NULL, *again = NULL, *result = NULL, *reason = NULL;
+  micromint_batch what;
   micromint_key key;
-  micromint_authenticator proof;
-  size_t i, len = micromint_buffer_len(payment);
-  CHECK(len + 4 <= sizeof data);
-  data[0] = data[1] = 0;
-  data[2] = (uint8_t)(len >> 8);
-  data[3] = (uint8_t)len;
-  memcpy(data + 4, micromint_buffer_data(payment), len);
+  uint64_t payments, coins, young, removed;
   good(micromint_vendor_key(&SECRET, TEXT("news.example"), &key, &error), error);
-  good(micromint_authenticate_redemption(&key, TEXT("b-1"), data, len + 4, &proof, &error), error);
-  for (i = 0; i < sizeof proof.bytes; i++) snprintf(hex + 2 * i, 3, "%02x", proof.bytes[i]);
-  base64(data, len + 4, encoded);
-  return (size_t)snprintf(batch, size,
-                          "MicroMint-1.0\nRequest-Redemption\nVendor-ID: news.example\nBatch-ID: b-1\n"
-                          "Period: 2026-12\nPayments: 1\nAuthenticator: %s\nData-Size: %d\n%s\nEnd-MicroMint\n",
-                          hex, (int)(len + 4), encoded);
-}
+  good(micromint_till_make_batch(till, &key, NULL, 0, 0, &what, &batch, &error), error);
+  CHECK(batch == NULL && what.coins == 0);
+  good(micromint_till_unbatched(till, TEXT("2026-12"), &payments, &coins, &young, &error), error);
+  CHECK(payments == 0 && coins == 0 && young == 1);
+  now += 601; /* a payment may be taken back for ten minutes */
+  good(micromint_till_unbatched(till, TEXT("2026-12"), &payments, &coins, &young, &error), error);
+  CHECK(payments == 1 && coins == 1 && young == 0);
+  good(micromint_till_make_batch(till, &key, TEXT("2027-01"), 0, &what, &batch, &error), error);
+  CHECK(batch == NULL);
+  good(micromint_till_make_batch(till, &key, TEXT("2026-12"), 1, &what, &batch, &error), error);
+  CHECK(batch != NULL && what.payments == 1 && what.coins == 1 && what.made_at == now && !what.is_answered);
+  CHECK(what.redeem_until == 1799366400);
+  good(micromint_till_make_batch(till, &key, NULL, 0, 0, &what, &again, &error), error);
+  CHECK(micromint_buffer_len(again) == micromint_buffer_len(batch));
+  micromint_buffer_free(again);
 
-static void redeem(micromint_broker *broker, const micromint_buffer *payment) {
-  static char batch[32768];
-  const uint8_t *bytes = (const uint8_t *)batch;
-  size_t len = batch_of(payment, batch, sizeof batch);
-  micromint_buffer *result = NULL, *reason = NULL;
   CHECK(micromint_broker_redeem(broker, TEXT("x"), &result, &reason, &error) == MICROMINT_ERROR_MESSAGE);
   CHECK(says(error, MICROMINT_ERROR_MESSAGE, ""));
-  good(micromint_broker_redeem(broker, bytes, len, &result, &reason, &error), error);
+  good(micromint_broker_redeem(broker, BYTES(batch), &result, &reason, &error), error);
   CHECK(result == NULL && reason_is(reason, "news.example is not registered"));
   good(micromint_broker_register(broker, TEXT("news.example"), &error), error);
-  good(micromint_broker_redeem(broker, bytes, len, &result, &reason, &error), error);
+  good(micromint_broker_redeem(broker, BYTES(batch), &result, &reason, &error), error);
   CHECK(result != NULL && reason == NULL);
   CHECK(header_is(result, "Accepted", "1") && header_is(result, "Rejected", "0"));
+
+  CHECK(micromint_till_read_result(till, BYTES(batch), &what, &error) == MICROMINT_ERROR_MESSAGE);
+  micromint_error_free(error);
+  good(micromint_till_read_result(till, BYTES(result), &what, &error), error);
+  CHECK(what.is_answered && what.coins_paid == 1 && what.coins_waiting == 0);
+  good(micromint_till_make_batch(till, &key, NULL, 0, 0, &what, &again, &error), error);
+  CHECK(again == NULL);
+  good(micromint_till_prune(till, &removed, &error), error);
+  CHECK(removed == 0);
+  micromint_buffer_free(batch);
   micromint_buffer_free(result);
+}
+
+/* Whether a text is what it must be; frees it. */
+static int text_is(micromint_buffer *text, const char *expected) {
+  int same = equal(BYTES(text), expected);
+  micromint_buffer_free(text);
+  return same;
+}
+
+static void read_books(micromint_broker *broker) {
+  micromint_user_account user;
+  micromint_vendor_account vendor;
+  micromint_broker_counts counts;
+  micromint_buffer *text = NULL;
+  CHECK(micromint_broker_user_account(broker, TEXT("nobody"), &user, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "nobody"));
+  good(micromint_broker_user_account(broker, TEXT("alice"), &user, &error), error);
+  CHECK(user.sales == 1 && user.coins_sold > 2 && user.returns == 0 && user.coins_credited == 0 && !user.is_revoked);
+  CHECK(micromint_broker_vendor_account(broker, TEXT("shop.example"), &vendor, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "shop.example"));
+  good(micromint_broker_vendor_account(broker, TEXT("news.example"), &vendor, &error), error);
+  CHECK(vendor.batches == 1 && vendor.coins_paid == 1 && vendor.coins_waiting == 0 && vendor.registered_at == now);
+  good(micromint_broker_count(broker, &counts, &error), error);
+  CHECK(counts.sales == 1 && counts.sets_sold == 1 && counts.sets_left == 31 && counts.vendors == 1);
+  CHECK(counts.batches == 1 && counts.coins_paid == 1 && counts.forged == 0 && !counts.is_settled);
+  good(micromint_broker_vendors(broker, &text, &error), error);
+  CHECK(text_is(text, "news.example\n"));
+  good(micromint_broker_offenders(broker, &text, &error), error);
+  CHECK(text_is(text, ""));
+  good(micromint_broker_owners(broker, &text, &error), error);
+  CHECK(micromint_buffer_len(text) > 32 * 4);
+  micromint_buffer_free(text);
+  good(micromint_broker_revoke(broker, TEXT("mallory"), &text, &error), error);
+  CHECK(text_is(text, "mallory\n"));
 }
 
 static void give_back(micromint_wallet *wallet, micromint_broker *broker) {
@@ -193,6 +213,7 @@ int main(int argc, char **argv) {
   micromint_broker *broker = NULL;
   micromint_wallet *wallet = NULL;
   micromint_paywall *paywall = NULL;
+  micromint_till *till = NULL;
   micromint_buffer *payment, *sale;
   uint64_t balls = 0;
   bool settled = true;
@@ -206,12 +227,16 @@ int main(int argc, char **argv) {
   good(micromint_mint_run(mint, 1, 0, NULL, NULL, &balls, &error), error);
   good(micromint_broker_open(TEXT(path(argv[1], "2026-12.coins")), &SECRET, &host, &broker, &error), error);
   good(micromint_wallet_open(TEXT(path(argv[1], "wallet")), &host, &wallet, &error), error);
+  CHECK(micromint_till_open(TEXT(path(argv[1], "vendor.toml")), &host, &till, &error) == MICROMINT_ERROR_FILE);
+  CHECK(says(error, MICROMINT_ERROR_FILE, "till") && till == NULL);
   good(micromint_paywall_prepare(TEXT(path(argv[1], "vendor.toml")), &host, &error), error);
   good(micromint_paywall_open(TEXT(path(argv[1], "vendor.toml")), &host, &paywall, &error), error);
 
   sale = sell(broker, wallet);
   payment = pay(wallet, paywall);
-  redeem(broker, payment);
+  good(micromint_till_open(TEXT(path(argv[1], "vendor.toml")), &host, &till, &error), error);
+  redeem(broker, till);
+  read_books(broker);
   good(micromint_broker_settle(broker, &settled, &error), error);
   CHECK(!settled);
   now = 1798848000; /* 2027-01-02T00:00:00Z: the period has ended */
@@ -222,6 +247,7 @@ int main(int argc, char **argv) {
 
   micromint_buffer_free(payment);
   micromint_buffer_free(sale);
+  micromint_till_free(till);
   micromint_paywall_free(paywall);
   micromint_wallet_free(wallet);
   micromint_broker_free(broker);

@@ -15,6 +15,11 @@ static micromint_decision *h_micromint_decision;
 static micromint_request request, *h_micromint_request = &request;
 static micromint_host host, *h_micromint_host = &host;
 
+static micromint_header one_header, *h_micromint_header = &one_header;
+static micromint_head *h_micromint_head;
+static micromint_till *h_micromint_till;
+static micromint_new_period new_period, *h_micromint_new_period = &new_period;
+
 static micromint_mint *h_micromint_mint;
 static micromint_wallet *h_micromint_wallet;
 static micromint_broker *h_micromint_broker;
@@ -35,7 +40,9 @@ static void make_handles(const char *folder) {
   snprintf(config, sizeof config, "%s/vendor.toml", folder);
   good(micromint_paywall_prepare(TEXT(config), &host, &error), error);
   good(micromint_paywall_open(TEXT(config), &host, &h_micromint_paywall, &error), error);
+  good(micromint_till_open(TEXT(config), &host, &h_micromint_till, &error), error);
   good(micromint_paywall_decide(h_micromint_paywall, &request, &h_micromint_decision, &error), error);
+  good(micromint_decision_head(h_micromint_decision, 200, false, NULL, 0, &h_micromint_head, &error), error);
   snprintf(config, sizeof config, "%s/mint.toml", folder);
   good(micromint_mint_open(TEXT(config), &h_micromint_mint, &error), error);
   good(micromint_mint_run(h_micromint_mint, 1, 0, NULL, NULL, &hash, &error), error);
@@ -53,6 +60,8 @@ static void free_handles(void) {
   micromint_message_free(h_micromint_message);
   micromint_decision_free(h_micromint_decision);
   micromint_paywall_free(h_micromint_paywall);
+  micromint_head_free(h_micromint_head);
+  micromint_till_free(h_micromint_till);
   micromint_mint_free(h_micromint_mint);
   micromint_wallet_free(h_micromint_wallet);
   micromint_broker_free(h_micromint_broker);

@@ -22,7 +22,7 @@ pub(crate) enum Compiler {
 impl Compiler {
     fn command(self) -> Command {
         let (program, standard): (&str, &[&str]) = match self {
-            Compiler::C99 => ("cc", &["-std=c99", "-Wstrict-prototypes"]),
+            Compiler::C99 => ("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wstrict-prototypes"]),
             Compiler::Cpp => ("c++", &["-std=c++11", "-x", "c++"]),
         };
         let mut command = Command::new(program);
@@ -62,6 +62,12 @@ pub(crate) fn run_program(name: &str, link: Link) {
 
 /// Compiles a program into `folder`, where it finds headers too, and runs it with arguments.
 pub(crate) fn run(source: &Path, folder: &Path, link: Link, arguments: &[&Path]) {
+    let program = compile(source, folder, link);
+    output(command(&program).args(arguments));
+}
+
+/// Compiles a program into `folder`, where it finds headers too.
+pub(crate) fn compile(source: &Path, folder: &Path, link: Link) -> PathBuf {
     let program = folder.join("program");
     let library = library_folder();
     let mut compile = Compiler::C99.command();
@@ -71,24 +77,29 @@ pub(crate) fn run(source: &Path, folder: &Path, link: Link, arguments: &[&Path])
         Link::Shared => compile.arg("-L").arg(library).arg("-lmicromint"),
         Link::Static => compile.arg(library.join("libmicromint.a")),
     };
-    let is_valgrind = std::env::var_os("MICROMINT_C_VALGRIND").is_some();
-    if !is_valgrind {
+    if !is_valgrind() {
         // The library's memory comes from malloc too, so its misuse and leaks are seen as well.
         compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]);
     }
     output(compile.args(["-lpthread", "-ldl", "-lm"]));
-    let mut command = if is_valgrind {
-        let mut command = Command::new("timeout");
+    program
+}
+
+/// A command that runs a compiled program, watched by valgrind if that is asked for.
+pub(crate) fn command(program: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    if is_valgrind() {
         command.args(["600", "valgrind", "-q", "--error-exitcode=9", "--leak-check=full"]);
         command.args(["--errors-for-leak-kinds=definite,indirect", "--trace-children=no"]);
-        command.arg(&program);
-        command
     } else {
-        let mut command = Command::new("timeout");
-        command.arg("60").arg(&program);
-        command
-    };
-    output(command.env("LD_LIBRARY_PATH", library).args(arguments));
+        command.arg("60");
+    }
+    command.arg(program).env("LD_LIBRARY_PATH", library_folder());
+    command
+}
+
+fn is_valgrind() -> bool {
+    std::env::var_os("MICROMINT_C_VALGRIND").is_some()
 }
 
 /// The folder with `libmicromint.a` and `libmicromint.so`, made as `make install` makes them but with the

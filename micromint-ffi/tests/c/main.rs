@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cases;
 mod library;
 mod nulls;
 mod payments;
@@ -88,6 +89,16 @@ fn all_vectors() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("vectors.h"), vectors::header()).unwrap();
     library::run(&crate_path().join("tests/c/vectors.c"), folder.path(), Link::Static, &[]);
+}
+
+/// The whole HTTP profile, from C as from the servers.
+#[test]
+fn all_cases() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = library::compile(&crate_path().join("tests/c/player.c"), folder.path(), Link::Shared);
+    let (count, failures) = cases::play(&program);
+    assert!(failures.is_empty(), "{} of {count} steps:\n{}", failures.len(), failures.join("\n"));
+    assert!(count > 150, "only {count} steps were found");
 }
 
 #[test]

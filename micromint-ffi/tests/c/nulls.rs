@@ -3,14 +3,24 @@
 use std::fmt::Write as _;
 
 /// Where NULL has a meaning, as the header says there.
-const OPTIONAL: [(&str, &str); 7] = [
+const OPTIONAL: [(&str, &str); 17] = [
     ("micromint_checker_check", "first_bins_out"),
     ("micromint_paywall_open", "host"),
     ("micromint_paywall_prepare", "host"),
     ("micromint_broker_open", "host"),
     ("micromint_mint_run", "userdata"),
     ("micromint_mint_run", "progress"),
+    ("micromint_mint_run_shard", "userdata"),
+    ("micromint_mint_run_shard", "progress"),
+    ("micromint_mint_merge", "userdata"),
+    ("micromint_mint_merge", "progress"),
+    ("micromint_mint_verify", "userdata"),
+    ("micromint_mint_verify", "progress"),
+    ("micromint_mint_init", "host"),
+    ("micromint_secret_create", "host"),
+    ("micromint_till_open", "host"),
     ("micromint_wallet_open", "host"),
+    ("micromint_wallet_restore", "host"),
 ];
 
 /// A function that the header declares.

@@ -2,6 +2,8 @@
    argv[1] is a folder with a vendor's configuration, argv[2] a Funds-Withdrawn message. */
 #include "check.h"
 
+#define PAGE "https://news.example/story"
+
 static micromint_error *error;
 static int64_t now = 1796904000; /* 2026-12-10T12:00:00Z */
 
@@ -106,6 +108,53 @@ static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
   micromint_buffer_free(same);
 }
 
+/* Receipts are kept for the very page; other cookies are not. */
+static void receipts(micromint_wallet *wallet) {
+  micromint_buffer *cookie = NULL;
+  bool is_receipt = true;
+  good(micromint_wallet_keep_receipt(wallet, 0, TEXT("session=1; Max-Age=60"), &is_receipt, &error), error);
+  CHECK(!is_receipt);
+  CHECK(micromint_wallet_keep_receipt(wallet, 99, TEXT("micromint-a=b; Max-Age=60"), &is_receipt, &error)
+        == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no payment 99") && !is_receipt);
+  CHECK(micromint_wallet_receipt(wallet, TEXT(PAGE), &cookie, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, PAGE));
+  good(micromint_wallet_keep_receipt(wallet, 0, TEXT("micromint-a=b; Max-Age=60"), &is_receipt, &error), error);
+  CHECK(is_receipt);
+  good(micromint_wallet_receipt(wallet, TEXT(PAGE), &cookie, &error), error);
+  CHECK(equal(micromint_buffer_data(cookie), micromint_buffer_len(cookie), "micromint-a=b"));
+  micromint_buffer_free(cookie);
+  CHECK(micromint_wallet_receipt(wallet, TEXT("https://news.example/other"), &cookie, NULL) == MICROMINT_ERROR_ABSENT);
+  now += 60;
+  CHECK(micromint_wallet_receipt(wallet, TEXT(PAGE), &cookie, NULL) == MICROMINT_ERROR_ABSENT);
+}
+
+/* A backup is not spent from; a wallet made of one has its coins for a return only, unless they are said to be whole. */
+static void backups(micromint_wallet *wallet, const micromint_host *host, const char *folder) {
+  char backup[4096], restored[4096];
+  micromint_wallet *copy = NULL;
+  micromint_buffer *message = NULL;
+  uint32_t unspent = balance(wallet).unspent;
+  snprintf(backup, sizeof backup, "%s/backup", folder);
+  good(micromint_wallet_backup(wallet, TEXT(backup), &error), error);
+  CHECK(micromint_wallet_backup(wallet, TEXT(backup), &error) != MICROMINT_OK);
+  micromint_error_free(error);
+  good(micromint_wallet_open(TEXT(backup), host, &copy, &error), error);
+  CHECK(micromint_wallet_return(copy, 0, &message, &error) == MICROMINT_ERROR_STATE);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "backup") && message == NULL);
+  micromint_wallet_free(copy);
+  snprintf(restored, sizeof restored, "%s/doubted", folder);
+  good(micromint_wallet_restore(TEXT(backup), TEXT(restored), false, host, &copy, &error), error);
+  CHECK(balance(copy).unspent == 0 && balance(copy).in_doubt == unspent);
+  micromint_wallet_free(copy);
+  CHECK(micromint_wallet_restore(TEXT(restored), TEXT(backup), true, host, &copy, &error) == MICROMINT_ERROR_STATE);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "backup"));
+  snprintf(restored, sizeof restored, "%s/whole", folder);
+  good(micromint_wallet_restore(TEXT(backup), TEXT(restored), true, host, &copy, &error), error);
+  CHECK(balance(copy).unspent == unspent);
+  micromint_wallet_free(copy);
+}
+
 static void give_back(micromint_wallet *wallet) {
   micromint_buffer *message = NULL, *same = NULL;
   micromint_message *request = NULL;
@@ -147,6 +196,8 @@ int main(int argc, char **argv) {
   CHECK(micromint_wallet_holding_count(other) == 1);
   micromint_wallet_free(other);
   buy(wallet, paywall);
+  receipts(wallet);
+  backups(wallet, &host, argv[1]);
   now = 1798848000; /* 2027-01-02T00:00:00Z */
   give_back(wallet);
   micromint_wallet_free(wallet);

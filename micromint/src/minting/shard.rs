@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::permutation::GROUP_SIZE;
+use crate::host::Directory;
 use crate::params::Params;
 
 /// The most shards of a period.
@@ -64,6 +65,15 @@ impl Shard {
     pub fn run_name(self, coin_file: &str) -> String {
         format!("{coin_file}.run-{}-of-{}", self.index, self.count)
     }
+}
+
+/// The names of the run files in `directory` that have the usual name for the coin file `coin_file`.
+///
+/// # Errors
+/// The operating system's.
+pub fn run_names(directory: &dyn Directory, coin_file: &str) -> std::io::Result<Vec<String>> {
+    let prefix = format!("{coin_file}.run-");
+    Ok(directory.names()?.into_iter().filter(|name| name.starts_with(&prefix)).collect())
 }
 
 impl fmt::Display for Shard {

@@ -6,12 +6,10 @@ use clap::Args;
 use micromint::broker::secret::{create_secret, read_secret};
 use micromint::coin_file::secret_path;
 use micromint::error::FileError;
-use micromint::hash::HashName;
 use micromint::host::{DiskDirectory, SystemEntropy};
-use micromint::minting::{MintConfig, Profile};
-use micromint::params::{Params, REDEEM_DAYS_DEFAULT, RawParams};
+use micromint::minting::{NewPeriod, Profile};
 use micromint::period::Period;
-use micromint::time::{DAY_SECONDS, UnixTime};
+use micromint::time::UnixTime;
 use micromint_console::{EXIT_OK, ToolError, say, write_output};
 
 use crate::files::coin_file_path;
@@ -48,9 +46,16 @@ pub(crate) struct InitArgs {
 }
 
 pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
-    let mut config = MintConfig::draw(Params::new(raw_params(args)?)?, &SystemEntropy)?;
-    config.weak = args.weak;
-    config.check_weak()?;
+    let period = NewPeriod {
+        profile: args.profile,
+        period: args.period.clone(),
+        broker: args.broker.clone().unwrap_or_else(|| BROKER_DEFAULT.to_string()),
+        coin_value: args.coin_value.clone(),
+        start: args.start,
+        expiration: args.expiration,
+        weak: args.weak,
+    };
+    let config = period.draw(&SystemEntropy)?;
     write_output(Some(&args.output), config.to_toml().as_bytes())?;
     say!("wrote {}: {}", args.output.display(), config.params);
     let secret = secret_path(&coin_file_path(&args.output, &config.coinfile));
@@ -65,35 +70,6 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
         );
     }
     Ok(EXIT_OK)
-}
-
-fn raw_params(args: &InitArgs) -> Result<RawParams, ToolError> {
-    let (start, expiration) = match (args.start, args.expiration, args.period.month()) {
-        (Some(start), Some(expiration), _) => (start, expiration),
-        (start, expiration, Some((first, next))) => (start.unwrap_or(first), expiration.unwrap_or(next)),
-        _ => {
-            let text = format!("period {} is no month: give --start and --expiration", args.period);
-            return Err(text.into());
-        }
-    };
-    let mut raw = RawParams {
-        period: args.period.clone(),
-        hash: HashName::Des,
-        iv: 0,
-        input_bits: 0,
-        output_bits: 0,
-        fixed_count: 0,
-        fixed_bits: 0,
-        subbin_bits: 0,
-        coin_size: 0,
-        start,
-        expiration,
-        redeem_until: expiration.plus_seconds(REDEEM_DAYS_DEFAULT * DAY_SECONDS),
-        broker: args.broker.clone().unwrap_or_else(|| BROKER_DEFAULT.to_string()),
-        coin_value: args.coin_value.clone(),
-    };
-    args.profile.apply(&mut raw, &SystemEntropy)?;
-    Ok(raw)
 }
 
 /// Makes the broker's secret if there is none: whether it did. One that is there is only looked at.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory};
-use micromint::minting::{MergeOutcome, Merging, RunSource, Shard};
+use micromint::minting::{MergeOutcome, Merging, RunSource, Shard, run_names};
 use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
@@ -80,12 +80,11 @@ pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
 
 /// The run files that have their usual name, beside the coin file.
 fn beside(mint: &Mint) -> Result<Vec<(DiskDirectory, String)>, ToolError> {
-    let names = mint.directory.names().map_err(FileError::on("read", mint.directory.path()))?;
-    let prefix = format!("{}.run-", mint.name);
-    let paths = names.iter().filter(|name| name.starts_with(&prefix));
-    let paths: Vec<PathBuf> = paths.map(|name| mint.path().with_file_name(name)).collect();
+    let names =
+        run_names(&mint.directory, &mint.name).map_err(FileError::on("read", mint.directory.path()))?;
+    let paths: Vec<PathBuf> = names.iter().map(|name| mint.path().with_file_name(name)).collect();
     if paths.is_empty() {
-        return Err(format!("no run file {prefix}*: make them with coinmint mint --shard").into());
+        return Err(format!("no run file {}.run-*: make them with coinmint mint --shard", mint.name).into());
     }
     named(&paths)
 }

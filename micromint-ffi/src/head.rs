@@ -1,0 +1,154 @@
+//! What changes in the head of an answer that a site makes or adds to, and the line about it for logs.
+
+use micromint_core::vendor::http::{Decision, HeadChanges, Outcome};
+
+use crate::boundary::{free, given, guard, hand_out, lend, output, reference, slice};
+use crate::buffer::micromint_buffer;
+use crate::decision::{at, micromint_decision};
+use crate::error::{micromint_error, micromint_status};
+use crate::paywall::{micromint_header, status_of};
+
+/// What to change in the head of an answer: first take fields out, then add. Free it with
+/// `micromint_head_free()`. It is never changed, so threads may share it.
+pub struct micromint_head {
+    changes: HeadChanges,
+}
+
+/// Merges a decision with the header fields that an answer has: those of the content, or for an answer of
+/// the paywall those that the site adds to every answer.
+///
+/// status:               the status of the content's answer; not looked at where the content is not served.
+/// is_reversed:          what `micromint_paywall_settle()` said.
+/// headers, headers_len: the fields that the answer has.
+/// head_out:             what to change in them.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_head(
+    decision: *const micromint_decision,
+    status: u32,
+    is_reversed: bool,
+    headers: *const micromint_header,
+    headers_len: usize,
+    head_out: *mut *mut micromint_head,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(decision), fields = slice(headers, headers_len), place = output(head_out));
+        // SAFETY: the fields' pointers are as the conventions say.
+        let fields = unsafe { micromint_header::all(fields) }?;
+        let values = |name: &str| {
+            let named = fields.iter().filter(|(its, _)| its.eq_ignore_ascii_case(name.as_bytes()));
+            named.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+        };
+        let changes = match it.decision() {
+            Decision::Serve(serve) => serve.head(status_of(status)?, became(it, is_reversed), values),
+            Decision::Answer(answer) => answer.head(values),
+        };
+        place.write(hand_out(micromint_head { changes }));
+        Ok(())
+    })
+}
+
+/// The request in a line for logs and counters, such as `micromint paid status=200 price=1 coins=1
+/// user=alice`. It never holds a key, an authenticator, a coin or a cookie.
+///
+/// status:      the status that was sent.
+/// is_reversed: what `micromint_paywall_settle()` said.
+/// is_json:     whether to write it as a JSON object.
+/// line_out:    a buffer with the line, without its end.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_decision_event(
+    decision: *const micromint_decision,
+    status: u32,
+    is_reversed: bool,
+    is_json: bool,
+    line_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(decision), place = output(line_out));
+        let event = it.decision().event(status_of(status)?, became(it, is_reversed));
+        let line = if is_json { event.to_json() } else { event.to_string() };
+        place.write(micromint_buffer::hand_out(line.into_bytes()));
+        Ok(())
+    })
+}
+
+/// How many names of fields to take out. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_head_remove_count(head: *const micromint_head) -> usize {
+    // SAFETY: the caller passes NULL or a live head.
+    unsafe { head.as_ref() }.map_or(0, |it| it.changes.remove.len())
+}
+
+/// A name of which every field is taken out.
+///
+/// index:                  from 0.
+/// name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_head_remove(
+    head: *const micromint_head,
+    index: usize,
+    name_out: *mut *const u8,
+    name_len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(head), place = lend(name_out, name_len_out));
+        place.write(at(&it.changes.remove, index, "field to take out")?.as_bytes());
+        Ok(())
+    })
+}
+
+/// How many fields to add. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_head_add_count(head: *const micromint_head) -> usize {
+    // SAFETY: the caller passes NULL or a live head.
+    unsafe { head.as_ref() }.map_or(0, |it| it.changes.add.len())
+}
+
+/// A field to add.
+///
+/// index:                    from 0.
+/// name_out, name_len_out:   the name, valid until the head is freed; no final NUL.
+/// value_out, value_len_out: the value, likewise.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_head_add(
+    head: *const micromint_head,
+    index: usize,
+    name_out: *mut *const u8,
+    name_len_out: *mut usize,
+    value_out: *mut *const u8,
+    value_len_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference(head),
+            name_place = lend(name_out, name_len_out),
+            value_place = lend(value_out, value_len_out)
+        );
+        let (name, value) = at(&it.changes.add, index, "field to add")?;
+        name_place.write(name.as_bytes());
+        value_place.write(value.as_bytes());
+        Ok(())
+    })
+}
+
+/// Frees a head. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_head_free(head: *mut micromint_head) {
+    // SAFETY: a head reaches the caller from hand_out only, and is freed once.
+    unsafe { free(head) }
+}
+
+fn became(it: &micromint_decision, is_reversed: bool) -> Outcome {
+    if is_reversed { Outcome::Reversed } else { it.decision().outcome() }
+}

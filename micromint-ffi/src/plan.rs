@@ -1,0 +1,215 @@
+//! Before minting: a new period's configuration and the broker's secret, and what a configuration gives and costs.
+
+use std::ffi::c_void;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use micromint_core::broker::secret::{create_secret, read_secret};
+use micromint_core::error::FileError;
+use micromint_core::host::DiskDirectory;
+use micromint_core::minting::{NewPeriod, NewPeriodError, Plan, Profile};
+use micromint_core::time::UnixTime;
+
+use crate::boundary::{given, guard, output, parse, path_at, reference, text};
+use crate::buffer::micromint_buffer;
+use crate::error::{failed, micromint_error, micromint_status};
+use crate::host::{host_of, micromint_host, refuse_reserved};
+use crate::keys::micromint_key;
+use crate::mint::micromint_mint;
+use micromint_status::{MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE};
+
+/// What a broker chooses for a new period. Clear it before you fill it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_new_period {
+    /// Hash function and sizes: test, demo, small, small-sha256 or national (docs/minting.md).
+    pub profile: *const u8,
+    /// Its length.
+    pub profile_len: usize,
+    /// The period's name, such as 2026-12.
+    pub period: *const u8,
+    /// Its length.
+    pub period_len: usize,
+    /// The broker's URL, which vendors and clients see.
+    pub broker: *const u8,
+    /// Its length.
+    pub broker_len: usize,
+    /// What a coin is worth, for people, such as 0.01 USD.
+    pub coin_value: *const u8,
+    /// Its length.
+    pub coin_value_len: usize,
+    /// Vendors accept from here on, in seconds since 1970-01-01 00:00 UTC; not looked at without `has_times`.
+    pub start: i64,
+    /// Vendors accept until here, likewise.
+    pub expiration: i64,
+    /// 0: the period's name is a month, from whose first day to whose last vendors accept.
+    pub has_times: u32,
+    /// Not 0 to allow weak choices, such as the test profile.
+    pub allow_weak: u32,
+    /// NULL.
+    pub reserved: *const c_void,
+}
+
+/// What a configuration will give and cost. Expected numbers are means.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_plan {
+    /// The bins of the coin file.
+    pub bins: u64,
+    /// The size of the coin file, in bytes.
+    pub file_size: u64,
+    /// The tosses of minting.
+    pub tosses: u64,
+    /// The sets that can be sold.
+    pub sets: u64,
+    /// The balls expected in the coin file.
+    pub balls: f64,
+    /// The coins expected in a set.
+    pub coins_per_set: f64,
+    /// How many of them can be spent at one given vendor.
+    pub spendable_per_set: f64,
+    /// The tosses that the first coin forged for one user and one vendor costs.
+    pub first_forgery_tosses: f64,
+}
+
+/// Writes the configuration of a new period, its iv, fixed bits and input key drawn, into a new file of mode
+/// 0600. Keep it secret: the input key tells which balls are the broker's.
+///
+/// config, config_len: the path of the file; the coin file will be beside it.
+/// period:             what the broker chooses.
+/// host:               randomness; NULL for the system's.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for an unknown profile or no name of a period, MICROMINT_ERROR_CONFIG for a
+/// weak choice that is not allowed, or a name that is no month where there are no times; MICROMINT_ERROR_FILE
+/// where the file exists or cannot be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_init(
+    config: *const u8,
+    config_len: usize,
+    period: *const micromint_new_period,
+    host: *const micromint_host,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(path = path_at(config, config_len), new = reference(period), host = host_of(host));
+        refuse_reserved(new.reserved, "period")?;
+        let (profile, profile_len, period, period_len) =
+            (new.profile, new.profile_len, new.period, new.period_len);
+        let (broker, broker_len, value, value_len) =
+            (new.broker, new.broker_len, new.coin_value, new.coin_value_len);
+        given!(
+            profile = text(profile, profile_len),
+            period = text(period, period_len),
+            broker = text(broker, broker_len),
+            value = text(value, value_len),
+        );
+        let time = |seconds| (new.has_times != 0).then_some(UnixTime(seconds));
+        let chosen = NewPeriod {
+            profile: parse::<Profile>(profile)?,
+            period: parse(period)?,
+            broker: broker.to_string(),
+            coin_value: value.to_string(),
+            start: time(new.start),
+            expiration: time(new.expiration),
+            weak: new.allow_weak != 0,
+        };
+        let drawn = chosen.draw(&host).map_err(|error| {
+            let status = match &error {
+                NewPeriodError::NoMonth(_) | NewPeriodError::Params(_) | NewPeriodError::Weak(_) => {
+                    MICROMINT_ERROR_CONFIG
+                }
+                NewPeriodError::Entropy(_) => MICROMINT_ERROR_FILE,
+            };
+            micromint_error::of(status, &error)
+        })?;
+        let write = || {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            file.write_all(drawn.to_toml().as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(FileError::on("write", path)).map_err(failed(MICROMINT_ERROR_FILE))
+    })
+}
+
+/// What a configuration will give and cost.
+///
+/// plan_out:     the numbers.
+/// warnings_out: a buffer with what is unwise about it, a sentence a line; empty if nothing is.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_plan(
+    mint: *const micromint_mint,
+    plan_out: *mut micromint_plan,
+    warnings_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(mint = reference(mint), place = output(plan_out), warnings = output(warnings_out));
+        let plan = Plan::new(&mint.config.params);
+        place.write(micromint_plan {
+            bins: plan.bin_count,
+            file_size: plan.file_size,
+            tosses: plan.toss_count,
+            sets: plan.set_count,
+            balls: plan.stored_balls,
+            coins_per_set: plan.coins_per_set,
+            spendable_per_set: plan.spendable_per_set,
+            first_forgery_tosses: plan.first_forgery_tosses,
+        });
+        let lines: String = plan.warnings.iter().map(|warning| format!("{warning}\n")).collect();
+        warnings.write(micromint_buffer::hand_out(lines.into_bytes()));
+        Ok(())
+    })
+}
+
+/// Makes the broker's secret, one for all periods, in a new file of mode 0600.
+///
+/// path, path_len: the file.
+/// host:           randomness; NULL for the system's.
+/// secret_out:     the secret.
+///
+/// Errors: MICROMINT_ERROR_FILE where the file exists or cannot be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_secret_create(
+    path: *const u8,
+    path_len: usize,
+    host: *const micromint_host,
+    secret_out: *mut micromint_key,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(path = path_at(path, path_len), host = host_of(host), place = output(secret_out));
+        let (directory, name) = DiskDirectory::of_file(path)
+            .map_err(FileError::on("make", path))
+            .map_err(failed(MICROMINT_ERROR_FILE))?;
+        let secret = create_secret(&directory, &name, &host).map_err(failed(MICROMINT_ERROR_FILE))?;
+        place.write(secret.into());
+        Ok(())
+    })
+}
+
+/// Reads the broker's secret.
+///
+/// path, path_len: the file, which nobody but its owner may read.
+/// secret_out:     the secret.
+///
+/// Errors: MICROMINT_ERROR_FILE where it cannot be read, others can read it, or it holds something else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_secret_read(
+    path: *const u8,
+    path_len: usize,
+    secret_out: *mut micromint_key,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(path = path_at(path, path_len), place = output(secret_out));
+        let (directory, name) = DiskDirectory::of_file(path)
+            .map_err(FileError::on("read", path))
+            .map_err(failed(MICROMINT_ERROR_FILE))?;
+        let secret = read_secret(&directory, &name).map_err(failed(MICROMINT_ERROR_FILE))?;
+        place.write(secret.into());
+        Ok(())
+    })
+}

@@ -1,0 +1,254 @@
+//! The vendor's till, as far as redemption goes: batches to the broker, results back.
+
+use std::sync::Arc;
+
+use micromint_core::authenticator::Key;
+use micromint_core::error::FileError;
+use micromint_core::host::{Clock, Directory, DiskDirectory, Entropy};
+use micromint_core::identity::VendorId;
+use micromint_core::period::Period;
+use micromint_core::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
+use micromint_core::vendor::config::VendorConfig;
+use micromint_core::vendor::redemption::{
+    BatchLimits, RedemptionError, make_batch, prune, read_result, unbatched,
+};
+use micromint_core::vendor::till::{Batch, SyncMode, Till};
+
+use crate::boundary::{free, given, guard, hand_out, output, parse, path_at, reference, slice, text};
+use crate::buffer::micromint_buffer;
+use crate::error::{failed, micromint_error, micromint_status};
+use crate::host::{host_of, micromint_host};
+use crate::keys::micromint_key;
+use micromint_status::{
+    MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
+};
+
+/// A vendor's till, opened to redeem what is in it; the paywalls that fill it go on meanwhile. Free it
+/// with `micromint_till_free()`. Any number of threads may use one at once. Open it after `fork()`.
+pub struct micromint_till {
+    till: Till,
+    vendor: VendorId,
+}
+
+/// A batch of payments, all of one period.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_batch {
+    /// The payments in it.
+    pub payments: u32,
+    /// The coins in them.
+    pub coins: u32,
+    /// Coins that were paid, as far as a result was read; the rest of `coins` was not.
+    pub coins_paid: u32,
+    /// Coins that wait: send the batch again after redeem-until.
+    pub coins_waiting: u32,
+    /// When it was made, in seconds since 1970-01-01 00:00 UTC.
+    pub made_at: i64,
+    /// The last moment to redeem it, likewise.
+    pub redeem_until: i64,
+    /// Whether a result was read.
+    pub is_answered: bool,
+}
+
+impl micromint_batch {
+    const NOTHING: micromint_batch = micromint_batch {
+        payments: 0,
+        coins: 0,
+        coins_paid: 0,
+        coins_waiting: 0,
+        made_at: 0,
+        redeem_until: 0,
+        is_answered: false,
+    };
+}
+
+impl From<&Batch> for micromint_batch {
+    fn from(batch: &Batch) -> micromint_batch {
+        micromint_batch {
+            payments: batch.payments,
+            coins: batch.coins,
+            coins_paid: batch.count(Verdict::Accepted),
+            coins_waiting: batch.count(Verdict::Waiting),
+            made_at: batch.made_at.0,
+            redeem_until: batch.redeem_until.0,
+            is_answered: batch.result.is_some(),
+        }
+    }
+}
+
+/// Opens the till of a vendor. It must be there: `micromint_paywall_prepare()` makes it.
+///
+/// config, config_len: the path of the configuration file (docs/vendor.md).
+/// host:               clock and randomness; NULL for the system's.
+/// till_out:           the till.
+///
+/// Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE where there is no till, or a
+/// file of it cannot be read or is damaged.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_till_open(
+    config: *const u8,
+    config_len: usize,
+    host: *const micromint_host,
+    till_out: *mut *mut micromint_till,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(path = path_at(config, config_len), host = host_of(host), place = output(till_out));
+        let config = VendorConfig::load(path).map_err(failed(MICROMINT_ERROR_CONFIG))?;
+        let directory = DiskDirectory::new(&config.till);
+        let names = directory.names().map_err(FileError::on("read", &config.till));
+        if !names.map_err(failed(MICROMINT_ERROR_FILE))?.iter().any(|name| name == "lock") {
+            let text = format!("{}: expected a till, found no file named lock", config.till.display());
+            return Err(micromint_error::new(MICROMINT_ERROR_FILE, text));
+        }
+        let clock: Arc<dyn Clock> = Arc::new(host);
+        let entropy: Arc<dyn Entropy> = Arc::new(host);
+        let till = Till::open(Box::new(directory), SyncMode::Always, clock, entropy);
+        let till = till.map_err(failed(MICROMINT_ERROR_FILE))?;
+        place.write(hand_out(micromint_till { till, vendor: config.vendor }));
+        Ok(())
+    })
+}
+
+/// Makes the batch to send next: one made before whose answer did not come or said to ask again, or a new
+/// one of the oldest payments. Payments of the last ten minutes are in none, since they may be taken back.
+///
+/// key:                K_V, which the broker gave.
+/// period, period_len: only payments of this period; empty for any.
+/// payments_max:       the most payments in it; 0 for as many as a message may hold.
+/// batch_out:          what is in it; all 0 where there is nothing to redeem.
+/// message_out:        a buffer with the Request-Redemption message; NULL where there is nothing to redeem.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_till_make_batch(
+    till: *const micromint_till,
+    key: *const micromint_key,
+    period: *const u8,
+    period_len: usize,
+    payments_max: u32,
+    batch_out: *mut micromint_batch,
+    message_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference(till),
+            key = reference(key),
+            period = text(period, period_len),
+            batch_place = output(batch_out),
+            message_place = output(message_out),
+        );
+        let period: Option<Period> = if period.is_empty() { None } else { Some(parse(period)?) };
+        let payments = if payments_max == 0 { BATCH_PAYMENTS_MAX } else { payments_max };
+        let limits = BatchLimits { payments: payments.min(BATCH_PAYMENTS_MAX), ..BatchLimits::default() };
+        match make_batch(&it.till, &it.vendor, &Key::from(key), period.as_ref(), limits).map_err(refused)? {
+            None => {
+                batch_place.write(micromint_batch::NOTHING);
+                message_place.write(std::ptr::null_mut());
+            }
+            Some(made) => {
+                batch_place.write((&made.batch).into());
+                message_place.write(micromint_buffer::hand_out(made.message.to_bytes()));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Reads the broker's answer to a batch and writes its verdicts down. The same answer twice is harmless.
+///
+/// message, message_len: the Redemption-Result message.
+/// batch_out:            the batch with its verdicts.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_STATE where it is the answer to no batch of
+/// this till, or another one than before; MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_till_read_result(
+    till: *const micromint_till,
+    message: *const u8,
+    message_len: usize,
+    batch_out: *mut micromint_batch,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(till), bytes = slice(message, message_len), place = output(batch_out));
+        let result = RedemptionResult::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        place.write((&read_result(&it.till, &it.vendor, &result).map_err(refused)?).into());
+        Ok(())
+    })
+}
+
+/// What of a period is in no batch yet.
+///
+/// period, period_len: the period.
+/// payments_out:       the payments that can be redeemed now.
+/// coins_out:          the coins in them.
+/// young_out:          the payments that cannot yet, since they may be taken back.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_till_unbatched(
+    till: *const micromint_till,
+    period: *const u8,
+    period_len: usize,
+    payments_out: *mut u64,
+    coins_out: *mut u64,
+    young_out: *mut u64,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference(till),
+            period = text(period, period_len),
+            payments = output(payments_out),
+            coins = output(coins_out),
+            young = output(young_out),
+        );
+        let period: Period = parse(period)?;
+        let found = unbatched(&it.till).map_err(refused)?.remove(&period).unwrap_or_default();
+        payments.write(found.payments);
+        coins.write(found.coins);
+        young.write(found.young);
+        Ok(())
+    })
+}
+
+/// Removes the journals of days of which every payment is settled and past its redeem-until.
+///
+/// removed_out: how many were removed.
+///
+/// Errors: MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_till_prune(
+    till: *const micromint_till,
+    removed_out: *mut u64,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(till), place = output(removed_out));
+        place.write(prune(&it.till).map_err(refused)?.len() as u64);
+        Ok(())
+    })
+}
+
+/// Frees a till: closes its files. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_till_free(till: *mut micromint_till) {
+    // SAFETY: a till reaches the caller from hand_out only, and is freed once.
+    unsafe { free(till) }
+}
+
+fn refused(error: RedemptionError) -> micromint_error {
+    let status = match &error {
+        RedemptionError::Till(_)
+        | RedemptionError::File(_)
+        | RedemptionError::Changed { .. }
+        | RedemptionError::Busy => MICROMINT_ERROR_FILE,
+        RedemptionError::OtherVendor { .. }
+        | RedemptionError::UnknownBatch { .. }
+        | RedemptionError::VerdictCount { .. }
+        | RedemptionError::OtherResult { .. } => MICROMINT_ERROR_STATE,
+    };
+    micromint_error::of(status, &error)
+}

@@ -1,0 +1,139 @@
+//! What a wallet keeps beside coins: receipts, and copies of itself.
+
+use micromint_core::error::FileError;
+use micromint_core::host::{Clock, DiskDirectory};
+use micromint_core::protocol::Url;
+use micromint_core::wallet::{Wallet, receipt_in};
+
+use crate::boundary::{given, guard, hand_out, output, parse, path_at, reference, reference_mut, text};
+use crate::buffer::micromint_buffer;
+use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::host::{host_of, micromint_host};
+use crate::wallet::{absent, micromint_wallet, refused};
+use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_FILE};
+
+/// Keeps the receipt that came with the answer to a payment, so that the page can be had again free of charge.
+///
+/// payment:                its number.
+/// cookie, cookie_len:     the value of a header Set-Cookie of the answer; call it with each of them.
+/// is_receipt_out:         whether it is a receipt and was kept; other cookies are left alone.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there is no such payment; MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_keep_receipt(
+    wallet: *mut micromint_wallet,
+    payment: u32,
+    cookie: *const u8,
+    cookie_len: usize,
+    is_receipt_out: *mut bool,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(wallet), cookie = text(cookie, cookie_len), place = output(is_receipt_out));
+        if it.wallet.state().payments().len() <= payment as usize {
+            return Err(absent("payment", payment as usize));
+        }
+        let receipt = receipt_in(cookie, it.host.now());
+        place.write(receipt.is_some());
+        match receipt {
+            Some((cookie, expires)) => it.wallet.keep_receipt(payment, cookie, expires).map_err(refused),
+            None => Ok(()),
+        }
+    })
+}
+
+/// The receipt for a page, if the wallet has one that is still good.
+///
+/// url, url_len: the page. Send the receipt with a request for this very URL and with no other.
+/// cookie_out:   a buffer with the value for a header Cookie.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no URL, MICROMINT_ERROR_ABSENT where there is no receipt.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_receipt(
+    wallet: *const micromint_wallet,
+    url: *const u8,
+    url_len: usize,
+    cookie_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(wallet), url = text(url, url_len), place = output(cookie_out));
+        let url: Url = parse(url)?;
+        let cookie =
+            it.wallet.state().receipt(&url, it.host.now()).ok_or_else(|| {
+                micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no receipt for {url}"))
+            })?;
+        place.write(micromint_buffer::hand_out(cookie.as_bytes().to_vec()));
+        Ok(())
+    })
+}
+
+/// Copies the wallet into a new file of mode 0600 that is marked as a backup, so that it is not spent from
+/// by mistake: coins spent later are still in it.
+///
+/// path, path_len: the new file.
+///
+/// Errors: MICROMINT_ERROR_FILE where it exists or cannot be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_backup(
+    wallet: *mut micromint_wallet,
+    path: *const u8,
+    path_len: usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(wallet), path = path_at(path, path_len));
+        let (directory, name) = place_of(path)?;
+        it.wallet.backup(&directory, &name, it.host.now(), &it.host).map_err(refused)
+    })
+}
+
+/// Makes a wallet of a backup and opens it.
+///
+/// backup, backup_len: the backup.
+/// path, path_len:     the new wallet file.
+/// is_spendable:       whether no coin was spent since the backup was made, as the owner says; otherwise its
+///                     coins are kept for a return only.
+/// host:               clock and randomness; NULL for the system's.
+/// wallet_out:         the wallet.
+///
+/// Errors: MICROMINT_ERROR_STATE where the backup is none or the new file exists; MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_restore(
+    backup: *const u8,
+    backup_len: usize,
+    path: *const u8,
+    path_len: usize,
+    is_spendable: bool,
+    host: *const micromint_host,
+    wallet_out: *mut *mut micromint_wallet,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            backup = path_at(backup, backup_len),
+            path = path_at(path, path_len),
+            host = host_of(host),
+            place = output(wallet_out),
+        );
+        let (backup_directory, backup_name) = place_of(backup)?;
+        let (directory, name) = place_of(path)?;
+        let wallet = Wallet::restore(
+            &backup_directory,
+            &backup_name,
+            &directory,
+            &name,
+            is_spendable,
+            host.now(),
+            &host,
+        )
+        .map_err(refused)?;
+        place.write(hand_out(micromint_wallet { wallet, host }));
+        Ok(())
+    })
+}
+
+/// The directory and the name of a file.
+fn place_of(path: &std::path::Path) -> Answer<(DiskDirectory, String)> {
+    DiskDirectory::of_file(path).map_err(FileError::on("use", path)).map_err(failed(MICROMINT_ERROR_FILE))
+}

@@ -1,0 +1,178 @@
+//! Plays the cases of `testdata/cases/*.toml` against a paywall in C (`player.c`), a process a case, on a disk.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+use micromint_core::testing::cases::{
+    Asked, Case, CaseStep, Client, FILE_SIZE, Seen, accepted_mints, all, compare, file_modified_at,
+    first_request_at,
+};
+
+use crate::library;
+
+const ETAG: &str = "\"5f-64\"";
+
+/// Plays every case; gives how many steps there were, and what was not as written.
+pub(crate) fn play(program: &Path) -> (usize, Vec<String>) {
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for (file, case) in all() {
+        let mut stage = Stage::new(program, &case);
+        for (number, step) in case.step.iter().enumerate() {
+            count += 1;
+            let seen = stage.play(step);
+            if let Err(difference) = compare(&seen, &step.expect) {
+                failures.push(format!("{file}: {}, step {}: {difference}", case.name, number + 1));
+            }
+        }
+        stage.end();
+    }
+    (count, failures)
+}
+
+/// One vendor from its first request on.
+struct Stage {
+    folder: tempfile::TempDir,
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    client: Client,
+    now: i64,
+}
+
+impl Stage {
+    fn new(program: &Path, case: &Case) -> Stage {
+        let folder = tempfile::tempdir().unwrap();
+        let periods = folder.path().join("periods");
+        std::fs::create_dir(&periods).unwrap();
+        for params in accepted_mints().iter().map(|mint| mint.params()) {
+            std::fs::write(periods.join(format!("{}.params", params.period())), params.to_toml()).unwrap();
+        }
+        let config = folder.path().join("vendor.toml");
+        std::fs::write(&config, case.config()).unwrap();
+        let now = first_request_at().0;
+        let mut command = library::command(program);
+        command.arg(&config).arg(now.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (input, output) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        let output = BufReader::new(output);
+        let mut stage = Stage { folder, process, input, output, client: Client::default(), now };
+        assert_eq!(stage.frame().0, "ready");
+        stage
+    }
+
+    fn end(self) {
+        let Stage { mut process, input, .. } = self;
+        drop(input);
+        assert!(process.wait().unwrap().success());
+    }
+
+    fn play(&mut self, step: &CaseStep) -> Seen {
+        self.now += step.after;
+        for (name, content) in &step.put {
+            std::fs::write(self.folder.path().join("periods").join(name), content).unwrap();
+        }
+        if step.till_fails {
+            // The till tells a journal that was deleted under it from one that never was.
+            for entry in std::fs::read_dir(self.folder.path().join("till")).unwrap() {
+                std::fs::remove_file(entry.unwrap().path()).unwrap();
+            }
+        }
+        let asked = self.client.ask(step, ETAG);
+        self.send(step, &asked);
+        let seen = self.receive(step, &asked);
+        self.client.keep_cookies(&seen);
+        seen
+    }
+
+    fn send(&mut self, step: &CaseStep, asked: &Asked) {
+        let mut frames = Frames(Vec::new());
+        frames.add("now", self.now.to_string());
+        frames.add("method", &step.method);
+        frames.add("target", &step.target);
+        frames.add("host", &step.host);
+        frames.add("client", step.client.to_string());
+        frames.add("price", step.price.to_string());
+        frames.add("free-views", step.free_views.to_string());
+        frames.add("content", step.content.to_string());
+        if let Some(path) = &step.receipt_path {
+            frames.add("receipt-path", path);
+        }
+        if !step.http {
+            frames.add("https", "");
+        }
+        if step.dry_run {
+            frames.add("dry-run", "");
+        }
+        if step.file {
+            frames.add("etag", ETAG);
+            frames.add("modified", file_modified_at().0.to_string());
+            frames.add("size", FILE_SIZE.to_string());
+        }
+        for (name, value) in &asked.headers {
+            frames.add("header", format!("{name}: {value}"));
+        }
+        for (name, value) in &step.content_headers {
+            frames.add("content-header", format!("{name}: {value}"));
+        }
+        if let Some(body) = &asked.body {
+            frames.add("body", body);
+        }
+        frames.add("go", "");
+        self.input.write_all(&frames.0).unwrap();
+    }
+
+    fn receive(&mut self, step: &CaseStep, asked: &Asked) -> Seen {
+        let mut seen = Seen { body: "content".to_string(), ..Seen::default() };
+        let mut stripped = Vec::new();
+        loop {
+            let (name, content) = self.frame();
+            match name.as_str() {
+                "status" => seen.status = content.parse().unwrap(),
+                "field" => {
+                    let (name, value) = content.split_once(": ").unwrap();
+                    seen.headers.push((name.to_string(), value.to_string()));
+                }
+                "body" => seen.body = content,
+                "as-get" => {
+                    let method = if content == "yes" { "GET" } else { step.method.as_str() };
+                    seen.content_method = Some(method.to_string());
+                }
+                "strip" => stripped.push(content),
+                "event" => seen.event = content,
+                "log" => seen.log = content,
+                "end" => break,
+                other => panic!("{other:?} is no frame"),
+            }
+        }
+        if seen.content_method.is_some() {
+            let framing =
+                ["Content-Length", "Transfer-Encoding"].into_iter().filter(|_| asked.body.is_some());
+            let sent = asked.headers.iter().map(|(name, _)| name.as_str()).chain(framing);
+            let is_out = |name: &str| stripped.iter().any(|out| out.eq_ignore_ascii_case(name));
+            seen.content_fields = Some(sent.filter(|name| !is_out(name)).map(str::to_string).collect());
+        }
+        seen
+    }
+
+    fn frame(&mut self) -> (String, String) {
+        let mut line = String::new();
+        assert!(self.output.read_line(&mut line).unwrap() > 0, "the player has ended");
+        let (name, len) = line.trim_end().split_once(' ').unwrap();
+        let mut content = vec![0; len.parse::<usize>().unwrap() + 1];
+        self.output.read_exact(&mut content).unwrap();
+        content.pop();
+        (name.to_string(), String::from_utf8(content).unwrap())
+    }
+}
+
+struct Frames(Vec<u8>);
+
+impl Frames {
+    fn add(&mut self, name: &str, content: impl AsRef<[u8]>) {
+        let content = content.as_ref();
+        self.0.extend(format!("{name} {}\n", content.len()).bytes());
+        self.0.extend(content);
+        self.0.push(b'\n');
+    }
+}

@@ -1,0 +1,206 @@
+/* A paywall that answers requests from standard input: tests/c/cases.rs plays testdata/cases/ with it. argv[1] is the
+   vendor's configuration. What comes and goes are frames: a name, a length, a line end, so many bytes, a line end. */
+#include "check.h"
+#include <strings.h>
+
+#define FIELDS_MAX 64
+#define FRAME_MAX 200000
+
+static micromint_error *error;
+static int64_t now;
+static char logged[4096];
+
+typedef struct {
+  char *bytes;
+  size_t len;
+} piece;
+
+typedef struct {
+  micromint_request request;
+  micromint_header headers[FIELDS_MAX], content[FIELDS_MAX];
+  size_t content_len;
+  uint32_t content_status;
+  piece body;
+  int has_body;
+} step;
+
+static int64_t tell_time(void *userdata) {
+  (void)userdata;
+  return now;
+}
+
+static void keep_line(void *userdata, const uint8_t *text, size_t len) {
+  size_t at = strlen(logged);
+  (void)userdata;
+  CHECK(at + len + 2 < sizeof logged);
+  memcpy(logged + at, text, len);
+  logged[at + len] = '\n';
+  logged[at + len + 1] = 0;
+}
+
+static void put(const char *name, const void *bytes, size_t len) {
+  printf("%s %lu\n", name, (unsigned long)len);
+  fwrite(bytes, 1, len, stdout);
+  putchar('\n');
+}
+
+static void put_text(const char *name, const char *text) { put(name, text, strlen(text)); }
+
+/* The next frame; its bytes are never freed before the process ends a step. */
+static int next(char *name, piece *content) {
+  unsigned long len;
+  if (scanf("%31s %lu", name, &len) != 2) return 0;
+  CHECK(getchar() == '\n' && len < FRAME_MAX);
+  content->bytes = malloc(len + 1);
+  content->len = len;
+  CHECK(content->bytes != NULL && fread(content->bytes, 1, len, stdin) == len && getchar() == '\n');
+  content->bytes[len] = 0;
+  return 1;
+}
+
+/* A field, `Name: value`. */
+static micromint_header field(piece line) {
+  micromint_header made;
+  char *end = strstr(line.bytes, ": ");
+  CHECK(end != NULL);
+  made.name = (const uint8_t *)line.bytes;
+  made.name_len = (size_t)(end - line.bytes);
+  made.value = (const uint8_t *)end + 2;
+  made.value_len = line.len - made.name_len - 2;
+  return made;
+}
+
+/* Reads a step into memory that lives as long as `kept`. Whether there was one. */
+static int read_step(step *it, piece *kept, size_t *kept_len) {
+  char name[32];
+  piece at;
+  memset(it, 0, sizeof *it);
+  it->request.headers = it->headers;
+  while (next(name, &at)) {
+    const uint8_t *bytes = (const uint8_t *)at.bytes;
+    micromint_request *to = &it->request;
+    kept[(*kept_len)++] = at;
+    CHECK(*kept_len < 3 * FIELDS_MAX);
+    if (strcmp(name, "go") == 0) return 1;
+    if (strcmp(name, "now") == 0) now = strtoll(at.bytes, NULL, 10);
+    else if (strcmp(name, "method") == 0) to->method = bytes, to->method_len = at.len;
+    else if (strcmp(name, "target") == 0) to->target = bytes, to->target_len = at.len;
+    else if (strcmp(name, "host") == 0) to->host = bytes, to->host_len = at.len;
+    else if (strcmp(name, "client") == 0) to->client = bytes, to->client_len = at.len;
+    else if (strcmp(name, "receipt-path") == 0) to->receipt_path = bytes, to->receipt_path_len = at.len;
+    else if (strcmp(name, "https") == 0) to->is_https = 1;
+    else if (strcmp(name, "dry-run") == 0) to->is_dry_run = 1;
+    else if (strcmp(name, "price") == 0) to->price = (uint32_t)strtoul(at.bytes, NULL, 10);
+    else if (strcmp(name, "free-views") == 0) to->free_views = (uint32_t)strtoul(at.bytes, NULL, 10);
+    else if (strcmp(name, "etag") == 0) to->is_file = 1, to->etag = bytes, to->etag_len = at.len;
+    else if (strcmp(name, "modified") == 0) to->has_last_modified = 1, to->last_modified = strtoll(at.bytes, NULL, 10);
+    else if (strcmp(name, "size") == 0) to->size = strtoull(at.bytes, NULL, 10);
+    else if (strcmp(name, "content") == 0) it->content_status = (uint32_t)strtoul(at.bytes, NULL, 10);
+    else if (strcmp(name, "body") == 0) it->has_body = 1, it->body = at;
+    else if (strcmp(name, "header") == 0) it->headers[to->headers_len++] = field(at);
+    else if (strcmp(name, "content-header") == 0) it->content[it->content_len++] = field(at);
+    else CHECK(0);
+    CHECK(to->headers_len < FIELDS_MAX && it->content_len < FIELDS_MAX);
+  }
+  return 0;
+}
+
+/* As a server does it: the head first, the body where it is asked for. */
+static micromint_decision *decide(const micromint_paywall *paywall, step *it) {
+  micromint_step what = MICROMINT_STEP_WORK;
+  micromint_decision *decision = NULL;
+  size_t body_max = 0;
+  good(micromint_paywall_classify(paywall, &it->request, &what, &body_max, &decision, &error), error);
+  if (what == MICROMINT_STEP_DECIDED) return decision;
+  CHECK(decision == NULL);
+  if (what == MICROMINT_STEP_READ_BODY && it->has_body && it->body.len <= body_max) {
+    it->request.is_body_read = 1;
+    it->request.body = (const uint8_t *)it->body.bytes;
+    it->request.body_len = it->body.len;
+  }
+  good(micromint_paywall_decide(paywall, &it->request, &decision, &error), error);
+  return decision;
+}
+
+static void put_fields(const micromint_head *head, const step *it, int serves) {
+  const uint8_t *name, *value;
+  size_t i, j, name_len, value_len;
+  char line[FRAME_MAX];
+  for (i = 0; serves && i < it->content_len; i++) {
+    const micromint_header *have = &it->content[i];
+    int is_out = 0;
+    for (j = 0; j < micromint_head_remove_count(head); j++) {
+      good(micromint_head_remove(head, j, &name, &name_len, &error), error);
+      is_out |= name_len == have->name_len && strncasecmp((const char *)name, (const char *)have->name, name_len) == 0;
+    }
+    if (!is_out) put("field", have->name, (size_t)(have->value - have->name) + have->value_len);
+  }
+  for (i = 0; i < micromint_head_add_count(head); i++) {
+    good(micromint_head_add(head, i, &name, &name_len, &value, &value_len, &error), error);
+    snprintf(line, sizeof line, "%.*s: %.*s", (int)name_len, (const char *)name, (int)value_len, (const char *)value);
+    put_text("field", line);
+  }
+  CHECK(micromint_head_remove(head, 99, &name, &name_len, NULL) == MICROMINT_ERROR_ABSENT);
+  CHECK(micromint_head_add(head, 99, &name, &name_len, &value, &value_len, NULL) == MICROMINT_ERROR_ABSENT);
+}
+
+static void answer(const micromint_paywall *paywall, step *it) {
+  micromint_decision *decision = decide(paywall, it);
+  micromint_head *head = NULL;
+  micromint_buffer *event = NULL;
+  const uint8_t *bytes;
+  size_t i, len;
+  bool reversed = false, serves = micromint_decision_serves(decision);
+  uint32_t status = serves ? it->content_status : micromint_decision_status(decision);
+  char number[16];
+  if (serves) good(micromint_paywall_settle(paywall, decision, status, &reversed, &error), error);
+  good(micromint_decision_head(decision, status, reversed, it->content, serves ? it->content_len : 0, &head, &error),
+       error);
+  good(micromint_decision_event(decision, status, reversed, false, &event, &error), error);
+  snprintf(number, sizeof number, "%u", (unsigned)status);
+  put_text("status", number);
+  put_fields(head, it, serves);
+  if (serves) {
+    put_text("as-get", micromint_decision_is_as_get(decision) ? "yes" : "no");
+    for (i = 0; i < micromint_decision_strip_header_count(decision); i++) {
+      good(micromint_decision_strip_header(decision, i, &bytes, &len, &error), error);
+      put("strip", bytes, len);
+    }
+  } else {
+    good(micromint_decision_body(decision, &bytes, &len, &error), error);
+    put("body", bytes, len);
+  }
+  put("event", micromint_buffer_data(event), micromint_buffer_len(event));
+  put_text("log", logged);
+  put_text("end", "");
+  fflush(stdout);
+  logged[0] = 0;
+  micromint_buffer_free(event);
+  micromint_head_free(head);
+  micromint_decision_free(decision);
+}
+
+int main(int argc, char **argv) {
+  static step it;
+  static piece kept[3 * FIELDS_MAX];
+  micromint_host host;
+  micromint_paywall *paywall = NULL;
+  CHECK(argc == 3);
+  now = strtoll(argv[2], NULL, 10);
+  memset(&host, 0, sizeof host);
+  host.now = tell_time;
+  host.log = keep_line;
+  good(micromint_paywall_prepare(TEXT(argv[1]), &host, &error), error);
+  good(micromint_paywall_open(TEXT(argv[1]), &host, &paywall, &error), error);
+  put_text("ready", "");
+  fflush(stdout);
+  for (;;) {
+    size_t len = 0, i;
+    int goes_on = read_step(&it, kept, &len);
+    if (goes_on) answer(paywall, &it);
+    for (i = 0; i < len; i++) free(kept[i].bytes);
+    if (!goes_on) break;
+  }
+  micromint_paywall_free(paywall);
+  return 0;
+}
