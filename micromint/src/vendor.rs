@@ -23,11 +23,15 @@ mod conditions;
 
 mod challenger;
 
+pub mod cors;
+
 mod accept;
 
 mod answer;
 mod page;
 mod problem;
+
+mod manifest;
 
 mod refusal;
 
@@ -51,5 +55,6 @@ pub mod paywall;
 
 pub use answer::{CHALLENGE_LEN_MAX, REQUEST_HEADER_LEN_MAX, price_unreadable, unavailable};
 pub use carrier::PAYMENT_HEADER_LEN_MAX;
+pub use manifest::MANIFEST_PATH;
 pub use receipt::{RECEIPT_NAME_PREFIX, RECEIPT_PATH_LEN_MAX, ReceiptPathError, parse_receipt_path};
 pub use refusal::Refusal;

@@ -4,7 +4,8 @@ use base64::Engine;
 
 use super::Refusal;
 use super::accept::{Form, form_for};
-use super::http::{Answer, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
+use super::cors::{CorsPolicy, METHODS};
+use super::http::{Answer, Merge, MergeRule, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
 use super::page::page;
 use super::price::PriceError;
 use super::problem;
@@ -18,6 +19,9 @@ pub const REQUEST_HEADER_LEN_MAX: usize = 8000;
 pub const CHALLENGE_LEN_MAX: usize = 8000;
 /// Where the vendor's manifest is, for who got a 402.
 const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
+/// How long a manifest may be kept, in seconds.
+const MANIFEST_SECONDS: u32 = 300;
+const MANIFEST_METHODS: &str = "GET, HEAD, OPTIONS";
 /// How long a client waits after a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 10;
 /// Nothing on the page may load or run anything.
@@ -45,7 +49,6 @@ pub(super) fn payment_required(
     let message = offer.to_bytes();
     let in_header = BASE64URL.encode(&message);
     let mut headers = status_headers(outcome);
-    headers.push(("Vary", "Accept".to_string()));
     let payment = refused.as_ref().and_then(|refused| refused.payment.as_ref());
     let (media_type, body) = match form_for(request) {
         Form::Message => {
@@ -73,7 +76,8 @@ pub(super) fn payment_required(
     }
     let user = payment.map(|payment| payment.user.to_string());
     let log = refused.and_then(|refused| refused.log);
-    Answer { headers, body, user, log, ..bare(outcome, 402) }
+    let vary = Merge { name: "Vary", value: "Accept".to_string(), rule: MergeRule::Union };
+    Answer { headers, merge: vec![vary], body, user, log, ..bare(outcome, 402) }
 }
 
 /// 400, 413 or 414: the request is wrong before any payment is looked at.
@@ -103,8 +107,39 @@ pub fn unavailable(log: String) -> Answer {
 }
 
 /// 204 to OPTIONS: what a page needs is said without paying and without asking the content.
-pub(super) fn options() -> Answer {
-    Answer { headers: status_headers(Outcome::Options), ..bare(Outcome::Options, 204) }
+pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
+    let mut headers = status_headers(Outcome::Options);
+    headers.push(("Allow", METHODS.to_string()));
+    Answer { headers, merge: cors.of_options(request), ..bare(Outcome::Options, 204) }
+}
+
+/// 200, 204 or 405: the manifest, for everybody alike. A payment that came with the request was not taken.
+pub(super) fn manifest(request: &Request<'_>, with_payment: bool, text: impl FnOnce() -> String) -> Answer {
+    let outcome = if with_payment { Outcome::Returned } else { Outcome::Free };
+    let mut answer = bare(outcome, 200);
+    match request.method {
+        b"GET" | b"HEAD" => {
+            answer.body = text().into_bytes();
+            answer.headers.push(("Content-Type", "application/json".to_string()));
+            answer.headers.push(("Cache-Control", format!("public, max-age={MANIFEST_SECONDS}")));
+            answer.headers.push(("X-Content-Type-Options", "nosniff".to_string()));
+            answer.merge = CorsPolicy::Any.of_answer(request);
+        }
+        b"OPTIONS" => {
+            answer.status = 204;
+            answer.headers.push(("Allow", MANIFEST_METHODS.to_string()));
+            answer.merge = CorsPolicy::Any.of_answer(request);
+            answer.merge.extend(CorsPolicy::Any.of_options(request));
+        }
+        _ => {
+            answer.status = 405;
+            answer.headers.push(("Allow", MANIFEST_METHODS.to_string()));
+        }
+    }
+    if with_payment {
+        answer.headers.push((STATUS_HEADER, outcome.word().to_string()));
+    }
+    answer
 }
 
 /// 500: what a page costs cannot be read. Fail closed: the page is not sent.

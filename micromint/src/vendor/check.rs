@@ -76,10 +76,15 @@ impl Checker {
         self.accepted(period).map(|accepted| accepted.rules.params())
     }
 
+    /// The parameters of all accepted periods.
+    pub fn periods(&self) -> impl Iterator<Item = &Params> {
+        self.periods.iter().map(|accepted| accepted.rules.params())
+    }
+
     /// The periods to ask for at `now`, the one that ends first in front: those that are valid, or, if
     /// none is, those that are known, so that a client can say what is wrong.
     pub fn periods_at(&self, now: UnixTime) -> Vec<&Params> {
-        let all = || self.periods.iter().map(|accepted| accepted.rules.params());
+        let all = || self.periods();
         let mut periods: Vec<&Params> = all().filter(|params| validity(params, now).is_ok()).collect();
         if periods.is_empty() {
             periods = all().collect();

@@ -11,12 +11,13 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::cors::CorsPolicy;
 use super::origin::{ORIGINS_MAX, Origin};
 use super::till::SyncMode;
 use crate::host::{Directory, DiskDirectory, read_whole};
 use crate::identity::VendorId;
 use crate::params::{PARAMS_FILE_SIZE_MAX, Params};
-use crate::protocol::TEXT_LEN_MAX;
+use crate::protocol::{TEXT_LEN_MAX, Url};
 use crate::time::DAY_SECONDS;
 
 /// The largest configuration file, in bytes.
@@ -55,6 +56,10 @@ pub struct VendorConfig {
     pub cap: Option<u32>,
     /// What is sold, for people; may be empty.
     pub description: String,
+    /// Which origins' scripts may see pages with a price.
+    pub cors: CorsPolicy,
+    /// Where the vendor keeps a list of prices: a URL, or a path here.
+    pub price_list: Option<String>,
 }
 
 /// A configuration that cannot be used.
@@ -70,7 +75,7 @@ pub struct ConfigError {
 }
 
 /// The keys, in the order of `docs/vendor.md`.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "vendor-id",
     "origins",
     "periods",
@@ -81,6 +86,8 @@ const KEYS: [&str; 10] = [
     "receipt-secret",
     "cap",
     "description",
+    "cors-origins",
+    "price-list",
 ];
 
 impl VendorConfig {
@@ -195,6 +202,8 @@ impl Keys<'_> {
             },
             cap: self.number("cap", 0, u32::MAX)?.filter(|cap| *cap > 0),
             description: self.description()?,
+            cors: self.cors()?,
+            price_list: self.price_list()?,
             vendor,
             till,
         })
@@ -211,20 +220,60 @@ impl Keys<'_> {
         }
     }
 
-    fn origins(&self, vendor: &VendorId) -> Result<Vec<Origin>, ConfigError> {
-        let value = self.need("origins")?;
-        let texts: Vec<&Spanned<DeValue<'_>>> = match value.get_ref() {
+    /// The strings of an array, or the one string.
+    fn strings<'k>(
+        &'k self,
+        key: &str,
+        value: &'k Spanned<DeValue<'k>>,
+    ) -> Result<Vec<(&'k str, Range<usize>)>, ConfigError> {
+        let values: Vec<&Spanned<DeValue<'_>>> = match value.get_ref() {
             DeValue::Array(values) => values.iter().collect(),
             _ => vec![value],
         };
-        if !(1..=ORIGINS_MAX).contains(&texts.len()) {
-            let reason = format!("origins: expected 1 to {ORIGINS_MAX} origins, found {}", texts.len());
+        if !(1..=ORIGINS_MAX).contains(&values.len()) {
+            let reason = format!("{key}: expected 1 to {ORIGINS_MAX} origins, found {}", values.len());
             return Err(self.at(value.span(), reason));
         }
-        let read = |value: &&Spanned<DeValue<'_>>| {
-            let text = value.get_ref().as_str().ok_or_else(|| self.wrong("origins", value, "a string"))?;
-            let origin: Origin =
-                text.parse().map_err(|error| self.at(value.span(), format!("origins: {error}")))?;
+        let read = |value: &&'k Spanned<DeValue<'k>>| {
+            let text = value.get_ref().as_str().ok_or_else(|| self.wrong(key, value, "a string"))?;
+            Ok((text, value.span()))
+        };
+        values.iter().map(read).collect()
+    }
+
+    fn origin(&self, key: &str, (text, span): (&str, Range<usize>)) -> Result<Origin, ConfigError> {
+        text.parse().map_err(|error| self.at(span, format!("{key}: {error}")))
+    }
+
+    fn cors(&self) -> Result<CorsPolicy, ConfigError> {
+        const KEY: &str = "cors-origins";
+        let Some(value) = self.get(KEY) else { return Ok(CorsPolicy::Site) };
+        let texts = self.strings(KEY, value)?;
+        match texts[..] {
+            [("*", _)] => Ok(CorsPolicy::Any),
+            _ => {
+                let origins: Result<_, _> = texts.into_iter().map(|text| self.origin(KEY, text)).collect();
+                Ok(CorsPolicy::Listed(origins?))
+            }
+        }
+    }
+
+    fn price_list(&self) -> Result<Option<String>, ConfigError> {
+        const KEY: &str = "price-list";
+        let (Some(value), Some(text)) = (self.get(KEY), self.string(KEY)?) else { return Ok(None) };
+        // A path is one that a page of ours could have, and so is read as one.
+        let url =
+            if text.starts_with('/') { format!("https://host.example{text}") } else { text.to_string() };
+        match url.parse::<Url>() {
+            Ok(_) => Ok(Some(text.to_string())),
+            Err(error) => Err(self.at(value.span(), format!("{KEY}: expected a path or a URL: {error}"))),
+        }
+    }
+
+    fn origins(&self, vendor: &VendorId) -> Result<Vec<Origin>, ConfigError> {
+        const KEY: &str = "origins";
+        let read = |(text, span): (&str, Range<usize>)| {
+            let origin = self.origin(KEY, (text, span.clone()))?;
             if vendor.collects_at(origin.host()) {
                 return Ok(origin);
             }
@@ -232,9 +281,9 @@ impl Keys<'_> {
                 "origins: no client pays {vendor} for pages at {origin:?}: vendor-id must be the host of every origin, or a parent of it that is no public suffix",
                 origin = origin.as_str()
             );
-            Err(self.at(value.span(), reason))
+            Err(self.at(span, reason))
         };
-        texts.iter().map(read).collect()
+        self.strings(KEY, self.need(KEY)?)?.into_iter().map(read).collect()
     }
 
     fn sync(&self) -> Result<SyncMode, ConfigError> {
@@ -368,7 +417,8 @@ till = \"/var/till\"
     fn every_key_is_read() {
         let text = format!(
             "{}origins = \"http://news.example:8080\"\nsync = \"interval\"\nsync-interval = 250\n\
-             receipt-time = 60\nreceipt-secret = \"secret\"\ncap = 0x10\ndescription = 'a \"b\"'\n",
+             receipt-time = 60\nreceipt-secret = \"secret\"\ncap = 0x10\ndescription = 'a \"b\"'\n\
+             cors-origins = [\"https://app.example\"]\nprice-list = \"/prices?a\"\n",
             GOOD.replace("origins = [\"https://news.example\", \"https://www.news.example\"]\n", "")
         );
         let config = parse(&text).unwrap();
@@ -377,6 +427,10 @@ till = \"/var/till\"
         assert_eq!(config.receipt_secret, Path::new("/etc/micromint/secret"));
         assert_eq!((config.receipt_seconds, config.cap), (60, Some(16)));
         assert_eq!(config.description, "a \"b\"");
+        assert_eq!(config.cors, CorsPolicy::Listed(vec!["https://app.example".parse().unwrap()]));
+        assert_eq!(config.price_list.as_deref(), Some("/prices?a"));
+        assert_eq!(parse(&format!("{GOOD}cors-origins = \"*\"")).unwrap().cors, CorsPolicy::Any);
+        assert_eq!(parse(GOOD).unwrap().cors, CorsPolicy::Site);
         assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap, None);
         assert_eq!(parse(&format!("{GOOD}sync = \"os\"")).unwrap().sync, SyncMode::Os);
     }
@@ -403,6 +457,13 @@ till = \"/var/till\"
             (with("sync = \"interval\"\nsync-interval = 60001"), "vendor.toml:6: sync-interval: expected"),
             (with("description = \"\\n\""), "description: expected at most 256 printable"),
             (with("x = "), "vendor.toml:5: "),
+            (with("cors-origins = []"), "vendor.toml:5: cors-origins: expected 1 to 64 origins, found 0"),
+            (with("cors-origins = [\"*\", \"https://a.example\"]"), "cors-origins: expected an origin"),
+            (with("cors-origins = \"null\""), "cors-origins: expected an origin"),
+            (with("cors-origins = \"https://a.example/b\""), "without a path"),
+            (with("cors-origins = 1"), "cors-origins: expected a string, found 1"),
+            (with("price-list = \"prices\""), "vendor.toml:5: price-list: expected a path or a URL"),
+            (with("price-list = \"/a b\""), "price-list: expected a path or a URL"),
             (
                 GOOD.replace("news.example\"\norigins", "News.example\"\norigins"),
                 "vendor.toml:1: vendor-id: expected",

@@ -62,7 +62,14 @@ impl Answer {
     /// The changes to the head that the site gives to every answer: all fields of this answer, those among
     /// them that may be there already merged. `values` as for [`Serve::head`].
     pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges {
-        let mut changes = HeadChanges { remove: Vec::new(), add: self.headers.clone() };
+        let mut changes = self.merged(values);
+        changes.add.splice(0..0, self.headers.iter().cloned());
+        changes
+    }
+
+    /// The part of [`Answer::head`] that depends on what is there, for a server that sent the rest before.
+    pub fn merged(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges {
+        let mut changes = HeadChanges::default();
         changes.merge(&self.merge, &values);
         changes
     }
@@ -78,7 +85,14 @@ impl HeadChanges {
     }
 
     fn merge(&mut self, fields: &[Merge], values: &impl Fn(&str) -> Vec<String>) {
-        for Merge { name, value, rule } in fields {
+        for (at, Merge { name, value, rule }) in fields.iter().enumerate() {
+            // Several lists for one field are one list.
+            let same = |other: &&Merge| other.name == *name && *rule == MergeRule::Union;
+            if fields[..at].iter().any(|other| same(&other)) {
+                continue;
+            }
+            let more = fields[at + 1..].iter().filter(same).map(|other| other.value.as_str());
+            let value = &more.fold(value.clone(), |all, more| union(std::slice::from_ref(&all), more).unwrap_or(all));
             let there = values(name);
             if there.is_empty() {
                 self.add.push((name, value.clone()));
@@ -171,6 +185,23 @@ mod tests {
             ]
         );
         assert_eq!(head(404, Outcome::Paid).len(), 4, "a payment that stays says nothing on an error");
+    }
+
+    #[test]
+    fn several_lists_for_one_field_are_one() {
+        let answer = Answer {
+            headers: vec![("A", "b".to_string())],
+            merge: vec![
+                merge("Vary", "Accept", MergeRule::Union),
+                merge("C", "d", MergeRule::Default),
+                merge("Vary", "Origin, accept", MergeRule::Union),
+            ],
+            ..Answer::default()
+        };
+        let head = |fields| changed(fields, |values| answer.head(values));
+        assert_eq!(head(&[]), ["A: b", "Vary: Accept, Origin", "C: d"]);
+        let there = [("vary", "Cookie, Origin"), ("c", "e")];
+        assert_eq!(head(&there), ["c: e", "A: b", "Vary: Cookie, Origin, Accept"]);
     }
 
     #[test]

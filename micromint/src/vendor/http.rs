@@ -338,6 +338,13 @@ impl Decision {
         }
     }
 
+    pub(super) fn merge_mut(&mut self) -> &mut Vec<Merge> {
+        match self {
+            Decision::Serve(serve) => &mut serve.merge,
+            Decision::Answer(answer) => &mut answer.merge,
+        }
+    }
+
     pub(super) fn about_mut(&mut self) -> &mut About {
         match self {
             Decision::Serve(serve) => &mut serve.about,

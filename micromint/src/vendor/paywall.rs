@@ -26,6 +26,7 @@ use super::challenger::Challenger;
 use super::check::Checker;
 use super::config::{ConfigError, VendorConfig};
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
+use super::manifest::{is_manifest, manifest};
 use super::secret;
 use super::till::{PaymentId, Reversal, Till, TillError, TillTotals};
 use crate::authenticator::Key;
@@ -187,15 +188,24 @@ impl Paywall {
         }
     }
 
+    /// The manifest: who sells here, where and for whose coins, as JSON. A server need not ask for it:
+    /// a request for [`MANIFEST_PATH`](super::MANIFEST_PATH) that comes to the gate is answered with it.
+    pub fn manifest(&self) -> String {
+        manifest(&self.config, self.checker.periods(), self.clock.now())
+    }
+
     /// What this process did with its till since it opened the paywall.
     pub fn totals(&self) -> TillTotals {
         self.till.totals()
     }
 
-    fn route<'a>(&self, request: &'a Request<'a>) -> Route<'a> {
+    fn route<'a>(&'a self, request: &'a Request<'a>) -> Route<'a> {
         let carrier = Carrier::of(request);
         if carrier == Carrier::Several {
             return decided(answer::bad_request(400, "A request carries at most one payment."));
+        }
+        if is_manifest(request.target) {
+            return decided(answer::manifest(request, carrier != Carrier::None, || self.manifest()));
         }
         if request.price == 0 {
             return match carrier {
@@ -214,9 +224,9 @@ impl Paywall {
         }
     }
 
-    fn route_to_page<'a>(&self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
+    fn route_to_page<'a>(&'a self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
         if ask.request.method == b"OPTIONS" {
-            return Route::Decided(ask.tell(Decision::Answer(answer::options())));
+            return Route::Decided(ask.tell(Decision::Answer(answer::options(ask.cors, ask.request))));
         }
         if ask.is_view() && self.has_receipt(&ask) {
             let serve = served(Outcome::Receipt, ask.request, ask.is_body);

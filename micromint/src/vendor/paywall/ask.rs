@@ -2,6 +2,7 @@
 
 use super::super::answer;
 use super::super::conditions::{Withheld, withheld};
+use super::super::cors::CorsPolicy;
 use super::super::http::{Answer, Decision, Request};
 use super::super::origin::{self, TargetFault};
 use super::super::price::PriceError;
@@ -20,6 +21,8 @@ pub(super) struct Ask<'a> {
     pub(super) is_body: bool,
     /// What else a receipt for it opens.
     pub(super) receipt_path: Option<&'a str>,
+    /// What scripts of other sites may see.
+    pub(super) cors: &'a CorsPolicy,
 }
 
 impl Ask<'_> {
@@ -43,18 +46,19 @@ impl Ask<'_> {
         withheld(self.request, &self.request.content?, self.is_body)
     }
 
-    /// The decision with what the request was about.
+    /// The decision with what the request was about, and what scripts of other sites may see of it.
     pub(super) fn tell(&self, mut decision: Decision) -> Decision {
         let about = decision.about_mut();
         about.price = self.price;
         about.url = Some(self.url.to_string());
+        decision.merge_mut().extend(self.cors.of_answer(self.request));
         decision
     }
 }
 
 impl Paywall {
     /// The payable page that a request asks for.
-    pub(super) fn ask<'a>(&self, request: &'a Request<'a>, is_body: bool) -> Result<Ask<'a>, Box<Answer>> {
+    pub(super) fn ask<'a>(&'a self, request: &'a Request<'a>, is_body: bool) -> Result<Ask<'a>, Box<Answer>> {
         if request.price > COINS_PER_PAYMENT_MAX {
             return Err(answer::price_unreadable(&PriceError::too_high(request.price), "price").into());
         }
@@ -67,7 +71,15 @@ impl Paywall {
         // Servers read the path with the configuration; one that none can be opens nothing more than a page.
         let receipt_path =
             request.place.receipt_path.and_then(|path| parse_receipt_path(path).unwrap_or_default());
-        Ok(Ask { request, url, price: request.price, now: self.clock.now(), is_body, receipt_path })
+        Ok(Ask {
+            request,
+            url,
+            price: request.price,
+            now: self.clock.now(),
+            is_body,
+            receipt_path,
+            cors: &self.config.cors,
+        })
     }
 
     /// Whether the request holds a receipt for what it asks for.

@@ -1,0 +1,208 @@
+//! Cross-origin requests (the Fetch standard, "CORS protocol"): what scripts of other sites may ask of pages
+//! with a price.
+//!
+//! In goes a request and the vendor's policy, out come header fields that are merged with the site's own; what
+//! the site says stays said. The invariant: no header here lets a script see what the policy does not name:
+//! without one there is never an Access-Control-Allow-Origin of ours, and cookies (and so receipts) count only
+//! for origins that the vendor named one by one.
+
+use super::http::{Merge, MergeRule, Request};
+use super::origin::Origin;
+
+/// The answer headers that a script needs in order to pay.
+const EXPOSED: &str =
+    "MicroMint-Request, MicroMint-Status, WWW-Authenticate, Payment-Receipt, Link, Retry-After";
+/// The request headers that pay; they do nothing but that, so they are allowed wherever the site allows
+/// an origin.
+const PAYING: &str =
+    "MicroMint-Payment, Payment-Authorization, Accept-Payment, Content-Type, Idempotency-Key";
+/// The methods that a gate itself understands.
+pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+/// The longest list of request headers asked for that is answered, in bytes.
+const ASKED_LEN_MAX: usize = 1024;
+/// How long a browser may remember the answer to its question, in seconds.
+const MAX_AGE_SECONDS: u32 = 600;
+
+/// Which origins' scripts may see pages with a price.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CorsPolicy {
+    /// None, beyond what the site's own headers allow.
+    #[default]
+    Site,
+    /// All, without cookies: they see what anybody sees who asks without one.
+    Any,
+    /// These, with cookies.
+    Listed(Vec<Origin>),
+}
+
+impl CorsPolicy {
+    /// The fields of every answer about a page with a price.
+    pub(super) fn of_answer(&self, request: &Request<'_>) -> Vec<Merge> {
+        let mut fields = vec![union("Access-Control-Expose-Headers", EXPOSED)];
+        fields.extend(self.allowed_origin(request));
+        fields
+    }
+
+    /// The fields of the answer to OPTIONS beyond those of every answer: those of the answer to a question
+    /// before a request (a "preflight"), if it is one.
+    pub(super) fn of_options(&self, request: &Request<'_>) -> Vec<Merge> {
+        let (Some(_), Some(method)) =
+            (the_one(request, "origin"), the_one(request, "access-control-request-method"))
+        else {
+            return Vec::new();
+        };
+        let (mut methods, mut headers) = (METHODS.to_string(), PAYING.to_string());
+        // What a site allows by its own headers is not widened by more than what paying takes.
+        if self.allows(request) {
+            push_tokens(&mut methods, method);
+            headers.push_str(", Authorization");
+            push_tokens(&mut headers, the_one(request, "access-control-request-headers").unwrap_or_default());
+        }
+        vec![
+            union("Access-Control-Allow-Methods", &methods),
+            union("Access-Control-Allow-Headers", &headers),
+            default("Access-Control-Max-Age", &MAX_AGE_SECONDS.to_string()),
+            union("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+        ]
+    }
+
+    /// The origin of the request as the fields name it, and what its answer varies by.
+    fn allowed_origin(&self, request: &Request<'_>) -> Vec<Merge> {
+        const ALLOW: &str = "Access-Control-Allow-Origin";
+        match self {
+            CorsPolicy::Site => Vec::new(),
+            CorsPolicy::Any => vec![default(ALLOW, "*")],
+            CorsPolicy::Listed(origins) => {
+                let mut fields = vec![union("Vary", "Origin")];
+                if let Some(origin) = named(origins, request) {
+                    fields.push(default(ALLOW, origin.as_str()));
+                    fields.push(default("Access-Control-Allow-Credentials", "true"));
+                }
+                fields
+            }
+        }
+    }
+
+    fn allows(&self, request: &Request<'_>) -> bool {
+        match self {
+            CorsPolicy::Site => false,
+            CorsPolicy::Any => true,
+            CorsPolicy::Listed(origins) => named(origins, request).is_some(),
+        }
+    }
+}
+
+/// The one of `origins` from which the request comes, compared byte by byte as browsers write it.
+fn named<'a>(origins: &'a [Origin], request: &Request<'_>) -> Option<&'a Origin> {
+    let origin = the_one(request, "origin")?;
+    origins.iter().find(|listed| listed.as_str().as_bytes() == origin)
+}
+
+/// The value of a field that stands once.
+fn the_one<'a>(request: &Request<'a>, name: &'static str) -> Option<&'a [u8]> {
+    let mut values = request.header_values(name);
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Appends the members of a list that are tokens (RFC 9110, 5.6.2) and not there yet; nothing at all of a list
+/// that is too long.
+fn push_tokens(list: &mut String, asked: &[u8]) {
+    if asked.len() > ASKED_LEN_MAX {
+        return;
+    }
+    for member in asked.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let Ok(text) = std::str::from_utf8(member) else { continue };
+        let is_there = list.split(", ").any(|known| known.eq_ignore_ascii_case(text));
+        // A `*` would mean all, and not a header of that name.
+        if !text.is_empty() && text != "*" && member.iter().all(is_token) && !is_there {
+            list.push_str(", ");
+            list.push_str(text);
+        }
+    }
+}
+
+fn union(name: &'static str, value: &str) -> Merge {
+    Merge { name, value: value.to_string(), rule: MergeRule::Union }
+}
+
+fn default(name: &'static str, value: &str) -> Merge {
+    Merge { name, value: value.to_string(), rule: MergeRule::Default }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed() -> CorsPolicy {
+        CorsPolicy::Listed(vec!["https://app.example".parse().unwrap()])
+    }
+
+    /// `name: value` of every field, where the request has these headers.
+    fn lines(policy: &CorsPolicy, headers: &[(&str, &str)], is_options: bool) -> Vec<String> {
+        let headers: Vec<(&[u8], &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let request = Request { headers: &headers, ..Request::default() };
+        let fields = if is_options { policy.of_options(&request) } else { policy.of_answer(&request) };
+        fields.iter().map(|field| format!("{}: {}", field.name, field.value)).collect()
+    }
+
+    #[test]
+    fn only_named_origins_get_cookies_and_without_a_policy_nobody_gets_anything() {
+        let expose = format!("Access-Control-Expose-Headers: {EXPOSED}");
+        let from = |origin| [("Origin", origin)];
+        let app = from("https://app.example");
+        assert_eq!(lines(&CorsPolicy::Site, &app, false), [expose.as_str()]);
+        let any = [expose.as_str(), "Access-Control-Allow-Origin: *"];
+        assert_eq!(lines(&CorsPolicy::Any, &app, false), any);
+        assert_eq!(lines(&CorsPolicy::Any, &[], false), any);
+        let named = [
+            &expose,
+            "Vary: Origin",
+            "Access-Control-Allow-Origin: https://app.example",
+            "Access-Control-Allow-Credentials: true",
+        ];
+        assert_eq!(lines(&listed(), &app, false), named);
+        for other in [
+            "https://app.example.evil.example",
+            "http://app.example",
+            "https://app.example:8443",
+            "https://APP.example",
+            "https://app.example, https://evil.example",
+            "null",
+            "",
+        ] {
+            assert_eq!(lines(&listed(), &from(other), false), named[..2], "{other}");
+        }
+        let twice = [("Origin", "https://app.example"), ("origin", "https://app.example")];
+        assert_eq!(lines(&listed(), &twice, false), named[..2]);
+    }
+
+    #[test]
+    fn questions_are_answered_with_what_paying_takes_and_what_the_policy_allows() {
+        let asked = [
+            ("Origin", "https://app.example"),
+            ("Access-Control-Request-Method", "PUT"),
+            ("Access-Control-Request-Headers", "x-a, micromint-payment,*, b c,, X\u{e9}, range"),
+        ];
+        assert_eq!(lines(&listed(), &asked[..1], true), [""; 0]);
+        assert_eq!(lines(&listed(), &asked[1..], true), [""; 0]);
+        let methods = format!("Access-Control-Allow-Methods: {METHODS}");
+        let headers = format!("Access-Control-Allow-Headers: {PAYING}");
+        let vary = "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+        let age = "Access-Control-Max-Age: 600";
+        assert_eq!(lines(&CorsPolicy::Site, &asked, true), [&methods, &headers, age, vary]);
+        let wide = [&format!("{methods}, PUT"), &format!("{headers}, Authorization, x-a, range"), age, vary];
+        assert_eq!(lines(&CorsPolicy::Any, &asked, true), wide);
+        assert_eq!(lines(&listed(), &asked, true), wide);
+        let mut stranger = asked;
+        stranger[0].1 = "https://evil.example";
+        assert_eq!(lines(&listed(), &stranger, true), [&methods, &headers, age, vary]);
+        let (most, more) = ("a".repeat(ASKED_LEN_MAX), "a".repeat(ASKED_LEN_MAX + 1));
+        for (text, is_answered) in [(&most, true), (&more, false)] {
+            let mut long = asked;
+            long[2].1 = text;
+            assert_eq!(lines(&CorsPolicy::Any, &long, true)[1].ends_with(text.as_str()), is_answered);
+        }
+    }
+}

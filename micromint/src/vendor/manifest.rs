@@ -1,0 +1,105 @@
+//! The manifest at `/.well-known/micromint`: who sells here, where, for whose coins, and how a price is found
+//! out.
+//!
+//! It is JSON, the same for everybody, and free whatever the place would cost. In go the configuration and the
+//! periods, out comes the text; `docs/http.md` names the members.
+
+use serde::Serialize;
+
+use super::config::VendorConfig;
+use crate::params::Params;
+use crate::time::UnixTime;
+
+/// Where it is.
+pub const MANIFEST_PATH: &str = "/.well-known/micromint";
+/// How a price is found out, for people.
+const PRICE_RULE: &str =
+    "Every URL has a price of its own, in coins: the answer 402 to HEAD or GET tells it. No price, no 402.";
+
+/// Members in the order of their names.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Manifest<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    origins: Vec<&'a str>,
+    periods: Vec<Period<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_list: Option<&'a str>,
+    price_rule: &'a str,
+    receipt_time: u32,
+    vendor_id: &'a str,
+    version: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Period<'a> {
+    broker: &'a str,
+    coin_size: u32,
+    coin_value: &'a str,
+    expiration: String,
+    hashfn: &'a str,
+    period: &'a str,
+    start: String,
+}
+
+/// Whether a request target is that of the manifest.
+pub(super) fn is_manifest(target: &[u8]) -> bool {
+    target
+        .strip_prefix(MANIFEST_PATH.as_bytes())
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'?')))
+}
+
+/// The manifest at `now`: of the periods those that have not ended, the one that ends first in front.
+pub(super) fn manifest<'a>(
+    config: &VendorConfig,
+    periods: impl Iterator<Item = &'a Params>,
+    now: UnixTime,
+) -> String {
+    let mut periods: Vec<&Params> = periods.filter(|params| now < params.raw().expiration).collect();
+    periods.sort_by_key(|params| params.raw().expiration);
+    let period = |params: &&'a Params| Period {
+        broker: &params.raw().broker,
+        coin_size: params.coin_size() as u32,
+        coin_value: &params.raw().coin_value,
+        expiration: params.raw().expiration.to_string(),
+        hashfn: params.raw().hash.as_str(),
+        period: params.period().as_str(),
+        start: params.raw().start.to_string(),
+    };
+    let manifest = Manifest {
+        description: &config.description,
+        origins: config.origins.iter().map(|origin| origin.as_str()).collect(),
+        periods: periods.iter().map(period).collect(),
+        price_list: config.price_list.as_deref(),
+        price_rule: PRICE_RULE,
+        receipt_time: config.receipt_seconds,
+        vendor_id: config.vendor.as_str(),
+        version: 1,
+    };
+    // Structs of strings and numbers have no map with keys that are no strings, which is all that could fail.
+    serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_path_is_the_manifest() {
+        for (target, is_it) in [
+            ("/.well-known/micromint", true),
+            ("/.well-known/micromint?a=b", true),
+            ("/.well-known/micromint/", false),
+            ("/.well-known/micromint.json", false),
+            ("/.well-known/%6dicromint", false),
+            ("//.well-known/micromint", false),
+            ("/a/.well-known/micromint", false),
+            ("http://news.example/.well-known/micromint", false),
+            ("", false),
+        ] {
+            assert_eq!(is_manifest(target.as_bytes()), is_it, "{target}");
+        }
+    }
+}
