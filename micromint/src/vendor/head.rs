@@ -92,7 +92,8 @@ impl HeadChanges {
                 continue;
             }
             let more = fields[at + 1..].iter().filter(same).map(|other| other.value.as_str());
-            let value = &more.fold(value.clone(), |all, more| union(std::slice::from_ref(&all), more).unwrap_or(all));
+            let value =
+                &more.fold(value.clone(), |all, more| union(std::slice::from_ref(&all), more).unwrap_or(all));
             let there = values(name);
             if there.is_empty() {
                 self.add.push((name, value.clone()));

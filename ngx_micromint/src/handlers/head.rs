@@ -7,14 +7,23 @@ use micromint::vendor::http::{Decision, HeadChanges, Outcome, Serve};
 use crate::sys::{Code, ERROR, Level, OK, Request, detach};
 use crate::visit::{Stage, Verdict, Visit};
 
-/// Sees the head of every answer last before it is written: a payment stays for a success only.
+/// Sees the head of every answer last before it is written, the site's own fields in it: a payment stays for a
+/// success only, and what the gate says is merged with what the site says.
 pub(crate) fn filter_header(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return OK };
-    if visit.stage.get() != Stage::Served || visit.has_settled.replace(true) {
+    let stage = visit.stage.get();
+    if !matches!(stage, Stage::Served | Stage::Answered) || visit.has_settled.replace(true) {
         return OK;
     }
     let verdict = visit.verdict.borrow();
-    let Verdict::Decided(Decision::Serve(serve)) = &*verdict else { return OK };
+    let serve = match (stage, &*verdict) {
+        (Stage::Served, Verdict::Decided(Decision::Serve(serve))) => serve,
+        (Stage::Answered, Verdict::Decided(Decision::Answer(answer))) => {
+            let changes = answer.merged(|name| request.answer_values(name));
+            return pushed(change_head(request, &changes));
+        }
+        _ => return OK,
+    };
     let status = request.answer_status();
     let mut became = serve.outcome;
     if serve.charge.is_some() && !(200..300).contains(&status) {

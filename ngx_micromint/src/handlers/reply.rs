@@ -54,7 +54,8 @@ fn refuse(request: &mut Request, answer: &Answer) -> Code {
         request.log().write(level, text);
     }
     alert(request, &answer.about);
-    if change_head(request, &head_of(request, answer)).is_none() {
+    // What is merged with the site's own fields comes when those are there: in the filter.
+    if change_head(request, &head_of(answer, HeadChanges::default())).is_none() {
         return SERVER_ERROR;
     }
     if request.has_error_page(answer.status) {
@@ -69,10 +70,11 @@ fn refuse(request: &mut Request, answer: &Answer) -> Code {
     DONE
 }
 
-/// The changes that an answer makes to the head, but for the type of its body, which nginx holds apart.
-fn head_of(request: &Request, answer: &Answer) -> HeadChanges {
-    let mut changes = answer.head(|name| request.answer_values(name));
-    changes.add.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
+/// The fields of an answer beside other changes to the head, but for the type of its body, which nginx holds
+/// apart.
+fn head_of(answer: &Answer, mut changes: HeadChanges) -> HeadChanges {
+    let fields = answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
+    changes.add.extend(fields.cloned());
     changes
 }
 
@@ -124,7 +126,8 @@ pub(crate) fn message(request: &mut Request) -> Code {
         })
     };
     let Step::Decided(Decision::Answer(answer)) = step else { return SERVER_ERROR };
-    if change_head(request, &head_of(request, &answer)).is_none() {
+    let merged = answer.merged(|name| request.answer_values(name));
+    if change_head(request, &head_of(&answer, merged)).is_none() {
         return SERVER_ERROR;
     }
     request.send(answer.status, content_type(&answer), &answer.body)
