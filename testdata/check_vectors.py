@@ -404,6 +404,63 @@ def check_coin_file(row):
     assert (len(content), hashlib.sha256(content).hexdigest()) == (row["size"], row["sha256"])
 
 
+# The scheme "Payment" (docs/draft-micromint-charge.md)
+
+def base64url(content):
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def from_base64url(text):
+    need(re.fullmatch("[A-Za-z0-9_-]*", text), "base64url without padding")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def canonical(value):
+    """RFC 8785, for what these vectors hold: texts of ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def charge_request(headers):
+    details = {"broker": headers["broker"], "coinValue": headers["coin-value"], "url": headers["url"],
+               "periods": [name.strip() for name in headers["period"].split(",")]}
+    request = {"amount": headers["price"], "currency": "coin", "recipient": headers["vendor-id"], "methodDetails": details}
+    if "description" in headers:
+        request["description"] = headers["description"]
+    return base64url(canonical(request))
+
+
+def challenge_id(key, challenge):
+    slots = [challenge.get(name, "") for name in ("realm", "method", "intent", "request", "expires", "digest", "opaque")]
+    slots += [challenge["header"]] if "header" in challenge else []
+    return base64url(hmac.new(key, "|".join(slots).encode(), hashlib.sha256).digest())
+
+
+def payment_reference(headers, data):
+    names = ["micromint reference", headers["vendor-id"], headers["url"], headers["period"], headers["user-id"]]
+    text = b"".join(name.encode() + b"\0" for name in names)
+    return hashlib.sha256(text + bytes.fromhex(headers["authenticator"]) + data).hexdigest()[:32]
+
+
+def check_scheme(row):
+    offer, _ = read("Request-Payment", row["request-payment"].encode())
+    challenge = dict(row["challenge"])
+    assert challenge["request"] == charge_request(offer)
+    assert (challenge["realm"], challenge["method"], challenge["intent"]) == (offer["vendor-id"], "micromint", "charge")
+    assert challenge["id"] == challenge_id(bytes.fromhex(row["key"]), challenge)
+    order = ["id", "realm", "method", "intent", "expires", "digest", "description", "opaque", "header", "request"]
+    line = ", ".join(f'{name}="{challenge[name]}"' for name in order if name in challenge)
+    assert row["www-authenticate"] == "Payment " + line and len(line) < 8000
+    message = row["payment"].encode()
+    headers, data = read("Payment", message)
+    credential = {"challenge": challenge, "payload": {"message": base64url(message)}}
+    assert row["credential"] == "Payment " + base64url(canonical(credential))
+    receipt = {"method": "micromint", "reference": payment_reference(headers, data), "status": "success",
+               "timestamp": row["recorded-at"]}
+    assert row["payment-receipt-without-challenge"] == base64url(canonical(receipt))
+    assert row["payment-receipt"] == base64url(canonical(receipt | {"challengeId": challenge["id"]}))
+    assert json.loads(from_base64url(row["payment-receipt"]))["reference"] == receipt["reference"]
+
+
 PERIODS = periods()
 USER_KEY = mac(bytes(range(32)), [b"micromint user key", b"2026-12", b"alice"])
 CHECKS = {
@@ -415,6 +472,7 @@ CHECKS = {
     "messages.json": check_message,
     "refused-messages.json": check_refused,
     "coin-file.json": check_coin_file,
+    "scheme.json": check_scheme,
 }
 
 

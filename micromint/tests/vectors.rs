@@ -68,6 +68,31 @@ fn the_protocol_page_shows_every_message_byte_by_byte() {
 }
 
 #[test]
+fn the_draft_shows_the_first_row_of_the_scheme() {
+    use base64::Engine;
+    let page = std::fs::read_to_string(testdata().join("../docs/draft-micromint-charge.md")).unwrap();
+    let row = &rows("scheme.json")[0];
+    let text = |value: &Value| value.as_str().unwrap().to_string();
+    let decoded = |value: &Value| {
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text(value)).unwrap();
+        format!("```json\n{}\n```\n", String::from_utf8(bytes).unwrap())
+    };
+    let shown = [
+        decoded(&row["challenge"]["request"]),
+        format!("```\nWWW-Authenticate: {}\n```\n", text(&row["www-authenticate"])),
+        format!("```\n{}```\n", text(&row["payment"]).replace('\r', "")),
+        format!("```\nAuthorization: {}\n```\n", text(&row["credential"])),
+        decoded(&row["payment-receipt"]),
+        format!("```\nPayment-Receipt: {}\n```\n", text(&row["payment-receipt"])),
+        format!("has {} bytes for the one coin", text(&row["credential"]).len()),
+        format!("({} bytes)", micromint::scheme::CREDENTIAL_LEN_MAX),
+    ];
+    for block in shown {
+        assert!(page.contains(&block), "docs/draft-micromint-charge.md does not show {block}");
+    }
+}
+
+#[test]
 fn the_protocol_page_names_the_bounds() {
     let page = std::fs::read_to_string(testdata().join("../docs/protocol.md")).unwrap();
     let bounds = [

@@ -10,6 +10,7 @@ mod hashes;
 mod identities;
 mod messages;
 mod periods;
+mod scheme;
 
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     files.push(identities::file());
     files.push(coins::file());
     files.extend(messages::files());
+    files.push(scheme::file());
+    files.extend(scheme::seeds());
     files.extend(coin_file::files());
     files.extend(text_seeds(&files));
     files

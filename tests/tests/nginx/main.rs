@@ -7,5 +7,6 @@ mod life;
 mod paying;
 mod places;
 mod refusals;
+mod scheme;
 mod transport;
 mod webmaster;
