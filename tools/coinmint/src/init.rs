@@ -7,7 +7,7 @@ use micromint::broker::secret::{create_secret, read_secret};
 use micromint::coin_file::secret_path;
 use micromint::error::FileError;
 use micromint::host::{DiskDirectory, SystemEntropy};
-use micromint::minting::{NewPeriod, Profile};
+use micromint::minting::{NewPeriod, NewPeriodError, Profile};
 use micromint::period::Period;
 use micromint::time::UnixTime;
 use micromint_console::{EXIT_OK, ToolError, say, write_output};
@@ -55,7 +55,12 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
         expiration: args.expiration,
         weak: args.weak,
     };
-    let config = period.draw(&SystemEntropy)?;
+    let config = period.draw(&SystemEntropy).map_err(|error| -> ToolError {
+        match error {
+            NewPeriodError::NoMonth(_) => format!("{error}; give --start and --expiration").into(),
+            error => error.into(),
+        }
+    })?;
     write_output(Some(&args.output), config.to_toml().as_bytes())?;
     say!("wrote {}: {}", args.output.display(), config.params);
     let secret = secret_path(&coin_file_path(&args.output, &config.coinfile));
