@@ -66,3 +66,45 @@ cp -r examples/python "$folder/python"
 "$folder/venv/bin/pip" install --quiet --no-index --no-build-isolation --disable-pip-version-check "$folder/python"
 MICROMINT_LIBRARY=$lib/libmicromint.so WORLD=$world PYTHONPATH=examples/python PYTHONDONTWRITEBYTECODE=1 \
     PYTHONWARNINGS=error "$folder/venv/bin/python" -m unittest --quiet test_micromint
+
+# PHP and Go: a coin, and servers whose page a wallet pays for, twice: the second time by its receipt.
+export MICROMINT_LIBRARY=$lib/libmicromint.so MICROMINT_HEADER=$1/opt/mm/include/micromint.h
+says "good
+bad
+881e58b86050a8bc
+5: expiration is missing" php examples/php/coin.php $params
+
+read -r php_port go_port <<<"$("$python" -c 'import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in "12"]
+print(*(it.getsockname()[1] for it in held))')"
+sed -e 's/news.example"$/localhost"/' -e "s|^origins.*|origins = [\"http://localhost:$php_port\", \"http://localhost:$go_port\"]|" \
+    "$world/vendor.toml" > "$world/shop.toml"
+
+# buys NAME PORT COMMAND...: starts a server, buys its page, ends the server.
+buys() {
+    local wallet=$world/$1.mmw url=http://localhost:$2/story server said
+    LD_LIBRARY_PATH=$lib "${@:3}" >"$folder/$1.log" 2>&1 &
+    server=$!
+    for _ in $(seq 100); do
+        ! curl -s -o /dev/null "$url" || break
+        kill -0 $server 2>/dev/null || fail "$1: $(cat "$folder/$1.log")"
+        sleep 0.1
+    done
+    "$bin/mmwallet" --wallet "$wallet" receive "$world/$1.sale" >/dev/null
+    for said in paid receipt; do
+        said=$("$bin/mmwallet" --wallet "$wallet" get -s --proxy '' --autopay 1 -i "$url") || fail "$1: $(cat "$folder/$1.log")"
+        grep -q "^the story" <<<"$said" || fail "$1 served no story: $said"
+    done
+    kill $server
+    wait $server 2>/dev/null || true
+    grep -qi "^micromint-status: receipt" <<<"$said" || fail "$1 did not know the receipt: $said"
+    grep -qi "^cache-control: private" <<<"$said" || fail "$1 gives a paid page to caches: $said"
+    "$bin/mmwallet" --wallet "$wallet" balance | grep -q "1 paid" || fail "$1: $("$bin/mmwallet" --wallet "$wallet" balance)"
+}
+
+VENDOR_CONFIG=$world/shop.toml buys php "$php_port" php -d ffi.enable=true -S "localhost:$php_port" examples/php/story.php
+
+(cd examples/go && GOFLAGS=-mod=mod GOPROXY=off go build -o "$folder/paidpages" . && go vet .)
+[ -z "$(gofmt -l examples/go)" ] || fail "examples/go is not as gofmt writes it"
+buys go "$go_port" "$folder/paidpages" "$world/shop.toml" "localhost:$go_port"
+echo "examples: C, Python, PHP and Go are good"

@@ -9,7 +9,6 @@ from typing import Any, Callable, Iterable
 from micromint import Paywall
 
 BODY_SIZE_MAX = 1 << 20
-CACHING = ("cache-control", "cdn-cache-control")
 
 
 class PaidPages:
@@ -27,7 +26,7 @@ class PaidPages:
         decision = self.paywall.decide(
             environ["REQUEST_METHOD"], target_of(environ), price=price, body=body, host=environ.get("HTTP_HOST"),
             headers=[*headers, ("Content-Type", environ.get("CONTENT_TYPE", ""))],
-            is_https=environ["wsgi.url_scheme"] == "https",
+            is_https=environ["wsgi.url_scheme"] == "https", client=environ.get("REMOTE_ADDR"),
         )
         if not decision.serves:
             length = ("Content-Length", str(len(decision.body)))
@@ -41,14 +40,7 @@ class PaidPages:
             environ.pop("HTTP_" + name.upper().replace("-", "_"), None)
 
         def start(status: str, fields: list[tuple[str, str]], *rest: Any) -> Any:
-            code = int(status.split()[0])
-            if self.paywall.settle(decision, code):
-                return start_response(status, [*fields, ("MicroMint-Status", "reversed")], *rest)
-            if decision.is_private:
-                fields = [field for field in fields if field[0].lower() not in CACHING]
-                fields.append(("Cache-Control", "private"))
-            added = decision.headers if 200 <= code < 300 or code == 304 else []
-            return start_response(status, [*fields, *added], *rest)
+            return start_response(status, self.paywall.finish(decision, int(status.split()[0]), fields), *rest)
 
         return self.application(environ, start)
 

@@ -92,7 +92,7 @@ class Paying(unittest.TestCase):
             self.assertIsInstance(payment, Payment)
 
             answer, page = self.fetch("POST", "/story", payment.message, {"Content-Type": MESSAGE})
-            self.assertEqual((answer.status, page, answer.getheader("Cache-Control")), (200, b"GET", "private"))
+            self.assertEqual((answer.status, page, answer.getheader("Cache-Control")), (200, b"GET", "private, max-age=60"))
             self.assertEqual(wallet.settle(payment, answer.status, answer.getheader("MicroMint-Status")), "paid")
             self.assertEqual(sum(wallet.keep_receipt(payment, it) for it in answer.msg.get_all("Set-Cookie")), 1)
             answer, page = self.fetch("GET", "/story", headers={"Cookie": wallet.receipt(URL)})
@@ -110,6 +110,14 @@ class Paying(unittest.TestCase):
             answer, _ = self.fetch("POST", "/gone", payment.message, {"Content-Type": MESSAGE})
             self.assertEqual((answer.status, answer.getheader("MicroMint-Status")), (404, "reversed"))
             self.assertEqual(wallet.settle(payment, answer.status, "reversed"), "not-kept")
+
+    def test_the_site_keeps_its_fields_and_an_address_must_be_one(self):
+        free = self.paywall.decide("GET", "/", price=0, client="192.0.2.9")
+        self.assertTrue(free.serves)
+        self.assertIn("status=200", self.paywall.event(free, 200))
+        self.assertIn(("X-Mine", "1"), self.paywall.finish(free, 200, [("X-Mine", "1")]))
+        with self.assertRaisesRegex(MicroMintError, "(?i)address"):
+            self.paywall.decide("GET", "/story", price=1, client="nowhere")
 
     def test_free_pages_are_left_alone(self):
         answer, page = self.fetch("GET", "/")

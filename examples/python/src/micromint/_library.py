@@ -49,7 +49,10 @@ class Request(ctypes.Structure):
         ("method", c_char_p), ("method_len", c_size_t), ("target", c_char_p), ("target_len", c_size_t),
         ("host", c_char_p), ("host_len", c_size_t), ("headers", POINTER(Header)), ("headers_len", c_size_t),
         ("body", c_char_p), ("body_len", c_size_t), ("is_body_read", c_uint32), ("is_https", c_uint32),
-        ("price", c_uint32), ("reserved", c_void_p),
+        ("price", c_uint32), ("free_views", c_uint32), ("is_dry_run", c_uint32),
+        ("receipt_path", c_char_p), ("receipt_path_len", c_size_t), ("client", c_char_p), ("client_len", c_size_t),
+        ("is_file", c_uint32), ("has_last_modified", c_uint32), ("last_modified", c_int64),
+        ("etag", c_char_p), ("etag_len", c_size_t), ("size", c_uint64), ("reserved", c_void_p),
     ]
 
 
@@ -100,6 +103,10 @@ _STATUS: dict[str, list[Any]] = {
     "paywall_decide": [c_void_p, POINTER(Request), _OBJECT],
     "paywall_settle": [c_void_p, c_void_p, c_uint32, POINTER(c_bool)],
     "decision_header": [*_INDEX, *_LENT, *_LENT],
+    "decision_head": [c_void_p, c_uint32, c_bool, POINTER(Header), c_size_t, _OBJECT],
+    "decision_event": [c_void_p, c_uint32, c_bool, c_bool, _OBJECT],
+    "head_remove": [*_INDEX, *_LENT],
+    "head_add": [*_INDEX, *_LENT, *_LENT],
     "decision_strip_header": [*_INDEX, *_LENT],
     "decision_body": [c_void_p, *_LENT],
     "decision_outcome": [c_void_p, *_LENT],
@@ -128,10 +135,12 @@ _VALUE: dict[str, tuple[Any, list[Any]]] = {
     "decision_coins": (c_uint32, [c_void_p]),
     "decision_header_count": (c_size_t, [c_void_p]),
     "decision_strip_header_count": (c_size_t, [c_void_p]),
+    "head_remove_count": (c_size_t, [c_void_p]),
+    "head_add_count": (c_size_t, [c_void_p]),
     **{f"decision_{name}": (c_bool, [c_void_p])
        for name in ("serves", "is_as_get", "ignores_conditions", "is_private")},
     **{f"{name}_free": (None, [c_void_p])
-       for name in ("params", "checker", "error", "buffer", "paywall", "decision", "wallet")},
+       for name in ("params", "checker", "error", "buffer", "paywall", "decision", "head", "wallet")},
 }
 
 for _name, _types in _STATUS.items():
@@ -173,6 +182,15 @@ def lent(name: str, *arguments: Any, is_status: bool = True) -> bytes:
     data, length = c_void_p(), c_size_t()
     (call if is_status else value)(name, *arguments, ctypes.byref(data), ctypes.byref(length))
     return ctypes.string_at(data.value, length.value) if data.value and length.value else b""
+
+
+def lent_pair(name: str, *arguments: Any) -> tuple[str, str]:
+    """Calls a function that lends a name and a value, and copies them."""
+    first, first_len, second, second_len = c_void_p(), c_size_t(), c_void_p(), c_size_t()
+    call(name, *arguments, *map(ctypes.byref, (first, first_len, second, second_len)))
+    texts = ((first, first_len), (second, second_len))
+    one, two = (ctypes.string_at(data.value or 0, length.value).decode("latin-1") for data, length in texts)
+    return one, two
 
 
 def take(buffer: c_void_p) -> bytes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from ctypes import byref, c_bool, c_size_t, c_void_p, string_at
+from ctypes import byref, c_bool, c_void_p
 from dataclasses import dataclass
 from typing import Callable, Iterable, Optional, Union
 
-from ._library import Handle, Header, Request, call, host_with, lent, sized, value
+from ._library import Handle, Header, Request, call, host_with, lent, lent_pair, sized, take, value
 
 _Bytes = Union[bytes, str]
 
@@ -16,9 +16,9 @@ _Bytes = Union[bytes, str]
 class Decision:
     """What to do with a request.
 
-    Where ``serves``, make the content without the request header fields of ``strip_headers``, give the status
-    of its answer to :meth:`Paywall.settle`, and add ``headers`` if that status is 2xx or 304. Else answer with
-    ``status``, ``headers`` and ``body``.
+    Where ``serves``, make the content without the request header fields of ``strip_headers``, and give the status
+    and the header fields of its answer to :meth:`Paywall.finish`. Else answer with ``status``, ``headers`` and
+    ``body``.
     """
 
     serves: bool
@@ -33,8 +33,7 @@ class Decision:
     as_get: bool
     """Serve as a GET without a body: the request was a payment in a POST."""
     ignores_conditions: bool
-    is_private: bool
-    """Keep the answer out of shared caches."""
+    """Answer in full even if the client holds a fresh copy."""
     strip_headers: list[str]
     _handle: Handle
 
@@ -68,34 +67,55 @@ class Paywall(Handle):
         body: Optional[bytes] = None,
         host: Optional[_Bytes] = None,
         is_https: bool = True,
+        client: Optional[_Bytes] = None,
+        free_views: int = 0,
+        receipt_path: Optional[_Bytes] = None,
+        is_dry_run: bool = False,
     ) -> Decision:
         """Decides about a request. ``target`` is path and query exactly as received, ``body`` None if it was not
-        read, ``price`` the price of the page in coins, 0 for free. A payment that is accepted is recorded."""
+        read, ``price`` the price of the page in coins, 0 for free. A payment that is accepted is recorded.
+
+        ``client`` is the address of the connection: it may see ``free_views`` pages a day without paying. A
+        receipt opens everything with the same ``receipt_path``, or else the one page. With ``is_dry_run`` nothing
+        is recorded and the content is served free."""
         fields = [Header(*sized(name), *sized(content)) for name, content in headers]
         request = Request(
-            *sized(method), *sized(target), *((None, 0) if host is None else sized(host)),
-            (Header * len(fields))(*fields), len(fields), *((None, 0) if body is None else sized(body)),
-            body is not None, is_https, price,
+            *sized(method), *sized(target), *_optional(host), (Header * len(fields))(*fields), len(fields),
+            *_optional(body), body is not None, is_https, price, free_views, is_dry_run,
+            *_optional(receipt_path), *_optional(client),
         )
         pointer = c_void_p()
         call("paywall_decide", self._pointer, byref(request), byref(pointer))
         return _read(Handle("decision", pointer))
 
-    def settle(self, decision: Decision, status: int) -> bool:
-        """Tells the status of the content's answer, before its head is sent. True if the payment was taken back,
-        since that is no success: answer with ``MicroMint-Status: reversed`` in place of the decision's headers."""
-        reversed_ = c_bool()
-        call("paywall_settle", self._pointer, decision._handle._pointer, status, byref(reversed_))
-        return reversed_.value
+    def finish(self, decision: Decision, status: int, headers: Iterable[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+        """Tells the status of the content's answer, before its head is sent, and gives the header fields that it
+        must have in place of ``headers``. A payment for what is no success is taken back."""
+        reversed_, head = c_bool(), c_void_p()
+        it = decision._handle._pointer
+        call("paywall_settle", self._pointer, it, status, byref(reversed_))
+        given = list(headers)
+        fields = [Header(*sized(name), *sized(content)) for name, content in given]
+        call("decision_head", it, status, reversed_, (Header * len(fields))(*fields), len(fields), byref(head))
+        with Handle("head", head):
+            removed = {lent("head_remove", head, i).decode().lower() for i in range(value("head_remove_count", head))}
+            added = [lent_pair("head_add", head, i) for i in range(value("head_add_count", head))]
+        return [field for field in given if field[0].lower() not in removed] + added
+
+    def event(self, decision: Decision, status: int) -> str:
+        """The request in a line for logs, such as ``micromint paid status=200 price=1 coins=1 user=alice``."""
+        line = c_void_p()
+        call("decision_event", decision._handle._pointer, status, False, False, byref(line))
+        return take(line).decode()
+
+
+def _optional(data: Optional[_Bytes]) -> tuple[Optional[bytes], int]:
+    return (None, 0) if data is None else sized(data)
 
 
 def _read(handle: Handle) -> Decision:
     it = handle._pointer
-    headers = []
-    for index in range(value("decision_header_count", it)):
-        name, name_len, content, content_len = c_void_p(), c_size_t(), c_void_p(), c_size_t()
-        call("decision_header", it, index, byref(name), byref(name_len), byref(content), byref(content_len))
-        headers.append((_text(name, name_len), _text(content, content_len)))
+    headers = [lent_pair("decision_header", it, index) for index in range(value("decision_header_count", it))]
     stripped = range(value("decision_strip_header_count", it))
     return Decision(
         serves=value("decision_serves", it),
@@ -107,11 +127,7 @@ def _read(handle: Handle) -> Decision:
         coins=value("decision_coins", it),
         as_get=value("decision_is_as_get", it),
         ignores_conditions=value("decision_ignores_conditions", it),
-        is_private=value("decision_is_private", it),
         strip_headers=[lent("decision_strip_header", it, index).decode() for index in stripped],
         _handle=handle,
     )
 
-
-def _text(data: c_void_p, length: c_size_t) -> str:
-    return string_at(data.value, length.value).decode("latin-1") if data.value else ""

@@ -1,0 +1,3 @@
+module micromint.example/paidpages
+
+go 1.19
