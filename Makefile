@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench clean
+.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench bench-redemption bench-memory clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,13 @@ uninstall: ## remove what `make install` with the same PREFIX and DESTDIR put th
 
 bench: setup ## what the kernels reach on this machine, beside the plain crates
 	$(CARGO) bench -p micromint --bench kernels
+
+bench-redemption: setup ## 10 million coins judged against a coin file of 1 GiB (3 GB of disk)
+	$(CARGO) bench -p micromint --bench redemption
+
+bench-memory: setup ## what little memory costs a mint (root; SIZES="31 18G 2G 2560M" for 16 GiB)
+	$(CARGO) build --release -p coinmint
+	@scripts/bench-memory.sh $(SIZES)
 
 clean: ## remove everything built
 	$(CARGO) clean

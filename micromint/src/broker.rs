@@ -90,6 +90,7 @@ pub struct Broker {
     claims: ClaimsFile,
     lock: Arc<dyn File>,
     state: State,
+    threads: usize,
     /// A write failed, so that this handle may know less than the disk holds.
     in_doubt: bool,
 }
@@ -162,12 +163,19 @@ impl Broker {
             claims: ClaimsFile::open(directory, &format!("{name}.claims"))?,
             lock: Arc::clone(&lock),
             state: State::default(),
+            threads: 1,
             in_doubt: false,
             coin_file,
         };
         broker.catch_up()?;
         drop(guard);
         Ok(broker)
+    }
+
+    /// Examines batches on so many threads from now on, each with some memory of its own (about 100 MB
+    /// for a large batch); 1 if never called, at least 1.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.threads = threads;
     }
 
     /// The parameters of the period.

@@ -6,6 +6,7 @@
 //! many at a time, in the order of the file.
 
 use std::collections::HashMap;
+use std::thread;
 
 use super::claim::ClaimKind;
 use crate::authenticator::Key;
@@ -15,8 +16,12 @@ use crate::coin_file::{CoinFile, CoinFileError, Status};
 use crate::identity::{UserId, UserVector, VendorVector};
 use crate::protocol::{Payment, RequestRedemption, Verdict};
 
-/// How many inputs are hashed and looked up at a time: bounds the memory for the largest batch.
+/// How many inputs are hashed and looked up at a time by a thread: bounds the memory for the largest
+/// batch, and yet makes it few passes over the coin file.
 const WINDOW_INPUTS: usize = 1 << 20;
+
+/// So many payments are worth a thread.
+const PART_PAYMENTS_MIN: usize = 256;
 
 /// A payment of a batch.
 pub(crate) struct ExaminedPayment {
@@ -31,6 +36,7 @@ pub(crate) struct ExaminedPayment {
 }
 
 /// Examines the payments of one batch.
+#[derive(Clone)]
 pub(crate) struct Examiner<'a> {
     rules: &'a CoinRules,
     coin_file: &'a CoinFile,
@@ -68,11 +74,26 @@ impl<'a> Examiner<'a> {
         Examiner { rules, coin_file, secret, vendor_vector, batch, users: HashMap::new() }
     }
 
-    /// Examines all payments, in order.
-    pub(crate) fn examine(mut self) -> Result<Vec<ExaminedPayment>, CoinFileError> {
+    /// Examines all payments on so many threads; they come back in order.
+    pub(crate) fn examine(&self, threads: usize) -> Result<Vec<ExaminedPayment>, CoinFileError> {
+        let records = self.batch.records();
+        let mut parts = records.chunks(records.len().div_ceil(threads.max(1)).max(PART_PAYMENTS_MIN));
+        let first = parts.next().unwrap_or(&[]);
+        thread::scope(|scope| {
+            let others: Vec<_> = parts.map(|part| scope.spawn(|| self.clone().examine_part(part))).collect();
+            let mut examined = self.clone().examine_part(first)?;
+            for other in others {
+                examined.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(examined)
+        })
+    }
+
+    /// Examines some payments, in order.
+    fn examine_part(mut self, records: &[&[u8]]) -> Result<Vec<ExaminedPayment>, CoinFileError> {
         let mut examined = Vec::new();
         let mut window = Window::default();
-        for record in self.batch.records() {
+        for record in records {
             let payment = Payment::parse(record).map_err(|_| Verdict::Malformed);
             let (outcome, payment) = self.open(payment);
             if outcome.coins.is_empty() {

@@ -78,7 +78,8 @@ impl Broker {
         if let Some(known) = known {
             return Ok(known);
         }
-        let examined = Examiner::new(&self.rules, &self.coin_file, &self.secret, batch).examine()?;
+        let examined =
+            Examiner::new(&self.rules, &self.coin_file, &self.secret, batch).examine(self.threads)?;
         self.locked(now, |broker| {
             // Another process may have judged it meanwhile.
             match broker.known_batch(batch, &digest)? {

@@ -208,6 +208,33 @@ fn sales_are_refused_with_the_reason() {
     assert!(matches!(refused, Err(SaleRefusal::Revoked { .. })));
 }
 
+/// A batch that several threads share: the verdicts stand where their coins do.
+#[test]
+fn threads_leave_no_trace_in_verdicts() {
+    let judge = |threads| {
+        let mut world = world();
+        world.broker.set_threads(threads);
+        let coins = MINT.coins(&world.alice, &world.news, 0);
+        let text = |i: usize| match i % 5 {
+            0 => b"no payment".to_vec(),
+            1 => payment(&world.alice, &world.shop, &format!("{i}"), &coins[..1]).to_bytes(),
+            2 => with_junk(payment(&world.alice, &world.news, &format!("{i}"), &coins[1..2])).to_bytes(),
+            3 => payment(&world.bob, &world.news, &format!("{i}"), &coins[..3]).to_bytes(),
+            _ => {
+                let coin = i / 5 % coins.len();
+                payment(&world.alice, &world.news, &format!("{i}"), &coins[coin..=coin]).to_bytes()
+            }
+        };
+        let texts: Vec<Vec<u8>> = (0..1111).map(text).collect();
+        redeem(&mut world.broker, &batch_of_texts(&world.news, "b", &texts), DURING)
+    };
+    let expected = judge(1);
+    assert!(expected.contains(&Verdict::Accepted) && expected.contains(&Verdict::AlreadyPaid));
+    for threads in [2, 4, 100] {
+        assert!(judge(threads) == expected, "{threads} threads");
+    }
+}
+
 #[test]
 fn a_batch_has_a_verdict_for_every_coin() {
     let mut world = world();

@@ -6,6 +6,10 @@ use crate::bin::Bin;
 
 /// Bins with fewer bytes than this between them are read together: reading on costs less than a seek.
 const GAP_MAX: u64 = 16 * 1024;
+/// Marked bins with fewer bytes than this between them are written together: a write costs more than
+/// these, and no page is written that would not be anyway. What stands between cannot change meanwhile,
+/// since whoever writes it holds the exclusive lock too.
+const WRITE_GAP_MAX: usize = 4 * 1024;
 /// The most that is read at once, in bytes.
 const RANGE_SIZE_MAX: u64 = 1024 * 1024;
 
@@ -37,16 +41,25 @@ impl CoinFile {
         }
         let mut marks = marks.iter();
         for range in self.ranges(&bins)? {
-            // Only the words marked are written: bytes between them may be another's sale meanwhile
-            // only if that one holds no lock, but there is no need to rewrite them either.
             let (start, mut bytes) = self.read_range(range)?;
+            // What is to be written: from `from` to `end` in `bytes`.
+            let (mut from, mut end) = (0, 0);
             for (bin, status) in marks.by_ref().take(range.len()) {
                 let at = self.at(*bin, start);
                 let stored = Stored::from_word(get_u64(&bytes, at));
-                let word = Stored { status: stored.status | *status, ..stored }.word().to_le_bytes();
-                put(&mut bytes, at, word);
-                self.write(&word, start + at as u64)?;
+                put(
+                    &mut bytes,
+                    at,
+                    Stored { status: stored.status | *status, ..stored }.word().to_le_bytes(),
+                );
+                // The same bin may come again.
+                if at.saturating_sub(end) > WRITE_GAP_MAX {
+                    self.write(&bytes[from..end], start + from as u64)?;
+                    from = at;
+                }
+                end = at + BIN_SIZE as usize;
             }
+            self.write(&bytes[from..end], start + from as u64)?;
         }
         Ok(())
     }

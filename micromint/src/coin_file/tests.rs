@@ -126,6 +126,15 @@ fn many_bins_are_read_and_marked_like_single_ones() {
         assert_eq!(stored.status, Status::EXISTS | Status::REDEEMED | more);
         assert_eq!(stored.x, x_in(bin.superbin.into(), bin.subbin.into()));
     }
+    // Far from each other, and in one range: nothing between is changed.
+    let before = directory.bytes(NAME).unwrap();
+    let far = [filled[1], filled[2], filled[filled.len() - 1]];
+    coin_file.add_status(&far.map(|bin| (bin, Status::RETURNED))).unwrap();
+    let mut expected = before;
+    for bin in far {
+        expected[bin_offset(&test_params(), bin) as usize + 7] |= 4 << 4;
+    }
+    assert!(directory.bytes(NAME).unwrap() == expected);
     let before = directory.bytes(NAME).unwrap();
     let with_empty = [(filled[0], Status::COMPROMISED), (bin(63, 0), Status::REDEEMED)];
     assert!(matches!(coin_file.add_status(&with_empty), Err(CoinFileError::NoBall { .. })));

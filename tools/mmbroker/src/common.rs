@@ -44,7 +44,9 @@ pub(crate) fn open(coin_file: &Path, secret_file: Option<&Path>) -> Result<Broke
     let (secret_directory, secret_name) =
         DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;
     let secret = read_secret(&secret_directory, &secret_name)?;
-    Ok(Broker::open(&directory, &name, secret, &SystemEntropy)?)
+    let mut broker = Broker::open(&directory, &name, secret, &SystemEntropy)?;
+    broker.set_threads(std::thread::available_parallelism().map_or(1, Into::into));
+    Ok(broker)
 }
 
 /// `1 coin`, `2 coins`.

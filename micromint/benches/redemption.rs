@@ -1,0 +1,209 @@
+//! How fast a broker judges what vendors redeem: coins against a coin file of 1 GiB, from the batches of
+//! bytes to verdicts on disk. `cargo bench -p micromint --bench redemption [-- OPTIONS]`
+//!
+//! Options: `--coins N` (default 10 million), `--each N` coins a payment (default 10), `--threads N`
+//! (default all cores), `--directory D` for about 3 GB of files (default in `target`).
+//!
+//! The coin file is the `small` profile's in size and of weak parameters, so that minting it takes
+//! seconds: t = 4, four balls a bin. Sold is as much of it as the coins need; the coins are spent at one
+//! vendor, and the payments come in random order, as if from many users at a time. Before judging, the
+//! file is dropped from the system's cache if we may, so the first batch reads it from the disk.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use micromint::authenticator::Key;
+use micromint::broker::Broker;
+use micromint::coin_file::{CoinFile, Superbin};
+use micromint::host::{DiskDirectory, SystemEntropy};
+use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
+use micromint::minting::{InputKey, MintConfig, Minting};
+use micromint::params::Params;
+use micromint::protocol::{
+    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Payment, RequestRedemption, Url, Verdict, push_record,
+};
+use micromint::time::UnixTime;
+
+const NAME: &str = "bench.coins";
+const NOW: UnixTime = UnixTime(1_797_000_000);
+/// How many sets a user buys.
+const SETS_PER_USER: u32 = 100;
+const CONFIG: &str = r#"
+coinfile = "bench.coins"
+input-key = "000102030405060708090a0b0c0d0e0f"
+weak = "allowed"
+period = "2026-12"
+hashfn = "des"
+iv = "0123456789abcdef"
+input-size = 33
+output-size = 31
+num-fixed-bits = 4
+fixed-bits = "a"
+subbin-size = 8
+coin-size = 4
+start = "2026-12-01T00:00:00Z"
+expiration = "2027-01-01T00:00:00Z"
+redeem-until = "2027-01-08T00:00:00Z"
+broker = "https://broker.example/"
+coin-value = "0.01 USD"
+"#;
+
+fn main() {
+    let options: Vec<String> = std::env::args().skip(1).collect();
+    let option = |name: &str| options.iter().position(|o| o == name).and_then(|at| options.get(at + 1));
+    let number = |name: &str| option(name).map(|text| text.parse::<usize>().unwrap());
+    let (wanted, each) = (number("--coins").unwrap_or(10_000_000), number("--each").unwrap_or(10));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = number("--threads").unwrap_or(cores);
+    let parent = option("--directory").map_or(PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let work = tempfile::tempdir_in(parent).unwrap();
+    let (directory, _) = DiskDirectory::of_file(&work.path().join(NAME)).unwrap();
+
+    let params = mint(&directory, cores);
+    let secret = || Key::from_bytes([42; 32]);
+    let mut broker = Broker::open(&directory, NAME, secret(), &SystemEntropy).unwrap();
+    let vendor: VendorId = "news.example".parse().unwrap();
+    broker.set_threads(threads);
+    broker.register_vendor(&vendor, NOW).unwrap().unwrap();
+    let payments = payments(&directory, &mut broker, &params, &secret(), (wanted, each));
+    let batches = batches(&payments, &params, &secret(), &vendor);
+    drop(payments);
+
+    // What is judged is durable long before, and read from the disk.
+    rustix::fs::sync();
+    let is_cold = std::fs::write("/proc/sys/vm/drop_caches", "1").is_ok();
+    let (began, processors) = (Instant::now(), processor_time());
+    let mut accepted = 0;
+    for batch in &batches {
+        let judged = broker.redeem(batch, NOW).unwrap().unwrap();
+        accepted += judged.result.verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count();
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{accepted} coins in {} batches, {each} a payment, accepted in {seconds:.2} s on {threads} threads of {cores} cores ({:.2} s of processors): {:.2} M a second; file cache {}",
+        batches.len(),
+        processor_time() - processors,
+        accepted as f64 / seconds / 1e6,
+        if is_cold { "dropped before" } else { "warm (root could drop it)" },
+    );
+    assert!(accepted >= wanted, "expected {wanted} coins accepted, found {accepted}");
+}
+
+/// The processor time of this process, in seconds.
+fn processor_time() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+/// A complete coin file.
+fn mint(directory: &DiskDirectory, threads: usize) -> Params {
+    let config = MintConfig::from_toml(CONFIG).unwrap();
+    let began = Instant::now();
+    let minting = Minting {
+        directory,
+        name: NAME,
+        params: &config.params,
+        key: &InputKey::from_bytes([1; 16]),
+        threads,
+        memory: 1 << 30,
+        stop: &AtomicBool::new(false),
+        elapsed: &|| began.elapsed(),
+        progress: &|_| {},
+    };
+    minting.run().unwrap();
+    eprintln!("minted {} in {:.1} s", config.params, began.elapsed().as_secs_f64());
+    config.params
+}
+
+/// Payments of so many coins in all and so many each, printed, in random order.
+fn payments(
+    directory: &DiskDirectory,
+    broker: &mut Broker,
+    params: &Params,
+    secret: &Key,
+    (wanted, each): (usize, usize),
+) -> Vec<Vec<u8>> {
+    let coin_file = CoinFile::open_read(directory, NAME).unwrap();
+    let vendor: VendorId = "news.example".parse().unwrap();
+    let vendor_vector = VendorVector::new(params, &vendor);
+    let (mut payments, mut coins, mut first) = (Vec::new(), 0, 0u32);
+    for number in 0u64.. {
+        let user: UserId = format!("user-{number}").parse().unwrap();
+        broker.withdraw(&user, SETS_PER_USER, number + 1, NOW).unwrap().unwrap();
+        let (vector, key) =
+            (UserVector::new(params, &user).unwrap(), secret.user_key(params.period(), &user));
+        for set in (first..).step_by(2).take(SETS_PER_USER as usize) {
+            let superbins: Vec<Superbin> =
+                vector.set(set).into_iter().map(|index| coin_file.superbin(index).unwrap()).collect();
+            let mut x = Vec::new();
+            for subbin in 0..params.subbin_count() {
+                let words = superbins.iter().zip(vendor_vector.subbins(subbin));
+                let words: Vec<u64> = words.map(|(superbin, at)| superbin.bins[at as usize]).collect();
+                if words.iter().all(|word| *word != 0) {
+                    x.extend(words.iter().map(|word| word & micromint::coin_file::X_MASK));
+                }
+            }
+            for (page, x) in x.chunks(each * params.coin_size()).enumerate() {
+                let url: Url = format!("https://news.example/{set}/{page}").parse().unwrap();
+                payments.push(payment(params, &user, &key, &vendor, url, x));
+            }
+            coins += x.len() / params.coin_size();
+        }
+        first += 2 * SETS_PER_USER;
+        if coins >= wanted {
+            break;
+        }
+    }
+    eprintln!("{} payments of {coins} coins of {first} superbins sold", payments.len());
+    // Fisher and Yates, with numbers that look random.
+    let mut state = 1u64;
+    for i in (1..payments.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        payments.swap(i, (state >> 33) as usize % (i + 1));
+    }
+    payments
+}
+
+fn payment(params: &Params, user: &UserId, key: &Key, vendor: &VendorId, url: Url, x: &[u64]) -> Vec<u8> {
+    let data: Vec<u8> = x.iter().flat_map(|x| x.to_be_bytes()).collect();
+    let payment = Payment {
+        authenticator: key.payment(vendor, url.as_str(), &data),
+        url,
+        user: user.clone(),
+        vendor: vendor.clone(),
+        period: params.period().clone(),
+        coins: (x.len() / params.coin_size()) as u32,
+        x: x.to_vec(),
+    };
+    payment.to_bytes()
+}
+
+/// Batches as large as they may be.
+fn batches(payments: &[Vec<u8>], params: &Params, secret: &Key, vendor: &VendorId) -> Vec<RequestRedemption> {
+    let key = secret.vendor_key(vendor);
+    let mut batches = Vec::new();
+    let mut rest = payments;
+    while !rest.is_empty() {
+        let (mut data, mut count) = (Vec::new(), 0);
+        while let Some(payment) = rest.get(count)
+            && data.len() + payment.len() + 4 <= BATCH_DATA_SIZE_MAX
+            && count < BATCH_PAYMENTS_MAX as usize
+        {
+            push_record(&mut data, payment);
+            count += 1;
+        }
+        rest = &rest[count..];
+        let batch = format!("batch-{}", batches.len()).parse().unwrap();
+        batches.push(RequestRedemption {
+            vendor: vendor.clone(),
+            authenticator: key.request_redemption(&format!("batch-{}", batches.len()), &data),
+            batch,
+            period: params.period().clone(),
+            payments: count as u32,
+            data,
+        });
+    }
+    batches
+}
