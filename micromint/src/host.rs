@@ -105,6 +105,11 @@ pub struct FileStatus {
     pub links: u64,
 }
 
+/// What tells two states of a file apart without reading it: it differs whenever the file was replaced or
+/// written to, as far as the operating system knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stamp(pub [u64; 4]);
+
 /// One directory and the files in it. Names are plain file names, never paths.
 pub trait Directory: Send + Sync {
     /// Where it is, for messages.
@@ -121,6 +126,17 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// The operating system's.
     fn names(&self) -> io::Result<Vec<String>>;
+
+    /// The stamp of a file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn stamp(&self, name: &str) -> io::Result<Stamp> {
+        let file = self.open(name, Open::Read)?;
+        let mut bytes = vec![0; file.size()? as usize];
+        file.read_at(&mut bytes, 0)?;
+        Ok(Stamp([bytes.len() as u64, crc32c::crc32c(&bytes).into(), 0, 0]))
+    }
 
     /// Removes a file.
     ///

@@ -43,6 +43,8 @@ pub mod till;
 
 pub mod redemption;
 
+mod views;
+
 mod secret;
 
 pub mod cache;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use super::{Directory, File, FileStatus, Lock, Open};
+use super::{Directory, File, FileStatus, Lock, Open, Stamp};
 
 /// The user ID of root.
 const ROOT: u32 = 0;
@@ -89,6 +89,15 @@ impl Directory for DiskDirectory {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn stamp(&self, name: &str) -> io::Result<Stamp> {
+        let metadata = fs::metadata(self.file(name)?)?;
+        let nanoseconds =
+            |seconds: i64, rest: i64| (seconds as u64).wrapping_mul(1_000_000_000) + rest as u64;
+        let modified = nanoseconds(metadata.mtime(), metadata.mtime_nsec());
+        let changed = nanoseconds(metadata.ctime(), metadata.ctime_nsec());
+        Ok(Stamp([metadata.len(), metadata.ino(), modified, changed]))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -277,21 +277,34 @@ impl Till {
     /// The till cannot answer; serve nothing. As a rule nothing was recorded then; where that is in doubt
     /// the same payment is a retry later.
     pub fn spend(&self, spend: &Spend<'_>) -> Result<Spent, TillError> {
-        let (bins, bytes) = (spend.first_bins.len(), spend.payment.len());
-        if !(1..=COINS_PER_PAYMENT_MAX as usize).contains(&bins) || bytes > PAYMENT_SIZE_MAX {
-            return Err(TillError::Spend { bins, bytes });
-        }
+        spend.check_bounds()?;
         let now = self.clock.now();
         let ((spent, wanted), is_checkpoint_due) = self.locked(|store| {
             let decided = decide(store, spend, now)?;
             Ok((decided, store.since_checkpoint() > CHECKPOINT_SIZE))
         })?;
         self.settle(wanted)?;
-        self.counters.count(&spent, bins as u64);
+        self.counters.count(&spent, spend.first_bins.len() as u64);
         if is_checkpoint_due {
             self.checkpoint();
         }
         Ok(spent)
+    }
+
+    /// What [`Till::spend`] would answer, without recording anything; `None` for [`Spent::Recorded`].
+    ///
+    /// # Errors
+    /// The till cannot answer.
+    pub fn would(&self, spend: &Spend<'_>) -> Result<Option<Spent>, TillError> {
+        spend.check_bounds()?;
+        let now = self.clock.now();
+        self.locked(|store| {
+            let first = store.find(spend.period, spend.first_bins[0])?;
+            if let Some(recorded_at) = retried(&first, &spend.fingerprint, spend.receipt_seconds, now) {
+                return Ok(Some(Spent::Retry { recorded_at }));
+            }
+            obstacle(store, spend, &first, day_of(now))
+        })
     }
 
     /// Whether a payment with this fingerprint and this first bin of its first coin was recorded within
@@ -356,6 +369,11 @@ impl Till {
         self.directory.as_ref()
     }
 
+    /// The same, to be kept.
+    pub(super) fn shared_directory(&self) -> Arc<dyn Directory> {
+        Arc::clone(&self.directory)
+    }
+
     /// Does something under the lock, with the indexes up to date. If an index turns out damaged they are
     /// made again, and it is done once more: it must leave nothing half done then.
     pub(crate) fn locked<T>(&self, act: impl Fn(&mut Store) -> Result<T, TillError>) -> Result<T, TillError> {
@@ -402,6 +420,16 @@ impl Till {
     }
 }
 
+impl Spend<'_> {
+    fn check_bounds(&self) -> Result<(), TillError> {
+        let (bins, bytes) = (self.first_bins.len(), self.payment.len());
+        if (1..=COINS_PER_PAYMENT_MAX as usize).contains(&bins) && bytes <= PAYMENT_SIZE_MAX {
+            return Ok(());
+        }
+        Err(TillError::Spend { bins, bytes })
+    }
+}
+
 /// Decides about a payment, in the order of [`Spent`].
 fn decide(store: &mut Store, spend: &Spend<'_>, now: UnixTime) -> Result<(Spent, Option<Wanted>), TillError> {
     let first = store.find(spend.period, spend.first_bins[0])?;
@@ -410,19 +438,8 @@ fn decide(store: &mut Store, spend: &Spend<'_>, now: UnixTime) -> Result<(Spent,
         return Ok((Spent::Retry { recorded_at }, wanted));
     }
     store.begin_day(day_of(now))?;
-    if let Some(cap) = spend.cap {
-        let coins = store.coins_of(spend.user)?;
-        if coins.saturating_add(spend.first_bins.len() as u32) > cap {
-            return Ok((Spent::CapReached, None));
-        }
-    }
-    if matches!(first, Found::Spent(_)) {
-        return Ok((Spent::AlreadySpent, None));
-    }
-    for bin in &spend.first_bins[1..] {
-        if matches!(store.find(spend.period, *bin)?, Found::Spent(_)) {
-            return Ok((Spent::AlreadySpent, None));
-        }
+    if let Some(obstacle) = obstacle(store, spend, &first, day_of(now))? {
+        return Ok((obstacle, None));
     }
     let at = store.append(&Record::Payment(PaymentRecord {
         period: spend.period.clone(),
@@ -436,6 +453,39 @@ fn decide(store: &mut Store, spend: &Spend<'_>, now: UnixTime) -> Result<(Spent,
     Ok((Spent::Recorded(PaymentId(at)), store.newest_sync()))
 }
 
+/// Why a payment that is no retry cannot be recorded on `day`.
+fn obstacle(
+    store: &mut Store,
+    spend: &Spend<'_>,
+    first: &Found,
+    day: u32,
+) -> Result<Option<Spent>, TillError> {
+    if let Some(cap) = spend.cap {
+        // Where nothing was recorded yet on this day, the newest journal is another day's.
+        let spent_before = if store.end().day < day { 0 } else { store.coins_of(spend.user)? };
+        if spent_before.saturating_add(spend.first_bins.len() as u32) > cap {
+            return Ok(Some(Spent::CapReached));
+        }
+    }
+    if matches!(first, Found::Spent(_)) {
+        return Ok(Some(Spent::AlreadySpent));
+    }
+    for bin in spend.first_bins.iter().skip(1) {
+        if matches!(store.find(spend.period, *bin)?, Found::Spent(_)) {
+            return Ok(Some(Spent::AlreadySpent));
+        }
+    }
+    Ok(None)
+}
+
+/// When the payment that spent the bin was recorded, if this is a retry of it.
+fn retried(found: &Found, fingerprint: &[u8; 32], receipt_seconds: i64, now: UnixTime) -> Option<UnixTime> {
+    let Found::Spent(spent) = found else { return None };
+    let recorded_at = spent.payment.recorded_at;
+    let is_recent = now.0.saturating_sub(recorded_at.0) <= receipt_seconds;
+    (spent.payment.fingerprint == *fingerprint && is_recent).then_some(recorded_at)
+}
+
 /// When the payment that spent the bin was recorded, if this is a retry of it; and what must be durable
 /// before the retry is served.
 fn retry(
@@ -445,21 +495,18 @@ fn retry(
     receipt_seconds: i64,
     now: UnixTime,
 ) -> Result<(Option<UnixTime>, Option<Wanted>), TillError> {
-    let Found::Spent(spent) = found else {
+    let (Found::Spent(spent), Some(recorded_at)) = (found, retried(found, fingerprint, receipt_seconds, now))
+    else {
         return Ok((None, None));
     };
-    let SpentBin { at, payment, is_retried } = spent.as_ref();
-    let is_recent = now.0.saturating_sub(payment.recorded_at.0) <= receipt_seconds;
-    if payment.fingerprint != *fingerprint || !is_recent {
-        return Ok((None, None));
-    }
+    let SpentBin { at, is_retried, .. } = spent.as_ref();
     if !is_retried {
         store.begin_day(day_of(now))?;
         store.append(&Record::Retry(Note { payment: *at, at: now }))?;
     }
     // The process that recorded it may not have synced it yet.
     let wanted = if at.day == store.end().day { store.newest_sync() } else { Some(store.sync_of(*at)?) };
-    Ok((Some(payment.recorded_at), wanted))
+    Ok((Some(recorded_at), wanted))
 }
 
 /// Takes back the payment at `at`, if it may be.

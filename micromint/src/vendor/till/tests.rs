@@ -87,7 +87,15 @@ impl Pay {
     }
 
     pub(super) fn spend(&self, till: &Till) -> Result<Spent, TillError> {
-        till.spend(&Spend {
+        till.spend(&self.as_spend())
+    }
+
+    pub(super) fn would(&self, till: &Till) -> Result<Option<Spent>, TillError> {
+        till.would(&self.as_spend())
+    }
+
+    fn as_spend(&self) -> Spend<'_> {
+        Spend {
             period: &self.period,
             first_bins: &self.bins,
             payment: &self.message,
@@ -96,7 +104,7 @@ impl Pay {
             receipt_seconds: 3600,
             keep_until: "2027-01-08T00:00:00Z".parse().unwrap(),
             cap: self.cap,
-        })
+        }
     }
 }
 
@@ -105,6 +113,24 @@ pub(super) fn id_of(spent: Spent) -> PaymentId {
         Spent::Recorded(id) => id,
         other => panic!("expected a recorded payment, found {other:?}"),
     }
+}
+
+#[test]
+fn a_question_leaves_no_record() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let till = open(&directory, &clock);
+    id_of(pay(&[1]).spend(&till).unwrap());
+    let journal = || directory.bytes("till-2026-12-01.journal").unwrap();
+    let before = journal();
+    assert_eq!(pay(&[2]).would(&till).unwrap(), None);
+    assert_eq!(pay(&[2]).capped(1).would(&till).unwrap(), Some(Spent::CapReached));
+    assert_eq!(pay(&[1]).would(&till).unwrap(), Some(Spent::Retry { recorded_at: clock.now() }));
+    assert_eq!(pay(&[2, 1]).into_another(9).would(&till).unwrap(), Some(Spent::AlreadySpent));
+    clock.pass(86_400);
+    assert_eq!(pay(&[2]).capped(1).would(&till).unwrap(), None, "the cap is of a day");
+    assert_eq!(journal(), before);
+    assert_eq!(directory.names().unwrap().iter().filter(|name| name.ends_with(".journal")).count(), 1);
+    assert!(matches!(pay(&[]).would(&till), Err(TillError::Spend { .. })));
 }
 
 #[test]

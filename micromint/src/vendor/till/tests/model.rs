@@ -103,7 +103,9 @@ proptest! {
                 Step::Spend { till, coins, number, user, period, cap } => {
                     let mut payment = pay(&coins).into_another(number).by(USERS[user]).of(PERIODS[period]);
                     payment.cap = cap;
+                    let would = payment.would(&tills[1 - till]).unwrap();
                     let spent = payment.spend(&tills[till]).unwrap();
+                    prop_assert_eq!(would, Some(spent).filter(|spent| !matches!(spent, Spent::Recorded(_))));
                     if let Some(recorded_at) = model.retry(period, coins[0], number, now) {
                         prop_assert_eq!(spent, Spent::Retry { recorded_at: UnixTime(recorded_at) });
                         continue;

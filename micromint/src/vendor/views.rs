@@ -1,0 +1,274 @@
+//! Free views: the first pages of a visitor on a UTC day, counted without keeping who that was.
+//!
+//! In goes a visitor's address, out comes whether one more view is free. Counts lie in one file beside the
+//! till's, shared by all processes of all servers under a lock of its own, as tags that only the holder of
+//! the vendor's secret can make from an address and a day. The invariant: the file never grows, and whoever
+//! finds no place in it pays.
+//!
+//! Nothing is synced: after a power cut some views are counted anew.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::authenticator::Key;
+use crate::error::FileError;
+use crate::host::{Directory, File, Lock, LockGuard, Open};
+use crate::time::{DAY_SECONDS, UnixTime};
+
+/// The name of the file, in the till's directory.
+pub(super) const VIEWS_NAME: &str = "free-views";
+const MAGIC: &[u8; 8] = b"MMviews1";
+/// The size of the header and of a bucket, in bytes.
+const SECTOR: usize = 512;
+/// A tag of 12 bytes and a count.
+const ENTRY: usize = 16;
+const TAG: usize = 12;
+/// Visitors a bucket.
+const BUCKET_ENTRIES: usize = SECTOR / ENTRY;
+/// Room for a million visitors a day in 16 MiB; the file has holes until they come.
+const BUCKETS: u64 = 32_768;
+
+/// The counts of all visitors on one day.
+pub(super) struct FreeViews {
+    directory: Arc<dyn Directory>,
+    path: PathBuf,
+    key: Key,
+    /// The lock of threads: that of the file excludes other processes only.
+    file: Mutex<Option<Box<dyn File>>>,
+}
+
+/// Whether a view is used up or only looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Take {
+    /// It is used up.
+    Count,
+    /// Nothing is written.
+    Look,
+}
+
+impl FreeViews {
+    /// The counts kept in `directory`; `key` is the secret of receipts. Nothing is opened yet.
+    pub(super) fn new(directory: Arc<dyn Directory>, key: &Key) -> FreeViews {
+        let key = Key::from_bytes(key.mac(&[b"micromint free views"]));
+        let path = directory.path().join(VIEWS_NAME);
+        FreeViews { directory, path, key, file: Mutex::new(None) }
+    }
+
+    /// Whether `visitor` has seen fewer than `limit` pages free on the day of `now`; this one is counted
+    /// then. `false` also where the visitor's bucket is full.
+    ///
+    /// # Errors
+    /// The operating system's; the view is not free then.
+    pub(super) fn take(
+        &self,
+        visitor: IpAddr,
+        limit: u32,
+        now: UnixTime,
+        take: Take,
+    ) -> Result<bool, FileError> {
+        let on_file = |action| FileError::on(action, &self.path);
+        // What a thread that panicked left is read again from the file.
+        let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = match place.as_deref() {
+            Some(file) => file.links().map_err(on_file("inspect"))? > 0,
+            None => false,
+        };
+        if !is_there {
+            *place = Some(self.directory.open(VIEWS_NAME, Open::Create).map_err(on_file("open"))?);
+        }
+        let Some(file) = place.as_deref() else {
+            return Ok(false);
+        };
+        let _guard = LockGuard::new(file, Lock::Exclusive).map_err(on_file("lock"))?;
+        let today = now.0.div_euclid(DAY_SECONDS);
+        let day = match read_day(file).map_err(on_file("read"))? {
+            // Somebody whose clock was read a moment later has begun the next day.
+            Some(day) if day == today || day == today + 1 => day,
+            _ if take == Take::Look => return Ok(limit > 0),
+            _ => {
+                begin_day(file, today).map_err(on_file("write"))?;
+                today
+            }
+        };
+        let (bucket_at, tag) = self.place(visitor, day);
+        let mut bucket = [0; SECTOR];
+        file.read_at(&mut bucket, bucket_at).map_err(on_file("read"))?;
+        let Some(entry) = find(&bucket, &tag) else {
+            return Ok(false);
+        };
+        let count = count_of(&bucket, entry);
+        if count >= limit {
+            return Ok(false);
+        }
+        if take == Take::Count {
+            let entry_at = bucket_at + entry as u64;
+            let bytes = [&tag[..], &(count + 1).to_le_bytes()].concat();
+            file.write_at(&bytes, entry_at).map_err(on_file("write"))?;
+        }
+        Ok(true)
+    }
+
+    /// Where a visitor is counted, and under which tag.
+    fn place(&self, visitor: IpAddr, day: i64) -> (u64, [u8; TAG]) {
+        let mac = self.key.mac(&[day.to_string().as_bytes(), visitor_of(visitor).as_bytes()]);
+        let number = u64::from_be_bytes(std::array::from_fn(|i| mac[i]));
+        (SECTOR as u64 * (1 + number % BUCKETS), std::array::from_fn(|i| mac[8 + i]))
+    }
+}
+
+/// Who counts as one visitor: an IPv4 address, or the network of 64 bits that one customer has.
+fn visitor_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & (u128::MAX << 64);
+            format!("{}/64", Ipv6Addr::from(network))
+        }
+    }
+}
+
+/// The day that the file counts; `None` if it counts none yet.
+fn read_day(file: &dyn File) -> std::io::Result<Option<i64>> {
+    if file.size()? != SECTOR as u64 * (1 + BUCKETS) {
+        return Ok(None);
+    }
+    let mut header = [0; 16];
+    file.read_at(&mut header, 0)?;
+    let day = i64::from_le_bytes(std::array::from_fn(|i| header[8 + i]));
+    Ok(header.starts_with(MAGIC).then_some(day))
+}
+
+/// Forgets everything and begins `day`.
+fn begin_day(file: &dyn File, day: i64) -> std::io::Result<()> {
+    file.set_size(0)?;
+    file.set_size(SECTOR as u64 * (1 + BUCKETS))?;
+    file.write_at(&[&MAGIC[..], &day.to_le_bytes()].concat(), 0)
+}
+
+/// Where in the bucket the entry of `tag` is, or the first that is free.
+fn find(bucket: &[u8; SECTOR], tag: &[u8; TAG]) -> Option<usize> {
+    (0..BUCKET_ENTRIES).map(|number| number * ENTRY).find(|at| {
+        let is_free = count_of(bucket, *at) == 0;
+        is_free || bucket[*at..].starts_with(tag)
+    })
+}
+
+fn count_of(bucket: &[u8; SECTOR], entry: usize) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|i| bucket[entry + TAG + i]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{DiskDirectory, SimulatedDirectory};
+
+    const NOON: UnixTime = UnixTime(20_000 * DAY_SECONDS + DAY_SECONDS / 2);
+
+    fn views(directory: &SimulatedDirectory) -> FreeViews {
+        FreeViews::new(Arc::new(directory.clone()), &Key::from_bytes([9; 32]))
+    }
+
+    fn count(views: &FreeViews, visitor: &str, limit: u32, now: UnixTime) -> bool {
+        views.take(visitor.parse().unwrap(), limit, now, Take::Count).unwrap()
+    }
+
+    #[test]
+    fn each_visitor_has_so_many_views_a_day() {
+        let directory = SimulatedDirectory::new();
+        let (one, other) = (views(&directory), views(&directory));
+        assert!(one.take("192.0.2.1".parse().unwrap(), 2, NOON, Take::Look).unwrap());
+        assert!(count(&one, "192.0.2.1", 2, NOON));
+        assert!(count(&other, "192.0.2.1", 2, NOON));
+        assert!(!count(&one, "192.0.2.1", 2, NOON) && !count(&other, "::ffff:192.0.2.1", 2, NOON));
+        assert!(!one.take("192.0.2.1".parse().unwrap(), 2, NOON, Take::Look).unwrap());
+        assert!(count(&one, "192.0.2.1", 3, NOON), "another place gives more");
+        assert!(count(&one, "192.0.2.2", 1, NOON));
+        assert!(!count(&one, "192.0.2.3", 0, NOON));
+        assert!(count(&one, "2001:db8:0:1::1", 1, NOON));
+        assert!(!count(&one, "2001:db8:0:1:ffff::2", 1, NOON), "one network is one visitor");
+        assert!(count(&one, "2001:db8:0:2::1", 1, NOON));
+    }
+
+    #[test]
+    fn a_day_is_forgotten_with_the_next() {
+        let directory = SimulatedDirectory::new();
+        let views = views(&directory);
+        let tomorrow = NOON.plus_seconds(DAY_SECONDS / 2);
+        assert!(count(&views, "192.0.2.1", 1, NOON));
+        assert!(!count(&views, "192.0.2.1", 1, tomorrow.plus_seconds(-1)));
+        assert!(count(&views, "192.0.2.1", 1, tomorrow));
+        assert!(!count(&views, "192.0.2.1", 1, NOON), "a clock a moment behind stays on the new day");
+        assert!(!count(&views, "192.0.2.1", 1, tomorrow));
+        let weeks_ago = NOON.plus_seconds(-14 * DAY_SECONDS);
+        assert!(count(&views, "192.0.2.1", 1, weeks_ago), "a clock that was wrong is believed");
+    }
+
+    #[test]
+    fn the_file_keeps_its_size_and_no_address() {
+        let directory = SimulatedDirectory::new();
+        let views = views(&directory);
+        assert!(count(&views, "192.0.2.1", 9, NOON));
+        let before = directory.bytes(VIEWS_NAME).unwrap();
+        assert!(count(&views, "192.0.2.1", 9, NOON));
+        let after = directory.bytes(VIEWS_NAME).unwrap();
+        assert_eq!((before.len(), after.len()), (SECTOR * 32_769, SECTOR * 32_769));
+        let changed = before.iter().zip(&after).filter(|(one, other)| one != other).count();
+        assert_eq!(changed, 1, "the count alone");
+        let needle = [192, 0, 2, 1];
+        assert!(!after.windows(4).any(|bytes| bytes == needle));
+    }
+
+    #[test]
+    fn who_finds_no_place_pays() {
+        let directory = SimulatedDirectory::new();
+        let views = views(&directory);
+        let addresses = (0..u32::MAX).map(|number| IpAddr::from(std::net::Ipv4Addr::from(number)));
+        let day = NOON.0.div_euclid(DAY_SECONDS);
+        let in_first = addresses.filter(|address| views.place(*address, day).0 == SECTOR as u64);
+        let crowd: Vec<IpAddr> = in_first.take(BUCKET_ENTRIES + 1).collect();
+        let taken = |address: &IpAddr| views.take(*address, 1, NOON, Take::Count).unwrap();
+        assert!(crowd[..BUCKET_ENTRIES].iter().all(taken));
+        assert!(!taken(&crowd[BUCKET_ENTRIES]));
+    }
+
+    #[test]
+    fn another_file_is_begun_anew_and_a_deleted_one_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(VIEWS_NAME), b"something else").unwrap();
+        let views = FreeViews::new(Arc::new(DiskDirectory::new(folder.path())), &Key::from_bytes([9; 32]));
+        assert!(count(&views, "192.0.2.1", 1, NOON));
+        assert!(!count(&views, "192.0.2.1", 1, NOON));
+        std::fs::remove_file(folder.path().join(VIEWS_NAME)).unwrap();
+        assert!(count(&views, "192.0.2.1", 1, NOON));
+        assert!(!count(&views, "192.0.2.1", 1, NOON));
+    }
+
+    #[test]
+    fn threads_and_processes_share_one_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::from_bytes([9; 32]);
+        let taken = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let views = FreeViews::new(Arc::new(DiskDirectory::new(folder.path())), &key);
+                    for _ in 0..50 {
+                        let is_free = count(&views, "192.0.2.1", 60, NOON);
+                        taken.fetch_add(is_free.into(), std::sync::atomic::Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(taken.into_inner(), 60);
+    }
+
+    #[test]
+    fn a_disk_that_fails_makes_nothing_free() {
+        let directory = SimulatedDirectory::new();
+        let views = views(&directory);
+        directory.crash_after(0);
+        let error = views.take("192.0.2.1".parse().unwrap(), 1, NOON, Take::Count).unwrap_err();
+        assert!(error.to_string().contains("free-views"), "{error}");
+    }
+}
