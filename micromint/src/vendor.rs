@@ -39,6 +39,8 @@ pub mod check;
 
 pub mod lists;
 
+mod accepted;
+
 pub mod till;
 
 pub mod redemption;

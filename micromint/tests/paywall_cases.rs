@@ -33,6 +33,7 @@ struct Stage {
     paywall: Paywall,
     clock: Arc<TestClock>,
     till: SimulatedDirectory,
+    periods: SimulatedDirectory,
     client: Client,
 }
 
@@ -41,18 +42,30 @@ impl Stage {
         let config = VendorConfig::parse(&case.config(), Path::new("vendor.toml")).unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(first_request_at().0)));
         let till = SimulatedDirectory::new();
-        let accepted: Vec<_> = accepted_mints().iter().map(|mint| mint.params().clone()).collect();
-        let key = Key::from_bytes([9; 32]);
-        let disk = Box::new(till.clone());
-        let paywall =
-            Paywall::with(config, &accepted, key, disk, clock.clone(), Arc::new(SystemEntropy)).unwrap();
-        Stage { paywall, clock, till, client: Client::default() }
+        let periods = SimulatedDirectory::new();
+        for mint in accepted_mints() {
+            let params = mint.params();
+            periods.put(&format!("{}.params", params.period()), params.to_toml().as_bytes());
+        }
+        let paywall = Paywall::with_folder(
+            config,
+            Box::new(periods.clone()),
+            Key::from_bytes([9; 32]),
+            Box::new(till.clone()),
+            clock.clone(),
+            Arc::new(SystemEntropy),
+        )
+        .unwrap();
+        Stage { paywall, clock, till, periods, client: Client::default() }
     }
 
     fn play(&mut self, step: &CaseStep) -> Seen {
         self.clock.0.fetch_add(step.after, Ordering::Relaxed);
         if step.till_fails {
             self.till.crash_after(0);
+        }
+        for (name, content) in step.put_files() {
+            self.periods.put(&name, content.as_bytes());
         }
         let asked = self.client.ask(step, ETAG);
         let fields: Vec<(&[u8], &[u8])> =

@@ -43,6 +43,30 @@ fn time(paywall: &Paywall, requests: &[RequestBuf], expected: Outcome) -> Durati
     start.elapsed() / requests.len() as u32
 }
 
+/// What a free page costs its server: a look at its head.
+fn time_free() -> Duration {
+    let mint = Mint::new(params("2026-12", "2026-12-01", "2027-01-01"));
+    let folder = tempfile::tempdir().unwrap();
+    let paywall = paywall(&mint, folder.path());
+    let headers: [(&[u8], &[u8]); 8] = [
+        (b"User-Agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
+        (b"Accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        (b"Accept-Language", b"en-US,en;q=0.5"),
+        (b"Accept-Encoding", b"gzip, deflate, br"),
+        (b"Connection", b"keep-alive"),
+        (b"Cookie", b"session=0123456789abcdef"),
+        (b"If-None-Match", b"\"5f-64\""),
+        (b"Cache-Control", b"max-age=0"),
+    ];
+    let request = Request { method: b"GET", target: b"/story", headers: &headers, ..Request::default() };
+    let count = 100_000;
+    let start = Instant::now();
+    for _ in 0..count {
+        std::hint::black_box(paywall.classify(std::hint::black_box(&request)));
+    }
+    start.elapsed() / count
+}
+
 fn request(headers: &[(&[u8], &[u8])], price: u32) -> RequestBuf {
     RequestBuf::from(&Request {
         method: b"GET",
@@ -88,6 +112,8 @@ fn decisions_take_microseconds() {
             *least = found.min(*least);
         }
     }
+    let free = (0..ROUNDS).map(|_| time_free()).min().unwrap();
+    println!("{:16} {free:?}", "free, classify");
     for (what, time) in ["free", "402 message", "402 page", "paid, one coin", "retry"].iter().zip(least) {
         println!("{what:16} {time:?}");
     }

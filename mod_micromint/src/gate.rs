@@ -448,23 +448,17 @@ fn message(request: Request<'_>) -> Code {
         Ok(paywall) => paywall,
         Err(code) => return code,
     };
-    // Without the request's headers but one there is no payment in it to be taken here.
     let headers = request.headers();
-    let accept: Vec<_> =
-        headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"accept")).collect();
-    let step = paywall.classify(&PaywallRequest {
+    let answer = paywall.price_tag(&PaywallRequest {
         method: b"GET",
         target: request.target(),
         is_https: request.is_https(),
         host: request.host(),
-        headers: &accept,
+        headers: &headers,
         price,
         ..PaywallRequest::default()
     });
-    match step {
-        Step::Decided(decision @ Decision::Answer(_)) => decided(request, price, decision.into()),
-        _ => SERVER_ERROR,
-    }
+    decided(request, price, Decision::Answer(answer).into())
 }
 
 /// `SetHandler micromint-status`: the counters of all children since Apache was started, for Prometheus.

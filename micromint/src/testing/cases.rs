@@ -64,7 +64,7 @@ pub struct CaseStep {
     /// Files that the vendor renames into the folder of periods before, and what they hold; nothing removes
     /// one.
     #[serde(default)]
-    pub put: BTreeMap<String, String>,
+    put: BTreeMap<String, String>,
     /// The method.
     #[serde(default = "get")]
     pub method: String,
@@ -286,6 +286,17 @@ impl Case {
         let kept =
             CONFIG.lines().filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key} ="))));
         kept.chain(self.config.lines()).map(|line| format!("{line}\n")).collect()
+    }
+}
+
+impl CaseStep {
+    /// The files that the vendor puts into the folder of periods, and what they hold.
+    pub fn put_files(&self) -> Vec<(String, String)> {
+        let params = mint("2031-01").params().to_toml();
+        self.put
+            .iter()
+            .map(|(name, text)| (name.clone(), text.replace("{params 2031-01}", &params)))
+            .collect()
     }
 }
 

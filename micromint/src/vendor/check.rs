@@ -5,6 +5,8 @@
 //! precedence for which it is refused. The invariant: first bins come out only for as many well-formed
 //! coins of an accepted period as the page costs, made by one user for this vendor and this page.
 
+use std::sync::Arc;
+
 use super::Refusal;
 use super::lists::Lists;
 use crate::bin::Bin;
@@ -27,7 +29,7 @@ pub struct Checker {
 struct Accepted {
     rules: CoinRules,
     vector: VendorVector,
-    lists: Lists,
+    lists: Arc<Lists>,
 }
 
 /// A payment that is refused.
@@ -53,16 +55,16 @@ impl Checker {
         let accept = |params: &Params| Accepted {
             vector: VendorVector::new(params, &vendor),
             rules: CoinRules::new(params.clone()),
-            lists: Lists::default(),
+            lists: Arc::default(),
         };
         Checker { periods: periods.iter().map(accept).collect(), vendor }
     }
 
     /// Takes the broker's lists for an accepted period; before that nobody is on one.
-    pub fn set_lists(&mut self, period: &Period, lists: Lists) {
+    pub fn set_lists(&mut self, period: &Period, lists: impl Into<Arc<Lists>>) {
         let accepted = self.periods.iter_mut().find(|accepted| accepted.rules.params().period() == period);
         if let Some(accepted) = accepted {
-            accepted.lists = lists;
+            accepted.lists = lists.into();
         }
     }
 

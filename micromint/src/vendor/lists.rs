@@ -20,6 +20,9 @@ pub const REVOKED_FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
 /// The largest owners file that is read, in bytes: u = 26. Every serving process holds it.
 pub const OWNERS_FILE_SIZE_MAX: u64 = 128 * 1024 * 1024 + 64;
 
+/// How the names of lists end: `PERIOD.revoked`, `PERIOD.owners`.
+pub(super) const LIST_ENDINGS: [&str; 2] = ["revoked", "owners"];
+
 /// The lists of one period.
 #[derive(Debug, Default)]
 pub struct Lists {

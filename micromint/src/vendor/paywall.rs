@@ -10,7 +10,9 @@
 
 mod ask;
 mod credential;
+mod dry_run;
 mod files;
+mod free_view;
 mod judge;
 
 use std::path::PathBuf;
@@ -18,17 +20,19 @@ use std::sync::Arc;
 
 use self::ask::Ask;
 use self::credential::is_of_others;
+use self::dry_run::rehearsed;
 use self::files::{load_lists, make_till_folder, secret_place};
 use self::judge::served;
+use super::accepted::Accepted;
 use super::answer;
 use super::carrier::{self, Carrier, InHeader};
 use super::challenger::Challenger;
-use super::check::Checker;
 use super::config::{ConfigError, VendorConfig};
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
 use super::manifest::{is_manifest, manifest};
 use super::secret;
 use super::till::{PaymentId, Reversal, Till, TillError, TillTotals};
+use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
@@ -39,10 +43,11 @@ use crate::protocol::{Frame, PAYMENT_SIZE_MAX};
 /// process was forked.
 pub struct Paywall {
     config: VendorConfig,
-    checker: Checker,
+    accepted: Accepted,
     receipt_key: Key,
     challenger: Challenger,
     till: Till,
+    views: FreeViews,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -81,6 +86,8 @@ enum Route<'a> {
     Header(Ask<'a>, InHeader<'a>),
     /// By the payment in the body.
     Body(Ask<'a>),
+    /// Without a payment, with a look at the disk: perhaps it is free for this visitor, or files have changed.
+    Unpaid(Ask<'a>),
     /// By the body: content that is free may still be asked for with a payment.
     FreeBody,
 }
@@ -114,19 +121,32 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let periods = config.load_periods()?;
         let (directory, name) = secret_place(&config)?;
         let receipt_key = secret::read_or_make(&directory, &name, entropy.as_ref())?;
         let till = DiskDirectory::new(&config.till);
-        let lists = load_lists(&config, &periods)?;
-        let mut paywall = Paywall::with(config, &periods, receipt_key, Box::new(till), clock, entropy)?;
-        for (params, lists) in periods.iter().zip(lists) {
-            paywall.checker.set_lists(params.period(), lists);
-        }
-        Ok(paywall)
+        let periods = DiskDirectory::new(&config.periods);
+        Paywall::with_folder(config, Box::new(periods), receipt_key, Box::new(till), clock, entropy)
     }
 
-    /// The paywall of parts made elsewhere; the paths of `config` are not used.
+    /// The paywall of parts made elsewhere, with the periods and lists in a folder, where changes are
+    /// noticed; the paths of `config` are not used.
+    ///
+    /// # Errors
+    /// Periods, lists or a till that cannot be read.
+    pub fn with_folder(
+        config: VendorConfig,
+        periods: Box<dyn Directory>,
+        receipt_key: Key,
+        till: Box<dyn Directory>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Paywall, PaywallError> {
+        let accepted = Accepted::open(&config.vendor, periods, clock.now())?;
+        Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
+    }
+
+    /// The paywall of parts made elsewhere, with these periods and no lists; the paths of `config` are not
+    /// used.
     ///
     /// # Errors
     /// A till that cannot be opened.
@@ -138,18 +158,31 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let checker = Checker::new(config.vendor.clone(), periods);
+        let accepted = Accepted::fixed(&config.vendor, periods);
+        Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
+    }
+
+    fn with_accepted(
+        config: VendorConfig,
+        accepted: Accepted,
+        receipt_key: Key,
+        till: Box<dyn Directory>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Paywall, PaywallError> {
         let till = Till::open(till, config.sync, clock.clone(), entropy.clone())?;
+        let views = FreeViews::new(till.shared_directory(), &receipt_key);
         let challenger = Challenger::new(&receipt_key, config.vendor.as_str());
-        Ok(Paywall { config, checker, receipt_key, challenger, till, clock, entropy })
+        Ok(Paywall { config, accepted, receipt_key, challenger, till, views, clock, entropy })
     }
 
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
     /// without a payment costs a look at the header names and nothing else.
     pub fn classify(&self, request: &Request<'_>) -> Step {
         match self.route(request) {
-            Route::Decided(decision) => Step::Decided(decision),
+            Route::Decided(decision) => Step::Decided(as_placed(request, decision)),
             Route::Header(ask, _) if ask.is_view() || ask.idempotency_key().is_none() => Step::Work,
+            Route::Unpaid(_) => Step::Work,
             _ if request.body.is_some() => Step::Work,
             _ => Step::ReadBody { size_max: PAYMENT_SIZE_MAX },
         }
@@ -158,7 +191,8 @@ impl Paywall {
     /// Decides about a request, its body read where [`Paywall::classify`] asked for it. May wait for
     /// the disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
-        match self.route(request) {
+        let alert = if request.price == 0 { None } else { self.accepted.refresh(self.clock.now()) };
+        let mut decision = match self.route(request) {
             Route::Decided(decision) => decision,
             Route::Header(ask, InHeader::Message(value)) => ask.tell(match carrier::from_header(value) {
                 Some(message) => self.judge(&ask, &message, None),
@@ -169,7 +203,24 @@ impl Paywall {
                 Some(message) => self.judge(&ask, message, None),
                 None => Decision::Answer(answer::too_large()),
             }),
+            Route::Unpaid(ask) => ask.tell(self.unpaid_or_free(&ask)),
             Route::FreeBody => Decision::Serve(free_post(request)),
+        };
+        if alert.is_some() {
+            decision.about_mut().alert = alert;
+        }
+        as_placed(request, decision)
+    }
+
+    /// What a page costs, as it is said to who did not pay; whatever the request carries. Touches no disk.
+    pub fn price_tag(&self, request: &Request<'_>) -> Answer {
+        match self.ask(request, false) {
+            Ok(ask) => match ask.tell(self.unpaid(&ask)) {
+                Decision::Answer(answer) => answer,
+                // What is told of a price is an answer always.
+                Decision::Serve(_) => answer::unavailable("a price was to be told".to_string()),
+            },
+            Err(answer) => *answer,
         }
     }
 
@@ -235,9 +286,19 @@ impl Paywall {
         match carrier {
             Carrier::Header(value) => Route::Header(ask, value),
             Carrier::Body => Route::Body(ask),
+            Carrier::None | Carrier::Several
+                if self.has_free_views(&ask) || self.accepted.is_due(ask.now) =>
+            {
+                Route::Unpaid(ask)
+            }
             Carrier::None | Carrier::Several => Route::Decided(ask.tell(self.unpaid(&ask))),
         }
     }
+}
+
+/// The decision as it holds at the place of the request.
+fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
+    if request.place.is_dry_run && request.price > 0 { rehearsed(request, decision) } else { decision }
 }
 
 fn decided(answer: Answer) -> Route<'static> {

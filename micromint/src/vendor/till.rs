@@ -332,6 +332,21 @@ impl Till {
         Ok(found)
     }
 
+    /// What [`Till::find_retry`] would answer, without recording anything.
+    ///
+    /// # Errors
+    /// The till cannot answer.
+    pub fn had_retry(
+        &self,
+        period: &Period,
+        first_bin: Bin,
+        fingerprint: &[u8; 32],
+        receipt_seconds: i64,
+    ) -> Result<Option<UnixTime>, TillError> {
+        let now = self.clock.now();
+        self.locked(|store| Ok(retried(&store.find(period, first_bin)?, fingerprint, receipt_seconds, now)))
+    }
+
     /// Takes a payment back, for the request that recorded it and whose answer is no success.
     ///
     /// # Errors

@@ -110,22 +110,18 @@ pub(crate) fn message(request: &mut Request) -> Code {
         Ok(price) => price,
         Err(_) => return SERVER_ERROR,
     };
-    // Without the request's headers but one there is no payment in it to be taken here.
-    let step = {
+    let answer = {
         let headers = request.headers();
-        let accept: Vec<_> =
-            headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"accept")).collect();
-        paywall.classify(&PaywallRequest {
+        paywall.price_tag(&PaywallRequest {
             method: b"GET",
             target: request.target(),
             is_https: request.is_https(),
             host: request.host(),
-            headers: &accept,
+            headers: &headers,
             price,
             ..PaywallRequest::default()
         })
     };
-    let Step::Decided(Decision::Answer(answer)) = step else { return SERVER_ERROR };
     let merged = answer.merged(|name| request.answer_values(name));
     if change_head(request, &head_of(&answer, merged)).is_none() {
         return SERVER_ERROR;

@@ -1,6 +1,9 @@
 //! A request for a payable page, as messages name it.
 
+use std::sync::Arc;
+
 use super::super::answer;
+use super::super::check::Checker;
 use super::super::conditions::{Withheld, withheld};
 use super::super::cors::CorsPolicy;
 use super::super::http::{Answer, Decision, Request};
@@ -23,12 +26,18 @@ pub(super) struct Ask<'a> {
     pub(super) receipt_path: Option<&'a str>,
     /// What scripts of other sites may see.
     pub(super) cors: &'a CorsPolicy,
+    /// The accepted periods and lists, the same from here on.
+    pub(super) checker: Arc<Checker>,
 }
 
 impl Ask<'_> {
     /// Whether it asks to see a page: what a receipt opens, and a retry shows again.
     pub(super) fn is_view(&self) -> bool {
         self.is_body || self.is_head() || self.request.method == b"GET"
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.request.place.is_dry_run
     }
 
     pub(super) fn is_head(&self) -> bool {
@@ -79,6 +88,7 @@ impl Paywall {
             is_body,
             receipt_path,
             cors: &self.config.cors,
+            checker: self.accepted.current(),
         })
     }
 
@@ -96,7 +106,7 @@ impl Paywall {
 
     /// What the page costs, as a message.
     pub(super) fn offer(&self, ask: &Ask<'_>) -> RequestPayment {
-        let periods = self.checker.periods_at(ask.now);
+        let periods = ask.checker.periods_at(ask.now);
         let raw = periods.first().map(|params| params.raw());
         RequestPayment {
             url: ask.url.clone(),

@@ -39,7 +39,7 @@ impl Paywall {
         if echo == Some(None) {
             return self.refused(ask, Refusal::InvalidChallenge, Some(payment), None);
         }
-        let mut checked = self.checker.check(&payment, &ask.url, ask.price, ask.now);
+        let mut checked = ask.checker.check(&payment, &ask.url, ask.price, ask.now);
         if echo == Some(Some(Echo::Late)) {
             checked = Err(too_late(checked));
         }
@@ -77,13 +77,13 @@ impl Paywall {
     fn record(&self, ask: &Ask<'_>, sent: &Sent<'_>, first_bins: &[Bin]) -> Result<Judged, Unrecorded> {
         let payment = sent.payment;
         // The period is known: the coins were checked by its rules.
-        let keep_until = self.checker.params(&payment.period).map(|params| params.raw().redeem_until);
+        let keep_until = ask.checker.params(&payment.period).map(|params| params.raw().redeem_until);
         let fingerprint = match self.fingerprint(ask, payment) {
             Some(fingerprint) => fingerprint,
             // No other payment has this one, so that no retry is found.
             None => self.unpredictable()?,
         };
-        let spent = self.till.spend(&Spend {
+        let spend = Spend {
             period: &payment.period,
             first_bins,
             payment: sent.message,
@@ -92,18 +92,29 @@ impl Paywall {
             receipt_seconds: self.config.receipt_seconds.into(),
             keep_until: keep_until.unwrap_or(ask.now),
             cap: self.config.cap,
-        })?;
+        };
+        let spent = if ask.is_dry_run() { self.till.would(&spend)? } else { Some(self.till.spend(&spend)?) };
         Ok(match spent {
+            None => {
+                let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
+                Judged::Serve(Serve { coins: payment.coins, ..serve })
+            }
+            Some(spent) => self.judged(ask, sent, spent),
+        })
+    }
+
+    fn judged(&self, ask: &Ask<'_>, sent: &Sent<'_>, spent: Spent) -> Judged {
+        match spent {
             Spent::Recorded(id) => {
                 let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
-                Judged::Serve(Serve { coins: payment.coins, charge: Some(Charge(id)), ..serve })
+                Judged::Serve(Serve { coins: sent.payment.coins, charge: Some(Charge(id)), ..serve })
             }
             Spent::Retry { recorded_at } => {
                 Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at))
             }
             Spent::CapReached => Judged::Refused(Refusal::CapReached),
             Spent::AlreadySpent => Judged::Refused(Refusal::Spent),
-        })
+        }
     }
 
     /// Serves a payment that is not to be recorded now if it was recorded before.
@@ -113,7 +124,11 @@ impl Paywall {
             return Ok(Judged::Unpaid);
         };
         let seconds = self.config.receipt_seconds.into();
-        let found = self.till.find_retry(&payment.period, first_bin, &fingerprint, seconds)?;
+        let till = &self.till;
+        let found = match ask.is_dry_run() {
+            true => till.had_retry(&payment.period, first_bin, &fingerprint, seconds)?,
+            false => till.find_retry(&payment.period, first_bin, &fingerprint, seconds)?,
+        };
         Ok(match found {
             Some(recorded_at) => Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at)),
             None => Judged::Unpaid,
@@ -150,7 +165,7 @@ impl Paywall {
     }
 
     pub(super) fn unpaid(&self, ask: &Ask<'_>) -> Decision {
-        self.payment_required(ask, None)
+        Decision::Answer(self.payment_required(ask, None))
     }
 
     pub(super) fn malformed(&self, ask: &Ask<'_>, log: String) -> Decision {
@@ -168,13 +183,14 @@ impl Paywall {
         if ask.is_head() {
             return self.unpaid(ask);
         }
-        self.payment_required(ask, Some(RefusedPayment { refusal, payment, log }))
+        Decision::Answer(self.payment_required(ask, Some(RefusedPayment { refusal, payment, log })))
     }
 
-    fn payment_required(&self, ask: &Ask<'_>, refused: Option<RefusedPayment>) -> Decision {
+    /// 402, with a request for payment.
+    pub(super) fn payment_required(&self, ask: &Ask<'_>, refused: Option<RefusedPayment>) -> Answer {
         let offer = self.offer(ask);
         let challenge = self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
-        Decision::Answer(answer::payment_required(&offer, &challenge, ask.request, refused))
+        answer::payment_required(&offer, &challenge, ask.request, refused)
     }
 }
 

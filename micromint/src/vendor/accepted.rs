@@ -1,0 +1,310 @@
+//! The accepted periods with the broker's lists, as the files in the folder of periods say by now.
+//!
+//! In goes the folder, out comes a [`Checker`]; files that are put there, replaced or removed are noticed
+//! within seconds, without a reload of the server. The invariant: what cannot be read changes nothing. The
+//! periods and lists that were read before stay in use, and the vendor is told once.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::check::Checker;
+use super::config::{ConfigError, load_periods, whole};
+use super::lists::{LIST_ENDINGS, Lists};
+use crate::host::{Directory, Stamp};
+use crate::identity::VendorId;
+use crate::params::Params;
+use crate::period::Period;
+use crate::time::UnixTime;
+
+/// How often the folder is looked at, in seconds.
+pub(super) const LOOK_SECONDS: i64 = 5;
+/// How long files that could not be read, and have not changed since, are left alone, in seconds.
+const AGAIN_SECONDS: i64 = 60;
+
+/// What the folder holds: the names that count, and their stamps.
+type Files = BTreeMap<String, Stamp>;
+
+/// The accepted periods.
+pub(super) struct Accepted {
+    vendor: VendorId,
+    /// `None` where the periods are given and never change.
+    folder: Option<Box<dyn Directory>>,
+    current: RwLock<Arc<Checker>>,
+    looked_at: AtomicI64,
+    read: Mutex<Read>,
+}
+
+/// What was read last.
+#[derive(Default)]
+struct Read {
+    files: Files,
+    lists: BTreeMap<Period, Arc<Lists>>,
+    failed: Option<Failed>,
+}
+
+/// Files that could not be read.
+struct Failed {
+    files: Files,
+    reason: String,
+    again_at: UnixTime,
+}
+
+impl Accepted {
+    /// These periods, without lists.
+    pub(super) fn fixed(vendor: &VendorId, periods: &[Params]) -> Accepted {
+        let checker = Checker::new(vendor.clone(), periods);
+        Accepted {
+            vendor: vendor.clone(),
+            folder: None,
+            current: RwLock::new(Arc::new(checker)),
+            looked_at: AtomicI64::new(0),
+            read: Mutex::default(),
+        }
+    }
+
+    /// The periods and lists in `folder`.
+    ///
+    /// # Errors
+    /// What [`load_periods`] and [`Lists::load`] refuse.
+    pub(super) fn open(
+        vendor: &VendorId,
+        folder: Box<dyn Directory>,
+        now: UnixTime,
+    ) -> Result<Accepted, ConfigError> {
+        let files = files(folder.as_ref())?;
+        let (checker, lists) = load(vendor, folder.as_ref(), &files, &Read::default())?;
+        Ok(Accepted {
+            vendor: vendor.clone(),
+            folder: Some(folder),
+            current: RwLock::new(Arc::new(checker)),
+            looked_at: AtomicI64::new(now.0),
+            read: Mutex::new(Read { files, lists, failed: None }),
+        })
+    }
+
+    /// The checks as of now.
+    pub(super) fn current(&self) -> Arc<Checker> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether it is time to look at the folder. A clock that was set back is no reason not to.
+    pub(super) fn is_due(&self, now: UnixTime) -> bool {
+        let looked_at = self.looked_at.load(Ordering::Relaxed);
+        self.folder.is_some() && !(looked_at..looked_at.saturating_add(LOOK_SECONDS)).contains(&now.0)
+    }
+
+    /// Looks at the folder if it is time to, and reads what has changed. Gives what the vendor must be told,
+    /// if that is new.
+    pub(super) fn refresh(&self, now: UnixTime) -> Option<String> {
+        let folder = self.folder.as_deref()?;
+        if !self.is_due(now) {
+            return None;
+        }
+        // Somebody else is at it.
+        let mut read = self.read.try_lock().ok()?;
+        self.looked_at.store(now.0, Ordering::Relaxed);
+        let found = files(folder);
+        if let (Ok(found), Some(failed)) = (&found, &read.failed)
+            && *found == failed.files
+            && now < failed.again_at
+        {
+            return None;
+        }
+        let files = found.as_ref().cloned().unwrap_or_default();
+        let loaded = found.and_then(|files| {
+            if files == read.files { Ok(None) } else { load(&self.vendor, folder, &files, &read).map(Some) }
+        });
+        match loaded {
+            Ok(None) => read.failed = None,
+            Ok(Some((checker, lists))) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(checker);
+                *read = Read { files, lists, failed: None };
+            }
+            Err(error) => {
+                let reason = format!("{error}; the periods and lists read before stay in use");
+                let is_new = read.failed.as_ref().is_none_or(|failed| failed.reason != reason);
+                let again_at = now.plus_seconds(AGAIN_SECONDS);
+                read.failed = Some(Failed { files, reason: reason.clone(), again_at });
+                return is_new.then_some(reason);
+            }
+        }
+        None
+    }
+}
+
+/// The files that count. Taken before they are read, so that a change while that happens is found later.
+fn files(folder: &dyn Directory) -> Result<Files, ConfigError> {
+    let wrong = |name: &str, error: std::io::Error| {
+        whole(&folder.path().join(name), format!("periods: cannot be read: {error}"))
+    };
+    let names = folder.names().map_err(|error| wrong("", error))?;
+    let mut files = Files::new();
+    for name in names.into_iter().filter(|name| counts(name)) {
+        let stamp = folder.stamp(&name).map_err(|error| wrong(&name, error))?;
+        files.insert(name, stamp);
+    }
+    Ok(files)
+}
+
+fn counts(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+    !name.starts_with('.')
+        && ending.is_some_and(|ending| ending == "params" || LIST_ENDINGS.contains(&ending))
+}
+
+/// Reads everything anew but the lists whose files, and the parameters, have not changed: they may be large.
+fn load(
+    vendor: &VendorId,
+    folder: &dyn Directory,
+    files: &Files,
+    before: &Read,
+) -> Result<(Checker, BTreeMap<Period, Arc<Lists>>), ConfigError> {
+    let periods = load_periods(folder)?;
+    let mut checker = Checker::new(vendor.clone(), &periods);
+    let params_of = |files: &Files| -> Files {
+        let params = files.iter().filter(|(name, _)| name.ends_with(".params"));
+        params.map(|(name, stamp)| (name.clone(), *stamp)).collect()
+    };
+    let are_params_same = params_of(files) == params_of(&before.files);
+    let mut all = BTreeMap::new();
+    for params in &periods {
+        let period = params.period();
+        let is_same = |ending: &&str| {
+            let name = format!("{period}.{ending}");
+            files.get(&name) == before.files.get(&name)
+        };
+        let kept = before.lists.get(period).filter(|_| are_params_same && LIST_ENDINGS.iter().all(is_same));
+        let lists = match kept {
+            Some(lists) => Arc::clone(lists),
+            None => Arc::new(Lists::load(folder, params)?),
+        };
+        checker.set_lists(period, Arc::clone(&lists));
+        all.insert(period.clone(), lists);
+    }
+    Ok((checker, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{DiskDirectory, SimulatedDirectory};
+    use crate::testing::{params_with, test_params};
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn vendor() -> VendorId {
+        "news.example".parse().unwrap()
+    }
+
+    fn next_month() -> String {
+        params_with(|raw| raw.period = "2027-01".parse().unwrap()).to_toml()
+    }
+
+    fn open(folder: &SimulatedDirectory) -> Accepted {
+        Accepted::open(&vendor(), Box::new(folder.clone()), NOW).unwrap()
+    }
+
+    fn is_accepted(accepted: &Accepted, period: &str) -> bool {
+        accepted.current().params(&period.parse().unwrap()).is_some()
+    }
+
+    #[test]
+    fn new_files_are_noticed_in_time_and_not_before() {
+        let folder = SimulatedDirectory::new();
+        folder.put("2026-12.params", test_params().to_toml().as_bytes());
+        let accepted = open(&folder);
+        folder.put("2027-01.params", next_month().as_bytes());
+        let steps = folder.steps();
+        assert!(!accepted.is_due(NOW.plus_seconds(LOOK_SECONDS - 1)));
+        assert_eq!(accepted.refresh(NOW.plus_seconds(LOOK_SECONDS - 1)), None);
+        assert!(!is_accepted(&accepted, "2027-01"));
+        assert!(accepted.is_due(NOW.plus_seconds(LOOK_SECONDS)));
+        assert_eq!(accepted.refresh(NOW.plus_seconds(LOOK_SECONDS)), None);
+        assert!(is_accepted(&accepted, "2027-01") && is_accepted(&accepted, "2026-12"));
+        assert_eq!(folder.steps(), steps, "nothing is written");
+        folder.remove("2026-12.params").unwrap();
+        assert!(accepted.is_due(NOW.plus_seconds(-1)), "the clock was set back");
+        accepted.refresh(NOW.plus_seconds(-1));
+        assert!(!is_accepted(&accepted, "2026-12"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_changes_nothing_and_is_told_once() {
+        let folder = SimulatedDirectory::new();
+        folder.put("2026-12.params", test_params().to_toml().as_bytes());
+        let accepted = open(&folder);
+        let mut now = NOW;
+        let mut refresh = |seconds: i64| {
+            now = now.plus_seconds(seconds);
+            accepted.refresh(now)
+        };
+        folder.put("2027-01.params", b"half of a fi");
+        let told = refresh(5).unwrap();
+        assert!(told.contains("2027-01.params") && told.contains("stay in use"), "{told}");
+        assert!(is_accepted(&accepted, "2026-12"));
+        assert_eq!((refresh(5), refresh(60)), (None, None));
+        folder.put("2026-12.revoked", b"no name\n");
+        assert_eq!(refresh(5), None, "the same reason as before");
+        folder.put("2027-01.params", next_month().as_bytes());
+        assert!(refresh(5).unwrap().contains("2026-12.revoked"));
+        folder.put("2026-12.revoked", b"mallory\n");
+        assert_eq!(refresh(5), None);
+        assert!(is_accepted(&accepted, "2027-01"));
+        for name in ["2026-12.params", "2027-01.params"] {
+            folder.remove(name).unwrap();
+        }
+        assert!(refresh(5).unwrap().contains("at least one"));
+        assert!(is_accepted(&accepted, "2027-01"));
+    }
+
+    #[test]
+    fn lists_that_did_not_change_are_not_read_again() {
+        let folder = SimulatedDirectory::new();
+        folder.put("2026-12.params", test_params().to_toml().as_bytes());
+        folder.put("2027-01.params", next_month().as_bytes());
+        folder.put("2026-12.revoked", b"mallory\n");
+        let accepted = open(&folder);
+        let lists = |period: &str| {
+            let read = accepted.read.lock().unwrap();
+            Arc::clone(&read.lists[&period.parse().unwrap()])
+        };
+        let before = (lists("2026-12"), lists("2027-01"));
+        folder.put("2026-12.revoked", b"mallory\nbob\n");
+        accepted.refresh(NOW.plus_seconds(5));
+        assert!(!Arc::ptr_eq(&before.0, &lists("2026-12")));
+        assert!(Arc::ptr_eq(&before.1, &lists("2027-01")));
+    }
+
+    #[test]
+    fn on_disk_every_way_to_change_a_file_is_seen() {
+        let disk = tempfile::tempdir().unwrap();
+        let path = |name: &str| disk.path().join(name);
+        std::fs::write(path("2026-12.params"), test_params().to_toml()).unwrap();
+        std::fs::write(path("2026-12.revoked"), "mallory\n").unwrap();
+        let accepted = Accepted::open(&vendor(), Box::new(DiskDirectory::new(disk.path())), NOW).unwrap();
+        let lists = || Arc::clone(accepted.read.lock().unwrap().lists.values().next().unwrap());
+        let mut now = NOW;
+        let mut is_read_again = || {
+            let before = lists();
+            now = now.plus_seconds(LOOK_SECONDS);
+            assert_eq!(accepted.refresh(now), None);
+            !Arc::ptr_eq(&before, &lists())
+        };
+        assert!(!is_read_again());
+        // The same size, in place.
+        std::fs::write(path("2026-12.revoked"), "MALLORY\n").unwrap();
+        assert!(is_read_again());
+        // Another file under the name, the same size and time.
+        let time = std::fs::metadata(path("2026-12.revoked")).unwrap().modified().unwrap();
+        std::fs::write(path("new"), "mallory\n").unwrap();
+        std::fs::File::options().write(true).open(path("new")).unwrap().set_modified(time).unwrap();
+        std::fs::rename(path("new"), path("2026-12.revoked")).unwrap();
+        assert!(is_read_again());
+        std::fs::remove_file(path("2026-12.revoked")).unwrap();
+        assert!(is_read_again());
+        std::fs::write(path("notes.txt"), "x").unwrap();
+        std::fs::write(path(".2027-01.params.part"), "x").unwrap();
+        assert!(!is_read_again());
+    }
+}

@@ -1,0 +1,27 @@
+//! A place that only tries out what it would do: everything is decided, nothing is recorded, and the content
+//! is served free.
+
+use super::super::carrier::Carrier;
+use super::super::http::{About, Decision, Outcome, Request, Serve};
+use super::{free_post, returned};
+
+/// What a place in a dry run does in place of `decision`. The event tells what would have been.
+///
+/// A price that cannot be read stays an error: a mistake never makes a page free.
+pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
+    let about = About { is_dry_run: true, ..decision.about().clone() };
+    let (outcome, coins, user, log) = match decision {
+        Decision::Answer(answer) if answer.status == 500 => return Decision::Answer(answer),
+        Decision::Answer(answer) => (answer.outcome, 0, answer.user, answer.log),
+        Decision::Serve(serve) => (serve.outcome, serve.coins, serve.user, None),
+    };
+    let serve = match Carrier::of(request) {
+        Carrier::None => Serve::default(),
+        Carrier::Header(_) | Carrier::Several => returned(request, false),
+        Carrier::Body => free_post(request),
+    };
+    // What only the vendor can put right is told although the page is sent.
+    let failure = log.filter(|_| outcome == Outcome::Unavailable);
+    let about = About { alert: about.alert.clone().or(failure), ..about };
+    Decision::Serve(Serve { outcome, coins, user, about, ..serve })
+}

@@ -1,0 +1,47 @@
+//! A page that a visitor sees free: one of the first of the day.
+
+use super::super::config::RECEIPT_SECONDS_MIN;
+use super::super::http::{Decision, Outcome};
+use super::super::views::Take;
+use super::Paywall;
+use super::ask::Ask;
+use super::judge::served;
+use crate::time::{DAY_SECONDS, UnixTime};
+
+impl Paywall {
+    /// Whether the visitor may have free views here. To see a page, that is: HEAD asks for the price.
+    pub(super) fn has_free_views(&self, ask: &Ask<'_>) -> bool {
+        let request = ask.request;
+        request.place.free_views > 0 && request.client.is_some() && request.method == b"GET"
+    }
+
+    /// The answer to a request without a payment: the page, if the visitor has free views left, else the
+    /// price. What cannot be counted is not free.
+    pub(super) fn unpaid_or_free(&self, ask: &Ask<'_>) -> Decision {
+        let place = ask.request.place;
+        let Some(visitor) = ask.request.client.filter(|_| self.has_free_views(ask)) else {
+            return self.unpaid(ask);
+        };
+        let take = if place.is_dry_run { Take::Look } else { Take::Count };
+        match self.views.take(visitor, place.free_views, ask.now, take) {
+            Ok(true) => {
+                let mut serve = served(Outcome::FreeView, ask.request, false);
+                serve.headers.push(self.receipt(ask, ask.price, self.rest_of_day(ask.now)));
+                Decision::Serve(serve)
+            }
+            Ok(false) => self.unpaid(ask),
+            Err(error) => {
+                let mut decision = self.unpaid(ask);
+                decision.about_mut().alert = Some(format!("free views cannot be counted: {error}"));
+                decision
+            }
+        }
+    }
+
+    /// For how long the page is shown again, in seconds: on the day of the view, as long as a receipt holds.
+    fn rest_of_day(&self, now: UnixTime) -> u32 {
+        let rest = DAY_SECONDS - now.0.rem_euclid(DAY_SECONDS);
+        let rest = u32::try_from(rest).unwrap_or(RECEIPT_SECONDS_MIN);
+        rest.max(RECEIPT_SECONDS_MIN).min(self.config.receipt_seconds)
+    }
+}
