@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use micromint_core::testing::cases::{
-    Asked, Case, CaseStep, Client, FILE_SIZE, Seen, accepted_mints, all, compare, file_modified_at,
-    first_request_at,
+    Asked, Case, CaseStep, Client, FILE_SIZE, Seen, accepted_mints, compare, file_modified_at,
+    first_request_at, for_servers,
 };
 
 use crate::library;
@@ -16,7 +16,7 @@ const ETAG: &str = "\"5f-64\"";
 /// Plays every case; gives how many steps there were, and what was not as written.
 pub(crate) fn play(program: &Path) -> (usize, Vec<String>) {
     let (mut failures, mut count) = (Vec::new(), 0);
-    for (file, case) in all() {
+    for (file, case) in for_servers() {
         let mut stage = Stage::new(program, &case);
         for (number, step) in case.step.iter().enumerate() {
             count += 1;
@@ -69,7 +69,7 @@ impl Stage {
 
     fn play(&mut self, step: &CaseStep) -> Seen {
         self.now += step.after;
-        for (name, content) in &step.put {
+        for (name, content) in step.put_files() {
             std::fs::write(self.folder.path().join("periods").join(name), content).unwrap();
         }
         if step.till_fails {

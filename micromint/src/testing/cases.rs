@@ -243,6 +243,11 @@ fn spelled_out(target: &str) -> String {
     format!("{before}{}{after}", text.repeat(number.parse().unwrap()))
 }
 
+/// The cases that a real server, or a program around the core, can be asked.
+pub fn for_servers() -> Vec<(String, Case)> {
+    all().into_iter().filter(|(_, case)| case.core_only.is_none()).collect()
+}
+
 /// The mints of the periods that the vendor accepts.
 pub fn accepted_mints() -> &'static [ObviousMint] {
     &mints()[..3]
