@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use micromint::testing::cases::{
-    Asked, Case, CaseStep, Client, FILE_SIZE, Seen, accepted_mints, all, compare, file_modified_at,
-    first_request_at,
+    Asked, Case, CaseStep, Client, FILE_SIZE, Seen, accepted_mints, compare, file_modified_at,
+    first_request_at, for_servers,
 };
 
 use crate::client::{Connection, RequestText};
@@ -158,7 +158,7 @@ impl Clock {
 /// # Panics
 /// If one is answered otherwise than it says.
 pub fn play_all<S: CaseServer>() {
-    let cases: Vec<(String, Case)> = all().into_iter().filter(|(_, case)| case.core_only.is_none()).collect();
+    let cases = for_servers();
     let site = Site::new();
     site.make_certificate();
     site.write("www/file.txt", &"f".repeat(FILE_SIZE as usize));
@@ -216,7 +216,7 @@ impl Player<'_> {
         if step.till_fails {
             std::fs::remove_dir_all(self.folder.join(&self.stand.name).join("till")).unwrap();
         }
-        for (name, text) in &step.put {
+        for (name, text) in step.put_files() {
             let periods = self.folder.join(&self.stand.name).join("periods");
             std::fs::write(periods.join(".new"), text).unwrap();
             std::fs::rename(periods.join(".new"), periods.join(name)).unwrap();

@@ -73,10 +73,7 @@ impl Stage {
             std::fs::write(self.folder.path().join("periods").join(name), content).unwrap();
         }
         if step.till_fails {
-            // The till tells a journal that was deleted under it from one that never was.
-            for entry in std::fs::read_dir(self.folder.path().join("till")).unwrap() {
-                std::fs::remove_file(entry.unwrap().path()).unwrap();
-            }
+            std::fs::remove_dir_all(self.folder.path().join("till")).unwrap();
         }
         let asked = self.client.ask(step, ETAG);
         self.send(step, &asked);

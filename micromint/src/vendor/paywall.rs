@@ -242,7 +242,7 @@ impl Paywall {
     /// The manifest: who sells here, where and for whose coins, as JSON. A server need not ask for it:
     /// a request for [`MANIFEST_PATH`](super::MANIFEST_PATH) that comes to the gate is answered with it.
     pub fn manifest(&self) -> String {
-        manifest(&self.config, self.checker.periods(), self.clock.now())
+        manifest(&self.config, self.accepted.current().periods(), self.clock.now())
     }
 
     /// What this process did with its till since it opened the paywall.
