@@ -51,8 +51,8 @@ use crate::time::UnixTime;
 use record::{Record, VERDICTS_PER_RECORD_MAX};
 
 pub use answer::{
-    PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, outcome_of, payment_for_header, receipt_in,
-    request_in_header,
+    PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, has_ended, outcome_of, payment_for_header, receipt_in,
+    request_in_challenge, request_in_header,
 };
 pub use balance::Balance;
 pub use credit::Returnable;

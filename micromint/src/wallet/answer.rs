@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::protocol::{RequestPayment, parse_decimal};
+use crate::scheme::{CREDENTIAL_HEADER, Challenge, INTENT, METHOD, challenges_in, read_charge_request};
 use crate::time::UnixTime;
 
 use super::outcome::Outcome;
@@ -33,6 +34,28 @@ const REASON_LEN_MAX: usize = 64;
 pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, String> {
     let text = URL_SAFE_NO_PAD.decode(value).map_err(|error| format!("{REQUEST_HEADER}: {error}"))?;
     RequestPayment::parse(&text).map_err(|error| format!("{REQUEST_HEADER}: {error}"))
+}
+
+/// The first challenge of the scheme "Payment" for our method among the values of `WWW-Authenticate`, and what
+/// it asks for. `None` if there is none that can be paid: it asks for a header that no draft knows, or its
+/// `request` is none.
+pub fn request_in_challenge<'a>(
+    values: impl Iterator<Item = &'a str>,
+) -> Option<(Challenge, RequestPayment)> {
+    let is_ours = |challenge: &Challenge| {
+        let header = challenge.header.as_deref().unwrap_or(CREDENTIAL_HEADER);
+        (challenge.method.as_str(), challenge.intent.as_str(), header) == (METHOD, INTENT, CREDENTIAL_HEADER)
+    };
+    values.flat_map(challenges_in).filter(is_ours).find_map(|challenge| {
+        let request = read_charge_request(&challenge.request).ok()?;
+        Some((challenge, request))
+    })
+}
+
+/// Whether a challenge has ended at `now`; one without `expires` never does.
+pub fn has_ended(challenge: &Challenge, now: UnixTime) -> bool {
+    let expires = challenge.expires.as_deref().map(str::parse::<UnixTime>);
+    expires.is_some_and(|expires| expires.is_ok_and(|expires| expires <= now))
 }
 
 /// The value of a [`PAYMENT_HEADER`] for a Payment message.
@@ -128,6 +151,43 @@ mod tests {
         }
         let forever = read(&format!("{pair}; Max-Age=99999999999")).unwrap();
         assert_eq!(forever.1, UnixTime(100 + 400 * 86_400));
+    }
+
+    #[test]
+    fn requests_travel_in_a_challenge_too() {
+        let offer = RequestPayment {
+            url: "https://a.example/".parse().unwrap(),
+            price: 3,
+            vendor: "a.example".parse().unwrap(),
+            periods: vec!["2026-12".parse().unwrap()],
+            broker: "https://broker.example/".into(),
+            coin_value: "0.01 USD".into(),
+            description: String::new(),
+        };
+        let ours = Challenge {
+            id: "i".into(),
+            realm: "a.example".into(),
+            method: METHOD.into(),
+            intent: INTENT.into(),
+            request: crate::scheme::charge_request(&offer),
+            expires: Some("1970-01-01T00:01:00Z".into()),
+            ..Challenge::default()
+        };
+        let found = |lines: &[String]| request_in_challenge(lines.iter().map(String::as_str));
+        let spared = Challenge { header: Some(CREDENTIAL_HEADER.into()), ..ours.clone() };
+        for good in [&ours, &spared] {
+            let others = ["Basic realm=\"x\"".to_string(), good.to_string().replace("micromint", "tempo")];
+            assert_eq!(found(&[others.concat(), good.to_string()]), Some((good.clone(), offer.clone())));
+        }
+        for bad in [
+            Challenge { intent: "session".into(), ..ours.clone() },
+            Challenge { header: Some("Cookie".into()), ..ours.clone() },
+            Challenge { request: "e30".into(), ..ours.clone() },
+        ] {
+            assert_eq!(found(&[bad.to_string()]), None);
+        }
+        assert!(!has_ended(&ours, UnixTime(59)) && has_ended(&ours, UnixTime(60)));
+        assert!(!has_ended(&Challenge { expires: None, ..ours }, UnixTime(i64::MAX)));
     }
 
     #[test]

@@ -15,10 +15,13 @@ use micromint::authenticator::Authenticator;
 use micromint::error::FileError;
 use micromint::host::{Clock, SystemClock};
 use micromint::protocol::{InvalidPayment, MEDIA_TYPE, Payment, RequestPayment, Url};
+use micromint::scheme::{
+    CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt, RECEIPT_HEADER, reference,
+};
 use micromint::time::UnixTime;
 use micromint::wallet::{
     Choice, Decision, Fetch, Outcome, PAYMENT_HEADER, Policy, REQUEST_HEADER, STATUS_HEADER, Sending, Wallet,
-    outcome_of, payment_for_header, receipt_in, request_in_header,
+    has_ended, outcome_of, payment_for_header, receipt_in, request_in_challenge, request_in_header,
 };
 use micromint_console::{EXIT_OK, ToolError, chain};
 
@@ -33,6 +36,8 @@ const MESSAGE_SIZE_MAX: usize = 64 * 1024;
 /// The most coins of a payment that travels in a header field: 60 coins of 8 balls are 7 KB there, and
 /// servers take 8 KB.
 pub const HEADER_COINS_MAX: u32 = 60;
+/// The same for a credential of the scheme "Payment", where the message stands in base64url twice.
+pub const CREDENTIAL_COINS_MAX: u32 = 40;
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
 /// What to fetch and how to show it.
@@ -58,6 +63,13 @@ pub struct GetOptions<'a> {
     pub pay_in_header: bool,
     /// What the owner allows.
     pub policy: Policy,
+}
+
+/// What a 402 asks for.
+struct Offer {
+    request: RequestPayment,
+    /// The challenge that is to be answered, where the vendor speaks the scheme "Payment" alone.
+    challenge: Option<Challenge>,
 }
 
 /// The page asked for, as far as it came.
@@ -88,11 +100,11 @@ pub fn get(
     let (url, mut answer) = (page.url, page.answer);
     let mut is_second_try = false;
     loop {
-        let Some(request) = payment_request(&mut answer)? else {
+        let Some(Offer { request, challenge }) = payment_request(&mut answer)? else {
             return deliver(&mut output, answer, options);
         };
         let decision = match wallet.as_mut() {
-            Some(wallet) => decide(wallet, &request, &url, options)?,
+            Some(wallet) => decide(wallet, &request, challenge.as_ref(), &url, options)?,
             None => Err(format!(
                 "its price is {}, and there is no wallet at {}",
                 show::coins(request.price, &request.coin_value),
@@ -106,7 +118,9 @@ pub fn get(
             }
         };
         let Some(wallet) = wallet.as_mut() else { return Ok(exit::NOT_PAID) };
-        let paid = Paying { options, client, wallet, request: &request, sending: &sending, settings };
+        let challenge = challenge.as_ref();
+        let paid =
+            Paying { options, client, wallet, request: &request, challenge, sending: &sending, settings };
         match paid.send(&url, &mut output)? {
             // What was tried again is refused for good, and the fresh request may be decided on anew.
             Next::Again(fresh) if sending.again && !is_second_try => {
@@ -134,7 +148,7 @@ pub fn price(options: &GetOptions<'_>, client: &Client, json: bool) -> Result<u8
     };
     let mut answer = page.answer;
     match payment_request(&mut answer)? {
-        Some(request) => show::price(&request, json)?,
+        Some(offer) => show::price(&offer.request, json)?,
         None if answer.status < 400 => show::free(page.url.as_str(), json)?,
         None => return Ok(report(exit::HTTP, &format!("{}: HTTP status {}", page.url, answer.status))),
     }
@@ -193,24 +207,29 @@ fn receipt_header(wallet: Option<&Wallet>, url: &AnyUrl) -> Option<(String, Stri
     Some(("Cookie".to_string(), receipt.to_string()))
 }
 
-/// The Request-Payment of a 402, from its header field or else its body. `None`: this is another answer.
-fn payment_request(answer: &mut Answer) -> Result<Option<RequestPayment>, ToolError> {
+/// What a 402 asks for, from its header field, else its body, else a challenge of the scheme "Payment". `None`:
+/// this is another answer.
+fn payment_request(answer: &mut Answer) -> Result<Option<Offer>, ToolError> {
     if answer.status != 402 {
         return Ok(None);
     }
+    let plain = |request| Ok(Some(Offer { request, challenge: None }));
     if let Some(value) = answer.headers.get(REQUEST_HEADER) {
-        return Ok(Some(request_in_header(value.as_bytes())?));
+        return plain(request_in_header(value.as_bytes())?);
     }
-    if !answer.is_of_type(MEDIA_TYPE) {
-        return Ok(None);
+    if answer.is_of_type(MEDIA_TYPE) {
+        return plain(RequestPayment::parse(&answer.read(MESSAGE_SIZE_MAX)?)?);
     }
-    Ok(Some(RequestPayment::parse(&answer.read(MESSAGE_SIZE_MAX)?)?))
+    let values = answer.headers.get_all(CHALLENGE_HEADER).iter().filter_map(|value| value.to_str().ok());
+    let found = request_in_challenge(values);
+    Ok(found.map(|(challenge, request)| Offer { request, challenge: Some(challenge) }))
 }
 
 /// The payment to send, or why there is none.
 fn decide(
     wallet: &mut Wallet,
     request: &RequestPayment,
+    challenge: Option<&Challenge>,
     url: &AnyUrl,
     options: &GetOptions<'_>,
 ) -> Result<Result<Sending, String>, ToolError> {
@@ -222,9 +241,17 @@ fn decide(
         let price = show::coins(request.price, &request.coin_value);
         return Ok(Err(format!("its price is {price}; a HEAD request is never charged")));
     }
-    if pays_in_header(options) && request.price > HEADER_COINS_MAX {
+    let coins_max = match challenge {
+        Some(challenge) if has_ended(challenge, SystemClock.now()) => {
+            return Ok(Err("the server's challenge has expired; is this machine's clock right?".to_string()));
+        }
+        Some(_) => CREDENTIAL_COINS_MAX,
+        None if pays_in_header(options) => HEADER_COINS_MAX,
+        None => u32::MAX,
+    };
+    if request.price > coins_max {
         return Ok(Err(format!(
-            "{} coins do not fit a header field, {HEADER_COINS_MAX} are allowed",
+            "{} coins do not fit a header field, {coins_max} are allowed",
             request.price
         )));
     }
@@ -293,6 +320,7 @@ struct Paying<'a> {
     client: &'a Client,
     wallet: &'a mut Wallet,
     request: &'a RequestPayment,
+    challenge: Option<&'a Challenge>,
     sending: &'a Sending,
     settings: &'a Settings,
 }
@@ -349,16 +377,25 @@ impl Paying<'_> {
     fn request_paid(&self, url: &AnyUrl) -> Result<Answer, ureq::Error> {
         let mut headers = self.options.headers.to_vec();
         let message = &self.sending.message;
+        if let Some(challenge) = self.challenge {
+            headers.push(credential(challenge, message, self.options));
+            headers.extend(self.idempotency());
+            return self.client.send(self.options.method, url.as_str(), &headers, self.options.body);
+        }
         if !pays_in_header(self.options) {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
             headers.push(("Content-Type".to_string(), MEDIA_TYPE.to_string()));
             return self.client.send("POST", url.as_str(), &headers, message);
         }
         headers.push((PAYMENT_HEADER.to_string(), payment_for_header(message)));
-        if self.options.method != "GET" {
-            headers.extend(idempotency_key(message).map(|key| ("Idempotency-Key".to_string(), key)));
-        }
+        headers.extend(self.idempotency());
         self.client.send(self.options.method, url.as_str(), &headers, self.options.body)
+    }
+
+    /// The key by which a request that is no GET may be repeated.
+    fn idempotency(&self) -> Option<(String, String)> {
+        let key = idempotency_key(&self.sending.message).filter(|_| self.options.method != "GET");
+        key.map(|key| ("Idempotency-Key".to_string(), key))
     }
 
     fn outcome(&self, answer: &mut Answer) -> Outcome {
@@ -379,6 +416,7 @@ impl Paying<'_> {
         if let Some((cookie, expires)) = receipts.next() {
             self.wallet.keep_receipt(self.sending.payment, cookie, expires)?;
         }
+        let said = self.said(&answer);
         match output.write(answer, self.options.include_head) {
             Ok(()) => {}
             Err(Broken::Input(error)) => return Ok(self.no_answer(&error)),
@@ -395,8 +433,23 @@ impl Paying<'_> {
             }
         }
         self.settle(&Outcome::Paid)?;
-        self.say_paid(now);
+        self.say_paid(now, &said);
         Ok(Next::Done(EXIT_OK))
+    }
+
+    /// What a success says of the payment, in words.
+    fn said(&self, answer: &Answer) -> String {
+        let receipt = answer.header(RECEIPT_HEADER).map(PaymentReceipt::parse);
+        let ours = Payment::parse(&self.sending.message).map(|payment| reference(&payment));
+        match (receipt, ours) {
+            (Some(Ok(receipt)), Ok(ours)) if receipt.reference == ours => format!("; reference {ours}"),
+            (Some(_), _) => "; the server's Payment-Receipt is not for this payment".to_string(),
+            (None, _) if answer.header(STATUS_HEADER).is_none() => {
+                "; the server says nothing of the payment (no MicroMint-Status, no Payment-Receipt), so it counts as paid"
+                    .to_string()
+            }
+            (None, _) => String::new(),
+        }
     }
 
     fn no_answer(&self, error: &(dyn std::error::Error + 'static)) -> Next {
@@ -414,12 +467,12 @@ impl Paying<'_> {
         Ok(self.wallet.settle(self.sending.payment, outcome.clone(), SystemClock.now())?)
     }
 
-    fn say_paid(&self, now: UnixTime) {
+    fn say_paid(&self, now: UnixTime, said: &str) {
         let state = self.wallet.state();
         let holding = state.payments()[self.sending.payment as usize].holding;
         let again = if self.sending.again { " (with the coins of the earlier try)" } else { "" };
         self.say(&format!(
-            "paid {} to {}{again}; {} left",
+            "paid {} to {}{again}; {} left{said}",
             show::coins(self.request.price, &self.request.coin_value),
             self.request.vendor,
             state.balance(holding).unspent
@@ -434,6 +487,14 @@ impl Paying<'_> {
             eprintln!("mmwallet: {text}");
         }
     }
+}
+
+/// The header field with the credential that answers a challenge: where it asks for it, and never in place of
+/// an Authorization that the user gave.
+fn credential(challenge: &Challenge, message: &[u8], options: &GetOptions<'_>) -> (String, String) {
+    let is_taken = options.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let name = if challenge.header.is_some() || is_taken { CREDENTIAL_HEADER } else { "Authorization" };
+    (name.to_string(), Credential::new(challenge.clone(), message).to_header())
 }
 
 /// A payment's own name for the request that it pays for: the same for every try.

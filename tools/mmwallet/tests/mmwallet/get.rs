@@ -5,6 +5,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use micromint::protocol::Payment;
+use micromint::scheme::{Credential, reference, token_of};
+
 use super::vendor::Vendor;
 use super::{Home, MINT, status, stderr, stdout, text};
 
@@ -326,6 +329,43 @@ fn other_methods_ranges_and_bodies_pay_in_a_header() {
     let output = get(&home, &url, &["-X", "HEAD"]);
     assert_eq!(status(&output), 3, "{output:?}");
     assert!(stderr(&output).contains("never charged"));
+}
+
+#[test]
+fn a_vendor_that_speaks_the_scheme_alone_is_paid_by_a_credential() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let basic = ["-H", "Authorization: Basic YTpi"];
+    for (page, more, name) in [
+        ("/scheme", &[][..], "authorization"),
+        ("/scheme-beside", &[], "payment-authorization"),
+        ("/scheme?again", &basic, "payment-authorization"),
+        ("/scheme?post", &["-d", "a=b"], "authorization"),
+    ] {
+        let output = get(&home, &vendor.url(page), more);
+        assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+        let paid = vendor.seen().pop().unwrap();
+        let payment = Payment::parse(&paid.payment().unwrap()).unwrap();
+        assert!(stderr(&output).contains(&format!("; reference {}", reference(&payment))), "{output:?}");
+        let token = token_of(paid.headers[name].as_bytes()).unwrap();
+        assert_eq!(Credential::parse(token).unwrap().challenge.id, "an-id");
+        assert!(!paid.headers.contains_key("micromint-payment"));
+        assert_eq!(paid.headers.contains_key("idempotency-key"), paid.method == "POST");
+    }
+    assert_eq!(vendor.spent(), 8);
+    let output = get(&home, &vendor.url("/scheme-late"), &[]);
+    assert_eq!(status(&output), 3);
+    assert!(stderr(&output).contains("challenge has expired"), "{output:?}");
+    assert_eq!(vendor.spent(), 8);
+}
+
+#[test]
+fn a_server_that_says_nothing_of_the_payment_is_told_of() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let output = get(&home, &vendor.url("/silent"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    assert!(stderr(&output).contains("the server says nothing of the payment"), "{output:?}");
+    let output = get(&home, &vendor.url("/page"), &[]);
+    assert!(!stderr(&output).contains("says nothing"), "{output:?}");
 }
 
 #[test]

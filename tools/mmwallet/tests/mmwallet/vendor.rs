@@ -16,7 +16,9 @@ use micromint::authenticator::Key;
 use micromint::bin::Bin;
 use micromint::identity::{UserVector, VendorVector};
 use micromint::protocol::{FundsCredited, InvalidPayment, Payment, RequestCredit, RequestPayment, Verdict};
+use micromint::scheme::{Challenge, Credential, PaymentReceipt, charge_request, token_of};
 use micromint::testing::ObviousMint;
+use micromint::time::UnixTime;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -32,6 +34,10 @@ impl Seen {
     pub(crate) fn payment(&self) -> Option<Vec<u8>> {
         if let Some(value) = self.headers.get("micromint-payment") {
             return Some(URL_SAFE_NO_PAD.decode(value).unwrap());
+        }
+        let credentials = ["authorization", "payment-authorization"].map(|name| self.headers.get(name));
+        if let Some(token) = credentials.into_iter().flatten().find_map(|value| token_of(value.as_bytes())) {
+            return Some(Credential::parse(token).unwrap().message().unwrap());
         }
         let is_payment = self.headers.get("content-type").is_some_and(|t| t == "application/x-micromint");
         (self.method == "POST" && is_payment).then(|| self.body.clone())
@@ -151,6 +157,12 @@ impl Vendor {
             "/receipt" => {
                 content("paid content", "Set-Cookie: micromint-receipt=1; Max-Age=60; Path=/receipt\r\n")
             }
+            "/silent" => content("paid content", ""),
+            path if path.starts_with("/scheme") => {
+                let payment = Payment::parse(&message).unwrap();
+                let receipt = PaymentReceipt::new(&payment, UnixTime(0), None).to_header();
+                content("paid content", &format!("Payment-Receipt: {receipt}\r\n"))
+            }
             _ => content("paid content", "MicroMint-Status: paid\r\n"),
         }
     }
@@ -227,6 +239,13 @@ impl Vendor {
     fn unpaid(&self, path: &str, body: &[u8]) -> Vec<u8> {
         let message = self.request(path).to_bytes();
         let mut headers = String::from("Content-Type: application/x-micromint\r\n");
+        if path.starts_with("/scheme") {
+            let challenge = self.challenge(path);
+            let headers = format!(
+                "Content-Type: application/problem+json\r\nWWW-Authenticate: Basic realm=\"x\", {challenge}\r\n"
+            );
+            return http("402 Payment Required", &headers, b"{}");
+        }
         if path == "/in-body" {
             return http("402 Payment Required", &headers, &message);
         }
@@ -235,6 +254,20 @@ impl Vendor {
         }
         headers.push_str(&format!("MicroMint-Request: {}\r\n", URL_SAFE_NO_PAD.encode(&message)));
         http("402 Payment Required", &headers, body)
+    }
+
+    fn challenge(&self, path: &str) -> Challenge {
+        let year = if path == "/scheme-late" { 2001 } else { 2101 };
+        Challenge {
+            id: "an-id".into(),
+            realm: self.host.clone(),
+            method: "micromint".into(),
+            intent: "charge".into(),
+            request: charge_request(&self.request(path)),
+            expires: Some(format!("{year}-01-01T00:00:00Z")),
+            header: (path == "/scheme-beside").then(|| "Payment-Authorization".into()),
+            ..Challenge::default()
+        }
     }
 
     fn refused(&self, path: &str, message: &[u8], reason: &str) -> Vec<u8> {
