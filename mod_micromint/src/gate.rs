@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use micromint::vendor::http::{
     About, Answer, Content, Decision, Event, HeadChanges, Outcome, PAYMENT_HEADER, Place,
-    Request as PaywallRequest, Serve, Step,
+    Request as PaywallRequest, RequestBuf, Serve, Step,
 };
 use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
 use micromint::vendor::paywall::Paywall;
@@ -160,6 +160,9 @@ fn pass(request: Request<'_>) -> Code {
     if visit.is_some_and(|visit| visit.stage.get() == Stage::Answered) || request.is_error_answer() {
         return DECLINED;
     }
+    if request.leads_on() {
+        return DECLINED;
+    }
     if request.is_folder() {
         return free(request);
     }
@@ -238,13 +241,23 @@ fn enter(request: Request<'_>, price: u32) -> Code {
         Err(code) => return code,
     };
     test_panic::panic_if_asked(request, "head");
-    let step = with_request(request, price, None, |question| paywall.classify(question));
+    if let Some(question) = request.visit().and_then(|visit| visit.question.take()) {
+        return work(request, vendor, price, Work::Again(question));
+    }
+    let (step, question) = with_request(request, price, None, |question| {
+        let step = paywall.classify(question);
+        let is_returned = matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Returned);
+        (step, is_returned.then(|| RequestBuf::from(question)))
+    });
+    if question.is_some() {
+        *request.visit_or_new().question.borrow_mut() = question;
+    }
     match step {
         Step::Decided(Decision::Serve(serve)) if serve == Serve::default() => free(request),
         Step::Decided(decision) => decided(request, price, decision.into()),
-        Step::Work => work(request, vendor, price, None),
+        Step::Work => work(request, vendor, price, Work::Head),
         Step::ReadBody { size_max } => match request.read_body(size_max) {
-            Ok(body) => work(request, vendor, price, body),
+            Ok(body) => work(request, vendor, price, Work::Body(body)),
             Err(code) => code,
         },
     }
@@ -269,23 +282,43 @@ fn recording(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Pa
     Err(decided(request, price, Decision::Answer(unavailable(reason)).into()))
 }
 
+/// What is decided about.
+enum Work {
+    /// The head of the request.
+    Head,
+    /// Its head and body; `None` if that is too large.
+    Body(Option<Vec<u8>>),
+    /// What was asked before an internal redirect, at the price of the page that this leads to.
+    Again(RequestBuf),
+}
+
 /// Decides, which may wait for the disk: this thread is the request's own.
-fn work(request: Request<'_>, vendor: &Vendor, price: u32, body: Option<Vec<u8>>) -> Code {
+fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
     let paywall = match recording(request, vendor, price) {
         Ok(paywall) => paywall,
         Err(code) => return code,
     };
     test_panic::panic_if_asked(request, "decision");
-    let decision = with_request(request, price, body.as_deref(), |question| paywall.decide(question));
+    let body = if let Work::Body(Some(body)) = &work { Some(body.as_slice()) } else { None };
+    let (decision, question) = with_request(request, price, body, |now| match &work {
+        Work::Head | Work::Body(_) => (paywall.decide(now), (price == 0).then(|| RequestBuf::from(now))),
+        Work::Again(before) => {
+            let decide = |before: &PaywallRequest<'_>| {
+                paywall.decide(&PaywallRequest { price, place: now.place, content: now.content, ..*before })
+            };
+            (before.as_request(decide), None)
+        }
+    });
     if decision.outcome() == Outcome::Unavailable {
         vendor.close(&paywall);
     }
     let serves_body = matches!(&decision, Decision::Serve(serve) if !serve.as_get);
     if let Some(body) = body.filter(|_| serves_body) {
-        request.give_body_back(&body);
+        request.give_body_back(body);
     }
     let visit = request.visit_or_new();
     *visit.paywall.borrow_mut() = Some(paywall);
+    *visit.question.borrow_mut() = question;
     decided(request, price, decision.into())
 }
 

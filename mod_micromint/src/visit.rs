@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use micromint::vendor::http::{Answer, Decision, Outcome, Serve};
+use micromint::vendor::http::{Answer, Decision, Outcome, RequestBuf, Serve};
 use micromint::vendor::paywall::Paywall;
 
 use crate::ap::Code;
@@ -47,6 +47,8 @@ pub(crate) struct Visit {
     pub(crate) verdict: RefCell<Verdict>,
     /// Who decided it, for what the answer still has to tell.
     pub(crate) paywall: RefCell<Option<Arc<Paywall>>>,
+    /// What was asked with a payment that free content had no use for: Apache may yet lead on to a priced page.
+    pub(crate) question: RefCell<Option<RequestBuf>>,
     /// Whether the answer took the payment back.
     pub(crate) is_reversed: Cell<bool>,
 }

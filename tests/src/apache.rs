@@ -312,7 +312,9 @@ User www-data
 Group www-data
 PidFile httpd.pid
 DefaultRuntimeDir logs
-ScriptSock logs/cgisock
+<IfModule cgid_module>
+    ScriptSock cgisock
+</IfModule>
 <IfModule mpm_prefork_module>
     StartServers 4
     MinSpareServers 4

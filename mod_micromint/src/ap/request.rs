@@ -155,6 +155,11 @@ impl<'a> Request<'a> {
         is_directory && matches!(self.handler(), None | Some(b"httpd/unix-directory"))
     }
 
+    /// Whether nothing will come of it but an internal redirect: a rule of mod_rewrite in a directory, a type map.
+    pub(crate) fn leads_on(self) -> bool {
+        matches!(self.handler(), Some(b"redirect-handler" | b"type-map" | b"application/x-type-map"))
+    }
+
     /// What makes the content, as `SetHandler` names it.
     pub(crate) fn handler(self) -> Option<&'a [u8]> {
         // SAFETY: the request is live.
