@@ -28,7 +28,7 @@ pub mod cors;
 mod accept;
 
 mod answer;
-mod page;
+pub mod page;
 mod problem;
 
 mod manifest;

@@ -6,7 +6,7 @@ use super::Refusal;
 use super::accept::{Form, form_for};
 use super::cors::{CorsPolicy, METHODS};
 use super::http::{Answer, Merge, MergeRule, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
-use super::page::page;
+use super::page::Page;
 use super::price::PriceError;
 use super::problem;
 use crate::protocol::{InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, Payment, RequestPayment};
@@ -24,10 +24,6 @@ const MANIFEST_SECONDS: u32 = 300;
 const MANIFEST_METHODS: &str = "GET, HEAD, OPTIONS";
 /// How long a client waits after a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 10;
-/// Nothing on the page may load or run anything.
-const PAGE_POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-
 /// A payment that was refused: why, what it was where it could be read, and what was wrong with it
 /// where it could not.
 #[derive(Clone, Debug)]
@@ -43,6 +39,7 @@ pub(super) fn payment_required(
     challenge: &Challenge,
     request: &Request<'_>,
     refused: Option<RefusedPayment>,
+    page: &Page,
 ) -> Answer {
     let refusal = refused.as_ref().map(|refused| refused.refusal);
     let outcome = refusal.map_or(Outcome::Unpaid, Outcome::Refused);
@@ -56,8 +53,8 @@ pub(super) fn payment_required(
             (MEDIA_TYPE, refusal.unwrap_or(message))
         }
         Form::Page => {
-            headers.push(("Content-Security-Policy", PAGE_POLICY.to_string()));
-            ("text/html; charset=utf-8", page(offer, &message, refusal))
+            headers.push(("Content-Security-Policy", page.policy().to_string()));
+            ("text/html; charset=utf-8", page.fill(offer, &message, refusal))
         }
         Form::Problem => {
             let sent = payment.map(|payment| payment.coins);

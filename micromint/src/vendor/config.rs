@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::cors::CorsPolicy;
 use super::origin::{ORIGINS_MAX, Origin};
+use super::page::Page;
 use super::till::SyncMode;
 use crate::host::{Directory, DiskDirectory, read_whole};
 use crate::identity::VendorId;
@@ -56,6 +57,10 @@ pub struct VendorConfig {
     pub cap: Option<u32>,
     /// What is sold, for people; may be empty.
     pub description: String,
+    /// The template of the page that people see where they have not paid; `None` for the default one.
+    pub page_file: Option<PathBuf>,
+    /// The page itself.
+    pub page: Page,
     /// Which origins' scripts may see pages with a price.
     pub cors: CorsPolicy,
     /// Where the vendor keeps a list of prices: a URL, or a path here.
@@ -75,7 +80,7 @@ pub struct ConfigError {
 }
 
 /// The keys, in the order of `docs/vendor.md`.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "vendor-id",
     "origins",
     "periods",
@@ -86,6 +91,7 @@ const KEYS: [&str; 12] = [
     "receipt-secret",
     "cap",
     "description",
+    "page",
     "cors-origins",
     "price-list",
 ];
@@ -94,17 +100,21 @@ impl VendorConfig {
     /// Reads a configuration file. Relative paths in it are relative to its folder.
     ///
     /// # Errors
-    /// A file that cannot be read, or what [`VendorConfig::parse`] refuses.
+    /// A file that cannot be read, the template of a page included, or what [`VendorConfig::parse`] refuses.
     pub fn load(path: &Path) -> Result<VendorConfig, ConfigError> {
         let unreadable = |error: std::io::Error| whole(path, format!("cannot be read: {error}"));
         let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
         let bytes = read_whole(&directory, &name, CONFIG_FILE_SIZE_MAX).map_err(unreadable)?;
         let text = String::from_utf8(bytes).map_err(|error| whole(path, format!("is no text: {error}")))?;
-        VendorConfig::parse(&text, path)
+        let mut config = VendorConfig::parse(&text, path)?;
+        if let Some(file) = &config.page_file {
+            config.page = Page::load(file)?;
+        }
+        Ok(config)
     }
 
     /// Reads the text of the configuration file at `path`, which is used for relative paths and
-    /// messages only. Nothing is touched.
+    /// messages only. Nothing is touched, so the page is the default one.
     ///
     /// # Errors
     /// Text that is no TOML; a key that is missing, unknown or holds what it cannot; an origin at which
@@ -202,6 +212,8 @@ impl Keys<'_> {
             },
             cap: self.number("cap", 0, u32::MAX)?.filter(|cap| *cap > 0),
             description: self.description()?,
+            page_file: self.path_of("page")?,
+            page: Page::default(),
             cors: self.cors()?,
             price_list: self.price_list()?,
             vendor,
@@ -337,10 +349,14 @@ impl Keys<'_> {
     }
 
     fn need_path(&self, key: &str) -> Result<PathBuf, ConfigError> {
-        let value = self.need(key)?;
-        match self.string(key)?.unwrap_or_default() {
-            "" => Err(self.wrong(key, value, "a path")),
-            path => Ok(self.relative(path)),
+        let path = self.path_of(key)?;
+        path.ok_or_else(|| whole(self.path, format!("{key} is missing")))
+    }
+
+    fn path_of(&self, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+        match self.string(key)? {
+            Some("") => Err(self.wrong(key, self.need(key)?, "a path")),
+            path => Ok(path.map(|path| self.relative(path))),
         }
     }
 
@@ -433,6 +449,19 @@ till = \"/var/till\"
         assert_eq!(parse(GOOD).unwrap().cors, CorsPolicy::Site);
         assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap, None);
         assert_eq!(parse(&format!("{GOOD}sync = \"os\"")).unwrap().sync, SyncMode::Os);
+    }
+
+    #[test]
+    fn the_page_is_read_with_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vendor.toml");
+        std::fs::write(&path, format!("{GOOD}page = \"page.html\"\n")).unwrap();
+        let error = VendorConfig::load(&path).unwrap_err().to_string();
+        assert!(error.contains("page.html: page: cannot be read"), "{error}");
+        std::fs::write(folder.path().join("page.html"), "{{ message }}").unwrap();
+        assert_ne!(VendorConfig::load(&path).unwrap().page, Page::default());
+        std::fs::write(&path, GOOD).unwrap();
+        assert_eq!(VendorConfig::load(&path).unwrap().page, Page::default());
     }
 
     #[test]

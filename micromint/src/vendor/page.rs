@@ -1,56 +1,117 @@
-//! The page that people see instead of one they have not paid for: plain, self-contained, and of use
-//! without scripts, styles or a wallet.
+//! The page that people see instead of one they have not paid for: self-contained, and of use without
+//! scripts, styles or a wallet. Its text and look are a template, the default one like a webmaster's own.
+//!
+//! In goes a template once, out comes a page for each request. The invariant: what a template puts in is
+//! escaped, so that no address, description or message can become markup.
+//!
+//! Until a wallet in the browser has paid and loaded the page again, nothing of the default page is painted;
+//! it appears by itself after 0.8 s where there is no wallet.
 
-use std::fmt::Write;
+mod template;
 
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use self::template::{Template, TemplateError};
 use super::Refusal;
+use super::config::{ConfigError, whole};
+use crate::host::{DiskDirectory, read_whole};
 use crate::protocol::RequestPayment;
 
-/// Until a wallet in the browser has paid and loaded the page again, nothing of this one is painted; it
-/// appears by itself after 0.8 s where there is no wallet.
-const STYLE: &str = "\
-:root{color-scheme:light dark}\
-html{animation:mm 0s .8s both}\
-@keyframes mm{from{visibility:hidden}to{visibility:visible}}\
-body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:10vh auto;padding:0 1rem}\
-h1{font-size:1.5rem;font-weight:600}\
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem}\
-dt{opacity:.75}dd{margin:0;overflow-wrap:anywhere}\
-.refused{border-left:.25rem solid #c33;padding-left:.75rem}";
+/// The largest template, in bytes.
+pub const PAGE_FILE_SIZE_MAX: u64 = 256 * 1024;
 
-/// The page for a request, which may follow a refused payment.
-pub(super) fn page(request: &RequestPayment, message: &[u8], refusal: Option<Refusal>) -> Vec<u8> {
-    let price = coins(request.price);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Payment required: {price}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <h1>This page costs {price}</h1>\n"
-    );
-    if let Some(refusal) = refusal {
-        push(&mut page, "<p class=\"refused\" role=\"alert\">", refusal.sentence(), "</p>\n");
+/// What a template can name, and [`Page::fill`] fills in.
+const NAMES: [&str; 11] = [
+    "price",
+    "coins",
+    "coin-value",
+    "description",
+    "url",
+    "vendor-id",
+    "broker",
+    "periods",
+    "refusal",
+    "reason",
+    MESSAGE,
+];
+/// The one that is markup already.
+const MESSAGE: &str = "message";
+
+/// The default page may load and run nothing.
+const DEFAULT_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+/// A page of the webmaster's own may have pictures, fonts, styles and forms of the site, and no scripts.
+const OWN_POLICY: &str = "default-src 'none'; img-src 'self' data:; font-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'";
+
+static DEFAULT: LazyLock<Arc<Template>> = LazyLock::new(|| {
+    // The default template is part of the program, and a test reads it.
+    #[allow(clippy::expect_used)]
+    let template = parse(include_str!("page.html")).expect("the default page is a template");
+    Arc::new(template)
+});
+
+/// The page of a vendor: the default one, or the webmaster's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    template: Arc<Template>,
+    policy: &'static str,
+}
+
+fn parse(text: &str) -> Result<Template, TemplateError> {
+    Template::parse(text, &NAMES, MESSAGE)
+}
+
+impl Default for Page {
+    fn default() -> Page {
+        Page { template: Arc::clone(&DEFAULT), policy: DEFAULT_POLICY }
     }
-    push(&mut page, "<p>", &request.description, "</p>\n");
-    page.push_str("<dl>\n");
-    for (term, text) in [
-        ("Page", request.url.as_str()),
-        ("Price", &price),
-        ("One coin", &request.coin_value),
-        ("Paid to", request.vendor.as_str()),
-        ("Good coins", &periods(request)),
-    ] {
-        push(&mut page, &format!("<dt>{term}</dt><dd>"), text, "</dd>\n");
+}
+
+impl Page {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is larger than [`PAGE_FILE_SIZE_MAX`]; what is no template, with its
+    /// line.
+    pub fn load(path: &Path) -> Result<Page, ConfigError> {
+        let unreadable = |error: std::io::Error| whole(path, format!("page: cannot be read: {error}"));
+        let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
+        let bytes = read_whole(&directory, &name, PAGE_FILE_SIZE_MAX).map_err(unreadable)?;
+        let text =
+            String::from_utf8(bytes).map_err(|error| whole(path, format!("page: is no UTF-8: {error}")))?;
+        let template = parse(&text).map_err(|error| ConfigError {
+            line: Some(error.line),
+            ..whole(path, format!("page: {}", error.reason))
+        })?;
+        Ok(Page { template: Arc::new(template), policy: OWN_POLICY })
     }
-    push(&mut page, "<dt>Sold by</dt><dd><a rel=\"noreferrer\" href=\"", &request.broker, "\">");
-    push(&mut page, "", &request.broker, "</a></dd>\n</dl>\n");
-    page.push_str(
-        "<p>A MicroMint wallet pays this by itself, up to the amount that you have set in it. \
-         If you have a wallet and still see this page, load it again or look into the wallet. \
-         Without one, the broker named above has wallets and coins.</p>\n</main>\n",
-    );
-    push_message(&mut page, message);
-    page.push_str("</body>\n</html>\n");
-    page.into_bytes()
+
+    /// What the browser may load for it: the value of Content-Security-Policy.
+    pub(super) fn policy(&self) -> &'static str {
+        self.policy
+    }
+
+    /// The page for a request, which may follow a refused payment.
+    pub(super) fn fill(&self, request: &RequestPayment, message: &[u8], refusal: Option<Refusal>) -> Vec<u8> {
+        let (price, coins, periods) = (request.price.to_string(), coins(request.price), periods(request));
+        let message = data_block(message);
+        // In the order of NAMES.
+        let values: [&str; NAMES.len()] = [
+            &price,
+            &coins,
+            &request.coin_value,
+            &request.description,
+            request.url.as_str(),
+            request.vendor.as_str(),
+            &request.broker,
+            &periods,
+            refusal.map_or("", Refusal::sentence),
+            refusal.map_or("", Refusal::word),
+            &message,
+        ];
+        self.template.fill(&values).into_bytes()
+    }
 }
 
 /// `1 coin`, `3 coins`.
@@ -62,31 +123,91 @@ fn periods(request: &RequestPayment) -> String {
     request.periods.iter().map(|period| period.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Appends `text`, escaped, between two pieces of markup; nothing if it is empty.
-fn push(page: &mut String, before: &str, text: &str, after: &str) {
-    if text.is_empty() {
-        return;
+/// The message as a data block. What stands in a script element cannot be escaped, so a message that could end
+/// it is left out; it stands in the header too.
+fn data_block(message: &[u8]) -> String {
+    let text = String::from_utf8_lossy(message);
+    if text.contains('<') {
+        return String::new();
     }
-    page.push_str(before);
-    for c in text.chars() {
-        match c {
-            '&' => page.push_str("&amp;"),
-            '<' => page.push_str("&lt;"),
-            '>' => page.push_str("&gt;"),
-            '"' => page.push_str("&quot;"),
-            '\'' => page.push_str("&#39;"),
-            c => page.push(c),
-        }
-    }
-    page.push_str(after);
+    format!("<script type=\"application/x-micromint\">{text}</script>")
 }
 
-/// Appends the message as a data block. What stands in a script element cannot be escaped, so a message
-/// that could end it is left out; it stands in the header too.
-fn push_message(page: &mut String, message: &[u8]) {
-    let text = String::from_utf8_lossy(message);
-    if !text.contains('<') {
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "<script type=\"application/x-micromint\">{text}</script>");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(description: &str) -> RequestPayment {
+        RequestPayment {
+            url: "https://news.example/a?b=c&d='%22".parse().unwrap(),
+            price: 3,
+            vendor: "news.example".parse().unwrap(),
+            broker: "https://broker.example/".to_string(),
+            coin_value: "0.01 USD".to_string(),
+            periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
+            description: description.to_string(),
+        }
+    }
+
+    fn filled(page: &Page, request: &RequestPayment, refusal: Option<Refusal>) -> String {
+        String::from_utf8(page.fill(request, &request.to_bytes(), refusal)).unwrap()
+    }
+
+    fn own(text: &str) -> Result<Page, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.html");
+        std::fs::write(&path, text).unwrap();
+        Page::load(&path)
+    }
+
+    #[test]
+    fn the_default_page_says_what_there_is_to_say() {
+        let page = filled(&Page::default(), &request("News <of> the day"), None);
+        for piece in [
+            "<h1>This page costs 3 coins</h1>",
+            "News &lt;of&gt; the day",
+            "https://news.example/a?b=c&amp;d=&#39;%22",
+            "<dd>2026-12, 2027-01</dd>",
+            "href=\"https://broker.example/\"",
+        ] {
+            assert!(page.contains(piece), "{piece} in\n{page}");
+        }
+        assert!(!page.contains("<script"), "a message that could end its block is left out");
+        assert!(!page.contains("role=\"alert\"") && !page.contains("{{"));
+        let page = filled(&Page::default(), &request(""), Some(Refusal::Spent));
+        assert!(page.contains("<p class=\"refused\" role=\"alert\">A coin was spent here before.</p>"));
+        assert!(!page.contains("<p></p>"));
+        assert!(page.contains("<script type=\"application/x-micromint\">MicroMint-1.0\r\n"));
+    }
+
+    #[test]
+    fn a_webmasters_page_is_filled_in_and_may_show_the_sites_pictures() {
+        let text = "<p title=\"{{description}}\">{{ price }}|{{ coins }}|{{coin-value}}|{{ url }}|{{ vendor-id }}|{{broker}}|{{ periods }}|{{#reason}}{{ reason }}: {{ refusal }}{{/reason}}</p>{{ message }}";
+        let page = own(text).unwrap();
+        let filled = filled(&page, &request("\"x\""), Some(Refusal::Expired));
+        assert!(
+            filled.starts_with(
+                "<p title=\"&quot;x&quot;\">3|3 coins|0.01 USD|https://news.example/a?b=c&amp;d=&#39;%22|news.example|https://broker.example/|2026-12, 2027-01|expired: These coins have expired.</p><script"
+            ),
+            "{filled}"
+        );
+        assert!(page.policy().contains("img-src 'self'") && !page.policy().contains("script-src"));
+    }
+
+    #[test]
+    fn faults_are_told_with_their_line() {
+        for (text, says) in [
+            ("a\n{{ prize }}{{ message }}", "page.html:2: page: unknown placeholder \"prize\""),
+            ("no placeholder", "page.html:1: page: expected {{ message }} once"),
+            ("{{ message }}\n{{ message }}", "page.html:2: page: expected {{ message }} once"),
+        ] {
+            let error = own(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        let error = Page::load(Path::new("/nowhere/page.html")).unwrap_err().to_string();
+        assert!(error.contains("page: cannot be read"), "{error}");
+        let sized = |size: u64| format!("{{{{ message }}}}{}", "x".repeat(size as usize - 13));
+        assert!(own(&sized(PAGE_FILE_SIZE_MAX)).is_ok());
+        assert!(own(&sized(PAGE_FILE_SIZE_MAX + 1)).unwrap_err().to_string().contains("are allowed"));
     }
 }

@@ -190,7 +190,7 @@ impl Paywall {
     pub(super) fn payment_required(&self, ask: &Ask<'_>, refused: Option<RefusedPayment>) -> Answer {
         let offer = self.offer(ask);
         let challenge = self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
-        answer::payment_required(&offer, &challenge, ask.request, refused)
+        answer::payment_required(&offer, &challenge, ask.request, refused, &self.config.page)
     }
 }
 
