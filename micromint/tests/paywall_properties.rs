@@ -358,3 +358,59 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
         assert_eq!(again, expected, "{page}");
     }
 }
+
+/// What a server says before the till was asked is what the till says after it.
+#[test]
+fn a_reversal_is_promised_only_while_it_can_be_kept() {
+    let mint = mint();
+    for (age, status, expected) in [
+        (0, 200, Outcome::Paid),
+        (0, 206, Outcome::Paid),
+        (0, 304, Outcome::Reversed),
+        (570, 500, Outcome::Reversed),
+        (571, 500, Outcome::Paid),
+        (601, 500, Outcome::Paid),
+    ] {
+        let clock = Arc::new(MovingClock(AtomicI64::new(noon().0)));
+        let paywall = paywall(&mint, clock.clone());
+        let message = payment(&mint, "/story", &[3]).to_bytes();
+        let Decision::Serve(serve) = pay_by_header(&paywall, "GET", "/story", 1, &message) else {
+            panic!("not served")
+        };
+        let charge = serve.charge.unwrap();
+        clock.0.fetch_add(age, Ordering::Relaxed);
+        let promised = paywall.promise(&charge, status);
+        assert_eq!(promised, expected, "{age} {status}");
+        if promised == Outcome::Reversed {
+            assert_eq!(paywall.settle(&charge, status), Outcome::Reversed, "{age} {status}");
+        }
+    }
+}
+
+/// The cap is one for all processes that share a till.
+#[test]
+fn a_cap_holds_across_paywalls_on_one_till() {
+    let mint = mint();
+    let till = SimulatedDirectory::new();
+    let config = format!("{CONFIG}cap = 3\n");
+    let paywalls = [(); 2].map(|()| {
+        Paywall::with(
+            VendorConfig::parse(&config, Path::new("vendor.toml")).unwrap(),
+            &[mint.rules.params().clone()],
+            Key::from_bytes([9; 32]),
+            Box::new(till.clone()),
+            Arc::new(FixedClock(noon())),
+            Arc::new(SystemEntropy),
+        )
+        .unwrap()
+    });
+    let outcomes: Vec<Outcome> = (0..5)
+        .map(|number| {
+            let page = format!("/{number}");
+            let message = payment(&mint, &page, &[number]).to_bytes();
+            pay_by_header(&paywalls[number % 2], "GET", &page, 1, &message).outcome()
+        })
+        .collect();
+    let capped = Outcome::Refused(Refusal::CapReached);
+    assert_eq!(outcomes, [Outcome::Paid, Outcome::Paid, Outcome::Paid, capped, capped]);
+}

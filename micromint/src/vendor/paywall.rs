@@ -31,13 +31,14 @@ use super::config::{ConfigError, VendorConfig};
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
 use super::manifest::{is_manifest, manifest};
 use super::secret;
-use super::till::{PaymentId, Reversal, Till, TillError, TillTotals};
+use super::till::{PaymentId, REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
 use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
 use crate::params::Params;
 use crate::protocol::{Frame, PAYMENT_SIZE_MAX};
+use crate::time::UnixTime;
 
 /// The gate before a vendor's pages. One serves all threads of a process; it is opened after the
 /// process was forked.
@@ -76,7 +77,13 @@ pub enum PaywallError {
 
 /// A payment that this request recorded and that its answer may still reverse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Charge(PaymentId);
+pub struct Charge {
+    id: PaymentId,
+    recorded_at: UnixTime,
+}
+
+/// How long before the end of its time a reversal is promised no more, in seconds: it may wait for a thread.
+const PROMISE_MARGIN_SECONDS: i64 = 30;
 
 /// How a request is handled.
 enum Route<'a> {
@@ -233,10 +240,22 @@ impl Paywall {
         if (200..300).contains(&status) {
             return Outcome::Paid;
         }
-        match self.till.reverse(charge.0) {
+        match self.till.reverse(charge.id) {
             Ok(Reversal::Reversed) => Outcome::Reversed,
             Ok(Reversal::Void) | Err(_) => Outcome::Paid,
         }
+    }
+
+    /// What [`Paywall::settle`] is going to say, as far as that can be told without waiting: for a server that
+    /// makes the head of the answer where it must not wait, says [`Outcome::Reversed`] in it, and then has
+    /// another thread settle. It says [`Outcome::Paid`] where a reversal could come too late.
+    ///
+    /// A promise is broken only where the same payment was sent a second time meanwhile, which opens the page,
+    /// or the till fails: the coins are then recorded for this page, and the same payment is a retry.
+    pub fn promise(&self, charge: &Charge, status: u16) -> Outcome {
+        let age = self.clock.now().0.saturating_sub(charge.recorded_at.0);
+        let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;
+        if !(200..300).contains(&status) && is_in_time { Outcome::Reversed } else { Outcome::Paid }
     }
 
     /// The manifest: who sells here, where and for whose coins, as JSON. A server need not ask for it:

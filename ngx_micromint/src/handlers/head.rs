@@ -25,9 +25,11 @@ pub(crate) fn filter_header(request: &mut Request) -> Code {
         _ => return OK,
     };
     let status = request.answer_status();
-    let mut became = serve.outcome;
-    if serve.charge.is_some() && !(200..300).contains(&status) {
-        became = Outcome::Reversed;
+    // The till is asked off the event thread; what it will say is told here.
+    let promised = serve.charge.as_ref().zip(visit.paywall.borrow().clone());
+    let promised = promised.map(|(charge, paywall)| paywall.promise(charge, status));
+    let became = promised.unwrap_or(serve.outcome);
+    if became == Outcome::Reversed {
         settle(request, &visit, serve, status);
     }
     visit.became.set(Some(became));

@@ -107,7 +107,11 @@ impl Paywall {
         match spent {
             Spent::Recorded(id) => {
                 let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
-                Judged::Serve(Serve { coins: sent.payment.coins, charge: Some(Charge(id)), ..serve })
+                Judged::Serve(Serve {
+                    coins: sent.payment.coins,
+                    charge: Some(Charge { id, recorded_at: ask.now }),
+                    ..serve
+                })
             }
             Spent::Retry { recorded_at } => {
                 Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at))
