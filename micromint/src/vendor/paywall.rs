@@ -28,6 +28,7 @@ use super::answer;
 use super::carrier::{self, Carrier, InHeader};
 use super::challenger::Challenger;
 use super::config::{ConfigError, VendorConfig};
+use super::cors::CorsPolicy;
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
 use super::manifest::{is_manifest, manifest};
 use super::secret;
@@ -280,11 +281,7 @@ impl Paywall {
         if request.price == 0 {
             return match carrier {
                 Carrier::None | Carrier::Several => Route::Decided(Decision::Serve(Serve::default())),
-                Carrier::Header(InHeader::Credential(token)) if is_of_others(token) => {
-                    Route::Decided(Decision::Serve(Serve::default()))
-                }
-                // Also what cannot be read: it may hold coins, which nobody behind us may see.
-                Carrier::Header(_) => Route::Decided(Decision::Serve(returned(request, false))),
+                Carrier::Header(header) => Route::Decided(Decision::Serve(free_with(request, header))),
                 Carrier::Body => Route::FreeBody,
             };
         }
@@ -326,7 +323,22 @@ fn decided(answer: Answer) -> Route<'static> {
 
 /// How free content is served to who sent a payment with it: the coins were not recorded.
 fn returned(request: &Request<'_>, is_body: bool) -> Serve {
-    Serve { ignore_conditions: is_body, is_private: false, ..served(Outcome::Returned, request, is_body) }
+    Serve {
+        ignore_conditions: is_body,
+        is_private: false,
+        // Whose scripts may see free content is the site's own affair; what became of the payment is ours.
+        merge: CorsPolicy::Site.of_answer(request),
+        ..served(Outcome::Returned, request, is_body)
+    }
+}
+
+/// How free content is served to who sent a header with a payment. A credential of another method is for
+/// somebody behind us. One that cannot be read is taken out: it may hold coins, which nobody there may see.
+fn free_with(request: &Request<'_>, header: InHeader<'_>) -> Serve {
+    match header {
+        InHeader::Credential(token) if is_of_others(token) => Serve::default(),
+        InHeader::Credential(_) | InHeader::Message(_) => returned(request, false),
+    }
 }
 
 /// How free content is served to a POST whose body may be a payment. Another message is for the

@@ -3,7 +3,7 @@
 
 use super::super::carrier::Carrier;
 use super::super::http::{About, Decision, Outcome, Request, Serve};
-use super::{free_post, returned};
+use super::{free_post, free_with, returned};
 
 /// What a place in a dry run does in place of `decision`. The event tells what would have been.
 ///
@@ -17,7 +17,8 @@ pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
     };
     let serve = match Carrier::of(request) {
         Carrier::None => Serve::default(),
-        Carrier::Header(_) | Carrier::Several => returned(request, false),
+        Carrier::Header(header) => free_with(request, header),
+        Carrier::Several => returned(request, false),
         Carrier::Body => free_post(request),
     };
     // What only the vendor can put right is told although the page is sent.
