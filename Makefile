@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench bench-redemption bench-memory clean
+.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench bench-redemption bench-memory bench-c clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,11 @@ bench-redemption: setup ## 10 million coins judged against a coin file of 1 GiB 
 bench-memory: setup ## what little memory costs a mint (root; SIZES="31 18G 2G 2560M" for 16 GiB)
 	$(CARGO) build --release -p coinmint
 	@scripts/bench-memory.sh $(SIZES)
+
+bench-c: setup ## what the check of a coin costs through C, beside Rust
+	$(CARGO) build --release -p micromint-ffi
+	@scripts/link-c.sh target/release
+	$(CARGO) bench -p micromint-ffi --bench check
 
 clean: ## remove everything built
 	$(CARGO) clean

@@ -41,3 +41,24 @@ mod till;
 
 #[cfg(feature = "test-panic")]
 mod test_panic;
+
+/// The exported functions and types as Rust sees them, for the fuzz target that calls them as C does.
+#[cfg(feature = "exported")]
+pub mod exported {
+    pub use crate::accounts::*;
+    pub use crate::broker::*;
+    pub use crate::buffer::*;
+    pub use crate::coins::*;
+    pub use crate::decision::*;
+    pub use crate::error::*;
+    pub use crate::head::*;
+    pub use crate::host::*;
+    pub use crate::keys::*;
+    pub use crate::message::*;
+    pub use crate::mint::*;
+    pub use crate::params::*;
+    pub use crate::paywall::*;
+    pub use crate::till::*;
+    pub use crate::wallet::*;
+    pub use crate::wallet_files::*;
+}
