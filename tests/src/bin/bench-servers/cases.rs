@@ -1,0 +1,287 @@
+//! What is asked, and how one round of it is measured.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use micromint_servers::client::RequestText;
+use rustix::process::Pid;
+
+use crate::load::Load;
+use crate::servers::Server;
+use crate::supply::Supply;
+
+/// Connections that ask at the same time.
+const CONNECTIONS: usize = 32;
+/// How long a round of free pages beside payments takes.
+const SHARED_ROUND: Duration = Duration::from_millis(700);
+/// How many requests a second the others send meanwhile.
+const OTHERS_A_SECOND: usize = 200;
+
+/// How much is measured.
+pub(crate) struct Plan {
+    /// Rounds.
+    pub(crate) rounds: usize,
+    /// Requests a case and round.
+    pub(crate) requests: usize,
+}
+
+impl Plan {
+    /// Payments a round.
+    pub(crate) fn requests_of(&self, paying: Paying) -> usize {
+        match paying {
+            Paying::One | Paying::Post => self.requests / 2,
+            Paying::Ten => self.requests / 10,
+        }
+    }
+
+    /// Payments of the others in all rounds, with some to spare.
+    pub(crate) fn payments_of_others(&self) -> usize {
+        self.rounds * (SHARED_ROUND.as_millis() as usize * OTHERS_A_SECOND / 1000 + 20)
+    }
+}
+
+/// How a payment travels, and of how many coins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paying {
+    /// One coin, in a header of a GET.
+    One,
+    /// Ten coins, in a header of a GET.
+    Ten,
+    /// One coin, in the body of a POST.
+    Post,
+}
+
+/// When the till is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// When the operating system likes.
+    Os,
+    /// Now and then.
+    Interval,
+    /// Before each answer.
+    Always,
+}
+
+impl Sync {
+    /// All of them.
+    pub(crate) const ALL: [Sync; 3] = [Sync::Os, Sync::Interval, Sync::Always];
+
+    /// The word of the vendor's configuration.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Sync::Os => "os",
+            Sync::Interval => "interval",
+            Sync::Always => "always",
+        }
+    }
+}
+
+/// Whether the server keeps files open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cache {
+    /// It opens them for each request.
+    None,
+    /// `open_file_cache`.
+    Files,
+}
+
+impl Cache {
+    /// Both.
+    pub(crate) const ALL: [Cache; 2] = [Cache::None, Cache::Files];
+
+    /// In names.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Cache::None => "plain",
+            Cache::Files => "cached",
+        }
+    }
+
+    /// In nginx's configuration.
+    pub(crate) fn nginx(self) -> &'static str {
+        match self {
+            Cache::None => "",
+            Cache::Files => "open_file_cache max=100; open_file_cache_valid 60s; open_file_cache_errors on;",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A page of the server without the module.
+    Absent,
+    /// `return 402` of the server without the module, with the head and body of the module's.
+    PlainRefusal,
+    /// A page where the gate is off.
+    Off,
+    /// A free page where the gate is on.
+    Free,
+    /// A priced page, without a payment.
+    Refused,
+    /// A priced page, paid for.
+    Paid(Paying, Sync),
+}
+
+/// A row of the table.
+pub(crate) struct Case {
+    /// Its name.
+    pub(crate) name: String,
+    /// What is asked for.
+    pub(crate) what: What,
+    /// Whether files are kept open.
+    pub(crate) cache: Cache,
+    /// Requests a round.
+    pub(crate) count: usize,
+}
+
+impl Case {
+    /// Whether other rows are held against it.
+    pub(crate) fn is_baseline(&self) -> bool {
+        matches!(self.what, What::Absent | What::PlainRefusal)
+    }
+
+    fn port(&self, server: &Server) -> u16 {
+        match self.what {
+            What::Absent | What::PlainRefusal => server.plain_port(self.cache),
+            What::Paid(_, sync) => server.port(sync, self.cache),
+            _ => server.port(Sync::Os, self.cache),
+        }
+    }
+
+    fn request(&self) -> Vec<u8> {
+        let target = match self.what {
+            What::Absent | What::Free => "/free/page.html",
+            What::PlainRefusal => "/refused/page.html",
+            What::Off => "/off/page.html",
+            What::Refused | What::Paid(..) => "/one/page.html",
+        };
+        RequestText::get(target).to_bytes()
+    }
+
+    fn status(&self) -> &'static str {
+        if matches!(self.what, What::Refused | What::PlainRefusal) { " 402 " } else { " 200 " }
+    }
+}
+
+/// Every row.
+pub(crate) fn all(plan: &Plan) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for cache in Cache::ALL {
+        let mut add = |name: &str, what: What, count: usize| {
+            let suffix = if cache == Cache::Files { ", file cache" } else { "" };
+            cases.push(Case { name: format!("{name}{suffix}"), what, cache, count });
+        };
+        add("no module", What::Absent, plan.requests);
+        add("module off", What::Off, plan.requests);
+        add("module on, free page", What::Free, plan.requests);
+        add("plain return 402", What::PlainRefusal, plan.requests);
+        add("402", What::Refused, plan.requests);
+        for sync in Sync::ALL {
+            for (paying, name) in [(Paying::One, "1 coin"), (Paying::Ten, "10 coins")] {
+                let name = format!("paid, {name}, sync {}", sync.name());
+                add(&name, What::Paid(paying, sync), plan.requests_of(paying));
+            }
+        }
+        let count = plan.requests_of(Paying::Post);
+        add("paid by POST, 1 coin, sync interval", What::Paid(Paying::Post, Sync::Interval), count);
+    }
+    cases
+}
+
+/// What one round of a case took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// Processor time of the server a request, in microseconds.
+    pub(crate) cpu: f64,
+    /// Requests a second.
+    pub(crate) rate: f64,
+}
+
+/// Asks a case once, so that its files and code are warm.
+pub(crate) fn warm_up(case: &Case, server: &Server) {
+    if !matches!(case.what, What::Paid(..)) {
+        let request = case.request();
+        let repeated = std::iter::repeat_n(request.as_slice(), 2 * CONNECTIONS);
+        Load::open(case.port(server), CONNECTIONS).ask(repeated, case.status());
+    }
+}
+
+/// One round of a case.
+pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usize) -> Sample {
+    let mut load = Load::open(case.port(server), CONNECTIONS);
+    let request = case.request();
+    let requests: Vec<&[u8]> = match case.what {
+        What::Paid(paying, _) => supply.round(paying, round, case.count).iter().map(Vec::as_slice).collect(),
+        _ => vec![request.as_slice(); case.count],
+    };
+    let processes = server.processes(case.is_baseline());
+    let (cpu, start) = (cpu_time(&processes), Instant::now());
+    load.ask(requests.into_iter(), case.status());
+    let took = start.elapsed().as_secs_f64();
+    let cpu = cpu_time(&processes) - cpu;
+    Sample { cpu: cpu * 1e6 / case.count as f64, rate: case.count as f64 / took }
+}
+
+/// Processor time of all threads of processes, in seconds, by the scheduler's clock.
+fn cpu_time(processes: &[Pid]) -> f64 {
+    let mut sum = 0;
+    for process in processes {
+        for task in std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).unwrap() {
+            let text = std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap_or_default();
+            sum += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    sum as f64 / 1e9
+}
+
+/// The rate of free pages while others pay with `sync always`, and while they ask for a free page as often.
+pub(crate) struct Shared {
+    /// While others pay.
+    pub(crate) paying: Vec<f64>,
+    /// While others ask for free pages.
+    pub(crate) asking: Vec<f64>,
+}
+
+/// Measures [`Shared`], both by turns.
+pub(crate) fn while_others_pay(server: &Server, supply: &Supply, plan: &Plan) -> Shared {
+    let port = server.port(Sync::Always, Cache::None);
+    let free = RequestText::get("/free/page.html").to_bytes();
+    let each = supply.others().len() / plan.rounds;
+    let mut shared = Shared { paying: Vec::new(), asking: Vec::new() };
+    for round in 0..plan.rounds {
+        let payments: Vec<&[u8]> =
+            supply.others()[round * each..][..each].iter().map(Vec::as_slice).collect();
+        shared.asking.push(beside(port, &free, &vec![free.as_slice(); each]));
+        shared.paying.push(beside(port, &free, &payments));
+    }
+    shared
+}
+
+/// The rate of `free` while another thread sends the requests of `others`, at its own pace.
+fn beside(port: u16, free: &[u8], others: &[&[u8]]) -> f64 {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut load = Load::open(port, 1);
+            let start = Instant::now();
+            for (number, request) in others.iter().enumerate() {
+                let due = Duration::from_secs_f64(number as f64 / OTHERS_A_SECOND as f64);
+                std::thread::sleep(due.saturating_sub(start.elapsed()));
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                load.ask(std::iter::once(*request), " 200 ");
+            }
+        });
+        let mut load = Load::open(port, CONNECTIONS);
+        let (start, mut count) = (Instant::now(), 0);
+        while start.elapsed() < SHARED_ROUND {
+            load.ask(std::iter::repeat_n(free, CONNECTIONS), " 200 ");
+            count += CONNECTIONS;
+        }
+        let rate = count as f64 / start.elapsed().as_secs_f64();
+        is_over.store(true, Ordering::Relaxed);
+        rate
+    })
+}

@@ -1,0 +1,74 @@
+//! A client that keeps a server busy: many connections, one request on each, then all answers.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// Connections that are kept alive.
+pub(crate) struct Load {
+    connections: Vec<Wire>,
+}
+
+struct Wire {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Load {
+    /// Opens `count` connections.
+    pub(crate) fn open(port: u16, count: usize) -> Load {
+        let open = |_| {
+            let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.set_nodelay(true).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            Wire { stream, buffer: Vec::with_capacity(64 * 1024) }
+        };
+        Load { connections: (0..count).map(open).collect() }
+    }
+
+    /// Sends requests, one a connection at a time, and fails unless every answer has `status`.
+    pub(crate) fn ask<'a>(&mut self, requests: impl Iterator<Item = &'a [u8]>, status: &str) {
+        let mut requests = requests.peekable();
+        while requests.peek().is_some() {
+            let mut asked = 0;
+            for (wire, request) in self.connections.iter_mut().zip(&mut requests) {
+                wire.stream.write_all(request).unwrap();
+                asked += 1;
+            }
+            for wire in &mut self.connections[..asked] {
+                let head = wire.receive();
+                assert!(head.contains(status), "expected {status}, found {head}");
+            }
+        }
+    }
+}
+
+impl Wire {
+    /// Reads an answer that tells its length, and gives its first line.
+    fn receive(&mut self) -> String {
+        self.buffer.clear();
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            let count = self.stream.read(&mut chunk).unwrap();
+            assert!(count > 0, "the server has closed the connection: {}", self.text());
+            self.buffer.extend_from_slice(&chunk[..count]);
+            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+                let length = find(&self.buffer[..end], b"\r\nContent-Length: ").expect("Content-Length");
+                let digits = self.buffer[length + 18..end].iter().take_while(|byte| byte.is_ascii_digit());
+                let length = digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'));
+                if self.buffer.len() == end + 4 + length {
+                    let line = self.buffer.iter().position(|byte| *byte == b'\r').unwrap();
+                    return String::from_utf8_lossy(&self.buffer[..line]).into_owned();
+                }
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}

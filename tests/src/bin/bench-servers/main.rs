@@ -1,0 +1,67 @@
+//! What the server modules cost: processor time and rate of free, refused and paid requests on a real server,
+//! beside the same server without the module, in one run.
+//!
+//!     cargo run --release -p micromint-servers --bin bench-servers -- --rounds 20
+//!
+//! `make bench-servers` builds the module first. Every round asks every case once, one after the other, so that
+//! what else the machine does falls on all of them alike; a row is the median of its rounds. Processor time is
+//! that of the one worker and its threads, by the scheduler's own clock; the client is another process's thread.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cases;
+mod load;
+mod servers;
+mod supply;
+mod table;
+
+use clap::Parser;
+
+/// Measures the server modules.
+#[derive(Parser)]
+struct Arguments {
+    /// Which server.
+    #[arg(long, value_enum, default_value_t = servers::Kind::Nginx)]
+    server: servers::Kind,
+    /// How often every case is measured.
+    #[arg(long, default_value_t = 20)]
+    rounds: usize,
+    /// Requests a case and round; payments take a half of it, payments of ten coins a tenth.
+    #[arg(long, default_value_t = 1000)]
+    requests: usize,
+    /// Only cases whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Ask one case until ended, for a profiler; prints the worker's process number.
+    #[arg(long)]
+    hold: bool,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let plan = cases::Plan { rounds: arguments.rounds, requests: arguments.requests };
+    let supply = supply::Supply::new(&plan);
+    let server = servers::Server::start(arguments.server, &supply);
+    let mut cases = cases::all(&plan);
+    cases.retain(|case| case.is_baseline() || case.name.contains(&arguments.only));
+    if arguments.hold {
+        let case = cases.iter().rev().find(|case| case.name.contains(&arguments.only)).expect("a case");
+        println!("{}: processes {:?}", case.name, server.workers().iter().map(|pid| pid.as_raw_nonzero()).collect::<Vec<_>>());
+        cases::measure(case, &server, &supply, 0);
+        for round in 1..plan.rounds {
+            cases::measure(case, &server, &supply, round);
+        }
+        return;
+    }
+    for case in &cases {
+        cases::warm_up(case, &server);
+    }
+    let mut rows: Vec<table::Row> = cases.iter().map(|case| table::Row::new(case)).collect();
+    for round in 0..plan.rounds {
+        for (case, row) in cases.iter().zip(&mut rows) {
+            row.samples.push(cases::measure(case, &server, &supply, round));
+        }
+        eprintln!("round {} of {}", round + 1, plan.rounds);
+    }
+    let shared = cases::while_others_pay(&server, &supply, &plan);
+    table::print(arguments.server, &plan, &rows, &shared);
+}

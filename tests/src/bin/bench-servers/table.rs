@@ -1,0 +1,67 @@
+//! The table that is printed: medians, their spread, and what they are beside the server without the module.
+
+use crate::cases::{Cache, Case, Plan, Sample, Shared, What};
+use crate::servers::Kind;
+
+/// A row and its rounds.
+pub(crate) struct Row {
+    name: String,
+    what: What,
+    cache: Cache,
+    /// One a round.
+    pub(crate) samples: Vec<Sample>,
+}
+
+impl Row {
+    /// A row without rounds.
+    pub(crate) fn new(case: &Case) -> Row {
+        Row { name: case.name.clone(), what: case.what, cache: case.cache, samples: Vec::new() }
+    }
+}
+
+/// Prints all rows.
+pub(crate) fn print(kind: Kind, plan: &Plan, rows: &[Row], shared: &Shared) {
+    println!("{kind:?}, {} rounds, medians; quartiles in brackets", plan.rounds);
+    println!(
+        "| case | us CPU a request | requests a second | CPU of the plain server's | rate of the plain server's |"
+    );
+    println!("|---|---|---|---|---|");
+    for row in rows {
+        let baseline = match row.what {
+            What::Refused | What::PlainRefusal => What::PlainRefusal,
+            _ => What::Absent,
+        };
+        let baseline = rows.iter().find(|other| other.what == baseline && other.cache == row.cache);
+        let baseline = baseline.map_or(&row.samples, |row| &row.samples);
+        let cpu: Vec<f64> = row.samples.iter().map(|sample| sample.cpu).collect();
+        let rate: Vec<f64> = row.samples.iter().map(|sample| sample.rate).collect();
+        // Round by round: what disturbs the machine for a while disturbs both.
+        let pairs = || row.samples.iter().zip(baseline);
+        let cpu_ratio: Vec<f64> = pairs().map(|(sample, plain)| plain.cpu / sample.cpu).collect();
+        let rate_ratio: Vec<f64> = pairs().map(|(sample, plain)| sample.rate / plain.rate).collect();
+        println!(
+            "| {} | {} | {} | {} | {} |",
+            row.name,
+            spread(&cpu, 1),
+            spread(&rate, 0),
+            spread(&cpu_ratio, 2),
+            spread(&rate_ratio, 2)
+        );
+    }
+    let ratio: Vec<f64> = shared.paying.iter().zip(&shared.asking).map(|(pay, ask)| pay / ask).collect();
+    println!();
+    println!(
+        "free pages a second while others pay with sync always: {}; while they ask for free pages as often: {}; ratio {}",
+        spread(&shared.paying, 0),
+        spread(&shared.asking, 0),
+        spread(&ratio, 2)
+    );
+}
+
+/// The median and the quartiles.
+fn spread(values: &[f64], digits: usize) -> String {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |part: f64| sorted[((sorted.len() - 1) as f64 * part).round() as usize];
+    format!("{:.digits$} [{:.digits$}, {:.digits$}]", at(0.5), at(0.25), at(0.75))
+}
