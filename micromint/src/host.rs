@@ -185,6 +185,14 @@ pub trait File: Send + Sync {
     /// The operating system's; `UnexpectedEof` if the file ends before.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 
+    /// As [`File::read_at`], unless that would have to wait for the disk: whether it was read.
+    ///
+    /// # Errors
+    /// As for [`File::read_at`].
+    fn read_at_once(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.read_at(bytes, offset).map(|()| true)
+    }
+
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
@@ -255,6 +263,14 @@ impl<'a> LockGuard<'a> {
     pub fn new(file: &'a dyn File, how: Lock) -> io::Result<LockGuard<'a>> {
         file.lock(how)?;
         Ok(LockGuard(file))
+    }
+
+    /// Takes the lock on `file` if it is free; `None` if it is not.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn try_new(file: &'a dyn File, how: Lock) -> io::Result<Option<LockGuard<'a>>> {
+        Ok(file.try_lock(how)?.then(|| LockGuard(file)))
     }
 }
 

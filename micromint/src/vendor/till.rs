@@ -8,6 +8,7 @@
 //! The till is a directory. Its journals, one a UTC day, are the truth; its indexes, one a period, make a
 //! look-up cheap and can always be made again. One lock guards everything. Byte by byte: `docs/till.md`.
 
+mod at_once;
 mod batches;
 mod position;
 mod record;
@@ -39,6 +40,7 @@ use store::{Found, LOCK_NAME, SpentBin};
 use syncing::{Syncing, Wanted};
 use table::TableError;
 
+pub use at_once::COINS_AT_ONCE_MAX;
 pub use batches::Batch;
 pub(crate) use batches::Batches;
 pub(crate) use position::Position;

@@ -12,6 +12,7 @@
 //! Why a coin is never refused for a record that was lost: an index entry is believed only if the record
 //! that it names is there and says so. If not, the indexes are made again.
 
+mod at_once;
 mod caps;
 mod indexes;
 

@@ -59,6 +59,11 @@ impl Syncing {
         Ok(Syncing { shared, thread, mode })
     }
 
+    /// Whether answers never wait for a sync.
+    pub(super) fn is_later(&self) -> bool {
+        self.mode != SyncMode::Always
+    }
+
     /// Whether a sync has failed: nothing may be promised any more.
     pub(super) fn has_failed(&self) -> bool {
         self.shared.has_failed.load(Ordering::Acquire)

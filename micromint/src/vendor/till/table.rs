@@ -139,6 +139,25 @@ impl Table {
         Ok(None)
     }
 
+    /// Reads what a search for `key` touches, unless that would have to wait for the disk: whether it was read.
+    pub(super) fn touch_at_once(&self, touched: &mut Touched, key: u64) -> Result<bool, TableError> {
+        let home = home(self.seed, self.bits, key);
+        for number in home..home + PROBE_MAX {
+            if !touched.0.contains_key(&number) {
+                let mut bytes = [0; BUCKET_SIZE];
+                let read = self.file.read_at_once(&mut bytes, offset(number));
+                if !read.map_err(FileError::on("read", &self.path))? {
+                    return Ok(false);
+                }
+                touched.0.insert(number, self.checked(number, bytes)?);
+            }
+            if !self.bucket(touched, number)?.is_overflowed() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
     /// Puts an entry in the place of any earlier one of its key, in memory only.
     pub(super) fn put(&self, touched: &mut Touched, entry: Entry) -> Result<(), TableError> {
         let home = home(self.seed, self.bits, entry.key);

@@ -86,8 +86,13 @@ impl Pay {
         self
     }
 
+    /// As a server does it: at once if that can be, which it never can under `Always`.
     pub(super) fn spend(&self, till: &Till) -> Result<Spent, TillError> {
-        till.spend(&self.as_spend())
+        self.spend_at_once(till).map_or_else(|| till.spend(&self.as_spend()), Ok)
+    }
+
+    fn spend_at_once(&self, till: &Till) -> Option<Spent> {
+        till.spend_at_once(&self.as_spend())
     }
 
     pub(super) fn would(&self, till: &Till) -> Result<Option<Spent>, TillError> {
@@ -156,6 +161,55 @@ fn a_coin_is_taken_once_and_the_same_payment_is_a_retry() {
     let expected =
         TillTotals { payments: 3, coins: 5, retries: 2, reversals: 0, over_cap: 0, already_spent: 3 };
     assert_eq!(till.totals(), expected);
+}
+
+#[test]
+fn a_payment_is_recorded_at_once_only_where_nothing_has_to_wait() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
+    let at_once = |payment: &Pay| payment.spend_at_once(&till).map(id_of);
+    assert_eq!(at_once(&pay(&[1])), None, "the first of a day makes a journal, that of a period an index");
+    id_of(pay(&[1]).spend(&till).unwrap());
+    let id = at_once(&pay(&[2, 3])).unwrap();
+    let coins: Vec<u32> = (100..100 + COINS_AT_ONCE_MAX as u32 + 1).collect();
+    assert!(at_once(&pay(&coins[1..])).is_some());
+    let mut large = pay(&[4]);
+    large.message = vec![b'x'; PAYMENT_SIZE_MAX + 1];
+    for (payment, why) in [
+        (pay(&[2]).into_another(2), "a spent coin"),
+        (pay(&[2, 3]), "a retry"),
+        (pay(&[4, 3]), "a spent coin after an unspent one"),
+        (pay(&coins), "too many coins"),
+        (pay(&[]), "none"),
+        (pay(&[4]).capped(9), "a cap"),
+        (pay(&[4]).of("2027-01"), "another period"),
+        (large, "a message too large"),
+    ] {
+        assert_eq!(at_once(&payment), None, "{why}");
+    }
+    assert_eq!(till.reverse(id).unwrap(), Reversal::Reversed);
+    assert_eq!(at_once(&pay(&[2])), None, "a coin that was given back");
+    id_of(pay(&[2]).spend(&till).unwrap());
+    let other = open(&directory, &clock);
+    id_of(pay(&[5]).spend(&other).unwrap());
+    assert_eq!(at_once(&pay(&[5])), None, "spent by another process");
+    {
+        let lock = directory.open(LOCK_NAME, Open::Write).unwrap();
+        let _held = LockGuard::new(lock.as_ref(), Lock::Exclusive).unwrap();
+        assert_eq!(at_once(&pay(&[6])), None, "the lock is held");
+    }
+    assert!(at_once(&pay(&[6])).is_some());
+    assert_eq!(pay(&[6]).spend_at_once(&other), None, "sync always");
+    clock.pass(86_400);
+    assert_eq!(at_once(&pay(&[7])), None, "a new day");
+    id_of(pay(&[7]).spend(&till).unwrap());
+    assert!(at_once(&pay(&[8])).is_some());
+    assert_eq!(till.totals().coins, 1 + 2 + COINS_AT_ONCE_MAX as u64 + 4);
+    for coin in [1, 2, 5, 6, 7, 8, 101] {
+        assert_eq!(pay(&[coin]).into_another(9).spend(&other).unwrap(), Spent::AlreadySpent, "{coin}");
+    }
+    directory.remove(LOCK_NAME).unwrap();
+    assert_eq!(at_once(&pay(&[9])), None, "the lock file is gone");
 }
 
 #[test]
@@ -251,14 +305,14 @@ fn many_coins_of_many_periods_stay_spent_while_indexes_grow() {
 fn an_acknowledged_spend_survives_a_crash_at_any_step() {
     let total = {
         let directory = SimulatedDirectory::new();
-        scenario(&directory);
+        scenario(&directory, SyncMode::Always);
         directory.steps()
     };
     assert!(total > 60, "{total}");
     for steps in 0..=total {
         let directory = SimulatedDirectory::new();
         directory.crash_after(steps);
-        let done = scenario(&directory);
+        let done = scenario(&directory, SyncMode::Always);
         let modes =
             [Survives::Written, Survives::Synced, Survives::Some(7), Survives::Some(steps as u64 + 99)];
         for survives in modes {
@@ -270,6 +324,25 @@ fn an_acknowledged_spend_survives_a_crash_at_any_step() {
             // And all is still so for the next one to open it.
             done.check(&open(&after, &clock), &format!("{steps} {survives:?} again"));
         }
+    }
+}
+
+/// A killed process in the other modes: what was written is there for the next one.
+#[test]
+fn an_acknowledged_spend_survives_a_killed_process_in_every_mode() {
+    let total = {
+        let directory = SimulatedDirectory::new();
+        scenario(&directory, SyncMode::Os);
+        directory.steps()
+    };
+    for steps in 0..=total {
+        let directory = SimulatedDirectory::new();
+        directory.crash_after(steps);
+        let done = scenario(&directory, SyncMode::Os);
+        let after = directory.after_crash(Survives::Written);
+        let clock = HandClock::at("2026-12-02T00:10:00Z");
+        done.check(&open_with(&after, SyncMode::Os, &clock).unwrap(), &format!("{steps}"));
+        done.check(&open(&after, &clock), &format!("{steps} again"));
     }
 }
 
@@ -293,15 +366,16 @@ impl Done {
 }
 
 /// Spends, retries and reverses over midnight, and tells what was acknowledged.
-fn scenario(directory: &SimulatedDirectory) -> Done {
+fn scenario(directory: &SimulatedDirectory, sync: SyncMode) -> Done {
     let clock = HandClock::at("2026-12-01T23:59:00Z");
     let mut done = Done::default();
-    let Ok(till) = open_with(directory, SyncMode::Always, &clock) else {
+    let Ok(till) = open_with(directory, sync, &clock) else {
         return done;
     };
     for coin in 0..8 {
         clock.pass(15);
-        let payment = if coin % 3 == 0 { pay(&[coin]).capped(99) } else { pay(&[coin]) };
+        let is_capped = coin % 3 == 0 && sync == SyncMode::Always;
+        let payment = if is_capped { pay(&[coin]).capped(99) } else { pay(&[coin]) };
         let Ok(Spent::Recorded(id)) = payment.spend(&till) else {
             continue;
         };

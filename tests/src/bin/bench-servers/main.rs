@@ -45,7 +45,11 @@ fn main() {
     cases.retain(|case| case.is_baseline() || case.name.contains(&arguments.only));
     if arguments.hold {
         let case = cases.iter().rev().find(|case| case.name.contains(&arguments.only)).expect("a case");
-        println!("{}: processes {:?}", case.name, server.workers().iter().map(|pid| pid.as_raw_nonzero()).collect::<Vec<_>>());
+        println!(
+            "{}: processes {:?}",
+            case.name,
+            server.workers().iter().map(|pid| pid.as_raw_nonzero()).collect::<Vec<_>>()
+        );
         cases::measure(case, &server, &supply, 0);
         for round in 1..plan.rounds {
             cases::measure(case, &server, &supply, round);

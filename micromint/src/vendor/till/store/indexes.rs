@@ -116,7 +116,7 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn forget_touched(&mut self) {
+    pub(crate) fn forget_touched(&mut self) {
         for index in self.all_indexes() {
             index.touched = Touched::default();
         }

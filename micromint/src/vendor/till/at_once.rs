@@ -1,0 +1,67 @@
+//! Recording a payment where nothing may wait: on the event thread of a web server.
+//!
+//! In goes a payment, out comes that it was recorded, or that only [`Till::spend`] can tell. The invariant: the
+//! locks are the same and nothing is done in another order, so that a payment recorded here is worth what any
+//! other is; what would wait for a lock, a sync, a cold page of the disk or a growing index is not begun.
+
+use super::position::day_of;
+use super::record::{PaymentRecord, Record};
+use super::{CHECKPOINT_SIZE, PaymentId, Spend, Spent, Till, TillError};
+use crate::host::{Lock, LockGuard};
+use crate::protocol::PAYMENT_SIZE_MAX;
+
+/// The most coins of a payment that is recorded at once: more are looked up where it may take its time.
+pub const COINS_AT_ONCE_MAX: usize = 16;
+
+impl Till {
+    /// Records a payment, if that can be done without waiting and nothing speaks against it. `None`: nothing
+    /// was done, or it is in doubt whether it was; ask [`Till::spend`], which finds out, where waiting does no
+    /// harm.
+    ///
+    /// Writes go to the page cache and wait as those of any log do.
+    pub fn spend_at_once(&self, spend: &Spend<'_>) -> Option<Spent> {
+        let count = spend.first_bins.len();
+        let is_simple = (1..=COINS_AT_ONCE_MAX).contains(&count)
+            && spend.payment.len() <= PAYMENT_SIZE_MAX
+            && spend.cap.is_none();
+        if !is_simple || !self.syncing.is_later() || self.syncing.has_failed() {
+            return None;
+        }
+        // Whatever fails here fails again, with a reason, where it is asked again.
+        let spent = self.try_spend(spend).ok()??;
+        self.counters.count(&spent, count as u64);
+        Some(spent)
+    }
+
+    fn try_spend(&self, spend: &Spend<'_>) -> Result<Option<Spent>, TillError> {
+        let Ok(mut store) = self.store.try_lock() else { return Ok(None) };
+        let Ok(Some(_guard)) = LockGuard::try_new(self.lock.as_ref(), Lock::Exclusive) else {
+            return Ok(None);
+        };
+        if !matches!(self.lock.links(), Ok(1..)) {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let is_ready = store.is_caught_up()?
+            && day_of(now) <= store.end().day
+            && store.since_checkpoint() <= CHECKPOINT_SIZE
+            && store.has_room_at_once(spend.period, spend.first_bins)?;
+        if !is_ready {
+            store.forget_touched();
+            return Ok(None);
+        }
+        let at = store.append(&Record::Payment(PaymentRecord {
+            period: spend.period.clone(),
+            user: spend.user.clone(),
+            recorded_at: now,
+            keep_until: spend.keep_until,
+            fingerprint: spend.fingerprint,
+            first_bins: spend.first_bins.to_vec(),
+            message: spend.payment.to_vec(),
+        }))?;
+        if let Some(wanted) = store.newest_sync() {
+            self.syncing.settle(wanted)?;
+        }
+        Ok(Some(Spent::Recorded(PaymentId(at))))
+    }
+}
