@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+use crate::cases::{CaseServer, Clock, Stand};
 use crate::client::{Answer, Connection, RequestText};
 use crate::site::Site;
 use crate::{PATIENCE, wait_until};
@@ -25,9 +26,15 @@ impl Nginx {
 
     /// The same, with another build of the module.
     pub fn start_with(site: impl Into<Arc<Site>>, module: &Path, http: &str) -> Nginx {
-        let site = site.into();
+        Nginx::launch(site.into(), module, http, |_| {})
+    }
+
+    /// The same, with more said to the program, such as its environment.
+    fn launch(site: Arc<Site>, module: &Path, http: &str, prepare: impl FnOnce(&mut Command)) -> Nginx {
         write_configuration_with(&site, module, http);
-        let output = nginx(&site, &[]);
+        let mut command = command(&site);
+        prepare(&mut command);
+        let output = command.output().expect("the program nginx");
         let server = Nginx { site };
         assert!(output.status.success(), "nginx does not start: {}", String::from_utf8_lossy(&output.stderr));
         wait_until("nginx", || std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok());
@@ -123,6 +130,58 @@ impl Nginx {
     }
 }
 
+impl CaseServer for Nginx {
+    fn start(site: Site, stands: &[Stand], clock: &Clock) -> Nginx {
+        let stands: String = stands.iter().map(stand_text).collect();
+        Nginx::launch(site.into(), &module(), &format!("{CASES}{stands}"), |command| clock.give_to(command))
+    }
+
+    fn error_log(&self) -> String {
+        self.log()
+    }
+
+    fn access_log(&self) -> Vec<String> {
+        Nginx::access_log(self)
+    }
+}
+
+/// What all stands share.
+const CASES: &str = "
+    map $http_x_case_file $case_content { '' behind; default file; }
+    micromint_price $http_x_case_price;
+    micromint_log plain;
+    set_real_ip_from 127.0.0.1;
+    real_ip_header X-Case-Client;
+    ssl_certificate tls.crt;
+    ssl_certificate_key tls.key;
+    server { %SERVER% micromint off; }
+";
+
+/// The place of a request, and what makes its content, are locations; rewriting the path changes neither what
+/// was asked nor what it costs.
+fn stand_text(stand: &Stand) -> String {
+    let mut text = format!(
+        "server {{ listen 127.0.0.1:{}; listen 127.0.0.1:{} ssl; micromint_config {}; root %FOLDER%/www;
+         location / {{ micromint off; rewrite ^ /$case_content/$http_x_case_place last; }}",
+        stand.port,
+        stand.tls_port,
+        stand.config()
+    );
+    for (number, place) in stand.places.iter().enumerate() {
+        let receipt_path = place.receipt_path.as_deref().unwrap_or("off");
+        let dry_run = if place.dry_run { "on" } else { "off" };
+        let terms = format!(
+            "micromint_receipt_path {receipt_path}; micromint_free_views {}; micromint_dry_run {dry_run};",
+            place.free_views
+        );
+        text.push_str(&format!(
+            "location = /behind/{number} {{ {terms} proxy_pass http://127.0.0.1:%BACK_PORT%/; }}
+             location = /file/{number} {{ {terms} rewrite ^ /file.txt break; }}"
+        ));
+    }
+    text + "}\n"
+}
+
 impl Drop for Nginx {
     fn drop(&mut self) {
         self.end();
@@ -158,11 +217,15 @@ fn built(variable: &str, path: &str, option: &str) -> PathBuf {
 
 /// Runs the program nginx on the site's configuration, with more arguments, until it returns.
 pub fn nginx(site: &Site, arguments: &[&str]) -> Output {
+    command(site).args(arguments).output().expect("the program nginx")
+}
+
+fn command(site: &Site) -> Command {
     let program = std::env::var_os("MICROMINT_NGINX").unwrap_or_else(|| "/usr/sbin/nginx".into());
     let mut command = Command::new(program);
     command.arg("-p").arg(site.folder()).arg("-c").arg(site.path("nginx.conf"));
-    command.arg("-e").arg(site.path("logs/error.log")).args(arguments);
-    command.output().expect("the program nginx")
+    command.arg("-e").arg(site.path("logs/error.log"));
+    command
 }
 
 /// Writes nginx.conf. See [`Nginx::start`].
@@ -181,6 +244,9 @@ const CONFIGURATION: &str = r#"
 load_module %MODULE%;
 worker_processes 2;
 pid %FOLDER%/nginx.pid;
+# For a clock that is set: nginx takes other variables from its workers.
+env LD_PRELOAD; env FAKETIME_TIMESTAMP_FILE; env FAKETIME_NO_CACHE; env NO_FAKE_STAT;
+env FAKETIME_DONT_FAKE_MONOTONIC; env DONT_FAKE_MONOTONIC; env FAKETIME_DISABLE_SHM;
 error_log %FOLDER%/logs/error.log info;
 events { worker_connections 512; }
 http {

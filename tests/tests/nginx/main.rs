@@ -3,6 +3,7 @@
 //! Build it first: `scripts/build-nginx-module.sh` and `scripts/build-nginx-module.sh --for-tests`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cases;
 mod life;
 mod paying;
 mod places;
