@@ -12,7 +12,7 @@ mod report;
 
 use micromint::vendor::http::{Decision, Serve};
 use micromint::vendor::price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price};
-use micromint::vendor::price_unreadable;
+use micromint::vendor::{MANIFEST_PATH, price_unreadable};
 
 use crate::module::Price;
 use crate::sys::{AGAIN, Code, DECLINED, Level, OK, Request, Worker};
@@ -60,7 +60,14 @@ pub(crate) fn open(worker: &Worker) {
 
 /// The access phase: one check among others, where one is enough.
 pub(crate) fn access(request: &mut Request) -> Code {
-    if !request.location().is_gated() || request.is_subrequest() || !request.satisfies_any() {
+    if !request.location().is_gated() || request.is_subrequest() {
+        return DECLINED;
+    }
+    if request.path() == MANIFEST_PATH.as_bytes() {
+        // Here, since `try_files` knows no such file and would answer before the precontent phase is ours.
+        return pass(request);
+    }
+    if !request.satisfies_any() {
         return DECLINED;
     }
     let Some(visit) = request.visit_or_new() else { return SERVER_ERROR };

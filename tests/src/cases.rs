@@ -190,6 +190,10 @@ pub fn play_all<S: CaseServer>() {
         for (number, step) in case.step.iter().enumerate() {
             count += 1;
             let seen = player.play(step, &server);
+            let is_ours = seen.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("MicroMint-Status"));
+            if step.or_refused && seen.status == 400 && !is_ours && seen.content_method.is_none() {
+                continue;
+            }
             if let Err(difference) = compare(&seen, &step.expect) {
                 failures.push(format!("{file}: {}, step {}: {difference}", case.name, number + 1));
             }

@@ -19,7 +19,8 @@ pub struct Nginx {
 
 impl Nginx {
     /// Starts nginx in front of `site`. `http` is what stands within http{}, with the places of
-    /// [`Site::fill`]; `%SERVER%` becomes the head of a plain server on its port.
+    /// [`Site::fill`]; `%SERVER%` becomes the head of a plain server on its port, and what stands before a
+    /// `%MAIN%` goes before http{}.
     pub fn start(site: impl Into<Arc<Site>>, http: &str) -> Nginx {
         Nginx::start_with(site, &module(), http)
     }
@@ -38,7 +39,9 @@ impl Nginx {
         let server = Nginx { site };
         assert!(output.status.success(), "nginx does not start: {}", String::from_utf8_lossy(&output.stderr));
         wait_until("nginx", || std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok());
-        wait_until("the workers", || server.workers().len() == 2);
+        let workers = if http.contains("worker_processes 1;") { 1 } else { 2 };
+        // A cache has processes of its own beside them.
+        wait_until("the workers", || server.workers().len() >= workers);
         server
     }
 
@@ -235,18 +238,24 @@ pub fn write_configuration(site: &Site, http: &str) {
 
 /// The same, with another build of the module.
 pub fn write_configuration_with(site: &Site, module: &Path, http: &str) {
+    let (main, http) = http.split_once("%MAIN%").unwrap_or(("", http));
+    let workers = if main.contains("worker_processes") { "" } else { "worker_processes 2;" };
     let server = "listen 127.0.0.1:%PORT%; server_name localhost; root %FOLDER%/www;";
-    let text = CONFIGURATION.replace("%HTTP%", &http.replace("%SERVER%", server));
+    let text = CONFIGURATION
+        .replace("%TOP%", main)
+        .replace("%WORKERS%", workers)
+        .replace("%HTTP%", &http.replace("%SERVER%", server));
     site.write("nginx.conf", &site.fill(&text.replace("%MODULE%", module.to_str().unwrap())));
 }
 
 const CONFIGURATION: &str = r#"
 load_module %MODULE%;
-worker_processes 2;
+%WORKERS%
 pid %FOLDER%/nginx.pid;
 # For a clock that is set: nginx takes other variables from its workers.
 env LD_PRELOAD; env FAKETIME_TIMESTAMP_FILE; env FAKETIME_NO_CACHE; env NO_FAKE_STAT;
 env FAKETIME_DONT_FAKE_MONOTONIC; env DONT_FAKE_MONOTONIC; env FAKETIME_DISABLE_SHM;
+%TOP%
 error_log %FOLDER%/logs/error.log info;
 events { worker_connections 512; }
 http {

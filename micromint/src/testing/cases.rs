@@ -107,6 +107,9 @@ pub struct CaseStep {
     /// The content is a file that the server itself sends, of which it knows everything before.
     #[serde(default)]
     pub file: bool,
+    /// A server may refuse such a request itself with 400, before its module sees it.
+    #[serde(default)]
+    pub or_refused: bool,
     /// What must come back.
     pub expect: Expect,
 }

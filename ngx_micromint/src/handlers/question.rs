@@ -7,14 +7,17 @@ use micromint::vendor::http::{
     Content, Decision, Outcome, Place, Request as PaywallRequest, RequestBuf, Serve, Step,
 };
 use micromint::vendor::paywall::Paywall;
+use micromint::vendor::unavailable;
 
+use super::SERVER_ERROR;
 use super::reply::decided;
-use super::{SERVER_ERROR, UNAVAILABLE};
 use crate::module::Text;
 use crate::sys::{AGAIN, Code, DECLINED, Level, Request, offload};
 use crate::test_panic;
 use crate::vendor::Vendor;
 use crate::visit::{Stage, Verdict, Visit};
+
+const QUEUE_IS_FULL: &str = "the queue of the thread pool is full: see max_queue of nginx's thread_pool";
 
 /// The head of the request is read: asks what to do with it at this price.
 pub(super) fn enter(request: &mut Request, price: u32) -> Code {
@@ -46,7 +49,7 @@ pub(super) fn with_body(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return SERVER_ERROR };
     let price = visit.price.get();
     let Some(vendor) = request.server().vendor().map(Arc::clone) else { return SERVER_ERROR };
-    let Some(paywall) = vendor.paywall() else { return UNAVAILABLE };
+    let Some(paywall) = vendor.paywall() else { return not_now(request, price, "the till was closed") };
     let body = match request.body(micromint::protocol::PAYMENT_SIZE_MAX) {
         Ok(body) => body,
         Err(error) => {
@@ -101,40 +104,40 @@ fn work(
     });
     match started {
         Ok(()) => AGAIN,
-        Err(()) => {
-            visit.stage.set(Stage::Fresh);
-            UNAVAILABLE
-        }
+        Err(()) => not_now(request, price, QUEUE_IS_FULL),
     }
+}
+
+/// Nothing can be decided now: nothing was kept, and the same payment may be sent again.
+fn not_now(request: &mut Request, price: u32, reason: &str) -> Code {
+    decided(request, price, Verdict::Decided(Decision::Answer(unavailable(reason.to_string()))))
 }
 
 /// Has the thread pool open the paywall, then comes back.
 fn reopen(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
     let Some(pool) = request.server().pool() else { return SERVER_ERROR };
-    let Some(visit) = begin(request, price, Stage::Working) else { return SERVER_ERROR };
+    if begin(request, price, Stage::Working).is_none() {
+        return SERVER_ERROR;
+    }
     let started = offload(
         request,
         pool,
         move || vendor.open().map(|paywall| paywall.is_some()),
         |request, result| {
             let Some(visit) = request.visit() else { return };
-            if let Some(Err(error)) = &result {
-                request.log().write(Level::Alert, &error.to_string());
-            }
-            if matches!(result, Some(Ok(true))) {
-                visit.stage.set(Stage::Fresh);
-            } else {
-                visit.verdict.replace(Verdict::Fail(UNAVAILABLE));
-                visit.stage.set(Stage::Decided);
-            }
+            let reason = match result {
+                Some(Ok(true)) => return visit.stage.set(Stage::Fresh),
+                Some(Ok(false)) => "the till could not be opened a moment ago".to_string(),
+                Some(Err(error)) => error.to_string(),
+                None => "panic while the till was opened".to_string(),
+            };
+            visit.verdict.replace(Verdict::Decided(Decision::Answer(unavailable(reason))));
+            visit.stage.set(Stage::Decided);
         },
     );
     match started {
         Ok(()) => AGAIN,
-        Err(()) => {
-            visit.stage.set(Stage::Fresh);
-            UNAVAILABLE
-        }
+        Err(()) => not_now(request, price, QUEUE_IS_FULL),
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn act(request: &mut Request) -> Code {
                 request.ignore_conditions();
             }
             request.remove_headers(serve.strip_request_headers);
+            request.heed_if_match_alone();
             DECLINED
         }
         Verdict::Decided(Decision::Answer(answer)) => {

@@ -342,6 +342,15 @@ impl Request {
         self.remove_headers(&["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"]);
     }
 
+    /// Beside If-Match, If-Unmodified-Since counts for nothing (RFC 9110, 13.1.4), as the paywall has it; nginx
+    /// would look at both.
+    pub(crate) fn heed_if_match_alone(&mut self) {
+        // SAFETY: the request is live.
+        if unsafe { !(*self.r).headers_in.if_match.is_null() } {
+            self.remove_headers(&["If-Unmodified-Since"]);
+        }
+    }
+
     /// Takes header fields out of the request, for whatever makes the content.
     pub(crate) fn remove_headers(&mut self, names: &[&str]) {
         let mut removed: Vec<*mut ngx_table_elt_t> = Vec::new();

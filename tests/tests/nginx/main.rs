@@ -3,7 +3,9 @@
 //! Build it first: `scripts/build-nginx-module.sh` and `scripts/build-nginx-module.sh --for-tests`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod caches;
 mod cases;
+mod hostile;
 mod life;
 mod paying;
 mod places;

@@ -9,6 +9,7 @@
 //! [`TableError::Damaged`], never repaired here. Byte by byte: `docs/till.md`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -143,13 +144,13 @@ impl Table {
     pub(super) fn touch_at_once(&self, touched: &mut Touched, key: u64) -> Result<bool, TableError> {
         let home = home(self.seed, self.bits, key);
         for number in home..home + PROBE_MAX {
-            if !touched.0.contains_key(&number) {
+            if let Slot::Vacant(free) = touched.0.entry(number) {
                 let mut bytes = [0; BUCKET_SIZE];
                 let read = self.file.read_at_once(&mut bytes, offset(number));
                 if !read.map_err(FileError::on("read", &self.path))? {
                     return Ok(false);
                 }
-                touched.0.insert(number, self.checked(number, bytes)?);
+                free.insert(self.checked(number, bytes)?);
             }
             if !self.bucket(touched, number)?.is_overflowed() {
                 break;
@@ -232,7 +233,6 @@ impl Table {
     }
 
     fn bucket<'t>(&self, touched: &'t mut Touched, number: u64) -> Result<&'t mut Bucket, TableError> {
-        use std::collections::btree_map::Entry as Slot;
         Ok(match touched.0.entry(number) {
             Slot::Occupied(held) => held.into_mut(),
             Slot::Vacant(free) => {
