@@ -107,10 +107,15 @@ impl Stage {
             Step::ReadBody { size_max } => {
                 let body = body.filter(|body| body.len() <= size_max);
                 RequestBuf::from(&Request { body, ..*head })
-                    .as_request(|request| self.paywall.decide(request))
+                    .as_request(|request| self.at_once_or_later(request))
             }
-            Step::Work => RequestBuf::from(head).as_request(|request| self.paywall.decide(request)),
+            Step::Work => RequestBuf::from(head).as_request(|request| self.at_once_or_later(request)),
         }
+    }
+
+    /// As a server does it that must not wait.
+    fn at_once_or_later(&self, request: &Request<'_>) -> Decision {
+        self.paywall.decide_at_once(request).unwrap_or_else(|| self.paywall.decide(request))
     }
 
     fn answer(&self, decision: &Decision, step: &CaseStep, asked: &Asked) -> Seen {

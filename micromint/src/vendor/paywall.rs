@@ -200,7 +200,32 @@ impl Paywall {
     /// the disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         let alert = if request.price == 0 { None } else { self.accepted.refresh(self.clock.now()) };
-        let mut decision = match self.route(request) {
+        let mut decision = self.follow(request, self.route(request));
+        if alert.is_some() {
+            decision.about_mut().alert = alert;
+        }
+        as_placed(request, decision)
+    }
+
+    /// What [`Paywall::decide`] would say, where that is found without waiting for a lock, a sync or the disk: for
+    /// a thread that must not wait, before the request is handed to another. `None`: nothing was done.
+    pub fn decide_at_once(&self, request: &Request<'_>) -> Option<Decision> {
+        let is_simple = self.config.cap.is_none() && !request.place.is_dry_run;
+        if !is_simple || !self.till.records_at_once() || self.accepted.is_due(self.clock.now()) {
+            return None;
+        }
+        let mut route = self.route(request);
+        match &mut route {
+            Route::Header(ask, _) | Route::Body(ask) => ask.may_wait = false,
+            Route::Decided(_) | Route::Unpaid(_) | Route::FreeBody => return None,
+        }
+        let decision = self.follow(request, route);
+        // What would have had to wait was called unavailable; asked again where it may, it is perhaps not.
+        (decision.outcome() != Outcome::Unavailable).then_some(decision)
+    }
+
+    fn follow<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
+        match route {
             Route::Decided(decision) => decision,
             Route::Header(ask, InHeader::Message(value)) => ask.tell(match carrier::from_header(value) {
                 Some(message) => self.judge(&ask, &message, None),
@@ -213,11 +238,7 @@ impl Paywall {
             }),
             Route::Unpaid(ask) => ask.tell(self.unpaid_or_free(&ask)),
             Route::FreeBody => Decision::Serve(free_post(request)),
-        };
-        if alert.is_some() {
-            decision.about_mut().alert = alert;
         }
-        as_placed(request, decision)
     }
 
     /// What a page costs, as it is said to who did not pay; whatever the request carries. Touches no disk.

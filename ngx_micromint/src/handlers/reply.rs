@@ -1,8 +1,6 @@
 //! Acting on what the paywall said: the request goes on to its content, or something else is sent.
 
-use micromint::vendor::http::{
-    About, Answer, Decision, HeadChanges, Outcome, Request as PaywallRequest, Step,
-};
+use micromint::vendor::http::{About, Answer, Decision, HeadChanges, Outcome, Request as PaywallRequest};
 
 use super::head::change_head;
 use super::question::begin;

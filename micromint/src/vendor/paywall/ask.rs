@@ -22,6 +22,8 @@ pub(super) struct Ask<'a> {
     pub(super) now: UnixTime,
     /// The payment is the body of a POST, which is served as a GET.
     pub(super) is_body: bool,
+    /// Whether the answer may wait for the disk.
+    pub(super) may_wait: bool,
     /// What else a receipt for it opens.
     pub(super) receipt_path: Option<&'a str>,
     /// What scripts of other sites may see.
@@ -81,6 +83,7 @@ impl Paywall {
         let receipt_path =
             request.place.receipt_path.and_then(|path| parse_receipt_path(path).unwrap_or_default());
         Ok(Ask {
+            may_wait: true,
             request,
             url,
             price: request.price,

@@ -93,7 +93,11 @@ impl Paywall {
             keep_until: keep_until.unwrap_or(ask.now),
             cap: self.config.cap,
         };
-        let spent = if ask.is_dry_run() { self.till.would(&spend)? } else { Some(self.till.spend(&spend)?) };
+        let spent = match (ask.is_dry_run(), ask.may_wait) {
+            (true, _) => self.till.would(&spend)?,
+            (false, true) => Some(self.till.spend(&spend)?),
+            (false, false) => Some(self.till.spend_at_once(&spend).ok_or(Unrecorded::Waits)?),
+        };
         Ok(match spent {
             None => {
                 let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
@@ -127,6 +131,9 @@ impl Paywall {
         let (Some(first_bin), Some(fingerprint)) = (first_bin, self.fingerprint(ask, payment)) else {
             return Ok(Judged::Unpaid);
         };
+        if !ask.may_wait {
+            return Err(Unrecorded::Waits);
+        }
         let seconds = self.config.receipt_seconds.into();
         let till = &self.till;
         let found = match ask.is_dry_run() {
@@ -213,6 +220,8 @@ enum Judged {
 /// A payment cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 enum Unrecorded {
+    #[error("the till would have to be waited for")]
+    Waits,
     #[error("till: {0}")]
     Till(#[from] TillError),
     #[error("no randomness: {0}")]

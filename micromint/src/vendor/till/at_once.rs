@@ -14,6 +14,11 @@ use crate::protocol::PAYMENT_SIZE_MAX;
 pub const COINS_AT_ONCE_MAX: usize = 16;
 
 impl Till {
+    /// Whether [`Till::spend_at_once`] can do anything: not where every answer waits for a sync.
+    pub fn records_at_once(&self) -> bool {
+        self.syncing.is_later() && !self.syncing.has_failed()
+    }
+
     /// Records a payment, if that can be done without waiting and nothing speaks against it. `None`: nothing
     /// was done, or it is in doubt whether it was; ask [`Till::spend`], which finds out, where waiting does no
     /// harm.
@@ -21,10 +26,11 @@ impl Till {
     /// Writes go to the page cache and wait as those of any log do.
     pub fn spend_at_once(&self, spend: &Spend<'_>) -> Option<Spent> {
         let count = spend.first_bins.len();
-        let is_simple = (1..=COINS_AT_ONCE_MAX).contains(&count)
+        let is_simple = self.records_at_once()
+            && (1..=COINS_AT_ONCE_MAX).contains(&count)
             && spend.payment.len() <= PAYMENT_SIZE_MAX
             && spend.cap.is_none();
-        if !is_simple || !self.syncing.is_later() || self.syncing.has_failed() {
+        if !is_simple {
             return None;
         }
         // Whatever fails here fails again, with a reason, where it is asked again.
