@@ -67,8 +67,8 @@ install: ## library, tools, pages and modules: make install PREFIX=/usr/local DE
 uninstall: ## remove what `make install` with the same PREFIX and DESTDIR put there
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh --uninstall
 
-bench: setup ## what the kernels reach on this machine, beside the plain crates
-	$(CARGO) bench -p micromint --bench kernels
+bench: setup ## what the kernels reach on this machine, beside the plain crates, OpenSSL, john and hashcat
+	@CARGO="$(CARGO)" scripts/bench.sh
 
 bench-redemption: setup ## 10 million coins judged against a coin file of 1 GiB (3 GB of disk)
 	$(CARGO) bench -p micromint --bench redemption

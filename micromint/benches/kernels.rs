@@ -1,25 +1,41 @@
-//! How fast the bulk kernels are: inputs tossed per second for every level of instruction set, beside
-//! the plain crates in the same run. `cargo bench -p micromint --bench kernels [-- OPTIONS]`
+//! What the kernels reach on this machine, in one table: inputs tossed a second for every level of
+//! instruction set beside the plain crates, on one core and on all, and how much of the limit that is;
+//! then placing and checking. `cargo bench -p micromint --bench kernels [-- OPTIONS]`
 //!
-//! Options: `--threads N` (default 1 and all), `--rounds N` (default 5), `--millis N` per measurement
-//! (default 100), `--quick` (two values of t, one thread).
+//! Options: `--rounds N` (default 5), `--millis N` per measurement (default 60), `--quick` (two values of
+//! t, one thread, no placing).
 //!
 //! Measurements are taken in rounds, each of everything once, so that a change of load or clock meets
-//! all alike; printed are medians over the rounds. With n threads, each runs its own kernel.
+//! all alike; printed are medians over the rounds. Rates are of processor time, so that other work on the
+//! machine counts little; placing is of time of day, since it waits for the disk. With n threads each runs
+//! its own kernel. `docs/performance.md` explains the limits.
+#![allow(clippy::unwrap_used)]
 
+use micromint::coin::CoinRules;
 use micromint::hash::HashName;
 use micromint::hash::bulk::{BulkSearch, Filter, Level, TOSSES_PER_BASE};
-use micromint::minting::{InputKey, Permutation};
+use micromint::host::DiskDirectory;
+use micromint::identity::{UserVector, VendorVector};
+use micromint::minting::{InputKey, MintConfig, Minting, Permutation, Stage};
+use micromint::params::Params;
 use std::hint::black_box;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 const IV: u64 = 0x0123_4567_89ab_cdef;
+/// Operations a clock that the limits are reckoned with.
+const OPERATIONS_PER_CLOCK: f64 = 4.0;
+/// How many rounds of S-boxes' worth a toss costs with all shortcuts, in S-boxes.
+const SBOXES_PER_TOSS: f64 = 97.5;
 
 /// What is measured: a name and a function that tosses some inputs and says how many.
 struct Subject {
     name: String,
     /// Whether the others of its hash are compared with it.
     is_plain: bool,
+    /// The clocks that an input takes at least, if that is known.
+    clocks: Option<f64>,
     make: Box<dyn Fn() -> Box<dyn FnMut() -> usize> + Sync>,
 }
 
@@ -31,30 +47,58 @@ fn main() {
     };
     let quick = options.iter().any(|o| o == "--quick");
     let rounds = option("--rounds").unwrap_or(5);
-    let millis = option("--millis").unwrap_or(100) as u64;
+    let time = Duration::from_millis(option("--millis").unwrap_or(60) as u64);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = match option("--threads") {
-        Some(n) => vec![n],
-        None if quick || cores == 1 => vec![1],
-        None => vec![1, cores],
-    };
-    let subjects = subjects(if quick { &[8, 21] } else { &[0, 4, 8, 10, 12, 14, 16, 21, 24] });
-    for threads in threads {
-        println!("{threads} thread(s), medians of {rounds} rounds of {millis} ms, million inputs a second");
-        let mut rates = vec![Vec::new(); subjects.len()];
-        for _ in 0..rounds {
-            for (subject, rates) in subjects.iter().zip(&mut rates) {
-                rates.push(rate(subject, threads, Duration::from_millis(millis)));
+    let threads = if quick || cores == 1 { vec![1] } else { vec![1, cores] };
+    let subjects = subjects(if quick { &[8, 21] } else { &[8, 12, 16, 21, 24] });
+    let mut rates = vec![vec![Vec::new(); subjects.len()]; threads.len()];
+    let (mut clocks, mut checks) = (Vec::new(), vec![Vec::new(); CHECKED_COINS.len() * 2]);
+    for _ in 0..rounds {
+        clocks.push(clock());
+        for (threads, rates) in threads.iter().zip(&mut rates) {
+            for (subject, rates) in subjects.iter().zip(rates) {
+                rates.push(rate(subject, *threads, time));
             }
         }
-        let mut plain = 1.0;
-        for (subject, rates) in subjects.iter().zip(&mut rates) {
-            let rate = median(rates);
-            if subject.is_plain {
-                plain = rate;
-            }
-            println!("{:<28}{:>10.2}{:>9.1} x", subject.name, rate / 1e6, rate / plain);
+        measure_checks(time, &mut checks);
+    }
+    let clock = median(&mut clocks);
+    println!(
+        "{cores} cores at {:.2} GHz; medians of {rounds} rounds of {} ms",
+        clock / 1e9,
+        time.as_millis()
+    );
+    print_rates(&subjects, &threads, &mut rates, clock);
+    println!("\n{:<34}{:>12}{:>14}", "checking a coin of 4 balls", "des ns", "sha256 ns");
+    for (i, coins) in CHECKED_COINS.iter().enumerate() {
+        let [des, sha256] = [0, 1].map(|hash| 1e9 / median(&mut checks[2 * i + hash]));
+        println!("{:<34}{des:>12.0}{sha256:>14.0}", format!("  in a payment of {coins}"));
+    }
+    if !quick {
+        println!("\n{:<34}{:>12}", format!("placing on {cores} threads, disk included"), "M balls/s");
+        for (how, subbin_size) in
+            [("  at once, 2^24 into 132 MiB", 8), ("  by segments, 2^25 into 264 MiB", 9)]
+        {
+            println!("{how:<34}{:>12.1}", placing(subbin_size, cores) / 1e6);
         }
+    }
+}
+
+fn print_rates(subjects: &[Subject], threads: &[usize], rates: &mut [Vec<Vec<f64>>], clock: f64) {
+    print!("{:<34}", "tosses, million a second");
+    threads.iter().for_each(|threads| print!("{:>12}", format!("{threads} thread(s)")));
+    println!("{:>10}{:>10}", "x crate", "of limit");
+    let mut plain = 1.0;
+    for (i, subject) in subjects.iter().enumerate() {
+        let rates: Vec<f64> = rates.iter_mut().map(|rates| median(&mut rates[i])).collect();
+        if subject.is_plain {
+            plain = rates[0];
+        }
+        print!("{:<34}", subject.name);
+        rates.iter().for_each(|rate| print!("{:>12.2}", rate / 1e6));
+        let limit =
+            subject.clocks.map_or("-".into(), |clocks| format!("{:.0} %", rates[0] * clocks / clock * 100.0));
+        println!("{:>10.1}{limit:>10}", rates[0] / plain);
     }
 }
 
@@ -63,15 +107,33 @@ fn rate(subject: &Subject, threads: usize, time: Duration) -> f64 {
     std::thread::scope(|scope| {
         let run = || {
             let mut toss = (subject.make)();
-            let begin = processor_time();
-            let mut tossed = 0;
-            while processor_time() - begin < time {
-                tossed += toss();
-            }
-            tossed as f64 / (processor_time() - begin).as_secs_f64()
+            per_second(time, &mut *toss)
         };
         let handles: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
         run() + handles.into_iter().map(|handle| handle.join().unwrap_or(0.0)).sum::<f64>()
+    })
+}
+
+/// How many things a second `act` does, which says how many it did.
+fn per_second(time: Duration, act: &mut dyn FnMut() -> usize) -> f64 {
+    let begin = processor_time();
+    let mut done = 0;
+    while processor_time() - begin < time {
+        done += act();
+    }
+    done as f64 / (processor_time() - begin).as_secs_f64()
+}
+
+/// The clocks a second of one core: each step of the chain waits two clocks for the one before.
+fn clock() -> f64 {
+    let mut x = black_box(1u64);
+    let key = black_box(0x9e37_79b9_7f4a_7c15u64);
+    per_second(Duration::from_millis(50), &mut || {
+        for _ in 0..100_000 {
+            x = (x ^ key).rotate_left(7);
+        }
+        black_box(x);
+        200_000
     })
 }
 
@@ -92,12 +154,30 @@ fn inputs(hash: HashName, count: usize) -> Vec<u64> {
     (1..=count as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) & mask).collect()
 }
 
+/// The clocks that a toss takes at least on a level.
+fn clocks(hash: HashName, level: Level) -> Option<f64> {
+    // Gates of an average S-box, and the operations that add key and output bits to them.
+    let sbox = |gates: f64| SBOXES_PER_TOSS * (gates + 6.0 + 4.0);
+    // 61 rounds and 48 words of the message schedule.
+    let sha256 = |round: f64, word: f64| 61.0 * round + 48.0 * word;
+    let (operations, lanes) = match (hash, level) {
+        (HashName::Des, Level::Avx512) => (sbox(23.75), 512.0),
+        (HashName::Des, Level::Avx2) => (sbox(42.75), 256.0),
+        (HashName::Des, Level::Plain64) => (sbox(42.75), 64.0),
+        (HashName::Sha256, Level::Avx512) => (sha256(17.0, 11.0), 16.0),
+        (HashName::Sha256, Level::Avx2) => (sha256(36.0, 21.0), 8.0),
+        (HashName::Sha256, Level::Plain64) => return None,
+    };
+    Some(operations / OPERATIONS_PER_CLOCK / lanes)
+}
+
 fn subjects(fixed_counts: &'static [u32]) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for hash in [HashName::Des, HashName::Sha256] {
         subjects.push(Subject {
             name: format!("{hash}, plain crate"),
             is_plain: true,
+            clocks: None,
             make: Box::new(move || {
                 let function = hash.with_iv(IV);
                 let x = inputs(hash, 10_000);
@@ -107,9 +187,13 @@ fn subjects(fixed_counts: &'static [u32]) -> Vec<Subject> {
                 })
             }),
         });
+        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+            subjects.extend(fixed_counts.iter().map(|t| search(hash, level, *t)));
+        }
         subjects.push(Subject {
-            name: format!("{hash}, 256 x permutation"),
+            name: format!("{hash}, permutation for as many"),
             is_plain: false,
+            clocks: None,
             make: Box::new(move || {
                 let permutation = Permutation::new(hash, &InputKey::from_bytes([7; 16]));
                 let mut groups = vec![0; 1024];
@@ -121,26 +205,103 @@ fn subjects(fixed_counts: &'static [u32]) -> Vec<Subject> {
                 })
             }),
         });
-        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
-            for &fixed_count in fixed_counts {
-                let filter = Filter { fixed_count, fixed_bits: 0xa5c3_96e1 & ((1 << fixed_count) - 1) };
-                subjects.push(Subject {
-                    name: format!("{hash}, {level}, t = {fixed_count}"),
-                    is_plain: false,
-                    make: Box::new(move || {
-                        let mut search = BulkSearch::with_level(hash, IV, filter, level);
-                        let bases = inputs(hash, 1024);
-                        let mut found = Vec::new();
-                        Box::new(move || {
-                            found.clear();
-                            search.search(&bases, &mut found);
-                            black_box(found.len());
-                            bases.len() * TOSSES_PER_BASE
-                        })
-                    }),
-                });
-            }
-        }
     }
     subjects
+}
+
+fn search(hash: HashName, level: Level, fixed_count: u32) -> Subject {
+    let filter = Filter { fixed_count, fixed_bits: 0xa5c3_96e1 & ((1 << fixed_count) - 1) };
+    Subject {
+        name: format!("{hash}, {level}, t = {fixed_count}"),
+        is_plain: false,
+        clocks: clocks(hash, level),
+        make: Box::new(move || {
+            let mut search = BulkSearch::with_level(hash, IV, filter, level);
+            let bases = inputs(hash, 1024);
+            let mut found = Vec::new();
+            Box::new(move || {
+                found.clear();
+                search.search(&bases, &mut found);
+                black_box(found.len());
+                bases.len() * TOSSES_PER_BASE
+            })
+        }),
+    }
+}
+
+/// A period without fixed bits, with as many balls as bins.
+fn config(hash: HashName, subbin_size: u32) -> MintConfig {
+    let bits = 16 + subbin_size;
+    let text = format!(
+        r#"
+coinfile = "bench.coins"
+input-key = "000102030405060708090a0b0c0d0e0f"
+weak = "allowed"
+period = "bench"
+hashfn = "{hash}"
+iv = "0123456789abcdef"
+input-size = {bits}
+output-size = {bits}
+num-fixed-bits = 0
+fixed-bits = "0"
+subbin-size = {subbin_size}
+coin-size = 4
+start = "2026-12-01T00:00:00Z"
+expiration = "2027-01-01T00:00:00Z"
+redeem-until = "2027-01-08T00:00:00Z"
+broker = "https://broker.example/"
+coin-value = "0.01 USD"
+"#
+    );
+    MintConfig::from_toml(&text).unwrap()
+}
+
+/// The coins of a payment.
+const CHECKED_COINS: [usize; 5] = [1, 2, 4, 16, 128];
+
+/// How many coins a second are checked, in payments of each size, for DES and for SHA-256. The balls are
+/// random, so it ends where a forger's coins would: after all are hashed.
+fn measure_checks(time: Duration, rates: &mut [Vec<f64>]) {
+    for (h, hash) in [HashName::Des, HashName::Sha256].into_iter().enumerate() {
+        let rules = CoinRules::new(config(hash, 8).params);
+        let user = UserVector::new(rules.params(), &"alice".parse().unwrap()).unwrap();
+        let vendor = VendorVector::new(rules.params(), &"news.example".parse().unwrap());
+        for (i, coins) in CHECKED_COINS.into_iter().enumerate() {
+            let x = inputs(hash, 4 * coins);
+            rates[2 * i + h].push(per_second(time, &mut || {
+                _ = black_box(rules.check(&user, &vendor, black_box(&x)));
+                coins
+            }));
+        }
+    }
+}
+
+/// How many balls a second are sorted and placed, from the last toss to the complete file on disk.
+fn placing(subbin_size: u32, threads: usize) -> f64 {
+    let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (directory, name) = DiskDirectory::of_file(&work.path().join("bench.coins")).unwrap();
+    let MintConfig { params, key, .. } = config(HashName::Des, subbin_size);
+    let (began, tossed) = (Instant::now(), Mutex::new(Duration::ZERO));
+    let minting = Minting {
+        directory: &directory,
+        name: &name,
+        params: &params,
+        key: &key,
+        threads,
+        memory: 3 << 30,
+        stop: &AtomicBool::new(false),
+        elapsed: &|| began.elapsed(),
+        progress: &|progress| {
+            if progress.stage == Stage::Tossing {
+                *tossed.lock().unwrap() = began.elapsed();
+            }
+        },
+    };
+    minting.run().unwrap();
+    let spent = began.elapsed() - *tossed.lock().unwrap();
+    balls(&params) / spent.as_secs_f64()
+}
+
+fn balls(params: &Params) -> f64 {
+    f64::from(params.raw().input_bits).exp2()
 }
