@@ -1,5 +1,6 @@
 //! Why minting, merging or verifying failed.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::shard::Shard;
@@ -109,4 +110,16 @@ pub enum MintError {
         /// The first of them in words.
         listed: String,
     },
+}
+
+impl MintError {
+    /// Whether the disk is full: what was made durable is kept, and with some space freed another run goes
+    /// on from there.
+    pub fn is_disk_full(&self) -> bool {
+        let file = match self {
+            MintError::File(file) | MintError::CoinFile(CoinFileError::File(file)) => file,
+            _ => return false,
+        };
+        matches!(file.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
 }

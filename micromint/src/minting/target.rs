@@ -95,7 +95,11 @@ impl Target<'_> {
         if self.exists()? {
             return Ok(None);
         }
-        self.check_space(room)?;
+        if let Err(error) = self.check_space(room) {
+            // Nothing is begun. That it cannot be removed says nothing new.
+            let _ = self.directory.remove(&temporary);
+            return Err(error);
+        }
         // What is left of merging a file of this name that is gone must not speak for this one.
         record::remove_all(self.directory, self.name)?;
         let coin_file = CoinFile::create(file, self.path(), self.params, self.key.tag())?;

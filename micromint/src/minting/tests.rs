@@ -405,7 +405,9 @@ fn a_full_disk_is_told_and_loses_nothing() {
     for left in [0, 5_000, 30_000, 60_000, 90_000] {
         let directory = SimulatedDirectory::new();
         let disk = FullDisk { directory: &directory, left: Arc::new(AtomicI64::new(left)), free: u64::MAX };
-        let error = Bench { threads: 2, ..Bench::new(&disk) }.run().unwrap_err().to_string();
+        let error = Bench { threads: 2, ..Bench::new(&disk) }.run().unwrap_err();
+        assert!(error.is_disk_full());
+        let error = error.to_string();
         assert!(error.starts_with("cannot ") && error.contains("no storage space"), "{error}");
         Bench::new(&directory).run().unwrap();
         assert!(directory.bytes(NAME).unwrap() == expected, "{left} bytes left");
@@ -420,7 +422,7 @@ fn free_space_is_looked_at_before_a_file_is_begun() {
     let error = Bench::new(&disk(size - 1)).run().unwrap_err().to_string();
     let (expected, found) = (format!("expected {size} free bytes"), format!("found {}", size - 1));
     assert!(error.contains(&expected) && error.ends_with(&found), "{error}");
-    assert!(!directory.names().unwrap().contains(&NAME.to_string()));
+    assert!(directory.names().unwrap().is_empty());
     Bench::new(&disk(size)).run().unwrap();
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
+use micromint::minting::MintError;
 use micromint_console::{ToolError, command_line, finish};
 
 /// The program was told to stop before the end; running it again goes on.
@@ -94,6 +95,14 @@ fn stop_flag() -> Result<Arc<AtomicBool>, ToolError> {
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
     Ok(stop)
+}
+
+/// Says of an error what it cost, where that is good to know.
+fn explained(error: MintError) -> ToolError {
+    if error.is_disk_full() {
+        return format!("{error}; what was done before is kept: free some space and run it again").into();
+    }
+    error.into()
 }
 
 /// As many threads as asked for, or one for each core.

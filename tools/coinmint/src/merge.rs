@@ -11,7 +11,7 @@ use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
 use crate::progress::Reporter;
-use crate::{EXIT_STOPPED, stop_flag, units};
+use crate::{EXIT_STOPPED, explained, stop_flag, units};
 
 #[derive(Args)]
 pub(crate) struct MergeArgs {
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
     reporter.finish();
     let path = mint.path();
     let path = path.display();
-    match outcome? {
+    match outcome.map_err(explained)? {
         MergeOutcome::Complete(state) => {
             let balls = units::count(state.ball_count as f64);
             let time = units::time(began.elapsed().as_secs_f64());

@@ -11,7 +11,7 @@ use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
 use crate::progress::Reporter;
-use crate::{EXIT_STOPPED, stop_flag, threads, units};
+use crate::{EXIT_STOPPED, explained, stop_flag, threads, units};
 
 #[derive(Args)]
 pub(crate) struct MintArgs {
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
     reporter.finish();
     let path = mint.path();
     let path = path.display();
-    match outcome? {
+    match outcome.map_err(explained)? {
         Outcome::Complete(state) => {
             let balls = units::count(state.ball_count as f64);
             let time = units::time(began.elapsed().as_secs_f64());
@@ -97,7 +97,7 @@ fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolErro
     eprintln!("{}, shard {shard}, on {} threads, into {path}", mint.config.params, sharding.threads);
     let outcome = sharding.run();
     reporter.finish();
-    match outcome? {
+    match outcome.map_err(explained)? {
         ShardOutcome::Complete { hits } => {
             let (hits, time) = (units::count(hits as f64), units::time(began.elapsed().as_secs_f64()));
             say!("{path} is complete: shard {shard}, {hits} balls, in {time}");
