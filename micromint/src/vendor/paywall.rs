@@ -187,6 +187,10 @@ impl Paywall {
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
     /// without a payment costs a look at the header names and nothing else.
     pub fn classify(&self, request: &Request<'_>) -> Step {
+        if request.price == 0 && Carrier::of(request) == Carrier::None && !is_manifest(request.target) {
+            // The way of nearly all requests: a decision is large, and made in its place here.
+            return Step::Decided(Decision::Serve(Serve::default()));
+        }
         match self.route(request) {
             Route::Decided(decision) => Step::Decided(as_placed(request, decision)),
             Route::Header(ask, _) if ask.is_view() || ask.idempotency_key().is_none() => Step::Work,
