@@ -21,7 +21,7 @@ pub struct PaymentReceipt {
     pub challenge_id: Option<String>,
     /// The method of payment.
     pub method: String,
-    /// The payment's name, of [`reference`].
+    /// The payment's name, of [`reference()`].
     pub reference: String,
     /// Always `success`.
     pub status: String,
