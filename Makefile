@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench bench-redemption bench-memory bench-c clean
+.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench bench-redemption bench-memory bench-c clean bench-servers test-load test-guide
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,15 @@ bench-c: setup ## what the check of a coin costs through C, beside Rust
 	$(CARGO) build --release -p micromint-ffi
 	@scripts/link-c.sh target/release
 	$(CARGO) bench -p micromint-ffi --bench check
+
+bench-servers: nginx-module ## what the modules cost: free, 402 and paid requests beside the plain server, 20 rounds
+	$(CARGO) run --release --quiet -p micromint-servers --bin bench-servers
+
+test-load: nginx-module ## hostile and honest load with workers killed: MINUTES=10
+	MICROMINT_LOAD_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) $(CARGO) test --release -p micromint-servers --test nginx load -- --nocapture
+
+test-guide: nginx-module ## the commands of docs/nginx-guide.md, as they stand (root; a namespace of their own)
+	@scripts/test-guide.sh docs/nginx-guide.md
 
 clean: ## remove everything built
 	$(CARGO) clean

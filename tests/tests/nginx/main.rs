@@ -7,6 +7,7 @@ mod caches;
 mod cases;
 mod hostile;
 mod life;
+mod load;
 mod paying;
 mod places;
 mod refusals;
