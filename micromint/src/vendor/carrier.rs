@@ -6,6 +6,7 @@ use base64::Engine;
 use super::http::{
     Request, STRIPPED_HEADERS, STRIPPED_HEADERS_WITH_AUTHORIZATION, STRIPPED_HEADERS_WITH_BODY,
 };
+use super::receipt::RECEIPT_NAME_PREFIX;
 use crate::protocol::{MEDIA_TYPE, PAYMENT_SIZE_MAX};
 use crate::scheme::{BASE64URL, token_of};
 
@@ -70,6 +71,16 @@ impl<'a> Carrier<'a> {
         }
         if count > 1 || (in_authorization && authorizations > 1) { Carrier::Several } else { found }
     }
+}
+
+/// Whether something in the head of a request could open a page that is paid for: a payment in any form, or a
+/// receipt. Nothing is checked: it tells who comes to pay from who should be asked for a password.
+pub fn brings_payment(request: &Request<'_>) -> bool {
+    let is_receipt = |cookies: &[u8]| {
+        let names = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii_start);
+        names.into_iter().any(|name| name.starts_with(RECEIPT_NAME_PREFIX.as_bytes()))
+    };
+    Carrier::of(request) != Carrier::None || request.header_values("cookie").any(is_receipt)
 }
 
 /// Whether an Authorization has a payment behind something else: two fields that were joined on the way.
@@ -149,6 +160,26 @@ mod tests {
             assert_eq!(carrier(b"GET", &several), "Several");
         }
         assert_eq!(carrier(b"POST", &[scheme, message]), "Several");
+    }
+
+    #[test]
+    fn who_comes_to_pay_is_told_from_who_does_not() {
+        for (method, name, value, expected) in [
+            ("GET", "Cookie", "a=b; micromint-0123456789abcdef=x", true),
+            ("GET", "cookie", "micromint-0123456789abcdef=x", true),
+            ("GET", "Cookie", "a=micromint-0123456789abcdef", false),
+            ("GET", "Cookie", "xmicromint-0=1", false),
+            ("GET", "MicroMint-Payment", "abc", true),
+            ("GET", "Authorization", "Payment abc", true),
+            ("GET", "Authorization", "Basic YTpi", false),
+            ("GET", "Payment-Authorization", "Payment abc", true),
+            ("POST", "Content-Type", "application/x-micromint", true),
+            ("POST", "Content-Type", "application/x-micromint-other", false),
+        ] {
+            let headers: &[(&[u8], &[u8])] = &[(name.as_bytes(), value.as_bytes())];
+            let request = Request { method: method.as_bytes(), headers, ..Request::default() };
+            assert_eq!(brings_payment(&request), expected, "{method} {name}: {value}");
+        }
     }
 
     #[test]
