@@ -63,7 +63,9 @@ impl Apache {
         let server = Apache { site };
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "apache2 does not start: {said}{}", server.log());
-        wait_until("apache2", || std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok());
+        wait_until("apache2", || {
+            server.log().contains("resuming normal operations") && server.pid().is_some()
+        });
         server
     }
 

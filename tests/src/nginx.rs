@@ -250,6 +250,7 @@ pub fn write_configuration_with(site: &Site, module: &Path, http: &str) {
 
 const CONFIGURATION: &str = r#"
 load_module %MODULE%;
+user www-data www-data;
 %WORKERS%
 pid %FOLDER%/nginx.pid;
 # For a clock that is set: nginx takes other variables from its workers.

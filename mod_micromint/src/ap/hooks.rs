@@ -4,12 +4,11 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
 use super::bindings::{
-    AP_AUTH_INTERNAL_PER_CONF, AP_SQ_MAIN_STATE, AP_SQ_MS_CREATE_PRE_CONFIG, APR_HOOK_FIRST, APR_HOOK_LAST,
-    APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST, AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GRANTED,
-    AUTHZ_PROVIDER_GROUP, AUTHZ_PROVIDER_VERSION, ap_hook_check_config, ap_hook_child_init, ap_hook_fixups,
-    ap_hook_handler, ap_hook_insert_error_filter, ap_hook_insert_filter, ap_hook_log_transaction,
-    ap_hook_post_config, ap_register_auth_provider, ap_state_query, apr_pool_t, authz_provider, authz_status,
-    request_rec, server_rec,
+    AP_AUTH_INTERNAL_PER_CONF, APR_HOOK_FIRST, APR_HOOK_LAST, APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST,
+    AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GRANTED, AUTHZ_PROVIDER_GROUP, AUTHZ_PROVIDER_VERSION,
+    ap_hook_check_config, ap_hook_child_init, ap_hook_fixups, ap_hook_handler, ap_hook_insert_error_filter,
+    ap_hook_insert_filter, ap_hook_log_transaction, ap_hook_post_config, ap_register_auth_provider,
+    apr_pool_t, authz_provider, authz_status, request_rec, server_rec,
 };
 use super::config::Parent;
 use super::{Code, DECLINED, Log, OK, Request, filters, guard};
@@ -83,11 +82,10 @@ unsafe extern "C" fn post_config(
     _temp: *mut apr_pool_t,
     server: *mut server_rec,
 ) -> c_int {
-    // SAFETY: as in `check_config`. When it starts, Apache reads its configuration twice, the first time to look at it.
+    // When it starts, Apache does this twice, before and after it leaves the terminal: who starts it learns of a
+    // failure the first time. It does not do so for `-t`.
+    // SAFETY: as in `check_config`.
     unsafe {
-        if ap_state_query(AP_SQ_MAIN_STATE as c_int) == AP_SQ_MS_CREATE_PRE_CONFIG as c_int {
-            return OK;
-        }
         guard(Log::Server(server), SERVER_ERROR, || match gate::prepare(&Parent::new(pool, server)) {
             Ok(()) => OK,
             Err(()) => SERVER_ERROR,

@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod life;
 mod paying;
 mod places;
+mod transport;

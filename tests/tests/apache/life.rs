@@ -1,0 +1,293 @@
+//! The life of a server: configurations good and bad, start, restart, and what goes wrong in it.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Barrier;
+
+use micromint_servers::apache::{
+    Apache, Mpm, SELLING, apache, module, panicking_module, write_configuration, write_configuration_with,
+};
+use micromint_servers::client::{Connection, RequestText};
+use micromint_servers::nginx::Nginx;
+use micromint_servers::payer;
+use micromint_servers::site::Site;
+use micromint_servers::wait_until;
+use rustix::process::{Pid, Signal, kill_process};
+
+fn word(status: u16, word: &str) -> (u16, String) {
+    (status, word.to_string())
+}
+
+fn names(site: &Site) -> Vec<String> {
+    let entries = std::fs::read_dir(site.folder()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn testing_a_configuration_has_no_side_effect() {
+    let site = Site::new();
+    write_configuration(&site, SELLING);
+    let before = names(&site);
+    let output = apache(&site, &["-t"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: Vec<_> = names(&site).into_iter().filter(|name| !before.contains(name)).collect();
+    assert!(made.is_empty(), "{made:?}");
+    Apache::start(site, SELLING);
+}
+
+#[test]
+fn a_bad_configuration_is_refused_with_its_place_and_reason() {
+    let good = Site::new().vendor_toml("till");
+    let with = |text: &str| format!("MicroMintConfig vendor.toml\n{text}\n");
+    let rows: Vec<(String, String, &str)> = vec![
+        ("MicroMint On".into(), good.clone(), "MicroMint needs a MicroMintConfig"),
+        ("MicroMintPrice 3".into(), good.clone(), "MicroMintPrice needs a MicroMintConfig"),
+        (
+            "<Directory /a>\nMicroMint Require\n</Directory>".into(),
+            good.clone(),
+            "MicroMint needs a MicroMintConfig",
+        ),
+        (with("MicroMint maybe"), good.clone(), "MicroMint: expected On, Off or Require, found \"maybe\""),
+        (with("MicroMint"), good.clone(), "MicroMint takes one argument"),
+        (with("MicroMintPrice free"), good.clone(), "MicroMintPrice: expected a price from 0 to 500 coins"),
+        (with("MicroMintPrice 501"), good.clone(), "expected a price from 0 to 500 coins"),
+        (with("MicroMintPrice %{reqenv:}x"), good.clone(), "MicroMintPrice: the expression cannot be read"),
+        (with("MicroMintSubrequests no"), good.clone(), "expected Allow or Refuse"),
+        (with("MicroMintReceiptPath story"), good.clone(), "MicroMintReceiptPath: expected a path"),
+        (with("MicroMintFreeViews -1"), good.clone(), "expected a number from 0 to 1000000"),
+        (with("MicroMintFreeViews 1000001"), good.clone(), "expected a number from 0 to 1000000"),
+        (with("MicroMintDryRun perhaps"), good.clone(), "expected On or Off"),
+        (with("MicroMintLog loud"), good.clone(), "expected Off, Plain or JSON"),
+        (with("<Location />\nRequire micromint 3\n</Location>"), good.clone(), "takes no argument"),
+        ("<Location />\nMicroMintConfig vendor.toml\n</Location>".into(), good.clone(), "not allowed"),
+        ("MicroMintConfig missing.toml".into(), good.clone(), "missing.toml"),
+        (with("MicroMint On"), "vendor-id = ".into(), "vendor.toml:1"),
+        (with("MicroMint On"), good.replace("localhost\"\n", "LOCAL HOST\"\n"), "vendor-id"),
+        (with("MicroMint On"), good.replace("periods = \"periods\"", "periods = \"www\""), "PERIOD.params"),
+        (with("MicroMint On"), format!("{good}colour = \"red\"\n"), "colour"),
+    ];
+    for (text, toml, expected) in rows {
+        let site = Site::new();
+        site.write("vendor.toml", &toml);
+        write_configuration(&site, &text);
+        let output = apache(&site, &["-t"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "accepted: {text}\n{toml}");
+        assert!(said.contains(expected), "{expected:?} not in {said}");
+        let has_place = said.contains("httpd.conf:") || said.contains("line ") && said.contains("httpd.conf");
+        assert!(has_place, "no place in {said}");
+        assert!(!said.contains("panic"), "{said}");
+    }
+}
+
+#[test]
+fn a_gate_for_all_hosts_needs_a_vendor_in_one() {
+    let text = "MicroMint On\n<VirtualHost 127.0.0.1:%PORT%>\nMicroMintConfig vendor.toml\n</VirtualHost>
+        Listen 127.0.0.1:%BACK_PORT%\n<VirtualHost 127.0.0.1:%BACK_PORT%>\n</VirtualHost>\n";
+    let apache = Apache::start(Site::new(), text);
+    assert_eq!(apache.pay("/one.html", 1).short(), word(200, "paid"));
+    let mut elsewhere = Connection::open(apache.site().back_port);
+    assert_eq!(elsewhere.ask(&RequestText::get("/one.html")).status, 500, "nobody sells there");
+}
+
+#[test]
+fn what_cannot_be_prepared_keeps_apache_from_starting_but_not_from_running() {
+    let site = Site::new();
+    site.write("till", "a file where a folder should be");
+    write_configuration(&site, SELLING);
+    let output = apache(&site, &["-k", "start"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &std::fs::read_to_string(site.path("logs/error.log")).unwrap();
+    assert!(!output.status.success());
+    assert!(text.contains("emerg") && text.contains("till") && text.contains("httpd.conf:"), "{text}");
+    std::fs::remove_file(site.path("till")).unwrap();
+
+    let server = Apache::start(site, SELLING);
+    server.site().write("vendor.toml", &server.site().vendor_toml("www/one.html/no"));
+    server.reload(Signal::USR1, Mpm::Event, SELLING);
+    assert!(server.log().contains(":emerg]"), "{}", server.log());
+    assert_eq!(server.get("/free.html").body, "free");
+    wait_until("the new children", || server.get("/one.html").status == 503);
+    server.site().write("vendor.toml", &server.site().vendor_toml("till"));
+    server.reload(Signal::USR1, Mpm::Event, SELLING);
+    wait_until("the new children", || server.pay("/one.html", 1).short() == word(200, "paid"));
+}
+
+#[test]
+fn till_and_secret_are_made_on_first_start_for_the_children_alone() {
+    let server = Apache::start(Site::new(), SELLING);
+    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+    let site = server.stop();
+    let till = std::fs::metadata(site.path("till")).unwrap();
+    assert_eq!(till.permissions().mode() & 0o777, 0o700);
+    for entry in std::fs::read_dir(site.path("till")).unwrap() {
+        let entry = entry.unwrap();
+        let meta = entry.metadata().unwrap();
+        assert_eq!(meta.permissions().mode() & 0o077, 0, "{:?}", entry.path());
+        assert_eq!(meta.uid(), till.uid(), "{:?}", entry.path());
+    }
+}
+
+#[test]
+fn a_coin_stays_spent_over_restarts_and_kill() {
+    for mpm in Mpm::ALL {
+        let server = Apache::start_with(Site::new(), mpm, &module(), SELLING);
+        let coins = payer::coins_of(payer::mint(), 1);
+        let url = |page: &str| server.site().url(page);
+        let payment = payer::payment_with(payer::mint(), &url("/one.html"), &coins);
+        let again = payer::payment_with(payer::mint(), &url("/one.html?again"), &coins);
+        let cookie = server.ask(&RequestText::post("/one.html", &payment)).cookie().unwrap();
+        let still_spent = |server: &Apache, when: &str| {
+            let answer = server.ask(&RequestText::post("/one.html?again", &again));
+            assert_eq!(answer.short(), word(402, "spent"), "{when}");
+            let retry = server.ask(&RequestText::post("/one.html", &payment));
+            assert_eq!(retry.short(), word(200, "retry"), "{when}");
+            let receipt = server.ask(&RequestText::get("/one.html").with("Cookie", &cookie));
+            assert_eq!(receipt.short(), word(200, "receipt"), "{when}");
+        };
+        still_spent(&server, "at once");
+        for signal in [Signal::USR1, Signal::HUP, Signal::USR1] {
+            server.reload(signal, mpm, SELLING);
+            still_spent(&server, "after a restart");
+        }
+        let before = server.children();
+        for child in &before {
+            kill_process(*child, Signal::KILL).unwrap();
+        }
+        wait_until("new children", || server.children().iter().any(|child| !before.contains(child)));
+        still_spent(&server, "after children were killed");
+        let server = Apache::start_with(server.stop(), mpm, &module(), SELLING);
+        still_spent(&server, "after a stop and a start");
+        assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+    }
+}
+
+#[test]
+fn nginx_and_apache_racing_with_one_coin_accept_it_once() {
+    const SPENDERS: usize = 8;
+    for mpm in Mpm::ALL {
+        let site = std::sync::Arc::new(Site::new());
+        let apache = Apache::start_with(site.clone(), mpm, &module(), SELLING);
+        // nginx sells the same pages for the same vendor from another port, as one of two servers behind a name.
+        let nginx = Nginx::start(
+            SecondDoor::of(&site),
+            "micromint_config vendor.toml; server { %SERVER% micromint on; }",
+        );
+        for _ in 0..5 {
+            let coins = payer::coins_of(payer::mint(), 1);
+            let barrier = Barrier::new(SPENDERS);
+            // Different URLs, so that none is a retry of another.
+            let words: Vec<String> = std::thread::scope(|scope| {
+                let spend = |spender: usize| {
+                    let target = format!("/one.html?{spender}");
+                    let payment = payer::payment_with(payer::mint(), &site.url(&target), &coins);
+                    let bytes = RequestText::post(&target, &payment).to_bytes();
+                    let port = if spender % 2 == 0 { site.port } else { nginx.site().port };
+                    let mut connection = Connection::open(port);
+                    let (head, last) = bytes.split_at(bytes.len() - 1);
+                    connection.send(head);
+                    barrier.wait();
+                    connection.send(last);
+                    connection.receive("POST").word()
+                };
+                let threads: Vec<_> =
+                    (0..SPENDERS).map(|spender| scope.spawn(move || spend(spender))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let count = |word: &str| words.iter().filter(|found| *found == word).count();
+            assert_eq!((count("paid"), count("spent")), (1, SPENDERS - 1), "{mpm:?}: {words:?}");
+        }
+        drop(apache);
+    }
+}
+
+/// A folder from which a second server sells for the vendor of a first one: the same origins, pages and till.
+struct SecondDoor;
+
+impl SecondDoor {
+    fn of(first: &Site) -> Site {
+        let second = Site::new();
+        std::fs::remove_dir_all(second.path("www")).unwrap();
+        std::os::unix::fs::symlink(first.path("www"), second.path("www")).unwrap();
+        second.write("vendor.toml", &first.vendor_toml(first.path("till").to_str().unwrap()));
+        second
+    }
+}
+
+#[test]
+fn a_panic_ends_one_request_and_the_child_lives() {
+    let server = Apache::start_with(Site::new(), Mpm::Event, &panicking_module(), SELLING);
+    assert_eq!(server.get("/free.html").status, 200);
+    let children = server.children();
+    for place in ["head", "decision"] {
+        let payment = payer::payment(&server.site().url("/one.html"), 1);
+        let request = RequestText::post("/one.html", &payment);
+        let answer = server.ask(&request.clone().with("X-Micromint-Panic", place));
+        assert_eq!(answer.status, 500, "{place}");
+        assert!(!answer.body.contains("content"), "{place}");
+        assert_eq!(server.ask(&request).short(), word(200, "paid"), "{place}: nothing was kept");
+    }
+    assert_eq!(server.children(), children);
+    assert!(server.log().contains("micromint:crit") && server.log().contains("panic"), "{}", server.log());
+    // The module that is shipped does not know the header.
+    let shipped = Apache::start(Site::new(), SELLING);
+    let request = RequestText::get("/one.html").with("X-Micromint-Panic", "head");
+    assert_eq!(shipped.ask(&request).status, 402);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_sold() {
+    let server = Apache::start(Site::new(), SELLING);
+    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+    let till = server.site().path("till");
+    let owner = std::fs::metadata(&till).unwrap();
+    std::fs::remove_dir_all(&till).unwrap();
+    let request = RequestText::post("/one.html", &payer::payment(&server.site().url("/one.html"), 1));
+    for _ in 0..6 {
+        assert_eq!(server.ask(&request).short(), word(503, "unavailable"));
+        assert_eq!(server.get("/one.html").short(), word(402, "unpaid"), "what it costs can still be said");
+    }
+    assert_eq!(server.get("/free.html").body, "free");
+    assert!(server.log().contains("[micromint:error]"), "the log says why: {}", server.log());
+    std::fs::create_dir(&till).unwrap();
+    std::os::unix::fs::chown(&till, Some(owner.uid()), Some(owner.gid())).unwrap();
+    wait_until("the till to be opened again", || server.ask(&request).status == 200);
+}
+
+/// What a process holds: kilobytes of memory, and open files.
+fn held(pid: Pid) -> (i64, i64) {
+    let folder = format!("/proc/{}", pid.as_raw_nonzero());
+    let status = std::fs::read_to_string(format!("{folder}/status")).unwrap();
+    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let rss = rss.trim().trim_end_matches(" kB").trim().parse().unwrap();
+    (rss, std::fs::read_dir(format!("{folder}/fd")).unwrap().count() as i64)
+}
+
+#[test]
+fn fifty_graceful_restarts_leak_nothing() {
+    let grown = |is_loaded: bool| {
+        let (text, module) = if is_loaded { (SELLING, Some(module())) } else { ("", None) };
+        let site = std::sync::Arc::new(Site::new());
+        let server =
+            Apache::start_with(site.clone(), Mpm::Event, &micromint_servers::apache::module(), SELLING);
+        write_configuration_with(&site, Mpm::Event, module.as_deref(), text);
+        let restart = || {
+            let resumed = || server.log().matches("resuming normal operations").count();
+            let before = resumed();
+            server.signal(Signal::USR1);
+            wait_until("a restart", || resumed() > before);
+        };
+        for _ in 0..5 {
+            restart();
+        }
+        let before = held(server.pid().unwrap());
+        for _ in 0..50 {
+            restart();
+        }
+        let after = held(server.pid().unwrap());
+        (after.0 - before.0, after.1 - before.1)
+    };
+    let (without, with) = (grown(false), grown(true));
+    println!("50 graceful restarts: (kB, files) without the module {without:?}, with it {with:?}");
+    assert_eq!(with.1, without.1, "open files");
+    assert!(with.0 - without.0 < 1500, "memory: {with:?} with the module, {without:?} without");
+}
