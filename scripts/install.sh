@@ -95,9 +95,9 @@ if [ -n "$nginx_module" ] && [ -f "$nginx_module" ]; then
         "/etc/nginx/modules-enabled/50-mod-http-micromint.conf"
 fi
 if [ -n "$apache_module" ] && [ -f "$apache_module" ]; then
-    echo "LoadModule micromint_module /usr/lib/apache2/modules/mod_micromint.so" > "$made/apache.load"
     put 644 "$apache_module" /usr/lib/apache2/modules/mod_micromint.so
-    put 644 "$made/apache.load" /etc/apache2/mods-available/micromint.load
+    put 644 contrib/apache/micromint.load /etc/apache2/mods-available/micromint.load
+    put 644 contrib/apache/micromint.conf /etc/apache2/mods-available/micromint.conf
     echo "Apache: to load the module: a2enmod micromint"
 fi
 
