@@ -5,6 +5,4 @@
 # Needs apache2, valgrind, curl and `make apache-module`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-module=$PWD/target/apache/mod_micromint.so
-[ -f "$module" ] || { echo "no $module: run 'make apache-module' first" >&2; exit 1; }
-MICROMINT_VALGRIND=1 cargo test -q -p micromint-servers --test apache valgrind -- --ignored --nocapture
+cargo test -q -p micromint-servers --test apache valgrind -- --ignored --nocapture

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod guide;
 mod life;
 mod paying;
 mod places;
 mod transport;
+mod valgrind;
