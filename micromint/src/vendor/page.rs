@@ -10,7 +10,7 @@
 mod template;
 
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use self::template::{Template, TemplateError};
 use super::Refusal;
@@ -44,13 +44,6 @@ const DEFAULT_POLICY: &str =
 /// A page of the webmaster's own may have pictures, fonts, styles and forms of the site, and no scripts.
 const OWN_POLICY: &str = "default-src 'none'; img-src 'self' data:; font-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'";
 
-static DEFAULT: LazyLock<Arc<Template>> = LazyLock::new(|| {
-    // The default template is part of the program, and a test reads it.
-    #[allow(clippy::expect_used)]
-    let template = parse(include_str!("page.html")).expect("the default page is a template");
-    Arc::new(template)
-});
-
 /// The page of a vendor: the default one, or the webmaster's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -64,7 +57,11 @@ fn parse(text: &str) -> Result<Template, TemplateError> {
 
 impl Default for Page {
     fn default() -> Page {
-        Page { template: Arc::clone(&DEFAULT), policy: DEFAULT_POLICY }
+        // Read anew for each configuration: what a library keeps in a static is lost when it is unloaded, as a
+        // server's module is at every restart. The template is part of the program, and a test reads it.
+        #[allow(clippy::expect_used)]
+        let template = parse(include_str!("page.html")).expect("the default page is a template");
+        Page { template: Arc::new(template), policy: DEFAULT_POLICY }
     }
 }
 
