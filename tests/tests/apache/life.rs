@@ -181,7 +181,7 @@ fn nginx_and_apache_racing_with_one_coin_accept_it_once() {
                     let target = format!("/one.html?{spender}");
                     let payment = payer::payment_with(payer::mint(), &site.url(&target), &coins);
                     let bytes = RequestText::post(&target, &payment).to_bytes();
-                    let port = if spender % 2 == 0 { site.port } else { nginx.site().port };
+                    let port = if spender.is_multiple_of(2) { site.port } else { nginx.site().port };
                     let mut connection = Connection::open(port);
                     let (head, last) = bytes.split_at(bytes.len() - 1);
                     connection.send(head);

@@ -1,5 +1,5 @@
 //! The Apache module in a real Apache, as a whole: what clients get, what stays in the till, what the logs say.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
 mod guide;

@@ -1,0 +1,163 @@
+//! Asking the paywall: what a request is shown as, and who decides about it when.
+
+use std::sync::Arc;
+
+use micromint::vendor::http::{
+    Content, Decision, Outcome, Place, Request as PaywallRequest, RequestBuf, Serve, Step,
+};
+use micromint::vendor::paywall::Paywall;
+use micromint::vendor::unavailable;
+
+use super::reply::decided;
+use super::{SERVER_ERROR, free};
+use crate::ap::{Code, Level, Request};
+use crate::module::{PlaceConfig, Value};
+use crate::test_panic;
+use crate::vendor::Vendor;
+
+/// The header fields that make something of what is known of a file.
+const CONDITIONS: [&[u8]; 6] =
+    [b"If-Match", b"If-None-Match", b"If-Modified-Since", b"If-Unmodified-Since", b"If-Range", b"Range"];
+
+/// Asks what to do with the request at this price.
+pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
+    let Some(vendor) = request.server().vendor() else {
+        request.log().write(Level::Error, "there is no MicroMintConfig for this server");
+        return SERVER_ERROR;
+    };
+    let paywall = match asking(request, vendor, price) {
+        Ok(paywall) => paywall,
+        Err(code) => return code,
+    };
+    test_panic::panic_if_asked(request, "head");
+    if let Some(question) = request.visit().and_then(|visit| visit.question.take()) {
+        return work(request, vendor, price, Work::Again(Box::new(question)));
+    }
+    let (step, question) = with_request(request, price, None, |question| {
+        let step = paywall.classify(question);
+        let is_returned = matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Returned);
+        (step, is_returned.then(|| RequestBuf::from(question)))
+    });
+    if question.is_some() {
+        *request.visit_or_new().question.borrow_mut() = question;
+    }
+    match step {
+        Step::Decided(Decision::Serve(serve)) if serve == Serve::default() => free(request),
+        Step::Decided(decision) => decided(request, price, decision.into()),
+        Step::Work => work(request, vendor, price, Work::Head),
+        Step::ReadBody { size_max } => match request.read_body(size_max) {
+            Ok(body) => work(request, vendor, price, Work::Body(body)),
+            Err(code) => code,
+        },
+    }
+}
+
+/// The vendor's paywall, to ask with; `Err` is what is to be returned where there is none.
+pub(super) fn asking(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Paywall>, Code> {
+    match vendor.paywall() {
+        Some(paywall) => Ok(paywall),
+        None if price == 0 => Err(free(request)),
+        None => recording(request, vendor, price),
+    }
+}
+
+/// The vendor's paywall, to record with; the same.
+pub(super) fn recording(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Paywall>, Code> {
+    let reason = match vendor.open() {
+        Ok(Some(paywall)) => return Ok(paywall),
+        Ok(None) => "the till could not be opened a moment ago".to_string(),
+        Err(error) => error.to_string(),
+    };
+    Err(decided(request, price, Decision::Answer(unavailable(reason)).into()))
+}
+
+/// What is decided about.
+enum Work {
+    /// The head of the request.
+    Head,
+    /// Its head and body; `None` if that is too large.
+    Body(Option<Vec<u8>>),
+    /// What was asked before an internal redirect, at the price of the page that this leads to.
+    Again(Box<RequestBuf>),
+}
+
+/// Decides, which may wait for the disk: this thread is the request's own.
+fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
+    let paywall = match recording(request, vendor, price) {
+        Ok(paywall) => paywall,
+        Err(code) => return code,
+    };
+    test_panic::panic_if_asked(request, "decision");
+    let body = if let Work::Body(Some(body)) = &work { Some(body.as_slice()) } else { None };
+    let (decision, question) = with_request(request, price, body, |now| match &work {
+        Work::Head | Work::Body(_) => (paywall.decide(now), (price == 0).then(|| RequestBuf::from(now))),
+        Work::Again(before) => {
+            let decide = |before: &PaywallRequest<'_>| {
+                paywall.decide(&PaywallRequest { price, place: now.place, content: now.content, ..*before })
+            };
+            (before.as_request(decide), None)
+        }
+    });
+    if decision.outcome() == Outcome::Unavailable {
+        vendor.close(&paywall);
+    }
+    let serves_body = matches!(&decision, Decision::Serve(serve) if !serve.as_get);
+    if let Some(body) = body.filter(|_| serves_body) {
+        request.give_body_back(body);
+    }
+    let visit = request.visit_or_new();
+    *visit.paywall.borrow_mut() = Some(paywall);
+    *visit.question.borrow_mut() = question;
+    decided(request, price, decision.into())
+}
+
+/// Shows the request to the paywall.
+fn with_request<T>(
+    request: Request<'_>,
+    price: u32,
+    body: Option<&[u8]>,
+    with: impl FnOnce(&PaywallRequest<'_>) -> T,
+) -> T {
+    let (headers, place) = (request.headers(), request.place());
+    // Only a condition or a range makes anything of what is known of a file.
+    let is_conditional =
+        |name: &[u8]| CONDITIONS.iter().any(|condition| name.eq_ignore_ascii_case(condition));
+    let file = match headers.iter().any(|(name, _)| is_conditional(name)) {
+        true => request.static_file(),
+        false => None,
+    };
+    with(&PaywallRequest {
+        method: request.method(),
+        target: request.target(),
+        is_https: request.is_https(),
+        host: request.host(),
+        headers: &headers,
+        body,
+        price,
+        place: Place {
+            receipt_path: receipt_path(request, place),
+            free_views: place.free_views(),
+            is_dry_run: place.is_dry_run(),
+        },
+        client: request.client(),
+        content: file.map(|file| Content {
+            etag: file.etag,
+            last_modified: Some(file.last_modified),
+            size: file.size,
+        }),
+    })
+}
+
+/// What a receipt opens here. What cannot be computed opens the one page.
+fn receipt_path<'a>(request: Request<'a>, place: &PlaceConfig) -> Option<&'a [u8]> {
+    match place.receipt_path()? {
+        Value::Fixed(text) => Some(text.bytes()),
+        Value::Varying(expression) => match request.evaluate(expression) {
+            Ok(path) => Some(path),
+            Err(reason) => {
+                request.log().write(Level::Error, &format!("MicroMintReceiptPath: {reason}"));
+                None
+            }
+        },
+    }
+}

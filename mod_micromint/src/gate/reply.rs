@@ -1,0 +1,140 @@
+//! Acting on what the paywall said: the content is served, or something else is sent.
+
+use micromint::vendor::http::{Answer, Decision, Outcome, Request as PaywallRequest};
+use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
+
+use super::question::asking;
+use super::report::tell;
+use super::{FORBIDDEN, NOT_FOUND, SERVER_ERROR, price_of};
+use crate::ap::{Code, DECLINED, Level, OK, Request, counters};
+use crate::module::Gate;
+use crate::visit::{Stage, Verdict, Visit};
+
+pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Code {
+    let visit = request.visit_or_new();
+    visit.price.set(price);
+    visit.verdict.replace(verdict);
+    let verdict = visit.verdict.borrow();
+    if let Some(alert) = verdict.decision().and_then(|decision| decision.about().alert.as_ref()) {
+        request.log().write(Level::Error, alert);
+    }
+    if let Some(serve) = verdict.serve() {
+        if serve.as_get {
+            request.become_get();
+        }
+        if serve.ignore_conditions {
+            request.ignore_conditions();
+        }
+        request.remove_headers(serve.strip_request_headers);
+        if headers_hold(request, b"If-Match") {
+            // RFC 9110, 13.1.4, which Apache does not keep: the paywall has decided by the one, so the other is void.
+            request.remove_headers(&["If-Unmodified-Since"]);
+        }
+        visit.stage.set(Stage::Served);
+        return served(request, visit);
+    }
+    visit.stage.set(Stage::Answered);
+    tell(request, visit);
+    match (verdict.answer(), &*verdict) {
+        (Some(answer), _) => refuse(request, answer),
+        (None, Verdict::Fail(code)) => *code,
+        (None, _) => SERVER_ERROR,
+    }
+}
+
+fn headers_hold(request: Request<'_>, wanted: &[u8]) -> bool {
+    request.headers().iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+}
+
+/// The content may be made, by this request of Apache's too.
+pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
+    let is_returned = visit.verdict.borrow().serve().is_some_and(|serve| serve.outcome == Outcome::Returned);
+    if is_returned && request.place().gate() == Gate::Require {
+        return FORBIDDEN;
+    }
+    tell(request, visit);
+    watch_head(request);
+    DECLINED
+}
+
+/// Has the head of the answer seen before it leaves, if something hangs on it. For every request and every
+/// error that Apache makes of a client's request.
+pub(crate) fn watch_head(request: Request<'_>) {
+    let Some(visit) = request.visit().filter(|_| !request.is_subrequest()) else { return };
+    if visit.stage.get() == Stage::Fresh {
+        return;
+    }
+    if visit.verdict.borrow().serve().is_some_and(|serve| serve.is_private) {
+        request.refuse_caching();
+    }
+    request.add_head_filter();
+}
+
+/// Sends an answer in place of the content, by way of `ErrorDocument` if there is one for its status. Its
+/// header fields follow when the head is made.
+fn refuse(request: Request<'_>, answer: &Answer) -> Code {
+    if let Some(text) = &answer.log {
+        // What a client can cause at will is no error of the server's.
+        let level = if answer.outcome == Outcome::Unavailable { Level::Error } else { Level::Info };
+        request.log().write(level, text);
+    }
+    if request.has_error_document(answer.status) {
+        return Code::from(answer.status);
+    }
+    send(request, answer)
+}
+
+fn send(request: Request<'_>, answer: &Answer) -> Code {
+    match request.discard_body() {
+        OK => request.send(answer.status, content_type(answer), &answer.body),
+        code => code,
+    }
+}
+
+fn content_type(answer: &Answer) -> &str {
+    answer.headers.iter().find(|(name, _)| is_content_type(name)).map_or("", |(_, value)| value)
+}
+
+pub(super) fn is_content_type(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Content-Type")
+}
+
+/// `SetHandler micromint-message`: the content of a place for `ErrorDocument 402`. What the gate had to say, or
+/// what it says about this place if a 402 came from somewhere else.
+pub(super) fn message(request: Request<'_>) -> Code {
+    let visit = request.visit_or_new();
+    if let Some(answer) = visit.verdict.borrow().answer() {
+        return send(request, answer);
+    }
+    let Some(vendor) = request.server().vendor() else { return NOT_FOUND };
+    let price = match price_of(request) {
+        Ok(0) => return NOT_FOUND,
+        Ok(price) => price,
+        Err(_) => return SERVER_ERROR,
+    };
+    let paywall = match asking(request, vendor, price) {
+        Ok(paywall) => paywall,
+        Err(code) => return code,
+    };
+    let headers = request.headers();
+    let answer = paywall.price_tag(&PaywallRequest {
+        method: b"GET",
+        target: request.target(),
+        is_https: request.is_https(),
+        host: request.host(),
+        headers: &headers,
+        price,
+        ..PaywallRequest::default()
+    });
+    decided(request, price, Decision::Answer(answer).into())
+}
+
+/// `SetHandler micromint-status`: the counters of all children since Apache was started, for Prometheus.
+pub(super) fn status(request: Request<'_>) -> Code {
+    let Some(counters) = counters() else { return NOT_FOUND };
+    request.add_answer_header("Cache-Control", "no-store");
+    match request.discard_body() {
+        OK => request.send_content(METRICS_MEDIA_TYPE, counters.to_prometheus().as_bytes()),
+        code => code,
+    }
+}

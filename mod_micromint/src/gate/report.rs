@@ -1,0 +1,62 @@
+//! What is told of a request: variables, counters, a line in the error log.
+
+use micromint::vendor::http::{About, Answer, Decision, Event, Outcome};
+
+use crate::ap::{Level, Request, counters};
+use crate::module::{EventLog, Variable};
+use crate::visit::{Verdict, Visit};
+
+/// Puts what is known into the environment of the request, for logs, expressions and scripts.
+pub(super) fn tell(request: Request<'_>, visit: &Visit) {
+    let verdict = visit.verdict.borrow();
+    let (outcome, coins, user) = match &*verdict {
+        Verdict::Decided(decision) if !visit.is_reversed.get() => {
+            (decision.outcome(), decision.coins(), decision.user())
+        }
+        Verdict::Decided(_) => (Outcome::Reversed, 0, None),
+        Verdict::Fail(_) => (Outcome::Unavailable, 0, None),
+        Verdict::None => return,
+    };
+    request.set_variable(Variable::Status, outcome.word());
+    request.set_variable(Variable::Price, &visit.price.get().to_string());
+    request.set_variable(Variable::Coins, &coins.to_string());
+    match user {
+        Some(user) => request.set_variable(Variable::User, user),
+        None => request.unset_variable(Variable::User),
+    }
+}
+
+/// When a request is over: counts what the paywall decided about it, and tells it where `MicroMintLog` says.
+pub(crate) fn record(request: Request<'_>) {
+    let Some(visit) = request.visit() else { return };
+    with_event(visit, request.answer_status(), |event| {
+        if let Some(counters) = counters() {
+            counters.count(event);
+        }
+        let log = request.place().event_log();
+        let line = if log == EventLog::Json { event.to_json() } else { event.to_string() };
+        if log != EventLog::Off {
+            request.log().write(Level::Notice, &line);
+        }
+        request.set_variable(Variable::Event, &line);
+    });
+}
+
+/// Calls `with` with the event of a request, if something was decided about it.
+fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
+    match &*visit.verdict.borrow() {
+        Verdict::None => {}
+        Verdict::Decided(decision) => {
+            let became = match visit.is_reversed.get() {
+                true => Outcome::Reversed,
+                false => decision.outcome(),
+            };
+            with(&decision.event(status, became));
+        }
+        Verdict::Fail(_) => {
+            let about = About { price: visit.price.get(), ..About::default() };
+            let failed = Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
+            with(&Decision::Answer(failed).event(status, Outcome::Unavailable));
+        }
+    }
+}
