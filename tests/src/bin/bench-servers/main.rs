@@ -59,7 +59,7 @@ fn main() {
     for case in &cases {
         cases::warm_up(case, &server);
     }
-    let mut rows: Vec<table::Row> = cases.iter().map(|case| table::Row::new(case)).collect();
+    let mut rows: Vec<table::Row> = cases.iter().map(table::Row::new).collect();
     for round in 0..plan.rounds {
         for (case, row) in cases.iter().zip(&mut rows) {
             row.samples.push(cases::measure(case, &server, &supply, round));
