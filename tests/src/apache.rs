@@ -150,22 +150,25 @@ impl Apache {
     }
 }
 
-/// An Apache with a stand for every case.
-impl CaseServer for Apache {
-    fn start(site: Site, stands: &[Stand], clock: &Clock) -> Apache {
+/// An Apache with a stand for every case, with the MPM of this number in [`Mpm::ALL`].
+pub struct Playing<const MPM: usize>(Apache);
+
+impl<const MPM: usize> CaseServer for Playing<MPM> {
+    fn start(site: Site, stands: &[Stand], clock: &Clock) -> Playing<MPM> {
         let mut text = String::from(CASES);
         for stand in stands {
             text.push_str(&stand_text(stand));
         }
-        Apache::launch(site.into(), Mpm::Event, &module(), &text, |command| clock.give_to(command))
+        let give = |command: &mut Command| clock.give_to(command);
+        Playing(Apache::launch(site.into(), Mpm::ALL[MPM], &module(), &text, give))
     }
 
     fn error_log(&self) -> String {
-        self.log()
+        self.0.log()
     }
 
     fn access_log(&self) -> Vec<String> {
-        Apache::access_log(self)
+        self.0.access_log()
     }
 }
 
