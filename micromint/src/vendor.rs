@@ -60,5 +60,5 @@ pub mod paywall;
 pub use answer::{CHALLENGE_LEN_MAX, REQUEST_HEADER_LEN_MAX, price_unreadable, unavailable};
 pub use carrier::{PAYMENT_HEADER_LEN_MAX, brings_payment};
 pub use manifest::MANIFEST_PATH;
-pub use receipt::{RECEIPT_NAME_PREFIX, RECEIPT_PATH_LEN_MAX, ReceiptPathError, parse_receipt_path};
+pub use receipt::{RECEIPT_PATH_LEN_MAX, ReceiptPathError, parse_receipt_path};
 pub use refusal::Refusal;

@@ -10,9 +10,9 @@ mod question;
 mod reply;
 mod report;
 
-use micromint::vendor::http::{Decision, Outcome, PAYMENT_HEADER};
+use micromint::vendor::http::{Decision, Outcome, Request as PaywallRequest};
 use micromint::vendor::price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price};
-use micromint::vendor::{RECEIPT_NAME_PREFIX, price_unreadable};
+use micromint::vendor::{brings_payment, price_unreadable};
 
 use crate::ap::{Code, DECLINED, Grant, Level, Parent, Request};
 use crate::module::{Gate, Price, Variable};
@@ -81,9 +81,7 @@ pub(crate) fn require(request: Request<'_>) -> Grant {
                 .write(Level::Error, "Require micromint: MicroMint is Off here, so access is denied");
             Grant::Denied
         }
-        Gate::On | Gate::Require if request.may_still_log_in() && !carries_payment(request) => {
-            Grant::AfterLogin
-        }
+        Gate::On | Gate::Require if request.may_still_log_in() && !comes_to_pay(request) => Grant::AfterLogin,
         Gate::On | Gate::Require => {
             request.mark_required();
             Grant::Granted
@@ -91,17 +89,12 @@ pub(crate) fn require(request: Request<'_>) -> Grant {
     }
 }
 
-/// Whether something in the head of a request could pay for it.
-fn carries_payment(request: Request<'_>) -> bool {
-    let is_message =
-        |value: &[u8]| value.to_ascii_lowercase().starts_with(micromint::protocol::MEDIA_TYPE.as_bytes());
-    let is_receipt = |value: &[u8]| {
-        value.windows(RECEIPT_NAME_PREFIX.len()).any(|part| part == RECEIPT_NAME_PREFIX.as_bytes())
-    };
-    request.headers().iter().any(|(name, value)| {
-        name.eq_ignore_ascii_case(PAYMENT_HEADER.as_bytes())
-            || name.eq_ignore_ascii_case(b"content-type") && is_message(value)
-            || name.eq_ignore_ascii_case(b"cookie") && is_receipt(value)
+fn comes_to_pay(request: Request<'_>) -> bool {
+    let headers = request.headers();
+    brings_payment(&PaywallRequest {
+        method: request.method(),
+        headers: &headers,
+        ..PaywallRequest::default()
     })
 }
 

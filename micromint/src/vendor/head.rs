@@ -53,6 +53,10 @@ impl Serve {
             let is_sent = |name: &str| name != RECEIPT_HEADER || status != 304;
             changes.add.extend(self.headers.iter().filter(|(name, _)| is_sent(name)).cloned());
         }
+        // An upstream knows nothing of this payment, whatever it says.
+        if !values(STATUS_HEADER).is_empty() {
+            changes.remove.push(STATUS_HEADER);
+        }
         changes.merge(&self.merge, &values);
         changes
     }
@@ -163,6 +167,7 @@ mod tests {
             ("CDN-Cache-Control", "max-age=9"),
             ("vary", "accept"),
             ("X", "y"),
+            ("micromint-status", "unpaid"),
         ];
         let head = |status, became| changed(&fields, |values| serve.head(status, became, values));
         let mut expected = vec![

@@ -19,7 +19,7 @@ use crate::time::UnixTime;
 /// more than us.
 const TRIES_MAX: usize = 8;
 /// How the name of a receipt cookie begins; 16 hexadecimal digits follow.
-pub const RECEIPT_NAME_PREFIX: &str = "micromint-";
+pub(super) const RECEIPT_NAME_PREFIX: &str = "micromint-";
 /// The longest receipt path, in bytes.
 pub const RECEIPT_PATH_LEN_MAX: usize = 1024;
 
