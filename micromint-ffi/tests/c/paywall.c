@@ -188,9 +188,11 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   CHECK(word_is(decision, "paid") && micromint_decision_is_private(decision));
   CHECK(!micromint_decision_is_as_get(decision) && !micromint_decision_ignores_conditions(decision));
   CHECK(has_header(decision, "MicroMint-Status", "paid") && has_header(decision, "Set-Cookie", ""));
-  CHECK(micromint_decision_strip_header_count(decision) == 5);
+  CHECK(micromint_decision_strip_header_count(decision) == 6);
   good(micromint_decision_strip_header(decision, 4, &name, &len, &error), error);
   CHECK(equal(name, len, "MicroMint-Payment"));
+  good(micromint_decision_strip_header(decision, 5, &name, &len, &error), error);
+  CHECK(equal(name, len, "Payment-Authorization"));
   good(micromint_paywall_settle(paywall, decision, 200, &reversed, &error), error);
   CHECK(!reversed);
   micromint_decision_free(decision);
