@@ -229,7 +229,7 @@ static void paid_in_a_body(const micromint_paywall *paywall) {
   request.body_len = sizeof PAID_BODY;
   decision = decide(paywall, &request);
   CHECK(word_is(decision, "retry") && micromint_decision_is_as_get(decision));
-  CHECK(micromint_decision_ignores_conditions(decision) && micromint_decision_strip_header_count(decision) == 10);
+  CHECK(micromint_decision_ignores_conditions(decision) && micromint_decision_strip_header_count(decision) == 11);
   micromint_decision_free(decision);
   /* An empty body is a body. */
   request.body = NULL;
