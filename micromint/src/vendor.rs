@@ -57,8 +57,11 @@ pub mod metrics;
 
 pub mod paywall;
 
+mod serving;
+
 pub use answer::{CHALLENGE_LEN_MAX, REQUEST_HEADER_LEN_MAX, price_unreadable, unavailable};
 pub use carrier::{PAYMENT_HEADER_LEN_MAX, brings_payment};
 pub use manifest::MANIFEST_PATH;
 pub use receipt::{RECEIPT_PATH_LEN_MAX, ReceiptPathError, parse_receipt_path};
 pub use refusal::Refusal;
+pub use serving::Vendor;

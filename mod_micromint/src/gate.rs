@@ -49,8 +49,8 @@ pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
 pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
     parent.share_counters();
     for vendor in parent.vendors() {
-        if let Err(reason) = vendor.prepare(parent.owner()) {
-            parent.refuse_at(vendor.position(), &reason);
+        if let Err(error) = vendor.prepare(parent.owner()) {
+            parent.refuse_at(vendor.position(), &error.to_string());
             if !parent.is_restart() {
                 return Err(());
             }

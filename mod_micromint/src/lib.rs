@@ -14,7 +14,6 @@
 mod gate;
 mod module;
 mod test_panic;
-mod vendor;
 mod visit;
 
 #[allow(unsafe_code, reason = "the border to Apache: raw pointers in, safe terms out")]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use micromint::vendor::parse_receipt_path;
+use micromint::host::{SystemClock, SystemEntropy};
 use micromint::vendor::price::parse_price;
+use micromint::vendor::{Vendor, parse_receipt_path};
 
 use crate::ap::{ConfigPlace, Expression, Text};
-use crate::vendor::Vendor;
 
 /// The most free views a day that can be given.
 const FREE_VIEWS_MAX: u32 = 1_000_000;
@@ -165,7 +165,10 @@ pub(crate) fn set_config(
         server.vendor = Some(Arc::clone(vendor));
         return Ok(());
     }
-    let vendor = Arc::new(Vendor::read(path, position).map_err(|error| error.to_string())?);
+    let vendor = Arc::new(
+        Vendor::read(path, position, Arc::new(SystemClock), Arc::new(SystemEntropy))
+            .map_err(|error| error.to_string())?,
+    );
     module.vendors.push(Arc::clone(&vendor));
     server.vendor = Some(vendor);
     Ok(())

@@ -37,8 +37,8 @@ pub(crate) fn prepare(worker: &Worker) -> Result<(), ()> {
         return Ok(());
     }
     for vendor in &worker.module().vendors {
-        if let Err(reason) = vendor.prepare(worker.owner()) {
-            worker.refuse_at(vendor.position(), &reason);
+        if let Err(error) = vendor.prepare(worker.owner()) {
+            worker.refuse_at(vendor.position(), &error.to_string());
             return Err(());
         }
     }

@@ -14,7 +14,6 @@
 mod handlers;
 mod module;
 mod test_panic;
-mod vendor;
 mod visit;
 
 #[allow(unsafe_code, reason = "the border to nginx: raw pointers in, safe terms out")]

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
+use micromint::vendor::Vendor;
+
 use super::bindings::{
     AP_EXPR_FLAG_RESTRICTED_FILE_FUNC, AP_EXPR_FLAG_STRING_RESULT, AP_SQ_CONFIG_GEN, NOT_IN_HTACCESS,
     ap_check_cmd_context, ap_expr_info_t, ap_expr_parse_cmd_mi, ap_get_module_config,
@@ -15,7 +17,6 @@ use super::bindings::{
 use super::tables::{micromint_module, module_index};
 use super::{Level, Log, bytes, copy_into, counters, keep_in};
 use crate::module::ServerConfig;
-use crate::vendor::Vendor;
 
 /// What belongs to the whole of a configuration, for as long as it is in use.
 #[derive(Default)]

@@ -6,14 +6,13 @@ use micromint::vendor::http::{
     Content, Decision, Outcome, Place, Request as PaywallRequest, RequestBuf, Serve, Step,
 };
 use micromint::vendor::paywall::Paywall;
-use micromint::vendor::unavailable;
+use micromint::vendor::{Vendor, unavailable};
 
 use super::reply::decided;
 use super::{SERVER_ERROR, free};
 use crate::ap::{Code, Level, Request};
 use crate::module::{PlaceConfig, Value};
 use crate::test_panic;
-use crate::vendor::Vendor;
 
 /// The header fields that make something of what is known of a file.
 const CONDITIONS: [&[u8]; 6] =
@@ -52,17 +51,15 @@ pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
     }
 }
 
-/// The vendor's paywall, to ask with; `Err` is what is to be returned where there is none.
+/// The vendor's paywall, to ask with, opened now if it never was; `Err` is what is to be returned where there
+/// is none.
 pub(super) fn asking(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Paywall>, Code> {
-    match vendor.paywall() {
-        Some(paywall) => Ok(paywall),
-        None if price == 0 => Err(free(request)),
-        None => recording(request, vendor, price),
+    if let Some(paywall) = vendor.to_ask() {
+        return Ok(paywall);
     }
-}
-
-/// The vendor's paywall, to record with; the same.
-pub(super) fn recording(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Paywall>, Code> {
+    if price == 0 {
+        return Err(free(request));
+    }
     let reason = match vendor.open() {
         Ok(Some(paywall)) => return Ok(paywall),
         Ok(None) => "the till could not be opened a moment ago".to_string(),
@@ -83,30 +80,23 @@ enum Work {
 
 /// Decides, which may wait for the disk: this thread is the request's own.
 fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
-    let paywall = match recording(request, vendor, price) {
-        Ok(paywall) => paywall,
-        Err(code) => return code,
-    };
     test_panic::panic_if_asked(request, "decision");
     let body = if let Work::Body(Some(body)) = &work { Some(body.as_slice()) } else { None };
-    let (decision, question) = with_request(request, price, body, |now| match &work {
-        Work::Head | Work::Body(_) => (paywall.decide(now), (price == 0).then(|| RequestBuf::from(now))),
+    let ((decision, paywall), question) = with_request(request, price, body, |now| match &work {
+        Work::Head | Work::Body(_) => (vendor.decide(now), (price == 0).then(|| RequestBuf::from(now))),
         Work::Again(before) => {
             let decide = |before: &PaywallRequest<'_>| {
-                paywall.decide(&PaywallRequest { price, place: now.place, content: now.content, ..*before })
+                vendor.decide(&PaywallRequest { price, place: now.place, content: now.content, ..*before })
             };
             (before.as_request(decide), None)
         }
     });
-    if decision.outcome() == Outcome::Unavailable {
-        vendor.close(&paywall);
-    }
     let serves_body = matches!(&decision, Decision::Serve(serve) if !serve.as_get);
     if let Some(body) = body.filter(|_| serves_body) {
         request.give_body_back(body);
     }
     let visit = request.visit_or_new();
-    *visit.paywall.borrow_mut() = Some(paywall);
+    *visit.paywall.borrow_mut() = paywall;
     *visit.question.borrow_mut() = question;
     decided(request, price, decision.into())
 }

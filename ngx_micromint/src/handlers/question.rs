@@ -3,18 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use micromint::vendor::http::{
-    Content, Decision, Outcome, Place, Request as PaywallRequest, RequestBuf, Serve, Step,
-};
-use micromint::vendor::paywall::Paywall;
-use micromint::vendor::unavailable;
+use micromint::vendor::http::{Content, Decision, Place, Request as PaywallRequest, RequestBuf, Serve, Step};
+use micromint::vendor::{Vendor, unavailable};
 
 use super::SERVER_ERROR;
 use super::reply::decided;
 use crate::module::Text;
 use crate::sys::{AGAIN, Code, DECLINED, Level, Request, offload};
 use crate::test_panic;
-use crate::vendor::Vendor;
 use crate::visit::{Stage, Verdict, Visit};
 
 const QUEUE_IS_FULL: &str = "the queue of the thread pool is full: see max_queue of nginx's thread_pool";
@@ -22,8 +18,8 @@ const QUEUE_IS_FULL: &str = "the queue of the thread pool is full: see max_queue
 /// The head of the request is read: asks what to do with it at this price.
 pub(super) fn enter(request: &mut Request, price: u32) -> Code {
     let Some(vendor) = request.server().vendor().map(Arc::clone) else { return SERVER_ERROR };
-    let Some(paywall) = vendor.paywall() else {
-        return if price == 0 { DECLINED } else { reopen(request, vendor, price) };
+    let Some(paywall) = vendor.to_ask() else {
+        return if price == 0 { DECLINED } else { open_first(request, vendor, price) };
     };
     if test_panic::is_asked(request, "head") {
         panic!("asked for by a test");
@@ -32,12 +28,12 @@ pub(super) fn enter(request: &mut Request, price: u32) -> Code {
     match step {
         Step::Decided(Decision::Serve(serve)) if serve == Serve::default() => DECLINED,
         Step::Decided(decision) => decided(request, price, Verdict::Decided(decision)),
-        Step::Work => work(request, vendor, paywall, price, None),
+        Step::Work => work(request, vendor, price, None),
         Step::ReadBody { size_max } => {
             let Some(visit) = begin(request, price, Stage::Reading) else { return SERVER_ERROR };
             if request.content_length().is_some_and(|length| length > size_max as u64) {
                 visit.stage.set(Stage::Fresh);
-                return work(request, vendor, paywall, price, None);
+                return work(request, vendor, price, None);
             }
             request.read_body()
         }
@@ -49,7 +45,6 @@ pub(super) fn with_body(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return SERVER_ERROR };
     let price = visit.price.get();
     let Some(vendor) = request.server().vendor().map(Arc::clone) else { return SERVER_ERROR };
-    let Some(paywall) = vendor.paywall() else { return not_now(request, price, "the till was closed") };
     let body = match request.body(micromint::protocol::PAYMENT_SIZE_MAX) {
         Ok(body) => body,
         Err(error) => {
@@ -57,17 +52,11 @@ pub(super) fn with_body(request: &mut Request) -> Code {
             return SERVER_ERROR;
         }
     };
-    work(request, vendor, paywall, price, body)
+    work(request, vendor, price, body)
 }
 
-/// Has the thread pool decide.
-fn work(
-    request: &mut Request,
-    vendor: Arc<Vendor>,
-    paywall: Arc<Paywall>,
-    price: u32,
-    body: Option<Vec<u8>>,
-) -> Code {
+/// Decides at once where nothing has to wait, else has the thread pool decide.
+fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec<u8>>) -> Code {
     // Looked at only now: what is decided without the disk depends on no content.
     let file = if request.has_conditions() { request.static_file() } else { None };
     let content = file.as_ref().map(|file| Content {
@@ -77,35 +66,36 @@ fn work(
     });
     let panics = test_panic::is_asked(request, "thread");
     // Most payments need not wait; to wake a thread for one would cost more than to record it.
+    let paywall = vendor.to_record().filter(|_| !panics);
     let answer = with_request(request, price, body.as_deref(), content, |request| {
-        let decision = if panics { None } else { paywall.decide_at_once(request) };
+        let decision = paywall.as_ref().and_then(|paywall| paywall.decide_at_once(request));
         decision.ok_or_else(|| RequestBuf::from(request))
     });
     let question = match answer {
         Ok(decision) => {
             let Some(visit) = begin(request, price, Stage::Decided) else { return SERVER_ERROR };
-            *visit.paywall.borrow_mut() = Some(paywall);
+            *visit.paywall.borrow_mut() = paywall;
             return decided(request, price, Verdict::Decided(decision));
         }
         Err(question) => question,
     };
     let Some(pool) = request.server().pool() else { return SERVER_ERROR };
-    let Some(visit) = begin(request, price, Stage::Working) else { return SERVER_ERROR };
-    *visit.paywall.borrow_mut() = Some(Arc::clone(&paywall));
+    if begin(request, price, Stage::Working).is_none() {
+        return SERVER_ERROR;
+    }
     let decide = move || {
         if panics {
             panic!("asked for by a test");
         }
-        let decision = question.as_request(|request| paywall.decide(request));
-        if decision.outcome() == Outcome::Unavailable {
-            vendor.close(&paywall);
-        }
-        decision
+        question.as_request(|request| vendor.decide(request))
     };
-    let started = offload(request, pool, decide, |request, decision| {
+    let started = offload(request, pool, decide, |request, decided| {
         let Some(visit) = request.visit() else { return };
-        visit.verdict.replace(match decision {
-            Some(decision) => Verdict::Decided(decision),
+        visit.verdict.replace(match decided {
+            Some((decision, paywall)) => {
+                *visit.paywall.borrow_mut() = paywall;
+                Verdict::Decided(decision)
+            }
             None => {
                 request.log().write(Level::Alert, "panic while a payment was decided about");
                 Verdict::Fail(SERVER_ERROR)
@@ -124,8 +114,8 @@ fn not_now(request: &mut Request, price: u32, reason: &str) -> Code {
     decided(request, price, Verdict::Decided(Decision::Answer(unavailable(reason.to_string()))))
 }
 
-/// Has the thread pool open the paywall, then comes back.
-fn reopen(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
+/// Has the thread pool open the paywall that was never open, then comes back.
+fn open_first(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
     let Some(pool) = request.server().pool() else { return SERVER_ERROR };
     if begin(request, price, Stage::Working).is_none() {
         return SERVER_ERROR;

@@ -101,7 +101,7 @@ pub(crate) fn message(request: &mut Request) -> Code {
     {
         return request.send(answer.status, content_type(answer), &answer.body);
     }
-    let Some(paywall) = request.server().vendor().and_then(|vendor| vendor.paywall()) else {
+    let Some(paywall) = request.server().vendor().and_then(|vendor| vendor.to_ask()) else {
         return UNAVAILABLE;
     };
     let price = match price_of(request) {

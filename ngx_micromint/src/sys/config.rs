@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use micromint::vendor::Vendor;
 use nginx_sys::{
     NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_open_file, ngx_conf_t, ngx_core_conf_t,
     ngx_core_module, ngx_cycle_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
@@ -16,7 +17,6 @@ use super::tables::{ngx_http_micromint_module, ngx_micromint_module};
 use super::threads::ThreadPool;
 use super::{Log, bytes, copy_into};
 use crate::module::{LocationConfig, ServerConfig};
-use crate::vendor::Vendor;
 
 /// What belongs to the whole of a configuration, for as long as it is in use.
 #[derive(Default)]

@@ -1,0 +1,270 @@
+//! A vendor as a serving process has it: its configuration, and the paywall that is opened, and opened anew
+//! when it could not record.
+//!
+//! In goes a configuration file, out come decisions. The invariants: a process opens the paywall after it was
+//! forked, since the till's locks exclude nobody who shares open files; what a page costs can be said, and
+//! receipts open pages, while nothing can be recorded; what could not be recorded is tried with a till that was
+//! opened anew, at most once a second.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::answer::unavailable;
+use super::config::{ConfigError, VendorConfig};
+use super::http::{Decision, Outcome, Request};
+use super::paywall::{Paywall, PaywallError};
+use crate::error::FileError;
+use crate::host::{Clock, Entropy};
+use crate::time::UnixTime;
+
+/// How long a failed opening is not tried again, in seconds.
+const REOPEN_AFTER_SECONDS: i64 = 1;
+
+/// A vendor of a server's configuration. One serves all threads of a process.
+pub struct Vendor {
+    path: PathBuf,
+    position: String,
+    config: VendorConfig,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    /// What requests are decided by; locked for a moment only, never while the disk is touched.
+    paywall: Mutex<Option<Arc<Paywall>>>,
+    /// Whether the paywall is to be opened anew before it records.
+    has_failed: AtomicBool,
+    /// Held while the paywall is being opened: when opening or recording failed, if it has since.
+    failed_at: Mutex<Option<UnixTime>>,
+}
+
+impl Vendor {
+    /// Reads a configuration file that a server's own configuration names at `position`. No side effect.
+    ///
+    /// # Errors
+    /// A configuration or a period that cannot be read.
+    pub fn read(
+        path: PathBuf,
+        position: String,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Vendor, ConfigError> {
+        let config = VendorConfig::load(&path)?;
+        config.load_periods()?;
+        let (paywall, has_failed, failed_at) = Default::default();
+        Ok(Vendor { path, position, config, clock, entropy, paywall, has_failed, failed_at })
+    }
+
+    /// The configuration file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where in the server's configuration it is named.
+    pub fn position(&self) -> &str {
+        &self.position
+    }
+
+    /// Makes what a first start needs and gives it to the user and group that serve. For the process that may,
+    /// before it forks.
+    ///
+    /// # Errors
+    /// As [`Paywall::prepare`], and files that cannot be given away.
+    pub fn prepare(&self, owner: Option<(u32, u32)>) -> Result<(), PaywallError> {
+        let paths = Paywall::prepare(&self.config, self.entropy.as_ref())?;
+        let Some((user, group)) = owner else { return Ok(()) };
+        for path in paths {
+            match std::os::unix::fs::lchown(&path, Some(user), Some(group)) {
+                // What vanished meanwhile, such as a journal that was cleared away, needs no owner.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(FileError::on("give to the user that serves", path)(error).into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The paywall, if it was ever open: to say what is asked for. Never waits for the disk.
+    pub fn to_ask(&self) -> Option<Arc<Paywall>> {
+        locked(&self.paywall).clone()
+    }
+
+    /// The paywall, unless it is to be opened before it records. Never waits for the disk.
+    pub fn to_record(&self) -> Option<Arc<Paywall>> {
+        if self.has_failed.load(Ordering::Acquire) { None } else { self.to_ask() }
+    }
+
+    /// The paywall, opened now if it is not open or could not record. Waits for the disk. `Ok(None)` if that
+    /// failed a moment ago.
+    ///
+    /// # Errors
+    /// As [`Paywall::open`].
+    pub fn open(&self) -> Result<Option<Arc<Paywall>>, PaywallError> {
+        let mut failed_at = locked(&self.failed_at);
+        if let Some(paywall) = self.to_record() {
+            return Ok(Some(paywall));
+        }
+        let now = self.clock.now();
+        let is_recent = |at: UnixTime| (0..REOPEN_AFTER_SECONDS).contains(&(now.0 - at.0));
+        if failed_at.is_some_and(is_recent) {
+            return Ok(None);
+        }
+        match Paywall::open(self.config.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy)) {
+            Ok(paywall) => {
+                let paywall = Arc::new(paywall);
+                *locked(&self.paywall) = Some(Arc::clone(&paywall));
+                *failed_at = None;
+                self.has_failed.store(false, Ordering::Release);
+                Ok(Some(paywall))
+            }
+            Err(error) => {
+                *failed_at = Some(now);
+                Err(error)
+            }
+        }
+    }
+
+    /// Decides as [`Paywall::decide`] does, opening the paywall first where that is needed. Waits for the disk.
+    /// Gives the paywall that decided too, which settles the charge.
+    pub fn decide(&self, request: &Request<'_>) -> (Decision, Option<Arc<Paywall>>) {
+        let (opened, reason) = match self.open() {
+            Ok(Some(paywall)) => (Some(paywall), None),
+            Ok(None) => (self.to_ask(), None),
+            Err(error) => (self.to_ask(), Some(error.to_string())),
+        };
+        let Some(paywall) = opened else {
+            let reason = reason.unwrap_or_else(|| "the till could not be opened a moment ago".to_string());
+            return (Decision::Answer(unavailable(reason)), None);
+        };
+        let mut decision = paywall.decide(request);
+        if decision.outcome() == Outcome::Unavailable {
+            self.reopen_instead_of(&paywall);
+        }
+        if let (Decision::Answer(answer), Some(reason)) = (&mut decision, reason)
+            && answer.outcome == Outcome::Unavailable
+        {
+            answer.log = Some(reason);
+        }
+        (decision, Some(paywall))
+    }
+
+    /// Has a paywall that could not record opened anew before one records again.
+    fn reopen_instead_of(&self, paywall: &Arc<Paywall>) {
+        let mut failed_at = locked(&self.failed_at);
+        if self.to_ask().is_some_and(|current| Arc::ptr_eq(&current, paywall)) {
+            *failed_at = Some(self.clock.now());
+            self.has_failed.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// A lock that a panic elsewhere does not spoil: what it guards is replaced whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authenticator::Key;
+    use crate::host::SystemEntropy;
+    use crate::testing::{ObviousMint, params_with};
+    use crate::vendor::till::tests::HandClock;
+
+    struct Site {
+        folder: tempfile::TempDir,
+        clock: HandClock,
+        vendor: Vendor,
+        mint: ObviousMint,
+    }
+
+    fn site() -> Site {
+        let folder = tempfile::tempdir().unwrap();
+        let mint = ObviousMint::new(params_with(|_| {}));
+        std::fs::create_dir(folder.path().join("periods")).unwrap();
+        std::fs::write(folder.path().join("periods/a.params"), mint.params().to_toml()).unwrap();
+        let path = folder.path().join("vendor.toml");
+        let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"periods\"\ntill = \"till\"\nsync = \"os\"\n";
+        std::fs::write(&path, text).unwrap();
+        let clock = HandClock::at("2026-12-15T12:00:00Z");
+        let vendor =
+            Vendor::read(path, "here".to_string(), Arc::new(clock.clone()), Arc::new(SystemEntropy)).unwrap();
+        vendor.prepare(None).unwrap();
+        Site { folder, clock, vendor, mint }
+    }
+
+    impl Site {
+        /// A payment for a page of its own.
+        fn pay(&self, page: &str) -> Outcome {
+            let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+            let coins = self.mint.coins(&user, &vendor, 8);
+            let number: usize = page.parse().unwrap();
+            let url = format!("https://news.example/{page}").parse().unwrap();
+            let key = Key::from_bytes([7; 32]);
+            let body = self.mint.payment(&user, &key, &vendor, &url, &coins[number..=number]).to_bytes();
+            self.decide("POST", page, Some(&body))
+        }
+
+        fn decide(&self, method: &str, page: &str, body: Option<&[u8]>) -> Outcome {
+            let target = format!("/{page}");
+            let request = Request {
+                method: method.as_bytes(),
+                target: target.as_bytes(),
+                is_https: true,
+                headers: if body.is_some() { &[(b"Content-Type", b"application/x-micromint")] } else { &[] },
+                body,
+                price: 1,
+                ..Request::default()
+            };
+            self.vendor.decide(&request).0.outcome()
+        }
+    }
+
+    #[test]
+    fn a_vendor_opens_when_it_is_first_asked() {
+        let site = site();
+        assert!(site.vendor.to_ask().is_none() && site.vendor.to_record().is_none());
+        assert_eq!(site.pay("0"), Outcome::Paid);
+        assert!(site.vendor.to_ask().is_some() && site.vendor.to_record().is_some());
+    }
+
+    #[test]
+    fn prices_are_told_while_nothing_can_be_recorded_and_a_new_till_heals() {
+        let site = site();
+        assert_eq!(site.pay("0"), Outcome::Paid);
+        let till = site.folder.path().join("till");
+        let away = site.folder.path().join("away");
+        std::fs::rename(&till, &away).unwrap();
+        std::fs::write(&till, "no folder").unwrap();
+        std::fs::remove_file(away.join("lock")).unwrap();
+        for _ in 0..3 {
+            assert_eq!(site.pay("1"), Outcome::Unavailable);
+            assert!(site.vendor.to_record().is_none());
+            assert_eq!(site.decide("GET", "1", None), Outcome::Unpaid);
+            site.clock.pass(1);
+        }
+        std::fs::remove_file(&till).unwrap();
+        std::fs::rename(&away, &till).unwrap();
+        site.vendor.prepare(None).unwrap();
+        site.clock.pass(1);
+        assert_eq!(site.pay("1"), Outcome::Paid);
+        assert!(site.vendor.to_record().is_some());
+        assert_eq!(site.pay("0"), Outcome::Retry, "what was recorded before is known");
+    }
+
+    #[test]
+    fn opening_is_not_tried_again_within_a_second() {
+        let site = site();
+        let till = site.folder.path().join("till");
+        std::fs::remove_dir_all(&till).unwrap();
+        std::fs::write(&till, "no folder").unwrap();
+        assert!(site.vendor.open().is_err());
+        assert!(site.vendor.open().unwrap().is_none());
+        assert_eq!(site.pay("0"), Outcome::Unavailable);
+        site.clock.pass(REOPEN_AFTER_SECONDS);
+        assert!(site.vendor.open().is_err());
+        // A clock that was set back does not lock the vendor out.
+        site.clock.pass(-3600);
+        assert!(site.vendor.open().is_err());
+    }
+}
