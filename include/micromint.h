@@ -1758,7 +1758,7 @@ size_t micromint_decision_header_count(const micromint_decision *decision);
 
 /**
  * A header field of the answer, `Content-Type` among them, `Content-Length` not. Where the content is
- * served: a field to add if its status is 2xx or 304, provided that the content has none of that name;
+ * served: a field to add if its status is 2xx or 304 (MicroMint-Status whatever its status), provided that the content has none of that name;
  * `micromint_decision_head()` merges them with those it has.
  *
  * index:                    from 0.

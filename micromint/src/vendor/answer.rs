@@ -4,6 +4,7 @@ use base64::Engine;
 
 use super::Refusal;
 use super::accept::{Form, form_for};
+use super::carrier::{Carrier, InHeader};
 use super::cors::{CorsPolicy, METHODS};
 use super::http::{Answer, Merge, MergeRule, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
 use super::page::Page;
@@ -111,14 +112,17 @@ pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
 }
 
 /// 200, 204 or 405: the manifest, for everybody alike. A payment that came with the request was not taken.
-pub(super) fn manifest(request: &Request<'_>, with_payment: bool, text: impl FnOnce() -> String) -> Answer {
-    let outcome = if with_payment { Outcome::Returned } else { Outcome::Free };
+pub(super) fn manifest(request: &Request<'_>, carrier: Carrier<'_>, text: impl FnOnce() -> String) -> Answer {
+    let outcome = if carrier == Carrier::None { Outcome::Free } else { Outcome::Returned };
+    // As every answer to a credential, also that of a free page.
+    let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(_)));
+    let who = if is_private { "private" } else { "public" };
     let mut answer = bare(outcome, 200);
     match request.method {
         b"GET" | b"HEAD" => {
             answer.body = text().into_bytes();
             answer.headers.push(("Content-Type", "application/json".to_string()));
-            answer.headers.push(("Cache-Control", format!("public, max-age={MANIFEST_SECONDS}")));
+            answer.headers.push(("Cache-Control", format!("{who}, max-age={MANIFEST_SECONDS}")));
             answer.headers.push(("X-Content-Type-Options", "nosniff".to_string()));
             answer.merge = CorsPolicy::Any.of_answer(request);
         }
@@ -133,7 +137,7 @@ pub(super) fn manifest(request: &Request<'_>, with_payment: bool, text: impl FnO
             answer.headers.push(("Allow", MANIFEST_METHODS.to_string()));
         }
     }
-    if with_payment {
+    if outcome == Outcome::Returned {
         answer.headers.push((STATUS_HEADER, outcome.word().to_string()));
     }
     answer

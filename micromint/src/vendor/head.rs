@@ -43,14 +43,20 @@ impl Serve {
     /// of all fields of a name, in any case, that the answer would have.
     pub fn head(&self, status: u16, became: Outcome, values: impl Fn(&str) -> Vec<String>) -> HeadChanges {
         let mut changes = HeadChanges::default();
+        if self.is_private {
+            changes.keep_private(&values);
+        }
         if became == Outcome::Reversed {
             changes.add.push((STATUS_HEADER, became.word().to_string()));
-        } else if (200..300).contains(&status) || status == 304 {
-            if self.is_private {
-                changes.keep_private(&values);
-            }
-            // The draft of the scheme "Payment" has its receipts with successes only.
-            let is_sent = |name: &str| name != RECEIPT_HEADER || status != 304;
+        } else {
+            let is_success = (200..300).contains(&status);
+            // What became of the coins is said of every answer; a receipt is given with the page only, and the
+            // draft of the scheme "Payment" has its own with successes only.
+            let is_sent = |name: &str| match name {
+                STATUS_HEADER => true,
+                RECEIPT_HEADER => is_success,
+                _ => is_success || status == 304,
+            };
             changes.add.extend(self.headers.iter().filter(|(name, _)| is_sent(name)).cloned());
         }
         // An upstream knows nothing of this payment, whatever it says.
@@ -183,14 +189,13 @@ mod tests {
         assert_eq!(
             head(404, Outcome::Reversed),
             [
-                "cache-control: public, max-age=5",
-                "CDN-Cache-Control: max-age=9",
                 "X: y",
+                "Cache-Control: private, max-age=5",
                 "MicroMint-Status: reversed",
                 "Vary: accept, Cookie"
             ]
         );
-        assert_eq!(head(404, Outcome::Paid).len(), 4, "a payment that stays says nothing on an error");
+        assert_eq!(head(404, Outcome::Paid), expected, "a payment that stays is told of with an error too");
     }
 
     #[test]

@@ -257,8 +257,8 @@ pub struct Serve {
     pub is_private: bool,
     /// Request header fields to take out before content is made.
     pub strip_request_headers: &'static [&'static str],
-    /// Header fields to add to the answer, provided that its status is 2xx or 304; see [`Serve::head`],
-    /// which does so.
+    /// Header fields to add to the answer: MicroMint-Status whatever its status, the others if that is 2xx or
+    /// 304; see [`Serve::head`], which does so.
     pub headers: Vec<(&'static str, String)>,
     /// Header fields to merge with the content's own, whatever the status; see [`Serve::head`].
     pub merge: Vec<Merge>,

@@ -301,7 +301,7 @@ impl Paywall {
             return decided(answer::bad_request(400, "A request carries at most one payment."));
         }
         if is_manifest(request.target) {
-            return decided(answer::manifest(request, carrier != Carrier::None, || self.manifest()));
+            return decided(answer::manifest(request, carrier, || self.manifest()));
         }
         if request.price == 0 {
             return match carrier {
@@ -337,9 +337,11 @@ impl Paywall {
     }
 }
 
-/// The decision as it holds at the place of the request.
+/// The decision as it holds at the place of the request. The manifest is no content that a place could try out
+/// a price on.
 fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
-    if request.place.is_dry_run && request.price > 0 { rehearsed(request, decision) } else { decision }
+    let is_tried_out = request.place.is_dry_run && request.price > 0 && !is_manifest(request.target);
+    if is_tried_out { rehearsed(request, decision) } else { decision }
 }
 
 fn decided(answer: Answer) -> Route<'static> {
@@ -362,7 +364,9 @@ fn returned(request: &Request<'_>, is_body: bool) -> Serve {
 fn free_with(request: &Request<'_>, header: InHeader<'_>) -> Serve {
     match header {
         InHeader::Credential(token) if is_of_others(token) => Serve::default(),
-        InHeader::Credential(_) | InHeader::Message(_) => returned(request, false),
+        // As every answer to a credential: what it authorizes is for who sent it.
+        InHeader::Credential(_) => Serve { is_private: true, ..returned(request, false) },
+        InHeader::Message(_) => returned(request, false),
     }
 }
 

@@ -47,7 +47,7 @@ fn counters_are_shared_by_all_workers_and_survive_a_reload_and_a_crash() {
     wait_until("new workers", || nginx.workers().len() == 2);
     assert!(are_counted(&nginx), "after workers were killed: {}", nginx.get("/status").body);
     let missing = RequestText::get("/missing.html").with_payment(&payer::payment(&nginx.site().url("/"), 1));
-    assert_eq!(nginx.ask(&missing).word(), "");
+    assert_eq!(nginx.ask(&missing).short(), (404, "returned".to_string()));
     wait_until("the count of a returned payment", || outcome(&nginx, "returned") == 1);
 }
 
