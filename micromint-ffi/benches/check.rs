@@ -1,11 +1,14 @@
 //! What the check of a coin costs through C, beside the same check in Rust: in one process, by turns.
 //!
 //! `make bench-c` builds the shared library as it is shipped, which is loaded here as any program loads it.
+//! Times depend on what else the machine does; with `--instructions` valgrind counts the instructions of a check,
+//! which do not.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
 use std::path::Path;
-use std::ptr::{null, null_mut};
+use std::process::Command;
+use std::ptr::null_mut;
 use std::time::Instant;
 
 use libloading::Library;
@@ -17,6 +20,12 @@ use micromint_core::params::Params;
 const ROUNDS: usize = 41;
 /// Checks a round, each way.
 const CHECKS: usize = 20_000;
+/// Checks of which the instructions are counted.
+const COUNTED: usize = 1000;
+/// In which ways a check is made.
+const WAYS: [&str; 2] = ["rust", "c"];
+/// Two coins of alice for news.example.
+const COINS: [u64; 8] = [0x892, 0x245, 0x1298, 0x78a, 0xfd, 0xd64, 0x155, 0x79f];
 
 type FromToml = unsafe extern "C" fn(*const u8, usize, *mut *mut (), *mut *mut ()) -> i32;
 type CheckerNew = unsafe extern "C" fn(*const (), *const u8, usize, *mut *mut (), *mut *mut ()) -> i32;
@@ -32,75 +41,123 @@ type Check = unsafe extern "C" fn(
 ) -> i32;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let toml = std::fs::read_to_string(root.join("testdata/periods/2026-12.params")).unwrap();
-    let library = root.join("target/release/libmicromint.so");
-    let coins = [0x892, 0x245, 0x1298, 0x78a, 0xfd, 0xd64, 0x155, 0x79f];
-    // SAFETY: the library is this project's, and initialises nothing when it is loaded.
-    let library = unsafe { Library::new(&library) }
-        .unwrap_or_else(|error| panic!("{}: make bench-c builds it: {error}", library.display()));
-    for count in [1, 2] {
-        let (rust, c) = compare(&library, &toml, &coins[..4 * count]);
-        println!(
-            "check of {count} coins of 4 DES balls: Rust {rust:.0} ns, C {c:.0} ns: {:+.1} %",
-            100.0 * (c / rust - 1.0)
-        );
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    match arguments.next().as_deref() {
+        None => times(),
+        Some("--instructions") => instructions(),
+        Some(way) => {
+            let mut number = || arguments.next().unwrap().parse().unwrap();
+            let (coins, checks) = (number(), number());
+            Checks::new(coins).run(way, checks);
+        }
     }
 }
 
-/// Nanoseconds of a check, in Rust and through C.
-fn compare(library: &Library, toml: &str, x: &[u64]) -> (f64, f64) {
-    let rules = CoinRules::new(Params::from_toml(toml).unwrap());
-    let vendor = VendorVector::new(rules.params(), &"news.example".parse().unwrap());
-    let in_rust = || {
+/// Compares times.
+fn times() {
+    for coins in [1, 2] {
+        let checks = Checks::new(coins);
+        let time = |way| {
+            let began = Instant::now();
+            checks.run(way, CHECKS);
+            began.elapsed().as_nanos() as f64 / CHECKS as f64
+        };
+        let rounds: Vec<[f64; 2]> = (0..ROUNDS).map(|_| WAYS.map(time)).collect();
+        let median = |way: usize| {
+            let mut times: Vec<f64> = rounds.iter().map(|round| round[way]).collect();
+            times.sort_by(f64::total_cmp);
+            times[ROUNDS / 2]
+        };
+        report(coins, "ns", [median(0), median(1)]);
+    }
+}
+
+/// Compares instructions, counted by valgrind in processes of their own.
+fn instructions() {
+    for coins in [1, 2] {
+        // What a process does before and after its checks is in both counts.
+        let of =
+            |way| (count(way, coins, 3 * COUNTED) - count(way, coins, COUNTED)) as f64 / (2 * COUNTED) as f64;
+        report(coins, "instructions", WAYS.map(of));
+    }
+}
+
+/// The instructions of a process that does so many checks.
+fn count(way: &str, coins: usize, checks: usize) -> u64 {
+    let mut valgrind = Command::new("valgrind");
+    valgrind
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().unwrap());
+    let done = valgrind.arg(way).args([coins, checks].map(|number| number.to_string())).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    let collected = said.lines().find_map(|line| line.split_once("Collected :")).expect(&said).1;
+    collected.trim().parse().unwrap()
+}
+
+fn report(coins: usize, unit: &str, [rust, c]: [f64; 2]) {
+    let more = 100.0 * (c / rust - 1.0);
+    println!("check of {coins} coins of 4 DES balls: Rust {rust:.0} {unit}, C {c:.0} {unit}: {more:+.1} %");
+}
+
+/// The same coins, ready to be checked both ways.
+struct Checks {
+    rules: CoinRules,
+    vendor: VendorVector,
+    checker: *const (),
+    // Keeps the function loaded.
+    _library: Library,
+    check: Check,
+    x: &'static [u64],
+}
+
+impl Checks {
+    fn new(coins: usize) -> Checks {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let toml = std::fs::read_to_string(root.join("testdata/periods/2026-12.params")).unwrap();
+        let path = root.join("target/release/libmicromint.so");
+        let rules = CoinRules::new(Params::from_toml(&toml).unwrap());
+        let vendor = VendorVector::new(rules.params(), &"news.example".parse().unwrap());
+        // SAFETY: the library is this project's, and initialises nothing when it is loaded; the types are those
+        // of include/micromint.h.
+        unsafe {
+            let library = Library::new(&path)
+                .unwrap_or_else(|error| panic!("{}: make bench-c builds it: {error}", path.display()));
+            let from_toml = *library.get::<FromToml>(b"micromint_params_from_toml").unwrap();
+            let checker_new = *library.get::<CheckerNew>(b"micromint_checker_new").unwrap();
+            let check = *library.get::<Check>(b"micromint_checker_check").unwrap();
+            let (mut params, mut checker) = (null_mut(), null_mut());
+            assert_eq!(from_toml(toml.as_ptr(), toml.len(), &mut params, null_mut()), 0);
+            assert_eq!(checker_new(params, b"news.example".as_ptr(), 12, &mut checker, null_mut()), 0);
+            Checks { rules, vendor, checker, _library: library, check, x: &COINS[..4 * coins] }
+        }
+    }
+
+    fn run(&self, way: &str, checks: usize) {
+        let check = if way == WAYS[0] { Checks::in_rust } else { Checks::through_c };
+        (0..checks).for_each(|_| check(self));
+    }
+
+    fn in_rust(&self) {
         let user: UserId = black_box("alice").parse().unwrap();
-        let user = UserVector::new(rules.params(), &user).unwrap();
-        assert!(rules.check(&user, &vendor, black_box(x)).is_ok());
-    };
-    // SAFETY: the types are those of include/micromint.h.
-    let (check, checker) = unsafe {
-        let from_toml = library.get::<FromToml>(b"micromint_params_from_toml").unwrap();
-        let checker_new = library.get::<CheckerNew>(b"micromint_checker_new").unwrap();
-        let (mut params, mut checker) = (null_mut(), null_mut());
-        assert_eq!(from_toml(toml.as_ptr(), toml.len(), &mut params, null_mut()), 0);
-        assert_eq!(checker_new(params, b"news.example".as_ptr(), 12, &mut checker, null_mut()), 0);
-        (library.get::<Check>(b"micromint_checker_check").unwrap(), checker)
-    };
-    let mut bins = [[0; 2]; 2];
-    let mut through_c = || {
-        let (user, mut fault) = (black_box("alice"), -1);
-        let (x, len) = (black_box(x).as_ptr(), x.len());
+        let user = UserVector::new(self.rules.params(), &user).unwrap();
+        assert!(self.rules.check(&user, &self.vendor, black_box(self.x)).is_ok());
+    }
+
+    fn through_c(&self) {
+        let (user, x, mut fault, mut bins) = (black_box("alice"), black_box(self.x), -1, [[0; 2]; 2]);
         // SAFETY: the pointers are good for the lengths beside them; there is a place for each first bin.
         let status = unsafe {
-            check(
-                checker,
+            (self.check)(
+                self.checker,
                 user.as_ptr(),
                 user.len(),
-                x,
-                len,
+                x.as_ptr(),
+                x.len(),
                 &mut fault,
                 bins.as_mut_ptr(),
-                null::<*mut ()>().cast_mut(),
+                null_mut(),
             )
         };
         assert_eq!((status, fault), (0, 0));
-    };
-    let mut times = [Vec::new(), Vec::new()];
-    for _ in 0..ROUNDS {
-        times[0].push(time(&in_rust));
-        times[1].push(time(&mut through_c));
     }
-    let [rust, c] = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[ROUNDS / 2]
-    });
-    (rust, c)
-}
-
-fn time(mut check: impl FnMut()) -> f64 {
-    let began = Instant::now();
-    for _ in 0..CHECKS {
-        check();
-    }
-    began.elapsed().as_nanos() as f64 / CHECKS as f64
 }
