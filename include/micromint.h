@@ -175,6 +175,28 @@ typedef enum {
 } micromint_mint_stage;
 
 /**
+ * How far minting is.
+ */
+typedef enum {
+  /**
+   * There is no coin file.
+   */
+  MICROMINT_MINT_NOT_BEGUN = 0,
+  /**
+   * Balls are being tossed; the unit is a toss.
+   */
+  MICROMINT_MINT_BEGUN = 1,
+  /**
+   * All balls are tossed and are being counted; the unit is a superbin.
+   */
+  MICROMINT_MINT_TOSSED = 2,
+  /**
+   * Sets can be sold.
+   */
+  MICROMINT_MINT_COMPLETE = 3,
+} micromint_mint_phase;
+
+/**
  * What became of sets that were to come in.
  */
 typedef enum {
@@ -234,8 +256,14 @@ typedef enum {
 } micromint_step;
 
 /**
- * The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a time;
- * other processes may open the same coin file at once. Open it after `fork()`. After
+ * The batches of a till as they were when the list was made. Free it with `micromint_batch_list_free()`. It is never
+ * changed, so threads may share it.
+ */
+typedef struct micromint_batch_list micromint_batch_list;
+
+/**
+ * The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a time (large
+ * batches are examined on threads of its own, `micromint_broker_set_threads()`); other processes may open the same coin file at once. Open it after `fork()`. After
  * MICROMINT_ERROR_FILE free it and open it again.
  *
  * Whatever it answers is on disk before the function returns.
@@ -504,6 +532,36 @@ typedef int32_t (*micromint_mint_progress)(void *userdata,
                                            uint64_t total);
 
 /**
+ * The state of a coin file.
+ */
+typedef struct {
+  /**
+   * How far minting is.
+   */
+  micromint_mint_phase phase;
+  /**
+   * How much of this phase is done and on disk; 0 where nothing is to do.
+   */
+  uint64_t done;
+  /**
+   * How much of it there is to do.
+   */
+  uint64_t total;
+  /**
+   * The balls in a complete file.
+   */
+  uint64_t balls;
+  /**
+   * The sets of it that are sold.
+   */
+  uint64_t sets_sold;
+  /**
+   * The CRC-32C over all bins of it, as they were minted.
+   */
+  uint32_t checksum;
+} micromint_mint_state;
+
+/**
  * What a broker chooses for a new period. Clear it before you fill it.
  */
 typedef struct {
@@ -654,6 +712,145 @@ typedef struct {
    */
   const void *reserved;
 } micromint_policy;
+
+/**
+ * A sale that came in. Sales are numbered from 0 in their order and never renumbered, as payments and returns are.
+ */
+typedef struct {
+  /**
+   * When it came in, in seconds since 1970-01-01 00:00 UTC.
+   */
+  int64_t at;
+  /**
+   * The holding that its sets went to.
+   */
+  size_t holding;
+  /**
+   * The number of the sale at the broker.
+   */
+  uint64_t transaction;
+  /**
+   * Its sets.
+   */
+  uint32_t sets;
+} micromint_past_sale;
+
+/**
+ * Coins that left. The texts have no final NUL and are valid until the next call that changes or refreshes the
+ * wallet.
+ */
+typedef struct {
+  /**
+   * When they left, in seconds since 1970-01-01 00:00 UTC.
+   */
+  int64_t at;
+  /**
+   * When the outcome was learned, likewise; 0 while it is unknown.
+   */
+  int64_t settled_at;
+  /**
+   * The holding that they were taken from.
+   */
+  size_t holding;
+  /**
+   * The Vendor-ID.
+   */
+  const uint8_t *vendor;
+  /**
+   * Its length.
+   */
+  size_t vendor_len;
+  /**
+   * The page.
+   */
+  const uint8_t *url;
+  /**
+   * Its length.
+   */
+  size_t url_len;
+  /**
+   * The method of the fetch.
+   */
+  const uint8_t *method;
+  /**
+   * Its length.
+   */
+  size_t method_len;
+  /**
+   * What was bought, in the vendor's words: printable ASCII.
+   */
+  const uint8_t *description;
+  /**
+   * Its length.
+   */
+  size_t description_len;
+  /**
+   * What became of it: unknown, paid, refused or not-kept.
+   */
+  const uint8_t *outcome;
+  /**
+   * Its length.
+   */
+  size_t outcome_len;
+  /**
+   * Why, in the vendor's words: printable ASCII; empty if nothing was said.
+   */
+  const uint8_t *reason;
+  /**
+   * Its length.
+   */
+  size_t reason_len;
+  /**
+   * The coins.
+   */
+  uint32_t coins;
+  /**
+   * How many of them left for the first time.
+   */
+  uint32_t fresh;
+} micromint_past_payment;
+
+/**
+ * Coins that went back to the broker. The text is valid until the next call that changes or refreshes the wallet.
+ */
+typedef struct {
+  /**
+   * When they left, in seconds since 1970-01-01 00:00 UTC.
+   */
+  int64_t at;
+  /**
+   * The holding that they were taken from.
+   */
+  size_t holding;
+  /**
+   * The Request-ID, which names the return for the broker; no final NUL.
+   */
+  const uint8_t *request;
+  /**
+   * Its length.
+   */
+  size_t request_len;
+  /**
+   * The broker's number for it, where `is_answered`.
+   */
+  uint64_t transaction;
+  /**
+   * The coins.
+   */
+  uint32_t coins;
+  /**
+   * How many of them were credited.
+   */
+  uint32_t credited;
+  /**
+   * How many wait for a verdict, or for an answer.
+   */
+  uint32_t waiting;
+  /**
+   * Whether an answer was written down.
+   */
+  bool is_answered;
+} micromint_past_return;
 
 /**
  * A header field of a request.
@@ -1025,6 +1222,31 @@ micromint_status micromint_message_parse(const uint8_t *bytes,
                                          micromint_error **error_out);
 
 /**
+ * Reads a Request-Payment from the header field MicroMint-Request of a 402, whose body may be for people.
+ *
+ * value, value_len: the value of the field.
+ * message_out:      the message.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE.
+ */
+micromint_status micromint_message_from_header(const uint8_t *value,
+                                               size_t value_len,
+                                               micromint_message **message_out,
+                                               micromint_error **error_out);
+
+/**
+ * Prints a message as the value of a header field: a Payment for MicroMint-Payment, with a request of any method and
+ * its own body. Servers take header fields of 8 KB, which is about 60 coins.
+ *
+ * value_out: a buffer with the value.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_message_to_header(const micromint_message *message,
+                                             micromint_buffer **value_out,
+                                             micromint_error **error_out);
+
+/**
  * The type of a message, such as "Payment".
  *
  * text_out, text_len_out: the text, valid until the message is freed; no final NUL.
@@ -1192,6 +1414,37 @@ micromint_status micromint_broker_vendor_account(micromint_broker *broker,
                                                  micromint_error **error_out);
 
 /**
+ * What a user bought and returned, one by one.
+ *
+ * user, user_len: the User-ID.
+ * records_out:    a buffer with a line for each, oldest first, its words separated by spaces: `sale`, when (RFC
+ *                 3339), the number of the sale, the sets; then `return`, when, the Request-ID, the coins.
+ *
+ * Errors: as for `micromint_broker_user_account()`.
+ */
+micromint_status micromint_broker_user_records(micromint_broker *broker,
+                                               const uint8_t *user,
+                                               size_t user_len,
+                                               micromint_buffer **records_out,
+                                               micromint_error **error_out);
+
+/**
+ * A vendor's batches, one by one.
+ *
+ * vendor, vendor_len: the Vendor-ID.
+ * records_out:        a buffer with a line for each, oldest first, its words separated by spaces: `batch`, when it
+ *                     was judged (RFC 3339), the Batch-ID, its coins, and of these those paid at once, those that
+ *                     waited then, and those that were forged.
+ *
+ * Errors: as for `micromint_broker_vendor_account()`.
+ */
+micromint_status micromint_broker_vendor_records(micromint_broker *broker,
+                                                 const uint8_t *vendor,
+                                                 size_t vendor_len,
+                                                 micromint_buffer **records_out,
+                                                 micromint_error **error_out);
+
+/**
  * The period in numbers.
  *
  * counts_out: the numbers.
@@ -1216,7 +1469,8 @@ micromint_status micromint_broker_vendors(micromint_broker *broker,
 /**
  * The users who spent a first ball in more than one payment.
  *
- * offenders_out: a buffer with a line for each: the User-ID, a space, the number of balls.
+ * offenders_out: a buffer with a line for each, its words separated by spaces: the User-ID, the number of balls, and
+ *                for every batch in which they came the Vendor-ID, a slash and the Batch-ID.
  *
  * Errors: MICROMINT_ERROR_FILE.
  */
@@ -1268,6 +1522,18 @@ micromint_status micromint_broker_open(const uint8_t *path,
                                        micromint_error **error_out);
 
 /**
+ * Says how many threads examine a batch; one for each core unless this is called. Each takes memory of its own,
+ * about 100 MB for the largest batch; small batches take few threads.
+ *
+ * threads: 1 to 1024; 0 is one for each core.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for more.
+ */
+micromint_status micromint_broker_set_threads(micromint_broker *broker,
+                                              size_t threads,
+                                              micromint_error **error_out);
+
+/**
  * How many sets can still be sold, as far as this handle has read. NULL gives 0.
  */
 uint64_t micromint_broker_sets_left(const micromint_broker *broker);
@@ -1294,6 +1560,42 @@ micromint_status micromint_broker_sell(micromint_broker *broker,
                                        micromint_error **error_out);
 
 /**
+ * Gives the message of a sale again, whose answer was lost and whose number of sets is not known.
+ *
+ * user, user_len: the User-ID of the buyer.
+ * transaction:    the number of the sale.
+ * message_out:    a buffer with the Funds-Withdrawn message; NULL if refused.
+ * reason_out:     a buffer with the reason of a refusal, such as that this user has no such sale; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_sell_again(micromint_broker *broker,
+                                             const uint8_t *user,
+                                             size_t user_len,
+                                             uint64_t transaction,
+                                             micromint_buffer **message_out,
+                                             micromint_buffer **reason_out,
+                                             micromint_error **error_out);
+
+/**
+ * Makes the invitation to return unspent coins, once the period has expired.
+ *
+ * user, user_len: the User-ID of who is invited.
+ * url, url_len:   where the return is to be sent, of the same origin as the period's broker.
+ * message_out:    a buffer with the Send-Expired message for the user.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID or no URL, MICROMINT_ERROR_STATE before the period's
+ * expiration.
+ */
+micromint_status micromint_broker_send_expired(const micromint_broker *broker,
+                                               const uint8_t *user,
+                                               size_t user_len,
+                                               const uint8_t *url,
+                                               size_t url_len,
+                                               micromint_buffer **message_out,
+                                               micromint_error **error_out);
+
+/**
  * Takes unspent coins back.
  *
  * request, request_len: the Request-Credit message.
@@ -1310,48 +1612,6 @@ micromint_status micromint_broker_take_back(micromint_broker *broker,
                                             micromint_buffer **message_out,
                                             micromint_buffer **reason_out,
                                             micromint_error **error_out);
-
-/**
- * Registers a vendor, so that its batches are taken. Harmless for one that is registered. Its key is
- * `micromint_vendor_key()`.
- *
- * vendor, vendor_len: the Vendor-ID.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_STATE where no more can be
- * registered, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_register(micromint_broker *broker,
-                                           const uint8_t *vendor,
-                                           size_t vendor_len,
-                                           micromint_error **error_out);
-
-/**
- * Judges a vendor's batch of payments coin by coin. A batch that was judged before is answered again and
- * pays nothing.
- *
- * batch, batch_len: the Request-Redemption message.
- * message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as a whole.
- * reason_out:       a buffer with the reason of a refusal; else NULL.
- *
- * Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Redemption, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_redeem(micromint_broker *broker,
-                                         const uint8_t *batch,
-                                         size_t batch_len,
-                                         micromint_buffer **message_out,
-                                         micromint_buffer **reason_out,
-                                         micromint_error **error_out);
-
-/**
- * Decides the claims that waited, once redeem-until is reached; every other function does it too.
- *
- * settled_out: whether the period is settled.
- *
- * Errors: MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_settle(micromint_broker *broker,
-                                         bool *settled_out,
-                                         micromint_error **error_out);
 
 /**
  * Frees a broker. NULL is allowed.
@@ -1428,23 +1688,6 @@ micromint_status micromint_mint_run_shard(const micromint_mint *mint,
                                           micromint_error **error_out);
 
 /**
- * Makes the coin file of the run files of all parts, which are those beside it. It can be stopped at any
- * time and run again.
- *
- * memory, progress, userdata: as for `micromint_mint_run()`.
- * balls_out:                  the balls in the complete file.
- *
- * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is missing,
- * damaged or of something else, or the coin file is in use, is of another period or does not fit.
- */
-micromint_status micromint_mint_merge(const micromint_mint *mint,
-                                      uint64_t memory,
-                                      micromint_mint_progress progress,
-                                      void *userdata,
-                                      uint64_t *balls_out,
-                                      micromint_error **error_out);
-
-/**
  * Hashes every ball of the coin file again.
  *
  * threads, progress, userdata: as for `micromint_mint_run()`.
@@ -1466,6 +1709,71 @@ micromint_status micromint_mint_verify(const micromint_mint *mint,
  * Frees a mint. NULL is allowed.
  */
 void micromint_mint_free(micromint_mint *mint);
+
+/**
+ * Makes the coin file of the run files of all parts, which are those beside it. It can be stopped at any
+ * time and run again.
+ *
+ * memory, progress, userdata: as for `micromint_mint_run()`.
+ * balls_out:                  the balls in the complete file.
+ *
+ * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is missing,
+ * damaged or of something else, or the coin file is in use, is of another period or does not fit.
+ */
+micromint_status micromint_mint_merge(const micromint_mint *mint,
+                                      uint64_t memory,
+                                      micromint_mint_progress progress,
+                                      void *userdata,
+                                      uint64_t *balls_out,
+                                      micromint_error **error_out);
+
+/**
+ * Makes one part of the coin file of the run files of all shards, which are those beside it, so that several
+ * processes, on several machines with one file system, share the work. Who makes the last part completes the file.
+ * The number of parts of the file has nothing to do with the number of shards. It can be stopped and run again.
+ *
+ * index:                      which part, 1 to `count`.
+ * count:                      how many parts there are, at most 4096.
+ * memory, progress, userdata: as for `micromint_mint_run()`.
+ * missing_out:                how many parts are not made yet; 0 if the file is complete, or another process is
+ *                             about to complete it.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for no such part, else as for `micromint_mint_merge()`.
+ */
+micromint_status micromint_mint_merge_part(const micromint_mint *mint,
+                                           uint32_t index,
+                                           uint32_t count,
+                                           uint64_t memory,
+                                           micromint_mint_progress progress,
+                                           void *userdata,
+                                           uint32_t *missing_out,
+                                           micromint_error **error_out);
+
+/**
+ * Tells how far the coin file is. Another process may be minting it meanwhile.
+ *
+ * state_out: the state.
+ *
+ * Errors: MICROMINT_ERROR_FILE if the file cannot be read, is damaged or of another period.
+ */
+micromint_status micromint_mint_inspect(const micromint_mint *mint,
+                                        micromint_mint_state *state_out,
+                                        micromint_error **error_out);
+
+/**
+ * Measures how fast this machine tosses balls for a period, for a plan of how long its minting will take.
+ *
+ * threads:     1 to 1024; 0 is one for each core.
+ * seconds:     for how long, 1 to 60.
+ * tosses_out:  tosses a second.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for other numbers.
+ */
+micromint_status micromint_mint_measure(const micromint_mint *mint,
+                                        size_t threads,
+                                        uint32_t seconds,
+                                        double *tosses_out,
+                                        micromint_error **error_out);
 
 /**
  * Writes the configuration of a new period, its iv, fixed bits and input key drawn, into a new file of mode
@@ -1525,6 +1833,85 @@ micromint_status micromint_secret_read(const uint8_t *path,
                                        size_t path_len,
                                        micromint_key *secret_out,
                                        micromint_error **error_out);
+
+/**
+ * Registers a vendor, so that its batches are taken. Harmless for one that is registered. Its key is
+ * `micromint_vendor_key()`.
+ *
+ * vendor, vendor_len: the Vendor-ID.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_STATE where no more can be
+ * registered, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_register(micromint_broker *broker,
+                                           const uint8_t *vendor,
+                                           size_t vendor_len,
+                                           micromint_error **error_out);
+
+/**
+ * Judges a vendor's batch of payments coin by coin. A batch that was judged before is answered again and
+ * pays nothing.
+ *
+ * batch, batch_len: the Request-Redemption message.
+ * message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as a whole.
+ * reason_out:       a buffer with the reason of a refusal; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Redemption, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_redeem(micromint_broker *broker,
+                                         const uint8_t *batch,
+                                         size_t batch_len,
+                                         micromint_buffer **message_out,
+                                         micromint_buffer **reason_out,
+                                         micromint_error **error_out);
+
+/**
+ * Writes the coins of a judged batch down that will never be paid, for people: each with the reason and all that
+ * was sent of it.
+ *
+ * batch, batch_len:   the Request-Redemption message.
+ * result, result_len: the Redemption-Result message that answered it.
+ * text_out:           a buffer with the lines, of which the first and the last name the batch; empty if all its
+ *                     coins are good or wait.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to another batch.
+ */
+micromint_status micromint_broker_set_aside(const micromint_broker *broker,
+                                            const uint8_t *batch,
+                                            size_t batch_len,
+                                            const uint8_t *result,
+                                            size_t result_len,
+                                            micromint_buffer **text_out,
+                                            micromint_error **error_out);
+
+/**
+ * Declares bins compromised: coins with their balls are neither paid nor credited nor sold any more. What was paid
+ * before stays paid.
+ *
+ * superbin:  the superbin of all of them.
+ * first:     the first sub-bin.
+ * count:     how many sub-bins, at least 1.
+ * balls_out: how many balls are in them that were not compromised before.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for bins that the period does not have, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_compromise(micromint_broker *broker,
+                                             uint32_t superbin,
+                                             uint32_t first,
+                                             uint32_t count,
+                                             uint64_t *balls_out,
+                                             micromint_error **error_out);
+
+/**
+ * Decides the claims that waited, once redeem-until is reached; every other function does it too.
+ *
+ * settled_out: whether the period is settled.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_settle(micromint_broker *broker,
+                                         bool *settled_out,
+                                         micromint_error **error_out);
 
 /**
  * Opens a wallet file, making it with mode 0600 if it is absent.
@@ -1644,35 +2031,6 @@ micromint_status micromint_wallet_settle(micromint_wallet *wallet,
                                          micromint_error **error_out);
 
 /**
- * Takes the returnable coins of a holding out of the wallet and makes the message that gives them back to
- * the broker for a credit. Send it until an answer comes, then call `micromint_wallet_credit()`. As long
- * as no answer was written down, the function makes the same message again.
- *
- * holding:     its number.
- * message_out: a buffer with the Request-Credit message.
- *
- * Errors: MICROMINT_ERROR_ABSENT where there is no such holding or nothing to return;
- * MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
- */
-micromint_status micromint_wallet_return(micromint_wallet *wallet,
-                                         size_t holding,
-                                         micromint_buffer **message_out,
-                                         micromint_error **error_out);
-
-/**
- * Writes down the broker's answer to a return.
- *
- * message, message_len: the Funds-Credited message.
- *
- * Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_STATE where it fits no return or the
- * file is a backup, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_wallet_credit(micromint_wallet *wallet,
-                                         const uint8_t *message,
-                                         size_t message_len,
-                                         micromint_error **error_out);
-
-/**
  * Frees a wallet. NULL is allowed.
  */
 void micromint_wallet_free(micromint_wallet *wallet);
@@ -1740,6 +2098,145 @@ micromint_status micromint_wallet_restore(const uint8_t *backup,
                                           const micromint_host *host,
                                           micromint_wallet **wallet_out,
                                           micromint_error **error_out);
+
+/**
+ * How many sales came in. NULL gives 0.
+ */
+size_t micromint_wallet_past_sale_count(const micromint_wallet *wallet);
+
+/**
+ * A sale that came in.
+ *
+ * index:    its number, from 0.
+ * sale_out: the sale.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_wallet_past_sale(const micromint_wallet *wallet,
+                                            size_t index,
+                                            micromint_past_sale *sale_out,
+                                            micromint_error **error_out);
+
+/**
+ * How many payments left. NULL gives 0.
+ */
+size_t micromint_wallet_past_payment_count(const micromint_wallet *wallet);
+
+/**
+ * A payment that left.
+ *
+ * index:       its number, from 0, which `micromint_wallet_pay()` gave.
+ * payment_out: the payment.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_wallet_past_payment(const micromint_wallet *wallet,
+                                               size_t index,
+                                               micromint_past_payment *payment_out,
+                                               micromint_error **error_out);
+
+/**
+ * How many returns left. NULL gives 0.
+ */
+size_t micromint_wallet_past_return_count(const micromint_wallet *wallet);
+
+/**
+ * A return that left.
+ *
+ * index:      its number, from 0.
+ * return_out: the return.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_wallet_past_return(const micromint_wallet *wallet,
+                                              size_t index,
+                                              micromint_past_return *return_out,
+                                              micromint_error **error_out);
+
+/**
+ * The parameters of a holding's period: when its coins expire, what they are worth, who its broker is.
+ *
+ * holding:    its number, from 0.
+ * params_out: a copy.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many holdings.
+ */
+micromint_status micromint_wallet_holding_params(const micromint_wallet *wallet,
+                                                 size_t holding,
+                                                 micromint_params **params_out,
+                                                 micromint_error **error_out);
+
+/**
+ * How many coins of a holding are good at a vendor now: those that have all their balls there, and are in the
+ * wallet or came back from this vendor unkept.
+ *
+ * holding:            its number, from 0.
+ * vendor, vendor_len: the Vendor-ID.
+ * coins_out:          the coins.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_ABSENT where there are not so many
+ * holdings.
+ */
+micromint_status micromint_wallet_coins_at(const micromint_wallet *wallet,
+                                           size_t holding,
+                                           const uint8_t *vendor,
+                                           size_t vendor_len,
+                                           uint32_t *coins_out,
+                                           micromint_error **error_out);
+
+/**
+ * Whether the file is a backup, from which nothing can be spent. NULL gives false.
+ */
+bool micromint_wallet_is_backup(const micromint_wallet *wallet);
+
+/**
+ * Which holding an invitation to return coins is about. Its Return-URL is then of the broker that sold them, and
+ * `micromint_wallet_return()` makes what is to be sent there.
+ *
+ * message, message_len: the Send-Expired message.
+ * holding_out:          the number of the holding.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is no Send-Expired, MICROMINT_ERROR_STATE where the wallet has no coins of
+ * this user, period and broker.
+ */
+micromint_status micromint_wallet_invited(const micromint_wallet *wallet,
+                                          const uint8_t *message,
+                                          size_t message_len,
+                                          size_t *holding_out,
+                                          micromint_error **error_out);
+
+/**
+ * Takes the returnable coins of a holding out of the wallet and makes the message that gives them back to
+ * the broker for a credit. Send it until an answer comes, then call `micromint_wallet_credit()`. As long
+ * as no answer was written down, the function makes the same message again.
+ *
+ * holding:     its number.
+ * message_out: a buffer with the Request-Credit message.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there is no such holding or nothing to return;
+ * MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+ */
+micromint_status micromint_wallet_return(micromint_wallet *wallet,
+                                         size_t holding,
+                                         micromint_buffer **message_out,
+                                         micromint_error **error_out);
+
+/**
+ * Writes down the broker's answer to a return.
+ *
+ * message, message_len: the Funds-Credited message.
+ * request, request_len: the Request-ID of the return that was sent; empty if not known.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_ARGUMENT for what is no Request-ID,
+ * MICROMINT_ERROR_STATE where the answer fits no return, or more than one and no Request-ID is given, or where the
+ * file is a backup; MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_wallet_credit(micromint_wallet *wallet,
+                                         const uint8_t *message,
+                                         size_t message_len,
+                                         const uint8_t *request,
+                                         size_t request_len,
+                                         micromint_error **error_out);
 
 /**
  * Whether to serve the content; false for an answer, and for NULL.
@@ -2123,6 +2620,57 @@ micromint_status micromint_till_prune(const micromint_till *till,
  * Frees a till: closes its files. NULL is allowed.
  */
 void micromint_till_free(micromint_till *till);
+
+/**
+ * All batches, in the order in which they were made.
+ *
+ * batches_out: the list.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_till_batches(const micromint_till *till,
+                                        micromint_batch_list **batches_out,
+                                        micromint_error **error_out);
+
+/**
+ * How many batches are in a list. NULL gives 0.
+ */
+size_t micromint_batch_list_count(const micromint_batch_list *batch_list);
+
+/**
+ * A batch of a list.
+ *
+ * index:                      from 0.
+ * id_out, id_len_out:         its Batch-ID, valid until the list is freed; no final NUL.
+ * period_out, period_len_out: the period of its coins, likewise.
+ * batch_out:                  what is in it, and what became of it.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ */
+micromint_status micromint_batch_list_batch(const micromint_batch_list *batch_list,
+                                            size_t index,
+                                            const uint8_t **id_out,
+                                            size_t *id_len_out,
+                                            const uint8_t **period_out,
+                                            size_t *period_len_out,
+                                            micromint_batch *batch_out,
+                                            micromint_error **error_out);
+
+/**
+ * Frees a list of batches. NULL is allowed.
+ */
+void micromint_batch_list_free(micromint_batch_list *batch_list);
+
+/**
+ * The periods of which payments are in no batch yet, for `micromint_till_unbatched()`.
+ *
+ * periods_out: a buffer with a period a line.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_till_periods(const micromint_till *till,
+                                        micromint_buffer **periods_out,
+                                        micromint_error **error_out);
 
 #ifdef __cplusplus
 }  // extern "C"

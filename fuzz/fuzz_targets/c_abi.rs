@@ -192,6 +192,8 @@ fn message(input: &mut Input<'_>) {
     let ((bytes, len), (name, name_len)) = (input.bytes(), input.bytes());
     let (mut text, mut text_len) = (null(), 0);
     unsafe {
+        let plain = make(|made, error| micromint_message_from_header(bytes, len, made, error));
+        micromint_message_free(plain);
         let message = make(|made, error| micromint_message_parse(bytes, len, made, error));
         call(|error| micromint_message_type(message, &mut text, &mut text_len, error));
         call(|error| micromint_message_header(message, name, name_len, &mut text, &mut text_len, error));
@@ -201,6 +203,11 @@ fn message(input: &mut Input<'_>) {
         let again = make(|made, error| micromint_message_parse(data, len, made, error));
         assert_eq!(again.is_null(), message.is_null());
         micromint_message_free(again);
+        let value = make(|made, error| micromint_message_to_header(message, made, error));
+        let (data, len) = (micromint_buffer_data(value), micromint_buffer_len(value));
+        let again = make(|made, error| micromint_message_from_header(data, len, made, error));
+        micromint_message_free(again);
+        micromint_buffer_free(value);
         micromint_buffer_free(printed);
         micromint_message_free(message);
     }
@@ -273,7 +280,7 @@ fn wallet(input: &mut Input<'_>, world: &World) {
     let (which, (bytes, len), (text, text_len)) = (input.byte(), input.bytes(), input.bytes());
     let number = input.number() as u32 % 8;
     unsafe {
-        match which.unwrap_or_default() % 5 {
+        match which.unwrap_or_default() % 6 {
             0 => {
                 let (mut received, mut coins) = (micromint_received::MICROMINT_RECEIVED_NEW, 0);
                 let reason = make(|made, error| {
@@ -314,20 +321,44 @@ fn wallet(input: &mut Input<'_>, world: &World) {
                 let cookie = make(|made, error| micromint_wallet_receipt(it, text, text_len, made, error));
                 micromint_buffer_free(cookie);
             }
-            _ => {
-                call(|error| micromint_wallet_credit(it, bytes, len, error));
+            4 => {
+                let mut holding = 0;
+                call(|error| micromint_wallet_credit(it, bytes, len, text, text_len, error));
+                call(|error| micromint_wallet_invited(it, bytes, len, &mut holding, error));
             }
+            _ => past(it, number as usize, text, text_len),
         }
+    }
+}
+
+/// What is lent of the past is text, and there is as much of it as is told.
+unsafe fn past(it: *const micromint_wallet, number: usize, text: *const u8, text_len: usize) {
+    unsafe {
+        let (mut sale, mut back, mut coins) = (std::mem::zeroed(), std::mem::zeroed(), 0);
+        let mut payment: micromint_past_payment = std::mem::zeroed();
+        let told = call(|error| micromint_wallet_past_sale(it, number, &mut sale, error));
+        assert_eq!(told, number < micromint_wallet_past_sale_count(it));
+        let told = call(|error| micromint_wallet_past_return(it, number, &mut back, error));
+        assert_eq!(told, number < micromint_wallet_past_return_count(it));
+        if call(|error| micromint_wallet_past_payment(it, number, &mut payment, error)) {
+            let reason = std::slice::from_raw_parts(payment.reason, payment.reason_len);
+            assert!(reason.iter().all(|byte| (b' '..=b'~').contains(byte)));
+        }
+        call(|error| micromint_wallet_coins_at(it, number, text, text_len, &mut coins, error));
     }
 }
 
 fn broker(input: &mut Input<'_>, world: &World) {
     let it = world.broker;
+    let (place, mut balls, mut aside) = (input.number(), 0, null_mut());
+    let (superbin, first, count) = (place as u32, (place >> 16) as u32, (place >> 24) as u32);
+    let ((other, other_len), (url, url_len)) = (input.bytes(), input.bytes());
     let (which, (bytes, len), number) = (input.byte(), input.bytes(), input.number());
     let (mut message, mut reason) = (null_mut(), null_mut());
     unsafe {
         let (to, why) = (&mut message, &mut reason);
-        let is_well = call(|error| match which.unwrap_or_default() % 3 {
+        let is_well = call(|error| match which.unwrap_or_default() % 4 {
+            3 => micromint_broker_sell_again(it, bytes, len, number, to, why, error),
             0 => micromint_broker_redeem(it, bytes, len, to, why, error),
             1 => micromint_broker_take_back(it, bytes, len, number, to, why, error),
             _ => micromint_broker_sell(it, bytes, len, 0, number, to, why, error),
@@ -335,6 +366,11 @@ fn broker(input: &mut Input<'_>, world: &World) {
         assert!(if is_well { message.is_null() != reason.is_null() } else { message.is_null() && reason.is_null() });
         micromint_buffer_free(message);
         micromint_buffer_free(reason);
+        call(|error| micromint_broker_compromise(it, superbin, first, count, &mut balls, error));
+        call(|error| micromint_broker_set_aside(it, bytes, len, other, other_len, &mut aside, error));
+        micromint_buffer_free(aside);
+        aside = make(|made, error| micromint_broker_send_expired(it, bytes, len, url, url_len, made, error));
+        micromint_buffer_free(aside);
     }
 }
 

@@ -1,12 +1,11 @@
 //! The broker's books: what users bought and returned, what vendors were paid, and the lists for vendors.
 
-use micromint_core::identity::{UserId, VendorId};
-
+use micromint_core::broker::{Batch, Offender};
 use micromint_core::host::Clock;
 
-use crate::boundary::{given, guard, output, parse, reference_mut, text};
+use crate::boundary::{given, guard, output, parsed, reference_mut};
 use crate::broker::{failed_broker, micromint_broker};
-use crate::buffer::micromint_buffer;
+use crate::buffer::{lines, micromint_buffer};
 use crate::error::{micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
@@ -88,8 +87,7 @@ pub unsafe extern "C" fn micromint_broker_user_account(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), user = text(user, user_len), place = output(account_out));
-        let user: UserId = parse(user)?;
+        given!(it = reference_mut(broker), place = output(account_out), user = parsed(user, user_len));
         let account = it.broker.user_account(&user, it.host.now()).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("sale", "to", &user))?;
         place.write(micromint_user_account {
@@ -120,8 +118,7 @@ pub unsafe extern "C" fn micromint_broker_vendor_account(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), vendor = text(vendor, vendor_len), place = output(account_out));
-        let vendor: VendorId = parse(vendor)?;
+        given!(it = reference_mut(broker), place = output(account_out), vendor = parsed(vendor, vendor_len));
         let account = it.broker.vendor_account(&vendor, it.host.now()).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("registration", "of", &vendor))?;
         place.write(micromint_vendor_account {
@@ -130,6 +127,62 @@ pub unsafe extern "C" fn micromint_broker_vendor_account(
             coins_waiting: account.coins_waiting,
             coins_paid: account.coins_paid,
         });
+        Ok(())
+    })
+}
+
+/// What a user bought and returned, one by one.
+///
+/// user, user_len: the User-ID.
+/// records_out:    a buffer with a line for each, oldest first, its words separated by spaces: `sale`, when (RFC
+///                 3339), the number of the sale, the sets; then `return`, when, the Request-ID, the coins.
+///
+/// Errors: as for `micromint_broker_user_account()`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_user_records(
+    broker: *mut micromint_broker,
+    user: *const u8,
+    user_len: usize,
+    records_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(broker), place = output(records_out), user = parsed(user, user_len));
+        let account = it.broker.user_account(&user, it.host.now()).map_err(failed_broker)?;
+        let account = account.ok_or_else(|| absent("sale", "to", &user))?;
+        let sales = account.sales.iter().map(|it| format!("sale {} {} {}", it.when, it.transaction, it.sets));
+        let returns = account.returns.iter();
+        let returns = returns.map(|it| format!("return {} {} {}", it.when, it.request, it.claims.count));
+        place.write(lines(sales.chain(returns)));
+        Ok(())
+    })
+}
+
+/// A vendor's batches, one by one.
+///
+/// vendor, vendor_len: the Vendor-ID.
+/// records_out:        a buffer with a line for each, oldest first, its words separated by spaces: `batch`, when it
+///                     was judged (RFC 3339), the Batch-ID, its coins, and of these those paid at once, those that
+///                     waited then, and those that were forged.
+///
+/// Errors: as for `micromint_broker_vendor_account()`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_vendor_records(
+    broker: *mut micromint_broker,
+    vendor: *const u8,
+    vendor_len: usize,
+    records_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(broker), place = output(records_out), vendor = parsed(vendor, vendor_len));
+        let account = it.broker.vendor_account(&vendor, it.host.now()).map_err(failed_broker)?;
+        let account = account.ok_or_else(|| absent("registration", "of", &vendor))?;
+        let batch = |it: &Batch| {
+            let Batch { when, batch, claims, accepted, waiting, forged, .. } = it;
+            format!("batch {when} {batch} {} {accepted} {waiting} {forged}", claims.count)
+        };
+        place.write(lines(account.batches.iter().map(batch)));
         Ok(())
     })
 }
@@ -187,7 +240,8 @@ pub unsafe extern "C" fn micromint_broker_vendors(
 
 /// The users who spent a first ball in more than one payment.
 ///
-/// offenders_out: a buffer with a line for each: the User-ID, a space, the number of balls.
+/// offenders_out: a buffer with a line for each, its words separated by spaces: the User-ID, the number of balls, and
+///                for every batch in which they came the Vendor-ID, a slash and the Batch-ID.
 ///
 /// Errors: MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
@@ -199,7 +253,11 @@ pub unsafe extern "C" fn micromint_broker_offenders(
     guard(error_out, || {
         given!(it = reference_mut(broker), place = output(offenders_out));
         let offenders = it.broker.offenders(it.host.now()).map_err(failed_broker)?;
-        place.write(lines(offenders.iter().map(|it| format!("{} {}", it.user, it.balls))));
+        let offender = |it: &Offender| {
+            let batches = it.batches.iter().map(|(vendor, batch)| format!(" {vendor}/{batch}"));
+            format!("{} {}{}", it.user, it.balls, batches.collect::<String>())
+        };
+        place.write(lines(offenders.iter().map(offender)));
         Ok(())
     })
 }
@@ -220,8 +278,7 @@ pub unsafe extern "C" fn micromint_broker_revoke(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), user = text(user, user_len), place = output(revoked_out));
-        let user: UserId = parse(user)?;
+        given!(it = reference_mut(broker), place = output(revoked_out), user = parsed(user, user_len));
         let revoked = it.broker.revoke(&user, it.host.now()).map_err(failed_broker)?;
         place.write(lines(revoked.iter()));
         Ok(())
@@ -249,10 +306,4 @@ pub unsafe extern "C" fn micromint_broker_owners(
 
 fn absent(what: &str, whose: &str, id: &dyn std::fmt::Display) -> micromint_error {
     micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no {what} {whose} {id}"))
-}
-
-/// A buffer with an item a line.
-fn lines(items: impl Iterator<Item: std::fmt::Display>) -> *mut micromint_buffer {
-    let text: String = items.map(|item| format!("{item}\n")).collect();
-    micromint_buffer::hand_out(text.into_bytes())
 }

@@ -10,7 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::str::FromStr;
 
+use micromint_core::error::FileError;
+use micromint_core::host::DiskDirectory;
+
 use crate::error::{Answer, failed, micromint_error, micromint_status};
+use micromint_status::MICROMINT_ERROR_FILE;
 
 /// Runs the body of an exported function: catches panics, hands out the error, gives the status.
 pub(crate) fn guard(
@@ -108,6 +112,25 @@ pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Ans
     std::str::from_utf8(bytes).map_err(|error| {
         micromint_error::new(micromint_status::MICROMINT_ERROR_TEXT, format!("{name} is not UTF-8: {error}"))
     })
+}
+
+/// A name, time or URL, written in `len` bytes.
+///
+/// # Safety
+/// As for [`slice`].
+pub(crate) unsafe fn parsed<T: FromStr<Err: Error>>(pointer: *const u8, len: usize, name: &str) -> Answer<T> {
+    // SAFETY: passed on to the caller.
+    parse(unsafe { text(pointer, len, name) }?)
+}
+
+/// The directory and the name of the file at a path of `len` bytes.
+///
+/// # Safety
+/// As for [`slice`].
+pub(crate) unsafe fn file_at(pointer: *const u8, len: usize, name: &str) -> Answer<(DiskDirectory, String)> {
+    // SAFETY: passed on to the caller.
+    let path = unsafe { path_at(pointer, len, name) }?;
+    DiskDirectory::of_file(path).map_err(FileError::on("use", path)).map_err(failed(MICROMINT_ERROR_FILE))
 }
 
 /// A path of `len` bytes, as the system has it.

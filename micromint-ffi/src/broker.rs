@@ -1,23 +1,22 @@
-//! The broker of a period: sells sets, takes coins back, redeems payments.
+//! The broker of a period: sells sets and takes coins back.
 
 use micromint_core::authenticator::Key;
 use micromint_core::broker::{Broker, BrokerError};
-use micromint_core::error::FileError;
-use micromint_core::host::{Clock, DiskDirectory};
-use micromint_core::identity::{UserId, VendorId};
-use micromint_core::protocol::{RequestCredit, RequestRedemption};
+use micromint_core::host::Clock;
+use micromint_core::protocol::RequestCredit;
 
 use crate::boundary::{
-    Output, free, given, guard, hand_out, output, parse, path_at, reference, reference_mut, slice, text,
+    Output, file_at, free, given, guard, hand_out, output, parsed, reference, reference_mut, slice,
 };
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
 use crate::keys::micromint_key;
+use crate::mint::{checked_threads, threads_of};
 use micromint_status::{MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
 
-/// The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a time;
-/// other processes may open the same coin file at once. Open it after `fork()`. After
+/// The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a time (large
+/// batches are examined on threads of its own, `micromint_broker_set_threads()`); other processes may open the same coin file at once. Open it after `fork()`. After
 /// MICROMINT_ERROR_FILE free it and open it again.
 ///
 /// Whatever it answers is on disk before the function returns.
@@ -45,16 +44,34 @@ pub unsafe extern "C" fn micromint_broker_open(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            path = path_at(path, path_len),
             host = host_of(host),
             secret = reference(secret),
-            place = output(broker_out)
+            place = output(broker_out),
+            file = file_at(path, path_len)
         );
-        let (directory, name) = DiskDirectory::of_file(path)
-            .map_err(FileError::on("open", path))
-            .map_err(failed(MICROMINT_ERROR_FILE))?;
-        let broker = Broker::open(&directory, &name, Key::from(secret), &host).map_err(failed_broker)?;
+        let (directory, name) = file;
+        let mut broker = Broker::open(&directory, &name, Key::from(secret), &host).map_err(failed_broker)?;
+        broker.set_threads(threads_of(0));
         place.write(hand_out(micromint_broker { broker, host }));
+        Ok(())
+    })
+}
+
+/// Says how many threads examine a batch; one for each core unless this is called. Each takes memory of its own,
+/// about 100 MB for the largest batch; small batches take few threads.
+///
+/// threads: 1 to 1024; 0 is one for each core.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_set_threads(
+    broker: *mut micromint_broker,
+    threads: usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(broker));
+        it.broker.set_threads(checked_threads(threads)?);
         Ok(())
     })
 }
@@ -90,12 +107,76 @@ pub unsafe extern "C" fn micromint_broker_sell(
     guard(error_out, || {
         given!(
             it = reference_mut(broker),
-            user = text(user, user_len),
-            reply = reply(message_out, reason_out)
+            reply = reply(message_out, reason_out),
+            user = parsed(user, user_len)
         );
-        let user: UserId = parse(user)?;
         let sold = it.broker.withdraw(&user, sets, transaction, it.host.now()).map_err(failed_broker)?;
         reply.write(sold.map(|message| message.to_bytes()));
+        Ok(())
+    })
+}
+
+/// Gives the message of a sale again, whose answer was lost and whose number of sets is not known.
+///
+/// user, user_len: the User-ID of the buyer.
+/// transaction:    the number of the sale.
+/// message_out:    a buffer with the Funds-Withdrawn message; NULL if refused.
+/// reason_out:     a buffer with the reason of a refusal, such as that this user has no such sale; else NULL.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_sell_again(
+    broker: *mut micromint_broker,
+    user: *const u8,
+    user_len: usize,
+    transaction: u64,
+    message_out: *mut *mut micromint_buffer,
+    reason_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference_mut(broker),
+            reply = reply(message_out, reason_out),
+            user = parsed(user, user_len)
+        );
+        let sold = it.broker.withdraw_again(&user, transaction, it.host.now()).map_err(failed_broker)?;
+        reply.write(sold.map(|message| message.to_bytes()));
+        Ok(())
+    })
+}
+
+/// Makes the invitation to return unspent coins, once the period has expired.
+///
+/// user, user_len: the User-ID of who is invited.
+/// url, url_len:   where the return is to be sent, of the same origin as the period's broker.
+/// message_out:    a buffer with the Send-Expired message for the user.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID or no URL, MICROMINT_ERROR_STATE before the period's
+/// expiration.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_send_expired(
+    broker: *const micromint_broker,
+    user: *const u8,
+    user_len: usize,
+    url: *const u8,
+    url_len: usize,
+    message_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference(broker),
+            place = output(message_out),
+            user = parsed(user, user_len),
+            url = parsed(url, url_len)
+        );
+        let invitation = it.broker.send_expired(&user, url, it.host.now()).ok_or_else(|| {
+            let expiration = it.broker.params().raw().expiration;
+            let text = format!("coins are taken back from {expiration} on; until then they can be spent");
+            micromint_error::new(MICROMINT_ERROR_STATE, text)
+        })?;
+        place.write(micromint_buffer::hand_out(invitation.to_bytes()));
         Ok(())
     })
 }
@@ -131,77 +212,6 @@ pub unsafe extern "C" fn micromint_broker_take_back(
     })
 }
 
-/// Registers a vendor, so that its batches are taken. Harmless for one that is registered. Its key is
-/// `micromint_vendor_key()`.
-///
-/// vendor, vendor_len: the Vendor-ID.
-///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_STATE where no more can be
-/// registered, MICROMINT_ERROR_FILE.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_broker_register(
-    broker: *mut micromint_broker,
-    vendor: *const u8,
-    vendor_len: usize,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(it = reference_mut(broker), vendor = text(vendor, vendor_len));
-        let vendor: VendorId = parse(vendor)?;
-        let registered = it.broker.register_vendor(&vendor, it.host.now()).map_err(failed_broker)?;
-        registered.map_err(failed(MICROMINT_ERROR_STATE))?;
-        Ok(())
-    })
-}
-
-/// Judges a vendor's batch of payments coin by coin. A batch that was judged before is answered again and
-/// pays nothing.
-///
-/// batch, batch_len: the Request-Redemption message.
-/// message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as a whole.
-/// reason_out:       a buffer with the reason of a refusal; else NULL.
-///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Redemption, MICROMINT_ERROR_FILE.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_broker_redeem(
-    broker: *mut micromint_broker,
-    batch: *const u8,
-    batch_len: usize,
-    message_out: *mut *mut micromint_buffer,
-    reason_out: *mut *mut micromint_buffer,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(
-            it = reference_mut(broker),
-            bytes = slice(batch, batch_len),
-            reply = reply(message_out, reason_out)
-        );
-        let batch = RequestRedemption::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let judged = it.broker.redeem(&batch, it.host.now()).map_err(failed_broker)?;
-        reply.write(judged.map(|judged| judged.result.to_bytes()));
-        Ok(())
-    })
-}
-
-/// Decides the claims that waited, once redeem-until is reached; every other function does it too.
-///
-/// settled_out: whether the period is settled.
-///
-/// Errors: MICROMINT_ERROR_FILE.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_broker_settle(
-    broker: *mut micromint_broker,
-    settled_out: *mut bool,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(settled_out));
-        place.write(it.broker.settle(it.host.now()).map_err(failed_broker)?);
-        Ok(())
-    })
-}
-
 /// Frees a broker. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_free(broker: *mut micromint_broker) {
@@ -210,14 +220,14 @@ pub unsafe extern "C" fn micromint_broker_free(broker: *mut micromint_broker) {
 }
 
 /// The places for a message or the reason why there is none.
-struct Reply<'a> {
+pub(crate) struct Reply<'a> {
     message: Output<'a, *mut micromint_buffer>,
     reason: Output<'a, *mut micromint_buffer>,
 }
 
 /// # Safety
 /// The places are NULL or may be written to.
-unsafe fn reply<'a>(
+pub(crate) unsafe fn reply<'a>(
     message_out: *mut *mut micromint_buffer,
     reason_out: *mut *mut micromint_buffer,
     name: &str,
@@ -228,7 +238,7 @@ unsafe fn reply<'a>(
 }
 
 impl Reply<'_> {
-    fn write(self, answer: Result<Vec<u8>, impl std::error::Error>) {
+    pub(crate) fn write(self, answer: Result<Vec<u8>, impl std::error::Error>) {
         let (message, reason) = match answer {
             Ok(message) => (micromint_buffer::hand_out(message), std::ptr::null_mut()),
             Err(refusal) => {

@@ -14,6 +14,12 @@ impl micromint_buffer {
     }
 }
 
+/// A buffer with an item a line.
+pub(crate) fn lines(items: impl Iterator<Item: std::fmt::Display>) -> *mut micromint_buffer {
+    let text: String = items.map(|item| format!("{item}\n")).collect();
+    micromint_buffer::hand_out(text.into_bytes())
+}
+
 /// The bytes of a buffer; they are valid until it is freed. NULL gives NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_buffer_data(buffer: *const micromint_buffer) -> *const u8 {

@@ -1,9 +1,9 @@
 //! Checking coins by hashing alone.
 
 use micromint_core::coin::{CoinFault, CoinRules};
-use micromint_core::identity::{UserId, UserVector, VendorId, VendorVector};
+use micromint_core::identity::{UserVector, VendorVector};
 
-use crate::boundary::{free, given, guard, hand_out, output, parse, reference, slice, text};
+use crate::boundary::{free, given, guard, hand_out, output, parsed, reference, slice};
 use crate::error::{micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::MICROMINT_ERROR_ARGUMENT;
@@ -76,8 +76,7 @@ pub unsafe extern "C" fn micromint_checker_new(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(params = reference(params), vendor = text(vendor, vendor_len), place = output(checker_out));
-        let vendor: VendorId = parse(vendor)?;
+        given!(params = reference(params), place = output(checker_out), vendor = parsed(vendor, vendor_len));
         let vendor = VendorVector::new(&params.params, &vendor);
         place.write(hand_out(micromint_checker { rules: CoinRules::new(params.params.clone()), vendor }));
         Ok(())
@@ -109,15 +108,14 @@ pub unsafe extern "C" fn micromint_checker_check(
     guard(error_out, || {
         given!(
             checker = reference(checker),
-            user = text(user, user_len),
             x = slice(x, x_len),
-            place = output(fault_out)
+            place = output(fault_out),
+            user = parsed(user, user_len)
         );
         let params = checker.rules.params();
         if x.is_empty() {
             return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, "x: expected a coin, found none"));
         }
-        let user: UserId = parse(user)?;
         let Ok(user) = UserVector::new(params, &user) else {
             place.write(micromint_coin_fault::MICROMINT_COIN_USER_DIFFERENCES);
             return Ok(());

@@ -1,10 +1,8 @@
 //! Keys, and the authenticators made with them.
 
 use micromint_core::authenticator::{AUTHENTICATOR_SIZE, Authenticator, KEY_SIZE, Key};
-use micromint_core::identity::{UserId, VendorId};
-use micromint_core::period::Period;
 
-use crate::boundary::{given, guard, output, parse, reference, slice, text};
+use crate::boundary::{given, guard, output, parsed, reference, slice, text};
 use crate::error::{micromint_error, micromint_status};
 
 /// The size of keys and of the broker's secret, in bytes.
@@ -71,11 +69,9 @@ pub unsafe extern "C" fn micromint_user_key(
         given!(
             secret = reference(secret),
             place = output(key_out),
-            period = text(period, period_len),
-            user = text(user, user_len)
+            period = parsed(period, period_len),
+            user = parsed(user, user_len)
         );
-        let period: Period = parse(period)?;
-        let user: UserId = parse(user)?;
         place.write(Key::from(secret).user_key(&period, &user).into());
         Ok(())
     })
@@ -97,8 +93,7 @@ pub unsafe extern "C" fn micromint_vendor_key(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(secret = reference(secret), place = output(key_out), vendor = text(vendor, vendor_len));
-        let vendor: VendorId = parse(vendor)?;
+        given!(secret = reference(secret), place = output(key_out), vendor = parsed(vendor, vendor_len));
         place.write(Key::from(secret).vendor_key(&vendor).into());
         Ok(())
     })
@@ -129,11 +124,10 @@ pub unsafe extern "C" fn micromint_authenticate_payment(
         given!(
             key = reference(key),
             place = output(authenticator_out),
-            vendor = text(vendor, vendor_len),
             url = text(url, url_len),
-            data = slice(data, data_len)
+            data = slice(data, data_len),
+            vendor = parsed(vendor, vendor_len)
         );
-        let vendor: VendorId = parse(vendor)?;
         place.write(Key::from(key).payment(&vendor, url, data).into());
         Ok(())
     })

@@ -27,17 +27,23 @@ mod params;
 mod accounts;
 mod broker;
 mod mint;
+mod mint_merge;
+mod mint_state;
 mod plan;
+mod redemption;
 
 // The client.
 mod wallet;
 mod wallet_files;
+mod wallet_history;
+mod wallet_returns;
 
 // The vendor.
 mod decision;
 mod head;
 mod paywall;
 mod till;
+mod till_batches;
 
 #[cfg(feature = "test-panic")]
 mod test_panic;
@@ -56,9 +62,16 @@ pub mod exported {
     pub use crate::keys::*;
     pub use crate::message::*;
     pub use crate::mint::*;
+    pub use crate::mint_merge::*;
+    pub use crate::mint_state::*;
     pub use crate::params::*;
     pub use crate::paywall::*;
+    pub use crate::plan::*;
+    pub use crate::redemption::*;
     pub use crate::till::*;
+    pub use crate::till_batches::*;
     pub use crate::wallet::*;
     pub use crate::wallet_files::*;
+    pub use crate::wallet_history::*;
+    pub use crate::wallet_returns::*;
 }

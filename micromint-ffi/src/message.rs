@@ -1,6 +1,7 @@
 //! The messages between broker, client and vendor.
 
 use micromint_core::protocol::{Frame, Message};
+use micromint_core::wallet::{payment_for_header, request_in_header};
 
 use crate::boundary::{free, given, guard, hand_out, lend, output, reference, slice, text};
 use crate::buffer::micromint_buffer;
@@ -48,6 +49,47 @@ pub unsafe extern "C" fn micromint_message_parse(
         given!(bytes = slice(bytes, bytes_len), place = output(message_out));
         let message = Message::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         place.write(hand_out(micromint_message::of(&message)?));
+        Ok(())
+    })
+}
+
+/// Reads a Request-Payment from the header field MicroMint-Request of a 402, whose body may be for people.
+///
+/// value, value_len: the value of the field.
+/// message_out:      the message.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_message_from_header(
+    value: *const u8,
+    value_len: usize,
+    message_out: *mut *mut micromint_message,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(value = slice(value, value_len), place = output(message_out));
+        let request =
+            request_in_header(value).map_err(|why| micromint_error::new(MICROMINT_ERROR_MESSAGE, why))?;
+        place.write(hand_out(micromint_message::of(&Message::RequestPayment(request))?));
+        Ok(())
+    })
+}
+
+/// Prints a message as the value of a header field: a Payment for MicroMint-Payment, with a request of any method and
+/// its own body. Servers take header fields of 8 KB, which is about 60 coins.
+///
+/// value_out: a buffer with the value.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_message_to_header(
+    message: *const micromint_message,
+    value_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(message = reference(message), place = output(value_out));
+        place.write(micromint_buffer::hand_out(payment_for_header(&message.bytes).into_bytes()));
         Ok(())
     })
 }

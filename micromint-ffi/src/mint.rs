@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use micromint_core::error::FileError;
-use micromint_core::host::{Directory, DiskDirectory, read_whole};
+use micromint_core::host::{DiskDirectory, read_whole};
 use micromint_core::minting::{
-    MINT_FILE_SIZE_MAX, MergeOutcome, Merging, MintConfig, Minting, Outcome, Progress, RunSource, Shard,
-    ShardOutcome, Sharding, Stage, Verification, run_names,
+    MINT_FILE_SIZE_MAX, MintConfig, Minting, Outcome, Progress, Shard, ShardOutcome, Sharding, Stage,
+    THREADS_MAX, Verification,
 };
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference};
@@ -29,8 +29,8 @@ pub const MICROMINT_MINT_MEMORY_DEFAULT: u64 = 512 * 1024 * 1024;
 /// one file, one goes on and the others fail.
 pub struct micromint_mint {
     pub(crate) config: MintConfig,
-    directory: DiskDirectory,
-    name: String,
+    pub(crate) directory: DiskDirectory,
+    pub(crate) name: String,
 }
 
 /// What minting does.
@@ -189,53 +189,6 @@ pub unsafe extern "C" fn micromint_mint_run_shard(
     })
 }
 
-/// Makes the coin file of the run files of all parts, which are those beside it. It can be stopped at any
-/// time and run again.
-///
-/// memory, progress, userdata: as for `micromint_mint_run()`.
-/// balls_out:                  the balls in the complete file.
-///
-/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is missing,
-/// damaged or of something else, or the coin file is in use, is of another period or does not fit.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_mint_merge(
-    mint: *const micromint_mint,
-    memory: u64,
-    progress: micromint_mint_progress,
-    userdata: *mut c_void,
-    balls_out: *mut u64,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(mint = reference(mint), place = output(balls_out));
-        let names = run_names(&mint.directory, &mint.name)
-            .map_err(FileError::on("read", mint.directory.path()))
-            .map_err(failed(MICROMINT_ERROR_FILE))?;
-        let runs: Vec<RunSource<'_>> =
-            names.iter().map(|name| RunSource { directory: &mint.directory, name }).collect();
-        let watcher = Watcher::new(progress, userdata);
-        let merging = Merging {
-            directory: &mint.directory,
-            name: &mint.name,
-            params: &mint.config.params,
-            key: &mint.config.key,
-            runs: &runs,
-            part: None,
-            memory: memory_of(memory),
-            stop: &watcher.stop,
-            progress: &|progress| watcher.tell(progress),
-        };
-        match merging.run().map_err(failed(MICROMINT_ERROR_FILE))? {
-            MergeOutcome::Complete(state) | MergeOutcome::AlreadyComplete(state) => {
-                place.write(state.ball_count);
-                Ok(())
-            }
-            MergeOutcome::PartDone { .. } => Err(stopped("while another process completes the file")),
-            MergeOutcome::Stopped => Err(stopped("before the end")),
-        }
-    })
-}
-
 /// Hashes every ball of the coin file again.
 ///
 /// threads, progress, userdata: as for `micromint_mint_run()`.
@@ -283,11 +236,11 @@ pub unsafe extern "C" fn micromint_mint_free(mint: *mut micromint_mint) {
 }
 
 /// The caller's callback and what goes with it, and whether it asked to stop.
-struct Watcher {
+pub(crate) struct Watcher {
     progress: micromint_mint_progress,
     userdata: *mut c_void,
     began: Instant,
-    stop: AtomicBool,
+    pub(crate) stop: AtomicBool,
 }
 
 // SAFETY: the library only hands `userdata` to the callback, which the caller promises may be called from
@@ -295,11 +248,11 @@ struct Watcher {
 unsafe impl Sync for Watcher {}
 
 impl Watcher {
-    fn new(progress: micromint_mint_progress, userdata: *mut c_void) -> Watcher {
+    pub(crate) fn new(progress: micromint_mint_progress, userdata: *mut c_void) -> Watcher {
         Watcher { progress, userdata, began: Instant::now(), stop: AtomicBool::new(false) }
     }
 
-    fn tell(&self, progress: Progress) {
+    pub(crate) fn tell(&self, progress: Progress) {
         let stage = match progress.stage {
             Stage::Tossing => micromint_mint_stage::MICROMINT_MINT_TOSSING,
             Stage::Counting => micromint_mint_stage::MICROMINT_MINT_COUNTING,
@@ -315,16 +268,27 @@ impl Watcher {
     }
 }
 
-fn threads_of(threads: usize) -> usize {
+/// The number of threads that a caller asks for.
+pub(crate) fn threads_of(threads: usize) -> usize {
     let all_cores = || std::thread::available_parallelism().map_or(1, Into::into);
     if threads == 0 { all_cores() } else { threads }
 }
 
-fn memory_of(memory: u64) -> u64 {
+/// The number of threads that a caller asks for, where nothing else refuses a number that is too large.
+pub(crate) fn checked_threads(threads: usize) -> Answer<usize> {
+    if threads > THREADS_MAX {
+        let text = format!("threads: expected at most {THREADS_MAX}, found {threads}");
+        return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
+    }
+    Ok(threads_of(threads))
+}
+
+/// The memory that a caller grants.
+pub(crate) fn memory_of(memory: u64) -> u64 {
     if memory == 0 { MICROMINT_MINT_MEMORY_DEFAULT } else { memory }
 }
 
-fn stopped(when: &str) -> micromint_error {
+pub(crate) fn stopped(when: &str) -> micromint_error {
     micromint_error::new(MICROMINT_ERROR_STOPPED, format!("stopped {when}; run it again to go on"))
 }
 

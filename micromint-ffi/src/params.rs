@@ -1,9 +1,9 @@
 //! The parameters of a period.
 
-use micromint_core::identity::{UserId, UserVector, VendorId, VendorVector};
+use micromint_core::identity::{UserVector, VendorVector};
 use micromint_core::params::Params;
 
-use crate::boundary::{Output, free, given, guard, hand_out, null, output, parse, reference, text};
+use crate::boundary::{Output, free, given, guard, hand_out, null, output, parsed, reference, text};
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_PARAMS};
@@ -110,10 +110,9 @@ pub unsafe extern "C" fn micromint_user_vector(
     guard(error_out, || {
         given!(
             params = reference(params),
-            user = text(user, user_len),
             place = vector_place(differences_out, count_out),
+            user = parsed(user, user_len)
         );
-        let user: UserId = parse(user)?;
         let vector = UserVector::new(&params.params, &user).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
         place.write(vector.differences());
         Ok(())
@@ -140,10 +139,9 @@ pub unsafe extern "C" fn micromint_vendor_vector(
     guard(error_out, || {
         given!(
             params = reference(params),
-            vendor = text(vendor, vendor_len),
             place = vector_place(differences_out, count_out),
+            vendor = parsed(vendor, vendor_len)
         );
-        let vendor: VendorId = parse(vendor)?;
         place.write(VendorVector::new(&params.params, &vendor).differences());
         Ok(())
     })

@@ -7,11 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use micromint_core::broker::secret::{create_secret, read_secret};
 use micromint_core::error::FileError;
-use micromint_core::host::DiskDirectory;
 use micromint_core::minting::{NewPeriod, NewPeriodError, Plan, Profile};
 use micromint_core::time::UnixTime;
 
-use crate::boundary::{given, guard, output, parse, path_at, reference, text};
+use crate::boundary::{file_at, given, guard, output, parse, path_at, reference, text};
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host, refuse_reserved};
@@ -180,10 +179,8 @@ pub unsafe extern "C" fn micromint_secret_create(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(path = path_at(path, path_len), host = host_of(host), place = output(secret_out));
-        let (directory, name) = DiskDirectory::of_file(path)
-            .map_err(FileError::on("make", path))
-            .map_err(failed(MICROMINT_ERROR_FILE))?;
+        given!(host = host_of(host), place = output(secret_out), file = file_at(path, path_len));
+        let (directory, name) = file;
         let secret = create_secret(&directory, &name, &host).map_err(failed(MICROMINT_ERROR_FILE))?;
         place.write(secret.into());
         Ok(())
@@ -204,10 +201,8 @@ pub unsafe extern "C" fn micromint_secret_read(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(path = path_at(path, path_len), place = output(secret_out));
-        let (directory, name) = DiskDirectory::of_file(path)
-            .map_err(FileError::on("read", path))
-            .map_err(failed(MICROMINT_ERROR_FILE))?;
+        given!(place = output(secret_out), file = file_at(path, path_len));
+        let (directory, name) = file;
         let secret = read_secret(&directory, &name).map_err(failed(MICROMINT_ERROR_FILE))?;
         place.write(secret.into());
         Ok(())

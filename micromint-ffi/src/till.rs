@@ -14,7 +14,7 @@ use micromint_core::vendor::redemption::{
 };
 use micromint_core::vendor::till::{Batch, SyncMode, Till};
 
-use crate::boundary::{free, given, guard, hand_out, output, parse, path_at, reference, slice, text};
+use crate::boundary::{free, given, guard, hand_out, output, parse, parsed, path_at, reference, slice, text};
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
@@ -26,7 +26,7 @@ use micromint_status::{
 /// A vendor's till, opened to redeem what is in it; the paywalls that fill it go on meanwhile. Free it
 /// with `micromint_till_free()`. Any number of threads may use one at once. Open it after `fork()`.
 pub struct micromint_till {
-    till: Till,
+    pub(crate) till: Till,
     vendor: VendorId,
 }
 
@@ -200,12 +200,11 @@ pub unsafe extern "C" fn micromint_till_unbatched(
     guard(error_out, || {
         given!(
             it = reference(till),
-            period = text(period, period_len),
             payments = output(payments_out),
             coins = output(coins_out),
             young = output(young_out),
+            period = parsed(period, period_len)
         );
-        let period: Period = parse(period)?;
         let found = unbatched(&it.till).map_err(refused)?.remove(&period).unwrap_or_default();
         payments.write(found.payments);
         coins.write(found.coins);
@@ -239,7 +238,7 @@ pub unsafe extern "C" fn micromint_till_free(till: *mut micromint_till) {
     unsafe { free(till) }
 }
 
-fn refused(error: RedemptionError) -> micromint_error {
+pub(crate) fn refused(error: RedemptionError) -> micromint_error {
     let status = match &error {
         RedemptionError::Till(_)
         | RedemptionError::File(_)

@@ -2,13 +2,12 @@
 
 use std::ffi::c_void;
 
-use micromint_core::error::FileError;
-use micromint_core::host::{Clock, DiskDirectory};
-use micromint_core::protocol::{FundsCredited, FundsWithdrawn, RequestPayment, Url};
+use micromint_core::host::Clock;
+use micromint_core::protocol::{FundsWithdrawn, RequestPayment};
 use micromint_core::wallet::{Decision, Fetch, Policy, Received, Wallet, WalletError, outcome_of};
 
 use crate::boundary::{
-    free, given, guard, hand_out, lend, output, parse, path_at, reference, reference_mut, slice, text,
+    file_at, free, given, guard, hand_out, lend, output, parsed, reference, reference_mut, slice, text,
 };
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
@@ -105,10 +104,8 @@ pub unsafe extern "C" fn micromint_wallet_open(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(path = path_at(path, path_len), host = host_of(host), place = output(wallet_out));
-        let (directory, name) = DiskDirectory::of_file(path)
-            .map_err(FileError::on("open", path))
-            .map_err(failed(MICROMINT_ERROR_FILE))?;
+        given!(host = host_of(host), place = output(wallet_out), file = file_at(path, path_len));
+        let (directory, name) = file;
         let wallet = Wallet::open(&directory, &name, &host).map_err(refused)?;
         place.write(hand_out(micromint_wallet { wallet, host }));
         Ok(())
@@ -262,13 +259,13 @@ pub unsafe extern "C" fn micromint_wallet_pay(
         given!(
             it = reference_mut(wallet),
             request = slice(request, request_len),
-            url = text(url, url_len),
             method = text(method, method_len),
             body = slice(body, body_len),
             policy = reference(policy),
             pay_place = output(pay_out),
             payment_place = output(payment_out),
-            message_place = output(message_out)
+            message_place = output(message_out),
+            url = parsed(url, url_len)
         );
         refuse_reserved(policy.reserved, "policy")?;
         let policy = Policy {
@@ -277,7 +274,6 @@ pub unsafe extern "C" fn micromint_wallet_pay(
             allow_http: policy.allow_http != 0,
         };
         let request = RequestPayment::parse(request).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let url: Url = parse(url)?;
         let fetch = Fetch { url: &url, method, body };
         let decision = it.wallet.pay(&request, &fetch, &policy, it.host.now()).map_err(refused)?;
         let (pay, payment, message) = match decision {
@@ -331,62 +327,6 @@ pub unsafe extern "C" fn micromint_wallet_settle(
         let name = outcome.word();
         it.wallet.settle(payment, outcome, it.host.now()).map_err(refused)?;
         place.write(name.as_bytes());
-        Ok(())
-    })
-}
-
-/// Takes the returnable coins of a holding out of the wallet and makes the message that gives them back to
-/// the broker for a credit. Send it until an answer comes, then call `micromint_wallet_credit()`. As long
-/// as no answer was written down, the function makes the same message again.
-///
-/// holding:     its number.
-/// message_out: a buffer with the Request-Credit message.
-///
-/// Errors: MICROMINT_ERROR_ABSENT where there is no such holding or nothing to return;
-/// MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_return(
-    wallet: *mut micromint_wallet,
-    holding: usize,
-    message_out: *mut *mut micromint_buffer,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(it = reference_mut(wallet), place = output(message_out));
-        if it.wallet.state().holdings().len() <= holding {
-            return Err(absent("holding", holding));
-        }
-        let now = it.host.now();
-        let unanswered = it.wallet.state().unanswered_returns(now);
-        if !unanswered.iter().any(|back| back.holding == holding) {
-            let begun = it.wallet.begin_return(holding, now, &it.host).map_err(refused)?;
-            begun.ok_or_else(|| absent("coin to return in holding", holding))?;
-        }
-        let state = it.wallet.state();
-        let back = state.unanswered_returns(now).into_iter().find(|back| back.holding == holding);
-        let back = back.ok_or_else(|| absent("return of holding", holding))?;
-        place.write(micromint_buffer::hand_out(state.request_credit(back).to_bytes()));
-        Ok(())
-    })
-}
-
-/// Writes down the broker's answer to a return.
-///
-/// message, message_len: the Funds-Credited message.
-///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_STATE where it fits no return or the
-/// file is a backup, MICROMINT_ERROR_FILE.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_credit(
-    wallet: *mut micromint_wallet,
-    message: *const u8,
-    message_len: usize,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(it = reference_mut(wallet), bytes = slice(message, message_len));
-        let answer = FundsCredited::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        it.wallet.credit(&answer, None, it.host.now()).map_err(refused)?;
         Ok(())
     })
 }

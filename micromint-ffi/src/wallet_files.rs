@@ -1,16 +1,14 @@
 //! What a wallet keeps beside coins: receipts, and copies of itself.
 
-use micromint_core::error::FileError;
-use micromint_core::host::{Clock, DiskDirectory};
-use micromint_core::protocol::Url;
+use micromint_core::host::Clock;
 use micromint_core::wallet::{Wallet, receipt_in};
 
-use crate::boundary::{given, guard, hand_out, output, parse, path_at, reference, reference_mut, text};
+use crate::boundary::{file_at, given, guard, hand_out, output, parsed, reference, reference_mut, text};
 use crate::buffer::micromint_buffer;
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
 use crate::wallet::{absent, micromint_wallet, refused};
-use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_FILE};
+use micromint_status::MICROMINT_ERROR_ABSENT;
 
 /// Keeps the receipt that came with the answer to a payment, so that the page can be had again free of charge.
 ///
@@ -57,8 +55,7 @@ pub unsafe extern "C" fn micromint_wallet_receipt(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(wallet), url = text(url, url_len), place = output(cookie_out));
-        let url: Url = parse(url)?;
+        given!(it = reference(wallet), place = output(cookie_out), url = parsed(url, url_len));
         let cookie =
             it.wallet.state().receipt(&url, it.host.now()).ok_or_else(|| {
                 micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no receipt for {url}"))
@@ -82,8 +79,8 @@ pub unsafe extern "C" fn micromint_wallet_backup(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(wallet), path = path_at(path, path_len));
-        let (directory, name) = place_of(path)?;
+        given!(it = reference_mut(wallet), file = file_at(path, path_len));
+        let (directory, name) = file;
         it.wallet.backup(&directory, &name, it.host.now(), &it.host).map_err(refused)
     })
 }
@@ -111,29 +108,15 @@ pub unsafe extern "C" fn micromint_wallet_restore(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            backup = path_at(backup, backup_len),
-            path = path_at(path, path_len),
             host = host_of(host),
             place = output(wallet_out),
+            from = file_at(backup, backup_len),
+            file = file_at(path, path_len),
         );
-        let (backup_directory, backup_name) = place_of(backup)?;
-        let (directory, name) = place_of(path)?;
-        let wallet = Wallet::restore(
-            &backup_directory,
-            &backup_name,
-            &directory,
-            &name,
-            is_spendable,
-            host.now(),
-            &host,
-        )
-        .map_err(refused)?;
+        let (now, (from, from_name), (directory, name)) = (host.now(), from, file);
+        let wallet = Wallet::restore(&from, &from_name, &directory, &name, is_spendable, now, &host);
+        let wallet = wallet.map_err(refused)?;
         place.write(hand_out(micromint_wallet { wallet, host }));
         Ok(())
     })
-}
-
-/// The directory and the name of a file.
-fn place_of(path: &std::path::Path) -> Answer<(DiskDirectory, String)> {
-    DiskDirectory::of_file(path).map_err(FileError::on("use", path)).map_err(failed(MICROMINT_ERROR_FILE))
 }

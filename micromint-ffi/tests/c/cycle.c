@@ -55,6 +55,11 @@ static micromint_buffer *sell(micromint_broker *broker, micromint_wallet *wallet
   good(micromint_broker_sell(broker, TEXT("alice"), 1, 7, &again, &reason, &error), error);
   CHECK(micromint_buffer_len(again) == micromint_buffer_len(sale) && micromint_broker_sets_left(broker) == left - 1);
   micromint_buffer_free(again);
+  good(micromint_broker_sell_again(broker, TEXT("alice"), 7, &again, &reason, &error), error);
+  CHECK(micromint_buffer_len(again) == micromint_buffer_len(sale) && reason == NULL);
+  micromint_buffer_free(again);
+  good(micromint_broker_sell_again(broker, TEXT("bob"), 7, &again, &reason, &error), error);
+  CHECK(again == NULL && reason_is(reason, "transaction 7 is no sale to bob"));
   CHECK(micromint_broker_sell(broker, TEXT("a b"), 1, 8, &again, &reason, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "User-ID"));
   good(micromint_wallet_receive(wallet, micromint_buffer_data(sale), micromint_buffer_len(sale), &received, &coins,
@@ -118,6 +123,43 @@ static micromint_buffer *pay(micromint_wallet *wallet, const micromint_paywall *
   return payment;
 }
 
+/* Whether a text is what it must be; frees it. */
+static int text_is(micromint_buffer *text, const char *expected) {
+  int same = equal(BYTES(text), expected);
+  micromint_buffer_free(text);
+  return same;
+}
+
+/* Whether a text has this beginning and end; frees it. */
+static int text_between(micromint_buffer *text, const char *first, const char *last) {
+  const char *bytes = (const char *)micromint_buffer_data(text);
+  size_t len = micromint_buffer_len(text), first_len = strlen(first), last_len = strlen(last);
+  int is = len >= first_len + last_len && memcmp(bytes, first, first_len) == 0
+           && memcmp(bytes + len - last_len, last, last_len) == 0;
+  if (!is) fprintf(stderr, "%.*s\n", (int)len, bytes);
+  micromint_buffer_free(text);
+  return is;
+}
+
+/* The till remembers its one batch, which was paid. */
+static void list_batches(const micromint_till *till, const micromint_buffer *result) {
+  micromint_batch_list *list = NULL;
+  micromint_batch batch;
+  const uint8_t *id, *period;
+  size_t id_len, period_len;
+  char name[128];
+  good(micromint_till_batches(till, &list, &error), error);
+  CHECK(micromint_batch_list_count(list) == 1);
+  good(micromint_batch_list_batch(list, 0, &id, &id_len, &period, &period_len, &batch, &error), error);
+  CHECK(equal(period, period_len, "2026-12") && batch.is_answered && batch.coins_paid == 1);
+  snprintf(name, sizeof name, "%.*s", (int)id_len, (const char *)id);
+  CHECK(header_is(result, "Batch-ID", name));
+  CHECK(micromint_batch_list_batch(list, 1, &id, &id_len, &period, &period_len, &batch, &error)
+        == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no batch 1: there are 1"));
+  micromint_batch_list_free(list);
+}
+
 /* The vendor's batch goes to the broker, its answer back to the till. */
 static void redeem(micromint_broker *broker, const micromint_till *till) {
   micromint_buffer *batch = NULL, *again = NULL, *result = NULL, *reason = NULL;
@@ -132,6 +174,8 @@ static void redeem(micromint_broker *broker, const micromint_till *till) {
   now += 601; /* a payment may be taken back for ten minutes */
   good(micromint_till_unbatched(till, TEXT("2026-12"), &payments, &coins, &young, &error), error);
   CHECK(payments == 1 && coins == 1 && young == 0);
+  good(micromint_till_periods(till, &again, &error), error);
+  CHECK(text_is(again, "2026-12\n"));
   good(micromint_till_make_batch(till, &key, TEXT("2027-01"), 0, &what, &batch, &error), error);
   CHECK(batch == NULL);
   good(micromint_till_make_batch(till, &key, TEXT("2026-12"), 1, &what, &batch, &error), error);
@@ -156,17 +200,15 @@ static void redeem(micromint_broker *broker, const micromint_till *till) {
   CHECK(what.is_answered && what.coins_paid == 1 && what.coins_waiting == 0);
   good(micromint_till_make_batch(till, &key, NULL, 0, 0, &what, &again, &error), error);
   CHECK(again == NULL);
+  list_batches(till, result);
+  good(micromint_till_periods(till, &again, &error), error);
+  CHECK(text_is(again, ""));
+  good(micromint_broker_set_aside(broker, BYTES(batch), BYTES(result), &again, &error), error);
+  CHECK(text_is(again, "")); /* all were paid */
   good(micromint_till_prune(till, &removed, &error), error);
   CHECK(removed == 0);
   micromint_buffer_free(batch);
   micromint_buffer_free(result);
-}
-
-/* Whether a text is what it must be; frees it. */
-static int text_is(micromint_buffer *text, const char *expected) {
-  int same = equal(BYTES(text), expected);
-  micromint_buffer_free(text);
-  return same;
 }
 
 static void read_books(micromint_broker *broker) {
@@ -194,15 +236,65 @@ static void read_books(micromint_broker *broker) {
   micromint_buffer_free(text);
   good(micromint_broker_revoke(broker, TEXT("mallory"), &text, &error), error);
   CHECK(text_is(text, "mallory\n"));
+  good(micromint_broker_user_records(broker, TEXT("alice"), &text, &error), error);
+  CHECK(text_is(text, "sale 2026-12-10T12:00:00Z 7 1\n"));
+  CHECK(micromint_broker_user_records(broker, TEXT("bob"), &text, NULL) == MICROMINT_ERROR_ABSENT);
+  good(micromint_broker_vendor_records(broker, TEXT("news.example"), &text, &error), error);
+  CHECK(text_between(text, "batch 2026-12-10T12:10:01Z ", " 1 1 0 0\n"));
+  CHECK(micromint_broker_vendor_records(broker, TEXT("a.example"), &text, NULL) == MICROMINT_ERROR_ABSENT);
+}
+
+/* Balls that leaked are not sold. */
+static void compromise(micromint_broker *broker) {
+  uint64_t balls = 7;
+  micromint_buffer *sale = NULL, *smaller = NULL, *reason = NULL;
+  CHECK(micromint_broker_compromise(broker, 64, 0, 1, &balls, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "superbins 0 to 63 with sub-bins 0 to 15, found 64:0-0"));
+  CHECK(micromint_broker_compromise(broker, 2, 0, 17, &balls, NULL) == MICROMINT_ERROR_ARGUMENT && balls == 7);
+  CHECK(micromint_broker_compromise(broker, 2, 0, 0, &balls, NULL) == MICROMINT_ERROR_ARGUMENT && balls == 7);
+  good(micromint_broker_sell(broker, TEXT("bob"), 1, 21, &sale, &reason, &error), error);
+  good(micromint_broker_compromise(broker, 2, 0, 8, &balls, &error), error);
+  CHECK(balls > 0 && balls <= 8);
+  good(micromint_broker_compromise(broker, 2, 0, 8, &balls, &error), error);
+  CHECK(balls == 0);
+  good(micromint_broker_sell_again(broker, TEXT("bob"), 21, &smaller, &reason, &error), error);
+  CHECK(micromint_buffer_len(smaller) < micromint_buffer_len(sale));
+  micromint_buffer_free(sale);
+  micromint_buffer_free(smaller);}
+
+/* The broker invites to return, which the wallet believes only of the broker that sold. */
+static void invite(const micromint_wallet *wallet, const micromint_broker *broker) {
+  micromint_buffer *message = NULL;
+  size_t holding = 7;
+  good(micromint_broker_send_expired(broker, TEXT("alice"), TEXT("https://broker.example/return"), &message, &error),
+       error);
+  CHECK(header_is(message, "Return-URL", "https://broker.example/return"));
+  good(micromint_wallet_invited(wallet, BYTES(message), &holding, &error), error);
+  CHECK(holding == 0);
+  micromint_buffer_free(message);
+  good(micromint_broker_send_expired(broker, TEXT("alice"), TEXT("https://elsewhere.example/"), &message, &error),
+       error);
+  CHECK(micromint_wallet_invited(wallet, BYTES(message), &holding, &error) == MICROMINT_ERROR_STATE);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "https://elsewhere.example"));
+  micromint_buffer_free(message);
+  CHECK(micromint_wallet_invited(wallet, TEXT("x"), &holding, NULL) == MICROMINT_ERROR_MESSAGE);
 }
 
 static void give_back(micromint_wallet *wallet, micromint_broker *broker) {
   micromint_buffer *request = NULL, *credit = NULL, *reason = NULL;
+  micromint_past_return back;
   good(micromint_wallet_return(wallet, 0, &request, &error), error);
   good(micromint_broker_take_back(broker, micromint_buffer_data(request), micromint_buffer_len(request), 11, &credit,
                                   &reason, &error), error);
   CHECK(credit != NULL && reason == NULL && header_is(credit, "User-ID", "alice"));
-  good(micromint_wallet_credit(wallet, micromint_buffer_data(credit), micromint_buffer_len(credit), &error), error);
+  good(micromint_wallet_past_return(wallet, 0, &back, &error), error);
+  CHECK(back.coins > 0 && back.waiting == back.coins && !back.is_answered && header_is(request, "User-ID", "alice"));
+  CHECK(micromint_wallet_credit(wallet, BYTES(credit), TEXT("another"), &error) == MICROMINT_ERROR_STATE);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "this wallet knows no return"));
+  good(micromint_wallet_credit(wallet, BYTES(credit), back.request, back.request_len, &error), error);
+  good(micromint_wallet_past_return(wallet, 0, &back, &error), error);
+  CHECK(back.is_answered && back.transaction == 11 && back.waiting == back.coins && back.credited == 0);
+  good(micromint_wallet_credit(wallet, BYTES(credit), NULL, 0, &error), error);
   micromint_buffer_free(request);
   micromint_buffer_free(credit);
 }
@@ -214,7 +306,7 @@ int main(int argc, char **argv) {
   micromint_wallet *wallet = NULL;
   micromint_paywall *paywall = NULL;
   micromint_till *till = NULL;
-  micromint_buffer *payment, *sale;
+  micromint_buffer *payment, *sale, *early = NULL;
   uint64_t balls = 0;
   bool settled = true;
   CHECK(argc == 2);
@@ -239,7 +331,12 @@ int main(int argc, char **argv) {
   read_books(broker);
   good(micromint_broker_settle(broker, &settled, &error), error);
   CHECK(!settled);
+  compromise(broker);
+  CHECK(micromint_broker_send_expired(broker, TEXT("alice"), TEXT("https://broker.example/"), &early, &error)
+        == MICROMINT_ERROR_STATE);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "from 2027-01-01T00:00:00Z on") && early == NULL);
   now = 1798848000; /* 2027-01-02T00:00:00Z: the period has ended */
+  invite(wallet, broker);
   give_back(wallet, broker);
   now = 1799452800; /* 2027-01-09T00:00:00Z: and been redeemed */
   good(micromint_broker_settle(broker, &settled, &error), error);

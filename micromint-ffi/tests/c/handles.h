@@ -18,6 +18,7 @@ static micromint_host host, *h_micromint_host = &host;
 static micromint_header one_header, *h_micromint_header = &one_header;
 static micromint_head *h_micromint_head;
 static micromint_till *h_micromint_till;
+static micromint_batch_list *h_micromint_batch_list;
 static micromint_new_period new_period, *h_micromint_new_period = &new_period;
 
 static micromint_mint *h_micromint_mint;
@@ -41,6 +42,7 @@ static void make_handles(const char *folder) {
   good(micromint_paywall_prepare(TEXT(config), &host, &error), error);
   good(micromint_paywall_open(TEXT(config), &host, &h_micromint_paywall, &error), error);
   good(micromint_till_open(TEXT(config), &host, &h_micromint_till, &error), error);
+  good(micromint_till_batches(h_micromint_till, &h_micromint_batch_list, &error), error);
   good(micromint_paywall_decide(h_micromint_paywall, &request, &h_micromint_decision, &error), error);
   good(micromint_decision_head(h_micromint_decision, 200, false, NULL, 0, &h_micromint_head, &error), error);
   snprintf(config, sizeof config, "%s/mint.toml", folder);
@@ -62,6 +64,7 @@ static void free_handles(void) {
   micromint_paywall_free(h_micromint_paywall);
   micromint_head_free(h_micromint_head);
   micromint_till_free(h_micromint_till);
+  micromint_batch_list_free(h_micromint_batch_list);
   micromint_mint_free(h_micromint_mint);
   micromint_wallet_free(h_micromint_wallet);
   micromint_broker_free(h_micromint_broker);

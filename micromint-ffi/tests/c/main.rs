@@ -75,6 +75,14 @@ fn whole_cycle() {
     library::run(&crate_path().join("tests/c/cycle.c"), folder.path(), Link::Static, &[folder.path()]);
 }
 
+/// Batches are examined on the threads that are allowed, and what is wrong with them is written down.
+#[test]
+fn batch() {
+    let folder = tempfile::tempdir().unwrap();
+    payments::write_world(folder.path());
+    library::run(&crate_path().join("tests/c/batch.c"), folder.path(), Link::Static, &[folder.path()]);
+}
+
 #[test]
 fn wallet_pays_a_paywall() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 /* The mint from C: refuses weak choices, stops when told, goes on, is complete once; a new period, planned, minted in
-   parts, merged and verified; the broker's secret. argv[1] holds mint.toml. */
+   parts, merged (at once, and part by part) and verified; the broker's secret. argv[1] holds mint.toml. */
 #include "check.h"
 
 static micromint_error *error;
@@ -108,6 +108,45 @@ static void shards(const char *folder) {
   micromint_mint_free(mint);
 }
 
+/* A period of one shard, whose coin file is made in two parts. */
+static void parts(const char *folder) {
+  char path[4096];
+  micromint_mint *mint = NULL;
+  micromint_mint_state state;
+  micromint_new_period month = new_period("test", "2027-04");
+  uint64_t hits = 0, balls = 0;
+  uint32_t missing = 7;
+  month.allow_weak = 1;
+  snprintf(path, sizeof path, "%s/2027-04.toml", folder);
+  good(micromint_mint_init(TEXT(path), &month, NULL, &error), error);
+  good(micromint_mint_open(TEXT(path), &mint, &error), error);
+  good(micromint_mint_run_shard(mint, 1, 1, 1, 0, NULL, NULL, &hits, &error), error);
+  CHECK(micromint_mint_merge_part(mint, 3, 2, 0, NULL, NULL, &missing, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "3/2") && missing == 7);
+  good(micromint_mint_merge_part(mint, 2, 2, 0, NULL, NULL, &missing, &error), error);
+  CHECK(missing == 1);
+  good(micromint_mint_inspect(mint, &state, &error), error);
+  CHECK(state.phase == MICROMINT_MINT_BEGUN);
+  good(micromint_mint_merge_part(mint, 1, 2, 0, NULL, NULL, &missing, &error), error);
+  CHECK(missing == 0);
+  good(micromint_mint_merge(mint, 0, NULL, NULL, &balls, &error), error);
+  good(micromint_mint_inspect(mint, &state, &error), error);
+  CHECK(state.phase == MICROMINT_MINT_COMPLETE && state.balls == balls && balls > 500 && state.sets_sold == 0);
+  micromint_mint_free(mint);
+}
+
+/* How fast the machine is. */
+static void measure(const micromint_mint *mint) {
+  double tosses = 0;
+  CHECK(micromint_mint_measure(mint, 1, 0, &tosses, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "seconds: expected 1 to 60, found 0"));
+  CHECK(micromint_mint_measure(mint, 1, 61, &tosses, NULL) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(micromint_mint_measure(mint, 1025, 1, &tosses, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "threads: expected at most 1024, found 1025") && tosses == 0);
+  good(micromint_mint_measure(mint, 1, 1, &tosses, &error), error);
+  CHECK(tosses > 1);
+}
+
 static void secret(const char *folder) {
   char path[4096];
   micromint_key made, read;
@@ -127,6 +166,7 @@ int main(int argc, char **argv) {
   micromint_params *params = NULL;
   watcher stopper = {1, 0, 0}, watching = {0, 0, 0};
   uint64_t balls = 7, again = 7;
+  micromint_mint_state state;
   CHECK(argc == 2);
 
   snprintf(path, sizeof path, "%s/nowhere.toml", argv[1]);
@@ -140,19 +180,27 @@ int main(int argc, char **argv) {
   good(micromint_mint_open(TEXT(path), &mint, &error), error);
   good(micromint_mint_params(mint, &params, &error), error);
   CHECK(micromint_params_coin_size(params) == 4);
+  good(micromint_mint_inspect(mint, &state, &error), error);
+  CHECK(state.phase == MICROMINT_MINT_NOT_BEGUN && state.done == 0 && state.total == 0);
   CHECK(micromint_mint_run(mint, 5000, 0, NULL, NULL, &balls, &error) == MICROMINT_ERROR_FILE);
   CHECK(says(error, MICROMINT_ERROR_FILE, "threads: expected at least 1 and at most 1024, found 5000"));
 
   CHECK(micromint_mint_run(mint, 1, 0, watch, &stopper, &balls, &error) == MICROMINT_ERROR_STOPPED);
   CHECK(says(error, MICROMINT_ERROR_STOPPED, "run it again to go on"));
   CHECK(balls == 7 && stopper.calls > 0);
+  good(micromint_mint_inspect(mint, &state, &error), error);
+  CHECK(state.phase == MICROMINT_MINT_BEGUN && state.done <= state.total && state.total == 1 << 14);
   good(micromint_mint_run(mint, 1, 0, watch, &watching, &balls, &error), error);
   CHECK(balls > 500 && balls <= 1024 && watching.calls > 0 && watching.last_total > 0);
   good(micromint_mint_run(mint, 0, 0, NULL, NULL, &again, &error), error);
   CHECK(again == balls);
+  good(micromint_mint_inspect(mint, &state, &error), error);
+  CHECK(state.phase == MICROMINT_MINT_COMPLETE && state.balls == balls && state.checksum != 0);
+  measure(mint);
   micromint_params_free(params);
   micromint_mint_free(mint);
   shards(argv[1]);
+  parts(argv[1]);
   secret(argv[1]);
   return 0;
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Where NULL has a meaning, as the header says there.
-const OPTIONAL: [(&str, &str); 17] = [
+const OPTIONAL: [(&str, &str); 19] = [
     ("micromint_checker_check", "first_bins_out"),
     ("micromint_paywall_open", "host"),
     ("micromint_paywall_prepare", "host"),
@@ -14,6 +14,8 @@ const OPTIONAL: [(&str, &str); 17] = [
     ("micromint_mint_run_shard", "progress"),
     ("micromint_mint_merge", "userdata"),
     ("micromint_mint_merge", "progress"),
+    ("micromint_mint_merge_part", "userdata"),
+    ("micromint_mint_merge_part", "progress"),
     ("micromint_mint_verify", "userdata"),
     ("micromint_mint_verify", "progress"),
     ("micromint_mint_init", "host"),

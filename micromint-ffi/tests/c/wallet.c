@@ -77,6 +77,97 @@ static void take_in(micromint_wallet *wallet, const char *path) {
   CHECK(received == MICROMINT_RECEIVED_ALREADY && coins == 0 && reason == NULL);
 }
 
+static int is(const uint8_t *text, size_t len, const char *expected) {
+  int same = equal(text, len, expected);
+  if (!same) fprintf(stderr, "%.*s\n", (int)len, (const char *)text);
+  return same;
+}
+
+/* What the wallet remembers of the sale and the payment, and knows of its holding. */
+static void remember(const micromint_wallet *wallet) {
+  micromint_past_sale sale;
+  micromint_past_payment payment;
+  micromint_past_return back;
+  micromint_params *params = NULL;
+  micromint_buffer *toml = NULL;
+  uint32_t coins = 0;
+  CHECK(micromint_wallet_past_sale_count(wallet) == 1 && micromint_wallet_past_payment_count(wallet) == 1);
+  CHECK(micromint_wallet_past_return_count(wallet) == 0 && !micromint_wallet_is_backup(wallet));
+  good(micromint_wallet_past_sale(wallet, 0, &sale, &error), error);
+  CHECK(sale.at == now && sale.holding == 0 && sale.sets == 2 && sale.transaction != 0);
+  CHECK(micromint_wallet_past_sale(wallet, 1, &sale, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no sale 1: there are 1"));
+  good(micromint_wallet_past_payment(wallet, 0, &payment, &error), error);
+  CHECK(payment.at == now && payment.settled_at == now && payment.holding == 0);
+  CHECK(payment.coins == 2 && payment.fresh == 2);
+  CHECK(is(payment.vendor, payment.vendor_len, "news.example") && is(payment.url, payment.url_len, PAGE));
+  CHECK(is(payment.method, payment.method_len, "GET") && is(payment.outcome, payment.outcome_len, "paid"));
+  CHECK(is(payment.description, payment.description_len, "") && is(payment.reason, payment.reason_len, ""));
+  CHECK(micromint_wallet_past_payment(wallet, 1, &payment, NULL) == MICROMINT_ERROR_ABSENT);
+  CHECK(micromint_wallet_past_return(wallet, 0, &back, NULL) == MICROMINT_ERROR_ABSENT);
+  good(micromint_wallet_coins_at(wallet, 0, TEXT("news.example"), &coins, &error), error);
+  CHECK(coins > 0 && coins < 29);
+  CHECK(micromint_wallet_coins_at(wallet, 1, TEXT("news.example"), &coins, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no holding 1: there are 1"));
+  good(micromint_wallet_holding_params(wallet, 0, &params, &error), error);
+  good(micromint_params_to_toml(params, &toml, &error), error);
+  CHECK(strstr((const char *)micromint_buffer_data(toml), "2027-01-01T00:00:00Z") != NULL);
+  micromint_buffer_free(toml);
+  micromint_params_free(params);
+}
+
+/* The value of a header field of a decision. */
+static void field(const micromint_decision *decision, const char *name, const uint8_t **value, size_t *len) {
+  const uint8_t *found;
+  size_t found_len, i;
+  for (i = 0; i < micromint_decision_header_count(decision); i++) {
+    good(micromint_decision_header(decision, i, &found, &found_len, value, len, &error), error);
+    if (equal(found, found_len, name)) return;
+  }
+  CHECK(!"there is such a field");
+}
+
+/* A request travels in a header field of the 402, a payment in one of the next request. */
+static void headers(const micromint_paywall *paywall, const micromint_buffer *message) {
+  micromint_decision *offer = fetch(paywall, NULL), *opened = NULL;
+  micromint_message *request = NULL, *payment = NULL;
+  micromint_buffer *printed = NULL, *value = NULL;
+  micromint_request paid;
+  micromint_header header = {(const uint8_t *)"micromint-payment", 17, NULL, 0};
+  const uint8_t *text, *body;
+  size_t len, body_len;
+  field(offer, "MicroMint-Request", &text, &len);
+  CHECK(micromint_message_from_header(text, len - 1, &request, &error) == MICROMINT_ERROR_MESSAGE);
+  CHECK(says(error, MICROMINT_ERROR_MESSAGE, "MicroMint-Request") && request == NULL);
+  good(micromint_message_from_header(text, len, &request, &error), error);
+  good(micromint_message_print(request, &printed, &error), error);
+  good(micromint_decision_body(offer, &body, &body_len, &error), error);
+  CHECK(body_len == micromint_buffer_len(printed) && memcmp(body, micromint_buffer_data(printed), body_len) == 0);
+
+  good(micromint_message_parse(micromint_buffer_data(message), micromint_buffer_len(message), &payment, &error), error);
+  good(micromint_message_to_header(payment, &value, &error), error);
+  memset(&paid, 0, sizeof paid);
+  header.value = micromint_buffer_data(value);
+  header.value_len = micromint_buffer_len(value);
+  paid.method = (const uint8_t *)"GET";
+  paid.method_len = 3;
+  paid.target = (const uint8_t *)"/story";
+  paid.target_len = 6;
+  paid.is_https = 1;
+  paid.price = 2;
+  paid.headers = &header;
+  paid.headers_len = 1;
+  good(micromint_paywall_decide(paywall, &paid, &opened, &error), error);
+  good(micromint_decision_outcome(opened, &text, &len, &error), error);
+  CHECK(micromint_decision_serves(opened) && is(text, len, "retry"));
+  micromint_decision_free(offer);
+  micromint_decision_free(opened);
+  micromint_message_free(request);
+  micromint_message_free(payment);
+  micromint_buffer_free(printed);
+  micromint_buffer_free(value);
+}
+
 static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
   micromint_decision *offer = fetch(paywall, NULL), *opened;
   micromint_buffer *message = NULL, *same = NULL;
@@ -102,6 +193,7 @@ static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
   CHECK(balance(wallet).paid == 2 && balance(wallet).bound == 0);
   CHECK(micromint_wallet_settle(wallet, 99, 200, word, len, &outcome, &outcome_len, &error) == MICROMINT_ERROR_ABSENT);
   CHECK(says(error, MICROMINT_ERROR_ABSENT, "no payment 99"));
+  headers(paywall, message);
   micromint_decision_free(opened);
   micromint_decision_free(offer);
   micromint_buffer_free(message);
@@ -140,6 +232,7 @@ static void backups(micromint_wallet *wallet, const micromint_host *host, const 
   CHECK(micromint_wallet_backup(wallet, TEXT(backup), &error) != MICROMINT_OK);
   micromint_error_free(error);
   good(micromint_wallet_open(TEXT(backup), host, &copy, &error), error);
+  CHECK(micromint_wallet_is_backup(copy));
   CHECK(micromint_wallet_return(copy, 0, &message, &error) == MICROMINT_ERROR_STATE);
   CHECK(says(error, MICROMINT_ERROR_STATE, "backup") && message == NULL);
   micromint_wallet_free(copy);
@@ -196,6 +289,7 @@ int main(int argc, char **argv) {
   CHECK(micromint_wallet_holding_count(other) == 1);
   micromint_wallet_free(other);
   buy(wallet, paywall);
+  remember(wallet);
   receipts(wallet);
   backups(wallet, &host, argv[1]);
   now = 1798848000; /* 2027-01-02T00:00:00Z */

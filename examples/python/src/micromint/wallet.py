@@ -132,6 +132,7 @@ class Wallet(Handle):
         call("wallet_return", self._pointer, holding, byref(message))
         return take(message)
 
-    def credit(self, message: bytes) -> None:
-        """Writes down the broker's answer to a return, a Funds-Credited message."""
-        call("wallet_credit", self._pointer, *sized(message))
+    def credit(self, message: bytes, request: str = "") -> None:
+        """Writes down the broker's answer to a return, a Funds-Credited message. ``request`` is the Request-ID of what
+        was sent; without it the answer must fit one return only."""
+        call("wallet_credit", self._pointer, *sized(message), *sized(request))

@@ -1,0 +1,142 @@
+//! How far a mint is, and how fast this machine is.
+
+use std::time::{Duration, Instant};
+
+use micromint_core::coin_file::{CoinFile, Phase};
+use micromint_core::error::FileError;
+use micromint_core::host::Directory;
+use micromint_core::minting::{Plan, measure_rate, tosses_kept};
+
+use crate::boundary::{given, guard, output, reference};
+use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::mint::{checked_threads, micromint_mint};
+use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE};
+
+/// How far minting is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum micromint_mint_phase {
+    /// There is no coin file.
+    MICROMINT_MINT_NOT_BEGUN = 0,
+    /// Balls are being tossed; the unit is a toss.
+    MICROMINT_MINT_BEGUN = 1,
+    /// All balls are tossed and are being counted; the unit is a superbin.
+    MICROMINT_MINT_TOSSED = 2,
+    /// Sets can be sold.
+    MICROMINT_MINT_COMPLETE = 3,
+    // Last added: 3.
+}
+
+/// The state of a coin file.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_mint_state {
+    /// How far minting is.
+    pub phase: micromint_mint_phase,
+    /// How much of this phase is done and on disk; 0 where nothing is to do.
+    pub done: u64,
+    /// How much of it there is to do.
+    pub total: u64,
+    /// The balls in a complete file.
+    pub balls: u64,
+    /// The sets of it that are sold.
+    pub sets_sold: u64,
+    /// The CRC-32C over all bins of it, as they were minted.
+    pub checksum: u32,
+}
+
+/// Tells how far the coin file is. Another process may be minting it meanwhile.
+///
+/// state_out: the state.
+///
+/// Errors: MICROMINT_ERROR_FILE if the file cannot be read, is damaged or of another period.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_inspect(
+    mint: *const micromint_mint,
+    state_out: *mut micromint_mint_state,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(mint = reference(mint), place = output(state_out));
+        place.write(state_of(mint)?);
+        Ok(())
+    })
+}
+
+/// Measures how fast this machine tosses balls for a period, for a plan of how long its minting will take.
+///
+/// threads:     1 to 1024; 0 is one for each core.
+/// seconds:     for how long, 1 to 60.
+/// tosses_out:  tosses a second.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for other numbers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_measure(
+    mint: *const micromint_mint,
+    threads: usize,
+    seconds: u32,
+    tosses_out: *mut f64,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(mint = reference(mint), place = output(tosses_out));
+        if !(1..=MEASURE_SECONDS_MAX).contains(&seconds) {
+            let text = format!("seconds: expected 1 to {MEASURE_SECONDS_MAX}, found {seconds}");
+            return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
+        }
+        let (threads, began) = (checked_threads(threads)?, Instant::now());
+        let time = Duration::from_secs(seconds.into());
+        let rate = measure_rate(&mint.config.params, threads, time, &|| began.elapsed());
+        place.write(rate.tosses_per_second);
+        Ok(())
+    })
+}
+
+/// The longest that a measurement takes, in seconds.
+const MEASURE_SECONDS_MAX: u32 = 60;
+
+fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {
+    let mut found = micromint_mint_state {
+        phase: micromint_mint_phase::MICROMINT_MINT_NOT_BEGUN,
+        done: 0,
+        total: 0,
+        balls: 0,
+        sets_sold: 0,
+        checksum: 0,
+    };
+    let names = mint.directory.names().map_err(FileError::on("read", mint.directory.path()));
+    if !names.map_err(failed(MICROMINT_ERROR_FILE))?.contains(&mint.name) {
+        return Ok(found);
+    }
+    let params = &mint.config.params;
+    let coin_file = CoinFile::inspect(&mint.directory, &mint.name).map_err(failed(MICROMINT_ERROR_FILE))?;
+    if coin_file.params() != params {
+        let path = mint.directory.path().join(&mint.name);
+        let text = format!(
+            "{}: expected the coin file of {params}, found that of {}",
+            path.display(),
+            coin_file.params()
+        );
+        return Err(micromint_error::new(MICROMINT_ERROR_FILE, text));
+    }
+    let state = coin_file.minting_state().map_err(failed(MICROMINT_ERROR_FILE))?;
+    let plan = Plan::new(params);
+    match state.phase {
+        Phase::Tossing => {
+            found.phase = micromint_mint_phase::MICROMINT_MINT_BEGUN;
+            let kept = tosses_kept(&mint.directory, &mint.name, params, &mint.config.key);
+            (found.done, found.total) = (kept.map_err(failed(MICROMINT_ERROR_FILE))?, plan.toss_count);
+        }
+        Phase::Counting => {
+            found.phase = micromint_mint_phase::MICROMINT_MINT_TOSSED;
+            (found.done, found.total) = (state.counted_superbins, params.superbin_count());
+        }
+        Phase::Complete => {
+            found.phase = micromint_mint_phase::MICROMINT_MINT_COMPLETE;
+            let sale = coin_file.sale_state().map_err(failed(MICROMINT_ERROR_FILE))?;
+            found.sets_sold = sale.next_superbin.div_ceil(2).min(plan.set_count);
+            (found.balls, found.checksum) = (state.ball_count, state.checksum);
+        }
+    }
+    Ok(found)
+}

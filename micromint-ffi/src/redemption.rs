@@ -1,0 +1,148 @@
+//! Redemption at the broker: vendors are registered, their batches judged, what waited is settled; and bins that
+//! are no longer honoured.
+
+use micromint_core::broker::{BinRange, set_aside};
+use micromint_core::host::Clock;
+use micromint_core::protocol::{RedemptionResult, RequestRedemption};
+
+use crate::boundary::{given, guard, output, parsed, reference, reference_mut, slice};
+use crate::broker::{failed_broker, micromint_broker, reply};
+use crate::buffer::micromint_buffer;
+use crate::error::{failed, micromint_error, micromint_status};
+use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
+
+/// Registers a vendor, so that its batches are taken. Harmless for one that is registered. Its key is
+/// `micromint_vendor_key()`.
+///
+/// vendor, vendor_len: the Vendor-ID.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_STATE where no more can be
+/// registered, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_register(
+    broker: *mut micromint_broker,
+    vendor: *const u8,
+    vendor_len: usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(broker), vendor = parsed(vendor, vendor_len));
+        let registered = it.broker.register_vendor(&vendor, it.host.now()).map_err(failed_broker)?;
+        registered.map_err(failed(MICROMINT_ERROR_STATE))?;
+        Ok(())
+    })
+}
+
+/// Judges a vendor's batch of payments coin by coin. A batch that was judged before is answered again and
+/// pays nothing.
+///
+/// batch, batch_len: the Request-Redemption message.
+/// message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as a whole.
+/// reason_out:       a buffer with the reason of a refusal; else NULL.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Redemption, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_redeem(
+    broker: *mut micromint_broker,
+    batch: *const u8,
+    batch_len: usize,
+    message_out: *mut *mut micromint_buffer,
+    reason_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference_mut(broker),
+            bytes = slice(batch, batch_len),
+            reply = reply(message_out, reason_out)
+        );
+        let batch = RequestRedemption::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let judged = it.broker.redeem(&batch, it.host.now()).map_err(failed_broker)?;
+        reply.write(judged.map(|judged| judged.result.to_bytes()));
+        Ok(())
+    })
+}
+
+/// Writes the coins of a judged batch down that will never be paid, for people: each with the reason and all that
+/// was sent of it.
+///
+/// batch, batch_len:   the Request-Redemption message.
+/// result, result_len: the Redemption-Result message that answered it.
+/// text_out:           a buffer with the lines, of which the first and the last name the batch; empty if all its
+///                     coins are good or wait.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to another batch.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_set_aside(
+    broker: *const micromint_broker,
+    batch: *const u8,
+    batch_len: usize,
+    result: *const u8,
+    result_len: usize,
+    text_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference(broker),
+            batch = slice(batch, batch_len),
+            result = slice(result, result_len),
+            place = output(text_out)
+        );
+        let batch = RequestRedemption::parse(batch).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let result = RedemptionResult::parse(result).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        if (&result.vendor, &result.batch) != (&batch.vendor, &batch.batch) {
+            let text =
+                format!("result: expected that of batch {}, found that of {}", batch.batch, result.batch);
+            return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
+        }
+        let text = set_aside(&batch, &result.verdicts, it.host.now()).unwrap_or_default();
+        place.write(micromint_buffer::hand_out(text.into_bytes()));
+        Ok(())
+    })
+}
+
+/// Declares bins compromised: coins with their balls are neither paid nor credited nor sold any more. What was paid
+/// before stays paid.
+///
+/// superbin:  the superbin of all of them.
+/// first:     the first sub-bin.
+/// count:     how many sub-bins, at least 1.
+/// balls_out: how many balls are in them that were not compromised before.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for bins that the period does not have, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_compromise(
+    broker: *mut micromint_broker,
+    superbin: u32,
+    first: u32,
+    count: u32,
+    balls_out: *mut u64,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(broker), place = output(balls_out));
+        let bins = BinRange { superbin, first, count };
+        let marked = it.broker.compromise(bins, it.host.now()).map_err(failed_broker)?;
+        place.write(marked.map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
+        Ok(())
+    })
+}
+
+/// Decides the claims that waited, once redeem-until is reached; every other function does it too.
+///
+/// settled_out: whether the period is settled.
+///
+/// Errors: MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_settle(
+    broker: *mut micromint_broker,
+    settled_out: *mut bool,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(broker), place = output(settled_out));
+        place.write(it.broker.settle(it.host.now()).map_err(failed_broker)?);
+        Ok(())
+    })
+}

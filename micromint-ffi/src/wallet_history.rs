@@ -1,0 +1,269 @@
+//! What a wallet remembers: the sales that came in, the payments that left, the returns; and of its holdings what
+//! the balance does not say.
+
+use micromint_core::protocol::Verdict;
+use micromint_core::wallet::Holding;
+
+use crate::boundary::{given, guard, hand_out, output, parsed, reference};
+use crate::decision::at;
+use crate::error::{Answer, micromint_error, micromint_status};
+use crate::params::micromint_params;
+use crate::wallet::micromint_wallet;
+
+/// A sale that came in. Sales are numbered from 0 in their order and never renumbered, as payments and returns are.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_past_sale {
+    /// When it came in, in seconds since 1970-01-01 00:00 UTC.
+    pub at: i64,
+    /// The holding that its sets went to.
+    pub holding: usize,
+    /// The number of the sale at the broker.
+    pub transaction: u64,
+    /// Its sets.
+    pub sets: u32,
+}
+
+/// Coins that left. The texts have no final NUL and are valid until the next call that changes or refreshes the
+/// wallet.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_past_payment {
+    /// When they left, in seconds since 1970-01-01 00:00 UTC.
+    pub at: i64,
+    /// When the outcome was learned, likewise; 0 while it is unknown.
+    pub settled_at: i64,
+    /// The holding that they were taken from.
+    pub holding: usize,
+    /// The Vendor-ID.
+    pub vendor: *const u8,
+    /// Its length.
+    pub vendor_len: usize,
+    /// The page.
+    pub url: *const u8,
+    /// Its length.
+    pub url_len: usize,
+    /// The method of the fetch.
+    pub method: *const u8,
+    /// Its length.
+    pub method_len: usize,
+    /// What was bought, in the vendor's words: printable ASCII.
+    pub description: *const u8,
+    /// Its length.
+    pub description_len: usize,
+    /// What became of it: unknown, paid, refused or not-kept.
+    pub outcome: *const u8,
+    /// Its length.
+    pub outcome_len: usize,
+    /// Why, in the vendor's words: printable ASCII; empty if nothing was said.
+    pub reason: *const u8,
+    /// Its length.
+    pub reason_len: usize,
+    /// The coins.
+    pub coins: u32,
+    /// How many of them left for the first time.
+    pub fresh: u32,
+}
+
+/// Coins that went back to the broker. The text is valid until the next call that changes or refreshes the wallet.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_past_return {
+    /// When they left, in seconds since 1970-01-01 00:00 UTC.
+    pub at: i64,
+    /// The holding that they were taken from.
+    pub holding: usize,
+    /// The Request-ID, which names the return for the broker; no final NUL.
+    pub request: *const u8,
+    /// Its length.
+    pub request_len: usize,
+    /// The broker's number for it, where `is_answered`.
+    pub transaction: u64,
+    /// The coins.
+    pub coins: u32,
+    /// How many of them were credited.
+    pub credited: u32,
+    /// How many wait for a verdict, or for an answer.
+    pub waiting: u32,
+    /// Whether an answer was written down.
+    pub is_answered: bool,
+}
+
+/// How many sales came in. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_past_sale_count(wallet: *const micromint_wallet) -> usize {
+    // SAFETY: the caller passes NULL or a live wallet.
+    unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().withdrawals().len())
+}
+
+/// A sale that came in.
+///
+/// index:    its number, from 0.
+/// sale_out: the sale.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_past_sale(
+    wallet: *const micromint_wallet,
+    index: usize,
+    sale_out: *mut micromint_past_sale,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(wallet), place = output(sale_out));
+        let sale = at(it.wallet.state().withdrawals(), index, "sale")?;
+        place.write(micromint_past_sale {
+            at: sale.at.0,
+            holding: sale.holding,
+            transaction: sale.transaction,
+            sets: sale.sets,
+        });
+        Ok(())
+    })
+}
+
+/// How many payments left. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_past_payment_count(wallet: *const micromint_wallet) -> usize {
+    // SAFETY: the caller passes NULL or a live wallet.
+    unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().payments().len())
+}
+
+/// A payment that left.
+///
+/// index:       its number, from 0, which `micromint_wallet_pay()` gave.
+/// payment_out: the payment.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_past_payment(
+    wallet: *const micromint_wallet,
+    index: usize,
+    payment_out: *mut micromint_past_payment,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(wallet), place = output(payment_out));
+        let payment = at(it.wallet.state().payments(), index, "payment")?;
+        let (vendor, url) = (payment.vendor.as_str(), payment.url.as_str());
+        let (outcome, reason) = (payment.outcome.word(), payment.outcome.reason());
+        place.write(micromint_past_payment {
+            at: payment.at.0,
+            settled_at: payment.settled.map_or(0, |at| at.0),
+            holding: payment.holding,
+            vendor: vendor.as_ptr(),
+            vendor_len: vendor.len(),
+            url: url.as_ptr(),
+            url_len: url.len(),
+            method: payment.method.as_ptr(),
+            method_len: payment.method.len(),
+            description: payment.description.as_ptr(),
+            description_len: payment.description.len(),
+            outcome: outcome.as_ptr(),
+            outcome_len: outcome.len(),
+            reason: reason.as_ptr(),
+            reason_len: reason.len(),
+            coins: payment.coins,
+            fresh: payment.fresh,
+        });
+        Ok(())
+    })
+}
+
+/// How many returns left. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_past_return_count(wallet: *const micromint_wallet) -> usize {
+    // SAFETY: the caller passes NULL or a live wallet.
+    unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().returns().len())
+}
+
+/// A return that left.
+///
+/// index:      its number, from 0.
+/// return_out: the return.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_past_return(
+    wallet: *const micromint_wallet,
+    index: usize,
+    return_out: *mut micromint_past_return,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(wallet), place = output(return_out));
+        let back = at(it.wallet.state().returns(), index, "return")?;
+        let request = back.request.as_str();
+        let count = |verdict| back.count(verdict) as u32;
+        place.write(micromint_past_return {
+            at: back.at.0,
+            holding: back.holding,
+            request: request.as_ptr(),
+            request_len: request.len(),
+            transaction: back.transaction.unwrap_or(0),
+            coins: back.verdicts.len() as u32,
+            credited: count(Some(Verdict::Accepted)),
+            waiting: count(None) + count(Some(Verdict::Waiting)),
+            is_answered: back.transaction.is_some(),
+        });
+        Ok(())
+    })
+}
+
+/// The parameters of a holding's period: when its coins expire, what they are worth, who its broker is.
+///
+/// holding:    its number, from 0.
+/// params_out: a copy.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there are not so many holdings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_holding_params(
+    wallet: *const micromint_wallet,
+    holding: usize,
+    params_out: *mut *mut micromint_params,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(wallet), place = output(params_out));
+        let params = holding_of(it, holding)?.params.clone();
+        place.write(hand_out(micromint_params { params }));
+        Ok(())
+    })
+}
+
+/// How many coins of a holding are good at a vendor now: those that have all their balls there, and are in the
+/// wallet or came back from this vendor unkept.
+///
+/// holding:            its number, from 0.
+/// vendor, vendor_len: the Vendor-ID.
+/// coins_out:          the coins.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_ABSENT where there are not so many
+/// holdings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_coins_at(
+    wallet: *const micromint_wallet,
+    holding: usize,
+    vendor: *const u8,
+    vendor_len: usize,
+    coins_out: *mut u32,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(wallet), place = output(coins_out), vendor = parsed(vendor, vendor_len));
+        holding_of(it, holding)?;
+        place.write(it.wallet.state().coins_at(holding, &vendor).len() as u32);
+        Ok(())
+    })
+}
+
+/// Whether the file is a backup, from which nothing can be spent. NULL gives false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_is_backup(wallet: *const micromint_wallet) -> bool {
+    // SAFETY: the caller passes NULL or a live wallet.
+    unsafe { wallet.as_ref() }.is_some_and(|it| it.wallet.state().backup_made().is_some())
+}
+
+fn holding_of(it: &micromint_wallet, holding: usize) -> Answer<&Holding> {
+    at(it.wallet.state().holdings(), holding, "holding")
+}

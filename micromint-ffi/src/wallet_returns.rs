@@ -1,0 +1,100 @@
+//! Giving unspent coins back: the broker's invitation, the return, the broker's answer.
+
+use micromint_core::host::Clock;
+use micromint_core::protocol::{FundsCredited, Id, SendExpired};
+
+use crate::boundary::{given, guard, output, parse, reference, reference_mut, slice, text};
+use crate::buffer::micromint_buffer;
+use crate::error::{failed, micromint_error, micromint_status};
+use crate::wallet::{absent, micromint_wallet, refused};
+use micromint_status::{MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
+
+/// Which holding an invitation to return coins is about. Its Return-URL is then of the broker that sold them, and
+/// `micromint_wallet_return()` makes what is to be sent there.
+///
+/// message, message_len: the Send-Expired message.
+/// holding_out:          the number of the holding.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE for what is no Send-Expired, MICROMINT_ERROR_STATE where the wallet has no coins of
+/// this user, period and broker.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_invited(
+    wallet: *const micromint_wallet,
+    message: *const u8,
+    message_len: usize,
+    holding_out: *mut usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference(wallet), bytes = slice(message, message_len), place = output(holding_out));
+        let invitation = SendExpired::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let holding = it.wallet.state().invited(&invitation);
+        place.write(holding.map_err(|why| micromint_error::new(MICROMINT_ERROR_STATE, why))?);
+        Ok(())
+    })
+}
+
+/// Takes the returnable coins of a holding out of the wallet and makes the message that gives them back to
+/// the broker for a credit. Send it until an answer comes, then call `micromint_wallet_credit()`. As long
+/// as no answer was written down, the function makes the same message again.
+///
+/// holding:     its number.
+/// message_out: a buffer with the Request-Credit message.
+///
+/// Errors: MICROMINT_ERROR_ABSENT where there is no such holding or nothing to return;
+/// MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_return(
+    wallet: *mut micromint_wallet,
+    holding: usize,
+    message_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(wallet), place = output(message_out));
+        if it.wallet.state().holdings().len() <= holding {
+            return Err(absent("holding", holding));
+        }
+        let now = it.host.now();
+        let unanswered = it.wallet.state().unanswered_returns(now);
+        if !unanswered.iter().any(|back| back.holding == holding) {
+            let begun = it.wallet.begin_return(holding, now, &it.host).map_err(refused)?;
+            begun.ok_or_else(|| absent("coin to return in holding", holding))?;
+        }
+        let state = it.wallet.state();
+        let back = state.unanswered_returns(now).into_iter().find(|back| back.holding == holding);
+        let back = back.ok_or_else(|| absent("return of holding", holding))?;
+        place.write(micromint_buffer::hand_out(state.request_credit(back).to_bytes()));
+        Ok(())
+    })
+}
+
+/// Writes down the broker's answer to a return.
+///
+/// message, message_len: the Funds-Credited message.
+/// request, request_len: the Request-ID of the return that was sent; empty if not known.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_ARGUMENT for what is no Request-ID,
+/// MICROMINT_ERROR_STATE where the answer fits no return, or more than one and no Request-ID is given, or where the
+/// file is a backup; MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_credit(
+    wallet: *mut micromint_wallet,
+    message: *const u8,
+    message_len: usize,
+    request: *const u8,
+    request_len: usize,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference_mut(wallet),
+            bytes = slice(message, message_len),
+            request = text(request, request_len)
+        );
+        let answer = FundsCredited::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let request: Option<Id> = if request.is_empty() { None } else { Some(parse(request)?) };
+        it.wallet.credit(&answer, request.as_ref(), it.host.now()).map_err(refused)?;
+        Ok(())
+    })
+}
