@@ -30,6 +30,8 @@ mod balance;
 // What is told apart in an answer.
 mod answer;
 
+mod problem;
+
 // What is done.
 mod receive;
 
@@ -59,6 +61,7 @@ pub use credit::Returnable;
 pub use genuine::{EMPTY, GenuineSet, NotGenuine, check as check_genuine};
 pub use outcome::Outcome;
 pub use plan::{Choice, Fetch, METHOD_LEN_MAX, Plan, Policy, Unpayable};
+pub use problem::{PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, PROBLEM_WORDS_MAX, Problem};
 pub use receive::{NotReceived, Received};
 pub use record::Place;
 pub use state::{CoinState, Holding, PastPayment, Return, Set, State, Withdrawal};

@@ -64,7 +64,7 @@ pub fn payment_for_header(message: &[u8]) -> String {
 }
 
 /// What became of a payment that was answered with this HTTP `status`, the word of a
-/// [`STATUS_HEADER`], and the reason in an Invalid-Payment message.
+/// [`STATUS_HEADER`], and the reason in an Invalid-Payment message or a [`Problem`](super::Problem).
 pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Outcome {
     match (status, word) {
         // The vendor says that it recorded nothing, or took it back.
@@ -100,7 +100,7 @@ pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)>
 }
 
 /// A stranger's words, made fit for a terminal and for a record.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| (' '..='~').contains(c)).take(REASON_LEN_MAX).collect()
 }
 

@@ -20,8 +20,9 @@ use micromint::scheme::{
 };
 use micromint::time::UnixTime;
 use micromint::wallet::{
-    Choice, Decision, Fetch, Outcome, PAYMENT_HEADER, Policy, REQUEST_HEADER, STATUS_HEADER, Sending, Wallet,
-    has_ended, outcome_of, payment_for_header, receipt_in, request_in_challenge, request_in_header,
+    Choice, Decision, Fetch, Outcome, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, Policy, Problem,
+    REQUEST_HEADER, STATUS_HEADER, Sending, Wallet, has_ended, outcome_of, payment_for_header, receipt_in,
+    request_in_challenge, request_in_header,
 };
 use micromint_console::{EXIT_OK, ToolError, chain};
 
@@ -339,7 +340,7 @@ impl Paying<'_> {
             Ok(answer) => answer,
             Err(error) => return Ok(self.no_answer(&error)),
         };
-        let outcome = self.outcome(&mut answer);
+        let (outcome, words) = self.outcome(&mut answer);
         match &outcome {
             Outcome::Paid => self.content(answer, output),
             Outcome::NotKept(word) if (200..300).contains(&answer.status) => {
@@ -349,9 +350,10 @@ impl Paying<'_> {
             }
             Outcome::Refused(reason) => {
                 self.settle(&outcome)?;
+                let words = if words.is_empty() { words } else { format!(" ({words})") };
                 report(
                     exit::REFUSED,
-                    &format!("{url}: {} refused the payment: {reason}", self.request.vendor),
+                    &format!("{url}: {} refused the payment: {reason}{words}", self.request.vendor),
                 );
                 if outcome.leaves_coins_usable() {
                     return Ok(Next::Again(answer));
@@ -398,14 +400,21 @@ impl Paying<'_> {
         key.map(|key| ("Idempotency-Key".to_string(), key))
     }
 
-    fn outcome(&self, answer: &mut Answer) -> Outcome {
+    /// What became of the payment, and what the vendor says of it beyond the word.
+    fn outcome(&self, answer: &mut Answer) -> (Outcome, String) {
         let word = answer.header(STATUS_HEADER).map(str::to_string);
-        let mut reason = None;
+        let (mut reason, mut words) = (None, String::new());
         if answer.status == 402 && answer.is_of_type(MEDIA_TYPE) {
             let message = answer.read(MESSAGE_SIZE_MAX).ok();
             reason = message.and_then(|text| InvalidPayment::parse(&text).ok()).map(|message| message.reason);
+        } else if answer.status == 402 && answer.is_of_type(PROBLEM_MEDIA_TYPE) {
+            let body = answer.read(PROBLEM_SIZE_MAX).ok();
+            if let Some(problem) = body.and_then(|body| Problem::parse(&body)) {
+                // The vendor's own word is in the header field; the draft's name of a type says less.
+                (reason, words) = (problem.reason.filter(|_| word.is_none()), problem.words);
+            }
         }
-        outcome_of(answer.status, word.as_deref(), reason.as_deref())
+        (outcome_of(answer.status, word.as_deref(), reason.as_deref()), words)
     }
 
     /// The content came, or begins to.

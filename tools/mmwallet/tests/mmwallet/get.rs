@@ -265,6 +265,23 @@ fn a_refusal_is_told_and_its_coins_stay_bound() {
     assert_ne!(balls(0), balls(1));
 }
 
+/// A vendor that speaks the scheme "Payment" alone tells its reason in a problem document: the reader sees its words
+/// and nothing else, and the wallet remembers the reason.
+#[test]
+fn the_words_of_a_problem_are_told() {
+    let vendor = Vendor::start(&MINT);
+    for (page, reason) in [("/problem=", "spent"), ("/problem=cap-reached", "cap-reached")] {
+        let home = Home::with_coins();
+        let output = get(&home, &vendor.url(page), &[]);
+        assert_eq!((status(&output), stdout(&output).as_str()), (4, ""), "{output:?}");
+        let expected = format!(
+            "127.0.0.1 refused the payment: {reason} (Coins:[2J seen: Zwei Münzen für diese Seite)\n"
+        );
+        assert!(stderr(&output).contains(&expected), "{output:?}");
+        assert_eq!(home.outcome(), format!("refused {reason}"));
+    }
+}
+
 #[test]
 fn what_the_vendor_did_not_keep_is_told() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));

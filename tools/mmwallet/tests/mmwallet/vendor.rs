@@ -141,6 +141,9 @@ impl Vendor {
         if path.starts_with("/refuse=") {
             return self.refused(path, &message, path.trim_start_matches("/refuse="));
         }
+        if let Some(status) = path.strip_prefix("/problem=") {
+            return self.problem(path, status);
+        }
         if let Err(reason) = self.record(path, &message) {
             return self.refused(path, &message, reason);
         }
@@ -270,6 +273,17 @@ impl Vendor {
         }
     }
 
+    /// Refuses with a problem, and where `status` is not empty with MicroMint-Status.
+    fn problem(&self, path: &str, status: &str) -> Vec<u8> {
+        let request = URL_SAFE_NO_PAD.encode(self.request(path).to_bytes());
+        let mut headers =
+            format!("Content-Type: application/problem+json\r\nMicroMint-Request: {request}\r\n");
+        if !status.is_empty() {
+            headers.push_str(&format!("MicroMint-Status: {status}\r\n"));
+        }
+        http("402 Payment Required", &headers, PROBLEM.as_bytes())
+    }
+
     fn refused(&self, path: &str, message: &[u8], reason: &str) -> Vec<u8> {
         let payment = Payment::parse(message).unwrap();
         let invalid = InvalidPayment {
@@ -282,6 +296,10 @@ impl Vendor {
         self.unpaid(path, &invalid.to_bytes())
     }
 }
+
+/// A refusal as a problem document, by a vendor that would like to write on the reader's terminal too.
+const PROBLEM: &str = r#"{"type":"https://paymentauth.org/problems/verification-failed","title":"Coins:\u001b[2J seen.",
+    "reason":"spent","detail":"Zwei M\u00fcnzen\r\nf\u00fcr diese Seite\u0007"}"#;
 
 /// `/dear` costs 9 coins, everything else 2.
 fn price(path: &str) -> u32 {

@@ -1,0 +1,109 @@
+//! What a vendor's problem document (RFC 9457) says of a payment that it refused.
+//!
+//! In goes the body of an answer, out come a word for the records and a line for people. The invariant: both are
+//! bounded, and hold nothing that could move a cursor, change a colour or turn a text around.
+
+use serde_json::Value;
+
+use super::answer::plain;
+use crate::scheme::PROBLEM_TYPES;
+
+/// The media type of a problem.
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+/// The largest problem that is read, in bytes.
+pub const PROBLEM_SIZE_MAX: usize = 64 * 1024;
+/// The longest line that is made of one, in characters.
+pub const PROBLEM_WORDS_MAX: usize = 240;
+
+/// A vendor's reasons, as far as it gives them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The word of our member `reason`, or else the draft's name of the problem's type.
+    pub reason: Option<String>,
+    /// Title and detail, in the vendor's words; empty if there are none.
+    pub words: String,
+}
+
+impl Problem {
+    /// Reads a body; `None` if it is no JSON object or longer than [`PROBLEM_SIZE_MAX`]. Members of another type
+    /// than RFC 9457 gives them are as good as absent.
+    pub fn parse(body: &[u8]) -> Option<Problem> {
+        if body.len() > PROBLEM_SIZE_MAX {
+            return None;
+        }
+        let problem: Value = serde_json::from_slice(body).ok()?;
+        let member = |name: &str| problem.as_object()?.get(name)?.as_str();
+        problem.is_object().then(|| {
+            let of_type = member("type").and_then(|kind| kind.strip_prefix(PROBLEM_TYPES));
+            let reason = member("reason").or(of_type).map(plain).filter(|word| !word.is_empty());
+            let title = for_people(member("title").unwrap_or_default());
+            let detail = for_people(member("detail").unwrap_or_default());
+            let words = match (title.trim_end_matches('.'), detail.as_str()) {
+                (title, "") => title.to_string(),
+                ("", detail) => detail.to_string(),
+                (title, detail) => format!("{title}: {detail}"),
+            };
+            Problem { reason, words: words.chars().take(PROBLEM_WORDS_MAX).collect() }
+        })
+    }
+}
+
+/// A stranger's sentence: the letters and digits of every language, and ASCII's other characters. Whatever else
+/// separates words, line ends among it, becomes a space.
+fn for_people(text: &str) -> String {
+    let is_harmless = |c: char| c.is_alphanumeric() || ('!'..='~').contains(&c);
+    let shown = text.chars().take(2 * PROBLEM_WORDS_MAX);
+    let shown: String = shown
+        .filter_map(|c| if is_harmless(c) { Some(c) } else { c.is_whitespace().then_some(' ') })
+        .collect();
+    shown.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<Problem> {
+        Problem::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn our_own_problems_and_those_of_other_vendors_are_read() {
+        let ours = r#"{"type":"https://paymentauth.org/problems/verification-failed","reason":"spent","status":402,
+            "title":"A coin was spent here before.","detail":"2 coins for https://news.example/"}"#;
+        let problem = parse(ours).unwrap();
+        assert_eq!(problem.reason.as_deref(), Some("spent"));
+        assert_eq!(problem.words, "A coin was spent here before: 2 coins for https://news.example/");
+        let theirs =
+            r#"{"type":"https://paymentauth.org/problems/payment-expired","detail":"Zu spät, 支払い"}"#;
+        let problem = parse(theirs).unwrap();
+        assert_eq!(
+            (problem.reason.as_deref(), problem.words.as_str()),
+            (Some("payment-expired"), "Zu spät, 支払い")
+        );
+        for nothing in ["{}", r#"{"title":7,"reason":["x"],"type":"about:blank"}"#, r#"{"reason":"\n"}"#] {
+            assert_eq!(parse(nothing), Some(Problem { reason: None, words: String::new() }), "{nothing}");
+        }
+        for none in ["", "[]", "7", "{", "{}{}"] {
+            assert_eq!(parse(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn nothing_gets_to_a_terminal_but_text() {
+        let hostile = r#"{"reason":"a\u001b[2Jb","title":"one\r\ntwo\u0007\u009b31m","detail":"\u202eabc\u2066\u200bd"}"#;
+        let problem = parse(hostile).unwrap();
+        assert_eq!((problem.reason.as_deref(), problem.words.as_str()), (Some("a[2Jb"), "one two31m: abcd"));
+    }
+
+    #[test]
+    fn words_and_documents_are_bounded() {
+        let title =
+            |len: usize| parse(&format!("{{\"title\":\"{}\"}}", "x".repeat(len))).map(|it| it.words.len());
+        assert_eq!(title(PROBLEM_WORDS_MAX), Some(PROBLEM_WORDS_MAX));
+        assert_eq!(title(PROBLEM_WORDS_MAX + 1), Some(PROBLEM_WORDS_MAX));
+        let around = "{\"title\":\"\"}".len();
+        assert_eq!(title(PROBLEM_SIZE_MAX - around), Some(PROBLEM_WORDS_MAX));
+        assert_eq!(title(PROBLEM_SIZE_MAX - around + 1), None);
+    }
+}
