@@ -157,7 +157,7 @@ fn is_folder(request: &Request) -> bool {
 
 fn is_charged(visit: &Visit) -> bool {
     let verdict = visit.verdict.borrow();
-    matches!(&*verdict, Verdict::Decided(Decision::Serve(Serve { charge: Some(_), .. })))
+    matches!(&*verdict, Verdict::Decided(Decision::Serve(Serve { coins: 1.., charge: Some(_), .. })))
 }
 
 /// What the page costs: by its price file, else by the location's directive, else nothing.

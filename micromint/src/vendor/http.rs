@@ -262,7 +262,7 @@ pub struct Serve {
     pub headers: Vec<(&'static str, String)>,
     /// Header fields to merge with the content's own, whatever the status; see [`Serve::head`].
     pub merge: Vec<Merge>,
-    /// Set if this request recorded a payment: hand it to `Paywall::settle` with the status of the
+    /// Set if this request recorded a payment, or used up a free view: hand it to `Paywall::settle` with the status of the
     /// answer when its head is made, and what that gives to [`Serve::head`].
     pub charge: Option<Charge>,
     /// What the request was about.

@@ -23,7 +23,7 @@ pub enum Outcome {
     /// The content is free, or is not sent since a condition of the request fails: the payment was not
     /// recorded.
     Returned,
-    /// The payment was recorded and taken back, since the answer is no success.
+    /// The payment was recorded, or the free view counted, and taken back, since the answer is no success.
     Reversed,
     /// The payment was refused.
     Refused(Refusal),

@@ -15,6 +15,7 @@ mod files;
 mod free_view;
 mod judge;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -76,11 +77,29 @@ pub enum PaywallError {
     },
 }
 
-/// A payment that this request recorded and that its answer may still reverse.
+/// What this request took and its answer may still give back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
-    id: PaymentId,
-    recorded_at: UnixTime,
+    taken: Taken,
+    taken_at: UnixTime,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// The coins of a payment that it recorded.
+    Payment(PaymentId),
+    /// One of this visitor's free views.
+    View(IpAddr),
+}
+
+impl Charge {
+    /// What became of the request where nothing is given back.
+    fn kept(&self) -> Outcome {
+        match self.taken {
+            Taken::Payment(_) => Outcome::Paid,
+            Taken::View(_) => Outcome::FreeView,
+        }
+    }
 }
 
 /// How long before the end of its time a reversal is promised no more, in seconds: it may wait for a thread.
@@ -257,31 +276,39 @@ impl Paywall {
         }
     }
 
-    /// Takes back the payment that this request recorded if the `status` of its answer is no success,
-    /// and says what became of it: [`Outcome::Reversed`], or [`Outcome::Paid`] if it stays.
+    /// Takes back the payment that this request recorded, or the free view, if the `status` of its answer is no
+    /// success, and says what became of it: [`Outcome::Reversed`], or [`Outcome::Paid`] or [`Outcome::FreeView`] if
+    /// it stays.
     ///
     /// A payment that cannot be taken back stays: it was retried meanwhile, ten minutes have passed, or
     /// the till cannot be written.
     pub fn settle(&self, charge: &Charge, status: u16) -> Outcome {
-        if (200..300).contains(&status) {
-            return Outcome::Paid;
-        }
-        match self.till.reverse(charge.id) {
-            Ok(Reversal::Reversed) => Outcome::Reversed,
-            Ok(Reversal::Void) | Err(_) => Outcome::Paid,
-        }
+        let is_given_back = !(200..300).contains(&status)
+            && match charge.taken {
+                Taken::Payment(id) => matches!(self.till.reverse(id), Ok(Reversal::Reversed)),
+                Taken::View(visitor) => matches!(self.views.give_back(visitor, charge.taken_at), Ok(true)),
+            };
+        if is_given_back { Outcome::Reversed } else { charge.kept() }
     }
 
     /// What [`Paywall::settle`] is going to say, as far as that can be told without waiting: for a server that
     /// makes the head of the answer where it must not wait, says [`Outcome::Reversed`] in it, and then has
-    /// another thread settle. It says [`Outcome::Paid`] where a reversal could come too late.
+    /// another thread settle. It says that a payment stays where a reversal could come too late.
     ///
-    /// A promise is broken only where the same payment was sent a second time meanwhile, which opens the page,
-    /// or the till fails: the coins are then recorded for this page, and the same payment is a retry.
+    /// The promise is written down first, and without it none is made: a till that fails afterwards, or a process
+    /// that dies, keeps it when it can ([`Till::promise_reversal`]). It is void only where the same payment was sent a
+    /// second time meanwhile, which opens the page.
     pub fn promise(&self, charge: &Charge, status: u16) -> Outcome {
-        let age = self.clock.now().0.saturating_sub(charge.recorded_at.0);
+        let age = self.clock.now().0.saturating_sub(charge.taken_at.0);
         let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;
-        if !(200..300).contains(&status) && is_in_time { Outcome::Reversed } else { Outcome::Paid }
+        let is_promised = !(200..300).contains(&status)
+            && is_in_time
+            && match charge.taken {
+                Taken::Payment(id) => self.till.promise_reversal(id).is_ok(),
+                // Nothing of worth: lost with the process at worst.
+                Taken::View(_) => true,
+            };
+        if is_promised { Outcome::Reversed } else { charge.kept() }
     }
 
     /// The manifest: who sells here, where and for whose coins, as JSON. A server need not ask for it:

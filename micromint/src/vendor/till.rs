@@ -11,6 +11,7 @@
 mod at_once;
 mod batches;
 mod position;
+mod promises;
 mod record;
 mod store;
 mod syncing;
@@ -35,6 +36,7 @@ use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 use crate::time::UnixTime;
 
 use position::day_of;
+use promises::Promises;
 use record::{Note, PaymentRecord};
 use store::{Found, LOCK_NAME, SpentBin};
 use syncing::{Syncing, Wanted};
@@ -44,6 +46,7 @@ pub use at_once::COINS_AT_ONCE_MAX;
 pub use batches::Batch;
 pub(crate) use batches::Batches;
 pub(crate) use position::Position;
+pub use promises::PROMISES_MAX;
 pub(crate) use record::Record;
 pub(crate) use store::{Store, scan};
 pub use syncing::SyncMode;
@@ -61,6 +64,7 @@ pub struct Till {
     lock: Arc<dyn File>,
     lock_path: PathBuf,
     syncing: Syncing,
+    promises: Promises,
     clock: Arc<dyn Clock>,
     is_checkpointing: AtomicBool,
     counters: Counters,
@@ -269,7 +273,11 @@ impl Till {
         let store = Mutex::new(store);
         let syncing = Syncing::new(sync)?;
         let (is_checkpointing, counters) = (AtomicBool::new(false), Counters::default());
-        Ok(Till { store, directory, lock, lock_path, syncing, clock, is_checkpointing, counters })
+        let promises = Promises::new(Arc::clone(&directory));
+        let till =
+            Till { store, directory, lock, lock_path, syncing, promises, clock, is_checkpointing, counters };
+        till.keep_promises();
+        Ok(till)
     }
 
     /// Records a payment, if none of its coins is spent. When this returns [`Spent::Recorded`] or
@@ -280,6 +288,9 @@ impl Till {
     /// the same payment is a retry later.
     pub fn spend(&self, spend: &Spend<'_>) -> Result<Spent, TillError> {
         spend.check_bounds()?;
+        if self.promises.are_owed.load(Ordering::Relaxed) {
+            self.keep_promises();
+        }
         let now = self.clock.now();
         let ((spent, wanted), is_checkpoint_due) = self.locked(|store| {
             let decided = decide(store, spend, now)?;
@@ -355,10 +366,27 @@ impl Till {
     /// The till cannot answer; the payment stands.
     pub fn reverse(&self, id: PaymentId) -> Result<Reversal, TillError> {
         let now = self.clock.now();
-        let (reversal, wanted) = self.locked(|store| take_back(store, id.0, now))?;
+        let reversal = self.take_back_promised(id.0, |store| take_back(store, id.0, now, now));
+        if reversal.is_err() {
+            self.promises.are_owed.store(true, Ordering::Relaxed);
+        }
+        reversal
+    }
+
+    /// Takes back a payment, and with it the promise to do so.
+    fn take_back_promised(
+        &self,
+        at: Position,
+        act: impl Fn(&mut Store) -> Result<(Reversal, Option<Wanted>), TillError>,
+    ) -> Result<Reversal, TillError> {
+        let (reversal, wanted) = self.locked(act)?;
         self.settle(wanted)?;
         if reversal == Reversal::Reversed {
             self.counters.reversals.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.promises.remove(at).is_err() {
+            // To be looked at again; it is done, and doing it again changes nothing.
+            self.promises.are_owed.store(true, Ordering::Relaxed);
         }
         Ok(reversal)
     }
@@ -526,10 +554,11 @@ fn retry(
     Ok((Some(recorded_at), wanted))
 }
 
-/// Takes back the payment at `at`, if it may be.
+/// Takes back the payment at `at`, if it might be `asked_at` that time.
 fn take_back(
     store: &mut Store,
     at: Position,
+    asked_at: UnixTime,
     now: UnixTime,
 ) -> Result<(Reversal, Option<Wanted>), TillError> {
     let Some(Record::Payment(payment)) = store.record(at)? else {
@@ -539,7 +568,7 @@ fn take_back(
         Found::Spent(spent) => spent.at == at && !spent.is_retried,
         Found::Free => false,
     };
-    if !stands || now.0.saturating_sub(payment.recorded_at.0) > REVERSAL_SECONDS {
+    if !stands || asked_at.0.saturating_sub(payment.recorded_at.0) > REVERSAL_SECONDS {
         return Ok((Reversal::Void, None));
     }
     // Redemption leaves payments alone for so long; but a clock may have been set back since.

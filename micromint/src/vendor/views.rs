@@ -38,13 +38,15 @@ pub(super) struct FreeViews {
     file: Mutex<Option<Box<dyn File>>>,
 }
 
-/// Whether a view is used up or only looked at.
+/// Whether a view is used up, only looked at, or given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Take {
     /// It is used up.
     Count,
     /// Nothing is written.
     Look,
+    /// It was used up and is given back.
+    GiveBack,
 }
 
 impl FreeViews {
@@ -67,6 +69,27 @@ impl FreeViews {
         now: UnixTime,
         take: Take,
     ) -> Result<bool, FileError> {
+        self.recount(visitor, now, take, |count| (count < limit).then(|| count + 1))
+    }
+
+    /// Gives back a view that was counted at `taken_at`, since the page did not come: whether it was. A day that
+    /// is over is counted no more.
+    ///
+    /// # Errors
+    /// The operating system's; the view is used up then.
+    pub(super) fn give_back(&self, visitor: IpAddr, taken_at: UnixTime) -> Result<bool, FileError> {
+        self.recount(visitor, taken_at, Take::GiveBack, |count| count.checked_sub(1))
+    }
+
+    /// Under the lock, replaces a visitor's count on the day of `now` by what `changed` makes of it: whether that
+    /// makes something.
+    fn recount(
+        &self,
+        visitor: IpAddr,
+        now: UnixTime,
+        take: Take,
+        changed: impl FnOnce(u32) -> Option<u32>,
+    ) -> Result<bool, FileError> {
         let on_file = |action| FileError::on(action, &self.path);
         // What a thread that panicked left is read again from the file.
         let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,12 +107,12 @@ impl FreeViews {
         let today = now.0.div_euclid(DAY_SECONDS);
         let day = match read_day(file).map_err(on_file("read"))? {
             // Somebody whose clock was read a moment later has begun the next day.
-            Some(day) if day == today || day == today + 1 => day,
-            _ if take == Take::Look => return Ok(limit > 0),
-            _ => {
+            Some(day) if day == today || day == today + 1 && take != Take::GiveBack => day,
+            _ if take == Take::Count => {
                 begin_day(file, today).map_err(on_file("write"))?;
                 today
             }
+            _ => return Ok(changed(0).is_some()),
         };
         let (bucket_at, tag) = self.place(visitor, day);
         let mut bucket = [0; SECTOR];
@@ -97,14 +120,12 @@ impl FreeViews {
         let Some(entry) = find(&bucket, &tag) else {
             return Ok(false);
         };
-        let count = count_of(&bucket, entry);
-        if count >= limit {
+        let Some(count) = changed(count_of(&bucket, entry)) else {
             return Ok(false);
-        }
-        if take == Take::Count {
-            let entry_at = bucket_at + entry as u64;
-            let bytes = [&tag[..], &(count + 1).to_le_bytes()].concat();
-            file.write_at(&bytes, entry_at).map_err(on_file("write"))?;
+        };
+        if take != Take::Look {
+            let bytes = [&tag[..], &count.to_le_bytes()].concat();
+            file.write_at(&bytes, bucket_at + entry as u64).map_err(on_file("write"))?;
         }
         Ok(true)
     }
@@ -146,12 +167,11 @@ fn begin_day(file: &dyn File, day: i64) -> std::io::Result<()> {
     file.write_at(&[&MAGIC[..], &day.to_le_bytes()].concat(), 0)
 }
 
-/// Where in the bucket the entry of `tag` is, or the first that is free.
+/// Where in the bucket the entry of `tag` is, or else the first that is free.
 fn find(bucket: &[u8; SECTOR], tag: &[u8; TAG]) -> Option<usize> {
-    (0..BUCKET_ENTRIES).map(|number| number * ENTRY).find(|at| {
-        let is_free = count_of(bucket, *at) == 0;
-        is_free || bucket[*at..].starts_with(tag)
-    })
+    let entries = || (0..BUCKET_ENTRIES).map(|number| number * ENTRY);
+    let is_its = |at: &usize| count_of(bucket, *at) > 0 && bucket[*at..].starts_with(tag);
+    entries().find(is_its).or_else(|| entries().find(|at| count_of(bucket, *at) == 0))
 }
 
 fn count_of(bucket: &[u8; SECTOR], entry: usize) -> u32 {
@@ -191,6 +211,41 @@ mod tests {
     }
 
     #[test]
+    fn a_view_that_is_given_back_can_be_taken_again_on_its_day() {
+        let directory = SimulatedDirectory::new();
+        let views = views(&directory);
+        let visitor: IpAddr = "192.0.2.1".parse().unwrap();
+        assert!(!views.give_back(visitor, NOON).unwrap(), "nothing was taken");
+        assert!(count(&views, "192.0.2.1", 1, NOON));
+        assert!(views.give_back(visitor, NOON).unwrap());
+        assert!(!views.give_back(visitor, NOON).unwrap(), "once");
+        assert!(count(&views, "192.0.2.1", 1, NOON) && !count(&views, "192.0.2.1", 1, NOON));
+        let tomorrow = NOON.plus_seconds(DAY_SECONDS / 2);
+        assert!(count(&views, "192.0.2.1", 1, tomorrow));
+        assert!(!views.give_back(visitor, NOON).unwrap(), "its day is over");
+        assert!(!count(&views, "192.0.2.1", 1, tomorrow));
+    }
+
+    #[test]
+    fn an_entry_that_became_free_hides_none_behind_it() {
+        let directory = SimulatedDirectory::new();
+        let views = views(&directory);
+        let crowd = crowd(&views, 3);
+        let taken = |address: &IpAddr| views.take(*address, 1, NOON, Take::Count).unwrap();
+        assert!(crowd[..2].iter().all(taken));
+        assert!(views.give_back(crowd[0], NOON).unwrap());
+        assert!(!taken(&crowd[1]), "its view is used up");
+        assert!(taken(&crowd[2]) && taken(&crowd[0]) && !crowd.iter().any(taken));
+    }
+
+    /// Visitors that are counted in one bucket.
+    fn crowd(views: &FreeViews, size: usize) -> Vec<IpAddr> {
+        let addresses = (0..u32::MAX).map(|number| IpAddr::from(std::net::Ipv4Addr::from(number)));
+        let day = NOON.0.div_euclid(DAY_SECONDS);
+        addresses.filter(|address| views.place(*address, day).0 == SECTOR as u64).take(size).collect()
+    }
+
+    #[test]
     fn a_day_is_forgotten_with_the_next() {
         let directory = SimulatedDirectory::new();
         let views = views(&directory);
@@ -223,10 +278,7 @@ mod tests {
     fn who_finds_no_place_pays() {
         let directory = SimulatedDirectory::new();
         let views = views(&directory);
-        let addresses = (0..u32::MAX).map(|number| IpAddr::from(std::net::Ipv4Addr::from(number)));
-        let day = NOON.0.div_euclid(DAY_SECONDS);
-        let in_first = addresses.filter(|address| views.place(*address, day).0 == SECTOR as u64);
-        let crowd: Vec<IpAddr> = in_first.take(BUCKET_ENTRIES + 1).collect();
+        let crowd = crowd(&views, BUCKET_ENTRIES + 1);
         let taken = |address: &IpAddr| views.take(*address, 1, NOON, Take::Count).unwrap();
         assert!(crowd[..BUCKET_ENTRIES].iter().all(taken));
         assert!(!taken(&crowd[BUCKET_ENTRIES]));

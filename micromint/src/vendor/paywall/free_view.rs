@@ -3,9 +3,9 @@
 use super::super::config::RECEIPT_SECONDS_MIN;
 use super::super::http::{Decision, Outcome};
 use super::super::views::Take;
-use super::Paywall;
 use super::ask::Ask;
 use super::judge::served;
+use super::{Charge, Paywall, Taken};
 use crate::time::{DAY_SECONDS, UnixTime};
 
 impl Paywall {
@@ -27,6 +27,7 @@ impl Paywall {
             Ok(true) => {
                 let mut serve = served(Outcome::FreeView, ask.request, false);
                 serve.headers.push(self.receipt(ask, ask.price, self.rest_of_day(ask.now)));
+                serve.charge = Some(Charge { taken: Taken::View(visitor), taken_at: ask.now });
                 Decision::Serve(serve)
             }
             Ok(false) => self.unpaid(ask),

@@ -15,7 +15,7 @@ use super::super::http::{Answer, Decision, Outcome, Request, STATUS_HEADER, Serv
 use super::super::till::{Spend, Spent, TillError, fingerprint};
 use super::ask::Ask;
 use super::credential::too_late;
-use super::{Charge, Paywall};
+use super::{Charge, Paywall, Taken};
 use crate::bin::Bin;
 use crate::protocol::Payment;
 use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
@@ -113,7 +113,7 @@ impl Paywall {
                 let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
                 Judged::Serve(Serve {
                     coins: sent.payment.coins,
-                    charge: Some(Charge { id, recorded_at: ask.now }),
+                    charge: Some(Charge { taken: Taken::Payment(id), taken_at: ask.now }),
                     ..serve
                 })
             }

@@ -4,6 +4,8 @@
 //! locks are the same and nothing is done in another order, so that a payment recorded here is worth what any
 //! other is; what would wait for a lock, a sync, a cold page of the disk or a growing index is not begun.
 
+use std::sync::atomic::Ordering;
+
 use super::position::day_of;
 use super::record::{PaymentRecord, Record};
 use super::{CHECKPOINT_SIZE, PaymentId, Spend, Spent, Till, TillError};
@@ -14,9 +16,11 @@ use crate::protocol::PAYMENT_SIZE_MAX;
 pub const COINS_AT_ONCE_MAX: usize = 16;
 
 impl Till {
-    /// Whether [`Till::spend_at_once`] can do anything: not where every answer waits for a sync.
+    /// Whether [`Till::spend_at_once`] can do anything: not where every answer waits for a sync, nor while a
+    /// reversal that was promised is to be made first.
     pub fn records_at_once(&self) -> bool {
-        self.syncing.is_later() && !self.syncing.has_failed()
+        let owes = self.promises.are_owed.load(Ordering::Relaxed);
+        self.syncing.is_later() && !self.syncing.has_failed() && !owes
     }
 
     /// Records a payment, if that can be done without waiting and nothing speaks against it. `None`: nothing

@@ -1,0 +1,310 @@
+//! Reversals that were promised in the head of an answer, before the journals could be asked.
+//!
+//! A server that must not wait says `reversed` and has another thread take the payment back. In go the payments of
+//! which that was said, out they come until they are taken back. The invariant: what was promised is written
+//! before it is said, and read again by whoever opens the till or takes something back; so neither a till that
+//! cannot be written for a while nor a killed process breaks a promise.
+//!
+//! The file has a lock of its own, held for a write to the page cache and never while anything waits for the till.
+//! Byte by byte: `docs/till.md`.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::position::{Position, u32_at, u64_at};
+use super::{PaymentId, Reversal, Till, TillError, take_back};
+use crate::error::FileError;
+use crate::host::{Directory, File, Lock, LockGuard, Open};
+use crate::time::UnixTime;
+
+/// The name of the file, in the till's directory.
+pub(super) const PROMISES_NAME: &str = "promised-reversals";
+/// The most promises that wait to be kept; more are not made.
+pub const PROMISES_MAX: usize = 4096;
+const PROMISE_SIZE: usize = 24;
+
+/// That a payment is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Promise {
+    payment: Position,
+    /// When it was said: what counts for how long a payment may be reversed.
+    at: UnixTime,
+}
+
+/// The promises of all processes that are perhaps not kept yet.
+pub(super) struct Promises {
+    directory: Arc<dyn Directory>,
+    path: PathBuf,
+    /// The lock of threads: that of the file excludes other processes only.
+    file: Mutex<Option<Box<dyn File>>>,
+    /// Something was promised by this process and could not be done.
+    pub(super) are_owed: AtomicBool,
+}
+
+impl Promises {
+    /// The promises in `directory`. Nothing is opened yet.
+    pub(super) fn new(directory: Arc<dyn Directory>) -> Promises {
+        let path = directory.path().join(PROMISES_NAME);
+        Promises { directory, path, file: Mutex::default(), are_owed: AtomicBool::new(false) }
+    }
+
+    /// Writes one down.
+    fn add(&self, promise: Promise) -> Result<(), FileError> {
+        self.with_file(Open::Create, |file| {
+            let count = file.size()? / PROMISE_SIZE as u64;
+            if count >= PROMISES_MAX as u64 {
+                return Err(io::Error::other(format!("{count} promised reversals wait to be made")));
+            }
+            // What a process that died has left of one is written over.
+            file.write_at(&promise.to_bytes(), count * PROMISE_SIZE as u64)
+        })
+        .map(|_| ())
+    }
+
+    /// All that are there.
+    fn all(&self) -> Result<Vec<Promise>, FileError> {
+        let all = self.with_file(Open::Write, read)?;
+        Ok(all.unwrap_or_default().into_iter().flatten().collect())
+    }
+
+    /// Forgets what was promised of a payment; where nothing is left, whatever is there.
+    pub(super) fn remove(&self, payment: Position) -> Result<(), FileError> {
+        self.with_file(Open::Write, |file| {
+            let promises = read(file)?;
+            let is_left = |promise: &&Option<Promise>| promise.is_some_and(|one| one.payment != payment);
+            if !promises.iter().any(|promise| is_left(&promise)) {
+                return if file.size()? > 0 { file.set_size(0) } else { Ok(()) };
+            }
+            let is_its = |promise: &Option<Promise>| promise.is_some_and(|one| one.payment == payment);
+            for number in (0..promises.len()).filter(|number| is_its(&promises[*number])) {
+                file.write_at(&[0; PROMISE_SIZE], (number * PROMISE_SIZE) as u64)?;
+            }
+            Ok(())
+        })
+        .map(|_| ())
+    }
+
+    /// Does something with the file, alone; `None` if it is absent and not to be made.
+    fn with_file<T>(
+        &self,
+        how: Open,
+        act: impl FnOnce(&dyn File) -> io::Result<T>,
+    ) -> Result<Option<T>, FileError> {
+        let on_file = |action| FileError::on(action, &self.path);
+        let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = match place.as_deref() {
+            Some(file) => file.links().map_err(on_file("inspect"))? > 0,
+            None => false,
+        };
+        if !is_there {
+            *place = match self.directory.open(PROMISES_NAME, how) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => Some(opened.map_err(on_file("open"))?),
+            };
+        }
+        let Some(file) = place.as_deref() else { return Ok(None) };
+        let _guard = LockGuard::new(file, Lock::Exclusive).map_err(on_file("lock"))?;
+        act(file).map(Some).map_err(on_file("use"))
+    }
+}
+
+impl Till {
+    /// Promises that a payment is taken back, before [`Till::reverse`] can be waited for. Neither takes the till's
+    /// lock nor waits for the disk beyond a write to the page cache. Call [`Till::reverse`] soon after; should it
+    /// fail, or never come since the process ends, the promise is kept when the till is opened next, or used by
+    /// this process.
+    ///
+    /// A promise is void where the same payment was sent again meanwhile, as a reversal is; a power cut may lose it.
+    ///
+    /// # Errors
+    /// It could not be written, or [`PROMISES_MAX`] wait: promise nothing.
+    pub fn promise_reversal(&self, id: PaymentId) -> Result<(), TillError> {
+        Ok(self.promises.add(Promise { payment: id.0, at: self.clock.now() })?)
+    }
+
+    /// Takes back what was promised to be. What cannot be stays written and is owed.
+    pub(super) fn keep_promises(&self) {
+        self.promises.are_owed.store(false, Ordering::Relaxed);
+        let is_kept = self.promises.all().is_ok_and(|promises| {
+            let now = self.clock.now();
+            promises.iter().all(|Promise { payment, at }| {
+                let taken =
+                    self.take_back_promised(*payment, |store| match store.days()?.contains(&payment.day) {
+                        true => take_back(store, *payment, *at, now),
+                        // Redeemed and removed since.
+                        false => Ok((Reversal::Void, None)),
+                    });
+                taken.is_ok()
+            })
+        });
+        if !is_kept {
+            self.promises.are_owed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What is in the file, place by place: `None` for what is no promise.
+fn read(file: &dyn File) -> io::Result<Vec<Option<Promise>>> {
+    let count = (file.size()? as usize / PROMISE_SIZE).min(PROMISES_MAX);
+    let mut bytes = vec![0; count * PROMISE_SIZE];
+    file.read_at(&mut bytes, 0)?;
+    Ok(bytes.as_chunks().0.iter().map(Promise::parse).collect())
+}
+
+impl Promise {
+    fn to_bytes(self) -> [u8; PROMISE_SIZE] {
+        let mut bytes = [0; PROMISE_SIZE];
+        bytes[4..8].copy_from_slice(&self.payment.day.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.payment.offset.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.at.0.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[4..]);
+        bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    fn parse(bytes: &[u8; PROMISE_SIZE]) -> Option<Promise> {
+        let payment = Position { day: u32_at(bytes, 4), offset: u64_at(bytes, 8) };
+        let promise = Promise { payment, at: UnixTime(u64_at(bytes, 16) as i64) };
+        (u32_at(bytes, 0) == crc32c::crc32c(&bytes[4..])).then_some(promise)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::SimulatedDirectory;
+    use crate::vendor::till::tests::{HandClock, id_of, noon, open, open_with, pay};
+    use crate::vendor::till::{REVERSAL_SECONDS, Spent, SyncMode};
+
+    /// A payment with coin 1 that was promised to be taken back, and the till.
+    fn promised() -> (SimulatedDirectory, HandClock, Till, PaymentId) {
+        let (directory, clock) = (SimulatedDirectory::new(), noon());
+        let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
+        let id = id_of(pay(&[1]).spend(&till).unwrap());
+        till.promise_reversal(id).unwrap();
+        (directory, clock, till, id)
+    }
+
+    fn is_free(till: &Till, coin: u32) -> bool {
+        pay(&[coin]).into_another(9).would(till).unwrap().is_none()
+    }
+
+    fn waiting(directory: &SimulatedDirectory) -> usize {
+        directory.bytes(PROMISES_NAME).map_or(0, |bytes| bytes.len() / PROMISE_SIZE)
+    }
+
+    #[test]
+    fn what_was_promised_and_done_is_forgotten() {
+        let (directory, _, till, id) = promised();
+        assert!(!is_free(&till, 1) && waiting(&directory) == 1);
+        assert_eq!(till.reverse(id).unwrap(), Reversal::Reversed);
+        assert!(is_free(&till, 1) && waiting(&directory) == 0);
+        assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
+        assert_eq!(till.totals().reversals, 1);
+    }
+
+    #[test]
+    fn a_process_that_dies_after_its_promise_breaks_none() {
+        let (directory, clock, till, _) = promised();
+        drop(till);
+        let other = open(&directory, &clock);
+        assert!(is_free(&other, 1) && waiting(&directory) == 0);
+        let id = id_of(pay(&[1]).into_another(9).spend(&other).unwrap());
+        drop(other);
+        assert!(!is_free(&open(&directory, &clock), 1), "what was spent since stays spent");
+        assert_eq!(open(&directory, &clock).reverse(id).unwrap(), Reversal::Reversed);
+    }
+
+    #[test]
+    fn what_a_failing_till_could_not_do_is_done_at_the_next_chance() {
+        // Wherever the failure comes: promised means reversed in the end, by this process and by the next.
+        for step in 0.. {
+            let (directory, clock, till, id) = promised();
+            directory.crash_after(step);
+            let reversed = till.reverse(id);
+            if !directory.has_crashed() {
+                assert_eq!((reversed.unwrap(), waiting(&directory)), (Reversal::Reversed, 0));
+                assert!(step > 3, "the failures were tried");
+                return;
+            }
+            // The till's own lock is as whoever was killed has left it; the disk is there again.
+            directory.go_on();
+            if step % 2 == 0 {
+                clock.pass(REVERSAL_SECONDS + 1);
+            }
+            if reversed.is_err() {
+                id_of(pay(&[2]).spend(&till).unwrap());
+            }
+            assert!(is_free(&till, 1), "step {step}, the same process");
+            drop(till);
+            assert!(is_free(&open(&directory, &clock), 1), "step {step}, another");
+            assert_eq!(waiting(&directory), 0, "step {step}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_not_promised() {
+        let (directory, clock) = (SimulatedDirectory::new(), noon());
+        let till = open(&directory, &clock);
+        let id = id_of(pay(&[1]).spend(&till).unwrap());
+        directory.crash_after(0);
+        assert!(till.promise_reversal(id).unwrap_err().to_string().contains(PROMISES_NAME));
+        directory.go_on();
+        assert!(!is_free(&open(&directory, &clock), 1));
+    }
+
+    #[test]
+    fn a_retry_makes_a_promise_void_and_so_does_its_age() {
+        let (directory, clock, till, id) = promised();
+        assert!(matches!(pay(&[1]).spend(&till).unwrap(), Spent::Retry { .. }));
+        assert!(!is_free(&open(&directory, &clock), 1) && waiting(&directory) == 0);
+        assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
+        let late = id_of(pay(&[2]).spend(&till).unwrap());
+        clock.pass(REVERSAL_SECONDS + 1);
+        till.promise_reversal(late).unwrap();
+        assert!(!is_free(&open(&directory, &clock), 2), "it came too late to be made");
+    }
+
+    #[test]
+    fn what_is_no_promise_is_passed_over() {
+        let (directory, clock, till, _) = promised();
+        let whole = directory.bytes(PROMISES_NAME).unwrap();
+        drop(till);
+        let mut flipped = whole.clone();
+        flipped[9] ^= 1;
+        let elsewhere = Promise { payment: Position { day: 7, offset: 9 }, at: UnixTime(0) };
+        let beyond = Promise { payment: Position { day: 20_788, offset: 1 << 40 }, at: UnixTime(0) };
+        let parts: [&[u8]; 5] = [&flipped, &elsewhere.to_bytes(), &beyond.to_bytes(), &whole, &whole[..23]];
+        directory.put(PROMISES_NAME, &parts.concat());
+        let till = open(&directory, &clock);
+        assert!(is_free(&till, 1));
+        assert_eq!(directory.bytes(PROMISES_NAME).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn so_many_promises_wait_and_no_more() {
+        let (directory, clock, till, id) = promised();
+        for _ in 1..PROMISES_MAX {
+            till.promise_reversal(id).unwrap();
+        }
+        assert!(till.promise_reversal(id).is_err());
+        assert_eq!(waiting(&directory), PROMISES_MAX);
+        assert!(is_free(&open(&directory, &clock), 1) && waiting(&directory) == 0);
+        till.promise_reversal(id).unwrap();
+    }
+
+    #[test]
+    fn promises_of_several_processes_are_all_kept() {
+        let (directory, clock) = (SimulatedDirectory::new(), noon());
+        let tills = [(); 3].map(|()| open(&directory, &clock));
+        for coin in 0..9 {
+            let till = &tills[coin as usize % 3];
+            till.promise_reversal(id_of(pay(&[coin]).spend(till).unwrap())).unwrap();
+        }
+        drop(tills);
+        let till = open(&directory, &clock);
+        assert!((0..9).all(|coin| is_free(&till, coin)) && waiting(&directory) == 0);
+    }
+}
