@@ -12,5 +12,6 @@ mod paying;
 mod places;
 mod refusals;
 mod scheme;
+mod taking_back;
 mod transport;
 mod webmaster;

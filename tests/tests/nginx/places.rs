@@ -4,6 +4,7 @@ use micromint_servers::client::RequestText;
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::site::Site;
+use micromint_servers::wait_until;
 
 fn word(status: u16, word: &str) -> (u16, String) {
     (status, word.to_string())
@@ -73,6 +74,71 @@ fn the_directive_prices_what_has_no_price_file() {
     for bad in ["", "x", "-1", "501", "1.5"] {
         assert_eq!(nginx.get(&format!("/set/a.html?price={bad}")).status, 500, "{bad:?}");
     }
+}
+
+#[test]
+fn a_map_prices_by_whatever_nginx_knows() {
+    let nginx = Nginx::start(
+        Site::new(),
+        r#"map $http_accept_language $by_language { default 0; ~^de 2; ~^fr no; }
+           map $request_method:$arg_format $by_format { default 1; GET:summary 0; ~^GET:full 3; }
+           micromint_config vendor.toml;
+           server { %SERVER% micromint on;
+             location /news/ { alias %FOLDER%/www/; micromint_price $by_language; }
+             location /api/ { micromint_price $by_format; proxy_pass http://127.0.0.1:%BACK_PORT%; } }
+           server { listen 127.0.0.1:%BACK_PORT%; return 200 made; }"#,
+    );
+    let in_language =
+        |language: &str| nginx.ask(&RequestText::get("/news/free.html").with("Accept-Language", language));
+    assert_eq!(in_language("en").seen(), (200, String::new(), "free"));
+    let german = in_language("de");
+    assert!(german.status == 402 && german.body.contains("Price: 2\r\n"), "{german:?}");
+    let payment = payer::payment(&nginx.site().url("/news/free.html"), 2);
+    let paid = RequestText::post("/news/free.html", &payment).with("Accept-Language", "de");
+    assert_eq!(nginx.ask(&paid).seen(), (200, "paid".to_string(), "free"));
+    assert_eq!(in_language("fr").status, 500, "a mistake makes no page free");
+    assert_eq!(nginx.get("/news/one.html").short(), word(402, "unpaid"), "a price file goes before it");
+    assert_eq!(nginx.get("/api/x?format=summary").body, "made");
+    assert_eq!(asked_and_paid(&nginx, "/api/x", 1), sold());
+    // The price is asked for once more where a payment has made a GET of the request: it is the one that was told.
+    let full = nginx.get("/api/x?format=full");
+    assert!(full.status == 402 && full.body.contains("Price: 3\r\n"), "{full:?}");
+}
+
+#[test]
+fn subscribers_see_free_what_others_pay_for() {
+    let site = Site::new();
+    site.write("htpasswd", "reader:{PLAIN}pass\n");
+    let nginx = Nginx::with_server(
+        site,
+        r#"satisfy any; auth_basic news; auth_basic_user_file htpasswd;
+           location /open/ { alias %FOLDER%/www/; auth_basic off; allow all; }"#,
+    );
+    let subscriber = |target: &str| RequestText::get(target).with("Authorization", "Basic cmVhZGVyOnBhc3M=");
+    let stranger = |target: &str| RequestText::get(target).with("Authorization", "Basic cmVhZGVyOm5v");
+    for _ in 0..2 {
+        let answer = nginx.ask(&subscriber("/two.html"));
+        assert_eq!(answer.seen(), (200, String::new(), "content for two"), "nothing is said of a price");
+        assert_eq!((answer.header("set-cookie"), answer.header("cache-control")), (None, None));
+    }
+    let payment = payer::payment(&nginx.site().url("/two.html"), 2);
+    let with_both = subscriber("/two.html").with_payment(&payment);
+    assert_eq!(nginx.ask(&with_both).body, "content for two", "who is let in already does not pay");
+    for request in [RequestText::get("/two.html"), stranger("/two.html")] {
+        let answer = nginx.ask(&request);
+        assert_eq!(answer.status, 402, "never 401 where a payment would do");
+        assert!(answer.header("www-authenticate").unwrap().contains("Payment id="), "{answer:?}");
+    }
+    let paid = nginx.ask(&stranger("/two.html").with_payment(&payment));
+    assert_eq!(paid.seen(), (200, "paid".to_string(), "content for two"), "the coins are still good");
+    let again = stranger("/two.html").with("Cookie", &paid.cookie().unwrap());
+    assert_eq!(nginx.ask(&again).seen(), (200, "receipt".to_string(), "content for two"));
+    assert_eq!(nginx.get("/free.html").status, 401, "what costs nothing opens nothing");
+    assert_eq!(nginx.ask(&subscriber("/free.html")).body, "free");
+    assert_eq!(nginx.get("/open/two.html").body, "content for two");
+    wait_until("the access log", || nginx.access_log().len() == 10);
+    let paid = nginx.access_log().iter().filter(|line| line.contains(" paid ")).count();
+    assert_eq!(paid, 1, "{:?}", nginx.access_log());
 }
 
 #[test]

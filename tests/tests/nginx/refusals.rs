@@ -6,6 +6,7 @@ use micromint_servers::client::RequestText;
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::site::Site;
+use micromint_servers::wait_until;
 
 /// A payment for `/two.html` that is right, to be spoilt.
 fn right(nginx: &Nginx) -> Payment {
@@ -116,6 +117,22 @@ fn the_lists_of_the_broker_hold() {
     assert_eq!(pay_with("revoked", b"mallory\nalice\n"), (402, "revoked".to_string()));
     assert_eq!(pay_with("owners", &nothing_sold(params)), (402, "not-owner".to_string()));
     assert_eq!(pay_with("revoked", b"mallory\n"), (200, "paid".to_string()));
+    // Put there while the server runs, and taken away again, without a reload.
+    let nginx = Nginx::with_server(Site::new(), "");
+    let coins = payer::coins_of(payer::mint(), 1);
+    let pay = |target: &str| {
+        let payment = payer::payment_with(payer::mint(), &nginx.site().url(target), &coins);
+        nginx.ask(&RequestText::post(target, &payment)).word()
+    };
+    assert_eq!(pay("/one.html"), "paid");
+    assert_eq!(pay("/one.html?other"), "spent");
+    let path = nginx.site().path(&format!("periods/{}.owners", params.period()));
+    let new = nginx.site().path("new.owners");
+    std::fs::write(&new, nothing_sold(params)).unwrap();
+    std::fs::rename(&new, &path).unwrap();
+    wait_until("the list of owners to be read", || pay("/one.html?other") == "not-owner");
+    std::fs::remove_file(path).unwrap();
+    wait_until("the list of owners to be forgotten", || pay("/one.html?other") == "spent");
 }
 
 /// An owners file without an owner, byte by byte as docs/broker.md describes it.

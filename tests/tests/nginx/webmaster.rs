@@ -105,6 +105,49 @@ fn events_are_written_where_the_webmaster_says() {
 }
 
 #[test]
+fn the_page_is_as_the_webmaster_wants_it() {
+    let site = Site::new();
+    let vendor = site.vendor_toml("till") + "page = \"page.html\"\ndescription = \"News & views\"\n";
+    site.write("vendor.toml", &vendor);
+    let page = |title: &str| {
+        format!(
+            "<!doctype html><html lang=de><title>{title}</title><img src=/logo.png alt=''>\
+             <p class=\"price\">{{{{ coins }}}} f\u{fc}r {{{{ description }}}}</p>\
+             {{{{#refusal}}}}<p role=alert>{{{{ reason }}}}</p>{{{{/refusal}}}}{{{{ message }}}}</html>"
+        )
+    };
+    site.write("page.html", &page("Bitte zahlen"));
+    let nginx = Nginx::start(site, STATUS);
+    let asked = |request: RequestText| nginx.ask(&request.with("Accept", "text/html"));
+    let answer = asked(RequestText::get("/two.html"));
+    assert_eq!(
+        (answer.status, answer.header("content-type").unwrap().as_str()),
+        (402, "text/html; charset=utf-8")
+    );
+    for piece in [
+        "<title>Bitte zahlen</title>",
+        "2 coins f\u{fc}r News &amp; views</p>",
+        "<script type=\"application/x-micromint\">MicroMint-1.0\r\n",
+    ] {
+        assert!(answer.body.contains(piece), "{piece} in {}", answer.body);
+    }
+    assert!(!answer.body.contains("role=alert"), "{}", answer.body);
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.contains("'self'") && !policy.contains("script-src"), "{policy}");
+    let refused = asked(RequestText::post("/two.html", &payer::payment(&nginx.site().url("/two.html"), 1)));
+    assert!(refused.body.contains("<p role=alert>wrong-amount</p>"), "{}", refused.body);
+    // A changed page comes with a reload; one that is wrong is found by nginx's test, and does not get there.
+    nginx.site().write("page.html", &page("Jetzt neu"));
+    nginx.reload(STATUS);
+    assert!(asked(RequestText::get("/two.html")).body.contains("Jetzt neu"));
+    nginx.site().write("page.html", "<p>\n{{ colour }} {{ message }}");
+    let output = micromint_servers::nginx::nginx(nginx.site(), &["-t"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("page.html:2"), "{said}");
+    assert!(asked(RequestText::get("/two.html")).body.contains("Jetzt neu"), "what runs goes on");
+}
+
+#[test]
 fn no_log_holds_a_key_an_authenticator_or_a_coin() {
     let nginx = Nginx::start(
         Site::new(),
