@@ -82,8 +82,9 @@ bench-c: setup ## what the check of a coin costs through C, beside Rust
 	@scripts/link-c.sh target/release
 	$(CARGO) bench -p micromint-ffi --bench check
 
-bench-servers: nginx-module ## what the modules cost: free, 402 and paid requests beside the plain server, 20 rounds
-	$(CARGO) run --release --quiet -p micromint-servers --bin bench-servers
+bench-servers: nginx-module apache-module ## what the modules cost: free, 402 and paid requests beside the plain servers, 20 rounds
+	$(CARGO) run --release --quiet -p micromint-servers --bin bench-servers -- --server nginx
+	$(CARGO) run --release --quiet -p micromint-servers --bin bench-servers -- --server apache
 
 test-load: nginx-module ## hostile and honest load with workers killed: MINUTES=10
 	MICROMINT_LOAD_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) $(CARGO) test --release -p micromint-servers --test nginx load -- --nocapture

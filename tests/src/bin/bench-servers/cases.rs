@@ -7,11 +7,11 @@ use micromint_servers::client::RequestText;
 use rustix::process::Pid;
 
 use crate::load::Load;
-use crate::servers::Server;
+use crate::servers::{Kind, Server};
 use crate::supply::Supply;
 
 /// Connections that ask at the same time.
-const CONNECTIONS: usize = 32;
+pub(crate) const CONNECTIONS: usize = 32;
 /// How long a round of free pages beside payments takes.
 const SHARED_ROUND: Duration = Duration::from_millis(700);
 /// How many requests a second the others send meanwhile.
@@ -86,9 +86,6 @@ pub(crate) enum Cache {
 }
 
 impl Cache {
-    /// Both.
-    pub(crate) const ALL: [Cache; 2] = [Cache::None, Cache::Files];
-
     /// In names.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -164,10 +161,10 @@ impl Case {
     }
 }
 
-/// Every row.
-pub(crate) fn all(plan: &Plan) -> Vec<Case> {
+/// Every row of a kind of server.
+pub(crate) fn all(kind: Kind, plan: &Plan) -> Vec<Case> {
     let mut cases = Vec::new();
-    for cache in Cache::ALL {
+    for &cache in kind.caches() {
         let mut add = |name: &str, what: What, count: usize| {
             let suffix = if cache == Cache::Files { ", file cache" } else { "" };
             cases.push(Case { name: format!("{name}{suffix}"), what, cache, count });
@@ -215,6 +212,9 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
         What::Paid(paying, _) => supply.round(paying, round, case.count).iter().map(Vec::as_slice).collect(),
         _ => vec![request.as_slice(); case.count],
     };
+    // So that no connection is yet to be accepted.
+    let warm = RequestText::get("/free/page.html").to_bytes();
+    load.ask(std::iter::repeat_n(warm.as_slice(), CONNECTIONS), " 200 ");
     let processes = server.processes(case.is_baseline());
     let (cpu, start) = (cpu_time(&processes), Instant::now());
     load.ask(requests.into_iter(), case.status());

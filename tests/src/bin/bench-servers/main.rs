@@ -1,11 +1,11 @@
 //! What the server modules cost: processor time and rate of free, refused and paid requests on a real server,
 //! beside the same server without the module, in one run.
 //!
-//!     cargo run --release -p micromint-servers --bin bench-servers -- --rounds 20
+//!     cargo run --release -p micromint-servers --bin bench-servers -- --server apache --rounds 20
 //!
-//! `make bench-servers` builds the module first. Every round asks every case once, one after the other, so that
+//! `make bench-servers` builds the modules first. Every round asks every case once, one after the other, so that
 //! what else the machine does falls on all of them alike; a row is the median of its rounds. Processor time is
-//! that of the one worker and its threads, by the scheduler's own clock; the client is another process's thread.
+//! that of the processes that serve and their threads, by the scheduler's own clock; the client is another process's thread.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
@@ -41,7 +41,7 @@ fn main() {
     let plan = cases::Plan { rounds: arguments.rounds, requests: arguments.requests };
     let supply = supply::Supply::new(&plan);
     let server = servers::Server::start(arguments.server, &supply);
-    let mut cases = cases::all(&plan);
+    let mut cases = cases::all(arguments.server, &plan);
     cases.retain(|case| case.is_baseline() || case.name.contains(&arguments.only));
     if arguments.hold {
         let case = cases.iter().rev().find(|case| case.name.contains(&arguments.only)).expect("a case");
@@ -61,7 +61,9 @@ fn main() {
     }
     let mut rows: Vec<table::Row> = cases.iter().map(table::Row::new).collect();
     for round in 0..plan.rounds {
-        for (case, row) in cases.iter().zip(&mut rows) {
+        // Each round begins with another case, so that none always follows the same one.
+        for at in (0..cases.len()).map(|at| (at + round) % cases.len()) {
+            let (case, row) = (&cases[at], &mut rows[at]);
             row.samples.push(cases::measure(case, &server, &supply, round));
         }
         eprintln!("round {} of {}", round + 1, plan.rounds);

@@ -1,11 +1,13 @@
-//! The servers under test: one with the module and one without, each with one worker.
+//! The servers under test: one with the module and one without, each with one worker process.
 
-use std::path::Path;
-use std::process::Command;
+mod apache;
+mod nginx;
+
 use std::sync::Arc;
 
-use micromint_servers::client::{Connection, RequestText};
-use micromint_servers::nginx::{self, children_of, pid_in};
+use micromint_servers::apache::Mpm;
+use micromint_servers::client::{Answer, Connection, RequestText};
+use micromint_servers::nginx::{children_of, is_running, pid_in};
 use micromint_servers::site::Site;
 use micromint_servers::{free_port, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,81 +20,80 @@ use crate::supply::Supply;
 pub(crate) enum Kind {
     /// nginx, the program of `MICROMINT_NGINX` or the one installed.
     Nginx,
+    /// Apache with the event MPM, the program of `MICROMINT_APACHE` or the one installed.
+    Apache,
+    /// The same with the worker MPM.
+    ApacheWorker,
+    /// The same with the prefork MPM.
+    ApachePrefork,
+}
+
+impl Kind {
+    /// What it can keep files open by, or not.
+    pub(crate) fn caches(self) -> &'static [Cache] {
+        match self.mpm() {
+            None => &[Cache::None, Cache::Files],
+            Some(_) => &[Cache::None],
+        }
+    }
+
+    /// How it spreads requests, if it is an Apache.
+    fn mpm(self) -> Option<Mpm> {
+        match self {
+            Kind::Nginx => None,
+            Kind::Apache => Some(Mpm::Event),
+            Kind::ApacheWorker => Some(Mpm::Worker),
+            Kind::ApachePrefork => Some(Mpm::Prefork),
+        }
+    }
 }
 
 /// The size of a page, in bytes.
 const PAGE_SIZE: usize = 4096;
+/// The file of the number of a server's first process, in its site's folder.
+const PID_FILE: &str = "server.pid";
 
 /// Two running servers of a kind. They are ended when this is dropped.
 pub(crate) struct Server {
+    kind: Kind,
     with: Arc<Site>,
     without: Arc<Site>,
-    ports: Ports,
+    hosts: Vec<Host>,
 }
 
-/// Where each configuration of the server with the module listens.
-struct Ports(Vec<(Sync, Cache, u16)>);
+/// A host of the server with the module.
+struct Host {
+    sync: Sync,
+    cache: Cache,
+    port: u16,
+    /// The vendor's file, in the site's folder.
+    vendor: String,
+}
 
 impl Server {
     /// Starts both.
     pub(crate) fn start(kind: Kind, supply: &Supply) -> Server {
-        let Kind::Nginx = kind;
-        let (with, without) = (site(supply), site(supply));
-        let all = Sync::ALL.into_iter().flat_map(|sync| Cache::ALL.map(|cache| (sync, cache)));
-        let ports = Ports(all.map(|(sync, cache)| (sync, cache, free_port())).collect());
-        let server = Server { with: Arc::new(with), without: Arc::new(without), ports };
-        server.start_nginx();
+        let with = site(supply);
+        let all =
+            Sync::ALL.into_iter().flat_map(|sync| kind.caches().iter().map(move |cache| (sync, *cache)));
+        let hosts = all.map(|(sync, cache)| host(&with, sync, cache)).collect();
+        let server = Server { kind, with: Arc::new(with), without: Arc::new(site(supply)), hosts };
+        match kind.mpm() {
+            None => nginx::start_selling(&server.with, &server.hosts),
+            Some(mpm) => apache::start_selling(&server.with, mpm, &server.hosts),
+        }
+        let refusal = Connection::open(server.hosts[0].port).ask(&RequestText::get("/one/page.html"));
+        assert_eq!(refusal.status, 402);
+        match kind.mpm() {
+            None => nginx::start_plain(&server.without, &refusal),
+            Some(mpm) => apache::start_plain(&server.without, mpm, server.hosts.len(), &refusal),
+        }
         server
-    }
-
-    fn start_nginx(&self) {
-        let mut text = String::new();
-        for (sync, cache, port) in &self.ports.0 {
-            let name = format!("vendor-{}-{}.toml", sync.name(), cache.name());
-            let till = format!("till-{}-{}", sync.name(), cache.name());
-            self.with.write(
-                &name,
-                &format!(
-                    "vendor-id = \"localhost\"\norigins = [\"http://localhost\"]\nperiods = \"periods\"\ntill = \"{till}\"\nsync = \"{}\"\n",
-                    sync.name()
-                ),
-            );
-            text += &format!(
-                "server {{ listen 127.0.0.1:{port}; root %FOLDER%/www; {} micromint_config {name}; micromint on;
-                     location /off/ {{ micromint off; }}
-                     location /one/ {{ micromint_price 1; }}
-                     location /ten/ {{ micromint_price 10; }} }}\n",
-                cache.nginx()
-            );
-        }
-        start_nginx(&self.with, Some(&nginx::module()), &text);
-        let refused = self.refusal();
-        let mut text = String::new();
-        for (cache, port) in [(Cache::None, self.without.port), (Cache::Files, self.without.back_port)] {
-            text += &format!(
-                "server {{ listen 127.0.0.1:{port}; root %FOLDER%/www; {} location /refused/ {{ {refused} }} }}\n",
-                cache.nginx()
-            );
-        }
-        start_nginx(&self.without, None, &text);
-    }
-
-    /// What the module answers to who has not paid, as directives of a server without it.
-    fn refusal(&self) -> String {
-        let (_, _, port) = self.ports.0[0];
-        let answer = Connection::open(port).ask(&RequestText::get("/one/page.html"));
-        assert_eq!(answer.status, 402);
-        let usual = ["server", "date", "content-length", "connection", "content-type"];
-        let mut text = format!("default_type {};", answer.header("content-type").unwrap());
-        for (name, value) in answer.headers.iter().filter(|(name, _)| !usual.contains(&name.as_str())) {
-            text += &format!(" add_header {name} '{value}' always;");
-        }
-        text + &format!(" return 402 '{}';", answer.body)
     }
 
     /// Where the server with the module listens.
     pub(crate) fn port(&self, sync: Sync, cache: Cache) -> u16 {
-        self.ports.0.iter().find(|(s, c, _)| (*s, *c) == (sync, cache)).unwrap().2
+        self.hosts.iter().find(|host| (host.sync, host.cache) == (sync, cache)).unwrap().port
     }
 
     /// Where the server without it listens.
@@ -103,7 +104,7 @@ impl Server {
     /// The processes that serve, with the module or without.
     pub(crate) fn processes(&self, is_plain: bool) -> Vec<Pid> {
         let site = if is_plain { &self.without } else { &self.with };
-        pid_in(&site.path("nginx.pid")).map(children_of).unwrap_or_default()
+        pid_in(&site.path(PID_FILE)).map(children_of).unwrap_or_default()
     }
 
     /// The processes that serve with the module.
@@ -114,10 +115,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A stock Apache may crash in any stop but a graceful one.
+        let signal = if self.kind.mpm().is_some() { Signal::WINCH } else { Signal::TERM };
         for site in [&self.with, &self.without] {
-            if let Some(pid) = pid_in(&site.path("nginx.pid")) {
-                let _ = kill_process(pid, Signal::TERM);
-                wait_until("the end of the server", || !nginx::is_running(pid));
+            if let Some(pid) = pid_in(&site.path(PID_FILE)) {
+                let _ = kill_process(pid, signal);
+                wait_until("the end of the server", || !is_running(pid));
             }
         }
     }
@@ -134,30 +137,29 @@ fn site(supply: &Supply) -> Site {
     site
 }
 
-/// Starts nginx with one worker, as its packages configure it but for the access log.
-fn start_nginx(site: &Site, module: Option<&Path>, servers: &str) {
-    let load = module.map_or(String::new(), |module| format!("load_module {};", module.display()));
-    let text = format!(
-        "{load} worker_processes 1; pid %FOLDER%/nginx.pid; error_log %FOLDER%/logs/error.log;
-         events {{ worker_connections 512; }}
-         http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 600s;
-             types {{ text/html html; }} client_body_temp_path %FOLDER%/body; proxy_temp_path %FOLDER%/proxy;
-             fastcgi_temp_path %FOLDER%/fastcgi; uwsgi_temp_path %FOLDER%/uwsgi; scgi_temp_path %FOLDER%/scgi;
-             {servers} }}"
+/// A host with a vendor and a till of its own.
+fn host(site: &Site, sync: Sync, cache: Cache) -> Host {
+    let name = format!("{}-{}", sync.name(), cache.name());
+    let vendor = format!("vendor-{name}.toml");
+    site.write(
+        &vendor,
+        &format!(
+            "vendor-id = \"localhost\"\norigins = [\"http://localhost\"]\nperiods = \"periods\"\ntill = \"till-{name}\"\nsync = \"{}\"\n",
+            sync.name()
+        ),
     );
-    site.write("nginx.conf", &site.fill(&text));
-    let program = std::env::var_os("MICROMINT_NGINX").unwrap_or_else(|| "/usr/sbin/nginx".into());
-    let output = Command::new(program)
-        .arg("-p")
-        .arg(site.folder())
-        .arg("-c")
-        .arg(site.path("nginx.conf"))
-        .arg("-e")
-        .arg(site.path("logs/error.log"))
-        .output()
-        .expect("the program nginx");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    wait_until("the worker", || {
-        pid_in(&site.path("nginx.pid")).is_some_and(|pid| children_of(pid).len() == 1)
+    Host { sync, cache, port: free_port(), vendor }
+}
+
+/// The fields of an answer that are not made anew for each: what a server without the module is told to send.
+fn fields(answer: &Answer) -> impl Iterator<Item = &(String, String)> {
+    let usual = ["server", "date", "content-length", "connection", "content-type", "keep-alive"];
+    answer.headers.iter().filter(move |(name, _)| !usual.contains(&name.as_str()))
+}
+
+/// Waits until a server has as many processes as it was told to have.
+fn wait_for_workers(site: &Site, count: usize) {
+    wait_until("the workers", || {
+        pid_in(&site.path(PID_FILE)).is_some_and(|pid| children_of(pid).len() == count)
     });
 }

@@ -23,9 +23,9 @@ impl Row {
 pub(crate) fn print(kind: Kind, plan: &Plan, rows: &[Row], shared: &Shared) {
     println!("{kind:?}, {} rounds, medians; quartiles in brackets", plan.rounds);
     println!(
-        "| case | us CPU a request | requests a second | CPU of the plain server's | rate of the plain server's |"
+        "| case | us CPU a request | over the plain server's | plain server's / this | requests a second | rate / plain server's |"
     );
-    println!("|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|");
     for row in rows {
         let baseline = match row.what {
             What::Refused | What::PlainRefusal => What::PlainRefusal,
@@ -37,14 +37,16 @@ pub(crate) fn print(kind: Kind, plan: &Plan, rows: &[Row], shared: &Shared) {
         let rate: Vec<f64> = row.samples.iter().map(|sample| sample.rate).collect();
         // Round by round: what disturbs the machine for a while disturbs both.
         let pairs = || row.samples.iter().zip(baseline);
+        let over: Vec<f64> = pairs().map(|(sample, plain)| sample.cpu - plain.cpu).collect();
         let cpu_ratio: Vec<f64> = pairs().map(|(sample, plain)| plain.cpu / sample.cpu).collect();
         let rate_ratio: Vec<f64> = pairs().map(|(sample, plain)| sample.rate / plain.rate).collect();
         println!(
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} |",
             row.name,
             spread(&cpu, 1),
-            spread(&rate, 0),
+            spread(&over, 1),
             spread(&cpu_ratio, 2),
+            spread(&rate, 0),
             spread(&rate_ratio, 2)
         );
     }
