@@ -82,7 +82,7 @@ sed -e 's/news.example"$/localhost"/' -e "s|^origins.*|origins = [\"http://local
 
 # buys NAME PORT COMMAND...: starts a server, buys its page, ends the server.
 buys() {
-    local wallet=$world/$1.mmw url=http://localhost:$2/story server said
+    local wallet=$world/$1.mmw url=http://localhost:$2/story server said gone
     LD_LIBRARY_PATH=$lib "${@:3}" >"$folder/$1.log" 2>&1 &
     server=$!
     for _ in $(seq 100); do
@@ -95,8 +95,12 @@ buys() {
         said=$("$bin/mmwallet" --wallet "$wallet" get -s --proxy '' --autopay 1 -i "$url") || fail "$1: $(cat "$folder/$1.log")"
         grep -q "^the story" <<<"$said" || fail "$1 served no story: $said"
     done
+    # A payment for a page that is not there is taken back.
+    gone=$("$bin/mmwallet" --wallet "$wallet" get --proxy '' --autopay 1 "${url%/story}/gone" 2>&1 >/dev/null) &&
+        fail "$1 serves what is not there"
     kill $server
     wait $server 2>/dev/null || true
+    grep -q "not-kept (reversed)" <<<"$gone" || fail "$1 keeps the payment for no page: $gone"
     grep -qi "^micromint-status: receipt" <<<"$said" || fail "$1 did not know the receipt: $said"
     grep -qi "^cache-control: private" <<<"$said" || fail "$1 gives a paid page to caches: $said"
     "$bin/mmwallet" --wallet "$wallet" balance | grep -q "1 paid" || fail "$1: $("$bin/mmwallet" --wallet "$wallet" balance)"

@@ -1,15 +1,27 @@
 <?php
 // Checks a coin of alice for news.example: php coin.php 2026-12.params
-require __DIR__ . '/MicroMint.php';
+require __DIR__ . '/micromint.php';
 
-$toml = file_get_contents($argv[1]);
 $library = new MicroMint();
-$coin = [0x892, 0x245, 0x1298, 0x78a];
-echo $library->check($toml, 'news.example', 'alice', $coin) === 0 ? 'good' : 'bad', "\n";
-echo $library->check($toml, 'news.example', 'bob', $coin) === 0 ? 'good' : 'bad', "\n";
-echo $library->hash($toml, 0x892), "\n";
+$params = $library->make('micromint_params *', 'params_from_toml', file_get_contents($argv[1]));
+$checker = $library->make('micromint_checker *', 'checker_new', $params, 'news.example');
+$coin = $library->c->new('uint64_t[4]');
+foreach ([0x892, 0x245, 0x1298, 0x78a] as $i => $x) {
+    $coin[$i] = $x; // below 2^60, so PHP's signed integers hold it
+}
+foreach (['alice', 'bob'] as $user) {
+    $fault = $library->c->new('micromint_coin_fault');
+    $library->call('checker_check', $checker, $user, $coin, 4, FFI::addr($fault), null);
+    echo $fault->cdata === 0 ? 'good' : 'bad', "\n";
+}
+$library->c->micromint_checker_free($checker);
+
+// The hash of an x has all 64 bits: as a signed integer half of them would look negative.
+echo sprintf('%016x', $library->make('uint64_t', 'hash', $params, 0x892)->cdata), "\n";
+$library->c->micromint_params_free($params);
+
 try {
-    $library->hash('period = 7', 0);
+    $library->make('micromint_params *', 'params_from_toml', 'period = 7');
 } catch (RuntimeException $error) {
     echo $error->getCode(), ': ', $error->getMessage(), "\n";
 }

@@ -1,6 +1,10 @@
 <?php
-// A page that costs a coin: php -d ffi.enable=true -S localhost:8000 story.php
-require __DIR__ . '/MicroMint.php';
+// A page that costs a coin, and one that is not there: php -d ffi.enable=true -S localhost:8000 story.php
+require __DIR__ . '/paywall.php';
 
-(new MicroMint(getenv('VENDOR_CONFIG') ?: '/etc/micromint/vendor.toml'))->charge(1);
+charge(1, getenv('VENDOR_CONFIG') ?: '/etc/micromint/vendor.toml');
+if (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) !== '/story') {
+    http_response_code(404);
+    exit("there is no such page\n");
+}
 echo "the story\n";
