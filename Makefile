@@ -47,6 +47,7 @@ test-servers: nginx-module apache-module ## the modules in real servers
 	@scripts/build-nginx-module.sh --for-tests
 	@scripts/build-apache-module.sh --for-tests
 	$(CARGO) test -p micromint-servers
+	PROFILE=dev scripts/test-install.sh --modules
 
 test-vectors: setup ## the second implementation agrees with testdata/
 	python3 testdata/check_vectors.py

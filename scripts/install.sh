@@ -35,6 +35,11 @@ put() {
     install -D -m "$1" "$2" "$root$3"
     echo "$3" >> "$written"
 }
+# put_text FILE PATH: of contrib/, whose words name the documents where they lie with the default PREFIX.
+put_text() {
+    sed "s|/usr/local/share/doc|$prefix/share/doc|" "$1" > "$made/text"
+    put 644 "$made/text" "$2"
+}
 # link TARGET PATH
 link() {
     ln -sf "$1" "$root$2"
@@ -79,8 +84,8 @@ done
 for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md; do
     put 644 "$document" "$prefix/share/doc/micromint/$(basename "$document")"
 done
-for unit in contrib/systemd/*.service contrib/systemd/*.timer contrib/systemd/*.path; do
-    [ ! -f "$unit" ] || put 644 "$unit" "$prefix/lib/systemd/system/$(basename "$unit")"
+for unit in contrib/systemd/*.*; do
+    put_text "$unit" "$prefix/lib/systemd/system/$(basename "$unit")"
 done
 
 # The modules, where Debian's packages put theirs. Which sites use them is the administrator's to say.
@@ -88,16 +93,15 @@ nginx_module=target/nginx/ngx_http_micromint_module.so
 apache_module=target/apache/mod_micromint.so
 [ "${MODULES:-yes}" != no ] || { nginx_module=; apache_module=; }
 if [ -n "$nginx_module" ] && [ -f "$nginx_module" ]; then
-    echo "load_module modules/ngx_http_micromint_module.so;" > "$made/nginx.conf"
     put 644 "$nginx_module" /usr/lib/nginx/modules/ngx_http_micromint_module.so
-    put 644 "$made/nginx.conf" /usr/share/nginx/modules-available/mod-http-micromint.conf
+    put_text contrib/nginx/mod-http-micromint.conf /usr/share/nginx/modules-available/mod-http-micromint.conf
     echo "nginx: to load the module: ln -s /usr/share/nginx/modules-available/mod-http-micromint.conf" \
         "/etc/nginx/modules-enabled/50-mod-http-micromint.conf"
 fi
 if [ -n "$apache_module" ] && [ -f "$apache_module" ]; then
     put 644 "$apache_module" /usr/lib/apache2/modules/mod_micromint.so
-    put 644 contrib/apache/micromint.load /etc/apache2/mods-available/micromint.load
-    put 644 contrib/apache/micromint.conf /etc/apache2/mods-available/micromint.conf
+    put_text contrib/apache/micromint.load /etc/apache2/mods-available/micromint.load
+    put_text contrib/apache/micromint.conf /etc/apache2/mods-available/micromint.conf
     echo "Apache: to load the module: a2enmod micromint"
 fi
 
