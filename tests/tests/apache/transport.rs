@@ -229,7 +229,7 @@ fn http_2_over_tls_pays() {
         assert_eq!(answer.short(), paid());
         let missing = url.replace("one.html", "gone.html");
         let answer = curl(&apache, &["--http2", "-H", &header(&payer::payment(&missing, 1)), &missing]);
-        assert_eq!(answer.short(), (404, String::new()), "a page that is not there is free");
+        assert_eq!(answer.short(), (404, "returned".to_string()), "a page that is not there is free");
         // The plain origin's URL is another page's.
         let plain = payer::payment(&apache.site().url("/one.html"), 1);
         assert_eq!(curl(&apache, &["--http2", "-H", &header(&plain), &url]).word(), "other-page");
