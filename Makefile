@@ -82,6 +82,7 @@ bench-c: setup ## what the check of a coin costs through C, beside Rust
 	$(CARGO) build --release -p micromint-ffi
 	@scripts/link-c.sh target/release
 	$(CARGO) bench -p micromint-ffi --bench check
+	@! command -v valgrind >/dev/null || $(CARGO) bench --quiet -p micromint-ffi --bench check -- --instructions
 
 bench-servers: nginx-module apache-module ## what the modules cost: free, 402 and paid requests beside the plain servers, 20 rounds
 	$(CARGO) run --release --quiet -p micromint-servers --bin bench-servers -- --server nginx
