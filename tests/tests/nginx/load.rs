@@ -18,7 +18,11 @@ use micromint_servers::nginx::Nginx;
 use micromint_servers::site::Site;
 use rustix::process::{Signal, kill_process};
 
-const SERVER: &str = "micromint_config vendor.toml; server { %SERVER% micromint on; }";
+const SERVER: &str = "micromint_config vendor.toml;
+    server { %SERVER% micromint on; location /gone/ { micromint_price 1; } }";
+/// The page that is there, and those that are not.
+const PAGE: &str = "/one.html";
+const GONE: &str = "/gone/page.html";
 
 /// A coin of the load, and what became of it.
 #[derive(Default)]
@@ -61,8 +65,8 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
     site.write("periods/load.params", &mint.params().to_toml());
     let nginx = Nginx::start(site, SERVER);
     let port = nginx.site().port;
-    let pay = |coin: &[u64], number: u64| {
-        let target = format!("/one.html?{number}");
+    let pay = |page: &str, coin: &[u64], number: u64| {
+        let target = format!("{page}?{number}");
         let url = nginx.site().url(&target).parse().unwrap();
         let payment = mint.payment(&user, &key, &vendor, &url, &[coin.to_vec()]);
         RequestText::get(&target)
@@ -73,9 +77,10 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
     let fates: Vec<Mutex<Fate>> = coins.iter().map(|_| Mutex::default()).collect();
     let (next, numbers, is_over) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let (paid, broken, refused) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let (given_back, kept) = (AtomicU64::new(0), AtomicU64::new(0));
     // Pays with one coin for two different pages; at most one of all who ever do so may be told that it was paid.
     let spend = |coin: usize, number: u64| -> bool {
-        let request = pay(&coins[coin], number);
+        let request = pay(PAGE, &coins[coin], number);
         for _ in 0..50 {
             match ask(port, &request) {
                 // No answer, or none yet: the very same payment again, as clients do.
@@ -96,7 +101,42 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
         }
         panic!("50 tries without an answer");
     };
+    // Pays for a page that is not there. Who is told that the coin was taken back has it back, though the worker
+    // that said so was killed: it pays for another page, soon.
+    let pay_in_vain = |coin: usize| {
+        let request = pay(GONE, &coins[coin], numbers.fetch_add(1, Ordering::Relaxed));
+        for _ in 0..50 {
+            match ask(port, &request) {
+                None | Some((503 | 500 | 502, _)) => _ = broken.fetch_add(1, Ordering::Relaxed),
+                Some((404, word)) if word == "reversed" => {
+                    given_back.fetch_add(1, Ordering::Relaxed);
+                    let start = Instant::now();
+                    while !spend(coin, numbers.fetch_add(1, Ordering::Relaxed)) {
+                        assert!(start.elapsed() < Duration::from_secs(20), "coin {coin} was not given back");
+                    }
+                    return;
+                }
+                // The worker was killed after it had recorded the payment: sent again it is one that stays.
+                Some((404, word)) if word == "retry" => {
+                    kept.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("50 tries without an answer");
+    };
     std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let coin = next.fetch_add(1, Ordering::Relaxed);
+                if coin >= coins.len() {
+                    return;
+                }
+                pay_in_vain(coin);
+                std::thread::sleep(Duration::from_secs(4 * seconds) / coins.len() as u32 / 2);
+            }
+        });
         for _ in 0..3 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
@@ -109,7 +149,7 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
                     let won = spend(coin, two);
                     assert!(won ^ racer.join().unwrap(), "coin {coin}: exactly one of two pages is paid for");
                     // The coins shall last.
-                    std::thread::sleep(Duration::from_secs(3 * seconds) / coins.len() as u32 / 2);
+                    std::thread::sleep(Duration::from_secs(4 * seconds) / coins.len() as u32 / 2);
                 }
             });
         }
@@ -150,15 +190,19 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
     let accepted: BTreeSet<usize> =
         (0..coins.len()).filter(|coin| fates[*coin].lock().unwrap().paid.is_some()).collect();
     println!(
-        "{} coins accepted, {} refusals, {} requests without an answer",
+        "{} coins accepted, {} of them given back before, {} kept for a page that is not there; \
+         {} refusals, {} requests without an answer",
         accepted.len(),
+        given_back.load(Ordering::Relaxed),
+        kept.load(Ordering::Relaxed),
         refused.load(Ordering::Relaxed),
         broken.load(Ordering::Relaxed)
     );
     assert!(accepted.len() > 100, "{}", accepted.len());
+    assert!(given_back.load(Ordering::Relaxed) > 10, "{given_back:?}");
     assert_eq!(paid.load(Ordering::Relaxed), accepted.len() as u64);
     for coin in accepted.iter().step_by(1 + accepted.len() / 300) {
-        let request = pay(&coins[*coin], u64::MAX - *coin as u64);
+        let request = pay(PAGE, &coins[*coin], u64::MAX - *coin as u64);
         assert_eq!(ask(port, &request), Some((402, "spent".to_string())), "coin {coin} was lost");
     }
 }
