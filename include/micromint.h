@@ -256,8 +256,8 @@ typedef enum {
 } micromint_step;
 
 /**
- * The batches of a till as they were when the list was made. Free it with `micromint_batch_list_free()`. It is never
- * changed, so threads may share it.
+ * The batches of a till as they were when the list was made. Free it with `micromint_batch_list_free()`. It is
+ * never changed, so threads may share it, and it may cross a fork.
  */
 typedef struct micromint_batch_list micromint_batch_list;
 
@@ -271,24 +271,29 @@ typedef struct micromint_batch_list micromint_batch_list;
 typedef struct micromint_broker micromint_broker;
 
 /**
- * Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It is
- * never changed, so threads may share it.
+ * Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It is never
+ * changed, so threads may share it, and it may cross a fork.
  */
 typedef struct micromint_buffer micromint_buffer;
 
 /**
- * Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is never
- * changed, so threads may share it.
+ * A challenge of the scheme "Payment" that coins can answer. Free it with `micromint_challenge_free()`. It is
+ * never changed, so threads may share it, and it may cross a fork.
+ */
+typedef struct micromint_challenge micromint_challenge;
+
+/**
+ * Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is never changed, so
+ * threads may share it, and it may cross a fork.
  */
 typedef struct micromint_checker micromint_checker;
 
 /**
  * What to do with a request: serve the content, or send an answer instead. Free it with
- * `micromint_decision_free()`. It is never changed, so threads may share it.
+ * `micromint_decision_free()`. It is never changed, so threads may share it, and it may cross a fork.
  *
- * Serve: make the content as asked for, without the header fields of
- * `micromint_decision_strip_header()`; give the status of its answer to `micromint_paywall_settle()`;
- * then change its head as `micromint_decision_head()` says.
+ * Serve: make the content as asked for, without the header fields of `micromint_decision_strip_header()`; give the
+ * status of its answer to `micromint_paywall_settle()`; then change its head as `micromint_decision_head()` says.
  *
  * Answer: send its status, headers and body; where the site adds header fields to every answer, merge them by
  * `micromint_decision_head()`.
@@ -298,33 +303,33 @@ typedef struct micromint_decision micromint_decision;
 /**
  * What went wrong: a status and a text that says what was expected, what was found and where.
  *
- * Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is
- * never changed, so threads may share it.
+ * Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is never changed,
+ * so threads may share it, and it may cross a fork.
  */
 typedef struct micromint_error micromint_error;
 
 /**
- * What to change in the head of an answer: first take fields out, then add. Free it with
- * `micromint_head_free()`. It is never changed, so threads may share it.
+ * What to change in the head of an answer: first take fields out, then add. Free it with `micromint_head_free()`.
+ * It is never changed, so threads may share it, and it may cross a fork.
  */
 typedef struct micromint_head micromint_head;
 
 /**
  * A message of one of the types of docs/protocol.md, every field well formed. Free it with
- * `micromint_message_free()`. It is never changed, so threads may share it.
+ * `micromint_message_free()`. It is never changed, so threads may share it, and it may cross a fork.
  */
 typedef struct micromint_message micromint_message;
 
 /**
- * A period to mint: its configuration, with the secret input key, and where its coin file is. Free it
- * with `micromint_mint_free()`. It is never changed, so threads may share it; of several that mint into
- * one file, one goes on and the others fail.
+ * A period to mint: its configuration, with the secret input key, and where its coin file is. Free it with
+ * `micromint_mint_free()`. It is never changed, so threads may share it, and it may cross a fork; of several that
+ * mint into one file, one goes on and the others fail.
  */
 typedef struct micromint_mint micromint_mint;
 
 /**
- * The public parameters of a period. Free it with `micromint_params_free()`. It is never changed, so
- * threads may share it.
+ * The public parameters of a period. Free it with `micromint_params_free()`. It is never changed, so threads may
+ * share it, and it may cross a fork.
  */
 typedef struct micromint_params micromint_params;
 
@@ -1912,6 +1917,79 @@ micromint_status micromint_broker_compromise(micromint_broker *broker,
 micromint_status micromint_broker_settle(micromint_broker *broker,
                                          bool *settled_out,
                                          micromint_error **error_out);
+
+/**
+ * Reads the first challenge that coins can answer in a WWW-Authenticate of a 402. A vendor of MicroMint says the same
+ * in MicroMint-Request (`micromint_message_from_header()`); others may know the scheme alone.
+ *
+ * value, value_len: the value of the header field; call it with each of them.
+ * challenge_out:    the challenge.
+ *
+ * Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_ABSENT where there is none.
+ */
+micromint_status micromint_challenge_parse(const uint8_t *value,
+                                           size_t value_len,
+                                           micromint_challenge **challenge_out,
+                                           micromint_error **error_out);
+
+/**
+ * What a challenge asks for, for `micromint_wallet_pay()`.
+ *
+ * message_out: the Request-Payment.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_challenge_request(const micromint_challenge *challenge,
+                                             micromint_message **message_out,
+                                             micromint_error **error_out);
+
+/**
+ * Whether a challenge has ended, so that a payment that answers it would be refused. NULL gives true.
+ *
+ * now: the time, in seconds since 1970-01-01 00:00 UTC.
+ */
+bool micromint_challenge_has_ended(const micromint_challenge *challenge,
+                                   int64_t now);
+
+/**
+ * Makes the header field that answers a challenge with a payment: send it with the request again, method and body
+ * unchanged. Servers take header fields of 8 KB, which is about 40 coins.
+ *
+ * payment, payment_len:   the Payment message.
+ * name_out, name_len_out: the field's name; static, no final NUL. Where it is Authorization and the request has one
+ *                         of its own, write Payment-Authorization.
+ * value_out:              a buffer with its value.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE for what is no Payment.
+ */
+micromint_status micromint_challenge_answer(const micromint_challenge *challenge,
+                                            const uint8_t *payment,
+                                            size_t payment_len,
+                                            const uint8_t **name_out,
+                                            size_t *name_len_out,
+                                            micromint_buffer **value_out,
+                                            micromint_error **error_out);
+
+/**
+ * Frees a challenge. NULL is allowed.
+ */
+void micromint_challenge_free(micromint_challenge *challenge);
+
+/**
+ * Reads the Payment-Receipt of an answer.
+ *
+ * value, value_len:     the value of the header field.
+ * payment, payment_len: the Payment message that was sent.
+ * is_ours_out:          whether the receipt is for this payment.
+ *
+ * Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_MESSAGE for what is no receipt or no Payment.
+ */
+micromint_status micromint_payment_receipt_check(const uint8_t *value,
+                                                 size_t value_len,
+                                                 const uint8_t *payment,
+                                                 size_t payment_len,
+                                                 bool *is_ours_out,
+                                                 micromint_error **error_out);
 
 /**
  * Opens a wallet file, making it with mode 0600 if it is absent.

@@ -192,6 +192,13 @@ fn message(input: &mut Input<'_>) {
     let ((bytes, len), (name, name_len)) = (input.bytes(), input.bytes());
     let (mut text, mut text_len) = (null(), 0);
     unsafe {
+        let challenge = make(|made, error| micromint_challenge_parse(bytes, len, made, error));
+        let request = make(|made, error| micromint_challenge_request(challenge, made, error));
+        assert_eq!(request.is_null(), challenge.is_null());
+        micromint_message_free(request);
+        micromint_challenge_free(challenge);
+        let mut is_ours = false;
+        call(|error| micromint_payment_receipt_check(name, name_len, bytes, len, &mut is_ours, error));
         let plain = make(|made, error| micromint_message_from_header(bytes, len, made, error));
         micromint_message_free(plain);
         let message = make(|made, error| micromint_message_parse(bytes, len, made, error));

@@ -2,8 +2,8 @@
 
 use crate::boundary::{free, hand_out};
 
-/// Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It is
-/// never changed, so threads may share it.
+/// Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It is never
+/// changed, so threads may share it, and it may cross a fork.
 pub struct micromint_buffer {
     bytes: Vec<u8>,
 }

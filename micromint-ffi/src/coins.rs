@@ -8,8 +8,8 @@ use crate::error::{micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::MICROMINT_ERROR_ARGUMENT;
 
-/// Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is never
-/// changed, so threads may share it.
+/// Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is never changed, so
+/// threads may share it, and it may cross a fork.
 pub struct micromint_checker {
     rules: CoinRules,
     vendor: VendorVector,

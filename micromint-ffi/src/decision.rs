@@ -8,11 +8,10 @@ use crate::error::{Answer, micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
 /// What to do with a request: serve the content, or send an answer instead. Free it with
-/// `micromint_decision_free()`. It is never changed, so threads may share it.
+/// `micromint_decision_free()`. It is never changed, so threads may share it, and it may cross a fork.
 ///
-/// Serve: make the content as asked for, without the header fields of
-/// `micromint_decision_strip_header()`; give the status of its answer to `micromint_paywall_settle()`;
-/// then change its head as `micromint_decision_head()` says.
+/// Serve: make the content as asked for, without the header fields of `micromint_decision_strip_header()`; give the
+/// status of its answer to `micromint_paywall_settle()`; then change its head as `micromint_decision_head()` says.
 ///
 /// Answer: send its status, headers and body; where the site adds header fields to every answer, merge them by
 /// `micromint_decision_head()`.

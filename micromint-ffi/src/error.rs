@@ -42,8 +42,8 @@ pub enum micromint_status {
 
 /// What went wrong: a status and a text that says what was expected, what was found and where.
 ///
-/// Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is
-/// never changed, so threads may share it.
+/// Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is never changed,
+/// so threads may share it, and it may cross a fork.
 pub struct micromint_error {
     status: micromint_status,
     message: String,

@@ -8,8 +8,8 @@ use crate::decision::{at, micromint_decision};
 use crate::error::{micromint_error, micromint_status};
 use crate::paywall::{micromint_header, status_of};
 
-/// What to change in the head of an answer: first take fields out, then add. Free it with
-/// `micromint_head_free()`. It is never changed, so threads may share it.
+/// What to change in the head of an answer: first take fields out, then add. Free it with `micromint_head_free()`.
+/// It is never changed, so threads may share it, and it may cross a fork.
 pub struct micromint_head {
     changes: HeadChanges,
 }

@@ -33,6 +33,7 @@ mod plan;
 mod redemption;
 
 // The client.
+mod scheme;
 mod wallet;
 mod wallet_files;
 mod wallet_history;
@@ -68,6 +69,7 @@ pub mod exported {
     pub use crate::paywall::*;
     pub use crate::plan::*;
     pub use crate::redemption::*;
+    pub use crate::scheme::*;
     pub use crate::till::*;
     pub use crate::till_batches::*;
     pub use crate::wallet::*;

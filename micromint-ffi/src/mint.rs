@@ -24,9 +24,9 @@ use micromint_status::{
 /// The memory that minting takes where 0 is given, in bytes: 512 MiB.
 pub const MICROMINT_MINT_MEMORY_DEFAULT: u64 = 512 * 1024 * 1024;
 
-/// A period to mint: its configuration, with the secret input key, and where its coin file is. Free it
-/// with `micromint_mint_free()`. It is never changed, so threads may share it; of several that mint into
-/// one file, one goes on and the others fail.
+/// A period to mint: its configuration, with the secret input key, and where its coin file is. Free it with
+/// `micromint_mint_free()`. It is never changed, so threads may share it, and it may cross a fork; of several that
+/// mint into one file, one goes on and the others fail.
 pub struct micromint_mint {
     pub(crate) config: MintConfig,
     pub(crate) directory: DiskDirectory,

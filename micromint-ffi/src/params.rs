@@ -13,8 +13,8 @@ pub const MICROMINT_COIN_SIZE_MAX: usize = 8;
 
 const _: () = assert!(MICROMINT_COIN_SIZE_MAX == micromint_core::params::COIN_SIZE_MAX as usize);
 
-/// The public parameters of a period. Free it with `micromint_params_free()`. It is never changed, so
-/// threads may share it.
+/// The public parameters of a period. Free it with `micromint_params_free()`. It is never changed, so threads may
+/// share it, and it may cross a fork.
 pub struct micromint_params {
     pub(crate) params: Params,
 }

@@ -9,8 +9,8 @@ use crate::decision::at;
 use crate::error::{micromint_error, micromint_status};
 use crate::till::{micromint_batch, micromint_till, refused};
 
-/// The batches of a till as they were when the list was made. Free it with `micromint_batch_list_free()`. It is never
-/// changed, so threads may share it.
+/// The batches of a till as they were when the list was made. Free it with `micromint_batch_list_free()`. It is
+/// never changed, so threads may share it, and it may cross a fork.
 pub struct micromint_batch_list {
     batches: Vec<Batch>,
 }

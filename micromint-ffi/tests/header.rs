@@ -73,7 +73,7 @@ fn every_function_is_documented() {
     assert!(missing.is_empty(), "not in the comments: {missing:#?}");
 }
 
-/// The comment of a type whose members are not shown says who frees it, and what threads may do.
+/// The comment of a type whose members are not shown says who frees it, and what threads and forks may do.
 #[test]
 fn every_handle_is_documented() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/micromint.h");
@@ -91,6 +91,7 @@ fn every_handle_is_documented() {
         let (name, comment) = (name.0, comment.replace("\n *", ""));
         assert!(comment.contains(&format!("`{name}_free()`")), "{name} does not say who frees it");
         assert!(comment.contains("thread"), "{name} does not say what threads may do");
+        assert!(comment.contains("fork"), "{name} does not say what a fork may do");
     }
     assert!(count >= 10, "only {count} handles were found");
 }

@@ -26,6 +26,13 @@
   "redeem-until = \"2027-01-08T00:00:00Z\"\nbroker = \"https://broker.example/\"\n" \
   "coin-value = \"0.01 USD\"\n"
 
+/* What testdata/scheme.json's first challenge asks for: three coins for https://news.example/story. */
+#define CHARGE_REQUEST \
+  "eyJhbW91bnQiOiIzIiwiY3VycmVuY3kiOiJjb2luIiwiZGVzY3JpcHRpb24iOiJOZXdzIG9mIHRoZSBkYXkiLCJtZXRob2REZXRh" \
+  "aWxzIjp7ImJyb2tlciI6Imh0dHBzOi8vYnJva2VyLmV4YW1wbGUvIiwiY29pblZhbHVlIjoiMC4wMSBVU0QiLCJwZXJpb2RzIjpb" \
+  "IjIwMjYtMTIiLCIyMDI3LTAxIl0sInVybCI6Imh0dHBzOi8vbmV3cy5leGFtcGxlL3N0b3J5In0sInJlY2lwaWVudCI6Im5ld3Mu" \
+  "ZXhhbXBsZSJ9"
+
 /* A coin of alice for news.example in that period (testdata/coins.json). */
 static const uint64_t GOOD_COIN[4] = {0x892, 0x245, 0x1298, 0x78a};
 

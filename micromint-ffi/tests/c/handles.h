@@ -17,6 +17,7 @@ static micromint_host host, *h_micromint_host = &host;
 
 static micromint_header one_header, *h_micromint_header = &one_header;
 static micromint_head *h_micromint_head;
+static micromint_challenge *h_micromint_challenge;
 static micromint_till *h_micromint_till;
 static micromint_batch_list *h_micromint_batch_list;
 static micromint_new_period new_period, *h_micromint_new_period = &new_period;
@@ -43,6 +44,9 @@ static void make_handles(const char *folder) {
   good(micromint_paywall_open(TEXT(config), &host, &h_micromint_paywall, &error), error);
   good(micromint_till_open(TEXT(config), &host, &h_micromint_till, &error), error);
   good(micromint_till_batches(h_micromint_till, &h_micromint_batch_list, &error), error);
+  good(micromint_challenge_parse(
+           TEXT("Payment id=\"i\", realm=\"news.example\", method=\"micromint\", intent=\"charge\", "
+                "request=\"" CHARGE_REQUEST "\""), &h_micromint_challenge, &error), error);
   good(micromint_paywall_decide(h_micromint_paywall, &request, &h_micromint_decision, &error), error);
   good(micromint_decision_head(h_micromint_decision, 200, false, NULL, 0, &h_micromint_head, &error), error);
   snprintf(config, sizeof config, "%s/mint.toml", folder);
@@ -60,6 +64,7 @@ static void free_handles(void) {
   micromint_checker_free(h_micromint_checker);
   micromint_buffer_free(h_micromint_buffer);
   micromint_message_free(h_micromint_message);
+  micromint_challenge_free(h_micromint_challenge);
   micromint_decision_free(h_micromint_decision);
   micromint_paywall_free(h_micromint_paywall);
   micromint_head_free(h_micromint_head);

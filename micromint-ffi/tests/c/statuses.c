@@ -71,6 +71,25 @@ static void messages(void) {
   micromint_message_free(message);
 }
 
+static void challenges(void) {
+  micromint_challenge *challenge = NULL;
+  const uint8_t *name;
+  size_t len;
+  bool is_ours = true;
+  micromint_buffer *value = NULL;
+  CHECK(micromint_challenge_parse(TEXT("Basic realm=\"x\""), &challenge, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no challenge of the scheme Payment") && challenge == NULL);
+  CHECK(micromint_challenge_has_ended(NULL, 0));
+  good(micromint_challenge_parse(
+           TEXT("Basic realm=\"x\", Payment id=\"i\", realm=\"news.example\", method=\"micromint\", "
+                "intent=\"charge\", request=\"" CHARGE_REQUEST "\""), &challenge, &error), error);
+  CHECK(!micromint_challenge_has_ended(challenge, INT64_MAX));
+  CHECK(micromint_challenge_answer(challenge, TEXT("x"), &name, &len, &value, &error) == MICROMINT_ERROR_MESSAGE);
+  CHECK(says(error, MICROMINT_ERROR_MESSAGE, "") && value == NULL);
+  CHECK(micromint_payment_receipt_check(TEXT("e30"), TEXT("x"), &is_ours, NULL) == MICROMINT_ERROR_MESSAGE && is_ours);
+  micromint_challenge_free(challenge);
+}
+
 static void parameters_survive_writing(void) {
   micromint_params *params = period(), *again = NULL;
   micromint_buffer *first = NULL, *second = NULL;
@@ -90,6 +109,7 @@ int main(void) {
   texts();
   arguments();
   messages();
+  challenges();
   parameters_survive_writing();
   return 0;
 }

@@ -20,6 +20,7 @@ typedef struct {
   bytes text, type; const header_vector *headers; size_t headers_len; bytes data;
 } message_vector;
 typedef struct { bytes text, type, why; } refused_vector;
+typedef struct { bytes www_authenticate, request, payment, name, credential, receipts[2]; } scheme_vector;
 ";
 
 /// C under construction: arrays first, then the tables that point to them.
@@ -123,6 +124,22 @@ impl Source {
         format!("{{{text}, {kind}, {name}, {}, {data}}}", headers.len())
     }
 
+    fn scheme(&mut self, row: &Value) -> String {
+        let default = Value::from("Authorization");
+        let name = row["challenge"].get("header").unwrap_or(&default);
+        let texts = [
+            &row["www-authenticate"],
+            &row["request-payment"],
+            &row["payment"],
+            name,
+            &row["credential"],
+            &row["payment-receipt"],
+            &row["payment-receipt-without-challenge"],
+        ];
+        let texts = texts.map(|text| self.text(text));
+        format!("{{{}, {{{}}}}}", texts[..5].join(","), texts[5..].join(","))
+    }
+
     fn refused(&mut self, row: &Value) -> String {
         format!("{{{}, {}, {}}}", self.text(&row["text"]), self.text(&row["type"]), self.text(&row["why"]))
     }
@@ -131,7 +148,7 @@ impl Source {
 /// The whole header.
 pub(crate) fn header() -> String {
     type Row = fn(&mut Source, &Value) -> String;
-    let tables: [(&str, &str, &str, Row); 7] = [
+    let tables: [(&str, &str, &str, Row); 8] = [
         ("des.json", "hash_vector", "DES", Source::des),
         ("hashes.json", "hash_vector", "HASHES", Source::hash),
         ("identities.json", "identity_vector", "IDENTITIES", Source::identity),
@@ -139,13 +156,14 @@ pub(crate) fn header() -> String {
         ("authenticators.json", "authenticator_vector", "AUTHENTICATORS", Source::authenticator),
         ("messages.json", "message_vector", "MESSAGES", Source::message),
         ("refused-messages.json", "refused_vector", "REFUSED", Source::refused),
+        ("scheme.json", "scheme_vector", "SCHEME", Source::scheme),
     ];
     let mut source = Source::default();
     let mut last = String::new();
     for (file, kind, name, row) in tables {
         let json: Value = serde_json::from_slice(&read(file)).unwrap();
         let rows: Vec<String> = list(&json["vectors"]).map(|value| row(&mut source, value)).collect();
-        assert!(rows.len() >= 6, "{file} has few vectors");
+        assert!(rows.len() >= 4, "{file} has few vectors");
         let _ = writeln!(last, "static const {kind} {name}[] = {{\n  {}\n}};", rows.join(",\n  "));
     }
     format!("{TYPES}\n{}\n{last}", source.arrays)
