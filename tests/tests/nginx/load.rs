@@ -5,14 +5,16 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use micromint::authenticator::Key;
 use micromint::hash::HashName;
-use micromint::host::{Clock, SystemClock};
+use micromint::host::{Clock, DiskDirectory, FixedClock, SystemClock, SystemEntropy};
 use micromint::testing::{ObviousMint, params_with, resize};
+use micromint::vendor::redemption::unbatched;
+use micromint::vendor::till::{SyncMode, Till};
 use micromint_servers::client::{RequestText, base64url};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::site::Site;
@@ -206,4 +208,10 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
         let request = pay(PAGE, &coins[*coin], u64::MAX - *coin as u64);
         assert_eq!(ask(port, &request), Some((402, "spent".to_string())), "coin {coin} was lost");
     }
+    // And the till holds them to be redeemed, each once, and no other: tomorrow all are old enough.
+    let tomorrow = Arc::new(FixedClock(now.plus_seconds(86_400)));
+    let directory = Box::new(DiskDirectory::new(nginx.site().path("till")));
+    let till = Till::open(directory, SyncMode::Os, tomorrow, Arc::new(SystemEntropy)).unwrap();
+    let held: u64 = unbatched(&till).unwrap().values().map(|period| period.coins).sum();
+    assert_eq!(held, accepted.len() as u64 + kept.load(Ordering::Relaxed));
 }
