@@ -9,7 +9,7 @@ need() {
 }
 
 for package in nginx nginx-dev apache2 apache2-dev libfaketime libclang-dev gcc g++ valgrind make pkg-config curl openssl \
-    python3 man-db zsh fish python3-venv python3-setuptools python3-wheel php-cli php-fpm iproute2 golang-go; do
+    python3 man-db zsh fish python3-venv python3-setuptools python3-wheel php-cli php-fpm iproute2 golang-go systemd; do
     need "$package"
 done
 

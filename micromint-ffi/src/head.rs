@@ -6,7 +6,8 @@ use crate::boundary::{free, given, guard, hand_out, lend, output, reference, sli
 use crate::buffer::micromint_buffer;
 use crate::decision::{at, micromint_decision};
 use crate::error::{micromint_error, micromint_status};
-use crate::paywall::{micromint_header, status_of};
+use crate::paywall::status_of;
+use crate::request::micromint_header;
 
 /// What to change in the head of an answer: first take fields out, then add. Free it with `micromint_head_free()`.
 /// It is never changed, so threads may share it, and it may cross a fork.

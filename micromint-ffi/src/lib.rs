@@ -43,6 +43,7 @@ mod wallet_returns;
 mod decision;
 mod head;
 mod paywall;
+mod request;
 mod till;
 mod till_batches;
 
@@ -69,6 +70,7 @@ pub mod exported {
     pub use crate::paywall::*;
     pub use crate::plan::*;
     pub use crate::redemption::*;
+    pub use crate::request::*;
     pub use crate::scheme::*;
     pub use crate::till::*;
     pub use crate::till_batches::*;
