@@ -105,6 +105,34 @@ fn events_are_written_where_the_webmaster_says() {
 }
 
 #[test]
+fn a_dry_run_charges_nothing_and_is_counted_apart() {
+    let in_earnest = format!("micromint_log plain logs/sales.log; {STATUS}");
+    let dry = in_earnest.replace("micromint on;", "micromint on; micromint_dry_run on;");
+    let nginx = Nginx::start(Site::new(), &dry);
+    assert_eq!(nginx.get("/two.html").seen(), (200, String::new(), "content for two"));
+    let payment = payer::payment(&nginx.site().url("/two.html"), 2);
+    let post = RequestText::post("/two.html", &payment);
+    for _ in 0..2 {
+        assert_eq!(nginx.ask(&post).seen(), (200, "returned".to_string(), "content for two"));
+    }
+    let wrong = payer::payment(&nginx.site().url("/one.html"), 2);
+    assert_eq!(nginx.ask(&RequestText::post("/one.html", &wrong)).seen().2, "content for one");
+    let manifest = nginx.get("/.well-known/micromint");
+    assert!(manifest.body.contains("\"vendor-id\": \"localhost\""), "{manifest:?}");
+    let would =
+        |word: &str| counter(&nginx, &format!("micromint_dry_run_requests_total{{outcome=\"{word}\"}}"));
+    wait_until("the counters", || [would("unpaid"), would("paid"), would("wrong-amount")] == [1, 2, 1]);
+    assert_eq!((outcome(&nginx, "paid"), counter(&nginx, "micromint_coins_total")), (0, 0));
+    let log = std::fs::read_to_string(nginx.site().path("logs/sales.log")).unwrap();
+    assert_eq!(log.lines().filter(|line| line.contains(" dry-run=1 ")).count(), 4, "{log}");
+    // From the next reload on it is in earnest; the coins that were tried out are as good as before.
+    nginx.reload(&in_earnest);
+    assert_eq!(nginx.get("/two.html").status, 402);
+    assert_eq!(nginx.ask(&post).seen(), (200, "paid".to_string(), "content for two"));
+    wait_until("the count", || counter(&nginx, "micromint_coins_total") == 2);
+}
+
+#[test]
 fn the_page_is_as_the_webmaster_wants_it() {
     let site = Site::new();
     let vendor = site.vendor_toml("till") + "page = \"page.html\"\ndescription = \"News & views\"\n";
