@@ -1,0 +1,191 @@
+//! What a request costs a vendor's paywall, without any web server: processor time of one thread.
+//! `cargo bench -p micromint --bench paywall [-- --rounds N] [--directory D]`
+//!
+//! Every round does every step a number of times, one step after the other; a row is the median of its
+//! rounds with the quartiles. The till lies on a disk, in `target` or the directory given, with `sync os`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use micromint::authenticator::Key;
+use micromint::hash::HashName;
+use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
+use micromint::params::Params;
+use micromint::protocol::Payment;
+use micromint::testing::{ObviousMint, params_with, resize};
+use micromint::vendor::Refusal;
+use micromint::vendor::config::VendorConfig;
+use micromint::vendor::http::{Outcome, Request, Step};
+use micromint::vendor::paywall::Paywall;
+use rustix::time::{ClockId, clock_gettime};
+
+const URL: &str = "https://news.example/story.html";
+/// Payments a round, and repetitions of what costs no coin.
+const PAYMENTS: usize = 500;
+const REPETITIONS: usize = 2000;
+/// What a browser sends.
+const BROWSER: [(&[u8], &[u8]); 9] = [
+    (b"Host", b"news.example"),
+    (b"User-Agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    (b"Accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    (b"Accept-Language", b"en-US,en;q=0.5"),
+    (b"Accept-Encoding", b"gzip, deflate, br, zstd"),
+    (b"Connection", b"keep-alive"),
+    (b"Sec-Fetch-Dest", b"document"),
+    (b"Sec-Fetch-Mode", b"navigate"),
+    (b"Sec-Fetch-Site", b"none"),
+];
+
+fn main() {
+    let options = Options::read();
+    let mint = mint();
+    let bought = payments(&mint, &Key::from_bytes([7; 32]), options.rounds * PAYMENTS + 1);
+    let other = payments(&mint, &Key::from_bytes([8; 32]), 1).remove(0);
+    let paywall = paywall(&options.directory, mint.params().clone());
+    // The first payment of a day makes files, which is done where waiting does no harm.
+    let (first, bought) = bought.split_first().unwrap();
+    assert_eq!(paywall.decide(&paid(&with_payment(first))).outcome(), Outcome::Paid);
+    let mut rows: [Row; 6] = [
+        Row::new("free page", REPETITIONS),
+        Row::new("402 to a browser", REPETITIONS),
+        Row::new("402 to a wallet", REPETITIONS),
+        Row::new("payment parsed", REPETITIONS),
+        Row::new("payment by header", PAYMENTS),
+        Row::new("second payment with the coins of the first", REPETITIONS),
+    ];
+    let wallet = [BROWSER[0], (b"Accept", b"application/x-micromint".as_slice())];
+    let message = URL_SAFE_NO_PAD.decode(first).unwrap();
+    for round in bought.chunks_exact(PAYMENTS) {
+        rows[0].measure(|_| paywall.classify(&Request { price: 0, ..paid(&BROWSER) }));
+        rows[1].measure(|_| is_refused(paywall.classify(&paid(&BROWSER))));
+        rows[2].measure(|_| is_refused(paywall.classify(&paid(&wallet))));
+        rows[3].measure(|_| Payment::parse(&message).unwrap());
+        rows[4].measure(|number| {
+            let fields = with_payment(&round[number]);
+            let request = paid(&fields);
+            // Now and then the index grows, which takes its time.
+            let decision = paywall.decide_at_once(&request).unwrap_or_else(|| paywall.decide(&request));
+            assert_eq!(decision.outcome(), Outcome::Paid);
+        });
+        rows[5].measure(|_| {
+            let decision = paywall.decide(&paid(&with_payment(&other)));
+            assert_eq!(decision.outcome(), Outcome::Refused(Refusal::Spent));
+        });
+    }
+    for row in &mut rows {
+        row.print();
+    }
+}
+
+/// The command line.
+struct Options {
+    rounds: usize,
+    directory: tempfile::TempDir,
+}
+
+impl Options {
+    fn read() -> Options {
+        let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+        let (mut rounds, mut parent) = (21, concat!(env!("CARGO_MANIFEST_DIR"), "/../target").to_string());
+        while let Some(argument) = arguments.next() {
+            let value = arguments.next().expect("a value after each option");
+            match argument.as_str() {
+                "--rounds" => rounds = value.parse().expect("a number of rounds"),
+                "--directory" => parent = value,
+                _ => panic!("expected --rounds or --directory, found {argument}"),
+            }
+        }
+        Options { rounds, directory: tempfile::tempdir_in(parent).unwrap() }
+    }
+}
+
+/// One step, and what it took in each round.
+struct Row {
+    name: &'static str,
+    repetitions: usize,
+    nanoseconds: Vec<f64>,
+}
+
+impl Row {
+    fn new(name: &'static str, repetitions: usize) -> Row {
+        Row { name, repetitions, nanoseconds: Vec::new() }
+    }
+
+    fn measure<T>(&mut self, mut act: impl FnMut(usize) -> T) {
+        let start = processor_time();
+        for number in 0..self.repetitions {
+            black_box(act(number));
+        }
+        self.nanoseconds.push((processor_time() - start) * 1e9 / self.repetitions as f64);
+    }
+
+    fn print(&mut self) {
+        self.nanoseconds.sort_by(f64::total_cmp);
+        let at = |quarter: usize| self.nanoseconds[quarter * (self.nanoseconds.len() - 1) / 4];
+        println!("{:44} {:8.0} ns [{:.0}, {:.0}]", self.name, at(2), at(1), at(3));
+    }
+}
+
+fn processor_time() -> f64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+fn mint() -> ObviousMint {
+    ObviousMint::new(params_with(|raw| {
+        resize(raw, 11, 8, 4, 2, HashName::Des);
+        let now = SystemClock.now();
+        raw.start = now.plus_seconds(-86_400);
+        raw.expiration = now.plus_seconds(30 * 86_400);
+        raw.redeem_until = now.plus_seconds(37 * 86_400);
+    }))
+}
+
+/// Payments of one coin each as a header carries them; with another key, others with the same coins.
+fn payments(mint: &ObviousMint, key: &Key, count: usize) -> Vec<String> {
+    let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+    let url = URL.parse().unwrap();
+    let firsts = (0..mint.params().superbin_count() as u32).step_by(2);
+    let coins = firsts.flat_map(|first| mint.coins(&user, &vendor, first)).take(count);
+    let payments: Vec<_> = coins
+        .map(|coin| URL_SAFE_NO_PAD.encode(mint.payment(&user, key, &vendor, &url, &[coin]).to_bytes()))
+        .collect();
+    assert_eq!(payments.len(), count, "more rounds than there are coins");
+    payments
+}
+
+fn paywall(directory: &tempfile::TempDir, params: Params) -> Paywall {
+    let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"periods\"\ntill = \"till\"\nsync = \"os\"\n";
+    let config = VendorConfig::parse(text, directory.path()).unwrap();
+    let till = Box::new(DiskDirectory::new(directory.path()));
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    Paywall::with(config, &[params], Key::from_bytes([1; 32]), till, clock, entropy).unwrap()
+}
+
+/// The header fields of a browser with a payment.
+fn with_payment(payment: &str) -> Vec<(&[u8], &[u8])> {
+    let mut fields = BROWSER.to_vec();
+    fields.push((b"MicroMint-Payment", payment.as_bytes()));
+    fields
+}
+
+/// A request for the page at its price.
+fn paid<'a>(headers: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
+    Request {
+        method: b"GET",
+        target: b"/story.html",
+        is_https: true,
+        host: Some(b"news.example"),
+        headers,
+        price: 1,
+        ..Request::default()
+    }
+}
+
+fn is_refused(step: Step) -> Step {
+    assert!(matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Unpaid));
+    step
+}
