@@ -207,6 +207,9 @@ pub(crate) fn warm_up(case: &Case, server: &Server) {
 /// One round of a case.
 pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usize) -> Sample {
     let mut load = Load::open(case.port(server), CONNECTIONS);
+    // Rounds differ in length: what it takes to open connections is not theirs.
+    let free = RequestText::get("/free/page.html").to_bytes();
+    load.ask(std::iter::repeat_n(free.as_slice(), CONNECTIONS), " 200 ");
     let request = case.request();
     let requests: Vec<&[u8]> = match case.what {
         What::Paid(paying, _) => supply.round(paying, round, case.count).iter().map(Vec::as_slice).collect(),
