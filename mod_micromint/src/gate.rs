@@ -192,7 +192,7 @@ fn is_charged(visit: &Visit) -> bool {
 /// What cannot be read is no price: the page is not sent.
 fn price_of(request: Request<'_>) -> Result<u32, Verdict> {
     let read = |text: &[u8], place: &str| {
-        parse_price(text).map_err(|error| Decision::Answer(price_unreadable(&error, place)).into())
+        parse_price(text).map_err(|error| Decision::from(price_unreadable(&error, place)).into())
     };
     match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
         Ok(None) => {}

@@ -164,7 +164,7 @@ fn is_charged(visit: &Visit) -> bool {
 /// What cannot be read is no price: the page is not sent.
 fn price_of(request: &mut Request) -> Result<u32, Box<Verdict>> {
     let read = |text: &[u8], place: &str| {
-        let unreadable = |error| Verdict::Decided(Decision::Answer(price_unreadable(&error, place)));
+        let unreadable = |error| Verdict::Decided(price_unreadable(&error, place).into());
         parse_price(text).map_err(|error| Box::new(unreadable(error)))
     };
     match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {

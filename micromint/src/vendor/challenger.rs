@@ -16,6 +16,11 @@ const GRID_SECONDS: i64 = 300;
 /// It ends at the third such time after it was made: 10 to 15 minutes for a person to say yes.
 const GRID_STEPS: i64 = 3;
 
+/// When the challenges change that are made at `now`, which are the same until then.
+pub(super) fn next_challenge(now: UnixTime) -> UnixTime {
+    UnixTime((now.0.div_euclid(GRID_SECONDS) + 1) * GRID_SECONDS)
+}
+
 /// Makes and checks challenges.
 pub(super) struct Challenger {
     key: Key,

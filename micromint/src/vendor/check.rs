@@ -96,6 +96,12 @@ impl Checker {
         periods
     }
 
+    /// When [`Checker::periods_at`] changes next after `now`, if it does.
+    pub(super) fn next_change(&self, now: UnixTime) -> Option<UnixTime> {
+        let changes = self.periods().flat_map(|params| [params.raw().start, params.raw().expiration]);
+        changes.filter(|change| *change > now).min()
+    }
+
     /// Checks a payment for the page at `url`, which costs `price` coins, at `now`. Gives the first bin
     /// of every coin.
     ///

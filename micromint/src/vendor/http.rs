@@ -3,6 +3,7 @@
 //! holds no rule about coins.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use super::event::Event;
 pub use super::head::{HeadChanges, Merge, MergeRule};
@@ -235,8 +236,8 @@ pub enum Step {
 pub enum Decision {
     /// Serve the content.
     Serve(Serve),
-    /// Send this instead of the content.
-    Answer(Answer),
+    /// Send this instead of the content. Shared: what many ask for is made once.
+    Answer(Arc<Answer>),
 }
 
 /// How the content is served.
@@ -307,6 +308,12 @@ pub struct About {
     pub alert: Option<String>,
 }
 
+impl From<Answer> for Decision {
+    fn from(answer: Answer) -> Decision {
+        Decision::Answer(Arc::new(answer))
+    }
+}
+
 impl Decision {
     /// What became of the payment.
     pub fn outcome(&self) -> Outcome {
@@ -343,14 +350,14 @@ impl Decision {
     pub(super) fn merge_mut(&mut self) -> &mut Vec<Merge> {
         match self {
             Decision::Serve(serve) => &mut serve.merge,
-            Decision::Answer(answer) => &mut answer.merge,
+            Decision::Answer(answer) => &mut Arc::make_mut(answer).merge,
         }
     }
 
     pub(super) fn about_mut(&mut self) -> &mut About {
         match self {
             Decision::Serve(serve) => &mut serve.about,
-            Decision::Answer(answer) => &mut answer.about,
+            Decision::Answer(answer) => &mut Arc::make_mut(answer).about,
         }
     }
 }

@@ -14,6 +14,7 @@ mod dry_run;
 mod files;
 mod free_view;
 mod judge;
+mod quotes;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use self::credential::is_of_others;
 use self::dry_run::rehearsed;
 use self::files::{load_lists, make_till_folder, secret_place};
 use self::judge::served;
+use self::quotes::{Quoted, Quotes};
 use super::accepted::Accepted;
 use super::answer;
 use super::carrier::{self, Carrier, InHeader};
@@ -49,6 +51,7 @@ pub struct Paywall {
     accepted: Accepted,
     receipt_key: Key,
     challenger: Challenger,
+    quotes: Quotes,
     till: Till,
     views: FreeViews,
     clock: Arc<dyn Clock>,
@@ -200,7 +203,8 @@ impl Paywall {
         let till = Till::open(till, config.sync, clock.clone(), entropy.clone())?;
         let views = FreeViews::new(till.shared_directory(), &receipt_key);
         let challenger = Challenger::new(&receipt_key, config.vendor.as_str());
-        Ok(Paywall { config, accepted, receipt_key, challenger, till, views, clock, entropy })
+        let quotes = Quotes::new();
+        Ok(Paywall { config, accepted, receipt_key, challenger, quotes, till, views, clock, entropy })
     }
 
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
@@ -210,8 +214,18 @@ impl Paywall {
             // The way of nearly all requests: a decision is large, and made in its place here.
             return Step::Decided(Decision::Serve(Serve::default()));
         }
+        let question = match self.quoted(request) {
+            Quoted::Known(answer) => return Step::Decided(Decision::Answer(answer)),
+            Quoted::Unknown(question) => Some(question),
+            Quoted::Never => None,
+        };
         match self.route(request) {
-            Route::Decided(decision) => Step::Decided(as_placed(request, decision)),
+            Route::Decided(decision) => {
+                if let Some(question) = question {
+                    self.keep(question, &decision);
+                }
+                Step::Decided(as_placed(request, decision))
+            }
             Route::Header(ask, _) if ask.is_view() || ask.idempotency_key().is_none() => Step::Work,
             Route::Unpaid(_) => Step::Work,
             _ if request.body.is_some() => Step::Work,
@@ -257,7 +271,7 @@ impl Paywall {
             Route::Header(ask, InHeader::Credential(token)) => ask.tell(self.judge_credential(&ask, token)),
             Route::Body(ask) => ask.tell(match request.body {
                 Some(message) => self.judge(&ask, message, None),
-                None => Decision::Answer(answer::too_large()),
+                None => answer::too_large().into(),
             }),
             Route::Unpaid(ask) => ask.tell(self.unpaid_or_free(&ask)),
             Route::FreeBody => Decision::Serve(free_post(request)),
@@ -268,7 +282,7 @@ impl Paywall {
     pub fn price_tag(&self, request: &Request<'_>) -> Answer {
         match self.ask(request, false) {
             Ok(ask) => match ask.tell(self.unpaid(&ask)) {
-                Decision::Answer(answer) => answer,
+                Decision::Answer(answer) => Arc::unwrap_or_clone(answer),
                 // What is told of a price is an answer always.
                 Decision::Serve(_) => answer::unavailable("a price was to be told".to_string()),
             },
@@ -345,7 +359,7 @@ impl Paywall {
 
     fn route_to_page<'a>(&'a self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
         if ask.request.method == b"OPTIONS" {
-            return Route::Decided(ask.tell(Decision::Answer(answer::options(ask.cors, ask.request))));
+            return Route::Decided(ask.tell(answer::options(ask.cors, ask.request).into()));
         }
         if ask.is_view() && self.has_receipt(&ask) {
             let serve = served(Outcome::Receipt, ask.request, ask.is_body);
@@ -372,7 +386,7 @@ fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
 }
 
 fn decided(answer: Answer) -> Route<'static> {
-    Route::Decided(Decision::Answer(answer))
+    Route::Decided(answer.into())
 }
 
 /// How free content is served to who sent a payment with it: the coins were not recorded.

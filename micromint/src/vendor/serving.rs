@@ -134,7 +134,7 @@ impl Vendor {
         };
         let Some(paywall) = opened else {
             let reason = reason.unwrap_or_else(|| "the till could not be opened a moment ago".to_string());
-            return (Decision::Answer(unavailable(reason)), None);
+            return (unavailable(reason).into(), None);
         };
         let mut decision = paywall.decide(request);
         if decision.outcome() == Outcome::Unavailable {
@@ -143,7 +143,7 @@ impl Vendor {
         if let (Decision::Answer(answer), Some(reason)) = (&mut decision, reason)
             && answer.outcome == Outcome::Unavailable
         {
-            answer.log = Some(reason);
+            Arc::make_mut(answer).log = Some(reason);
         }
         (decision, Some(paywall))
     }

@@ -65,7 +65,7 @@ pub(super) fn asking(request: Request<'_>, vendor: &Vendor, price: u32) -> Resul
         Ok(None) => "the till could not be opened a moment ago".to_string(),
         Err(error) => error.to_string(),
     };
-    Err(decided(request, price, Decision::Answer(unavailable(reason)).into()))
+    Err(decided(request, price, Decision::from(unavailable(reason)).into()))
 }
 
 /// What is decided about.

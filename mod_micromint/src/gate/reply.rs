@@ -126,7 +126,7 @@ pub(super) fn message(request: Request<'_>) -> Code {
         price,
         ..PaywallRequest::default()
     });
-    decided(request, price, Decision::Answer(answer).into())
+    decided(request, price, Decision::from(answer).into())
 }
 
 /// `SetHandler micromint-status`: the counters of all children since Apache was started, for Prometheus.

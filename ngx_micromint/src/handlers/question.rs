@@ -111,7 +111,7 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
 
 /// Nothing can be decided now: nothing was kept, and the same payment may be sent again.
 fn not_now(request: &mut Request, price: u32, reason: &str) -> Code {
-    decided(request, price, Verdict::Decided(Decision::Answer(unavailable(reason.to_string()))))
+    decided(request, price, Verdict::Decided(unavailable(reason.to_string()).into()))
 }
 
 /// Has the thread pool open the paywall that was never open, then comes back.
@@ -132,7 +132,7 @@ fn open_first(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
                 Some(Err(error)) => error.to_string(),
                 None => "panic while the till was opened".to_string(),
             };
-            visit.verdict.replace(Verdict::Decided(Decision::Answer(unavailable(reason))));
+            visit.verdict.replace(Verdict::Decided(unavailable(reason).into()));
             visit.stage.set(Stage::Decided);
         },
     );

@@ -1,6 +1,6 @@
 //! What is told of a request when it is over: variables, counters, a line of `micromint_log`.
 
-use micromint::vendor::http::{Answer, Decision, Event, Outcome};
+use micromint::vendor::http::{About, Answer, Decision, Event, Outcome};
 use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
 
 use super::{NOT_FOUND, SERVER_ERROR};
@@ -56,12 +56,9 @@ fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
             with(&decision.event(status, became));
         }
         Verdict::Fail(_) => {
-            let failed = Answer { outcome: Outcome::Unavailable, status, ..Answer::default() };
-            let mut failed = Decision::Answer(failed);
-            if let Decision::Answer(answer) = &mut failed {
-                answer.about.price = visit.price.get();
-            }
-            with(&failed.event(status, Outcome::Unavailable));
+            let about = About { price: visit.price.get(), ..About::default() };
+            let failed = Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
+            with(&Decision::from(failed).event(status, Outcome::Unavailable));
         }
     }
 }

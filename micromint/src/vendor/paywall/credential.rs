@@ -20,7 +20,7 @@ impl Paywall {
             Err(error) => return self.malformed(ask, error.to_string()),
         };
         if !is_our_method(&credential) {
-            return Decision::Answer(answer::method_unsupported());
+            return answer::method_unsupported().into();
         }
         match credential.message() {
             Ok(message) => self.judge(ask, &message, Some(&credential.challenge)),

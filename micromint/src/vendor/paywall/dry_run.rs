@@ -1,6 +1,8 @@
 //! A place that only tries out what it would do: everything is decided, nothing is recorded, and the content
 //! is served free.
 
+use std::sync::Arc;
+
 use super::super::carrier::Carrier;
 use super::super::http::{About, Decision, Outcome, Request, Serve};
 use super::{free_post, free_with, returned};
@@ -12,7 +14,10 @@ pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
     let about = About { is_dry_run: true, ..decision.about().clone() };
     let (outcome, coins, user, log) = match decision {
         Decision::Answer(answer) if answer.status == 500 => return Decision::Answer(answer),
-        Decision::Answer(answer) => (answer.outcome, 0, answer.user, answer.log),
+        Decision::Answer(answer) => {
+            let answer = Arc::unwrap_or_clone(answer);
+            (answer.outcome, 0, answer.user, answer.log)
+        }
         Decision::Serve(serve) => (serve.outcome, serve.coins, serve.user, None),
     };
     let serve = match Carrier::of(request) {

@@ -65,9 +65,9 @@ impl Paywall {
             Ok(Judged::Unpaid) => self.unpaid(ask),
             Ok(Judged::Withheld(withheld)) => {
                 let answer = withheld.answer(ask.request.content.unwrap_or_default());
-                Decision::Answer(Answer { user: Some(user), ..answer })
+                Answer { user: Some(user), ..answer }.into()
             }
-            Err(error) => Decision::Answer(answer::unavailable(error.to_string())),
+            Err(error) => answer::unavailable(error.to_string()).into(),
         };
         decision.about_mut().period = Some(period);
         decision
@@ -176,7 +176,7 @@ impl Paywall {
     }
 
     pub(super) fn unpaid(&self, ask: &Ask<'_>) -> Decision {
-        Decision::Answer(self.payment_required(ask, None))
+        self.payment_required(ask, None).into()
     }
 
     pub(super) fn malformed(&self, ask: &Ask<'_>, log: String) -> Decision {
@@ -194,7 +194,7 @@ impl Paywall {
         if ask.is_head() {
             return self.unpaid(ask);
         }
-        Decision::Answer(self.payment_required(ask, Some(RefusedPayment { refusal, payment, log })))
+        self.payment_required(ask, Some(RefusedPayment { refusal, payment, log })).into()
     }
 
     /// 402, with a request for payment.

@@ -1,0 +1,277 @@
+//! What those are told who have not paid, kept for who asks the same next.
+//!
+//! In goes a request that brings nothing, out comes the answer that one like it got a moment ago. The
+//! invariants: an answer is kept for exactly as long as it would be made the same again, and only requests get
+//! it that agree in all that the answer depends on. What is kept is bounded, whoever asks for what.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::carrier::brings_payment;
+use super::super::challenger::next_challenge;
+use super::super::check::Checker;
+use super::super::http::{Answer, Decision, Outcome, Request};
+use super::Paywall;
+use crate::time::UnixTime;
+
+/// The answers that are kept at most. Each has its place by what is asked; the newest stays.
+const QUOTES_MAX: usize = 512;
+/// The largest answer that is kept, with what was asked, in bytes: [`QUOTES_MAX`] of them are 8 MiB.
+const QUOTE_SIZE_MAX: usize = 16 * 1024;
+
+/// The answers of a paywall.
+pub(super) struct Quotes {
+    places: Box<[Mutex<Option<Quote>>]>,
+    hasher: RandomState,
+}
+
+struct Quote {
+    asked: Vec<u8>,
+    /// By these periods.
+    checker: Arc<Checker>,
+    holds: Range<UnixTime>,
+    answer: Arc<Answer>,
+}
+
+impl Quotes {
+    pub(super) fn new() -> Quotes {
+        let places = (0..QUOTES_MAX).map(|_| Mutex::new(None)).collect();
+        Quotes { places, hasher: RandomState::new() }
+    }
+
+    fn place(&self, asked: &[u8]) -> &Mutex<Option<Quote>> {
+        &self.places[self.hasher.hash_one(asked) as usize % QUOTES_MAX]
+    }
+
+    fn get(&self, asked: &[u8], checker: &Arc<Checker>, now: UnixTime) -> Option<Arc<Answer>> {
+        let place = self.place(asked).lock().unwrap_or_else(PoisonError::into_inner);
+        let quote = place.as_ref()?;
+        let is_it =
+            quote.asked == asked && quote.holds.contains(&now) && Arc::ptr_eq(&quote.checker, checker);
+        is_it.then(|| Arc::clone(&quote.answer))
+    }
+
+    fn put(&self, quote: Quote) {
+        let headers: usize = quote.answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if quote.asked.len() + quote.answer.body.len() + headers <= QUOTE_SIZE_MAX {
+            let mut place = self.place(&quote.asked).lock().unwrap_or_else(PoisonError::into_inner);
+            *place = Some(quote);
+        }
+    }
+}
+
+impl Paywall {
+    /// What a request that brings nothing is told, if that is known from another.
+    pub(super) fn quoted(&self, request: &Request<'_>) -> Quoted {
+        let Some(asked) = plain_question(request) else { return Quoted::Never };
+        let now = self.clock.now();
+        if self.accepted.is_due(now) {
+            return Quoted::Never;
+        }
+        let checker = self.accepted.current();
+        match self.quotes.get(&asked, &checker, now) {
+            Some(answer) => Quoted::Known(answer),
+            None => Quoted::Unknown(Question { asked, checker, now }),
+        }
+    }
+
+    /// Keeps what a request was told for others like it.
+    pub(super) fn keep(&self, question: Question, decision: &Decision) {
+        let Question { asked, checker, now } = question;
+        if let Decision::Answer(answer) = decision
+            && answer.outcome == Outcome::Unpaid
+        {
+            let next = next_challenge(now);
+            let holds = now..checker.next_change(now).map_or(next, |change| change.min(next));
+            self.quotes.put(Quote { asked, checker, holds, answer: Arc::clone(answer) });
+        }
+    }
+}
+
+/// What is known of the answer to a request.
+pub(super) enum Quoted {
+    /// It is this.
+    Known(Arc<Answer>),
+    /// Others will get the same: it is to be kept.
+    Unknown(Question),
+    /// It depends on more than others share.
+    Never,
+}
+
+/// A question that others may ask too.
+pub(super) struct Question {
+    asked: Vec<u8>,
+    checker: Arc<Checker>,
+    now: UnixTime,
+}
+
+/// All that the answer depends on; `None` if that is more than the page, its price and the form asked for.
+fn plain_question(request: &Request<'_>) -> Option<Vec<u8>> {
+    let is_plain = matches!(request.method, b"GET" | b"HEAD")
+        && request.price > 0
+        && request.place.free_views == 0
+        && !request.place.is_dry_run
+        && !brings_payment(request);
+    if !is_plain {
+        return None;
+    }
+    let host = request.host.unwrap_or_default();
+    let mut asked = Vec::with_capacity(request.target.len() + host.len() + 192);
+    asked.extend_from_slice(&request.price.to_le_bytes());
+    asked.extend_from_slice(&[u8::from(request.is_https), u8::from(request.host.is_some())]);
+    // The lengths keep different fields from running into the same bytes.
+    let mut push = |field: &[u8]| {
+        asked.extend_from_slice(&(field.len() as u64).to_le_bytes());
+        asked.extend_from_slice(field);
+    };
+    push(request.target);
+    push(host);
+    for (name, value) in request.headers {
+        match name.len() {
+            6 if name.eq_ignore_ascii_case(b"accept") => push(value),
+            // Scripts of other sites, the site's own users.
+            6 if name.eq_ignore_ascii_case(b"origin") => return None,
+            13 if name.eq_ignore_ascii_case(b"authorization") => return None,
+            _ => {}
+        }
+    }
+    Some(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::config::VendorConfig;
+    use super::*;
+    use crate::authenticator::Key;
+    use crate::host::{SimulatedDirectory, SystemEntropy};
+    use crate::params::Params;
+    use crate::protocol::URL_LEN_MAX;
+    use crate::testing::params_with;
+    use crate::vendor::http::{Place, Step};
+    use crate::vendor::till::tests::HandClock;
+
+    /// What the page of [`paywall`] says of itself, to be found in a body.
+    const BETWEEN: &str = "2026-12-15T12:00:00Z";
+
+    /// Two periods, of which one ends and the other begins at [`BETWEEN`].
+    fn periods() -> [Params; 2] {
+        let between: UnixTime = BETWEEN.parse().unwrap();
+        let first = params_with(|raw| raw.expiration = between);
+        let second = params_with(|raw| {
+            raw.period = "next".parse().unwrap();
+            raw.start = between;
+        });
+        [first, second]
+    }
+
+    fn paywall(clock: &HandClock) -> Paywall {
+        let text = "vendor-id = \"news.example\"\norigins = [\"https://news.example\", \"http://news.example\"]\ncors-origins = [\"https://news.example\"]\nperiods = \"p\"\ntill = \"t\"\n";
+        let config = VendorConfig::parse(text, "vendor.toml".as_ref()).unwrap();
+        let till = Box::new(SimulatedDirectory::new());
+        let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
+        Paywall::with(config, &periods(), Key::from_bytes([7; 32]), till, clock, entropy).unwrap()
+    }
+
+    fn page<'a>(target: &'a str, headers: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
+        Request {
+            method: b"GET",
+            target: target.as_bytes(),
+            is_https: true,
+            headers,
+            price: 1,
+            ..Request::default()
+        }
+    }
+
+    fn told(paywall: &Paywall, request: &Request<'_>) -> Arc<Answer> {
+        match paywall.classify(request) {
+            Step::Decided(Decision::Answer(answer)) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_kept_until_it_would_be_another() {
+        let clock = HandClock::at("2026-12-15T11:56:00Z");
+        let paywall = paywall(&clock);
+        let first = told(&paywall, &page("/a", &[]));
+        assert!(Arc::ptr_eq(&first, &told(&paywall, &page("/a", &[]))));
+        clock.pass(239);
+        assert!(Arc::ptr_eq(&first, &told(&paywall, &page("/a", &[]))));
+        clock.pass(1);
+        let second = told(&paywall, &page("/a", &[]));
+        assert_ne!(first, second, "another period is asked for, by another challenge");
+        clock.pass(-1);
+        assert_eq!(told(&paywall, &page("/a", &[])), first, "the clock was set back");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let paywall = paywall(&HandClock::at(BETWEEN));
+        let with_target = |length: usize| format!("/{}", "a".repeat(length - 1));
+        let is_kept = |target: &str| {
+            Arc::ptr_eq(&told(&paywall, &page(target, &[])), &told(&paywall, &page(target, &[])))
+        };
+        let size_of = |target: &str| {
+            let answer = told(&paywall, &page(target, &[]));
+            let headers: usize = answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            headers + answer.body.len() + target.len()
+        };
+        let kept_to = (1..URL_LEN_MAX / 2).find(|length| !is_kept(&with_target(length + 1))).unwrap();
+        assert!(size_of(&with_target(kept_to)) <= QUOTE_SIZE_MAX);
+        assert!(size_of(&with_target(kept_to + 1)) > QUOTE_SIZE_MAX - 64, "beside the target little is asked");
+        for number in 0..4 * QUOTES_MAX {
+            told(&paywall, &page(&format!("/{number}"), &[]));
+        }
+        let taken = paywall.quotes.places.iter().filter(|place| place.lock().unwrap().is_some());
+        assert!((QUOTES_MAX / 2..=QUOTES_MAX).contains(&taken.count()));
+    }
+
+    prop_compose! {
+        fn field()(
+            name in prop::sample::select(vec!["Accept", "accept", "Cookie", "Origin", "Authorization", "X-Any"]),
+            value in prop::sample::select(vec!["text/html", "*/*", "application/json", "https://news.example", "a=b", ""]),
+        ) -> (&'static [u8], &'static [u8]) {
+            (name.as_bytes(), value.as_bytes())
+        }
+    }
+
+    prop_compose! {
+        fn question()(
+            method in prop::sample::select(vec!["GET", "HEAD", "PUT", "OPTIONS"]),
+            target in prop::sample::select(vec!["/a", "/b", "/.well-known/micromint", "/a?text/html"]),
+            is_https in any::<bool>(),
+            host in prop::option::of(prop::sample::select(vec!["news.example", "other.example"])),
+            headers in prop::collection::vec(field(), 0..3),
+            price in 0u32..3,
+            is_dry_run in prop::bool::weighted(0.1),
+            seconds in -200i64..200,
+        ) -> (&'static str, &'static str, bool, Option<&'static str>, Vec<(&'static [u8], &'static [u8])>, u32, bool, i64) {
+            (method, target, is_https, host, headers, price, is_dry_run, seconds)
+        }
+    }
+
+    proptest! {
+        /// However often it was asked before, and by whom: the answer is that of a paywall that was never asked.
+        #[test]
+        fn nothing_kept_is_ever_told_to_the_wrong_one(questions in prop::collection::vec(question(), 1..40)) {
+            let clock = HandClock::at(BETWEEN);
+            let asked_often = paywall(&clock);
+            for (method, target, is_https, host, headers, price, is_dry_run, seconds) in &questions {
+                clock.pass(*seconds);
+                let request = Request {
+                    method: method.as_bytes(),
+                    is_https: *is_https,
+                    host: host.map(str::as_bytes),
+                    price: *price,
+                    place: Place { is_dry_run: *is_dry_run, ..Place::default() },
+                    ..page(target, headers)
+                };
+                prop_assert_eq!(asked_often.classify(&request), paywall(&clock).classify(&request));
+            }
+        }
+    }
+}
