@@ -113,6 +113,7 @@ impl Merging<'_> {
         let coin_file = target.open_to_merge()?;
         let state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
+            target.remove_records()?;
             return Ok(MergeOutcome::AlreadyComplete(state));
         }
         let todo = self.parts_to_do(target)?;
@@ -297,6 +298,7 @@ impl Merging<'_> {
         let coin_file = CoinFile::open_minting(self.directory, self.name)?;
         let state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
+            target.remove_records()?;
             return Ok(MergeOutcome::Complete(state));
         }
         let (whole, missing) = self.whole(target)?;

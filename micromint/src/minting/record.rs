@@ -7,7 +7,7 @@
 use super::error::MintError;
 use super::run_file::path_of;
 use super::shard::Shard;
-use super::target::Target;
+use super::target::{Target, remove_if_there};
 use crate::coin_file::{get_u32, get_u64, is_sealed, put, seal};
 use crate::error::FileError;
 use crate::host::{Directory, read_whole, replace_whole};
@@ -85,7 +85,7 @@ pub(super) fn is_of(coin_file: &str, name: &str) -> bool {
 pub(super) fn remove_all(directory: &dyn Directory, coin_file: &str) -> Result<(), MintError> {
     let names = directory.names().map_err(FileError::on("read", directory.path()))?;
     for name in names.iter().filter(|name| is_of(coin_file, name)) {
-        directory.remove(name).map_err(FileError::on("remove", path_of(directory, name)))?;
+        remove_if_there(directory, name)?;
     }
     directory.sync().map_err(FileError::on("sync", directory.path()))?;
     Ok(())

@@ -1,5 +1,6 @@
 //! The coin file that minting or merging makes: found or made anew, locked, and of the right period.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::engine::{MEMORY_MIN, THREADS_MAX};
@@ -60,15 +61,11 @@ impl Target<'_> {
         Ok(names.iter().any(|name| *name == gate || record::is_of(self.name, name)))
     }
 
-    /// Removes what merging left beside a complete file.
+    /// Removes what merging left beside a complete file. Whoever comes to a gate after that makes it anew, and
+    /// removes it again; who waits at one that was removed finds the file complete.
     pub(super) fn remove_records(&self) -> Result<(), MintError> {
         record::remove_all(self.directory, self.name)?;
-        let name = self.gate_name();
-        if exists(self.directory, &name)? {
-            let path = self.directory.path().join(&name);
-            self.directory.remove(&name).map_err(FileError::on("remove", path))?;
-        }
-        Ok(())
+        remove_if_there(self.directory, &self.gate_name())
     }
 
     fn gate_name(&self) -> String {
@@ -134,6 +131,14 @@ impl Target<'_> {
 pub(super) fn exists(directory: &dyn Directory, name: &str) -> Result<bool, MintError> {
     let names = directory.names().map_err(FileError::on("read", directory.path()))?;
     Ok(names.iter().any(|other| other == name))
+}
+
+/// Removes a file, which another process may be doing too.
+pub(super) fn remove_if_there(directory: &dyn Directory, name: &str) -> Result<(), MintError> {
+    match directory.remove(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => Ok(removed.map_err(FileError::on("remove", directory.path().join(name)))?),
+    }
 }
 
 /// Refuses a number of threads or an amount of memory that cannot be.
