@@ -194,7 +194,12 @@ fn price_of(request: Request<'_>) -> Result<u32, Verdict> {
     let read = |text: &[u8], place: &str| {
         parse_price(text).map_err(|error| Decision::from(price_unreadable(&error, place)).into())
     };
-    match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
+    let file = if request.place().has_price_files() {
+        request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX)
+    } else {
+        Ok(None)
+    };
+    match file {
         Ok(None) => {}
         Ok(Some(text)) => return read(&text, &price_file(request)),
         Err(error) => {

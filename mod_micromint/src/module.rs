@@ -26,6 +26,7 @@ pub(crate) struct PlaceConfig {
     refuses_subrequests: Option<bool>,
     /// The inner `None` is the word `Off`, which ends what a level above has said.
     receipt_path: Option<Option<Value>>,
+    has_price_files: Option<bool>,
     free_views: Option<u32>,
     is_dry_run: Option<bool>,
     event_log: Option<EventLog>,
@@ -90,6 +91,7 @@ impl PlaceConfig {
         price: None,
         refuses_subrequests: None,
         receipt_path: None,
+        has_price_files: None,
         free_views: None,
         is_dry_run: None,
         event_log: None,
@@ -104,6 +106,7 @@ impl PlaceConfig {
             price: own.price.or(outer.price),
             refuses_subrequests: own.refuses_subrequests.or(outer.refuses_subrequests),
             receipt_path: own.receipt_path.or(outer.receipt_path),
+            has_price_files: own.has_price_files.or(outer.has_price_files),
             free_views: own.free_views.or(outer.free_views),
             is_dry_run: own.is_dry_run.or(outer.is_dry_run),
             event_log: own.event_log.or(outer.event_log),
@@ -124,6 +127,11 @@ impl PlaceConfig {
     /// What a page costs that has no price file.
     pub(crate) fn price(&self) -> Option<Price> {
         self.price
+    }
+
+    /// Whether the price of a file is looked for beside it.
+    pub(crate) fn has_price_files(&self) -> bool {
+        self.has_price_files.unwrap_or(true)
     }
 
     /// Whether a priced page may not be part of another one's answer.
@@ -234,12 +242,22 @@ pub(crate) fn set_free_views(_: &mut ConfigPlace, own: &mut PlaceConfig, text: &
 
 /// `MicroMintDryRun On | Off`.
 pub(crate) fn set_dry_run(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
-    own.is_dry_run = Some(match word.to_ascii_lowercase().as_slice() {
-        b"on" => true,
-        b"off" => false,
-        _ => return Err(unexpected("On or Off", word)),
-    });
+    own.is_dry_run = Some(on_or_off(word)?);
     Ok(())
+}
+
+/// `MicroMintPriceFiles On | Off`.
+pub(crate) fn set_price_files(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
+    own.has_price_files = Some(on_or_off(word)?);
+    Ok(())
+}
+
+fn on_or_off(word: &[u8]) -> Result<bool, String> {
+    match word.to_ascii_lowercase().as_slice() {
+        b"on" => Ok(true),
+        b"off" => Ok(false),
+        _ => Err(unexpected("On or Off", word)),
+    }
 }
 
 /// `MicroMintLog Off | Plain | JSON`.

@@ -167,7 +167,12 @@ fn price_of(request: &mut Request) -> Result<u32, Box<Verdict>> {
         let unreadable = |error| Verdict::Decided(price_unreadable(&error, place).into());
         parse_price(text).map_err(|error| Box::new(unreadable(error)))
     };
-    match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
+    let file = if request.location().has_price_files() {
+        request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX)
+    } else {
+        Ok(None)
+    };
+    match file {
         Ok(None) => {}
         Ok(Some(text)) => return read(&text, &price_file(request)),
         Err(reason) => {

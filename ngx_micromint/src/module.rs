@@ -26,6 +26,7 @@ pub(crate) struct LocationConfig {
     refuses_subrequests: Option<bool>,
     /// The inner `None` is the word `off`, which ends what a level above has said.
     receipt_path: Option<Option<Text>>,
+    has_price_files: Option<bool>,
     free_views: Option<u32>,
     is_dry_run: Option<bool>,
     event_log: Option<Option<EventLog>>,
@@ -102,6 +103,7 @@ impl LocationConfig {
         self.price = self.price.or(parent.price);
         self.refuses_subrequests = self.refuses_subrequests.or(parent.refuses_subrequests);
         self.receipt_path = self.receipt_path.take().or_else(|| parent.receipt_path.clone());
+        self.has_price_files = self.has_price_files.or(parent.has_price_files);
         self.free_views = self.free_views.or(parent.free_views);
         self.is_dry_run = self.is_dry_run.or(parent.is_dry_run);
         self.event_log = self.event_log.or(parent.event_log);
@@ -125,6 +127,11 @@ impl LocationConfig {
     /// What a page costs that has no price file.
     pub(crate) fn price(&self) -> Option<Price> {
         self.price
+    }
+
+    /// Whether the price of a file is looked for beside it.
+    pub(crate) fn has_price_files(&self) -> bool {
+        self.has_price_files.unwrap_or(true)
     }
 
     /// What a receipt given here opens, if more than the one page.
@@ -199,6 +206,13 @@ pub(crate) fn set_price(place: &mut ConfigPlace, location: &mut LocationConfig) 
     });
     location.gate.get_or_insert_with(|| Gate { is_on: true, is_implied: true, position: place.position() });
     Ok(())
+}
+
+/// `micromint_price_files on | off`.
+pub(crate) fn set_price_files(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+    const NAME: &str = "micromint_price_files";
+    let has_price_files = on_or_off(place, NAME)?;
+    once(NAME, &mut location.has_price_files, has_price_files)
 }
 
 /// `micromint_subrequests allow | refuse`.

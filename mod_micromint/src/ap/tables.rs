@@ -54,7 +54,7 @@ const SECTIONS: u32 = RSRC_CONF | ACCESS_CONF;
 /// Those, and `.htaccess` files: who may guard a place may price it (AllowOverride AuthConfig).
 const PLACES: u32 = SECTIONS | OR_AUTHCFG;
 
-static COMMANDS: Table<[command_rec; 9]> = Table([
+static COMMANDS: Table<[command_rec; 10]> = Table([
     command(c"MicroMintConfig", set_config, SERVERS, c"the configuration file of the vendor who sells here"),
     command(c"MicroMint", set_gate, PLACES, c"On, Off, or Require: where pages pass the gate"),
     command(
@@ -74,6 +74,12 @@ static COMMANDS: Table<[command_rec; 9]> = Table([
         set_receipt_path,
         PLACES,
         c"what else a receipt opens: a path, an expression, Off",
+    ),
+    command(
+        c"MicroMintPriceFiles",
+        set_price_files,
+        PLACES,
+        c"On or Off: look for the price of a file beside it",
     ),
     command(
         c"MicroMintFreeViews",
@@ -161,6 +167,7 @@ place_setters! {
     set_price = directives::set_price;
     set_subrequests = directives::set_subrequests;
     set_receipt_path = directives::set_receipt_path;
+    set_price_files = directives::set_price_files;
     set_free_views = directives::set_free_views;
     set_dry_run = directives::set_dry_run;
     set_log = directives::set_log;

@@ -1,6 +1,6 @@
 //! Acting on what the paywall said: the request goes on to its content, or something else is sent.
 
-use micromint::vendor::http::{About, Answer, Decision, HeadChanges, Outcome, Request as PaywallRequest};
+use micromint::vendor::http::{About, Answer, Decision, Outcome, Request as PaywallRequest};
 
 use super::head::change_head;
 use super::question::begin;
@@ -54,7 +54,7 @@ fn refuse(request: &mut Request, answer: &Answer) -> Code {
     }
     alert(request, &answer.about);
     // What is merged with the site's own fields comes when those are there: in the filter.
-    if change_head(request, &head_of(answer, HeadChanges::default())).is_none() {
+    if push_fields(request, answer).is_none() {
         return SERVER_ERROR;
     }
     if request.has_error_page(answer.status) {
@@ -69,12 +69,10 @@ fn refuse(request: &mut Request, answer: &Answer) -> Code {
     DONE
 }
 
-/// The fields of an answer beside other changes to the head, but for the type of its body, which nginx holds
-/// apart.
-fn head_of(answer: &Answer, mut changes: HeadChanges) -> HeadChanges {
-    let fields = answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
-    changes.add.extend(fields.cloned());
-    changes
+/// Adds the fields of an answer but for the type of its body, which nginx holds apart; `None` when out of memory.
+fn push_fields(request: &mut Request, answer: &Answer) -> Option<()> {
+    let mut fields = answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
+    fields.try_for_each(|(name, value)| request.push_header(name, value))
 }
 
 /// Tells the vendor what the paywall has found wrong with files.
@@ -122,7 +120,7 @@ pub(crate) fn message(request: &mut Request) -> Code {
         })
     };
     let merged = answer.merged(|name| request.answer_values(name));
-    if change_head(request, &head_of(&answer, merged)).is_none() {
+    if push_fields(request, &answer).and_then(|()| change_head(request, &merged)).is_none() {
         return SERVER_ERROR;
     }
     request.send(answer.status, content_type(&answer), &answer.body)

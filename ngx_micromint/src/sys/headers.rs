@@ -1,7 +1,8 @@
 //! nginx's lists of header fields, of the request and of the answer.
 
 use nginx_sys::{
-    ngx_hash_strlow, ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_palloc, ngx_pool_t, ngx_table_elt_t,
+    ngx_hash_strlow, ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_palloc, ngx_pool_t, ngx_str_t,
+    ngx_table_elt_t,
 };
 
 use super::{bytes, copy_into};
@@ -46,13 +47,14 @@ pub(super) unsafe fn is_named(field: *const ngx_table_elt_t, name: &str) -> bool
 pub(super) unsafe fn push(
     list: *mut ngx_list_t,
     pool: *mut ngx_pool_t,
-    name: &str,
+    name: &'static str,
     value: &[u8],
 ) -> Option<()> {
+    // Nobody writes to the key of a field.
+    let key = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
     // SAFETY: list and pool are live; the lower-case key has room for the key, the element is ours to fill, and
     // is made whole before it is pushed.
     unsafe {
-        let key = copy_into(pool, name.as_bytes())?;
         let value = copy_into(pool, value)?;
         let lowcase_key: *mut u8 = ngx_palloc(pool, key.len.max(1)).cast();
         if lowcase_key.is_null() {

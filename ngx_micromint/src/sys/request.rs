@@ -413,7 +413,7 @@ unsafe extern "C" fn body_done(r: *mut ngx_http_request_t) {
 
 impl Request {
     /// Adds a header field to the answer. `None` when out of memory.
-    pub(crate) fn push_header(&mut self, name: &str, value: &str) -> Option<()> {
+    pub(crate) fn push_header(&mut self, name: &'static str, value: &str) -> Option<()> {
         // SAFETY: list and pool are the request's own.
         unsafe {
             headers::push(&raw mut (*self.r).headers_out.headers, (*self.r).pool, name, value.as_bytes())

@@ -137,7 +137,7 @@ static HTTP_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
 const SERVERS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const LOCATIONS: u32 = SERVERS | NGX_HTTP_LOC_CONF;
 
-static COMMANDS: Table<[ngx_command_t; 11]> = Table([
+static COMMANDS: Table<[ngx_command_t; 12]> = Table([
     command("micromint_config\0", SERVERS | NGX_CONF_TAKE1, NGX_HTTP_SRV_CONF_OFFSET, set_config),
     command(
         "micromint\0",
@@ -151,6 +151,7 @@ static COMMANDS: Table<[ngx_command_t; 11]> = Table([
         NGX_HTTP_LOC_CONF_OFFSET,
         set_price,
     ),
+    command("micromint_price_files\0", LOCATIONS | NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF_OFFSET, set_price_files),
     command("micromint_subrequests\0", LOCATIONS | NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF_OFFSET, set_subrequests),
     command(
         "micromint_receipt_path\0",
@@ -250,6 +251,7 @@ setters! {
     set_price = module::set_price;
     set_subrequests = module::set_subrequests;
     set_receipt_path = module::set_receipt_path;
+    set_price_files = module::set_price_files;
     set_free_views = module::set_free_views;
     set_dry_run = module::set_dry_run;
     set_log = module::set_log;

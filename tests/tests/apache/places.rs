@@ -67,6 +67,27 @@ fn price_files_are_nowhere() {
 }
 
 #[test]
+fn where_directives_alone_price_no_price_file_is_looked_for() {
+    let site = || {
+        let site = Site::new();
+        for folder in ["alone", "alone/again", "free"] {
+            site.page(&format!("{folder}/page.html"), "page", Some("3"));
+        }
+        site.write("www/free/.htaccess", "MicroMintPriceFiles Off\n");
+        site
+    };
+    let text = "<Directory %FOLDER%/www>\nAllowOverride AuthConfig\n</Directory>
+        <Location /alone/>\nMicroMintPriceFiles Off\nMicroMintPrice 1\n</Location>
+        <Location /alone/again/>\nMicroMintPriceFiles On\n</Location>\n";
+    on_each(site, text, |apache| {
+        assert_eq!(asked_and_paid(apache, "/alone/page.html", 1), sold());
+        assert_eq!(apache.get("/free/page.html").body, "page");
+        assert_eq!(asked_and_paid(apache, "/alone/again/page.html", 3), sold());
+        assert_eq!(apache.get("/alone/page.html.mm").status, 404, "it stays hidden");
+    });
+}
+
+#[test]
 fn a_price_file_that_is_no_price_closes_the_page() {
     let site = || {
         let site = Site::new();

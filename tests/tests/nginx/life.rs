@@ -67,6 +67,7 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
             "expected a number from 0 to 1000000, found \"-1\"",
         ),
         (in_server("micromint_free_views 1000001;"), good.clone(), "found \"1000001\""),
+        (in_server("micromint_price_files no;"), good.clone(), "expected \"on\" or \"off\", found \"no\""),
         (in_server("micromint_dry_run yes;"), good.clone(), "expected \"on\" or \"off\", found \"yes\""),
         (
             in_server("micromint_log xml;"),

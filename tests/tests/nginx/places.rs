@@ -55,6 +55,23 @@ fn a_price_file_that_is_no_price_closes_the_page() {
 }
 
 #[test]
+fn where_directives_alone_price_no_price_file_is_looked_for() {
+    let site = Site::new();
+    for folder in ["alone", "alone/again", "free"] {
+        site.page(&format!("{folder}/page.html"), "page", Some("3"));
+    }
+    let nginx = Nginx::with_server(
+        site,
+        "location /alone/ { micromint_price_files off; micromint_price 1; location /alone/again/ { micromint_price_files on; } }
+         location /free/ { micromint_price_files off; }",
+    );
+    assert_eq!(asked_and_paid(&nginx, "/alone/page.html", 1), sold());
+    assert_eq!(nginx.get("/free/page.html").body, "page");
+    assert_eq!(asked_and_paid(&nginx, "/alone/again/page.html", 3), sold());
+    assert_eq!(nginx.get("/alone/page.html.mm").status, 404, "it stays hidden");
+}
+
+#[test]
 fn the_directive_prices_what_has_no_price_file() {
     let site = Site::new();
     site.write("www/dir/a.html", "a");

@@ -222,7 +222,10 @@ mod tests {
         };
         let kept_to = (1..URL_LEN_MAX / 2).find(|length| !is_kept(&with_target(length + 1))).unwrap();
         assert!(size_of(&with_target(kept_to)) <= QUOTE_SIZE_MAX);
-        assert!(size_of(&with_target(kept_to + 1)) > QUOTE_SIZE_MAX - 64, "beside the target little is asked");
+        assert!(
+            size_of(&with_target(kept_to + 1)) > QUOTE_SIZE_MAX - 64,
+            "beside the target little is asked"
+        );
         for number in 0..4 * QUOTES_MAX {
             told(&paywall, &page(&format!("/{number}"), &[]));
         }

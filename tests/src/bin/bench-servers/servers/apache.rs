@@ -64,8 +64,11 @@ pub(super) fn start_plain(site: &Site, mpm: Mpm, count: usize, refusal: &Answer)
 }
 
 /// The places that are not like all others. Apache looks through them for each request, so both servers have them.
-const PLACES: [(&str, &str); 3] =
-    [("/off/", "MicroMint Off"), ("/one/", "MicroMintPrice 1"), ("/ten/", "MicroMintPrice 10")];
+const PLACES: [(&str, &str); 3] = [
+    ("/off/", "MicroMint Off"),
+    ("/one/", "MicroMintPrice 1\nMicroMintPriceFiles Off"),
+    ("/ten/", "MicroMintPrice 10\nMicroMintPriceFiles Off"),
+];
 
 fn host(port: u16, directives: &str, places: &[(&str, &str)]) -> String {
     let place = |(place, directive): &(&str, &str)| format!("<Location {place}>\n{directive}\n</Location>\n");

@@ -17,8 +17,8 @@ pub(super) fn start_selling(site: &Site, hosts: &[Host]) {
         text += &format!(
             "server {{ listen 127.0.0.1:{port}; root %FOLDER%/www; {} micromint_config {vendor}; micromint on;
                  location /off/ {{ micromint off; }}
-                 location /one/ {{ micromint_price 1; }}
-                 location /ten/ {{ micromint_price 10; }} }}\n",
+                 location /one/ {{ micromint_price 1; micromint_price_files off; }}
+                 location /ten/ {{ micromint_price 10; micromint_price_files off; }} }}\n",
             cache.nginx()
         );
     }
