@@ -13,9 +13,7 @@ use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
 
-fn word(status: u16, word: &str) -> (u16, String) {
-    (status, word.to_string())
-}
+use crate::support::word;
 
 fn names(site: &Site) -> Vec<String> {
     let entries = std::fs::read_dir(site.folder()).unwrap();

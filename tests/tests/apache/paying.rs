@@ -6,9 +6,7 @@ use micromint_servers::payer;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 
-fn word(status: u16, word: &str) -> (u16, String) {
-    (status, word.to_string())
-}
+use crate::support::word;
 
 #[test]
 fn free_pages_cost_nothing_and_priced_pages_ask_for_their_price() {
