@@ -5,7 +5,7 @@ CARGO ?= cargo
 NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench bench-redemption bench-memory bench-c clean bench-servers test-load test-guide
+.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench bench-redemption bench-memory bench-c clean bench-servers test-load test-guide test-asan
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench-servers: nginx-module apache-module ## what the modules cost: free, 402 an
 
 test-load: nginx-module ## hostile and honest load with workers killed: MINUTES=10
 	MICROMINT_LOAD_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) $(CARGO) test --release -p micromint-servers --test nginx load -- --nocapture
+
+test-asan: nginx-module ## the tests of the Apache module under AddressSanitizer (a nightly Rust beside the usual one)
+	@scripts/asan-apache.sh
 
 test-guide: nginx-module ## the commands of docs/nginx-guide.md, as they stand (root; a namespace of their own)
 	@scripts/test-guide.sh docs/nginx-guide.md

@@ -105,6 +105,18 @@ fn guard<T>(log: Log, on_panic: T, callback: impl FnOnce() -> T) -> T {
     }
 }
 
+/// Reads memory that was given back, to prove that scripts/asan-apache.sh would see it if the module did so.
+#[cfg(feature = "test-panic")]
+#[inline(never)]
+pub(crate) fn read_freed_memory() -> u8 {
+    let place = Box::into_raw(Box::new(7_u8));
+    // SAFETY: there is none: this is the fault that is to be found. Only the tests' own build of the module has it.
+    unsafe {
+        drop(Box::from_raw(place));
+        std::hint::black_box(place).read_volatile()
+    }
+}
+
 /// The bytes of a C string, none of a null pointer.
 ///
 /// # Safety

@@ -3,12 +3,21 @@
 
 use crate::ap::Request;
 
-/// Panics if the request asks for it at `place`, in the header X-Micromint-Panic.
+/// Panics if the request asks for it at `place`, in the header X-Micromint-Panic. `freed` there asks for a read of
+/// memory that was given back.
 #[cfg(feature = "test-panic")]
 pub(crate) fn panic_if_asked(request: Request<'_>, place: &str) {
-    let wanted = (b"x-micromint-panic".as_slice(), place.as_bytes());
-    if request.headers().iter().any(|(name, value)| name.eq_ignore_ascii_case(wanted.0) && *value == wanted.1)
-    {
+    let headers = request.headers();
+    let asks = |wanted: &str| {
+        let is_it = |name: &[u8], value: &[u8]| {
+            name.eq_ignore_ascii_case(b"X-Micromint-Panic") && value == wanted.as_bytes()
+        };
+        headers.iter().any(|(name, value)| is_it(name, value))
+    };
+    if asks("freed") {
+        crate::ap::read_freed_memory();
+    }
+    if asks(place) {
         panic!("asked for by a test");
     }
 }

@@ -302,6 +302,12 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether a variable is in the environment of the request.
+    pub(crate) fn has_variable(self, variable: Variable) -> bool {
+        // SAFETY: the request is live; the name is static.
+        unsafe { !apr_table_get((*self.r).subprocess_env, variable.name().as_ptr()).is_null() }
+    }
+
     /// Takes a variable out of the environment of the request.
     pub(crate) fn unset_variable(self, variable: Variable) {
         // SAFETY: the request is live.

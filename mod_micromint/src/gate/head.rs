@@ -5,6 +5,7 @@ use micromint::vendor::http::{Decision, HeadChanges, Outcome, Serve};
 use super::reply::is_content_type;
 use super::report::tell;
 use crate::ap::{Level, Request};
+use crate::module::Variable;
 use crate::visit::Visit;
 
 /// Sees the head of an answer before it leaves. It may see it twice: what looked like a success may still
@@ -25,7 +26,10 @@ pub(crate) fn filter_head(request: Request<'_>) {
     };
     change_head(request, &changes);
     request.allow_caching_again();
-    tell(request, visit);
+    // What was told when the gate decided still holds, unless the answer took the payment back.
+    if visit.is_reversed.get() || !request.has_variable(Variable::Status) {
+        tell(request, visit);
+    }
 }
 
 /// Takes out and adds fields of the answer's head. What type the content has is said by who makes it.

@@ -9,6 +9,7 @@ mod life;
 mod paying;
 mod places;
 mod prices;
+mod sanitizer;
 mod support;
 mod telling;
 mod transport;

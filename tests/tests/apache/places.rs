@@ -18,6 +18,17 @@ fn every_way_to_a_file_leads_to_its_price() {
         site.write("www/var/map.var", "URI: page.html.en\nContent-language: en\nContent-type: text/html\n");
         site.write("www/ht/.htaccess", "RewriteEngine On\nRewriteRule ^old$ new.html [L]\n");
         site.page("ht/new.html", "new", Some("1"));
+        site.page(
+            "cgi/run",
+            "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s' \"$PATH_INFO\"\n",
+            Some("1"),
+        );
+        let path = site.path("www/cgi/run");
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        site.page("first/second.html", "second", Some("2"));
+        site.page("fallback/any.html", "any", Some("1"));
+        site.page("other/part.html", "part", None);
+        std::os::unix::fs::symlink("thing.html", site.path("www/other/link.html")).unwrap();
         site
     };
     let text = r#"
@@ -39,7 +50,17 @@ fn every_way_to_a_file_leads_to_its_price() {
         </Directory>
         <Location /missing>
             MicroMintPrice 1
-        </Location>"#;
+        </Location>
+        ScriptAlias /script/ %FOLDER%/www/cgi/
+        <Directory %FOLDER%/www/first>
+            DirectoryIndex absent.html second.html
+        </Directory>
+        <Directory %FOLDER%/www/fallback>
+            FallbackResource /fallback/any.html
+        </Directory>
+        <Files part.html>
+            MicroMintPrice 2
+        </Files>"#;
     on_each(site, text, |apache| {
         assert_eq!(asked_and_paid(apache, "/shop/", 1), sold());
         assert_eq!(apache.get("/shop").status, 301);
@@ -47,6 +68,12 @@ fn every_way_to_a_file_leads_to_its_price() {
         assert_eq!(asked_and_paid(apache, "/old", 1), sold());
         assert_eq!(asked_and_paid(apache, "/file", 2), sold());
         assert_eq!(asked_and_paid(apache, "/ht/old", 1), sold());
+        assert_eq!(asked_and_paid(apache, "/script/run/more", 1), sold());
+        assert_eq!(apache.pay("/script/run/more", 1).body, "/more");
+        assert_eq!(asked_and_paid(apache, "/first/", 2), sold(), "the index that is there");
+        assert_eq!(asked_and_paid(apache, "/fallback/nothing", 1), sold());
+        assert_eq!(asked_and_paid(apache, "/alias/part.html", 2), sold());
+        assert_eq!(apache.get("/alias/link.html").body, "aliased", "a name has the price beside it");
         assert_eq!(apache.get("/gone").status, 410);
         assert_eq!(apache.get("/away").status, 302);
         assert_eq!(apache.get("/moved").status, 302);

@@ -2,6 +2,7 @@
 
 use micromint_servers::client::RequestText;
 use micromint_servers::site::Site;
+use micromint_servers::wait_until;
 
 use crate::support::{asked_and_paid, on_each, sold, word};
 
@@ -145,5 +146,155 @@ fn the_directive_prices_what_has_no_price_file() {
         assert_eq!(apache.get("/ht/wrong/a.html").status, 500);
         assert!(apache.log().contains("MicroMintPrice: expected a price from 0 to 500"), "{}", apache.log());
         assert_eq!(asked_and_paid(apache, "/no/a.html", 1), sold(), "an .htaccess that nobody reads");
+    });
+}
+
+#[test]
+fn an_expression_is_a_price_wherever_it_stands() {
+    let site = || {
+        let site = Site::new();
+        for folder in ["said", "const", "ht", "file"] {
+            site.page(&format!("{folder}/a.html"), "a", None);
+        }
+        site.write("www/ht/.htaccess", "MicroMintPrice \"expr=%{req:X-Price}\"\n");
+        site.write("www/file/.htaccess", "MicroMintPrice \"expr=%{file:/etc/hostname}\"\n");
+        site
+    };
+    let text = r#"
+        <Directory %FOLDER%/www/said>
+            MicroMintPrice "expr=%{req:X-Price}"
+        </Directory>
+        <Directory %FOLDER%/www/const>
+            MicroMintPrice expr=3
+        </Directory>
+        <FilesMatch "^two\.[a-z]+$">
+            MicroMintPrice expr=4
+        </FilesMatch>"#;
+    on_each(site, text, |apache| {
+        let ask = |target: &str, price: &str| apache.ask(&RequestText::get(target).with("X-Price", price));
+        for target in ["/said/a.html", "/ht/a.html"] {
+            assert!(ask(target, "2").body.contains("Price: 2\r\n"), "{target}");
+            assert_eq!(ask(target, "0").seen(), (200, String::new(), "a"), "{target}");
+            assert_eq!(ask(target, "two").status, 500, "{target}");
+        }
+        assert_eq!(asked_and_paid(apache, "/const/a.html", 3), sold());
+        assert_eq!(asked_and_paid(apache, "/two.html", 2), sold(), "the price file goes before");
+        // Who writes an .htaccess may not read the server's files by it.
+        let answer = apache.get("/file/a.html");
+        assert_eq!((answer.status, answer.body.contains("Price")), (500, false));
+        assert!(apache.log().contains("MicroMintPrice: the expression cannot be read"), "{}", apache.log());
+    });
+}
+
+#[test]
+fn an_htaccess_may_say_what_allow_override_lets_it() {
+    const DIRECTIVES: [&str; 6] = [
+        "MicroMint On",
+        "MicroMintPrice 2",
+        "MicroMintReceiptPath /",
+        "MicroMintFreeViews 0",
+        "MicroMintDryRun Off",
+        "MicroMintSubrequests Refuse",
+    ];
+    let site = || {
+        let site = Site::new();
+        for class in ["AuthConfig", "FileInfo", "List", "None"] {
+            for (number, directive) in DIRECTIVES.iter().enumerate() {
+                site.page(&format!("{class}/{number}/a.html"), "a", Some("1"));
+                site.write(&format!("www/{class}/{number}/.htaccess"), &format!("{directive}\n"));
+            }
+        }
+        for (name, directive) in [("log", "MicroMintLog Plain"), ("config", "MicroMintConfig vendor.toml")] {
+            site.page(&format!("AuthConfig/{name}/a.html"), "a", Some("1"));
+            site.write(&format!("www/AuthConfig/{name}/.htaccess"), directive);
+        }
+        site
+    };
+    let text = "
+        <Directory %FOLDER%/www/AuthConfig>\nAllowOverride AuthConfig\n</Directory>
+        <Directory %FOLDER%/www/FileInfo>\nAllowOverride FileInfo Indexes Limit Options\n</Directory>
+        <Directory %FOLDER%/www/List>\nAllowOverride None\nAllowOverrideList MicroMintPrice\n</Directory>
+        <Directory %FOLDER%/www/None>\nAllowOverride None\n</Directory>";
+    on_each(site, text, |apache| {
+        for (number, directive) in DIRECTIVES.iter().enumerate() {
+            let status = |class: &str| apache.get(&format!("/{class}/{number}/a.html")).status;
+            let listed = if directive.starts_with("MicroMintPrice") { 402 } else { 500 };
+            let seen = ["AuthConfig", "FileInfo", "List", "None"].map(status);
+            assert_eq!(seen, [402, 500, listed, 402], "{directive}");
+        }
+        for name in ["log", "config"] {
+            assert_eq!(apache.get(&format!("/AuthConfig/{name}/a.html")).status, 500, "{name}");
+        }
+        for directive in ["MicroMintDryRun", "MicroMintLog", "MicroMintConfig"] {
+            let line = format!(".htaccess: {directive} not allowed here");
+            assert!(apache.log().contains(&line), "{line} not in {}", apache.log());
+        }
+    });
+}
+
+#[test]
+fn what_is_said_nearer_to_a_page_holds() {
+    let site = || {
+        let site = Site::new();
+        for folder in ["", "dir/", "dir/ht/", "dir/ht/if/"] {
+            site.page(&format!("{folder}one.html"), "content for one", Some("1"));
+            site.page(&format!("{folder}whole.shtml"), "[<!--#include virtual=\"one.html\" -->]", None);
+        }
+        let ht = "MicroMintDryRun On\nMicroMintFreeViews 0\nMicroMintReceiptPath Off\nMicroMintSubrequests Refuse\n";
+        site.write("www/dir/ht/.htaccess", ht);
+        site
+    };
+    // Each level says the contrary of the one around it.
+    let text = r#"
+        MicroMintDryRun On
+        MicroMintReceiptPath /
+        MicroMintSubrequests Refuse
+        MicroMintLog Plain
+        AddOutputFilter INCLUDES .shtml
+        <VirtualHost 127.0.0.1:%PORT%>
+            MicroMintDryRun Off
+            MicroMintSubrequests Allow
+        </VirtualHost>
+        <Directory %FOLDER%/www>
+            Options +Includes
+        </Directory>
+        <Directory %FOLDER%/www/dir>
+            MicroMintReceiptPath /dir/
+            MicroMintFreeViews 1
+            MicroMintLog Off
+        </Directory>
+        <If "%{REQUEST_URI} =~ m,^/dir/ht/if/,">
+            MicroMintDryRun Off
+            MicroMintReceiptPath /dir/ht/if/
+            MicroMintSubrequests Allow
+            MicroMintLog Plain
+        </If>"#;
+    on_each(site, text, |apache| {
+        let paths = |target: &str| {
+            let cookie = apache.pay(target, 1).header("set-cookie").unwrap_or_default();
+            let path = cookie.split("Path=").nth(1).unwrap_or_default();
+            path.split(';').next().unwrap_or_default().to_string()
+        };
+        let includes = |target: &str| apache.get(target).body.contains("content for one");
+        // The virtual host says more of what the server said.
+        assert_eq!(apache.get("/one.html").short(), word(402, "unpaid"));
+        assert_eq!(paths("/one.html"), "/");
+        assert!(includes("/whole.shtml"));
+        // The directory, then its .htaccess, then what an expression finds.
+        assert_eq!(apache.get("/dir/one.html").word(), "free-view");
+        assert_eq!(apache.get("/dir/one.html").short(), word(402, "unpaid"));
+        assert_eq!(paths("/dir/one.html"), "/dir/");
+        assert!(includes("/dir/whole.shtml"));
+        assert_eq!(apache.get("/dir/ht/one.html").seen(), (200, String::new(), "content for one"), "dry");
+        assert!(!includes("/dir/ht/whole.shtml"));
+        assert_eq!(apache.get("/dir/ht/if/one.html").short(), word(402, "unpaid"));
+        assert_eq!(paths("/dir/ht/if/one.html"), "/dir/ht/if/");
+        assert!(includes("/dir/ht/if/whole.shtml"));
+        let told = |url: &str| {
+            let url = format!("url={}", apache.site().url(url));
+            apache.log().lines().filter(|line| line.contains("micromint ") && line.contains(&url)).count()
+        };
+        wait_until("the log", || told("/dir/ht/if/one.html") == 2);
+        assert_eq!((told("/one.html"), told("/dir/one.html"), told("/dir/ht/one.html")), (2, 0, 0));
     });
 }

@@ -1,6 +1,6 @@
 //! What is told of a request: error documents, counters, logs, on every MPM.
 
-use micromint_servers::client::{Connection, RequestText};
+use micromint_servers::client::{Answer, Connection, RequestText};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 
@@ -107,5 +107,35 @@ fn status_pages_and_logs_count_over_all_children() {
         );
         let events = std::fs::read_to_string(apache.site().path("logs/events.log")).unwrap();
         assert_eq!(events.lines().filter(|line| line.contains("unpaid")).count(), 12, "{events}");
+    });
+}
+
+#[test]
+fn variables_are_there_for_scripts_headers_and_logs() {
+    let text = r#"
+        Header always set X-Told "expr=%{reqenv:MICROMINT_STATUS} %{reqenv:MICROMINT_PRICE} %{reqenv:MICROMINT_COINS} %{reqenv:MICROMINT_USER}"
+        <If "-n reqenv('MICROMINT_STATUS')">
+            Header always set X-Early yes
+        </If>
+        CustomLog logs/paid.log "%U %{MICROMINT_USER}e" "expr=%{reqenv:MICROMINT_STATUS} == 'paid'"
+        <Location /off.html>
+            MicroMint Off
+        </Location>"#;
+    let site = || {
+        let site = Site::new();
+        site.page("off.html", "off", None);
+        site
+    };
+    on_each(site, text, |apache| {
+        let told = |answer: Answer| answer.header("x-told").unwrap_or_default().trim().to_string();
+        assert_eq!(told(apache.get("/two.html")), "unpaid 2 0");
+        assert_eq!(told(apache.pay("/two.html", 2)), "paid 2 2 alice");
+        assert_eq!(told(apache.get("/free.html")), "free");
+        assert_eq!(told(apache.get("/off.html")), "", "no gate, no variables");
+        assert_eq!(told(apache.pay("/one.html", 2)), "wrong-amount 1 0 alice");
+        let early = apache.get("/one.html").header("x-early");
+        assert_eq!(early, None, "a section is chosen before the gate is asked");
+        let log = || std::fs::read_to_string(apache.site().path("logs/paid.log")).unwrap_or_default();
+        wait_until("the log", || log() == "/two.html alice\n");
     });
 }
