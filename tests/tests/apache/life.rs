@@ -54,6 +54,7 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         (with("MicroMintFreeViews -1"), good.clone(), "expected a number from 0 to 1000000"),
         (with("MicroMintFreeViews 1000001"), good.clone(), "expected a number from 0 to 1000000"),
         (with("MicroMintPriceFiles No"), good.clone(), "expected On or Off"),
+        (with("MicroMintPriceFiles never"), good.clone(), "expected On or Off"),
         (with("MicroMintDryRun perhaps"), good.clone(), "expected On or Off"),
         (with("MicroMintLog loud"), good.clone(), "expected Off, Plain or JSON"),
         (with("<Location />\nRequire micromint 3\n</Location>"), good.clone(), "takes no argument"),

@@ -188,13 +188,14 @@ fn an_expression_is_a_price_wherever_it_stands() {
 
 #[test]
 fn an_htaccess_may_say_what_allow_override_lets_it() {
-    const DIRECTIVES: [&str; 6] = [
+    const DIRECTIVES: [&str; 7] = [
         "MicroMint On",
         "MicroMintPrice 2",
         "MicroMintReceiptPath /",
         "MicroMintFreeViews 0",
         "MicroMintDryRun Off",
         "MicroMintSubrequests Refuse",
+        "MicroMintPriceFiles On",
     ];
     let site = || {
         let site = Site::new();
@@ -218,7 +219,7 @@ fn an_htaccess_may_say_what_allow_override_lets_it() {
     on_each(site, text, |apache| {
         for (number, directive) in DIRECTIVES.iter().enumerate() {
             let status = |class: &str| apache.get(&format!("/{class}/{number}/a.html")).status;
-            let listed = if directive.starts_with("MicroMintPrice") { 402 } else { 500 };
+            let listed = if directive.starts_with("MicroMintPrice ") { 402 } else { 500 };
             let seen = ["AuthConfig", "FileInfo", "List", "None"].map(status);
             assert_eq!(seen, [402, 500, listed, 402], "{directive}");
         }

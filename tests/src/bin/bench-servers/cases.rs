@@ -215,9 +215,6 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
         What::Paid(paying, _) => supply.round(paying, round, case.count).iter().map(Vec::as_slice).collect(),
         _ => vec![request.as_slice(); case.count],
     };
-    // So that no connection is yet to be accepted.
-    let warm = RequestText::get("/free/page.html").to_bytes();
-    load.ask(std::iter::repeat_n(warm.as_slice(), CONNECTIONS), " 200 ");
     let processes = server.processes(case.is_baseline());
     let (cpu, start) = (cpu_time(&processes), Instant::now());
     load.ask(requests.into_iter(), case.status());
