@@ -263,7 +263,7 @@ fn beside(port: u16, free: &[u8], others: &[&[u8]]) -> f64 {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut load = Load::open(port, 1);
+            let mut load = Load::open_leisurely(port);
             let start = Instant::now();
             for (number, request) in others.iter().enumerate() {
                 let due = Duration::from_secs_f64(number as f64 / OTHERS_A_SECOND as f64);

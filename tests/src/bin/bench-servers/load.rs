@@ -1,8 +1,17 @@
 //! A client that keeps a server busy: many connections, one request on each, then all answers.
+//!
+//! It never sleeps for an answer. A server that answers a sleeping client pays for waking it, and the more so the
+//! longer it takes: that would be charged to what it was asked for.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long one sleeps who has time to wait for an answer.
+const NAP: Duration = Duration::from_micros(500);
 
 /// Connections that are kept alive.
 pub(crate) struct Load {
@@ -12,16 +21,26 @@ pub(crate) struct Load {
 struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
+    nap: Duration,
 }
 
 impl Load {
     /// Opens `count` connections.
     pub(crate) fn open(port: u16, count: usize) -> Load {
+        Load::with_nap(port, count, Duration::ZERO)
+    }
+
+    /// Opens one connection of somebody who leaves the processor to others while there is nothing to read.
+    pub(crate) fn open_leisurely(port: u16) -> Load {
+        Load::with_nap(port, 1, NAP)
+    }
+
+    fn with_nap(port: u16, count: usize, nap: Duration) -> Load {
         let open = |_| {
             let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
             stream.set_nodelay(true).unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            Wire { stream, buffer: Vec::with_capacity(64 * 1024) }
+            stream.set_nonblocking(true).unwrap();
+            Wire { stream, buffer: Vec::with_capacity(64 * 1024), nap }
         };
         Load { connections: (0..count).map(open).collect() }
     }
@@ -32,7 +51,7 @@ impl Load {
         while requests.peek().is_some() {
             let mut asked = 0;
             for (wire, request) in self.connections.iter_mut().zip(&mut requests) {
-                wire.stream.write_all(request).unwrap();
+                wire.send(request);
                 asked += 1;
             }
             for wire in &mut self.connections[..asked] {
@@ -44,12 +63,18 @@ impl Load {
 }
 
 impl Wire {
+    fn send(&mut self, mut request: &[u8]) {
+        while !request.is_empty() {
+            request = &request[patiently(self.nap, || self.stream.write(request))..];
+        }
+    }
+
     /// Reads an answer that tells its length, and gives its first line.
     fn receive(&mut self) -> String {
         self.buffer.clear();
         let mut chunk = [0; 16 * 1024];
         loop {
-            let count = self.stream.read(&mut chunk).unwrap();
+            let count = patiently(self.nap, || self.stream.read(&mut chunk));
             assert!(count > 0, "the server has closed the connection: {}", self.text());
             self.buffer.extend_from_slice(&chunk[..count]);
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
@@ -66,6 +91,20 @@ impl Wire {
 
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+}
+
+/// Tries until there is something to do. Others who wait for this processor get it meanwhile.
+fn patiently(nap: Duration, mut act: impl FnMut() -> std::io::Result<usize>) -> usize {
+    let start = Instant::now();
+    loop {
+        match act() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                assert!(start.elapsed() < PATIENCE, "no answer after {PATIENCE:?}");
+                if nap.is_zero() { std::thread::yield_now() } else { std::thread::sleep(nap) }
+            }
+            done => return done.unwrap(),
+        }
     }
 }
 
