@@ -10,9 +10,6 @@ use std::time::{Duration, Instant};
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long one sleeps who has time to wait for an answer.
-const NAP: Duration = Duration::from_micros(500);
-
 /// Connections that are kept alive.
 pub(crate) struct Load {
     connections: Vec<Wire>,
@@ -21,26 +18,25 @@ pub(crate) struct Load {
 struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
-    nap: Duration,
 }
 
 impl Load {
     /// Opens `count` connections.
     pub(crate) fn open(port: u16, count: usize) -> Load {
-        Load::with_nap(port, count, Duration::ZERO)
+        let load = Load::open_leisurely(port, count);
+        for wire in &load.connections {
+            wire.stream.set_nonblocking(true).unwrap();
+        }
+        load
     }
 
-    /// Opens one connection of somebody who leaves the processor to others while there is nothing to read.
-    pub(crate) fn open_leisurely(port: u16) -> Load {
-        Load::with_nap(port, 1, NAP)
-    }
-
-    fn with_nap(port: u16, count: usize, nap: Duration) -> Load {
+    /// Opens `count` connections of somebody who sleeps for answers, and so leaves the processor to others.
+    pub(crate) fn open_leisurely(port: u16, count: usize) -> Load {
         let open = |_| {
             let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
             stream.set_nodelay(true).unwrap();
-            stream.set_nonblocking(true).unwrap();
-            Wire { stream, buffer: Vec::with_capacity(64 * 1024), nap }
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            Wire { stream, buffer: Vec::with_capacity(64 * 1024) }
         };
         Load { connections: (0..count).map(open).collect() }
     }
@@ -65,7 +61,7 @@ impl Load {
 impl Wire {
     fn send(&mut self, mut request: &[u8]) {
         while !request.is_empty() {
-            request = &request[patiently(self.nap, || self.stream.write(request))..];
+            request = &request[patiently(|| self.stream.write(request))..];
         }
     }
 
@@ -74,7 +70,7 @@ impl Wire {
         self.buffer.clear();
         let mut chunk = [0; 16 * 1024];
         loop {
-            let count = patiently(self.nap, || self.stream.read(&mut chunk));
+            let count = patiently(|| self.stream.read(&mut chunk));
             assert!(count > 0, "the server has closed the connection: {}", self.text());
             self.buffer.extend_from_slice(&chunk[..count]);
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
@@ -95,13 +91,13 @@ impl Wire {
 }
 
 /// Tries until there is something to do. Others who wait for this processor get it meanwhile.
-fn patiently(nap: Duration, mut act: impl FnMut() -> std::io::Result<usize>) -> usize {
+fn patiently(mut act: impl FnMut() -> std::io::Result<usize>) -> usize {
     let start = Instant::now();
     loop {
         match act() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 assert!(start.elapsed() < PATIENCE, "no answer after {PATIENCE:?}");
-                if nap.is_zero() { std::thread::yield_now() } else { std::thread::sleep(nap) }
+                std::thread::yield_now();
             }
             done => return done.unwrap(),
         }
