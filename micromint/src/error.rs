@@ -19,7 +19,7 @@ pub struct FileError {
 impl FileError {
     /// For `map_err`: `file.read(…).map_err(FileError::on("read", path))`.
     pub fn on(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> FileError {
-        let path = path.as_ref().to_path_buf();
-        move |source| FileError { action, path, source }
+        // The path is copied only where something failed.
+        move |source| FileError { action, path: path.as_ref().to_path_buf(), source }
     }
 }

@@ -268,7 +268,8 @@ impl Journal {
         if self.in_doubt {
             return Err(JournalError::InDoubt { path: self.path.clone() });
         }
-        let mut bytes = Vec::new();
+        let size = payloads.iter().map(|payload| RECORD_HEADER_SIZE + payload.len()).sum();
+        let mut bytes = Vec::with_capacity(size);
         for payload in payloads {
             push_record(&mut bytes, payload, self.seed)?;
         }

@@ -18,6 +18,8 @@ use crate::time::UnixTime;
 /// Receipts of one name that are tried in one request. A browser sends one; the rest costs an attacker
 /// more than us.
 const TRIES_MAX: usize = 8;
+/// The room for a receipt with all its attributes but the path, in bytes.
+const COOKIE_SIZE: usize = 192;
 /// How the name of a receipt cookie begins; 16 hexadecimal digits follow.
 pub(super) const RECEIPT_NAME_PREFIX: &str = "micromint-";
 /// The longest receipt path, in bytes.
@@ -104,14 +106,21 @@ impl<'a> Scope<'a> {
 /// in coins.
 pub(super) fn set_cookie(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, seconds: u32) -> String {
     let (expiry, price) = (now.plus_seconds(seconds.into()).0.to_string(), price.to_string());
-    let mac = BASE64URL.encode(scope.mac(key, &expiry, &price));
-    let value = match scope {
-        Scope::Page(_) => format!("{expiry}.{mac}"),
-        Scope::Path(..) => format!("{expiry}.{price}.{mac}"),
-    };
-    let mut cookie = format!("{}={value}; Max-Age={seconds}; HttpOnly; SameSite=Lax", scope.name());
-    // A `;` would end the attribute. Without one the browser takes the directory of the page.
     let path = scope.cookie_path();
+    let mut cookie = String::with_capacity(COOKIE_SIZE + path.len());
+    cookie.push_str(&scope.name());
+    for part in ["=", &expiry, "."] {
+        cookie.push_str(part);
+    }
+    if let Scope::Path(..) = scope {
+        cookie.push_str(&price);
+        cookie.push('.');
+    }
+    BASE64URL.encode_string(scope.mac(key, &expiry, &price), &mut cookie);
+    cookie.push_str("; Max-Age=");
+    cookie.push_str(&seconds.to_string());
+    cookie.push_str("; HttpOnly; SameSite=Lax");
+    // A `;` would end the attribute. Without one the browser takes the directory of the page.
     if !path.contains(';') {
         cookie.push_str("; Path=");
         cookie.push_str(path);

@@ -514,8 +514,8 @@ impl Store {
         Ok(self.mark.write(self.lock.as_ref()).map_err(self.on_lock("write"))?)
     }
 
-    fn on_lock(&self, action: &'static str) -> impl FnOnce(io::Error) -> FileError + use<> {
-        FileError::on(action, self.directory.path().join(LOCK_NAME))
+    fn on_lock(&self, action: &'static str) -> impl FnOnce(io::Error) -> FileError {
+        move |source| FileError::on(action, self.directory.path().join(LOCK_NAME))(source)
     }
 
     fn deleted(&self, day: u32) -> TillError {

@@ -76,7 +76,7 @@ pub(super) struct Table {
 
 /// The buckets that one operation has read or changed. Nothing is on disk before [`Table::write`].
 #[derive(Default)]
-pub(super) struct Touched(BTreeMap<u64, Bucket>);
+pub(super) struct Touched(BTreeMap<u64, Box<Bucket>>);
 
 impl Touched {
     /// The number of buckets held.
@@ -150,7 +150,7 @@ impl Table {
                 if !read.map_err(FileError::on("read", &self.path))? {
                     return Ok(false);
                 }
-                free.insert(self.checked(number, bytes)?);
+                free.insert(Box::new(self.checked(number, bytes)?));
             }
             if !self.bucket(touched, number)?.is_overflowed() {
                 break;
@@ -238,7 +238,7 @@ impl Table {
             Slot::Vacant(free) => {
                 let mut bytes = [0; BUCKET_SIZE];
                 self.read_at(&mut bytes, offset(number))?;
-                free.insert(self.checked(number, bytes)?)
+                free.insert(Box::new(self.checked(number, bytes)?))
             }
         })
     }
