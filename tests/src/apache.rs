@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cases::{CaseServer, Clock, FILE, PLACE, Stand};
-use crate::client::{Answer, Connection, RequestText};
 use crate::nginx::{children_of, is_running, pid_in};
+use crate::server::Server;
 use crate::site::Site;
 use crate::{PATIENCE, wait_until};
 
@@ -74,31 +74,6 @@ impl Apache {
         Apache::start(site, &format!("{SELLING}{text}"))
     }
 
-    /// The site behind it.
-    pub fn site(&self) -> &Site {
-        &self.site
-    }
-
-    /// Asks on a connection of its own.
-    pub fn ask(&self, request: &RequestText) -> Answer {
-        Connection::open(self.site.port).ask(&request.clone().with("Connection", "close"))
-    }
-
-    /// GETs a page.
-    pub fn get(&self, target: &str) -> Answer {
-        self.ask(&RequestText::get(target))
-    }
-
-    /// Pays for a page with `count` fresh coins in the body of a POST.
-    pub fn pay(&self, target: &str, count: usize) -> Answer {
-        self.ask(&RequestText::post(target, &crate::payer::payment(&self.site.url(target), count)))
-    }
-
-    /// Sends a signal to the parent.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid().unwrap(), signal).unwrap();
-    }
-
     /// Has the parent read its configuration again by `signal` (USR1 is graceful, HUP is not), with another one,
     /// and waits until it has done so.
     pub fn reload(&self, signal: Signal, mpm: Mpm, text: &str) {
@@ -107,27 +82,6 @@ impl Apache {
         let before = resumed();
         self.signal(signal);
         wait_until("the new configuration", || resumed() > before);
-    }
-
-    /// The parent's process.
-    pub fn pid(&self) -> Option<Pid> {
-        pid_in(&self.site.path("httpd.pid"))
-    }
-
-    /// The children of the parent.
-    pub fn children(&self) -> Vec<Pid> {
-        self.pid().map(children_of).unwrap_or_default()
-    }
-
-    /// The error log.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.site.path("logs/error.log")).unwrap_or_default()
-    }
-
-    /// The lines of the access log.
-    pub fn access_log(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.site.path("logs/access.log")).unwrap_or_default();
-        text.lines().map(str::to_string).collect()
     }
 
     /// Ends it as an operator would, and gives the site back with its till.
@@ -150,8 +104,28 @@ impl Apache {
     }
 }
 
+impl Server for Apache {
+    fn site(&self) -> &Site {
+        &self.site
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        pid_in(&self.site.path("httpd.pid"))
+    }
+}
+
 /// An Apache with a stand for every case, with the MPM of this number in [`Mpm::ALL`].
 pub struct Playing<const MPM: usize>(Apache);
+
+impl<const MPM: usize> Server for Playing<MPM> {
+    fn site(&self) -> &Site {
+        self.0.site()
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.0.pid()
+    }
+}
 
 impl<const MPM: usize> CaseServer for Playing<MPM> {
     fn start(site: Site, stands: &[Stand], clock: &Clock) -> Playing<MPM> {
@@ -161,14 +135,6 @@ impl<const MPM: usize> CaseServer for Playing<MPM> {
         }
         let give = |command: &mut Command| clock.give_to(command);
         Playing(Apache::launch(site.into(), Mpm::ALL[MPM], &module(), &text, give))
-    }
-
-    fn error_log(&self) -> String {
-        self.0.log()
-    }
-
-    fn access_log(&self) -> Vec<String> {
-        self.0.access_log()
     }
 }
 

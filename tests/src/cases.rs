@@ -20,6 +20,7 @@ use micromint::testing::cases::{
 
 use crate::client::{Connection, RequestText};
 use crate::free_port;
+use crate::server::Server;
 use crate::site::Site;
 
 /// The request header with a step's price.
@@ -37,21 +38,16 @@ const ETAG_IN_CASES: &str = "\"5f-64\"";
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A server that can play cases.
-pub trait CaseServer {
+pub trait CaseServer: Server {
     /// Starts the server with all stands, and the clock's variables in its environment. On each stand:
     /// - the vendor's configuration is [`Stand::config`]; plain HTTP on `port`, TLS on `tls_port` with `tls.crt`
     ///   and `tls.key` of the site; whatever Host says, the stand answers;
     /// - everything costs what [`PRICE`] says, on the terms of the place that [`PLACE`] numbers;
     /// - a request with [`FILE`] gets the file `www/file.txt`, every other one what `site.back_port` answers to
     ///   the path `/`, with the request's method, header fields and body;
-    /// - the client's address is [`CLIENT`]'s; every event is a line of words in the error log.
+    /// - the client's address is [`CLIENT`]'s; every event is a line of words in the error log;
+    /// - each line of the access log begins with the method with which the content was served.
     fn start(site: Site, stands: &[Stand], clock: &Clock) -> Self;
-
-    /// All of the server's error log.
-    fn error_log(&self) -> String;
-
-    /// The lines of its access log. Each begins with the method with which the content was served.
-    fn access_log(&self) -> Vec<String>;
 }
 
 /// A vendor of a case in a server.
@@ -228,7 +224,7 @@ impl Player<'_> {
         let etag = if step.file { self.entity_tag() } else { String::new() };
         let asked = self.client.ask(step, &etag);
         self.content.will_answer(step);
-        let (logged, served) = (server.error_log().len(), server.access_log().len());
+        let (logged, served) = (server.log().len(), server.access_log().len());
         let answer = self.send(step, &asked);
         let (content_method, content_fields) = self.content.was_asked();
         let mut seen = Seen {
@@ -251,7 +247,7 @@ impl Player<'_> {
             if step.file {
                 seen.content_method = server.access_log().get(served).and_then(|line| method_in(line));
             }
-            seen.log = server.error_log().split_off(logged);
+            seen.log = server.log().split_off(logged);
             seen.event = seen.log.clone();
             if step.till_fails {
                 seen.log.push_str("simulated");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::cases::{CaseServer, Clock, Stand};
-use crate::client::{Answer, Connection, RequestText};
+use crate::server::Server;
 use crate::site::Site;
 use crate::{PATIENCE, wait_until};
 
@@ -53,31 +53,6 @@ impl Nginx {
         )
     }
 
-    /// The site behind it.
-    pub fn site(&self) -> &Site {
-        &self.site
-    }
-
-    /// Asks on a connection of its own.
-    pub fn ask(&self, request: &RequestText) -> Answer {
-        Connection::open(self.site.port).ask(&request.clone().with("Connection", "close"))
-    }
-
-    /// GETs a page.
-    pub fn get(&self, target: &str) -> Answer {
-        self.ask(&RequestText::get(target))
-    }
-
-    /// Pays for a page with `count` fresh coins in the body of a POST.
-    pub fn pay(&self, target: &str, count: usize) -> Answer {
-        self.ask(&RequestText::post(target, &crate::payer::payment(&self.site.url(target), count)))
-    }
-
-    /// Sends a signal to the master.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid().unwrap(), signal).unwrap();
-    }
-
     /// Has the master read its configuration again, with another http{}, and waits for new workers.
     pub fn reload(&self, http: &str) {
         let before = self.workers();
@@ -89,26 +64,9 @@ impl Nginx {
         });
     }
 
-    /// The master's process.
-    pub fn pid(&self) -> Option<Pid> {
-        pid_in(&self.site.path("nginx.pid"))
-    }
-
     /// The workers of the master.
     pub fn workers(&self) -> Vec<Pid> {
-        let Some(master) = self.pid() else { return Vec::new() };
-        children_of(master)
-    }
-
-    /// The error log.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.site.path("logs/error.log")).unwrap_or_default()
-    }
-
-    /// The lines of the access log.
-    pub fn access_log(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.site.path("logs/access.log")).unwrap_or_default();
-        text.lines().map(str::to_string).collect()
+        self.children()
     }
 
     /// Ends it as an operator would, and gives the site back with its till.
@@ -133,18 +91,20 @@ impl Nginx {
     }
 }
 
+impl Server for Nginx {
+    fn site(&self) -> &Site {
+        &self.site
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        pid_in(&self.site.path("nginx.pid"))
+    }
+}
+
 impl CaseServer for Nginx {
     fn start(site: Site, stands: &[Stand], clock: &Clock) -> Nginx {
         let stands: String = stands.iter().map(stand_text).collect();
         Nginx::launch(site.into(), &module(), &format!("{CASES}{stands}"), |command| clock.give_to(command))
-    }
-
-    fn error_log(&self) -> String {
-        self.log()
-    }
-
-    fn access_log(&self) -> Vec<String> {
-        Nginx::access_log(self)
     }
 }
 

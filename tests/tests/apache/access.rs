@@ -2,6 +2,7 @@
 
 use micromint_servers::client::RequestText;
 use micromint_servers::payer;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 
 use crate::support::{asked_and_paid, on_each, sold, word};

@@ -3,6 +3,7 @@
 use micromint_servers::apache::Apache;
 use micromint_servers::client::RequestText;
 use micromint_servers::payer;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 

@@ -9,6 +9,9 @@ use micromint_servers::apache::{
 use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
+use micromint_servers::server::{
+    Server, assert_knows_no_panic, assert_lives_through_panics, assert_sells_what_is_recorded_only,
+};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
@@ -222,41 +225,13 @@ impl SecondDoor {
 #[test]
 fn a_panic_ends_one_request_and_the_child_lives() {
     let server = Apache::start_with(Site::new(), Mpm::Event, &panicking_module(), SELLING);
-    assert_eq!(server.get("/free.html").status, 200);
-    let children = server.children();
-    for place in ["head", "decision"] {
-        let payment = payer::payment(&server.site().url("/one.html"), 1);
-        let request = RequestText::post("/one.html", &payment);
-        let answer = server.ask(&request.clone().with("X-Micromint-Panic", place));
-        assert_eq!(answer.status, 500, "{place}");
-        assert!(!answer.body.contains("content"), "{place}");
-        assert_eq!(server.ask(&request).short(), word(200, "paid"), "{place}: nothing was kept");
-    }
-    assert_eq!(server.children(), children);
-    assert!(server.log().contains("micromint:crit") && server.log().contains("panic"), "{}", server.log());
-    // The module that is shipped does not know the header.
-    let shipped = Apache::start(Site::new(), SELLING);
-    let request = RequestText::get("/one.html").with("X-Micromint-Panic", "head");
-    assert_eq!(shipped.ask(&request).status, 402);
+    assert_lives_through_panics(&server, &["head", "decision"], "micromint:crit");
+    assert_knows_no_panic(&Apache::start(Site::new(), SELLING));
 }
 
 #[test]
 fn what_cannot_be_recorded_is_not_sold() {
-    let server = Apache::start(Site::new(), SELLING);
-    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
-    let till = server.site().path("till");
-    let owner = std::fs::metadata(&till).unwrap();
-    std::fs::remove_dir_all(&till).unwrap();
-    let request = RequestText::post("/one.html", &payer::payment(&server.site().url("/one.html"), 1));
-    for _ in 0..6 {
-        assert_eq!(server.ask(&request).short(), word(503, "unavailable"));
-        assert_eq!(server.get("/one.html").short(), word(402, "unpaid"), "what it costs can still be said");
-    }
-    assert_eq!(server.get("/free.html").body, "free");
-    assert!(server.log().contains("[micromint:error]"), "the log says why: {}", server.log());
-    std::fs::create_dir(&till).unwrap();
-    std::os::unix::fs::chown(&till, Some(owner.uid()), Some(owner.gid())).unwrap();
-    wait_until("the till to be opened again", || server.ask(&request).status == 200);
+    assert_sells_what_is_recorded_only(&Apache::start(Site::new(), SELLING), "[micromint:error]");
 }
 
 /// What a process holds: kilobytes of memory, and open files.

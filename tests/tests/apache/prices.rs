@@ -1,6 +1,7 @@
 //! What a page costs: price files, the directive, and where each may stand.
 
 use micromint_servers::client::RequestText;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 

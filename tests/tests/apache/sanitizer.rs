@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use micromint_servers::apache::{Apache, Mpm, SELLING, panicking_module};
 use micromint_servers::client::RequestText;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 

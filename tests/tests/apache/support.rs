@@ -1,6 +1,7 @@
 //! What the tests of places, content and access share.
 
 use micromint_servers::apache::{Apache, Mpm, SELLING, module};
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 
 /// A status and the word of `MicroMint-Status`.

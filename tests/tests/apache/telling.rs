@@ -1,6 +1,7 @@
 //! What is told of a request: error documents, counters, logs, on every MPM.
 
 use micromint_servers::client::{Answer, Connection, RequestText};
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 

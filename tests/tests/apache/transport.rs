@@ -6,6 +6,7 @@ use std::time::Duration;
 use micromint_servers::apache::{Apache, Mpm, SELLING, module};
 use micromint_servers::client::{Answer, Connection, RequestText, base64url};
 use micromint_servers::payer;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 
 fn paid() -> (u16, String) {

@@ -3,6 +3,7 @@
 use micromint_servers::client::{Answer, Connection, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 
 const STATUS: &str = "add_header X-Cache $upstream_cache_status always;";

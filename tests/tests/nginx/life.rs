@@ -6,6 +6,9 @@ use std::sync::Barrier;
 use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::{Nginx, is_running, nginx, panicking_module, pid_in, write_configuration};
 use micromint_servers::payer;
+use micromint_servers::server::{
+    Server, assert_knows_no_panic, assert_lives_through_panics, assert_sells_what_is_recorded_only,
+};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::process::Signal;
@@ -257,38 +260,11 @@ fn several_vendors_share_one_nginx() {
 #[test]
 fn a_panic_ends_one_request_and_the_worker_lives() {
     let server = Nginx::start_with(Site::new(), &panicking_module(), SERVER);
-    let workers = server.workers();
-    for place in ["head", "thread"] {
-        let payment = payer::payment(&server.site().url("/one.html"), 1);
-        let request = RequestText::post("/one.html", &payment);
-        let answer = server.ask(&request.clone().with("X-Micromint-Panic", place));
-        assert_eq!(answer.status, 500, "{place}");
-        assert!(!answer.body.contains("content"), "{place}");
-        assert_eq!(server.ask(&request).short(), word(200, "paid"), "{place}: nothing was kept");
-    }
-    assert_eq!(server.workers(), workers);
-    assert!(server.log().contains("[alert]") && server.log().contains("panic"), "{}", server.log());
-    // The module that is shipped does not know the header.
-    let shipped = Nginx::start(Site::new(), SERVER);
-    let request = RequestText::get("/one.html").with("X-Micromint-Panic", "head");
-    assert_eq!(shipped.ask(&request).status, 402);
+    assert_lives_through_panics(&server, &["head", "thread"], "[alert]");
+    assert_knows_no_panic(&Nginx::start(Site::new(), SERVER));
 }
 
 #[test]
 fn what_cannot_be_recorded_is_not_sold() {
-    let server = Nginx::start(Site::new(), SERVER);
-    assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
-    let till = server.site().path("till");
-    let owner = std::fs::metadata(&till).unwrap();
-    std::fs::remove_dir_all(&till).unwrap();
-    let request = RequestText::post("/one.html", &payer::payment(&server.site().url("/one.html"), 1));
-    for _ in 0..6 {
-        assert_eq!(server.ask(&request).short(), word(503, "unavailable"));
-        assert_eq!(server.get("/one.html").short(), word(402, "unpaid"), "what it costs can still be said");
-    }
-    assert_eq!(server.get("/free.html").body, "free");
-    assert!(server.log().contains("micromint: "), "the log says why: {}", server.log());
-    std::fs::create_dir(&till).unwrap();
-    std::os::unix::fs::chown(&till, Some(owner.uid()), Some(owner.gid())).unwrap();
-    wait_until("the till to be opened again", || server.ask(&request).status == 200);
+    assert_sells_what_is_recorded_only(&Nginx::start(Site::new(), SERVER), "micromint: ");
 }

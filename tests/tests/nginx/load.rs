@@ -17,6 +17,7 @@ use micromint::vendor::redemption::unbatched;
 use micromint::vendor::till::{SyncMode, Till};
 use micromint_servers::client::{RequestText, base64url};
 use micromint_servers::nginx::Nginx;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use rustix::process::{Signal, kill_process};
 

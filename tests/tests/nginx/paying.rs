@@ -3,6 +3,7 @@
 use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 

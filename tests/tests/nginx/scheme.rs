@@ -5,6 +5,7 @@ use micromint::scheme::{Credential, PaymentReceipt, challenges_in, read_charge_r
 use micromint_servers::client::{Answer, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 
 const BASIC: &str = "Basic YWxpY2U6c2VjcmV0";

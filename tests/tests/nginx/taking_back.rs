@@ -8,6 +8,7 @@ use micromint::protocol::Payment;
 use micromint_servers::client::{Answer, Connection, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
+use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::fs::{FlockOperation, flock};
