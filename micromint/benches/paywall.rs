@@ -48,13 +48,14 @@ fn main() {
     // The first payment of a day makes files, which is done where waiting does no harm.
     let (first, bought) = bought.split_first().unwrap();
     assert_eq!(paywall.decide(&paid(&with_payment(first))).outcome(), Outcome::Paid);
-    let mut rows: [Row; 6] = [
+    let mut rows: [Row; 7] = [
         Row::new("free page", REPETITIONS),
         Row::new("402 to a browser", REPETITIONS),
         Row::new("402 to a wallet", REPETITIONS),
         Row::new("payment parsed", REPETITIONS),
         Row::new("payment by header", PAYMENTS),
-        Row::new("second payment with the coins of the first", REPETITIONS),
+        Row::new("the same payment again", REPETITIONS),
+        Row::new("another payment with its coins", REPETITIONS),
     ];
     let wallet = [BROWSER[0], (b"Accept", b"application/x-micromint".as_slice())];
     let message = URL_SAFE_NO_PAD.decode(first).unwrap();
@@ -71,6 +72,10 @@ fn main() {
             assert_eq!(decision.outcome(), Outcome::Paid);
         });
         rows[5].measure(|_| {
+            let decision = paywall.decide(&paid(&with_payment(first)));
+            assert_eq!(decision.outcome(), Outcome::Retry);
+        });
+        rows[6].measure(|_| {
             let decision = paywall.decide(&paid(&with_payment(&other)));
             assert_eq!(decision.outcome(), Outcome::Refused(Refusal::Spent));
         });
