@@ -5,6 +5,7 @@
 //! [`DiskDirectory`].
 
 mod disk;
+mod mapped;
 #[cfg(feature = "simulated-host")]
 mod simulated;
 
@@ -198,6 +199,22 @@ pub trait File: Send + Sync {
     /// # Errors
     /// The operating system's; part may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Lets [`File::rewrite_at`] reach the first `size` bytes, which must be there, without a call of the
+    /// system, if this host can do that. Only the first call counts.
+    fn map(&self, _size: u64) {}
+
+    /// As [`File::write_at`], over bytes that are there, at less cost in the part that [`File::map`] named.
+    ///
+    /// Where a file was cut or its disk has failed this may end the process in place of an error. So the
+    /// caller has just read these bytes by [`File::read_at`] or written them, under a lock that it still holds, and
+    /// the file system has just taken another write.
+    ///
+    /// # Errors
+    /// As for [`File::write_at`].
+    fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)
+    }
 
     /// Cuts or extends (by zeros) the file.
     ///

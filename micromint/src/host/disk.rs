@@ -4,9 +4,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, OFlags, Statx, StatxFlags};
 
+use super::mapped::Mapping;
 use super::{Directory, File, FileStatus, Lock, Open, Stamp};
 
 /// The user ID of root.
@@ -85,7 +87,7 @@ impl Directory for DiskDirectory {
                 opened => opened?,
             },
         };
-        Ok(Box::new(DiskFile(file)))
+        Ok(Box::new(DiskFile { file: Arc::new(file), mapping: OnceLock::new() }))
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -158,13 +160,17 @@ fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
 }
 
 /// An open file on disk.
-struct DiskFile(fs::File);
+struct DiskFile {
+    file: Arc<fs::File>,
+    /// The part that is written through memory, once [`File::map`] was asked for it.
+    mapping: OnceLock<Option<Mapping>>,
+}
 
 impl DiskFile {
     /// What is asked for alone. Once somebody has asked for a file's times, the system gives its next change a
     /// time of its own and writes that to the inode; so nothing here asks, and a change costs half.
     fn statx(&self, what: StatxFlags) -> io::Result<Statx> {
-        Ok(rustix::fs::statx(&self.0, "", AtFlags::EMPTY_PATH, what)?)
+        Ok(rustix::fs::statx(&self.file, "", AtFlags::EMPTY_PATH, what)?)
     }
 }
 
@@ -174,13 +180,13 @@ impl File for DiskFile {
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(bytes, offset)
+        self.file.read_exact_at(bytes, offset)
     }
 
     fn read_at_once(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
         let len = bytes.len();
-        match preadv2(&self.0, &mut [io::IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT) {
+        match preadv2(&self.file, &mut [io::IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT) {
             Ok(count) => Ok(count == len),
             // Not in memory, or a file system that cannot tell.
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(false),
@@ -189,15 +195,25 @@ impl File for DiskFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn map(&self, size: u64) {
+        self.mapping.get_or_init(|| Mapping::new(&self.file, size));
+    }
+
+    fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let is_written =
+            self.mapping.get().and_then(Option::as_ref).is_some_and(|mapping| mapping.write(bytes, offset));
+        if is_written { Ok(()) } else { self.write_at(bytes, offset) }
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {
-        self.0.set_len(size)
+        self.file.set_len(size)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn links(&self) -> io::Result<u64> {
@@ -205,7 +221,7 @@ impl File for DiskFile {
     }
 
     fn is_private(&self) -> io::Result<bool> {
-        Ok(self.0.metadata()?.mode() & 0o077 == 0)
+        Ok(self.file.metadata()?.mode() & 0o077 == 0)
     }
 
     fn status(&self) -> io::Result<FileStatus> {
@@ -217,8 +233,8 @@ impl File for DiskFile {
         // A signal may interrupt the wait; it is no reason to give up.
         loop {
             let locked = match how {
-                Lock::Shared => self.0.lock_shared(),
-                Lock::Exclusive => self.0.lock(),
+                Lock::Shared => self.file.lock_shared(),
+                Lock::Exclusive => self.file.lock(),
             };
             match locked {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -229,8 +245,8 @@ impl File for DiskFile {
 
     fn try_lock(&self, how: Lock) -> io::Result<bool> {
         let locked = match how {
-            Lock::Shared => self.0.try_lock_shared(),
-            Lock::Exclusive => self.0.try_lock(),
+            Lock::Shared => self.file.try_lock_shared(),
+            Lock::Exclusive => self.file.try_lock(),
         };
         match locked {
             Ok(()) => Ok(true),
@@ -240,6 +256,6 @@ impl File for DiskFile {
     }
 
     fn unlock(&self) -> io::Result<()> {
-        self.0.unlock()
+        self.file.unlock()
     }
 }

@@ -35,7 +35,7 @@ use crate::period::Period;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 use crate::time::UnixTime;
 
-use position::day_of;
+use position::{MARK_SIZE, day_of};
 use promises::Promises;
 use record::{Note, PaymentRecord};
 use store::{Found, LOCK_NAME, SpentBin};
@@ -269,6 +269,7 @@ impl Till {
             let _guard =
                 LockGuard::new(lock.as_ref(), Lock::Exclusive).map_err(FileError::on("lock", &lock_path))?;
             store.recover()?;
+            lock.map(MARK_SIZE as u64);
         }
         let store = Mutex::new(store);
         let syncing = Syncing::new(sync)?;

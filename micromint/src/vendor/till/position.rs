@@ -13,7 +13,7 @@ use crate::time::{DAY_SECONDS, UnixTime};
 /// The most periods with payments in one till.
 pub(super) const PERIODS_MAX: usize = 1000;
 const MAGIC: &[u8; 8] = b"MMtill1\n";
-const MARK_SIZE: usize = 64;
+pub(super) const MARK_SIZE: usize = 64;
 /// Where the list of periods begins: in a page of its own.
 const PERIODS_AT: u64 = 4096;
 const PERIOD_SLOT_SIZE: usize = 1 + PERIOD_LEN_MAX;
@@ -66,6 +66,15 @@ impl Mark {
 
     /// Writes the mark.
     pub(super) fn write(&self, lock: &dyn File) -> io::Result<()> {
+        lock.write_at(&self.to_bytes(), 0)
+    }
+
+    /// The same by [`File::rewrite_at`], for who has just appended to a journal.
+    pub(super) fn rewrite(&self, lock: &dyn File) -> io::Result<()> {
+        lock.rewrite_at(&self.to_bytes(), 0)
+    }
+
+    fn to_bytes(self) -> [u8; MARK_SIZE] {
         let mut bytes = [0; MARK_SIZE];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&self.end.day.to_le_bytes());
@@ -77,7 +86,7 @@ impl Mark {
         bytes[40..44].copy_from_slice(&self.first_day.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&checksum.to_le_bytes());
-        lock.write_at(&bytes, 0)
+        bytes
     }
 }
 

@@ -318,9 +318,10 @@ impl Store {
             self.journal = None;
         }
         let at = Position { day, offset: appended? };
-        let applied = self.apply(at, record).and_then(|()| self.write_indexes()).and_then(|()| {
+        // All of it was read or written under this lock, and the disk has just taken the record.
+        let applied = self.apply(at, record).and_then(|()| self.rewrite_indexes()).and_then(|()| {
             self.mark.end.offset = end;
-            self.write_mark()
+            Ok(self.mark.rewrite(self.lock.as_ref()).map_err(self.on_lock("write"))?)
         });
         if applied.is_err() {
             self.take_back(at);

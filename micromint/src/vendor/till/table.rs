@@ -122,6 +122,7 @@ impl Table {
         }
         table.seed = u64_at(&header, 8);
         table.bits = u32_at(&header, 16);
+        table.map();
         Ok(Some(table))
     }
 
@@ -178,15 +179,34 @@ impl Table {
 
     /// Writes what [`Table::put`] changed.
     pub(super) fn write(&self, touched: &mut Touched) -> Result<(), TableError> {
+        self.write_by(|file, bytes, at| file.write_at(bytes, at), touched)
+    }
+
+    /// The same by [`File::rewrite_at`], for who has just appended to a journal.
+    pub(super) fn rewrite(&self, touched: &mut Touched) -> Result<(), TableError> {
+        self.write_by(|file, bytes, at| file.rewrite_at(bytes, at), touched)
+    }
+
+    fn write_by(
+        &self,
+        write: fn(&dyn File, &[u8], u64) -> io::Result<()>,
+        touched: &mut Touched,
+    ) -> Result<(), TableError> {
         for (number, bucket) in &mut touched.0 {
             if bucket.is_changed {
                 bucket.seal(self.seed, *number);
-                let offset = offset(*number);
-                self.file.write_at(&bucket.bytes, offset).map_err(FileError::on("write", &self.path))?;
+                let written = write(self.file.as_ref(), &bucket.bytes, offset(*number));
+                written.map_err(FileError::on("write", &self.path))?;
                 bucket.is_changed = false;
             }
         }
         Ok(())
+    }
+
+    fn map(&self) {
+        if self.bits <= BITS_MAX {
+            self.file.map(offset(bucket_count(self.bits)));
+        }
     }
 
     /// Makes the table durable. Needs no lock.
@@ -339,7 +359,9 @@ impl Writer {
     fn publish(self, directory: &dyn Directory) -> Result<Table, TableError> {
         directory.rename(&temporary(&self.name), &self.name).map_err(FileError::on("make", &self.path))?;
         let Writer { file, path, name, seed, bits, .. } = self;
-        Ok(Table { file: Arc::from(file), path, name, seed, bits })
+        let table = Table { file: Arc::from(file), path, name, seed, bits };
+        table.map();
+        Ok(table)
     }
 }
 

@@ -116,6 +116,14 @@ impl Store {
         Ok(())
     }
 
+    /// As [`Store::write_indexes`], for who has just appended to a journal.
+    pub(super) fn rewrite_indexes(&mut self) -> Result<(), TillError> {
+        for Index { table, touched } in self.all_indexes() {
+            table.rewrite(touched)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn forget_touched(&mut self) {
         for index in self.all_indexes() {
             index.touched = Touched::default();

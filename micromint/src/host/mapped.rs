@@ -1,0 +1,90 @@
+//! Bytes of a file that are written through memory: what costs a call of the system otherwise costs a copy.
+//!
+//! In goes a file and how much of it, out comes a [`Mapping`] or none where that would not be safe. What is
+//! written through it is in the system's cache of the file at once, for all processes and for whoever reads
+//! the file by calls; a killed process loses none of it, and a sync of the file makes it durable.
+//!
+//! The price: where there is no byte to be written, since the file was cut or the disk has failed, the system
+//! ends the process (`SIGBUS`) in place of an error. [`File::rewrite_at`](super::File::rewrite_at) says how its callers keep out of that.
+
+use std::fs;
+use std::sync::Arc;
+
+use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory};
+
+/// The largest part of a file that is mapped, in bytes. More is written by calls.
+const MAPPED_SIZE_MAX: u64 = 1 << 34;
+
+/// The head of a file, in memory.
+pub(super) struct Mapping(MmapRegion);
+
+impl Mapping {
+    /// The first `size` bytes of a file, which must be there. `None` where they cannot be mapped, where the
+    /// system keeps no single cache of a file, and where a byte that was written before may have to be given a
+    /// place on the disk again, for which there may be none.
+    pub(super) fn new(file: &Arc<fs::File>, size: u64) -> Option<Mapping> {
+        // The numbers are the f_type values of statfs(2).
+        const IN_PLACE: [u64; 2] = [
+            0xef53,      // ext2, ext3, ext4
+            0x0102_1994, // tmpfs
+        ];
+        let kind = rustix::fs::fstatfs(file).ok()?.f_type as u64 & 0xffff_ffff;
+        if !IN_PLACE.contains(&kind) || !(1..=MAPPED_SIZE_MAX).contains(&size) {
+            return None;
+        }
+        let size = usize::try_from(size).ok()?;
+        MmapRegion::from_file(FileOffset::from_arc(Arc::clone(file), 0), size).ok().map(Mapping)
+    }
+
+    /// Writes all of `bytes` at `offset`: whether they lie in what is mapped.
+    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> bool {
+        let slice = usize::try_from(offset).ok().and_then(|at| self.0.get_slice(at, bytes.len()).ok());
+        slice.is_some_and(|slice| slice.write_slice(bytes, 0).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Directory, DiskDirectory, Open};
+    use super::*;
+
+    /// Whether files are mapped in this folder: as a rule yes, but a test may run on any file system.
+    fn mapping_of(folder: &std::path::Path, size: u64) -> Option<Mapping> {
+        let file = fs::OpenOptions::new().read(true).write(true).open(folder.join("f")).unwrap();
+        Mapping::new(&Arc::new(file), size)
+    }
+
+    #[test]
+    fn what_is_written_through_memory_is_read_by_calls_and_nothing_beyond_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DiskDirectory::new(folder.path());
+        let file = directory.open("f", Open::Create).unwrap();
+        file.write_at(&[b'.'; 100], 0).unwrap();
+        file.map(64);
+        file.rewrite_at(b"abc", 61).unwrap();
+        file.rewrite_at(b"past", 62).unwrap();
+        file.rewrite_at(b"far", 97).unwrap();
+        let mut expected = [b'.'; 100];
+        expected[61] = b'a';
+        expected[62..66].copy_from_slice(b"past");
+        expected[97..].copy_from_slice(b"far");
+        let mut found = [0; 100];
+        file.read_at(&mut found, 0).unwrap();
+        assert_eq!(found, expected);
+        // Another handle and another process see the same.
+        assert_eq!(fs::read(folder.path().join("f")).unwrap(), expected);
+        if let Some(mapping) = mapping_of(folder.path(), 64) {
+            assert!(mapping.write(b"abc", 61));
+            assert!(!mapping.write(b"abc", 62));
+            assert!(!mapping.write(b"abc", u64::MAX));
+        }
+    }
+
+    #[test]
+    fn nothing_and_too_much_are_not_mapped() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("f"), [0; 64]).unwrap();
+        assert!(mapping_of(folder.path(), 0).is_none());
+        assert!(mapping_of(folder.path(), MAPPED_SIZE_MAX + 1).is_none());
+    }
+}
