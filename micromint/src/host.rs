@@ -200,9 +200,21 @@ pub trait File: Send + Sync {
     /// The operating system's; part may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Lets [`File::rewrite_at`] reach the first `size` bytes, which must be there, without a call of the
-    /// system, if this host can do that. Only the first call counts.
+    /// Lets [`File::reread_at`] and [`File::rewrite_at`] reach the first `size` bytes, which must be there,
+    /// without a call of the system, if this host can do that. Only the first call counts.
     fn map(&self, _size: u64) {}
+
+    /// As [`File::read_at`], of bytes that are there, at less cost in the part that [`File::map`] named. It may
+    /// wait for the disk.
+    ///
+    /// Where a file was cut this may end the process in place of an error. So the caller has just asked for its
+    /// size, under a lock that it still holds.
+    ///
+    /// # Errors
+    /// As for [`File::read_at`].
+    fn reread_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_at(bytes, offset)
+    }
 
     /// As [`File::write_at`], over bytes that are there, at less cost in the part that [`File::map`] named.
     ///

@@ -162,11 +162,15 @@ fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
 /// An open file on disk.
 struct DiskFile {
     file: Arc<fs::File>,
-    /// The part that is written through memory, once [`File::map`] was asked for it.
+    /// The part that is read and written through memory, once [`File::map`] was asked for it.
     mapping: OnceLock<Option<Mapping>>,
 }
 
 impl DiskFile {
+    fn mapping(&self) -> Option<&Mapping> {
+        self.mapping.get()?.as_ref()
+    }
+
     /// What is asked for alone. Once somebody has asked for a file's times, the system gives its next change a
     /// time of its own and writes that to the inode; so nothing here asks, and a change costs half.
     fn statx(&self, what: StatxFlags) -> io::Result<Statx> {
@@ -202,9 +206,13 @@ impl File for DiskFile {
         self.mapping.get_or_init(|| Mapping::new(&self.file, size));
     }
 
+    fn reread_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let is_read = self.mapping().is_some_and(|mapping| mapping.read(bytes, offset));
+        if is_read { Ok(()) } else { self.read_at(bytes, offset) }
+    }
+
     fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let is_written =
-            self.mapping.get().and_then(Option::as_ref).is_some_and(|mapping| mapping.write(bytes, offset));
+        let is_written = self.mapping().is_some_and(|mapping| mapping.write(bytes, offset));
         if is_written { Ok(()) } else { self.write_at(bytes, offset) }
     }
 

@@ -1,16 +1,18 @@
-//! Bytes of a file that are written through memory: what costs a call of the system otherwise costs a copy.
+//! Bytes of a file that are reached through memory: what costs a call of the system otherwise costs a copy.
 //!
 //! In goes a file and how much of it, out comes a [`Mapping`] or none where that would not be safe. What is
 //! written through it is in the system's cache of the file at once, for all processes and for whoever reads
 //! the file by calls; a killed process loses none of it, and a sync of the file makes it durable.
 //!
-//! The price: where there is no byte to be written, since the file was cut or the disk has failed, the system
-//! ends the process (`SIGBUS`) in place of an error. [`File::rewrite_at`](super::File::rewrite_at) says how its callers keep out of that.
+//! The price: where there is no byte to be reached, since the file was cut or the disk has failed, the system
+//! ends the process (`SIGBUS`) in place of an error.
+//! [`File::reread_at`](super::File::reread_at) and [`File::rewrite_at`](super::File::rewrite_at) say how their callers keep
+//! out of that.
 
 use std::fs;
 use std::sync::Arc;
 
-use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory};
+use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
 /// The largest part of a file that is mapped, in bytes. More is written by calls.
 const MAPPED_SIZE_MAX: u64 = 1 << 34;
@@ -36,10 +38,18 @@ impl Mapping {
         MmapRegion::from_file(FileOffset::from_arc(Arc::clone(file), 0), size).ok().map(Mapping)
     }
 
+    /// Fills `bytes` from `offset`: whether they lie in what is mapped.
+    pub(super) fn read(&self, bytes: &mut [u8], offset: u64) -> bool {
+        self.slice(bytes.len(), offset).is_some_and(|slice| slice.read_slice(bytes, 0).is_ok())
+    }
+
     /// Writes all of `bytes` at `offset`: whether they lie in what is mapped.
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> bool {
-        let slice = usize::try_from(offset).ok().and_then(|at| self.0.get_slice(at, bytes.len()).ok());
-        slice.is_some_and(|slice| slice.write_slice(bytes, 0).is_ok())
+        self.slice(bytes.len(), offset).is_some_and(|slice| slice.write_slice(bytes, 0).is_ok())
+    }
+
+    fn slice(&self, count: usize, offset: u64) -> Option<VolatileSlice<'_>> {
+        self.0.get_slice(usize::try_from(offset).ok()?, count).ok()
     }
 }
 
@@ -68,15 +78,20 @@ mod tests {
         expected[61] = b'a';
         expected[62..66].copy_from_slice(b"past");
         expected[97..].copy_from_slice(b"far");
-        let mut found = [0; 100];
-        file.read_at(&mut found, 0).unwrap();
-        assert_eq!(found, expected);
+        for (offset, len) in [(0, 100), (0, 64), (60, 4), (60, 5), (96, 4)] {
+            let (mut read, mut reread) = (vec![0; len], vec![0; len]);
+            file.read_at(&mut read, offset as u64).unwrap();
+            file.reread_at(&mut reread, offset as u64).unwrap();
+            assert_eq!((&read[..], &reread[..]), (&expected[offset..][..len], &expected[offset..][..len]));
+        }
         // Another handle and another process see the same.
         assert_eq!(fs::read(folder.path().join("f")).unwrap(), expected);
         if let Some(mapping) = mapping_of(folder.path(), 64) {
             assert!(mapping.write(b"abc", 61));
             assert!(!mapping.write(b"abc", 62));
             assert!(!mapping.write(b"abc", u64::MAX));
+            assert!(mapping.read(&mut [0; 3], 61));
+            assert!(!mapping.read(&mut [0; 3], 62));
         }
     }
 

@@ -428,11 +428,8 @@ impl Till {
         }
         // A thread that panicked left nothing in memory that is not read again from the files.
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let on_lock = |action| FileError::on(action, &self.lock_path);
-        let _guard = LockGuard::new(self.lock.as_ref(), Lock::Exclusive).map_err(on_lock("lock"))?;
-        if self.lock.links().map_err(on_lock("inspect"))? == 0 {
-            return Err(TillError::LockDeleted(self.lock_path.clone()));
-        }
+        let guard = LockGuard::new(self.lock.as_ref(), Lock::Exclusive);
+        let _guard = guard.map_err(FileError::on("lock", &self.lock_path))?;
         match store.catch_up().and_then(|()| act(&mut store)) {
             Err(TillError::Damaged { .. }) => {
                 store.rebuild()?;

@@ -48,9 +48,6 @@ impl Till {
         let Ok(Some(_guard)) = LockGuard::try_new(self.lock.as_ref(), Lock::Exclusive) else {
             return Ok(None);
         };
-        if !matches!(self.lock.links(), Ok(1..)) {
-            return Ok(None);
-        }
         let now = self.clock.now();
         let is_ready = store.is_caught_up()?
             && day_of(now) <= store.end().day

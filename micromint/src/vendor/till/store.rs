@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use self::indexes::{Index, index_name, is_index, key_of};
 use super::TillError;
-use super::position::{Mark, Position, day_of_journal, journal_name, read_periods, write_periods};
+use super::position::{MARK_SIZE, Mark, Position, day_of_journal, journal_name, read_periods, write_periods};
 use super::record::{Note, PaymentRecord, Record};
 use super::table::Entry;
 use crate::bin::Bin;
@@ -126,8 +126,7 @@ impl Store {
 
     /// Sees what other processes did since the last call, and finishes what one that died began.
     pub(super) fn catch_up(&mut self) -> Result<(), TillError> {
-        let mark = Mark::read(self.lock.as_ref()).map_err(self.on_lock("read"))?;
-        let Some(mark) = mark.filter(|mark| mark.end.day != 0) else {
+        let Some(mark) = self.read_mark()?.filter(|mark| mark.end.day != 0) else {
             return self.recover();
         };
         if (mark.generation, mark.users_day) != (self.mark.generation, self.mark.users_day) {
@@ -183,7 +182,7 @@ impl Store {
         self.forget_indexes();
         self.journal = None;
         self.other = None;
-        let mark = Mark::read(self.lock.as_ref()).map_err(self.on_lock("read"))?.unwrap_or_default();
+        let mark = self.read_mark()?.unwrap_or_default();
         self.mark = mark;
         let days = self.days()?;
         for place in [mark.end, mark.checkpoint] {
@@ -509,6 +508,18 @@ impl Store {
 
     fn periods(&self) -> Result<Option<Vec<Period>>, TillError> {
         Ok(read_periods(self.lock.as_ref()).map_err(self.on_lock("read"))?)
+    }
+
+    /// The mark as it stands now, if it is whole.
+    fn read_mark(&self) -> Result<Option<Mark>, TillError> {
+        let status = self.lock.status().map_err(self.on_lock("inspect"))?;
+        if status.links == 0 {
+            return Err(TillError::LockDeleted(self.directory.path().join(LOCK_NAME)));
+        }
+        if status.size < MARK_SIZE as u64 {
+            return Ok(None);
+        }
+        Ok(Mark::read(self.lock.as_ref()).map_err(self.on_lock("read"))?)
     }
 
     fn write_mark(&self) -> Result<(), TillError> {

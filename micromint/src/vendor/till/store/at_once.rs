@@ -1,7 +1,6 @@
 //! What can be known of the till's files without waiting for them.
 
 use super::super::TillError;
-use super::super::position::Mark;
 use super::super::table::{Entry, TableError};
 use super::Store;
 use super::indexes::{Index, key_of};
@@ -12,9 +11,7 @@ impl Store {
     /// Whether this process has seen all that others did, so that [`Store::catch_up`] would find nothing more
     /// to do than to read the mark.
     pub(crate) fn is_caught_up(&mut self) -> Result<bool, TillError> {
-        let Some(mark) = Mark::read(self.lock.as_ref()).map_err(self.on_lock("read"))? else {
-            return Ok(false);
-        };
+        let Some(mark) = self.read_mark()? else { return Ok(false) };
         let is_known = mark.end.day != 0
             && (mark.generation, mark.users_day) == (self.mark.generation, self.mark.users_day);
         let Some((day, journal)) = self.journal.as_mut().filter(|(day, _)| is_known && *day == mark.end.day)
