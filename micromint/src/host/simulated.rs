@@ -299,6 +299,11 @@ impl SimulatedFile {
         }
         !excluded
     }
+
+    fn assert_is_there(&self, count: usize, offset: u64) {
+        let size = self.directory.state().inodes[self.inode].live.len() as u64;
+        assert!(offset + count as u64 <= size, "{count} bytes at {offset} of {size}");
+    }
 }
 
 impl File for SimulatedFile {
@@ -320,6 +325,18 @@ impl File for SimulatedFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let cut = bytes[..bytes.len() / 2].to_vec();
         self.change(Change::Write(offset, bytes.to_vec()), Some(Change::Write(offset, cut)))
+    }
+
+    /// Where the bytes are not there a disk would end the process; so nobody may ask for that.
+    fn reread_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.assert_is_there(bytes.len(), offset);
+        self.read_at(bytes, offset)
+    }
+
+    /// As for [`File::reread_at`].
+    fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.assert_is_there(bytes.len(), offset);
+        self.write_at(bytes, offset)
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! What the disk, the power and people do to a till's files.
 
 use super::*;
+use crate::host::DiskDirectory;
 use crate::journal::HEADER_SIZE;
 
 const JOURNAL: &str = "till-2026-12-01.journal";
@@ -126,6 +127,29 @@ fn a_damaged_lock_file_only_costs_time() {
     let (directory, clock) = filled();
     directory.put(LOCK_NAME, b"");
     check(&open(&directory, &clock), "empty");
+}
+
+/// On a disk, where index and mark are reached through memory: a file that is cut under an open till ends
+/// no process.
+#[test]
+fn a_file_cut_on_the_disk_while_the_till_is_open_only_costs_time() {
+    for (name, size) in [(INDEX, 0), (INDEX, 700), (LOCK_NAME, 0), (LOCK_NAME, 63), (LOCK_NAME, 4097)] {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), noon());
+        let directory = DiskDirectory::new(folder.path());
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let open = || {
+            let directory = Box::new(directory.clone());
+            Till::open(directory, SyncMode::Os, Arc::clone(&shared), Arc::new(SystemEntropy)).unwrap()
+        };
+        let (till, other) = (open(), open());
+        for coin in 0..29 {
+            id_of(pay(&[coin]).spend(if coin % 2 == 0 { &till } else { &other }).unwrap());
+        }
+        directory.open(name, Open::Write).unwrap().set_size(size).unwrap();
+        let case = format!("{name} cut to {size}");
+        check(&till, &case);
+        assert_eq!(pay(&[29]).into_another(3).spend(&other).unwrap(), Spent::AlreadySpent, "{case}");
+    }
 }
 
 #[test]
