@@ -18,7 +18,7 @@ use micromint::protocol::Payment;
 use micromint::testing::{ObviousMint, params_with, resize};
 use micromint::vendor::Refusal;
 use micromint::vendor::config::VendorConfig;
-use micromint::vendor::http::{Outcome, Request, Step};
+use micromint::vendor::http::{Decision, Outcome, Request, Serve, Step};
 use micromint::vendor::paywall::Paywall;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -47,13 +47,19 @@ fn main() {
     let paywall = paywall(&options.directory, mint.params().clone());
     // The first payment of a day makes files, which is done where waiting does no harm.
     let (first, bought) = bought.split_first().unwrap();
-    assert_eq!(paywall.decide(&paid(&with_payment(first))).outcome(), Outcome::Paid);
-    let mut rows: [Row; 7] = [
+    let opened = paywall.decide(&paid(&with_payment(first)));
+    assert_eq!(opened.outcome(), Outcome::Paid);
+    let Decision::Serve(serve) = &opened else { unreachable!("paid pages are served") };
+    let with_receipt = with_receipt(serve);
+    let mut rows: [Row; 10] = [
         Row::new("free page", REPETITIONS),
         Row::new("402 to a browser", REPETITIONS),
         Row::new("402 to a wallet", REPETITIONS),
         Row::new("payment parsed", REPETITIONS),
         Row::new("payment by header", PAYMENTS),
+        Row::new("view with a receipt", REPETITIONS),
+        Row::new("head of a paid page", REPETITIONS),
+        Row::new("line of a paid page", REPETITIONS),
         Row::new("the same payment again", REPETITIONS),
         Row::new("another payment with its coins", REPETITIONS),
     ];
@@ -72,10 +78,17 @@ fn main() {
             assert_eq!(decision.outcome(), Outcome::Paid);
         });
         rows[5].measure(|_| {
+            let step = paywall.classify(&paid(&with_receipt));
+            assert!(matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Receipt));
+            step
+        });
+        rows[6].measure(|_| serve.head(200, Outcome::Paid, |_| Vec::new()));
+        rows[7].measure(|_| opened.event(200, Outcome::Paid).to_string());
+        rows[8].measure(|_| {
             let decision = paywall.decide(&paid(&with_payment(first)));
             assert_eq!(decision.outcome(), Outcome::Retry);
         });
-        rows[6].measure(|_| {
+        rows[9].measure(|_| {
             let decision = paywall.decide(&paid(&with_payment(&other)));
             assert_eq!(decision.outcome(), Outcome::Refused(Refusal::Spent));
         });
@@ -174,6 +187,16 @@ fn paywall(directory: &tempfile::TempDir, params: Params) -> Paywall {
 fn with_payment(payment: &str) -> Vec<(&[u8], &[u8])> {
     let mut fields = BROWSER.to_vec();
     fields.push((b"MicroMint-Payment", payment.as_bytes()));
+    fields
+}
+
+/// The header fields of a browser that comes back to a page it paid for.
+fn with_receipt(serve: &Serve) -> Vec<(&'static [u8], &[u8])> {
+    let cookie = serve.headers.iter().find(|(name, _)| *name == "Set-Cookie");
+    let (_, cookie) = cookie.expect("a paid page gives a receipt");
+    let (pair, _) = cookie.split_once(';').expect("a cookie has attributes");
+    let mut fields = BROWSER.to_vec();
+    fields.push((b"Cookie", pair.as_bytes()));
     fields
 }
 
