@@ -22,8 +22,12 @@ pub const AUTHENTICATOR_SIZE: usize = 16;
 /// A 32-byte secret: the broker's own, a user's key K_U of one period, or a vendor's key K_V.
 ///
 /// Its `Debug` form shows nothing, so it cannot slip into a log.
-#[derive(Clone, Eq)]
-pub struct Key([u8; KEY_SIZE]);
+#[derive(Clone)]
+pub struct Key {
+    bytes: [u8; KEY_SIZE],
+    /// HMAC-SHA256 that has taken in the key: half of the work for a short message.
+    hmac: Hmac<Sha256>,
+}
 
 /// The head, 16 bytes, of an HMAC-SHA256 over a message's content.
 #[derive(Clone, Copy, Debug, Eq)]
@@ -40,27 +44,34 @@ pub struct HexError {
 impl Key {
     /// A key of these bytes.
     pub fn from_bytes(bytes: [u8; KEY_SIZE]) -> Key {
-        Key(bytes)
+        // HMAC takes keys of every length, so this cannot fail.
+        #[allow(clippy::expect_used)]
+        let hmac = Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length");
+        Key { bytes, hmac }
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8; KEY_SIZE] {
-        &self.0
+        &self.bytes
     }
 
     /// 64 lower-case hexadecimal digits, as the header `User-Key` carries it.
     pub fn to_hex(&self) -> String {
-        hex(&self.0)
+        hex(&self.bytes)
     }
 
     /// K_U of `user` in `period`, where this key is the broker's secret.
     pub fn user_key(&self, period: &Period, user: &UserId) -> Key {
-        Key(self.mac(&[b"micromint user key", period.as_str().as_bytes(), user.as_str().as_bytes()]))
+        Key::from_bytes(self.mac(&[
+            b"micromint user key",
+            period.as_str().as_bytes(),
+            user.as_str().as_bytes(),
+        ]))
     }
 
     /// K_V of `vendor`, where this key is the broker's secret.
     pub fn vendor_key(&self, vendor: &VendorId) -> Key {
-        Key(self.mac(&[b"micromint vendor key", vendor.as_str().as_bytes()]))
+        Key::from_bytes(self.mac(&[b"micromint vendor key", vendor.as_str().as_bytes()]))
     }
 
     /// The authenticator of a Payment, where this key is K_U. `data` is the decoded coins.
@@ -81,9 +92,7 @@ impl Key {
     /// HMAC-SHA256 over the parts, a zero byte between them. No part but the last can hold a zero
     /// byte, so different parts never give the same input.
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; KEY_SIZE] {
-        // HMAC takes keys of every length, so this cannot fail.
-        #[allow(clippy::expect_used)]
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        let mut mac = self.hmac.clone();
         for (i, part) in parts.iter().enumerate() {
             if i > 0 {
                 mac.update(&[0]);
@@ -102,9 +111,11 @@ impl Key {
 impl PartialEq for Key {
     /// Takes the same time wherever they differ.
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.bytes.ct_eq(&other.bytes).into()
     }
 }
+
+impl Eq for Key {}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,7 +127,7 @@ impl FromStr for Key {
     type Err = HexError;
 
     fn from_str(text: &str) -> Result<Self, HexError> {
-        unhex(text).map(Key)
+        unhex(text).map(Key::from_bytes)
     }
 }
 
@@ -155,8 +166,18 @@ impl FromStr for Authenticator {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    push_hex(&mut text, bytes);
+    text
+}
+
+/// Appends lower-case hexadecimal.
+pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
 }
 
 /// Exactly `N` bytes from hexadecimal of either case.
@@ -184,13 +205,13 @@ mod tests {
     fn mac_agrees_with_rfc_4231() {
         let mut bytes = [0; KEY_SIZE];
         bytes[..4].copy_from_slice(b"Jefe");
-        let mac = Key(bytes).mac(&[b"what do ya want for nothing?"]);
+        let mac = Key::from_bytes(bytes).mac(&[b"what do ya want for nothing?"]);
         assert_eq!(hex(&mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     }
 
     #[test]
     fn hex_is_read_back_and_bounded() {
-        let key = Key(std::array::from_fn(|i| i as u8 * 7));
+        let key = Key::from_bytes(std::array::from_fn(|i| i as u8 * 7));
         assert_eq!(key.to_hex().parse::<Key>().unwrap(), key);
         assert!("0".repeat(63).parse::<Key>().is_err());
         assert!("0".repeat(65).parse::<Key>().is_err());

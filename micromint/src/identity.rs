@@ -154,18 +154,15 @@ fn is_walk(places: impl Iterator<Item = u32> + Clone, differences: &[u32], mask:
 /// The k-1 values of an identity: the low bits of
 /// SHA-256(domain || 0 || period || 0 || id || 0 || counter || i), i = 1 .. k-1.
 fn vector(params: &Params, domain: &str, id: &str, counter: u8, mask: u32) -> Vec<u32> {
+    let begun = Sha256::new()
+        .chain_update(domain)
+        .chain_update([0])
+        .chain_update(params.period().as_str())
+        .chain_update([0])
+        .chain_update(id)
+        .chain_update([0, counter]);
     (1..params.coin_size())
-        .map(|i| {
-            let digest = Sha256::new()
-                .chain_update(domain)
-                .chain_update([0])
-                .chain_update(params.period().as_str())
-                .chain_update([0])
-                .chain_update(id)
-                .chain_update([0, counter, i as u8])
-                .finalize();
-            leading_u64(&digest) as u32 & mask
-        })
+        .map(|i| leading_u64(&begun.clone().chain_update([i as u8]).finalize()) as u32 & mask)
         .collect()
 }
 
@@ -237,23 +234,24 @@ impl fmt::Display for VendorId {
 /// Labels of `a-z 0-9 - _`, none empty or longer than 63, none beginning or ending in a hyphen. Clients
 /// read a name whose last label is a number as an IPv4 address, so it must be one, in its usual form.
 fn is_host_name(text: &str) -> bool {
-    let is_label = |label: &str| {
+    let is_label = |label: &[u8]| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+            && label.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_".contains(c))
+            && !label.starts_with(b"-")
+            && !label.ends_with(b"-")
     };
-    let last = text.rsplit('.').next().unwrap_or_default();
+    // As bytes: every payment has names to be read, and looking for characters takes longer.
+    let labels = || text.as_bytes().split(|c| *c == b'.');
     text.len() <= VENDOR_ID_LEN_MAX
-        && text.split('.').all(is_label)
-        && (!is_number(last) || text.parse::<std::net::Ipv4Addr>().is_ok())
+        && labels().all(is_label)
+        && (!labels().next_back().is_some_and(is_number) || text.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
 /// A decimal number, or a hexadecimal one as the URL standard reads them in IPv4 addresses.
-fn is_number(label: &str) -> bool {
-    match label.strip_prefix("0x") {
-        Some(digits) => digits.bytes().all(|c| c.is_ascii_hexdigit()),
-        None => label.bytes().all(|c| c.is_ascii_digit()),
+fn is_number(label: &[u8]) -> bool {
+    match label.strip_prefix(b"0x") {
+        Some(digits) => digits.iter().all(u8::is_ascii_hexdigit),
+        None => label.iter().all(u8::is_ascii_digit),
     }
 }
 

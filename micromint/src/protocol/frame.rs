@@ -348,7 +348,9 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
 }
 
 fn ascii(text: &[u8]) -> Result<&str, MessageError> {
-    if let Some(at) = text.iter().position(|byte| !byte.is_ascii()) {
+    if !text.is_ascii()
+        && let Some(at) = text.iter().position(|byte| !byte.is_ascii())
+    {
         return Err(MessageError::NotAscii { byte: text[at], at });
     }
     // ASCII is UTF-8, so the message below is never seen.

@@ -79,6 +79,36 @@ impl Url {
     pub fn target(&self) -> &str {
         &self.text[self.target_at..]
     }
+
+    /// The URL of the page at the same origin with this path and query.
+    ///
+    /// # Errors
+    /// The target does not begin with `/`, is too long, or holds a space, `#` or a byte that is not
+    /// printable ASCII.
+    pub fn at_same_origin(&self, target: &str) -> Result<Url, UrlError> {
+        let (origin, found) = (self.origin(), self.target_at + target.len());
+        if found > URL_LEN_MAX {
+            return Err(UrlError::TooLong { found });
+        }
+        if !target.starts_with('/') || !is_target(target) {
+            return Err(UrlError::form("a path of printable ASCII characters without spaces or #", target));
+        }
+        let mut text = String::with_capacity(found);
+        text.push_str(origin);
+        text.push_str(target);
+        Ok(Url { text, host: self.host.clone(), target_at: self.target_at })
+    }
+}
+
+impl UrlError {
+    fn form(expected: &'static str, found: &str) -> UrlError {
+        UrlError::Form { expected, found: found.chars().take(80).collect() }
+    }
+}
+
+/// Whether every character may stand in the path or query of a URL.
+fn is_target(text: &str) -> bool {
+    text.bytes().all(|c| c.is_ascii_graphic() && c != b'#')
 }
 
 impl FromStr for Url {
@@ -90,7 +120,7 @@ impl FromStr for Url {
         if text.len() > URL_LEN_MAX {
             return Err(UrlError::TooLong { found: text.len() });
         }
-        let form = |expected| UrlError::Form { expected, found: text.chars().take(80).collect() };
+        let form = |expected| UrlError::form(expected, text);
         let (default_port, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (443, rest),
             (_, Some(rest)) => (80, rest),
@@ -98,7 +128,7 @@ impl FromStr for Url {
         };
         let path_at = rest.find('/').ok_or_else(|| form("a path"))?;
         let (authority, path) = rest.split_at(path_at);
-        if !path.bytes().all(|c| c.is_ascii_graphic() && c != b'#') {
+        if !is_target(path) {
             return Err(form("printable ASCII characters without spaces or #"));
         }
         let (host, port) = split_port(authority);

@@ -15,8 +15,8 @@ pub const ORIGINS_MAX: usize = 64;
 /// A public origin: scheme, host and port, such as `https://news.example`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    text: String,
-    host: VendorId,
+    /// The URL of its page `/`.
+    root: Url,
 }
 
 /// The text is no origin.
@@ -42,22 +42,22 @@ pub enum TargetFault {
 impl Origin {
     /// The origin, such as `https://news.example`.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.root.origin()
     }
 
     /// The host, without port.
     pub fn host(&self) -> &VendorId {
-        &self.host
+        self.root.host()
     }
 
     /// Whether the scheme is https.
     pub fn is_https(&self) -> bool {
-        self.text.starts_with("https:")
+        self.root.is_https()
     }
 
     /// Host and port, such as `news.example:8443`.
     fn authority(&self) -> &str {
-        self.text.split_once("://").map_or("", |(_, authority)| authority)
+        &self.as_str()[if self.is_https() { "https://".len() } else { "http://".len() }..]
     }
 
     fn default_port(&self) -> &'static [u8] {
@@ -76,15 +76,11 @@ impl Origin {
     /// The target is an absolute URL, `*`, too long, or holds a space, `#` or a byte that is not
     /// printable ASCII.
     pub fn url(&self, target: &[u8]) -> Result<Url, TargetFault> {
-        if self.text.len() + target.len() > URL_LEN_MAX {
+        if self.as_str().len() + target.len() > URL_LEN_MAX {
             return Err(TargetFault::TooLong);
         }
         let target = std::str::from_utf8(target).map_err(|_| TargetFault::Wrong)?;
-        if !target.starts_with('/') {
-            return Err(TargetFault::Wrong);
-        }
-        // What is left to refuse is a byte in the target: the origin was read as a URL before.
-        format!("{}{target}", self.text).parse().map_err(|_| TargetFault::Wrong)
+        self.root.at_same_origin(target).map_err(|_| TargetFault::Wrong)
     }
 }
 
@@ -94,11 +90,11 @@ impl FromStr for Origin {
     /// Reads `http[s]://host[:port]`; one `/` after it is forgiven.
     fn from_str(text: &str) -> Result<Origin, OriginError> {
         let text = text.strip_suffix('/').unwrap_or(text);
-        let url: Url = format!("{text}/").parse()?;
-        if url.target() != "/" {
+        let root: Url = format!("{text}/").parse()?;
+        if root.target() != "/" {
             return Err(OriginError::HasPath(text.chars().take(80).collect()));
         }
-        Ok(Origin { text: url.origin().to_string(), host: url.host().clone() })
+        Ok(Origin { root })
     }
 }
 
