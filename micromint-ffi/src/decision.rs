@@ -1,5 +1,7 @@
 //! What the paywall decided about a request.
 
+use std::borrow::Cow;
+
 use micromint_core::vendor::http::Decision;
 use micromint_core::vendor::paywall::Charge;
 
@@ -18,13 +20,13 @@ use micromint_status::MICROMINT_ERROR_ABSENT;
 pub struct micromint_decision {
     decision: Decision,
     /// The fields to add where the answer has none of its own.
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 impl micromint_decision {
     pub(crate) fn new(decision: Decision) -> micromint_decision {
         let headers = match &decision {
-            Decision::Answer(answer) => answer.head(|_| Vec::new()).add,
+            Decision::Answer(answer) => answer.head(|_| Vec::new()).into_owned().add,
             Decision::Serve(serve) => {
                 let merged = serve.merge.iter().map(|field| (field.name, field.value.clone()));
                 serve.headers.iter().cloned().chain(merged).collect()

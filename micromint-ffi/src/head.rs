@@ -12,7 +12,7 @@ use crate::request::micromint_header;
 /// What to change in the head of an answer: first take fields out, then add. Free it with `micromint_head_free()`.
 /// It is never changed, so threads may share it, and it may cross a fork.
 pub struct micromint_head {
-    changes: HeadChanges,
+    changes: HeadChanges<'static>,
 }
 
 /// Merges a decision with the header fields that an answer has: those of the content, or for an answer of
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn micromint_decision_head(
             Decision::Serve(serve) => serve.head(status_of(status)?, became(it, is_reversed), values),
             Decision::Answer(answer) => answer.head(values),
         };
-        place.write(hand_out(micromint_head { changes }));
+        place.write(hand_out(micromint_head { changes: changes.into_owned() }));
         Ok(())
     })
 }
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn micromint_decision_event(
     guard(error_out, || {
         given!(it = reference(decision), place = output(line_out));
         let event = it.decision().event(status_of(status)?, became(it, is_reversed));
-        let line = if is_json { event.to_json() } else { event.to_string() };
+        let line = if is_json { event.to_json() } else { event.to_line() };
         place.write(micromint_buffer::hand_out(line.into_bytes()));
         Ok(())
     })

@@ -2,6 +2,7 @@
 //! has them, so that a real server can be put in the paywall's place.
 #![allow(clippy::unwrap_used)]
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -167,8 +168,8 @@ fn content_fields(serve: &Serve, asked: &Asked) -> Vec<String> {
     sent.filter(|name| !is_out(name)).map(str::to_string).collect()
 }
 
-fn owned(fields: Vec<(&'static str, String)>) -> Vec<(String, String)> {
-    fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+fn owned(fields: Vec<(&'static str, Cow<'_, str>)>) -> Vec<(String, String)> {
+    fields.into_iter().map(|(name, value)| (name.to_string(), value.into_owned())).collect()
 }
 
 #[test]

@@ -137,9 +137,9 @@ impl<'a> Frame<'a> {
                 return Ok(());
             }
             let (name, value) =
-                line.split_once(':').ok_or_else(|| lines.wrong("a header or End-MicroMint"))?;
+                split_once(line, b':').ok_or_else(|| lines.wrong("a header or End-MicroMint"))?;
             let value = value.trim_matches([' ', '\t']);
-            if !is_name(name) || !value.bytes().all(|c| (b' '..=b'~').contains(&c)) {
+            if !is_name(name) || value.bytes().any(|c| c.is_ascii_control()) {
                 return Err(lines.wrong("a header of printable ASCII characters"));
             }
             if self.get(name).is_some() {
@@ -298,7 +298,7 @@ impl<'a> Lines<'a> {
     /// The next line, which must be ended and no longer than allowed.
     fn next(&mut self, expected: &'static str) -> Result<&'a str, MessageError> {
         self.line += 1;
-        let (line, rest) = match self.text.split_once('\n') {
+        let (line, rest) = match split_once(self.text, b'\n') {
             Some((line, rest)) => (line.strip_suffix('\r').unwrap_or(line), rest),
             // The end of the last line may be missing: mail and forms eat it.
             None if self.text == LAST_LINE => (self.text, ""),
@@ -345,6 +345,12 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
         return Err(MessageError::Data(format!("{} bytes, but Data-Size says {declared}", data.len())));
     }
     Ok(data)
+}
+
+/// The text before and after the first `byte` of ASCII.
+fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 fn ascii(text: &[u8]) -> Result<&str, MessageError> {

@@ -126,7 +126,7 @@ impl FromStr for Url {
             (_, Some(rest)) => (80, rest),
             _ => return Err(form("http:// or https:// at the beginning")),
         };
-        let path_at = rest.find('/').ok_or_else(|| form("a path"))?;
+        let path_at = rest.bytes().position(|c| c == b'/').ok_or_else(|| form("a path"))?;
         let (authority, path) = rest.split_at(path_at);
         if !is_target(path) {
             return Err(form("printable ASCII characters without spaces or #"));
@@ -143,8 +143,8 @@ impl FromStr for Url {
 
 /// Splits `host:port`; the colons inside `[…]` are the address's.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+    match authority.bytes().rposition(|c| matches!(c, b':' | b']')) {
+        Some(at) if authority.as_bytes()[at] == b':' => (&authority[..at], Some(&authority[at + 1..])),
         _ => (authority, None),
     }
 }

@@ -1,5 +1,7 @@
 //! `Payment-Receipt`: that a payment was taken, when, and by which name it can be asked about.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -20,11 +22,11 @@ pub struct PaymentReceipt {
     #[serde(rename = "challengeId", default, skip_serializing_if = "Option::is_none")]
     pub challenge_id: Option<String>,
     /// The method of payment.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// The payment's name, of [`reference()`].
     pub reference: String,
     /// Always `success`.
-    pub status: String,
+    pub status: Cow<'static, str>,
     /// When the payment was recorded (RFC 3339).
     pub timestamp: String,
 }
@@ -34,9 +36,9 @@ impl PaymentReceipt {
     pub fn new(payment: &Payment, recorded_at: UnixTime, challenge_id: Option<String>) -> PaymentReceipt {
         PaymentReceipt {
             challenge_id,
-            method: METHOD.to_string(),
+            method: METHOD.into(),
             reference: reference(payment),
-            status: "success".to_string(),
+            status: "success".into(),
             timestamp: recorded_at.to_string(),
         }
     }

@@ -1,5 +1,7 @@
 //! The answers that the gate gives in place of content: 402 in its three forms, and the few others.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 
 use super::Refusal;
@@ -54,7 +56,7 @@ pub(super) fn payment_required(
             (MEDIA_TYPE, refusal.unwrap_or(message))
         }
         Form::Page => {
-            headers.push(("Content-Security-Policy", page.policy().to_string()));
+            headers.push(("Content-Security-Policy", page.policy().into()));
             ("text/html; charset=utf-8", page.fill(offer, &message, refusal))
         }
         Form::Problem => {
@@ -62,19 +64,19 @@ pub(super) fn payment_required(
             (problem::MEDIA_TYPE, problem::payment_required(offer, refusal, sent, &challenge.id, &in_header))
         }
     };
-    headers.push(("Content-Type", media_type.to_string()));
-    headers.push(("X-Content-Type-Options", "nosniff".to_string()));
-    headers.push(("Link", LINK.to_string()));
+    headers.push(("Content-Type", media_type.into()));
+    headers.push(("X-Content-Type-Options", "nosniff".into()));
+    headers.push(("Link", LINK.into()));
     let challenge = challenge.to_header();
     if challenge.len() <= CHALLENGE_LEN_MAX {
-        headers.push((CHALLENGE_HEADER, challenge));
+        headers.push((CHALLENGE_HEADER, challenge.into()));
     }
     if in_header.len() <= REQUEST_HEADER_LEN_MAX {
-        headers.push((REQUEST_HEADER, in_header));
+        headers.push((REQUEST_HEADER, in_header.into()));
     }
     let user = payment.map(|payment| payment.user.to_string());
     let log = refused.and_then(|refused| refused.log);
-    let vary = Merge { name: "Vary", value: "Accept".to_string(), rule: MergeRule::Union };
+    let vary = Merge { name: "Vary", value: "Accept".into(), rule: MergeRule::Union };
     Answer { headers, merge: vec![vary], body, user, log, ..bare(outcome, 402) }
 }
 
@@ -86,7 +88,7 @@ pub(super) fn bad_request(status: u16, sentence: &str) -> Answer {
 /// 400: a credential of the scheme "Payment" for another method or intent than ours.
 pub(super) fn method_unsupported() -> Answer {
     let mut headers = status_headers(Outcome::BadRequest);
-    headers.push(("Content-Type", problem::MEDIA_TYPE.to_string()));
+    headers.push(("Content-Type", problem::MEDIA_TYPE.into()));
     Answer { headers, body: problem::method_unsupported(), ..bare(Outcome::BadRequest, 400) }
 }
 
@@ -99,7 +101,7 @@ pub(super) fn too_large() -> Answer {
 pub fn unavailable(log: String) -> Answer {
     let sentence = "The payment could not be recorded and was not taken. Please try again.";
     let mut answer = text_answer(Outcome::Unavailable, 503, sentence);
-    answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string()));
+    answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string().into()));
     answer.log = Some(log);
     answer
 }
@@ -107,7 +109,7 @@ pub fn unavailable(log: String) -> Answer {
 /// 204 to OPTIONS: what a page needs is said without paying and without asking the content.
 pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
     let mut headers = status_headers(Outcome::Options);
-    headers.push(("Allow", METHODS.to_string()));
+    headers.push(("Allow", METHODS.into()));
     Answer { headers, merge: cors.of_options(request), ..bare(Outcome::Options, 204) }
 }
 
@@ -121,24 +123,24 @@ pub(super) fn manifest(request: &Request<'_>, carrier: Carrier<'_>, text: impl F
     match request.method {
         b"GET" | b"HEAD" => {
             answer.body = text().into_bytes();
-            answer.headers.push(("Content-Type", "application/json".to_string()));
-            answer.headers.push(("Cache-Control", format!("{who}, max-age={MANIFEST_SECONDS}")));
-            answer.headers.push(("X-Content-Type-Options", "nosniff".to_string()));
+            answer.headers.push(("Content-Type", "application/json".into()));
+            answer.headers.push(("Cache-Control", format!("{who}, max-age={MANIFEST_SECONDS}").into()));
+            answer.headers.push(("X-Content-Type-Options", "nosniff".into()));
             answer.merge = CorsPolicy::Any.of_answer(request);
         }
         b"OPTIONS" => {
             answer.status = 204;
-            answer.headers.push(("Allow", MANIFEST_METHODS.to_string()));
+            answer.headers.push(("Allow", MANIFEST_METHODS.into()));
             answer.merge = CorsPolicy::Any.of_answer(request);
             answer.merge.extend(CorsPolicy::Any.of_options(request));
         }
         _ => {
             answer.status = 405;
-            answer.headers.push(("Allow", MANIFEST_METHODS.to_string()));
+            answer.headers.push(("Allow", MANIFEST_METHODS.into()));
         }
     }
     if outcome == Outcome::Returned {
-        answer.headers.push((STATUS_HEADER, outcome.word().to_string()));
+        answer.headers.push((STATUS_HEADER, outcome.word().into()));
     }
     answer
 }
@@ -152,7 +154,7 @@ pub fn price_unreadable(error: &PriceError, place: &str) -> Answer {
 
 fn text_answer(outcome: Outcome, status: u16, sentence: &str) -> Answer {
     let mut headers = status_headers(outcome);
-    headers.push(("Content-Type", "text/plain; charset=utf-8".to_string()));
+    headers.push(("Content-Type", "text/plain; charset=utf-8".into()));
     Answer { headers, body: format!("{sentence}\n").into_bytes(), ..bare(outcome, status) }
 }
 
@@ -160,8 +162,8 @@ fn bare(outcome: Outcome, status: u16) -> Answer {
     Answer { outcome, status, ..Answer::default() }
 }
 
-fn status_headers(outcome: Outcome) -> Vec<(&'static str, String)> {
-    vec![("Cache-Control", "no-store".to_string()), (STATUS_HEADER, outcome.word().to_string())]
+fn status_headers(outcome: Outcome) -> Vec<(&'static str, Cow<'static, str>)> {
+    vec![("Cache-Control", "no-store".into()), (STATUS_HEADER, outcome.word().into())]
 }
 
 fn invalid_payment(offer: &RequestPayment, refusal: Refusal, payment: Option<&Payment>) -> Vec<u8> {

@@ -13,14 +13,15 @@ pub const SHARED_CACHE_HEADERS: [&str; 5] = [
 /// The Cache-Control of an answer that was paid for, made from the values that it would have had: `private`
 /// is added, `public`, `s-maxage` and `private` for single fields are taken out, all else stays in its order.
 pub fn private_cache_control<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
-    let mut kept = vec!["private"];
+    let mut kept = String::from("private");
     for directive in values.into_iter().flat_map(directives) {
         let name = directive.split('=').next().unwrap_or_default().trim_end();
         if !["public", "s-maxage", "private"].iter().any(|gone| name.eq_ignore_ascii_case(gone)) {
-            kept.push(directive);
+            kept.push_str(", ");
+            kept.push_str(directive);
         }
     }
-    kept.join(", ")
+    kept
 }
 
 /// The parts of a value between commas; a comma in a quoted string parts nothing.

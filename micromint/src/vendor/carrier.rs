@@ -76,11 +76,16 @@ impl<'a> Carrier<'a> {
 /// Whether something in the head of a request could open a page that is paid for: a payment in any form, or a
 /// receipt. Nothing is checked: it tells who comes to pay from who should be asked for a password.
 pub fn brings_payment(request: &Request<'_>) -> bool {
+    Carrier::of(request) != Carrier::None || brings_receipt(request)
+}
+
+/// Whether a request has a cookie that is named like a receipt.
+pub(super) fn brings_receipt(request: &Request<'_>) -> bool {
     let is_receipt = |cookies: &[u8]| {
         let names = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii_start);
         names.into_iter().any(|name| name.starts_with(RECEIPT_NAME_PREFIX.as_bytes()))
     };
-    Carrier::of(request) != Carrier::None || request.header_values("cookie").any(is_receipt)
+    request.header_values("cookie").any(is_receipt)
 }
 
 /// Whether an Authorization has a payment behind something else: two fields that were joined on the way.

@@ -5,6 +5,8 @@
 //! for what is not sent. Where nothing is known of the content, nothing is decided here, and a payment is
 //! taken back when the answer turns out to be no success.
 
+use std::borrow::Cow;
+
 use crate::time::UnixTime;
 
 use super::http::{Answer, Content, Outcome, Request, STATUS_HEADER};
@@ -33,30 +35,28 @@ impl Withheld {
         };
         // A cache between that holds an older, free copy must not renew it for others.
         let caching = if self == Withheld::NotModified { "private" } else { "no-store" };
-        let mut headers = vec![
-            ("Cache-Control", caching.to_string()),
-            (STATUS_HEADER, Outcome::Returned.word().to_string()),
-        ];
+        let mut headers =
+            vec![("Cache-Control", caching.into()), (STATUS_HEADER, Outcome::Returned.word().into())];
         match self {
             Withheld::NotModified => headers.extend(validators(content)),
             Withheld::PreconditionFailed => headers.push(plain_text()),
             Withheld::RangeNotSatisfiable { size } => {
-                headers.extend([("Content-Range", format!("bytes */{size}")), plain_text()]);
+                headers.extend([("Content-Range", format!("bytes */{size}").into()), plain_text()]);
             }
         }
         Answer { outcome: Outcome::Returned, status, headers, body: sentence.into(), ..Answer::default() }
     }
 }
 
-fn plain_text() -> (&'static str, String) {
-    ("Content-Type", "text/plain; charset=utf-8".to_string())
+fn plain_text() -> (&'static str, Cow<'static, str>) {
+    ("Content-Type", "text/plain; charset=utf-8".into())
 }
 
 /// The fields by which a client finds its copy. An entity tag that no field could hold is left out.
-fn validators(content: Content<'_>) -> impl Iterator<Item = (&'static str, String)> {
+fn validators(content: Content<'_>) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
     let etag = content.etag.filter(|etag| etag.iter().all(u8::is_ascii_graphic));
-    let etag = etag.map(|etag| ("ETag", String::from_utf8_lossy(etag).into_owned()));
-    let modified = content.last_modified.and_then(http_date).map(|date| ("Last-Modified", date));
+    let etag = etag.map(|etag| ("ETag", String::from_utf8_lossy(etag).into_owned().into()));
+    let modified = content.last_modified.and_then(http_date).map(|date| ("Last-Modified", date.into()));
     etag.into_iter().chain(modified)
 }
 

@@ -6,6 +6,8 @@
 //! without one there is never an Access-Control-Allow-Origin of ours, and cookies (and so receipts) count only
 //! for origins that the vendor named one by one.
 
+use std::borrow::Cow;
+
 use super::http::{Merge, MergeRule, Request};
 use super::origin::Origin;
 
@@ -59,9 +61,9 @@ impl CorsPolicy {
             push_tokens(&mut headers, the_one(request, "access-control-request-headers").unwrap_or_default());
         }
         vec![
-            union("Access-Control-Allow-Methods", &methods),
-            union("Access-Control-Allow-Headers", &headers),
-            default("Access-Control-Max-Age", &MAX_AGE_SECONDS.to_string()),
+            union("Access-Control-Allow-Methods", methods),
+            union("Access-Control-Allow-Headers", headers),
+            default("Access-Control-Max-Age", MAX_AGE_SECONDS.to_string()),
             union("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
         ]
     }
@@ -75,7 +77,7 @@ impl CorsPolicy {
             CorsPolicy::Listed(origins) => {
                 let mut fields = vec![union("Vary", "Origin")];
                 if let Some(origin) = named(origins, request) {
-                    fields.push(default(ALLOW, origin.as_str()));
+                    fields.push(default(ALLOW, origin.as_str().to_string()));
                     fields.push(default("Access-Control-Allow-Credentials", "true"));
                 }
                 fields
@@ -122,12 +124,12 @@ fn push_tokens(list: &mut String, asked: &[u8]) {
     }
 }
 
-fn union(name: &'static str, value: &str) -> Merge {
-    Merge { name, value: value.to_string(), rule: MergeRule::Union }
+fn union(name: &'static str, value: impl Into<Cow<'static, str>>) -> Merge {
+    Merge { name, value: value.into(), rule: MergeRule::Union }
 }
 
-fn default(name: &'static str, value: &str) -> Merge {
-    Merge { name, value: value.to_string(), rule: MergeRule::Default }
+fn default(name: &'static str, value: impl Into<Cow<'static, str>>) -> Merge {
+    Merge { name, value: value.into(), rule: MergeRule::Default }
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 //! In goes a decision, the status that was sent and what became of the charge; out comes a line. It never
 //! holds a key, an Authenticator, a coin or a cookie, so a server may write it anywhere.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use super::http::{Decision, Outcome};
+
+/// About as long as all but the user, the period and the URL is, in bytes.
+const LINE_LEN_USUAL: usize = 128;
 
 /// What a server tells of a request that the paywall decided about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +54,10 @@ impl Event<'_> {
     /// left out.
     pub fn to_json(&self) -> String {
         let Event { outcome, status, price, coins, .. } = self;
-        let mut text = format!(
+        let mut text = self.room();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
             r#"{{"micromint":"{}","status":{status},"price":{price},"coins":{coins}"#,
             outcome.word()
         );
@@ -59,10 +65,27 @@ impl Event<'_> {
             text.push_str(r#","dry-run":1"#);
         }
         for (name, value) in self.texts() {
-            text.push_str(&format!(r#","{name}":{}"#, json(value)));
+            for part in [",\"", name, "\":"] {
+                text.push_str(part);
+            }
+            push_json(&mut text, value);
         }
         text.push('}');
         text
+    }
+
+    /// The event as the words of its `Display`, without a line end.
+    pub fn to_line(&self) -> String {
+        let mut text = self.room();
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{self}");
+        text
+    }
+
+    /// An empty text with room for the event.
+    fn room(&self) -> String {
+        let texts: usize = self.texts().map(|(_, value)| value.len()).sum();
+        String::with_capacity(LINE_LEN_USUAL + texts)
     }
 
     fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -84,10 +107,17 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// A JSON string. User-IDs, periods and URLs are printable ASCII by their types, so two characters need an
+/// Appends a JSON string. User-IDs, periods and URLs are printable ASCII by their types, so two characters need an
 /// escape.
-fn json(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+fn push_json(line: &mut String, text: &str) {
+    line.push('"');
+    for character in text.chars() {
+        if matches!(character, '"' | '\\') {
+            line.push('\\');
+        }
+        line.push(character);
+    }
+    line.push('"');
 }
 
 #[cfg(test)]
@@ -107,7 +137,7 @@ mod tests {
         let paid =
             Decision::Serve(Serve { outcome: Outcome::Paid, user, coins: 2, about, ..Serve::default() });
         assert_eq!(
-            paid.event(200, Outcome::Paid).to_string(),
+            paid.event(200, Outcome::Paid).to_line(),
             r#"micromint paid status=200 price=2 coins=2 user=alice period=2026-12 url=https://news.example/a"\b"#
         );
         assert_eq!(

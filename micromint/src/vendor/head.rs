@@ -4,6 +4,8 @@
 //! In goes a decision and a look at the fields that are there, out come changes that a server makes as they
 //! stand. The invariant: what the site said stays said, unless it would give a paid page to others.
 
+use std::borrow::Cow;
+
 use super::cache::{SHARED_CACHE_HEADERS, private_cache_control};
 use super::http::{Answer, Outcome, STATUS_HEADER, Serve};
 use crate::scheme::RECEIPT_HEADER;
@@ -14,7 +16,7 @@ pub struct Merge {
     /// Its name.
     pub name: &'static str,
     /// Its value.
-    pub value: String,
+    pub value: Cow<'static, str>,
     /// What happens where the answer has the field.
     pub rule: MergeRule,
 }
@@ -30,24 +32,29 @@ pub enum MergeRule {
 
 /// What a server changes in an answer's head: first take out, then add.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeadChanges {
+pub struct HeadChanges<'a> {
     /// Names, in any case, of which every field is taken out.
     pub remove: Vec<&'static str>,
     /// Fields to add.
-    pub add: Vec<(&'static str, String)>,
+    pub add: Vec<(&'static str, Cow<'a, str>)>,
 }
 
 impl Serve {
     /// The changes to the head of the content's answer with this `status`. `became` is what
     /// `Paywall::settle` said of the charge, or `outcome` where there was none. `values` gives the values
     /// of all fields of a name, in any case, that the answer would have.
-    pub fn head(&self, status: u16, became: Outcome, values: impl Fn(&str) -> Vec<String>) -> HeadChanges {
-        let mut changes = HeadChanges::default();
+    pub fn head(
+        &self,
+        status: u16,
+        became: Outcome,
+        values: impl Fn(&str) -> Vec<String>,
+    ) -> HeadChanges<'_> {
+        let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
         if self.is_private {
             changes.keep_private(&values);
         }
         if became == Outcome::Reversed {
-            changes.add.push((STATUS_HEADER, became.word().to_string()));
+            changes.add.push((STATUS_HEADER, became.word().into()));
         } else {
             let is_success = (200..300).contains(&status);
             // What became of the coins is said of every answer; a receipt is given with the page only, and the
@@ -57,7 +64,8 @@ impl Serve {
                 RECEIPT_HEADER => is_success,
                 _ => is_success || status == 304,
             };
-            changes.add.extend(self.headers.iter().filter(|(name, _)| is_sent(name)).cloned());
+            let sent = self.headers.iter().filter(|(name, _)| is_sent(name));
+            changes.add.extend(sent.map(|(name, value)| (*name, Cow::Borrowed(&**value))));
         }
         // An upstream knows nothing of this payment, whatever it says.
         if !values(STATUS_HEADER).is_empty() {
@@ -71,58 +79,73 @@ impl Serve {
 impl Answer {
     /// The changes to the head that the site gives to every answer: all fields of this answer, those among
     /// them that may be there already merged. `values` as for [`Serve::head`].
-    pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges {
-        let mut changes = self.merged(values);
-        changes.add.splice(0..0, self.headers.iter().cloned());
+    pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
+        let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
+        changes.add.extend(self.headers.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))));
+        changes.merge(&self.merge, &values);
         changes
     }
 
     /// The part of [`Answer::head`] that depends on what is there, for a server that sent the rest before.
-    pub fn merged(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges {
+    pub fn merged(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::default();
         changes.merge(&self.merge, &values);
         changes
     }
 }
 
-impl HeadChanges {
+impl<'a> HeadChanges<'a> {
+    /// For so many fields to add, and Cache-Control.
+    fn with_room(count: usize) -> HeadChanges<'a> {
+        HeadChanges { remove: Vec::new(), add: Vec::with_capacity(count + 1) }
+    }
+
+    /// The same changes without the decision that they are made of.
+    pub fn into_owned(self) -> HeadChanges<'static> {
+        let add = self.add.into_iter().map(|(name, value)| (name, Cow::Owned(value.into_owned())));
+        HeadChanges { remove: self.remove, add: add.collect() }
+    }
+
     fn keep_private(&mut self, values: &impl Fn(&str) -> Vec<String>) {
         const NAME: &str = "Cache-Control";
+        self.remove.reserve(1 + SHARED_CACHE_HEADERS.len());
         self.remove.push(NAME);
         self.remove.extend(SHARED_CACHE_HEADERS);
         let merged = private_cache_control(values(NAME).iter().map(String::as_str));
-        self.add.push((NAME, merged));
+        self.add.push((NAME, merged.into()));
     }
 
-    fn merge(&mut self, fields: &[Merge], values: &impl Fn(&str) -> Vec<String>) {
+    fn merge(&mut self, fields: &'a [Merge], values: &impl Fn(&str) -> Vec<String>) {
         for (at, Merge { name, value, rule }) in fields.iter().enumerate() {
             // Several lists for one field are one list.
             let same = |other: &&Merge| other.name == *name && *rule == MergeRule::Union;
             if fields[..at].iter().any(|other| same(&other)) {
                 continue;
             }
-            let more = fields[at + 1..].iter().filter(same).map(|other| other.value.as_str());
-            let value =
-                &more.fold(value.clone(), |all, more| union(std::slice::from_ref(&all), more).unwrap_or(all));
+            let more = fields[at + 1..].iter().filter(same);
+            let value = more.fold(Cow::Borrowed(&**value), |all, more| match union([&*all], &more.value) {
+                Some(union) => union.into(),
+                None => all,
+            });
             let there = values(name);
             if there.is_empty() {
-                self.add.push((name, value.clone()));
+                self.add.push((name, value));
             } else if *rule == MergeRule::Union
-                && let Some(union) = union(&there, value)
+                && let Some(union) = union(there.iter().map(String::as_str), &value)
             {
                 self.remove.push(name);
-                self.add.push((name, union));
+                self.add.push((name, union.into()));
             }
         }
     }
 }
 
 /// The lists of `there` as one, with the members of `ours` that it lacks; `None` if it lacks none.
-fn union(there: &[String], ours: &str) -> Option<String> {
+fn union<'a>(there: impl IntoIterator<Item = &'a str>, ours: &'a str) -> Option<String> {
     fn members(list: &str) -> impl Iterator<Item = &str> {
         list.split(',').map(str::trim).filter(|member| !member.is_empty())
     }
-    let mut all: Vec<&str> = there.iter().flat_map(|list| members(list)).collect();
+    let mut all: Vec<&str> = there.into_iter().flat_map(members).collect();
     if all.contains(&"*") {
         return None;
     }
@@ -140,9 +163,9 @@ mod tests {
     use super::*;
 
     /// Plays the changes to a head, as a server does.
-    fn changed(
+    fn changed<'a>(
         fields: &[(&str, &str)],
-        changes: impl Fn(&dyn Fn(&str) -> Vec<String>) -> HeadChanges,
+        changes: impl Fn(&dyn Fn(&str) -> Vec<String>) -> HeadChanges<'a>,
     ) -> Vec<String> {
         let values = |name: &str| {
             let named = fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -155,8 +178,8 @@ mod tests {
         kept.chain(changes.add.iter().map(|(name, value)| format!("{name}: {value}"))).collect()
     }
 
-    fn merge(name: &'static str, value: &str, rule: MergeRule) -> Merge {
-        Merge { name, value: value.to_string(), rule }
+    fn merge(name: &'static str, value: &'static str, rule: MergeRule) -> Merge {
+        Merge { name, value: value.into(), rule }
     }
 
     #[test]
@@ -164,7 +187,7 @@ mod tests {
         let serve = Serve {
             outcome: Outcome::Paid,
             is_private: true,
-            headers: vec![(STATUS_HEADER, "paid".to_string()), (RECEIPT_HEADER, "e30".to_string())],
+            headers: vec![(STATUS_HEADER, "paid".into()), (RECEIPT_HEADER, "e30".into())],
             merge: vec![merge("Vary", "Cookie, Accept", MergeRule::Union)],
             ..Serve::default()
         };
@@ -201,7 +224,7 @@ mod tests {
     #[test]
     fn several_lists_for_one_field_are_one() {
         let answer = Answer {
-            headers: vec![("A", "b".to_string())],
+            headers: vec![("A", "b".into())],
             merge: vec![
                 merge("Vary", "Accept", MergeRule::Union),
                 merge("C", "d", MergeRule::Default),

@@ -2,6 +2,7 @@
 //! comes out. A server module turns its own request into the one and the other into its own terms, and
 //! holds no rule about coins.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -260,7 +261,7 @@ pub struct Serve {
     pub strip_request_headers: &'static [&'static str],
     /// Header fields to add to the answer: MicroMint-Status whatever its status, the others if that is 2xx or
     /// 304; see [`Serve::head`], which does so.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Header fields to merge with the content's own, whatever the status; see [`Serve::head`].
     pub merge: Vec<Merge>,
     /// Set if this request recorded a payment, or used up a free view: hand it to `Paywall::settle` with the status of the
@@ -278,7 +279,7 @@ pub struct Answer {
     /// The status: 402, 400, 503, 204, ….
     pub status: u16,
     /// The header fields, `Content-Type` among them, `Content-Length` not.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Header fields to merge with those that the site adds to every answer; see [`Answer::head`].
     pub merge: Vec<Merge>,
     /// The body, also for HEAD (the server leaves it out there).

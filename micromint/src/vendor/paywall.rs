@@ -210,16 +210,17 @@ impl Paywall {
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
     /// without a payment costs a look at the header names and nothing else.
     pub fn classify(&self, request: &Request<'_>) -> Step {
-        if request.price == 0 && Carrier::of(request) == Carrier::None && !is_manifest(request.target) {
+        let carrier = Carrier::of(request);
+        if request.price == 0 && carrier == Carrier::None && !is_manifest(request.target) {
             // The way of nearly all requests: a decision is large, and made in its place here.
             return Step::Decided(Decision::Serve(Serve::default()));
         }
-        let question = match self.quoted(request) {
+        let question = match self.quoted(request, carrier) {
             Quoted::Known(answer) => return Step::Decided(Decision::Answer(answer)),
             Quoted::Unknown(question) => Some(question),
             Quoted::Never => None,
         };
-        match self.route(request) {
+        match self.route(request, carrier) {
             Route::Decided(decision) => {
                 if let Some(question) = question {
                     self.keep(question, &decision);
@@ -237,7 +238,7 @@ impl Paywall {
     /// the disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         let alert = if request.price == 0 { None } else { self.accepted.refresh(self.clock.now()) };
-        let mut decision = self.follow(request, self.route(request));
+        let mut decision = self.follow(request, self.route(request, Carrier::of(request)));
         if alert.is_some() {
             decision.about_mut().alert = alert;
         }
@@ -251,7 +252,7 @@ impl Paywall {
         if !is_simple || !self.till.records_at_once() || self.accepted.is_due(self.clock.now()) {
             return None;
         }
-        let mut route = self.route(request);
+        let mut route = self.route(request, Carrier::of(request));
         match &mut route {
             Route::Header(ask, _) | Route::Body(ask) => ask.may_wait = false,
             Route::Decided(_) | Route::Unpaid(_) | Route::FreeBody => return None,
@@ -336,8 +337,7 @@ impl Paywall {
         self.till.totals()
     }
 
-    fn route<'a>(&'a self, request: &'a Request<'a>) -> Route<'a> {
-        let carrier = Carrier::of(request);
+    fn route<'a>(&'a self, request: &'a Request<'a>, carrier: Carrier<'a>) -> Route<'a> {
         if carrier == Carrier::Several {
             return decided(answer::bad_request(400, "A request carries at most one payment."));
         }

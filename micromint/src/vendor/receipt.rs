@@ -9,8 +9,9 @@ use base64::Engine;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::carrier::brings_receipt;
 use super::http::Request;
-use crate::authenticator::Key;
+use crate::authenticator::{Key, push_hex};
 use crate::protocol::{COINS_PER_PAYMENT_MAX, Url, parse_decimal};
 use crate::scheme::BASE64URL;
 use crate::time::UnixTime;
@@ -76,9 +77,14 @@ impl<'a> Scope<'a> {
     fn name(self) -> String {
         let digest = match self {
             Scope::Page(url) => Sha256::digest(url.as_str()),
-            Scope::Path(url, path) => Sha256::digest(format!("{}{path} ", url.origin())),
+            Scope::Path(url, path) => {
+                Sha256::new().chain_update(url.origin()).chain_update(path).chain_update(" ").finalize()
+            }
         };
-        format!("{RECEIPT_NAME_PREFIX}{}", crate::authenticator::hex(&digest[..8]))
+        let mut name = String::with_capacity(RECEIPT_NAME_PREFIX.len() + 16);
+        name.push_str(RECEIPT_NAME_PREFIX);
+        push_hex(&mut name, &digest[..8]);
+        name
     }
 
     fn mac(self, key: &Key, expiry: &str, price: &str) -> [u8; 32] {
@@ -105,7 +111,8 @@ impl<'a> Scope<'a> {
 /// The value of Set-Cookie for a receipt, good until just before `now + seconds`. `price` is what was paid,
 /// in coins.
 pub(super) fn set_cookie(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, seconds: u32) -> String {
-    let (expiry, price) = (now.plus_seconds(seconds.into()).0.to_string(), price.to_string());
+    let expiry = now.plus_seconds(seconds.into()).0.to_string();
+    let price = if let Scope::Path(..) = scope { price.to_string() } else { String::new() };
     let path = scope.cookie_path();
     let mut cookie = String::with_capacity(COOKIE_SIZE + path.len());
     cookie.push_str(&scope.name());
@@ -142,21 +149,20 @@ pub(super) fn covers(
     now: UnixTime,
     request: &Request<'_>,
 ) -> bool {
-    let has_any = request.header_values("cookie").any(|value| !value.is_empty());
     let has_good = |scope: Scope<'_>| {
         let name = scope.name();
         let cookies = request.header_values("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
         let values = cookies.filter_map(|cookie| value_of(&name, cookie));
         values.take(TRIES_MAX).any(|value| is_good(key, scope, price, now, value))
     };
-    has_any
+    brings_receipt(request)
         && (has_good(Scope::Page(url))
             || receipt_path.is_some_and(|receipt_path| has_good(Scope::Path(url, receipt_path))))
 }
 
 fn value_of<'a>(name: &str, cookie: &'a [u8]) -> Option<&'a str> {
-    let (its_name, value) = std::str::from_utf8(cookie.trim_ascii()).ok()?.split_once('=')?;
-    (its_name == name).then_some(value)
+    let value = cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+    std::str::from_utf8(value).ok()
 }
 
 fn is_good(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, value: &str) -> bool {
@@ -176,10 +182,13 @@ fn is_good(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, value: &str) 
             .is_some_and(|paid| (u64::from(price)..=u64::from(COINS_PER_PAYMENT_MAX)).contains(&paid)),
     };
     let until = parse_decimal(expiry).and_then(|expiry| i64::try_from(expiry).ok()).map(UnixTime);
-    let (Some(until), Ok(found)) = (until, BASE64URL.decode(mac_text)) else {
+    if !is_enough || until.is_none_or(|until| now >= until) {
         return false;
-    };
-    is_enough && now < until && bool::from(scope.mac(key, expiry, paid).ct_eq(found.as_slice()))
+    }
+    // Room for a MAC; what is longer is none.
+    let mut found = [0; 33];
+    let Ok(length) = BASE64URL.decode_slice(mac_text, &mut found) else { return false };
+    scope.mac(key, expiry, paid).ct_eq(&found[..length]).into()
 }
 
 fn path_of(url: &Url) -> &str {

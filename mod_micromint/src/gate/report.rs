@@ -34,7 +34,7 @@ pub(crate) fn record(request: Request<'_>) {
             counters.count(event);
         }
         let log = request.place().event_log();
-        let line = if log == EventLog::Json { event.to_json() } else { event.to_string() };
+        let line = if log == EventLog::Json { event.to_json() } else { event.to_line() };
         if log != EventLog::Off {
             request.log().write(Level::Notice, &line);
         }

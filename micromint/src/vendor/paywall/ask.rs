@@ -1,5 +1,6 @@
 //! A request for a payable page, as messages name it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::answer;
@@ -61,7 +62,7 @@ impl Ask<'_> {
     pub(super) fn tell(&self, mut decision: Decision) -> Decision {
         let about = decision.about_mut();
         about.price = self.price;
-        about.url = Some(self.url.to_string());
+        about.url = Some(self.url.as_str().to_string());
         decision.merge_mut().extend(self.cors.of_answer(self.request));
         decision
     }
@@ -101,10 +102,15 @@ impl Paywall {
     }
 
     /// The receipt for what `paid` coins bought, good for so many seconds.
-    pub(super) fn receipt(&self, ask: &Ask<'_>, paid: u32, seconds: u32) -> (&'static str, String) {
+    pub(super) fn receipt(
+        &self,
+        ask: &Ask<'_>,
+        paid: u32,
+        seconds: u32,
+    ) -> (&'static str, Cow<'static, str>) {
         // A retry may have been paid for before the price rose: it opens the page as ever, not the path.
         let scope = Scope::at(&ask.url, ask.receipt_path.filter(|_| paid >= ask.price));
-        ("Set-Cookie", receipt::set_cookie(&self.receipt_key, scope, paid, ask.now, seconds))
+        ("Set-Cookie", receipt::set_cookie(&self.receipt_key, scope, paid, ask.now, seconds).into())
     }
 
     /// What the page costs, as a message.

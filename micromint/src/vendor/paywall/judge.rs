@@ -58,14 +58,14 @@ impl Paywall {
                 retry => retry,
             }),
         };
-        let (period, user) = (payment.period.to_string(), payment.user.to_string());
+        let period = payment.period.as_str().to_string();
         let mut decision = match judged {
             Ok(Judged::Serve(serve)) => Decision::Serve(serve),
             Ok(Judged::Refused(refusal)) => self.refused(ask, refusal, Some(payment), None),
             Ok(Judged::Unpaid) => self.unpaid(ask),
             Ok(Judged::Withheld(withheld)) => {
                 let answer = withheld.answer(ask.request.content.unwrap_or_default());
-                Answer { user: Some(user), ..answer }.into()
+                Answer { user: Some(payment.user.as_str().to_string()), ..answer }.into()
             }
             Err(error) => answer::unavailable(error.to_string()).into(),
         };
@@ -166,9 +166,9 @@ impl Paywall {
     /// is given for another method.
     fn opened(&self, ask: &Ask<'_>, outcome: Outcome, sent: &Sent<'_>, recorded_at: UnixTime) -> Serve {
         let mut serve = served(outcome, ask.request, ask.is_body);
-        serve.user = Some(sent.payment.user.to_string());
+        serve.user = Some(sent.payment.user.as_str().to_string());
         let receipt = PaymentReceipt::new(sent.payment, recorded_at, sent.challenge_id.map(str::to_string));
-        serve.headers.push((RECEIPT_HEADER, receipt.to_header()));
+        serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
         if ask.is_view() {
             serve.headers.push(self.receipt(ask, sent.payment.coins, self.config.receipt_seconds));
         }
@@ -230,13 +230,16 @@ enum Unrecorded {
 
 /// How a page that is paid for is served.
 pub(super) fn served(outcome: Outcome, request: &Request<'_>, is_body: bool) -> Serve {
+    // With room for those of a payment.
+    let mut headers = Vec::with_capacity(3);
+    headers.push((STATUS_HEADER, outcome.word().into()));
     Serve {
         outcome,
         as_get: is_body,
         ignore_conditions: is_body,
         is_private: true,
         strip_request_headers: stripped_headers(request, is_body),
-        headers: vec![(STATUS_HEADER, outcome.word().to_string())],
+        headers,
         ..Serve::default()
     }
 }

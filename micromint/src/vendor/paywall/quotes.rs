@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::carrier::brings_payment;
+use super::super::carrier::{Carrier, brings_receipt};
 use super::super::challenger::next_challenge;
 use super::super::check::Checker;
 use super::super::http::{Answer, Decision, Outcome, Request};
@@ -63,8 +63,8 @@ impl Quotes {
 
 impl Paywall {
     /// What a request that brings nothing is told, if that is known from another.
-    pub(super) fn quoted(&self, request: &Request<'_>) -> Quoted {
-        let Some(asked) = plain_question(request) else { return Quoted::Never };
+    pub(super) fn quoted(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Quoted {
+        let Some(asked) = plain_question(request, carrier) else { return Quoted::Never };
         let now = self.clock.now();
         if self.accepted.is_due(now) {
             return Quoted::Never;
@@ -107,12 +107,13 @@ pub(super) struct Question {
 }
 
 /// All that the answer depends on; `None` if that is more than the page, its price and the form asked for.
-fn plain_question(request: &Request<'_>) -> Option<Vec<u8>> {
-    let is_plain = matches!(request.method, b"GET" | b"HEAD")
+fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>> {
+    let is_plain = carrier == Carrier::None
+        && matches!(request.method, b"GET" | b"HEAD")
         && request.price > 0
         && request.place.free_views == 0
         && !request.place.is_dry_run
-        && !brings_payment(request);
+        && !brings_receipt(request);
     if !is_plain {
         return None;
     }
