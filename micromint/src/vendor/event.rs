@@ -103,7 +103,12 @@ impl fmt::Display for Event<'_> {
         if self.is_dry_run {
             f.write_str(" dry-run=1")?;
         }
-        self.texts().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+        self.texts().try_for_each(|(name, value)| {
+            for part in [" ", name, "=", value] {
+                f.write_str(part)?;
+            }
+            Ok(())
+        })
     }
 }
 
