@@ -64,4 +64,4 @@ pub use carrier::{PAYMENT_HEADER_LEN_MAX, brings_payment};
 pub use manifest::MANIFEST_PATH;
 pub use receipt::{RECEIPT_PATH_LEN_MAX, ReceiptPathError, parse_receipt_path};
 pub use refusal::Refusal;
-pub use serving::Vendor;
+pub use serving::{Decided, Vendor};

@@ -109,7 +109,7 @@ impl Charge {
 const PROMISE_MARGIN_SECONDS: i64 = 30;
 
 /// How a request is handled.
-enum Route<'a> {
+pub(super) enum Route<'a> {
     /// At once.
     Decided(Decision),
     /// By the payment in a header.
@@ -120,6 +120,17 @@ enum Route<'a> {
     Unpaid(Ask<'a>),
     /// By the body: content that is free may still be asked for with a payment.
     FreeBody,
+}
+
+impl Route<'_> {
+    /// Whether nothing can be decided without the body.
+    fn needs_body(&self) -> bool {
+        match self {
+            Route::Header(ask, _) => !ask.is_view() && ask.idempotency_key().is_some(),
+            Route::Body(_) | Route::FreeBody => true,
+            Route::Decided(_) | Route::Unpaid(_) => false,
+        }
+    }
 }
 
 impl Paywall {
@@ -210,13 +221,25 @@ impl Paywall {
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
     /// without a payment costs a look at the header names and nothing else.
     pub fn classify(&self, request: &Request<'_>) -> Step {
+        self.begin(request, Step::Decided, Step::ReadBody { size_max: PAYMENT_SIZE_MAX }, |_| Step::Work)
+    }
+
+    /// One look at a request whose head is read: gives what `decided` makes of a decision, or `read_body`, or what
+    /// `work` makes of how to decide about it.
+    pub(super) fn begin<'a, T>(
+        &'a self,
+        request: &'a Request<'a>,
+        decided: impl FnOnce(Decision) -> T,
+        read_body: T,
+        work: impl FnOnce(Route<'a>) -> T,
+    ) -> T {
         let carrier = Carrier::of(request);
         if request.price == 0 && carrier == Carrier::None && !is_manifest(request.target) {
             // The way of nearly all requests: a decision is large, and made in its place here.
-            return Step::Decided(Decision::Serve(Serve::default()));
+            return decided(Decision::Serve(Serve::default()));
         }
         let question = match self.quoted(request, carrier) {
-            Quoted::Known(answer) => return Step::Decided(Decision::Answer(answer)),
+            Quoted::Known(answer) => return decided(Decision::Answer(answer)),
             Quoted::Unknown(question) => Some(question),
             Quoted::Never => None,
         };
@@ -225,13 +248,21 @@ impl Paywall {
                 if let Some(question) = question {
                     self.keep(question, &decision);
                 }
-                Step::Decided(as_placed(request, decision))
+                decided(as_placed(request, decision))
             }
-            Route::Header(ask, _) if ask.is_view() || ask.idempotency_key().is_none() => Step::Work,
-            Route::Unpaid(_) => Step::Work,
-            _ if request.body.is_some() => Step::Work,
-            _ => Step::ReadBody { size_max: PAYMENT_SIZE_MAX },
+            route if route.needs_body() && request.body.is_none() => read_body,
+            route => work(route),
         }
+    }
+
+    /// Decides about a request that [`Paywall::begin`] found to be work, without a second look at it. May wait for
+    /// the disk.
+    pub(super) fn decide_by<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
+        if self.accepted.is_due(self.clock.now()) {
+            // By the periods and lists of now.
+            return self.decide(request);
+        }
+        as_placed(request, self.follow(request, route))
     }
 
     /// Decides about a request, its body read where [`Paywall::classify`] asked for it. May wait for

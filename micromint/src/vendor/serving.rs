@@ -22,6 +22,9 @@ use crate::time::UnixTime;
 /// How long a failed opening is not tried again, in seconds.
 const REOPEN_AFTER_SECONDS: i64 = 1;
 
+/// A decision, and the paywall that settles its charge.
+pub type Decided = (Decision, Option<Arc<Paywall>>);
+
 /// A vendor of a server's configuration. One serves all threads of a process.
 pub struct Vendor {
     path: PathBuf,
@@ -124,9 +127,29 @@ impl Vendor {
         }
     }
 
+    /// Decides about a request whose head is read, on a thread that may wait: what [`Paywall::classify`] of `paywall`
+    /// and then [`Vendor::decide`] would say, with one look at the request. Gives the paywall that settles the charge
+    /// too, if there may be one. `None`: the body is to be read first, at most
+    /// [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, for [`Vendor::decide`].
+    pub fn decide_head(&self, paywall: &Arc<Paywall>, request: &Request<'_>) -> Option<Decided> {
+        paywall.begin(
+            request,
+            |decision| Some((decision, None)),
+            None,
+            |route| {
+                // What was decided without the till needs none that is opened anew.
+                if self.has_failed.load(Ordering::Acquire) {
+                    return Some(self.decide(request));
+                }
+                let decision = self.watched(paywall, paywall.decide_by(request, route));
+                Some((decision, Some(Arc::clone(paywall))))
+            },
+        )
+    }
+
     /// Decides as [`Paywall::decide`] does, opening the paywall first where that is needed. Waits for the disk.
     /// Gives the paywall that decided too, which settles the charge.
-    pub fn decide(&self, request: &Request<'_>) -> (Decision, Option<Arc<Paywall>>) {
+    pub fn decide(&self, request: &Request<'_>) -> Decided {
         let (opened, reason) = match self.open() {
             Ok(Some(paywall)) => (Some(paywall), None),
             Ok(None) => (self.to_ask(), None),
@@ -136,16 +159,21 @@ impl Vendor {
             let reason = reason.unwrap_or_else(|| "the till could not be opened a moment ago".to_string());
             return (unavailable(reason).into(), None);
         };
-        let mut decision = paywall.decide(request);
-        if decision.outcome() == Outcome::Unavailable {
-            self.reopen_instead_of(&paywall);
-        }
+        let mut decision = self.watched(&paywall, paywall.decide(request));
         if let (Decision::Answer(answer), Some(reason)) = (&mut decision, reason)
             && answer.outcome == Outcome::Unavailable
         {
             Arc::make_mut(answer).log = Some(reason);
         }
         (decision, Some(paywall))
+    }
+
+    /// A decision of this paywall. One that it could not record has it opened anew.
+    fn watched(&self, paywall: &Arc<Paywall>, decision: Decision) -> Decision {
+        if decision.outcome() == Outcome::Unavailable {
+            self.reopen_instead_of(paywall);
+        }
+        decision
     }
 
     /// Has a paywall that could not record opened anew before one records again.
@@ -166,9 +194,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+
     use crate::authenticator::Key;
     use crate::host::SystemEntropy;
+    use crate::scheme::BASE64URL;
     use crate::testing::{ObviousMint, params_with};
+    use crate::vendor::Refusal;
+    use crate::vendor::accepted::LOOK_SECONDS;
     use crate::vendor::till::tests::HandClock;
 
     struct Site {
@@ -196,13 +229,28 @@ mod tests {
     impl Site {
         /// A payment for a page of its own.
         fn pay(&self, page: &str) -> Outcome {
-            let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
-            let coins = self.mint.coins(&user, &vendor, 8);
-            let number: usize = page.parse().unwrap();
-            let url = format!("https://news.example/{page}").parse().unwrap();
-            let key = Key::from_bytes([7; 32]);
-            let body = self.mint.payment(&user, &key, &vendor, &url, &coins[number..=number]).to_bytes();
-            self.decide("POST", page, Some(&body))
+            self.decide("POST", page, Some(&payment(&self.mint, page)))
+        }
+
+        /// What one look at the head of a request says; `None` if the body is to be read.
+        fn decide_head(&self, method: &str, target: &str, field: (&str, &[u8])) -> Option<Decided> {
+            let request = Request {
+                method: method.as_bytes(),
+                target: target.as_bytes(),
+                is_https: true,
+                headers: &[(field.0.as_bytes(), field.1)],
+                price: 1,
+                ..Request::default()
+            };
+            self.vendor.decide_head(&self.vendor.to_ask().unwrap(), &request)
+        }
+
+        /// What became of a payment in a header, of coins of `mint`, and whether it may be settled.
+        fn pay_in_header(&self, mint: &ObviousMint, page: &str) -> (Outcome, bool) {
+            let payment = BASE64URL.encode(payment(mint, page));
+            let field = ("MicroMint-Payment", payment.as_bytes());
+            let (decision, paywall) = self.decide_head("GET", &format!("/{page}"), field).unwrap();
+            (decision.outcome(), paywall.is_some())
         }
 
         fn decide(&self, method: &str, page: &str, body: Option<&[u8]>) -> Outcome {
@@ -218,6 +266,45 @@ mod tests {
             };
             self.vendor.decide(&request).0.outcome()
         }
+    }
+
+    /// A payment for the page of this number with the coin of this number.
+    fn payment(mint: &ObviousMint, page: &str) -> Vec<u8> {
+        let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+        let coins = mint.coins(&user, &vendor, 8);
+        let number: usize = page.parse().unwrap();
+        let url = format!("https://news.example/{page}").parse().unwrap();
+        mint.payment(&user, &Key::from_bytes([7; 32]), &vendor, &url, &coins[number..=number]).to_bytes()
+    }
+
+    #[test]
+    fn one_look_at_a_head_decides_all_but_what_needs_the_body() {
+        let site = site();
+        site.vendor.open().unwrap();
+        let (unpaid, paywall) = site.decide_head("GET", "/1", ("Accept", b"*/*")).unwrap();
+        assert_eq!((unpaid.outcome(), paywall.is_some()), (Outcome::Unpaid, false));
+        assert_eq!(site.pay_in_header(&site.mint, "1"), (Outcome::Paid, true));
+        assert_eq!(site.pay_in_header(&site.mint, "1"), (Outcome::Retry, true));
+        assert!(site.decide_head("POST", "/2", ("Content-Type", b"application/x-micromint")).is_none());
+        assert_eq!(site.pay("2"), Outcome::Paid);
+    }
+
+    #[test]
+    fn one_look_at_a_head_sees_new_periods_and_a_till_that_failed() {
+        let site = site();
+        site.vendor.open().unwrap();
+        let next = ObviousMint::new(params_with(|raw| raw.period = "next".parse().unwrap()));
+        std::fs::write(site.folder.path().join("periods/b.params"), next.params().to_toml()).unwrap();
+        assert_eq!(site.pay_in_header(&next, "1").0, Outcome::Refused(Refusal::UnknownPeriod));
+        site.clock.pass(LOOK_SECONDS);
+        assert_eq!(site.pay_in_header(&next, "1"), (Outcome::Paid, true));
+        std::fs::remove_file(site.folder.path().join("till/lock")).unwrap();
+        assert_eq!(site.pay_in_header(&next, "2").0, Outcome::Unavailable);
+        assert!(site.vendor.to_record().is_none());
+        site.vendor.prepare(None).unwrap();
+        site.clock.pass(REOPEN_AFTER_SECONDS);
+        assert_eq!(site.pay_in_header(&next, "2"), (Outcome::Paid, true));
+        assert!(site.vendor.to_record().is_some(), "opened anew by the payment");
     }
 
     #[test]

@@ -118,6 +118,11 @@ impl<'a> Request<'a> {
         fields
     }
 
+    /// Whether a header field of this name is there.
+    pub(crate) fn has_header(self, name: &std::ffi::CStr) -> bool {
+        self.header(name).is_some()
+    }
+
     fn header(self, name: &std::ffi::CStr) -> Option<&'a [u8]> {
         // SAFETY: the request is live; a value lies in its pool.
         unsafe {
@@ -418,10 +423,11 @@ impl Request<'_> {
     /// All values that the answer has for a field so far.
     pub(crate) fn answer_values(self, name: &str) -> Vec<String> {
         // SAFETY: the request is live; its tables are not changed meanwhile.
-        let fields =
-            unsafe { table::entries((*self.r).err_headers_out).chain(table::entries((*self.r).headers_out)) };
-        let values = fields.filter(|(its, _)| its.eq_ignore_ascii_case(name.as_bytes()));
-        values.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+        let values = unsafe {
+            let tables = [(*self.r).err_headers_out, (*self.r).headers_out];
+            tables.into_iter().flat_map(|fields| table::values(fields, name.as_bytes()))
+        };
+        values.map(|value| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
     /// Throws the body away that the client may still send.

@@ -9,6 +9,27 @@ use super::bytes;
 /// `table` must be a live table whose memory outlives the use of the result; it may not be changed while the
 /// iterator is in use.
 pub(super) unsafe fn entries<'a>(table: *const apr_table_t) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    // SAFETY: as the caller vouches. Keys and values are C strings in the table's pool.
+    unsafe { raw_entries(table) }.map(|entry| unsafe { (bytes(entry.key), bytes(entry.val)) })
+}
+
+/// The values of all entries of this name, in any case, in order.
+///
+/// # Safety
+/// As for [`entries`].
+pub(super) unsafe fn values<'a>(table: *const apr_table_t, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    // SAFETY: as in `entries`. What other fields hold is not looked at.
+    let named = unsafe { raw_entries(table) }
+        .filter(move |entry| unsafe { bytes(entry.key) }.eq_ignore_ascii_case(name));
+    // SAFETY: as in `entries`.
+    named.map(|entry| unsafe { bytes(entry.val) })
+}
+
+/// The entries of a table as they are.
+///
+/// # Safety
+/// As for [`entries`].
+unsafe fn raw_entries<'a>(table: *const apr_table_t) -> impl Iterator<Item = &'a apr_table_entry_t> {
     // SAFETY: a table is an array of entries; one without a key was taken out.
     let entries = unsafe {
         let array = apr_table_elts(table);
@@ -18,8 +39,5 @@ pub(super) unsafe fn entries<'a>(table: *const apr_table_t) -> impl Iterator<Ite
             _ => std::slice::from_raw_parts((*array).elts.cast::<apr_table_entry_t>(), len),
         }
     };
-    entries.iter().filter(|entry| !entry.key.is_null()).map(|entry| {
-        // SAFETY: keys and values are C strings in the table's pool.
-        unsafe { (bytes(entry.key), bytes(entry.val)) }
-    })
+    entries.iter().filter(|entry| !entry.key.is_null())
 }

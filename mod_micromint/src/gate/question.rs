@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use micromint::protocol::PAYMENT_SIZE_MAX;
 use micromint::vendor::http::{
-    Content, Decision, Outcome, Place, Request as PaywallRequest, RequestBuf, Serve, Step,
+    Content, Decision, Outcome, Place, Request as PaywallRequest, RequestBuf, Serve,
 };
 use micromint::vendor::paywall::Paywall;
-use micromint::vendor::{Vendor, unavailable};
+use micromint::vendor::{Decided, Vendor, unavailable};
 
-use super::reply::decided;
-use super::{SERVER_ERROR, free};
+use super::{SERVER_ERROR, free, reply};
 use crate::ap::{Code, Level, Request};
 use crate::module::{PlaceConfig, Value};
 use crate::test_panic;
@@ -32,23 +32,28 @@ pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
     if let Some(question) = request.visit().and_then(|visit| visit.question.take()) {
         return work(request, vendor, price, Work::Again(Box::new(question)));
     }
-    let (step, question) = with_request(request, price, None, |question| {
-        let step = paywall.classify(question);
-        let is_returned = matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Returned);
-        (step, is_returned.then(|| RequestBuf::from(question)))
+    let (decided, question) = with_request(request, price, None, |question| {
+        let decided = vendor.decide_head(&paywall, question);
+        let is_returned = matches!(&decided, Some((decision, _)) if decision.outcome() == Outcome::Returned);
+        (decided, (is_returned && price == 0).then(|| RequestBuf::from(question)))
     });
-    if question.is_some() {
-        *request.visit_or_new().question.borrow_mut() = question;
-    }
-    match step {
-        Step::Decided(Decision::Serve(serve)) if serve == Serve::default() => free(request),
-        Step::Decided(decision) => decided(request, price, decision.into()),
-        Step::Work => work(request, vendor, price, Work::Head),
-        Step::ReadBody { size_max } => match request.read_body(size_max) {
+    match decided {
+        Some((Decision::Serve(serve), _)) if serve == Serve::default() => free(request),
+        Some(decided) => follow(request, price, decided, question),
+        None => match request.read_body(PAYMENT_SIZE_MAX) {
             Ok(body) => work(request, vendor, price, Work::Body(body)),
             Err(code) => code,
         },
     }
+}
+
+/// Does what was decided, and remembers what may be asked later.
+fn follow(request: Request<'_>, price: u32, decided: Decided, question: Option<RequestBuf>) -> Code {
+    let (decision, paywall) = decided;
+    let visit = request.visit_or_new();
+    *visit.paywall.borrow_mut() = paywall;
+    *visit.question.borrow_mut() = question;
+    reply::decided(request, price, decision.into())
 }
 
 /// The vendor's paywall, to ask with, opened now if it never was; `Err` is what is to be returned where there
@@ -65,14 +70,12 @@ pub(super) fn asking(request: Request<'_>, vendor: &Vendor, price: u32) -> Resul
         Ok(None) => "the till could not be opened a moment ago".to_string(),
         Err(error) => error.to_string(),
     };
-    Err(decided(request, price, Decision::from(unavailable(reason)).into()))
+    Err(reply::decided(request, price, Decision::from(unavailable(reason)).into()))
 }
 
 /// What is decided about.
 enum Work {
-    /// The head of the request.
-    Head,
-    /// Its head and body; `None` if that is too large.
+    /// The request with its body; `None` if that is too large.
     Body(Option<Vec<u8>>),
     /// What was asked before an internal redirect, at the price of the page that this leads to.
     Again(Box<RequestBuf>),
@@ -82,8 +85,8 @@ enum Work {
 fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
     test_panic::panic_if_asked(request, "decision");
     let body = if let Work::Body(Some(body)) = &work { Some(body.as_slice()) } else { None };
-    let ((decision, paywall), question) = with_request(request, price, body, |now| match &work {
-        Work::Head | Work::Body(_) => (vendor.decide(now), (price == 0).then(|| RequestBuf::from(now))),
+    let (decided, question) = with_request(request, price, body, |now| match &work {
+        Work::Body(_) => (vendor.decide(now), (price == 0).then(|| RequestBuf::from(now))),
         Work::Again(before) => {
             let decide = |before: &PaywallRequest<'_>| {
                 vendor.decide(&PaywallRequest { price, place: now.place, content: now.content, ..*before })
@@ -91,14 +94,11 @@ fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
             (before.as_request(decide), None)
         }
     });
-    let serves_body = matches!(&decision, Decision::Serve(serve) if !serve.as_get);
+    let serves_body = matches!(&decided.0, Decision::Serve(serve) if !serve.as_get);
     if let Some(body) = body.filter(|_| serves_body) {
         request.give_body_back(body);
     }
-    let visit = request.visit_or_new();
-    *visit.paywall.borrow_mut() = paywall;
-    *visit.question.borrow_mut() = question;
-    decided(request, price, decision.into())
+    follow(request, price, decided, question)
 }
 
 /// Shows the request to the paywall.

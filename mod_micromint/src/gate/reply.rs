@@ -26,7 +26,7 @@ pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Cod
             request.ignore_conditions();
         }
         request.remove_headers(serve.strip_request_headers);
-        if headers_hold(request, b"If-Match") {
+        if request.has_header(c"If-Match") {
             // RFC 9110, 13.1.4, which Apache does not keep: the paywall has decided by the one, so the other is void.
             request.remove_headers(&["If-Unmodified-Since"]);
         }
@@ -40,10 +40,6 @@ pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Cod
         (None, Verdict::Fail(code)) => *code,
         (None, _) => SERVER_ERROR,
     }
-}
-
-fn headers_hold(request: Request<'_>, wanted: &[u8]) -> bool {
-    request.headers().iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
 }
 
 /// The content may be made, by this request of Apache's too.

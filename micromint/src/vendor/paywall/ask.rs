@@ -16,7 +16,7 @@ use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, Url};
 use crate::time::UnixTime;
 
 /// A request for a payable page, as messages name it.
-pub(super) struct Ask<'a> {
+pub(in crate::vendor) struct Ask<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) url: Url,
     pub(super) price: u32,
