@@ -2,11 +2,14 @@
 //!
 //! In goes a ball's input x, out comes 64 bits, the leading n of which are the ball's output y.
 //! MicroMint does not care which function it is (thesis 3.2.1); a function is a name, an input width
-//! w, and [`HashFunction::hash`] under the period's iv. Checking a coin uses the plain crates below;
-//! minting goes through [`bulk`], which must agree with them ball for ball.
+//! w, and [`HashFunction::hash`] under the period's iv. One input goes through the plain crates; the
+//! balls of payments ([`HashFunction::hash_many`]) and minting ([`bulk`]) have ways of our own, which must
+//! agree with them ball for ball.
 
 pub mod bulk;
 mod des;
+mod des_few;
+mod des_tables;
 mod sha256;
 
 use std::fmt;

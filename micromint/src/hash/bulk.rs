@@ -10,7 +10,6 @@ mod des;
 mod des_kernel;
 mod des_rounds;
 mod des_search;
-mod des_tables;
 mod sboxes_ternary;
 mod sboxes_two_input;
 mod sha256;
@@ -126,21 +125,30 @@ trait Search: Send {
     fn search(&mut self, bases: &[u64], found: &mut Vec<Found>);
 }
 
+/// From so many keys on, a word of lanes takes less time than four keys at a time
+/// (`docs/performance.md`).
+const DES_AT_LEAST: usize = 20;
+
 /// The outputs of `des` for many inputs, by the best kernel of this processor where it is faster than
-/// the plain crate. Returns how many of the first are done; the caller sees to the others.
+/// four at a time. Returns how many of the first are done; the caller sees to the others.
 pub(super) fn des_hash_many(iv: u64, x: &[u64], y: &mut [u64]) -> usize {
+    if x.len() < DES_AT_LEAST { 0 } else { des_hash_many_on(Level::detect(), iv, x, y) }
+}
+
+/// The same on `level`, or on the plain one if this processor does not have it.
+fn des_hash_many_on(level: Level, iv: u64, x: &[u64], y: &mut [u64]) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
         use fearless_simd::{Avx2, Avx512, u64x4, u64x8};
         let detected = fearless_simd::Level::new();
-        if let Some(token) = detected.as_avx512() {
-            return des::encrypt_many::<u64x8<Avx512>>(token, iv, x, y);
+        if let (Level::Avx512, Some(token)) = (level, detected.as_avx512()) {
+            return des::encrypt_many::<u64x8<Avx512>>(token, iv, x, y, DES_AT_LEAST);
         }
-        if let Some(token) = detected.as_avx2() {
-            return des::encrypt_many::<u64x4<Avx2>>(token, iv, x, y);
+        if let (Level::Avx2, Some(token)) = (level, detected.as_avx2()) {
+            return des::encrypt_many::<u64x4<Avx2>>(token, iv, x, y, DES_AT_LEAST);
         }
     }
-    des::encrypt_many::<u64>((), iv, x, y)
+    des::encrypt_many::<u64>((), iv, x, y, DES_AT_LEAST)
 }
 
 /// A search for balls under one iv and one filter, on the best level of the processor. It owns its
@@ -352,13 +360,33 @@ mod tests {
 
     #[test]
     fn hash_many_equals_hash() {
-        for count in [0, 1, 7, 8, 9, 63, 64, 65, 511, 512, 513, 519, 520, 1100] {
+        for count in [0, 1, 3, 4, 5, 19, 20, 21, 63, 64, 65, 511, 512, 513, 531, 532, 1100] {
             for hash in [HashName::Des, HashName::Sha256] {
                 let function = hash.with_iv(IV);
                 let x: Vec<u64> = numbers(6).map(|x| x >> (64 - hash.input_width())).take(count).collect();
                 let mut outputs = vec![0; count];
                 function.hash_many(&x, &mut outputs);
                 assert!(x.iter().zip(&outputs).all(|(x, y)| function.hash(*x) == *y), "{hash}, {count}");
+            }
+        }
+    }
+
+    /// Words that are full and words that are not: of one element, of some and of all.
+    #[test]
+    fn every_level_hashes_any_number_of_keys() {
+        let x: Vec<u64> = numbers(7).map(|x| x >> 8).take(1100).collect();
+        let reference = HashName::Des.with_iv(IV);
+        let expected: Vec<u64> = x.iter().map(|x| reference.hash(*x)).collect();
+        for level in levels() {
+            for count in [20, 63, 64, 65, 71, 72, 73, 255, 256, 257, 511, 512, 513, 532, 1100] {
+                let mut outputs = vec![0; count + 1];
+                let done = des_hash_many_on(level, IV, &x[..count], &mut outputs);
+                assert!(
+                    (1..=count).contains(&done) && count - done < DES_AT_LEAST,
+                    "{level}, {count}: {done}"
+                );
+                assert!(outputs[..done] == expected[..done], "{level}, {count}");
+                assert!(outputs[done..].iter().all(|output| *output == 0), "{level}, {count}");
             }
         }
     }

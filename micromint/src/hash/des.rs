@@ -3,7 +3,11 @@
 //! x is a 56-bit integer, bit 55 first. DES keys are eight bytes whose low bits are parity bits that
 //! the cipher ignores, so key byte i holds bits 55-7i .. 49-7i of x in its upper seven bits. A ball
 //! is its 56-bit x, never an 8-byte key: 256 keys would name one ball.
+//!
+//! One key goes through the crate `des`, against which our own ways are tested: [`Block`] for the
+//! balls of a few coins, and the kernel of [`super::bulk`] for many.
 
+use super::des_few::Block;
 use super::{HashFunction, HashName};
 use ::des::cipher::{BlockCipherEncrypt, KeyInit};
 
@@ -15,11 +19,13 @@ pub const DES_UNUSED_IN_ROUND_1: [u32; 8] = [5, 6, 9, 10, 37, 40, 43, 45];
 #[derive(Debug)]
 pub(super) struct Des {
     iv: [u8; 8],
+    /// The same, as [`des_few`](super::des_few) takes it.
+    block: Block,
 }
 
 impl Des {
     pub(super) fn new(iv: u64) -> Des {
-        Des { iv: iv.to_be_bytes() }
+        Des { iv: iv.to_be_bytes(), block: Block::new(iv) }
     }
 }
 
@@ -41,9 +47,7 @@ impl HashFunction for Des {
 
     fn hash_many(&self, x: &[u64], y: &mut [u64]) {
         let done = super::bulk::des_hash_many(u64::from_be_bytes(self.iv), x, y);
-        for (x, y) in x.iter().zip(y).skip(done) {
-            *y = self.hash(*x);
-        }
+        self.block.encrypt_under(&x[done..], &mut y[done..]);
     }
 }
 
@@ -71,7 +75,14 @@ mod tests {
             (0x7CA110454A1A6E57, 0x01A1D6D039776742, 0x690F5B0D9A26939B),
             (0x0131D9619DC1376E, 0x5CD54CA83DEF57DA, 0x7A389D10354BD271),
         ] {
-            assert_eq!(Des::new(plain).hash(x_of_key(key)), cipher, "key {key:016x}");
+            let (des, x) = (Des::new(plain), x_of_key(key));
+            assert_eq!(des.hash(x), cipher, "key {key:016x}");
+            let mut outputs = [0; 33];
+            for count in [1, 33] {
+                outputs.fill(0);
+                des.hash_many(&[x; 33][..count], &mut outputs);
+                assert_eq!(outputs[..count], [cipher; 33][..count], "key {key:016x} {count} times");
+            }
         }
     }
 

@@ -9,9 +9,6 @@ use super::des_search::{BATCHES, Walk, walked};
 use super::{Filter, Found, Search, TOSSES_PER_BASE};
 use crate::hash::HashName;
 
-/// From so many keys on a word of lanes takes less time than the plain crate (`docs/performance.md`).
-pub(super) const ENCRYPT_AT_LEAST: usize = 8;
-
 /// Words of lanes noted before they are turned into inputs.
 const NOTES: usize = 1024;
 
@@ -109,18 +106,16 @@ impl<V: DesKernel> DesSearch<V> {
         let lanes = Walk::<V>::LANES;
         let count = self.survivors.len();
         let done = if all { count } else { count - count % lanes };
-        // A short rest is filled up with zeros, whose outputs are dropped.
-        self.survivors.resize(count.next_multiple_of(lanes), 0);
-        for from in (0..done).step_by(lanes) {
-            V::encrypt(self.token, self.iv, &self.survivors[from..], &mut self.outputs);
-            let of = self.survivors[from..].iter().zip(&self.base_of[from..]);
-            for ((&x, &base), &output) in of.zip(&self.outputs) {
+        let of = self.survivors[..done].chunks(lanes).zip(self.base_of.chunks(lanes));
+        for (survivors, base_of) in of {
+            let outputs = &mut self.outputs[..survivors.len()];
+            V::encrypt(self.token, self.iv, survivors, outputs);
+            for ((&x, &base), &output) in survivors.iter().zip(base_of).zip(&*outputs) {
                 if self.filter.passes(output) {
                     self.passed.push((base, Found { x, output }));
                 }
             }
         }
-        self.survivors.truncate(count);
         self.survivors.drain(..done);
         self.base_of.drain(..done);
     }
@@ -172,22 +167,20 @@ where
     }
 }
 
-/// Encrypts `iv` under the keys `x`, a word of lanes at a time; a rest too short to be worth a word
-/// is left to the caller. Returns how many are done.
-pub(super) fn encrypt_many<V: DesKernel>(token: V::Token, iv: u64, x: &[u64], y: &mut [u64]) -> usize {
-    let lanes = Walk::<V>::LANES;
+/// Encrypts `iv` under the keys `x`, a word of lanes at a time, until fewer than `at_least` are left.
+/// Returns how many are done.
+pub(super) fn encrypt_many<V: DesKernel>(
+    token: V::Token,
+    iv: u64,
+    x: &[u64],
+    y: &mut [u64],
+    at_least: usize,
+) -> usize {
     let count = x.len().min(y.len());
-    if count < ENCRYPT_AT_LEAST {
-        // A payment of a few coins: clearing eight kilobytes would cost it more than a hash.
-        return 0;
-    }
-    let (mut inputs, mut outputs) = ([0; 512], [0; 512]);
     let mut done = 0;
-    while count - done >= ENCRYPT_AT_LEAST {
-        let turn = lanes.min(count - done);
-        inputs[..turn].copy_from_slice(&x[done..done + turn]);
-        V::encrypt(token, iv, &inputs[..lanes], &mut outputs[..lanes]);
-        y[done..done + turn].copy_from_slice(&outputs[..turn]);
+    while count - done >= at_least {
+        let turn = Walk::<V>::LANES.min(count - done);
+        V::encrypt(token, iv, &x[done..done + turn], &mut y[done..done + turn]);
         done += turn;
     }
     done

@@ -1,8 +1,8 @@
 //! Bit-sliced rounds of DES: every bit of a half block and of a key is a word of lanes.
 
-use super::des_tables::{EXPANSION, KEY_PLACE, LEFT_BIT, PLACE, RIGHT_BIT, ROTATION, X_BIT};
 use super::transpose::transpose;
 use super::word::Word;
+use crate::hash::des_tables::{EXPANSION, KEY_PLACE, LEFT_BIT, PLACE, RIGHT_BIT, ROTATION, X_BIT};
 
 /// Half a block: 32 bits, the leftmost first.
 pub(super) type Half<V> = [V; 32];
@@ -15,23 +15,29 @@ pub(super) struct Keys<V> {
     d: [V; 56],
 }
 
+/// Which bit of x, the least significant being 0, each word of C (`false`) or D holds.
+const fn key_bits(is_d: bool) -> [usize; 56] {
+    let mut table = [0; 56];
+    let mut place = 0;
+    while place < 56 {
+        table[place] = X_BIT[place % 28 + 28 * is_d as usize];
+        place += 1;
+    }
+    table
+}
+
 impl<V: Word> Keys<V> {
-    /// The keys of the `64 * ELEMENTS` inputs `x`. Lane: bit i of element e is `x[ELEMENTS * i + e]`.
+    /// The keys of the `64 * ELEMENTS` inputs `x`. Lane: see [`planes_of`].
     #[inline(always)]
     pub(super) fn new(token: V::Token, x: &[u64]) -> Keys<V> {
-        let mut planes = [V::splat(token, 0); 64];
-        for (i, plane) in planes.iter_mut().enumerate() {
-            *plane = V::load(token, &x[V::ELEMENTS * i..]);
-        }
-        transpose(token, &mut planes);
-        let mut keys = Keys { c: [planes[0]; 56], d: [planes[0]; 56] };
-        for place in 0..28 {
-            keys.c[place] = planes[X_BIT[place]];
-            keys.c[place + 28] = planes[X_BIT[place]];
-            keys.d[place] = planes[X_BIT[place + 28]];
-            keys.d[place + 28] = planes[X_BIT[place + 28]];
-        }
-        keys
+        let planes = planes_of(token, x);
+        Keys::of_planes(|bit| planes[bit])
+    }
+
+    /// The keys in whose plane every bit is what `plane` says, the least significant bit being 0.
+    #[inline(always)]
+    fn of_planes(plane: impl Fn(usize) -> V) -> Keys<V> {
+        Keys { c: const { key_bits(false) }.map(&plane), d: const { key_bits(true) }.map(&plane) }
     }
 
     /// Complements the key bit at `place` of C || D in all lanes.
@@ -119,57 +125,97 @@ pub(super) fn round<V: Word>(out: &mut Half<V>, l: &Half<V>, r: &Half<V>, key: R
     boxes!(0, 1; 1, 2; 2, 3; 3, 4; 4, 5; 5, 6; 6, 7; 7, 7;);
 }
 
-/// One round that puts its result in place of `l`.
-#[inline(always)]
-fn round_in_place<V: Word>(l: &mut Half<V>, r: &Half<V>, key: RoundKey<'_, V>) {
-    macro_rules! boxes {
-        ($($n:literal, $next:literal;)*) => {
-            let input = inputs::<V, 0>(r, key);
-            $(
-                let next = inputs::<V, $next>(r, key);
-                let f = V::sbox::<$n>(input);
-                l[const { PLACE[$n][0] }] = l[const { PLACE[$n][0] }].xor(f[0]);
-                l[const { PLACE[$n][1] }] = l[const { PLACE[$n][1] }].xor(f[1]);
-                l[const { PLACE[$n][2] }] = l[const { PLACE[$n][2] }].xor(f[2]);
-                l[const { PLACE[$n][3] }] = l[const { PLACE[$n][3] }].xor(f[3]);
-                let input = next;
-            )*
-            let _ = input;
-        };
-    }
-    boxes!(0, 1; 1, 2; 2, 3; 3, 4; 4, 5; 5, 6; 6, 7; 7, 7;);
-}
-
 /// L0 and R0 of the block `iv`, the same in all lanes.
 #[inline(always)]
 pub(super) fn initial<V: Word>(token: V::Token, iv: u64) -> (Half<V>, Half<V>) {
-    let zero = [V::splat(token, 0); 32];
-    let (mut l, mut r) = (zero, zero);
-    for place in 0..32 {
-        l[place] = V::splat(token, (iv >> LEFT_BIT[place] & 1).wrapping_neg());
-        r[place] = V::splat(token, (iv >> RIGHT_BIT[place] & 1).wrapping_neg());
-    }
-    (l, r)
+    let half = |bits: [usize; 32]| bits.map(|bit| V::splat(token, (iv >> bit & 1).wrapping_neg()));
+    (half(LEFT_BIT), half(RIGHT_BIT))
 }
 
-/// Encrypts `iv` under the `64 * ELEMENTS` keys `x`; `y[i]` becomes the block for `x[i]`.
+/// The most elements that a word of any level has.
+const ELEMENTS_MAX: usize = 8;
+
+/// So many keys fit into one element of a word.
+pub(super) const NARROW: usize = 64;
+
+/// Encrypts `iv` under up to `64 * ELEMENTS` keys `x`; `y[i]` becomes the block for `x[i]`.
 #[inline(always)]
 pub(super) fn encrypt<V: Word>(token: V::Token, iv: u64, x: &[u64], y: &mut [u64]) {
-    let keys = Keys::<V>::new(token, x);
-    let (mut l, mut r) = initial::<V>(token, iv);
-    // Two rounds a turn, each in place of the half that is not needed any more.
-    for turn in 0..8 {
-        round_in_place(&mut l, &r, keys.of_round(2 * turn + 1));
-        round_in_place(&mut r, &l, keys.of_round(2 * turn + 2));
+    if x.len() <= NARROW {
+        // All elements do the same, since transposing one takes much less time than a word.
+        let planes = planes_of::<u64>((), x);
+        let keys = Keys::of_planes(|bit| V::splat(token, planes[bit]));
+        let first = |plane: V| {
+            let mut elements = [0; ELEMENTS_MAX];
+            plane.store(&mut elements);
+            elements[0]
+        };
+        let halves = sixteen_rounds(token, iv, &keys).map(|half| half.map(first));
+        write_rows::<u64>((), block_planes(&halves), y);
+    } else {
+        let halves = sixteen_rounds(token, iv, &Keys::<V>::new(token, x));
+        write_rows::<V>(token, block_planes(&halves), y);
     }
-    // L holds L16 = R15, R holds R16.
-    let mut planes = [l[0]; 64];
-    for place in 0..32 {
-        planes[LEFT_BIT[place]] = r[place];
-        planes[RIGHT_BIT[place]] = l[place];
+}
+
+/// The bits of `x`, the least significant first, a word each. Lane: bit i of element e is
+/// `x[ELEMENTS * i + e]`, or zero where x is not so long.
+#[inline(always)]
+fn planes_of<V: Word>(token: V::Token, x: &[u64]) -> [V; 64] {
+    let mut planes = [V::splat(token, 0); 64];
+    for (plane, x) in planes.iter_mut().zip(x.chunks(V::ELEMENTS)) {
+        *plane = if x.len() == V::ELEMENTS {
+            V::load(token, x)
+        } else {
+            let mut elements = [0; ELEMENTS_MAX];
+            elements[..x.len()].copy_from_slice(x);
+            V::load(token, &elements)
+        };
     }
     transpose(token, &mut planes);
-    for (i, plane) in planes.iter().enumerate() {
-        plane.store(&mut y[V::ELEMENTS * i..]);
+    planes
+}
+
+/// The way back from [`planes_of`]: `y` becomes the numbers whose bits are `planes`.
+#[inline(always)]
+fn write_rows<V: Word>(token: V::Token, mut planes: [V; 64], y: &mut [u64]) {
+    transpose(token, &mut planes);
+    for (plane, y) in planes.iter().zip(y.chunks_mut(V::ELEMENTS)) {
+        if y.len() == V::ELEMENTS {
+            plane.store(y);
+        } else {
+            let mut elements = [0; ELEMENTS_MAX];
+            plane.store(&mut elements);
+            y.copy_from_slice(&elements[..y.len()]);
+        }
     }
+}
+
+/// L16 and R16 of the block `iv`.
+#[inline(always)]
+fn sixteen_rounds<V: Word>(token: V::Token, iv: u64, keys: &Keys<V>) -> [Half<V>; 2] {
+    let (l0, r0) = initial(token, iv);
+    // Three buffers in turn and one body for all rounds: two bodies that work in place are more code, and
+    // halves that the compiler moves about between them.
+    let mut halves = [l0, r0, l0];
+    for number in 1..=16 {
+        // They are always three different buffers.
+        if let Ok([l, r, out]) = halves.get_disjoint_mut([(number + 2) % 3, number % 3, (number + 1) % 3]) {
+            round(out, l, r, keys.of_round(number));
+        }
+    }
+    let [_, l16, r16] = halves;
+    [l16, r16]
+}
+
+/// The bits of the block whose halves before the final permutation are L16 and R16, the least
+/// significant first.
+#[inline(always)]
+fn block_planes<V: Copy>([l16, r16]: &[Half<V>; 2]) -> [V; 64] {
+    let mut planes = [l16[0]; 64];
+    for place in 0..32 {
+        planes[LEFT_BIT[place]] = r16[place];
+        planes[RIGHT_BIT[place]] = l16[place];
+    }
+    planes
 }

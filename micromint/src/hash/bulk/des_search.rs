@@ -8,9 +8,9 @@
 
 use super::Filter;
 use super::des_rounds::{Half, Keys, initial, round, sbox, sbox_into};
-use super::des_tables::{EXPANSION, KEY_PLACE, OUTPUT_FROM, PLACE, ROTATION, place_of_x_bit};
 use super::word::Word;
 use crate::hash::DES_UNUSED_IN_ROUND_1;
+use crate::hash::des_tables::{EXPANSION, KEY_PLACE, OUTPUT_FROM, PLACE, ROTATION, place_of_x_bit};
 
 /// Batches of bases that go through a round one after the other, so that the end of one round and the
 /// beginning of the next do not wait for each other.
