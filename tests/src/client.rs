@@ -65,9 +65,7 @@ impl Connection {
 
     /// Connects to a port of this machine by TLS. The certificate is taken as it is, and no server name is sent.
     pub fn open_tls(port: u16) -> Connection {
-        let name = std::net::IpAddr::from([127, 0, 0, 1]).into();
-        let tls = rustls::ClientConnection::new(tls::config(), name).unwrap();
-        Connection { stream: BufReader::new(Box::new(rustls::StreamOwned::new(tls, connect(port)))) }
+        Connection { stream: BufReader::new(Box::new(tls_over(connect(port)))) }
     }
 
     /// Sends bytes as they are.
@@ -148,6 +146,12 @@ impl Connection {
         self.stream.read_line(&mut line).unwrap();
         line.trim_end_matches(['\r', '\n']).to_string()
     }
+}
+
+/// Speaks TLS over a connection. The certificate is taken as it is, and no server name is sent.
+pub fn tls_over(stream: TcpStream) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    let name = std::net::IpAddr::from([127, 0, 0, 1]).into();
+    rustls::StreamOwned::new(rustls::ClientConnection::new(tls::config(), name).unwrap(), stream)
 }
 
 fn connect(port: u16) -> TcpStream {

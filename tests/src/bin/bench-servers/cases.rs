@@ -26,11 +26,21 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Requests a round without a payment.
+    pub(crate) fn requests_of(&self, page: Page) -> usize {
+        match page {
+            Page::Small => self.requests,
+            Page::Secure => self.requests / 2,
+            Page::Large => self.requests / 5,
+        }
+    }
+
     /// Payments a round.
-    pub(crate) fn requests_of(&self, paying: Paying) -> usize {
-        match paying {
-            Paying::One | Paying::Post => self.requests / 2,
-            Paying::Ten => self.requests / 10,
+    pub(crate) fn payments_of(&self, paying: Paying, page: Page) -> usize {
+        match (paying, page) {
+            (Paying::Ten, _) => self.requests / 10,
+            (_, Page::Small) => self.requests / 2,
+            (_, Page::Large | Page::Secure) => self.requests / 5,
         }
     }
 
@@ -49,6 +59,40 @@ pub(crate) enum Paying {
     Ten,
     /// One coin, in the body of a POST.
     Post,
+}
+
+/// What is asked for, and by what it travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// 4 KiB.
+    Small,
+    /// 128 KiB.
+    Large,
+    /// 4 KiB, by TLS.
+    Secure,
+}
+
+impl Page {
+    /// All of them.
+    pub(crate) const ALL: [Page; 3] = [Page::Small, Page::Large, Page::Secure];
+
+    /// Its file's name.
+    pub(crate) fn file(self) -> &'static str {
+        if self == Page::Large { "large.html" } else { "page.html" }
+    }
+
+    /// Its size, in bytes.
+    pub(crate) fn size(self) -> usize {
+        if self == Page::Large { 128 * 1024 } else { 4 * 1024 }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Page::Small => "",
+            Page::Large => ", 128 KiB",
+            Page::Secure => ", TLS",
+        }
+    }
 }
 
 /// When the till is synced.
@@ -128,6 +172,8 @@ pub(crate) struct Case {
     pub(crate) what: What,
     /// Whether files are kept open.
     pub(crate) cache: Cache,
+    /// Which page, and how.
+    pub(crate) page: Page,
     /// Requests a round.
     pub(crate) count: usize,
 }
@@ -138,22 +184,23 @@ impl Case {
         matches!(self.what, What::Absent | What::PlainRefusal)
     }
 
-    fn port(&self, server: &Server) -> u16 {
-        match self.what {
-            What::Absent | What::PlainRefusal => server.plain_port(self.cache),
-            What::Paid(_, sync) => server.port(sync, self.cache),
-            _ => server.port(Sync::Os, self.cache),
+    fn open(&self, server: &Server) -> Load {
+        let sync = if let What::Paid(_, sync) = self.what { sync } else { Sync::Os };
+        let host = server.host(self.is_baseline(), sync, self.cache);
+        match self.page {
+            Page::Secure => Load::open_tls(host.tls_port, CONNECTIONS),
+            _ => Load::open(host.port, CONNECTIONS),
         }
     }
 
     fn request(&self) -> Vec<u8> {
-        let target = match self.what {
-            What::Absent | What::Free => "/free/page.html",
-            What::PlainRefusal => "/refused/page.html",
-            What::Off => "/off/page.html",
-            What::Refused | What::Paid(..) => "/one/page.html",
+        let folder = match self.what {
+            What::Absent | What::Free => "free",
+            What::PlainRefusal => "refused",
+            What::Off => "off",
+            What::Refused | What::Paid(..) => "one",
         };
-        RequestText::get(target).to_bytes()
+        RequestText::get(&format!("/{folder}/{}", self.page.file())).to_bytes()
     }
 
     fn status(&self) -> &'static str {
@@ -165,23 +212,30 @@ impl Case {
 pub(crate) fn all(kind: Kind, plan: &Plan) -> Vec<Case> {
     let mut cases = Vec::new();
     for &cache in kind.caches() {
-        let mut add = |name: &str, what: What, count: usize| {
+        let mut add = |name: &str, what: What, page: Page| {
             let suffix = if cache == Cache::Files { ", file cache" } else { "" };
-            cases.push(Case { name: format!("{name}{suffix}"), what, cache, count });
+            let count = match what {
+                What::Paid(paying, _) => plan.payments_of(paying, page),
+                _ => plan.requests_of(page),
+            };
+            cases.push(Case { name: format!("{name}{}{suffix}", page.suffix()), what, cache, page, count });
         };
-        add("no module", What::Absent, plan.requests);
-        add("module off", What::Off, plan.requests);
-        add("module on, free page", What::Free, plan.requests);
-        add("plain return 402", What::PlainRefusal, plan.requests);
-        add("402", What::Refused, plan.requests);
+        add("no module", What::Absent, Page::Small);
+        add("module off", What::Off, Page::Small);
+        add("module on, free page", What::Free, Page::Small);
+        add("plain return 402", What::PlainRefusal, Page::Small);
+        add("402", What::Refused, Page::Small);
         for sync in Sync::ALL {
             for (paying, name) in [(Paying::One, "1 coin"), (Paying::Ten, "10 coins")] {
-                let name = format!("paid, {name}, sync {}", sync.name());
-                add(&name, What::Paid(paying, sync), plan.requests_of(paying));
+                add(&format!("paid, {name}, sync {}", sync.name()), What::Paid(paying, sync), Page::Small);
             }
         }
-        let count = plan.requests_of(Paying::Post);
-        add("paid by POST, 1 coin, sync interval", What::Paid(Paying::Post, Sync::Interval), count);
+        add("paid by POST, 1 coin, sync interval", What::Paid(Paying::Post, Sync::Interval), Page::Small);
+        for &page in kind.other_pages().iter().filter(|_| cache == Cache::None) {
+            add("no module", What::Absent, page);
+            add("module on, free page", What::Free, page);
+            add("paid, 1 coin, sync interval", What::Paid(Paying::One, Sync::Interval), page);
+        }
     }
     cases
 }
@@ -200,19 +254,19 @@ pub(crate) fn warm_up(case: &Case, server: &Server) {
     if !matches!(case.what, What::Paid(..)) {
         let request = case.request();
         let repeated = std::iter::repeat_n(request.as_slice(), 2 * CONNECTIONS);
-        Load::open(case.port(server), CONNECTIONS).ask(repeated, case.status());
+        case.open(server).ask(repeated, case.status());
     }
 }
 
 /// One round of a case.
 pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usize) -> Sample {
-    let mut load = Load::open(case.port(server), CONNECTIONS);
+    let mut load = case.open(server);
     // Rounds differ in length: what it takes to open connections is not theirs.
     let free = RequestText::get("/free/page.html").to_bytes();
     load.ask(std::iter::repeat_n(free.as_slice(), CONNECTIONS), " 200 ");
     let request = case.request();
     let requests: Vec<&[u8]> = match case.what {
-        What::Paid(paying, _) => supply.round(paying, round, case.count).iter().map(Vec::as_slice).collect(),
+        What::Paid(paying, _) => supply.round(paying, case.page, round).iter().map(Vec::as_slice).collect(),
         _ => vec![request.as_slice(); case.count],
     };
     let processes = server.processes(case.is_baseline());
@@ -245,7 +299,7 @@ pub(crate) struct Shared {
 
 /// Measures [`Shared`], both by turns.
 pub(crate) fn while_others_pay(server: &Server, supply: &Supply, plan: &Plan) -> Shared {
-    let port = server.port(Sync::Always, Cache::None);
+    let port = server.host(false, Sync::Always, Cache::None).port;
     let free = RequestText::get("/free/page.html").to_bytes();
     let each = supply.others().len() / plan.rounds;
     let mut shared = Shared { paying: Vec::new(), asking: Vec::new() };

@@ -7,6 +7,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use micromint_servers::client::tls_over;
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -16,29 +18,33 @@ pub(crate) struct Load {
 }
 
 struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
+
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
 
 impl Load {
     /// Opens `count` connections.
     pub(crate) fn open(port: u16, count: usize) -> Load {
-        let load = Load::open_leisurely(port, count);
-        for wire in &load.connections {
-            wire.stream.set_nonblocking(true).unwrap();
-        }
-        load
+        Load::with(count, || Box::new(impatient(port)))
+    }
+
+    /// Opens `count` connections by TLS.
+    pub(crate) fn open_tls(port: u16, count: usize) -> Load {
+        Load::with(count, || Box::new(tls_over(impatient(port))))
     }
 
     /// Opens `count` connections of somebody who sleeps for answers, and so leaves the processor to others.
     pub(crate) fn open_leisurely(port: u16, count: usize) -> Load {
-        let open = |_| {
-            let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-            stream.set_nodelay(true).unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            Wire { stream, buffer: Vec::with_capacity(64 * 1024) }
-        };
-        Load { connections: (0..count).map(open).collect() }
+        Load::with(count, || Box::new(connect(port)))
+    }
+
+    fn with(count: usize, open: impl Fn() -> Box<dyn Stream>) -> Load {
+        let wire = |_| Wire { stream: open(), buffer: Vec::with_capacity(64 * 1024) };
+        Load { connections: (0..count).map(wire).collect() }
     }
 
     /// Sends requests, one a connection at a time, and fails unless every answer has `status`.
@@ -56,6 +62,20 @@ impl Load {
             }
         }
     }
+}
+
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A connection of somebody who looks again and again.
+fn impatient(port: u16) -> TcpStream {
+    let stream = connect(port);
+    stream.set_nonblocking(true).unwrap();
+    stream
 }
 
 impl Wire {

@@ -12,8 +12,8 @@ use micromint_servers::site::Site;
 use micromint_servers::{free_port, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cases::{Cache, Sync};
-use crate::supply::Supply;
+use crate::cases::{Cache, Page, Sync};
+use crate::supply::{ORIGINS, Supply};
 
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -37,6 +37,14 @@ impl Kind {
         }
     }
 
+    /// What is asked for besides the small page.
+    pub(crate) fn other_pages(self) -> &'static [Page] {
+        match self.mpm() {
+            None => &[Page::Large, Page::Secure],
+            Some(_) => &[Page::Large],
+        }
+    }
+
     /// How it spreads requests, if it is an Apache.
     fn mpm(self) -> Option<Mpm> {
         match self {
@@ -48,8 +56,6 @@ impl Kind {
     }
 }
 
-/// The size of a page, in bytes.
-const PAGE_SIZE: usize = 4096;
 /// The file of the number of a server's first process, in its site's folder.
 const PID_FILE: &str = "server.pid";
 
@@ -59,25 +65,25 @@ pub(crate) struct Server {
     with: Arc<Site>,
     without: Arc<Site>,
     hosts: Vec<Host>,
+    plain_hosts: Vec<Host>,
 }
 
-/// A host of the server with the module.
-struct Host {
+/// A host of either server. Both have the same ones: that of the server without the module syncs nothing.
+pub(crate) struct Host {
     sync: Sync,
     cache: Cache,
-    port: u16,
-    /// The vendor's file, in the site's folder.
-    vendor: String,
+    /// Where it listens.
+    pub(crate) port: u16,
+    /// Where it listens for TLS, if it is an nginx.
+    pub(crate) tls_port: u16,
 }
 
 impl Server {
     /// Starts both.
     pub(crate) fn start(kind: Kind, supply: &Supply) -> Server {
-        let with = site(supply);
-        let all =
-            Sync::ALL.into_iter().flat_map(|sync| kind.caches().iter().map(move |cache| (sync, *cache)));
-        let hosts = all.map(|(sync, cache)| host(&with, sync, cache)).collect();
-        let server = Server { kind, with: Arc::new(with), without: Arc::new(site(supply)), hosts };
+        let (with, without) = (Arc::new(site(supply)), Arc::new(site(supply)));
+        let server = Server { kind, with, without, hosts: hosts(kind), plain_hosts: hosts(kind) };
+        server.hosts.iter().for_each(|host| host.write_vendor(&server.with));
         match kind.mpm() {
             None => nginx::start_selling(&server.with, &server.hosts),
             Some(mpm) => apache::start_selling(&server.with, mpm, &server.hosts),
@@ -85,20 +91,16 @@ impl Server {
         let refusal = Connection::open(server.hosts[0].port).ask(&RequestText::get("/one/page.html"));
         assert_eq!(refusal.status, 402);
         match kind.mpm() {
-            None => nginx::start_plain(&server.without, &refusal),
-            Some(mpm) => apache::start_plain(&server.without, mpm, server.hosts.len(), &refusal),
+            None => nginx::start_plain(&server.without, &server.plain_hosts, &refusal),
+            Some(mpm) => apache::start_plain(&server.without, mpm, &server.plain_hosts, &refusal),
         }
         server
     }
 
-    /// Where the server with the module listens.
-    pub(crate) fn port(&self, sync: Sync, cache: Cache) -> u16 {
-        self.hosts.iter().find(|host| (host.sync, host.cache) == (sync, cache)).unwrap().port
-    }
-
-    /// Where the server without it listens.
-    pub(crate) fn plain_port(&self, cache: Cache) -> u16 {
-        if cache == Cache::None { self.without.port } else { self.without.back_port }
+    /// The host of the server with the module, or of the one without.
+    pub(crate) fn host(&self, is_plain: bool, sync: Sync, cache: Cache) -> &Host {
+        let hosts = if is_plain { &self.plain_hosts } else { &self.hosts };
+        hosts.iter().find(|host| (host.sync, host.cache) == (sync, cache)).unwrap()
     }
 
     /// The processes that serve, with the module or without.
@@ -130,25 +132,38 @@ impl Drop for Server {
 fn site(supply: &Supply) -> Site {
     let site = Site::new();
     site.write("periods/bench.params", &supply.params().to_toml());
-    let page = "<p>A page like many others.</p>\n".repeat(PAGE_SIZE / 32);
-    for folder in ["free", "off", "one", "ten"] {
-        site.page(&format!("{folder}/page.html"), &page, None);
+    for page in Page::ALL {
+        let text = "<p>A page like many others.</p>\n".repeat(page.size() / 32);
+        for folder in ["free", "off", "one", "ten"] {
+            site.page(&format!("{folder}/{}", page.file()), &text, None);
+        }
     }
     site
 }
 
-/// A host with a vendor and a till of its own.
-fn host(site: &Site, sync: Sync, cache: Cache) -> Host {
-    let name = format!("{}-{}", sync.name(), cache.name());
-    let vendor = format!("vendor-{name}.toml");
-    site.write(
-        &vendor,
-        &format!(
-            "vendor-id = \"localhost\"\norigins = [\"http://localhost\"]\nperiods = \"periods\"\ntill = \"till-{name}\"\nsync = \"{}\"\n",
-            sync.name()
-        ),
-    );
-    Host { sync, cache, port: free_port(), vendor }
+/// Every host of a server.
+fn hosts(kind: Kind) -> Vec<Host> {
+    let all = Sync::ALL.into_iter().flat_map(|sync| kind.caches().iter().map(move |cache| (sync, *cache)));
+    all.map(|(sync, cache)| Host { sync, cache, port: free_port(), tls_port: free_port() }).collect()
+}
+
+impl Host {
+    /// The vendor's file, in the site's folder.
+    fn vendor(&self) -> String {
+        format!("vendor-{}-{}.toml", self.sync.name(), self.cache.name())
+    }
+
+    /// Writes the configuration of a vendor with a till of its own.
+    fn write_vendor(&self, site: &Site) {
+        let (sync, cache) = (self.sync.name(), self.cache.name());
+        site.write(
+            &self.vendor(),
+            &format!(
+                "vendor-id = \"localhost\"\norigins = {ORIGINS:?}\nperiods = \"periods\"\n\
+                 till = \"till-{sync}-{cache}\"\nsync = \"{sync}\"\n"
+            ),
+        );
+    }
 }
 
 /// The fields of an answer that are not made anew for each: what a server without the module is told to send.

@@ -7,18 +7,25 @@ use micromint::params::Params;
 use micromint::testing::{ObviousMint, params_with, resize};
 use micromint_servers::client::{RequestText, base64url};
 
-use crate::cases::{Paying, Plan};
+use crate::cases::{Page, Paying, Plan};
 
-/// What is paid for: one page a price, under an origin that names no port, so that it is good at every port.
-const ORIGIN: &str = "http://localhost";
+/// What is paid for: one page a price, under origins that name no port, so that it is good at every port.
+pub(crate) const ORIGINS: [&str; 2] = ["http://localhost", "https://localhost"];
 
 /// Requests that pay, ready to be sent, each good once at every till.
 pub(crate) struct Supply {
     params: Params,
-    one: Vec<Vec<u8>>,
-    ten: Vec<Vec<u8>>,
-    posts: Vec<Vec<u8>>,
+    batches: Vec<Batch>,
     others: Vec<Vec<u8>>,
+}
+
+/// The requests of all rounds that pay in one way for one page.
+struct Batch {
+    paying: Paying,
+    page: Page,
+    /// How many of them are a round's.
+    count: usize,
+    requests: Vec<Vec<u8>>,
 }
 
 impl Supply {
@@ -36,26 +43,29 @@ impl Supply {
         let key = Key::from_bytes([7; 32]);
         let firsts = (0..mint.params().superbin_count() as u32).step_by(2);
         let mut coins = firsts.flat_map(|first| mint.coins(&user, &vendor, first));
-        let mut pay = |target: &str, count: usize, is_post: bool| {
+        let mut pay = |paying: Paying, page: Page| {
+            let (folder, count) = if paying == Paying::Ten { ("ten", 10) } else { ("one", 1) };
+            let target = format!("/{folder}/{}", page.file());
             let coins: Vec<_> = coins.by_ref().take(count).collect();
             assert_eq!(coins.len(), count, "more rounds and requests than there are coins");
-            let url = format!("{ORIGIN}{target}").parse().unwrap();
+            let url = format!("{}{target}", ORIGINS[usize::from(page == Page::Secure)]).parse().unwrap();
             let payment = mint.payment(&user, &key, &vendor, &url, &coins).to_bytes();
-            let request = match is_post {
-                true => RequestText::post_bytes(target, &payment),
-                false => RequestText::get(target).with("MicroMint-Payment", &base64url(&payment)),
+            let request = match paying {
+                Paying::Post => RequestText::post_bytes(&target, &payment),
+                _ => RequestText::get(&target).with("MicroMint-Payment", &base64url(&payment)),
             };
             request.to_bytes()
         };
-        let (one, ten) = (plan.requests_of(Paying::One), plan.requests_of(Paying::Ten));
-        let posts = plan.requests_of(Paying::Post);
-        Supply {
-            params: mint.params().clone(),
-            one: (0..plan.rounds * one).map(|_| pay("/one/page.html", 1, false)).collect(),
-            ten: (0..plan.rounds * ten).map(|_| pay("/ten/page.html", 10, false)).collect(),
-            posts: (0..plan.rounds * posts).map(|_| pay("/one/page.html", 1, true)).collect(),
-            others: (0..plan.payments_of_others()).map(|_| pay("/one/page.html", 1, false)).collect(),
-        }
+        let mut batch = |(paying, page)| {
+            let count = plan.payments_of(paying, page);
+            let requests = (0..plan.rounds * count).map(|_| pay(paying, page)).collect();
+            Batch { paying, page, count, requests }
+        };
+        let ways = [Paying::Ten, Paying::Post].map(|paying| (paying, Page::Small));
+        let batches =
+            Page::ALL.map(|page| (Paying::One, page)).into_iter().chain(ways).map(&mut batch).collect();
+        let others = (0..plan.payments_of_others()).map(|_| pay(Paying::One, Page::Small)).collect();
+        Supply { params: mint.params().clone(), batches, others }
     }
 
     /// The period's parameters.
@@ -64,13 +74,10 @@ impl Supply {
     }
 
     /// The requests of one round.
-    pub(crate) fn round(&self, paying: Paying, round: usize, count: usize) -> &[Vec<u8>] {
-        let all = match paying {
-            Paying::One => &self.one,
-            Paying::Ten => &self.ten,
-            Paying::Post => &self.posts,
-        };
-        &all[round * count..][..count]
+    pub(crate) fn round(&self, paying: Paying, page: Page, round: usize) -> &[Vec<u8>] {
+        let batch = self.batches.iter().find(|batch| (batch.paying, batch.page) == (paying, page));
+        let batch = batch.expect("payments are made for every case");
+        &batch.requests[round * batch.count..][..batch.count]
     }
 
     /// Payments of those who pay while free pages are measured.

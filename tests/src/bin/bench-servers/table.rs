@@ -1,6 +1,6 @@
 //! The table that is printed: medians, their spread, and what they are beside the server without the module.
 
-use crate::cases::{Cache, Case, Plan, Sample, Shared, What};
+use crate::cases::{Cache, Case, Page, Plan, Sample, Shared, What};
 use crate::servers::Kind;
 
 /// A row and its rounds.
@@ -8,6 +8,7 @@ pub(crate) struct Row {
     name: String,
     what: What,
     cache: Cache,
+    page: Page,
     /// One a round.
     pub(crate) samples: Vec<Sample>,
 }
@@ -15,7 +16,8 @@ pub(crate) struct Row {
 impl Row {
     /// A row without rounds.
     pub(crate) fn new(case: &Case) -> Row {
-        Row { name: case.name.clone(), what: case.what, cache: case.cache, samples: Vec::new() }
+        let Case { what, cache, page, .. } = *case;
+        Row { name: case.name.clone(), what, cache, page, samples: Vec::new() }
     }
 }
 
@@ -31,7 +33,8 @@ pub(crate) fn print(kind: Kind, plan: &Plan, rows: &[Row], shared: &Shared) {
             What::Refused | What::PlainRefusal => What::PlainRefusal,
             _ => What::Absent,
         };
-        let baseline = rows.iter().find(|other| other.what == baseline && other.cache == row.cache);
+        let key = (baseline, row.cache, row.page);
+        let baseline = rows.iter().find(|other| (other.what, other.cache, other.page) == key);
         let baseline = baseline.map_or(&row.samples, |row| &row.samples);
         let cpu: Vec<f64> = row.samples.iter().map(|sample| sample.cpu).collect();
         let rate: Vec<f64> = row.samples.iter().map(|sample| sample.rate).collect();

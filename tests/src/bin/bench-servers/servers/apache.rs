@@ -5,7 +5,6 @@ use std::process::Command;
 
 use micromint_servers::apache::{Mpm, module};
 use micromint_servers::client::Answer;
-use micromint_servers::free_port;
 use micromint_servers::site::Site;
 
 use super::{Host, PID_FILE, fields, wait_for_workers};
@@ -36,16 +35,16 @@ const MODULES: &[&str] = &[
 /// Starts it with the module.
 pub(super) fn start_selling(site: &Site, mpm: Mpm, hosts: &[Host]) {
     let mut text = format!("LoadModule micromint_module {}\n", module().display());
-    for Host { port, vendor, .. } in hosts {
-        let selling = format!("MicroMintConfig {vendor}\nMicroMint On\n");
-        text += &host(*port, &selling, &PLACES);
+    for host in hosts {
+        let selling = format!("MicroMintConfig {}\nMicroMint On\n", host.vendor());
+        text += &host_text(host, &selling, &PLACES);
     }
     start(site, mpm, &text);
 }
 
 /// Starts it without the module, but with as many hosts and places, and with what the other answers to who has not
 /// paid.
-pub(super) fn start_plain(site: &Site, mpm: Mpm, count: usize, refusal: &Answer) {
+pub(super) fn start_plain(site: &Site, mpm: Mpm, hosts: &[Host], refusal: &Answer) {
     let mut head = String::new();
     for (name, value) in fields(refusal) {
         head += &format!("Header always set {name} \"{}\"\n", quoted(&value.replace('%', "%%")));
@@ -57,9 +56,8 @@ pub(super) fn start_plain(site: &Site, mpm: Mpm, count: usize, refusal: &Answer)
         // A directive is one line, and a text with a `%{` would be an expression.
         quoted(&refusal.body.replace(['\r', '\n', '%'], " "))
     );
-    let ports = std::iter::once(site.port).chain(std::iter::repeat_with(free_port)).take(count);
     let places = PLACES.map(|(place, _)| (place, "ServerSignature Off"));
-    let text: String = ports.map(|port| host(port, "", &places)).collect();
+    let text: String = hosts.iter().map(|host| host_text(host, "", &places)).collect();
     start(site, mpm, &(refused + &text));
 }
 
@@ -70,7 +68,8 @@ const PLACES: [(&str, &str); 3] = [
     ("/ten/", "MicroMintPrice 10\nMicroMintPriceFiles Off"),
 ];
 
-fn host(port: u16, directives: &str, places: &[(&str, &str)]) -> String {
+fn host_text(host: &Host, directives: &str, places: &[(&str, &str)]) -> String {
+    let port = host.port;
     let place = |(place, directive): &(&str, &str)| format!("<Location {place}>\n{directive}\n</Location>\n");
     let places: String = places.iter().map(place).collect();
     format!("Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{directives}{places}</VirtualHost>\n")

@@ -8,38 +8,46 @@ use micromint_servers::nginx::module;
 use micromint_servers::site::Site;
 
 use super::{Host, PID_FILE, fields, wait_for_workers};
-use crate::cases::Cache;
+
+/// The places that are not like all others, and what the module does there. nginx looks through them for each
+/// request, so both servers have them.
+const PLACES: [(&str, &str); 4] = [
+    ("/off/", "micromint off;"),
+    ("/one/", "micromint_price 1; micromint_price_files off;"),
+    ("/ten/", "micromint_price 10; micromint_price_files off;"),
+    (REFUSED, ""),
+];
+const REFUSED: &str = "/refused/";
 
 /// Starts it with the module.
 pub(super) fn start_selling(site: &Site, hosts: &[Host]) {
-    let mut text = String::new();
-    for Host { cache, port, vendor, .. } in hosts {
-        text += &format!(
-            "server {{ listen 127.0.0.1:{port}; root %FOLDER%/www; {} micromint_config {vendor}; micromint on;
-                 location /off/ {{ micromint off; }}
-                 location /one/ {{ micromint_price 1; micromint_price_files off; }}
-                 location /ten/ {{ micromint_price 10; micromint_price_files off; }} }}\n",
-            cache.nginx()
-        );
-    }
+    let selling = |host: &Host| format!("micromint_config {}; micromint on;", host.vendor());
+    let text: String = hosts.iter().map(|host| host_text(host, &selling(host), &PLACES)).collect();
     start(site, Some(&module()), &text);
 }
 
-/// Starts it without the module, but with what that answers to who has not paid.
-pub(super) fn start_plain(site: &Site, refusal: &Answer) {
+/// Starts it without the module, but with as many hosts and places, and with what the other answers to who has not
+/// paid.
+pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer) {
     let mut refused = format!("default_type {};", refusal.header("content-type").unwrap());
     for (name, value) in fields(refusal) {
         refused += &format!(" add_header {name} '{value}' always;");
     }
     refused += &format!(" return 402 '{}';", refusal.body);
-    let mut text = String::new();
-    for (cache, port) in [(Cache::None, site.port), (Cache::Files, site.back_port)] {
-        text += &format!(
-            "server {{ listen 127.0.0.1:{port}; root %FOLDER%/www; {} location /refused/ {{ {refused} }} }}\n",
-            cache.nginx()
-        );
-    }
+    let places = PLACES.map(|(place, _)| (place, if place == REFUSED { refused.as_str() } else { "" }));
+    let text: String = hosts.iter().map(|host| host_text(host, "", &places)).collect();
     start(site, None, &text);
+}
+
+fn host_text(host: &Host, directives: &str, places: &[(&str, &str)]) -> String {
+    let Host { cache, port, tls_port, .. } = host;
+    let place = |(place, directives): &(&str, &str)| format!("location {place} {{ {directives} }}\n");
+    let places: String = places.iter().map(place).collect();
+    format!(
+        "server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl; root %FOLDER%/www; {} {directives}
+             {places} }}\n",
+        cache.nginx()
+    )
 }
 
 fn start(site: &Site, module: Option<&Path>, servers: &str) {
@@ -48,10 +56,12 @@ fn start(site: &Site, module: Option<&Path>, servers: &str) {
         "{load} worker_processes 1; pid %FOLDER%/{PID_FILE}; error_log %FOLDER%/logs/error.log;
          events {{ worker_connections 512; }}
          http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 600s;
+             ssl_certificate %FOLDER%/tls.crt; ssl_certificate_key %FOLDER%/tls.key;
              types {{ text/html html; }} client_body_temp_path %FOLDER%/body; proxy_temp_path %FOLDER%/proxy;
              fastcgi_temp_path %FOLDER%/fastcgi; uwsgi_temp_path %FOLDER%/uwsgi; scgi_temp_path %FOLDER%/scgi;
              {servers} }}"
     );
+    site.make_certificate();
     site.write("nginx.conf", &site.fill(&text));
     let program = std::env::var_os("MICROMINT_NGINX").unwrap_or_else(|| "/usr/sbin/nginx".into());
     let output = Command::new(program)
