@@ -5,9 +5,12 @@ use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
 
 use nginx_sys::{
-    NGX_OK, ngx_http_core_loc_conf_t, ngx_http_map_uri_to_path, ngx_http_request_t,
-    ngx_http_set_disable_symlinks, ngx_open_cached_file, ngx_open_file_info_t, ngx_str_t,
+    NGX_DISABLE_SYMLINKS_OFF, NGX_OK, ngx_http_core_loc_conf_t, ngx_http_map_uri_to_path, ngx_http_request_t,
+    ngx_http_set_disable_symlinks, ngx_open_cached_file, ngx_open_file_cache_t, ngx_open_file_info_t,
+    ngx_pool_t, ngx_str_t,
 };
+
+use super::OK;
 
 /// A file that nginx has opened, or kept open, and will close.
 pub(super) struct CachedFile {
@@ -19,7 +22,8 @@ pub(super) struct CachedFile {
 }
 
 /// Opens the file that the request's URI names, its path with `suffix` added. `Ok(None)` if there is none.
-/// The location's `open_file_cache` and `disable_symlinks` hold.
+/// The location's `open_file_cache` and `disable_symlinks` hold. A file for which not `is_expected` is looked for before it is
+/// opened where that is cheaper for most requests: to open what is not there costs the system more than to look.
 ///
 /// # Safety
 /// `r` must be a live request and `location` its location's configuration; the file is good as long as the
@@ -28,6 +32,7 @@ pub(super) unsafe fn open_beside(
     r: *mut ngx_http_request_t,
     location: *mut ngx_http_core_loc_conf_t,
     suffix: &str,
+    is_expected: bool,
 ) -> Result<Option<CachedFile>, String> {
     let mut path = ngx_str_t { len: 0, data: std::ptr::null_mut() };
     let mut root_len = 0;
@@ -56,18 +61,43 @@ pub(super) unsafe fn open_beside(
             return Err("disable_symlinks failed".to_string());
         }
         let cache = (*location).open_file_cache;
-        if ngx_open_cached_file(cache, &raw mut path, &raw mut info, (*r).pool) != NGX_OK as isize {
-            return match info.err {
-                // ENOENT, ENOTDIR, ENAMETOOLONG: there is no such file.
-                2 | 20 | 36 => Ok(None),
-                code => Err(std::io::Error::from_raw_os_error(code).to_string()),
-            };
+        // nginx's cache remembers what is not there; to heed links it opens each folder on the way, for either.
+        if !is_expected && cache.is_null() && info.disable_symlinks() == NGX_DISABLE_SYMLINKS_OFF {
+            info.set_test_only(1);
+            if !find(cache, &mut path, &mut info, (*r).pool)? {
+                return Ok(None);
+            }
+            info.set_test_only(0);
+        }
+        if !find(cache, &mut path, &mut info, (*r).pool)? {
+            return Ok(None);
         }
     }
     if info.is_file() == 0 {
         return Err("is no file".to_string());
     }
     Ok(Some(CachedFile { fd: info.fd, modified: info.mtime, size: info.size }))
+}
+
+/// Opens a file, or looks for it alone if `info` says so: whether it is there.
+///
+/// # Safety
+/// `cache` must be null or live, `path` end in zero, `pool` be a live pool, which closes what is opened.
+unsafe fn find(
+    cache: *mut ngx_open_file_cache_t,
+    path: &mut ngx_str_t,
+    info: &mut ngx_open_file_info_t,
+    pool: *mut ngx_pool_t,
+) -> Result<bool, String> {
+    // SAFETY: the caller vouches for all of them.
+    match unsafe { ngx_open_cached_file(cache, path, info, pool) } {
+        OK => Ok(true),
+        _ => match info.err {
+            // ENOENT, ENOTDIR, ENAMETOOLONG: there is no such file.
+            2 | 20 | 36 => Ok(false),
+            code => Err(std::io::Error::from_raw_os_error(code).to_string()),
+        },
+    }
 }
 
 /// Reads the file beside the one that the request's URI names: see [`open_beside`]. At most `size_max` + 1
@@ -82,7 +112,7 @@ pub(super) unsafe fn read_beside(
     size_max: usize,
 ) -> Result<Option<Vec<u8>>, String> {
     // SAFETY: the caller vouches for both.
-    let Some(file) = (unsafe { open_beside(r, location, suffix)? }) else { return Ok(None) };
+    let Some(file) = (unsafe { open_beside(r, location, suffix, false)? }) else { return Ok(None) };
     // SAFETY: the descriptor is open; ManuallyDrop leaves closing it to nginx.
     let file = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(file.fd) });
     let mut content = vec![0; size_max + 1];

@@ -10,7 +10,6 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr::{null, null_mut};
-use std::sync::Mutex;
 
 use nginx_sys::{
     NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_CORE_MODULE, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
@@ -440,23 +439,19 @@ static FILTER_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
 });
 
 /// The filter after ours. nginx builds its chain anew whenever it reads a configuration, always alike.
-static NEXT_FILTER: Mutex<ngx_http_output_header_filter_pt> = Mutex::new(None);
-
-fn next_filter() -> ngx_http_output_header_filter_pt {
-    *NEXT_FILTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
+static mut NEXT_FILTER: ngx_http_output_header_filter_pt = None;
 
 unsafe extern "C" fn add_filter(_: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx reads configurations in one thread, which alone touches the head of the chain.
+    // SAFETY: nginx reads configurations and runs filters in one thread, which alone touches the chain.
     unsafe {
-        *NEXT_FILTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = ngx_http_top_header_filter;
+        NEXT_FILTER = ngx_http_top_header_filter;
         ngx_http_top_header_filter = Some(filter_header);
     }
     OK
 }
 
 unsafe extern "C" fn filter_header(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx gives a live request; the next filter is nginx's own.
+    // SAFETY: nginx gives a live request, in the thread that built the chain; the next filter is nginx's own.
     unsafe {
         if (*r).main == r {
             let rc = guard((*(*r).connection).log, ERROR, || handlers::filter_header(&mut Request::new(r)));
@@ -464,7 +459,7 @@ unsafe extern "C" fn filter_header(r: *mut ngx_http_request_t) -> ngx_int_t {
                 return rc;
             }
         }
-        match next_filter() {
+        match NEXT_FILTER {
             Some(next) => next(r),
             None => DECLINED,
         }

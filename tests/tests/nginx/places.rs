@@ -1,5 +1,7 @@
 //! Wherever a page comes from: nginx's own ways of finding, making and guarding content.
 
+use std::os::unix::fs::{PermissionsExt, symlink};
+
 use micromint_servers::client::RequestText;
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
@@ -53,6 +55,32 @@ fn a_price_file_that_is_no_price_closes_the_page() {
     }
     assert_eq!(nginx.get("/free0.html").body, "free after all");
     assert!(nginx.log().contains("/word.html"), "{}", nginx.log());
+}
+
+#[test]
+fn a_price_file_is_opened_as_the_location_opens_files() {
+    let site = Site::new();
+    for name in ["closed", "linked", "lost"] {
+        site.page(&format!("{name}.html"), "secret", None);
+    }
+    site.write("www/closed.html.mm", "1");
+    std::fs::set_permissions(site.path("www/closed.html.mm"), PermissionsExt::from_mode(0)).unwrap();
+    symlink(site.path("www/one.html.mm"), site.path("www/linked.html.mm")).unwrap();
+    symlink(site.path("www/none"), site.path("www/lost.html.mm")).unwrap();
+    let nginx = Nginx::with_server(
+        site,
+        "location /kept/ { alias %FOLDER%/www/; open_file_cache max=10; }
+         location /strict/ { alias %FOLDER%/www/; disable_symlinks on; }
+         location /strict/kept/ { alias %FOLDER%/www/; disable_symlinks on; open_file_cache max=10; }",
+    );
+    for place in ["", "/kept", "/strict", "/strict/kept"] {
+        let status = |name: &str| nginx.get(&format!("{place}/{name}.html")).status;
+        assert_eq!(status("closed"), 500, "{place}: nobody may read it");
+        // Heeding links, a link is no price: neither one that leads to a price nor one that leads nowhere.
+        let linked = if place.starts_with("/strict") { (500, 500) } else { (402, 200) };
+        assert_eq!((status("linked"), status("lost")), linked, "{place}");
+        assert_eq!((status("one"), status("free")), (402, 200), "{place}");
+    }
 }
 
 #[test]

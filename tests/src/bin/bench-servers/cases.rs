@@ -7,7 +7,7 @@ use micromint_servers::client::RequestText;
 use rustix::process::Pid;
 
 use crate::load::Load;
-use crate::servers::{Kind, Server};
+use crate::servers::{Kind, Server, Side};
 use crate::supply::Supply;
 
 /// Connections that ask at the same time.
@@ -152,6 +152,8 @@ impl Cache {
 pub(crate) enum What {
     /// A page of the server without the module.
     Absent,
+    /// The same, where the server's process has threads, as it has with the module.
+    Threads,
     /// `return 402` of the server without the module, with the head and body of the module's.
     PlainRefusal,
     /// A page where the gate is off.
@@ -181,12 +183,21 @@ pub(crate) struct Case {
 impl Case {
     /// Whether other rows are held against it.
     pub(crate) fn is_baseline(&self) -> bool {
-        matches!(self.what, What::Absent | What::PlainRefusal)
+        self.side() == Side::Plain
+    }
+
+    /// Whom it asks.
+    pub(crate) fn side(&self) -> Side {
+        match self.what {
+            What::Absent | What::PlainRefusal => Side::Plain,
+            What::Threads => Side::Threads,
+            What::Off | What::Free | What::Refused | What::Paid(..) => Side::Selling,
+        }
     }
 
     fn open(&self, server: &Server) -> Load {
         let sync = if let What::Paid(_, sync) = self.what { sync } else { Sync::Os };
-        let host = server.host(self.is_baseline(), sync, self.cache);
+        let host = server.host(self.side(), sync, self.cache);
         match self.page {
             Page::Secure => Load::open_tls(host.tls_port, CONNECTIONS),
             _ => Load::open(host.port, CONNECTIONS),
@@ -195,7 +206,7 @@ impl Case {
 
     fn request(&self) -> Vec<u8> {
         let folder = match self.what {
-            What::Absent | What::Free => "free",
+            What::Absent | What::Threads | What::Free => "free",
             What::PlainRefusal => "refused",
             What::Off => "off",
             What::Refused | What::Paid(..) => "one",
@@ -221,6 +232,9 @@ pub(crate) fn all(kind: Kind, plan: &Plan) -> Vec<Case> {
             cases.push(Case { name: format!("{name}{}{suffix}", page.suffix()), what, cache, page, count });
         };
         add("no module", What::Absent, Page::Small);
+        if kind == Kind::Nginx {
+            add("no module, thread_pool", What::Threads, Page::Small);
+        }
         add("module off", What::Off, Page::Small);
         add("module on, free page", What::Free, Page::Small);
         add("plain return 402", What::PlainRefusal, Page::Small);
@@ -269,7 +283,7 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
         What::Paid(paying, _) => supply.round(paying, case.page, round).iter().map(Vec::as_slice).collect(),
         _ => vec![request.as_slice(); case.count],
     };
-    let processes = server.processes(case.is_baseline());
+    let processes = server.processes(case.side());
     let (cpu, start) = (cpu_time(&processes), Instant::now());
     load.ask(requests.into_iter(), case.status());
     let took = start.elapsed().as_secs_f64();
@@ -299,7 +313,7 @@ pub(crate) struct Shared {
 
 /// Measures [`Shared`], both by turns.
 pub(crate) fn while_others_pay(server: &Server, supply: &Supply, plan: &Plan) -> Shared {
-    let port = server.host(false, Sync::Always, Cache::None).port;
+    let port = server.host(Side::Selling, Sync::Always, Cache::None).port;
     let free = RequestText::get("/free/page.html").to_bytes();
     let each = supply.others().len() / plan.rounds;
     let mut shared = Shared { paying: Vec::new(), asking: Vec::new() };

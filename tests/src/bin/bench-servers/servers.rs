@@ -1,4 +1,4 @@
-//! The servers under test: one with the module and one without, each with one worker process.
+//! The servers under test: with the module and without, each with one worker process.
 
 mod apache;
 mod nginx;
@@ -59,16 +59,32 @@ impl Kind {
 /// The file of the number of a server's first process, in its site's folder.
 const PID_FILE: &str = "server.pid";
 
-/// Two running servers of a kind. They are ended when this is dropped.
+/// Running servers of a kind, alike but for what [`Side`] says. They are ended when this is dropped.
 pub(crate) struct Server {
     kind: Kind,
-    with: Arc<Site>,
-    without: Arc<Site>,
-    hosts: Vec<Host>,
-    plain_hosts: Vec<Host>,
+    running: Vec<Running>,
 }
 
-/// A host of either server. Both have the same ones: that of the server without the module syncs nothing.
+/// Which one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// With the module.
+    Selling,
+    /// Without it.
+    Plain,
+    /// Without it, with a thread pool: every call to the system costs more in a process that has threads, used or not.
+    /// Only an nginx; an Apache has threads anyway.
+    Threads,
+}
+
+/// One of them.
+struct Running {
+    side: Side,
+    site: Arc<Site>,
+    hosts: Vec<Host>,
+}
+
+/// A host. All servers have the same ones: those of a server without the module sync nothing.
 pub(crate) struct Host {
     sync: Sync,
     cache: Cache,
@@ -79,39 +95,44 @@ pub(crate) struct Host {
 }
 
 impl Server {
-    /// Starts both.
+    /// Starts them.
     pub(crate) fn start(kind: Kind, supply: &Supply) -> Server {
-        let (with, without) = (Arc::new(site(supply)), Arc::new(site(supply)));
-        let server = Server { kind, with, without, hosts: hosts(kind), plain_hosts: hosts(kind) };
-        server.hosts.iter().for_each(|host| host.write_vendor(&server.with));
+        let sides: &[Side] = match kind.mpm() {
+            None => &[Side::Selling, Side::Plain, Side::Threads],
+            Some(_) => &[Side::Selling, Side::Plain],
+        };
+        let running = |side: &Side| Running { side: *side, site: Arc::new(site(supply)), hosts: hosts(kind) };
+        let server = Server { kind, running: sides.iter().map(running).collect() };
+        let Running { site, hosts, .. } = server.running(Side::Selling);
+        hosts.iter().for_each(|host| host.write_vendor(site));
         match kind.mpm() {
-            None => nginx::start_selling(&server.with, &server.hosts),
-            Some(mpm) => apache::start_selling(&server.with, mpm, &server.hosts),
+            None => nginx::start_selling(site, hosts),
+            Some(mpm) => apache::start_selling(site, mpm, hosts),
         }
-        let refusal = Connection::open(server.hosts[0].port).ask(&RequestText::get("/one/page.html"));
+        let refusal = Connection::open(hosts[0].port).ask(&RequestText::get("/one/page.html"));
         assert_eq!(refusal.status, 402);
-        match kind.mpm() {
-            None => nginx::start_plain(&server.without, &server.plain_hosts, &refusal),
-            Some(mpm) => apache::start_plain(&server.without, mpm, &server.plain_hosts, &refusal),
+        for Running { side, site, hosts } in &server.running[1..] {
+            match kind.mpm() {
+                None => nginx::start_plain(site, hosts, &refusal, *side == Side::Threads),
+                Some(mpm) => apache::start_plain(site, mpm, hosts, &refusal),
+            }
         }
         server
     }
 
-    /// The host of the server with the module, or of the one without.
-    pub(crate) fn host(&self, is_plain: bool, sync: Sync, cache: Cache) -> &Host {
-        let hosts = if is_plain { &self.plain_hosts } else { &self.hosts };
+    /// A host of one of them.
+    pub(crate) fn host(&self, side: Side, sync: Sync, cache: Cache) -> &Host {
+        let hosts = &self.running(side).hosts;
         hosts.iter().find(|host| (host.sync, host.cache) == (sync, cache)).unwrap()
     }
 
-    /// The processes that serve, with the module or without.
-    pub(crate) fn processes(&self, is_plain: bool) -> Vec<Pid> {
-        let site = if is_plain { &self.without } else { &self.with };
-        pid_in(&site.path(PID_FILE)).map(children_of).unwrap_or_default()
+    fn running(&self, side: Side) -> &Running {
+        self.running.iter().find(|running| running.side == side).unwrap()
     }
 
-    /// The processes that serve with the module.
-    pub(crate) fn workers(&self) -> Vec<Pid> {
-        self.processes(false)
+    /// The processes of one of them that serve.
+    pub(crate) fn processes(&self, side: Side) -> Vec<Pid> {
+        pid_in(&self.running(side).site.path(PID_FILE)).map(children_of).unwrap_or_default()
     }
 }
 
@@ -119,7 +140,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         // A stock Apache may crash in any stop but a graceful one.
         let signal = if self.kind.mpm().is_some() { Signal::WINCH } else { Signal::TERM };
-        for site in [&self.with, &self.without] {
+        for Running { site, .. } in &self.running {
             if let Some(pid) = pid_in(&site.path(PID_FILE)) {
                 let _ = kill_process(pid, signal);
                 wait_until("the end of the server", || !is_running(pid));

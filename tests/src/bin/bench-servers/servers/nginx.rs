@@ -1,6 +1,5 @@
 //! nginx with one worker, as its packages configure it but for the access log.
 
-use std::path::Path;
 use std::process::Command;
 
 use micromint_servers::client::Answer;
@@ -23,12 +22,12 @@ const REFUSED: &str = "/refused/";
 pub(super) fn start_selling(site: &Site, hosts: &[Host]) {
     let selling = |host: &Host| format!("micromint_config {}; micromint on;", host.vendor());
     let text: String = hosts.iter().map(|host| host_text(host, &selling(host), &PLACES)).collect();
-    start(site, Some(&module()), &text);
+    start(site, &format!("load_module {};", module().display()), &text);
 }
 
 /// Starts it without the module, but with as many hosts and places, and with what the other answers to who has not
 /// paid.
-pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer) {
+pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer, has_threads: bool) {
     let mut refused = format!("default_type {};", refusal.header("content-type").unwrap());
     for (name, value) in fields(refusal) {
         refused += &format!(" add_header {name} '{value}' always;");
@@ -36,7 +35,8 @@ pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer) {
     refused += &format!(" return 402 '{}';", refusal.body);
     let places = PLACES.map(|(place, _)| (place, if place == REFUSED { refused.as_str() } else { "" }));
     let text: String = hosts.iter().map(|host| host_text(host, "", &places)).collect();
-    start(site, None, &text);
+    // The module makes this one.
+    start(site, if has_threads { "thread_pool default threads=32;" } else { "" }, &text);
 }
 
 fn host_text(host: &Host, directives: &str, places: &[(&str, &str)]) -> String {
@@ -50,10 +50,9 @@ fn host_text(host: &Host, directives: &str, places: &[(&str, &str)]) -> String {
     )
 }
 
-fn start(site: &Site, module: Option<&Path>, servers: &str) {
-    let load = module.map_or(String::new(), |module| format!("load_module {};", module.display()));
+fn start(site: &Site, main: &str, servers: &str) {
     let text = format!(
-        "{load} worker_processes 1; pid %FOLDER%/{PID_FILE}; error_log %FOLDER%/logs/error.log;
+        "{main} worker_processes 1; pid %FOLDER%/{PID_FILE}; error_log %FOLDER%/logs/error.log;
          events {{ worker_connections 512; }}
          http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 600s;
              ssl_certificate %FOLDER%/tls.crt; ssl_certificate_key %FOLDER%/tls.key;
