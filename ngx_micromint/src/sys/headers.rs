@@ -1,8 +1,7 @@
 //! nginx's lists of header fields, of the request and of the answer.
 
 use nginx_sys::{
-    ngx_hash_strlow, ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_palloc, ngx_pool_t, ngx_str_t,
-    ngx_table_elt_t,
+    ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_palloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
 };
 
 use super::{bytes, copy_into};
@@ -52,25 +51,20 @@ pub(super) unsafe fn push(
 ) -> Option<()> {
     // Nobody writes to the key of a field.
     let key = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
-    // SAFETY: list and pool are live; the lower-case key has room for the key, the element is ours to fill, and
-    // is made whole before it is pushed.
+    // SAFETY: list and pool are live; the element is ours to fill, and nothing that reads the list runs before it is
+    // whole.
     unsafe {
         let value = copy_into(pool, value)?;
-        let lowcase_key: *mut u8 = ngx_palloc(pool, key.len.max(1)).cast();
-        if lowcase_key.is_null() {
-            return None;
-        }
-        let hash = ngx_hash_strlow(lowcase_key, key.data, key.len);
         let field: *mut ngx_table_elt_t = ngx_list_push(list).cast();
         if field.is_null() {
             return None;
         }
         // Newer versions have a `next` field here, which must be null.
         std::ptr::write_bytes(field, 0, 1);
-        (*field).hash = hash;
+        // As nginx's own filters do for an answer: 1 for any field that is sent, and no name in lower case.
+        (*field).hash = 1;
         (*field).key = key;
         (*field).value = value;
-        (*field).lowcase_key = lowcase_key;
         Some(())
     }
 }
