@@ -64,7 +64,7 @@ fn a_price_file_is_opened_as_the_location_opens_files() {
         site.page(&format!("{name}.html"), "secret", None);
     }
     site.write("www/closed.html.mm", "1");
-    std::fs::set_permissions(site.path("www/closed.html.mm"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(site.path("www/closed.html.mm"), PermissionsExt::from_mode(0o000)).unwrap();
     symlink(site.path("www/one.html.mm"), site.path("www/linked.html.mm")).unwrap();
     symlink(site.path("www/none"), site.path("www/lost.html.mm")).unwrap();
     let nginx = Nginx::with_server(
