@@ -40,9 +40,15 @@ pub enum CorsPolicy {
 impl CorsPolicy {
     /// The fields of every answer about a page with a price.
     pub(super) fn of_answer(&self, request: &Request<'_>) -> Vec<Merge> {
-        let mut fields = vec![union("Access-Control-Expose-Headers", EXPOSED)];
-        fields.extend(self.allowed_origin(request));
+        let mut fields = Vec::new();
+        self.add_to(&mut fields, request);
         fields
+    }
+
+    /// Adds the fields of [`CorsPolicy::of_answer`].
+    pub(super) fn add_to(&self, fields: &mut Vec<Merge>, request: &Request<'_>) {
+        fields.push(union("Access-Control-Expose-Headers", EXPOSED));
+        self.add_allowed_origin(fields, request);
     }
 
     /// The fields of the answer to OPTIONS beyond those of every answer: those of the answer to a question
@@ -68,19 +74,18 @@ impl CorsPolicy {
         ]
     }
 
-    /// The origin of the request as the fields name it, and what its answer varies by.
-    fn allowed_origin(&self, request: &Request<'_>) -> Vec<Merge> {
+    /// Adds the origin of the request as the fields name it, and what its answer varies by.
+    fn add_allowed_origin(&self, fields: &mut Vec<Merge>, request: &Request<'_>) {
         const ALLOW: &str = "Access-Control-Allow-Origin";
         match self {
-            CorsPolicy::Site => Vec::new(),
-            CorsPolicy::Any => vec![default(ALLOW, "*")],
+            CorsPolicy::Site => {}
+            CorsPolicy::Any => fields.push(default(ALLOW, "*")),
             CorsPolicy::Listed(origins) => {
-                let mut fields = vec![union("Vary", "Origin")];
+                fields.push(union("Vary", "Origin"));
                 if let Some(origin) = named(origins, request) {
                     fields.push(default(ALLOW, origin.as_str().to_string()));
                     fields.push(default("Access-Control-Allow-Credentials", "true"));
                 }
-                fields
             }
         }
     }

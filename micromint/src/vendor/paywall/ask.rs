@@ -63,7 +63,7 @@ impl Ask<'_> {
         let about = decision.about_mut();
         about.price = self.price;
         about.url = Some(self.url.as_str().to_string());
-        decision.merge_mut().extend(self.cors.of_answer(self.request));
+        self.cors.add_to(decision.merge_mut(), self.request);
         decision
     }
 }
