@@ -221,7 +221,18 @@ impl Paywall {
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
     /// without a payment costs a look at the header names and nothing else.
     pub fn classify(&self, request: &Request<'_>) -> Step {
-        self.begin(request, Step::Decided, Step::ReadBody { size_max: PAYMENT_SIZE_MAX }, |_| Step::Work)
+        let carrier = Carrier::of(request);
+        if is_free(request, carrier) {
+            // The way of nearly all requests: a decision is large, and made in its place here.
+            return Step::Decided(Decision::Serve(Serve::default()));
+        }
+        self.begin(
+            request,
+            carrier,
+            Step::Decided,
+            || Step::ReadBody { size_max: PAYMENT_SIZE_MAX },
+            |_| Step::Work,
+        )
     }
 
     /// One look at a request whose head is read: gives what `decided` makes of a decision, or `read_body`, or what
@@ -229,15 +240,11 @@ impl Paywall {
     pub(super) fn begin<'a, T>(
         &'a self,
         request: &'a Request<'a>,
+        carrier: Carrier<'a>,
         decided: impl FnOnce(Decision) -> T,
-        read_body: T,
+        read_body: impl FnOnce() -> T,
         work: impl FnOnce(Route<'a>) -> T,
     ) -> T {
-        let carrier = Carrier::of(request);
-        if request.price == 0 && carrier == Carrier::None && !is_manifest(request.target) {
-            // The way of nearly all requests: a decision is large, and made in its place here.
-            return decided(Decision::Serve(Serve::default()));
-        }
         let question = match self.quoted(request, carrier) {
             Quoted::Known(answer) => return decided(Decision::Answer(answer)),
             Quoted::Unknown(question) => Some(question),
@@ -250,7 +257,7 @@ impl Paywall {
                 }
                 decided(as_placed(request, decision))
             }
-            route if route.needs_body() && request.body.is_none() => read_body,
+            route if route.needs_body() && request.body.is_none() => read_body(),
             route => work(route),
         }
     }
@@ -407,6 +414,11 @@ impl Paywall {
             Carrier::None | Carrier::Several => Route::Decided(ask.tell(self.unpaid(&ask))),
         }
     }
+}
+
+/// Whether the request is for free content and brings nothing to pay with.
+pub(super) fn is_free(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
+    request.price == 0 && carrier == Carrier::None && !is_manifest(request.target)
 }
 
 /// The decision as it holds at the place of the request. The manifest is no content that a place could try out

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::unavailable;
+use super::carrier::Carrier;
 use super::config::{ConfigError, VendorConfig};
-use super::http::{Decision, Outcome, Request};
-use super::paywall::{Paywall, PaywallError};
+use super::http::{Decision, Outcome, Request, Serve};
+use super::paywall::{Paywall, PaywallError, is_free};
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
 use crate::time::UnixTime;
@@ -132,10 +133,15 @@ impl Vendor {
     /// too, if there may be one. `None`: the body is to be read first, at most
     /// [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, for [`Vendor::decide`].
     pub fn decide_head(&self, paywall: &Arc<Paywall>, request: &Request<'_>) -> Option<Decided> {
+        let carrier = Carrier::of(request);
+        if is_free(request, carrier) {
+            return Some((Decision::Serve(Serve::default()), None));
+        }
         paywall.begin(
             request,
+            carrier,
             |decision| Some((decision, None)),
-            None,
+            || None,
             |route| {
                 // What was decided without the till needs none that is opened anew.
                 if self.has_failed.load(Ordering::Acquire) {
