@@ -221,18 +221,18 @@ impl Paywall {
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
     /// without a payment costs a look at the header names and nothing else.
     pub fn classify(&self, request: &Request<'_>) -> Step {
+        self.step(request, |_| Step::Work)
+    }
+
+    /// The step to take next; where that is work, what `work` makes of how to decide.
+    fn step<'a>(&'a self, request: &'a Request<'a>, work: impl FnOnce(Route<'a>) -> Step) -> Step {
         let carrier = Carrier::of(request);
         if is_free(request, carrier) {
             // The way of nearly all requests: a decision is large, and made in its place here.
             return Step::Decided(Decision::Serve(Serve::default()));
         }
-        self.begin(
-            request,
-            carrier,
-            Step::Decided,
-            || Step::ReadBody { size_max: PAYMENT_SIZE_MAX },
-            |_| Step::Work,
-        )
+        let read_body = || Step::ReadBody { size_max: PAYMENT_SIZE_MAX };
+        self.begin(request, carrier, Step::Decided, read_body, work)
     }
 
     /// One look at a request whose head is read: gives what `decided` makes of a decision, or `read_body`, or what
@@ -286,11 +286,20 @@ impl Paywall {
     /// What [`Paywall::decide`] would say, where that is found without waiting for a lock, a sync or the disk: for
     /// a thread that must not wait, before the request is handed to another. `None`: nothing was done.
     pub fn decide_at_once(&self, request: &Request<'_>) -> Option<Decision> {
+        self.follow_at_once(request, self.route(request, Carrier::of(request)))
+    }
+
+    /// What [`Paywall::classify`] says, and in the place of [`Step::Work`] what [`Paywall::decide_at_once`] then says if
+    /// it says something, with one look at the request. Its content must be there, if anything is known of it.
+    pub fn classify_at_once(&self, request: &Request<'_>) -> Step {
+        self.step(request, |route| self.follow_at_once(request, route).map_or(Step::Work, Step::Decided))
+    }
+
+    fn follow_at_once<'a>(&'a self, request: &'a Request<'a>, mut route: Route<'a>) -> Option<Decision> {
         let is_simple = self.config.cap.is_none() && !request.place.is_dry_run;
         if !is_simple || !self.till.records_at_once() || self.accepted.is_due(self.clock.now()) {
             return None;
         }
-        let mut route = self.route(request, Carrier::of(request));
         match &mut route {
             Route::Header(ask, _) | Route::Body(ask) => ask.may_wait = false,
             Route::Decided(_) | Route::Unpaid(_) | Route::FreeBody => return None,

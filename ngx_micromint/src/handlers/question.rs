@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use micromint::vendor::http::{Content, Decision, Place, Request as PaywallRequest, RequestBuf, Serve, Step};
+use micromint::vendor::paywall::Paywall;
 use micromint::vendor::{Vendor, unavailable};
 
 use super::SERVER_ERROR;
@@ -18,16 +19,23 @@ const QUEUE_IS_FULL: &str = "the queue of the thread pool is full: see max_queue
 /// The head of the request is read: asks what to do with it at this price.
 pub(super) fn enter(request: &mut Request, price: u32) -> Code {
     let Some(vendor) = request.server().vendor().map(Arc::clone) else { return SERVER_ERROR };
-    let Some(paywall) = vendor.to_ask() else {
+    // A payment is recorded with the same look, unless that wants a look at the content first.
+    let recorder = vendor
+        .to_record()
+        .filter(|_| price > 0 && !request.has_conditions() && !test_panic::is_asked(request, "thread"));
+    let Some(paywall) = recorder.clone().or_else(|| vendor.to_ask()) else {
         return if price == 0 { DECLINED } else { open_first(request, vendor, price) };
     };
     if test_panic::is_asked(request, "head") {
         panic!("asked for by a test");
     }
-    let step = with_request(request, price, None, None, |request| paywall.classify(request));
+    let step = with_request(request, price, None, None, |request| match &recorder {
+        Some(paywall) => paywall.classify_at_once(request),
+        None => paywall.classify(request),
+    });
     match step {
         Step::Decided(Decision::Serve(serve)) if serve == Serve::default() => DECLINED,
-        Step::Decided(decision) => decided(request, price, Verdict::Decided(decision)),
+        Step::Decided(decision) => decided_by(request, price, recorder, decision),
         Step::Work => work(request, vendor, price, None),
         Step::ReadBody { size_max } => {
             let Some(visit) = begin(request, price, Stage::Reading) else { return SERVER_ERROR };
@@ -72,11 +80,7 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
         decision.ok_or_else(|| RequestBuf::from(request))
     });
     let question = match answer {
-        Ok(decision) => {
-            let Some(visit) = begin(request, price, Stage::Decided) else { return SERVER_ERROR };
-            *visit.paywall.borrow_mut() = paywall;
-            return decided(request, price, Verdict::Decided(decision));
-        }
+        Ok(decision) => return decided_by(request, price, paywall, decision),
         Err(question) => question,
     };
     let Some(pool) = request.server().pool() else { return SERVER_ERROR };
@@ -107,6 +111,13 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
         Ok(()) => AGAIN,
         Err(()) => not_now(request, price, QUEUE_IS_FULL),
     }
+}
+
+/// Remembers what a paywall decided, and the paywall, which settles the charge; and acts on it.
+fn decided_by(request: &mut Request, price: u32, paywall: Option<Arc<Paywall>>, decision: Decision) -> Code {
+    let Some(visit) = request.visit_or_new() else { return SERVER_ERROR };
+    *visit.paywall.borrow_mut() = paywall;
+    decided(request, price, Verdict::Decided(decision))
 }
 
 /// Nothing can be decided now: nothing was kept, and the same payment may be sent again.
