@@ -30,6 +30,8 @@ test: setup lint test-core test-c test-servers test-vectors fuzz-build ## every 
 lint: setup ## format, warnings, documentation links
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	@scripts/build-nginx-module.sh --lint
+	@scripts/build-apache-module.sh --lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps
 	@scripts/check-links.sh
 

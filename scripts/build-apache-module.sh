@@ -3,6 +3,7 @@
 #
 #   scripts/build-apache-module.sh              target/apache/mod_micromint.so
 #   scripts/build-apache-module.sh --for-tests  target/apache/test/..., which panics on request, for the tests
+#   scripts/build-apache-module.sh --lint       nothing; warns of what a lint of the workspace, without headers, does not see
 #
 # The headers are those of Debian's package apache2-dev, found by apxs and apr-1-config. Others:
 #   APACHE_INCLUDE_DIR=/opt/httpd/include APR_INCLUDE_DIR=/opt/apr/include/apr-1 scripts/build-apache-module.sh
@@ -12,14 +13,17 @@ cd "$(dirname "$0")/.."
 
 out=$PWD/target/apache
 features=module
+lint=
 place=$out
 for argument in "$@"; do
     case $argument in
         --for-tests) features=test-panic place=$out/test ;;
-        *) echo "usage: $0 [--for-tests]" >&2; exit 2 ;;
+        --lint) lint=1 features=test-panic ;;
+        *) echo "usage: $0 [--for-tests | --lint]" >&2; exit 2 ;;
     esac
 done
 mkdir -p "$place"
+[ -z "$lint" ] || exec cargo clippy --quiet --package mod_micromint --features "$features" -- -D warnings
 cargo build --release --quiet --package mod_micromint --features "$features"
 cmp -s target/release/libmod_micromint.so "$place/mod_micromint.so" || {
     # A new file in place of the old one: a running Apache keeps the one that it has mapped.

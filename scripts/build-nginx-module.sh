@@ -3,6 +3,7 @@
 #
 #   scripts/build-nginx-module.sh              target/nginx/ngx_http_micromint_module.so
 #   scripts/build-nginx-module.sh --for-tests  target/nginx/test/..., which panics on request, for the tests
+#   scripts/build-nginx-module.sh --lint       nothing; warns of what a lint of the workspace, without headers, does not see
 #
 # The headers are those of Debian's package nginx-dev, or of any nginx source tree:
 #   NGINX_SOURCE_DIR=/src/nginx-1.26.2 NGINX_CONFIGURE="--with-compat --with-threads ..." scripts/build-nginx-module.sh
@@ -15,11 +16,13 @@ root=$PWD
 out=$root/target/nginx
 source=${NGINX_SOURCE_DIR:-/usr/share/nginx/src}
 features=module
+lint=
 place=$out
 for argument in "$@"; do
     case $argument in
         --for-tests) features=test-panic place=$out/test ;;
-        *) echo "usage: $0 [--for-tests]" >&2; exit 2 ;;
+        --lint) lint=1 features=test-panic ;;
+        *) echo "usage: $0 [--for-tests | --lint]" >&2; exit 2 ;;
     esac
 done
 
@@ -49,6 +52,7 @@ fi
 
 # One build folder for nginx's headers, whatever else is built in target/ meanwhile.
 export NGINX_SOURCE_DIR=$source NGINX_BUILD_DIR=$out/objs
+[ -z "$lint" ] || exec cargo clippy --quiet --package ngx_micromint --features "$features" -- -D warnings
 cargo build --release --quiet --package ngx_micromint --features "$features"
 cmp -s target/release/libngx_micromint.so "$place/ngx_http_micromint_module.so" || {
     # A new file in place of the old one: a running nginx keeps the one that it has mapped.

@@ -219,8 +219,8 @@ pub trait File: Send + Sync {
     /// As [`File::write_at`], over bytes that are there, at less cost in the part that [`File::map`] named.
     ///
     /// Where a file was cut or its disk has failed this may end the process in place of an error. So the
-    /// caller has just read these bytes by [`File::read_at`] or written them, under a lock that it still holds, and
-    /// the file system has just taken another write.
+    /// caller has just read these bytes, by [`File::read_at`] or as [`File::reread_at`] wants it, or written them,
+    /// under a lock that it still holds, and the file system has just taken another write.
     ///
     /// # Errors
     /// As for [`File::write_at`].

@@ -19,6 +19,8 @@ pub(super) const EXPANSION: [[usize; 6]; 8] = {
 };
 
 /// The S-boxes as printed: four rows of sixteen. The outer two of the six input bits choose the row.
+/// `tools/sbox-circuits`, which makes the circuits of the bulk kernel, has a copy of its own: a slip in either shows when
+/// both kernels are held against the crate.
 pub(super) const S_BOX: [[u32; 64]; 8] = [
     [
         14, 4, 13, 1, 2, 15, 11, 8, 3, 10, 6, 12, 5, 9, 0, 7, 0, 15, 7, 4, 14, 2, 13, 1, 10, 6, 12, 11, 9, 5,

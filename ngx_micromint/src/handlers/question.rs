@@ -77,7 +77,7 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
     let paywall = vendor.to_record().filter(|_| !panics);
     let answer = with_request(request, price, body.as_deref(), content, |request| {
         let decision = paywall.as_ref().and_then(|paywall| paywall.decide_at_once(request));
-        decision.ok_or_else(|| RequestBuf::from(request))
+        decision.ok_or_else(|| Box::new(RequestBuf::from(request)))
     });
     let question = match answer {
         Ok(decision) => return decided_by(request, price, paywall, decision),
