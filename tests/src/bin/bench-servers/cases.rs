@@ -39,8 +39,7 @@ impl Plan {
     pub(crate) fn payments_of(&self, paying: Paying, page: Page) -> usize {
         match (paying, page) {
             (Paying::Ten, _) => self.requests / 10,
-            (_, Page::Small) => self.requests / 2,
-            (_, Page::Large | Page::Secure) => self.requests / 5,
+            _ => self.requests_of(page),
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod cases;
 mod load;
+mod processors;
 mod servers;
 mod supply;
 mod table;
@@ -25,8 +26,8 @@ struct Arguments {
     /// How often every case is measured.
     #[arg(long, default_value_t = 20)]
     rounds: usize,
-    /// Requests a case and round; payments take a half of it, payments of ten coins a tenth.
-    #[arg(long, default_value_t = 1000)]
+    /// Requests a case and round; payments of ten coins are a tenth, large pages a fifth, and pages by TLS a half of it.
+    #[arg(long, default_value_t = 2000)]
     requests: usize,
     /// Only cases whose name contains this.
     #[arg(long, default_value = "")]
@@ -40,7 +41,10 @@ fn main() {
     let arguments = Arguments::parse();
     let plan = cases::Plan { rounds: arguments.rounds, requests: arguments.requests };
     let supply = supply::Supply::new(&plan);
+    let (theirs, ours) = processors::divided();
+    processors::bind(&theirs);
     let server = servers::Server::start(arguments.server, &supply);
+    processors::bind(&ours);
     let mut cases = cases::all(arguments.server, &plan);
     cases.retain(|case| case.is_baseline() || case.name.contains(&arguments.only));
     if arguments.hold {
