@@ -94,6 +94,8 @@ pub struct Journal {
     /// All before this was read or written by this handle.
     end: u64,
     in_doubt: bool,
+    /// Where records are put together that are written next; its room is used again.
+    buffer: Vec<u8>,
 }
 
 /// What stands after the last whole record.
@@ -170,7 +172,7 @@ impl Journal {
         })?;
         let file: Arc<dyn File> = Arc::from(file);
         let shared_sync = Arc::new(SharedSync::new(Arc::clone(&file), path.clone()));
-        Ok(Journal { file, shared_sync, path, seed, end: HEADER_SIZE, in_doubt: false })
+        Ok(Journal { file, shared_sync, path, seed, end: HEADER_SIZE, in_doubt: false, buffer: Vec::new() })
     }
 
     /// The offset after the last record known to this handle.
@@ -184,16 +186,23 @@ impl Journal {
         self.end = offset.max(HEADER_SIZE);
     }
 
-    /// The size of the file in bytes.
+    /// The size of the file in bytes, deleted or not.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn size(&self) -> Result<u64, JournalError> {
+        Ok(self.file.size().map_err(FileError::on("read the size of", &self.path))?)
+    }
+
+    /// Sees that the file still has a name.
     ///
     /// # Errors
     /// The operating system's, and [`JournalError::Deleted`].
-    pub fn size(&self) -> Result<u64, JournalError> {
-        let status = self.file.status().map_err(FileError::on("inspect", &self.path))?;
-        if status.links == 0 {
-            return Err(JournalError::Deleted { path: self.path.clone() });
+    pub fn check_name(&self) -> Result<(), JournalError> {
+        match self.file.links().map_err(FileError::on("inspect", &self.path))? {
+            0 => Err(JournalError::Deleted { path: self.path.clone() }),
+            _ => Ok(()),
         }
-        Ok(status.size)
     }
 
     /// Gives `visit` every whole record from [`Journal::end`] on, with the offset at which it begins,
@@ -202,6 +211,7 @@ impl Journal {
     /// # Errors
     /// The file cannot be read, was deleted, or is broken. `end` is then after the last good record.
     pub fn catch_up(&mut self, mut visit: impl FnMut(u64, &[u8])) -> Result<Tail, JournalError> {
+        self.check_name()?;
         let size = self.size()?;
         if size < self.end {
             return Err(JournalError::Shrunk { path: self.path.clone(), expected: self.end, found: size });
@@ -268,17 +278,17 @@ impl Journal {
         if self.in_doubt {
             return Err(JournalError::InDoubt { path: self.path.clone() });
         }
-        let size = payloads.iter().map(|payload| RECORD_HEADER_SIZE + payload.len()).sum();
-        let mut bytes = Vec::with_capacity(size);
+        self.buffer.clear();
         for payload in payloads {
-            push_record(&mut bytes, payload, self.seed)?;
+            push_record(&mut self.buffer, payload, self.seed)?;
         }
         let offset = self.end;
-        if let Err(error) = self.file.write_at(&bytes, offset) {
+        if let Err(error) = self.file.write_at(&self.buffer, offset) {
             self.in_doubt = self.file.set_size(offset).is_err();
             return Err(FileError::on("append to", &self.path)(error).into());
         }
-        self.end += bytes.len() as u64;
+        self.end += self.buffer.len() as u64;
+        self.buffer.shrink_to(LARGEST_RECORD);
         Ok(offset)
     }
 

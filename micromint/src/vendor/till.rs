@@ -19,6 +19,7 @@ mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -293,7 +294,7 @@ impl Till {
             self.keep_promises();
         }
         let now = self.clock.now();
-        let ((spent, wanted), is_checkpoint_due) = self.locked(|store| {
+        let ((spent, wanted), is_checkpoint_due) = self.locked_at(now, |store| {
             let decided = decide(store, spend, now)?;
             Ok((decided, store.since_checkpoint() > CHECKPOINT_SIZE))
         })?;
@@ -312,7 +313,7 @@ impl Till {
     pub fn would(&self, spend: &Spend<'_>) -> Result<Option<Spent>, TillError> {
         spend.check_bounds()?;
         let now = self.clock.now();
-        self.locked(|store| {
+        self.locked_at(now, |store| {
             let first = store.find(spend.period, spend.first_bins[0])?;
             if let Some(recorded_at) = retried(&first, &spend.fingerprint, spend.receipt_seconds, now) {
                 return Ok(Some(Spent::Retry { recorded_at }));
@@ -335,7 +336,7 @@ impl Till {
         receipt_seconds: i64,
     ) -> Result<Option<UnixTime>, TillError> {
         let now = self.clock.now();
-        let (found, wanted) = self.locked(|store| {
+        let (found, wanted) = self.locked_at(now, |store| {
             let found = store.find(period, first_bin)?;
             retry(store, &found, fingerprint, receipt_seconds, now)
         })?;
@@ -423,6 +424,15 @@ impl Till {
     /// Does something under the lock, with the indexes up to date. If an index turns out damaged they are
     /// made again, and it is done once more: it must leave nothing half done then.
     pub(crate) fn locked<T>(&self, act: impl Fn(&mut Store) -> Result<T, TillError>) -> Result<T, TillError> {
+        self.locked_at(self.clock.now(), act)
+    }
+
+    /// The same for who has just looked at the clock.
+    fn locked_at<T>(
+        &self,
+        now: UnixTime,
+        act: impl Fn(&mut Store) -> Result<T, TillError>,
+    ) -> Result<T, TillError> {
         if self.syncing.has_failed() {
             return Err(TillError::SyncFailed);
         }
@@ -430,7 +440,7 @@ impl Till {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let guard = LockGuard::new(self.lock.as_ref(), Lock::Exclusive);
         let _guard = guard.map_err(FileError::on("lock", &self.lock_path))?;
-        match store.catch_up().and_then(|()| act(&mut store)) {
+        match store.catch_up(now).and_then(|()| act(&mut store)) {
             Err(TillError::Damaged { .. }) => {
                 store.rebuild()?;
                 act(&mut store)
@@ -463,7 +473,20 @@ impl Till {
     }
 }
 
-impl Spend<'_> {
+impl<'a> Spend<'a> {
+    /// The record of this payment.
+    fn record(&self, now: UnixTime) -> Record<'a> {
+        Record::Payment(PaymentRecord {
+            period: self.period.clone(),
+            user: self.user.clone(),
+            recorded_at: now,
+            keep_until: self.keep_until,
+            fingerprint: self.fingerprint,
+            first_bins: Cow::Borrowed(self.first_bins),
+            message: Cow::Borrowed(self.payment),
+        })
+    }
+
     fn check_bounds(&self) -> Result<(), TillError> {
         let (bins, bytes) = (self.first_bins.len(), self.payment.len());
         if (1..=COINS_PER_PAYMENT_MAX as usize).contains(&bins) && bytes <= PAYMENT_SIZE_MAX {
@@ -484,15 +507,7 @@ fn decide(store: &mut Store, spend: &Spend<'_>, now: UnixTime) -> Result<(Spent,
     if let Some(obstacle) = obstacle(store, spend, &first, day_of(now))? {
         return Ok((obstacle, None));
     }
-    let at = store.append(&Record::Payment(PaymentRecord {
-        period: spend.period.clone(),
-        user: spend.user.clone(),
-        recorded_at: now,
-        keep_until: spend.keep_until,
-        fingerprint: spend.fingerprint,
-        first_bins: spend.first_bins.to_vec(),
-        message: spend.payment.to_vec(),
-    }))?;
+    let at = store.append(&spend.record(now))?;
     Ok((Spent::Recorded(PaymentId(at)), store.newest_sync()))
 }
 

@@ -7,7 +7,6 @@
 use std::sync::atomic::Ordering;
 
 use super::position::day_of;
-use super::record::{PaymentRecord, Record};
 use super::{CHECKPOINT_SIZE, PaymentId, Spend, Spent, Till, TillError};
 use crate::host::{Lock, LockGuard};
 use crate::protocol::PAYMENT_SIZE_MAX;
@@ -49,7 +48,7 @@ impl Till {
             return Ok(None);
         };
         let now = self.clock.now();
-        let is_ready = store.is_caught_up()?
+        let is_ready = store.is_caught_up(now)?
             && day_of(now) <= store.end().day
             && store.since_checkpoint() <= CHECKPOINT_SIZE
             && store.has_room_at_once(spend.period, spend.first_bins)?;
@@ -57,15 +56,7 @@ impl Till {
             store.forget_touched();
             return Ok(None);
         }
-        let at = store.append(&Record::Payment(PaymentRecord {
-            period: spend.period.clone(),
-            user: spend.user.clone(),
-            recorded_at: now,
-            keep_until: spend.keep_until,
-            fingerprint: spend.fingerprint,
-            first_bins: spend.first_bins.to_vec(),
-            message: spend.payment.to_vec(),
-        }))?;
+        let at = store.append(&spend.record(now))?;
         if let Some(wanted) = store.newest_sync() {
             self.syncing.settle(wanted)?;
         }

@@ -2,6 +2,8 @@
 //!
 //! Byte by byte: `docs/till.md`. Integers are little-endian, as in the journal around them.
 
+use std::borrow::Cow;
+
 use super::position::{Position, u32_at, u64_at};
 use crate::bin::Bin;
 use crate::identity::{USER_ID_LEN_MAX, UserId};
@@ -31,9 +33,9 @@ const _: () = assert!(
 
 /// A record of a till's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
+pub(crate) enum Record<'a> {
     /// Coins were spent.
-    Payment(PaymentRecord),
+    Payment(PaymentRecord<'a>),
     /// A payment was answered again without a charge.
     Retry(Note),
     /// A payment was taken back: its coins are unspent again.
@@ -42,16 +44,16 @@ pub(crate) enum Record {
 
 /// A payment and what was known when it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PaymentRecord {
+pub(crate) struct PaymentRecord<'a> {
     pub(crate) period: Period,
     pub(crate) user: UserId,
     pub(crate) recorded_at: UnixTime,
     /// The period's redeem-until: until then the record is kept.
     pub(crate) keep_until: UnixTime,
     pub(crate) fingerprint: [u8; 32],
-    pub(crate) first_bins: Vec<Bin>,
+    pub(crate) first_bins: Cow<'a, [Bin]>,
     /// The Payment message as received.
-    pub(crate) message: Vec<u8>,
+    pub(crate) message: Cow<'a, [u8]>,
 }
 
 /// Something that happened to an earlier payment.
@@ -63,9 +65,9 @@ pub(crate) struct Note {
     pub(crate) at: UnixTime,
 }
 
-impl Record {
+impl Record<'_> {
     /// Reads a record, or `None` if the bytes are none.
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Record> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Record<'static>> {
         match *bytes.first()? {
             PAYMENT => PaymentRecord::parse(bytes).map(Record::Payment),
             RETRY => Note::parse(bytes).map(Record::Retry),
@@ -74,18 +76,18 @@ impl Record {
         }
     }
 
-    /// Prints the record.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// Appends the record to `bytes`.
+    pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         match self {
-            Record::Payment(payment) => payment.to_bytes(),
-            Record::Retry(note) => note.to_bytes(RETRY),
-            Record::Reversal(note) => note.to_bytes(REVERSAL),
+            Record::Payment(payment) => payment.write(bytes),
+            Record::Retry(note) => note.write(RETRY, bytes),
+            Record::Reversal(note) => note.write(REVERSAL, bytes),
         }
     }
 }
 
-impl PaymentRecord {
-    fn parse(bytes: &[u8]) -> Option<PaymentRecord> {
+impl PaymentRecord<'_> {
+    fn parse(bytes: &[u8]) -> Option<PaymentRecord<'static>> {
         let (head, rest) = bytes.split_at_checked(PAYMENT_HEAD_SIZE)?;
         let (period, rest) = rest.split_at_checked(usize::from(head[1]))?;
         let (user, rest) = rest.split_at_checked(usize::from(head[2]))?;
@@ -101,15 +103,12 @@ impl PaymentRecord {
             keep_until: UnixTime(u64_at(head, 16) as i64),
             fingerprint: head[24..].try_into().ok()?,
             first_bins: bins.as_chunks().0.iter().map(bin).collect(),
-            message: message.to_vec(),
+            message: Cow::Owned(message.to_vec()),
         })
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    fn write(&self, bytes: &mut Vec<u8>) {
         let (period, user) = (self.period.as_str(), self.user.as_str());
-        let mut bytes = Vec::with_capacity(
-            PAYMENT_HEAD_SIZE + 80 + BIN_SIZE * self.first_bins.len() + self.message.len(),
-        );
         bytes.extend_from_slice(&[PAYMENT, period.len() as u8, user.len() as u8, 0]);
         bytes.extend_from_slice(&(self.first_bins.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&self.recorded_at.0.to_le_bytes());
@@ -117,12 +116,11 @@ impl PaymentRecord {
         bytes.extend_from_slice(&self.fingerprint);
         bytes.extend_from_slice(period.as_bytes());
         bytes.extend_from_slice(user.as_bytes());
-        for bin in &self.first_bins {
+        for bin in self.first_bins.iter() {
             bytes.extend_from_slice(&bin.superbin.to_le_bytes());
             bytes.extend_from_slice(&(bin.subbin as u16).to_le_bytes());
         }
         bytes.extend_from_slice(&self.message);
-        bytes
     }
 }
 
@@ -133,18 +131,23 @@ impl Note {
         Some(Note { payment, at: UnixTime(u64_at(bytes, 16) as i64) })
     }
 
-    fn to_bytes(self, kind: u8) -> Vec<u8> {
-        let mut bytes = vec![kind, 0, 0, 0];
+    fn write(self, kind: u8, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&[kind, 0, 0, 0]);
         bytes.extend_from_slice(&self.payment.day.to_le_bytes());
         bytes.extend_from_slice(&self.payment.offset.to_le_bytes());
         bytes.extend_from_slice(&self.at.0.to_le_bytes());
-        bytes
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn bytes_of(record: &Record<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        record.write(&mut bytes);
+        bytes
+    }
 
     #[test]
     fn records_are_read_back_and_no_cut_one_passes_for_another() {
@@ -154,12 +157,13 @@ mod tests {
             recorded_at: UnixTime(-5),
             keep_until: UnixTime(1 << 40),
             fingerprint: [7; 32],
-            first_bins: vec![Bin { superbin: u32::MAX, subbin: 0xffff }, Bin { superbin: 2, subbin: 1 }],
-            message: b"MicroMint-1.0".to_vec(),
+            first_bins: vec![Bin { superbin: u32::MAX, subbin: 0xffff }, Bin { superbin: 2, subbin: 1 }]
+                .into(),
+            message: Cow::Borrowed(b"MicroMint-1.0"),
         };
         let note = Note { payment: Position { day: 9, offset: 1 << 33 }, at: UnixTime(77) };
         for record in [Record::Payment(payment), Record::Retry(note), Record::Reversal(note)] {
-            let bytes = record.to_bytes();
+            let bytes = bytes_of(&record);
             assert_eq!(Record::parse(&bytes).as_ref(), Some(&record));
             for cut in 0..bytes.len().min(NOTE_SIZE) {
                 assert_eq!(Record::parse(&bytes[..cut]), None);
@@ -176,9 +180,9 @@ mod tests {
             recorded_at: UnixTime(0),
             keep_until: UnixTime(0),
             fingerprint: [0; 32],
-            first_bins: vec![Bin { superbin: 0, subbin: 0 }; COINS_PER_PAYMENT_MAX as usize],
-            message: vec![b'x'; PAYMENT_SIZE_MAX],
+            first_bins: vec![Bin { superbin: 0, subbin: 0 }; COINS_PER_PAYMENT_MAX as usize].into(),
+            message: vec![b'x'; PAYMENT_SIZE_MAX].into(),
         };
-        assert!(Record::Payment(payment).to_bytes().len() <= RECORD_SIZE_MAX);
+        assert!(bytes_of(&Record::Payment(payment)).len() <= RECORD_SIZE_MAX);
     }
 }

@@ -31,6 +31,7 @@ use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Open};
 use crate::journal::{HEADER_SIZE, Journal, JournalError, SharedSync, Tail};
 use crate::period::Period;
+use crate::time::UnixTime;
 
 /// The kind of a day's journal.
 pub(crate) const JOURNAL_KIND: &str = "till";
@@ -54,6 +55,10 @@ pub(crate) struct Store {
     indexes: BTreeMap<Period, Index>,
     /// Coins by user, of the mark's `users_day`.
     users: Option<Index>,
+    /// The second in which the newest journal was last seen to have a name.
+    seen_at: Option<UnixTime>,
+    /// Where a record is put together that is appended next.
+    buffer: Vec<u8>,
 }
 
 /// What the till knows of a first bin.
@@ -67,7 +72,7 @@ pub(super) enum Found {
 /// The payment that spent a first bin.
 pub(super) struct SpentBin {
     pub(super) at: Position,
-    pub(super) payment: PaymentRecord,
+    pub(super) payment: PaymentRecord<'static>,
     pub(super) is_retried: bool,
 }
 
@@ -95,8 +100,18 @@ impl Store {
         lock: Arc<dyn File>,
         entropy: Arc<dyn Entropy>,
     ) -> Store {
-        let (mark, indexes) = (Mark::default(), BTreeMap::new());
-        Store { directory, entropy, lock, mark, journal: None, other: None, indexes, users: None }
+        Store {
+            directory,
+            entropy,
+            lock,
+            mark: Mark::default(),
+            journal: None,
+            other: None,
+            indexes: BTreeMap::new(),
+            users: None,
+            seen_at: None,
+            buffer: Vec::new(),
+        }
     }
 
     pub(crate) fn directory(&self) -> &dyn Directory {
@@ -125,7 +140,7 @@ impl Store {
     // Bringing the indexes up to the journals.
 
     /// Sees what other processes did since the last call, and finishes what one that died began.
-    pub(super) fn catch_up(&mut self) -> Result<(), TillError> {
+    pub(super) fn catch_up(&mut self, now: UnixTime) -> Result<(), TillError> {
         let Some(mark) = self.read_mark()?.filter(|mark| mark.end.day != 0) else {
             return self.recover();
         };
@@ -139,7 +154,20 @@ impl Store {
             let journal = Journal::open_present(self.directory.as_ref(), &name, JOURNAL_KIND)?;
             self.journal = Some((mark.end.day, journal));
         }
+        self.look_for_journal(now)?;
         self.follow_journal()
+    }
+
+    /// Sees that the newest journal was not deleted, once a second: what it held is lost then, whether that is
+    /// noticed at once or a second later, and asking takes as long as recording a payment's coin.
+    fn look_for_journal(&mut self, now: UnixTime) -> Result<(), TillError> {
+        if self.seen_at != Some(now)
+            && let Some((_, journal)) = &self.journal
+        {
+            journal.check_name()?;
+            self.seen_at = Some(now);
+        }
+        Ok(())
     }
 
     /// Applies what stands in the newest journal after the mark, and cuts a torn tail.
@@ -263,7 +291,8 @@ impl Store {
             // Redeemed, past its time and removed; coins of its period are accepted no more.
             return Ok(Found::Free);
         }
-        let is_it = |payment: &PaymentRecord| payment.period == *period && payment.first_bins.contains(&bin);
+        let is_it =
+            |payment: &PaymentRecord<'_>| payment.period == *period && payment.first_bins.contains(&bin);
         match self.record(entry.at)? {
             Some(Record::Payment(payment)) if entry.word & REVERSED == 0 && is_it(&payment) => {
                 let is_retried = entry.word & RETRIED != 0;
@@ -279,7 +308,7 @@ impl Store {
     }
 
     /// The record at `at`, or `None` if none stands there.
-    pub(super) fn record(&mut self, at: Position) -> Result<Option<Record>, TillError> {
+    pub(super) fn record(&mut self, at: Position) -> Result<Option<Record<'static>>, TillError> {
         match self.journal_of(at.day)?.read(at.offset) {
             Ok(payload) => Ok(Record::parse(&payload)),
             Err(JournalError::File(error)) if error.source.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
@@ -306,11 +335,13 @@ impl Store {
     }
 
     /// Appends a record to the newest journal and applies it; if that fails nothing is kept.
-    pub(super) fn append(&mut self, record: &Record) -> Result<Position, TillError> {
+    pub(super) fn append(&mut self, record: &Record<'_>) -> Result<Position, TillError> {
         let Some((day, journal)) = &mut self.journal else {
             return Err(self.deleted(self.mark.end.day));
         };
-        let (day, appended) = (*day, journal.append(&[&record.to_bytes()]));
+        self.buffer.clear();
+        record.write(&mut self.buffer);
+        let (day, appended) = (*day, journal.append(&[&self.buffer]));
         let end = journal.end();
         if appended.is_err() {
             // What is left of it is cut off by whoever opens the journal next.
@@ -343,10 +374,10 @@ impl Store {
     }
 
     /// Applies a record to the indexes, in memory. Doing so again changes nothing.
-    fn apply(&mut self, at: Position, record: &Record) -> Result<(), TillError> {
+    fn apply(&mut self, at: Position, record: &Record<'_>) -> Result<(), TillError> {
         match record {
             Record::Payment(payment) => {
-                for bin in &payment.first_bins {
+                for bin in payment.first_bins.iter() {
                     self.put(&payment.period, Entry { key: key_of(*bin), at, word: 0 })?;
                 }
                 self.count(at, at.day, payment, u32::saturating_add)
@@ -354,7 +385,7 @@ impl Store {
             Record::Retry(note) | Record::Reversal(note) if note.payment.day < self.mark.first_day => Ok(()),
             Record::Retry(note) => {
                 let payment = self.noted_payment(at, note)?;
-                for bin in &payment.first_bins {
+                for bin in payment.first_bins.iter() {
                     let key = key_of(*bin);
                     self.put(&payment.period, Entry { key, at: note.payment, word: RETRIED })?;
                 }
@@ -362,7 +393,7 @@ impl Store {
             }
             Record::Reversal(note) => {
                 let payment = self.noted_payment(at, note)?;
-                for bin in &payment.first_bins {
+                for bin in payment.first_bins.iter() {
                     self.put(&payment.period, Entry { key: key_of(*bin), at, word: REVERSED })?;
                 }
                 self.count(at, note.payment.day, &payment, u32::saturating_sub)
@@ -371,7 +402,7 @@ impl Store {
     }
 
     /// The payment that a retry or reversal is about.
-    fn noted_payment(&mut self, at: Position, note: &Note) -> Result<PaymentRecord, TillError> {
+    fn noted_payment(&mut self, at: Position, note: &Note) -> Result<PaymentRecord<'static>, TillError> {
         match self.record(note.payment)? {
             Some(Record::Payment(payment)) => Ok(payment),
             _ => Err(unreadable(self.directory(), at)),
@@ -551,7 +582,7 @@ pub(crate) fn scan(
     days: &[u32],
     from: Position,
     to: Position,
-    mut visit: impl FnMut(Position, Record),
+    mut visit: impl FnMut(Position, Record<'static>),
 ) -> Result<(), TillError> {
     for day in days.iter().copied().filter(|day| (from.day..=to.day).contains(day)) {
         let mut journal = Journal::open_existing(directory, &journal_name(day), JOURNAL_KIND)?;

@@ -1,7 +1,7 @@
 //! The hash table on disk under every index of the till: 64-bit keys to places in the journals.
 //!
 //! In go entries, one a key, out they come again; a look-up or a change touches one bucket of 512 bytes
-//! nearly always and [`PROBE_MAX`] at most, by positioned reads and writes, so a process keeps nothing
+//! nearly always and [`PROBE_MAX`] at most, in place, so a process keeps nothing
 //! in memory. The table doubles when a key finds no room. The caller holds the till's lock throughout.
 //!
 //! The invariant: a bucket whose checksum is right holds what was once written there whole. The table
@@ -76,12 +76,21 @@ pub(super) struct Table {
 
 /// The buckets that one operation has read or changed. Nothing is on disk before [`Table::write`].
 #[derive(Default)]
-pub(super) struct Touched(BTreeMap<u64, Box<Bucket>>);
+pub(super) struct Touched {
+    buckets: BTreeMap<u64, Box<Bucket>>,
+    /// Whether this operation has seen that the file is as long as it should be.
+    is_measured: bool,
+}
 
 impl Touched {
     /// The number of buckets held.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.buckets.len()
+    }
+
+    /// Forgets them, for the next operation.
+    pub(super) fn clear(&mut self) {
+        *self = Touched::default();
     }
 }
 
@@ -122,6 +131,9 @@ impl Table {
         }
         table.seed = u64_at(&header, 8);
         table.bits = u32_at(&header, 16);
+        if !(BITS_START..=BITS_MAX).contains(&table.bits) {
+            return Err(table.damaged("its header"));
+        }
         table.map();
         Ok(Some(table))
     }
@@ -145,13 +157,14 @@ impl Table {
     pub(super) fn touch_at_once(&self, touched: &mut Touched, key: u64) -> Result<bool, TableError> {
         let home = home(self.seed, self.bits, key);
         for number in home..home + PROBE_MAX {
-            if let Slot::Vacant(free) = touched.0.entry(number) {
-                let mut bytes = [0; BUCKET_SIZE];
-                let read = self.file.read_at_once(&mut bytes, offset(number));
+            if let Slot::Vacant(free) = touched.buckets.entry(number) {
+                let mut bucket = Box::new(Bucket::empty());
+                let read = self.file.read_at_once(&mut bucket.bytes, offset(number));
                 if !read.map_err(FileError::on("read", &self.path))? {
                     return Ok(false);
                 }
-                free.insert(Box::new(self.checked(number, bytes)?));
+                self.check(number, &bucket)?;
+                free.insert(bucket);
             }
             if !self.bucket(touched, number)?.is_overflowed() {
                 break;
@@ -192,7 +205,7 @@ impl Table {
         write: fn(&dyn File, &[u8], u64) -> io::Result<()>,
         touched: &mut Touched,
     ) -> Result<(), TableError> {
-        for (number, bucket) in &mut touched.0 {
+        for (number, bucket) in &mut touched.buckets {
             if bucket.is_changed {
                 bucket.seal(self.seed, *number);
                 let written = write(self.file.as_ref(), &bucket.bytes, offset(*number));
@@ -204,9 +217,7 @@ impl Table {
     }
 
     fn map(&self) {
-        if self.bits <= BITS_MAX {
-            self.file.map(offset(bucket_count(self.bits)));
-        }
+        self.file.map(offset(bucket_count(self.bits)));
     }
 
     /// Makes the table durable. Needs no lock.
@@ -240,7 +251,8 @@ impl Table {
             let mut chunk = vec![0; count as usize * BUCKET_SIZE];
             self.read_at(&mut chunk, offset(first))?;
             for (number, bytes) in (first..).zip(chunk.as_chunks::<BUCKET_SIZE>().0) {
-                let bucket = self.checked(number, *bytes)?;
+                let bucket = Bucket { bytes: *bytes, is_changed: false };
+                self.check(number, &bucket)?;
                 waiting.extend((0..bucket.len()).map(|slot| bucket.entry(slot)));
                 if !bucket.is_overflowed() {
                     writer.push_all(&mut waiting)?;
@@ -253,20 +265,35 @@ impl Table {
     }
 
     fn bucket<'t>(&self, touched: &'t mut Touched, number: u64) -> Result<&'t mut Bucket, TableError> {
-        Ok(match touched.0.entry(number) {
+        Ok(match touched.buckets.entry(number) {
             Slot::Occupied(held) => held.into_mut(),
             Slot::Vacant(free) => {
-                let mut bytes = [0; BUCKET_SIZE];
-                self.read_at(&mut bytes, offset(number))?;
-                free.insert(Box::new(self.checked(number, bytes)?))
+                if !touched.is_measured {
+                    self.measure()?;
+                    touched.is_measured = true;
+                }
+                let mut bucket = Box::new(Bucket::empty());
+                let read = self.file.reread_at(&mut bucket.bytes, offset(number));
+                read.map_err(FileError::on("read", &self.path))?;
+                self.check(number, &bucket)?;
+                free.insert(bucket)
             }
         })
     }
 
-    fn checked(&self, number: u64, bytes: [u8; BUCKET_SIZE]) -> Result<Bucket, TableError> {
-        let bucket = Bucket { bytes, is_changed: false };
-        if u32_at(&bytes, 0) == bucket.checksum(self.seed, number) && bucket.len() <= BUCKET_ENTRIES {
-            return Ok(bucket);
+    /// Sees that all buckets are there, as [`File::reread_at`] wants it.
+    fn measure(&self) -> Result<(), TableError> {
+        let size = self.file.size().map_err(FileError::on("read the size of", &self.path))?;
+        if size < offset(bucket_count(self.bits)) {
+            return Err(self.damaged("it ends too early"));
+        }
+        Ok(())
+    }
+
+    fn check(&self, number: u64, bucket: &Bucket) -> Result<(), TableError> {
+        let found = u32_at(&bucket.bytes, 0);
+        if found == bucket.checksum(self.seed, number) && bucket.len() <= BUCKET_ENTRIES {
+            return Ok(());
         }
         Err(self.damaged(&format!("bucket {number}")))
     }
@@ -372,7 +399,7 @@ fn temporary(name: &str) -> String {
 
 impl Bucket {
     fn empty() -> Bucket {
-        Bucket { bytes: [0; BUCKET_SIZE], is_changed: true }
+        Bucket { bytes: [0; BUCKET_SIZE], is_changed: false }
     }
 
     fn len(&self) -> usize {

@@ -6,14 +6,16 @@ use super::Store;
 use super::indexes::{Index, key_of};
 use crate::bin::Bin;
 use crate::period::Period;
+use crate::time::UnixTime;
 
 impl Store {
     /// Whether this process has seen all that others did, so that [`Store::catch_up`] would find nothing more
     /// to do than to read the mark.
-    pub(crate) fn is_caught_up(&mut self) -> Result<bool, TillError> {
+    pub(crate) fn is_caught_up(&mut self, now: UnixTime) -> Result<bool, TillError> {
         let Some(mark) = self.read_mark()? else { return Ok(false) };
         let is_known = mark.end.day != 0
             && (mark.generation, mark.users_day) == (self.mark.generation, self.mark.users_day);
+        self.look_for_journal(now)?;
         let Some((day, journal)) = self.journal.as_mut().filter(|(day, _)| is_known && *day == mark.end.day)
         else {
             return Ok(false);

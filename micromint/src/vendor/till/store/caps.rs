@@ -29,7 +29,7 @@ impl Store {
         &mut self,
         at: Position,
         day: u32,
-        payment: &PaymentRecord,
+        payment: &PaymentRecord<'_>,
         sum: fn(u32, u32) -> u32,
     ) -> Result<(), TillError> {
         if day != self.mark.users_day {

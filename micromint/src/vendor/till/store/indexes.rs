@@ -126,7 +126,7 @@ impl Store {
 
     pub(crate) fn forget_touched(&mut self) {
         for index in self.all_indexes() {
-            index.touched = Touched::default();
+            index.touched.clear();
         }
     }
 

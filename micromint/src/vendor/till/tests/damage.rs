@@ -176,7 +176,10 @@ fn a_torn_tail_is_cut_off_and_a_broken_middle_is_reported() {
 fn a_journal_deleted_cut_or_replaced_is_an_error_and_no_empty_till() {
     let (directory, clock) = filled();
     let running = open(&directory, &clock);
+    id_of(pay(&[98]).spend(&running).unwrap());
     directory.remove(JOURNAL).unwrap();
+    // Noticed in the next second at the latest.
+    clock.pass(1);
     for result in [pay(&[99]).spend(&running).err(), open_with(&directory, SyncMode::Os, &clock).err()] {
         let deleted = matches!(result, Some(TillError::Journal(JournalError::Deleted { .. })));
         assert!(deleted, "{result:?}");
