@@ -42,7 +42,7 @@ const BROWSER: [(&[u8], &[u8]); 9] = [
 fn main() {
     let options = Options::read();
     let mint = mint();
-    let bought = payments(&mint, &Key::from_bytes([7; 32]), options.rounds * PAYMENTS + 1);
+    let bought = payments(&mint, &Key::from_bytes([7; 32]), options.rounds * 2 * PAYMENTS + 1);
     let other = payments(&mint, &Key::from_bytes([8; 32]), 1).remove(0);
     let paywall = paywall(&options.directory, mint.params().clone());
     // The first payment of a day makes files, which is done where waiting does no harm.
@@ -51,7 +51,7 @@ fn main() {
     assert_eq!(opened.outcome(), Outcome::Paid);
     let Decision::Serve(serve) = &opened else { unreachable!("paid pages are served") };
     let with_receipt = with_receipt(serve);
-    let mut rows: [Row; 10] = [
+    let mut rows: [Row; 11] = [
         Row::new("free page", REPETITIONS),
         Row::new("402 to a browser", REPETITIONS),
         Row::new("402 to a wallet", REPETITIONS),
@@ -62,16 +62,18 @@ fn main() {
         Row::new("line of a paid page", REPETITIONS),
         Row::new("the same payment again", REPETITIONS),
         Row::new("another payment with its coins", REPETITIONS),
+        Row::new("payment by header, where it may wait", PAYMENTS),
     ];
     let wallet = [BROWSER[0], (b"Accept", b"application/x-micromint".as_slice())];
     let message = URL_SAFE_NO_PAD.decode(first).unwrap();
-    for round in bought.chunks_exact(PAYMENTS) {
+    for round in bought.chunks_exact(2 * PAYMENTS) {
+        let (at_once, waiting) = round.split_at(PAYMENTS);
         rows[0].measure(|_| paywall.classify(&Request { price: 0, ..paid(&BROWSER) }));
         rows[1].measure(|_| is_refused(paywall.classify(&paid(&BROWSER))));
         rows[2].measure(|_| is_refused(paywall.classify(&paid(&wallet))));
         rows[3].measure(|_| Payment::parse(&message).unwrap());
         rows[4].measure(|number| {
-            let fields = with_payment(&round[number]);
+            let fields = with_payment(&at_once[number]);
             let request = paid(&fields);
             // Now and then the index grows, which takes its time.
             let decision = paywall.decide_at_once(&request).unwrap_or_else(|| paywall.decide(&request));
@@ -91,6 +93,10 @@ fn main() {
         rows[9].measure(|_| {
             let decision = paywall.decide(&paid(&with_payment(&other)));
             assert_eq!(decision.outcome(), Outcome::Refused(Refusal::Spent));
+        });
+        rows[10].measure(|number| {
+            let decision = paywall.decide(&paid(&with_payment(&waiting[number])));
+            assert_eq!(decision.outcome(), Outcome::Paid);
         });
     }
     for row in &mut rows {
