@@ -177,26 +177,19 @@ pub(crate) struct Case {
     pub(crate) page: Page,
     /// Requests a round.
     pub(crate) count: usize,
+    /// Whom it asks.
+    pub(crate) side: Side,
 }
 
 impl Case {
     /// Whether other rows are held against it.
     pub(crate) fn is_baseline(&self) -> bool {
-        self.side() == Side::Plain
-    }
-
-    /// Whom it asks.
-    pub(crate) fn side(&self) -> Side {
-        match self.what {
-            What::Absent | What::PlainRefusal => Side::Plain,
-            What::Threads => Side::Threads,
-            What::Off | What::Free | What::Refused | What::Paid(..) => Side::Selling,
-        }
+        self.side == Side::Plain
     }
 
     fn open(&self, server: &Server) -> Load {
         let sync = if let What::Paid(_, sync) = self.what { sync } else { Sync::Os };
-        let host = server.host(self.side(), sync, self.cache);
+        let host = server.host(self.side, sync, self.cache);
         match self.page {
             Page::Secure => Load::open_tls(host.tls_port, CONNECTIONS),
             _ => Load::open(host.port, CONNECTIONS),
@@ -218,8 +211,19 @@ impl Case {
     }
 }
 
-/// Every row of a kind of server.
-pub(crate) fn all(kind: Kind, plan: &Plan) -> Vec<Case> {
+impl What {
+    /// Whom it is asked of.
+    fn side(self) -> Side {
+        match self {
+            What::Absent | What::PlainRefusal => Side::Plain,
+            What::Threads => Side::Threads,
+            What::Off | What::Free | What::Refused | What::Paid(..) => Side::Selling,
+        }
+    }
+}
+
+/// Every row of a kind of server, those of the module twice where there is another build of it.
+pub(crate) fn all(kind: Kind, plan: &Plan, has_before: bool) -> Vec<Case> {
     let mut cases = Vec::new();
     for &cache in kind.caches() {
         let mut add = |name: &str, what: What, page: Page| {
@@ -228,7 +232,12 @@ pub(crate) fn all(kind: Kind, plan: &Plan) -> Vec<Case> {
                 What::Paid(paying, _) => plan.payments_of(paying, page),
                 _ => plan.requests_of(page),
             };
-            cases.push(Case { name: format!("{name}{}{suffix}", page.suffix()), what, cache, page, count });
+            let name = format!("{name}{}{suffix}", page.suffix());
+            if has_before && what.side() == Side::Selling {
+                let (name, side) = (format!("{name}, before"), Side::Before);
+                cases.push(Case { name, what, cache, page, count, side });
+            }
+            cases.push(Case { name, what, cache, page, count, side: what.side() });
         };
         add("no module", What::Absent, Page::Small);
         if kind == Kind::Nginx {
@@ -282,7 +291,7 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
         What::Paid(paying, _) => supply.round(paying, case.page, round).iter().map(Vec::as_slice).collect(),
         _ => vec![request.as_slice(); case.count],
     };
-    let processes = server.processes(case.side());
+    let processes = server.processes(case.side);
     let (cpu, start) = (cpu_time(&processes), Instant::now());
     load.ask(requests.into_iter(), case.status());
     let took = start.elapsed().as_secs_f64();

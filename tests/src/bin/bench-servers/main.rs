@@ -15,6 +15,8 @@ mod servers;
 mod supply;
 mod table;
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 /// Measures the server modules.
@@ -32,6 +34,9 @@ struct Arguments {
     /// Only cases whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Another build of the module, such as one from before a change: its rows stand beside the others.
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// Ask one case alone, for a profiler; prints the number of the worker's process.
     #[arg(long)]
     hold: bool,
@@ -43,16 +48,16 @@ fn main() {
     let supply = supply::Supply::new(&plan);
     let (theirs, ours) = processors::divided();
     processors::bind(&theirs);
-    let server = servers::Server::start(arguments.server, &supply);
+    let server = servers::Server::start(arguments.server, &supply, arguments.before.as_deref());
     processors::bind(&ours);
-    let mut cases = cases::all(arguments.server, &plan);
+    let mut cases = cases::all(arguments.server, &plan, arguments.before.is_some());
     cases.retain(|case| case.is_baseline() || case.name.contains(&arguments.only));
     if arguments.hold {
         let case = cases.iter().rev().find(|case| case.name.contains(&arguments.only)).expect("a case");
         println!(
             "{}: processes {:?}",
             case.name,
-            server.processes(case.side()).iter().map(|pid| pid.as_raw_nonzero()).collect::<Vec<_>>()
+            server.processes(case.side).iter().map(|pid| pid.as_raw_nonzero()).collect::<Vec<_>>()
         );
         // What is not paid for may be asked for again and again, and takes less long.
         let times = if matches!(case.what, cases::What::Paid(..)) { 1 } else { 20 };

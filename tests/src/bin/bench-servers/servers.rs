@@ -3,6 +3,7 @@
 mod apache;
 mod nginx;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use micromint_servers::apache::Mpm;
@@ -45,6 +46,15 @@ impl Kind {
         }
     }
 
+    /// The module that is shipped.
+    fn module(self) -> PathBuf {
+        if self.mpm().is_none() {
+            micromint_servers::nginx::module()
+        } else {
+            micromint_servers::apache::module()
+        }
+    }
+
     /// How it spreads requests, if it is an Apache.
     fn mpm(self) -> Option<Mpm> {
         match self {
@@ -70,11 +80,20 @@ pub(crate) struct Server {
 pub(crate) enum Side {
     /// With the module.
     Selling,
+    /// With another build of it, such as one from before a change.
+    Before,
     /// Without it.
     Plain,
     /// Without it, with a thread pool: every call to the system costs more in a process that has threads, used or not.
     /// Only an nginx; an Apache has threads anyway.
     Threads,
+}
+
+impl Side {
+    /// Whether it has a build of the module.
+    fn sells(self) -> bool {
+        matches!(self, Side::Selling | Side::Before)
+    }
 }
 
 /// One of them.
@@ -95,29 +114,38 @@ pub(crate) struct Host {
 }
 
 impl Server {
-    /// Starts them.
-    pub(crate) fn start(kind: Kind, supply: &Supply) -> Server {
-        let sides: &[Side] = match kind.mpm() {
-            None => &[Side::Selling, Side::Plain, Side::Threads],
-            Some(_) => &[Side::Selling, Side::Plain],
-        };
+    /// Starts them, and one with the module at `before` if it is given.
+    pub(crate) fn start(kind: Kind, supply: &Supply, before: Option<&Path>) -> Server {
+        let mut sides = vec![Side::Selling, Side::Plain];
+        sides.extend(before.map(|_| Side::Before));
+        if kind.mpm().is_none() {
+            sides.push(Side::Threads);
+        }
         let running = |side: &Side| Running { side: *side, site: Arc::new(site(supply)), hosts: hosts(kind) };
         let server = Server { kind, running: sides.iter().map(running).collect() };
-        let Running { site, hosts, .. } = server.running(Side::Selling);
-        hosts.iter().for_each(|host| host.write_vendor(site));
-        match kind.mpm() {
-            None => nginx::start_selling(site, hosts),
-            Some(mpm) => apache::start_selling(site, mpm, hosts),
+        server.start_selling(Side::Selling, &kind.module());
+        if let Some(before) = before {
+            server.start_selling(Side::Before, before);
         }
-        let refusal = Connection::open(hosts[0].port).ask(&RequestText::get("/one/page.html"));
+        let port = server.running(Side::Selling).hosts[0].port;
+        let refusal = Connection::open(port).ask(&RequestText::get("/one/page.html"));
         assert_eq!(refusal.status, 402);
-        for Running { side, site, hosts } in &server.running[1..] {
+        for Running { side, site, hosts } in server.running.iter().filter(|running| !running.side.sells()) {
             match kind.mpm() {
                 None => nginx::start_plain(site, hosts, &refusal, *side == Side::Threads),
                 Some(mpm) => apache::start_plain(site, mpm, hosts, &refusal),
             }
         }
         server
+    }
+
+    fn start_selling(&self, side: Side, module: &Path) {
+        let Running { site, hosts, .. } = self.running(side);
+        hosts.iter().for_each(|host| host.write_vendor(site));
+        match self.kind.mpm() {
+            None => nginx::start_selling(site, module, hosts),
+            Some(mpm) => apache::start_selling(site, module, mpm, hosts),
+        }
     }
 
     /// A host of one of them.

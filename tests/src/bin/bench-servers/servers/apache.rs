@@ -1,9 +1,10 @@
 //! Apache with the modules that Debian switches on, as Debian configures them but for the access log. One child
 //! serves, so that its processor time is what was spent; with prefork it is one for each connection.
 
+use std::path::Path;
 use std::process::Command;
 
-use micromint_servers::apache::{Mpm, module};
+use micromint_servers::apache::Mpm;
 use micromint_servers::client::Answer;
 use micromint_servers::site::Site;
 
@@ -32,9 +33,9 @@ const MODULES: &[&str] = &[
     "status",
 ];
 
-/// Starts it with the module.
-pub(super) fn start_selling(site: &Site, mpm: Mpm, hosts: &[Host]) {
-    let mut text = format!("LoadModule micromint_module {}\n", module().display());
+/// Starts it with a build of the module.
+pub(super) fn start_selling(site: &Site, module: &Path, mpm: Mpm, hosts: &[Host]) {
+    let mut text = format!("LoadModule micromint_module {}\n", module.display());
     for host in hosts {
         let selling = format!("MicroMintConfig {}\nMicroMint On\n", host.vendor());
         text += &host_text(host, &selling, &PLACES);

@@ -1,9 +1,9 @@
 //! nginx with one worker, as its packages configure it but for the access log.
 
+use std::path::Path;
 use std::process::Command;
 
 use micromint_servers::client::Answer;
-use micromint_servers::nginx::module;
 use micromint_servers::site::Site;
 
 use super::{Host, PID_FILE, fields, wait_for_workers};
@@ -18,11 +18,11 @@ const PLACES: [(&str, &str); 4] = [
 ];
 const REFUSED: &str = "/refused/";
 
-/// Starts it with the module.
-pub(super) fn start_selling(site: &Site, hosts: &[Host]) {
+/// Starts it with a build of the module.
+pub(super) fn start_selling(site: &Site, module: &Path, hosts: &[Host]) {
     let selling = |host: &Host| format!("micromint_config {}; micromint on;", host.vendor());
     let text: String = hosts.iter().map(|host| host_text(host, &selling(host), &PLACES)).collect();
-    start(site, &format!("load_module {};", module().display()), &text);
+    start(site, &format!("load_module {};", module.display()), &text);
 }
 
 /// Starts it without the module, but with as many hosts and places, and with what the other answers to who has not
