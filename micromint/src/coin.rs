@@ -6,10 +6,15 @@
 //! holds coins that are well formed for this user and this vendor in this period. Whether they were
 //! sold, or spent before, is not decided here.
 
+use smallvec::SmallVec;
+
 use crate::bin::Bin;
 use crate::hash::HashFunction;
 use crate::identity::{UserVector, VendorVector};
-use crate::params::Params;
+use crate::params::{COIN_SIZE_MAX, Params};
+
+/// Bins, with memory of their own only where there are more than a coin has balls.
+pub type Bins = SmallVec<[Bin; COIN_SIZE_MAX as usize]>;
 
 /// What is wrong with the coins of a payment. The variants stand in order of precedence: of several
 /// faults in several coins the first of this list is the answer.
@@ -68,10 +73,12 @@ impl CoinRules {
     ///
     /// # Errors
     /// The first fault in the order of [`CoinFault`], over all coins.
-    pub fn check(&self, user: &UserVector, vendor: &VendorVector, x: &[u64]) -> Result<Vec<Bin>, CoinFault> {
+    pub fn check(&self, user: &UserVector, vendor: &VendorVector, x: &[u64]) -> Result<Bins, CoinFault> {
         let k = self.params.coin_size();
         self.check_inputs(x)?;
-        let bins = self.bins_of(&self.outputs(x))?;
+        let mut outputs = SmallVec::<[u64; COIN_SIZE_MAX as usize]>::from_elem(0, x.len());
+        self.hash.hash_many(x, &mut outputs);
+        let bins = self.bins_of(&outputs)?;
         let coins = || bins.chunks(k);
         if !coins().all(|coin| is_users(coin, user)) {
             return Err(CoinFault::UserDifferences);
@@ -79,7 +86,7 @@ impl CoinRules {
         if !coins().all(|coin| is_vendors(coin, vendor)) {
             return Err(CoinFault::VendorDifferences);
         }
-        let first_bins: Vec<Bin> = coins().map(|coin| coin[0]).collect();
+        let first_bins: Bins = coins().map(|coin| coin[0]).collect();
         refuse_repeated(&first_bins)?;
         Ok(first_bins)
     }
@@ -95,7 +102,7 @@ impl CoinRules {
         vendor: &VendorVector,
         x: &[u64],
         outputs: &[u64],
-    ) -> Result<Vec<Bin>, CoinFault> {
+    ) -> Result<Bins, CoinFault> {
         self.check_inputs(x)?;
         let bins = self.bins_of(outputs)?;
         if !is_users(&bins, user) {
@@ -125,7 +132,7 @@ impl CoinRules {
         Ok(())
     }
 
-    fn bins_of(&self, outputs: &[u64]) -> Result<Vec<Bin>, CoinFault> {
+    fn bins_of(&self, outputs: &[u64]) -> Result<Bins, CoinFault> {
         outputs.iter().map(|output| self.params.bin_of(*output).ok_or(CoinFault::FixedBits)).collect()
     }
 }
@@ -139,7 +146,7 @@ fn is_vendors(coin: &[Bin], vendor: &VendorVector) -> bool {
 }
 
 fn refuse_repeated(first_bins: &[Bin]) -> Result<(), CoinFault> {
-    let mut sorted = first_bins.to_vec();
+    let mut sorted = Bins::from_slice(first_bins);
     sorted.sort_unstable();
     if sorted.windows(2).any(|pair| pair[0] == pair[1]) { Err(CoinFault::RepeatedCoin) } else { Ok(()) }
 }
@@ -198,7 +205,7 @@ mod tests {
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::RepeatedBall));
         let ragged = [coins[0].as_slice(), &coins[1][..3]].concat();
         assert_eq!(rules.check(&user, &vendor, &ragged), Err(CoinFault::UserDifferences));
-        assert_eq!(rules.check(&user, &vendor, &[]), Ok(vec![]));
+        assert_eq!(rules.check(&user, &vendor, &[]), Ok(Bins::new()));
         unlucky[2] = 1 << 56;
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::OutOfRange));
     }

@@ -10,14 +10,19 @@ use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
 use crate::hash::leading_u64;
-use crate::params::Params;
+use crate::params::{COIN_SIZE_MAX, Params};
+use crate::period::Period;
 
 /// The longest User-ID, in bytes.
 pub const USER_ID_LEN_MAX: usize = 40;
 /// The longest Vendor-ID, in bytes: that of a host name.
 pub const VENDOR_ID_LEN_MAX: usize = 253;
+
+/// One for each ball of a coin, or for each but the first.
+type PerBall = SmallVec<[u32; COIN_SIZE_MAX as usize]>;
 
 /// Names a client: 1 to 40 characters of `A-Z a-z 0-9 . _ @ + -`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,13 +51,13 @@ pub enum IdentityError {
 #[error("no user vector exists for {user} in period {period}: choose another User-ID")]
 pub struct NoUserVector {
     user: UserId,
-    period: String,
+    period: Period,
 }
 
 /// h'(User-ID): k-1 differences of superbins, each below 2^u.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserVector {
-    differences: Vec<u32>,
+    differences: PerBall,
     mask: u32,
     counter: u8,
 }
@@ -60,7 +65,7 @@ pub struct UserVector {
 /// h''(Vendor-ID): k-1 differences of sub-bins, each below 2^v.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VendorVector {
-    differences: Vec<u32>,
+    differences: PerBall,
     mask: u32,
 }
 
@@ -74,7 +79,7 @@ impl UserVector {
         (0..=255)
             .map(|counter| UserVector::with_counter(params, user, counter))
             .find(UserVector::superbins_are_distinct)
-            .ok_or_else(|| NoUserVector { user: user.clone(), period: params.period().to_string() })
+            .ok_or_else(|| NoUserVector { user: user.clone(), period: params.period().clone() })
     }
 
     fn with_counter(params: &Params, user: &UserId, counter: u8) -> UserVector {
@@ -87,7 +92,7 @@ impl UserVector {
     }
 
     fn superbins_are_distinct(&self) -> bool {
-        let set = self.set(0);
+        let set: PerBall = walk(0, &self.differences, self.mask).collect();
         (1..set.len()).all(|i| !set[..i].contains(&set[i]))
     }
 
@@ -153,7 +158,7 @@ fn is_walk(places: impl Iterator<Item = u32> + Clone, differences: &[u32], mask:
 
 /// The k-1 values of an identity: the low bits of
 /// SHA-256(domain || 0 || period || 0 || id || 0 || counter || i), i = 1 .. k-1.
-fn vector(params: &Params, domain: &str, id: &str, counter: u8, mask: u32) -> Vec<u32> {
+fn vector(params: &Params, domain: &str, id: &str, counter: u8, mask: u32) -> PerBall {
     let begun = Sha256::new()
         .chain_update(domain)
         .chain_update([0])
@@ -184,7 +189,7 @@ impl FromStr for UserId {
     fn from_str(text: &str) -> Result<Self, IdentityError> {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._@+-".contains(&c);
         if (1..=USER_ID_LEN_MAX).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(UserId(text.to_string()))
+            Ok(UserId(text.into()))
         } else {
             Err(IdentityError::User(text.chars().take(80).collect()))
         }
@@ -207,7 +212,7 @@ impl VendorId {
     /// is no public suffix. Otherwise one site could collect in another's name.
     pub fn collects_at(&self, host: &VendorId) -> bool {
         let is_address = |id: &VendorId| id.0.starts_with('[') || id.0.parse::<std::net::Ipv4Addr>().is_ok();
-        let is_parent = || host.0.strip_suffix(&self.0).is_some_and(|rest| rest.ends_with('.'));
+        let is_parent = || host.0.strip_suffix(self.as_str()).is_some_and(|rest| rest.ends_with('.'));
         let is_public = || psl::suffix(self.0.as_bytes()).is_some_and(|suffix| suffix == self.0.as_bytes());
         self == host || (!is_address(host) && is_parent() && !is_public())
     }
@@ -218,7 +223,7 @@ impl FromStr for VendorId {
 
     fn from_str(text: &str) -> Result<Self, IdentityError> {
         if is_host_name(text) || is_bracketed_ipv6(text) {
-            Ok(VendorId(text.to_string()))
+            Ok(VendorId(text.into()))
         } else {
             Err(IdentityError::Vendor(text.chars().take(80).collect()))
         }

@@ -13,6 +13,7 @@
 //! a message without data has none. Header names are case-insensitive, a repeated one is an error, an
 //! unknown one is ignored.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write};
 use std::str::FromStr;
 
@@ -329,7 +330,8 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
             data_size.chars().take(40).collect::<String>()
         ),
     })?;
-    let mut base64 = Vec::with_capacity(lines.text.len());
+    // One line, all that a few coins need, is decoded where it stands.
+    let mut base64 = Cow::Borrowed("");
     loop {
         let line = lines.next("Base64 or End-MicroMint")?;
         if line == LAST_LINE {
@@ -338,9 +340,9 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
         if line.is_empty() || line.len() > DATA_LINE_LEN_MAX {
             return Err(lines.wrong("Base64 in lines of 1 to 76 characters"));
         }
-        base64.extend_from_slice(line.as_bytes());
+        base64 += line;
     }
-    let data = STANDARD.decode(&base64).map_err(|error| MessageError::Data(error.to_string()))?;
+    let data = STANDARD.decode(&*base64).map_err(|error| MessageError::Data(error.to_string()))?;
     if data.len() as u64 != declared {
         return Err(MessageError::Data(format!("{} bytes, but Data-Size says {declared}", data.len())));
     }

@@ -98,7 +98,7 @@ pub(super) fn coins_from(coins: u32, data: &[u8]) -> Result<Vec<u64>, MessageErr
 
 /// Every x as 8 bytes big-endian.
 pub(super) fn x_to_bytes(x: &[u64]) -> Vec<u8> {
-    x.iter().flat_map(|x| x.to_be_bytes()).collect()
+    x.iter().map(|x| x.to_be_bytes()).collect::<Vec<_>>().into_flattened()
 }
 
 /// Reads 8 bytes big-endian each.

@@ -55,6 +55,11 @@ impl Url {
         &self.text
     }
 
+    /// The URL as a text of its own.
+    pub fn into_string(self) -> String {
+        self.text
+    }
+
     /// `https` or `http`.
     pub fn scheme(&self) -> &str {
         if self.is_https() { "https" } else { "http" }

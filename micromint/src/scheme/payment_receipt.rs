@@ -75,7 +75,9 @@ pub fn reference(payment: &Payment) -> String {
         sha256.update([0]);
     }
     sha256.update(payment.authenticator.as_bytes());
-    sha256.update(payment.data());
+    for x in &payment.x {
+        sha256.update(x.to_be_bytes());
+    }
     hex(&sha256.finalize()[..REFERENCE_SIZE])
 }
 

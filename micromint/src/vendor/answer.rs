@@ -74,7 +74,7 @@ pub(super) fn payment_required(
     if in_header.len() <= REQUEST_HEADER_LEN_MAX {
         headers.push((REQUEST_HEADER, in_header.into()));
     }
-    let user = payment.map(|payment| payment.user.to_string());
+    let user = payment.map(|payment| payment.user.clone());
     let log = refused.and_then(|refused| refused.log);
     let vary = Merge { name: "Vary", value: "Accept".into(), rule: MergeRule::Union };
     Answer { headers, merge: vec![vary], body, user, log, ..bare(outcome, 402) }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Refusal;
 use super::lists::Lists;
 use crate::bin::Bin;
-use crate::coin::CoinRules;
+use crate::coin::{Bins, CoinRules};
 use crate::identity::{UserVector, VendorId, VendorVector};
 use crate::params::Params;
 use crate::period::Period;
@@ -107,13 +107,7 @@ impl Checker {
     ///
     /// # Errors
     /// The refusal of highest precedence among those that hashing alone can find.
-    pub fn check(
-        &self,
-        payment: &Payment,
-        url: &Url,
-        price: u32,
-        now: UnixTime,
-    ) -> Result<Vec<Bin>, Refused> {
+    pub fn check(&self, payment: &Payment, url: &Url, price: u32, now: UnixTime) -> Result<Bins, Refused> {
         let accepted = self.accepted(&payment.period);
         if accepted.is_some_and(|accepted| accepted.rules.params().coin_size() != payment.coin_size()) {
             return Err(Refusal::Malformed.into());
@@ -146,7 +140,7 @@ impl Checker {
 }
 
 impl Accepted {
-    fn check_coins(&self, payment: &Payment) -> Result<Vec<Bin>, Refused> {
+    fn check_coins(&self, payment: &Payment) -> Result<Bins, Refused> {
         // No User-ID is known for which this fails: 256 counters would have to fail in a row.
         let user =
             UserVector::new(self.rules.params(), &payment.user).map_err(|_| Refusal::UserDifferences)?;

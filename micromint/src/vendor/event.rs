@@ -6,6 +6,7 @@
 use std::fmt::{self, Write};
 
 use super::http::{Decision, Outcome};
+use crate::period::Period;
 
 /// About as long as all but the user, the period and the URL is, in bytes.
 const LINE_LEN_USUAL: usize = 128;
@@ -43,7 +44,7 @@ impl Decision {
             coins: self.coins(),
             is_dry_run: about.is_dry_run,
             user: self.user(),
-            period: about.period.as_deref(),
+            period: about.period.as_ref().map(Period::as_str),
             url: about.url.as_deref(),
         }
     }
@@ -135,10 +136,10 @@ mod tests {
         let about = About {
             price: 2,
             url: Some(r#"https://news.example/a"\b"#.to_string()),
-            period: Some("2026-12".to_string()),
+            period: Some("2026-12".parse().unwrap()),
             ..About::default()
         };
-        let user = Some("alice".to_string());
+        let user = Some("alice".parse().unwrap());
         let paid =
             Decision::Serve(Serve { outcome: Outcome::Paid, user, coins: 2, about, ..Serve::default() });
         assert_eq!(

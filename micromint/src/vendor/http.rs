@@ -10,6 +10,8 @@ pub use super::event::Event;
 pub use super::head::{HeadChanges, Merge, MergeRule};
 pub use super::outcome::Outcome;
 use super::paywall::Charge;
+use crate::identity::UserId;
+use crate::period::Period;
 use crate::scheme::CREDENTIAL_HEADER;
 use crate::time::UnixTime;
 
@@ -247,7 +249,7 @@ pub struct Serve {
     /// What became of the payment, for logs and variables.
     pub outcome: Outcome,
     /// The user who paid, for logs and variables.
-    pub user: Option<String>,
+    pub user: Option<UserId>,
     /// Coins recorded by this request.
     pub coins: u32,
     /// Serve as a GET without a body, whatever was sent: the request was a payment in a POST.
@@ -285,7 +287,7 @@ pub struct Answer {
     /// The body, also for HEAD (the server leaves it out there).
     pub body: Vec<u8>,
     /// Who tried to pay, for logs and variables.
-    pub user: Option<String>,
+    pub user: Option<UserId>,
     /// What to write into the server's error log, where something is to be said there. It never holds
     /// a key or an authenticator.
     pub log: Option<String>,
@@ -301,7 +303,7 @@ pub struct About {
     /// The page's URL, as messages name it.
     pub url: Option<String>,
     /// The period of the coins sent.
-    pub period: Option<String>,
+    pub period: Option<Period>,
     /// The place only tries out what it would do: the outcome says what would have been, and nothing
     /// was recorded.
     pub is_dry_run: bool,
@@ -327,8 +329,8 @@ impl Decision {
     /// The user who paid or tried to.
     pub fn user(&self) -> Option<&str> {
         match self {
-            Decision::Serve(serve) => serve.user.as_deref(),
-            Decision::Answer(answer) => answer.user.as_deref(),
+            Decision::Serve(serve) => serve.user.as_ref().map(UserId::as_str),
+            Decision::Answer(answer) => answer.user.as_ref().map(UserId::as_str),
         }
     }
 

@@ -312,16 +312,20 @@ impl Paywall {
     fn follow<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
         match route {
             Route::Decided(decision) => decision,
-            Route::Header(ask, InHeader::Message(value)) => ask.tell(match carrier::from_header(value) {
-                Some(message) => self.judge(&ask, &message, None),
-                None => self.malformed(&ask, "the header holds no base64url".to_string()),
-            }),
-            Route::Header(ask, InHeader::Credential(token)) => ask.tell(self.judge_credential(&ask, token)),
-            Route::Body(ask) => ask.tell(match request.body {
-                Some(message) => self.judge(&ask, message, None),
+            Route::Header(ask, InHeader::Message(value)) => {
+                ask.tell(|ask| match carrier::from_header(value) {
+                    Some(message) => self.judge(ask, &message, None),
+                    None => self.malformed(ask, "the header holds no base64url".to_string()),
+                })
+            }
+            Route::Header(ask, InHeader::Credential(token)) => {
+                ask.tell(|ask| self.judge_credential(ask, token))
+            }
+            Route::Body(ask) => ask.tell(|ask| match request.body {
+                Some(message) => self.judge(ask, message, None),
                 None => answer::too_large().into(),
             }),
-            Route::Unpaid(ask) => ask.tell(self.unpaid_or_free(&ask)),
+            Route::Unpaid(ask) => ask.tell(|ask| self.unpaid_or_free(ask)),
             Route::FreeBody => Decision::Serve(free_post(request)),
         }
     }
@@ -329,7 +333,7 @@ impl Paywall {
     /// What a page costs, as it is said to who did not pay; whatever the request carries. Touches no disk.
     pub fn price_tag(&self, request: &Request<'_>) -> Answer {
         match self.ask(request, false) {
-            Ok(ask) => match ask.tell(self.unpaid(&ask)) {
+            Ok(ask) => match ask.tell(|ask| self.unpaid(ask)) {
                 Decision::Answer(answer) => Arc::unwrap_or_clone(answer),
                 // What is told of a price is an answer always.
                 Decision::Serve(_) => answer::unavailable("a price was to be told".to_string()),
@@ -406,11 +410,11 @@ impl Paywall {
 
     fn route_to_page<'a>(&'a self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
         if ask.request.method == b"OPTIONS" {
-            return Route::Decided(ask.tell(answer::options(ask.cors, ask.request).into()));
+            return Route::Decided(ask.tell(|ask| answer::options(ask.cors, ask.request).into()));
         }
         if ask.is_view() && self.has_receipt(&ask) {
-            let serve = served(Outcome::Receipt, ask.request, ask.is_body);
-            return Route::Decided(ask.tell(Decision::Serve(serve)));
+            let serve = |ask: &Ask<'_>| Decision::Serve(served(Outcome::Receipt, ask.request, ask.is_body));
+            return Route::Decided(ask.tell(serve));
         }
         match carrier {
             Carrier::Header(value) => Route::Header(ask, value),
@@ -420,7 +424,7 @@ impl Paywall {
             {
                 Route::Unpaid(ask)
             }
-            Carrier::None | Carrier::Several => Route::Decided(ask.tell(self.unpaid(&ask))),
+            Carrier::None | Carrier::Several => Route::Decided(ask.tell(|ask| self.unpaid(ask))),
         }
     }
 }

@@ -5,6 +5,8 @@
 //! for and nothing else, whatever path a browser sends it to: the one page, or everything of one receipt path
 //! that costs no more than was paid.
 
+use std::fmt::Write;
+
 use base64::Engine;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -73,17 +75,22 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The cookie's name: the URL, or origin and path and a blank, which no URL holds, as a hash.
-    fn name(self) -> String {
+    /// Appends the cookie's name: the URL, or origin and path and a blank, which no URL holds, as a hash.
+    fn push_name(self, text: &mut String) {
         let digest = match self {
             Scope::Page(url) => Sha256::digest(url.as_str()),
             Scope::Path(url, path) => {
                 Sha256::new().chain_update(url.origin()).chain_update(path).chain_update(" ").finalize()
             }
         };
+        text.push_str(RECEIPT_NAME_PREFIX);
+        push_hex(text, &digest[..8]);
+    }
+
+    /// The cookie's name.
+    fn name(self) -> String {
         let mut name = String::with_capacity(RECEIPT_NAME_PREFIX.len() + 16);
-        name.push_str(RECEIPT_NAME_PREFIX);
-        push_hex(&mut name, &digest[..8]);
+        self.push_name(&mut name);
         name
     }
 
@@ -115,7 +122,7 @@ pub(super) fn set_cookie(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime,
     let price = if let Scope::Path(..) = scope { price.to_string() } else { String::new() };
     let path = scope.cookie_path();
     let mut cookie = String::with_capacity(COOKIE_SIZE + path.len());
-    cookie.push_str(&scope.name());
+    scope.push_name(&mut cookie);
     for part in ["=", &expiry, "."] {
         cookie.push_str(part);
     }
@@ -124,9 +131,8 @@ pub(super) fn set_cookie(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime,
         cookie.push('.');
     }
     BASE64URL.encode_string(scope.mac(key, &expiry, &price), &mut cookie);
-    cookie.push_str("; Max-Age=");
-    cookie.push_str(&seconds.to_string());
-    cookie.push_str("; HttpOnly; SameSite=Lax");
+    // Writing to a String cannot fail.
+    let _ = write!(cookie, "; Max-Age={seconds}; HttpOnly; SameSite=Lax");
     // A `;` would end the attribute. Without one the browser takes the directory of the page.
     if !path.contains(';') {
         cookie.push_str("; Path=");

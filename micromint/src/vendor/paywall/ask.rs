@@ -58,11 +58,12 @@ impl Ask<'_> {
         withheld(self.request, &self.request.content?, self.is_body)
     }
 
-    /// The decision with what the request was about, and what scripts of other sites may see of it.
-    pub(super) fn tell(&self, mut decision: Decision) -> Decision {
+    /// What `decide` says, with what the request was about, and what scripts of other sites may see of it.
+    pub(super) fn tell(self, decide: impl FnOnce(&Self) -> Decision) -> Decision {
+        let mut decision = decide(&self);
         let about = decision.about_mut();
         about.price = self.price;
-        about.url = Some(self.url.as_str().to_string());
+        about.url = Some(self.url.into_string());
         self.cors.add_to(decision.merge_mut(), self.request);
         decision
     }

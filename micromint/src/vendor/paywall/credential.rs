@@ -9,7 +9,7 @@ use super::super::check::Refused;
 use super::super::http::Decision;
 use super::Paywall;
 use super::ask::Ask;
-use crate::bin::Bin;
+use crate::coin::Bins;
 use crate::scheme::{Credential, INTENT, METHOD};
 
 impl Paywall {
@@ -40,7 +40,7 @@ fn is_our_method(credential: &Credential) -> bool {
 
 /// What is found about a payment whose challenge has ended: whatever stands behind that in the order of
 /// refusals gives way to it, and a retry is still one.
-pub(super) fn too_late(checked: Result<Vec<Bin>, Refused>) -> Refused {
+pub(super) fn too_late(checked: Result<Bins, Refused>) -> Refused {
     let may_be_recorded = match checked {
         Err(refused) if refused.refusal < Refusal::ChallengeExpired => return refused,
         Err(refused) => refused.may_be_recorded,

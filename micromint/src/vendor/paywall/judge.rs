@@ -58,14 +58,14 @@ impl Paywall {
                 retry => retry,
             }),
         };
-        let period = payment.period.as_str().to_string();
+        let period = payment.period.clone();
         let mut decision = match judged {
             Ok(Judged::Serve(serve)) => Decision::Serve(serve),
             Ok(Judged::Refused(refusal)) => self.refused(ask, refusal, Some(payment), None),
             Ok(Judged::Unpaid) => self.unpaid(ask),
             Ok(Judged::Withheld(withheld)) => {
                 let answer = withheld.answer(ask.request.content.unwrap_or_default());
-                Answer { user: Some(payment.user.as_str().to_string()), ..answer }.into()
+                Answer { user: Some(payment.user.clone()), ..answer }.into()
             }
             Err(error) => answer::unavailable(error.to_string()).into(),
         };
@@ -166,7 +166,7 @@ impl Paywall {
     /// is given for another method.
     fn opened(&self, ask: &Ask<'_>, outcome: Outcome, sent: &Sent<'_>, recorded_at: UnixTime) -> Serve {
         let mut serve = served(outcome, ask.request, ask.is_body);
-        serve.user = Some(sent.payment.user.as_str().to_string());
+        serve.user = Some(sent.payment.user.clone());
         let receipt = PaymentReceipt::new(sent.payment, recorded_at, sent.challenge_id.map(str::to_string));
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
         if ask.is_view() {
