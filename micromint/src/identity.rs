@@ -9,6 +9,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
@@ -26,12 +27,12 @@ type PerBall = SmallVec<[u32; COIN_SIZE_MAX as usize]>;
 
 /// Names a client: 1 to 40 characters of `A-Z a-z 0-9 . _ @ + -`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(String);
+pub struct UserId(CompactString);
 
 /// Names a vendor: a lower-case host name (A-labels, no trailing dot, no port), or an IPv6 address in
 /// brackets in the form of RFC 5952.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VendorId(String);
+pub struct VendorId(CompactString);
 
 /// The text is no identity.
 #[derive(Debug, thiserror::Error)]

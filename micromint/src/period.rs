@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use compact_str::CompactString;
+
 use crate::time::UnixTime;
 
 /// The longest period name, in bytes.
@@ -10,7 +12,7 @@ pub const PERIOD_LEN_MAX: usize = 32;
 
 /// A period's name, such as `2026-12`: 1 to 32 characters of `a-z 0-9 -`. It names files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Period(String);
+pub struct Period(CompactString);
 
 /// The text is no period name.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,7 @@ impl FromStr for Period {
     fn from_str(text: &str) -> Result<Self, PeriodError> {
         let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         if (1..=PERIOD_LEN_MAX).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Period(text.to_string()))
+            Ok(Period(text.into()))
         } else {
             Err(PeriodError(text.chars().take(80).collect()))
         }

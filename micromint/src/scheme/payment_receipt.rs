@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use compact_str::{CompactString, ToCompactString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -28,7 +29,7 @@ pub struct PaymentReceipt {
     /// Always `success`.
     pub status: Cow<'static, str>,
     /// When the payment was recorded (RFC 3339).
-    pub timestamp: String,
+    pub timestamp: CompactString,
 }
 
 impl PaymentReceipt {
@@ -39,7 +40,7 @@ impl PaymentReceipt {
             method: METHOD.into(),
             reference: reference(payment),
             status: "success".into(),
-            timestamp: recorded_at.to_string(),
+            timestamp: recorded_at.to_compact_string(),
         }
     }
 

@@ -8,6 +8,7 @@
 use std::fmt::Write;
 
 use base64::Engine;
+use compact_str::{CompactString, ToCompactString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -118,8 +119,9 @@ impl<'a> Scope<'a> {
 /// The value of Set-Cookie for a receipt, good until just before `now + seconds`. `price` is what was paid,
 /// in coins.
 pub(super) fn set_cookie(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, seconds: u32) -> String {
-    let expiry = now.plus_seconds(seconds.into()).0.to_string();
-    let price = if let Scope::Path(..) = scope { price.to_string() } else { String::new() };
+    let expiry = now.plus_seconds(seconds.into()).0.to_compact_string();
+    let price =
+        if let Scope::Path(..) = scope { price.to_compact_string() } else { CompactString::default() };
     let path = scope.cookie_path();
     let mut cookie = String::with_capacity(COOKIE_SIZE + path.len());
     scope.push_name(&mut cookie);
