@@ -26,7 +26,7 @@ impl micromint_message {
         Ok(micromint_message {
             message_type: frame.message_type().to_string(),
             headers: frame.headers().iter().map(owned).collect(),
-            data: frame.data().unwrap_or_default().to_vec(),
+            data: frame.into_data().unwrap_or_default(),
             bytes,
         })
     }

@@ -1,5 +1,7 @@
 //! Keeping what one client paid for out of caches that serve others (RFC 9111, 5.2; RFC 9213).
 
+use std::borrow::Cow;
+
 /// Answer header fields that tell shared caches to keep an answer, whatever Cache-Control says. A server
 /// takes them out of an answer that was paid for.
 pub const SHARED_CACHE_HEADERS: [&str; 5] = [
@@ -12,11 +14,12 @@ pub const SHARED_CACHE_HEADERS: [&str; 5] = [
 
 /// The Cache-Control of an answer that was paid for, made from the values that it would have had: `private`
 /// is added, `public`, `s-maxage` and `private` for single fields are taken out, all else stays in its order.
-pub fn private_cache_control<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
-    let mut kept = String::from("private");
+pub fn private_cache_control<'a>(values: impl IntoIterator<Item = &'a str>) -> Cow<'static, str> {
+    let mut kept = Cow::Borrowed("private");
     for directive in values.into_iter().flat_map(directives) {
         let name = directive.split('=').next().unwrap_or_default().trim_end();
         if !["public", "s-maxage", "private"].iter().any(|gone| name.eq_ignore_ascii_case(gone)) {
+            let kept = kept.to_mut();
             kept.push_str(", ");
             kept.push_str(directive);
         }

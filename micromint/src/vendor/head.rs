@@ -112,7 +112,7 @@ impl<'a> HeadChanges<'a> {
         self.remove.push(NAME);
         self.remove.extend(SHARED_CACHE_HEADERS);
         let merged = private_cache_control(values(NAME).iter().map(String::as_str));
-        self.add.push((NAME, merged.into()));
+        self.add.push((NAME, merged));
     }
 
     fn merge(&mut self, fields: &'a [Merge], values: &impl Fn(&str) -> Vec<String>) {

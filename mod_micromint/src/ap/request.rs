@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
+use smallvec::SmallVec;
+
 use super::bindings::{
     APR_DIR, ap_auth_type, ap_discard_request_body, ap_expr_str_exec, ap_get_module_config,
     ap_index_of_response, ap_response_code_string, ap_run_http_scheme, ap_run_insert_error_filter, ap_rwrite,
@@ -21,6 +23,9 @@ use crate::visit::Visit;
 
 /// The note by which `Require micromint` asks for the gate.
 const REQUIRED: &std::ffi::CStr = c"mod_micromint-required";
+
+/// Header fields as (name, value), with memory of their own only where they are more than browsers send.
+pub(crate) type Fields<'a> = SmallVec<[(&'a [u8], &'a [u8]); 16]>;
 
 /// A request during one callback. What it gives out lies in the request's pool.
 #[derive(Clone, Copy)]
@@ -111,11 +116,9 @@ impl<'a> Request<'a> {
     }
 
     /// The header fields, in order. Apache has joined those of one name.
-    pub(crate) fn headers(self) -> Vec<(&'a [u8], &'a [u8])> {
-        let mut fields = Vec::with_capacity(16);
+    pub(crate) fn headers(self) -> Fields<'a> {
         // SAFETY: the table is live and not changed meanwhile; names and values lie in the request's pool.
-        fields.extend(unsafe { table::entries((*self.r).headers_in) });
-        fields
+        unsafe { table::entries((*self.r).headers_in) }.collect()
     }
 
     /// Whether a header field of this name is there.

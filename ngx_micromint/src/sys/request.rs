@@ -13,6 +13,7 @@ use nginx_sys::{
     ngx_http_read_client_request_body, ngx_http_request_t, ngx_http_send_header, ngx_palloc, ngx_str_t,
     ngx_table_elt_t,
 };
+use smallvec::SmallVec;
 
 use micromint::vendor::metrics::Counters;
 
@@ -21,6 +22,9 @@ use super::tables::ngx_http_micromint_module;
 use super::{Code, DONE, ERROR, Log, OK, bytes, config, copy_into, files, headers};
 use crate::module::{LocationConfig, ServerConfig};
 use crate::visit::Visit;
+
+/// Header fields as (name, value), with memory of their own only where they are more than browsers send.
+pub(crate) type Fields<'a> = SmallVec<[(&'a [u8], &'a [u8]); 16]>;
 
 /// A request, or a subrequest, during one callback.
 pub(crate) struct Request {
@@ -77,17 +81,14 @@ impl Request {
     }
 
     /// The header fields, in order.
-    pub(crate) fn headers(&self) -> Vec<(&[u8], &[u8])> {
-        let mut fields = Vec::with_capacity(16);
+    pub(crate) fn headers(&self) -> Fields<'_> {
         // SAFETY: the request is live and its headers are complete when phases run; fields are only changed through
         // `&mut self`, which the result forbids while it lives.
         unsafe {
-            fields.extend(
-                headers::fields(&raw const (*self.r).headers_in.headers)
-                    .map(|field| (bytes((*field).key), bytes((*field).value))),
-            );
+            headers::fields(&raw const (*self.r).headers_in.headers)
+                .map(|field| (bytes((*field).key), bytes((*field).value)))
+                .collect()
         }
-        fields
     }
 
     /// The length that Content-Length tells, if it does.
