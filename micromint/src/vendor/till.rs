@@ -216,18 +216,23 @@ impl From<TableError> for TillError {
 /// What makes two payments the same one: SHA-256 over URL, period, user, authenticator and coins, and
 /// over `extra`, such as an Idempotency-Key and the digest of a body.
 pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
+    // The lengths keep different fields from running into the same bytes.
+    let size = |size: usize| (size as u64).to_be_bytes();
     let mut sha256 = Sha256::new();
-    let data = payment.data();
-    let fields: [&[u8]; 5] = [
+    let fields: [&[u8]; 4] = [
         payment.url.as_str().as_bytes(),
         payment.period.as_str().as_bytes(),
         payment.user.as_str().as_bytes(),
         payment.authenticator.as_bytes(),
-        &data,
     ];
-    for field in fields.iter().chain(extra) {
-        // The lengths keep different fields from running into the same bytes.
-        sha256.update((field.len() as u64).to_be_bytes());
+    for field in fields {
+        sha256.update(size(field.len()));
+        sha256.update(field);
+    }
+    sha256.update(size(payment.x.len() * size_of::<u64>()));
+    payment.x.iter().for_each(|x| sha256.update(x.to_be_bytes()));
+    for field in extra {
+        sha256.update(size(field.len()));
         sha256.update(field);
     }
     sha256.finalize().into()

@@ -8,8 +8,6 @@
 //! may always be made again from the journals, so it is not synced on every change and damage is
 //! [`TableError::Damaged`], never repaired here. Byte by byte: `docs/till.md`.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +31,8 @@ const BITS_MAX: u32 = 32;
 const MAGIC: &[u8; 8] = b"MMindex1";
 /// How much is read and written at a time when the table doubles.
 const CHUNK_BUCKETS: u64 = 2048;
+/// For how many touched buckets room is kept for the next operation: those of a usual payment.
+const KEPT_MAX: usize = 64;
 
 /// What a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,9 @@ pub(super) struct Table {
 /// The buckets that one operation has read or changed. Nothing is on disk before [`Table::write`].
 #[derive(Default)]
 pub(super) struct Touched {
-    buckets: BTreeMap<u64, Box<Bucket>>,
+    buckets: Vec<Bucket>,
+    /// The number of each and its place among them, by number.
+    places: Vec<(u64, usize)>,
     /// Whether this operation has seen that the file is as long as it should be.
     is_measured: bool,
 }
@@ -90,7 +92,23 @@ impl Touched {
 
     /// Forgets them, for the next operation.
     pub(super) fn clear(&mut self) {
-        *self = Touched::default();
+        self.is_measured = false;
+        self.buckets.clear();
+        self.places.clear();
+        self.buckets.shrink_to(KEPT_MAX);
+        self.places.shrink_to(KEPT_MAX);
+    }
+
+    /// The place of a bucket, or where its number belongs.
+    fn find(&self, number: u64) -> Result<usize, usize> {
+        self.places.binary_search_by_key(&number, |(held, _)| *held).map(|at| self.places[at].1)
+    }
+
+    /// Holds a bucket whose number belongs at `at`, and gives its place.
+    fn hold(&mut self, at: usize, number: u64, bucket: Bucket) -> usize {
+        self.places.insert(at, (number, self.buckets.len()));
+        self.buckets.push(bucket);
+        self.buckets.len() - 1
     }
 }
 
@@ -157,14 +175,14 @@ impl Table {
     pub(super) fn touch_at_once(&self, touched: &mut Touched, key: u64) -> Result<bool, TableError> {
         let home = home(self.seed, self.bits, key);
         for number in home..home + PROBE_MAX {
-            if let Slot::Vacant(free) = touched.buckets.entry(number) {
-                let mut bucket = Box::new(Bucket::empty());
+            if let Err(at) = touched.find(number) {
+                let mut bucket = Bucket::empty();
                 let read = self.file.read_at_once(&mut bucket.bytes, offset(number));
                 if !read.map_err(FileError::on("read", &self.path))? {
                     return Ok(false);
                 }
                 self.check(number, &bucket)?;
-                free.insert(bucket);
+                touched.hold(at, number, bucket);
             }
             if !self.bucket(touched, number)?.is_overflowed() {
                 break;
@@ -205,7 +223,8 @@ impl Table {
         write: fn(&dyn File, &[u8], u64) -> io::Result<()>,
         touched: &mut Touched,
     ) -> Result<(), TableError> {
-        for (number, bucket) in &mut touched.buckets {
+        for (number, place) in &touched.places {
+            let bucket = &mut touched.buckets[*place];
             if bucket.is_changed {
                 bucket.seal(self.seed, *number);
                 let written = write(self.file.as_ref(), &bucket.bytes, offset(*number));
@@ -265,20 +284,21 @@ impl Table {
     }
 
     fn bucket<'t>(&self, touched: &'t mut Touched, number: u64) -> Result<&'t mut Bucket, TableError> {
-        Ok(match touched.buckets.entry(number) {
-            Slot::Occupied(held) => held.into_mut(),
-            Slot::Vacant(free) => {
+        let place = match touched.find(number) {
+            Ok(place) => place,
+            Err(at) => {
                 if !touched.is_measured {
                     self.measure()?;
                     touched.is_measured = true;
                 }
-                let mut bucket = Box::new(Bucket::empty());
+                let mut bucket = Bucket::empty();
                 let read = self.file.reread_at(&mut bucket.bytes, offset(number));
                 read.map_err(FileError::on("read", &self.path))?;
                 self.check(number, &bucket)?;
-                free.insert(bucket)
+                touched.hold(at, number, bucket)
             }
-        })
+        };
+        Ok(&mut touched.buckets[place])
     }
 
     /// Sees that all buckets are there, as [`File::reread_at`] wants it.

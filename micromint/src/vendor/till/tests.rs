@@ -527,3 +527,23 @@ fn network_file_systems_are_refused() {
     let opened = Till::open(remote, SyncMode::Os, Arc::new(noon()), Arc::new(SystemEntropy));
     assert!(matches!(opened, Err(TillError::OnNetwork(_))));
 }
+
+/// As docs/till.md says it: every field with its length before it, the coins as bytes.
+#[test]
+fn a_fingerprint_is_the_hash_of_its_fields_with_their_lengths() {
+    let payment = Payment {
+        url: "https://news.example/a".parse().unwrap(),
+        user: "alice".parse().unwrap(),
+        vendor: "news.example".parse().unwrap(),
+        period: "2026-12".parse().unwrap(),
+        coins: 1,
+        authenticator: crate::authenticator::Authenticator::from_bytes([9; 16]),
+        x: vec![1, 2 << 40],
+    };
+    let coins = [[0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 2, 0, 0, 0, 0, 0]].concat();
+    let fields: [&[u8]; 6] =
+        [b"https://news.example/a", b"2026-12", b"alice", &[9; 16], &coins, b"an Idempotency-Key"];
+    let with_length = |field: &&[u8]| [&(field.len() as u64).to_be_bytes(), *field].concat();
+    let bytes: Vec<u8> = fields.iter().flat_map(with_length).collect();
+    assert_eq!(fingerprint(&payment, &[b"an Idempotency-Key"]), <[u8; 32]>::from(Sha256::digest(&bytes)));
+}
