@@ -1,16 +1,15 @@
-//! Which processors the servers run on, and which the client: the servers have one to themselves, so that what a
-//! request costs does not depend on which threads happen to meet there.
+//! Which processors the servers run on, and which the client: the client has the first, the servers the others, so
+//! that what a request costs does not depend on who happens to meet there.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The servers' processor and the client's ones, of those that this program may use. With a single one both share it.
+/// The servers' processors and the client's, of those that this program may use. A single one is shared.
 pub(crate) fn divided() -> (CpuSet, CpuSet) {
     let allowed = sched_getaffinity(None).unwrap();
     let numbers: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number)).collect();
     let (mut theirs, mut ours) = (CpuSet::new(), CpuSet::new());
-    theirs.set(numbers[numbers.len() - 1]);
     ours.set(numbers[0]);
-    numbers[..numbers.len() - 1].iter().for_each(|number| ours.set(*number));
+    numbers[numbers.len().min(2) - 1..].iter().for_each(|number| theirs.set(*number));
     (theirs, ours)
 }
 

@@ -74,14 +74,14 @@ impl Store {
     }
 
     pub(super) fn put(&mut self, period: &Period, entry: Entry) -> Result<(), TillError> {
-        loop {
+        let touched = loop {
             let Index { table, touched } = self.index(period)?;
             match table.put(touched, entry) {
                 Err(TableError::Full) => self.grow(Some(period))?,
-                put => break put?,
+                put => break put.map(|()| touched.len())?,
             }
-        }
-        if self.indexes.get(period).is_some_and(|index| index.touched.len() > TOUCHED_MAX) {
+        };
+        if touched > TOUCHED_MAX {
             self.write_indexes()?;
             self.forget_touched();
         }
