@@ -115,10 +115,20 @@ mod headers {
         for name in ["APACHE_INCLUDE_DIR", "APR_INCLUDE_DIR"] {
             println!("cargo:rerun-if-env-changed={name}");
         }
-        let apache =
-            folder("APACHE_INCLUDE_DIR", "apxs", &["-q", "INCLUDEDIR"], "/usr/include/apache2", "httpd.h");
-        let apr =
-            folder("APR_INCLUDE_DIR", "apr-1-config", &["--includedir"], "/usr/include/apr-1.0", "apr.h");
+        let apache = folder(
+            "APACHE_INCLUDE_DIR",
+            "apxs",
+            &["-q", "INCLUDEDIR"],
+            "/usr/include/apache2",
+            "httpd.h",
+        );
+        let apr = folder(
+            "APR_INCLUDE_DIR",
+            "apr-1-config",
+            &["--includedir"],
+            "/usr/include/apr-1.0",
+            "apr.h",
+        );
         println!("cargo:rerun-if-changed={}", apache.join("ap_release.h").display());
         let text: String = HEADERS.iter().map(|name| format!("#include <{name}>\n")).collect();
         let mut builder = bindgen::builder()
@@ -141,7 +151,8 @@ mod headers {
         for name in VALUES {
             builder = builder.allowlist_var(name);
         }
-        let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("bindings.rs");
+        let out =
+            PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("bindings.rs");
         let written = builder.generate().map_err(|error| error.to_string()).and_then(|bindings| {
             bindings.write_to_file(&out).map_err(|error| format!("{}: {error}", out.display()))
         });
@@ -151,17 +162,27 @@ mod headers {
     }
 
     /// The folder that holds `header`.
-    fn folder(variable: &str, program: &str, arguments: &[&str], usual: &str, header: &str) -> PathBuf {
+    fn folder(
+        variable: &str,
+        program: &str,
+        arguments: &[&str],
+        usual: &str,
+        header: &str,
+    ) -> PathBuf {
         let told = || {
             let output = Command::new(program).args(arguments).output().ok()?;
             let text = String::from_utf8(output.stdout).ok()?;
             Some(PathBuf::from(text.trim()))
         };
         let folder = std::env::var_os(variable).map(PathBuf::from).or_else(told);
-        let folder =
-            folder.filter(|folder| folder.is_absolute()).unwrap_or_else(|| Path::new(usual).to_path_buf());
+        let folder = folder
+            .filter(|folder| folder.is_absolute())
+            .unwrap_or_else(|| Path::new(usual).to_path_buf());
         if !folder.join(header).is_file() {
-            panic!("there is no {header} in {}: install apache2-dev, or set {variable}", folder.display());
+            panic!(
+                "there is no {header} in {}: install apache2-dev, or set {variable}",
+                folder.display()
+            );
         }
         folder
     }

@@ -12,7 +12,9 @@ fn main() {
     }
     let features = std::env::var("DEP_NGINX_FEATURES").unwrap_or_default();
     if !features.split(',').any(|feature| feature == "threads") {
-        println!("cargo:warning=this nginx was configured without --with-threads, which the module needs");
+        println!(
+            "cargo:warning=this nginx was configured without --with-threads, which the module needs"
+        );
     }
     let version = std::env::var("DEP_NGINX_VERSION_NUMBER").unwrap_or_default();
     if version.parse::<u32>().is_ok_and(|version| version >= TERMINATED_SINCE) {

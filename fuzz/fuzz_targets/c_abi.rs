@@ -100,9 +100,26 @@ unsafe fn sell(broker: *mut micromint_broker, wallet: *mut micromint_wallet) {
     let (mut sale, mut reason, mut coins) = (null_mut(), null_mut(), 0);
     let mut received = micromint_received::MICROMINT_RECEIVED_REFUSED;
     unsafe {
-        micromint_broker_sell(broker, b"alice".as_ptr(), 5, 4, 1, &mut sale, &mut reason, null_mut());
+        micromint_broker_sell(
+            broker,
+            b"alice".as_ptr(),
+            5,
+            4,
+            1,
+            &mut sale,
+            &mut reason,
+            null_mut(),
+        );
         let (data, len) = (micromint_buffer_data(sale), micromint_buffer_len(sale));
-        micromint_wallet_receive(wallet, data, len, &mut received, &mut coins, &mut reason, null_mut());
+        micromint_wallet_receive(
+            wallet,
+            data,
+            len,
+            &mut received,
+            &mut coins,
+            &mut reason,
+            null_mut(),
+        );
         micromint_buffer_free(sale);
     }
     assert!(coins > 0);
@@ -126,7 +143,8 @@ impl<'a> Input<'a> {
 
     /// A text or bytes: after two bytes of length, or NULL with a length that may lie.
     fn bytes(&mut self) -> (*const u8, usize) {
-        let length = usize::from(u16::from_le_bytes([0; 2].map(|_| self.byte().unwrap_or_default())));
+        let length =
+            usize::from(u16::from_le_bytes([0; 2].map(|_| self.byte().unwrap_or_default())));
         if length == usize::from(u16::MAX) {
             return (null(), usize::from(self.byte().unwrap_or_default()));
         }
@@ -147,14 +165,18 @@ fn call(function: impl FnOnce(*mut *mut micromint_error) -> micromint_status) ->
         assert_eq!(micromint_error_status(error), status);
         micromint_error_message(error, &mut text, &mut len);
         let text = if len == 0 { &[] } else { std::slice::from_raw_parts(text, len) };
-        assert!(std::str::from_utf8(text).is_ok_and(|text| text.is_empty() == (status == MICROMINT_OK)));
+        assert!(
+            std::str::from_utf8(text).is_ok_and(|text| text.is_empty() == (status == MICROMINT_OK))
+        );
         micromint_error_free(error);
     }
     status == MICROMINT_OK
 }
 
 /// Calls a function that hands an object out, and looks whether it did so exactly where it went well.
-fn make<T>(function: impl FnOnce(*mut *mut T, *mut *mut micromint_error) -> micromint_status) -> *mut T {
+fn make<T>(
+    function: impl FnOnce(*mut *mut T, *mut *mut micromint_error) -> micromint_status,
+) -> *mut T {
     let mut made = null_mut();
     let is_well = call(|error| function(&mut made, error));
     assert!(is_well || made.is_null());
@@ -171,12 +193,16 @@ fn params_and_coins(input: &mut Input<'_>) {
         call(|error| micromint_user_vector(params, name, name_len, place, &mut count, error));
         call(|error| micromint_vendor_vector(params, name, name_len, place, &mut count, error));
         assert!(count < MICROMINT_COIN_SIZE_MAX);
-        let checker = make(|made, error| micromint_checker_new(params, name, name_len, made, error));
-        let inputs: Vec<u64> = (0..input.byte().unwrap_or_default()).map(|_| input.number() >> 4).collect();
+        let checker =
+            make(|made, error| micromint_checker_new(params, name, name_len, made, error));
+        let inputs: Vec<u64> =
+            (0..input.byte().unwrap_or_default()).map(|_| input.number() >> 4).collect();
         let mut bins = vec![micromint_bin { superbin: 0, subbin: 0 }; inputs.len()];
         let mut fault = micromint_coin_fault::MICROMINT_COIN_GOOD;
         let (x, x_len, bins) = (inputs.as_ptr(), inputs.len(), bins.as_mut_ptr());
-        call(|error| micromint_checker_check(checker, name, name_len, x, x_len, &mut fault, bins, error));
+        call(|error| {
+            micromint_checker_check(checker, name, name_len, x, x_len, &mut fault, bins, error)
+        });
         let text = make(|made, error| micromint_params_to_toml(params, made, error));
         let (data, len) = (micromint_buffer_data(text), micromint_buffer_len(text));
         let again = make(|made, error| micromint_params_from_toml(data, len, made, error));
@@ -198,12 +224,16 @@ fn message(input: &mut Input<'_>) {
         micromint_message_free(request);
         micromint_challenge_free(challenge);
         let mut is_ours = false;
-        call(|error| micromint_payment_receipt_check(name, name_len, bytes, len, &mut is_ours, error));
+        call(|error| {
+            micromint_payment_receipt_check(name, name_len, bytes, len, &mut is_ours, error)
+        });
         let plain = make(|made, error| micromint_message_from_header(bytes, len, made, error));
         micromint_message_free(plain);
         let message = make(|made, error| micromint_message_parse(bytes, len, made, error));
         call(|error| micromint_message_type(message, &mut text, &mut text_len, error));
-        call(|error| micromint_message_header(message, name, name_len, &mut text, &mut text_len, error));
+        call(|error| {
+            micromint_message_header(message, name, name_len, &mut text, &mut text_len, error)
+        });
         call(|error| micromint_message_data(message, &mut text, &mut text_len, error));
         let printed = make(|made, error| micromint_message_print(message, made, error));
         let (data, len) = (micromint_buffer_data(printed), micromint_buffer_len(printed));
@@ -245,17 +275,30 @@ fn paywall(input: &mut Input<'_>, world: &World) {
     let (mut step, mut size, mut first) = (micromint_step::MICROMINT_STEP_WORK, 0, null_mut());
     unsafe {
         let classified = |error| {
-            micromint_paywall_classify(world.paywall, &request, &mut step, &mut size, &mut first, error)
+            micromint_paywall_classify(
+                world.paywall,
+                &request,
+                &mut step,
+                &mut size,
+                &mut first,
+                error,
+            )
         };
         call(classified);
         micromint_decision_free(first);
-        let decision = make(|made, error| micromint_paywall_decide(world.paywall, &request, made, error));
+        let decision =
+            make(|made, error| micromint_paywall_decide(world.paywall, &request, made, error));
         let (status, mut reversed) = (input.number() as u32 % 700, false);
-        call(|error| micromint_paywall_settle(world.paywall, decision, status, &mut reversed, error));
+        call(|error| {
+            micromint_paywall_settle(world.paywall, decision, status, &mut reversed, error)
+        });
         let (fields, count) = (headers.as_ptr(), headers.len());
-        let head =
-            make(|made, error| micromint_decision_head(decision, status, reversed, fields, count, made, error));
-        let line = make(|made, error| micromint_decision_event(decision, status, reversed, true, made, error));
+        let head = make(|made, error| {
+            micromint_decision_head(decision, status, reversed, fields, count, made, error)
+        });
+        let line = make(|made, error| {
+            micromint_decision_event(decision, status, reversed, true, made, error)
+        });
         read_head(decision, head);
         micromint_buffer_free(line);
         micromint_head_free(head);
@@ -269,7 +312,15 @@ unsafe fn read_head(decision: *const micromint_decision, head: *const micromint_
     unsafe {
         for i in 0..=micromint_head_add_count(head) {
             let added = |error| {
-                micromint_head_add(head, i, &mut name, &mut name_len, &mut value, &mut value_len, error)
+                micromint_head_add(
+                    head,
+                    i,
+                    &mut name,
+                    &mut name_len,
+                    &mut value,
+                    &mut value_len,
+                    error,
+                )
             };
             if call(added) {
                 let value = std::slice::from_raw_parts(value, value_len);
@@ -308,8 +359,20 @@ fn wallet(input: &mut Input<'_>, world: &World) {
                 let message = make(|made, error| {
                     let (what, body) = (&mut pay, null());
                     micromint_wallet_pay(
-                        it, bytes, len, text, text_len, method, method_len, body, 0, &policy, what, &mut payment,
-                        made, error,
+                        it,
+                        bytes,
+                        len,
+                        text,
+                        text_len,
+                        method,
+                        method_len,
+                        body,
+                        0,
+                        &policy,
+                        what,
+                        &mut payment,
+                        made,
+                        error,
                     )
                 });
                 micromint_buffer_free(message);
@@ -317,15 +380,32 @@ fn wallet(input: &mut Input<'_>, world: &World) {
             2 => {
                 let (mut word, mut word_len) = (null(), 0);
                 call(|error| {
-                    micromint_wallet_settle(it, number, 402, text, text_len, &mut word, &mut word_len, error)
+                    micromint_wallet_settle(
+                        it,
+                        number,
+                        402,
+                        text,
+                        text_len,
+                        &mut word,
+                        &mut word_len,
+                        error,
+                    )
                 });
             }
             3 => {
                 let mut is_receipt = false;
                 call(|error| {
-                    micromint_wallet_keep_receipt(it, number, text, text_len, &mut is_receipt, error)
+                    micromint_wallet_keep_receipt(
+                        it,
+                        number,
+                        text,
+                        text_len,
+                        &mut is_receipt,
+                        error,
+                    )
                 });
-                let cookie = make(|made, error| micromint_wallet_receipt(it, text, text_len, made, error));
+                let cookie =
+                    make(|made, error| micromint_wallet_receipt(it, text, text_len, made, error));
                 micromint_buffer_free(cookie);
             }
             4 => {
@@ -370,13 +450,21 @@ fn broker(input: &mut Input<'_>, world: &World) {
             1 => micromint_broker_take_back(it, bytes, len, number, to, why, error),
             _ => micromint_broker_sell(it, bytes, len, 0, number, to, why, error),
         });
-        assert!(if is_well { message.is_null() != reason.is_null() } else { message.is_null() && reason.is_null() });
+        assert!(if is_well {
+            message.is_null() != reason.is_null()
+        } else {
+            message.is_null() && reason.is_null()
+        });
         micromint_buffer_free(message);
         micromint_buffer_free(reason);
         call(|error| micromint_broker_compromise(it, superbin, first, count, &mut balls, error));
-        call(|error| micromint_broker_set_aside(it, bytes, len, other, other_len, &mut aside, error));
+        call(|error| {
+            micromint_broker_set_aside(it, bytes, len, other, other_len, &mut aside, error)
+        });
         micromint_buffer_free(aside);
-        aside = make(|made, error| micromint_broker_send_expired(it, bytes, len, url, url_len, made, error));
+        aside = make(|made, error| {
+            micromint_broker_send_expired(it, bytes, len, url, url_len, made, error)
+        });
         micromint_buffer_free(aside);
     }
 }
@@ -389,6 +477,8 @@ fn till_and_price(input: &mut Input<'_>, world: &World) {
         assert!(price <= 500);
         call(|error| micromint_till_read_result(world.till, bytes, len, &mut batch, error));
         let [payments, coins, young] = &mut sums;
-        call(|error| micromint_till_unbatched(world.till, bytes, len, payments, coins, young, error));
+        call(|error| {
+            micromint_till_unbatched(world.till, bytes, len, payments, coins, young, error)
+        });
     }
 }

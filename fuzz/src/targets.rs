@@ -15,8 +15,8 @@ use micromint::protocol::{Message, Payment};
 use micromint::scheme::{
     Credential, PaymentReceipt, challenges_in, charge_request, read_charge_request, token_of,
 };
+use micromint::till::{SyncMode, Till};
 use micromint::time::UnixTime;
-use micromint::vendor::till::{SyncMode, Till};
 use micromint::wallet::Wallet;
 
 /// 2026-12-15, in the middle of the period of the vectors.
@@ -40,7 +40,10 @@ pub const ALL: [(&str, Target); 8] = [
 /// Messages of all types.
 pub fn message(data: &[u8]) {
     if let Ok(message) = Message::parse(data) {
-        assert_eq!(Message::parse(&message.to_bytes()).expect("what is printed can be read"), message);
+        assert_eq!(
+            Message::parse(&message.to_bytes()).expect("what is printed can be read"),
+            message
+        );
     }
 }
 
@@ -48,7 +51,10 @@ pub fn message(data: &[u8]) {
 pub fn payment(data: &[u8]) {
     if let Ok(payment) = Payment::parse(data) {
         assert_eq!(payment.data().len(), 8 * payment.x.len());
-        assert_eq!(Payment::parse(&payment.to_bytes()).expect("what is printed can be read"), payment);
+        assert_eq!(
+            Payment::parse(&payment.to_bytes()).expect("what is printed can be read"),
+            payment
+        );
     }
 }
 
@@ -56,7 +62,10 @@ pub fn payment(data: &[u8]) {
 pub fn params(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(params) = Params::from_toml(text) {
-        assert_eq!(Params::from_toml(&params.to_toml()).expect("what is printed can be read"), params);
+        assert_eq!(
+            Params::from_toml(&params.to_toml()).expect("what is printed can be read"),
+            params
+        );
         let _ = params.bin_of(params.raw().iv);
     }
 }
@@ -132,7 +141,10 @@ pub fn scheme(data: &[u8]) {
     }
     let encoded = URL_SAFE_NO_PAD.encode(data);
     if let Ok(offer) = read_charge_request(&encoded) {
-        assert_eq!(read_charge_request(&charge_request(&offer)).expect("what is printed can be read"), offer);
+        assert_eq!(
+            read_charge_request(&charge_request(&offer)).expect("what is printed can be read"),
+            offer
+        );
     }
     if let Ok(receipt) = PaymentReceipt::parse(&encoded) {
         assert_eq!(

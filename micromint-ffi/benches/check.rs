@@ -29,7 +29,8 @@ const WAYS: [&str; 2] = ["rust", "c"];
 const COINS: [u64; 8] = [0x892, 0x245, 0x1298, 0x78a, 0xfd, 0xd64, 0x155, 0x79f];
 
 type FromToml = unsafe extern "C" fn(*const u8, usize, *mut *mut (), *mut *mut ()) -> i32;
-type CheckerNew = unsafe extern "C" fn(*const (), *const u8, usize, *mut *mut (), *mut *mut ()) -> i32;
+type CheckerNew =
+    unsafe extern "C" fn(*const (), *const u8, usize, *mut *mut (), *mut *mut ()) -> i32;
 type Check = unsafe extern "C" fn(
     *const (),
     *const u8,
@@ -77,8 +78,10 @@ fn times() {
 fn instructions() {
     for coins in [1, 2] {
         // What a process does before and after its checks is in both counts.
-        let of =
-            |way| (count(way, coins, 3 * COUNTED) - count(way, coins, COUNTED)) as f64 / (2 * COUNTED) as f64;
+        let of = |way| {
+            (count(way, coins, 3 * COUNTED) - count(way, coins, COUNTED)) as f64
+                / (2 * COUNTED) as f64
+        };
         report(coins, "instructions", WAYS.map(of));
     }
 }
@@ -89,7 +92,8 @@ fn count(way: &str, coins: usize, checks: usize) -> u64 {
     valgrind
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe().unwrap());
-    let done = valgrind.arg(way).args([coins, checks].map(|number| number.to_string())).output().unwrap();
+    let done =
+        valgrind.arg(way).args([coins, checks].map(|number| number.to_string())).output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     let collected = said.lines().find_map(|line| line.split_once("Collected :")).expect(&said).1;
     collected.trim().parse().unwrap()
@@ -97,7 +101,9 @@ fn count(way: &str, coins: usize, checks: usize) -> u64 {
 
 fn report(coins: usize, unit: &str, [rust, c]: [f64; 2]) {
     let more = 100.0 * (c / rust - 1.0);
-    println!("check of {coins} coins of 4 DES balls: Rust {rust:.0} {unit}, C {c:.0} {unit}: {more:+.1} %");
+    println!(
+        "check of {coins} coins of 4 DES balls: Rust {rust:.0} {unit}, C {c:.0} {unit}: {more:+.1} %"
+    );
 }
 
 /// The same coins, ready to be checked both ways.
@@ -121,14 +127,18 @@ impl Checks {
         // SAFETY: the library is this project's, and initialises nothing when it is loaded; the types are those
         // of include/micromint.h.
         unsafe {
-            let library = Library::new(&path)
-                .unwrap_or_else(|error| panic!("{}: make bench-c builds it: {error}", path.display()));
+            let library = Library::new(&path).unwrap_or_else(|error| {
+                panic!("{}: make bench-c builds it: {error}", path.display())
+            });
             let from_toml = *library.get::<FromToml>(b"micromint_params_from_toml").unwrap();
             let checker_new = *library.get::<CheckerNew>(b"micromint_checker_new").unwrap();
             let check = *library.get::<Check>(b"micromint_checker_check").unwrap();
             let (mut params, mut checker) = (null_mut(), null_mut());
             assert_eq!(from_toml(toml.as_ptr(), toml.len(), &mut params, null_mut()), 0);
-            assert_eq!(checker_new(params, b"news.example".as_ptr(), 12, &mut checker, null_mut()), 0);
+            assert_eq!(
+                checker_new(params, b"news.example".as_ptr(), 12, &mut checker, null_mut()),
+                0
+            );
             Checks { rules, vendor, checker, _library: library, check, x: &COINS[..4 * coins] }
         }
     }
@@ -145,7 +155,8 @@ impl Checks {
     }
 
     fn through_c(&self) {
-        let (user, x, mut fault, mut bins) = (black_box("alice"), black_box(self.x), -1, [[0; 2]; 2]);
+        let (user, x, mut fault, mut bins) =
+            (black_box("alice"), black_box(self.x), -1, [[0; 2]; 2]);
         // SAFETY: the pointers are good for the lengths beside them; there is a place for each first bin.
         let status = unsafe {
             (self.check)(

@@ -87,7 +87,11 @@ pub unsafe extern "C" fn micromint_broker_user_account(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(account_out), user = parsed(user, user_len));
+        given!(
+            it = reference_mut(broker),
+            place = output(account_out),
+            user = parsed(user, user_len)
+        );
         let account = it.broker.user_account(&user, it.host.now()).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("sale", "to", &user))?;
         place.write(micromint_user_account {
@@ -118,7 +122,11 @@ pub unsafe extern "C" fn micromint_broker_vendor_account(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(account_out), vendor = parsed(vendor, vendor_len));
+        given!(
+            it = reference_mut(broker),
+            place = output(account_out),
+            vendor = parsed(vendor, vendor_len)
+        );
         let account = it.broker.vendor_account(&vendor, it.host.now()).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("registration", "of", &vendor))?;
         place.write(micromint_vendor_account {
@@ -147,12 +155,20 @@ pub unsafe extern "C" fn micromint_broker_user_records(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(records_out), user = parsed(user, user_len));
+        given!(
+            it = reference_mut(broker),
+            place = output(records_out),
+            user = parsed(user, user_len)
+        );
         let account = it.broker.user_account(&user, it.host.now()).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("sale", "to", &user))?;
-        let sales = account.sales.iter().map(|it| format!("sale {} {} {}", it.when, it.transaction, it.sets));
+        let sales = account
+            .sales
+            .iter()
+            .map(|it| format!("sale {} {} {}", it.when, it.transaction, it.sets));
         let returns = account.returns.iter();
-        let returns = returns.map(|it| format!("return {} {} {}", it.when, it.request, it.claims.count));
+        let returns =
+            returns.map(|it| format!("return {} {} {}", it.when, it.request, it.claims.count));
         place.write(lines(sales.chain(returns)));
         Ok(())
     })
@@ -175,7 +191,11 @@ pub unsafe extern "C" fn micromint_broker_vendor_records(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(records_out), vendor = parsed(vendor, vendor_len));
+        given!(
+            it = reference_mut(broker),
+            place = output(records_out),
+            vendor = parsed(vendor, vendor_len)
+        );
         let account = it.broker.vendor_account(&vendor, it.host.now()).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("registration", "of", &vendor))?;
         let batch = |it: &Batch| {
@@ -278,7 +298,11 @@ pub unsafe extern "C" fn micromint_broker_revoke(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(revoked_out), user = parsed(user, user_len));
+        given!(
+            it = reference_mut(broker),
+            place = output(revoked_out),
+            user = parsed(user, user_len)
+        );
         let revoked = it.broker.revoke(&user, it.host.now()).map_err(failed_broker)?;
         place.write(lines(revoked.iter()));
         Ok(())

@@ -93,7 +93,8 @@ pub(crate) unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> 
     if pointer.is_null() {
         return Err(null(name));
     }
-    if !pointer.is_aligned() || len.checked_mul(size_of::<T>()).is_none_or(|size| size > isize::MAX as usize)
+    if !pointer.is_aligned()
+        || len.checked_mul(size_of::<T>()).is_none_or(|size| size > isize::MAX as usize)
     {
         let text = format!("{name}: {len} items at {pointer:p} are no array");
         return Err(micromint_error::new(micromint_status::MICROMINT_ERROR_ARGUMENT, text));
@@ -110,7 +111,10 @@ pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Ans
     // SAFETY: passed on to the caller.
     let bytes = unsafe { slice(pointer, len, name) }?;
     std::str::from_utf8(bytes).map_err(|error| {
-        micromint_error::new(micromint_status::MICROMINT_ERROR_TEXT, format!("{name} is not UTF-8: {error}"))
+        micromint_error::new(
+            micromint_status::MICROMINT_ERROR_TEXT,
+            format!("{name} is not UTF-8: {error}"),
+        )
     })
 }
 
@@ -118,7 +122,11 @@ pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Ans
 ///
 /// # Safety
 /// As for [`slice`].
-pub(crate) unsafe fn parsed<T: FromStr<Err: Error>>(pointer: *const u8, len: usize, name: &str) -> Answer<T> {
+pub(crate) unsafe fn parsed<T: FromStr<Err: Error>>(
+    pointer: *const u8,
+    len: usize,
+    name: &str,
+) -> Answer<T> {
     // SAFETY: passed on to the caller.
     parse(unsafe { text(pointer, len, name) }?)
 }
@@ -127,10 +135,16 @@ pub(crate) unsafe fn parsed<T: FromStr<Err: Error>>(pointer: *const u8, len: usi
 ///
 /// # Safety
 /// As for [`slice`].
-pub(crate) unsafe fn file_at(pointer: *const u8, len: usize, name: &str) -> Answer<(DiskDirectory, String)> {
+pub(crate) unsafe fn file_at(
+    pointer: *const u8,
+    len: usize,
+    name: &str,
+) -> Answer<(DiskDirectory, String)> {
     // SAFETY: passed on to the caller.
     let path = unsafe { path_at(pointer, len, name) }?;
-    DiskDirectory::of_file(path).map_err(FileError::on("use", path)).map_err(failed(MICROMINT_ERROR_FILE))
+    DiskDirectory::of_file(path)
+        .map_err(FileError::on("use", path))
+        .map_err(failed(MICROMINT_ERROR_FILE))
 }
 
 /// A path of `len` bytes, as the system has it.

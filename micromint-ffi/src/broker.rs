@@ -50,7 +50,8 @@ pub unsafe extern "C" fn micromint_broker_open(
             file = file_at(path, path_len)
         );
         let (directory, name) = file;
-        let mut broker = Broker::open(&directory, &name, Key::from(secret), &host).map_err(failed_broker)?;
+        let mut broker =
+            Broker::open(&directory, &name, Key::from(secret), &host).map_err(failed_broker)?;
         broker.set_threads(threads_of(0));
         place.write(hand_out(micromint_broker { broker, host }));
         Ok(())
@@ -110,7 +111,8 @@ pub unsafe extern "C" fn micromint_broker_sell(
             reply = reply(message_out, reason_out),
             user = parsed(user, user_len)
         );
-        let sold = it.broker.withdraw(&user, sets, transaction, it.host.now()).map_err(failed_broker)?;
+        let sold =
+            it.broker.withdraw(&user, sets, transaction, it.host.now()).map_err(failed_broker)?;
         reply.write(sold.map(|message| message.to_bytes()));
         Ok(())
     })
@@ -140,7 +142,8 @@ pub unsafe extern "C" fn micromint_broker_sell_again(
             reply = reply(message_out, reason_out),
             user = parsed(user, user_len)
         );
-        let sold = it.broker.withdraw_again(&user, transaction, it.host.now()).map_err(failed_broker)?;
+        let sold =
+            it.broker.withdraw_again(&user, transaction, it.host.now()).map_err(failed_broker)?;
         reply.write(sold.map(|message| message.to_bytes()));
         Ok(())
     })
@@ -173,7 +176,8 @@ pub unsafe extern "C" fn micromint_broker_send_expired(
         );
         let invitation = it.broker.send_expired(&user, url, it.host.now()).ok_or_else(|| {
             let expiration = it.broker.params().raw().expiration;
-            let text = format!("coins are taken back from {expiration} on; until then they can be spent");
+            let text =
+                format!("coins are taken back from {expiration} on; until then they can be spent");
             micromint_error::new(MICROMINT_ERROR_STATE, text)
         })?;
         place.write(micromint_buffer::hand_out(invitation.to_bytes()));
@@ -206,7 +210,8 @@ pub unsafe extern "C" fn micromint_broker_take_back(
             reply = reply(message_out, reason_out)
         );
         let request = RequestCredit::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let taken = it.broker.take_back(&request, transaction, it.host.now()).map_err(failed_broker)?;
+        let taken =
+            it.broker.take_back(&request, transaction, it.host.now()).map_err(failed_broker)?;
         reply.write(taken.map(|message| message.to_bytes()));
         Ok(())
     })
@@ -233,7 +238,8 @@ pub(crate) unsafe fn reply<'a>(
     name: &str,
 ) -> Answer<Reply<'a>> {
     // SAFETY: passed on to the caller.
-    let (message, reason) = unsafe { (output(message_out, name)?, output(reason_out, "reason_out")?) };
+    let (message, reason) =
+        unsafe { (output(message_out, name)?, output(reason_out, "reason_out")?) };
     Ok(Reply { message, reason })
 }
 

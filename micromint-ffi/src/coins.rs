@@ -76,9 +76,16 @@ pub unsafe extern "C" fn micromint_checker_new(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(params = reference(params), place = output(checker_out), vendor = parsed(vendor, vendor_len));
+        given!(
+            params = reference(params),
+            place = output(checker_out),
+            vendor = parsed(vendor, vendor_len)
+        );
         let vendor = VendorVector::new(&params.params, &vendor);
-        place.write(hand_out(micromint_checker { rules: CoinRules::new(params.params.clone()), vendor }));
+        place.write(hand_out(micromint_checker {
+            rules: CoinRules::new(params.params.clone()),
+            vendor,
+        }));
         Ok(())
     })
 }
@@ -114,7 +121,10 @@ pub unsafe extern "C" fn micromint_checker_check(
         );
         let params = checker.rules.params();
         if x.is_empty() {
-            return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, "x: expected a coin, found none"));
+            return Err(micromint_error::new(
+                MICROMINT_ERROR_ARGUMENT,
+                "x: expected a coin, found none",
+            ));
         }
         let Ok(user) = UserVector::new(params, &user) else {
             place.write(micromint_coin_fault::MICROMINT_COIN_USER_DIFFERENCES);
@@ -123,7 +133,8 @@ pub unsafe extern "C" fn micromint_checker_check(
         match checker.rules.check(&user, &checker.vendor, x) {
             Err(fault) => place.write(fault.into()),
             Ok(first_bins) => {
-                for (i, bin) in first_bins.iter().enumerate().filter(|_| !first_bins_out.is_null()) {
+                for (i, bin) in first_bins.iter().enumerate().filter(|_| !first_bins_out.is_null())
+                {
                     // SAFETY: the caller's array has a place for each coin, and i counts coins.
                     unsafe {
                         first_bins_out

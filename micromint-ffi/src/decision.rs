@@ -81,7 +81,9 @@ pub unsafe extern "C" fn micromint_decision_status(decision: *const micromint_de
 
 /// How many header fields the decision adds to the answer. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_decision_header_count(decision: *const micromint_decision) -> usize {
+pub unsafe extern "C" fn micromint_decision_header_count(
+    decision: *const micromint_decision,
+) -> usize {
     // SAFETY: the caller passes NULL or a live decision.
     unsafe { decision.as_ref() }.map_or(0, |it| it.headers.len())
 }
@@ -194,7 +196,9 @@ pub unsafe extern "C" fn micromint_decision_is_as_get(decision: *const micromint
 
 /// Whether to answer in full even if the client holds a fresh copy: no 304. NULL gives false.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_decision_ignores_conditions(decision: *const micromint_decision) -> bool {
+pub unsafe extern "C" fn micromint_decision_ignores_conditions(
+    decision: *const micromint_decision,
+) -> bool {
     // SAFETY: the caller passes NULL or a live decision.
     unsafe { decision.as_ref() }
         .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.ignore_conditions))
@@ -203,7 +207,9 @@ pub unsafe extern "C" fn micromint_decision_ignores_conditions(decision: *const 
 /// Whether to keep the answer out of shared caches: `private` in Cache-Control, and `public`, `s-maxage`
 /// and CDN-Cache-Control taken out. NULL gives false.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_decision_is_private(decision: *const micromint_decision) -> bool {
+pub unsafe extern "C" fn micromint_decision_is_private(
+    decision: *const micromint_decision,
+) -> bool {
     // SAFETY: the caller passes NULL or a live decision.
     unsafe { decision.as_ref() }
         .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.is_private))
@@ -211,7 +217,9 @@ pub unsafe extern "C" fn micromint_decision_is_private(decision: *const micromin
 
 /// How many request header fields to take out before the content is made. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_decision_strip_header_count(decision: *const micromint_decision) -> usize {
+pub unsafe extern "C" fn micromint_decision_strip_header_count(
+    decision: *const micromint_decision,
+) -> usize {
     // SAFETY: the caller passes NULL or a live decision.
     unsafe { decision.as_ref() }.map_or(0, |it| it.stripped().len())
 }

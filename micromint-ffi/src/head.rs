@@ -35,7 +35,11 @@ pub unsafe extern "C" fn micromint_decision_head(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(decision), fields = slice(headers, headers_len), place = output(head_out));
+        given!(
+            it = reference(decision),
+            fields = slice(headers, headers_len),
+            place = output(head_out)
+        );
         // SAFETY: the fields' pointers are as the conventions say.
         let fields = unsafe { micromint_header::all(fields) }?;
         let values = |name: &str| {
@@ -43,7 +47,9 @@ pub unsafe extern "C" fn micromint_decision_head(
             named.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
         };
         let changes = match it.decision() {
-            Decision::Serve(serve) => serve.head(status_of(status)?, became(it, is_reversed), values),
+            Decision::Serve(serve) => {
+                serve.head(status_of(status)?, became(it, is_reversed), values)
+            }
             Decision::Answer(answer) => answer.head(values),
         };
         place.write(hand_out(micromint_head { changes: changes.into_owned() }));

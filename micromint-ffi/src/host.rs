@@ -23,7 +23,8 @@ pub struct micromint_host {
     /// The time: seconds since 1970-01-01 00:00 UTC.
     pub now: Option<unsafe extern "C" fn(userdata: *mut c_void) -> i64>,
     /// Fills `bytes` with `len` unpredictable bytes and gives 0; another number if it cannot.
-    pub random: Option<unsafe extern "C" fn(userdata: *mut c_void, bytes: *mut u8, len: usize) -> i32>,
+    pub random:
+        Option<unsafe extern "C" fn(userdata: *mut c_void, bytes: *mut u8, len: usize) -> i32>,
     /// Takes a line for the error log, UTF-8 without a final NUL or line end, valid during the call. It
     /// never holds a key or an authenticator. NULL: lines are dropped.
     pub log: Option<unsafe extern "C" fn(userdata: *mut c_void, text: *const u8, len: usize)>,

@@ -10,7 +10,8 @@ pub const MICROMINT_KEY_SIZE: usize = 32;
 /// The size of an authenticator, in bytes.
 pub const MICROMINT_AUTHENTICATOR_SIZE: usize = 16;
 
-const _: () = assert!(MICROMINT_KEY_SIZE == KEY_SIZE && MICROMINT_AUTHENTICATOR_SIZE == AUTHENTICATOR_SIZE);
+const _: () =
+    assert!(MICROMINT_KEY_SIZE == KEY_SIZE && MICROMINT_AUTHENTICATOR_SIZE == AUTHENTICATOR_SIZE);
 
 /// A key: the broker's secret, a user's key of one period, or a vendor's key. Whoever holds it can
 /// write in its owner's name: wipe it when it is no longer needed.
@@ -93,7 +94,11 @@ pub unsafe extern "C" fn micromint_vendor_key(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(secret = reference(secret), place = output(key_out), vendor = parsed(vendor, vendor_len));
+        given!(
+            secret = reference(secret),
+            place = output(key_out),
+            vendor = parsed(vendor, vendor_len)
+        );
         place.write(Key::from(secret).vendor_key(&vendor).into());
         Ok(())
     })

@@ -8,8 +8,8 @@ use std::time::Instant;
 use micromint_core::error::FileError;
 use micromint_core::host::{DiskDirectory, read_whole};
 use micromint_core::minting::{
-    MINT_FILE_SIZE_MAX, MintConfig, Minting, Outcome, Progress, Shard, ShardOutcome, Sharding, Stage,
-    THREADS_MAX, Verification,
+    MINT_FILE_SIZE_MAX, MintConfig, Minting, Outcome, Progress, Shard, ShardOutcome, Sharding,
+    Stage, THREADS_MAX, Verification,
 };
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference};
@@ -17,8 +17,8 @@ use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::{
-    MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_STOPPED,
-    MICROMINT_ERROR_TEXT,
+    MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE,
+    MICROMINT_ERROR_STOPPED, MICROMINT_ERROR_TEXT,
 };
 
 /// The memory that minting takes where 0 is given, in bytes: 512 MiB.
@@ -53,7 +53,12 @@ pub enum micromint_mint_stage {
 /// Is told how far minting is, often and from several threads at once. Gives 0 to go on; another number
 /// stops it at the next unit.
 pub type micromint_mint_progress = Option<
-    unsafe extern "C" fn(userdata: *mut c_void, stage: micromint_mint_stage, done: u64, total: u64) -> i32,
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        stage: micromint_mint_stage,
+        done: u64,
+        total: u64,
+    ) -> i32,
 >;
 
 /// Reads the configuration of a mint, as `coinmint init` writes it.
@@ -132,7 +137,9 @@ pub unsafe extern "C" fn micromint_mint_run(
             progress: &|progress| watcher.tell(progress),
         };
         match minting.run().map_err(failed(MICROMINT_ERROR_FILE))? {
-            Outcome::Complete(state) | Outcome::AlreadyComplete(state) => place.write(state.ball_count),
+            Outcome::Complete(state) | Outcome::AlreadyComplete(state) => {
+                place.write(state.ball_count)
+            }
             Outcome::Stopped(state) => {
                 return Err(stopped(&format!("after toss {}", state.next_toss)));
             }
@@ -180,7 +187,9 @@ pub unsafe extern "C" fn micromint_mint_run_shard(
             progress: &|progress| watcher.tell(progress),
         };
         match sharding.run().map_err(failed(MICROMINT_ERROR_FILE))? {
-            ShardOutcome::Complete { hits } | ShardOutcome::AlreadyComplete { hits } => place.write(hits),
+            ShardOutcome::Complete { hits } | ShardOutcome::AlreadyComplete { hits } => {
+                place.write(hits)
+            }
             ShardOutcome::Stopped { done, total } => {
                 return Err(stopped(&format!("after {done} of {total} tosses")));
             }
@@ -294,7 +303,8 @@ pub(crate) fn stopped(when: &str) -> micromint_error {
 
 /// Reads a configuration; the coin file's path is relative to its folder.
 fn read(path: &Path) -> Answer<micromint_mint> {
-    let unreadable = |error| micromint_error::of(MICROMINT_ERROR_FILE, &FileError::on("read", path)(error));
+    let unreadable =
+        |error| micromint_error::of(MICROMINT_ERROR_FILE, &FileError::on("read", path)(error));
     let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
     let bytes = read_whole(&directory, &name, MINT_FILE_SIZE_MAX).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(failed(MICROMINT_ERROR_TEXT))?;

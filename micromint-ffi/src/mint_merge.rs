@@ -35,7 +35,9 @@ pub unsafe extern "C" fn micromint_mint_merge(
                 place.write(state.ball_count);
                 Ok(())
             }
-            MergeOutcome::PartDone { .. } => Err(stopped("while another process completes the file")),
+            MergeOutcome::PartDone { .. } => {
+                Err(stopped("while another process completes the file"))
+            }
             MergeOutcome::Stopped => Err(stopped("before the end")),
         }
     })
@@ -76,7 +78,12 @@ pub unsafe extern "C" fn micromint_mint_merge_part(
 }
 
 /// Merges the run files that have their usual names.
-fn merge(mint: &micromint_mint, part: Option<Shard>, memory: u64, watcher: &Watcher) -> Answer<MergeOutcome> {
+fn merge(
+    mint: &micromint_mint,
+    part: Option<Shard>,
+    memory: u64,
+    watcher: &Watcher,
+) -> Answer<MergeOutcome> {
     let names = run_names(&mint.directory, &mint.name)
         .map_err(FileError::on("read", mint.directory.path()))
         .map_err(failed(MICROMINT_ERROR_FILE))?;

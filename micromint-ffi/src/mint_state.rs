@@ -109,7 +109,8 @@ fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {
         return Ok(found);
     }
     let params = &mint.config.params;
-    let coin_file = CoinFile::inspect(&mint.directory, &mint.name).map_err(failed(MICROMINT_ERROR_FILE))?;
+    let coin_file =
+        CoinFile::inspect(&mint.directory, &mint.name).map_err(failed(MICROMINT_ERROR_FILE))?;
     if coin_file.params() != params {
         let path = mint.directory.path().join(&mint.name);
         let text = format!(
@@ -125,7 +126,8 @@ fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {
         Phase::Tossing => {
             found.phase = micromint_mint_phase::MICROMINT_MINT_BEGUN;
             let kept = tosses_kept(&mint.directory, &mint.name, params, &mint.config.key);
-            (found.done, found.total) = (kept.map_err(failed(MICROMINT_ERROR_FILE))?, plan.toss_count);
+            (found.done, found.total) =
+                (kept.map_err(failed(MICROMINT_ERROR_FILE))?, plan.toss_count);
         }
         Phase::Counting => {
             found.phase = micromint_mint_phase::MICROMINT_MINT_TOSSED;

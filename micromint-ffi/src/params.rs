@@ -3,7 +3,9 @@
 use micromint_core::identity::{UserVector, VendorVector};
 use micromint_core::params::Params;
 
-use crate::boundary::{Output, free, given, guard, hand_out, null, output, parsed, reference, text};
+use crate::boundary::{
+    Output, free, given, guard, hand_out, null, output, parsed, reference, text,
+};
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_PARAMS};
@@ -82,7 +84,10 @@ pub unsafe extern "C" fn micromint_hash(
     guard(error_out, || {
         given!(params = reference(params), place = output(hash_out));
         if x >= params.params.input_end() {
-            let text = format!("x: expected a number below {:#x}, found {x:#x}", params.params.input_end());
+            let text = format!(
+                "x: expected a number below {:#x}, found {x:#x}",
+                params.params.input_end()
+            );
             return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
         }
         place.write(params.params.hash_function().hash(x));
@@ -113,7 +118,8 @@ pub unsafe extern "C" fn micromint_user_vector(
             place = vector_place(differences_out, count_out),
             user = parsed(user, user_len)
         );
-        let vector = UserVector::new(&params.params, &user).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
+        let vector =
+            UserVector::new(&params.params, &user).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
         place.write(vector.differences());
         Ok(())
     })
@@ -165,14 +171,19 @@ unsafe fn vector_place<'a>(
         return Err(null(name));
     }
     // SAFETY: passed on to the caller.
-    Ok(VectorPlace { differences: differences_out, count: unsafe { output(count_out, "count_out") }? })
+    Ok(VectorPlace {
+        differences: differences_out,
+        count: unsafe { output(count_out, "count_out") }?,
+    })
 }
 
 impl VectorPlace<'_> {
     fn write(self, differences: &[u32]) {
         // SAFETY: `vector_place` was given room for MICROMINT_COIN_SIZE_MAX numbers and a vector has fewer; the
         // library's own vector and the caller's array do not overlap.
-        unsafe { std::ptr::copy_nonoverlapping(differences.as_ptr(), self.differences, differences.len()) }
+        unsafe {
+            std::ptr::copy_nonoverlapping(differences.as_ptr(), self.differences, differences.len())
+        }
         self.count.write(differences.len());
     }
 }

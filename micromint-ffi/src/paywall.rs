@@ -76,7 +76,11 @@ pub unsafe extern "C" fn micromint_paywall_open(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(path = path_at(config, config_len), host = host_of(host), place = output(paywall_out));
+        given!(
+            path = path_at(config, config_len),
+            host = host_of(host),
+            place = output(paywall_out)
+        );
         let clock: Arc<dyn Clock> = Arc::new(host);
         let entropy: Arc<dyn Entropy> = Arc::new(host);
         let paywall = Paywall::open(load(path)?, clock, entropy).map_err(refused)?;
@@ -113,7 +117,9 @@ pub unsafe extern "C" fn micromint_paywall_classify(
         // SAFETY: the request's pointers are as the conventions say.
         let step = unsafe { request.with(|request| gate.paywall.classify(request)) }?;
         let (step, size_max, decision) = match step {
-            Step::Decided(decision) => (micromint_step::MICROMINT_STEP_DECIDED, 0, gate.decided(decision)),
+            Step::Decided(decision) => {
+                (micromint_step::MICROMINT_STEP_DECIDED, 0, gate.decided(decision))
+            }
             Step::ReadBody { size_max } => {
                 (micromint_step::MICROMINT_STEP_READ_BODY, size_max, std::ptr::null_mut())
             }
@@ -141,7 +147,11 @@ pub unsafe extern "C" fn micromint_paywall_decide(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(gate = reference(paywall), request = reference(request), place = output(decision_out));
+        given!(
+            gate = reference(paywall),
+            request = reference(request),
+            place = output(decision_out)
+        );
         // SAFETY: the request's pointers are as the conventions say.
         let decision = unsafe { request.with(|request| gate.paywall.decide(request)) }?;
         place.write(gate.decided(decision));
@@ -168,7 +178,11 @@ pub unsafe extern "C" fn micromint_paywall_settle(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(gate = reference(paywall), decision = reference(decision), place = output(reversed_out));
+        given!(
+            gate = reference(paywall),
+            decision = reference(decision),
+            place = output(reversed_out)
+        );
         let status = status_of(status)?;
         let outcome = decision.charge().map(|charge| gate.paywall.settle(charge, status));
         place.write(outcome == Some(Outcome::Reversed));
@@ -235,7 +249,9 @@ fn load(path: &Path) -> Answer<VendorConfig> {
 fn refused(error: PaywallError) -> micromint_error {
     let status = match &error {
         PaywallError::Config(_) => MICROMINT_ERROR_CONFIG,
-        PaywallError::File(_) | PaywallError::Till(_) | PaywallError::Secret { .. } => MICROMINT_ERROR_FILE,
+        PaywallError::File(_) | PaywallError::Till(_) | PaywallError::Secret { .. } => {
+            MICROMINT_ERROR_FILE
+        }
     };
     micromint_error::of(status, &error)
 }

@@ -115,15 +115,16 @@ pub unsafe extern "C" fn micromint_mint_init(
         };
         let drawn = chosen.draw(&host).map_err(|error| {
             let status = match &error {
-                NewPeriodError::NoMonth(_) | NewPeriodError::Params(_) | NewPeriodError::Weak(_) => {
-                    MICROMINT_ERROR_CONFIG
-                }
+                NewPeriodError::NoMonth(_)
+                | NewPeriodError::Params(_)
+                | NewPeriodError::Weak(_) => MICROMINT_ERROR_CONFIG,
                 NewPeriodError::Entropy(_) => MICROMINT_ERROR_FILE,
             };
             micromint_error::of(status, &error)
         })?;
         let write = || {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
             file.write_all(drawn.to_toml().as_bytes())?;
             file.sync_all()
         };
@@ -181,7 +182,8 @@ pub unsafe extern "C" fn micromint_secret_create(
     guard(error_out, || {
         given!(host = host_of(host), place = output(secret_out), file = file_at(path, path_len));
         let (directory, name) = file;
-        let secret = create_secret(&directory, &name, &host).map_err(failed(MICROMINT_ERROR_FILE))?;
+        let secret =
+            create_secret(&directory, &name, &host).map_err(failed(MICROMINT_ERROR_FILE))?;
         place.write(secret.into());
         Ok(())
     })

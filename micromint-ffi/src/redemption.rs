@@ -27,7 +27,8 @@ pub unsafe extern "C" fn micromint_broker_register(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference_mut(broker), vendor = parsed(vendor, vendor_len));
-        let registered = it.broker.register_vendor(&vendor, it.host.now()).map_err(failed_broker)?;
+        let registered =
+            it.broker.register_vendor(&vendor, it.host.now()).map_err(failed_broker)?;
         registered.map_err(failed(MICROMINT_ERROR_STATE))?;
         Ok(())
     })
@@ -92,8 +93,10 @@ pub unsafe extern "C" fn micromint_broker_set_aside(
         let batch = RequestRedemption::parse(batch).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let result = RedemptionResult::parse(result).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         if (&result.vendor, &result.batch) != (&batch.vendor, &batch.batch) {
-            let text =
-                format!("result: expected that of batch {}, found that of {}", batch.batch, result.batch);
+            let text = format!(
+                "result: expected that of batch {}, found that of {}",
+                batch.batch, result.batch
+            );
             return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
         }
         let text = set_aside(&batch, &result.verdicts, it.host.now()).unwrap_or_default();

@@ -113,7 +113,11 @@ impl micromint_request {
                 },
                 price: self.price,
                 place: Place {
-                    receipt_path: optional(self.receipt_path, self.receipt_path_len, "request.receipt_path")?,
+                    receipt_path: optional(
+                        self.receipt_path,
+                        self.receipt_path_len,
+                        "request.receipt_path",
+                    )?,
                     free_views: self.free_views,
                     is_dry_run: self.is_dry_run != 0,
                 },

@@ -37,11 +37,15 @@ pub unsafe extern "C" fn micromint_challenge_parse(
 ) -> micromint_status {
     guard(error_out, || {
         given!(value = text(value, value_len), place = output(challenge_out));
-        let (challenge, request) = request_in_challenge(std::iter::once(value)).ok_or_else(|| {
-            let found = "no challenge of the scheme Payment that coins can answer";
-            micromint_error::new(MICROMINT_ERROR_ABSENT, found)
-        })?;
-        place.write(hand_out(micromint_challenge { challenge, request: Message::RequestPayment(request) }));
+        let (challenge, request) =
+            request_in_challenge(std::iter::once(value)).ok_or_else(|| {
+                let found = "no challenge of the scheme Payment that coins can answer";
+                micromint_error::new(MICROMINT_ERROR_ABSENT, found)
+            })?;
+        place.write(hand_out(micromint_challenge {
+            challenge,
+            request: Message::RequestPayment(request),
+        }));
         Ok(())
     })
 }

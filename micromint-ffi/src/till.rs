@@ -8,13 +8,15 @@ use micromint_core::host::{Clock, Directory, DiskDirectory, Entropy};
 use micromint_core::identity::VendorId;
 use micromint_core::period::Period;
 use micromint_core::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
+use micromint_core::till::{Batch, SyncMode, Till};
 use micromint_core::vendor::config::VendorConfig;
 use micromint_core::vendor::redemption::{
     BatchLimits, RedemptionError, make_batch, prune, read_result, unbatched,
 };
-use micromint_core::vendor::till::{Batch, SyncMode, Till};
 
-use crate::boundary::{free, given, guard, hand_out, output, parse, parsed, path_at, reference, slice, text};
+use crate::boundary::{
+    free, given, guard, hand_out, output, parse, parsed, path_at, reference, slice, text,
+};
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
@@ -98,7 +100,8 @@ pub unsafe extern "C" fn micromint_till_open(
         let directory = DiskDirectory::new(&config.till);
         let names = directory.names().map_err(FileError::on("read", &config.till));
         if !names.map_err(failed(MICROMINT_ERROR_FILE))?.iter().any(|name| name == "lock") {
-            let text = format!("{}: expected a till, found no file named lock", config.till.display());
+            let text =
+                format!("{}: expected a till, found no file named lock", config.till.display());
             return Err(micromint_error::new(MICROMINT_ERROR_FILE, text));
         }
         let clock: Arc<dyn Clock> = Arc::new(host);
@@ -141,8 +144,11 @@ pub unsafe extern "C" fn micromint_till_make_batch(
         );
         let period: Option<Period> = if period.is_empty() { None } else { Some(parse(period)?) };
         let payments = if payments_max == 0 { BATCH_PAYMENTS_MAX } else { payments_max };
-        let limits = BatchLimits { payments: payments.min(BATCH_PAYMENTS_MAX), ..BatchLimits::default() };
-        match make_batch(&it.till, &it.vendor, &Key::from(key), period.as_ref(), limits).map_err(refused)? {
+        let limits =
+            BatchLimits { payments: payments.min(BATCH_PAYMENTS_MAX), ..BatchLimits::default() };
+        match make_batch(&it.till, &it.vendor, &Key::from(key), period.as_ref(), limits)
+            .map_err(refused)?
+        {
             None => {
                 batch_place.write(micromint_batch::NOTHING);
                 message_place.write(std::ptr::null_mut());
@@ -172,7 +178,11 @@ pub unsafe extern "C" fn micromint_till_read_result(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(till), bytes = slice(message, message_len), place = output(batch_out));
+        given!(
+            it = reference(till),
+            bytes = slice(message, message_len),
+            place = output(batch_out)
+        );
         let result = RedemptionResult::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         place.write((&read_result(&it.till, &it.vendor, &result).map_err(refused)?).into());
         Ok(())

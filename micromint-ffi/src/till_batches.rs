@@ -1,7 +1,7 @@
 //! What a till remembers: its batches, and the periods of what is in none.
 
+use micromint_core::till::Batch;
 use micromint_core::vendor::redemption::{batches, unbatched};
-use micromint_core::vendor::till::Batch;
 
 use crate::boundary::{free, given, guard, hand_out, lend, output, reference};
 use crate::buffer::{lines, micromint_buffer};
@@ -28,14 +28,17 @@ pub unsafe extern "C" fn micromint_till_batches(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference(till), place = output(batches_out));
-        place.write(hand_out(micromint_batch_list { batches: batches(&it.till).map_err(refused)? }));
+        place
+            .write(hand_out(micromint_batch_list { batches: batches(&it.till).map_err(refused)? }));
         Ok(())
     })
 }
 
 /// How many batches are in a list. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_batch_list_count(batch_list: *const micromint_batch_list) -> usize {
+pub unsafe extern "C" fn micromint_batch_list_count(
+    batch_list: *const micromint_batch_list,
+) -> usize {
     // SAFETY: the caller passes NULL or a live list.
     unsafe { batch_list.as_ref() }.map_or(0, |it| it.batches.len())
 }

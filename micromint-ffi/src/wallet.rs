@@ -7,7 +7,8 @@ use micromint_core::protocol::{FundsWithdrawn, RequestPayment};
 use micromint_core::wallet::{Decision, Fetch, Policy, Received, Wallet, WalletError, outcome_of};
 
 use crate::boundary::{
-    file_at, free, given, guard, hand_out, lend, output, parsed, reference, reference_mut, slice, text,
+    file_at, free, given, guard, hand_out, lend, output, parsed, reference, reference_mut, slice,
+    text,
 };
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
@@ -144,7 +145,9 @@ pub unsafe extern "C" fn micromint_wallet_receive(
             Received::New { coins, .. } => {
                 (micromint_received::MICROMINT_RECEIVED_NEW, coins, std::ptr::null_mut())
             }
-            Received::Already => (micromint_received::MICROMINT_RECEIVED_ALREADY, 0, std::ptr::null_mut()),
+            Received::Already => {
+                (micromint_received::MICROMINT_RECEIVED_ALREADY, 0, std::ptr::null_mut())
+            }
             Received::Refused(why) => (
                 micromint_received::MICROMINT_RECEIVED_REFUSED,
                 0,
@@ -280,9 +283,15 @@ pub unsafe extern "C" fn micromint_wallet_pay(
             Decision::Send(sending) if sending.again => {
                 (micromint_pay::MICROMINT_PAY_SEND_AGAIN, sending.payment, sending.message)
             }
-            Decision::Send(sending) => (micromint_pay::MICROMINT_PAY_SEND, sending.payment, sending.message),
-            Decision::Ask(_) => (micromint_pay::MICROMINT_PAY_ASK, 0, request.price.to_string().into_bytes()),
-            Decision::Refuse(why) => (micromint_pay::MICROMINT_PAY_REFUSE, 0, why.to_string().into_bytes()),
+            Decision::Send(sending) => {
+                (micromint_pay::MICROMINT_PAY_SEND, sending.payment, sending.message)
+            }
+            Decision::Ask(_) => {
+                (micromint_pay::MICROMINT_PAY_ASK, 0, request.price.to_string().into_bytes())
+            }
+            Decision::Refuse(why) => {
+                (micromint_pay::MICROMINT_PAY_REFUSE, 0, why.to_string().into_bytes())
+            }
         };
         pay_place.write(pay);
         payment_place.write(payment);

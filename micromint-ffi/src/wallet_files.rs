@@ -3,7 +3,9 @@
 use micromint_core::host::Clock;
 use micromint_core::wallet::{Wallet, receipt_in};
 
-use crate::boundary::{file_at, given, guard, hand_out, output, parsed, reference, reference_mut, text};
+use crate::boundary::{
+    file_at, given, guard, hand_out, output, parsed, reference, reference_mut, text,
+};
 use crate::buffer::micromint_buffer;
 use crate::error::{micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
@@ -27,14 +29,20 @@ pub unsafe extern "C" fn micromint_wallet_keep_receipt(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(wallet), cookie = text(cookie, cookie_len), place = output(is_receipt_out));
+        given!(
+            it = reference_mut(wallet),
+            cookie = text(cookie, cookie_len),
+            place = output(is_receipt_out)
+        );
         if it.wallet.state().payments().len() <= payment as usize {
             return Err(absent("payment", payment as usize));
         }
         let receipt = receipt_in(cookie, it.host.now());
         place.write(receipt.is_some());
         match receipt {
-            Some((cookie, expires)) => it.wallet.keep_receipt(payment, cookie, expires).map_err(refused),
+            Some((cookie, expires)) => {
+                it.wallet.keep_receipt(payment, cookie, expires).map_err(refused)
+            }
             None => Ok(()),
         }
     })
@@ -56,10 +64,9 @@ pub unsafe extern "C" fn micromint_wallet_receipt(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference(wallet), place = output(cookie_out), url = parsed(url, url_len));
-        let cookie =
-            it.wallet.state().receipt(&url, it.host.now()).ok_or_else(|| {
-                micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no receipt for {url}"))
-            })?;
+        let cookie = it.wallet.state().receipt(&url, it.host.now()).ok_or_else(|| {
+            micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no receipt for {url}"))
+        })?;
         place.write(micromint_buffer::hand_out(cookie.as_bytes().to_vec()));
         Ok(())
     })
@@ -114,7 +121,8 @@ pub unsafe extern "C" fn micromint_wallet_restore(
             file = file_at(path, path_len),
         );
         let (now, (from, from_name), (directory, name)) = (host.now(), from, file);
-        let wallet = Wallet::restore(&from, &from_name, &directory, &name, is_spendable, now, &host);
+        let wallet =
+            Wallet::restore(&from, &from_name, &directory, &name, is_spendable, now, &host);
         let wallet = wallet.map_err(refused)?;
         place.write(hand_out(micromint_wallet { wallet, host }));
         Ok(())

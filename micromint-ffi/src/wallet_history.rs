@@ -91,7 +91,9 @@ pub struct micromint_past_return {
 
 /// How many sales came in. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_past_sale_count(wallet: *const micromint_wallet) -> usize {
+pub unsafe extern "C" fn micromint_wallet_past_sale_count(
+    wallet: *const micromint_wallet,
+) -> usize {
     // SAFETY: the caller passes NULL or a live wallet.
     unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().withdrawals().len())
 }
@@ -124,7 +126,9 @@ pub unsafe extern "C" fn micromint_wallet_past_sale(
 
 /// How many payments left. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_past_payment_count(wallet: *const micromint_wallet) -> usize {
+pub unsafe extern "C" fn micromint_wallet_past_payment_count(
+    wallet: *const micromint_wallet,
+) -> usize {
     // SAFETY: the caller passes NULL or a live wallet.
     unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().payments().len())
 }
@@ -172,7 +176,9 @@ pub unsafe extern "C" fn micromint_wallet_past_payment(
 
 /// How many returns left. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_past_return_count(wallet: *const micromint_wallet) -> usize {
+pub unsafe extern "C" fn micromint_wallet_past_return_count(
+    wallet: *const micromint_wallet,
+) -> usize {
     // SAFETY: the caller passes NULL or a live wallet.
     unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().returns().len())
 }
@@ -250,7 +256,11 @@ pub unsafe extern "C" fn micromint_wallet_coins_at(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(wallet), place = output(coins_out), vendor = parsed(vendor, vendor_len));
+        given!(
+            it = reference(wallet),
+            place = output(coins_out),
+            vendor = parsed(vendor, vendor_len)
+        );
         holding_of(it, holding)?;
         place.write(it.wallet.state().coins_at(holding, &vendor).len() as u32);
         Ok(())

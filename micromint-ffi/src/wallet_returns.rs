@@ -26,7 +26,11 @@ pub unsafe extern "C" fn micromint_wallet_invited(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(wallet), bytes = slice(message, message_len), place = output(holding_out));
+        given!(
+            it = reference(wallet),
+            bytes = slice(message, message_len),
+            place = output(holding_out)
+        );
         let invitation = SendExpired::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let holding = it.wallet.state().invited(&invitation);
         place.write(holding.map_err(|why| micromint_error::new(MICROMINT_ERROR_STATE, why))?);

@@ -8,7 +8,8 @@ use std::path::Path;
 fn header_is_generated_from_the_source() {
     let crate_path = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(crate_path.join("cbindgen.toml")).unwrap();
-    let bindings = cbindgen::Builder::new().with_crate(crate_path).with_config(config).generate().unwrap();
+    let bindings =
+        cbindgen::Builder::new().with_crate(crate_path).with_config(config).generate().unwrap();
     let mut fresh = Vec::new();
     bindings.write(&mut fresh);
     let path = crate_path.join("../include/micromint.h");
@@ -36,7 +37,8 @@ fn declared(header: &str) -> Vec<Declared> {
     parts
         .filter_map(|(comment, code)| {
             let (head, rest) = code.split_once(';')?.0.split_once('(')?;
-            let last_word = |text: &str| text.rsplit([' ', '*', '\n']).next().unwrap_or_default().to_string();
+            let last_word =
+                |text: &str| text.rsplit([' ', '*', '\n']).next().unwrap_or_default().to_string();
             let name = last_word(head);
             let parameters = rest.trim_end_matches(')').split(',').map(last_word);
             (name.starts_with("micromint_") && !head.contains(['{', '}'])).then(|| Declared {
@@ -59,7 +61,8 @@ fn every_function_is_documented() {
     assert!(functions.len() > 90, "only {} functions were found", functions.len());
     let mut missing = Vec::new();
     for Declared { comment, name, parameters, gives_status } in &functions {
-        let words: Vec<&str> = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        let words: Vec<&str> =
+            comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
         for (number, parameter) in parameters.iter().enumerate() {
             let is_object = number == 0 && name.starts_with(&format!("micromint_{parameter}"));
             if parameter != "error_out" && !is_object && !words.contains(&parameter.as_str()) {
@@ -80,7 +83,8 @@ fn every_handle_is_documented() {
     let header = std::fs::read_to_string(path).unwrap();
     let mut count = 0;
     for (comment, code) in header.split("/**").skip(1).filter_map(|part| part.split_once("*/")) {
-        let Some(name) = code.trim_start().strip_prefix("typedef struct ").and_then(|it| it.split_once(' '))
+        let Some(name) =
+            code.trim_start().strip_prefix("typedef struct ").and_then(|it| it.split_once(' '))
         else {
             continue;
         };

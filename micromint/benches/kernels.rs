@@ -75,7 +75,11 @@ fn main() {
         println!("{:<34}{des:>12.0}{sha256:>14.0}", format!("  in a payment of {coins}"));
     }
     if !quick {
-        println!("\n{:<34}{:>12}", format!("placing on {cores} threads, disk included"), "M balls/s");
+        println!(
+            "\n{:<34}{:>12}",
+            format!("placing on {cores} threads, disk included"),
+            "M balls/s"
+        );
         for (how, subbin_size) in
             [("  at once, 2^24 into 132 MiB", 8), ("  by segments, 2^25 into 264 MiB", 9)]
         {
@@ -96,8 +100,9 @@ fn print_rates(subjects: &[Subject], threads: &[usize], rates: &mut [Vec<Vec<f64
         }
         print!("{:<34}", subject.name);
         rates.iter().for_each(|rate| print!("{:>12.2}", rate / 1e6));
-        let limit =
-            subject.clocks.map_or("-".into(), |clocks| format!("{:.0} %", rates[0] * clocks / clock * 100.0));
+        let limit = subject
+            .clocks
+            .map_or("-".into(), |clocks| format!("{:.0} %", rates[0] * clocks / clock * 100.0));
         println!("{:>10.1}{limit:>10}", rates[0] / plain);
     }
 }

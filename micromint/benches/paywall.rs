@@ -67,21 +67,23 @@ fn main() {
     let wallet = [BROWSER[0], (b"Accept", b"application/x-micromint".as_slice())];
     let message = URL_SAFE_NO_PAD.decode(first).unwrap();
     for round in bought.chunks_exact(2 * PAYMENTS) {
-        let (at_once, waiting) = round.split_at(PAYMENTS);
+        let (nonblocking, waiting) = round.split_at(PAYMENTS);
         rows[0].measure(|_| paywall.classify(&Request { price: 0, ..paid(&BROWSER) }));
         rows[1].measure(|_| is_refused(paywall.classify(&paid(&BROWSER))));
         rows[2].measure(|_| is_refused(paywall.classify(&paid(&wallet))));
         rows[3].measure(|_| Payment::parse(&message).unwrap());
         rows[4].measure(|number| {
-            let fields = with_payment(&at_once[number]);
+            let fields = with_payment(&nonblocking[number]);
             let request = paid(&fields);
             // Now and then the index grows, which takes its time.
-            let decision = paywall.decide_at_once(&request).unwrap_or_else(|| paywall.decide(&request));
+            let decision = paywall.try_decide(&request).unwrap_or_else(|| paywall.decide(&request));
             assert_eq!(decision.outcome(), Outcome::Paid);
         });
         rows[5].measure(|_| {
             let step = paywall.classify(&paid(&with_receipt));
-            assert!(matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Receipt));
+            assert!(
+                matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Receipt)
+            );
             step
         });
         rows[6].measure(|_| serve.head(200, Outcome::Paid, |_| Vec::new()));
@@ -113,7 +115,8 @@ struct Options {
 impl Options {
     fn read() -> Options {
         let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-        let (mut rounds, mut parent) = (21, concat!(env!("CARGO_MANIFEST_DIR"), "/../target").to_string());
+        let (mut rounds, mut parent) =
+            (21, concat!(env!("CARGO_MANIFEST_DIR"), "/../target").to_string());
         while let Some(argument) = arguments.next() {
             let value = arguments.next().expect("a value after each option");
             match argument.as_str() {
@@ -175,7 +178,9 @@ fn payments(mint: &ObviousMint, key: &Key, count: usize) -> Vec<String> {
     let firsts = (0..mint.params().superbin_count() as u32).step_by(2);
     let coins = firsts.flat_map(|first| mint.coins(&user, &vendor, first)).take(count);
     let payments: Vec<_> = coins
-        .map(|coin| URL_SAFE_NO_PAD.encode(mint.payment(&user, key, &vendor, &url, &[coin]).to_bytes()))
+        .map(|coin| {
+            URL_SAFE_NO_PAD.encode(mint.payment(&user, key, &vendor, &url, &[coin]).to_bytes())
+        })
         .collect();
     assert_eq!(payments.len(), count, "more rounds than there are coins");
     payments

@@ -52,12 +52,14 @@ coin-value = "0.01 USD"
 
 fn main() {
     let options: Vec<String> = std::env::args().skip(1).collect();
-    let option = |name: &str| options.iter().position(|o| o == name).and_then(|at| options.get(at + 1));
+    let option =
+        |name: &str| options.iter().position(|o| o == name).and_then(|at| options.get(at + 1));
     let number = |name: &str| option(name).map(|text| text.parse::<usize>().unwrap());
     let (wanted, each) = (number("--coins").unwrap_or(10_000_000), number("--each").unwrap_or(10));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = number("--threads").unwrap_or(cores);
-    let parent = option("--directory").map_or(PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let parent =
+        option("--directory").map_or(PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let work = tempfile::tempdir_in(parent).unwrap();
     let (directory, _) = DiskDirectory::of_file(&work.path().join(NAME)).unwrap();
 
@@ -78,7 +80,8 @@ fn main() {
     let mut accepted = 0;
     for batch in &batches {
         let judged = broker.redeem(batch, NOW).unwrap().unwrap();
-        accepted += judged.result.verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count();
+        accepted +=
+            judged.result.verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count();
     }
     let seconds = began.elapsed().as_secs_f64();
     println!(
@@ -135,12 +138,16 @@ fn payments(
         let (vector, key) =
             (UserVector::new(params, &user).unwrap(), secret.user_key(params.period(), &user));
         for set in (first..).step_by(2).take(SETS_PER_USER as usize) {
-            let superbins: Vec<Superbin> =
-                vector.set(set).into_iter().map(|index| coin_file.superbin(index).unwrap()).collect();
+            let superbins: Vec<Superbin> = vector
+                .set(set)
+                .into_iter()
+                .map(|index| coin_file.superbin(index).unwrap())
+                .collect();
             let mut x = Vec::new();
             for subbin in 0..params.subbin_count() {
                 let words = superbins.iter().zip(vendor_vector.subbins(subbin));
-                let words: Vec<u64> = words.map(|(superbin, at)| superbin.bins[at as usize]).collect();
+                let words: Vec<u64> =
+                    words.map(|(superbin, at)| superbin.bins[at as usize]).collect();
                 if words.iter().all(|word| *word != 0) {
                     x.extend(words.iter().map(|word| word & micromint::coin_file::X_MASK));
                 }
@@ -160,13 +167,21 @@ fn payments(
     // Fisher and Yates, with numbers that look random.
     let mut state = 1u64;
     for i in (1..payments.len()).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         payments.swap(i, (state >> 33) as usize % (i + 1));
     }
     payments
 }
 
-fn payment(params: &Params, user: &UserId, key: &Key, vendor: &VendorId, url: Url, x: &[u64]) -> Vec<u8> {
+fn payment(
+    params: &Params,
+    user: &UserId,
+    key: &Key,
+    vendor: &VendorId,
+    url: Url,
+    x: &[u64],
+) -> Vec<u8> {
     let data: Vec<u8> = x.iter().flat_map(|x| x.to_be_bytes()).collect();
     let payment = Payment {
         authenticator: key.payment(vendor, url.as_str(), &data),
@@ -181,7 +196,12 @@ fn payment(params: &Params, user: &UserId, key: &Key, vendor: &VendorId, url: Ur
 }
 
 /// Batches as large as they may be.
-fn batches(payments: &[Vec<u8>], params: &Params, secret: &Key, vendor: &VendorId) -> Vec<RequestRedemption> {
+fn batches(
+    payments: &[Vec<u8>],
+    params: &Params,
+    secret: &Key,
+    vendor: &VendorId,
+) -> Vec<RequestRedemption> {
     let key = secret.vendor_key(vendor);
     let mut batches = Vec::new();
     let mut rest = payments;

@@ -25,7 +25,9 @@ fn main() {
     measure("user vector", || UserVector::new(mint.params(), black_box(&user)).unwrap());
     let user_vector = mint.user_vector(&user);
     let vendor_vector = VendorVector::new(mint.params(), &vendor);
-    measure("check", || mint.rules().check(&user_vector, &vendor_vector, black_box(&payment.x)).unwrap());
+    measure("check", || {
+        mint.rules().check(&user_vector, &vendor_vector, black_box(&payment.x)).unwrap()
+    });
 }
 
 fn measure<T>(what: &str, mut work: impl FnMut() -> T) {

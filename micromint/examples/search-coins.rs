@@ -45,7 +45,12 @@ fn main() {
             }
         }
         let coins = coins(&balls, &user, &vendor);
-        println!("{} tosses, {} balls, {} coins", (look + 1) * TOSSES_PER_LOOK, balls.len(), coins.len());
+        println!(
+            "{} tosses, {} balls, {} coins",
+            (look + 1) * TOSSES_PER_LOOK,
+            balls.len(),
+            coins.len()
+        );
         if coins.len() >= wanted {
             coins.iter().for_each(|coin| println!("{coin:x?}"));
             return;

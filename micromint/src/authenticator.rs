@@ -76,7 +76,12 @@ impl Key {
 
     /// The authenticator of a Payment, where this key is K_U. `data` is the decoded coins.
     pub fn payment(&self, vendor: &VendorId, url: &str, data: &[u8]) -> Authenticator {
-        self.authenticator(&[b"micromint payment", vendor.as_str().as_bytes(), url.as_bytes(), data])
+        self.authenticator(&[
+            b"micromint payment",
+            vendor.as_str().as_bytes(),
+            url.as_bytes(),
+            data,
+        ])
     }
 
     /// The authenticator of a Request-Credit, where this key is K_U. `data` is the decoded balls.
@@ -215,7 +220,9 @@ mod tests {
         assert_eq!(key.to_hex().parse::<Key>().unwrap(), key);
         assert!("0".repeat(63).parse::<Key>().is_err());
         assert!("0".repeat(65).parse::<Key>().is_err());
-        for bad in ["0".repeat(31), "0".repeat(33), "g".repeat(32), "\u{e9}".repeat(16), "+1".repeat(16)] {
+        for bad in
+            ["0".repeat(31), "0".repeat(33), "g".repeat(32), "\u{e9}".repeat(16), "+1".repeat(16)]
+        {
             assert!(bad.parse::<Authenticator>().is_err(), "{bad}");
         }
         let upper: Authenticator = "ABCDEF0123456789abcdef0123456789".parse().unwrap();

@@ -132,7 +132,9 @@ pub enum BrokerError {
     #[error("an earlier failure left the broker's files in doubt; open them again")]
     InDoubt,
     /// Several machines cannot keep one coin file.
-    #[error("the coin file lies on a network file system, where locks do not hold; use a local disk")]
+    #[error(
+        "the coin file lies on a network file system, where locks do not hold; use a local disk"
+    )]
     OnNetwork,
 }
 
@@ -153,7 +155,8 @@ impl Broker {
         }
         let coin_file = CoinFile::open(directory, name)?;
         // A handle of its own, so that the lock can be held while the rest of the broker changes.
-        let lock = directory.open(name, Open::Write).map_err(FileError::on("open", coin_file.path()))?;
+        let lock =
+            directory.open(name, Open::Write).map_err(FileError::on("open", coin_file.path()))?;
         let lock: Arc<dyn File> = Arc::from(lock);
         let guard = take_lock(lock.as_ref(), coin_file.path())?;
         let mut broker = Broker {
@@ -213,8 +216,9 @@ impl Broker {
         let from = self.journal.end();
         let applied = self.coin_file.sale_state()?.journal_offset;
         let mut records = Vec::new();
-        let tail =
-            self.journal.catch_up(|offset, payload| records.push((offset, Record::from_bytes(payload))))?;
+        let tail = self
+            .journal
+            .catch_up(|offset, payload| records.push((offset, Record::from_bytes(payload))))?;
         if tail != Tail::Clean {
             // Its writer died before it could answer anyone.
             self.journal.cut_tail()?;
@@ -238,7 +242,12 @@ impl Broker {
     }
 
     /// Takes a record that was read: into the state, and into the coin file if that one is behind.
-    fn take(&mut self, at: u64, record: Result<Record, String>, is_behind: bool) -> Result<(), BrokerError> {
+    fn take(
+        &mut self,
+        at: u64,
+        record: Result<Record, String>,
+        is_behind: bool,
+    ) -> Result<(), BrokerError> {
         let bad = |why| BrokerError::Record { at, why };
         let record = record.map_err(bad)?;
         let to_mark = is_behind.then(|| record.clone());
@@ -273,8 +282,11 @@ impl Broker {
     }
 
     fn mark_sale(&self, sale: &Sale) -> Result<(), BrokerError> {
-        let header =
-            coin_file::Sale { user: sale.user.clone(), when: sale.when, transaction: sale.transaction };
+        let header = coin_file::Sale {
+            user: sale.user.clone(),
+            when: sale.when,
+            transaction: sale.transaction,
+        };
         for superbin in sale.first_superbins() {
             self.coin_file.mark_sold(superbin, &header)?;
         }
@@ -300,8 +312,10 @@ impl Broker {
 
     /// Notes in the coin file that it reflects the journal up to its end.
     fn note_applied(&self) -> Result<(), BrokerError> {
-        let state =
-            SaleState { next_superbin: self.state.next_superbin(), journal_offset: self.journal.end() };
+        let state = SaleState {
+            next_superbin: self.state.next_superbin(),
+            journal_offset: self.journal.end(),
+        };
         Ok(self.coin_file.set_sale_state(&state)?)
     }
 

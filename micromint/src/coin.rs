@@ -73,7 +73,12 @@ impl CoinRules {
     ///
     /// # Errors
     /// The first fault in the order of [`CoinFault`], over all coins.
-    pub fn check(&self, user: &UserVector, vendor: &VendorVector, x: &[u64]) -> Result<Bins, CoinFault> {
+    pub fn check(
+        &self,
+        user: &UserVector,
+        vendor: &VendorVector,
+        x: &[u64],
+    ) -> Result<Bins, CoinFault> {
         let k = self.params.coin_size();
         self.check_inputs(x)?;
         let mut outputs = SmallVec::<[u64; COIN_SIZE_MAX as usize]>::from_elem(0, x.len());
@@ -133,7 +138,10 @@ impl CoinRules {
     }
 
     fn bins_of(&self, outputs: &[u64]) -> Result<Bins, CoinFault> {
-        outputs.iter().map(|output| self.params.bin_of(*output).ok_or(CoinFault::FixedBits)).collect()
+        outputs
+            .iter()
+            .map(|output| self.params.bin_of(*output).ok_or(CoinFault::FixedBits))
+            .collect()
     }
 }
 
@@ -148,7 +156,11 @@ fn is_vendors(coin: &[Bin], vendor: &VendorVector) -> bool {
 fn refuse_repeated(first_bins: &[Bin]) -> Result<(), CoinFault> {
     let mut sorted = Bins::from_slice(first_bins);
     sorted.sort_unstable();
-    if sorted.windows(2).any(|pair| pair[0] == pair[1]) { Err(CoinFault::RepeatedCoin) } else { Ok(()) }
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        Err(CoinFault::RepeatedCoin)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -168,13 +180,20 @@ mod tests {
         balls
     }
 
-    fn coins(rules: &CoinRules, user: &UserVector, vendor: &VendorVector, first: u32) -> Vec<Vec<u64>> {
+    fn coins(
+        rules: &CoinRules,
+        user: &UserVector,
+        vendor: &VendorVector,
+        first: u32,
+    ) -> Vec<Vec<u64>> {
         let balls = balls(rules);
         let set = user.set(first);
         (0..rules.params().subbin_count())
             .filter_map(|subbin| {
                 let places = set.iter().zip(vendor.subbins(subbin));
-                places.map(|(&superbin, subbin)| balls.get(&Bin { superbin, subbin }).copied()).collect()
+                places
+                    .map(|(&superbin, subbin)| balls.get(&Bin { superbin, subbin }).copied())
+                    .collect()
             })
             .collect()
     }
@@ -220,7 +239,11 @@ mod tests {
         for first in [1, 9, 63] {
             let coin = &coins(&rules, &user, &vendor, first)[0];
             assert!(user.is_set(coin.iter().map(|x| rules.bin(*x).unwrap().superbin)), "{first}");
-            assert_eq!(rules.check(&user, &vendor, coin), Err(CoinFault::UserDifferences), "{first}");
+            assert_eq!(
+                rules.check(&user, &vendor, coin),
+                Err(CoinFault::UserDifferences),
+                "{first}"
+            );
             let judged = rules.check_coin(&user, &vendor, coin, &rules.outputs(coin));
             assert_eq!(judged, Err(CoinFault::UserDifferences), "{first}");
         }

@@ -29,12 +29,13 @@ use crate::params::Params;
 
 pub use self::error::CoinFileError;
 pub use self::layout::{
-    BIN_SIZE, HEADER_SIZE, MAGIC, MintingState, Phase, SUPERBIN_HEADER_SIZE, Sale, SaleState, Status, Stored,
-    SuperbinHeader, VERSION, X_MASK, bin_offset, file_size, superbin_offset, superbin_size,
+    BIN_SIZE, HEADER_SIZE, MAGIC, MintingState, Phase, SUPERBIN_HEADER_SIZE, Sale, SaleState,
+    Status, Stored, SuperbinHeader, VERSION, X_MASK, bin_offset, file_size, superbin_offset,
+    superbin_size,
 };
 pub(crate) use self::layout::{
-    BadHeader, FIXED_SIZE, add_to_checksum, decode_fixed, encode_fixed, get_u32, get_u64, is_sealed, put,
-    seal,
+    BadHeader, FIXED_SIZE, add_to_checksum, decode_fixed, encode_fixed, get_u32, get_u64,
+    is_sealed, put, seal,
 };
 use self::layout::{MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
 
@@ -64,7 +65,9 @@ pub struct Superbin {
 impl Superbin {
     /// The balls in order of sub-bin: all that exist, whatever else their status.
     pub fn balls(&self) -> impl Iterator<Item = (u32, Stored)> + '_ {
-        (0..).zip(self.bins.iter().map(|word| Stored::from_word(*word))).filter(|(_, stored)| stored.exists())
+        (0..)
+            .zip(self.bins.iter().map(|word| Stored::from_word(*word)))
+            .filter(|(_, stored)| stored.exists())
     }
 }
 
@@ -128,7 +131,11 @@ impl CoinFile {
         Ok(CoinFile { file, path, params: params.clone(), key_tag })
     }
 
-    fn open_as(directory: &dyn Directory, name: &str, how: Open) -> Result<CoinFile, CoinFileError> {
+    fn open_as(
+        directory: &dyn Directory,
+        name: &str,
+        how: Open,
+    ) -> Result<CoinFile, CoinFileError> {
         let path = directory.path().join(name);
         let file = directory.open(name, how).map_err(FileError::on("open", &path))?;
         CoinFile::with_file(file, path)
@@ -137,7 +144,10 @@ impl CoinFile {
     fn with_file(file: Box<dyn File>, path: PathBuf) -> Result<CoinFile, CoinFileError> {
         let found = file.size().map_err(FileError::on("read the size of", &path))?;
         if found < HEADER_SIZE {
-            return Err(CoinFileError::NotACoinFile { path, found: format!("a file of {found} bytes") });
+            return Err(CoinFileError::NotACoinFile {
+                path,
+                found: format!("a file of {found} bytes"),
+            });
         }
         let mut bytes = vec![0; FIXED_SIZE];
         file.read_at(&mut bytes, 0).map_err(FileError::on("read", &path))?;
@@ -147,9 +157,11 @@ impl CoinFile {
                 found: format!("\"{}\" at its head", bytes[..8].escape_ascii()),
             },
             BadHeader::Version(found) => CoinFileError::Version { path: path.clone(), found },
-            BadHeader::Damaged(found) => {
-                CoinFileError::Damaged { path: path.clone(), at: "the file header".to_string(), found }
-            }
+            BadHeader::Damaged(found) => CoinFileError::Damaged {
+                path: path.clone(),
+                at: "the file header".to_string(),
+                found,
+            },
         })?;
         let expected = file_size(&params);
         if found != expected {
@@ -218,7 +230,9 @@ impl CoinFile {
     pub(crate) fn set_complete(&self, state: &MintingState) -> Result<(), CoinFileError> {
         let (number, _) = self.current_slot(MINTING_SLOTS, "the minting state")?;
         // The slot that holds is written last.
-        for number in if number % 2 == 0 { [u64::MAX, u64::MAX - 1] } else { [u64::MAX - 1, u64::MAX] } {
+        for number in
+            if number % 2 == 0 { [u64::MAX, u64::MAX - 1] } else { [u64::MAX - 1, u64::MAX] }
+        {
             self.write_slot(MINTING_SLOTS, number, &layout::encode_minting(number, state))?;
         }
         self.sync()
@@ -285,7 +299,10 @@ impl CoinFile {
     }
 
     /// Reads a superbin header in bytes that stand at its start, or says what is wrong with it.
-    pub(crate) fn parse_superbin_header(bytes: &[u8], params: &Params) -> Result<SuperbinHeader, String> {
+    pub(crate) fn parse_superbin_header(
+        bytes: &[u8],
+        params: &Params,
+    ) -> Result<SuperbinHeader, String> {
         layout::decode_superbin_header(bytes, params.subbin_count())
     }
 
@@ -350,13 +367,21 @@ impl CoinFile {
         Err(CoinFileError::NoSuchBin { path: self.path.clone(), bin, superbins, subbins })
     }
 
-    fn decode_superbin_header(&self, bytes: &[u8], index: u32) -> Result<SuperbinHeader, CoinFileError> {
+    fn decode_superbin_header(
+        &self,
+        bytes: &[u8],
+        index: u32,
+    ) -> Result<SuperbinHeader, CoinFileError> {
         layout::decode_superbin_header(bytes, self.params.subbin_count())
             .map_err(|found| self.damaged(&format!("the header of superbin {index}"), &found))
     }
 
     fn damaged(&self, at: &str, found: &str) -> CoinFileError {
-        CoinFileError::Damaged { path: self.path.clone(), at: at.to_string(), found: found.to_string() }
+        CoinFileError::Damaged {
+            path: self.path.clone(),
+            at: at.to_string(),
+            found: found.to_string(),
+        }
     }
 
     /// The slot that holds: the sound one with the higher number.

@@ -190,7 +190,7 @@ pub trait File: Send + Sync {
     ///
     /// # Errors
     /// As for [`File::read_at`].
-    fn read_at_once(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
+    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
         self.read_at(bytes, offset).map(|()| true)
     }
 

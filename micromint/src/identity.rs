@@ -212,9 +212,12 @@ impl VendorId {
     /// Whether a client pays this vendor for a page at `host`: it is that host, or a parent of it that
     /// is no public suffix. Otherwise one site could collect in another's name.
     pub fn collects_at(&self, host: &VendorId) -> bool {
-        let is_address = |id: &VendorId| id.0.starts_with('[') || id.0.parse::<std::net::Ipv4Addr>().is_ok();
-        let is_parent = || host.0.strip_suffix(self.as_str()).is_some_and(|rest| rest.ends_with('.'));
-        let is_public = || psl::suffix(self.0.as_bytes()).is_some_and(|suffix| suffix == self.0.as_bytes());
+        let is_address =
+            |id: &VendorId| id.0.starts_with('[') || id.0.parse::<std::net::Ipv4Addr>().is_ok();
+        let is_parent =
+            || host.0.strip_suffix(self.as_str()).is_some_and(|rest| rest.ends_with('.'));
+        let is_public =
+            || psl::suffix(self.0.as_bytes()).is_some_and(|suffix| suffix == self.0.as_bytes());
         self == host || (!is_address(host) && is_parent() && !is_public())
     }
 }
@@ -242,7 +245,9 @@ impl fmt::Display for VendorId {
 fn is_host_name(text: &str) -> bool {
     let is_label = |label: &[u8]| {
         (1..=63).contains(&label.len())
-            && label.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_".contains(c))
+            && label
+                .iter()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_".contains(c))
             && !label.starts_with(b"-")
             && !label.ends_with(b"-")
     };
@@ -250,7 +255,8 @@ fn is_host_name(text: &str) -> bool {
     let labels = || text.as_bytes().split(|c| *c == b'.');
     text.len() <= VENDOR_ID_LEN_MAX
         && labels().all(is_label)
-        && (!labels().next_back().is_some_and(is_number) || text.parse::<std::net::Ipv4Addr>().is_ok())
+        && (!labels().next_back().is_some_and(is_number)
+            || text.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
 /// A decimal number, or a hexadecimal one as the URL standard reads them in IPv4 addresses.
@@ -264,7 +270,9 @@ fn is_number(label: &[u8]) -> bool {
 /// `[2001:db8::1]`, exactly as RFC 5952 prints it (which is how the standard library prints).
 fn is_bracketed_ipv6(text: &str) -> bool {
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok_and(|a| a.to_string() == inner))
+    inner.is_some_and(|inner| {
+        inner.parse::<std::net::Ipv6Addr>().is_ok_and(|a| a.to_string() == inner)
+    })
 }
 
 #[cfg(test)]
@@ -315,7 +323,8 @@ mod tests {
             ("127.0.0.1", "127.0.0.1", true),
             ("[::1]", "[::1]", true),
         ] {
-            let (vendor, host): (VendorId, VendorId) = (vendor.parse().unwrap(), host.parse().unwrap());
+            let (vendor, host): (VendorId, VendorId) =
+                (vendor.parse().unwrap(), host.parse().unwrap());
             assert_eq!(vendor.collects_at(&host), collects, "{vendor} at {host}");
         }
     }
@@ -336,9 +345,15 @@ mod tests {
         assert!(format!("{long}d").parse::<VendorId>().is_err());
         assert!("a".repeat(63).parse::<VendorId>().is_ok());
         assert!("a".repeat(64).parse::<VendorId>().is_err());
-        for good in
-            ["news.example", "localhost", "127.0.0.1", "[::1]", "xn--bcher-kva.example", "1.0xg", "my_host"]
-        {
+        for good in [
+            "news.example",
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "xn--bcher-kva.example",
+            "1.0xg",
+            "my_host",
+        ] {
             assert!(good.parse::<VendorId>().is_ok(), "{good}");
         }
         for bad in [

@@ -138,10 +138,16 @@ impl Journal {
     ///
     /// # Errors
     /// The file is absent or cannot be opened, or is no journal of this kind.
-    pub fn open_present(directory: &dyn Directory, name: &str, kind: &str) -> Result<Journal, JournalError> {
+    pub fn open_present(
+        directory: &dyn Directory,
+        name: &str,
+        kind: &str,
+    ) -> Result<Journal, JournalError> {
         let path = directory.path().join(name);
         match directory.open(name, Open::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(JournalError::Deleted { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(JournalError::Deleted { path })
+            }
             opened => {
                 let file = opened.map_err(FileError::on("open", &path))?;
                 Journal::with_file(file, path, kind)
@@ -153,7 +159,11 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be opened, or is no journal of this kind.
-    pub fn open_existing(directory: &dyn Directory, name: &str, kind: &str) -> Result<Journal, JournalError> {
+    pub fn open_existing(
+        directory: &dyn Directory,
+        name: &str,
+        kind: &str,
+    ) -> Result<Journal, JournalError> {
         let path = directory.path().join(name);
         let file = directory.open(name, Open::Read).map_err(FileError::on("open", &path))?;
         Journal::with_file(file, path, kind)
@@ -172,7 +182,15 @@ impl Journal {
         })?;
         let file: Arc<dyn File> = Arc::from(file);
         let shared_sync = Arc::new(SharedSync::new(Arc::clone(&file), path.clone()));
-        Ok(Journal { file, shared_sync, path, seed, end: HEADER_SIZE, in_doubt: false, buffer: Vec::new() })
+        Ok(Journal {
+            file,
+            shared_sync,
+            path,
+            seed,
+            end: HEADER_SIZE,
+            in_doubt: false,
+            buffer: Vec::new(),
+        })
     }
 
     /// The offset after the last record known to this handle.
@@ -214,7 +232,11 @@ impl Journal {
         self.check_name()?;
         let size = self.size()?;
         if size < self.end {
-            return Err(JournalError::Shrunk { path: self.path.clone(), expected: self.end, found: size });
+            return Err(JournalError::Shrunk {
+                path: self.path.clone(),
+                expected: self.end,
+                found: size,
+            });
         }
         let mut chunk = Vec::new();
         while self.end < size {
@@ -239,7 +261,8 @@ impl Journal {
 
     /// Tells a torn tail from a break: `bytes` begin with no whole record.
     fn judge_tail(&self, bytes: &[u8], rest: u64) -> Result<Tail, JournalError> {
-        let record_follows = || (1..bytes.len()).any(|at| record_at(&bytes[at..], self.seed).is_some());
+        let record_follows =
+            || (1..bytes.len()).any(|at| record_at(&bytes[at..], self.seed).is_some());
         if rest < LARGEST_RECORD as u64 && !record_follows() {
             return Ok(Tail::Torn(rest));
         }
@@ -389,7 +412,8 @@ impl SharedSync {
 fn write_header(file: &dyn File, kind: &str, entropy: &dyn Entropy) -> io::Result<()> {
     let mut header = [0; HEADER_SIZE as usize];
     header[..8].copy_from_slice(MAGIC);
-    header[8..8 + kind.len().min(KIND_SIZE)].copy_from_slice(&kind.as_bytes()[..kind.len().min(KIND_SIZE)]);
+    header[8..8 + kind.len().min(KIND_SIZE)]
+        .copy_from_slice(&kind.as_bytes()[..kind.len().min(KIND_SIZE)]);
     header[16..20].copy_from_slice(&(entropy.number()? as u32).to_le_bytes());
     let checksum = crc32c::crc32c(&header[..28]);
     header[28..].copy_from_slice(&checksum.to_le_bytes());
@@ -398,7 +422,9 @@ fn write_header(file: &dyn File, kind: &str, entropy: &dyn Entropy) -> io::Resul
 
 /// The seed of a header of this kind, or what was found instead.
 fn read_header(header: &[u8; HEADER_SIZE as usize], kind: &str) -> Result<u32, String> {
-    let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let word = |at: usize| {
+        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
     if &header[..8] != MAGIC {
         return Err(format!("{:?} at its head", String::from_utf8_lossy(&header[..8])));
     }
@@ -520,8 +546,12 @@ mod tests {
     fn files_of_another_kind_are_refused() {
         let directory = SimulatedDirectory::new();
         open(&directory);
-        let error = Journal::open(&directory, "j", "wallet", &SystemEntropy).err().unwrap().to_string();
-        assert!(error.contains("expected a journal of kind \"wallet\", found kind \"till\""), "{error}");
+        let error =
+            Journal::open(&directory, "j", "wallet", &SystemEntropy).err().unwrap().to_string();
+        assert!(
+            error.contains("expected a journal of kind \"wallet\", found kind \"till\""),
+            "{error}"
+        );
         directory.put("j", &[b'x'; 99]);
         assert!(Journal::open(&directory, "j", "till", &SystemEntropy).is_err());
     }
@@ -539,7 +569,9 @@ mod tests {
                     synced += usize::from(written.is_ok());
                 }
             }
-            for survives in [Survives::Written, Survives::Synced, Survives::Some(7), Survives::Some(99)] {
+            for survives in
+                [Survives::Written, Survives::Synced, Survives::Some(7), Survives::Some(99)]
+            {
                 let (found, _) = records(&directory.after_crash(survives)).unwrap();
                 assert!(found.len() >= synced, "{steps} {survives:?}");
                 assert!(found.iter().enumerate().all(|(i, payload)| payload == &vec![i as u8; 40]));

@@ -46,6 +46,9 @@ pub mod scheme;
 // The client.
 pub mod wallet;
 
+// Which coins were spent at a web site.
+pub mod till;
+
 // The web site.
 pub mod vendor;
 

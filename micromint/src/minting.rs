@@ -50,7 +50,9 @@ pub use self::engine::{MEMORY_MIN, Minting, Outcome, Progress, Stage, THREADS_MA
 pub use self::error::MintError;
 pub use self::merge::{MergeOutcome, Merging, PART_SIZE, RunSource};
 pub use self::new_period::{NewPeriod, NewPeriodError};
-pub use self::permutation::{GROUP_SIZE, INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation, ROUNDS};
+pub use self::permutation::{
+    GROUP_SIZE, INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation, ROUNDS,
+};
 pub use self::plan::{Forgery, Plan, Warning};
 pub use self::profile::{Profile, ProfileError};
 pub use self::run_file::RUN_MAGIC;

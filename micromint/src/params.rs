@@ -184,7 +184,8 @@ impl Params {
     pub fn from_fields<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Params, ParamsError> {
         let need = |key| get(key).ok_or(ParamsError::Missing(key));
         let number = |key| need(key).and_then(|text| parse_number(key, text));
-        let time = |key, text: &str| text.parse().map_err(|source| ParamsError::Time { key, source });
+        let time =
+            |key, text: &str| text.parse().map_err(|source| ParamsError::Time { key, source });
         let expiration = time("expiration", need("expiration")?)?;
         Params::new(RawParams {
             period: need("period")?.parse()?,
@@ -240,10 +241,13 @@ impl Params {
     pub fn from_toml(text: &str) -> Result<Params, ParamsError> {
         if text.len() as u64 > PARAMS_FILE_SIZE_MAX {
             let found = text.len();
-            return Err(ParamsError::Toml(format!("{found} bytes, at most {PARAMS_FILE_SIZE_MAX} are read")));
+            return Err(ParamsError::Toml(format!(
+                "{found} bytes, at most {PARAMS_FILE_SIZE_MAX} are read"
+            )));
         }
         let fields = toml_fields(text)?;
-        if let Some((key, _)) = fields.iter().find(|(key, _)| !PARAMS_KEYS.contains(&key.as_str())) {
+        if let Some((key, _)) = fields.iter().find(|(key, _)| !PARAMS_KEYS.contains(&key.as_str()))
+        {
             return Err(ParamsError::UnknownKey(key.clone()));
         }
         Params::from_fields(|key| field(&fields, key))
@@ -367,9 +371,11 @@ impl RawParams {
 
     fn check_times(&self) -> Result<(), ParamsError> {
         let range = TIME_MIN..=TIME_MAX;
-        for (key, time) in
-            [("start", self.start), ("expiration", self.expiration), ("redeem-until", self.redeem_until)]
-        {
+        for (key, time) in [
+            ("start", self.start),
+            ("expiration", self.expiration),
+            ("redeem-until", self.redeem_until),
+        ] {
             if !range.contains(&time) {
                 let expected = format!("a time from {TIME_MIN} to {TIME_MAX}");
                 return Err(ParamsError::Value { key, expected, found: time.to_string() });
@@ -387,8 +393,9 @@ impl RawParams {
     fn check_texts(&self) -> Result<(), ParamsError> {
         printable("broker", &self.broker, BROKER_LEN_MAX)?;
         printable("coin-value", &self.coin_value, COIN_VALUE_LEN_MAX)?;
-        let is_url =
-            ["https://", "http://"].iter().any(|s| self.broker.len() > s.len() && self.broker.starts_with(s));
+        let is_url = ["https://", "http://"]
+            .iter()
+            .any(|s| self.broker.len() > s.len() && self.broker.starts_with(s));
         if is_url && !self.broker.contains(' ') {
             return Ok(());
         }
@@ -429,12 +436,14 @@ pub(crate) fn toml_fields(text: &str) -> Result<Vec<(String, String)>, ParamsErr
         .into_iter()
         .map(|(key, value)| match value {
             toml::Value::String(text) => Ok((key, text)),
-            other if is_hex_key(&key) => {
-                Err(ParamsError::Toml(format!("{key}: expected digits in quotation marks, found {other}")))
-            }
+            other if is_hex_key(&key) => Err(ParamsError::Toml(format!(
+                "{key}: expected digits in quotation marks, found {other}"
+            ))),
             toml::Value::Integer(number) => Ok((key, number.to_string())),
             toml::Value::Datetime(time) => Ok((key, time.to_string())),
-            other => Err(ParamsError::Toml(format!("{key}: expected a string or number, found {other}"))),
+            other => {
+                Err(ParamsError::Toml(format!("{key}: expected a string or number, found {other}")))
+            }
         })
         .collect()
 }
@@ -461,9 +470,9 @@ pub(crate) fn toml_line(key: &str, value: &str) -> String {
 
 /// A canonical decimal number: digits only, no sign, no leading zero.
 fn parse_number(key: &'static str, text: &str) -> Result<u32, ParamsError> {
-    crate::protocol::parse_decimal(text)
-        .and_then(|number| u32::try_from(number).ok())
-        .ok_or_else(|| ParamsError::Value { key, expected: "a number".to_string(), found: clip(text) })
+    crate::protocol::parse_decimal(text).and_then(|number| u32::try_from(number).ok()).ok_or_else(
+        || ParamsError::Value { key, expected: "a number".to_string(), found: clip(text) },
+    )
 }
 
 /// A hexadecimal number of exactly `digits` digits, or of 1 to 16 where no number is given.
@@ -524,8 +533,9 @@ pub(crate) mod tests {
     fn toml_and_fields_are_read_back_alike() {
         let params = test_params();
         assert_eq!(Params::from_toml(&params.to_toml()).unwrap(), params);
-        let natural =
-            params.to_toml().replace("start = \"2026-12-01T00:00:00Z\"", "start = 2026-12-01T00:00:00Z");
+        let natural = params
+            .to_toml()
+            .replace("start = \"2026-12-01T00:00:00Z\"", "start = 2026-12-01T00:00:00Z");
         assert_ne!(natural, params.to_toml());
         assert_eq!(Params::from_toml(&natural).unwrap(), params);
     }
@@ -626,7 +636,8 @@ pub(crate) mod tests {
     fn the_test_profile_is_weak_and_a_larger_one_is_not() {
         assert_eq!(test_params().weaknesses(), [Weakness::UserVectorShort { product: 15 }]);
         let mut larger = raw();
-        (larger.output_bits, larger.fixed_count, larger.subbin_bits, larger.input_bits) = (29, 8, 6, 49);
+        (larger.output_bits, larger.fixed_count, larger.subbin_bits, larger.input_bits) =
+            (29, 8, 6, 49);
         assert_eq!(Params::new(larger.clone()).unwrap().weaknesses(), []);
         larger.input_bits = 50;
         assert_eq!(Params::new(larger).unwrap().weaknesses().len(), 1);
@@ -645,10 +656,18 @@ pub(crate) mod tests {
             ("fixed-bits = \"2\"", "fixed-bits = \"+2\"", "hexadecimal"),
             ("fixed-bits = \"2\"", "fixed-bits = 2", "quotation marks"),
             ("fixed-bits = \"2\"", "fixed-bits = 0x2", "quotation marks"),
-            ("fixed-bits = \"2\"", "fixed-bits = \"00000000000000002\"", "1 to 16 hexadecimal digits"),
+            (
+                "fixed-bits = \"2\"",
+                "fixed-bits = \"00000000000000002\"",
+                "1 to 16 hexadecimal digits",
+            ),
             ("iv = \"0123456789abcdef\"", "iv = 1234567890123456", "quotation marks"),
             ("expiration = \"2027-01-01T00:00:00Z\"", "expiration = \"2027-01-01\"", "expiration"),
-            ("https://broker.example/", &"x".repeat(PARAMS_FILE_SIZE_MAX as usize), "at most 65536"),
+            (
+                "https://broker.example/",
+                &"x".repeat(PARAMS_FILE_SIZE_MAX as usize),
+                "at most 65536",
+            ),
         ] {
             let error = Params::from_toml(&text.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(says), "{to}: {error}");

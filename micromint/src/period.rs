@@ -32,7 +32,8 @@ impl Period {
         if year.len() != 4 || month.len() != 2 {
             return None;
         }
-        let first = |year: u16, month: u8| format!("{year:04}-{month:02}-01T00:00:00Z").parse().ok();
+        let first =
+            |year: u16, month: u8| format!("{year:04}-{month:02}-01T00:00:00Z").parse().ok();
         let (year, month) = (year.parse().ok()?, month.parse().ok()?);
         let next = if month == 12 { first(year + 1, 1) } else { first(year, month + 1) };
         Some((first(year, month)?, next?))
@@ -70,7 +71,8 @@ mod tests {
         };
         assert_eq!(month("2026-12").unwrap(), "2026-12-01T00:00:00Z 2027-01-01T00:00:00Z");
         assert_eq!(month("2028-02").unwrap(), "2028-02-01T00:00:00Z 2028-03-01T00:00:00Z");
-        for bad in ["2026-13", "2026-00", "2026-1", "december", "2026-12-01", "2026-12b", "9999-12"] {
+        for bad in ["2026-13", "2026-00", "2026-1", "december", "2026-12-01", "2026-12b", "9999-12"]
+        {
             assert_eq!(month(bad), None, "{bad}");
         }
     }

@@ -36,13 +36,17 @@ mod any;
 pub use any::Message;
 pub use frame::{Frame, HEADER_COUNT_MAX, LINE_LEN_MAX, MessageError};
 pub use funds_credited::FundsCredited;
-pub use funds_withdrawn::{FUNDS_WITHDRAWN_SIZE_MAX, FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet};
+pub use funds_withdrawn::{
+    FUNDS_WITHDRAWN_SIZE_MAX, FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet,
+};
 pub use invalid_payment::InvalidPayment;
 pub use payment::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 pub use redemption_result::RedemptionResult;
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
 pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};
-pub use request_redemption::{BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record};
+pub use request_redemption::{
+    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record,
+};
 pub use send_expired::SendExpired;
 pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
 pub use verdict::Verdict;

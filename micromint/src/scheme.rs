@@ -101,7 +101,11 @@ fn from_base64_json<T: serde::de::DeserializeOwned>(
         return Err(SchemeError::TooLong { what, max, found: text.len() });
     }
     let json = BASE64URL.decode(text).map_err(|_| SchemeError::Base64 { what })?;
-    serde_json::from_slice(&json).map_err(|error| SchemeError::Json { what, expected, at: error.column() })
+    serde_json::from_slice(&json).map_err(|error| SchemeError::Json {
+        what,
+        expected,
+        at: error.column(),
+    })
 }
 
 /// Prints JSON without spaces, in base64url. Members stand in the order of their names, so that this is also

@@ -113,7 +113,13 @@ impl ObviousMint {
     }
 
     /// The sets of `user` that begin at these superbins, as the broker's answer to a withdrawal.
-    pub fn funds(&self, user: &UserId, user_key: &Key, firsts: &[u32], transaction: u64) -> FundsWithdrawn {
+    pub fn funds(
+        &self,
+        user: &UserId,
+        user_key: &Key,
+        firsts: &[u32],
+        transaction: u64,
+    ) -> FundsWithdrawn {
         FundsWithdrawn {
             user: user.clone(),
             user_key: user_key.clone(),
@@ -165,9 +171,11 @@ mod tests {
 
     #[test]
     fn its_coins_are_coins_at_every_size() {
-        for (u, v, k, t, hash) in
-            [(6, 4, 4, 2, HashName::Des), (5, 3, 2, 0, HashName::Sha256), (7, 5, 6, 1, HashName::Sha256)]
-        {
+        for (u, v, k, t, hash) in [
+            (6, 4, 4, 2, HashName::Des),
+            (5, 3, 2, 0, HashName::Sha256),
+            (7, 5, 6, 1, HashName::Sha256),
+        ] {
             let mint = ObviousMint::new(params_with(|raw| resize(raw, u, v, k, t, hash)));
             let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
             let coins = mint.coins(&user, &vendor, 8);

@@ -41,8 +41,6 @@ pub mod lists;
 
 mod accepted;
 
-pub mod till;
-
 pub mod redemption;
 
 mod views;

@@ -53,8 +53,8 @@ use crate::time::UnixTime;
 use record::{Record, VERDICTS_PER_RECORD_MAX};
 
 pub use answer::{
-    PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, has_ended, outcome_of, payment_for_header, receipt_in,
-    request_in_challenge, request_in_header,
+    PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, has_ended, outcome_of, payment_for_header,
+    receipt_in, request_in_challenge, request_in_header,
 };
 pub use balance::Balance;
 pub use credit::Returnable;
@@ -155,7 +155,11 @@ impl Wallet {
     ///
     /// # Errors
     /// The file cannot be opened, is damaged, or is no wallet.
-    pub fn open(directory: &dyn Directory, name: &str, entropy: &dyn Entropy) -> Result<Wallet, WalletError> {
+    pub fn open(
+        directory: &dyn Directory,
+        name: &str,
+        entropy: &dyn Entropy,
+    ) -> Result<Wallet, WalletError> {
         Wallet::open_as(directory, name, Open::Create, Lock::Exclusive, || {
             Journal::open(directory, name, KIND, entropy)
         })
@@ -238,7 +242,12 @@ impl Wallet {
     ///
     /// # Errors
     /// The file cannot be written; the payment then stays unknown, and is tried again with its coins.
-    pub fn settle(&mut self, payment: u32, outcome: Outcome, now: UnixTime) -> Result<(), WalletError> {
+    pub fn settle(
+        &mut self,
+        payment: u32,
+        outcome: Outcome,
+        now: UnixTime,
+    ) -> Result<(), WalletError> {
         self.locked(|wallet| {
             wallet.append(vec![Record::Outcome { at: now, payment, outcome }])?;
             wallet.sync()
@@ -308,7 +317,8 @@ impl Wallet {
         now: UnixTime,
     ) -> Result<Id, WalletError> {
         self.locked(|wallet| {
-            let found = wallet.state.find_return(answer, request).map_err(WalletError::NoSuchReturn)?;
+            let found =
+                wallet.state.find_return(answer, request).map_err(WalletError::NoSuchReturn)?;
             let request = found.request.clone();
             let pieces = answer.verdicts.chunks(VERDICTS_PER_RECORD_MAX).zip(0..);
             let records = pieces.map(|(verdicts, piece)| Record::Credited {

@@ -41,12 +41,14 @@ fn world() -> World {
     let params = Params::from_toml(PARAMS).unwrap();
     let secret = Key::from_bytes([42; 32]);
     let coins: Value = serde_json::from_str(COINS).unwrap();
-    let is_small = |row: &&Value| row["period"] == "2026-12-small" && row["x"].as_array().unwrap().len() == 4;
+    let is_small =
+        |row: &&Value| row["period"] == "2026-12-small" && row["x"].as_array().unwrap().len() == 4;
     let inputs = |row: &Value| -> Vec<u64> {
         let hex = |x: &Value| u64::from_str_radix(x.as_str().unwrap(), 16).unwrap();
         row["x"].as_array().unwrap().iter().map(hex).collect()
     };
-    let x: Vec<u64> = coins["vectors"].as_array().unwrap().iter().filter(is_small).flat_map(inputs).collect();
+    let x: Vec<u64> =
+        coins["vectors"].as_array().unwrap().iter().filter(is_small).flat_map(inputs).collect();
     let mut payment = Payment {
         url: URL.parse().unwrap(),
         user: "alice".parse().unwrap(),
@@ -56,8 +58,11 @@ fn world() -> World {
         authenticator: Authenticator::from_bytes([0; 16]),
         x,
     };
-    payment.authenticator =
-        secret.user_key(&payment.period, &payment.user).payment(&payment.vendor, URL, &payment.data());
+    payment.authenticator = secret.user_key(&payment.period, &payment.user).payment(
+        &payment.vendor,
+        URL,
+        &payment.data(),
+    );
     World { vendor: Checker::new(payment.vendor.clone(), &[params]), secret, payment }
 }
 
@@ -76,7 +81,9 @@ impl World {
             return Stopped::Vendor;
         }
         let key = self.secret.user_key(&payment.period, &payment.user);
-        if key.payment(&payment.vendor, payment.url.as_str(), &payment.data()) != payment.authenticator {
+        if key.payment(&payment.vendor, payment.url.as_str(), &payment.data())
+            != payment.authenticator
+        {
             return Stopped::Broker;
         }
         Stopped::Nobody
@@ -136,7 +143,10 @@ fn a_flipped_bit_of_a_name_the_url_or_the_period_is_refused_by_the_vendor() {
         for flipped in flips(value.as_bytes()) {
             let stopped = world.stopped(&world.with_header(name, &flipped));
             let shown = String::from_utf8_lossy(&flipped).into_owned();
-            assert!(matches!(stopped, Stopped::Reader | Stopped::Vendor), "{name}: {shown} {stopped:?}");
+            assert!(
+                matches!(stopped, Stopped::Reader | Stopped::Vendor),
+                "{name}: {shown} {stopped:?}"
+            );
             seen_by_vendor += usize::from(stopped == Stopped::Vendor);
         }
         assert!(seen_by_vendor > 8, "{name}: most flips must be readable, or this tests nothing");

@@ -39,8 +39,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_free_page_takes_no_memory() {
-    let text =
-        "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"p\"\ntill = \"t\"\n";
+    let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"p\"\ntill = \"t\"\n";
     let paywall = Paywall::with(
         VendorConfig::parse(text, Path::new("vendor.toml")).unwrap(),
         &[common::params("2026-12", "2026-12-01", "2027-01-01")],
@@ -52,7 +51,8 @@ fn a_free_page_takes_no_memory() {
     .unwrap();
     let headers: [(&[u8], &[u8]); 3] =
         [(b"Host", b"news.example"), (b"Cookie", b"a=b"), (b"Content-Type", b"text/plain")];
-    let request = Request { method: b"POST", target: b"/a", headers: &headers, ..Request::default() };
+    let request =
+        Request { method: b"POST", target: b"/a", headers: &headers, ..Request::default() };
     let before = ALLOCATIONS.get();
     let step = paywall.classify(&request);
     let after = ALLOCATIONS.get();

@@ -26,16 +26,17 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>(
 const USER: &str = "[A-Za-z0-9._@+-]{1,40}";
 const PERIOD: &str = "[a-z0-9-]{1,32}";
 const ID: &str = "[A-Za-z0-9._-]{1,64}";
-const HOST: &str =
-    "([a-z0-9_]([a-z0-9_-]{0,20}[a-z0-9_])?\\.){0,4}[a-z]{1,8}|127\\.0\\.0\\.[1-9]|\\[::[1-9a-f]\\]";
+const HOST: &str = "([a-z0-9_]([a-z0-9_-]{0,20}[a-z0-9_])?\\.){0,4}[a-z]{1,8}|127\\.0\\.0\\.[1-9]|\\[::[1-9a-f]\\]";
 const TARGET: &str = "/[!\"$-~]{0,60}";
 /// A text for people as a header gives it back.
 const PEOPLE: &str = "[!-~]([ -~]{0,40}[!-~])?";
 
 fn url() -> impl Strategy<Value = Url> {
-    let port = prop_oneof![Just(String::new()), (1024u32..65536).prop_map(|port| format!(":{port}"))];
-    (select(vec!["http", "https"]), text(HOST), port, text(TARGET))
-        .prop_map(|(scheme, host, port, target)| format!("{scheme}://{host}{port}{target}").parse().unwrap())
+    let port =
+        prop_oneof![Just(String::new()), (1024u32..65536).prop_map(|port| format!(":{port}"))];
+    (select(vec!["http", "https"]), text(HOST), port, text(TARGET)).prop_map(
+        |(scheme, host, port, target)| format!("{scheme}://{host}{port}{target}").parse().unwrap(),
+    )
 }
 
 fn authenticator() -> impl Strategy<Value = Authenticator> {
@@ -94,7 +95,8 @@ fn request_payment() -> impl Strategy<Value = Message> {
     let people = (text(PEOPLE), text(PEOPLE), prop_oneof![Just(String::new()), text(PEOPLE)]);
     (url(), 1..=COINS_PER_PAYMENT_MAX, parsed(HOST), periods, people).prop_map(
         |(url, price, vendor, periods, (broker, coin_value, description))| {
-            let request = RequestPayment { url, price, vendor, periods, broker, coin_value, description };
+            let request =
+                RequestPayment { url, price, vendor, periods, broker, coin_value, description };
             Message::RequestPayment(request)
         },
     )
@@ -110,9 +112,11 @@ fn payment() -> impl Strategy<Value = Message> {
 
 fn invalid_payment() -> impl Strategy<Value = Message> {
     let coins = prop_oneof![Just((0, Vec::new())), coins(20)];
-    (url(), text(PEOPLE), 0..=COINS_PER_PAYMENT_MAX, coins).prop_map(|(url, reason, price, (coins, x))| {
-        Message::InvalidPayment(InvalidPayment { url, reason, price, coins, x })
-    })
+    (url(), text(PEOPLE), 0..=COINS_PER_PAYMENT_MAX, coins).prop_map(
+        |(url, reason, price, (coins, x))| {
+            Message::InvalidPayment(InvalidPayment { url, reason, price, coins, x })
+        },
+    )
 }
 
 fn request_redemption() -> impl Strategy<Value = Message> {
@@ -135,8 +139,9 @@ fn redemption_result() -> impl Strategy<Value = Message> {
 }
 
 fn send_expired() -> impl Strategy<Value = Message> {
-    (parsed(USER), parsed(PERIOD), url())
-        .prop_map(|(user, period, return_url)| Message::SendExpired(SendExpired { user, period, return_url }))
+    (parsed(USER), parsed(PERIOD), url()).prop_map(|(user, period, return_url)| {
+        Message::SendExpired(SendExpired { user, period, return_url })
+    })
 }
 
 fn request_credit() -> impl Strategy<Value = Message> {
@@ -322,7 +327,9 @@ fn the_largest_request_payment_fits_and_no_period_more() {
     let read = RequestPayment::parse(&request.to_bytes()).unwrap();
     assert_eq!(read.description.len(), TEXT_LEN_MAX);
     let text = String::from_utf8(request.to_bytes()).unwrap();
-    assert!(RequestPayment::parse(text.replace("Description: ", "Description: d").as_bytes()).is_err());
+    assert!(
+        RequestPayment::parse(text.replace("Description: ", "Description: d").as_bytes()).is_err()
+    );
     request.periods.push("p".parse().unwrap());
     assert!(RequestPayment::parse(&request.to_bytes()).is_err());
 }
@@ -418,7 +425,9 @@ fn the_largest_withdrawals_fit_and_a_set_more_does_not() {
     let small = test_params();
     assert_eq!(FundsWithdrawn::sets_max(&small), SETS_PER_WITHDRAWAL_MAX);
     assert!(FundsWithdrawn::parse(&funds(&small, SETS_PER_WITHDRAWAL_MAX, 0).to_bytes()).is_ok());
-    assert!(FundsWithdrawn::parse(&funds(&small, SETS_PER_WITHDRAWAL_MAX + 1, 0).to_bytes()).is_err());
+    assert!(
+        FundsWithdrawn::parse(&funds(&small, SETS_PER_WITHDRAWAL_MAX + 1, 0).to_bytes()).is_err()
+    );
     assert!(FundsWithdrawn::parse(&funds(&small, 1, 16).to_bytes()).is_ok());
     assert!(FundsWithdrawn::parse(&funds(&small, 1, 17).to_bytes()).is_err());
     let mut raw = raw_test_params();

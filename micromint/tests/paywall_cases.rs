@@ -112,7 +112,7 @@ impl Stage {
     fn decide(&self, head: &Request<'_>, body: Option<&[u8]>) -> Decision {
         let step = match self.looks {
             Looks::Twice => self.paywall.classify(head),
-            Looks::Once => self.paywall.classify_at_once(head),
+            Looks::Once => self.paywall.try_classify(head),
         };
         match step {
             Step::Decided(decision) => {
@@ -124,15 +124,15 @@ impl Stage {
             Step::ReadBody { size_max } => {
                 let body = body.filter(|body| body.len() <= size_max);
                 RequestBuf::from(&Request { body, ..*head })
-                    .as_request(|request| self.at_once_or_later(request))
+                    .as_request(|request| self.try_or_wait(request))
             }
-            Step::Work => RequestBuf::from(head).as_request(|request| self.at_once_or_later(request)),
+            Step::Work => RequestBuf::from(head).as_request(|request| self.try_or_wait(request)),
         }
     }
 
     /// As a server does it that must not wait.
-    fn at_once_or_later(&self, request: &Request<'_>) -> Decision {
-        self.paywall.decide_at_once(request).unwrap_or_else(|| self.paywall.decide(request))
+    fn try_or_wait(&self, request: &Request<'_>) -> Decision {
+        self.paywall.try_decide(request).unwrap_or_else(|| self.paywall.decide(request))
     }
 
     fn answer(&self, decision: &Decision, step: &CaseStep, asked: &Asked) -> Seen {
@@ -146,7 +146,9 @@ impl Stage {
             Decision::Serve(serve) => Seen {
                 status: step.content,
                 body: "content".to_string(),
-                content_method: Some(if serve.as_get { "GET" } else { step.method.as_str() }.to_string()),
+                content_method: Some(
+                    if serve.as_get { "GET" } else { step.method.as_str() }.to_string(),
+                ),
                 content_fields: Some(content_fields(serve, asked)),
                 ..Seen::default()
             },
@@ -157,12 +159,15 @@ impl Stage {
                 became = self.paywall.settle(charge, step.content);
             }
             let values = |name: &str| {
-                let named = step.content_headers.iter().filter(|(its, _)| its.eq_ignore_ascii_case(name));
+                let named =
+                    step.content_headers.iter().filter(|(its, _)| its.eq_ignore_ascii_case(name));
                 named.map(|(_, value)| value.clone()).collect()
             };
             let changes = serve.head(step.content, became, values);
-            let is_out = |name: &str| changes.remove.iter().any(|out| out.eq_ignore_ascii_case(name));
-            seen.headers = step.content_headers.iter().filter(|(name, _)| !is_out(name)).cloned().collect();
+            let is_out =
+                |name: &str| changes.remove.iter().any(|out| out.eq_ignore_ascii_case(name));
+            seen.headers =
+                step.content_headers.iter().filter(|(name, _)| !is_out(name)).cloned().collect();
             seen.headers.extend(owned(changes.add));
         }
         let about = decision.about();
@@ -177,10 +182,12 @@ impl Stage {
 
 /// What is left for the content of the fields that were sent.
 fn content_fields(serve: &Serve, asked: &Asked) -> Vec<String> {
-    let framing = ["Content-Length", "Transfer-Encoding"].into_iter().filter(|_| asked.body.is_some());
+    let framing =
+        ["Content-Length", "Transfer-Encoding"].into_iter().filter(|_| asked.body.is_some());
     let sent = asked.headers.iter().map(|(name, _)| name.as_str()).chain(framing);
-    let is_out =
-        |name: &str| serve.strip_request_headers.iter().any(|stripped| stripped.eq_ignore_ascii_case(name));
+    let is_out = |name: &str| {
+        serve.strip_request_headers.iter().any(|stripped| stripped.eq_ignore_ascii_case(name))
+    };
     sent.filter(|name| !is_out(name)).map(str::to_string).collect()
 }
 

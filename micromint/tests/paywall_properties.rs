@@ -59,7 +59,13 @@ fn payment(mint: &Mint, page: &str, coins: &[usize]) -> Payment {
     mint.payment(&user, &vendor, &format!("https://news.example{page}"), &coins)
 }
 
-fn pay_by_header(paywall: &Paywall, method: &str, page: &str, price: u32, message: &[u8]) -> Decision {
+fn pay_by_header(
+    paywall: &Paywall,
+    method: &str,
+    page: &str,
+    price: u32,
+    message: &[u8],
+) -> Decision {
     let value = URL_SAFE_NO_PAD.encode(message);
     let headers: [(&[u8], &[u8]); 1] = [(b"micromint-payment", value.as_bytes())];
     let request = Request {
@@ -233,8 +239,10 @@ fn header() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let values = prop_oneof![
         bytes(),
         Just(b"application/x-micromint".to_vec()),
-        "micromint-[0-9a-f]{16}=[0-9]{1,20}\\.[A-Za-z_-]{0,44}(; a=b)?".prop_map(String::into_bytes),
-        "(text/html|\\*/\\*|text/\\*)(;q=[01]?\\.?[0-9]{0,4})?(,[a-z/*]{0,9})?".prop_map(String::into_bytes),
+        "micromint-[0-9a-f]{16}=[0-9]{1,20}\\.[A-Za-z_-]{0,44}(; a=b)?"
+            .prop_map(String::into_bytes),
+        "(text/html|\\*/\\*|text/\\*)(;q=[01]?\\.?[0-9]{0,4})?(,[a-z/*]{0,9})?"
+            .prop_map(String::into_bytes),
         bytes().prop_map(|bytes| URL_SAFE_NO_PAD.encode(bytes).into_bytes()),
     ];
     (names, values)
@@ -259,11 +267,19 @@ fn chaos() -> impl Strategy<Value = Chaos> {
         Just(b"OPTIONS".to_vec()),
         bytes()
     ];
-    let target = prop_oneof![Just(b"/".to_vec()), "/[!-~]{0,60}".prop_map(String::into_bytes), bytes()];
+    let target =
+        prop_oneof![Just(b"/".to_vec()), "/[!-~]{0,60}".prop_map(String::into_bytes), bytes()];
     let price = prop_oneof![Just(0u32), Just(1), Just(500), any::<u32>()];
     let headers = prop::collection::vec(header(), 0..6);
     (method, target, prop::option::of(bytes()), headers, prop::option::of(bytes()), price).prop_map(
-        |(method, target, host, headers, body, price)| Chaos { method, target, host, headers, body, price },
+        |(method, target, host, headers, body, price)| Chaos {
+            method,
+            target,
+            host,
+            headers,
+            body,
+            price,
+        },
     )
 }
 
@@ -287,8 +303,8 @@ proptest! {
         };
         let decision = PAYWALL.with(|paywall| {
             let decision = paywall.decide(&request);
-            if let Step::Decided(at_once) = paywall.classify(&request) {
-                assert_eq!(at_once, decision);
+            if let Step::Decided(classified) = paywall.classify(&request) {
+                assert_eq!(classified, decision);
             }
             decision
         });
@@ -315,7 +331,8 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
     let day = |days: i64| UnixTime(now + days * 86_400).day();
     let mint = Mint::new(params("now", &day(-1), &day(2)));
     std::fs::create_dir(folder.path().join("periods")).unwrap();
-    std::fs::write(folder.path().join("periods/now.params"), mint.rules.params().to_toml()).unwrap();
+    std::fs::write(folder.path().join("periods/now.params"), mint.rules.params().to_toml())
+        .unwrap();
     let file = folder.path().join("vendor.toml");
     std::fs::write(&file, CONFIG).unwrap();
 
@@ -328,12 +345,18 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
     assert!(paths.contains(&folder.path().join("var/till.receipt-secret")), "{paths:?}");
     let above = std::fs::metadata(folder.path().join("var")).unwrap().permissions().mode();
     assert_eq!(above & 0o011, 0o011, "the serving user must get to the till");
-    assert_eq!(Paywall::prepare(&config, &SystemEntropy).unwrap(), paths, "a second start changes nothing");
-    let open = || Paywall::open(config.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+    assert_eq!(
+        Paywall::prepare(&config, &SystemEntropy).unwrap(),
+        paths,
+        "a second start changes nothing"
+    );
+    let open =
+        || Paywall::open(config.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
 
     let paywalls = [open(), open()];
-    let messages: Vec<(String, Vec<u8>)> =
-        (0..8).map(|i| (format!("/{i}"), payment(&mint, &format!("/{i}"), &[0]).to_bytes())).collect();
+    let messages: Vec<(String, Vec<u8>)> = (0..8)
+        .map(|i| (format!("/{i}"), payment(&mint, &format!("/{i}"), &[0]).to_bytes()))
+        .collect();
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
         let pay = |i: usize| {
             let (page, message) = &messages[i];
@@ -342,7 +365,11 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
         let threads: Vec<_> = (0..8).map(|i| scope.spawn(move || pay(i))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Paid).count(), 1, "{outcomes:?}");
+    assert_eq!(
+        outcomes.iter().filter(|outcome| **outcome == Outcome::Paid).count(),
+        1,
+        "{outcomes:?}"
+    );
     assert_eq!(
         outcomes.iter().filter(|o| **o == Outcome::Refused(Refusal::Spent)).count(),
         7,
@@ -353,8 +380,11 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
     let reopened = open();
     for (i, (page, message)) in messages.iter().enumerate() {
         let again = pay_by_header(&reopened, "GET", page, 1, message).outcome();
-        let expected =
-            if outcomes[i] == Outcome::Paid { Outcome::Retry } else { Outcome::Refused(Refusal::Spent) };
+        let expected = if outcomes[i] == Outcome::Paid {
+            Outcome::Retry
+        } else {
+            Outcome::Refused(Refusal::Spent)
+        };
         assert_eq!(again, expected, "{page}");
     }
 }

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use micromint::bin::Bin;
 use micromint::host::{DiskDirectory, SystemClock, SystemEntropy};
+use micromint::till::{Reversal, Spend, Spent, SyncMode, Till};
 use micromint::time::UnixTime;
-use micromint::vendor::till::{Reversal, Spend, Spent, SyncMode, Till};
 
 const WORKERS: u8 = 4;
 
@@ -61,8 +61,11 @@ fn worker() {
     let coins = std::env::var("TILL_COINS").unwrap();
     let (first, end) = coins.split_once(' ').unwrap();
     let folder = Path::new(&folder);
-    let mut log =
-        OpenOptions::new().append(true).create(true).open(folder.join(format!("log-{number}"))).unwrap();
+    let mut log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(folder.join(format!("log-{number}")))
+        .unwrap();
     let till = open(&folder.join("till"), SyncMode::Os);
     for coin in first.parse().unwrap()..end.parse::<u32>().unwrap() {
         if let Spent::Recorded(id) = spend(&till, coin, number) {
@@ -94,13 +97,15 @@ fn logged(folder: &Path) -> BTreeMap<(u32, u8), String> {
 fn processes_racing_for_the_same_coins_get_each_once() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("till")).unwrap();
-    let workers: Vec<Child> = (0..WORKERS).map(|worker| start(folder.path(), worker, 0..1500)).collect();
+    let workers: Vec<Child> =
+        (0..WORKERS).map(|worker| start(folder.path(), worker, 0..1500)).collect();
     for mut worker in workers {
         assert!(worker.wait().unwrap().success());
     }
     let logged = logged(folder.path());
     for coin in (0..1500).filter(|coin| coin % 3 != 0) {
-        let winners: Vec<u8> = (0..WORKERS).filter(|worker| logged.contains_key(&(coin, *worker))).collect();
+        let winners: Vec<u8> =
+            (0..WORKERS).filter(|worker| logged.contains_key(&(coin, *worker))).collect();
         assert_eq!(winners.len(), 1, "coin {coin}: {winners:?}");
     }
     let till = open(&folder.path().join("till"), SyncMode::Os);
@@ -117,11 +122,13 @@ fn kill_9_under_load_loses_and_doubles_nothing() {
     std::fs::create_dir(folder.path().join("till")).unwrap();
     for round in 0..4 {
         let first = round * 1_000_000;
-        let workers: Vec<Child> =
-            (0..WORKERS).map(|worker| start(folder.path(), worker, first..first + 1_000_000)).collect();
+        let workers: Vec<Child> = (0..WORKERS)
+            .map(|worker| start(folder.path(), worker, first..first + 1_000_000))
+            .collect();
         let began = Instant::now();
-        let is_busy =
-            |coins: usize| logged(folder.path()).keys().filter(|key| key.0 >= first).count() > coins;
+        let is_busy = |coins: usize| {
+            logged(folder.path()).keys().filter(|key| key.0 >= first).count() > coins
+        };
         while !is_busy(300) && began.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -135,18 +142,24 @@ fn kill_9_under_load_loses_and_doubles_nothing() {
         assert!(logged.len() > 300, "{}", logged.len());
         let till = open(&folder.path().join("till"), SyncMode::Os);
         for ((coin, worker), word) in &logged {
-            let others =
-                (0..WORKERS).filter(|other| logged.get(&(*coin, *other)).is_some_and(|word| word == "spent"));
+            let others = (0..WORKERS)
+                .filter(|other| logged.get(&(*coin, *other)).is_some_and(|word| word == "spent"));
             match word.as_str() {
                 "spent" => {
                     assert_eq!(others.count(), 1, "coin {coin}");
                     if coin % 3 != 0 {
                         assert_eq!(spend(&till, *coin, 99), Spent::AlreadySpent, "coin {coin}");
-                        assert!(matches!(spend(&till, *coin, *worker), Spent::Retry { .. }), "coin {coin}");
+                        assert!(
+                            matches!(spend(&till, *coin, *worker), Spent::Retry { .. }),
+                            "coin {coin}"
+                        );
                     }
                 }
                 "reversing" => {}
-                _ => assert!(!matches!(spend(&till, *coin, *worker), Spent::Retry { .. }), "coin {coin}"),
+                _ => assert!(
+                    !matches!(spend(&till, *coin, *worker), Spent::Retry { .. }),
+                    "coin {coin}"
+                ),
             }
         }
         std::fs::read_dir(folder.path()).unwrap().flatten().for_each(|entry| {

@@ -51,26 +51,32 @@ fn the_protocol_page_shows_every_message_byte_by_byte() {
         "request-credit",
         "funds-credited",
     ] {
-        let text = std::fs::read_to_string(testdata().join(format!("messages/{name}.txt"))).unwrap();
+        let text =
+            std::fs::read_to_string(testdata().join(format!("messages/{name}.txt"))).unwrap();
         let block = format!("```\n{}```\n", text.replace("\r\n", "\n"));
         assert!(page.contains(&block), "docs/protocol.md does not show messages/{name}.txt");
     }
     for row in rows("authenticators.json") {
-        let is_shown = row["parts"][0] != "micromint return" && row["data"].as_str().unwrap_or("").len() < 65;
+        let is_shown =
+            row["parts"][0] != "micromint return" && row["data"].as_str().unwrap_or("").len() < 65;
         assert!(!is_shown || page.contains(row["result"].as_str().unwrap()), "{row}");
     }
     for verdict in Verdict::ALL {
         assert!(page.contains(&format!("\n| {} | ", verdict.code())), "{verdict:?}");
     }
     for refusal in Refusal::ALL {
-        assert!(refusal.word().contains("repeated") || page.contains(&format!("`{refusal}`")), "{refusal}");
+        assert!(
+            refusal.word().contains("repeated") || page.contains(&format!("`{refusal}`")),
+            "{refusal}"
+        );
     }
 }
 
 #[test]
 fn the_draft_shows_the_first_row_of_the_scheme() {
     use base64::Engine;
-    let page = std::fs::read_to_string(testdata().join("../docs/draft-micromint-charge.md")).unwrap();
+    let page =
+        std::fs::read_to_string(testdata().join("../docs/draft-micromint-charge.md")).unwrap();
     let row = &rows("scheme.json")[0];
     let text = |value: &Value| value.as_str().unwrap().to_string();
     let decoded = |value: &Value| {
@@ -129,7 +135,8 @@ fn des_agrees_with_every_published_answer() {
     let rows = rows("des.json");
     assert_eq!(rows.len(), 1 + 64 + 56 + 32 + 19);
     for row in rows {
-        let x = hex(&row["key"]).to_be_bytes().iter().fold(0, |x, byte| x << 7 | u64::from(byte >> 1));
+        let x =
+            hex(&row["key"]).to_be_bytes().iter().fold(0, |x, byte| x << 7 | u64::from(byte >> 1));
         let output = HashName::Des.with_iv(hex(&row["plaintext"])).hash(x);
         assert_eq!(output, hex(&row["ciphertext"]), "{row}");
     }
@@ -138,7 +145,8 @@ fn des_agrees_with_every_published_answer() {
 #[test]
 fn hashing_many_agrees_with_one_at_a_time() {
     for row in rows("hashes.json") {
-        let function = row["hashfn"].as_str().unwrap().parse::<HashName>().unwrap().with_iv(hex(&row["iv"]));
+        let function =
+            row["hashfn"].as_str().unwrap().parse::<HashName>().unwrap().with_iv(hex(&row["iv"]));
         let mut outputs = [0; 3];
         function.hash_many(&[hex(&row["x"]); 3], &mut outputs);
         assert_eq!(outputs, [hex(&row["output"]); 3], "{row}");

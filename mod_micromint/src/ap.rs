@@ -25,9 +25,9 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bindings::{
-    APLOG_ALERT, APLOG_CRIT, APLOG_EMERG, APLOG_ERR, APLOG_INFO, APLOG_NOTICE, ap_log_error_, ap_log_rerror_,
-    apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t, apr_pstrmemdup, apr_status_t,
-    request_rec, server_rec,
+    APLOG_ALERT, APLOG_CRIT, APLOG_EMERG, APLOG_ERR, APLOG_INFO, APLOG_NOTICE, ap_log_error_,
+    ap_log_rerror_, apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t,
+    apr_pstrmemdup, apr_status_t, request_rec, server_rec,
 };
 
 pub(crate) use config::{ConfigPlace, Expression, Parent, Text};
@@ -165,6 +165,13 @@ unsafe fn keep_in<T>(pool: *mut apr_pool_t, value: T) -> *mut T {
     }
     let value = Box::into_raw(Box::new(value));
     // SAFETY: the pool is live; a program that is started from here needs no cleanup of ours.
-    unsafe { apr_pool_cleanup_register(pool, value.cast(), Some(release::<T>), Some(apr_pool_cleanup_null)) };
+    unsafe {
+        apr_pool_cleanup_register(
+            pool,
+            value.cast(),
+            Some(release::<T>),
+            Some(apr_pool_cleanup_null),
+        )
+    };
     value
 }

@@ -11,7 +11,9 @@ mod reply;
 mod report;
 
 use micromint::vendor::http::{Decision, Outcome, Request as PaywallRequest};
-use micromint::vendor::price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price};
+use micromint::vendor::price::{
+    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price,
+};
 use micromint::vendor::{brings_payment, price_unreadable};
 
 use crate::ap::{Code, DECLINED, Grant, Level, Parent, Request};
@@ -76,12 +78,15 @@ pub(crate) fn open(child: &Parent) {
 pub(crate) fn require(request: Request<'_>) -> Grant {
     match request.place().gate() {
         Gate::Off => {
-            request
-                .log()
-                .write(Level::Error, "Require micromint: MicroMint is Off here, so access is denied");
+            request.log().write(
+                Level::Error,
+                "Require micromint: MicroMint is Off here, so access is denied",
+            );
             Grant::Denied
         }
-        Gate::On | Gate::Require if request.may_still_log_in() && !comes_to_pay(request) => Grant::AfterLogin,
+        Gate::On | Gate::Require if request.may_still_log_in() && !comes_to_pay(request) => {
+            Grant::AfterLogin
+        }
         Gate::On | Gate::Require => {
             request.mark_required();
             Grant::Granted
@@ -148,7 +153,8 @@ fn subrequest(request: Request<'_>) -> Code {
 fn pass(request: Request<'_>) -> Code {
     let visit = request.visit();
     // Whatever Apache makes now is the page of our answer's error, or of another one.
-    if visit.is_some_and(|visit| visit.stage.get() == Stage::Answered) || request.is_error_answer() {
+    if visit.is_some_and(|visit| visit.stage.get() == Stage::Answered) || request.is_error_answer()
+    {
         return DECLINED;
     }
     if request.leads_on() {
@@ -167,7 +173,9 @@ fn pass(request: Request<'_>) -> Code {
         }
         if is_charged(visit) {
             let text = format!("{} coins were paid for what costs {price}", visit.price.get());
-            request.log().write(Level::Error, &format!("{text} here, after an internal redirect: refused"));
+            request
+                .log()
+                .write(Level::Error, &format!("{text} here, after an internal redirect: refused"));
             return SERVER_ERROR;
         }
         visit.start_over();

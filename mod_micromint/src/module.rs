@@ -183,7 +183,11 @@ pub(crate) fn set_config(
 }
 
 /// `MicroMint On | Off | Require`.
-pub(crate) fn set_gate(place: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
+pub(crate) fn set_gate(
+    place: &mut ConfigPlace,
+    own: &mut PlaceConfig,
+    word: &[u8],
+) -> Result<(), String> {
     let gate = match word.to_ascii_lowercase().as_slice() {
         b"on" => Gate::On,
         b"off" => Gate::Off,
@@ -198,7 +202,11 @@ pub(crate) fn set_gate(place: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u
 }
 
 /// `MicroMintPrice NUMBER | EXPRESSION`.
-pub(crate) fn set_price(place: &mut ConfigPlace, own: &mut PlaceConfig, text: &[u8]) -> Result<(), String> {
+pub(crate) fn set_price(
+    place: &mut ConfigPlace,
+    own: &mut PlaceConfig,
+    text: &[u8],
+) -> Result<(), String> {
     own.price = Some(match expression(text) {
         Some(text) => Price::Varying(place.parse_expression(text)?),
         None => Price::Fixed(parse_price(text).map_err(|error| error.to_string())?),
@@ -231,7 +239,11 @@ pub(crate) fn set_receipt_path(
 }
 
 /// `MicroMintFreeViews NUMBER`.
-pub(crate) fn set_free_views(_: &mut ConfigPlace, own: &mut PlaceConfig, text: &[u8]) -> Result<(), String> {
+pub(crate) fn set_free_views(
+    _: &mut ConfigPlace,
+    own: &mut PlaceConfig,
+    text: &[u8],
+) -> Result<(), String> {
     let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
     own.free_views = number.filter(|number| *number <= FREE_VIEWS_MAX);
     match own.free_views {
@@ -241,13 +253,21 @@ pub(crate) fn set_free_views(_: &mut ConfigPlace, own: &mut PlaceConfig, text: &
 }
 
 /// `MicroMintDryRun On | Off`.
-pub(crate) fn set_dry_run(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
+pub(crate) fn set_dry_run(
+    _: &mut ConfigPlace,
+    own: &mut PlaceConfig,
+    word: &[u8],
+) -> Result<(), String> {
     own.is_dry_run = Some(on_or_off(word)?);
     Ok(())
 }
 
 /// `MicroMintPriceFiles On | Off`.
-pub(crate) fn set_price_files(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
+pub(crate) fn set_price_files(
+    _: &mut ConfigPlace,
+    own: &mut PlaceConfig,
+    word: &[u8],
+) -> Result<(), String> {
     own.has_price_files = Some(on_or_off(word)?);
     Ok(())
 }
@@ -261,7 +281,11 @@ fn on_or_off(word: &[u8]) -> Result<bool, String> {
 }
 
 /// `MicroMintLog Off | Plain | JSON`.
-pub(crate) fn set_log(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
+pub(crate) fn set_log(
+    _: &mut ConfigPlace,
+    own: &mut PlaceConfig,
+    word: &[u8],
+) -> Result<(), String> {
     own.event_log = Some(match word.to_ascii_lowercase().as_slice() {
         b"off" => EventLog::Off,
         b"plain" => EventLog::Plain,
@@ -272,7 +296,11 @@ pub(crate) fn set_log(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -
 }
 
 /// `MicroMintSubrequests Allow | Refuse`.
-pub(crate) fn set_subrequests(_: &mut ConfigPlace, own: &mut PlaceConfig, word: &[u8]) -> Result<(), String> {
+pub(crate) fn set_subrequests(
+    _: &mut ConfigPlace,
+    own: &mut PlaceConfig,
+    word: &[u8],
+) -> Result<(), String> {
     own.refuses_subrequests = Some(match word.to_ascii_lowercase().as_slice() {
         b"allow" => false,
         b"refuse" => true,

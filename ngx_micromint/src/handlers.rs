@@ -11,7 +11,9 @@ mod reply;
 mod report;
 
 use micromint::vendor::http::{Decision, Serve};
-use micromint::vendor::price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price};
+use micromint::vendor::price::{
+    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price,
+};
 use micromint::vendor::{MANIFEST_PATH, price_unreadable};
 
 use crate::module::Price;
@@ -49,9 +51,10 @@ pub(crate) fn prepare(worker: &Worker) -> Result<(), ()> {
 pub(crate) fn open(worker: &Worker) {
     for vendor in &worker.module().vendors {
         if let Err(error) = vendor.open() {
-            worker
-                .log()
-                .write(Level::Alert, &format!("{error}; pages of this vendor are not sold until it is gone"));
+            worker.log().write(
+                Level::Alert,
+                &format!("{error}; pages of this vendor are not sold until it is gone"),
+            );
         }
     }
 }
@@ -142,7 +145,9 @@ fn pass(request: &mut Request) -> Code {
         }
         if is_charged(&visit) {
             let text = format!("{} coins were paid for what costs {price}", visit.price.get());
-            request.log().write(Level::Error, &format!("{text} here, after a change of the URI: refused"));
+            request
+                .log()
+                .write(Level::Error, &format!("{text} here, after a change of the URI: refused"));
             return SERVER_ERROR;
         }
         visit.start_over();
@@ -157,7 +162,10 @@ fn is_folder(request: &Request) -> bool {
 
 fn is_charged(visit: &Visit) -> bool {
     let verdict = visit.verdict.borrow();
-    matches!(&*verdict, Verdict::Decided(Decision::Serve(Serve { coins: 1.., charge: Some(_), .. })))
+    matches!(
+        &*verdict,
+        Verdict::Decided(Decision::Serve(Serve { coins: 1.., charge: Some(_), .. }))
+    )
 }
 
 /// What the page costs: by its price file, else by the location's directive, else nothing.
@@ -184,9 +192,11 @@ fn price_of(request: &mut Request) -> Result<u32, Box<Verdict>> {
         None => Ok(0),
         Some(Price::Fixed(price)) => Ok(price),
         // nginx has said why if there is no value.
-        Some(Price::Varying(value)) => request
-            .evaluate(&value)
-            .map_or(Err(Box::new(Verdict::Fail(SERVER_ERROR))), |text| read(text, "micromint_price")),
+        Some(Price::Varying(value)) => {
+            request.evaluate(&value).map_or(Err(Box::new(Verdict::Fail(SERVER_ERROR))), |text| {
+                read(text, "micromint_price")
+            })
+        }
     }
 }
 

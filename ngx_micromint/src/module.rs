@@ -98,7 +98,11 @@ impl ServerConfig {
 impl LocationConfig {
     /// Takes from the level above what this one does not say. A price said here without a word about the
     /// gate turns the gate on: a page is not given away because a directive was forgotten.
-    pub(crate) fn inherit(&mut self, parent: &LocationConfig, place: &mut ConfigPlace) -> Result<(), ()> {
+    pub(crate) fn inherit(
+        &mut self,
+        parent: &LocationConfig,
+        place: &mut ConfigPlace,
+    ) -> Result<(), ()> {
         self.gate = self.gate.take().or_else(|| parent.gate.clone());
         self.price = self.price.or(parent.price);
         self.refuses_subrequests = self.refuses_subrequests.or(parent.refuses_subrequests);
@@ -184,7 +188,10 @@ pub(crate) fn set_config(place: &mut ConfigPlace, server: &mut ServerConfig) -> 
 }
 
 /// `micromint on | off`.
-pub(crate) fn set_gate(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+pub(crate) fn set_gate(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
     let is_on = on_or_off(place, "micromint")?;
     if location.gate.as_ref().is_some_and(|gate| !gate.is_implied) {
         return Err("\"micromint\" directive is duplicate".to_string());
@@ -194,7 +201,10 @@ pub(crate) fn set_gate(place: &mut ConfigPlace, location: &mut LocationConfig) -
 }
 
 /// `micromint_price NUMBER | VARIABLE`.
-pub(crate) fn set_price(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+pub(crate) fn set_price(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
     if location.price.is_some() {
         return Err("\"micromint_price\" directive is duplicate".to_string());
     }
@@ -204,19 +214,29 @@ pub(crate) fn set_price(place: &mut ConfigPlace, location: &mut LocationConfig) 
     } else {
         Price::Fixed(parse_price(&text).map_err(|error| format!("\"micromint_price\": {error}"))?)
     });
-    location.gate.get_or_insert_with(|| Gate { is_on: true, is_implied: true, position: place.position() });
+    location.gate.get_or_insert_with(|| Gate {
+        is_on: true,
+        is_implied: true,
+        position: place.position(),
+    });
     Ok(())
 }
 
 /// `micromint_price_files on | off`.
-pub(crate) fn set_price_files(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+pub(crate) fn set_price_files(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
     const NAME: &str = "micromint_price_files";
     let has_price_files = on_or_off(place, NAME)?;
     once(NAME, &mut location.has_price_files, has_price_files)
 }
 
 /// `micromint_subrequests allow | refuse`.
-pub(crate) fn set_subrequests(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+pub(crate) fn set_subrequests(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
     const NAME: &str = "micromint_subrequests";
     let refuses = match word(place) {
         b"allow" => false,
@@ -227,7 +247,10 @@ pub(crate) fn set_subrequests(place: &mut ConfigPlace, location: &mut LocationCo
 }
 
 /// `micromint_receipt_path PATH | VALUE WITH VARIABLES | off`.
-pub(crate) fn set_receipt_path(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+pub(crate) fn set_receipt_path(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
     const NAME: &str = "micromint_receipt_path";
     let text = word(place).to_vec();
     let path = match text.as_slice() {
@@ -245,7 +268,10 @@ pub(crate) fn set_receipt_path(place: &mut ConfigPlace, location: &mut LocationC
 }
 
 /// `micromint_free_views NUMBER`.
-pub(crate) fn set_free_views(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+pub(crate) fn set_free_views(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
     const NAME: &str = "micromint_free_views";
     let number = std::str::from_utf8(word(place)).ok().and_then(|text| text.parse().ok());
     let number = number.filter(|number| *number <= FREE_VIEWS_MAX);
@@ -256,14 +282,20 @@ pub(crate) fn set_free_views(place: &mut ConfigPlace, location: &mut LocationCon
 }
 
 /// `micromint_dry_run on | off`.
-pub(crate) fn set_dry_run(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+pub(crate) fn set_dry_run(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
     const NAME: &str = "micromint_dry_run";
     let is_dry_run = on_or_off(place, NAME)?;
     once(NAME, &mut location.is_dry_run, is_dry_run)
 }
 
 /// `micromint_log off | plain | json [FILE]`.
-pub(crate) fn set_log(place: &mut ConfigPlace, location: &mut LocationConfig) -> Result<(), String> {
+pub(crate) fn set_log(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
     const NAME: &str = "micromint_log";
     let file = place.words().get(2).map(|path| path.to_vec());
     let format = match (word(place), &file) {

@@ -18,8 +18,8 @@ mod threads;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nginx_sys::{
-    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t,
-    ngx_palloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_uint_t,
+    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_error_core,
+    ngx_log_t, ngx_palloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_uint_t,
 };
 
 pub(crate) use config::{ComplexValue, ConfigPlace, Worker};

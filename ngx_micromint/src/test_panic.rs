@@ -7,7 +7,10 @@ use crate::sys::Request;
 #[cfg(feature = "test-panic")]
 pub(crate) fn is_asked(request: &Request, place: &str) -> bool {
     let wanted = (b"x-micromint-panic".as_slice(), place.as_bytes());
-    request.headers().iter().any(|(name, value)| name.eq_ignore_ascii_case(wanted.0) && *value == wanted.1)
+    request
+        .headers()
+        .iter()
+        .any(|(name, value)| name.eq_ignore_ascii_case(wanted.0) && *value == wanted.1)
 }
 
 /// Never.

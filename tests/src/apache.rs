@@ -55,7 +55,13 @@ impl Apache {
         Apache::launch(site.into(), mpm, module, text, |_| {})
     }
 
-    fn launch(site: Arc<Site>, mpm: Mpm, module: &Path, text: &str, change: impl Fn(&mut Command)) -> Apache {
+    fn launch(
+        site: Arc<Site>,
+        mpm: Mpm,
+        module: &Path,
+        text: &str,
+        change: impl Fn(&mut Command),
+    ) -> Apache {
         write_configuration_with(&site, mpm, Some(module), text);
         let mut command = command(&site);
         change(&mut command);
@@ -209,7 +215,8 @@ pub fn apache(site: &Site, arguments: &[&str]) -> Output {
 }
 
 fn command(site: &Site) -> Command {
-    let program = std::env::var_os("MICROMINT_APACHE").unwrap_or_else(|| "/usr/sbin/apache2".into());
+    let program =
+        std::env::var_os("MICROMINT_APACHE").unwrap_or_else(|| "/usr/sbin/apache2".into());
     let mut command = Command::new(program);
     command.arg("-d").arg(site.folder()).arg("-f").arg(site.path("httpd.conf"));
     command
@@ -231,9 +238,12 @@ pub fn write_configuration_with(site: &Site, mpm: Mpm, module: Option<&Path>, te
     if let Some(module) = module {
         modules.push_str(&format!("LoadModule micromint_module {}\n", module.display()));
     }
-    let folder = std::env::var("MICROMINT_APACHE_MODULES").unwrap_or("/usr/lib/apache2/modules".to_string());
-    let text =
-        CONFIGURATION.replace("%LOAD%", &modules).replace("%TEXT%", text).replace("%MODULES%", &folder);
+    let folder =
+        std::env::var("MICROMINT_APACHE_MODULES").unwrap_or("/usr/lib/apache2/modules".to_string());
+    let text = CONFIGURATION
+        .replace("%LOAD%", &modules)
+        .replace("%TEXT%", text)
+        .replace("%MODULES%", &folder);
     site.write("httpd.conf", &site.fill(&text));
 }
 

@@ -94,14 +94,21 @@ impl Stand {
         site.write(&self.config(), &case.config());
         for mint in accepted_mints() {
             let params = mint.params();
-            site.write(&format!("{}/periods/{}.params", self.name, params.period()), &params.to_toml());
+            site.write(
+                &format!("{}/periods/{}.params", self.name, params.period()),
+                &params.to_toml(),
+            );
         }
     }
 }
 
 impl Terms {
     fn of(step: &CaseStep) -> Terms {
-        Terms { receipt_path: step.receipt_path.clone(), free_views: step.free_views, dry_run: step.dry_run }
+        Terms {
+            receipt_path: step.receipt_path.clone(),
+            free_views: step.free_views,
+            dry_run: step.dry_run,
+        }
     }
 }
 
@@ -186,7 +193,8 @@ pub fn play_all<S: CaseServer>() {
         for (number, step) in case.step.iter().enumerate() {
             count += 1;
             let seen = player.play(step, &server);
-            let is_ours = seen.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("MicroMint-Status"));
+            let is_ours =
+                seen.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("MicroMint-Status"));
             if step.or_refused && seen.status == 400 && !is_ours && seen.content_method.is_none() {
                 continue;
             }
@@ -245,7 +253,8 @@ impl Player<'_> {
         let start = Instant::now();
         loop {
             if step.file {
-                seen.content_method = server.access_log().get(served).and_then(|line| method_in(line));
+                seen.content_method =
+                    server.access_log().get(served).and_then(|line| method_in(line));
             }
             seen.log = server.log().split_off(logged);
             seen.event = seen.log.clone();
@@ -277,7 +286,11 @@ impl Player<'_> {
     }
 
     fn connect(&self, is_plain: bool) -> Connection {
-        if is_plain { Connection::open(self.stand.port) } else { Connection::open_tls(self.stand.tls_port) }
+        if is_plain {
+            Connection::open(self.stand.port)
+        } else {
+            Connection::open_tls(self.stand.tls_port)
+        }
     }
 
     /// The entity tag that the server gives to the file.
@@ -324,8 +337,11 @@ impl Content {
     }
 
     fn will_answer(&self, step: &CaseStep) {
-        let exchange =
-            Exchange { status: step.content, headers: step.content_headers.clone(), ..Exchange::default() };
+        let exchange = Exchange {
+            status: step.content,
+            headers: step.content_headers.clone(),
+            ..Exchange::default()
+        };
         *self.0.lock().unwrap() = exchange;
     }
 

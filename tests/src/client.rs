@@ -101,8 +101,8 @@ impl Connection {
     fn receive_one(&mut self, method: &str) -> Answer {
         let first = self.line();
         let status = first.split(' ').nth(1).and_then(|word| word.parse().ok());
-        let status =
-            status.unwrap_or_else(|| panic!("expected the first line of an answer, found {first:?}"));
+        let status = status
+            .unwrap_or_else(|| panic!("expected the first line of an answer, found {first:?}"));
         let mut headers = Vec::new();
         loop {
             let line = self.line();
@@ -204,7 +204,12 @@ mod tls {
             certificate: &CertificateDer<'_>,
             signature: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+            verify_tls12_signature(
+                message,
+                certificate,
+                signature,
+                &self.0.signature_verification_algorithms,
+            )
         }
 
         fn verify_tls13_signature(
@@ -213,7 +218,12 @@ mod tls {
             certificate: &CertificateDer<'_>,
             signature: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+            verify_tls13_signature(
+                message,
+                certificate,
+                signature,
+                &self.0.signature_verification_algorithms,
+            )
         }
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -261,8 +271,10 @@ impl RequestText {
 
     /// Any bytes that say they are a payment, in the body of a POST.
     pub fn post_bytes(target: &str, body: &[u8]) -> RequestText {
-        let request = RequestText::new("POST", target).with("Content-Type", "application/x-micromint");
-        RequestText { body: body.to_vec(), ..request }.with("Content-Length", &body.len().to_string())
+        let request =
+            RequestText::new("POST", target).with("Content-Type", "application/x-micromint");
+        RequestText { body: body.to_vec(), ..request }
+            .with("Content-Length", &body.len().to_string())
     }
 
     /// A request with a payment in a header.
@@ -297,8 +309,8 @@ pub fn base64url(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let number =
-            chunk.iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let number = chunk.iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for place in 0..=chunk.len() {
             text.push(char::from(DIGITS[(number >> (18 - 6 * place)) as usize & 63]));
         }

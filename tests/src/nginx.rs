@@ -31,14 +31,25 @@ impl Nginx {
     }
 
     /// The same, with more said to the program, such as its environment.
-    fn launch(site: Arc<Site>, module: &Path, http: &str, prepare: impl FnOnce(&mut Command)) -> Nginx {
+    fn launch(
+        site: Arc<Site>,
+        module: &Path,
+        http: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Nginx {
         write_configuration_with(&site, module, http);
         let mut command = command(&site);
         prepare(&mut command);
         let output = command.output().expect("the program nginx");
         let server = Nginx { site };
-        assert!(output.status.success(), "nginx does not start: {}", String::from_utf8_lossy(&output.stderr));
-        wait_until("nginx", || std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok());
+        assert!(
+            output.status.success(),
+            "nginx does not start: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        wait_until("nginx", || {
+            std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok()
+        });
         let workers = if http.contains("worker_processes 1;") { 1 } else { 2 };
         // A cache has processes of its own beside them.
         wait_until("the workers", || server.workers().len() >= workers);
@@ -104,7 +115,9 @@ impl Server for Nginx {
 impl CaseServer for Nginx {
     fn start(site: Site, stands: &[Stand], clock: &Clock) -> Nginx {
         let stands: String = stands.iter().map(stand_text).collect();
-        Nginx::launch(site.into(), &module(), &format!("{CASES}{stands}"), |command| clock.give_to(command))
+        Nginx::launch(site.into(), &module(), &format!("{CASES}{stands}"), |command| {
+            clock.give_to(command)
+        })
     }
 }
 
@@ -242,15 +255,17 @@ pub fn pid_in(path: &Path) -> Option<Pid> {
 
 /// Whether a process runs. One that has ended and that nobody has asked about yet does not.
 pub fn is_running(pid: Pid) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    test_kill_process(pid).is_ok() && !status.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    test_kill_process(pid).is_ok()
+        && !status.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
 }
 
 /// The processes that a process has started and that run.
 pub fn children_of(parent: Pid) -> Vec<Pid> {
     let number = parent.as_raw_nonzero();
-    let children =
-        std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap_or_default();
+    let children = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children"))
+        .unwrap_or_default();
     let pids = children.split_whitespace().filter_map(|word| Pid::from_raw(word.parse().ok()?));
     pids.filter(|pid| is_running(*pid)).collect()
 }

@@ -61,7 +61,8 @@ pub fn assert_sells_what_is_recorded_only(server: &impl Server, logged: &str) {
     let till = server.site().path("till");
     let owner = std::fs::metadata(&till).unwrap();
     std::fs::remove_dir_all(&till).unwrap();
-    let request = RequestText::post("/one.html", &payer::payment(&server.site().url("/one.html"), 1));
+    let request =
+        RequestText::post("/one.html", &payer::payment(&server.site().url("/one.html"), 1));
     for _ in 0..6 {
         assert_eq!(server.ask(&request).short(), (503, "unavailable".to_string()));
         assert_eq!(

@@ -96,7 +96,15 @@ impl Site {
     /// Makes a key and a certificate for `localhost`: `tls.key` and `tls.crt`.
     pub fn make_certificate(&self) {
         let output = std::process::Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+            ])
             .args(["-days", "2", "-subj", "/CN=localhost", "-keyout"])
             .arg(self.path("tls.key"))
             .arg("-out")

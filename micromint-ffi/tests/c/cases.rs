@@ -46,7 +46,8 @@ impl Stage {
         let periods = folder.path().join("periods");
         std::fs::create_dir(&periods).unwrap();
         for params in accepted_mints().iter().map(|mint| mint.params()) {
-            std::fs::write(periods.join(format!("{}.params", params.period())), params.to_toml()).unwrap();
+            std::fs::write(periods.join(format!("{}.params", params.period())), params.to_toml())
+                .unwrap();
         }
         let config = folder.path().join("vendor.toml");
         std::fs::write(&config, case.config()).unwrap();
@@ -143,11 +144,13 @@ impl Stage {
             }
         }
         if seen.content_method.is_some() {
-            let framing =
-                ["Content-Length", "Transfer-Encoding"].into_iter().filter(|_| asked.body.is_some());
+            let framing = ["Content-Length", "Transfer-Encoding"]
+                .into_iter()
+                .filter(|_| asked.body.is_some());
             let sent = asked.headers.iter().map(|(name, _)| name.as_str()).chain(framing);
             let is_out = |name: &str| stripped.iter().any(|out| out.eq_ignore_ascii_case(name));
-            seen.content_fields = Some(sent.filter(|name| !is_out(name)).map(str::to_string).collect());
+            seen.content_fields =
+                Some(sent.filter(|name| !is_out(name)).map(str::to_string).collect());
         }
         seen
     }

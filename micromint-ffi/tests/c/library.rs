@@ -22,7 +22,9 @@ pub(crate) enum Compiler {
 impl Compiler {
     fn command(self) -> Command {
         let (program, standard): (&str, &[&str]) = match self {
-            Compiler::C99 => ("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wstrict-prototypes"]),
+            Compiler::C99 => {
+                ("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wstrict-prototypes"])
+            }
             Compiler::Cpp => ("c++", &["-std=c++11", "-x", "c++"]),
         };
         let mut command = Command::new(program);

@@ -54,7 +54,12 @@ fn fork() {
 fn paywall() {
     let folder = tempfile::tempdir().unwrap();
     payments::write_world(folder.path());
-    library::run(&crate_path().join("tests/c/paywall.c"), folder.path(), Link::Shared, &[folder.path()]);
+    library::run(
+        &crate_path().join("tests/c/paywall.c"),
+        folder.path(),
+        Link::Shared,
+        &[folder.path()],
+    );
 }
 
 /// What the mint makes from C is, byte for byte, the coin file of `testdata/`.
@@ -62,7 +67,12 @@ fn paywall() {
 fn mint() {
     let folder = tempfile::tempdir().unwrap();
     payments::write_world(folder.path());
-    library::run(&crate_path().join("tests/c/mint.c"), folder.path(), Link::Shared, &[folder.path()]);
+    library::run(
+        &crate_path().join("tests/c/mint.c"),
+        folder.path(),
+        Link::Shared,
+        &[folder.path()],
+    );
     let minted = std::fs::read(folder.path().join("2026-12.coins")).unwrap();
     let expected = std::fs::read(crate_path().join("../testdata/coin-file/2026-12.coins")).unwrap();
     assert!(minted == expected, "another coin file");
@@ -72,7 +82,12 @@ fn mint() {
 fn whole_cycle() {
     let folder = tempfile::tempdir().unwrap();
     payments::write_world(folder.path());
-    library::run(&crate_path().join("tests/c/cycle.c"), folder.path(), Link::Static, &[folder.path()]);
+    library::run(
+        &crate_path().join("tests/c/cycle.c"),
+        folder.path(),
+        Link::Static,
+        &[folder.path()],
+    );
 }
 
 /// Batches are examined on the threads that are allowed, and what is wrong with them is written down.
@@ -80,7 +95,12 @@ fn whole_cycle() {
 fn batch() {
     let folder = tempfile::tempdir().unwrap();
     payments::write_world(folder.path());
-    library::run(&crate_path().join("tests/c/batch.c"), folder.path(), Link::Static, &[folder.path()]);
+    library::run(
+        &crate_path().join("tests/c/batch.c"),
+        folder.path(),
+        Link::Static,
+        &[folder.path()],
+    );
 }
 
 #[test]
@@ -103,7 +123,8 @@ fn all_vectors() {
 #[test]
 fn all_cases() {
     let folder = tempfile::tempdir().unwrap();
-    let program = library::compile(&crate_path().join("tests/c/player.c"), folder.path(), Link::Shared);
+    let program =
+        library::compile(&crate_path().join("tests/c/player.c"), folder.path(), Link::Shared);
     let (count, failures) = cases::play(&program);
     assert!(failures.is_empty(), "{} of {count} steps:\n{}", failures.len(), failures.join("\n"));
     assert!(count > 150, "only {count} steps were found");
@@ -123,13 +144,17 @@ fn null_is_told_for_every_pointer_of_every_function() {
 #[test]
 fn nothing_else_is_exported() {
     let library = library::library_folder().join("libmicromint.so");
-    let listed =
-        library::output(std::process::Command::new("nm").args(["-D", "--defined-only"]).arg(&library));
+    let listed = library::output(
+        std::process::Command::new("nm").args(["-D", "--defined-only"]).arg(&library),
+    );
     let header = std::fs::read_to_string(crate_path().join("../include/micromint.h")).unwrap();
-    let mut exported: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+    let mut exported: Vec<&str> =
+        listed.lines().filter_map(|line| line.split(' ').nth(2)).collect();
     exported.retain(|name| !name.starts_with("micromint_test_panic@"));
-    let mut declared: Vec<String> =
-        nulls::functions(&header).into_iter().map(|function| function.name + "@@MICROMINT_0.1").collect();
+    let mut declared: Vec<String> = nulls::functions(&header)
+        .into_iter()
+        .map(|function| function.name + "@@MICROMINT_0.1")
+        .collect();
     declared.push("MICROMINT_0.1".to_string());
     exported.sort_unstable();
     declared.sort_unstable();

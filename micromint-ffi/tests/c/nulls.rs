@@ -50,7 +50,8 @@ fn parse(statement: &str) -> Option<Function> {
     if !name.starts_with("micromint_") || statement.contains('{') || statement.contains('}') {
         return None;
     }
-    let parameters = rest.trim().trim_end_matches(')').split(',').map(str::trim).filter(|p| *p != "void");
+    let parameters =
+        rest.trim().trim_end_matches(')').split(',').map(str::trim).filter(|p| *p != "void");
     let parameters = parameters.map(|parameter| {
         let at = parameter.rfind([' ', '*']).unwrap() + 1;
         (parameter[..at].trim().to_string(), parameter[at..].to_string())
@@ -106,9 +107,18 @@ pub(crate) fn program(header: &str) -> String {
             if !kind.contains('*') || name == "error_out" || is_optional {
                 continue;
             }
-            let _ = writeln!(calls, "  CHECK({} == MICROMINT_ERROR_NULL);", function.call(name, "NULL"));
-            let _ = writeln!(calls, "  CHECK({} == MICROMINT_ERROR_NULL);", function.call(name, "&error"));
-            let _ = writeln!(calls, "  CHECK(says(error, MICROMINT_ERROR_NULL, \"{name} is NULL\"));");
+            let _ = writeln!(
+                calls,
+                "  CHECK({} == MICROMINT_ERROR_NULL);",
+                function.call(name, "NULL")
+            );
+            let _ = writeln!(
+                calls,
+                "  CHECK({} == MICROMINT_ERROR_NULL);",
+                function.call(name, "&error")
+            );
+            let _ =
+                writeln!(calls, "  CHECK(says(error, MICROMINT_ERROR_NULL, \"{name} is NULL\"));");
             let _ = writeln!(calls, "  CHECK(memcmp(room, zeros, sizeof room) == 0);");
         }
     }

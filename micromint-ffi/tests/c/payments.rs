@@ -20,10 +20,12 @@ pub(crate) fn write_world(folder: &Path) {
     std::fs::create_dir(folder.join("periods")).unwrap();
     std::fs::copy(period, folder.join("periods/2026-12.params")).unwrap();
     std::fs::write(folder.join("vendor.toml"), CONFIG).unwrap();
-    let params = std::fs::read_to_string(crate_path().join("../testdata/periods/2026-12.params")).unwrap();
+    let params =
+        std::fs::read_to_string(crate_path().join("../testdata/periods/2026-12.params")).unwrap();
     let secret = "coinfile = \"2026-12.coins\"\ninput-key = \"000102030405060708090a0b0c0d0e0f\"\n";
     std::fs::write(folder.join("strict.toml"), format!("{secret}{params}")).unwrap();
-    std::fs::write(folder.join("mint.toml"), format!("{secret}weak = \"allowed\"\n{params}")).unwrap();
+    std::fs::write(folder.join("mint.toml"), format!("{secret}weak = \"allowed\"\n{params}"))
+        .unwrap();
     let (paid, raced) = (payment("/paid", COINS[0]), payment("/raced", COINS[1]));
     let body: Vec<String> = paid.iter().map(u8::to_string).collect();
     let header = format!(

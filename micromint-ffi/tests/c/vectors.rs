@@ -35,7 +35,8 @@ impl Source {
     fn array(&mut self, kind: &str, items: &[String]) -> String {
         self.count += 1;
         let name = format!("A{}", self.count);
-        let items = if items.is_empty() { "{0}".to_string() } else { format!("{{{}}}", items.join(",")) };
+        let items =
+            if items.is_empty() { "{0}".to_string() } else { format!("{{{}}}", items.join(",")) };
         let _ = writeln!(self.arrays, "static const {kind} {name}[] = {items};");
         name
     }
@@ -76,7 +77,11 @@ impl Source {
         let differences: Vec<String> = list(&row["differences"]).map(Value::to_string).collect();
         let (params, id) = (self.params(&row["period"]), self.text(&row["id"]));
         let is_user = u8::from(row["kind"] == "user");
-        format!("{{{params}, {is_user}, {id}, {}, {{{}}}}}", differences.len(), differences.join(","))
+        format!(
+            "{{{params}, {is_user}, {id}, {}, {{{}}}}}",
+            differences.len(),
+            differences.join(",")
+        )
     }
 
     fn coins(&mut self, row: &Value) -> String {
@@ -141,7 +146,12 @@ impl Source {
     }
 
     fn refused(&mut self, row: &Value) -> String {
-        format!("{{{}, {}, {}}}", self.text(&row["text"]), self.text(&row["type"]), self.text(&row["why"]))
+        format!(
+            "{{{}, {}, {}}}",
+            self.text(&row["text"]),
+            self.text(&row["type"]),
+            self.text(&row["why"])
+        )
     }
 }
 
@@ -162,7 +172,8 @@ pub(crate) fn header() -> String {
     let mut last = String::new();
     for (file, kind, name, row) in tables {
         let json: Value = serde_json::from_slice(&read(file)).unwrap();
-        let rows: Vec<String> = list(&json["vectors"]).map(|value| row(&mut source, value)).collect();
+        let rows: Vec<String> =
+            list(&json["vectors"]).map(|value| row(&mut source, value)).collect();
         assert!(rows.len() >= 4, "{file} has few vectors");
         let _ = writeln!(last, "static const {kind} {name}[] = {{\n  {}\n}};", rows.join(",\n  "));
     }
@@ -185,5 +196,7 @@ fn hex(value: &Value) -> String {
 /// The bytes of a hexadecimal text; none for null.
 fn unhex(value: &Value) -> Vec<u8> {
     let digits = value.as_str().unwrap_or_default();
-    (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect()
+    (0..digits.len() / 2)
+        .map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap())
+        .collect()
 }

@@ -12,8 +12,8 @@ use micromint::identity::UserId;
 use micromint::journal::Journal;
 use micromint::minting::{InputKey, MEMORY_MIN, Minting, Outcome};
 use micromint::testing::ObviousMint;
+use micromint::till::{Spend, SyncMode, Till, fingerprint};
 use micromint::time::UnixTime;
-use micromint::vendor::till::{Spend, SyncMode, Till, fingerprint};
 use micromint::wallet::Wallet;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -99,7 +99,8 @@ fn till() -> SimulatedDirectory {
     let url = "https://news.example/".parse().unwrap();
     let payment = mint.payment(&user, &Key::from_bytes([7; 32]), &vendor, &url, &coins[..1]);
     let clock = Arc::new(FixedClock(NOW));
-    let till = Till::open(Box::new(directory.clone()), SyncMode::Always, clock, Arc::new(Always7)).unwrap();
+    let till = Till::open(Box::new(directory.clone()), SyncMode::Always, clock, Arc::new(Always7))
+        .unwrap();
     till.spend(&Spend {
         period: &payment.period,
         first_bins: &[mint.rules().bin(payment.x[0]).unwrap()],

@@ -39,7 +39,9 @@ pub(super) fn file() -> (String, Vec<u8>) {
         rows.extend(other_sizes(ObviousMint::new(params)));
     }
     let rules = CoinRules::new(periods::small());
-    rows.extend(SMALL_COINS.iter().map(|coin| row(&rules, "alice", "news.example", coin, "n = 37")));
+    rows.extend(
+        SMALL_COINS.iter().map(|coin| row(&rules, "alice", "news.example", coin, "n = 37")),
+    );
     rows.push(row(&rules, "alice", "news.example", &SMALL_COINS.concat(), "n = 37, four sets"));
     assert_eq!(answers(&rows).len(), 7, "{:?}", answers(&rows));
     json_file("coins.json", COMMENT, &rows)
@@ -108,9 +110,19 @@ impl Cast {
         let mut swapped = one.clone();
         swapped.swap(2, 3);
         self.row("alice", "news.example", &swapped, "the right balls in the wrong order");
-        self.row("alice", "news.example", &changed(3, two[3]), "the last ball from the next coin of the set");
+        self.row(
+            "alice",
+            "news.example",
+            &changed(3, two[3]),
+            "the last ball from the next coin of the set",
+        );
         self.row("alice", "news.example", &[one.clone(), one.clone()].concat(), "one coin twice");
-        self.row("alice", "news.example", &[one.as_slice(), &two[..3]].concat(), "three balls left over");
+        self.row(
+            "alice",
+            "news.example",
+            &[one.as_slice(), &two[..3]].concat(),
+            "three balls left over",
+        );
     }
 
     /// Several faults in one payment, in different coins: the first of the list is the answer.
@@ -125,7 +137,8 @@ impl Cast {
         repeated[3] = repeated[2];
         let mut fixed = coins[3].clone();
         fixed[3] = stray;
-        let faults = [coins[0].clone(), elsewhere[1].clone(), others[2].clone(), fixed, repeated, range];
+        let faults =
+            [coins[0].clone(), elsewhere[1].clone(), others[2].clone(), fixed, repeated, range];
         let mut payment = coins[0].clone();
         for fault in faults {
             payment.extend(fault);
@@ -151,7 +164,13 @@ fn other_sizes(mint: ObviousMint) -> Vec<Value> {
     rows.push(row(mint.rules(), "alice", "news.example", &coins.concat(), &why));
     let mut wrong = coins[0].clone();
     wrong[k - 1] = coins[1][k - 1];
-    rows.push(row(mint.rules(), "alice", "news.example", &wrong, "the last ball is another coin's"));
+    rows.push(row(
+        mint.rules(),
+        "alice",
+        "news.example",
+        &wrong,
+        "the last ball is another coin's",
+    ));
     rows
 }
 
@@ -160,7 +179,8 @@ fn row(rules: &CoinRules, user: &str, vendor: &str, x: &[u64], why: &str) -> Val
     let user_vector = UserVector::new(rules.params(), &user).unwrap();
     let checked = rules.check(&user_vector, &VendorVector::new(rules.params(), &vendor), x);
     let answer = checked.as_ref().err().map_or("accepted", |fault| Refusal::from(*fault).word());
-    let bins: Vec<_> = checked.unwrap_or_default().iter().map(|bin| [bin.superbin, bin.subbin]).collect();
+    let bins: Vec<_> =
+        checked.unwrap_or_default().iter().map(|bin| [bin.superbin, bin.subbin]).collect();
     json!({
         "period": rules.params().period().as_str(), "user": user.as_str(), "vendor": vendor.as_str(),
         "x": x.iter().map(|x| hex(*x)).collect::<Vec<_>>(), "answer": answer, "first-bins": bins, "why": why,

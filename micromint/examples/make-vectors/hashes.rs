@@ -18,7 +18,11 @@ pub(super) fn file() -> (String, Vec<u8>) {
         (IV, 1 << 7, "bit 7 of x is the lowest of the last key byte but one"),
         (IV, 1 << 55, "the greatest bit of x is the greatest of the first key byte"),
         (IV, (1 << 56) - 1, "the greatest x"),
-        (IV, 0x12_695b_c9b7_b7f8, "the key 133457799bbcdff1 of the worked example: 85e813540f0ab405"),
+        (
+            IV,
+            0x12_695b_c9b7_b7f8,
+            "the key 133457799bbcdff1 of the worked example: 85e813540f0ab405",
+        ),
         (
             !IV,
             0x12_695b_c9b7_b7f8 ^ ((1 << 56) - 1),

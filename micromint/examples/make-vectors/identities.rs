@@ -13,7 +13,8 @@ const COMMENT: &str = "User vectors and vendor vectors (docs/protocol.md, User v
 
 pub(super) fn file() -> (String, Vec<u8>) {
     let longest_user = "a".repeat(40);
-    let longest_vendor = [&"a".repeat(63), &*"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join(".");
+    let longest_vendor =
+        [&"a".repeat(63), &*"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join(".");
     let mut rows = Vec::new();
     for params in periods::all() {
         let last = params.superbin_count() as u32 - 2;

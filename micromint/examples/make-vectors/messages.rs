@@ -64,9 +64,11 @@ impl Cast {
     fn make_keys(&mut self) {
         let secret = self.secret.to_hex();
         let parts = ["micromint user key", "2026-12", "alice"];
-        self.keys.push(json!({"secret": secret, "parts": parts, "result": self.user_key().to_hex()}));
+        self.keys
+            .push(json!({"secret": secret, "parts": parts, "result": self.user_key().to_hex()}));
         let parts = ["micromint vendor key", "news.example"];
-        self.keys.push(json!({"secret": secret, "parts": parts, "result": self.vendor_key().to_hex()}));
+        self.keys
+            .push(json!({"secret": secret, "parts": parts, "result": self.vendor_key().to_hex()}));
     }
 
     fn authenticator(&mut self, key: &Key, parts: &[&str], data: &[u8], result: impl ToString) {
@@ -117,7 +119,8 @@ impl Cast {
             x: one.x,
         };
         self.files.push(("invalid-payment", refused.to_bytes()));
-        let unread = InvalidPayment { reason: "malformed".to_string(), coins: 0, x: Vec::new(), ..refused };
+        let unread =
+            InvalidPayment { reason: "malformed".to_string(), coins: 0, x: Vec::new(), ..refused };
         self.files.push(("invalid-payment-without-coins", unread.to_bytes()));
     }
 
@@ -136,8 +139,10 @@ impl Cast {
         let mut data = Vec::new();
         push_record(&mut data, &self.payment(URL, 1).to_bytes());
         // As some client sent it: lines end in LF, Base64 breaks after 64, an unknown header.
-        let other = String::from_utf8(self.payment("https://news.example/other", 2).to_bytes()).unwrap();
-        let base64: String = other.lines().skip(9).take_while(|line| !line.starts_with("End")).collect();
+        let other =
+            String::from_utf8(self.payment("https://news.example/other", 2).to_bytes()).unwrap();
+        let base64: String =
+            other.lines().skip(9).take_while(|line| !line.starts_with("End")).collect();
         let head: String = other.lines().take(9).map(|line| format!("{line}\n")).collect();
         let (first, rest) = base64.split_at(64);
         let head = head.replace("User-ID", "USER-id").replace("Period:", "X-Client: 1\nPeriod:");
@@ -165,8 +170,11 @@ impl Cast {
 
     fn give_back(&mut self) {
         let (user, period) = ("alice".parse().unwrap(), self.mint.params().period().clone());
-        let expired =
-            SendExpired { user, period, return_url: "https://broker.example/return".parse().unwrap() };
+        let expired = SendExpired {
+            user,
+            period,
+            return_url: "https://broker.example/return".parse().unwrap(),
+        };
         self.files.push(("send-expired", expired.to_bytes()));
         let key = self.user_key();
         let unspent = self.mint.set(&expired.user, 62).superbins.swap_remove(0)[..5].to_vec();
@@ -183,8 +191,12 @@ impl Cast {
         self.files.push(("request-credit", request.to_bytes()));
         let mut verdicts = vec![Verdict::Waiting; 5];
         verdicts[3] = Verdict::AlreadyPaid;
-        let answer =
-            FundsCredited { user: expired.user, period: expired.period, transaction: u64::MAX, verdicts };
+        let answer = FundsCredited {
+            user: expired.user,
+            period: expired.period,
+            transaction: u64::MAX,
+            verdicts,
+        };
         self.files.push(("funds-credited", answer.to_bytes()));
     }
 }
@@ -232,8 +244,16 @@ fn refused(cast: &Cast) -> Vec<Value> {
     change("?id=7", "?id=\u{e9}", "no 7-bit ASCII");
     change("?id=7", "?id=\t7", "a control character");
     change("User-ID: alice\r\n", "", "no User-ID");
-    change("User-ID: alice\r\n", "User-ID: alice\r\nUser-Id: alice\r\n", "a header twice, in other letters");
-    change("User-ID: alice\r\n", "User-ID: alice\r\nX-A: 1\r\nx-a: 1\r\n", "an unknown header twice");
+    change(
+        "User-ID: alice\r\n",
+        "User-ID: alice\r\nUser-Id: alice\r\n",
+        "a header twice, in other letters",
+    );
+    change(
+        "User-ID: alice\r\n",
+        "User-ID: alice\r\nX-A: 1\r\nx-a: 1\r\n",
+        "an unknown header twice",
+    );
     change("User-ID: alice", "User-ID: al ice", "a blank in the User-ID");
     change("User-ID: alice", "User-ID: ", "an empty User-ID");
     change("User-ID: alice", &format!("User-ID: {}", "a".repeat(41)), "a User-ID of 41 characters");
@@ -266,7 +286,9 @@ fn refused(cast: &Cast) -> Vec<Value> {
     rows.push(json!({"type": "Payment", "text": long, "why": "a line of Base64 longer than 76"}));
 
     let one = text("payment-one-coin");
-    for (from, to, why) in [("=\r\n", "\r\n", "no padding"), ("=\r\n", "==\r\n", "padding too much")] {
+    for (from, to, why) in
+        [("=\r\n", "\r\n", "no padding"), ("=\r\n", "==\r\n", "padding too much")]
+    {
         let changed = one.replacen(from, to, 1);
         assert_ne!(changed, one);
         assert!(Payment::parse(changed.as_bytes()).is_err(), "{why}");

@@ -43,5 +43,8 @@ pub(super) fn all() -> [Params; 4] {
 }
 
 pub(super) fn files() -> Vec<(String, Vec<u8>)> {
-    all().iter().map(|p| (format!("periods/{}.params", p.period()), p.to_toml().into_bytes())).collect()
+    all()
+        .iter()
+        .map(|p| (format!("periods/{}.params", p.period()), p.to_toml().into_bytes()))
+        .collect()
 }

@@ -51,7 +51,8 @@ fn text_seeds(files: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
 fn json_file(name: &str, comment: &str, vectors: &[Value]) -> (String, Vec<u8>) {
     let rows: Vec<String> = vectors.iter().map(|row| format!("    {row}")).collect();
     let comment = Value::from(comment);
-    let text = format!("{{\n  \"comment\": {comment},\n  \"vectors\": [\n{}\n  ]\n}}\n", rows.join(",\n"));
+    let text =
+        format!("{{\n  \"comment\": {comment},\n  \"vectors\": [\n{}\n  ]\n}}\n", rows.join(",\n"));
     (name.to_string(), text.into_bytes())
 }
 

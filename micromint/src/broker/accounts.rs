@@ -88,7 +88,11 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn user_account(&mut self, user: &UserId, now: UnixTime) -> Result<Option<UserAccount>, BrokerError> {
+    pub fn user_account(
+        &mut self,
+        user: &UserId,
+        now: UnixTime,
+    ) -> Result<Option<UserAccount>, BrokerError> {
         self.locked(now, |broker| {
             let sales: Vec<Sale> =
                 broker.state.sales.values().filter(|sale| sale.user == *user).cloned().collect();
@@ -129,9 +133,15 @@ impl Broker {
     ) -> Result<Option<VendorAccount>, BrokerError> {
         self.locked(now, |broker| {
             let Some(&registered) = broker.state.vendors.get(vendor) else { return Ok(None) };
-            let batches: Vec<Batch> =
-                broker.state.batches.iter().filter(|batch| batch.vendor == *vendor).cloned().collect();
-            let mut account = VendorAccount { registered, coins_waiting: 0, coins_paid: 0, batches };
+            let batches: Vec<Batch> = broker
+                .state
+                .batches
+                .iter()
+                .filter(|batch| batch.vendor == *vendor)
+                .cloned()
+                .collect();
+            let mut account =
+                VendorAccount { registered, coins_waiting: 0, coins_paid: 0, batches };
             for batch in &account.batches {
                 let claims = broker.claims_today(&batch.claims)?;
                 account.coins_waiting += count(&claims, Verdict::Waiting);
@@ -162,12 +172,14 @@ impl Broker {
             };
             let is_return = |claim: &&Claim| matches!(claim.on, Some((_, ClaimKind::Return)));
             let coins_credited = winners.iter().filter(is_return).count() as u64;
-            let paid_at_once: u64 = state.batches.iter().map(|batch| u64::from(batch.accepted)).sum();
+            let paid_directly: u64 =
+                state.batches.iter().map(|batch| u64::from(batch.accepted)).sum();
             let of_batches = state.batches.iter().map(|batch| (batch.waiting, batch.forged));
             let of_returns = state.returns.iter().map(|back| (back.waiting, back.forged));
-            let (waiting, forged) = of_batches
-                .chain(of_returns)
-                .fold((0, 0), |(w, f), (waiting, forged)| (w + u64::from(waiting), f + u64::from(forged)));
+            let (waiting, forged) =
+                of_batches.chain(of_returns).fold((0, 0), |(w, f), (waiting, forged)| {
+                    (w + u64::from(waiting), f + u64::from(forged))
+                });
             Ok(Status {
                 sales: state.sales.len() as u64,
                 sets_sold: state.next_superbin() / 2,
@@ -175,7 +187,7 @@ impl Broker {
                 vendors: state.vendors.len() as u64,
                 batches: state.batches.len() as u64,
                 returns: state.returns.len() as u64,
-                coins_paid: paid_at_once + winners.len() as u64 - coins_credited,
+                coins_paid: paid_directly + winners.len() as u64 - coins_credited,
                 coins_credited,
                 claims_waiting: if state.settlement.is_some() { 0 } else { waiting },
                 forged,
@@ -203,7 +215,9 @@ impl Broker {
                 });
                 offender.balls += 1;
                 let batches = payments.iter().map(|(number, _)| &broker.state.batches[*number]);
-                offender.batches.extend(batches.map(|batch| (batch.vendor.clone(), batch.batch.clone())));
+                offender
+                    .batches
+                    .extend(batches.map(|batch| (batch.vendor.clone(), batch.batch.clone())));
             }
             Ok(offenders.into_values().collect())
         })
@@ -226,8 +240,10 @@ impl Broker {
             }
         })?;
         payments.retain(|_, payments| {
-            let vendors_and_tags: BTreeSet<(&VendorId, u64)> =
-                payments.iter().map(|(batch, tag)| (&self.state.batches[*batch].vendor, *tag)).collect();
+            let vendors_and_tags: BTreeSet<(&VendorId, u64)> = payments
+                .iter()
+                .map(|(batch, tag)| (&self.state.batches[*batch].vendor, *tag))
+                .collect();
             vendors_and_tags.len() > 1
         });
         Ok(payments)

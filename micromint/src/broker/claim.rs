@@ -163,9 +163,15 @@ mod tests {
     #[test]
     fn the_best_then_the_earliest_claim_wins_unless_somebody_was_paid() {
         let winners = |waiting: &[(u64, Bin, ClaimKind)], paid: &[Bin]| -> Vec<u64> {
-            settle(waiting.iter().copied(), |bin| paid.contains(&bin)).iter().map(|w| w.tag).collect()
+            settle(waiting.iter().copied(), |bin| paid.contains(&bin))
+                .iter()
+                .map(|w| w.tag)
+                .collect()
         };
-        assert_eq!(winners(&[(0, A, Return), (1, A, DoubtfulPayment), (2, A, DoubtfulPayment)], &[]), [1]);
+        assert_eq!(
+            winners(&[(0, A, Return), (1, A, DoubtfulPayment), (2, A, DoubtfulPayment)], &[]),
+            [1]
+        );
         assert_eq!(winners(&[(4, A, Return), (3, A, Return), (9, B, Return)], &[]), [3, 9]);
         assert_eq!(winners(&[(0, A, Return), (1, B, Return)], &[A]), [1]);
         assert_eq!(winners(&[], &[]), [0; 0]);

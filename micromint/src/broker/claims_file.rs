@@ -108,13 +108,20 @@ impl ClaimsFile {
         if links > 0 && size >= offset_of(start) {
             return Ok(());
         }
-        Err(ClaimsError::Damaged { path: self.path.clone(), start: size / CLAIM_SIZE as u64, end: start })
+        Err(ClaimsError::Damaged {
+            path: self.path.clone(),
+            start: size / CLAIM_SIZE as u64,
+            end: start,
+        })
     }
 
     /// Reads a section that the journal names.
     pub(crate) fn read(&self, section: &Section) -> Result<Vec<Claim>, ClaimsError> {
-        let damaged =
-            || ClaimsError::Damaged { path: self.path.clone(), start: section.start, end: section.end() };
+        let damaged = || ClaimsError::Damaged {
+            path: self.path.clone(),
+            start: section.start,
+            end: section.end(),
+        };
         let size = self.file.size().map_err(FileError::on("inspect", &self.path))?;
         if section.end() >= size / CLAIM_SIZE as u64 {
             return Err(damaged());
@@ -125,7 +132,9 @@ impl ClaimsFile {
         while at < section.end() {
             let wanted = (section.end() - at).min(CHUNK_CLAIMS as u64);
             let mut bytes = vec![0; wanted as usize * CLAIM_SIZE];
-            self.file.read_at(&mut bytes, offset_of(at)).map_err(FileError::on("read", &self.path))?;
+            self.file
+                .read_at(&mut bytes, offset_of(at))
+                .map_err(FileError::on("read", &self.path))?;
             checksum = crc32c::crc32c_append(checksum, &bytes);
             for claim in bytes.as_chunks::<CLAIM_SIZE>().0 {
                 claims.push(Claim::from_bytes(claim).ok_or_else(damaged)?);

@@ -17,7 +17,9 @@ use crate::time::UnixTime;
 #[derive(Debug, thiserror::Error)]
 pub enum CompromiseRefusal {
     /// The period has no such bins.
-    #[error("expected bins of superbins 0 to {superbin_last} with sub-bins 0 to {subbin_last}, found {bins}")]
+    #[error(
+        "expected bins of superbins 0 to {superbin_last} with sub-bins 0 to {subbin_last}, found {bins}"
+    )]
     NoSuchBins {
         /// What was asked for.
         bins: BinRange,
@@ -67,7 +69,8 @@ impl Broker {
         let range = bins.first..bins.first.saturating_add(bins.count);
         let superbin = self.coin_file.superbin(bins.superbin)?;
         let is_sound = |status: Status| !status.contains(Status::COMPROMISED);
-        let sound = superbin.balls().filter(|(at, ball)| range.contains(at) && is_sound(ball.status));
+        let sound =
+            superbin.balls().filter(|(at, ball)| range.contains(at) && is_sound(ball.status));
         Ok(sound.map(|(subbin, _)| Bin { superbin: bins.superbin, subbin }).collect())
     }
 }
@@ -103,7 +106,9 @@ impl FromStr for BinRange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{DURING, MINT, batch_of_texts, directory, open, payment, user, vendor};
+    use super::super::tests::{
+        DURING, MINT, batch_of_texts, directory, open, payment, user, vendor,
+    };
     use super::*;
     use crate::protocol::Verdict;
 
@@ -121,8 +126,14 @@ mod tests {
         let coins = MINT.coins(&alice, &news, 0);
         // The last ball of the second coin lies in an odd superbin.
         let bin = MINT.rules().bin(coins[1][3]).unwrap();
-        assert_eq!(broker.compromise(range(bin.superbin, bin.subbin, 1), DURING).unwrap().unwrap(), 1);
-        assert_eq!(broker.compromise(range(bin.superbin, bin.subbin, 1), DURING).unwrap().unwrap(), 0);
+        assert_eq!(
+            broker.compromise(range(bin.superbin, bin.subbin, 1), DURING).unwrap().unwrap(),
+            1
+        );
+        assert_eq!(
+            broker.compromise(range(bin.superbin, bin.subbin, 1), DURING).unwrap().unwrap(),
+            0
+        );
         // Another process, later, knows.
         let mut broker = open(&directory);
         let paid = payment(&alice, &news, "a", &coins[..3]);
@@ -144,7 +155,9 @@ mod tests {
             assert_eq!(text.parse::<BinRange>().unwrap(), bins);
         }
         assert_eq!(range(8, 0, 16).to_string(), "8:0-15");
-        for text in ["", "8", "8:", ":3", "8:3-", "8:3-2", "8:3-4-5", "x:3", "-1:3", "8:0-4294967295"] {
+        for text in
+            ["", "8", "8:", ":3", "8:3-", "8:3-2", "8:3-4-5", "x:3", "-1:3", "8:0-4294967295"]
+        {
             assert!(text.parse::<BinRange>().is_err(), "{text}");
         }
     }
@@ -155,7 +168,8 @@ mod tests {
         let last = MINT.params().superbin_count() as u32 - 1;
         let subbins = MINT.params().subbin_count();
         assert!(broker.compromise(range(last, 0, subbins), DURING).unwrap().is_ok());
-        let wrong = [range(last + 1, 0, 1), range(0, subbins, 1), range(0, 1, subbins), range(0, 0, 0)];
+        let wrong =
+            [range(last + 1, 0, 1), range(0, subbins, 1), range(0, 1, subbins), range(0, 0, 0)];
         for bins in wrong.into_iter().chain([range(0, u32::MAX, 2)]) {
             assert!(broker.compromise(bins, DURING).unwrap().is_err(), "{bins:?}");
         }

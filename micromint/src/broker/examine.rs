@@ -77,13 +77,16 @@ impl<'a> Examiner<'a> {
     /// Examines all payments on so many threads; they come back in order.
     pub(crate) fn examine(&self, threads: usize) -> Result<Vec<ExaminedPayment>, CoinFileError> {
         let records = self.batch.records();
-        let mut parts = records.chunks(records.len().div_ceil(threads.max(1)).max(PART_PAYMENTS_MIN));
+        let mut parts =
+            records.chunks(records.len().div_ceil(threads.max(1)).max(PART_PAYMENTS_MIN));
         let first = parts.next().unwrap_or(&[]);
         thread::scope(|scope| {
-            let others: Vec<_> = parts.map(|part| scope.spawn(|| self.clone().examine_part(part))).collect();
+            let others: Vec<_> =
+                parts.map(|part| scope.spawn(|| self.clone().examine_part(part))).collect();
             let mut examined = self.clone().examine_part(first)?;
             for other in others {
-                examined.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+                examined
+                    .extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
             }
             Ok(examined)
         })
@@ -119,7 +122,8 @@ impl<'a> Examiner<'a> {
         let fault = self.payment_fault(&payment);
         let known = self.user(&payment.user);
         let is_right = known.as_ref().is_some_and(|(_, key)| {
-            key.payment(&payment.vendor, payment.url.as_str(), &payment.data()) == payment.authenticator
+            key.payment(&payment.vendor, payment.url.as_str(), &payment.data())
+                == payment.authenticator
         });
         let fault = fault.or(known.is_none().then_some(Verdict::UserDifferences));
         let head = payment.authenticator.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
@@ -162,7 +166,12 @@ impl<'a> Examiner<'a> {
                 let bins = self.rules.check_coin(user, &self.vendor_vector, x, outputs);
                 if let Ok(bins) = &bins {
                     let balls = bins.iter().zip(x);
-                    lookups.extend(balls.map(|(bin, x)| Lookup { bin: *bin, x: *x, payment: *at, coin }));
+                    lookups.extend(balls.map(|(bin, x)| Lookup {
+                        bin: *bin,
+                        x: *x,
+                        payment: *at,
+                        coin,
+                    }));
                 }
                 examined[*at].coins.push(bins.map(|bins| bins[0]).map_err(verdict_of));
             }
@@ -192,7 +201,12 @@ impl<'a> Examiner<'a> {
 
 impl ExaminedPayment {
     fn unread(verdict: Verdict) -> ExaminedPayment {
-        ExaminedPayment { user: None, kind: ClaimKind::DoubtfulPayment, tag: 0, coins: vec![Err(verdict)] }
+        ExaminedPayment {
+            user: None,
+            kind: ClaimKind::DoubtfulPayment,
+            tag: 0,
+            coins: vec![Err(verdict)],
+        }
     }
 }
 

@@ -100,9 +100,13 @@ impl Owners {
             return Err(OwnersError(format!("expected version {VERSION}, found {}", word(8))));
         }
         let name = String::from_utf8_lossy(&header[16..48]);
-        let period = Period::from_str(name.trim_end_matches('\0')).map_err(|why| error(&why.to_string()))?;
+        let period =
+            Period::from_str(name.trim_end_matches('\0')).map_err(|why| error(&why.to_string()))?;
         let sets = params.superbin_count() / 2;
-        if period != *params.period() || u64::from(word(12)) != sets || tags.len() as u64 != 4 * sets {
+        if period != *params.period()
+            || u64::from(word(12)) != sets
+            || tags.len() as u64 != 4 * sets
+        {
             return Err(OwnersError(format!(
                 "expected {} with {sets} sets, found {period} with {}",
                 params.period(),
@@ -150,7 +154,8 @@ mod tests {
         assert_eq!(bytes.len(), 64 + 4 * 32);
         let read = Owners::from_bytes(&bytes, MINT.params()).unwrap();
         assert_eq!(read, owners);
-        let sold_to = |name: &str| (0..70).filter(|s| read.may_own(&user(name), *s)).collect::<Vec<_>>();
+        let sold_to =
+            |name: &str| (0..70).filter(|s| read.may_own(&user(name), *s)).collect::<Vec<_>>();
         assert_eq!(sold_to("alice"), [0, 2]);
         assert_eq!(sold_to("bob"), [4]);
         assert_eq!(sold_to("eve"), [0; 0]);

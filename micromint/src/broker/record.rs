@@ -192,7 +192,11 @@ impl Record {
             }
             other => return Err(format!("expected a record of kind 1 to 7, found {other}")),
         };
-        if fields.0.is_empty() { Ok(record) } else { Err(format!("{} bytes too many", fields.0.len())) }
+        if fields.0.is_empty() {
+            Ok(record)
+        } else {
+            Err(format!("{} bytes too many", fields.0.len()))
+        }
     }
 }
 
@@ -252,8 +256,10 @@ impl Fields<'_> {
 
     fn text<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self) -> Result<T, String> {
         let [length] = self.take()?;
-        let (text, rest) =
-            self.0.split_at_checked(length.into()).ok_or_else(|| "ends inside a text".to_string())?;
+        let (text, rest) = self
+            .0
+            .split_at_checked(length.into())
+            .ok_or_else(|| "ends inside a text".to_string())?;
         self.0 = rest;
         String::from_utf8_lossy(text).parse().map_err(|error: T::Err| error.to_string())
     }
@@ -274,7 +280,13 @@ mod tests {
         let vendor: VendorId = "news.example".parse().unwrap();
         let id: Id = "b".repeat(64).parse().unwrap();
         vec![
-            Record::Sale(Sale { when, transaction: u64::MAX, first: 8, sets: 3, user: user.clone() }),
+            Record::Sale(Sale {
+                when,
+                transaction: u64::MAX,
+                first: 8,
+                sets: 3,
+                user: user.clone(),
+            }),
             Record::Vendor { when, vendor: vendor.clone() },
             Record::Batch(Batch {
                 when,

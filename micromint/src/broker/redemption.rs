@@ -78,8 +78,8 @@ impl Broker {
         if let Some(known) = known {
             return Ok(known);
         }
-        let examined =
-            Examiner::new(&self.rules, &self.coin_file, &self.secret, batch).examine(self.threads)?;
+        let examined = Examiner::new(&self.rules, &self.coin_file, &self.secret, batch)
+            .examine(self.threads)?;
         self.locked(now, |broker| {
             // Another process may have judged it meanwhile.
             match broker.known_batch(batch, &digest)? {
@@ -116,7 +116,10 @@ impl Broker {
         }
         let Some(known) = self.state.batch(&vendor, &batch.batch) else { return Ok(None) };
         if known.digest != *digest {
-            return Ok(Some(Err(BatchRefusal::OtherContent { vendor, batch: batch.batch.clone() })));
+            return Ok(Some(Err(BatchRefusal::OtherContent {
+                vendor,
+                batch: batch.batch.clone(),
+            })));
         }
         let claims = self.claims_today(&known.claims)?;
         Ok(Some(Ok(Judged { result: result_of(batch, &claims), is_repeated: true })))
@@ -138,7 +141,8 @@ impl Broker {
             return Ok(Judged { result: result_of(batch, &claims), is_repeated: false });
         }
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
-        let [accepted, waiting, forged] = [Verdict::Accepted, Verdict::Waiting, Verdict::Forged].map(count);
+        let [accepted, waiting, forged] =
+            [Verdict::Accepted, Verdict::Waiting, Verdict::Forged].map(count);
         self.commit(Record::Batch(Batch {
             when: now,
             vendor: batch.vendor.clone(),

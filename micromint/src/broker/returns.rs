@@ -108,7 +108,12 @@ impl Broker {
     }
 
     /// The invitation to return unspent coins, to be sent to `return_url`; before the expiration none.
-    pub fn send_expired(&self, user: &UserId, return_url: Url, now: UnixTime) -> Option<SendExpired> {
+    pub fn send_expired(
+        &self,
+        user: &UserId,
+        return_url: Url,
+        now: UnixTime,
+    ) -> Option<SendExpired> {
         let period = self.params().period().clone();
         (now >= self.params().raw().expiration).then(|| SendExpired {
             user: user.clone(),
@@ -154,7 +159,10 @@ impl Broker {
     }
 
     /// For each ball its bin, or why it is no first ball of this broker.
-    fn examine_balls(&self, request: &RequestCredit) -> Result<Vec<Result<Bin, Verdict>>, BrokerError> {
+    fn examine_balls(
+        &self,
+        request: &RequestCredit,
+    ) -> Result<Vec<Result<Bin, Verdict>>, BrokerError> {
         let outputs = self.rules.outputs(&request.x);
         let place = |(x, output): (&u64, &u64)| {
             if *x >= self.params().input_end() {
@@ -163,9 +171,13 @@ impl Broker {
             let bin = self.params().bin_of(*output).ok_or(Verdict::FixedBits)?;
             if bin.superbin.is_multiple_of(2) { Ok(bin) } else { Err(Verdict::NotFirst) }
         };
-        let mut balls: Vec<Result<Bin, Verdict>> = request.x.iter().zip(&outputs).map(place).collect();
-        let mut order: Vec<(Bin, usize)> =
-            balls.iter().enumerate().filter_map(|(i, ball)| ball.ok().map(|bin| (bin, i))).collect();
+        let mut balls: Vec<Result<Bin, Verdict>> =
+            request.x.iter().zip(&outputs).map(place).collect();
+        let mut order: Vec<(Bin, usize)> = balls
+            .iter()
+            .enumerate()
+            .filter_map(|(i, ball)| ball.ok().map(|bin| (bin, i)))
+            .collect();
         order.sort_unstable();
         let bins: Vec<Bin> = order.iter().map(|(bin, _)| *bin).collect();
         for ((_, i), stored) in order.into_iter().zip(self.coin_file.balls(&bins)?) {

@@ -150,7 +150,11 @@ impl Broker {
     }
 
     /// The message of a recorded sale: the balls as they were minted, so it never changes.
-    fn funds_withdrawn(&self, sale: &Sale, vector: &UserVector) -> Result<FundsWithdrawn, BrokerError> {
+    fn funds_withdrawn(
+        &self,
+        sale: &Sale,
+        vector: &UserVector,
+    ) -> Result<FundsWithdrawn, BrokerError> {
         let sets: Result<Vec<SoldSet>, BrokerError> =
             sale.first_superbins().map(|first| self.sold_set(&vector.set(first))).collect();
         Ok(FundsWithdrawn {
@@ -165,7 +169,8 @@ impl Broker {
     fn sold_set(&self, superbins: &[u32]) -> Result<SoldSet, BrokerError> {
         let balls = |superbin: &u32| -> Result<Vec<u64>, BrokerError> {
             let superbin = self.coin_file.superbin(*superbin)?;
-            let usable = superbin.balls().filter(|(_, ball)| !ball.status.contains(Status::COMPROMISED));
+            let usable =
+                superbin.balls().filter(|(_, ball)| !ball.status.contains(Status::COMPROMISED));
             Ok(usable.map(|(_, ball)| ball.x).collect())
         };
         Ok(SoldSet { superbins: superbins.iter().map(balls).collect::<Result<_, _>>()? })

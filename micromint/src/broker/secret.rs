@@ -79,7 +79,9 @@ pub fn read_secret(directory: &dyn Directory, name: &str) -> Result<Key, SecretE
     let mut bytes = vec![0; size as usize];
     file.read_at(&mut bytes, 0).map_err(FileError::on("read", &path))?;
     let text = String::from_utf8_lossy(&bytes);
-    text.trim_end().parse().map_err(|error: HexError| SecretError::Content { path, why: error.to_string() })
+    text.trim_end()
+        .parse()
+        .map_err(|error: HexError| SecretError::Content { path, why: error.to_string() })
 }
 
 #[cfg(test)]
@@ -106,7 +108,10 @@ mod tests {
         assert!(read_secret(&directory, "s").is_ok());
         for bad in [format!("{exact} "), "a".repeat(63), "g".repeat(64), String::new()] {
             directory.put("s", bad.as_bytes());
-            assert!(matches!(read_secret(&directory, "s"), Err(SecretError::Content { .. })), "{bad:?}");
+            assert!(
+                matches!(read_secret(&directory, "s"), Err(SecretError::Content { .. })),
+                "{bad:?}"
+            );
         }
         assert!(matches!(read_secret(&directory, "absent"), Err(SecretError::File(_))));
     }
@@ -118,7 +123,8 @@ mod tests {
         create_secret(&directory, "s", &SystemEntropy).unwrap();
         assert!(read_secret(&directory, "s").is_ok());
         for mode in [0o640, 0o604, 0o620] {
-            std::fs::set_permissions(place.path().join("s"), std::fs::Permissions::from_mode(mode)).unwrap();
+            std::fs::set_permissions(place.path().join("s"), std::fs::Permissions::from_mode(mode))
+                .unwrap();
             let error = read_secret(&directory, "s").unwrap_err().to_string();
             assert!(error.contains("chmod 600"), "{mode:o}: {error}");
         }

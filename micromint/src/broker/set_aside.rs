@@ -18,20 +18,26 @@ pub fn set_aside(batch: &RequestRedemption, verdicts: &[Verdict], now: UnixTime)
     if invalid == 0 {
         return None;
     }
-    let mut text = format!("batch {} {} judged {now}: {invalid} invalid coins\n", batch.vendor, batch.batch);
+    let mut text =
+        format!("batch {} {} judged {now}: {invalid} invalid coins\n", batch.vendor, batch.batch);
     let mut verdicts = verdicts.iter();
     for (number, record) in (1..).zip(batch.records()) {
         match Payment::parse(record) {
             Ok(payment) => {
                 let coins = verdicts.by_ref().take(payment.coins as usize);
-                for (coin, verdict) in (1..).zip(coins).filter(|(_, verdict)| verdict.is_rejection()) {
+                for (coin, verdict) in
+                    (1..).zip(coins).filter(|(_, verdict)| verdict.is_rejection())
+                {
                     text.push_str(&coin_line(number, coin, *verdict, &payment));
                 }
             }
             Err(why) => {
                 let verdict = verdicts.next().copied().unwrap_or(Verdict::Malformed);
                 let bytes = record.escape_ascii();
-                text.push_str(&format!("payment {number}: {}: {why}: \"{bytes}\"\n", verdict.words()));
+                text.push_str(&format!(
+                    "payment {number}: {}: {why}: \"{bytes}\"\n",
+                    verdict.words()
+                ));
             }
         }
     }
@@ -72,7 +78,10 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         assert_eq!(lines[0], format!("batch news.example b1 judged {DURING}: 2 invalid coins"));
-        assert!(lines[1].starts_with("payment 1 coin 2: forged: user alice vendor news.example "), "{text}");
+        assert!(
+            lines[1].starts_with("payment 1 coin 2: forged: user alice vendor news.example "),
+            "{text}"
+        );
         assert!(lines[1].ends_with(&format!("{:016x}", coins[1][3])), "{text}");
         assert!(lines[2].starts_with("payment 2: malformed payment: "), "{text}");
         assert!(lines[2].ends_with("\"junk\\n\\xff\""), "{text}");

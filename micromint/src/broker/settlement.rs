@@ -29,8 +29,10 @@ impl Broker {
         for section in self.state.claim_sections() {
             let claims = (section.start..).zip(self.claims.read(&section)?);
             let claims = claims.filter(|(_, claim)| claim.verdict == Verdict::Waiting);
-            waiting
-                .extend(claims.filter_map(|(number, claim)| claim.on.map(|(bin, kind)| (number, bin, kind))));
+            waiting.extend(
+                claims
+                    .filter_map(|(number, claim)| claim.on.map(|(bin, kind)| (number, bin, kind))),
+            );
         }
         let mut bins: Vec<Bin> = waiting.iter().map(|(_, bin, _)| *bin).collect();
         bins.sort_unstable();

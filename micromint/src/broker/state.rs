@@ -86,7 +86,10 @@ impl State {
 
     fn take_section(&mut self, section: &Section) -> Result<(), String> {
         if section.start != self.claims_end {
-            return Err(format!("expected claims from {} on, found {}", self.claims_end, section.start));
+            return Err(format!(
+                "expected claims from {} on, found {}",
+                self.claims_end, section.start
+            ));
         }
         self.claims_end = section.end();
         Ok(())
@@ -110,24 +113,30 @@ impl State {
     /// Who bought the set that begins at this superbin.
     pub(crate) fn owner(&self, first_superbin: u32) -> Option<&UserId> {
         let (_, sale) = self.sales.range(..=first_superbin).next_back()?;
-        let is_first_of_set = first_superbin.is_multiple_of(2) && u64::from(first_superbin) < sale.end();
+        let is_first_of_set =
+            first_superbin.is_multiple_of(2) && u64::from(first_superbin) < sale.end();
         is_first_of_set.then_some(&sale.user)
     }
 
     /// The judged batch of this name.
     pub(crate) fn batch(&self, vendor: &VendorId, batch: &Id) -> Option<&Batch> {
-        self.batch_numbers.get(&(vendor.clone(), batch.clone())).map(|number| &self.batches[*number])
+        self.batch_numbers
+            .get(&(vendor.clone(), batch.clone()))
+            .map(|number| &self.batches[*number])
     }
 
     /// The judged return of this name.
     pub(crate) fn return_of(&self, user: &UserId, request: &Id) -> Option<&Return> {
-        self.return_numbers.get(&(user.clone(), request.clone())).map(|number| &self.returns[*number])
+        self.return_numbers
+            .get(&(user.clone(), request.clone()))
+            .map(|number| &self.returns[*number])
     }
 
     /// The sections of all batches and returns, in order.
     pub(crate) fn claim_sections(&self) -> Vec<Section> {
         let batches = self.batches.iter().map(|batch| batch.claims);
-        let mut sections: Vec<Section> = batches.chain(self.returns.iter().map(|back| back.claims)).collect();
+        let mut sections: Vec<Section> =
+            batches.chain(self.returns.iter().map(|back| back.claims)).collect();
         sections.sort_unstable_by_key(|section| section.start);
         sections
     }
@@ -150,7 +159,13 @@ mod tests {
     use super::*;
 
     fn sale(transaction: u64, first: u32, sets: u32, user: &str) -> Record {
-        Record::Sale(Sale { when: UnixTime(0), transaction, first, sets, user: user.parse().unwrap() })
+        Record::Sale(Sale {
+            when: UnixTime(0),
+            transaction,
+            first,
+            sets,
+            user: user.parse().unwrap(),
+        })
     }
 
     #[test]

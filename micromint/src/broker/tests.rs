@@ -11,7 +11,9 @@ use super::*;
 use crate::coin_file::{MintingState, Phase, SUPERBIN_HEADER_SIZE, Stored, superbin_size};
 use crate::host::{SimulatedDirectory, SystemEntropy};
 use crate::identity::{UserId, VendorId};
-use crate::protocol::{FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, Url, push_record};
+use crate::protocol::{
+    FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, Url, push_record,
+};
 use crate::testing::{ObviousMint, test_params};
 
 pub(super) const NAME: &str = "2026-12.coins";
@@ -103,7 +105,11 @@ pub(super) fn batch(vendor: &VendorId, name: &str, payments: &[Payment]) -> Requ
     batch_of_texts(vendor, name, &texts)
 }
 
-pub(super) fn batch_of_texts(vendor: &VendorId, name: &str, texts: &[Vec<u8>]) -> RequestRedemption {
+pub(super) fn batch_of_texts(
+    vendor: &VendorId,
+    name: &str,
+    texts: &[Vec<u8>],
+) -> RequestRedemption {
     let mut data = Vec::new();
     texts.iter().for_each(|text| push_record(&mut data, text));
     let batch: Id = name.parse().unwrap();
@@ -125,11 +131,19 @@ pub(super) fn return_of(user: &UserId, name: &str, x: &[u64]) -> RequestCredit {
     }
 }
 
-pub(super) fn redeem(broker: &mut Broker, batch: &RequestRedemption, now: UnixTime) -> Vec<Verdict> {
+pub(super) fn redeem(
+    broker: &mut Broker,
+    batch: &RequestRedemption,
+    now: UnixTime,
+) -> Vec<Verdict> {
     broker.redeem(batch, now).unwrap().unwrap().result.verdicts
 }
 
-pub(super) fn take_back(broker: &mut Broker, request: &RequestCredit, now: UnixTime) -> Vec<Verdict> {
+pub(super) fn take_back(
+    broker: &mut Broker,
+    request: &RequestCredit,
+    now: UnixTime,
+) -> Vec<Verdict> {
     broker.take_back(request, 77, now).unwrap().unwrap().verdicts
 }
 
@@ -218,7 +232,8 @@ fn threads_leave_no_trace_in_verdicts() {
         let text = |i: usize| match i % 5 {
             0 => b"no payment".to_vec(),
             1 => payment(&world.alice, &world.shop, &format!("{i}"), &coins[..1]).to_bytes(),
-            2 => with_junk(payment(&world.alice, &world.news, &format!("{i}"), &coins[1..2])).to_bytes(),
+            2 => with_junk(payment(&world.alice, &world.news, &format!("{i}"), &coins[1..2]))
+                .to_bytes(),
             3 => payment(&world.bob, &world.news, &format!("{i}"), &coins[..3]).to_bytes(),
             _ => {
                 let coin = i / 5 % coins.len();
@@ -244,19 +259,27 @@ fn a_batch_has_a_verdict_for_every_coin() {
     let not_hers = MINT.coins(bob, news, 4);
     let elsewhere = MINT.coins(alice, shop, 0);
     let mut forged = coins[5].clone();
-    forged[0] = (1 << 15..).find(|x| MINT.rules().bin(*x) == MINT.rules().bin(coins[5][0])).unwrap();
+    forged[0] =
+        (1 << 15..).find(|x| MINT.rules().bin(*x) == MINT.rules().bin(coins[5][0])).unwrap();
     let unlucky =
-        [vec![(0..).find(|x| MINT.rules().bin(*x).is_none()).unwrap()], coins[6][1..].to_vec()].concat();
+        [vec![(0..).find(|x| MINT.rules().bin(*x).is_none()).unwrap()], coins[6][1..].to_vec()]
+            .concat();
     let twice = vec![coins[7][0]; 4];
     let mut of_another_period = payment(alice, news, "a", &coins[3..4]);
     of_another_period.period = "2027-01".parse().unwrap();
-    let three_balls = Payment { x: coins[0][..3].to_vec(), ..payment(alice, news, "a", &coins[..1]) };
+    let three_balls =
+        Payment { x: coins[0][..3].to_vec(), ..payment(alice, news, "a", &coins[..1]) };
     let texts: Vec<Vec<u8>> = [
         payment(alice, news, "a", &coins[0..2]),
         payment(alice, news, "b", &[coins[1].clone(), coins[2].clone()]),
         payment(alice, shop, "c", &elsewhere[..2]),
         of_another_period,
-        payment(alice, news, "d", &[twice, unlucky, not_hers[0].clone(), elsewhere[4].clone(), forged]),
+        payment(
+            alice,
+            news,
+            "d",
+            &[twice, unlucky, not_hers[0].clone(), elsewhere[4].clone(), forged],
+        ),
         payment(alice, news, "e", &unsold[..1]),
         with_junk(payment(alice, news, "f", &coins[2..4])),
         three_balls,
@@ -316,7 +339,10 @@ fn a_batch_that_is_not_its_vendors_is_refused_whole() {
     ));
     let mut later = good.clone();
     later.period = "2027-01".parse().unwrap();
-    assert!(matches!(world.broker.redeem(&later, DURING).unwrap(), Err(BatchRefusal::OtherPeriod { .. })));
+    assert!(matches!(
+        world.broker.redeem(&later, DURING).unwrap(),
+        Err(BatchRefusal::OtherPeriod { .. })
+    ));
     let stranger = batch(&vendor("unknown.example"), "b1", &payments);
     assert!(matches!(
         world.broker.redeem(&stranger, DURING).unwrap(),
@@ -325,7 +351,10 @@ fn a_batch_that_is_not_its_vendors_is_refused_whole() {
     assert_eq!(world.broker.status(DURING).unwrap().batches, 0);
     assert_eq!(redeem(&mut world.broker, &good, DURING), [Verdict::Accepted; 3]);
     let other = batch(&world.news, "b1", &[]);
-    assert!(matches!(world.broker.redeem(&other, DURING).unwrap(), Err(BatchRefusal::OtherContent { .. })));
+    assert!(matches!(
+        world.broker.redeem(&other, DURING).unwrap(),
+        Err(BatchRefusal::OtherContent { .. })
+    ));
 }
 
 /// Design: a payer cannot cheat a vendor by a junk authenticator and a return, nor a vendor a payer by
@@ -338,24 +367,32 @@ fn claims_on_one_first_ball_are_ranked() {
     let first = |coin: &Vec<u64>| coin[0];
     let at_shop: Vec<Vec<u64>> = at_news
         .iter()
-        .filter_map(|coin| MINT.coins(&alice, &shop, 0).into_iter().find(|other| other[0] == coin[0]))
+        .filter_map(|coin| {
+            MINT.coins(&alice, &shop, 0).into_iter().find(|other| other[0] == coin[0])
+        })
         .collect();
     let shops: Vec<u64> = at_shop.iter().map(first).collect();
-    let both: Vec<Vec<u64>> = at_news.into_iter().filter(|coin| shops.contains(&coin[0])).take(4).collect();
+    let both: Vec<Vec<u64>> =
+        at_news.into_iter().filter(|coin| shops.contains(&coin[0])).take(4).collect();
     let [returned_only, junk, right, twice] = [0, 1, 2, 3].map(|i| both[i].clone());
-    let shop_coin = |coin: &Vec<u64>| at_shop.iter().find(|other| other[0] == coin[0]).unwrap().clone();
+    let shop_coin =
+        |coin: &Vec<u64>| at_shop.iter().find(|other| other[0] == coin[0]).unwrap().clone();
     use Verdict::*;
 
     let broker = &mut world.broker;
     let x: Vec<u64> = both.iter().map(first).collect();
     let back = return_of(&alice, "r1", &x);
     assert_eq!(take_back(broker, &back, EXPIRED), [Waiting; 4]);
-    let doubtful =
-        batch(&news, "b1", &[with_junk(payment(&alice, &news, "a", &[junk.clone(), twice.clone()]))]);
+    let doubtful = batch(
+        &news,
+        "b1",
+        &[with_junk(payment(&alice, &news, "a", &[junk.clone(), twice.clone()]))],
+    );
     assert_eq!(redeem(broker, &doubtful, EXPIRED), [Waiting; 2]);
     let good = batch(&news, "b2", &[payment(&alice, &news, "b", std::slice::from_ref(&right))]);
     assert_eq!(redeem(broker, &good, EXPIRED), [Accepted]);
-    let other = batch(&shop, "b1", &[payment(&alice, &shop, "c", &[shop_coin(&right), shop_coin(&twice)])]);
+    let other =
+        batch(&shop, "b1", &[payment(&alice, &shop, "c", &[shop_coin(&right), shop_coin(&twice)])]);
     assert_eq!(redeem(broker, &other, EXPIRED), [AlreadyPaid, Accepted]);
     let later = batch(&shop, "b2", &[with_junk(payment(&alice, &shop, "d", &[shop_coin(&junk)]))]);
     assert_eq!(redeem(broker, &later, EXPIRED), [Waiting]);
@@ -376,8 +413,11 @@ fn claims_on_one_first_ball_are_ranked() {
     let offenders = broker.offenders(CLOSED).unwrap();
     assert_eq!(offenders.len(), 1);
     assert_eq!((offenders[0].user.as_str(), offenders[0].balls), ("alice", 1));
-    let named: Vec<_> =
-        offenders[0].batches.iter().map(|(vendor, batch)| format!("{vendor} {}", batch.as_str())).collect();
+    let named: Vec<_> = offenders[0]
+        .batches
+        .iter()
+        .map(|(vendor, batch)| format!("{vendor} {}", batch.as_str()))
+        .collect();
     assert_eq!(named, ["news.example b2", "shop.example b1"]);
 }
 
@@ -400,7 +440,10 @@ fn after_redeem_until_nothing_is_paid_even_if_the_clock_is_set_back() {
     assert_eq!(redeem(&mut world.broker, &late, CLOSED), [Verdict::TooLate; 2]);
     assert_eq!(redeem(&mut world.broker, &late, DURING), [Verdict::TooLate; 2]);
     let back = return_of(&world.alice, "r", &[coins[0][0]]);
-    assert!(matches!(world.broker.take_back(&back, 1, DURING).unwrap(), Err(ReturnRefusal::TooLate { .. })));
+    assert!(matches!(
+        world.broker.take_back(&back, 1, DURING).unwrap(),
+        Err(ReturnRefusal::TooLate { .. })
+    ));
     assert_eq!(world.broker.status(DURING).unwrap().coins_paid, 0);
 }
 
@@ -411,7 +454,8 @@ fn returns_open_at_expiration_to_the_owner_alone() {
     let bobs = MINT.coins(&world.bob, &world.news, 4);
     let stray = MINT.coins(&world.alice, &world.news, 8);
     let unlucky = (0..).find(|x| MINT.rules().bin(*x).is_none()).unwrap();
-    let forged = (1 << 15..).find(|x| MINT.rules().bin(*x) == MINT.rules().bin(coins[0][0])).unwrap();
+    let forged =
+        (1 << 15..).find(|x| MINT.rules().bin(*x) == MINT.rules().bin(coins[0][0])).unwrap();
     let x = [coins[0][0], coins[0][1], bobs[0][0], stray[0][0], unlucky, 1 << 56, forged];
     let back = return_of(&world.alice, "r1", &x);
     let early = world.broker.take_back(&back, 1, DURING).unwrap().unwrap_err();
@@ -462,8 +506,9 @@ fn vendors_with_equal_vectors_are_refused() {
     let directory = directory();
     let mut broker = open(&directory);
     // 4096 vectors exist, so among so many hosts two are equal.
-    let refusal = (0..1000)
-        .find_map(|i| broker.register_vendor(&vendor(&format!("v{i}.example")), DURING).unwrap().err());
+    let refusal = (0..1000).find_map(|i| {
+        broker.register_vendor(&vendor(&format!("v{i}.example")), DURING).unwrap().err()
+    });
     let refusal = refusal.unwrap();
     let VendorRefusal::EqualVectors { vendor, other } = &refusal;
     let vector = |vendor| crate::identity::VendorVector::new(MINT.params(), vendor);

@@ -36,8 +36,11 @@ impl Broker {
         self.locked(now, |broker| {
             if !broker.state.vendors.contains_key(vendor) {
                 let params = broker.params();
-                let other =
-                    broker.state.vendors.keys().find(|other| VendorVector::new(params, other) == vector);
+                let other = broker
+                    .state
+                    .vendors
+                    .keys()
+                    .find(|other| VendorVector::new(params, other) == vector);
                 if let Some(other) = other.cloned() {
                     return Ok(Err(VendorRefusal::EqualVectors { vendor: vendor.clone(), other }));
                 }

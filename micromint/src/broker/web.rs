@@ -90,7 +90,9 @@ impl Broker {
         let is_post = request.method == "POST";
         match request.path.as_str() {
             "" | "/" if is_read => self.form(settings, request, number, now),
-            "" | "/" if is_post && request.media_type() == FORM_TYPE => self.sale(settings, request, now),
+            "" | "/" if is_post && request.media_type() == FORM_TYPE => {
+                self.sale(settings, request, now)
+            }
             "" | "/" | "/return" if is_post => self.web_return(request, number, now),
             "/expired" if is_read => Ok(self.invitation(settings, request, now)),
             "" | "/" => Ok(wrong_method("GET, HEAD, POST")),
@@ -135,13 +137,18 @@ impl Broker {
             return Ok(refusal(400, "Expected a form with a number of sets and a transaction."));
         };
         if sets > settings.sets_max {
-            return Ok(refusal(400, format!("At most {} sets are sold at a time.", settings.sets_max)));
+            return Ok(refusal(
+                400,
+                format!("At most {} sets are sold at a time.", settings.sets_max),
+            ));
         }
         match self.withdraw(&user, sets, transaction, now)? {
             Ok(funds) => {
                 let name = format!("{}-{transaction}.mm", funds.period());
                 let mut response = message(funds.to_bytes());
-                response.headers.push(("Content-Disposition", format!("attachment; filename=\"{name}\"")));
+                response
+                    .headers
+                    .push(("Content-Disposition", format!("attachment; filename=\"{name}\"")));
                 Ok(response)
             }
             Err(no) => Ok(refusal(sale_status(&no), no)),
@@ -176,7 +183,12 @@ impl Broker {
         }
     }
 
-    fn invitation(&self, settings: &WebSettings, request: &WebRequest, now: UnixTime) -> WebResponse {
+    fn invitation(
+        &self,
+        settings: &WebSettings,
+        request: &WebRequest,
+        now: UnixTime,
+    ) -> WebResponse {
         let user = match request.user() {
             Ok(user) => user,
             Err(response) => return response,
@@ -191,7 +203,9 @@ impl Broker {
                 let expiration = self.params().raw().expiration;
                 refusal(
                     409,
-                    format!("Coins are taken back from {expiration} on; until then they can be spent."),
+                    format!(
+                        "Coins are taken back from {expiration} on; until then they can be spent."
+                    ),
                 )
             }
         }
@@ -202,7 +216,10 @@ impl WebRequest {
     /// The authenticated user, or the refusal.
     fn user(&self) -> Result<UserId, WebResponse> {
         let Some(name) = self.remote_user.as_deref().filter(|name| !name.is_empty()) else {
-            return Err(refusal(403, "The web server has authenticated nobody (REMOTE_USER is not set)."));
+            return Err(refusal(
+                403,
+                "The web server has authenticated nobody (REMOTE_USER is not set).",
+            ));
         };
         name.parse().map_err(|error| refusal(403, error))
     }
@@ -219,12 +236,17 @@ impl WebRequest {
         let is_own = match (self.sec_fetch_site.as_deref(), self.origin.as_deref()) {
             (Some(site), _) => site == "same-origin" || site == "none",
             (None, Some(origin)) => {
-                let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+                let authority =
+                    origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
                 authority.is_some() && authority == self.host.as_deref()
             }
             (None, None) => true,
         };
-        if is_own { Ok(()) } else { Err(refusal(403, "The form comes from a page of another site.")) }
+        if is_own {
+            Ok(())
+        } else {
+            Err(refusal(403, "The form comes from a page of another site."))
+        }
     }
 }
 
@@ -233,7 +255,8 @@ impl WebRequest {
 fn form_fields(body: &[u8]) -> Option<(u32, u64)> {
     let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= FORM_SIZE_MAX)?;
     let field = |name: &str| {
-        let mut values = text.split('&').filter_map(|pair| pair.split_once('=')).filter(|(n, _)| *n == name);
+        let mut values =
+            text.split('&').filter_map(|pair| pair.split_once('=')).filter(|(n, _)| *n == name);
         let value = parse_decimal(values.next()?.1);
         if values.next().is_some() { None } else { value }
     };
@@ -245,7 +268,9 @@ fn sale_status(refusal: &SaleRefusal) -> u16 {
     match refusal {
         SaleRefusal::Sets { .. } => 400,
         SaleRefusal::NoUserVector(_) | SaleRefusal::Revoked { .. } => 403,
-        SaleRefusal::SoldOut { .. } | SaleRefusal::OtherSale { .. } | SaleRefusal::NoSuchSale { .. } => 409,
+        SaleRefusal::SoldOut { .. }
+        | SaleRefusal::OtherSale { .. }
+        | SaleRefusal::NoSuchSale { .. } => 409,
         SaleRefusal::Expired { .. } => 410,
     }
 }
@@ -256,7 +281,8 @@ fn message(body: Vec<u8>) -> WebResponse {
 
 fn html(status: u16, page: String) -> WebResponse {
     let mut headers = headers("text/html; charset=utf-8");
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
     headers.push(("Content-Security-Policy", policy.to_string()));
     WebResponse { status, headers, body: page.into_bytes() }
 }

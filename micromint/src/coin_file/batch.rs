@@ -22,7 +22,9 @@ impl CoinFile {
         let mut balls = Vec::with_capacity(bins.len());
         for range in self.ranges(bins)? {
             let (start, bytes) = self.read_range(range)?;
-            balls.extend(range.iter().map(|bin| Stored::from_word(get_u64(&bytes, self.at(*bin, start)))));
+            balls.extend(
+                range.iter().map(|bin| Stored::from_word(get_u64(&bytes, self.at(*bin, start)))),
+            );
         }
         Ok(balls)
     }
@@ -91,7 +93,8 @@ impl CoinFile {
             if before > *bin {
                 return Err(CoinFileError::Unsorted { before, after: *bin });
             }
-            let [start, last, this] = [bins[first], before, *bin].map(|bin| bin_offset(&self.params, bin));
+            let [start, last, this] =
+                [bins[first], before, *bin].map(|bin| bin_offset(&self.params, bin));
             if this - last > GAP_MAX || this - start >= RANGE_SIZE_MAX {
                 ranges.push(&bins[first..i]);
                 first = i;

@@ -187,7 +187,9 @@ pub fn superbin_offset(params: &Params, superbin: u64) -> u64 {
 
 /// Where a bin stands.
 pub fn bin_offset(params: &Params, bin: Bin) -> u64 {
-    superbin_offset(params, u64::from(bin.superbin)) + SUPERBIN_HEADER_SIZE + BIN_SIZE * u64::from(bin.subbin)
+    superbin_offset(params, u64::from(bin.superbin))
+        + SUPERBIN_HEADER_SIZE
+        + BIN_SIZE * u64::from(bin.subbin)
 }
 
 /// The 8 bytes at `at` as a number.
@@ -281,12 +283,16 @@ pub(crate) fn decode_fixed(magic: [u8; 8], bytes: &[u8]) -> Result<(Params, [u8;
         return Err(BadHeader::Version(version));
     }
     if !is_sealed(bytes) {
-        return Err(BadHeader::Damaged("the checksum of its parameters does not match".to_string()));
+        return Err(BadHeader::Damaged(
+            "the checksum of its parameters does not match".to_string(),
+        ));
     }
     let hash = match get_u32(bytes, 16) {
         1 => HashName::Des,
         2 => HashName::Sha256,
-        other => return Err(BadHeader::Damaged(format!("hash function number {other} is unknown"))),
+        other => {
+            return Err(BadHeader::Damaged(format!("hash function number {other} is unknown")));
+        }
     };
     let time = |i: usize| UnixTime(get_u64(bytes, 56 + 8 * i) as i64);
     let raw = RawParams {
@@ -395,7 +401,10 @@ pub(super) fn encode_sold(sale: &Sale) -> [u8; 60] {
 }
 
 /// Reads a superbin header of 64 bytes, or says what is wrong with it.
-pub(super) fn decode_superbin_header(bytes: &[u8], subbin_count: u32) -> Result<SuperbinHeader, String> {
+pub(super) fn decode_superbin_header(
+    bytes: &[u8],
+    subbin_count: u32,
+) -> Result<SuperbinHeader, String> {
     let ball_count = get_u32(bytes, 0);
     if ball_count > subbin_count {
         return Err(format!("{ball_count} balls in {subbin_count} bins"));
@@ -413,7 +422,10 @@ pub(super) fn decode_superbin_header(bytes: &[u8], subbin_count: u32) -> Result<
     let user = String::from_utf8_lossy(&bytes[24..24 + length]).parse();
     let user = user.map_err(|error| format!("{error}"))?;
     let when = UnixTime(get_u64(bytes, 8) as i64);
-    Ok(SuperbinHeader { ball_count, sold: Some(Sale { user, when, transaction: get_u64(bytes, 16) }) })
+    Ok(SuperbinHeader {
+        ball_count,
+        sold: Some(Sale { user, when, transaction: get_u64(bytes, 16) }),
+    })
 }
 
 /// Adds the superbins in `bytes` (headers and bins, whole ones) to a content checksum: of each its

@@ -65,7 +65,10 @@ fn what_was_written_is_read_back() {
     assert_eq!(superbin.header, SuperbinHeader { ball_count: 11, sold: None });
     assert_eq!(superbin.bins.len(), 16);
     assert_eq!(superbin.balls().count(), 11);
-    assert_eq!(superbin.balls().next().unwrap(), (0, Stored { x: x_in(5, 0), status: Status::EXISTS }));
+    assert_eq!(
+        superbin.balls().next().unwrap(),
+        (0, Stored { x: x_in(5, 0), status: Status::EXISTS })
+    );
     assert_eq!(coin_file.ball(bin(5, 1)).unwrap(), Stored { x: 0, status: Status::NONE });
 
     let longest = sale(&"u".repeat(40));
@@ -86,7 +89,10 @@ fn what_was_written_is_read_back() {
     coin_file.set_sale_state(&state).unwrap();
     coin_file.set_next_superbin(12).unwrap();
     let again = CoinFile::open(&directory, NAME).unwrap();
-    assert_eq!(again.sale_state().unwrap(), SaleState { next_superbin: 12, journal_offset: 1 << 40 });
+    assert_eq!(
+        again.sale_state().unwrap(),
+        SaleState { next_superbin: 12, journal_offset: 1 << 40 }
+    );
 }
 
 #[test]
@@ -98,7 +104,10 @@ fn what_is_not_there_is_an_error() {
     assert!(matches!(coin_file.superbin_header(64), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(coin_file.mark_sold(64, &sale("a")), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(coin_file.ball(bin(0, 16)), Err(CoinFileError::NoSuchBin { .. })));
-    assert!(matches!(coin_file.set_status(bin(0, 0), Status::REDEEMED), Err(CoinFileError::NoBall { .. })));
+    assert!(matches!(
+        coin_file.set_status(bin(0, 0), Status::REDEEMED),
+        Err(CoinFileError::NoBall { .. })
+    ));
     let missing = CoinFile::open(&directory, "other").err().unwrap().to_string();
     assert!(missing.starts_with("cannot open simulated/other"), "{missing}");
 }
@@ -114,8 +123,12 @@ fn many_bins_are_read_and_marked_like_single_ones() {
     let backwards = [bin(3, 1), bin(3, 0)];
     assert!(matches!(coin_file.balls(&backwards), Err(CoinFileError::Unsorted { .. })));
 
-    let filled: Vec<Bin> =
-        bins.iter().zip(&single).filter(|(_, stored)| stored.exists()).map(|(bin, _)| *bin).collect();
+    let filled: Vec<Bin> = bins
+        .iter()
+        .zip(&single)
+        .filter(|(_, stored)| stored.exists())
+        .map(|(bin, _)| *bin)
+        .collect();
     coin_file.set_status(filled[0], Status::COMPROMISED).unwrap();
     let mut marks: Vec<(Bin, Status)> = filled.iter().map(|bin| (*bin, Status::REDEEMED)).collect();
     marks.insert(1, (filled[0], Status::RETURNED));
@@ -205,15 +218,21 @@ fn a_damaged_superbin_header_is_told() {
     let coin_file = CoinFile::open(&directory, NAME).unwrap();
     let file = directory.open(NAME, Open::Write).unwrap();
     let offset = superbin_offset(&test_params(), 9);
-    for (at, byte, says) in
-        [(0, 17, "17 balls in 16 bins"), (4, 2, "unknown flags"), (5, 41, "41 bytes"), (24, b'!', "User-ID")]
-    {
+    for (at, byte, says) in [
+        (0, 17, "17 balls in 16 bins"),
+        (4, 2, "unknown flags"),
+        (5, 41, "41 bytes"),
+        (24, b'!', "User-ID"),
+    ] {
         coin_file.mark_sold(9, &sale("alice")).unwrap();
         let mut good = [0; 1];
         file.read_at(&mut good, offset + at).unwrap();
         file.write_at(&[byte], offset + at).unwrap();
         let error = coin_file.superbin(9).unwrap_err().to_string();
-        assert!(error.contains("damaged at the header of superbin 9") && error.contains(says), "{error}");
+        assert!(
+            error.contains("damaged at the header of superbin 9") && error.contains(says),
+            "{error}"
+        );
         file.write_at(&good, offset + at).unwrap();
     }
     assert!(coin_file.superbin(9).is_ok());
@@ -238,7 +257,8 @@ fn a_crash_at_any_step_of_a_sale_leaves_a_file_that_opens() {
     sell(&whole).unwrap();
     let steps = whole.steps() - steps;
     for step in 0..=steps {
-        for survives in [Survives::Written, Survives::Synced, Survives::Some(3), Survives::Some(8)] {
+        for survives in [Survives::Written, Survives::Synced, Survives::Some(3), Survives::Some(8)]
+        {
             let directory = SimulatedDirectory::new();
             directory.put(NAME, &before);
             directory.crash_after(step);

@@ -178,7 +178,9 @@ impl BulkSearch {
             let detected = fearless_simd::Level::new();
             if let (Level::Avx512, Some(token)) = (level, detected.as_avx512()) {
                 let search: Box<dyn Search> = match hash {
-                    HashName::Des => Box::new(des::DesSearch::<u64x8<Avx512>>::new(token, iv, filter)),
+                    HashName::Des => {
+                        Box::new(des::DesSearch::<u64x8<Avx512>>::new(token, iv, filter))
+                    }
                     HashName::Sha256 => {
                         Box::new(sha256::Sha256Search::<u32x16<Avx512>>::new(token, iv, filter))
                     }
@@ -187,8 +189,12 @@ impl BulkSearch {
             }
             if let (Level::Avx2, Some(token)) = (level, detected.as_avx2()) {
                 let search: Box<dyn Search> = match hash {
-                    HashName::Des => Box::new(des::DesSearch::<u64x4<Avx2>>::new(token, iv, filter)),
-                    HashName::Sha256 => Box::new(sha256::Sha256Search::<u32x8<Avx2>>::new(token, iv, filter)),
+                    HashName::Des => {
+                        Box::new(des::DesSearch::<u64x4<Avx2>>::new(token, iv, filter))
+                    }
+                    HashName::Sha256 => {
+                        Box::new(sha256::Sha256Search::<u32x8<Avx2>>::new(token, iv, filter))
+                    }
                 };
                 return BulkSearch { search, level };
             }
@@ -259,7 +265,10 @@ mod tests {
     }
 
     fn bases(hash: HashName, seed: u64, count: usize) -> Vec<u64> {
-        numbers(seed).map(|x| x >> (64 - hash.input_width()) & !walked_bits(hash)).take(count).collect()
+        numbers(seed)
+            .map(|x| x >> (64 - hash.input_width()) & !walked_bits(hash))
+            .take(count)
+            .collect()
     }
 
     const IV: u64 = 0x0123_4567_89ab_cdef;
@@ -300,15 +309,28 @@ mod tests {
         let reference = hash.with_iv(IV);
         let mut found = Vec::new();
         BulkSearch::with_level(hash, IV, filter, level).search(bases, &mut found);
-        assert!(found.iter().all(|ball| reference.hash(ball.x) == ball.output && filter.passes(ball.output)));
+        assert!(
+            found
+                .iter()
+                .all(|ball| reference.hash(ball.x) == ball.output && filter.passes(ball.output))
+        );
         for (base, walk) in bases.iter().zip((0..256).cycle().step_by(7)) {
             let x = tosses(hash, *base).nth(walk).unwrap();
             let is_found = found.iter().any(|ball| ball.x == x);
-            assert_eq!(is_found, filter.passes(reference.hash(x)), "{hash} {level} {x:x} of {}", bases.len());
+            assert_eq!(
+                is_found,
+                filter.passes(reference.hash(x)),
+                "{hash} {level} {x:x} of {}",
+                bases.len()
+            );
         }
         let expected = bases.len() as f64 * 256.0 / f64::from(1 << filter.fixed_count);
         let deviation = (found.len() as f64 - expected).abs();
-        assert!(deviation <= 6.0 * expected.sqrt() + 6.0, "{hash} {level}: {} of {expected}", found.len());
+        assert!(
+            deviation <= 6.0 * expected.sqrt() + 6.0,
+            "{hash} {level}: {} of {expected}",
+            found.len()
+        );
     }
 
     /// What is found does not depend on how the bases are dealt out.
@@ -333,7 +355,8 @@ mod tests {
     #[test]
     fn a_whole_small_space_is_searched() {
         for hash in [HashName::Des, HashName::Sha256] {
-            let others = 0x0082_8040_2010_0804_u64 & !walked_bits(hash) & ((1 << hash.input_width()) - 1);
+            let others =
+                0x0082_8040_2010_0804_u64 & !walked_bits(hash) & ((1 << hash.input_width()) - 1);
             let spread = || (0..64).filter(|bit| others >> bit & 1 == 1).enumerate();
             let bases: Vec<u64> = (0..1u64 << others.count_ones())
                 .map(|i| spread().fold(0, |x, (n, bit)| x | (i >> n & 1) << bit))
@@ -363,10 +386,14 @@ mod tests {
         for count in [0, 1, 3, 4, 5, 19, 20, 21, 63, 64, 65, 511, 512, 513, 531, 532, 1100] {
             for hash in [HashName::Des, HashName::Sha256] {
                 let function = hash.with_iv(IV);
-                let x: Vec<u64> = numbers(6).map(|x| x >> (64 - hash.input_width())).take(count).collect();
+                let x: Vec<u64> =
+                    numbers(6).map(|x| x >> (64 - hash.input_width())).take(count).collect();
                 let mut outputs = vec![0; count];
                 function.hash_many(&x, &mut outputs);
-                assert!(x.iter().zip(&outputs).all(|(x, y)| function.hash(*x) == *y), "{hash}, {count}");
+                assert!(
+                    x.iter().zip(&outputs).all(|(x, y)| function.hash(*x) == *y),
+                    "{hash}, {count}"
+                );
             }
         }
     }

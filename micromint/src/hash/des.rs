@@ -91,6 +91,9 @@ mod tests {
         assert_eq!(key_bytes(1 << 55), [0x80, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(key_bytes(1), [0, 0, 0, 0, 0, 0, 0, 2]);
         assert_eq!(key_bytes((1 << 56) - 1), [0xfe; 8]);
-        assert_eq!(x_of_key(u64::from_be_bytes(key_bytes(0x12_3456_789a_bcde))), 0x12_3456_789a_bcde);
+        assert_eq!(
+            x_of_key(u64::from_be_bytes(key_bytes(0x12_3456_789a_bcde))),
+            0x12_3456_789a_bcde
+        );
     }
 }

@@ -223,7 +223,8 @@ mod tests {
     /// Every bit of key and block alone, set and cleared.
     #[test]
     fn single_bits_give_what_the_crate_gives() {
-        let keys: Vec<u64> = (0..56).flat_map(|bit| [1 << bit, ((1 << 56) - 1) ^ (1 << bit)]).collect();
+        let keys: Vec<u64> =
+            (0..56).flat_map(|bit| [1 << bit, ((1 << 56) - 1) ^ (1 << bit)]).collect();
         for iv in (0..64).flat_map(|bit| [1 << bit, !(1 << bit)]) {
             assert_eq!(encrypted(iv, &keys), by_the_crate(iv, &keys), "iv {iv:016x}");
         }

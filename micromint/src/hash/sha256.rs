@@ -20,7 +20,8 @@ impl HashFunction for Sha256 {
     }
 
     fn hash(&self, x: u64) -> u64 {
-        let digest = sha2::Sha256::new().chain_update(self.iv).chain_update(x.to_be_bytes()).finalize();
+        let digest =
+            sha2::Sha256::new().chain_update(self.iv).chain_update(x.to_be_bytes()).finalize();
         leading_u64(&digest)
     }
 }

@@ -32,7 +32,8 @@ impl DiskDirectory {
     /// `InvalidInput` if `path` ends in no file name, or one that is not UTF-8.
     pub fn of_file(path: &Path) -> io::Result<(DiskDirectory, String)> {
         let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file name"))?;
+        let name = name
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file name"))?;
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -62,7 +63,10 @@ impl DiskDirectory {
 
     fn file(&self, name: &str) -> io::Result<PathBuf> {
         if name.is_empty() || name.contains('/') || name == "." || name == ".." {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no file name")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{name:?} is no file name"),
+            ));
         }
         Ok(self.path.join(name))
     }
@@ -79,11 +83,15 @@ impl Directory for DiskDirectory {
             Open::Read | Open::Write => open_file(&path, how)?,
             Open::CreateNew => self.make_file(&path)?,
             Open::Create => match open_file(&path, how) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => match self.make_file(&path) {
-                    // Another process was faster.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_file(&path, how)?,
-                    made => made?,
-                },
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    match self.make_file(&path) {
+                        // Another process was faster.
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                            open_file(&path, how)?
+                        }
+                        made => made?,
+                    }
+                }
                 opened => opened?,
             },
         };
@@ -188,10 +196,11 @@ impl File for DiskFile {
         self.file.read_exact_at(bytes, offset)
     }
 
-    fn read_at_once(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
+    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
         let len = bytes.len();
-        match preadv2(&self.file, &mut [io::IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT) {
+        match preadv2(&self.file, &mut [io::IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT)
+        {
             Ok(count) => Ok(count == len),
             // Not in memory, or a file system that cannot tell.
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(false),

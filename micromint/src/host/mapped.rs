@@ -82,7 +82,10 @@ mod tests {
             let (mut read, mut reread) = (vec![0; len], vec![0; len]);
             file.read_at(&mut read, offset as u64).unwrap();
             file.reread_at(&mut reread, offset as u64).unwrap();
-            assert_eq!((&read[..], &reread[..]), (&expected[offset..][..len], &expected[offset..][..len]));
+            assert_eq!(
+                (&read[..], &reread[..]),
+                (&expected[offset..][..len], &expected[offset..][..len])
+            );
         }
         // Another handle and another process see the same.
         assert_eq!(fs::read(folder.path().join("f")).unwrap(), expected);

@@ -118,7 +118,8 @@ impl SimulatedDirectory {
     pub fn after_crash(&self, survives: Survives) -> SimulatedDirectory {
         let state = self.state();
         let names = if survives == Survives::Written { &state.names } else { &state.durable_names };
-        let mut after = State { names: names.clone(), durable_names: names.clone(), ..State::default() };
+        let mut after =
+            State { names: names.clone(), durable_names: names.clone(), ..State::default() };
         let mut picks = match survives {
             Survives::Some(seed) => seed | 1,
             _ => 0,
@@ -222,7 +223,12 @@ impl Directory for SimulatedDirectory {
         };
         state.handles += 1;
         let handle = state.handles;
-        Ok(Box::new(SimulatedFile { directory: self.clone(), inode, handle, writable: how != Open::Read }))
+        Ok(Box::new(SimulatedFile {
+            directory: self.clone(),
+            inode,
+            handle,
+            writable: how != Open::Read,
+        }))
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -293,7 +299,8 @@ impl SimulatedFile {
     fn take(&self, state: &mut State, how: Lock) -> bool {
         let exclusive = how == Lock::Exclusive;
         let locked = &mut state.inodes[self.inode].locked;
-        let excluded = locked.iter().any(|(handle, other)| *handle != self.handle && (exclusive || *other));
+        let excluded =
+            locked.iter().any(|(handle, other)| *handle != self.handle && (exclusive || *other));
         if !excluded {
             locked.insert(self.handle, exclusive);
         }
@@ -371,7 +378,8 @@ impl File for SimulatedFile {
             if self.take(&mut state, how) {
                 return Ok(());
             }
-            state = self.directory.shared.unlocked.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state =
+                self.directory.shared.unlocked.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -75,7 +75,11 @@ impl MintConfig {
             Some(WEAK_ALLOWED) => true,
             Some(found) => {
                 let found = found.chars().take(80).collect();
-                return Err(ParamsError::Value { key: "weak", expected: WEAK_ALLOWED.to_string(), found });
+                return Err(ParamsError::Value {
+                    key: "weak",
+                    expected: WEAK_ALLOWED.to_string(),
+                    found,
+                });
             }
         };
         let params = Params::from_fields(|key| field(&fields, key))?;
@@ -147,9 +151,17 @@ mod tests {
         for (from, to, says) in [
             ("coinfile = \"x\"", "", "coinfile is missing"),
             ("coinfile = \"x\"", "coinfile = \"\"", "coinfile: expected a path"),
-            ("coinfile = \"x\"", "coinfile = \"x\"\nweak = \"no\"", "weak: expected allowed, found \"no\""),
+            (
+                "coinfile = \"x\"",
+                "coinfile = \"x\"\nweak = \"no\"",
+                "weak: expected allowed, found \"no\"",
+            ),
             ("input-key = ", "input-kee = ", "unknown key \"input-kee\""),
-            ("abcdef\"\n", "abcde\"\n", "input-key: expected 32 hexadecimal digits, found \"31 characters\""),
+            (
+                "abcdef\"\n",
+                "abcde\"\n",
+                "input-key: expected 32 hexadecimal digits, found \"31 characters\"",
+            ),
             ("hashfn = \"des\"", "", "hashfn is missing"),
         ] {
             let error = MintConfig::from_toml(&text.replacen(from, to, 1)).unwrap_err().to_string();

@@ -101,8 +101,12 @@ impl Minting<'_> {
     /// system's. What was placed durably stays.
     pub fn run(&self) -> Result<Outcome, MintError> {
         check_resources(self.threads, self.memory)?;
-        let target =
-            Target { directory: self.directory, name: self.name, params: self.params, key: self.key };
+        let target = Target {
+            directory: self.directory,
+            name: self.name,
+            params: self.params,
+            key: self.key,
+        };
         let coin_file = target.open_to_mint(spill::size(self)?)?;
         let mut state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
@@ -146,7 +150,8 @@ impl Minting<'_> {
                 !self.is_stopped() && (self.elapsed)().saturating_sub(start) < batch_time
             };
             let limits = Limits { threads: self.threads, hits_max, filled: None, go_on: &go_on };
-            let batch = toss_batch(&tosser, state.next_toss / GROUP_SIZE..tosser.group_count(), &limits);
+            let batch =
+                toss_batch(&tosser, state.next_toss / GROUP_SIZE..tosser.group_count(), &limits);
             let placing = (self.elapsed)();
             state.next_toss = total.min(batch.end * GROUP_SIZE);
             sort(self.params, &batch, &mut parts);
@@ -177,7 +182,11 @@ impl Minting<'_> {
             coin_file.write_superbins(first, &bytes)?;
             state.checksum = add_to_checksum(state.checksum, &mut bytes, size as usize);
             state.counted_superbins += count;
-            (self.progress)(Progress { stage: Stage::Counting, done: state.counted_superbins, total });
+            (self.progress)(Progress {
+                stage: Stage::Counting,
+                done: state.counted_superbins,
+                total,
+            });
             let is_stopped = self.is_stopped() && state.counted_superbins < total;
             if is_stopped || (self.elapsed)().saturating_sub(saved) >= BATCH_TIME_MAX {
                 coin_file.set_minting_state(state)?;

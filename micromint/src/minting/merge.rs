@@ -20,7 +20,9 @@ use super::run_file::{BLOCK_SIZE, Run, RunReader};
 use super::segments::Segment;
 use super::shard::Shard;
 use super::target::{Target, check_resources, check_same, exists, write_counts};
-use crate::coin_file::{BIN_SIZE, CoinFile, MintingState, Phase, add_to_checksum, file_size, superbin_size};
+use crate::coin_file::{
+    BIN_SIZE, CoinFile, MintingState, Phase, add_to_checksum, file_size, superbin_size,
+};
 use crate::error::FileError;
 use crate::host::{Directory, Lock};
 use crate::params::Params;
@@ -103,13 +105,18 @@ impl Merging<'_> {
     /// As [`Merging::run`], from the segments of one shard that is all tosses, in their order.
     pub(super) fn run_from(&self, segments: &[Segment]) -> Result<MergeOutcome, MintError> {
         let open = |segment| Run::open(self.directory, segment);
-        let runs = segments.iter().map(|segment| open(&segment.name)).collect::<Result<Vec<_>, _>>()?;
+        let runs =
+            segments.iter().map(|segment| open(&segment.name)).collect::<Result<Vec<_>, _>>()?;
         let target = self.target();
         self.merge_all(&target, runs)
     }
 
     /// Merges hits of runs in the order of their tosses.
-    fn merge_all(&self, target: &Target<'_>, runs: Vec<Run<'_>>) -> Result<MergeOutcome, MintError> {
+    fn merge_all(
+        &self,
+        target: &Target<'_>,
+        runs: Vec<Run<'_>>,
+    ) -> Result<MergeOutcome, MintError> {
         let coin_file = target.open_to_merge()?;
         let state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
@@ -164,10 +171,19 @@ impl Merging<'_> {
             let run = Run::open(source.directory, source.name)?;
             let shard = run.header().shard;
             run.check(self.params, self.key, shard)?;
-            if let Some(first) = runs.first().filter(|first| first.header().shard.count() != shard.count()) {
-                let expected =
-                    format!("one of {}, as {}", first.header().shard.count(), first.path().display());
-                return Err(MintError::OtherShard { path: run.path(), expected, found: shard.to_string() });
+            if let Some(first) =
+                runs.first().filter(|first| first.header().shard.count() != shard.count())
+            {
+                let expected = format!(
+                    "one of {}, as {}",
+                    first.header().shard.count(),
+                    first.path().display()
+                );
+                return Err(MintError::OtherShard {
+                    path: run.path(),
+                    expected,
+                    found: shard.to_string(),
+                });
             }
             runs.push(run);
         }
@@ -182,7 +198,12 @@ impl Merging<'_> {
         self.check_none_missing(&runs)?;
         let min = PIECE_SIZE * 2 + BLOCK_SIZE * runs.len() as u64;
         if self.memory < min {
-            return Err(MintError::Resource { what: "memory", min, max: u64::MAX, found: self.memory });
+            return Err(MintError::Resource {
+                what: "memory",
+                min,
+                max: u64::MAX,
+                found: self.memory,
+            });
         }
         Ok(runs)
     }
@@ -190,7 +211,8 @@ impl Merging<'_> {
     fn check_none_missing(&self, runs: &[Run<'_>]) -> Result<(), MintError> {
         let count = runs.first().map_or(1, |run| run.header().shard.count());
         let found: Vec<u32> = runs.iter().map(|run| run.header().shard.index()).collect();
-        let missing: Vec<u32> = (1..=count).filter(|index| found.binary_search(index).is_err()).collect();
+        let missing: Vec<u32> =
+            (1..=count).filter(|index| found.binary_search(index).is_err()).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -198,12 +220,17 @@ impl Merging<'_> {
         if missing.len() > LISTED_MAX {
             listed.push("and more".to_string());
         }
-        Err(MintError::ShardsMissing { missing: missing.len() as u32, count, listed: listed.join(", ") })
+        Err(MintError::ShardsMissing {
+            missing: missing.len() as u32,
+            count,
+            listed: listed.join(", "),
+        })
     }
 
     /// Into how many parts the file is cut.
     fn part_count(&self) -> u32 {
-        let by_size = || file_size(self.params).div_ceil(PART_SIZE).min(u64::from(super::SHARDS_MAX)) as u32;
+        let by_size =
+            || file_size(self.params).div_ceil(PART_SIZE).min(u64::from(super::SHARDS_MAX)) as u32;
         self.part.map_or_else(by_size, Shard::count)
     }
 
@@ -248,7 +275,8 @@ impl Merging<'_> {
         let done = total - todo.iter().map(length).sum::<u64>();
         let mut progress = Progress { stage: Stage::Merging, done, total };
         for part in todo {
-            let Some(record) = self.merge_part(coin_file, &mut readers, *part, &mut progress)? else {
+            let Some(record) = self.merge_part(coin_file, &mut readers, *part, &mut progress)?
+            else {
                 return Ok(false);
             };
             coin_file.sync()?;
@@ -280,7 +308,9 @@ impl Merging<'_> {
             bytes.clear();
             bytes.resize((count * size) as usize, 0);
             for reader in readers.iter_mut() {
-                reader.take_below((first + count) << v, |hits| put_hits(&mut bytes, hits, first, v, size))?;
+                reader.take_below((first + count) << v, |hits| {
+                    put_hits(&mut bytes, hits, first, v, size)
+                })?;
             }
             record.ball_count += write_counts(&mut bytes, size as usize);
             coin_file.write_superbins(first, &bytes)?;
@@ -305,7 +335,11 @@ impl Merging<'_> {
         if missing > 0 {
             return Ok(MergeOutcome::PartDone { missing });
         }
-        if !coin_file.file().try_lock(Lock::Exclusive).map_err(FileError::on("lock", coin_file.path()))? {
+        if !coin_file
+            .file()
+            .try_lock(Lock::Exclusive)
+            .map_err(FileError::on("lock", coin_file.path()))?
+        {
             // Another process is about to come here.
             return Ok(MergeOutcome::PartDone { missing });
         }
@@ -333,7 +367,8 @@ impl Merging<'_> {
             let superbins = part.part(self.params.superbin_count());
             let length = (superbins.end - superbins.start) * superbin_length;
             whole.ball_count += record.ball_count;
-            whole.checksum = crc32c::crc32c_combine(whole.checksum, record.checksum, length as usize);
+            whole.checksum =
+                crc32c::crc32c_combine(whole.checksum, record.checksum, length as usize);
         }
         Ok((whole, missing))
     }

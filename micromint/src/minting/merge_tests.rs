@@ -10,9 +10,11 @@ use crate::testing::{params_with, test_params};
 
 #[test]
 fn merged_shards_are_the_file_of_one_machine() {
-    for params in
-        [test_params(), sized(7, 5, 3, 3, 15, HashName::Sha256), sized(6, 3, 2, 1, 7, HashName::Des)]
-    {
+    for params in [
+        test_params(),
+        sized(7, 5, 3, 3, 15, HashName::Sha256),
+        sized(6, 3, 2, 1, 7, HashName::Des),
+    ] {
         let expected = minted(&params).bytes(NAME).unwrap();
         for count in [1, 3, 7, 70] {
             let directory = SimulatedDirectory::new();
@@ -23,7 +25,10 @@ fn merged_shards_are_the_file_of_one_machine() {
             let mut names = run_names(count);
             names.reverse();
             names.rotate_left(count as usize / 3);
-            assert!(matches!(cluster.merge_files(&names, None).unwrap(), MergeOutcome::Complete(_)));
+            assert!(matches!(
+                cluster.merge_files(&names, None).unwrap(),
+                MergeOutcome::Complete(_)
+            ));
             assert!(directory.bytes(NAME).unwrap() == expected, "{params}: {count} shards");
             assert_tidy(&directory);
             let again = cluster.merge_files(&names, None).unwrap();
@@ -105,7 +110,9 @@ fn a_crash_while_merging_loses_nothing() {
         let steps = whole.steps() - before;
         assert!(steps > 15, "{steps} steps");
         for step in 0..steps {
-            for survives in [Survives::Written, Survives::Synced, Survives::Some(5), Survives::Some(77)] {
+            for survives in
+                [Survives::Written, Survives::Synced, Survives::Some(5), Survives::Some(77)]
+            {
                 let directory = with_runs();
                 directory.crash_after(step);
                 assert!(merge(&directory).is_err());
@@ -176,7 +183,11 @@ fn wrong_sets_of_run_files_are_told_and_nothing_is_begun() {
     fails(&cluster, &names[1..2], "2 of 3 shards are missing: 1, 3");
     fails(&cluster, &[], "1 of 1 shards are missing: 1");
     fails(&cluster, &[&names[..], &names[..1]].concat(), "both are shard 1/3");
-    fails(&cluster, &[&names[..2], &run_names(2)[..1]].concat(), "expected shard one of 3, as simulated/");
+    fails(
+        &cluster,
+        &[&names[..2], &run_names(2)[..1]].concat(),
+        "expected shard one of 3, as simulated/",
+    );
     fails(&cluster, &["none".to_string()], "cannot open simulated/none");
     let other = |raw: &mut crate::params::RawParams| raw.iv = 1;
     let of_other = Cluster { params: params_with(other), ..Cluster::new(&directory) };
@@ -190,7 +201,10 @@ fn wrong_sets_of_run_files_are_told_and_nothing_is_begun() {
     let bytes = directory.bytes(&names[0]).unwrap();
     directory.put(&run_names(7)[2], &bytes);
     let message = cluster.toss(3, 7).unwrap_err().to_string();
-    assert!(message.contains("expected shard 3/7, tosses") && message.contains("found 1/3"), "{message}");
+    assert!(
+        message.contains("expected shard 3/7, tosses") && message.contains("found 1/3"),
+        "{message}"
+    );
     assert!(directory.bytes(&run_names(7)[2]).unwrap() == bytes);
     assert!(cluster.merge(3, None).is_ok());
 }
@@ -230,9 +244,12 @@ fn torn_and_damaged_run_files_are_told() {
         assert!(error.contains("run-2-of-2: "), "{error}");
     }
     assert!(merge(&[&good[..], &[0]].concat()).contains("damaged at its end"));
-    for at in
-        (0..4096).step_by(37).chain((4096..good.len()).step_by(997)).chain([4096, 4100, 4104, good.len() - 1])
-    {
+    for at in (0..4096).step_by(37).chain((4096..good.len()).step_by(997)).chain([
+        4096,
+        4100,
+        4104,
+        good.len() - 1,
+    ]) {
         let mut bytes = good.clone();
         bytes[at] ^= 1 << (at % 8);
         let error = merge(&bytes);
@@ -245,8 +262,9 @@ fn torn_and_damaged_run_files_are_told() {
         bytes
     });
     assert!(
-        block
-            .ends_with("damaged at block 0: its checksum does not match; remove it and toss its shard again"),
+        block.ends_with(
+            "damaged at block 0: its checksum does not match; remove it and toss its shard again"
+        ),
         "{block}"
     );
 }

@@ -57,7 +57,9 @@ impl NewPeriod {
     pub fn draw(&self, entropy: &dyn Entropy) -> Result<MintConfig, NewPeriodError> {
         let (start, expiration) = match (self.start, self.expiration, self.period.month()) {
             (Some(start), Some(expiration), _) => (start, expiration),
-            (start, expiration, Some((first, next))) => (start.unwrap_or(first), expiration.unwrap_or(next)),
+            (start, expiration, Some((first, next))) => {
+                (start.unwrap_or(first), expiration.unwrap_or(next))
+            }
             _ => return Err(NewPeriodError::NoMonth(self.period.clone())),
         };
         let mut raw = RawParams {
@@ -106,8 +108,11 @@ mod tests {
         assert_eq!(raw.redeem_until, "2027-01-08T00:00:00Z".parse().unwrap());
         let strict = NewPeriod { weak: false, ..month.clone() };
         assert!(matches!(strict.draw(&SystemEntropy), Err(NewPeriodError::Weak(_))));
-        let named =
-            NewPeriod { period: "winter".parse().unwrap(), start: Some(UnixTime(0)), ..month.clone() };
+        let named = NewPeriod {
+            period: "winter".parse().unwrap(),
+            start: Some(UnixTime(0)),
+            ..month.clone()
+        };
         assert!(matches!(named.draw(&SystemEntropy), Err(NewPeriodError::NoMonth(_))));
         let wrong = NewPeriod { broker: "no url".to_string(), ..month };
         assert!(matches!(wrong.draw(&SystemEntropy), Err(NewPeriodError::Params(_))));

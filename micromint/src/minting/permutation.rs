@@ -54,8 +54,10 @@ impl InputKey {
     /// What a coin file keeps of the key, so that nobody goes on minting under another one: the head
     /// of SHA-256("micromint input key" || 0x00 || key). It does not give the key away.
     pub fn tag(&self) -> [u8; 16] {
-        let digest =
-            sha2::Sha256::new().chain_update(b"micromint input key\0").chain_update(self.0).finalize();
+        let digest = sha2::Sha256::new()
+            .chain_update(b"micromint input key\0")
+            .chain_update(self.0)
+            .finalize();
         std::array::from_fn(|i| digest[i])
     }
 }
@@ -96,7 +98,9 @@ impl Permutation {
         let width = hash.input_width();
         let low_mask = match hash {
             // Position 0 is the most significant bit of x.
-            HashName::Des => DES_UNUSED_IN_ROUND_1.iter().fold(0, |mask, at| mask | 1 << (width - 1 - at)),
+            HashName::Des => {
+                DES_UNUSED_IN_ROUND_1.iter().fold(0, |mask, at| mask | 1 << (width - 1 - at))
+            }
             HashName::Sha256 => GROUP_SIZE - 1,
         };
         Permutation {
@@ -162,7 +166,8 @@ impl Permutation {
             (*left, *right) = (value >> bits, value & mask);
         }
         // Backwards is forwards with the halves exchanged.
-        let (mut other, mut read) = if backwards { (&mut right, &mut left) } else { (&mut left, &mut right) };
+        let (mut other, mut read) =
+            if backwards { (&mut right, &mut left) } else { (&mut left, &mut right) };
         let mut blocks = [aes::Block::default(); BATCH];
         let count = values.len();
         for round in rounds {
@@ -316,7 +321,9 @@ mod tests {
             }
             let mut inputs: Vec<u64> = groups.to_vec();
             permutation.inverse_many(&mut inputs);
-            assert!(inputs.iter().copied().eq((first..first + 200).map(|number| number * GROUP_SIZE)));
+            assert!(
+                inputs.iter().copied().eq((first..first + 200).map(|number| number * GROUP_SIZE))
+            );
         }
     }
 

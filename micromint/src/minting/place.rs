@@ -10,7 +10,8 @@ use std::thread;
 
 use super::toss::Hit;
 use crate::coin_file::{
-    BIN_SIZE, CoinFile, CoinFileError, SUPERBIN_HEADER_SIZE, Status, Stored, get_u64, put, superbin_size,
+    BIN_SIZE, CoinFile, CoinFileError, SUPERBIN_HEADER_SIZE, Status, Stored, get_u64, put,
+    superbin_size,
 };
 
 /// Superbins with fewer bytes than this between them are read and written together.
@@ -24,9 +25,9 @@ pub(super) fn place(coin_file: &CoinFile, parts: &[Vec<Hit>]) -> Result<(), Coin
     thread::scope(|scope| {
         let placing: Vec<_> =
             parts.iter().map(|hits| scope.spawn(move || place_sorted(coin_file, hits))).collect();
-        placing
-            .into_iter()
-            .try_for_each(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        placing.into_iter().try_for_each(|part| {
+            part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     })
 }
 

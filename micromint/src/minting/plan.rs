@@ -190,8 +190,10 @@ impl Plan {
 
     fn find_warnings(&self, params: &Params) -> Vec<Warning> {
         let raw = params.raw();
-        let mut warnings: Vec<Warning> = params.weaknesses().into_iter().map(Warning::Weakness).collect();
-        let rate = CARD_RATE.iter().find(|(hash, _)| *hash == raw.hash).map_or(1.0, |(_, rate)| *rate);
+        let mut warnings: Vec<Warning> =
+            params.weaknesses().into_iter().map(Warning::Weakness).collect();
+        let rate =
+            CARD_RATE.iter().find(|(hash, _)| *hash == raw.hash).map_or(1.0, |(_, rate)| *rate);
         if raw.hash == HashName::Des {
             let days = exp2(raw.hash.input_width() as i32) / rate / 86_400.0;
             warnings.push(Warning::SmallInputSpace { days });
@@ -204,7 +206,8 @@ impl Plan {
         let tosses = (rate * period_seconds).min(exp2(raw.hash.input_width() as i32));
         let coins = forged_coins(params, tosses);
         if coins > FORGED_PART_MAX * self.coin_count {
-            warnings.push(Warning::ForgeryAtScale { coins, percent: 100.0 * coins / self.coin_count });
+            warnings
+                .push(Warning::ForgeryAtScale { coins, percent: 100.0 * coins / self.coin_count });
         }
         if self.spendable_part < SPENDABLE_PART_MIN {
             let percent = 100.0 * self.spendable_part;
@@ -213,7 +216,8 @@ impl Plan {
         if self.lambda > LAMBDA_MAX {
             warnings.push(Warning::Wasteful { lambda: self.lambda });
         }
-        let pairs = VENDOR_COUNT * VENDOR_COUNT / exp2((raw.subbin_bits * (raw.coin_size - 1)) as i32 + 1);
+        let pairs =
+            VENDOR_COUNT * VENDOR_COUNT / exp2((raw.subbin_bits * (raw.coin_size - 1)) as i32 + 1);
         if pairs >= 1.0 {
             warnings.push(Warning::VendorVectors { pairs });
         }
@@ -263,7 +267,8 @@ mod tests {
     fn gamma_is_right() {
         for (k, gamma) in (2..).zip(GAMMA) {
             let step = 1e-4;
-            let integral: f64 = (0..100_000).map(|i| (-((i as f64 + 0.5) * step).powi(k)).exp() * step).sum();
+            let integral: f64 =
+                (0..100_000).map(|i| (-((i as f64 + 0.5) * step).powi(k)).exp() * step).sum();
             near(gamma, integral, 1e-7);
         }
     }
@@ -304,7 +309,8 @@ mod tests {
             warnings.iter().map(|warning| format!("{warning}\n")).collect::<String>()
         };
         let test = text(&params_with(|_| {}));
-        for says in ["below 40", "2^56 inputs", "first forged coin", "1000 vendors", "whole period"] {
+        for says in ["below 40", "2^56 inputs", "first forged coin", "1000 vendors", "whole period"]
+        {
             assert!(test.contains(says), "{says}: {test}");
         }
         let low = text(&sized(15, 6, 4, 8, 28, HashName::Des));
@@ -315,7 +321,10 @@ mod tests {
         (raw.fixed_count, raw.output_bits, raw.input_bits) = (28, 64, 53);
         (raw.iv, raw.start) = (raw_test_params().iv, raw.expiration.plus_seconds(-86_400));
         let warnings = Plan::new(&Params::new(raw.clone()).unwrap()).warnings;
-        assert!(warnings.iter().all(|warning| matches!(warning, Warning::LowFill { .. })), "{warnings:?}");
+        assert!(
+            warnings.iter().all(|warning| matches!(warning, Warning::LowFill { .. })),
+            "{warnings:?}"
+        );
         raw.iv = 0x1111_1111_1111_1111;
         assert!(text(&Params::new(raw).unwrap()).contains("no random number"));
     }

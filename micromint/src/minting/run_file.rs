@@ -13,8 +13,8 @@ use super::shard::Shard;
 use super::target::check_period;
 use super::toss::Hit;
 use crate::coin_file::{
-    BadHeader, FIXED_SIZE, HEADER_SIZE, X_MASK, decode_fixed, encode_fixed, get_u32, get_u64, is_sealed, put,
-    seal,
+    BadHeader, FIXED_SIZE, HEADER_SIZE, X_MASK, decode_fixed, encode_fixed, get_u32, get_u64,
+    is_sealed, put, seal,
 };
 use crate::error::FileError;
 use crate::host::{Directory, File, Open};
@@ -49,7 +49,12 @@ pub(super) struct RunHeader {
 
 impl RunHeader {
     /// Of a file without hits.
-    pub(super) fn new(params: &Params, key_tag: [u8; 16], shard: Shard, tosses: Range<u64>) -> RunHeader {
+    pub(super) fn new(
+        params: &Params,
+        key_tag: [u8; 16],
+        shard: Shard,
+        tosses: Range<u64>,
+    ) -> RunHeader {
         RunHeader { params: params.clone(), key_tag, shard, tosses, block_count: 0, hit_count: 0 }
     }
 
@@ -82,7 +87,14 @@ impl RunHeader {
         if number(2) > u64::MAX / BLOCK_SIZE - 1 {
             return Err(damaged("a number of blocks that cannot be"));
         }
-        Ok(RunHeader { params, key_tag, shard, tosses, block_count: number(2), hit_count: number(3) })
+        Ok(RunHeader {
+            params,
+            key_tag,
+            shard,
+            tosses,
+            block_count: number(2),
+            hit_count: number(3),
+        })
     }
 
     /// What the checksums of its blocks begin with, so that a block of another file is found out.
@@ -114,7 +126,11 @@ pub(super) struct RunWriter {
 
 impl RunWriter {
     /// Writes into `file`, whatever it held before.
-    pub(super) fn new(file: Box<dyn File>, path: PathBuf, header: RunHeader) -> Result<RunWriter, MintError> {
+    pub(super) fn new(
+        file: Box<dyn File>,
+        path: PathBuf,
+        header: RunHeader,
+    ) -> Result<RunWriter, MintError> {
         file.set_size(0).map_err(FileError::on("cut", &path))?;
         let seed = header.seed();
         Ok(RunWriter { file, path, header, seed, hits: Vec::new(), bytes: Vec::new() })
@@ -196,13 +212,17 @@ impl<'a> Run<'a> {
                 let found = format!("\"{}\" at its head", bytes[..8].escape_ascii());
                 MintError::NotARunFile { path: path.clone(), found }
             }
-            BadHeader::Version(found) => {
-                MintError::NotARunFile { path: path.clone(), found: format!("one of version {found}, not 1") }
-            }
+            BadHeader::Version(found) => MintError::NotARunFile {
+                path: path.clone(),
+                found: format!("one of version {found}, not 1"),
+            },
             BadHeader::Damaged(found) => damaged(&path, "its header", found),
         })?;
         if size != header.file_size() {
-            let found = format!("{size} bytes, not the {} of the file that was written", header.file_size());
+            let found = format!(
+                "{size} bytes, not the {} of the file that was written",
+                header.file_size()
+            );
             return Err(damaged(&path, "its end", found));
         }
         let seed = header.seed();
@@ -218,7 +238,12 @@ impl<'a> Run<'a> {
     }
 
     /// Checks that it is the whole of this shard.
-    pub(super) fn check(&self, params: &Params, key: &InputKey, shard: Shard) -> Result<(), MintError> {
+    pub(super) fn check(
+        &self,
+        params: &Params,
+        key: &InputKey,
+        shard: Shard,
+    ) -> Result<(), MintError> {
         self.check_part(params, key, shard, &shard.tosses(params))
     }
 
@@ -232,8 +257,9 @@ impl<'a> Run<'a> {
     ) -> Result<(), MintError> {
         let header = &self.header;
         check_period((params, key.tag()), (&header.params, header.key_tag), &self.path())?;
-        let describe =
-            |shard: Shard, tosses: &Range<u64>| format!("{shard}, tosses {} to {}", tosses.start, tosses.end);
+        let describe = |shard: Shard, tosses: &Range<u64>| {
+            format!("{shard}, tosses {} to {}", tosses.start, tosses.end)
+        };
         let [expected, found] = [describe(shard, tosses), describe(header.shard, &header.tosses)];
         if expected == found {
             return Ok(());
@@ -242,7 +268,10 @@ impl<'a> Run<'a> {
     }
 
     fn file(&self) -> Result<Box<dyn File>, MintError> {
-        Ok(self.directory.open(self.name, Open::Read).map_err(FileError::on("open", self.path()))?)
+        Ok(self
+            .directory
+            .open(self.name, Open::Read)
+            .map_err(FileError::on("open", self.path()))?)
     }
 
     /// Reads blocks from `number` on.
@@ -252,8 +281,14 @@ impl<'a> Run<'a> {
     }
 
     /// The hits of block `number`, whose bytes are `block`.
-    fn decode_block(&self, number: u64, block: &[u8], hits: &mut Vec<Hit>) -> Result<(), MintError> {
-        let bad = |found: &str| damaged(&self.path(), &format!("block {number}"), found.to_string());
+    fn decode_block(
+        &self,
+        number: u64,
+        block: &[u8],
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), MintError> {
+        let bad =
+            |found: &str| damaged(&self.path(), &format!("block {number}"), found.to_string());
         if get_u32(block, 4) != block_checksum(self.seed, number, block) {
             return Err(bad("its checksum does not match"));
         }
@@ -289,7 +324,7 @@ fn damaged(path: &Path, at: &str, found: String) -> MintError {
 pub(super) struct RunReader<'a> {
     run: Run<'a>,
     /// How many blocks are read at once.
-    blocks_at_once: u64,
+    blocks_per_read: u64,
     bytes: Vec<u8>,
     /// Where in `bytes` the next block begins, and which one that is.
     at: usize,
@@ -310,10 +345,10 @@ impl<'a> RunReader<'a> {
     /// A reader at the first hit of place `place` or higher.
     pub(super) fn from(run: Run<'a>, place: u64, memory: u64) -> Result<RunReader<'a>, MintError> {
         let next_block = first_block(&run, place)?;
-        let blocks_at_once = (memory / BLOCK_SIZE).clamp(1, run.header.block_count.max(1));
+        let blocks_per_read = (memory / BLOCK_SIZE).clamp(1, run.header.block_count.max(1));
         let mut reader = RunReader {
             run,
-            blocks_at_once,
+            blocks_per_read,
             bytes: Vec::new(),
             at: 0,
             next_block,
@@ -356,7 +391,11 @@ impl<'a> RunReader<'a> {
     }
 
     /// Goes past all hits of places below `end` and tells `take` of them.
-    pub(super) fn take_below(&mut self, end: u64, mut take: impl FnMut(&[Hit])) -> Result<(), MintError> {
+    pub(super) fn take_below(
+        &mut self,
+        end: u64,
+        mut take: impl FnMut(&[Hit]),
+    ) -> Result<(), MintError> {
         while self.current()?.is_some_and(|hit| hit.place < end) {
             let rest = &self.hits[self.index..];
             let length = rest.partition_point(|hit| hit.place < end);
@@ -368,7 +407,7 @@ impl<'a> RunReader<'a> {
 
     fn load(&mut self) -> Result<(), MintError> {
         if self.at == self.bytes.len() {
-            let blocks = self.blocks_at_once.min(self.run.header.block_count - self.next_block);
+            let blocks = self.blocks_per_read.min(self.run.header.block_count - self.next_block);
             self.bytes.resize((blocks * BLOCK_SIZE) as usize, 0);
             self.run.read_blocks(self.next_block, &mut self.bytes)?;
             self.at = 0;

@@ -83,7 +83,10 @@ impl Segments<'_> {
             let (start, end) = name.strip_prefix(&prefix)?.split_once('-')?;
             Some(start.parse().ok()?..end.parse().ok()?)
         };
-        Ok(names.into_iter().filter_map(|name| Some(Segment { tosses: tosses(&name)?, name })).collect())
+        Ok(names
+            .into_iter()
+            .filter_map(|name| Some(Segment { tosses: tosses(&name)?, name }))
+            .collect())
     }
 
     /// Writes the hits of a batch, which stand in order of place, as the segment of `tosses`.
@@ -148,7 +151,8 @@ impl Segments<'_> {
         let name = self.new_name();
         let path = path_of(self.directory, &name);
         let make = || {
-            let file = self.directory.open(&name, Open::Create).map_err(FileError::on("make", &path))?;
+            let file =
+                self.directory.open(&name, Open::Create).map_err(FileError::on("make", &path))?;
             let header = RunHeader::new(self.params, self.key.tag(), self.shard, tosses.clone());
             let mut writer = RunWriter::new(file, path.clone(), header)?;
             let is_whole = fill(&mut writer)?;

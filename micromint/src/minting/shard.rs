@@ -50,7 +50,8 @@ impl Shard {
 
     /// Its part of `total` things: all shards together take each once.
     pub(super) fn part(self, total: u64) -> Range<u64> {
-        let bound = |index: u32| (u128::from(total) * u128::from(index) / u128::from(self.count)) as u64;
+        let bound =
+            |index: u32| (u128::from(total) * u128::from(index) / u128::from(self.count)) as u64;
         bound(self.index - 1)..bound(self.index)
     }
 

@@ -50,7 +50,10 @@ impl<'a> Cluster<'a> {
             elapsed: &|| self.tick * (looks.fetch_add(1, Ordering::Relaxed) as u32),
             progress: &|progress| {
                 assert!(progress.done <= progress.total);
-                stop.fetch_or(told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at, Ordering::Relaxed);
+                stop.fetch_or(
+                    told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at,
+                    Ordering::Relaxed,
+                );
             },
         };
         sharding.run()
@@ -81,13 +84,20 @@ impl<'a> Cluster<'a> {
             stop: &stop,
             progress: &|progress| {
                 assert!(progress.stage == Stage::Merging && progress.done <= progress.total);
-                stop.fetch_or(told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at, Ordering::Relaxed);
+                stop.fetch_or(
+                    told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at,
+                    Ordering::Relaxed,
+                );
             },
         };
         merging.run()
     }
 
-    pub(super) fn merge(&self, count: u32, part: Option<(u32, u32)>) -> Result<MergeOutcome, MintError> {
+    pub(super) fn merge(
+        &self,
+        count: u32,
+        part: Option<(u32, u32)>,
+    ) -> Result<MergeOutcome, MintError> {
         self.merge_files(&run_names(count), part)
     }
 }
@@ -104,7 +114,8 @@ pub(super) fn assert_tidy(directory: &SimulatedDirectory) {
 
 #[test]
 fn shards_take_every_toss_once() {
-    for (params, total) in [(test_params(), 1 << 14), (sized(6, 3, 2, 1, 7, HashName::Des), 1 << 7)] {
+    for (params, total) in [(test_params(), 1 << 14), (sized(6, 3, 2, 1, 7, HashName::Des), 1 << 7)]
+    {
         for count in [1, 2, 3, 7, 64, 100, SHARDS_MAX] {
             let mut next = 0;
             for index in 1..=count {
@@ -200,7 +211,11 @@ fn a_full_disk_while_tossing_or_merging_loses_nothing() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
     for left in [0, 3000, 5_000, 66_000, 70_000, 140_000, 142_000, 150_000] {
         let directory = SimulatedDirectory::new();
-        let disk = FullDisk { directory: &directory, left: Arc::new(AtomicI64::new(left)), free: u64::MAX };
+        let disk = FullDisk {
+            directory: &directory,
+            left: Arc::new(AtomicI64::new(left)),
+            free: u64::MAX,
+        };
         let full = Cluster::new(&disk);
         let error = (1..=2)
             .find_map(|index| full.toss(index, 2).err())

@@ -85,8 +85,10 @@ impl Sharding<'_> {
         check_resources(self.threads, self.memory)?;
         let lock_name = format!(".{}.lock", self.name);
         let lock_path = path_of(self.directory, &lock_name);
-        let lock =
-            self.directory.open(&lock_name, Open::Create).map_err(FileError::on("make", &lock_path))?;
+        let lock = self
+            .directory
+            .open(&lock_name, Open::Create)
+            .map_err(FileError::on("make", &lock_path))?;
         if !lock.try_lock(Lock::Exclusive).map_err(FileError::on("lock", &lock_path))? {
             return Err(MintError::Busy { path: path_of(self.directory, self.name) });
         }
@@ -144,7 +146,8 @@ impl Sharding<'_> {
                 (self.progress)(Progress { stage: Stage::Tossing, done, total: end - start });
                 !self.is_stopped() && (self.elapsed)().saturating_sub(began) < BATCH_TIME_MAX
             };
-            let limits = Limits { threads: self.threads, hits_max, filled: filled.as_ref(), go_on: &go_on };
+            let limits =
+                Limits { threads: self.threads, hits_max, filled: filled.as_ref(), go_on: &go_on };
             let batch = toss_batch(&tosser, next / GROUP_SIZE..end.div_ceil(GROUP_SIZE), &limits);
             let batch_end = end.min(batch.end * GROUP_SIZE).max(next);
             sort(self.params, &batch, &mut parts);
@@ -165,7 +168,8 @@ impl Sharding<'_> {
         }
         let mut filled = Filled::new(self.params);
         for segment in self.segments().list()? {
-            let mut reader = RunReader::new(Run::open(self.directory, &segment.name)?, self.memory / 4)?;
+            let mut reader =
+                RunReader::new(Run::open(self.directory, &segment.name)?, self.memory / 4)?;
             reader.take_below(u64::MAX, |hits| filled.fill(hits))?;
         }
         Ok(Some(filled))
@@ -184,7 +188,8 @@ impl Sharding<'_> {
     /// Merges the segments into one, and gives it the run file's name: whether it came to the end.
     fn merge_all(&self) -> Result<bool, MintError> {
         let segments = self.segments();
-        let merged = segments.merge_down(1, self.memory, &|done, total| self.sorting(done, total))?;
+        let merged =
+            segments.merge_down(1, self.memory, &|done, total| self.sorting(done, total))?;
         let Some([segment]) = merged.as_deref() else { return Ok(false) };
         segments.rename(&segment.name, self.name)?;
         Ok(true)

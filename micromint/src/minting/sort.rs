@@ -118,14 +118,16 @@ mod tests {
 
     /// Places that look random, of which some come twice; x tells which came first.
     fn hits(places: u64, count: u64) -> Vec<Hit> {
-        let hit = |x: u64| Hit { place: x.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7 & (places - 1), x };
+        let hit =
+            |x: u64| Hit { place: x.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7 & (places - 1), x };
         (0..count).map(hit).collect()
     }
 
     /// Few and many hits for few and many places: buckets of one place, of one digit, of two, of three.
     #[test]
     fn hits_come_in_order_of_place_and_the_first_of_each_stays() {
-        let cases = [(6, 4, 5000), (6, 5, 3), (14, 10, 300_000), (16, 16, 600_000), (26, 16, 600_000)];
+        let cases =
+            [(6, 4, 5000), (6, 5, 3), (14, 10, 300_000), (16, 16, 600_000), (26, 16, 600_000)];
         for (u, v, count) in cases {
             let params = params_with(|raw| resize(raw, u, v, 4, 2, HashName::Sha256));
             let hits = hits(1 << (u + v), count);

@@ -98,7 +98,8 @@ pub(super) fn run(minting: &Minting<'_>, coin_file: CoinFile) -> Result<Outcome,
     }
     let segments_max = Merging::segments_max(minting.memory);
     let sorting = |done, total| tossing.sorting(done, total);
-    let Some(segments) = tossing.segments().merge_down(segments_max, minting.memory, &sorting)? else {
+    let Some(segments) = tossing.segments().merge_down(segments_max, minting.memory, &sorting)?
+    else {
         return Ok(stopped(total));
     };
     drop(coin_file);

@@ -54,7 +54,9 @@ fn a_coin_file_larger_than_memory_spills() {
     let params = sized(16, 6, 4, 0, 20, HashName::Sha256);
     let directory = SimulatedDirectory::new();
     let outcome =
-        Bench { params: params.clone(), threads: 2, stop_at: 30, ..Bench::new(&directory) }.run().unwrap();
+        Bench { params: params.clone(), threads: 2, stop_at: 30, ..Bench::new(&directory) }
+            .run()
+            .unwrap();
     let Outcome::Stopped(state) = outcome else { panic!("{outcome:?}") };
     let kept = tosses_kept(&directory, NAME, &params, &key()).unwrap();
     assert!(kept > 0 && kept == state.next_toss, "{kept} {state:?}");
@@ -96,8 +98,9 @@ fn a_crash_of_a_mint_that_spills_loses_nothing() {
 #[test]
 fn a_full_disk_loses_nothing_that_was_spilt() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
-    let run =
-        |directory: &dyn Directory| Bench { tick: Duration::from_secs(12), ..Bench::new(directory) }.run();
+    let run = |directory: &dyn Directory| {
+        Bench { tick: Duration::from_secs(12), ..Bench::new(directory) }.run()
+    };
     let (whole, free) = (SimulatedDirectory::new(), i64::MAX);
     begin_spill(&whole);
     let disk = FullDisk { directory: &whole, left: Arc::new(AtomicI64::new(free)), free: u64::MAX };
@@ -107,9 +110,16 @@ fn a_full_disk_loses_nothing_that_was_spilt() {
     for left in (0..100).map(|percent| written * percent / 100) {
         let directory = SimulatedDirectory::new();
         begin_spill(&directory);
-        let disk = FullDisk { directory: &directory, left: Arc::new(AtomicI64::new(left)), free: u64::MAX };
+        let disk = FullDisk {
+            directory: &directory,
+            left: Arc::new(AtomicI64::new(left)),
+            free: u64::MAX,
+        };
         let error = run(&disk).unwrap_err().to_string();
-        assert!(error.starts_with("cannot ") && error.contains("no storage space"), "{left}: {error}");
+        assert!(
+            error.starts_with("cannot ") && error.contains("no storage space"),
+            "{left}: {error}"
+        );
         let names = directory.names().unwrap();
         assert!(!names.iter().any(|name| name.ends_with(".spill.new")) || left == 0, "{names:?}");
         if names.iter().any(|name| name == NAME) {

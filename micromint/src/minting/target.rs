@@ -49,7 +49,8 @@ impl Target<'_> {
     pub(super) fn gate(&self) -> Result<Box<dyn File>, MintError> {
         let name = self.gate_name();
         let path = self.directory.path().join(&name);
-        let file = self.directory.open(&name, Open::Create).map_err(FileError::on("make", &path))?;
+        let file =
+            self.directory.open(&name, Open::Create).map_err(FileError::on("make", &path))?;
         file.lock(Lock::Exclusive).map_err(FileError::on("lock", &path))?;
         Ok(file)
     }
@@ -85,7 +86,8 @@ impl Target<'_> {
     fn create(&self, room: u64) -> Result<Option<CoinFile>, MintError> {
         let temporary = format!(".{}.new", self.name);
         let new = self.directory.path().join(&temporary);
-        let file = self.directory.open(&temporary, Open::Create).map_err(FileError::on("make", &new))?;
+        let file =
+            self.directory.open(&temporary, Open::Create).map_err(FileError::on("make", &new))?;
         if !file.try_lock(Lock::Exclusive).map_err(FileError::on("lock", &new))? {
             return Err(MintError::Busy { path: new });
         }
@@ -118,7 +120,10 @@ impl Target<'_> {
 
     fn check_space(&self, room: u64) -> Result<(), MintError> {
         let directory = self.directory.path();
-        let free = self.directory.free_space().map_err(FileError::on("read the free space of", directory))?;
+        let free = self
+            .directory
+            .free_space()
+            .map_err(FileError::on("read the free space of", directory))?;
         let needed = file_size(self.params) + room;
         if needed > free {
             return Err(MintError::NoSpace { path: self.path(), needed, free });
@@ -166,7 +171,11 @@ pub(super) fn write_counts(bytes: &mut [u8], superbin_size: usize) -> u64 {
 }
 
 /// Checks that a file was begun with these parameters and this key.
-pub(super) fn check_same(coin_file: &CoinFile, params: &Params, key: &InputKey) -> Result<(), MintError> {
+pub(super) fn check_same(
+    coin_file: &CoinFile,
+    params: &Params,
+    key: &InputKey,
+) -> Result<(), MintError> {
     let (path, tag) = (coin_file.path(), coin_file.key_tag());
     check_period((params, key.tag()), (coin_file.params(), tag), path)
 }

@@ -126,7 +126,9 @@ fn the_file_holds_what_the_obvious_mint_holds() {
                 .map(|subbin| balls.get(&Bin { superbin, subbin }).copied())
                 .collect();
             let stored: Vec<Option<u64>> = (0..params.subbin_count())
-                .map(|subbin| found.balls().find(|(at, _)| *at == subbin).map(|(_, stored)| stored.x))
+                .map(|subbin| {
+                    found.balls().find(|(at, _)| *at == subbin).map(|(_, stored)| stored.x)
+                })
                 .collect();
             assert_eq!(stored, expected, "{params}");
             assert_eq!(found.header.ball_count as usize, expected.iter().flatten().count());
@@ -155,11 +157,19 @@ fn stopping_anywhere_and_going_on_leaves_no_trace() {
             let threads = 1 + runs % 3;
             // Several units a run, in one or more batches.
             let tick = Duration::from_millis([10, 700][runs % 2]);
-            let run = Bench { stop_at: stop_at * 7, threads, tick, ..Bench::new(&directory) }.run().unwrap();
+            let run = Bench { stop_at: stop_at * 7, threads, tick, ..Bench::new(&directory) }
+                .run()
+                .unwrap();
             runs += 1;
             let Outcome::Stopped(state) = run else { break };
-            assert_eq!(CoinFile::inspect(&directory, NAME).unwrap().minting_state().unwrap(), state);
-            assert!(matches!(CoinFile::open(&directory, NAME), Err(CoinFileError::Incomplete { .. })));
+            assert_eq!(
+                CoinFile::inspect(&directory, NAME).unwrap().minting_state().unwrap(),
+                state
+            );
+            assert!(matches!(
+                CoinFile::open(&directory, NAME),
+                Err(CoinFileError::Incomplete { .. })
+            ));
             assert!(runs < 100);
         }
         assert!(runs > 1, "it was never stopped");
@@ -178,7 +188,8 @@ fn a_crash_at_any_step_loses_nothing() {
     let (steps, expected) = (whole.steps(), whole.bytes(NAME).unwrap());
     assert!(steps > 20, "{steps} steps");
     for step in 0..steps {
-        for survives in [Survives::Written, Survives::Synced, Survives::Some(5), Survives::Some(77)] {
+        for survives in [Survives::Written, Survives::Synced, Survives::Some(5), Survives::Some(77)]
+        {
             let directory = SimulatedDirectory::new();
             directory.crash_after(step);
             assert!(bench(&directory, 1).is_err());
@@ -220,7 +231,9 @@ fn other_parameters_and_other_keys_are_refused() {
     let key = InputKey::from_bytes([1; 16]);
     assert!(message(Bench { key, ..Bench::new(&directory) }).ends_with("another input-key"));
     for threads in [0, THREADS_MAX + 1] {
-        assert!(message(Bench { threads, ..Bench::new(&directory) }).starts_with("threads: expected"));
+        assert!(
+            message(Bench { threads, ..Bench::new(&directory) }).starts_with("threads: expected")
+        );
     }
 }
 
@@ -247,7 +260,8 @@ fn expected_and_actual_fill_agree() {
     for b in [15, 16, 17] {
         let params = sized(8, 4, 4, 4, b, HashName::Des);
         let directory = minted(&params);
-        let found = CoinFile::open(&directory, NAME).unwrap().minting_state().unwrap().ball_count as f64;
+        let found =
+            CoinFile::open(&directory, NAME).unwrap().minting_state().unwrap().ball_count as f64;
         let plan = Plan::new(&params);
         let deviation = (plan.bin_count as f64 * plan.fill * (1.0 - plan.fill)).sqrt();
         let distance = (found - plan.stored_balls) / deviation;
@@ -293,7 +307,9 @@ fn what_the_broker_marks_is_no_damage() {
     let directory = minted(&test_params());
     let coin_file = CoinFile::open(&directory, NAME).unwrap();
     let (subbin, _) = coin_file.superbin(2).unwrap().balls().next().unwrap();
-    coin_file.set_status(Bin { superbin: 2, subbin }, Status::REDEEMED | Status::COMPROMISED).unwrap();
+    coin_file
+        .set_status(Bin { superbin: 2, subbin }, Status::REDEEMED | Status::COMPROMISED)
+        .unwrap();
     let sale = crate::coin_file::Sale {
         user: "alice".parse().unwrap(),
         when: crate::time::UnixTime(1),
@@ -313,7 +329,9 @@ fn a_ball_that_was_never_tossed_is_a_fault() {
     let coin_file = CoinFile::open(&directory, NAME).unwrap();
     let (x, bin) = (0..1 << 20)
         .filter_map(|x| rules.bin(x).map(|bin| (x, bin)))
-        .find(|(x, bin)| permutation.inverse(*x) >= 1 << 14 && coin_file.ball(*bin).unwrap().exists())
+        .find(|(x, bin)| {
+            permutation.inverse(*x) >= 1 << 14 && coin_file.ball(*bin).unwrap().exists()
+        })
         .unwrap();
     let at = crate::coin_file::bin_offset(&test_params(), bin);
     let word = Stored { x, status: Status::EXISTS }.word();
@@ -404,7 +422,11 @@ fn a_full_disk_is_told_and_loses_nothing() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
     for left in [0, 5_000, 30_000, 60_000, 90_000] {
         let directory = SimulatedDirectory::new();
-        let disk = FullDisk { directory: &directory, left: Arc::new(AtomicI64::new(left)), free: u64::MAX };
+        let disk = FullDisk {
+            directory: &directory,
+            left: Arc::new(AtomicI64::new(left)),
+            free: u64::MAX,
+        };
         let error = Bench { threads: 2, ..Bench::new(&disk) }.run().unwrap_err();
         assert!(error.is_disk_full());
         let error = error.to_string();
@@ -418,7 +440,8 @@ fn a_full_disk_is_told_and_loses_nothing() {
 fn free_space_is_looked_at_before_a_file_is_begun() {
     let directory = SimulatedDirectory::new();
     let size = crate::coin_file::file_size(&test_params());
-    let disk = |free| FullDisk { directory: &directory, left: Arc::new(AtomicI64::new(i64::MAX)), free };
+    let disk =
+        |free| FullDisk { directory: &directory, left: Arc::new(AtomicI64::new(i64::MAX)), free };
     let error = Bench::new(&disk(size - 1)).run().unwrap_err().to_string();
     let (expected, found) = (format!("expected {size} free bytes"), format!("found {}", size - 1));
     assert!(error.contains(&expected) && error.ends_with(&found), "{error}");
@@ -439,7 +462,12 @@ fn coins_in(
         .set(first)
         .into_iter()
         .map(|superbin| {
-            coin_file.superbin(superbin).unwrap().balls().map(|(at, stored)| (at, stored.x)).collect()
+            coin_file
+                .superbin(superbin)
+                .unwrap()
+                .balls()
+                .map(|(at, stored)| (at, stored.x))
+                .collect()
         })
         .collect();
     let subbins = 0..coin_file.params().subbin_count();

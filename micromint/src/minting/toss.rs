@@ -179,7 +179,8 @@ pub(super) struct Limits<'a> {
 
 impl Limits<'_> {
     fn chunk_hits(&self) -> usize {
-        (self.hits_max / (CHUNKS_PER_THREAD * self.threads as u64)).clamp(1, CHUNK_HITS_MAX) as usize
+        (self.hits_max / (CHUNKS_PER_THREAD * self.threads as u64)).clamp(1, CHUNK_HITS_MAX)
+            as usize
     }
 }
 
@@ -206,7 +207,8 @@ impl Batch {
     pub(super) fn of(hits: &[Hit]) -> Batch {
         let chunks = vec![hits.to_vec()];
         let ranges = (0..hits.len()).step_by(1000).map(|start| start..hits.len().min(start + 1000));
-        let units = ranges.map(|range| Unit { first: range.start as u64, chunk: 0, range }).collect();
+        let units =
+            ranges.map(|range| Unit { first: range.start as u64, chunk: 0, range }).collect();
         Batch { end: hits.len() as u64, chunks, units }
     }
 
@@ -220,7 +222,8 @@ impl Batch {
         let before = self.chunks.len();
         self.end = self.end.max(own.end);
         self.chunks.extend(own.chunks);
-        self.units.extend(own.units.into_iter().map(|unit| Unit { chunk: unit.chunk + before, ..unit }));
+        self.units
+            .extend(own.units.into_iter().map(|unit| Unit { chunk: unit.chunk + before, ..unit }));
     }
 
     /// Adds the hits of a unit.
@@ -306,7 +309,8 @@ pub fn measure_rate(
     let spent = loop {
         let go_on = |_| elapsed().saturating_sub(start) < time;
         let limits = Limits { threads, hits_max: u64::MAX, filled: None, go_on: &go_on };
-        tosses += toss_batch(&tosser, 0..tosser.group_count(), &limits).end * tosser.low.len() as u64;
+        tosses +=
+            toss_batch(&tosser, 0..tosser.group_count(), &limits).end * tosser.low.len() as u64;
         let spent = elapsed().saturating_sub(start);
         if spent >= time {
             break spent;
@@ -329,7 +333,9 @@ mod tests {
     #[test]
     fn the_bulk_search_and_plain_hashing_give_the_same_hits() {
         let key = InputKey::from_bytes([9; 16]);
-        for (hash, t, b) in [(HashName::Des, 8, 31), (HashName::Des, 3, 24), (HashName::Sha256, 8, 31)] {
+        for (hash, t, b) in
+            [(HashName::Des, 8, 31), (HashName::Des, 3, 24), (HashName::Sha256, 8, 31)]
+        {
             let params = params_with(|raw| {
                 resize(raw, 15, 6, 4, t, hash);
                 raw.input_bits = b;

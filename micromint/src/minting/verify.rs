@@ -102,7 +102,8 @@ impl Verification<'_> {
         let done = AtomicU64::new(0);
         let parts = Mutex::new(Vec::new());
         let work = |thread: u64| {
-            let part = self.verify_part(thread * total / threads..(thread + 1) * total / threads, &done);
+            let part =
+                self.verify_part(thread * total / threads..(thread + 1) * total / threads, &done);
             parts.lock().unwrap_or_else(PoisonError::into_inner).push((thread, part));
         };
         let work = &work;
@@ -123,11 +124,15 @@ impl Verification<'_> {
         }
         let (balls, checksum) = (whole.ball_count, whole.checksum);
         if balls != state.ball_count {
-            whole.fault(|| format!("the file header: expected {} balls, found {balls}", state.ball_count));
+            whole.fault(|| {
+                format!("the file header: expected {} balls, found {balls}", state.ball_count)
+            });
         }
         if checksum != state.checksum {
             let expected = state.checksum;
-            whole.fault(|| format!("the content checksum: expected {expected:08x}, found {checksum:08x}"));
+            whole.fault(|| {
+                format!("the content checksum: expected {expected:08x}, found {checksum:08x}")
+            });
         }
         Ok(Some(Report { ball_count: balls, fault_count: whole.fault_count, faults: whole.faults }))
     }
@@ -180,7 +185,9 @@ impl Hasher<'_> {
         let stored: Vec<(Bin, Stored)> = superbin[SUPERBIN_HEADER_SIZE as usize..]
             .chunks_exact(8)
             .zip(0..)
-            .map(|(word, subbin)| (Bin { superbin: index, subbin }, Stored::from_word(get_u64(word, 0))))
+            .map(|(word, subbin)| {
+                (Bin { superbin: index, subbin }, Stored::from_word(get_u64(word, 0)))
+            })
             .collect();
         let balls: Vec<(Bin, u64)> = stored
             .iter()
@@ -191,7 +198,10 @@ impl Hasher<'_> {
             Err(found) => part.fault(|| format!("the header of superbin {index}: {found}")),
             Ok(header) if header.ball_count as usize != balls.len() => part.fault(|| {
                 let expected = header.ball_count;
-                format!("superbin {index}: its header counts {expected} balls, found {}", balls.len())
+                format!(
+                    "superbin {index}: its header counts {expected} balls, found {}",
+                    balls.len()
+                )
             }),
             Ok(_) => {}
         }

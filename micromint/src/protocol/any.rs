@@ -58,9 +58,10 @@ fn wrong_type(text: &[u8]) -> MessageError {
     // No type is known, so the bound is that of the smallest messages.
     match Frame::parse(text, super::PAYMENT_SIZE_MAX) {
         Err(error) => error,
-        Ok(frame) => {
-            MessageError::WrongType { expected: "MicroMint", found: frame.message_type().to_string() }
-        }
+        Ok(frame) => MessageError::WrongType {
+            expected: "MicroMint",
+            found: frame.message_type().to_string(),
+        },
     }
 }
 

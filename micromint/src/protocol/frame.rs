@@ -198,9 +198,10 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// It is missing, or no `T`.
     pub fn parsed<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, MessageError> {
-        self.need(name)?
-            .parse()
-            .map_err(|error: T::Err| MessageError::Header { name: name.to_string(), why: error.to_string() })
+        self.need(name)?.parse().map_err(|error: T::Err| MessageError::Header {
+            name: name.to_string(),
+            why: error.to_string(),
+        })
     }
 
     /// The value of a header that must be there, read as a canonical decimal from 0 to `max`.
@@ -346,7 +347,10 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
     }
     let data = STANDARD.decode(&*base64).map_err(|error| MessageError::Data(error.to_string()))?;
     if data.len() as u64 != declared {
-        return Err(MessageError::Data(format!("{} bytes, but Data-Size says {declared}", data.len())));
+        return Err(MessageError::Data(format!(
+            "{} bytes, but Data-Size says {declared}",
+            data.len()
+        )));
     }
     Ok(data)
 }
@@ -389,11 +393,16 @@ mod tests {
     fn parsing_undoes_printing_with_crlf_and_lf() {
         let text = example();
         let frame = parse(&text);
-        assert_eq!((frame.message_type(), frame.get("url")), ("Payment", Some("https://a.example/")));
+        assert_eq!(
+            (frame.message_type(), frame.get("url")),
+            ("Payment", Some("https://a.example/"))
+        );
         assert_eq!(frame.data, Some((0..100).collect()));
-        for text in
-            [text.clone(), Printer::new("Empty").data(&[]), Printer::new("Bare").header("A", "b c").end()]
-        {
+        for text in [
+            text.clone(),
+            Printer::new("Empty").data(&[]),
+            Printer::new("Bare").header("A", "b c").end(),
+        ] {
             let with_lf = String::from_utf8(text.clone()).unwrap().replace("\r\n", "\n");
             assert_eq!(parse(&text), parse(with_lf.as_bytes()));
             assert_eq!(parse(&text), parse(with_lf.trim_end().as_bytes()));
@@ -440,7 +449,8 @@ mod tests {
             ("Yw==", "Yw", "data: "),
         ] {
             assert!(good.contains(from), "{from}");
-            let error = Frame::parse(good.replace(from, to).as_bytes(), 9999).unwrap_err().to_string();
+            let error =
+                Frame::parse(good.replace(from, to).as_bytes(), 9999).unwrap_err().to_string();
             assert!(error.contains(says), "{to}: {error}");
         }
         assert!(Frame::parse(good.as_bytes(), good.len() - 1).is_err());
@@ -449,7 +459,9 @@ mod tests {
     #[test]
     fn sizes_are_bounded() {
         let many = |n: usize| {
-            (0..n).fold(Printer::new("A"), |printer, i| printer.header(&format!("H{i}"), i)).data(&[1])
+            (0..n)
+                .fold(Printer::new("A"), |printer, i| printer.header(&format!("H{i}"), i))
+                .data(&[1])
         };
         assert!(Frame::parse(&many(HEADER_COUNT_MAX), 9999).is_ok());
         assert!(Frame::parse(&many(HEADER_COUNT_MAX + 1), 9999).is_err());

@@ -40,7 +40,10 @@ impl FundsCredited {
         if answer.verdicts.len() as u64 == coins {
             return Ok(answer);
         }
-        Err(MessageError::Data(format!("{} verdicts, but Coins says {coins}", answer.verdicts.len())))
+        Err(MessageError::Data(format!(
+            "{} verdicts, but Coins says {coins}",
+            answer.verdicts.len()
+        )))
     }
 
     /// Prints the message.

@@ -108,11 +108,16 @@ fn sets_from(params: &Params, sets: usize, mut data: &[u8]) -> Result<Vec<SoldSe
     debug_assert!(params.coin_size() <= COIN_SIZE_MAX as usize);
     let mut read = Vec::new();
     for _ in 0..sets {
-        let superbins: Result<_, _> =
-            (0..params.coin_size()).map(|_| take_superbin(&mut data, params.subbin_count())).collect();
+        let superbins: Result<_, _> = (0..params.coin_size())
+            .map(|_| take_superbin(&mut data, params.subbin_count()))
+            .collect();
         read.push(SoldSet { superbins: superbins? });
     }
-    if data.is_empty() { Ok(read) } else { Err(MessageError::Data(format!("{} bytes too many", data.len()))) }
+    if data.is_empty() {
+        Ok(read)
+    } else {
+        Err(MessageError::Data(format!("{} bytes too many", data.len())))
+    }
 }
 
 /// Takes a count and that many inputs off the head of `data`.

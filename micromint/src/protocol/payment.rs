@@ -105,7 +105,10 @@ pub(super) fn x_to_bytes(x: &[u64]) -> Vec<u8> {
 pub(super) fn x_from_bytes(data: &[u8]) -> Result<Vec<u64>, MessageError> {
     let (inputs, rest) = data.as_chunks::<8>();
     if !rest.is_empty() {
-        return Err(MessageError::Data(format!("{} bytes are no whole number of 8-byte inputs", data.len())));
+        return Err(MessageError::Data(format!(
+            "{} bytes are no whole number of 8-byte inputs",
+            data.len()
+        )));
     }
     Ok(inputs.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect())
 }

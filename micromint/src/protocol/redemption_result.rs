@@ -40,7 +40,9 @@ impl RedemptionResult {
         if (accepted, rejected) == (result.accepted(), result.rejected()) {
             return Ok(result);
         }
-        Err(MessageError::Data("the verdicts are not those that Accepted and Rejected count".to_string()))
+        Err(MessageError::Data(
+            "the verdicts are not those that Accepted and Rejected count".to_string(),
+        ))
     }
 
     /// Prints the message.

@@ -70,7 +70,8 @@ impl RequestRedemption {
             return Ok(());
         }
         let (expected, after) = (self.payments, records.rest.len());
-        let why = format!("expected {expected} payments, found {found} and {after} bytes after the last");
+        let why =
+            format!("expected {expected} payments, found {found} and {after} bytes after the last");
         Err(MessageError::Data(why))
     }
 

@@ -96,7 +96,10 @@ impl Url {
             return Err(UrlError::TooLong { found });
         }
         if !target.starts_with('/') || !is_target(target) {
-            return Err(UrlError::form("a path of printable ASCII characters without spaces or #", target));
+            return Err(UrlError::form(
+                "a path of printable ASCII characters without spaces or #",
+                target,
+            ));
         }
         let mut text = String::with_capacity(found);
         text.push_str(origin);
@@ -126,11 +129,12 @@ impl FromStr for Url {
             return Err(UrlError::TooLong { found: text.len() });
         }
         let form = |expected| UrlError::form(expected, text);
-        let (default_port, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-            (Some(rest), _) => (443, rest),
-            (_, Some(rest)) => (80, rest),
-            _ => return Err(form("http:// or https:// at the beginning")),
-        };
+        let (default_port, rest) =
+            match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+                (Some(rest), _) => (443, rest),
+                (_, Some(rest)) => (80, rest),
+                _ => return Err(form("http:// or https:// at the beginning")),
+            };
         let path_at = rest.bytes().position(|c| c == b'/').ok_or_else(|| form("a path"))?;
         let (authority, path) = rest.split_at(path_at);
         if !is_target(path) {
@@ -138,8 +142,8 @@ impl FromStr for Url {
         }
         let (host, port) = split_port(authority);
         if let Some(port) = port {
-            let number =
-                parse_decimal(port).filter(|port| (1..=65535).contains(port) && *port != default_port);
+            let number = parse_decimal(port)
+                .filter(|port| (1..=65535).contains(port) && *port != default_port);
             number.ok_or_else(|| form("a port from 1 to 65535 that is not the scheme's own"))?;
         }
         Ok(Url { text: text.to_string(), host: host.parse()?, target_at: text.len() - path.len() })
@@ -149,7 +153,9 @@ impl FromStr for Url {
 /// Splits `host:port`; the colons inside `[…]` are the address's.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.bytes().rposition(|c| matches!(c, b':' | b']')) {
-        Some(at) if authority.as_bytes()[at] == b':' => (&authority[..at], Some(&authority[at + 1..])),
+        Some(at) if authority.as_bytes()[at] == b':' => {
+            (&authority[..at], Some(&authority[at + 1..]))
+        }
         _ => (authority, None),
     }
 }
@@ -202,7 +208,9 @@ mod tests {
 
     #[test]
     fn decimals_are_canonical() {
-        for (text, number) in [("0", Some(0)), ("10", Some(10)), ("18446744073709551615", Some(u64::MAX))] {
+        for (text, number) in
+            [("0", Some(0)), ("10", Some(10)), ("18446744073709551615", Some(u64::MAX))]
+        {
             assert_eq!(parse_decimal(text), number);
         }
         for text in ["", "00", "01", "+1", "-1", "1 ", "18446744073709551616", "٣"] {

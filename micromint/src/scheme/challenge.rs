@@ -99,9 +99,9 @@ fn push_parameter(line: &mut String, before: &str, name: &str, value: &str) {
     line.push_str(name);
     line.push_str("=\"");
     // Without a way out early the compiler looks at many bytes at once.
-    let is_plain = value
-        .bytes()
-        .fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\'));
+    let is_plain = value.bytes().fold(true, |plain, byte| {
+        plain & (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
+    });
     if is_plain {
         line.push_str(value);
     } else {

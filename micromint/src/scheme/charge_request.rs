@@ -77,15 +77,19 @@ pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
     let json: FromJson = from_base64_json(WHAT, expected, value.as_bytes(), REQUEST_LEN_MAX)?;
     let member = |why: String| SchemeError::Member { what: WHAT, why };
     if json.currency != CURRENCY {
-        return Err(member(format!("currency: expected {CURRENCY:?}, found {:.20?}", json.currency)));
+        return Err(member(format!(
+            "currency: expected {CURRENCY:?}, found {:.20?}",
+            json.currency
+        )));
     }
-    let price =
-        parse_decimal(&json.amount).filter(|price| (1..=COINS_PER_PAYMENT_MAX.into()).contains(price));
+    let price = parse_decimal(&json.amount)
+        .filter(|price| (1..=COINS_PER_PAYMENT_MAX.into()).contains(price));
     let details = json.method_details;
     let periods: Result<Vec<_>, _> = details.periods.iter().map(|period| period.parse()).collect();
     let offer = RequestPayment {
         url: details.url.parse().map_err(|error| member(format!("url: {error}")))?,
-        price: price.ok_or_else(|| member(format!("amount: expected 1 to {COINS_PER_PAYMENT_MAX} coins")))?
+        price: price
+            .ok_or_else(|| member(format!("amount: expected 1 to {COINS_PER_PAYMENT_MAX} coins")))?
             as u32,
         vendor: json.recipient.parse().map_err(|error| member(format!("recipient: {error}")))?,
         periods: periods.map_err(|error| member(format!("periods: {error}")))?,

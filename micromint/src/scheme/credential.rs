@@ -37,7 +37,8 @@ impl Credential {
     /// More than [`CREDENTIAL_LEN_MAX`] bytes, no base64url, no JSON, a member that is missing, twice or of
     /// another type.
     pub fn parse(token: &[u8]) -> Result<Credential, SchemeError> {
-        let expected = "an object with challenge and payload, their members strings, none of them twice";
+        let expected =
+            "an object with challenge and payload, their members strings, none of them twice";
         from_base64_json(WHAT, expected, token, CREDENTIAL_LEN_MAX)
     }
 

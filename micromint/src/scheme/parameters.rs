@@ -30,7 +30,8 @@ pub fn challenges_in(value: &str) -> Vec<Challenge> {
 }
 
 fn is_complete(challenge: &Challenge) -> bool {
-    let needed = [&challenge.id, &challenge.realm, &challenge.method, &challenge.intent, &challenge.request];
+    let needed =
+        [&challenge.id, &challenge.realm, &challenge.method, &challenge.intent, &challenge.request];
     needed.iter().all(|value| !value.is_empty())
 }
 
@@ -124,7 +125,8 @@ fn unquoted(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const ONE: &str = r#"Payment id="a", realm="r", method="micromint", intent="charge", request="e30""#;
+    const ONE: &str =
+        r#"Payment id="a", realm="r", method="micromint", intent="charge", request="e30""#;
 
     fn ids(value: &str) -> Vec<String> {
         challenges_in(value).into_iter().map(|challenge| challenge.id).collect()

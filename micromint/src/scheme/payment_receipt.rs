@@ -34,7 +34,11 @@ pub struct PaymentReceipt {
 
 impl PaymentReceipt {
     /// The receipt for a payment that was recorded at `recorded_at`.
-    pub fn new(payment: &Payment, recorded_at: UnixTime, challenge_id: Option<String>) -> PaymentReceipt {
+    pub fn new(
+        payment: &Payment,
+        recorded_at: UnixTime,
+        challenge_id: Option<String>,
+    ) -> PaymentReceipt {
         PaymentReceipt {
             challenge_id,
             method: METHOD.into(),

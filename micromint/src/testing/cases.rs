@@ -290,9 +290,11 @@ fn coins(mint: &ObviousMint, user: &UserId, vendor: &VendorId) -> Vec<Vec<u64>> 
 impl Case {
     /// The vendor's configuration.
     pub fn config(&self) -> String {
-        let keys: Vec<&str> = self.config.lines().filter_map(|line| line.split(" =").next()).collect();
-        let kept =
-            CONFIG.lines().filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key} ="))));
+        let keys: Vec<&str> =
+            self.config.lines().filter_map(|line| line.split(" =").next()).collect();
+        let kept = CONFIG
+            .lines()
+            .filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key} ="))));
         kept.chain(self.config.lines()).map(|line| format!("{line}\n")).collect()
     }
 }
@@ -332,10 +334,13 @@ impl Client {
         let modified = file_modified_at();
         let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(modified.0 as u64);
         for (_, value) in &mut asked.headers {
-            *value = value.replace("{etag}", etag).replace("{modified}", &httpdate::fmt_http_date(modified));
+            *value = value
+                .replace("{etag}", etag)
+                .replace("{modified}", &httpdate::fmt_http_date(modified));
         }
         if step.jar && !self.jar.is_empty() {
-            let pairs: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let pairs: Vec<String> =
+                self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
             asked.headers.push(("Cookie".to_string(), pairs.join("; ")));
         }
         if let Some(payment) = &step.payment {
@@ -346,9 +351,14 @@ impl Client {
 
     /// Keeps the cookies of an answer, and its challenge if it has one.
     pub fn keep_cookies(&mut self, seen: &Seen) {
-        let found = seen.header(CHALLENGE_HEADER).unwrap_or_default().and_then(|it| challenges_in(it).pop());
+        let found = seen
+            .header(CHALLENGE_HEADER)
+            .unwrap_or_default()
+            .and_then(|it| challenges_in(it).pop());
         self.challenge = found.or(self.challenge.take());
-        for (_, value) in seen.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie")) {
+        for (_, value) in
+            seen.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"))
+        {
             let (name, value) = value.split(';').next().unwrap().split_once('=').unwrap();
             self.jar.insert(name.to_string(), value.to_string());
         }
@@ -365,7 +375,8 @@ impl CasePayment {
                     asked.headers.push(("MicroMint-Payment".to_string(), value));
                 }
                 "authorization" | "payment-authorization" => {
-                    let name = if by == "authorization" { "Authorization" } else { CREDENTIAL_HEADER };
+                    let name =
+                        if by == "authorization" { "Authorization" } else { CREDENTIAL_HEADER };
                     let challenge = challenge.unwrap(); // A step before this one got it.
                     let header = Credential::new(challenge.clone(), message.as_bytes()).to_header();
                     let json = URL_SAFE_NO_PAD.decode(&header["Payment ".len()..]).unwrap();
@@ -374,7 +385,8 @@ impl CasePayment {
                     asked.headers.push((name.to_string(), format!("Payment {token}")));
                 }
                 "body" => {
-                    let content_type = ("Content-Type".to_string(), "application/x-micromint".to_string());
+                    let content_type =
+                        ("Content-Type".to_string(), "application/x-micromint".to_string());
                     asked.headers.push(content_type);
                     asked.body = Some(message.clone().into_bytes());
                 }
@@ -388,7 +400,8 @@ impl CasePayment {
         let coins_of = self.coins_of.as_ref().unwrap_or(&self.user).parse().unwrap();
         let coins_for = self.coins_for.as_ref().unwrap_or(&self.vendor).parse().unwrap();
         let all = coins(mint, &coins_of, &coins_for);
-        let mut coins: Vec<Vec<u64>> = self.coins.iter().map(|number| all[*number].clone()).collect();
+        let mut coins: Vec<Vec<u64>> =
+            self.coins.iter().map(|number| all[*number].clone()).collect();
         for damage in &self.damage {
             damage_coins(mint, &mut coins, damage);
         }
@@ -484,10 +497,15 @@ pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
         same(name, seen.header(name)?.unwrap_or_default(), "")?;
     }
     for text in &expect.body {
-        seen.body.contains(text).then_some(()).ok_or(format!("{text:?} is not in {:?}", seen.body))?;
+        seen.body
+            .contains(text)
+            .then_some(())
+            .ok_or(format!("{text:?} is not in {:?}", seen.body))?;
     }
     for text in &expect.body_lacks {
-        (!seen.body.contains(text)).then_some(()).ok_or(format!("{text:?} is in {:?}", seen.body))?;
+        (!seen.body.contains(text))
+            .then_some(())
+            .ok_or(format!("{text:?} is in {:?}", seen.body))?;
     }
     if let Some(method) = &expect.content_method {
         same("the content's method", seen.content_method.as_deref().unwrap_or_default(), method)?;
@@ -512,14 +530,20 @@ pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
         let value = seen.header(name)?.ok_or_else(|| format!("{name} is missing"))?;
         contains(name, &decoded(value)?, pieces)?;
     }
-    for (what, line, piece) in [("log", &seen.log, &expect.log), ("event", &seen.event, &expect.event)] {
+    for (what, line, piece) in
+        [("log", &seen.log, &expect.log), ("event", &seen.event, &expect.event)]
+    {
         if let Some(piece) = piece {
-            line.contains(piece).then_some(()).ok_or(format!("{what}: {line:?} lacks {piece:?}"))?;
+            line.contains(piece)
+                .then_some(())
+                .ok_or(format!("{what}: {line:?} lacks {piece:?}"))?;
         }
     }
     // A header that could end its line would let a request write the answer.
-    let injected =
-        seen.headers.iter().find(|(_, value)| value.bytes().any(|byte| !(b' '..=b'~').contains(&byte)));
+    let injected = seen
+        .headers
+        .iter()
+        .find(|(_, value)| value.bytes().any(|byte| !(b' '..=b'~').contains(&byte)));
     injected.map_or(Ok(()), |(name, value)| Err(format!("{name} holds {value:?}")))
 }
 

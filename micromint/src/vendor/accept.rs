@@ -37,7 +37,8 @@ pub(super) fn form_for(request: &Request<'_>) -> Form {
 
 /// The weight of a media type, in thousandths: that of the most specific range that covers it.
 fn weight(request: &Request<'_>, name: &str) -> u32 {
-    let ranges = request.header_values("accept").flat_map(|value| value.split(|byte| *byte == b','));
+    let ranges =
+        request.header_values("accept").flat_map(|value| value.split(|byte| *byte == b','));
     let ranks = ranges.filter_map(|range| rank(range, name));
     ranks.max_by_key(|(precision, _)| *precision).map_or(0, |(_, weight)| weight)
 }
@@ -66,11 +67,17 @@ fn thousandths(text: &[u8]) -> Option<u32> {
         [whole] => (*whole, [].as_slice()),
         _ => return None,
     };
-    if !matches!(whole, b'0' | b'1') || fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
+    if !matches!(whole, b'0' | b'1')
+        || fraction.len() > 3
+        || !fraction.iter().all(u8::is_ascii_digit)
+    {
         return None;
     }
-    let digits =
-        fraction.iter().chain(b"000").take(3).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    let digits = fraction
+        .iter()
+        .chain(b"000")
+        .take(3)
+        .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
     let weight = u32::from(whole - b'0') * 1000 + digits;
     (weight <= 1000).then_some(weight)
 }

@@ -91,7 +91,8 @@ impl Accepted {
     /// Whether it is time to look at the folder. A clock that was set back is no reason not to.
     pub(super) fn is_due(&self, now: UnixTime) -> bool {
         let looked_at = self.looked_at.load(Ordering::Relaxed);
-        self.folder.is_some() && !(looked_at..looked_at.saturating_add(LOOK_SECONDS)).contains(&now.0)
+        self.folder.is_some()
+            && !(looked_at..looked_at.saturating_add(LOOK_SECONDS)).contains(&now.0)
     }
 
     /// Looks at the folder if it is time to, and reads what has changed. Gives what the vendor must be told,
@@ -113,7 +114,11 @@ impl Accepted {
         }
         let files = found.as_ref().cloned().unwrap_or_default();
         let loaded = found.and_then(|files| {
-            if files == read.files { Ok(None) } else { load(&self.vendor, folder, &files, &read).map(Some) }
+            if files == read.files {
+                Ok(None)
+            } else {
+                load(&self.vendor, folder, &files, &read).map(Some)
+            }
         });
         match loaded {
             Ok(None) => read.failed = None,
@@ -174,7 +179,10 @@ fn load(
             let name = format!("{period}.{ending}");
             files.get(&name) == before.files.get(&name)
         };
-        let kept = before.lists.get(period).filter(|_| are_params_same && LIST_ENDINGS.iter().all(is_same));
+        let kept = before
+            .lists
+            .get(period)
+            .filter(|_| are_params_same && LIST_ENDINGS.iter().all(is_same));
         let lists = match kept {
             Some(lists) => Arc::clone(lists),
             None => Arc::new(Lists::load(folder, params)?),
@@ -282,7 +290,8 @@ mod tests {
         let path = |name: &str| disk.path().join(name);
         std::fs::write(path("2026-12.params"), test_params().to_toml()).unwrap();
         std::fs::write(path("2026-12.revoked"), "mallory\n").unwrap();
-        let accepted = Accepted::open(&vendor(), Box::new(DiskDirectory::new(disk.path())), NOW).unwrap();
+        let accepted =
+            Accepted::open(&vendor(), Box::new(DiskDirectory::new(disk.path())), NOW).unwrap();
         let lists = || Arc::clone(accepted.read.lock().unwrap().lists.values().next().unwrap());
         let mut now = NOW;
         let mut is_read_again = || {

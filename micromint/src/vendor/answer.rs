@@ -61,7 +61,10 @@ pub(super) fn payment_required(
         }
         Form::Problem => {
             let sent = payment.map(|payment| payment.coins);
-            (problem::MEDIA_TYPE, problem::payment_required(offer, refusal, sent, &challenge.id, &in_header))
+            (
+                problem::MEDIA_TYPE,
+                problem::payment_required(offer, refusal, sent, &challenge.id, &in_header),
+            )
         }
     };
     headers.push(("Content-Type", media_type.into()));
@@ -114,7 +117,11 @@ pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
 }
 
 /// 200, 204 or 405: the manifest, for everybody alike. A payment that came with the request was not taken.
-pub(super) fn manifest(request: &Request<'_>, carrier: Carrier<'_>, text: impl FnOnce() -> String) -> Answer {
+pub(super) fn manifest(
+    request: &Request<'_>,
+    carrier: Carrier<'_>,
+    text: impl FnOnce() -> String,
+) -> Answer {
     let outcome = if carrier == Carrier::None { Outcome::Free } else { Outcome::Returned };
     // As every answer to a credential, also that of a free page.
     let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(_)));
@@ -124,7 +131,9 @@ pub(super) fn manifest(request: &Request<'_>, carrier: Carrier<'_>, text: impl F
         b"GET" | b"HEAD" => {
             answer.body = text().into_bytes();
             answer.headers.push(("Content-Type", "application/json".into()));
-            answer.headers.push(("Cache-Control", format!("{who}, max-age={MANIFEST_SECONDS}").into()));
+            answer
+                .headers
+                .push(("Cache-Control", format!("{who}, max-age={MANIFEST_SECONDS}").into()));
             answer.headers.push(("X-Content-Type-Options", "nosniff".into()));
             answer.merge = CorsPolicy::Any.of_answer(request);
         }
@@ -147,7 +156,8 @@ pub(super) fn manifest(request: &Request<'_>, carrier: Carrier<'_>, text: impl F
 
 /// 500: what a page costs cannot be read. Fail closed: the page is not sent.
 pub fn price_unreadable(error: &PriceError, place: &str) -> Answer {
-    let mut answer = text_answer(Outcome::Unavailable, 500, "The price of this page cannot be read.");
+    let mut answer =
+        text_answer(Outcome::Unavailable, 500, "The price of this page cannot be read.");
     answer.log = Some(format!("{place}: {error}"));
     answer
 }

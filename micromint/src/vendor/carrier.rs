@@ -54,7 +54,9 @@ impl<'a> Carrier<'a> {
                     in_authorization |= is_joined || token_of(value).is_some();
                     token_of(value).map(InHeader::Credential)
                 }
-                17 if name.eq_ignore_ascii_case(b"micromint-payment") => Some(InHeader::Message(value)),
+                17 if name.eq_ignore_ascii_case(b"micromint-payment") => {
+                    Some(InHeader::Message(value))
+                }
                 21 if name.eq_ignore_ascii_case(b"payment-authorization") => {
                     token_of(value).map(InHeader::Credential)
                 }
@@ -127,15 +129,16 @@ mod tests {
     #[test]
     fn payments_are_found_in_one_place_only() {
         let payment: (&[u8], &[u8]) = (b"micromint-PAYMENT", b"abc");
-        let message: (&[u8], &[u8]) = (b"content-type", b"Application/X-MicroMint ; charset=us-ascii");
+        let message: (&[u8], &[u8]) =
+            (b"content-type", b"Application/X-MicroMint ; charset=us-ascii");
         let form: (&[u8], &[u8]) = (b"content-type", b"application/x-www-form-urlencoded");
         let carrier =
-            |method: &'static [u8], headers: &[(&'static [u8], &'static [u8])]| match Carrier::of(&Request {
-                method,
-                headers,
-                ..Request::default()
-            }) {
-                Carrier::Header(InHeader::Message(value)) => String::from_utf8_lossy(value).into_owned(),
+            |method: &'static [u8], headers: &[(&'static [u8], &'static [u8])]| match Carrier::of(
+                &Request { method, headers, ..Request::default() },
+            ) {
+                Carrier::Header(InHeader::Message(value)) => {
+                    String::from_utf8_lossy(value).into_owned()
+                }
                 Carrier::Header(InHeader::Credential(token)) => {
                     format!("credential {}", String::from_utf8_lossy(token))
                 }
@@ -159,9 +162,13 @@ mod tests {
         assert_eq!(carrier(b"GET", &[beside, basic]), "credential def");
         assert_eq!(carrier(b"GET", &[basic, payment]), "abc");
         assert_eq!(carrier(b"GET", &[(b"payment-authorization", b"Basic YTpi")]), "None");
-        for several in
-            [[scheme, beside], [scheme, payment], [beside, payment], [scheme, scheme], [basic, scheme]]
-        {
+        for several in [
+            [scheme, beside],
+            [scheme, payment],
+            [beside, payment],
+            [scheme, scheme],
+            [basic, scheme],
+        ] {
             assert_eq!(carrier(b"GET", &several), "Several");
         }
         assert_eq!(carrier(b"POST", &[scheme, message]), "Several");

@@ -8,7 +8,9 @@ use subtle::ConstantTimeEq;
 
 use crate::authenticator::Key;
 use crate::protocol::{RequestPayment, Url};
-use crate::scheme::{CREDENTIAL_HEADER, Challenge, INTENT, METHOD, charge_request, read_charge_request};
+use crate::scheme::{
+    CREDENTIAL_HEADER, Challenge, INTENT, METHOD, charge_request, read_charge_request,
+};
 use crate::time::UnixTime;
 
 /// A challenge ends at a multiple of this many seconds, so that the head of a 402 changes no more often.
@@ -103,7 +105,8 @@ mod tests {
         assert_eq!(challenger(1).issue(&offer(page), UnixTime(1_000_199), false), challenge);
         assert_ne!(challenger(1).issue(&offer(page), UnixTime(1_000_200), false), challenge);
         let url = page.parse().unwrap();
-        let check = |challenge: &Challenge, now| challenger(1).check(challenge, &url, UnixTime(now));
+        let check =
+            |challenge: &Challenge, now| challenger(1).check(challenge, &url, UnixTime(now));
         assert_eq!(check(&challenge, 1_000_799), Some(Echo::Timely));
         assert_eq!(check(&challenge, 1_000_800), Some(Echo::Late));
         assert_eq!(challenger(2).check(&challenge, &url, now), None, "another vendor's secret");
@@ -116,7 +119,10 @@ mod tests {
             Challenge { id: String::new(), ..challenge.clone() },
             Challenge { expires: Some("2030-01-01T00:00:00Z".into()), ..challenge.clone() },
             Challenge { expires: None, ..challenge.clone() },
-            Challenge { request: charge_request(&RequestPayment { price: 1, ..offer(page) }), ..challenge },
+            Challenge {
+                request: charge_request(&RequestPayment { price: 1, ..offer(page) }),
+                ..challenge
+            },
         ] {
             assert_eq!(check(&changed, 1_000_100), None, "{changed:?}");
         }

@@ -62,7 +62,8 @@ impl Checker {
 
     /// Takes the broker's lists for an accepted period; before that nobody is on one.
     pub fn set_lists(&mut self, period: &Period, lists: impl Into<Arc<Lists>>) {
-        let accepted = self.periods.iter_mut().find(|accepted| accepted.rules.params().period() == period);
+        let accepted =
+            self.periods.iter_mut().find(|accepted| accepted.rules.params().period() == period);
         if let Some(accepted) = accepted {
             accepted.lists = lists.into();
         }
@@ -87,7 +88,8 @@ impl Checker {
     /// none is, those that are known, so that a client can say what is wrong.
     pub fn periods_at(&self, now: UnixTime) -> Vec<&Params> {
         let all = || self.periods();
-        let mut periods: Vec<&Params> = all().filter(|params| validity(params, now).is_ok()).collect();
+        let mut periods: Vec<&Params> =
+            all().filter(|params| validity(params, now).is_ok()).collect();
         if periods.is_empty() {
             periods = all().collect();
         }
@@ -98,7 +100,8 @@ impl Checker {
 
     /// When [`Checker::periods_at`] changes next after `now`, if it does.
     pub(super) fn next_change(&self, now: UnixTime) -> Option<UnixTime> {
-        let changes = self.periods().flat_map(|params| [params.raw().start, params.raw().expiration]);
+        let changes =
+            self.periods().flat_map(|params| [params.raw().start, params.raw().expiration]);
         changes.filter(|change| *change > now).min()
     }
 
@@ -107,9 +110,17 @@ impl Checker {
     ///
     /// # Errors
     /// The refusal of highest precedence among those that hashing alone can find.
-    pub fn check(&self, payment: &Payment, url: &Url, price: u32, now: UnixTime) -> Result<Bins, Refused> {
+    pub fn check(
+        &self,
+        payment: &Payment,
+        url: &Url,
+        price: u32,
+        now: UnixTime,
+    ) -> Result<Bins, Refused> {
         let accepted = self.accepted(&payment.period);
-        if accepted.is_some_and(|accepted| accepted.rules.params().coin_size() != payment.coin_size()) {
+        if accepted
+            .is_some_and(|accepted| accepted.rules.params().coin_size() != payment.coin_size())
+        {
             return Err(Refusal::Malformed.into());
         }
         if payment.vendor != self.vendor {
@@ -142,9 +153,11 @@ impl Checker {
 impl Accepted {
     fn check_coins(&self, payment: &Payment) -> Result<Bins, Refused> {
         // No User-ID is known for which this fails: 256 counters would have to fail in a row.
-        let user =
-            UserVector::new(self.rules.params(), &payment.user).map_err(|_| Refusal::UserDifferences)?;
-        self.rules.check(&user, &self.vector, &payment.x).map_err(|fault| Refusal::from(fault).into())
+        let user = UserVector::new(self.rules.params(), &payment.user)
+            .map_err(|_| Refusal::UserDifferences)?;
+        self.rules
+            .check(&user, &self.vector, &payment.x)
+            .map_err(|fault| Refusal::from(fault).into())
     }
 }
 

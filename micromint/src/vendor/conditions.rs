@@ -30,13 +30,17 @@ impl Withheld {
     pub(super) fn answer(self, content: Content<'_>) -> Answer {
         let (status, sentence) = match self {
             Withheld::NotModified => (304, ""),
-            Withheld::PreconditionFailed => (412, "The page is not the one that the request expects.\n"),
+            Withheld::PreconditionFailed => {
+                (412, "The page is not the one that the request expects.\n")
+            }
             Withheld::RangeNotSatisfiable { .. } => (416, "The page has none of these parts.\n"),
         };
         // A cache between that holds an older, free copy must not renew it for others.
         let caching = if self == Withheld::NotModified { "private" } else { "no-store" };
-        let mut headers =
-            vec![("Cache-Control", caching.into()), (STATUS_HEADER, Outcome::Returned.word().into())];
+        let mut headers = vec![
+            ("Cache-Control", caching.into()),
+            (STATUS_HEADER, Outcome::Returned.word().into()),
+        ];
         match self {
             Withheld::NotModified => headers.extend(validators(content)),
             Withheld::PreconditionFailed => headers.push(plain_text()),
@@ -44,7 +48,13 @@ impl Withheld {
                 headers.extend([("Content-Range", format!("bytes */{size}").into()), plain_text()]);
             }
         }
-        Answer { outcome: Outcome::Returned, status, headers, body: sentence.into(), ..Answer::default() }
+        Answer {
+            outcome: Outcome::Returned,
+            status,
+            headers,
+            body: sentence.into(),
+            ..Answer::default()
+        }
     }
 }
 
@@ -56,13 +66,18 @@ fn plain_text() -> (&'static str, Cow<'static, str>) {
 fn validators(content: Content<'_>) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
     let etag = content.etag.filter(|etag| etag.iter().all(u8::is_ascii_graphic));
     let etag = etag.map(|etag| ("ETag", String::from_utf8_lossy(etag).into_owned().into()));
-    let modified = content.last_modified.and_then(http_date).map(|date| ("Last-Modified", date.into()));
+    let modified =
+        content.last_modified.and_then(http_date).map(|date| ("Last-Modified", date.into()));
     etag.into_iter().chain(modified)
 }
 
 /// Whether the content is withheld from this request. `is_get` says that it is served as a GET whatever its
 /// method, its preconditions ignored.
-pub(super) fn withheld(request: &Request<'_>, content: &Content<'_>, is_get: bool) -> Option<Withheld> {
+pub(super) fn withheld(
+    request: &Request<'_>,
+    content: &Content<'_>,
+    is_get: bool,
+) -> Option<Withheld> {
     if !is_get && let Some(withheld) = precondition(request, content) {
         return Some(withheld);
     }
@@ -74,7 +89,8 @@ fn precondition(request: &Request<'_>, content: &Content<'_>) -> Option<Withheld
         if !names(request, "if-match", content.etag, is_same_strongly) {
             return Some(Withheld::PreconditionFailed);
         }
-    } else if let (Some(date), Some(modified)) = (date(request, "if-unmodified-since"), content.last_modified)
+    } else if let (Some(date), Some(modified)) =
+        (date(request, "if-unmodified-since"), content.last_modified)
         && modified > date
     {
         return Some(Withheld::PreconditionFailed);
@@ -106,7 +122,9 @@ fn range(request: &Request<'_>, content: &Content<'_>) -> Option<Withheld> {
 /// Whether the client's part is of this very content.
 fn range_applies(if_range: Option<&[u8]>, content: &Content<'_>) -> bool {
     match if_range {
-        Some(tag) if tag.ends_with(b"\"") => content.etag.is_some_and(|etag| is_same_strongly(etag, tag)),
+        Some(tag) if tag.ends_with(b"\"") => {
+            content.etag.is_some_and(|etag| is_same_strongly(etag, tag))
+        }
         Some(date) => read_date(date).is_some_and(|date| content.last_modified == Some(date)),
         None => false,
     }
@@ -115,9 +133,15 @@ fn range_applies(if_range: Option<&[u8]>, content: &Content<'_>) -> bool {
 // ---- entity tags
 
 /// Whether a list of entity tags holds that of the content. `*` stands for whatever there is.
-fn names(request: &Request<'_>, name: &str, etag: Option<&[u8]>, is_same: fn(&[u8], &[u8]) -> bool) -> bool {
+fn names(
+    request: &Request<'_>,
+    name: &str,
+    etag: Option<&[u8]>,
+    is_same: fn(&[u8], &[u8]) -> bool,
+) -> bool {
     header(request, name).any(|value| {
-        value.trim_ascii() == b"*" || etag.is_some_and(|etag| tags(value).any(|tag| is_same(etag, tag)))
+        value.trim_ascii() == b"*"
+            || etag.is_some_and(|etag| tags(value).any(|tag| is_same(etag, tag)))
     })
 }
 
@@ -198,7 +222,8 @@ fn ranges(value: &[u8]) -> Option<Vec<ByteRange>> {
     if !unit.eq_ignore_ascii_case(b"bytes=") {
         return None;
     }
-    let parts = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|part| !part.is_empty());
+    let parts =
+        list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|part| !part.is_empty());
     let ranges: Vec<ByteRange> = parts.map(byte_range).collect::<Option<_>>()?;
     (!ranges.is_empty()).then_some(ranges)
 }
@@ -221,7 +246,8 @@ fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let value = |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    let value =
+        |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
     Some(digits.iter().fold(0, value))
 }
 
@@ -229,7 +255,10 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 fn header<'a>(request: &Request<'a>, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let headers = request.headers;
-    headers.iter().filter(move |(its, _)| its.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| *value)
+    headers
+        .iter()
+        .filter(move |(its, _)| its.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|(_, value)| *value)
 }
 
 fn has(request: &Request<'_>, name: &str) -> bool {
@@ -254,12 +283,17 @@ mod tests {
     fn asked(method: &str, headers: &[(&str, &str)], content: Content<'_>) -> Option<Withheld> {
         let headers: Vec<(&[u8], &[u8])> =
             headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-        let request = Request { method: method.as_bytes(), headers: &headers, ..Request::default() };
+        let request =
+            Request { method: method.as_bytes(), headers: &headers, ..Request::default() };
         withheld(&request, &content, false)
     }
 
     fn file() -> Content<'static> {
-        Content { etag: Some(b"\"a,b\""), last_modified: Some(UnixTime(784_111_777)), size: Some(100) }
+        Content {
+            etag: Some(b"\"a,b\""),
+            last_modified: Some(UnixTime(784_111_777)),
+            size: Some(100),
+        }
     }
 
     fn weak() -> Content<'static> {
@@ -278,7 +312,11 @@ mod tests {
             ("GET", &[("If-Match", "\"x\"")], Some(PreconditionFailed)),
             ("GET", &[("If-Match", "a,b")], Some(PreconditionFailed)),
             ("DELETE", &[("If-Match", "\"x\"")], Some(PreconditionFailed)),
-            ("GET", &[("If-Match", "\"x\""), ("If-None-Match", "\"a,b\"")], Some(PreconditionFailed)),
+            (
+                "GET",
+                &[("If-Match", "\"x\""), ("If-None-Match", "\"a,b\"")],
+                Some(PreconditionFailed),
+            ),
             ("GET", &[("If-Match", "\"a,b\""), ("If-None-Match", "\"a,b\"")], Some(NotModified)),
             ("GET", &[("If-Match", "\"a,b\""), ("If-Unmodified-Since", BEFORE)], None),
             ("GET", &[("If-Unmodified-Since", BEFORE)], Some(PreconditionFailed)),
@@ -346,27 +384,41 @@ mod tests {
     #[test]
     fn a_part_of_other_content_is_asked_for_whole() {
         let out = Some(Withheld::RangeNotSatisfiable { size: 100 });
-        for (if_range, expected) in
-            [("\"a,b\"", out), ("W/\"a,b\"", None), ("\"x\"", None), (THEN, out), (AFTER, None), ("x", None)]
-        {
+        for (if_range, expected) in [
+            ("\"a,b\"", out),
+            ("W/\"a,b\"", None),
+            ("\"x\"", None),
+            (THEN, out),
+            (AFTER, None),
+            ("x", None),
+        ] {
             let headers = [("Range", "bytes=100-"), ("If-Range", if_range)];
             assert_eq!(asked("GET", &headers, file()), expected, "{if_range}");
         }
-        assert_eq!(asked("GET", &[("Range", "bytes=100-"), ("If-Range", "W/\"a,b\"")], weak()), None);
+        assert_eq!(
+            asked("GET", &[("Range", "bytes=100-"), ("If-Range", "W/\"a,b\"")], weak()),
+            None
+        );
     }
 
     #[test]
     fn a_payment_in_a_post_has_no_preconditions_but_ranges() {
         let headers: [(&[u8], &[u8]); 2] = [(b"If-None-Match", b"*"), (b"Range", b"bytes=100-")];
         let request = Request { method: b"POST", headers: &headers, ..Request::default() };
-        assert_eq!(withheld(&request, &file(), true), Some(Withheld::RangeNotSatisfiable { size: 100 }));
+        assert_eq!(
+            withheld(&request, &file(), true),
+            Some(Withheld::RangeNotSatisfiable { size: 100 })
+        );
         assert_eq!(withheld(&Request { headers: &headers[..1], ..request }, &file(), true), None);
     }
 
     #[test]
     fn dates_are_printed_as_they_are_read() {
         assert_eq!(http_date(UnixTime(784_111_777)).as_deref(), Some(THEN));
-        assert_eq!(http_date(UnixTime(253_402_300_799)).as_deref(), Some("Fri, 31 Dec 9999 23:59:59 GMT"));
+        assert_eq!(
+            http_date(UnixTime(253_402_300_799)).as_deref(),
+            Some("Fri, 31 Dec 9999 23:59:59 GMT")
+        );
         for out in [-1, 253_402_300_800, i64::MAX] {
             assert_eq!(http_date(UnixTime(out)), None, "{out}");
         }

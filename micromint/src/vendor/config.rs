@@ -14,11 +14,11 @@ use toml::de::{DeTable, DeValue};
 use super::cors::CorsPolicy;
 use super::origin::{ORIGINS_MAX, Origin};
 use super::page::Page;
-use super::till::SyncMode;
 use crate::host::{Directory, DiskDirectory, read_whole};
 use crate::identity::VendorId;
 use crate::params::{PARAMS_FILE_SIZE_MAX, Params};
 use crate::protocol::{TEXT_LEN_MAX, Url};
+use crate::till::SyncMode;
 use crate::time::DAY_SECONDS;
 
 /// The largest configuration file, in bytes.
@@ -105,7 +105,8 @@ impl VendorConfig {
         let unreadable = |error: std::io::Error| whole(path, format!("cannot be read: {error}"));
         let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
         let bytes = read_whole(&directory, &name, CONFIG_FILE_SIZE_MAX).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|error| whole(path, format!("is no text: {error}")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| whole(path, format!("is no text: {error}")))?;
         let mut config = VendorConfig::parse(&text, path)?;
         if let Some(file) = &config.page_file {
             config.page = Page::load(file)?;
@@ -141,14 +142,16 @@ impl VendorConfig {
 /// Reads every `*.params` file of a folder; see [`VendorConfig::load_periods`].
 pub(super) fn load_periods(directory: &dyn Directory) -> Result<Vec<Params>, ConfigError> {
     let folder = directory.path();
-    let mut names =
-        directory.names().map_err(|error| whole(folder, format!("periods: cannot be read: {error}")))?;
+    let mut names = directory
+        .names()
+        .map_err(|error| whole(folder, format!("periods: cannot be read: {error}")))?;
     names.retain(|name| name.ends_with(".params") && !name.starts_with('.'));
     if names.is_empty() {
         return Err(whole(folder, "periods: expected at least one PERIOD.params file, found none"));
     }
     if names.len() > PERIODS_MAX {
-        let reason = format!("periods: expected at most {PERIODS_MAX} .params files, found {}", names.len());
+        let reason =
+            format!("periods: expected at most {PERIODS_MAX} .params files, found {}", names.len());
         return Err(whole(folder, reason));
     }
     let mut periods: Vec<Params> = Vec::new();
@@ -162,8 +165,8 @@ pub(super) fn load_periods(directory: &dyn Directory) -> Result<Vec<Params>, Con
 
 fn load_params(directory: &dyn Directory, name: &str) -> Result<Params, ConfigError> {
     let wrong = |reason: String| whole(&directory.path().join(name), reason);
-    let bytes =
-        read_whole(directory, name, PARAMS_FILE_SIZE_MAX).map_err(|error| wrong(error.to_string()))?;
+    let bytes = read_whole(directory, name, PARAMS_FILE_SIZE_MAX)
+        .map_err(|error| wrong(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
     Params::from_toml(&text).map_err(|error| wrong(error.to_string()))
 }
@@ -175,9 +178,10 @@ fn refuse_mixture(others: &[Params], params: &Params) -> Result<(), String> {
         return Err(format!("period: {} stands in another file too", params.period()));
     }
     for other in others.iter().map(Params::raw) {
-        for (key, its, others) in
-            [("broker", &raw.broker, &other.broker), ("coin-value", &raw.coin_value, &other.coin_value)]
-        {
+        for (key, its, others) in [
+            ("broker", &raw.broker, &other.broker),
+            ("coin-value", &raw.coin_value, &other.coin_value),
+        ] {
             if its != others {
                 return Err(format!(
                     "{key}: expected {others:?} as in period {}, found {its:?}",
@@ -225,7 +229,8 @@ impl Keys<'_> {
         let unknown = self.table.keys().find(|key| !KEYS.contains(&key.get_ref().as_ref()));
         match unknown {
             Some(key) => {
-                let reason = format!("unknown key {:?}; expected one of {}", key.get_ref(), KEYS.join(", "));
+                let reason =
+                    format!("unknown key {:?}; expected one of {}", key.get_ref(), KEYS.join(", "));
                 Err(self.at(key.span(), reason))
             }
             None => Ok(()),
@@ -243,11 +248,13 @@ impl Keys<'_> {
             _ => vec![value],
         };
         if !(1..=ORIGINS_MAX).contains(&values.len()) {
-            let reason = format!("{key}: expected 1 to {ORIGINS_MAX} origins, found {}", values.len());
+            let reason =
+                format!("{key}: expected 1 to {ORIGINS_MAX} origins, found {}", values.len());
             return Err(self.at(value.span(), reason));
         }
         let read = |value: &&'k Spanned<DeValue<'k>>| {
-            let text = value.get_ref().as_str().ok_or_else(|| self.wrong(key, value, "a string"))?;
+            let text =
+                value.get_ref().as_str().ok_or_else(|| self.wrong(key, value, "a string"))?;
             Ok((text, value.span()))
         };
         values.iter().map(read).collect()
@@ -264,7 +271,8 @@ impl Keys<'_> {
         match texts[..] {
             [("*", _)] => Ok(CorsPolicy::Any),
             _ => {
-                let origins: Result<_, _> = texts.into_iter().map(|text| self.origin(KEY, text)).collect();
+                let origins: Result<_, _> =
+                    texts.into_iter().map(|text| self.origin(KEY, text)).collect();
                 Ok(CorsPolicy::Listed(origins?))
             }
         }
@@ -274,11 +282,16 @@ impl Keys<'_> {
         const KEY: &str = "price-list";
         let (Some(value), Some(text)) = (self.get(KEY), self.string(KEY)?) else { return Ok(None) };
         // A path is one that a page of ours could have, and so is read as one.
-        let url =
-            if text.starts_with('/') { format!("https://host.example{text}") } else { text.to_string() };
+        let url = if text.starts_with('/') {
+            format!("https://host.example{text}")
+        } else {
+            text.to_string()
+        };
         match url.parse::<Url>() {
             Ok(_) => Ok(Some(text.to_string())),
-            Err(error) => Err(self.at(value.span(), format!("{KEY}: expected a path or a URL: {error}"))),
+            Err(error) => {
+                Err(self.at(value.span(), format!("{KEY}: expected a path or a URL: {error}")))
+            }
         }
     }
 
@@ -307,7 +320,9 @@ impl Keys<'_> {
         }
         match mode {
             "always" => Ok(SyncMode::Always),
-            "interval" => Ok(SyncMode::Interval(interval.unwrap_or(SYNC_INTERVAL_MS_DEFAULT).into())),
+            "interval" => {
+                Ok(SyncMode::Interval(interval.unwrap_or(SYNC_INTERVAL_MS_DEFAULT).into()))
+            }
             "os" => Ok(SyncMode::Os),
             _ => Err(self.wrong("sync", self.need("sync")?, "\"always\", \"interval\" or \"os\"")),
         }
@@ -369,7 +384,8 @@ impl Keys<'_> {
             return Ok(None);
         };
         let integer = value.get_ref().as_integer();
-        let number = integer.and_then(|integer| u32::from_str_radix(integer.as_str(), integer.radix()).ok());
+        let number =
+            integer.and_then(|integer| u32::from_str_radix(integer.as_str(), integer.radix()).ok());
         number
             .filter(|number| (min..=max).contains(number))
             .map(Some)
@@ -377,7 +393,8 @@ impl Keys<'_> {
     }
 
     fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) -> ConfigError {
-        let found: String = self.text.get(value.span()).unwrap_or_default().chars().take(80).collect();
+        let found: String =
+            self.text.get(value.span()).unwrap_or_default().chars().take(80).collect();
         self.at(value.span(), format!("{key}: expected {expected}, found {found}"))
     }
 
@@ -435,7 +452,10 @@ till = \"/var/till\"
             "{}origins = \"http://news.example:8080\"\nsync = \"interval\"\nsync-interval = 250\n\
              receipt-time = 60\nreceipt-secret = \"secret\"\ncap = 0x10\ndescription = 'a \"b\"'\n\
              cors-origins = [\"https://app.example\"]\nprice-list = \"/prices?a\"\n",
-            GOOD.replace("origins = [\"https://news.example\", \"https://www.news.example\"]\n", "")
+            GOOD.replace(
+                "origins = [\"https://news.example\", \"https://www.news.example\"]\n",
+                ""
+            )
         );
         let config = parse(&text).unwrap();
         assert_eq!(config.origins[0].as_str(), "http://news.example:8080");
@@ -477,28 +497,52 @@ till = \"/var/till\"
             (without("till"), "vendor.toml: till is missing"),
             (with("colour = 1"), "vendor.toml:5: unknown key \"colour\""),
             (with("till = \"a\""), "vendor.toml:5: duplicate key"),
-            (with("cap = -1"), "vendor.toml:5: cap: expected a number from 0 to 4294967295, found -1"),
+            (
+                with("cap = -1"),
+                "vendor.toml:5: cap: expected a number from 0 to 4294967295, found -1",
+            ),
             (with("cap = \"many\""), "found \"many\""),
             (with("receipt-time = 59"), "expected a number from 60 to 2678400, found 59"),
             (with("receipt-time = 2678401"), "found 2678401"),
-            (with("sync = \"never\""), "sync: expected \"always\", \"interval\" or \"os\", found \"never\""),
+            (
+                with("sync = \"never\""),
+                "sync: expected \"always\", \"interval\" or \"os\", found \"never\"",
+            ),
             (with("sync-interval = 5"), "of use only with sync = \"interval\""),
-            (with("sync = \"interval\"\nsync-interval = 60001"), "vendor.toml:6: sync-interval: expected"),
+            (
+                with("sync = \"interval\"\nsync-interval = 60001"),
+                "vendor.toml:6: sync-interval: expected",
+            ),
             (with("description = \"\\n\""), "description: expected at most 256 printable"),
             (with("x = "), "vendor.toml:5: "),
-            (with("cors-origins = []"), "vendor.toml:5: cors-origins: expected 1 to 64 origins, found 0"),
-            (with("cors-origins = [\"*\", \"https://a.example\"]"), "cors-origins: expected an origin"),
+            (
+                with("cors-origins = []"),
+                "vendor.toml:5: cors-origins: expected 1 to 64 origins, found 0",
+            ),
+            (
+                with("cors-origins = [\"*\", \"https://a.example\"]"),
+                "cors-origins: expected an origin",
+            ),
             (with("cors-origins = \"null\""), "cors-origins: expected an origin"),
             (with("cors-origins = \"https://a.example/b\""), "without a path"),
             (with("cors-origins = 1"), "cors-origins: expected a string, found 1"),
-            (with("price-list = \"prices\""), "vendor.toml:5: price-list: expected a path or a URL"),
+            (
+                with("price-list = \"prices\""),
+                "vendor.toml:5: price-list: expected a path or a URL",
+            ),
             (with("price-list = \"/a b\""), "price-list: expected a path or a URL"),
             (
                 GOOD.replace("news.example\"\norigins", "News.example\"\norigins"),
                 "vendor.toml:1: vendor-id: expected",
             ),
-            (GOOD.replace("\"https://www.news.example\"", "7"), "vendor.toml:2: origins: expected a string"),
-            (GOOD.replace("https://www", "ftp://www"), "vendor.toml:2: origins: expected an origin"),
+            (
+                GOOD.replace("\"https://www.news.example\"", "7"),
+                "vendor.toml:2: origins: expected a string",
+            ),
+            (
+                GOOD.replace("https://www", "ftp://www"),
+                "vendor.toml:2: origins: expected an origin",
+            ),
             (GOOD.replace("\"/var/till\"", "\"\""), "vendor.toml:4: till: expected a path"),
         ] {
             let error = parse(&text).unwrap_err().to_string();
@@ -517,7 +561,10 @@ till = \"/var/till\"
                 "vendor-id = \"{vendor}\"\norigins = [\n\"{origin}\"]\nperiods = \"p\"\ntill = \"t\"\n"
             );
             let error = parse(&text).unwrap_err().to_string();
-            assert!(error.contains(&format!("vendor.toml:3: origins: no client pays {vendor}")), "{error}");
+            assert!(
+                error.contains(&format!("vendor.toml:3: origins: no client pays {vendor}")),
+                "{error}"
+            );
         }
     }
 
@@ -533,18 +580,26 @@ till = \"/var/till\"
     fn periods_share_broker_and_coin_value_and_differ_in_name() {
         let first = test_params().to_toml();
         let second = first.replace("2026-12\"", "2027-01\"");
-        let error = |files: &[(&str, String)]| load_periods(&folder(files)).unwrap_err().to_string();
-        let good =
-            folder(&[("a.params", first.clone()), ("b.params", second.clone()), ("c.txt", "x".into())]);
+        let error =
+            |files: &[(&str, String)]| load_periods(&folder(files)).unwrap_err().to_string();
+        let good = folder(&[
+            ("a.params", first.clone()),
+            ("b.params", second.clone()),
+            ("c.txt", "x".into()),
+        ]);
         assert_eq!(load_periods(&good).unwrap().len(), 2);
         assert!(error(&[]).contains("at least one PERIOD.params"));
         assert!(error(&[("a.params", "x".into())]).contains("a.params: "));
-        assert!(error(&[("a.params", first.clone()), ("b.params", first.clone())]).contains("another file"));
+        assert!(
+            error(&[("a.params", first.clone()), ("b.params", first.clone())])
+                .contains("another file")
+        );
         for (from, to, says) in [
             ("https://broker", "https://other", "b.params: broker: expected"),
             ("0.01 USD", "0.02 USD", "b.params: coin-value: expected"),
         ] {
-            let found = error(&[("a.params", first.clone()), ("b.params", second.replace(from, to))]);
+            let found =
+                error(&[("a.params", first.clone()), ("b.params", second.replace(from, to))]);
             assert!(found.contains(says), "{found}");
         }
         let many: Vec<(String, String)> = (0..=PERIODS_MAX)

@@ -64,7 +64,10 @@ impl CorsPolicy {
         if self.allows(request) {
             push_tokens(&mut methods, method);
             headers.push_str(", Authorization");
-            push_tokens(&mut headers, the_one(request, "access-control-request-headers").unwrap_or_default());
+            push_tokens(
+                &mut headers,
+                the_one(request, "access-control-request-headers").unwrap_or_default(),
+            );
         }
         vec![
             union("Access-Control-Allow-Methods", methods),
@@ -118,7 +121,8 @@ fn push_tokens(list: &mut String, asked: &[u8]) {
         return;
     }
     for member in asked.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let is_token =
+            |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
         let Ok(text) = std::str::from_utf8(member) else { continue };
         let is_there = list.split(", ").any(|known| known.eq_ignore_ascii_case(text));
         // A `*` would mean all, and not a header of that name.
@@ -150,7 +154,8 @@ mod tests {
         let headers: Vec<(&[u8], &[u8])> =
             headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         let request = Request { headers: &headers, ..Request::default() };
-        let fields = if is_options { policy.of_options(&request) } else { policy.of_answer(&request) };
+        let fields =
+            if is_options { policy.of_options(&request) } else { policy.of_answer(&request) };
         fields.iter().map(|field| format!("{}: {}", field.name, field.value)).collect()
     }
 
@@ -199,7 +204,12 @@ mod tests {
         let vary = "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
         let age = "Access-Control-Max-Age: 600";
         assert_eq!(lines(&CorsPolicy::Site, &asked, true), [&methods, &headers, age, vary]);
-        let wide = [&format!("{methods}, PUT"), &format!("{headers}, Authorization, x-a, range"), age, vary];
+        let wide = [
+            &format!("{methods}, PUT"),
+            &format!("{headers}, Authorization, x-a, range"),
+            age,
+            vary,
+        ];
         assert_eq!(lines(&CorsPolicy::Any, &asked, true), wide);
         assert_eq!(lines(&listed(), &asked, true), wide);
         let mut stranger = asked;
@@ -209,7 +219,10 @@ mod tests {
         for (text, is_answered) in [(&most, true), (&more, false)] {
             let mut long = asked;
             long[2].1 = text;
-            assert_eq!(lines(&CorsPolicy::Any, &long, true)[1].ends_with(text.as_str()), is_answered);
+            assert_eq!(
+                lines(&CorsPolicy::Any, &long, true)[1].ends_with(text.as_str()),
+                is_answered
+            );
         }
     }
 }

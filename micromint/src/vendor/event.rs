@@ -140,8 +140,13 @@ mod tests {
             ..About::default()
         };
         let user = Some("alice".parse().unwrap());
-        let paid =
-            Decision::Serve(Serve { outcome: Outcome::Paid, user, coins: 2, about, ..Serve::default() });
+        let paid = Decision::Serve(Serve {
+            outcome: Outcome::Paid,
+            user,
+            coins: 2,
+            about,
+            ..Serve::default()
+        });
         assert_eq!(
             paid.event(200, Outcome::Paid).to_line(),
             r#"micromint paid status=200 price=2 coins=2 user=alice period=2026-12 url=https://news.example/a"\b"#

@@ -81,7 +81,9 @@ impl Answer {
     /// them that may be there already merged. `values` as for [`Serve::head`].
     pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
-        changes.add.extend(self.headers.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))));
+        changes
+            .add
+            .extend(self.headers.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))));
         changes.merge(&self.merge, &values);
         changes
     }
@@ -123,10 +125,11 @@ impl<'a> HeadChanges<'a> {
                 continue;
             }
             let more = fields[at + 1..].iter().filter(same);
-            let value = more.fold(Cow::Borrowed(&**value), |all, more| match union([&*all], &more.value) {
-                Some(union) => union.into(),
-                None => all,
-            });
+            let value =
+                more.fold(Cow::Borrowed(&**value), |all, more| match union([&*all], &more.value) {
+                    Some(union) => union.into(),
+                    None => all,
+                });
             let there = values(name);
             if there.is_empty() {
                 self.add.push((name, value));
@@ -172,9 +175,12 @@ mod tests {
             named.map(|(_, value)| value.to_string()).collect()
         };
         let changes = changes(&values);
-        let is_out = |name: &str| changes.remove.iter().any(|removed| removed.eq_ignore_ascii_case(name));
-        let kept =
-            fields.iter().filter(|(name, _)| !is_out(name)).map(|(name, value)| format!("{name}: {value}"));
+        let is_out =
+            |name: &str| changes.remove.iter().any(|removed| removed.eq_ignore_ascii_case(name));
+        let kept = fields
+            .iter()
+            .filter(|(name, _)| !is_out(name))
+            .map(|(name, value)| format!("{name}: {value}"));
         kept.chain(changes.add.iter().map(|(name, value)| format!("{name}: {value}"))).collect()
     }
 
@@ -218,7 +224,11 @@ mod tests {
                 "Vary: accept, Cookie"
             ]
         );
-        assert_eq!(head(404, Outcome::Paid), expected, "a payment that stays is told of with an error too");
+        assert_eq!(
+            head(404, Outcome::Paid),
+            expected,
+            "a payment that stays is told of with an error too"
+        );
     }
 
     #[test]

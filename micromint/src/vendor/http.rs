@@ -134,7 +134,10 @@ impl<'a> Request<'a> {
     /// All values of a header, its name in any case.
     pub fn header_values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let headers = self.headers;
-        headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| *value)
+        headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| *value)
     }
 }
 
@@ -165,8 +168,9 @@ struct ContentBuf {
 impl From<&Request<'_>> for RequestBuf {
     /// Copies what the paywall looks at: of the header fields only those of [`HEADERS_READ`].
     fn from(request: &Request<'_>) -> RequestBuf {
-        let is_read =
-            |name: &[u8]| HEADERS_READ.iter().any(|read| name.eq_ignore_ascii_case(read.as_bytes()));
+        let is_read = |name: &[u8]| {
+            HEADERS_READ.iter().any(|read| name.eq_ignore_ascii_case(read.as_bytes()))
+        };
         let headers = request.headers.iter().filter(|(name, _)| is_read(name));
         RequestBuf {
             method: request.method.to_vec(),

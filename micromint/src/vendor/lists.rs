@@ -52,7 +52,8 @@ impl Lists {
         }
         if let Some((name, bytes)) = read("owners", OWNERS_FILE_SIZE_MAX)? {
             let owners = Owners::from_bytes(&bytes, params);
-            lists.owners = Some(owners.map_err(|error| wrong(directory, &name, error.to_string()))?);
+            lists.owners =
+                Some(owners.map_err(|error| wrong(directory, &name, error.to_string()))?);
         }
         Ok(lists)
     }
@@ -65,7 +66,8 @@ impl Lists {
         if self.revoked.contains(user) {
             return Err(Refusal::Revoked);
         }
-        let owns = |owners: &Owners| first_bins.iter().all(|bin| owners.may_own(user, bin.superbin));
+        let owns =
+            |owners: &Owners| first_bins.iter().all(|bin| owners.may_own(user, bin.superbin));
         if self.owners.as_ref().is_none_or(owns) { Ok(()) } else { Err(Refusal::NotOwner) }
     }
 }
@@ -74,7 +76,9 @@ impl Lists {
 fn revoked(bytes: &[u8]) -> Result<BTreeSet<UserId>, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(i, line)| line.trim().parse().map_err(|error| format!("line {}: {error}", i + 1))).collect()
+    lines
+        .map(|(i, line)| line.trim().parse().map_err(|error| format!("line {}: {error}", i + 1)))
+        .collect()
 }
 
 fn wrong(directory: &dyn Directory, name: &str, reason: String) -> ConfigError {
@@ -104,7 +108,8 @@ mod tests {
         bytes[..8].copy_from_slice(b"MMowners");
         bytes[8..12].copy_from_slice(&1u32.to_be_bytes());
         bytes[12..16].copy_from_slice(&(tags.len() as u32 / 4).to_be_bytes());
-        bytes[16..16 + params.period().as_str().len()].copy_from_slice(params.period().as_str().as_bytes());
+        bytes[16..16 + params.period().as_str().len()]
+            .copy_from_slice(params.period().as_str().as_bytes());
         let checksum = crc32c::crc32c(&tags);
         bytes[56..60].copy_from_slice(&checksum.to_be_bytes());
         let checksum = crc32c::crc32c(&bytes[..60]);

@@ -13,8 +13,7 @@ use crate::time::UnixTime;
 /// Where it is.
 pub const MANIFEST_PATH: &str = "/.well-known/micromint";
 /// How a price is found out, for people.
-const PRICE_RULE: &str =
-    "Every URL has a price of its own, in coins: the answer 402 to HEAD or GET tells it. No price, no 402.";
+const PRICE_RULE: &str = "Every URL has a price of its own, in coins: the answer 402 to HEAD or GET tells it. No price, no 402.";
 
 /// Members in the order of their names.
 #[derive(Serialize)]
@@ -57,7 +56,8 @@ pub(super) fn manifest<'a>(
     periods: impl Iterator<Item = &'a Params>,
     now: UnixTime,
 ) -> String {
-    let mut periods: Vec<&Params> = periods.filter(|params| now < params.raw().expiration).collect();
+    let mut periods: Vec<&Params> =
+        periods.filter(|params| now < params.raw().expiration).collect();
     periods.sort_by_key(|params| params.raw().expiration);
     let period = |params: &&'a Params| Period {
         broker: &params.raw().broker,

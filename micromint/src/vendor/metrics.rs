@@ -49,7 +49,11 @@ impl Counters {
     /// All counters in the text format of Prometheus.
     pub fn to_prometheus(&self) -> String {
         let mut text = String::new();
-        family(&mut text, "requests", "Requests that the paywall decided about, by what became of them.");
+        family(
+            &mut text,
+            "requests",
+            "Requests that the paywall decided about, by what became of them.",
+        );
         self.outcomes(&mut text, "requests", 0);
         family(
             &mut text,
@@ -105,7 +109,10 @@ fn slot(outcome: Outcome) -> usize {
 
 fn family(text: &mut String, name: &str, help: &str) {
     // Writing to a String cannot fail.
-    let _ = write!(text, "# HELP micromint_{name}_total {help}\n# TYPE micromint_{name}_total counter\n");
+    let _ = write!(
+        text,
+        "# HELP micromint_{name}_total {help}\n# TYPE micromint_{name}_total counter\n"
+    );
 }
 
 #[cfg(test)]

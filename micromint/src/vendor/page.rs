@@ -72,11 +72,12 @@ impl Page {
     /// A file that cannot be read or is larger than [`PAGE_FILE_SIZE_MAX`]; what is no template, with its
     /// line.
     pub fn load(path: &Path) -> Result<Page, ConfigError> {
-        let unreadable = |error: std::io::Error| whole(path, format!("page: cannot be read: {error}"));
+        let unreadable =
+            |error: std::io::Error| whole(path, format!("page: cannot be read: {error}"));
         let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
         let bytes = read_whole(&directory, &name, PAGE_FILE_SIZE_MAX).map_err(unreadable)?;
-        let text =
-            String::from_utf8(bytes).map_err(|error| whole(path, format!("page: is no UTF-8: {error}")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| whole(path, format!("page: is no UTF-8: {error}")))?;
         let template = parse(&text).map_err(|error| ConfigError {
             line: Some(error.line),
             ..whole(path, format!("page: {}", error.reason))
@@ -90,8 +91,14 @@ impl Page {
     }
 
     /// The page for a request, which may follow a refused payment.
-    pub(super) fn fill(&self, request: &RequestPayment, message: &[u8], refusal: Option<Refusal>) -> Vec<u8> {
-        let (price, coins, periods) = (request.price.to_string(), coins(request.price), periods(request));
+    pub(super) fn fill(
+        &self,
+        request: &RequestPayment,
+        message: &[u8],
+        refusal: Option<Refusal>,
+    ) -> Vec<u8> {
+        let (price, coins, periods) =
+            (request.price.to_string(), coins(request.price), periods(request));
         let message = data_block(message);
         // In the order of NAMES.
         let values: [&str; NAMES.len()] = [
@@ -172,7 +179,9 @@ mod tests {
         assert!(!page.contains("<script"), "a message that could end its block is left out");
         assert!(!page.contains("role=\"alert\"") && !page.contains("{{"));
         let page = filled(&Page::default(), &request(""), Some(Refusal::Spent));
-        assert!(page.contains("<p class=\"refused\" role=\"alert\">A coin was spent here before.</p>"));
+        assert!(
+            page.contains("<p class=\"refused\" role=\"alert\">A coin was spent here before.</p>")
+        );
         assert!(!page.contains("<p></p>"));
         assert!(page.contains("<script type=\"application/x-micromint\">MicroMint-1.0\r\n"));
     }
@@ -205,6 +214,8 @@ mod tests {
         assert!(error.contains("page: cannot be read"), "{error}");
         let sized = |size: u64| format!("{{{{ message }}}}{}", "x".repeat(size as usize - 13));
         assert!(own(&sized(PAGE_FILE_SIZE_MAX)).is_ok());
-        assert!(own(&sized(PAGE_FILE_SIZE_MAX + 1)).unwrap_err().to_string().contains("are allowed"));
+        assert!(
+            own(&sized(PAGE_FILE_SIZE_MAX + 1)).unwrap_err().to_string().contains("are allowed")
+        );
     }
 }

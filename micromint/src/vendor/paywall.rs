@@ -35,13 +35,13 @@ use super::cors::CorsPolicy;
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
 use super::manifest::{is_manifest, manifest};
 use super::secret;
-use super::till::{PaymentId, REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
 use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
 use crate::params::Params;
 use crate::protocol::{Frame, PAYMENT_SIZE_MAX};
+use crate::till::{PaymentId, REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
 use crate::time::UnixTime;
 
 /// The gate before a vendor's pages. One serves all threads of a process; it is opened after the
@@ -140,7 +140,10 @@ impl Paywall {
     ///
     /// # Errors
     /// Periods or lists that cannot be read, and files that cannot be made.
-    pub fn prepare(config: &VendorConfig, entropy: &dyn Entropy) -> Result<Vec<PathBuf>, PaywallError> {
+    pub fn prepare(
+        config: &VendorConfig,
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<PathBuf>, PaywallError> {
         load_lists(config, &config.load_periods()?)?;
         make_till_folder(&config.till).map_err(FileError::on("make", &config.till))?;
         let (directory, name) = secret_place(config)?;
@@ -215,7 +218,17 @@ impl Paywall {
         let views = FreeViews::new(till.shared_directory(), &receipt_key);
         let challenger = Challenger::new(&receipt_key, config.vendor.as_str());
         let quotes = Quotes::new();
-        Ok(Paywall { config, accepted, receipt_key, challenger, quotes, till, views, clock, entropy })
+        Ok(Paywall {
+            config,
+            accepted,
+            receipt_key,
+            challenger,
+            quotes,
+            till,
+            views,
+            clock,
+            entropy,
+        })
     }
 
     /// What to do with a request whose head is read. Touches no disk and never waits. A free page
@@ -285,19 +298,25 @@ impl Paywall {
 
     /// What [`Paywall::decide`] would say, where that is found without waiting for a lock, a sync or the disk: for
     /// a thread that must not wait, before the request is handed to another. `None`: nothing was done.
-    pub fn decide_at_once(&self, request: &Request<'_>) -> Option<Decision> {
-        self.follow_at_once(request, self.route(request, Carrier::of(request)))
+    pub fn try_decide(&self, request: &Request<'_>) -> Option<Decision> {
+        self.try_follow(request, self.route(request, Carrier::of(request)))
     }
 
-    /// What [`Paywall::classify`] says, and in the place of [`Step::Work`] what [`Paywall::decide_at_once`] then says if
+    /// What [`Paywall::classify`] says, and in the place of [`Step::Work`] what [`Paywall::try_decide`] then says if
     /// it says something, with one look at the request. Its content must be there, if anything is known of it.
-    pub fn classify_at_once(&self, request: &Request<'_>) -> Step {
-        self.step(request, |route| self.follow_at_once(request, route).map_or(Step::Work, Step::Decided))
+    pub fn try_classify(&self, request: &Request<'_>) -> Step {
+        self.step(request, |route| {
+            self.try_follow(request, route).map_or(Step::Work, Step::Decided)
+        })
     }
 
-    fn follow_at_once<'a>(&'a self, request: &'a Request<'a>, mut route: Route<'a>) -> Option<Decision> {
+    fn try_follow<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+        mut route: Route<'a>,
+    ) -> Option<Decision> {
         let is_simple = self.config.cap.is_none() && !request.place.is_dry_run;
-        if !is_simple || !self.till.records_at_once() || self.accepted.is_due(self.clock.now()) {
+        if !is_simple || !self.till.is_nonblocking() || self.accepted.is_due(self.clock.now()) {
             return None;
         }
         match &mut route {
@@ -352,7 +371,9 @@ impl Paywall {
         let is_given_back = !(200..300).contains(&status)
             && match charge.taken {
                 Taken::Payment(id) => matches!(self.till.reverse(id), Ok(Reversal::Reversed)),
-                Taken::View(visitor) => matches!(self.views.give_back(visitor, charge.taken_at), Ok(true)),
+                Taken::View(visitor) => {
+                    matches!(self.views.give_back(visitor, charge.taken_at), Ok(true))
+                }
             };
         if is_given_back { Outcome::Reversed } else { charge.kept() }
     }
@@ -397,8 +418,12 @@ impl Paywall {
         }
         if request.price == 0 {
             return match carrier {
-                Carrier::None | Carrier::Several => Route::Decided(Decision::Serve(Serve::default())),
-                Carrier::Header(header) => Route::Decided(Decision::Serve(free_with(request, header))),
+                Carrier::None | Carrier::Several => {
+                    Route::Decided(Decision::Serve(Serve::default()))
+                }
+                Carrier::Header(header) => {
+                    Route::Decided(Decision::Serve(free_with(request, header)))
+                }
                 Carrier::Body => Route::FreeBody,
             };
         }
@@ -413,7 +438,8 @@ impl Paywall {
             return Route::Decided(ask.tell(|ask| answer::options(ask.cors, ask.request).into()));
         }
         if ask.is_view() && self.has_receipt(&ask) {
-            let serve = |ask: &Ask<'_>| Decision::Serve(served(Outcome::Receipt, ask.request, ask.is_body));
+            let serve =
+                |ask: &Ask<'_>| Decision::Serve(served(Outcome::Receipt, ask.request, ask.is_body));
             return Route::Decided(ask.tell(serve));
         }
         match carrier {
@@ -437,7 +463,8 @@ pub(super) fn is_free(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
 /// The decision as it holds at the place of the request. The manifest is no content that a place could try out
 /// a price on.
 fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
-    let is_tried_out = request.place.is_dry_run && request.price > 0 && !is_manifest(request.target);
+    let is_tried_out =
+        request.place.is_dry_run && request.price > 0 && !is_manifest(request.target);
     if is_tried_out { rehearsed(request, decision) } else { decision }
 }
 

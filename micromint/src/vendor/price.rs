@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn a_price_is_one_line_with_one_number() {
-        for (text, price) in [("2", 2), ("2\n", 2), ("2\r\n", 2), (" \t12 \n", 12), ("0\n", 0), ("500", 500)]
+        for (text, price) in
+            [("2", 2), ("2\n", 2), ("2\r\n", 2), (" \t12 \n", 12), ("0\n", 0), ("500", 500)]
         {
             assert_eq!(parse_price(text.as_bytes()), Ok(price), "{text:?}");
         }
@@ -100,9 +101,13 @@ mod tests {
 
     #[test]
     fn price_files_are_known_by_their_name() {
-        for (path, is) in
-            [("/a.html.mm", true), ("/.mm", true), ("/a.mm/b", false), ("/a.mmx", false), ("", false)]
-        {
+        for (path, is) in [
+            ("/a.html.mm", true),
+            ("/.mm", true),
+            ("/a.mm/b", false),
+            ("/a.mmx", false),
+            ("", false),
+        ] {
             assert_eq!(is_price_file(path.as_bytes()), is, "{path}");
         }
     }

@@ -53,7 +53,9 @@ pub fn parse_receipt_path(text: &[u8]) -> Result<Option<&str>, ReceiptPathError>
         {
             Ok(Some(path))
         }
-        _ => Err(ReceiptPathError { found: String::from_utf8_lossy(text).chars().take(80).collect() }),
+        _ => Err(ReceiptPathError {
+            found: String::from_utf8_lossy(text).chars().take(80).collect(),
+        }),
     }
 }
 
@@ -80,9 +82,11 @@ impl<'a> Scope<'a> {
     fn push_name(self, text: &mut String) {
         let digest = match self {
             Scope::Page(url) => Sha256::digest(url.as_str()),
-            Scope::Path(url, path) => {
-                Sha256::new().chain_update(url.origin()).chain_update(path).chain_update(" ").finalize()
-            }
+            Scope::Path(url, path) => Sha256::new()
+                .chain_update(url.origin())
+                .chain_update(path)
+                .chain_update(" ")
+                .finalize(),
         };
         text.push_str(RECEIPT_NAME_PREFIX);
         push_hex(text, &digest[..8]);
@@ -97,7 +101,9 @@ impl<'a> Scope<'a> {
 
     fn mac(self, key: &Key, expiry: &str, price: &str) -> [u8; 32] {
         match self {
-            Scope::Page(url) => key.mac(&[b"micromint receipt", url.as_str().as_bytes(), expiry.as_bytes()]),
+            Scope::Page(url) => {
+                key.mac(&[b"micromint receipt", url.as_str().as_bytes(), expiry.as_bytes()])
+            }
             Scope::Path(url, path) => key.mac(&[
                 b"micromint receipt path",
                 url.origin().as_bytes(),
@@ -118,10 +124,19 @@ impl<'a> Scope<'a> {
 
 /// The value of Set-Cookie for a receipt, good until just before `now + seconds`. `price` is what was paid,
 /// in coins.
-pub(super) fn set_cookie(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, seconds: u32) -> String {
+pub(super) fn set_cookie(
+    key: &Key,
+    scope: Scope<'_>,
+    price: u32,
+    now: UnixTime,
+    seconds: u32,
+) -> String {
     let expiry = now.plus_seconds(seconds.into()).0.to_compact_string();
-    let price =
-        if let Scope::Path(..) = scope { price.to_compact_string() } else { CompactString::default() };
+    let price = if let Scope::Path(..) = scope {
+        price.to_compact_string()
+    } else {
+        CompactString::default()
+    };
     let path = scope.cookie_path();
     let mut cookie = String::with_capacity(COOKIE_SIZE + path.len());
     scope.push_name(&mut cookie);
@@ -159,7 +174,8 @@ pub(super) fn covers(
 ) -> bool {
     let has_good = |scope: Scope<'_>| {
         let name = scope.name();
-        let cookies = request.header_values("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+        let cookies =
+            request.header_values("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
         let values = cookies.filter_map(|cookie| value_of(&name, cookie));
         values.take(TRIES_MAX).any(|value| is_good(key, scope, price, now, value))
     };
@@ -186,8 +202,9 @@ fn is_good(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, value: &str) 
     };
     let is_enough = match scope {
         Scope::Page(_) => true,
-        Scope::Path(..) => parse_decimal(paid)
-            .is_some_and(|paid| (u64::from(price)..=u64::from(COINS_PER_PAYMENT_MAX)).contains(&paid)),
+        Scope::Path(..) => parse_decimal(paid).is_some_and(|paid| {
+            (u64::from(price)..=u64::from(COINS_PER_PAYMENT_MAX)).contains(&paid)
+        }),
     };
     let until = parse_decimal(expiry).and_then(|expiry| i64::try_from(expiry).ok()).map(UnixTime);
     if !is_enough || until.is_none_or(|until| now >= until) {
@@ -257,7 +274,9 @@ mod tests {
         assert!(!is_covered(&key(1), page, at(60), &[pair]));
         assert!(!is_covered(&key(2), page, at(0), &[pair]));
         assert!(!is_covered(&key(1), page, at(0), &[]));
-        for other in ["https://news.example/a", "https://news.example/a?c", "http://news.example/a?b"] {
+        for other in
+            ["https://news.example/a", "https://news.example/a?c", "http://news.example/a?b"]
+        {
             assert!(!is_covered(&key(1), other, at(0), &[pair]), "{other}");
             let (_, value) = pair.split_once('=').unwrap();
             let name = Scope::Page(&url(other)).name();
@@ -310,7 +329,14 @@ mod tests {
         let name = Scope::Path(&url(page), path).name();
         assert_ne!(name, Scope::Page(&url(page)).name());
         for forged in [format!("{name}={value}"), format!("{name}={expiry}.1.{mac}")] {
-            assert!(!is_covered_at(&key(1), "https://news.example/story/b", Some(path), 1, NOW, &[&forged]));
+            assert!(!is_covered_at(
+                &key(1),
+                "https://news.example/story/b",
+                Some(path),
+                1,
+                NOW,
+                &[&forged]
+            ));
         }
     }
 
@@ -338,9 +364,17 @@ mod tests {
             assert_eq!(parse_receipt_path(good.as_bytes()), Ok(Some(good)));
         }
         assert_eq!(parse_receipt_path(b""), Ok(None));
-        for bad in
-            ["a", "/a b", "/a;b", "/a?b", "/a#b", "/\u{e9}", "/\n", " /", &long(RECEIPT_PATH_LEN_MAX + 1)]
-        {
+        for bad in [
+            "a",
+            "/a b",
+            "/a;b",
+            "/a?b",
+            "/a#b",
+            "/\u{e9}",
+            "/\n",
+            " /",
+            &long(RECEIPT_PATH_LEN_MAX + 1),
+        ] {
             let error = parse_receipt_path(bad.as_bytes()).unwrap_err().to_string();
             assert!(error.contains("expected a path such as"), "{error}");
         }

@@ -16,13 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::till::{Batch, Batches, Position, REVERSAL_SECONDS, Record, Store, Till, TillError, scan};
 use crate::authenticator::{Key, hex};
 use crate::error::FileError;
 use crate::identity::VendorId;
 use crate::period::Period;
 use crate::protocol::{
-    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Id, RedemptionResult, RequestRedemption, Verdict, push_record,
+    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Id, RedemptionResult, RequestRedemption, Verdict,
+    push_record,
+};
+use crate::till::{
+    Batch, Batches, Position, REVERSAL_SECONDS, Record, Store, Till, TillError, scan,
 };
 use crate::time::UnixTime;
 
@@ -136,7 +139,8 @@ pub fn make_batch(
         let now = till.now();
         let view = View::of(till)?;
         let is_asked = |batch: &&Batch| period.is_none_or(|period| batch.period == *period);
-        if let Some(batch) = view.batches.0.iter().filter(is_asked).find(|batch| batch.is_due(now)) {
+        if let Some(batch) = view.batches.0.iter().filter(is_asked).find(|batch| batch.is_due(now))
+        {
             let data = view.data_of(till, batch)?;
             let message = message(vendor, key, batch, data);
             return Ok(Some(MadeBatch { batch: batch.clone(), message, is_again: true }));
@@ -254,8 +258,10 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     }
     Ok(till.locked(|store| {
         // Payments recorded since the scan keep their periods too.
-        let mut periods: BTreeSet<Period> =
-            periods_by_day.range(first_day..).flat_map(|(_, periods)| periods.iter().cloned()).collect();
+        let mut periods: BTreeSet<Period> = periods_by_day
+            .range(first_day..)
+            .flat_map(|(_, periods)| periods.iter().cloned())
+            .collect();
         scan(store.directory(), &store.days()?, view.end, store.end(), |_, record| {
             if let Record::Payment(payment) = record {
                 periods.insert(payment.period);

@@ -27,7 +27,9 @@ pub(super) fn read_or_make(
         _ => make(directory, name, entropy).map_err(FileError::on("make", &path))?,
     };
     let text = String::from_utf8_lossy(&bytes);
-    text.trim().parse().map_err(|error: HexError| PaywallError::Secret { path, reason: error.to_string() })
+    text.trim()
+        .parse()
+        .map_err(|error: HexError| PaywallError::Secret { path, reason: error.to_string() })
 }
 
 /// Under the file's own lock whoever comes first writes, and the others read.

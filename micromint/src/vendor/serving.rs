@@ -113,7 +113,8 @@ impl Vendor {
         if failed_at.is_some_and(is_recent) {
             return Ok(None);
         }
-        match Paywall::open(self.config.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy)) {
+        match Paywall::open(self.config.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy))
+        {
             Ok(paywall) => {
                 let paywall = Arc::new(paywall);
                 *locked(&self.paywall) = Some(Arc::clone(&paywall));
@@ -162,7 +163,8 @@ impl Vendor {
             Err(error) => (self.to_ask(), Some(error.to_string())),
         };
         let Some(paywall) = opened else {
-            let reason = reason.unwrap_or_else(|| "the till could not be opened a moment ago".to_string());
+            let reason =
+                reason.unwrap_or_else(|| "the till could not be opened a moment ago".to_string());
             return (unavailable(reason).into(), None);
         };
         let mut decision = self.watched(&paywall, paywall.decide(request));
@@ -206,9 +208,9 @@ mod tests {
     use crate::host::SystemEntropy;
     use crate::scheme::BASE64URL;
     use crate::testing::{ObviousMint, params_with};
+    use crate::till::tests::HandClock;
     use crate::vendor::Refusal;
     use crate::vendor::accepted::LOOK_SECONDS;
-    use crate::vendor::till::tests::HandClock;
 
     struct Site {
         folder: tempfile::TempDir,
@@ -226,8 +228,13 @@ mod tests {
         let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"periods\"\ntill = \"till\"\nsync = \"os\"\n";
         std::fs::write(&path, text).unwrap();
         let clock = HandClock::at("2026-12-15T12:00:00Z");
-        let vendor =
-            Vendor::read(path, "here".to_string(), Arc::new(clock.clone()), Arc::new(SystemEntropy)).unwrap();
+        let vendor = Vendor::read(
+            path,
+            "here".to_string(),
+            Arc::new(clock.clone()),
+            Arc::new(SystemEntropy),
+        )
+        .unwrap();
         vendor.prepare(None).unwrap();
         Site { folder, clock, vendor, mint }
     }
@@ -265,7 +272,11 @@ mod tests {
                 method: method.as_bytes(),
                 target: target.as_bytes(),
                 is_https: true,
-                headers: if body.is_some() { &[(b"Content-Type", b"application/x-micromint")] } else { &[] },
+                headers: if body.is_some() {
+                    &[(b"Content-Type", b"application/x-micromint")]
+                } else {
+                    &[]
+                },
                 body,
                 price: 1,
                 ..Request::default()
@@ -280,7 +291,8 @@ mod tests {
         let coins = mint.coins(&user, &vendor, 8);
         let number: usize = page.parse().unwrap();
         let url = format!("https://news.example/{page}").parse().unwrap();
-        mint.payment(&user, &Key::from_bytes([7; 32]), &vendor, &url, &coins[number..=number]).to_bytes()
+        mint.payment(&user, &Key::from_bytes([7; 32]), &vendor, &url, &coins[number..=number])
+            .to_bytes()
     }
 
     #[test]
@@ -291,7 +303,9 @@ mod tests {
         assert_eq!((unpaid.outcome(), paywall.is_some()), (Outcome::Unpaid, false));
         assert_eq!(site.pay_in_header(&site.mint, "1"), (Outcome::Paid, true));
         assert_eq!(site.pay_in_header(&site.mint, "1"), (Outcome::Retry, true));
-        assert!(site.decide_head("POST", "/2", ("Content-Type", b"application/x-micromint")).is_none());
+        assert!(
+            site.decide_head("POST", "/2", ("Content-Type", b"application/x-micromint")).is_none()
+        );
         assert_eq!(site.pay("2"), Outcome::Paid);
     }
 
@@ -300,7 +314,8 @@ mod tests {
         let site = site();
         site.vendor.open().unwrap();
         let next = ObviousMint::new(params_with(|raw| raw.period = "next".parse().unwrap()));
-        std::fs::write(site.folder.path().join("periods/b.params"), next.params().to_toml()).unwrap();
+        std::fs::write(site.folder.path().join("periods/b.params"), next.params().to_toml())
+            .unwrap();
         assert_eq!(site.pay_in_header(&next, "1").0, Outcome::Refused(Refusal::UnknownPeriod));
         site.clock.pass(LOOK_SECONDS);
         assert_eq!(site.pay_in_header(&next, "1"), (Outcome::Paid, true));

@@ -242,7 +242,10 @@ mod tests {
     fn crowd(views: &FreeViews, size: usize) -> Vec<IpAddr> {
         let addresses = (0..u32::MAX).map(|number| IpAddr::from(std::net::Ipv4Addr::from(number)));
         let day = NOON.0.div_euclid(DAY_SECONDS);
-        addresses.filter(|address| views.place(*address, day).0 == SECTOR as u64).take(size).collect()
+        addresses
+            .filter(|address| views.place(*address, day).0 == SECTOR as u64)
+            .take(size)
+            .collect()
     }
 
     #[test]
@@ -253,7 +256,10 @@ mod tests {
         assert!(count(&views, "192.0.2.1", 1, NOON));
         assert!(!count(&views, "192.0.2.1", 1, tomorrow.plus_seconds(-1)));
         assert!(count(&views, "192.0.2.1", 1, tomorrow));
-        assert!(!count(&views, "192.0.2.1", 1, NOON), "a clock a moment behind stays on the new day");
+        assert!(
+            !count(&views, "192.0.2.1", 1, NOON),
+            "a clock a moment behind stays on the new day"
+        );
         assert!(!count(&views, "192.0.2.1", 1, tomorrow));
         let weeks_ago = NOON.plus_seconds(-14 * DAY_SECONDS);
         assert!(count(&views, "192.0.2.1", 1, weeks_ago), "a clock that was wrong is believed");
@@ -288,7 +294,8 @@ mod tests {
     fn another_file_is_begun_anew_and_a_deleted_one_made_again() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(VIEWS_NAME), b"something else").unwrap();
-        let views = FreeViews::new(Arc::new(DiskDirectory::new(folder.path())), &Key::from_bytes([9; 32]));
+        let views =
+            FreeViews::new(Arc::new(DiskDirectory::new(folder.path())), &Key::from_bytes([9; 32]));
         assert!(count(&views, "192.0.2.1", 1, NOON));
         assert!(!count(&views, "192.0.2.1", 1, NOON));
         std::fs::remove_file(folder.path().join(VIEWS_NAME)).unwrap();

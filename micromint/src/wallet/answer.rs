@@ -7,7 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::protocol::{RequestPayment, parse_decimal};
-use crate::scheme::{CREDENTIAL_HEADER, Challenge, INTENT, METHOD, challenges_in, read_charge_request};
+use crate::scheme::{
+    CREDENTIAL_HEADER, Challenge, INTENT, METHOD, challenges_in, read_charge_request,
+};
 use crate::time::UnixTime;
 
 use super::outcome::Outcome;
@@ -32,7 +34,8 @@ const REASON_LEN_MAX: usize = 64;
 /// # Errors
 /// It is no base64url, or no Request-Payment; in words.
 pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, String> {
-    let text = URL_SAFE_NO_PAD.decode(value).map_err(|error| format!("{REQUEST_HEADER}: {error}"))?;
+    let text =
+        URL_SAFE_NO_PAD.decode(value).map_err(|error| format!("{REQUEST_HEADER}: {error}"))?;
     RequestPayment::parse(&text).map_err(|error| format!("{REQUEST_HEADER}: {error}"))
 }
 
@@ -44,7 +47,8 @@ pub fn request_in_challenge<'a>(
 ) -> Option<(Challenge, RequestPayment)> {
     let is_ours = |challenge: &Challenge| {
         let header = challenge.header.as_deref().unwrap_or(CREDENTIAL_HEADER);
-        (challenge.method.as_str(), challenge.intent.as_str(), header) == (METHOD, INTENT, CREDENTIAL_HEADER)
+        (challenge.method.as_str(), challenge.intent.as_str(), header)
+            == (METHOD, INTENT, CREDENTIAL_HEADER)
     };
     values.flat_map(challenges_in).filter(is_ours).find_map(|challenge| {
         let request = read_charge_request(&challenge.request).ok()?;
@@ -68,9 +72,13 @@ pub fn payment_for_header(message: &[u8]) -> String {
 pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Outcome {
     match (status, word) {
         // The vendor says that it recorded nothing, or took it back.
-        (_, Some(word @ ("returned" | "reversed" | "unavailable" | "bad-request" | "free" | "receipt"))) => {
-            Outcome::NotKept(word.to_string())
-        }
+        (
+            _,
+            Some(
+                word @ ("returned" | "reversed" | "unavailable" | "bad-request" | "free"
+                | "receipt"),
+            ),
+        ) => Outcome::NotKept(word.to_string()),
         (200..=299, _) => Outcome::Paid,
         (402, word) => Outcome::Refused(plain(reason.or(word).unwrap_or("no reason given"))),
         // A gateway or a broken server: the vendor behind it may have recorded the payment.
@@ -176,8 +184,12 @@ mod tests {
         let found = |lines: &[String]| request_in_challenge(lines.iter().map(String::as_str));
         let spared = Challenge { header: Some(CREDENTIAL_HEADER.into()), ..ours.clone() };
         for good in [&ours, &spared] {
-            let others = ["Basic realm=\"x\"".to_string(), good.to_string().replace("micromint", "tempo")];
-            assert_eq!(found(&[others.concat(), good.to_string()]), Some((good.clone(), offer.clone())));
+            let others =
+                ["Basic realm=\"x\"".to_string(), good.to_string().replace("micromint", "tempo")];
+            assert_eq!(
+                found(&[others.concat(), good.to_string()]),
+                Some((good.clone(), offer.clone()))
+            );
         }
         for bad in [
             Challenge { intent: "session".into(), ..ours.clone() },

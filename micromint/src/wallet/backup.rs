@@ -64,7 +64,9 @@ impl Wallet {
             return Err(WalletError::Exists { path });
         }
         if names.contains(&temporary) {
-            directory.remove(&temporary).map_err(FileError::on("remove", path.with_file_name(&temporary)))?;
+            directory
+                .remove(&temporary)
+                .map_err(FileError::on("remove", path.with_file_name(&temporary)))?;
         }
         copy(&*backup.lock, backup.journal.end(), &backup.path, directory, &temporary)?;
         let mut journal = Journal::open(directory, &temporary, KIND, entropy)?;

@@ -37,7 +37,9 @@ impl State {
                     CoinState::Returned(_) => &mut balance.returned,
                     CoinState::Left(number) => match self.payments[*number as usize].outcome {
                         Outcome::Paid => &mut balance.paid,
-                        Outcome::Unknown | Outcome::Refused(_) | Outcome::NotKept(_) => &mut balance.bound,
+                        Outcome::Unknown | Outcome::Refused(_) | Outcome::NotKept(_) => {
+                            &mut balance.bound
+                        }
                     },
                 };
                 *count += 1;

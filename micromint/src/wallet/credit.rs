@@ -66,9 +66,12 @@ impl State {
             let raw = held.params.raw();
             raw.expiration <= now && now < raw.redeem_until
         });
-        held.map(|(holding, _)| Returnable { holding, coins: returnable(self, holding, usize::MAX).len() })
-            .filter(|returnable| returnable.coins > 0)
-            .collect()
+        held.map(|(holding, _)| Returnable {
+            holding,
+            coins: returnable(self, holding, usize::MAX).len(),
+        })
+        .filter(|returnable| returnable.coins > 0)
+        .collect()
     }
 
     /// The returns to send (again): no answer came yet, or it was to wait until redeem-until and that
@@ -96,7 +99,8 @@ impl State {
             authenticator: held.user_key.request_credit(back.request.as_str(), &[]),
             x,
         };
-        request.authenticator = held.user_key.request_credit(back.request.as_str(), &request.data());
+        request.authenticator =
+            held.user_key.request_credit(back.request.as_str(), &request.data());
         request
     }
 
@@ -124,7 +128,11 @@ impl State {
     ///
     /// # Errors
     /// There is none, or more than one; in words.
-    pub fn find_return(&self, answer: &FundsCredited, request: Option<&Id>) -> Result<&Return, String> {
+    pub fn find_return(
+        &self,
+        answer: &FundsCredited,
+        request: Option<&Id>,
+    ) -> Result<&Return, String> {
         let mut fitting = self.returns.iter().filter(|back| {
             let held = &self.holdings[back.holding];
             held.user == answer.user

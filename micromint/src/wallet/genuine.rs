@@ -40,7 +40,9 @@ pub enum NotGenuine {
         x: u64,
     },
     /// A ball lies in another superbin than the User-ID and the first ball of the set demand.
-    #[error("set {set}, superbin {place}: expected balls of superbin {expected}, found one of {found}")]
+    #[error(
+        "set {set}, superbin {place}: expected balls of superbin {expected}, found one of {found}"
+    )]
     Superbin {
         /// The set in the message.
         set: usize,
@@ -52,7 +54,9 @@ pub enum NotGenuine {
         found: u32,
     },
     /// The balls of a superbin are not in ascending order of sub-bin.
-    #[error("set {set}, superbin {place}: a ball of sub-bin {found} stands after one of {previous}")]
+    #[error(
+        "set {set}, superbin {place}: a ball of sub-bin {found} stands after one of {previous}"
+    )]
     Order {
         /// The set in the message.
         set: usize,
@@ -119,7 +123,8 @@ fn check_set(
         return Err(NotGenuine::OddFirst { set, first });
     }
     let places = user.set(first).into_iter().zip(&sold.superbins).enumerate();
-    let superbins = places.map(|(i, (superbin, balls))| place_balls(rules, set, i + 1, superbin, balls));
+    let superbins =
+        places.map(|(i, (superbin, balls))| place_balls(rules, set, i + 1, superbin, balls));
     Ok(GenuineSet { first, superbins: superbins.collect::<Result<_, _>>()? })
 }
 
@@ -185,7 +190,9 @@ mod tests {
             ("set 2, superbin 4: 0x", |m, f| {
                 f.sets[1].superbins[3][1] = (0..).find(|x| m.rules().bin(*x).is_none()).unwrap();
             }),
-            ("set 1, superbin 2: expected balls of superbin", |_, f| f.sets[0].superbins.swap(1, 2)),
+            ("set 1, superbin 2: expected balls of superbin", |_, f| {
+                f.sets[0].superbins.swap(1, 2)
+            }),
             ("set 1, superbin 1: expected balls of superbin 4, found", |m, f| {
                 f.sets[0].superbins[0][3] = m.ball(Bin { superbin: 5, subbin: 3 }).unwrap();
             }),

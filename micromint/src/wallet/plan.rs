@@ -123,7 +123,9 @@ pub enum Unpayable {
         vendor: VendorId,
     },
     /// The daily limit.
-    #[error("the daily limit is {limit} coins; {left} left today, and this page needs {needed} more")]
+    #[error(
+        "the daily limit is {limit} coins; {left} left today, and this page needs {needed} more"
+    )]
     DailyLimit {
         /// The limit.
         limit: u32,
@@ -152,7 +154,13 @@ impl Fetch<'_> {
 
 impl State {
     /// Makes the checks of a request in order and chooses coins.
-    pub fn plan(&self, request: &RequestPayment, fetch: &Fetch<'_>, policy: &Policy, now: UnixTime) -> Plan {
+    pub fn plan(
+        &self,
+        request: &RequestPayment,
+        fetch: &Fetch<'_>,
+        policy: &Policy,
+        now: UnixTime,
+    ) -> Plan {
         if let Err(unpayable) = self.check_request(request, fetch, policy) {
             return Plan::Refuse(unpayable);
         }
@@ -183,7 +191,10 @@ impl State {
             return Err(Unpayable::OtherPage { fetched, requested: request.url.to_string() });
         }
         if !may_collect(&request.vendor, host) {
-            return Err(Unpayable::OtherVendor { vendor: request.vendor.clone(), host: host.clone() });
+            return Err(Unpayable::OtherVendor {
+                vendor: request.vendor.clone(),
+                host: host.clone(),
+            });
         }
         if !fetch.url.is_https() && !policy.allow_http && !is_loopback(host) {
             return Err(Unpayable::NotSecure(fetched));
@@ -229,7 +240,8 @@ impl State {
     /// The holdings that the vendor accepts and that are valid now, those that expire first first.
     fn candidates(&self, request: &RequestPayment, now: UnixTime) -> Result<Vec<usize>, Unpayable> {
         let accepted = |held: &Holding| {
-            request.periods.contains(held.params.period()) && held.params.raw().broker == request.broker
+            request.periods.contains(held.params.period())
+                && held.params.raw().broker == request.broker
         };
         let is_valid = |held: &Holding| {
             let raw = held.params.raw();
@@ -240,7 +252,8 @@ impl State {
         if held().next().is_none() {
             return Err(Unpayable::NoSuchCoins { periods, broker: request.broker.clone() });
         }
-        let mut valid: Vec<usize> = held().filter(|(_, held)| is_valid(held)).map(|(i, _)| i).collect();
+        let mut valid: Vec<usize> =
+            held().filter(|(_, held)| is_valid(held)).map(|(i, _)| i).collect();
         if valid.is_empty() {
             return Err(Unpayable::NotValidNow(periods));
         }
@@ -251,11 +264,14 @@ impl State {
     /// The places of all coins of a holding that are good at `vendor` now, in the order of the sets.
     pub fn coins_at(&self, holding: usize, vendor: &VendorId) -> Vec<Place> {
         let vector = VendorVector::new(&self.holdings[holding].params, vendor);
-        let sets = self.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding && !set.in_doubt);
+        let sets =
+            self.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding && !set.in_doubt);
         sets.flat_map(|(set, number)| {
             let coins = set.coins.iter().zip(0..);
-            let usable = coins.filter(|(coin, _)| self.is_usable_at(**coin, vendor)).map(|(_, at)| at);
-            let whole: Vec<u32> = usable.filter(|subbin| coin_of(set, &vector, *subbin).is_some()).collect();
+            let usable =
+                coins.filter(|(coin, _)| self.is_usable_at(**coin, vendor)).map(|(_, at)| at);
+            let whole: Vec<u32> =
+                usable.filter(|subbin| coin_of(set, &vector, *subbin).is_some()).collect();
             whole.into_iter().map(move |subbin| Place { set: number, subbin })
         })
         .collect()
@@ -263,8 +279,9 @@ impl State {
 
     fn take_best(&self, holding: usize, mut coins: Vec<Place>, request: &RequestPayment) -> Choice {
         let spendable = coins.len() as u32;
-        let is_fresh =
-            |place: &Place| self.sets[place.set as usize].coins[place.subbin as usize] == CoinState::Unspent;
+        let is_fresh = |place: &Place| {
+            self.sets[place.set as usize].coins[place.subbin as usize] == CoinState::Unspent
+        };
         let opened: Vec<bool> = self.sets.iter().map(Set::is_opened).collect();
         // The sort is stable: within a rank the coins stay in the order of their sets.
         coins.sort_by_key(|place| (is_fresh(place), !opened[place.set as usize]));
@@ -311,5 +328,6 @@ impl State {
 /// The k balls of the coin at a first sub-bin, if all of them exist.
 fn coin_of(set: &Set, vendor: &VendorVector, subbin: u32) -> Option<Vec<u64>> {
     let bins = set.superbins.iter().zip(vendor.subbins(subbin));
-    bins.map(|(superbin, subbin)| superbin.get(subbin as usize).copied().filter(|x| *x != EMPTY)).collect()
+    bins.map(|(superbin, subbin)| superbin.get(subbin as usize).copied().filter(|x| *x != EMPTY))
+        .collect()
 }

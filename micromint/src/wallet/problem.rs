@@ -73,16 +73,24 @@ mod tests {
             "title":"A coin was spent here before.","detail":"2 coins for https://news.example/"}"#;
         let problem = parse(ours).unwrap();
         assert_eq!(problem.reason.as_deref(), Some("spent"));
-        assert_eq!(problem.words, "A coin was spent here before: 2 coins for https://news.example/");
-        let theirs =
-            r#"{"type":"https://paymentauth.org/problems/payment-expired","detail":"Zu spät, 支払い"}"#;
+        assert_eq!(
+            problem.words,
+            "A coin was spent here before: 2 coins for https://news.example/"
+        );
+        let theirs = r#"{"type":"https://paymentauth.org/problems/payment-expired","detail":"Zu spät, 支払い"}"#;
         let problem = parse(theirs).unwrap();
         assert_eq!(
             (problem.reason.as_deref(), problem.words.as_str()),
             (Some("payment-expired"), "Zu spät, 支払い")
         );
-        for nothing in ["{}", r#"{"title":7,"reason":["x"],"type":"about:blank"}"#, r#"{"reason":"\n"}"#] {
-            assert_eq!(parse(nothing), Some(Problem { reason: None, words: String::new() }), "{nothing}");
+        for nothing in
+            ["{}", r#"{"title":7,"reason":["x"],"type":"about:blank"}"#, r#"{"reason":"\n"}"#]
+        {
+            assert_eq!(
+                parse(nothing),
+                Some(Problem { reason: None, words: String::new() }),
+                "{nothing}"
+            );
         }
         for none in ["", "[]", "7", "{", "{}{}"] {
             assert_eq!(parse(none), None, "{none}");
@@ -93,13 +101,17 @@ mod tests {
     fn nothing_gets_to_a_terminal_but_text() {
         let hostile = r#"{"reason":"a\u001b[2Jb","title":"one\r\ntwo\u0007\u009b31m","detail":"\u202eabc\u2066\u200bd"}"#;
         let problem = parse(hostile).unwrap();
-        assert_eq!((problem.reason.as_deref(), problem.words.as_str()), (Some("a[2Jb"), "one two31m: abcd"));
+        assert_eq!(
+            (problem.reason.as_deref(), problem.words.as_str()),
+            (Some("a[2Jb"), "one two31m: abcd")
+        );
     }
 
     #[test]
     fn words_and_documents_are_bounded() {
-        let title =
-            |len: usize| parse(&format!("{{\"title\":\"{}\"}}", "x".repeat(len))).map(|it| it.words.len());
+        let title = |len: usize| {
+            parse(&format!("{{\"title\":\"{}\"}}", "x".repeat(len))).map(|it| it.words.len())
+        };
         assert_eq!(title(PROBLEM_WORDS_MAX), Some(PROBLEM_WORDS_MAX));
         assert_eq!(title(PROBLEM_WORDS_MAX + 1), Some(PROBLEM_WORDS_MAX));
         let around = "{\"title\":\"\"}".len();

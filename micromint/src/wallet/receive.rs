@@ -58,7 +58,11 @@ impl Wallet {
     ///
     /// # Errors
     /// The file cannot be written. After a crash the message is received again.
-    pub fn receive(&mut self, funds: &FundsWithdrawn, now: UnixTime) -> Result<Received, WalletError> {
+    pub fn receive(
+        &mut self,
+        funds: &FundsWithdrawn,
+        now: UnixTime,
+    ) -> Result<Received, WalletError> {
         let sets = match genuine::check(funds) {
             Ok(sets) if sets.is_empty() => return Ok(Received::Refused(NotReceived::Empty)),
             Ok(sets) => sets,
@@ -72,7 +76,8 @@ impl Wallet {
                 Err(refused) => return Ok(Received::Refused(refused)),
             }
             wallet.append_sets(funds, &sets, digest, now)?;
-            let coins = sets.iter().flat_map(|set| &set.superbins[0]).filter(|x| **x != EMPTY).count();
+            let coins =
+                sets.iter().flat_map(|set| &set.superbins[0]).filter(|x| **x != EMPTY).count();
             Ok(Received::New { sets: sets.len() as u32, coins: coins as u32 })
         })
     }

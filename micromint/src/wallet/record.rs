@@ -89,9 +89,12 @@ impl Record {
             }
             Record::Received { sets, digest } => out.byte(3).u32(*sets).rest(digest),
             Record::Spend(spend) => spend.write(&mut out),
-            Record::Outcome { at, payment, outcome } => {
-                out.byte(5).time(*at).u32(*payment).byte(outcome.code()).rest(outcome.reason().as_bytes())
-            }
+            Record::Outcome { at, payment, outcome } => out
+                .byte(5)
+                .time(*at)
+                .u32(*payment)
+                .byte(outcome.code())
+                .rest(outcome.reason().as_bytes()),
             Record::Return { at, holding, request, coins, digest } => {
                 out.byte(6).time(*at).u32(*holding).text(request.as_str()).u32(*coins).rest(digest)
             }
@@ -139,7 +142,11 @@ impl Record {
                 request: input.text()?.parse().ok()?,
                 transaction: input.u64()?,
                 first: input.u32()?,
-                verdicts: input.rest().iter().map(|code| Verdict::from_code(*code)).collect::<Option<_>>()?,
+                verdicts: input
+                    .rest()
+                    .iter()
+                    .map(|code| Verdict::from_code(*code))
+                    .collect::<Option<_>>()?,
             },
             8 => Record::Backup { at: input.time()? },
             9 => Record::Restored { at: input.time()?, spendable: input.flag()? },
@@ -156,7 +163,11 @@ impl Record {
 
 impl Spend {
     fn write<'a>(&self, out: &'a mut Writer) -> &'a mut Writer {
-        out.byte(4).time(self.at).text(&self.method).rest(&self.body_digest).text(&self.description);
+        out.byte(4)
+            .time(self.at)
+            .text(&self.method)
+            .rest(&self.body_digest)
+            .text(&self.description);
         out.u32(self.coins.len() as u32);
         for place in &self.coins {
             out.u32(place.set).u32(place.subbin);
@@ -288,7 +299,13 @@ mod tests {
             Record::Spend(spend),
             Record::Outcome { at, payment: 1, outcome: Outcome::Refused("spent".into()) },
             Record::Return { at, holding: 0, request: request.clone(), coins: 7, digest },
-            Record::Credited { at, request, transaction: 9, first: 0, verdicts: vec![Verdict::Accepted] },
+            Record::Credited {
+                at,
+                request,
+                transaction: 9,
+                first: 0,
+                verdicts: vec![Verdict::Accepted],
+            },
             Record::Backup { at },
             Record::Restored { at, spendable: true },
             Record::Receipt { payment: 3, expires: at, cookie: "micromint-0=1".into() },
@@ -305,7 +322,8 @@ mod tests {
     /// The bytes of a spend and of an outcome, written out by hand from `docs/wallet.md`.
     #[test]
     fn the_bytes_are_those_of_the_document() {
-        let outcome = Record::Outcome { at: UnixTime(1), payment: 2, outcome: Outcome::Refused("no".into()) };
+        let outcome =
+            Record::Outcome { at: UnixTime(1), payment: 2, outcome: Outcome::Refused("no".into()) };
         assert_eq!(outcome.to_bytes(), [5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 2, b'n', b'o']);
         let bins = Record::Bins(Bins { set: 1, place: 2, first: 3, subbin: 4, x: vec![5] });
         let bytes = [2, 0, 0, 0, 1, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5];

@@ -160,13 +160,16 @@ impl State {
                 self.backup_made = Some(at);
                 Ok(())
             }
-            Record::Receipt { payment, expires, cookie } => self.take_receipt(payment, expires, cookie),
+            Record::Receipt { payment, expires, cookie } => {
+                self.take_receipt(payment, expires, cookie)
+            }
             Record::Restored { spendable, .. } => self.take_restored(spendable),
         }
     }
 
     fn begin_receipt(&mut self, at: UnixTime, head: &[u8]) -> Result<(), String> {
-        let head = FundsWithdrawn::parse(head).map_err(|error| format!("a receipt of sets: {error}"))?;
+        let head =
+            FundsWithdrawn::parse(head).map_err(|error| format!("a receipt of sets: {error}"))?;
         self.incoming = Some(Incoming { at, head, sets: Vec::new() });
         Ok(())
     }
@@ -214,7 +217,8 @@ impl State {
     }
 
     fn take_spend(&mut self, spend: Spend) -> Result<(), String> {
-        let payment = Payment::parse(&spend.message).map_err(|error| format!("a payment: {error}"))?;
+        let payment =
+            Payment::parse(&spend.message).map_err(|error| format!("a payment: {error}"))?;
         let holding = self.check_spend(&spend, &payment)?;
         let number = self.payments.len() as u32;
         let mut fresh = 0;
@@ -243,7 +247,8 @@ impl State {
 
     /// Holds a spend against the coins: each is there, free for this vendor, and named once.
     fn check_spend(&self, spend: &Spend, payment: &Payment) -> Result<usize, String> {
-        let first_balls: Vec<u64> = payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect();
+        let first_balls: Vec<u64> =
+            payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect();
         if spend.coins.is_empty() || spend.coins.len() != first_balls.len() {
             return Err(format!(
                 "a payment of {} coins with {} places",
@@ -294,8 +299,10 @@ impl State {
     }
 
     fn take_outcome(&mut self, at: UnixTime, payment: u32, outcome: Outcome) -> Result<(), String> {
-        let payment =
-            self.payments.get_mut(payment as usize).ok_or_else(|| format!("no payment {payment}"))?;
+        let payment = self
+            .payments
+            .get_mut(payment as usize)
+            .ok_or_else(|| format!("no payment {payment}"))?;
         // The content came: nothing that is said later, by a second process say, takes that back.
         if payment.outcome != Outcome::Paid {
             payment.outcome = outcome;
@@ -304,7 +311,12 @@ impl State {
         Ok(())
     }
 
-    fn take_receipt(&mut self, payment: u32, expires: UnixTime, cookie: String) -> Result<(), String> {
+    fn take_receipt(
+        &mut self,
+        payment: u32,
+        expires: UnixTime,
+        cookie: String,
+    ) -> Result<(), String> {
         let found = self.payments.get_mut(payment as usize);
         found.ok_or_else(|| format!("no payment {payment}"))?.receipt = Some((expires, cookie));
         Ok(())
@@ -319,7 +331,9 @@ impl State {
         digest: [u8; 32],
     ) -> Result<(), String> {
         let holding = holding as usize;
-        if holding >= self.holdings.len() || self.returns.iter().any(|earlier| earlier.request == request) {
+        if holding >= self.holdings.len()
+            || self.returns.iter().any(|earlier| earlier.request == request)
+        {
             return Err(format!("a return {request} of holding {holding}"));
         }
         let places = credit::returnable(self, holding, coins as usize);
@@ -328,7 +342,8 @@ impl State {
         }
         let number = self.returns.len() as u32;
         for place in &places {
-            self.sets[place.set as usize].coins[place.subbin as usize] = CoinState::Returned(number);
+            self.sets[place.set as usize].coins[place.subbin as usize] =
+                CoinState::Returned(number);
         }
         let verdicts = vec![None; places.len()];
         self.returns.push(Return { at, holding, request, transaction: None, verdicts, places });
@@ -417,11 +432,20 @@ impl Incoming {
         let params = &self.head.params;
         if bins.set as usize == self.sets.len() {
             let (superbins, coins) = (Vec::new(), Vec::new());
-            self.sets.push(Set { holding: usize::MAX, first: bins.first, superbins, coins, in_doubt: false });
+            self.sets.push(Set {
+                holding: usize::MAX,
+                first: bins.first,
+                superbins,
+                coins,
+                in_doubt: false,
+            });
         }
         let last = self.sets.len().checked_sub(1)?;
         let set = self.sets.last_mut()?;
-        if bins.set as usize != last || set.first != bins.first || bins.place as usize >= params.coin_size() {
+        if bins.set as usize != last
+            || set.first != bins.first
+            || bins.place as usize >= params.coin_size()
+        {
             return None;
         }
         if set.superbins.len() == bins.place as usize {

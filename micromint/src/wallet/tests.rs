@@ -198,7 +198,9 @@ fn a_receipt_is_for_its_url_and_its_time() {
     let receipt = |text, now| wallet.state().receipt(&url(text), now);
     assert_eq!(receipt("https://news.example/a?b", NOW.plus_seconds(59)), Some(cookie.as_str()));
     assert_eq!(receipt("https://news.example/a?b", NOW.plus_seconds(60)), None);
-    for other in ["https://news.example/a", "http://news.example/a?b", "https://www.news.example/a?b"] {
+    for other in
+        ["https://news.example/a", "http://news.example/a?b", "https://www.news.example/a?b"]
+    {
         assert_eq!(receipt(other, NOW), None);
     }
 }
@@ -313,7 +315,10 @@ fn a_sale_comes_in_once_and_only_unchanged() {
     let mut wallet = filled(&directory, &[4, 10]);
     let coins = unspent(wallet.state());
     assert!(matches!(wallet.receive(&funds(&[4, 10], 1), NOW).unwrap(), Received::Already));
-    assert!(matches!(open(&directory).receive(&funds(&[4, 10], 1), NOW).unwrap(), Received::Already));
+    assert!(matches!(
+        open(&directory).receive(&funds(&[4, 10], 1), NOW).unwrap(),
+        Received::Already
+    ));
     let mut other_params = funds(&[20], 2);
     other_params.params = params_with(|raw| raw.coin_value = "1 USD".into());
     let mut other_key = funds(&[20], 2);
@@ -334,13 +339,17 @@ fn a_sale_comes_in_once_and_only_unchanged() {
         }
     }
     assert_eq!(unspent(open(&directory).state()), coins);
-    assert!(matches!(wallet.receive(&funds(&[20], 2), NOW).unwrap(), Received::New { sets: 1, .. }));
+    assert!(matches!(
+        wallet.receive(&funds(&[20], 2), NOW).unwrap(),
+        Received::New { sets: 1, .. }
+    ));
 }
 
 /// Sets larger than a record are cut into pieces and come together again.
 #[test]
 fn large_superbins_are_kept_whole() {
-    let mint = ObviousMint::new(params_with(|raw| resize(raw, 3, 14, 2, 0, crate::hash::HashName::Des)));
+    let mint =
+        ObviousMint::new(params_with(|raw| resize(raw, 3, 14, 2, 0, crate::hash::HashName::Des)));
     let funds = mint.funds(&"alice".parse().unwrap(), &key(), &[0, 2], 9);
     let directory = SimulatedDirectory::new();
     let received = open(&directory).receive(&funds, NOW).unwrap();
@@ -373,7 +382,8 @@ fn the_period_that_expires_first_and_opened_sets_are_spent_first() {
     page.url = url("https://news.example/b");
     let sending = sent(pay(&mut wallet, &page));
     assert_eq!(Payment::parse(&sending.message).unwrap().period.as_str(), "2026-12");
-    let opened = |wallet: &Wallet| wallet.state().sets().iter().map(Set::is_opened).collect::<Vec<_>>();
+    let opened =
+        |wallet: &Wallet| wallet.state().sets().iter().map(Set::is_opened).collect::<Vec<_>>();
     assert_eq!(opened(&wallet), [true, true, true]);
 
     let mut wallet = filled(&SimulatedDirectory::new(), &[4, 10]);
@@ -416,7 +426,11 @@ fn unspent_and_unpaid_coins_go_back_once_and_the_message_stays_the_same() {
     let mut answer = FundsCredited { user, period, transaction: 8, verdicts };
     assert_eq!(wallet.credit(&answer, None, EXPIRED).unwrap(), id);
     assert_eq!(wallet.state().unanswered_returns(EXPIRED).len(), 0);
-    assert_eq!(wallet.state().unanswered_returns(CLOSED).len(), 1, "waiting coins are asked for again");
+    assert_eq!(
+        wallet.state().unanswered_returns(CLOSED).len(),
+        1,
+        "waiting coins are asked for again"
+    );
     answer.verdicts[0] = Verdict::AlreadyPaid;
     wallet.credit(&answer, Some(&id), CLOSED).unwrap();
     let wallet = open(&directory);
@@ -477,7 +491,10 @@ fn a_backup_spends_nothing_and_what_is_restored_is_for_a_return_only() {
 
     let mut backup = Wallet::open(&directory, "backup", &SystemEntropy).unwrap();
     assert_eq!(backup.state().backup_made(), Some(NOW));
-    assert!(matches!(backup.pay(&page, &get(&page.url), &FREELY, NOW), Err(WalletError::Backup { .. })));
+    assert!(matches!(
+        backup.pay(&page, &get(&page.url), &FREELY, NOW),
+        Err(WalletError::Backup { .. })
+    ));
     assert!(matches!(backup.receive(&funds(&[20], 2), NOW), Err(WalletError::Backup { .. })));
 
     let restore = |name: &str, spendable| {

@@ -15,7 +15,8 @@ pub fn may_collect(vendor: &VendorId, host: &VendorId) -> bool {
     if vendor == host {
         return true;
     }
-    let parent = host.as_str().strip_suffix(vendor.as_str()).is_some_and(|rest| rest.ends_with('.'));
+    let parent =
+        host.as_str().strip_suffix(vendor.as_str()).is_some_and(|rest| rest.ends_with('.'));
     // An address has no parents: what follows one of its dots is a number, and so no Vendor-ID.
     parent && is_one_owners(vendor.as_str(), host.as_str())
 }

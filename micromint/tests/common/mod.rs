@@ -51,16 +51,26 @@ impl Mint {
         let vendor = VendorVector::new(params, vendor);
         let coin = |first: u32, subbin: u32| -> Option<Vec<u64>> {
             let places = user.set(first).into_iter().zip(vendor.subbins(subbin));
-            places.map(|(superbin, subbin)| self.balls.get(&Bin { superbin, subbin }).copied()).collect()
+            places
+                .map(|(superbin, subbin)| self.balls.get(&Bin { superbin, subbin }).copied())
+                .collect()
         };
         let firsts = (0..params.superbin_count() as u32).step_by(2);
         firsts
-            .flat_map(|first| (0..params.subbin_count()).filter_map(move |subbin| coin(first, subbin)))
+            .flat_map(|first| {
+                (0..params.subbin_count()).filter_map(move |subbin| coin(first, subbin))
+            })
             .collect()
     }
 
     /// A payment with these coins, its authenticator right.
-    pub(crate) fn payment(&self, user: &UserId, vendor: &VendorId, url: &str, coins: &[Vec<u64>]) -> Payment {
+    pub(crate) fn payment(
+        &self,
+        user: &UserId,
+        vendor: &VendorId,
+        url: &str,
+        coins: &[Vec<u64>],
+    ) -> Payment {
         let period = self.rules.params().period();
         let mut payment = Payment {
             url: url.parse().unwrap(),

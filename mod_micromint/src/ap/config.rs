@@ -9,10 +9,11 @@ use std::sync::Arc;
 use micromint::vendor::Vendor;
 
 use super::bindings::{
-    AP_EXPR_FLAG_RESTRICTED_FILE_FUNC, AP_EXPR_FLAG_STRING_RESULT, AP_SQ_CONFIG_GEN, NOT_IN_HTACCESS,
-    ap_check_cmd_context, ap_expr_info_t, ap_expr_parse_cmd_mi, ap_get_module_config,
-    ap_server_root_relative, ap_state_query, ap_unixd_config, apr_pool_cleanup_null, apr_pool_t,
-    apr_pool_userdata_get, apr_pool_userdata_setn, cmd_parms, geteuid, server_rec,
+    AP_EXPR_FLAG_RESTRICTED_FILE_FUNC, AP_EXPR_FLAG_STRING_RESULT, AP_SQ_CONFIG_GEN,
+    NOT_IN_HTACCESS, ap_check_cmd_context, ap_expr_info_t, ap_expr_parse_cmd_mi,
+    ap_get_module_config, ap_server_root_relative, ap_state_query, ap_unixd_config,
+    apr_pool_cleanup_null, apr_pool_t, apr_pool_userdata_get, apr_pool_userdata_setn, cmd_parms,
+    geteuid, server_rec,
 };
 use super::tables::{micromint_module, module_index};
 use super::{Level, Log, bytes, copy_into, counters, keep_in};
@@ -88,7 +89,11 @@ impl ConfigPlace {
             if directive.is_null() || (*directive).filename.is_null() {
                 return "the command line".to_string();
             }
-            format!("{}:{}", String::from_utf8_lossy(bytes((*directive).filename)), (*directive).line_num)
+            format!(
+                "{}:{}",
+                String::from_utf8_lossy(bytes((*directive).filename)),
+                (*directive).line_num
+            )
         }
     }
 
@@ -114,7 +119,8 @@ impl ConfigPlace {
         unsafe {
             let text = copy_into((*self.0).pool, text.as_bytes());
             let flags = AP_EXPR_FLAG_STRING_RESULT | restriction;
-            let parsed = ap_expr_parse_cmd_mi(self.0, text, flags, &raw mut error, None, module_index());
+            let parsed =
+                ap_expr_parse_cmd_mi(self.0, text, flags, &raw mut error, None, module_index());
             if error.is_null() && !parsed.is_null() {
                 return Ok(Expression(parsed));
             }
@@ -166,7 +172,8 @@ impl Parent {
             servers.any(|server| {
                 // SAFETY: the configuration's servers are live, and our slot was filled when they were made.
                 let sells = unsafe { &*server_of(server) }.vendor().is_some();
-                sells && (std::ptr::eq(server, gate.server) || std::ptr::eq(self.server, gate.server))
+                sells
+                    && (std::ptr::eq(server, gate.server) || std::ptr::eq(self.server, gate.server))
             })
         };
         self.module().gates.iter().filter(|gate| !has_vendor(gate)).cloned().collect()
@@ -237,5 +244,9 @@ unsafe fn module_config(pool: *mut apr_pool_t) -> *mut ModuleConfig {
 /// `server` must be a live server of a configuration in which our module is loaded.
 pub(super) unsafe fn server_of(server: *const server_rec) -> *const ServerConfig {
     // SAFETY: our slot holds what `create_server` or `merge_server` made.
-    unsafe { ap_get_module_config((*server).module_config, &raw const micromint_module).cast_const().cast() }
+    unsafe {
+        ap_get_module_config((*server).module_config, &raw const micromint_module)
+            .cast_const()
+            .cast()
+    }
 }

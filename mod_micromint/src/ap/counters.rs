@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use micromint::vendor::metrics::Counters;
 
 use super::bindings::{
-    apr_pool_t, apr_pool_userdata_get, apr_pool_userdata_set, apr_shm_baseaddr_get, apr_shm_create, apr_shm_t,
+    apr_pool_t, apr_pool_userdata_get, apr_pool_userdata_set, apr_shm_baseaddr_get, apr_shm_create,
+    apr_shm_t,
 };
 
 static COUNTERS: AtomicPtr<Counters> = AtomicPtr::new(null_mut());
@@ -18,7 +19,11 @@ static COUNTERS: AtomicPtr<Counters> = AtomicPtr::new(null_mut());
 /// `pool` must be that of the process, and this the parent's only thread.
 pub(super) unsafe fn share(pool: *mut apr_pool_t) {
     // A module of another version may count other things. The key is copied: it outlives this module.
-    let key = format!("mod_micromint counters, {} of {}", size_of::<Counters>(), env!("CARGO_PKG_VERSION"));
+    let key = format!(
+        "mod_micromint counters, {} of {}",
+        size_of::<Counters>(),
+        env!("CARGO_PKG_VERSION")
+    );
     let Ok(key) = CString::new(key) else { return };
     let mut memory: *mut c_void = null_mut();
     // SAFETY: the pool is live. Shared memory begins as zero bytes on a page boundary, which is what counters begin
@@ -27,7 +32,8 @@ pub(super) unsafe fn share(pool: *mut apr_pool_t) {
         apr_pool_userdata_get(&raw mut memory, key.as_ptr(), pool);
         if memory.is_null() {
             let mut segment: *mut apr_shm_t = null_mut();
-            if apr_shm_create(&raw mut segment, size_of::<Counters>(), std::ptr::null(), pool) != 0 {
+            if apr_shm_create(&raw mut segment, size_of::<Counters>(), std::ptr::null(), pool) != 0
+            {
                 return;
             }
             memory = apr_shm_baseaddr_get(segment);

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use micromint::time::UnixTime;
 
 use super::bindings::{
-    AP_FTYPE_CONTENT_SET, APR_REG, ap_get_module_config, ap_make_etag, core_dir_config, core_module,
-    request_rec,
+    AP_FTYPE_CONTENT_SET, APR_REG, ap_get_module_config, ap_make_etag, core_dir_config,
+    core_module, request_rec,
 };
 use super::{Request, bytes};
 
@@ -34,9 +34,14 @@ impl<'a> Request<'a> {
         let r = self.as_ptr();
         // SAFETY: the request and its configuration are live; a tag lies in the request's pool.
         unsafe {
-            let is_file =
-                (*r).finfo.filetype == APR_REG && (*r).proxyreq == 0 && bytes((*r).path_info).is_empty();
-            if !is_file || (*r).no_local_copy != 0 || !has_default_handler(r) || has_content_filter(r) {
+            let is_file = (*r).finfo.filetype == APR_REG
+                && (*r).proxyreq == 0
+                && bytes((*r).path_info).is_empty();
+            if !is_file
+                || (*r).no_local_copy != 0
+                || !has_default_handler(r)
+                || has_content_filter(r)
+            {
                 return None;
             }
             let core: *const core_dir_config =

@@ -61,12 +61,16 @@ pub(super) unsafe fn add_head(r: *mut request_rec) {
     }
 }
 
-unsafe extern "C" fn head(filter: *mut ap_filter_t, brigade: *mut apr_bucket_brigade) -> apr_status_t {
+unsafe extern "C" fn head(
+    filter: *mut ap_filter_t,
+    brigade: *mut apr_bucket_brigade,
+) -> apr_status_t {
     // SAFETY: Apache gives a live filter of a live request and a brigade.
     unsafe {
         let r = (*filter).r;
         // An error ends this answer before its head is made; Apache comes back with the head of the error's.
-        let is_error = buckets(brigade).any(|bucket| (*bucket).type_ == &raw const ap_bucket_type_error);
+        let is_error =
+            buckets(brigade).any(|bucket| (*bucket).type_ == &raw const ap_bucket_type_error);
         if !is_error {
             let panicked = guard(Log::Request(r), true, || {
                 gate::filter_head(Request::new(r));
@@ -87,14 +91,22 @@ unsafe extern "C" fn head(filter: *mut ap_filter_t, brigade: *mut apr_bucket_bri
 ///
 /// # Safety
 /// `r` must be a live request whose body nobody has read.
-pub(super) unsafe fn read_all(r: *mut request_rec, size_max: usize) -> Result<Option<Vec<u8>>, Code> {
+pub(super) unsafe fn read_all(
+    r: *mut request_rec,
+    size_max: usize,
+) -> Result<Option<Vec<u8>>, Code> {
     let mut body = Some(Vec::new());
     // SAFETY: the brigade is this function's own; a bucket's data is copied before it goes.
     unsafe {
         let brigade = apr_brigade_create((*r).pool, (*(*r).connection).bucket_alloc);
         let read = loop {
-            let status =
-                ap_get_brigade((*r).input_filters, brigade, AP_MODE_READBYTES, APR_BLOCK_READ, PIECE_SIZE);
+            let status = ap_get_brigade(
+                (*r).input_filters,
+                brigade,
+                AP_MODE_READBYTES,
+                APR_BLOCK_READ,
+                PIECE_SIZE,
+            );
             if status != 0 {
                 break Err(ap_map_http_request_error(status, 400));
             }
@@ -157,7 +169,12 @@ pub(super) unsafe fn add_body(r: *mut request_rec, body: &[u8]) {
     unsafe {
         let data = copy_into((*r).pool, body);
         let rest = place_in((*r).pool, Rest { data, len: body.len() });
-        ap_add_input_filter_handle(BODY.load(Ordering::Relaxed), rest.cast::<c_void>(), r, (*r).connection);
+        ap_add_input_filter_handle(
+            BODY.load(Ordering::Relaxed),
+            rest.cast::<c_void>(),
+            r,
+            (*r).connection,
+        );
     }
 }
 

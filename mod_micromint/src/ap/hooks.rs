@@ -4,11 +4,12 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
 use super::bindings::{
-    AP_AUTH_INTERNAL_PER_CONF, APR_HOOK_FIRST, APR_HOOK_LAST, APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST,
-    AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GRANTED, AUTHZ_PROVIDER_GROUP, AUTHZ_PROVIDER_VERSION,
-    ap_hook_check_config, ap_hook_child_init, ap_hook_fixups, ap_hook_handler, ap_hook_insert_error_filter,
-    ap_hook_insert_filter, ap_hook_log_transaction, ap_hook_post_config, ap_register_auth_provider,
-    apr_pool_t, authz_provider, authz_status, request_rec, server_rec,
+    AP_AUTH_INTERNAL_PER_CONF, APR_HOOK_FIRST, APR_HOOK_LAST, APR_HOOK_MIDDLE,
+    APR_HOOK_REALLY_FIRST, AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GRANTED, AUTHZ_PROVIDER_GROUP,
+    AUTHZ_PROVIDER_VERSION, ap_hook_check_config, ap_hook_child_init, ap_hook_fixups,
+    ap_hook_handler, ap_hook_insert_error_filter, ap_hook_insert_filter, ap_hook_log_transaction,
+    ap_hook_post_config, ap_register_auth_provider, apr_pool_t, authz_provider, authz_status,
+    request_rec, server_rec,
 };
 use super::config::Parent;
 use super::{Code, DECLINED, Log, OK, Request, filters, guard};
@@ -86,16 +87,22 @@ unsafe extern "C" fn post_config(
     // failure the first time. It does not do so for `-t`.
     // SAFETY: as in `check_config`.
     unsafe {
-        guard(Log::Server(server), SERVER_ERROR, || match gate::prepare(&Parent::new(pool, server)) {
-            Ok(()) => OK,
-            Err(()) => SERVER_ERROR,
+        guard(Log::Server(server), SERVER_ERROR, || {
+            match gate::prepare(&Parent::new(pool, server)) {
+                Ok(()) => OK,
+                Err(()) => SERVER_ERROR,
+            }
         })
     }
 }
 
 unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, server: *mut server_rec) {
     // SAFETY: a server that was read has a process, which has the configuration's pool. Our own pool here is the child's.
-    unsafe { guard(Log::Server(server), (), || gate::open(&Parent::new((*(*server).process).pconf, server))) }
+    unsafe {
+        guard(Log::Server(server), (), || {
+            gate::open(&Parent::new((*(*server).process).pconf, server))
+        })
+    }
 }
 
 // ---- requests
@@ -163,6 +170,10 @@ unsafe extern "C" fn parse_require_line(
     // SAFETY: Apache gives the rest of the line and a place for what is made of it.
     unsafe {
         *parsed = null_mut();
-        if super::bytes(line).is_empty() { null() } else { c"Require micromint takes no argument".as_ptr() }
+        if super::bytes(line).is_empty() {
+            null()
+        } else {
+            c"Require micromint takes no argument".as_ptr()
+        }
     }
 }

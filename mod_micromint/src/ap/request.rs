@@ -11,9 +11,9 @@ use smallvec::SmallVec;
 
 use super::bindings::{
     APR_DIR, ap_auth_type, ap_discard_request_body, ap_expr_str_exec, ap_get_module_config,
-    ap_index_of_response, ap_response_code_string, ap_run_http_scheme, ap_run_insert_error_filter, ap_rwrite,
-    ap_set_content_length, ap_set_content_type, ap_set_module_config, apr_pool_t, apr_table_addn,
-    apr_table_clear, apr_table_get, apr_table_setn, apr_table_unset, request_rec,
+    ap_index_of_response, ap_response_code_string, ap_run_http_scheme, ap_run_insert_error_filter,
+    ap_rwrite, ap_set_content_length, ap_set_content_type, ap_set_module_config, apr_pool_t,
+    apr_table_addn, apr_table_clear, apr_table_get, apr_table_setn, apr_table_unset, request_rec,
 };
 use super::config::{Expression, server_of};
 use super::tables::micromint_module;
@@ -165,7 +165,10 @@ impl<'a> Request<'a> {
 
     /// Whether nothing will come of it but an internal redirect: a rule of mod_rewrite in a directory, a type map.
     pub(crate) fn leads_on(self) -> bool {
-        matches!(self.handler(), Some(b"redirect-handler" | b"type-map" | b"application/x-type-map"))
+        matches!(
+            self.handler(),
+            Some(b"redirect-handler" | b"type-map" | b"application/x-type-map")
+        )
     }
 
     /// What makes the content, as `SetHandler` names it.
@@ -204,9 +207,11 @@ impl<'a> Request<'a> {
         };
         match kind.as_slice() {
             b"" | b"none" => false,
-            b"basic" | b"digest" | b"bearer" => self.header(c"Authorization").is_some_and(|value| {
-                !value.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"payment "))
-            }),
+            b"basic" | b"digest" | b"bearer" => {
+                self.header(c"Authorization").is_some_and(|value| {
+                    !value.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"payment "))
+                })
+            }
             _ => true,
         }
     }
@@ -253,7 +258,8 @@ impl<'a> Request<'a> {
         // SAFETY: our slot holds null or the visit that the root's pool keeps.
         unsafe {
             let config = (*self.root().r).request_config;
-            let visit: *const Visit = ap_get_module_config(config, &raw const micromint_module).cast();
+            let visit: *const Visit =
+                ap_get_module_config(config, &raw const micromint_module).cast();
             visit.as_ref()
         }
     }
@@ -267,7 +273,11 @@ impl<'a> Request<'a> {
         // SAFETY: the pool is the root's own, and outlives what is made of the root.
         unsafe {
             let visit = keep_in(root.pool(), Visit::default());
-            ap_set_module_config((*root.r).request_config, &raw const micromint_module, visit.cast());
+            ap_set_module_config(
+                (*root.r).request_config,
+                &raw const micromint_module,
+                visit.cast(),
+            );
             &*visit
         }
     }
@@ -288,7 +298,11 @@ impl<'a> Request<'a> {
 
     /// The content of the file beside the one that is asked for, its name longer by `suffix`. `None` if there is
     /// none. At most `size_max` + 1 bytes are read.
-    pub(crate) fn read_beside(self, suffix: &str, size_max: usize) -> std::io::Result<Option<Vec<u8>>> {
+    pub(crate) fn read_beside(
+        self,
+        suffix: &str,
+        size_max: usize,
+    ) -> std::io::Result<Option<Vec<u8>>> {
         let Some(name) = self.filename() else { return Ok(None) };
         let path = [name, suffix.as_bytes()].concat();
         let file = match File::open(Path::new(std::ffi::OsStr::from_bytes(&path))) {
@@ -324,7 +338,10 @@ impl<'a> Request<'a> {
 }
 
 fn is_absence(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+    )
 }
 
 // ---- its body, and what makes the content of it
@@ -370,14 +387,21 @@ impl Request<'_> {
             // SAFETY: the requests are live.
             unsafe { (*r).no_local_copy = 1 };
         }
-        self.remove_headers(&["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"]);
+        self.remove_headers(&[
+            "If-Match",
+            "If-None-Match",
+            "If-Modified-Since",
+            "If-Unmodified-Since",
+        ]);
     }
 
     /// Takes header fields out of the request, for whatever makes the content.
     pub(crate) fn remove_headers(self, names: &[&str]) {
         for name in names {
             // SAFETY: the request is live; the name is copied into its pool.
-            unsafe { apr_table_unset((*self.r).headers_in, copy_into(self.pool(), name.as_bytes())) };
+            unsafe {
+                apr_table_unset((*self.r).headers_in, copy_into(self.pool(), name.as_bytes()))
+            };
         }
     }
 

@@ -8,7 +8,9 @@ use super::bytes;
 /// # Safety
 /// `table` must be a live table whose memory outlives the use of the result; it may not be changed while the
 /// iterator is in use.
-pub(super) unsafe fn entries<'a>(table: *const apr_table_t) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+pub(super) unsafe fn entries<'a>(
+    table: *const apr_table_t,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     // SAFETY: as the caller vouches. Keys and values are C strings in the table's pool.
     unsafe { raw_entries(table) }.map(|entry| unsafe { (bytes(entry.key), bytes(entry.val)) })
 }
@@ -17,7 +19,10 @@ pub(super) unsafe fn entries<'a>(table: *const apr_table_t) -> impl Iterator<Ite
 ///
 /// # Safety
 /// As for [`entries`].
-pub(super) unsafe fn values<'a>(table: *const apr_table_t, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+pub(super) unsafe fn values<'a>(
+    table: *const apr_table_t,
+    name: &[u8],
+) -> impl Iterator<Item = &'a [u8]> {
     // SAFETY: as in `entries`. What other fields hold is not looked at.
     let named = unsafe { raw_entries(table) }
         .filter(move |entry| unsafe { bytes(entry.key) }.eq_ignore_ascii_case(name));
@@ -29,7 +34,9 @@ pub(super) unsafe fn values<'a>(table: *const apr_table_t, name: &[u8]) -> impl 
 ///
 /// # Safety
 /// As for [`entries`].
-unsafe fn raw_entries<'a>(table: *const apr_table_t) -> impl Iterator<Item = &'a apr_table_entry_t> {
+unsafe fn raw_entries<'a>(
+    table: *const apr_table_t,
+) -> impl Iterator<Item = &'a apr_table_entry_t> {
     // SAFETY: a table is an array of entries; one without a key was taken out.
     let entries = unsafe {
         let array = apr_table_elts(table);

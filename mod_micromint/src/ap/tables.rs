@@ -4,8 +4,9 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null_mut;
 
 use super::bindings::{
-    ACCESS_CONF, MODULE_MAGIC_COOKIE, MODULE_MAGIC_NUMBER_MAJOR, MODULE_MAGIC_NUMBER_MINOR, OR_AUTHCFG,
-    RSRC_CONF, TAKE1, apr_pool_t, cmd_func, cmd_how, cmd_parms, command_rec, module, server_rec,
+    ACCESS_CONF, MODULE_MAGIC_COOKIE, MODULE_MAGIC_NUMBER_MAJOR, MODULE_MAGIC_NUMBER_MINOR,
+    OR_AUTHCFG, RSRC_CONF, TAKE1, apr_pool_t, cmd_func, cmd_how, cmd_parms, command_rec, module,
+    server_rec,
 };
 use super::config::ConfigPlace;
 use super::{Log, bytes, copy_into, guard, hooks, keep_in, place_in};
@@ -55,7 +56,12 @@ const SECTIONS: u32 = RSRC_CONF | ACCESS_CONF;
 const PLACES: u32 = SECTIONS | OR_AUTHCFG;
 
 static COMMANDS: Table<[command_rec; 10]> = Table([
-    command(c"MicroMintConfig", set_config, SERVERS, c"the configuration file of the vendor who sells here"),
+    command(
+        c"MicroMintConfig",
+        set_config,
+        SERVERS,
+        c"the configuration file of the vendor who sells here",
+    ),
     command(c"MicroMint", set_gate, PLACES, c"On, Off, or Require: where pages pass the gate"),
     command(
         c"MicroMintPrice",
@@ -99,7 +105,12 @@ static COMMANDS: Table<[command_rec; 10]> = Table([
 
 type Setter = unsafe extern "C" fn(*mut cmd_parms, *mut c_void, *const c_char) -> *const c_char;
 
-const fn command(name: &'static CStr, set: Setter, contexts: u32, help: &'static CStr) -> command_rec {
+const fn command(
+    name: &'static CStr,
+    set: Setter,
+    contexts: u32,
+    help: &'static CStr,
+) -> command_rec {
     command_rec {
         name: name.as_ptr(),
         func: cmd_func { take1: Some(set) },
@@ -144,7 +155,11 @@ unsafe fn set<T>(
     }
 }
 
-unsafe extern "C" fn set_config(cmd: *mut cmd_parms, _: *mut c_void, word: *const c_char) -> *const c_char {
+unsafe extern "C" fn set_config(
+    cmd: *mut cmd_parms,
+    _: *mut c_void,
+    word: *const c_char,
+) -> *const c_char {
     // SAFETY: this directive is for servers, whose slot holds what `create_server` made. While the configuration is
     // read nothing else refers to it.
     unsafe {
@@ -187,7 +202,8 @@ unsafe extern "C" fn merge_server(
 ) -> *mut c_void {
     // SAFETY: both are what `create_server` or this made.
     unsafe {
-        let merged = ServerConfig::merged(&*outer.cast::<ServerConfig>(), &*own.cast::<ServerConfig>());
+        let merged =
+            ServerConfig::merged(&*outer.cast::<ServerConfig>(), &*own.cast::<ServerConfig>());
         keep_in(pool, merged).cast()
     }
 }
@@ -197,10 +213,15 @@ unsafe extern "C" fn create_place(pool: *mut apr_pool_t, _: *mut c_char) -> *mut
     unsafe { place_in(pool, PlaceConfig::NONE).cast() }
 }
 
-unsafe extern "C" fn merge_place(pool: *mut apr_pool_t, outer: *mut c_void, own: *mut c_void) -> *mut c_void {
+unsafe extern "C" fn merge_place(
+    pool: *mut apr_pool_t,
+    outer: *mut c_void,
+    own: *mut c_void,
+) -> *mut c_void {
     // SAFETY: both are what `create_place` or this made.
     unsafe {
-        let merged = PlaceConfig::merged(&*outer.cast::<PlaceConfig>(), &*own.cast::<PlaceConfig>());
+        let merged =
+            PlaceConfig::merged(&*outer.cast::<PlaceConfig>(), &*own.cast::<PlaceConfig>());
         place_in(pool, merged).cast()
     }
 }

@@ -45,7 +45,9 @@ fn change_head(request: Request<'_>, changes: &HeadChanges) {
 
 /// Takes back the payment that this request recorded, unless that was done before.
 fn take_back(request: Request<'_>, visit: &Visit, serve: &Serve, status: u16) {
-    let (Some(charge), Some(paywall)) = (serve.charge, visit.paywall.borrow().clone()) else { return };
+    let (Some(charge), Some(paywall)) = (serve.charge, visit.paywall.borrow().clone()) else {
+        return;
+    };
     if visit.is_reversed.get() {
         return;
     }

@@ -15,8 +15,14 @@ use crate::module::{PlaceConfig, Value};
 use crate::test_panic;
 
 /// The header fields that make something of what is known of a file.
-const CONDITIONS: [&[u8]; 6] =
-    [b"If-Match", b"If-None-Match", b"If-Modified-Since", b"If-Unmodified-Since", b"If-Range", b"Range"];
+const CONDITIONS: [&[u8]; 6] = [
+    b"If-Match",
+    b"If-None-Match",
+    b"If-Modified-Since",
+    b"If-Unmodified-Since",
+    b"If-Range",
+    b"Range",
+];
 
 /// Asks what to do with the request at this price.
 pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
@@ -34,7 +40,8 @@ pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
     }
     let (decided, question) = with_request(request, price, None, |question| {
         let decided = vendor.decide_head(&paywall, question);
-        let is_returned = matches!(&decided, Some((decision, _)) if decision.outcome() == Outcome::Returned);
+        let is_returned =
+            matches!(&decided, Some((decision, _)) if decision.outcome() == Outcome::Returned);
         (decided, (is_returned && price == 0).then(|| RequestBuf::from(question)))
     });
     match decided {
@@ -48,7 +55,12 @@ pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
 }
 
 /// Does what was decided, and remembers what may be asked later.
-fn follow(request: Request<'_>, price: u32, decided: Decided, question: Option<RequestBuf>) -> Code {
+fn follow(
+    request: Request<'_>,
+    price: u32,
+    decided: Decided,
+    question: Option<RequestBuf>,
+) -> Code {
     let (decision, paywall) = decided;
     let visit = request.visit_or_new();
     *visit.paywall.borrow_mut() = paywall;
@@ -58,7 +70,11 @@ fn follow(request: Request<'_>, price: u32, decided: Decided, question: Option<R
 
 /// The vendor's paywall, to ask with, opened now if it never was; `Err` is what is to be returned where there
 /// is none.
-pub(super) fn asking(request: Request<'_>, vendor: &Vendor, price: u32) -> Result<Arc<Paywall>, Code> {
+pub(super) fn asking(
+    request: Request<'_>,
+    vendor: &Vendor,
+    price: u32,
+) -> Result<Arc<Paywall>, Code> {
     if let Some(paywall) = vendor.to_ask() {
         return Ok(paywall);
     }
@@ -89,7 +105,12 @@ fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
         Work::Body(_) => (vendor.decide(now), (price == 0).then(|| RequestBuf::from(now))),
         Work::Again(before) => {
             let decide = |before: &PaywallRequest<'_>| {
-                vendor.decide(&PaywallRequest { price, place: now.place, content: now.content, ..*before })
+                vendor.decide(&PaywallRequest {
+                    price,
+                    place: now.place,
+                    content: now.content,
+                    ..*before
+                })
             };
             (before.as_request(decide), None)
         }

@@ -44,7 +44,8 @@ pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Cod
 
 /// The content may be made, by this request of Apache's too.
 pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
-    let is_returned = visit.verdict.borrow().serve().is_some_and(|serve| serve.outcome == Outcome::Returned);
+    let is_returned =
+        visit.verdict.borrow().serve().is_some_and(|serve| serve.outcome == Outcome::Returned);
     if is_returned && request.place().gate() == Gate::Require {
         return FORBIDDEN;
     }

@@ -55,7 +55,8 @@ fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
         }
         Verdict::Fail(_) => {
             let about = About { price: visit.price.get(), ..About::default() };
-            let failed = Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
+            let failed =
+                Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
             with(&Decision::from(failed).event(status, Outcome::Unavailable));
         }
     }

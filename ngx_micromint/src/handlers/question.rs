@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use micromint::vendor::http::{Content, Decision, Place, Request as PaywallRequest, RequestBuf, Serve, Step};
+use micromint::vendor::http::{
+    Content, Decision, Place, Request as PaywallRequest, RequestBuf, Serve, Step,
+};
 use micromint::vendor::paywall::Paywall;
 use micromint::vendor::{Vendor, unavailable};
 
@@ -14,15 +16,16 @@ use crate::sys::{AGAIN, Code, DECLINED, Level, Request, offload};
 use crate::test_panic;
 use crate::visit::{Stage, Verdict, Visit};
 
-const QUEUE_IS_FULL: &str = "the queue of the thread pool is full: see max_queue of nginx's thread_pool";
+const QUEUE_IS_FULL: &str =
+    "the queue of the thread pool is full: see max_queue of nginx's thread_pool";
 
 /// The head of the request is read: asks what to do with it at this price.
 pub(super) fn enter(request: &mut Request, price: u32) -> Code {
     let Some(vendor) = request.server().vendor().map(Arc::clone) else { return SERVER_ERROR };
     // A payment is recorded with the same look, unless that wants a look at the content first.
-    let recorder = vendor
-        .to_record()
-        .filter(|_| price > 0 && !request.has_conditions() && !test_panic::is_asked(request, "thread"));
+    let recorder = vendor.to_record().filter(|_| {
+        price > 0 && !request.has_conditions() && !test_panic::is_asked(request, "thread")
+    });
     let Some(paywall) = recorder.clone().or_else(|| vendor.to_ask()) else {
         return if price == 0 { DECLINED } else { open_first(request, vendor, price) };
     };
@@ -30,7 +33,7 @@ pub(super) fn enter(request: &mut Request, price: u32) -> Code {
         panic!("asked for by a test");
     }
     let step = with_request(request, price, None, None, |request| match &recorder {
-        Some(paywall) => paywall.classify_at_once(request),
+        Some(paywall) => paywall.try_classify(request),
         None => paywall.classify(request),
     });
     match step {
@@ -76,7 +79,7 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
     // Most payments need not wait; to wake a thread for one would cost more than to record it.
     let paywall = vendor.to_record().filter(|_| !panics);
     let answer = with_request(request, price, body.as_deref(), content, |request| {
-        let decision = paywall.as_ref().and_then(|paywall| paywall.decide_at_once(request));
+        let decision = paywall.as_ref().and_then(|paywall| paywall.try_decide(request));
         decision.ok_or_else(|| Box::new(RequestBuf::from(request)))
     });
     let question = match answer {
@@ -114,7 +117,12 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
 }
 
 /// Remembers what a paywall decided, and the paywall, which settles the charge; and acts on it.
-fn decided_by(request: &mut Request, price: u32, paywall: Option<Arc<Paywall>>, decision: Decision) -> Code {
+fn decided_by(
+    request: &mut Request,
+    price: u32,
+    paywall: Option<Arc<Paywall>>,
+    decision: Decision,
+) -> Code {
     let Some(visit) = request.visit_or_new() else { return SERVER_ERROR };
     *visit.paywall.borrow_mut() = paywall;
     decided(request, price, Verdict::Decided(decision))
@@ -184,7 +192,11 @@ fn with_request<T>(
         headers: &headers,
         body,
         price,
-        place: Place { receipt_path, free_views: location.free_views(), is_dry_run: location.is_dry_run() },
+        place: Place {
+            receipt_path,
+            free_views: location.free_views(),
+            is_dry_run: location.is_dry_run(),
+        },
         client: request.client(),
         content,
     })

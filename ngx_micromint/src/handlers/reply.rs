@@ -71,7 +71,8 @@ fn refuse(request: &mut Request, answer: &Answer) -> Code {
 
 /// Adds the fields of an answer but for the type of its body, which nginx holds apart; `None` when out of memory.
 fn push_fields(request: &mut Request, answer: &Answer) -> Option<()> {
-    let mut fields = answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
+    let mut fields =
+        answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
     fields.try_for_each(|(name, value)| request.push_header(name, value))
 }
 

@@ -12,8 +12,9 @@ use crate::visit::{Verdict, Visit};
 pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> {
     let Some(visit) = request.visit() else {
         let is_free = request.location().is_gated() && variable != Variable::User;
-        return is_free
-            .then(|| if variable == Variable::Status { Outcome::Free.word() } else { "0" }.to_string());
+        return is_free.then(|| {
+            if variable == Variable::Status { Outcome::Free.word() } else { "0" }.to_string()
+        });
     };
     let verdict = visit.verdict.borrow();
     let (outcome, coins, user) = match &*verdict {
@@ -57,7 +58,8 @@ fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
         }
         Verdict::Fail(_) => {
             let about = About { price: visit.price.get(), ..About::default() };
-            let failed = Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
+            let failed =
+                Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
             with(&Decision::from(failed).event(status, Outcome::Unavailable));
         }
     }
@@ -68,7 +70,9 @@ fn write(request: &Request, log: &EventLog, event: &Event<'_>) {
         // nginx's own log says when.
         (None, EventFormat::Plain) => request.log().write_plain(Level::Notice, &event.to_string()),
         (None, EventFormat::Json) => request.log().write_plain(Level::Notice, &event.to_json()),
-        (Some(file), EventFormat::Plain) => file.write(format!("{} {event}\n", iso_8601_now()).as_bytes()),
+        (Some(file), EventFormat::Plain) => {
+            file.write(format!("{} {event}\n", iso_8601_now()).as_bytes())
+        }
         (Some(file), EventFormat::Json) => {
             let rest = event.to_json().split_off(1);
             file.write(format!("{{\"time\":\"{}\",{rest}\n", iso_8601_now()).as_bytes());

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use micromint::vendor::Vendor;
 use nginx_sys::{
-    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_open_file, ngx_conf_t, ngx_core_conf_t,
-    ngx_core_module, ngx_cycle_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
-    ngx_http_complex_value_t, ngx_log_error_core, ngx_palloc, ngx_str_t, ngx_thread_pool_add, ngx_uint_t,
+    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_open_file, ngx_conf_t,
+    ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_http_compile_complex_value,
+    ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_log_error_core, ngx_palloc,
+    ngx_str_t, ngx_thread_pool_add, ngx_uint_t,
 };
 
 use super::counters::CounterZone;
@@ -191,7 +192,8 @@ impl Worker {
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         // SAFETY: the core module's configuration is made first of all; `geteuid` cannot fail.
         unsafe {
-            let core: *mut ngx_core_conf_t = (*(*self.cycle).conf_ctx.add(ngx_core_module.index)).cast();
+            let core: *mut ngx_core_conf_t =
+                (*(*self.cycle).conf_ctx.add(ngx_core_module.index)).cast();
             // NGX_CONF_UNSET_UINT stands there where no user is set, as for a master that is not root.
             let is_set = (*core).user != u32::MAX && (*core).group != u32::MAX;
             (nginx_sys::geteuid() == 0 && is_set).then_some(((*core).user, (*core).group))

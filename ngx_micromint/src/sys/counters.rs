@@ -4,7 +4,8 @@ use std::ffi::c_void;
 
 use micromint::vendor::metrics::Counters;
 use nginx_sys::{
-    ngx_conf_t, ngx_int_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_calloc, ngx_slab_pool_t, ngx_str_t,
+    ngx_conf_t, ngx_int_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_calloc, ngx_slab_pool_t,
+    ngx_str_t,
 };
 
 use super::tables::ngx_http_micromint_module;

@@ -5,9 +5,9 @@ use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
 
 use nginx_sys::{
-    NGX_DISABLE_SYMLINKS_OFF, NGX_OK, ngx_http_core_loc_conf_t, ngx_http_map_uri_to_path, ngx_http_request_t,
-    ngx_http_set_disable_symlinks, ngx_open_cached_file, ngx_open_file_cache_t, ngx_open_file_info_t,
-    ngx_pool_t, ngx_str_t,
+    NGX_DISABLE_SYMLINKS_OFF, NGX_OK, ngx_http_core_loc_conf_t, ngx_http_map_uri_to_path,
+    ngx_http_request_t, ngx_http_set_disable_symlinks, ngx_open_cached_file, ngx_open_file_cache_t,
+    ngx_open_file_info_t, ngx_pool_t, ngx_str_t,
 };
 
 use super::OK;
@@ -57,7 +57,9 @@ pub(super) unsafe fn open_beside(
         info.min_uses = (*location).open_file_cache_min_uses;
         info.set_errors((*location).open_file_cache_errors as u32);
         info.set_events((*location).open_file_cache_events as u32);
-        if ngx_http_set_disable_symlinks(r, location, &raw mut path, &raw mut info) != NGX_OK as isize {
+        if ngx_http_set_disable_symlinks(r, location, &raw mut path, &raw mut info)
+            != NGX_OK as isize
+        {
             return Err("disable_symlinks failed".to_string());
         }
         let cache = (*location).open_file_cache;

@@ -116,7 +116,11 @@ pub(super) unsafe fn remove(
                 (*list).nalloc = (*part).nelts.max(1);
                 return None;
             }
-            next.write(ngx_list_part_t { elts: first.cast(), nelts: *count, next: std::ptr::null_mut() });
+            next.write(ngx_list_part_t {
+                elts: first.cast(),
+                nelts: *count,
+                next: std::ptr::null_mut(),
+            });
             (*part).next = next;
             part = next;
         }

@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use nginx_sys::{
     NGX_HTTP_GET, NGX_HTTP_SATISFY_ANY, ngx_buf_t, ngx_chain_t, ngx_http_complex_value,
-    ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_core_run_phases, ngx_http_discard_request_body,
-    ngx_http_err_page_t, ngx_http_finalize_request, ngx_http_output_filter,
-    ngx_http_read_client_request_body, ngx_http_request_t, ngx_http_send_header, ngx_palloc, ngx_str_t,
-    ngx_table_elt_t,
+    ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_core_run_phases,
+    ngx_http_discard_request_body, ngx_http_err_page_t, ngx_http_finalize_request,
+    ngx_http_output_filter, ngx_http_read_client_request_body, ngx_http_request_t,
+    ngx_http_send_header, ngx_palloc, ngx_str_t, ngx_table_elt_t,
 };
 use smallvec::SmallVec;
 
@@ -150,8 +150,10 @@ impl Request {
             if (*self.r).error_page() != 0 && (*core).recursive_error_pages == 0 {
                 return false;
             }
-            let pages =
-                std::slice::from_raw_parts((*pages).elts.cast::<ngx_http_err_page_t>(), (*pages).nelts);
+            let pages = std::slice::from_raw_parts(
+                (*pages).elts.cast::<ngx_http_err_page_t>(),
+                (*pages).nelts,
+            );
             pages.iter().any(|page| page.status == status as isize)
         }
     }
@@ -200,8 +202,9 @@ impl Request {
                 let ours: unsafe extern "C" fn(*mut std::ffi::c_void) = release_visit;
                 let mut cleanup = (*(*main).pool).cleanup;
                 while !cleanup.is_null() {
-                    let is_ours =
-                        (*cleanup).handler.is_some_and(|handler| std::ptr::fn_addr_eq(handler, ours));
+                    let is_ours = (*cleanup)
+                        .handler
+                        .is_some_and(|handler| std::ptr::fn_addr_eq(handler, ours));
                     if is_ours {
                         visit = (*cleanup).data.cast();
                         *slot = (*cleanup).data;
@@ -249,7 +252,11 @@ impl Request {
     }
 
     /// The content of the file beside the one that is asked for, its name longer by `suffix`.
-    pub(crate) fn read_beside(&mut self, suffix: &str, size_max: usize) -> Result<Option<Vec<u8>>, String> {
+    pub(crate) fn read_beside(
+        &mut self,
+        suffix: &str,
+        size_max: usize,
+    ) -> Result<Option<Vec<u8>>, String> {
         // SAFETY: the request and its location's configuration are live.
         unsafe { files::read_beside(self.r, self.core(), suffix, size_max) }
     }
@@ -285,7 +292,8 @@ impl Request {
         // in its file from `file_pos` to `file_last`; the descriptor stays nginx's.
         unsafe {
             let request_body = (*self.r).request_body;
-            let mut link = if request_body.is_null() { std::ptr::null_mut() } else { (*request_body).bufs };
+            let mut link =
+                if request_body.is_null() { std::ptr::null_mut() } else { (*request_body).bufs };
             while !link.is_null() {
                 let buf = (*link).buf;
                 let start = body.len();
@@ -340,7 +348,12 @@ impl Request {
     pub(crate) fn ignore_conditions(&mut self) {
         // SAFETY: the request is live.
         unsafe { (*self.r).set_disable_not_modified(1) };
-        self.remove_headers(&["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"]);
+        self.remove_headers(&[
+            "If-Match",
+            "If-None-Match",
+            "If-Modified-Since",
+            "If-Unmodified-Since",
+        ]);
     }
 
     /// Beside If-Match, If-Unmodified-Since counts for nothing (RFC 9110, 13.1.4), as the paywall has it; nginx
@@ -417,7 +430,12 @@ impl Request {
     pub(crate) fn push_header(&mut self, name: &'static str, value: &str) -> Option<()> {
         // SAFETY: list and pool are the request's own.
         unsafe {
-            headers::push(&raw mut (*self.r).headers_out.headers, (*self.r).pool, name, value.as_bytes())
+            headers::push(
+                &raw mut (*self.r).headers_out.headers,
+                (*self.r).pool,
+                name,
+                value.as_bytes(),
+            )
         }
     }
 

@@ -15,9 +15,9 @@ use nginx_sys::{
     NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_CORE_MODULE, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
     NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE, NGX_HTTP_SRV_CONF,
     NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_VAR_NOCACHEABLE, ngx_array_push, ngx_command_t, ngx_conf_t,
-    ngx_core_module_t, ngx_cycle_t, ngx_http_add_variable, ngx_http_core_main_conf_t, ngx_http_core_module,
-    ngx_http_handler_pt, ngx_http_module_t, ngx_http_output_header_filter_pt, ngx_http_phases,
-    ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
+    ngx_core_module_t, ngx_cycle_t, ngx_http_add_variable, ngx_http_core_main_conf_t,
+    ngx_http_core_module, ngx_http_handler_pt, ngx_http_module_t, ngx_http_output_header_filter_pt,
+    ngx_http_phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
     ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t, ngx_http_top_header_filter,
     ngx_http_variable_value_t, ngx_int_t, ngx_module_t, ngx_str_t,
 };
@@ -91,7 +91,9 @@ static CORE_CONTEXT: Table<ngx_core_module_t> = Table(ngx_core_module_t {
 
 unsafe extern "C" fn create_module_config(cycle: *mut ngx_cycle_t) -> *mut c_void {
     // SAFETY: nginx gives the cycle whose configuration is being read; its pool is dropped with it.
-    unsafe { guard((*cycle).log, null_mut(), || keep_in((*cycle).pool, ModuleConfig::default()).cast()) }
+    unsafe {
+        guard((*cycle).log, null_mut(), || keep_in((*cycle).pool, ModuleConfig::default()).cast())
+    }
 }
 
 /// When all of a configuration was read. What fails here keeps nginx from starting, or a reload from
@@ -150,15 +152,30 @@ static COMMANDS: Table<[ngx_command_t; 12]> = Table([
         NGX_HTTP_LOC_CONF_OFFSET,
         set_price,
     ),
-    command("micromint_price_files\0", LOCATIONS | NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF_OFFSET, set_price_files),
-    command("micromint_subrequests\0", LOCATIONS | NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF_OFFSET, set_subrequests),
+    command(
+        "micromint_price_files\0",
+        LOCATIONS | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_price_files,
+    ),
+    command(
+        "micromint_subrequests\0",
+        LOCATIONS | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_subrequests,
+    ),
     command(
         "micromint_receipt_path\0",
         LOCATIONS | NGX_CONF_TAKE1,
         NGX_HTTP_LOC_CONF_OFFSET,
         set_receipt_path,
     ),
-    command("micromint_free_views\0", LOCATIONS | NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF_OFFSET, set_free_views),
+    command(
+        "micromint_free_views\0",
+        LOCATIONS | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_free_views,
+    ),
     command(
         "micromint_dry_run\0",
         LOCATIONS | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1,
@@ -184,7 +201,12 @@ static COMMANDS: Table<[ngx_command_t; 12]> = Table([
 type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
 
 /// A directive. nginx compares names as C strings: the zero byte is needed though the length leaves it out.
-const fn command(name_with_zero: &'static str, kind: u32, offset: usize, set: Setter) -> ngx_command_t {
+const fn command(
+    name_with_zero: &'static str,
+    kind: u32,
+    offset: usize,
+    set: Setter,
+) -> ngx_command_t {
     ngx_command_t {
         name: name(name_with_zero),
         type_: kind as usize,
@@ -256,12 +278,20 @@ setters! {
     set_log = module::set_log;
 }
 
-unsafe extern "C" fn set_message(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+unsafe extern "C" fn set_message(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    _: *mut c_void,
+) -> *mut c_char {
     // SAFETY: nginx gives the configuration of the location that is being read.
     unsafe { set_content(cf, message) }
 }
 
-unsafe extern "C" fn set_status(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+unsafe extern "C" fn set_status(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    _: *mut c_void,
+) -> *mut c_char {
     // SAFETY: as in `set_message`.
     unsafe { set_content(cf, status) }
 }
@@ -342,8 +372,9 @@ unsafe extern "C" fn get_variable(
     // value has 28 bits; ours are short.
     unsafe {
         guard((*(*r).connection).log, ERROR, || {
-            let text =
-                Variable::ALL.get(index).and_then(|variable| handlers::variable(&Request::new(r), *variable));
+            let text = Variable::ALL
+                .get(index)
+                .and_then(|variable| handlers::variable(&Request::new(r), *variable));
             let Some(text) = text else {
                 (*value).set_not_found(1);
                 return OK;
@@ -454,7 +485,9 @@ unsafe extern "C" fn filter_header(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx gives a live request, in the thread that built the chain; the next filter is nginx's own.
     unsafe {
         if (*r).main == r {
-            let rc = guard((*(*r).connection).log, ERROR, || handlers::filter_header(&mut Request::new(r)));
+            let rc = guard((*(*r).connection).log, ERROR, || {
+                handlers::filter_header(&mut Request::new(r))
+            });
             if rc != OK {
                 return rc;
             }

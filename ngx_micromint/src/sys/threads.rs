@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nginx_sys::{
     NGX_OK, ngx_event_t, ngx_http_core_run_phases, ngx_http_log_ctx_t, ngx_http_request_t,
-    ngx_http_run_posted_requests, ngx_log_t, ngx_thread_pool_t, ngx_thread_task_post, ngx_thread_task_t,
+    ngx_http_run_posted_requests, ngx_log_t, ngx_thread_pool_t, ngx_thread_task_post,
+    ngx_thread_task_t,
 };
 
 use super::{Level, Log, Request, guard};
@@ -65,8 +66,8 @@ pub(crate) fn detach(
     work: impl FnOnce() -> Option<String> + Send + 'static,
 ) -> Result<(), ()> {
     let work = move || -> Finish {
-        let note =
-            catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Some("panic in a task".to_string()));
+        let note = catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|_| Some("panic in a task".to_string()));
         Finish::Note(note)
     };
     // SAFETY: without a request there is nothing that has to outlive the task.

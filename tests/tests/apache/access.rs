@@ -71,13 +71,24 @@ fn nobody_pays_who_is_then_turned_away() {
         let payment = payer::payment(&url("/all/one.html"), 1);
         let post = RequestText::post("/all/one.html", &payment);
         assert_eq!(apache.ask(&post).status, 401);
-        assert_eq!(apache.ask(&login(post)).short(), word(200, "paid"), "the coin was kept for this");
-        assert_eq!(apache.ask(&login(RequestText::get("/all/one.html"))).short(), word(402, "unpaid"));
+        assert_eq!(
+            apache.ask(&login(post)).short(),
+            word(200, "paid"),
+            "the coin was kept for this"
+        );
+        assert_eq!(
+            apache.ask(&login(RequestText::get("/all/one.html"))).short(),
+            word(402, "unpaid")
+        );
 
         // A payment opens the page like a password, and a password needs no payment.
         assert_eq!(asked_and_paid(apache, "/any/one.html", 1), sold());
-        assert_eq!(apache.ask(&login(RequestText::get("/any/one.html"))).seen().2, "content for one");
-        let wrong = RequestText::get("/any/one.html").with("Authorization", "Basic dXNlcjp3cm9uZw==");
+        assert_eq!(
+            apache.ask(&login(RequestText::get("/any/one.html"))).seen().2,
+            "content for one"
+        );
+        let wrong =
+            RequestText::get("/any/one.html").with("Authorization", "Basic dXNlcjp3cm9uZw==");
         assert_eq!(apache.ask(&wrong).status, 401);
         assert_eq!(apache.get("/any/free.html").status, 403, "what costs nothing opens nothing");
         assert_eq!(apache.get("/any/").status, 403);

@@ -43,10 +43,18 @@ fn scripts_see_a_get_without_the_payment() {
         let url = apache.site().url("/cgi/run.cgi");
         let post = |target: &str| {
             let payment = payer::payment(&apache.site().url(target), 1);
-            apache.ask(&RequestText::post(target, &payment).with("X-HTTP-Method-Override", "DELETE"))
+            apache
+                .ask(&RequestText::post(target, &payment).with("X-HTTP-Method-Override", "DELETE"))
         };
-        assert_eq!(post("/cgi/run.cgi").seen(), (200, "paid".to_string(), "GET [] [] paid alice [] [] {}"));
-        assert_eq!(post("/cgi/run.cgi/more").body, "GET [] [] paid alice [] [] {}", "the path behind it");
+        assert_eq!(
+            post("/cgi/run.cgi").seen(),
+            (200, "paid".to_string(), "GET [] [] paid alice [] [] {}")
+        );
+        assert_eq!(
+            post("/cgi/run.cgi/more").body,
+            "GET [] [] paid alice [] [] {}",
+            "the path behind it"
+        );
         // In a header the payment leaves method and body as they are.
         let put = RequestText::new("PUT", "/cgi/run.cgi").with_payment(&payer::payment(&url, 1));
         let put = RequestText { body: b"abc".to_vec(), ..put.with("Content-Length", "3") };
@@ -61,7 +69,10 @@ fn scripts_see_a_get_without_the_payment() {
         }
         // A message that is no payment is for the script.
         let message = RequestText::post_bytes("/cgi/free.cgi", b"hello");
-        assert_eq!(apache.ask(&message).body, "POST [5] [application/x-micromint] free  [] [] {hello}");
+        assert_eq!(
+            apache.ask(&message).body,
+            "POST [5] [application/x-micromint] free  [] [] {hello}"
+        );
         // Failures are not charged; a script may lead elsewhere, where another price may hold.
         assert_eq!(post("/cgi/run.cgi?fail").short(), word(503, "reversed"));
         assert_eq!(post("/cgi/run.cgi?out").short(), word(302, "reversed"));
@@ -85,12 +96,15 @@ fn php_by_fast_cgi_is_sold() {
         ),
     );
     let program = std::fs::read_dir("/usr/sbin").unwrap().map(|entry| entry.unwrap().path());
-    let program =
-        program.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("php-fpm")).max();
-    let mut command =
-        std::process::Command::new(program.expect("php-fpm: install Debian's package of this name"));
+    let program = program
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("php-fpm"))
+        .max();
+    let mut command = std::process::Command::new(
+        program.expect("php-fpm: install Debian's package of this name"),
+    );
     let mut php = command.arg("--fpm-config").arg(site.path("php-fpm.conf")).spawn().unwrap();
-    let text = "<FilesMatch \\.php$>\nSetHandler proxy:fcgi://127.0.0.1:%BACK_PORT%\n</FilesMatch>\n";
+    let text =
+        "<FilesMatch \\.php$>\nSetHandler proxy:fcgi://127.0.0.1:%BACK_PORT%\n</FilesMatch>\n";
     let apache = Apache::selling(site, text);
     let port = apache.site().back_port;
     wait_until("php-fpm", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -177,7 +191,11 @@ fn a_paid_page_is_never_given_to_another() {
                 let header = RequestText::get("/one.html").with_payment(&payer::payment(&url, 1));
                 let paid = apache.ask(&header);
                 assert_eq!(paid.seen(), (200, "paid".to_string(), "content for one"));
-                assert_eq!(paid.header("expires"), None, "a page that is private is not stale at once");
+                assert_eq!(
+                    paid.header("expires"),
+                    None,
+                    "a page that is private is not stale at once"
+                );
                 let cookie = RequestText::get("/one.html").with("Cookie", &paid.cookie().unwrap());
                 assert_eq!(apache.ask(&cookie).short(), word(200, "receipt"));
                 assert_eq!(apache.pay("/one.html", 1).short(), word(200, "paid"));
@@ -197,7 +215,8 @@ fn parts_of_a_page_are_paid_with_the_page() {
         site.page("strict/one.html", "content for one", Some("1"));
         site
     };
-    let text = "AddOutputFilter INCLUDES .shtml\n<Directory %FOLDER%/www>\nOptions +Includes\n</Directory>
+    let text =
+        "AddOutputFilter INCLUDES .shtml\n<Directory %FOLDER%/www>\nOptions +Includes\n</Directory>
         <Location /strict/>\nMicroMintSubrequests Refuse\n</Location>\n";
     on_each(site, text, |apache| {
         assert_eq!(apache.get("/whole.shtml").body, "[content for one]");
@@ -205,7 +224,11 @@ fn parts_of_a_page_are_paid_with_the_page() {
         assert_eq!(apache.pay("/paid.shtml", 1).seen(), (200, "paid".to_string(), "[free]"));
         assert!(apache.get("/price.shtml").body.contains("error"));
         let strict = apache.get("/strict/whole.shtml");
-        assert!(strict.status == 200 && !strict.body.contains("content for one"), "{}", strict.body);
+        assert!(
+            strict.status == 200 && !strict.body.contains("content for one"),
+            "{}",
+            strict.body
+        );
     });
 }
 

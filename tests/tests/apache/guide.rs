@@ -49,11 +49,23 @@ fn the_guide_leads_to_a_paid_page() {
     let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib").canonicalize().unwrap();
     std::os::unix::fs::symlink(contrib, site.path("contrib")).unwrap();
     // The overlays' own folders must not lie in what is overlaid: memory of the namespace's own will do.
-    let script =
-        format!("mount -t tmpfs tmpfs /mnt\nexport SCRATCH=/mnt\n{STAND_INS}\ncd \"$1\"\n{}", guide());
+    let script = format!(
+        "mount -t tmpfs tmpfs /mnt\nexport SCRATCH=/mnt\n{STAND_INS}\ncd \"$1\"\n{}",
+        guide()
+    );
     let payment = payer::payment("http://localhost/long.html", 1);
     let output = Command::new("unshare")
-        .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", &script, "guide"])
+        .args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "bash",
+            "-c",
+            &script,
+            "guide",
+        ])
         .arg(site.folder())
         .env("PAYMENT", base64url(&payment.to_bytes()))
         .output()
@@ -65,6 +77,9 @@ fn the_guide_leads_to_a_paid_page() {
     let statuses: Vec<&str> = answers.iter().map(|answer| &answer[..3]).collect();
     assert_eq!(statuses, ["200", "402", "200"], "{said}\n{errors}");
     assert!(answers[1].contains("MicroMint-Request:"), "{said}");
-    assert!(answers[2].contains("MicroMint-Status: paid") && answers[2].contains("A long story"), "{said}");
+    assert!(
+        answers[2].contains("MicroMint-Status: paid") && answers[2].contains("A long story"),
+        "{said}"
+    );
     assert!(!Path::new("/etc/micromint/vendor.toml").exists(), "the machine was changed");
 }

@@ -4,7 +4,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Barrier;
 
 use micromint_servers::apache::{
-    Apache, Mpm, SELLING, apache, module, panicking_module, write_configuration, write_configuration_with,
+    Apache, Mpm, SELLING, apache, module, panicking_module, write_configuration,
+    write_configuration_with,
 };
 use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::Nginx;
@@ -47,11 +48,23 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
             good.clone(),
             "MicroMint needs a MicroMintConfig",
         ),
-        (with("MicroMint maybe"), good.clone(), "MicroMint: expected On, Off or Require, found \"maybe\""),
+        (
+            with("MicroMint maybe"),
+            good.clone(),
+            "MicroMint: expected On, Off or Require, found \"maybe\"",
+        ),
         (with("MicroMint"), good.clone(), "MicroMint takes one argument"),
-        (with("MicroMintPrice free"), good.clone(), "MicroMintPrice: expected a price from 0 to 500 coins"),
+        (
+            with("MicroMintPrice free"),
+            good.clone(),
+            "MicroMintPrice: expected a price from 0 to 500 coins",
+        ),
         (with("MicroMintPrice 501"), good.clone(), "expected a price from 0 to 500 coins"),
-        (with("MicroMintPrice %{reqenv:}x"), good.clone(), "MicroMintPrice: the expression cannot be read"),
+        (
+            with("MicroMintPrice %{reqenv:}x"),
+            good.clone(),
+            "MicroMintPrice: the expression cannot be read",
+        ),
         (with("MicroMintSubrequests no"), good.clone(), "expected Allow or Refuse"),
         (with("MicroMintReceiptPath story"), good.clone(), "MicroMintReceiptPath: expected a path"),
         (with("MicroMintFreeViews -1"), good.clone(), "expected a number from 0 to 1000000"),
@@ -61,11 +74,19 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         (with("MicroMintDryRun perhaps"), good.clone(), "expected On or Off"),
         (with("MicroMintLog loud"), good.clone(), "expected Off, Plain or JSON"),
         (with("<Location />\nRequire micromint 3\n</Location>"), good.clone(), "takes no argument"),
-        ("<Location />\nMicroMintConfig vendor.toml\n</Location>".into(), good.clone(), "not allowed"),
+        (
+            "<Location />\nMicroMintConfig vendor.toml\n</Location>".into(),
+            good.clone(),
+            "not allowed",
+        ),
         ("MicroMintConfig missing.toml".into(), good.clone(), "missing.toml"),
         (with("MicroMint On"), "vendor-id = ".into(), "vendor.toml:1"),
         (with("MicroMint On"), good.replace("localhost\"\n", "LOCAL HOST\"\n"), "vendor-id"),
-        (with("MicroMint On"), good.replace("periods = \"periods\"", "periods = \"www\""), "PERIOD.params"),
+        (
+            with("MicroMint On"),
+            good.replace("periods = \"periods\"", "periods = \"www\""),
+            "PERIOD.params",
+        ),
         (with("MicroMint On"), format!("{good}colour = \"red\"\n"), "colour"),
     ];
     for (text, toml, expected) in rows {
@@ -78,8 +99,10 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         assert!(said.contains(expected), "{expected:?} not in {said}");
         // A vendor's file is named by the first directive, what is wrong of the others stands last.
         let file = std::fs::read_to_string(site.path("httpd.conf")).unwrap();
-        let is_ours = |line: &str| line.starts_with("MicroMint") || line.starts_with("Require micromint");
-        let lines = || (1..).zip(file.lines()).filter(|(_, line)| is_ours(line)).map(|(number, _)| number);
+        let is_ours =
+            |line: &str| line.starts_with("MicroMint") || line.starts_with("Require micromint");
+        let lines =
+            || (1..).zip(file.lines()).filter(|(_, line)| is_ours(line)).map(|(number, _)| number);
         let number = if toml == good { lines().last() } else { lines().next() }.unwrap();
         let path = site.path("httpd.conf").display().to_string();
         let places = [format!("line {number} of {path}"), format!("{path}:{number}")];
@@ -90,7 +113,8 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
 
 #[test]
 fn a_gate_for_all_hosts_needs_a_vendor_in_one() {
-    let text = "MicroMint On\n<VirtualHost 127.0.0.1:%PORT%>\nMicroMintConfig vendor.toml\n</VirtualHost>
+    let text =
+        "MicroMint On\n<VirtualHost 127.0.0.1:%PORT%>\nMicroMintConfig vendor.toml\n</VirtualHost>
         Listen 127.0.0.1:%BACK_PORT%\n<VirtualHost 127.0.0.1:%BACK_PORT%>\n</VirtualHost>\n";
     let apache = Apache::start(Site::new(), text);
     assert_eq!(apache.pay("/one.html", 1).short(), word(200, "paid"));
@@ -107,7 +131,10 @@ fn what_cannot_be_prepared_keeps_apache_from_starting_but_not_from_running() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned()
         + &std::fs::read_to_string(site.path("logs/error.log")).unwrap();
     assert!(!output.status.success());
-    assert!(text.contains("emerg") && text.contains("till") && text.contains("httpd.conf:"), "{text}");
+    assert!(
+        text.contains("emerg") && text.contains("till") && text.contains("httpd.conf:"),
+        "{text}"
+    );
     std::fs::remove_file(site.path("till")).unwrap();
 
     let server = Apache::start(site, SELLING);
@@ -162,7 +189,9 @@ fn a_coin_stays_spent_over_restarts_and_kill() {
         for child in &before {
             kill_process(*child, Signal::KILL).unwrap();
         }
-        wait_until("new children", || server.children().iter().any(|child| !before.contains(child)));
+        wait_until("new children", || {
+            server.children().iter().any(|child| !before.contains(child))
+        });
         still_spent(&server, "after children were killed");
         let server = Apache::start_with(server.stop(), mpm, &module(), SELLING);
         still_spent(&server, "after a stop and a start");
@@ -190,7 +219,8 @@ fn nginx_and_apache_racing_with_one_coin_accept_it_once() {
                     let target = format!("/one.html?{spender}");
                     let payment = payer::payment_with(payer::mint(), &site.url(&target), &coins);
                     let bytes = RequestText::post(&target, &payment).to_bytes();
-                    let port = if spender.is_multiple_of(2) { site.port } else { nginx.site().port };
+                    let port =
+                        if spender.is_multiple_of(2) { site.port } else { nginx.site().port };
                     let mut connection = Connection::open(port);
                     let (head, last) = bytes.split_at(bytes.len() - 1);
                     connection.send(head);
@@ -248,8 +278,12 @@ fn fifty_graceful_restarts_leak_nothing() {
     let grown = |is_loaded: bool| {
         let (text, module) = if is_loaded { (SELLING, Some(module())) } else { ("", None) };
         let site = std::sync::Arc::new(Site::new());
-        let server =
-            Apache::start_with(site.clone(), Mpm::Event, &micromint_servers::apache::module(), SELLING);
+        let server = Apache::start_with(
+            site.clone(),
+            Mpm::Event,
+            &micromint_servers::apache::module(),
+            SELLING,
+        );
         write_configuration_with(&site, Mpm::Event, module.as_deref(), text);
         let restart = || {
             let resumed = || server.log().matches("resuming normal operations").count();

@@ -16,7 +16,10 @@ fn every_way_to_a_file_leads_to_its_price() {
         site.page("other/thing.html", "aliased", Some("2"));
         site.page("var/page.html.en", "english", Some("1"));
         site.page("var/page.html.de", "deutsch", Some("2"));
-        site.write("www/var/map.var", "URI: page.html.en\nContent-language: en\nContent-type: text/html\n");
+        site.write(
+            "www/var/map.var",
+            "URI: page.html.en\nContent-language: en\nContent-type: text/html\n",
+        );
         site.write("www/ht/.htaccess", "RewriteEngine On\nRewriteRule ^old$ new.html [L]\n");
         site.page("ht/new.html", "new", Some("1"));
         site.page(
@@ -25,7 +28,8 @@ fn every_way_to_a_file_leads_to_its_price() {
             Some("1"),
         );
         let path = site.path("www/cgi/run");
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         site.page("first/second.html", "second", Some("2"));
         site.page("fallback/any.html", "any", Some("1"));
         site.page("other/part.html", "part", None);
@@ -74,7 +78,11 @@ fn every_way_to_a_file_leads_to_its_price() {
         assert_eq!(asked_and_paid(apache, "/first/", 2), sold(), "the index that is there");
         assert_eq!(asked_and_paid(apache, "/fallback/nothing", 1), sold());
         assert_eq!(asked_and_paid(apache, "/alias/part.html", 2), sold());
-        assert_eq!(apache.get("/alias/link.html").body, "aliased", "a name has the price beside it");
+        assert_eq!(
+            apache.get("/alias/link.html").body,
+            "aliased",
+            "a name has the price beside it"
+        );
         assert_eq!(apache.get("/gone").status, 410);
         assert_eq!(apache.get("/away").status, 302);
         assert_eq!(apache.get("/moved").status, 302);

@@ -21,18 +21,31 @@ fn price_files_are_nowhere() {
         <Directory %FOLDER%/www/off>\nMicroMint Off\n</Directory>
         RewriteEngine On\nRewriteRule ^/try/ /one.html.mm [PT]\n";
     on_each(site, text, |apache| {
-        for target in
-            ["/one.html.mm", "/one.html%2emm", "/plain.mm", "/./one.html.mm", "/try/x", "/one.html.mm/more"]
-        {
+        for target in [
+            "/one.html.mm",
+            "/one.html%2emm",
+            "/plain.mm",
+            "/./one.html.mm",
+            "/try/x",
+            "/one.html.mm/more",
+        ] {
             assert_eq!(apache.get(target).status, 404, "{target}");
         }
         for listing in ["/list/", "/list/?F=0", "/list/?F=2"] {
             let listing = apache.get(listing);
-            assert!(listing.body.contains("page.html") && !listing.body.contains(".mm"), "{}", listing.body);
+            assert!(
+                listing.body.contains("page.html") && !listing.body.contains(".mm"),
+                "{}",
+                listing.body
+            );
         }
         // MultiViews looks for names that begin like this one: there are the page and its price.
         assert_eq!(asked_and_paid(apache, "/list/page", 1), sold());
-        assert_eq!(apache.get("/off/one.html.mm").status, 200, "without the gate it is a file like others");
+        assert_eq!(
+            apache.get("/off/one.html.mm").status,
+            200,
+            "without the gate it is a file like others"
+        );
     });
 }
 
@@ -61,9 +74,13 @@ fn where_directives_alone_price_no_price_file_is_looked_for() {
 fn a_price_file_that_is_no_price_closes_the_page() {
     let site = || {
         let site = Site::new();
-        for (name, price) in
-            [("empty", ""), ("word", "two\n"), ("many", "501\n"), ("lines", "1\n2\n"), ("minus", "-1\n")]
-        {
+        for (name, price) in [
+            ("empty", ""),
+            ("word", "two\n"),
+            ("many", "501\n"),
+            ("lines", "1\n2\n"),
+            ("minus", "-1\n"),
+        ] {
             site.page(&format!("{name}.html"), "secret", Some(price));
         }
         site.page("free0.html", "free after all", Some("0\n"));
@@ -145,8 +162,16 @@ fn the_directive_prices_what_has_no_price_file() {
         assert_eq!(asked_and_paid(apache, "/ht/a.html", 2), sold());
         assert_eq!(apache.get("/ht/off/a.html").status, 200);
         assert_eq!(apache.get("/ht/wrong/a.html").status, 500);
-        assert!(apache.log().contains("MicroMintPrice: expected a price from 0 to 500"), "{}", apache.log());
-        assert_eq!(asked_and_paid(apache, "/no/a.html", 1), sold(), "an .htaccess that nobody reads");
+        assert!(
+            apache.log().contains("MicroMintPrice: expected a price from 0 to 500"),
+            "{}",
+            apache.log()
+        );
+        assert_eq!(
+            asked_and_paid(apache, "/no/a.html", 1),
+            sold(),
+            "an .htaccess that nobody reads"
+        );
     });
 }
 
@@ -172,7 +197,9 @@ fn an_expression_is_a_price_wherever_it_stands() {
             MicroMintPrice expr=4
         </FilesMatch>"#;
     on_each(site, text, |apache| {
-        let ask = |target: &str, price: &str| apache.ask(&RequestText::get(target).with("X-Price", price));
+        let ask = |target: &str, price: &str| {
+            apache.ask(&RequestText::get(target).with("X-Price", price))
+        };
         for target in ["/said/a.html", "/ht/a.html"] {
             assert!(ask(target, "2").body.contains("Price: 2\r\n"), "{target}");
             assert_eq!(ask(target, "0").seen(), (200, String::new(), "a"), "{target}");
@@ -183,7 +210,11 @@ fn an_expression_is_a_price_wherever_it_stands() {
         // Who writes an .htaccess may not read the server's files by it.
         let answer = apache.get("/file/a.html");
         assert_eq!((answer.status, answer.body.contains("Price")), (500, false));
-        assert!(apache.log().contains("MicroMintPrice: the expression cannot be read"), "{}", apache.log());
+        assert!(
+            apache.log().contains("MicroMintPrice: the expression cannot be read"),
+            "{}",
+            apache.log()
+        );
     });
 }
 
@@ -206,7 +237,9 @@ fn an_htaccess_may_say_what_allow_override_lets_it() {
                 site.write(&format!("www/{class}/{number}/.htaccess"), &format!("{directive}\n"));
             }
         }
-        for (name, directive) in [("log", "MicroMintLog Plain"), ("config", "MicroMintConfig vendor.toml")] {
+        for (name, directive) in
+            [("log", "MicroMintLog Plain"), ("config", "MicroMintConfig vendor.toml")]
+        {
             site.page(&format!("AuthConfig/{name}/a.html"), "a", Some("1"));
             site.write(&format!("www/AuthConfig/{name}/.htaccess"), directive);
         }
@@ -240,7 +273,11 @@ fn what_is_said_nearer_to_a_page_holds() {
         let site = Site::new();
         for folder in ["", "dir/", "dir/ht/", "dir/ht/if/"] {
             site.page(&format!("{folder}one.html"), "content for one", Some("1"));
-            site.page(&format!("{folder}whole.shtml"), "[<!--#include virtual=\"one.html\" -->]", None);
+            site.page(
+                &format!("{folder}whole.shtml"),
+                "[<!--#include virtual=\"one.html\" -->]",
+                None,
+            );
         }
         let ht = "MicroMintDryRun On\nMicroMintFreeViews 0\nMicroMintReceiptPath Off\nMicroMintSubrequests Refuse\n";
         site.write("www/dir/ht/.htaccess", ht);
@@ -287,14 +324,22 @@ fn what_is_said_nearer_to_a_page_holds() {
         assert_eq!(apache.get("/dir/one.html").short(), word(402, "unpaid"));
         assert_eq!(paths("/dir/one.html"), "/dir/");
         assert!(includes("/dir/whole.shtml"));
-        assert_eq!(apache.get("/dir/ht/one.html").seen(), (200, String::new(), "content for one"), "dry");
+        assert_eq!(
+            apache.get("/dir/ht/one.html").seen(),
+            (200, String::new(), "content for one"),
+            "dry"
+        );
         assert!(!includes("/dir/ht/whole.shtml"));
         assert_eq!(apache.get("/dir/ht/if/one.html").short(), word(402, "unpaid"));
         assert_eq!(paths("/dir/ht/if/one.html"), "/dir/ht/if/");
         assert!(includes("/dir/ht/if/whole.shtml"));
         let told = |url: &str| {
             let url = format!("url={}", apache.site().url(url));
-            apache.log().lines().filter(|line| line.contains("micromint ") && line.contains(&url)).count()
+            apache
+                .log()
+                .lines()
+                .filter(|line| line.contains("micromint ") && line.contains(&url))
+                .count()
         };
         wait_until("the log", || told("/dir/ht/if/one.html") == 2);
         assert_eq!((told("/one.html"), told("/dir/one.html"), told("/dir/ht/one.html")), (2, 0, 0));

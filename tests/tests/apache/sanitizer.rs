@@ -13,7 +13,8 @@ use micromint_servers::wait_until;
 #[test]
 #[ignore = "needs a module and an Apache with AddressSanitizer: scripts/asan-apache.sh"]
 fn a_read_of_freed_memory_is_seen() {
-    let folder = PathBuf::from(std::env::var_os("MICROMINT_ASAN_LOGS").expect("MICROMINT_ASAN_LOGS"));
+    let folder =
+        PathBuf::from(std::env::var_os("MICROMINT_ASAN_LOGS").expect("MICROMINT_ASAN_LOGS"));
     let reports = || {
         let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
         entries.map(|path| std::fs::read_to_string(path).unwrap()).collect::<String>()

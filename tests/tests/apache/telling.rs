@@ -15,7 +15,8 @@ fn error_documents_stand_in_for_the_message() {
         site.page("402.html", "please pay", None);
         site.page("404.html", "not here", Some("1"));
         site.page("402.cgi", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s %s' $REDIRECT_MICROMINT_STATUS $MICROMINT_PRICE\n", None);
-        std::fs::set_permissions(site.path("www/402.cgi"), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(site.path("www/402.cgi"), PermissionsExt::from_mode(0o755))
+            .unwrap();
         site
     };
     let text = r#"
@@ -70,7 +71,10 @@ fn error_documents_stand_in_for_the_message() {
         assert_eq!(apache.get("/expr/two.html").body, "unpaid costs 2");
         assert_eq!(apache.get("/script/two.html").body, "unpaid 2");
         let own = apache.get("/own/one.html");
-        assert_eq!((own.short(), own.header("x-page").unwrap()), (word(402, "unpaid"), "own".to_string()));
+        assert_eq!(
+            (own.short(), own.header("x-page").unwrap()),
+            (word(402, "unpaid"), "own".to_string())
+        );
         assert!(own.body.contains("Request-Payment"), "{}", own.body);
         let theirs = apache.get("/theirs/x");
         assert!(theirs.status == 402 && theirs.body.contains("Price: 7"), "{theirs:?}");
@@ -81,9 +85,13 @@ fn error_documents_stand_in_for_the_message() {
         let priced = apache.get("/priced/free.html");
         assert_eq!((priced.status, priced.body.as_str()), (402, "please pay"));
         // Paying works behind each of them.
-        for target in
-            ["/page/one.html", "/text/one.html", "/expr/one.html", "/own/one.html", "/priced/free.html"]
-        {
+        for target in [
+            "/page/one.html",
+            "/text/one.html",
+            "/expr/one.html",
+            "/own/one.html",
+            "/priced/free.html",
+        ] {
             assert_eq!(apache.pay(target, 1).short(), word(200, "paid"), "{target}");
         }
     });
@@ -104,7 +112,9 @@ fn status_pages_and_logs_count_over_all_children() {
         wait_until("the counters", || counted("micromint_requests_total{outcome=\"unpaid\"} 12"));
         assert!(counted("micromint_coins_total 2"));
         assert!(
-            apache.log().contains(r#"{"micromint":"paid","status":200,"price":2,"coins":2,"user":"alice""#)
+            apache
+                .log()
+                .contains(r#"{"micromint":"paid","status":200,"price":2,"coins":2,"user":"alice""#)
         );
         let events = std::fs::read_to_string(apache.site().path("logs/events.log")).unwrap();
         assert_eq!(events.lines().filter(|line| line.contains("unpaid")).count(), 12, "{events}");
@@ -136,7 +146,8 @@ fn variables_are_there_for_scripts_headers_and_logs() {
         assert_eq!(told(apache.pay("/one.html", 2)), "wrong-amount 1 0 alice");
         let early = apache.get("/one.html").header("x-early");
         assert_eq!(early, None, "a section is chosen before the gate is asked");
-        let log = || std::fs::read_to_string(apache.site().path("logs/paid.log")).unwrap_or_default();
+        let log =
+            || std::fs::read_to_string(apache.site().path("logs/paid.log")).unwrap_or_default();
         wait_until("the log", || log() == "/two.html alice\n");
     });
 }

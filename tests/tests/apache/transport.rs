@@ -45,7 +45,8 @@ fn bodies_of_every_kind_pay() {
             connection.send([byte]);
         }
         assert_eq!(connection.receive("POST").short(), paid());
-        let request = RequestText::post("/one.html", &payer::payment(&url, 1)).with("Expect", "100-continue");
+        let request =
+            RequestText::post("/one.html", &payer::payment(&url, 1)).with("Expect", "100-continue");
         let bytes = request.to_bytes();
         let (head, body) = bytes.split_at(bytes.len() - request.body.len());
         connection.send(head);
@@ -64,7 +65,10 @@ fn bodies_of_every_kind_pay() {
         let seen: Vec<_> =
             requests.iter().map(|request| connection.receive(&request.method).short()).collect();
         let word = |status, word: &str| (status, word.to_string());
-        assert_eq!(seen, [word(402, "unpaid"), paid(), word(200, ""), word(402, "malformed"), word(200, "")]);
+        assert_eq!(
+            seen,
+            [word(402, "unpaid"), paid(), word(200, ""), word(402, "malformed"), word(200, "")]
+        );
         // One byte past the largest payment, by either way of telling a length.
         let limit = micromint::protocol::PAYMENT_SIZE_MAX;
         connection.send(chunked("/one.html", &vec![b'a'; limit + 1], 4096));
@@ -124,11 +128,14 @@ fn ranges_and_conditions_are_the_clients_own_wish() {
     let first = apache.ask(&get());
     let (etag, cookie) = (first.header("etag").unwrap(), first.cookie().unwrap());
     // A POST that pays is answered in full: 304 would show nothing for the coin.
-    let post = RequestText::post("/one.html", &payer::payment(&url, 1)).with("If-None-Match", &etag);
+    let post =
+        RequestText::post("/one.html", &payer::payment(&url, 1)).with("If-None-Match", &etag);
     assert_eq!(apache.ask(&post).seen(), (200, "paid".to_string(), "content for one"));
-    for (name, value, status) in
-        [("If-None-Match", etag.as_str(), 304), ("If-Match", "\"other\"", 412), ("Range", "bytes=500-", 416)]
-    {
+    for (name, value, status) in [
+        ("If-None-Match", etag.as_str(), 304),
+        ("If-Match", "\"other\"", 412),
+        ("Range", "bytes=500-", 416),
+    ] {
         let answer = apache.ask(&get().with(name, value));
         assert_eq!(answer.short(), (status, "returned".to_string()), "{name}");
     }
@@ -158,7 +165,11 @@ fn a_range_that_is_none_is_taken_back_where_nobody_could_know() {
     assert_eq!(answer.short(), (416, "reversed".to_string()), "{:?}", answer.headers);
     assert_eq!(answer.header("set-cookie"), None);
     let other = payer::payment_with(payer::mint(), &apache.site().url("/one.html"), &coins);
-    assert_eq!(apache.ask(&RequestText::post("/one.html", &other)).short(), paid(), "the coin is free again");
+    assert_eq!(
+        apache.ask(&RequestText::post("/one.html", &other)).short(),
+        paid(),
+        "the coin is free again"
+    );
 }
 
 #[test]
@@ -213,11 +224,17 @@ fn http_2_over_tls_pays() {
         let url = format!("https://localhost:{}/one.html", apache.site().tls_port);
         let unpaid = curl(&apache, &["--http2", &url]);
         assert_eq!(unpaid.short(), (402, "unpaid".to_string()));
-        assert!(unpaid.body.contains(&format!("URL: {url}\r\n")), "the origin of TLS: {}", unpaid.body);
+        assert!(
+            unpaid.body.contains(&format!("URL: {url}\r\n")),
+            "the origin of TLS: {}",
+            unpaid.body
+        );
         for extra in [&["--http2"][..], &["--http1.1"], &["--http2", "-H", "Content-Length:"]] {
-            std::fs::write(apache.site().path("payment"), payer::payment(&url, 1).to_bytes()).unwrap();
+            std::fs::write(apache.site().path("payment"), payer::payment(&url, 1).to_bytes())
+                .unwrap();
             let file = format!("@{}", apache.site().path("payment").display());
-            let base = ["-H", "Content-Type: application/x-micromint", "--data-binary", &file, &url];
+            let base =
+                ["-H", "Content-Type: application/x-micromint", "--data-binary", &file, &url];
             let answer = curl(&apache, &[extra, &base].concat());
             assert_eq!(answer.seen(), (200, "paid".to_string(), "content for one"), "{extra:?}");
             let cookie = answer.header("set-cookie").unwrap();
@@ -229,8 +246,13 @@ fn http_2_over_tls_pays() {
         let answer = curl(&apache, &["--http2", "-H", &header(&payer::payment(&url, 1)), &url]);
         assert_eq!(answer.short(), paid());
         let missing = url.replace("one.html", "gone.html");
-        let answer = curl(&apache, &["--http2", "-H", &header(&payer::payment(&missing, 1)), &missing]);
-        assert_eq!(answer.short(), (404, "returned".to_string()), "a page that is not there is free");
+        let answer =
+            curl(&apache, &["--http2", "-H", &header(&payer::payment(&missing, 1)), &missing]);
+        assert_eq!(
+            answer.short(),
+            (404, "returned".to_string()),
+            "a page that is not there is free"
+        );
         // The plain origin's URL is another page's.
         let plain = payer::payment(&apache.site().url("/one.html"), 1);
         assert_eq!(curl(&apache, &["--http2", "-H", &header(&plain), &url]).word(), "other-page");
@@ -251,7 +273,8 @@ fn curl(apache: &Apache, arguments: &[&str]) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let field =
-        |line: &str| line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()));
+    let field = |line: &str| {
+        line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()))
+    };
     Answer { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
 }

@@ -38,7 +38,13 @@ fn requests(site: &Site) -> Vec<(RequestText, u16)> {
         (get("/wrong.html"), 500),
         (RequestText::post_bytes("/one.html", b"nonsense"), 402),
         (RequestText::post_bytes("/free.html", b"nonsense"), 200),
-        (RequestText::post_bytes("/one.html", &vec![b'a'; micromint::protocol::PAYMENT_SIZE_MAX + 1]), 413),
+        (
+            RequestText::post_bytes(
+                "/one.html",
+                &vec![b'a'; micromint::protocol::PAYMENT_SIZE_MAX + 1],
+            ),
+            413,
+        ),
         (pay("/ht/old"), 200),
         (get("/list/"), 200),
         (get("/counters"), 200),
@@ -85,7 +91,10 @@ fn memcheck_finds_nothing_of_ours() {
     site.page("list/page.html", "page", Some("1"));
     site.page("wrong.html", "secret", Some("x"));
     site.page("whole.shtml", r#"<!--#include virtual="/one.html" -->"#, None);
-    site.write("www/ht/.htaccess", "MicroMintPrice 1\nRewriteEngine On\nRewriteRule ^old$ new.html [L]\n");
+    site.write(
+        "www/ht/.htaccess",
+        "MicroMintPrice 1\nRewriteEngine On\nRewriteRule ^old$ new.html [L]\n",
+    );
     site.page("ht/new.html", "new", Some("1"));
     write_configuration_with(&site, Mpm::Prefork, Some(&module()), &format!("{SELLING}{PLACES}"));
     let log = site.path("logs/valgrind.log");
@@ -108,14 +117,19 @@ fn memcheck_finds_nothing_of_ours() {
         for (request, status) in requests(&site) {
             let mut connection = Connection::open(site.port);
             let answer = connection.ask(&request.clone().with("Connection", "close"));
-            assert_eq!(answer.status, status, "round {round}: {} {}", request.method, request.target);
+            assert_eq!(
+                answer.status, status,
+                "round {round}: {} {}",
+                request.method, request.target
+            );
         }
     }
     kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
     server.wait().unwrap();
     let text = std::fs::read_to_string(log).unwrap();
     // A finding is a paragraph; ours has a function of ours in it.
-    let findings: Vec<&str> = text.split("== \n").filter(|part| part.contains("mod_micromint")).collect();
+    let findings: Vec<&str> =
+        text.split("== \n").filter(|part| part.contains("mod_micromint")).collect();
     let summary = text.lines().find(|line| line.contains("ERROR SUMMARY")).unwrap();
     println!("{summary}; {} findings with the module in them", findings.len());
     assert!(findings.is_empty(), "{}", findings.join("\n"));

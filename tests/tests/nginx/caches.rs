@@ -44,13 +44,18 @@ fn a_cache_before_the_paywall_keeps_free_pages_and_no_others() {
     let control = paid.header("cache-control").unwrap();
     assert!(control.contains("private") && !control.contains("public"), "{control}");
     assert!(!control.contains("s-maxage"), "{control}");
-    assert_eq!(seen(&ask(RequestText::get("/one.html"))), row(402, "unpaid", "MISS"), "nobody else gets it");
+    assert_eq!(
+        seen(&ask(RequestText::get("/one.html"))),
+        row(402, "unpaid", "MISS"),
+        "nobody else gets it"
+    );
     let cookie = paid.cookie().unwrap();
     for _ in 0..2 {
         let again = ask(RequestText::get("/one.html").with("Cookie", &cookie));
         assert_eq!(seen(&again), row(200, "receipt", "MISS"));
     }
-    let post = ask(RequestText::post("/one.html", &payer::payment(&nginx.site().url("/one.html"), 1)));
+    let post =
+        ask(RequestText::post("/one.html", &payer::payment(&nginx.site().url("/one.html"), 1)));
     assert_eq!(post.short(), (200, "paid".to_string()));
     assert_eq!(seen(&ask(RequestText::get("/one.html"))), row(402, "unpaid", "MISS"));
     // A payment for a free page is returned, and makes it neither private nor dear.

@@ -47,16 +47,20 @@ fn nothing_opens_a_priced_page_but_a_payment() {
     let with = |fields: &str| request("GET /app/x HTTP/1.1", fields);
     let mut rows: Vec<String> = Vec::new();
     for method in [
-        "GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "PROPFIND", "MKCOL", "COPY", "LOCK",
-        "TRACE", "CONNECT", "get", "FOO", "G-T",
+        "GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "PROPFIND", "MKCOL", "COPY",
+        "LOCK", "TRACE", "CONNECT", "get", "FOO", "G-T",
     ] {
         for target in ["/one.html", "/app/x", "/files/free.html"] {
             rows.push(request(&format!("{method} {target} HTTP/1.1"), "Content-Length: 0\r\n"));
         }
     }
-    for header in
-        ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method", "_method"]
-    {
+    for header in [
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+        "X-Original-Method",
+        "_method",
+    ] {
         for method in ["HEAD", "OPTIONS", "GET"] {
             rows.push(with(&format!("{header}: {method}\r\n")));
         }
@@ -142,11 +146,14 @@ fn nothing_opens_a_priced_page_but_a_payment() {
         "evil.example/free.html",
     ] {
         for target in ["/one.html", "/app/x"] {
-            rows.push(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+            rows.push(format!(
+                "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            ));
         }
     }
     rows.push(
-        "GET /one.html HTTP/1.1\r\nHost: a\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_string(),
+        "GET /one.html HTTP/1.1\r\nHost: a\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            .to_string(),
     );
     for first in [
         "GET http://localhost/one.html HTTP/1.1",
@@ -173,13 +180,23 @@ fn nothing_opens_a_priced_page_but_a_payment() {
         let shown = &row[..row.len().min(200)];
         assert!(!answer.contains("secret") && !answer.contains("content for"), "{shown}\n{answer}");
         assert!(!answer.contains("\r\nX-Injected"), "{shown}\n{answer}");
-        assert!(!answer.starts_with("HTTP/1.1 2") || answer.starts_with("HTTP/1.1 204"), "{shown}\n{answer}");
+        assert!(
+            !answer.starts_with("HTTP/1.1 2") || answer.starts_with("HTTP/1.1 204"),
+            "{shown}\n{answer}"
+        );
         if let Some(message) = answer.split("\r\nURL: ").nth(1) {
             let origin = nginx.site().url("/");
-            assert!(message.starts_with(&origin), "the URL is of the vendor's own origin: {shown}\n{answer}");
+            assert!(
+                message.starts_with(&origin),
+                "the URL is of the vendor's own origin: {shown}\n{answer}"
+            );
         }
     }
-    assert_eq!(nginx.pay("/app/x", 1).seen(), (200, "paid".to_string(), "secret"), "and a payment does");
+    assert_eq!(
+        nginx.pay("/app/x", 1).seen(),
+        (200, "paid".to_string(), "secret"),
+        "and a payment does"
+    );
     assert!(!nginx.log().contains("[alert]"), "{}", nginx.log());
 }
 
@@ -190,7 +207,8 @@ fn what_was_paid_for_is_asked_for_as_paid() {
     let paid = RequestText::get("/app/x").with_payment(&payer::payment(&url, 1));
     let answer = nginx.ask(&paid.with("X-HTTP-Method-Override", "DELETE"));
     assert_eq!((answer.status, answer.header("x-seen").unwrap().as_str()), (200, "GET"));
-    let paid = RequestText::post("/app/x", &payer::payment(&url, 1)).with("X-HTTP-Method-Override", "DELETE");
+    let paid = RequestText::post("/app/x", &payer::payment(&url, 1))
+        .with("X-HTTP-Method-Override", "DELETE");
     let answer = nginx.ask(&paid);
     assert_eq!((answer.status, answer.header("x-seen").unwrap().as_str()), (200, "GET"));
 }
@@ -204,8 +222,12 @@ fn only_what_was_paid_for_is_mirrored() {
              location = /copy { internal; proxy_pass http://127.0.0.1:%BACK_PORT%$request_uri; } }
          server { listen 127.0.0.1:%BACK_PORT%; access_log logs/copies.log gate; return 200 'copy'; }",
     );
-    let copies =
-        || std::fs::read_to_string(nginx.site().path("logs/copies.log")).unwrap_or_default().lines().count();
+    let copies = || {
+        std::fs::read_to_string(nginx.site().path("logs/copies.log"))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
     for _ in 0..5 {
         assert_eq!(nginx.get("/one.html").status, 402);
     }

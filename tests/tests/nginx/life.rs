@@ -4,7 +4,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Barrier;
 
 use micromint_servers::client::{Connection, RequestText};
-use micromint_servers::nginx::{Nginx, is_running, nginx, panicking_module, pid_in, write_configuration};
+use micromint_servers::nginx::{
+    Nginx, is_running, nginx, panicking_module, pid_in, write_configuration,
+};
 use micromint_servers::payer;
 use micromint_servers::server::{
     Server, assert_knows_no_panic, assert_lives_through_panics, assert_sells_what_is_recorded_only,
@@ -42,18 +44,31 @@ fn names(site: &Site) -> Vec<String> {
 #[test]
 fn a_bad_configuration_is_refused_with_its_place_and_reason() {
     let good = Site::new().vendor_toml("till");
-    let in_server = |text: &str| format!("micromint_config vendor.toml;\n server {{ %SERVER%\n {text} }}");
+    let in_server =
+        |text: &str| format!("micromint_config vendor.toml;\n server {{ %SERVER%\n {text} }}");
     let with_on = in_server("micromint on;");
     let rows: Vec<(String, String, &str)> = vec![
-        ("server { %SERVER%\n micromint on; }".to_string(), good.clone(), "needs a \"micromint_config\""),
+        (
+            "server { %SERVER%\n micromint on; }".to_string(),
+            good.clone(),
+            "needs a \"micromint_config\"",
+        ),
         (
             "server { %SERVER%\n micromint_price 3; }".to_string(),
             good.clone(),
             "needs a \"micromint_config\"",
         ),
-        (in_server("micromint maybe;"), good.clone(), "expected \"on\" or \"off\", found \"maybe\""),
+        (
+            in_server("micromint maybe;"),
+            good.clone(),
+            "expected \"on\" or \"off\", found \"maybe\"",
+        ),
         (in_server("micromint;"), good.clone(), "invalid number of arguments in \"micromint\""),
-        (in_server("micromint on; micromint off;"), good.clone(), "\"micromint\" directive is duplicate"),
+        (
+            in_server("micromint on; micromint off;"),
+            good.clone(),
+            "\"micromint\" directive is duplicate",
+        ),
         (
             in_server("micromint_price 1; micromint_price 2;"),
             good.clone(),
@@ -63,15 +78,27 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         (in_server("micromint_price 501;"), good.clone(), "expected a price from 0 to 500 coins"),
         (in_server("micromint_price $no_such;"), good.clone(), "unknown \"no_such\" variable"),
         (in_server("micromint_subrequests no;"), good.clone(), "expected \"allow\" or \"refuse\""),
-        (in_server("micromint_receipt_path story;"), good.clone(), "expected a path such as /story/17/"),
+        (
+            in_server("micromint_receipt_path story;"),
+            good.clone(),
+            "expected a path such as /story/17/",
+        ),
         (
             in_server("micromint_free_views -1;"),
             good.clone(),
             "expected a number from 0 to 1000000, found \"-1\"",
         ),
         (in_server("micromint_free_views 1000001;"), good.clone(), "found \"1000001\""),
-        (in_server("micromint_price_files no;"), good.clone(), "expected \"on\" or \"off\", found \"no\""),
-        (in_server("micromint_dry_run yes;"), good.clone(), "expected \"on\" or \"off\", found \"yes\""),
+        (
+            in_server("micromint_price_files no;"),
+            good.clone(),
+            "expected \"on\" or \"off\", found \"no\"",
+        ),
+        (
+            in_server("micromint_dry_run yes;"),
+            good.clone(),
+            "expected \"on\" or \"off\", found \"yes\"",
+        ),
         (
             in_server("micromint_log xml;"),
             good.clone(),
@@ -90,7 +117,11 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         ("micromint_message;".to_string(), good.clone(), "directive is not allowed here"),
         (with_on.clone(), "vendor-id = ".to_string(), "vendor.toml:1"),
         (with_on.clone(), good.replace("localhost\"\n", "LOCAL HOST\"\n"), "vendor-id"),
-        (with_on.clone(), good.replace("periods = \"periods\"", "periods = \"www\""), "PERIOD.params"),
+        (
+            with_on.clone(),
+            good.replace("periods = \"periods\"", "periods = \"www\""),
+            "PERIOD.params",
+        ),
         (with_on.clone(), format!("{good}colour = \"red\"\n"), "colour"),
     ];
     for (http, toml, expected) in rows {
@@ -117,7 +148,10 @@ fn what_cannot_be_prepared_keeps_nginx_from_starting_but_not_from_running() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned()
         + &std::fs::read_to_string(site.path("logs/error.log")).unwrap();
     assert!(!output.status.success());
-    assert!(text.contains("[emerg]") && text.contains("till") && text.contains("nginx.conf:"), "{text}");
+    assert!(
+        text.contains("[emerg]") && text.contains("till") && text.contains("nginx.conf:"),
+        "{text}"
+    );
     std::fs::remove_file(site.path("till")).unwrap();
 
     let server = Nginx::start(site, SERVER);
@@ -215,7 +249,8 @@ fn workers_racing_with_one_coin_accept_it_once() {
         let words: Vec<String> = std::thread::scope(|scope| {
             let spend = |spender: usize| {
                 let target = format!("/one.html?{spender}");
-                let payment = payer::payment_with(payer::mint(), &server.site().url(&target), &coins);
+                let payment =
+                    payer::payment_with(payer::mint(), &server.site().url(&target), &coins);
                 let bytes = RequestText::post(&target, &payment).to_bytes();
                 let mut connection = Connection::open(server.site().port);
                 let (head, last) = bytes.split_at(bytes.len() - 1);
@@ -224,7 +259,8 @@ fn workers_racing_with_one_coin_accept_it_once() {
                 connection.send(last);
                 connection.receive("POST").word()
             };
-            let threads: Vec<_> = (0..SPENDERS).map(|spender| scope.spawn(move || spend(spender))).collect();
+            let threads: Vec<_> =
+                (0..SPENDERS).map(|spender| scope.spawn(move || spend(spender))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         let count = |word: &str| words.iter().filter(|found| *found == word).count();
@@ -235,7 +271,8 @@ fn workers_racing_with_one_coin_accept_it_once() {
 #[test]
 fn several_vendors_share_one_nginx() {
     let site = Site::new();
-    let other = site.vendor_toml("other-till").replace(&site.port.to_string(), &site.back_port.to_string());
+    let other =
+        site.vendor_toml("other-till").replace(&site.port.to_string(), &site.back_port.to_string());
     site.write("other.toml", &other);
     let nginx = Nginx::start(
         site,

@@ -13,8 +13,8 @@ use micromint::authenticator::Key;
 use micromint::hash::HashName;
 use micromint::host::{Clock, DiskDirectory, FixedClock, SystemClock, SystemEntropy};
 use micromint::testing::{ObviousMint, params_with, resize};
+use micromint::till::{SyncMode, Till};
 use micromint::vendor::redemption::unbatched;
-use micromint::vendor::till::{SyncMode, Till};
 use micromint_servers::client::{RequestText, base64url};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::server::Server;
@@ -49,8 +49,10 @@ fn ask(port: u16, bytes: &[u8]) -> Option<(u16, String)> {
 
 #[test]
 fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
-    let seconds =
-        std::env::var("MICROMINT_LOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
+    let seconds = std::env::var("MICROMINT_LOAD_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(6);
     let now = SystemClock.now();
     let mint = ObviousMint::new(params_with(|raw| {
         // Enough for the rate that two cores reach.
@@ -90,7 +92,10 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
                 None | Some((503 | 500 | 502, _)) => _ = broken.fetch_add(1, Ordering::Relaxed),
                 Some((200, word)) if word == "paid" || word == "retry" => {
                     let mut fate = fates[coin].lock().unwrap();
-                    assert!(fate.paid.is_none_or(|other| other == number), "coin {coin} was accepted twice");
+                    assert!(
+                        fate.paid.is_none_or(|other| other == number),
+                        "coin {coin} was accepted twice"
+                    );
                     fate.paid = Some(number);
                     paid.fetch_add(1, Ordering::Relaxed);
                     return true;
@@ -115,7 +120,10 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
                     given_back.fetch_add(1, Ordering::Relaxed);
                     let start = Instant::now();
                     while !spend(coin, numbers.fetch_add(1, Ordering::Relaxed)) {
-                        assert!(start.elapsed() < Duration::from_secs(20), "coin {coin} was not given back");
+                        assert!(
+                            start.elapsed() < Duration::from_secs(20),
+                            "coin {coin} was not given back"
+                        );
                     }
                     return;
                 }
@@ -150,7 +158,10 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
                     let [one, two] = [(); 2].map(|()| numbers.fetch_add(1, Ordering::Relaxed));
                     let racer = scope.spawn(move || spend(coin, one));
                     let won = spend(coin, two);
-                    assert!(won ^ racer.join().unwrap(), "coin {coin}: exactly one of two pages is paid for");
+                    assert!(
+                        won ^ racer.join().unwrap(),
+                        "coin {coin}: exactly one of two pages is paid for"
+                    );
                     // The coins shall last.
                     std::thread::sleep(Duration::from_secs(4 * seconds) / coins.len() as u32);
                 }
@@ -178,7 +189,9 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
         });
         let start = Instant::now();
         let mut killed = 0;
-        while start.elapsed() < Duration::from_secs(seconds) && next.load(Ordering::Relaxed) < coins.len() {
+        while start.elapsed() < Duration::from_secs(seconds)
+            && next.load(Ordering::Relaxed) < coins.len()
+        {
             std::thread::sleep(Duration::from_millis(300));
             if let Some(worker) = nginx.workers().get(killed % 2) {
                 let _ = kill_process(*worker, Signal::KILL);

@@ -23,10 +23,18 @@ fn free_pages_cost_nothing_and_priced_pages_ask_for_their_price() {
     assert_eq!(answer.header("vary").unwrap(), "Accept");
     assert!(answer.header("micromint-request").is_some());
     let url = nginx.site().url("/two.html");
-    for line in
-        ["MicroMint-1.0", "Request-Payment", &format!("URL: {url}"), "Price: 2", "Vendor-ID: localhost"]
-    {
-        assert!(answer.body.lines().any(|found| found.trim_end() == line), "{line} in {}", answer.body);
+    for line in [
+        "MicroMint-1.0",
+        "Request-Payment",
+        &format!("URL: {url}"),
+        "Price: 2",
+        "Vendor-ID: localhost",
+    ] {
+        assert!(
+            answer.body.lines().any(|found| found.trim_end() == line),
+            "{line} in {}",
+            answer.body
+        );
     }
     let page = nginx.ask(&RequestText::get("/two.html").with("Accept", "text/html"));
     assert_eq!(page.status, 402);
@@ -50,7 +58,11 @@ fn a_post_pays_and_a_receipt_opens_the_page_again() {
     let mut log = nginx.access_log();
     // Two workers write in any order.
     log.sort();
-    let lines = ["/one.html 402 unpaid 1 0 -", "/two.html 200 paid 2 2 alice", "/two.html 200 receipt 2 0 -"];
+    let lines = [
+        "/one.html 402 unpaid 1 0 -",
+        "/two.html 200 paid 2 2 alice",
+        "/two.html 200 receipt 2 0 -",
+    ];
     assert_eq!(log, lines.map(|line| format!("GET {line}")));
 }
 
@@ -69,7 +81,10 @@ fn one_connection_carries_all_kinds_of_requests() {
     for _ in 0..3 {
         assert_eq!(connection.ask(&RequestText::get("/one.html")).short(), word(402, "unpaid"));
         let payment = payer::payment(&nginx.site().url("/one.html"), 1);
-        assert_eq!(connection.ask(&RequestText::post("/one.html", &payment)).short(), word(200, "paid"));
+        assert_eq!(
+            connection.ask(&RequestText::post("/one.html", &payment)).short(),
+            word(200, "paid")
+        );
         assert_eq!(connection.ask(&RequestText::get("/free.html")).body, "free");
         assert_eq!(
             connection.ask(&RequestText::post("/two.html", &payment)).short(),

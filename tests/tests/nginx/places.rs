@@ -38,9 +38,13 @@ fn price_files_are_never_served() {
 #[test]
 fn a_price_file_that_is_no_price_closes_the_page() {
     let site = Site::new();
-    for (name, price) in
-        [("empty", ""), ("word", "two\n"), ("many", "501\n"), ("lines", "1\n2\n"), ("minus", "-1\n")]
-    {
+    for (name, price) in [
+        ("empty", ""),
+        ("word", "two\n"),
+        ("many", "501\n"),
+        ("lines", "1\n2\n"),
+        ("minus", "-1\n"),
+    ] {
         site.page(&format!("{name}.html"), "secret", Some(price));
     }
     site.page("free0.html", "free after all", Some("0\n"));
@@ -64,7 +68,8 @@ fn a_price_file_is_opened_as_the_location_opens_files() {
         site.page(&format!("{name}.html"), "secret", None);
     }
     site.write("www/closed.html.mm", "1");
-    std::fs::set_permissions(site.path("www/closed.html.mm"), PermissionsExt::from_mode(0o000)).unwrap();
+    std::fs::set_permissions(site.path("www/closed.html.mm"), PermissionsExt::from_mode(0o000))
+        .unwrap();
     symlink(site.path("www/one.html.mm"), site.path("www/linked.html.mm")).unwrap();
     symlink(site.path("www/none"), site.path("www/lost.html.mm")).unwrap();
     let nginx = Nginx::with_server(
@@ -113,7 +118,11 @@ fn the_directive_prices_what_has_no_price_file() {
          location /set/ { set $p $arg_price; micromint_price $p; }",
     );
     assert_eq!(asked_and_paid(&nginx, "/dir/a.html", 2), sold());
-    assert_eq!(asked_and_paid(&nginx, "/dir/b.html", 1), sold(), "the price file goes before the directive");
+    assert_eq!(
+        asked_and_paid(&nginx, "/dir/b.html", 1),
+        sold(),
+        "the price file goes before the directive"
+    );
     assert_eq!(nginx.get("/off/b.html").seen(), (200, String::new(), "b"));
     assert_eq!(asked_and_paid(&nginx, "/set/a.html?price=3", 3), sold());
     assert_eq!(nginx.get("/set/a.html?price=0").body, "a");
@@ -134,8 +143,9 @@ fn a_map_prices_by_whatever_nginx_knows() {
              location /api/ { micromint_price $by_format; proxy_pass http://127.0.0.1:%BACK_PORT%; } }
            server { listen 127.0.0.1:%BACK_PORT%; return 200 made; }"#,
     );
-    let in_language =
-        |language: &str| nginx.ask(&RequestText::get("/news/free.html").with("Accept-Language", language));
+    let in_language = |language: &str| {
+        nginx.ask(&RequestText::get("/news/free.html").with("Accept-Language", language))
+    };
     assert_eq!(in_language("en").seen(), (200, String::new(), "free"));
     let german = in_language("de");
     assert!(german.status == 402 && german.body.contains("Price: 2\r\n"), "{german:?}");
@@ -143,7 +153,11 @@ fn a_map_prices_by_whatever_nginx_knows() {
     let paid = RequestText::post("/news/free.html", &payment).with("Accept-Language", "de");
     assert_eq!(nginx.ask(&paid).seen(), (200, "paid".to_string(), "free"));
     assert_eq!(in_language("fr").status, 500, "a mistake makes no page free");
-    assert_eq!(nginx.get("/news/one.html").short(), word(402, "unpaid"), "a price file goes before it");
+    assert_eq!(
+        nginx.get("/news/one.html").short(),
+        word(402, "unpaid"),
+        "a price file goes before it"
+    );
     assert_eq!(nginx.get("/api/x?format=summary").body, "made");
     assert_eq!(asked_and_paid(&nginx, "/api/x", 1), sold());
     // The price is asked for once more where a payment has made a GET of the request: it is the one that was told.
@@ -160,11 +174,17 @@ fn subscribers_see_free_what_others_pay_for() {
         r#"satisfy any; auth_basic news; auth_basic_user_file htpasswd;
            location /open/ { alias %FOLDER%/www/; auth_basic off; allow all; }"#,
     );
-    let subscriber = |target: &str| RequestText::get(target).with("Authorization", "Basic cmVhZGVyOnBhc3M=");
-    let stranger = |target: &str| RequestText::get(target).with("Authorization", "Basic cmVhZGVyOm5v");
+    let subscriber =
+        |target: &str| RequestText::get(target).with("Authorization", "Basic cmVhZGVyOnBhc3M=");
+    let stranger =
+        |target: &str| RequestText::get(target).with("Authorization", "Basic cmVhZGVyOm5v");
     for _ in 0..2 {
         let answer = nginx.ask(&subscriber("/two.html"));
-        assert_eq!(answer.seen(), (200, String::new(), "content for two"), "nothing is said of a price");
+        assert_eq!(
+            answer.seen(),
+            (200, String::new(), "content for two"),
+            "nothing is said of a price"
+        );
         assert_eq!((answer.header("set-cookie"), answer.header("cache-control")), (None, None));
     }
     let payment = payer::payment(&nginx.site().url("/two.html"), 2);
@@ -176,7 +196,11 @@ fn subscribers_see_free_what_others_pay_for() {
         assert!(answer.header("www-authenticate").unwrap().contains("Payment id="), "{answer:?}");
     }
     let paid = nginx.ask(&stranger("/two.html").with_payment(&payment));
-    assert_eq!(paid.seen(), (200, "paid".to_string(), "content for two"), "the coins are still good");
+    assert_eq!(
+        paid.seen(),
+        (200, "paid".to_string(), "content for two"),
+        "the coins are still good"
+    );
     let again = stranger("/two.html").with("Cookie", &paid.cookie().unwrap());
     assert_eq!(nginx.ask(&again).seen(), (200, "receipt".to_string(), "content for two"));
     assert_eq!(nginx.get("/free.html").status, 401, "what costs nothing opens nothing");
@@ -245,15 +269,17 @@ fn proxied_pages_are_fetched_as_a_get_without_the_payment() {
     assert_eq!(nginx.ask(&post).seen(), (200, "paid".to_string(), "GET [] [] [] [] [] [kept] []"));
     let chunks = RequestText { body: Vec::new(), ..RequestText::new("POST", "/app/x") };
     let payment = payer::payment(&url, 1).to_bytes();
-    let chunks = chunks.with("Content-Type", "application/x-micromint").with("Transfer-Encoding", "chunked");
+    let chunks =
+        chunks.with("Content-Type", "application/x-micromint").with("Transfer-Encoding", "chunked");
     let body = [format!("{:x}\r\n", payment.len()).as_bytes(), &payment, b"\r\n0\r\n\r\n"].concat();
     assert_eq!(
         nginx.ask(&RequestText { body, ..chunks }).seen(),
         (200, "paid".to_string(), "GET [] [] [] [] [] [] []")
     );
     // In a header the payment leaves method and body as they are.
-    let put =
-        RequestText::new("PUT", "/app/x").with_payment(&payer::payment(&url, 1)).with("Content-Length", "3");
+    let put = RequestText::new("PUT", "/app/x")
+        .with_payment(&payer::payment(&url, 1))
+        .with("Content-Length", "3");
     let put = RequestText { body: b"abc".to_vec(), ..put };
     assert_eq!(nginx.ask(&put).seen(), (200, "paid".to_string(), "PUT [3] [] [] [] [] [] []"));
 
@@ -299,7 +325,11 @@ fn nobody_pays_who_is_then_turned_away() {
 
     assert_eq!(asked_and_paid(&nginx, "/any/one.html", 1), sold());
     assert_eq!(nginx.ask(&login(RequestText::get("/any/one.html"))).seen().2, "content for one");
-    assert_eq!(nginx.get("/any/free.html").status, 401, "what costs nothing is no reason to let anyone in");
+    assert_eq!(
+        nginx.get("/any/free.html").status,
+        401,
+        "what costs nothing is no reason to let anyone in"
+    );
     assert_eq!(nginx.get("/home/one.html").body, "content for one");
     assert_eq!(asked_and_paid(&nginx, "/away/one.html", 1), sold());
     assert_eq!(nginx.get("/away/free.html").status, 403);
@@ -348,7 +378,8 @@ fn error_pages_stand_in_for_the_message() {
     let page = nginx.get("/page/one.html");
     assert_eq!((page.status, page.body.as_str()), (402, "please pay"));
     assert!(
-        page.header("micromint-request").is_some() && page.header("cache-control").unwrap() == "no-store"
+        page.header("micromint-request").is_some()
+            && page.header("cache-control").unwrap() == "no-store"
     );
     assert_eq!(
         (nginx.get("/ok/one.html").status, nginx.get("/ok/one.html").body.as_str()),
@@ -356,7 +387,10 @@ fn error_pages_stand_in_for_the_message() {
     );
     assert_eq!(nginx.get("/named/two.html").body, "unpaid costs 2");
     let own = nginx.get("/own/one.html");
-    assert_eq!((own.short(), own.header("x-page").unwrap()), (word(402, "unpaid"), "own".to_string()));
+    assert_eq!(
+        (own.short(), own.header("x-page").unwrap()),
+        (word(402, "unpaid"), "own".to_string())
+    );
     assert!(own.body.contains("Request-Payment"), "{}", own.body);
     let theirs = nginx.get("/theirs/x");
     assert!(theirs.status == 402 && theirs.body.contains("Price: 7"), "{theirs:?}");
@@ -367,7 +401,8 @@ fn error_pages_stand_in_for_the_message() {
     let priced = nginx.get("/priced/free.html");
     assert_eq!((priced.status, priced.body.as_str()), (402, "please pay"));
     // Paying works behind each of them.
-    for target in ["/page/one.html", "/ok/one.html", "/named/one.html", "/own/one.html", "/priced/free.html"]
+    for target in
+        ["/page/one.html", "/ok/one.html", "/named/one.html", "/own/one.html", "/priced/free.html"]
     {
         assert_eq!(nginx.pay(target, 1).short(), word(200, "paid"), "{target}");
     }

@@ -56,7 +56,11 @@ fn every_refusal_has_its_reason_and_takes_no_coin() {
         assert_eq!(post(&nginx, &bad), (402, reason.to_string()));
         let answer = nginx.ask(&RequestText::post("/two.html", &bad));
         assert_eq!(answer.short(), (402, reason.to_string()), "a refusal is no record");
-        assert_eq!(post(&nginx, &good), (200, "paid".to_string()), "after {reason}: the coins are unmarked");
+        assert_eq!(
+            post(&nginx, &good),
+            (200, "paid".to_string()),
+            "after {reason}: the coins are unmarked"
+        );
     }
 
     // Every difference is right, but the set begins with an odd superbin: balls that others bought.
@@ -64,7 +68,8 @@ fn every_refusal_has_its_reason_and_takes_no_coin() {
     let payment = payer::payment_with(payer::mint(), &url, &odd[..2]);
     assert_eq!(post(&nginx, &payment), (402, "user-differences".to_string()));
 
-    for (reason, mint) in [("expired", payer::past_mint()), ("not-yet-valid", payer::future_mint())] {
+    for (reason, mint) in [("expired", payer::past_mint()), ("not-yet-valid", payer::future_mint())]
+    {
         let payment = payer::payment_with(mint, &url, &payer::coins_of(mint, 2));
         assert_eq!(post(&nginx, &payment), (402, reason.to_string()));
     }
@@ -96,14 +101,26 @@ fn a_coin_is_spent_once() {
     let coins = payer::coins_of(payer::mint(), 3);
     let url = |page: &str| nginx.site().url(page);
     let first = payer::payment_with(payer::mint(), &url("/one.html"), &coins[..1]);
-    assert_eq!(nginx.ask(&RequestText::post("/one.html", &first)).short(), (200, "paid".to_string()));
+    assert_eq!(
+        nginx.ask(&RequestText::post("/one.html", &first)).short(),
+        (200, "paid".to_string())
+    );
     // The same message again is a retry, served without a charge.
-    assert_eq!(nginx.ask(&RequestText::post("/one.html", &first)).short(), (200, "retry".to_string()));
+    assert_eq!(
+        nginx.ask(&RequestText::post("/one.html", &first)).short(),
+        (200, "retry".to_string())
+    );
     let other = payer::payment_with(payer::mint(), &url("/two.html"), &coins[..2]);
-    assert_eq!(nginx.ask(&RequestText::post("/two.html", &other)).short(), (402, "spent".to_string()));
+    assert_eq!(
+        nginx.ask(&RequestText::post("/two.html", &other)).short(),
+        (402, "spent".to_string())
+    );
     // Of the two coins the unspent one was not taken along.
     let rest = payer::payment_with(payer::mint(), &url("/two.html"), &coins[1..]);
-    assert_eq!(nginx.ask(&RequestText::post("/two.html", &rest)).short(), (200, "paid".to_string()));
+    assert_eq!(
+        nginx.ask(&RequestText::post("/two.html", &rest)).short(),
+        (200, "paid".to_string())
+    );
 }
 
 /// The broker's lists: a revoked user, sets that nobody bought, and lists that say nothing of the payer.
@@ -143,7 +160,8 @@ fn nothing_sold(params: &micromint::params::Params) -> Vec<u8> {
     bytes[..8].copy_from_slice(b"MMowners");
     bytes[8..12].copy_from_slice(&1u32.to_be_bytes());
     bytes[12..16].copy_from_slice(&(tags.len() as u32 / 4).to_be_bytes());
-    bytes[16..16 + params.period().as_str().len()].copy_from_slice(params.period().as_str().as_bytes());
+    bytes[16..16 + params.period().as_str().len()]
+        .copy_from_slice(params.period().as_str().as_bytes());
     bytes[56..60].copy_from_slice(&crc32c::crc32c(&tags).to_be_bytes());
     let checksum = crc32c::crc32c(&bytes[..60]);
     bytes[60..64].copy_from_slice(&checksum.to_be_bytes());
@@ -169,7 +187,11 @@ fn what_is_no_payment_at_all() {
         (vec![0xff; 5000], 402, "malformed"),
         (good[..good.len() - 1].to_vec(), 402, "malformed"),
         ([good.as_slice(), b"x"].concat(), 402, "malformed"),
-        (String::from_utf8_lossy(&good).replace("Payment", "Invalid-Payment").into_bytes(), 402, "malformed"),
+        (
+            String::from_utf8_lossy(&good).replace("Payment", "Invalid-Payment").into_bytes(),
+            402,
+            "malformed",
+        ),
     ];
     let limit = micromint::protocol::PAYMENT_SIZE_MAX;
     rows.push((vec![b'a'; limit], 402, "malformed"));
@@ -178,7 +200,8 @@ fn what_is_no_payment_at_all() {
         let answer = nginx.ask(&RequestText::post_bytes("/two.html", &body));
         assert_eq!(answer.short(), (status, word.to_string()), "{} bytes", body.len());
     }
-    let header = nginx.ask(&RequestText::get("/two.html").with("MicroMint-Payment", "no base64url!"));
+    let header =
+        nginx.ask(&RequestText::get("/two.html").with("MicroMint-Payment", "no base64url!"));
     assert_eq!(header.short(), (402, "malformed".to_string()));
     // Two payments in one request: neither is taken.
     let (one, two) = (right(&nginx), right(&nginx));
@@ -203,5 +226,8 @@ fn a_payment_for_a_free_page_is_returned() {
     assert_eq!(header.seen(), (200, "returned".to_string(), "free"));
     let coins: Vec<Vec<u64>> = vec![payment.x.clone()];
     let spent = payer::payment_with(payer::mint(), &nginx.site().url("/one.html"), &coins);
-    assert_eq!(nginx.ask(&RequestText::post("/one.html", &spent)).short(), (200, "paid".to_string()));
+    assert_eq!(
+        nginx.ask(&RequestText::post("/one.html", &spent)).short(),
+        (200, "paid".to_string())
+    );
 }

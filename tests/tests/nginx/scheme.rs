@@ -1,7 +1,9 @@
 //! The IETF scheme "Payment", CORS and the manifest, beside what the site itself does with those fields.
 
 use micromint::protocol::Payment;
-use micromint::scheme::{Credential, PaymentReceipt, challenges_in, read_charge_request, reference};
+use micromint::scheme::{
+    Credential, PaymentReceipt, challenges_in, read_charge_request, reference,
+};
 use micromint_servers::client::{Answer, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
@@ -38,18 +40,24 @@ fn a_client_of_the_scheme_alone_pays_and_the_application_never_sees_the_coins() 
     let offer = read_charge_request(&challenge.request).unwrap();
     assert_eq!((unpaid.status, offer.url.as_str()), (402, nginx.site().url("/app/x").as_str()));
     let payment = payer::payment(offer.url.as_str(), 1);
-    let paid = nginx.ask(&RequestText::get("/app/x").with("Authorization", &credential(&unpaid, &payment)));
+    let paid = nginx
+        .ask(&RequestText::get("/app/x").with("Authorization", &credential(&unpaid, &payment)));
     assert_eq!(paid.seen(), (200, "paid".to_string(), "[] [] []"));
     assert_eq!(receipt(&paid).reference, reference(&payment));
     assert_eq!(receipt(&paid).challenge_id, Some(challenge.id));
 
     let unpaid = nginx.ask(&RequestText::get("/app/y").with("Authorization", BASIC));
-    assert!(unpaid.header("www-authenticate").unwrap().contains("header=\"Payment-Authorization\""));
+    assert!(
+        unpaid.header("www-authenticate").unwrap().contains("header=\"Payment-Authorization\"")
+    );
     let payment = payer::payment(&nginx.site().url("/app/y"), 1);
     let both = RequestText::get("/app/y")
         .with("Authorization", BASIC)
         .with("Payment-Authorization", &credential(&unpaid, &payment));
-    assert_eq!(nginx.ask(&both).seen(), (200, "paid".to_string(), format!("[{BASIC}] [] []").as_str()));
+    assert_eq!(
+        nginx.ask(&both).seen(),
+        (200, "paid".to_string(), format!("[{BASIC}] [] []").as_str())
+    );
     let free = RequestText::get("/free/").with("Authorization", &credential(&unpaid, &payment));
     assert_eq!(nginx.ask(&free).seen(), (200, "returned".to_string(), "[] [] []"));
 }
@@ -77,7 +85,10 @@ fn cors_is_merged_with_the_fields_that_the_site_adds() {
     let open = nginx.ask(&from("/open/x"));
     assert_eq!((open.status, of(&open, "access-control-allow-origin").as_str()), (402, "*"));
     assert_eq!(of(&open, "vary"), "Cookie, Accept, Origin");
-    assert!(of(&open, "access-control-expose-headers").starts_with("X-Theirs, Link, MicroMint-Request, "));
+    assert!(
+        of(&open, "access-control-expose-headers")
+            .starts_with("X-Theirs, Link, MicroMint-Request, ")
+    );
     let question = RequestText::new("OPTIONS", "/two.html")
         .with("Origin", "https://app.example")
         .with("Access-Control-Request-Method", "PATCH")
@@ -91,14 +102,18 @@ fn cors_is_merged_with_the_fields_that_the_site_adds() {
     assert!(of(&answer, "access-control-allow-headers").ends_with(", x-a"));
     let payment = payer::payment(&nginx.site().url("/two.html"), 2);
     let paid = nginx.ask(&from("/two.html").with_payment(&payment));
-    assert_eq!((paid.short(), of(&paid, "vary")), ((200, "paid".to_string()), "Origin".to_string()));
+    assert_eq!(
+        (paid.short(), of(&paid, "vary")),
+        ((200, "paid".to_string()), "Origin".to_string())
+    );
 }
 
 #[test]
 fn the_manifest_is_free_where_the_gate_is_on_and_the_webmasters_where_it_is_off() {
     let site = Site::new();
     site.page(".well-known/micromint", "my own", None);
-    let server = "micromint_config vendor.toml; server { %SERVER% micromint on; micromint_price 3; GATE }";
+    let server =
+        "micromint_config vendor.toml; server { %SERVER% micromint on; micromint_price 3; GATE }";
     let nginx = Nginx::start(site, &server.replace("GATE", ""));
     let manifest = nginx.get("/.well-known/micromint");
     assert_eq!(

@@ -55,7 +55,9 @@ impl Upstream {
 
 fn reply(stream: &mut TcpStream, status: u16, body: &str) {
     let length = body.len();
-    let head = format!("HTTP/1.0 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.0 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
     // Nobody may be there any more to read it.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body.as_bytes());
@@ -72,7 +74,8 @@ fn ask_while(nginx: &Nginx, request: &RequestText, meanwhile: impl FnOnce()) -> 
 /// A payment for another page with the coins of `payment`.
 fn elsewhere(nginx: &Nginx, payment: &Payment) -> RequestText {
     let coins: Vec<Vec<u64>> = vec![payment.x.clone()];
-    let other = payer::payment_with(payer::mint(), &nginx.site().url("/one.html?elsewhere"), &coins);
+    let other =
+        payer::payment_with(payer::mint(), &nginx.site().url("/one.html?elsewhere"), &coins);
     RequestText::post("/one.html?elsewhere", &other)
 }
 
@@ -85,7 +88,9 @@ fn who_pays_and_goes_away_has_paid_for_this_page_and_no_other() {
     let nginx = Nginx::start(Site::new(), PROXY);
     let upstream = Upstream::behind(&nginx);
     let long = "x".repeat(1_000_000);
-    for (round, target) in ["/app/before", "/app/within", "/app/within/post"].into_iter().enumerate() {
+    for (round, target) in
+        ["/app/before", "/app/within", "/app/within/post"].into_iter().enumerate()
+    {
         let payment = payer::payment(&nginx.site().url(target), 1);
         let header = RequestText::get(target).with_payment(&payment);
         let post = RequestText::post(target, &payment);
@@ -158,7 +163,9 @@ fn what_was_said_to_be_taken_back_is_though_the_worker_is_killed() {
     for worker in &workers {
         kill_process(*worker, Signal::KILL).unwrap();
     }
-    wait_until("the workers to be gone", || nginx.workers().iter().all(|worker| !workers.contains(worker)));
+    wait_until("the workers to be gone", || {
+        nginx.workers().iter().all(|worker| !workers.contains(worker))
+    });
     flock(&lock, FlockOperation::Unlock).unwrap();
     wait_until("new workers", || nginx.workers().len() == 2);
     assert_eq!(nginx.ask(&elsewhere(&nginx, &payment)).short(), word(200, "paid"));
@@ -198,7 +205,8 @@ fn content_and_charge_come_together_whatever_the_conditions() {
             for place in ["", "/back"] {
                 // A page of its own, so that nothing is a retry; with the coin that the one before gave back.
                 let target = format!("{place}/one.html?{}", sent + kept);
-                let payment = payer::payment_with(payer::mint(), &nginx.site().url(&target), &coins);
+                let payment =
+                    payer::payment_with(payer::mint(), &nginx.site().url(&target), &coins);
                 let request = RequestText::get(&target).with_payment(&payment);
                 let request = request.with(one.0, one.1).with(other.0, other.1);
                 let mut answer = nginx.ask(&request);
@@ -213,7 +221,11 @@ fn content_and_charge_come_together_whatever_the_conditions() {
                 if (200..300).contains(&answer.status) {
                     sent += 1;
                     assert_eq!(answer.word(), "paid", "{what}");
-                    assert_eq!(nginx.ask(&elsewhere(&nginx, &payment)).short(), word(402, "spent"), "{what}");
+                    assert_eq!(
+                        nginx.ask(&elsewhere(&nginx, &payment)).short(),
+                        word(402, "spent"),
+                        "{what}"
+                    );
                     coins = payer::coins_of(payer::mint(), 1);
                 } else {
                     kept += 1;

@@ -25,7 +25,8 @@ fn http_1_0_pays_and_keeps_alive_when_asked() {
     let mut connection = Connection::open(nginx.site().port);
     for _ in 0..2 {
         let payment = payer::payment(&url, 1);
-        let request = RequestText::post("/one.html", &payment).by_http_1_0().with("Connection", "keep-alive");
+        let request =
+            RequestText::post("/one.html", &payment).by_http_1_0().with("Connection", "keep-alive");
         assert_eq!(connection.ask(&request).short(), paid());
     }
 }
@@ -43,9 +44,13 @@ fn pipelined_requests_are_answered_in_order() {
         RequestText::get("/free.html"),
     ];
     connection.send(requests.iter().flat_map(RequestText::to_bytes).collect::<Vec<u8>>());
-    let seen: Vec<_> = requests.iter().map(|request| connection.receive(&request.method).short()).collect();
+    let seen: Vec<_> =
+        requests.iter().map(|request| connection.receive(&request.method).short()).collect();
     let word = |status, word: &str| (status, word.to_string());
-    assert_eq!(seen, [word(402, "unpaid"), paid(), word(200, ""), word(402, "malformed"), word(200, "")]);
+    assert_eq!(
+        seen,
+        [word(402, "unpaid"), paid(), word(200, ""), word(402, "malformed"), word(200, "")]
+    );
 }
 
 /// The body of a POST as chunks of `size` bytes.
@@ -192,10 +197,15 @@ fn ranges_are_served_and_ranges_that_are_none_cost_nothing() {
     assert_eq!(part.seen(), (206, "paid".to_string(), "content"));
     let payment = payer::payment(&url, 1);
     let beyond = get(&payment, "bytes=500-");
-    assert_eq!(beyond.short(), (416, "returned".to_string()), "decided before anything is recorded");
+    assert_eq!(
+        beyond.short(),
+        (416, "returned".to_string()),
+        "decided before anything is recorded"
+    );
     assert_eq!(beyond.header("content-range").unwrap(), "bytes */15");
     // With an If-Range of other content the range does not count, and the whole is paid for.
-    let request = RequestText::get("/one.html").with("Range", "bytes=500-").with("If-Range", "\"other\"");
+    let request =
+        RequestText::get("/one.html").with("Range", "bytes=500-").with("If-Range", "\"other\"");
     let whole = nginx.ask(&request.clone().with_payment(&payment));
     assert_eq!(whole.seen(), (200, "paid".to_string(), "content for one"));
     let etag = whole.header("etag").unwrap();
@@ -220,7 +230,8 @@ fn what_nginx_does_not_send_itself_is_charged_and_taken_back() {
         [("If-Match", "\"other\"", 412), ("Range", "bytes=500-", 416), ("If-None-Match", "*", 304)]
     {
         let payment = payer::payment(&url, 1);
-        let answer = nginx.ask(&RequestText::get("/one.html").with(name, value).with_payment(&payment));
+        let answer =
+            nginx.ask(&RequestText::get("/one.html").with(name, value).with_payment(&payment));
         assert_eq!(answer.short(), (status, "reversed".to_string()), "{name}");
         wait_until_unspent(&nginx, &payment);
     }
@@ -229,8 +240,11 @@ fn what_nginx_does_not_send_itself_is_charged_and_taken_back() {
 /// Waits until the coins of a payment pay for something else. (The same payment again could be a retry.)
 fn wait_until_unspent(nginx: &Nginx, payment: &Payment) {
     let target = "/one.html?unspent";
-    let other =
-        payer::payment_with(payer::mint(), &nginx.site().url(target), std::slice::from_ref(&payment.x));
+    let other = payer::payment_with(
+        payer::mint(),
+        &nginx.site().url(target),
+        std::slice::from_ref(&payment.x),
+    );
     let request = RequestText::post(target, &other);
     wait_until("a payment to be taken back", || nginx.ask(&request).short() == paid());
 }
@@ -244,18 +258,20 @@ fn conditions_cost_nothing_when_they_hold() {
     let (etag, cookie) = (first.header("etag").unwrap(), first.cookie().unwrap());
 
     // A POST that pays is answered in full: 304 would show nothing for the coin.
-    let post = RequestText::post("/one.html", &payer::payment(&url, 1)).with("If-None-Match", &etag);
+    let post =
+        RequestText::post("/one.html", &payer::payment(&url, 1)).with("If-None-Match", &etag);
     assert_eq!(nginx.ask(&post).seen(), (200, "paid".to_string(), "content for one"));
     // With a payment in the header the condition is the client's own wish: not charged.
     let payment = payer::payment(&url, 1);
-    let fresh = nginx.ask(&RequestText::get("/one.html").with_payment(&payment).with("If-None-Match", &etag));
+    let fresh = nginx
+        .ask(&RequestText::get("/one.html").with_payment(&payment).with("If-None-Match", &etag));
     assert_eq!(fresh.short(), (304, "returned".to_string()));
     // With a receipt it is free either way.
-    let again =
-        nginx.ask(&RequestText::get("/one.html").with("Cookie", &cookie).with("If-None-Match", &etag));
+    let again = nginx
+        .ask(&RequestText::get("/one.html").with("Cookie", &cookie).with("If-None-Match", &etag));
     assert_eq!(again.status, 304);
-    let failed =
-        nginx.ask(&RequestText::get("/one.html").with_payment(&payment).with("If-Match", "\"other\""));
+    let failed = nginx
+        .ask(&RequestText::get("/one.html").with_payment(&payment).with("If-Match", "\"other\""));
     assert_eq!(failed.short(), (412, "returned".to_string()));
     assert_eq!(nginx.ask(&RequestText::get("/one.html").with_payment(&payment)).short(), paid());
     // What nginx was told not to tell of a file is not used either.
@@ -298,8 +314,12 @@ fn http_2_over_tls_pays() {
     assert_eq!(answer.short(), paid());
     // The plain origin's URL is another page's.
     let plain = payer::payment(&nginx.site().url("/one.html"), 1);
-    let header = format!("MicroMint-Payment: {}", micromint_servers::client::base64url(&plain.to_bytes()));
-    assert_eq!(curl(&nginx, &["--http2", "-H", &header, &url]).short(), (402, "other-page".to_string()));
+    let header =
+        format!("MicroMint-Payment: {}", micromint_servers::client::base64url(&plain.to_bytes()));
+    assert_eq!(
+        curl(&nginx, &["--http2", "-H", &header, &url]).short(),
+        (402, "other-page".to_string())
+    );
 }
 
 /// Asks with curl.
@@ -316,7 +336,8 @@ fn curl(nginx: &Nginx, arguments: &[&str]) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let field =
-        |line: &str| line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()));
+    let field = |line: &str| {
+        line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()))
+    };
     Answer { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
 }

@@ -47,7 +47,8 @@ fn counters_are_shared_by_all_workers_and_survive_a_reload_and_a_crash() {
     }
     wait_until("new workers", || nginx.workers().len() == 2);
     assert!(are_counted(&nginx), "after workers were killed: {}", nginx.get("/status").body);
-    let missing = RequestText::get("/missing.html").with_payment(&payer::payment(&nginx.site().url("/"), 1));
+    let missing =
+        RequestText::get("/missing.html").with_payment(&payer::payment(&nginx.site().url("/"), 1));
     assert_eq!(nginx.ask(&missing).short(), (404, "returned".to_string()));
     wait_until("the count of a returned payment", || outcome(&nginx, "returned") == 1);
 }
@@ -96,7 +97,8 @@ fn events_are_written_where_the_webmaster_says() {
     assert!(nginx.log().contains(&words("error")), "{}", nginx.log());
     assert!(!(json + &plain + &nginx.log()).contains("/none/one.html\""), "off is off");
     // As for every log of nginx: moved away, and opened anew when nginx is told to.
-    std::fs::rename(nginx.site().path("logs/sales.json"), nginx.site().path("logs/sales.json.1")).unwrap();
+    std::fs::rename(nginx.site().path("logs/sales.json"), nginx.site().path("logs/sales.json.1"))
+        .unwrap();
     nginx.signal(Signal::USR1);
     wait_until("the new file", || nginx.site().path("logs/sales.json").exists());
     wait_until("its workers", || {
@@ -120,9 +122,12 @@ fn a_dry_run_charges_nothing_and_is_counted_apart() {
     assert_eq!(nginx.ask(&RequestText::post("/one.html", &wrong)).seen().2, "content for one");
     let manifest = nginx.get("/.well-known/micromint");
     assert!(manifest.body.contains("\"vendor-id\": \"localhost\""), "{manifest:?}");
-    let would =
-        |word: &str| counter(&nginx, &format!("micromint_dry_run_requests_total{{outcome=\"{word}\"}}"));
-    wait_until("the counters", || [would("unpaid"), would("paid"), would("wrong-amount")] == [1, 2, 1]);
+    let would = |word: &str| {
+        counter(&nginx, &format!("micromint_dry_run_requests_total{{outcome=\"{word}\"}}"))
+    };
+    wait_until("the counters", || {
+        [would("unpaid"), would("paid"), would("wrong-amount")] == [1, 2, 1]
+    });
     assert_eq!((outcome(&nginx, "paid"), counter(&nginx, "micromint_coins_total")), (0, 0));
     let log = std::fs::read_to_string(nginx.site().path("logs/sales.log")).unwrap();
     assert_eq!(log.lines().filter(|line| line.contains(" dry-run=1 ")).count(), 4, "{log}");
@@ -136,7 +141,8 @@ fn a_dry_run_charges_nothing_and_is_counted_apart() {
 #[test]
 fn the_page_is_as_the_webmaster_wants_it() {
     let site = Site::new();
-    let vendor = site.vendor_toml("till") + "page = \"page.html\"\ndescription = \"News & views\"\n";
+    let vendor =
+        site.vendor_toml("till") + "page = \"page.html\"\ndescription = \"News & views\"\n";
     site.write("vendor.toml", &vendor);
     let page = |title: &str| {
         format!(
@@ -163,7 +169,8 @@ fn the_page_is_as_the_webmaster_wants_it() {
     assert!(!answer.body.contains("role=alert"), "{}", answer.body);
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.contains("'self'") && !policy.contains("script-src"), "{policy}");
-    let refused = asked(RequestText::post("/two.html", &payer::payment(&nginx.site().url("/two.html"), 1)));
+    let refused =
+        asked(RequestText::post("/two.html", &payer::payment(&nginx.site().url("/two.html"), 1)));
     assert!(refused.body.contains("<p role=alert>wrong-amount</p>"), "{}", refused.body);
     // A changed page comes with a reload; one that is wrong is found by nginx's test, and does not get there.
     nginx.site().write("page.html", &page("Jetzt neu"));

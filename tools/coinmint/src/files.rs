@@ -18,12 +18,14 @@ impl Mint {
     /// Reads the configuration at `path`.
     pub(crate) fn read(path: &Path) -> Result<Mint, ToolError> {
         let bytes = read_input(path, MINT_FILE_SIZE_MAX as usize)?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| format!("{}: expected UTF-8 text", path.display()))?;
-        let config = MintConfig::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| format!("{}: expected UTF-8 text", path.display()))?;
+        let config =
+            MintConfig::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))?;
         warn_if_public(path)?;
         let coinfile = coin_file_path(path, &config.coinfile);
-        let (directory, name) = DiskDirectory::of_file(&coinfile).map_err(FileError::on("use", &coinfile))?;
+        let (directory, name) =
+            DiskDirectory::of_file(&coinfile).map_err(FileError::on("use", &coinfile))?;
         Ok(Mint { config, directory, name })
     }
 

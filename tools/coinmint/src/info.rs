@@ -94,7 +94,11 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
         return Ok(EXIT_STOPPED);
     };
     if report.fault_count == 0 {
-        say!("{} is sound: {} balls", mint.path().display(), units::count(report.ball_count as f64));
+        say!(
+            "{} is sound: {} balls",
+            mint.path().display(),
+            units::count(report.ball_count as f64)
+        );
         return Ok(EXIT_OK);
     }
     for fault in &report.faults {

@@ -100,7 +100,8 @@ fn stop_flag() -> Result<Arc<AtomicBool>, ToolError> {
 /// Says of an error what it cost, where that is good to know.
 fn explained(error: MintError) -> ToolError {
     if error.is_disk_full() {
-        return format!("{error}; what was done before is kept: free some space and run it again").into();
+        return format!("{error}; what was done before is kept: free some space and run it again")
+            .into();
     }
     error.into()
 }

@@ -80,16 +80,21 @@ pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
 
 /// The run files that have their usual name, beside the coin file.
 fn beside(mint: &Mint) -> Result<Vec<(DiskDirectory, String)>, ToolError> {
-    let names =
-        run_names(&mint.directory, &mint.name).map_err(FileError::on("read", mint.directory.path()))?;
+    let names = run_names(&mint.directory, &mint.name)
+        .map_err(FileError::on("read", mint.directory.path()))?;
     let paths: Vec<PathBuf> = names.iter().map(|name| mint.path().with_file_name(name)).collect();
     if paths.is_empty() {
-        return Err(format!("no run file {}.run-*: make them with coinmint mint --shard", mint.name).into());
+        return Err(format!(
+            "no run file {}.run-*: make them with coinmint mint --shard",
+            mint.name
+        )
+        .into());
     }
     named(&paths)
 }
 
 fn named(paths: &[PathBuf]) -> Result<Vec<(DiskDirectory, String)>, ToolError> {
-    let open = |path: &PathBuf| Ok(DiskDirectory::of_file(path).map_err(FileError::on("use", path))?);
+    let open =
+        |path: &PathBuf| Ok(DiskDirectory::of_file(path).map_err(FileError::on("use", path))?);
     paths.iter().map(open).collect()
 }

@@ -50,7 +50,12 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
         elapsed: &|| began.elapsed(),
         progress: &|progress| reporter.report(progress),
     };
-    eprintln!("{} on {} threads, into {}", mint.config.params, minting.threads, mint.path().display());
+    eprintln!(
+        "{} on {} threads, into {}",
+        mint.config.params,
+        minting.threads,
+        mint.path().display()
+    );
     let outcome = minting.run();
     reporter.finish();
     let path = mint.path();
@@ -68,8 +73,8 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
             Ok(EXIT_OK)
         }
         Outcome::Stopped(state) => {
-            let percent =
-                100.0 * state.next_toss as f64 / (1u64 << mint.config.params.raw().input_bits) as f64;
+            let percent = 100.0 * state.next_toss as f64
+                / (1u64 << mint.config.params.raw().input_bits) as f64;
             say!("stopped at {percent:.2} % of the tosses; run it again to go on");
             Ok(EXIT_STOPPED)
         }
@@ -94,12 +99,16 @@ fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolErro
         progress: &|progress| reporter.report(progress),
     };
     let path = path.display();
-    eprintln!("{}, shard {shard}, on {} threads, into {path}", mint.config.params, sharding.threads);
+    eprintln!(
+        "{}, shard {shard}, on {} threads, into {path}",
+        mint.config.params, sharding.threads
+    );
     let outcome = sharding.run();
     reporter.finish();
     match outcome.map_err(explained)? {
         ShardOutcome::Complete { hits } => {
-            let (hits, time) = (units::count(hits as f64), units::time(began.elapsed().as_secs_f64()));
+            let (hits, time) =
+                (units::count(hits as f64), units::time(began.elapsed().as_secs_f64()));
             say!("{path} is complete: shard {shard}, {hits} balls, in {time}");
             Ok(EXIT_OK)
         }

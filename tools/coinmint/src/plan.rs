@@ -58,7 +58,10 @@ fn print_yield(plan: &Plan, subbins: u32) {
     row("bins", count(plan.bin_count as f64));
     row("size", format!("{} ({} bytes)", HumanBytes(plan.file_size), plan.file_size));
     row("good balls", format!("{}, {} for each bin", count(plan.good_balls), plan.lambda));
-    row("expected balls", format!("{}, {:.1} % of the bins", count(plan.stored_balls), 100.0 * plan.fill));
+    row(
+        "expected balls",
+        format!("{}, {:.1} % of the bins", count(plan.stored_balls), 100.0 * plan.fill),
+    );
     say!("\nCoins");
     row("sets", count(plan.set_count as f64));
     row("coins per set", format!("{:.1} of {subbins}", plan.coins_per_set));
@@ -78,7 +81,12 @@ fn print_forging(plan: &Plan, per_second: f64) {
     let first = plan.first_forgery_tosses;
     row(
         "first coin",
-        format!("{} (2^{:.1}) tosses, {} at this rate", count(first), first.log2(), time(first / per_second)),
+        format!(
+            "{} (2^{:.1}) tosses, {} at this rate",
+            count(first),
+            first.log2(),
+            time(first / per_second)
+        ),
     );
     for forgery in plan.forgeries {
         let label = match forgery.part {

@@ -34,7 +34,8 @@ impl Reporter {
     pub(crate) fn new() -> Reporter {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{bar:30} {msg}");
-            ProgressBar::new(BAR_STEPS).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            ProgressBar::new(BAR_STEPS)
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         Reporter { bar, state: Mutex::new(State { stage: None, shown: None, done: 0 }) }
     }
@@ -52,7 +53,8 @@ impl Reporter {
         };
         state.done = state.done.max(progress.done);
         let interval = if self.bar.is_some() { BAR_INTERVAL } else { LINE_INTERVAL };
-        let shown = *state.shown.get_or_insert(if self.bar.is_some() { now - interval } else { now });
+        let shown =
+            *state.shown.get_or_insert(if self.bar.is_some() { now - interval } else { now });
         if now.saturating_duration_since(shown) < interval {
             return;
         }
@@ -61,7 +63,9 @@ impl Reporter {
         let text = describe(progress.stage, state.done, progress.total, state.done - from, spent);
         match &self.bar {
             Some(bar) => {
-                bar.set_position((state.done as f64 / progress.total as f64 * BAR_STEPS as f64) as u64);
+                bar.set_position(
+                    (state.done as f64 / progress.total as f64 * BAR_STEPS as f64) as u64,
+                );
                 bar.set_message(text);
             }
             None => eprintln!("{text}"),

@@ -13,13 +13,15 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         "T" => 40,
         _ => return Err(format!("expected a size such as 512M or 2G, found {text:?}")),
     };
-    let number: u64 = number.parse().map_err(|_| format!("expected a size such as 512M, found {text:?}"))?;
+    let number: u64 =
+        number.parse().map_err(|_| format!("expected a size such as 512M, found {text:?}"))?;
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))
 }
 
 /// Reads a positive rate such as `3.5e6`, in tosses a second.
 pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| format!("expected a number such as 3.5e6, found {text:?}"))?;
+    let rate: f64 =
+        text.parse().map_err(|_| format!("expected a number such as 3.5e6, found {text:?}"))?;
     if rate.is_finite() && rate > 0.0 {
         Ok(rate)
     } else {
@@ -79,7 +81,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read() {
-        for (text, size) in [("0", 0), ("512", 512), ("64M", 64 << 20), ("2GiB", 2 << 30), ("1KB", 1024)] {
+        for (text, size) in
+            [("0", 0), ("512", 512), ("64M", 64 << 20), ("2GiB", 2 << 30), ("1KB", 1024)]
+        {
             assert_eq!(parse_size(text), Ok(size));
         }
         for bad in ["", "M", "1.5G", "-1", "1X", "99999999999T", "1 G"] {

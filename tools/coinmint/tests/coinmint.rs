@@ -50,9 +50,14 @@ fn a_month_from_init_to_params() {
     assert_eq!(secret.trim_end().len(), 64);
 
     let (plan, _) = output(run(&directory, "plan mint.toml --rate 1e6").success());
-    for says in
-        ["16384 bytes", "1 005, 98.2 %", "15.7 of 16", "14.9 of a set", "2^9.4", "warning: hashfn des"]
-    {
+    for says in [
+        "16384 bytes",
+        "1 005, 98.2 %",
+        "15.7 of 16",
+        "14.9 of a set",
+        "2^9.4",
+        "warning: hashfn des",
+    ] {
         assert!(plan.contains(says), "{says}: {plan}");
     }
     let (info, _) = output(run(&directory, "info mint.toml").success());
@@ -103,22 +108,45 @@ fn init_refuses_what_it_should() {
         "test, demo, small, small-sha256 or national",
     );
     fails(&directory, "init --profile demo --period 2026_12", 2, "expected a period name");
-    fails(&directory, "init --profile demo --period 2026-12 --start tomorrow -o a.toml", 2, "RFC 3339");
+    fails(
+        &directory,
+        "init --profile demo --period 2026-12 --start tomorrow -o a.toml",
+        2,
+        "RFC 3339",
+    );
     fails(&directory, "init --profile test --period 2026-12 -o a.toml", 1, "--weak");
-    fails(&directory, "init --profile demo --period advent -o a.toml", 1, "give --start and --expiration");
-    fails(&directory, "init --profile demo --period 2026-12 -o none/a.toml", 1, "cannot write none/a.toml");
-    fails(&directory, "init --profile demo --period 2026-12 --broker ftp://x -o a.toml", 1, "http or https");
+    fails(
+        &directory,
+        "init --profile demo --period advent -o a.toml",
+        1,
+        "give --start and --expiration",
+    );
+    fails(
+        &directory,
+        "init --profile demo --period 2026-12 -o none/a.toml",
+        1,
+        "cannot write none/a.toml",
+    );
+    fails(
+        &directory,
+        "init --profile demo --period 2026-12 --broker ftp://x -o a.toml",
+        1,
+        "http or https",
+    );
     assert!(!directory.path().join("a.toml").exists());
 
     // A second period keeps the broker's secret, and draws everything else anew.
     run(&directory, "init --profile demo --period 2027-01 -o b.toml").success();
     assert_eq!(fs::read(directory.path().join("broker.secret")).unwrap(), secret);
-    let dates = "--start 2026-12-24T00:00:00Z --expiration 2026-12-27T00:00:00+01:00 --coin-value 1_cent";
-    run(&directory, &format!("init --profile national --period advent -o c.toml {dates}")).success();
+    let dates =
+        "--start 2026-12-24T00:00:00Z --expiration 2026-12-27T00:00:00+01:00 --coin-value 1_cent";
+    run(&directory, &format!("init --profile national --period advent -o c.toml {dates}"))
+        .success();
     let read = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
     assert!(read("c.toml").contains("expiration = \"2026-12-26T23:00:00Z\""));
-    let line =
-        |name: &str, key: &str| read(name).lines().find(|line| line.starts_with(key)).map(str::to_string);
+    let line = |name: &str, key: &str| {
+        read(name).lines().find(|line| line.starts_with(key)).map(str::to_string)
+    };
     for key in ["iv", "input-key"] {
         assert_ne!(line("mint.toml", key), line("b.toml", key));
     }
@@ -361,10 +389,12 @@ fn shards_and_parts_give_the_file_of_one_machine() {
     assert!(again.contains("nothing was done"), "{again}");
 
     let runs = "third.run 2026-12.coins.run-1-of-3 2026-12.coins.run-2-of-3";
-    let (part, _) = output(run(&directory, &format!("merge mint.toml {runs} --part 2/2")).success());
+    let (part, _) =
+        output(run(&directory, &format!("merge mint.toml {runs} --part 2/2")).success());
     assert!(part.contains("1 parts are not"), "{part}");
     fails(&directory, "verify", 1, "");
-    let (whole, _) = output(run(&directory, &format!("merge mint.toml {runs} --part 1/2")).success());
+    let (whole, _) =
+        output(run(&directory, &format!("merge mint.toml {runs} --part 1/2")).success());
     assert!(whole.contains("is complete"), "{whole}");
     assert!(fs::read(file("2026-12.coins")).unwrap() == expected);
     run(&directory, "verify").success();

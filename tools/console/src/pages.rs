@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn every_page_of_a_tool_is_written() {
         let folder = tempfile::tempdir().unwrap();
-        let command = Command::new("tool").about("Does it.").subcommand(Command::new("sub").about("A part."));
+        let command =
+            Command::new("tool").about("Does it.").subcommand(Command::new("sub").about("A part."));
         write(command, folder.path()).unwrap();
         let mut names: Vec<String> = std::fs::read_dir(folder.path())
             .unwrap()

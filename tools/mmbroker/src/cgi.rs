@@ -57,7 +57,8 @@ fn respond() -> Result<WebResponse, ToolError> {
             return Ok(refusal(400, "The request was cut off."));
         }
     }
-    let coin_file = variable("MICROMINT_COINFILE").ok_or("MICROMINT_COINFILE is not set (SetEnv)")?;
+    let coin_file =
+        variable("MICROMINT_COINFILE").ok_or("MICROMINT_COINFILE is not set (SetEnv)")?;
     let secret_file = variable("MICROMINT_SECRET_FILE").map(PathBuf::from);
     let mut broker = open(coin_file.as_ref(), secret_file.as_deref())?;
     let settings = settings(&broker.params().raw().broker)?;

@@ -39,7 +39,8 @@ impl Place {
 
 /// Opens the broker of a coin file with its secret.
 pub(crate) fn open(coin_file: &Path, secret_file: Option<&Path>) -> Result<Broker, ToolError> {
-    let (directory, name) = DiskDirectory::of_file(coin_file).map_err(FileError::on("open", coin_file))?;
+    let (directory, name) =
+        DiskDirectory::of_file(coin_file).map_err(FileError::on("open", coin_file))?;
     let secret_file = secret_file.map_or_else(|| secret_path(coin_file), Path::to_path_buf);
     let (secret_directory, secret_name) =
         DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;

@@ -155,7 +155,9 @@ fn run(command: Command) -> Result<u8, ToolError> {
             place.open()?.vendors(place.now())?.iter().for_each(|vendor| say!("{vendor}"));
             Ok(EXIT_OK)
         }
-        Command::Account(Account { place, name }) => report::account(&mut place.open()?, &name, place.now()),
+        Command::Account(Account { place, name }) => {
+            report::account(&mut place.open()?, &name, place.now())
+        }
         Command::Status(Only { place }) => report::status(&mut place.open()?, place.now()),
         Command::Offenders(Only { place }) => report::offenders(&mut place.open()?, place.now()),
         Command::Revoke(arguments) => revoke(&arguments),
@@ -178,14 +180,17 @@ fn withdraw(arguments: &Withdraw) -> Result<u8, ToolError> {
     };
     let transaction = funds.transaction;
     write_output(arguments.out.as_deref(), &funds.to_bytes()).map_err(|error| {
-        format!("{error}; the sale is recorded: fetch it with --user {user} --transaction {transaction}")
+        format!(
+            "{error}; the sale is recorded: fetch it with --user {user} --transaction {transaction}"
+        )
     })?;
     eprintln!("{}", sale_in_words(&funds));
     Ok(EXIT_OK)
 }
 
 fn sale_in_words(funds: &FundsWithdrawn) -> String {
-    let coins: usize = funds.sets.iter().filter_map(|set| set.superbins.first()).map(Vec::len).sum();
+    let coins: usize =
+        funds.sets.iter().filter_map(|set| set.superbins.first()).map(Vec::len).sum();
     format!(
         "{} ({}) of {} for {}, transaction {}",
         counted(funds.sets.len() as u64, "set"),
@@ -256,11 +261,17 @@ fn owners(arguments: &Lists) -> Result<u8, ToolError> {
 }
 
 /// Writes a list for the vendors, whole or not at all.
-fn write_list(arguments: &Lists, broker: &Broker, kind: &str, bytes: &[u8]) -> Result<(), ToolError> {
-    let default = || arguments.place.coinfile.with_file_name(format!("{}.{kind}", broker.params().period()));
+fn write_list(
+    arguments: &Lists,
+    broker: &Broker,
+    kind: &str,
+    bytes: &[u8],
+) -> Result<(), ToolError> {
+    let default =
+        || arguments.place.coinfile.with_file_name(format!("{}.{kind}", broker.params().period()));
     let path = arguments.out.clone().unwrap_or_else(default);
-    let written =
-        DiskDirectory::of_file(&path).and_then(|(directory, name)| replace_whole(&directory, &name, bytes));
+    let written = DiskDirectory::of_file(&path)
+        .and_then(|(directory, name)| replace_whole(&directory, &name, bytes));
     Ok(written.map_err(micromint::error::FileError::on("write", &path))?)
 }
 

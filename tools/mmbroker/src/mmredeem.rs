@@ -16,7 +16,9 @@ use micromint::error::FileError;
 use micromint::host::{DiskDirectory, replace_whole};
 use micromint::protocol::{BATCH_DATA_SIZE_MAX, RequestRedemption, Verdict};
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, command_line, finish, read_input, say};
+use micromint_console::{
+    EXIT_FAILURE, EXIT_OK, ToolError, chain, command_line, finish, read_input, say,
+};
 
 use common::{Place, counted};
 
@@ -51,9 +53,11 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<u8, ToolError> {
     let is_one_file = |out: &PathBuf| arguments.batches.len() > 1 && !out.is_dir();
     if let Some(out) = arguments.out.as_ref().filter(|out| is_one_file(out)) {
-        return Err(
-            format!("{}: expected a directory, since there are several batches", out.display()).into()
-        );
+        return Err(format!(
+            "{}: expected a directory, since there are several batches",
+            out.display()
+        )
+        .into());
     }
     let mut broker = arguments.place.open()?;
     let (mut failed, mut forged) = (false, 0);
@@ -136,7 +140,8 @@ fn put_aside(
     let mut path = coin_file.as_os_str().to_os_string();
     path.push(".rejected");
     let append = || -> io::Result<()> {
-        let mut file = File::options().read(true).append(true).create(true).mode(0o600).open(&path)?;
+        let mut file =
+            File::options().read(true).append(true).create(true).mode(0o600).open(&path)?;
         // Several of these programs may run at a time; closing the file gives the lock back.
         file.lock()?;
         let last = last_line(batch);

@@ -19,9 +19,10 @@ pub(crate) fn account(broker: &mut Broker, name: &str, now: UnixTime) -> Result<
     };
     if vendor.is_none() && user.is_none() {
         let period = broker.params().period();
-        return Err(
-            format!("{name} is neither a registered vendor nor a user who bought coins of {period}").into()
-        );
+        return Err(format!(
+            "{name} is neither a registered vendor nor a user who bought coins of {period}"
+        )
+        .into());
     }
     let value = broker.params().raw().coin_value.clone();
     if let Some(account) = vendor {
@@ -70,7 +71,12 @@ fn print_user(name: &str, account: &UserAccount, value: &str) {
 pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
     let status = broker.status(now)?;
     say!("{}", broker.params());
-    say!("sales      {} ({}, {} left)", status.sales, counted(status.sets_sold, "set"), status.sets_left);
+    say!(
+        "sales      {} ({}, {} left)",
+        status.sales,
+        counted(status.sets_sold, "set"),
+        status.sets_left
+    );
     say!("vendors    {}", status.vendors);
     say!("batches    {}", status.batches);
     say!("returns    {}", status.returns);
@@ -91,7 +97,12 @@ pub(crate) fn offenders(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolEr
     for offender in broker.offenders(now)? {
         let batches: Vec<String> =
             offender.batches.iter().map(|(vendor, batch)| format!("{vendor} {batch}")).collect();
-        say!("{} spent {} twice: {}", offender.user, counted(offender.balls, "coin"), batches.join(", "));
+        say!(
+            "{} spent {} twice: {}",
+            offender.user,
+            counted(offender.balls, "coin"),
+            batches.join(", ")
+        );
     }
     Ok(EXIT_OK)
 }

@@ -10,16 +10,18 @@ use std::sync::Arc;
 use clap::Parser;
 use micromint::authenticator::Key;
 use micromint::error::FileError;
-use micromint::host::{Clock, Directory, DiskDirectory, FixedClock, Open, SystemClock, SystemEntropy};
+use micromint::host::{
+    Clock, Directory, DiskDirectory, FixedClock, Open, SystemClock, SystemEntropy,
+};
 use micromint::identity::VendorId;
 use micromint::period::Period;
 use micromint::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
+use micromint::till::{Batch, SyncMode, Till};
 use micromint::time::UnixTime;
 use micromint::vendor::config::VendorConfig;
 use micromint::vendor::redemption::{
     BatchLimits, MadeBatch, batches, make_batch, prune, read_result, summary, unbatched,
 };
-use micromint::vendor::till::{Batch, SyncMode, Till};
 use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, write_output};
 
 /// There is nothing to redeem.
@@ -118,7 +120,12 @@ fn open_till(path: &Path, as_of: Option<UnixTime>) -> Result<Till, ToolError> {
     Ok(Till::open(Box::new(directory), SyncMode::Always, clock, Arc::new(SystemEntropy))?)
 }
 
-fn write_batch(arguments: &Arguments, till: &Till, vendor: &VendorId, out: &Path) -> Result<u8, ToolError> {
+fn write_batch(
+    arguments: &Arguments,
+    till: &Till,
+    vendor: &VendorId,
+    out: &Path,
+) -> Result<u8, ToolError> {
     let key = read_key(arguments.key_file.as_deref().ok_or("expected --key-file")?)?;
     let limits = BatchLimits { payments: arguments.payments, ..BatchLimits::default() };
     let Some(made) = make_batch(till, vendor, &key, arguments.period.as_ref(), limits)? else {
@@ -128,7 +135,9 @@ fn write_batch(arguments: &Arguments, till: &Till, vendor: &VendorId, out: &Path
     write_output(Some(out), &made.message.to_bytes())?;
     let MadeBatch { batch, is_again, .. } = made;
     let Batch { id, period, payments, coins, redeem_until, made_at, .. } = &batch;
-    eprint!("batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by {redeem_until}");
+    eprint!(
+        "batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by {redeem_until}"
+    );
     eprintln!("{}", if is_again { format!("; the same as on {made_at}") } else { String::new() });
     Ok(EXIT_OK)
 }
@@ -138,10 +147,15 @@ fn read_key(path: &Path) -> Result<Key, ToolError> {
     let file = directory.open(&name, Open::Read).map_err(FileError::on("read", path))?;
     if !file.is_private().map_err(FileError::on("inspect", path))? {
         let found = "found a file that others may read";
-        return Err(format!("{}: expected mode 0600, {found}; change it with chmod", path.display()).into());
+        return Err(format!(
+            "{}: expected mode 0600, {found}; change it with chmod",
+            path.display()
+        )
+        .into());
     }
     let bytes = read_input(path, KEY_FILE_SIZE_MAX)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     text.trim().parse().map_err(|error| format!("{}: {error}", path.display()).into())
 }
 

@@ -10,8 +10,8 @@ use assert_cmd::Command;
 use micromint::bin::Bin;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::protocol::{RedemptionResult, RequestRedemption, Verdict};
+use micromint::till::{Spend, Spent, SyncMode, Till};
 use micromint::time::UnixTime;
-use micromint::vendor::till::{Spend, Spent, SyncMode, Till};
 
 const KEY: &str = "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b";
 
@@ -28,7 +28,8 @@ impl Clock for Earlier {
 fn spend(folder: &Path, coin: u32, age: i64, left: i64) {
     std::fs::create_dir_all(folder.join("till")).unwrap();
     let directory = Box::new(DiskDirectory::new(folder.join("till")));
-    let till = Till::open(directory, SyncMode::Os, Arc::new(Earlier(age)), Arc::new(SystemEntropy)).unwrap();
+    let till = Till::open(directory, SyncMode::Os, Arc::new(Earlier(age)), Arc::new(SystemEntropy))
+        .unwrap();
     let spent = till.spend(&Spend {
         period: &"2026-12".parse().unwrap(),
         first_bins: &[0, 1].map(|subbin| Bin { superbin: coin * 2, subbin }),
@@ -49,7 +50,10 @@ fn write_key(folder: &Path, mode: u32) {
 
 fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("mmvendorredeem"));
-    command.current_dir(folder).args(["--till", "till", "--vendor", "news.example"]).args(arguments);
+    command
+        .current_dir(folder)
+        .args(["--till", "till", "--vendor", "news.example"])
+        .args(arguments);
     command
 }
 
@@ -93,7 +97,10 @@ fn a_batch_goes_out_and_its_result_comes_back() {
 
     let (status, _) = output(&mut program(folder, &["--status"]), 0);
     assert!(status.contains("no result yet"), "{status}");
-    assert!(status.contains("0 coins of 2026-12, and 1 payments younger than ten minutes"), "{status}");
+    assert!(
+        status.contains("0 coins of 2026-12, and 1 payments younger than ten minutes"),
+        "{status}"
+    );
 
     // A result that does not fit changes nothing.
     answer(folder, "batch", &[Verdict::Accepted; 3]);
@@ -103,7 +110,10 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     let accepted = Verdict::Accepted;
     answer(folder, "batch", &[accepted, Verdict::Waiting, accepted, Verdict::NotSold]);
     let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
-    assert!(text.contains("2 accepted, 1 waiting until redeem-until, 1 not sold to this user"), "{text}");
+    assert!(
+        text.contains("2 accepted, 1 waiting until redeem-until, 1 not sold to this user"),
+        "{text}"
+    );
     assert!(text.contains("1 coins wait") && !text.contains("removed"), "{text}");
 
     // Past redeem-until the waiting coin is asked for again, settled, and its journal removed.
@@ -127,7 +137,14 @@ fn the_configuration_of_the_server_serves_too() {
     let config = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"p\"\ntill = \"till\"\n";
     std::fs::write(folder.join("vendor.toml"), config).unwrap();
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("mmvendorredeem"));
-    command.current_dir(folder).args(["--config", "vendor.toml", "--out", "-", "--key-file", "key"]);
+    command.current_dir(folder).args([
+        "--config",
+        "vendor.toml",
+        "--out",
+        "-",
+        "--key-file",
+        "key",
+    ]);
     let (text, _) = output(&mut command, 0);
     assert_eq!(RequestRedemption::parse(text.as_bytes()).unwrap().vendor.as_str(), "news.example");
 }

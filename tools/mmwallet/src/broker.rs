@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use micromint::host::{Clock, Entropy, SystemClock, SystemEntropy};
 use micromint::protocol::{
-    FUNDS_WITHDRAWN_SIZE_MAX, FundsCredited, FundsWithdrawn, Id, MEDIA_TYPE, RequestCredit, SendExpired,
-    Verdict,
+    FUNDS_WITHDRAWN_SIZE_MAX, FundsCredited, FundsWithdrawn, Id, MEDIA_TYPE, RequestCredit,
+    SendExpired, Verdict,
 };
 use micromint::wallet::{Received, Wallet, is_loopback};
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, read_input, say, write_output};
@@ -36,7 +36,8 @@ impl Login<'_> {
     /// The header field of basic authentication, if there is a name.
     fn header(&self) -> Result<Option<(String, String)>, ToolError> {
         let Some(user) = self.user else { return Ok(None) };
-        let path = self.password_file.ok_or("--user needs --password-file (- is standard input)")?;
+        let path =
+            self.password_file.ok_or("--user needs --password-file (- is standard input)")?;
         let text = String::from_utf8(read_input(path, PASSWORD_SIZE_MAX)?)?;
         let password = text.lines().next().unwrap_or_default();
         let token = STANDARD.encode(format!("{user}:{password}"));
@@ -129,7 +130,11 @@ pub struct ReturnOptions<'a> {
 ///
 /// # Errors
 /// The wallet cannot be written, or the invitation is not for it.
-pub fn give_back(place: &Place, client: &Client, options: &ReturnOptions<'_>) -> Result<u8, ToolError> {
+pub fn give_back(
+    place: &Place,
+    client: &Client,
+    options: &ReturnOptions<'_>,
+) -> Result<u8, ToolError> {
     let mut wallet = place.open()?;
     let invited = options.invitation.map(|path| invitation(&wallet, path)).transpose()?;
     let now = SystemClock.now();
@@ -143,7 +148,9 @@ pub fn give_back(place: &Place, client: &Client, options: &ReturnOptions<'_>) ->
     let state = wallet.state();
     let open = state.unanswered_returns(now).into_iter().filter(|back| is_meant(back.holding));
     let messages: Vec<(String, RequestCredit)> = open
-        .map(|back| (state.holdings()[back.holding].params.raw().broker.clone(), state.request_credit(back)))
+        .map(|back| {
+            (state.holdings()[back.holding].params.raw().broker.clone(), state.request_credit(back))
+        })
         .collect();
     if messages.is_empty() {
         say!("nothing to return now");
@@ -154,7 +161,9 @@ pub fn give_back(place: &Place, client: &Client, options: &ReturnOptions<'_>) ->
         return send_all(&mut wallet, client, options, url.as_deref(), &messages);
     }
     if messages.len() > 1 && options.output.is_some() {
-        return Err(format!("{} returns do not go into one file; use --send", messages.len()).into());
+        return Err(
+            format!("{} returns do not go into one file; use --send", messages.len()).into()
+        );
     }
     for (_, message) in &messages {
         write_output(options.output, &message.to_bytes())?;
@@ -185,14 +194,19 @@ fn send_all(
         headers.push(("Content-Type".to_string(), MEDIA_TYPE.to_string()));
         let fault = match client.send("POST", &url, &headers, &message.to_bytes()) {
             Err(error) => (exit::NO_ANSWER, chain(&error)),
-            Ok(answer) if answer.status != 200 => (exit::HTTP, format!("HTTP status {}", answer.status)),
+            Ok(answer) if answer.status != 200 => {
+                (exit::HTTP, format!("HTTP status {}", answer.status))
+            }
             Ok(mut answer) => {
                 let text = answer.read(ANSWER_SIZE_MAX)?;
                 take_answer(wallet, &text, Some(&message.request))?;
                 continue;
             }
         };
-        eprintln!("mmwallet: {url}: {}; `mmwallet return --send` sends the same return again", fault.1);
+        eprintln!(
+            "mmwallet: {url}: {}; `mmwallet return --send` sends the same return again",
+            fault.1
+        );
         status = fault.0;
     }
     Ok(status)
@@ -217,7 +231,8 @@ pub fn credited(place: &Place, path: &Path, request: Option<&Id>) -> Result<u8, 
 fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result<(), ToolError> {
     let answer = FundsCredited::parse(text)?;
     let request = wallet.credit(&answer, request, SystemClock.now())?;
-    let count = |is: fn(&Verdict) -> bool| answer.verdicts.iter().filter(|verdict| is(verdict)).count();
+    let count =
+        |is: fn(&Verdict) -> bool| answer.verdicts.iter().filter(|verdict| is(verdict)).count();
     say!(
         "return {request} of {} coins: {} credited, {} waiting, {} refused",
         answer.verdicts.len(),

@@ -16,13 +16,14 @@ use micromint::error::FileError;
 use micromint::host::{Clock, SystemClock};
 use micromint::protocol::{InvalidPayment, MEDIA_TYPE, Payment, RequestPayment, Url};
 use micromint::scheme::{
-    CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt, RECEIPT_HEADER, reference,
+    CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt, RECEIPT_HEADER,
+    reference,
 };
 use micromint::time::UnixTime;
 use micromint::wallet::{
-    Choice, Decision, Fetch, Outcome, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, Policy, Problem,
-    REQUEST_HEADER, STATUS_HEADER, Sending, Wallet, has_ended, outcome_of, payment_for_header, receipt_in,
-    request_in_challenge, request_in_header,
+    Choice, Decision, Fetch, Outcome, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, Policy,
+    Problem, REQUEST_HEADER, STATUS_HEADER, Sending, Wallet, has_ended, outcome_of,
+    payment_for_header, receipt_in, request_in_challenge, request_in_header,
 };
 use micromint_console::{EXIT_OK, ToolError, chain};
 
@@ -95,7 +96,10 @@ pub fn get(
     let page = match fetch(options, client, wallet.as_ref(), url) {
         Ok(page) => page,
         Err(error) => {
-            return Ok(report(exit::NETWORK, &format!("{}: {}", options.url, chain(error.as_ref()))));
+            return Ok(report(
+                exit::NETWORK,
+                &format!("{}: {}", options.url, chain(error.as_ref())),
+            ));
         }
     };
     let (url, mut answer) = (page.url, page.answer);
@@ -120,8 +124,15 @@ pub fn get(
         };
         let Some(wallet) = wallet.as_mut() else { return Ok(exit::NOT_PAID) };
         let challenge = challenge.as_ref();
-        let paid =
-            Paying { options, client, wallet, request: &request, challenge, sending: &sending, settings };
+        let paid = Paying {
+            options,
+            client,
+            wallet,
+            request: &request,
+            challenge,
+            sending: &sending,
+            settings,
+        };
         match paid.send(&url, &mut output)? {
             // What was tried again is refused for good, and the fresh request may be decided on anew.
             Next::Again(fresh) if sending.again && !is_second_try => {
@@ -144,14 +155,19 @@ pub fn price(options: &GetOptions<'_>, client: &Client, json: bool) -> Result<u8
     let page = match fetch(options, client, None, parse_url(options.url)?) {
         Ok(page) => page,
         Err(error) => {
-            return Ok(report(exit::NETWORK, &format!("{}: {}", options.url, chain(error.as_ref()))));
+            return Ok(report(
+                exit::NETWORK,
+                &format!("{}: {}", options.url, chain(error.as_ref())),
+            ));
         }
     };
     let mut answer = page.answer;
     match payment_request(&mut answer)? {
         Some(offer) => show::price(&offer.request, json)?,
         None if answer.status < 400 => show::free(page.url.as_str(), json)?,
-        None => return Ok(report(exit::HTTP, &format!("{}: HTTP status {}", page.url, answer.status))),
+        None => {
+            return Ok(report(exit::HTTP, &format!("{}: HTTP status {}", page.url, answer.status)));
+        }
     }
     Ok(EXIT_OK)
 }
@@ -164,9 +180,11 @@ fn parse_url(text: &str) -> Result<AnyUrl, ToolError> {
         return Err(format!("URL {text:?}: expected http or https").into());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            format!("URL {:?}: give a name and password with -H, not in the URL", url.host_str()).into()
-        );
+        return Err(format!(
+            "URL {:?}: give a name and password with -H, not in the URL",
+            url.host_str()
+        )
+        .into());
     }
     url.set_fragment(None);
     Ok(url)
@@ -189,7 +207,8 @@ fn fetch(
         headers.extend(receipt_header(wallet, &url));
         let answer = client.send(options.method, url.as_str(), &headers, options.body)?;
         let is_plain = matches!(options.method, "GET" | "HEAD");
-        let target = answer.header("location").filter(|_| is_plain && REDIRECTS.contains(&answer.status));
+        let target =
+            answer.header("location").filter(|_| is_plain && REDIRECTS.contains(&answer.status));
         let Some(target) = target else { return Ok(Page { url, answer }) };
         url = url.join(target).map_err(|error| format!("redirect to {target:?}: {error}"))?;
         url = parse_url(url.as_str())?;
@@ -198,7 +217,9 @@ fn fetch(
 }
 
 fn is_secret(name: &str) -> bool {
-    ["authorization", "cookie", "proxy-authorization"].iter().any(|secret| name.eq_ignore_ascii_case(secret))
+    ["authorization", "cookie", "proxy-authorization"]
+        .iter()
+        .any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 /// The receipt that the wallet holds for this very URL.
@@ -221,7 +242,8 @@ fn payment_request(answer: &mut Answer) -> Result<Option<Offer>, ToolError> {
     if answer.is_of_type(MEDIA_TYPE) {
         return plain(RequestPayment::parse(&answer.read(MESSAGE_SIZE_MAX)?)?);
     }
-    let values = answer.headers.get_all(CHALLENGE_HEADER).iter().filter_map(|value| value.to_str().ok());
+    let values =
+        answer.headers.get_all(CHALLENGE_HEADER).iter().filter_map(|value| value.to_str().ok());
     let found = request_in_challenge(values);
     Ok(found.map(|(challenge, request)| Offer { request, challenge: Some(challenge) }))
 }
@@ -244,7 +266,9 @@ fn decide(
     }
     let coins_max = match challenge {
         Some(challenge) if has_ended(challenge, SystemClock.now()) => {
-            return Ok(Err("the server's challenge has expired; is this machine's clock right?".to_string()));
+            return Ok(Err(
+                "the server's challenge has expired; is this machine's clock right?".to_string()
+            ));
         }
         Some(_) => CREDENTIAL_COINS_MAX,
         None if pays_in_header(options) => HEADER_COINS_MAX,
@@ -276,7 +300,11 @@ fn decide(
 }
 
 /// Asks on the terminal; without one the answer is no.
-fn ask(request: &RequestPayment, choice: &Choice, autopay: u32) -> Result<Result<(), String>, ToolError> {
+fn ask(
+    request: &RequestPayment,
+    choice: &Choice,
+    autopay: u32,
+) -> Result<Result<(), String>, ToolError> {
     let price = show::coins(request.price, &request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(Err(format!(
@@ -382,7 +410,12 @@ impl Paying<'_> {
         if let Some(challenge) = self.challenge {
             headers.push(credential(challenge, message, self.options));
             headers.extend(self.idempotency());
-            return self.client.send(self.options.method, url.as_str(), &headers, self.options.body);
+            return self.client.send(
+                self.options.method,
+                url.as_str(),
+                &headers,
+                self.options.body,
+            );
         }
         if !pays_in_header(self.options) {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
@@ -406,7 +439,9 @@ impl Paying<'_> {
         let (mut reason, mut words) = (None, String::new());
         if answer.status == 402 && answer.is_of_type(MEDIA_TYPE) {
             let message = answer.read(MESSAGE_SIZE_MAX).ok();
-            reason = message.and_then(|text| InvalidPayment::parse(&text).ok()).map(|message| message.reason);
+            reason = message
+                .and_then(|text| InvalidPayment::parse(&text).ok())
+                .map(|message| message.reason);
         } else if answer.status == 402 && answer.is_of_type(PROBLEM_MEDIA_TYPE) {
             let body = answer.read(PROBLEM_SIZE_MAX).ok();
             if let Some(problem) = body.and_then(|body| Problem::parse(&body)) {
@@ -501,8 +536,10 @@ impl Paying<'_> {
 /// The header field with the credential that answers a challenge: where it asks for it, and never in place of
 /// an Authorization that the user gave.
 fn credential(challenge: &Challenge, message: &[u8], options: &GetOptions<'_>) -> (String, String) {
-    let is_taken = options.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-    let name = if challenge.header.is_some() || is_taken { CREDENTIAL_HEADER } else { "Authorization" };
+    let is_taken =
+        options.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let name =
+        if challenge.header.is_some() || is_taken { CREDENTIAL_HEADER } else { "Authorization" };
     (name.to_string(), Credential::new(challenge.clone(), message).to_header())
 }
 

@@ -252,7 +252,9 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
         }
         Command::Credited { file, request } => broker::credited(&place, file, request.as_ref()),
         Command::Backup { file } => backup(&place, file),
-        Command::Restore { file, nothing_spent_since } => restore(&place, file, *nothing_spent_since),
+        Command::Restore { file, nothing_spent_since } => {
+            restore(&place, file, *nothing_spent_since)
+        }
     }
 }
 
@@ -290,7 +292,9 @@ fn get(args: &GetArgs, place: &Place, settings: &Settings) -> Result<u8, ToolErr
         pay_in_header: args.pay_in_header,
         policy: Policy {
             autopay: args.autopay.or(settings.autopay).unwrap_or(0),
-            daily_limit: Some(args.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT)),
+            daily_limit: Some(
+                args.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT),
+            ),
             allow_http: args.allow_http || settings.allow_http.unwrap_or(false),
         },
     };
@@ -328,7 +332,8 @@ fn restore(place: &Place, file: &Path, spendable: bool) -> Result<u8, ToolError>
     place.make_directory()?;
     let (directory, name) = place.parts();
     let now = SystemClock.now();
-    let wallet = Wallet::restore(&from, &from_name, directory, name, spendable, now, &SystemEntropy)?;
+    let wallet =
+        Wallet::restore(&from, &from_name, directory, name, spendable, now, &SystemEntropy)?;
     let state = wallet.state();
     let coins: u32 =
         (0..state.holdings().len()).map(|i| state.balance(i)).map(|b| b.unspent + b.in_doubt).sum();

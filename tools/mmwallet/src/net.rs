@@ -58,7 +58,9 @@ impl Client {
     pub fn new(options: &NetOptions<'_>) -> Result<Client, ToolError> {
         let proxy = match options.proxy {
             Some("") => None,
-            Some(proxy) => Some(Proxy::new(proxy).map_err(|error| format!("proxy {proxy:?}: {error}"))?),
+            Some(proxy) => {
+                Some(Proxy::new(proxy).map_err(|error| format!("proxy {proxy:?}: {error}"))?)
+            }
             None => Proxy::try_from_env(),
         };
         let roots = match options.cacert {
@@ -96,14 +98,16 @@ impl Client {
     ) -> Result<Answer, ureq::Error> {
         let method: Method =
             method.parse().map_err(|error| ureq::Error::Http(ureq::http::Error::from(error)))?;
-        let has_body = !body.is_empty() || matches!(method, Method::POST | Method::PUT | Method::PATCH);
+        let has_body =
+            !body.is_empty() || matches!(method, Method::POST | Method::PUT | Method::PATCH);
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(name, value);
         }
         let answer = if has_body {
             let request = request.body(body)?;
-            let request = self.agent.configure_request(request).allow_non_standard_methods(true).build();
+            let request =
+                self.agent.configure_request(request).allow_non_standard_methods(true).build();
             self.agent.run(request)?
         } else {
             self.agent.run(request.body(())?)?
@@ -148,7 +152,9 @@ fn certificates(path: &Path) -> Result<RootCerts, ToolError> {
     let pem = read_input(path, CACERT_SIZE_MAX)?;
     let mut found = Vec::new();
     for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|e| format!("{}: {e}", path.display()))? {
+        if let PemItem::Certificate(certificate) =
+            item.map_err(|e| format!("{}: {e}", path.display()))?
+        {
             found.push(certificate);
         }
     }

@@ -27,7 +27,8 @@ impl Place {
             Some(path) => path.to_path_buf(),
             None => data_folder()?.join("micromint").join("wallet.mmw"),
         };
-        let (directory, name) = DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
+        let (directory, name) =
+            DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
         Ok(Place { directory, name, path })
     }
 
@@ -120,7 +121,8 @@ impl Place {
 
 /// `$XDG_DATA_HOME`, which must be absolute to count, or `~/.local/share`.
 fn data_folder() -> Result<PathBuf, ToolError> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute =
+        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_DATA_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local").join("share")))
         .ok_or_else(|| "neither XDG_DATA_HOME nor HOME is set: name the file with --wallet".into())

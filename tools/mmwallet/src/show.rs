@@ -51,10 +51,16 @@ pub fn free(url: &str, json: bool) -> Result<(), ToolError> {
 ///
 /// # Errors
 /// Standard output's.
-pub fn balance(state: &State, at: Option<&VendorId>, now: UnixTime, json: bool) -> Result<(), ToolError> {
+pub fn balance(
+    state: &State,
+    at: Option<&VendorId>,
+    now: UnixTime,
+    json: bool,
+) -> Result<(), ToolError> {
     let holdings = || state.holdings().iter().enumerate();
     if json {
-        let values: Vec<Value> = holdings().map(|(i, held)| balance_json(state, i, held, at, now)).collect();
+        let values: Vec<Value> =
+            holdings().map(|(i, held)| balance_json(state, i, held, at, now)).collect();
         return print_json(&Value::Array(values));
     }
     if let Some(made) = state.backup_made() {
@@ -69,7 +75,13 @@ pub fn balance(state: &State, at: Option<&VendorId>, now: UnixTime, json: bool) 
     Ok(())
 }
 
-fn balance_text(state: &State, i: usize, held: &Holding, at: Option<&VendorId>, now: UnixTime) -> String {
+fn balance_text(
+    state: &State,
+    i: usize,
+    held: &Holding,
+    at: Option<&VendorId>,
+    now: UnixTime,
+) -> String {
     let (raw, balance) = (held.params.raw(), state.balance(i));
     let mut text = format!(
         "{}  {}, {}\n  user {}, broker {}, {} sets\n",
@@ -108,7 +120,13 @@ fn validity(held: &Holding, now: UnixTime) -> String {
     }
 }
 
-fn balance_json(state: &State, i: usize, held: &Holding, at: Option<&VendorId>, now: UnixTime) -> Value {
+fn balance_json(
+    state: &State,
+    i: usize,
+    held: &Holding,
+    at: Option<&VendorId>,
+    now: UnixTime,
+) -> Value {
     let (raw, balance) = (held.params.raw(), state.balance(i));
     let mut value = json!({
         "period": raw.period.as_str(), "user": held.user.as_str(), "broker": raw.broker,
@@ -188,15 +206,17 @@ pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
 /// # Errors
 /// Standard output's.
 pub fn wallet(state: &State, now: UnixTime, json: bool) -> Result<(), ToolError> {
-    let superbins =
-        |i: usize, held: &Holding| u64::from(state.balance(i).sets) * held.params.coin_size() as u64;
+    let superbins = |i: usize, held: &Holding| {
+        u64::from(state.balance(i).sets) * held.params.coin_size() as u64
+    };
     let holdings = || state.holdings().iter().enumerate();
     if json {
         let values = holdings().map(|(i, held)| {
             let mut value = balance_json(state, i, held, None, now);
             value["superbins"] = json!(superbins(i, held));
             let fields = held.params.to_fields().into_iter();
-            value["params"] = fields.map(|(key, text)| (key.to_string(), Value::String(text))).collect();
+            value["params"] =
+                fields.map(|(key, text)| (key.to_string(), Value::String(text))).collect();
             value
         });
         return print_json(&values.collect());

@@ -19,7 +19,9 @@ impl Gate {
     /// Its value for 64 assignments at once.
     pub(crate) fn value(self, nodes: &[u64]) -> u64 {
         let [a, b, c] = self.inputs.map(|node| nodes[node]);
-        (0..8u8).filter(|row| self.table >> row & 1 == 1).fold(0, |value, row| value | minterm(row, a, b, c))
+        (0..8u8)
+            .filter(|row| self.table >> row & 1 == 1)
+            .fold(0, |value, row| value | minterm(row, a, b, c))
     }
 
     /// The inputs that it depends on, each once.
@@ -41,7 +43,9 @@ impl Gate {
 
     /// Whether a row of the table can occur: equal inputs have equal values.
     fn is_consistent(self, row: usize) -> bool {
-        (0..3).all(|i| (0..i).all(|j| self.inputs[i] != self.inputs[j] || (row >> i ^ row >> j) & 1 == 0))
+        (0..3).all(|i| {
+            (0..i).all(|j| self.inputs[i] != self.inputs[j] || (row >> i ^ row >> j) & 1 == 0)
+        })
     }
 
     /// One bit of the table.
@@ -95,9 +99,11 @@ impl Circuit {
         let mut circuit = Circuit { number: 0, gates: Vec::new(), outputs: [(0, false); 4] };
         let mut outputs = 0;
         for (index, line) in text.lines().enumerate() {
-            let syntax = || CircuitError::Syntax { line: index + 1, found: line.chars().take(80).collect() };
+            let syntax =
+                || CircuitError::Syntax { line: index + 1, found: line.chars().take(80).collect() };
             let words: Vec<&str> = line.split_whitespace().collect();
-            let number = |i: usize| words.get(i).and_then(|w| w.parse::<usize>().ok()).ok_or_else(syntax);
+            let number =
+                |i: usize| words.get(i).and_then(|w| w.parse::<usize>().ok()).ok_or_else(syntax);
             let known = |i: usize, limit: usize| match number(i)? {
                 node if node < limit => Ok(node),
                 found => Err(CircuitError::Node { line: index + 1, limit, found }),
@@ -106,11 +112,14 @@ impl Circuit {
             match words.first() {
                 None => {}
                 Some(&"sbox") => {
-                    circuit.number = number(1).ok().filter(|n| (1..=8).contains(n)).ok_or_else(syntax)?
+                    circuit.number =
+                        number(1).ok().filter(|n| (1..=8).contains(n)).ok_or_else(syntax)?
                 }
                 Some(&"g") if number(1)? == nodes => {
-                    let table =
-                        words.get(5).and_then(|w| u8::from_str_radix(w, 16).ok()).ok_or_else(syntax)?;
+                    let table = words
+                        .get(5)
+                        .and_then(|w| u8::from_str_radix(w, 16).ok())
+                        .ok_or_else(syntax)?;
                     let inputs = [known(2, nodes)?, known(3, nodes)?, known(4, nodes)?];
                     circuit.gates.push(Gate { inputs, table });
                 }
@@ -222,7 +231,8 @@ impl Circuit {
         for (place, &n) in order.iter().enumerate() {
             renamed[INPUTS + n] = INPUTS + place;
         }
-        let gate = |&n: &usize| Gate { inputs: self.gates[n].inputs.map(|i| renamed[i]), ..self.gates[n] };
+        let gate =
+            |&n: &usize| Gate { inputs: self.gates[n].inputs.map(|i| renamed[i]), ..self.gates[n] };
         Circuit {
             number: self.number,
             gates: order.iter().map(gate).collect(),
@@ -247,9 +257,11 @@ impl Circuit {
                 // An input that does not count may be a dropped node: name another in its place.
                 let support = gate.support();
                 let stand_in = support.first().copied().unwrap_or(0);
-                let table = (0..8)
-                    .fold(0, |table, row| table | u8::from(gate.bit(gate.settled(row, &support))) << row);
-                let inputs = gate.inputs.map(|i| renamed[if support.contains(&i) { i } else { stand_in }]);
+                let table = (0..8).fold(0, |table, row| {
+                    table | u8::from(gate.bit(gate.settled(row, &support))) << row
+                });
+                let inputs =
+                    gate.inputs.map(|i| renamed[if support.contains(&i) { i } else { stand_in }]);
                 kept.push(Gate { inputs, table });
             }
         }
@@ -261,7 +273,9 @@ impl Circuit {
 impl Gate {
     /// `row` with the inputs outside `support` set to zero.
     fn settled(self, row: usize, support: &[usize]) -> usize {
-        (0..3).filter(|&i| support.contains(&self.inputs[i])).fold(0, |settled, i| settled | row & 1 << i)
+        (0..3)
+            .filter(|&i| support.contains(&self.inputs[i]))
+            .fold(0, |settled, i| settled | row & 1 << i)
     }
 }
 
@@ -273,10 +287,15 @@ mod tests {
     fn refuses_what_is_no_circuit_of_its_box() {
         let good = include_str!("../circuits/two_input/s4.txt");
         assert!(Circuit::parse(good).is_ok());
-        for (from, to) in [("sbox 4", "sbox 5"), ("sbox 4", "sbox 9"), ("o 3", "o 4"), ("g 6", "g 7")] {
+        for (from, to) in
+            [("sbox 4", "sbox 5"), ("sbox 4", "sbox 9"), ("o 3", "o 4"), ("g 6", "g 7")]
+        {
             assert!(Circuit::parse(&good.replace(from, to)).is_err(), "{from} -> {to}");
         }
-        assert!(matches!(Circuit::parse(&good.replace("sbox 4", "sbox 5")), Err(CircuitError::Wrong { .. })));
+        assert!(matches!(
+            Circuit::parse(&good.replace("sbox 4", "sbox 5")),
+            Err(CircuitError::Wrong { .. })
+        ));
         assert_eq!(
             Circuit::parse("sbox 4\ng 6 1 2 6 96"),
             Err(CircuitError::Node { line: 2, limit: 6, found: 6 })

@@ -17,7 +17,8 @@ fn name(node: usize) -> String {
 
 /// The source file of eight circuits. With `ternary`, gates of three inputs may occur.
 pub(crate) fn module(circuits: &[Circuit], ternary: bool) -> String {
-    let (kind, bound) = if ternary { ("up to three inputs", "Ternary") } else { ("two inputs", "Word") };
+    let (kind, bound) =
+        if ternary { ("up to three inputs", "Ternary") } else { ("two inputs", "Word") };
     let mut source = format!(
         "//! Circuits of gates with {kind} for the S-boxes of DES.\n\
          //!\n\
@@ -40,7 +41,8 @@ fn function(circuit: &Circuit, ternary: bool) -> String {
     let mut body = String::new();
     for (n, gate) in circuit.gates.iter().enumerate() {
         let node = INPUTS + n;
-        let as_output = circuit.outputs.iter().find(|output| output.0 == node).map(|output| output.1);
+        let as_output =
+            circuit.outputs.iter().find(|output| output.0 == node).map(|output| output.1);
         let (text, kept_complemented) = expression(*gate, &complemented, as_output, ternary);
         complemented.push(kept_complemented);
         let _ = writeln!(body, "    let {} = {text};", name(node));
@@ -64,7 +66,12 @@ fn function(circuit: &Circuit, ternary: bool) -> String {
 }
 
 /// A gate as an expression over the kept nodes, and whether its value is the complement of the node's.
-fn expression(gate: Gate, complemented: &[bool], as_output: Option<bool>, ternary: bool) -> (String, bool) {
+fn expression(
+    gate: Gate,
+    complemented: &[bool],
+    as_output: Option<bool>,
+    ternary: bool,
+) -> (String, bool) {
     let support = gate.support();
     match support[..] {
         [p, q] => {
@@ -80,7 +87,8 @@ fn expression(gate: Gate, complemented: &[bool], as_output: Option<bool>, ternar
                 });
                 gate.bit(row)
             };
-            let values = [table(false, false), table(true, false), table(false, true), table(true, true)];
+            let values =
+                [table(false, false), table(true, false), table(false, true), table(true, true)];
             let (p, q) = (name(p), name(q));
             let bits = values.iter().enumerate().fold(0u8, |bits, (i, v)| bits | u8::from(*v) << i);
             let (text, inverted) = match bits {
@@ -98,7 +106,12 @@ fn expression(gate: Gate, complemented: &[bool], as_output: Option<bool>, ternar
             match as_output {
                 // One gate of three inputs is cheaper than an operation and a complement.
                 Some(wanted) if ternary && wanted != inverted => (
-                    lookup(gate, [gate.inputs[0], gate.inputs[1], gate.inputs[2]], complemented, wanted),
+                    lookup(
+                        gate,
+                        [gate.inputs[0], gate.inputs[1], gate.inputs[2]],
+                        complemented,
+                        wanted,
+                    ),
                     wanted,
                 ),
                 _ => (text, inverted),
@@ -114,7 +127,8 @@ fn expression(gate: Gate, complemented: &[bool], as_output: Option<bool>, ternar
 /// A gate as a table lookup whose result is complemented if `inverted`.
 fn lookup(gate: Gate, inputs: [usize; 3], complemented: &[bool], inverted: bool) -> String {
     let flip = (0..3).fold(0, |flip, i| flip | usize::from(complemented[inputs[i]]) << i);
-    let table = (0..8).fold(0u8, |table, row| table | u8::from(gate.bit(row ^ flip) != inverted) << row);
+    let table =
+        (0..8).fold(0u8, |table, row| table | u8::from(gate.bit(row ^ flip) != inverted) << row);
     let [a, b, c] = inputs.map(name);
     format!("V::lookup::<0x{table:02x}>({c}, {b}, {a})")
 }
@@ -185,7 +199,8 @@ mod tests {
                     nodes.insert(node.to_string(), value);
                 }
                 let outputs = body.rsplit_once('[').unwrap().1.split_once(']').unwrap().0;
-                let outputs: Vec<u64> = outputs.split(", ").map(|text| evaluate(text, &nodes)).collect();
+                let outputs: Vec<u64> =
+                    outputs.split(", ").map(|text| evaluate(text, &nodes)).collect();
                 assert_eq!(outputs, sbox::outputs(number), "S-box {number}");
                 boxes += 1;
             }

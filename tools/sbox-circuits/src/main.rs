@@ -85,11 +85,16 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Print { folder, ternary } => print!("{}", emit::module(&read_all(&folder)?, ternary)),
+        Command::Print { folder, ternary } => {
+            print!("{}", emit::module(&read_all(&folder)?, ternary))
+        }
         Command::Check { folder } => {
             for circuit in read_all(&folder)? {
                 let price = circuit.price();
-                println!("S{}: {} + {} gates, depth {}", circuit.number, price.two, price.three, price.depth);
+                println!(
+                    "S{}: {} + {} gates, depth {}",
+                    circuit.number, price.two, price.three, price.depth
+                );
             }
         }
         Command::Search { from, into, boxes, seed, steps, weights } => {
@@ -107,12 +112,17 @@ fn run(command: Command) -> Result<(), Failure> {
                     // A long search leaves its best on the way; a write that fails is met again below.
                     if last.elapsed() > Duration::from_secs(10) {
                         last = Instant::now();
-                        eprintln!("S{number} step {step}: cost {:.2} {:?}", weights.cost(best), best.price());
+                        eprintln!(
+                            "S{number} step {step}: cost {:.2} {:?}",
+                            weights.cost(best),
+                            best.price()
+                        );
                         let _ = std::fs::write(&path, best.to_text());
                     }
                 });
                 println!("S{number}: cost {:.2} {:?}", weights.cost(&best), best.price());
-                std::fs::write(&path, best.to_text()).map_err(|cause| Failure::Write { path, cause })?;
+                std::fs::write(&path, best.to_text())
+                    .map_err(|cause| Failure::Write { path, cause })?;
             }
         }
     }

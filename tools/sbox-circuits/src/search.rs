@@ -116,7 +116,9 @@ fn neighbour(circuit: &Circuit, weights: &Weights, random: &mut Random) -> Optio
         let pick = |random: &mut Random| candidates[random.below(candidates.len())];
         let (a, b) = (pick(random), pick(random));
         let c = if weights.three == 0.0 || random.below(3) == 0 { a } else { pick(random) };
-        let Some(table) = fit([values[a], values[b], values[c]], value, care, random) else { continue };
+        let Some(table) = fit([values[a], values[b], values[c]], value, care, random) else {
+            continue;
+        };
         let new = Gate { inputs: [a, b, c], table };
         if new != circuit.gates[gate] && new.support().len() >= 2 {
             return Some(replace(circuit, gate, &fresh, new));
@@ -224,13 +226,15 @@ fn dissolve_buffers(circuit: &mut Circuit) {
             _ => (INPUTS + n, false),
         });
     }
-    circuit.outputs = circuit.outputs.map(|(node, inverted)| (alias[node].0, inverted != alias[node].1));
+    circuit.outputs =
+        circuit.outputs.map(|(node, inverted)| (alias[node].0, inverted != alias[node].1));
 }
 
 /// A circuit to begin with: for every output a tree of multiplexers over the input bits.
 pub(crate) fn multiplexers(number: usize) -> Circuit {
     let mut gates = Vec::new();
-    let outputs = sbox::outputs(number).map(|table| (multiplexer(table, INPUTS - 1, &mut gates), false));
+    let outputs =
+        sbox::outputs(number).map(|table| (multiplexer(table, INPUTS - 1, &mut gates), false));
     let mut circuit = Circuit { number, gates, outputs };
     dissolve_buffers(&mut circuit);
     circuit.prune();
@@ -242,7 +246,10 @@ fn multiplexer(table: u64, bit: usize, gates: &mut Vec<Gate>) -> usize {
     let node = |gates: &Vec<Gate>| INPUTS + gates.len() - 1;
     if bit == 1 {
         // A function of two bits is one gate.
-        gates.push(Gate { inputs: [0, 1, 1], table: (table as u8 & 3) | (table as u8 >> 2 & 3) << 6 });
+        gates.push(Gate {
+            inputs: [0, 1, 1],
+            table: (table as u8 & 3) | (table as u8 >> 2 & 3) << 6,
+        });
         return node(gates);
     }
     let low = multiplexer(table, bit - 1, gates);
@@ -288,6 +295,10 @@ mod tests {
         let found = run(3);
         assert_eq!(found, run(3));
         assert_eq!(found.check(), Ok(()));
-        assert!(weights().cost(&found) < 0.7 * weights().cost(&multiplexers(4)), "{:?}", found.price());
+        assert!(
+            weights().cost(&found) < 0.7 * weights().cost(&multiplexers(4)),
+            "{:?}",
+            found.price()
+        );
     }
 }

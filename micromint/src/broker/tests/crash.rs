@@ -28,9 +28,12 @@ impl Story {
         let (alice, bob, news) = (user("alice"), user("bob"), vendor("news.example"));
         let coins = MINT.coins(&alice, &news, 0);
         let first = batch(&news, "b1", &[payment(&alice, &news, "a", &coins[..3])]);
-        let second =
-            [payment(&alice, &news, "b", &coins[2..4]), with_junk(payment(&alice, &news, "c", &coins[4..6]))];
-        let back = return_of(&alice, "r1", &coins.iter().skip(5).map(|coin| coin[0]).collect::<Vec<_>>());
+        let second = [
+            payment(&alice, &news, "b", &coins[2..4]),
+            with_junk(payment(&alice, &news, "c", &coins[4..6])),
+        ];
+        let back =
+            return_of(&alice, "r1", &coins.iter().skip(5).map(|coin| coin[0]).collect::<Vec<_>>());
         Story { second: batch(&news, "b2", &second), alice, bob, news, first, back }
     }
 
@@ -42,7 +45,11 @@ impl Story {
         answers
     }
 
-    fn steps(&self, directory: &SimulatedDirectory, answers: &mut Answers) -> Result<(), BrokerError> {
+    fn steps(
+        &self,
+        directory: &SimulatedDirectory,
+        answers: &mut Answers,
+    ) -> Result<(), BrokerError> {
         for (transaction, user) in [(1, &self.alice), (2, &self.bob)] {
             answers.sales.push((transaction, None));
             let funds = try_open(directory)?.withdraw(user, 1, transaction, DURING)?.unwrap();
@@ -51,7 +58,8 @@ impl Story {
         let mut broker = try_open(directory)?;
         broker.register_vendor(&self.news, DURING)?.unwrap();
         answers.first = Some(broker.redeem(&self.first, DURING)?.unwrap().result.verdicts);
-        answers.second = Some(try_open(directory)?.redeem(&self.second, EXPIRED)?.unwrap().result.verdicts);
+        answers.second =
+            Some(try_open(directory)?.redeem(&self.second, EXPIRED)?.unwrap().result.verdicts);
         answers.back = Some(broker.take_back(&self.back, 9, EXPIRED)?.unwrap().verdicts);
         answers.settled = Some(try_open(directory)?.settle(CLOSED)?);
         Ok(())
@@ -73,13 +81,17 @@ fn cut_off_at_any_write_nothing_answered_is_lost_and_nothing_is_done_twice() {
     let steps = whole.steps();
     assert_eq!(expected.settled, Some(true));
     let expected_status = open(&whole).status(CLOSED).unwrap();
-    assert!(expected_status.coins_paid == 6 && expected_status.coins_credited > 3, "{expected_status:?}");
+    assert!(
+        expected_status.coins_paid == 6 && expected_status.coins_credited > 3,
+        "{expected_status:?}"
+    );
     for cut in 0..steps {
         let directory = directory();
         directory.crash_after(cut);
         let answers = story.run(&directory);
         assert!(directory.has_crashed(), "{cut}");
-        let survivals = [Survives::Written, Survives::Synced, Survives::Some(3), Survives::Some(77)];
+        let survivals =
+            [Survives::Written, Survives::Synced, Survives::Some(3), Survives::Some(77)];
         for survives in survivals {
             let after = directory.after_crash(survives);
             check_answers(&story, &answers, &after, &format!("cut at {cut}, {survives:?}"));

@@ -22,13 +22,21 @@ fn no_payment_with_a_flipped_bit_is_paid_at_once() {
             unchanged += 1;
             continue;
         }
-        let verdicts = redeem(&mut world.broker, &batch_of_texts(&world.news, &name, &[flipped]), DURING);
-        assert!(!verdicts.contains(&Verdict::Accepted), "bit {bit} of {:?}", String::from_utf8_lossy(&text));
+        let verdicts =
+            redeem(&mut world.broker, &batch_of_texts(&world.news, &name, &[flipped]), DURING);
+        assert!(
+            !verdicts.contains(&Verdict::Accepted),
+            "bit {bit} of {:?}",
+            String::from_utf8_lossy(&text)
+        );
         if verdicts.contains(&Verdict::Waiting) { waiting += 1 } else { refused += 1 }
     }
     assert_eq!(world.broker.status(DURING).unwrap().coins_paid, 0);
     // URL and authenticator lead to waiting claims, everything else to refusals.
-    assert!(refused > 1000 && waiting > 100, "{refused} refused, {waiting} waiting, {unchanged} unchanged");
+    assert!(
+        refused > 1000 && waiting > 100,
+        "{refused} refused, {waiting} waiting, {unchanged} unchanged"
+    );
     assert!(unchanged < 300, "{unchanged} of {} bits change nothing", text.len() * 8);
     // The payment itself is paid at once, before all that wait.
     let good = batch(&world.news, "right", &[right]);

@@ -140,7 +140,9 @@ impl Run {
     fn step(&mut self, number: usize, step: &Step) {
         match step {
             Step::Buy { user, sets } => self.buy(*user, *sets, number as u64),
-            Step::Pay { user, vendor, picks, junk } => self.pay(*user, *vendor, picks, *junk, number),
+            Step::Pay { user, vendor, picks, junk } => {
+                self.pay(*user, *vendor, picks, *junk, number)
+            }
             Step::Redeem { vendor, from } => self.redeem(*vendor, *from, number),
             Step::RedeemAgain { pick } => {
                 if let Some((answer, batch)) = pick_of(&self.batches, *pick) {

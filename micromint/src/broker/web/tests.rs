@@ -39,14 +39,18 @@ fn the_form_sells_once_however_often_it_is_sent() {
     let mut broker = open(&directory());
     let (status, page) = respond(&mut broker, &get(""), DURING);
     assert_eq!(status, 200);
-    for part in
-        ["name=\"transaction\" value=\"4711\"", "max=\"5\"", "<strong>alice</strong>", "<label for=\"sets\">"]
-    {
+    for part in [
+        "name=\"transaction\" value=\"4711\"",
+        "max=\"5\"",
+        "<strong>alice</strong>",
+        "<label for=\"sets\">",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     let sent = broker.respond(&settings(), &form("transaction=4711&sets=2"), 1, DURING).unwrap();
     assert_eq!(sent.headers[0], ("Content-Type", "application/x-micromint".to_string()));
-    let disposition = ("Content-Disposition", "attachment; filename=\"2026-12-4711.mm\"".to_string());
+    let disposition =
+        ("Content-Disposition", "attachment; filename=\"2026-12-4711.mm\"".to_string());
     assert!(sent.headers.contains(&disposition));
     let funds = FundsWithdrawn::parse(&sent.body).unwrap();
     let alice = user("alice");
@@ -119,9 +123,11 @@ fn wrong_forms_paths_and_methods_have_their_status() {
     assert_eq!(respond(&mut broker, &form(&padded(FORM_SIZE_MAX + 1)), DURING).0, 400);
     assert_eq!(respond(&mut broker, &form(&padded(FORM_SIZE_MAX)), DURING).0, 200);
     assert_eq!(respond(&mut broker, &get("/nowhere"), DURING).0, 404);
-    for (path, method, allow) in
-        [("", "PUT", "GET, HEAD, POST"), ("/return", "GET", "POST"), ("/expired", "POST", "GET, HEAD")]
-    {
+    for (path, method, allow) in [
+        ("", "PUT", "GET, HEAD, POST"),
+        ("/return", "GET", "POST"),
+        ("/expired", "POST", "GET, HEAD"),
+    ] {
         let request = WebRequest { method: method.to_string(), ..get(path) };
         let response = broker.respond(&settings(), &request, 1, DURING).unwrap();
         assert_eq!(response.status, 405);
@@ -156,14 +162,23 @@ fn after_the_expiration_the_page_leads_to_the_return() {
     request.remote_user = None;
     let (status, text) = respond(&mut broker, &request, EXPIRED);
     let credited = FundsCredited::parse(text.as_bytes()).unwrap();
-    assert_eq!((status, credited.verdicts, credited.transaction), (200, vec![Verdict::Waiting], 4711));
+    assert_eq!(
+        (status, credited.verdicts, credited.transaction),
+        (200, vec![Verdict::Waiting], 4711)
+    );
     request.remote_user = Some("bob".to_string());
     assert_eq!(respond(&mut broker, &request, EXPIRED).0, 403);
     request.remote_user = Some("alice".to_string());
     request.path = "/".to_string();
     let (_, text) = respond(&mut broker, &request, CLOSED);
     assert_eq!(FundsCredited::parse(text.as_bytes()).unwrap().verdicts, [Verdict::Accepted]);
-    assert_eq!(respond(&mut broker, &post("/return", "application/x-micromint", b"junk"), EXPIRED).0, 400);
+    assert_eq!(
+        respond(&mut broker, &post("/return", "application/x-micromint", b"junk"), EXPIRED).0,
+        400
+    );
     let huge = vec![b'x'; BODY_SIZE_MAX + 1];
-    assert_eq!(respond(&mut broker, &post("/return", "application/x-micromint", &huge), EXPIRED).0, 413);
+    assert_eq!(
+        respond(&mut broker, &post("/return", "application/x-micromint", &huge), EXPIRED).0,
+        413
+    );
 }

@@ -90,7 +90,9 @@ impl<V: DesKernel> DesSearch<V> {
                 (usize::from(note.word) / V::ELEMENTS, usize::from(note.word) % V::ELEMENTS);
             let mut lanes = note.lanes;
             while lanes != 0 {
-                let base = batch * Walk::<V>::LANES + lanes.trailing_zeros() as usize * V::ELEMENTS + element;
+                let base = batch * Walk::<V>::LANES
+                    + lanes.trailing_zeros() as usize * V::ELEMENTS
+                    + element;
                 if base < count {
                     self.survivors.push(self.bases[base] | self.walked[usize::from(note.step)]);
                     self.base_of.push(base as u16);

@@ -43,7 +43,8 @@ impl<V: Word> Keys<V> {
     /// Complements the key bit at `place` of C || D in all lanes.
     #[inline(always)]
     pub(super) fn flip(&mut self, place: usize) {
-        let (register, place) = if place < 28 { (&mut self.c, place) } else { (&mut self.d, place - 28) };
+        let (register, place) =
+            if place < 28 { (&mut self.c, place) } else { (&mut self.d, place - 28) };
         register[place] = register[place].not();
         register[place + 28] = register[place];
     }
@@ -200,7 +201,9 @@ fn sixteen_rounds<V: Word>(token: V::Token, iv: u64, keys: &Keys<V>) -> [Half<V>
     let mut halves = [l0, r0, l0];
     for number in 1..=16 {
         // They are always three different buffers.
-        if let Ok([l, r, out]) = halves.get_disjoint_mut([(number + 2) % 3, number % 3, (number + 1) % 3]) {
+        if let Ok([l, r, out]) =
+            halves.get_disjoint_mut([(number + 2) % 3, number % 3, (number + 1) % 3])
+        {
             round(out, l, r, keys.of_round(number));
         }
     }

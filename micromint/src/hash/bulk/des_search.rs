@@ -115,7 +115,8 @@ struct Test<V> {
 impl<V: Word> Test<V> {
     fn new(token: V::Token, filter: Filter, output_bit: usize) -> Test<V> {
         let matters = (output_bit as u32) < filter.fixed_count;
-        let wanted = matters && filter.fixed_bits >> (filter.fixed_count - 1 - output_bit as u32) & 1 == 1;
+        let wanted =
+            matters && filter.fixed_bits >> (filter.fixed_count - 1 - output_bit as u32) & 1 == 1;
         let all = |bit: bool| V::splat(token, u64::from(bit).wrapping_neg());
         Test { wanted: all(wanted), matters: all(matters) }
     }
@@ -241,7 +242,8 @@ impl<V: Word> Walk<V> {
             }
         }
         for (batch, passed) in self.batches.iter().zip(passed.chunks_exact_mut(V::ELEMENTS)) {
-            let failed = if DEEP { batch.deep_tail(&self.tests) } else { batch.shallow_tail(&self.tests) };
+            let failed =
+                if DEEP { batch.deep_tail(&self.tests) } else { batch.shallow_tail(&self.tests) };
             failed.not().store(passed);
         }
     }

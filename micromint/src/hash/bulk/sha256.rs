@@ -21,8 +21,9 @@ const K: [u32; 64] = [
 ];
 
 /// FIPS 180-4, 5.3.3: the initial hash value.
-const H: [u32; 8] =
-    [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+const H: [u32; 8] = [
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+];
 
 /// A word of 32-bit lanes. Everything is `#[inline(always)]`, as in [`super::word`].
 pub(super) trait Lanes: Copy {
@@ -134,7 +135,9 @@ fn toss<V: Lanes>(token: V::Token, base: &Base, filter: FirstWord, found: &mut V
             let (mut firsts, mut seconds) = ([0; 16], [0; 16]);
             first.store(&mut firsts);
             second.store(&mut seconds);
-            for (lane, (first, second)) in firsts.into_iter().zip(seconds).take(V::LANES).enumerate() {
+            for (lane, (first, second)) in
+                firsts.into_iter().zip(seconds).take(V::LANES).enumerate()
+            {
                 if first & filter.mask == filter.wanted {
                     found.push(((low + lane) as u8, u64::from(first) << 32 | u64::from(second)));
                 }
@@ -333,8 +336,12 @@ macro_rules! ternary {
                     b: u32x16<Avx512>,
                     c: u32x16<Avx512>,
                 ) -> u32x16<Avx512> {
-                    std::arch::x86_64::_mm512_ternarylogic_epi32::<$table>(a.into(), b.into(), c.into())
-                        .simd_into(token)
+                    std::arch::x86_64::_mm512_ternarylogic_epi32::<$table>(
+                        a.into(),
+                        b.into(),
+                        c.into(),
+                    )
+                    .simd_into(token)
                 }
             );
             lookup(self.simd, self, b, c)

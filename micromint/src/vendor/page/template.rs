@@ -50,7 +50,10 @@ impl Template {
                 _ => (b' ', tag),
             };
             let number = names.iter().position(|known| *known == name).ok_or_else(|| {
-                reader.wrong(format!("unknown placeholder {name:?}; expected one of {}", names.join(", ")))
+                reader.wrong(format!(
+                    "unknown placeholder {name:?}; expected one of {}",
+                    names.join(", ")
+                ))
             })?;
             match kind {
                 b'#' => reader.begin(number)?,
@@ -114,7 +117,8 @@ impl<'a> Reader<'a> {
         };
         self.push_text(&rest[..opening]);
         self.at += opening;
-        let closing = rest[opening..].find("}}").ok_or_else(|| self.wrong("{{ is not closed".to_string()))?;
+        let closing =
+            rest[opening..].find("}}").ok_or_else(|| self.wrong("{{ is not closed".to_string()))?;
         if self.is_unescapable() {
             let reason = "a placeholder in a style, a script, a comment or a tag without quotes: nothing can be escaped there";
             return Err(self.wrong(reason.to_string()));
@@ -155,8 +159,12 @@ impl<'a> Reader<'a> {
     fn is_unescapable(&self) -> bool {
         let before = self.text.get(..self.at).unwrap_or_default().to_ascii_lowercase();
         let last = |what: &str| before.rfind(what);
-        let is_within = |open: &str, close: &str| last(open).is_some_and(|at| last(close) < Some(at));
-        if is_within("<style", "</style") || is_within("<script", "</script") || is_within("<!--", "-->") {
+        let is_within =
+            |open: &str, close: &str| last(open).is_some_and(|at| last(close) < Some(at));
+        if is_within("<style", "</style")
+            || is_within("<script", "</script")
+            || is_within("<!--", "-->")
+        {
             return true;
         }
         // In a tag: an odd number of one kind of quotes has been opened since its `<`.

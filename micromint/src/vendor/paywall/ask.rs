@@ -71,19 +71,31 @@ impl Ask<'_> {
 
 impl Paywall {
     /// The payable page that a request asks for.
-    pub(super) fn ask<'a>(&'a self, request: &'a Request<'a>, is_body: bool) -> Result<Ask<'a>, Box<Answer>> {
+    pub(super) fn ask<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+        is_body: bool,
+    ) -> Result<Ask<'a>, Box<Answer>> {
         if request.price > COINS_PER_PAYMENT_MAX {
-            return Err(answer::price_unreadable(&PriceError::too_high(request.price), "price").into());
+            return Err(
+                answer::price_unreadable(&PriceError::too_high(request.price), "price").into()
+            );
         }
         let origin = origin::pick(&self.config.origins, request.is_https, request.host)
             .ok_or_else(|| answer::unavailable("no origin is configured".to_string()))?;
         let url = origin.url(request.target).map_err(|fault| match fault {
-            TargetFault::TooLong => answer::bad_request(414, "The address is too long to be paid for."),
-            TargetFault::Wrong => answer::bad_request(400, "The address holds what no payable page has."),
+            TargetFault::TooLong => {
+                answer::bad_request(414, "The address is too long to be paid for.")
+            }
+            TargetFault::Wrong => {
+                answer::bad_request(400, "The address holds what no payable page has.")
+            }
         })?;
         // Servers read the path with the configuration; one that none can be opens nothing more than a page.
-        let receipt_path =
-            request.place.receipt_path.and_then(|path| parse_receipt_path(path).unwrap_or_default());
+        let receipt_path = request
+            .place
+            .receipt_path
+            .and_then(|path| parse_receipt_path(path).unwrap_or_default());
         Ok(Ask {
             may_wait: true,
             request,
@@ -99,7 +111,14 @@ impl Paywall {
 
     /// Whether the request holds a receipt for what it asks for.
     pub(super) fn has_receipt(&self, ask: &Ask<'_>) -> bool {
-        receipt::covers(&self.receipt_key, &ask.url, ask.receipt_path, ask.price, ask.now, ask.request)
+        receipt::covers(
+            &self.receipt_key,
+            &ask.url,
+            ask.receipt_path,
+            ask.price,
+            ask.now,
+            ask.request,
+        )
     }
 
     /// The receipt for what `paid` coins bought, good for so many seconds.

@@ -11,7 +11,10 @@ use crate::host::DiskDirectory;
 use crate::params::Params;
 
 /// The broker's lists for each of the periods, in their folder.
-pub(super) fn load_lists(config: &VendorConfig, periods: &[Params]) -> Result<Vec<Lists>, ConfigError> {
+pub(super) fn load_lists(
+    config: &VendorConfig,
+    periods: &[Params],
+) -> Result<Vec<Lists>, ConfigError> {
     let folder = DiskDirectory::new(&config.periods);
     periods.iter().map(|params| Lists::load(&folder, params)).collect()
 }

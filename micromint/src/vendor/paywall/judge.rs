@@ -12,13 +12,13 @@ use super::super::carrier::{is_authorized_otherwise, stripped_headers};
 use super::super::challenger::Echo;
 use super::super::conditions::Withheld;
 use super::super::http::{Answer, Decision, Outcome, Request, STATUS_HEADER, Serve};
-use super::super::till::{Spend, Spent, TillError, fingerprint};
 use super::ask::Ask;
 use super::credential::too_late;
 use super::{Charge, Paywall, Taken};
 use crate::bin::Bin;
 use crate::protocol::Payment;
 use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
+use crate::till::{Spend, Spent, TillError, fingerprint};
 use crate::time::UnixTime;
 
 /// A payment as it was sent.
@@ -30,7 +30,12 @@ struct Sent<'a> {
 
 impl Paywall {
     /// Judges the payment for a page, which may answer a challenge.
-    pub(super) fn judge(&self, ask: &Ask<'_>, message: &[u8], challenge: Option<&Challenge>) -> Decision {
+    pub(super) fn judge(
+        &self,
+        ask: &Ask<'_>,
+        message: &[u8],
+        challenge: Option<&Challenge>,
+    ) -> Decision {
         let payment = match Payment::parse(message) {
             Ok(payment) => payment,
             Err(error) => return self.malformed(ask, error.to_string()),
@@ -49,14 +54,22 @@ impl Paywall {
             Ok(first_bins) if ask.is_head() => self.retry(ask, &sent, first_bins.first().copied()),
             Ok(first_bins) => match ask.withheld() {
                 None => self.record(ask, &sent, &first_bins),
-                Some(withheld) => self.retry(ask, &sent, first_bins.first().copied()).map(|judged| {
-                    if matches!(judged, Judged::Unpaid) { Judged::Withheld(withheld) } else { judged }
-                }),
+                Some(withheld) => {
+                    self.retry(ask, &sent, first_bins.first().copied()).map(|judged| {
+                        if matches!(judged, Judged::Unpaid) {
+                            Judged::Withheld(withheld)
+                        } else {
+                            judged
+                        }
+                    })
+                }
             },
-            Err(refused) => self.retry(ask, &sent, refused.may_be_recorded).map(|judged| match judged {
-                Judged::Unpaid => Judged::Refused(refused.refusal),
-                retry => retry,
-            }),
+            Err(refused) => {
+                self.retry(ask, &sent, refused.may_be_recorded).map(|judged| match judged {
+                    Judged::Unpaid => Judged::Refused(refused.refusal),
+                    retry => retry,
+                })
+            }
         };
         let period = payment.period.clone();
         let mut decision = match judged {
@@ -74,10 +87,16 @@ impl Paywall {
     }
 
     /// Records a payment whose coins are good, unless one of them is spent.
-    fn record(&self, ask: &Ask<'_>, sent: &Sent<'_>, first_bins: &[Bin]) -> Result<Judged, Unrecorded> {
+    fn record(
+        &self,
+        ask: &Ask<'_>,
+        sent: &Sent<'_>,
+        first_bins: &[Bin],
+    ) -> Result<Judged, Unrecorded> {
         let payment = sent.payment;
         // The period is known: the coins were checked by its rules.
-        let keep_until = ask.checker.params(&payment.period).map(|params| params.raw().redeem_until);
+        let keep_until =
+            ask.checker.params(&payment.period).map(|params| params.raw().redeem_until);
         let fingerprint = match self.fingerprint(ask, payment) {
             Some(fingerprint) => fingerprint,
             // No other payment has this one, so that no retry is found.
@@ -96,7 +115,7 @@ impl Paywall {
         let spent = match (ask.is_dry_run(), ask.may_wait) {
             (true, _) => self.till.would(&spend)?,
             (false, true) => Some(self.till.spend(&spend)?),
-            (false, false) => Some(self.till.spend_at_once(&spend).ok_or(Unrecorded::Waits)?),
+            (false, false) => Some(self.till.try_spend(&spend).ok_or(Unrecorded::Waits)?),
         };
         Ok(match spent {
             None => {
@@ -126,9 +145,15 @@ impl Paywall {
     }
 
     /// Serves a payment that is not to be recorded now if it was recorded before.
-    fn retry(&self, ask: &Ask<'_>, sent: &Sent<'_>, first_bin: Option<Bin>) -> Result<Judged, Unrecorded> {
+    fn retry(
+        &self,
+        ask: &Ask<'_>,
+        sent: &Sent<'_>,
+        first_bin: Option<Bin>,
+    ) -> Result<Judged, Unrecorded> {
         let payment = sent.payment;
-        let (Some(first_bin), Some(fingerprint)) = (first_bin, self.fingerprint(ask, payment)) else {
+        let (Some(first_bin), Some(fingerprint)) = (first_bin, self.fingerprint(ask, payment))
+        else {
             return Ok(Judged::Unpaid);
         };
         if !ask.may_wait {
@@ -164,10 +189,17 @@ impl Paywall {
 
     /// How a page is served to a payment that is on record. A receipt opens pages to be seen, so none
     /// is given for another method.
-    fn opened(&self, ask: &Ask<'_>, outcome: Outcome, sent: &Sent<'_>, recorded_at: UnixTime) -> Serve {
+    fn opened(
+        &self,
+        ask: &Ask<'_>,
+        outcome: Outcome,
+        sent: &Sent<'_>,
+        recorded_at: UnixTime,
+    ) -> Serve {
         let mut serve = served(outcome, ask.request, ask.is_body);
         serve.user = Some(sent.payment.user.clone());
-        let receipt = PaymentReceipt::new(sent.payment, recorded_at, sent.challenge_id.map(str::to_string));
+        let receipt =
+            PaymentReceipt::new(sent.payment, recorded_at, sent.challenge_id.map(str::to_string));
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
         if ask.is_view() {
             serve.headers.push(self.receipt(ask, sent.payment.coins, self.config.receipt_seconds));
@@ -198,9 +230,14 @@ impl Paywall {
     }
 
     /// 402, with a request for payment.
-    pub(super) fn payment_required(&self, ask: &Ask<'_>, refused: Option<RefusedPayment>) -> Answer {
+    pub(super) fn payment_required(
+        &self,
+        ask: &Ask<'_>,
+        refused: Option<RefusedPayment>,
+    ) -> Answer {
         let offer = self.offer(ask);
-        let challenge = self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
+        let challenge =
+            self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
         answer::payment_required(&offer, &challenge, ask.request, refused, &self.config.page)
     }
 }

@@ -47,13 +47,15 @@ impl Quotes {
     fn get(&self, asked: &[u8], checker: &Arc<Checker>, now: UnixTime) -> Option<Arc<Answer>> {
         let place = self.place(asked).lock().unwrap_or_else(PoisonError::into_inner);
         let quote = place.as_ref()?;
-        let is_it =
-            quote.asked == asked && quote.holds.contains(&now) && Arc::ptr_eq(&quote.checker, checker);
+        let is_it = quote.asked == asked
+            && quote.holds.contains(&now)
+            && Arc::ptr_eq(&quote.checker, checker);
         is_it.then(|| Arc::clone(&quote.answer))
     }
 
     fn put(&self, quote: Quote) {
-        let headers: usize = quote.answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let headers: usize =
+            quote.answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         if quote.asked.len() + quote.answer.body.len() + headers <= QUOTE_SIZE_MAX {
             let mut place = self.place(&quote.asked).lock().unwrap_or_else(PoisonError::into_inner);
             *place = Some(quote);
@@ -151,8 +153,8 @@ mod tests {
     use crate::params::Params;
     use crate::protocol::URL_LEN_MAX;
     use crate::testing::params_with;
+    use crate::till::tests::HandClock;
     use crate::vendor::http::{Place, Step};
-    use crate::vendor::till::tests::HandClock;
 
     /// What the page of [`paywall`] says of itself, to be found in a body.
     const BETWEEN: &str = "2026-12-15T12:00:00Z";
@@ -218,10 +220,12 @@ mod tests {
         };
         let size_of = |target: &str| {
             let answer = told(&paywall, &page(target, &[]));
-            let headers: usize = answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let headers: usize =
+                answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
             headers + answer.body.len() + target.len()
         };
-        let kept_to = (1..URL_LEN_MAX / 2).find(|length| !is_kept(&with_target(length + 1))).unwrap();
+        let kept_to =
+            (1..URL_LEN_MAX / 2).find(|length| !is_kept(&with_target(length + 1))).unwrap();
         assert!(size_of(&with_target(kept_to)) <= QUOTE_SIZE_MAX);
         assert!(
             size_of(&with_target(kept_to + 1)) > QUOTE_SIZE_MAX - 64,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::bin::Bin;
 use crate::host::{Directory, SimulatedDirectory, Survives, SystemEntropy};
-use crate::vendor::till::tests::HandClock;
-use crate::vendor::till::{PaymentId, Reversal, Spend, Spent, SyncMode};
+use crate::till::tests::HandClock;
+use crate::till::{PaymentId, Reversal, Spend, Spent, SyncMode};
 
 fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
     let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
@@ -48,7 +48,11 @@ fn result(batch: &Batch, verdicts: &[Verdict]) -> RedemptionResult {
 }
 
 fn records(made: &MadeBatch) -> Vec<String> {
-    made.message.records().iter().map(|record| String::from_utf8(record.to_vec()).unwrap()).collect()
+    made.message
+        .records()
+        .iter()
+        .map(|record| String::from_utf8(record.to_vec()).unwrap())
+        .collect()
 }
 
 #[test]
@@ -75,12 +79,15 @@ fn every_payment_is_redeemed_once_and_a_batch_made_again_is_the_same() {
     let again = make(&open(&directory, &clock)).unwrap();
     assert_eq!((again.message.to_bytes(), again.is_again), (first.message.to_bytes(), true));
 
-    let settled = read_result(&till, &vendor(), &result(&first.batch, &[Verdict::Accepted; 3])).unwrap();
+    let settled =
+        read_result(&till, &vendor(), &result(&first.batch, &[Verdict::Accepted; 3])).unwrap();
     assert!(settled.is_settled());
     assert_eq!(records(&make(&till).unwrap()), ["payment other 0/0"]);
     clock.pass(1);
     let period = "2026-12".parse().unwrap();
-    let third = make_batch(&till, &vendor(), &key(), Some(&period), BatchLimits::default()).unwrap().unwrap();
+    let third = make_batch(&till, &vendor(), &key(), Some(&period), BatchLimits::default())
+        .unwrap()
+        .unwrap();
     assert_eq!(records(&third), ["payment 2026-12 8/0"]);
     assert_ne!(third.batch.id, first.batch.id);
     assert_eq!(batches(&till).unwrap().len(), 3);
@@ -185,7 +192,11 @@ fn only_what_is_settled_and_past_its_time_is_removed() {
     let removed = prune(&till).unwrap();
     assert_eq!(removed, ["till-2026-12-01.journal", "till-2026-12-02.journal"]);
     let left = |name: &str| directory.bytes(name).is_some();
-    assert!(left("till-2026-12-03.journal") && left("spent-2027-01.index") && !left("spent-2026-12.index"));
+    assert!(
+        left("till-2026-12-03.journal")
+            && left("spent-2027-01.index")
+            && !left("spent-2026-12.index")
+    );
     // Both go on, and so does one that opens it anew, also without the indexes.
     for (coin, till) in [(10, &till), (11, &other), (12, &open(&directory, &clock))] {
         spend(till, "2027-01", coin..coin + 1);
@@ -197,7 +208,12 @@ fn only_what_is_settled_and_past_its_time_is_removed() {
     spend(&again, "2027-01", 13..14);
     assert!(
         again
-            .find_retry(&"2027-01".parse().unwrap(), Bin { superbin: 6, subbin: 0 }, &[6; 32], i64::MAX)
+            .find_retry(
+                &"2027-01".parse().unwrap(),
+                Bin { superbin: 6, subbin: 0 },
+                &[6; 32],
+                i64::MAX
+            )
             .unwrap()
             .is_some()
     );
@@ -210,7 +226,8 @@ fn a_crash_at_any_step_doubles_and_loses_nothing() {
     let scenario = |directory: &SimulatedDirectory| -> Option<()> {
         let clock = HandClock::at("2026-12-01T12:20:00Z");
         let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
-        let till = Till::open(Box::new(directory.clone()), SyncMode::Always, clock, entropy).ok()?;
+        let till =
+            Till::open(Box::new(directory.clone()), SyncMode::Always, clock, entropy).ok()?;
         for payments in [2, 9] {
             let limits = BatchLimits { payments, ..BatchLimits::default() };
             let made = make_batch(&till, &vendor(), &key(), None, limits).ok()??;

@@ -31,8 +31,9 @@ fn live(directory: &SimulatedDirectory, seen: &mut Witness) -> Result<(), Wallet
     let mut wallet = Wallet::open(directory, NAME, &SystemEntropy)?;
     wallet.receive(&funds(&[4, 10], 1), NOW)?;
     seen.received = true;
-    for (i, page) in
-        ["https://news.example/a", "https://shop.example/b", "https://news.example/c"].into_iter().enumerate()
+    for (i, page) in ["https://news.example/a", "https://shop.example/b", "https://news.example/c"]
+        .into_iter()
+        .enumerate()
     {
         let page = request(page, 2);
         let Decision::Send(sending) = wallet.pay(&page, &get(&page.url), &FREELY, NOW)? else {
@@ -74,7 +75,10 @@ fn check_after(directory: &SimulatedDirectory, mut seen: Witness) {
                     // Only the payment that was settled as paid may be made anew.
                     assert!(url.ends_with("/a"));
                     let balls = accept(&sending.message, &page);
-                    assert!(balls.iter().all(|ball| !seen.sent.contains_key(ball)), "a coin left twice");
+                    assert!(
+                        balls.iter().all(|ball| !seen.sent.contains_key(ball)),
+                        "a coin left twice"
+                    );
                     seen.note(&sending, &page);
                 }
                 other => panic!("{other:?}"),
@@ -97,7 +101,9 @@ fn a_crash_at_any_step_sends_no_coin_twice_and_loses_none() {
     let steps = whole.steps() - before;
     assert!(steps >= 18, "{steps} steps");
     for step in 0..=steps {
-        for survives in [Survives::Written, Survives::Synced, Survives::Some(3), Survives::Some(1234)] {
+        for survives in
+            [Survives::Written, Survives::Synced, Survives::Some(3), Survives::Some(1234)]
+        {
             let directory = SimulatedDirectory::new();
             directory.crash_after(step);
             let mut seen = Witness::default();
@@ -119,8 +125,9 @@ fn a_crash_while_restoring_leaves_the_wallet_whole_or_absent() {
             let directory = SimulatedDirectory::new();
             directory.put("backup", &bytes);
             directory.crash_after(step);
-            let restore =
-                |d: &SimulatedDirectory| Wallet::restore(d, "backup", d, NAME, false, NOW, &SystemEntropy);
+            let restore = |d: &SimulatedDirectory| {
+                Wallet::restore(d, "backup", d, NAME, false, NOW, &SystemEntropy)
+            };
             let done = restore(&directory).is_ok();
             let after = directory.after_crash(survives);
             if after.bytes(NAME).is_some() {

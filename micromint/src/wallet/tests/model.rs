@@ -24,13 +24,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop_oneof![Just("wrong-amount"), Just("spent"), Just("cap-reached"), Just("nonsense")]
             .prop_map(|word| Outcome::Refused(word.into())),
     ];
-    let pay = (0u8..3, 0u8..4, 1u32..5, 0usize..2).prop_map(|(vendor, page, price, process)| Step::Pay {
-        vendor,
-        page,
-        price,
-        process,
-    });
-    let settle = (outcome, 0usize..2).prop_map(|(outcome, process)| Step::Settle { outcome, process });
+    let pay = (0u8..3, 0u8..4, 1u32..5, 0usize..2)
+        .prop_map(|(vendor, page, price, process)| Step::Pay { vendor, page, price, process });
+    let settle =
+        (outcome, 0usize..2).prop_map(|(outcome, process)| Step::Settle { outcome, process });
     let step = prop_oneof![
         4 => pay,
         2 => settle,
@@ -54,7 +51,10 @@ impl Model {
     fn sent(&mut self, page: &RequestPayment, sending: &Sending) {
         let (vendor, url) = (page.vendor.to_string(), page.url.to_string());
         if let Some(message) = self.unknown.get(&url) {
-            assert!(sending.again && *message == sending.message, "expected the same message again");
+            assert!(
+                sending.again && *message == sending.message,
+                "expected the same message again"
+            );
             return;
         }
         assert!(!sending.again);
@@ -127,7 +127,7 @@ proptest! {
 
 /// Two threads, each with its own handle, as two processes would have: no coin is used by both.
 #[test]
-fn two_at_once_never_use_the_same_coin() {
+fn two_together_never_use_the_same_coin() {
     let directory = SimulatedDirectory::new();
     drop(filled(&directory, &[4, 10, 20, 30]));
     let spend = |vendor: &'static str| {

@@ -141,7 +141,9 @@ impl Cache {
     pub(crate) fn nginx(self) -> &'static str {
         match self {
             Cache::None => "",
-            Cache::Files => "open_file_cache max=100; open_file_cache_valid 60s; open_file_cache_errors on;",
+            Cache::Files => {
+                "open_file_cache max=100; open_file_cache_valid 60s; open_file_cache_errors on;"
+            }
         }
     }
 }
@@ -249,10 +251,18 @@ pub(crate) fn all(kind: Kind, plan: &Plan, has_before: bool) -> Vec<Case> {
         add("402", What::Refused, Page::Small);
         for sync in Sync::ALL {
             for (paying, name) in [(Paying::One, "1 coin"), (Paying::Ten, "10 coins")] {
-                add(&format!("paid, {name}, sync {}", sync.name()), What::Paid(paying, sync), Page::Small);
+                add(
+                    &format!("paid, {name}, sync {}", sync.name()),
+                    What::Paid(paying, sync),
+                    Page::Small,
+                );
             }
         }
-        add("paid by POST, 1 coin, sync interval", What::Paid(Paying::Post, Sync::Interval), Page::Small);
+        add(
+            "paid by POST, 1 coin, sync interval",
+            What::Paid(Paying::Post, Sync::Interval),
+            Page::Small,
+        );
         for &page in kind.other_pages().iter().filter(|_| cache == Cache::None) {
             add("no module", What::Absent, page);
             add("module on, free page", What::Free, page);
@@ -288,7 +298,9 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
     load.ask(std::iter::repeat_n(free.as_slice(), CONNECTIONS), " 200 ");
     let request = case.request();
     let requests: Vec<&[u8]> = match case.what {
-        What::Paid(paying, _) => supply.round(paying, case.page, round).iter().map(Vec::as_slice).collect(),
+        What::Paid(paying, _) => {
+            supply.round(paying, case.page, round).iter().map(Vec::as_slice).collect()
+        }
         _ => vec![request.as_slice(); case.count],
     };
     let processes = server.processes(case.side);
@@ -304,7 +316,8 @@ fn cpu_time(processes: &[Pid]) -> f64 {
     let mut sum = 0;
     for process in processes {
         for task in std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).unwrap() {
-            let text = std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap_or_default();
+            let text =
+                std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap_or_default();
             sum += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
         }
     }

@@ -94,8 +94,10 @@ impl Wire {
             assert!(count > 0, "the server has closed the connection: {}", self.text());
             self.buffer.extend_from_slice(&chunk[..count]);
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
-                let length = find(&self.buffer[..end], b"\r\nContent-Length: ").expect("Content-Length");
-                let digits = self.buffer[length + 18..end].iter().take_while(|byte| byte.is_ascii_digit());
+                let length =
+                    find(&self.buffer[..end], b"\r\nContent-Length: ").expect("Content-Length");
+                let digits =
+                    self.buffer[length + 18..end].iter().take_while(|byte| byte.is_ascii_digit());
                 let length = digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'));
                 if self.buffer.len() == end + 4 + length {
                     let line = self.buffer.iter().position(|byte| *byte == b'\r').unwrap();

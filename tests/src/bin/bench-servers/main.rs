@@ -53,7 +53,8 @@ fn main() {
     let mut cases = cases::all(arguments.server, &plan, arguments.before.is_some());
     cases.retain(|case| case.is_baseline() || case.name.contains(&arguments.only));
     if arguments.hold {
-        let case = cases.iter().rev().find(|case| case.name.contains(&arguments.only)).expect("a case");
+        let case =
+            cases.iter().rev().find(|case| case.name.contains(&arguments.only)).expect("a case");
         println!(
             "{}: processes {:?}",
             case.name,

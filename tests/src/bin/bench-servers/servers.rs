@@ -121,7 +121,8 @@ impl Server {
         if kind.mpm().is_none() {
             sides.push(Side::Threads);
         }
-        let running = |side: &Side| Running { side: *side, site: Arc::new(site(supply)), hosts: hosts(kind) };
+        let running =
+            |side: &Side| Running { side: *side, site: Arc::new(site(supply)), hosts: hosts(kind) };
         let server = Server { kind, running: sides.iter().map(running).collect() };
         server.start_selling(Side::Selling, &kind.module());
         if let Some(before) = before {
@@ -130,7 +131,9 @@ impl Server {
         let port = server.running(Side::Selling).hosts[0].port;
         let refusal = Connection::open(port).ask(&RequestText::get("/one/page.html"));
         assert_eq!(refusal.status, 402);
-        for Running { side, site, hosts } in server.running.iter().filter(|running| !running.side.sells()) {
+        for Running { side, site, hosts } in
+            server.running.iter().filter(|running| !running.side.sells())
+        {
             match kind.mpm() {
                 None => nginx::start_plain(site, hosts, &refusal, *side == Side::Threads),
                 Some(mpm) => apache::start_plain(site, mpm, hosts, &refusal),
@@ -192,8 +195,11 @@ fn site(supply: &Supply) -> Site {
 
 /// Every host of a server.
 fn hosts(kind: Kind) -> Vec<Host> {
-    let all = Sync::ALL.into_iter().flat_map(|sync| kind.caches().iter().map(move |cache| (sync, *cache)));
-    all.map(|(sync, cache)| Host { sync, cache, port: free_port(), tls_port: free_port() }).collect()
+    let all = Sync::ALL
+        .into_iter()
+        .flat_map(|sync| kind.caches().iter().map(move |cache| (sync, *cache)));
+    all.map(|(sync, cache)| Host { sync, cache, port: free_port(), tls_port: free_port() })
+        .collect()
 }
 
 impl Host {

@@ -48,7 +48,8 @@ impl Supply {
             let target = format!("/{folder}/{}", page.file());
             let coins: Vec<_> = coins.by_ref().take(count).collect();
             assert_eq!(coins.len(), count, "more rounds and requests than there are coins");
-            let url = format!("{}{target}", ORIGINS[usize::from(page == Page::Secure)]).parse().unwrap();
+            let url =
+                format!("{}{target}", ORIGINS[usize::from(page == Page::Secure)]).parse().unwrap();
             let payment = mint.payment(&user, &key, &vendor, &url, &coins).to_bytes();
             let request = match paying {
                 Paying::Post => RequestText::post_bytes(&target, &payment),
@@ -62,9 +63,14 @@ impl Supply {
             Batch { paying, page, count, requests }
         };
         let ways = [Paying::Ten, Paying::Post].map(|paying| (paying, Page::Small));
-        let batches =
-            Page::ALL.map(|page| (Paying::One, page)).into_iter().chain(ways).map(&mut batch).collect();
-        let others = (0..plan.payments_of_others()).map(|_| pay(Paying::One, Page::Small)).collect();
+        let batches = Page::ALL
+            .map(|page| (Paying::One, page))
+            .into_iter()
+            .chain(ways)
+            .map(&mut batch)
+            .collect();
+        let others =
+            (0..plan.payments_of_others()).map(|_| pay(Paying::One, Page::Small)).collect();
         Supply { params: mint.params().clone(), batches, others }
     }
 

@@ -42,7 +42,8 @@ pub(crate) fn print(kind: Kind, plan: &Plan, rows: &[Row], shared: &Shared) {
         let pairs = || row.samples.iter().zip(baseline);
         let over: Vec<f64> = pairs().map(|(sample, plain)| sample.cpu - plain.cpu).collect();
         let cpu_ratio: Vec<f64> = pairs().map(|(sample, plain)| plain.cpu / sample.cpu).collect();
-        let rate_ratio: Vec<f64> = pairs().map(|(sample, plain)| sample.rate / plain.rate).collect();
+        let rate_ratio: Vec<f64> =
+            pairs().map(|(sample, plain)| sample.rate / plain.rate).collect();
         println!(
             "| {} | {} | {} | {} | {} | {} |",
             row.name,
@@ -53,7 +54,8 @@ pub(crate) fn print(kind: Kind, plan: &Plan, rows: &[Row], shared: &Shared) {
             spread(&rate_ratio, 2)
         );
     }
-    let ratio: Vec<f64> = shared.paying.iter().zip(&shared.asking).map(|(pay, ask)| pay / ask).collect();
+    let ratio: Vec<f64> =
+        shared.paying.iter().zip(&shared.asking).map(|(pay, ask)| pay / ask).collect();
     println!();
     println!(
         "free pages a second while others pay with sync always: {}; while they ask for free pages as often: {}; ratio {}",

@@ -48,12 +48,17 @@ fn the_form_leads_to_a_sale() {
     let place = Place::new();
     let output = place.cgi(&[GET, ALICE, ("MICROMINT_SETS_MAX", "3")], b"");
     let (headers, body) = split(&output);
-    assert!(headers.starts_with("Status: 200\r\nContent-Type: text/html; charset=utf-8\r\n"), "{headers}");
+    assert!(
+        headers.starts_with("Status: 200\r\nContent-Type: text/html; charset=utf-8\r\n"),
+        "{headers}"
+    );
     let page = String::from_utf8(body.to_vec()).unwrap();
     assert!(page.contains("max=\"3\""), "{page}");
-    let number = page.split("name=\"transaction\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let number =
+        page.split("name=\"transaction\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let form = format!("transaction={number}&sets=2");
-    let first = place.cgi(&[POST, ALICE, FORM, ("HTTP_SEC_FETCH_SITE", "same-origin")], form.as_bytes());
+    let first =
+        place.cgi(&[POST, ALICE, FORM, ("HTTP_SEC_FETCH_SITE", "same-origin")], form.as_bytes());
     let (headers, body) = split(&first);
     assert!(headers.contains("\r\nContent-Type: application/x-micromint\r\n"), "{headers}");
     assert!(headers.contains(&format!("\r\nContent-Length: {}", body.len())), "{headers}");
@@ -78,8 +83,14 @@ fn refusals_have_their_status() {
     let form = b"transaction=1&sets=1";
     assert_eq!(status(&[GET], b""), "Status: 403");
     assert_eq!(status(&[POST, FORM], form), "Status: 403");
-    assert_eq!(status(&[POST, ALICE, FORM, ("HTTP_SEC_FETCH_SITE", "cross-site")], form), "Status: 403");
-    assert_eq!(status(&[POST, ALICE, FORM, ("HTTP_ORIGIN", "https://evil.example")], form), "Status: 403");
+    assert_eq!(
+        status(&[POST, ALICE, FORM, ("HTTP_SEC_FETCH_SITE", "cross-site")], form),
+        "Status: 403"
+    );
+    assert_eq!(
+        status(&[POST, ALICE, FORM, ("HTTP_ORIGIN", "https://evil.example")], form),
+        "Status: 403"
+    );
     assert_eq!(status(&[("REQUEST_METHOD", "DELETE"), ALICE], b""), "Status: 405");
     assert_eq!(status(&[GET, ALICE, ("PATH_INFO", "/nowhere")], b""), "Status: 404");
     assert_eq!(status(&[POST, ALICE, FORM, ("CONTENT_LENGTH", "")], form), "Status: 411");
@@ -103,7 +114,8 @@ fn what_goes_wrong_here_is_told_to_the_log_only() {
 #[test]
 fn after_the_expiration_coins_go_back() {
     let place = Place::expiring("2021");
-    let text = place.run("mmbroker withdraw --user alice --sets 1 --as-of 2020-06-01T00:00:00Z", 0).stdout;
+    let text =
+        place.run("mmbroker withdraw --user alice --sets 1 --as-of 2020-06-01T00:00:00Z", 0).stdout;
     let funds = FundsWithdrawn::parse(&text).unwrap();
     let url = ("MICROMINT_URL", "https://broker.example/cgi-bin/mmbroker/");
     let output = place.cgi(&[GET, ALICE, url, ("PATH_INFO", "/expired")], b"");

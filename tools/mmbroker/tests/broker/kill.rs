@@ -32,7 +32,8 @@ fn duration_of(place: &Place, line: &str) -> Duration {
 fn killed_sales_are_neither_lost_nor_made_twice() {
     let place = Place::new();
     let one = duration_of(&place, "mmbroker withdraw --user user0 --sets 1 --transaction 1000");
-    let line = |t: usize| format!("mmbroker withdraw --user user{} --sets 1 --transaction {t}", t % 4);
+    let line =
+        |t: usize| format!("mmbroker withdraw --user user{} --sets 1 --transaction {t}", t % 4);
     let (mut killed, mut answered) = (0, BTreeMap::new());
     for round in 0..10usize {
         let sales: Vec<usize> = (0..AT_A_TIME).map(|i| round * AT_A_TIME + i).collect();
@@ -99,7 +100,8 @@ fn killed_redemptions_are_neither_lost_nor_paid_twice() {
     for i in 0..batches {
         place.run(&format!("mmredeem b{i}"), 0);
         let result =
-            RedemptionResult::parse(&std::fs::read(place.path(&format!("b{i}.result"))).unwrap()).unwrap();
+            RedemptionResult::parse(&std::fs::read(place.path(&format!("b{i}.result"))).unwrap())
+                .unwrap();
         if let Some(before) = answered.get(&i) {
             assert_eq!(before, &result, "batch {i} changed");
         }

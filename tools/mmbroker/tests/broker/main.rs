@@ -158,8 +158,9 @@ impl Place {
             for first in &set.superbins[0] {
                 let bin = rules.bin(*first).unwrap();
                 let places = user.set(bin.superbin).into_iter().zip(vendor.subbins(bin.subbin));
-                let coin: Option<Vec<u64>> =
-                    places.map(|(superbin, subbin)| balls.get(&Bin { superbin, subbin }).copied()).collect();
+                let coin: Option<Vec<u64>> = places
+                    .map(|(superbin, subbin)| balls.get(&Bin { superbin, subbin }).copied())
+                    .collect();
                 coins.extend(coin);
             }
         }
@@ -189,7 +190,14 @@ impl Place {
     }
 
     /// Writes a batch file, signed with the key that `mmbroker vendor-key` printed.
-    pub(crate) fn batch(&self, file: &str, key: &Key, vendor: &str, name: &str, payments: &[Payment]) {
+    pub(crate) fn batch(
+        &self,
+        file: &str,
+        key: &Key,
+        vendor: &str,
+        name: &str,
+        payments: &[Payment],
+    ) {
         let mut data = Vec::new();
         payments.iter().for_each(|payment| push_record(&mut data, &payment.to_bytes()));
         let batch = RequestRedemption {

@@ -27,14 +27,20 @@ fn every_batch_is_judged_for_itself_and_invalid_coins_are_set_aside_once() {
                     \x20 1 coin: already redeemed or credited\n";
     assert_eq!(words, expected);
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(errors.contains("error: b3: the authenticator is not that of news.example"), "{errors}");
+    assert!(
+        errors.contains("error: b3: the authenticator is not that of news.example"),
+        "{errors}"
+    );
     assert!(errors.contains("error: b4: "), "{errors}");
     assert!(!place.path("b3.result").exists());
     let result = RedemptionResult::parse(&std::fs::read(place.path("b2.result")).unwrap()).unwrap();
     assert_eq!(result.verdicts, [Verdict::AlreadyPaid, Verdict::Accepted, Verdict::OtherVendor]);
 
     let aside = std::fs::read_to_string(place.path(&format!("{COINS}.rejected"))).unwrap();
-    assert!(aside.contains("payment 1 coin 1: already redeemed or credited: user alice"), "{aside}");
+    assert!(
+        aside.contains("payment 1 coin 1: already redeemed or credited: user alice"),
+        "{aside}"
+    );
     assert!(aside.contains("payment 2 coin 1: paid to another vendor"), "{aside}");
     let words = place.text("mmredeem -o . b1 b2");
     assert!(words.contains("(judged before: answered again, paid once)"), "{words}");
@@ -91,8 +97,9 @@ fn double_spenders_are_named() {
     let funds = place.buy("alice", 1);
     let at_news = place.coins(&funds, "news.example");
     let at_shop = place.coins(&funds, "shop.example");
-    let twice =
-        at_news.iter().find_map(|coin| Some((coin, at_shop.iter().find(|other| other[0] == coin[0])?)));
+    let twice = at_news
+        .iter()
+        .find_map(|coin| Some((coin, at_shop.iter().find(|other| other[0] == coin[0])?)));
     let (first, second) = twice.unwrap();
     let payment = place.payment(&funds, "news.example", "a", std::slice::from_ref(first));
     place.batch("n", &news, "news.example", "n1", &[payment]);

@@ -33,9 +33,14 @@ fn a_sale_is_written_to_a_private_file_and_can_be_fetched_again() {
 fn a_sale_that_cannot_be_written_is_not_made() {
     let place = Place::new();
     std::fs::write(place.path("there"), "x").unwrap();
-    assert!(place.error("mmbroker withdraw --user alice --sets 1 -o there").contains("there exists"));
+    assert!(
+        place.error("mmbroker withdraw --user alice --sets 1 -o there").contains("there exists")
+    );
     let error = place.error("mmbroker withdraw --user alice --sets 1 -o no/such/directory");
-    assert!(error.contains("the sale is recorded: fetch it with --user alice --transaction"), "{error}");
+    assert!(
+        error.contains("the sale is recorded: fetch it with --user alice --transaction"),
+        "{error}"
+    );
     assert!(place.text("mmbroker status").contains("sales      1 "));
 }
 
@@ -81,7 +86,8 @@ fn vendors_get_the_key_that_the_secret_gives() {
     assert_eq!(key, place.secret.vendor_key(&"news.example".parse().unwrap()));
     assert_eq!(place.vendor("news.example"), key);
     let lines = place.text("mmbroker vendor-key shop.example news.example");
-    let second: Key = lines.lines().nth(1).unwrap().strip_prefix("news.example ").unwrap().parse().unwrap();
+    let second: Key =
+        lines.lines().nth(1).unwrap().strip_prefix("news.example ").unwrap().parse().unwrap();
     assert_eq!(second, key);
     assert_eq!(place.text("mmbroker vendors"), "news.example\nshop.example\n");
 }
@@ -100,16 +106,22 @@ fn returned_coins_are_credited_after_redeem_until() {
     };
     request.authenticator = funds.user_key.request_credit("r1", &request.data());
     std::fs::write(place.path("r1.mm"), request.to_bytes()).unwrap();
-    assert!(place.error("mmbroker return r1.mm").contains("taken back from 2199-01-01T00:00:00Z on"));
+    assert!(
+        place.error("mmbroker return r1.mm").contains("taken back from 2199-01-01T00:00:00Z on")
+    );
     let answer = place.run(&format!("mmbroker return r1.mm --as-of {EXPIRED}"), 0);
     let credited = FundsCredited::parse(&answer.stdout).unwrap();
     assert_eq!(credited.verdicts, [Verdict::Waiting; 5]);
     let words = String::from_utf8(answer.stderr).unwrap();
-    assert_eq!(words, "5 coins of alice: 0 credited, 5 waiting until 2199-01-08T00:00:00Z, 0 refused\n");
+    assert_eq!(
+        words,
+        "5 coins of alice: 0 credited, 5 waiting until 2199-01-08T00:00:00Z, 0 refused\n"
+    );
     place.run(&format!("mmbroker settle --as-of {CLOSED}"), 0);
     let answer = place.run("mmbroker return r1.mm -o credited.mm", 0);
     assert!(answer.stdout.is_empty());
-    let credited = FundsCredited::parse(&std::fs::read(place.path("credited.mm")).unwrap()).unwrap();
+    let credited =
+        FundsCredited::parse(&std::fs::read(place.path("credited.mm")).unwrap()).unwrap();
     assert_eq!(credited.verdicts, [Verdict::Accepted; 5]);
     assert!(place.text("mmbroker account alice").contains("credited: 5 coins"));
 }
@@ -124,7 +136,8 @@ fn the_lists_for_vendors_are_written_beside_the_coin_file() {
     assert!(place.error("mmbroker withdraw --user eve --sets 1").contains("eve was revoked"));
     place.run("mmbroker owners", 0);
     let owners =
-        Owners::from_bytes(&std::fs::read(place.path("2026-12.owners")).unwrap(), &place.params).unwrap();
+        Owners::from_bytes(&std::fs::read(place.path("2026-12.owners")).unwrap(), &place.params)
+            .unwrap();
     assert!(owners.may_own(&"alice".parse().unwrap(), 0) && owners.sold() == 1);
     place.run("mmbroker owners -o other", 0);
     assert!(place.path("other").exists());

@@ -51,7 +51,8 @@ impl Site {
         let request = Request::read(&stream);
         let response = match request.user() {
             "" if request.path != "/return" => {
-                b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()
+                b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    .to_vec()
             }
             user => run_cgi(&self.place, &request, user),
         };
@@ -77,9 +78,11 @@ impl Request {
         let method = words.next().unwrap().to_string();
         let path = words.next().unwrap().strip_prefix("/coins").unwrap().to_string();
         let fields = lines.take_while(|line| !line.is_empty());
-        let field = |line: String| line.split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_string()));
+        let field =
+            |line: String| line.split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_string()));
         let headers: HashMap<_, _> = fields.map(|line| field(line).unwrap()).collect();
-        let mut body = vec![0; headers.get("content-length").map_or(0, |length| length.parse().unwrap())];
+        let mut body =
+            vec![0; headers.get("content-length").map_or(0, |length| length.parse().unwrap())];
         reader.read_exact(&mut body).unwrap();
         Request { method, path, headers, body }
     }
@@ -185,7 +188,8 @@ fn an_invitation_says_where_a_return_goes() {
     let asked = [("REQUEST_METHOD", "GET"), ("REMOTE_USER", "alice"), ("PATH_INFO", "/expired")];
     let invitation = place.path("invitation");
     std::fs::write(&invitation, split(&place.cgi(&asked, b"")).1).unwrap();
-    let options = ReturnOptions { send: true, invitation: Some(&invitation), ..ReturnOptions::default() };
+    let options =
+        ReturnOptions { send: true, invitation: Some(&invitation), ..ReturnOptions::default() };
     assert_eq!(give_back(&wallet, &client(), &options).unwrap(), EXIT_OK);
     assert_eq!(site.bodies().len(), 1);
     let wallet = wallet.open().unwrap();

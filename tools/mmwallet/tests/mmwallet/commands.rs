@@ -30,13 +30,17 @@ fn coins_are_received_once_and_only_genuine_ones() {
     let forged = home.file("forged", &forged.to_bytes());
     let output = home.run(&["receive", text(&forged)]);
     assert_eq!(status(&output), 1);
-    assert!(stderr(&output).contains("these coins are not taken in: set 1, superbin 2"), "{output:?}");
+    assert!(
+        stderr(&output).contains("these coins are not taken in: set 1, superbin 2"),
+        "{output:?}"
+    );
     let junk = home.file("junk", b"MicroMint-1.0\nPayment\nEnd-MicroMint\n");
     assert_eq!(status(&home.run(&["receive", text(&junk)])), 1);
     assert_eq!(home.unspent(), coins);
 
     let third = std::fs::read(home.funds(&[30], 3)).unwrap();
-    let output = home.command("mmwallet").args(["receive", "-"]).write_stdin(third).output().unwrap();
+    let output =
+        home.command("mmwallet").args(["receive", "-"]).write_stdin(third).output().unwrap();
     assert_eq!(status(&output), 0, "{output:?}");
 }
 
@@ -45,8 +49,13 @@ fn balance_history_and_printwallet_tell_what_there_is() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     home.run(&["get", &vendor.url("/page"), "--autopay", "2"]);
     let balance = stdout(&home.run(&["balance", "--at", "news.example"]));
-    for says in ["2026-12  ", "coins of 0.01 USD, expire at ", "user alice", "2 paid", "good at news.example"]
-    {
+    for says in [
+        "2026-12  ",
+        "coins of 0.01 USD, expire at ",
+        "user alice",
+        "2 paid",
+        "good at news.example",
+    ] {
         assert!(balance.contains(says), "{says}: {balance}");
     }
     let history = stdout(&home.run(&["history"]));
@@ -66,8 +75,9 @@ fn balance_history_and_printwallet_tell_what_there_is() {
     let missing = Home::new();
     for program in ["printwallet", "mmwallet"] {
         let mut command = missing.command(program);
-        let output =
-            if program == "mmwallet" { command.arg("balance") } else { &mut command }.output().unwrap();
+        let output = if program == "mmwallet" { command.arg("balance") } else { &mut command }
+            .output()
+            .unwrap();
         assert_eq!(status(&output), 1, "{output:?}");
         assert!(stderr(&output).contains("there is no wallet at"), "{output:?}");
     }
@@ -132,7 +142,8 @@ fn expired(broker: &str) -> Arc<ObviousMint> {
 }
 
 fn receive_expired(home: &Home, broker: &str) {
-    let funds = expired(broker).funds(&"alice".parse().unwrap(), &Key::from_bytes([5; 32]), &[4], 9);
+    let funds =
+        expired(broker).funds(&"alice".parse().unwrap(), &Key::from_bytes([5; 32]), &[4], 9);
     let file = home.file("expired", &funds.to_bytes());
     assert_eq!(status(&home.run(&["receive", text(&file)])), 0);
 }
@@ -147,12 +158,14 @@ fn expired_coins_go_back_and_the_answer_is_taken_in() {
     let first = std::fs::read(&file).unwrap();
     assert_eq!(home.run(&["return"]).stdout, first, "the same return, as often as it takes");
     let message = RequestCredit::parse(&first).unwrap();
-    let expected = Key::from_bytes([5; 32]).request_credit(message.request.as_str(), &message.data());
+    let expected =
+        Key::from_bytes([5; 32]).request_credit(message.request.as_str(), &message.data());
     assert_eq!(message.authenticator, expected);
 
     let mut verdicts = vec![Verdict::Accepted; message.x.len()];
     verdicts[1] = Verdict::AlreadyPaid;
-    let answer = FundsCredited { user: message.user, period: message.period, transaction: 3, verdicts };
+    let answer =
+        FundsCredited { user: message.user, period: message.period, transaction: 3, verdicts };
     let answer = home.file("answer", &answer.to_bytes());
     let output = home.run(&["credited", text(&answer)]);
     assert!(stdout(&output).contains("1 already redeemed or credited"), "{output:?}");
@@ -164,7 +177,9 @@ fn expired_coins_go_back_and_the_answer_is_taken_in() {
 fn an_invitation_of_another_site_is_refused() {
     let home = Home::new();
     receive_expired(&home, "https://broker.example/");
-    for (to, expected) in [("https://thief.example/return", 1), ("https://broker.example/return", 0)] {
+    for (to, expected) in
+        [("https://thief.example/return", 1), ("https://broker.example/return", 0)]
+    {
         let invitation = SendExpired {
             user: "alice".parse().unwrap(),
             period: "2026-12".parse().unwrap(),
@@ -182,7 +197,8 @@ fn sets_are_bought_at_the_brokers_page_and_the_same_sale_is_fetched_again() {
     let password = home.file("password", b"open sesame\n");
     let url = broker.url("/broker");
     let buy = |more: &[&str]| {
-        let login = ["receive", "--from", &url, "--user", "alice", "--password-file", text(&password)];
+        let login =
+            ["receive", "--from", &url, "--user", "alice", "--password-file", text(&password)];
         home.run(&[&login, more].concat())
     };
     let output = buy(&["--sets", "3"]);

@@ -64,10 +64,17 @@ fn a_terminal_is_asked() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let program = assert_cmd::cargo::cargo_bin("mmwallet");
     for (answer, expected, spent) in [("n\n", 3, 0), ("\n", 3, 0), ("y\n", 0, 9)] {
-        let command =
-            format!("{} --wallet {} get {}", program.display(), home.wallet().display(), vendor.url("/dear"));
+        let command = format!(
+            "{} --wallet {} get {}",
+            program.display(),
+            home.wallet().display(),
+            vendor.url("/dear")
+        );
         let mut script = assert_cmd::Command::new("script");
-        script.args(["-qec", &command, "/dev/null"]).write_stdin(answer).timeout(Duration::from_secs(30));
+        script
+            .args(["-qec", &command, "/dev/null"])
+            .write_stdin(answer)
+            .timeout(Duration::from_secs(30));
         let output = script.output().unwrap();
         assert!(
             stdout(&output).contains("Pay 9 coins of 0.01 USD to 127.0.0.1? The wallet has "),
@@ -124,7 +131,8 @@ fn redirects_are_followed_before_paying_and_never_after() {
 fn secrets_for_one_site_do_not_follow_a_redirect_to_another() {
     let (home, vendor, other) = (Home::new(), Vendor::start(&MINT), Vendor::start(&MINT));
     let to = format!("/moved-to={}", other.url("/free"));
-    let output = home.run(&["get", &vendor.url(&to), "-H", "Authorization: Basic c2VjcmV0", "-H", "X-A: 1"]);
+    let output =
+        home.run(&["get", &vendor.url(&to), "-H", "Authorization: Basic c2VjcmV0", "-H", "X-A: 1"]);
     assert_eq!(stdout(&output), "free content");
     assert!(vendor.seen()[0].headers.contains_key("authorization"));
     assert!(!other.seen()[0].headers.contains_key("authorization"));
@@ -147,7 +155,10 @@ fn a_lost_answer_is_retried_with_the_same_coins() {
         let payments = vendor.payments();
         assert_eq!(payments.len(), 2);
         assert_eq!(payments[0], payments[1]);
-        assert_eq!((vendor.spent(), home.unspent(), home.outcome().as_str()), (2, coins - 2, "paid"));
+        assert_eq!(
+            (vendor.spent(), home.unspent(), home.outcome().as_str()),
+            (2, coins - 2, "paid")
+        );
     }
 }
 
@@ -204,7 +215,11 @@ fn killed_wallets_lose_no_coin_and_send_none_twice() {
                 continue;
             }
             let output = get(&home, &url, &[]);
-            assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+            assert_eq!(
+                (status(&output), stdout(&output).as_str()),
+                (0, "paid content"),
+                "{output:?}"
+            );
         }
     };
     std::thread::scope(|scope| {
@@ -218,7 +233,7 @@ fn killed_wallets_lose_no_coin_and_send_none_twice() {
 }
 
 #[test]
-fn two_processes_at_once_never_use_the_same_coin() {
+fn two_processes_together_never_use_the_same_coin() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let coins = home.unspent();
     let children: Vec<_> = (0..6)
@@ -300,8 +315,12 @@ fn a_receipt_shows_the_page_again_and_goes_nowhere_else() {
     assert_eq!(stdout(&get(&home, &vendor.url("/receipt"), &[])), "bought before");
     get(&home, &vendor.url("/receipt?other"), &[]);
     get(&home, &vendor.url("/moved-to=/free"), &[]);
-    let with_cookie: Vec<String> =
-        vendor.seen().into_iter().filter(|s| s.headers.contains_key("cookie")).map(|s| s.path).collect();
+    let with_cookie: Vec<String> = vendor
+        .seen()
+        .into_iter()
+        .filter(|s| s.headers.contains_key("cookie"))
+        .map(|s| s.path)
+        .collect();
     assert_eq!(with_cookie, ["/receipt"]);
     assert_eq!(vendor.payments().len(), 2);
 }
@@ -311,7 +330,10 @@ fn content_goes_to_a_file_and_the_head_is_shown_on_request() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let file = home.path("out");
     let output = get(&home, &vendor.url("/page"), &["-o", text(&file), "-s"]);
-    assert_eq!((status(&output), stdout(&output), stderr(&output)), (0, String::new(), String::new()));
+    assert_eq!(
+        (status(&output), stdout(&output), stderr(&output)),
+        (0, String::new(), String::new())
+    );
     assert_eq!(std::fs::read(&file).unwrap(), b"paid content");
     let output = get(&home, &vendor.url("/page"), &["-i"]);
     assert!(stdout(&output).starts_with("HTTP/1.1 200 OK\r\n"), "{output:?}");
@@ -362,7 +384,10 @@ fn a_vendor_that_speaks_the_scheme_alone_is_paid_by_a_credential() {
         assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
         let paid = vendor.seen().pop().unwrap();
         let payment = Payment::parse(&paid.payment().unwrap()).unwrap();
-        assert!(stderr(&output).contains(&format!("; reference {}", reference(&payment))), "{output:?}");
+        assert!(
+            stderr(&output).contains(&format!("; reference {}", reference(&payment))),
+            "{output:?}"
+        );
         let token = token_of(paid.headers[name].as_bytes()).unwrap();
         assert_eq!(Credential::parse(token).unwrap().challenge.id, "an-id");
         assert!(!paid.headers.contains_key("micromint-payment"));
@@ -433,8 +458,9 @@ fn a_proxy_is_used_or_not_as_asked() {
     let proxy = vendor.url("");
     let output = get(&home, "http://news.example/free", &["--proxy", &proxy]);
     let seen = vendor.seen();
-    let through =
-        seen.iter().any(|s| s.path.contains("news.example") || s.headers["host"].contains("news.example"));
+    let through = seen
+        .iter()
+        .any(|s| s.path.contains("news.example") || s.headers["host"].contains("news.example"));
     assert!(through, "{output:?} {seen:?}");
     let get_free = |more: &[&str]| {
         let mut command = home.command("mmwallet");

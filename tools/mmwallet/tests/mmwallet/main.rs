@@ -48,7 +48,8 @@ impl Home {
 
     /// A Funds-Withdrawn message as a file.
     fn funds(&self, firsts: &[u32], transaction: u64) -> PathBuf {
-        let funds = MINT.funds(&"alice".parse().unwrap(), &Key::from_bytes([5; 32]), firsts, transaction);
+        let funds =
+            MINT.funds(&"alice".parse().unwrap(), &Key::from_bytes([5; 32]), firsts, transaction);
         self.file(&format!("funds-{transaction}"), &funds.to_bytes())
     }
 
@@ -68,7 +69,11 @@ impl Home {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::cargo_bin(program).unwrap();
-        command.env_clear().arg("--wallet").arg(self.wallet()).timeout(std::time::Duration::from_secs(60));
+        command
+            .env_clear()
+            .arg("--wallet")
+            .arg(self.wallet())
+            .timeout(std::time::Duration::from_secs(60));
         command
     }
 

@@ -15,7 +15,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use micromint::authenticator::Key;
 use micromint::bin::Bin;
 use micromint::identity::{UserVector, VendorVector};
-use micromint::protocol::{FundsCredited, InvalidPayment, Payment, RequestCredit, RequestPayment, Verdict};
+use micromint::protocol::{
+    FundsCredited, InvalidPayment, Payment, RequestCredit, RequestPayment, Verdict,
+};
 use micromint::scheme::{Challenge, Credential, PaymentReceipt, charge_request, token_of};
 use micromint::testing::ObviousMint;
 use micromint::time::UnixTime;
@@ -35,11 +37,15 @@ impl Seen {
         if let Some(value) = self.headers.get("micromint-payment") {
             return Some(URL_SAFE_NO_PAD.decode(value).unwrap());
         }
-        let credentials = ["authorization", "payment-authorization"].map(|name| self.headers.get(name));
-        if let Some(token) = credentials.into_iter().flatten().find_map(|value| token_of(value.as_bytes())) {
+        let credentials =
+            ["authorization", "payment-authorization"].map(|name| self.headers.get(name));
+        if let Some(token) =
+            credentials.into_iter().flatten().find_map(|value| token_of(value.as_bytes()))
+        {
             return Some(Credential::parse(token).unwrap().message().unwrap());
         }
-        let is_payment = self.headers.get("content-type").is_some_and(|t| t == "application/x-micromint");
+        let is_payment =
+            self.headers.get("content-type").is_some_and(|t| t == "application/x-micromint");
         (self.method == "POST" && is_payment).then(|| self.body.clone())
     }
 }
@@ -76,7 +82,8 @@ impl Vendor {
     /// Serves https for `localhost` under this configuration.
     pub(crate) fn start_tls(mint: &Arc<ObviousMint>, config: rustls::ServerConfig) -> Arc<Vendor> {
         let (listener, address) = listen();
-        let vendor = Vendor::new(mint, format!("https://localhost:{}", address.port()), "localhost");
+        let vendor =
+            Vendor::new(mint, format!("https://localhost:{}", address.port()), "localhost");
         let (serving, config) = (vendor.clone(), Arc::new(config));
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -157,9 +164,10 @@ impl Vendor {
             "/away" => http("302 Found", "Location: /free\r\n", b""),
             "/gone" => http("404 Not Found", "MicroMint-Status: reversed\r\n", b"no such page"),
             "/gift" => content("a gift", "MicroMint-Status: returned\r\n"),
-            "/receipt" => {
-                content("paid content", "Set-Cookie: micromint-receipt=1; Max-Age=60; Path=/receipt\r\n")
-            }
+            "/receipt" => content(
+                "paid content",
+                "Set-Cookie: micromint-receipt=1; Max-Age=60; Path=/receipt\r\n",
+            ),
             "/silent" => content("paid content", ""),
             path if path.starts_with("/scheme") => {
                 let payment = Payment::parse(&message).unwrap();
@@ -208,7 +216,11 @@ impl Vendor {
         }
         let user = UserVector::new(self.mint.params(), &payment.user).unwrap();
         let vendor = VendorVector::new(self.mint.params(), &self.host.parse().unwrap());
-        let bins = self.mint.rules().check(&user, &vendor, &payment.x).map_err(|_| "vendor-differences")?;
+        let bins = self
+            .mint
+            .rules()
+            .check(&user, &vendor, &payment.x)
+            .map_err(|_| "vendor-differences")?;
         if bins.iter().any(|bin| till.spent.contains_key(bin)) {
             return Err("spent");
         }
@@ -317,8 +329,10 @@ fn content(text: &str, headers: &str) -> Vec<u8> {
 }
 
 fn http(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n",
+        body.len()
+    );
     [head.as_bytes(), body].concat()
 }
 

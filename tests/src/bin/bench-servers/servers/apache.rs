@@ -71,9 +71,13 @@ const PLACES: [(&str, &str); 3] = [
 
 fn host_text(host: &Host, directives: &str, places: &[(&str, &str)]) -> String {
     let port = host.port;
-    let place = |(place, directive): &(&str, &str)| format!("<Location {place}>\n{directive}\n</Location>\n");
+    let place = |(place, directive): &(&str, &str)| {
+        format!("<Location {place}>\n{directive}\n</Location>\n")
+    };
     let places: String = places.iter().map(place).collect();
-    format!("Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{directives}{places}</VirtualHost>\n")
+    format!(
+        "Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{directives}{places}</VirtualHost>\n"
+    )
 }
 
 fn quoted(text: &str) -> String {
@@ -90,7 +94,8 @@ fn start(site: &Site, mpm: Mpm, hosts: &str) {
     let mut text = load(&format!("mpm_{}", mpm.name()));
     text.extend(MODULES.iter().map(|name| load(name)));
     // With prefork two more, so that the next round finds one while connections of the last one end.
-    let (children, threads) = if mpm == Mpm::Prefork { (CONNECTIONS + 2, 1) } else { (1, 2 * CONNECTIONS) };
+    let (children, threads) =
+        if mpm == Mpm::Prefork { (CONNECTIONS + 2, 1) } else { (1, 2 * CONNECTIONS) };
     let spare = children.max(threads);
     text += &format!(
         "ServerRoot %FOLDER%\nServerName localhost\nUser www-data\nGroup www-data\nPidFile {PID_FILE}\n\
@@ -105,7 +110,8 @@ fn start(site: &Site, mpm: Mpm, hosts: &str) {
         2 * threads
     );
     site.write("httpd.conf", &site.fill(&text));
-    let program = std::env::var_os("MICROMINT_APACHE").unwrap_or_else(|| "/usr/sbin/apache2".into());
+    let program =
+        std::env::var_os("MICROMINT_APACHE").unwrap_or_else(|| "/usr/sbin/apache2".into());
     let output = Command::new(program)
         .arg("-d")
         .arg(site.folder())

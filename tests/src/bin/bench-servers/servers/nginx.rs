@@ -33,7 +33,8 @@ pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer, has_thr
         refused += &format!(" add_header {name} '{value}' always;");
     }
     refused += &format!(" return 402 '{}';", refusal.body);
-    let places = PLACES.map(|(place, _)| (place, if place == REFUSED { refused.as_str() } else { "" }));
+    let places =
+        PLACES.map(|(place, _)| (place, if place == REFUSED { refused.as_str() } else { "" }));
     let text: String = hosts.iter().map(|host| host_text(host, "", &places)).collect();
     // The module makes this one.
     start(site, if has_threads { "thread_pool default threads=32;" } else { "" }, &text);
@@ -41,7 +42,8 @@ pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer, has_thr
 
 fn host_text(host: &Host, directives: &str, places: &[(&str, &str)]) -> String {
     let Host { cache, port, tls_port, .. } = host;
-    let place = |(place, directives): &(&str, &str)| format!("location {place} {{ {directives} }}\n");
+    let place =
+        |(place, directives): &(&str, &str)| format!("location {place} {{ {directives} }}\n");
     let places: String = places.iter().map(place).collect();
     format!(
         "server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl; root %FOLDER%/www; {} {directives}

@@ -22,7 +22,11 @@ fn filled() -> (SimulatedDirectory, HandClock) {
 
 fn check(till: &Till, case: &str) {
     for coin in 0..29 {
-        assert_eq!(pay(&[coin]).into_another(2).spend(till).unwrap(), Spent::AlreadySpent, "{case}: {coin}");
+        assert_eq!(
+            pay(&[coin]).into_another(2).spend(till).unwrap(),
+            Spent::AlreadySpent,
+            "{case}: {coin}"
+        );
     }
     id_of(pay(&[29]).into_another(2).spend(till).unwrap());
 }
@@ -47,7 +51,11 @@ fn an_index_that_is_gone_or_damaged_is_made_again() {
         damage(&directory);
         check(&open(&directory, &clock), case);
         // The one that ran meanwhile goes on with the new index.
-        assert_eq!(pay(&[29]).into_another(3).spend(&running).unwrap(), Spent::AlreadySpent, "{case}");
+        assert_eq!(
+            pay(&[29]).into_another(3).spend(&running).unwrap(),
+            Spent::AlreadySpent,
+            "{case}"
+        );
     }
     // Damaged while the till is open.
     for bucket in 0..60 {
@@ -133,13 +141,16 @@ fn a_damaged_lock_file_only_costs_time() {
 /// no process.
 #[test]
 fn a_file_cut_on_the_disk_while_the_till_is_open_only_costs_time() {
-    for (name, size) in [(INDEX, 0), (INDEX, 700), (LOCK_NAME, 0), (LOCK_NAME, 63), (LOCK_NAME, 4097)] {
+    for (name, size) in
+        [(INDEX, 0), (INDEX, 700), (LOCK_NAME, 0), (LOCK_NAME, 63), (LOCK_NAME, 4097)]
+    {
         let (folder, clock) = (tempfile::tempdir().unwrap(), noon());
         let directory = DiskDirectory::new(folder.path());
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let open = || {
             let directory = Box::new(directory.clone());
-            Till::open(directory, SyncMode::Os, Arc::clone(&shared), Arc::new(SystemEntropy)).unwrap()
+            Till::open(directory, SyncMode::Os, Arc::clone(&shared), Arc::new(SystemEntropy))
+                .unwrap()
         };
         let (till, other) = (open(), open());
         for coin in 0..29 {
@@ -148,7 +159,11 @@ fn a_file_cut_on_the_disk_while_the_till_is_open_only_costs_time() {
         directory.open(name, Open::Write).unwrap().set_size(size).unwrap();
         let case = format!("{name} cut to {size}");
         check(&till, &case);
-        assert_eq!(pay(&[29]).into_another(3).spend(&other).unwrap(), Spent::AlreadySpent, "{case}");
+        assert_eq!(
+            pay(&[29]).into_another(3).spend(&other).unwrap(),
+            Spent::AlreadySpent,
+            "{case}"
+        );
     }
 }
 
@@ -180,7 +195,9 @@ fn a_journal_deleted_cut_or_replaced_is_an_error_and_no_empty_till() {
     directory.remove(JOURNAL).unwrap();
     // Noticed in the next second at the latest.
     clock.pass(1);
-    for result in [pay(&[99]).spend(&running).err(), open_with(&directory, SyncMode::Os, &clock).err()] {
+    for result in
+        [pay(&[99]).spend(&running).err(), open_with(&directory, SyncMode::Os, &clock).err()]
+    {
         let deleted = matches!(result, Some(TillError::Journal(JournalError::Deleted { .. })));
         assert!(deleted, "{result:?}");
     }
@@ -237,7 +254,10 @@ fn a_failed_write_keeps_nothing_or_leaves_a_retry() {
             continue;
         }
         let again = pay(&[50]).spend(&till).unwrap();
-        assert!(matches!(again, Spent::Recorded(_) | Spent::Retry { .. }), "{steps} {failed}: {again:?}");
+        assert!(
+            matches!(again, Spent::Recorded(_) | Spent::Retry { .. }),
+            "{steps} {failed}: {again:?}"
+        );
         assert_eq!(pay(&[50]).into_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
         check(&till, &format!("{steps}"));
     }

@@ -8,8 +8,8 @@
 //! The till is a directory. Its journals, one a UTC day, are the truth; its indexes, one a period, make a
 //! look-up cheap and can always be made again. One lock guards everything. Byte by byte: `docs/till.md`.
 
-mod at_once;
 mod batches;
+mod nonblocking;
 mod position;
 mod promises;
 mod record;
@@ -43,9 +43,9 @@ use store::{Found, LOCK_NAME, SpentBin};
 use syncing::{Syncing, Wanted};
 use table::TableError;
 
-pub use at_once::COINS_AT_ONCE_MAX;
 pub use batches::Batch;
 pub(crate) use batches::Batches;
+pub use nonblocking::TRY_SPEND_COINS_MAX;
 pub(crate) use position::Position;
 pub use promises::PROMISES_MAX;
 pub(crate) use record::Record;
@@ -208,7 +208,9 @@ impl From<TableError> for TillError {
         match error {
             TableError::File(error) => error.into(),
             TableError::Full => TillError::Full,
-            damaged @ TableError::Damaged { .. } => TillError::Damaged { what: damaged.to_string() },
+            damaged @ TableError::Damaged { .. } => {
+                TillError::Damaged { what: damaged.to_string() }
+            }
         }
     }
 }
@@ -268,12 +270,13 @@ impl Till {
             return Err(TillError::OnNetwork(path));
         }
         let lock_path = path.join(LOCK_NAME);
-        let lock: Arc<dyn File> =
-            Arc::from(directory.open(LOCK_NAME, Open::Create).map_err(FileError::on("open", &lock_path))?);
+        let lock: Arc<dyn File> = Arc::from(
+            directory.open(LOCK_NAME, Open::Create).map_err(FileError::on("open", &lock_path))?,
+        );
         let mut store = Store::new(Arc::clone(&directory), Arc::clone(&lock), entropy);
         {
-            let _guard =
-                LockGuard::new(lock.as_ref(), Lock::Exclusive).map_err(FileError::on("lock", &lock_path))?;
+            let _guard = LockGuard::new(lock.as_ref(), Lock::Exclusive)
+                .map_err(FileError::on("lock", &lock_path))?;
             store.recover()?;
             lock.map(MARK_SIZE as u64);
         }
@@ -281,8 +284,17 @@ impl Till {
         let syncing = Syncing::new(sync)?;
         let (is_checkpointing, counters) = (AtomicBool::new(false), Counters::default());
         let promises = Promises::new(Arc::clone(&directory));
-        let till =
-            Till { store, directory, lock, lock_path, syncing, promises, clock, is_checkpointing, counters };
+        let till = Till {
+            store,
+            directory,
+            lock,
+            lock_path,
+            syncing,
+            promises,
+            clock,
+            is_checkpointing,
+            counters,
+        };
         till.keep_promises();
         Ok(till)
     }
@@ -320,7 +332,9 @@ impl Till {
         let now = self.clock.now();
         self.locked_at(now, |store| {
             let first = store.find(spend.period, spend.first_bins[0])?;
-            if let Some(recorded_at) = retried(&first, &spend.fingerprint, spend.receipt_seconds, now) {
+            if let Some(recorded_at) =
+                retried(&first, &spend.fingerprint, spend.receipt_seconds, now)
+            {
                 return Ok(Some(Spent::Retry { recorded_at }));
             }
             obstacle(store, spend, &first, day_of(now))
@@ -364,7 +378,9 @@ impl Till {
         receipt_seconds: i64,
     ) -> Result<Option<UnixTime>, TillError> {
         let now = self.clock.now();
-        self.locked(|store| Ok(retried(&store.find(period, first_bin)?, fingerprint, receipt_seconds, now)))
+        self.locked(|store| {
+            Ok(retried(&store.find(period, first_bin)?, fingerprint, receipt_seconds, now))
+        })
     }
 
     /// Takes a payment back, for the request that recorded it and whose answer is no success.
@@ -428,7 +444,10 @@ impl Till {
 
     /// Does something under the lock, with the indexes up to date. If an index turns out damaged they are
     /// made again, and it is done once more: it must leave nothing half done then.
-    pub(crate) fn locked<T>(&self, act: impl Fn(&mut Store) -> Result<T, TillError>) -> Result<T, TillError> {
+    pub(crate) fn locked<T>(
+        &self,
+        act: impl Fn(&mut Store) -> Result<T, TillError>,
+    ) -> Result<T, TillError> {
         self.locked_at(self.clock.now(), act)
     }
 
@@ -502,7 +521,11 @@ impl<'a> Spend<'a> {
 }
 
 /// Decides about a payment, in the order of [`Spent`].
-fn decide(store: &mut Store, spend: &Spend<'_>, now: UnixTime) -> Result<(Spent, Option<Wanted>), TillError> {
+fn decide(
+    store: &mut Store,
+    spend: &Spend<'_>,
+    now: UnixTime,
+) -> Result<(Spent, Option<Wanted>), TillError> {
     let first = store.find(spend.period, spend.first_bins[0])?;
     let (retried, wanted) = retry(store, &first, &spend.fingerprint, spend.receipt_seconds, now)?;
     if let Some(recorded_at) = retried {
@@ -542,7 +565,12 @@ fn obstacle(
 }
 
 /// When the payment that spent the bin was recorded, if this is a retry of it.
-fn retried(found: &Found, fingerprint: &[u8; 32], receipt_seconds: i64, now: UnixTime) -> Option<UnixTime> {
+fn retried(
+    found: &Found,
+    fingerprint: &[u8; 32],
+    receipt_seconds: i64,
+    now: UnixTime,
+) -> Option<UnixTime> {
     let Found::Spent(spent) = found else { return None };
     let recorded_at = spent.payment.recorded_at;
     let is_recent = now.0.saturating_sub(recorded_at.0) <= receipt_seconds;
@@ -558,7 +586,8 @@ fn retry(
     receipt_seconds: i64,
     now: UnixTime,
 ) -> Result<(Option<UnixTime>, Option<Wanted>), TillError> {
-    let (Found::Spent(spent), Some(recorded_at)) = (found, retried(found, fingerprint, receipt_seconds, now))
+    let (Found::Spent(spent), Some(recorded_at)) =
+        (found, retried(found, fingerprint, receipt_seconds, now))
     else {
         return Ok((None, None));
     };
@@ -568,7 +597,8 @@ fn retry(
         store.append(&Record::Retry(Note { payment: *at, at: now }))?;
     }
     // The process that recorded it may not have synced it yet.
-    let wanted = if at.day == store.end().day { store.newest_sync() } else { Some(store.sync_of(*at)?) };
+    let wanted =
+        if at.day == store.end().day { store.newest_sync() } else { Some(store.sync_of(*at)?) };
     Ok((Some(recorded_at), wanted))
 }
 

@@ -12,9 +12,9 @@
 //! Why a coin is never refused for a record that was lost: an index entry is believed only if the record
 //! that it names is there and says so. If not, the indexes are made again.
 
-mod at_once;
 mod caps;
 mod indexes;
+mod nonblocking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,7 +23,9 @@ use std::sync::Arc;
 
 use self::indexes::{Index, index_name, is_index, key_of};
 use super::TillError;
-use super::position::{MARK_SIZE, Mark, Position, day_of_journal, journal_name, read_periods, write_periods};
+use super::position::{
+    MARK_SIZE, Mark, Position, day_of_journal, journal_name, read_periods, write_periods,
+};
 use super::record::{Note, PaymentRecord, Record};
 use super::table::Entry;
 use crate::bin::Bin;
@@ -177,7 +179,8 @@ impl Store {
         };
         journal.set_end(self.mark.end.offset);
         let size = journal.size()?;
-        let followed = if size == self.mark.end.offset { Ok(()) } else { self.replay(day, &mut journal) };
+        let followed =
+            if size == self.mark.end.offset { Ok(()) } else { self.replay(day, &mut journal) };
         let end = journal.end();
         self.journal = Some((day, journal));
         followed?;
@@ -238,7 +241,8 @@ impl Store {
     pub(super) fn rebuild(&mut self) -> Result<(), TillError> {
         let days = self.days()?;
         let known_day = self.mark.end.day;
-        let first_day = if known_day == 0 { days.first().copied().unwrap_or(0) } else { self.mark.first_day };
+        let first_day =
+            if known_day == 0 { days.first().copied().unwrap_or(0) } else { self.mark.first_day };
         self.forget_indexes();
         self.journal = None;
         // Should this be cut off, the mark says that nothing is reflected, and the next one begins anew.
@@ -254,7 +258,12 @@ impl Store {
     }
 
     /// Applies all records from `from` on. The journals up to `known_day` were seen whole before.
-    fn replay_days(&mut self, days: &[u32], from: Position, known_day: u32) -> Result<(), TillError> {
+    fn replay_days(
+        &mut self,
+        days: &[u32],
+        from: Position,
+        known_day: u32,
+    ) -> Result<(), TillError> {
         let mut newest = None;
         for day in days.iter().copied().filter(|day| *day >= from.day) {
             let name = journal_name(day);
@@ -291,18 +300,23 @@ impl Store {
             // Redeemed, past its time and removed; coins of its period are accepted no more.
             return Ok(Found::Free);
         }
-        let is_it =
-            |payment: &PaymentRecord<'_>| payment.period == *period && payment.first_bins.contains(&bin);
+        let is_it = |payment: &PaymentRecord<'_>| {
+            payment.period == *period && payment.first_bins.contains(&bin)
+        };
         match self.record(entry.at)? {
             Some(Record::Payment(payment)) if entry.word & REVERSED == 0 && is_it(&payment) => {
                 let is_retried = entry.word & RETRIED != 0;
                 Ok(Found::Spent(Box::new(SpentBin { at: entry.at, payment, is_retried })))
             }
-            Some(Record::Reversal(note)) if note.payment.day < self.mark.first_day => Ok(Found::Free),
-            Some(Record::Reversal(note)) if entry.word & REVERSED != 0 => match self.record(note.payment)? {
-                Some(Record::Payment(payment)) if is_it(&payment) => Ok(Found::Free),
-                _ => Err(self.lost(entry.at)),
-            },
+            Some(Record::Reversal(note)) if note.payment.day < self.mark.first_day => {
+                Ok(Found::Free)
+            }
+            Some(Record::Reversal(note)) if entry.word & REVERSED != 0 => {
+                match self.record(note.payment)? {
+                    Some(Record::Payment(payment)) if is_it(&payment) => Ok(Found::Free),
+                    _ => Err(self.lost(entry.at)),
+                }
+            }
             _ => Err(self.lost(entry.at)),
         }
     }
@@ -311,7 +325,11 @@ impl Store {
     pub(super) fn record(&mut self, at: Position) -> Result<Option<Record<'static>>, TillError> {
         match self.journal_of(at.day)?.read(at.offset) {
             Ok(payload) => Ok(Record::parse(&payload)),
-            Err(JournalError::File(error)) if error.source.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(JournalError::File(error))
+                if error.source.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                Ok(None)
+            }
             // If the journal itself is broken there, making the indexes again will say so.
             Err(JournalError::Broken { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -326,7 +344,8 @@ impl Store {
             return Ok(());
         }
         let name = journal_name(day);
-        let journal = Journal::open(self.directory.as_ref(), &name, JOURNAL_KIND, self.entropy.as_ref())?;
+        let journal =
+            Journal::open(self.directory.as_ref(), &name, JOURNAL_KIND, self.entropy.as_ref())?;
         // The mark comes before the first record: a clock set back must not find an older newest day.
         self.mark.end = Position { day, offset: HEADER_SIZE };
         self.write_mark()?;
@@ -382,7 +401,11 @@ impl Store {
                 }
                 self.count(at, at.day, payment, u32::saturating_add)
             }
-            Record::Retry(note) | Record::Reversal(note) if note.payment.day < self.mark.first_day => Ok(()),
+            Record::Retry(note) | Record::Reversal(note)
+                if note.payment.day < self.mark.first_day =>
+            {
+                Ok(())
+            }
             Record::Retry(note) => {
                 let payment = self.noted_payment(at, note)?;
                 for bin in payment.first_bins.iter() {
@@ -402,7 +425,11 @@ impl Store {
     }
 
     /// The payment that a retry or reversal is about.
-    fn noted_payment(&mut self, at: Position, note: &Note) -> Result<PaymentRecord<'static>, TillError> {
+    fn noted_payment(
+        &mut self,
+        at: Position,
+        note: &Note,
+    ) -> Result<PaymentRecord<'static>, TillError> {
         match self.record(note.payment)? {
             Some(Record::Payment(payment)) => Ok(payment),
             _ => Err(unreadable(self.directory(), at)),
@@ -415,7 +442,11 @@ impl Store {
     /// passed.
     pub(super) fn since_checkpoint(&self) -> u64 {
         let (end, checkpoint) = (self.mark.end, self.mark.checkpoint);
-        if end.day == checkpoint.day { end.offset.saturating_sub(checkpoint.offset) } else { u64::MAX }
+        if end.day == checkpoint.day {
+            end.offset.saturating_sub(checkpoint.offset)
+        } else {
+            u64::MAX
+        }
     }
 
     /// Makes the journals from `day` on durable.
@@ -445,7 +476,8 @@ impl Store {
     /// Lets the next recovery begin at the checkpoint, unless an index was replaced meanwhile.
     pub(super) fn finish_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), TillError> {
         let was = &checkpoint.mark;
-        let is_same = was.generation == self.mark.generation && was.users_day == self.mark.users_day;
+        let is_same =
+            was.generation == self.mark.generation && was.users_day == self.mark.users_day;
         if !is_same || was.end <= self.mark.checkpoint {
             return Ok(());
         }
@@ -488,8 +520,11 @@ impl Store {
                 removed.push(name);
             }
         }
-        let (kept, gone): (Vec<Period>, Vec<Period>) =
-            self.periods()?.unwrap_or_default().into_iter().partition(|period| periods.contains(period));
+        let (kept, gone): (Vec<Period>, Vec<Period>) = self
+            .periods()?
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|period| periods.contains(period));
         if !gone.is_empty() {
             write_periods(self.lock.as_ref(), &kept).map_err(self.on_lock("write"))?;
             for period in &gone {
@@ -527,7 +562,8 @@ impl Store {
 
     /// The days that have a journal, in order, without those that were removed.
     pub(crate) fn days(&self) -> Result<Vec<u32>, TillError> {
-        let mut days: Vec<u32> = self.names()?.iter().filter_map(|name| day_of_journal(name)).collect();
+        let mut days: Vec<u32> =
+            self.names()?.iter().filter_map(|name| day_of_journal(name)).collect();
         days.retain(|day| *day >= self.mark.first_day);
         days.sort_unstable();
         Ok(days)
@@ -566,7 +602,8 @@ impl Store {
     }
 
     fn lost(&self, at: Position) -> TillError {
-        let what = format!("no record for an entry at offset {} of {}", at.offset, journal_name(at.day));
+        let what =
+            format!("no record for an entry at offset {} of {}", at.offset, journal_name(at.day));
         TillError::Damaged { what }
     }
 

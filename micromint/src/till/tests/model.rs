@@ -64,8 +64,9 @@ impl Model {
     }
 
     fn coins_today(&self, user: usize) -> u32 {
-        let todays =
-            |payment: &&ModelPayment| payment.user == user && payment.day == self.day && !payment.is_reversed;
+        let todays = |payment: &&ModelPayment| {
+            payment.user == user && payment.day == self.day && !payment.is_reversed
+        };
         self.payments.iter().filter(todays).map(|payment| payment.coins.len() as u32).sum()
     }
 }

@@ -157,8 +157,11 @@ mod tests {
             recorded_at: UnixTime(-5),
             keep_until: UnixTime(1 << 40),
             fingerprint: [7; 32],
-            first_bins: vec![Bin { superbin: u32::MAX, subbin: 0xffff }, Bin { superbin: 2, subbin: 1 }]
-                .into(),
+            first_bins: vec![
+                Bin { superbin: u32::MAX, subbin: 0xffff },
+                Bin { superbin: 2, subbin: 1 },
+            ]
+            .into(),
             message: Cow::Borrowed(b"MicroMint-1.0"),
         };
         let note = Note { payment: Position { day: 9, offset: 1 << 33 }, at: UnixTime(77) };

@@ -88,11 +88,11 @@ impl Pay {
 
     /// As a server does it: at once if that can be, which it never can under `Always`.
     pub(super) fn spend(&self, till: &Till) -> Result<Spent, TillError> {
-        self.spend_at_once(till).map_or_else(|| till.spend(&self.as_spend()), Ok)
+        self.try_spend(till).map_or_else(|| till.spend(&self.as_spend()), Ok)
     }
 
-    fn spend_at_once(&self, till: &Till) -> Option<Spent> {
-        till.spend_at_once(&self.as_spend())
+    fn try_spend(&self, till: &Till) -> Option<Spent> {
+        till.try_spend(&self.as_spend())
     }
 
     pub(super) fn would(&self, till: &Till) -> Result<Option<Spent>, TillError> {
@@ -134,7 +134,10 @@ fn a_question_leaves_no_record() {
     clock.pass(86_400);
     assert_eq!(pay(&[2]).capped(1).would(&till).unwrap(), None, "the cap is of a day");
     assert_eq!(journal(), before);
-    assert_eq!(directory.names().unwrap().iter().filter(|name| name.ends_with(".journal")).count(), 1);
+    assert_eq!(
+        directory.names().unwrap().iter().filter(|name| name.ends_with(".journal")).count(),
+        1
+    );
     assert!(matches!(pay(&[]).would(&till), Err(TillError::Spend { .. })));
 }
 
@@ -150,29 +153,45 @@ fn a_coin_is_taken_once_and_the_same_payment_is_a_retry() {
         till.find_retry(&pay(&[1]).period, pay(&[1]).bins[0], &[1; 32], 3600).unwrap(),
         Some(recorded_at)
     );
-    assert_eq!(till.find_retry(&pay(&[1]).period, pay(&[1]).bins[0], &[2; 32], 3600).unwrap(), None);
-    assert_eq!(till.find_retry(&"other".parse().unwrap(), pay(&[1]).bins[0], &[1; 32], 3600).unwrap(), None);
+    assert_eq!(
+        till.find_retry(&pay(&[1]).period, pay(&[1]).bins[0], &[2; 32], 3600).unwrap(),
+        None
+    );
+    assert_eq!(
+        till.find_retry(&"other".parse().unwrap(), pay(&[1]).bins[0], &[1; 32], 3600).unwrap(),
+        None
+    );
     assert_eq!(pay(&[2]).into_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
     assert_eq!(pay(&[3, 2]).into_another(2).spend(&till).unwrap(), Spent::AlreadySpent);
     id_of(pay(&[3]).into_another(2).spend(&till).unwrap());
     id_of(pay(&[1, 2]).of("2027-01").spend(&till).unwrap());
     clock.pass(1);
     assert_eq!(pay(&[1, 2]).spend(&till).unwrap(), Spent::AlreadySpent);
-    let expected =
-        TillTotals { payments: 3, coins: 5, retries: 2, reversals: 0, over_cap: 0, already_spent: 3 };
+    let expected = TillTotals {
+        payments: 3,
+        coins: 5,
+        retries: 2,
+        reversals: 0,
+        over_cap: 0,
+        already_spent: 3,
+    };
     assert_eq!(till.totals(), expected);
 }
 
 #[test]
-fn a_payment_is_recorded_at_once_only_where_nothing_has_to_wait() {
+fn a_payment_is_recorded_without_waiting_only_where_nothing_waits() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
-    let at_once = |payment: &Pay| payment.spend_at_once(&till).map(id_of);
-    assert_eq!(at_once(&pay(&[1])), None, "the first of a day makes a journal, that of a period an index");
+    let try_spend = |payment: &Pay| payment.try_spend(&till).map(id_of);
+    assert_eq!(
+        try_spend(&pay(&[1])),
+        None,
+        "the first of a day makes a journal, that of a period an index"
+    );
     id_of(pay(&[1]).spend(&till).unwrap());
-    let id = at_once(&pay(&[2, 3])).unwrap();
-    let coins: Vec<u32> = (100..100 + COINS_AT_ONCE_MAX as u32 + 1).collect();
-    assert!(at_once(&pay(&coins[1..])).is_some());
+    let id = try_spend(&pay(&[2, 3])).unwrap();
+    let coins: Vec<u32> = (100..100 + TRY_SPEND_COINS_MAX as u32 + 1).collect();
+    assert!(try_spend(&pay(&coins[1..])).is_some());
     let mut large = pay(&[4]);
     large.message = vec![b'x'; PAYMENT_SIZE_MAX + 1];
     for (payment, why) in [
@@ -185,31 +204,35 @@ fn a_payment_is_recorded_at_once_only_where_nothing_has_to_wait() {
         (pay(&[4]).of("2027-01"), "another period"),
         (large, "a message too large"),
     ] {
-        assert_eq!(at_once(&payment), None, "{why}");
+        assert_eq!(try_spend(&payment), None, "{why}");
     }
     assert_eq!(till.reverse(id).unwrap(), Reversal::Reversed);
-    assert_eq!(at_once(&pay(&[2])), None, "a coin that was given back");
+    assert_eq!(try_spend(&pay(&[2])), None, "a coin that was given back");
     id_of(pay(&[2]).spend(&till).unwrap());
     let other = open(&directory, &clock);
     id_of(pay(&[5]).spend(&other).unwrap());
-    assert_eq!(at_once(&pay(&[5])), None, "spent by another process");
+    assert_eq!(try_spend(&pay(&[5])), None, "spent by another process");
     {
         let lock = directory.open(LOCK_NAME, Open::Write).unwrap();
         let _held = LockGuard::new(lock.as_ref(), Lock::Exclusive).unwrap();
-        assert_eq!(at_once(&pay(&[6])), None, "the lock is held");
+        assert_eq!(try_spend(&pay(&[6])), None, "the lock is held");
     }
-    assert!(at_once(&pay(&[6])).is_some());
-    assert_eq!(pay(&[6]).spend_at_once(&other), None, "sync always");
+    assert!(try_spend(&pay(&[6])).is_some());
+    assert_eq!(pay(&[6]).try_spend(&other), None, "sync always");
     clock.pass(86_400);
-    assert_eq!(at_once(&pay(&[7])), None, "a new day");
+    assert_eq!(try_spend(&pay(&[7])), None, "a new day");
     id_of(pay(&[7]).spend(&till).unwrap());
-    assert!(at_once(&pay(&[8])).is_some());
-    assert_eq!(till.totals().coins, 1 + 2 + COINS_AT_ONCE_MAX as u64 + 4);
+    assert!(try_spend(&pay(&[8])).is_some());
+    assert_eq!(till.totals().coins, 1 + 2 + TRY_SPEND_COINS_MAX as u64 + 4);
     for coin in [1, 2, 5, 6, 7, 8, 101] {
-        assert_eq!(pay(&[coin]).into_another(9).spend(&other).unwrap(), Spent::AlreadySpent, "{coin}");
+        assert_eq!(
+            pay(&[coin]).into_another(9).spend(&other).unwrap(),
+            Spent::AlreadySpent,
+            "{coin}"
+        );
     }
     directory.remove(LOCK_NAME).unwrap();
-    assert_eq!(at_once(&pay(&[9])), None, "the lock file is gone");
+    assert_eq!(try_spend(&pay(&[9])), None, "the lock file is gone");
 }
 
 #[test]
@@ -313,8 +336,12 @@ fn an_acknowledged_spend_survives_a_crash_at_any_step() {
         let directory = SimulatedDirectory::new();
         directory.crash_after(steps);
         let done = scenario(&directory, SyncMode::Always);
-        let modes =
-            [Survives::Written, Survives::Synced, Survives::Some(7), Survives::Some(steps as u64 + 99)];
+        let modes = [
+            Survives::Written,
+            Survives::Synced,
+            Survives::Some(7),
+            Survives::Some(steps as u64 + 99),
+        ];
         for survives in modes {
             let after = directory.after_crash(survives);
             let clock = HandClock::at("2026-12-02T00:10:00Z");
@@ -359,7 +386,8 @@ impl Done {
             assert_eq!(spent, Spent::AlreadySpent, "{case}: coin {coin}");
         }
         for coin in &self.freed {
-            let found = till.find_retry(&pay(&[1]).period, pay(&[*coin]).bins[0], &[1; 32], 9999).unwrap();
+            let found =
+                till.find_retry(&pay(&[1]).period, pay(&[*coin]).bins[0], &[1; 32], 9999).unwrap();
             assert_eq!(found, None, "{case}: coin {coin}");
         }
     }
@@ -415,8 +443,14 @@ fn the_day_changes_at_midnight_and_never_goes_back() {
     id_of(pay(&[3]).spend(&one).unwrap());
     id_of(pay(&[4]).spend(&open(&directory, &clock)).unwrap());
     assert_eq!(directory.bytes("till-2026-12-01.journal").unwrap(), before);
-    assert_eq!(directory.names().unwrap().iter().filter(|name| name.ends_with(".journal")).count(), 2);
-    assert_eq!(pay(&[1]).into_another(3).spend(&open(&directory, &clock)).unwrap(), Spent::AlreadySpent);
+    assert_eq!(
+        directory.names().unwrap().iter().filter(|name| name.ends_with(".journal")).count(),
+        2
+    );
+    assert_eq!(
+        pay(&[1]).into_another(3).spend(&open(&directory, &clock)).unwrap(),
+        Spent::AlreadySpent
+    );
 }
 
 /// A clock set to the ends of time is no panic, and the day still has a name.
@@ -429,7 +463,10 @@ fn absurd_clocks_are_held_to_days_with_names() {
         let id = id_of(pay(&[1]).spend(&till).unwrap());
         assert!(matches!(pay(&[1]).spend(&till).unwrap(), Spent::Retry { .. }), "{seconds}");
         assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
-        assert_eq!(pay(&[1]).into_another(2).spend(&open(&directory, &clock)).unwrap(), Spent::AlreadySpent);
+        assert_eq!(
+            pay(&[1]).into_another(2).spend(&open(&directory, &clock)).unwrap(),
+            Spent::AlreadySpent
+        );
     }
 }
 
@@ -459,8 +496,13 @@ fn threads_racing_with_one_coin_get_it_once() {
 fn one_sync_serves_all_who_wait() {
     let folder = tempfile::tempdir().unwrap();
     let directory = crate::host::DiskDirectory::new(folder.path());
-    let till =
-        Till::open(Box::new(directory), SyncMode::Always, Arc::new(noon()), Arc::new(SystemEntropy)).unwrap();
+    let till = Till::open(
+        Box::new(directory),
+        SyncMode::Always,
+        Arc::new(noon()),
+        Arc::new(SystemEntropy),
+    )
+    .unwrap();
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let till = &till;
@@ -494,7 +536,10 @@ fn in_interval_mode_a_thread_syncs_soon_and_at_the_end() {
     id_of(pay(&[3]).spend(&slow).unwrap());
     drop(slow);
     let after = directory.after_crash(Survives::Synced);
-    assert_eq!(pay(&[3]).into_another(2).spend(&open(&after, &clock)).unwrap(), Spent::AlreadySpent);
+    assert_eq!(
+        pay(&[3]).into_another(2).spend(&open(&after, &clock)).unwrap(),
+        Spent::AlreadySpent
+    );
 }
 
 #[test]
@@ -545,5 +590,8 @@ fn a_fingerprint_is_the_hash_of_its_fields_with_their_lengths() {
         [b"https://news.example/a", b"2026-12", b"alice", &[9; 16], &coins, b"an Idempotency-Key"];
     let with_length = |field: &&[u8]| [&(field.len() as u64).to_be_bytes(), *field].concat();
     let bytes: Vec<u8> = fields.iter().flat_map(with_length).collect();
-    assert_eq!(fingerprint(&payment, &[b"an Idempotency-Key"]), <[u8; 32]>::from(Sha256::digest(&bytes)));
+    assert_eq!(
+        fingerprint(&payment, &[b"an Idempotency-Key"]),
+        <[u8; 32]>::from(Sha256::digest(&bytes))
+    );
 }

@@ -61,7 +61,8 @@ impl Store {
         for name in self.names()?.iter().filter(|name| is_users_index(name)) {
             self.remove(name)?;
         }
-        let table = Table::create(self.directory.as_ref(), &users_name(day), self.entropy.as_ref())?;
+        let table =
+            Table::create(self.directory.as_ref(), &users_name(day), self.entropy.as_ref())?;
         self.users = Some(Index { table, touched: Touched::default() });
         self.mark.users_day = day;
         let counted = self.count_day(day).and_then(|()| {
@@ -77,13 +78,16 @@ impl Store {
     }
 
     fn count_day(&mut self, day: u32) -> Result<(), TillError> {
-        let mut journal = Journal::open_present(self.directory.as_ref(), &journal_name(day), JOURNAL_KIND)?;
+        let mut journal =
+            Journal::open_present(self.directory.as_ref(), &journal_name(day), JOURNAL_KIND)?;
         let mut counted = Ok(());
         journal.catch_up(|offset, payload| {
             let at = Position { day, offset };
             if counted.is_ok() && at < self.mark.end {
                 counted = match Record::parse(payload) {
-                    Some(Record::Payment(payment)) => self.count(at, day, &payment, u32::saturating_add),
+                    Some(Record::Payment(payment)) => {
+                        self.count(at, day, &payment, u32::saturating_add)
+                    }
                     Some(Record::Reversal(note)) if note.payment.day == day => self
                         .noted_payment(at, &note)
                         .and_then(|payment| self.count(at, day, &payment, u32::saturating_sub)),

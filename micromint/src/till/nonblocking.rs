@@ -12,12 +12,12 @@ use crate::host::{Lock, LockGuard};
 use crate::protocol::PAYMENT_SIZE_MAX;
 
 /// The most coins of a payment that is recorded at once: more are looked up where it may take its time.
-pub const COINS_AT_ONCE_MAX: usize = 16;
+pub const TRY_SPEND_COINS_MAX: usize = 16;
 
 impl Till {
-    /// Whether [`Till::spend_at_once`] can do anything: not where every answer waits for a sync, nor while a
+    /// Whether [`Till::try_spend`] can do anything: not where every answer waits for a sync, nor while a
     /// reversal that was promised is to be made first.
-    pub fn records_at_once(&self) -> bool {
+    pub fn is_nonblocking(&self) -> bool {
         let owes = self.promises.are_owed.load(Ordering::Relaxed);
         self.syncing.is_later() && !self.syncing.has_failed() && !owes
     }
@@ -27,10 +27,10 @@ impl Till {
     /// harm.
     ///
     /// Writes go to the page cache and wait as those of any log do.
-    pub fn spend_at_once(&self, spend: &Spend<'_>) -> Option<Spent> {
+    pub fn try_spend(&self, spend: &Spend<'_>) -> Option<Spent> {
         let count = spend.first_bins.len();
-        let is_simple = self.records_at_once()
-            && (1..=COINS_AT_ONCE_MAX).contains(&count)
+        let is_simple = self.is_nonblocking()
+            && (1..=TRY_SPEND_COINS_MAX).contains(&count)
             && spend.payment.len() <= PAYMENT_SIZE_MAX
             && spend.cap.is_none();
         if !is_simple {
@@ -51,7 +51,7 @@ impl Till {
         let is_ready = store.is_caught_up(now)?
             && day_of(now) <= store.end().day
             && store.since_checkpoint() <= CHECKPOINT_SIZE
-            && store.has_room_at_once(spend.period, spend.first_bins)?;
+            && store.try_has_room(spend.period, spend.first_bins)?;
         if !is_ready {
             store.forget_touched();
             return Ok(None);

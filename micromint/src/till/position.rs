@@ -169,7 +169,8 @@ mod tests {
         let checkpoint = Position { day: 3, offset: 4 };
         let mark = Mark { end, checkpoint, generation: 5, users_day: 6, first_day: 7 };
         mark.write(lock.as_ref()).unwrap();
-        let periods: Vec<Period> = (0..PERIODS_MAX).map(|i| format!("{i:032}").parse().unwrap()).collect();
+        let periods: Vec<Period> =
+            (0..PERIODS_MAX).map(|i| format!("{i:032}").parse().unwrap()).collect();
         write_periods(lock.as_ref(), &periods).unwrap();
         assert_eq!(Mark::read(lock.as_ref()).unwrap(), Some(mark));
         assert_eq!(read_periods(lock.as_ref()).unwrap(), Some(periods));
@@ -191,7 +192,10 @@ mod tests {
         for day in [1, 20_423, DAY_MAX as u32] {
             assert_eq!(day_of_journal(&journal_name(day)), Some(day));
         }
-        assert_eq!(journal_name(day_of("2026-12-01T23:59:59Z".parse().unwrap())), "till-2026-12-01.journal");
+        assert_eq!(
+            journal_name(day_of("2026-12-01T23:59:59Z".parse().unwrap())),
+            "till-2026-12-01.journal"
+        );
         assert_eq!(day_of(UnixTime(i64::MAX)), DAY_MAX as u32);
         assert_eq!(day_of(UnixTime(-1)), 1);
         assert_eq!(day_of_journal("till-2026-12-1.journal"), None);

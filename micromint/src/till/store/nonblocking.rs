@@ -16,7 +16,8 @@ impl Store {
         let is_known = mark.end.day != 0
             && (mark.generation, mark.users_day) == (self.mark.generation, self.mark.users_day);
         self.look_for_journal(now)?;
-        let Some((day, journal)) = self.journal.as_mut().filter(|(day, _)| is_known && *day == mark.end.day)
+        let Some((day, journal)) =
+            self.journal.as_mut().filter(|(day, _)| is_known && *day == mark.end.day)
         else {
             return Ok(false);
         };
@@ -33,7 +34,11 @@ impl Store {
     /// Whether the till knows nothing of these first bins and has room for them, found without waiting for
     /// the disk. What is touched for it stays in memory, changed as if they were recorded next: go on with
     /// [`Store::append`] or forget it.
-    pub(crate) fn has_room_at_once(&mut self, period: &Period, bins: &[Bin]) -> Result<bool, TillError> {
+    pub(crate) fn try_has_room(
+        &mut self,
+        period: &Period,
+        bins: &[Bin],
+    ) -> Result<bool, TillError> {
         // Counted by user too: that takes a search of its own.
         if self.mark.users_day != 0 {
             return Ok(false);
@@ -42,7 +47,7 @@ impl Store {
         let Some(Index { table, touched }) = self.indexes.get_mut(period) else { return Ok(false) };
         for bin in bins {
             let key = key_of(*bin);
-            if !table.touch_at_once(touched, key)? || table.get(touched, key)?.is_some() {
+            if !table.try_touch(touched, key)? || table.get(touched, key)?.is_some() {
                 return Ok(false);
             }
             match table.put(touched, Entry { key, at, word: 0 }) {

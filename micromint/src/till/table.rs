@@ -124,7 +124,8 @@ impl Table {
         name: &str,
         entropy: &dyn Entropy,
     ) -> Result<Table, TableError> {
-        let seed = entropy.number().map_err(FileError::on("get randomness for", directory.path()))?;
+        let seed =
+            entropy.number().map_err(FileError::on("get randomness for", directory.path()))?;
         let mut writer = Writer::new(directory, name, seed, BITS_START)?;
         writer.finish_buckets()?;
         writer.file.sync().map_err(FileError::on("sync", &writer.path))?;
@@ -140,7 +141,8 @@ impl Table {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(FileError::on("open", &path))?,
         };
-        let mut table = Table { file: Arc::from(file), path, name: name.to_string(), seed: 0, bits: 0 };
+        let mut table =
+            Table { file: Arc::from(file), path, name: name.to_string(), seed: 0, bits: 0 };
         let mut header = [0; BUCKET_SIZE];
         table.read_at(&mut header, 0)?;
         let checksum = crc32c::crc32c(&header[..BUCKET_SIZE - 4]);
@@ -172,12 +174,12 @@ impl Table {
     }
 
     /// Reads what a search for `key` touches, unless that would have to wait for the disk: whether it was read.
-    pub(super) fn touch_at_once(&self, touched: &mut Touched, key: u64) -> Result<bool, TableError> {
+    pub(super) fn try_touch(&self, touched: &mut Touched, key: u64) -> Result<bool, TableError> {
         let home = home(self.seed, self.bits, key);
         for number in home..home + PROBE_MAX {
             if let Err(at) = touched.find(number) {
                 let mut bucket = Bucket::empty();
-                let read = self.file.read_at_once(&mut bucket.bytes, offset(number));
+                let read = self.file.try_read_at(&mut bucket.bytes, offset(number));
                 if !read.map_err(FileError::on("read", &self.path))? {
                     return Ok(false);
                 }
@@ -283,7 +285,11 @@ impl Table {
         Ok(writer)
     }
 
-    fn bucket<'t>(&self, touched: &'t mut Touched, number: u64) -> Result<&'t mut Bucket, TableError> {
+    fn bucket<'t>(
+        &self,
+        touched: &'t mut Touched,
+        number: u64,
+    ) -> Result<&'t mut Bucket, TableError> {
         let place = match touched.find(number) {
             Ok(place) => place,
             Err(at) => {
@@ -347,9 +353,15 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(directory: &dyn Directory, name: &str, seed: u64, bits: u32) -> Result<Writer, TableError> {
+    fn new(
+        directory: &dyn Directory,
+        name: &str,
+        seed: u64,
+        bits: u32,
+    ) -> Result<Writer, TableError> {
         let path = directory.path().join(name);
-        let file = directory.open(&temporary(name), Open::Create).map_err(FileError::on("make", &path))?;
+        let file =
+            directory.open(&temporary(name), Open::Create).map_err(FileError::on("make", &path))?;
         file.set_size(0).map_err(FileError::on("cut", &path))?;
         let mut header = [0; BUCKET_SIZE];
         header[..8].copy_from_slice(MAGIC);
@@ -359,7 +371,16 @@ impl Writer {
         header[BUCKET_SIZE - 4..].copy_from_slice(&checksum.to_le_bytes());
         file.write_at(&header, 0).map_err(FileError::on("write", &path))?;
         let name = name.to_string();
-        Ok(Writer { file, path, name, seed, bits, number: 0, bucket: Bucket::empty(), buffer: Vec::new() })
+        Ok(Writer {
+            file,
+            path,
+            name,
+            seed,
+            bits,
+            number: 0,
+            bucket: Bucket::empty(),
+            buffer: Vec::new(),
+        })
     }
 
     /// Places entries whose homes are not before those of earlier calls.
@@ -393,7 +414,11 @@ impl Writer {
         bucket.seal(self.seed, self.number);
         self.buffer.extend_from_slice(&bucket.bytes);
         self.number += 1;
-        if self.buffer.len() >= CHUNK_BUCKETS as usize * BUCKET_SIZE { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= CHUNK_BUCKETS as usize * BUCKET_SIZE {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
@@ -404,7 +429,9 @@ impl Writer {
     }
 
     fn publish(self, directory: &dyn Directory) -> Result<Table, TableError> {
-        directory.rename(&temporary(&self.name), &self.name).map_err(FileError::on("make", &self.path))?;
+        directory
+            .rename(&temporary(&self.name), &self.name)
+            .map_err(FileError::on("make", &self.path))?;
         let Writer { file, path, name, seed, bits, .. } = self;
         let table = Table { file: Arc::from(file), path, name, seed, bits };
         table.map();
@@ -559,12 +586,15 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x40;
             directory.put("t", &bytes);
-            let found =
-                Table::open(&directory, "t").and_then(|table| table.unwrap().get(&mut Touched::default(), 1));
+            let found = Table::open(&directory, "t")
+                .and_then(|table| table.unwrap().get(&mut Touched::default(), 1));
             assert!(matches!(found, Err(TableError::Damaged { .. })), "{at}: {found:?}");
         }
         let mut bytes = whole.clone();
-        bytes.copy_within(offset(home ^ 1) as usize..offset((home ^ 1) + 1) as usize, offset(home) as usize);
+        bytes.copy_within(
+            offset(home ^ 1) as usize..offset((home ^ 1) + 1) as usize,
+            offset(home) as usize,
+        );
         directory.put("t", &bytes);
         let table = Table::open(&directory, "t").unwrap().unwrap();
         assert!(matches!(table.get(&mut Touched::default(), 1), Err(TableError::Damaged { .. })));

@@ -55,7 +55,9 @@ impl Promises {
         self.with_file(Open::Create, |file| {
             let count = file.size()? / PROMISE_SIZE as u64;
             if count >= PROMISES_MAX as u64 {
-                return Err(io::Error::other(format!("{count} promised reversals wait to be made")));
+                return Err(io::Error::other(format!(
+                    "{count} promised reversals wait to be made"
+                )));
             }
             // What a process that died has left of one is written over.
             file.write_at(&promise.to_bytes(), count * PROMISE_SIZE as u64)
@@ -73,11 +75,13 @@ impl Promises {
     pub(super) fn remove(&self, payment: Position) -> Result<(), FileError> {
         self.with_file(Open::Write, |file| {
             let promises = read(file)?;
-            let is_left = |promise: &&Option<Promise>| promise.is_some_and(|one| one.payment != payment);
+            let is_left =
+                |promise: &&Option<Promise>| promise.is_some_and(|one| one.payment != payment);
             if !promises.iter().any(|promise| is_left(&promise)) {
                 return if file.size()? > 0 { file.set_size(0) } else { Ok(()) };
             }
-            let is_its = |promise: &Option<Promise>| promise.is_some_and(|one| one.payment == payment);
+            let is_its =
+                |promise: &Option<Promise>| promise.is_some_and(|one| one.payment == payment);
             for number in (0..promises.len()).filter(|number| is_its(&promises[*number])) {
                 file.write_at(&[0; PROMISE_SIZE], (number * PROMISE_SIZE) as u64)?;
             }
@@ -130,12 +134,13 @@ impl Till {
         let is_kept = self.promises.all().is_ok_and(|promises| {
             let now = self.clock.now();
             promises.iter().all(|Promise { payment, at }| {
-                let taken =
-                    self.take_back_promised(*payment, |store| match store.days()?.contains(&payment.day) {
+                let taken = self.take_back_promised(*payment, |store| {
+                    match store.days()?.contains(&payment.day) {
                         true => take_back(store, *payment, *at, now),
                         // Redeemed and removed since.
                         false => Ok((Reversal::Void, None)),
-                    });
+                    }
+                });
                 taken.is_ok()
             })
         });
@@ -175,8 +180,8 @@ impl Promise {
 mod tests {
     use super::*;
     use crate::host::SimulatedDirectory;
-    use crate::vendor::till::tests::{HandClock, id_of, noon, open, open_with, pay};
-    use crate::vendor::till::{REVERSAL_SECONDS, Spent, SyncMode};
+    use crate::till::tests::{HandClock, id_of, noon, open, open_with, pay};
+    use crate::till::{REVERSAL_SECONDS, Spent, SyncMode};
 
     /// A payment with coin 1 that was promised to be taken back, and the till.
     fn promised() -> (SimulatedDirectory, HandClock, Till, PaymentId) {
@@ -275,8 +280,10 @@ mod tests {
         let mut flipped = whole.clone();
         flipped[9] ^= 1;
         let elsewhere = Promise { payment: Position { day: 7, offset: 9 }, at: UnixTime(0) };
-        let beyond = Promise { payment: Position { day: 20_788, offset: 1 << 40 }, at: UnixTime(0) };
-        let parts: [&[u8]; 5] = [&flipped, &elsewhere.to_bytes(), &beyond.to_bytes(), &whole, &whole[..23]];
+        let beyond =
+            Promise { payment: Position { day: 20_788, offset: 1 << 40 }, at: UnixTime(0) };
+        let parts: [&[u8]; 5] =
+            [&flipped, &elsewhere.to_bytes(), &beyond.to_bytes(), &whole, &whole[..23]];
         directory.put(PROMISES_NAME, &parts.concat());
         let till = open(&directory, &clock);
         assert!(is_free(&till, 1));

@@ -75,14 +75,20 @@ impl Batches {
         let mut batches = Batches::default();
         match Journal::open_existing(directory, JOURNAL_NAME, JOURNAL_KIND) {
             Ok(mut journal) => batches.follow(directory, &mut journal).map(|_| batches),
-            Err(JournalError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => Ok(batches),
+            Err(JournalError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => {
+                Ok(batches)
+            }
             // Cut off while it was made: nothing was in it.
             Err(JournalError::NotAJournal { .. }) if is_short(directory) => Ok(batches),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn follow(&mut self, directory: &dyn Directory, journal: &mut Journal) -> Result<Tail, TillError> {
+    fn follow(
+        &mut self,
+        directory: &dyn Directory,
+        journal: &mut Journal,
+    ) -> Result<Tail, TillError> {
         let mut damaged = None;
         let tail = journal.catch_up(|offset, payload| {
             if damaged.is_none() && self.apply(payload).is_none() {
@@ -90,7 +96,9 @@ impl Batches {
             }
         })?;
         match damaged {
-            Some(at) => Err(TillError::Unreadable { path: directory.path().join(JOURNAL_NAME), at }),
+            Some(at) => {
+                Err(TillError::Unreadable { path: directory.path().join(JOURNAL_NAME), at })
+            }
             None => Ok(tail),
         }
     }
@@ -109,7 +117,12 @@ impl Batches {
 
     /// Where the batches of a period end.
     pub(crate) fn end_of(&self, period: &Period) -> Position {
-        self.0.iter().filter(|batch| batch.period == *period).map(|batch| batch.to).max().unwrap_or_default()
+        self.0
+            .iter()
+            .filter(|batch| batch.period == *period)
+            .map(|batch| batch.to)
+            .max()
+            .unwrap_or_default()
     }
 
     /// The batch with the payment at `at`, if it is in one.

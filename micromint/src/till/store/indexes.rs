@@ -36,7 +36,9 @@ impl Store {
             let table = self.open_index(period)?;
             self.indexes.insert(period.clone(), Index { table, touched: Touched::default() });
         }
-        self.indexes.get_mut(period).ok_or_else(|| TillError::Damaged { what: format!("index of {period}") })
+        self.indexes
+            .get_mut(period)
+            .ok_or_else(|| TillError::Damaged { what: format!("index of {period}") })
     }
 
     fn open_index(&self, period: &Period) -> Result<Table, TillError> {
@@ -45,7 +47,9 @@ impl Store {
         let is_listed = periods.contains(period);
         let table = match Table::open(self.directory.as_ref(), &name)? {
             Some(table) => table,
-            None if is_listed => return Err(TillError::Damaged { what: format!("{name} was deleted") }),
+            None if is_listed => {
+                return Err(TillError::Damaged { what: format!("{name} was deleted") });
+            }
             None => Table::create(self.directory.as_ref(), &name, self.entropy.as_ref())?,
         };
         if !is_listed {
