@@ -96,8 +96,8 @@ test-load: nginx-module ## hostile and honest load with workers killed: MINUTES=
 test-asan: nginx-module ## the tests of the Apache module under AddressSanitizer (a nightly Rust beside the usual one)
 	@scripts/asan-apache.sh
 
-test-guide: nginx-module ## the commands of docs/nginx-guide.md, as they stand (root; a namespace of their own)
-	@scripts/test-guide.sh docs/nginx-guide.md
+test-guide: nginx-module ## the commands of docs/guide/nginx.md, as they stand (root; a namespace of their own)
+	@scripts/test-guide.sh docs/guide/nginx.md
 
 clean: ## remove everything built
 	$(CARGO) clean

@@ -1,7 +1,7 @@
 /*
  * MicroMint: micropayments whose coins are hash collisions.
  *
- * Read docs/c-conventions.md once before the first call: what is owned by whom, what NULL does, how
+ * Read docs/reference/c-conventions.md once before the first call: what is owned by whom, what NULL does, how
  * errors are told, and what threads may do. Texts and bytes are given with their length everywhere.
  */
 
@@ -315,7 +315,7 @@ typedef struct micromint_error micromint_error;
 typedef struct micromint_head micromint_head;
 
 /**
- * A message of one of the types of docs/protocol.md, every field well formed. Free it with
+ * A message of one of the types of docs/reference/protocol.md, every field well formed. Free it with
  * `micromint_message_free()`. It is never changed, so threads may share it, and it may cross a fork.
  */
 typedef struct micromint_message micromint_message;
@@ -571,7 +571,7 @@ typedef struct {
  */
 typedef struct {
   /**
-   * Hash function and sizes: test, demo, small, small-sha256 or national (docs/minting.md).
+   * Hash function and sizes: test, demo, small, small-sha256 or national (docs/reference/minting.md).
    */
   const uint8_t *profile;
   /**
@@ -2364,7 +2364,7 @@ micromint_status micromint_decision_body(const micromint_decision *decision,
 
 /**
  * What became of the payment, a word for logs: free, unpaid, paid, receipt, retry, spent and the others
- * of docs/http.md.
+ * of docs/reference/http.md.
  *
  * word_out, word_len_out: the word; static, no final NUL.
  *
@@ -2520,7 +2520,7 @@ void micromint_head_free(micromint_head *head);
  * Makes what a first start needs: the till's directory and the secret of receipts, readable by this
  * process's user alone. Harmless where they exist.
  *
- * config, config_len: the path of the configuration file (docs/vendor.md).
+ * config, config_len: the path of the configuration file (docs/reference/vendor.md).
  * host:               randomness; NULL for the system's.
  *
  * Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE.
@@ -2533,7 +2533,7 @@ micromint_status micromint_paywall_prepare(const uint8_t *config,
 /**
  * Opens a paywall.
  *
- * config, config_len: the path of the configuration file (docs/vendor.md).
+ * config, config_len: the path of the configuration file (docs/reference/vendor.md).
  * host:               clock, randomness and log; NULL for the system's and no log.
  * paywall_out:        the paywall.
  *
@@ -2601,7 +2601,7 @@ micromint_status micromint_paywall_settle(const micromint_paywall *paywall,
 void micromint_paywall_free(micromint_paywall *paywall);
 
 /**
- * Reads a price: the content of a price file, or the value of a setting (docs/vendor.md, Prices).
+ * Reads a price: the content of a price file, or the value of a setting (docs/reference/vendor.md, Prices).
  *
  * text, text_len: one line with a number from 0 to 500.
  * price_out:      the price in coins.
@@ -2616,7 +2616,7 @@ micromint_status micromint_price_parse(const uint8_t *text,
 /**
  * Opens the till of a vendor. It must be there: `micromint_paywall_prepare()` makes it.
  *
- * config, config_len: the path of the configuration file (docs/vendor.md).
+ * config, config_len: the path of the configuration file (docs/reference/vendor.md).
  * host:               clock and randomness; NULL for the system's.
  * till_out:           the till.
  *

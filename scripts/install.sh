@@ -24,7 +24,8 @@ if [ "${1:-}" = --uninstall ]; then
     [ -f "$root$list" ] || { echo "uninstall: there is no $root$list: nothing was installed with this PREFIX" >&2; exit 1; }
     while read -r path; do rm -f "$root$path"; done < "$root$list"
     rm -f "$root$list"
-    for folder in "$prefix/share/micromint" "$prefix/share/doc/micromint"; do
+    for folder in "$prefix/share/micromint" "$prefix/share/doc/micromint"/guide \
+        "$prefix/share/doc/micromint"/reference "$prefix/share/doc/micromint"/internals "$prefix/share/doc/micromint"; do
         rmdir "$root$folder" 2>/dev/null || true
     done
     exit 0
@@ -81,8 +82,8 @@ for tool in $tools; do
 done
 
 # The documents, and units that run the redemption by the clock.
-for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md; do
-    put 644 "$document" "$prefix/share/doc/micromint/$(basename "$document")"
+for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md docs/*/*.md; do
+    put 644 "$document" "$prefix/share/doc/micromint/${document#docs/}"
 done
 for unit in contrib/systemd/*.*; do
     put_text "$unit" "$prefix/lib/systemd/system/$(basename "$unit")"

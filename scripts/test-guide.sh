@@ -1,6 +1,6 @@
 #!/bin/bash
 # Executes the commands of a guide, as they stand, one block after the other:
-#   scripts/test-guide.sh docs/nginx-guide.md
+#   scripts/test-guide.sh docs/guide/nginx.md
 # as root, in a mount and network namespace of its own: what they change in /etc, /usr and /var is laid over the
 # machine's files and gone afterwards, and their servers listen on another loopback interface. Blocks that begin
 # with ```sh install are left out: what they install is there. sudo and systemctl are played by two lines of sh.

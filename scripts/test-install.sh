@@ -35,7 +35,7 @@ uninstalls() {
 # The documents that a file names as file:///… or after "The manual is" lie there.
 names_documents() {
     local named
-    named=$(grep -o '/[a-z/]*/share/doc/micromint/[a-z-]*\.md' "$1") || fail "$1 names no document"
+    named=$(grep -o '/[a-z/]*/share/doc/micromint/[a-z/-]*\.md' "$1") || fail "$1 names no document"
     [ -f "$root$named" ] || fail "$1 names $named, which was not installed"
 }
 
@@ -82,7 +82,7 @@ fi
 export MODULES=no
 installs /opt/mm
 for file in include/micromint.h lib/libmicromint.{a,so,so.0.1,so.$version} lib/pkgconfig/micromint.pc \
-    share/doc/micromint/c-conventions.md lib/systemd/system/micromint-redeem.{service,timer}; do
+    share/doc/micromint/reference/c-conventions.md lib/systemd/system/micromint-redeem.{service,timer}; do
     [ -f "$here/$file" ] || fail "$file was not installed"
 done
 nm -D "$here/lib/libmicromint.so" | grep -q micromint_test && fail "the library holds functions of the tests"

@@ -1,4 +1,4 @@
-"""Computes every vector of this folder again, from docs/protocol.md alone: python3 testdata/check_vectors.py
+"""Computes every vector of this folder again, from docs/reference/protocol.md alone: python3 testdata/check_vectors.py
 
 A second implementation, in plain Python and its standard library, that shares no code with the project.
 It hashes, derives vectors, checks coins, reads and prints messages, and makes authenticators. A vector
@@ -84,7 +84,7 @@ class Period:
         return [value % (1 << self.v) for value in self.values("micromint vendor", vendor, 0)]
 
     def check(self, user, vendor, x):
-        """The answer to a payment's coins and their first bins, in the order of docs/protocol.md."""
+        """The answer to a payment's coins and their first bins, in the order of docs/reference/protocol.md."""
         if any(value >> INPUT_WIDTH[self.hashfn] for value in x):
             return "out-of-range", []
         coins = [x[i:i + self.k] for i in range(0, len(x), self.k)]

@@ -20,7 +20,7 @@ type Paywall struct{ handle *C.micromint_paywall }
 // Decision says what to do with a request. It is freed by who asked for it.
 type Decision struct{ handle *C.micromint_decision }
 
-// Open opens the paywall of a configuration file (docs/vendor.md), and makes its till the first time.
+// Open opens the paywall of a configuration file (docs/reference/vendor.md), and makes its till the first time.
 func Open(config string) (*Paywall, error) {
 	var m memory
 	defer m.free()

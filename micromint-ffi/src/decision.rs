@@ -140,7 +140,7 @@ pub unsafe extern "C" fn micromint_decision_body(
 }
 
 /// What became of the payment, a word for logs: free, unpaid, paid, receipt, retry, spent and the others
-/// of docs/http.md.
+/// of docs/reference/http.md.
 ///
 /// word_out, word_len_out: the word; static, no final NUL.
 ///

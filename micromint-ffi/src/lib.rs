@@ -2,7 +2,7 @@
 //!
 //! A function here does three things: it checks its pointers, calls one function of the core, and maps
 //! the result. The rules that all of them keep (ownership, NULL, errors, threads) are one page:
-//! `docs/c-conventions.md`. The header `include/micromint.h` is generated from these files.
+//! `docs/reference/c-conventions.md`. The header `include/micromint.h` is generated from these files.
 //!
 //! `unsafe` is about one promise, which the conventions make to the caller: a pointer is either NULL or
 //! points to what the function's documentation says, for the length given with it.

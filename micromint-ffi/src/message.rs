@@ -8,7 +8,7 @@ use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_MESSAGE};
 
-/// A message of one of the types of docs/protocol.md, every field well formed. Free it with
+/// A message of one of the types of docs/reference/protocol.md, every field well formed. Free it with
 /// `micromint_message_free()`. It is never changed, so threads may share it, and it may cross a fork.
 pub struct micromint_message {
     bytes: Vec<u8>,

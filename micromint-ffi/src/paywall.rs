@@ -40,7 +40,7 @@ pub enum micromint_step {
 /// Makes what a first start needs: the till's directory and the secret of receipts, readable by this
 /// process's user alone. Harmless where they exist.
 ///
-/// config, config_len: the path of the configuration file (docs/vendor.md).
+/// config, config_len: the path of the configuration file (docs/reference/vendor.md).
 /// host:               randomness; NULL for the system's.
 ///
 /// Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE.
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
 
 /// Opens a paywall.
 ///
-/// config, config_len: the path of the configuration file (docs/vendor.md).
+/// config, config_len: the path of the configuration file (docs/reference/vendor.md).
 /// host:               clock, randomness and log; NULL for the system's and no log.
 /// paywall_out:        the paywall.
 ///
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn micromint_paywall_free(paywall: *mut micromint_paywall)
     unsafe { free(paywall) }
 }
 
-/// Reads a price: the content of a price file, or the value of a setting (docs/vendor.md, Prices).
+/// Reads a price: the content of a price file, or the value of a setting (docs/reference/vendor.md, Prices).
 ///
 /// text, text_len: one line with a number from 0 to 500.
 /// price_out:      the price in coins.

@@ -22,7 +22,7 @@ use micromint_status::{MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE};
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_new_period {
-    /// Hash function and sizes: test, demo, small, small-sha256 or national (docs/minting.md).
+    /// Hash function and sizes: test, demo, small, small-sha256 or national (docs/reference/minting.md).
     pub profile: *const u8,
     /// Its length.
     pub profile_len: usize,

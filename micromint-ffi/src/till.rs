@@ -80,7 +80,7 @@ impl From<&Batch> for micromint_batch {
 
 /// Opens the till of a vendor. It must be there: `micromint_paywall_prepare()` makes it.
 ///
-/// config, config_len: the path of the configuration file (docs/vendor.md).
+/// config, config_len: the path of the configuration file (docs/reference/vendor.md).
 /// host:               clock and randomness; NULL for the system's.
 /// till_out:           the till.
 ///

@@ -8,7 +8,7 @@
 //! Measurements are taken in rounds, each of everything once, so that a change of load or clock meets
 //! all alike; printed are medians over the rounds. Rates are of processor time, so that other work on the
 //! machine counts little; placing is of time of day, since it waits for the disk. With n threads each runs
-//! its own kernel. `docs/performance.md` explains the limits.
+//! its own kernel. `docs/internals/performance.md` explains the limits.
 #![allow(clippy::unwrap_used)]
 
 use micromint::coin::CoinRules;

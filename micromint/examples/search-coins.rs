@@ -3,7 +3,7 @@
 //!
 //! The vectors need coins whose n is large enough that a changed bit cannot pass by chance, and minting
 //! the whole period for them takes 2^39 hashes. Four balls that fit one user and one vendor turn up by
-//! themselves among the first 2^31: the published cost of a first forgery (docs/params.md). The coins in
+//! themselves among the first 2^31: the published cost of a first forgery (docs/reference/params.md). The coins in
 //! `testdata/coins.json` for the period `2026-12-small` are the ones that it finds, in a minute on one core.
 #![allow(clippy::unwrap_used)]
 

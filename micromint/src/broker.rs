@@ -7,7 +7,7 @@
 //! however many processes work on one coin file at a time.
 //!
 //! Beside the coin file `F` stand `F.journal` (the journal) and `F.claims` (a verdict for every coin);
-//! `docs/broker.md` describes them byte by byte. Whoever holds the lock of the coin file is the broker.
+//! `docs/reference/broker.md` describes them byte by byte. Whoever holds the lock of the coin file is the broker.
 
 // Who the broker is.
 pub mod secret;

@@ -8,7 +8,7 @@
 //!
 //! The broker's journal is the truth about sales and redemptions; what stands here of them is replayed
 //! from it, from [`SaleState::journal_offset`] on. Byte by byte the format is described in
-//! `docs/coin-file.md`.
+//! `docs/reference/coin-file.md`.
 //!
 //! Whoever changes a file holds its exclusive lock meanwhile: `LockGuard::new(coin_file.file(), …)`.
 //! Nothing is kept in memory but the parameters, so several processes may have one file open.

@@ -7,7 +7,7 @@
 //!
 //! The caller holds its lock while it opens, catches up and appends; making durable what was appended
 //! needs no lock, and one sync serves all who wait for it ([`SharedSync`]).
-//! Byte by byte the format is described in `docs/journal.md`.
+//! Byte by byte the format is described in `docs/reference/journal.md`.
 
 use std::io;
 use std::path::PathBuf;

@@ -13,7 +13,7 @@
 //!
 //! The way of a ball: `toss` finds a range's balls on all cores (the hashing itself is
 //! [`crate::hash::bulk`]'s), `sort` brings them into the order of the file, `place` puts them into a small
-//! file at once, `segments` keeps those of a large one until `merge` writes it. `docs/minting.md` describes
+//! file at once, `segments` keeps those of a large one until `merge` writes it. `docs/reference/minting.md` describes
 //! all this for people.
 
 mod config;

@@ -6,7 +6,7 @@
 //! `kill -9`; and what was acknowledged is never forgotten (after a power cut: as [`SyncMode`] says).
 //!
 //! The till is a directory. Its journals, one a UTC day, are the truth; its indexes, one a period, make a
-//! look-up cheap and can always be made again. One lock guards everything. Byte by byte: `docs/till.md`.
+//! look-up cheap and can always be made again. One lock guards everything. Byte by byte: `docs/reference/till.md`.
 
 mod batches;
 mod nonblocking;

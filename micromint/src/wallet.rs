@@ -6,7 +6,7 @@
 //! whatever crashes; and a coin that left is bound to its vendor for good.
 //!
 //! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends it, and
-//! tells [`Wallet::settle`] what came of it. The format and the rules are described in `docs/wallet.md`
+//! tells [`Wallet::settle`] what came of it. The format and the rules are described in `docs/reference/wallet.md`
 //! so that another program can share the file.
 
 // What is known.

@@ -39,7 +39,7 @@ fn committed_files_are_what_is_made() {
 
 #[test]
 fn the_protocol_page_shows_every_message_byte_by_byte() {
-    let page = std::fs::read_to_string(testdata().join("../docs/protocol.md")).unwrap();
+    let page = std::fs::read_to_string(testdata().join("../docs/reference/protocol.md")).unwrap();
     for name in [
         "funds-withdrawn",
         "request-payment",
@@ -54,7 +54,7 @@ fn the_protocol_page_shows_every_message_byte_by_byte() {
         let text =
             std::fs::read_to_string(testdata().join(format!("messages/{name}.txt"))).unwrap();
         let block = format!("```\n{}```\n", text.replace("\r\n", "\n"));
-        assert!(page.contains(&block), "docs/protocol.md does not show messages/{name}.txt");
+        assert!(page.contains(&block), "docs/reference/protocol.md does not show messages/{name}.txt");
     }
     for row in rows("authenticators.json") {
         let is_shown =
@@ -100,7 +100,7 @@ fn the_draft_shows_the_first_row_of_the_scheme() {
 
 #[test]
 fn the_protocol_page_names_the_bounds() {
-    let page = std::fs::read_to_string(testdata().join("../docs/protocol.md")).unwrap();
+    let page = std::fs::read_to_string(testdata().join("../docs/reference/protocol.md")).unwrap();
     let bounds = [
         LINE_LEN_MAX,
         HEADER_COUNT_MAX,

@@ -1,4 +1,4 @@
-//! The directives, what they set, and how places inherit. `docs/apache.md` describes them for webmasters.
+//! The directives, what they set, and how places inherit. `docs/reference/apache.md` describes them for webmasters.
 
 use std::sync::Arc;
 

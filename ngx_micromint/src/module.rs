@@ -1,4 +1,4 @@
-//! The directives, what they set, and the variables. `docs/nginx.md` describes them for webmasters.
+//! The directives, what they set, and the variables. `docs/reference/nginx.md` describes them for webmasters.
 
 use std::sync::Arc;
 

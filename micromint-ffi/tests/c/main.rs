@@ -1,4 +1,4 @@
-//! C programs against the built library: each proves one promise of `docs/c-conventions.md`.
+//! C programs against the built library: each proves one promise of `docs/reference/c-conventions.md`.
 //!
 //! They run under AddressSanitizer. The shipped profile and valgrind take longer, so `make test-c` asks for them:
 //! `MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 cargo test -p micromint-ffi --test c`.

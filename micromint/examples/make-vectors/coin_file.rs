@@ -19,7 +19,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 const COMMENT: &str = "A complete coin file of the period 2026-12 as minted, nothing sold \
-    (docs/coin-file.md), with the input key it was minted under, its size and its SHA-256. It catches a \
+    (docs/reference/coin-file.md), with the input key it was minted under, its size and its SHA-256. It catches a \
     wrong byte order or offset in readers, and every change of the permutation or of which ball stays.";
 
 const INPUT_KEY: &str = "000102030405060708090a0b0c0d0e0f";

@@ -9,7 +9,7 @@ use micromint::testing::ObviousMint;
 use micromint::vendor::Refusal;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "Coins and what a vendor's check by hashing says of them (docs/protocol.md, Coins). x \
+const COMMENT: &str = "Coins and what a vendor's check by hashing says of them (docs/reference/protocol.md, Coins). x \
     holds the inputs of all coins of a payment, k a coin; `answer` is `accepted` or the word of the \
     refusal, of several the first in the order of the list there; `first-bins` are [superbin, sub-bin] of \
     each coin's first ball. Made by hashing x = 0, 1, 2, ... and looking up what fits; those of \

@@ -4,7 +4,7 @@ use super::{hex, json_file};
 use micromint::hash::HashName;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "Outputs (64 bits) of the hash functions for an iv and an input x (docs/protocol.md, \
+const COMMENT: &str = "Outputs (64 bits) of the hash functions for an iv and an input x (docs/reference/protocol.md, \
     Hash functions). Made with the crates `des` and `sha2`. They catch a wrong place of the parity bits, a \
     wrong byte order, x read as an 8-byte key, and inputs cut to 32 or 56 bits.";
 

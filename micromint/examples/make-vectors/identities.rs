@@ -5,7 +5,7 @@ use micromint::identity::{UserId, UserVector, VendorVector};
 use micromint::params::Params;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "User vectors and vendor vectors (docs/protocol.md, User vectors and Vendor vectors) \
+const COMMENT: &str = "User vectors and vendor vectors (docs/reference/protocol.md, User vectors and Vendor vectors) \
     in the periods of periods/. A user row gives the counter taken, the differences d_1.., and the set \
     whose first superbin is `first`; a vendor row the differences e_1.., and the sub-bins of the coin \
     whose first sub-bin is `first`. They catch forgotten parity of the differences, a counter that is \

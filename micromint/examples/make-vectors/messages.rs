@@ -9,11 +9,11 @@ use micromint::protocol::{
 use micromint::testing::ObviousMint;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "What stands in the messages of messages/ (docs/protocol.md): their type, headers in \
+const COMMENT: &str = "What stands in the messages of messages/ (docs/reference/protocol.md): their type, headers in \
     order, and data in hexadecimal, null where there is none. The files are byte-exact as this project \
     prints them, lines ending in CRLF. Periods are those of periods/; keys those of authenticators.json.";
 
-const KEYS_COMMENT: &str = "Keys and authenticators (docs/protocol.md, Keys and authenticators). `secret` is \
+const KEYS_COMMENT: &str = "Keys and authenticators (docs/reference/protocol.md, Keys and authenticators). `secret` is \
     the broker's secret or the key used; `parts` are joined by one zero byte each, the last part is \
     `data` in hexadecimal where there is one; `result` is the HMAC-SHA256, cut to 16 bytes for \
     authenticators. They catch a forgotten zero byte, keys and authenticators of one another's kind, and \

@@ -2,7 +2,7 @@
 //!
 //! In go the sales, out comes a small file (four bytes a set) with which a vendor refuses invented users
 //! and unsold superbins at the door. It names nobody: a tag is the head of a hash over period and
-//! User-ID. `docs/broker.md` describes it byte by byte.
+//! User-ID. `docs/reference/broker.md` describes it byte by byte.
 
 use std::str::FromStr;
 

@@ -1,5 +1,5 @@
 //! What the broker's journal says: one record for each sale, vendor, batch, return, settlement,
-//! revocation and compromise. `docs/broker.md` describes them byte by byte.
+//! revocation and compromise. `docs/reference/broker.md` describes them byte by byte.
 //!
 //! In goes a [`Record`], out come the bytes of a journal payload, and back. Integers are little-endian;
 //! a text is its length in one byte and its characters. The invariant: a payload that is not exactly
@@ -327,7 +327,7 @@ mod tests {
         assert!(Record::from_bytes(&[8; 60]).unwrap_err().contains("found 8"));
     }
 
-    /// The example of `docs/broker.md`, byte by byte.
+    /// The example of `docs/reference/broker.md`, byte by byte.
     #[test]
     fn a_sale_has_the_documented_bytes() {
         let sale = Sale {

@@ -1,6 +1,6 @@
 //! The bytes of a coin file: where everything stands and how it is written. No input or output here.
 //!
-//! All numbers are little-endian. `docs/coin-file.md` describes the same for people.
+//! All numbers are little-endian. `docs/reference/coin-file.md` describes the same for people.
 
 use std::ops::BitOr;
 

@@ -4,7 +4,7 @@
 //! In go *bases*, inputs whose [`walked_bits`] are zero; out come the balls (x and its 64-bit output)
 //! that pass the filter among the 256 inputs of every base. [`plain`] is the reference: a [`BulkSearch`]
 //! of any [`Level`] finds exactly the same balls in the same order. How the kernels work and
-//! what they reach is told in `docs/performance.md`.
+//! what they reach is told in `docs/internals/performance.md`.
 
 mod des;
 mod des_kernel;
@@ -126,7 +126,7 @@ trait Search: Send {
 }
 
 /// From so many keys on, a word of lanes takes less time than four keys at a time
-/// (`docs/performance.md`).
+/// (`docs/internals/performance.md`).
 const DES_AT_LEAST: usize = 20;
 
 /// The outputs of `des` for many inputs, by the best kernel of this processor where it is faster than

@@ -12,7 +12,7 @@
 use super::des_tables::{KEY_PLACE, LEFT_BIT, PLACE, RIGHT_BIT, ROTATION, S_BOX, X_BIT};
 
 /// How many keys go through the rounds side by side. Three would nearly saturate the processor, and a
-/// coin usually has four balls (`docs/performance.md`).
+/// coin usually has four balls (`docs/internals/performance.md`).
 const KEYS: usize = 4;
 
 /// The rounds' worth of half a round key, in one cache line.

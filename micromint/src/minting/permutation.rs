@@ -7,7 +7,7 @@
 //!
 //! The low 8 bits of i pass through, the other w - 8 go through a balanced Feistel network of
 //! [`ROUNDS`] rounds with AES-128 under the input key as round function, so one permutation serves 256
-//! tosses (a *group*). Byte by byte, with test vectors, it stands in `docs/minting.md`.
+//! tosses (a *group*). Byte by byte, with test vectors, it stands in `docs/reference/minting.md`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ use crate::hash::{DES_UNUSED_IN_ROUND_1, HashName};
 /// How many tosses share one permutation: those whose numbers differ in the low 8 bits only.
 pub const GROUP_SIZE: u64 = 256;
 /// The rounds of the Feistel network: the fewest for which the best generic attack known needs as
-/// many inputs as there are (`docs/minting.md`).
+/// many inputs as there are (`docs/reference/minting.md`).
 pub const ROUNDS: u8 = 6;
 /// The size of an input key, in bytes.
 pub const INPUT_KEY_SIZE: usize = 16;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     /// Computed by another program (Python over OpenSSL's AES) from the description in
-    /// `docs/minting.md`, which gives the same vectors.
+    /// `docs/reference/minting.md`, which gives the same vectors.
     #[test]
     fn agrees_with_the_document() {
         let des = [

@@ -2,7 +2,7 @@
 //!
 //! In go hits in rising order of place, at most one a place; out comes a file that says which period,
 //! key and tosses it is of, and that shows any damage. The invariant: a file with a sound header was
-//! written to its end. `docs/minting.md` describes the bytes.
+//! written to its end. `docs/reference/minting.md` describes the bytes.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

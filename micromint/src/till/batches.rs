@@ -2,7 +2,7 @@
 //!
 //! A journal of its own in the till's directory, `redeem.journal`, read as a whole and appended to under
 //! the till's lock. The invariant: the batches of one period cover its payments from the first on, each
-//! beginning where the one before ends, so no payment is in two. Byte by byte: `docs/till.md`.
+//! beginning where the one before ends, so no payment is in two. Byte by byte: `docs/reference/till.md`.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! The file is the one lock of all processes, and its content is small: the [`Mark`], read and written
 //! under the lock by every operation, and the names of the periods that have an index. Byte by byte:
-//! `docs/till.md`.
+//! `docs/reference/till.md`.
 
 use std::io;
 

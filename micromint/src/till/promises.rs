@@ -6,7 +6,7 @@
 //! cannot be written for a while nor a killed process breaks a promise.
 //!
 //! The file has a lock of its own, held for a write to the page cache and never while anything waits for the till.
-//! Byte by byte: `docs/till.md`.
+//! Byte by byte: `docs/reference/till.md`.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! What the till's journals hold: payments, retries and reversals, as bytes.
 //!
-//! Byte by byte: `docs/till.md`. Integers are little-endian, as in the journal around them.
+//! Byte by byte: `docs/reference/till.md`. Integers are little-endian, as in the journal around them.
 
 use std::borrow::Cow;
 

@@ -6,7 +6,7 @@
 //!
 //! The invariant: a bucket whose checksum is right holds what was once written there whole. The table
 //! may always be made again from the journals, so it is not synced on every change and damage is
-//! [`TableError::Damaged`], never repaired here. Byte by byte: `docs/till.md`.
+//! [`TableError::Damaged`], never repaired here. Byte by byte: `docs/reference/till.md`.
 
 use std::io;
 use std::path::PathBuf;

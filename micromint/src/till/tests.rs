@@ -573,7 +573,7 @@ fn network_file_systems_are_refused() {
     assert!(matches!(opened, Err(TillError::OnNetwork(_))));
 }
 
-/// As docs/till.md says it: every field with its length before it, the coins as bytes.
+/// As docs/reference/till.md says it: every field with its length before it, the coins as bytes.
 #[test]
 fn a_fingerprint_is_the_hash_of_its_fields_with_their_lengths() {
     let payment = Payment {

@@ -1,4 +1,4 @@
-//! Where in a request a payment is: in a header of any method (form b of `docs/http.md`), or in the
+//! Where in a request a payment is: in a header of any method (form b of `docs/reference/http.md`), or in the
 //! body of a POST (form a, the thesis's way).
 
 use base64::Engine;

@@ -1,5 +1,5 @@
 //! Whether a payment is good, as far as it can be told without the till: the first twelve of the
-//! vendor's checks (`docs/vendor.md`).
+//! vendor's checks (`docs/reference/vendor.md`).
 //!
 //! In goes a payment that was read, out come the first bins of its coins, or the reason of highest
 //! precedence for which it is refused. The invariant: first bins come out only for as many well-formed

@@ -79,7 +79,7 @@ pub struct ConfigError {
     pub reason: String,
 }
 
-/// The keys, in the order of `docs/vendor.md`.
+/// The keys, in the order of `docs/reference/vendor.md`.
 const KEYS: [&str; 13] = [
     "vendor-id",
     "origins",

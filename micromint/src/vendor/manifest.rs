@@ -2,7 +2,7 @@
 //! out.
 //!
 //! It is JSON, the same for everybody, and free whatever the place would cost. In go the configuration and the
-//! periods, out comes the text; `docs/http.md` names the members.
+//! periods, out comes the text; `docs/reference/http.md` names the members.
 
 use serde::Serialize;
 

@@ -6,7 +6,7 @@
 //! arrives, is the same to the byte; a payment that may still be reversed is in none; and a journal is
 //! removed only when every payment in it is settled and past its redeem-until.
 //!
-//! The state is kept in the till's directory (`redeem.journal`, see `docs/till.md`), so the servers may
+//! The state is kept in the till's directory (`redeem.journal`, see `docs/reference/till.md`), so the servers may
 //! go on selling meanwhile.
 
 #[cfg(test)]

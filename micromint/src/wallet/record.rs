@@ -1,4 +1,4 @@
-//! What stands in the records of a wallet file, byte by byte as `docs/wallet.md` says.
+//! What stands in the records of a wallet file, byte by byte as `docs/reference/wallet.md` says.
 //!
 //! In goes a [`Record`], out comes the payload of a journal record, and back. Parsing knows bytes only;
 //! whether a record makes sense after those before it is decided in [`super::state`].
@@ -319,7 +319,7 @@ mod tests {
         }
     }
 
-    /// The bytes of a spend and of an outcome, written out by hand from `docs/wallet.md`.
+    /// The bytes of a spend and of an outcome, written out by hand from `docs/reference/wallet.md`.
     #[test]
     fn the_bytes_are_those_of_the_document() {
         let outcome =

@@ -1,4 +1,4 @@
-//! The guide in docs/apache.md, executed line by line. It is carried out on copies of the system's folders and
+//! The guide in docs/reference/apache.md, executed line by line. It is carried out on copies of the system's folders and
 //! on a network of its own, both seen by this test alone, so the machine stays as it is. Needs root.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use micromint_servers::site::Site;
 
 /// The lines of the guide: all that is indented in its section.
 fn guide() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/apache.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/apache.md");
     let text = std::fs::read_to_string(path).unwrap();
     let start = text.find("## From `apt install` to the first paid page").unwrap();
     let section = &text[start..];

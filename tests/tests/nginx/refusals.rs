@@ -153,7 +153,7 @@ fn the_lists_of_the_broker_hold() {
     wait_until("the list of owners to be forgotten", || pay("/one.html?other") == "spent");
 }
 
-/// An owners file without an owner, byte by byte as docs/broker.md describes it.
+/// An owners file without an owner, byte by byte as docs/reference/broker.md describes it.
 fn nothing_sold(params: &micromint::params::Params) -> Vec<u8> {
     let tags = vec![0u8; 2 * params.superbin_count() as usize];
     let mut bytes = vec![0u8; 64];

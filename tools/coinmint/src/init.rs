@@ -19,7 +19,7 @@ const BROKER_DEFAULT: &str = "https://broker.example/";
 
 #[derive(Args)]
 pub(crate) struct InitArgs {
-    /// The sizes: test, demo, small, small-sha256 or national (see docs/minting.md).
+    /// The sizes: test, demo, small, small-sha256 or national (see docs/reference/minting.md).
     #[arg(long)]
     profile: Profile,
     /// The period's name, 1 to 32 of a-z 0-9 and -, such as 2026-12.

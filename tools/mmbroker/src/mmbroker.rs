@@ -24,7 +24,7 @@ const RETURN_SIZE_MAX: usize = 16 * 1024 * 1024;
 
 /// The MicroMint broker: sells sets of superbins, takes unspent coins back, keeps accounts
 ///
-/// Started by a web server as a CGI program it sells to the authenticated user; see docs/broker.md.
+/// Started by a web server as a CGI program it sells to the authenticated user; see docs/reference/broker.md.
 ///
 /// Exit status: 0 done; 1 not possible or refused, the reason stands on standard error; 2 wrong usage.
 #[derive(Parser)]

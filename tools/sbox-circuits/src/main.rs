@@ -2,7 +2,7 @@
 //!
 //! `sbox-circuits print` writes the Rust source that the bulk kernel is built from; `sbox-circuits
 //! search` looks for cheaper circuits by a random walk from a seed. The method is described in
-//! `docs/performance.md`.
+//! `docs/internals/performance.md`.
 
 mod circuit;
 mod emit;

@@ -49,7 +49,7 @@ class Paywall(Handle):
         clock: Optional[Callable[[], float]] = None,
         log: Optional[Callable[[str], None]] = None,
     ):
-        """Opens the paywall of a configuration file (docs/vendor.md), making the till and the secret of receipts
+        """Opens the paywall of a configuration file (docs/reference/vendor.md), making the till and the secret of receipts
         if they are missing and ``prepare`` says so. ``log`` takes lines for the error log."""
         host, path, pointer = host_with(clock, log), sized(os.fsencode(config)), c_void_p()
         if prepare:

@@ -1,5 +1,5 @@
 //! The wallet and the broker's page with HTTP between them: sets are bought, and go back after the
-//! expiration. The web server here does what docs/broker.md has Apache do: `/coins` asks for a name and a
+//! expiration. The web server here does what docs/reference/broker.md has Apache do: `/coins` asks for a name and a
 //! password and runs mmbroker as CGI, `/coins/return` is open.
 
 use std::collections::HashMap;
