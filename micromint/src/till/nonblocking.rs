@@ -37,12 +37,12 @@ impl Till {
             return None;
         }
         // Whatever fails here fails again, with a reason, where it is asked again.
-        let spent = self.try_spend(spend).ok()??;
+        let spent = self.spend_if_free(spend).ok()??;
         self.counters.count(&spent, count as u64);
         Some(spent)
     }
 
-    fn try_spend(&self, spend: &Spend<'_>) -> Result<Option<Spent>, TillError> {
+    fn spend_if_free(&self, spend: &Spend<'_>) -> Result<Option<Spent>, TillError> {
         let Ok(mut store) = self.store.try_lock() else { return Ok(None) };
         let Ok(Some(_guard)) = LockGuard::try_new(self.lock.as_ref(), Lock::Exclusive) else {
             return Ok(None);
