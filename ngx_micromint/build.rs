@@ -1,7 +1,7 @@
-//! Tells the module which nginx it is compiled for: features and version come from nginx-sys, which read
-//! them from nginx's own headers.
+//! Tells the module which nginx it is compiled for. nginx-sys reads features and version from
+//! nginx's own headers.
 
-/// From this version on a terminated request is marked as such, and its memory outlives its end.
+/// Since this version, nginx marks a terminated request, and its memory outlives its end.
 const TERMINATED_SINCE: u32 = 1_025_004;
 
 fn main() {

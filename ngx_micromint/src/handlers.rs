@@ -1,9 +1,10 @@
-//! The way of a request through the gate.
+//! The path of a request through the gate.
 //!
-//! Under `satisfy all` (nginx's default) the gate stands in the precontent phase alone: every other check
-//! has let the request pass by then, and `try_files` has found the file. Under `satisfy any` it is one of
-//! the checks and stands in the access phase; the precontent phase then looks again, since `try_files` may
-//! have come to a file with another price. Both run [`pass`], which nginx calls again after each wait.
+//! Under `satisfy all` (nginx's default) the gate is only in the precontent phase: by then every
+//! other check has passed, and `try_files` has found the file. Under `satisfy any` the gate is one
+//! of the checks and runs in the access phase. The precontent phase then checks again, because
+//! `try_files` may have found a file with another price. Both phases run [`pass`], which nginx
+//! calls again after each wait.
 
 mod head;
 mod question;
@@ -31,9 +32,9 @@ const FORBIDDEN: Code = 403;
 const SERVER_ERROR: Code = 500;
 const UNAVAILABLE: Code = 503;
 
-// ---- when a configuration was read, and in each worker
+// ---- after a configuration was read, and in each worker
 
-/// Prepares all vendors, unless the configuration is only tested.
+/// Prepares all vendors, unless the configuration is only being tested.
 pub(crate) fn prepare(worker: &Worker) -> Result<(), ()> {
     if worker.is_only_test() {
         return Ok(());
@@ -47,7 +48,7 @@ pub(crate) fn prepare(worker: &Worker) -> Result<(), ()> {
     Ok(())
 }
 
-/// Opens all vendors. What cannot be opened is tried again when a request needs it.
+/// Opens all vendors. A vendor that cannot be opened is tried again when a request needs it.
 pub(crate) fn open(worker: &Worker) {
     for vendor in &worker.module().vendors {
         if let Err(error) = vendor.open() {
@@ -61,13 +62,14 @@ pub(crate) fn open(worker: &Worker) {
 
 // ---- the phases
 
-/// The access phase: one check among others, where one is enough.
+/// The access phase under `satisfy any`: the gate is one of the checks, and one is enough.
 pub(crate) fn access(request: &mut Request) -> Code {
     if !request.location().is_gated() || request.is_subrequest() {
         return DECLINED;
     }
     if request.path() == MANIFEST_PATH.as_bytes() {
-        // Here, since `try_files` knows no such file and would answer before the precontent phase is ours.
+        // This path is handled here because `try_files` finds no such file and would answer before
+        // the precontent phase.
         return pass(request);
     }
     if !request.satisfies_any() {
@@ -76,13 +78,13 @@ pub(crate) fn access(request: &mut Request) -> Code {
     let Some(visit) = request.visit_or_new() else { return SERVER_ERROR };
     visit.asked_in.set(Some(request.uri_changes()));
     match pass(request) {
-        // The content was paid for: no other check is needed.
+        // The content is paid for: no other check is needed.
         DECLINED if visit.stage.get() == Stage::Served && visit.price.get() > 0 => OK,
         code => code,
     }
 }
 
-/// The precontent phase: the file is known, every other check was passed.
+/// The precontent phase: the file is known, and every other check has passed.
 pub(crate) fn precontent(request: &mut Request) -> Code {
     if !request.location().is_gated() {
         return DECLINED;
@@ -96,14 +98,14 @@ pub(crate) fn precontent(request: &mut Request) -> Code {
     if request.satisfies_any() {
         let asked_in = request.visit().and_then(|visit| visit.asked_in.get());
         if asked_in != Some(request.uri_changes()) {
-            // Another check was satisfied before ours was asked.
+            // Another check passed before the gate was asked.
             return DECLINED;
         }
     }
     pass(request)
 }
 
-/// A part of another page's answer: that page is what was paid for, or not.
+/// Handles a subrequest. Whether it is paid for was decided for the main request.
 fn subrequest(request: &mut Request) -> Code {
     if !request.location().refuses_subrequests() {
         return DECLINED;
@@ -115,11 +117,12 @@ fn subrequest(request: &mut Request) -> Code {
     }
 }
 
-/// One step through the gate. `DECLINED` lets the request on to its content.
+/// One step through the gate. `DECLINED` lets the request continue to its content.
 fn pass(request: &mut Request) -> Code {
     let visit = request.visit();
     if let Some(visit) = visit.as_ref().filter(|visit| visit.is_waiting()) {
-        // Another pass while a body is read: nginx has refused the body, and this is the page of its error.
+        // A further pass while a body is being read: nginx refused the body, and this is its error
+        // page.
         if visit.began_in.get() != request.uri_changes() {
             visit.stage.set(Stage::Answered);
         }
@@ -128,7 +131,7 @@ fn pass(request: &mut Request) -> Code {
         Some(Stage::Reading | Stage::Working) => return AGAIN,
         Some(Stage::Read) => return with_body(request),
         Some(Stage::Decided) => return act(request),
-        // Whatever nginx makes now is the page of that answer's error.
+        // Whatever nginx makes now is the error page of that answer.
         Some(Stage::Answered) => return DECLINED,
         Some(Stage::Fresh | Stage::Served) | None => {}
     }
@@ -155,7 +158,8 @@ fn pass(request: &mut Request) -> Code {
     enter(request, price)
 }
 
-/// A folder of files: nginx comes back with the name of its index. Other content is priced as it is.
+/// Whether this is a directory: nginx comes back with the name of its index. Other content is
+/// priced as it is.
 fn is_folder(request: &Request) -> bool {
     request.path().ends_with(b"/") && !request.has_content_handler()
 }
@@ -168,8 +172,8 @@ fn is_charged(visit: &Visit) -> bool {
     )
 }
 
-/// What the page costs: by its price file, else by the location's directive, else nothing.
-/// What cannot be read is no price: the page is not sent.
+/// The price of the page: from its price file, else from the location's directive, else 0. If the
+/// price cannot be read, the page is not sent.
 fn price_of(request: &mut Request) -> Result<u32, Box<Verdict>> {
     let read = |text: &[u8], place: &str| {
         let unreadable = |error| Verdict::Decided(price_unreadable(&error, place).into());
@@ -191,7 +195,7 @@ fn price_of(request: &mut Request) -> Result<u32, Box<Verdict>> {
     match request.location().price() {
         None => Ok(0),
         Some(Price::Fixed(price)) => Ok(price),
-        // nginx has said why if there is no value.
+        // If there is no value, nginx has logged why.
         Some(Price::Varying(value)) => {
             request.evaluate(&value).map_or(Err(Box::new(Verdict::Fail(SERVER_ERROR))), |text| {
                 read(text, "micromint_price")

@@ -1,11 +1,11 @@
-//! The nginx module: a page of a priced location is served when it was paid for.
+//! The nginx module: serves a page of a priced location once it is paid for.
 //!
-//! In goes what nginx knows of a request, out comes nginx's own way of serving or answering. What a
-//! payment is worth is decided by [`micromint::vendor`] alone; nothing here knows a coin. The order to
-//! read in: `module` (directives and what they set), `handlers` (the way of a request through the
-//! gate), `visit` (what is remembered of it), `vendor` (the paywall of one configuration file), then
-//! `sys`, the only place with `unsafe`: every callback that nginx makes arrives there, is guarded
-//! against panics and handed on in safe terms.
+//! Input: nginx's view of a request. Output: nginx's way of serving or answering it. Only
+//! [`micromint::vendor`] decides about payments; this crate contains no rule about coins. Reading
+//! order: `module` (directives and what they set), `handlers` (the path of a request through the
+//! gate), `visit` (what is stored about it), `vendor` (the paywall of one configuration file), then
+//! `sys`, the only place with `unsafe`. Every callback from nginx arrives in `sys`, is guarded
+//! against panics, and is passed on in safe terms.
 //!
 //! Without the feature `module` the crate is empty: see `scripts/build-nginx-module.sh`.
 #![deny(unsafe_code)]

@@ -1,4 +1,5 @@
-//! The directives, what they set, and the variables. `docs/reference/nginx.md` describes them for webmasters.
+//! The directives, what they set, and the variables. `docs/reference/nginx.md` describes them for
+//! webmasters.
 
 use std::sync::Arc;
 
@@ -8,23 +9,23 @@ use micromint::vendor::{Vendor, parse_receipt_path};
 
 use crate::sys::{ComplexValue, ConfigPlace, LogFile, ThreadPool};
 
-/// The most free views a day that can be given.
+/// The largest number of free views per day.
 const FREE_VIEWS_MAX: u32 = 1_000_000;
 
-/// What a server of the configuration has.
+/// The configuration of a server.
 #[derive(Default)]
 pub(crate) struct ServerConfig {
     vendor: Option<Arc<Vendor>>,
     pool: Option<ThreadPool>,
 }
 
-/// What a location of the configuration has.
+/// The configuration of a location.
 #[derive(Default)]
 pub(crate) struct LocationConfig {
     gate: Option<Gate>,
     price: Option<Price>,
     refuses_subrequests: Option<bool>,
-    /// The inner `None` is the word `off`, which ends what a level above has said.
+    /// The inner `None` is the word `off`, which cancels the value of an outer level.
     receipt_path: Option<Option<Text>>,
     has_price_files: Option<bool>,
     free_views: Option<u32>,
@@ -32,11 +33,11 @@ pub(crate) struct LocationConfig {
     event_log: Option<Option<EventLog>>,
 }
 
-/// `micromint`: whether the gate is there, and where that is said.
+/// `micromint`: whether the gate is on, and what decided that.
 #[derive(Clone)]
 struct Gate {
     is_on: bool,
-    /// Turned on by `micromint_price`, with no word of `micromint` at this level.
+    /// Turned on by `micromint_price`, without `micromint` at this level.
     is_implied: bool,
     position: String,
 }
@@ -46,14 +47,14 @@ struct Gate {
 pub(crate) enum Price {
     /// A number.
     Fixed(u32),
-    /// A value with variables, read anew for each request.
+    /// A value with variables, evaluated for each request.
     Varying(ComplexValue),
 }
 
-/// A text, or a value with variables that is read anew for each request.
+/// A text, or a value with variables that is evaluated for each request.
 #[derive(Clone)]
 pub(crate) enum Text {
-    /// As it stands.
+    /// A constant text.
     Fixed(Vec<u8>),
     /// With variables.
     Varying(ComplexValue),
@@ -64,7 +65,7 @@ pub(crate) enum Text {
 pub(crate) struct EventLog {
     /// How an event is written.
     pub(crate) format: EventFormat,
-    /// Where to, if not to nginx's error log.
+    /// The file, if it is not nginx's error log.
     pub(crate) file: Option<LogFile>,
 }
 
@@ -78,26 +79,26 @@ pub(crate) enum EventFormat {
 }
 
 impl ServerConfig {
-    /// Takes from http{} what the server itself does not say.
+    /// Inherits from http{} what the server itself does not set.
     pub(crate) fn inherit(&mut self, parent: &ServerConfig) {
         self.vendor = self.vendor.take().or_else(|| parent.vendor.clone());
         self.pool = self.pool.or(parent.pool);
     }
 
-    /// Who sells here.
+    /// The vendor of this server.
     pub(crate) fn vendor(&self) -> Option<&Arc<Vendor>> {
         self.vendor.as_ref()
     }
 
-    /// Where its disk work is done.
+    /// The thread pool for its disk access.
     pub(crate) fn pool(&self) -> Option<ThreadPool> {
         self.pool
     }
 }
 
 impl LocationConfig {
-    /// Takes from the level above what this one does not say. A price said here without a word about the
-    /// gate turns the gate on: a page is not given away because a directive was forgotten.
+    /// Inherits from the outer level what this one does not set. A price at this level without
+    /// `micromint` turns the gate on: a page is not given away because a directive was forgotten.
     pub(crate) fn inherit(
         &mut self,
         parent: &LocationConfig,
@@ -123,32 +124,32 @@ impl LocationConfig {
         }
     }
 
-    /// Whether requests pass the gate.
+    /// Whether requests pass through the gate.
     pub(crate) fn is_gated(&self) -> bool {
         self.gate.as_ref().is_some_and(|gate| gate.is_on)
     }
 
-    /// What a page costs that has no price file.
+    /// The price of a page that has no price file.
     pub(crate) fn price(&self) -> Option<Price> {
         self.price
     }
 
-    /// Whether the price of a file is looked for beside it.
+    /// Whether the price of a file is looked up beside it.
     pub(crate) fn has_price_files(&self) -> bool {
         self.has_price_files.unwrap_or(true)
     }
 
-    /// What a receipt given here opens, if more than the one page.
+    /// What a receipt opens, if more than one page.
     pub(crate) fn receipt_path(&self) -> Option<&Text> {
         self.receipt_path.as_ref()?.as_ref()
     }
 
-    /// How many pages a visitor sees a day without paying.
+    /// The number of pages that a visitor sees per day without paying.
     pub(crate) fn free_views(&self) -> u32 {
         self.free_views.unwrap_or(0)
     }
 
-    /// Whether nothing is charged, only told.
+    /// Whether payments are only reported and nothing is charged.
     pub(crate) fn is_dry_run(&self) -> bool {
         self.is_dry_run.unwrap_or(false)
     }
@@ -158,7 +159,7 @@ impl LocationConfig {
         self.event_log.as_ref()?.as_ref()
     }
 
-    /// Whether a priced page may not be part of another one's answer.
+    /// Whether a priced page must not be part of another page's response.
     pub(crate) fn refuses_subrequests(&self) -> bool {
         self.refuses_subrequests.unwrap_or(false)
     }
@@ -312,7 +313,7 @@ pub(crate) fn set_log(
     once(NAME, &mut location.event_log, format.map(|format| EventLog { format, file }))
 }
 
-/// Sets what a directive says, which may be said once at each level.
+/// Sets the value of a directive, which may occur at most once at each level.
 fn once<T>(directive: &str, slot: &mut Option<T>, value: T) -> Result<(), String> {
     if slot.is_some() {
         return Err(format!("\"{directive}\" directive is duplicate"));
@@ -333,26 +334,26 @@ fn unexpected(directive: &str, expected: &str, found: &[u8]) -> String {
     format!("\"{directive}\": expected {expected}, found \"{}\"", String::from_utf8_lossy(found))
 }
 
-/// The directive's one argument; nginx has counted them.
+/// The directive's only argument; nginx has checked the number.
 fn word(place: &ConfigPlace) -> &[u8] {
     place.words().into_iter().nth(1).unwrap_or_default()
 }
 
-/// A variable of ours.
+/// A variable of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
     /// What became of the request at the gate.
     Status,
-    /// What the page costs.
+    /// The price of the page.
     Price,
     /// The coins that this request recorded.
     Coins,
-    /// Who paid or tried to.
+    /// The User-ID of the payer, or of the sender of a refused payment.
     User,
 }
 
 impl Variable {
-    /// All of them.
+    /// All variables.
     pub(crate) const ALL: [Variable; 4] =
         [Variable::Status, Variable::Price, Variable::Coins, Variable::User];
 

@@ -1,9 +1,9 @@
-//! The border to nginx, and the only `unsafe` code of the module.
+//! The boundary to nginx, and the only `unsafe` code of the module.
 //!
-//! nginx calls the functions in `tables`; they wrap its pointers in the types of this folder, which hold
-//! raw pointers, never references, into nginx's memory: a handler may run another one for the same
-//! request before it returns, so no exclusive reference could be true. A worker has one thread for
-//! everything here but the closures given to [`threads`], which own their data.
+//! nginx calls the functions in `tables`. They wrap its pointers in the types of this folder, which
+//! hold raw pointers into nginx's memory and never references: a handler may run another handler
+//! for the same request before it returns, so no exclusive reference would be sound. A worker runs
+//! everything here on one thread, except the closures given to [`threads`], which own their data.
 
 mod config;
 mod counters;
@@ -27,40 +27,40 @@ pub(crate) use event_log::{LogFile, iso_8601_now};
 pub(crate) use request::Request;
 pub(crate) use threads::{ThreadPool, detach, offload};
 
-/// What a handler tells nginx: one of the constants below or an HTTP status.
+/// What a handler returns to nginx: one of the constants below or an HTTP status.
 pub(crate) type Code = isize;
-/// Done; in the access phase: access is granted.
+/// Done. In the access phase: access is granted.
 pub(crate) const OK: Code = 0;
-/// Something failed; nginx ends the request.
+/// Something failed. nginx ends the request.
 pub(crate) const ERROR: Code = -1;
 /// The handler waits and will be called again.
 pub(crate) const AGAIN: Code = -2;
-/// The handler has taken the request over.
+/// The handler has taken over the request.
 pub(crate) const DONE: Code = -4;
 /// The handler has no opinion.
 pub(crate) const DECLINED: Code = -5;
 
-/// How grave a line in the error log is.
+/// The severity of a line in the error log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Level {
     /// Something that should not be possible.
     Alert,
-    /// A request fails.
+    /// A request failed.
     Error,
     /// The webmaster should know.
     Warn,
-    /// What the webmaster wants told.
+    /// Something that the webmaster asked to be logged.
     Notice,
-    /// What clients do.
+    /// Something that a client caused.
     Info,
 }
 
-/// An error log of nginx: that of a request, of the cycle or of the configuration being read.
+/// An error log of nginx: of a request, of the cycle, or of the configuration that is being read.
 #[derive(Clone, Copy)]
 pub(crate) struct Log(*mut ngx_log_t);
 
 impl Log {
-    /// Writes one line that says that it is ours.
+    /// Writes one line, marked as this module's.
     pub(crate) fn write(self, level: Level, text: &str) {
         self.write_plain(level, &format!("micromint: {text}"));
     }
@@ -74,8 +74,9 @@ impl Log {
             Level::Notice => NGX_LOG_NOTICE,
             Level::Info => NGX_LOG_INFO,
         };
-        // SAFETY: a Log is made from a log pointer of a live request, cycle or configuration and does not
-        // outlive the callback it was made in; `%*s` takes a length and a pointer, both of `text`.
+        // SAFETY: a Log is made from a log pointer of a live request, cycle or configuration and
+        // does not outlive the callback that made it; `%*s` takes a length and a pointer, both of
+        // `text`.
         unsafe {
             if (*self.0).log_level >= level as ngx_uint_t {
                 let (len, data) = (text.len(), text.as_ptr());
@@ -85,9 +86,10 @@ impl Log {
     }
 }
 
-/// Runs what a callback has to do. A panic ends here: it must not cross into C.
+/// Runs the body of a callback. A panic ends here: it must not cross into C.
 fn guard<T>(log: *mut ngx_log_t, on_panic: T, callback: impl FnOnce() -> T) -> T {
-    // What a panic leaves half done is one request's own state, and that request ends with a 500.
+    // A panic leaves at most the state of one request half changed, and that request ends with a
+    // 500.
     match catch_unwind(AssertUnwindSafe(callback)) {
         Ok(value) => value,
         Err(panic) => {
@@ -107,7 +109,8 @@ unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
     if text.len == 0 || text.data.is_null() {
         return &[];
     }
-    // SAFETY: nginx strings hold `len` readable bytes at `data`; the caller vouches for their life.
+    // SAFETY: nginx strings hold `len` readable bytes at `data`; the caller guarantees their
+    // lifetime.
     unsafe { std::slice::from_raw_parts(text.data, text.len) }
 }
 
@@ -116,7 +119,8 @@ unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
 /// # Safety
 /// `pool` must be a live pool. The copy lives as long as the pool.
 unsafe fn copy_into(pool: *mut ngx_pool_t, bytes: &[u8]) -> Option<ngx_str_t> {
-    // SAFETY: the pool is live; a non-null answer has room for what was asked, one byte at least.
+    // SAFETY: the pool is live; a non-null result has room for the requested size, at least one
+    // byte.
     unsafe {
         let data: *mut u8 = ngx_palloc(pool, bytes.len().max(1)).cast();
         if data.is_null() {
@@ -133,7 +137,7 @@ unsafe fn copy_into(pool: *mut ngx_pool_t, bytes: &[u8]) -> Option<ngx_str_t> {
 /// `pool` must be a live pool.
 unsafe fn keep_in<T>(pool: *mut ngx_pool_t, value: T) -> *mut T {
     unsafe extern "C" fn release<T>(data: *mut std::ffi::c_void) {
-        // SAFETY: `data` is the box made below, and a pool runs a cleanup once.
+        // SAFETY: `data` is the box made below, and a pool runs each cleanup once.
         let value = unsafe { Box::from_raw(data.cast::<T>()) };
         let _ = catch_unwind(AssertUnwindSafe(move || drop(value)));
     }

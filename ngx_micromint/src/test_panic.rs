@@ -1,5 +1,5 @@
-//! Panics on request, to prove that one request's panic ends that request alone. In a module built without
-//! the feature `test-panic`, which is every module but that of the tests, nothing asks and nothing panics.
+//! Panics on request, to prove that a panic ends only the request that caused it. Modules built
+//! without the feature `test-panic`, which are all except that of the tests, never panic here.
 
 use crate::sys::Request;
 

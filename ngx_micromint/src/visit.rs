@@ -1,7 +1,7 @@
-//! What is remembered of one request between nginx's calls.
+//! What is stored about one request between nginx's calls.
 //!
-//! It outlives internal redirects, which forget everything else of ours. Several callbacks hold it at once,
-//! so it changes through cells, each for a moment only.
+//! It outlives internal redirects, which clear everything else of ours. Several callbacks hold it
+//! at the same time, so it changes through cells, each borrowed only briefly.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use micromint::vendor::paywall::Paywall;
 
 use crate::sys::Code;
 
-/// How far a request is on its way through the gate.
+/// How far a request has got in the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Nothing was decided at this price.
+    /// Nothing is decided at this price.
     #[default]
     Fresh,
     /// The body is being read.
@@ -23,61 +23,61 @@ pub(crate) enum Stage {
     Read,
     /// The thread pool decides.
     Working,
-    /// A decision lies in `verdict`, not acted upon yet.
+    /// A decision is in `verdict` and was not carried out yet.
     Decided,
     /// The content is being served.
     Served,
-    /// Something else was sent.
+    /// Another answer was sent.
     Answered,
 }
 
-/// A decision, or that there is none.
+/// A decision, or its absence.
 #[derive(Debug, Default)]
 pub(crate) enum Verdict {
     /// None yet.
     #[default]
     None,
-    /// Do this.
+    /// Carry this out.
     Decided(Decision),
-    /// Send nginx's own page of this error.
+    /// Send nginx's own page for this error.
     Fail(Code),
 }
 
 /// One request.
 #[derive(Default)]
 pub(crate) struct Visit {
-    /// How far it is.
+    /// How far it has got.
     pub(crate) stage: Cell<Stage>,
-    /// In which pass through the phases that stage began.
+    /// The pass through the phases in which that stage began.
     pub(crate) began_in: Cell<u32>,
     /// The price that is or was decided about.
     pub(crate) price: Cell<u32>,
     /// What was decided.
     pub(crate) verdict: RefCell<Verdict>,
-    /// Who decided it, for what the answer still has to tell.
+    /// The paywall that decided it, for what the response still needs.
     pub(crate) paywall: RefCell<Option<Arc<Paywall>>>,
-    /// In which pass through the phases `satisfy any` asked us.
+    /// The pass through the phases in which `satisfy any` asked the gate.
     pub(crate) asked_in: Cell<Option<u32>>,
-    /// Whether the head of the answer was seen to.
+    /// Whether the head of the response was processed.
     pub(crate) has_settled: Cell<bool>,
-    /// What became of the payment once the head of the answer was made.
+    /// What became of the payment once the head of the response was made.
     pub(crate) became: Cell<Option<Outcome>>,
 }
 
 impl Visit {
-    /// The body is there.
+    /// The body is complete.
     pub(crate) fn body_was_read(&self) {
         if self.stage.get() == Stage::Reading {
             self.stage.set(Stage::Read);
         }
     }
 
-    /// Whether something is to come before this request goes on.
+    /// Whether something must finish before this request continues.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.stage.get(), Stage::Reading | Stage::Working)
     }
 
-    /// Begins again, at another price.
+    /// Starts again at another price.
     pub(crate) fn start_over(&self) {
         self.stage.set(Stage::Fresh);
         self.verdict.replace(Verdict::None);

@@ -1,4 +1,5 @@
-//! The head of an answer: what the paywall adds to it, and that a payment stays for a success only.
+//! The head of a response: what the paywall adds to it, and the reversal of a payment whose
+//! response is not a success.
 
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use micromint::vendor::http::{Decision, HeadChanges, Outcome, Serve};
 use crate::sys::{Code, ERROR, Level, OK, Request, detach};
 use crate::visit::{Stage, Verdict, Visit};
 
-/// Sees the head of every answer last before it is written, the site's own fields in it: a payment stays for a
-/// success only, and what the gate says is merged with what the site says.
+/// Processes the head of every response, last before it is written, when the site's own fields are
+/// in it. A payment is kept for a success only, and the gate's fields are merged with the site's.
 pub(crate) fn filter_header(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return OK };
     let stage = visit.stage.get();
@@ -25,7 +26,7 @@ pub(crate) fn filter_header(request: &mut Request) -> Code {
         _ => return OK,
     };
     let status = request.answer_status();
-    // The till is asked off the event thread; what it will say is told here.
+    // The till is asked on another thread; the response already announces the expected result.
     let promised = serve.charge.as_ref().zip(visit.paywall.borrow().clone());
     let promised = promised.map(|(charge, paywall)| paywall.promise(charge, status));
     let became = promised.unwrap_or(serve.outcome);
@@ -41,7 +42,7 @@ fn pushed(pushed: Option<()>) -> Code {
     if pushed.is_some() { OK } else { ERROR }
 }
 
-/// Has the thread pool take a payment back; if its queue is full, does so here.
+/// Reverses a payment in the thread pool; if the pool's queue is full, reverses it here.
 fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
     let (Some(charge), Some(paywall)) = (serve.charge, visit.paywall.borrow().clone()) else {
         return;
@@ -61,7 +62,7 @@ fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
     }
 }
 
-/// Takes out and adds fields of the answer's head; `None` when out of memory.
+/// Removes and adds fields of the response's head; `None` when out of memory.
 pub(super) fn change_head(request: &mut Request, changes: &HeadChanges) -> Option<()> {
     for name in &changes.remove {
         request.remove_answer_header(name);

@@ -1,4 +1,4 @@
-//! Asking the paywall: the request in its terms, at once or from the thread pool.
+//! Asks the paywall about the request, on the event thread or in the thread pool.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::visit::{Stage, Verdict, Visit};
 const QUEUE_IS_FULL: &str =
     "the queue of the thread pool is full: see max_queue of nginx's thread_pool";
 
-/// The head of the request is read: asks what to do with it at this price.
+/// The head of the request was read: asks what to do with it at this price.
 pub(super) fn enter(request: &mut Request, price: u32) -> Code {
     let Some(vendor) = request.server().vendor().map(Arc::clone) else { return SERVER_ERROR };
-    // A payment is recorded with the same look, unless that wants a look at the content first.
+    // One look also records a payment, unless the content must be examined first.
     let recorder = vendor.to_record().filter(|_| {
         price > 0 && !request.has_conditions() && !test_panic::is_asked(request, "thread")
     });
@@ -51,7 +51,7 @@ pub(super) fn enter(request: &mut Request, price: u32) -> Code {
     }
 }
 
-/// The body of the request is read.
+/// The body of the request was read.
 pub(super) fn with_body(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return SERVER_ERROR };
     let price = visit.price.get();
@@ -66,9 +66,9 @@ pub(super) fn with_body(request: &mut Request) -> Code {
     work(request, vendor, price, body)
 }
 
-/// Decides at once where nothing has to wait, else has the thread pool decide.
+/// Decides on the event thread if nothing has to wait; otherwise the thread pool decides.
 fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec<u8>>) -> Code {
-    // Looked at only now: what is decided without the disk depends on no content.
+    // Examined only now: what is decided without the disk does not depend on the content.
     let file = if request.has_conditions() { request.static_file() } else { None };
     let content = file.as_ref().map(|file| Content {
         etag: file.etag.as_deref().map(str::as_bytes),
@@ -76,7 +76,7 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
         size: file.size,
     });
     let panics = test_panic::is_asked(request, "thread");
-    // Most payments need not wait; to wake a thread for one would cost more than to record it.
+    // Most payments need not wait. Waking a thread would cost more than recording one.
     let paywall = vendor.to_record().filter(|_| !panics);
     let answer = with_request(request, price, body.as_deref(), content, |request| {
         let decision = paywall.as_ref().and_then(|paywall| paywall.try_decide(request));
@@ -116,7 +116,7 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
     }
 }
 
-/// Remembers what a paywall decided, and the paywall, which settles the charge; and acts on it.
+/// Stores the paywall's decision, and the paywall, which settles the charge later; then acts on it.
 fn decided_by(
     request: &mut Request,
     price: u32,
@@ -128,12 +128,12 @@ fn decided_by(
     decided(request, price, Verdict::Decided(decision))
 }
 
-/// Nothing can be decided now: nothing was kept, and the same payment may be sent again.
+/// Nothing can be decided now. Nothing was recorded, and the same payment may be sent again.
 fn not_now(request: &mut Request, price: u32, reason: &str) -> Code {
     decided(request, price, Verdict::Decided(unavailable(reason.to_string()).into()))
 }
 
-/// Has the thread pool open the paywall that was never open, then comes back.
+/// Opens a paywall that was never opened, in the thread pool, then comes back.
 fn open_first(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
     let Some(pool) = request.server().pool() else { return SERVER_ERROR };
     if begin(request, price, Stage::Working).is_none() {
@@ -161,7 +161,7 @@ fn open_first(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
     }
 }
 
-/// Shows the request to the paywall.
+/// Passes the request to the paywall.
 fn with_request<T>(
     request: &mut Request,
     price: u32,
@@ -179,7 +179,7 @@ fn with_request<T>(
     let location = request.location();
     let receipt_path = match location.receipt_path() {
         Some(Text::Fixed(path)) => Some(path.as_slice()),
-        // An empty value stands for none.
+        // An empty value means no receipt path.
         Some(Text::Varying(_)) => varying.as_deref().filter(|path| !path.is_empty()),
         None => None,
     };

@@ -1,4 +1,4 @@
-//! Acting on what the paywall said: the request goes on to its content, or something else is sent.
+//! Acts on the paywall's decision: the request continues to its content, or another answer is sent.
 
 use micromint::vendor::http::{About, Answer, Decision, Outcome, Request as PaywallRequest};
 
@@ -8,14 +8,14 @@ use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, price_of};
 use crate::sys::{Code, DECLINED, DONE, Level, OK, Request};
 use crate::visit::{Stage, Verdict};
 
-/// Remembers what was decided, and acts on it.
+/// Stores the decision and acts on it.
 pub(super) fn decided(request: &mut Request, price: u32, verdict: Verdict) -> Code {
     let Some(visit) = begin(request, price, Stage::Decided) else { return SERVER_ERROR };
     visit.verdict.replace(verdict);
     act(request)
 }
 
-/// Acts on what was decided.
+/// Acts on the decision.
 pub(super) fn act(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return SERVER_ERROR };
     let verdict = visit.verdict.borrow();
@@ -45,15 +45,15 @@ pub(super) fn act(request: &mut Request) -> Code {
     }
 }
 
-/// Sends an answer in place of the content, by way of `error_page` if that has a page for its status.
+/// Sends an answer instead of the content, through `error_page` if that has a page for its status.
 fn refuse(request: &mut Request, answer: &Answer) -> Code {
     if let Some(text) = &answer.log {
-        // What a client can cause at will is no error of the server's.
+        // What a client can cause at will is not an error of the server.
         let level = if answer.outcome == Outcome::Unavailable { Level::Error } else { Level::Info };
         request.log().write(level, text);
     }
     alert(request, &answer.about);
-    // What is merged with the site's own fields comes when those are there: in the filter.
+    // Fields that are merged with the site's own are added in the filter, when those exist.
     if push_fields(request, answer).is_none() {
         return SERVER_ERROR;
     }
@@ -69,14 +69,15 @@ fn refuse(request: &mut Request, answer: &Answer) -> Code {
     DONE
 }
 
-/// Adds the fields of an answer but for the type of its body, which nginx holds apart; `None` when out of memory.
+/// Adds the answer's fields except the content type, which nginx stores separately; `None` when out
+/// of memory.
 fn push_fields(request: &mut Request, answer: &Answer) -> Option<()> {
     let mut fields =
         answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
     fields.try_for_each(|(name, value)| request.push_header(name, value))
 }
 
-/// Tells the vendor what the paywall has found wrong with files.
+/// Reports to the vendor what the paywall found wrong with files.
 fn alert(request: &Request, about: &About) {
     if let Some(text) = &about.alert {
         request.log().write(Level::Error, text);
@@ -88,8 +89,8 @@ fn content_type(answer: &Answer) -> &str {
     field.map_or("", |(_, value)| value)
 }
 
-/// `micromint_message`: the content of a location for `error_page 402`. What the gate had to say, or what it
-/// says about this location if a 402 came from somewhere else.
+/// `micromint_message`: the content of a location for `error_page 402`. This is the gate's answer,
+/// or, if the 402 has another origin, the gate's answer for this location.
 pub(crate) fn message(request: &mut Request) -> Code {
     let code = request.discard_body();
     if code != OK {

@@ -1,4 +1,4 @@
-//! What is told of a request when it is over: variables, counters, a line of `micromint_log`.
+//! What is reported when a request is over: variables, counters, a line of `micromint_log`.
 
 use micromint::vendor::http::{About, Answer, Decision, Event, Outcome};
 use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
@@ -8,7 +8,7 @@ use crate::module::{EventFormat, EventLog, Variable};
 use crate::sys::{Code, Level, OK, Request, iso_8601_now};
 use crate::visit::{Verdict, Visit};
 
-/// The value of a variable, for logs and headers; `None` where no gate stands.
+/// The value of a variable, for logs and headers; `None` where the gate is off.
 pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> {
     let Some(visit) = request.visit() else {
         let is_free = request.location().is_gated() && variable != Variable::User;
@@ -33,8 +33,9 @@ pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> 
     }
 }
 
-/// The log phase: counts the event of a request that the paywall decided about, and writes it where
-/// `micromint_log` says. nginx comes here once for every request, whatever became of its connection.
+/// The log phase: counts the event of a request that the paywall decided, and writes it where
+/// `micromint_log` says. nginx runs this phase exactly once per request, whatever happened to its
+/// connection.
 pub(crate) fn record(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return OK };
     with_event(&visit, request.answer_status(), |event| {
@@ -48,7 +49,7 @@ pub(crate) fn record(request: &mut Request) -> Code {
     OK
 }
 
-/// Calls `with` with the event of a request, if something was decided about it.
+/// Calls `with` with the event of a request, if anything was decided about it.
 fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
     match &*visit.verdict.borrow() {
         Verdict::None => {}
@@ -67,7 +68,7 @@ fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
 
 fn write(request: &Request, log: &EventLog, event: &Event<'_>) {
     match (&log.file, log.format) {
-        // nginx's own log says when.
+        // nginx's own log records the time.
         (None, EventFormat::Plain) => request.log().write_plain(Level::Notice, &event.to_string()),
         (None, EventFormat::Json) => request.log().write_plain(Level::Notice, &event.to_json()),
         (Some(file), EventFormat::Plain) => {

@@ -1,4 +1,4 @@
-//! nginx's configuration, while it is read and afterwards.
+//! nginx's configuration, while it is being read and afterwards.
 
 use std::ffi::c_void;
 use std::path::PathBuf;
@@ -19,16 +19,17 @@ use super::threads::ThreadPool;
 use super::{Log, bytes, copy_into};
 use crate::module::{LocationConfig, ServerConfig};
 
-/// What belongs to the whole of a configuration, for as long as it is in use.
+/// The module's state of a whole configuration, for as long as it is in use.
 #[derive(Default)]
 pub(crate) struct ModuleConfig {
     /// One for every configuration file, however many servers name it.
     pub(crate) vendors: Vec<Arc<Vendor>>,
-    /// What all workers count, of all vendors.
+    /// The counters of all workers and all vendors.
     pub(super) counters: Option<CounterZone>,
 }
 
-/// A price or another value that may hold variables, compiled; it lives as long as its configuration.
+/// A price or another value that may contain variables, compiled. It lives as long as its
+/// configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct ComplexValue(*mut ngx_http_complex_value_t);
 
@@ -38,19 +39,20 @@ impl ComplexValue {
     }
 }
 
-/// The place in a configuration that is being read.
+/// The place in the configuration that is being read.
 pub(crate) struct ConfigPlace(*mut ngx_conf_t);
 
 impl ConfigPlace {
     /// # Safety
-    /// `cf` must be nginx's argument of the callback that makes this, and not outlive it.
+    /// `cf` must be nginx's argument of the callback that makes this, and must not outlive it.
     pub(super) unsafe fn new(cf: *mut ngx_conf_t) -> ConfigPlace {
         ConfigPlace(cf)
     }
 
-    /// The words of the directive, its name first.
+    /// The words of the directive, starting with its name.
     pub(crate) fn words(&self) -> Vec<&[u8]> {
-        // SAFETY: while a directive is set `args` is an array of strings that live in the configuration's pool.
+        // SAFETY: while a directive is set, `args` is an array of strings that live in the
+        // configuration's pool.
         unsafe {
             let args = (*self.0).args;
             let words = std::slice::from_raw_parts((*args).elts.cast::<ngx_str_t>(), (*args).nelts);
@@ -58,7 +60,7 @@ impl ConfigPlace {
         }
     }
 
-    /// A path, relative ones to the folder of nginx.conf.
+    /// A path; relative paths are relative to the folder of nginx.conf.
     pub(crate) fn full_path(&self, path: &[u8]) -> Option<PathBuf> {
         use std::os::unix::ffi::OsStrExt;
         // SAFETY: the configuration's pool is live; the name is a copy that ends in a zero byte.
@@ -72,7 +74,7 @@ impl ConfigPlace {
         }
     }
 
-    /// Where the configuration is being read, as `file:line`.
+    /// The current position in the configuration as `file:line`.
     pub(crate) fn position(&self) -> String {
         // SAFETY: while directives are set there is a file, unless they come from the command line.
         unsafe {
@@ -84,10 +86,10 @@ impl ConfigPlace {
         }
     }
 
-    /// Compiles a value with variables. `None` if nginx has refused it and said why.
+    /// Compiles a value with variables. `None` if nginx refused it and logged why.
     pub(crate) fn compile(&mut self, text: &[u8]) -> Option<ComplexValue> {
-        // SAFETY: the compiled value and its text lie in the configuration's pool and so live as long as the
-        // configuration, like everything that holds the result.
+        // SAFETY: the compiled value and its text are in the configuration's pool, so they live as
+        // long as the configuration, like everything that holds the result.
         unsafe {
             let pool = (*self.0).pool;
             let mut text = copy_into(pool, text)?;
@@ -105,14 +107,14 @@ impl ConfigPlace {
         }
     }
 
-    /// The thread pool `default`, made if the configuration does not name it.
+    /// The thread pool `default`, created if the configuration does not name it.
     pub(crate) fn thread_pool(&mut self) -> Option<ThreadPool> {
         // SAFETY: the configuration is being read; a null name stands for `default`.
         let pool = unsafe { ngx_thread_pool_add(self.0, std::ptr::null_mut()) };
         (!pool.is_null()).then_some(ThreadPool(pool))
     }
 
-    /// Has the workers count together. `None` if nginx has refused it and said why.
+    /// Makes the workers share counters. `None` if nginx refused it and logged why.
     pub(crate) fn share_counters(&mut self) -> Option<()> {
         // SAFETY: the configuration is being read.
         let zone = unsafe { CounterZone::add(self.0)? };
@@ -120,10 +122,10 @@ impl ConfigPlace {
         Some(())
     }
 
-    /// A log file, relative names to nginx's prefix, opened when all of the configuration was read. `None` if
-    /// nginx has refused it and said why.
+    /// A log file, opened when the whole configuration was read. Relative names are relative to
+    /// nginx's prefix. `None` if nginx refused it and logged why.
     pub(crate) fn log_file(&mut self, path: &[u8]) -> Option<LogFile> {
-        // SAFETY: the name is a copy in the configuration's pool that ends in a zero byte.
+        // SAFETY: the name is a copy in the configuration's pool that ends with a zero byte.
         unsafe {
             let mut name = copy_into((*self.0).pool, &[path, b"\0"].concat())?;
             name.len = path.len();
@@ -132,16 +134,17 @@ impl ConfigPlace {
         }
     }
 
-    /// What belongs to the whole configuration.
+    /// The module's state of the whole configuration.
     pub(crate) fn module(&mut self) -> &mut ModuleConfig {
-        // SAFETY: made by our core module when it was loaded, before any directive; only one callback runs at a time,
-        // and the borrow of self keeps it to one borrow within that.
+        // SAFETY: created by our core module when it was loaded, before any directive. Only one
+        // callback runs at a time, and the borrow of self limits it to one borrow within that.
         unsafe { &mut *module_of((*self.0).cycle) }
     }
 
     /// Our configuration of the server that is being read.
     pub(crate) fn server(&self) -> &ServerConfig {
-        // SAFETY: within http{} the context is an HTTP context whose slots our callbacks have filled.
+        // SAFETY: within http{} the context is an HTTP context whose slots our callbacks have
+        // filled.
         unsafe {
             let context: *mut nginx_sys::ngx_http_conf_ctx_t = (*self.0).ctx.cast();
             &*server_of((*context).srv_conf)
@@ -157,28 +160,28 @@ impl ConfigPlace {
         }
     }
 
-    /// Refuses the configuration for something at another place of it.
+    /// Refuses the configuration because of another place in it.
     pub(crate) fn refuse_at(&mut self, position: &str, reason: &str) {
         // SAFETY: as in `refuse`.
         unsafe { emergency((*self.0).log, &format!("{reason} in {position}")) }
     }
 }
 
-/// What a configuration that was just read, or a worker that was just forked, knows of its surroundings.
+/// What a newly read configuration, or a newly forked worker, knows of its surroundings.
 pub(crate) struct Worker {
     cycle: *mut ngx_cycle_t,
 }
 
 impl Worker {
     /// # Safety
-    /// `cycle` must be nginx's argument of the callback that makes this, and not outlive it.
+    /// `cycle` must be nginx's argument of the callback that makes this, and must not outlive it.
     pub(super) unsafe fn new(cycle: *mut ngx_cycle_t) -> Worker {
         Worker { cycle }
     }
 
-    /// What belongs to the whole configuration.
+    /// The module's state of the whole configuration.
     pub(crate) fn module(&self) -> &ModuleConfig {
-        // SAFETY: made when our module was loaded; nothing changes it any more.
+        // SAFETY: created when our module was loaded; nothing changes it any more.
         unsafe { &*module_of(self.cycle) }
     }
 
@@ -188,13 +191,14 @@ impl Worker {
         unsafe { nginx_sys::ngx_test_config != 0 }
     }
 
-    /// User and group of the workers, if this process may give files to them.
+    /// User and group of the workers, if this process may change the owner of files.
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
-        // SAFETY: the core module's configuration is made first of all; `geteuid` cannot fail.
+        // SAFETY: the core module's configuration is created before all others; `geteuid` cannot
+        // fail.
         unsafe {
             let core: *mut ngx_core_conf_t =
                 (*(*self.cycle).conf_ctx.add(ngx_core_module.index)).cast();
-            // NGX_CONF_UNSET_UINT stands there where no user is set, as for a master that is not root.
+            // The value is NGX_CONF_UNSET_UINT if no user is set, as for a master that is not root.
             let is_set = (*core).user != u32::MAX && (*core).group != u32::MAX;
             (nginx_sys::geteuid() == 0 && is_set).then_some(((*core).user, (*core).group))
         }
@@ -206,7 +210,7 @@ impl Worker {
         Log(unsafe { (*self.cycle).log })
     }
 
-    /// Refuses the configuration for something at a place of it.
+    /// Refuses the configuration because of a place in it.
     pub(crate) fn refuse_at(&self, position: &str, reason: &str) {
         // SAFETY: a cycle has a log.
         unsafe { emergency((*self.cycle).log, &format!("{reason} in {position}")) }
@@ -223,10 +227,10 @@ unsafe fn emergency(log: *mut nginx_sys::ngx_log_t, text: &str) {
     }
 }
 
-/// What belongs to the configuration in use.
+/// The module's state of the configuration in use.
 pub(super) fn current_module() -> Option<&'static ModuleConfig> {
-    // SAFETY: nginx's current cycle outlives every callback of a request; our core module is loaded in it, since
-    // this is its code, and nothing changes what it made any more.
+    // SAFETY: nginx's current cycle outlives every callback of a request. Our core module is loaded
+    // in it, because this is its code, and nothing changes what it made any more.
     unsafe { module_of(nginx_sys::ngx_cycle).cast_const().as_ref() }
 }
 

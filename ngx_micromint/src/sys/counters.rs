@@ -1,4 +1,4 @@
-//! The counters of all workers, in memory that they share and that a reload keeps.
+//! The counters of all workers, in shared memory that survives a reload.
 
 use std::ffi::c_void;
 
@@ -11,7 +11,8 @@ use nginx_sys::{
 use super::tables::ngx_http_micromint_module;
 use super::{ERROR, OK};
 
-/// The smallest zone that nginx manages as a slab pool; the counters take some hundred bytes of it.
+/// The smallest zone that nginx manages as a slab pool; the counters take a few hundred bytes of
+/// it.
 const ZONE_SIZE: usize = 64 * 1024;
 
 /// The zone of a configuration that holds the counters.
@@ -19,8 +20,8 @@ const ZONE_SIZE: usize = 64 * 1024;
 pub(crate) struct CounterZone(*mut ngx_shm_zone_t);
 
 impl CounterZone {
-    /// Asks nginx for the zone, which it makes when it has read the whole configuration, or takes over from
-    /// the configuration before. `None` if nginx has refused it and said why.
+    /// Asks nginx for the zone. nginx creates it when it has read the whole configuration, or takes
+    /// it over from the previous configuration. `None` if nginx refused it and logged why.
     ///
     /// # Safety
     /// `cf` must be the configuration that is being read.
@@ -41,16 +42,19 @@ impl CounterZone {
 
     /// The counters.
     pub(super) fn counters(&self) -> Option<&Counters> {
-        // SAFETY: the zone lives as long as the configuration that holds this value; its data is null or what
-        // `init_zone` put there, which is never freed. Counters are atomic numbers, valid in any state.
+        // SAFETY: the zone lives as long as the configuration that holds this value. Its data is
+        // null or what `init_zone` stored there, which is never freed. Counters are atomic numbers,
+        // valid in any state.
         unsafe { (*self.0).data.cast::<Counters>().cast_const().as_ref() }
     }
 }
 
-/// When nginx has made the zone, or taken it over with the `data` of the configuration before.
+/// Called when nginx has created the zone, or taken it over with the `data` of the previous
+/// configuration.
 unsafe extern "C" fn init_zone(zone: *mut ngx_shm_zone_t, data: *mut c_void) -> ngx_int_t {
-    // SAFETY: nginx gives the zone with its memory mapped and, at its beginning, a slab pool that is ready. Zeroed
-    // memory is a valid value; slabs of this size are aligned to at least 8 bytes.
+    // SAFETY: nginx gives the zone with its memory mapped and, at its beginning, an initialised
+    // slab pool. Zeroed memory is a valid value; slabs of this size are aligned to at least 8
+    // bytes.
     unsafe {
         if !data.is_null() {
             (*zone).data = data;

@@ -1,5 +1,5 @@
-//! A log file of our own among nginx's: opened with the configuration, opened anew when nginx is told to
-//! (`USR1`), as access logs are.
+//! A log file of this module among nginx's: opened with the configuration and reopened when nginx
+//! receives `USR1`, like access logs.
 
 use nginx_sys::{ngx_cached_http_log_iso8601, ngx_open_file_t};
 
@@ -10,14 +10,15 @@ use super::bytes;
 pub(crate) struct LogFile(pub(super) *mut ngx_open_file_t);
 
 impl LogFile {
-    /// Appends a line, its end included, in one piece. What cannot be written is lost, as in access logs.
+    /// Appends a complete line in one write. A line that cannot be written is lost, as in access
+    /// logs.
     pub(crate) fn write(&self, line: &[u8]) {
-        // SAFETY: nginx keeps the descriptor open, to append, for as long as the configuration lives.
+        // SAFETY: nginx keeps the descriptor open for appending as long as the configuration lives.
         let _ = unsafe { nginx_sys::write((*self.0).fd, line.as_ptr().cast(), line.len()) };
     }
 }
 
-/// The time that nginx has looked at last, such as `2026-12-10T12:00:00+00:00`.
+/// The time that nginx cached last, such as `2026-12-10T12:00:00+00:00`.
 pub(crate) fn iso_8601_now() -> String {
     // SAFETY: nginx keeps the text of the last ticks, and replaces the pointer between events only.
     unsafe { String::from_utf8_lossy(bytes(ngx_cached_http_log_iso8601)).into_owned() }

@@ -1,4 +1,4 @@
-//! What is known of who asks, and of the file asked for, before anything is served.
+//! What is known about the client and the requested file before anything is served.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,17 +12,17 @@ use super::request::Request;
 pub(crate) struct StaticFile {
     /// Its entity tag as nginx makes it, with quotes; `None` with `etag off`.
     pub(crate) etag: Option<String>,
-    /// Its time; `None` with `if_modified_since off`.
+    /// Its modification time; `None` with `if_modified_since off`.
     pub(crate) last_modified: Option<UnixTime>,
     /// Its size; `None` with `max_ranges 0`.
     pub(crate) size: Option<u64>,
 }
 
 impl Request {
-    /// The address of the client: that of the connection, or what the realip module put in its place.
+    /// The address of the client: that of the connection, or the one from the realip module.
     pub(crate) fn client(&self) -> Option<IpAddr> {
-        // SAFETY: a connection has an address of the family that it names, whole and aligned by nginx or the
-        // allocator it came from; it is read without assuming so.
+        // SAFETY: a connection has an address of the family that it names, which nginx or its
+        // allocator made complete and aligned; it is read without assuming alignment.
         unsafe {
             let address = (*(*self.as_ptr()).connection).sockaddr;
             if address.is_null() {
@@ -42,7 +42,7 @@ impl Request {
         }
     }
 
-    /// Whether it carries a condition or a range.
+    /// Whether it has a condition or a range.
     pub(crate) fn has_conditions(&self) -> bool {
         // SAFETY: the request is live.
         unsafe {
@@ -59,8 +59,8 @@ impl Request {
         }
     }
 
-    /// The file that nginx's static module will send for this request; `None` where something else makes the
-    /// content, or might.
+    /// The file that nginx's static module will send for this request; `None` if something else
+    /// makes the content, or might.
     pub(crate) fn static_file(&mut self) -> Option<StaticFile> {
         if self.has_content_handler() || self.path().ends_with(b"/") {
             return None;

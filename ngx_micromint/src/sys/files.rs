@@ -15,19 +15,20 @@ use super::OK;
 /// A file that nginx has opened, or kept open, and will close.
 pub(super) struct CachedFile {
     fd: i32,
-    /// When its content was changed, in seconds since 1970.
+    /// The modification time, in seconds since 1970.
     pub(super) modified: i64,
     /// Its size in bytes.
     pub(super) size: i64,
 }
 
-/// Opens the file that the request's URI names, its path with `suffix` added. `Ok(None)` if there is none.
-/// The location's `open_file_cache` and `disable_symlinks` hold. A file for which not `is_expected` is looked for before it is
-/// opened where that is cheaper for most requests: to open what is not there costs the system more than to look.
+/// Opens the file that the request's URI names, with `suffix` added to its path. `Ok(None)` if
+/// there is none. The location's `open_file_cache` and `disable_symlinks` apply. If not
+/// `is_expected`, the function checks for the file before it opens it where that is cheaper for
+/// most requests: opening a missing file costs the system more than checking.
 ///
 /// # Safety
-/// `r` must be a live request and `location` its location's configuration; the file is good as long as the
-/// request.
+/// `r` must be a live request and `location` its location's configuration; the file is valid as
+/// long as the request.
 pub(super) unsafe fn open_beside(
     r: *mut ngx_http_request_t,
     location: *mut ngx_http_core_loc_conf_t,
@@ -36,7 +37,8 @@ pub(super) unsafe fn open_beside(
 ) -> Result<Option<CachedFile>, String> {
     let mut path = ngx_str_t { len: 0, data: std::ptr::null_mut() };
     let mut root_len = 0;
-    // SAFETY: the request is live; `reserved` bytes are free after the path, the final zero byte included.
+    // SAFETY: the request is live; `reserved` bytes are free after the path, including the final
+    // zero byte.
     unsafe {
         let end = ngx_http_map_uri_to_path(r, &raw mut path, &raw mut root_len, suffix.len() + 1);
         if end.is_null() {
@@ -46,10 +48,11 @@ pub(super) unsafe fn open_beside(
         *end.add(suffix.len()) = 0;
         path.len = end.offset_from(path.data) as usize + suffix.len();
     }
-    // SAFETY: the structure is plain C data for which all zero is the documented starting value.
+    // SAFETY: the structure is plain C data for which all zero is the documented initial value.
     let mut info: ngx_open_file_info_t = unsafe { zeroed() };
-    // SAFETY: the location's configuration outlives the request; the path was made above and ends in zero.
-    // A file descriptor that comes back belongs to nginx's cache or pool, which closes it later.
+    // SAFETY: the location's configuration outlives the request; the path was made above and ends
+    // with zero. A returned file descriptor belongs to nginx's cache or pool, which closes it
+    // later.
     unsafe {
         info.read_ahead = (*location).read_ahead;
         info.directio = libc_off_max();
@@ -63,7 +66,8 @@ pub(super) unsafe fn open_beside(
             return Err("disable_symlinks failed".to_string());
         }
         let cache = (*location).open_file_cache;
-        // nginx's cache remembers what is not there; to heed links it opens each folder on the way, for either.
+        // nginx's cache remembers missing files. To check for links it opens each folder on the
+        // way, in either case.
         if !is_expected && cache.is_null() && info.disable_symlinks() == NGX_DISABLE_SYMLINKS_OFF {
             info.set_test_only(1);
             if !find(cache, &mut path, &mut info, (*r).pool)? {
@@ -81,17 +85,18 @@ pub(super) unsafe fn open_beside(
     Ok(Some(CachedFile { fd: info.fd, modified: info.mtime, size: info.size }))
 }
 
-/// Opens a file, or looks for it alone if `info` says so: whether it is there.
+/// Opens a file, or only checks for it if `info` says so. Returns whether it exists.
 ///
 /// # Safety
-/// `cache` must be null or live, `path` end in zero, `pool` be a live pool, which closes what is opened.
+/// `cache` must be null or live, `path` must end with zero, `pool` must be a live pool, which
+/// closes what is opened.
 unsafe fn find(
     cache: *mut ngx_open_file_cache_t,
     path: &mut ngx_str_t,
     info: &mut ngx_open_file_info_t,
     pool: *mut ngx_pool_t,
 ) -> Result<bool, String> {
-    // SAFETY: the caller vouches for all of them.
+    // SAFETY: the caller guarantees all of them.
     match unsafe { ngx_open_cached_file(cache, path, info, pool) } {
         OK => Ok(true),
         _ => match info.err {
@@ -102,8 +107,8 @@ unsafe fn find(
     }
 }
 
-/// Reads the file beside the one that the request's URI names: see [`open_beside`]. At most `size_max` + 1
-/// bytes are read.
+/// Reads the file beside the one that the request's URI names: see [`open_beside`]. At most
+/// `size_max` + 1 bytes are read.
 ///
 /// # Safety
 /// As for [`open_beside`].
@@ -113,7 +118,7 @@ pub(super) unsafe fn read_beside(
     suffix: &str,
     size_max: usize,
 ) -> Result<Option<Vec<u8>>, String> {
-    // SAFETY: the caller vouches for both.
+    // SAFETY: the caller guarantees both.
     let Some(file) = (unsafe { open_beside(r, location, suffix, false)? }) else { return Ok(None) };
     // SAFETY: the descriptor is open; ManuallyDrop leaves closing it to nginx.
     let file = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(file.fd) });
@@ -131,7 +136,7 @@ pub(super) unsafe fn read_beside(
     Ok(Some(content))
 }
 
-/// No file is large enough for direct input.
+/// No file is large enough for direct I/O.
 fn libc_off_max() -> nginx_sys::off_t {
     nginx_sys::off_t::MAX
 }

@@ -23,21 +23,21 @@ use super::{Code, DONE, ERROR, Log, OK, bytes, config, copy_into, files, headers
 use crate::module::{LocationConfig, ServerConfig};
 use crate::visit::Visit;
 
-/// Header fields as (name, value), with memory of their own only where they are more than browsers send.
+/// Header fields as (name, value). They need heap memory only if there are more than browsers send.
 pub(crate) type Fields<'a> = SmallVec<[(&'a [u8], &'a [u8]); 16]>;
 
 /// A request, or a subrequest, during one callback.
 pub(crate) struct Request {
     r: *mut ngx_http_request_t,
-    /// Bound to the worker's thread.
+    /// Makes the type `!Send`: it belongs to the worker's thread.
     not_send: PhantomData<*mut ()>,
 }
 
-// ---- what was asked
+// ---- what was requested
 
 impl Request {
     /// # Safety
-    /// `r` must be a live request, and stay so until the callback that makes this returns.
+    /// `r` must be a live request, and stay live until the callback that makes this returns.
     pub(super) unsafe fn new(r: *mut ngx_http_request_t) -> Request {
         Request { r, not_send: PhantomData }
     }
@@ -58,13 +58,13 @@ impl Request {
         unsafe { bytes((*self.r).unparsed_uri) }
     }
 
-    /// The path that is served now, decoded and normalised, after rewrites.
+    /// The path that is being served, decoded and normalised, after rewrites.
     pub(crate) fn path(&self) -> &[u8] {
         // SAFETY: as in `method`.
         unsafe { bytes((*self.r).uri) }
     }
 
-    /// The host asked for, with the port if one was sent.
+    /// The requested host, with the port if one was sent.
     pub(crate) fn host(&self) -> Option<&[u8]> {
         // SAFETY: the request is live; a non-null field belongs to it.
         unsafe {
@@ -76,14 +76,15 @@ impl Request {
 
     /// Whether it came over TLS.
     pub(crate) fn is_https(&self) -> bool {
-        // SAFETY: every request has a connection; an HTTP/2 stream has one that names its parent's TLS state.
+        // SAFETY: every request has a connection; an HTTP/2 stream has one that refers to its
+        // parent's TLS state.
         unsafe { !(*(*self.r).connection).ssl.is_null() }
     }
 
     /// The header fields, in order.
     pub(crate) fn headers(&self) -> Fields<'_> {
-        // SAFETY: the request is live and its headers are complete when phases run; fields are only changed through
-        // `&mut self`, which the result forbids while it lives.
+        // SAFETY: the request is live and its headers are complete when phases run. Fields are only
+        // changed through `&mut self`, which the result prevents while it lives.
         unsafe {
             headers::fields(&raw const (*self.r).headers_in.headers)
                 .map(|field| (bytes((*field).key), bytes((*field).value)))
@@ -91,23 +92,23 @@ impl Request {
         }
     }
 
-    /// The length that Content-Length tells, if it does.
+    /// The value of Content-Length, if there is one.
     pub(crate) fn content_length(&self) -> Option<u64> {
         // SAFETY: the request is live.
         u64::try_from(unsafe { (*self.r).headers_in.content_length_n }).ok()
     }
 }
 
-// ---- where nginx stands with it
+// ---- its state in nginx
 
 impl Request {
-    /// Whether it is part of another request's answer.
+    /// Whether it is a subrequest.
     pub(crate) fn is_subrequest(&self) -> bool {
         // SAFETY: the request is live.
         unsafe { (*self.r).main != self.r }
     }
 
-    /// Whether `satisfy any` holds here.
+    /// Whether `satisfy any` applies here.
     pub(crate) fn satisfies_any(&self) -> bool {
         // SAFETY: the core module's location configuration outlives the request.
         unsafe { (*self.core()).satisfy == NGX_HTTP_SATISFY_ANY as usize }
@@ -119,28 +120,31 @@ impl Request {
         unsafe { (*self.r).content_handler.is_some() }
     }
 
-    /// How many more times the URI may change: equal in two phases if it did not change between them.
+    /// How many more times the URI may change. Equal values in two phases mean that it did not
+    /// change between them.
     pub(crate) fn uri_changes(&self) -> u32 {
         // SAFETY: the request is live.
         unsafe { (*self.r).uri_changes() }
     }
 
-    /// Whether the answer will be an error whatever its content: an error page that keeps its status.
+    /// Whether the response will be an error whatever its content: an error page that keeps its
+    /// status.
     pub(crate) fn is_error_answer(&self) -> bool {
         // SAFETY: the request is live.
         unsafe { (*self.r).err_status >= 300 }
     }
 
-    /// The status that the answer's head is sent with.
+    /// The status that is sent with the response's head.
     pub(crate) fn answer_status(&self) -> u16 {
         // SAFETY: the request is live.
         let status = unsafe { (*self.r).headers_out.status };
         u16::try_from(status).unwrap_or(500)
     }
 
-    /// Whether `error_page` has something to say about `status` here and now.
+    /// Whether `error_page` has an entry for `status` that applies now.
     pub(crate) fn has_error_page(&self, status: u16) -> bool {
-        // SAFETY: the configuration outlives the request; `error_pages` is null or an array of these elements.
+        // SAFETY: the configuration outlives the request; `error_pages` is null or an array of
+        // these elements.
         unsafe {
             let core = self.core();
             let pages = (*core).error_pages;
@@ -166,7 +170,8 @@ impl Request {
 
     /// Our configuration of its location.
     pub(crate) fn location(&self) -> &LocationConfig {
-        // SAFETY: nginx merged it before any request; it is dropped with the cycle, which outlives the request.
+        // SAFETY: nginx merged it before any request; it is dropped with the cycle, which outlives
+        // the request.
         unsafe { &*location_of((*self.r).loc_conf) }
     }
 
@@ -176,7 +181,7 @@ impl Request {
         unsafe { &*server_of((*self.r).srv_conf) }
     }
 
-    /// What all workers count, if the configuration has it.
+    /// The counters that all workers share, if the configuration has them.
     pub(crate) fn counters(&self) -> Option<&Counters> {
         config::current_module().and_then(|module| module.counters.as_ref()?.counters())
     }
@@ -187,13 +192,14 @@ impl Request {
     }
 }
 
-// ---- what we remember of it
+// ---- what is stored about it
 
 impl Request {
-    /// What is remembered of the request, if anything is. Of a subrequest: of the main request.
+    /// What is stored about the request, if anything. For a subrequest: about the main request.
     pub(crate) fn visit(&self) -> Option<Rc<Visit>> {
-        // SAFETY: our slot holds null or the visit that a pool cleanup of this request keeps. An internal redirect
-        // zeroes the slots, so the cleanups are looked through then. The count is raised for the copy that goes out.
+        // SAFETY: our slot holds null or the visit that a pool cleanup of this request keeps. An
+        // internal redirect zeroes the slots; then the cleanups are searched. The count is
+        // incremented for the returned copy.
         unsafe {
             let main = (*self.r).main;
             let slot = (*main).ctx.add(ngx_http_micromint_module.ctx_index);
@@ -221,13 +227,14 @@ impl Request {
         }
     }
 
-    /// What is remembered of the request, begun now if nothing is yet. `None` when out of memory.
+    /// What is stored about the request, created now if necessary. `None` when out of memory.
     pub(crate) fn visit_or_new(&mut self) -> Option<Rc<Visit>> {
         if let Some(visit) = self.visit() {
             return Some(visit);
         }
         let visit = Rc::new(Visit::default());
-        // SAFETY: the pool is the request's own; the cleanup takes one count of the visit and gives it back once.
+        // SAFETY: the pool is the request's own; the cleanup takes one count of the visit and
+        // releases it once.
         unsafe {
             let main = (*self.r).main;
             let cleanup = nginx_sys::ngx_pool_cleanup_add((*main).pool, 0);
@@ -244,14 +251,14 @@ impl Request {
     /// The value of a directive with variables, for this request.
     pub(crate) fn evaluate(&mut self, value: &ComplexValue) -> Option<&[u8]> {
         let mut text = ngx_str_t { len: 0, data: std::ptr::null_mut() };
-        // SAFETY: the value was compiled in this cycle; the result lies in the request's pool.
+        // SAFETY: the value was compiled in this cycle; the result is in the request's pool.
         unsafe {
             let rc = ngx_http_complex_value(self.r, value.as_ptr(), &raw mut text);
             (rc == OK).then(|| bytes(text))
         }
     }
 
-    /// The content of the file beside the one that is asked for, its name longer by `suffix`.
+    /// The content of the file beside the requested one, whose name has `suffix` added.
     pub(crate) fn read_beside(
         &mut self,
         suffix: &str,
@@ -271,10 +278,11 @@ unsafe extern "C" fn release_visit(data: *mut std::ffi::c_void) {
 // ---- its body
 
 impl Request {
-    /// Has the body read. When it is, the visit is told (perhaps before this returns) and the phases go on.
+    /// Starts reading the body. When it is complete, the visit is updated (perhaps before this
+    /// returns) and the phases continue.
     pub(crate) fn read_body(&mut self) -> Code {
-        // SAFETY: as the mirror module does it: reading takes a count of the request, which is given back here, and the
-        // phase is left with DONE. `body_done` goes on when everything is there.
+        // SAFETY: as in nginx's mirror module: reading takes a count of the request, which is
+        // released here, and the phase returns DONE. `body_done` continues when everything arrived.
         unsafe {
             let rc = ngx_http_read_client_request_body(self.r, Some(body_done));
             if rc >= nginx_sys::NGX_HTTP_SPECIAL_RESPONSE as isize {
@@ -288,8 +296,8 @@ impl Request {
     /// The body that was read, or `None` if it has more than `size_max` bytes.
     pub(crate) fn body(&self, size_max: usize) -> std::io::Result<Option<Vec<u8>>> {
         let mut body = Vec::new();
-        // SAFETY: the chain and its buffers belong to the request. A buffer lies in memory from `pos` to `last`, or
-        // in its file from `file_pos` to `file_last`; the descriptor stays nginx's.
+        // SAFETY: the chain and its buffers belong to the request. A buffer is in memory from `pos`
+        // to `last`, or in its file from `file_pos` to `file_last`; the descriptor remains nginx's.
         unsafe {
             let request_body = (*self.r).request_body;
             let mut link =
@@ -318,10 +326,10 @@ impl Request {
         Ok(Some(body))
     }
 
-    /// Makes it a GET without a body, in place.
+    /// Turns it into a GET without a body, in place.
     pub(crate) fn become_get(&mut self) {
-        // SAFETY: the request is live. `request_body` itself stays, so that nobody reads a body again. The name is
-        // static. Fields taken out of the list may no longer be pointed to.
+        // SAFETY: the request is live. `request_body` itself stays, so that nothing reads a body
+        // again. The name is static. nginx's pointers to removed fields are cleared.
         unsafe {
             let r = self.r;
             (*r).method = NGX_HTTP_GET as usize;
@@ -344,7 +352,7 @@ impl Request {
         ]);
     }
 
-    /// Answers in full whatever copy the client holds.
+    /// Makes the response complete, whatever copy the client has.
     pub(crate) fn ignore_conditions(&mut self) {
         // SAFETY: the request is live.
         unsafe { (*self.r).set_disable_not_modified(1) };
@@ -356,8 +364,8 @@ impl Request {
         ]);
     }
 
-    /// Beside If-Match, If-Unmodified-Since counts for nothing (RFC 9110, 13.1.4), as the paywall has it; nginx
-    /// would look at both.
+    /// Removes If-Unmodified-Since if If-Match is present: it must then be ignored (RFC 9110,
+    /// 13.1.4), and the paywall does so. nginx would check both.
     pub(crate) fn heed_if_match_alone(&mut self) {
         // SAFETY: the request is live.
         if unsafe { !(*self.r).headers_in.if_match.is_null() } {
@@ -365,7 +373,7 @@ impl Request {
         }
     }
 
-    /// Takes header fields out of the request, for whatever makes the content.
+    /// Removes header fields from the request, for whatever makes the content.
     pub(crate) fn remove_headers(&mut self, names: &[&str]) {
         let mut removed: Vec<*mut ngx_table_elt_t> = Vec::new();
         // SAFETY: the request is live and no iterator over its headers is in use.
@@ -384,7 +392,7 @@ impl Request {
         }
     }
 
-    /// Nulls nginx's own pointers to fields that were taken out.
+    /// Clears nginx's own pointers to fields that were removed.
     fn forget_fields(&mut self, removed: &[*mut ngx_table_elt_t]) {
         // SAFETY: the request is live; these are the fields that one of our callers can name.
         unsafe {
@@ -423,10 +431,10 @@ unsafe extern "C" fn body_done(r: *mut ngx_http_request_t) {
     }
 }
 
-// ---- its answer
+// ---- its response
 
 impl Request {
-    /// Adds a header field to the answer. `None` when out of memory.
+    /// Adds a header field to the response. `None` when out of memory.
     pub(crate) fn push_header(&mut self, name: &'static str, value: &str) -> Option<()> {
         // SAFETY: list and pool are the request's own.
         unsafe {
@@ -439,9 +447,10 @@ impl Request {
         }
     }
 
-    /// All values that the answer has for a field so far.
+    /// All values that the response has for a field so far.
     pub(crate) fn answer_values(&self, name: &str) -> Vec<String> {
-        // SAFETY: the list is the request's own and is not changed meanwhile; a hash of 0 marks a field taken out.
+        // SAFETY: the list is the request's own and is not changed meanwhile; a hash of 0 marks a
+        // removed field.
         unsafe {
             headers::fields(&raw const (*self.r).headers_out.headers)
                 .filter(|field| (**field).hash != 0 && headers::is_named(*field, name))
@@ -450,7 +459,7 @@ impl Request {
         }
     }
 
-    /// Takes a field out of the answer.
+    /// Removes a field from the response.
     pub(crate) fn remove_answer_header(&mut self, name: &str) {
         // SAFETY: as in `answer_values`.
         unsafe {
@@ -462,15 +471,16 @@ impl Request {
         }
     }
 
-    /// Throws the body away that the client may still send.
+    /// Discards the body that the client may still send.
     pub(crate) fn discard_body(&mut self) -> Code {
         // SAFETY: the request is live.
         unsafe { ngx_http_discard_request_body(self.r) }
     }
 
-    /// Sends a whole answer. The caller has pushed its other header fields.
+    /// Sends a complete response. The caller has added its other header fields.
     pub(crate) fn send(&mut self, status: u16, content_type: &str, body: &[u8]) -> Code {
-        // SAFETY: everything sent is copied into the request's pool, which outlives sending. The buffer is plain C data.
+        // SAFETY: everything sent is copied into the request's pool, which outlives sending. The
+        // buffer is plain C data.
         unsafe {
             let r = self.r;
             let (Some(content_type), Some(body)) =
@@ -507,7 +517,7 @@ impl Request {
 
     /// Ends the request after a phase has answered it. The caller returns `DONE`.
     pub(crate) fn finish(&mut self, rc: Code) {
-        // SAFETY: the request is live; nothing of it is used after this by who gets `DONE`.
+        // SAFETY: the request is live; code that gets `DONE` does not use it afterwards.
         unsafe { ngx_http_finalize_request(self.r, rc) }
     }
 }

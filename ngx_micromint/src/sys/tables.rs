@@ -1,12 +1,12 @@
 //! What nginx finds in the shared object: three modules, their directives and callbacks.
 //!
-//! - `ngx_micromint_module`, a core module: prepares the vendors when a configuration was read, and opens
-//!   them in each worker.
-//! - `ngx_http_micromint_module`: directives, variables, the gate in the access and precontent phases,
-//!   and what is told in the log phase.
-//! - `ngx_http_micromint_filter_module`: looks at the head of every answer.
+//! - `ngx_micromint_module`, a core module: prepares the vendors when a configuration was read, and
+//!   opens them in each worker.
+//! - `ngx_http_micromint_module`: directives, variables, the gate in the access and precontent
+//!   phases, and the reports of the log phase.
+//! - `ngx_http_micromint_filter_module`: processes the head of every response.
 //!
-//! Every callback is guarded: a panic becomes the failure that nginx knows at that place.
+//! Every callback is guarded: a panic becomes the failure that nginx expects at that place.
 
 use std::ffi::{c_char, c_void};
 use std::ptr::{null, null_mut};
@@ -28,13 +28,13 @@ use super::{Code, DECLINED, ERROR, OK, copy_into, guard, keep_in};
 use crate::handlers;
 use crate::module::{self, LocationConfig, ServerConfig, Variable};
 
-// ---- what the dynamic loader of nginx looks for
+// ---- what nginx's dynamic loader looks for
 
-/// A table that nginx alone reads and writes.
+/// A table that only nginx reads and writes.
 #[repr(transparent)]
 pub(super) struct Table<T>(T);
 
-// SAFETY: the tables hold pointers to statics; nginx reads them in one thread.
+// SAFETY: the tables hold pointers to statics; nginx reads them on one thread.
 unsafe impl<T> Sync for Table<T> {}
 
 #[unsafe(no_mangle)]
@@ -55,11 +55,11 @@ pub(super) static ngx_module_names: Table<[*const c_char; 4]> = Table([
     null(),
 ]);
 
-/// Each of ours goes before everything that follows it here. Phase handlers run in the reverse of that
-/// order: the gate comes after address, password and subrequest checks, so no coin is taken from someone
-/// who is then turned away, and after `try_files` has found the file; `mirror` comes later still and
-/// copies paid requests only. Filters run in reverse too: ours sees what `add_header`, `expires`, ranges
-/// and conditions have made of the head, last before it is written.
+/// Each of our modules is placed before everything that is listed here. Phase handlers run in the
+/// reverse of that order: the gate comes after address, password and subrequest checks, so no coin
+/// is taken for a request that is then denied, and after `try_files` has found the file. `mirror`
+/// comes even later and copies only paid requests. Filters also run in reverse: ours sees what
+/// `add_header`, `expires`, ranges and conditions have made of the head, last before it is written.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx looks for these names")]
 pub(super) static ngx_module_order: Table<[*const c_char; 8]> = Table([
@@ -96,8 +96,8 @@ unsafe extern "C" fn create_module_config(cycle: *mut ngx_cycle_t) -> *mut c_voi
     }
 }
 
-/// When all of a configuration was read. What fails here keeps nginx from starting, or a reload from
-/// taking place, as a wrong directive would.
+/// Called when the whole configuration was read. A failure here keeps nginx from starting, or a
+/// reload from taking effect, as a wrong directive would.
 unsafe extern "C" fn init_module_config(cycle: *mut ngx_cycle_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx gives the cycle that was just read.
     unsafe {
@@ -109,7 +109,7 @@ unsafe extern "C" fn init_module_config(cycle: *mut ngx_cycle_t, _: *mut c_void)
 }
 
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    // SAFETY: nginx gives the worker's cycle. A worker that fails here would be started again and again.
+    // SAFETY: nginx gives the worker's cycle. A worker that fails here would be restarted forever.
     unsafe { guard((*cycle).log, (), || handlers::open(&Worker::new(cycle))) };
     OK
 }
@@ -200,7 +200,8 @@ static COMMANDS: Table<[ngx_command_t; 12]> = Table([
 
 type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
 
-/// A directive. nginx compares names as C strings: the zero byte is needed though the length leaves it out.
+/// A directive. nginx compares names as C strings: the zero byte is necessary although the length
+/// excludes it.
 const fn command(
     name_with_zero: &'static str,
     kind: u32,
@@ -239,14 +240,15 @@ unsafe fn set<T>(
     config: *mut c_void,
     set: fn(&mut ConfigPlace, &mut T) -> Result<(), String>,
 ) -> *mut c_char {
-    // SAFETY: nginx gives the configuration that is being read, and the slot that our `create_config` filled.
+    // SAFETY: nginx gives the configuration that is being read, and the slot that our
+    // `create_config` filled.
     unsafe {
         guard((*cf).log, conf_error(), || {
             let mut place = ConfigPlace::new(cf);
             match set(&mut place, &mut *config.cast::<T>()) {
                 Ok(()) => null_mut(),
                 Err(reason) => {
-                    // An empty reason: nginx has already said why.
+                    // An empty reason means that nginx has already logged why.
                     if !reason.is_empty() {
                         place.refuse(&reason);
                     }
@@ -296,7 +298,7 @@ unsafe extern "C" fn set_status(
     unsafe { set_content(cf, status) }
 }
 
-/// Has a handler of ours make the content of a location.
+/// Makes one of our handlers the content handler of a location.
 ///
 /// # Safety
 /// `cf` must be the configuration of a location that is being read.
@@ -368,8 +370,8 @@ unsafe extern "C" fn get_variable(
     value: *mut ngx_http_variable_value_t,
     index: usize,
 ) -> ngx_int_t {
-    // SAFETY: nginx gives a live request and the value to fill; the text lies in the request's pool. The length of a
-    // value has 28 bits; ours are short.
+    // SAFETY: nginx gives a live request and the value to fill; the text is in the request's pool.
+    // The length of a value has 28 bits; ours are short.
     unsafe {
         guard((*(*r).connection).log, ERROR, || {
             let text = Variable::ALL
@@ -445,7 +447,7 @@ request_handlers! {
 /// # Safety
 /// `r` must be a live request.
 unsafe fn handle(r: *mut ngx_http_request_t, handle: fn(&mut Request) -> Code) -> Code {
-    // SAFETY: the caller vouches for the request.
+    // SAFETY: the caller guarantees the request.
     unsafe { guard((*(*r).connection).log, 500, || handle(&mut Request::new(r))) }
 }
 
@@ -469,11 +471,13 @@ static FILTER_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
     merge_loc_conf: None,
 });
 
-/// The filter after ours. nginx builds its chain anew whenever it reads a configuration, always alike.
+/// The filter after ours. nginx rebuilds its chain whenever it reads a configuration, always in the
+/// same order.
 static mut NEXT_FILTER: ngx_http_output_header_filter_pt = None;
 
 unsafe extern "C" fn add_filter(_: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx reads configurations and runs filters in one thread, which alone touches the chain.
+    // SAFETY: nginx reads configurations and runs filters on one thread, and only that thread
+    // touches the chain.
     unsafe {
         NEXT_FILTER = ngx_http_top_header_filter;
         ngx_http_top_header_filter = Some(filter_header);
@@ -482,7 +486,8 @@ unsafe extern "C" fn add_filter(_: *mut ngx_conf_t) -> ngx_int_t {
 }
 
 unsafe extern "C" fn filter_header(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx gives a live request, in the thread that built the chain; the next filter is nginx's own.
+    // SAFETY: nginx gives a live request, on the thread that built the chain; the next filter is
+    // nginx's own.
     unsafe {
         if (*r).main == r {
             let rc = guard((*(*r).connection).log, ERROR, || {

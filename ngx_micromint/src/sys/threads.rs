@@ -1,4 +1,4 @@
-//! nginx's thread pool: disk work that must not hold up the other requests of a worker.
+//! nginx's thread pool: disk access that must not delay the other requests of a worker.
 
 use std::ffi::c_void;
 use std::mem::zeroed;
@@ -16,11 +16,11 @@ use super::{Level, Log, Request, guard};
 #[derive(Clone, Copy)]
 pub(crate) struct ThreadPool(pub(super) *mut ngx_thread_pool_t);
 
-/// What is done on the worker's own thread when a task has run.
+/// What happens on the worker's own thread when a task has run.
 enum Finish {
-    /// The request that waits gets its result.
+    /// The waiting request gets its result.
     Request(Box<dyn FnOnce(&mut Request) + Send>),
-    /// Nobody waits; a line for the error log.
+    /// Nothing waits; a line for the error log.
     Note(Option<String>),
 }
 
@@ -33,8 +33,9 @@ struct Job {
     finish: Option<Finish>,
 }
 
-/// Runs `work` in the pool while the request waits, then `finish` with its result (`None` if it panicked)
-/// on the worker's thread, then nginx's phases again. `Err` if the pool's queue is full: nothing was started.
+/// Runs `work` in the pool while the request waits; then, on the worker's thread, runs `finish`
+/// with its result (`None` if it panicked) and continues nginx's phases. `Err` if the pool's queue
+/// is full: nothing was started.
 ///
 /// The caller returns `AGAIN` to nginx.
 pub(crate) fn offload<T: Send + 'static>(
@@ -48,8 +49,8 @@ pub(crate) fn offload<T: Send + 'static>(
         let result = catch_unwind(AssertUnwindSafe(work)).ok();
         Finish::Request(Box::new(move |request: &mut Request| finish(request, result)))
     };
-    // SAFETY: the request is live, and main exists for every request. What waits must be woken through the phases;
-    // `blocked` keeps the request's memory until `completed` has run.
+    // SAFETY: the request is live, and main exists for every request. The waiting request must be
+    // resumed through the phases; `blocked` keeps its memory until `completed` has run.
     unsafe {
         post(pool, r, Box::new(work))?;
         (*r).write_event_handler = Some(ngx_http_core_run_phases);
@@ -59,8 +60,8 @@ pub(crate) fn offload<T: Send + 'static>(
     Ok(())
 }
 
-/// Runs `work` in the pool; nobody waits for it. What it says is written into the error log. `Err` if the
-/// pool's queue is full: nothing was started.
+/// Runs `work` in the pool; nothing waits for it. Its message is written to the error log. `Err` if
+/// the pool's queue is full: nothing was started.
 pub(crate) fn detach(
     pool: ThreadPool,
     work: impl FnOnce() -> Option<String> + Send + 'static,
@@ -70,12 +71,12 @@ pub(crate) fn detach(
             .unwrap_or_else(|_| Some("panic in a task".to_string()));
         Finish::Note(note)
     };
-    // SAFETY: without a request there is nothing that has to outlive the task.
+    // SAFETY: without a request there is nothing that must outlive the task.
     unsafe { post(pool, std::ptr::null_mut(), Box::new(work)) }
 }
 
 /// # Safety
-/// `request` must be null or a live request that the caller keeps by `blocked`.
+/// `request` must be null or a live request that the caller keeps alive with `blocked`.
 unsafe fn post(
     pool: ThreadPool,
     request: *mut ngx_http_request_t,
@@ -84,8 +85,8 @@ unsafe fn post(
     // SAFETY: a task is plain C data; nginx's own allocation zeroes it too.
     let task = unsafe { zeroed() };
     let job = Box::into_raw(Box::new(Job { task, request, work: Some(work), finish: None }));
-    // SAFETY: the job lives until `completed` frees it, which nginx calls exactly once for a posted task; if it was
-    // not posted it is freed here. The pool is of this cycle, whose threads run.
+    // SAFETY: the job lives until `completed` frees it, which nginx calls exactly once for a posted
+    // task; if it was not posted, it is freed here. The pool is of this cycle, whose threads run.
     unsafe {
         (*job).task.ctx = job.cast();
         (*job).task.handler = Some(run);
@@ -102,8 +103,8 @@ unsafe fn post(
 /// On a thread of the pool.
 unsafe extern "C" fn run(data: *mut c_void, _log: *mut ngx_log_t) {
     let job: *mut Job = data.cast();
-    // SAFETY: the job is this thread's alone until nginx hands it to `completed`, with a lock in between. The
-    // closure catches its own panics.
+    // SAFETY: the job belongs to this thread alone until nginx hands it to `completed`, with a lock
+    // in between. The closure catches its own panics.
     unsafe {
         if let Some(work) = (*job).work.take() {
             (*job).finish = catch_unwind(AssertUnwindSafe(work)).ok();
@@ -113,7 +114,7 @@ unsafe extern "C" fn run(data: *mut c_void, _log: *mut ngx_log_t) {
 
 /// On the worker's thread, when the task has run.
 unsafe extern "C" fn completed(event: *mut ngx_event_t) {
-    // SAFETY: `data` is the job that `post` put there; this is its only owner now.
+    // SAFETY: `data` is the job that `post` stored there; this is now its only owner.
     let job = unsafe { Box::from_raw((*event).data.cast::<Job>()) };
     let r = job.request;
     if r.is_null() {
@@ -123,8 +124,9 @@ unsafe extern "C" fn completed(event: *mut ngx_event_t) {
         }
         return;
     }
-    // SAFETY: `blocked` has kept the request and its connection until now. As in nginx's own thread handlers, a
-    // request that has ended meanwhile is given to its connection, which frees it.
+    // SAFETY: `blocked` has kept the request and its connection alive until now. As in nginx's own
+    // thread handlers, a request that has ended meanwhile is given to its connection, which frees
+    // it.
     unsafe {
         let c = (*r).connection;
         let log_context: *mut ngx_http_log_ctx_t = (*(*c).log).data.cast();
@@ -150,7 +152,7 @@ unsafe extern "C" fn completed(event: *mut ngx_event_t) {
 /// # Safety
 /// `r` must be a live request.
 unsafe fn has_ended(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: the caller vouches for the request; main exists for every request.
+    // SAFETY: the caller guarantees the request; main exists for every request.
     unsafe {
         #[cfg(nginx_terminated)]
         return (*r).done() != 0 || (*(*r).main).terminated() != 0;
