@@ -1,7 +1,8 @@
-//! Reads the headers of the Apache that the module is compiled for: what `ap` names of them, and no more.
+//! Reads the headers of the Apache that the module is compiled for, and binds only what `ap` uses.
 //!
-//! The folder of Apache's headers is that of `APACHE_INCLUDE_DIR`, or what `apxs` tells; that of APR's is
-//! `APR_INCLUDE_DIR`, or what `apr-1-config` tells. Nothing is linked: the symbols are the running server's.
+//! The folder of Apache's headers is `APACHE_INCLUDE_DIR`, or what `apxs` reports; that of APR's is
+//! `APR_INCLUDE_DIR`, or what `apr-1-config` reports. Nothing is linked: the symbols are those of
+//! the running server.
 
 #[cfg(not(feature = "module"))]
 fn main() {
@@ -161,7 +162,7 @@ mod headers {
         }
     }
 
-    /// The folder that holds `header`.
+    /// The folder that contains `header`.
     fn folder(
         variable: &str,
         program: &str,

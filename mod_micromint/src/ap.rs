@@ -1,12 +1,12 @@
-//! The border to Apache, and the only `unsafe` code of the module.
+//! The boundary to Apache, and the only `unsafe` code of the module.
 //!
-//! Apache calls the functions in `tables`, `hooks` and `filters`; they wrap its pointers in the types of this
-//! folder, which hold raw pointers, never references, into Apache's memory. What the tables of a request hold
-//! lies in the request's pool: nothing of it is freed before the request is over, whatever is changed
-//! meanwhile, so bytes that are handed out live as long as the callback. One thread at a time works on a
-//! request.
+//! Apache calls the functions in `tables`, `hooks` and `filters`. They wrap its pointers in the
+//! types of this folder, which hold raw pointers into Apache's memory and never references. The
+//! contents of a request's tables are in the request's pool: nothing there is freed before the
+//! request is over, whatever is changed meanwhile, so bytes that are lent live as long as the
+//! callback. One thread at a time works on a request.
 
-/// What bindgen read from the headers of Apache and APR.
+/// What bindgen generated from the headers of Apache and APR.
 #[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks, reason = "made by bindgen")]
 mod bindings {
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
@@ -35,31 +35,31 @@ pub(crate) use counters::counters;
 pub(crate) use hooks::Grant;
 pub(crate) use request::Request;
 
-/// What a hook tells Apache: one of the constants below or an HTTP status.
+/// What a hook returns to Apache: one of the constants below or an HTTP status.
 pub(crate) type Code = c_int;
-/// Done, go on.
+/// Done, continue.
 pub(crate) const OK: Code = 0;
 /// The hook has no opinion.
 pub(crate) const DECLINED: Code = -1;
 
-/// How grave a line in the error log is.
+/// The severity of a line in the error log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Level {
     /// The server cannot start.
     Emergency,
-    /// Something that needs the webmaster at once.
+    /// Something that needs the webmaster's immediate attention.
     Alert,
     /// Something that should not be possible.
     Critical,
-    /// A request fails.
+    /// A request failed.
     Error,
-    /// What the webmaster has asked to be told.
+    /// Something that the webmaster asked to be logged.
     Notice,
-    /// What clients do.
+    /// Something that a client caused.
     Info,
 }
 
-/// An error log of Apache: as a request writes into it, or a server.
+/// An error log of Apache, of a request or of a server.
 #[derive(Clone, Copy)]
 pub(crate) enum Log {
     Request(*mut request_rec),
@@ -80,8 +80,9 @@ impl Log {
         let (format, file) = (c"%.*s".as_ptr(), c"mod_micromint".as_ptr());
         let (len, data) = (c_int::try_from(text.len()).unwrap_or(c_int::MAX), text.as_ptr());
         let index = tables::module_index();
-        // SAFETY: a Log is made from a live request or server and does not outlive the callback it was made in;
-        // `%.*s` takes a length and a pointer, both of `text`. A null server is the main error log.
+        // SAFETY: a Log is made from a live request or server and does not outlive the callback
+        // that made it; `%.*s` takes a length and a pointer, both of `text`. A null server means
+        // the main error log.
         unsafe {
             match self {
                 Log::Request(r) => ap_log_rerror_(file, 0, index, level, 0, r, format, len, data),
@@ -91,9 +92,10 @@ impl Log {
     }
 }
 
-/// Runs what a callback has to do. A panic ends here: it must not cross into C.
+/// Runs the body of a callback. A panic ends here: it must not cross into C.
 fn guard<T>(log: Log, on_panic: T, callback: impl FnOnce() -> T) -> T {
-    // What a panic leaves half done is one request's own state, and that request ends with a 500.
+    // A panic leaves at most the state of one request half changed, and that request ends with a
+    // 500.
     match catch_unwind(AssertUnwindSafe(callback)) {
         Ok(value) => value,
         Err(panic) => {
@@ -105,31 +107,32 @@ fn guard<T>(log: Log, on_panic: T, callback: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Reads memory that was given back, to prove that scripts/asan-apache.sh would see it if the module did so.
+/// Reads freed memory, to prove that scripts/asan-apache.sh would detect it if the module did so.
 #[cfg(feature = "test-panic")]
 #[inline(never)]
 pub(crate) fn read_freed_memory() -> u8 {
     let place = Box::into_raw(Box::new(7_u8));
-    // SAFETY: there is none: this is the fault that is to be found. Only the tests' own build of the module has it.
+    // SAFETY: none. This is the fault that must be detected. Only the build for the tests has it.
     unsafe {
         drop(Box::from_raw(place));
         std::hint::black_box(place).read_volatile()
     }
 }
 
-/// The bytes of a C string, none of a null pointer.
+/// The bytes of a C string, empty for a null pointer.
 ///
 /// # Safety
-/// The string must be null or end in a zero byte, and stay as it is for as long as the caller uses the result.
+/// The string must be null or end with a zero byte, and stay unchanged for as long as the caller
+/// uses the result.
 unsafe fn bytes<'a>(text: *const c_char) -> &'a [u8] {
     if text.is_null() {
         return &[];
     }
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller guarantees it.
     unsafe { CStr::from_ptr(text) }.to_bytes()
 }
 
-/// A copy of bytes with a zero byte at its end. Apache ends the process where memory is lacking.
+/// A copy of bytes with a zero byte at its end. Apache ends the process when out of memory.
 ///
 /// # Safety
 /// `pool` must be a live pool. The copy lives as long as the pool.
@@ -138,7 +141,7 @@ unsafe fn copy_into(pool: *mut apr_pool_t, text: &[u8]) -> *mut c_char {
     unsafe { apr_pstrmemdup(pool, text.as_ptr().cast(), text.len()) }
 }
 
-/// Puts a plain value into a pool. Nothing is dropped.
+/// Stores a plain value in a pool. Nothing is dropped.
 ///
 /// # Safety
 /// `pool` must be a live pool. The value lives as long as the pool.
@@ -158,7 +161,7 @@ unsafe fn place_in<T: Copy>(pool: *mut apr_pool_t, value: T) -> *mut T {
 /// `pool` must be a live pool.
 unsafe fn keep_in<T>(pool: *mut apr_pool_t, value: T) -> *mut T {
     unsafe extern "C" fn release<T>(data: *mut c_void) -> apr_status_t {
-        // SAFETY: `data` is the box made below, and a pool runs a cleanup once.
+        // SAFETY: `data` is the box made below, and a pool runs each cleanup once.
         let value = unsafe { Box::from_raw(data.cast::<T>()) };
         let _ = catch_unwind(AssertUnwindSafe(move || drop(value)));
         0

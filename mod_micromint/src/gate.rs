@@ -1,9 +1,9 @@
-//! The way of a request through the gate.
+//! The path of a request through the gate.
 //!
-//! The gate stands in front of whatever makes the content: access checks, passwords and rewriting are done,
-//! the file is known, and nothing was sent. `MicroMint On` puts it before every page of a place;
-//! `MicroMint Require` only before those that `Require micromint` let pass. A filter sees the head of the
-//! answer before it leaves: a payment stays for a success only.
+//! The gate runs before whatever makes the content: access checks, passwords and rewriting are
+//! done, the file is known, and nothing was sent. `MicroMint On` puts it before every page of a
+//! place; `MicroMint Require` only before those that `Require micromint` let pass. A filter sees
+//! the head of the response before it is sent: a payment is kept for a success only.
 
 mod head;
 mod question;
@@ -35,9 +35,10 @@ const MESSAGE_HANDLER: &[u8] = b"micromint-message";
 /// The name by which `SetHandler` makes the counters the content.
 const STATUS_HANDLER: &[u8] = b"micromint-status";
 
-// ---- when a configuration was read, and in each child
+// ---- after a configuration was read, and in each child
 
-/// Looks whether what was configured fits together. No side effect: `apachectl configtest` does this too.
+/// Checks whether the configuration is consistent. No side effects: `apachectl configtest` runs it
+/// too.
 pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
     let missing = parent.gates_without_vendor();
     for gate in &missing {
@@ -46,8 +47,8 @@ pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
     if missing.is_empty() { Ok(()) } else { Err(()) }
 }
 
-/// Prepares all vendors. What cannot be prepared keeps Apache from starting. A server that runs already goes
-/// on: pages of this vendor are not sold then, and the free ones stay.
+/// Prepares all vendors. A vendor that cannot be prepared keeps Apache from starting. A server that
+/// is already running continues: it does not sell pages of this vendor, and still serves free ones.
 pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
     parent.share_counters();
     for vendor in parent.vendors() {
@@ -61,7 +62,7 @@ pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
     Ok(())
 }
 
-/// Opens all vendors. What cannot be opened is tried again when a request needs it.
+/// Opens all vendors. A vendor that cannot be opened is tried again when a request needs it.
 pub(crate) fn open(child: &Parent) {
     for vendor in child.vendors() {
         if let Err(error) = vendor.open() {
@@ -73,8 +74,8 @@ pub(crate) fn open(child: &Parent) {
 
 // ---- the hooks
 
-/// `Require micromint`. The gate stands in front of the content, so access is granted for the time being, and
-/// what is priced is asked a payment for there. Who brings another key is let try it first.
+/// `Require micromint`. The gate runs before the content, so access is granted for now, and the
+/// gate asks for a payment if there is a price. Other credentials are tried first.
 pub(crate) fn require(request: Request<'_>) -> Grant {
     match request.place().gate() {
         Gate::Off => {
@@ -103,8 +104,8 @@ fn comes_to_pay(request: Request<'_>) -> bool {
     })
 }
 
-/// When everything is known of a request, or of a file that might be part of a listing or a variant: price
-/// files are not there.
+/// Called when everything is known about a request, or about a file that might be part of a listing
+/// or a variant: price files are hidden.
 pub(crate) fn fixups(request: Request<'_>) -> Code {
     if !request.place().is_gated() {
         return DECLINED;
@@ -137,7 +138,7 @@ pub(crate) fn handler(request: Request<'_>) -> Code {
     }
 }
 
-/// A part of another page's answer: that page is what was paid for, or not.
+/// Handles a subrequest. Whether it is paid for was decided for the main request.
 fn subrequest(request: Request<'_>) -> Code {
     if !request.place().refuses_subrequests() {
         return DECLINED;
@@ -149,10 +150,10 @@ fn subrequest(request: Request<'_>) -> Code {
     }
 }
 
-/// `DECLINED` lets the request on to its content.
+/// `DECLINED` lets the request continue to its content.
 fn pass(request: Request<'_>) -> Code {
     let visit = request.visit();
-    // Whatever Apache makes now is the page of our answer's error, or of another one.
+    // Whatever Apache makes now is the error page of our answer, or of another one.
     if visit.is_some_and(|visit| visit.stage.get() == Stage::Answered) || request.is_error_answer()
     {
         return DECLINED;
@@ -183,7 +184,7 @@ fn pass(request: Request<'_>) -> Code {
     enter(request, price)
 }
 
-/// What costs nothing is served, but it opens nothing that needs a key.
+/// Free content is served, but it does not satisfy an access rule.
 fn free(request: Request<'_>) -> Code {
     if request.is_required() && request.place().gate() == Gate::Require {
         return FORBIDDEN;
@@ -196,8 +197,8 @@ fn is_charged(visit: &Visit) -> bool {
     visit.verdict.borrow().serve().is_some_and(|serve| serve.charge.is_some())
 }
 
-/// What the page costs: by its price file, else by the place's directive, else nothing.
-/// What cannot be read is no price: the page is not sent.
+/// The price of the page: from its price file, else from the place's directive, else 0. If the
+/// price cannot be read, the page is not sent.
 fn price_of(request: Request<'_>) -> Result<u32, Verdict> {
     let read = |text: &[u8], place: &str| {
         parse_price(text).map_err(|error| Decision::from(price_unreadable(&error, place)).into())

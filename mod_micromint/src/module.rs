@@ -1,4 +1,5 @@
-//! The directives, what they set, and how places inherit. `docs/reference/apache.md` describes them for webmasters.
+//! The directives, what they set, and how places inherit. `docs/reference/apache.md` describes them
+//! for webmasters.
 
 use std::sync::Arc;
 
@@ -8,23 +9,23 @@ use micromint::vendor::{Vendor, parse_receipt_path};
 
 use crate::ap::{ConfigPlace, Expression, Text};
 
-/// The most free views a day that can be given.
+/// The largest number of free views per day.
 const FREE_VIEWS_MAX: u32 = 1_000_000;
 
-/// What a server of the configuration has.
+/// The configuration of a server.
 #[derive(Clone, Default)]
 pub(crate) struct ServerConfig {
     vendor: Option<Arc<Vendor>>,
 }
 
-/// What a place has: a server, a directory, a location, a file, or what an `.htaccess` speaks of. Apache merges
-/// these anew for each request, so they are plain values.
+/// The configuration of a place: a server, a directory, a location, a file, or the scope of an
+/// `.htaccess` file. Apache merges these again for each request, so they are plain values.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct PlaceConfig {
     gate: Option<Gate>,
     price: Option<Price>,
     refuses_subrequests: Option<bool>,
-    /// The inner `None` is the word `Off`, which ends what a level above has said.
+    /// The inner `None` is the word `Off`, which cancels the value of an outer level.
     receipt_path: Option<Option<Value>>,
     has_price_files: Option<bool>,
     free_views: Option<u32>,
@@ -32,14 +33,14 @@ pub(crate) struct PlaceConfig {
     event_log: Option<EventLog>,
 }
 
-/// `MicroMint`: where the gate stands.
+/// `MicroMint`: where the gate applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
     /// Nowhere.
     Off,
     /// Before every page.
     On,
-    /// Before what `Require micromint` let pass.
+    /// Before pages that `Require micromint` let pass.
     Require,
 }
 
@@ -48,16 +49,16 @@ pub(crate) enum Gate {
 pub(crate) enum Price {
     /// A number.
     Fixed(u32),
-    /// An expression, read anew for each request.
+    /// An expression, evaluated for each request.
     Varying(Expression),
 }
 
-/// A text, or an expression that is read anew for each request.
+/// A text, or an expression that is evaluated for each request.
 #[derive(Clone, Copy)]
 pub(crate) enum Value {
-    /// As it stands.
+    /// A constant text.
     Fixed(Text),
-    /// Computed.
+    /// An expression.
     Varying(Expression),
 }
 
@@ -73,19 +74,19 @@ pub(crate) enum EventLog {
 }
 
 impl ServerConfig {
-    /// What a virtual host has that says `own`, within a server that says `outer`.
+    /// Merges a virtual host's configuration `own` into that of its server, `outer`.
     pub(crate) fn merged(outer: &ServerConfig, own: &ServerConfig) -> ServerConfig {
         ServerConfig { vendor: own.vendor.clone().or_else(|| outer.vendor.clone()) }
     }
 
-    /// Who sells here.
+    /// The vendor of this server.
     pub(crate) fn vendor(&self) -> Option<&Arc<Vendor>> {
         self.vendor.as_ref()
     }
 }
 
 impl PlaceConfig {
-    /// Where nothing was said.
+    /// The values where nothing is set.
     pub(crate) const NONE: PlaceConfig = PlaceConfig {
         gate: None,
         price: None,
@@ -97,8 +98,9 @@ impl PlaceConfig {
         event_log: None,
     };
 
-    /// What a place has that says `own`, within one that has `outer`. A price said here without a word about
-    /// the gate turns the gate on: a page is not given away because a directive was forgotten.
+    /// Merges a place's configuration `own` into `outer`. A price at this level without a word
+    /// about the gate turns the gate on: a page is not given away because a directive was
+    /// forgotten.
     pub(crate) fn merged(outer: &PlaceConfig, own: &PlaceConfig) -> PlaceConfig {
         let implied = own.price.and(Some(Gate::On)).filter(|_| !outer.is_gated());
         PlaceConfig {
@@ -113,7 +115,7 @@ impl PlaceConfig {
         }
     }
 
-    /// Where the gate stands. A price alone turns it on.
+    /// Where the gate applies. A price alone turns it on.
     pub(crate) fn gate(&self) -> Gate {
         let implied = self.price.map_or(Gate::Off, |_| Gate::On);
         self.gate.unwrap_or(implied)
@@ -124,32 +126,32 @@ impl PlaceConfig {
         self.gate() != Gate::Off
     }
 
-    /// What a page costs that has no price file.
+    /// The price of a page that has no price file.
     pub(crate) fn price(&self) -> Option<Price> {
         self.price
     }
 
-    /// Whether the price of a file is looked for beside it.
+    /// Whether the price of a file is looked up beside it.
     pub(crate) fn has_price_files(&self) -> bool {
         self.has_price_files.unwrap_or(true)
     }
 
-    /// Whether a priced page may not be part of another one's answer.
+    /// Whether a priced page must not be part of another page's response.
     pub(crate) fn refuses_subrequests(&self) -> bool {
         self.refuses_subrequests.unwrap_or(false)
     }
 
-    /// What a receipt given here opens, if more than the one page.
+    /// What a receipt opens, if more than one page.
     pub(crate) fn receipt_path(&self) -> Option<Value> {
         self.receipt_path?
     }
 
-    /// How many pages a visitor sees a day without paying.
+    /// The number of pages that a visitor sees per day without paying.
     pub(crate) fn free_views(&self) -> u32 {
         self.free_views.unwrap_or(0)
     }
 
-    /// Whether nothing is charged, only told.
+    /// Whether payments are only reported and nothing is charged.
     pub(crate) fn is_dry_run(&self) -> bool {
         self.is_dry_run.unwrap_or(false)
     }
@@ -215,7 +217,7 @@ pub(crate) fn set_price(
     Ok(())
 }
 
-/// The expression in a value, where it holds one: `expr=…`, or anything with a `%{…}` in it.
+/// The expression in a value, if it contains one: `expr=…`, or anything with a `%{…}` in it.
 fn expression(text: &[u8]) -> Option<&[u8]> {
     let has_variable = text.windows(2).any(|pair| pair == b"%{");
     text.strip_prefix(b"expr=").or(has_variable.then_some(text))
@@ -309,23 +311,23 @@ pub(crate) fn set_subrequests(
     Ok(())
 }
 
-/// Apache puts the directive's place and name before it.
+/// Apache prefixes the directive's position and name.
 fn unexpected(expected: &str, found: &[u8]) -> String {
     format!("expected {expected}, found {:?}", String::from_utf8_lossy(found))
 }
 
-/// A variable of the environment that we set, for logs, expressions and what makes the content.
+/// A variable that the module sets in the environment, for logs, expressions and the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
     /// What became of the request at the gate.
     Status,
-    /// What the page costs.
+    /// The price of the page.
     Price,
     /// The coins that this request recorded.
     Coins,
-    /// Who paid or tried to.
+    /// The User-ID of the payer, or of the sender of a refused payment.
     User,
-    /// All of it, as one line; known when the request is over.
+    /// All of it as one line; known when the request is over.
     Event,
 }
 

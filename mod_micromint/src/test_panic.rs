@@ -1,10 +1,10 @@
-//! Panics on request, to prove that one request's panic ends that request alone. In a module built without
-//! the feature `test-panic`, which is every module but that of the tests, nothing asks and nothing panics.
+//! Panics on request, to prove that a panic ends only the request that caused it. Modules built
+//! without the feature `test-panic`, which are all except that of the tests, never panic here.
 
 use crate::ap::Request;
 
-/// Panics if the request asks for it at `place`, in the header X-Micromint-Panic. `freed` there asks for a read of
-/// memory that was given back.
+/// Panics if the request asks for it at `place`, in the header X-Micromint-Panic. The value `freed`
+/// asks for a read of freed memory.
 #[cfg(feature = "test-panic")]
 pub(crate) fn panic_if_asked(request: Request<'_>, place: &str) {
     let headers = request.headers();

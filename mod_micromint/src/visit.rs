@@ -1,8 +1,8 @@
-//! What is remembered of one request of a client, over all that Apache makes of it.
+//! What is stored about one request of a client, across everything that Apache derives from it.
 //!
-//! Apache answers one request of a client by several of its own: internal redirects, error documents, parts
-//! of a page. They share one visit, kept at the first of them, so a client's request is charged once. Only
-//! the thread that works on the request touches it, and for a moment each time.
+//! Apache answers one request of a client with several of its own: internal redirects, error
+//! documents, subrequests. They share one visit, kept at the first of them, so a client's request
+//! is charged once. Only the thread that works on the request touches it, each time only briefly.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -12,49 +12,50 @@ use micromint::vendor::paywall::Paywall;
 
 use crate::ap::Code;
 
-/// How far a request is on its way through the gate.
+/// How far a request has got in the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Nothing was decided at this price.
+    /// Nothing is decided at this price.
     #[default]
     Fresh,
     /// The content is being served.
     Served,
-    /// Something else is sent.
+    /// Another answer is being sent.
     Answered,
 }
 
-/// A decision, or that there is none.
+/// A decision, or its absence.
 #[derive(Debug, Default)]
 pub(crate) enum Verdict {
     /// None yet.
     #[default]
     None,
-    /// Do this.
+    /// Carry this out.
     Decided(Box<Decision>),
-    /// Send Apache's own page of this error.
+    /// Send Apache's own page for this error.
     Fail(Code),
 }
 
 /// One request of a client.
 #[derive(Default)]
 pub(crate) struct Visit {
-    /// How far it is.
+    /// How far it has got.
     pub(crate) stage: Cell<Stage>,
     /// The price that is or was decided about.
     pub(crate) price: Cell<u32>,
     /// What was decided.
     pub(crate) verdict: RefCell<Verdict>,
-    /// Who decided it, for what the answer still has to tell.
+    /// The paywall that decided it, for what the response still needs.
     pub(crate) paywall: RefCell<Option<Arc<Paywall>>>,
-    /// What was asked with a payment that free content had no use for: Apache may yet lead on to a priced page.
+    /// The request with a payment that free content did not need: Apache may still redirect to a
+    /// priced page.
     pub(crate) question: RefCell<Option<RequestBuf>>,
-    /// Whether the answer took the payment back.
+    /// Whether the response reversed the payment.
     pub(crate) is_reversed: Cell<bool>,
 }
 
 impl Visit {
-    /// Begins again, at another price.
+    /// Starts again at another price.
     pub(crate) fn start_over(&self) {
         self.stage.set(Stage::Fresh);
         self.verdict.replace(Verdict::None);
@@ -89,7 +90,7 @@ impl Verdict {
         }
     }
 
-    /// What is sent in place of the content, if something is.
+    /// What is sent instead of the content, if anything.
     pub(crate) fn answer(&self) -> Option<&Answer> {
         match self.decision() {
             Some(Decision::Answer(answer)) => Some(answer),

@@ -1,4 +1,4 @@
-//! Apache's configuration, while it is read and afterwards.
+//! Apache's configuration, while it is being read and afterwards.
 
 use std::ffi::{CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +19,7 @@ use super::tables::{micromint_module, module_index};
 use super::{Level, Log, bytes, copy_into, counters, keep_in};
 use crate::module::ServerConfig;
 
-/// What belongs to the whole of a configuration, for as long as it is in use.
+/// The module's state of a whole configuration, for as long as it is in use.
 #[derive(Default)]
 pub(crate) struct ModuleConfig {
     /// One for every configuration file, however many servers name it.
@@ -27,11 +27,11 @@ pub(crate) struct ModuleConfig {
     gates: Vec<GatePlace>,
 }
 
-/// Where a gate is put up.
+/// A place where a gate is switched on.
 #[derive(Clone)]
 pub(crate) struct GatePlace {
     server: *const server_rec,
-    /// The directive that does so.
+    /// The directive that switches it on.
     pub(crate) directive: &'static str,
     /// File and line.
     pub(crate) position: String,
@@ -47,33 +47,33 @@ impl Expression {
     }
 }
 
-/// A text of the configuration; it lives as long.
+/// A text of the configuration; it lives as long as the configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct Text(*const c_char);
 
 impl Text {
     /// Its bytes.
     pub(crate) fn bytes<'a>(self) -> &'a [u8] {
-        // SAFETY: a copy in the configuration's pool that nobody changes. Who holds a configuration holds it during a
-        // callback only, which does not outlive the pool.
+        // SAFETY: a copy in the configuration's pool that nothing changes. A configuration is only
+        // held during a callback, which does not outlive the pool.
         unsafe { bytes(self.0) }
     }
 }
 
-/// The place in a configuration that is being read.
+/// The place in the configuration that is being read.
 pub(crate) struct ConfigPlace(*mut cmd_parms);
 
 impl ConfigPlace {
     /// # Safety
-    /// `cmd` must be Apache's argument of the callback that makes this, and not outlive it.
+    /// `cmd` must be Apache's argument of the callback that makes this, and must not outlive it.
     pub(super) unsafe fn new(cmd: *mut cmd_parms) -> ConfigPlace {
         ConfigPlace(cmd)
     }
 
-    /// A path, relative ones to ServerRoot.
+    /// A path; relative paths are relative to ServerRoot.
     pub(crate) fn server_relative(&self, path: &[u8]) -> Option<PathBuf> {
         let path = CString::new(path).ok()?;
-        // SAFETY: the pool is live; the result is null or lies in it.
+        // SAFETY: the pool is live; the result is null or in the pool.
         let full = unsafe {
             let full = ap_server_root_relative((*self.0).pool, path.as_ptr());
             (!full.is_null()).then(|| bytes(full))?
@@ -81,9 +81,9 @@ impl ConfigPlace {
         Some(PathBuf::from(std::ffi::OsStr::from_bytes(full)))
     }
 
-    /// Where the configuration is being read, as `file:line`.
+    /// The current position in the configuration as `file:line`.
     pub(crate) fn position(&self) -> String {
-        // SAFETY: a directive that is being read has a place, or comes from the command line.
+        // SAFETY: a directive that is being read has a position, or comes from the command line.
         unsafe {
             let directive = (*self.0).directive;
             if directive.is_null() || (*directive).filename.is_null() {
@@ -97,25 +97,25 @@ impl ConfigPlace {
         }
     }
 
-    /// Remembers that a gate is put up here, to be checked when all is read. Those of `.htaccess` files are met
-    /// at requests only.
+    /// Records that a gate is switched on here, to be checked when everything is read. Gates in
+    /// `.htaccess` files are only seen at requests.
     pub(crate) fn note_gate(&mut self, directive: &'static str) {
         if self.is_htaccess() {
             return;
         }
-        // SAFETY: the server is live for as long as the configuration.
+        // SAFETY: the server lives as long as the configuration.
         let server = unsafe { (*self.0).server };
         let position = self.position();
         self.module().gates.push(GatePlace { server, directive, position });
     }
 
-    /// Reads an expression whose value is a text. In an `.htaccess` it may not read files.
+    /// Parses an expression whose value is a text. In an `.htaccess` file it may not read files.
     pub(crate) fn parse_expression(&mut self, text: &[u8]) -> Result<Expression, String> {
         let text = CString::new(text).map_err(|error| error.to_string())?;
         let restriction = if self.is_htaccess() { AP_EXPR_FLAG_RESTRICTED_FILE_FUNC } else { 0 };
         let mut error = std::ptr::null();
-        // SAFETY: the expression is made in the configuration's pool, with a copy of its text, and so lives as long
-        // as everything that holds the result.
+        // SAFETY: the expression is made in the configuration's pool, with a copy of its text, so
+        // it lives as long as everything that holds the result.
         unsafe {
             let text = copy_into((*self.0).pool, text.as_bytes());
             let flags = AP_EXPR_FLAG_STRING_RESULT | restriction;
@@ -134,20 +134,20 @@ impl ConfigPlace {
         unsafe { Text(copy_into((*self.0).pool, text)) }
     }
 
-    /// What belongs to the whole configuration. Not for `.htaccess` files.
+    /// The module's state of the whole configuration. Not for `.htaccess` files.
     pub(crate) fn module(&mut self) -> &mut ModuleConfig {
-        // SAFETY: only one callback runs while a configuration is read, and the borrow of self keeps it to one
-        // borrow within that.
+        // SAFETY: only one callback runs while a configuration is read, and the borrow of self
+        // limits it to one borrow within that.
         unsafe { &mut *module_config((*self.0).pool) }
     }
 
     fn is_htaccess(&self) -> bool {
-        // SAFETY: asks what is being read and changes nothing.
+        // SAFETY: queries what is being read and changes nothing.
         unsafe { !ap_check_cmd_context(self.0, NOT_IN_HTACCESS).is_null() }
     }
 }
 
-/// Apache's parent process when a configuration was read, or a child that was just forked.
+/// Apache's parent process after a configuration was read, or a child that was just forked.
 pub(crate) struct Parent {
     pool: *mut apr_pool_t,
     server: *mut server_rec,
@@ -155,7 +155,8 @@ pub(crate) struct Parent {
 
 impl Parent {
     /// # Safety
-    /// `pool` must be the configuration's pool and `server` the main server, of the callback that makes this.
+    /// `pool` must be the configuration's pool and `server` the main server, of the callback that
+    /// makes this.
     pub(super) unsafe fn new(pool: *mut apr_pool_t, server: *mut server_rec) -> Parent {
         Parent { pool, server }
     }
@@ -165,12 +166,14 @@ impl Parent {
         &self.module().vendors
     }
 
-    /// The places that put up a gate where nobody sells. The main server's count for its virtual hosts too.
+    /// The places that switch on a gate for which there is no vendor. Those of the main server
+    /// count for its virtual hosts too.
     pub(crate) fn gates_without_vendor(&self) -> Vec<GatePlace> {
         let has_vendor = |gate: &&GatePlace| {
             let mut servers = self.servers();
             servers.any(|server| {
-                // SAFETY: the configuration's servers are live, and our slot was filled when they were made.
+                // SAFETY: the configuration's servers are live, and our slot was filled when they
+                // were made.
                 let sells = unsafe { &*server_of(server) }.vendor().is_some();
                 sells
                     && (std::ptr::eq(server, gate.server) || std::ptr::eq(self.server, gate.server))
@@ -179,19 +182,19 @@ impl Parent {
         self.module().gates.iter().filter(|gate| !has_vendor(gate)).cloned().collect()
     }
 
-    /// Whether a server runs already that has read its configuration again.
+    /// Whether a running server has read its configuration again.
     pub(crate) fn is_restart(&self) -> bool {
-        // SAFETY: asks for a number.
+        // SAFETY: reads a number.
         unsafe { ap_state_query(AP_SQ_CONFIG_GEN as i32) > 0 }
     }
 
-    /// User and group of the children, if this process may give files to them.
+    /// User and group of the children, if this process may change the owner of files.
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         // SAFETY: set while the configuration is read; `geteuid` cannot fail.
         unsafe { (geteuid() == 0).then_some((ap_unixd_config.user_id, ap_unixd_config.group_id)) }
     }
 
-    /// Makes the counters that all children share, or finds those of the time before a restart.
+    /// Creates the counters that all children share, or finds those from before a restart.
     pub(crate) fn share_counters(&self) {
         // SAFETY: the process's pool outlives every configuration and every child.
         unsafe { counters::share((*(*self.server).process).pool) }
@@ -202,7 +205,7 @@ impl Parent {
         Log::Server(self.server)
     }
 
-    /// Says that something at a place of the configuration does not do.
+    /// Reports that something at a place of the configuration is wrong.
     pub(crate) fn refuse_at(&self, position: &str, reason: &str) {
         self.log().write(Level::Emergency, &format!("{position}: {reason}"));
     }
@@ -211,7 +214,7 @@ impl Parent {
         let mut next: *const server_rec = self.server;
         std::iter::from_fn(move || {
             let server = next;
-            // SAFETY: the servers of a configuration are a list that ends in null.
+            // SAFETY: the servers of a configuration are a list that ends with null.
             next = (!server.is_null()).then(|| unsafe { (*server).next }.cast_const())?;
             Some(server)
         })
@@ -223,14 +226,14 @@ impl Parent {
     }
 }
 
-/// What belongs to the whole configuration, made now if it is not there.
+/// The module's state of the whole configuration, created now if necessary.
 ///
 /// # Safety
 /// `pool` must be the configuration's pool.
 unsafe fn module_config(pool: *mut apr_pool_t) -> *mut ModuleConfig {
     const KEY: &std::ffi::CStr = c"mod_micromint";
     let mut data: *mut c_void = null_mut();
-    // SAFETY: what stands under our name is what was put there, and is dropped with the pool.
+    // SAFETY: the value under our name is what was stored there, and is dropped with the pool.
     unsafe {
         if apr_pool_userdata_get(&raw mut data, KEY.as_ptr(), pool) != 0 || data.is_null() {
             data = keep_in(pool, ModuleConfig::default()).cast();

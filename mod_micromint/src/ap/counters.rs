@@ -1,4 +1,4 @@
-//! Counters in memory that all children share, and that a restart keeps.
+//! Counters in memory that all children share and that survives a restart.
 
 use std::ffi::{CString, c_void};
 use std::ptr::null_mut;
@@ -13,12 +13,13 @@ use super::bindings::{
 
 static COUNTERS: AtomicPtr<Counters> = AtomicPtr::new(null_mut());
 
-/// Makes the counters, or finds them. Without memory for them nothing is counted.
+/// Creates the counters, or finds them. Without memory for them nothing is counted.
 ///
 /// # Safety
 /// `pool` must be that of the process, and this the parent's only thread.
 pub(super) unsafe fn share(pool: *mut apr_pool_t) {
-    // A module of another version may count other things. The key is copied: it outlives this module.
+    // A module of another version may count other things. The key is copied: it outlives this
+    // module.
     let key = format!(
         "mod_micromint counters, {} of {}",
         size_of::<Counters>(),
@@ -26,8 +27,8 @@ pub(super) unsafe fn share(pool: *mut apr_pool_t) {
     );
     let Ok(key) = CString::new(key) else { return };
     let mut memory: *mut c_void = null_mut();
-    // SAFETY: the pool is live. Shared memory begins as zero bytes on a page boundary, which is what counters begin
-    // as; its own cleanup is APR's, which is never unloaded.
+    // SAFETY: the pool is live. Shared memory starts as zero bytes on a page boundary, which is the
+    // initial value of counters; its own cleanup belongs to APR, which is never unloaded.
     unsafe {
         apr_pool_userdata_get(&raw mut memory, key.as_ptr(), pool);
         if memory.is_null() {
@@ -45,6 +46,6 @@ pub(super) unsafe fn share(pool: *mut apr_pool_t) {
 
 /// The counters, if there are any.
 pub(crate) fn counters() -> Option<&'static Counters> {
-    // SAFETY: memory that `share` has found is never given back; counters are atomic numbers.
+    // SAFETY: memory that `share` found is never freed; counters are atomic numbers.
     unsafe { COUNTERS.load(Ordering::Relaxed).as_ref() }
 }

@@ -1,4 +1,4 @@
-//! What is known of who asks, and of the file asked for, before anything is served.
+//! What is known about the client and the requested file before anything is served.
 
 use std::net::IpAddr;
 
@@ -14,25 +14,25 @@ use super::{Request, bytes};
 pub(crate) struct StaticFile<'a> {
     /// Its entity tag as Apache makes it, with quotes; `None` with `FileETag None`.
     pub(crate) etag: Option<&'a [u8]>,
-    /// Its time.
+    /// Its modification time.
     pub(crate) last_modified: UnixTime,
     /// Its size; `None` with `MaxRanges none`.
     pub(crate) size: Option<u64>,
 }
 
 impl<'a> Request<'a> {
-    /// The address of the client: that of the connection, or what mod_remoteip put in its place.
+    /// The address of the client: that of the connection, or the one from mod_remoteip.
     pub(crate) fn client(self) -> Option<IpAddr> {
         // SAFETY: the request is live.
         let text = unsafe { bytes((*self.as_ptr()).useragent_ip) };
         std::str::from_utf8(text).ok()?.parse().ok()
     }
 
-    /// The file that the default handler will send for this request; `None` where something else makes the content
-    /// or changes it, or might.
+    /// The file that the default handler will send for this request; `None` if something else makes
+    /// or changes the content, or might.
     pub(crate) fn static_file(self) -> Option<StaticFile<'a>> {
         let r = self.as_ptr();
-        // SAFETY: the request and its configuration are live; a tag lies in the request's pool.
+        // SAFETY: the request and its configuration are live; a tag is in the request's pool.
         unsafe {
             let is_file = (*r).finfo.filetype == APR_REG
                 && (*r).proxyreq == 0
@@ -56,13 +56,13 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether nobody but the default handler will take the request: Apache names a handler by the type of the content
-/// where no directive does.
+/// Whether only the default handler will take the request: Apache names a handler by the type of
+/// the content if no directive does.
 ///
 /// # Safety
 /// `r` must be a live request.
 unsafe fn has_default_handler(r: *const request_rec) -> bool {
-    // SAFETY: the caller vouches for the request.
+    // SAFETY: the caller guarantees the request.
     let (handler, kind) = unsafe { (bytes((*r).handler), bytes((*r).content_type)) };
     let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
     handler.is_empty() || handler == b"default-handler" || handler == kind.trim_ascii_end()
@@ -73,7 +73,7 @@ unsafe fn has_default_handler(r: *const request_rec) -> bool {
 /// # Safety
 /// `r` must be a live request.
 unsafe fn has_content_filter(r: *const request_rec) -> bool {
-    // SAFETY: the filters of a live request are a list that ends in null.
+    // SAFETY: the filters of a live request are a list that ends with null.
     unsafe {
         let mut filter = (*r).output_filters;
         while !filter.is_null() {

@@ -1,4 +1,4 @@
-//! The filters: one that sees the head of an answer, one that gives a body back that was read.
+//! The filters: one sees the head of a response, the other replays a body that was read.
 
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
@@ -16,17 +16,18 @@ use super::bindings::{
 use super::{Code, Log, Request, copy_into, guard, place_in};
 use crate::gate;
 
-/// How much of a body is asked for at once, in bytes.
+/// How much of a body is read at a time, in bytes.
 const PIECE_SIZE: apr_off_t = 8192;
 
 static HEAD: AtomicPtr<ap_filter_rec_t> = AtomicPtr::new(null_mut());
 static BODY: AtomicPtr<ap_filter_rec_t> = AtomicPtr::new(null_mut());
 
-/// Tells Apache of our filters, whenever it loads the module.
+/// Registers our filters, whenever Apache loads the module.
 pub(super) fn register() {
     // SAFETY: names and functions are static.
     unsafe {
-        // After everything that makes or changes the head, caches included; before the ranges and the writing of it.
+        // After everything that makes or changes the head, caches included; before ranges are
+        // applied and the head is written.
         let last = AP_FTYPE_PROTOCOL - 1;
         HEAD.store(
             ap_register_output_filter(c"MICROMINT_HEAD".as_ptr(), Some(head), None, last),
@@ -40,15 +41,15 @@ pub(super) fn register() {
     }
 }
 
-// ---- the head of an answer
+// ---- the head of a response
 
-/// Adds the filter, unless it is there.
+/// Adds the filter, unless it is already there.
 ///
 /// # Safety
 /// `r` must be a live main request.
 pub(super) unsafe fn add_head(r: *mut request_rec) {
     let handle = HEAD.load(Ordering::Relaxed);
-    // SAFETY: the filters of a live request are a list that ends in null.
+    // SAFETY: the filters of a live request are a list that ends with null.
     unsafe {
         let mut filter = (*r).output_filters;
         while !filter.is_null() {
@@ -68,7 +69,8 @@ unsafe extern "C" fn head(
     // SAFETY: Apache gives a live filter of a live request and a brigade.
     unsafe {
         let r = (*filter).r;
-        // An error ends this answer before its head is made; Apache comes back with the head of the error's.
+        // An error ends this response before its head is made; Apache calls again with the head of
+        // the error's response.
         let is_error =
             buckets(brigade).any(|bucket| (*bucket).type_ == &raw const ap_bucket_type_error);
         if !is_error {
@@ -90,13 +92,13 @@ unsafe extern "C" fn head(
 /// Reads the whole body; see [`Request::read_body`].
 ///
 /// # Safety
-/// `r` must be a live request whose body nobody has read.
+/// `r` must be a live request whose body was not read yet.
 pub(super) unsafe fn read_all(
     r: *mut request_rec,
     size_max: usize,
 ) -> Result<Option<Vec<u8>>, Code> {
     let mut body = Some(Vec::new());
-    // SAFETY: the brigade is this function's own; a bucket's data is copied before it goes.
+    // SAFETY: the brigade belongs to this function; a bucket's data is copied before it is deleted.
     unsafe {
         let brigade = apr_brigade_create((*r).pool, (*(*r).connection).bucket_alloc);
         let read = loop {
@@ -124,7 +126,8 @@ pub(super) unsafe fn read_all(
     }
 }
 
-/// Takes the data of a brigade, and says whether the body ended. Too much of it leaves no body.
+/// Collects the data of a brigade, and returns whether the body ended. Too much data discards the
+/// body.
 ///
 /// # Safety
 /// `brigade` must be a live brigade.
@@ -133,7 +136,8 @@ unsafe fn take(
     body: &mut Option<Vec<u8>>,
     size_max: usize,
 ) -> Result<bool, apr_status_t> {
-    // SAFETY: the buckets are live while the brigade is not changed; reading one may split it in place.
+    // SAFETY: the buckets are live while the brigade is not changed; reading one may split it in
+    // place.
     unsafe {
         for bucket in buckets(brigade) {
             if (*bucket).type_ == &raw const apr_bucket_type_eos {
@@ -153,19 +157,19 @@ unsafe fn take(
     Ok(false)
 }
 
-/// What is left to be given back of a body.
+/// The rest of a body that is still to be replayed.
 #[derive(Clone, Copy)]
 struct Rest {
     data: *const c_char,
     len: usize,
 }
 
-/// Has a body found again by who reads next.
+/// Makes a body that was read available to the next reader.
 ///
 /// # Safety
 /// `r` must be a live request whose body was read.
 pub(super) unsafe fn add_body(r: *mut request_rec, body: &[u8]) {
-    // SAFETY: the copy lies in the request's pool, as does what the filter knows of it.
+    // SAFETY: the copy is in the request's pool, and so is the filter's state.
     unsafe {
         let data = copy_into((*r).pool, body);
         let rest = place_in((*r).pool, Rest { data, len: body.len() });
@@ -185,8 +189,8 @@ unsafe extern "C" fn body(
     block: apr_read_type_e,
     wanted: apr_off_t,
 ) -> apr_status_t {
-    // SAFETY: Apache gives a live filter, whose context is that of `add_body`, and a brigade to append to. No closure
-    // of ours runs here that could panic.
+    // SAFETY: Apache gives a live filter, whose context is that of `add_body`, and a brigade to
+    // append to. No closure of ours runs here that could panic.
     unsafe {
         if mode != AP_MODE_READBYTES {
             return ap_get_brigade((*filter).next, brigade, mode, block, wanted);
@@ -206,12 +210,12 @@ unsafe extern "C" fn body(
     }
 }
 
-// ---- brigades: rings of buckets, in C handled by macros
+// ---- brigades: rings of buckets, handled by macros in C
 
 /// The buckets of a brigade, in order.
 ///
 /// # Safety
-/// `brigade` must be live; while the result is in use a bucket may be split but none taken out.
+/// `brigade` must be live; while the result is in use a bucket may be split but not removed.
 unsafe fn buckets(brigade: *mut apr_bucket_brigade) -> impl Iterator<Item = *mut apr_bucket> {
     let end = end_of(brigade);
     let mut last = end;
@@ -223,10 +227,10 @@ unsafe fn buckets(brigade: *mut apr_bucket_brigade) -> impl Iterator<Item = *mut
     })
 }
 
-/// Puts a bucket at the end of a brigade.
+/// Appends a bucket to a brigade.
 ///
 /// # Safety
-/// Both must be live, and the bucket in no ring.
+/// Both must be live, and the bucket must not be in a ring.
 unsafe fn append(brigade: *mut apr_bucket_brigade, bucket: *mut apr_bucket) {
     let end = end_of(brigade);
     // SAFETY: the end of a ring has a last bucket before it, or itself.
@@ -239,8 +243,8 @@ unsafe fn append(brigade: *mut apr_bucket_brigade, bucket: *mut apr_bucket) {
     }
 }
 
-/// What stands for a bucket at the end of a brigade's ring: the ring's own two pointers, seen as those with
-/// which every bucket begins. No other member of it exists.
+/// The sentinel at the end of a brigade's ring: the ring's own two pointers, seen as those at the
+/// beginning of every bucket. No other member of it exists.
 fn end_of(brigade: *mut apr_bucket_brigade) -> *mut apr_bucket {
     const { assert!(std::mem::offset_of!(apr_bucket, link) == 0) };
     // SAFETY: computes an address within the brigade.
@@ -250,10 +254,10 @@ fn end_of(brigade: *mut apr_bucket_brigade) -> *mut apr_bucket {
 /// The data of a bucket.
 ///
 /// # Safety
-/// The bucket must be live; the data is so until it is destroyed.
+/// The bucket must be live; the data is valid until the bucket is destroyed.
 unsafe fn read<'a>(bucket: *mut apr_bucket) -> Result<&'a [u8], apr_status_t> {
     let (mut data, mut len) = (std::ptr::null(), 0);
-    // SAFETY: every type of bucket that is no metadata can be read.
+    // SAFETY: every type of bucket that is not metadata can be read.
     unsafe {
         let Some(read) = (*(*bucket).type_).read else { return Err(APR_EGENERAL as apr_status_t) };
         match read(bucket, &raw mut data, &raw mut len, APR_BLOCK_READ) {

@@ -17,22 +17,23 @@ use crate::gate;
 
 const SERVER_ERROR: Code = 500;
 
-/// What `Require micromint` says of a request.
+/// The answer of `Require micromint` for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grant {
     /// It may pass.
     Granted,
-    /// It may not.
+    /// It may not pass.
     Denied,
-    /// Who asks may still say who he is.
+    /// The client can still log in.
     AfterLogin,
 }
 
-/// Tells Apache of our hooks, whenever it loads the module.
+/// Registers our hooks, whenever Apache loads the module.
 pub(super) unsafe extern "C" fn register(pool: *mut apr_pool_t) {
-    // With `CacheQuickHandler Off` the cache stands here too: what was paid for is asked for before it answers.
+    // With `CacheQuickHandler Off` the cache is a handler too: payment is asked for before it
+    // answers.
     static BEFORE_CACHE: Names<2> = Names([c"mod_cache.c".as_ptr(), null()]);
-    // SAFETY: names and functions are static; lists of names end in null.
+    // SAFETY: names and functions are static; lists of names end with null.
     unsafe {
         filters::register();
         ap_hook_check_config(Some(check_config), null(), null(), APR_HOOK_MIDDLE as c_int);
@@ -83,8 +84,8 @@ unsafe extern "C" fn post_config(
     _temp: *mut apr_pool_t,
     server: *mut server_rec,
 ) -> c_int {
-    // When it starts, Apache does this twice, before and after it leaves the terminal: who starts it learns of a
-    // failure the first time. It does not do so for `-t`.
+    // At start, Apache does this twice, before and after it detaches from the terminal: the first
+    // time shows a failure to the person who starts it. It does not do so for `-t`.
     // SAFETY: as in `check_config`.
     unsafe {
         guard(Log::Server(server), SERVER_ERROR, || {
@@ -97,7 +98,8 @@ unsafe extern "C" fn post_config(
 }
 
 unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, server: *mut server_rec) {
-    // SAFETY: a server that was read has a process, which has the configuration's pool. Our own pool here is the child's.
+    // SAFETY: a server that was read has a process, which has the configuration's pool. The pool
+    // here is the child's.
     unsafe {
         guard(Log::Server(server), (), || {
             gate::open(&Parent::new((*(*server).process).pconf, server))
@@ -110,7 +112,7 @@ unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, server: *mut server_rec)
 /// # Safety
 /// `r` must be a live request.
 unsafe fn run(r: *mut request_rec, hook: fn(Request<'_>) -> Code) -> c_int {
-    // SAFETY: the caller vouches for the request.
+    // SAFETY: the caller guarantees the request.
     unsafe { guard(Log::Request(r), SERVER_ERROR, || hook(Request::new(r))) }
 }
 
@@ -130,7 +132,7 @@ unsafe extern "C" fn insert_filter(r: *mut request_rec) {
 }
 
 unsafe extern "C" fn log_transaction(r: *mut request_rec) -> c_int {
-    // SAFETY: as in `fixups`. The last request that Apache has made of this one was answered.
+    // SAFETY: as in `fixups`. The last request that Apache derived from this one was answered.
     unsafe {
         let mut last = r;
         while !(*last).next.is_null() {
@@ -167,7 +169,7 @@ unsafe extern "C" fn parse_require_line(
     line: *const c_char,
     parsed: *mut *const c_void,
 ) -> *const c_char {
-    // SAFETY: Apache gives the rest of the line and a place for what is made of it.
+    // SAFETY: Apache gives the rest of the line and a place for the parsed value.
     unsafe {
         *parsed = null_mut();
         if super::bytes(line).is_empty() {

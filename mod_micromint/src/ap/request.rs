@@ -1,4 +1,4 @@
-//! One HTTP request of Apache: a client's, an internal redirect of it, or a part of its answer.
+//! One HTTP request of Apache: a client's, an internal redirect of it, or a subrequest.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -24,21 +24,22 @@ use crate::visit::Visit;
 /// The note by which `Require micromint` asks for the gate.
 const REQUIRED: &std::ffi::CStr = c"mod_micromint-required";
 
-/// Header fields as (name, value), with memory of their own only where they are more than browsers send.
+/// Header fields as (name, value). They need heap memory only if there are more than browsers send.
 pub(crate) type Fields<'a> = SmallVec<[(&'a [u8], &'a [u8]); 16]>;
 
-/// A request during one callback. What it gives out lies in the request's pool.
+/// A request during one callback. What it lends is in the request's pool.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     r: *mut request_rec,
     life: PhantomData<&'a request_rec>,
 }
 
-// ---- what was asked
+// ---- what was requested
 
 impl<'a> Request<'a> {
     /// # Safety
-    /// `r` must be a live request, and stay so for `'a`: until the callback that makes this returns.
+    /// `r` must be a live request, and stay live for `'a`: until the callback that makes this
+    /// returns.
     pub(super) unsafe fn new(r: *mut request_rec) -> Request<'a> {
         Request { r, life: PhantomData }
     }
@@ -67,7 +68,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// This request and those that were redirected to it, the latest first.
+    /// This request and those that were redirected to it, latest first.
     fn redirects(self) -> impl Iterator<Item = *mut request_rec> {
         let mut next = self.r;
         std::iter::from_fn(move || {
@@ -91,43 +92,44 @@ impl<'a> Request<'a> {
         path_and_query(target)
     }
 
-    /// The path that is served now, decoded and normalised, after rewrites.
+    /// The path that is being served, decoded and normalised, after rewrites.
     pub(crate) fn path(self) -> &'a [u8] {
         // SAFETY: as in `method`.
         unsafe { bytes((*self.r).uri) }
     }
 
-    /// The file that is served now, if what makes the content is a file.
+    /// The file that is being served, if the content comes from a file.
     pub(crate) fn filename(self) -> Option<&'a [u8]> {
         // SAFETY: as in `method`.
         let name = unsafe { bytes((*self.r).filename) };
         (name.first() == Some(&b'/')).then_some(name)
     }
 
-    /// The host asked for, with the port if one was sent.
+    /// The requested host, with the port if one was sent.
     pub(crate) fn host(self) -> Option<&'a [u8]> {
         self.header(c"Host").filter(|host| !host.is_empty())
     }
 
-    /// Whether it came over TLS, or `ServerName https://…` says that it did so in front of Apache.
+    /// Whether it came over TLS, or `ServerName https://…` says that TLS ends in front of Apache.
     pub(crate) fn is_https(self) -> bool {
-        // SAFETY: the request is live; the answer is a static text or lies in the configuration.
+        // SAFETY: the request is live; the result is a static text or in the configuration.
         unsafe { bytes(ap_run_http_scheme(self.r)) == b"https" }
     }
 
     /// The header fields, in order. Apache has joined those of one name.
     pub(crate) fn headers(self) -> Fields<'a> {
-        // SAFETY: the table is live and not changed meanwhile; names and values lie in the request's pool.
+        // SAFETY: the table is live and not changed meanwhile; names and values are in the
+        // request's pool.
         unsafe { table::entries((*self.r).headers_in) }.collect()
     }
 
-    /// Whether a header field of this name is there.
+    /// Whether there is a header field of this name.
     pub(crate) fn has_header(self, name: &std::ffi::CStr) -> bool {
         self.header(name).is_some()
     }
 
     fn header(self, name: &std::ffi::CStr) -> Option<&'a [u8]> {
-        // SAFETY: the request is live; a value lies in its pool.
+        // SAFETY: the request is live; a value is in its pool.
         unsafe {
             let value = apr_table_get((*self.r).headers_in, name.as_ptr());
             (!value.is_null()).then(|| bytes(value))
@@ -135,7 +137,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Path and query of a target; of an absolute URL without its scheme and authority (RFC 9112, 3.2.2).
+/// Path and query of a target; an absolute URL without its scheme and authority (RFC 9112, 3.2.2).
 fn path_and_query(target: &[u8]) -> &[u8] {
     if target.first() == Some(&b'/') {
         return target;
@@ -147,23 +149,24 @@ fn path_and_query(target: &[u8]) -> &[u8] {
     path.map_or(b"/", |at| &target[authority + at..])
 }
 
-// ---- where Apache stands with it
+// ---- its state in Apache
 
 impl<'a> Request<'a> {
-    /// Whether it is part of another request's answer.
+    /// Whether it is a subrequest.
     pub(crate) fn is_subrequest(self) -> bool {
         // SAFETY: the request is live.
         unsafe { !(*self.r).main.is_null() }
     }
 
-    /// Whether it is a folder of files: Apache makes a listing, if it may.
+    /// Whether it is a directory: Apache makes a listing, if it may.
     pub(crate) fn is_folder(self) -> bool {
         // SAFETY: the request is live.
         let is_directory = unsafe { (*self.r).finfo.filetype } == APR_DIR;
         is_directory && matches!(self.handler(), None | Some(b"httpd/unix-directory"))
     }
 
-    /// Whether nothing will come of it but an internal redirect: a rule of mod_rewrite in a directory, a type map.
+    /// Whether it will only become an internal redirect: a per-directory rule of mod_rewrite, a
+    /// type map.
     pub(crate) fn leads_on(self) -> bool {
         matches!(
             self.handler(),
@@ -171,34 +174,34 @@ impl<'a> Request<'a> {
         )
     }
 
-    /// What makes the content, as `SetHandler` names it.
+    /// The name of the handler that makes the content, as in `SetHandler`.
     pub(crate) fn handler(self) -> Option<&'a [u8]> {
         // SAFETY: the request is live.
         unsafe { (!(*self.r).handler.is_null()).then(|| bytes((*self.r).handler)) }
     }
 
-    /// Whether the answer will be an error whatever its content: this is the page of an error.
+    /// Whether the response will be an error whatever its content: this is an error page.
     pub(crate) fn is_error_answer(self) -> bool {
         // SAFETY: the requests are live.
         self.redirects().any(|r| unsafe { (*r).status } >= 300)
     }
 
-    /// The status that the answer's head is sent with.
+    /// The status that is sent with the response's head.
     pub(crate) fn answer_status(self) -> u16 {
         // SAFETY: the request is live.
         u16::try_from(unsafe { (*self.r).status }).unwrap_or(500)
     }
 
-    /// Whether `ErrorDocument` has something to say about `status` here and now.
+    /// Whether `ErrorDocument` has an entry for `status` that applies now.
     pub(crate) fn has_error_document(self, status: u16) -> bool {
         // SAFETY: the request is live.
         unsafe { !ap_response_code_string(self.r, ap_index_of_response(status.into())).is_null() }
     }
 
-    /// Whether somebody who has not logged in may do so yet: a password was sent, or the way of logging in is one
-    /// that needs no header.
+    /// Whether a client that has not logged in may still do so: a password was sent, or the method
+    /// of authentication needs no header.
     pub(crate) fn may_still_log_in(self) -> bool {
-        // SAFETY: the request is live; the type lies in the configuration or in the request's pool.
+        // SAFETY: the request is live; the type is in the configuration or in the request's pool.
         let kind = unsafe {
             if !(*self.r).user.is_null() {
                 return false;
@@ -216,10 +219,10 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Has the gate asked before the content is made.
+    /// Requests the gate before the content is made.
     pub(crate) fn mark_required(self) {
-        // SAFETY: the request is live; name and value are static. Notes go with a request when Apache puts one of
-        // its own in its place.
+        // SAFETY: the request is live; name and value are static. Apache copies notes when it
+        // replaces a request by one of its own.
         unsafe { apr_table_setn((*self.r).notes, REQUIRED.as_ptr(), c"1".as_ptr()) }
     }
 
@@ -236,7 +239,8 @@ impl<'a> Request<'a> {
 
     /// Our configuration of its place.
     pub(crate) fn place(self) -> &'a PlaceConfig {
-        // SAFETY: the slot is null or holds what `create_place` or `merge_place` made, which outlives the request.
+        // SAFETY: the slot is null or holds what `create_place` or `merge_place` made, which
+        // outlives the request.
         unsafe {
             let place = ap_get_module_config((*self.r).per_dir_config, &raw const micromint_module);
             place.cast::<PlaceConfig>().as_ref().unwrap_or(const { &PlaceConfig::NONE })
@@ -250,10 +254,10 @@ impl<'a> Request<'a> {
     }
 }
 
-// ---- what we remember of it
+// ---- what is stored about it
 
 impl<'a> Request<'a> {
-    /// What is remembered of the client's request, if anything is.
+    /// What is stored about the client's request, if anything.
     pub(crate) fn visit(self) -> Option<&'a Visit> {
         // SAFETY: our slot holds null or the visit that the root's pool keeps.
         unsafe {
@@ -264,13 +268,13 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// What is remembered of the client's request, begun now if nothing is yet.
+    /// What is stored about the client's request, created now if necessary.
     pub(crate) fn visit_or_new(self) -> &'a Visit {
         if let Some(visit) = self.visit() {
             return visit;
         }
         let root = self.root();
-        // SAFETY: the pool is the root's own, and outlives what is made of the root.
+        // SAFETY: the pool is the root's own, and outlives what is derived from the root.
         unsafe {
             let visit = keep_in(root.pool(), Visit::default());
             ap_set_module_config(
@@ -285,7 +289,8 @@ impl<'a> Request<'a> {
     /// The value of an expression for this request.
     pub(crate) fn evaluate(self, expression: Expression) -> Result<&'a [u8], String> {
         let mut error = null();
-        // SAFETY: the expression lives as long as its configuration, the value as long as the request.
+        // SAFETY: the expression lives as long as its configuration, the value as long as the
+        // request.
         unsafe {
             let value = ap_expr_str_exec(self.r, expression.as_ptr(), &raw mut error);
             if error.is_null() {
@@ -296,8 +301,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The content of the file beside the one that is asked for, its name longer by `suffix`. `None` if there is
-    /// none. At most `size_max` + 1 bytes are read.
+    /// The content of the file beside the requested one, whose name has `suffix` added. `None` if
+    /// there is none. At most `size_max` + 1 bytes are read.
     pub(crate) fn read_beside(
         self,
         suffix: &str,
@@ -315,7 +320,7 @@ impl<'a> Request<'a> {
         Ok(Some(content))
     }
 
-    /// Puts a variable into the environment of the request.
+    /// Sets a variable in the environment of the request.
     pub(crate) fn set_variable(self, variable: Variable, value: &str) {
         // SAFETY: the request is live; the name is static, the value a copy in its pool.
         unsafe {
@@ -324,13 +329,13 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Whether a variable is in the environment of the request.
+    /// Whether a variable is set in the environment of the request.
     pub(crate) fn has_variable(self, variable: Variable) -> bool {
         // SAFETY: the request is live; the name is static.
         unsafe { !apr_table_get((*self.r).subprocess_env, variable.name().as_ptr()).is_null() }
     }
 
-    /// Takes a variable out of the environment of the request.
+    /// Removes a variable from the environment of the request.
     pub(crate) fn unset_variable(self, variable: Variable) {
         // SAFETY: the request is live.
         unsafe { apr_table_unset((*self.r).subprocess_env, variable.name().as_ptr()) }
@@ -344,22 +349,23 @@ fn is_absence(error: &std::io::Error) -> bool {
     )
 }
 
-// ---- its body, and what makes the content of it
+// ---- its body, and what makes its content
 
 impl Request<'_> {
-    /// Reads the body: `None` if it has more than `size_max` bytes. `Err` is what the hook is to return.
+    /// Reads the body: `None` if it has more than `size_max` bytes. `Err` is what the hook must
+    /// return.
     pub(crate) fn read_body(self, size_max: usize) -> Result<Option<Vec<u8>>, Code> {
-        // SAFETY: the request is live and nobody has read from its filters.
+        // SAFETY: the request is live and its filters were not read from.
         unsafe { filters::read_all(self.r, size_max) }
     }
 
-    /// Has what was read found again by who makes the content.
+    /// Makes the body that was read available to the handler that makes the content.
     pub(crate) fn give_body_back(self, body: &[u8]) {
         // SAFETY: the request is live; the bytes are copied.
         unsafe { filters::add_body(self.r, body) }
     }
 
-    /// Makes it a GET without a body, in place.
+    /// Turns it into a GET without a body, in place.
     pub(crate) fn become_get(self) {
         for r in self.redirects() {
             // SAFETY: the requests are live; the name is static.
@@ -381,7 +387,7 @@ impl Request<'_> {
         ]);
     }
 
-    /// Answers in full whatever copy the client holds.
+    /// Makes the response complete, whatever copy the client has.
     pub(crate) fn ignore_conditions(self) {
         for r in self.redirects() {
             // SAFETY: the requests are live.
@@ -395,7 +401,7 @@ impl Request<'_> {
         ]);
     }
 
-    /// Takes header fields out of the request, for whatever makes the content.
+    /// Removes header fields from the request, for whatever makes the content.
     pub(crate) fn remove_headers(self, names: &[&str]) {
         for name in names {
             // SAFETY: the request is live; the name is copied into its pool.
@@ -405,29 +411,29 @@ impl Request<'_> {
         }
     }
 
-    /// Keeps the answer out of Apache's own caches.
+    /// Keeps the response out of Apache's own caches.
     pub(crate) fn refuse_caching(self) {
         // SAFETY: the request is live.
         unsafe { (*self.r).no_cache = 1 };
     }
 
-    /// When Apache's caches have seen the answer: says no more to the client than its Cache-Control does.
+    /// Once Apache's caches have seen the response: restores what Cache-Control says to the client.
     pub(crate) fn allow_caching_again(self) {
         // SAFETY: the request is live.
         unsafe { (*self.r).no_cache = 0 };
     }
 }
 
-// ---- its answer
+// ---- its response
 
 impl Request<'_> {
-    /// Has the head of the answer seen before it leaves.
+    /// Adds the filter that sees the head of the response before it is sent.
     pub(crate) fn add_head_filter(self) {
         // SAFETY: the request is live and a main request.
         unsafe { filters::add_head(self.r) }
     }
 
-    /// Adds a field to the answer.
+    /// Adds a field to the response.
     pub(crate) fn add_answer_header(self, name: &str, value: &str) {
         // SAFETY: the request is live; name and value are copies in its pool.
         unsafe {
@@ -437,7 +443,7 @@ impl Request<'_> {
         }
     }
 
-    /// Takes a field out of the answer.
+    /// Removes a field from the response.
     pub(crate) fn remove_answer_header(self, name: &str) {
         // SAFETY: the request is live; the name is copied into its pool.
         unsafe {
@@ -447,7 +453,7 @@ impl Request<'_> {
         }
     }
 
-    /// All values that the answer has for a field so far.
+    /// All values that the response has for a field so far.
     pub(crate) fn answer_values(self, name: &str) -> Vec<String> {
         // SAFETY: the request is live; its tables are not changed meanwhile.
         let values = unsafe {
@@ -457,13 +463,13 @@ impl Request<'_> {
         values.map(|value| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
-    /// Throws the body away that the client may still send.
+    /// Discards the body that the client may still send.
     pub(crate) fn discard_body(self) -> Code {
         // SAFETY: the request is live.
         unsafe { ap_discard_request_body(self.r) }
     }
 
-    /// Sends content with the status of a success.
+    /// Sends content with a success status.
     pub(crate) fn send_content(self, content_type: &str, body: &[u8]) -> Code {
         // SAFETY: the request is live; what is written is copied or sent before this returns.
         unsafe {
@@ -474,7 +480,7 @@ impl Request<'_> {
         OK
     }
 
-    /// Sends a whole answer as Apache sends its own error pages: without the filters that are meant for the
+    /// Sends a complete response as Apache sends its own error pages: without the filters for
     /// content. The caller has added its other fields.
     pub(crate) fn send(self, status: u16, content_type: &str, body: &[u8]) -> Code {
         let r = self.r;
@@ -493,7 +499,7 @@ impl Request<'_> {
             }
             ap_set_content_length(r, body.len() as i64);
             let len = i32::try_from(body.len()).unwrap_or(i32::MAX);
-            // What fails here is the connection, and the client's loss.
+            // Only the connection can fail here; there is nothing left to answer.
             ap_rwrite(body.as_ptr().cast(), len, r);
         }
         OK

@@ -1,4 +1,4 @@
-//! APR's tables: the header fields of a request and of its answer, notes, the environment.
+//! APR's tables: the header fields of a request and of its response, notes, the environment.
 
 use super::bindings::{apr_table_elts, apr_table_entry_t, apr_table_t};
 use super::bytes;
@@ -6,12 +6,12 @@ use super::bytes;
 /// The entries of a table, in order.
 ///
 /// # Safety
-/// `table` must be a live table whose memory outlives the use of the result; it may not be changed while the
-/// iterator is in use.
+/// `table` must be a live table whose memory outlives the use of the result; it may not be changed
+/// while the iterator is in use.
 pub(super) unsafe fn entries<'a>(
     table: *const apr_table_t,
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    // SAFETY: as the caller vouches. Keys and values are C strings in the table's pool.
+    // SAFETY: as the caller guarantees. Keys and values are C strings in the table's pool.
     unsafe { raw_entries(table) }.map(|entry| unsafe { (bytes(entry.key), bytes(entry.val)) })
 }
 
@@ -23,7 +23,7 @@ pub(super) unsafe fn values<'a>(
     table: *const apr_table_t,
     name: &[u8],
 ) -> impl Iterator<Item = &'a [u8]> {
-    // SAFETY: as in `entries`. What other fields hold is not looked at.
+    // SAFETY: as in `entries`. The values of other fields are not read.
     let named = unsafe { raw_entries(table) }
         .filter(move |entry| unsafe { bytes(entry.key) }.eq_ignore_ascii_case(name));
     // SAFETY: as in `entries`.
@@ -37,7 +37,7 @@ pub(super) unsafe fn values<'a>(
 unsafe fn raw_entries<'a>(
     table: *const apr_table_t,
 ) -> impl Iterator<Item = &'a apr_table_entry_t> {
-    // SAFETY: a table is an array of entries; one without a key was taken out.
+    // SAFETY: a table is an array of entries; an entry without a key was removed.
     let entries = unsafe {
         let array = apr_table_elts(table);
         let len = usize::try_from((*array).nelts).unwrap_or(0);

@@ -1,4 +1,5 @@
-//! What Apache finds in the shared object: the module, its directives, and the making and merging of what they set.
+//! What Apache finds in the shared object: the module, its directives, and how their values are
+//! created and merged.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -33,26 +34,27 @@ pub(super) static mut micromint_module: module = module {
     flags: 0,
 };
 
-/// The number that Apache has given to the module.
+/// The number that Apache assigned to the module.
 pub(super) fn module_index() -> c_int {
-    // SAFETY: a plain number, written when the module is loaded, before any of our functions is called.
+    // SAFETY: a plain number, written when the module is loaded, before any of our functions runs.
     unsafe { micromint_module.module_index }
 }
 
 // ---- directives
 
-/// A table that Apache alone reads.
+/// A table that only Apache reads.
 #[repr(transparent)]
 struct Table<T>(T);
 
-// SAFETY: the table holds pointers to statics that nobody writes.
+// SAFETY: the table holds pointers to statics that nothing writes.
 unsafe impl<T> Sync for Table<T> {}
 
 /// Servers and virtual hosts.
 const SERVERS: u32 = RSRC_CONF;
-/// Those, directories and the like.
+/// Those, and directories and similar sections.
 const SECTIONS: u32 = RSRC_CONF | ACCESS_CONF;
-/// Those, and `.htaccess` files: who may guard a place may price it (AllowOverride AuthConfig).
+/// Those, and `.htaccess` files: a user who may protect a place may also price it (AllowOverride
+/// AuthConfig).
 const PLACES: u32 = SECTIONS | OR_AUTHCFG;
 
 static COMMANDS: Table<[command_rec; 10]> = Table([
@@ -130,17 +132,18 @@ const END: command_rec = command_rec {
     errmsg: std::ptr::null(),
 };
 
-/// Sets what a directive says. Apache shows a text that comes back, with the directive's file and line.
+/// Sets the value of a directive. Apache shows a returned text, with the directive's file and line.
 ///
 /// # Safety
-/// `cmd` must be Apache's argument of the callback, `config` our configuration of type `T` for this place.
+/// `cmd` must be Apache's argument of the callback, `config` our configuration of type `T` for this
+/// place.
 unsafe fn set<T>(
     cmd: *mut cmd_parms,
     config: *mut T,
     word: *const c_char,
     set: fn(&mut ConfigPlace, &mut T, &[u8]) -> Result<(), String>,
 ) -> *const c_char {
-    // SAFETY: the caller vouches for the pointers; no other borrow of the configuration exists.
+    // SAFETY: the caller guarantees the pointers; no other borrow of the configuration exists.
     unsafe {
         let outcome = guard(Log::Server((*cmd).server), Err("panic".to_string()), || {
             set(&mut ConfigPlace::new(cmd), &mut *config, bytes(word))
@@ -160,8 +163,8 @@ unsafe extern "C" fn set_config(
     _: *mut c_void,
     word: *const c_char,
 ) -> *const c_char {
-    // SAFETY: this directive is for servers, whose slot holds what `create_server` made. While the configuration is
-    // read nothing else refers to it.
+    // SAFETY: this directive is for servers, whose slot holds what `create_server` made. While the
+    // configuration is read, nothing else refers to it.
     unsafe {
         let config = super::config::server_of((*cmd).server).cast_mut();
         set(cmd, config, word, directives::set_config)
@@ -200,7 +203,7 @@ unsafe extern "C" fn merge_server(
     outer: *mut c_void,
     own: *mut c_void,
 ) -> *mut c_void {
-    // SAFETY: both are what `create_server` or this made.
+    // SAFETY: both were made by `create_server` or by this function.
     unsafe {
         let merged =
             ServerConfig::merged(&*outer.cast::<ServerConfig>(), &*own.cast::<ServerConfig>());
@@ -218,7 +221,7 @@ unsafe extern "C" fn merge_place(
     outer: *mut c_void,
     own: *mut c_void,
 ) -> *mut c_void {
-    // SAFETY: both are what `create_place` or this made.
+    // SAFETY: both were made by `create_place` or by this function.
     unsafe {
         let merged =
             PlaceConfig::merged(&*outer.cast::<PlaceConfig>(), &*own.cast::<PlaceConfig>());

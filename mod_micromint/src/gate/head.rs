@@ -1,4 +1,5 @@
-//! The head of an answer: what the paywall adds to it, and that a payment stays for a success only.
+//! The head of a response: what the paywall adds to it, and the reversal of a payment whose
+//! response is not a success.
 
 use micromint::vendor::http::{Decision, HeadChanges, Outcome, Serve};
 
@@ -8,8 +9,9 @@ use crate::ap::{Level, Request};
 use crate::module::Variable;
 use crate::visit::Visit;
 
-/// Sees the head of an answer before it leaves. It may see it twice: what looked like a success may still
-/// become an error (a range that cannot be given), which Apache answers anew.
+/// Processes the head of a response before it is sent. It may run twice: what looked like a success
+/// may still become an error (a range that cannot be satisfied), for which Apache makes a new
+/// response.
 pub(crate) fn filter_head(request: Request<'_>) {
     let Some(visit) = request.visit() else { return };
     let status = request.answer_status();
@@ -27,13 +29,14 @@ pub(crate) fn filter_head(request: Request<'_>) {
     };
     change_head(request, &changes);
     request.allow_caching_again();
-    // What was told when the gate decided still holds, unless the answer took the payment back.
+    // What the gate announced still holds, unless the response reversed the payment.
     if visit.is_reversed.get() || !request.has_variable(Variable::Status) {
         tell(request, visit);
     }
 }
 
-/// Takes out and adds fields of the answer's head. What type the content has is said by who makes it.
+/// Removes and adds fields of the response's head. The content type is set by whatever makes the
+/// content.
 fn change_head(request: Request<'_>, changes: &HeadChanges) {
     for name in &changes.remove {
         request.remove_answer_header(name);
@@ -43,7 +46,7 @@ fn change_head(request: Request<'_>, changes: &HeadChanges) {
     }
 }
 
-/// Takes back the payment that this request recorded, unless that was done before.
+/// Reverses the payment that this request recorded, unless it already is.
 fn take_back(request: Request<'_>, visit: &Visit, serve: &Serve, status: u16) {
     let (Some(charge), Some(paywall)) = (serve.charge, visit.paywall.borrow().clone()) else {
         return;

@@ -1,4 +1,4 @@
-//! Asking the paywall: what a request is shown as, and who decides about it when.
+//! Asks the paywall: how a request is presented, and who decides about it when.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::ap::{Code, Level, Request};
 use crate::module::{PlaceConfig, Value};
 use crate::test_panic;
 
-/// The header fields that make something of what is known of a file.
+/// The header fields for which the facts about a file matter.
 const CONDITIONS: [&[u8]; 6] = [
     b"If-Match",
     b"If-None-Match",
@@ -54,7 +54,7 @@ pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
     }
 }
 
-/// Does what was decided, and remembers what may be asked later.
+/// Carries out the decision, and stores what may be needed later.
 fn follow(
     request: Request<'_>,
     price: u32,
@@ -68,8 +68,8 @@ fn follow(
     reply::decided(request, price, decision.into())
 }
 
-/// The vendor's paywall, to ask with, opened now if it never was; `Err` is what is to be returned where there
-/// is none.
+/// The vendor's paywall, opened now if it never was; `Err` is what must be returned if there is
+/// none.
 pub(super) fn asking(
     request: Request<'_>,
     vendor: &Vendor,
@@ -91,13 +91,13 @@ pub(super) fn asking(
 
 /// What is decided about.
 enum Work {
-    /// The request with its body; `None` if that is too large.
+    /// The request with its body; `None` if the body is too large.
     Body(Option<Vec<u8>>),
-    /// What was asked before an internal redirect, at the price of the page that this leads to.
+    /// What was asked before an internal redirect, at the price of the page that it leads to.
     Again(Box<RequestBuf>),
 }
 
-/// Decides, which may wait for the disk: this thread is the request's own.
+/// Decides. This may wait for the disk: the thread belongs to the request.
 fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
     test_panic::panic_if_asked(request, "decision");
     let body = if let Work::Body(Some(body)) = &work { Some(body.as_slice()) } else { None };
@@ -122,7 +122,7 @@ fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
     follow(request, price, decided, question)
 }
 
-/// Shows the request to the paywall.
+/// Passes the request to the paywall.
 fn with_request<T>(
     request: Request<'_>,
     price: u32,
@@ -130,7 +130,7 @@ fn with_request<T>(
     with: impl FnOnce(&PaywallRequest<'_>) -> T,
 ) -> T {
     let (headers, place) = (request.headers(), request.place());
-    // Only a condition or a range makes anything of what is known of a file.
+    // The facts about a file matter only for a condition or a range.
     let is_conditional =
         |name: &[u8]| CONDITIONS.iter().any(|condition| name.eq_ignore_ascii_case(condition));
     let file = match headers.iter().any(|(name, _)| is_conditional(name)) {
@@ -159,7 +159,7 @@ fn with_request<T>(
     })
 }
 
-/// What a receipt opens here. What cannot be computed opens the one page.
+/// What a receipt opens here. If it cannot be computed, the receipt opens the one page.
 fn receipt_path<'a>(request: Request<'a>, place: &PlaceConfig) -> Option<&'a [u8]> {
     match place.receipt_path()? {
         Value::Fixed(text) => Some(text.bytes()),

@@ -1,4 +1,4 @@
-//! Acting on what the paywall said: the content is served, or something else is sent.
+//! Acts on the paywall's decision: the content is served, or another answer is sent.
 
 use micromint::vendor::http::{Answer, Decision, Outcome, Request as PaywallRequest};
 use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
@@ -27,7 +27,8 @@ pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Cod
         }
         request.remove_headers(serve.strip_request_headers);
         if request.has_header(c"If-Match") {
-            // RFC 9110, 13.1.4, which Apache does not keep: the paywall has decided by the one, so the other is void.
+            // RFC 9110, 13.1.4, which Apache does not follow: the paywall used one condition, so
+            // the other must be ignored.
             request.remove_headers(&["If-Unmodified-Since"]);
         }
         visit.stage.set(Stage::Served);
@@ -42,7 +43,7 @@ pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Cod
     }
 }
 
-/// The content may be made, by this request of Apache's too.
+/// The content may be made, also by requests that Apache derives from this one.
 pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
     let is_returned =
         visit.verdict.borrow().serve().is_some_and(|serve| serve.outcome == Outcome::Returned);
@@ -54,8 +55,8 @@ pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
     DECLINED
 }
 
-/// Has the head of the answer seen before it leaves, if something hangs on it. For every request and every
-/// error that Apache makes of a client's request.
+/// Adds the filter for the head of the response, if it is needed. Called for every request and for
+/// every error that Apache makes of a client's request.
 pub(crate) fn watch_head(request: Request<'_>) {
     let Some(visit) = request.visit().filter(|_| !request.is_subrequest()) else { return };
     if visit.stage.get() == Stage::Fresh {
@@ -67,11 +68,11 @@ pub(crate) fn watch_head(request: Request<'_>) {
     request.add_head_filter();
 }
 
-/// Sends an answer in place of the content, by way of `ErrorDocument` if there is one for its status. Its
-/// header fields follow when the head is made.
+/// Sends an answer instead of the content, through `ErrorDocument` if there is one for its status.
+/// Its header fields are added when the head is made.
 fn refuse(request: Request<'_>, answer: &Answer) -> Code {
     if let Some(text) = &answer.log {
-        // What a client can cause at will is no error of the server's.
+        // What a client can cause at will is not an error of the server.
         let level = if answer.outcome == Outcome::Unavailable { Level::Error } else { Level::Info };
         request.log().write(level, text);
     }
@@ -96,8 +97,8 @@ pub(super) fn is_content_type(name: &str) -> bool {
     name.eq_ignore_ascii_case("Content-Type")
 }
 
-/// `SetHandler micromint-message`: the content of a place for `ErrorDocument 402`. What the gate had to say, or
-/// what it says about this place if a 402 came from somewhere else.
+/// `SetHandler micromint-message`: the content of a place for `ErrorDocument 402`. This is the
+/// gate's answer, or, if the 402 has another origin, the gate's answer for this place.
 pub(super) fn message(request: Request<'_>) -> Code {
     let visit = request.visit_or_new();
     if let Some(answer) = visit.verdict.borrow().answer() {
@@ -126,7 +127,8 @@ pub(super) fn message(request: Request<'_>) -> Code {
     decided(request, price, Decision::from(answer).into())
 }
 
-/// `SetHandler micromint-status`: the counters of all children since Apache was started, for Prometheus.
+/// `SetHandler micromint-status`: the counters of all children since Apache was started, for
+/// Prometheus.
 pub(super) fn status(request: Request<'_>) -> Code {
     let Some(counters) = counters() else { return NOT_FOUND };
     request.add_answer_header("Cache-Control", "no-store");

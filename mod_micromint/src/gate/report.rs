@@ -1,4 +1,4 @@
-//! What is told of a request: variables, counters, a line in the error log.
+//! What is reported about a request: variables, counters, a line in the error log.
 
 use micromint::vendor::http::{About, Answer, Decision, Event, Outcome};
 
@@ -6,7 +6,7 @@ use crate::ap::{Level, Request, counters};
 use crate::module::{EventLog, Variable};
 use crate::visit::{Verdict, Visit};
 
-/// Puts what is known into the environment of the request, for logs, expressions and scripts.
+/// Sets the variables in the environment of the request, for logs, expressions and scripts.
 pub(super) fn tell(request: Request<'_>, visit: &Visit) {
     let verdict = visit.verdict.borrow();
     let (outcome, coins, user) = match &*verdict {
@@ -26,7 +26,8 @@ pub(super) fn tell(request: Request<'_>, visit: &Visit) {
     }
 }
 
-/// When a request is over: counts what the paywall decided about it, and tells it where `MicroMintLog` says.
+/// When a request is over: counts what the paywall decided about it, and reports it where
+/// `MicroMintLog` says.
 pub(crate) fn record(request: Request<'_>) {
     let Some(visit) = request.visit() else { return };
     with_event(visit, request.answer_status(), |event| {
@@ -42,7 +43,7 @@ pub(crate) fn record(request: Request<'_>) {
     });
 }
 
-/// Calls `with` with the event of a request, if something was decided about it.
+/// Calls `with` with the event of a request, if anything was decided about it.
 fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
     match &*visit.verdict.borrow() {
         Verdict::None => {}
