@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::site::Site;
 use crate::{PATIENCE, wait_until};
 
-/// A way in which Apache spreads requests over processes and threads.
+/// A multi-processing module of Apache: how it spreads requests over processes and threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mpm {
     /// A process for each request.
@@ -28,7 +28,7 @@ impl Mpm {
     /// All of them.
     pub const ALL: [Mpm; 3] = [Mpm::Prefork, Mpm::Worker, Mpm::Event];
 
-    /// Its name in that of its module.
+    /// Its name, as in the name of its module.
     pub fn name(self) -> &'static str {
         match self {
             Mpm::Prefork => "prefork",
@@ -38,14 +38,15 @@ impl Mpm {
     }
 }
 
-/// A running Apache. It is ended when this is dropped; if the test has failed, its error log is shown.
+/// A running Apache. It is stopped when this is dropped; if the test failed, its error log is
+/// shown.
 pub struct Apache {
     site: Arc<Site>,
 }
 
 impl Apache {
-    /// Starts Apache with the event MPM in front of `site`. `text` is what stands in httpd.conf after the usual,
-    /// with the places of [`Site::fill`]. The main server is the plain one on the site's port.
+    /// Starts Apache with the event MPM for `site`. `text` is added to httpd.conf, with the
+    /// placeholders of [`Site::fill`]. The main server is the plain one on the site's port.
     pub fn start(site: impl Into<Arc<Site>>, text: &str) -> Apache {
         Apache::start_with(site, Mpm::Event, &module(), text)
     }
@@ -80,8 +81,8 @@ impl Apache {
         Apache::start(site, &format!("{SELLING}{text}"))
     }
 
-    /// Has the parent read its configuration again by `signal` (USR1 is graceful, HUP is not), with another one,
-    /// and waits until it has done so.
+    /// Makes the parent read another configuration on `signal` (USR1 is graceful, HUP is not), and
+    /// waits until it has done so.
     pub fn reload(&self, signal: Signal, mpm: Mpm, text: &str) {
         write_configuration_with(&self.site, mpm, Some(&module()), text);
         let resumed = || self.log().matches("resuming normal operations").count();
@@ -90,7 +91,7 @@ impl Apache {
         wait_until("the new configuration", || resumed() > before);
     }
 
-    /// Ends it as an operator would, and gives the site back with its till.
+    /// Stops it as an operator would, and returns the site with its till.
     pub fn stop(self) -> Arc<Site> {
         Arc::clone(&self.site)
     }
@@ -144,7 +145,8 @@ impl<const MPM: usize> CaseServer for Playing<MPM> {
     }
 }
 
-/// What all stands share. Who is asked is decided by the port, as there are virtual hosts by address only.
+/// What all stands share. The port selects the stand, because the virtual hosts differ by address
+/// only.
 const CASES: &str = r#"
 MicroMint On
 MicroMintPrice %{HTTP:X-Case-Price}
@@ -186,12 +188,12 @@ impl Drop for Apache {
     }
 }
 
-/// The module that is shipped. It is never left out in silence: without it the tests fail.
+/// The module that is shipped. The tests fail if it is missing; they never skip it.
 pub fn module() -> PathBuf {
     built("MICROMINT_APACHE_MODULE", "target/apache/mod_micromint.so", "")
 }
 
-/// The same module, but it panics on request.
+/// The same module, except that it panics on request.
 pub fn panicking_module() -> PathBuf {
     built("MICROMINT_APACHE_TEST_MODULE", "target/apache/test/mod_micromint.so", " --for-tests")
 }
@@ -209,7 +211,7 @@ fn built(variable: &str, path: &str, option: &str) -> PathBuf {
     path
 }
 
-/// Runs the program apache2 on the site's configuration, with more arguments, until it returns.
+/// Runs the program apache2 on the site's configuration, with further arguments, until it exits.
 pub fn apache(site: &Site, arguments: &[&str]) -> Output {
     command(site).args(arguments).output().expect("the program apache2")
 }
@@ -250,7 +252,7 @@ pub fn write_configuration_with(site: &Site, mpm: Mpm, module: Option<&Path>, te
 /// A vendor, and the gate everywhere.
 pub const SELLING: &str = "MicroMintConfig vendor.toml\nMicroMint On\n";
 
-/// Debian's modules that the tests use, beside the MPM and the one for CGI.
+/// Debian's modules that the tests use, in addition to the MPM and the CGI module.
 const MODULES: &[&str] = &[
     "actions",
     "alias",

@@ -1,9 +1,10 @@
-//! Plays the cases of `testdata/cases/*.toml` against a real server: the list that the core is held against too.
+//! Plays the cases of `testdata/cases/*.toml`, the list that the core is tested with too, against a
+//! real server.
 //!
-//! One server has a stand for every case: a vendor of its own on two ports, plain and TLS. The cases fix the
-//! calendar, so the server runs under libfaketime; what makes the content is a small server of this test behind
-//! it, which says with what it was asked. A case that a server cannot play fails; only `core-only` in the case
-//! itself leaves it out.
+//! One server has a stand for every case: a vendor of its own on two ports, plain and TLS. The
+//! cases fix the date, so the server runs under libfaketime. The content comes from a small server
+//! of this test behind it, which reports the requests it received. A case that a server cannot play
+//! fails; only `core-only` in the case itself excludes it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -27,26 +28,29 @@ use crate::site::Site;
 pub const PRICE: &str = "X-Case-Price";
 /// The request header with the number of the step's place in [`Stand::places`].
 pub const PLACE: &str = "X-Case-Place";
-/// The request header that asks for [`FILE`] in place of the content behind the server.
+/// The request header that asks for [`FILE`] instead of the content behind the server.
 pub const FILE: &str = "X-Case-File";
-/// The request header with the client's address, to be believed.
+/// The request header with the client's address, which the server trusts.
 pub const CLIENT: &str = "X-Case-Client";
 
-/// The entity tag of the file where a case expects one.
+/// The entity tag of the file, where a case expects one.
 const ETAG_IN_CASES: &str = "\"5f-64\"";
-/// How long a line may take to appear in a log.
+/// The longest time until a line appears in a log.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A server that can play cases.
 pub trait CaseServer: Server {
-    /// Starts the server with all stands, and the clock's variables in its environment. On each stand:
-    /// - the vendor's configuration is [`Stand::config`]; plain HTTP on `port`, TLS on `tls_port` with `tls.crt`
-    ///   and `tls.key` of the site; whatever Host says, the stand answers;
-    /// - everything costs what [`PRICE`] says, on the terms of the place that [`PLACE`] numbers;
-    /// - a request with [`FILE`] gets the file `www/file.txt`, every other one what `site.back_port` answers to
-    ///   the path `/`, with the request's method, header fields and body;
-    /// - the client's address is [`CLIENT`]'s; every event is a line of words in the error log;
-    /// - each line of the access log begins with the method with which the content was served.
+    /// Starts the server with all stands, and with the clock's variables in its environment. Each
+    /// stand works as follows:
+    /// - the vendor's configuration is [`Stand::config`]; plain HTTP on `port`, TLS on `tls_port`
+    ///   with `tls.crt` and `tls.key` of the site; the stand answers whatever Host says;
+    /// - everything costs what [`PRICE`] says, on the terms of the place with the number [`PLACE`];
+    /// - a request with [`FILE`] gets the file `www/file.txt`; every other request gets what
+    ///   `site.back_port` answers to the path `/`, with the request's method, header fields and
+    ///   body;
+    /// - the client's address is that of [`CLIENT`]; every event is a line of words in the error
+    ///   log;
+    /// - each line of the access log starts with the method with which the content was served.
     fn start(site: Site, stands: &[Stand], clock: &Clock) -> Self;
 }
 
@@ -62,14 +66,14 @@ pub struct Stand {
     pub places: Vec<Terms>,
 }
 
-/// What holds at a place, beside its price.
+/// The terms of a place, besides its price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// The receipt path.
     pub receipt_path: Option<String>,
     /// The free views a day.
     pub free_views: u32,
-    /// Whether it only tries out what it would do.
+    /// Whether it is a dry run.
     pub dry_run: bool,
 }
 
@@ -124,7 +128,7 @@ impl Clock {
         clock
     }
 
-    /// Has the server started with this clock.
+    /// Makes the server start with this clock.
     pub fn give_to(&self, command: &mut Command) {
         let library = ["libfaketimeMT.so.1", "libfaketime.so.1"]
             .iter()
@@ -135,7 +139,7 @@ impl Clock {
             .find(|path| path.is_file())
             .expect("libfaketime: install Debian's package of this name");
         command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &self.file);
-        // Looked at each time; files keep their times, and waiting its length.
+        // Read on each call; file times and waiting times are unchanged.
         for name in [
             "FAKETIME_NO_CACHE",
             "NO_FAKE_STAT",
@@ -147,7 +151,7 @@ impl Clock {
         }
     }
 
-    /// Sets it to so many seconds since 1970, just begun.
+    /// Sets it to this many seconds since 1970, at the start of the second.
     fn set(&self, seconds: i64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         let new = self.file.with_extension("new");
@@ -159,7 +163,7 @@ impl Clock {
 /// Plays every case.
 ///
 /// # Panics
-/// If one is answered otherwise than it says.
+/// If an answer differs from the case.
 pub fn play_all<S: CaseServer>() {
     let cases = for_servers();
     let site = Site::new();
@@ -249,7 +253,7 @@ impl Player<'_> {
             }
         }
         self.client.keep_cookies(&seen);
-        // A server may write its log when the answer is on its way.
+        // A server may write its log after it has sent the answer.
         let start = Instant::now();
         loop {
             if step.file {
@@ -293,7 +297,7 @@ impl Player<'_> {
         }
     }
 
-    /// The entity tag that the server gives to the file.
+    /// The entity tag that the server assigns to the file.
     fn entity_tag(&self) -> String {
         let request = RequestText::get("/")
             .with(PRICE, "0")
@@ -310,7 +314,7 @@ fn method_in(line: &str) -> Option<String> {
 
 // ---- what makes the content
 
-/// A server behind the server.
+/// The server that makes the content.
 struct Content(Arc<Mutex<Exchange>>);
 
 #[derive(Default)]
@@ -329,7 +333,7 @@ impl Content {
         // It ends with the test's process.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // A connection that breaks is the other server's doing, which the test sees.
+                // A broken connection is caused by the other server, which the test notices.
                 let _ = answer(stream, &shared);
             }
         });
@@ -345,7 +349,7 @@ impl Content {
         *self.0.lock().unwrap() = exchange;
     }
 
-    /// The method and the names of the fields with which it was asked since.
+    /// The method and the names of the fields of the requests since the last call.
     fn was_asked(&self) -> (Option<String>, Option<Vec<String>>) {
         let exchange = self.0.lock().unwrap();
         (exchange.method.clone(), exchange.fields.clone())

@@ -1,4 +1,4 @@
-//! A client that sends what it is told, byte by byte, and reads one answer at a time.
+//! A client that sends exactly the given bytes and reads one answer at a time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The value of a field; several are joined by `, `.
+    /// The value of a field; repeated fields are joined by `, `.
     pub fn header(&self, name: &str) -> Option<String> {
         let values: Vec<_> =
             self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
@@ -31,7 +31,7 @@ impl Answer {
         self.header("micromint-status").unwrap_or_default()
     }
 
-    /// Status, word and body, to compare in one line.
+    /// Status, word and body, for comparison in one line.
     pub fn seen(&self) -> (u16, String, &str) {
         (self.status, self.word(), self.body.as_str())
     }
@@ -63,18 +63,19 @@ impl Connection {
         Connection { stream: BufReader::new(Box::new(connect(port))) }
     }
 
-    /// Connects to a port of this machine by TLS. The certificate is taken as it is, and no server name is sent.
+    /// Connects to a port of this machine over TLS. The certificate is not verified, and no server
+    /// name is sent.
     pub fn open_tls(port: u16) -> Connection {
         Connection { stream: BufReader::new(Box::new(tls_over(connect(port)))) }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
         self.stream.get_mut().flush().unwrap();
     }
 
-    /// Reads the answer to a request. `method` says whether it has a body.
+    /// Reads the answer to a request. `method` determines whether it has a body.
     pub fn receive(&mut self, method: &str) -> Answer {
         loop {
             let answer = self.receive_one(method);
@@ -148,7 +149,7 @@ impl Connection {
     }
 }
 
-/// Speaks TLS over a connection. The certificate is taken as it is, and no server name is sent.
+/// Wraps a connection in TLS. The certificate is not verified, and no server name is sent.
 pub fn tls_over(stream: TcpStream) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
     let name = std::net::IpAddr::from([127, 0, 0, 1]).into();
     rustls::StreamOwned::new(rustls::ClientConnection::new(tls::config(), name).unwrap(), stream)
@@ -162,7 +163,7 @@ fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// TLS to servers of our own, whose certificates nobody has signed.
+/// TLS to our own test servers, whose certificates are self-signed.
 mod tls {
     use std::sync::{Arc, OnceLock};
 
@@ -248,7 +249,7 @@ pub struct RequestText {
 }
 
 impl RequestText {
-    /// A request by HTTP/1.1.
+    /// A request with HTTP/1.1.
     pub fn new(method: &str, target: &str) -> RequestText {
         RequestText {
             method: method.to_string(),
@@ -269,7 +270,7 @@ impl RequestText {
         RequestText::post_bytes(target, &payment.to_bytes())
     }
 
-    /// Any bytes that say they are a payment, in the body of a POST.
+    /// Arbitrary bytes that claim to be a payment, in the body of a POST.
     pub fn post_bytes(target: &str, body: &[u8]) -> RequestText {
         let request =
             RequestText::new("POST", target).with("Content-Type", "application/x-micromint");
@@ -282,18 +283,18 @@ impl RequestText {
         self.with("MicroMint-Payment", &base64url(&payment.to_bytes()))
     }
 
-    /// With another header field.
+    /// Adds a header field.
     pub fn with(mut self, name: &str, value: &str) -> RequestText {
         self.headers.push((name.to_string(), value.to_string()));
         self
     }
 
-    /// By HTTP/1.0.
+    /// Uses HTTP/1.0.
     pub fn by_http_1_0(self) -> RequestText {
         RequestText { version: "HTTP/1.0", ..self }
     }
 
-    /// The bytes of it.
+    /// The request as bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = format!("{} {} {}\r\n", self.method, self.target, self.version);
         for (name, value) in &self.headers {

@@ -1,10 +1,10 @@
-//! What the tests of the server modules share: a site with priced pages, a real server in front of it, a
-//! client that speaks HTTP byte by byte, and a payer with coins.
+//! What the tests of the server modules share: a site with priced pages, a real server for it, a
+//! client that controls every byte of HTTP, and a payer with coins.
 //!
-//! Everything is on the loopback interface, on ports that the operating system chose, in a folder of its
-//! own; every wait is bounded; every process that was started is ended by its own id.
+//! Everything is on the loopback interface, on ports chosen by the operating system, in a folder of
+//! its own. Every wait is bounded. Every started process is ended by its own process ID.
 
-// This crate serves tests, where a wrong step should stop the test.
+// This crate serves tests, in which a wrong step should stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod apache;
@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How long anything may take on a busy machine.
+/// The longest time that anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `is_so`, and fails with `what` if that takes too long.
@@ -31,7 +31,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A port that nobody listens on now, and that this function has not given before.
+/// A free port that this function has not returned before.
 pub fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {

@@ -12,14 +12,14 @@ use crate::server::Server;
 use crate::site::Site;
 use crate::{PATIENCE, wait_until};
 
-/// A running nginx. It is ended when this is dropped; if the test has failed, its error log is shown.
+/// A running nginx. It is stopped when this is dropped; if the test failed, its error log is shown.
 pub struct Nginx {
     site: Arc<Site>,
 }
 
 impl Nginx {
-    /// Starts nginx in front of `site`. `http` is what stands within http{}, with the places of
-    /// [`Site::fill`]; `%SERVER%` becomes the head of a plain server on its port, and what stands before a
+    /// Starts nginx for `site`. `http` is the content of http{}, with the placeholders of
+    /// [`Site::fill`]. `%SERVER%` becomes the head of a plain server on its port, and text before
     /// `%MAIN%` goes before http{}.
     pub fn start(site: impl Into<Arc<Site>>, http: &str) -> Nginx {
         Nginx::start_with(site, &module(), http)
@@ -30,7 +30,7 @@ impl Nginx {
         Nginx::launch(site.into(), module, http, |_| {})
     }
 
-    /// The same, with more said to the program, such as its environment.
+    /// The same, with further settings for the program, such as its environment.
     fn launch(
         site: Arc<Site>,
         module: &Path,
@@ -51,12 +51,12 @@ impl Nginx {
             std::net::TcpStream::connect(("127.0.0.1", server.site.port)).is_ok()
         });
         let workers = if http.contains("worker_processes 1;") { 1 } else { 2 };
-        // A cache has processes of its own beside them.
+        // A cache has further processes of its own.
         wait_until("the workers", || server.workers().len() >= workers);
         server
     }
 
-    /// Starts nginx with one server that has `server` in it, and `micromint on`.
+    /// Starts nginx with one server that contains `server`, and `micromint on`.
     pub fn with_server(site: impl Into<Arc<Site>>, server: &str) -> Nginx {
         Nginx::start(
             site,
@@ -64,7 +64,7 @@ impl Nginx {
         )
     }
 
-    /// Has the master read its configuration again, with another http{}, and waits for new workers.
+    /// Makes the master read a configuration with another http{}, and waits for new workers.
     pub fn reload(&self, http: &str) {
         let before = self.workers();
         write_configuration(&self.site, http);
@@ -80,7 +80,7 @@ impl Nginx {
         self.children()
     }
 
-    /// Ends it as an operator would, and gives the site back with its till.
+    /// Stops it as an operator would, and returns the site with its till.
     pub fn stop(self) -> Arc<Site> {
         Arc::clone(&self.site)
     }
@@ -133,8 +133,8 @@ const CASES: &str = "
     server { %SERVER% micromint off; }
 ";
 
-/// The place of a request, and what makes its content, are locations; rewriting the path changes neither what
-/// was asked nor what it costs.
+/// The place of a request, and what makes its content, are locations. Rewriting the path changes
+/// neither the requested URL nor its price.
 fn stand_text(stand: &Stand) -> String {
     let mut text = format!(
         "server {{ listen 127.0.0.1:{}; listen 127.0.0.1:{} ssl; micromint_config {}; root %FOLDER%/www;
@@ -167,12 +167,12 @@ impl Drop for Nginx {
     }
 }
 
-/// The module that is shipped. It is never left out in silence: without it the tests fail.
+/// The module that is shipped. The tests fail if it is missing; they never skip it.
 pub fn module() -> PathBuf {
     built("MICROMINT_NGINX_MODULE", "target/nginx/ngx_http_micromint_module.so", "")
 }
 
-/// The same module, but it panics on request.
+/// The same module, except that it panics on request.
 pub fn panicking_module() -> PathBuf {
     let path = "target/nginx/test/ngx_http_micromint_module.so";
     built("MICROMINT_NGINX_TEST_MODULE", path, " --for-tests")
@@ -191,7 +191,7 @@ fn built(variable: &str, path: &str, option: &str) -> PathBuf {
     path
 }
 
-/// Runs the program nginx on the site's configuration, with more arguments, until it returns.
+/// Runs the program nginx on the site's configuration, with further arguments, until it exits.
 pub fn nginx(site: &Site, arguments: &[&str]) -> Output {
     command(site).args(arguments).output().expect("the program nginx")
 }
@@ -248,12 +248,12 @@ http {
 }
 "#;
 
-/// The process whose number stands in a file.
+/// The process whose ID is in a file.
 pub fn pid_in(path: &Path) -> Option<Pid> {
     Pid::from_raw(std::fs::read_to_string(path).ok()?.trim().parse().ok()?)
 }
 
-/// Whether a process runs. One that has ended and that nobody has asked about yet does not.
+/// Whether a process is running. A zombie is not.
 pub fn is_running(pid: Pid) -> bool {
     let status =
         std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
@@ -261,7 +261,7 @@ pub fn is_running(pid: Pid) -> bool {
         && !status.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
 }
 
-/// The processes that a process has started and that run.
+/// The running child processes of a process.
 pub fn children_of(parent: Pid) -> Vec<Pid> {
     let number = parent.as_raw_nonzero();
     let children = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children"))

@@ -1,5 +1,5 @@
-//! Users with coins, from a mint that is obviously right. Each call for coins gives coins that no other call
-//! gives, so tests do not spend each other's.
+//! Users with coins, from a mint that is obviously correct. Each call returns coins that no other
+//! call returned, so tests do not spend each other's coins.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,17 +11,17 @@ use micromint::testing::{ObviousMint, params_with};
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// The mint of the period that is valid now.
+/// The mint of the current period.
 pub fn mint() -> &'static ObviousMint {
     &mints()[0]
 }
 
-/// The mint of a period that is over but still redeemed.
+/// The mint of an expired period that is still redeemed.
 pub fn past_mint() -> &'static ObviousMint {
     &mints()[1]
 }
 
-/// The mint of a period that has not begun.
+/// The mint of a period that has not started.
 pub fn future_mint() -> &'static ObviousMint {
     &mints()[2]
 }
@@ -52,12 +52,13 @@ fn mints() -> &'static [ObviousMint; 4] {
     })
 }
 
-/// The user's key K_U. The vendor cannot check it and hands the authenticator on unseen.
+/// The user's key K_U. The vendor cannot check it and passes the authenticator on unchanged.
 pub fn user_key() -> Key {
     Key::from_bytes([7; 32])
 }
 
-/// `count` coins of `mint` for the user `alice` at the vendor `localhost` that were not given out before.
+/// `count` coins of `mint` for the user `alice` at the vendor `localhost` that were not returned
+/// before.
 pub fn coins_of(mint: &'static ObviousMint, count: usize) -> Vec<Vec<u64>> {
     static COINS: OnceLock<Vec<Vec<Vec<u64>>>> = OnceLock::new();
     static NEXT: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];

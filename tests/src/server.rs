@@ -1,4 +1,5 @@
-//! What every server of these tests has, whichever program it is, and promises that all of them keep.
+//! What every server of these tests provides, whichever program it is, and guarantees that all of
+//! them must keep.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -17,7 +18,7 @@ pub trait Server {
     /// The process that was started: nginx's master, Apache's parent.
     fn pid(&self) -> Option<Pid>;
 
-    /// Asks on a connection of its own.
+    /// Sends a request on a connection of its own.
     fn ask(&self, request: &RequestText) -> Answer {
         Connection::open(self.site().port).ask(&request.clone().with("Connection", "close"))
     }
@@ -37,7 +38,7 @@ pub trait Server {
         kill_process(self.pid().unwrap(), signal).unwrap();
     }
 
-    /// The processes that serve: nginx's workers, Apache's children.
+    /// The processes that serve requests: nginx's workers, Apache's children.
     fn children(&self) -> Vec<Pid> {
         self.pid().map(children_of).unwrap_or_default()
     }
@@ -54,8 +55,9 @@ pub trait Server {
     }
 }
 
-/// A till that cannot be written sells nothing and says so in the log (a line with `logged`), prices are told and free
-/// pages served meanwhile, and it is opened again once it can be. The server sells everything of the site.
+/// While a till cannot be written, nothing is sold and the log says so (a line with `logged`);
+/// prices and free pages are still served; and the till is reopened once it can be. The server
+/// sells everything of the site.
 pub fn assert_sells_what_is_recorded_only(server: &impl Server, logged: &str) {
     assert_eq!(server.pay("/one.html", 1).short(), (200, "paid".to_string()));
     let till = server.site().path("till");
@@ -78,8 +80,9 @@ pub fn assert_sells_what_is_recorded_only(server: &impl Server, logged: &str) {
     wait_until("the till to be opened again", || server.ask(&request).status == 200);
 }
 
-/// A panic at one of `places` ends the request with 500, keeps nothing, and leaves the serving processes alive. The
-/// server has the build of the module that panics when it is asked to, and sells everything of the site.
+/// A panic at one of `places` ends the request with 500, records nothing, and leaves the serving
+/// processes alive. The server has the build of the module that panics on request, and sells
+/// everything of the site.
 pub fn assert_lives_through_panics(server: &impl Server, places: &[&str], logged: &str) {
     assert_eq!(server.get("/free.html").status, 200);
     let children = server.children();
@@ -96,7 +99,7 @@ pub fn assert_lives_through_panics(server: &impl Server, places: &[&str], logged
     assert!(server.log().contains(logged) && server.log().contains("panic"), "{}", server.log());
 }
 
-/// The module that is shipped does not know how to be asked for a panic.
+/// The module that is shipped does not react to the request for a panic.
 pub fn assert_knows_no_panic(shipped: &impl Server) {
     let request = RequestText::get("/one.html").with("X-Micromint-Panic", "head");
     assert_eq!(shipped.ask(&request).status, 402);

@@ -19,8 +19,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site with the pages `free.html`, `one.html` (one coin), `two.html` (two coins) and the accepted
-    /// periods of [`payer`].
+    /// A site with the pages `free.html`, `one.html` (one coin), `two.html` (two coins) and the
+    /// accepted periods of [`payer`].
     #[allow(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> Site {
         let folder = tempfile::Builder::new().prefix("micromint-").tempdir().unwrap();
@@ -55,7 +55,7 @@ impl Site {
         )
     }
 
-    /// A place in the site's folder.
+    /// A path in the site's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -65,7 +65,7 @@ impl Site {
         self.folder.path()
     }
 
-    /// Writes a file in the site's folder, with the folders on its way.
+    /// Writes a file in the site's folder, and creates the folders above it.
     pub fn write(&self, name: &str, content: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -80,12 +80,13 @@ impl Site {
         }
     }
 
-    /// The URL of a page as a Request-Payment names it.
+    /// The URL of a page as it appears in a Request-Payment.
     pub fn url(&self, target: &str) -> String {
         format!("http://localhost:{}{target}", self.port)
     }
 
-    /// Fills in the places of a configuration: `%FOLDER%`, `%PORT%`, `%TLS_PORT%`, `%BACK_PORT%`.
+    /// Replaces the placeholders of a configuration: `%FOLDER%`, `%PORT%`, `%TLS_PORT%`,
+    /// `%BACK_PORT%`.
     pub fn fill(&self, text: &str) -> String {
         text.replace("%FOLDER%", self.folder().to_str().unwrap())
             .replace("%PORT%", &self.port.to_string())

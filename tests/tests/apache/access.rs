@@ -1,4 +1,4 @@
-//! Who may pass: passwords, addresses and `Require micromint`, on every MPM.
+//! Access control: passwords, addresses and `Require micromint`, on every MPM.
 
 use micromint_servers::client::RequestText;
 use micromint_servers::payer;
@@ -95,7 +95,7 @@ fn nobody_pays_who_is_then_turned_away() {
         let receipt = apache.pay("/any/one.html", 1).cookie().unwrap();
         let again = RequestText::get("/any/one.html").with("Cookie", &receipt);
         assert_eq!(apache.ask(&again).short(), word(200, "receipt"));
-        // Both are needed: first who asks, then what it costs.
+        // Both are required: first the login, then the price.
         let payment = payer::payment(&url("/both/one.html"), 1);
         let post = RequestText::post("/both/one.html", &payment);
         assert_eq!(apache.ask(&post).status, 401);

@@ -1,4 +1,4 @@
-//! The list of cases that the core is held against, played against Apache.
+//! The list of cases that the core is tested with, played against Apache.
 
 use micromint_servers::apache::Playing;
 use micromint_servers::cases::play_all;

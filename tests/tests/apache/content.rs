@@ -1,4 +1,4 @@
-//! Whoever makes the content: scripts, proxies, caches, includes and filters, on every MPM.
+//! All makers of content: scripts, proxies, caches, includes and filters, on every MPM.
 
 use micromint_servers::apache::Apache;
 use micromint_servers::client::RequestText;
@@ -9,7 +9,7 @@ use micromint_servers::wait_until;
 
 use crate::support::{asked_and_paid, on_each, sold, word};
 
-/// A CGI script that tells what it sees.
+/// A CGI script that reports what it sees.
 const SCRIPT: &str = "#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n'
 case $QUERY_STRING in
@@ -55,11 +55,11 @@ fn scripts_see_a_get_without_the_payment() {
             "GET [] [] paid alice [] [] {}",
             "the path behind it"
         );
-        // In a header the payment leaves method and body as they are.
+        // A payment in a header leaves method and body unchanged.
         let put = RequestText::new("PUT", "/cgi/run.cgi").with_payment(&payer::payment(&url, 1));
         let put = RequestText { body: b"abc".to_vec(), ..put.with("Content-Length", "3") };
         assert_eq!(apache.ask(&put).body, "PUT [3] [] paid alice [] [] {abc}");
-        // With a key the body is read to be compared, and given back.
+        // With an idempotency key the body is read for comparison, and replayed.
         let put = RequestText::new("PUT", "/cgi/run.cgi").with_payment(&payer::payment(&url, 1));
         let put = put.with("Idempotency-Key", "k").with("Transfer-Encoding", "chunked");
         let put = RequestText { body: b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n".to_vec(), ..put };
@@ -67,13 +67,13 @@ fn scripts_see_a_get_without_the_payment() {
             let answer = apache.ask(&put);
             assert_eq!(answer.body, format!("PUT [] [] {outcome} alice [] [] {{abc}}"));
         }
-        // A message that is no payment is for the script.
+        // A message that is not a payment is passed to the script.
         let message = RequestText::post_bytes("/cgi/free.cgi", b"hello");
         assert_eq!(
             apache.ask(&message).body,
             "POST [5] [application/x-micromint] free  [] [] {hello}"
         );
-        // Failures are not charged; a script may lead elsewhere, where another price may hold.
+        // Failures are not charged. A script may redirect internally to a page with another price.
         assert_eq!(post("/cgi/run.cgi?fail").short(), word(503, "reversed"));
         assert_eq!(post("/cgi/run.cgi?out").short(), word(302, "reversed"));
         assert_eq!(post("/cgi/run.cgi?away").seen(), (200, "paid".to_string(), "free"));

@@ -1,5 +1,6 @@
-//! The guide in docs/reference/apache.md, executed line by line. It is carried out on copies of the system's folders and
-//! on a network of its own, both seen by this test alone, so the machine stays as it is. Needs root.
+//! The guide in docs/reference/apache.md, executed line by line. It is carried out on copies of the
+//! system's folders and on a network of its own, both seen by this test alone, so the machine stays
+//! as it is. Needs root.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +10,7 @@ use micromint_servers::client::base64url;
 use micromint_servers::payer;
 use micromint_servers::site::Site;
 
-/// The lines of the guide: all that is indented in its section.
+/// The commands of the guide: all indented lines of its section.
 fn guide() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/apache.md");
     let text = std::fs::read_to_string(path).unwrap();
@@ -20,8 +21,9 @@ fn guide() -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// What stands in for what the machine of a test has not: packages are there already, the module is built, the
-/// service manager's one word is Apache's own, and a wallet's coins come from this test.
+/// Replacements for what the machine of a test does not have: the packages are already installed,
+/// the module is built, Apache's own command replaces that of the service manager, and a wallet's
+/// coins come from this test.
 const STAND_INS: &str = r#"
 set -eu
 sudo() { "$@"; }
@@ -48,7 +50,8 @@ fn the_guide_leads_to_a_paid_page() {
     std::os::unix::fs::symlink(module(), site.path("target/apache/mod_micromint.so")).unwrap();
     let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib").canonicalize().unwrap();
     std::os::unix::fs::symlink(contrib, site.path("contrib")).unwrap();
-    // The overlays' own folders must not lie in what is overlaid: memory of the namespace's own will do.
+    // The overlays' own folders must not be inside what is overlaid: memory of the namespace's own
+    // will do.
     let script = format!(
         "mount -t tmpfs tmpfs /mnt\nexport SCRATCH=/mnt\n{STAND_INS}\ncd \"$1\"\n{}",
         guide()

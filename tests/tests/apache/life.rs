@@ -1,4 +1,4 @@
-//! The life of a server: configurations good and bad, start, restart, and what goes wrong in it.
+//! The life cycle of a server: valid and invalid configurations, start, restart, and failures.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Barrier;
@@ -97,7 +97,7 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "accepted: {text}\n{toml}");
         assert!(said.contains(expected), "{expected:?} not in {said}");
-        // A vendor's file is named by the first directive, what is wrong of the others stands last.
+        // The first directive names a vendor's file; the directive under test is the last.
         let file = std::fs::read_to_string(site.path("httpd.conf")).unwrap();
         let is_ours =
             |line: &str| line.starts_with("MicroMint") || line.starts_with("Require micromint");
@@ -205,7 +205,8 @@ fn nginx_and_apache_racing_with_one_coin_accept_it_once() {
     for mpm in Mpm::ALL {
         let site = std::sync::Arc::new(Site::new());
         let apache = Apache::start_with(site.clone(), mpm, &module(), SELLING);
-        // nginx sells the same pages for the same vendor from another port, as one of two servers behind a name.
+        // nginx sells the same pages for the same vendor on another port, as one of two servers
+        // behind a name.
         let nginx = Nginx::start(
             SecondDoor::of(&site),
             "micromint_config vendor.toml; server { %SERVER% micromint on; }",
@@ -213,7 +214,7 @@ fn nginx_and_apache_racing_with_one_coin_accept_it_once() {
         for _ in 0..5 {
             let coins = payer::coins_of(payer::mint(), 1);
             let barrier = Barrier::new(SPENDERS);
-            // Different URLs, so that none is a retry of another.
+            // Different URLs, so that no payment is a retry of another.
             let words: Vec<String> = std::thread::scope(|scope| {
                 let spend = |spender: usize| {
                     let target = format!("/one.html?{spender}");
@@ -239,7 +240,8 @@ fn nginx_and_apache_racing_with_one_coin_accept_it_once() {
     }
 }
 
-/// A folder from which a second server sells for the vendor of a first one: the same origins, pages and till.
+/// A folder from which a second server sells for the vendor of a first one: the same origins, pages
+/// and till.
 struct SecondDoor;
 
 impl SecondDoor {
@@ -264,7 +266,7 @@ fn what_cannot_be_recorded_is_not_sold() {
     assert_sells_what_is_recorded_only(&Apache::start(Site::new(), SELLING), "[micromint:error]");
 }
 
-/// What a process holds: kilobytes of memory, and open files.
+/// The resources of a process: kilobytes of memory, and open files.
 fn held(pid: Pid) -> (i64, i64) {
     let folder = format!("/proc/{}", pid.as_raw_nonzero());
     let status = std::fs::read_to_string(format!("{folder}/status")).unwrap();

@@ -1,4 +1,5 @@
-//! The Apache module in a real Apache, as a whole: what clients get, what stays in the till, what the logs say.
+//! The Apache module in a real Apache: what clients receive, what the till contains, what is
+//! logged.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access;

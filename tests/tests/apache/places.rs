@@ -92,12 +92,12 @@ fn every_way_to_a_file_leads_to_its_price() {
         assert!(speak("/var/page.html", "en").body.contains("Price: 1\r\n"));
         assert!(speak("/var/page.html", "de").body.contains("Price: 2\r\n"));
         assert_eq!(asked_and_paid(apache, "/var/map.var", 1), sold());
-        // An action leads on too, when the body may have been read.
+        // An action redirects internally too, when the body may already have been read.
         assert_eq!(asked_and_paid(apache, "/shop/a.act", 1), sold());
         let payment = payer::payment(&apache.site().url("/shop/a.act"), 1);
         let header = RequestText::get("/shop/a.act").with_payment(&payment);
         assert_eq!(apache.ask(&header).short(), word(200, "paid"));
-        // A page that is priced but not there costs nothing.
+        // A page that has a price but does not exist costs nothing.
         assert_eq!(apache.get("/missing").status, 402);
         assert_eq!(apache.pay("/missing", 1).short(), word(404, "reversed"));
     });

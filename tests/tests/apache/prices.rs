@@ -1,4 +1,4 @@
-//! What a page costs: price files, the directive, and where each may stand.
+//! Prices: price files, the directive, and where each may be used.
 
 use micromint_servers::client::RequestText;
 use micromint_servers::server::Server;
@@ -39,7 +39,7 @@ fn price_files_are_nowhere() {
                 listing.body
             );
         }
-        // MultiViews looks for names that begin like this one: there are the page and its price.
+        // MultiViews searches for names that start like this one: the page and its price.
         assert_eq!(asked_and_paid(apache, "/list/page", 1), sold());
         assert_eq!(
             apache.get("/off/one.html.mm").status,
@@ -207,7 +207,7 @@ fn an_expression_is_a_price_wherever_it_stands() {
         }
         assert_eq!(asked_and_paid(apache, "/const/a.html", 3), sold());
         assert_eq!(asked_and_paid(apache, "/two.html", 2), sold(), "the price file goes before");
-        // Who writes an .htaccess may not read the server's files by it.
+        // The author of an .htaccess file cannot use it to read the server's files.
         let answer = apache.get("/file/a.html");
         assert_eq!((answer.status, answer.body.contains("Price")), (500, false));
         assert!(
@@ -283,7 +283,7 @@ fn what_is_said_nearer_to_a_page_holds() {
         site.write("www/dir/ht/.htaccess", ht);
         site
     };
-    // Each level says the contrary of the one around it.
+    // Each level contradicts the one around it.
     let text = r#"
         MicroMintDryRun On
         MicroMintReceiptPath /
@@ -315,11 +315,11 @@ fn what_is_said_nearer_to_a_page_holds() {
             path.split(';').next().unwrap_or_default().to_string()
         };
         let includes = |target: &str| apache.get(target).body.contains("content for one");
-        // The virtual host says more of what the server said.
+        // The virtual host overrides the server.
         assert_eq!(apache.get("/one.html").short(), word(402, "unpaid"));
         assert_eq!(paths("/one.html"), "/");
         assert!(includes("/whole.shtml"));
-        // The directory, then its .htaccess, then what an expression finds.
+        // The directory, then its .htaccess file, then the value of an expression.
         assert_eq!(apache.get("/dir/one.html").word(), "free-view");
         assert_eq!(apache.get("/dir/one.html").short(), word(402, "unpaid"));
         assert_eq!(paths("/dir/one.html"), "/dir/");

@@ -1,4 +1,4 @@
-//! That AddressSanitizer is there when scripts/asan-apache.sh runs the other tests with it.
+//! Proof that AddressSanitizer is active when scripts/asan-apache.sh runs the other tests with it.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ fn a_read_of_freed_memory_is_seen() {
     let request = RequestText::get("/one.html").with("X-Micromint-Panic", "freed");
     let mut stream = TcpStream::connect(("127.0.0.1", apache.site().port)).unwrap();
     std::io::Write::write_all(&mut stream, &request.to_bytes()).unwrap();
-    // The child is ended by the sanitizer: there is no answer.
+    // The sanitizer ends the child: there is no answer.
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));

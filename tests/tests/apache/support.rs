@@ -9,17 +9,17 @@ pub(crate) fn word(status: u16, word: &str) -> (u16, String) {
     (status, word.to_string())
 }
 
-/// What comes of asking for and of paying `count` coins for a target.
+/// The results of requesting a target and of paying `count` coins for it.
 pub(crate) fn asked_and_paid(apache: &Apache, target: &str, count: usize) -> [(u16, String); 2] {
     [apache.get(target).short(), apache.pay(target, count).short()]
 }
 
-/// What comes of it where the page is sold at this price.
+/// The expected results where the page is sold at this price.
 pub(crate) fn sold() -> [(u16, String); 2] {
     [word(402, "unpaid"), word(200, "paid")]
 }
 
-/// Starts Apache on each MPM, with `text` behind a vendor and the gate everywhere.
+/// Starts Apache on each MPM, with `text` after a vendor and the gate everywhere.
 pub(crate) fn on_each(site: impl Fn() -> Site, text: &str, test: impl Fn(&Apache)) {
     for mpm in Mpm::ALL {
         test(&Apache::start_with(site(), mpm, &module(), &format!("{SELLING}{text}")));

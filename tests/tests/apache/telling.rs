@@ -1,4 +1,4 @@
-//! What is told of a request: error documents, counters, logs, on every MPM.
+//! Reports about a request: error documents, counters, logs, on every MPM.
 
 use micromint_servers::client::{Answer, Connection, RequestText};
 use micromint_servers::server::Server;
@@ -78,13 +78,13 @@ fn error_documents_stand_in_for_the_message() {
         assert!(own.body.contains("Request-Payment"), "{}", own.body);
         let theirs = apache.get("/theirs/x");
         assert!(theirs.status == 402 && theirs.body.contains("Price: 7"), "{theirs:?}");
-        // An error page is no content: it is not priced, whatever it costs when asked for by its name.
+        // An error page is not content: it has no price, whatever it costs when requested by name.
         let lost = apache.get("/lost/nothing.html");
         assert_eq!((lost.status, lost.body.as_str()), (404, "not here"));
         assert_eq!(apache.get("/404.html").status, 402);
         let priced = apache.get("/priced/free.html");
         assert_eq!((priced.status, priced.body.as_str()), (402, "please pay"));
-        // Paying works behind each of them.
+        // Paying works with each of them.
         for target in [
             "/page/one.html",
             "/text/one.html",

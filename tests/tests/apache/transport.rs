@@ -1,4 +1,5 @@
-//! However a request comes in: versions of HTTP, bodies of all kinds, ranges, conditions, clients that vanish.
+//! All forms of requests: versions of HTTP, bodies of all kinds, ranges, conditions, aborting
+//! clients.
 
 use std::process::Command;
 use std::time::Duration;
@@ -40,7 +41,7 @@ fn bodies_of_every_kind_pay() {
         }
         let request = RequestText::post("/one.html", &payer::payment(&url, 1)).by_http_1_0();
         assert_eq!(apache.ask(&request).short(), paid(), "HTTP/1.0");
-        // Byte by byte, and with a client that waits to be told to go on.
+        // Byte by byte, and with a client that waits for 100 Continue.
         for byte in RequestText::post("/one.html", &payer::payment(&url, 1)).to_bytes() {
             connection.send([byte]);
         }
@@ -69,7 +70,7 @@ fn bodies_of_every_kind_pay() {
             seen,
             [word(402, "unpaid"), paid(), word(200, ""), word(402, "malformed"), word(200, "")]
         );
-        // One byte past the largest payment, by either way of telling a length.
+        // One byte more than the largest payment, with both ways of stating a length.
         let limit = micromint::protocol::PAYMENT_SIZE_MAX;
         connection.send(chunked("/one.html", &vec![b'a'; limit + 1], 4096));
         assert_eq!(connection.receive("POST").status, 413);
@@ -91,7 +92,7 @@ fn limits_and_time_outs_of_apache_hold_and_nothing_is_charged() {
     let bytes = RequestText::post("/one.html", &payment).to_bytes();
     let mut connection = Connection::open(apache.site().port);
     connection.send(&bytes[..bytes.len() - 40]);
-    // The rest never comes.
+    // The rest is never sent.
     assert_eq!(connection.receive("POST").status, 408);
     assert_eq!(apache.ask(&RequestText::post("/one.html", &payment)).short(), paid());
 }
@@ -105,12 +106,13 @@ fn a_client_that_goes_away_harms_nobody() {
             let payment = payer::payment(&url, 1);
             let bytes = RequestText::post("/one.html", &payment).to_bytes();
             let mut connection = Connection::open(apache.site().port);
-            // In the middle of the body, or as soon as all of it is sent.
+            // In the middle of the body, or immediately after all of it is sent.
             let sent = if round % 2 == 0 { bytes.len() } else { bytes.len() - 30 };
             connection.send(&bytes[..sent]);
             drop(connection);
             let answer = apache.ask(&RequestText::post("/one.html", &payment));
-            // What was cut short was not taken; what was sent whole is a retry, if it was taken before this.
+            // An incomplete request took nothing; a complete one is a retry if it was accepted
+            // before.
             assert_eq!(answer.status, 200, "{answer:?}");
             assert!(round % 2 == 0 || answer.word() == "paid", "{answer:?}");
         }
@@ -127,7 +129,7 @@ fn ranges_and_conditions_are_the_clients_own_wish() {
     assert_eq!(part.seen(), (206, "paid".to_string(), "content"));
     let first = apache.ask(&get());
     let (etag, cookie) = (first.header("etag").unwrap(), first.cookie().unwrap());
-    // A POST that pays is answered in full: 304 would show nothing for the coin.
+    // A POST that pays gets a complete answer: 304 would deliver nothing for the coin.
     let post =
         RequestText::post("/one.html", &payer::payment(&url, 1)).with("If-None-Match", &etag);
     assert_eq!(apache.ask(&post).seen(), (200, "paid".to_string(), "content for one"));
@@ -152,7 +154,8 @@ fn ranges_and_conditions_are_the_clients_own_wish() {
 
 #[test]
 fn a_range_that_is_none_is_taken_back_where_nobody_could_know() {
-    // What makes the page is known to nobody before it is made; the range is refused when the head was seen.
+    // The content of the page is not known before it is made; the range is refused when its head is
+    // complete.
     let text = "AddOutputFilter INCLUDES .html\n<Directory %FOLDER%/www>\nOptions +Includes\n</Directory>\n";
     let site = Site::new();
     site.page("long.html", &"x".repeat(20_000), Some("1"));
@@ -206,7 +209,7 @@ fn targets_cannot_get_around_the_gate() {
         }
     }
     assert!(statuses.iter().filter(|status| **status == 402).count() > 30, "{statuses:?}");
-    // The URL of a message is one of the vendor's, whatever the request says of hosts.
+    // The URL in a message is one of the vendor's, whatever the request says about hosts.
     let forged = apache.ask(&RequestText::get("http://elsewhere.example/one.html?a"));
     let url = format!("URL: {}\r\n", apache.site().url("/one.html?a"));
     assert!(forged.body.contains(&url), "{}", forged.body);
@@ -253,13 +256,13 @@ fn http_2_over_tls_pays() {
             (404, "returned".to_string()),
             "a page that is not there is free"
         );
-        // The plain origin's URL is another page's.
+        // The plain origin's URL is that of another page.
         let plain = payer::payment(&apache.site().url("/one.html"), 1);
         assert_eq!(curl(&apache, &["--http2", "-H", &header(&plain), &url]).word(), "other-page");
     }
 }
 
-/// Asks with curl.
+/// Sends a request with curl.
 fn curl(apache: &Apache, arguments: &[&str]) -> Answer {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "20"])

@@ -1,4 +1,5 @@
-//! Apache as one process under valgrind's memcheck. Slow, so it is run by scripts/valgrind-apache.sh.
+//! Apache as one process under valgrind's memcheck. It is slow, so scripts/valgrind-apache.sh runs
+//! it.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,7 @@ use micromint_servers::payer;
 use micromint_servers::site::Site;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Requests of every kind that one process can answer.
+/// Requests of every kind that a single process can answer.
 fn requests(site: &Site) -> Vec<(RequestText, u16)> {
     let get = RequestText::get;
     let pay = |target: &str| RequestText::post(target, &payer::payment(&site.url(target), 1));
@@ -127,7 +128,7 @@ fn memcheck_finds_nothing_of_ours() {
     kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
     server.wait().unwrap();
     let text = std::fs::read_to_string(log).unwrap();
-    // A finding is a paragraph; ours has a function of ours in it.
+    // A finding is a paragraph; ours contains one of our functions.
     let findings: Vec<&str> =
         text.split("== \n").filter(|part| part.contains("mod_micromint")).collect();
     let summary = text.lines().find(|line| line.contains("ERROR SUMMARY")).unwrap();

@@ -1,4 +1,5 @@
-//! Caches before the paywall and behind it: a paid page reaches nobody else, a free page stays cacheable.
+//! Caches in front of the paywall and behind it: a paid page is never served to another client, and
+//! a free page stays cacheable.
 
 use micromint_servers::client::{Answer, Connection, RequestText};
 use micromint_servers::nginx::Nginx;
@@ -16,7 +17,7 @@ fn row(status: u16, word: &str, cache: &str) -> (u16, String, String) {
     (status, word.to_string(), cache.to_string())
 }
 
-/// As behind a CDN: another nginx caches what comes from ours, as long as it may.
+/// Behind a CDN: another nginx caches our responses as long as it may.
 #[test]
 fn a_cache_before_the_paywall_keeps_free_pages_and_no_others() {
     let nginx = Nginx::start(
@@ -58,7 +59,7 @@ fn a_cache_before_the_paywall_keeps_free_pages_and_no_others() {
         ask(RequestText::post("/one.html", &payer::payment(&nginx.site().url("/one.html"), 1)));
     assert_eq!(post.short(), (200, "paid".to_string()));
     assert_eq!(seen(&ask(RequestText::get("/one.html"))), row(402, "unpaid", "MISS"));
-    // A payment for a free page is returned, and makes it neither private nor dear.
+    // A payment for a free page is returned, and makes the page neither private nor priced.
     let payment = payer::payment(&nginx.site().url("/free.html"), 1);
     assert_eq!(ask(RequestText::get("/free.html").with_payment(&payment)).word(), "returned");
     ask(RequestText::get("/free.html"));
@@ -67,7 +68,8 @@ fn a_cache_before_the_paywall_keeps_free_pages_and_no_others() {
     assert!(free.header("cache-control").unwrap().contains("public, s-maxage=600"), "{free:?}");
 }
 
-/// The paywall before a cache: what one has paid for is made once, and paid for by each.
+/// The paywall in front of a cache: the content of a paid page is made once, and paid for by each
+/// client.
 #[test]
 fn a_cache_behind_the_paywall_serves_who_has_paid() {
     let nginx = Nginx::start(

@@ -1,4 +1,4 @@
-//! The list of cases that the core is held against, played against nginx.
+//! The list of cases that the core is tested with, played against nginx.
 
 use micromint_servers::cases::play_all;
 use micromint_servers::nginx::Nginx;

@@ -1,4 +1,5 @@
-//! Requests that want a priced page without paying for it, byte by byte; and what else must not open one.
+//! Requests that try to get a priced page without paying, byte by byte, and other things that must
+//! not open one.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,7 +13,7 @@ use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::fs::{FlockOperation, flock};
 
-/// A priced file, a priced application behind a proxy, and what they must not give away.
+/// A priced file, a priced application behind a proxy, and what they must not disclose.
 const SHOP: &str = "micromint_config vendor.toml;
     server { %SERVER% micromint on;
         location /app/ { micromint_price 1; proxy_pass http://127.0.0.1:%BACK_PORT%/;
@@ -21,7 +22,7 @@ const SHOP: &str = "micromint_config vendor.toml;
     server { listen 127.0.0.1:%BACK_PORT%;
         location / { add_header X-Seen '$request_method $http_x_http_method_override$http_micromint_payment$content_type'; return 200 'secret'; } }";
 
-/// Sends bytes and gives all that comes back until the server closes or says no more.
+/// Sends bytes and returns everything that comes back until the server closes or stops sending.
 fn raw(port: u16, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
@@ -171,7 +172,7 @@ fn nothing_opens_a_priced_page_but_a_payment() {
     ] {
         rows.push(request(first, ""));
     }
-    // Larger than what nginx takes, in a line, in all, and in number.
+    // Larger than nginx accepts: one line, all fields together, and the number of fields.
     rows.push(get(&format!("/one.html?{}", "a".repeat(20_000))));
     rows.push(with(&format!("Cookie: {}\r\n", "a=b; ".repeat(5_000))));
     rows.push(with(&"X-Many: y\r\n".repeat(3_000)));
@@ -258,7 +259,7 @@ fn when_the_queue_of_threads_is_full_nothing_is_kept_and_free_pages_go_on() {
         assert_eq!(nginx.get("/free.html").body, "free", "while payments wait");
         waiting.push(connection);
     }
-    // One is at work and one waits; the others were told at once.
+    // One is being processed and one waits; the others were refused immediately.
     for connection in &mut waiting[2..] {
         let answer = connection.receive("GET");
         assert_eq!(answer.short(), (503, "unavailable".to_string()));

@@ -1,4 +1,5 @@
-//! The life of a server: configurations good and bad, start, reload, upgrade, and what goes wrong in it.
+//! The life cycle of a server: valid and invalid configurations, start, reload, upgrade, and
+//! failures.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Barrier;
@@ -29,7 +30,7 @@ fn testing_a_configuration_has_no_side_effect() {
     let output = nginx(&site, &["-t", "-q"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made: Vec<_> = names(&site).into_iter().filter(|name| !before.contains(name)).collect();
-    // nginx itself makes its log and temporary folders.
+    // nginx itself creates its log and temporary folders.
     let nginx_makes = ["body", "proxy", "fastcgi", "uwsgi", "scgi", "nginx.pid"];
     let ours: Vec<_> = made.iter().filter(|name| !nginx_makes.contains(&name.as_str())).collect();
     assert!(ours.is_empty(), "{ours:?}");
@@ -132,7 +133,7 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "accepted: {http}\n{toml}");
         assert!(text.contains("[emerg]") && text.contains(expected), "{expected:?} not in {text}");
-        // nginx itself says nothing of the place of a variable that it does not know, or of a log file.
+        // nginx itself does not report the position of an unknown variable or of a log file.
         let has_no_place = expected.starts_with("unknown") || expected.starts_with("no/such");
         assert!(text.contains("nginx.conf:") || has_no_place, "no place in {text}");
         assert!(!text.contains("panic"), "{text}");
@@ -245,7 +246,7 @@ fn workers_racing_with_one_coin_accept_it_once() {
     for _ in 0..10 {
         let coins = payer::coins_of(payer::mint(), 1);
         let barrier = Barrier::new(SPENDERS);
-        // Different URLs, so that none is a retry of another.
+        // Different URLs, so that no payment is a retry of another.
         let words: Vec<String> = std::thread::scope(|scope| {
             let spend = |spender: usize| {
                 let target = format!("/one.html?{spender}");
@@ -288,7 +289,8 @@ fn several_vendors_share_one_nginx() {
         .replace(&nginx.site().port.to_string(), &nginx.site().back_port.to_string());
     let there = payer::payment_with(payer::mint(), &there, &coins);
     assert_eq!(nginx.ask(&RequestText::post("/one.html", &here)).short(), word(200, "paid"));
-    // Another till: the same coin is new there. (Two tills under one Vendor-ID are the vendor's own doing.)
+    // Another till: the same coin is new there. (Two tills under one Vendor-ID are the vendor's own
+    // responsibility.)
     let mut connection = Connection::open(nginx.site().back_port);
     assert_eq!(connection.ask(&RequestText::post("/one.html", &there)).short(), word(200, "paid"));
     assert!(nginx.site().path("other-till").is_dir());

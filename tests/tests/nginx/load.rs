@@ -1,6 +1,6 @@
-//! Honest and hostile load at the same time, with workers killed in the middle of it.
+//! Honest and hostile load at the same time, with workers killed meanwhile.
 //!
-//! `MICROMINT_LOAD_SECONDS` says for how long; without it a few seconds.
+//! `MICROMINT_LOAD_SECONDS` sets the duration; the default is a few seconds.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ use rustix::process::{Signal, kill_process};
 
 const SERVER: &str = "micromint_config vendor.toml;
     server { %SERVER% micromint on; location /gone/ { micromint_price 1; } }";
-/// The page that is there, and those that are not.
+/// The page that exists, and those that do not.
 const PAGE: &str = "/one.html";
 const GONE: &str = "/gone/page.html";
 
@@ -34,7 +34,7 @@ struct Fate {
     paid: Option<u64>,
 }
 
-/// One request by a raw connection: the status and word, or `None` if the connection broke.
+/// One request on a raw connection: status and word, or `None` if the connection broke.
 fn ask(port: u16, bytes: &[u8]) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
@@ -83,12 +83,13 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
     let (next, numbers, is_over) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let (paid, broken, refused) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let (given_back, kept) = (AtomicU64::new(0), AtomicU64::new(0));
-    // Pays with one coin for two different pages; at most one of all who ever do so may be told that it was paid.
+    // Pays for two different pages with one coin. At most one of all these requests may be answered
+    // as paid.
     let spend = |coin: usize, number: u64| -> bool {
         let request = pay(PAGE, &coins[coin], number);
         for _ in 0..50 {
             match ask(port, &request) {
-                // No answer, or none yet: the very same payment again, as clients do.
+                // No answer, or none yet: sends the very same payment again, as clients do.
                 None | Some((503 | 500 | 502, _)) => _ = broken.fetch_add(1, Ordering::Relaxed),
                 Some((200, word)) if word == "paid" || word == "retry" => {
                     let mut fate = fates[coin].lock().unwrap();
@@ -109,8 +110,8 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
         }
         panic!("50 tries without an answer");
     };
-    // Pays for a page that is not there. Who is told that the coin was taken back has it back, though the worker
-    // that said so was killed: it pays for another page, soon.
+    // Pays for a page that does not exist. If the answer says that the coin was given back, it was,
+    // even if the worker that said so was killed: it soon pays for another page.
     let pay_in_vain = |coin: usize| {
         let request = pay(GONE, &coins[coin], numbers.fetch_add(1, Ordering::Relaxed));
         for _ in 0..50 {
@@ -127,7 +128,7 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
                     }
                     return;
                 }
-                // The worker was killed after it had recorded the payment: sent again it is one that stays.
+                // The worker was killed after it had recorded the payment: sent again, it is kept.
                 Some((404, word)) if word == "retry" => {
                     kept.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -162,7 +163,7 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
                         won ^ racer.join().unwrap(),
                         "coin {coin}: exactly one of two pages is paid for"
                     );
-                    // The coins shall last.
+                    // The coins must last.
                     std::thread::sleep(Duration::from_secs(4 * seconds) / coins.len() as u32);
                 }
             });
@@ -203,7 +204,7 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
         assert!(start.elapsed().as_secs() >= seconds, "the coins did not last");
         assert!(killed >= 5, "{killed}");
     });
-    // What was acknowledged is spent for good, also for a server that was started anew.
+    // What was acknowledged is spent for good, also for a restarted server.
     let accepted: BTreeSet<usize> =
         (0..coins.len()).filter(|coin| fates[*coin].lock().unwrap().paid.is_some()).collect();
     println!(
@@ -222,7 +223,8 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
         let request = pay(PAGE, &coins[*coin], u64::MAX - *coin as u64);
         assert_eq!(ask(port, &request), Some((402, "spent".to_string())), "coin {coin} was lost");
     }
-    // And the till holds them to be redeemed, each once, and no other: tomorrow all are old enough.
+    // And the till holds exactly these coins for redemption, each once: tomorrow all are old
+    // enough.
     let tomorrow = Arc::new(FixedClock(now.plus_seconds(86_400)));
     let directory = Box::new(DiskDirectory::new(nginx.site().path("till")));
     let till = Till::open(directory, SyncMode::Os, tomorrow, Arc::new(SystemEntropy)).unwrap();

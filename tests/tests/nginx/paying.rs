@@ -1,4 +1,4 @@
-//! Asking for a page, paying for it, coming back.
+//! Requesting a page, paying for it, coming back.
 
 use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::Nginx;

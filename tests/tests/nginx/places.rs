@@ -1,4 +1,4 @@
-//! Wherever a page comes from: nginx's own ways of finding, making and guarding content.
+//! Wherever a page comes from: nginx's own ways of finding, making and protecting content.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -13,7 +13,7 @@ fn word(status: u16, word: &str) -> (u16, String) {
     (status, word.to_string())
 }
 
-/// What comes of asking for and of paying `count` coins for a target.
+/// The results of requesting a target and of paying `count` coins for it.
 fn asked_and_paid(nginx: &Nginx, target: &str, count: usize) -> [(u16, String); 2] {
     [nginx.get(target).short(), nginx.pay(target, count).short()]
 }
@@ -81,7 +81,7 @@ fn a_price_file_is_opened_as_the_location_opens_files() {
     for place in ["", "/kept", "/strict", "/strict/kept"] {
         let status = |name: &str| nginx.get(&format!("{place}/{name}.html")).status;
         assert_eq!(status("closed"), 500, "{place}: nobody may read it");
-        // Heeding links, a link is no price: neither one that leads to a price nor one that leads nowhere.
+        // With links disabled, a link is not a price file, whether or not its target exists.
         let linked = if place.starts_with("/strict") { (500, 500) } else { (402, 200) };
         assert_eq!((status("linked"), status("lost")), linked, "{place}");
         assert_eq!((status("one"), status("free")), (402, 200), "{place}");
@@ -160,7 +160,8 @@ fn a_map_prices_by_whatever_nginx_knows() {
     );
     assert_eq!(nginx.get("/api/x?format=summary").body, "made");
     assert_eq!(asked_and_paid(&nginx, "/api/x", 1), sold());
-    // The price is asked for once more where a payment has made a GET of the request: it is the one that was told.
+    // After a payment has turned the request into a GET, the price is evaluated again: it is the
+    // one that was announced.
     let full = nginx.get("/api/x?format=full");
     assert!(full.status == 402 && full.body.contains("Price: 3\r\n"), "{full:?}");
 }
@@ -236,7 +237,7 @@ fn index_rewrite_alias_and_try_files_lead_to_the_price_of_the_file() {
     );
     assert_eq!(nginx.get("/nice/free").body, "free");
     assert_eq!(nginx.get("/gone").status, 204);
-    // A page that is priced but not there costs nothing.
+    // A page that has a price but does not exist costs nothing.
     let site_nginx = Nginx::with_server(Site::new(), "micromint_price 1;");
     assert_eq!(site_nginx.get("/missing.html").status, 402);
     assert_eq!(site_nginx.pay("/missing.html", 1).short(), word(404, "reversed"));
@@ -276,7 +277,7 @@ fn proxied_pages_are_fetched_as_a_get_without_the_payment() {
         nginx.ask(&RequestText { body, ..chunks }).seen(),
         (200, "paid".to_string(), "GET [] [] [] [] [] [] []")
     );
-    // In a header the payment leaves method and body as they are.
+    // A payment in a header leaves method and body unchanged.
     let put = RequestText::new("PUT", "/app/x")
         .with_payment(&payer::payment(&url, 1))
         .with("Content-Length", "3");
@@ -291,7 +292,7 @@ fn proxied_pages_are_fetched_as_a_get_without_the_payment() {
     let cookies = cached.header("set-cookie").unwrap();
     assert!(cookies.starts_with("theirs=1, ") && cookies.contains("Max-Age"), "{cookies}");
 
-    // nginx makes a GET of what X-Accel-Redirect sends on: a header pays, a body cannot.
+    // nginx turns what X-Accel-Redirect redirects into a GET: a header pays, a body cannot.
     assert_eq!(nginx.get("/accel/x").short(), word(402, "unpaid"));
     let accel = nginx.site().url("/accel/x");
     assert_eq!(nginx.ask(&RequestText::post("/accel/x", &payer::payment(&accel, 1))).status, 402);
@@ -351,7 +352,7 @@ fn satisfy_any_with_try_files_asks_the_price_of_what_is_found() {
         "location /deep/ { satisfy any; deny all; micromint_price 1; try_files $uri.html =404; }
          location /open/ { satisfy any; allow all; micromint_price 1; alias %FOLDER%/www/; try_files $uri =404; }",
     );
-    // The check had to name a price before the file was known: too low a price does not open it.
+    // The check had to determine a price before the file was known: a lower price does not open it.
     assert_eq!(nginx.get("/deep/dear").short(), word(402, "unpaid"));
     assert_eq!(nginx.pay("/deep/dear", 1).short(), word(500, "reversed"));
     assert!(nginx.log().contains("1 coins were paid for what costs 3"), "{}", nginx.log());
@@ -394,13 +395,13 @@ fn error_pages_stand_in_for_the_message() {
     assert!(own.body.contains("Request-Payment"), "{}", own.body);
     let theirs = nginx.get("/theirs/x");
     assert!(theirs.status == 402 && theirs.body.contains("Price: 7"), "{theirs:?}");
-    // An error page is no content: it is not priced, whatever it costs when asked for by its name.
+    // An error page is not content: it has no price, whatever it costs when requested by name.
     let lost = nginx.get("/lost/nothing.html");
     assert_eq!((lost.status, lost.body.as_str()), (404, "not here"));
     assert_eq!(nginx.get("/404.html").status, 402);
     let priced = nginx.get("/priced/free.html");
     assert_eq!((priced.status, priced.body.as_str()), (402, "please pay"));
-    // Paying works behind each of them.
+    // Paying works with each of them.
     for target in
         ["/page/one.html", "/ok/one.html", "/named/one.html", "/own/one.html", "/priced/free.html"]
     {

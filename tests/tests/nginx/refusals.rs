@@ -1,5 +1,5 @@
-//! Every way in which a payment can be wrong, through the real server. Each is answered with its own
-//! reason, nothing is kept, and the very coins still pay afterwards where they are any good.
+//! Every way in which a payment can be wrong, on a real server. Each is answered with its own
+//! reason, nothing is recorded, and the same coins still pay afterwards if they are valid.
 
 use micromint::protocol::Payment;
 use micromint_servers::client::RequestText;
@@ -9,7 +9,7 @@ use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 
-/// A payment for `/two.html` that is right, to be spoilt.
+/// A valid payment for `/two.html`, to be corrupted.
 fn right(nginx: &Nginx) -> Payment {
     payer::payment(&nginx.site().url("/two.html"), 2)
 }
@@ -40,7 +40,8 @@ fn every_refusal_has_its_reason_and_takes_no_coin() {
         ("fixed-bits", |payment, _| payment.x[0] = outsider(&payment.x)),
         ("user-differences", |payment, _| payment.user = "bob".parse().unwrap()),
         ("vendor-differences", |payment, k| {
-            // The last ball of one coin in place of the other's: the right superbins, a wrong sub-bin.
+            // The last ball of one coin in place of the other's: correct superbins, a wrong
+            // sub-bin.
             let last = same_set_other_subbin(&payment.x, k);
             payment.x[k - 1] = last;
         }),
@@ -63,7 +64,7 @@ fn every_refusal_has_its_reason_and_takes_no_coin() {
         );
     }
 
-    // Every difference is right, but the set begins with an odd superbin: balls that others bought.
+    // Every difference is correct, but the set starts at an odd superbin: balls that others bought.
     let odd = payer::mint().coins(&"alice".parse().unwrap(), &"localhost".parse().unwrap(), 9);
     let payment = payer::payment_with(payer::mint(), &url, &odd[..2]);
     assert_eq!(post(&nginx, &payment), (402, "user-differences".to_string()));
@@ -84,7 +85,7 @@ fn outsider(taken: &[u64]) -> u64 {
     (0..).find(|x| rules.bin(*x).is_none() && !taken.contains(x)).unwrap()
 }
 
-/// A ball of the superbin that the last ball of the first coin is in, in another sub-bin.
+/// A ball of the superbin of the first coin's last ball, in another sub-bin.
 fn same_set_other_subbin(x: &[u64], k: usize) -> u64 {
     let mint = payer::mint();
     let bin = mint.rules().bin(x[k - 1]).unwrap();
@@ -115,7 +116,7 @@ fn a_coin_is_spent_once() {
         nginx.ask(&RequestText::post("/two.html", &other)).short(),
         (402, "spent".to_string())
     );
-    // Of the two coins the unspent one was not taken along.
+    // Of the two coins, the unspent one was not recorded.
     let rest = payer::payment_with(payer::mint(), &url("/two.html"), &coins[1..]);
     assert_eq!(
         nginx.ask(&RequestText::post("/two.html", &rest)).short(),
@@ -123,7 +124,8 @@ fn a_coin_is_spent_once() {
     );
 }
 
-/// The broker's lists: a revoked user, sets that nobody bought, and lists that say nothing of the payer.
+/// The broker's lists: a revoked user, sets that nobody bought, and lists that do not mention the
+/// payer.
 #[test]
 fn the_lists_of_the_broker_hold() {
     let params = payer::mint().params();
@@ -135,7 +137,7 @@ fn the_lists_of_the_broker_hold() {
     assert_eq!(pay_with("revoked", b"mallory\nalice\n"), (402, "revoked".to_string()));
     assert_eq!(pay_with("owners", &nothing_sold(params)), (402, "not-owner".to_string()));
     assert_eq!(pay_with("revoked", b"mallory\n"), (200, "paid".to_string()));
-    // Put there while the server runs, and taken away again, without a reload.
+    // Added while the server runs, and removed again, without a reload.
     let nginx = Nginx::with_server(Site::new(), "");
     let coins = payer::coins_of(payer::mint(), 1);
     let pay = |target: &str| {
@@ -203,7 +205,7 @@ fn what_is_no_payment_at_all() {
     let header =
         nginx.ask(&RequestText::get("/two.html").with("MicroMint-Payment", "no base64url!"));
     assert_eq!(header.short(), (402, "malformed".to_string()));
-    // Two payments in one request: neither is taken.
+    // Two payments in one request: neither is accepted.
     let (one, two) = (right(&nginx), right(&nginx));
     let both = nginx.ask(&RequestText::post("/two.html", &one).with_payment(&two));
     assert_eq!(both.short(), (400, "bad-request".to_string()));

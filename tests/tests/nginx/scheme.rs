@@ -1,4 +1,4 @@
-//! The IETF scheme "Payment", CORS and the manifest, beside what the site itself does with those fields.
+//! The IETF scheme "Payment", CORS and the manifest, beside the site's own use of those fields.
 
 use micromint::protocol::Payment;
 use micromint::scheme::{

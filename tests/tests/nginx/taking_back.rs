@@ -1,5 +1,5 @@
-//! Payments that are taken back: who pays and then goes away, or asks so that nothing is sent, gains nothing; and
-//! what was said to be taken back is, whatever becomes of the worker that said so.
+//! Reversed payments. A client that pays and then disconnects, or asks so that nothing is sent,
+//! gains nothing. A reversal that was announced is carried out, whatever happens to the worker.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,7 +19,7 @@ const PROXY: &str = "micromint_config vendor.toml;
         location /app/ { micromint_price 1; proxy_pass http://127.0.0.1:%BACK_PORT%; }
         location /on/ { micromint_price 1; proxy_pass http://127.0.0.1:%BACK_PORT%; proxy_ignore_client_abort on; } }";
 
-/// What makes the content, answering when the test says so.
+/// A server that makes the content and answers when the test says so.
 struct Upstream(TcpListener);
 
 impl Upstream {
@@ -29,7 +29,7 @@ impl Upstream {
         Upstream(listener)
     }
 
-    /// The next request that comes, its head read.
+    /// The next request, its head read.
     fn asked(&self) -> TcpStream {
         let mut found = None;
         wait_until("a request for the content", || {
@@ -58,12 +58,12 @@ fn reply(stream: &mut TcpStream, status: u16, body: &str) {
     let head = format!(
         "HTTP/1.0 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     );
-    // Nobody may be there any more to read it.
+    // The client may have disconnected.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body.as_bytes());
 }
 
-/// A request by a connection of its own, answered while `meanwhile` runs.
+/// A request on a connection of its own, answered while `meanwhile` runs.
 fn ask_while(nginx: &Nginx, request: &RequestText, meanwhile: impl FnOnce()) -> Answer {
     let mut connection = Connection::open(nginx.site().port);
     connection.send(request.clone().with("Connection", "close").to_bytes());
@@ -110,12 +110,13 @@ fn who_pays_and_goes_away_has_paid_for_this_page_and_no_other() {
         drop(asked);
         let spent = nginx.ask(&elsewhere(&nginx, &payment));
         assert_eq!(spent.short(), word(402, "spent"), "{target}: the coin pays for one page");
-        // Nor was it lost: what did not arrive is asked for again, by whichever way, and costs no more.
+        // Nor was it lost: what did not arrive is requested again, in either way, at no further
+        // cost.
         for again in [&header, &post] {
             let answer = ask_while(&nginx, again, || upstream.answer(200, "content"));
             assert_eq!(answer.seen(), (200, "retry".to_string(), "content"), "{target}");
         }
-        // A retry that goes wrong takes nothing back: the page was sent before.
+        // A retry that fails reverses nothing: the page was sent before.
         let failed = ask_while(&nginx, &header, || upstream.answer(404, "nothing"));
         assert_eq!(failed.short(), word(404, "retry"), "{target}");
         assert_eq!(nginx.ask(&elsewhere(&nginx, &payment)).short(), word(402, "spent"), "{target}");
@@ -135,7 +136,8 @@ fn an_error_that_nobody_waits_for_takes_the_payment_back_once() {
     reply(&mut asked, 500, "broken");
     let other = elsewhere(&nginx, &payment);
     wait_until("the payment to be taken back", || nginx.ask(&other).short() == word(200, "paid"));
-    // The first payment is worth nothing now, and what opens the other page is not taken back by its failing.
+    // The first payment is now worth nothing, and its failure does not reverse what opens the other
+    // page.
     let first = nginx.ask(&RequestText::get("/on/x").with_payment(&payment));
     assert_eq!(first.short(), word(402, "spent"));
     assert_eq!(nginx.ask(&other).short(), word(200, "retry"));
@@ -154,7 +156,7 @@ fn what_was_said_to_be_taken_back_is_though_the_worker_is_killed() {
     let mut connection = Connection::open(nginx.site().port);
     connection.send(RequestText::get("/app/x").with_payment(&payment).to_bytes());
     let mut asked = upstream.asked();
-    // From here on nobody can use the till.
+    // From here on the till cannot be used.
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     reply(&mut asked, 404, "nothing");
     assert_eq!(connection.receive("GET").seen(), (404, "reversed".to_string(), "nothing"));
@@ -172,8 +174,8 @@ fn what_was_said_to_be_taken_back_is_though_the_worker_is_killed() {
     wait_until("the promise to be forgotten", || promised() == 0);
 }
 
-/// Every combination of fields by which a client may ask for nothing to be sent, repeated and contradicting: the
-/// content comes with a charge, or neither does.
+/// Every combination of fields by which a client may ask for nothing to be sent, including repeated
+/// and contradictory ones: either the content is sent and charged, or neither.
 #[test]
 fn content_and_charge_come_together_whatever_the_conditions() {
     let nginx = Nginx::start(
@@ -203,7 +205,8 @@ fn content_and_charge_come_together_whatever_the_conditions() {
     for (number, one) in fields.iter().enumerate() {
         for other in &fields[number..] {
             for place in ["", "/back"] {
-                // A page of its own, so that nothing is a retry; with the coin that the one before gave back.
+                // A page of its own, so that nothing is a retry; with the coin that the previous
+                // one gave back.
                 let target = format!("{place}/one.html?{}", sent + kept);
                 let payment =
                     payer::payment_with(payer::mint(), &nginx.site().url(&target), &coins);

@@ -1,4 +1,4 @@
-//! However a request comes in: versions of HTTP, bodies of all kinds, ranges, conditions.
+//! All forms of requests: versions of HTTP, bodies of all kinds, ranges, conditions.
 
 use std::process::Command;
 use std::time::Duration;
@@ -77,7 +77,7 @@ fn chunked_bodies_pay() {
         connection.send(chunked("/one.html", &payment, size));
         assert_eq!(connection.receive("POST").short(), paid(), "chunks of {size}");
     }
-    // One byte past the largest payment, then far past nginx's own limit.
+    // One byte more than the largest payment, then far beyond nginx's own limit.
     let limit = micromint::protocol::PAYMENT_SIZE_MAX;
     connection.send(chunked("/one.html", &vec![b'a'; limit + 1], 4096));
     assert_eq!(connection.receive("POST").status, 413);
@@ -99,7 +99,7 @@ fn slow_bodies_pay_and_late_ones_time_out_without_a_charge() {
     for byte in &bytes[..bytes.len() - 40] {
         connection.send([*byte]);
     }
-    // The rest never comes.
+    // The rest is never sent.
     wait_until("the time-out", || connection.is_closed());
     let mut connection = Connection::open(nginx.site().port);
     for piece in bytes.chunks(bytes.len() / 20) {
@@ -149,15 +149,16 @@ fn a_client_that_goes_away_harms_nobody() {
         let payment = payer::payment(&url, 1);
         let bytes = RequestText::post("/one.html", &payment).to_bytes();
         let mut connection = Connection::open(nginx.site().port);
-        // In the middle of the body, or as soon as all of it is sent.
+        // In the middle of the body, or immediately after all of it is sent.
         let sent = if round % 2 == 0 { bytes.len() } else { bytes.len() - 30 };
         connection.send(&bytes[..sent]);
         drop(connection);
         if round % 2 == 1 {
-            // What was cut short was not taken.
+            // An incomplete request took nothing.
             assert_eq!(nginx.ask(&RequestText::post("/one.html", &payment)).short(), paid());
         } else if round < 4 {
-            // What was sent whole was taken or not; sent again it opens the page and costs no more.
+            // A complete request was accepted or not; sent again it opens the page at no further
+            // cost.
             let answer = nginx.ask(&RequestText::post("/one.html", &payment));
             assert_eq!(answer.status, 200, "{answer:?}");
         }
@@ -203,7 +204,7 @@ fn ranges_are_served_and_ranges_that_are_none_cost_nothing() {
         "decided before anything is recorded"
     );
     assert_eq!(beyond.header("content-range").unwrap(), "bytes */15");
-    // With an If-Range of other content the range does not count, and the whole is paid for.
+    // With an If-Range for other content the range is ignored, and the whole is paid for.
     let request =
         RequestText::get("/one.html").with("Range", "bytes=500-").with("If-Range", "\"other\"");
     let whole = nginx.ask(&request.clone().with_payment(&payment));
@@ -237,7 +238,7 @@ fn what_nginx_does_not_send_itself_is_charged_and_taken_back() {
     }
 }
 
-/// Waits until the coins of a payment pay for something else. (The same payment again could be a retry.)
+/// Waits until the coins of a payment pay for something else. (The same payment could be a retry.)
 fn wait_until_unspent(nginx: &Nginx, payment: &Payment) {
     let target = "/one.html?unspent";
     let other = payer::payment_with(
@@ -257,11 +258,11 @@ fn conditions_cost_nothing_when_they_hold() {
     let first = nginx.ask(&RequestText::get("/one.html").with_payment(&payment));
     let (etag, cookie) = (first.header("etag").unwrap(), first.cookie().unwrap());
 
-    // A POST that pays is answered in full: 304 would show nothing for the coin.
+    // A POST that pays gets a complete answer: 304 would deliver nothing for the coin.
     let post =
         RequestText::post("/one.html", &payer::payment(&url, 1)).with("If-None-Match", &etag);
     assert_eq!(nginx.ask(&post).seen(), (200, "paid".to_string(), "content for one"));
-    // With a payment in the header the condition is the client's own wish: not charged.
+    // With a payment in the header the condition is the client's own choice: not charged.
     let payment = payer::payment(&url, 1);
     let fresh = nginx
         .ask(&RequestText::get("/one.html").with_payment(&payment).with("If-None-Match", &etag));
@@ -274,7 +275,7 @@ fn conditions_cost_nothing_when_they_hold() {
         .ask(&RequestText::get("/one.html").with_payment(&payment).with("If-Match", "\"other\""));
     assert_eq!(failed.short(), (412, "returned".to_string()));
     assert_eq!(nginx.ask(&RequestText::get("/one.html").with_payment(&payment)).short(), paid());
-    // What nginx was told not to tell of a file is not used either.
+    // What nginx was configured not to reveal about a file is not used either.
     let site = Site::new();
     let nginx = Nginx::with_server(site, "etag off; if_modified_since off; max_ranges 0;");
     let payment = payer::payment(&nginx.site().url("/one.html"), 1);
@@ -312,7 +313,7 @@ fn http_2_over_tls_pays() {
     );
     let answer = curl(&nginx, &["--http2", "-H", &header, &url]);
     assert_eq!(answer.short(), paid());
-    // The plain origin's URL is another page's.
+    // The plain origin's URL is that of another page.
     let plain = payer::payment(&nginx.site().url("/one.html"), 1);
     let header =
         format!("MicroMint-Payment: {}", micromint_servers::client::base64url(&plain.to_bytes()));
@@ -322,7 +323,7 @@ fn http_2_over_tls_pays() {
     );
 }
 
-/// Asks with curl.
+/// Sends a request with curl.
 fn curl(nginx: &Nginx, arguments: &[&str]) -> Answer {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "20"])

@@ -1,4 +1,4 @@
-//! What the webmaster sees of sales: counters, lines in logs; and what he tries out.
+//! What the webmaster sees of sales: counters, log lines, and dry runs.
 
 use micromint_servers::client::RequestText;
 use micromint_servers::nginx::Nginx;
@@ -96,7 +96,7 @@ fn events_are_written_where_the_webmaster_says() {
     assert_eq!(line, words("plain"));
     assert!(nginx.log().contains(&words("error")), "{}", nginx.log());
     assert!(!(json + &plain + &nginx.log()).contains("/none/one.html\""), "off is off");
-    // As for every log of nginx: moved away, and opened anew when nginx is told to.
+    // As with every log of nginx: moved away, and reopened on a signal.
     std::fs::rename(nginx.site().path("logs/sales.json"), nginx.site().path("logs/sales.json.1"))
         .unwrap();
     nginx.signal(Signal::USR1);
@@ -131,7 +131,7 @@ fn a_dry_run_charges_nothing_and_is_counted_apart() {
     assert_eq!((outcome(&nginx, "paid"), counter(&nginx, "micromint_coins_total")), (0, 0));
     let log = std::fs::read_to_string(nginx.site().path("logs/sales.log")).unwrap();
     assert_eq!(log.lines().filter(|line| line.contains(" dry-run=1 ")).count(), 4, "{log}");
-    // From the next reload on it is in earnest; the coins that were tried out are as good as before.
+    // After the next reload it is no longer a dry run; the coins used before are still unspent.
     nginx.reload(&in_earnest);
     assert_eq!(nginx.get("/two.html").status, 402);
     assert_eq!(nginx.ask(&post).seen(), (200, "paid".to_string(), "content for two"));
@@ -172,7 +172,8 @@ fn the_page_is_as_the_webmaster_wants_it() {
     let refused =
         asked(RequestText::post("/two.html", &payer::payment(&nginx.site().url("/two.html"), 1)));
     assert!(refused.body.contains("<p role=alert>wrong-amount</p>"), "{}", refused.body);
-    // A changed page comes with a reload; one that is wrong is found by nginx's test, and does not get there.
+    // A changed page takes effect with a reload; an invalid one is found by nginx's test and does
+    // not.
     nginx.site().write("page.html", &page("Jetzt neu"));
     nginx.reload(STATUS);
     assert!(asked(RequestText::get("/two.html")).body.contains("Jetzt neu"));

@@ -1,4 +1,4 @@
-//! What is asked, and how one round of it is measured.
+//! What is requested, and how one round of it is measured.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,23 +10,23 @@ use crate::load::Load;
 use crate::servers::{Kind, Server, Side};
 use crate::supply::Supply;
 
-/// Connections that ask at the same time.
+/// The number of connections that send requests at the same time.
 pub(crate) const CONNECTIONS: usize = 32;
-/// How long a round of free pages beside payments takes.
+/// The duration of a round of free pages beside payments.
 const SHARED_ROUND: Duration = Duration::from_millis(700);
-/// How many requests a second the others send meanwhile.
+/// The number of requests per second that the other client sends meanwhile.
 const OTHERS_A_SECOND: usize = 200;
 
 /// How much is measured.
 pub(crate) struct Plan {
     /// Rounds.
     pub(crate) rounds: usize,
-    /// Requests a case and round.
+    /// Requests for each case and round.
     pub(crate) requests: usize,
 }
 
 impl Plan {
-    /// Requests a round without a payment.
+    /// Requests without a payment in a round.
     pub(crate) fn requests_of(&self, page: Page) -> usize {
         match page {
             Page::Small => self.requests,
@@ -43,13 +43,13 @@ impl Plan {
         }
     }
 
-    /// Payments of the others in all rounds, with some to spare.
+    /// Payments of the other client in all rounds, with some to spare.
     pub(crate) fn payments_of_others(&self) -> usize {
         self.rounds * (SHARED_ROUND.as_millis() as usize * OTHERS_A_SECOND / 1000 + 20)
     }
 }
 
-/// How a payment travels, and of how many coins.
+/// How a payment is sent, and how many coins it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paying {
     /// One coin, in a header of a GET.
@@ -60,14 +60,14 @@ pub(crate) enum Paying {
     Post,
 }
 
-/// What is asked for, and by what it travels.
+/// What is requested, and over which transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
     /// 4 KiB.
     Small,
     /// 128 KiB.
     Large,
-    /// 4 KiB, by TLS.
+    /// 4 KiB, over TLS.
     Secure,
 }
 
@@ -75,7 +75,7 @@ impl Page {
     /// All of them.
     pub(crate) const ALL: [Page; 3] = [Page::Small, Page::Large, Page::Secure];
 
-    /// Its file's name.
+    /// The name of its file.
     pub(crate) fn file(self) -> &'static str {
         if self == Page::Large { "large.html" } else { "page.html" }
     }
@@ -97,9 +97,9 @@ impl Page {
 /// When the till is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sync {
-    /// When the operating system likes.
+    /// When the operating system decides.
     Os,
-    /// Now and then.
+    /// At intervals.
     Interval,
     /// Before each answer.
     Always,
@@ -109,7 +109,7 @@ impl Sync {
     /// All of them.
     pub(crate) const ALL: [Sync; 3] = [Sync::Os, Sync::Interval, Sync::Always];
 
-    /// The word of the vendor's configuration.
+    /// The word in the vendor's configuration.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Sync::Os => "os",
@@ -129,7 +129,7 @@ pub(crate) enum Cache {
 }
 
 impl Cache {
-    /// In names.
+    /// The word in names of cases.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Cache::None => "plain",
@@ -137,7 +137,7 @@ impl Cache {
         }
     }
 
-    /// In nginx's configuration.
+    /// The directive in nginx's configuration.
     pub(crate) fn nginx(self) -> &'static str {
         match self {
             Cache::None => "",
@@ -148,14 +148,14 @@ impl Cache {
     }
 }
 
-/// What is asked for.
+/// What is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// A page of the server without the module.
     Absent,
-    /// The same, where the server's process has threads, as it has with the module.
+    /// The same, from a process that has threads, as it has with the module.
     Threads,
-    /// `return 402` of the server without the module, with the head and body of the module's.
+    /// `return 402` of the server without the module, with the head and body of the module's 402.
     PlainRefusal,
     /// A page where the gate is off.
     Off,
@@ -163,7 +163,7 @@ pub(crate) enum What {
     Free,
     /// A priced page, without a payment.
     Refused,
-    /// A priced page, paid for.
+    /// A priced page, with a payment.
     Paid(Paying, Sync),
 }
 
@@ -175,16 +175,16 @@ pub(crate) struct Case {
     pub(crate) what: What,
     /// Whether files are kept open.
     pub(crate) cache: Cache,
-    /// Which page, and how.
+    /// Which page, and over which transport.
     pub(crate) page: Page,
-    /// Requests a round.
+    /// Requests in a round.
     pub(crate) count: usize,
-    /// Whom it asks.
+    /// Which server is asked.
     pub(crate) side: Side,
 }
 
 impl Case {
-    /// Whether other rows are held against it.
+    /// Whether other rows are compared with it.
     pub(crate) fn is_baseline(&self) -> bool {
         self.side == Side::Plain
     }
@@ -214,7 +214,7 @@ impl Case {
 }
 
 impl What {
-    /// Whom it is asked of.
+    /// Which server it is requested from.
     fn side(self) -> Side {
         match self {
             What::Absent | What::PlainRefusal => Side::Plain,
@@ -224,7 +224,8 @@ impl What {
     }
 }
 
-/// Every row of a kind of server, those of the module twice where there is another build of it.
+/// Every row for a kind of server; the rows of the module occur twice if there is another build of
+/// it.
 pub(crate) fn all(kind: Kind, plan: &Plan, has_before: bool) -> Vec<Case> {
     let mut cases = Vec::new();
     for &cache in kind.caches() {
@@ -272,16 +273,16 @@ pub(crate) fn all(kind: Kind, plan: &Plan, has_before: bool) -> Vec<Case> {
     cases
 }
 
-/// What one round of a case took.
+/// The cost of one round of a case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// Processor time of the server a request, in microseconds.
+    /// Processor time of the server per request, in microseconds.
     pub(crate) cpu: f64,
     /// Requests a second.
     pub(crate) rate: f64,
 }
 
-/// Asks a case once, so that its files and code are warm.
+/// Runs a case once, so that its files and code are warm.
 pub(crate) fn warm_up(case: &Case, server: &Server) {
     if !matches!(case.what, What::Paid(..)) {
         let request = case.request();
@@ -293,7 +294,7 @@ pub(crate) fn warm_up(case: &Case, server: &Server) {
 /// One round of a case.
 pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usize) -> Sample {
     let mut load = case.open(server);
-    // Rounds differ in length: what it takes to open connections is not theirs.
+    // Rounds differ in length: the time to open connections is not included.
     let free = RequestText::get("/free/page.html").to_bytes();
     load.ask(std::iter::repeat_n(free.as_slice(), CONNECTIONS), " 200 ");
     let request = case.request();
@@ -311,7 +312,7 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
     Sample { cpu: cpu * 1e6 / case.count as f64, rate: case.count as f64 / took }
 }
 
-/// Processor time of all threads of processes, in seconds, by the scheduler's clock.
+/// Processor time of all threads of the processes, in seconds, by the scheduler's clock.
 fn cpu_time(processes: &[Pid]) -> f64 {
     let mut sum = 0;
     for process in processes {
@@ -324,15 +325,16 @@ fn cpu_time(processes: &[Pid]) -> f64 {
     sum as f64 / 1e9
 }
 
-/// The rate of free pages while others pay with `sync always`, and while they ask for a free page as often.
+/// The rate of free pages while another client pays with `sync always`, and while it requests a
+/// free page as often.
 pub(crate) struct Shared {
-    /// While others pay.
+    /// While the other client pays.
     pub(crate) paying: Vec<f64>,
-    /// While others ask for free pages.
+    /// While the other client requests free pages.
     pub(crate) asking: Vec<f64>,
 }
 
-/// Measures [`Shared`], both by turns.
+/// Measures [`Shared`], alternating between both.
 pub(crate) fn while_others_pay(server: &Server, supply: &Supply, plan: &Plan) -> Shared {
     let port = server.host(Side::Selling, Sync::Always, Cache::None).port;
     let free = RequestText::get("/free/page.html").to_bytes();
@@ -363,7 +365,7 @@ fn beside(port: u16, free: &[u8], others: &[&[u8]]) -> f64 {
                 load.ask(std::iter::once(*request), " 200 ");
             }
         });
-        // Syncing takes a processor too, which a client that never sleeps would hold.
+        // Syncing needs a processor too, which a client that never sleeps would occupy.
         let mut load = Load::open_leisurely(port, CONNECTIONS);
         let (start, mut count) = (Instant::now(), 0);
         while start.elapsed() < SHARED_ROUND {

@@ -1,7 +1,7 @@
 //! A client that keeps a server busy: many connections, one request on each, then all answers.
 //!
-//! It never sleeps for an answer. A server that answers a sleeping client pays for waking it, and the more so the
-//! longer it takes: that would be charged to what it was asked for.
+//! It never sleeps while it waits for an answer. A server that answers a sleeping client pays for
+//! waking it, and more so the longer that takes: that would be attributed to the request.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use micromint_servers::client::tls_over;
 
-/// How long an answer may take.
+/// The longest time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Connections that are kept alive.
@@ -32,12 +32,13 @@ impl Load {
         Load::with(count, || Box::new(impatient(port)))
     }
 
-    /// Opens `count` connections by TLS.
+    /// Opens `count` connections over TLS.
     pub(crate) fn open_tls(port: u16, count: usize) -> Load {
         Load::with(count, || Box::new(tls_over(impatient(port))))
     }
 
-    /// Opens `count` connections of somebody who sleeps for answers, and so leaves the processor to others.
+    /// Opens `count` connections of a client that sleeps while it waits, and so leaves the
+    /// processor to others.
     pub(crate) fn open_leisurely(port: u16, count: usize) -> Load {
         Load::with(count, || Box::new(connect(port)))
     }
@@ -47,7 +48,7 @@ impl Load {
         Load { connections: (0..count).map(wire).collect() }
     }
 
-    /// Sends requests, one a connection at a time, and fails unless every answer has `status`.
+    /// Sends requests, one per connection at a time, and fails unless every answer has `status`.
     pub(crate) fn ask<'a>(&mut self, requests: impl Iterator<Item = &'a [u8]>, status: &str) {
         let mut requests = requests.peekable();
         while requests.peek().is_some() {
@@ -71,7 +72,7 @@ fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// A connection of somebody who looks again and again.
+/// A connection of a client that polls.
 fn impatient(port: u16) -> TcpStream {
     let stream = connect(port);
     stream.set_nonblocking(true).unwrap();
@@ -85,7 +86,7 @@ impl Wire {
         }
     }
 
-    /// Reads an answer that tells its length, and gives its first line.
+    /// Reads an answer that states its length, and returns its first line.
     fn receive(&mut self) -> String {
         self.buffer.clear();
         let mut chunk = [0; 16 * 1024];
@@ -112,7 +113,7 @@ impl Wire {
     }
 }
 
-/// Tries until there is something to do. Others who wait for this processor get it meanwhile.
+/// Polls until there is something to do. Other threads that wait for this processor run meanwhile.
 fn patiently(mut act: impl FnMut() -> std::io::Result<usize>) -> usize {
     let start = Instant::now();
     loop {

@@ -1,11 +1,12 @@
-//! What the server modules cost: processor time and rate of free, refused and paid requests on a real server,
-//! beside the same server without the module, in one run.
+//! The cost of the server modules: processor time and rate of free, refused and paid requests on a
+//! real server, compared with the same server without the module, in one run.
 //!
 //!     cargo run --release -p micromint-servers --bin bench-servers -- --server apache --rounds 20
 //!
-//! `make bench-servers` builds the modules first. Every round asks every case once, one after the other, so that
-//! what else the machine does falls on all of them alike; a row is the median of its rounds. Processor time is
-//! that of the processes that serve and their threads, by the scheduler's own clock; the client is another process's thread.
+//! `make bench-servers` builds the modules first. Every round runs every case once, one after the
+//! other, so that other load on the machine affects all of them alike; a row is the median of its
+//! rounds. Processor time is that of the processes that serve and their threads, by the scheduler's
+//! own clock; the client is a thread of another process.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
@@ -25,19 +26,21 @@ struct Arguments {
     /// Which server.
     #[arg(long, value_enum, default_value_t = servers::Kind::Nginx)]
     server: servers::Kind,
-    /// How often every case is measured.
+    /// The number of rounds.
     #[arg(long, default_value_t = 20)]
     rounds: usize,
-    /// Requests a case and round; payments of ten coins are a tenth, large pages a fifth, and pages by TLS a half of it.
+    /// Requests for each case and round. Payments of ten coins are a tenth of it, large pages a
+    /// fifth, and pages over TLS half of it.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
-    /// Only cases whose name contains this.
+    /// Only cases whose name contains this text.
     #[arg(long, default_value = "")]
     only: String,
-    /// Another build of the module, such as one from before a change: its rows stand beside the others.
+    /// Another build of the module, such as one from before a change: its rows appear beside the
+    /// others.
     #[arg(long)]
     before: Option<PathBuf>,
-    /// Ask one case alone, for a profiler; prints the number of the worker's process.
+    /// Run one case alone, for a profiler; prints the process ID of the worker.
     #[arg(long)]
     hold: bool,
 }
@@ -60,7 +63,7 @@ fn main() {
             case.name,
             server.processes(case.side).iter().map(|pid| pid.as_raw_nonzero()).collect::<Vec<_>>()
         );
-        // What is not paid for may be asked for again and again, and takes less long.
+        // A request without a payment can be repeated, and takes less time.
         let times = if matches!(case.what, cases::What::Paid(..)) { 1 } else { 20 };
         for round in (0..plan.rounds * times).map(|round| round % plan.rounds) {
             cases::measure(case, &server, &supply, round);
@@ -72,7 +75,7 @@ fn main() {
     }
     let mut rows: Vec<table::Row> = cases.iter().map(table::Row::new).collect();
     for round in 0..plan.rounds {
-        // Each round begins with another case, so that none always follows the same one.
+        // Each round starts with another case, so that no case always follows the same one.
         for at in (0..cases.len()).map(|at| (at + round) % cases.len()) {
             let (case, row) = (&cases[at], &mut rows[at]);
             row.samples.push(cases::measure(case, &server, &supply, round));

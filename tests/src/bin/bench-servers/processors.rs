@@ -1,9 +1,10 @@
-//! Which processors the servers run on, and which the client: the client has the first, the servers the others, so
-//! that what a request costs does not depend on who happens to meet there.
+//! Which processors the servers and the client run on. The client has the first and the servers
+//! have the others, so that the cost of a request does not depend on where the scheduler puts them.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The servers' processors and the client's, of those that this program may use. A single one is shared.
+/// The servers' processors and the client's, among those that this program may use. A single
+/// processor is shared.
 pub(crate) fn divided() -> (CpuSet, CpuSet) {
     let allowed = sched_getaffinity(None).unwrap();
     let numbers: Vec<usize> =
@@ -14,7 +15,7 @@ pub(crate) fn divided() -> (CpuSet, CpuSet) {
     (theirs, ours)
 }
 
-/// Holds this thread, and whatever it starts from now on, to `processors`.
+/// Restricts this thread, and whatever it starts from now on, to `processors`.
 pub(crate) fn bind(processors: &CpuSet) {
     sched_setaffinity(None, processors).unwrap();
 }

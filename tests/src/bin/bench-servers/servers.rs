@@ -19,9 +19,9 @@ use crate::supply::{ORIGINS, Supply};
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
-    /// nginx, the program of `MICROMINT_NGINX` or the one installed.
+    /// nginx: the program named by `MICROMINT_NGINX`, or the installed one.
     Nginx,
-    /// Apache with the event MPM, the program of `MICROMINT_APACHE` or the one installed.
+    /// Apache with the event MPM: the program named by `MICROMINT_APACHE`, or the installed one.
     Apache,
     /// The same with the worker MPM.
     ApacheWorker,
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// What it can keep files open by, or not.
+    /// The ways in which it can keep files open.
     pub(crate) fn caches(self) -> &'static [Cache] {
         match self.mpm() {
             None => &[Cache::None, Cache::Files],
@@ -38,7 +38,7 @@ impl Kind {
         }
     }
 
-    /// What is asked for besides the small page.
+    /// What is requested besides the small page.
     pub(crate) fn other_pages(self) -> &'static [Page] {
         match self.mpm() {
             None => &[Page::Large, Page::Secure],
@@ -55,7 +55,7 @@ impl Kind {
         }
     }
 
-    /// How it spreads requests, if it is an Apache.
+    /// The MPM, if it is an Apache.
     fn mpm(self) -> Option<Mpm> {
         match self {
             Kind::Nginx => None,
@@ -66,10 +66,11 @@ impl Kind {
     }
 }
 
-/// The file of the number of a server's first process, in its site's folder.
+/// The file with the process ID of a server's first process, in its site's folder.
 const PID_FILE: &str = "server.pid";
 
-/// Running servers of a kind, alike but for what [`Side`] says. They are ended when this is dropped.
+/// Running servers of one kind, identical except for what [`Side`] says. They are stopped when this
+/// is dropped.
 pub(crate) struct Server {
     kind: Kind,
     running: Vec<Running>,
@@ -80,12 +81,12 @@ pub(crate) struct Server {
 pub(crate) enum Side {
     /// With the module.
     Selling,
-    /// With another build of it, such as one from before a change.
+    /// With another build of the module, such as one from before a change.
     Before,
-    /// Without it.
+    /// Without the module.
     Plain,
-    /// Without it, with a thread pool: every call to the system costs more in a process that has threads, used or not.
-    /// Only an nginx; an Apache has threads anyway.
+    /// Without the module, with a thread pool: every system call costs more in a process that has
+    /// threads, used or not. Only for nginx; an Apache has threads anyway.
     Threads,
 }
 
@@ -103,18 +104,18 @@ struct Running {
     hosts: Vec<Host>,
 }
 
-/// A host. All servers have the same ones: those of a server without the module sync nothing.
+/// A host. All servers have the same hosts; those of a server without the module sync nothing.
 pub(crate) struct Host {
     sync: Sync,
     cache: Cache,
-    /// Where it listens.
+    /// The port for plain HTTP.
     pub(crate) port: u16,
-    /// Where it listens for TLS, if it is an nginx.
+    /// The port for TLS, if it is an nginx.
     pub(crate) tls_port: u16,
 }
 
 impl Server {
-    /// Starts them, and one with the module at `before` if it is given.
+    /// Starts them, and one with the module at `before` if that is given.
     pub(crate) fn start(kind: Kind, supply: &Supply, before: Option<&Path>) -> Server {
         let mut sides = vec![Side::Selling, Side::Plain];
         sides.extend(before.map(|_| Side::Before));
@@ -161,7 +162,7 @@ impl Server {
         self.running.iter().find(|running| running.side == side).unwrap()
     }
 
-    /// The processes of one of them that serve.
+    /// The processes of one of them that serve requests.
     pub(crate) fn processes(&self, side: Side) -> Vec<Pid> {
         pid_in(&self.running(side).site.path(PID_FILE)).map(children_of).unwrap_or_default()
     }
@@ -169,7 +170,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A stock Apache may crash in any stop but a graceful one.
+        // A stock Apache may crash in any stop other than a graceful one.
         let signal = if self.kind.mpm().is_some() { Signal::WINCH } else { Signal::TERM };
         for Running { site, .. } in &self.running {
             if let Some(pid) = pid_in(&site.path(PID_FILE)) {
@@ -180,7 +181,7 @@ impl Drop for Server {
     }
 }
 
-/// A site whose pages are all alike.
+/// A site whose pages are identical.
 fn site(supply: &Supply) -> Site {
     let site = Site::new();
     site.write("periods/bench.params", &supply.params().to_toml());
@@ -203,7 +204,7 @@ fn hosts(kind: Kind) -> Vec<Host> {
 }
 
 impl Host {
-    /// The vendor's file, in the site's folder.
+    /// The vendor's configuration file, in the site's folder.
     fn vendor(&self) -> String {
         format!("vendor-{}-{}.toml", self.sync.name(), self.cache.name())
     }
@@ -221,13 +222,14 @@ impl Host {
     }
 }
 
-/// The fields of an answer that are not made anew for each: what a server without the module is told to send.
+/// The fields of an answer that are the same for each request: what a server without the module is
+/// configured to send.
 fn fields(answer: &Answer) -> impl Iterator<Item = &(String, String)> {
     let usual = ["server", "date", "content-length", "connection", "content-type", "keep-alive"];
     answer.headers.iter().filter(move |(name, _)| !usual.contains(&name.as_str()))
 }
 
-/// Waits until a server has as many processes as it was told to have.
+/// Waits until a server has as many processes as configured.
 fn wait_for_workers(site: &Site, count: usize) {
     wait_until("the workers", || {
         pid_in(&site.path(PID_FILE)).is_some_and(|pid| children_of(pid).len() == count)

@@ -1,4 +1,4 @@
-//! Coins and payments enough for a whole run, made before anything is measured.
+//! Enough coins and payments for a whole run, made before anything is measured.
 
 use micromint::authenticator::Key;
 use micromint::hash::HashName;
@@ -9,10 +9,11 @@ use micromint_servers::client::{RequestText, base64url};
 
 use crate::cases::{Page, Paying, Plan};
 
-/// What is paid for: one page a price, under origins that name no port, so that it is good at every port.
+/// What is paid for: one page for each price, under origins without a port, so that a payment is
+/// valid at every port.
 pub(crate) const ORIGINS: [&str; 2] = ["http://localhost", "https://localhost"];
 
-/// Requests that pay, ready to be sent, each good once at every till.
+/// Requests with a payment, ready to be sent, each valid once at every till.
 pub(crate) struct Supply {
     params: Params,
     batches: Vec<Batch>,
@@ -23,13 +24,13 @@ pub(crate) struct Supply {
 struct Batch {
     paying: Paying,
     page: Page,
-    /// How many of them are a round's.
+    /// The number of them in a round.
     count: usize,
     requests: Vec<Vec<u8>>,
 }
 
 impl Supply {
-    /// Makes the mint and all payments of a run: some seconds.
+    /// Makes the mint and all payments of a run; this takes some seconds.
     pub(crate) fn new(plan: &Plan) -> Supply {
         let now = SystemClock.now();
         let mint = ObviousMint::new(params_with(|raw| {
@@ -86,7 +87,7 @@ impl Supply {
         &batch.requests[round * batch.count..][..batch.count]
     }
 
-    /// Payments of those who pay while free pages are measured.
+    /// The payments of the other client while free pages are measured.
     pub(crate) fn others(&self) -> &[Vec<u8>] {
         &self.others
     }

@@ -1,4 +1,4 @@
-//! The table that is printed: medians, their spread, and what they are beside the server without the module.
+//! The printed table: medians, their spread, and ratios to the server without the module.
 
 use crate::cases::{Cache, Case, Page, Plan, Sample, Shared, What};
 use crate::servers::Kind;
@@ -9,7 +9,7 @@ pub(crate) struct Row {
     what: What,
     cache: Cache,
     page: Page,
-    /// One a round.
+    /// One entry per round.
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn print(kind: Kind, plan: &Plan, rows: &[Row], shared: &Shared) {
         let baseline = baseline.map_or(&row.samples, |row| &row.samples);
         let cpu: Vec<f64> = row.samples.iter().map(|sample| sample.cpu).collect();
         let rate: Vec<f64> = row.samples.iter().map(|sample| sample.rate).collect();
-        // Round by round: what disturbs the machine for a while disturbs both.
+        // Round by round: a temporary load on the machine affects both.
         let pairs = || row.samples.iter().zip(baseline);
         let over: Vec<f64> = pairs().map(|(sample, plain)| sample.cpu - plain.cpu).collect();
         let cpu_ratio: Vec<f64> = pairs().map(|(sample, plain)| plain.cpu / sample.cpu).collect();

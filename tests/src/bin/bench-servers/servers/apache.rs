@@ -1,5 +1,6 @@
-//! Apache with the modules that Debian switches on, as Debian configures them but for the access log. One child
-//! serves, so that its processor time is what was spent; with prefork it is one for each connection.
+//! Apache with the modules that Debian enables, as Debian configures them except for the access
+//! log. One child serves, so that its processor time is the cost; with prefork there is one child
+//! per connection.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use micromint_servers::site::Site;
 use super::{Host, PID_FILE, fields, wait_for_workers};
 use crate::cases::CONNECTIONS;
 
-/// What Debian's package has switched on, the MPM aside.
+/// What Debian's package enables, except for the MPM.
 const MODULES: &[&str] = &[
     "access_compat",
     "alias",
@@ -43,8 +44,8 @@ pub(super) fn start_selling(site: &Site, module: &Path, mpm: Mpm, hosts: &[Host]
     start(site, mpm, &text);
 }
 
-/// Starts it without the module, but with as many hosts and places, and with what the other answers to who has not
-/// paid.
+/// Starts it without the module, but with the same number of hosts and places, and with the other
+/// server's answer to an unpaid request.
 pub(super) fn start_plain(site: &Site, mpm: Mpm, hosts: &[Host], refusal: &Answer) {
     let mut head = String::new();
     for (name, value) in fields(refusal) {
@@ -62,7 +63,8 @@ pub(super) fn start_plain(site: &Site, mpm: Mpm, hosts: &[Host], refusal: &Answe
     start(site, mpm, &(refused + &text));
 }
 
-/// The places that are not like all others. Apache looks through them for each request, so both servers have them.
+/// The places that differ from the rest. Apache walks through them for each request, so both
+/// servers have them.
 const PLACES: [(&str, &str); 3] = [
     ("/off/", "MicroMint Off"),
     ("/one/", "MicroMintPrice 1\nMicroMintPriceFiles Off"),
@@ -93,7 +95,8 @@ fn start(site: &Site, mpm: Mpm, hosts: &str) {
     let load = |name: &str| format!("LoadModule {name}_module {folder}/mod_{name}.so\n");
     let mut text = load(&format!("mpm_{}", mpm.name()));
     text.extend(MODULES.iter().map(|name| load(name)));
-    // With prefork two more, so that the next round finds one while connections of the last one end.
+    // With prefork two more, so that the next round finds free ones while connections of the last
+    // round end.
     let (children, threads) =
         if mpm == Mpm::Prefork { (CONNECTIONS + 2, 1) } else { (1, 2 * CONNECTIONS) };
     let spare = children.max(threads);

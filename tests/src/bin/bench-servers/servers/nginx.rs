@@ -1,4 +1,4 @@
-//! nginx with one worker, as its packages configure it but for the access log.
+//! nginx with one worker, as its packages configure it except for the access log.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,8 +8,8 @@ use micromint_servers::site::Site;
 
 use super::{Host, PID_FILE, fields, wait_for_workers};
 
-/// The places that are not like all others, and what the module does there. nginx looks through them for each
-/// request, so both servers have them.
+/// The places that differ from the rest, and what the module does there. nginx walks through them
+/// for each request, so both servers have them.
 const PLACES: [(&str, &str); 4] = [
     ("/off/", "micromint off;"),
     ("/one/", "micromint_price 1; micromint_price_files off;"),
@@ -25,8 +25,8 @@ pub(super) fn start_selling(site: &Site, module: &Path, hosts: &[Host]) {
     start(site, &format!("load_module {};", module.display()), &text);
 }
 
-/// Starts it without the module, but with as many hosts and places, and with what the other answers to who has not
-/// paid.
+/// Starts it without the module, but with the same number of hosts and places, and with the other
+/// server's answer to an unpaid request.
 pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer, has_threads: bool) {
     let mut refused = format!("default_type {};", refusal.header("content-type").unwrap());
     for (name, value) in fields(refusal) {
@@ -36,7 +36,7 @@ pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer, has_thr
     let places =
         PLACES.map(|(place, _)| (place, if place == REFUSED { refused.as_str() } else { "" }));
     let text: String = hosts.iter().map(|host| host_text(host, "", &places)).collect();
-    // The module makes this one.
+    // The module creates this one.
     start(site, if has_threads { "thread_pool default threads=32;" } else { "" }, &text);
 }
 
