@@ -6,7 +6,7 @@
 //! - [`Writer`] and [`Reader`] for records, which are written and read front to back;
 //! - [`Field`] for headers and slots, whose parts have fixed offsets;
 //! - [`seal`] and [`open`] for blocks that end with a checksum of all that comes before it;
-//! - [`u64_be`] and its siblings for numbers that are hashed.
+//! - [`u64_be`] and its siblings for single numbers, most of which are hashed.
 //!
 //! Files are little-endian, so the plain names are. Messages and hash inputs are big-endian, and the
 //! names for these end in `_be`.
@@ -369,6 +369,12 @@ pub(crate) fn open(block: &[u8]) -> Option<&[u8]> {
     (u32::from_le_bytes(*checksum) == crc32c::crc32c(content)).then_some(content)
 }
 
+/// The bytes of a number that a checksum of a file begins with.
+#[inline]
+pub(crate) const fn u64_le(number: u64) -> [u8; 8] {
+    number.to_le_bytes()
+}
+
 /// The bytes of a number that is hashed or sent.
 #[inline]
 pub(crate) const fn u64_be(number: u64) -> [u8; 8] {
@@ -379,6 +385,18 @@ pub(crate) const fn u64_be(number: u64) -> [u8; 8] {
 #[inline]
 pub(crate) const fn from_u64_be(bytes: [u8; 8]) -> u64 {
     u64::from_be_bytes(bytes)
+}
+
+/// The bytes of a number that is encrypted.
+#[inline]
+pub(crate) const fn u128_be(number: u128) -> [u8; 16] {
+    number.to_be_bytes()
+}
+
+/// The number that [`u128_be`] gives these bytes.
+#[inline]
+pub(crate) const fn from_u128_be(bytes: [u8; 16]) -> u128 {
+    u128::from_be_bytes(bytes)
 }
 
 /// The bytes of a number that is hashed or sent.
