@@ -1,18 +1,17 @@
 //! The byte codec of every file format and of the binary parts of messages.
 //!
-//! In go numbers, byte arrays and short texts, out come bytes, and back. Four tools, one for each kind
-//! of layout:
+//! It converts numbers, byte arrays and short texts to bytes and back:
 //!
-//! - [`Writer`] and [`Reader`] for records, which are written and read front to back;
-//! - [`Field`] for headers and slots, whose parts have fixed offsets;
-//! - [`seal`] and [`open`] for blocks that end with a checksum of all that comes before it;
-//! - [`u64_be`] and its siblings for single numbers, most of which are hashed.
+//! - [`Writer`] and [`Reader`] handle records, which are written and read front to back;
+//! - [`Field`] handles headers and slots, whose parts have fixed offsets;
+//! - [`seal`] and [`open`] handle blocks that end with a checksum of everything before it;
+//! - [`u64_be`] and its siblings convert single numbers, most of which are hashed.
 //!
-//! Files are little-endian, so the plain names are. Messages and hash inputs are big-endian, and the
-//! names for these end in `_be`.
+//! Files are little-endian, and so are the methods with plain names. Messages and hash inputs are
+//! big-endian; the names of their methods end in `_be`.
 //!
-//! The invariant: reading never panics on bytes from outside. A [`Reader`] answers `None` where the
-//! bytes end too early; a [`Field`] is read only from a block whose size the caller has checked.
+//! The invariant: reading never panics on bytes from outside. A [`Reader`] returns `None` if the bytes
+//! end too early; a [`Field`] is read only from a block whose size the caller has checked.
 
 use std::marker::PhantomData;
 
@@ -86,8 +85,8 @@ impl Fixed for UnixTime {
 
 /// A value at a fixed offset of a header, slot or entry.
 ///
-/// A layout is a list of constants in the order of the bytes: the first is [`Field::at`] its offset,
-/// each other one comes [`Field::then`] or [`Field::then_after`] a gap.
+/// A layout is a list of constants in the order of the bytes. [`Field::at`] makes the first one,
+/// [`Field::then`] and [`Field::then_after`] make each other one from the one before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<T> {
     start: usize,
@@ -139,8 +138,8 @@ impl<T: Fixed> Field<T> {
     }
 }
 
-/// What is left to read of a record. Every method answers `None` where the bytes end too early, and
-/// then the reader is of no more use.
+/// The unread rest of a record. Every method returns `None` if the bytes end too early; stop reading
+/// then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
@@ -264,7 +263,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends a record to bytes of the caller's, who may reuse their room.
+/// Appends a record to a buffer that the caller owns and can reuse.
 #[derive(Debug)]
 pub(crate) struct Writer<'a>(&'a mut Vec<u8>);
 
@@ -323,15 +322,15 @@ impl<'a> Writer<'a> {
         self.bytes(&number.to_be_bytes())
     }
 
-    /// A text of at most 255 bytes after its length in one byte. Every caller writes a type whose
-    /// longest text is shorter; a longer one would be cut at no character's end.
+    /// A text of at most 255 bytes after its length in one byte. Callers pass only types whose longest
+    /// text is shorter.
     #[inline]
     pub(crate) fn text_u8(&mut self, text: &str) -> &mut Writer<'a> {
         debug_assert!(text.len() <= usize::from(u8::MAX));
         self.u8(text.len() as u8).bytes(text.as_bytes())
     }
 
-    /// A text of at most 65,535 bytes after its length in two bytes, as [`Writer::text_u8`].
+    /// A text of at most 65,535 bytes after its length in two bytes, as in [`Writer::text_u8`].
     #[inline]
     pub(crate) fn text_u16(&mut self, text: &str) -> &mut Writer<'a> {
         debug_assert!(text.len() <= usize::from(u16::MAX));
@@ -369,7 +368,7 @@ pub(crate) fn open(block: &[u8]) -> Option<&[u8]> {
     (u32::from_le_bytes(*checksum) == crc32c::crc32c(content)).then_some(content)
 }
 
-/// The bytes of a number that a checksum of a file begins with.
+/// The bytes of a number that is part of a file's checksum but not stored.
 #[inline]
 pub(crate) const fn u64_le(number: u64) -> [u8; 8] {
     number.to_le_bytes()

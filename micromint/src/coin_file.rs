@@ -154,7 +154,7 @@ impl CoinFile {
         let (params, key_tag) = layout::decode_fixed(MAGIC, &bytes).map_err(|bad| match bad {
             BadHeader::Magic => CoinFileError::NotACoinFile {
                 path: path.clone(),
-                found: format!("\"{}\" at its head", bytes[..8].escape_ascii()),
+                found: format!("\"{}\" at its head", bytes[..MAGIC.len()].escape_ascii()),
             },
             BadHeader::Version(found) => CoinFileError::Version { path: path.clone(), found },
             BadHeader::Damaged(found) => CoinFileError::Damaged {

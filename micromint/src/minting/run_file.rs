@@ -239,7 +239,7 @@ impl<'a> Run<'a> {
         file.read_at(&mut bytes, 0).map_err(FileError::on("read", &path))?;
         let header = RunHeader::decode(&bytes).map_err(|bad| match bad {
             BadHeader::Magic => {
-                let found = format!("\"{}\" at its head", bytes[..8].escape_ascii());
+                let found = format!("\"{}\" at its head", bytes[..RUN_MAGIC.len()].escape_ascii());
                 MintError::NotARunFile { path: path.clone(), found }
             }
             BadHeader::Version(found) => MintError::NotARunFile {

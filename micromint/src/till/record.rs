@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::position::Position;
 use crate::bin::Bin;
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Field, Reader, Writer};
 use crate::identity::{USER_ID_LEN_MAX, UserId};
 use crate::journal::RECORD_SIZE_MAX;
 use crate::params::SUBBIN_BITS_MAX;
@@ -19,7 +19,15 @@ const RETRY: u8 = 2;
 const REVERSAL: u8 = 3;
 /// Kind, lengths of the texts, coins, two times and fingerprint.
 const PAYMENT_HEAD_SIZE: usize = 4 + 4 + 8 + 8 + 32;
-const BIN_SIZE: usize = 6;
+
+/// A first bin in a payment's record.
+mod bin {
+    use super::*;
+
+    pub(super) const SUPERBIN: Field<u32> = Field::at(0);
+    pub(super) const SUBBIN: Field<u16> = SUPERBIN.then();
+    pub(super) const SIZE: usize = SUBBIN.end();
+}
 
 // A first bin is four bytes of superbin and two of sub-bin, and the largest payment fits a record.
 const _: () = assert!(SUBBIN_BITS_MAX <= 16);
@@ -27,7 +35,7 @@ const _: () = assert!(
     PAYMENT_HEAD_SIZE
         + PERIOD_LEN_MAX
         + USER_ID_LEN_MAX
-        + BIN_SIZE * COINS_PER_PAYMENT_MAX as usize
+        + bin::SIZE * COINS_PER_PAYMENT_MAX as usize
         + PAYMENT_SIZE_MAX
         <= RECORD_SIZE_MAX
 );
@@ -96,9 +104,9 @@ impl PaymentRecord<'_> {
         let fingerprint = reader.array()?;
         let period = reader.text(period_len.into())?.parse().ok()?;
         let user = reader.text(user_len.into())?.parse().ok()?;
-        let bin = |bytes: &[u8; BIN_SIZE]| {
-            let mut reader = Reader::new(bytes);
-            Some(Bin { superbin: reader.u32()?, subbin: reader.u16()?.into() })
+        let bin = |bytes: &[u8; bin::SIZE]| Bin {
+            superbin: bin::SUPERBIN.get(bytes),
+            subbin: bin::SUBBIN.get(bytes).into(),
         };
         let bins = reader.arrays(coins as usize)?.iter().map(bin);
         Some(PaymentRecord {
@@ -107,7 +115,7 @@ impl PaymentRecord<'_> {
             recorded_at,
             keep_until,
             fingerprint,
-            first_bins: bins.collect::<Option<_>>()?,
+            first_bins: bins.collect(),
             message: Cow::Owned(reader.rest().to_vec()),
         })
     }
