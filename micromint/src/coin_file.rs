@@ -37,7 +37,7 @@ pub use self::layout::{
     Status, Stored, SuperbinHeader, VERSION, X_MASK, bin_offset, file_size, superbin_offset,
     superbin_size,
 };
-use self::layout::{MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE, SOLD_AT};
+use self::layout::{MINTING_SLOTS, SALE_AT, SALE_SLOTS, SLOT_SIZE};
 
 /// The path of the broker's secret (64 hexadecimal digits) for the coin file at `coin_file`: the file
 /// [`SECRET_NAME`] beside it. One secret serves all periods, since vendors keep their keys.
@@ -314,8 +314,8 @@ impl CoinFile {
     pub fn mark_sold(&self, index: u32, sale: &Sale) -> Result<(), CoinFileError> {
         self.check_bin(Bin { superbin: index, subbin: 0 })?;
         // The ball count before it was written by minting and stays untouched.
-        let offset = superbin_offset(&self.params, index.into()) + SOLD_AT as u64;
-        self.write(&layout::encode_sold(sale), offset)
+        let offset = superbin_offset(&self.params, index.into()) + SALE_AT as u64;
+        self.write(&layout::encode_sold(sale)[SALE_AT..], offset)
     }
 
     /// Reads a bin.

@@ -1,7 +1,7 @@
 //! The bytes of a coin file: the offset of every field, and how it is written and read.
 //!
-//! In go parameters and states, out come bytes, and back; no file is touched here. The layouts below
-//! list the rows of `docs/reference/coin-file.md` in their order. All numbers are little-endian.
+//! Pure: parameters and states become bytes and back, and no file is read or written. The modules of
+//! fields follow the tables of `docs/reference/coin-file.md` row by row. All numbers are little-endian.
 
 use std::ops::BitOr;
 
@@ -91,22 +91,21 @@ mod sale {
     pub(super) const JOURNAL_OFFSET: Field<u64> = NEXT_SUPERBIN.then();
 }
 
-/// The ball count in a superbin header.
+/// The number of balls in a superbin header.
 pub(crate) const BALL_COUNT: Field<u32> = Field::at(0);
-/// Where a sale begins to write in a superbin header.
-pub(super) const SOLD_AT: usize = BALL_COUNT.end();
-const SOLD_SIZE: usize = SUPERBIN_HEADER_SIZE as usize - SOLD_AT;
+/// Where the part of a superbin header begins that a sale writes.
+pub(super) const SALE_AT: usize = superbin::FLAGS.start();
 
-/// What follows the ball count in a superbin header, with offsets from [`SOLD_AT`].
-mod sold {
+/// What follows the number of balls in a superbin header.
+mod superbin {
     use super::*;
 
-    pub(super) const FLAGS: Field<u8> = Field::at(0);
+    pub(super) const FLAGS: Field<u8> = BALL_COUNT.then();
     pub(super) const USER_LEN: Field<u8> = FLAGS.then();
     pub(super) const WHEN: Field<UnixTime> = USER_LEN.then_after(2);
     pub(super) const TRANSACTION: Field<u64> = WHEN.then();
     pub(super) const USER: Field<[u8; USER_ID_LEN_MAX]> = TRANSACTION.then();
-    const _: () = assert!(USER.end() == SOLD_SIZE);
+    const _: () = assert!(USER.end() == SUPERBIN_HEADER_SIZE as usize);
 }
 
 /// The flag of a superbin that was sold as the first of a set.
@@ -448,15 +447,15 @@ pub(super) fn decode_sale(slot: &[u8]) -> SaleState {
     }
 }
 
-/// What a sale writes into a superbin header, from [`SOLD_AT`] to its end: all but the ball count.
-pub(super) fn encode_sold(sale: &Sale) -> [u8; SOLD_SIZE] {
-    let mut bytes = [0; SOLD_SIZE];
+/// The header of a sold superbin. Write only the part from [`SALE_AT`] on: the number of balls is 0.
+pub(super) fn encode_sold(sale: &Sale) -> [u8; SUPERBIN_HEADER_SIZE as usize] {
+    let mut bytes = [0; SUPERBIN_HEADER_SIZE as usize];
     let user = sale.user.as_str();
-    sold::FLAGS.set(&mut bytes, SOLD);
-    sold::USER_LEN.set(&mut bytes, user.len() as u8);
-    sold::WHEN.set(&mut bytes, sale.when);
-    sold::TRANSACTION.set(&mut bytes, sale.transaction);
-    sold::USER.set(&mut bytes, pad(user));
+    superbin::FLAGS.set(&mut bytes, SOLD);
+    superbin::USER_LEN.set(&mut bytes, user.len() as u8);
+    superbin::WHEN.set(&mut bytes, sale.when);
+    superbin::TRANSACTION.set(&mut bytes, sale.transaction);
+    superbin::USER.set(&mut bytes, pad(user));
     bytes
 }
 
@@ -469,18 +468,17 @@ pub(super) fn decode_superbin_header(
     if ball_count > subbin_count {
         return Err(format!("{ball_count} balls in {subbin_count} bins"));
     }
-    let bytes = &bytes[SOLD_AT..];
-    let flags = sold::FLAGS.get(bytes);
+    let flags = superbin::FLAGS.get(bytes);
     if flags & !SOLD != 0 {
         return Err(format!("unknown flags {flags:#04x}"));
     }
     if flags & SOLD == 0 {
         return Ok(SuperbinHeader { ball_count, sold: None });
     }
-    let (len, user) = (usize::from(sold::USER_LEN.get(bytes)), sold::USER.get(bytes));
+    let (len, user) = (usize::from(superbin::USER_LEN.get(bytes)), superbin::USER.get(bytes));
     let user = user.get(..len).ok_or_else(|| format!("a User-ID of {len} bytes"))?;
     let user = String::from_utf8_lossy(user).parse().map_err(|error| format!("{error}"))?;
-    let (when, transaction) = (sold::WHEN.get(bytes), sold::TRANSACTION.get(bytes));
+    let (when, transaction) = (superbin::WHEN.get(bytes), superbin::TRANSACTION.get(bytes));
     Ok(SuperbinHeader { ball_count, sold: Some(Sale { user, when, transaction }) })
 }
 
