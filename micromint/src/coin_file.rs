@@ -23,21 +23,21 @@ use std::path::{Path, PathBuf};
 
 use crate::bin::Bin;
 use crate::broker::secret::SECRET_NAME;
+use crate::bytes::Fixed;
 use crate::error::FileError;
 use crate::host::{Directory, File, Open};
 use crate::params::Params;
 
 pub use self::error::CoinFileError;
+pub(crate) use self::layout::{
+    BALL_COUNT, BadHeader, FIXED_SIZE, add_to_checksum, decode_fixed, encode_fixed,
+};
 pub use self::layout::{
     BIN_SIZE, HEADER_SIZE, MAGIC, MintingState, Phase, SUPERBIN_HEADER_SIZE, Sale, SaleState,
     Status, Stored, SuperbinHeader, VERSION, X_MASK, bin_offset, file_size, superbin_offset,
     superbin_size,
 };
-pub(crate) use self::layout::{
-    BadHeader, FIXED_SIZE, add_to_checksum, decode_fixed, encode_fixed, get_u32, get_u64,
-    is_sealed, put, seal,
-};
-use self::layout::{MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
+use self::layout::{MINTING_SLOTS, SALE_AT, SALE_SLOTS, SLOT_SIZE};
 
 /// The path of the broker's secret (64 hexadecimal digits) for the coin file at `coin_file`: the file
 /// [`SECRET_NAME`] beside it. One secret serves all periods, since vendors keep their keys.
@@ -154,7 +154,7 @@ impl CoinFile {
         let (params, key_tag) = layout::decode_fixed(MAGIC, &bytes).map_err(|bad| match bad {
             BadHeader::Magic => CoinFileError::NotACoinFile {
                 path: path.clone(),
-                found: format!("\"{}\" at its head", bytes[..8].escape_ascii()),
+                found: format!("\"{}\" at its head", bytes[..MAGIC.len()].escape_ascii()),
             },
             BadHeader::Version(found) => CoinFileError::Version { path: path.clone(), found },
             BadHeader::Damaged(found) => CoinFileError::Damaged {
@@ -283,7 +283,7 @@ impl CoinFile {
         let mut bytes = vec![0; superbin_size(&self.params) as usize];
         self.read(&mut bytes, superbin_offset(&self.params, index.into()))?;
         let (header, bins) = bytes.split_at(SUPERBIN_HEADER_SIZE as usize);
-        let bins = bins.chunks_exact(8).map(|word| get_u64(word, 0)).collect();
+        let bins = bins.chunks_exact(u64::SIZE).map(u64::from_bytes).collect();
         Ok(Superbin { header: self.decode_superbin_header(header, index)?, bins })
     }
 
@@ -314,7 +314,8 @@ impl CoinFile {
     pub fn mark_sold(&self, index: u32, sale: &Sale) -> Result<(), CoinFileError> {
         self.check_bin(Bin { superbin: index, subbin: 0 })?;
         // The ball count before it was written by minting and stays untouched.
-        self.write(&layout::encode_sold(sale), superbin_offset(&self.params, index.into()) + 4)
+        let offset = superbin_offset(&self.params, index.into()) + SALE_AT as u64;
+        self.write(&layout::encode_sold(sale)[SALE_AT..], offset)
     }
 
     /// Reads a bin.
@@ -323,9 +324,9 @@ impl CoinFile {
     /// There is no such bin, or it cannot be read.
     pub fn ball(&self, bin: Bin) -> Result<Stored, CoinFileError> {
         self.check_bin(bin)?;
-        let mut word = [0; BIN_SIZE as usize];
-        self.read(&mut word, bin_offset(&self.params, bin))?;
-        Ok(Stored::from_word(u64::from_le_bytes(word)))
+        let mut bytes = [0; BIN_SIZE as usize];
+        self.read(&mut bytes, bin_offset(&self.params, bin))?;
+        Ok(Stored::read(&bytes, 0))
     }
 
     /// Sets the status bits of a ball to exactly `status` (exists stays set).
@@ -337,8 +338,9 @@ impl CoinFile {
         if !stored.exists() {
             return Err(CoinFileError::NoBall { path: self.path.clone(), bin });
         }
-        let word = Stored { status: status | Status::EXISTS, ..stored }.word();
-        self.write(&word.to_le_bytes(), bin_offset(&self.params, bin))
+        let mut bytes = [0; BIN_SIZE as usize];
+        Stored { status: status | Status::EXISTS, ..stored }.write(&mut bytes, 0);
+        self.write(&bytes, bin_offset(&self.params, bin))
     }
 
     /// Reads whole superbins from `first` on, headers and bins, as they stand in the file.

@@ -12,6 +12,7 @@ mod simulated;
 use std::io;
 use std::path::Path;
 
+use crate::bytes::from_u64_be;
 use crate::time::UnixTime;
 
 pub use disk::DiskDirectory;
@@ -61,7 +62,7 @@ pub trait Entropy: Send + Sync {
     fn number(&self) -> io::Result<u64> {
         let mut bytes = [0; 8];
         self.fill(&mut bytes)?;
-        Ok(u64::from_be_bytes(bytes))
+        Ok(from_u64_be(bytes))
     }
 }
 

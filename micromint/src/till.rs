@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::bin::Bin;
+use crate::bytes::u64_be;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, Entropy, File, Lock, LockGuard, Open};
 use crate::identity::UserId;
@@ -219,7 +220,7 @@ impl From<TableError> for TillError {
 /// over `extra`, such as an Idempotency-Key and the digest of a body.
 pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
     // The lengths keep different fields from running into the same bytes.
-    let size = |size: usize| (size as u64).to_be_bytes();
+    let size = |size: usize| u64_be(size as u64);
     let mut sha256 = Sha256::new();
     let fields: [&[u8]; 4] = [
         payment.url.as_str().as_bytes(),
@@ -232,7 +233,7 @@ pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
         sha256.update(field);
     }
     sha256.update(size(payment.x.len() * size_of::<u64>()));
-    payment.x.iter().for_each(|x| sha256.update(x.to_be_bytes()));
+    payment.x.iter().for_each(|x| sha256.update(u64_be(*x)));
     for field in extra {
         sha256.update(size(field.len()));
         sha256.update(field);

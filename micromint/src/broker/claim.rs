@@ -8,10 +8,26 @@
 use std::collections::BTreeMap;
 
 use crate::bin::Bin;
+use crate::bytes::Field;
 use crate::protocol::Verdict;
 
 /// The size of a claim in the claims file, in bytes.
 pub(crate) const CLAIM_SIZE: usize = 24;
+
+/// A claim in the claims file, in the order of its bytes; the last two are unused.
+mod layout {
+    use super::*;
+
+    /// superbin * 65536 + sub-bin, or [`NO_PLACE`].
+    pub(super) const PLACE: Field<u64> = Field::at(0);
+    pub(super) const TAG: Field<u64> = PLACE.then();
+    pub(super) const PAYMENT: Field<u32> = TAG.then();
+    pub(super) const VERDICT: Field<u8> = PAYMENT.then();
+    /// The code of a [`ClaimKind`], or 0 if there is no claim.
+    pub(super) const KIND: Field<u8> = VERDICT.then();
+    const _: () = assert!(KIND.end() + 2 == CLAIM_SIZE);
+}
+
 /// Stands in place of a first ball where a rejected coin has none.
 const NO_PLACE: u64 = u64::MAX;
 
@@ -45,28 +61,31 @@ impl Claim {
         Claim { verdict, on: None, payment, tag: 0 }
     }
 
-    /// 24 bytes, little-endian: place u64, tag u64, payment u32, verdict u8, kind u8, two zeros. The
-    /// place is superbin * 65536 + sub-bin, all ones if there is no claim; the kind is then 0.
+    /// The bytes of the claim in the claims file.
     pub(crate) fn to_bytes(self) -> [u8; CLAIM_SIZE] {
         let (place, kind) = self.on.map_or((NO_PLACE, 0), |(bin, kind)| (place(bin), kind as u8));
         let mut bytes = [0; CLAIM_SIZE];
-        bytes[..8].copy_from_slice(&place.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.tag.to_le_bytes());
-        bytes[16..20].copy_from_slice(&self.payment.to_le_bytes());
-        bytes[20] = self.verdict.code();
-        bytes[21] = kind;
+        layout::PLACE.set(&mut bytes, place);
+        layout::TAG.set(&mut bytes, self.tag);
+        layout::PAYMENT.set(&mut bytes, self.payment);
+        layout::VERDICT.set(&mut bytes, self.verdict.code());
+        layout::KIND.set(&mut bytes, kind);
         bytes
     }
 
     /// Reads a claim, or `None` if these are not the bytes of one.
     pub(crate) fn from_bytes(bytes: &[u8; CLAIM_SIZE]) -> Option<Claim> {
-        let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
-        let on = match (number(0), bytes[21]) {
+        let on = match (layout::PLACE.get(bytes), layout::KIND.get(bytes)) {
             (NO_PLACE, 0) => None,
             (place, kind) => Some((bin_at(place)?, ClaimKind::from_code(kind)?)),
         };
-        let payment = u32::from_le_bytes(std::array::from_fn(|i| bytes[16 + i]));
-        Some(Claim { verdict: Verdict::from_code(bytes[20])?, on, payment, tag: number(8) })
+        let verdict = Verdict::from_code(layout::VERDICT.get(bytes))?;
+        Some(Claim {
+            verdict,
+            on,
+            payment: layout::PAYMENT.get(bytes),
+            tag: layout::TAG.get(bytes),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use std::thread;
 use super::claim::ClaimKind;
 use crate::authenticator::Key;
 use crate::bin::Bin;
+use crate::bytes::from_u64_be;
 use crate::coin::{CoinFault, CoinRules};
 use crate::coin_file::{CoinFile, CoinFileError, Status};
 use crate::identity::{UserId, UserVector, VendorVector};
@@ -130,7 +131,7 @@ impl<'a> Examiner<'a> {
         let examined = ExaminedPayment {
             user: Some(payment.user.clone()),
             kind: if is_right { ClaimKind::Payment } else { ClaimKind::DoubtfulPayment },
-            tag: u64::from_be_bytes(head),
+            tag: from_u64_be(head),
             coins: fault.map_or(Vec::new(), |verdict| vec![Err(verdict); payment.coins as usize]),
         };
         (examined, Some(payment))

@@ -2,22 +2,37 @@
 //!
 //! In go the sales, out comes a small file (four bytes a set) with which a vendor refuses invented users
 //! and unsold superbins at the door. It names nobody: a tag is the head of a hash over period and
-//! User-ID. `docs/reference/broker.md` describes it byte by byte.
-
-use std::str::FromStr;
+//! User-ID. `docs/reference/broker.md` describes it byte by byte; all numbers are little-endian.
 
 use sha2::{Digest, Sha256};
 
 use super::{Broker, BrokerError};
+use crate::bytes::{CHECKSUM_SIZE, Field, Fixed, Writer, open, pad, seal, unpad};
 use crate::hash::leading_u64;
 use crate::identity::UserId;
 use crate::params::Params;
-use crate::period::Period;
+use crate::period::{PERIOD_LEN_MAX, Period, PeriodError};
 use crate::time::UnixTime;
 
-const MAGIC: &[u8; 8] = b"MMowners";
+const MAGIC: [u8; 8] = *b"MMowners";
 const VERSION: u32 = 1;
 const HEADER_SIZE: usize = 64;
+/// The size of a tag, in bytes.
+const TAG_SIZE: usize = 4;
+
+/// The header, a sealed block; the tags follow it.
+mod header {
+    use super::*;
+
+    pub(super) const MAGIC: Field<[u8; 8]> = Field::at(0);
+    pub(super) const VERSION: Field<u32> = MAGIC.then();
+    pub(super) const SETS: Field<u32> = VERSION.then();
+    pub(super) const PERIOD: Field<[u8; PERIOD_LEN_MAX]> = SETS.then();
+    pub(super) const MADE: Field<UnixTime> = PERIOD.then();
+    pub(super) const TAGS_CHECKSUM: Field<u32> = MADE.then();
+    const _: () = assert!(TAGS_CHECKSUM.end() + CHECKSUM_SIZE == HEADER_SIZE);
+}
+
 /// Stands for a set that is not sold.
 const UNSOLD: u32 = 0;
 
@@ -68,17 +83,19 @@ impl Owners {
 
     /// Prints the file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let tags: Vec<u8> = self.tags.iter().flat_map(|tag| tag.to_be_bytes()).collect();
         let mut bytes = vec![0; HEADER_SIZE];
-        bytes[..8].copy_from_slice(MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_be_bytes());
-        bytes[12..16].copy_from_slice(&(self.tags.len() as u32).to_be_bytes());
-        bytes[16..16 + self.period.as_str().len()].copy_from_slice(self.period.as_str().as_bytes());
-        bytes[48..56].copy_from_slice(&self.made.0.to_be_bytes());
-        bytes[56..60].copy_from_slice(&crc32c::crc32c(&tags).to_be_bytes());
-        let checksum = crc32c::crc32c(&bytes[..60]);
-        bytes[60..].copy_from_slice(&checksum.to_be_bytes());
-        bytes.extend_from_slice(&tags);
+        let mut writer = Writer::new(&mut bytes);
+        for tag in &self.tags {
+            writer.u32(*tag);
+        }
+        let (header, tags) = bytes.split_at_mut(HEADER_SIZE);
+        header::MAGIC.set(header, MAGIC);
+        header::VERSION.set(header, VERSION);
+        header::SETS.set(header, self.tags.len() as u32);
+        header::PERIOD.set(header, pad(self.period.as_str()));
+        header::MADE.set(header, self.made);
+        header::TAGS_CHECKSUM.set(header, crc32c::crc32c(tags));
+        seal(header);
         bytes
     }
 
@@ -89,33 +106,31 @@ impl Owners {
     pub fn from_bytes(bytes: &[u8], params: &Params) -> Result<Owners, OwnersError> {
         let error = |why: &str| OwnersError(why.to_string());
         let (header, tags) = bytes
-            .split_first_chunk::<HEADER_SIZE>()
-            .filter(|(header, _)| &header[..8] == MAGIC)
+            .split_at_checked(HEADER_SIZE)
+            .filter(|(header, _)| header::MAGIC.get(header) == MAGIC)
             .ok_or_else(|| error("another head"))?;
-        let word = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| header[at + i]));
-        if word(60) != crc32c::crc32c(&header[..60]) || word(56) != crc32c::crc32c(tags) {
+        if open(header).is_none() || header::TAGS_CHECKSUM.get(header) != crc32c::crc32c(tags) {
             return Err(error("damaged"));
         }
-        if word(8) != VERSION {
-            return Err(OwnersError(format!("expected version {VERSION}, found {}", word(8))));
+        let version = header::VERSION.get(header);
+        if version != VERSION {
+            return Err(OwnersError(format!("expected version {VERSION}, found {version}")));
         }
-        let name = String::from_utf8_lossy(&header[16..48]);
-        let period =
-            Period::from_str(name.trim_end_matches('\0')).map_err(|why| error(&why.to_string()))?;
-        let sets = params.superbin_count() / 2;
+        let name = header::PERIOD.get(header);
+        let name = unpad(&name).ok_or_else(|| error("a period that is not text"))?;
+        let period: Period = name.parse().map_err(|why: PeriodError| error(&why.to_string()))?;
+        let (expected, found) = (params.superbin_count() / 2, header::SETS.get(header));
         if period != *params.period()
-            || u64::from(word(12)) != sets
-            || tags.len() as u64 != 4 * sets
+            || u64::from(found) != expected
+            || tags.len() != found as usize * TAG_SIZE
         {
             return Err(OwnersError(format!(
-                "expected {} with {sets} sets, found {period} with {}",
+                "expected {} with {expected} sets, found {period} with {found}",
                 params.period(),
-                word(12)
             )));
         }
-        let made = UnixTime(i64::from_be_bytes(std::array::from_fn(|i| header[48 + i])));
-        let tags = tags.as_chunks::<4>().0.iter().map(|tag| u32::from_be_bytes(*tag)).collect();
-        Ok(Owners { period, made, tags })
+        let tags = tags.as_chunks::<TAG_SIZE>().0.iter().map(|tag| u32::from_bytes(tag)).collect();
+        Ok(Owners { period, made: header::MADE.get(header), tags })
     }
 }
 

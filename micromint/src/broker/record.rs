@@ -5,7 +5,10 @@
 //! a text is its length in one byte and its characters. The invariant: a payload that is not exactly
 //! one record is an error, so a journal of a later version is never half understood.
 
+use std::str::FromStr;
+
 use super::claims_file::Section;
+use crate::bytes::{Reader, Writer};
 use crate::identity::{UserId, VendorId};
 use crate::protocol::Id;
 use crate::time::UnixTime;
@@ -104,169 +107,115 @@ const COMPROMISE: u8 = 7;
 impl Record {
     /// The payload of this record.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Bytes(Vec::new());
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes);
         match self {
             Record::Sale(sale) => {
-                bytes.head(SALE, sale.when);
-                bytes.number(sale.transaction);
-                bytes.word(sale.first);
-                bytes.word(sale.sets);
-                bytes.text(sale.user.as_str());
+                writer.u8(SALE).time(sale.when).u64(sale.transaction);
+                writer.u32(sale.first).u32(sale.sets).text_u8(sale.user.as_str());
             }
             Record::Vendor { when, vendor } => {
-                bytes.head(VENDOR, *when);
-                bytes.text(vendor.as_str());
+                writer.u8(VENDOR).time(*when).text_u8(vendor.as_str());
             }
             Record::Batch(batch) => {
-                bytes.head(BATCH, batch.when);
-                bytes.text(batch.vendor.as_str());
-                bytes.text(batch.batch.as_str());
-                bytes.0.extend_from_slice(&batch.digest);
-                bytes.section(&batch.claims);
-                bytes.words(&[batch.accepted, batch.waiting, batch.forged]);
+                writer.u8(BATCH).time(batch.when);
+                writer.text_u8(batch.vendor.as_str()).text_u8(batch.batch.as_str());
+                writer.bytes(&batch.digest);
+                write_section(&mut writer, &batch.claims);
+                writer.u32(batch.accepted).u32(batch.waiting).u32(batch.forged);
             }
             Record::Return(back) => {
-                bytes.head(RETURN, back.when);
-                bytes.number(back.transaction);
-                bytes.text(back.user.as_str());
-                bytes.text(back.request.as_str());
-                bytes.0.extend_from_slice(&back.digest);
-                bytes.section(&back.claims);
-                bytes.words(&[back.waiting, back.forged]);
+                writer.u8(RETURN).time(back.when).u64(back.transaction);
+                writer.text_u8(back.user.as_str()).text_u8(back.request.as_str());
+                writer.bytes(&back.digest);
+                write_section(&mut writer, &back.claims);
+                writer.u32(back.waiting).u32(back.forged);
             }
             Record::Settlement { when, winners } => {
-                bytes.head(SETTLEMENT, *when);
-                bytes.section(winners);
+                writer.u8(SETTLEMENT).time(*when);
+                write_section(&mut writer, winners);
             }
             Record::Revocation { when, user } => {
-                bytes.head(REVOCATION, *when);
-                bytes.text(user.as_str());
+                writer.u8(REVOCATION).time(*when).text_u8(user.as_str());
             }
             Record::Compromise { when, bins } => {
-                bytes.head(COMPROMISE, *when);
-                bytes.words(&[bins.superbin, bins.first, bins.count]);
+                writer.u8(COMPROMISE).time(*when);
+                writer.u32(bins.superbin).u32(bins.first).u32(bins.count);
             }
         }
-        bytes.0
+        bytes
     }
 
-    /// Reads a payload; the error says what was expected.
+    /// Reads a payload; the error says what was expected, what was found and where.
     pub(crate) fn from_bytes(payload: &[u8]) -> Result<Record, String> {
-        let mut fields = Fields(payload);
-        let [kind] = fields.take()?;
-        let when = UnixTime(i64::from_le_bytes(fields.take()?));
-        let record = match kind {
+        let mut reader = Reader::new(payload);
+        let kind = reader.u8().ok_or("expected a record, found an empty payload")?;
+        if !(SALE..=COMPROMISE).contains(&kind) {
+            return Err(format!("expected a record of kind 1 to 7, found {kind}"));
+        }
+        let record = Record::read(kind, &mut reader).ok_or_else(|| {
+            let at = payload.len() - reader.left();
+            format!("expected a record of kind {kind}, found its end or a wrong text at byte {at}")
+        })?;
+        match reader.left() {
+            0 => Ok(record),
+            left => Err(format!("expected the end of a record, found {left} more bytes")),
+        }
+    }
+
+    fn read(kind: u8, reader: &mut Reader<'_>) -> Option<Record> {
+        let when = reader.time()?;
+        Some(match kind {
             SALE => Record::Sale(Sale {
                 when,
-                transaction: fields.number()?,
-                first: fields.word()?,
-                sets: fields.word()?,
-                user: fields.text()?,
+                transaction: reader.u64()?,
+                first: reader.u32()?,
+                sets: reader.u32()?,
+                user: read_text(reader)?,
             }),
-            VENDOR => Record::Vendor { when, vendor: fields.text()? },
+            VENDOR => Record::Vendor { when, vendor: read_text(reader)? },
             BATCH => Record::Batch(Batch {
                 when,
-                vendor: fields.text()?,
-                batch: fields.text()?,
-                digest: fields.take()?,
-                claims: fields.section()?,
-                accepted: fields.word()?,
-                waiting: fields.word()?,
-                forged: fields.word()?,
+                vendor: read_text(reader)?,
+                batch: read_text(reader)?,
+                digest: reader.array()?,
+                claims: read_section(reader)?,
+                accepted: reader.u32()?,
+                waiting: reader.u32()?,
+                forged: reader.u32()?,
             }),
             RETURN => Record::Return(Return {
                 when,
-                transaction: fields.number()?,
-                user: fields.text()?,
-                request: fields.text()?,
-                digest: fields.take()?,
-                claims: fields.section()?,
-                waiting: fields.word()?,
-                forged: fields.word()?,
+                transaction: reader.u64()?,
+                user: read_text(reader)?,
+                request: read_text(reader)?,
+                digest: reader.array()?,
+                claims: read_section(reader)?,
+                waiting: reader.u32()?,
+                forged: reader.u32()?,
             }),
-            SETTLEMENT => Record::Settlement { when, winners: fields.section()? },
-            REVOCATION => Record::Revocation { when, user: fields.text()? },
+            SETTLEMENT => Record::Settlement { when, winners: read_section(reader)? },
+            REVOCATION => Record::Revocation { when, user: read_text(reader)? },
             COMPROMISE => {
-                let (superbin, first, count) = (fields.word()?, fields.word()?, fields.word()?);
-                Record::Compromise { when, bins: BinRange { superbin, first, count } }
+                let (superbin, first) = (reader.u32()?, reader.u32()?);
+                let bins = BinRange { superbin, first, count: reader.u32()? };
+                Record::Compromise { when, bins }
             }
-            other => return Err(format!("expected a record of kind 1 to 7, found {other}")),
-        };
-        if fields.0.is_empty() {
-            Ok(record)
-        } else {
-            Err(format!("{} bytes too many", fields.0.len()))
-        }
+            _ => return None,
+        })
     }
 }
 
-/// A payload being written.
-struct Bytes(Vec<u8>);
-
-impl Bytes {
-    fn head(&mut self, kind: u8, when: UnixTime) {
-        self.0.push(kind);
-        self.0.extend_from_slice(&when.0.to_le_bytes());
-    }
-
-    fn number(&mut self, number: u64) {
-        self.0.extend_from_slice(&number.to_le_bytes());
-    }
-
-    fn word(&mut self, word: u32) {
-        self.0.extend_from_slice(&word.to_le_bytes());
-    }
-
-    fn words(&mut self, words: &[u32]) {
-        words.iter().for_each(|word| self.word(*word));
-    }
-
-    /// User-IDs, Vendor-IDs and identifiers are all shorter than 256 bytes.
-    fn text(&mut self, text: &str) {
-        debug_assert!(text.len() <= 255);
-        self.0.push(text.len() as u8);
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn section(&mut self, section: &Section) {
-        self.number(section.start);
-        self.number(section.count);
-        self.word(section.checksum);
-    }
+fn read_text<T: FromStr>(reader: &mut Reader<'_>) -> Option<T> {
+    reader.text_u8()?.parse().ok()
 }
 
-/// What is left of a payload being read.
-struct Fields<'a>(&'a [u8]);
+fn write_section(writer: &mut Writer<'_>, section: &Section) {
+    writer.u64(section.start).u64(section.count).u32(section.checksum);
+}
 
-impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let (bytes, rest) =
-            self.0.split_first_chunk::<N>().ok_or_else(|| "ends inside a record".to_string())?;
-        self.0 = rest;
-        Ok(*bytes)
-    }
-
-    fn number(&mut self) -> Result<u64, String> {
-        Ok(u64::from_le_bytes(self.take()?))
-    }
-
-    fn word(&mut self) -> Result<u32, String> {
-        Ok(u32::from_le_bytes(self.take()?))
-    }
-
-    fn text<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self) -> Result<T, String> {
-        let [length] = self.take()?;
-        let (text, rest) = self
-            .0
-            .split_at_checked(length.into())
-            .ok_or_else(|| "ends inside a text".to_string())?;
-        self.0 = rest;
-        String::from_utf8_lossy(text).parse().map_err(|error: T::Err| error.to_string())
-    }
-
-    fn section(&mut self) -> Result<Section, String> {
-        Ok(Section { start: self.number()?, count: self.number()?, checksum: self.word()? })
-    }
+fn read_section(reader: &mut Reader<'_>) -> Option<Section> {
+    Some(Section { start: reader.u64()?, count: reader.u64()?, checksum: reader.u32()? })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reading and marking many bins at once, in the order of the file: a redemption of a hundred thousand
 //! coins is a few large reads instead of as many seeks.
 
-use super::{BIN_SIZE, CoinFile, CoinFileError, Status, Stored, bin_offset, get_u64, put};
+use super::{BIN_SIZE, CoinFile, CoinFileError, Status, Stored, bin_offset};
 use crate::bin::Bin;
 
 /// Bins with fewer bytes than this between them are read together: reading on costs less than a seek.
@@ -22,9 +22,7 @@ impl CoinFile {
         let mut balls = Vec::with_capacity(bins.len());
         for range in self.ranges(bins)? {
             let (start, bytes) = self.read_range(range)?;
-            balls.extend(
-                range.iter().map(|bin| Stored::from_word(get_u64(&bytes, self.at(*bin, start)))),
-            );
+            balls.extend(range.iter().map(|bin| Stored::read(&bytes, self.at(*bin, start))));
         }
         Ok(balls)
     }
@@ -48,12 +46,8 @@ impl CoinFile {
             let (mut from, mut end) = (0, 0);
             for (bin, status) in marks.by_ref().take(range.len()) {
                 let at = self.at(*bin, start);
-                let stored = Stored::from_word(get_u64(&bytes, at));
-                put(
-                    &mut bytes,
-                    at,
-                    Stored { status: stored.status | *status, ..stored }.word().to_le_bytes(),
-                );
+                let stored = Stored::read(&bytes, at);
+                Stored { status: stored.status | *status, ..stored }.write(&mut bytes, at);
                 // The same bin may come again.
                 if at.saturating_sub(end) > WRITE_GAP_MAX {
                     self.write(&bytes[from..end], start + from as u64)?;

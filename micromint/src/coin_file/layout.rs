@@ -1,10 +1,12 @@
-//! The bytes of a coin file: where everything stands and how it is written. No input or output here.
+//! The bytes of a coin file: the offset of every field, and how it is written and read.
 //!
-//! All numbers are little-endian. `docs/reference/coin-file.md` describes the same for people.
+//! Pure: parameters and states become bytes and back, and no file is read or written. The modules of
+//! fields follow the tables of `docs/reference/coin-file.md` row by row. All numbers are little-endian.
 
 use std::ops::BitOr;
 
 use crate::bin::Bin;
+use crate::bytes::{CHECKSUM_SIZE, Field, open, pad, seal};
 use crate::hash::HashName;
 use crate::identity::{USER_ID_LEN_MAX, UserId};
 use crate::params::{BROKER_LEN_MAX, COIN_VALUE_LEN_MAX, Params, RawParams};
@@ -36,11 +38,77 @@ pub const X_MASK: u64 = (1 << 60) - 1;
 /// The bits that never change after minting: x and exists.
 pub(super) const MINTED_MASK: u64 = (1 << 61) - 1;
 
-const PERIOD_AT: usize = 104;
-const COIN_VALUE_AT: usize = PERIOD_AT + PERIOD_LEN_MAX;
-const BROKER_AT: usize = COIN_VALUE_AT + COIN_VALUE_LEN_MAX;
-const _: () = assert!(BROKER_AT + BROKER_LEN_MAX <= FIXED_SIZE - 4);
+/// The size of the tag of an input key.
+const KEY_TAG_SIZE: usize = 16;
 
+/// The first part of the file header.
+mod fixed {
+    use super::*;
+
+    pub(super) const MAGIC: Field<[u8; 8]> = Field::at(0);
+    pub(super) const VERSION: Field<u32> = MAGIC.then();
+    pub(super) const HEADER_SIZE: Field<u32> = VERSION.then();
+    pub(super) const HASH: Field<u32> = HEADER_SIZE.then();
+    pub(super) const INPUT_BITS: Field<u32> = HASH.then();
+    pub(super) const OUTPUT_BITS: Field<u32> = INPUT_BITS.then();
+    pub(super) const FIXED_COUNT: Field<u32> = OUTPUT_BITS.then();
+    pub(super) const SUBBIN_BITS: Field<u32> = FIXED_COUNT.then();
+    pub(super) const COIN_SIZE: Field<u32> = SUBBIN_BITS.then();
+    pub(super) const IV: Field<u64> = COIN_SIZE.then();
+    pub(super) const FIXED_BITS: Field<u64> = IV.then();
+    pub(super) const START: Field<UnixTime> = FIXED_BITS.then();
+    pub(super) const EXPIRATION: Field<UnixTime> = START.then();
+    pub(super) const REDEEM_UNTIL: Field<UnixTime> = EXPIRATION.then();
+    pub(super) const KEY_TAG: Field<[u8; KEY_TAG_SIZE]> = REDEEM_UNTIL.then();
+    pub(super) const PERIOD_LEN: Field<u16> = KEY_TAG.then();
+    pub(super) const COIN_VALUE_LEN: Field<u16> = PERIOD_LEN.then();
+    pub(super) const BROKER_LEN: Field<u16> = COIN_VALUE_LEN.then();
+    pub(super) const PERIOD: Field<[u8; PERIOD_LEN_MAX]> = BROKER_LEN.then_after(2);
+    pub(super) const COIN_VALUE: Field<[u8; COIN_VALUE_LEN_MAX]> = PERIOD.then();
+    pub(super) const BROKER: Field<[u8; BROKER_LEN_MAX]> = COIN_VALUE.then();
+    const _: () = assert!(BROKER.end() + CHECKSUM_SIZE <= FIXED_SIZE);
+}
+
+/// The number of the state in a slot.
+const SLOT_NUMBER: Field<u64> = Field::at(0);
+
+/// A slot of the minting state.
+mod minting {
+    use super::*;
+
+    pub(super) const PHASE: Field<u32> = SLOT_NUMBER.then();
+    pub(super) const NEXT_TOSS: Field<u64> = PHASE.then_after(4);
+    pub(super) const COUNTED_SUPERBINS: Field<u64> = NEXT_TOSS.then();
+    pub(super) const BALL_COUNT: Field<u64> = COUNTED_SUPERBINS.then();
+    pub(super) const CHECKSUM: Field<u32> = BALL_COUNT.then();
+}
+
+/// A slot of the sale state.
+mod sale {
+    use super::*;
+
+    pub(super) const NEXT_SUPERBIN: Field<u64> = SLOT_NUMBER.then();
+    pub(super) const JOURNAL_OFFSET: Field<u64> = NEXT_SUPERBIN.then();
+}
+
+/// The number of balls in a superbin header.
+pub(crate) const BALL_COUNT: Field<u32> = Field::at(0);
+/// Where the part of a superbin header begins that a sale writes.
+pub(super) const SALE_AT: usize = superbin::FLAGS.start();
+
+/// What follows the number of balls in a superbin header.
+mod superbin {
+    use super::*;
+
+    pub(super) const FLAGS: Field<u8> = BALL_COUNT.then();
+    pub(super) const USER_LEN: Field<u8> = FLAGS.then();
+    pub(super) const WHEN: Field<UnixTime> = USER_LEN.then_after(2);
+    pub(super) const TRANSACTION: Field<u64> = WHEN.then();
+    pub(super) const USER: Field<[u8; USER_ID_LEN_MAX]> = TRANSACTION.then();
+    const _: () = assert!(USER.end() == SUPERBIN_HEADER_SIZE as usize);
+}
+
+/// The flag of a superbin that was sold as the first of a set.
 const SOLD: u8 = 1;
 
 /// The status of a ball: which of the four bits above x are set.
@@ -96,6 +164,16 @@ impl Stored {
     /// The bin's 64 bits.
     pub fn word(self) -> u64 {
         self.x & X_MASK | u64::from(self.status.0) << 60
+    }
+
+    /// Reads the bin at offset `at` of `bytes`.
+    pub(crate) fn read(bytes: &[u8], at: usize) -> Stored {
+        Stored::from_word(Field::at(at).get(bytes))
+    }
+
+    /// Writes the bin at offset `at` of `bytes`.
+    pub(crate) fn write(self, bytes: &mut [u8], at: usize) {
+        Field::at(at).set(bytes, self.word());
     }
 
     /// Whether a ball is in the bin.
@@ -192,31 +270,6 @@ pub fn bin_offset(params: &Params, bin: Bin) -> u64 {
         + BIN_SIZE * u64::from(bin.subbin)
 }
 
-/// The 8 bytes at `at` as a number.
-pub(crate) fn get_u64(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..at + 8].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
-}
-
-pub(crate) fn get_u32(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..at + 4].iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
-}
-
-pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
-    bytes[at..at + N].copy_from_slice(&value);
-}
-
-/// Writes the CRC-32C of all but the last four bytes into these.
-pub(crate) fn seal(bytes: &mut [u8]) {
-    let at = bytes.len() - 4;
-    let checksum = crc32c::crc32c(&bytes[..at]);
-    put(bytes, at, checksum.to_le_bytes());
-}
-
-pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
-    let at = bytes.len() - 4;
-    get_u32(bytes, at) == crc32c::crc32c(&bytes[..at])
-}
-
 fn hash_number(hash: HashName) -> u32 {
     match hash {
         HashName::Des => 1,
@@ -226,38 +279,31 @@ fn hash_number(hash: HashName) -> u32 {
 
 /// The header's first part: parameters and the tag of the input key. Run files begin with the same
 /// under a magic of their own.
-pub(crate) fn encode_fixed(magic: [u8; 8], params: &Params, key_tag: [u8; 16]) -> Vec<u8> {
+pub(crate) fn encode_fixed(
+    magic: [u8; 8],
+    params: &Params,
+    key_tag: [u8; KEY_TAG_SIZE],
+) -> Vec<u8> {
     let raw = params.raw();
     let mut bytes = vec![0; FIXED_SIZE];
-    put(&mut bytes, 0, magic);
-    let numbers = [
-        VERSION,
-        HEADER_SIZE as u32,
-        hash_number(raw.hash),
-        raw.input_bits,
-        raw.output_bits,
-        raw.fixed_count,
-        raw.subbin_bits,
-        raw.coin_size,
-    ];
-    for (i, number) in numbers.into_iter().enumerate() {
-        put(&mut bytes, 8 + 4 * i, number.to_le_bytes());
-    }
-    put(&mut bytes, 40, raw.iv.to_le_bytes());
-    put(&mut bytes, 48, raw.fixed_bits.to_le_bytes());
-    for (i, time) in [raw.start, raw.expiration, raw.redeem_until].into_iter().enumerate() {
-        put(&mut bytes, 56 + 8 * i, time.0.to_le_bytes());
-    }
-    put(&mut bytes, 80, key_tag);
-    let texts = [
-        (PERIOD_AT, raw.period.as_str()),
-        (COIN_VALUE_AT, raw.coin_value.as_str()),
-        (BROKER_AT, raw.broker.as_str()),
-    ];
-    for (i, (at, text)) in texts.into_iter().enumerate() {
-        put(&mut bytes, 96 + 2 * i, (text.len() as u16).to_le_bytes());
-        bytes[at..at + text.len()].copy_from_slice(text.as_bytes());
-    }
+    fixed::MAGIC.set(&mut bytes, magic);
+    fixed::VERSION.set(&mut bytes, VERSION);
+    fixed::HEADER_SIZE.set(&mut bytes, HEADER_SIZE as u32);
+    fixed::HASH.set(&mut bytes, hash_number(raw.hash));
+    fixed::INPUT_BITS.set(&mut bytes, raw.input_bits);
+    fixed::OUTPUT_BITS.set(&mut bytes, raw.output_bits);
+    fixed::FIXED_COUNT.set(&mut bytes, raw.fixed_count);
+    fixed::SUBBIN_BITS.set(&mut bytes, raw.subbin_bits);
+    fixed::COIN_SIZE.set(&mut bytes, raw.coin_size);
+    fixed::IV.set(&mut bytes, raw.iv);
+    fixed::FIXED_BITS.set(&mut bytes, raw.fixed_bits);
+    fixed::START.set(&mut bytes, raw.start);
+    fixed::EXPIRATION.set(&mut bytes, raw.expiration);
+    fixed::REDEEM_UNTIL.set(&mut bytes, raw.redeem_until);
+    fixed::KEY_TAG.set(&mut bytes, key_tag);
+    set_text(&mut bytes, fixed::PERIOD_LEN, fixed::PERIOD, raw.period.as_str());
+    set_text(&mut bytes, fixed::COIN_VALUE_LEN, fixed::COIN_VALUE, &raw.coin_value);
+    set_text(&mut bytes, fixed::BROKER_LEN, fixed::BROKER, &raw.broker);
     seal(&mut bytes);
     bytes
 }
@@ -274,63 +320,73 @@ pub(crate) enum BadHeader {
 }
 
 /// Reads the header's first part, [`FIXED_SIZE`] bytes.
-pub(crate) fn decode_fixed(magic: [u8; 8], bytes: &[u8]) -> Result<(Params, [u8; 16]), BadHeader> {
-    if bytes[..8] != magic {
+pub(crate) fn decode_fixed(
+    magic: [u8; 8],
+    bytes: &[u8],
+) -> Result<(Params, [u8; KEY_TAG_SIZE]), BadHeader> {
+    if fixed::MAGIC.get(bytes) != magic {
         return Err(BadHeader::Magic);
     }
-    let version = get_u32(bytes, 8);
+    let version = fixed::VERSION.get(bytes);
     if version != VERSION {
         return Err(BadHeader::Version(version));
     }
-    if !is_sealed(bytes) {
+    if open(bytes).is_none() {
         return Err(BadHeader::Damaged(
             "the checksum of its parameters does not match".to_string(),
         ));
     }
-    let hash = match get_u32(bytes, 16) {
+    let hash = match fixed::HASH.get(bytes) {
         1 => HashName::Des,
         2 => HashName::Sha256,
         other => {
             return Err(BadHeader::Damaged(format!("hash function number {other} is unknown")));
         }
     };
-    let time = |i: usize| UnixTime(get_u64(bytes, 56 + 8 * i) as i64);
     let raw = RawParams {
-        period: text(bytes, 0, PERIOD_AT, PERIOD_LEN_MAX)?
+        period: get_text(bytes, fixed::PERIOD_LEN, fixed::PERIOD)?
             .parse()
             .map_err(|error| BadHeader::Damaged(format!("{error}")))?,
         hash,
-        iv: get_u64(bytes, 40),
-        input_bits: get_u32(bytes, 20),
-        output_bits: get_u32(bytes, 24),
-        fixed_count: get_u32(bytes, 28),
-        fixed_bits: get_u64(bytes, 48),
-        subbin_bits: get_u32(bytes, 32),
-        coin_size: get_u32(bytes, 36),
-        start: time(0),
-        expiration: time(1),
-        redeem_until: time(2),
-        broker: text(bytes, 2, BROKER_AT, BROKER_LEN_MAX)?,
-        coin_value: text(bytes, 1, COIN_VALUE_AT, COIN_VALUE_LEN_MAX)?,
+        iv: fixed::IV.get(bytes),
+        input_bits: fixed::INPUT_BITS.get(bytes),
+        output_bits: fixed::OUTPUT_BITS.get(bytes),
+        fixed_count: fixed::FIXED_COUNT.get(bytes),
+        fixed_bits: fixed::FIXED_BITS.get(bytes),
+        subbin_bits: fixed::SUBBIN_BITS.get(bytes),
+        coin_size: fixed::COIN_SIZE.get(bytes),
+        start: fixed::START.get(bytes),
+        expiration: fixed::EXPIRATION.get(bytes),
+        redeem_until: fixed::REDEEM_UNTIL.get(bytes),
+        broker: get_text(bytes, fixed::BROKER_LEN, fixed::BROKER)?,
+        coin_value: get_text(bytes, fixed::COIN_VALUE_LEN, fixed::COIN_VALUE)?,
     };
-    let mut key_tag = [0; 16];
-    key_tag.copy_from_slice(&bytes[80..96]);
     let params = Params::new(raw).map_err(|error| BadHeader::Damaged(error.to_string()))?;
-    Ok((params, key_tag))
+    Ok((params, fixed::KEY_TAG.get(bytes)))
 }
 
-fn text(bytes: &[u8], index: usize, at: usize, len_max: usize) -> Result<String, BadHeader> {
-    let length = usize::from(bytes[96 + 2 * index]) | usize::from(bytes[97 + 2 * index]) << 8;
-    if length > len_max {
-        return Err(BadHeader::Damaged(format!("a text of {length} bytes, at most {len_max} fit")));
-    }
-    String::from_utf8(bytes[at..at + length].to_vec())
-        .map_err(|_| BadHeader::Damaged("a text that is no ASCII".to_string()))
+/// Writes a text that is at most as long as its field, and its length.
+fn set_text<const N: usize>(bytes: &mut [u8], len: Field<u16>, at: Field<[u8; N]>, text: &str) {
+    len.set(bytes, text.len() as u16);
+    at.set(bytes, pad(text));
+}
+
+fn get_text<const N: usize>(
+    bytes: &[u8],
+    len: Field<u16>,
+    at: Field<[u8; N]>,
+) -> Result<String, BadHeader> {
+    let (len, field) = (usize::from(len.get(bytes)), at.get(bytes));
+    let text = field.get(..len).ok_or_else(|| {
+        BadHeader::Damaged(format!("expected a text of at most {N} bytes, found {len}"))
+    })?;
+    String::from_utf8(text.to_vec())
+        .map_err(|_| BadHeader::Damaged("a text that is not ASCII".to_string()))
 }
 
 /// The number of a state in its slot: of two sound slots the one with the higher number holds.
 pub(super) fn slot_number(slot: &[u8]) -> Option<u64> {
-    is_sealed(slot).then(|| get_u64(slot, 0))
+    open(slot).map(|content| SLOT_NUMBER.get(content))
 }
 
 pub(super) fn encode_minting(number: u64, state: &MintingState) -> Vec<u8> {
@@ -340,19 +396,19 @@ pub(super) fn encode_minting(number: u64, state: &MintingState) -> Vec<u8> {
         Phase::Counting => 2,
         Phase::Complete => 3,
     };
-    put(&mut slot, 0, number.to_le_bytes());
-    put(&mut slot, 8, phase.to_le_bytes());
-    put(&mut slot, 16, state.next_toss.to_le_bytes());
-    put(&mut slot, 24, state.counted_superbins.to_le_bytes());
-    put(&mut slot, 32, state.ball_count.to_le_bytes());
-    put(&mut slot, 40, state.checksum.to_le_bytes());
+    SLOT_NUMBER.set(&mut slot, number);
+    minting::PHASE.set(&mut slot, phase);
+    minting::NEXT_TOSS.set(&mut slot, state.next_toss);
+    minting::COUNTED_SUPERBINS.set(&mut slot, state.counted_superbins);
+    minting::BALL_COUNT.set(&mut slot, state.ball_count);
+    minting::CHECKSUM.set(&mut slot, state.checksum);
     seal(&mut slot);
     slot
 }
 
 /// Reads a sound slot; `None` if its numbers cannot be.
 pub(super) fn decode_minting(slot: &[u8], params: &Params) -> Option<MintingState> {
-    let phase = match get_u32(slot, 8) {
+    let phase = match minting::PHASE.get(slot) {
         1 => Phase::Tossing,
         2 => Phase::Counting,
         3 => Phase::Complete,
@@ -360,10 +416,10 @@ pub(super) fn decode_minting(slot: &[u8], params: &Params) -> Option<MintingStat
     };
     let state = MintingState {
         phase,
-        next_toss: get_u64(slot, 16),
-        counted_superbins: get_u64(slot, 24),
-        ball_count: get_u64(slot, 32),
-        checksum: get_u32(slot, 40),
+        next_toss: minting::NEXT_TOSS.get(slot),
+        counted_superbins: minting::COUNTED_SUPERBINS.get(slot),
+        ball_count: minting::BALL_COUNT.get(slot),
+        checksum: minting::CHECKSUM.get(slot),
     };
     let tosses = 1u64 << params.raw().input_bits;
     let superbins = params.superbin_count();
@@ -377,55 +433,53 @@ pub(super) fn decode_minting(slot: &[u8], params: &Params) -> Option<MintingStat
 
 pub(super) fn encode_sale(number: u64, state: &SaleState) -> Vec<u8> {
     let mut slot = vec![0; SLOT_SIZE];
-    put(&mut slot, 0, number.to_le_bytes());
-    put(&mut slot, 8, state.next_superbin.to_le_bytes());
-    put(&mut slot, 16, state.journal_offset.to_le_bytes());
+    SLOT_NUMBER.set(&mut slot, number);
+    sale::NEXT_SUPERBIN.set(&mut slot, state.next_superbin);
+    sale::JOURNAL_OFFSET.set(&mut slot, state.journal_offset);
     seal(&mut slot);
     slot
 }
 
 pub(super) fn decode_sale(slot: &[u8]) -> SaleState {
-    SaleState { next_superbin: get_u64(slot, 8), journal_offset: get_u64(slot, 16) }
+    SaleState {
+        next_superbin: sale::NEXT_SUPERBIN.get(slot),
+        journal_offset: sale::JOURNAL_OFFSET.get(slot),
+    }
 }
 
-/// A superbin header but for the ball count: the 60 bytes from offset 4 that a sale writes.
-pub(super) fn encode_sold(sale: &Sale) -> [u8; 60] {
-    let mut bytes = [0; 60];
-    let user = sale.user.as_str().as_bytes();
-    bytes[0] = SOLD;
-    bytes[1] = user.len() as u8;
-    put(&mut bytes, 4, sale.when.0.to_le_bytes());
-    put(&mut bytes, 12, sale.transaction.to_le_bytes());
-    bytes[20..20 + user.len()].copy_from_slice(user);
+/// The header of a sold superbin. Write only the part from [`SALE_AT`] on: the number of balls is 0.
+pub(super) fn encode_sold(sale: &Sale) -> [u8; SUPERBIN_HEADER_SIZE as usize] {
+    let mut bytes = [0; SUPERBIN_HEADER_SIZE as usize];
+    let user = sale.user.as_str();
+    superbin::FLAGS.set(&mut bytes, SOLD);
+    superbin::USER_LEN.set(&mut bytes, user.len() as u8);
+    superbin::WHEN.set(&mut bytes, sale.when);
+    superbin::TRANSACTION.set(&mut bytes, sale.transaction);
+    superbin::USER.set(&mut bytes, pad(user));
     bytes
 }
 
-/// Reads a superbin header of 64 bytes, or says what is wrong with it.
+/// Reads a superbin header of [`SUPERBIN_HEADER_SIZE`] bytes, or says what is wrong with it.
 pub(super) fn decode_superbin_header(
     bytes: &[u8],
     subbin_count: u32,
 ) -> Result<SuperbinHeader, String> {
-    let ball_count = get_u32(bytes, 0);
+    let ball_count = BALL_COUNT.get(bytes);
     if ball_count > subbin_count {
         return Err(format!("{ball_count} balls in {subbin_count} bins"));
     }
-    let (flags, length) = (bytes[4], usize::from(bytes[5]));
+    let flags = superbin::FLAGS.get(bytes);
     if flags & !SOLD != 0 {
         return Err(format!("unknown flags {flags:#04x}"));
     }
     if flags & SOLD == 0 {
         return Ok(SuperbinHeader { ball_count, sold: None });
     }
-    if length > USER_ID_LEN_MAX {
-        return Err(format!("a User-ID of {length} bytes"));
-    }
-    let user = String::from_utf8_lossy(&bytes[24..24 + length]).parse();
-    let user = user.map_err(|error| format!("{error}"))?;
-    let when = UnixTime(get_u64(bytes, 8) as i64);
-    Ok(SuperbinHeader {
-        ball_count,
-        sold: Some(Sale { user, when, transaction: get_u64(bytes, 16) }),
-    })
+    let (len, user) = (usize::from(superbin::USER_LEN.get(bytes)), superbin::USER.get(bytes));
+    let user = user.get(..len).ok_or_else(|| format!("a User-ID of {len} bytes"))?;
+    let user = String::from_utf8_lossy(user).parse().map_err(|error| format!("{error}"))?;
+    let (when, transaction) = (superbin::WHEN.get(bytes), superbin::TRANSACTION.get(bytes));
+    Ok(SuperbinHeader { ball_count, sold: Some(Sale { user, when, transaction }) })
 }
 
 /// Adds the superbins in `bytes` (headers and bins, whole ones) to a content checksum: of each its
@@ -433,10 +487,10 @@ pub(super) fn decode_superbin_header(
 pub(crate) fn add_to_checksum(mut checksum: u32, bytes: &mut [u8], superbin_size: usize) -> u32 {
     for superbin in bytes.chunks_exact_mut(superbin_size) {
         let (header, bins) = superbin.split_at_mut(SUPERBIN_HEADER_SIZE as usize);
-        for word in bins.chunks_exact_mut(8) {
+        for word in bins.chunks_exact_mut(BIN_SIZE as usize) {
             word[7] &= (MINTED_MASK >> 56) as u8;
         }
-        checksum = crc32c::crc32c_append(checksum, &header[..4]);
+        checksum = crc32c::crc32c_append(checksum, &header[..BALL_COUNT.end()]);
         checksum = crc32c::crc32c_append(checksum, bins);
     }
     checksum

@@ -18,11 +18,11 @@ fn complete() -> SimulatedDirectory {
         let subbins = (0..16u64).filter(|subbin| !(superbin + subbin).is_multiple_of(3));
         let mut count = 0u32;
         for subbin in subbins {
-            let word = Stored { x: x_in(superbin, subbin), status: Status::EXISTS }.word();
-            put(&mut bytes, 64 + 8 * subbin as usize, word.to_le_bytes());
+            let stored = Stored { x: x_in(superbin, subbin), status: Status::EXISTS };
+            stored.write(&mut bytes, 64 + 8 * subbin as usize);
             count += 1;
         }
-        put(&mut bytes, 0, count.to_le_bytes());
+        BALL_COUNT.set(&mut bytes, count);
         coin_file.write_superbins(superbin, &bytes).unwrap();
         ball_count += u64::from(count);
         let size = bytes.len();

@@ -9,6 +9,7 @@
 
 use super::des_few::Block;
 use super::{HashFunction, HashName};
+use crate::bytes::{from_u64_be, u64_be};
 use ::des::cipher::{BlockCipherEncrypt, KeyInit};
 
 /// The bits of x that DES does not use in its first round, most significant first, counted from the
@@ -25,7 +26,7 @@ pub(super) struct Des {
 
 impl Des {
     pub(super) fn new(iv: u64) -> Des {
-        Des { iv: iv.to_be_bytes(), block: Block::new(iv) }
+        Des { iv: u64_be(iv), block: Block::new(iv) }
     }
 }
 
@@ -42,11 +43,11 @@ impl HashFunction for Des {
     fn hash(&self, x: u64) -> u64 {
         let mut block = self.iv.into();
         ::des::Des::new(&key_bytes(x).into()).encrypt_block(&mut block);
-        u64::from_be_bytes(block.into())
+        from_u64_be(block.into())
     }
 
     fn hash_many(&self, x: &[u64], y: &mut [u64]) {
-        let done = super::bulk::des_hash_many(u64::from_be_bytes(self.iv), x, y);
+        let done = super::bulk::des_hash_many(from_u64_be(self.iv), x, y);
         self.block.encrypt_under(&x[done..], &mut y[done..]);
     }
 }

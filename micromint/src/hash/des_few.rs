@@ -113,7 +113,7 @@ impl RoundKeys {
 /// The low six bits of every byte, the highest byte first.
 #[inline(always)]
 fn six_bits(bytes: u32) -> [usize; 4] {
-    // All at once, which spares three operations.
+    // All at once, which saves three operations. The byte order only orders the four lookups.
     (bytes & 0x3f3f_3f3f).to_be_bytes().map(usize::from)
 }
 

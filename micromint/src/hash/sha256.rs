@@ -1,6 +1,7 @@
 //! `sha256`: the first 8 bytes, big-endian, of SHA-256(iv || x), each as 8 bytes big-endian.
 
 use super::{HashFunction, HashName};
+use crate::bytes::u64_be;
 use sha2::Digest;
 
 #[derive(Debug)]
@@ -10,7 +11,7 @@ pub(super) struct Sha256 {
 
 impl Sha256 {
     pub(super) fn new(iv: u64) -> Sha256 {
-        Sha256 { iv: iv.to_be_bytes() }
+        Sha256 { iv: u64_be(iv) }
     }
 }
 
@@ -20,8 +21,7 @@ impl HashFunction for Sha256 {
     }
 
     fn hash(&self, x: u64) -> u64 {
-        let digest =
-            sha2::Sha256::new().chain_update(self.iv).chain_update(x.to_be_bytes()).finalize();
+        let digest = sha2::Sha256::new().chain_update(self.iv).chain_update(u64_be(x)).finalize();
         leading_u64(&digest)
     }
 }

@@ -16,6 +16,7 @@ use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use sha2::Digest;
 
+use crate::bytes::{from_u128_be, u128_be};
 use crate::hash::{DES_UNUSED_IN_ROUND_1, HashName};
 
 /// How many tosses share one permutation: those whose numbers differ in the low 8 bits only.
@@ -77,7 +78,7 @@ impl FromStr for InputKey {
             return Err(error());
         }
         let number = u128::from_str_radix(text, 16).map_err(|_| error())?;
-        Ok(InputKey(number.to_be_bytes()))
+        Ok(InputKey(u128_be(number)))
     }
 }
 
@@ -196,12 +197,12 @@ impl fmt::Debug for Permutation {
 /// The input of the round function: the round number, seven zero bytes, the half as 8 bytes
 /// big-endian.
 fn round_block(round: u8, half: u64) -> [u8; 16] {
-    (u128::from(round) << 120 | u128::from(half)).to_be_bytes()
+    u128_be(u128::from(round) << 120 | u128::from(half))
 }
 
 /// The last eight bytes of a block, big-endian.
 fn low_word(block: [u8; 16]) -> u64 {
-    u128::from_be_bytes(block) as u64
+    from_u128_be(block) as u64
 }
 
 /// A set of bit positions in x. A value is spread over them in order: its most significant bit goes

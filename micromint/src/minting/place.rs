@@ -10,8 +10,7 @@ use std::thread;
 
 use super::toss::Hit;
 use crate::coin_file::{
-    BIN_SIZE, CoinFile, CoinFileError, SUPERBIN_HEADER_SIZE, Status, Stored, get_u64, put,
-    superbin_size,
+    BIN_SIZE, CoinFile, CoinFileError, SUPERBIN_HEADER_SIZE, Status, Stored, superbin_size,
 };
 
 /// Superbins with fewer bytes than this between them are read and written together.
@@ -67,8 +66,8 @@ pub(super) fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size:
     for hit in hits {
         let (superbin, subbin) = (hit.place >> v, hit.place & ((1 << v) - 1));
         let at = ((superbin - first) * size + SUPERBIN_HEADER_SIZE + subbin * BIN_SIZE) as usize;
-        if !Stored::from_word(get_u64(bytes, at)).exists() {
-            put(bytes, at, Stored { x: hit.x, status: Status::EXISTS }.word().to_le_bytes());
+        if !Stored::read(bytes, at).exists() {
+            Stored { x: hit.x, status: Status::EXISTS }.write(bytes, at);
         }
     }
 }

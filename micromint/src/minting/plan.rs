@@ -6,6 +6,7 @@
 //! makes 2^(u+v) * (1 - e^-g)^k coins for one user and one vendor; the first costs about
 //! Gamma(1 + 1/k) * 2^(t + (u+v)(k-1)/k) tosses.
 
+use crate::bytes::u64_be;
 use crate::coin_file::file_size;
 use crate::hash::HashName;
 use crate::params::{Params, Weakness};
@@ -221,7 +222,7 @@ impl Plan {
         if pairs >= 1.0 {
             warnings.push(Warning::VendorVectors { pairs });
         }
-        let bytes = raw.iv.to_be_bytes();
+        let bytes = u64_be(raw.iv);
         if bytes.iter().all(|byte| *byte == bytes[0]) || raw.iv < 1 << 16 {
             warnings.push(Warning::IvChosen { iv: raw.iv });
         }

@@ -8,12 +8,26 @@ use super::error::MintError;
 use super::run_file::path_of;
 use super::shard::Shard;
 use super::target::{Target, remove_if_there};
-use crate::coin_file::{get_u32, get_u64, is_sealed, put, seal};
+use crate::bytes::{CHECKSUM_SIZE, Field, open, seal};
 use crate::error::FileError;
 use crate::host::{Directory, read_whole, replace_whole};
 
 const MAGIC: [u8; 8] = *b"\x89MMP\r\n\x1a\n";
 const RECORD_SIZE: usize = 64;
+
+/// The layout of a record, in the order of its bytes.
+mod layout {
+    use super::*;
+
+    pub(super) const MAGIC: Field<[u8; 8]> = Field::at(0);
+    pub(super) const KEY_TAG: Field<[u8; 16]> = MAGIC.then();
+    pub(super) const PARAMS_CHECKSUM: Field<u32> = KEY_TAG.then();
+    pub(super) const PART_INDEX: Field<u32> = PARAMS_CHECKSUM.then();
+    pub(super) const PART_COUNT: Field<u32> = PART_INDEX.then();
+    pub(super) const CHECKSUM: Field<u32> = PART_COUNT.then();
+    pub(super) const BALL_COUNT: Field<u64> = CHECKSUM.then();
+    const _: () = assert!(BALL_COUNT.end() + CHECKSUM_SIZE <= RECORD_SIZE);
+}
 
 /// What was merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,14 +41,14 @@ pub(super) struct Record {
 impl Record {
     /// Writes it durably.
     pub(super) fn write(&self, target: &Target<'_>, part: Shard) -> Result<(), MintError> {
-        let mut bytes = vec![0; RECORD_SIZE];
-        put(&mut bytes, 0, MAGIC);
-        put(&mut bytes, 8, target.key.tag());
-        put(&mut bytes, 24, params_checksum(target).to_le_bytes());
-        put(&mut bytes, 28, part.index().to_le_bytes());
-        put(&mut bytes, 32, part.count().to_le_bytes());
-        put(&mut bytes, 36, self.checksum.to_le_bytes());
-        put(&mut bytes, 40, self.ball_count.to_le_bytes());
+        let mut bytes = [0; RECORD_SIZE];
+        layout::MAGIC.set(&mut bytes, MAGIC);
+        layout::KEY_TAG.set(&mut bytes, target.key.tag());
+        layout::PARAMS_CHECKSUM.set(&mut bytes, params_checksum(target));
+        layout::PART_INDEX.set(&mut bytes, part.index());
+        layout::PART_COUNT.set(&mut bytes, part.count());
+        layout::CHECKSUM.set(&mut bytes, self.checksum);
+        layout::BALL_COUNT.set(&mut bytes, self.ball_count);
         seal(&mut bytes);
         let name = name(target.name, part);
         let written = replace_whole(target.directory, &name, &bytes);
@@ -53,14 +67,17 @@ impl Record {
         }
         let bytes = read_whole(target.directory, &name, RECORD_SIZE as u64);
         let bytes = bytes.map_err(FileError::on("read", path_of(target.directory, &name)))?;
+        let part_of = |bytes| (layout::PART_INDEX.get(bytes), layout::PART_COUNT.get(bytes));
         let is_good = bytes.len() == RECORD_SIZE
-            && is_sealed(&bytes)
-            && bytes[..8] == MAGIC
-            && bytes[8..24] == target.key.tag()
-            && get_u32(&bytes, 24) == params_checksum(target)
-            && (get_u32(&bytes, 28), get_u32(&bytes, 32)) == (part.index(), part.count());
-        let record = Record { ball_count: get_u64(&bytes, 40), checksum: get_u32(&bytes, 36) };
-        Ok(is_good.then_some(record))
+            && open(&bytes).is_some()
+            && layout::MAGIC.get(&bytes) == MAGIC
+            && layout::KEY_TAG.get(&bytes) == target.key.tag()
+            && layout::PARAMS_CHECKSUM.get(&bytes) == params_checksum(target)
+            && part_of(&bytes) == (part.index(), part.count());
+        Ok(is_good.then(|| Record {
+            ball_count: layout::BALL_COUNT.get(&bytes),
+            checksum: layout::CHECKSUM.get(&bytes),
+        }))
     }
 }
 

@@ -12,10 +12,8 @@ use super::permutation::InputKey;
 use super::shard::Shard;
 use super::target::check_period;
 use super::toss::Hit;
-use crate::coin_file::{
-    BadHeader, FIXED_SIZE, HEADER_SIZE, X_MASK, decode_fixed, encode_fixed, get_u32, get_u64,
-    is_sealed, put, seal,
-};
+use crate::bytes::{Field, Fixed, open, seal, u64_le};
+use crate::coin_file::{BadHeader, FIXED_SIZE, HEADER_SIZE, X_MASK, decode_fixed, encode_fixed};
 use crate::error::FileError;
 use crate::host::{Directory, File, Open};
 use crate::params::Params;
@@ -24,16 +22,46 @@ use crate::params::Params;
 pub const RUN_MAGIC: [u8; 8] = *b"\x89MMR\r\n\x1a\n";
 /// The size of a block, in bytes.
 pub(super) const BLOCK_SIZE: u64 = 65_536;
-/// The size of a block's header: number of hits, checksum, first place.
-const BLOCK_HEADER_SIZE: usize = 16;
-/// The size of a hit: its place less the block's first, and its x.
-const HIT_SIZE: usize = 12;
+/// The size of a block's header.
+const BLOCK_HEADER_SIZE: usize = block::FIRST_PLACE.end();
+/// The size of a hit.
+const HIT_SIZE: usize = hit::X.end();
 /// The most hits of a block.
 pub(super) const BLOCK_HITS_MAX: usize = (BLOCK_SIZE as usize - BLOCK_HEADER_SIZE) / HIT_SIZE;
 /// How much is written at once, in bytes.
 const WRITING_SIZE: usize = 16 * BLOCK_SIZE as usize;
 /// How much of the header the checksums of blocks cover: what is known before the first block.
-const SEED_SIZE: usize = FIXED_SIZE + 24;
+const SEED_SIZE: usize = header::BLOCK_COUNT.start();
+
+/// What follows the parameters in the header.
+mod header {
+    use super::*;
+
+    pub(super) const SHARD_INDEX: Field<u32> = Field::at(FIXED_SIZE);
+    pub(super) const SHARD_COUNT: Field<u32> = SHARD_INDEX.then();
+    pub(super) const FIRST_TOSS: Field<u64> = SHARD_COUNT.then();
+    pub(super) const END_TOSS: Field<u64> = FIRST_TOSS.then();
+    pub(super) const BLOCK_COUNT: Field<u64> = END_TOSS.then();
+    pub(super) const HIT_COUNT: Field<u64> = BLOCK_COUNT.then();
+}
+
+/// The header of a block.
+mod block {
+    use super::*;
+
+    pub(super) const HIT_COUNT: Field<u32> = Field::at(0);
+    pub(super) const CHECKSUM: Field<u32> = HIT_COUNT.then();
+    pub(super) const FIRST_PLACE: Field<u64> = CHECKSUM.then();
+}
+
+/// A hit in a block.
+mod hit {
+    use super::*;
+
+    /// Its place less the first place of its block.
+    pub(super) const PLACE: Field<u32> = Field::at(0);
+    pub(super) const X: Field<u64> = PLACE.then();
+}
 
 /// What a run file says of itself.
 #[derive(Clone, Debug)]
@@ -61,12 +89,12 @@ impl RunHeader {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = encode_fixed(RUN_MAGIC, &self.params, self.key_tag);
         bytes.resize(HEADER_SIZE as usize, 0);
-        put(&mut bytes, FIXED_SIZE, self.shard.index().to_le_bytes());
-        put(&mut bytes, FIXED_SIZE + 4, self.shard.count().to_le_bytes());
-        let numbers = [self.tosses.start, self.tosses.end, self.block_count, self.hit_count];
-        for (i, number) in numbers.into_iter().enumerate() {
-            put(&mut bytes, FIXED_SIZE + 8 + 8 * i, number.to_le_bytes());
-        }
+        header::SHARD_INDEX.set(&mut bytes, self.shard.index());
+        header::SHARD_COUNT.set(&mut bytes, self.shard.count());
+        header::FIRST_TOSS.set(&mut bytes, self.tosses.start);
+        header::END_TOSS.set(&mut bytes, self.tosses.end);
+        header::BLOCK_COUNT.set(&mut bytes, self.block_count);
+        header::HIT_COUNT.set(&mut bytes, self.hit_count);
         seal(&mut bytes);
         bytes
     }
@@ -74,17 +102,18 @@ impl RunHeader {
     fn decode(bytes: &[u8]) -> Result<RunHeader, BadHeader> {
         let (params, key_tag) = decode_fixed(RUN_MAGIC, &bytes[..FIXED_SIZE])?;
         let damaged = |found: &str| BadHeader::Damaged(found.to_string());
-        if !is_sealed(bytes) {
+        if open(bytes).is_none() {
             return Err(damaged("its checksum does not match"));
         }
-        let shard = Shard::new(get_u32(bytes, FIXED_SIZE), get_u32(bytes, FIXED_SIZE + 4))
+        let shard = Shard::new(header::SHARD_INDEX.get(bytes), header::SHARD_COUNT.get(bytes))
             .map_err(|error| BadHeader::Damaged(error.to_string()))?;
-        let number = |i: usize| get_u64(bytes, FIXED_SIZE + 8 + 8 * i);
-        let (tosses, bounds) = (number(0)..number(1), shard.tosses(&params));
+        let tosses = header::FIRST_TOSS.get(bytes)..header::END_TOSS.get(bytes);
+        let bounds = shard.tosses(&params);
         if tosses.start > tosses.end || tosses.start < bounds.start || tosses.end > bounds.end {
             return Err(damaged("tosses that are not its shard's"));
         }
-        if number(2) > u64::MAX / BLOCK_SIZE - 1 {
+        let block_count = header::BLOCK_COUNT.get(bytes);
+        if block_count > u64::MAX / BLOCK_SIZE - 1 {
             return Err(damaged("a number of blocks that cannot be"));
         }
         Ok(RunHeader {
@@ -92,8 +121,8 @@ impl RunHeader {
             key_tag,
             shard,
             tosses,
-            block_count: number(2),
-            hit_count: number(3),
+            block_count,
+            hit_count: header::HIT_COUNT.get(bytes),
         })
     }
 
@@ -109,8 +138,9 @@ impl RunHeader {
 
 /// The checksum of block `number`: all of it but the four bytes of the checksum.
 fn block_checksum(seed: u32, number: u64, block: &[u8]) -> u32 {
-    let checksum = crc32c::crc32c_append(seed, &number.to_le_bytes());
-    crc32c::crc32c_append(crc32c::crc32c_append(checksum, &block[..4]), &block[8..])
+    let checksum = crc32c::crc32c_append(seed, &u64_le(number));
+    let (before, after) = (block::CHECKSUM.start(), block::CHECKSUM.end());
+    crc32c::crc32c_append(crc32c::crc32c_append(checksum, &block[..before]), &block[after..])
 }
 
 /// Writes a run file.
@@ -154,15 +184,15 @@ impl RunWriter {
         let at = self.bytes.len();
         self.bytes.resize(at + BLOCK_SIZE as usize, 0);
         let block = &mut self.bytes[at..];
-        put(block, 0, (self.hits.len() as u32).to_le_bytes());
-        put(block, 8, first.to_le_bytes());
-        for (i, hit) in self.hits.iter().enumerate() {
-            let at = BLOCK_HEADER_SIZE + HIT_SIZE * i;
-            put(block, at, ((hit.place - first) as u32).to_le_bytes());
-            put(block, at + 4, hit.x.to_le_bytes());
+        block::HIT_COUNT.set(block, self.hits.len() as u32);
+        block::FIRST_PLACE.set(block, first);
+        let entries = block[BLOCK_HEADER_SIZE..].chunks_exact_mut(HIT_SIZE);
+        for (entry, hit) in entries.zip(&self.hits) {
+            hit::PLACE.set(entry, (hit.place - first) as u32);
+            hit::X.set(entry, hit.x);
         }
         let checksum = block_checksum(self.seed, self.header.block_count, block);
-        put(block, 4, checksum.to_le_bytes());
+        block::CHECKSUM.set(block, checksum);
         self.header.block_count += 1;
         self.header.hit_count += self.hits.len() as u64;
         self.hits.clear();
@@ -209,7 +239,7 @@ impl<'a> Run<'a> {
         file.read_at(&mut bytes, 0).map_err(FileError::on("read", &path))?;
         let header = RunHeader::decode(&bytes).map_err(|bad| match bad {
             BadHeader::Magic => {
-                let found = format!("\"{}\" at its head", bytes[..8].escape_ascii());
+                let found = format!("\"{}\" at its head", bytes[..RUN_MAGIC.len()].escape_ascii());
                 MintError::NotARunFile { path: path.clone(), found }
             }
             BadHeader::Version(found) => MintError::NotARunFile {
@@ -289,18 +319,19 @@ impl<'a> Run<'a> {
     ) -> Result<(), MintError> {
         let bad =
             |found: &str| damaged(&self.path(), &format!("block {number}"), found.to_string());
-        if get_u32(block, 4) != block_checksum(self.seed, number, block) {
+        if block::CHECKSUM.get(block) != block_checksum(self.seed, number, block) {
             return Err(bad("its checksum does not match"));
         }
-        let count = get_u32(block, 0) as usize;
+        let count = block::HIT_COUNT.get(block) as usize;
         if !(1..=BLOCK_HITS_MAX).contains(&count) {
             return Err(bad(&format!("{count} hits in it")));
         }
         let places = self.header.params.superbin_count() << self.header.params.subbin_bits();
-        let (first, mut least) = (get_u64(block, 8), 0);
+        let (first, mut least) = (block::FIRST_PLACE.get(block), 0);
         hits.clear();
         for entry in block[BLOCK_HEADER_SIZE..].chunks_exact(HIT_SIZE).take(count) {
-            let (place, x) = (first.saturating_add(get_u32(entry, 0).into()), get_u64(entry, 4));
+            let place = first.saturating_add(hit::PLACE.get(entry).into());
+            let x = hit::X.get(entry);
             if place < least || place >= places || x > X_MASK {
                 return Err(bad("hits that cannot be"));
             }
@@ -433,10 +464,10 @@ fn first_block(run: &Run<'_>, place: u64) -> Result<u64, MintError> {
     // All blocks before `low` begin at or before `place`, all from `high` on after it.
     while low < high {
         let middle = low + (high - low) / 2;
-        let mut first = [0; 8];
-        let offset = HEADER_SIZE + BLOCK_SIZE * middle + 8;
+        let mut first = [0; u64::SIZE];
+        let offset = HEADER_SIZE + BLOCK_SIZE * middle + block::FIRST_PLACE.start() as u64;
         file.read_at(&mut first, offset).map_err(FileError::on("read", run.path()))?;
-        if u64::from_le_bytes(first) <= place {
+        if u64::from_bytes(&first) <= place {
             low = middle + 1;
         } else {
             high = middle;

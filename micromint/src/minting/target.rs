@@ -7,7 +7,7 @@ use super::engine::{MEMORY_MIN, THREADS_MAX};
 use super::error::MintError;
 use super::permutation::InputKey;
 use super::record;
-use crate::coin_file::{CoinFile, SUPERBIN_HEADER_SIZE, Stored, file_size, get_u64, put};
+use crate::coin_file::{BALL_COUNT, BIN_SIZE, CoinFile, SUPERBIN_HEADER_SIZE, Stored, file_size};
 use crate::error::FileError;
 use crate::host::{Directory, File, Lock, Open};
 use crate::params::Params;
@@ -162,9 +162,9 @@ pub(super) fn check_resources(threads: usize, memory: u64) -> Result<(), MintErr
 pub(super) fn write_counts(bytes: &mut [u8], superbin_size: usize) -> u64 {
     let mut total = 0;
     for superbin in bytes.chunks_exact_mut(superbin_size) {
-        let bins = superbin[SUPERBIN_HEADER_SIZE as usize..].chunks_exact(8);
-        let count = bins.filter(|word| Stored::from_word(get_u64(word, 0)).exists()).count();
-        put(superbin, 0, (count as u32).to_le_bytes());
+        let bins = superbin[SUPERBIN_HEADER_SIZE as usize..].chunks_exact(BIN_SIZE as usize);
+        let count = bins.filter(|bin| Stored::read(bin, 0).exists()).count();
+        BALL_COUNT.set(superbin, count as u32);
         total += count as u64;
     }
     total

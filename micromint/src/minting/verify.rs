@@ -16,7 +16,7 @@ use super::permutation::{InputKey, Permutation};
 use super::target::check_same;
 use crate::bin::Bin;
 use crate::coin_file::{
-    CoinFile, SUPERBIN_HEADER_SIZE, Status, Stored, add_to_checksum, get_u64, superbin_size,
+    CoinFile, SUPERBIN_HEADER_SIZE, Status, Stored, add_to_checksum, superbin_size,
 };
 use crate::error::FileError;
 use crate::hash::HashFunction;
@@ -185,9 +185,7 @@ impl Hasher<'_> {
         let stored: Vec<(Bin, Stored)> = superbin[SUPERBIN_HEADER_SIZE as usize..]
             .chunks_exact(8)
             .zip(0..)
-            .map(|(word, subbin)| {
-                (Bin { superbin: index, subbin }, Stored::from_word(get_u64(word, 0)))
-            })
+            .map(|(word, subbin)| (Bin { superbin: index, subbin }, Stored::read(word, 0)))
             .collect();
         let balls: Vec<(Bin, u64)> = stored
             .iter()

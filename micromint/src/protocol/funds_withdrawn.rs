@@ -7,6 +7,7 @@ use super::frame::{Printer, text_size_max};
 use super::payment::x_to_bytes;
 use super::{Frame, MessageError};
 use crate::authenticator::Key;
+use crate::bytes::{Reader, Writer, from_u64_be};
 use crate::identity::UserId;
 use crate::params::{COIN_SIZE_MAX, PARAMS_KEYS, Params};
 use crate::period::Period;
@@ -72,8 +73,7 @@ impl FundsWithdrawn {
         }
         let mut data = Vec::new();
         for superbin in self.sets.iter().flat_map(|set| &set.superbins) {
-            data.extend_from_slice(&(superbin.len() as u32).to_be_bytes());
-            data.extend_from_slice(&x_to_bytes(superbin));
+            Writer::new(&mut data).u32_be(superbin.len() as u32).bytes(&x_to_bytes(superbin));
         }
         head.header("Sets", self.sets.len()).header("Transaction-ID", self.transaction).data(&data)
     }
@@ -104,8 +104,9 @@ fn title_case(key: &str) -> String {
         .collect()
 }
 
-fn sets_from(params: &Params, sets: usize, mut data: &[u8]) -> Result<Vec<SoldSet>, MessageError> {
+fn sets_from(params: &Params, sets: usize, data: &[u8]) -> Result<Vec<SoldSet>, MessageError> {
     debug_assert!(params.coin_size() <= COIN_SIZE_MAX as usize);
+    let mut data = Reader::new(data);
     let mut read = Vec::new();
     for _ in 0..sets {
         let superbins: Result<_, _> = (0..params.coin_size())
@@ -113,22 +114,19 @@ fn sets_from(params: &Params, sets: usize, mut data: &[u8]) -> Result<Vec<SoldSe
             .collect();
         read.push(SoldSet { superbins: superbins? });
     }
-    if data.is_empty() {
-        Ok(read)
-    } else {
-        Err(MessageError::Data(format!("{} bytes too many", data.len())))
+    match data.left() {
+        0 => Ok(read),
+        left => Err(MessageError::Data(format!("{left} bytes too many"))),
     }
 }
 
 /// Takes a count and that many inputs off the head of `data`.
-fn take_superbin(data: &mut &[u8], balls_max: u32) -> Result<Vec<u64>, MessageError> {
+fn take_superbin(data: &mut Reader<'_>, balls_max: u32) -> Result<Vec<u64>, MessageError> {
     let ended = || MessageError::Data("ends inside a superbin".to_string());
-    let (count, rest) = data.split_first_chunk::<4>().ok_or_else(ended)?;
-    let count = u32::from_be_bytes(*count);
+    let count = data.u32_be().ok_or_else(ended)?;
     if count > balls_max {
         return Err(MessageError::Data(format!("{count} balls in a superbin of {balls_max} bins")));
     }
-    let (balls, rest) = rest.split_at_checked(count as usize * 8).ok_or_else(ended)?;
-    *data = rest;
-    super::payment::x_from_bytes(balls)
+    let balls = data.arrays(count as usize).ok_or_else(ended)?;
+    Ok(balls.iter().map(|bytes| from_u64_be(*bytes)).collect())
 }

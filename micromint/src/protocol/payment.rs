@@ -3,6 +3,7 @@
 use super::frame::Printer;
 use super::{Frame, MessageError, Url};
 use crate::authenticator::Authenticator;
+use crate::bytes::{from_u64_be, u64_be};
 use crate::identity::{UserId, VendorId};
 use crate::params::{COIN_SIZE_MAX, COIN_SIZE_MIN};
 use crate::period::Period;
@@ -98,7 +99,7 @@ pub(super) fn coins_from(coins: u32, data: &[u8]) -> Result<Vec<u64>, MessageErr
 
 /// Every x as 8 bytes big-endian.
 pub(super) fn x_to_bytes(x: &[u64]) -> Vec<u8> {
-    x.iter().map(|x| x.to_be_bytes()).collect::<Vec<_>>().into_flattened()
+    x.iter().map(|x| u64_be(*x)).collect::<Vec<_>>().into_flattened()
 }
 
 /// Reads 8 bytes big-endian each.
@@ -110,5 +111,5 @@ pub(super) fn x_from_bytes(data: &[u8]) -> Result<Vec<u64>, MessageError> {
             data.len()
         )));
     }
-    Ok(inputs.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect())
+    Ok(inputs.iter().map(|bytes| from_u64_be(*bytes)).collect())
 }

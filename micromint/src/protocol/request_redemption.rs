@@ -3,6 +3,7 @@
 use super::frame::{Printer, text_size_max};
 use super::{Frame, Id, MessageError};
 use crate::authenticator::Authenticator;
+use crate::bytes::{Reader, Writer};
 use crate::identity::VendorId;
 use crate::period::Period;
 
@@ -32,8 +33,7 @@ pub struct RequestRedemption {
 
 /// Appends a payment to the data of a batch.
 pub fn push_record(data: &mut Vec<u8>, payment: &[u8]) {
-    data.extend_from_slice(&(payment.len() as u32).to_be_bytes());
-    data.extend_from_slice(payment);
+    Writer::new(data).u32_be(payment.len() as u32).bytes(payment);
 }
 
 impl RequestRedemption {
@@ -64,12 +64,12 @@ impl RequestRedemption {
                 "{found} bytes, at most {BATCH_DATA_SIZE_MAX} are allowed"
             )));
         }
-        let mut records = Records { rest: &self.data };
+        let mut records = Records(Reader::new(&self.data));
         let found = records.by_ref().count();
-        if found == self.payments as usize && records.rest.is_empty() {
+        if found == self.payments as usize && records.0.left() == 0 {
             return Ok(());
         }
-        let (expected, after) = (self.payments, records.rest.len());
+        let (expected, after) = (self.payments, records.0.left());
         let why =
             format!("expected {expected} payments, found {found} and {after} bytes after the last");
         Err(MessageError::Data(why))
@@ -77,7 +77,7 @@ impl RequestRedemption {
 
     /// The payments as received, in order.
     pub fn records(&self) -> Vec<&[u8]> {
-        Records { rest: &self.data }.collect()
+        Records(Reader::new(&self.data)).collect()
     }
 
     /// Prints the message.
@@ -93,17 +93,16 @@ impl RequestRedemption {
 }
 
 /// Takes records off the head of a batch's data, until one is not whole.
-struct Records<'a> {
-    rest: &'a [u8],
-}
+struct Records<'a>(Reader<'a>);
 
 impl<'a> Iterator for Records<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let (length, rest) = self.rest.split_first_chunk::<4>()?;
-        let (record, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        self.rest = rest;
+        let mut reader = self.0;
+        let size = reader.u32_be()?;
+        let record = reader.take(size as usize)?;
+        self.0 = reader;
         Some(record)
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{METHOD, SchemeError, from_base64_json, to_base64_json};
 use crate::authenticator::hex;
+use crate::bytes::u64_be;
 use crate::protocol::Payment;
 use crate::time::UnixTime;
 
@@ -81,7 +82,7 @@ pub fn reference(payment: &Payment) -> String {
     }
     sha256.update(payment.authenticator.as_bytes());
     for x in &payment.x {
-        sha256.update(x.to_be_bytes());
+        sha256.update(u64_be(*x));
     }
     hex(&sha256.finalize()[..REFERENCE_SIZE])
 }

@@ -6,19 +6,52 @@
 
 use std::io;
 
+use crate::bytes::{CHECKSUM_SIZE, Field, open, pad, seal};
 use crate::host::File;
 use crate::period::{PERIOD_LEN_MAX, Period};
 use crate::time::{DAY_SECONDS, UnixTime};
 
 /// The most periods with payments in one till.
 pub(super) const PERIODS_MAX: usize = 1000;
-const MAGIC: &[u8; 8] = b"MMtill1\n";
+const MAGIC: [u8; 8] = *b"MMtill1\n";
 pub(super) const MARK_SIZE: usize = 64;
 /// Where the list of periods begins: in a page of its own.
 const PERIODS_AT: u64 = 4096;
-const PERIOD_SLOT_SIZE: usize = 1 + PERIOD_LEN_MAX;
 /// The last day that every time zone can name with four digits for its year, 9999-12-30.
 const DAY_MAX: i64 = 2_932_895;
+
+/// The mark, a sealed block.
+mod mark {
+    use super::*;
+
+    pub(super) const MAGIC: Field<[u8; 8]> = Field::at(0);
+    pub(super) const END_DAY: Field<u32> = MAGIC.then();
+    pub(super) const CHECKPOINT_DAY: Field<u32> = END_DAY.then();
+    pub(super) const END_OFFSET: Field<u64> = CHECKPOINT_DAY.then();
+    pub(super) const CHECKPOINT_OFFSET: Field<u64> = END_OFFSET.then();
+    pub(super) const GENERATION: Field<u32> = CHECKPOINT_OFFSET.then();
+    pub(super) const USERS_DAY: Field<u32> = GENERATION.then();
+    pub(super) const FIRST_DAY: Field<u32> = USERS_DAY.then();
+    const _: () = assert!(FIRST_DAY.end() + CHECKSUM_SIZE <= MARK_SIZE);
+}
+
+/// The head of the list of periods. The checksum is of the count and of all slots.
+mod list {
+    use super::*;
+
+    pub(super) const COUNT: Field<u32> = Field::at(0);
+    pub(super) const CHECKSUM: Field<u32> = COUNT.then();
+    pub(super) const HEAD_SIZE: usize = CHECKSUM.end();
+}
+
+/// A period in the list.
+mod slot {
+    use super::*;
+
+    pub(super) const LEN: Field<u8> = Field::at(0);
+    pub(super) const NAME: Field<[u8; PERIOD_LEN_MAX]> = LEN.then();
+    pub(super) const SIZE: usize = NAME.end();
+}
 
 /// A place in the journals: all of an earlier day come before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -49,15 +82,18 @@ impl Mark {
     pub(super) fn read(lock: &dyn File) -> io::Result<Option<Mark>> {
         let mut bytes = [0; MARK_SIZE];
         lock.reread_at(&mut bytes, 0)?;
-        if &bytes[..8] != MAGIC || u32_at(&bytes, 60) != crc32c::crc32c(&bytes[..60]) {
+        if mark::MAGIC.get(&bytes) != MAGIC || open(&bytes).is_none() {
             return Ok(None);
         }
         Ok(Some(Mark {
-            end: Position { day: u32_at(&bytes, 8), offset: u64_at(&bytes, 16) },
-            checkpoint: Position { day: u32_at(&bytes, 12), offset: u64_at(&bytes, 24) },
-            generation: u32_at(&bytes, 32),
-            users_day: u32_at(&bytes, 36),
-            first_day: u32_at(&bytes, 40),
+            end: Position { day: mark::END_DAY.get(&bytes), offset: mark::END_OFFSET.get(&bytes) },
+            checkpoint: Position {
+                day: mark::CHECKPOINT_DAY.get(&bytes),
+                offset: mark::CHECKPOINT_OFFSET.get(&bytes),
+            },
+            generation: mark::GENERATION.get(&bytes),
+            users_day: mark::USERS_DAY.get(&bytes),
+            first_day: mark::FIRST_DAY.get(&bytes),
         }))
     }
 
@@ -73,37 +109,37 @@ impl Mark {
 
     fn to_bytes(self) -> [u8; MARK_SIZE] {
         let mut bytes = [0; MARK_SIZE];
-        bytes[..8].copy_from_slice(MAGIC);
-        bytes[8..12].copy_from_slice(&self.end.day.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.checkpoint.day.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.end.offset.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.checkpoint.offset.to_le_bytes());
-        bytes[32..36].copy_from_slice(&self.generation.to_le_bytes());
-        bytes[36..40].copy_from_slice(&self.users_day.to_le_bytes());
-        bytes[40..44].copy_from_slice(&self.first_day.to_le_bytes());
-        let checksum = crc32c::crc32c(&bytes[..60]);
-        bytes[60..].copy_from_slice(&checksum.to_le_bytes());
+        mark::MAGIC.set(&mut bytes, MAGIC);
+        mark::END_DAY.set(&mut bytes, self.end.day);
+        mark::CHECKPOINT_DAY.set(&mut bytes, self.checkpoint.day);
+        mark::END_OFFSET.set(&mut bytes, self.end.offset);
+        mark::CHECKPOINT_OFFSET.set(&mut bytes, self.checkpoint.offset);
+        mark::GENERATION.set(&mut bytes, self.generation);
+        mark::USERS_DAY.set(&mut bytes, self.users_day);
+        mark::FIRST_DAY.set(&mut bytes, self.first_day);
+        seal(&mut bytes);
         bytes
     }
 }
 
 /// Reads the periods that have an index; `None` if the list is not whole.
 pub(super) fn read_periods(lock: &dyn File) -> io::Result<Option<Vec<Period>>> {
-    let mut head = [0; 8];
+    let mut head = [0; list::HEAD_SIZE];
     let mut slots = Vec::new();
     let read = lock.read_at(&mut head, PERIODS_AT).and_then(|()| {
-        slots.resize((u32_at(&head, 0) as usize).min(PERIODS_MAX) * PERIOD_SLOT_SIZE, 0);
-        lock.read_at(&mut slots, PERIODS_AT + 8)
+        slots.resize((list::COUNT.get(&head) as usize).min(PERIODS_MAX) * slot::SIZE, 0);
+        lock.read_at(&mut slots, PERIODS_AT + list::HEAD_SIZE as u64)
     });
     match read {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         read => read?,
     }
-    if u32_at(&head, 4) != crc32c::crc32c_append(crc32c::crc32c(&head[..4]), &slots) {
+    if list::CHECKSUM.get(&head) != list_checksum(&head, &slots) {
         return Ok(None);
     }
-    let period = |slot: &[u8; PERIOD_SLOT_SIZE]| {
-        let name = slot[1..].get(..usize::from(slot[0]))?;
+    let period = |slot: &[u8; slot::SIZE]| {
+        let name = slot::NAME.get(slot);
+        let name = name.get(..usize::from(slot::LEN.get(slot)))?;
         std::str::from_utf8(name).ok()?.parse().ok()
     };
     Ok(slots.as_chunks().0.iter().map(period).collect())
@@ -111,18 +147,20 @@ pub(super) fn read_periods(lock: &dyn File) -> io::Result<Option<Vec<Period>>> {
 
 /// Writes the list of periods, durably.
 pub(super) fn write_periods(lock: &dyn File, periods: &[Period]) -> io::Result<()> {
-    let mut bytes = vec![0; 8];
-    for period in periods {
-        let name = period.as_str().as_bytes();
-        bytes.push(name.len() as u8);
-        bytes.extend_from_slice(name);
-        bytes.resize(bytes.len() + PERIOD_LEN_MAX - name.len(), 0);
+    let mut bytes = vec![0; list::HEAD_SIZE + periods.len() * slot::SIZE];
+    let (head, slots) = bytes.split_at_mut(list::HEAD_SIZE);
+    for (slot, period) in slots.chunks_exact_mut(slot::SIZE).zip(periods) {
+        slot::LEN.set(slot, period.as_str().len() as u8);
+        slot::NAME.set(slot, pad(period.as_str()));
     }
-    bytes[..4].copy_from_slice(&(periods.len() as u32).to_le_bytes());
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..4]), &bytes[8..]);
-    bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
+    list::COUNT.set(head, periods.len() as u32);
+    list::CHECKSUM.set(head, list_checksum(head, slots));
     lock.write_at(&bytes, PERIODS_AT)?;
     lock.sync()
+}
+
+fn list_checksum(head: &[u8], slots: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&head[..list::COUNT.end()]), slots)
 }
 
 /// The UTC day of a time, held to those that a journal's name can say.
@@ -148,11 +186,11 @@ pub(super) fn day_of_journal(name: &str) -> Option<u32> {
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+    Field::at(at).get(bytes)
 }
 
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+    Field::at(at).get(bytes)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! What the till's journals hold: payments, retries and reversals, as bytes.
 //!
-//! Byte by byte: `docs/reference/till.md`. Integers are little-endian, as in the journal around them.
+//! Byte by byte: `docs/reference/till.md`. Integers are little-endian.
 
 use std::borrow::Cow;
 
-use super::position::{Position, u32_at, u64_at};
+use super::position::Position;
 use crate::bin::Bin;
+use crate::bytes::{Field, Reader, Writer};
 use crate::identity::{USER_ID_LEN_MAX, UserId};
 use crate::journal::RECORD_SIZE_MAX;
 use crate::params::SUBBIN_BITS_MAX;
@@ -16,9 +17,17 @@ use crate::time::UnixTime;
 const PAYMENT: u8 = 1;
 const RETRY: u8 = 2;
 const REVERSAL: u8 = 3;
-const PAYMENT_HEAD_SIZE: usize = 56;
-const NOTE_SIZE: usize = 24;
-const BIN_SIZE: usize = 6;
+/// Kind, lengths of the texts, coins, two times and fingerprint.
+const PAYMENT_HEAD_SIZE: usize = 4 + 4 + 8 + 8 + 32;
+
+/// A first bin in a payment's record.
+mod bin {
+    use super::*;
+
+    pub(super) const SUPERBIN: Field<u32> = Field::at(0);
+    pub(super) const SUBBIN: Field<u16> = SUPERBIN.then();
+    pub(super) const SIZE: usize = SUBBIN.end();
+}
 
 // A first bin is four bytes of superbin and two of sub-bin, and the largest payment fits a record.
 const _: () = assert!(SUBBIN_BITS_MAX <= 16);
@@ -26,7 +35,7 @@ const _: () = assert!(
     PAYMENT_HEAD_SIZE
         + PERIOD_LEN_MAX
         + USER_ID_LEN_MAX
-        + BIN_SIZE * COINS_PER_PAYMENT_MAX as usize
+        + bin::SIZE * COINS_PER_PAYMENT_MAX as usize
         + PAYMENT_SIZE_MAX
         <= RECORD_SIZE_MAX
 );
@@ -88,60 +97,71 @@ impl Record<'_> {
 
 impl PaymentRecord<'_> {
     fn parse(bytes: &[u8]) -> Option<PaymentRecord<'static>> {
-        let (head, rest) = bytes.split_at_checked(PAYMENT_HEAD_SIZE)?;
-        let (period, rest) = rest.split_at_checked(usize::from(head[1]))?;
-        let (user, rest) = rest.split_at_checked(usize::from(head[2]))?;
-        let (bins, message) = rest.split_at_checked(u32_at(head, 4) as usize * BIN_SIZE)?;
-        let bin = |bytes: &[u8; BIN_SIZE]| Bin {
-            superbin: u32_at(bytes, 0),
-            subbin: u32::from(bytes[4]) | u32::from(bytes[5]) << 8,
+        let mut reader = Reader::new(bytes);
+        let [_kind, period_len, user_len, _unused] = reader.array()?;
+        let coins = reader.u32()?;
+        let (recorded_at, keep_until) = (reader.time()?, reader.time()?);
+        let fingerprint = reader.array()?;
+        let period = reader.text(period_len.into())?.parse().ok()?;
+        let user = reader.text(user_len.into())?.parse().ok()?;
+        let bin = |bytes: &[u8; bin::SIZE]| Bin {
+            superbin: bin::SUPERBIN.get(bytes),
+            subbin: bin::SUBBIN.get(bytes).into(),
         };
+        let bins = reader.arrays(coins as usize)?.iter().map(bin);
         Some(PaymentRecord {
-            period: std::str::from_utf8(period).ok()?.parse().ok()?,
-            user: std::str::from_utf8(user).ok()?.parse().ok()?,
-            recorded_at: UnixTime(u64_at(head, 8) as i64),
-            keep_until: UnixTime(u64_at(head, 16) as i64),
-            fingerprint: head[24..].try_into().ok()?,
-            first_bins: bins.as_chunks().0.iter().map(bin).collect(),
-            message: Cow::Owned(message.to_vec()),
+            period,
+            user,
+            recorded_at,
+            keep_until,
+            fingerprint,
+            first_bins: bins.collect(),
+            message: Cow::Owned(reader.rest().to_vec()),
         })
     }
 
     fn write(&self, bytes: &mut Vec<u8>) {
         let (period, user) = (self.period.as_str(), self.user.as_str());
-        bytes.extend_from_slice(&[PAYMENT, period.len() as u8, user.len() as u8, 0]);
-        bytes.extend_from_slice(&(self.first_bins.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&self.recorded_at.0.to_le_bytes());
-        bytes.extend_from_slice(&self.keep_until.0.to_le_bytes());
-        bytes.extend_from_slice(&self.fingerprint);
-        bytes.extend_from_slice(period.as_bytes());
-        bytes.extend_from_slice(user.as_bytes());
+        let mut writer = Writer::new(bytes);
+        writer
+            .bytes(&[PAYMENT, period.len() as u8, user.len() as u8, 0])
+            .u32(self.first_bins.len() as u32)
+            .time(self.recorded_at)
+            .time(self.keep_until)
+            .bytes(&self.fingerprint)
+            .bytes(period.as_bytes())
+            .bytes(user.as_bytes());
         for bin in self.first_bins.iter() {
-            bytes.extend_from_slice(&bin.superbin.to_le_bytes());
-            bytes.extend_from_slice(&(bin.subbin as u16).to_le_bytes());
+            writer.u32(bin.superbin).u16(bin.subbin as u16);
         }
-        bytes.extend_from_slice(&self.message);
+        writer.bytes(&self.message);
     }
 }
 
 impl Note {
     fn parse(bytes: &[u8]) -> Option<Note> {
-        let bytes: &[u8; NOTE_SIZE] = bytes.try_into().ok()?;
-        let payment = Position { day: u32_at(bytes, 4), offset: u64_at(bytes, 8) };
-        Some(Note { payment, at: UnixTime(u64_at(bytes, 16) as i64) })
+        let mut reader = Reader::new(bytes);
+        let [_kind, _, _, _] = reader.array()?;
+        let payment = Position { day: reader.u32()?, offset: reader.u64()? };
+        let at = reader.time()?;
+        reader.finish()?;
+        Some(Note { payment, at })
     }
 
     fn write(self, kind: u8, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&[kind, 0, 0, 0]);
-        bytes.extend_from_slice(&self.payment.day.to_le_bytes());
-        bytes.extend_from_slice(&self.payment.offset.to_le_bytes());
-        bytes.extend_from_slice(&self.at.0.to_le_bytes());
+        Writer::new(bytes)
+            .bytes(&[kind, 0, 0, 0])
+            .u32(self.payment.day)
+            .u64(self.payment.offset)
+            .time(self.at);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOTE_SIZE: usize = 24;
 
     fn bytes_of(record: &Record<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -12,27 +12,58 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::position::{Position, u32_at, u64_at};
+use super::position::Position;
+use crate::bytes::{CHECKSUM_SIZE, Field, open, seal, u64_le};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Open};
 
 /// The size of a bucket, and of the header, in bytes: a sector, which disks write whole.
 const BUCKET_SIZE: usize = 512;
-const BUCKET_HEAD_SIZE: usize = 8;
-const ENTRY_SIZE: usize = 24;
 /// The entries in a bucket.
-const BUCKET_ENTRIES: usize = (BUCKET_SIZE - BUCKET_HEAD_SIZE) / ENTRY_SIZE;
+const BUCKET_ENTRIES: usize = (BUCKET_SIZE - bucket::HEAD_SIZE) / entry::SIZE;
 /// The most buckets that a key's search reads: its home and those after it.
 const PROBE_MAX: u64 = 4;
 /// A new table has 2^6 buckets, some 33 KiB.
 const BITS_START: u32 = 6;
 /// The largest table has 2^32 buckets, 2 TiB.
 const BITS_MAX: u32 = 32;
-const MAGIC: &[u8; 8] = b"MMindex1";
+const MAGIC: [u8; 8] = *b"MMindex1";
 /// How much is read and written at a time when the table doubles.
 const CHUNK_BUCKETS: u64 = 2048;
 /// For how many touched buckets room is kept for the next operation: those of a usual payment.
 const KEPT_MAX: usize = 64;
+
+/// The header of a table, a sealed block.
+mod header {
+    use super::*;
+
+    pub(super) const MAGIC: Field<[u8; 8]> = Field::at(0);
+    pub(super) const SEED: Field<u64> = MAGIC.then();
+    pub(super) const BITS: Field<u32> = SEED.then();
+    const _: () = assert!(BITS.end() + CHECKSUM_SIZE <= BUCKET_SIZE);
+}
+
+/// The head of a bucket.
+mod bucket {
+    use super::*;
+
+    pub(super) const CHECKSUM: Field<u32> = Field::at(0);
+    pub(super) const LEN: Field<u8> = CHECKSUM.then();
+    pub(super) const IS_OVERFLOWED: Field<u8> = LEN.then();
+    /// Two unused bytes end the head.
+    pub(super) const HEAD_SIZE: usize = IS_OVERFLOWED.end() + 2;
+}
+
+/// An entry in a bucket.
+mod entry {
+    use super::*;
+
+    pub(super) const KEY: Field<u64> = Field::at(0);
+    pub(super) const OFFSET: Field<u64> = KEY.then();
+    pub(super) const DAY: Field<u32> = OFFSET.then();
+    pub(super) const WORD: Field<u32> = DAY.then();
+    pub(super) const SIZE: usize = WORD.end();
+}
 
 /// What a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,12 +176,11 @@ impl Table {
             Table { file: Arc::from(file), path, name: name.to_string(), seed: 0, bits: 0 };
         let mut header = [0; BUCKET_SIZE];
         table.read_at(&mut header, 0)?;
-        let checksum = crc32c::crc32c(&header[..BUCKET_SIZE - 4]);
-        if &header[..8] != MAGIC || u32_at(&header, BUCKET_SIZE - 4) != checksum {
+        if header::MAGIC.get(&header) != MAGIC || open(&header).is_none() {
             return Err(table.damaged("its header"));
         }
-        table.seed = u64_at(&header, 8);
-        table.bits = u32_at(&header, 16);
+        table.seed = header::SEED.get(&header);
+        table.bits = header::BITS.get(&header);
         if !(BITS_START..=BITS_MAX).contains(&table.bits) {
             return Err(table.damaged("its header"));
         }
@@ -317,7 +347,7 @@ impl Table {
     }
 
     fn check(&self, number: u64, bucket: &Bucket) -> Result<(), TableError> {
-        let found = u32_at(&bucket.bytes, 0);
+        let found = bucket::CHECKSUM.get(&bucket.bytes);
         if found == bucket.checksum(self.seed, number) && bucket.len() <= BUCKET_ENTRIES {
             return Ok(());
         }
@@ -364,11 +394,10 @@ impl Writer {
             directory.open(&temporary(name), Open::Create).map_err(FileError::on("make", &path))?;
         file.set_size(0).map_err(FileError::on("cut", &path))?;
         let mut header = [0; BUCKET_SIZE];
-        header[..8].copy_from_slice(MAGIC);
-        header[8..16].copy_from_slice(&seed.to_le_bytes());
-        header[16..20].copy_from_slice(&bits.to_le_bytes());
-        let checksum = crc32c::crc32c(&header[..BUCKET_SIZE - 4]);
-        header[BUCKET_SIZE - 4..].copy_from_slice(&checksum.to_le_bytes());
+        header::MAGIC.set(&mut header, MAGIC);
+        header::SEED.set(&mut header, seed);
+        header::BITS.set(&mut header, bits);
+        seal(&mut header);
         file.write_at(&header, 0).map_err(FileError::on("write", &path))?;
         let name = name.to_string();
         Ok(Writer {
@@ -450,36 +479,35 @@ impl Bucket {
     }
 
     fn len(&self) -> usize {
-        usize::from(self.bytes[4])
+        usize::from(bucket::LEN.get(&self.bytes))
     }
 
     /// Whether an entry whose home is this bucket or an earlier one lies after it.
     fn is_overflowed(&self) -> bool {
-        self.bytes[5] != 0
+        bucket::IS_OVERFLOWED.get(&self.bytes) != 0
     }
 
     fn set_overflowed(&mut self) {
-        self.is_changed |= self.bytes[5] == 0;
-        self.bytes[5] = 1;
+        self.is_changed |= !self.is_overflowed();
+        bucket::IS_OVERFLOWED.set(&mut self.bytes, 1);
     }
 
     fn find(&self, key: u64) -> Option<usize> {
-        let key = key.to_le_bytes();
-        (0..self.len()).find(|slot| self.bytes[slot_at(*slot)..][..8] == key)
+        (0..self.len()).find(|slot| entry::KEY.get(&self.bytes[slot_at(*slot)..]) == key)
     }
 
     fn entry(&self, slot: usize) -> Entry {
-        let bytes = &self.bytes[slot_at(slot)..][..ENTRY_SIZE];
-        let at = Position { day: u32_at(bytes, 16), offset: u64_at(bytes, 8) };
-        Entry { key: u64_at(bytes, 0), at, word: u32_at(bytes, 20) }
+        let bytes = &self.bytes[slot_at(slot)..][..entry::SIZE];
+        let at = Position { day: entry::DAY.get(bytes), offset: entry::OFFSET.get(bytes) };
+        Entry { key: entry::KEY.get(bytes), at, word: entry::WORD.get(bytes) }
     }
 
     fn set(&mut self, slot: usize, entry: &Entry) {
-        let bytes = &mut self.bytes[slot_at(slot)..][..ENTRY_SIZE];
-        bytes[..8].copy_from_slice(&entry.key.to_le_bytes());
-        bytes[8..16].copy_from_slice(&entry.at.offset.to_le_bytes());
-        bytes[16..20].copy_from_slice(&entry.at.day.to_le_bytes());
-        bytes[20..].copy_from_slice(&entry.word.to_le_bytes());
+        let bytes = &mut self.bytes[slot_at(slot)..][..entry::SIZE];
+        entry::KEY.set(bytes, entry.key);
+        entry::OFFSET.set(bytes, entry.at.offset);
+        entry::DAY.set(bytes, entry.at.day);
+        entry::WORD.set(bytes, entry.word);
         self.is_changed = true;
     }
 
@@ -489,24 +517,25 @@ impl Bucket {
         if slot == BUCKET_ENTRIES {
             return false;
         }
-        self.bytes[4] += 1;
+        bucket::LEN.set(&mut self.bytes, slot as u8 + 1);
         self.set(slot, entry);
         true
     }
 
     fn seal(&mut self, seed: u64, number: u64) {
         let checksum = self.checksum(seed, number);
-        self.bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+        bucket::CHECKSUM.set(&mut self.bytes, checksum);
     }
 
     /// Over the content, begun with file and place so that a bucket of elsewhere does not pass.
     fn checksum(&self, seed: u64, number: u64) -> u32 {
-        crc32c::crc32c_append(crc32c::crc32c(&(seed ^ number).to_le_bytes()), &self.bytes[4..])
+        let start = crc32c::crc32c(&u64_le(seed ^ number));
+        crc32c::crc32c_append(start, &self.bytes[bucket::CHECKSUM.end()..])
     }
 }
 
 fn slot_at(slot: usize) -> usize {
-    BUCKET_HEAD_SIZE + slot * ENTRY_SIZE
+    bucket::HEAD_SIZE + slot * entry::SIZE
 }
 
 /// Where a bucket begins in the file.

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::authenticator::{Key, hex};
+use crate::bytes::{u32_be, u64_be};
 use crate::error::FileError;
 use crate::identity::VendorId;
 use crate::period::Period;
@@ -456,8 +457,8 @@ fn batch_id(vendor: &VendorId, batch: &Batch, data: &[u8]) -> Result<Id, Redempt
     let mut sha256 = Sha256::new();
     sha256.update(vendor.as_str());
     sha256.update([0]);
-    sha256.update(batch.from.day.to_be_bytes());
-    sha256.update(batch.from.offset.to_be_bytes());
+    sha256.update(u32_be(batch.from.day));
+    sha256.update(u64_be(batch.from.offset));
     sha256.update(data);
     id(&format!("{}.{}", batch.period, hex(&sha256.finalize()[..10])))
 }

@@ -160,13 +160,13 @@ fn nothing_sold(params: &micromint::params::Params) -> Vec<u8> {
     let tags = vec![0u8; 2 * params.superbin_count() as usize];
     let mut bytes = vec![0u8; 64];
     bytes[..8].copy_from_slice(b"MMowners");
-    bytes[8..12].copy_from_slice(&1u32.to_be_bytes());
-    bytes[12..16].copy_from_slice(&(tags.len() as u32 / 4).to_be_bytes());
+    bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
+    bytes[12..16].copy_from_slice(&(tags.len() as u32 / 4).to_le_bytes());
     bytes[16..16 + params.period().as_str().len()]
         .copy_from_slice(params.period().as_str().as_bytes());
-    bytes[56..60].copy_from_slice(&crc32c::crc32c(&tags).to_be_bytes());
+    bytes[56..60].copy_from_slice(&crc32c::crc32c(&tags).to_le_bytes());
     let checksum = crc32c::crc32c(&bytes[..60]);
-    bytes[60..64].copy_from_slice(&checksum.to_be_bytes());
+    bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
     [bytes, tags].concat()
 }
 

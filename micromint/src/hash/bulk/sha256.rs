@@ -224,6 +224,7 @@ impl Lanes for u32 {
     fn toss((): (), base: &Base, filter: FirstWord, found: &mut Vec<Pair>) {
         let mut block = [0; 64];
         for (bytes, word) in block.chunks_exact_mut(4).zip(base.words) {
+            // FIPS 180-4 reads a block as big-endian words. No codec of files: this is a kernel.
             bytes.copy_from_slice(&word.to_be_bytes());
         }
         (block[16], block[63]) = (0x80, 128);

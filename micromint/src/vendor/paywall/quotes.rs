@@ -13,6 +13,7 @@ use super::super::challenger::next_challenge;
 use super::super::check::Checker;
 use super::super::http::{Answer, Decision, Outcome, Request};
 use super::Paywall;
+use crate::bytes::Writer;
 use crate::time::UnixTime;
 
 /// The answers that are kept at most. Each has its place by what is asked; the newest stays.
@@ -121,12 +122,12 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     }
     let host = request.host.unwrap_or_default();
     let mut asked = Vec::with_capacity(request.target.len() + host.len() + 192);
-    asked.extend_from_slice(&request.price.to_le_bytes());
-    asked.extend_from_slice(&[u8::from(request.is_https), u8::from(request.host.is_some())]);
+    let mut writer = Writer::new(&mut asked);
+    writer.u32(request.price);
+    writer.u8(request.is_https.into()).u8(request.host.is_some().into());
     // The lengths keep different fields from running into the same bytes.
     let mut push = |field: &[u8]| {
-        asked.extend_from_slice(&(field.len() as u64).to_le_bytes());
-        asked.extend_from_slice(field);
+        writer.u64(field.len() as u64).bytes(field);
     };
     push(request.target);
     push(host);
