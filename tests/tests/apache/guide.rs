@@ -1,6 +1,5 @@
-//! The guide in docs/reference/apache.md, executed line by line. It is carried out on copies of the
-//! system's folders and on a network of its own, both seen by this test alone, so the machine stays
-//! as it is. Needs root.
+//! Executes `docs/guide/apache.md` line by line. The commands run on an overlay of the system's
+//! folders and in a network namespace of their own, so the machine is unchanged. Needs root.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,14 +9,11 @@ use micromint_servers::client::base64url;
 use micromint_servers::payer;
 use micromint_servers::site::Site;
 
-/// The commands of the guide: all indented lines of its section.
+/// The commands of the guide: its indented lines. Fenced blocks are not executed.
 fn guide() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/apache.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/apache.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let start = text.find("## From `apt install` to the first paid page").unwrap();
-    let section = &text[start..];
-    let section = &section[..section.find("\n## Prices").unwrap()];
-    let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
+    let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
     lines.map(|line| format!("{line}\n")).collect()
 }
 
