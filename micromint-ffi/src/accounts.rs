@@ -1,4 +1,5 @@
-//! The broker's books: what users bought and returned, what vendors were paid, and the lists for vendors.
+//! The broker's accounts: what users bought and returned, what vendors were paid, and the lists for
+//! vendors.
 
 use micromint_core::broker::{Batch, Offender};
 use micromint_core::host::Clock;
@@ -9,33 +10,33 @@ use crate::buffer::{lines, micromint_buffer};
 use crate::error::{micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
-/// What a user bought and returned, in one period.
+/// What a user bought and returned in one period.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_user_account {
-    /// How many sales there were.
+    /// The number of sales.
     pub sales: u64,
     /// The coins in the sets that were sold.
     pub coins_sold: u64,
-    /// How many returns there were.
+    /// The number of returns.
     pub returns: u64,
-    /// Returned coins on which nothing is decided yet.
+    /// Returned coins that are not decided yet.
     pub coins_waiting: u64,
     /// Returned coins that were credited.
     pub coins_credited: u64,
-    /// Whether the user was revoked.
+    /// Whether the user is revoked.
     pub is_revoked: bool,
 }
 
-/// What a vendor redeemed, in one period.
+/// What a vendor redeemed in one period.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_vendor_account {
     /// When it was registered, in seconds since 1970-01-01 00:00 UTC.
     pub registered_at: i64,
-    /// How many batches were judged.
+    /// The number of judged batches.
     pub batches: u64,
-    /// Coins on which nothing is decided yet.
+    /// Coins that are not decided yet.
     pub coins_waiting: u64,
     /// Coins that were paid.
     pub coins_paid: u64,
@@ -63,11 +64,11 @@ pub struct micromint_broker_counts {
     pub coins_credited: u64,
     /// Claims that wait until redeem-until.
     pub claims_waiting: u64,
-    /// Balls that nobody minted: proofs of forgery.
+    /// Balls that were not minted: proofs of forgery.
     pub forged: u64,
     /// Users revoked.
     pub revoked: u64,
-    /// Whether the claims that waited are decided.
+    /// Whether the waiting claims have been decided.
     pub is_settled: bool,
 }
 
@@ -76,8 +77,8 @@ pub struct micromint_broker_counts {
 /// user, user_len: the User-ID.
 /// account_out:    the account.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_ABSENT where nothing was ever sold to
-/// this user, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_ABSENT if nothing
+/// was ever sold to this user, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_user_account(
     broker: *mut micromint_broker,
@@ -111,8 +112,8 @@ pub unsafe extern "C" fn micromint_broker_user_account(
 /// vendor, vendor_len: the Vendor-ID.
 /// account_out:        the account.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_ABSENT where this vendor is not
-/// registered, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_ABSENT if this
+/// vendor is not registered, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_vendor_account(
     broker: *mut micromint_broker,
@@ -139,11 +140,13 @@ pub unsafe extern "C" fn micromint_broker_vendor_account(
     })
 }
 
-/// What a user bought and returned, one by one.
+/// A user's sales and returns, one by one.
 ///
 /// user, user_len: the User-ID.
-/// records_out:    a buffer with a line for each, oldest first, its words separated by spaces: `sale`, when (RFC
-///                 3339), the number of the sale, the sets; then `return`, when, the Request-ID, the coins.
+/// records_out:    a buffer with one line for each, oldest first, words separated by spaces:
+///                 `sale`,
+///                 the time (RFC 3339), the number of the sale, the sets; then `return`, the time,
+///                 the Request-ID, the coins.
 ///
 /// Errors: as for `micromint_broker_user_account()`.
 #[unsafe(no_mangle)]
@@ -177,9 +180,10 @@ pub unsafe extern "C" fn micromint_broker_user_records(
 /// A vendor's batches, one by one.
 ///
 /// vendor, vendor_len: the Vendor-ID.
-/// records_out:        a buffer with a line for each, oldest first, its words separated by spaces: `batch`, when it
-///                     was judged (RFC 3339), the Batch-ID, its coins, and of these those paid at once, those that
-///                     waited then, and those that were forged.
+/// records_out:        a buffer with one line for each, oldest first, words separated by spaces:
+///                     `batch`, the time of judgement (RFC 3339), the Batch-ID, its coins, and of
+///                     these the coins that were paid immediately, that waited, and that were
+///                     forged.
 ///
 /// Errors: as for `micromint_broker_vendor_account()`.
 #[unsafe(no_mangle)]
@@ -241,7 +245,7 @@ pub unsafe extern "C" fn micromint_broker_count(
 
 /// The registered vendors.
 ///
-/// vendors_out: a buffer with a Vendor-ID a line.
+/// vendors_out: a buffer with one Vendor-ID per line.
 ///
 /// Errors: MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
@@ -260,8 +264,9 @@ pub unsafe extern "C" fn micromint_broker_vendors(
 
 /// The users who spent a first ball in more than one payment.
 ///
-/// offenders_out: a buffer with a line for each, its words separated by spaces: the User-ID, the number of balls, and
-///                for every batch in which they came the Vendor-ID, a slash and the Batch-ID.
+/// offenders_out: a buffer with one line for each, words separated by spaces: the User-ID, the
+///                number of balls, and for every batch that contained them the Vendor-ID, a slash
+///                and the Batch-ID.
 ///
 /// Errors: MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
@@ -282,13 +287,14 @@ pub unsafe extern "C" fn micromint_broker_offenders(
     })
 }
 
-/// Revokes a user: nothing more is sold, and vendors that get the list take nothing more. Payments made
-/// before are redeemed all the same. Harmless for one who is revoked.
+/// Revokes a user: nothing more is sold to the user, and vendors that have the list accept no more
+/// of the user's coins. Earlier payments are still redeemed. Revoking a user again changes nothing.
 ///
 /// user, user_len: the User-ID.
-/// revoked_out:    a buffer with all revoked users, a User-ID a line: the content of PERIOD.revoked.
+/// revoked_out:    a buffer with all revoked users, one User-ID per line: the content of
+///                 PERIOD.revoked.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_revoke(
     broker: *mut micromint_broker,
@@ -309,7 +315,7 @@ pub unsafe extern "C" fn micromint_broker_revoke(
     })
 }
 
-/// Who bought which superbin, for vendors.
+/// Which user bought which superbin, for vendors.
 ///
 /// owners_out: a buffer with the content of PERIOD.owners.
 ///

@@ -1,7 +1,7 @@
-//! The border: what every exported function does with its pointers, its result and a panic.
+//! The boundary: what every exported function does with its pointers, its result and a panic.
 //!
-//! In come raw pointers, out come references that live as long as the call. The invariant: no panic
-//! leaves a function, and an output is written only when the status is MICROMINT_OK.
+//! Raw pointers come in, references that live as long as the call come out. The invariant: no panic
+//! leaves a function, and an output is written only if the status is MICROMINT_OK.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -16,13 +16,13 @@ use micromint_core::host::DiskDirectory;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_FILE;
 
-/// Runs the body of an exported function: catches panics, hands out the error, gives the status.
+/// Runs the body of an exported function: catches panics, stores the error, returns the status.
 pub(crate) fn guard(
     error_out: *mut *mut micromint_error,
     body: impl FnOnce() -> Answer<()>,
 ) -> micromint_status {
-    // A panic may leave an object half changed. The conventions say that it must only be freed then,
-    // so no later call sees it: that is what AssertUnwindSafe asserts.
+    // A panic may leave an object half changed. The conventions say that it must then only be
+    // freed, so no later call uses it. AssertUnwindSafe asserts this.
     let answer = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let words = panic
             .downcast_ref::<&str>()
@@ -39,8 +39,8 @@ pub(crate) fn guard(
         Err(error) => {
             let status = error.status();
             if !error_out.is_null() {
-                // SAFETY: the caller passes NULL or a place for the error (c-conventions, "Errors"),
-                // perhaps not initialised: it is written to and not read.
+                // SAFETY: the caller passes NULL or a place for the error (c-conventions,
+                // "Errors"). It may be uninitialised: it is written to and not read.
                 unsafe { error_out.write(hand_out(error)) }
             }
             status
@@ -48,12 +48,12 @@ pub(crate) fn guard(
     }
 }
 
-/// Checks the pointers of an exported function in turn and names what they give; the first that is not
-/// what it must be ends the function: `given!(user = text(user, user_len), place = output(sets_out));`
+/// Checks the pointers of an exported function in order and binds the results to names. The first
+/// invalid one ends the function: `given!(user = text(user, user_len), place = output(sets_out));`
 macro_rules! given {
     ($($name:ident = $check:ident($pointer:ident $(, $more:ident)?)),+ $(,)?) => {$(
-        // SAFETY: the pointers are as the conventions say, "NULL" and "Texts and bytes": each is NULL or points
-        // to what the function's documentation says, for the length given with it.
+        // SAFETY: the pointers follow the conventions "NULL" and "Texts and bytes": each is NULL or
+        // points to what the function's documentation says, for the length passed with it.
         let $name = unsafe { $check($pointer, $($more,)? stringify!($pointer)) }?;
     )+};
 }
@@ -64,28 +64,28 @@ pub(crate) fn null(name: &str) -> micromint_error {
     micromint_error::new(micromint_status::MICROMINT_ERROR_NULL, format!("{name} is NULL"))
 }
 
-/// A reference to a handle, or to anything that the caller owns.
+/// A reference to a handle, or to another object that the caller owns.
 ///
 /// # Safety
-/// `pointer` is NULL or points to a live `T` that nobody changes during the call.
+/// `pointer` is NULL or points to a live `T` that nothing changes during the call.
 pub(crate) unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> Answer<&'a T> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
 }
 
 /// A mutable reference to a handle.
 ///
 /// # Safety
-/// `pointer` is NULL or points to a live `T` that nobody else uses during the call.
+/// `pointer` is NULL or points to a live `T` that nothing else uses during the call.
 pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T, name: &str) -> Answer<&'a mut T> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
 }
 
-/// A slice of `len` items. NULL is allowed where `len` is 0.
+/// A slice of `len` items. NULL is allowed if `len` is 0.
 ///
 /// # Safety
-/// `pointer` is NULL or points to `len` initialised items that nobody changes during the call.
+/// `pointer` is NULL or points to `len` initialised items that nothing changes during the call.
 pub(crate) unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> Answer<&'a [T]> {
     if len == 0 {
         return Ok(&[]);
@@ -99,16 +99,16 @@ pub(crate) unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> 
         let text = format!("{name}: {len} items at {pointer:p} are no array");
         return Err(micromint_error::new(micromint_status::MICROMINT_ERROR_ARGUMENT, text));
     }
-    // SAFETY: not NULL, aligned, of a possible size; the rest is passed on to the caller.
+    // SAFETY: not NULL, aligned, of a valid size; the caller guarantees the rest.
     Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
 }
 
-/// A text of `len` bytes of UTF-8.
+/// A UTF-8 text of `len` bytes.
 ///
 /// # Safety
 /// As for [`slice`].
 pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<&'a str> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     let bytes = unsafe { slice(pointer, len, name) }?;
     std::str::from_utf8(bytes).map_err(|error| {
         micromint_error::new(
@@ -118,7 +118,7 @@ pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Ans
     })
 }
 
-/// A name, time or URL, written in `len` bytes.
+/// A name, time or URL, given as `len` bytes.
 ///
 /// # Safety
 /// As for [`slice`].
@@ -127,7 +127,7 @@ pub(crate) unsafe fn parsed<T: FromStr<Err: Error>>(
     len: usize,
     name: &str,
 ) -> Answer<T> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     parse(unsafe { text(pointer, len, name) }?)
 }
 
@@ -140,31 +140,31 @@ pub(crate) unsafe fn file_at(
     len: usize,
     name: &str,
 ) -> Answer<(DiskDirectory, String)> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     let path = unsafe { path_at(pointer, len, name) }?;
     DiskDirectory::of_file(path)
         .map_err(FileError::on("use", path))
         .map_err(failed(MICROMINT_ERROR_FILE))
 }
 
-/// A path of `len` bytes, as the system has it.
+/// A path of `len` bytes, unchanged.
 ///
 /// # Safety
 /// As for [`slice`].
 pub(crate) unsafe fn path_at<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<&'a Path> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     Ok(Path::new(OsStr::from_bytes(unsafe { slice(pointer, len, name) }?)))
 }
 
-/// Reads a name, time or URL.
+/// Parses a name, time or URL.
 pub(crate) fn parse<T: FromStr<Err: Error>>(text: &str) -> Answer<T> {
     text.parse().map_err(failed(micromint_status::MICROMINT_ERROR_ARGUMENT))
 }
 
-/// A place to write an output to.
+/// A place for an output.
 ///
 /// # Safety
-/// `place` is NULL or may be written to.
+/// `place` is NULL or writable.
 pub(crate) unsafe fn output<'a, T>(place: *mut T, name: &str) -> Answer<Output<'a, T>> {
     if place.is_null() {
         return Err(null(name));
@@ -179,24 +179,24 @@ pub(crate) struct Output<'a, T> {
 }
 
 impl<T> Output<'_, T> {
-    /// Writes the output; what was there is not read or dropped.
+    /// Writes the output; the previous content is neither read nor dropped.
     pub(crate) fn write(self, value: T) {
         // SAFETY: `output` was given a writable place.
         unsafe { self.place.write(value) }
     }
 }
 
-/// A place for bytes that an object of the library lends: the parameters `NAME_out`, which is `name`, and
-/// `NAME_len_out`.
+/// A place for bytes that an object of the library lends: the parameters `NAME_out`, which is
+/// `name`, and `NAME_len_out`.
 ///
 /// # Safety
-/// The places are NULL or may be written to.
+/// The places are NULL or writable.
 pub(crate) unsafe fn lend<'a>(
     data_out: *mut *const u8,
     len_out: *mut usize,
     name: &str,
 ) -> Answer<Lending<'a>> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     let data = unsafe { output(data_out, name) }?;
     if len_out.is_null() {
         return Err(null(&name.replace("_out", "_len_out")));
@@ -218,19 +218,19 @@ impl Lending<'_> {
     }
 }
 
-/// Hands an object out: the caller frees it with the function named for it.
+/// Gives an object to the caller, who frees it with the function named for it.
 pub(crate) fn hand_out<T>(object: T) -> *mut T {
     Box::into_raw(Box::new(object))
 }
 
-/// Takes an object back and drops it. NULL is allowed. A panic while dropping is swallowed: there is
-/// nobody to tell.
+/// Takes an object back and drops it. NULL is allowed. A panic while dropping is swallowed: it
+/// cannot be reported.
 ///
 /// # Safety
 /// `object` is NULL or came from [`hand_out`] and was not freed before.
 pub(crate) unsafe fn free<T>(object: *mut T) {
     if !object.is_null() {
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller guarantees it.
         let object = unsafe { Box::from_raw(object) };
         let _ = catch_unwind(AssertUnwindSafe(|| drop(object)));
     }

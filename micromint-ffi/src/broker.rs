@@ -15,24 +15,25 @@ use crate::keys::micromint_key;
 use crate::mint::{checked_threads, threads_of};
 use micromint_status::{MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
 
-/// The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a time (large
-/// batches are examined on threads of its own, `micromint_broker_set_threads()`); other processes may open the same coin file at once. Open it after `fork()`. After
+/// The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a
+/// time (large batches are examined on threads of its own, `micromint_broker_set_threads()`); other
+/// processes may open the same coin file at the same time. Open it after `fork()`. After
 /// MICROMINT_ERROR_FILE free it and open it again.
 ///
-/// Whatever it answers is on disk before the function returns.
+/// Every answer is on disk before the function returns.
 pub struct micromint_broker {
     pub(crate) broker: Broker,
     pub(crate) host: micromint_host,
 }
 
-/// Opens the broker of a complete coin file, making its journal if there is none.
+/// Opens the broker of a complete coin file, and creates its journal if there is none.
 ///
 /// path, path_len: the coin file.
-/// secret:         the broker's secret, from which all keys derive; copied.
+/// secret:         the broker's secret, from which all keys are derived; copied.
 /// host:           clock and randomness; NULL for the system's.
 /// broker_out:     the broker.
 ///
-/// Errors: MICROMINT_ERROR_FILE where a file is incomplete, damaged, or lies on a network file system.
+/// Errors: MICROMINT_ERROR_FILE if a file is incomplete, damaged, or on a network file system.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_open(
     path: *const u8,
@@ -58,8 +59,8 @@ pub unsafe extern "C" fn micromint_broker_open(
     })
 }
 
-/// Says how many threads examine a batch; one for each core unless this is called. Each takes memory of its own,
-/// about 100 MB for the largest batch; small batches take few threads.
+/// Sets the number of threads that examine a batch; the default is one for each core. Each needs
+/// memory of its own, about 100 MB for the largest batch; small batches use few threads.
 ///
 /// threads: 1 to 1024; 0 is one for each core.
 ///
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn micromint_broker_set_threads(
     })
 }
 
-/// How many sets can still be sold, as far as this handle has read. NULL gives 0.
+/// The number of sets that can still be sold, as far as this handle has read. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_sets_left(broker: *const micromint_broker) -> u64 {
     // SAFETY: the caller passes NULL or a live broker.
@@ -87,13 +88,13 @@ pub unsafe extern "C" fn micromint_broker_sets_left(broker: *const micromint_bro
 /// Sells sets to a user.
 ///
 /// user, user_len: the User-ID.
-/// sets:           how many, 1 to 10000.
-/// transaction:    names the sale: a fresh random number, or the one of a sale whose answer was lost, which
-///                 is answered again and sells nothing.
+/// sets:           the number of sets, 1 to 10000.
+/// transaction:    identifies the sale: a fresh random number, or the number of a sale whose answer
+///                 was lost, which is answered again and sells nothing.
 /// message_out:    a buffer with the Funds-Withdrawn message for the user; NULL if refused.
 /// reason_out:     a buffer with the reason of a refusal; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_sell(
     broker: *mut micromint_broker,
@@ -118,14 +119,15 @@ pub unsafe extern "C" fn micromint_broker_sell(
     })
 }
 
-/// Gives the message of a sale again, whose answer was lost and whose number of sets is not known.
+/// Returns the message of a sale again, if its answer was lost and the number of sets is not known.
 ///
 /// user, user_len: the User-ID of the buyer.
 /// transaction:    the number of the sale.
 /// message_out:    a buffer with the Funds-Withdrawn message; NULL if refused.
-/// reason_out:     a buffer with the reason of a refusal, such as that this user has no such sale; else NULL.
+/// reason_out:     a buffer with the reason of a refusal, such as that this user has no such sale;
+///                 else NULL.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_sell_again(
     broker: *mut micromint_broker,
@@ -151,12 +153,12 @@ pub unsafe extern "C" fn micromint_broker_sell_again(
 
 /// Makes the invitation to return unspent coins, once the period has expired.
 ///
-/// user, user_len: the User-ID of who is invited.
-/// url, url_len:   where the return is to be sent, of the same origin as the period's broker.
+/// user, user_len: the User-ID of the invited user.
+/// url, url_len:   where the return is sent, of the same origin as the period's broker.
 /// message_out:    a buffer with the Send-Expired message for the user.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID or no URL, MICROMINT_ERROR_STATE before the period's
-/// expiration.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID or the URL is invalid, MICROMINT_ERROR_STATE
+/// before the period's expiration.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_send_expired(
     broker: *const micromint_broker,
@@ -188,11 +190,11 @@ pub unsafe extern "C" fn micromint_broker_send_expired(
 /// Takes unspent coins back.
 ///
 /// request, request_len: the Request-Credit message.
-/// transaction:          names the return at the broker: a fresh random number.
+/// transaction:          identifies the return at the broker: a fresh random number.
 /// message_out:          a buffer with the Funds-Credited message for the user; NULL if refused.
 /// reason_out:           a buffer with the reason of a refusal; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Credit, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Credit, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_take_back(
     broker: *mut micromint_broker,
@@ -220,24 +222,24 @@ pub unsafe extern "C" fn micromint_broker_take_back(
 /// Frees a broker. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_free(broker: *mut micromint_broker) {
-    // SAFETY: a broker reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a broker reaches the caller only from hand_out, and is freed once.
     unsafe { free(broker) }
 }
 
-/// The places for a message or the reason why there is none.
+/// The places for a message, or for the reason why there is none.
 pub(crate) struct Reply<'a> {
     message: Output<'a, *mut micromint_buffer>,
     reason: Output<'a, *mut micromint_buffer>,
 }
 
 /// # Safety
-/// The places are NULL or may be written to.
+/// The places are NULL or writable.
 pub(crate) unsafe fn reply<'a>(
     message_out: *mut *mut micromint_buffer,
     reason_out: *mut *mut micromint_buffer,
     name: &str,
 ) -> Answer<Reply<'a>> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     let (message, reason) =
         unsafe { (output(message_out, name)?, output(reason_out, "reason_out")?) };
     Ok(Reply { message, reason })

@@ -2,8 +2,8 @@
 
 use crate::boundary::{free, hand_out};
 
-/// Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It is never
-/// changed, so threads may share it, and it may cross a fork.
+/// Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It
+/// is immutable: threads may share it, and it may be used across a fork.
 pub struct micromint_buffer {
     bytes: Vec<u8>,
 }
@@ -14,7 +14,7 @@ impl micromint_buffer {
     }
 }
 
-/// A buffer with an item a line.
+/// A buffer with one item per line.
 pub(crate) fn lines(items: impl Iterator<Item: std::fmt::Display>) -> *mut micromint_buffer {
     let text: String = items.map(|item| format!("{item}\n")).collect();
     micromint_buffer::hand_out(text.into_bytes())
@@ -37,6 +37,6 @@ pub unsafe extern "C" fn micromint_buffer_len(buffer: *const micromint_buffer) -
 /// Frees a buffer. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_buffer_free(buffer: *mut micromint_buffer) {
-    // SAFETY: a buffer reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a buffer reaches the caller only from hand_out, and is freed once.
     unsafe { free(buffer) }
 }

@@ -8,8 +8,8 @@ use crate::error::{micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::MICROMINT_ERROR_ARGUMENT;
 
-/// Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is never changed, so
-/// threads may share it, and it may cross a fork.
+/// Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is
+/// immutable: threads may share it, and it may be used across a fork.
 pub struct micromint_checker {
     rules: CoinRules,
     vendor: VendorVector,
@@ -25,8 +25,8 @@ pub struct micromint_bin {
     pub subbin: u32,
 }
 
-/// What is wrong with coins. In order of precedence: of several faults the first of this list is the
-/// answer.
+/// What is wrong with coins, in order of precedence: the first fault of this list that applies is
+/// the answer.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum micromint_coin_fault {
@@ -34,7 +34,7 @@ pub enum micromint_coin_fault {
     MICROMINT_COIN_GOOD = 0,
     /// An x is out of range.
     MICROMINT_COIN_OUT_OF_RANGE = 1,
-    /// One x stands twice in one coin.
+    /// An x is repeated within a coin.
     MICROMINT_COIN_REPEATED_BALL = 2,
     /// The fixed bits of a ball are wrong.
     MICROMINT_COIN_FIXED_BITS = 3,
@@ -42,7 +42,7 @@ pub enum micromint_coin_fault {
     MICROMINT_COIN_USER_DIFFERENCES = 4,
     /// The sub-bins are not this vendor's.
     MICROMINT_COIN_VENDOR_DIFFERENCES = 5,
-    /// One coin stands twice.
+    /// A coin is repeated.
     MICROMINT_COIN_REPEATED_COIN = 6,
     // Last added: 6.
 }
@@ -66,7 +66,7 @@ impl From<CoinFault> for micromint_coin_fault {
 /// vendor, vendor_len: the Vendor-ID whose coins are checked.
 /// checker_out:        the checker.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_checker_new(
     params: *const micromint_params,
@@ -90,17 +90,17 @@ pub unsafe extern "C" fn micromint_checker_new(
     })
 }
 
-/// Checks coins: range, fixed bits, the user's and the vendor's differences, no coin twice. Whether
-/// they were spent before is not decided here.
+/// Checks coins: range, fixed bits, the user's and the vendor's differences, no repeated coin. It
+/// does not check whether they were already spent.
 ///
 /// user, user_len: the User-ID of the payer.
-/// x, x_len:       the inputs: k a coin, in the order of the set, one coin after the other.
-/// fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
-/// first_bins_out: an array of x_len / k places; the first bins, which name the coins, are written to
-///                 it if the coins are good. NULL if they are not wanted.
+/// x, x_len:       the inputs: k for each coin, in the order of the set, one coin after the other.
+/// fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them. first_bins_out: an array of
+///                 x_len / k places; the first bins, which identify the coins, are written
+///                 to it if the coins are good. NULL if they are not wanted.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or where x_len is 0. Inputs left over at the
-/// end, fewer than k, are no set of anyone: MICROMINT_COIN_USER_DIFFERENCES.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or x_len is 0. If fewer than k inputs
+/// remain at the end, the fault is MICROMINT_COIN_USER_DIFFERENCES.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_checker_check(
     checker: *const micromint_checker,
@@ -152,6 +152,6 @@ pub unsafe extern "C" fn micromint_checker_check(
 /// Frees a checker. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_checker_free(checker: *mut micromint_checker) {
-    // SAFETY: a checker reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a checker reaches the caller only from hand_out, and is freed once.
     unsafe { free(checker) }
 }

@@ -10,16 +10,18 @@ use crate::error::{Answer, micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
 /// What to do with a request: serve the content, or send an answer instead. Free it with
-/// `micromint_decision_free()`. It is never changed, so threads may share it, and it may cross a fork.
+/// `micromint_decision_free()`. It is immutable: threads may share it, and it may be used across a
+/// fork.
 ///
-/// Serve: make the content as asked for, without the header fields of `micromint_decision_strip_header()`; give the
-/// status of its answer to `micromint_paywall_settle()`; then change its head as `micromint_decision_head()` says.
+/// Serve: make the content as requested, without the header fields of
+/// `micromint_decision_strip_header()`; pass the status of its response to
+/// `micromint_paywall_settle()`; then change its head as `micromint_decision_head()` says.
 ///
-/// Answer: send its status, headers and body; where the site adds header fields to every answer, merge them by
-/// `micromint_decision_head()`.
+/// Answer: send its status, header fields and body. If the site adds header fields to every
+/// response, merge them with `micromint_decision_head()`.
 pub struct micromint_decision {
     decision: Decision,
-    /// The fields to add where the answer has none of its own.
+    /// The fields to add if the response has none of the same name.
     headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
@@ -69,7 +71,8 @@ pub unsafe extern "C" fn micromint_decision_serves(decision: *const micromint_de
     unsafe { decision.as_ref() }.is_some_and(|it| matches!(it.decision, Decision::Serve(_)))
 }
 
-/// The status of the answer: 402, 400, 503, 204 and others. 0 where the content is served, and for NULL.
+/// The status of the answer: 402, 400, 503, 204 and others. 0 if the content is served, and for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_status(decision: *const micromint_decision) -> u32 {
     // SAFETY: the caller passes NULL or a live decision.
@@ -79,7 +82,7 @@ pub unsafe extern "C" fn micromint_decision_status(decision: *const micromint_de
     })
 }
 
-/// How many header fields the decision adds to the answer. NULL gives 0.
+/// The number of header fields that the decision adds to the response. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_header_count(
     decision: *const micromint_decision,
@@ -88,15 +91,15 @@ pub unsafe extern "C" fn micromint_decision_header_count(
     unsafe { decision.as_ref() }.map_or(0, |it| it.headers.len())
 }
 
-/// A header field of the answer, `Content-Type` among them, `Content-Length` not. Where the content is
-/// served: a field to add if its status is 2xx or 304 (MicroMint-Status whatever its status), provided that the content has none of that name;
-/// `micromint_decision_head()` merges them with those it has.
+/// A header field of the answer, including `Content-Type` but not `Content-Length`. If the content
+/// is served: a field to add if its status is 2xx or 304 (MicroMint-Status with any status) and the
+/// content has no field of that name; `micromint_decision_head()` merges them with existing fields.
 ///
 /// index:                    from 0.
 /// name_out, name_len_out:   the name, valid until the decision is freed; no final NUL.
 /// value_out, value_len_out: the value, likewise.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_header(
     decision: *const micromint_decision,
@@ -120,7 +123,7 @@ pub unsafe extern "C" fn micromint_decision_header(
     })
 }
 
-/// The body of the answer, also for HEAD (leave it out there); empty where the content is served.
+/// The body of the answer, also for HEAD (do not send it then); empty if the content is served.
 ///
 /// body_out, body_len_out: the bytes, valid until the decision is freed.
 ///
@@ -139,8 +142,8 @@ pub unsafe extern "C" fn micromint_decision_body(
     })
 }
 
-/// What became of the payment, a word for logs: free, unpaid, paid, receipt, retry, spent and the others
-/// of docs/reference/http.md.
+/// What became of the payment, a word for logs: free, unpaid, paid, receipt, retry, spent and the
+/// others of docs/reference/http.md.
 ///
 /// word_out, word_len_out: the word; static, no final NUL.
 ///
@@ -159,7 +162,8 @@ pub unsafe extern "C" fn micromint_decision_outcome(
     })
 }
 
-/// The user who paid or tried to, for logs; empty if there is none.
+/// The User-ID of the payer, or of the sender of a refused payment, for logs; empty if there is
+/// none.
 ///
 /// user_out, user_len_out: the User-ID, valid until the decision is freed; no final NUL.
 ///
@@ -185,8 +189,8 @@ pub unsafe extern "C" fn micromint_decision_coins(decision: *const micromint_dec
     unsafe { decision.as_ref() }.map_or(0, |it| it.decision.coins())
 }
 
-/// Whether to serve as a GET without a body, whatever was sent: the request was a payment in a POST.
-/// NULL gives false.
+/// Whether to serve the request as a GET without a body, whatever was sent: it was a payment in a
+/// POST. NULL gives false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_is_as_get(decision: *const micromint_decision) -> bool {
     // SAFETY: the caller passes NULL or a live decision.
@@ -194,7 +198,8 @@ pub unsafe extern "C" fn micromint_decision_is_as_get(decision: *const micromint
         .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.as_get))
 }
 
-/// Whether to answer in full even if the client holds a fresh copy: no 304. NULL gives false.
+/// Whether to send the complete content even if the client has a fresh copy: no 304. NULL gives
+/// false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_ignores_conditions(
     decision: *const micromint_decision,
@@ -204,8 +209,8 @@ pub unsafe extern "C" fn micromint_decision_ignores_conditions(
         .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.ignore_conditions))
 }
 
-/// Whether to keep the answer out of shared caches: `private` in Cache-Control, and `public`, `s-maxage`
-/// and CDN-Cache-Control taken out. NULL gives false.
+/// Whether to keep the response out of shared caches: `private` in Cache-Control, and `public`,
+/// `s-maxage` and CDN-Cache-Control removed. NULL gives false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_is_private(
     decision: *const micromint_decision,
@@ -215,7 +220,7 @@ pub unsafe extern "C" fn micromint_decision_is_private(
         .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.is_private))
 }
 
-/// How many request header fields to take out before the content is made. NULL gives 0.
+/// The number of request header fields to remove before the content is made. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_strip_header_count(
     decision: *const micromint_decision,
@@ -224,12 +229,12 @@ pub unsafe extern "C" fn micromint_decision_strip_header_count(
     unsafe { decision.as_ref() }.map_or(0, |it| it.stripped().len())
 }
 
-/// The name of a request header field to take out before the content is made.
+/// The name of a request header field to remove before the content is made.
 ///
 /// index:                  from 0.
-/// name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+/// name_out, name_len_out: the name, to be compared case-insensitively; static, no final NUL.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_strip_header(
     decision: *const micromint_decision,
@@ -248,7 +253,7 @@ pub unsafe extern "C" fn micromint_decision_strip_header(
 /// Frees a decision. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_free(decision: *mut micromint_decision) {
-    // SAFETY: a decision reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a decision reaches the caller only from hand_out, and is freed once.
     unsafe { free(decision) }
 }
 

@@ -1,49 +1,49 @@
-//! How a function says that it could not do what was asked.
+//! How a function reports that it could not do what was asked.
 
 use std::error::Error;
 
-/// The result of a function. Numbers are never reused; a retired one stays reserved.
+/// The result of a function. Numbers are never reused; a retired number stays reserved.
 ///
-/// A refusal (a coin is spent, a payment is too small) is an answer and has its own numbers; these here
-/// say that no answer could be given.
+/// A refusal (a coin is spent, a payment is too small) is an answer and has its own numbers. These
+/// numbers say that no answer could be given.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// A number is fixed before the first function gives it.
+// Each number is fixed before the first function returns it.
 #[allow(dead_code)]
 pub enum micromint_status {
     /// Done; the outputs are written.
     MICROMINT_OK = 0,
     /// A pointer that must not be NULL is NULL.
     MICROMINT_ERROR_NULL = 1,
-    /// The library has a fault: it panicked. The objects of the call must only be freed now.
+    /// A fault in the library: it panicked. The objects of the call must now only be freed.
     MICROMINT_ERROR_PANIC = 2,
     /// A text is not UTF-8.
     MICROMINT_ERROR_TEXT = 3,
-    /// A number, name, time or URL is not what it must be.
+    /// A number, name, time or URL is invalid.
     MICROMINT_ERROR_ARGUMENT = 4,
     /// Parameters of a period are missing, unreadable or inconsistent.
     MICROMINT_ERROR_PARAMS = 5,
-    /// A message cannot be read.
+    /// A message cannot be parsed.
     MICROMINT_ERROR_MESSAGE = 6,
     /// A file cannot be read or written, or is damaged.
     MICROMINT_ERROR_FILE = 7,
     /// A configuration is missing, unreadable or inconsistent.
     MICROMINT_ERROR_CONFIG = 8,
-    /// There is nothing of what was asked for: no such header, place or name.
+    /// There is no such header, place or name.
     MICROMINT_ERROR_ABSENT = 9,
-    /// Refused in the state that the object is in: sold out, not complete, not yet, too late.
+    /// Refused in the current state of the object: sold out, not complete, too early, too late.
     MICROMINT_ERROR_STATE = 10,
-    /// Stopped because a callback of the caller asked for it.
+    /// Stopped on request of a callback of the caller.
     MICROMINT_ERROR_STOPPED = 11,
     /// A callback of the caller failed.
     MICROMINT_ERROR_CALLBACK = 12,
     // Last added: 12.
 }
 
-/// What went wrong: a status and a text that says what was expected, what was found and where.
+/// What went wrong: a status, and a text that says what was expected, what was found and where.
 ///
-/// Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is never changed,
-/// so threads may share it, and it may cross a fork.
+/// Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is
+/// immutable: threads may share it, and it may be used across a fork.
 pub struct micromint_error {
     status: micromint_status,
     message: String,
@@ -73,7 +73,7 @@ impl micromint_error {
     }
 }
 
-/// What a function of this library gives inside: its value or the error for the caller.
+/// The result inside the library: the value, or the error for the caller.
 pub(crate) type Answer<T> = Result<T, micromint_error>;
 
 /// Maps an error of the core: `core_call().map_err(failed(MICROMINT_ERROR_FILE))?`.

@@ -1,4 +1,4 @@
-//! What changes in the head of an answer that a site makes or adds to, and the line about it for logs.
+//! What changes in the head of a response that a site makes or adds to, and its line for logs.
 
 use micromint_core::vendor::http::{Decision, HeadChanges, Outcome};
 
@@ -9,21 +9,23 @@ use crate::error::{micromint_error, micromint_status};
 use crate::paywall::status_of;
 use crate::request::micromint_header;
 
-/// What to change in the head of an answer: first take fields out, then add. Free it with `micromint_head_free()`.
-/// It is never changed, so threads may share it, and it may cross a fork.
+/// What to change in the head of a response: first remove fields, then add fields. Free it with
+/// `micromint_head_free()`. It is immutable: threads may share it, and it may be used across a
+/// fork.
 pub struct micromint_head {
     changes: HeadChanges<'static>,
 }
 
-/// Merges a decision with the header fields that an answer has: those of the content, or for an answer of
-/// the paywall those that the site adds to every answer.
+/// Merges a decision with the header fields that a response already has: those of the content, or
+/// for an answer of the paywall those that the site adds to every response.
 ///
-/// status:               the status of the content's answer; not looked at where the content is not served.
-/// is_reversed:          what `micromint_paywall_settle()` said.
-/// headers, headers_len: the fields that the answer has.
+/// status:               the status of the content's response; ignored if the content is not
+///                       served.
+/// is_reversed:          the result of `micromint_paywall_settle()`.
+/// headers, headers_len: the fields that the response has.
 /// head_out:             what to change in them.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_head(
     decision: *const micromint_decision,
@@ -57,15 +59,15 @@ pub unsafe extern "C" fn micromint_decision_head(
     })
 }
 
-/// The request in a line for logs and counters, such as `micromint paid status=200 price=1 coins=1
-/// user=alice`. It never holds a key, an authenticator, a coin or a cookie.
+/// The request as a line for logs and counters, such as `micromint paid status=200 price=1 coins=1
+/// user=alice`. It never contains a key, an authenticator, a coin or a cookie.
 ///
 /// status:      the status that was sent.
-/// is_reversed: what `micromint_paywall_settle()` said.
+/// is_reversed: the result of `micromint_paywall_settle()`.
 /// is_json:     whether to write it as a JSON object.
 /// line_out:    a buffer with the line, without its end.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_event(
     decision: *const micromint_decision,
@@ -84,19 +86,19 @@ pub unsafe extern "C" fn micromint_decision_event(
     })
 }
 
-/// How many names of fields to take out. NULL gives 0.
+/// The number of field names to remove. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_head_remove_count(head: *const micromint_head) -> usize {
     // SAFETY: the caller passes NULL or a live head.
     unsafe { head.as_ref() }.map_or(0, |it| it.changes.remove.len())
 }
 
-/// A name of which every field is taken out.
+/// A name whose fields are all removed.
 ///
 /// index:                  from 0.
-/// name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+/// name_out, name_len_out: the name, to be compared case-insensitively; static, no final NUL.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_head_remove(
     head: *const micromint_head,
@@ -112,7 +114,7 @@ pub unsafe extern "C" fn micromint_head_remove(
     })
 }
 
-/// How many fields to add. NULL gives 0.
+/// The number of fields to add. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_head_add_count(head: *const micromint_head) -> usize {
     // SAFETY: the caller passes NULL or a live head.
@@ -125,7 +127,7 @@ pub unsafe extern "C" fn micromint_head_add_count(head: *const micromint_head) -
 /// name_out, name_len_out:   the name, valid until the head is freed; no final NUL.
 /// value_out, value_len_out: the value, likewise.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_head_add(
     head: *const micromint_head,
@@ -152,7 +154,7 @@ pub unsafe extern "C" fn micromint_head_add(
 /// Frees a head. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_head_free(head: *mut micromint_head) {
-    // SAFETY: a head reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a head reaches the caller only from hand_out, and is freed once.
     unsafe { free(head) }
 }
 

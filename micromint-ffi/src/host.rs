@@ -1,4 +1,5 @@
-//! What a program may put in place of the machine's clock and randomness, and where its log lines go.
+//! What a program may use instead of the machine's clock and randomness, and where its log lines
+//! go.
 
 use std::ffi::c_void;
 use std::io;
@@ -9,31 +10,32 @@ use micromint_core::time::UnixTime;
 use crate::error::{Answer, micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_ARGUMENT;
 
-/// What the caller provides. A callback that is NULL leaves it to the system; NULL for the whole struct
-/// leaves everything. Set what you do not use to 0: `micromint_host host = {0};`.
+/// What the caller provides. For a callback that is NULL the system is used; for NULL instead of
+/// the struct the system is used for everything. Set what you do not use to 0:
+/// `micromint_host host = {0};`.
 ///
 /// The callbacks may be called from every thread that calls a function of the object made with it,
-/// several at once, until the object is freed. They must return (no longjmp, no exception) and must not
-/// call functions with the same object. The struct itself is copied.
+/// from several at the same time, until the object is freed. They must return (no longjmp, no
+/// exception) and must not call functions with the same object. The struct itself is copied.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_host {
-    /// Handed to every callback.
+    /// Passed to every callback.
     pub userdata: *mut c_void,
     /// The time: seconds since 1970-01-01 00:00 UTC.
     pub now: Option<unsafe extern "C" fn(userdata: *mut c_void) -> i64>,
-    /// Fills `bytes` with `len` unpredictable bytes and gives 0; another number if it cannot.
+    /// Fills `bytes` with `len` unpredictable bytes and returns 0; another number if it cannot.
     pub random:
         Option<unsafe extern "C" fn(userdata: *mut c_void, bytes: *mut u8, len: usize) -> i32>,
-    /// Takes a line for the error log, UTF-8 without a final NUL or line end, valid during the call. It
-    /// never holds a key or an authenticator. NULL: lines are dropped.
+    /// Takes a line for the error log: UTF-8 without a final NUL or line end, valid during the
+    /// call. It never contains a key or an authenticator. If NULL, lines are dropped.
     pub log: Option<unsafe extern "C" fn(userdata: *mut c_void, text: *const u8, len: usize)>,
     /// NULL.
     pub reserved: *const c_void,
 }
 
-// SAFETY: the library only hands `userdata` to the callbacks, which the caller promises may be called
-// from any thread, several at once.
+// SAFETY: the library only passes `userdata` to the callbacks, and the caller promises that these
+// may be called from any thread, and from several at the same time.
 unsafe impl Send for micromint_host {}
 // SAFETY: as above.
 unsafe impl Sync for micromint_host {}
@@ -43,7 +45,7 @@ unsafe impl Sync for micromint_host {}
 /// # Safety
 /// `host` is NULL or points to a host.
 pub(crate) unsafe fn host_of(host: *const micromint_host, name: &str) -> Answer<micromint_host> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     let host = unsafe { host.as_ref() }.copied().unwrap_or(micromint_host::SYSTEM);
     refuse_reserved(host.reserved, name)?;
     Ok(host)
@@ -58,7 +60,7 @@ impl micromint_host {
         reserved: std::ptr::null(),
     };
 
-    /// Hands a line to the caller's log.
+    /// Passes a line to the caller's log.
     pub(crate) fn write_log(&self, text: &str) {
         if let Some(log) = self.log {
             // SAFETY: the caller's callback, with its userdata; the text lives during the call.
@@ -80,7 +82,8 @@ impl Clock for micromint_host {
 impl Entropy for micromint_host {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         let Some(random) = self.random else { return SystemEntropy.fill(bytes) };
-        // SAFETY: the caller's callback, with its userdata and a place for as many bytes as told.
+        // SAFETY: the caller's callback, with its userdata and a place for the stated number of
+        // bytes.
         match unsafe { random(self.userdata, bytes.as_mut_ptr(), bytes.len()) } {
             0 => Ok(()),
             number => Err(io::Error::other(format!("the callback `random` gave {number}"))),

@@ -13,8 +13,8 @@ pub const MICROMINT_AUTHENTICATOR_SIZE: usize = 16;
 const _: () =
     assert!(MICROMINT_KEY_SIZE == KEY_SIZE && MICROMINT_AUTHENTICATOR_SIZE == AUTHENTICATOR_SIZE);
 
-/// A key: the broker's secret, a user's key of one period, or a vendor's key. Whoever holds it can
-/// write in its owner's name: wipe it when it is no longer needed.
+/// A key: the broker's secret, a user's key of one period, or a vendor's key. Anyone who has it can
+/// write messages in its owner's name: wipe it when it is no longer needed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_key {
@@ -22,11 +22,11 @@ pub struct micromint_key {
     pub bytes: [u8; MICROMINT_KEY_SIZE],
 }
 
-/// What proves who sent a message.
+/// Proves who sent a message.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_authenticator {
-    /// The head of the HMAC-SHA256.
+    /// The first bytes of the HMAC-SHA256.
     pub bytes: [u8; MICROMINT_AUTHENTICATOR_SIZE],
 }
 
@@ -55,7 +55,7 @@ impl From<Authenticator> for micromint_authenticator {
 /// user, user_len:     the User-ID.
 /// key_out:            the key.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period or no User-ID.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the name of the period or the User-ID is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_user_key(
     secret: *const micromint_key,
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn micromint_user_key(
 /// vendor, vendor_len: the Vendor-ID.
 /// key_out:            the key.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_vendor_key(
     secret: *const micromint_key,
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn micromint_vendor_key(
 /// data, data_len:     the decoded coins of the message.
 /// authenticator_out:  the authenticator.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_authenticate_payment(
     key: *const micromint_key,

@@ -1,13 +1,14 @@
-//! The C library: every promise of the core, for people who write C, Python, PHP or Go.
+//! The C library: everything the core offers, for programs in C, Python, PHP or Go.
 //!
-//! A function here does three things: it checks its pointers, calls one function of the core, and maps
-//! the result. The rules that all of them keep (ownership, NULL, errors, threads) are one page:
-//! `docs/reference/c-conventions.md`. The header `include/micromint.h` is generated from these files.
+//! A function here does three things: it checks its pointers, calls one function of the core, and
+//! maps the result. The rules that all of them follow (ownership, NULL, errors, threads) are on one
+//! page: `docs/reference/c-conventions.md`. The header `include/micromint.h` is generated from
+//! these files.
 //!
-//! `unsafe` is about one promise, which the conventions make to the caller: a pointer is either NULL or
-//! points to what the function's documentation says, for the length given with it.
+//! `unsafe` relies on one promise, which the conventions require of the caller: a pointer is either
+//! NULL or points to what the function's documentation says, for the length passed with it.
 #![allow(non_camel_case_types)]
-// Exported to C, not to Rust; what must hold for the pointers stands in the conventions.
+// Exported to C, not to Rust; the conventions say what must hold for the pointers.
 #![allow(unreachable_pub, clippy::missing_safety_doc)]
 
 // What every function uses.
@@ -17,7 +18,7 @@ mod error;
 mod host;
 mod version;
 
-// One file an object, in the order of the core.
+// One file per object, in the order of the core.
 mod coins;
 mod keys;
 mod message;
@@ -50,7 +51,7 @@ mod till_batches;
 #[cfg(feature = "test-panic")]
 mod test_panic;
 
-/// The exported functions and types as Rust sees them, for the fuzz target that calls them as C does.
+/// The exported functions and types for Rust: the fuzz target calls them as C does.
 #[cfg(feature = "exported")]
 pub mod exported {
     pub use crate::accounts::*;

@@ -8,8 +8,9 @@ use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_MESSAGE};
 
-/// A message of one of the types of docs/reference/protocol.md, every field well formed. Free it with
-/// `micromint_message_free()`. It is never changed, so threads may share it, and it may cross a fork.
+/// A message of one of the types of docs/reference/protocol.md, with every field well formed. Free
+/// it with `micromint_message_free()`. It is immutable: threads may share it, and it may be used
+/// across a fork.
 pub struct micromint_message {
     bytes: Vec<u8>,
     message_type: String,
@@ -18,7 +19,7 @@ pub struct micromint_message {
 }
 
 impl micromint_message {
-    /// Holds a typed message, taken apart after printing so that equal messages look alike.
+    /// Stores a typed message, parsed again after printing so that equal messages look alike.
     pub(crate) fn of(message: &Message) -> Answer<micromint_message> {
         let bytes = message.to_bytes();
         let frame = Frame::parse(&bytes, bytes.len()).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
@@ -32,7 +33,7 @@ impl micromint_message {
     }
 }
 
-/// Reads a message of any type and checks the form of every field of it.
+/// Parses a message of any type and checks the form of every field.
 ///
 /// bytes, bytes_len: the message; copied.
 /// message_out:      the message.
@@ -53,7 +54,8 @@ pub unsafe extern "C" fn micromint_message_parse(
     })
 }
 
-/// Reads a Request-Payment from the header field MicroMint-Request of a 402, whose body may be for people.
+/// Parses a Request-Payment from the header field MicroMint-Request of a 402, whose body may be for
+/// people.
 ///
 /// value, value_len: the value of the field.
 /// message_out:      the message.
@@ -75,8 +77,9 @@ pub unsafe extern "C" fn micromint_message_from_header(
     })
 }
 
-/// Prints a message as the value of a header field: a Payment for MicroMint-Payment, with a request of any method and
-/// its own body. Servers take header fields of 8 KB, which is about 60 coins.
+/// Encodes a message as the value of a header field: a Payment for MicroMint-Payment, with a
+/// request of any method and its own body. Servers accept header fields of 8 KB, which is about 60
+/// coins.
 ///
 /// value_out: a buffer with the value.
 ///
@@ -115,7 +118,7 @@ pub unsafe extern "C" fn micromint_message_type(
 
 /// The value of a header of a message.
 ///
-/// name, name_len:         the header's name in any case, such as "User-ID".
+/// name, name_len:         the header's name, case-insensitive, such as "User-ID".
 /// text_out, text_len_out: the value, valid until the message is freed; no final NUL.
 ///
 /// Errors: MICROMINT_ERROR_ABSENT if messages of this type have no such header.
@@ -165,7 +168,7 @@ pub unsafe extern "C" fn micromint_message_data(
     })
 }
 
-/// Prints a message in its canonical form, lines ending in CRLF.
+/// Prints a message in its canonical form, with lines ending in CRLF.
 ///
 /// bytes_out: a buffer with the text.
 ///
@@ -186,6 +189,6 @@ pub unsafe extern "C" fn micromint_message_print(
 /// Frees a message. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_message_free(message: *mut micromint_message) {
-    // SAFETY: a message reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a message reaches the caller only from hand_out, and is freed once.
     unsafe { free(message) }
 }

@@ -21,19 +21,19 @@ use micromint_status::{
     MICROMINT_ERROR_STOPPED, MICROMINT_ERROR_TEXT,
 };
 
-/// The memory that minting takes where 0 is given, in bytes: 512 MiB.
+/// The memory that minting uses if 0 is given, in bytes: 512 MiB.
 pub const MICROMINT_MINT_MEMORY_DEFAULT: u64 = 512 * 1024 * 1024;
 
-/// A period to mint: its configuration, with the secret input key, and where its coin file is. Free it with
-/// `micromint_mint_free()`. It is never changed, so threads may share it, and it may cross a fork; of several that
-/// mint into one file, one goes on and the others fail.
+/// A period to mint: its configuration, with the secret input key, and the place of its coin file.
+/// Free it with `micromint_mint_free()`. It is immutable: threads may share it, and it may be used
+/// across a fork. If several mint into one file, one continues and the others fail.
 pub struct micromint_mint {
     pub(crate) config: MintConfig,
     pub(crate) directory: DiskDirectory,
     pub(crate) name: String,
 }
 
-/// What minting does.
+/// A stage of minting.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum micromint_mint_stage {
@@ -43,15 +43,15 @@ pub enum micromint_mint_stage {
     MICROMINT_MINT_COUNTING = 1,
     /// Balls are hashed again; the unit is a superbin.
     MICROMINT_MINT_VERIFYING = 2,
-    /// Hits are brought into the order of their bins; the unit is a hit. Only for shards.
+    /// Hits are sorted by bin; the unit is a hit. Only for shards.
     MICROMINT_MINT_SORTING = 3,
-    /// Run files become a coin file; the unit is a superbin. Only for shards.
+    /// Run files are merged into a coin file; the unit is a superbin. Only for shards.
     MICROMINT_MINT_MERGING = 4,
     // Last added: 4.
 }
 
-/// Is told how far minting is, often and from several threads at once. Gives 0 to go on; another number
-/// stops it at the next unit.
+/// Receives the progress of minting, often and from several threads at the same time. Returns 0 to
+/// continue; another number stops minting at the next unit.
 pub type micromint_mint_progress = Option<
     unsafe extern "C" fn(
         userdata: *mut c_void,
@@ -64,10 +64,10 @@ pub type micromint_mint_progress = Option<
 /// Reads the configuration of a mint, as `coinmint init` writes it.
 ///
 /// config, config_len: the path of mint.toml.
-/// mint_out:           the mint; nothing is made on disk yet.
+/// mint_out:           the mint; nothing is created on disk yet.
 ///
-/// Errors: MICROMINT_ERROR_FILE where it cannot be read, MICROMINT_ERROR_CONFIG with the key, also for a
-/// weak choice that the configuration does not allow.
+/// Errors: MICROMINT_ERROR_FILE if it cannot be read, MICROMINT_ERROR_CONFIG with the key, also for
+/// a weak choice that the configuration does not allow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_open(
     config: *const u8,
@@ -100,18 +100,18 @@ pub unsafe extern "C" fn micromint_mint_params(
     })
 }
 
-/// Makes the coin file, or goes on with it, until it is complete. It can be stopped at any time, by
-/// `progress` or by killing the process, and run again.
+/// Makes the coin file, or continues making it, until it is complete. It can be stopped at any
+/// time, by `progress` or by killing the process, and run again.
 ///
 /// threads:   1 to 1024; 0 is one for each core.
-/// memory:    about how much it may take, in bytes, at least 16 MiB; 0 is
+/// memory:    about how much memory it may use, in bytes, at least 16 MiB; 0 is
 ///            MICROMINT_MINT_MEMORY_DEFAULT.
-/// progress:  NULL if nobody wants to know.
-/// userdata:  handed to `progress`.
+/// progress:  NULL if not wanted.
+/// userdata:  passed to `progress`.
 /// balls_out: the balls in the complete file.
 ///
-/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use,
-/// was begun with other parameters, is damaged or does not fit.
+/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in
+/// use, was begun with other parameters, is damaged or does not fit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_run(
     mint: *const micromint_mint,
@@ -148,16 +148,17 @@ pub unsafe extern "C" fn micromint_mint_run(
     })
 }
 
-/// Tosses one part of a period, for minting on many machines, into the run file COINFILE.run-INDEX-of-COUNT
-/// beside the coin file. It can be stopped at any time and run again.
+/// Tosses one shard of a period, for minting on many machines, into the run file
+/// COINFILE.run-INDEX-of-COUNT beside the coin file. It can be stopped at any time and run again.
 ///
-/// index:     which part, 1 to `count`.
-/// count:     how many parts there are, at most 4096.
+/// index:     which shard, 1 to `count`.
+/// count:     the number of shards, at most 4096.
 /// threads, memory, progress, userdata: as for `micromint_mint_run()`.
 /// hits_out:  the balls in the complete run file.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for no such part, MICROMINT_ERROR_STOPPED if `progress` stopped it;
-/// MICROMINT_ERROR_FILE if the file is in use, was begun for something else, is damaged or does not fit.
+/// Errors: MICROMINT_ERROR_ARGUMENT if there is no such shard, MICROMINT_ERROR_STOPPED if
+/// `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use, was begun for something else,
+/// is damaged or does not fit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_run_shard(
     mint: *const micromint_mint,
@@ -201,11 +202,11 @@ pub unsafe extern "C" fn micromint_mint_run_shard(
 /// Hashes every ball of the coin file again.
 ///
 /// threads, progress, userdata: as for `micromint_mint_run()`.
-/// faults_out:                  how many faults were found: 0 for a sound file.
-/// report_out:                  a buffer with the first of them, a sentence a line.
+/// faults_out:                  the number of faults: 0 for a valid file.
+/// report_out:                  a buffer with the first of them, one sentence per line.
 ///
-/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file cannot be read,
-/// or is of another period.
+/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file
+/// cannot be read, or is of another period.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_verify(
     mint: *const micromint_mint,
@@ -240,11 +241,11 @@ pub unsafe extern "C" fn micromint_mint_verify(
 /// Frees a mint. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_free(mint: *mut micromint_mint) {
-    // SAFETY: a mint reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a mint reaches the caller only from hand_out, and is freed once.
     unsafe { free(mint) }
 }
 
-/// The caller's callback and what goes with it, and whether it asked to stop.
+/// The caller's callback and its userdata, and whether it asked to stop.
 pub(crate) struct Watcher {
     progress: micromint_mint_progress,
     userdata: *mut c_void,
@@ -252,8 +253,8 @@ pub(crate) struct Watcher {
     pub(crate) stop: AtomicBool,
 }
 
-// SAFETY: the library only hands `userdata` to the callback, which the caller promises may be called from
-// several threads at once.
+// SAFETY: the library only passes `userdata` to the callback, and the caller promises that this may
+// be called from several threads at the same time.
 unsafe impl Sync for Watcher {}
 
 impl Watcher {
@@ -277,13 +278,14 @@ impl Watcher {
     }
 }
 
-/// The number of threads that a caller asks for.
+/// The number of threads that a caller requests.
 pub(crate) fn threads_of(threads: usize) -> usize {
     let all_cores = || std::thread::available_parallelism().map_or(1, Into::into);
     if threads == 0 { all_cores() } else { threads }
 }
 
-/// The number of threads that a caller asks for, where nothing else refuses a number that is too large.
+/// The number of threads that a caller requests, if nothing else refuses a number that is too
+/// large.
 pub(crate) fn checked_threads(threads: usize) -> Answer<usize> {
     if threads > THREADS_MAX {
         let text = format!("threads: expected at most {THREADS_MAX}, found {threads}");
@@ -292,7 +294,7 @@ pub(crate) fn checked_threads(threads: usize) -> Answer<usize> {
     Ok(threads_of(threads))
 }
 
-/// The memory that a caller grants.
+/// The memory that a caller permits.
 pub(crate) fn memory_of(memory: u64) -> u64 {
     if memory == 0 { MICROMINT_MINT_MEMORY_DEFAULT } else { memory }
 }

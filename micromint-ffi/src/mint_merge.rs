@@ -1,4 +1,5 @@
-//! The coin file from the run files of shards: all of it, or a part on each of several machines.
+//! The coin file from the run files of shards: the whole file, or a part on each of several
+//! machines.
 
 use std::ffi::c_void;
 
@@ -11,14 +12,15 @@ use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::mint::{Watcher, memory_of, micromint_mint, micromint_mint_progress, stopped};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE};
 
-/// Makes the coin file of the run files of all parts, which are those beside it. It can be stopped at any
-/// time and run again.
+/// Makes the coin file from the run files of all shards, which are beside it. It can be stopped at
+/// any time and run again.
 ///
 /// memory, progress, userdata: as for `micromint_mint_run()`.
 /// balls_out:                  the balls in the complete file.
 ///
-/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is missing,
-/// damaged or of something else, or the coin file is in use, is of another period or does not fit.
+/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is
+/// missing, damaged or of something else, or the coin file is in use, is of another period or does
+/// not fit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_merge(
     mint: *const micromint_mint,
@@ -43,17 +45,19 @@ pub unsafe extern "C" fn micromint_mint_merge(
     })
 }
 
-/// Makes one part of the coin file of the run files of all shards, which are those beside it, so that several
-/// processes, on several machines with one file system, share the work. Who makes the last part completes the file.
-/// The number of parts of the file has nothing to do with the number of shards. It can be stopped and run again.
+/// Makes one part of the coin file from the run files of all shards, which are beside it, so that
+/// several processes, on several machines with one file system, share the work. The process that
+/// makes the last part completes the file. The number of parts is independent of the number of
+/// shards. It can be stopped and run again.
 ///
 /// index:                      which part, 1 to `count`.
-/// count:                      how many parts there are, at most 4096.
+/// count:                      the number of parts, at most 4096.
 /// memory, progress, userdata: as for `micromint_mint_run()`.
-/// missing_out:                how many parts are not made yet; 0 if the file is complete, or another process is
-///                             about to complete it.
+/// missing_out:                the number of parts that are not made yet; 0 if the file is
+///                             complete,
+///                             or another process is about to complete it.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for no such part, else as for `micromint_mint_merge()`.
+/// Errors: MICROMINT_ERROR_ARGUMENT if there is no such part, else as for `micromint_mint_merge()`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_merge_part(
     mint: *const micromint_mint,

@@ -1,4 +1,4 @@
-//! How far a mint is, and how fast this machine is.
+//! The progress of a mint, and the speed of this machine.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::mint::{checked_threads, micromint_mint};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE};
 
-/// How far minting is.
+/// The phase of a mint.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum micromint_mint_phase {
@@ -31,21 +31,21 @@ pub enum micromint_mint_phase {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_mint_state {
-    /// How far minting is.
+    /// The phase.
     pub phase: micromint_mint_phase,
-    /// How much of this phase is done and on disk; 0 where nothing is to do.
+    /// How much of this phase is done and on disk; 0 if there is nothing to do.
     pub done: u64,
-    /// How much of it there is to do.
+    /// How much there is to do.
     pub total: u64,
     /// The balls in a complete file.
     pub balls: u64,
-    /// The sets of it that are sold.
+    /// The number of its sets that are sold.
     pub sets_sold: u64,
-    /// The CRC-32C over all bins of it, as they were minted.
+    /// The CRC-32C over all its bins, as they were minted.
     pub checksum: u32,
 }
 
-/// Tells how far the coin file is. Another process may be minting it meanwhile.
+/// The progress of the coin file. Another process may be minting it meanwhile.
 ///
 /// state_out: the state.
 ///
@@ -63,11 +63,12 @@ pub unsafe extern "C" fn micromint_mint_inspect(
     })
 }
 
-/// Measures how fast this machine tosses balls for a period, for a plan of how long its minting will take.
+/// Measures how fast this machine tosses balls for a period, to estimate how long its minting
+/// takes.
 ///
 /// threads:     1 to 1024; 0 is one for each core.
-/// seconds:     for how long, 1 to 60.
-/// tosses_out:  tosses a second.
+/// seconds:     the duration, 1 to 60.
+/// tosses_out:  tosses per second.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for other numbers.
 #[unsafe(no_mangle)]
@@ -92,7 +93,7 @@ pub unsafe extern "C" fn micromint_mint_measure(
     })
 }
 
-/// The longest that a measurement takes, in seconds.
+/// The longest measurement, in seconds.
 const MEASURE_SECONDS_MAX: u32 = 60;
 
 fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {

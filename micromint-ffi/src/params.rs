@@ -10,18 +10,18 @@ use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_PARAMS};
 
-/// The most balls in a coin, and so one more than the differences of a vector.
+/// The largest number of balls in a coin, which is one more than the differences of a vector.
 pub const MICROMINT_COIN_SIZE_MAX: usize = 8;
 
 const _: () = assert!(MICROMINT_COIN_SIZE_MAX == micromint_core::params::COIN_SIZE_MAX as usize);
 
-/// The public parameters of a period. Free it with `micromint_params_free()`. It is never changed, so threads may
-/// share it, and it may cross a fork.
+/// The public parameters of a period. Free it with `micromint_params_free()`. It is immutable:
+/// threads may share it, and it may be used across a fork.
 pub struct micromint_params {
     pub(crate) params: Params,
 }
 
-/// Reads a PERIOD.params file (TOML).
+/// Parses a PERIOD.params file (TOML).
 ///
 /// toml, toml_len: the text, UTF-8; copied.
 /// params_out:     the parameters.
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn micromint_params_from_toml(
     })
 }
 
-/// Writes a PERIOD.params file (TOML).
+/// Prints a PERIOD.params file (TOML).
 ///
 /// toml_out: a buffer with the text.
 ///
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn micromint_params_coin_size(params: *const micromint_par
     unsafe { params.as_ref() }.map_or(0, |params| params.params.coin_size())
 }
 
-/// The hash of an input: the 64-bit output, of which the leading n bits are y.
+/// The hash of an input: the 64-bit output, whose leading n bits are y.
 ///
 /// params:   the period, for its hash function and iv.
 /// x:        below 2^56 for des, 2^60 for sha256.
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn micromint_hash(
 /// differences_out: an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
 /// count_out:       k-1.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or one that has no vector.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or has no vector.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_user_vector(
     params: *const micromint_params,
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn micromint_user_vector(
 /// differences_out:    an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
 /// count_out:          k-1.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_vendor_vector(
     params: *const micromint_params,
@@ -153,15 +153,15 @@ pub unsafe extern "C" fn micromint_vendor_vector(
     })
 }
 
-/// Where a vector is written to.
+/// The place for a vector.
 struct VectorPlace<'a> {
     differences: *mut u32,
     count: Output<'a, usize>,
 }
 
 /// # Safety
-/// `differences_out` is NULL or has room for MICROMINT_COIN_SIZE_MAX numbers, `count_out` is NULL or
-/// may be written to.
+/// `differences_out` is NULL or has room for MICROMINT_COIN_SIZE_MAX numbers; `count_out` is NULL
+/// or writable.
 unsafe fn vector_place<'a>(
     differences_out: *mut u32,
     count_out: *mut usize,
@@ -170,7 +170,7 @@ unsafe fn vector_place<'a>(
     if differences_out.is_null() {
         return Err(null(name));
     }
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     Ok(VectorPlace {
         differences: differences_out,
         count: unsafe { output(count_out, "count_out") }?,
@@ -179,8 +179,8 @@ unsafe fn vector_place<'a>(
 
 impl VectorPlace<'_> {
     fn write(self, differences: &[u32]) {
-        // SAFETY: `vector_place` was given room for MICROMINT_COIN_SIZE_MAX numbers and a vector has fewer; the
-        // library's own vector and the caller's array do not overlap.
+        // SAFETY: `vector_place` was given room for MICROMINT_COIN_SIZE_MAX numbers, and a vector
+        // has fewer; the library's own vector and the caller's array do not overlap.
         unsafe {
             std::ptr::copy_nonoverlapping(differences.as_ptr(), self.differences, differences.len())
         }
@@ -191,6 +191,6 @@ impl VectorPlace<'_> {
 /// Frees parameters. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_params_free(params: *mut micromint_params) {
-    // SAFETY: parameters reach the caller from hand_out only, and are freed once.
+    // SAFETY: parameters reach the caller only from hand_out, and are freed once.
     unsafe { free(params) }
 }

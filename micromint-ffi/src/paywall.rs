@@ -16,8 +16,8 @@ use crate::host::{host_of, micromint_host};
 use crate::request::micromint_request;
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE};
 
-/// The gate before a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads may
-/// use one at once. Open it after `fork()`, in every process that serves.
+/// The paywall of a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads
+/// may use it at the same time. Open it after `fork()`, in every process that serves.
 pub struct micromint_paywall {
     paywall: Paywall,
     host: micromint_host,
@@ -27,18 +27,19 @@ pub struct micromint_paywall {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum micromint_step {
-    /// It is decided; no disk was touched.
+    /// It is decided; no disk was accessed.
     MICROMINT_STEP_DECIDED = 0,
-    /// Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the size given,
-    /// with `is_body_read` 0. Unless the decision is to serve as a GET, the content gets the body too.
+    /// Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the
+    /// given size, with `is_body_read` 0. Unless the decision is to serve as a GET, the content
+    /// gets the body too.
     MICROMINT_STEP_READ_BODY = 1,
     /// Call `micromint_paywall_decide()`, which may wait for the disk.
     MICROMINT_STEP_WORK = 2,
     // Last added: 2.
 }
 
-/// Makes what a first start needs: the till's directory and the secret of receipts, readable by this
-/// process's user alone. Harmless where they exist.
+/// Creates what a first start needs: the till's directory and the secret of receipts, readable only
+/// by this process's user. Existing ones are left unchanged.
 ///
 /// config, config_len: the path of the configuration file (docs/reference/vendor.md).
 /// host:               randomness; NULL for the system's.
@@ -89,14 +90,14 @@ pub unsafe extern "C" fn micromint_paywall_open(
     })
 }
 
-/// Says what to do with a request whose head is read. Never waits. A free page without a payment costs
-/// a look at the header names and nothing else.
+/// Decides what to do with a request whose head is read. Never waits. A free page without a payment
+/// costs only a look at the header names.
 ///
 /// step_out:      what to do next.
-/// body_max_out:  the largest body of use in bytes, with MICROMINT_STEP_READ_BODY; else 0.
-/// decision_out:  the decision, with MICROMINT_STEP_DECIDED; else NULL.
+/// body_max_out:  with MICROMINT_STEP_READ_BODY, the largest useful body in bytes; else 0.
+/// decision_out:  with MICROMINT_STEP_DECIDED, the decision; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address.
+/// Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_classify(
     paywall: *const micromint_paywall,
@@ -114,7 +115,7 @@ pub unsafe extern "C" fn micromint_paywall_classify(
             size_place = output(body_max_out),
             decision_place = output(decision_out),
         );
-        // SAFETY: the request's pointers are as the conventions say.
+        // SAFETY: the request's pointers follow the conventions.
         let step = unsafe { request.with(|request| gate.paywall.classify(request)) }?;
         let (step, size_max, decision) = match step {
             Step::Decided(decision) => {
@@ -132,13 +133,13 @@ pub unsafe extern "C" fn micromint_paywall_classify(
     })
 }
 
-/// Decides about a request, its body read where `micromint_paywall_classify()` asked for it; a program
-/// that may wait need not classify first. A payment that is accepted is recorded. May wait for the disk.
+/// Decides about a request, with its body if `micromint_paywall_classify()` asked for it. A program
+/// that may wait need not classify first. An accepted payment is recorded. May wait for the disk.
 ///
 /// decision_out: the decision.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address. A till that cannot be written is no
-/// error but an answer: 503.
+/// Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address. A
+/// till that cannot be written is not an error but an answer: 503.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_decide(
     paywall: *const micromint_paywall,
@@ -152,23 +153,25 @@ pub unsafe extern "C" fn micromint_paywall_decide(
             request = reference(request),
             place = output(decision_out)
         );
-        // SAFETY: the request's pointers are as the conventions say.
+        // SAFETY: the request's pointers follow the conventions.
         let decision = unsafe { request.with(|request| gate.paywall.decide(request)) }?;
         place.write(gate.decided(decision));
         Ok(())
     })
 }
 
-/// Tells the status of the content's answer, and takes back the payment that this request recorded if
-/// it is no success (not 2xx). Call it once, when the head of the answer is made and before it is sent.
+/// Reports the status of the content's response, and reverses the payment that this request
+/// recorded if the response is not a success (2xx). Call it once, when the head of the response is
+/// made and before it is sent.
 ///
-/// decision:     the decision to serve; one that recorded no payment is left alone.
-/// status:       the status of the content's answer.
-/// reversed_out: true if the payment was taken back: answer with `MicroMint-Status: reversed` in place
-///               of the decision's headers.
+/// decision:     the decision to serve; one that recorded no payment is left unchanged.
+/// status:       the status of the content's response. reversed_out: true if the payment was
+///               reversed: answer with `MicroMint-Status: reversed` instead of
+///               the decision's header fields.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status. A payment that cannot be taken back (it was
-/// sent again meanwhile, ten minutes have passed, or the till cannot be written) stays, and that is no error.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status. A payment that cannot be
+/// reversed (it was sent again meanwhile, ten minutes have passed, or the till cannot be written)
+/// stays recorded, and that is not an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_settle(
     paywall: *const micromint_paywall,
@@ -193,16 +196,18 @@ pub unsafe extern "C" fn micromint_paywall_settle(
 /// Frees a paywall: closes its till. NULL is allowed. Decisions may outlive it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_free(paywall: *mut micromint_paywall) {
-    // SAFETY: a paywall reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a paywall reaches the caller only from hand_out, and is freed once.
     unsafe { free(paywall) }
 }
 
-/// Reads a price: the content of a price file, or the value of a setting (docs/reference/vendor.md, Prices).
+/// Parses a price: the content of a price file, or the value of a setting
+/// (docs/reference/vendor.md, Prices).
 ///
 /// text, text_len: one line with a number from 0 to 500.
 /// price_out:      the price in coins.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for anything else. Then answer 500: an unreadable price is not free.
+/// Errors: MICROMINT_ERROR_ARGUMENT for anything else. Then answer 500: an unreadable price is not
+/// free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_price_parse(
     text: *const u8,
@@ -218,7 +223,7 @@ pub unsafe extern "C" fn micromint_price_parse(
 }
 
 impl micromint_paywall {
-    /// Hands a decision out, its line for the log first.
+    /// Gives a decision to the caller, after its line for the log.
     fn decided(&self, decision: Decision) -> *mut micromint_decision {
         if let Decision::Answer(answer) = &decision
             && let Some(line) = &answer.log

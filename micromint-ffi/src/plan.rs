@@ -1,4 +1,5 @@
-//! Before minting: a new period's configuration and the broker's secret, and what a configuration gives and costs.
+//! Before minting: the configuration of a new period, the broker's secret, and what a configuration
+//! yields and costs.
 
 use std::ffi::c_void;
 use std::fs::OpenOptions;
@@ -22,7 +23,8 @@ use micromint_status::{MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE};
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_new_period {
-    /// Hash function and sizes: test, demo, small, small-sha256 or national (docs/reference/minting.md).
+    /// Hash function and sizes: test, demo, small, small-sha256 or national
+    /// (docs/reference/minting.md).
     pub profile: *const u8,
     /// Its length.
     pub profile_len: usize,
@@ -38,11 +40,12 @@ pub struct micromint_new_period {
     pub coin_value: *const u8,
     /// Its length.
     pub coin_value_len: usize,
-    /// Vendors accept from here on, in seconds since 1970-01-01 00:00 UTC; not looked at without `has_times`.
+    /// Vendors accept from this time on, in seconds since 1970-01-01 00:00 UTC; ignored without
+    /// `has_times`.
     pub start: i64,
-    /// Vendors accept until here, likewise.
+    /// Vendors accept until this time, likewise.
     pub expiration: i64,
-    /// 0: the period's name is a month, from whose first day to whose last vendors accept.
+    /// 0: the period's name is a month, and vendors accept from its first day to its last.
     pub has_times: u32,
     /// Not 0 to allow weak choices, such as the test profile.
     pub allow_weak: u32,
@@ -50,7 +53,7 @@ pub struct micromint_new_period {
     pub reserved: *const c_void,
 }
 
-/// What a configuration will give and cost. Expected numbers are means.
+/// What a configuration will yield and cost. Expected numbers are means.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_plan {
@@ -66,22 +69,22 @@ pub struct micromint_plan {
     pub balls: f64,
     /// The coins expected in a set.
     pub coins_per_set: f64,
-    /// How many of them can be spent at one given vendor.
+    /// The number of these that can be spent at one given vendor.
     pub spendable_per_set: f64,
     /// The tosses that the first coin forged for one user and one vendor costs.
     pub first_forgery_tosses: f64,
 }
 
-/// Writes the configuration of a new period, its iv, fixed bits and input key drawn, into a new file of mode
-/// 0600. Keep it secret: the input key tells which balls are the broker's.
+/// Writes the configuration of a new period into a new file of mode 0600; iv, fixed bits and input
+/// key are random. Keep it secret: the input key reveals which balls are the broker's.
 ///
 /// config, config_len: the path of the file; the coin file will be beside it.
 /// period:             what the broker chooses.
 /// host:               randomness; NULL for the system's.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for an unknown profile or no name of a period, MICROMINT_ERROR_CONFIG for a
-/// weak choice that is not allowed, or a name that is no month where there are no times; MICROMINT_ERROR_FILE
-/// where the file exists or cannot be written.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the profile or the name of the period is invalid,
+/// MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a month if
+/// no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_init(
     config: *const u8,
@@ -132,10 +135,10 @@ pub unsafe extern "C" fn micromint_mint_init(
     })
 }
 
-/// What a configuration will give and cost.
+/// What a configuration will yield and cost.
 ///
 /// plan_out:     the numbers.
-/// warnings_out: a buffer with what is unwise about it, a sentence a line; empty if nothing is.
+/// warnings_out: a buffer with what is unwise about it, one sentence per line; may be empty.
 ///
 /// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
@@ -164,13 +167,13 @@ pub unsafe extern "C" fn micromint_mint_plan(
     })
 }
 
-/// Makes the broker's secret, one for all periods, in a new file of mode 0600.
+/// Creates the broker's secret, one for all periods, in a new file of mode 0600.
 ///
 /// path, path_len: the file.
 /// host:           randomness; NULL for the system's.
 /// secret_out:     the secret.
 ///
-/// Errors: MICROMINT_ERROR_FILE where the file exists or cannot be written.
+/// Errors: MICROMINT_ERROR_FILE if the file exists or cannot be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_secret_create(
     path: *const u8,
@@ -191,10 +194,11 @@ pub unsafe extern "C" fn micromint_secret_create(
 
 /// Reads the broker's secret.
 ///
-/// path, path_len: the file, which nobody but its owner may read.
+/// path, path_len: the file, which only its owner may be able to read.
 /// secret_out:     the secret.
 ///
-/// Errors: MICROMINT_ERROR_FILE where it cannot be read, others can read it, or it holds something else.
+/// Errors: MICROMINT_ERROR_FILE if it cannot be read, others can read it, or its content is
+/// invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_secret_read(
     path: *const u8,

@@ -1,5 +1,5 @@
-//! Redemption at the broker: vendors are registered, their batches judged, what waited is settled; and bins that
-//! are no longer honoured.
+//! Redemption at the broker: vendors are registered, their batches judged, waiting claims settled,
+//! and bins declared compromised.
 
 use micromint_core::broker::{BinRange, set_aside};
 use micromint_core::host::Clock;
@@ -11,13 +11,13 @@ use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
 
-/// Registers a vendor, so that its batches are taken. Harmless for one that is registered. Its key is
-/// `micromint_vendor_key()`.
+/// Registers a vendor, so that its batches are accepted. Registering it again changes nothing. Its
+/// key is `micromint_vendor_key()`.
 ///
 /// vendor, vendor_len: the Vendor-ID.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_STATE where no more can be
-/// registered, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_STATE if no more
+/// can be registered, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_register(
     broker: *mut micromint_broker,
@@ -34,14 +34,17 @@ pub unsafe extern "C" fn micromint_broker_register(
     })
 }
 
-/// Judges a vendor's batch of payments coin by coin. A batch that was judged before is answered again and
-/// pays nothing.
+/// Judges a vendor's batch of payments coin by coin. A batch that was already judged is answered
+/// again and pays nothing.
 ///
 /// batch, batch_len: the Request-Redemption message.
-/// message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as a whole.
+/// message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as
+///                   a
+///                   whole.
 /// reason_out:       a buffer with the reason of a refusal; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Redemption, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Redemption,
+/// MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_redeem(
     broker: *mut micromint_broker,
@@ -64,15 +67,17 @@ pub unsafe extern "C" fn micromint_broker_redeem(
     })
 }
 
-/// Writes the coins of a judged batch down that will never be paid, for people: each with the reason and all that
-/// was sent of it.
+/// Lists the coins of a judged batch that will never be paid, for people: each with the reason and
+/// everything that was sent.
 ///
 /// batch, batch_len:   the Request-Redemption message.
 /// result, result_len: the Redemption-Result message that answered it.
-/// text_out:           a buffer with the lines, of which the first and the last name the batch; empty if all its
-///                     coins are good or wait.
+/// text_out:           a buffer with the lines, of which the first and the last name the batch;
+///                     empty
+///                     if all its coins are good or wait.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to another batch.
+/// Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to
+/// another batch.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_set_aside(
     broker: *const micromint_broker,
@@ -105,13 +110,13 @@ pub unsafe extern "C" fn micromint_broker_set_aside(
     })
 }
 
-/// Declares bins compromised: coins with their balls are neither paid nor credited nor sold any more. What was paid
-/// before stays paid.
+/// Declares bins compromised: coins with their balls are no longer paid, credited or sold. What was
+/// paid before stays paid.
 ///
 /// superbin:  the superbin of all of them.
 /// first:     the first sub-bin.
-/// count:     how many sub-bins, at least 1.
-/// balls_out: how many balls are in them that were not compromised before.
+/// count:     the number of sub-bins, at least 1.
+/// balls_out: the number of balls in them that were not compromised before.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for bins that the period does not have, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
@@ -132,7 +137,7 @@ pub unsafe extern "C" fn micromint_broker_compromise(
     })
 }
 
-/// Decides the claims that waited, once redeem-until is reached; every other function does it too.
+/// Decides the waiting claims, once redeem-until is reached; every other function does this too.
 ///
 /// settled_out: whether the period is settled.
 ///

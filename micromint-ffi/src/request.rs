@@ -1,4 +1,4 @@
-//! What the paywall sees of an HTTP request, as C gives it.
+//! What the paywall sees of an HTTP request, as passed from C.
 
 use std::ffi::c_void;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::host::refuse_reserved;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_header {
-    /// The name, in any case.
+    /// The name, case-insensitive.
     pub name: *const u8,
     /// Its length.
     pub name_len: usize,
@@ -24,8 +24,8 @@ pub struct micromint_header {
     pub value_len: usize,
 }
 
-/// What the paywall sees of an HTTP request. Clear it before you fill it: `micromint_request r = {0};`.
-/// Its bytes are read during the call only.
+/// What the paywall sees of an HTTP request. Clear it before you fill it:
+/// `micromint_request r = {0};`. Its bytes are read only during the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_request {
@@ -37,69 +37,69 @@ pub struct micromint_request {
     pub target: *const u8,
     /// Its length.
     pub target_len: usize,
-    /// The host asked for, with its port if one was sent; NULL if there is none. It only picks one of the
-    /// configured origins.
+    /// The requested host, with its port if one was sent; NULL if there is none. It only selects
+    /// one of the configured origins.
     pub host: *const u8,
     /// Its length.
     pub host_len: usize,
-    /// The header fields in order. The paywall looks at those by which it is paid, and at accept, cookie,
-    /// content-type, origin, range, idempotency-key and the conditions.
+    /// The header fields in order. The paywall reads those that carry a payment, and accept,
+    /// cookie, content-type, origin, range, idempotency-key and the conditions.
     pub headers: *const micromint_header,
-    /// How many.
+    /// The number of fields.
     pub headers_len: usize,
-    /// The whole body, where `is_body_read`.
+    /// The whole body, if `is_body_read`.
     pub body: *const u8,
     /// Its length; 0 if there is none.
     pub body_len: usize,
-    /// Not 0 if the body was read whole; 0 if it was not read, or is larger than allowed.
+    /// Not 0 if the whole body was read; 0 if it was not read, or is larger than allowed.
     pub is_body_read: u32,
     /// Not 0 if the request came over TLS.
     pub is_https: u32,
-    /// The price of what is asked for, in coins; 0 is free.
+    /// The price of the requested page, in coins; 0 is free.
     pub price: u32,
-    /// How many pages a visitor sees a UTC day without paying; 0 for none.
+    /// The number of pages that a visitor sees per UTC day without paying; 0 for none.
     pub free_views: u32,
     /// Not 0 to decide everything, record nothing, and serve the content free.
     pub is_dry_run: u32,
-    /// A path such as /story/17/: a receipt given here opens everything with this same receipt path that
-    /// costs no more. NULL: a receipt opens the one page.
+    /// A path such as /story/17/: a receipt given here opens everything with the same receipt path
+    /// that costs no more. NULL: a receipt opens the one page.
     pub receipt_path: *const u8,
     /// Its length.
     pub receipt_path_len: usize,
-    /// The client's IP address as text, for free views: of the connection, or what trusted proxies tell; never a
-    /// header as a client sent it. NULL gets no free views.
+    /// The client's IP address as text, for free views: that of the connection, or the one from a
+    /// trusted proxy; never a header that the client controls. With NULL there are no free views.
     pub client: *const u8,
     /// Its length.
     pub client_len: usize,
-    /// Not 0 where the content is a file that will be sent as it is, of which the next members are known:
+    /// Not 0 if the content is a file that will be sent unchanged and whose next members are known:
     /// conditions and ranges are then decided before a payment is recorded.
     pub is_file: u32,
-    /// Not 0 where `last_modified` is known.
+    /// Not 0 if `last_modified` is known.
     pub has_last_modified: u32,
     /// The time in Last-Modified, in seconds since 1970-01-01 00:00 UTC.
     pub last_modified: i64,
-    /// The entity tag as the answer will carry it, with its quotes; NULL if there is none.
+    /// The entity tag as the response will contain it, with its quotes; NULL if there is none.
     pub etag: *const u8,
     /// Its length.
     pub etag_len: usize,
-    /// The file's size in bytes; UINT64_MAX where ranges are not served.
+    /// The file's size in bytes; UINT64_MAX if ranges are not served.
     pub size: u64,
     /// NULL.
     pub reserved: *const c_void,
 }
 
 impl micromint_request {
-    /// Calls `with` with the request as the core has it.
+    /// Calls `with` with the request in the core's form.
     ///
     /// # Safety
     /// Every pointer is NULL or points to what its member says, for the length beside it.
     pub(crate) unsafe fn with<R>(&self, with: impl FnOnce(&Request<'_>) -> R) -> Answer<R> {
         refuse_reserved(self.reserved, "request")?;
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller guarantees it.
         let given = unsafe { slice(self.headers, self.headers_len, "request.headers") }?;
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller guarantees it.
         let headers = unsafe { micromint_header::all(given) }?;
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller guarantees it.
         let request = unsafe {
             Request {
                 method: slice(self.method, self.method_len, "request.method")?,
@@ -134,7 +134,7 @@ impl micromint_request {
         if self.client.is_null() && self.client_len == 0 {
             return Ok(None);
         }
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller guarantees it.
         let client = unsafe { text(self.client, self.client_len, "request.client") }?;
         Ok(Some(parse(client)?))
     }
@@ -145,7 +145,7 @@ impl micromint_request {
         if self.is_file == 0 {
             return Ok(None);
         }
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller guarantees it.
         let etag = unsafe { optional(self.etag, self.etag_len, "request.etag") }?;
         let last_modified = (self.has_last_modified != 0).then_some(UnixTime(self.last_modified));
         let size = (self.size != u64::MAX).then_some(self.size);
@@ -154,13 +154,13 @@ impl micromint_request {
 }
 
 impl micromint_header {
-    /// All fields, as the core has them.
+    /// All fields, in the core's form.
     ///
     /// # Safety
     /// Every pointer is NULL or points to what its member says, for the length beside it.
     pub(crate) unsafe fn all(given: &[micromint_header]) -> Answer<Vec<(&[u8], &[u8])>> {
         let field = |field: &micromint_header| {
-            // SAFETY: passed on to the caller.
+            // SAFETY: the caller guarantees it.
             let (name, value) = unsafe {
                 (
                     slice(field.name, field.name_len, "headers[].name")?,
@@ -173,7 +173,7 @@ impl micromint_header {
     }
 }
 
-/// Bytes that need not be there: NULL and a length of 0 are none.
+/// Optional bytes: NULL with a length of 0 means none.
 ///
 /// # Safety
 /// As for [`slice`].
@@ -181,6 +181,6 @@ unsafe fn optional<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<Opt
     if pointer.is_null() && len == 0 {
         return Ok(None);
     }
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller guarantees it.
     unsafe { slice(pointer, len, name) }.map(Some)
 }

@@ -1,5 +1,6 @@
-//! The client's side of the HTTP authentication scheme "Payment": the challenge of a 402, the credential that
-//! answers it, the receipt of what was taken (docs/draft-micromint-charge.md). The vendor's side is the paywall's.
+//! The client's side of the HTTP authentication scheme "Payment": the challenge of a 402, the
+//! credential that answers it, the receipt for a payment (docs/draft-micromint-charge.md). The
+//! paywall implements the vendor's side.
 
 use micromint_core::protocol::{Message, Payment};
 use micromint_core::scheme::{
@@ -14,20 +15,22 @@ use crate::error::{failed, micromint_error, micromint_status};
 use crate::message::micromint_message;
 use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_MESSAGE};
 
-/// A challenge of the scheme "Payment" that coins can answer. Free it with `micromint_challenge_free()`. It is
-/// never changed, so threads may share it, and it may cross a fork.
+/// A challenge of the scheme "Payment" that coins can answer. Free it with
+/// `micromint_challenge_free()`. It is immutable: threads may share it, and it may be used across a
+/// fork.
 pub struct micromint_challenge {
     challenge: Challenge,
     request: Message,
 }
 
-/// Reads the first challenge that coins can answer in a WWW-Authenticate of a 402. A vendor of MicroMint says the same
-/// in MicroMint-Request (`micromint_message_from_header()`); others may know the scheme alone.
+/// Parses the first challenge that coins can answer in a WWW-Authenticate of a 402. A MicroMint
+/// vendor also sends MicroMint-Request (`micromint_message_from_header()`); other servers may know
+/// only the scheme.
 ///
-/// value, value_len: the value of the header field; call it with each of them.
+/// value, value_len: the value of the header field; call this function with each of them.
 /// challenge_out:    the challenge.
 ///
-/// Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_ABSENT where there is none.
+/// Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_ABSENT if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_challenge_parse(
     value: *const u8,
@@ -68,7 +71,8 @@ pub unsafe extern "C" fn micromint_challenge_request(
     })
 }
 
-/// Whether a challenge has ended, so that a payment that answers it would be refused. NULL gives true.
+/// Whether a challenge has expired, so that a payment that answers it would be refused. NULL gives
+/// true.
 ///
 /// now: the time, in seconds since 1970-01-01 00:00 UTC.
 #[unsafe(no_mangle)]
@@ -80,15 +84,16 @@ pub unsafe extern "C" fn micromint_challenge_has_ended(
     unsafe { challenge.as_ref() }.is_none_or(|it| has_ended(&it.challenge, UnixTime(now)))
 }
 
-/// Makes the header field that answers a challenge with a payment: send it with the request again, method and body
-/// unchanged. Servers take header fields of 8 KB, which is about 40 coins.
+/// Makes the header field that answers a challenge with a payment: send it with the repeated
+/// request, method and body unchanged. Servers accept header fields of 8 KB, which is about 40
+/// coins.
 ///
 /// payment, payment_len:   the Payment message.
-/// name_out, name_len_out: the field's name; static, no final NUL. Where it is Authorization and the request has one
-///                         of its own, write Payment-Authorization.
+/// name_out, name_len_out: the field's name; static, no final NUL. If it is Authorization and the
+///                         request already has one, use Payment-Authorization.
 /// value_out:              a buffer with its value.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is no Payment.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Payment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_challenge_answer(
     challenge: *const micromint_challenge,
@@ -118,17 +123,17 @@ pub unsafe extern "C" fn micromint_challenge_answer(
 /// Frees a challenge. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_challenge_free(challenge: *mut micromint_challenge) {
-    // SAFETY: a challenge reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a challenge reaches the caller only from hand_out, and is freed once.
     unsafe { free(challenge) }
 }
 
-/// Reads the Payment-Receipt of an answer.
+/// Parses the Payment-Receipt of a response.
 ///
 /// value, value_len:     the value of the header field.
 /// payment, payment_len: the Payment message that was sent.
 /// is_ours_out:          whether the receipt is for this payment.
 ///
-/// Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_MESSAGE for what is no receipt or no Payment.
+/// Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_MESSAGE if the receipt or the Payment is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_payment_receipt_check(
     value: *const u8,

@@ -1,12 +1,14 @@
-//! For the tests only: a function that panics, to prove from C that no panic crosses the border. Built
-//! with the feature `test-panic` alone, so it stands neither in the header nor in a shipped library.
+//! For the tests only: a function that panics, to prove from C that no panic crosses the boundary.
+//! It is built only with the feature `test-panic`, so it is neither in the header nor in a shipped
+//! library.
 
 use crate::boundary::guard;
 use crate::error::{micromint_error, micromint_status};
 
 /// Panics.
 ///
-/// how: 0 with a text, 1 by an index out of bounds, any other number with a value that is no text.
+/// how: 0 with a text, 1 with an index out of bounds, any other number with a value that is not a
+/// text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_test_panic(
     how: u32,

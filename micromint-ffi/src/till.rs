@@ -1,4 +1,4 @@
-//! The vendor's till, as far as redemption goes: batches to the broker, results back.
+//! The vendor's till, for redemption: batches to the broker, results back.
 
 use std::sync::Arc;
 
@@ -25,8 +25,9 @@ use micromint_status::{
     MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
 };
 
-/// A vendor's till, opened to redeem what is in it; the paywalls that fill it go on meanwhile. Free it
-/// with `micromint_till_free()`. Any number of threads may use one at once. Open it after `fork()`.
+/// A vendor's till, opened to redeem its payments; the paywalls that fill it continue meanwhile.
+/// Free it with `micromint_till_free()`. Any number of threads may use it at the same time. Open it
+/// after `fork()`.
 pub struct micromint_till {
     pub(crate) till: Till,
     vendor: VendorId,
@@ -40,7 +41,7 @@ pub struct micromint_batch {
     pub payments: u32,
     /// The coins in them.
     pub coins: u32,
-    /// Coins that were paid, as far as a result was read; the rest of `coins` was not.
+    /// Coins that were paid, if a result was read; the rest of `coins` was not.
     pub coins_paid: u32,
     /// Coins that wait: send the batch again after redeem-until.
     pub coins_waiting: u32,
@@ -78,14 +79,14 @@ impl From<&Batch> for micromint_batch {
     }
 }
 
-/// Opens the till of a vendor. It must be there: `micromint_paywall_prepare()` makes it.
+/// Opens the till of a vendor. It must exist: `micromint_paywall_prepare()` creates it.
 ///
 /// config, config_len: the path of the configuration file (docs/reference/vendor.md).
 /// host:               clock and randomness; NULL for the system's.
 /// till_out:           the till.
 ///
-/// Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE where there is no till, or a
-/// file of it cannot be read or is damaged.
+/// Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE if there is no
+/// till, or one of its files cannot be read or is damaged.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_till_open(
     config: *const u8,
@@ -113,16 +114,18 @@ pub unsafe extern "C" fn micromint_till_open(
     })
 }
 
-/// Makes the batch to send next: one made before whose answer did not come or said to ask again, or a new
-/// one of the oldest payments. Payments of the last ten minutes are in none, since they may be taken back.
+/// Makes the batch to send next: an earlier one whose answer did not come or asked for a
+/// repetition, or a new one of the oldest payments. Payments of the last ten minutes are in no
+/// batch, because they may still be reversed.
 ///
-/// key:                K_V, which the broker gave.
+/// key:                K_V, which the broker issued.
 /// period, period_len: only payments of this period; empty for any.
-/// payments_max:       the most payments in it; 0 for as many as a message may hold.
-/// batch_out:          what is in it; all 0 where there is nothing to redeem.
-/// message_out:        a buffer with the Request-Redemption message; NULL where there is nothing to redeem.
+/// payments_max:       the largest number of payments; 0 for as many as a message may contain.
+/// batch_out:          what is in it; all 0 if there is nothing to redeem.
+/// message_out:        a buffer with the Request-Redemption message; NULL if there is nothing to
+///                     redeem.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the name of the period is invalid, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_till_make_batch(
     till: *const micromint_till,
@@ -162,13 +165,14 @@ pub unsafe extern "C" fn micromint_till_make_batch(
     })
 }
 
-/// Reads the broker's answer to a batch and writes its verdicts down. The same answer twice is harmless.
+/// Reads the broker's answer to a batch and records its verdicts. Reading the same answer again
+/// changes nothing.
 ///
 /// message, message_len: the Redemption-Result message.
 /// batch_out:            the batch with its verdicts.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_STATE where it is the answer to no batch of
-/// this till, or another one than before; MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_STATE if it
+/// answers no batch of this till, or differs from an earlier answer; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_till_read_result(
     till: *const micromint_till,
@@ -189,14 +193,14 @@ pub unsafe extern "C" fn micromint_till_read_result(
     })
 }
 
-/// What of a period is in no batch yet.
+/// The payments of a period that are in no batch yet.
 ///
 /// period, period_len: the period.
 /// payments_out:       the payments that can be redeemed now.
 /// coins_out:          the coins in them.
-/// young_out:          the payments that cannot yet, since they may be taken back.
+/// young_out:          the payments that cannot be redeemed yet, because they may be reversed.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the name of the period is invalid, MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_till_unbatched(
     till: *const micromint_till,
@@ -223,9 +227,9 @@ pub unsafe extern "C" fn micromint_till_unbatched(
     })
 }
 
-/// Removes the journals of days of which every payment is settled and past its redeem-until.
+/// Removes the journals of days whose payments are all settled and past their redeem-until.
 ///
-/// removed_out: how many were removed.
+/// removed_out: the number of removed journals.
 ///
 /// Errors: MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
@@ -244,7 +248,7 @@ pub unsafe extern "C" fn micromint_till_prune(
 /// Frees a till: closes its files. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_till_free(till: *mut micromint_till) {
-    // SAFETY: a till reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a till reaches the caller only from hand_out, and is freed once.
     unsafe { free(till) }
 }
 

@@ -1,4 +1,4 @@
-//! What a till remembers: its batches, and the periods of what is in none.
+//! What a till records: its batches, and the periods of payments that are in none.
 
 use micromint_core::till::Batch;
 use micromint_core::vendor::redemption::{batches, unbatched};
@@ -9,8 +9,9 @@ use crate::decision::at;
 use crate::error::{micromint_error, micromint_status};
 use crate::till::{micromint_batch, micromint_till, refused};
 
-/// The batches of a till as they were when the list was made. Free it with `micromint_batch_list_free()`. It is
-/// never changed, so threads may share it, and it may cross a fork.
+/// The batches of a till at the time when the list was made. Free it with
+/// `micromint_batch_list_free()`. It is immutable: threads may share it, and it may be used across
+/// a fork.
 pub struct micromint_batch_list {
     batches: Vec<Batch>,
 }
@@ -34,7 +35,7 @@ pub unsafe extern "C" fn micromint_till_batches(
     })
 }
 
-/// How many batches are in a list. NULL gives 0.
+/// The number of batches in a list. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_list_count(
     batch_list: *const micromint_batch_list,
@@ -50,7 +51,7 @@ pub unsafe extern "C" fn micromint_batch_list_count(
 /// period_out, period_len_out: the period of its coins, likewise.
 /// batch_out:                  what is in it, and what became of it.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_list_batch(
     batch_list: *const micromint_batch_list,
@@ -80,13 +81,13 @@ pub unsafe extern "C" fn micromint_batch_list_batch(
 /// Frees a list of batches. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_list_free(batch_list: *mut micromint_batch_list) {
-    // SAFETY: a list reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a list reaches the caller only from hand_out, and is freed once.
     unsafe { free(batch_list) }
 }
 
-/// The periods of which payments are in no batch yet, for `micromint_till_unbatched()`.
+/// The periods that have payments in no batch yet, for `micromint_till_unbatched()`.
 ///
-/// periods_out: a buffer with a period a line.
+/// periods_out: a buffer with one period per line.
 ///
 /// Errors: MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]

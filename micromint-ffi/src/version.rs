@@ -16,7 +16,8 @@ pub extern "C" fn micromint_version_number() -> u32 {
     MICROMINT_VERSION_MAJOR * 10_000 + MICROMINT_VERSION_MINOR * 100 + MICROMINT_VERSION_PATCH
 }
 
-/// The version of the library that is loaded, such as "0.1.0". Static and NUL-terminated: never freed.
+/// The version of the library that is loaded, such as "0.1.0". Static and NUL-terminated: never
+/// freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn micromint_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");

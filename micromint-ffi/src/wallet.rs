@@ -1,4 +1,4 @@
-//! The client's wallet: takes coins in, pays, and remembers what became of payments.
+//! The client's wallet: receives coins, pays, and records what became of payments.
 
 use std::ffi::c_void;
 
@@ -17,8 +17,8 @@ use micromint_status::{
     MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
 };
 
-/// An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other processes
-/// may use the same file at once. Open it after `fork()`.
+/// An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other
+/// processes may use the same file at the same time. Open it after `fork()`.
 ///
 /// Its holdings, the coins of one user at one broker for one period, are numbered from 0 and never
 /// renumbered.
@@ -27,34 +27,34 @@ pub struct micromint_wallet {
     pub(crate) host: micromint_host,
 }
 
-/// What became of sets that were to come in.
+/// What became of received sets.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum micromint_received {
     /// They are in the wallet now.
     MICROMINT_RECEIVED_NEW = 0,
-    /// They were in the wallet already, with this very message.
+    /// They were already in the wallet, from this very message.
     MICROMINT_RECEIVED_ALREADY = 1,
-    /// The message is not believed; nothing was kept.
+    /// The message is not genuine; nothing was stored.
     MICROMINT_RECEIVED_REFUSED = 2,
     // Last added: 2.
 }
 
-/// The coins of a holding by where they are. How many are good at one vendor is some less.
+/// The coins of a holding by state. Somewhat fewer are usable at a given vendor.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct micromint_balance {
     /// Sets.
     pub sets: u32,
-    /// Coins that never left and may be spent.
+    /// Coins that were never sent and may be spent.
     pub unspent: u32,
-    /// Coins of a restored backup, which may have been spent since: for a return only.
+    /// Coins of a restored backup, which may have been spent since: they can only be returned.
     pub in_doubt: u32,
-    /// Coins paid, the content came.
+    /// Coins that were paid; the content arrived.
     pub paid: u32,
-    /// Coins that left and are bound to a vendor, which did not say that it kept them.
+    /// Coins that were sent and are bound to a vendor, which did not confirm them.
     pub bound: u32,
-    /// Coins sent back to the broker.
+    /// Coins that were returned to the broker.
     pub returned: u32,
 }
 
@@ -64,11 +64,11 @@ pub struct micromint_balance {
 pub struct micromint_policy {
     /// The highest price, in coins, that is paid without asking.
     pub autopay: u32,
-    /// Not 0 if `daily_limit` holds.
+    /// Not 0 if `daily_limit` applies.
     pub has_daily_limit: u32,
-    /// The most coins that may leave for the first time in one UTC day.
+    /// The largest number of coins that may be sent for the first time in one UTC day.
     pub daily_limit: u32,
-    /// Not 0 to pay over http too, where others can read along.
+    /// Not 0 to pay over http too, where others can eavesdrop.
     pub allow_http: u32,
     /// NULL.
     pub reserved: *const c_void,
@@ -80,22 +80,22 @@ pub struct micromint_policy {
 pub enum micromint_pay {
     /// Send the message to the very URL, then call `micromint_wallet_settle()` with the answer.
     MICROMINT_PAY_SEND = 0,
-    /// The same, with a message that was sent before and costs no further coins.
+    /// The same, with a message that was already sent and costs no further coins.
     MICROMINT_PAY_SEND_AGAIN = 1,
-    /// Ask the owner, and on a yes call again with an `autopay` of the price.
+    /// Ask the owner. If the answer is yes, call again with an `autopay` of the price.
     MICROMINT_PAY_ASK = 2,
     /// Do not pay; the text says why.
     MICROMINT_PAY_REFUSE = 3,
     // Last added: 3.
 }
 
-/// Opens a wallet file, making it with mode 0600 if it is absent.
+/// Opens a wallet file, and creates it with mode 0600 if it does not exist.
 ///
-/// path, path_len: where it is.
+/// path, path_len: its path.
 /// host:           clock and randomness; NULL for the system's.
 /// wallet_out:     the wallet.
 ///
-/// Errors: MICROMINT_ERROR_FILE where it cannot be opened, is damaged, or is no wallet.
+/// Errors: MICROMINT_ERROR_FILE if it cannot be opened, is damaged, or is not a wallet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_open(
     path: *const u8,
@@ -113,14 +113,15 @@ pub unsafe extern "C" fn micromint_wallet_open(
     })
 }
 
-/// Takes sets in, if every ball of them is genuine. They are on disk when this returns.
+/// Stores sets if every ball is genuine. They are on disk when this returns.
 ///
 /// message, message_len: a Funds-Withdrawn message.
-/// received_out:         what became of it; a message that is not believed is no error.
-/// coins_out:            the coins that came in; 0 unless they are new.
+/// received_out:         what became of it; a message that is not genuine is not an error.
+/// coins_out:            the new coins; 0 unless the sets are new.
 /// reason_out:           with MICROMINT_RECEIVED_REFUSED a buffer with the reason; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is no Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Funds-Withdrawn; MICROMINT_ERROR_FILE:
+/// receive it again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_receive(
     wallet: *mut micromint_wallet,
@@ -161,7 +162,7 @@ pub unsafe extern "C" fn micromint_wallet_receive(
     })
 }
 
-/// Reads what other processes wrote meanwhile; every function that writes does so by itself.
+/// Reads what other processes wrote meanwhile. Every function that writes does this by itself.
 ///
 /// Errors: MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
@@ -176,21 +177,22 @@ pub unsafe extern "C" fn micromint_wallet_refresh(
     })
 }
 
-/// How many holdings there are. NULL gives 0.
+/// The number of holdings. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_holding_count(wallet: *const micromint_wallet) -> usize {
     // SAFETY: the caller passes NULL or a live wallet.
     unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().holdings().len())
 }
 
-/// Whose a holding is, of which period, and where its coins are.
+/// The owner and period of a holding, and the state of its coins.
 ///
 /// holding:                    its number, from 0.
-/// user_out, user_len_out:     the User-ID, valid until the next call that changes or refreshes the wallet.
+/// user_out, user_len_out:     the User-ID, valid until the next call that changes or refreshes the
+///                             wallet.
 /// period_out, period_len_out: the period, likewise.
 /// balance_out:                the coins.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_holding(
     wallet: *const micromint_wallet,
@@ -226,21 +228,22 @@ pub unsafe extern "C" fn micromint_wallet_holding(
     })
 }
 
-/// Decides about a Request-Payment that answered a fetch. Coins that are to be sent are marked as gone, on
-/// disk, when this returns.
+/// Decides about a Request-Payment that answered a fetch. Coins that will be sent are recorded as
+/// spent, on disk, when this returns.
 ///
 /// request, request_len: the Request-Payment message.
-/// url, url_len:         the URL that was asked for, after the redirects of the unpaid request.
+/// url, url_len:         the requested URL, after the redirects of the unpaid request.
 /// method, method_len:   the method of the fetch, such as GET.
-/// body, body_len:       the body that went with it.
+/// body, body_len:       the body of the fetch.
 /// policy:               what the owner allows.
 /// pay_out:              what to do.
-/// payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 unless there is one.
+/// payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 if there is none.
 /// message_out:          a buffer: the Payment message to send; the price to ask for, with
 ///                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Payment, MICROMINT_ERROR_ARGUMENT for what is no
-/// URL, MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Payment,
+/// MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_FILE: then nothing may be sent;
+/// MICROMINT_ERROR_STATE if the file is a backup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_pay(
     wallet: *mut micromint_wallet,
@@ -300,16 +303,17 @@ pub unsafe extern "C" fn micromint_wallet_pay(
     })
 }
 
-/// Writes down what became of a payment. Where no whole answer came, do not call it: the payment stays
+/// Records what became of a payment. Do not call it if no complete answer came: the payment stays
 /// unknown, and `micromint_wallet_pay()` sends it again without further coins.
 ///
 /// payment:            its number.
 /// status:             the status of the vendor's answer.
 /// word, word_len:     the value of its header MicroMint-Status; empty if there is none.
-/// outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` where the answer leaves it
+///                     outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if
+///                     the answer leaves it
 ///                     open; static, no final NUL.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there is no such payment; MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_settle(
     wallet: *mut micromint_wallet,
@@ -330,7 +334,7 @@ pub unsafe extern "C" fn micromint_wallet_settle(
         if it.wallet.state().payments().len() <= payment as usize {
             return Err(absent("payment", payment as usize));
         }
-        // A status that no answer has leaves it open, as every doubt does.
+        // An impossible status leaves it open, like every doubt.
         let status = u16::try_from(status).unwrap_or(0);
         let outcome = outcome_of(status, Some(word).filter(|word| !word.is_empty()), None);
         let name = outcome.word();
@@ -343,7 +347,7 @@ pub unsafe extern "C" fn micromint_wallet_settle(
 /// Frees a wallet. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_free(wallet: *mut micromint_wallet) {
-    // SAFETY: a wallet reaches the caller from hand_out only, and is freed once.
+    // SAFETY: a wallet reaches the caller only from hand_out, and is freed once.
     unsafe { free(wallet) }
 }
 

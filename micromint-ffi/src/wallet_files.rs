@@ -1,4 +1,4 @@
-//! What a wallet keeps beside coins: receipts, and copies of itself.
+//! What a wallet stores besides coins: receipts, and copies of itself.
 
 use micromint_core::host::Clock;
 use micromint_core::wallet::{Wallet, receipt_in};
@@ -12,13 +12,15 @@ use crate::host::{host_of, micromint_host};
 use crate::wallet::{absent, micromint_wallet, refused};
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
-/// Keeps the receipt that came with the answer to a payment, so that the page can be had again free of charge.
+/// Stores the receipt from the answer to a payment, so that the page can be fetched again free of
+/// charge.
 ///
 /// payment:                its number.
-/// cookie, cookie_len:     the value of a header Set-Cookie of the answer; call it with each of them.
-/// is_receipt_out:         whether it is a receipt and was kept; other cookies are left alone.
+/// cookie, cookie_len:     the value of a header Set-Cookie of the answer; call this function with
+///                         each.
+/// is_receipt_out:         whether it is a receipt and was stored; other cookies are ignored.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there is no such payment; MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_keep_receipt(
     wallet: *mut micromint_wallet,
@@ -48,12 +50,13 @@ pub unsafe extern "C" fn micromint_wallet_keep_receipt(
     })
 }
 
-/// The receipt for a page, if the wallet has one that is still good.
+/// The receipt for a page, if the wallet has a valid one.
 ///
-/// url, url_len: the page. Send the receipt with a request for this very URL and with no other.
+/// url, url_len: the page. Send the receipt only with requests for this very URL.
 /// cookie_out:   a buffer with the value for a header Cookie.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no URL, MICROMINT_ERROR_ABSENT where there is no receipt.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_ABSENT if there is no
+/// receipt.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_receipt(
     wallet: *const micromint_wallet,
@@ -72,12 +75,12 @@ pub unsafe extern "C" fn micromint_wallet_receipt(
     })
 }
 
-/// Copies the wallet into a new file of mode 0600 that is marked as a backup, so that it is not spent from
-/// by mistake: coins spent later are still in it.
+/// Copies the wallet into a new file of mode 0600 that is marked as a backup, so that it cannot be
+/// spent from by mistake: coins that are spent later are still in it.
 ///
 /// path, path_len: the new file.
 ///
-/// Errors: MICROMINT_ERROR_FILE where it exists or cannot be written.
+/// Errors: MICROMINT_ERROR_FILE if it exists or cannot be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_backup(
     wallet: *mut micromint_wallet,
@@ -92,16 +95,18 @@ pub unsafe extern "C" fn micromint_wallet_backup(
     })
 }
 
-/// Makes a wallet of a backup and opens it.
+/// Makes a wallet from a backup and opens it.
 ///
 /// backup, backup_len: the backup.
 /// path, path_len:     the new wallet file.
-/// is_spendable:       whether no coin was spent since the backup was made, as the owner says; otherwise its
-///                     coins are kept for a return only.
+/// is_spendable:       whether the owner says that no coin was spent since the backup was made;
+///                     otherwise
+///                     its coins can only be returned.
 /// host:               clock and randomness; NULL for the system's.
 /// wallet_out:         the wallet.
 ///
-/// Errors: MICROMINT_ERROR_STATE where the backup is none or the new file exists; MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_STATE if the file is not a backup or the new file exists;
+/// MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_restore(
     backup: *const u8,

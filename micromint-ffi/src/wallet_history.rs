@@ -1,5 +1,5 @@
-//! What a wallet remembers: the sales that came in, the payments that left, the returns; and of its holdings what
-//! the balance does not say.
+//! What a wallet records: the received sales, the payments, the returns; and details of its
+//! holdings beyond the balance.
 
 use micromint_core::protocol::Verdict;
 use micromint_core::wallet::Holding;
@@ -10,13 +10,14 @@ use crate::error::{Answer, micromint_error, micromint_status};
 use crate::params::micromint_params;
 use crate::wallet::micromint_wallet;
 
-/// A sale that came in. Sales are numbered from 0 in their order and never renumbered, as payments and returns are.
+/// A received sale. Sales are numbered from 0 in their order and never renumbered, and so are
+/// payments and returns.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_past_sale {
-    /// When it came in, in seconds since 1970-01-01 00:00 UTC.
+    /// When it was received, in seconds since 1970-01-01 00:00 UTC.
     pub at: i64,
-    /// The holding that its sets went to.
+    /// The holding that its sets belong to.
     pub holding: usize,
     /// The number of the sale at the broker.
     pub transaction: u64,
@@ -24,12 +25,12 @@ pub struct micromint_past_sale {
     pub sets: u32,
 }
 
-/// Coins that left. The texts have no final NUL and are valid until the next call that changes or refreshes the
-/// wallet.
+/// A payment. The texts have no final NUL and are valid until the next call that changes or
+/// refreshes the wallet.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_past_payment {
-    /// When they left, in seconds since 1970-01-01 00:00 UTC.
+    /// When it was sent, in seconds since 1970-01-01 00:00 UTC.
     pub at: i64,
     /// When the outcome was learned, likewise; 0 while it is unknown.
     pub settled_at: i64,
@@ -55,41 +56,41 @@ pub struct micromint_past_payment {
     pub outcome: *const u8,
     /// Its length.
     pub outcome_len: usize,
-    /// Why, in the vendor's words: printable ASCII; empty if nothing was said.
+    /// The reason, in the vendor's words: printable ASCII; empty if there is none.
     pub reason: *const u8,
     /// Its length.
     pub reason_len: usize,
     /// The coins.
     pub coins: u32,
-    /// How many of them left for the first time.
+    /// The number of them that were sent for the first time.
     pub fresh: u32,
 }
 
-/// Coins that went back to the broker. The text is valid until the next call that changes or refreshes the wallet.
+/// A return. The text is valid until the next call that changes or refreshes the wallet.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_past_return {
-    /// When they left, in seconds since 1970-01-01 00:00 UTC.
+    /// When it was sent, in seconds since 1970-01-01 00:00 UTC.
     pub at: i64,
     /// The holding that they were taken from.
     pub holding: usize,
-    /// The Request-ID, which names the return for the broker; no final NUL.
+    /// The Request-ID, which identifies the return at the broker; no final NUL.
     pub request: *const u8,
     /// Its length.
     pub request_len: usize,
-    /// The broker's number for it, where `is_answered`.
+    /// The broker's number for it, if `is_answered`.
     pub transaction: u64,
     /// The coins.
     pub coins: u32,
-    /// How many of them were credited.
+    /// The number of them that were credited.
     pub credited: u32,
-    /// How many wait for a verdict, or for an answer.
+    /// The number that wait for a verdict, or for an answer.
     pub waiting: u32,
-    /// Whether an answer was written down.
+    /// Whether an answer was recorded.
     pub is_answered: bool,
 }
 
-/// How many sales came in. NULL gives 0.
+/// The number of received sales. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_past_sale_count(
     wallet: *const micromint_wallet,
@@ -98,12 +99,12 @@ pub unsafe extern "C" fn micromint_wallet_past_sale_count(
     unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().withdrawals().len())
 }
 
-/// A sale that came in.
+/// A received sale.
 ///
 /// index:    its number, from 0.
 /// sale_out: the sale.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_past_sale(
     wallet: *const micromint_wallet,
@@ -124,7 +125,7 @@ pub unsafe extern "C" fn micromint_wallet_past_sale(
     })
 }
 
-/// How many payments left. NULL gives 0.
+/// The number of payments. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_past_payment_count(
     wallet: *const micromint_wallet,
@@ -133,12 +134,12 @@ pub unsafe extern "C" fn micromint_wallet_past_payment_count(
     unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().payments().len())
 }
 
-/// A payment that left.
+/// A payment.
 ///
-/// index:       its number, from 0, which `micromint_wallet_pay()` gave.
+/// index:       its number, from 0, as returned by `micromint_wallet_pay()`.
 /// payment_out: the payment.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_past_payment(
     wallet: *const micromint_wallet,
@@ -174,7 +175,7 @@ pub unsafe extern "C" fn micromint_wallet_past_payment(
     })
 }
 
-/// How many returns left. NULL gives 0.
+/// The number of returns. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_past_return_count(
     wallet: *const micromint_wallet,
@@ -183,12 +184,12 @@ pub unsafe extern "C" fn micromint_wallet_past_return_count(
     unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().returns().len())
 }
 
-/// A return that left.
+/// A return.
 ///
 /// index:      its number, from 0.
 /// return_out: the return.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_past_return(
     wallet: *const micromint_wallet,
@@ -216,12 +217,13 @@ pub unsafe extern "C" fn micromint_wallet_past_return(
     })
 }
 
-/// The parameters of a holding's period: when its coins expire, what they are worth, who its broker is.
+/// The parameters of a holding's period: when its coins expire, what they are worth, who its broker
+/// is.
 ///
 /// holding:    its number, from 0.
 /// params_out: a copy.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there are not so many holdings.
+/// Errors: MICROMINT_ERROR_ABSENT if there is no such holding.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_holding_params(
     wallet: *const micromint_wallet,
@@ -237,15 +239,15 @@ pub unsafe extern "C" fn micromint_wallet_holding_params(
     })
 }
 
-/// How many coins of a holding are good at a vendor now: those that have all their balls there, and are in the
-/// wallet or came back from this vendor unkept.
+/// The number of coins of a holding that are usable at a vendor now: those that have all their
+/// balls there, and are in the wallet or were given back by this vendor.
 ///
 /// holding:            its number, from 0.
 /// vendor, vendor_len: the Vendor-ID.
 /// coins_out:          the coins.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_ABSENT where there are not so many
-/// holdings.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_ABSENT if there is
+/// no such holding.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_coins_at(
     wallet: *const micromint_wallet,

@@ -1,4 +1,4 @@
-//! Giving unspent coins back: the broker's invitation, the return, the broker's answer.
+//! Returning unspent coins: the broker's invitation, the return, the broker's answer.
 
 use micromint_core::host::Clock;
 use micromint_core::protocol::{FundsCredited, Id, SendExpired};
@@ -9,14 +9,14 @@ use crate::error::{failed, micromint_error, micromint_status};
 use crate::wallet::{absent, micromint_wallet, refused};
 use micromint_status::{MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
 
-/// Which holding an invitation to return coins is about. Its Return-URL is then of the broker that sold them, and
-/// `micromint_wallet_return()` makes what is to be sent there.
+/// Which holding an invitation to return coins is about. Its Return-URL is then that of the broker
+/// that sold them, and `micromint_wallet_return()` makes the message to send there.
 ///
 /// message, message_len: the Send-Expired message.
 /// holding_out:          the number of the holding.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is no Send-Expired, MICROMINT_ERROR_STATE where the wallet has no coins of
-/// this user, period and broker.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Send-Expired, MICROMINT_ERROR_STATE if
+/// the wallet has no coins of this user, period and broker.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_invited(
     wallet: *const micromint_wallet,
@@ -38,15 +38,16 @@ pub unsafe extern "C" fn micromint_wallet_invited(
     })
 }
 
-/// Takes the returnable coins of a holding out of the wallet and makes the message that gives them back to
-/// the broker for a credit. Send it until an answer comes, then call `micromint_wallet_credit()`. As long
-/// as no answer was written down, the function makes the same message again.
+/// Takes the returnable coins of a holding out of the wallet and makes the message that returns
+/// them to the broker for credit. Send it until an answer comes, then call
+/// `micromint_wallet_credit()`. Until an answer is recorded, the function makes the same message
+/// again.
 ///
 /// holding:     its number.
 /// message_out: a buffer with the Request-Credit message.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT where there is no such holding or nothing to return;
-/// MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+/// Errors: MICROMINT_ERROR_ABSENT if there is no such holding or nothing to return;
+/// MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE if the file is a backup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_return(
     wallet: *mut micromint_wallet,
@@ -73,14 +74,14 @@ pub unsafe extern "C" fn micromint_wallet_return(
     })
 }
 
-/// Writes down the broker's answer to a return.
+/// Records the broker's answer to a return.
 ///
 /// message, message_len: the Funds-Credited message.
 /// request, request_len: the Request-ID of the return that was sent; empty if not known.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_ARGUMENT for what is no Request-ID,
-/// MICROMINT_ERROR_STATE where the answer fits no return, or more than one and no Request-ID is given, or where the
-/// file is a backup; MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_ARGUMENT if
+/// the Request-ID is invalid, MICROMINT_ERROR_STATE if the answer fits no return, or more than one
+/// and no Request-ID is given, or if the file is a backup; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_credit(
     wallet: *mut micromint_wallet,
