@@ -1,8 +1,9 @@
-//! Where a ball lies: the bins of a period, named by superbin and sub-bin (thesis 2.1, figure 2-3).
+//! The place of a ball: the bins of a period, addressed by superbin and sub-bin (thesis 2.1,
+//! figure 2-3).
 
 use std::fmt;
 
-/// The place of a ball. [`crate::params::Params::bin_of`] reads it off an output.
+/// The place of a ball. [`crate::params::Params::bin_of`] computes it from an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bin {
     /// The superbin index, u bits: the user-specific part.

@@ -1,10 +1,10 @@
-//! Whether coins are coins: the checks by hashing alone that a vendor makes of every payment, and the
-//! broker again at redemption (thesis 3.3.1 and 3.2.3).
+//! The check of coins by hashing alone, which a vendor makes for every payment and the broker
+//! repeats at redemption (thesis 3.3.1 and 3.2.3).
 //!
-//! In go the inputs x of one or more coins, k of each in the order of the set; out come the first bins,
-//! one a coin, which name the coins, or the first fault. The invariant: whoever gets first bins back
-//! holds coins that are well formed for this user and this vendor in this period. Whether they were
-//! sold, or spent before, is not decided here.
+//! Input: the inputs x of one or more coins, k for each in the order of the set. Output: the first
+//! bin of each coin, which identifies it, or the first fault. The invariant: coins whose first bins
+//! are returned are well formed for this user and this vendor in this period. This module does not
+//! decide whether they were sold, or already spent.
 
 use smallvec::SmallVec;
 
@@ -13,26 +13,26 @@ use crate::hash::HashFunction;
 use crate::identity::{UserVector, VendorVector};
 use crate::params::{COIN_SIZE_MAX, Params};
 
-/// Bins, with memory of their own only where there are more than a coin has balls.
+/// The bins of a coin, stored inline unless there are more than the largest coin has.
 pub type Bins = SmallVec<[Bin; COIN_SIZE_MAX as usize]>;
 
-/// What is wrong with the coins of a payment. The variants stand in order of precedence: of several
-/// faults in several coins the first of this list is the answer.
+/// What is wrong with the coins of a payment. The variants are in order of precedence: of several
+/// faults, the first in this list is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum CoinFault {
     /// An x is 2^w or more.
     #[error("an input is out of range")]
     OutOfRange,
-    /// One x stands twice in one coin.
+    /// An x is repeated within a coin.
     #[error("an input stands twice in one coin")]
     RepeatedBall,
     /// The fixed bits of an output are not the period's.
     #[error("the fixed bits of a ball are wrong")]
     FixedBits,
-    /// The first superbin is odd, or a superbin is not its predecessor plus the user's difference.
+    /// The first superbin is odd, or a superbin is not the previous one plus the user's difference.
     #[error("the superbins are not a set of this user")]
     UserDifferences,
-    /// A sub-bin is not its predecessor plus the vendor's difference.
+    /// A sub-bin is not the previous one plus the vendor's difference.
     #[error("the sub-bins are not those of this vendor")]
     VendorDifferences,
     /// Two coins have the same first bin.
@@ -40,7 +40,7 @@ pub enum CoinFault {
     RepeatedCoin,
 }
 
-/// What makes a coin of one period: its parameters and its hash function, ready for checking.
+/// The rules for coins of one period: its parameters and its hash function, ready for checking.
 #[derive(Debug)]
 pub struct CoinRules {
     params: Params,
@@ -67,9 +67,9 @@ impl CoinRules {
         self.params.bin_of(self.hash.hash(x))
     }
 
-    /// Checks the coins in `x` (k inputs a coin, the coins one after the other) for this user and
-    /// vendor, and gives the first bin of each coin in order. Inputs left over at the end, fewer than k,
-    /// are no set of anyone.
+    /// Checks the coins in `x` (k inputs for each coin, one coin after the other) for this user and
+    /// vendor, and returns the first bin of each coin in order. If fewer than k inputs remain at
+    /// the end, they are [`CoinFault::UserDifferences`].
     ///
     /// # Errors
     /// The first fault in the order of [`CoinFault`], over all coins.
@@ -96,8 +96,9 @@ impl CoinRules {
         Ok(first_bins)
     }
 
-    /// Checks one coin, so that many can be hashed at once and each be judged for itself: `x` its k
-    /// inputs, `outputs` what they hash to ([`CoinRules::outputs`]). Gives the bins of its k balls.
+    /// Checks one coin, so that many coins can be hashed together and judged separately. `x` are
+    /// its k inputs, `outputs` their hashes ([`CoinRules::outputs`]). Returns the bins of its k
+    /// balls.
     ///
     /// # Errors
     /// Its first fault in the order of [`CoinFault`].
@@ -169,7 +170,7 @@ mod tests {
     use crate::params::tests::test_params;
     use std::collections::HashMap;
 
-    /// All balls of the `test` profile by bin, one a bin: the obvious mint.
+    /// All balls of the `test` profile by bin, one in each bin: a reference mint.
     fn balls(rules: &CoinRules) -> HashMap<Bin, u64> {
         let mut balls = HashMap::new();
         for x in 0..1 << 15 {
@@ -229,8 +230,8 @@ mod tests {
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::OutOfRange));
     }
 
-    /// Balls from the odd superbins of other users' sets and the even ones of unsold sets: every difference
-    /// is right, and yet nobody was sold such a set.
+    /// Balls from the odd superbins of other users' sets and the even ones of unsold sets: every
+    /// difference is correct, but nobody was sold such a set.
     #[test]
     fn a_set_that_begins_with_an_odd_superbin_is_no_set() {
         let rules = CoinRules::new(test_params());

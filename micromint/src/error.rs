@@ -1,5 +1,5 @@
-//! Errors that several parts share. Each part has an error type of its own beside what it does; a
-//! refusal ("this coin is spent") is never one of them, it is an answer.
+//! Errors that several modules share. Each module has an error type of its own beside its code. A
+//! refusal ("this coin is spent") is never an error; it is an answer.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
 pub struct FileError {
-    /// What was tried, completing "cannot …", such as `read`.
+    /// The operation, completing "cannot …", such as `read`.
     pub action: &'static str,
     /// The file or directory.
     pub path: PathBuf,
@@ -19,7 +19,7 @@ pub struct FileError {
 impl FileError {
     /// For `map_err`: `file.read(…).map_err(FileError::on("read", path))`.
     pub fn on(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> FileError {
-        // The path is copied only where something failed.
+        // The path is copied only if the operation failed.
         move |source| FileError { action, path: path.as_ref().to_path_buf(), source }
     }
 }

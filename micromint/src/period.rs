@@ -1,4 +1,4 @@
-//! The name of a period: the month, usually, that coins are good for.
+//! The name of a period, usually a month, in which coins can be spent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub const PERIOD_LEN_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period(CompactString);
 
-/// The text is no period name.
+/// The text is not a valid period name.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a period name of 1 to 32 characters a-z 0-9 -, found {0:?}")]
 pub struct PeriodError(String);
@@ -25,8 +25,8 @@ impl Period {
         &self.0
     }
 
-    /// For a name such as `2026-12` the first moments (UTC) of that month and of the next one; `None`
-    /// for a period that is no month.
+    /// For a name such as `2026-12`, the first moments (UTC) of that month and of the next one;
+    /// `None` for a period that is not a month.
     pub fn month(&self) -> Option<(UnixTime, UnixTime)> {
         let (year, month) = self.0.split_once('-')?;
         if year.len() != 4 || month.len() != 2 {

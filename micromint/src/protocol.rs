@@ -1,15 +1,15 @@
 //! The messages between broker, client and vendor (thesis 3.1, `application/x-micromint`).
 //!
-//! In goes text from outside, out come typed messages whose every field is well formed; printing gives
-//! the text back. This part knows bytes only: a message that does not parse is an error here, while a
-//! coin that is refused is an answer elsewhere. Every size that a sender controls has a bound, and
-//! parsing takes time linear in the size of the text.
+//! Input: text from outside. Output: typed messages whose every field is well formed; printing
+//! gives the text back. This module knows bytes only: a message that does not parse is an error
+//! here, while a refused coin is an answer elsewhere. Every size that a sender controls has a
+//! bound, and parsing takes time linear in the size of the text.
 
 // Text into headers and data.
 mod frame;
 mod text;
 
-// One file a message, in the order of a coin's life.
+// One file per message, in the order of a coin's life.
 mod funds_withdrawn;
 
 mod request_payment;
@@ -30,7 +30,7 @@ mod funds_credited;
 
 mod verdict;
 
-// Any of them.
+// A message of any type.
 mod any;
 
 pub use any::Message;

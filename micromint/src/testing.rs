@@ -1,11 +1,11 @@
-//! For tests only (feature `simulated-host`): a mint that is obviously right, and what it sells.
+//! For tests only (feature `simulated-host`): a mint that is obviously correct, and what it sells.
 //!
-//! In goes a period's parameters, out come sets, coins and payments as a broker and a client would make
-//! them, by hashing x = 0, 1, 2, … into a `HashMap` and looking balls up there. Nothing of the real mint,
-//! broker or wallet is used, so they can be held against it. Small parameters only: all balls of the
-//! period are kept in memory.
+//! Input: a period's parameters. Output: sets, coins and payments as a broker and a client would
+//! make them, by hashing x = 0, 1, 2, … into a `HashMap` and looking balls up there. Nothing of the
+//! real mint, broker or wallet is used, so they can be compared with it. For small parameters only:
+//! all balls of the period are kept in memory.
 
-// This module serves tests, where a wrong text should stop the test.
+// This module serves tests, in which an invalid text should stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod cases;
@@ -53,8 +53,8 @@ pub fn params_with(change: impl FnOnce(&mut RawParams)) -> Params {
     Params::new(raw).unwrap()
 }
 
-/// Sets the sizes u, v, k and t of `raw`, its hash function, and b so that about four balls fall into a
-/// bin. The fixed bits become zero.
+/// Sets the sizes u, v, k and t of `raw`, its hash function, and b so that about four balls fall
+/// into each bin. The fixed bits become zero.
 pub fn resize(raw: &mut RawParams, u: u32, v: u32, k: u32, t: u32, hash: HashName) {
     raw.hash = hash;
     (raw.subbin_bits, raw.coin_size, raw.fixed_count) = (v, k, t);
@@ -63,7 +63,7 @@ pub fn resize(raw: &mut RawParams, u: u32, v: u32, k: u32, t: u32, hash: HashNam
     raw.input_bits = raw.output_bits + 2;
 }
 
-/// Every ball of a period by its bin, one a bin: the one with the lowest x below 2^b.
+/// Every ball of a period by its bin, one in each bin: the one with the lowest x below 2^b.
 #[derive(Debug)]
 pub struct ObviousMint {
     rules: CoinRules,
@@ -93,7 +93,7 @@ impl ObviousMint {
         &self.rules
     }
 
-    /// The ball that was kept for a bin, or `None` if the bin is empty.
+    /// The ball that is kept for a bin, or `None` if the bin is empty.
     pub fn ball(&self, bin: Bin) -> Option<u64> {
         self.balls.get(&bin).copied()
     }
@@ -112,7 +112,7 @@ impl ObviousMint {
         SoldSet { superbins: superbins.collect() }
     }
 
-    /// The sets of `user` that begin at these superbins, as the broker's answer to a withdrawal.
+    /// The sets of `user` that start at these superbins, as the broker's answer to a withdrawal.
     pub fn funds(
         &self,
         user: &UserId,
@@ -129,8 +129,8 @@ impl ObviousMint {
         }
     }
 
-    /// Every coin (k inputs in the order of the set) that `user` can pay `vendor` with from the set that
-    /// begins at `first`, in order of first ball.
+    /// Every coin (k inputs in the order of the set) that `user` can pay `vendor` with from the set
+    /// that starts at `first`, in order of first ball.
     pub fn coins(&self, user: &UserId, vendor: &VendorId, first: u32) -> Vec<Vec<u64>> {
         let set = self.user_vector(user).set(first);
         let vendor = VendorVector::new(self.params(), vendor);

@@ -1,12 +1,12 @@
 //! Points in time, as whole seconds since 1970-01-01 00:00 UTC.
 //!
-//! Comes in and goes out as RFC 3339 text (`2026-12-01T00:00:00Z`); printing is always in UTC with
-//! whole seconds, so equal times print alike.
+//! The text form is RFC 3339 (`2026-12-01T00:00:00Z`). Output is always in UTC with whole seconds,
+//! so equal times print identically.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Seconds in a day of UTC (leap seconds do not exist in Unix time).
+/// Seconds in a UTC day (Unix time has no leap seconds).
 pub const DAY_SECONDS: i64 = 86_400;
 
 /// A point in time in whole seconds since 1970-01-01 00:00 UTC.
@@ -14,7 +14,7 @@ pub const DAY_SECONDS: i64 = 86_400;
 pub struct UnixTime(pub i64);
 
 impl UnixTime {
-    /// This time moved by `seconds`, held at the ends of the range instead of overflowing.
+    /// This time moved by `seconds`; the result saturates at the ends of the range.
     pub fn plus_seconds(self, seconds: i64) -> UnixTime {
         UnixTime(self.0.saturating_add(seconds))
     }
@@ -37,7 +37,7 @@ impl fmt::Display for UnixTime {
     }
 }
 
-/// The text is no RFC 3339 time.
+/// The text is not an RFC 3339 time.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a time such as 2026-12-01T00:00:00Z (RFC 3339), found {found:?}: {why}")]
 pub struct TimeError {
@@ -48,7 +48,7 @@ pub struct TimeError {
 impl FromStr for UnixTime {
     type Err = TimeError;
 
-    /// Reads RFC 3339 with any offset; a fraction of a second is dropped.
+    /// Parses RFC 3339 with any offset; a fraction of a second is dropped.
     fn from_str(text: &str) -> Result<Self, TimeError> {
         text.parse::<jiff::Timestamp>()
             .map(|timestamp| UnixTime(timestamp.as_second()))

@@ -1,4 +1,4 @@
-//! A message whose type is not known beforehand.
+//! A message whose type is not known in advance.
 
 use super::{
     Frame, FundsCredited, FundsWithdrawn, InvalidPayment, MessageError, Payment, RedemptionResult,
@@ -14,10 +14,10 @@ macro_rules! messages {
         }
 
         impl Message {
-            /// Reads a message of any type, within the bounds of its type.
+            /// Parses a message of any type, within the bounds of its type.
             ///
             /// # Errors
-            /// Text that is none, or a type that does not exist.
+            /// The text is not a message, or its type does not exist.
             pub fn parse(text: &[u8]) -> Result<Message, MessageError> {
                 match type_of(text) {
                     $(Some($name) => $type::parse(text).map(Message::$type),)*
@@ -47,13 +47,13 @@ messages! {
     FundsCredited = "Funds-Credited",
 }
 
-/// The second line, where the type stands; `None` if there is none.
+/// The second line, which contains the type; `None` if there is none.
 fn type_of(text: &[u8]) -> Option<&str> {
     let line = text.split(|byte| *byte == b'\n').nth(1)?;
     std::str::from_utf8(line).ok().map(|line| line.strip_suffix('\r').unwrap_or(line))
 }
 
-/// What is wrong with a message of no known type: its form, or else its type.
+/// What is wrong with a message of no known type: its form, or its type.
 fn wrong_type(text: &[u8]) -> MessageError {
     // No type is known, so the bound is that of the smallest messages.
     match Frame::parse(text, super::PAYMENT_SIZE_MAX) {

@@ -9,9 +9,9 @@
 //! End-MicroMint
 //! ```
 //!
-//! 7-bit ASCII; lines end in LF or CRLF on input and in CRLF on output. `Data-Size` is the last header;
-//! a message without data has none. Header names are case-insensitive, a repeated one is an error, an
-//! unknown one is ignored.
+//! 7-bit ASCII. Lines end with LF or CRLF on input and with CRLF on output. `Data-Size` is the last
+//! header; a message without data has none. Header names are case-insensitive, a repeated header is
+//! an error, an unknown header is ignored.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
@@ -26,7 +26,7 @@ use super::text::{URL_LEN_MAX, parse_decimal};
 
 /// The longest line, in bytes without its end: a URL and the name of its header.
 pub const LINE_LEN_MAX: usize = URL_LEN_MAX + 256;
-/// The most headers in a message, known or not, `Data-Size` not counted.
+/// The largest number of headers in a message, known or not, not counting `Data-Size`.
 pub const HEADER_COUNT_MAX: usize = 64;
 /// The longest line of Base64, in bytes.
 const DATA_LINE_LEN_MAX: usize = 76;
@@ -39,13 +39,13 @@ const FIRST_LINE: &str = "MicroMint-1.0";
 const LAST_LINE: &str = "End-MicroMint";
 const DATA_SIZE: &str = "Data-Size";
 
-/// The largest text of a message with `data_size` bytes of data, in bytes. Senders that break Base64
-/// after 64 characters instead of 76 fit in.
+/// The largest text of a message with `data_size` bytes of data, in bytes. It allows for senders
+/// that break Base64 after 64 characters instead of 76.
 pub(super) const fn text_size_max(data_size: usize) -> usize {
     data_size.div_ceil(48) * (64 + 2) + HEAD_SIZE_MAX
 }
 
-/// Text that is no message of the expected type.
+/// The text is not a message of the expected type.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
     /// The text is larger than any message of this type.
@@ -56,15 +56,15 @@ pub enum MessageError {
         /// The bound in bytes.
         max: usize,
     },
-    /// A byte that is no 7-bit ASCII.
+    /// A byte is not 7-bit ASCII.
     #[error("byte {byte:#04x} at offset {at}: a message is 7-bit ASCII")]
     NotAscii {
         /// The byte.
         byte: u8,
-        /// Where it stands.
+        /// Its offset.
         at: usize,
     },
-    /// A line is not what must stand there.
+    /// A line is not what was expected.
     #[error("line {line}: expected {expected}")]
     Line {
         /// The line, counted from 1.
@@ -72,10 +72,10 @@ pub enum MessageError {
         /// What was expected.
         expected: &'static str,
     },
-    /// Another type of message.
+    /// The message has another type.
     #[error("expected a {expected} message, found {found:?}")]
     WrongType {
-        /// The type wanted.
+        /// The expected type.
         expected: &'static str,
         /// The type found.
         found: String,
@@ -83,10 +83,10 @@ pub enum MessageError {
     /// A header that this type needs is absent.
     #[error("header {0} is missing")]
     Missing(String),
-    /// A header stands twice.
+    /// A header is repeated.
     #[error("header {0} is repeated")]
     Repeated(String),
-    /// A header's value is not what it must be.
+    /// The value of a header is invalid.
     #[error("header {name}: {why}")]
     Header {
         /// The header's name.
@@ -94,12 +94,12 @@ pub enum MessageError {
         /// What was expected and what was found.
         why: String,
     },
-    /// The data is not what the headers promise.
+    /// The data does not match the headers.
     #[error("data: {0}")]
     Data(String),
 }
 
-/// A message taken apart: its type, its headers in order, and its data. The texts are borrowed from the
+/// A parsed message: its type, its headers in order, and its data. The texts are borrowed from the
 /// message, so that a vendor reads a payment with few allocations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
@@ -109,10 +109,10 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Takes `text`, at most `size_max` bytes, apart.
+    /// Parses `text`, at most `size_max` bytes.
     ///
     /// # Errors
-    /// Anything that is not the form of a message, with the line where it is not.
+    /// The text does not have the form of a message; the error says in which line.
     pub fn parse(text: &'a [u8], size_max: usize) -> Result<Frame<'a>, MessageError> {
         if text.len() > size_max {
             return Err(MessageError::TooLarge { found: text.len(), max: size_max });
@@ -180,12 +180,12 @@ impl<'a> Frame<'a> {
         &self.headers
     }
 
-    /// The value of a header, its name in any case; `None` if it is absent.
+    /// The value of a header; its name is case-insensitive. `None` if it is absent.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
 
-    /// The value of a header that must be there.
+    /// The value of a required header.
     ///
     /// # Errors
     /// [`MessageError::Missing`].
@@ -193,10 +193,10 @@ impl<'a> Frame<'a> {
         self.get(name).ok_or_else(|| MessageError::Missing(name.to_string()))
     }
 
-    /// The value of a header that must be there, read as a `T`.
+    /// The value of a required header, parsed as a `T`.
     ///
     /// # Errors
-    /// It is missing, or no `T`.
+    /// It is missing, or not a `T`.
     pub fn parsed<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, MessageError> {
         self.need(name)?.parse().map_err(|error: T::Err| MessageError::Header {
             name: name.to_string(),
@@ -204,10 +204,10 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The value of a header that must be there, read as a canonical decimal from 0 to `max`.
+    /// The value of a required header, parsed as a canonical decimal from 0 to `max`.
     ///
     /// # Errors
-    /// It is missing, no such number, or too large.
+    /// It is missing, not such a number, or too large.
     pub fn number(&self, name: &str, max: u64) -> Result<u64, MessageError> {
         let text = self.need(name)?;
         parse_decimal(text).filter(|number| *number <= max).ok_or_else(|| MessageError::Header {
@@ -219,7 +219,7 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The value of a header for people, 0 to `len_max` bytes.
+    /// The value of a required header for people, 0 to `len_max` bytes.
     ///
     /// # Errors
     /// It is missing or too long.
@@ -237,7 +237,7 @@ impl<'a> Frame<'a> {
         self.data.as_deref()
     }
 
-    /// The data that must be there.
+    /// The required data.
     ///
     /// # Errors
     /// The message has none.
@@ -252,21 +252,21 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    /// Begins a message of this type.
+    /// Starts a message of this type.
     pub(super) fn new(message_type: &str) -> Printer {
         Printer { text: format!("{FIRST_LINE}\r\n{message_type}\r\n") }
     }
 
-    /// A header whose value is of a type that prints as one line of printable ASCII.
+    /// Adds a header whose value is of a type that prints as one line of printable ASCII.
     pub(super) fn header(mut self, name: &str, value: impl Display) -> Printer {
         // Writing to a String cannot fail.
         let _ = write!(self.text, "{name}: {value}\r\n");
         self
     }
 
-    /// A header with a text for people. What a header cannot carry is not sent: other characters than
-    /// printable ASCII become `?`, blanks at the ends and everything after `len_max` bytes are cut off.
-    /// So no text, wherever it came from, can forge a line of a message.
+    /// Adds a header with a text for people. What a header cannot carry is not sent: characters
+    /// other than printable ASCII become `?`; blanks at the ends and everything after `len_max`
+    /// bytes are removed. So no text, wherever it came from, can forge a line of a message.
     pub(super) fn people(self, name: &str, value: &str, len_max: usize) -> Printer {
         let plain = |c| if (' '..='~').contains(&c) { c } else { '?' };
         let value: String = value.trim().chars().map(plain).take(len_max).collect();
@@ -299,12 +299,12 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// The next line, which must be ended and no longer than allowed.
+    /// The next line, which must have an end and must not be longer than allowed.
     fn next(&mut self, expected: &'static str) -> Result<&'a str, MessageError> {
         self.line += 1;
         let (line, rest) = match split_once(self.text, b'\n') {
             Some((line, rest)) => (line.strip_suffix('\r').unwrap_or(line), rest),
-            // The end of the last line may be missing: mail and forms eat it.
+            // The end of the last line may be missing: mail and forms remove it.
             None if self.text == LAST_LINE => (self.text, ""),
             None => return Err(self.wrong(expected)),
         };
@@ -333,7 +333,7 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
             data_size.chars().take(40).collect::<String>()
         ),
     })?;
-    // One line, all that a few coins need, is decoded where it stands.
+    // One line, enough for a few coins, is decoded in place.
     let mut base64 = Cow::Borrowed("");
     loop {
         let line = lines.next("Base64 or End-MicroMint")?;
@@ -355,7 +355,7 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
     Ok(data)
 }
 
-/// The text before and after the first `byte` of ASCII.
+/// The text before and after the first `byte`, which must be ASCII.
 fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
     let at = memchr::memchr(byte, text.as_bytes())?;
     Some((&text[..at], &text[at + 1..]))
@@ -367,7 +367,7 @@ fn ascii(text: &[u8]) -> Result<&str, MessageError> {
     {
         return Err(MessageError::NotAscii { byte: text[at], at });
     }
-    // ASCII is UTF-8, so the message below is never seen.
+    // ASCII is UTF-8, so the message below never occurs.
     std::str::from_utf8(text).map_err(|error| MessageError::Data(error.to_string()))
 }
 

@@ -6,7 +6,7 @@ use super::{CREDIT_COINS_MAX, Frame, MessageError, Verdict};
 use crate::identity::UserId;
 use crate::period::Period;
 
-/// The largest Funds-Credited message, in bytes: a byte of data a ball.
+/// The largest Funds-Credited message, in bytes: one byte of data for each ball.
 const SIZE_MAX: usize = text_size_max(CREDIT_COINS_MAX as usize);
 
 /// The broker's answer to a return.
@@ -16,17 +16,17 @@ pub struct FundsCredited {
     pub user: UserId,
     /// Their period.
     pub period: Period,
-    /// The return at the broker.
+    /// The number of the return at the broker.
     pub transaction: u64,
-    /// One verdict a ball, in the order of the return.
+    /// One verdict for each ball, in the order of the return.
     pub verdicts: Vec<Verdict>,
 }
 
 impl FundsCredited {
-    /// Reads a Funds-Credited.
+    /// Parses a Funds-Credited.
     ///
     /// # Errors
-    /// Text that is none, or another number of verdicts than `Coins` says.
+    /// The text is not one, or the number of verdicts differs from `Coins`.
     pub fn parse(text: &[u8]) -> Result<FundsCredited, MessageError> {
         let frame = Frame::parse(text, SIZE_MAX)?;
         frame.expect_type("Funds-Credited")?;

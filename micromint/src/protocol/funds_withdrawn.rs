@@ -1,7 +1,7 @@
 //! Funds-Withdrawn: the sets that a client bought, from broker to client (thesis 3.2.2).
 //!
-//! It carries the user's key, so it travels over TLS or in a private file only, and only to the
-//! authenticated owner of the account.
+//! It carries the user's key. It is therefore sent only over TLS or in a private file, and only to
+//! the authenticated owner of the account.
 
 use super::frame::{Printer, text_size_max};
 use super::payment::x_to_bytes;
@@ -12,9 +12,9 @@ use crate::identity::UserId;
 use crate::params::{COIN_SIZE_MAX, PARAMS_KEYS, Params};
 use crate::period::Period;
 
-/// The most sets in one sale.
+/// The largest number of sets in one sale.
 pub const SETS_PER_WITHDRAWAL_MAX: u32 = 10_000;
-/// The most data in one Funds-Withdrawn, in bytes: 32 of the largest sets there are.
+/// The largest data in one Funds-Withdrawn, in bytes: 32 of the largest possible sets.
 const DATA_SIZE_MAX: u64 = 128 * 1024 * 1024 + 1024;
 /// The largest Funds-Withdrawn message, in bytes.
 pub const FUNDS_WITHDRAWN_SIZE_MAX: usize = text_size_max(DATA_SIZE_MAX as usize);
@@ -22,8 +22,8 @@ pub const FUNDS_WITHDRAWN_SIZE_MAX: usize = text_size_max(DATA_SIZE_MAX as usize
 /// The balls of one superbin set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoldSet {
-    /// The k superbins in order, each the inputs of its balls in order of sub-bin; empty bins are left
-    /// out, so hashing tells where a ball lies.
+    /// The k superbins in order, each the inputs of its balls in order of sub-bin. Empty bins are
+    /// omitted, so hashing determines where a ball lies.
     pub superbins: Vec<Vec<u64>>,
 }
 
@@ -38,15 +38,15 @@ pub struct FundsWithdrawn {
     pub params: Params,
     /// The sets, at most [`SETS_PER_WITHDRAWAL_MAX`].
     pub sets: Vec<SoldSet>,
-    /// The sale, which can be fetched again by this number.
+    /// The number of the sale, which can be fetched again with it.
     pub transaction: u64,
 }
 
 impl FundsWithdrawn {
-    /// Reads a Funds-Withdrawn.
+    /// Parses a Funds-Withdrawn. It does not check whether the balls are genuine.
     ///
     /// # Errors
-    /// Text that is none. Whether the balls are genuine is not decided here.
+    /// The text is not one.
     pub fn parse(text: &[u8]) -> Result<FundsWithdrawn, MessageError> {
         let frame = Frame::parse(text, FUNDS_WITHDRAWN_SIZE_MAX)?;
         frame.expect_type("Funds-Withdrawn")?;
@@ -78,7 +78,8 @@ impl FundsWithdrawn {
         head.header("Sets", self.sets.len()).header("Transaction-ID", self.transaction).data(&data)
     }
 
-    /// The most sets of this period that one message surely holds, 1 to [`SETS_PER_WITHDRAWAL_MAX`].
+    /// The largest number of sets of this period that always fit into one message, 1 to
+    /// [`SETS_PER_WITHDRAWAL_MAX`].
     pub fn sets_max(params: &Params) -> u32 {
         let superbin_size = 4 + 8 * u64::from(params.subbin_count());
         let set_size = params.coin_size() as u64 * superbin_size;
@@ -120,7 +121,7 @@ fn sets_from(params: &Params, sets: usize, data: &[u8]) -> Result<Vec<SoldSet>, 
     }
 }
 
-/// Takes a count and that many inputs off the head of `data`.
+/// Reads a count and that many inputs from the front of `data`.
 fn take_superbin(data: &mut Reader<'_>, balls_max: u32) -> Result<Vec<u64>, MessageError> {
     let ended = || MessageError::Data("ends inside a superbin".to_string());
     let count = data.u32_be().ok_or_else(ended)?;

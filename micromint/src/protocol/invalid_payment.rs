@@ -1,32 +1,32 @@
-//! Invalid-Payment: a payment was refused and its coins come back, from vendor to client.
+//! Invalid-Payment: a payment was refused and its coins are returned, from vendor to client.
 //!
-//! The coins stay bound to this vendor all the same: it could refuse them and redeem them.
+//! The coins stay bound to this vendor: it could refuse them and still redeem them.
 
 use super::frame::Printer;
 use super::payment::{PAYMENT_SIZE_MAX, coins_from, x_to_bytes};
 use super::text::TEXT_LEN_MAX;
 use super::{COINS_PER_PAYMENT_MAX, Frame, MessageError, Url};
 
-/// A refusal with the coins refused.
+/// A refusal with the refused coins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidPayment {
-    /// The page asked for.
+    /// The requested page.
     pub url: Url,
     /// The reason, one of the words of [`crate::vendor::Refusal`].
     pub reason: String,
     /// The price of the page in coins.
     pub price: u32,
-    /// The number of coins returned, 0 where the payment could not be read.
+    /// The number of coins returned, 0 if the payment could not be parsed.
     pub coins: u32,
     /// The coins, as in [`super::Payment::x`].
     pub x: Vec<u64>,
 }
 
 impl InvalidPayment {
-    /// Reads an Invalid-Payment.
+    /// Parses an Invalid-Payment.
     ///
     /// # Errors
-    /// Text that is none.
+    /// The text is not one.
     pub fn parse(text: &[u8]) -> Result<InvalidPayment, MessageError> {
         let frame = Frame::parse(text, PAYMENT_SIZE_MAX)?;
         frame.expect_type("Invalid-Payment")?;

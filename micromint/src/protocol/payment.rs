@@ -8,15 +8,15 @@ use crate::identity::{UserId, VendorId};
 use crate::params::{COIN_SIZE_MAX, COIN_SIZE_MIN};
 use crate::period::Period;
 
-/// The most coins in one payment, and so the highest price.
+/// The largest number of coins in one payment, and so the highest price.
 pub const COINS_PER_PAYMENT_MAX: u32 = 500;
-/// The largest Payment message, in bytes: a journal record holds it with room to spare.
+/// The largest Payment message, in bytes: it fits into a journal record with room to spare.
 pub const PAYMENT_SIZE_MAX: usize = 60 * 1024;
 
 /// Coins for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
-    /// The page, exactly as the Request-Payment named it.
+    /// The page, exactly as in the Request-Payment.
     pub url: Url,
     /// Who pays.
     pub user: UserId,
@@ -26,26 +26,27 @@ pub struct Payment {
     pub period: Period,
     /// The number of coins, 1 to [`COINS_PER_PAYMENT_MAX`].
     pub coins: u32,
-    /// Under K_U over vendor, URL and data; the vendor keeps it unseen through, the broker checks it.
+    /// Computed with K_U over vendor, URL and data. The vendor passes it on unchecked; the broker
+    /// checks it.
     pub authenticator: Authenticator,
-    /// The coins one after the other, the k inputs of each in the order of the set; k is the same for
-    /// all and from 2 to 8.
+    /// The coins one after the other, the k inputs of each in the order of the set; k is the same
+    /// for all and is 2 to 8.
     pub x: Vec<u64>,
 }
 
 impl Payment {
-    /// Reads a Payment.
+    /// Parses a Payment.
     ///
     /// # Errors
-    /// Text that is none.
+    /// The text is not one.
     pub fn parse(text: &[u8]) -> Result<Payment, MessageError> {
         Payment::from_frame(Frame::parse(text, PAYMENT_SIZE_MAX)?)
     }
 
-    /// Reads a Payment from a message taken apart.
+    /// Reads a Payment from a parsed message.
     ///
     /// # Errors
-    /// A message that is none.
+    /// The message is not one.
     pub fn from_frame(frame: Frame<'_>) -> Result<Payment, MessageError> {
         frame.expect_type("Payment")?;
         let coins = frame.number("Coins", COINS_PER_PAYMENT_MAX.into())? as u32;
@@ -72,18 +73,18 @@ impl Payment {
             .data(&self.data())
     }
 
-    /// The decoded data: every x as 8 bytes big-endian. The authenticator is over this.
+    /// The decoded data: every x as 8 bytes big-endian. The authenticator covers this.
     pub fn data(&self) -> Vec<u8> {
         x_to_bytes(&self.x)
     }
 
-    /// k, the balls a coin, as the message shows it.
+    /// k, the number of balls in a coin, as derived from the message.
     pub fn coin_size(&self) -> usize {
         self.x.len() / self.coins.max(1) as usize
     }
 }
 
-/// Reads `coins` coins of one size from 2 to 8 balls.
+/// Reads `coins` coins of equal size, 2 to 8 balls.
 pub(super) fn coins_from(coins: u32, data: &[u8]) -> Result<Vec<u64>, MessageError> {
     let x = x_from_bytes(data)?;
     let coins = coins as usize;
@@ -102,7 +103,7 @@ pub(super) fn x_to_bytes(x: &[u64]) -> Vec<u8> {
     x.iter().map(|x| u64_be(*x)).collect::<Vec<_>>().into_flattened()
 }
 
-/// Reads 8 bytes big-endian each.
+/// Reads numbers of 8 bytes big-endian.
 pub(super) fn x_from_bytes(data: &[u8]) -> Result<Vec<u64>, MessageError> {
     let (inputs, rest) = data.as_chunks::<8>();
     if !rest.is_empty() {

@@ -5,28 +5,29 @@ use super::verdict::{verdicts_from, verdicts_to_bytes};
 use super::{BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Frame, Id, MessageError, Verdict};
 use crate::identity::VendorId;
 
-/// The most verdicts: one a coin, and a coin takes at least the 16 bytes of two balls in a batch. Payments
-/// that cannot be read are no more than a batch may hold.
+/// The largest number of verdicts: one for each coin, and a coin takes at least the 16 bytes of two
+/// balls in a batch. There are no more unreadable payments than a batch may contain.
 const VERDICTS_MAX: usize = BATCH_DATA_SIZE_MAX / 16 + BATCH_PAYMENTS_MAX as usize;
-/// The largest Redemption-Result message, in bytes: a byte of data a verdict.
+/// The largest Redemption-Result message, in bytes: one byte of data for each verdict.
 const SIZE_MAX: usize = text_size_max(VERDICTS_MAX);
 
 /// The broker's answer to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedemptionResult {
-    /// Whose batch it was.
+    /// The vendor of the batch.
     pub vendor: VendorId,
     /// Its name.
     pub batch: Id,
-    /// One verdict a coin, in the order of the batch. A payment that cannot be read has one.
+    /// One verdict for each coin, in the order of the batch. A payment that cannot be parsed has
+    /// one.
     pub verdicts: Vec<Verdict>,
 }
 
 impl RedemptionResult {
-    /// Reads a Redemption-Result.
+    /// Parses a Redemption-Result.
     ///
     /// # Errors
-    /// Text that is none, or counts that are not those of the verdicts.
+    /// The text is not one, or its counts differ from its verdicts.
     pub fn parse(text: &[u8]) -> Result<RedemptionResult, MessageError> {
         let frame = Frame::parse(text, SIZE_MAX)?;
         frame.expect_type("Redemption-Result")?;

@@ -7,31 +7,31 @@ use crate::authenticator::Authenticator;
 use crate::identity::UserId;
 use crate::period::Period;
 
-/// The most balls in one return.
+/// The largest number of balls in one return.
 pub const CREDIT_COINS_MAX: u32 = 1_000_000;
-/// The largest Request-Credit message, in bytes: eight bytes of data a ball.
+/// The largest Request-Credit message, in bytes: eight bytes of data for each ball.
 const SIZE_MAX: usize = text_size_max(8 * CREDIT_COINS_MAX as usize);
 
-/// Unspent coins on their way back.
+/// A return of unspent coins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestCredit {
     /// Whose coins.
     pub user: UserId,
     /// Their period.
     pub period: Period,
-    /// Names the return; a return sent again has the same name and content.
+    /// Identifies the return; a repeated return has the same identifier and content.
     pub request: Id,
-    /// Under K_U over Request-ID and data.
+    /// Computed with K_U over Request-ID and data.
     pub authenticator: Authenticator,
     /// The unspent first balls.
     pub x: Vec<u64>,
 }
 
 impl RequestCredit {
-    /// Reads a Request-Credit.
+    /// Parses a Request-Credit.
     ///
     /// # Errors
-    /// Text that is none, or another number of balls than `Coins` says.
+    /// The text is not one, or the number of balls differs from `Coins`.
     pub fn parse(text: &[u8]) -> Result<RequestCredit, MessageError> {
         let frame = Frame::parse(text, SIZE_MAX)?;
         frame.expect_type("Request-Credit")?;
@@ -60,7 +60,7 @@ impl RequestCredit {
             .data(&self.data())
     }
 
-    /// The decoded data: every x as 8 bytes big-endian. The authenticator is over this.
+    /// The decoded data: every x as 8 bytes big-endian. The authenticator covers this.
     pub fn data(&self) -> Vec<u8> {
         x_to_bytes(&self.x)
     }

@@ -7,7 +7,7 @@ use crate::identity::VendorId;
 use crate::params::{BROKER_LEN_MAX, COIN_VALUE_LEN_MAX};
 use crate::period::Period;
 
-/// The most periods that a vendor accepts at one time.
+/// The largest number of periods that a vendor accepts at a time.
 pub const PERIODS_PER_REQUEST_MAX: usize = 16;
 /// The largest Request-Payment message, in bytes.
 const SIZE_MAX: usize = 32 * 1024;
@@ -19,11 +19,12 @@ pub struct RequestPayment {
     pub url: Url,
     /// Its price in coins, 1 to [`COINS_PER_PAYMENT_MAX`].
     pub price: u32,
-    /// Who is to be paid.
+    /// The payee.
     pub vendor: VendorId,
     /// The accepted periods, 1 to [`PERIODS_PER_REQUEST_MAX`], in the vendor's order of preference.
     pub periods: Vec<Period>,
-    /// The URL of the broker of those periods; for people, never contacted because a vendor named it.
+    /// The URL of the broker of those periods; for people, never contacted because a vendor named
+    /// it.
     pub broker: String,
     /// What a coin is worth, for people.
     pub coin_value: String,
@@ -32,10 +33,10 @@ pub struct RequestPayment {
 }
 
 impl RequestPayment {
-    /// Reads a Request-Payment.
+    /// Parses a Request-Payment.
     ///
     /// # Errors
-    /// Text that is none.
+    /// The text is not one.
     pub fn parse(text: &[u8]) -> Result<RequestPayment, MessageError> {
         RequestPayment::from_frame(&Frame::parse(text, SIZE_MAX)?)
     }
@@ -63,7 +64,8 @@ impl RequestPayment {
         })
     }
 
-    /// Prints the message. What the texts for people cannot carry is left out or shown as `?`.
+    /// Prints the message. Characters that texts for people cannot carry are omitted or shown as
+    /// `?`.
     pub fn to_bytes(&self) -> Vec<u8> {
         let periods: Vec<&str> = self.periods.iter().map(Period::as_str).collect();
         let head = Printer::new("Request-Payment")

@@ -7,9 +7,9 @@ use crate::bytes::{Reader, Writer};
 use crate::identity::VendorId;
 use crate::period::Period;
 
-/// The most payments in one batch.
+/// The largest number of payments in one batch.
 pub const BATCH_PAYMENTS_MAX: u32 = 1_000_000;
-/// The most data in one batch, in bytes; a vendor with more sends several batches.
+/// The largest data in one batch, in bytes; a vendor with more sends several batches.
 pub const BATCH_DATA_SIZE_MAX: usize = 64 * 1024 * 1024;
 /// The largest Request-Redemption message, in bytes.
 const SIZE_MAX: usize = text_size_max(BATCH_DATA_SIZE_MAX);
@@ -17,15 +17,15 @@ const SIZE_MAX: usize = text_size_max(BATCH_DATA_SIZE_MAX);
 /// A batch of payments for redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRedemption {
-    /// Whose batch it is.
+    /// The vendor.
     pub vendor: VendorId,
-    /// Names the batch; a batch sent again has the same name and content.
+    /// Identifies the batch; a repeated batch has the same identifier and content.
     pub batch: Id,
     /// The period of all its coins.
     pub period: Period,
     /// The number of payments.
     pub payments: u32,
-    /// Under K_V over Batch-ID and data.
+    /// Computed with K_V over Batch-ID and data.
     pub authenticator: Authenticator,
     /// For each payment its length as a big-endian u32 and the Payment message as received.
     pub data: Vec<u8>,
@@ -37,11 +37,11 @@ pub fn push_record(data: &mut Vec<u8>, payment: &[u8]) {
 }
 
 impl RequestRedemption {
-    /// Reads a Request-Redemption. The payments in it are not parsed: one that is malformed gets a
-    /// verdict of its own and spoils no other.
+    /// Parses a Request-Redemption. The payments in it are not parsed: a malformed one gets a
+    /// verdict of its own and does not affect the others.
     ///
     /// # Errors
-    /// Text that is none, or data that is not the promised number of records.
+    /// The text is not one, or its data does not have the stated number of records.
     pub fn parse(text: &[u8]) -> Result<RequestRedemption, MessageError> {
         let frame = Frame::parse(text, SIZE_MAX)?;
         frame.expect_type("Request-Redemption")?;
@@ -92,7 +92,7 @@ impl RequestRedemption {
     }
 }
 
-/// Takes records off the head of a batch's data, until one is not whole.
+/// Reads records from the front of a batch's data, until one is incomplete.
 struct Records<'a>(Reader<'a>);
 
 impl<'a> Iterator for Records<'a> {

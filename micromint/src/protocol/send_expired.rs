@@ -1,4 +1,4 @@
-//! Send-Expired: the broker is ready for the unspent coins of a period, from broker to client (thesis
+//! Send-Expired: the broker accepts the unspent coins of a period, from broker to client (thesis
 //! 3.4.1, "Returning Coins").
 
 use super::frame::Printer;
@@ -21,10 +21,10 @@ pub struct SendExpired {
 }
 
 impl SendExpired {
-    /// Reads a Send-Expired.
+    /// Parses a Send-Expired.
     ///
     /// # Errors
-    /// Text that is none.
+    /// The text is not one.
     pub fn parse(text: &[u8]) -> Result<SendExpired, MessageError> {
         let frame = Frame::parse(text, SIZE_MAX)?;
         frame.expect_type("Send-Expired")?;

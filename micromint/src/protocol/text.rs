@@ -1,4 +1,4 @@
-//! The small texts that headers hold: numbers, URLs, identifiers, times.
+//! The short texts in headers: numbers, URLs, identifiers, times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ pub const TEXT_LEN_MAX: usize = 256;
 /// The longest Batch-ID or Request-ID, in bytes.
 pub const ID_LEN_MAX: usize = 64;
 
-/// Reads a canonical decimal number: digits only, no sign, no leading zero, below 2^64.
+/// Parses a canonical decimal number: digits only, no sign, no leading zero, below 2^64.
 pub fn parse_decimal(text: &str) -> Option<u64> {
     let canonical = text == "0" || (!text.starts_with('0') && !text.is_empty());
     if canonical && text.bytes().all(|c| c.is_ascii_digit()) { text.parse().ok() } else { None }
@@ -23,11 +23,11 @@ pub fn parse_decimal(text: &str) -> Option<u64> {
 pub struct Url {
     text: String,
     host: VendorId,
-    /// Where the path begins in `text`.
+    /// The start of the path in `text`.
     target_at: usize,
 }
 
-/// The text is no URL of a page.
+/// The text is not the URL of a page.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
     /// It is too long.
@@ -36,15 +36,15 @@ pub enum UrlError {
         /// Its length in bytes.
         found: usize,
     },
-    /// It has not the form of one.
+    /// It does not have the form of a URL.
     #[error("expected {expected} in URL {found:?}")]
     Form {
         /// What was expected.
         expected: &'static str,
-        /// The head of the text.
+        /// The beginning of the text.
         found: String,
     },
-    /// Its host is none.
+    /// Its host is invalid.
     #[error("URL: {0}")]
     Host(#[from] IdentityError),
 }
@@ -55,7 +55,7 @@ impl Url {
         &self.text
     }
 
-    /// The URL as a text of its own.
+    /// The URL as an owned text.
     pub fn into_string(self) -> String {
         self.text
     }
@@ -80,7 +80,7 @@ impl Url {
         &self.text[..self.target_at]
     }
 
-    /// Path and query, beginning with `/`.
+    /// Path and query, starting with `/`.
     pub fn target(&self) -> &str {
         &self.text[self.target_at..]
     }
@@ -88,8 +88,8 @@ impl Url {
     /// The URL of the page at the same origin with this path and query.
     ///
     /// # Errors
-    /// The target does not begin with `/`, is too long, or holds a space, `#` or a byte that is not
-    /// printable ASCII.
+    /// The target does not start with `/`, is too long, or contains a space, `#` or a byte that is
+    /// not printable ASCII.
     pub fn at_same_origin(&self, target: &str) -> Result<Url, UrlError> {
         let (origin, found) = (self.origin(), self.target_at + target.len());
         if found > URL_LEN_MAX {
@@ -114,7 +114,7 @@ impl UrlError {
     }
 }
 
-/// Whether every character may stand in the path or query of a URL.
+/// Whether every character is allowed in the path or query of a URL.
 fn is_target(text: &str) -> bool {
     text.bytes().all(|c| c.is_ascii_graphic() && c != b'#')
 }
@@ -122,7 +122,7 @@ fn is_target(text: &str) -> bool {
 impl FromStr for Url {
     type Err = UrlError;
 
-    /// Reads `http[s]://host[:port]/…`: the host as a [`VendorId`], the port canonical and not the
+    /// Parses `http[s]://host[:port]/…`: the host as a [`VendorId`], the port canonical and not the
     /// scheme's default, the rest printable ASCII without spaces or `#`.
     fn from_str(text: &str) -> Result<Self, UrlError> {
         if text.len() > URL_LEN_MAX {
@@ -150,7 +150,7 @@ impl FromStr for Url {
     }
 }
 
-/// Splits `host:port`; the colons inside `[…]` are the address's.
+/// Splits `host:port`; colons inside `[…]` belong to the address.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.bytes().rposition(|c| matches!(c, b':' | b']')) {
         Some(at) if authority.as_bytes()[at] == b':' => {
@@ -166,12 +166,12 @@ impl fmt::Display for Url {
     }
 }
 
-/// A Batch-ID or Request-ID: 1 to 64 characters of `A-Z a-z 0-9 . _ -`, chosen by the sender, the same
-/// for a repetition of the same message.
+/// A Batch-ID or Request-ID: 1 to 64 characters of `A-Z a-z 0-9 . _ -`, chosen by the sender, the
+/// same when the message is repeated.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(String);
 
-/// The text is no identifier.
+/// The text is not an identifier.
 #[derive(Debug, thiserror::Error)]
 #[error("expected 1 to {ID_LEN_MAX} characters A-Z a-z 0-9 . _ -, found {0:?}")]
 pub struct IdError(String);

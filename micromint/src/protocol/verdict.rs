@@ -36,16 +36,16 @@ macro_rules! verdicts {
 verdicts! {
     /// Paid (a coin) or credited (a ball). Final.
     Accepted = 0, "accepted";
-    /// A claim that waits until redeem-until: a payment with a wrong authenticator, or a return. Ask
-    /// again with the same message after that for the final verdict.
+    /// The claim waits until redeem-until: a payment with a wrong authenticator, or a return. Send
+    /// the same message again after that for the final verdict.
     Waiting = 1, "waiting until redeem-until";
-    /// The payment cannot be read.
+    /// The payment cannot be parsed.
     Malformed = 16, "malformed payment";
-    /// The payment is for another vendor than the one who redeems.
+    /// The payment is for a vendor other than the one that redeems.
     OtherVendor = 17, "paid to another vendor";
-    /// The coin is of another period than the batch, or one that the broker does not hold.
+    /// The coin is of another period than the batch, or of one that the broker does not have.
     UnknownPeriod = 18, "of another period";
-    /// An x is out of range or stands twice in the coin.
+    /// An x is out of range or repeated within the coin.
     InputWrong = 19, "input out of range or repeated";
     /// The fixed bits of a ball are wrong.
     FixedBits = 20, "no ball of this period";
@@ -61,11 +61,11 @@ verdicts! {
     TooLate = 25, "after redeem-until";
     /// The broker declared the bin compromised.
     Compromised = 26, "compromised";
-    /// The first ball is paid for by an earlier or better claim.
+    /// The first ball is paid by an earlier or higher-ranked claim.
     AlreadyPaid = 27, "already redeemed or credited";
-    /// The ball is no first ball of a set: its superbin is odd.
+    /// The ball is not a first ball: its superbin is odd.
     NotFirst = 28, "no first ball";
-    /// The authenticator of a return is wrong, so it is not from the owner.
+    /// The authenticator of a return is wrong, so the return is not from the owner.
     WrongAuthenticator = 29, "authenticator wrong";
 }
 
