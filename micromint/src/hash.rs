@@ -1,10 +1,10 @@
 //! The hash functions that coins are made with.
 //!
-//! In goes a ball's input x, out comes 64 bits, the leading n of which are the ball's output y.
-//! MicroMint does not care which function it is (thesis 3.2.1); a function is a name, an input width
-//! w, and [`HashFunction::hash`] under the period's iv. One input goes through the plain crates; the
-//! balls of payments ([`HashFunction::hash_many`]) and minting ([`bulk`]) have ways of our own, which must
-//! agree with them ball for ball.
+//! Input: a ball's x. Output: 64 bits, whose leading n bits are the ball's output y. MicroMint
+//! works with any function (thesis 3.2.1); here a function is a name, an input width w, and
+//! [`HashFunction::hash`] under the period's iv. A single input is hashed by the plain crates. The
+//! balls of payments ([`HashFunction::hash_many`]) and minting ([`bulk`]) have faster
+//! implementations, which must agree with the crates for every ball.
 
 pub mod bulk;
 mod des;
@@ -18,7 +18,7 @@ use std::str::FromStr;
 pub use self::des::DES_UNUSED_IN_ROUND_1;
 pub(crate) use self::sha256::leading_u64;
 
-/// Which hash function a period uses: the value of `hashfn`.
+/// The hash function of a period: the value of `hashfn`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HashName {
     /// `des`: DES encryption of the iv under the key made from x (thesis 3.2.1).
@@ -27,7 +27,7 @@ pub enum HashName {
     Sha256,
 }
 
-/// The text names no hash function.
+/// The text is not the name of a hash function.
 #[derive(Debug, thiserror::Error)]
 #[error("expected hashfn \"des\" or \"sha256\", found {0:?}")]
 pub struct HashNameError(String);
@@ -40,7 +40,8 @@ pub trait HashFunction: Send + Sync + fmt::Debug {
     /// The 64-bit output for `x`, which must be below 2^w ([`HashName::input_width`]).
     fn hash(&self, x: u64) -> u64;
 
-    /// Hashes `x[i]` to `y[i]`. Both slices have one length; the shorter one decides.
+    /// Hashes `x[i]` to `y[i]`. If the slices differ in length, the shorter one determines how
+    /// many.
     fn hash_many(&self, x: &[u64], y: &mut [u64]) {
         for (x, y) in x.iter().zip(y) {
             *y = self.hash(*x);
@@ -65,7 +66,7 @@ impl HashName {
         }
     }
 
-    /// The name as it stands in configurations and messages.
+    /// The name as used in configurations and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             HashName::Des => "des",

@@ -1,10 +1,10 @@
-//! Where the fast search for balls lives: many inputs at once, keeping only those whose output begins
-//! with the fixed bits.
+//! The fast search for balls: many inputs at a time, keeping only those whose output starts with
+//! the fixed bits.
 //!
-//! In go *bases*, inputs whose [`walked_bits`] are zero; out come the balls (x and its 64-bit output)
-//! that pass the filter among the 256 inputs of every base. [`plain`] is the reference: a [`BulkSearch`]
-//! of any [`Level`] finds exactly the same balls in the same order. How the kernels work and
-//! what they reach is told in `docs/internals/performance.md`.
+//! Input: *bases*, which are inputs whose [`walked_bits`] are zero. Output: the balls (x and its
+//! 64-bit output) that pass the filter among the 256 inputs of every base. [`plain`] is the
+//! reference: a [`BulkSearch`] of any [`Level`] finds exactly the same balls in the same order.
+//! `docs/internals/performance.md` describes how the kernels work and how fast they are.
 
 mod des;
 mod des_kernel;
@@ -47,7 +47,7 @@ impl Filter {
     }
 }
 
-/// The plain search, by the crate that also checks coins.
+/// The plain search, with the crate that also checks coins.
 pub fn plain(hash: &dyn HashFunction, filter: Filter, x: &[u64], found: &mut Vec<Found>) {
     for &x in x {
         let output = hash.hash(x);
@@ -57,7 +57,7 @@ pub fn plain(hash: &dyn HashFunction, filter: Filter, x: &[u64], found: &mut Vec
     }
 }
 
-/// How many inputs are tossed for every base: all values of the eight walked bits.
+/// The number of inputs that are tossed for every base: all values of the eight walked bits.
 pub const TOSSES_PER_BASE: usize = 256;
 
 /// The eight bits of x that a search walks over, as a mask: for `des` those of
@@ -79,7 +79,7 @@ pub const fn walked_bits(hash: HashName) -> u64 {
 /// The level of instruction set that a search is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Plain 64-bit integers: everywhere.
+    /// Plain 64-bit integers: available everywhere.
     Plain64,
     /// AVX2, 256 bits.
     Avx2,
@@ -96,7 +96,7 @@ impl Level {
         Level::ALL.into_iter().rev().find(|level| level.is_available()).unwrap_or(Level::Plain64)
     }
 
-    /// Whether this processor has the level.
+    /// Whether this processor supports the level.
     pub fn is_available(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         return match self {
@@ -125,17 +125,18 @@ trait Search: Send {
     fn search(&mut self, bases: &[u64], found: &mut Vec<Found>);
 }
 
-/// From so many keys on, a word of lanes takes less time than four keys at a time
+/// From this number of keys on, a word of lanes takes less time than four keys at a time
 /// (`docs/internals/performance.md`).
 const DES_AT_LEAST: usize = 20;
 
-/// The outputs of `des` for many inputs, by the best kernel of this processor where it is faster than
-/// four at a time. Returns how many of the first are done; the caller sees to the others.
+/// Computes the outputs of `des` for many inputs, with the best kernel of this processor where it
+/// is faster than four at a time. Returns how many inputs, from the first on, are done; the caller
+/// hashes the rest.
 pub(super) fn des_hash_many(iv: u64, x: &[u64], y: &mut [u64]) -> usize {
     if x.len() < DES_AT_LEAST { 0 } else { des_hash_many_on(Level::detect(), iv, x, y) }
 }
 
-/// The same on `level`, or on the plain one if this processor does not have it.
+/// The same on `level`, or on the plain one if this processor does not support it.
 fn des_hash_many_on(level: Level, iv: u64, x: &[u64], y: &mut [u64]) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
@@ -170,7 +171,7 @@ impl BulkSearch {
         BulkSearch::with_level(hash, iv, filter, Level::detect())
     }
 
-    /// A search on `level`, or on the plain one if this processor does not have it.
+    /// A search on `level`, or on the plain one if this processor does not support it.
     pub fn with_level(hash: HashName, iv: u64, filter: Filter, level: Level) -> BulkSearch {
         #[cfg(target_arch = "x86_64")]
         {
@@ -206,14 +207,15 @@ impl BulkSearch {
         BulkSearch { search, level: Level::Plain64 }
     }
 
-    /// The level that it runs on.
+    /// The level that it uses.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// Tosses, for each base, the 256 inputs that differ from it in the walked bits alone (those of the
-    /// base count as zero), and appends the balls that pass, in the order of the bases and those of one
-    /// base in the order of x. Any number of bases will do; multiples of 1024 waste nothing.
+    /// Tosses, for each base, the 256 inputs that differ from it only in the walked bits (those of
+    /// the base are taken as zero), and appends the balls that pass: in the order of the bases, and
+    /// for one base in the order of x. Any number of bases is allowed; multiples of 1024 are the
+    /// most efficient.
     pub fn search(&mut self, bases: &[u64], found: &mut Vec<Found>) {
         self.search.search(bases, found);
     }
@@ -235,7 +237,7 @@ mod tests {
     /// All inputs of a base, by brute force.
     fn tosses(hash: HashName, base: u64) -> impl Iterator<Item = u64> {
         let walked = walked_bits(hash);
-        // The subsets of a mask, by the carry running through the bits outside.
+        // Enumerates the subsets of a mask: the carry passes through the bits outside.
         std::iter::successors(Some(0u64), move |x| {
             let next = (x | !walked).wrapping_add(1) & walked;
             (next != 0).then_some(next)
@@ -303,8 +305,8 @@ mod tests {
         }
     }
 
-    /// Searches, and asks the plain crate about all balls that are found and one other input of each
-    /// base. (To ask about every input would take minutes.)
+    /// Searches, and checks all balls found and one other input of each base with the plain crate.
+    /// (To check every input would take minutes.)
     fn sample(hash: HashName, level: Level, filter: Filter, bases: &[u64]) {
         let reference = hash.with_iv(IV);
         let mut found = Vec::new();
@@ -333,7 +335,7 @@ mod tests {
         );
     }
 
-    /// What is found does not depend on how the bases are dealt out.
+    /// The result does not depend on how the bases are distributed.
     #[test]
     fn units_of_work_join_without_seam() {
         for hash in [HashName::Des, HashName::Sha256] {
@@ -351,7 +353,8 @@ mod tests {
         }
     }
 
-    /// All inputs that differ in the walked bits and seven or eight others, against the plain crate.
+    /// All inputs that differ in the walked bits and seven or eight others, compared with the plain
+    /// crate.
     #[test]
     fn a_whole_small_space_is_searched() {
         for hash in [HashName::Des, HashName::Sha256] {
@@ -398,7 +401,7 @@ mod tests {
         }
     }
 
-    /// Words that are full and words that are not: of one element, of some and of all.
+    /// Full and partial words: of one element, of several and of all.
     #[test]
     fn every_level_hashes_any_number_of_keys() {
         let x: Vec<u64> = numbers(7).map(|x| x >> 8).take(1100).collect();

@@ -1,8 +1,8 @@
 //! `des`: the iv encrypted by DES (FIPS 46-3) under the key made from x.
 //!
-//! x is a 56-bit integer, bit 55 first. DES keys are eight bytes whose low bits are parity bits that
-//! the cipher ignores, so key byte i holds bits 55-7i .. 49-7i of x in its upper seven bits. A ball
-//! is its 56-bit x, never an 8-byte key: 256 keys would name one ball.
+//! x is a 56-bit integer, bit 55 first. DES keys are eight bytes whose low bits are parity bits
+//! that the cipher ignores, so key byte i holds bits 55-7i .. 49-7i of x in its upper seven bits. A
+//! ball is its 56-bit x, never an 8-byte key: 256 keys would name one ball.
 //!
 //! One key goes through the crate `des`, against which our own ways are tested: [`Block`] for the
 //! balls of a few coins, and the kernel of [`super::bulk`] for many.
@@ -13,8 +13,8 @@ use crate::bytes::{from_u64_be, u64_be};
 use ::des::cipher::{BlockCipherEncrypt, KeyInit};
 
 /// The bits of x that DES does not use in its first round, most significant first, counted from the
-/// most significant bit of x (bit 55) as 0. The bulk kernel walks these eight cheaply, so they carry
-/// the low bits of the toss index (see [`crate::minting`]).
+/// most significant bit of x (bit 55) as 0. The bulk kernel walks these eight cheaply, so they
+/// carry the low bits of the toss index (see [`crate::minting`]).
 pub const DES_UNUSED_IN_ROUND_1: [u32; 8] = [5, 6, 9, 10, 37, 40, 43, 45];
 
 #[derive(Debug)]

@@ -1,18 +1,19 @@
-//! DES of one block under a few keys, for checking payments: too few for the bulk kernel's word of lanes.
+//! DES of one block under a few keys, for checking payments: too few for the bulk kernel's word of
+//! lanes.
 //!
-//! In goes the iv once, then keys, four at a time; out come the blocks. The four go through each round
-//! side by side, so that while one waits for its tables the others go on. What the parts of a key
-//! contribute to all sixteen round keys stands in tables, and so does what an S-box with P behind it
-//! adds to half a block; both are made of the printed tables when the crate is compiled.
+//! In goes the iv once, then keys, four at a time; out come the blocks. The four go through each
+//! round side by side, so that while one waits for its tables the others go on. What the parts of a
+//! key contribute to all sixteen round keys stands in tables, and so does what an S-box with P
+//! behind it adds to half a block; both are made of the printed tables when the crate is compiled.
 //!
-//! The halves of a block are kept rotated to the left by one bit. The six bits that go into each S-box
-//! then lie in the low bits of a byte: those of S-boxes 2, 4, 6 and 8 as the half stands, those of 1, 3,
-//! 5 and 7 when it is rotated to the right by four.
+//! The halves of a block are kept rotated to the left by one bit. The six bits that go into each
+//! S-box then lie in the low bits of a byte: those of S-boxes 2, 4, 6 and 8 as the half stands,
+//! those of 1, 3, 5 and 7 when it is rotated to the right by four.
 
 use super::des_tables::{KEY_PLACE, LEFT_BIT, PLACE, RIGHT_BIT, ROTATION, S_BOX, X_BIT};
 
-/// How many keys go through the rounds side by side. Three would nearly saturate the processor, and a
-/// coin usually has four balls (`docs/internals/performance.md`).
+/// How many keys go through the rounds side by side. Three would nearly saturate the processor, and
+/// a coin usually has four balls (`docs/internals/performance.md`).
 const KEYS: usize = 4;
 
 /// The rounds' worth of half a round key, in one cache line.
@@ -20,8 +21,8 @@ const KEYS: usize = 4;
 #[repr(align(64))]
 struct Rounds([u32; 16]);
 
-/// By byte of the key and the value of its bits that go to one of the registers C and D: what they set
-/// in every round. The entries of a key are added (XOR). For layout see [`key_bit`].
+/// By byte of the key and the value of its bits that go to one of the registers C and D: what they
+/// set in every round. The entries of a key are added (XOR). For layout see [`key_bit`].
 type KeyTable = [[Rounds; 16]; 8];
 
 static OF_C: KeyTable = key_table(false);
@@ -117,8 +118,9 @@ fn six_bits(bytes: u32) -> [usize; 4] {
     (bytes & 0x3f3f_3f3f).to_be_bytes().map(usize::from)
 }
 
-/// The final permutation of R16 || L16. Read off its printed table: bit j of output byte i is the bit of
-/// value 2^i in byte j of the sequence L16, R16, L16 ... by bytes; so bits and bytes change places.
+/// The final permutation of R16 || L16. Read off its printed table: bit j of output byte i is the
+/// bit of value 2^i in byte j of the sequence L16, R16, L16 ... by bytes; so bits and bytes change
+/// places.
 #[inline(always)]
 fn permuted_finally(r16: u32, l16: u32) -> u64 {
     let bytes_apart = |half: u32| {
@@ -164,8 +166,9 @@ const fn key_table(is_d: bool) -> KeyTable {
     table
 }
 
-/// Which bit of an entry is added to an input of an S-box, both from 0. From the highest byte on: of C the
-/// S-boxes printed as 2, 4, 1, 3, of D 6, 8, 5, 7; so halves of both join to a half's round key.
+/// Which bit of an entry is added to an input of an S-box, both from 0. From the highest byte on:
+/// of C the S-boxes printed as 2, 4, 1, 3, of D 6, 8, 5, 7; so halves of both join to a half's
+/// round key.
 const fn key_bit(sbox: usize, input: usize) -> u32 {
     let byte = if sbox % 2 == 1 { 2 } else { 0 } + if sbox % 4 < 2 { 1 } else { 0 };
     1 << (8 * byte + 5 - input)

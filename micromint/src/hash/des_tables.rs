@@ -1,4 +1,5 @@
-//! The tables of DES (FIPS 46-3) as printed, and turned round into the indices that our own kernels use.
+//! The tables of DES (FIPS 46-3) as printed, and turned round into the indices that our own kernels
+//! use.
 //!
 //! Positions count from 0, the leftmost bit first. A key plane has its place in the register C (the
 //! first 28 bits after permuted choice 1) or D (the other 28).
@@ -18,9 +19,9 @@ pub(super) const EXPANSION: [[usize; 6]; 8] = {
     table
 };
 
-/// The S-boxes as printed: four rows of sixteen. The outer two of the six input bits choose the row.
-/// `tools/sbox-circuits`, which makes the circuits of the bulk kernel, has a copy of its own: a slip in either shows when
-/// both kernels are held against the crate.
+/// The S-boxes as printed: four rows of sixteen. The outer two of the six input bits choose the
+/// row. `tools/sbox-circuits`, which makes the circuits of the bulk kernel, has a copy of its own:
+/// a slip in either shows when both kernels are held against the crate.
 pub(super) const S_BOX: [[u32; 64]; 8] = [
     [
         14, 4, 13, 1, 2, 15, 11, 8, 3, 10, 6, 12, 5, 9, 0, 7, 0, 15, 7, 4, 14, 2, 13, 1, 10, 6, 12,
@@ -135,17 +136,17 @@ pub(super) const fn place_of_x_bit(bit: usize) -> usize {
     place
 }
 
-/// The inverse of the initial permutation, which is the final one, as printed: the bit of R16 || L16,
-/// from 1, that goes to each place of the output.
+/// The inverse of the initial permutation, which is the final one, as printed: the bit of R16 ||
+/// L16, from 1, that goes to each place of the output.
 const FINAL: [usize; 64] = [
     40, 8, 48, 16, 56, 24, 64, 32, 39, 7, 47, 15, 55, 23, 63, 31, 38, 6, 46, 14, 54, 22, 62, 30,
     37, 5, 45, 13, 53, 21, 61, 29, 36, 4, 44, 12, 52, 20, 60, 28, 35, 3, 43, 11, 51, 19, 59, 27,
     34, 2, 42, 10, 50, 18, 58, 26, 33, 1, 41, 9, 49, 17, 57, 25,
 ];
 
-/// Where an output bit comes from, and where an input bit goes to: the half, `true` for the right one
-/// of R16 || L16 (that is L16 = R15) and of L0 || R0, and the place in it. The same table serves
-/// both ends, since the initial permutation is the inverse of the final one.
+/// Where an output bit comes from, and where an input bit goes to: the half, `true` for the right
+/// one of R16 || L16 (that is L16 = R15) and of L0 || R0, and the place in it. The same table
+/// serves both ends, since the initial permutation is the inverse of the final one.
 pub(super) const OUTPUT_FROM: [(bool, usize); 64] = {
     let mut table = [(false, 0); 64];
     let mut i = 0;

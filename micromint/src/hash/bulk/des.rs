@@ -1,8 +1,8 @@
 //! The two stages of the search for DES balls put together.
 //!
-//! The walk ([`super::des_search`]) yields words of lanes that passed the early filter. They are noted
-//! without a branch, turned into inputs when many have come together, and encrypted again a whole
-//! word of lanes at a time; the exact filter decides.
+//! The walk ([`super::des_search`]) yields words of lanes that passed the early filter. They are
+//! noted without a branch, turned into inputs when many have come together, and encrypted again a
+//! whole word of lanes at a time; the exact filter decides.
 
 use super::des_kernel::DesKernel;
 use super::des_search::{BATCHES, Walk, walked};
@@ -169,8 +169,8 @@ where
     }
 }
 
-/// Encrypts `iv` under the keys `x`, a word of lanes at a time, until fewer than `at_least` are left.
-/// Returns how many are done.
+/// Encrypts `iv` under the keys `x`, a word of lanes at a time, until fewer than `at_least` are
+/// left. Returns how many are done.
 pub(super) fn encrypt_many<V: DesKernel>(
     token: V::Token,
     iv: u64,

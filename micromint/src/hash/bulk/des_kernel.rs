@@ -10,7 +10,8 @@ use fearless_simd::{Avx2, Avx512, kernel, u64x4, u64x8};
 pub(super) trait DesKernel: Word + Sync + Send {
     /// See [`Walk::begin`].
     fn begin(token: Self::Token, walk: &mut Walk<Self>, bases: &[u64]);
-    /// One step of the walk: flips a walked bit, unless it is the first step, and says who survives.
+    /// One step of the walk: flips a walked bit, unless it is the first step, and says who
+    /// survives.
     fn step(token: Self::Token, walk: &mut Walk<Self>, flip: Option<u32>, passed: &mut [u64]);
     /// See [`des_rounds::encrypt`].
     fn encrypt(token: Self::Token, iv: u64, x: &[u64], y: &mut [u64]);

@@ -7,8 +7,8 @@ use crate::hash::des_tables::{EXPANSION, KEY_PLACE, LEFT_BIT, PLACE, RIGHT_BIT, 
 /// Half a block: 32 bits, the leftmost first.
 pub(super) type Half<V> = [V; 32];
 
-/// The registers C and D of the key schedule, each twice over, so that the key of every round is the
-/// same pattern of places at another offset: no index is looked up in the rounds.
+/// The registers C and D of the key schedule, each twice over, so that the key of every round is
+/// the same pattern of places at another offset: no index is looked up in the rounds.
 #[derive(Clone)]
 pub(super) struct Keys<V> {
     c: [V; 56],
@@ -108,8 +108,8 @@ pub(super) fn sbox_into<V: Word, const N: usize>(
     add_into::<V, N>(out, l, sbox::<V, N>(r, key));
 }
 
-/// One round: `out` = `l` + f(`r`). The inputs of each S-box are fetched before the gates of the one
-/// before it, so that loads do not make the gates wait.
+/// One round: `out` = `l` + f(`r`). The inputs of each S-box are fetched before the gates of the
+/// one before it, so that loads do not make the gates wait.
 #[inline(always)]
 pub(super) fn round<V: Word>(out: &mut Half<V>, l: &Half<V>, r: &Half<V>, key: RoundKey<'_, V>) {
     macro_rules! boxes {
@@ -196,8 +196,8 @@ fn write_rows<V: Word>(token: V::Token, mut planes: [V; 64], y: &mut [u64]) {
 #[inline(always)]
 fn sixteen_rounds<V: Word>(token: V::Token, iv: u64, keys: &Keys<V>) -> [Half<V>; 2] {
     let (l0, r0) = initial(token, iv);
-    // Three buffers in turn and one body for all rounds: two bodies that work in place are more code, and
-    // halves that the compiler moves about between them.
+    // Three buffers in turn and one body for all rounds: two bodies that work in place are more
+    // code, and halves that the compiler moves about between them.
     let mut halves = [l0, r0, l0];
     for number in 1..=16 {
         // They are always three different buffers.

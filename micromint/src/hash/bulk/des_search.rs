@@ -2,8 +2,8 @@
 //!
 //! The eight walked bits of x are not used in the first round, and each of them changes a single
 //! S-box of the second round and six of the third. Two neighbours in Gray order differ in one of
-//! them, so rounds 1, 2 and 3 cost 0, 1 and 6 S-boxes instead of 24. Of the last rounds only what the
-//! tested output bits need is computed. What passes is an early filter, not the whole one: the
+//! them, so rounds 1, 2 and 3 cost 0, 1 and 6 S-boxes instead of 24. Of the last rounds only what
+//! the tested output bits need is computed. What passes is an early filter, not the whole one: the
 //! survivors are encrypted again in full by the second stage.
 
 use super::Filter;
@@ -12,18 +12,20 @@ use super::word::Word;
 use crate::hash::DES_UNUSED_IN_ROUND_1;
 use crate::hash::des_tables::{EXPANSION, KEY_PLACE, OUTPUT_FROM, PLACE, ROTATION, place_of_x_bit};
 
-/// Batches of bases that go through a round one after the other, so that the end of one round and the
-/// beginning of the next do not wait for each other.
+/// Batches of bases that go through a round one after the other, so that the end of one round and
+/// the beginning of the next do not wait for each other.
 pub(super) const BATCHES: usize = 2;
 
 /// How many bits of R15 the early filter looks at.
 const TESTS_R15: usize = 11;
 /// How many bits of R16 the deep early filter looks at besides.
 const TESTS_R16: usize = 4;
-/// Below this t the early filter looks at R16 as well: the bits of R15 alone would let too much pass.
+/// Below this t the early filter looks at R16 as well: the bits of R15 alone would let too much
+/// pass.
 const DEEP_BELOW: u32 = 14;
 
-/// The k-th output bit that comes from R15 (`right`) or R16: its place there, and its number in the output.
+/// The k-th output bit that comes from R15 (`right`) or R16: its place there, and its number in the
+/// output.
 const fn tested(right: bool, k: usize) -> (usize, usize) {
     let (mut i, mut seen) = (0, 0);
     loop {
@@ -292,8 +294,8 @@ impl<V: Word> Batch<V> {
         fails_r15::<V, TESTS_R15>(tests, &r15)
     }
 
-    /// The lanes that fail on the first tested bits of R15 or on those of R16, which come from three
-    /// S-boxes.
+    /// The lanes that fail on the first tested bits of R15 or on those of R16, which come from
+    /// three S-boxes.
     #[inline(always)]
     fn deep_tail(&self, tests: &Tests<V>) -> V {
         let r13 = &self.halves[LAST.1];

@@ -1,8 +1,9 @@
 //! The search for SHA-256 balls: many messages side by side, one in each 32-bit lane.
 //!
-//! The message is a single block: the iv (words 0 and 1), x (words 2 and 3) and the padding. Only the
-//! low byte of word 3 differs among the 256 inputs of a base, so the rounds before it are done once a
-//! base, and much of the message schedule is constant. Of the digest only the first two words exist.
+//! The message is a single block: the iv (words 0 and 1), x (words 2 and 3) and the padding. Only
+//! the low byte of word 3 differs among the 256 inputs of a base, so the rounds before it are done
+//! once a base, and much of the message schedule is constant. Of the digest only the first two
+//! words exist.
 
 use super::{Filter, Found, Search, TOSSES_PER_BASE};
 #[cfg(target_arch = "x86_64")]
@@ -67,8 +68,8 @@ pub(super) struct FirstWord {
 /// The low byte of x and the leading 64 bits of its digest.
 type Pair = (u8, u64);
 
-/// One round with `kw`, the sum of the round's constant and message word; `i` is its number modulo 8.
-/// The registers a to h stand in `s` so that nothing has to move.
+/// One round with `kw`, the sum of the round's constant and message word; `i` is its number modulo
+/// 8. The registers a to h stand in `s` so that nothing has to move.
 macro_rules! round {
     ($s:ident, $i:expr, $kw:expr) => {{
         const A: usize = (8 - $i % 8) % 8;
@@ -147,8 +148,8 @@ fn toss<V: Lanes>(token: V::Token, base: &Base, filter: FirstWord, found: &mut V
 }
 
 impl Base {
-    /// The registers after the rounds 0 to 2, which all inputs of the base share, at the places where
-    /// [`round!`] looks for them.
+    /// The registers after the rounds 0 to 2, which all inputs of the base share, at the places
+    /// where [`round!`] looks for them.
     fn three_rounds(&self) -> [u32; 8] {
         let mut s = H;
         let w = self.words;
@@ -219,8 +220,8 @@ impl Lanes for u32 {
         self == other
     }
 
-    /// By the plain crate, which uses the processor's SHA instructions where it has them: twice as fast
-    /// as one lane with all the savings of this module.
+    /// By the plain crate, which uses the processor's SHA instructions where it has them: twice as
+    /// fast as one lane with all the savings of this module.
     fn toss((): (), base: &Base, filter: FirstWord, found: &mut Vec<Pair>) {
         let mut block = [0; 64];
         for (bytes, word) in block.chunks_exact_mut(4).zip(base.words) {

@@ -1,9 +1,9 @@
 //! The machine words that the bit-sliced kernel is written for: many one-bit lanes side by side.
 //!
-//! One generic kernel serves all levels of instruction set; a level is an implementation of [`Word`].
-//! Vector types and their safe operations come from `fearless_simd`. Everything here and in the
-//! kernel must be `#[inline(always)]`: a function that is called instead of inlined is compiled
-//! without the level's instructions.
+//! One generic kernel serves all levels of instruction set; a level is an implementation of
+//! [`Word`]. Vector types and their safe operations come from `fearless_simd`. Everything here and
+//! in the kernel must be `#[inline(always)]`: a function that is called instead of inlined is
+//! compiled without the level's instructions.
 
 use super::{sboxes_ternary, sboxes_two_input};
 #[cfg(target_arch = "x86_64")]
