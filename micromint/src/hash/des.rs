@@ -1,11 +1,11 @@
-//! `des`: the iv encrypted by DES (FIPS 46-3) under the key made from x.
+//! `des`: the iv encrypted with DES (FIPS 46-3) under the key made from x.
 //!
 //! x is a 56-bit integer, bit 55 first. DES keys are eight bytes whose low bits are parity bits
 //! that the cipher ignores, so key byte i holds bits 55-7i .. 49-7i of x in its upper seven bits. A
-//! ball is its 56-bit x, never an 8-byte key: 256 keys would name one ball.
+//! ball is its 56-bit x, never an 8-byte key: 256 keys would name the same ball.
 //!
-//! One key goes through the crate `des`, against which our own ways are tested: [`Block`] for the
-//! balls of a few coins, and the kernel of [`super::bulk`] for many.
+//! A single key is hashed by the crate `des`, against which the other implementations are tested:
+//! [`Block`] for the balls of a few coins, and the kernel of [`super::bulk`] for many.
 
 use super::des_few::Block;
 use super::{HashFunction, HashName};
@@ -20,7 +20,7 @@ pub const DES_UNUSED_IN_ROUND_1: [u32; 8] = [5, 6, 9, 10, 37, 40, 43, 45];
 #[derive(Debug)]
 pub(super) struct Des {
     iv: [u8; 8],
-    /// The same, as [`des_few`](super::des_few) takes it.
+    /// The same, in the form of [`des_few`](super::des_few).
     block: Block,
 }
 
@@ -56,13 +56,13 @@ impl HashFunction for Des {
 mod tests {
     use super::*;
 
-    /// Undoes `key_bytes`: drops the parity bits of an 8-byte key.
+    /// The inverse of `key_bytes`: drops the parity bits of an 8-byte key.
     fn x_of_key(key: u64) -> u64 {
         key.to_be_bytes().iter().fold(0, |x, byte| x << 7 | u64::from(byte >> 1))
     }
 
     /// Known answers: (key, plaintext, ciphertext). The first is the worked example of J. O.
-    /// Grabbe's "The DES Algorithm Illustrated", the others are of NIST SP 800-17, tables of the
+    /// Grabbe's "The DES Algorithm Illustrated"; the others are from NIST SP 800-17, tables of the
     /// variable plaintext, variable key, permutation and substitution tests.
     #[test]
     fn agrees_with_published_known_answers() {

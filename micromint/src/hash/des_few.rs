@@ -1,34 +1,36 @@
-//! DES of one block under a few keys, for checking payments: too few for the bulk kernel's word of
+//! DES of one block under a few keys, for checking payments: too few for the bulk kernel's words of
 //! lanes.
 //!
-//! In goes the iv once, then keys, four at a time; out come the blocks. The four go through each
-//! round side by side, so that while one waits for its tables the others go on. What the parts of a
-//! key contribute to all sixteen round keys stands in tables, and so does what an S-box with P
-//! behind it adds to half a block; both are made of the printed tables when the crate is compiled.
+//! Input: the iv once, then keys, four at a time. Output: the blocks. The four keys go through each
+//! round side by side, so that while one waits for its tables the others proceed. Tables hold what
+//! each part of a key contributes to all sixteen round keys, and what an S-box followed by P adds
+//! to half a block. Both are computed from the printed tables when the crate is compiled.
 //!
-//! The halves of a block are kept rotated to the left by one bit. The six bits that go into each
-//! S-box then lie in the low bits of a byte: those of S-boxes 2, 4, 6 and 8 as the half stands,
-//! those of 1, 3, 5 and 7 when it is rotated to the right by four.
+//! The halves of a block are stored rotated to the left by one bit. The six input bits of each
+//! S-box are then the low bits of a byte: those of S-boxes 2, 4, 6 and 8 in the half itself, those
+//! of 1, 3, 5 and 7 in the half rotated to the right by four.
 
 use super::des_tables::{KEY_PLACE, LEFT_BIT, PLACE, RIGHT_BIT, ROTATION, S_BOX, X_BIT};
 
-/// How many keys go through the rounds side by side. Three would nearly saturate the processor, and
-/// a coin usually has four balls (`docs/internals/performance.md`).
+/// The number of keys that go through the rounds side by side. Three would nearly saturate the
+/// processor, and a coin usually has four balls (`docs/internals/performance.md`).
 const KEYS: usize = 4;
 
-/// The rounds' worth of half a round key, in one cache line.
+/// Half a round key for all rounds, in one cache line.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Rounds([u32; 16]);
 
 /// By byte of the key and the value of its bits that go to one of the registers C and D: what they
-/// set in every round. The entries of a key are added (XOR). For layout see [`key_bit`].
+/// contribute in every round. The entries of a key are combined with XOR. For the layout see
+/// [`key_bit`].
 type KeyTable = [[Rounds; 16]; 8];
 
 static OF_C: KeyTable = key_table(false);
 static OF_D: KeyTable = key_table(true);
 
-/// By S-box and its six input bits: its output, permuted by P, as a half is kept.
+/// By S-box and its six input bits: its output, permuted by P, in the form in which a half is
+/// stored.
 static SUBSTITUTED: [[u32; 64]; 8] = substituted();
 
 /// A block after the initial permutation, ready to be encrypted under many keys.
@@ -54,11 +56,12 @@ impl Block {
         Block { left: half(LEFT_BIT), right: half(RIGHT_BIT) }
     }
 
-    /// Encrypts the block under the key of each `x` into its `y`. The shorter slice decides.
+    /// Encrypts the block under the key of each `x` into its `y`. The shorter slice determines how
+    /// many.
     pub(super) fn encrypt_under(self, x: &[u64], y: &mut [u64]) {
         let count = x.len().min(y.len());
         for (x, y) in x[..count].chunks(KEYS).zip(y[..count].chunks_mut(KEYS)) {
-            // Places that are left over are encrypted under the key 0 for nothing.
+            // Unused places are encrypted under the key 0 and ignored.
             let mut keys = [0; KEYS];
             keys[..x.len()].copy_from_slice(x);
             for (y, block) in y.iter_mut().zip(self.encrypt(keys)) {
@@ -101,7 +104,7 @@ impl RoundKeys {
         }
     }
 
-    /// f of the standard: what half a block adds to the other in a round, 0 to 15.
+    /// f of the standard: what half a block adds to the other half in a round, 0 to 15.
     #[inline(always)]
     fn mangle(&self, half: u32, round: usize) -> u32 {
         let [s2, s4, s6, s8] = six_bits(half ^ self.even[round]);
@@ -114,13 +117,13 @@ impl RoundKeys {
 /// The low six bits of every byte, the highest byte first.
 #[inline(always)]
 fn six_bits(bytes: u32) -> [usize; 4] {
-    // All at once, which saves three operations. The byte order only orders the four lookups.
+    // All at the same time, which saves three operations.
     (bytes & 0x3f3f_3f3f).to_be_bytes().map(usize::from)
 }
 
-/// The final permutation of R16 || L16. Read off its printed table: bit j of output byte i is the
-/// bit of value 2^i in byte j of the sequence L16, R16, L16 ... by bytes; so bits and bytes change
-/// places.
+/// The final permutation of R16 || L16. Derived from its printed table: bit j of output byte i is
+/// the bit of value 2^i in byte j of the sequence L16, R16, L16 ... by bytes; so bits and bytes
+/// change places.
 #[inline(always)]
 fn permuted_finally(r16: u32, l16: u32) -> u64 {
     let bytes_apart = |half: u32| {
@@ -129,7 +132,7 @@ fn permuted_finally(r16: u32, l16: u32) -> u64 {
         (half | half << 8) & 0x00ff_00ff_00ff_00ff
     };
     let mut block = bytes_apart(l16) << 8 | bytes_apart(r16);
-    // Squares of 4, 2 and 1 bits are exchanged across the diagonal.
+    // Exchanges squares of 4, 2 and 1 bits across the diagonal.
     for (distance, mask) in
         [(28, 0x0000_0000_f0f0_f0f0), (14, 0x0000_cccc_0000_cccc), (7, 0x00aa_00aa_00aa_00aa)]
     {
@@ -146,7 +149,7 @@ const fn width_of_d(byte: usize) -> usize {
 
 const fn key_table(is_d: bool) -> KeyTable {
     let mut table = [[Rounds([0; 16]); 16]; 8];
-    // Every round, S-box of this register, and input of it.
+    // For every round, S-box of this register, and input of it.
     let mut at = 0;
     while at < 16 * 4 * 6 {
         let (round, sbox, input) = (at / 24, at / 6 % 4 + 4 * is_d as usize, at % 6);
@@ -166,9 +169,9 @@ const fn key_table(is_d: bool) -> KeyTable {
     table
 }
 
-/// Which bit of an entry is added to an input of an S-box, both from 0. From the highest byte on:
-/// of C the S-boxes printed as 2, 4, 1, 3, of D 6, 8, 5, 7; so halves of both join to a half's
-/// round key.
+/// Which bit of an entry is added to which input of an S-box, both from 0. From the highest byte
+/// on: for C the S-boxes printed as 2, 4, 1, 3, for D 6, 8, 5, 7; so the halves of both join to a
+/// half of the round key.
 const fn key_bit(sbox: usize, input: usize) -> u32 {
     let byte = if sbox % 2 == 1 { 2 } else { 0 } + if sbox % 4 < 2 { 1 } else { 0 };
     1 << (8 * byte + 5 - input)

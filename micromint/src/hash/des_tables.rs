@@ -1,4 +1,4 @@
-//! The tables of DES (FIPS 46-3) as printed, and turned round into the indices that our own kernels
+//! The tables of DES (FIPS 46-3) as printed, and inverted into the indices that our own kernels
 //! use.
 //!
 //! Positions count from 0, the leftmost bit first. A key plane has its place in the register C (the
@@ -19,9 +19,9 @@ pub(super) const EXPANSION: [[usize; 6]; 8] = {
     table
 };
 
-/// The S-boxes as printed: four rows of sixteen. The outer two of the six input bits choose the
-/// row. `tools/sbox-circuits`, which makes the circuits of the bulk kernel, has a copy of its own:
-/// a slip in either shows when both kernels are held against the crate.
+/// The S-boxes as printed: four rows of sixteen. The outer two of the six input bits select the
+/// row. `tools/sbox-circuits`, which makes the circuits of the bulk kernel, has its own copy: an
+/// error in either shows when both kernels are compared with the crate.
 pub(super) const S_BOX: [[u32; 64]; 8] = [
     [
         14, 4, 13, 1, 2, 15, 11, 8, 3, 10, 6, 12, 5, 9, 0, 7, 0, 15, 7, 4, 14, 2, 13, 1, 10, 6, 12,
@@ -71,7 +71,7 @@ const P: [usize; 32] = [
     13, 30, 6, 22, 11, 4, 25,
 ];
 
-/// P turned round: to which place bit j of the output of S-box n goes.
+/// P inverted: the place of bit j of the output of S-box n.
 pub(super) const PLACE: [[usize; 4]; 8] = {
     let mut table = [[0; 4]; 8];
     let mut place = 0;
@@ -103,7 +103,8 @@ pub(super) const KEY_PLACE: [[usize; 6]; 8] = {
     table
 };
 
-/// By how much C and D are rotated to the left in each of the rounds 1 to 16 (index 1 to 16).
+/// The number of places by which C and D are rotated to the left in the rounds 1 to 16 (index 1 to
+/// 16).
 pub(super) const ROTATION: [usize; 17] =
     [0, 1, 2, 4, 6, 8, 10, 12, 14, 15, 17, 19, 21, 23, 25, 27, 28];
 
@@ -114,7 +115,7 @@ const PC_1: [usize; 56] = [
     21, 13, 5, 28, 20, 12, 4,
 ];
 
-/// Which bit of the 56-bit x (0 the *least* significant) stands at each place of C || D.
+/// Which bit of the 56-bit x (0 is the *least* significant) is at each place of C || D.
 pub(super) const X_BIT: [usize; 56] = {
     let mut table = [0; 56];
     let mut place = 0;
@@ -127,7 +128,7 @@ pub(super) const X_BIT: [usize; 56] = {
     table
 };
 
-/// The place in C || D of a bit of x (0 the least significant).
+/// The place in C || D of a bit of x (0 is the least significant).
 pub(super) const fn place_of_x_bit(bit: usize) -> usize {
     let mut place = 0;
     while X_BIT[place] != bit {
@@ -136,17 +137,17 @@ pub(super) const fn place_of_x_bit(bit: usize) -> usize {
     place
 }
 
-/// The inverse of the initial permutation, which is the final one, as printed: the bit of R16 ||
-/// L16, from 1, that goes to each place of the output.
+/// The inverse of the initial permutation, which is the final permutation, as printed: the bit of
+/// R16 || L16, from 1, that goes to each place of the output.
 const FINAL: [usize; 64] = [
     40, 8, 48, 16, 56, 24, 64, 32, 39, 7, 47, 15, 55, 23, 63, 31, 38, 6, 46, 14, 54, 22, 62, 30,
     37, 5, 45, 13, 53, 21, 61, 29, 36, 4, 44, 12, 52, 20, 60, 28, 35, 3, 43, 11, 51, 19, 59, 27,
     34, 2, 42, 10, 50, 18, 58, 26, 33, 1, 41, 9, 49, 17, 57, 25,
 ];
 
-/// Where an output bit comes from, and where an input bit goes to: the half, `true` for the right
+/// The origin of an output bit, and the destination of an input bit: the half, `true` for the right
 /// one of R16 || L16 (that is L16 = R15) and of L0 || R0, and the place in it. The same table
-/// serves both ends, since the initial permutation is the inverse of the final one.
+/// serves both ends, because the initial permutation is the inverse of the final one.
 pub(super) const OUTPUT_FROM: [(bool, usize); 64] = {
     let mut table = [(false, 0); 64];
     let mut i = 0;
@@ -157,7 +158,7 @@ pub(super) const OUTPUT_FROM: [(bool, usize); 64] = {
     table
 };
 
-/// Which bit of a block (0 the least significant) stands at each place of the left half: L0 of the
+/// Which bit of a block (0 is the least significant) is at each place of the left half: L0 of the
 /// input, R16 of the output.
 pub(super) const LEFT_BIT: [usize; 32] = half_bits(false);
 /// The same for the right half: R0 of the input, L16 = R15 of the output.

@@ -35,7 +35,7 @@ pub(crate) fn leading_u64(digest: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// SHA-256 of sixteen zero bytes begins 374708ff f7719dd5.
+    /// SHA-256 of sixteen zero bytes starts with 374708ff f7719dd5.
     #[test]
     fn agrees_with_a_known_digest() {
         assert_eq!(Sha256::new(0).hash(0), 0x3747_08ff_f771_9dd5);

@@ -1,15 +1,15 @@
-//! The two stages of the search for DES balls put together.
+//! The two stages of the search for DES balls combined.
 //!
 //! The walk ([`super::des_search`]) yields words of lanes that passed the early filter. They are
-//! noted without a branch, turned into inputs when many have come together, and encrypted again a
-//! whole word of lanes at a time; the exact filter decides.
+//! recorded without a branch, turned into inputs when enough have accumulated, and encrypted again
+//! one word of lanes at a time; the exact filter decides.
 
 use super::des_kernel::DesKernel;
 use super::des_search::{BATCHES, Walk, walked};
 use super::{Filter, Found, Search, TOSSES_PER_BASE};
 use crate::hash::HashName;
 
-/// Words of lanes noted before they are turned into inputs.
+/// The number of words of lanes that are recorded before they are turned into inputs.
 const NOTES: usize = 1024;
 
 /// A word of 64 lanes of which some survived.
@@ -26,17 +26,17 @@ pub(super) struct DesSearch<V: DesKernel> {
     iv: u64,
     filter: Filter,
     walk: Box<Walk<V>>,
-    /// The bases of this walk, filled up with zeros if there are too few.
+    /// The bases of this walk, padded with zeros if there are too few.
     bases: Vec<u64>,
     /// The walked bits of x after every step.
     walked: Vec<u64>,
     notes: Vec<Note>,
     noted: usize,
-    /// What the second stage is to encrypt: inputs, and of which base each one is.
+    /// The inputs that the second stage will encrypt, and the base of each.
     survivors: Vec<u64>,
     base_of: Vec<u16>,
     outputs: Vec<u64>,
-    /// The balls of this walk, as they come.
+    /// The balls of this walk, in the order in which they are found.
     passed: Vec<(u16, Found)>,
 }
 
@@ -83,7 +83,7 @@ impl<V: DesKernel> DesSearch<V> {
         self.encrypt_survivors(true);
     }
 
-    /// Turns the notes into inputs.
+    /// Turns the records into inputs.
     fn expand_notes(&mut self, count: usize) {
         for note in &self.notes[..self.noted] {
             let (batch, element) =
@@ -103,7 +103,7 @@ impl<V: DesKernel> DesSearch<V> {
         self.noted = 0;
     }
 
-    /// The second stage, for whole words of survivors, and with `all` for the rest as well.
+    /// The second stage, for whole words of survivors, and with `all` for the rest too.
     fn encrypt_survivors(&mut self, all: bool) {
         let lanes = Walk::<V>::LANES;
         let count = self.survivors.len();
@@ -122,8 +122,9 @@ impl<V: DesKernel> DesSearch<V> {
         self.base_of.drain(..done);
     }
 
-    /// Appends what passed to `found`, in order of base and then of x. The balls are counted into
-    /// their bases' places at once: sorting them would take a tenth of all time at t = 8.
+    /// Appends what passed to `found`, in order of base and then of x. The balls are counted
+    /// directly into the places of their bases: sorting them would take a tenth of the time at t =
+    /// 8.
     fn put_in_order(&mut self, found: &mut Vec<Found>) {
         let start = found.len();
         let mut ends = [0u32; 1024];
@@ -132,7 +133,7 @@ impl<V: DesKernel> DesSearch<V> {
         }
         let mut sum = 0;
         for end in &mut ends[..Self::BASES] {
-            // The place of the base's first ball, which moves up to that of the next base's.
+            // The place of the base's first ball; it moves up to that of the next base.
             (*end, sum) = (sum, sum + *end);
         }
         found.resize(start + self.passed.len(), Found { x: 0, output: 0 });
@@ -169,7 +170,7 @@ where
     }
 }
 
-/// Encrypts `iv` under the keys `x`, a word of lanes at a time, until fewer than `at_least` are
+/// Encrypts `iv` under the keys `x`, one word of lanes at a time, until fewer than `at_least` are
 /// left. Returns how many are done.
 pub(super) fn encrypt_many<V: DesKernel>(
     token: V::Token,

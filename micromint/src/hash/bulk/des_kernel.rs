@@ -1,4 +1,4 @@
-//! Entries into the DES kernel, compiled once for every level of instruction set.
+//! Entry points of the DES kernel, compiled once for every level of instruction set.
 
 use super::des_rounds;
 use super::des_search::Walk;
@@ -6,11 +6,12 @@ use super::word::Word;
 #[cfg(target_arch = "x86_64")]
 use fearless_simd::{Avx2, Avx512, kernel, u64x4, u64x8};
 
-/// A level's compiled kernel. The methods are called, not inlined; all that they call is inlined.
+/// A level's compiled kernel. The methods are called and not inlined; everything they call is
+/// inlined.
 pub(super) trait DesKernel: Word + Sync + Send {
     /// See [`Walk::begin`].
     fn begin(token: Self::Token, walk: &mut Walk<Self>, bases: &[u64]);
-    /// One step of the walk: flips a walked bit, unless it is the first step, and says who
+    /// One step of the walk: flips a walked bit, except in the first step, and returns who
     /// survives.
     fn step(token: Self::Token, walk: &mut Walk<Self>, flip: Option<u32>, passed: &mut [u64]);
     /// See [`des_rounds::encrypt`].

@@ -7,15 +7,15 @@ use crate::hash::des_tables::{EXPANSION, KEY_PLACE, LEFT_BIT, PLACE, RIGHT_BIT, 
 /// Half a block: 32 bits, the leftmost first.
 pub(super) type Half<V> = [V; 32];
 
-/// The registers C and D of the key schedule, each twice over, so that the key of every round is
-/// the same pattern of places at another offset: no index is looked up in the rounds.
+/// The registers C and D of the key schedule, each stored twice in a row, so that the key of every
+/// round is the same pattern of places at another offset: the rounds look up no index.
 #[derive(Clone)]
 pub(super) struct Keys<V> {
     c: [V; 56],
     d: [V; 56],
 }
 
-/// Which bit of x, the least significant being 0, each word of C (`false`) or D holds.
+/// Which bit of x, where 0 is the least significant, each word of C (`false`) or D holds.
 const fn key_bits(is_d: bool) -> [usize; 56] {
     let mut table = [0; 56];
     let mut place = 0;
@@ -34,7 +34,8 @@ impl<V: Word> Keys<V> {
         Keys::of_planes(|bit| planes[bit])
     }
 
-    /// The keys in whose plane every bit is what `plane` says, the least significant bit being 0.
+    /// The keys in whose plane every bit has the value that `plane` gives, where 0 is the least
+    /// significant bit.
     #[inline(always)]
     fn of_planes(plane: impl Fn(usize) -> V) -> Keys<V> {
         Keys { c: const { key_bits(false) }.map(&plane), d: const { key_bits(true) }.map(&plane) }
@@ -49,7 +50,7 @@ impl<V: Word> Keys<V> {
         register[place + 28] = register[place];
     }
 
-    /// What is added in `round` (1 to 16): C and D, rotated.
+    /// The round key of `round` (1 to 16): C and D, rotated.
     #[inline(always)]
     pub(super) fn of_round(&self, round: usize) -> RoundKey<'_, V> {
         let at = ROTATION[round];
@@ -109,7 +110,7 @@ pub(super) fn sbox_into<V: Word, const N: usize>(
 }
 
 /// One round: `out` = `l` + f(`r`). The inputs of each S-box are fetched before the gates of the
-/// one before it, so that loads do not make the gates wait.
+/// previous one, so that the gates do not wait for loads.
 #[inline(always)]
 pub(super) fn round<V: Word>(out: &mut Half<V>, l: &Half<V>, r: &Half<V>, key: RoundKey<'_, V>) {
     macro_rules! boxes {
@@ -133,17 +134,17 @@ pub(super) fn initial<V: Word>(token: V::Token, iv: u64) -> (Half<V>, Half<V>) {
     (half(LEFT_BIT), half(RIGHT_BIT))
 }
 
-/// The most elements that a word of any level has.
+/// The largest number of elements in a word of any level.
 const ELEMENTS_MAX: usize = 8;
 
-/// So many keys fit into one element of a word.
+/// The number of keys that fit into one element of a word.
 pub(super) const NARROW: usize = 64;
 
 /// Encrypts `iv` under up to `64 * ELEMENTS` keys `x`; `y[i]` becomes the block for `x[i]`.
 #[inline(always)]
 pub(super) fn encrypt<V: Word>(token: V::Token, iv: u64, x: &[u64], y: &mut [u64]) {
     if x.len() <= NARROW {
-        // All elements do the same, since transposing one takes much less time than a word.
+        // All elements do the same, because transposing one takes much less time than a word.
         let planes = planes_of::<u64>((), x);
         let keys = Keys::of_planes(|bit| V::splat(token, planes[bit]));
         let first = |plane: V| {
@@ -159,8 +160,8 @@ pub(super) fn encrypt<V: Word>(token: V::Token, iv: u64, x: &[u64], y: &mut [u64
     }
 }
 
-/// The bits of `x`, the least significant first, a word each. Lane: bit i of element e is
-/// `x[ELEMENTS * i + e]`, or zero where x is not so long.
+/// The bits of `x`, the least significant first, one word each. Lane: bit i of element e is
+/// `x[ELEMENTS * i + e]`, or zero if x is shorter.
 #[inline(always)]
 fn planes_of<V: Word>(token: V::Token, x: &[u64]) -> [V; 64] {
     let mut planes = [V::splat(token, 0); 64];
@@ -177,7 +178,7 @@ fn planes_of<V: Word>(token: V::Token, x: &[u64]) -> [V; 64] {
     planes
 }
 
-/// The way back from [`planes_of`]: `y` becomes the numbers whose bits are `planes`.
+/// The inverse of [`planes_of`]: `y` becomes the numbers whose bits are `planes`.
 #[inline(always)]
 fn write_rows<V: Word>(token: V::Token, mut planes: [V; 64], y: &mut [u64]) {
     transpose(token, &mut planes);
@@ -196,8 +197,8 @@ fn write_rows<V: Word>(token: V::Token, mut planes: [V; 64], y: &mut [u64]) {
 #[inline(always)]
 fn sixteen_rounds<V: Word>(token: V::Token, iv: u64, keys: &Keys<V>) -> [Half<V>; 2] {
     let (l0, r0) = initial(token, iv);
-    // Three buffers in turn and one body for all rounds: two bodies that work in place are more
-    // code, and halves that the compiler moves about between them.
+    // Three rotating buffers and one body for all rounds: two bodies that work in place are more
+    // code, and the compiler moves halves about between them.
     let mut halves = [l0, r0, l0];
     for number in 1..=16 {
         // They are always three different buffers.

@@ -2,9 +2,9 @@
 //!
 //! The eight walked bits of x are not used in the first round, and each of them changes a single
 //! S-box of the second round and six of the third. Two neighbours in Gray order differ in one of
-//! them, so rounds 1, 2 and 3 cost 0, 1 and 6 S-boxes instead of 24. Of the last rounds only what
-//! the tested output bits need is computed. What passes is an early filter, not the whole one: the
-//! survivors are encrypted again in full by the second stage.
+//! them, so rounds 1, 2 and 3 cost 0, 1 and 6 S-boxes instead of 24. Of the last rounds, only what
+//! the tested output bits need is computed. This is an early filter, not the exact one: the second
+//! stage encrypts the survivors again in full.
 
 use super::Filter;
 use super::des_rounds::{Half, Keys, initial, round, sbox, sbox_into};
@@ -16,12 +16,11 @@ use crate::hash::des_tables::{EXPANSION, KEY_PLACE, OUTPUT_FROM, PLACE, ROTATION
 /// the beginning of the next do not wait for each other.
 pub(super) const BATCHES: usize = 2;
 
-/// How many bits of R15 the early filter looks at.
+/// The number of bits of R15 that the early filter tests.
 const TESTS_R15: usize = 11;
-/// How many bits of R16 the deep early filter looks at besides.
+/// The number of bits of R16 that the deep early filter tests in addition.
 const TESTS_R16: usize = 4;
-/// Below this t the early filter looks at R16 as well: the bits of R15 alone would let too much
-/// pass.
+/// Below this t the early filter tests R16 as well: the bits of R15 alone would let too much pass.
 const DEEP_BELOW: u32 = 14;
 
 /// The k-th output bit that comes from R15 (`right`) or R16: its place there, and its number in the
@@ -39,7 +38,7 @@ const fn tested(right: bool, k: usize) -> (usize, usize) {
     }
 }
 
-/// The S-box and the output of it that goes to `place`.
+/// The S-box, and the output of it, that goes to `place`.
 const fn source(place: usize) -> (usize, usize) {
     let mut n = 0;
     loop {
@@ -54,7 +53,7 @@ const fn source(place: usize) -> (usize, usize) {
     }
 }
 
-/// The bit of x (0 the least significant) that is walked as bit `walk` of the Gray counter.
+/// The bit of x (0 is the least significant) that is walked as bit `walk` of the Gray counter.
 pub(super) const fn walked_bit(walk: usize) -> usize {
     55 - DES_UNUSED_IN_ROUND_1[walk] as usize
 }
@@ -106,7 +105,7 @@ const fn changed(walk: usize) -> (u8, u8) {
     (second, third)
 }
 
-/// What one output bit must be, in all lanes.
+/// The required value of one output bit, in all lanes.
 #[derive(Clone, Copy)]
 struct Test<V> {
     wanted: V,
@@ -123,7 +122,7 @@ impl<V: Word> Test<V> {
         Test { wanted: all(wanted), matters: all(matters) }
     }
 
-    /// `failed`, and the lanes where `bit` is not what it must be.
+    /// `failed`, and the lanes where `bit` is wrong.
     #[inline(always)]
     fn or_fails(self, failed: V, bit: V) -> V {
         failed.or(bit.xor(self.wanted).and(self.matters))
@@ -196,7 +195,7 @@ impl<V: Word> Walk<V> {
         Walk { token, l0, r0, tests, deep: filter.fixed_count < DEEP_BELOW, batches }
     }
 
-    /// Sets out from `bases`, whose walked bits are zero: R1, R2 and R3 in full.
+    /// Starts from `bases`, whose walked bits are zero: R1, R2 and R3 in full.
     #[inline(always)]
     pub(super) fn begin(&mut self, bases: &[u64]) {
         for (batch, bases) in self.batches.iter_mut().zip(bases.chunks_exact(Self::LANES)) {
@@ -270,7 +269,7 @@ impl<V: Word> Batch<V> {
         }
     }
 
-    /// R14 from R12 and R13; what is not used of it is not computed.
+    /// R14 from R12 and R13; unused parts of it are not computed.
     #[inline(always)]
     fn r14(&self) -> Half<V> {
         let (l, r) = (&self.halves[LAST.0], &self.halves[LAST.1]);

@@ -1,9 +1,9 @@
 //! The search for SHA-256 balls: many messages side by side, one in each 32-bit lane.
 //!
 //! The message is a single block: the iv (words 0 and 1), x (words 2 and 3) and the padding. Only
-//! the low byte of word 3 differs among the 256 inputs of a base, so the rounds before it are done
-//! once a base, and much of the message schedule is constant. Of the digest only the first two
-//! words exist.
+//! the low byte of word 3 differs among the 256 inputs of a base, so the rounds before it are
+//! computed once per base, and much of the message schedule is constant. Only the first two words
+//! of the digest are computed.
 
 use super::{Filter, Found, Search, TOSSES_PER_BASE};
 #[cfg(target_arch = "x86_64")]
@@ -26,9 +26,9 @@ const H: [u32; 8] = [
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 ];
 
-/// A word of 32-bit lanes. Everything is `#[inline(always)]`, as in [`super::word`].
+/// Proves that the processor supports the level.
 pub(super) trait Lanes: Copy {
-    /// Shows that the processor has the level.
+    /// The number of lanes.
     type Token: Copy + Send;
     /// How many lanes there are.
     const LANES: usize;
@@ -58,7 +58,7 @@ pub(super) struct Base {
     words: [u32; 4],
 }
 
-/// The filter as far as it concerns the first word of the digest.
+/// The filter for the first word of the digest.
 #[derive(Clone, Copy)]
 pub(super) struct FirstWord {
     mask: u32,
@@ -69,7 +69,7 @@ pub(super) struct FirstWord {
 type Pair = (u8, u64);
 
 /// One round with `kw`, the sum of the round's constant and message word; `i` is its number modulo
-/// 8. The registers a to h stand in `s` so that nothing has to move.
+/// 8. The registers a to h are in `s`, so that nothing has to move.
 macro_rules! round {
     ($s:ident, $i:expr, $kw:expr) => {{
         const A: usize = (8 - $i % 8) % 8;
@@ -110,7 +110,7 @@ fn compress<V: Lanes>(token: V::Token, after_three: [V; 8], mut w: [V; 16]) -> [
             round!(s, $i, k($from + $i).add(w[$i]));
         )* };
     }
-    // Written out: in the first of these turns many words are still constant.
+    // Written out: in the first of these iterations many words are still constant.
     later!(16; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     later!(32; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     later!(48; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
@@ -149,7 +149,7 @@ fn toss<V: Lanes>(token: V::Token, base: &Base, filter: FirstWord, found: &mut V
 
 impl Base {
     /// The registers after the rounds 0 to 2, which all inputs of the base share, at the places
-    /// where [`round!`] looks for them.
+    /// where [`round!`] expects them.
     fn three_rounds(&self) -> [u32; 8] {
         let mut s = H;
         let w = self.words;
@@ -160,7 +160,7 @@ impl Base {
     }
 }
 
-/// One lane: for what is done once a base.
+/// One lane: for what is computed once per base.
 impl Lanes for u32 {
     type Token = ();
     const LANES: usize = 1;
@@ -220,7 +220,7 @@ impl Lanes for u32 {
         self == other
     }
 
-    /// By the plain crate, which uses the processor's SHA instructions where it has them: twice as
+    /// With the plain crate, which uses the processor's SHA instructions if there are any: twice as
     /// fast as one lane with all the savings of this module.
     fn toss((): (), base: &Base, filter: FirstWord, found: &mut Vec<Pair>) {
         let mut block = [0; 64];

@@ -2,10 +2,10 @@
 
 use super::word::Word;
 
-/// Makes bit j of row i bit i of row j, in every element.
+/// Turns bit j of row i into bit i of row j, in every element.
 #[inline(always)]
 pub(super) fn transpose<V: Word>(token: V::Token, rows: &mut [V; 64]) {
-    // Squares of width 32, 16 ... 1 are exchanged across the diagonal.
+    // Exchanges squares of width 32, 16 ... 1 across the diagonal.
     let mut width = 32;
     let mut mask = 0xffff_ffffu64;
     while width > 0 {

@@ -11,16 +11,16 @@ use fearless_simd::{Avx2, Avx512, prelude::*, u64x4, u64x8};
 
 /// A word of `64 * ELEMENTS` lanes.
 pub(super) trait Word: Copy {
-    /// Shows that the processor has this level.
+    /// Proves that the processor supports this level.
     type Token: Copy;
-    /// How many 64-bit elements a word has.
+    /// The number of 64-bit elements in a word.
     const ELEMENTS: usize;
 
     /// A word of equal elements.
     fn splat(token: Self::Token, value: u64) -> Self;
-    /// A word of the first `ELEMENTS` elements of a slice that has so many.
+    /// A word of the first `ELEMENTS` elements of a slice that is long enough.
     fn load(token: Self::Token, elements: &[u64]) -> Self;
-    /// Writes the elements to the first `ELEMENTS` of a slice that has so many.
+    /// Writes the elements to the first `ELEMENTS` of a slice that is long enough.
     fn store(&self, elements: &mut [u64]);
 
     fn and(self, other: Self) -> Self;
@@ -207,7 +207,7 @@ macro_rules! ternary_avx512 {
                         );
                         lookup(a.simd, a, b, c)
                     })*
-                    // No circuit names a table outside 0 to 255.
+                    // No circuit uses a table outside 0 to 255.
                     _ => a,
                 }
             }
