@@ -1,7 +1,7 @@
-//! Calls the C library as C does: the bytes say which functions, with which arguments, NULL among them.
+//! Calls the C library as C does: the bytes select the functions and arguments, including NULL.
 //!
-//! Whatever comes in, no call may panic, hang or touch memory that is not its own; an output is written only
-//! with MICROMINT_OK; and an error has a text.
+//! Whatever the input, no call may panic, hang or touch memory that is not its own; an output is
+//! written only with MICROMINT_OK; and an error has a text.
 #![no_main]
 
 use std::ptr::{null, null_mut};
@@ -141,7 +141,7 @@ impl<'a> Input<'a> {
         (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte().unwrap_or_default()))
     }
 
-    /// A text or bytes: after two bytes of length, or NULL with a length that may lie.
+    /// A text or bytes: after two bytes of length, or NULL with a length that may be wrong.
     fn bytes(&mut self) -> (*const u8, usize) {
         let length =
             usize::from(u16::from_le_bytes([0; 2].map(|_| self.byte().unwrap_or_default())));
@@ -154,7 +154,8 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Calls a function with a place for its error and looks at what it left; whether it went well.
+/// Calls a function with a place for its error and checks what it left; returns whether it
+/// succeeded.
 fn call(function: impl FnOnce(*mut *mut micromint_error) -> micromint_status) -> bool {
     let mut error = null_mut();
     let status = function(&mut error);
@@ -173,7 +174,7 @@ fn call(function: impl FnOnce(*mut *mut micromint_error) -> micromint_status) ->
     status == MICROMINT_OK
 }
 
-/// Calls a function that hands an object out, and looks whether it did so exactly where it went well.
+/// Calls a function that returns an object, and checks that it did so exactly if it succeeded.
 fn make<T>(
     function: impl FnOnce(*mut *mut T, *mut *mut micromint_error) -> micromint_status,
 ) -> *mut T {
@@ -306,7 +307,7 @@ fn paywall(input: &mut Input<'_>, world: &World) {
     }
 }
 
-/// No field of a head could end its line.
+/// No field of a head can end its line.
 unsafe fn read_head(decision: *const micromint_decision, head: *const micromint_head) {
     let (mut name, mut name_len, mut value, mut value_len) = (null(), 0, null(), 0);
     unsafe {
@@ -418,7 +419,7 @@ fn wallet(input: &mut Input<'_>, world: &World) {
     }
 }
 
-/// What is lent of the past is text, and there is as much of it as is told.
+/// What is lent of the history is text, and has the stated length.
 unsafe fn past(it: *const micromint_wallet, number: usize, text: *const u8, text_len: usize) {
     unsafe {
         let (mut sale, mut back, mut coins) = (std::mem::zeroed(), std::mem::zeroed(), 0);

@@ -1,7 +1,8 @@
-//! What each target does with its bytes: read them, and where they are good, read again what is printed.
+//! What each target does with its bytes: parse them, and if they are valid, parse the printed form
+//! again.
 //!
-//! None may panic, hang, or use memory without bound. The core's tests run the same functions over the
-//! seeds in `fuzz/seeds/` and changed copies of them, so they also hold without a fuzzer.
+//! None may panic, hang, or use unbounded memory. The core's tests run the same functions over the
+//! seeds in `fuzz/seeds/` and mutated copies, so these properties are tested without a fuzzer too.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use micromint::wallet::Wallet;
 /// 2026-12-15, in the middle of the period of the vectors.
 const NOW: UnixTime = UnixTime(1_797_292_800);
 
-/// Reads bytes of any content.
+/// Reads arbitrary bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
@@ -83,7 +84,7 @@ pub fn coin_file(data: &[u8]) {
     }
 }
 
-/// Journals of any content, and torn at any place.
+/// Journals of any content, torn at any place.
 pub fn journal(data: &[u8]) {
     let directory = SimulatedDirectory::new();
     directory.put("fuzz.journal", data);
@@ -93,7 +94,7 @@ pub fn journal(data: &[u8]) {
     write_journal(&directory, "torn.journal", "fuzz", data);
 }
 
-/// Wallets: the bytes as a file, and as records of a file that is whole.
+/// Wallets: the bytes as a file, and as records of an intact file.
 pub fn wallet(data: &[u8]) {
     let directory = SimulatedDirectory::new();
     directory.put("raw.wallet", data);
@@ -104,7 +105,7 @@ pub fn wallet(data: &[u8]) {
     }
 }
 
-/// Tills: the bytes as a day's journal, and as records of one that is whole.
+/// Tills: the bytes as a day's journal, and as records of an intact one.
 pub fn till(data: &[u8]) {
     for whole in [false, true] {
         let directory = SimulatedDirectory::new();
@@ -128,14 +129,15 @@ pub fn till(data: &[u8]) {
     }
 }
 
-/// What the scheme "Payment" carries: a line of challenges, and JSON, which a fuzzer would never find in base64url.
+/// What the scheme "Payment" carries: a line of challenges, and JSON, which a fuzzer would never
+/// find in base64url.
 pub fn scheme(data: &[u8]) {
     if let Ok(line) = std::str::from_utf8(data) {
         let is_plain = line.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         for challenge in challenges_in(line) {
             let _ = read_charge_request(&challenge.request);
             let again = challenges_in(&challenge.to_header());
-            // What a header cannot carry is left out, and may have been all of a value.
+            // What a header cannot carry is omitted, and may have been the whole value.
             assert!(!is_plain || again == [challenge], "what is printed can be read: {again:?}");
         }
     }
@@ -163,8 +165,8 @@ pub fn scheme(data: &[u8]) {
     }
 }
 
-/// Writes the bytes as records, each of which begins with its length in two bytes; a fuzzer would never
-/// find the checksums. Then appends what is left as a torn tail, and reads all of it.
+/// Writes the bytes as records, each preceded by its length in two bytes, because a fuzzer would
+/// never find the checksums. Then appends the rest as a torn tail, and reads everything.
 fn write_journal(directory: &SimulatedDirectory, name: &str, kind: &str, mut data: &[u8]) {
     let Ok(mut journal) = Journal::open(directory, name, kind, &SystemEntropy) else { return };
     while let Some((length, rest)) = data.split_first_chunk::<2>() {

@@ -1,8 +1,9 @@
-//! What the check of a coin costs through C, beside the same check in Rust: in one process, by turns.
+//! The cost of checking a coin through C, compared with the same check in Rust: in one process,
+//! alternating.
 //!
-//! `make bench-c` builds the shared library as it is shipped, which is loaded here as any program loads it.
-//! Times depend on what else the machine does; with `--instructions` valgrind counts the instructions of a check,
-//! which do not.
+//! `make bench-c` builds the shared library as it is shipped, and this program loads it as any
+//! program does. Times depend on other load on the machine; with `--instructions`, valgrind counts
+//! the instructions of a check, which do not.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
@@ -16,14 +17,14 @@ use micromint_core::coin::CoinRules;
 use micromint_core::identity::{UserId, UserVector, VendorVector};
 use micromint_core::params::Params;
 
-/// Rounds of which the median counts: short ones, so that what else the machine does falls on both ways alike, or on
-/// few rounds.
+/// Rounds whose median counts: short ones, so that other load on the machine affects both ways
+/// alike, or few rounds.
 const ROUNDS: usize = 4001;
-/// Checks a round, each way.
+/// Checks in a round, each way.
 const CHECKS: usize = 100;
-/// Checks of which the instructions are counted.
+/// Checks whose instructions are counted.
 const COUNTED: usize = 1000;
-/// In which ways a check is made.
+/// The ways in which a check is made.
 const WAYS: [&str; 2] = ["rust", "c"];
 /// Two coins of alice for news.example.
 const COINS: [u64; 8] = [0x892, 0x245, 0x1298, 0x78a, 0xfd, 0xd64, 0x155, 0x79f];
@@ -77,7 +78,7 @@ fn times() {
 /// Compares instructions, counted by valgrind in processes of their own.
 fn instructions() {
     for coins in [1, 2] {
-        // What a process does before and after its checks is in both counts.
+        // The work of a process before and after its checks is in both counts.
         let of = |way| {
             (count(way, coins, 3 * COUNTED) - count(way, coins, COUNTED)) as f64
                 / (2 * COUNTED) as f64
@@ -86,7 +87,7 @@ fn instructions() {
     }
 }
 
-/// The instructions of a process that does so many checks.
+/// The instructions of a process that makes this number of checks.
 fn count(way: &str, coins: usize, checks: usize) -> u64 {
     let mut valgrind = Command::new("valgrind");
     valgrind
@@ -124,8 +125,8 @@ impl Checks {
         let path = root.join("target/release/libmicromint.so");
         let rules = CoinRules::new(Params::from_toml(&toml).unwrap());
         let vendor = VendorVector::new(rules.params(), &"news.example".parse().unwrap());
-        // SAFETY: the library is this project's, and initialises nothing when it is loaded; the types are those
-        // of include/micromint.h.
+        // SAFETY: the library is this project's, and initialises nothing when it is loaded; the
+        // types are those of include/micromint.h.
         unsafe {
             let library = Library::new(&path).unwrap_or_else(|error| {
                 panic!("{}: make bench-c builds it: {error}", path.display())
@@ -157,7 +158,8 @@ impl Checks {
     fn through_c(&self) {
         let (user, x, mut fault, mut bins) =
             (black_box("alice"), black_box(self.x), -1, [[0; 2]; 2]);
-        // SAFETY: the pointers are good for the lengths beside them; there is a place for each first bin.
+        // SAFETY: the pointers are valid for the lengths beside them; there is a place for each
+        // first bin.
         let status = unsafe {
             (self.check)(
                 self.checker,

@@ -1,9 +1,9 @@
-//! The committed header is what the source gives, and says of every function what it must.
+//! The committed header is generated from the source, and documents every function completely.
 
 use std::path::Path;
 
-/// Compares `include/micromint.h` with a fresh one. `MICROMINT_WRITE_HEADER=1 cargo test -p micromint-ffi`
-/// writes it.
+/// Compares `include/micromint.h` with a fresh one.
+/// `MICROMINT_WRITE_HEADER=1 cargo test -p micromint-ffi` writes it.
 #[test]
 fn header_is_generated_from_the_source() {
     let crate_path = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -31,7 +31,7 @@ struct Declared {
     gives_status: bool,
 }
 
-/// Everything that stands between a comment and a semicolon and has parentheses.
+/// The text between a comment and a semicolon that contains parentheses.
 fn declared(header: &str) -> Vec<Declared> {
     let parts = header.split("/**").skip(1).filter_map(|part| part.split_once("*/"));
     parts
@@ -51,8 +51,8 @@ fn declared(header: &str) -> Vec<Declared> {
         .collect()
 }
 
-/// The comment names every parameter (but the object that a function is of, and `error_out`, of which the
-/// conventions speak), and the errors of those that give a status.
+/// The comment names every parameter (except the function's own object and `error_out`, which the
+/// conventions describe), and the errors of functions that return a status.
 #[test]
 fn every_function_is_documented() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/micromint.h");
@@ -76,7 +76,7 @@ fn every_function_is_documented() {
     assert!(missing.is_empty(), "not in the comments: {missing:#?}");
 }
 
-/// The comment of a type whose members are not shown says who frees it, and what threads and forks may do.
+/// The comment of an opaque type says how to free it, and how it behaves with threads and forks.
 #[test]
 fn every_handle_is_documented() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/micromint.h");

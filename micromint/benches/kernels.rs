@@ -1,14 +1,16 @@
-//! What the kernels reach on this machine, in one table: inputs tossed a second for every level of
-//! instruction set beside the plain crates, on one core and on all, and how much of the limit that is;
-//! then placing and checking. `cargo bench -p micromint --bench kernels [-- OPTIONS]`
+//! The speed of the kernels on this machine, in one table: inputs tossed per second for every level
+//! of instruction set beside the plain crates, on one core and on all, and the fraction of the
+//! limit that this is; then placing and checking.
+//! `cargo bench -p micromint --bench kernels [-- OPTIONS]`
 //!
-//! Options: `--rounds N` (default 5), `--millis N` per measurement (default 60), `--quick` (two values of
-//! t, one thread, no placing).
+//! Options: `--rounds N` (default 5), `--millis N` per measurement (default 60), `--quick` (two
+//! values of t, one thread, no placing).
 //!
-//! Measurements are taken in rounds, each of everything once, so that a change of load or clock meets
-//! all alike; printed are medians over the rounds. Rates are of processor time, so that other work on the
-//! machine counts little; placing is of time of day, since it waits for the disk. With n threads each runs
-//! its own kernel. `docs/internals/performance.md` explains the limits.
+//! Measurements are taken in rounds, each of which measures everything once, so that a change of
+//! load or clock affects all alike. The table shows medians over the rounds. Rates are per
+//! processor time, so that other work on the machine matters little; placing is measured in
+//! wall-clock time, because it waits for the disk. With n threads each runs its own kernel.
+//! `docs/internals/performance.md` explains the limits.
 #![allow(clippy::unwrap_used)]
 
 use micromint::coin::CoinRules;
@@ -24,17 +26,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 const IV: u64 = 0x0123_4567_89ab_cdef;
-/// Operations a clock that the limits are reckoned with.
+/// Operations per clock that the limits assume.
 const OPERATIONS_PER_CLOCK: f64 = 4.0;
-/// How many rounds of S-boxes' worth a toss costs with all shortcuts, in S-boxes.
+/// The cost of a toss with all shortcuts, in rounds' worth of S-boxes.
 const SBOXES_PER_TOSS: f64 = 97.5;
 
-/// What is measured: a name and a function that tosses some inputs and says how many.
+/// What is measured: a name, and a function that tosses some inputs and returns their number.
 struct Subject {
     name: String,
     /// Whether the others of its hash are compared with it.
     is_plain: bool,
-    /// The clocks that an input takes at least, if that is known.
+    /// The smallest number of clocks per input, if it is known.
     clocks: Option<f64>,
     make: Box<dyn Fn() -> Box<dyn FnMut() -> usize> + Sync>,
 }
@@ -107,7 +109,7 @@ fn print_rates(subjects: &[Subject], threads: &[usize], rates: &mut [Vec<Vec<f64
     }
 }
 
-/// Inputs a second of all threads together.
+/// Inputs per second of all threads together.
 fn rate(subject: &Subject, threads: usize, time: Duration) -> f64 {
     std::thread::scope(|scope| {
         let run = || {
@@ -119,7 +121,7 @@ fn rate(subject: &Subject, threads: usize, time: Duration) -> f64 {
     })
 }
 
-/// How many things a second `act` does, which says how many it did.
+/// The rate of `act` per second; it returns how many things it did.
 fn per_second(time: Duration, act: &mut dyn FnMut() -> usize) -> f64 {
     let begin = processor_time();
     let mut done = 0;
@@ -129,7 +131,7 @@ fn per_second(time: Duration, act: &mut dyn FnMut() -> usize) -> f64 {
     done as f64 / (processor_time() - begin).as_secs_f64()
 }
 
-/// The clocks a second of one core: each step of the chain waits two clocks for the one before.
+/// The clock rate of one core: each step of the chain waits two clocks for the previous one.
 fn clock() -> f64 {
     let mut x = black_box(1u64);
     let key = black_box(0x9e37_79b9_7f4a_7c15u64);
@@ -159,11 +161,11 @@ fn inputs(hash: HashName, count: usize) -> Vec<u64> {
     (1..=count as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) & mask).collect()
 }
 
-/// The clocks that a toss takes at least on a level.
+/// The smallest number of clocks of a toss on a level.
 fn clocks(hash: HashName, level: Level) -> Option<f64> {
     // Gates of an average S-box, and the operations that add key and output bits to them.
     let sbox = |gates: f64| SBOXES_PER_TOSS * (gates + 6.0 + 4.0);
-    // 61 rounds and 48 words of the message schedule.
+    // 61 rounds, and 48 words of the message schedule.
     let sha256 = |round: f64, word: f64| 61.0 * round + 48.0 * word;
     let (operations, lanes) = match (hash, level) {
         (HashName::Des, Level::Avx512) => (sbox(23.75), 512.0),
@@ -263,11 +265,11 @@ coin-value = "0.01 USD"
 
 /// The coins of a payment.
 const CHECKED_COINS: [usize; 6] = [1, 2, 4, 10, 16, 128];
-/// Payments checked between two looks at the clock, which takes longer than a check.
+/// Payments checked between two readings of the clock, which takes longer than a check.
 const CHECKS: usize = 100;
 
-/// How many coins a second are checked, in payments of each size, for DES and for SHA-256. The balls are
-/// random, so it ends where a forger's coins would: after all are hashed.
+/// The number of coins checked per second, in payments of each size, for DES and for SHA-256. The
+/// balls are random, so the check ends where a forger's coins would: after all are hashed.
 fn measure_checks(time: Duration, rates: &mut [Vec<f64>]) {
     for (h, hash) in [HashName::Des, HashName::Sha256].into_iter().enumerate() {
         let rules = CoinRules::new(config(hash, 8).params);
@@ -285,7 +287,8 @@ fn measure_checks(time: Duration, rates: &mut [Vec<f64>]) {
     }
 }
 
-/// How many balls a second are sorted and placed, from the last toss to the complete file on disk.
+/// The number of balls sorted and placed per second, from the last toss to the complete file on
+/// disk.
 fn placing(subbin_size: u32, threads: usize) -> f64 {
     let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (directory, name) = DiskDirectory::of_file(&work.path().join("bench.coins")).unwrap();

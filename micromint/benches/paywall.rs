@@ -1,8 +1,9 @@
-//! What a request costs a vendor's paywall, without any web server: processor time of one thread.
-//! `cargo bench -p micromint --bench paywall [-- --rounds N] [--directory D]`
+//! The cost of a request to a vendor's paywall, without any web server: processor time of one
+//! thread. `cargo bench -p micromint --bench paywall [-- --rounds N] [--directory D]`
 //!
-//! Every round does every step a number of times, one step after the other; a row is the median of its
-//! rounds with the quartiles. The till lies on a disk, in `target` or the directory given, with `sync os`.
+//! Every round runs every step a number of times, one step after the other; a row is the median of
+//! its rounds with the quartiles. The till is on a disk, in `target` or the given directory, with
+//! `sync os`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
@@ -23,7 +24,7 @@ use micromint::vendor::paywall::Paywall;
 use rustix::time::{ClockId, clock_gettime};
 
 const URL: &str = "https://news.example/story.html";
-/// Payments a round, and repetitions of what costs no coin.
+/// Payments in a round, and repetitions of steps that cost no coin.
 const PAYMENTS: usize = 500;
 const REPETITIONS: usize = 2000;
 /// What a browser sends.
@@ -45,7 +46,7 @@ fn main() {
     let bought = payments(&mint, &Key::from_bytes([7; 32]), options.rounds * 2 * PAYMENTS + 1);
     let other = payments(&mint, &Key::from_bytes([8; 32]), 1).remove(0);
     let paywall = paywall(&options.directory, mint.params().clone());
-    // The first payment of a day makes files, which is done where waiting does no harm.
+    // The first payment of a day creates files, on a thread that may wait.
     let (first, bought) = bought.split_first().unwrap();
     let opened = paywall.decide(&paid(&with_payment(first)));
     assert_eq!(opened.outcome(), Outcome::Paid);
@@ -75,7 +76,7 @@ fn main() {
         rows[4].measure(|number| {
             let fields = with_payment(&nonblocking[number]);
             let request = paid(&fields);
-            // Now and then the index grows, which takes its time.
+            // Occasionally the index grows, which takes time.
             let decision = paywall.try_decide(&request).unwrap_or_else(|| paywall.decide(&request));
             assert_eq!(decision.outcome(), Outcome::Paid);
         });
@@ -129,7 +130,7 @@ impl Options {
     }
 }
 
-/// One step, and what it took in each round.
+/// One step, and its cost in each round.
 struct Row {
     name: &'static str,
     repetitions: usize,
@@ -171,7 +172,8 @@ fn mint() -> ObviousMint {
     }))
 }
 
-/// Payments of one coin each as a header carries them; with another key, others with the same coins.
+/// Payments of one coin each as a header carries them; with another key, other payments with the
+/// same coins.
 fn payments(mint: &ObviousMint, key: &Key, count: usize) -> Vec<String> {
     let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
     let url = URL.parse().unwrap();

@@ -1,13 +1,15 @@
-//! How fast a broker judges what vendors redeem: coins against a coin file of 1 GiB, from the batches of
-//! bytes to verdicts on disk. `cargo bench -p micromint --bench redemption [-- OPTIONS]`
+//! The speed with which a broker judges redeemed coins: coins against a coin file of 1 GiB, from
+//! the bytes of batches to verdicts on disk.
+//! `cargo bench -p micromint --bench redemption [-- OPTIONS]`
 //!
-//! Options: `--coins N` (default 10 million), `--each N` coins a payment (default 10), `--threads N`
-//! (default all cores), `--directory D` for about 3 GB of files (default in `target`).
+//! Options: `--coins N` (default 10 million), `--each N` coins per payment (default 10),
+//! `--threads N` (default all cores), `--directory D` for about 3 GB of files (default in
+//! `target`).
 //!
-//! The coin file is the `small` profile's in size and of weak parameters, so that minting it takes
-//! seconds: t = 4, four balls a bin. Sold is as much of it as the coins need; the coins are spent at one
-//! vendor, and the payments come in random order, as if from many users at a time. Before judging, the
-//! file is dropped from the system's cache if we may, so the first batch reads it from the disk.
+//! The coin file has the size of the `small` profile's and weak parameters, so that minting takes
+//! seconds: t = 4, four balls per bin. As much of it is sold as the coins need. The coins are spent
+//! at one vendor, and the payments come in random order, as if from many users. Before judging, the
+//! file is dropped from the system's cache if permitted, so the first batch reads it from the disk.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ use micromint::time::UnixTime;
 
 const NAME: &str = "bench.coins";
 const NOW: UnixTime = UnixTime(1_797_000_000);
-/// How many sets a user buys.
+/// The number of sets that a user buys.
 const SETS_PER_USER: u32 = 100;
 const CONFIG: &str = r#"
 coinfile = "bench.coins"
@@ -73,7 +75,7 @@ fn main() {
     let batches = batches(&payments, &params, &secret(), &vendor);
     drop(payments);
 
-    // What is judged is durable long before, and read from the disk.
+    // What is judged in practice is durable long before, and is read from the disk.
     rustix::fs::sync();
     let is_cold = std::fs::write("/proc/sys/vm/drop_caches", "1").is_ok();
     let (began, processors) = (Instant::now(), processor_time());
@@ -120,7 +122,7 @@ fn mint(directory: &DiskDirectory, threads: usize) -> Params {
     config.params
 }
 
-/// Payments of so many coins in all and so many each, printed, in random order.
+/// Payments of this many coins in all and each, printed, in random order.
 fn payments(
     directory: &DiskDirectory,
     broker: &mut Broker,
@@ -164,7 +166,7 @@ fn payments(
         }
     }
     eprintln!("{} payments of {coins} coins of {first} superbins sold", payments.len());
-    // Fisher and Yates, with numbers that look random.
+    // Fisher and Yates, with pseudo-random numbers.
     let mut state = 1u64;
     for i in (1..payments.len()).rev() {
         state =
@@ -195,7 +197,7 @@ fn payment(
     payment.to_bytes()
 }
 
-/// Batches as large as they may be.
+/// Batches of the largest permitted size.
 fn batches(
     payments: &[Vec<u8>],
     params: &Params,

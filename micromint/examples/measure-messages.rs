@@ -1,4 +1,4 @@
-//! Measures what a vendor spends on reading a payment:
+//! Measures the time that a vendor needs to parse a payment:
 //! `cargo run --release -p micromint --example measure-messages`.
 #![allow(clippy::unwrap_used)]
 

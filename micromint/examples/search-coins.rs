@@ -1,10 +1,11 @@
-//! Searches coins of the `small` profile (DES k4 u19 v8 t10, n = 37) without a mint, as a forger would:
-//! `cargo run --release -p micromint --example search-coins -- COINS`.
+//! Searches for coins of the `small` profile (DES k4 u19 v8 t10, n = 37) without a mint, as a
+//! forger would: `cargo run --release -p micromint --example search-coins -- COINS`.
 //!
-//! The vectors need coins whose n is large enough that a changed bit cannot pass by chance, and minting
-//! the whole period for them takes 2^39 hashes. Four balls that fit one user and one vendor turn up by
-//! themselves among the first 2^31: the published cost of a first forgery (docs/reference/params.md). The coins in
-//! `testdata/coins.json` for the period `2026-12-small` are the ones that it finds, in a minute on one core.
+//! The vectors need coins whose n is large enough that a changed bit cannot pass by chance, and
+//! minting the whole period for them takes 2^39 hashes. Four balls that fit one user and one vendor
+//! occur among the first 2^31: the published cost of a first forgery (docs/reference/params.md).
+//! The coins in `testdata/coins.json` for the period `2026-12-small` are those that it finds, in a
+//! minute on one core.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use micromint::params::Params;
 
 /// The parameters of the searched period.
 const PARAMS: &str = include_str!("../../testdata/periods/2026-12-small.params");
-/// How many balls are tossed between two looks at what came of them.
+/// The number of balls that are tossed between two checks of the results.
 const TOSSES_PER_LOOK: u64 = 1 << 27;
 
 fn main() {
@@ -31,8 +32,8 @@ fn main() {
     let mut balls: HashMap<Bin, u64> = HashMap::new();
     for look in 0.. {
         let end = (look + 1) * TOSSES_PER_LOOK;
-        // The kernel walks through bits above those of a look too: fifteen of sixteen balls that it finds are
-        // beyond, and still it is the quicker way.
+        // The kernel also walks through bits above those of one step: fifteen of sixteen balls that
+        // it finds are out of range, and it is still faster.
         let bases: Vec<u64> =
             (look * TOSSES_PER_LOOK..end).filter(|x| x & walked_bits(raw.hash) == 0).collect();
         let mut found = Vec::new();

@@ -1,8 +1,8 @@
-//! Any single bit flipped in a payment is refused by the vendor, or by the broker.
+//! Any single flipped bit in a payment is detected by the vendor, or by the broker.
 //!
-//! The coins are of the period `2026-12-small`, n = 37: a changed input passes the vendor's hashing by
-//! chance once in 2^37 flips, so here never. What the vendor cannot see, the authenticator shows the
-//! broker.
+//! The coins are of the period `2026-12-small`, n = 37: a changed input passes the vendor's hashing
+//! by chance once in 2^37 flips, which is never here. The authenticator shows the broker what the
+//! vendor cannot see.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use micromint::authenticator::{Authenticator, Key};
@@ -18,10 +18,10 @@ const URL: &str = "https://news.example/2026/12/page?id=7";
 /// In the middle of December 2026.
 const NOW: UnixTime = UnixTime(1_797_000_000);
 
-/// Who stops a message.
+/// Who detects a changed message.
 #[derive(Debug, PartialEq)]
 enum Stopped {
-    /// It cannot be read.
+    /// The parser.
     Reader,
     /// The vendor's check by hashing.
     Vendor,
@@ -71,7 +71,7 @@ impl World {
         self.payment.coins
     }
 
-    /// Who stops this text on its way to the vendor's money.
+    /// Who detects this text before the vendor is paid for it.
     fn stopped(&self, text: &[u8]) -> Stopped {
         let Ok(payment) = Payment::parse(text) else {
             return Stopped::Reader;
@@ -89,7 +89,7 @@ impl World {
         Stopped::Nobody
     }
 
-    /// The message with another value in a header, which is often none that can be read.
+    /// The message with another value in a header; often the result cannot be parsed.
     fn with_header(&self, name: &str, value: &[u8]) -> Vec<u8> {
         let text = self.payment.to_bytes();
         let at = position(&text, format!("\n{name}: ").as_bytes()) + name.len() + 3;
@@ -163,8 +163,8 @@ fn a_flipped_bit_of_the_authenticator_is_refused_by_the_broker() {
     }
 }
 
-/// Every bit of the text, headers' names and line ends included: what still buys and pays is the very
-/// same payment in other letters.
+/// Every bit of the text, including header names and line ends: what is still accepted and paid is
+/// the same payment in another spelling.
 #[test]
 fn a_flipped_bit_of_the_text_changes_nothing_or_is_refused() {
     let world = world();
@@ -178,7 +178,7 @@ fn a_flipped_bit_of_the_text_changes_nothing_or_is_refused() {
     assert!(alike < 100, "{alike} flips in letters whose case does not count");
 }
 
-/// Balls that are all genuine, in other places: each ball counts, and so does its place.
+/// Genuine balls in other places: each ball counts, and so does its place.
 #[test]
 fn balls_exchanged_between_coins_are_refused_by_the_vendor() {
     let world = world();

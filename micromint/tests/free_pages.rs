@@ -1,4 +1,4 @@
-//! A page that costs nothing costs its server nothing: deciding about it takes no memory.
+//! Deciding about a free page allocates no memory.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -20,16 +20,16 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are the system allocator's.
+        // SAFETY: the caller's guarantees are those of the system allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are the system allocator's.
+        // SAFETY: the caller's guarantees are those of the system allocator.
         unsafe { System.dealloc(at, layout) }
     }
 }

@@ -1,4 +1,4 @@
-//! The fuzz targets over their seeds and changed copies, without a fuzzer.
+//! Runs the fuzz targets over their seeds and mutated copies, without a fuzzer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../../fuzz/src/targets.rs"]
@@ -7,7 +7,7 @@ mod targets;
 
 use std::path::Path;
 
-/// Copies of each seed that are changed at one place.
+/// The number of copies of each seed, each changed at one place.
 const CHANGES_PER_SEED: usize = 60;
 
 #[test]

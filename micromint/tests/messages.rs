@@ -1,4 +1,5 @@
-//! Every message: parsing undoes printing, no text makes a reader panic, and every size has its bound.
+//! Every message: parsing is the inverse of printing, no text makes a parser panic, and every size
+//! has its bound.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use micromint::authenticator::{Authenticator, Key};
@@ -28,7 +29,7 @@ const PERIOD: &str = "[a-z0-9-]{1,32}";
 const ID: &str = "[A-Za-z0-9._-]{1,64}";
 const HOST: &str = "([a-z0-9_]([a-z0-9_-]{0,20}[a-z0-9_])?\\.){0,4}[a-z]{1,8}|127\\.0\\.0\\.[1-9]|\\[::[1-9a-f]\\]";
 const TARGET: &str = "/[!\"$-~]{0,60}";
-/// A text for people as a header gives it back.
+/// A text for people in the form in which a header returns it.
 const PEOPLE: &str = "[!-~]([ -~]{0,40}[!-~])?";
 
 fn url() -> impl Strategy<Value = Url> {
@@ -43,7 +44,7 @@ fn authenticator() -> impl Strategy<Value = Authenticator> {
     any::<[u8; 16]>().prop_map(Authenticator::from_bytes)
 }
 
-/// A number of coins, and inputs for that many of some size.
+/// A number of coins, and inputs for that number of coins of some size.
 fn coins(coins_max: u32) -> impl Strategy<Value = (u32, Vec<u64>)> {
     (1..=coins_max, 2..=8usize).prop_flat_map(|(coins, k)| {
         (Just(coins), proptest::collection::vec(any::<u64>(), coins as usize * k))
@@ -175,7 +176,7 @@ fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
-/// Reads `text` and, where it is a message, prints and reads it again: nothing may change.
+/// Parses `text`. If it is a message, prints and parses it again: nothing may change.
 fn read_and_read_again(text: &[u8]) {
     if let Ok(message) = Message::parse(text) {
         let printed = message.to_bytes();
@@ -253,9 +254,9 @@ proptest! {
     }
 }
 
-// Every bound, at it and just past it.
+// Every bound, at it and one past it.
 
-/// A message with the largest of everything that is not the data.
+/// A message in which everything except the data has its largest size.
 fn longest() -> (Url, String, String) {
     let host = [&"a".repeat(63), &*"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join(".");
     let url = format!("https://{host}/");

@@ -1,5 +1,5 @@
-//! Plays the cases of `testdata/cases/*.toml` against the paywall. They speak of requests and answers as HTTP
-//! has them, so that a real server can be put in the paywall's place.
+//! Plays the cases of `testdata/cases/*.toml` against the paywall. They are written in terms of
+//! HTTP requests and answers, so that they can be played against a real server too.
 #![allow(clippy::unwrap_used)]
 
 use std::borrow::Cow;
@@ -42,9 +42,9 @@ struct Stage {
 /// How a server that must not wait asks about a head.
 #[derive(Clone, Copy)]
 enum Looks {
-    /// What there is to do, and then to do it at once.
+    /// First what to do, then the decision without waiting.
     Twice,
-    /// Both with one look.
+    /// Both with one call.
     Once,
 }
 
@@ -108,7 +108,7 @@ impl Stage {
         seen
     }
 
-    /// As a server does it: the head first, the body where it is asked for.
+    /// As a server does it: the head first, the body if it is asked for.
     fn decide(&self, head: &Request<'_>, body: Option<&[u8]>) -> Decision {
         let step = match self.looks {
             Looks::Twice => self.paywall.classify(head),
@@ -130,7 +130,7 @@ impl Stage {
         }
     }
 
-    /// As a server does it that must not wait.
+    /// As a server that must not wait does it.
     fn try_or_wait(&self, request: &Request<'_>) -> Decision {
         self.paywall.try_decide(request).unwrap_or_else(|| self.paywall.decide(request))
     }
@@ -180,7 +180,7 @@ impl Stage {
     }
 }
 
-/// What is left for the content of the fields that were sent.
+/// The header fields that are passed on to the content.
 fn content_fields(serve: &Serve, asked: &Asked) -> Vec<String> {
     let framing =
         ["Content-Length", "Transfer-Encoding"].into_iter().filter(|_| asked.body.is_some());

@@ -1,4 +1,4 @@
-//! What holds of the paywall whatever is sent to it.
+//! Properties of the paywall that hold whatever is sent to it.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -51,7 +51,7 @@ fn paywall(mint: &Mint, clock: Arc<dyn Clock>) -> Paywall {
     .unwrap()
 }
 
-/// A payment by alice of these of her coins for a page.
+/// A payment by alice for a page, with these of her coins.
 fn payment(mint: &Mint, page: &str, coins: &[usize]) -> Payment {
     let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
     let all = mint.coins(&user, &vendor);
@@ -86,8 +86,8 @@ fn one_paywall_serves_all_threads() {
     shared::<Paywall>();
 }
 
-/// Every bit of a good payment, turned over: what the vendor accepts then is the same payment in
-/// another spelling, or one with another authenticator, which only the broker can judge.
+/// Every bit of a valid payment, flipped: what the vendor still accepts is the same payment in
+/// another spelling, or one with another authenticator, which only the broker can check.
 #[test]
 fn no_flipped_bit_buys_anything_else() {
     let mint = mint();
@@ -112,8 +112,8 @@ fn no_flipped_bit_buys_anything_else() {
             other => panic!("bit {bit}: {other:?}"),
         }
     }
-    // 32 digits of the authenticator have 3 or 4 bits each that lead to other digits, and every letter
-    // of a header name has one that changes its case.
+    // Each of the 32 digits of the authenticator has 3 or 4 bits that lead to other digits, and
+    // every letter of a header name has one that changes its case.
     assert!(paid > 80 && refused > 10 * paid, "{paid} paid, {refused} refused");
     assert_eq!(pay_by_header(&current, "GET", "/story", 1, &message).outcome(), Outcome::Paid);
 }
@@ -133,7 +133,7 @@ struct Act {
     method: &'static str,
     page: &'static str,
     coins: Vec<usize>,
-    /// The price differs from the number of coins by this much.
+    /// The price differs from the number of coins by this amount.
     off: u32,
     status: u16,
 }
@@ -157,7 +157,7 @@ fn act() -> impl Strategy<Value = Act> {
         })
 }
 
-/// What a till is, said as simply as can be: by coin, the payment that took it.
+/// The simplest model of a till: for each coin, the payment that took it.
 #[derive(Default)]
 struct Model {
     taken: HashMap<usize, Taken>,
@@ -321,8 +321,9 @@ proptest! {
     }
 }
 
-/// The real till: two paywalls on one folder, as two server processes have, and eight threads that pay
-/// with one coin at once. One of them is served, also after all was opened again.
+/// The real till: two paywalls on one folder, like two server processes, and eight threads that pay
+/// with one coin at the same time. Exactly one of them is served, also after everything was
+/// reopened.
 #[test]
 fn one_coin_buys_one_page_of_all_that_race_for_it() {
     use std::os::unix::fs::PermissionsExt;
@@ -389,7 +390,7 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
     }
 }
 
-/// What a server says before the till was asked is what the till says after it.
+/// What a server announces before it asks the till is what the till answers afterwards.
 #[test]
 fn a_reversal_is_promised_only_while_it_can_be_kept() {
     let mint = mint();
@@ -417,7 +418,7 @@ fn a_reversal_is_promised_only_while_it_can_be_kept() {
     }
 }
 
-/// The cap is one for all processes that share a till.
+/// All processes that share a till share one cap.
 #[test]
 fn a_cap_holds_across_paywalls_on_one_till() {
     let mint = mint();

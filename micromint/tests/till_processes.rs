@@ -1,5 +1,5 @@
-//! One till, several processes: nobody is told twice that one coin was recorded, and nothing that was
-//! acknowledged is lost, also over `kill -9`.
+//! One till, several processes: no coin is acknowledged twice, and nothing that was acknowledged is
+//! lost, even with `kill -9`.
 //!
 //! The processes are this very test program, started again with `worker` as the test to run.
 
@@ -50,7 +50,7 @@ fn start(folder: &Path, worker: u8, coins: std::ops::Range<u32>) -> Child {
         .unwrap()
 }
 
-/// Not a test: what a started process does. Every third coin is reversed at once.
+/// Not a test: what a started process does. It reverses every third coin immediately.
 #[test]
 #[ignore = "started by the other tests"]
 fn worker() {
@@ -80,7 +80,7 @@ fn worker() {
     }
 }
 
-/// What the processes were told: coins by worker, with the last word on each.
+/// What was acknowledged to the processes: coins by worker, with the last word on each.
 fn logged(folder: &Path) -> BTreeMap<(u32, u8), String> {
     let mut found = BTreeMap::new();
     for worker in 0..WORKERS {
@@ -110,7 +110,7 @@ fn processes_racing_for_the_same_coins_get_each_once() {
     }
     let till = open(&folder.path().join("till"), SyncMode::Os);
     for coin in 0..1500 {
-        // A coin that was reversed each time is free; all others are spent.
+        // A coin that was reversed each time is unspent; all others are spent.
         let spent = spend(&till, coin, 99);
         assert_eq!(matches!(spent, Spent::Recorded(_)), coin % 3 == 0, "coin {coin}: {spent:?}");
     }
@@ -132,7 +132,7 @@ fn kill_9_under_load_loses_and_doubles_nothing() {
         while !is_busy(300) && began.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // One by one: the others go on over the body of the first.
+        // Kills them one by one: the others continue.
         for mut worker in workers {
             worker.kill().unwrap();
             worker.wait().unwrap();
@@ -170,7 +170,7 @@ fn kill_9_under_load_loses_and_doubles_nothing() {
     }
 }
 
-/// What a payment costs the till.
+/// The cost of a payment to the till.
 #[test]
 #[ignore = "a measurement: run with make test-slow"]
 fn cost_of_a_spend() {

@@ -1,8 +1,8 @@
-//! The vectors in `testdata/` are what the code makes today, and every row of the hash tables holds.
+//! The vectors in `testdata/` match what the code makes, and every row of the hash tables holds.
 //!
-//! A change of any format breaks these tests first. Files are made again by
-//! `cargo run -p micromint --example make-vectors`; whoever does so must say in the commit what changed
-//! for other implementations. `testdata/check_vectors.py` computes all of them a second time.
+//! A change of any format breaks these tests first. `cargo run -p micromint --example make-vectors`
+//! writes the files again; the commit must then say what changed for other implementations.
+//! `testdata/check_vectors.py` computes all of them independently.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../examples/make-vectors/vectors.rs"]
@@ -125,7 +125,7 @@ fn the_protocol_page_names_the_bounds() {
     }
 }
 
-/// A number in groups of three digits, as the pages write it.
+/// A number with its digits in groups of three, as in the documents.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =

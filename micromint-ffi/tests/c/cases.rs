@@ -1,4 +1,5 @@
-//! Plays the cases of `testdata/cases/*.toml` against a paywall in C (`player.c`), a process a case, on a disk.
+//! Plays the cases of `testdata/cases/*.toml` against a paywall in C (`player.c`), one process per
+//! case, on a disk.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::library;
 
 const ETAG: &str = "\"5f-64\"";
 
-/// Plays every case; gives how many steps there were, and what was not as written.
+/// Plays every case; returns the number of steps, and the deviations.
 pub(crate) fn play(program: &Path) -> (usize, Vec<String>) {
     let (mut failures, mut count) = (Vec::new(), 0);
     for (file, case) in for_servers() {

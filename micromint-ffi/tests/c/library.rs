@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-O1"];
 
-/// How a program gets the library.
+/// How a program is linked with the library.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     Shared,
@@ -42,7 +42,7 @@ pub(crate) fn crate_path() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a command that must go well, and gives what it printed.
+/// Runs a command that must succeed, and returns its output.
 pub(crate) fn output(command: &mut Command) -> String {
     let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -80,14 +80,14 @@ pub(crate) fn compile(source: &Path, folder: &Path, link: Link) -> PathBuf {
         Link::Static => compile.arg(library.join("libmicromint.a")),
     };
     if !is_valgrind() {
-        // The library's memory comes from malloc too, so its misuse and leaks are seen as well.
+        // The library allocates with malloc too, so its misuse and leaks are detected as well.
         compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]);
     }
     output(compile.args(["-lpthread", "-ldl", "-lm"]));
     program
 }
 
-/// A command that runs a compiled program, watched by valgrind if that is asked for.
+/// A command that runs a compiled program, under valgrind if requested.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new("timeout");
     if is_valgrind() {
@@ -104,8 +104,8 @@ fn is_valgrind() -> bool {
     std::env::var_os("MICROMINT_C_VALGRIND").is_some()
 }
 
-/// The folder with `libmicromint.a` and `libmicromint.so`, made as `make install` makes them but with the
-/// function that panics.
+/// The folder with `libmicromint.a` and `libmicromint.so`, built as `make install` builds them but
+/// with the function that panics.
 pub(crate) fn library_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(build)
@@ -113,7 +113,7 @@ pub(crate) fn library_folder() -> &'static Path {
 
 fn build() -> PathBuf {
     let profile = std::env::var("MICROMINT_C_PROFILE").unwrap_or_else(|_| "dev".to_string());
-    // A folder of its own, so that nobody takes the library of the tests for the one to ship.
+    // A folder of its own, so that the library of the tests is never taken for the one to ship.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c");
     output(
         Command::new(env!("CARGO"))

@@ -1,6 +1,7 @@
-//! C programs against the built library: each proves one promise of `docs/reference/c-conventions.md`.
+//! C programs against the built library: each proves one rule of `docs/reference/c-conventions.md`.
 //!
-//! They run under AddressSanitizer. The shipped profile and valgrind take longer, so `make test-c` asks for them:
+//! They run under AddressSanitizer. The shipped profile and valgrind take longer, so `make test-c`
+//! requests them:
 //! `MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 cargo test -p micromint-ffi --test c`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -62,7 +63,7 @@ fn paywall() {
     );
 }
 
-/// What the mint makes from C is, byte for byte, the coin file of `testdata/`.
+/// The coin file that the mint makes from C is, byte for byte, that of `testdata/`.
 #[test]
 fn mint() {
     let folder = tempfile::tempdir().unwrap();
@@ -90,7 +91,7 @@ fn whole_cycle() {
     );
 }
 
-/// Batches are examined on the threads that are allowed, and what is wrong with them is written down.
+/// Batches are examined on the permitted number of threads, and invalid coins are listed.
 #[test]
 fn batch() {
     let folder = tempfile::tempdir().unwrap();
@@ -140,7 +141,8 @@ fn null_is_told_for_every_pointer_of_every_function() {
     library::run(&program, folder.path(), Link::Shared, &[folder.path()]);
 }
 
-/// Every symbol of the shared library is a function of the header, and has the version that it came with.
+/// Every symbol of the shared library is a function of the header, and has the version that
+/// introduced it.
 #[test]
 fn nothing_else_is_exported() {
     let library = library::library_folder().join("libmicromint.so");

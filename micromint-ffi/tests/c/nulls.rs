@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Where NULL has a meaning, as the header says there.
+/// The functions for which NULL has a meaning, according to the header.
 const OPTIONAL: [(&str, &str); 19] = [
     ("micromint_checker_check", "first_bins_out"),
     ("micromint_paywall_open", "host"),
@@ -60,7 +60,7 @@ fn parse(statement: &str) -> Option<Function> {
 }
 
 impl Function {
-    /// A call with good arguments but NULL for the one named `null`, or for all where that is empty.
+    /// A call with valid arguments but NULL for the one named `null`, or for all if that is empty.
     fn call(&self, null: &str, error: &str) -> String {
         let arguments = self.parameters.iter().map(|(kind, name)| {
             if name == "error_out" {
@@ -77,12 +77,12 @@ impl Function {
     }
 }
 
-/// A good argument of this type.
+/// A valid argument of this type.
 fn good(kind: &str, name: &str) -> String {
     let target = kind.trim_end_matches('*').trim();
     let plain = target.trim_start_matches("const ").trim();
     match () {
-        // Outputs: room enough for every type, and never written to here.
+        // Outputs: large enough for every type, and never written to here.
         () if name == "progress" || name == "userdata" => "NULL".to_string(),
         () if name.ends_with("_out") => "(void *)room".to_string(),
         () if !kind.contains('*') => "1".to_string(),

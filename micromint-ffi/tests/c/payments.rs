@@ -39,7 +39,7 @@ pub(crate) fn write_world(folder: &Path) {
     std::fs::write(folder.join("paid.h"), header).unwrap();
 }
 
-/// A Payment message of one coin. The broker checks authenticators, not the vendor.
+/// A Payment message of one coin. The broker checks authenticators; the vendor does not.
 fn payment(target: &str, coin: [u64; 4]) -> Vec<u8> {
     Payment {
         url: format!("https://news.example{target}").parse().unwrap(),

@@ -1,4 +1,4 @@
-//! Turns the JSON files of `testdata/` into a C header: one table a file.
+//! Turns the JSON files of `testdata/` into a C header: one table per file.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ struct Source {
 }
 
 impl Source {
-    /// A new array of this type; gives its name.
+    /// A new array of this type; returns its name.
     fn array(&mut self, kind: &str, items: &[String]) -> String {
         self.count += 1;
         let name = format!("A{}", self.count);
@@ -193,7 +193,7 @@ fn hex(value: &Value) -> String {
     format!("UINT64_C(0x{})", value.as_str().unwrap())
 }
 
-/// The bytes of a hexadecimal text; none for null.
+/// The bytes of a hexadecimal text; empty for null.
 fn unhex(value: &Value) -> Vec<u8> {
     let digits = value.as_str().unwrap_or_default();
     (0..digits.len() / 2)

@@ -1,4 +1,4 @@
-//! A small coin file, minted by the real mint; and seeds for the fuzz targets.
+//! A small coin file, minted by the real mint, and seeds for the fuzz targets.
 
 use std::io;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ fn minted() -> Vec<u8> {
     directory.bytes("2026-12.coins").unwrap()
 }
 
-/// Randomness that is the same every time.
+/// Randomness that is always the same.
 struct Always7;
 
 impl Entropy for Always7 {
@@ -115,7 +115,7 @@ fn till() -> SimulatedDirectory {
     directory
 }
 
-/// The records of a journal as the fuzz targets take them: a length of two bytes before each.
+/// The records of a journal in the form of the fuzz targets: a length of two bytes before each.
 fn records(directory: &SimulatedDirectory, name: &str, kind: &str) -> Vec<u8> {
     let mut journal = Journal::open_existing(directory, name, kind).unwrap();
     let mut seed = Vec::new();

@@ -1,4 +1,4 @@
-//! Coins: good ones, and one or more for every fault.
+//! Coins: valid ones, and at least one for every fault.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,8 @@ const COMMENT: &str = "Coins and what a vendor's check by hashing says of them (
     2026-12-small by examples/search-coins.rs. They catch sums that do not wrap around, checks of the \
     first ball only, k taken for 4, x cut to 56 bits, and answers out of order.";
 
-/// Coins of alice for news.example in the period `2026-12-small`, found by the example `search-coins`.
+/// Coins of alice for news.example in the period `2026-12-small`, found by the example
+/// `search-coins`.
 const SMALL_COINS: &[[u64; 4]] = &[
     [0x5aa6_c2c5, 0x6fc8_c9ee, 0x57d5_9b96, 0x026e_36be],
     [0x0a6d_ac75, 0x0012_3ef3, 0x0989_59cc, 0x8766_3f06],

@@ -82,7 +82,7 @@ pub(super) fn file() -> (String, Vec<u8>) {
     json_file("des.json", COMMENT, &rows)
 }
 
-/// A row whose ciphertext stands above as it was published.
+/// A row whose ciphertext is listed above as it was published.
 fn published(table: &str, key: u64, plaintext: u64, ciphertext: u64) -> Value {
     let row = row(table, key, plaintext);
     assert_eq!(row["ciphertext"], hex(ciphertext), "key {key:016x}");
@@ -90,7 +90,7 @@ fn published(table: &str, key: u64, plaintext: u64, ciphertext: u64) -> Value {
 }
 
 fn row(table: &str, key: u64, plaintext: u64) -> Value {
-    // The iv of the hash function is the plaintext, x the key without its parity bits.
+    // The iv of the hash function is the plaintext; x is the key without its parity bits.
     let x = key.to_be_bytes().iter().fold(0, |x, byte| x << 7 | u64::from(byte >> 1));
     let ciphertext = HashName::Des.with_iv(plaintext).hash(x);
     json!({"table": table, "key": hex(key), "plaintext": hex(plaintext), "ciphertext": hex(ciphertext)})

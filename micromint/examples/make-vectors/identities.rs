@@ -62,7 +62,7 @@ pub(super) fn file() -> (String, Vec<u8>) {
     json_file("identities.json", COMMENT, &rows)
 }
 
-/// The first of user0, user1, … whose vector takes at least this counter.
+/// The first of user0, user1, … whose vector needs at least this counter.
 fn name_with_counter(params: &Params, counter: u8) -> String {
     let takes = |name: &UserId| UserVector::new(params, name).unwrap().counter() >= counter;
     let names = (0..).map(|i| format!("user{i}").parse::<UserId>().unwrap());

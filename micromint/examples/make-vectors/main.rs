@@ -1,9 +1,10 @@
 //! Makes the test vectors in `testdata/`: `cargo run -p micromint --example make-vectors`.
 //!
-//! `testdata/README.md` tells what they are for. A test compares the committed files with what this
-//! makes, and `testdata/check_vectors.py`, which shares no code with it, computes them again.
+//! `testdata/README.md` describes what they are for. A test compares the committed files with the
+//! output of this program, and `testdata/check_vectors.py`, which shares no code with it, computes
+//! them again.
 
-// Named by its path, as the test that includes it does, so that both find its modules here.
+// Named by its path, as in the test that includes it, so that both find its modules here.
 #[path = "vectors.rs"]
 mod vectors;
 

@@ -1,4 +1,5 @@
-//! Every message, byte by byte, with the keys behind its authenticator; and texts that are no message.
+//! Every message, byte by byte, with the keys of its authenticator, and texts that are not
+//! messages.
 
 use super::{hex_bytes, json_file, periods};
 use micromint::authenticator::Key;
@@ -201,7 +202,7 @@ impl Cast {
     }
 }
 
-/// What stands in a message, read off its text.
+/// The content of a message, derived from its text.
 fn index(name: &str, text: &[u8]) -> Value {
     let frame = Frame::parse(text, text.len()).unwrap();
     let printed = std::str::from_utf8(text).unwrap();
@@ -213,7 +214,7 @@ fn index(name: &str, text: &[u8]) -> Value {
     json!({"file": format!("messages/{name}.txt"), "type": message_type, "headers": headers, "data": data})
 }
 
-/// Texts one change away from the Payment of three coins or another message.
+/// Texts that differ by one change from the Payment of three coins or another message.
 fn refused(cast: &Cast) -> Vec<Value> {
     let text = |name: &str| {
         let (_, text) = cast.files.iter().find(|(file, _)| *file == name).unwrap();

@@ -9,7 +9,8 @@ pub(super) fn test() -> Params {
     test_params()
 }
 
-/// The fewest balls in a coin, the fewest bins that this allows, no fixed bits.
+/// The smallest number of balls in a coin, the smallest number of bins that this allows, no fixed
+/// bits.
 pub(super) fn pair() -> Params {
     params_with(|raw| {
         resize(raw, 3, 3, 2, 0, HashName::Sha256);
@@ -18,7 +19,7 @@ pub(super) fn pair() -> Params {
     })
 }
 
-/// The most balls in a coin, the fewest superbins that this allows.
+/// The largest number of balls in a coin, the smallest number of superbins that this allows.
 pub(super) fn eight() -> Params {
     params_with(|raw| {
         resize(raw, 6, 3, 8, 3, HashName::Sha256);

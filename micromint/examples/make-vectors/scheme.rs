@@ -13,12 +13,13 @@ use super::{coin_file, json_file};
 
 const COMMENT: &str = "The scheme \"Payment\", method micromint (docs/draft-micromint-charge.md). Made by the core crate. Catches another order of members, other slots, padding, and a reference over other bytes. The key is the HMAC key of challenges itself.";
 
-/// For every row what goes in, and the header values that come of it.
+/// For every row the inputs, and the resulting header values.
 pub(super) fn file() -> (String, Vec<u8>) {
     json_file("scheme.json", COMMENT, &rows())
 }
 
-/// Seeds of the fuzz target: the JSON of credentials, requests and receipts, and a challenge's line.
+/// Seeds of the fuzz target: the JSON of credentials, requests and receipts, and a challenge's
+/// line.
 pub(super) fn seeds() -> Vec<(String, Vec<u8>)> {
     let row = &rows()[1];
     let text = |name: &str| row[name].as_str().expect("a text").to_string();

@@ -1,6 +1,6 @@
-//! All vectors: what they are called and what stands in them.
+//! All vectors: their names and contents.
 
-// Vectors are made by people at their desks; a wrong constant here should stop them.
+// Developers make vectors by hand; a wrong constant here should stop the program.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod coin_file;
@@ -14,7 +14,7 @@ mod scheme;
 
 use serde_json::Value;
 
-/// Every file that is made, by its path in `testdata/`.
+/// Every generated file, by its path in `testdata/`.
 pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     let mut files = periods::files();
     files.push(des::file());
@@ -29,7 +29,7 @@ pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Seeds of the fuzz targets that read texts: what stands in the other files.
+/// Seeds of the fuzz targets that read texts: the contents of the other files.
 fn text_seeds(files: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
     let mut seeds = Vec::new();
     for (name, content) in files {
@@ -47,7 +47,8 @@ fn text_seeds(files: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// A JSON file: where its vectors come from and what they are meant to catch, then one vector a line.
+/// A JSON file: the origin of its vectors and what they are meant to catch, then one vector per
+/// line.
 fn json_file(name: &str, comment: &str, vectors: &[Value]) -> (String, Vec<u8>) {
     let rows: Vec<String> = vectors.iter().map(|row| format!("    {row}")).collect();
     let comment = Value::from(comment);
@@ -56,7 +57,7 @@ fn json_file(name: &str, comment: &str, vectors: &[Value]) -> (String, Vec<u8>) 
     (name.to_string(), text.into_bytes())
 }
 
-/// 64 bits as hexadecimal: JSON numbers do not hold them everywhere.
+/// 64 bits as hexadecimal: JSON numbers cannot hold them everywhere.
 fn hex(value: u64) -> String {
     format!("{value:016x}")
 }

@@ -1,5 +1,5 @@
-//! A broker small enough for tests: the `test` profile's period, all its balls, and coins and payments
-//! made of them for anyone. Deterministic, so cases can name coins by number.
+//! A broker small enough for tests: the `test` profile's period, all its balls, and coins and
+//! payments made from them for any user. Deterministic, so cases can refer to coins by number.
 
 #![allow(dead_code)] // Each test uses a part of it.
 
@@ -63,7 +63,7 @@ impl Mint {
             .collect()
     }
 
-    /// A payment with these coins, its authenticator right.
+    /// A payment with these coins and a correct authenticator.
     pub(crate) fn payment(
         &self,
         user: &UserId,

@@ -1,7 +1,7 @@
-//! What the command-line tools share: how they begin, end, read and write.
+//! What the command-line tools share: how they start, end, read and write.
 //!
-//! Errors go to standard error as one line each, `PROGRAM: error: what: why`, and end the program with
-//! the status that the tool's manual names; results go to standard output.
+//! Errors go to standard error as one line each, `PROGRAM: error: what: why`, and end the program
+//! with the status that the tool's manual documents; results go to standard output.
 
 use std::error::Error;
 use std::fmt;
@@ -17,11 +17,11 @@ mod pages;
 
 pub use pages::command_line;
 
-/// A tool did what was asked.
+/// The tool did what was asked.
 pub const EXIT_OK: u8 = 0;
-/// A tool could not do what was asked.
+/// The tool could not do what was asked.
 pub const EXIT_FAILURE: u8 = 1;
-/// The command line is wrong (the status that `clap` uses too).
+/// The command line is wrong (`clap` uses the same status).
 pub const EXIT_USAGE: u8 = 2;
 
 /// The error of a tool: a message for people.
@@ -38,7 +38,8 @@ pub fn finish(program: &str, result: Result<u8, ToolError>) -> ExitCode {
     }
 }
 
-/// An error and its causes in one line. A cause that the error's own text already tells is left out.
+/// An error and its causes in one line. A cause that the error's own text already tells is left
+/// out.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -52,14 +53,14 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Prints a line to standard output, as `println!` does, but without a panic where nobody reads it.
+/// Prints a line to standard output, like `println!`, but without a panic if the reader is gone.
 #[macro_export]
 macro_rules! say {
     ($($words:tt)*) => { $crate::print_line(format_args!($($words)*)) };
 }
 
-/// Prints a line to standard output; [`say!`] calls it. Where the reader is gone (`| head` has seen
-/// enough) the program ends in silence; where the line cannot be written, with an error.
+/// Prints a line to standard output; [`say!`] calls it. If the reader is gone (`| head` has seen
+/// enough), the program ends silently; if the line cannot be written, it ends with an error.
 pub fn print_line(line: fmt::Arguments<'_>) {
     if let Err(error) = writeln!(io::stdout(), "{line}") {
         if error.kind() == io::ErrorKind::BrokenPipe {

@@ -1,7 +1,9 @@
-//! The manual pages and shell completions of a tool, written from the definition of its command line.
+//! The manual pages and shell completions of a tool, generated from the definition of its command
+//! line.
 //!
-//! `TOOL --write-pages FOLDER` writes TOOL.1 (and TOOL-COMMAND.1 for each command), TOOL.bash, _TOOL (zsh) and
-//! TOOL.fish into the folder; `make install` calls it. The option is in no help text: it is no use to others.
+//! `TOOL --write-pages FOLDER` writes TOOL.1 (and TOOL-COMMAND.1 for each command), TOOL.bash,
+//! _TOOL (zsh) and TOOL.fish into the folder; `make install` calls it. The option is hidden from
+//! the help text: users do not need it.
 
 use std::env;
 use std::ffi::OsStr;
@@ -17,7 +19,7 @@ use crate::{EXIT_FAILURE, EXIT_OK};
 /// The option's name.
 const OPTION: &str = "--write-pages";
 
-/// Reads the command line. As `clap` does, it ends the program where the line is wrong or asks for help.
+/// Parses the command line. Like `clap`, it ends the program if the line is wrong or asks for help.
 pub fn command_line<C: Parser>() -> C {
     let arguments: Vec<_> = env::args_os().skip(1).take(2).collect();
     if let [option, folder] = arguments.as_slice()

@@ -1,14 +1,14 @@
-//! A Boolean circuit for one S-box: its text form, its meaning on all 64 inputs, and its price.
+//! A Boolean circuit for one S-box: its text form, its value on all 64 inputs, and its cost.
 //!
-//! Nodes 0 to 5 are the input bits, 0 the leftmost; node 6 + n is gate n. Every gate has three inputs
-//! among the nodes before it and a truth table: bit (a | b<<1 | c<<2) is its value.
+//! Nodes 0 to 5 are the input bits, 0 the leftmost; node 6 + n is gate n. Every gate has three
+//! inputs among the nodes before it and a truth table: bit (a | b<<1 | c<<2) is its value.
 
 use crate::sbox;
 
 /// The number of input bits of an S-box.
 pub(crate) const INPUTS: usize = 6;
 
-/// A gate. One that depends on two inputs only names one of them twice.
+/// A gate. A gate that depends on only two inputs repeats one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gate {
     pub(crate) inputs: [usize; 3],
@@ -16,7 +16,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Its value for 64 assignments at once.
+    /// Its value for 64 assignments at a time.
     pub(crate) fn value(self, nodes: &[u64]) -> u64 {
         let [a, b, c] = self.inputs.map(|node| nodes[node]);
         (0..8u8)
@@ -24,14 +24,14 @@ impl Gate {
             .fold(0, |value, row| value | minterm(row, a, b, c))
     }
 
-    /// The inputs that it depends on, each once.
+    /// The inputs that it depends on, without repetition.
     pub(crate) fn support(self) -> Vec<usize> {
         let mut support = Vec::with_capacity(3);
         for node in self.inputs {
             if support.contains(&node) {
                 continue;
             }
-            // Inputs that are the same node move together.
+            // Inputs that are the same node change together.
             let mask = (0..3).filter(|&i| self.inputs[i] == node).fold(0, |mask, i| mask | 1 << i);
             let possible = (0..8usize).filter(|row| self.is_consistent(*row));
             if possible.into_iter().any(|row| self.bit(row) != self.bit(row ^ mask)) {
@@ -70,7 +70,7 @@ pub(crate) struct Circuit {
     pub(crate) outputs: [(usize, bool); 4],
 }
 
-/// What a circuit costs: how many gates have two and three inputs, and the longest path.
+/// The cost of a circuit: the number of gates with two and three inputs, and the longest path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Price {
     pub(crate) two: usize,
@@ -78,7 +78,7 @@ pub(crate) struct Price {
     pub(crate) depth: usize,
 }
 
-/// A text is no circuit for its S-box.
+/// The text is not a circuit for its S-box.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum CircuitError {
     #[error(
@@ -94,7 +94,7 @@ pub(crate) enum CircuitError {
 }
 
 impl Circuit {
-    /// Reads the text form and checks the circuit on all 64 inputs.
+    /// Parses the text form and checks the circuit on all 64 inputs.
     pub(crate) fn parse(text: &str) -> Result<Circuit, CircuitError> {
         let mut circuit = Circuit { number: 0, gates: Vec::new(), outputs: [(0, false); 4] };
         let mut outputs = 0;
@@ -167,7 +167,7 @@ impl Circuit {
         nodes
     }
 
-    /// Whether all 64 inputs give what FIPS 46-3 says.
+    /// Whether all 64 inputs give what FIPS 46-3 specifies.
     pub(crate) fn check(&self) -> Result<(), CircuitError> {
         let nodes = self.nodes();
         for (bit, (expected, (node, inverted))) in
@@ -198,8 +198,8 @@ impl Circuit {
         price
     }
 
-    /// The same gates in the order in which a machine that begins one gate a clock and ends it two
-    /// clocks later would take them, those with the longest way to an output first.
+    /// The same gates in the order in which a machine would execute them that starts one gate per
+    /// clock and finishes it two clocks later; gates with the longest path to an output come first.
     pub(crate) fn in_order_of_need(&self) -> Circuit {
         let count = INPUTS + self.gates.len();
         let mut way = vec![0; count];
@@ -221,7 +221,7 @@ impl Circuit {
                     && inputs.iter().all(|&i| done_at[i].is_some_and(|at| at <= clock))
             };
             let ready = (0..self.gates.len()).filter(is_ready);
-            // The first of those with the longest way.
+            // The first of those with the longest path.
             if let Some(next) = ready.min_by_key(|&n| (std::cmp::Reverse(way[INPUTS + n]), n)) {
                 done_at[INPUTS + next] = Some(clock + 2);
                 order.push(next);
@@ -254,7 +254,7 @@ impl Circuit {
         for (n, gate) in self.gates.iter().enumerate() {
             renamed.push(INPUTS + kept.len());
             if used[INPUTS + n] {
-                // An input that does not count may be a dropped node: name another in its place.
+                // An input that has no effect may be a dropped node: replace it by another.
                 let support = gate.support();
                 let stand_in = support.first().copied().unwrap_or(0);
                 let table = (0..8).fold(0, |table, row| {

@@ -1,8 +1,8 @@
 //! Prints circuits as Rust for `micromint/src/hash/bulk/`.
 //!
-//! Machines have `and`, `or`, `xor` and `and_not` but no complement for free. So every node is kept
-//! either as it is or complemented, whichever its gate gives without a further operation; a gate of
-//! three inputs (one `vpternlog`, any truth table) takes up complements at no cost.
+//! Machines have `and`, `or`, `xor` and `and_not` but no free complement. So every node is stored
+//! either plain or complemented, whichever its gate produces without a further operation; a gate of
+//! three inputs (one `vpternlog`, any truth table) absorbs complements at no cost.
 
 use crate::circuit::{Circuit, Gate, INPUTS};
 use std::fmt::Write;
@@ -21,13 +21,13 @@ pub(crate) fn module(circuits: &[Circuit], ternary: bool) -> String {
         if ternary { ("up to three inputs", "Ternary") } else { ("two inputs", "Word") };
     let mut source = format!(
         "//! Circuits of gates with {kind} for the S-boxes of DES.\n\
-         //!\n\
-         //! Printed by `tools/sbox-circuits`, which also found them; do not edit. Inputs and outputs are in\n\
-         //! the order of FIPS 46-3, the leftmost bit first.\n\n\
+         //! \n\ Printed by `tools/sbox-circuits`, which also found them; do not edit. Inputs and
+         //! outputs are in\n\ the order of FIPS 46-3, the leftmost bit first.\n\n\
          use super::word::{bound};\n"
     );
     for circuit in circuits {
-        // The order of the gates is worth 1 % with AVX-512; with few registers it is left as it is.
+        // The order of the gates is worth 1 % with AVX-512; with few registers it is left
+        // unchanged.
         let circuit = if ternary { &circuit.in_order_of_need() } else { circuit };
         source += &function(circuit, ternary);
     }
@@ -65,7 +65,8 @@ fn function(circuit: &Circuit, ternary: bool) -> String {
     )
 }
 
-/// A gate as an expression over the kept nodes, and whether its value is the complement of the node's.
+/// A gate as an expression over the stored nodes, and whether its value is the complement of the
+/// node's.
 fn expression(
     gate: Gate,
     complemented: &[bool],
@@ -75,7 +76,7 @@ fn expression(
     let support = gate.support();
     match support[..] {
         [p, q] => {
-            // The value of the node for kept values of p and q.
+            // The value of the node for the stored values of p and q.
             let table = |p_value: bool, q_value: bool| {
                 let row = (0..3).fold(0, |row, i| {
                     let value = match gate.inputs[i] {
@@ -147,7 +148,7 @@ mod tests {
         crate::read_all(&folder).unwrap()
     }
 
-    /// Source without white space and trailing commas, which rustfmt moves about.
+    /// Source without white space and trailing commas, which rustfmt changes.
     fn squeezed(source: &str) -> String {
         source.split_whitespace().collect::<String>().replace(",]", "]")
     }

@@ -40,7 +40,7 @@ enum Command {
     },
     /// Look for cheaper circuits and write the best of each box to a folder.
     Search {
-        /// Where to read the circuits to begin with; without it, multiplexer trees.
+        /// Where to read the initial circuits; without it, multiplexer trees.
         #[arg(long)]
         from: Option<PathBuf>,
         /// Where to write them.
@@ -109,7 +109,8 @@ fn run(command: Command) -> Result<(), Failure> {
                 let path = into.join(format!("s{number}.txt"));
                 let mut last = Instant::now();
                 let best = search::walk(start, &weights, seed, steps, |step, best| {
-                    // A long search leaves its best on the way; a write that fails is met again below.
+                    // A long search saves its best result on the way; a failed write is reported
+                    // below.
                     if last.elapsed() > Duration::from_secs(10) {
                         last = Instant::now();
                         eprintln!(

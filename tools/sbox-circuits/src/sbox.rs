@@ -1,6 +1,6 @@
-//! The eight S-boxes of DES (FIPS 46-3, appendix 1), and what their output bits are as truth tables.
+//! The eight S-boxes of DES (FIPS 46-3, appendix 1), and the truth tables of their output bits.
 
-/// The boxes as printed: four rows of sixteen. The outer two input bits choose the row.
+/// The boxes as printed: four rows of sixteen. The outer two input bits select the row.
 const BOXES: [[u8; 64]; 8] = [
     [
         14, 4, 13, 1, 2, 15, 11, 8, 3, 10, 6, 12, 5, 9, 0, 7, 0, 15, 7, 4, 14, 2, 13, 1, 10, 6, 12,
@@ -44,8 +44,9 @@ const BOXES: [[u8; 64]; 8] = [
     ],
 ];
 
-/// The four output bits of S-box `number` (1 to 8), the leftmost first. Bit m of a table is the output
-/// for the input whose bit i, the leftmost being 0, is bit i of m: variable i has the table [`input`].
+/// The four output bits of S-box `number` (1 to 8), the leftmost first. Bit m of a table is the
+/// output for the input whose bit i, counted from the leftmost as 0, is bit i of m: variable i has
+/// the table [`input`].
 pub(crate) fn outputs(number: usize) -> [u64; 4] {
     let mut tables = [0; 4];
     for m in 0..64usize {

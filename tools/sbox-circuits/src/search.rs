@@ -1,15 +1,15 @@
 //! The search: a random walk over circuits that all compute the same S-box.
 //!
-//! A step picks a gate and finds out on which of the 64 inputs its value shows at an output at all
-//! (its care mask). On those it may be replaced by any node or by any gate over other nodes that
-//! agrees there: a node saves a gate, a gate is a sideways move that opens new ones, and now and then
-//! a fresh gate is added first. A move is taken if the price does not rise above what the walk allows
-//! at that moment.
+//! A step picks a gate and determines on which of the 64 inputs its value affects an output (its
+//! care mask). On those it may be replaced by any node, or by any gate over other nodes, that
+//! agrees there: a node saves a gate; a gate is a sideways move that opens new ones; and
+//! occasionally a new gate is added first. A move is accepted if the cost does not exceed what the
+//! walk allows at that moment.
 
 use crate::circuit::{Circuit, Gate, INPUTS, minterm};
 use crate::sbox;
 
-/// What a circuit's parts cost.
+/// The costs of a circuit's parts.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Weights {
     /// Cost of a gate of two inputs.
@@ -24,7 +24,7 @@ pub(crate) struct Weights {
     /// Depth that costs nothing.
     #[arg(long, default_value_t = 9)]
     free_depth: usize,
-    /// How much dearer than the best the walk may become.
+    /// By how much the cost may exceed the best one during the walk.
     #[arg(long, default_value_t = 2.0)]
     slack: f64,
 }
@@ -38,7 +38,7 @@ impl Weights {
     }
 }
 
-/// A small generator of pseudo-random numbers (xorshift64*), so that a seed names a run.
+/// A small generator of pseudo-random numbers (xorshift64*), so that a seed identifies a run.
 struct Random(u64);
 
 impl Random {
@@ -51,8 +51,8 @@ impl Random {
     }
 }
 
-/// Walks `steps` steps from `start` and returns the cheapest circuit met; `report` sees the best so
-/// far every 4096 steps.
+/// Walks `steps` steps from `start` and returns the cheapest circuit found; `report` receives the
+/// best so far every 4096 steps.
 pub(crate) fn walk(
     start: Circuit,
     weights: &Weights,
@@ -68,8 +68,8 @@ pub(crate) fn walk(
         if step % 4096 == 0 {
             report(step, &best);
         }
-        // The allowance falls from the slack to nothing again and again; every eighth time the walk
-        // goes back to the best circuit.
+        // The allowance repeatedly falls from the slack to nothing; every eighth time the walk
+        // returns to the best circuit.
         let phase = step % 100_000;
         if phase == 0 && step % 800_000 == 0 {
             (here, here_cost) = (best.clone(), best_cost);
@@ -94,7 +94,7 @@ fn neighbour(circuit: &Circuit, weights: &Weights, random: &mut Random) -> Optio
     let care = care_mask(circuit, gate, &nodes);
     let value = nodes[INPUTS + gate];
     let free: Vec<usize> = non_descendants(circuit, gate);
-    // A node that agrees wherever it matters takes the gate's place.
+    // A node that agrees wherever it matters replaces the gate.
     for &node in &free {
         for inverted in [false, true] {
             if (nodes[node] ^ value ^ if inverted { !0 } else { 0 }) & care == 0 {
@@ -106,7 +106,7 @@ fn neighbour(circuit: &Circuit, weights: &Weights, random: &mut Random) -> Optio
     let mut values = nodes.clone();
     let mut fresh = Vec::new();
     if random.below(4) == 0 {
-        // A fresh gate stands just before the replaced one, so its inputs must as well.
+        // A new gate is placed directly before the replaced one, so its inputs must be too.
         let extra = random_gate(&free, weights, random);
         values.push(extra.value(&nodes));
         candidates.push(nodes.len());
@@ -140,7 +140,7 @@ fn random_gate(nodes: &[usize], weights: &Weights, random: &mut Random) -> Gate 
     Gate { inputs: [a, b, c], table: random.below(256) as u8 }
 }
 
-/// The inputs on which the value of gate `gate` shows at an output.
+/// The inputs on which the value of gate `gate` affects an output.
 fn care_mask(circuit: &Circuit, gate: usize, nodes: &[u64]) -> u64 {
     let mut flipped = nodes[..=INPUTS + gate].to_vec();
     flipped[INPUTS + gate] = !flipped[INPUTS + gate];
@@ -160,8 +160,8 @@ fn non_descendants(circuit: &Circuit, gate: usize) -> Vec<usize> {
     (0..depends.len()).filter(|&node| !depends[node]).collect()
 }
 
-/// A table over three nodes that agrees with `value` where `care` is set, or `None`. Rows that do not
-/// matter are drawn, half of the time so that fewer inputs count.
+/// A table over three nodes that agrees with `value` where `care` is set, or `None`. Rows that do
+/// not matter are drawn at random, half of the time so that fewer inputs have an effect.
 fn fit(inputs: [u64; 3], value: u64, care: u64, random: &mut Random) -> Option<u8> {
     let [a, b, c] = inputs;
     let mut table = random.below(256) as u8;
@@ -177,8 +177,8 @@ fn fit(inputs: [u64; 3], value: u64, care: u64, random: &mut Random) -> Option<u
     Some(table)
 }
 
-/// The circuit with `gate` replaced by `new`, which may use the nodes of `fresh` (numbered after all
-/// the others) and any that do not depend on the gate; sorted again and pruned.
+/// The circuit with `gate` replaced by `new`, which may use the nodes of `fresh` (numbered after
+/// all the others) and any that do not depend on the gate; sorted again and pruned.
 fn replace(circuit: &Circuit, gate: usize, fresh: &[Gate], new: Gate) -> Circuit {
     let count = INPUTS + circuit.gates.len();
     let mut gates: Vec<Gate> = circuit.gates.iter().chain(fresh).copied().collect();
@@ -189,7 +189,7 @@ fn replace(circuit: &Circuit, gate: usize, fresh: &[Gate], new: Gate) -> Circuit
     for n in 0..gates.len() {
         place(n, &gates, &mut renamed, &mut sorted);
     }
-    // Complements that a buffer brings are taken up by its readers.
+    // The readers of a buffer absorb its complement.
     let outputs = circuit.outputs.map(|(node, inverted)| (renamed[node].unwrap_or(0), inverted));
     let mut next = Circuit { number: circuit.number, gates: sorted, outputs };
     dissolve_buffers(&mut next);
@@ -230,7 +230,7 @@ fn dissolve_buffers(circuit: &mut Circuit) {
         circuit.outputs.map(|(node, inverted)| (alias[node].0, inverted != alias[node].1));
 }
 
-/// A circuit to begin with: for every output a tree of multiplexers over the input bits.
+/// An initial circuit: for every output a tree of multiplexers over the input bits.
 pub(crate) fn multiplexers(number: usize) -> Circuit {
     let mut gates = Vec::new();
     let outputs =
