@@ -91,10 +91,22 @@ services() {
 }
 before=$(services)
 
-# Debian starts a service as soon as it is installed, unless this script says no.
+# Debian starts a service as soon as it is installed, unless the script policy-rc.d says no. It also
+# enables it, so that it starts with the machine. update-rc.d knows the links of systemd and of
+# /etc/init.d, whether systemd runs here or not.
 policy=/usr/sbin/policy-rc.d
 is_policy_ours=
-clean_up() { [ -z "$is_policy_ours" ] || $root rm -f $policy; }
+clean_up() {
+    for service in $(services); do
+        if echo "$before" | grep -qxF "$service" || [ ! -e "/etc/init.d/$service" ]; then continue; fi
+        $root update-rc.d "$service" disable
+        # It runs all the same if another policy-rc.d allowed it.
+        [ ! -d /run/systemd/system ] || $root systemctl --quiet stop "$service"
+        echo "setup: $service is installed, and neither started nor enabled"
+    done
+    [ -z "$is_policy_ours" ] || $root rm -f $policy
+}
+# Also if apt-get fails or is interrupted.
 trap clean_up EXIT
 trap 'exit 130' HUP INT TERM
 if [ ! -e $policy ]; then
@@ -106,13 +118,3 @@ $root apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
 $root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends $missing >/dev/null
-
-# It also enables the service, which would then start when the machine starts. update-rc.d knows
-# systemd and the scripts of /etc/init.d, whether systemd runs here or not.
-for service in $(services); do
-    if echo "$before" | grep -qxF "$service" || [ ! -e "/etc/init.d/$service" ]; then continue; fi
-    $root update-rc.d "$service" disable
-    # Started all the same if another policy-rc.d allowed it.
-    [ ! -d /run/systemd/system ] || $root systemctl --quiet stop "$service"
-    echo "setup: $service is installed, and neither started nor enabled"
-done
