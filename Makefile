@@ -5,7 +5,7 @@ CARGO ?= cargo
 export CARGO
 # Installed in a cache outside of this folder when they are first needed.
 CARGO_DENY := cargo-deny 0.20.2
-MDBOOK := mdbook 0.5.4
+MDBOOK := mdbook 0.5.4 --no-default-features --features search
 
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall book clean \
