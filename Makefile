@@ -2,103 +2,160 @@
 
 SHELL := /bin/sh
 CARGO ?= cargo
-NGINX_MODULE := target/nginx/ngx_http_micromint_module.so
+export CARGO
+# Installed in a cache outside of this folder when they are first needed.
+CARGO_DENY := cargo-deny 0.20.2
+MDBOOK := mdbook 0.5.4 --no-default-features --features search
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-core test-c test-slow test-servers test-vectors test-slurm test-kubernetes lint fuzz-build nginx-module apache-module install uninstall bench bench-redemption bench-memory bench-c clean bench-servers test-load test-guide test-asan
+.PHONY: help build nginx-module apache-module demo install uninstall book clean \
+	test test-core lint test-c test-servers test-vectors wasm fuzz-build \
+	deny msrv test-slow test-load test-guide test-asan test-slurm test-kubernetes \
+	bench bench-redemption bench-memory bench-c bench-servers
 
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## print this list
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## install what a fresh Debian 12 machine with Rust lacks
-	@scripts/setup.sh
+##@ Build and install. Each target installs the packages that it needs, and no others.
 
-build: setup ## the library and the tools, in target/release
+build: ## the library and the tools, in target/release
+	@scripts/setup.sh build
 	$(CARGO) build --release
 
-nginx-module: setup ## the module for the installed nginx, in target/nginx
+nginx-module: ## the module for the installed nginx, in target/nginx
+	@scripts/setup.sh nginx
 	@scripts/build-nginx-module.sh
 
-apache-module: setup ## the module for the installed Apache, in target/apache
+apache-module: ## the module for the installed Apache, in target/apache
+	@scripts/setup.sh apache
 	@scripts/build-apache-module.sh
 
-demo: build nginx-module ## mint, sell, pay a page on a real nginx, redeem: the main job end to end
+demo: build nginx-module ## mint, sell, pay for a page on a real nginx, redeem
+	@scripts/setup.sh demo
 	@scripts/demo.sh
 
-test: setup lint test-core test-c test-servers test-vectors fuzz-build ## every test but those of test-slow
+install: ## library, tools, pages, modules: PREFIX=/usr/local DESTDIR= LIBDIR= MODULES=yes
+	@PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" MODULES="$(MODULES)" \
+		scripts/install.sh
 
-lint: setup ## format, warnings, documentation links
+uninstall: ## remove what make install with the same PREFIX and DESTDIR installed
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh --uninstall
+
+book: ## the documents as a book, in target/book (builds mdBook once: minutes)
+	@scripts/check-links.sh
+	@"$$(scripts/cargo-tool.sh $(MDBOOK))" build
+	@scripts/check-links.sh --book target/book
+
+clean: ## remove everything built
+	$(CARGO) clean
+	rm -rf .demo
+
+##@ Tests. CONTRIBUTING.md says what each takes.
+
+test: ## every test that a change must pass: the eight targets below
+	@scripts/setup.sh test
+	@$(MAKE) lint test-core test-c test-servers test-vectors wasm fuzz-build
+
+test-core: ## the core, the C library and the tools: no root, no servers
+	@scripts/setup.sh core
+	$(CARGO) test
+
+lint: ## format, warnings, features, layers, dependencies, documentation, links
+	@scripts/setup.sh lint
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
 	@scripts/build-nginx-module.sh --lint
 	@scripts/build-apache-module.sh --lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps
+	@scripts/check-features.sh
+	@scripts/check-modules.sh
+	@scripts/check-msrv.sh
+	@scripts/check-dependencies.sh
 	@scripts/check-links.sh
 
-test-core: setup ## the core and the tools
-	$(CARGO) test
-
-test-c: setup ## C programs against the library, in the profile that is shipped, under valgrind
+test-c: ## C programs with the shipped library under valgrind, the installation, the examples
+	@scripts/setup.sh c
 	MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 $(CARGO) test -p micromint-ffi --test c
 	PROFILE=dev scripts/test-install.sh
 
-test-slow: setup ## the largest sizes, and measurements: minutes, not part of `make test`
-	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
-
 test-servers: nginx-module apache-module ## the modules in real servers
+	@scripts/setup.sh servers
 	@scripts/build-nginx-module.sh --for-tests
 	@scripts/build-apache-module.sh --for-tests
 	$(CARGO) test -p micromint-servers
 	PROFILE=dev scripts/test-install.sh --modules
 
-test-vectors: setup ## the second implementation agrees with testdata/
+test-vectors: ## the second implementation agrees with testdata/
+	@scripts/setup.sh vectors
 	python3 testdata/check_vectors.py
 
-test-slurm: setup ## mint as job arrays on a Slurm of its own (root; Debian's slurm-wlm)
+wasm: ## the core builds for wasm32
+	@scripts/wasm-build.sh
+
+fuzz-build: ## the fuzz targets build
+	@scripts/setup.sh build
+	@scripts/fuzz-build.sh
+
+msrv: ## no dependency of the library or the modules needs a newer Rust than ours (in lint)
+	@scripts/check-msrv.sh
+
+##@ More tests, not part of make test
+
+deny: ## licences, bans and sources of all dependencies (builds cargo-deny once: minutes)
+	@tool=$$(scripts/cargo-tool.sh $(CARGO_DENY)) && \
+		"$$tool" check bans licenses sources && \
+		"$$tool" --manifest-path fuzz/Cargo.toml check licenses sources
+
+test-slow: ## the largest sizes, and measurements
+	@scripts/setup.sh core
+	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
+
+test-load: nginx-module ## honest and hostile load while workers are killed: MINUTES=10
+	@scripts/setup.sh servers
+	MICROMINT_LOAD_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) \
+		$(CARGO) test --release -p micromint-servers --test nginx load -- --nocapture
+
+test-guide: nginx-module ## execute the commands of docs/guide/nginx.md (root, in namespaces)
+	@scripts/setup.sh servers
+	@scripts/test-guide.sh docs/guide/nginx.md
+
+test-asan: apache-module ## the Apache tests under AddressSanitizer (needs a nightly Rust)
+	@scripts/setup.sh servers
+	@scripts/asan-apache.sh
+
+test-slurm: ## mint as job arrays on a Slurm of its own (root)
+	@scripts/setup.sh slurm
 	$(CARGO) build -p coinmint
 	@scripts/test-slurm.sh target/debug/coinmint
 
-test-kubernetes: ## the Kubernetes manifest against its schema (Python, from PyPI)
+test-kubernetes: ## the Kubernetes manifest against its schema (a Python package from PyPI)
 	@scripts/test-kubernetes.sh
 
-fuzz-build: setup ## the fuzz targets still build
-	@scripts/fuzz-build.sh
+##@ Benchmarks
 
-install: ## library, tools, pages and modules: make install PREFIX=/usr/local DESTDIR= LIBDIR= MODULES=yes
-	@PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" MODULES="$(MODULES)" scripts/install.sh
+bench: ## DES and SHA-256 kernels beside other programs
+	@scripts/setup.sh build
+	@scripts/bench.sh
 
-uninstall: ## remove what `make install` with the same PREFIX and DESTDIR put there
-	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh --uninstall
-
-bench: setup ## what the kernels reach on this machine, beside the plain crates, OpenSSL, john and hashcat
-	@CARGO="$(CARGO)" scripts/bench.sh
-
-bench-redemption: setup ## 10 million coins judged against a coin file of 1 GiB (3 GB of disk)
+bench-redemption: ## redeem 10 million coins against a coin file of 1 GiB (3 GB of disk)
+	@scripts/setup.sh build
 	$(CARGO) bench -p micromint --bench redemption
 
-bench-memory: setup ## what little memory costs a mint (root; SIZES="31 18G 2G 2560M" for 16 GiB)
+bench-memory: ## what little memory costs a mint (root; SIZES="31 18G 2G 2560M" for 16 GiB)
+	@scripts/setup.sh build
 	$(CARGO) build --release -p coinmint
 	@scripts/bench-memory.sh $(SIZES)
 
-bench-c: setup ## what the check of a coin costs through C, beside Rust
+bench-c: ## checking a coin through C and in Rust
+	@scripts/setup.sh build
 	$(CARGO) build --release -p micromint-ffi
 	@scripts/link-c.sh target/release
 	$(CARGO) bench -p micromint-ffi --bench check
-	@! command -v valgrind >/dev/null || $(CARGO) bench --quiet -p micromint-ffi --bench check -- --instructions
+	@! command -v valgrind >/dev/null || \
+		$(CARGO) bench --quiet -p micromint-ffi --bench check -- --instructions
 
-bench-servers: nginx-module apache-module ## what the modules cost: free, 402 and paid requests beside the plain servers, 20 rounds
+bench-servers: nginx-module apache-module ## free, 402 and paid requests beside the plain servers
+	@scripts/setup.sh servers
 	$(CARGO) run --release --quiet -p micromint-servers --bin bench-servers -- --server nginx
 	$(CARGO) run --release --quiet -p micromint-servers --bin bench-servers -- --server apache
-
-test-load: nginx-module ## hostile and honest load with workers killed: MINUTES=10
-	MICROMINT_LOAD_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) $(CARGO) test --release -p micromint-servers --test nginx load -- --nocapture
-
-test-asan: nginx-module ## the tests of the Apache module under AddressSanitizer (a nightly Rust beside the usual one)
-	@scripts/asan-apache.sh
-
-test-guide: nginx-module ## the commands of docs/guide/nginx.md, as they stand (root; a namespace of their own)
-	@scripts/test-guide.sh docs/guide/nginx.md
-
-clean: ## remove everything built
-	$(CARGO) clean
-	rm -rf .demo

@@ -1,34 +1,37 @@
 #!/bin/bash
-# What little memory costs a mint: mints one period (t = 8, as many balls as bins) with much memory and no bounds,
-# then with little inside a memory cgroup (page cache counted), one run after the other, and compares times and files.
+# Measures how much longer a mint takes with little memory. Mints one period (t = 8, as many balls
+# as bins) with much memory and no limit, then with little memory inside a memory cgroup, which
+# counts the page cache too. Compares the times and the files.
 #   scripts/bench-memory.sh [BITS] [MUCH] [LITTLE] [CGROUP] [DIRECTORY]
 # BITS: 2^BITS bins of 8 bytes, default 27: 1 GiB. The others are sizes; defaults 1152M 128M 160M.
-# The size that is asked for is 31 18G 2G 2560M: about 5 minutes a run on two cores, 34 GB of disk.
+# The sizes 31 18G 2G 2560M are the project's goal: 5 minutes a run on two cores, 34 GB of disk.
 # Needs root, for the cgroup (version 1 or 2), and GNU time.
 set -eu
 cd "$(dirname "$0")/.."
 bits=${1:-27} much=${2:-1152M} little=${3:-128M} limit=${4:-160M} directory=${5:-$PWD/target}
 coinmint=$PWD/target/release/coinmint
-[ -x "$coinmint" ] || { echo "bench-memory: $coinmint is missing: cargo build --release" >&2; exit 1; }
-[ "$(id -u)" = 0 ] || { echo "bench-memory: needs root, for the memory cgroup" >&2; exit 1; }
-[ -x /usr/bin/time ] || { echo "bench-memory: GNU time is missing: apt-get install time" >&2; exit 1; }
+fail() { echo "bench-memory: $*" >&2; exit 1; }
+[ -x "$coinmint" ] || fail "$coinmint is missing: cargo build --release"
+[ "$(id -u)" = 0 ] || fail "needs root, for the memory cgroup"
+[ -x /usr/bin/time ] || fail "GNU time is missing: apt-get install time"
 
 work=$(mktemp -d "$directory/bench-memory.XXXXXX")
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
     group=/sys/fs/cgroup/bench-memory.$$ bound=memory.max peak=memory.peak
 else
-    group=/sys/fs/cgroup/memory/bench-memory.$$ bound=memory.limit_in_bytes peak=memory.max_usage_in_bytes
+    group=/sys/fs/cgroup/memory/bench-memory.$$
+    bound=memory.limit_in_bytes peak=memory.max_usage_in_bytes
 fi
 mkdir "$group"
 end() {
     rm -rf "$work"
-    # A group is empty some moments after its last process ended.
+    # A group becomes empty only some moments after its last process has ended.
     for _ in $(seq 50); do rmdir "$group" 2>/dev/null && break; sleep 0.1; done
 }
 trap end EXIT
 numfmt --from=iec "$limit" > "$group/$bound"
 
-# The secrets are public and the sizes weak, since it is thrown away.
+# The secrets are public and the sizes weak: nobody sells these coins.
 cat > "$work/mint.toml" <<END
 coinfile = "bench.coins"
 input-key = "000102030405060708090a0b0c0d0e0f"
@@ -50,11 +53,11 @@ coin-value = "0.01 USD"
 END
 chmod 600 "$work/mint.toml"
 
-# mint NAME MEMORY [GROUP]: prints times and leaves wall time and checksum in $work/NAME.*
+# mint NAME MEMORY [GROUP]: prints the times, writes wall time and checksum to $work/NAME.*
 mint() {
     rm -f "$work"/bench.coins "$work"/.bench.coins*
     sync
-    # A run pays for itself: what the one before left in the file cache is dropped.
+    # No run profits from the file cache of the one before.
     echo 3 > /proc/sys/vm/drop_caches 2>/dev/null || true
     sh -c '[ -z "$1" ] || echo $$ > "$1/cgroup.procs"; shift; exec "$@"' - "${3:-}" \
         /usr/bin/time -o "$work/$1.time" -f '%e %U %S %M' \
@@ -71,6 +74,7 @@ echo "2^$((bits + 8)) tosses into 2^$bits bins, $(nproc) cores, load $(cut -d' '
 mint much "$much"
 mint little "$little" "$group"
 echo "load now $(cut -d' ' -f1 /proc/loadavg)"
-cmp "$work/much.checksum" "$work/little.checksum" || { echo "bench-memory: the files differ" >&2; exit 1; }
+cmp "$work/much.checksum" "$work/little.checksum" || fail "the files differ"
 awk -v much="$(cat "$work/much.wall")" -v little="$(cat "$work/little.wall")" \
-    'BEGIN { printf "little / much memory: %.2f (at most 2 is asked for)\n", little / much; exit little > 2 * much }'
+    'BEGIN { printf "little / much memory: %.2f (the goal: at most 2)\n", little / much
+             exit little > 2 * much }'

@@ -2,12 +2,16 @@
 # Builds the Apache module for the Apache 2.4 that is installed here, into target/apache/.
 #
 #   scripts/build-apache-module.sh              target/apache/mod_micromint.so
-#   scripts/build-apache-module.sh --for-tests  target/apache/test/..., which panics on request, for the tests
-#   scripts/build-apache-module.sh --lint       nothing; warns of what a lint of the workspace, without headers, does not see
+#   scripts/build-apache-module.sh --for-tests  target/apache/test/..., which panics on request
+#   scripts/build-apache-module.sh --lint       runs clippy on the module and builds nothing; clippy
+#                                               on the workspace, without headers, skips it
 #
-# The headers are those of Debian's package apache2-dev, found by apxs and apr-1-config. Others:
-#   APACHE_INCLUDE_DIR=/opt/httpd/include APR_INCLUDE_DIR=/opt/apr/include/apr-1 scripts/build-apache-module.sh
-# One module serves every Apache 2.4 with these headers' version or a later one. Quick when nothing has changed.
+# The headers are those of Debian's package apache2-dev, found by apxs and apr-1-config. To use
+# others:
+#   APACHE_INCLUDE_DIR=/opt/httpd/include APR_INCLUDE_DIR=/opt/apr/include/apr-1 \
+#       scripts/build-apache-module.sh
+# A module works with every Apache 2.4 of the headers' version or later. Quick if nothing has
+# changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,10 +27,12 @@ for argument in "$@"; do
     esac
 done
 mkdir -p "$place"
-[ -z "$lint" ] || exec cargo clippy --quiet --package mod_micromint --features "$features" -- -D warnings
+if [ -n "$lint" ]; then
+    exec cargo clippy --quiet --package mod_micromint --features "$features" -- -D warnings
+fi
 cargo build --release --quiet --package mod_micromint --features "$features"
 cmp -s target/release/libmod_micromint.so "$place/mod_micromint.so" || {
-    # A new file in place of the old one: a running Apache keeps the one that it has mapped.
+    # Rename a new file over the old one: a running Apache keeps the file that it has mapped.
     cp target/release/libmod_micromint.so "$place/.new.so"
     mv -f "$place/.new.so" "$place/mod_micromint.so"
 }

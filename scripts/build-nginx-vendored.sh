@@ -1,7 +1,7 @@
 #!/bin/bash
-# Builds the nginx that the crate nginx-src carries, and the module for it, into target/nginx-vendored/:
-#   nginx, ngx_http_micromint_module.so, test/ngx_http_micromint_module.so
-# Takes minutes. With --test it runs the server tests against them.
+# Builds the nginx whose source is in the crate nginx-src, and the module for it, into
+# target/nginx-vendored/: nginx, ngx_http_micromint_module.so, test/ngx_http_micromint_module.so
+# Takes minutes. With --test it runs the server tests with them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,8 +10,9 @@ out=$root/target/nginx-vendored
 mkdir -p "$out/test"
 unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
 export NGX_CONFIGURE_ARGS="${NGX_CONFIGURE_ARGS:---with-http_auth_request_module}"
-build() { # FEATURES DESTINATION
-    cargo build --release --quiet --package ngx_micromint --features "$1" --target-dir "$out/build"
+build() { # FEATURES FOLDER
+    cargo build --release --quiet --target-dir "$out/build" \
+        --package ngx_micromint --features "$1"
     cp "$out/build/release/libngx_micromint.so" "$2/.new.so"
     mv -f "$2/.new.so" "$2/ngx_http_micromint_module.so"
 }

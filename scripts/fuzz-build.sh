@@ -1,8 +1,10 @@
 #!/bin/sh
-# Builds every fuzz target with libFuzzer's instrumentation, as `cargo fuzz build` does, on the stable
-# compiler. With a number of seconds, runs each of them that long over its seeds:
-#   scripts/fuzz-build.sh          build only (CI)
-#   scripts/fuzz-build.sh 60       and fuzz each for a minute
+# Builds every fuzz target with libFuzzer's instrumentation, as `cargo fuzz build` does, but with
+# the stable compiler. With a number of seconds, then runs each target for that long, from its
+# seeds.
+#   scripts/fuzz-build.sh              build only
+#   scripts/fuzz-build.sh 60           and run every target for a minute
+#   scripts/fuzz-build.sh 60 wallet    and run the named targets only
 set -eu
 cd "$(dirname "$0")/../fuzz"
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -10,11 +12,15 @@ export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions"
-# With --target, build scripts and macros stay free of the flags above.
+# With --target, the flags above do not apply to build scripts and macros.
 cargo build --release --bins --target "$host"
-[ $# -eq 0 ] && exit 0
-for target in fuzz_targets/*.rs; do
-    name=$(basename "$target" .rs)
+[ $# -gt 0 ] || exit 0
+seconds=$1
+shift
+# shellcheck disable=SC2046 # names without spaces
+[ $# -gt 0 ] || set -- $(basename -s .rs fuzz_targets/*.rs)
+for name in "$@"; do
     mkdir -p "corpus/$name"
-    "target/$host/release/$name" -max_total_time="$1" -max_len=70000 "corpus/$name" "seeds/$name"
+    "target/$host/release/$name" -max_total_time="$seconds" -max_len=70000 \
+        "corpus/$name" "seeds/$name"
 done

@@ -1,29 +1,33 @@
 #!/bin/bash
-# Runs httpd's own public test suite twice, without the module and with it loaded and on everywhere, and
-# compares: the same tests must fail, or none. The suite (apache/httpd-tests) is not part of this project.
+# Runs the test suite of httpd twice, without the module and with the module switched on for the
+# whole server, and compares the results: the same tests must fail. The suite (apache/httpd-tests)
+# is not part of this project.
 #   scripts/httpd-tests.sh /path/to/httpd-tests [TEST...]
-# The suite as of its commit c80f65f fits Debian's Apache 2.4. It needs these packages:
+# Debian's Apache 2.4 passes the suite as of commit c80f65f. The suite needs these packages:
 #   libapache2-mod-perl2 libwww-perl libhttp-dav-perl libdatetime-perl libio-socket-ssl-perl
-# It is copied before it is run, and run as www-data where this script is run as root.
+# This script runs a copy of it, as www-data if the script runs as root.
 set -euo pipefail
 suite=${1:?usage: scripts/httpd-tests.sh /path/to/httpd-tests [TEST...]}
 shift
 root=$(cd "$(dirname "$0")/.." && pwd)
 module=$root/target/apache/mod_micromint.so
-[ -f "$module" ] || { echo "no $module: run 'make apache-module' first" >&2; exit 1; }
+fail() { echo "httpd-tests: $*" >&2; exit 1; }
+[ -f "$module" ] || fail "no $module: run 'make apache-module' first"
 results=$(mktemp -d)
 chmod 755 "$results"
 mkdir "$results/suite" "$results/periods"
 cp "$module" "$results/"
 cp -R "$suite"/. "$results/suite/"
 
-# Everything that Debian has switched on, and what else the suite asks for; one MPM.
-modules="authn_core authz_core authz_host authz_user authz_groupfile auth_basic auth_digest authn_file access_compat
-    alias dir mime env setenvif headers negotiation autoindex include filter deflate expires rewrite cgid actions
-    proxy proxy_http proxy_fcgi proxy_balancer slotmem_shm lbmethod_byrequests proxy_connect proxy_wstunnel
-    cache cache_disk dav dav_fs info status userdir vhost_alias speling unique_id usertrack asis imagemap
-    ssl socache_shmcb session session_cookie request allowmethods substitute sed ratelimit buffer remoteip reqtimeout
-    macro lua ext_filter http2 brotli data bucketeer case_filter case_filter_in echo mime_magic cern_meta auth_form"
+# The modules that Debian enables and those that the suite needs; one MPM.
+modules="authn_core authz_core authz_host authz_user authz_groupfile auth_basic auth_digest
+    authn_file access_compat alias dir mime env setenvif headers negotiation autoindex include
+    filter deflate expires rewrite cgid actions proxy proxy_http proxy_fcgi proxy_balancer
+    slotmem_shm lbmethod_byrequests proxy_connect proxy_wstunnel cache cache_disk dav dav_fs info
+    status userdir vhost_alias speling unique_id usertrack asis imagemap ssl socache_shmcb session
+    session_cookie request allowmethods substitute sed ratelimit buffer remoteip reqtimeout macro
+    lua ext_filter http2 brotli data bucketeer case_filter case_filter_in echo mime_magic cern_meta
+    auth_form"
 folder=${MICROMINT_APACHE_MODULES:-/usr/lib/apache2/modules}
 {
     echo "LoadModule mpm_event_module $folder/mod_mpm_event.so"
@@ -31,7 +35,10 @@ folder=${MICROMINT_APACHE_MODULES:-/usr/lib/apache2/modules}
         [ ! -f "$folder/mod_$name.so" ] || echo "LoadModule ${name}_module $folder/mod_$name.so"
     done
 } >"$results/without.conf"
-{ cat "$results/without.conf"; echo "LoadModule micromint_module $results/mod_micromint.so"; } >"$results/with.conf"
+{
+    cat "$results/without.conf"
+    echo "LoadModule micromint_module $results/mod_micromint.so"
+} >"$results/with.conf"
 cat >"$results/vendor.toml" <<END
 vendor-id = "localhost"
 origins = ["http://localhost"]
@@ -60,32 +67,34 @@ if [ "$(id -u)" = 0 ]; then
     as_user=(runuser -u www-data --)
 fi
 
-suite_with() { # NAME [OPTION...]: results in $results/NAME
+suite_with() { # NAME [OPTION...]: writes the results to $results/NAME
     local name=$1
     shift
     (
         cd "$results/suite"
         export HOME=$results
-        "${as_user[@]}" perl Makefile.PL -apxs "${APXS:-/usr/bin/apxs}" -httpd "${MICROMINT_APACHE:-/usr/sbin/apache2}" \
+        "${as_user[@]}" perl Makefile.PL -apxs "${APXS:-/usr/bin/apxs}" \
+            -httpd "${MICROMINT_APACHE:-/usr/sbin/apache2}" \
             -httpd_conf "$results/$name.conf" >"$results/$name.make" 2>&1
         "${as_user[@]}" t/TEST -clean >>"$results/$name.make" 2>&1 || true
         # shellcheck disable=SC2086 # a list of tests
-        "${as_user[@]}" t/TEST -port 8629 -httpd_conf "$results/$name.conf" "$@" $tests >"$results/$name.log" 2>&1 || true
+        "${as_user[@]}" t/TEST -port 8629 -httpd_conf "$results/$name.conf" "$@" $tests \
+            >"$results/$name.log" 2>&1 || true
     )
-    sed -n '/^Test Summary Report/,$p' "$results/$name.log" | grep -v '^Files=' >"$results/$name" || true
+    sed -n '/^Test Summary Report/,$p' "$results/$name.log" | grep -v '^Files=' \
+        >"$results/$name" || true
     grep '^Files=' "$results/$name.log" || { tail -20 "$results/$name.log" >&2; exit 1; }
 }
 
 tests=$*
 echo "without the module:"
 suite_with without
-echo "with the module loaded and on everywhere:"
+echo "with the module switched on:"
 suite_with with -postamble "MicroMintConfig $results/vendor.toml" -postamble "MicroMint On"
-grep -q 'MicroMint On' "$results/suite/t/conf/httpd.conf" || { echo "the module was not switched on" >&2; exit 1; }
+grep -q 'MicroMint On' "$results/suite/t/conf/httpd.conf" || fail "the module is not switched on"
 
 if diff "$results/without" "$results/with"; then
     echo "the same results"
 else
-    echo "the results differ; the logs are in $results" >&2
-    exit 1
+    fail "the results differ; the logs are in $results"
 fi

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds and installs the C library, the tools with their manual pages and completions, the documents, and the
-# server modules that were built (make nginx-module, make apache-module).
+# Builds and installs the C library, the tools with their manual pages and completions, the
+# documents, and the server modules that were built (make nginx-module, make apache-module).
 #   PREFIX=/usr/local LIBDIR=$PREFIX/lib DESTDIR= scripts/install.sh
-#   PREFIX=/usr/local DESTDIR= scripts/install.sh --uninstall      removes what was installed there
-# MODULES=no leaves the modules out: they go where Debian's nginx and Apache look, whatever PREFIX is.
-# PROFILE=dev installs what `cargo build` makes: quick to build, for the tests.
+#   PREFIX=/usr/local DESTDIR= scripts/install.sh --uninstall    removes what was installed there
+# The modules go where Debian's nginx and Apache look, whatever PREFIX is; MODULES=no leaves them
+# out. PROFILE=dev installs the development profile, which builds faster, for the tests.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,15 +17,19 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 tools="coinmint mmbroker mmredeem mmvendorredeem mmwallet printwallet"
 built=${CARGO_TARGET_DIR:-target}/$profile
 [ "$profile" != dev ] || built=${CARGO_TARGET_DIR:-target}/debug
-# What is installed is written down here, a path a line.
+# The list of the installed files, one path per line.
 list=$prefix/share/micromint/installed
 
 if [ "${1:-}" = --uninstall ]; then
-    [ -f "$root$list" ] || { echo "uninstall: there is no $root$list: nothing was installed with this PREFIX" >&2; exit 1; }
+    if [ ! -f "$root$list" ]; then
+        echo "uninstall: there is no $root$list: nothing was installed with this PREFIX" >&2
+        exit 1
+    fi
     while read -r path; do rm -f "$root$path"; done < "$root$list"
     rm -f "$root$list"
-    for folder in "$prefix/share/micromint" "$prefix/share/doc/micromint"/guide \
-        "$prefix/share/doc/micromint"/reference "$prefix/share/doc/micromint"/internals "$prefix/share/doc/micromint"; do
+    docs=$prefix/share/doc/micromint
+    for folder in "$docs/guide" "$docs/reference" "$docs/internals" "$docs" \
+        "$prefix/share/micromint"; do
         rmdir "$root$folder" 2>/dev/null || true
     done
     exit 0
@@ -36,7 +40,7 @@ put() {
     install -D -m "$1" "$2" "$root$3"
     echo "$3" >> "$written"
 }
-# put_text FILE PATH: of contrib/, whose words name the documents where they lie with the default PREFIX.
+# put_text FILE PATH: a file of contrib/. These name the documents as of the default PREFIX.
 put_text() {
     sed "s|/usr/local/share/doc|$prefix/share/doc|" "$1" > "$made/text"
     put 644 "$made/text" "$2"
@@ -52,7 +56,8 @@ trap 'rm -rf "$made"' EXIT
 written=$made/installed
 
 "$cargo" build --quiet --profile "$profile" \
-    --package micromint-ffi --package coinmint --package mmbroker --package mmvendorredeem --package mmwallet
+    --package micromint-ffi --package coinmint --package mmbroker --package mmvendorredeem \
+    --package mmwallet
 scripts/link-c.sh "$built"
 
 # The C library.
@@ -62,11 +67,11 @@ put 644 "$built/libmicromint.a" "$libdir/libmicromint.a"
 put 644 "$built/libmicromint.so.$version" "$libdir/libmicromint.so.$version"
 link "libmicromint.so.$version" "$libdir/$soname"
 link "$soname" "$libdir/libmicromint.so"
-sed -e "s|@PREFIX@|$prefix|" -e "s|@LIBDIR@|$libdir|" -e "s|@VERSION@|$version|" micromint-ffi/micromint.pc.in \
-    > "$made/micromint.pc"
+sed -e "s|@PREFIX@|$prefix|" -e "s|@LIBDIR@|$libdir|" -e "s|@VERSION@|$version|" \
+    micromint-ffi/micromint.pc.in > "$made/micromint.pc"
 put 644 "$made/micromint.pc" "$libdir/pkgconfig/micromint.pc"
 
-# The tools. zsh on Debian looks for completions of packages and of the administrator in different places.
+# The tools. Debian's zsh looks for the completions of packages in another folder.
 zsh=$prefix/share/zsh/site-functions
 [ "$prefix" != /usr ] || zsh=$prefix/share/zsh/vendor-completions
 for tool in $tools; do
@@ -81,22 +86,28 @@ for tool in $tools; do
     put 644 "$made/$tool/$tool.fish" "$prefix/share/fish/vendor_completions.d/$tool.fish"
 done
 
-# The documents, and units that run the redemption by the clock.
-for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md docs/*/*.md; do
-    put 644 "$document" "$prefix/share/doc/micromint/${document#docs/}"
+# The documents, and units that run the redemption by the clock. README.md links into docs/, whose
+# files lie beside it once they are installed.
+docs=$prefix/share/doc/micromint
+sed 's|](docs/|](|g' README.md > "$made/README.md"
+put 644 "$made/README.md" "$docs/README.md"
+for document in CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md docs/*/*.md; do
+    case $document in docs/README.md | docs/SUMMARY.md) continue ;; esac # parts of the book
+    put 644 "$document" "$docs/${document#docs/}"
 done
 for unit in contrib/systemd/*.*; do
     put_text "$unit" "$prefix/lib/systemd/system/$(basename "$unit")"
 done
 
-# The modules, where Debian's packages put theirs. Which sites use them is the administrator's to say.
+# The modules, where Debian's packages install theirs. The administrator loads them.
 nginx_module=target/nginx/ngx_http_micromint_module.so
 apache_module=target/apache/mod_micromint.so
 [ "${MODULES:-yes}" != no ] || { nginx_module=; apache_module=; }
 if [ -n "$nginx_module" ] && [ -f "$nginx_module" ]; then
     put 644 "$nginx_module" /usr/lib/nginx/modules/ngx_http_micromint_module.so
-    put_text contrib/nginx/mod-http-micromint.conf /usr/share/nginx/modules-available/mod-http-micromint.conf
-    echo "nginx: to load the module: ln -s /usr/share/nginx/modules-available/mod-http-micromint.conf" \
+    available=/usr/share/nginx/modules-available/mod-http-micromint.conf
+    put_text contrib/nginx/mod-http-micromint.conf "$available"
+    echo "nginx: to load the module: ln -s $available" \
         "/etc/nginx/modules-enabled/50-mod-http-micromint.conf"
 fi
 if [ -n "$apache_module" ] && [ -f "$apache_module" ]; then
@@ -107,5 +118,5 @@ if [ -n "$apache_module" ] && [ -f "$apache_module" ]; then
 fi
 
 install -D -m 644 "$written" "$root$list"
-# The loader keeps a list of libraries; it cannot be told of those in a DESTDIR.
+# The loader has a cache of the libraries; those in a DESTDIR are not for this system.
 if [ -z "$root" ] && [ "$(id -u)" = 0 ]; then ldconfig 2>/dev/null || true; fi

@@ -1,8 +1,10 @@
 #!/bin/bash
-# Runs nginx's own public test suite twice, without the module and with it loaded and on everywhere, and
-# compares: the same tests must fail, or none. The suite (nginx/nginx-tests) is not part of this project.
+# Runs the test suite of nginx twice, without the module and with the module switched on for the
+# whole server, and compares the results: the same tests must fail. The suite (nginx/nginx-tests) is
+# not part of this project.
 #   scripts/nginx-tests.sh /path/to/nginx-tests [JOBS]
-# For Debian's nginx 1.22.1 the suite as of its commit fd399c8 (August 2022) fits. It needs these packages:
+# For Debian's nginx 1.22.1 use the suite as of commit fd399c8 (August 2022). It needs these
+# packages:
 #   libio-socket-ssl-perl libnet-ssleay-perl libcryptx-perl libfcgi-perl libscgi-perl libgd-perl
 #   libcache-memcached-perl libprotocol-websocket-perl libnginx-mod-{mail,stream,stream-geoip}
 #   libnginx-mod-http-{geoip,image-filter,perl,xslt-filter}
@@ -12,16 +14,19 @@ jobs=${2:-2}
 root=$(cd "$(dirname "$0")/.." && pwd)
 module=$root/target/nginx/ngx_http_micromint_module.so
 results=$(mktemp -d)
-[ -f "$module" ] || { echo "no $module: run 'make nginx-module' first" >&2; exit 1; }
+fail() { echo "nginx-tests: $*" >&2; exit 1; }
+[ -f "$module" ] || fail "no $module: run 'make nginx-module' first"
 
 cd "$suite"
-# Streams, mail, QUIC, gRPC and njs never reach an http module.
-tests=$(ls ./*.t | grep -v '^\./\(stream\|mail\|h3\|quic\|grpc\|js_\)')
+# Tests of streams, mail, QUIC, gRPC and njs never reach an http module.
+tests=$(find . -maxdepth 1 -name '*.t' | sort |
+    grep -v '^\./\(stream\|mail\|h3\|quic\|grpc\|js_\)')
 user=""
 [ "$(id -u)" != 0 ] || user="user root;"
-export TEST_NGINX_BINARY=${TEST_NGINX_BINARY:-/usr/sbin/nginx} TEST_NGINX_MODULES=${TEST_NGINX_MODULES:-/usr/lib/nginx/modules}
+export TEST_NGINX_BINARY=${TEST_NGINX_BINARY:-/usr/sbin/nginx}
+export TEST_NGINX_MODULES=${TEST_NGINX_MODULES:-/usr/lib/nginx/modules}
 
-suite_with() { # NAME: results in $results/NAME
+suite_with() { # NAME: writes the results to $results/NAME
     # shellcheck disable=SC2086 # a list of files
     prove -j"$jobs" -I lib $tests >"$results/$1.log" 2>&1 || true
     sed -n '/^Test Summary Report/,$p' "$results/$1.log" | grep -v '^Files=' >"$results/$1"
@@ -57,12 +62,11 @@ coin-value = "0.01 USD"
 END
 export TEST_NGINX_GLOBALS="$user load_module $module;"
 export TEST_NGINX_GLOBALS_HTTP="micromint_config $results/vendor.toml; micromint on;"
-echo "with the module loaded and on everywhere:"
+echo "with the module switched on:"
 suite_with with
 
 if diff "$results/without" "$results/with"; then
     echo "the same results"
 else
-    echo "the results differ; the logs are in $results" >&2
-    exit 1
+    fail "the results differ; the logs are in $results"
 fi

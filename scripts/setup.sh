@@ -1,31 +1,120 @@
 #!/bin/sh
-# Installs what a fresh Debian 12 machine with Rust lacks. Quick and silent when nothing is missing.
-#   scripts/setup.sh         what the demo and the tests need
+# Installs the Debian packages that a purpose needs. Quick and silent if nothing is missing.
+#   scripts/setup.sh PURPOSE...
+#   scripts/setup.sh --list PURPOSE...    prints the packages and installs nothing
+#
+#   build    the library and the tools
+#   nginx    the module for the installed nginx (not nginx-dev if NGINX_SOURCE_DIR is set)
+#   apache   the module for the installed Apache (not apache2-dev if APACHE_INCLUDE_DIR is set)
+#   demo     scripts/demo.sh
+#   lint     everything that make lint reads
+#   core     make test-core
+#   vectors  make test-vectors
+#   c        make test-c, with the examples in other languages
+#   servers  make test-servers
+#   test     everything that make test needs
+#   slurm    make test-slurm
+#
+# A server that this script installs is neither started nor enabled: the tests start their own, on
+# other ports. A server that was installed before stays as it is.
 set -eu
 
-missing=""
-need() {
-    dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $1"
+fail() { echo "setup: $*" >&2; exit 1; }
+
+# libc6-dev is only recommended by gcc, but nothing links without it.
+build="gcc libc6-dev"
+bindgen="libclang-dev"
+nginx_module="$build $bindgen"
+[ -n "${NGINX_SOURCE_DIR:-}" ] || nginx_module="$nginx_module nginx-dev"
+apache_module="$build $bindgen"
+[ -n "${APACHE_INCLUDE_DIR:-}" ] || apache_module="$apache_module apache2-dev"
+core="$build binutils g++"
+lint="$nginx_module $apache_module git python3"
+c="$core valgrind pkg-config curl python3 python3-venv python3-setuptools python3-wheel
+    php-cli golang-go man-db zsh fish"
+servers="$nginx_module $apache_module nginx apache2 php-fpm libfaketime openssl curl python3
+    iproute2 systemd"
+
+# packages PURPOSE: prints what it needs.
+packages() {
+    case $1 in
+        build) echo "$build" ;;
+        nginx) echo "$nginx_module" ;;
+        apache) echo "$apache_module" ;;
+        demo) echo "$nginx_module nginx curl python3" ;;
+        lint) echo "$lint" ;;
+        core) echo "$core" ;;
+        vectors) echo "python3" ;;
+        c) echo "$c" ;;
+        servers) echo "$servers" ;;
+        test) echo "make $lint $c $servers" ;;
+        slurm) echo "$build slurm-wlm python3" ;;
+        *) fail "unknown purpose $1, expected one of those listed in $0" ;;
+    esac
 }
 
-for package in nginx nginx-dev apache2 apache2-dev libfaketime libclang-dev gcc g++ valgrind make pkg-config curl openssl \
-    python3 man-db zsh fish python3-venv python3-setuptools python3-wheel php-cli php-fpm iproute2 golang-go systemd; do
-    need "$package"
-done
-
-command -v cargo >/dev/null || { echo "setup: Rust is missing: install it with rustup first" >&2; exit 1; }
-[ -z "$missing" ] && exit 0
-
-echo "setup: installing$missing"
-as_root=""
-[ "$(id -u)" = 0 ] || as_root="sudo"
-# Debian starts a server as soon as it is installed; ours are started by the tests, on their own ports.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
-    printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
-    $as_root chmod 755 $policy
-    trap '$as_root rm -f $policy' EXIT
-fi
-$as_root apt-get update -qq
+is_list=
+[ "${1:-}" != --list ] || { is_list=yes; shift; }
+[ $# -gt 0 ] || fail "usage: $0 [--list] PURPOSE..."
+needed=
+for purpose in "$@"; do needed="$needed $(packages "$purpose")"; done
 # shellcheck disable=SC2086 # a list of words
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+needed=$(printf '%s\n' $needed | sort -u)
+if [ -n "$is_list" ]; then
+    echo "$needed"
+    exit 0
+fi
+
+command -v cargo >/dev/null || fail "cargo is missing: install Rust first, for example with rustup"
+if ! command -v apt-get >/dev/null; then
+    # Not Debian. The compiler says what it misses; the names of its packages are not ours to know.
+    exit 0
+fi
+
+is_installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+missing=
+for package in $needed; do is_installed "$package" || missing="$missing $package"; done
+[ -n "$missing" ] || exit 0
+
+root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || fail "these packages are missing, and only root can install them:
+    apt-get install --no-install-recommends$missing"
+    root=sudo
+fi
+echo "setup: installing$missing"
+
+# The installed packages that bring a service.
+services() {
+    dpkg-query -W -f='${db:Status-Status} ${Package}\n' nginx apache2 'php*-fpm' munge slurmctld \
+        slurmd 2>/dev/null | sed -n 's/^installed //p'
+}
+before=$(services)
+
+# Debian starts a service as soon as it is installed, unless the script policy-rc.d says no. It also
+# enables it, so that it starts with the machine. update-rc.d knows the links of systemd and of
+# /etc/init.d, whether systemd runs here or not.
+policy=/usr/sbin/policy-rc.d
+is_policy_ours=
+clean_up() {
+    for service in $(services); do
+        if echo "$before" | grep -qxF "$service" || [ ! -e "/etc/init.d/$service" ]; then continue; fi
+        $root update-rc.d "$service" disable
+        # It runs all the same if another policy-rc.d allowed it.
+        [ ! -d /run/systemd/system ] || $root systemctl --quiet stop "$service"
+        echo "setup: $service is installed, and neither started nor enabled"
+    done
+    [ -z "$is_policy_ours" ] || $root rm -f $policy
+}
+# Also if apt-get fails or is interrupted.
+trap clean_up EXIT
+trap 'exit 130' HUP INT TERM
+if [ ! -e $policy ]; then
+    is_policy_ours=yes
+    printf '#!/bin/sh\nexit 101\n' | $root tee $policy >/dev/null
+    $root chmod 755 $policy
+fi
+$root apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+$root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,10 +1,11 @@
 #!/bin/bash
-# Installs into an empty folder and looks at everything that lies there, then builds and runs the examples in
-# C, Python, PHP and Go against it, and uninstalls.
-#   scripts/test-install.sh                the library as it is shipped
-#   PROFILE=dev scripts/test-install.sh    what `cargo build` makes: quicker
-#   scripts/test-install.sh --modules      the modules and the units, where a Debian package would put them: nginx,
-#                                          Apache and systemd read them there (make nginx-module apache-module)
+# Installs into an empty folder, checks every file there, builds and runs the examples in C, Python,
+# PHP and Go with them, and uninstalls.
+#   scripts/test-install.sh                the release profile
+#   PROFILE=dev scripts/test-install.sh    the development profile, which builds faster
+#   scripts/test-install.sh --modules      the modules and the units, where a Debian package would
+#                                          install them: nginx, Apache and systemd read them there
+#                                          (after make nginx-module apache-module)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,23 +17,24 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 root=$folder/root
 here=$root/opt/mm
 
-# installs PREFIX: every file that the list names is there, and no other.
+# installs PREFIX: installs and checks that the list names exactly the files that are there.
 installs() {
     export PREFIX=$1 DESTDIR=$root
     local list=$1/share/micromint/installed path
     scripts/install.sh > "$folder/said"
     while read -r path; do [ -e "$root$path" ] || fail "$path is missing"; done < "$root$list"
-    cmp <(sort "$root$list") <(cd "$root" && find . ! -type d ! -path ".$list" | sed 's/^\.//' | sort) ||
-        fail "the list of what was installed is not what lies there"
+    cmp <(sort "$root$list") \
+        <(cd "$root" && find . ! -type d ! -path ".$list" | sed 's/^\.//' | sort) ||
+        fail "$list does not list exactly the installed files"
 }
-# Nothing is left of it.
+# No file is left, and no folder of ours.
 uninstalls() {
     scripts/install.sh --uninstall
     local left
-    left=$(find "$root" ! -type d)
+    left=$(find "$root" ! -type d; find "$root" -type d -name micromint)
     [ -z "$left" ] || fail "left after uninstalling: $left"
 }
-# The documents that a file names as file:///… or after "The manual is" lie there.
+# names_documents FILE: every installed document that FILE names exists.
 names_documents() {
     local named
     named=$(grep -o '/[a-z/]*/share/doc/micromint/[a-z/-]*\.md' "$1") || fail "$1 names no document"
@@ -41,75 +43,104 @@ names_documents() {
 
 if [ "${1:-}" = --modules ]; then
     for module in nginx/ngx_http_micromint_module.so apache/mod_micromint.so; do
-        [ -f "target/$module" ] || fail "target/$module is not there: make nginx-module apache-module"
+        [ -f "target/$module" ] || fail "no target/$module: run 'make nginx-module apache-module'"
     done
-    LIBDIR=/usr/lib/$(cc -print-multiarch) && export LIBDIR
+    LIBDIR=/usr/lib/$(cc -print-multiarch)
+    export LIBDIR
     installs /usr
 
-    # nginx, as Debian sets it up: its folder of modules is a link that belongs to another package.
+    # nginx as Debian configures it: nginx's folder `modules` is a link that another package
+    # installs.
     available=usr/share/nginx/modules-available/mod-http-micromint.conf
-    [ -f "$root/$available" ] && [ -f "$root/usr/lib/nginx/modules/ngx_http_micromint_module.so" ] || fail "no nginx module"
+    for path in "$available" usr/lib/nginx/modules/ngx_http_micromint_module.so; do
+        [ -f "$root/$path" ] || fail "/$path was not installed"
+    done
     mkdir -p "$folder/nginx"
     ln -s "$root/usr/lib/nginx/modules" "$folder/nginx/modules"
     printf '%s\n' "include $root/$available;" "pid $folder/nginx/pid;" "events { }" \
-        "http { access_log off; server { listen unix:$folder/nginx/socket; location / { micromint off; } } }" \
-        > "$folder/nginx/nginx.conf"
+        "http { access_log off; server { listen unix:$folder/nginx/socket;" \
+        "location / { micromint off; } } }" > "$folder/nginx/nginx.conf"
     nginx -t -q -e stderr -p "$folder/nginx" -c nginx.conf || fail "nginx does not load the module"
 
-    # Apache: what a2enmod would link, its module where DESTDIR puts it.
+    # Apache with the files that a2enmod would link, and the module in DESTDIR.
     mods=$root/etc/apache2/mods-available
     module=$(awk '$1 == "LoadModule" { print $3 }' "$mods/micromint.load")
-    [ "$module" = /usr/lib/apache2/modules/mod_micromint.so ] && [ -f "$root$module" ] || fail "no Apache module"
+    expected=/usr/lib/apache2/modules/mod_micromint.so
+    [ "$module" = $expected ] || fail "micromint.load: expected $expected, found $module"
+    [ -f "$root$module" ] || fail "$module was not installed"
     sed "s| /usr/lib| $root/usr/lib|" "$mods/micromint.load" > "$folder/micromint.load"
-    printf '%s\n' "ServerName localhost" "PidFile $folder/apache.pid" "ErrorLog $folder/apache.log" \
-        "LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so" \
-        "Include $folder/micromint.load" "Include $mods/micromint.conf" "MicroMint Off" > "$folder/apache.conf"
-    apache2 -t -f "$folder/apache.conf" 2>"$folder/apache" || fail "Apache does not load the module: $(cat "$folder/apache")"
+    cat > "$folder/apache.conf" <<END
+ServerName localhost
+PidFile $folder/apache.pid
+ErrorLog $folder/apache.log
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+Include $folder/micromint.load
+Include $mods/micromint.conf
+MicroMint Off
+END
+    apache2 -t -f "$folder/apache.conf" 2>"$folder/apache" ||
+        fail "Apache does not load the module: $(cat "$folder/apache")"
 
-    # systemd looks for a package's units here.
+    # The folder of the units that packages install.
     for unit in micromint-redeem.service micromint-redeem.timer; do
-        said=$(systemd-analyze verify "$root/usr/lib/systemd/system/$unit" 2>&1) && [ -z "$said" ] || fail "$unit: $said"
+        said=$(systemd-analyze verify "$root/usr/lib/systemd/system/$unit" 2>&1) ||
+            fail "$unit: $said"
+        [ -z "$said" ] || fail "$unit: $said"
     done
     names_documents "$root/usr/lib/systemd/system/micromint-redeem.service"
     names_documents "$mods/micromint.conf"
-    [ -f "$root/usr/share/zsh/vendor-completions/_mmwallet" ] || fail "completions are not where Debian's zsh looks"
+    [ -f "$root/usr/share/zsh/vendor-completions/_mmwallet" ] ||
+        fail "no completions in the folder of Debian's zsh"
     [ -f "$root$LIBDIR/libmicromint.so.0.1" ] || fail "the library is not in $LIBDIR"
     uninstalls
-    echo "nginx, Apache and systemd read what was installed where Debian would put it"
+    echo "test-install: nginx, Apache and systemd read the files installed as Debian would"
     exit 0
 fi
 
 export MODULES=no
 installs /opt/mm
-for file in include/micromint.h lib/libmicromint.{a,so,so.0.1,so.$version} lib/pkgconfig/micromint.pc \
-    share/doc/micromint/reference/c-conventions.md lib/systemd/system/micromint-redeem.{service,timer}; do
+for file in include/micromint.h lib/libmicromint.{a,so,so.0.1,so.$version} \
+    lib/pkgconfig/micromint.pc lib/systemd/system/micromint-redeem.{service,timer} \
+    share/doc/micromint/reference/c-conventions.md; do
     [ -f "$here/$file" ] || fail "$file was not installed"
 done
-nm -D "$here/lib/libmicromint.so" | grep -q micromint_test && fail "the library holds functions of the tests"
+nm -D "$here/lib/libmicromint.so" | grep -q micromint_test &&
+    fail "the library exports functions of the tests"
 
-# Tools: they run, their pages are pages, their completions are code of their shells.
+# The documents, in the folders that the links of README.md lead to.
+docs=$here/share/doc/micromint
+while read -r page; do
+    [ -f "$docs/$page" ] || fail "README.md links to $page, which was not installed"
+done < <(sed 's/](/\n](/g' "$docs/README.md" |
+    sed -n 's/^](\(\(guide\|reference\|internals\)\/[^)#]*\).*/\1/p')
+
+# Tools: they run, and their shells and man accept completions and pages.
 for tool in $tools; do
-    [ "$("$here/bin/$tool" --version)" = "$tool $version" ] || fail "$tool --version says something else"
+    said=$("$here/bin/$tool" --version)
+    [ "$said" = "$tool $version" ] || fail "$tool --version: expected $version, found $said"
     bash -n "$here/share/bash-completion/completions/$tool"
     zsh -n "$here/share/zsh/site-functions/_$tool"
     fish --no-execute "$here/share/fish/vendor_completions.d/$tool.fish"
 done
 for page in "$here"/share/man/man1/*.1; do
-    lexgrog "$page" >/dev/null || fail "$page does not say what it is about"
-    said=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
+    lexgrog "$page" >/dev/null || fail "$page has no line for whatis"
+    said=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 \
+        man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
     [ -z "$said" ] || fail "$page: $said"
 done
-for page in coinmint coinmint-mint mmbroker mmbroker-withdraw mmredeem mmvendorredeem mmwallet mmwallet-get printwallet; do
+for page in coinmint coinmint-mint mmbroker mmbroker-withdraw mmredeem mmvendorredeem mmwallet \
+    mmwallet-get printwallet; do
     [ -f "$here/share/man/man1/$page.1" ] || fail "$page.1 was not installed"
 done
-# What a shell would offer.
-offered=$(bash -c '. "$1"; COMP_WORDS=(coinmint pl) COMP_CWORD=1; _coinmint coinmint pl coinmint; echo "${COMPREPLY[*]}"' \
+# shellcheck disable=SC2016 # the variables of the inner shell
+offered=$(bash -c '. "$1"; COMP_WORDS=(coinmint pl) COMP_CWORD=1
+    _coinmint coinmint pl coinmint; echo "${COMPREPLY[*]}"' \
     - "$here/share/bash-completion/completions/coinmint")
-[ "$offered" = plan ] || fail "coinmint pl<Tab> offers \"$offered\" in bash"
+[ "$offered" = plan ] || fail "coinmint pl<Tab> in bash: expected plan, found \"$offered\""
 
 names_documents "$here/lib/systemd/system/micromint-redeem.service"
 
 scripts/test-examples.sh "$root"
 
 uninstalls
-echo "the library, the tools and the examples are good where they were installed"
+echo "test-install: the installed library, tools and examples work"

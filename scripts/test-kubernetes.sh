@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the Kubernetes manifests against the schema of a Kubernetes version, strictly.
+# Checks the Kubernetes manifest against the schema of one Kubernetes version, in strict mode.
 set -eu
 cd "$(dirname "$0")/.."
 tools=target/kubernetes-validate
@@ -7,4 +7,5 @@ if [ ! -x $tools/bin/kubernetes-validate ]; then
     python3 -m venv $tools
     $tools/bin/pip install --quiet kubernetes-validate==1.37.0
 fi
-$tools/bin/kubernetes-validate --kubernetes-version 1.33 --strict contrib/cluster/kubernetes.yaml
+exec $tools/bin/kubernetes-validate --kubernetes-version 1.33 --strict \
+    contrib/cluster/kubernetes.yaml

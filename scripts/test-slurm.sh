@@ -1,15 +1,16 @@
 #!/bin/bash
-# Mints a small period as Slurm job arrays on this host and compares with the file of one process.
-# Needs root and Debian's slurm-wlm; starts munge and Slurm for itself alone, on free ports, in a directory of
-# its own, and ends them.
+# Mints a small period as Slurm job arrays on this host and compares the coin file with that of a
+# single process. Needs root and Debian's slurm-wlm. Starts its own munge and Slurm, on free ports
+# and in a folder of their own, and stops them at the end.
 #   scripts/test-slurm.sh [COINMINT]
 set -eu
 cd "$(dirname "$0")/.."
 coinmint=$(realpath "${1:-target/debug/coinmint}")
-[ -x "$coinmint" ] || { echo "test-slurm: $coinmint is missing: cargo build -p coinmint" >&2; exit 1; }
-[ "$(id -u)" = 0 ] || { echo "test-slurm: needs root, for munge and Slurm" >&2; exit 1; }
+fail() { echo "test-slurm: $*" >&2; exit 1; }
+[ -x "$coinmint" ] || fail "$coinmint is missing: cargo build -p coinmint"
+[ "$(id -u)" = 0 ] || fail "needs root, for munge and Slurm"
 for program in munged slurmctld slurmd sbatch squeue scontrol; do
-    command -v $program >/dev/null || { echo "test-slurm: $program is missing: apt-get install slurm-wlm" >&2; exit 1; }
+    command -v $program >/dev/null || fail "$program is missing: apt-get install slurm-wlm"
 done
 
 work=$(mktemp -d /tmp/test-slurm.XXXXXX)
@@ -17,12 +18,13 @@ cluster=$PWD/contrib/cluster
 end() {
     status=$?
     for name in slurmd slurmctld munged; do
-        if [ -s "$work/$name.pid" ]; then kill "$(cat "$work/$name.pid")" 2>/dev/null || true; fi
+        [ ! -s "$work/$name.pid" ] || kill "$(cat "$work/$name.pid")" 2>/dev/null || true
     done
     for _ in $(seq 50); do
         alive=no
         for name in slurmd slurmctld munged; do
-            if [ -s "$work/$name.pid" ] && kill -0 "$(cat "$work/$name.pid")" 2>/dev/null; then alive=yes; fi
+            [ -s "$work/$name.pid" ] || continue
+            if kill -0 "$(cat "$work/$name.pid")" 2>/dev/null; then alive=yes; fi
         done
         [ $alive = no ] && break
         sleep 0.1
@@ -49,8 +51,8 @@ mkdir "$work/mint"
 chmod 755 "$work"
 head -c 128 /dev/urandom >"$work/munge.key"
 chmod 400 "$work/munge.key"
-munged --force --key-file="$work/munge.key" --socket="$work/munge.socket" --pid-file="$work/munged.pid" \
-    --log-file="$work/munged.log" --seed-file="$work/munge.seed"
+munged --force --key-file="$work/munge.key" --socket="$work/munge.socket" \
+    --pid-file="$work/munged.pid" --log-file="$work/munged.log" --seed-file="$work/munge.seed"
 
 export SLURM_CONF=$work/slurm.conf
 cat >"$SLURM_CONF" <<CONF
@@ -89,7 +91,7 @@ for _ in $(seq 100); do
     sinfo -h -o %T 2>/dev/null | grep -q idle && break
     sleep 0.2
 done
-sinfo -h -o %T | grep -q idle || { echo "test-slurm: the node did not become idle" >&2; exit 1; }
+sinfo -h -o %T | grep -q idle || fail "the node did not become idle"
 
 cd "$work/mint"
 "$coinmint" init --profile test --period 2026-12 --weak -o mint.toml >/dev/null 2>&1
@@ -102,7 +104,8 @@ mv 2026-12.coins expected.coins
 
 export COINMINT=$coinmint MEMORY=32M
 shards=$(sbatch --parsable --array=1-5 "$cluster/mint.sbatch" "$PWD/mint.toml")
-merge=$(sbatch --parsable --dependency="afterok:$shards" --array=1-3 "$cluster/merge.sbatch" "$PWD/mint.toml")
+merge=$(sbatch --parsable --dependency="afterok:$shards" --array=1-3 \
+    "$cluster/merge.sbatch" "$PWD/mint.toml")
 for _ in $(seq 300); do
     left=$(squeue -h -j "$shards,$merge" 2>/dev/null | wc -l)
     [ "$left" = 0 ] && break
@@ -111,4 +114,4 @@ done
 cat coinmint-*.log
 cmp 2026-12.coins expected.coins
 "$coinmint" verify mint.toml
-echo "test-slurm: 5 shards and 3 parts gave the file of one process"
+echo "test-slurm: 5 shards and 3 parts made the same file as one process"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs Apache as one process under valgrind's memcheck, through requests of every kind, and fails if memcheck finds
-# anything in which the module takes part.
+# Runs Apache as one process under valgrind's memcheck, sends requests of every kind, and fails if
+# memcheck reports an error with the module in its stack.
 #   scripts/valgrind-apache.sh
 # Needs apache2, valgrind, curl and `make apache-module`.
 set -euo pipefail

@@ -213,7 +213,23 @@ pub fn file_modified_at() -> UnixTime {
     "2026-12-02T03:04:05Z".parse().unwrap()
 }
 
-/// Every case, with the name of its file.
+/// Names the cases to play, by a part of the name, to try one alone.
+const CASES_VARIABLE: &str = "MICROMINT_CASES";
+
+/// Checks that enough steps were played: one if `MICROMINT_CASES` selects cases, else 151.
+///
+/// # Panics
+/// If not. A player that plays nothing finds no fault.
+pub fn assert_played(steps: usize) {
+    let least = if std::env::var_os(CASES_VARIABLE).is_some() { 1 } else { 151 };
+    assert!(steps >= least, "expected at least {least} steps, found {steps}");
+}
+
+/// Every case, with the name of its file; if the environment variable `MICROMINT_CASES` is set, only
+/// those whose name contains its value.
+///
+/// # Panics
+/// If no name contains it.
 pub fn all() -> Vec<(String, Case)> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -234,6 +250,10 @@ pub fn all() -> Vec<(String, Case)> {
             step.target = spelled_out(&step.target);
         }
         cases.extend(read.case.into_iter().map(|case| (name.clone(), case)));
+    }
+    if let Ok(part) = std::env::var(CASES_VARIABLE) {
+        cases.retain(|(_, case)| case.name.contains(&part));
+        assert!(!cases.is_empty(), "no case has a name with {part:?}");
     }
     cases
 }
