@@ -7,7 +7,8 @@ use std::ops::BitOr;
 use crate::bin::Bin;
 use crate::hash::HashName;
 use crate::identity::{USER_ID_LEN_MAX, UserId};
-use crate::params::{BROKER_LEN_MAX, COIN_VALUE_LEN_MAX, Params, RawParams};
+use crate::money::MONEY_LEN_MAX;
+use crate::params::{BROKER_LEN_MAX, Params, RawParams};
 use crate::period::PERIOD_LEN_MAX;
 use crate::time::UnixTime;
 
@@ -37,8 +38,11 @@ pub const X_MASK: u64 = (1 << 60) - 1;
 pub(super) const MINTED_MASK: u64 = (1 << 61) - 1;
 
 const PERIOD_AT: usize = 104;
+/// The room for the coin value, which is text as in a parameter file.
+const COIN_VALUE_SIZE: usize = 64;
+const _: () = assert!(MONEY_LEN_MAX <= COIN_VALUE_SIZE);
 const COIN_VALUE_AT: usize = PERIOD_AT + PERIOD_LEN_MAX;
-const BROKER_AT: usize = COIN_VALUE_AT + COIN_VALUE_LEN_MAX;
+const BROKER_AT: usize = COIN_VALUE_AT + COIN_VALUE_SIZE;
 const _: () = assert!(BROKER_AT + BROKER_LEN_MAX <= FIXED_SIZE - 4);
 
 const SOLD: u8 = 1;
@@ -249,9 +253,10 @@ pub(crate) fn encode_fixed(magic: [u8; 8], params: &Params, key_tag: [u8; 16]) -
         put(&mut bytes, 56 + 8 * i, time.0.to_le_bytes());
     }
     put(&mut bytes, 80, key_tag);
+    let coin_value = raw.coin_value.to_string();
     let texts = [
         (PERIOD_AT, raw.period.as_str()),
-        (COIN_VALUE_AT, raw.coin_value.as_str()),
+        (COIN_VALUE_AT, coin_value.as_str()),
         (BROKER_AT, raw.broker.as_str()),
     ];
     for (i, (at, text)) in texts.into_iter().enumerate() {
@@ -311,7 +316,9 @@ pub(crate) fn decode_fixed(magic: [u8; 8], bytes: &[u8]) -> Result<(Params, [u8;
         expiration: time(1),
         redeem_until: time(2),
         broker: text(bytes, 2, BROKER_AT, BROKER_LEN_MAX)?,
-        coin_value: text(bytes, 1, COIN_VALUE_AT, COIN_VALUE_LEN_MAX)?,
+        coin_value: text(bytes, 1, COIN_VALUE_AT, COIN_VALUE_SIZE)?
+            .parse()
+            .map_err(|error| BadHeader::Damaged(format!("coin-value: {error}")))?,
     };
     let mut key_tag = [0; 16];
     key_tag.copy_from_slice(&bytes[80..96]);
