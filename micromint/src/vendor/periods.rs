@@ -22,11 +22,13 @@ pub(super) fn load_periods(directory: &dyn Directory) -> Result<Vec<Params>, Con
         .names()
         .map_err(|error| ConfigError::file(folder, format!("periods: cannot be read: {error}")))?;
     names.retain(|name| name.ends_with(".params") && !name.starts_with('.'));
-    if !(1..=PERIODS_MAX).contains(&names.len()) {
-        let reason = format!(
-            "periods: expected 1 to {PERIODS_MAX} files named PERIOD.params, found {}",
-            names.len()
-        );
+    if names.is_empty() {
+        let reason = "periods: expected at least one PERIOD.params file, found none";
+        return Err(ConfigError::file(folder, reason));
+    }
+    if names.len() > PERIODS_MAX {
+        let reason =
+            format!("periods: expected at most {PERIODS_MAX} .params files, found {}", names.len());
         return Err(ConfigError::file(folder, reason));
     }
     let mut periods: Vec<Params> = Vec::new();
@@ -89,8 +91,8 @@ mod tests {
             ("c.txt", "x".into()),
         ]);
         assert_eq!(load_periods(&good).unwrap().len(), 2);
-        assert!(error(&[]).contains("expected 1 to 64 files named PERIOD.params, found 0"));
-        assert!(error(&[("a.params", "x".into())]).contains("a.params: "));
+        assert!(error(&[]).contains("at least one PERIOD.params"));
+        assert!(error(&[("a.params", "x".into())]).contains("a.params:1:"));
         assert!(
             error(&[("a.params", first.clone()), ("b.params", first.clone())])
                 .contains("found two of 2026-12")
@@ -109,6 +111,6 @@ mod tests {
         let many: Vec<(&str, String)> =
             many.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
         assert_eq!(load_periods(&folder(&many[1..])).unwrap().len(), PERIODS_MAX);
-        assert!(error(&many).contains("expected 1 to 64 files named PERIOD.params, found 65"));
+        assert!(error(&many).contains("at most 64"));
     }
 }
