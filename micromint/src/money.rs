@@ -18,8 +18,8 @@ pub const MONEY_LEN_MAX: usize = 25;
 
 /// The code of a currency: three letters A-Z (ISO 4217).
 ///
-/// The list of assigned codes changes, so it is not checked. Two codes of the standard serve where no
-/// money is meant: [`Currency::TEST`] and [`Currency::NONE`].
+/// The list of assigned codes changes, so it is not checked. Two codes of the standard serve where
+/// no money is meant: [`Currency::TEST`] and [`Currency::NONE`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 

@@ -153,10 +153,11 @@ pub enum ParamsError {
 impl Params {
     /// Checks `raw` against the rules of the scheme.
     ///
-    /// n = t + u + v <= 64; 1 <= b <= w; 2 <= k <= 8; 3 <= v <= 16; u <= 32; 2^(u-1) >= 4(k-1), so
-    /// that user vectors exist; fixed bits < 2^t; 1970 <= start < expiration <= redeem-until < 10000;
-    /// broker an http or https URL of printable ASCII, at most [`BROKER_LEN_MAX`] bytes; coin-value
-    /// 1 to [`COIN_VALUE_UNITS_MAX`] units.
+    /// - n = t + u + v <= 64; 1 <= b <= w; 2 <= k <= 8; 3 <= v <= 16; u <= 32; fixed bits < 2^t.
+    /// - 2^(u-1) >= 4(k-1), so that user vectors exist.
+    /// - [`TIME_MIN`] <= start < expiration <= redeem-until <= [`TIME_MAX`].
+    /// - broker is an http or https URL of printable ASCII, at most [`BROKER_LEN_MAX`] bytes.
+    /// - coin-value is 1 to [`COIN_VALUE_UNITS_MAX`] units.
     ///
     /// # Errors
     /// The first rule that does not hold, with the numbers.

@@ -1,10 +1,10 @@
 //! `mint.toml`: the configuration of a mint for one period.
 //!
 //! In goes the text of the file, out comes a configuration that can be minted from, and back. The
-//! keys are those of the public parameters ([`crate::params::PARAMS_KEYS`]) and three that the broker
-//! keeps: `coinfile`, the path of the coin file, `input-key`, the secret of the permutation, and
-//! `weak = "allowed"` where weak choices are. The file is secret because of the input key, so no
-//! fault repeats what was found there.
+//! keys are those of the public parameters ([`crate::params::PARAMS_KEYS`]) and three that the
+//! broker keeps: `coinfile`, the path of the coin file, `input-key`, the secret of the permutation,
+//! and `weak = "allowed"` if weak choices are allowed. The invariant: no fault repeats any part of
+//! the input key.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -99,7 +99,8 @@ impl MintConfig {
     /// Writes a configuration.
     pub fn to_toml(&self) -> String {
         let mut text = String::from(
-            "# The configuration of a mint. Keep it secret: input-key tells which balls are yours.\n",
+            "# The configuration of a mint. Keep it secret: input-key tells which balls are \
+             yours.\n",
         );
         text.push_str(&line("coinfile", self.coinfile.as_str()));
         text.push_str(&line("input-key", self.key.to_hex()));

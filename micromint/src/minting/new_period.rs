@@ -1,7 +1,7 @@
 //! A new period: what its broker chooses, and what is drawn for it.
 //!
-//! In go a profile, a name and what vendors and clients must know, out comes a configuration with random
-//! iv, fixed bits and input key. The invariant: it is weak only if that was allowed.
+//! In go a profile, a name and what vendors and clients must know, out comes a configuration with
+//! random iv, fixed bits and input key. The invariant: it is weak only if that was allowed.
 
 use std::io;
 
@@ -24,7 +24,8 @@ pub struct NewPeriod {
     pub broker: String,
     /// What a coin is worth.
     pub coin_value: Money,
-    /// Vendors accept coins from here on; by default from the first of the month that the period names.
+    /// Vendors accept coins from here on; by default from the first of the month that the period
+    /// names.
     pub start: Option<UnixTime>,
     /// Vendors accept coins until here; by default until the first of the next month.
     pub expiration: Option<UnixTime>,

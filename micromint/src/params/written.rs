@@ -1,7 +1,7 @@
 //! The two written forms of parameters: the headers of a message, and a `PERIOD.params` file.
 //!
-//! In go texts by key, out come parameters that obey every rule, and back. The invariant: parameters
-//! are written in one form only, whatever form they were read from.
+//! In go texts by key, out come parameters that obey every rule, and back. The invariant: equal
+//! parameters are written alike, whatever form they were read from.
 
 use std::fmt;
 
@@ -61,8 +61,8 @@ struct ParamsFile {
 }
 
 impl Params {
-    /// Reads parameters from texts: `get(key)` gives the text of a key of [`PARAMS_KEYS`], or `None`
-    /// if it is absent.
+    /// Reads parameters from texts: `get(key)` gives the text of a key of [`PARAMS_KEYS`], or
+    /// `None` if it is absent.
     ///
     /// # Errors
     /// A text that is missing or cannot be read, or an inconsistency ([`Params::new`]).

@@ -129,7 +129,8 @@ impl VendorConfig {
         VendorConfig { cap: (coins > 0).then_some(coins), ..self }
     }
 
-    /// What is sold, for people: at most [`TEXT_LEN_MAX`] printable ASCII characters. Default: empty.
+    /// What is sold, for people: at most [`TEXT_LEN_MAX`] printable ASCII characters. Default:
+    /// empty.
     #[must_use]
     pub fn with_description(self, description: impl Into<String>) -> VendorConfig {
         VendorConfig { description: description.into(), ..self }

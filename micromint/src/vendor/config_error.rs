@@ -15,7 +15,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// Another file or folder that the configuration names.
-    #[error("{}{}: {reason}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    #[error("{}{}: {reason}", path.display(), line_suffix(*line))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -36,6 +36,11 @@ pub struct SettingError {
     pub index: Option<usize>,
     /// What was expected and what was found.
     pub reason: String,
+}
+
+/// `:3` for line 3, nothing for a file as a whole.
+fn line_suffix(line: Option<usize>) -> String {
+    line.map(|line| format!(":{line}")).unwrap_or_default()
 }
 
 impl ConfigError {

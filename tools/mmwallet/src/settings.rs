@@ -1,6 +1,6 @@
 //! The settings beside the wallet: what its owner allows, unless the command line says otherwise.
 //!
-//! In goes a TOML file, which may be absent, out come the settings that it names. Nothing is written.
+//! In goes a TOML file, which may be absent, out come the settings that it names.
 
 use std::io::ErrorKind;
 use std::path::Path;
