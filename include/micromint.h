@@ -390,6 +390,20 @@ typedef struct {
 } micromint_authenticator;
 
 /**
+ * An amount of money: a whole number of units of 10^-8 of a currency. 0.01 USD is 1000000 units.
+ */
+typedef struct {
+  /**
+   * The amount in units.
+   */
+  uint64_t units;
+  /**
+   * The code of the currency (ISO 4217): three letters A-Z and a NUL. XTS is for tests.
+   */
+  char currency[4];
+} micromint_money;
+
+/**
  * What a user bought and returned, in one period.
  */
 typedef struct {
@@ -595,7 +609,7 @@ typedef struct {
    */
   size_t broker_len;
   /**
-   * What a coin is worth, for people, such as 0.01 USD.
+   * What a coin is worth: an amount with at most 8 decimals and an ISO 4217 code, such as 0.01 USD.
    */
   const uint8_t *coin_value;
   /**
@@ -1336,6 +1350,17 @@ micromint_status micromint_params_to_toml(const micromint_params *params,
 size_t micromint_params_coin_size(const micromint_params *params);
 
 /**
+ * What a coin of the period is worth.
+ *
+ * money_out: the amount, 1 to 10^14 units.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_params_coin_value(const micromint_params *params,
+                                             micromint_money *money_out,
+                                             micromint_error **error_out);
+
+/**
  * The hash of an input: the 64-bit output, of which the leading n bits are y.
  *
  * params:   the period, for its hash function and iv.
@@ -1788,9 +1813,9 @@ micromint_status micromint_mint_measure(const micromint_mint *mint,
  * period:             what the broker chooses.
  * host:               randomness; NULL for the system's.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for an unknown profile or no name of a period, MICROMINT_ERROR_CONFIG for a
- * weak choice that is not allowed, or a name that is no month where there are no times; MICROMINT_ERROR_FILE
- * where the file exists or cannot be written.
+ * Errors: MICROMINT_ERROR_ARGUMENT for an unknown profile, or a text that is not the name of a period or not an
+ * amount of money; MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a month
+ * where no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
  */
 micromint_status micromint_mint_init(const uint8_t *config,
                                      size_t config_len,

@@ -48,6 +48,15 @@ HASHES = {"des": hash_des, "sha256": hash_sha256}
 
 # Periods, vectors, coins
 
+def money(text):
+    """An amount such as "0.01 USD" in units of 10^-8."""
+    match = re.fullmatch(r"(0|[1-9][0-9]*)(?:\.([0-9]{1,8}))? ([A-Z]{3})", text)
+    need(match, "an amount of money")
+    units = int(match[1]) * 10**8 + int((match[2] or "").ljust(8, "0"))
+    need(units < 1 << 64, "an amount below 2^64 units")
+    return units
+
+
 class Period:
     def __init__(self, fields):
         number = lambda key: int(fields[key])
@@ -58,7 +67,8 @@ class Period:
         consistent = (
             self.hashfn in HASHES and 1 <= number("input-size") <= INPUT_WIDTH[self.hashfn]
             and 1 <= self.n <= 64 and 3 <= self.v <= 16 and 1 <= self.u <= 32 and 2 <= self.k <= 8
-            and 1 << (self.u - 1) >= 4 * (self.k - 1) and self.fixed_bits < 1 << self.t)
+            and 1 << (self.u - 1) >= 4 * (self.k - 1) and self.fixed_bits < 1 << self.t
+            and 1 <= money(fields["coin-value"]) <= 10**14)
         if not consistent:
             raise Refused("parameters that do not go together")
 
@@ -205,9 +215,10 @@ FIELDS = {
     "period": lambda text: len(text.split(",")) <= 16
     and all(re.fullmatch("[a-z0-9-]{1,32}", name.strip()) for name in text.split(",")),
     "iv": lambda text: re.fullmatch("[0-9A-Fa-f]{16}", text),
+    "coin-value": lambda text: money(text) >= 0,
 }
 HEADERS = {
-    "Funds-Withdrawn": ["user-id", "user-key", "period", "iv", "sets", "transaction-id"],
+    "Funds-Withdrawn": ["user-id", "user-key", "period", "iv", "coin-value", "sets", "transaction-id"],
     "Request-Payment": ["url", "price", "vendor-id", "period", "broker", "coin-value"],
     "Payment": ["url", "user-id", "vendor-id", "period", "coins", "authenticator"],
     "Invalid-Payment": ["url", "reason", "price", "coins"],

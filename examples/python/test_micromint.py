@@ -43,7 +43,7 @@ class Coins(unittest.TestCase):
             self.assertEqual(Params(params.to_toml()).to_toml(), params.to_toml())
 
     def test_errors_say_what_was_expected(self):
-        with self.assertRaisesRegex(MicroMintError, "expiration is missing") as raised:
+        with self.assertRaisesRegex(MicroMintError, "period: invalid type: integer `7`, expected a string") as raised:
             Params("period = 7")
         self.assertEqual(raised.exception.status, 5)
         with self.assertRaisesRegex(MicroMintError, "nowhere.toml"):

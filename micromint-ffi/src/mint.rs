@@ -8,9 +8,10 @@ use std::time::Instant;
 use micromint_core::error::FileError;
 use micromint_core::host::{DiskDirectory, read_whole};
 use micromint_core::minting::{
-    MINT_FILE_SIZE_MAX, MintConfig, Minting, Outcome, Progress, Shard, ShardOutcome, Sharding,
-    Stage, THREADS_MAX, Verification,
+    MintConfig, Minting, Outcome, Progress, Shard, ShardOutcome, Sharding, Stage, THREADS_MAX,
+    Verification,
 };
+use micromint_core::toml_file::TOML_FILE_SIZE_MAX;
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference};
 use crate::buffer::micromint_buffer;
@@ -308,9 +309,10 @@ fn read(path: &Path) -> Answer<micromint_mint> {
     let unreadable =
         |error| micromint_error::of(MICROMINT_ERROR_FILE, &FileError::on("read", path)(error));
     let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
-    let bytes = read_whole(&directory, &name, MINT_FILE_SIZE_MAX).map_err(unreadable)?;
+    let bytes = read_whole(&directory, &name, TOML_FILE_SIZE_MAX).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(failed(MICROMINT_ERROR_TEXT))?;
-    let config = MintConfig::from_toml(&text).map_err(failed(MICROMINT_ERROR_CONFIG))?;
+    let config = MintConfig::from_toml(&text).map_err(|error| error.in_file(path));
+    let config = config.map_err(failed(MICROMINT_ERROR_CONFIG))?;
     config.check_weak().map_err(failed(MICROMINT_ERROR_CONFIG))?;
     let coinfile = path.parent().unwrap_or(Path::new("")).join(&config.coinfile);
     let (directory, name) = DiskDirectory::of_file(&coinfile).map_err(unreadable)?;

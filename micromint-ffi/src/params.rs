@@ -1,5 +1,7 @@
 //! The parameters of a period.
 
+use std::ffi::c_char;
+
 use micromint_core::identity::{UserVector, VendorVector};
 use micromint_core::params::Params;
 
@@ -65,6 +67,39 @@ pub unsafe extern "C" fn micromint_params_to_toml(
 pub unsafe extern "C" fn micromint_params_coin_size(params: *const micromint_params) -> usize {
     // SAFETY: the caller passes NULL or live parameters.
     unsafe { params.as_ref() }.map_or(0, |params| params.params.coin_size())
+}
+
+/// An amount of money: a whole number of units of 10^-8 of a currency. 0.01 USD is 1000000 units.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_money {
+    /// The amount in units.
+    pub units: u64,
+    /// The code of the currency (ISO 4217): three letters A-Z and a NUL. XTS is for tests.
+    pub currency: [c_char; 4],
+}
+
+/// What a coin of the period is worth.
+///
+/// money_out: the amount, 1 to 10^14 units.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_params_coin_value(
+    params: *const micromint_params,
+    money_out: *mut micromint_money,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(params = reference(params), place = output(money_out));
+        let value = params.params.coin_value();
+        let mut currency = [0; 4];
+        for (to, from) in currency.iter_mut().zip(value.currency().as_str().bytes()) {
+            *to = from as c_char;
+        }
+        place.write(micromint_money { units: value.units(), currency });
+        Ok(())
+    })
 }
 
 /// The hash of an input: the 64-bit output, whose leading n bits are y.

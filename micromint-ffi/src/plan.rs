@@ -36,7 +36,7 @@ pub struct micromint_new_period {
     pub broker: *const u8,
     /// Its length.
     pub broker_len: usize,
-    /// What a coin is worth, for people, such as 0.01 USD.
+    /// What a coin is worth: an amount with at most 8 decimals and an ISO 4217 code, such as 0.01 USD.
     pub coin_value: *const u8,
     /// Its length.
     pub coin_value_len: usize,
@@ -82,9 +82,9 @@ pub struct micromint_plan {
 /// period:             what the broker chooses.
 /// host:               randomness; NULL for the system's.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if the profile or the name of the period is invalid,
-/// MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a month if
-/// no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the profile, the name of the period or the amount of money is
+/// invalid, MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a
+/// month if no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_init(
     config: *const u8,
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn micromint_mint_init(
             profile: parse::<Profile>(profile)?,
             period: parse(period)?,
             broker: broker.to_string(),
-            coin_value: value.to_string(),
+            coin_value: parse(value)?,
             start: time(new.start),
             expiration: time(new.expiration),
             weak: new.allow_weak != 0,

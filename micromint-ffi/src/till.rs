@@ -98,18 +98,18 @@ pub unsafe extern "C" fn micromint_till_open(
     guard(error_out, || {
         given!(path = path_at(config, config_len), host = host_of(host), place = output(till_out));
         let config = VendorConfig::load(path).map_err(failed(MICROMINT_ERROR_CONFIG))?;
-        let directory = DiskDirectory::new(&config.till);
-        let names = directory.names().map_err(FileError::on("read", &config.till));
+        let directory = DiskDirectory::new(config.till());
+        let names = directory.names().map_err(FileError::on("read", config.till()));
         if !names.map_err(failed(MICROMINT_ERROR_FILE))?.iter().any(|name| name == "lock") {
             let text =
-                format!("{}: expected a till, found no file named lock", config.till.display());
+                format!("{}: expected a till, found no file named lock", config.till().display());
             return Err(micromint_error::new(MICROMINT_ERROR_FILE, text));
         }
         let clock: Arc<dyn Clock> = Arc::new(host);
         let entropy: Arc<dyn Entropy> = Arc::new(host);
         let till = Till::open(Box::new(directory), SyncMode::Always, clock, entropy);
         let till = till.map_err(failed(MICROMINT_ERROR_FILE))?;
-        place.write(hand_out(micromint_till { till, vendor: config.vendor }));
+        place.write(hand_out(micromint_till { till, vendor: config.vendor().clone() }));
         Ok(())
     })
 }

@@ -19,6 +19,8 @@
 pub mod params;
 pub mod period;
 
+pub mod money;
+
 pub mod hash;
 
 pub mod bin;
@@ -61,6 +63,8 @@ pub mod host;
 pub mod time;
 
 pub mod journal;
+
+pub mod toml_file;
 
 pub mod error;
 

@@ -45,7 +45,7 @@ mod tests;
 mod toss;
 mod verify;
 
-pub use self::config::{COINFILE_LEN_MAX, MINT_FILE_SIZE_MAX, MintConfig, WeakError};
+pub use self::config::{COINFILE_LEN_MAX, MintConfig, WeakError};
 pub use self::engine::{MEMORY_MIN, Minting, Outcome, Progress, Stage, THREADS_MAX};
 pub use self::error::MintError;
 pub use self::merge::{MergeOutcome, Merging, PART_SIZE, RunSource};

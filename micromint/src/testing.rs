@@ -37,7 +37,7 @@ pub fn raw_test_params() -> RawParams {
         expiration: "2027-01-01T00:00:00Z".parse().unwrap(),
         redeem_until: "2027-01-08T00:00:00Z".parse().unwrap(),
         broker: "https://broker.example/".to_string(),
-        coin_value: "0.01 USD".to_string(),
+        coin_value: "0.01 USD".parse().unwrap(),
     }
 }
 

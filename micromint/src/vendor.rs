@@ -9,6 +9,9 @@ pub mod http;
 
 mod outcome;
 
+mod config_error;
+mod periods;
+
 pub mod config;
 
 pub mod price;

@@ -4,7 +4,8 @@
 
 use micromint::authenticator::{Authenticator, Key};
 use micromint::hash::HashName;
-use micromint::params::{Params, RawParams, TIME_MAX};
+use micromint::money::{Currency, Money};
+use micromint::params::{COIN_VALUE_UNITS_MAX, Params, RawParams, TIME_MAX};
 use micromint::protocol::*;
 use micromint::testing::{raw_test_params, resize, test_params};
 use micromint::time::UnixTime;
@@ -44,6 +45,11 @@ fn authenticator() -> impl Strategy<Value = Authenticator> {
     any::<[u8; 16]>().prop_map(Authenticator::from_bytes)
 }
 
+fn money(units_max: u64) -> impl Strategy<Value = Money> {
+    (1..=units_max, text("[A-Z]{3}"))
+        .prop_map(|(units, code)| Money::new(units, code.parse().unwrap()))
+}
+
 /// A number of coins, and inputs for that number of coins of some size.
 fn coins(coins_max: u32) -> impl Strategy<Value = (u32, Vec<u64>)> {
     (1..=coins_max, 2..=8usize).prop_flat_map(|(coins, k)| {
@@ -57,7 +63,7 @@ fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
 
 fn params() -> impl Strategy<Value = Params> {
     let sizes = (6..=10u32, 3..=5u32, 2..=8u32, 0..=20u32, any::<bool>());
-    let texts = (parsed(PERIOD), text("https?://[!-~]{1,40}"), text(PEOPLE));
+    let texts = (parsed(PERIOD), text("https?://[!-~]{1,40}"), money(COIN_VALUE_UNITS_MAX));
     let times = (0..TIME_MAX.0 - 2, 1..1_000_000_000i64, 0..1_000_000_000i64);
     (sizes, texts, times, any::<u64>(), any::<u64>()).prop_map(
         |((u, v, k, t, is_des), (period, broker, coin_value), (start, valid, late), iv, fixed)| {
@@ -93,7 +99,7 @@ fn funds_withdrawn() -> impl Strategy<Value = Message> {
 
 fn request_payment() -> impl Strategy<Value = Message> {
     let periods = proptest::collection::vec(parsed(PERIOD), 1..=PERIODS_PER_REQUEST_MAX);
-    let people = (text(PEOPLE), text(PEOPLE), prop_oneof![Just(String::new()), text(PEOPLE)]);
+    let people = (text(PEOPLE), money(u64::MAX), prop_oneof![Just(String::new()), text(PEOPLE)]);
     (url(), 1..=COINS_PER_PAYMENT_MAX, parsed(HOST), periods, people).prop_map(
         |(url, price, vendor, periods, (broker, coin_value, description))| {
             let request =
@@ -320,7 +326,7 @@ fn the_largest_request_payment_fits_and_no_period_more() {
         vendor: host.parse().unwrap(),
         periods: vec!["p".repeat(32).parse().unwrap(); PERIODS_PER_REQUEST_MAX],
         broker: format!("https://{}", "b".repeat(1024 - 8)),
-        coin_value: "v".repeat(64),
+        coin_value: Money::new(u64::MAX, Currency::TEST),
         description: "d".repeat(TEXT_LEN_MAX),
     };
     assert_eq!(RequestPayment::parse(&request.to_bytes()).unwrap(), request);
@@ -343,11 +349,11 @@ fn texts_for_people_that_no_header_can_carry_do_no_harm() {
         vendor: "news.example".parse().unwrap(),
         periods: vec!["2026-12".parse().unwrap()],
         broker: "https://broker.example/\r\nPrice: 2".to_string(),
-        coin_value: "1 \u{20ac}".to_string(),
+        coin_value: "0.01 EUR".parse().unwrap(),
         description: "\r\n\r\nEnd-MicroMint\r\n".to_string(),
     };
     let read = RequestPayment::parse(&request.to_bytes()).unwrap();
-    assert_eq!((read.price, read.coin_value.as_str()), (1, "1 ?"));
+    assert_eq!((read.price, read.broker.as_str()), (1, "https://broker.example/??Price: 2"));
     assert_eq!(read.description, "End-MicroMint");
 }
 

@@ -180,6 +180,9 @@ int main(int argc, char **argv) {
   good(micromint_mint_open(TEXT(path), &mint, &error), error);
   good(micromint_mint_params(mint, &params, &error), error);
   CHECK(micromint_params_coin_size(params) == 4);
+  micromint_money money = {0};
+  good(micromint_params_coin_value(params, &money, &error), error);
+  CHECK(money.units == 1000000 && strcmp(money.currency, "USD") == 0);
   good(micromint_mint_inspect(mint, &state, &error), error);
   CHECK(state.phase == MICROMINT_MINT_NOT_BEGUN && state.done == 0 && state.total == 0);
   CHECK(micromint_mint_run(mint, 5000, 0, NULL, NULL, &balls, &error) == MICROMINT_ERROR_FILE);

@@ -92,7 +92,7 @@ impl Cast {
             vendor: "news.example".parse().unwrap(),
             periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
             broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".to_string(),
+            coin_value: "0.01 USD".parse().unwrap(),
             description: "A page: \"7\" & more".to_string(),
         };
         self.files.push(("request-payment", request.to_bytes()));
@@ -303,6 +303,11 @@ fn refused(cast: &Cast) -> Vec<Value> {
     for (from, to, why) in [
         ("Price: 3", "Price: 0", "a price of nothing"),
         ("Price: 3", "Price: 501", "more than 500 coins"),
+        ("0.01 USD", "1 cent", "a coin value that is not an amount of money"),
+        ("0.01 USD", "0.000000001 USD", "nine decimals"),
+        ("0.01 USD", "00.01 USD", "a leading zero"),
+        ("0.01 USD", "0.01 usd", "a currency in lower case"),
+        ("0.01 USD", "184467440737.09551616 USD", "2^64 units of money"),
         ("2026-12, 2027-01", "2026-12,", "an empty period"),
         ("2026-12, 2027-01", &["a"; 17].join(","), "more than 16 periods"),
     ] {
@@ -313,6 +318,8 @@ fn refused(cast: &Cast) -> Vec<Value> {
     }
     let funds = text("funds-withdrawn");
     for (from, to, why) in [
+        ("0.01 USD", "0 USD", "coins that are worth nothing"),
+        ("0.01 USD", "1000000.00000001 USD", "coins that are worth more than a million"),
         ("Sets: 2", "Sets: 1", "data after the last set"),
         ("Sets: 2", "Sets: 3", "data ends inside a set"),
         ("Iv: 0123456789abcdef", "Iv: 123456789abcdef", "fifteen digits"),

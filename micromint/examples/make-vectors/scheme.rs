@@ -102,7 +102,7 @@ fn offer(url: &str, price: u32, description: &str) -> RequestPayment {
         vendor: "news.example".parse().expect("a Vendor-ID"),
         periods: vec!["2026-12".parse().expect("a period"), "2027-01".parse().expect("a period")],
         broker: "https://broker.example/".to_string(),
-        coin_value: "0.01 USD".to_string(),
+        coin_value: "0.01 USD".parse().unwrap(),
         description: description.to_string(),
     }
 }

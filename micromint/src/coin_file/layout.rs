@@ -9,7 +9,8 @@ use crate::bin::Bin;
 use crate::bytes::{CHECKSUM_SIZE, Field, open, pad, seal};
 use crate::hash::HashName;
 use crate::identity::{USER_ID_LEN_MAX, UserId};
-use crate::params::{BROKER_LEN_MAX, COIN_VALUE_LEN_MAX, Params, RawParams};
+use crate::money::MONEY_LEN_MAX;
+use crate::params::{BROKER_LEN_MAX, Params, RawParams};
 use crate::period::PERIOD_LEN_MAX;
 use crate::time::UnixTime;
 
@@ -40,6 +41,9 @@ pub(super) const MINTED_MASK: u64 = (1 << 61) - 1;
 
 /// The size of the tag of an input key.
 const KEY_TAG_SIZE: usize = 16;
+/// The room for the coin value, which is text as in a parameter file.
+const COIN_VALUE_SIZE: usize = 64;
+const _: () = assert!(MONEY_LEN_MAX <= COIN_VALUE_SIZE);
 
 /// The first part of the file header.
 mod fixed {
@@ -64,7 +68,7 @@ mod fixed {
     pub(super) const COIN_VALUE_LEN: Field<u16> = PERIOD_LEN.then();
     pub(super) const BROKER_LEN: Field<u16> = COIN_VALUE_LEN.then();
     pub(super) const PERIOD: Field<[u8; PERIOD_LEN_MAX]> = BROKER_LEN.then_after(2);
-    pub(super) const COIN_VALUE: Field<[u8; COIN_VALUE_LEN_MAX]> = PERIOD.then();
+    pub(super) const COIN_VALUE: Field<[u8; COIN_VALUE_SIZE]> = PERIOD.then();
     pub(super) const BROKER: Field<[u8; BROKER_LEN_MAX]> = COIN_VALUE.then();
     const _: () = assert!(BROKER.end() + CHECKSUM_SIZE <= FIXED_SIZE);
 }
@@ -302,7 +306,7 @@ pub(crate) fn encode_fixed(
     fixed::REDEEM_UNTIL.set(&mut bytes, raw.redeem_until);
     fixed::KEY_TAG.set(&mut bytes, key_tag);
     set_text(&mut bytes, fixed::PERIOD_LEN, fixed::PERIOD, raw.period.as_str());
-    set_text(&mut bytes, fixed::COIN_VALUE_LEN, fixed::COIN_VALUE, &raw.coin_value);
+    set_text(&mut bytes, fixed::COIN_VALUE_LEN, fixed::COIN_VALUE, &raw.coin_value.to_string());
     set_text(&mut bytes, fixed::BROKER_LEN, fixed::BROKER, &raw.broker);
     seal(&mut bytes);
     bytes
@@ -359,7 +363,9 @@ pub(crate) fn decode_fixed(
         expiration: fixed::EXPIRATION.get(bytes),
         redeem_until: fixed::REDEEM_UNTIL.get(bytes),
         broker: get_text(bytes, fixed::BROKER_LEN, fixed::BROKER)?,
-        coin_value: get_text(bytes, fixed::COIN_VALUE_LEN, fixed::COIN_VALUE)?,
+        coin_value: get_text(bytes, fixed::COIN_VALUE_LEN, fixed::COIN_VALUE)?
+            .parse()
+            .map_err(|error| BadHeader::Damaged(format!("coin-value: {error}")))?,
     };
     let params = Params::new(raw).map_err(|error| BadHeader::Damaged(error.to_string()))?;
     Ok((params, fixed::KEY_TAG.get(bytes)))

@@ -1,23 +1,37 @@
-//! `mint.toml`: all that minting a period needs.
+//! `mint.toml`: the configuration of a mint for one period.
 //!
-//! The keys are those of the public parameters ([`PARAMS_KEYS`]) and three that stay with the broker:
-//! `coinfile`, where the balls go, `input-key`, the secret of the permutation, and `weak = "allowed"`
-//! if weak choices are. The file is a secret for the sake of the input key.
+//! In goes the text of the file, out comes a configuration that can be minted from, and back. The
+//! keys are those of the public parameters ([`crate::params::PARAMS_KEYS`]) and three that the
+//! broker keeps: `coinfile`, the path of the coin file, `input-key`, the secret of the permutation,
+//! and `weak = "allowed"` if weak choices are allowed. The invariant: no fault repeats any part of
+//! the input key.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use super::permutation::{INPUT_KEY_SIZE, InputKey};
 use crate::host::Entropy;
-use crate::params::{PARAMS_KEYS, Params, ParamsError, Weakness, field, toml_fields, toml_line};
+use crate::params::{Params, Weakness};
+use crate::toml_file::{TomlError, TomlText, line};
 
-/// The largest configuration that is read, in bytes.
-pub const MINT_FILE_SIZE_MAX: u64 = crate::params::PARAMS_FILE_SIZE_MAX;
 /// The longest `coinfile`, in bytes.
 pub const COINFILE_LEN_MAX: usize = 4096;
 
-/// The keys that stay with the broker.
-const OWN_KEYS: [&str; 3] = ["coinfile", "input-key", "weak"];
+/// The keys that the broker keeps to itself.
+const SECRET_KEYS: [&str; 3] = ["coinfile", "input-key", "weak"];
 const WEAK_ALLOWED: &str = "allowed";
 
-/// What a mint is configured with.
+/// Those keys and their values.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct SecretFile {
+    coinfile: String,
+    #[serde(deserialize_with = "input_key")]
+    input_key: InputKey,
+    weak: Option<String>,
+}
+
+/// The configuration of a mint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MintConfig {
     /// The path of the coin file, relative to the directory of the configuration.
@@ -36,10 +50,10 @@ pub struct MintConfig {
 pub struct WeakError(Weakness);
 
 impl MintConfig {
-    /// A configuration for `params` with a new secret key, and the coin file `PERIOD.coins` beside it.
+    /// A configuration for `params` with a random key, and the coin file `PERIOD.coins` beside it.
     ///
     /// # Errors
-    /// The source of randomness gives none.
+    /// The source of randomness fails.
     pub fn draw(params: Params, entropy: &dyn Entropy) -> std::io::Result<MintConfig> {
         let mut key = [0; INPUT_KEY_SIZE];
         entropy.fill(&mut key)?;
@@ -50,40 +64,25 @@ impl MintConfig {
     /// Reads a configuration.
     ///
     /// # Errors
-    /// Text that is no TOML, an unknown or missing key, or parameters that do not go together.
-    pub fn from_toml(text: &str) -> Result<MintConfig, ParamsError> {
-        let fields = toml_fields(text)?;
-        let is_known = |key: &str| PARAMS_KEYS.contains(&key) || OWN_KEYS.contains(&key);
-        if let Some((key, _)) = fields.iter().find(|(key, _)| !is_known(key)) {
-            return Err(ParamsError::UnknownKey(key.clone()));
-        }
-        let coinfile = field(&fields, "coinfile").ok_or(ParamsError::Missing("coinfile"))?;
+    /// Text that is not TOML or is too large, a key that is unknown, missing or has a value that it
+    /// cannot have, or parameters that contradict each other.
+    pub fn from_toml(text: &str) -> Result<MintConfig, TomlError> {
+        let mut public = TomlText::parse(text)?;
+        let secret = public.take(&SECRET_KEYS);
+        let params = Params::from_toml_text(&public)?;
+        let SecretFile { coinfile, input_key, weak } = secret.read()?;
         if !(1..=COINFILE_LEN_MAX).contains(&coinfile.len()) || coinfile.contains('\0') {
-            let expected = format!("a path of 1 to {COINFILE_LEN_MAX} bytes");
-            let found = coinfile.chars().take(80).collect();
-            return Err(ParamsError::Value { key: "coinfile", expected, found });
+            let reason = format!(
+                "expected a path of 1 to {COINFILE_LEN_MAX} bytes without NUL, found {} bytes",
+                coinfile.len()
+            );
+            return Err(secret.fault("coinfile", reason));
         }
-        let key = field(&fields, "input-key").ok_or(ParamsError::Missing("input-key"))?;
-        // What was found is not repeated: it may be the secret but for a slip.
-        let key = key.parse().map_err(|_| ParamsError::Value {
-            key: "input-key",
-            expected: "32 hexadecimal digits".to_string(),
-            found: format!("{} characters", key.chars().count()),
-        })?;
-        let weak = match field(&fields, "weak") {
-            None => false,
-            Some(WEAK_ALLOWED) => true,
-            Some(found) => {
-                let found = found.chars().take(80).collect();
-                return Err(ParamsError::Value {
-                    key: "weak",
-                    expected: WEAK_ALLOWED.to_string(),
-                    found,
-                });
-            }
-        };
-        let params = Params::from_fields(|key| field(&fields, key))?;
-        Ok(MintConfig { coinfile: coinfile.to_string(), key, weak, params })
+        if let Some(found) = weak.as_deref().filter(|found| *found != WEAK_ALLOWED) {
+            let reason = format!("expected {WEAK_ALLOWED:?}, found {found:.80?}");
+            return Err(secret.fault("weak", reason));
+        }
+        Ok(MintConfig { coinfile, key: input_key, weak: weak.is_some(), params })
     }
 
     /// Refuses weak choices unless they are allowed.
@@ -100,17 +99,25 @@ impl MintConfig {
     /// Writes a configuration.
     pub fn to_toml(&self) -> String {
         let mut text = String::from(
-            "# The configuration of a mint. Keep it secret: input-key tells which balls are yours.\n",
+            "# The configuration of a mint. Keep it secret: input-key tells which balls are \
+             yours.\n",
         );
-        text.push_str(&toml_line("coinfile", &self.coinfile));
-        text.push_str(&toml_line("input-key", &self.key.to_hex()));
+        text.push_str(&line("coinfile", self.coinfile.as_str()));
+        text.push_str(&line("input-key", self.key.to_hex()));
         if self.weak {
-            text.push_str(&toml_line("weak", WEAK_ALLOWED));
+            text.push_str(&line("weak", WEAK_ALLOWED));
         }
-        text.push_str("\n# What vendors and clients know too.\n");
+        text.push_str("\n# The public parameters, which vendors and clients have too.\n");
         text.push_str(&self.params.to_toml());
         text
     }
+}
+
+/// Reads the secret. A fault does not repeat the value: it may be the secret but for one character.
+fn input_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<InputKey, D::Error> {
+    let expected = "expected 32 hexadecimal digits in quotation marks, found something else";
+    let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(expected))?;
+    text.parse().map_err(D::Error::custom)
 }
 
 #[cfg(test)]
@@ -149,20 +156,26 @@ mod tests {
         };
         let text = config.to_toml();
         for (from, to, says) in [
-            ("coinfile = \"x\"", "", "coinfile is missing"),
-            ("coinfile = \"x\"", "coinfile = \"\"", "coinfile: expected a path"),
+            ("coinfile = \"x\"", "", "missing key `coinfile`"),
+            ("coinfile = \"x\"", "coinfile = \"\"", "line 2, column 12: coinfile: expected a path"),
             (
                 "coinfile = \"x\"",
                 "coinfile = \"x\"\nweak = \"no\"",
-                "weak: expected allowed, found \"no\"",
+                "line 3, column 8: weak: expected \"allowed\", found \"no\"",
             ),
-            ("input-key = ", "input-kee = ", "unknown key \"input-kee\""),
+            ("input-key = ", "input-kee = ", "line 3, column 1: unknown key `input-kee`"),
+            ("input-key = \"", "input-key = ", "line 3, column "),
+            (
+                "input-key = \"0123456789abcdef0123456789abcdef\"",
+                "input-key = 12",
+                "something else",
+            ),
             (
                 "abcdef\"\n",
                 "abcde\"\n",
-                "input-key: expected 32 hexadecimal digits, found \"31 characters\"",
+                "line 3, column 13: input-key: expected 32 hexadecimal digits, found 31 characters",
             ),
-            ("hashfn = \"des\"", "", "hashfn is missing"),
+            ("hashfn = \"des\"", "", "missing key `hashfn`"),
         ] {
             let error = MintConfig::from_toml(&text.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(says), "{to}: {error}");

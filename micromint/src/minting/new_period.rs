@@ -1,13 +1,14 @@
 //! A new period: what its broker chooses, and what is drawn for it.
 //!
-//! In go a profile, a name and what vendors and clients are to know; out comes a configuration with a fresh iv,
-//! fixed bits and input key, weak only if that is allowed.
+//! In go a profile, a name and what vendors and clients must know, out comes a configuration with
+//! random iv, fixed bits and input key. The invariant: it is weak only if that was allowed.
 
 use std::io;
 
 use super::{MintConfig, Profile, WeakError};
 use crate::hash::HashName;
 use crate::host::Entropy;
+use crate::money::Money;
 use crate::params::{Params, ParamsError, REDEEM_DAYS_DEFAULT, RawParams};
 use crate::period::Period;
 use crate::time::{DAY_SECONDS, UnixTime};
@@ -21,11 +22,12 @@ pub struct NewPeriod {
     pub period: Period,
     /// The broker's URL.
     pub broker: String,
-    /// What a coin is worth, for people.
-    pub coin_value: String,
-    /// Vendors accept from here on; by default from the first of the month that the period names.
+    /// What a coin is worth.
+    pub coin_value: Money,
+    /// Vendors accept coins from here on; by default from the first of the month that the period
+    /// names.
     pub start: Option<UnixTime>,
-    /// Vendors accept until here; by default until the first of the next month.
+    /// Vendors accept coins until here; by default until the first of the next month.
     pub expiration: Option<UnixTime>,
     /// Whether weak choices are allowed.
     pub weak: bool,
@@ -34,22 +36,22 @@ pub struct NewPeriod {
 /// A new period cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum NewPeriodError {
-    /// Its name is no month, so its times must be given.
-    #[error("period {0} is no month: expected a start and an expiration, found none")]
+    /// Its name is not a month, so its times must be given.
+    #[error("period {0} is not a month: expected a start and an expiration, found none")]
     NoMonth(Period),
-    /// Parameters do not go together.
+    /// Parameters that cannot be used.
     #[error(transparent)]
     Params(#[from] ParamsError),
     /// A weak choice that is not allowed.
     #[error(transparent)]
     Weak(#[from] WeakError),
-    /// The source of randomness gives none.
+    /// The source of randomness failed.
     #[error("no randomness for a new period")]
     Entropy(#[from] io::Error),
 }
 
 impl NewPeriod {
-    /// Draws a configuration, with the coin file `PERIOD.coins` beside it. Redemption ends
+    /// Draws a configuration with the coin file `PERIOD.coins` beside it. Redemption ends
     /// [`REDEEM_DAYS_DEFAULT`] days after the expiration.
     ///
     /// # Errors
@@ -76,7 +78,7 @@ impl NewPeriod {
             expiration,
             redeem_until: expiration.plus_seconds(REDEEM_DAYS_DEFAULT * DAY_SECONDS),
             broker: self.broker.clone(),
-            coin_value: self.coin_value.clone(),
+            coin_value: self.coin_value,
         };
         self.profile.apply(&mut raw, entropy)?;
         let mut config = MintConfig::draw(Params::new(raw)?, entropy)?;
@@ -97,7 +99,7 @@ mod tests {
             profile: Profile::Test,
             period: "2026-12".parse().unwrap(),
             broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".to_string(),
+            coin_value: "0.01 USD".parse().unwrap(),
             start: None,
             expiration: None,
             weak: true,

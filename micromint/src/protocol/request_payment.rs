@@ -4,7 +4,8 @@ use super::frame::Printer;
 use super::text::TEXT_LEN_MAX;
 use super::{COINS_PER_PAYMENT_MAX, Frame, MessageError, Url};
 use crate::identity::VendorId;
-use crate::params::{BROKER_LEN_MAX, COIN_VALUE_LEN_MAX};
+use crate::money::Money;
+use crate::params::BROKER_LEN_MAX;
 use crate::period::Period;
 
 /// The largest number of periods that a vendor accepts at a time.
@@ -26,8 +27,8 @@ pub struct RequestPayment {
     /// The URL of the broker of those periods; for people, never contacted because a vendor named
     /// it.
     pub broker: String,
-    /// What a coin is worth, for people.
-    pub coin_value: String,
+    /// What a coin is worth, as the vendor says: a client compares it with its own coins.
+    pub coin_value: Money,
     /// What is sold, for people; may be empty.
     pub description: String,
 }
@@ -39,6 +40,11 @@ impl RequestPayment {
     /// The text is not one.
     pub fn parse(text: &[u8]) -> Result<RequestPayment, MessageError> {
         RequestPayment::from_frame(&Frame::parse(text, SIZE_MAX)?)
+    }
+
+    /// The price in money; `None` if it does not fit in a [`Money`].
+    pub fn money(&self) -> Option<Money> {
+        self.coin_value.checked_mul(self.price.into())
     }
 
     fn from_frame(frame: &Frame<'_>) -> Result<RequestPayment, MessageError> {
@@ -56,7 +62,7 @@ impl RequestPayment {
             vendor: frame.parsed("Vendor-ID")?,
             periods: periods_from(frame.need("Period")?)?,
             broker: frame.text("Broker", BROKER_LEN_MAX)?,
-            coin_value: frame.text("Coin-Value", COIN_VALUE_LEN_MAX)?,
+            coin_value: frame.parsed("Coin-Value")?,
             description: match frame.get("Description") {
                 Some(_) => frame.text("Description", TEXT_LEN_MAX)?,
                 None => String::new(),
@@ -74,7 +80,7 @@ impl RequestPayment {
             .header("Vendor-ID", &self.vendor)
             .header("Period", periods.join(", "))
             .people("Broker", &self.broker, BROKER_LEN_MAX)
-            .people("Coin-Value", &self.coin_value, COIN_VALUE_LEN_MAX);
+            .header("Coin-Value", self.coin_value);
         if self.description.trim().is_empty() {
             return head.end();
         }

@@ -7,7 +7,7 @@ use crate::identity::{IdentityError, VendorId};
 
 /// The longest URL in a message, in bytes.
 pub const URL_LEN_MAX: usize = 8192;
-/// The longest text for people in a message (Description, Coin-Value, Reason), in bytes.
+/// The longest text for people in a message (Description, Reason), in bytes.
 pub const TEXT_LEN_MAX: usize = 256;
 /// The longest Batch-ID or Request-ID, in bytes.
 pub const ID_LEN_MAX: usize = 64;

@@ -25,7 +25,7 @@ struct ToJson<'a> {
 #[serde(rename_all = "camelCase")]
 struct DetailsToJson<'a> {
     broker: &'a str,
-    coin_value: &'a str,
+    coin_value: String,
     periods: Vec<&'a str>,
     url: &'a str,
 }
@@ -59,7 +59,7 @@ pub fn charge_request(offer: &RequestPayment) -> String {
         description: offer.description.trim(),
         method_details: DetailsToJson {
             broker: &offer.broker,
-            coin_value: &offer.coin_value,
+            coin_value: offer.coin_value.to_string(),
             periods: offer.periods.iter().map(|period| period.as_str()).collect(),
             url: offer.url.as_str(),
         },
@@ -94,7 +94,10 @@ pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
         vendor: json.recipient.parse().map_err(|error| member(format!("recipient: {error}")))?,
         periods: periods.map_err(|error| member(format!("periods: {error}")))?,
         broker: details.broker,
-        coin_value: details.coin_value,
+        coin_value: details
+            .coin_value
+            .parse()
+            .map_err(|error| member(format!("coinValue: {error}")))?,
         description: json.description,
     };
     // The message's own reader knows every bound, and its printer what a text for people may hold.
@@ -115,7 +118,7 @@ mod tests {
             vendor: "news.example".parse().unwrap(),
             periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
             broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".to_string(),
+            coin_value: "0.01 USD".parse().unwrap(),
             description: "News".to_string(),
         }
     }
@@ -156,6 +159,7 @@ mod tests {
             ("\"news.example\"", "\"News\"", "recipient"),
             ("https://news", "ftp://news", "url"),
             ("\"2026-12\"", "\"2026 12\"", "periods"),
+            ("0.01 USD", "1 cent", "coinValue: expected an amount"),
             ("[\"2026-12\",\"2027-01\"]", "[]", "Period"),
             ("[\"2026-12\",\"2027-01\"]", &many, "at most 16"),
             ("\"recipient\"", "\"recipients\"", "expected an object"),
@@ -166,7 +170,7 @@ mod tests {
         }
         assert!(read_charge_request("*").unwrap_err().to_string().contains("base64url"));
         assert!(read_charge_request(&"A".repeat(REQUEST_LEN_MAX + 1)).is_err());
-        let controls = read(&good.replace("0.01 USD", "a\\u001b[31m\\nPrice: 1")).unwrap();
-        assert!(!controls.coin_value.contains(['\u{1b}', '\n']), "{:?}", controls.coin_value);
+        let controls = read(&good.replace("\"News\"", "\"a\\u001b[31m\\nPrice: 1\"")).unwrap();
+        assert!(!controls.description.contains(['\u{1b}', '\n']), "{:?}", controls.description);
     }
 }

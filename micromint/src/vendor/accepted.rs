@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::check::Checker;
-use super::config::{ConfigError, load_periods, whole};
+use super::config_error::ConfigError;
 use super::lists::{LIST_ENDINGS, Lists};
+use super::periods::load_periods;
 use crate::host::{Directory, Stamp};
 use crate::identity::VendorId;
 use crate::params::Params;
@@ -141,7 +142,7 @@ impl Accepted {
 /// The files that count. Taken before they are read, so that a change while that happens is found later.
 fn files(folder: &dyn Directory) -> Result<Files, ConfigError> {
     let wrong = |name: &str, error: std::io::Error| {
-        whole(&folder.path().join(name), format!("periods: cannot be read: {error}"))
+        ConfigError::file(&folder.path().join(name), format!("periods: cannot be read: {error}"))
     };
     let names = folder.names().map_err(|error| wrong("", error))?;
     let mut files = Files::new();

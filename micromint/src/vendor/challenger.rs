@@ -88,7 +88,7 @@ mod tests {
             vendor: "news.example".parse().unwrap(),
             periods: vec!["2026-12".parse().unwrap()],
             broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".to_string(),
+            coin_value: "0.01 USD".parse().unwrap(),
             description: String::new(),
         }
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::Refusal;
-use super::config::ConfigError;
+use super::config_error::ConfigError;
 use crate::bin::Bin;
 use crate::broker::Owners;
 use crate::host::{Directory, read_whole};
@@ -37,7 +37,7 @@ impl Lists {
     /// A list that is there and cannot be read: it is not taken for an absent one.
     pub fn load(directory: &dyn Directory, params: &Params) -> Result<Lists, ConfigError> {
         let names = directory.names().map_err(|error| wrong(directory, "", error.to_string()))?;
-        let read = |ending: &str, size_max: u64| {
+        let read = |ending: &str, size_max: u64| -> Result<_, ConfigError> {
             let name = format!("{}.{ending}", params.period());
             if !names.contains(&name) {
                 return Ok(None);
@@ -82,7 +82,7 @@ fn revoked(bytes: &[u8]) -> Result<BTreeSet<UserId>, String> {
 }
 
 fn wrong(directory: &dyn Directory, name: &str, reason: String) -> ConfigError {
-    super::config::whole(&directory.path().join(name), reason)
+    ConfigError::file(&directory.path().join(name), reason)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ struct Manifest<'a> {
 struct Period<'a> {
     broker: &'a str,
     coin_size: u32,
-    coin_value: &'a str,
+    coin_value: String,
     expiration: String,
     hashfn: &'a str,
     period: &'a str,
@@ -62,20 +62,20 @@ pub(super) fn manifest<'a>(
     let period = |params: &&'a Params| Period {
         broker: &params.raw().broker,
         coin_size: params.coin_size() as u32,
-        coin_value: &params.raw().coin_value,
+        coin_value: params.coin_value().to_string(),
         expiration: params.raw().expiration.to_string(),
         hashfn: params.raw().hash.as_str(),
         period: params.period().as_str(),
         start: params.raw().start.to_string(),
     };
     let manifest = Manifest {
-        description: &config.description,
-        origins: config.origins.iter().map(|origin| origin.as_str()).collect(),
+        description: config.description(),
+        origins: config.origins().iter().map(|origin| origin.as_str()).collect(),
         periods: periods.iter().map(period).collect(),
-        price_list: config.price_list.as_deref(),
+        price_list: config.price_list(),
         price_rule: PRICE_RULE,
-        receipt_time: config.receipt_seconds,
-        vendor_id: config.vendor.as_str(),
+        receipt_time: config.receipt_seconds(),
+        vendor_id: config.vendor().as_str(),
         version: 1,
     };
     // Structs of strings and numbers have no map with keys that are no strings, which is all that could fail.

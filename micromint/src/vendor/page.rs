@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use self::template::{Template, TemplateError};
 use super::Refusal;
-use super::config::{ConfigError, whole};
+use super::config_error::ConfigError;
 use crate::host::{DiskDirectory, read_whole};
 use crate::protocol::RequestPayment;
 
@@ -22,9 +22,10 @@ use crate::protocol::RequestPayment;
 pub const PAGE_FILE_SIZE_MAX: u64 = 256 * 1024;
 
 /// What a template can name, and [`Page::fill`] fills in.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "price",
     "coins",
+    "money",
     "coin-value",
     "description",
     "url",
@@ -72,15 +73,16 @@ impl Page {
     /// A file that cannot be read or is larger than [`PAGE_FILE_SIZE_MAX`]; what is no template, with its
     /// line.
     pub fn load(path: &Path) -> Result<Page, ConfigError> {
-        let unreadable =
-            |error: std::io::Error| whole(path, format!("page: cannot be read: {error}"));
+        let unreadable = |error: std::io::Error| {
+            ConfigError::file(path, format!("page: cannot be read: {error}"))
+        };
         let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
         let bytes = read_whole(&directory, &name, PAGE_FILE_SIZE_MAX).map_err(unreadable)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|error| whole(path, format!("page: is no UTF-8: {error}")))?;
-        let template = parse(&text).map_err(|error| ConfigError {
-            line: Some(error.line),
-            ..whole(path, format!("page: {}", error.reason))
+        let text = String::from_utf8(bytes).map_err(|error| {
+            ConfigError::file(path, format!("page: expected UTF-8 text: {error}"))
+        })?;
+        let template = parse(&text).map_err(|error| {
+            ConfigError::line(path, error.line, format!("page: {}", error.reason))
         })?;
         Ok(Page { template: Arc::new(template), policy: OWN_POLICY })
     }
@@ -99,12 +101,15 @@ impl Page {
     ) -> Vec<u8> {
         let (price, coins, periods) =
             (request.price.to_string(), coins(request.price), periods(request));
+        let money = request.money().map(|money| money.to_string()).unwrap_or_default();
+        let coin_value = request.coin_value.to_string();
         let message = data_block(message);
         // In the order of NAMES.
         let values: [&str; NAMES.len()] = [
             &price,
             &coins,
-            &request.coin_value,
+            &money,
+            &coin_value,
             &request.description,
             request.url.as_str(),
             request.vendor.as_str(),
@@ -147,7 +152,7 @@ mod tests {
             price: 3,
             vendor: "news.example".parse().unwrap(),
             broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".to_string(),
+            coin_value: "0.01 USD".parse().unwrap(),
             periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
             description: description.to_string(),
         }
@@ -169,6 +174,7 @@ mod tests {
         let page = filled(&Page::default(), &request("News <of> the day"), None);
         for piece in [
             "<h1>This page costs 3 coins</h1>",
+            "<dt>Price</dt><dd>3 coins, 0.03 USD</dd>",
             "News &lt;of&gt; the day",
             "https://news.example/a?b=c&amp;d=&#39;%22",
             "<dd>2026-12, 2027-01</dd>",
@@ -188,12 +194,12 @@ mod tests {
 
     #[test]
     fn a_webmasters_page_is_filled_in_and_may_show_the_sites_pictures() {
-        let text = "<p title=\"{{description}}\">{{ price }}|{{ coins }}|{{coin-value}}|{{ url }}|{{ vendor-id }}|{{broker}}|{{ periods }}|{{#reason}}{{ reason }}: {{ refusal }}{{/reason}}</p>{{ message }}";
+        let text = "<p title=\"{{description}}\">{{ price }}|{{ coins }}|{{ money }}|{{coin-value}}|{{ url }}|{{ vendor-id }}|{{broker}}|{{ periods }}|{{#reason}}{{ reason }}: {{ refusal }}{{/reason}}</p>{{ message }}";
         let page = own(text).unwrap();
         let filled = filled(&page, &request("\"x\""), Some(Refusal::Expired));
         assert!(
             filled.starts_with(
-                "<p title=\"&quot;x&quot;\">3|3 coins|0.01 USD|https://news.example/a?b=c&amp;d=&#39;%22|news.example|https://broker.example/|2026-12, 2027-01|expired: These coins have expired.</p><script"
+                "<p title=\"&quot;x&quot;\">3|3 coins|0.03 USD|0.01 USD|https://news.example/a?b=c&amp;d=&#39;%22|news.example|https://broker.example/|2026-12, 2027-01|expired: These coins have expired.</p><script"
             ),
             "{filled}"
         );

@@ -30,7 +30,8 @@ use super::accepted::Accepted;
 use super::answer;
 use super::carrier::{self, Carrier, InHeader};
 use super::challenger::Challenger;
-use super::config::{ConfigError, VendorConfig};
+use super::config::VendorConfig;
+use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
 use super::manifest::{is_manifest, manifest};
@@ -144,15 +145,16 @@ impl Paywall {
         config: &VendorConfig,
         entropy: &dyn Entropy,
     ) -> Result<Vec<PathBuf>, PaywallError> {
+        config.check().map_err(ConfigError::from)?;
         load_lists(config, &config.load_periods()?)?;
-        make_till_folder(&config.till).map_err(FileError::on("make", &config.till))?;
+        make_till_folder(config.till()).map_err(FileError::on("make", config.till()))?;
         let (directory, name) = secret_place(config)?;
         secret::read_or_make(&directory, &name, entropy)?;
-        let till = DiskDirectory::new(&config.till);
+        let till = DiskDirectory::new(config.till());
         Till::prepare(&till)?;
-        let names = till.names().map_err(FileError::on("list", &config.till))?;
-        let mut paths = vec![config.till.clone(), config.receipt_secret.clone()];
-        paths.extend(names.iter().map(|name| config.till.join(name)));
+        let names = till.names().map_err(FileError::on("list", config.till()))?;
+        let mut paths = vec![config.till().to_path_buf(), config.receipt_secret().to_path_buf()];
+        paths.extend(names.iter().map(|name| config.till().join(name)));
         Ok(paths)
     }
 
@@ -165,10 +167,11 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
+        config.check().map_err(ConfigError::from)?;
         let (directory, name) = secret_place(&config)?;
         let receipt_key = secret::read_or_make(&directory, &name, entropy.as_ref())?;
-        let till = DiskDirectory::new(&config.till);
-        let periods = DiskDirectory::new(&config.periods);
+        let till = DiskDirectory::new(config.till());
+        let periods = DiskDirectory::new(config.periods());
         Paywall::with_folder(config, Box::new(periods), receipt_key, Box::new(till), clock, entropy)
     }
 
@@ -185,7 +188,7 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let accepted = Accepted::open(&config.vendor, periods, clock.now())?;
+        let accepted = Accepted::open(config.vendor(), periods, clock.now())?;
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
@@ -202,7 +205,7 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let accepted = Accepted::fixed(&config.vendor, periods);
+        let accepted = Accepted::fixed(config.vendor(), periods);
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
@@ -214,9 +217,10 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let till = Till::open(till, config.sync, clock.clone(), entropy.clone())?;
+        config.check().map_err(ConfigError::from)?;
+        let till = Till::open(till, config.sync(), clock.clone(), entropy.clone())?;
         let views = FreeViews::new(till.shared_directory(), &receipt_key);
-        let challenger = Challenger::new(&receipt_key, config.vendor.as_str());
+        let challenger = Challenger::new(&receipt_key, config.vendor().as_str());
         let quotes = Quotes::new();
         Ok(Paywall {
             config,
@@ -315,7 +319,7 @@ impl Paywall {
         request: &'a Request<'a>,
         mut route: Route<'a>,
     ) -> Option<Decision> {
-        let is_simple = self.config.cap.is_none() && !request.place.is_dry_run;
+        let is_simple = self.config.cap().is_none() && !request.place.is_dry_run;
         if !is_simple || !self.till.is_nonblocking() || self.accepted.is_due(self.clock.now()) {
             return None;
         }

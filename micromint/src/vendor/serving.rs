@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::unavailable;
 use super::carrier::Carrier;
-use super::config::{ConfigError, VendorConfig};
+use super::config::VendorConfig;
+use super::config_error::ConfigError;
 use super::http::{Decision, Outcome, Request, Serve};
 use super::paywall::{Paywall, PaywallError, is_free};
 use crate::error::FileError;

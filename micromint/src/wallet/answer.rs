@@ -169,7 +169,7 @@ mod tests {
             vendor: "a.example".parse().unwrap(),
             periods: vec!["2026-12".parse().unwrap()],
             broker: "https://broker.example/".into(),
-            coin_value: "0.01 USD".into(),
+            coin_value: "0.01 USD".parse().unwrap(),
             description: String::new(),
         };
         let ours = Challenge {

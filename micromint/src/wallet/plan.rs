@@ -242,6 +242,7 @@ impl State {
         let accepted = |held: &Holding| {
             request.periods.contains(held.params.period())
                 && held.params.raw().broker == request.broker
+                && held.params.coin_value() == request.coin_value
         };
         let is_valid = |held: &Holding| {
             let raw = held.params.raw();

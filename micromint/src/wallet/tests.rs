@@ -56,7 +56,7 @@ fn request(url_text: &str, price: u32) -> RequestPayment {
         price,
         periods: vec!["2026-12".parse().unwrap()],
         broker: "https://broker.example/".into(),
-        coin_value: "0.01 USD".into(),
+        coin_value: "0.01 USD".parse().unwrap(),
         description: "A page".into(),
     }
 }
@@ -243,7 +243,7 @@ fn what_was_paid_stays_paid() {
 #[test]
 fn the_checks_before_paying_in_their_order() {
     type Change = fn(&mut RequestPayment, &mut Url, &mut Policy, &mut UnixTime);
-    let rows: [(&str, Change); 14] = [
+    let rows: [(&str, Change); 15] = [
         ("OtherPage", |r, _, _, _| r.url = url("https://news.example/b")),
         ("OtherPage", |r, _, _, _| {
             (r.url, r.vendor) = (url("https://shop.example/a"), "shop.example".parse().unwrap());
@@ -256,6 +256,7 @@ fn the_checks_before_paying_in_their_order() {
             r.url = u.clone();
         }),
         ("NoSuchCoins", |r, _, _, _| r.broker = "https://other.example/".into()),
+        ("NoSuchCoins", |r, _, _, _| r.coin_value = "0.02 USD".parse().unwrap()),
         ("NoSuchCoins", |r, _, _, _| r.periods = vec!["2026-11".parse().unwrap()]),
         ("NotValidNow", |_, _, _, now| *now = EXPIRED),
         ("NotValidNow", |_, _, _, now| *now = UnixTime(1_796_000_000)),
@@ -320,7 +321,7 @@ fn a_sale_comes_in_once_and_only_unchanged() {
         Received::Already
     ));
     let mut other_params = funds(&[20], 2);
-    other_params.params = params_with(|raw| raw.coin_value = "1 USD".into());
+    other_params.params = params_with(|raw| raw.coin_value = "1 USD".parse().unwrap());
     let mut other_key = funds(&[20], 2);
     other_key.user_key = Key::from_bytes([6; 32]);
     let mut not_genuine = funds(&[20, 22], 2);

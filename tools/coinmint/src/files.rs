@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory, Open};
-use micromint::minting::{MINT_FILE_SIZE_MAX, MintConfig};
+use micromint::minting::MintConfig;
+use micromint::toml_file::TOML_FILE_SIZE_MAX;
 use micromint_console::{ToolError, read_input};
 
 /// A configuration that was read, and where its coin file is.
@@ -17,11 +18,10 @@ pub(crate) struct Mint {
 impl Mint {
     /// Reads the configuration at `path`.
     pub(crate) fn read(path: &Path) -> Result<Mint, ToolError> {
-        let bytes = read_input(path, MINT_FILE_SIZE_MAX as usize)?;
+        let bytes = read_input(path, TOML_FILE_SIZE_MAX as usize)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| format!("{}: expected UTF-8 text", path.display()))?;
-        let config =
-            MintConfig::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let config = MintConfig::from_toml(&text).map_err(|error| error.in_file(path))?;
         warn_if_public(path)?;
         let coinfile = coin_file_path(path, &config.coinfile);
         let (directory, name) =

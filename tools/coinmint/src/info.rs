@@ -41,7 +41,7 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
     say!("valid:          {} until {}", params.raw().start, params.raw().expiration);
     say!("redeemed until: {}", params.raw().redeem_until);
     say!("broker:         {}", params.raw().broker);
-    say!("coin value:     {}", params.raw().coin_value);
+    say!("coin value:     {}", params.coin_value());
     say!("coin file:      {}", mint.path().display());
     if !mint.path().try_exists()? {
         say!("state:          not begun");

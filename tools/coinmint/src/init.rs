@@ -8,6 +8,7 @@ use micromint::coin_file::secret_path;
 use micromint::error::FileError;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::minting::{NewPeriod, NewPeriodError, Profile};
+use micromint::money::Money;
 use micromint::period::Period;
 use micromint::time::UnixTime;
 use micromint_console::{EXIT_OK, ToolError, say, write_output};
@@ -31,9 +32,9 @@ pub(crate) struct InitArgs {
     /// The broker's URL, which vendors and clients see.
     #[arg(long)]
     broker: Option<String>,
-    /// What a coin is worth, for people.
+    /// What a coin is worth: an amount with at most 8 decimals and an ISO 4217 code.
     #[arg(long, default_value = "0.01 USD")]
-    coin_value: String,
+    coin_value: Money,
     /// Vendors accept from here on [default: the first of the month that the period names].
     #[arg(long)]
     start: Option<UnixTime>,
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
         profile: args.profile,
         period: args.period.clone(),
         broker: args.broker.clone().unwrap_or_else(|| BROKER_DEFAULT.to_string()),
-        coin_value: args.coin_value.clone(),
+        coin_value: args.coin_value,
         start: args.start,
         expiration: args.expiration,
         weak: args.weak,

@@ -138,12 +138,17 @@ fn init_refuses_what_it_should() {
     // A second period keeps the broker's secret, and draws everything else anew.
     run(&directory, "init --profile demo --period 2027-01 -o b.toml").success();
     assert_eq!(fs::read(directory.path().join("broker.secret")).unwrap(), secret);
-    let dates =
-        "--start 2026-12-24T00:00:00Z --expiration 2026-12-27T00:00:00+01:00 --coin-value 1_cent";
-    run(&directory, &format!("init --profile national --period advent -o c.toml {dates}"))
+    let dates = "--start 2026-12-24T00:00:00Z --expiration 2026-12-27T00:00:00+01:00";
+    let advent = format!("init --profile national --period advent -o c.toml {dates}");
+    fails(&directory, &format!("{advent} --coin-value 1_cent"), 2, "expected an amount");
+    coinmint(directory.path())
+        .args(advent.split_whitespace())
+        .args(["--coin-value", "0.00010 EUR"])
+        .assert()
         .success();
     let read = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
     assert!(read("c.toml").contains("expiration = \"2026-12-26T23:00:00Z\""));
+    assert!(read("c.toml").contains("coin-value = \"0.0001 EUR\""));
     let line = |name: &str, key: &str| {
         read(name).lines().find(|line| line.starts_with(key)).map(str::to_string)
     };
@@ -165,7 +170,7 @@ fn mint_refuses_what_it_should() {
     change("input-size = 14", "input-size = 57");
     fails(&directory, "mint", 1, "input-size: expected 1 to 56");
     change("coin-size = 4", "coin-size = 4\ncolour = \"red\"");
-    fails(&directory, "mint", 1, "unknown key \"colour\"");
+    fails(&directory, "mint", 1, "unknown key `colour`");
     change("2026-12.coins", "none/2026-12.coins");
     fails(&directory, "mint", 1, "none");
     change("", "");

@@ -2,6 +2,7 @@
 
 use micromint::broker::{Broker, UserAccount, VendorAccount};
 use micromint::identity::{UserId, VendorId};
+use micromint::money::Money;
 use micromint::time::UnixTime;
 use micromint_console::{EXIT_OK, ToolError, say};
 
@@ -24,17 +25,17 @@ pub(crate) fn account(broker: &mut Broker, name: &str, now: UnixTime) -> Result<
         )
         .into());
     }
-    let value = broker.params().raw().coin_value.clone();
+    let value = broker.params().coin_value();
     if let Some(account) = vendor {
-        print_vendor(name, &account, &value);
+        print_vendor(name, &account, value);
     }
     if let Some(account) = user {
-        print_user(name, &account, &value);
+        print_user(name, &account, value);
     }
     Ok(EXIT_OK)
 }
 
-fn print_vendor(name: &str, account: &VendorAccount, value: &str) {
+fn print_vendor(name: &str, account: &VendorAccount, value: Money) {
     say!("vendor {name}, registered {}", account.registered);
     for batch in &account.batches {
         say!(
@@ -47,11 +48,11 @@ fn print_vendor(name: &str, account: &VendorAccount, value: &str) {
             batch.forged
         );
     }
-    say!("  redeemed: {} at {value}", counted(account.coins_paid, "coin"));
-    say!("  waiting until redeem-until: {}", counted(account.coins_waiting, "coin"));
+    say!("  redeemed: {}", worth(account.coins_paid, value));
+    say!("  waiting until redeem-until: {}", worth(account.coins_waiting, value));
 }
 
-fn print_user(name: &str, account: &UserAccount, value: &str) {
+fn print_user(name: &str, account: &UserAccount, value: Money) {
     say!("user {name}");
     for sale in &account.sales {
         say!("  {}  sale {}: {}", sale.when, sale.transaction, counted(sale.sets.into(), "set"));
@@ -59,11 +60,20 @@ fn print_user(name: &str, account: &UserAccount, value: &str) {
     for back in &account.returns {
         say!("  {}  return {}: {}", back.when, back.request, counted(back.claims.count, "coin"));
     }
-    say!("  sold: {} at {value}", counted(account.coins_sold, "coin"));
-    say!("  credited: {}", counted(account.coins_credited, "coin"));
-    say!("  waiting until redeem-until: {}", counted(account.coins_waiting, "coin"));
+    say!("  sold: {}", worth(account.coins_sold, value));
+    say!("  credited: {}", worth(account.coins_credited, value));
+    say!("  waiting until redeem-until: {}", worth(account.coins_waiting, value));
     if let Some(when) = account.revoked {
         say!("  revoked {when}");
+    }
+}
+
+/// `4 coins (0.04 USD)`; the number alone where the sum does not fit.
+fn worth(coins: u64, value: Money) -> String {
+    let count = counted(coins, "coin");
+    match value.checked_mul(coins) {
+        Some(sum) => format!("{count} ({sum})"),
+        None => count,
     }
 }
 

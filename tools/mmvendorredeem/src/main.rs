@@ -101,8 +101,8 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
 
 fn vendor_and_till(arguments: &Arguments) -> Result<(VendorId, PathBuf), ToolError> {
     let config = arguments.config.as_deref().map(VendorConfig::load).transpose()?;
-    let vendor = arguments.vendor.clone().or(config.as_ref().map(|config| config.vendor.clone()));
-    let till = arguments.till.clone().or(config.map(|config| config.till));
+    let vendor = arguments.vendor.clone().or(config.as_ref().map(|config| config.vendor().clone()));
+    let till = arguments.till.clone().or(config.map(|config| config.till().to_path_buf()));
     vendor.zip(till).ok_or_else(|| "expected --config, or --till and --vendor".into())
 }
 

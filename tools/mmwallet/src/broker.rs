@@ -98,7 +98,7 @@ fn take_in(place: &Place, text: &[u8]) -> Result<u8, ToolError> {
     let mut wallet = place.create()?;
     match wallet.receive(&funds, SystemClock.now())? {
         Received::New { sets, coins } => {
-            let value = show::coins(coins, &funds.params.raw().coin_value);
+            let value = show::coins(coins, funds.params.coin_value());
             say!("received {sets} sets: {value}, period {}", funds.period());
             Ok(EXIT_OK)
         }

@@ -112,7 +112,7 @@ pub fn get(
             Some(wallet) => decide(wallet, &request, challenge.as_ref(), &url, options)?,
             None => Err(format!(
                 "its price is {}, and there is no wallet at {}",
-                show::coins(request.price, &request.coin_value),
+                show::coins(request.price, request.coin_value),
                 place.path().display()
             )),
         };
@@ -261,7 +261,7 @@ fn decide(
         Err(error) => return Ok(Err(error.to_string())),
     };
     if options.method == "HEAD" {
-        let price = show::coins(request.price, &request.coin_value);
+        let price = show::coins(request.price, request.coin_value);
         return Ok(Err(format!("its price is {price}; a HEAD request is never charged")));
     }
     let coins_max = match challenge {
@@ -305,7 +305,7 @@ fn ask(
     choice: &Choice,
     autopay: u32,
 ) -> Result<Result<(), String>, ToolError> {
-    let price = show::coins(request.price, &request.coin_value);
+    let price = show::coins(request.price, request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(Err(format!(
             "its price is {price}, above the autopay threshold of {autopay}, and there is no terminal to ask on (--autopay {} allows it)",
@@ -517,7 +517,7 @@ impl Paying<'_> {
         let again = if self.sending.again { " (with the coins of the earlier try)" } else { "" };
         self.say(&format!(
             "paid {} to {}{again}; {} left{said}",
-            show::coins(self.request.price, &self.request.coin_value),
+            show::coins(self.request.price, self.request.coin_value),
             self.request.vendor,
             state.balance(holding).unspent
         ));

@@ -1,4 +1,6 @@
 //! The settings beside the wallet: what its owner allows, unless the command line says otherwise.
+//!
+//! In goes a TOML file, which may be absent, out come the settings that it names.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -6,30 +8,32 @@ use std::path::Path;
 use serde::Deserialize;
 
 use micromint::error::FileError;
-use micromint_console::{ToolError, read_input};
+use micromint::toml_file::{TomlText, load_path, number};
+use micromint_console::ToolError;
 
-/// The largest settings file, in bytes.
-const SIZE_MAX: usize = 64 * 1024;
-/// The daily limit where nothing is said, in coins.
+/// The default of the daily limit, in coins.
 pub const DAILY_LIMIT_DEFAULT: u32 = 100;
-/// Days before the expiration from which on a warning is given, where nothing is said.
+/// The default of the days before an expiration from which on a warning is given.
 pub const WARN_DAYS_DEFAULT: u32 = 3;
 
 /// A settings file. Every key may be absent.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// The highest price that is paid without asking, in coins; default 0, so every price is asked.
+    /// The highest price that is paid without asking. Default: 0, in coins.
+    #[serde(default, deserialize_with = "number")]
     pub autopay: Option<u32>,
-    /// The most coins that may leave in a UTC day; default [`DAILY_LIMIT_DEFAULT`].
+    /// The most that may leave in a UTC day. Default: [`DAILY_LIMIT_DEFAULT`], in coins.
+    #[serde(default, deserialize_with = "number")]
     pub daily_limit: Option<u32>,
-    /// Pay over http too.
+    /// Whether to pay over http too. Default: false.
     pub allow_http: Option<bool>,
-    /// From how many days before the expiration on to warn; default [`WARN_DAYS_DEFAULT`].
+    /// How long before an expiration to begin to warn. Default: [`WARN_DAYS_DEFAULT`], in days.
+    #[serde(default, deserialize_with = "number")]
     pub warn_days: Option<u32>,
-    /// The proxy, as in `--proxy`.
+    /// The proxy, as in `--proxy`. Default: none.
     pub proxy: Option<String>,
-    /// A file of certificates, as in `--cacert`.
+    /// A file of certificates, as in `--cacert`. Default: none.
     pub cacert: Option<std::path::PathBuf>,
 }
 
@@ -37,15 +41,17 @@ impl Settings {
     /// Reads a settings file; an absent one is empty.
     ///
     /// # Errors
-    /// It cannot be read, is no TOML, or has a key that is none of ours.
+    /// A file that cannot be read or is not TOML, or a key that is unknown or has a value that it
+    /// cannot have, with its line and column.
     pub fn read(path: &Path) -> Result<Settings, ToolError> {
         match std::fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Settings::default()),
             Err(error) => return Err(FileError::on("read", path)(error).into()),
             Ok(_) => {}
         }
-        let text = String::from_utf8(read_input(path, SIZE_MAX)?)?;
-        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+        let text = load_path(path)?;
+        let settings = TomlText::parse(&text).and_then(|text| text.read());
+        Ok(settings.map_err(|error| error.in_file(path))?)
     }
 
     /// The days before an expiration from which on to warn, in seconds.
@@ -67,10 +73,15 @@ mod tests {
         let settings = Settings::read(&path).unwrap();
         let expected = (Some(5), Some(20), Some(true));
         assert_eq!((settings.autopay, settings.daily_limit, settings.allow_http), expected);
-        for bad in ["autopy = 5", "autopay = -1", "autopay = \"5\"", "autopay"] {
+        for (bad, says) in [
+            ("autopy = 5", "wallet.toml:1:1: unknown key `autopy`, expected one of `autopay`"),
+            ("\nautopay = -1", "wallet.toml:2:11: autopay: expected a number from 0 to"),
+            ("autopay = \"5\"", "wallet.toml:1:11: autopay: invalid type: string \"5\", expected"),
+            ("autopay", "wallet.toml:1:"),
+        ] {
             std::fs::write(&path, bad).unwrap();
             let error = Settings::read(&path).unwrap_err().to_string();
-            assert!(error.contains("wallet.toml"), "{error}");
+            assert!(error.contains(says), "expected {says:?} in {error:?}");
         }
     }
 }

@@ -8,15 +8,19 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use micromint::identity::VendorId;
+use micromint::money::Money;
 use micromint::protocol::{RequestPayment, Verdict};
 use micromint::time::UnixTime;
 use micromint::wallet::{Holding, State};
 use micromint_console::ToolError;
 
-/// `1 coin of 0.01 USD`, `3 coins of 0.01 USD`.
-pub fn coins(count: u32, value: &str) -> String {
+/// `1 coin (0.01 USD)`, `3 coins (0.03 USD)`; the number alone where the sum does not fit.
+pub fn coins(count: u32, value: Money) -> String {
     let noun = if count == 1 { "coin" } else { "coins" };
-    format!("{count} {noun} of {value}")
+    match value.checked_mul(count.into()) {
+        Some(sum) => format!("{count} {noun} ({sum})"),
+        None => format!("{count} {noun}"),
+    }
 }
 
 /// Prints what a page costs.
@@ -28,11 +32,12 @@ pub fn price(request: &RequestPayment, json: bool) -> Result<(), ToolError> {
     if json {
         return print_json(&json!({
             "url": request.url.as_str(), "price": request.price, "vendor": request.vendor.as_str(),
-            "periods": periods, "broker": request.broker, "coin-value": request.coin_value,
+            "periods": periods, "broker": request.broker, "coin-value": request.coin_value.to_string(),
+            "money": request.money().map(|money| money.to_string()),
             "description": request.description,
         }));
     }
-    let mut text = format!("{} to {}", coins(request.price, &request.coin_value), request.vendor);
+    let mut text = format!("{} to {}", coins(request.price, request.coin_value), request.vendor);
     if !request.description.is_empty() {
         text.push_str(&format!(": {}", request.description));
     }
@@ -86,7 +91,7 @@ fn balance_text(
     let mut text = format!(
         "{}  {}, {}\n  user {}, broker {}, {} sets\n",
         raw.period,
-        coins(balance.unspent, &raw.coin_value),
+        coins(balance.unspent, raw.coin_value),
         validity(held, now),
         held.user,
         raw.broker,
@@ -130,7 +135,7 @@ fn balance_json(
     let (raw, balance) = (held.params.raw(), state.balance(i));
     let mut value = json!({
         "period": raw.period.as_str(), "user": held.user.as_str(), "broker": raw.broker,
-        "coin-value": raw.coin_value, "start": raw.start.to_string(),
+        "coin-value": raw.coin_value.to_string(), "start": raw.start.to_string(),
         "expiration": raw.expiration.to_string(), "redeem-until": raw.redeem_until.to_string(),
         "is-valid": raw.start <= now && now < raw.expiration,
         "sets": balance.sets, "unspent": balance.unspent, "in-doubt": balance.in_doubt,
@@ -163,7 +168,7 @@ pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
     }));
     events.extend(state.payments().iter().map(|payment| {
         let held = &state.holdings()[payment.holding];
-        let of = coins(payment.coins, &held.params.raw().coin_value);
+        let of = coins(payment.coins, held.params.coin_value());
         (
             payment.at,
             format!("{} {of} to {} for {}", payment.outcome, payment.vendor, payment.url),

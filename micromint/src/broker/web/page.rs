@@ -25,7 +25,7 @@ pub(super) fn form_page(params: &Params, user: &UserId, most: u64, transaction: 
         start = raw.start,
         expiration = raw.expiration,
         coins = params.subbin_count(),
-        value = escape(&raw.coin_value),
+        value = escape(&raw.coin_value.to_string()),
     );
     page(&format!("Coins of {}", params.period()), &body)
 }

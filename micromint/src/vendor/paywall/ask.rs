@@ -12,6 +12,7 @@ use super::super::origin::{self, TargetFault};
 use super::super::price::PriceError;
 use super::super::receipt::{self, Scope, parse_receipt_path};
 use super::Paywall;
+use crate::money::Money;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, Url};
 use crate::time::UnixTime;
 
@@ -81,7 +82,7 @@ impl Paywall {
                 answer::price_unreadable(&PriceError::too_high(request.price), "price").into()
             );
         }
-        let origin = origin::pick(&self.config.origins, request.is_https, request.host)
+        let origin = origin::pick(self.config.origins(), request.is_https, request.host)
             .ok_or_else(|| answer::unavailable("no origin is configured".to_string()))?;
         let url = origin.url(request.target).map_err(|fault| match fault {
             TargetFault::TooLong => {
@@ -104,7 +105,7 @@ impl Paywall {
             now: self.clock.now(),
             is_body,
             receipt_path,
-            cors: &self.config.cors,
+            cors: self.config.cors(),
             checker: self.accepted.current(),
         })
     }
@@ -140,11 +141,11 @@ impl Paywall {
         RequestPayment {
             url: ask.url.clone(),
             price: ask.price,
-            vendor: self.config.vendor.clone(),
+            vendor: self.config.vendor().clone(),
             broker: raw.map(|raw| raw.broker.clone()).unwrap_or_default(),
-            coin_value: raw.map(|raw| raw.coin_value.clone()).unwrap_or_default(),
+            coin_value: raw.map_or(Money::NONE, |raw| raw.coin_value),
             periods: periods.iter().map(|params| params.period().clone()).collect(),
-            description: self.config.description.clone(),
+            description: self.config.description().to_string(),
         }
     }
 }

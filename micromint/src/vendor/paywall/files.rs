@@ -4,7 +4,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use super::super::config::{ConfigError, VendorConfig};
+use super::super::config::VendorConfig;
+use super::super::config_error::ConfigError;
 use super::super::lists::Lists;
 use crate::error::FileError;
 use crate::host::DiskDirectory;
@@ -15,7 +16,7 @@ pub(super) fn load_lists(
     config: &VendorConfig,
     periods: &[Params],
 ) -> Result<Vec<Lists>, ConfigError> {
-    let folder = DiskDirectory::new(&config.periods);
+    let folder = DiskDirectory::new(config.periods());
     periods.iter().map(|params| Lists::load(&folder, params)).collect()
 }
 
@@ -33,6 +34,6 @@ pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
 
 /// Where the secret of receipts is: its folder, and its name there.
 pub(super) fn secret_place(config: &VendorConfig) -> Result<(DiskDirectory, String), FileError> {
-    let path = &config.receipt_secret;
+    let path = config.receipt_secret();
     DiskDirectory::of_file(path).map_err(FileError::on("name", path))
 }

@@ -43,6 +43,6 @@ impl Paywall {
     fn rest_of_day(&self, now: UnixTime) -> u32 {
         let rest = DAY_SECONDS - now.0.rem_euclid(DAY_SECONDS);
         let rest = u32::try_from(rest).unwrap_or(RECEIPT_SECONDS_MIN);
-        rest.max(RECEIPT_SECONDS_MIN).min(self.config.receipt_seconds)
+        rest.max(RECEIPT_SECONDS_MIN).min(self.config.receipt_seconds())
     }
 }

@@ -108,9 +108,9 @@ impl Paywall {
             payment: sent.message,
             user: &payment.user,
             fingerprint,
-            receipt_seconds: self.config.receipt_seconds.into(),
+            receipt_seconds: self.config.receipt_seconds().into(),
             keep_until: keep_until.unwrap_or(ask.now),
-            cap: self.config.cap,
+            cap: self.config.cap(),
         };
         let spent = match (ask.is_dry_run(), ask.may_wait) {
             (true, _) => self.till.would(&spend)?,
@@ -159,7 +159,7 @@ impl Paywall {
         if !ask.may_wait {
             return Err(Unrecorded::Waits);
         }
-        let seconds = self.config.receipt_seconds.into();
+        let seconds = self.config.receipt_seconds().into();
         let till = &self.till;
         let found = match ask.is_dry_run() {
             true => till.had_retry(&payment.period, first_bin, &fingerprint, seconds)?,
@@ -202,7 +202,11 @@ impl Paywall {
             PaymentReceipt::new(sent.payment, recorded_at, sent.challenge_id.map(str::to_string));
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
         if ask.is_view() {
-            serve.headers.push(self.receipt(ask, sent.payment.coins, self.config.receipt_seconds));
+            serve.headers.push(self.receipt(
+                ask,
+                sent.payment.coins,
+                self.config.receipt_seconds(),
+            ));
         }
         serve
     }
@@ -238,7 +242,7 @@ impl Paywall {
         let offer = self.offer(ask);
         let challenge =
             self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
-        answer::payment_required(&offer, &challenge, ask.request, refused, &self.config.page)
+        answer::payment_required(&offer, &challenge, ask.request, refused, self.config.page())
     }
 }
 

@@ -47,7 +47,7 @@ fn every_batch_is_judged_for_itself_and_invalid_coins_are_set_aside_once() {
     let once = std::fs::read_to_string(place.path(&format!("{COINS}.rejected"))).unwrap();
     assert_eq!(once, aside);
     let account = place.text("mmbroker account news.example");
-    assert!(account.contains("redeemed: 4 coins at 0.01 USD"), "{account}");
+    assert!(account.contains("redeemed: 4 coins (0.04 USD)"), "{account}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_page_is_paid_by_a_post_of_the_message_to_its_own_url() {
         let output = get(&home, &vendor.url(page), &[]);
         assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
         assert!(
-            stderr(&output).starts_with("mmwallet: paid 2 coins of 0.01 USD to 127.0.0.1; "),
+            stderr(&output).starts_with("mmwallet: paid 2 coins (0.02 USD) to 127.0.0.1; "),
             "{output:?}"
         );
     }
@@ -77,7 +77,7 @@ fn a_terminal_is_asked() {
             .timeout(Duration::from_secs(30));
         let output = script.output().unwrap();
         assert!(
-            stdout(&output).contains("Pay 9 coins of 0.01 USD to 127.0.0.1? The wallet has "),
+            stdout(&output).contains("Pay 9 coins (0.09 USD) to 127.0.0.1? The wallet has "),
             "{output:?}"
         );
         assert_eq!((status(&output), vendor.spent()), (expected, spent), "{output:?}");
@@ -414,7 +414,7 @@ fn a_server_that_says_nothing_of_the_payment_is_told_of() {
 fn a_price_is_asked_without_paying() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let price = |page| stdout(&home.run(&["price", &vendor.url(page)]));
-    assert_eq!(price("/dear"), "9 coins of 0.01 USD to 127.0.0.1: A page\n");
+    assert_eq!(price("/dear"), "9 coins (0.09 USD) to 127.0.0.1: A page\n");
     assert_eq!(price("/free"), "free\n");
     let output = home.run(&["price", "--json", &vendor.url("/dear")]);
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -238,7 +238,7 @@ impl Vendor {
             vendor: self.host.parse().unwrap(),
             periods: vec![self.mint.params().period().clone()],
             broker: self.mint.params().raw().broker.clone(),
-            coin_value: "0.01 USD".into(),
+            coin_value: "0.01 USD".parse().unwrap(),
             description: "A page".into(),
         };
         match path {

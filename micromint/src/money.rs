@@ -1,0 +1,258 @@
+//! Amounts of money, exact: what a coin is worth, what a price or a balance comes to.
+//!
+//! In goes text such as `0.0001 EUR`, out comes a whole number of units of 10^-8 of a currency, and
+//! back. The invariant: nothing is rounded. An amount that does not fit is refused, and each amount
+//! has one printed form.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::protocol::parse_decimal;
+
+/// The decimals of an amount: a unit is 10^-8 of the currency.
+pub const MONEY_DECIMALS: usize = 8;
+/// The units in one of the currency, such as one euro.
+pub const UNITS_PER_ONE: u64 = 100_000_000;
+/// The longest printed amount, in bytes: `184467440737.09551615 EUR`.
+pub const MONEY_LEN_MAX: usize = 25;
+
+/// The code of a currency: three letters A-Z (ISO 4217).
+///
+/// The list of assigned codes changes, so it is not checked. Two codes of the standard serve where
+/// no money is meant: [`Currency::TEST`] and [`Currency::NONE`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency([u8; 3]);
+
+/// An amount of money in units of 10^-8 of a currency, 0 to 2^64 - 1 units.
+///
+/// It is printed as a decimal number without trailing zeros, a space and the code of the currency.
+/// Reading accepts trailing zeros, at most [`MONEY_DECIMALS`] decimals, and nothing else: no sign,
+/// no leading zeros, no thousands separators.
+///
+/// ```
+/// use micromint::money::{Currency, Money};
+///
+/// let coin: Money = "0.0001 EUR".parse()?;
+/// assert_eq!(coin, Money::new(10_000, "EUR".parse()?));
+/// let price = coin.checked_mul(250).ok_or("more than 2^64 - 1 units")?;
+/// assert_eq!(price.to_string(), "0.025 EUR");
+/// assert_eq!(coin.checked_mul(u64::MAX), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Money {
+    units: u64,
+    currency: Currency,
+}
+
+/// The text is not an amount of money.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected an amount with at most {MONEY_DECIMALS} decimals and a currency code, such as \
+     0.0001 EUR, found {0:?}"
+)]
+pub struct MoneyError(String);
+
+/// The text is not the code of a currency.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a currency code of three letters A-Z (ISO 4217), found {0:?}")]
+pub struct CurrencyError(String);
+
+impl Currency {
+    /// `XTS`, which ISO 4217 reserves for tests: the currency of coins that are worth nothing.
+    pub const TEST: Currency = Currency(*b"XTS");
+    /// `XXX`, "no currency" in ISO 4217.
+    pub const NONE: Currency = Currency(*b"XXX");
+
+    /// The three letters.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII letters get in, so the text is always valid.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Money {
+    /// No money: `0 XXX`.
+    pub const NONE: Money = Money { units: 0, currency: Currency::NONE };
+
+    /// So many units of 10^-8 of a currency.
+    pub const fn new(units: u64, currency: Currency) -> Money {
+        Money { units, currency }
+    }
+
+    /// The amount in units of 10^-8 of the currency.
+    pub fn units(self) -> u64 {
+        self.units
+    }
+
+    /// The currency.
+    pub fn currency(self) -> Currency {
+        self.currency
+    }
+
+    /// The amount times `count`, such as the worth of that many coins; `None` past 2^64 - 1 units.
+    pub fn checked_mul(self, count: u64) -> Option<Money> {
+        let units = self.units.checked_mul(count)?;
+        Some(Money { units, ..self })
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Currency {
+    type Err = CurrencyError;
+
+    fn from_str(text: &str) -> Result<Self, CurrencyError> {
+        let code = <[u8; 3]>::try_from(text.as_bytes()).ok();
+        code.filter(|code| code.iter().all(u8::is_ascii_uppercase))
+            .map(Currency)
+            .ok_or_else(|| CurrencyError(clip(text)))
+    }
+}
+
+impl fmt::Display for Money {
+    /// Prints the amount without trailing zeros, such as `0.01 USD` or `1 EUR`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = (self.units / UNITS_PER_ONE, self.units % UNITS_PER_ONE);
+        if fraction == 0 {
+            return write!(f, "{whole} {}", self.currency);
+        }
+        let decimals = format!("{fraction:0width$}", width = MONEY_DECIMALS);
+        write!(f, "{whole}.{} {}", decimals.trim_end_matches('0'), self.currency)
+    }
+}
+
+impl FromStr for Money {
+    type Err = MoneyError;
+
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let read = || {
+            let (amount, currency) = text.split_once(' ')?;
+            Some(Money { units: units(amount)?, currency: currency.parse().ok()? })
+        };
+        read().ok_or_else(|| MoneyError(clip(text)))
+    }
+}
+
+/// The units of an amount such as `12.5`; `None` if it is not one or does not fit.
+fn units(amount: &str) -> Option<u64> {
+    let (whole, decimals) = match amount.split_once('.') {
+        Some((whole, decimals)) => (whole, decimals),
+        None => (amount, "0"),
+    };
+    let is_decimal = decimals.bytes().all(|c| c.is_ascii_digit());
+    if !(1..=MONEY_DECIMALS).contains(&decimals.len()) || !is_decimal {
+        return None;
+    }
+    let fraction: u64 = format!("{decimals:0<width$}", width = MONEY_DECIMALS).parse().ok()?;
+    parse_decimal(whole)?.checked_mul(UNITS_PER_ONE)?.checked_add(fraction)
+}
+
+/// The beginning of a text, for an error message.
+fn clip(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Money, MoneyError> {
+        text.parse()
+    }
+
+    #[test]
+    fn amounts_are_exact_and_printed_in_one_form() {
+        for (text, units, printed) in [
+            ("0.01 USD", 1_000_000, "0.01 USD"),
+            ("0.0001 EUR", 10_000, "0.0001 EUR"),
+            ("0.00000001 XTS", 1, "0.00000001 XTS"),
+            ("1 EUR", 100_000_000, "1 EUR"),
+            ("1.0 EUR", 100_000_000, "1 EUR"),
+            ("0.50 EUR", 50_000_000, "0.5 EUR"),
+            ("10.10000000 JPY", 1_010_000_000, "10.1 JPY"),
+            ("0 XXX", 0, "0 XXX"),
+            ("0.00000000 XXX", 0, "0 XXX"),
+            ("184467440737.09551615 EUR", u64::MAX, "184467440737.09551615 EUR"),
+        ] {
+            let money = read(text).unwrap();
+            assert_eq!((money.units(), money.to_string().as_str()), (units, printed));
+        }
+        assert_eq!(Money::NONE.to_string(), "0 XXX");
+        let longest = Money::new(u64::MAX, Currency::TEST);
+        assert_eq!(longest.to_string().len(), MONEY_LEN_MAX);
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "1",
+            "EUR",
+            "1EUR",
+            " 1 EUR",
+            "1  EUR",
+            "1 EUR ",
+            "1 eur",
+            "1 EURO",
+            "1 EU",
+            "1 \u{20ac}",
+            "1 \u{c4}A",
+            "01 EUR",
+            "00.1 EUR",
+            ".1 EUR",
+            "1. EUR",
+            "1.+1 EUR",
+            "1,5 EUR",
+            "1.5.5 EUR",
+            "-1 EUR",
+            "+1 EUR",
+            "1e3 EUR",
+            "0.000000001 EUR",
+            "0.000000000 EUR",
+            "184467440737.09551616 EUR",
+            "184467440738 EUR",
+        ] {
+            assert_eq!(read(text), Err(MoneyError(text.to_string())), "{text:?}");
+        }
+        let error = "Euro".parse::<Currency>().unwrap_err().to_string();
+        assert!(error.contains("three letters A-Z") && error.contains("\"Euro\""), "{error}");
+    }
+
+    #[test]
+    fn the_last_product_that_fits_is_given_and_none_past_it() {
+        let cent: Money = "0.01 USD".parse().unwrap();
+        assert_eq!(cent.checked_mul(0).unwrap().to_string(), "0 USD");
+        assert_eq!(cent.checked_mul(500).unwrap().to_string(), "5 USD");
+        let most = u64::MAX / 1_000_000;
+        assert_eq!(cent.checked_mul(most).unwrap().units(), most * 1_000_000);
+        assert_eq!(cent.checked_mul(most + 1), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(units: u64, code in "[A-Z]{3}") {
+            let money = Money::new(units, code.parse().unwrap());
+            prop_assert_eq!(read(&money.to_string()).unwrap(), money);
+        }
+
+        #[test]
+        fn any_text_is_an_amount_or_an_error(text in "[0-9.]{0,24} ?[A-Z]{0,4}") {
+            if let Ok(money) = read(&text) {
+                prop_assert_eq!(read(&money.to_string()).unwrap(), money);
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The configuration file of a vendor (`docs/reference/vendor.md`).
+//!
+//! In goes the text, out comes a configuration that passes its own checks, or a fault with its
+//! place in the text.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use super::{SYNC_INTERVAL_MS_DEFAULT, VendorConfig};
+use crate::identity::VendorId;
+use crate::till::SyncMode;
+use crate::toml_file::{Number, OneOrMany, Parsed, TomlError, TomlText};
+use crate::vendor::cors::CorsPolicy;
+use crate::vendor::origin::Origin;
+
+/// The keys, in the order of the document.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct VendorFile {
+    vendor_id: Parsed<VendorId>,
+    origins: OneOrMany<Parsed<Origin>>,
+    periods: Parsed<FilePath>,
+    till: Parsed<FilePath>,
+    sync: Option<Parsed<Sync>>,
+    sync_interval: Option<Number>,
+    receipt_time: Option<Number>,
+    receipt_secret: Option<Parsed<FilePath>>,
+    cap: Option<Number>,
+    description: Option<String>,
+    page: Option<Parsed<FilePath>>,
+    cors_origins: Option<OneOrMany<String>>,
+    price_list: Option<String>,
+}
+
+/// A path that is not empty.
+struct FilePath(PathBuf);
+
+impl FromStr for FilePath {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() { Err("expected a path, found \"\"") } else { Ok(FilePath(text.into())) }
+    }
+}
+
+/// The value of `sync`.
+#[derive(Clone, Copy)]
+enum Sync {
+    Always,
+    Interval,
+    Os,
+}
+
+impl Sync {
+    fn word(self) -> &'static str {
+        match self {
+            Sync::Always => "always",
+            Sync::Interval => "interval",
+            Sync::Os => "os",
+        }
+    }
+}
+
+impl FromStr for Sync {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Sync::Always, Sync::Interval, Sync::Os];
+        all.into_iter().find(|sync| sync.word() == text).ok_or_else(|| {
+            format!("expected \"always\", \"interval\" or \"os\", found {text:.80?}")
+        })
+    }
+}
+
+/// Reads the file at `path`. Gives the configuration, and the path of its page, which is not read.
+pub(super) fn read(text: &str, path: &Path) -> Result<(VendorConfig, Option<PathBuf>), TomlError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    read_text(text, folder).map_err(|error| error.in_file(path))
+}
+
+fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<PathBuf>), TomlError> {
+    let text = TomlText::parse(text)?;
+    let file: VendorFile = text.read()?;
+    let sync = file.sync_mode(&text)?;
+    let cors = file.cors(&text)?;
+    let at = |path: Parsed<FilePath>| folder.join(path.0.0);
+    let origins = file.origins.0.into_iter().map(|origin| origin.0).collect();
+    let mut config = VendorConfig::new(file.vendor_id.0, origins, at(file.periods), at(file.till))
+        .with_sync(sync)
+        .with_cors(cors)
+        .with_description(file.description.unwrap_or_default());
+    if let Some(Number(seconds)) = file.receipt_time {
+        config = config.with_receipt_seconds(seconds);
+    }
+    if let Some(secret) = file.receipt_secret {
+        config = config.with_receipt_secret(at(secret));
+    }
+    if let Some(Number(coins)) = file.cap {
+        config = config.with_cap(coins);
+    }
+    if let Some(place) = file.price_list {
+        config = config.with_price_list(place);
+    }
+    config.check().map_err(|error| text.fault_in(error.key, error.index, error.reason))?;
+    Ok((config, file.page.map(at)))
+}
+
+impl VendorFile {
+    fn sync_mode(&self, text: &TomlText<'_>) -> Result<SyncMode, TomlError> {
+        let sync = self.sync.as_ref().map_or(Sync::Always, |sync| sync.0);
+        match (sync, self.sync_interval) {
+            (Sync::Interval, interval) => {
+                let Number(ms) = interval.unwrap_or(Number(SYNC_INTERVAL_MS_DEFAULT));
+                Ok(SyncMode::Interval(ms.into()))
+            }
+            (Sync::Always, None) => Ok(SyncMode::Always),
+            (Sync::Os, None) => Ok(SyncMode::Os),
+            (_, Some(_)) => {
+                let reason = format!("expected sync = \"interval\", found {:?}", sync.word());
+                Err(text.fault("sync-interval", reason))
+            }
+        }
+    }
+
+    fn cors(&self, text: &TomlText<'_>) -> Result<CorsPolicy, TomlError> {
+        let Some(OneOrMany(texts)) = &self.cors_origins else { return Ok(CorsPolicy::Site) };
+        if texts == &["*"] {
+            return Ok(CorsPolicy::Any);
+        }
+        let read = |(index, origin): (usize, &String)| {
+            let fault = |error: crate::vendor::origin::OriginError| {
+                text.fault_in("cors-origins", Some(index), error.to_string())
+            };
+            origin.parse().map_err(fault)
+        };
+        texts.iter().enumerate().map(read).collect::<Result<_, _>>().map(CorsPolicy::Listed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vendor::page::Page;
+
+    const GOOD: &str = "\
+vendor-id = \"news.example\"
+origins = [\"https://news.example\", \"https://www.news.example\"]
+periods = \"periods\"
+till = \"/var/till\"
+";
+
+    fn parse(text: &str) -> Result<VendorConfig, TomlError> {
+        read(text, Path::new("/etc/micromint/vendor.toml")).map(|(config, _)| config)
+    }
+
+    #[test]
+    fn defaults_and_relative_paths() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.periods(), Path::new("/etc/micromint/periods"));
+        assert_eq!(config.till(), Path::new("/var/till"));
+        assert_eq!(config.receipt_secret(), Path::new("/var/till.receipt-secret"));
+        assert_eq!(config.sync(), SyncMode::Always);
+        assert_eq!((config.receipt_seconds(), config.cap()), (86_400, None));
+        assert_eq!(config.origins().len(), 2);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = format!(
+            "{}origins = \"http://news.example:8080\"\nsync = \"interval\"\nsync-interval = 250\n\
+             receipt-time = 60\nreceipt-secret = \"secret\"\ncap = 0x10\ndescription = 'a \"b\"'\n\
+             cors-origins = [\"https://app.example\"]\nprice-list = \"/prices?a\"\n",
+            GOOD.replace(
+                "origins = [\"https://news.example\", \"https://www.news.example\"]\n",
+                ""
+            )
+        );
+        let config = parse(&text).unwrap();
+        assert_eq!(config.origins()[0].as_str(), "http://news.example:8080");
+        assert_eq!(config.sync(), SyncMode::Interval(250));
+        assert_eq!(config.receipt_secret(), Path::new("/etc/micromint/secret"));
+        assert_eq!((config.receipt_seconds(), config.cap()), (60, Some(16)));
+        assert_eq!(config.description(), "a \"b\"");
+        assert_eq!(
+            config.cors(),
+            &CorsPolicy::Listed(vec!["https://app.example".parse().unwrap()])
+        );
+        assert_eq!(config.price_list(), Some("/prices?a"));
+        assert_eq!(parse(&format!("{GOOD}cors-origins = \"*\"")).unwrap().cors(), &CorsPolicy::Any);
+        assert_eq!(parse(GOOD).unwrap().cors(), &CorsPolicy::Site);
+        assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap(), None);
+        assert_eq!(parse(&format!("{GOOD}sync = \"os\"")).unwrap().sync(), SyncMode::Os);
+    }
+
+    #[test]
+    fn the_page_is_read_with_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vendor.toml");
+        std::fs::write(&path, format!("{GOOD}page = \"page.html\"\n")).unwrap();
+        let error = VendorConfig::load(&path).unwrap_err().to_string();
+        assert!(error.contains("page.html: page: cannot be read"), "{error}");
+        std::fs::write(folder.path().join("page.html"), "{{ message }}").unwrap();
+        assert_ne!(VendorConfig::load(&path).unwrap().page(), &Page::default());
+        std::fs::write(&path, GOOD).unwrap();
+        assert_eq!(VendorConfig::load(&path).unwrap().page(), &Page::default());
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        let without = |key: &str| {
+            let lines = GOOD.lines().filter(|line| !line.starts_with(key));
+            lines.map(|line| format!("{line}\n")).collect::<String>()
+        };
+        let with = |line: &str| format!("{GOOD}{line}\n");
+        for (text, says) in [
+            (without("vendor-id"), "vendor.toml: missing key `vendor-id`"),
+            (without("origins"), "vendor.toml: missing key `origins`"),
+            (without("till"), "vendor.toml: missing key `till`"),
+            (with("colour = 1"), "vendor.toml:5:1: unknown key `colour`, expected one of"),
+            (with("till = \"a\""), "vendor.toml:5:1: duplicate key"),
+            (
+                with("cap = -1"),
+                "vendor.toml:5:7: cap: expected a number from 0 to 4294967295, found -1",
+            ),
+            (
+                with("cap = \"many\""),
+                "vendor.toml:5:7: cap: invalid type: string \"many\", expected a number",
+            ),
+            (with("receipt-time = 59"), "expected a number from 60 to 2678400, found 59"),
+            (with("receipt-time = 2678401"), "found 2678401"),
+            (
+                with("sync = \"never\""),
+                "vendor.toml:5:8: sync: expected \"always\", \"interval\" or \"os\", found \"never\"",
+            ),
+            (
+                with("sync-interval = 5"),
+                "vendor.toml:5:17: sync-interval: expected sync = \"interval\", found \"always\"",
+            ),
+            (
+                with("sync = \"interval\"\nsync-interval = 60001"),
+                "vendor.toml:6:17: sync-interval: expected a number from 1 to 60000, found 60001",
+            ),
+            (with("description = \"\\n\""), "description: expected at most 256 printable"),
+            (with("x = "), "vendor.toml:5:"),
+            (
+                with("cors-origins = []"),
+                "vendor.toml:5:16: cors-origins: expected 1 to 64 origins, found 0",
+            ),
+            (
+                with("cors-origins = [\"*\", \"https://a.example\"]"),
+                "vendor.toml:5:17: cors-origins: expected an origin",
+            ),
+            (with("cors-origins = \"null\""), "vendor.toml:5:16: cors-origins: expected an origin"),
+            (with("cors-origins = \"https://a.example/b\""), "without a path"),
+            (
+                with("cors-origins = 1"),
+                "cors-origins: invalid type: integer `1`, expected a string or an array",
+            ),
+            (
+                with("price-list = \"prices\""),
+                "vendor.toml:5:14: price-list: expected a path or a URL",
+            ),
+            (with("price-list = \"/a b\""), "price-list: expected a path or a URL"),
+            (
+                GOOD.replace("news.example\"\norigins", "News.example\"\norigins"),
+                "vendor.toml:1:13: vendor-id: expected",
+            ),
+            (
+                GOOD.replace("\"https://www.news.example\"", "7"),
+                "vendor.toml:2:36: origins: invalid type: integer `7`, expected a string",
+            ),
+            (
+                GOOD.replace("https://www", "ftp://www"),
+                "vendor.toml:2:36: origins: expected an origin",
+            ),
+            (GOOD.replace("\"/var/till\"", "\"\""), "vendor.toml:4:8: till: expected a path"),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(says), "expected {says:?} in {error:?}");
+        }
+    }
+
+    #[test]
+    fn origins_that_no_client_pays_at_are_refused() {
+        for (vendor, origin) in [
+            ("news.example", "https://shop.example"),
+            ("co.uk", "https://news.co.uk"),
+            ("www.news.example", "https://news.example"),
+        ] {
+            let text = format!(
+                "vendor-id = \"{vendor}\"\norigins = [\n\"{origin}\"]\nperiods = \"p\"\ntill = \"t\"\n"
+            );
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("vendor.toml:3:1: origins: no client pays {vendor}")),
+                "{error}"
+            );
+        }
+    }
+}

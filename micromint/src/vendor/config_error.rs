@@ -1,0 +1,67 @@
+//! Why a vendor's configuration, or a file that it names, cannot be used.
+
+use std::path::{Path, PathBuf};
+
+use crate::toml_file::TomlError;
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The configuration file, or a parameter file.
+    #[error(transparent)]
+    Toml(#[from] TomlError),
+    /// A setting of a configuration that was built by a program.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// Another file or folder that the configuration names.
+    #[error("{}{}: {reason}", path.display(), line_suffix(*line))]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// The line of the fault, counted from 1, if it is known.
+        line: Option<usize>,
+        /// What was expected and what was found.
+        reason: String,
+    },
+}
+
+/// A setting that is out of its bounds or contradicts another one.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct SettingError {
+    /// Its key in a configuration file.
+    pub key: &'static str,
+    /// The element at fault, counted from 0, if the value is a list.
+    pub index: Option<usize>,
+    /// What was expected and what was found.
+    pub reason: String,
+}
+
+/// `:3` for line 3, nothing for a file as a whole.
+fn line_suffix(line: Option<usize>) -> String {
+    line.map(|line| format!(":{line}")).unwrap_or_default()
+}
+
+impl ConfigError {
+    /// A fault in a file or folder as a whole.
+    pub(super) fn file(path: &Path, reason: impl Into<String>) -> ConfigError {
+        ConfigError::File { path: path.to_path_buf(), line: None, reason: reason.into() }
+    }
+
+    /// A fault in a line of a file.
+    pub(super) fn line(path: &Path, line: usize, reason: impl Into<String>) -> ConfigError {
+        ConfigError::File { path: path.to_path_buf(), line: Some(line), reason: reason.into() }
+    }
+}
+
+impl SettingError {
+    pub(super) fn new(key: &'static str, reason: impl Into<String>) -> SettingError {
+        SettingError { key, index: None, reason: reason.into() }
+    }
+
+    /// The same fault, in this element of the list.
+    pub(super) fn at(self, index: usize) -> SettingError {
+        SettingError { index: Some(index), ..self }
+    }
+}
