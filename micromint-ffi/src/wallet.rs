@@ -357,10 +357,9 @@ pub(crate) fn refused(error: WalletError) -> micromint_error {
         | WalletError::NoBackup { .. }
         | WalletError::Exists { .. }
         | WalletError::NoSuchReturn(_) => MICROMINT_ERROR_STATE,
-        WalletError::File(_)
-        | WalletError::Journal(_)
-        | WalletError::Contents { .. }
-        | WalletError::Entropy(_) => MICROMINT_ERROR_FILE,
+        WalletError::File(_) | WalletError::Journal(_) | WalletError::Entropy(_) => {
+            MICROMINT_ERROR_FILE
+        }
     };
     micromint_error::of(status, &error)
 }

@@ -52,6 +52,10 @@ pub mod till;
 // The web site.
 pub mod vendor;
 
+// The bytes of all files.
+#[allow(dead_code)]
+mod bytes;
+
 // What a program passes in.
 pub mod host;
 pub mod time;

@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bin::Bin;
 use crate::error::FileError;
-use crate::host::{Clock, Directory, Entropy, File, Lock, LockGuard, Open};
+use crate::host::{Clock, Directory, Entropy, ExclusiveLock, File, Open};
 use crate::identity::UserId;
 use crate::journal::JournalError;
 use crate::period::Period;
@@ -39,7 +39,7 @@ use crate::time::UnixTime;
 use position::{MARK_SIZE, day_of};
 use promises::Promises;
 use record::{Note, PaymentRecord};
-use store::{Found, LOCK_NAME, SpentBin};
+use store::{Found, LOCK_NAME, SpentBin, Store};
 use syncing::{Syncing, Wanted};
 use table::TableError;
 
@@ -48,8 +48,8 @@ pub(crate) use batches::Batches;
 pub use nonblocking::TRY_SPEND_COINS_MAX;
 pub(crate) use position::Position;
 pub use promises::PROMISES_MAX;
-pub(crate) use record::Record;
-pub(crate) use store::{Store, scan};
+pub(crate) use record::TillRecord;
+pub(crate) use store::{LockedStore, scan};
 pub use syncing::SyncMode;
 
 /// How long after it was recorded a payment may be reversed, in seconds. Redemption leaves younger
@@ -156,7 +156,7 @@ pub enum TillError {
     /// The operating system refused.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A journal is broken, was deleted or cut, or is in doubt.
+    /// A journal is broken or unreadable, was deleted or cut, or is in doubt.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The till's directory is on a network file system.
@@ -168,14 +168,6 @@ pub enum TillError {
     /// A sync failed: what was recorded since the last good one may be lost.
     #[error("an earlier sync of the till failed; restart the server once the disk is in order")]
     SyncFailed,
-    /// A record is whole but says nothing that this version knows.
-    #[error("{}: the record at offset {at} is none that this version knows", path.display())]
-    Unreadable {
-        /// The journal.
-        path: PathBuf,
-        /// Where the record begins.
-        at: u64,
-    },
     /// An index is damaged, though it was made again just now.
     #[error("an index of the till is damaged: {what}")]
     Damaged {
@@ -275,9 +267,9 @@ impl Till {
         );
         let mut store = Store::new(Arc::clone(&directory), Arc::clone(&lock), entropy);
         {
-            let _guard = LockGuard::new(lock.as_ref(), Lock::Exclusive)
-                .map_err(FileError::on("lock", &lock_path))?;
-            store.recover()?;
+            let held =
+                ExclusiveLock::new(lock.as_ref()).map_err(FileError::on("lock", &lock_path))?;
+            drop(LockedStore::recover(&mut store, &held)?);
             lock.map(MARK_SIZE as u64);
         }
         let store = Mutex::new(store);
@@ -400,7 +392,7 @@ impl Till {
     fn take_back_promised(
         &self,
         at: Position,
-        act: impl Fn(&mut Store) -> Result<(Reversal, Option<Wanted>), TillError>,
+        act: impl Fn(&mut LockedStore<'_>) -> Result<(Reversal, Option<Wanted>), TillError>,
     ) -> Result<Reversal, TillError> {
         let (reversal, wanted) = self.locked(act)?;
         self.settle(wanted)?;
@@ -446,7 +438,7 @@ impl Till {
     /// made again, and it is done once more: it must leave nothing half done then.
     pub(crate) fn locked<T>(
         &self,
-        act: impl Fn(&mut Store) -> Result<T, TillError>,
+        act: impl Fn(&mut LockedStore<'_>) -> Result<T, TillError>,
     ) -> Result<T, TillError> {
         self.locked_at(self.clock.now(), act)
     }
@@ -455,16 +447,17 @@ impl Till {
     fn locked_at<T>(
         &self,
         now: UnixTime,
-        act: impl Fn(&mut Store) -> Result<T, TillError>,
+        act: impl Fn(&mut LockedStore<'_>) -> Result<T, TillError>,
     ) -> Result<T, TillError> {
         if self.syncing.has_failed() {
             return Err(TillError::SyncFailed);
         }
         // A thread that panicked left nothing in memory that is not read again from the files.
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let guard = LockGuard::new(self.lock.as_ref(), Lock::Exclusive);
-        let _guard = guard.map_err(FileError::on("lock", &self.lock_path))?;
-        match store.catch_up(now).and_then(|()| act(&mut store)) {
+        let lock = ExclusiveLock::new(self.lock.as_ref());
+        let lock = lock.map_err(FileError::on("lock", &self.lock_path))?;
+        let mut store = LockedStore::catch_up(&mut store, &lock, now)?;
+        match act(&mut store) {
             Err(TillError::Damaged { .. }) => {
                 store.rebuild()?;
                 act(&mut store)
@@ -499,8 +492,8 @@ impl Till {
 
 impl<'a> Spend<'a> {
     /// The record of this payment.
-    fn record(&self, now: UnixTime) -> Record<'a> {
-        Record::Payment(PaymentRecord {
+    fn record(&self, now: UnixTime) -> TillRecord<'a> {
+        TillRecord::Payment(PaymentRecord {
             period: self.period.clone(),
             user: self.user.clone(),
             recorded_at: now,
@@ -522,7 +515,7 @@ impl<'a> Spend<'a> {
 
 /// Decides about a payment, in the order of [`Spent`].
 fn decide(
-    store: &mut Store,
+    store: &mut LockedStore<'_>,
     spend: &Spend<'_>,
     now: UnixTime,
 ) -> Result<(Spent, Option<Wanted>), TillError> {
@@ -541,7 +534,7 @@ fn decide(
 
 /// Why a payment that is no retry cannot be recorded on `day`.
 fn obstacle(
-    store: &mut Store,
+    store: &mut LockedStore<'_>,
     spend: &Spend<'_>,
     first: &Found,
     day: u32,
@@ -580,7 +573,7 @@ fn retried(
 /// When the payment that spent the bin was recorded, if this is a retry of it; and what must be durable
 /// before the retry is served.
 fn retry(
-    store: &mut Store,
+    store: &mut LockedStore<'_>,
     found: &Found,
     fingerprint: &[u8; 32],
     receipt_seconds: i64,
@@ -594,7 +587,7 @@ fn retry(
     let SpentBin { at, is_retried, .. } = spent.as_ref();
     if !is_retried {
         store.begin_day(day_of(now))?;
-        store.append(&Record::Retry(Note { payment: *at, at: now }))?;
+        store.append(&TillRecord::Retry(Note { payment: *at, at: now }))?;
     }
     // The process that recorded it may not have synced it yet.
     let wanted =
@@ -604,12 +597,12 @@ fn retry(
 
 /// Takes back the payment at `at`, if it might be `asked_at` that time.
 fn take_back(
-    store: &mut Store,
+    store: &mut LockedStore<'_>,
     at: Position,
     asked_at: UnixTime,
     now: UnixTime,
 ) -> Result<(Reversal, Option<Wanted>), TillError> {
-    let Some(Record::Payment(payment)) = store.record(at)? else {
+    let Some(TillRecord::Payment(payment)) = store.record(at)? else {
         return Ok((Reversal::Void, None));
     };
     let stands = match store.find(&payment.period, payment.first_bins[0])? {
@@ -624,7 +617,7 @@ fn take_back(
         return Ok((Reversal::Void, None));
     }
     store.begin_day(day_of(now))?;
-    store.append(&Record::Reversal(Note { payment: at, at: now }))?;
+    store.append(&TillRecord::Reversal(Note { payment: at, at: now }))?;
     Ok((Reversal::Reversed, store.newest_sync()))
 }
 

@@ -45,12 +45,12 @@ use std::path::PathBuf;
 
 use crate::authenticator::hex;
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, File, Lock, Open};
-use crate::journal::{Journal, JournalError, Tail};
+use crate::host::{Directory, Entropy};
+use crate::journal::{JournalError, Locked, Replayed};
 use crate::protocol::{CREDIT_COINS_MAX, FundsCredited, Id, RequestPayment};
 use crate::time::UnixTime;
 
-use record::{Record, VERDICTS_PER_RECORD_MAX};
+use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
 
 pub use answer::{
     PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, has_ended, outcome_of, payment_for_header,
@@ -59,7 +59,7 @@ pub use answer::{
 pub use balance::Balance;
 pub use credit::Returnable;
 pub use genuine::{EMPTY, GenuineSet, NotGenuine, check as check_genuine};
-pub use outcome::Outcome;
+pub use outcome::PaymentOutcome;
 pub use plan::{Choice, Fetch, METHOD_LEN_MAX, Plan, Policy, Unpayable};
 pub use problem::{PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, PROBLEM_WORDS_MAX, Problem};
 pub use receive::{NotReceived, Received};
@@ -81,16 +81,6 @@ pub enum WalletError {
     /// The file is damaged or no wallet.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A record makes no sense.
-    #[error("{}: the record at offset {at} makes no sense: {why}", path.display())]
-    Contents {
-        /// The wallet file.
-        path: PathBuf,
-        /// Where the record begins.
-        at: u64,
-        /// What is wrong with it.
-        why: String,
-    },
     /// No randomness.
     #[error("no randomness: {0}")]
     Entropy(io::Error),
@@ -143,58 +133,35 @@ pub struct Sending {
 
 /// An open wallet.
 pub struct Wallet {
-    journal: Journal,
-    /// A second handle on the same file, so that the lock outlives no borrow of the journal.
-    lock: Box<dyn File>,
-    path: PathBuf,
-    state: State,
+    file: Replayed<State>,
 }
 
 impl Wallet {
-    /// Opens the wallet file `name`, making it with mode 0600 if it is absent.
+    /// Opens the wallet file `name`, and makes it with mode 0600 if it is absent.
     ///
     /// # Errors
-    /// The file cannot be opened, is damaged, or is no wallet.
+    /// The file cannot be opened, is damaged, or is not a wallet.
     pub fn open(
         directory: &dyn Directory,
         name: &str,
         entropy: &dyn Entropy,
     ) -> Result<Wallet, WalletError> {
-        Wallet::open_as(directory, name, Open::Create, Lock::Exclusive, || {
-            Journal::open(directory, name, KIND, entropy)
-        })
+        let file = Replayed::open_or_create(directory, name, KIND, entropy, State::default())?;
+        Ok(Wallet { file })
     }
 
-    /// Opens an existing wallet file for looking only: everything that would change it fails.
+    /// Opens an existing wallet file for reading only: everything that would change it fails.
     ///
     /// # Errors
-    /// The file cannot be opened, is damaged, or is no wallet.
-    pub fn open_existing(directory: &dyn Directory, name: &str) -> Result<Wallet, WalletError> {
-        Wallet::open_as(directory, name, Open::Read, Lock::Shared, || {
-            Journal::open_existing(directory, name, KIND)
-        })
-    }
-
-    fn open_as(
-        directory: &dyn Directory,
-        name: &str,
-        how: Open,
-        lock_how: Lock,
-        open: impl FnOnce() -> Result<Journal, JournalError>,
-    ) -> Result<Wallet, WalletError> {
-        let path = directory.path().join(name);
-        let lock = directory.open(name, how).map_err(FileError::on("open", &path))?;
-        lock.lock(lock_how).map_err(FileError::on("lock", &path))?;
-        let mut wallet = Wallet { journal: open()?, lock, path, state: State::default() };
-        let caught_up = wallet.catch_up();
-        // The lock belongs to the handle: it goes with it, should this fail.
-        wallet.lock.unlock().map_err(FileError::on("unlock", &wallet.path))?;
-        caught_up.map(|_| wallet)
+    /// The file cannot be opened, is damaged, or is not a wallet.
+    pub fn open_to_read(directory: &dyn Directory, name: &str) -> Result<Wallet, WalletError> {
+        let file = Replayed::open_to_read(directory, name, KIND, State::default())?;
+        Ok(Wallet { file })
     }
 
     /// What is in the wallet, as of the last call that read the file.
     pub fn state(&self) -> &State {
-        &self.state
+        self.file.state()
     }
 
     /// Reads what other processes wrote meanwhile.
@@ -202,10 +169,7 @@ impl Wallet {
     /// # Errors
     /// The file cannot be read or is damaged.
     pub fn refresh(&mut self) -> Result<&State, WalletError> {
-        self.lock.lock(Lock::Shared).map_err(FileError::on("lock", &self.path))?;
-        let caught_up = self.catch_up();
-        self.lock.unlock().map_err(FileError::on("unlock", &self.path))?;
-        caught_up.map(|_| &self.state)
+        Ok(self.file.refresh()?)
     }
 
     /// Decides about a Request-Payment that answered `fetch`. Coins that are to be sent are marked as
@@ -220,19 +184,18 @@ impl Wallet {
         policy: &Policy,
         now: UnixTime,
     ) -> Result<Decision, WalletError> {
-        self.locked(|wallet| match wallet.state.plan(request, fetch, policy, now) {
+        self.locked(|file| match file.state().plan(request, fetch, policy, now) {
             Plan::Refuse(unpayable) => Ok(Decision::Refuse(unpayable)),
             Plan::Ask(choice) => Ok(Decision::Ask(choice)),
             Plan::Resend(payment) => {
-                let message = wallet.state.payments[payment as usize].message.clone();
+                let message = file.state().payments[payment as usize].message.clone();
                 Ok(Decision::Send(Sending { payment, message, again: true }))
             }
             Plan::Pay(choice) => {
-                let payment = wallet.state.payments.len() as u32;
-                let spend = wallet.state.spend(choice, request, fetch, now);
+                let payment = file.state().payments.len() as u32;
+                let spend = file.state().spend(choice, request, fetch, now);
                 let message = spend.message.clone();
-                wallet.append(vec![Record::Spend(spend)])?;
-                wallet.sync()?;
+                commit(file, &[WalletRecord::Spend(spend)])?;
                 Ok(Decision::Send(Sending { payment, message, again: false }))
             }
         })
@@ -245,13 +208,11 @@ impl Wallet {
     pub fn settle(
         &mut self,
         payment: u32,
-        outcome: Outcome,
+        outcome: PaymentOutcome,
         now: UnixTime,
     ) -> Result<(), WalletError> {
-        self.locked(|wallet| {
-            wallet.append(vec![Record::Outcome { at: now, payment, outcome }])?;
-            wallet.sync()
-        })
+        let record = WalletRecord::Outcome { at: now, payment, outcome };
+        self.locked(|file| commit(file, &[record]))
     }
 
     /// Keeps the receipt that came with the content of a payment ([`receipt_in`]).
@@ -265,7 +226,8 @@ impl Wallet {
         expires: UnixTime,
     ) -> Result<(), WalletError> {
         // A receipt lost with the power costs nothing: the same message again is answered free too.
-        self.locked(|wallet| wallet.append(vec![Record::Receipt { payment, expires, cookie }]))
+        let record = WalletRecord::Receipt { payment, expires, cookie };
+        self.locked(|file| append(file, &[record]))
     }
 
     /// Takes the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], out of the wallet for a
@@ -287,20 +249,19 @@ impl Wallet {
             // 32 hexadecimal digits are an identifier.
             Err(_) => return Ok(None),
         };
-        self.locked(|wallet| {
-            let places = credit::returnable(&wallet.state, holding, CREDIT_COINS_MAX as usize);
+        self.locked(|file| {
+            let places = credit::returnable(file.state(), holding, CREDIT_COINS_MAX as usize);
             if places.is_empty() {
                 return Ok(None);
             }
-            let digest = credit::digest(&wallet.state, &places);
-            wallet.append(vec![Record::Return {
+            let record = WalletRecord::Return {
                 at: now,
                 holding: holding as u32,
                 request: request.clone(),
                 coins: places.len() as u32,
-                digest,
-            }])?;
-            wallet.sync()?;
+                digest: credit::digest(file.state(), &places),
+            };
+            commit(file, &[record])?;
             Ok(Some(request))
         })
     }
@@ -316,81 +277,45 @@ impl Wallet {
         request: Option<&Id>,
         now: UnixTime,
     ) -> Result<Id, WalletError> {
-        self.locked(|wallet| {
+        self.locked(|file| {
             let found =
-                wallet.state.find_return(answer, request).map_err(WalletError::NoSuchReturn)?;
+                file.state().find_return(answer, request).map_err(WalletError::NoSuchReturn)?;
             let request = found.request.clone();
             let pieces = answer.verdicts.chunks(VERDICTS_PER_RECORD_MAX).zip(0..);
-            let records = pieces.map(|(verdicts, piece)| Record::Credited {
+            let records = pieces.map(|(verdicts, piece)| WalletRecord::Credited {
                 at: now,
                 request: request.clone(),
                 transaction: answer.transaction,
                 first: piece * VERDICTS_PER_RECORD_MAX as u32,
                 verdicts: verdicts.to_vec(),
             });
-            wallet.append(records.collect())?;
-            wallet.sync()?;
+            commit(file, &records.collect::<Vec<_>>())?;
             Ok(request)
         })
     }
 
-    /// Does `work` under the lock, after reading what others wrote.
+    /// Calls `act` under the file's lock, with the state up to date. A backup is not written to.
     fn locked<T>(
         &mut self,
-        work: impl FnOnce(&mut Wallet) -> Result<T, WalletError>,
+        act: impl FnOnce(&mut Locked<'_, State>) -> Result<T, WalletError>,
     ) -> Result<T, WalletError> {
-        self.lock.lock(Lock::Exclusive).map_err(FileError::on("lock", &self.path))?;
-        let result = self.ready().and_then(|()| work(self));
-        self.lock.unlock().map_err(FileError::on("unlock", &self.path))?;
-        result
+        self.file.locked(|file| match file.state().backup_made {
+            Some(made) => Err(WalletError::Backup { path: file.path().into(), made }),
+            None => act(file),
+        })
     }
+}
 
-    /// Makes the file fit to be appended to.
-    fn ready(&mut self) -> Result<(), WalletError> {
-        if let Tail::Torn(_) = self.catch_up()? {
-            self.journal.cut_tail()?;
-        }
-        match self.state.backup_made {
-            Some(made) => Err(WalletError::Backup { path: self.path.clone(), made }),
-            None => Ok(()),
-        }
-    }
+/// Appends records, which are not durable yet.
+fn append(file: &mut Locked<'_, State>, records: &[WalletRecord]) -> Result<(), WalletError> {
+    let payloads: Vec<Vec<u8>> = records.iter().map(WalletRecord::to_bytes).collect();
+    let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+    file.append(&payloads)?;
+    Ok(())
+}
 
-    fn catch_up(&mut self) -> Result<Tail, WalletError> {
-        let state = &mut self.state;
-        let mut fault = None;
-        let tail = self.journal.catch_up(|at, payload| {
-            if fault.is_none() {
-                let record = Record::parse(payload).ok_or_else(|| "of no known kind".to_string());
-                fault = record.and_then(|record| state.apply(record)).err().map(|why| (at, why));
-            }
-        })?;
-        match fault {
-            None => Ok(tail),
-            Some((at, why)) => {
-                // Whoever asks again shall hear the same.
-                self.journal.set_end(at);
-                Err(WalletError::Contents { path: self.path.clone(), at, why })
-            }
-        }
-    }
-
-    /// Appends records and takes them in, as reading the file would.
-    fn append(&mut self, records: Vec<Record>) -> Result<(), WalletError> {
-        let payloads: Vec<Vec<u8>> = records.iter().map(Record::to_bytes).collect();
-        let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
-        let at = self.journal.append(&payloads)?;
-        for record in records {
-            self.state.apply(record).map_err(|why| WalletError::Contents {
-                path: self.path.clone(),
-                at,
-                why,
-            })?;
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), WalletError> {
-        Ok(self.journal.sync()?)
-    }
+/// Appends records and makes them durable.
+fn commit(file: &mut Locked<'_, State>, records: &[WalletRecord]) -> Result<(), WalletError> {
+    append(file, records)?;
+    Ok(file.sync()?)
 }

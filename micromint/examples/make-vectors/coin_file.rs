@@ -117,13 +117,10 @@ fn till() -> SimulatedDirectory {
 
 /// The records of a journal as the fuzz targets take them: a length of two bytes before each.
 fn records(directory: &SimulatedDirectory, name: &str, kind: &str) -> Vec<u8> {
-    let mut journal = Journal::open_existing(directory, name, kind).unwrap();
-    let mut seed = Vec::new();
-    journal
-        .catch_up(|_, payload| {
-            seed.extend_from_slice(&(payload.len() as u16).to_le_bytes());
-            seed.extend_from_slice(payload);
-        })
-        .unwrap();
-    seed
+    let mut records: Vec<(u64, Vec<u8>)> = Vec::new();
+    Journal::open_to_read(directory, name, kind).unwrap().replay(&mut records).unwrap();
+    let seed = records
+        .iter()
+        .flat_map(|(_, payload)| [&(payload.len() as u16).to_le_bytes()[..], payload].concat());
+    seed.collect()
 }

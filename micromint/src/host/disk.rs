@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{AtFlags, OFlags, SeekFrom, Statx, StatxFlags};
 
 use super::mapped::Mapping;
-use super::{Directory, File, FileStatus, Lock, Open, Stamp};
+use super::{Directory, File, FileStatus, Lock, Open, Seen, Stamp};
 
 /// The user ID of root.
 const ROOT: u32 = 0;
@@ -196,14 +196,14 @@ impl File for DiskFile {
         self.file.read_exact_at(bytes, offset)
     }
 
-    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
+    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<Option<Seen>> {
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
         let len = bytes.len();
         match preadv2(&self.file, &mut [io::IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT)
         {
-            Ok(count) => Ok(count == len),
+            Ok(count) => Ok((count == len).then(|| Seen { size: offset + len as u64 })),
             // Not in memory, or a file system that cannot tell.
-            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(false),
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -216,13 +216,15 @@ impl File for DiskFile {
         self.mapping.get_or_init(|| Mapping::new(&self.file, size));
     }
 
-    fn reread_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let is_read = self.mapping().is_some_and(|mapping| mapping.read(bytes, offset));
+    fn reread_at(&self, seen: &Seen, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let mapping = self.mapping().filter(|_| seen.covers(bytes.len(), offset));
+        let is_read = mapping.is_some_and(|mapping| mapping.read(bytes, offset));
         if is_read { Ok(()) } else { self.read_at(bytes, offset) }
     }
 
-    fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let is_written = self.mapping().is_some_and(|mapping| mapping.write(bytes, offset));
+    fn rewrite_at(&self, seen: &Seen, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mapping = self.mapping().filter(|_| seen.covers(bytes.len(), offset));
+        let is_written = mapping.is_some_and(|mapping| mapping.write(bytes, offset));
         if is_written { Ok(()) } else { self.write_at(bytes, offset) }
     }
 
@@ -244,7 +246,7 @@ impl File for DiskFile {
 
     fn status(&self) -> io::Result<FileStatus> {
         let found = self.statx(StatxFlags::SIZE | StatxFlags::NLINK)?;
-        Ok(FileStatus { size: found.stx_size, links: found.stx_nlink.into() })
+        Ok(FileStatus { seen: Seen { size: found.stx_size }, links: found.stx_nlink.into() })
     }
 
     fn lock(&self, how: Lock) -> io::Result<()> {

@@ -4,10 +4,10 @@
 //! written through it is in the system's cache of the file at once, for all processes and for whoever reads
 //! the file by calls; a killed process loses none of it, and a sync of the file makes it durable.
 //!
-//! The price: where there is no byte to be reached, since the file was cut or the disk has failed, the system
-//! ends the process (`SIGBUS`) in place of an error.
-//! [`File::reread_at`](super::File::reread_at) and [`File::rewrite_at`](super::File::rewrite_at) say how their callers keep
-//! out of that.
+//! The price: a mapping reports no errors. If the file was cut or the disk has failed, the operating
+//! system ends the process (`SIGBUS`). So [`File::reread_at`](super::File::reread_at) and
+//! [`File::rewrite_at`](super::File::rewrite_at) take a [`Seen`](super::Seen), the proof that the file's
+//! size was asked for, and reach nothing beyond it.
 
 use std::fs;
 use std::sync::Arc;
@@ -71,9 +71,10 @@ mod tests {
         let file = directory.open("f", Open::Create).unwrap();
         file.write_at(&[b'.'; 100], 0).unwrap();
         file.map(64);
-        file.rewrite_at(b"abc", 61).unwrap();
-        file.rewrite_at(b"past", 62).unwrap();
-        file.rewrite_at(b"far", 97).unwrap();
+        let seen = file.look().unwrap();
+        file.rewrite_at(&seen, b"abc", 61).unwrap();
+        file.rewrite_at(&seen, b"past", 62).unwrap();
+        file.rewrite_at(&seen, b"far", 97).unwrap();
         let mut expected = [b'.'; 100];
         expected[61] = b'a';
         expected[62..66].copy_from_slice(b"past");
@@ -81,7 +82,7 @@ mod tests {
         for (offset, len) in [(0, 100), (0, 64), (60, 4), (60, 5), (96, 4)] {
             let (mut read, mut reread) = (vec![0; len], vec![0; len]);
             file.read_at(&mut read, offset as u64).unwrap();
-            file.reread_at(&mut reread, offset as u64).unwrap();
+            file.reread_at(&seen, &mut reread, offset as u64).unwrap();
             assert_eq!(
                 (&read[..], &reread[..]),
                 (&expected[offset..][..len], &expected[offset..][..len])
@@ -96,6 +97,29 @@ mod tests {
             assert!(mapping.read(&mut [0; 3], 61));
             assert!(!mapping.read(&mut [0; 3], 62));
         }
+    }
+
+    /// A mapping of a file that was cut is not touched beyond what was seen of it: that would end this
+    /// process. What was not seen is read by a call, which fails.
+    #[test]
+    fn what_was_not_seen_is_not_reached_through_memory() {
+        const PAGE: u64 = 4096;
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DiskDirectory::new(folder.path());
+        let file = directory.open("f", Open::Create).unwrap();
+        file.set_size(4 * PAGE).unwrap();
+        file.map(4 * PAGE);
+        file.set_size(8).unwrap();
+        let seen = file.look().unwrap();
+        assert_eq!(seen.size(), 8);
+        assert!(file.reread_at(&seen, &mut [0; 8], 0).is_ok());
+        for (count, offset) in [(9, 0), (8, 1), (8, 3 * PAGE)] {
+            let error = file.reread_at(&seen, &mut vec![0; count], offset).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+        }
+        file.rewrite_at(&seen, b"by a call", 3 * PAGE).unwrap();
+        assert_eq!(file.size().unwrap(), 3 * PAGE + 9);
+        assert!(!seen.covers(1, u64::MAX));
     }
 
     #[test]

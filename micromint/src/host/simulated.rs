@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Directory, File, Lock, Open};
+use super::{Directory, File, Lock, Open, Seen};
 
 /// What a crash leaves of the steps done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,9 +307,13 @@ impl SimulatedFile {
         !excluded
     }
 
-    fn assert_is_there(&self, count: usize, offset: u64) {
+    /// Nobody may ask for bytes that were not seen, and what was seen must be there still: on a disk the
+    /// process would end otherwise.
+    fn assert_is_there(&self, seen: &Seen, count: usize, offset: u64) {
         let size = self.directory.state().inodes[self.inode].live.len() as u64;
-        assert!(offset + count as u64 <= size, "{count} bytes at {offset} of {size}");
+        let is_there = offset + count as u64 <= size;
+        assert!(seen.covers(count, offset), "{count} bytes at {offset}, {seen:?}");
+        assert!(is_there, "{count} bytes at {offset} of {size}");
     }
 }
 
@@ -334,15 +338,13 @@ impl File for SimulatedFile {
         self.change(Change::Write(offset, bytes.to_vec()), Some(Change::Write(offset, cut)))
     }
 
-    /// Where the bytes are not there a disk would end the process; so nobody may ask for that.
-    fn reread_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        self.assert_is_there(bytes.len(), offset);
+    fn reread_at(&self, seen: &Seen, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.assert_is_there(seen, bytes.len(), offset);
         self.read_at(bytes, offset)
     }
 
-    /// As for [`File::reread_at`].
-    fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.assert_is_there(bytes.len(), offset);
+    fn rewrite_at(&self, seen: &Seen, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.assert_is_there(seen, bytes.len(), offset);
         self.write_at(bytes, offset)
     }
 

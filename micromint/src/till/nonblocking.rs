@@ -7,8 +7,8 @@
 use std::sync::atomic::Ordering;
 
 use super::position::day_of;
-use super::{CHECKPOINT_SIZE, PaymentId, Spend, Spent, Till, TillError};
-use crate::host::{Lock, LockGuard};
+use super::{CHECKPOINT_SIZE, LockedStore, PaymentId, Spend, Spent, Till, TillError};
+use crate::host::ExclusiveLock;
 use crate::protocol::PAYMENT_SIZE_MAX;
 
 /// The most coins of a payment that is recorded at once: more are looked up where it may take its time.
@@ -44,16 +44,17 @@ impl Till {
 
     fn spend_if_free(&self, spend: &Spend<'_>) -> Result<Option<Spent>, TillError> {
         let Ok(mut store) = self.store.try_lock() else { return Ok(None) };
-        let Ok(Some(_guard)) = LockGuard::try_new(self.lock.as_ref(), Lock::Exclusive) else {
+        let Ok(Some(lock)) = ExclusiveLock::try_new(self.lock.as_ref()) else {
             return Ok(None);
         };
         let now = self.clock.now();
-        let is_ready = store.is_caught_up(now)?
-            && day_of(now) <= store.end().day
+        let Some(mut store) = LockedStore::try_catch_up(&mut store, &lock, now)? else {
+            return Ok(None);
+        };
+        let is_ready = day_of(now) <= store.end().day
             && store.since_checkpoint() <= CHECKPOINT_SIZE
             && store.try_has_room(spend.period, spend.first_bins)?;
         if !is_ready {
-            store.forget_touched();
             return Ok(None);
         }
         let at = store.append(&spend.record(now))?;

@@ -214,7 +214,7 @@ fn a_payment_is_recorded_without_waiting_only_where_nothing_waits() {
     assert_eq!(try_spend(&pay(&[5])), None, "spent by another process");
     {
         let lock = directory.open(LOCK_NAME, Open::Write).unwrap();
-        let _held = LockGuard::new(lock.as_ref(), Lock::Exclusive).unwrap();
+        let _held = ExclusiveLock::new(lock.as_ref()).unwrap();
         assert_eq!(try_spend(&pay(&[6])), None, "the lock is held");
     }
     assert!(try_spend(&pay(&[6])).is_some());

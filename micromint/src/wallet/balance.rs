@@ -2,7 +2,7 @@
 
 use crate::time::UnixTime;
 
-use super::outcome::Outcome;
+use super::outcome::PaymentOutcome;
 use super::state::{CoinState, State};
 
 /// The coins of a holding. A coin is a ball in a first superbin; how many of them are good at one vendor
@@ -36,10 +36,10 @@ impl State {
                     CoinState::Unspent => &mut balance.unspent,
                     CoinState::Returned(_) => &mut balance.returned,
                     CoinState::Left(number) => match self.payments[*number as usize].outcome {
-                        Outcome::Paid => &mut balance.paid,
-                        Outcome::Unknown | Outcome::Refused(_) | Outcome::NotKept(_) => {
-                            &mut balance.bound
-                        }
+                        PaymentOutcome::Paid => &mut balance.paid,
+                        PaymentOutcome::Unknown
+                        | PaymentOutcome::Refused(_)
+                        | PaymentOutcome::NotKept(_) => &mut balance.bound,
                     },
                 };
                 *count += 1;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
 use crate::time::UnixTime;
 
-use super::outcome::Outcome;
+use super::outcome::PaymentOutcome;
 use super::record::Place;
 use super::state::{CoinState, Holding, Return, State};
 
@@ -31,7 +31,7 @@ pub(super) fn returnable(state: &State, holding: usize, coins_max: usize) -> Vec
 fn is_returnable(state: &State, coin: CoinState) -> bool {
     match coin {
         CoinState::Unspent => true,
-        CoinState::Left(number) => state.payments[number as usize].outcome != Outcome::Paid,
+        CoinState::Left(number) => state.payments[number as usize].outcome != PaymentOutcome::Paid,
         CoinState::None | CoinState::Returned(_) => false,
     }
 }

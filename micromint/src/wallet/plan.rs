@@ -14,7 +14,7 @@ use crate::protocol::{Payment, RequestPayment, Url};
 use crate::time::UnixTime;
 
 use super::genuine::EMPTY;
-use super::outcome::Outcome;
+use super::outcome::PaymentOutcome;
 use super::record::{Place, Spend};
 use super::state::{CoinState, Holding, Set, State};
 use super::vendor_rule::{is_loopback, may_collect};
@@ -209,7 +209,7 @@ impl State {
     fn unsettled(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
         let body_digest = fetch.body_digest();
         let found = self.payments.iter().rposition(|payment| {
-            payment.outcome == Outcome::Unknown
+            payment.outcome == PaymentOutcome::Unknown
                 && payment.vendor == request.vendor
                 && payment.url == *fetch.url
                 && payment.method == fetch.method

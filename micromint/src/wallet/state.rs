@@ -7,14 +7,15 @@
 
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
+use crate::journal::{self, JournalError, Replay};
 use crate::params::Params;
 use crate::protocol::{FundsWithdrawn, Id, Payment, Url, Verdict};
 use crate::time::UnixTime;
 
 use super::credit;
 use super::genuine::EMPTY;
-use super::outcome::Outcome;
-use super::record::{Bins, Place, Record, Spend};
+use super::outcome::PaymentOutcome;
+use super::record::{Bins, Place, Spend, WalletRecord};
 
 /// Everything that the wallet holds and remembers.
 #[derive(Debug, Default)]
@@ -99,7 +100,7 @@ pub struct PastPayment {
     /// How many of them left for the first time.
     pub fresh: u32,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: PaymentOutcome,
     /// When that was learned.
     pub settled: Option<UnixTime>,
     pub(super) body_digest: [u8; 32],
@@ -131,39 +132,52 @@ struct Incoming {
     sets: Vec<Set>,
 }
 
+impl Replay for State {
+    type Error = JournalError;
+
+    fn apply(&mut self, record: &journal::Record<'_>) -> Result<(), JournalError> {
+        let parsed = WalletRecord::parse(record.payload).ok_or_else(|| {
+            record.unreadable("expected one of a wallet, as this version knows them")
+        });
+        self.take(parsed?).map_err(|why| record.unreadable(why))
+    }
+}
+
 impl State {
     /// Takes in the next record of the file.
     ///
     /// # Errors
     /// What makes no sense about it, in words.
-    pub(super) fn apply(&mut self, record: Record) -> Result<(), String> {
-        if !matches!(record, Record::Bins(_) | Record::Received { .. }) {
+    fn take(&mut self, record: WalletRecord) -> Result<(), String> {
+        if !matches!(record, WalletRecord::Bins(_) | WalletRecord::Received { .. }) {
             // Sets without their last record were cut off while they came in, and nobody was told.
             self.incoming = None;
         }
-        if self.backup_made.is_some() && !matches!(record, Record::Restored { .. }) {
+        if self.backup_made.is_some() && !matches!(record, WalletRecord::Restored { .. }) {
             return Err("something was done with a backup that was not restored".to_string());
         }
         match record {
-            Record::Receive { at, head } => self.begin_receipt(at, &head),
-            Record::Bins(bins) => self.take_bins(bins),
-            Record::Received { sets, digest } => self.end_receipt(sets, digest),
-            Record::Spend(spend) => self.take_spend(spend),
-            Record::Outcome { at, payment, outcome } => self.take_outcome(at, payment, outcome),
-            Record::Return { at, holding, request, coins, digest } => {
+            WalletRecord::Receive { at, head } => self.begin_receipt(at, &head),
+            WalletRecord::Bins(bins) => self.take_bins(bins),
+            WalletRecord::Received { sets, digest } => self.end_receipt(sets, digest),
+            WalletRecord::Spend(spend) => self.take_spend(spend),
+            WalletRecord::Outcome { at, payment, outcome } => {
+                self.take_outcome(at, payment, outcome)
+            }
+            WalletRecord::Return { at, holding, request, coins, digest } => {
                 self.take_return(at, holding, request, coins, digest)
             }
-            Record::Credited { request, transaction, first, verdicts, .. } => {
+            WalletRecord::Credited { request, transaction, first, verdicts, .. } => {
                 self.take_verdicts(&request, transaction, first, &verdicts)
             }
-            Record::Backup { at } => {
+            WalletRecord::Backup { at } => {
                 self.backup_made = Some(at);
                 Ok(())
             }
-            Record::Receipt { payment, expires, cookie } => {
+            WalletRecord::Receipt { payment, expires, cookie } => {
                 self.take_receipt(payment, expires, cookie)
             }
-            Record::Restored { spendable, .. } => self.take_restored(spendable),
+            WalletRecord::Restored { spendable, .. } => self.take_restored(spendable),
         }
     }
 
@@ -236,7 +250,7 @@ impl State {
             description: spend.description,
             coins: payment.coins,
             fresh,
-            outcome: Outcome::Unknown,
+            outcome: PaymentOutcome::Unknown,
             settled: None,
             body_digest: spend.body_digest,
             message: spend.message,
@@ -298,13 +312,18 @@ impl State {
         }
     }
 
-    fn take_outcome(&mut self, at: UnixTime, payment: u32, outcome: Outcome) -> Result<(), String> {
+    fn take_outcome(
+        &mut self,
+        at: UnixTime,
+        payment: u32,
+        outcome: PaymentOutcome,
+    ) -> Result<(), String> {
         let payment = self
             .payments
             .get_mut(payment as usize)
             .ok_or_else(|| format!("no payment {payment}"))?;
         // The content came: nothing that is said later, by a second process say, takes that back.
-        if payment.outcome != Outcome::Paid {
+        if payment.outcome != PaymentOutcome::Paid {
             payment.outcome = outcome;
             payment.settled = Some(at);
         }

@@ -319,7 +319,7 @@ fn unpaid<'a>() -> GetOptions<'a> {
 
 fn backup(place: &Place, file: &Path) -> Result<u8, ToolError> {
     let (directory, name) = DiskDirectory::of_file(file).map_err(FileError::on("use", file))?;
-    place.open()?.backup(&directory, &name, SystemClock.now(), &SystemEntropy)?;
+    place.open()?.backup(&directory, &name, SystemClock.now())?;
     eprintln!(
         "mmwallet: {} holds the coins as they are now; coins spent after this moment must not be spent from it again",
         file.display()
@@ -332,8 +332,7 @@ fn restore(place: &Place, file: &Path, spendable: bool) -> Result<u8, ToolError>
     place.make_directory()?;
     let (directory, name) = place.parts();
     let now = SystemClock.now();
-    let wallet =
-        Wallet::restore(&from, &from_name, directory, name, spendable, now, &SystemEntropy)?;
+    let wallet = Wallet::restore(&from, &from_name, directory, name, spendable, now)?;
     let state = wallet.state();
     let coins: u32 =
         (0..state.holdings().len()).map(|i| state.balance(i)).map(|b| b.unspent + b.in_doubt).sum();

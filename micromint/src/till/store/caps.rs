@@ -6,13 +6,12 @@
 use sha2::{Digest, Sha256};
 
 use super::super::TillError;
-use super::super::position::{Position, day_text, journal_name};
-use super::super::record::{PaymentRecord, Record};
+use super::super::position::{Position, day_text};
+use super::super::record::{PaymentRecord, TillRecord};
 use super::super::table::{Entry, Table, TableError, Touched};
 use super::indexes::{Index, is_index};
-use super::{JOURNAL_KIND, Store, unreadable};
+use super::{Day, Store};
 use crate::identity::UserId;
-use crate::journal::Journal;
 
 impl Store {
     /// The coins that `user` spent on the newest journal's day.
@@ -78,25 +77,18 @@ impl Store {
     }
 
     fn count_day(&mut self, day: u32) -> Result<(), TillError> {
-        let mut journal =
-            Journal::open_present(self.directory.as_ref(), &journal_name(day), JOURNAL_KIND)?;
-        let mut counted = Ok(());
-        journal.catch_up(|offset, payload| {
-            let at = Position { day, offset };
-            if counted.is_ok() && at < self.mark.end {
-                counted = match Record::parse(payload) {
-                    Some(Record::Payment(payment)) => {
-                        self.count(at, day, &payment, u32::saturating_add)
-                    }
-                    Some(Record::Reversal(note)) if note.payment.day == day => self
-                        .noted_payment(at, &note)
-                        .and_then(|payment| self.count(at, day, &payment, u32::saturating_sub)),
-                    Some(Record::Retry(_) | Record::Reversal(_)) => Ok(()),
-                    None => Err(unreadable(self.directory(), at)),
-                };
+        let mut journal = self.open_day(day)?;
+        let visit = |at, record| match record {
+            _ if at >= self.mark.end => Ok(()),
+            TillRecord::Payment(payment) => self.count(at, day, &payment, u32::saturating_add),
+            TillRecord::Reversal(note) if note.payment.day == day => {
+                let payment = self.noted_payment(at, &note)?;
+                self.count(at, day, &payment, u32::saturating_sub)
             }
-        })?;
-        counted
+            TillRecord::Retry(_) | TillRecord::Reversal(_) => Ok(()),
+        };
+        journal.replay(&mut Day { day, visit })?;
+        Ok(())
     }
 
     /// The counts of the mark's `users_day`, if any day is counted.

@@ -5,7 +5,7 @@
 //! larger one, which every process learns from the mark's generation.
 
 use super::super::TillError;
-use super::super::position::{PERIODS_MAX, write_periods};
+use super::super::position::PERIODS_MAX;
 use super::super::table::{Entry, Table, TableError, Touched};
 use super::Store;
 use crate::bin::Bin;
@@ -59,7 +59,7 @@ impl Store {
                 return Err(TillError::TooManyPeriods);
             }
             periods.push(period.clone());
-            write_periods(self.lock.as_ref(), &periods).map_err(self.on_lock("write"))?;
+            self.write_periods(&periods)?;
         }
         Ok(table)
     }
@@ -128,7 +128,7 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn forget_touched(&mut self) {
+    pub(super) fn forget_touched(&mut self) {
         for index in self.all_indexes() {
             index.touched.clear();
         }

@@ -75,7 +75,7 @@ fn an_index_behind_is_brought_up() {
     for coin in 0..10 {
         id_of(pay(&[coin]).spend(&till).unwrap());
     }
-    till.locked(Store::checkpoint_here).unwrap();
+    till.locked(|store| store.checkpoint_here()).unwrap();
     let at_checkpoint = directory.bytes(INDEX).unwrap();
     drop(till);
     let till = open(&directory, &clock);
@@ -116,7 +116,7 @@ fn a_lost_reversal_frees_nothing() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
     let id = id_of(pay(&[1]).spend(&till).unwrap());
-    till.locked(Store::checkpoint_here).unwrap();
+    till.locked(|store| store.checkpoint_here()).unwrap();
     let synced = directory.bytes(JOURNAL).unwrap();
     assert_eq!(till.reverse(id).unwrap(), Reversal::Reversed);
     drop(till);
