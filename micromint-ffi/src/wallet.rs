@@ -271,13 +271,11 @@ pub unsafe extern "C" fn micromint_wallet_pay(
             url = parsed(url, url_len)
         );
         refuse_reserved(policy.reserved, "policy")?;
-        let policy = Policy {
-            autopay: policy.autopay,
-            daily_limit: (policy.has_daily_limit != 0).then_some(policy.daily_limit),
-            allow_http: policy.allow_http != 0,
-        };
+        let policy = Policy::new(policy.autopay)
+            .with_daily_limit((policy.has_daily_limit != 0).then_some(policy.daily_limit))
+            .with_http(policy.allow_http != 0);
         let request = RequestPayment::parse(request).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let fetch = Fetch { url: &url, method, body };
+        let fetch = Fetch::new(&url).with_method(method).with_body(body);
         let decision = it.wallet.pay(&request, &fetch, &policy, it.host.now()).map_err(refused)?;
         let (pay, payment, message) = match decision {
             Decision::Send(sending) if sending.again => {

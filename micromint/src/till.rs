@@ -1,44 +1,42 @@
 //! The vendor's till: which coins were spent here, for good (thesis 3.3.1, "daily logs").
 //!
 //! In go payments whose coins are good, out come answers: recorded, a retry, over the cap, already
-//! spent. The invariant: of all processes and threads that present one coin, nginx workers, Apache
-//! children, both servers at once, exactly one is told that it was recorded, over reload, restart and
-//! `kill -9`; and what was acknowledged is never forgotten (after a power cut: as [`SyncMode`] says).
+//! spent. The invariant: of all processes and threads that present one coin (nginx workers, Apache
+//! children, both servers at once) exactly one is told that it was recorded, across reloads, restarts and
+//! `kill -9`. What was acknowledged is never forgotten; after a power cut, as [`SyncMode`] says.
 //!
-//! The till is a directory. Its journals, one a UTC day, are the truth; its indexes, one a period, make a
-//! look-up cheap and can always be made again. One lock guards everything. Byte by byte: `docs/reference/till.md`.
+//! The till is a directory. Its journals, one for each UTC day, are the truth. Its indexes, one for each
+//! period, make lookups cheap and can always be rebuilt. One lock guards everything. Byte by byte:
+//! `docs/reference/till.md`.
 
 mod batches;
 mod nonblocking;
 mod position;
 mod promises;
 mod record;
+mod spend;
 mod store;
 mod syncing;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
-
 use crate::bin::Bin;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, Entropy, ExclusiveLock, File, Open};
-use crate::identity::UserId;
 use crate::journal::JournalError;
 use crate::period::Period;
-use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
+use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX};
 use crate::time::UnixTime;
 
 use position::{MARK_SIZE, day_of};
 use promises::Promises;
-use record::{Note, PaymentRecord};
+use record::Note;
 use store::{Found, LOCK_NAME, SpentBin, Store};
 use syncing::{Syncing, Wanted};
 use table::TableError;
@@ -49,6 +47,7 @@ pub use nonblocking::TRY_SPEND_COINS_MAX;
 pub(crate) use position::Position;
 pub use promises::PROMISES_MAX;
 pub(crate) use record::TillRecord;
+pub use spend::{Spend, fingerprint};
 pub(crate) use store::{LockedStore, scan};
 pub use syncing::SyncMode;
 
@@ -58,7 +57,30 @@ pub const REVERSAL_SECONDS: i64 = 600;
 /// How far journals may run ahead of the durable indexes, in bytes: what opening reads again at most.
 const CHECKPOINT_SIZE: u64 = 16 * 1024 * 1024;
 
-/// An open till. One a process, opened after the process was forked; any number of threads.
+/// An open till. Each process opens its own, after `fork`; any number of threads may use it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use micromint::bin::Bin;
+/// use micromint::host::{SimulatedDirectory, SystemClock, SystemEntropy};
+/// use micromint::till::{Spend, Spent, SyncMode, Till};
+///
+/// let directory = Box::new(SimulatedDirectory::new());
+/// let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+/// let till = Till::open(directory, SyncMode::Os, clock, entropy)?;
+///
+/// let (period, user) = ("2026-12".parse()?, "alice".parse()?);
+/// let first_bins = [Bin { superbin: 4, subbin: 7 }];
+/// let payment = Spend::new(&period, &user, &first_bins, b"the Payment message", [1; 32])
+///     .with_receipt_seconds(3600);
+/// assert!(matches!(till.spend(&payment)?, Spent::Recorded(_)));
+/// assert!(matches!(till.spend(&payment)?, Spent::Retry { .. }));
+///
+/// let another = Spend::new(&period, &user, &first_bins, b"another message", [2; 32]);
+/// assert_eq!(till.spend(&another)?, Spent::AlreadySpent);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Till {
     store: Mutex<Store>,
     directory: Arc<dyn Directory>,
@@ -69,27 +91,6 @@ pub struct Till {
     clock: Arc<dyn Clock>,
     is_checkpointing: AtomicBool,
     counters: Counters,
-}
-
-/// A payment to record. Its coins are good; whether they are unspent is asked here.
-#[derive(Clone, Copy, Debug)]
-pub struct Spend<'a> {
-    /// The period of the coins.
-    pub period: &'a Period,
-    /// The first bin of each coin, 1 to [`COINS_PER_PAYMENT_MAX`], all different.
-    pub first_bins: &'a [Bin],
-    /// The Payment message as received, for redemption.
-    pub payment: &'a [u8],
-    /// Who pays.
-    pub user: &'a UserId,
-    /// What makes a retry the same payment: [`fingerprint`].
-    pub fingerprint: [u8; 32],
-    /// For how long after it was recorded the same payment is a retry, in seconds.
-    pub receipt_seconds: i64,
-    /// The period's redeem-until: the record is kept until then.
-    pub keep_until: UnixTime,
-    /// The most coins of one user on one UTC day, if bounded.
-    pub cap: Option<u32>,
 }
 
 /// The answer to a [`Spend`]. Of several that apply the first of this list is given, but for
@@ -109,7 +110,7 @@ pub enum Spent {
     AlreadySpent,
 }
 
-/// Names a recorded payment; the right to reverse it goes with it.
+/// Identifies a recorded payment. Whoever has it may reverse the payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PaymentId(Position);
 
@@ -123,8 +124,9 @@ pub enum Reversal {
     Void,
 }
 
-/// What this process did with its till since it opened it.
+/// What this process has done since it opened the till.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TillTotals {
     /// Payments recorded.
     pub payments: u64,
@@ -160,7 +162,7 @@ pub enum TillError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The till's directory is on a network file system.
-    #[error("{}: on a network file system, where locks do not hold; the till needs a local disk", .0.display())]
+    #[error("{}: on a network file system, where locks are not reliable; use a local disk", .0.display())]
     OnNetwork(PathBuf),
     /// The lock file was deleted.
     #[error("{}: was deleted while in use; stop all servers that use this till, then start them", .0.display())]
@@ -168,7 +170,7 @@ pub enum TillError {
     /// A sync failed: what was recorded since the last good one may be lost.
     #[error("an earlier sync of the till failed; restart the server once the disk is in order")]
     SyncFailed,
-    /// An index is damaged, though it was made again just now.
+    /// An index is damaged although it was just rebuilt.
     #[error("an index of the till is damaged: {what}")]
     Damaged {
         /// What is wrong.
@@ -180,7 +182,7 @@ pub enum TillError {
     /// The till holds payments of too many periods.
     #[error("payments of more than 1000 periods; redeem and prune first")]
     TooManyPeriods,
-    /// The caller asks for what no till can do.
+    /// The payment is out of bounds.
     #[error(
         "expected 1 to {COINS_PER_PAYMENT_MAX} different first bins and at most {PAYMENT_SIZE_MAX} bytes, found {bins} in {bytes} bytes"
     )]
@@ -207,34 +209,9 @@ impl From<TableError> for TillError {
     }
 }
 
-/// What makes two payments the same one: SHA-256 over URL, period, user, authenticator and coins, and
-/// over `extra`, such as an Idempotency-Key and the digest of a body.
-pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
-    // The lengths keep different fields from running into the same bytes.
-    let size = |size: usize| (size as u64).to_be_bytes();
-    let mut sha256 = Sha256::new();
-    let fields: [&[u8]; 4] = [
-        payment.url.as_str().as_bytes(),
-        payment.period.as_str().as_bytes(),
-        payment.user.as_str().as_bytes(),
-        payment.authenticator.as_bytes(),
-    ];
-    for field in fields {
-        sha256.update(size(field.len()));
-        sha256.update(field);
-    }
-    sha256.update(size(payment.x.len() * size_of::<u64>()));
-    payment.x.iter().for_each(|x| sha256.update(x.to_be_bytes()));
-    for field in extra {
-        sha256.update(size(field.len()));
-        sha256.update(field);
-    }
-    sha256.finalize().into()
-}
-
 impl Till {
-    /// Makes what a first start needs in an existing directory, the permanent `lock` file, so that its
-    /// owner can be set before workers open the till. Does nothing to a till that is there.
+    /// Makes the permanent `lock` file in an existing directory, so that its owner can be set before
+    /// workers open the till. Changes nothing in an existing till.
     ///
     /// # Errors
     /// The operating system's.
@@ -244,8 +221,8 @@ impl Till {
         Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
     }
 
-    /// Opens the till in `directory`, making it if that is empty, and brings its indexes up to date. Call
-    /// this in each process for itself, after `fork`.
+    /// Opens the till in `directory`, makes it if that is empty, and brings its indexes up to date. Each
+    /// process calls this for itself, after `fork`.
     ///
     /// # Errors
     /// The files cannot be read or written, a journal is broken or was deleted, or the directory is on a
@@ -295,8 +272,8 @@ impl Till {
     /// [`Spent::Retry`] the payment is as durable as the [`SyncMode`] promises.
     ///
     /// # Errors
-    /// The till cannot answer; serve nothing. As a rule nothing was recorded then; where that is in doubt
-    /// the same payment is a retry later.
+    /// The till cannot answer; serve nothing. Usually nothing was recorded. If the payment was recorded
+    /// all the same, it is a retry when it is sent again.
     pub fn spend(&self, spend: &Spend<'_>) -> Result<Spent, TillError> {
         spend.check_bounds()?;
         if self.promises.are_owed.load(Ordering::Relaxed) {
@@ -333,9 +310,9 @@ impl Till {
         })
     }
 
-    /// Whether a payment with this fingerprint and this first bin of its first coin was recorded within
-    /// `receipt_seconds` and stands; it is then recorded as retried. For payments that could not be
-    /// recorded now, such as after the period's end.
+    /// When a payment with this fingerprint and this first bin of its first coin was recorded, if that was
+    /// within `receipt_seconds` and it was not reversed. It is then recorded as retried. For payments that
+    /// cannot be recorded now, such as after the period's end.
     ///
     /// # Errors
     /// The till cannot answer.
@@ -375,7 +352,7 @@ impl Till {
         })
     }
 
-    /// Takes a payment back, for the request that recorded it and whose answer is no success.
+    /// Reverses a payment, for the request that recorded it and then did not succeed.
     ///
     /// # Errors
     /// The till cannot answer; the payment stands.
@@ -434,8 +411,8 @@ impl Till {
         Arc::clone(&self.directory)
     }
 
-    /// Does something under the lock, with the indexes up to date. If an index turns out damaged they are
-    /// made again, and it is done once more: it must leave nothing half done then.
+    /// Calls `act` under the lock, with the indexes up to date. If it finds an index damaged, the indexes
+    /// are rebuilt and `act` is called once more, so it must leave nothing half done.
     pub(crate) fn locked<T>(
         &self,
         act: impl Fn(&mut LockedStore<'_>) -> Result<T, TillError>,
@@ -443,7 +420,7 @@ impl Till {
         self.locked_at(self.clock.now(), act)
     }
 
-    /// The same for who has just looked at the clock.
+    /// [`Till::locked`] for a caller that has just read the clock.
     fn locked_at<T>(
         &self,
         now: UnixTime,
@@ -487,29 +464,6 @@ impl Till {
             }
         }
         self.is_checkpointing.store(false, Ordering::Release);
-    }
-}
-
-impl<'a> Spend<'a> {
-    /// The record of this payment.
-    fn record(&self, now: UnixTime) -> TillRecord<'a> {
-        TillRecord::Payment(PaymentRecord {
-            period: self.period.clone(),
-            user: self.user.clone(),
-            recorded_at: now,
-            keep_until: self.keep_until,
-            fingerprint: self.fingerprint,
-            first_bins: Cow::Borrowed(self.first_bins),
-            message: Cow::Borrowed(self.payment),
-        })
-    }
-
-    fn check_bounds(&self) -> Result<(), TillError> {
-        let (bins, bytes) = (self.first_bins.len(), self.payment.len());
-        if (1..=COINS_PER_PAYMENT_MAX as usize).contains(&bins) && bytes <= PAYMENT_SIZE_MAX {
-            return Ok(());
-        }
-        Err(TillError::Spend { bins, bytes })
     }
 }
 

@@ -1,13 +1,13 @@
 //! The client's wallet: receiving, spending and returning coins (thesis 3.4).
 //!
-//! In go messages of brokers and vendors, out come payments and returns. One file holds everything, a
-//! [`crate::journal`] that is only ever appended to; reading it from the start gives the [`State`]. The
+//! In go messages of brokers and vendors, out come payments and returns. One file holds everything: a
+//! [`crate::journal`] that is only ever appended to. Reading it from the start gives the [`State`]. The
 //! invariants: a spend is on disk before its coins leave, so no coin leaves twice for different things,
 //! whatever crashes; and a coin that left is bound to its vendor for good.
 //!
 //! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends it, and
-//! tells [`Wallet::settle`] what came of it. The format and the rules are described in `docs/reference/wallet.md`
-//! so that another program can share the file.
+//! reports the result to [`Wallet::settle`]. Format and rules are described in
+//! `docs/reference/wallet.md`, so that another program can share the file.
 
 // What is known.
 mod genuine;
@@ -78,33 +78,33 @@ pub enum WalletError {
     /// The operating system refused.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file is damaged or no wallet.
+    /// The file is damaged or not a wallet.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// No randomness.
     #[error("no randomness: {0}")]
     Entropy(io::Error),
     /// The file is a backup, which must be restored before anything is written to it.
-    #[error("{}: is a backup made at {made}; restore it first", path.display())]
+    #[error("{}: this is a backup made at {made}; restore it first", path.display())]
     Backup {
         /// The wallet file.
         path: PathBuf,
         /// When it was made.
         made: UnixTime,
     },
-    /// The file is no backup.
-    #[error("{}: is no backup", path.display())]
+    /// The file is not a backup.
+    #[error("{}: expected a backup, found a wallet in use", path.display())]
     NoBackup {
         /// The file.
         path: PathBuf,
     },
-    /// There is a file already where a new one was to be.
-    #[error("{}: exists already", path.display())]
+    /// The new file exists already.
+    #[error("{}: already exists", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// An answer that fits no return.
+    /// An answer that does not match a return.
     #[error("{0}")]
     NoSuchReturn(String),
 }
@@ -112,7 +112,8 @@ pub enum WalletError {
 /// What to do about a Request-Payment; what is to be sent is on disk already.
 #[derive(Debug)]
 pub enum Decision {
-    /// Send this Payment message to the very URL, and tell [`Wallet::settle`] what came of it.
+    /// Send this Payment message to the URL that was fetched, and report the result to
+    /// [`Wallet::settle`].
     Send(Sending),
     /// Ask the owner, and on a yes call [`Wallet::pay`] again with an autopay threshold of the price.
     Ask(Choice),
@@ -122,6 +123,7 @@ pub enum Decision {
 
 /// A payment to send.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Sending {
     /// Its number in the wallet.
     pub payment: u32,
@@ -132,6 +134,38 @@ pub struct Sending {
 }
 
 /// An open wallet.
+///
+/// ```
+/// use micromint::authenticator::Key;
+/// use micromint::host::{SimulatedDirectory, SystemEntropy};
+/// use micromint::protocol::RequestPayment;
+/// use micromint::testing::{ObviousMint, test_params};
+/// use micromint::wallet::{Decision, Fetch, PaymentOutcome, Policy, Received, Wallet};
+///
+/// let directory = SimulatedDirectory::new();
+/// let mut wallet = Wallet::open(&directory, "wallet.mmw", &SystemEntropy)?;
+///
+/// // A broker sells a set and sends it in a Funds-Withdrawn message.
+/// let mint = ObviousMint::new(test_params());
+/// let now = mint.params().raw().start;
+/// let funds = mint.funds(&"alice".parse()?, &Key::from_bytes([1; 32]), &[4], 1);
+/// assert!(matches!(wallet.receive(&funds, now)?, Received::New { sets: 1, .. }));
+///
+/// // A vendor asks for a coin.
+/// let request = RequestPayment::parse(
+///     b"MicroMint-1.0\r\nRequest-Payment\r\nURL: https://news.example/a\r\nPrice: 1\r\n\
+///       Vendor-ID: news.example\r\nPeriod: 2026-12\r\nBroker: https://broker.example/\r\n\
+///       Coin-Value: 0.01 USD\r\nEnd-MicroMint\r\n",
+/// )?;
+/// let fetch = Fetch::new(&request.url);
+/// let Decision::Send(sending) = wallet.pay(&request, &fetch, &Policy::new(5), now)? else {
+///     panic!("the price is below the autopay threshold");
+/// };
+/// // Here `sending.message` goes to the vendor, whose answer brings the page.
+/// wallet.settle(sending.payment, PaymentOutcome::Paid, now)?;
+/// assert_eq!(wallet.state().left_today(now), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Wallet {
     file: Replayed<State>,
 }
@@ -172,11 +206,11 @@ impl Wallet {
         Ok(self.file.refresh()?)
     }
 
-    /// Decides about a Request-Payment that answered `fetch`. Coins that are to be sent are marked as
-    /// gone, durably, when this returns.
+    /// Decides about a Request-Payment that answered `fetch`. When this returns, the coins to be sent are
+    /// durably recorded as gone.
     ///
     /// # Errors
-    /// The file cannot be written; then nothing may be sent.
+    /// The file cannot be written; then send nothing.
     pub fn pay(
         &mut self,
         request: &RequestPayment,
@@ -201,10 +235,11 @@ impl Wallet {
         })
     }
 
-    /// Writes down what became of a payment.
+    /// Records what became of a payment.
     ///
     /// # Errors
-    /// The file cannot be written; the payment then stays unknown, and is tried again with its coins.
+    /// The file cannot be written. The outcome then stays unknown, and the payment is sent again with the
+    /// same coins.
     pub fn settle(
         &mut self,
         payment: u32,
@@ -231,8 +266,8 @@ impl Wallet {
     }
 
     /// Takes the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], out of the wallet for a
-    /// return and gives its Request-ID, or `None` if there are none. [`State::request_credit`] makes the
-    /// message, as often as it takes until an answer comes.
+    /// return. Returns its Request-ID, or `None` if there are no such coins. [`State::request_credit`]
+    /// makes the message, as often as needed until an answer comes.
     ///
     /// # Errors
     /// The file cannot be written, or no randomness for the Request-ID.
@@ -266,11 +301,11 @@ impl Wallet {
         })
     }
 
-    /// Writes down the broker's verdicts on a return ([`State::find_return`] says which one is meant)
-    /// and gives its Request-ID.
+    /// Records the broker's verdicts on a return, which [`State::find_return`] finds. Returns its
+    /// Request-ID.
     ///
     /// # Errors
-    /// The answer fits no return, or the file cannot be written.
+    /// The answer does not match a return, or the file cannot be written.
     pub fn credit(
         &mut self,
         answer: &FundsCredited,

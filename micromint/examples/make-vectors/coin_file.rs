@@ -101,17 +101,12 @@ fn till() -> SimulatedDirectory {
     let clock = Arc::new(FixedClock(NOW));
     let till = Till::open(Box::new(directory.clone()), SyncMode::Always, clock, Arc::new(Always7))
         .unwrap();
-    till.spend(&Spend {
-        period: &payment.period,
-        first_bins: &[mint.rules().bin(payment.x[0]).unwrap()],
-        payment: &payment.to_bytes(),
-        user: &user,
-        fingerprint: fingerprint(&payment, &[]),
-        receipt_seconds: 600,
-        keep_until: mint.params().raw().redeem_until,
-        cap: None,
-    })
-    .unwrap();
+    let (first_bins, message) = ([mint.rules().bin(payment.x[0]).unwrap()], payment.to_bytes());
+    let fingerprint = fingerprint(&payment, &[]);
+    let spend = Spend::new(&payment.period, &user, &first_bins, &message, fingerprint)
+        .with_receipt_seconds(600)
+        .with_keep_until(mint.params().raw().redeem_until);
+    till.spend(&spend).unwrap();
     directory
 }
 

@@ -4,10 +4,14 @@ mod damage;
 mod model;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::host::{SimulatedDirectory, Survives, SystemEntropy};
-use std::sync::atomic::AtomicI64;
+use crate::identity::UserId;
+use crate::protocol::Payment;
 
 /// A clock that a test sets.
 #[derive(Clone)]
@@ -100,16 +104,10 @@ impl Pay {
     }
 
     fn as_spend(&self) -> Spend<'_> {
-        Spend {
-            period: &self.period,
-            first_bins: &self.bins,
-            payment: &self.message,
-            user: &self.user,
-            fingerprint: self.fingerprint,
-            receipt_seconds: 3600,
-            keep_until: "2027-01-08T00:00:00Z".parse().unwrap(),
-            cap: self.cap,
-        }
+        Spend::new(&self.period, &self.user, &self.bins, &self.message, self.fingerprint)
+            .with_receipt_seconds(3600)
+            .with_keep_until("2027-01-08T00:00:00Z".parse().unwrap())
+            .with_cap(self.cap)
     }
 }
 

@@ -8,6 +8,7 @@ use super::state::{CoinState, State};
 /// The coins of a holding. A coin is a ball in a first superbin; how many of them are good at one vendor
 /// depends on the vendor ([`State::coins_at`]) and is some less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Balance {
     /// Sets.
     pub sets: u32,

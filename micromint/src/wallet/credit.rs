@@ -52,6 +52,7 @@ pub(super) fn digest(state: &State, places: &[Place]) -> [u8; 32] {
 
 /// What a holding has for the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Returnable {
     /// The holding, as an index of [`State::holdings`].
     pub holding: usize,

@@ -24,6 +24,7 @@ pub const METHOD_LEN_MAX: usize = 32;
 
 /// What the client's owner allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Policy {
     /// The highest price, in coins, that is paid without asking (thesis 3.4.1, "autopay threshold").
     pub autopay: u32,
@@ -33,8 +34,34 @@ pub struct Policy {
     pub allow_http: bool,
 }
 
+impl Policy {
+    /// Pays up to `autopay` coins for a page without asking; 0 always asks.
+    pub const fn new(autopay: u32) -> Policy {
+        Policy { autopay, daily_limit: None, allow_http: false }
+    }
+
+    /// The same with another highest price that is paid without asking.
+    #[must_use]
+    pub const fn with_autopay(self, autopay: u32) -> Policy {
+        Policy { autopay, ..self }
+    }
+
+    /// The most coins that may leave for the first time in one UTC day. Default: `None`, no limit.
+    #[must_use]
+    pub const fn with_daily_limit(self, daily_limit: Option<u32>) -> Policy {
+        Policy { daily_limit, ..self }
+    }
+
+    /// Whether to pay over http, where others can read the coins. Default: `false`, only to this machine.
+    #[must_use]
+    pub const fn with_http(self, allow_http: bool) -> Policy {
+        Policy { allow_http, ..self }
+    }
+}
+
 /// A fetch that was answered with a Request-Payment.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Fetch<'a> {
     /// The URL that was asked for, after the redirects of the unpaid request.
     pub url: &'a Url,
@@ -60,6 +87,7 @@ pub enum Plan {
 
 /// Coins for a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Choice {
     /// From which holding, as an index of [`State::holdings`].
     pub holding: usize,
@@ -73,6 +101,7 @@ pub struct Choice {
 
 /// Why the wallet does not pay. The variants stand in the order of the checks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unpayable {
     /// The request asks to pay for another page.
     #[error("asked for {fetched}, but the site wants to be paid for {requested}")]
@@ -145,7 +174,24 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-impl Fetch<'_> {
+impl<'a> Fetch<'a> {
+    /// A fetch of `url`, as it is after the redirects of the unpaid request.
+    pub const fn new(url: &'a Url) -> Fetch<'a> {
+        Fetch { url, method: "GET", body: b"" }
+    }
+
+    /// The method, at most [`METHOD_LEN_MAX`] bytes. Default: `GET`.
+    #[must_use]
+    pub const fn with_method(self, method: &'a str) -> Fetch<'a> {
+        Fetch { method, ..self }
+    }
+
+    /// The body of the request. Default: empty.
+    #[must_use]
+    pub const fn with_body(self, body: &'a [u8]) -> Fetch<'a> {
+        Fetch { body, ..self }
+    }
+
     /// SHA-256 of the body: what a retry must have in common with the first try.
     pub(super) fn body_digest(&self) -> [u8; 32] {
         Sha256::digest(self.body).into()

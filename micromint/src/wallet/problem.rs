@@ -17,6 +17,7 @@ pub const PROBLEM_WORDS_MAX: usize = 240;
 
 /// A vendor's reasons, as far as it gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// The word of our member `reason`, or else the draft's name of the problem's type.
     pub reason: Option<String>,

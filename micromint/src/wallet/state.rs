@@ -31,6 +31,7 @@ pub struct State {
 
 /// The coins of one user at one broker for one period.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Holding {
     /// Whose coins.
     pub user: UserId,
@@ -42,6 +43,7 @@ pub struct Holding {
 
 /// A Funds-Withdrawn that came in.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Withdrawal {
     /// When.
     pub at: UnixTime,
@@ -56,6 +58,7 @@ pub struct Withdrawal {
 
 /// A set, every ball at its place.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Set {
     /// Of which holding, as an index of [`State::holdings`].
     pub holding: usize,
@@ -82,6 +85,7 @@ pub enum CoinState {
 
 /// Coins that left.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct PastPayment {
     /// When.
     pub at: UnixTime,
@@ -110,6 +114,7 @@ pub struct PastPayment {
 
 /// Coins that went back to the broker.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Return {
     /// When.
     pub at: UnixTime,

@@ -23,7 +23,7 @@ const EXPIRED: UnixTime = UnixTime(1_798_848_000);
 /// 2027-01-09: no longer redeemed.
 const CLOSED: UnixTime = UnixTime(1_799_452_800);
 
-const FREELY: Policy = Policy { autopay: 500, daily_limit: None, allow_http: false };
+const FREELY: Policy = Policy::new(500);
 
 fn key() -> Key {
     Key::from_bytes([5; 32])
@@ -62,7 +62,7 @@ fn request(url_text: &str, price: u32) -> RequestPayment {
 }
 
 fn get(url: &Url) -> Fetch<'_> {
-    Fetch { url, method: "GET", body: b"" }
+    Fetch::new(url)
 }
 
 fn pay(wallet: &mut Wallet, request: &RequestPayment) -> Decision {
@@ -152,7 +152,7 @@ fn a_lost_answer_is_retried_with_the_same_message() {
     assert!(again.again);
     assert_eq!((again.payment, &again.message), (first.payment, &first.message));
     // Another method, another body, another page: another payment.
-    let post = |body| Fetch { url: &page.url, method: "POST", body };
+    let post = |body| Fetch::new(&page.url).with_method("POST").with_body(body);
     for fetch in [post(b"a"), post(b"b")] {
         let other = sent(wallet.pay(&page, &fetch, &FREELY, NOW).unwrap());
         assert!(!other.again);
@@ -288,7 +288,7 @@ fn http_is_allowed_on_this_machine_and_on_request() {
         ("http://news.example/a", true, true),
     ] {
         let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
-        let policy = Policy { allow_http, ..FREELY };
+        let policy = FREELY.with_http(allow_http);
         let asked = request(page, 1);
         let decision = wallet.pay(&asked, &get(&asked.url), &policy, NOW).unwrap();
         assert_eq!(matches!(decision, Decision::Send(_)), pays, "{page}");
@@ -298,7 +298,7 @@ fn http_is_allowed_on_this_machine_and_on_request() {
 #[test]
 fn the_daily_limit_counts_coins_that_left_and_begins_anew_at_midnight() {
     let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
-    let policy = Policy { daily_limit: Some(5), ..FREELY };
+    let policy = FREELY.with_daily_limit(Some(5));
     let mut pay = |path: &str, price, now| {
         let asked = request(&format!("https://news.example/{path}"), price);
         wallet.pay(&asked, &get(&asked.url), &policy, now).unwrap()

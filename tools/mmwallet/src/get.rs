@@ -280,7 +280,7 @@ fn decide(
             request.price
         )));
     }
-    let fetch = Fetch { url: &url, method: options.method, body: options.body };
+    let fetch = Fetch::new(&url).with_method(options.method).with_body(options.body);
     let now = SystemClock.now();
     match wallet.pay(request, &fetch, &options.policy, now)? {
         Decision::Send(sending) => Ok(Ok(sending)),
@@ -289,7 +289,7 @@ fn decide(
             if let Err(why) = ask(request, &choice, options.policy.autopay)? {
                 return Ok(Err(why));
             }
-            let policy = Policy { autopay: request.price, ..options.policy };
+            let policy = options.policy.with_autopay(request.price);
             match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
                 Decision::Send(sending) => Ok(Ok(sending)),
                 Decision::Refuse(unpayable) => Ok(Err(unpayable.to_string())),

@@ -290,13 +290,11 @@ fn get(args: &GetArgs, place: &Place, settings: &Settings) -> Result<u8, ToolErr
         silent: args.silent,
         redirects_max: args.max_redirs,
         pay_in_header: args.pay_in_header,
-        policy: Policy {
-            autopay: args.autopay.or(settings.autopay).unwrap_or(0),
-            daily_limit: Some(
+        policy: Policy::new(args.autopay.or(settings.autopay).unwrap_or(0))
+            .with_daily_limit(Some(
                 args.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT),
-            ),
-            allow_http: args.allow_http || settings.allow_http.unwrap_or(false),
-        },
+            ))
+            .with_http(args.allow_http || settings.allow_http.unwrap_or(false)),
     };
     get::get(&options, &args.net.client(settings)?, place, settings)
 }
@@ -313,7 +311,7 @@ fn unpaid<'a>() -> GetOptions<'a> {
         silent: false,
         redirects_max: 10,
         pay_in_header: false,
-        policy: Policy { autopay: 0, daily_limit: Some(0), allow_http: false },
+        policy: Policy::new(0).with_daily_limit(Some(0)),
     }
 }
 
