@@ -1,12 +1,12 @@
-//! Reversals that were promised in the head of an answer, before the journals could be asked.
+//! Reversals that were promised in the head of an answer, before the journals could be read.
 //!
-//! A server that must not wait says `reversed` and has another thread take the payment back. In go the payments of
-//! which that was said, out they come until they are taken back. The invariant: what was promised is written
-//! before it is said, and read again by whoever opens the till or takes something back; so neither a till that
-//! cannot be written for a while nor a killed process breaks a promise.
+//! A server that must not wait says `reversed` and has another thread reverse the payment. In go the
+//! payments that were promised to be reversed; they stay until they are reversed. The invariant: a promise
+//! is written before it is made, and read by every process that opens the till or reverses a payment. So
+//! neither a till that cannot be written for a while nor a killed process breaks a promise.
 //!
-//! The file has a lock of its own, held for a write to the page cache and never while anything waits for the till.
-//! Byte by byte: `docs/reference/till.md`.
+//! The file has its own lock, which is held for a write to the page cache and never while anything waits
+//! for the till. Byte by byte: `docs/reference/till.md`.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::time::UnixTime;
 
 /// The name of the file, in the till's directory.
 pub(super) const PROMISES_NAME: &str = "promised-reversals";
-/// The most promises that wait to be kept; more are not made.
+/// The most promises that wait to be kept; further ones are refused.
 pub const PROMISES_MAX: usize = 4096;
 
 const CHECKSUM: Field<u32> = Field::at(0);
@@ -30,11 +30,11 @@ const OFFSET: Field<u64> = DAY.then();
 const AT: Field<UnixTime> = OFFSET.then();
 const PROMISE_SIZE: usize = AT.end();
 
-/// That a payment is taken back.
+/// The promise to reverse a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Promise {
     payment: Position,
-    /// When it was said: what counts for how long a payment may be reversed.
+    /// When it was made: it decides whether the payment may still be reversed.
     at: UnixTime,
 }
 
@@ -93,15 +93,16 @@ impl Promises {
 }
 
 impl Till {
-    /// Promises that a payment is taken back, before [`Till::reverse`] can be waited for. Neither takes the till's
-    /// lock nor waits for the disk beyond a write to the page cache. Call [`Till::reverse`] soon after; should it
-    /// fail, or never come since the process ends, the promise is kept when the till is opened next, or used by
-    /// this process.
+    /// Promises to reverse a payment, for a caller that cannot wait for [`Till::reverse`]. Neither takes the
+    /// till's lock nor waits for the disk beyond a write to the page cache. Call [`Till::reverse`] soon
+    /// after. If that fails, or the process ends first, the promise is kept when this process next uses the
+    /// till or any process opens it.
     ///
-    /// A promise is void where the same payment was sent again meanwhile, as a reversal is; a power cut may lose it.
+    /// Like a reversal, a promise is void if the same payment was sent again meanwhile. A power cut may lose
+    /// it.
     ///
     /// # Errors
-    /// It could not be written, or [`PROMISES_MAX`] wait: promise nothing.
+    /// It could not be written, or [`PROMISES_MAX`] already wait: do not promise anything.
     pub fn promise_reversal(&self, id: PaymentId) -> Result<(), TillError> {
         Ok(self.promises.add(Promise { payment: id.0, at: self.clock.now() })?)
     }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::TillError;
 use super::record::{PaymentRecord, TillRecord};
 use crate::bin::Bin;
+use crate::bytes::u64_be;
 use crate::identity::UserId;
 use crate::period::Period;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
@@ -90,7 +91,7 @@ impl<'a> Spend<'a> {
 /// over `extra`, such as an Idempotency-Key and the digest of a body.
 pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
     // The lengths keep different fields from running into the same bytes.
-    let size = |size: usize| (size as u64).to_be_bytes();
+    let size = |size: usize| u64_be(size as u64);
     let mut sha256 = Sha256::new();
     let fields: [&[u8]; 4] = [
         payment.url.as_str().as_bytes(),
@@ -103,7 +104,7 @@ pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
         sha256.update(field);
     }
     sha256.update(size(payment.x.len() * size_of::<u64>()));
-    payment.x.iter().for_each(|x| sha256.update(x.to_be_bytes()));
+    payment.x.iter().for_each(|x| sha256.update(u64_be(*x)));
     for field in extra {
         sha256.update(size(field.len()));
         sha256.update(field);

@@ -1,17 +1,17 @@
 //! Free views: the first pages of a visitor on a UTC day, counted without keeping who that was.
 //!
-//! In goes a visitor's address, out comes whether one more view is free. Counts lie in one file beside the
-//! till's, shared by all processes of all servers under a lock of its own, as tags that only the holder of
-//! the vendor's secret can make from an address and a day. The invariant: the file never grows, and whoever
-//! finds no place in it pays.
+//! In goes a visitor's address, out comes whether one more view is free. The counts are in one file beside
+//! the till's, shared by all processes of all servers under the file's own lock. Visitors are kept as tags
+//! that only the holder of the vendor's secret can compute from an address and a day. The invariant: the
+//! file never grows; a visitor for whom it has no room pays.
 //!
-//! Nothing is synced: after a power cut some views are counted anew.
+//! Nothing is synced: after a power cut some views may be free again.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::authenticator::Key;
-use crate::bytes::Field;
+use crate::bytes::{Field, from_u64_be};
 use crate::error::FileError;
 use crate::host::{Directory, File, SharedFile};
 use crate::time::{DAY_SECONDS, UnixTime};
@@ -76,8 +76,8 @@ impl FreeViews {
         self.recount(visitor, now, take, |count| (count < limit).then(|| count + 1))
     }
 
-    /// Gives back a view that was counted at `taken_at`, since the page did not come: whether it was. A day that
-    /// is over is counted no more.
+    /// Gives back a view that was counted at `taken_at` and whose page was not delivered. Returns whether
+    /// it was given back: not if that day is over.
     ///
     /// # Errors
     /// The operating system's; the view is used up then.
@@ -85,8 +85,8 @@ impl FreeViews {
         self.recount(visitor, taken_at, Take::GiveBack, |count| count.checked_sub(1))
     }
 
-    /// Under the lock, replaces a visitor's count on the day of `now` by what `changed` makes of it: whether that
-    /// makes something.
+    /// Under the lock, replaces a visitor's count on the day of `now` by what `changed` returns for it.
+    /// Returns whether it returned a count.
     fn recount(
         &self,
         visitor: IpAddr,
@@ -123,7 +123,7 @@ impl FreeViews {
     /// Where a visitor is counted, and under which tag.
     fn place(&self, visitor: IpAddr, day: i64) -> (u64, Tag) {
         let mac = self.key.mac(&[day.to_string().as_bytes(), visitor_of(visitor).as_bytes()]);
-        let number = u64::from_be_bytes(std::array::from_fn(|i| mac[i]));
+        let number = from_u64_be(std::array::from_fn(|i| mac[i]));
         (SECTOR as u64 * (1 + number % BUCKETS), std::array::from_fn(|i| mac[8 + i]))
     }
 }

@@ -3,7 +3,7 @@
 //! In goes a [`WalletRecord`], out comes the payload of a journal record, and back. Parsing knows bytes only;
 //! whether a record makes sense after those before it is decided in [`super::state`].
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Fixed, Reader, Writer};
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
@@ -194,7 +194,7 @@ impl Bins {
         let (set, place) = (input.u32()?, input.u8()?);
         let (first, subbin) = (input.u32()?, input.u32()?);
         let x = input.arrays::<X_SIZE>(input.left() / X_SIZE)?;
-        let x = x.iter().map(|x| u64::from_le_bytes(*x)).collect();
+        let x = x.iter().map(|x| u64::from_bytes(x)).collect();
         input.finish().map(|()| Bins { set, place, first, subbin, x })
     }
 }

@@ -1,7 +1,7 @@
 //! How many coins each user spent on one day, for the cap.
 //!
-//! In go the payments and reversals of the newest day, out comes a number of coins. The counts are an
-//! index of their own, made when somebody first asks on that day.
+//! In go the payments and reversals of the newest day, out comes a number of coins. The counts are a
+//! separate index, made when it is first needed on that day.
 
 use sha2::{Digest, Sha256};
 
@@ -11,6 +11,7 @@ use super::super::record::{PaymentRecord, TillRecord};
 use super::super::table::{Entry, Table, TableError, Touched};
 use super::indexes::{Index, is_index};
 use super::{Day, Store};
+use crate::bytes::from_u64_be;
 use crate::identity::UserId;
 
 impl Store {
@@ -114,8 +115,8 @@ fn is_users_index(name: &str) -> bool {
     is_index(name) && name.starts_with("users-")
 }
 
-/// Two users of one key would share a cap; nobody finds such two but by 2^32 trials, for nothing.
+/// Two users with the same key would share a cap. Finding two takes 2^32 trials and gains nothing.
 fn key_of_user(user: &UserId) -> u64 {
     let digest = Sha256::digest(user.as_str());
-    u64::from_be_bytes(std::array::from_fn(|i| digest[i]))
+    from_u64_be(std::array::from_fn(|i| digest[i]))
 }
