@@ -110,6 +110,11 @@ pub struct FileStatus {
 
 /// The proof that the first bytes of a file were there a moment ago.
 ///
+/// ```compile_fail,E0451
+/// // Nobody can claim to have seen what was not looked at.
+/// let seen = micromint::host::Seen { size: 4096 };
+/// ```
+///
 /// Only [`File::look`], [`File::status`] and [`File::try_read_at`] make one, from what the operating
 /// system says. It goes with the file that it was asked of. Whoever keeps one holds the lock of that
 /// file meanwhile and drops it before the lock: afterwards another process may cut the file.

@@ -41,6 +41,30 @@ pub enum Tail {
 /// The proof that a journal was read to its end under its lock, which is held as long as this lives.
 ///
 /// It goes with the handle that gave it.
+///
+/// ```no_run
+/// use micromint::host::ExclusiveLock;
+/// use micromint::journal::{Journal, JournalError};
+///
+/// fn add(journal: &mut Journal, lock: ExclusiveLock<'_>) -> Result<(), JournalError> {
+///     let caught_up = journal.follow(&lock, &mut Vec::<(u64, Vec<u8>)>::new())?;
+///     journal.append(&caught_up, &[b"a record"])?;
+///     Ok(())
+/// }
+/// ```
+///
+/// Once the lock is given back, nothing can be appended:
+///
+/// ```compile_fail,E0505
+/// # use micromint::host::ExclusiveLock;
+/// # use micromint::journal::{Journal, JournalError};
+/// fn add(journal: &mut Journal, lock: ExclusiveLock<'_>) -> Result<(), JournalError> {
+///     let caught_up = journal.follow(&lock, &mut Vec::<(u64, Vec<u8>)>::new())?;
+///     drop(lock);
+///     journal.append(&caught_up, &[b"a record"])?;
+///     Ok(())
+/// }
+/// ```
 pub struct CaughtUp<'a> {
     lock: PhantomData<&'a ExclusiveLock<'a>>,
 }
@@ -231,7 +255,7 @@ impl Journal {
     ///
     /// # Errors
     /// The operating system's.
-    pub fn is_at_end<'a>(
+    pub fn caught_up_at<'a>(
         &mut self,
         end: u64,
         lock: &'a ExclusiveLock<'_>,

@@ -92,7 +92,7 @@ impl<'a> LockedStore<'a> {
         else {
             return Ok(None);
         };
-        locked.caught_up = journal.is_at_end(mark.end.offset, lock)?;
+        locked.caught_up = journal.caught_up_at(mark.end.offset, lock)?;
         if locked.caught_up.is_none() {
             return Ok(None);
         }
@@ -126,7 +126,7 @@ impl<'a> LockedStore<'a> {
         let Some((day, mut journal)) = self.journal.take() else {
             return Ok(());
         };
-        let at_end = journal.is_at_end(self.mark.end.offset, self.lock);
+        let at_end = journal.caught_up_at(self.mark.end.offset, self.lock);
         let followed = match at_end {
             Ok(Some(caught_up)) => Ok(caught_up),
             Ok(None) => self.replay(day, &mut journal),
