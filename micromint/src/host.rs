@@ -1,7 +1,7 @@
 //! What a program passes in: the clock, randomness and files.
 //!
-//! The core has nothing ambient, so that a test, or a C program, can put its own in their place and a
-//! crash can be replayed as a value. The real ones are [`SystemClock`], [`SystemEntropy`] and
+//! The core has nothing ambient, so that a test, or a C program, can put its own in their place and
+//! a crash can be replayed as a value. The real ones are [`SystemClock`], [`SystemEntropy`] and
 //! [`DiskDirectory`].
 
 mod disk;
@@ -115,9 +115,10 @@ pub struct FileStatus {
 /// let seen = micromint::host::Seen { size: 4096 };
 /// ```
 ///
-/// Only [`File::look`], [`File::status`] and [`File::try_read_at`] make one, from what the operating
-/// system says. It goes with the file that it was asked of. Whoever keeps one holds the lock of that
-/// file meanwhile and drops it before the lock: afterwards another process may cut the file.
+/// Only [`File::look`], [`File::status`] and [`File::try_read_at`] make one, from what the
+/// operating system says. It goes with the file that it was asked of. Whoever keeps one holds the
+/// lock of that file meanwhile and drops it before the lock: afterwards another process may cut the
+/// file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Seen {
     size: u64,
@@ -135,8 +136,8 @@ impl Seen {
     }
 }
 
-/// What tells two states of a file apart without reading it: it differs whenever the file was replaced or
-/// written to, as far as the operating system knows.
+/// What tells two states of a file apart without reading it: it differs whenever the file was
+/// replaced or written to, as far as the operating system knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp(pub [u64; 4]);
 
@@ -215,8 +216,8 @@ pub trait File: Send + Sync {
     /// The operating system's; `UnexpectedEof` if the file ends before.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// Reads as [`File::read_at`] does, unless that would have to wait for the disk. Returns `None` if
-    /// it would, or else the proof that the bytes up to the last one read are there.
+    /// Reads as [`File::read_at`] does, unless that would have to wait for the disk. Returns `None`
+    /// if it would, or else the proof that the bytes up to the last one read are there.
     ///
     /// # Errors
     /// As for [`File::read_at`].
@@ -231,8 +232,8 @@ pub trait File: Send + Sync {
     /// The operating system's; part may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Asks for the size, so that [`File::reread_at`] and [`File::rewrite_at`] may be called. The caller
-    /// holds a lock that keeps others from cutting the file.
+    /// Asks for the size, so that [`File::reread_at`] and [`File::rewrite_at`] may be called. The
+    /// caller holds a lock that keeps others from cutting the file.
     ///
     /// # Errors
     /// The operating system's.
@@ -245,11 +246,12 @@ pub trait File: Send + Sync {
     /// Only the first call counts.
     fn map(&self, _size: u64) {}
 
-    /// Reads as [`File::read_at`] does, at less cost in the part that [`File::map`] named. It may wait
-    /// for the disk.
+    /// Reads as [`File::read_at`] does, at less cost in the part that [`File::map`] named. It may
+    /// wait for the disk.
     ///
-    /// A mapping reports no errors: if the file is shorter than it should be, the operating system ends
-    /// the process. So memory is used only for bytes that `seen` covers, and a call for all others.
+    /// A mapping reports no errors: if the file is shorter than it should be, the operating system
+    /// ends the process. So memory is used only for bytes that `seen` covers, and a call for all
+    /// others.
     ///
     /// # Errors
     /// As for [`File::read_at`].
@@ -259,9 +261,9 @@ pub trait File: Send + Sync {
 
     /// Writes as [`File::write_at`] does, at less cost in the part that [`File::map`] named.
     ///
-    /// As for [`File::reread_at`], memory is used only for bytes that `seen` covers. A mapping does not
-    /// report a failed or full disk either, so the caller has just written to another file of the same
-    /// file system by a call.
+    /// As for [`File::reread_at`], memory is used only for bytes that `seen` covers. A mapping does
+    /// not report a failed or full disk either, so the caller has just written to another file of
+    /// the same file system by a call.
     ///
     /// # Errors
     /// As for [`File::write_at`].
@@ -302,8 +304,8 @@ pub trait File: Send + Sync {
         Ok(FileStatus { seen: self.look()?, links: self.links()? })
     }
 
-    /// Waits for the lock. It belongs to this handle (as `flock` does) and excludes other handles, in
-    /// this process and in others; dropping the handle gives it back.
+    /// Waits for the lock. It belongs to this handle (as `flock` does) and excludes other handles,
+    /// in this process and in others; dropping the handle gives it back.
     ///
     /// # Errors
     /// The operating system's.
@@ -392,8 +394,8 @@ pub fn read_whole(directory: &dyn Directory, name: &str, size_max: u64) -> io::R
     Ok(bytes)
 }
 
-/// Writes a whole file so that a crash leaves the old one or the new one, durably when this returns.
-/// The new file has mode 0600.
+/// Writes a whole file so that a crash leaves the old one or the new one, durably when this
+/// returns. The new file has mode 0600.
 ///
 /// # Errors
 /// The operating system's; the old file is then as it was.

@@ -1,15 +1,16 @@
-//! The one format for everything that is appended: the vendor's till, the wallet, the broker's records.
+//! The one format for everything that is appended: the vendor's till, the wallet, the broker's
+//! records.
 //!
 //! In go payloads of 1 byte to 64 KiB, out come the same payloads in order, with their offsets. The
-//! invariant: what a reader is given was written whole. A tail cut off by a crash is told apart from a
-//! broken middle. The tail is cut away, since nobody was told that it was written. A broken middle is an
-//! error and is never skipped.
+//! invariant: what a reader is given was written whole. A tail cut off by a crash is told apart
+//! from a broken middle. The tail is cut away, since nobody was told that it was written. A broken
+//! middle is an error and is never skipped.
 //!
-//! A journal that is the whole truth about something is a [`Replayed`]: the file together with the state
-//! that its records add up to, shared by processes under the file's own lock. [`Journal`] is the file
-//! alone, for users who keep several files under one lock. Both append only with the proof that the lock
-//! is held and the file was read to its end ([`CaughtUp`]). Making durable what was appended needs no
-//! lock, and one sync serves all who wait for it ([`SharedSync`]).
+//! A journal that is the whole truth about something is a [`Replayed`]: the file together with the
+//! state that its records add up to, shared by processes under the file's own lock. [`Journal`] is
+//! the file alone, for users who keep several files under one lock. Both append only with the proof
+//! that the lock is held and the file was read to its end ([`CaughtUp`]). Making durable what was
+//! appended needs no lock, and one sync serves all who wait for it ([`SharedSync`]).
 //!
 //! Byte by byte the format is described in `docs/reference/journal.md`.
 

@@ -2,12 +2,13 @@
 //!
 //! In go payments whose coins are good, out come answers: recorded, a retry, over the cap, already
 //! spent. The invariant: of all processes and threads that present one coin (nginx workers, Apache
-//! children, both servers at once) exactly one is told that it was recorded, across reloads, restarts and
-//! `kill -9`. What was acknowledged is never forgotten; after a power cut, as [`SyncMode`] says.
+//! children, both servers at once) exactly one is told that it was recorded, across reloads,
+//! restarts and `kill -9`. What was acknowledged is never forgotten; after a power cut, as
+//! [`SyncMode`] says.
 //!
-//! The till is a directory. Its journals, one for each UTC day, are the truth. Its indexes, one for each
-//! period, make lookups cheap and can always be rebuilt. One lock guards everything. Byte by byte:
-//! `docs/reference/till.md`.
+//! The till is a directory. Its journals, one for each UTC day, are the truth. Its indexes, one for
+//! each period, make lookups cheap and can always be rebuilt. One lock guards everything. Byte by
+//! byte: `docs/reference/till.md`.
 
 mod batches;
 mod nonblocking;
@@ -54,7 +55,8 @@ pub use syncing::SyncMode;
 /// How long after it was recorded a payment may be reversed, in seconds. Redemption leaves younger
 /// payments alone.
 pub const REVERSAL_SECONDS: i64 = 600;
-/// How far journals may run ahead of the durable indexes, in bytes: what opening reads again at most.
+/// How far journals may run ahead of the durable indexes, in bytes: what opening reads again at
+/// most.
 const CHECKPOINT_SIZE: u64 = 16 * 1024 * 1024;
 
 /// An open till. Each process opens its own, after `fork`; any number of threads may use it.
@@ -119,8 +121,8 @@ pub struct PaymentId(Position);
 pub enum Reversal {
     /// The payment is taken back; its coins are unspent.
     Reversed,
-    /// The payment stands: it was retried, is older than [`REVERSAL_SECONDS`], is being redeemed or was
-    /// reversed before.
+    /// The payment stands: it was retried, is older than [`REVERSAL_SECONDS`], is being redeemed or
+    /// was reversed before.
     Void,
 }
 
@@ -210,8 +212,8 @@ impl From<TableError> for TillError {
 }
 
 impl Till {
-    /// Makes the permanent `lock` file in an existing directory, so that its owner can be set before
-    /// workers open the till. Changes nothing in an existing till.
+    /// Makes the permanent `lock` file in an existing directory, so that its owner can be set
+    /// before workers open the till. Changes nothing in an existing till.
     ///
     /// # Errors
     /// The operating system's.
@@ -221,12 +223,12 @@ impl Till {
         Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
     }
 
-    /// Opens the till in `directory`, makes it if that is empty, and brings its indexes up to date. Each
-    /// process calls this for itself, after `fork`.
+    /// Opens the till in `directory`, makes it if that is empty, and brings its indexes up to date.
+    /// Each process calls this for itself, after `fork`.
     ///
     /// # Errors
-    /// The files cannot be read or written, a journal is broken or was deleted, or the directory is on a
-    /// network file system.
+    /// The files cannot be read or written, a journal is broken or was deleted, or the directory is
+    /// on a network file system.
     pub fn open(
         directory: Box<dyn Directory>,
         sync: SyncMode,
@@ -272,8 +274,8 @@ impl Till {
     /// [`Spent::Retry`] the payment is as durable as the [`SyncMode`] promises.
     ///
     /// # Errors
-    /// The till cannot answer; serve nothing. Usually nothing was recorded. If the payment was recorded
-    /// all the same, it is a retry when it is sent again.
+    /// The till cannot answer; serve nothing. Usually nothing was recorded. If the payment was
+    /// recorded all the same, it is a retry when it is sent again.
     pub fn spend(&self, spend: &Spend<'_>) -> Result<Spent, TillError> {
         spend.check_bounds()?;
         if self.promises.are_owed.load(Ordering::Relaxed) {
@@ -292,7 +294,8 @@ impl Till {
         Ok(spent)
     }
 
-    /// What [`Till::spend`] would answer, without recording anything; `None` for [`Spent::Recorded`].
+    /// What [`Till::spend`] would answer, without recording anything; `None` for
+    /// [`Spent::Recorded`].
     ///
     /// # Errors
     /// The till cannot answer.
@@ -310,9 +313,9 @@ impl Till {
         })
     }
 
-    /// When a payment with this fingerprint and this first bin of its first coin was recorded, if that was
-    /// within `receipt_seconds` and it was not reversed. It is then recorded as retried. For payments that
-    /// cannot be recorded now, such as after the period's end.
+    /// When a payment with this fingerprint and this first bin of its first coin was recorded, if
+    /// that was within `receipt_seconds` and it was not reversed. It is then recorded as retried.
+    /// For payments that cannot be recorded now, such as after the period's end.
     ///
     /// # Errors
     /// The till cannot answer.
@@ -411,8 +414,8 @@ impl Till {
         Arc::clone(&self.directory)
     }
 
-    /// Calls `act` under the lock, with the indexes up to date. If it finds an index damaged, the indexes
-    /// are rebuilt and `act` is called once more, so it must leave nothing half done.
+    /// Calls `act` under the lock, with the indexes up to date. If it finds an index damaged, the
+    /// indexes are rebuilt and `act` is called once more, so it must leave nothing half done.
     pub(crate) fn locked<T>(
         &self,
         act: impl Fn(&mut LockedStore<'_>) -> Result<T, TillError>,
@@ -524,8 +527,8 @@ fn retried(
     (spent.payment.fingerprint == *fingerprint && is_recent).then_some(recorded_at)
 }
 
-/// When the payment that spent the bin was recorded, if this is a retry of it; and what must be durable
-/// before the retry is served.
+/// When the payment that spent the bin was recorded, if this is a retry of it; and what must be
+/// durable before the retry is served.
 fn retry(
     store: &mut LockedStore<'_>,
     found: &Found,

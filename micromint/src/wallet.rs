@@ -1,12 +1,12 @@
 //! The client's wallet: receiving, spending and returning coins (thesis 3.4).
 //!
-//! In go messages of brokers and vendors, out come payments and returns. One file holds everything: a
-//! [`crate::journal`] that is only ever appended to. Reading it from the start gives the [`State`]. The
-//! invariants: a spend is on disk before its coins leave, so no coin leaves twice for different things,
-//! whatever crashes; and a coin that left is bound to its vendor for good.
+//! In go messages of brokers and vendors, out come payments and returns. One file holds everything:
+//! a [`crate::journal`] that is only ever appended to. Reading it from the start gives the
+//! [`State`]. The invariants: a spend is on disk before its coins leave, so no coin leaves twice
+//! for different things, whatever crashes; and a coin that left is bound to its vendor for good.
 //!
-//! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends it, and
-//! reports the result to [`Wallet::settle`]. Format and rules are described in
+//! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends
+//! it, and reports the result to [`Wallet::settle`]. Format and rules are described in
 //! `docs/reference/wallet.md`, so that another program can share the file.
 
 // What is known.
@@ -115,7 +115,8 @@ pub enum Decision {
     /// Send this Payment message to the URL that was fetched, and report the result to
     /// [`Wallet::settle`].
     Send(Sending),
-    /// Ask the owner, and on a yes call [`Wallet::pay`] again with an autopay threshold of the price.
+    /// Ask the owner, and on a yes call [`Wallet::pay`] again with an autopay threshold of the
+    /// price.
     Ask(Choice),
     /// Do not pay.
     Refuse(Unpayable),
@@ -206,8 +207,8 @@ impl Wallet {
         Ok(self.file.refresh()?)
     }
 
-    /// Decides about a Request-Payment that answered `fetch`. When this returns, the coins to be sent are
-    /// durably recorded as gone.
+    /// Decides about a Request-Payment that answered `fetch`. When this returns, the coins to be
+    /// sent are durably recorded as gone.
     ///
     /// # Errors
     /// The file cannot be written; then send nothing.
@@ -238,8 +239,8 @@ impl Wallet {
     /// Records what became of a payment.
     ///
     /// # Errors
-    /// The file cannot be written. The outcome then stays unknown, and the payment is sent again with the
-    /// same coins.
+    /// The file cannot be written. The outcome then stays unknown, and the payment is sent again
+    /// with the same coins.
     pub fn settle(
         &mut self,
         payment: u32,
@@ -265,9 +266,9 @@ impl Wallet {
         self.locked(|file| append(file, &[record]))
     }
 
-    /// Takes the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], out of the wallet for a
-    /// return. Returns its Request-ID, or `None` if there are no such coins. [`State::request_credit`]
-    /// makes the message, as often as needed until an answer comes.
+    /// Takes the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], out of the wallet for
+    /// a return. Returns its Request-ID, or `None` if there are no such coins.
+    /// [`State::request_credit`] makes the message, as often as needed until an answer comes.
     ///
     /// # Errors
     /// The file cannot be written, or no randomness for the Request-ID.

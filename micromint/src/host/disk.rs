@@ -41,8 +41,9 @@ impl DiskDirectory {
         Ok((DiskDirectory::new(parent), name.to_string()))
     }
 
-    /// Makes a file of mode 0600 that must be absent. Made by root in another's directory it is given to
-    /// the directory's owner: a tool run by root must not leave files that the server cannot open.
+    /// Makes a file of mode 0600 that must be absent. Made by root in another's directory it is
+    /// given to the directory's owner: a tool run by root must not leave files that the server
+    /// cannot open.
     fn make_file(&self, path: &Path) -> io::Result<fs::File> {
         let flags = OFlags::NOATIME.bits() as i32;
         let file = fs::OpenOptions::new()
@@ -154,8 +155,8 @@ impl Directory for DiskDirectory {
     }
 }
 
-/// Opens a file that is there, without its time of access, which would be written after every change that is
-/// read; where the file belongs to somebody else that is not for us to say.
+/// Opens an existing file so that reading does not update its access time, which would cost a write
+/// after every change that is read. For a file of another user the system does not allow that.
 fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
     let open = |flags: OFlags| {
         let mut options = fs::OpenOptions::new();
@@ -179,8 +180,9 @@ impl DiskFile {
         self.mapping.get()?.as_ref()
     }
 
-    /// What is asked for alone. Once somebody has asked for a file's times, the system gives its next change a
-    /// time of its own and writes that to the inode; so nothing here asks, and a change costs half.
+    /// What is asked for alone. Once somebody has asked for a file's times, the system gives its
+    /// next change a time of its own and writes that to the inode; so nothing here asks, and a
+    /// change costs half.
     fn statx(&self, what: StatxFlags) -> io::Result<Statx> {
         Ok(rustix::fs::statx(&self.file, "", AtFlags::EMPTY_PATH, what)?)
     }
@@ -188,7 +190,8 @@ impl DiskFile {
 
 impl File for DiskFile {
     fn size(&self) -> io::Result<u64> {
-        // Half as dear as asking for the size. The place that it moves is nobody's: all reads and writes name theirs.
+        // Half as dear as asking for the size. The place that it moves is nobody's: all reads and
+        // writes name theirs.
         Ok(rustix::fs::seek(&self.file, SeekFrom::End(0))?)
     }
 

@@ -1,13 +1,15 @@
-//! Bytes of a file that are reached through memory: what costs a call of the system otherwise costs a copy.
+//! Bytes of a file that are reached through memory: what costs a call of the system otherwise costs
+//! a copy.
 //!
-//! In goes a file and how much of it, out comes a [`Mapping`] or none where that would not be safe. What is
-//! written through it is in the system's cache of the file at once, for all processes and for whoever reads
-//! the file by calls; a killed process loses none of it, and a sync of the file makes it durable.
+//! In goes a file and how much of it, out comes a [`Mapping`] or none where that would not be safe.
+//! What is written through it is in the system's cache of the file at once, for all processes and
+//! for whoever reads the file by calls; a killed process loses none of it, and a sync of the file
+//! makes it durable.
 //!
-//! The price: a mapping reports no errors. If the file was cut or the disk has failed, the operating
-//! system ends the process (`SIGBUS`). So [`File::reread_at`](super::File::reread_at) and
-//! [`File::rewrite_at`](super::File::rewrite_at) take a [`Seen`](super::Seen), the proof that the file's
-//! size was asked for, and reach nothing beyond it.
+//! The price: a mapping reports no errors. If the file was cut or the disk has failed, the
+//! operating system ends the process (`SIGBUS`). So [`File::reread_at`](super::File::reread_at) and
+//! [`File::rewrite_at`](super::File::rewrite_at) take a [`Seen`](super::Seen), the proof that the
+//! file's size was asked for, and reach nothing beyond it.
 
 use std::fs;
 use std::sync::Arc;
@@ -21,9 +23,9 @@ const MAPPED_SIZE_MAX: u64 = 1 << 34;
 pub(super) struct Mapping(MmapRegion);
 
 impl Mapping {
-    /// The first `size` bytes of a file, which must be there. `None` where they cannot be mapped, where the
-    /// system keeps no single cache of a file, and where a byte that was written before may have to be given a
-    /// place on the disk again, for which there may be none.
+    /// The first `size` bytes of a file, which must be there. `None` where they cannot be mapped,
+    /// where the system keeps no single cache of a file, and where a byte that was written before
+    /// may have to be given a place on the disk again, for which there may be none.
     pub(super) fn new(file: &Arc<fs::File>, size: u64) -> Option<Mapping> {
         // The numbers are the f_type values of statfs(2).
         const IN_PLACE: [u64; 2] = [
@@ -58,7 +60,8 @@ mod tests {
     use super::super::{Directory, DiskDirectory, Open};
     use super::*;
 
-    /// Whether files are mapped in this folder: as a rule yes, but a test may run on any file system.
+    /// Whether files are mapped in this folder: as a rule yes, but a test may run on any file
+    /// system.
     fn mapping_of(folder: &std::path::Path, size: u64) -> Option<Mapping> {
         let file = fs::OpenOptions::new().read(true).write(true).open(folder.join("f")).unwrap();
         Mapping::new(&Arc::new(file), size)
@@ -99,8 +102,8 @@ mod tests {
         }
     }
 
-    /// A mapping of a file that was cut is not touched beyond what was seen of it: that would end this
-    /// process. What was not seen is read by a call, which fails.
+    /// A mapping of a file that was cut is not touched beyond what was seen of it: that would end
+    /// this process. What was not seen is read by a call, which fails.
     #[test]
     fn what_was_not_seen_is_not_reached_through_memory() {
         const PAGE: u64 = 4096;

@@ -1,7 +1,7 @@
 //! A small file that all processes change in place, each under the lock of the file itself.
 //!
-//! In goes a name, out comes the open file with its lock held. The invariant: what is done with the file is
-//! done to the one that has the name now; a file that was deleted is made again.
+//! In goes a name, out comes the open file with its lock held. The invariant: what is done with the
+//! file is done to the one that has the name now; a file that was deleted is made again.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,8 @@ pub(crate) struct SharedFile {
     directory: Arc<dyn Directory>,
     name: &'static str,
     path: PathBuf,
-    /// The file's own lock excludes other processes only, so threads exclude each other by this one.
+    /// The file's own lock excludes other processes only, so threads exclude each other by this
+    /// one.
     file: Mutex<Option<Box<dyn File>>>,
 }
 

@@ -1,8 +1,9 @@
 //! Files in memory that can be cut off at any step, for crash tests.
 //!
-//! Every change (a write, a new size, a sync, a new, renamed or removed file) is a step. A directory
-//! told to crash at step n does the first half of that write (or nothing of another step) and fails
-//! everything after it. [`SimulatedDirectory::after_crash`] then gives what a restart would find.
+//! Every change (a write, a new size, a sync, a new, renamed or removed file) is a step. A
+//! directory told to crash at step n does the first half of that write (or nothing of another step)
+//! and fails everything after it. [`SimulatedDirectory::after_crash`] then gives what a restart
+//! would find.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -307,8 +308,8 @@ impl SimulatedFile {
         !excluded
     }
 
-    /// Nobody may ask for bytes that were not seen, and what was seen must be there still: on a disk the
-    /// process would end otherwise.
+    /// Nobody may ask for bytes that were not seen, and what was seen must be there still: on a
+    /// disk the process would end otherwise.
     fn assert_is_there(&self, seen: &Seen, count: usize, offset: u64) {
         let size = self.directory.state().inodes[self.inode].live.len() as u64;
         let is_there = offset + count as u64 <= size;

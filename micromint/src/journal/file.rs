@@ -38,7 +38,8 @@ pub enum Tail {
     Torn(u64),
 }
 
-/// The proof that a journal was read to its end under its lock, which is held as long as this lives.
+/// The proof that a journal was read to its end under its lock, which is held as long as this
+/// lives.
 ///
 /// It goes with the handle that gave it.
 ///
@@ -76,9 +77,9 @@ impl CaughtUp<'_> {
 }
 
 impl Journal {
-    /// Opens the journal `name` of `kind` (at most 8 ASCII characters, such as `till`) and makes it if
-    /// it is absent. Nothing is read yet: [`Journal::follow`] does that. `lock` is the one under which
-    /// its users append.
+    /// Opens the journal `name` of `kind` (at most 8 ASCII characters, such as `till`) and makes it
+    /// if it is absent. Nothing is read yet: [`Journal::follow`] does that. `lock` is the one under
+    /// which its users append.
     ///
     /// # Errors
     /// The file cannot be opened, or is not a journal of this kind.
@@ -97,8 +98,8 @@ impl Journal {
     /// Opens a journal that must exist, for reading and appending. Nothing is read yet.
     ///
     /// # Errors
-    /// The file is absent ([`JournalError::Deleted`]) or cannot be opened, or is not a journal of this
-    /// kind.
+    /// The file is absent ([`JournalError::Deleted`]) or cannot be opened, or is not a journal of
+    /// this kind.
     pub fn open_to_append(
         directory: &dyn Directory,
         name: &str,
@@ -157,8 +158,8 @@ impl Journal {
         self.end
     }
 
-    /// Goes on reading at `offset`, which must be the end of a record seen earlier, such as the last one
-    /// that an index reflects.
+    /// Goes on reading at `offset`, which must be the end of a record seen earlier, such as the
+    /// last one that an index reflects.
     pub fn start_at(&mut self, offset: u64) {
         self.end = offset.max(HEADER_SIZE);
     }
@@ -182,12 +183,12 @@ impl Journal {
         }
     }
 
-    /// Applies every whole record from [`Journal::end`] on to `state` and moves the end past them. A torn
-    /// tail is left where it is.
+    /// Applies every whole record from [`Journal::end`] on to `state` and moves the end past them.
+    /// A torn tail is left where it is.
     ///
     /// # Errors
-    /// The file cannot be read, was deleted, or is broken, or `state` cannot take a record. The end is
-    /// then after the last record applied, so the next call fails alike.
+    /// The file cannot be read, was deleted, or is broken, or `state` cannot take a record. The end
+    /// is then after the last record applied, so the next call fails alike.
     pub fn replay<S: Replay>(&mut self, state: &mut S) -> Result<Tail, S::Error> {
         self.check_name()?;
         let size = self.size()?;
@@ -233,8 +234,8 @@ impl Journal {
         Err(JournalError::Broken { path: self.path.clone(), at: self.end, bytes: rest })
     }
 
-    /// Makes the journal ready to append to: applies every record from [`Journal::end`] on to `state`,
-    /// and cuts a torn tail away.
+    /// Makes the journal ready to append to: applies every record from [`Journal::end`] on to
+    /// `state`, and cuts a torn tail away.
     ///
     /// # Errors
     /// As for [`Journal::replay`], and the tail cannot be cut.
@@ -250,8 +251,8 @@ impl Journal {
         Ok(caught_up)
     }
 
-    /// Moves to `end` and returns the proof that the file ends there; `None` if it does not. For a caller
-    /// that applied everything before `end`. Does not check the name.
+    /// Moves to `end` and returns the proof that the file ends there; `None` if it does not. For a
+    /// caller that applied everything before `end`. Does not check the name.
     ///
     /// # Errors
     /// The operating system's.
@@ -291,12 +292,12 @@ impl Journal {
         Ok(self.file.read_at(bytes, offset).map_err(FileError::on("read", &self.path))?)
     }
 
-    /// Appends the payloads in one write and returns the offset of the first. They are not durable yet:
-    /// [`Journal::sync`].
+    /// Appends the payloads in one write and returns the offset of the first. They are not durable
+    /// yet: [`Journal::sync`].
     ///
     /// # Errors
-    /// A payload of a wrong size, or the write failed; then the file was cut back to where it was. If
-    /// even that failed, the journal refuses everything until it is opened again.
+    /// A payload of a wrong size, or the write failed; then the file was cut back to where it was.
+    /// If even that failed, the journal refuses everything until it is opened again.
     pub fn append(&mut self, _: &CaughtUp<'_>, payloads: &[&[u8]]) -> Result<u64, JournalError> {
         if self.in_doubt {
             return Err(JournalError::InDoubt { path: self.path.clone() });
@@ -365,7 +366,8 @@ pub(super) fn make_header(
         written.map_err(FileError::on("write", path))?;
     }
     if size <= HEADER_SIZE {
-        // Whoever made it may have been killed before this; a record must not outlive its file's name.
+        // Whoever made it may have been killed before this; a record must not outlive its file's
+        // name.
         file.sync().map_err(FileError::on("sync", path))?;
         directory.sync().map_err(FileError::on("sync", directory.path()))?;
     }

@@ -1,7 +1,7 @@
 //! A journal and the state that its records add up to, shared by processes.
 //!
-//! In go records, out comes the state after them. The invariant: the state is what reading the file from
-//! its start would give, up to what other processes appended since the last look.
+//! In go records, out comes the state after them. The invariant: the state is what reading the file
+//! from its start would give, up to what other processes appended since the last look.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -54,12 +54,12 @@ pub struct Locked<'a, S> {
 }
 
 impl<S: Replay> Replayed<S> {
-    /// Opens the journal `name` of `kind` (at most 8 ASCII characters), makes it if it is absent, and
-    /// applies its records to `state`, which knows of none yet.
+    /// Opens the journal `name` of `kind` (at most 8 ASCII characters), makes it if it is absent,
+    /// and applies its records to `state`, which knows of none yet.
     ///
     /// # Errors
-    /// The file cannot be opened, is not a journal of this kind, or is damaged; or a record cannot be
-    /// applied.
+    /// The file cannot be opened, is not a journal of this kind, or is damaged; or a record cannot
+    /// be applied.
     pub fn open_or_create(
         directory: &dyn Directory,
         name: &str,
@@ -76,7 +76,8 @@ impl<S: Replay> Replayed<S> {
         Replayed::replay_all(Journal::with_file(file, path, kind)?, state)
     }
 
-    /// Opens a journal that must exist, for reading and appending, and applies its records to `state`.
+    /// Opens a journal that must exist, for reading and appending, and applies its records to
+    /// `state`.
     ///
     /// # Errors
     /// As for [`Replayed::open_or_create`]; [`JournalError::Deleted`] if it is absent.
@@ -139,7 +140,8 @@ impl<S: Replay> Replayed<S> {
         Ok(&self.state)
     }
 
-    /// Calls `act` under the file's exclusive lock, with the state up to date and a torn tail cut away.
+    /// Calls `act` under the file's exclusive lock, with the state up to date and a torn tail cut
+    /// away.
     ///
     /// # Errors
     /// As for [`Replayed::refresh`], and those of `act`.
@@ -166,13 +168,13 @@ impl<S: Replay> Locked<'_, S> {
         self.journal.path()
     }
 
-    /// Appends the payloads in one write and applies them as reading the file would. Returns the offset
-    /// of the first. They are not durable yet: [`Locked::sync`].
+    /// Appends the payloads in one write and applies them as reading the file would. Returns the
+    /// offset of the first. They are not durable yet: [`Locked::sync`].
     ///
     /// # Errors
-    /// A payload of a wrong size, or the write failed; nothing was appended then, or the journal refuses
-    /// everything until it is opened again. Or the state cannot take one of the records, which are then
-    /// in the file.
+    /// A payload of a wrong size, or the write failed; nothing was appended then, or the journal
+    /// refuses everything until it is opened again. Or the state cannot take one of the records,
+    /// which are then in the file.
     pub fn append(&mut self, payloads: &[&[u8]]) -> Result<u64, S::Error> {
         let first = self.journal.append(&self.caught_up, payloads)?;
         let mut offset = first;

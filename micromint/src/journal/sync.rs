@@ -7,8 +7,8 @@ use super::JournalError;
 use crate::error::FileError;
 use crate::host::File;
 
-/// Makes a journal durable for many threads at once. Threads that arrive while one syncs wait, and the
-/// next sync serves them all.
+/// Makes a journal durable for many threads at once. Threads that arrive while one syncs wait, and
+/// the next sync serves them all.
 pub struct SharedSync {
     file: Arc<dyn File>,
     path: PathBuf,
@@ -36,8 +36,8 @@ impl SharedSync {
     /// Returns once everything before the offset `end` is durable. It must have been appended.
     ///
     /// # Errors
-    /// The sync failed, now or earlier: what was appended since the last success is in doubt, and so is
-    /// every later success of this handle.
+    /// The sync failed, now or earlier: what was appended since the last success is in doubt, and
+    /// so is every later success of this handle.
     pub fn wait(&self, end: u64) -> Result<(), JournalError> {
         let mut state = self.state();
         state.wanted = state.wanted.max(end);

@@ -1,8 +1,9 @@
 //! Which payments went into which batch for redemption, and what the broker said.
 //!
-//! A journal of its own in the till's directory, `redeem.journal`, read as a whole and appended to under
-//! the till's lock. The invariant: the batches of one period cover its payments from the first on, each
-//! beginning where the one before ends, so no payment is in two. Byte by byte: `docs/reference/till.md`.
+//! A journal of its own in the till's directory, `redeem.journal`, read as a whole and appended to
+//! under the till's lock. The invariant: the batches of one period cover its payments from the
+//! first on, each beginning where the one before ends, so no payment is in two. Byte by byte:
+//! `docs/reference/till.md`.
 
 use std::collections::BTreeMap;
 use std::io;

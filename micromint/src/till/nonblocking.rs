@@ -1,8 +1,9 @@
 //! Recording a payment where nothing may wait: on the event thread of a web server.
 //!
-//! In goes a payment, out comes that it was recorded, or that only [`Till::spend`] can tell. The invariant:
-//! locks and order are those of [`Till::spend`], so a payment recorded here is as good as any other. What
-//! would wait for a lock, a sync, a page that is not in memory or a growing index is not begun.
+//! In goes a payment, out comes that it was recorded, or that only [`Till::spend`] can tell. The
+//! invariant: locks and order are those of [`Till::spend`], so a payment recorded here is as good
+//! as any other. What would wait for a lock, a sync, a page that is not in memory or a growing
+//! index is not begun.
 
 use std::sync::atomic::Ordering;
 
@@ -15,16 +16,17 @@ use crate::protocol::PAYMENT_SIZE_MAX;
 pub const TRY_SPEND_COINS_MAX: usize = 16;
 
 impl Till {
-    /// Whether [`Till::try_spend`] can record anything: not with [`SyncMode::Always`](super::SyncMode), and
-    /// not while a promised reversal has to be made first.
+    /// Whether [`Till::try_spend`] can record anything: not with
+    /// [`SyncMode::Always`](super::SyncMode), and not while a promised reversal has to be made
+    /// first.
     pub fn is_nonblocking(&self) -> bool {
         let owes = self.promises.are_owed.load(Ordering::Relaxed);
         self.syncing.is_later() && !self.syncing.has_failed() && !owes
     }
 
-    /// Records a payment if that is possible without waiting and the payment is neither a retry nor refused.
-    /// Returns `None` if nothing was done or that is in doubt; then call [`Till::spend`] where waiting does
-    /// no harm.
+    /// Records a payment if that is possible without waiting and the payment is neither a retry nor
+    /// refused. Returns `None` if nothing was done or that is in doubt; then call [`Till::spend`]
+    /// where waiting does no harm.
     ///
     /// Writes go to the page cache and may wait as those to a log file do.
     pub fn try_spend(&self, spend: &Spend<'_>) -> Option<Spent> {

@@ -1,12 +1,13 @@
 //! Reversals that were promised in the head of an answer, before the journals could be read.
 //!
-//! A server that must not wait says `reversed` and has another thread reverse the payment. In go the
-//! payments that were promised to be reversed; they stay until they are reversed. The invariant: a promise
-//! is written before it is made, and read by every process that opens the till or reverses a payment. So
-//! neither a till that cannot be written for a while nor a killed process breaks a promise.
+//! A server that must not wait says `reversed` and has another thread reverse the payment. In go
+//! the payments that were promised to be reversed; they stay until they are reversed. The
+//! invariant: a promise is written before it is made, and read by every process that opens the till
+//! or reverses a payment. So neither a till that cannot be written for a while nor a killed process
+//! breaks a promise.
 //!
-//! The file has its own lock, which is held for a write to the page cache and never while anything waits
-//! for the till. Byte by byte: `docs/reference/till.md`.
+//! The file has its own lock, which is held for a write to the page cache and never while anything
+//! waits for the till. Byte by byte: `docs/reference/till.md`.
 
 use std::io;
 use std::sync::Arc;
@@ -93,13 +94,13 @@ impl Promises {
 }
 
 impl Till {
-    /// Promises to reverse a payment, for a caller that cannot wait for [`Till::reverse`]. Neither takes the
-    /// till's lock nor waits for the disk beyond a write to the page cache. Call [`Till::reverse`] soon
-    /// after. If that fails, or the process ends first, the promise is kept when this process next uses the
-    /// till or any process opens it.
+    /// Promises to reverse a payment, for a caller that cannot wait for [`Till::reverse`]. Neither
+    /// takes the till's lock nor waits for the disk beyond a write to the page cache. Call
+    /// [`Till::reverse`] soon after. If that fails, or the process ends first, the promise is kept
+    /// when this process next uses the till or any process opens it.
     ///
-    /// Like a reversal, a promise is void if the same payment was sent again meanwhile. A power cut may lose
-    /// it.
+    /// Like a reversal, a promise is void if the same payment was sent again meanwhile. A power cut
+    /// may lose it.
     ///
     /// # Errors
     /// It could not be written, or [`PROMISES_MAX`] already wait: do not promise anything.
@@ -203,7 +204,8 @@ mod tests {
 
     #[test]
     fn what_a_failing_till_could_not_do_is_done_at_the_next_chance() {
-        // Wherever the failure comes: promised means reversed in the end, by this process and by the next.
+        // Wherever the failure comes: promised means reversed in the end, by this process and by
+        // the next.
         for step in 0.. {
             let (directory, clock, till, id) = promised();
             directory.crash_after(step);

@@ -1,7 +1,7 @@
 //! What is asked of the till: a payment to record.
 //!
-//! In go the parts of a payment whose coins are good, out comes its record. Whether the coins are unspent
-//! is decided by the [`Till`](super::Till).
+//! In go the parts of a payment whose coins are good, out comes its record. Whether the coins are
+//! unspent is decided by the [`Till`](super::Till).
 
 use std::borrow::Cow;
 
@@ -32,9 +32,10 @@ pub struct Spend<'a> {
 impl<'a> Spend<'a> {
     /// A payment by `user` with coins of `period`.
     ///
-    /// `first_bins` holds the first bin of each coin: 1 to [`COINS_PER_PAYMENT_MAX`], all different.
-    /// `payment` is the Payment message as received, at most [`PAYMENT_SIZE_MAX`] bytes; it is kept for
-    /// redemption. Two payments with one `fingerprint` are the same payment (see [`fingerprint`]).
+    /// `first_bins` holds the first bin of each coin: 1 to [`COINS_PER_PAYMENT_MAX`], all
+    /// different. `payment` is the Payment message as received, at most [`PAYMENT_SIZE_MAX`] bytes;
+    /// it is kept for redemption. Two payments with one `fingerprint` are the same payment (see
+    /// [`fingerprint`]).
     pub fn new(
         period: &'a Period,
         user: &'a UserId,
@@ -46,8 +47,8 @@ impl<'a> Spend<'a> {
         Spend { period, user, first_bins, payment, fingerprint, receipt_seconds, keep_until, cap }
     }
 
-    /// For how long after it was recorded the same payment is a retry, in seconds. Default: 0, only in
-    /// the second in which it was recorded.
+    /// For how long after it was recorded the same payment is a retry, in seconds. Default: 0, only
+    /// in the second in which it was recorded.
     #[must_use]
     pub fn with_receipt_seconds(self, receipt_seconds: i64) -> Spend<'a> {
         Spend { receipt_seconds, ..self }
@@ -87,8 +88,8 @@ impl<'a> Spend<'a> {
     }
 }
 
-/// What makes two payments the same one: SHA-256 over URL, period, user, authenticator and coins, and
-/// over `extra`, such as an Idempotency-Key and the digest of a body.
+/// What makes two payments the same one: SHA-256 over URL, period, user, authenticator and coins,
+/// and over `extra`, such as an Idempotency-Key and the digest of a body.
 pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
     // The lengths keep different fields from running into the same bytes.
     let size = |size: usize| u64_be(size as u64);

@@ -1,17 +1,17 @@
 //! The till's files under the lock: journals, indexes and the mark between them.
 //!
-//! A [`Store`] is used only through a [`LockedStore`], which holds the till's lock and has brought the
-//! indexes up to the journals: what is then looked up is the truth, and what is appended is in the indexes
-//! at once.
+//! A [`Store`] is used only through a [`LockedStore`], which holds the till's lock and has brought
+//! the indexes up to the journals: what is then looked up is the truth, and what is appended is in
+//! the indexes at once.
 //!
-//! Why a coin in the journal is never missed: every record before the mark is in the index, in the page
-//! cache at least, so for all processes; a process that dies between append and mark leaves a journal
-//! longer than the mark, and the next one catches up. After a power cut the page cache is gone: so
-//! [`LockedStore::recover`], on opening, applies again everything since the checkpoint, before which journals
-//! *and* indexes were made durable. Applying a record twice is harmless.
+//! Why a coin in the journal is never missed: every record before the mark is in the index, in the
+//! page cache at least, so for all processes; a process that dies between append and mark leaves a
+//! journal longer than the mark, and the next one catches up. After a power cut the page cache is
+//! gone: so [`LockedStore::recover`], on opening, applies again everything since the checkpoint,
+//! before which journals *and* indexes were made durable. Applying a record twice is harmless.
 //!
-//! Why a coin is never refused for a record that was lost: an index entry is believed only if the record
-//! that it names is there and says so. If not, the indexes are made again.
+//! Why a coin is never refused for a record that was lost: an index entry is believed only if the
+//! record that it names is there and says so. If not, the indexes are made again.
 
 mod caps;
 mod indexes;
@@ -92,8 +92,8 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Makes everything durable that the checkpoint is about: journals, indexes, and which file has an
-    /// index's name.
+    /// Makes everything durable that the checkpoint is about: journals, indexes, and which file has
+    /// an index's name.
     pub(super) fn sync(&self) -> Result<(), TillError> {
         for (file, path) in &self.files {
             file.sync().map_err(FileError::on("sync", path))?;
@@ -146,8 +146,9 @@ impl Store {
         Ok((self.journal_of(at.day)?.shared_sync(), at.offset + 1))
     }
 
-    /// Sees that the newest journal was not deleted, once a second: what it held is lost then, whether that is
-    /// noticed at once or a second later, and asking takes as long as recording a payment's coin.
+    /// Sees that the newest journal was not deleted, once a second: what it held is lost then,
+    /// whether that is noticed at once or a second later, and asking takes as long as recording a
+    /// payment's coin.
     fn look_for_journal(&mut self, now: UnixTime) -> Result<(), TillError> {
         if self.seen_at != Some(now)
             && let Some((_, journal)) = &self.journal
@@ -194,7 +195,7 @@ impl Store {
         }
     }
 
-    /// The record at `at`, or `None` if none stands there.
+    /// The record at `at`, or `None` if no record begins there.
     pub(super) fn record(
         &mut self,
         at: Position,
@@ -258,9 +259,9 @@ impl Store {
         }
     }
 
-    /// Writes that the indexes reflect the newest journal up to `end`, after a record was appended and
-    /// applied. What is written through memory was read or written under this lock, and the disk has just
-    /// taken the record.
+    /// Writes that the indexes reflect the newest journal up to `end`, after a record was appended
+    /// and applied. What is written through memory was read or written under this lock, and the
+    /// disk has just taken the record.
     fn note_appended(&mut self, end: u64) -> Result<(), TillError> {
         self.rewrite_indexes()?;
         self.mark.end.offset = end;
@@ -275,8 +276,8 @@ impl Store {
 
     // Checkpoints.
 
-    /// How far the newest journal has run ahead of the checkpoint, in bytes; without bound if a day has
-    /// passed.
+    /// How far the newest journal has run ahead of the checkpoint, in bytes; without bound if a day
+    /// has passed.
     pub(super) fn since_checkpoint(&self) -> u64 {
         let (end, checkpoint) = (self.mark.end, self.mark.checkpoint);
         if end.day == checkpoint.day {
@@ -294,8 +295,8 @@ impl Store {
         Ok(())
     }
 
-    /// What must be made durable before [`Store::finish_checkpoint`] may say so. Syncing it needs no
-    /// lock, and takes long.
+    /// What must be made durable before [`Store::finish_checkpoint`] may say so. Syncing it needs
+    /// no lock, and takes long.
     pub(super) fn begin_checkpoint(&mut self) -> Result<Checkpoint, TillError> {
         let mut files = Vec::new();
         for day in self.days()?.into_iter().filter(|day| *day >= self.mark.checkpoint.day) {
@@ -333,8 +334,8 @@ impl Store {
     // Removing.
 
     /// Removes the journals of all days before `first_day`, which is not after the newest, and the
-    /// indexes of periods that are not among `periods`, those that still have a payment. Gives the names
-    /// of the journals removed.
+    /// indexes of periods that are not among `periods`, those that still have a payment. Gives the
+    /// names of the journals removed.
     pub(crate) fn remove_before(
         &mut self,
         first_day: u32,
@@ -468,8 +469,8 @@ fn deleted(directory: &dyn Directory, day: u32) -> TillError {
     JournalError::Deleted { path: directory.path().join(journal_name(day)) }.into()
 }
 
-/// Gives `visit` the records of the journals of `days` from `from` on and before `to`, in order. Needs no
-/// lock: what is before an end that was seen under the lock never changes.
+/// Gives `visit` the records of the journals of `days` from `from` on and before `to`, in order.
+/// Needs no lock: what is before an end that was seen under the lock never changes.
 pub(crate) fn scan(
     directory: &dyn Directory,
     days: &[u32],

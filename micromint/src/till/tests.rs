@@ -320,8 +320,8 @@ fn many_coins_of_many_periods_stay_spent_while_indexes_grow() {
     }
 }
 
-/// The crash at every step: what was acknowledged under `Always` stays, nothing is spent twice, and the
-/// till opens.
+/// The crash at every step: what was acknowledged under `Always` stays, nothing is spent twice, and
+/// the till opens.
 #[test]
 fn an_acknowledged_spend_survives_a_crash_at_any_step() {
     let total = {

@@ -1,9 +1,9 @@
 //! Free views: the first pages of a visitor on a UTC day, counted without keeping who that was.
 //!
-//! In goes a visitor's address, out comes whether one more view is free. The counts are in one file beside
-//! the till's, shared by all processes of all servers under the file's own lock. Visitors are kept as tags
-//! that only the holder of the vendor's secret can compute from an address and a day. The invariant: the
-//! file never grows; a visitor for whom it has no room pays.
+//! In goes a visitor's address, out comes whether one more view is free. The counts are in one file
+//! beside the till's, shared by all processes of all servers under the file's own lock. Visitors
+//! are kept as tags that only the holder of the vendor's secret can compute from an address and a
+//! day. The invariant: the file never grows; a visitor for whom it has no room pays.
 //!
 //! Nothing is synced: after a power cut some views may be free again.
 
@@ -61,8 +61,8 @@ impl FreeViews {
         FreeViews { file: SharedFile::new(directory, VIEWS_NAME), key }
     }
 
-    /// Whether `visitor` has seen fewer than `limit` pages free on the day of `now`; this one is counted
-    /// then. `false` also where the visitor's bucket is full.
+    /// Whether `visitor` has seen fewer than `limit` pages free on the day of `now`; this one is
+    /// counted then. `false` also where the visitor's bucket is full.
     ///
     /// # Errors
     /// The operating system's; the view is not free then.
@@ -76,8 +76,8 @@ impl FreeViews {
         self.recount(visitor, now, take, |count| (count < limit).then(|| count + 1))
     }
 
-    /// Gives back a view that was counted at `taken_at` and whose page was not delivered. Returns whether
-    /// it was given back: not if that day is over.
+    /// Gives back a view that was counted at `taken_at` and whose page was not delivered. Returns
+    /// whether it was given back: not if that day is over.
     ///
     /// # Errors
     /// The operating system's; the view is used up then.
@@ -85,8 +85,8 @@ impl FreeViews {
         self.recount(visitor, taken_at, Take::GiveBack, |count| count.checked_sub(1))
     }
 
-    /// Under the lock, replaces a visitor's count on the day of `now` by what `changed` returns for it.
-    /// Returns whether it returned a count.
+    /// Under the lock, replaces a visitor's count on the day of `now` by what `changed` returns for
+    /// it. Returns whether it returned a count.
     fn recount(
         &self,
         visitor: IpAddr,

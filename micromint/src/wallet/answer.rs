@@ -1,7 +1,8 @@
 //! What a vendor's HTTP answer means to the wallet.
 //!
-//! In go a status and a few header fields, out come a Request-Payment or the [`PaymentOutcome`] of a payment.
-//! Where an answer leaves a doubt about what the vendor kept, the payment counts as unknown.
+//! In go a status and a few header fields, out come a Request-Payment or the [`PaymentOutcome`] of
+//! a payment. Where an answer leaves a doubt about what the vendor kept, the payment counts as
+//! unknown.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -39,9 +40,9 @@ pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, String> {
     RequestPayment::parse(&text).map_err(|error| format!("{REQUEST_HEADER}: {error}"))
 }
 
-/// The first challenge of the scheme "Payment" for our method among the values of `WWW-Authenticate`, and what
-/// it asks for. `None` if there is none that can be paid: it asks for a header that no draft knows, or its
-/// `request` is none.
+/// The first challenge of the scheme "Payment" for our method among the values of
+/// `WWW-Authenticate`, and what it asks for. `None` if there is none that can be paid: it asks for
+/// a header that no draft knows, or its `request` is none.
 pub fn request_in_challenge<'a>(
     values: impl Iterator<Item = &'a str>,
 ) -> Option<(Challenge, RequestPayment)> {
@@ -68,7 +69,8 @@ pub fn payment_for_header(message: &[u8]) -> String {
 }
 
 /// What became of a payment that was answered with this HTTP `status`, the word of a
-/// [`STATUS_HEADER`], and the reason in an Invalid-Payment message or a [`Problem`](super::Problem).
+/// [`STATUS_HEADER`], and the reason in an Invalid-Payment message or a
+/// [`Problem`](super::Problem).
 pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> PaymentOutcome {
     match (status, word) {
         // The vendor says that it recorded nothing, or took it back.
@@ -89,8 +91,8 @@ pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Paym
     }
 }
 
-/// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when it
-/// ends. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
+/// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when
+/// it ends. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
 pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)> {
     let mut parts = set_cookie.split(';');
     let pair = parts.next()?.trim();

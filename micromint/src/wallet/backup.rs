@@ -1,8 +1,8 @@
 //! Backups: a copy of the wallet that says so, and a wallet made of one.
 //!
 //! Coins spent after a backup was made are still in it, and would leave twice. So a backup is never
-//! spent from as it is, and a wallet restored from one keeps the coins that it held then for a return
-//! only, unless its owner says that none was spent since.
+//! spent from as it is, and a wallet restored from one keeps the coins that it held then for a
+//! return only, unless its owner says that none was spent since.
 
 use std::io;
 
@@ -15,8 +15,8 @@ use super::record::WalletRecord;
 use super::{APPEND_SIZE, KIND, State, Wallet, WalletError, commit};
 
 impl Wallet {
-    /// Copies the wallet, as it is now, into a new file `name` of mode 0600 and marks that as a backup,
-    /// so that it is not spent from by mistake.
+    /// Copies the wallet, as it is now, into a new file `name` of mode 0600 and marks that as a
+    /// backup, so that it is not spent from by mistake.
     ///
     /// # Errors
     /// The file exists, or cannot be written.
@@ -33,11 +33,11 @@ impl Wallet {
     }
 
     /// Makes the new wallet file `name` of `directory` out of the backup `backup_name` of
-    /// `backup_directory`. Coins spent since the backup was made would leave twice, so unless the owner
-    /// says that there are none (`spendable`), the coins are kept for a return only.
+    /// `backup_directory`. Coins spent since the backup was made would leave twice, so unless the
+    /// owner says that there are none (`spendable`), the coins are kept for a return only.
     ///
     /// # Errors
-    /// The backup is none, the file exists, or one of them cannot be read or written.
+    /// The file is not a backup, the new file exists, or one of them cannot be read or written.
     pub fn restore(
         backup_directory: &dyn Directory,
         backup_name: &str,

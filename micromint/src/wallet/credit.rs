@@ -1,9 +1,9 @@
-//! Returning coins: after a period's expiration the first balls that no vendor was paid with go back to
-//! the broker for credit (thesis 3.4.1, "Returning Coins").
+//! Returning coins: after a period's expiration the first balls that no vendor was paid with go
+//! back to the broker for credit (thesis 3.4.1, "Returning Coins").
 //!
-//! In goes a holding, out comes a Request-Credit; in comes the broker's Funds-Credited with one verdict
-//! for each ball. What a return holds is decided once, by a rule that reading the wallet file repeats, so
-//! a return that is sent again is the same message.
+//! In goes a holding, out comes a Request-Credit; in comes the broker's Funds-Credited with one
+//! verdict for each ball. What a return holds is decided once, by a rule that reading the wallet
+//! file repeats, so a return that is sent again is the same message.
 
 use sha2::{Digest, Sha256};
 
@@ -15,9 +15,9 @@ use super::outcome::PaymentOutcome;
 use super::record::Place;
 use super::state::{CoinState, Holding, Return, State};
 
-/// The coins of a holding that may go back, at most `coins_max`, ordered by set and then by sub-bin: those
-/// never spent, and those whose payment did not bring the content. If the vendor redeems one of the
-/// latter, the broker pays the vendor and not the client.
+/// The coins of a holding that may go back, at most `coins_max`, ordered by set and then by
+/// sub-bin: those never spent, and those whose payment did not bring the content. If the vendor
+/// redeems one of the latter, the broker pays the vendor and not the client.
 pub(super) fn returnable(state: &State, holding: usize, coins_max: usize) -> Vec<Place> {
     let sets = state.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding);
     sets.flat_map(|(set, number)| {
@@ -62,7 +62,8 @@ pub struct Returnable {
 }
 
 impl State {
-    /// The holdings that have coins to return now: they have expired and the broker still credits them.
+    /// The holdings that have coins to return now: they have expired and the broker still credits
+    /// them.
     pub fn returnable(&self, now: UnixTime) -> Vec<Returnable> {
         let held = self.holdings.iter().enumerate().filter(|(_, held)| {
             let raw = held.params.raw();
@@ -76,8 +77,8 @@ impl State {
         .collect()
     }
 
-    /// The returns to send, for the first time or again: those without an answer, and those with coins
-    /// that waited for redeem-until, once that is past.
+    /// The returns to send, for the first time or again: those without an answer, and those with
+    /// coins that waited for redeem-until, once that is past.
     pub fn unanswered_returns(&self, now: UnixTime) -> Vec<&Return> {
         self.returns.iter().filter(|back| self.is_unanswered(back, now)).collect()
     }
@@ -106,8 +107,8 @@ impl State {
         request
     }
 
-    /// The holding that an invitation is about. Its Return-URL must have the origin of the broker that
-    /// sold the coins: they go back to nobody else.
+    /// The holding that an invitation is about. Its Return-URL must have the origin of the broker
+    /// that sold the coins: they go back to nobody else.
     ///
     /// # Errors
     /// There is no such holding, in words.
@@ -125,8 +126,8 @@ impl State {
             .map(|(holding, _)| holding)
     }
 
-    /// The return that an answer is about: the one that `request` identifies, or else the only one with
-    /// the same user, period and number of coins.
+    /// The return that an answer is about: the one that `request` identifies, or else the only one
+    /// with the same user, period and number of coins.
     ///
     /// # Errors
     /// There is no such return, or more than one, in words.

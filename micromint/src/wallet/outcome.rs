@@ -7,15 +7,15 @@ use crate::vendor::Refusal;
 /// What became of a payment. Until an answer is recorded it is [`PaymentOutcome::Unknown`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentOutcome {
-    /// No whole answer came: the vendor may or may not have recorded the payment. Trying again sends the
-    /// same message, for which a vendor never charges twice.
+    /// No whole answer came: the vendor may or may not have recorded the payment. Trying again
+    /// sends the same message, for which a vendor never charges twice.
     Unknown,
     /// The content came. Final.
     Paid,
     /// The vendor refused; the word is one of [`Refusal`], or what the vendor said instead.
     Refused(String),
-    /// The vendor says that it kept nothing: the content was free, or the charge was reversed, or could
-    /// not be recorded. The word is the vendor's `MicroMint-Status`.
+    /// The vendor says that it kept nothing: the content was free, or the charge was reversed, or
+    /// could not be recorded. The word is the vendor's `MicroMint-Status`.
     NotKept(String),
 }
 
@@ -57,8 +57,8 @@ impl PaymentOutcome {
         }
     }
 
-    /// Whether the coins may pay for something else at the same vendor: it says that it did not keep
-    /// them, for a reason that does not lie in the coins. Elsewhere they are never spent.
+    /// Whether the coins may pay for something else at the same vendor: it says that it did not
+    /// keep them, for a reason that does not lie in the coins. Elsewhere they are never spent.
     pub fn leaves_coins_usable(&self) -> bool {
         match self {
             PaymentOutcome::Unknown | PaymentOutcome::Paid => false,

@@ -1,8 +1,8 @@
 //! Whether to pay, and with which coins: the checks before paying, in order.
 //!
 //! In go a Request-Payment, the fetch that it answered, the client's [`Policy`] and the wallet's
-//! [`State`]; out comes a [`Plan`]. Nothing is changed and nothing leaves here. The invariant: a plan to
-//! pay names coins that never left for anyone but this vendor.
+//! [`State`]; out comes a [`Plan`]. Nothing is changed and nothing leaves here. The invariant: a
+//! plan to pay names coins that never left for anyone but this vendor.
 
 use std::fmt;
 
@@ -26,7 +26,8 @@ pub const METHOD_LEN_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// The highest price, in coins, that is paid without asking (thesis 3.4.1, "autopay threshold").
+    /// The highest price, in coins, that is paid without asking (thesis 3.4.1, "autopay
+    /// threshold").
     pub autopay: u32,
     /// The most coins that may leave for the first time in one UTC day; `None` is no limit.
     pub daily_limit: Option<u32>,
@@ -52,7 +53,8 @@ impl Policy {
         Policy { daily_limit, ..self }
     }
 
-    /// Whether to pay over http, where others can read the coins. Default: `false`, only to this machine.
+    /// Whether to pay over http, where others can read the coins. Default: `false`, only to this
+    /// machine.
     #[must_use]
     pub const fn with_http(self, allow_http: bool) -> Policy {
         Policy { allow_http, ..self }
@@ -74,8 +76,8 @@ pub struct Fetch<'a> {
 /// What to do about a Request-Payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Send the message of this earlier payment again: it was for the same request, and what became of
-    /// it is unknown.
+    /// Send the message of this earlier payment again: it was for the same request, and what became
+    /// of it is unknown.
     Resend(u32),
     /// Pay with these coins.
     Pay(Choice),
@@ -264,8 +266,9 @@ impl State {
         found.map(|index| index as u32)
     }
 
-    /// Coins for the price: of the holding that expires first among those that have enough; in it the
-    /// coins that this vendor gave back first, then those of sets already opened, then of the oldest.
+    /// Coins for the price: of the holding that expires first among those that have enough; in it
+    /// the coins that this vendor gave back first, then those of sets already opened, then of the
+    /// oldest.
     fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
         let mut spendable_max = 0;
         for holding in self.candidates(request, now)? {
@@ -307,7 +310,8 @@ impl State {
         Ok(valid)
     }
 
-    /// The places of all coins of a holding that are good at `vendor` now, in the order of the sets.
+    /// The places of all coins of a holding that are good at `vendor` now, in the order of the
+    /// sets.
     pub fn coins_at(&self, holding: usize, vendor: &VendorId) -> Vec<Place> {
         let vector = VendorVector::new(&self.holdings[holding].params, vendor);
         let sets =
@@ -339,7 +343,8 @@ impl State {
         Choice { holding, fresh, spendable, places: coins, x }
     }
 
-    /// The spend that a choice comes to: the Payment message as it will leave, and what is remembered.
+    /// The spend that a choice comes to: the Payment message as it will leave, and what is
+    /// remembered.
     pub(super) fn spend(
         &self,
         choice: Choice,

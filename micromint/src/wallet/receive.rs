@@ -1,7 +1,7 @@
 //! Receiving: a Funds-Withdrawn message comes into the wallet whole or not at all.
 //!
-//! In goes the message, out comes [`Received`]. Every ball is hashed first ([`super::genuine`]). The
-//! sets are written in pieces, made durable, and count only with the record after them.
+//! In goes the message, out comes [`Received`]. Every ball is hashed first ([`super::genuine`]).
+//! The sets are written in pieces, made durable, and count only with the record after them.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
 //! The records of a wallet file, byte by byte as `docs/reference/wallet.md` says.
 //!
-//! In goes a [`WalletRecord`], out comes the payload of a journal record, and back. Parsing knows bytes only;
-//! whether a record makes sense after those before it is decided in [`super::state`].
+//! In goes a [`WalletRecord`], out comes the payload of a journal record, and back. Parsing knows
+//! bytes only; whether a record makes sense after those before it is decided in [`super::state`].
 
 use crate::bytes::{Fixed, Reader, Writer};
 use crate::protocol::{Id, Verdict};
@@ -44,7 +44,8 @@ pub(super) enum WalletRecord {
     Backup { at: UnixTime },
     /// A cookie for which the page of this payment is shown again.
     Receipt { payment: u32, expires: UnixTime, cookie: String },
-    /// The backup was restored; `spendable` if its owner says that nothing was spent since it was made.
+    /// The backup was restored; `spendable` if its owner says that nothing was spent since it was
+    /// made.
     Restored { at: UnixTime, spendable: bool },
 }
 
@@ -277,7 +278,8 @@ mod tests {
         }
     }
 
-    /// The bytes of an outcome, of bins, of a return and of a spend, written out by hand from `docs/reference/wallet.md`.
+    /// The bytes of an outcome, of bins, of a return and of a spend, written out by hand from
+    /// `docs/reference/wallet.md`.
     #[test]
     fn the_bytes_are_those_of_the_document() {
         let outcome = PaymentOutcome::Refused("no".into());

@@ -1,9 +1,10 @@
 //! What is in the wallet: every set, every coin's whereabouts, every payment and every return.
 //!
 //! In go the records of the wallet file in order, out come the holdings as they are after them. The
-//! invariant, upheld against every record: a coin that left is bound to its vendor for good, and a coin
-//! that went back to the broker never leaves again. A record that would break it, or that makes no
-//! sense after those before it, is an error: the file is damaged or was written by something else.
+//! invariant, upheld against every record: a coin that left is bound to its vendor for good, and a
+//! coin that went back to the broker never leaves again. A record that would break it, or that
+//! makes no sense after those before it, is an error: the file is damaged or was written by
+//! something else.
 
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
@@ -304,8 +305,9 @@ impl State {
             .ok_or_else(|| format!("no coin {}/{}", place.set, place.subbin))
     }
 
-    /// Whether a coin may leave for `vendor`: it is in the wallet, or left for that same vendor earlier
-    /// and the vendor says that it did not keep it, for a reason that does not lie in the coin.
+    /// Whether a coin may leave for `vendor`: it is in the wallet, or left for that same vendor
+    /// earlier and the vendor says that it did not keep it, for a reason that does not lie in the
+    /// coin.
     pub(super) fn is_usable_at(&self, coin: CoinState, vendor: &VendorId) -> bool {
         match coin {
             CoinState::Unspent => true,
@@ -434,8 +436,8 @@ impl State {
         self.backup_made
     }
 
-    /// The `name=value` of a receipt cookie that shows `url` again free of charge, if the wallet has one.
-    /// It is sent with a request for that very URL and with no other.
+    /// The `name=value` of a receipt cookie that shows `url` again free of charge, if the wallet
+    /// has one. It is sent with a request for that very URL and with no other.
     pub fn receipt(&self, url: &Url, now: UnixTime) -> Option<&str> {
         let bought = self.payments.iter().rev().filter(|payment| payment.url == *url);
         let mut receipts = bought.filter_map(|payment| payment.receipt.as_ref());

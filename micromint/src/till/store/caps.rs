@@ -1,7 +1,7 @@
 //! How many coins each user spent on one day, for the cap.
 //!
-//! In go the payments and reversals of the newest day, out comes a number of coins. The counts are a
-//! separate index, made when it is first needed on that day.
+//! In go the payments and reversals of the newest day, out comes a number of coins. The counts are
+//! a separate index, made when it is first needed on that day.
 
 use sha2::{Digest, Sha256};
 

@@ -1,8 +1,8 @@
 //! The store with the till's lock held: bringing the indexes up to the journals, and appending.
 //!
-//! In goes a [`Store`] and the lock, out comes a [`LockedStore`] that has seen all that other processes
-//! did. The invariant: nothing is appended without the lock, nor before everything that is in the journals
-//! is in the indexes.
+//! In goes a [`Store`] and the lock, out comes a [`LockedStore`] that has seen all that other
+//! processes did. The invariant: nothing is appended without the lock, nor before everything that
+//! is in the journals is in the indexes.
 
 use std::ops::{Deref, DerefMut};
 
@@ -15,8 +15,8 @@ use crate::host::ExclusiveLock;
 use crate::journal::{CaughtUp, HEADER_SIZE, Journal};
 use crate::time::UnixTime;
 
-/// A store whose lock is held and whose indexes are up to date. What it has touched and seen of the files
-/// is forgotten with the lock.
+/// A store whose lock is held and whose indexes are up to date. What it has touched and seen of the
+/// files is forgotten with the lock.
 pub(crate) struct LockedStore<'a> {
     store: &'a mut Store,
     lock: &'a ExclusiveLock<'a>,
@@ -50,8 +50,8 @@ impl<'a> LockedStore<'a> {
         LockedStore { store, lock, caught_up: None }
     }
 
-    /// Sees what other processes did since the last call, and finishes what one that died began. Makes
-    /// damaged indexes again.
+    /// Sees what other processes did since the last call, and finishes what one that died began.
+    /// Makes damaged indexes again.
     pub(in super::super) fn catch_up(
         store: &'a mut Store,
         lock: &'a ExclusiveLock<'a>,
@@ -75,8 +75,8 @@ impl<'a> LockedStore<'a> {
         Ok(locked)
     }
 
-    /// What [`LockedStore::catch_up`] gives, if it would find nothing to do but to read the mark: this
-    /// process has seen all that others did. `None` if not.
+    /// What [`LockedStore::catch_up`] gives, if it would find nothing to do but to read the mark:
+    /// this process has seen all that others did. `None` if not.
     pub(in super::super) fn try_catch_up(
         store: &'a mut Store,
         lock: &'a ExclusiveLock<'a>,
@@ -186,7 +186,8 @@ impl<'a> LockedStore<'a> {
             if known_day == 0 { days.first().copied().unwrap_or(0) } else { self.mark.first_day };
         self.forget_indexes();
         self.forget_journals();
-        // Should this be cut off, the mark says that nothing is reflected, and the next one begins anew.
+        // Should this be cut off, the mark says that nothing is reflected, and the next one begins
+        // anew.
         let generation = self.mark.generation.wrapping_add(1);
         self.mark = Mark { generation, first_day, ..Mark::default() };
         self.write_mark()?;
@@ -239,7 +240,8 @@ impl<'a> LockedStore<'a> {
             return Ok(());
         }
         let journal = self.open_or_create_day(day)?;
-        // The mark comes before the first record: a clock set back must not find an older newest day.
+        // The mark comes before the first record: a clock set back must not find an older newest
+        // day.
         self.mark.end = Position { day, offset: HEADER_SIZE };
         self.write_mark()?;
         self.journal = Some((day, journal));
@@ -260,7 +262,7 @@ impl<'a> LockedStore<'a> {
         let (day, appended) = (*day, journal.append(caught_up, &[&store.buffer]));
         let end = journal.end();
         if appended.is_err() {
-            // What is left of it is cut off by whoever opens the journal next.
+            // The process that opens the journal next cuts off what is left of it.
             store.journal = None;
         }
         let at = Position { day, offset: appended? };
@@ -271,8 +273,8 @@ impl<'a> LockedStore<'a> {
         applied.map(|()| at)
     }
 
-    /// Takes back the record at `at`, the last. If this fails the next one to catch up finds it: it is
-    /// then recorded though it was called failed, and the payer is served by a retry.
+    /// Takes back the record at `at`, the last. If this fails the next one to catch up finds it: it
+    /// is then recorded though it was called failed, and the payer is served by a retry.
     fn take_back(&mut self, at: Position) {
         self.forget_touched();
         if let (Some((_, mut journal)), Some(caught_up)) =
@@ -280,7 +282,7 @@ impl<'a> LockedStore<'a> {
             && journal.cut(&caught_up, at.offset).is_ok()
         {
             self.mark.end.offset = at.offset;
-            // The file is opened anew and the mark read anew next time, whatever becomes of this.
+            // Even if this fails, the file and the mark are read again next time.
             let _ = self.write_mark();
         }
     }

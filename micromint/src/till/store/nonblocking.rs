@@ -8,9 +8,9 @@ use crate::bin::Bin;
 use crate::period::Period;
 
 impl Store {
-    /// Whether the till knows nothing of these first bins and has room for them, found without waiting for
-    /// the disk. What is touched for it stays in memory, changed as if they were recorded next: go on with
-    /// [`LockedStore::append`](super::LockedStore) or forget it.
+    /// Whether the till knows nothing of these first bins and has room for them, found without
+    /// waiting for the disk. What is touched for it stays in memory, changed as if they were
+    /// recorded next: go on with [`LockedStore::append`](super::LockedStore) or forget it.
     pub(crate) fn try_has_room(
         &mut self,
         period: &Period,
