@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use micromint::coin_file::CoinFile;
 use micromint::host::{Directory, FixedClock, Open, SimulatedDirectory, SystemEntropy};
-use micromint::journal::{Journal, RECORD_SIZE_MAX};
+use micromint::journal::{Journal, JournalError, RECORD_SIZE_MAX, Replayed};
 use micromint::params::Params;
 use micromint::protocol::{Message, Payment};
 use micromint::scheme::{
@@ -88,9 +88,9 @@ pub fn coin_file(data: &[u8]) {
 pub fn journal(data: &[u8]) {
     let directory = SimulatedDirectory::new();
     directory.put("fuzz.journal", data);
-    if let Ok(mut journal) = Journal::open(&directory, "fuzz.journal", "fuzz", &SystemEntropy) {
-        read_all(&mut journal);
-    }
+    let _ = read_all(&directory, "fuzz.journal", "fuzz");
+    let _ =
+        Replayed::open_or_create(&directory, "fuzz.journal", "fuzz", &SystemEntropy, All::new());
     write_journal(&directory, "torn.journal", "fuzz", data);
 }
 
@@ -165,31 +165,42 @@ pub fn scheme(data: &[u8]) {
     }
 }
 
+/// Every record of a journal with its offset.
+type All = Vec<(u64, Vec<u8>)>;
+
 /// Writes the bytes as records, each preceded by its length in two bytes, because a fuzzer would
 /// never find the checksums. Then appends the rest as a torn tail, and reads everything.
-fn write_journal(directory: &SimulatedDirectory, name: &str, kind: &str, mut data: &[u8]) {
-    let Ok(mut journal) = Journal::open(directory, name, kind, &SystemEntropy) else { return };
-    while let Some((length, rest)) = data.split_first_chunk::<2>() {
-        let length = usize::from(u16::from_le_bytes(*length)).clamp(1, RECORD_SIZE_MAX);
-        let Some((payload, rest)) = rest.split_at_checked(length) else { break };
-        if journal.append(&[payload]).is_err() {
-            return;
+fn write_journal(directory: &SimulatedDirectory, name: &str, kind: &str, data: &[u8]) {
+    let Ok(mut journal) =
+        Replayed::open_or_create(directory, name, kind, &SystemEntropy, All::new())
+    else {
+        return;
+    };
+    let tail = journal.locked(|journal| -> Result<&[u8], JournalError> {
+        let mut data = data;
+        while let Some((length, rest)) = data.split_first_chunk::<2>() {
+            let length = usize::from(u16::from_le_bytes(*length)).clamp(1, RECORD_SIZE_MAX);
+            let Some((payload, rest)) = rest.split_at_checked(length) else { break };
+            journal.append(&[payload])?;
+            data = rest;
         }
-        data = rest;
+        journal.sync()?;
+        Ok(data)
+    });
+    if let (Ok(tail), Ok(file)) = (tail, directory.open(name, Open::Write)) {
+        let size = file.size().unwrap_or(0);
+        let _ = file.write_at(tail, size);
     }
-    let _ = journal.sync();
-    if let (Ok(size), Ok(file)) = (journal.size(), directory.open(name, Open::Write)) {
-        let _ = file.write_at(data, size);
-    }
-    read_all(&mut journal);
+    let _ = read_all(directory, name, kind);
 }
 
-fn read_all(journal: &mut Journal) {
-    journal.set_end(0);
-    let mut offsets = Vec::new();
-    if journal.catch_up(|offset, _| offsets.push(offset)).is_ok() {
-        for offset in offsets {
-            journal.read(offset).expect("what was visited can be read again");
-        }
+fn read_all(directory: &SimulatedDirectory, name: &str, kind: &str) -> Result<(), JournalError> {
+    let mut journal = Journal::open_to_read(directory, name, kind)?;
+    let mut all = All::new();
+    journal.replay(&mut all)?;
+    for (offset, payload) in all {
+        let again = journal.read(offset).expect("what was replayed can be read again");
+        assert_eq!(again, payload);
     }
+    Ok(())
 }

@@ -274,13 +274,11 @@ pub unsafe extern "C" fn micromint_wallet_pay(
             url = parsed(url, url_len)
         );
         refuse_reserved(policy.reserved, "policy")?;
-        let policy = Policy {
-            autopay: policy.autopay,
-            daily_limit: (policy.has_daily_limit != 0).then_some(policy.daily_limit),
-            allow_http: policy.allow_http != 0,
-        };
+        let policy = Policy::new(policy.autopay)
+            .with_daily_limit((policy.has_daily_limit != 0).then_some(policy.daily_limit))
+            .with_http(policy.allow_http != 0);
         let request = RequestPayment::parse(request).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let fetch = Fetch { url: &url, method, body };
+        let fetch = Fetch::new(&url).with_method(method).with_body(body);
         let decision = it.wallet.pay(&request, &fetch, &policy, it.host.now()).map_err(refused)?;
         let (pay, payment, message) = match decision {
             Decision::Send(sending) if sending.again => {
@@ -361,10 +359,9 @@ pub(crate) fn refused(error: WalletError) -> micromint_error {
         | WalletError::NoBackup { .. }
         | WalletError::Exists { .. }
         | WalletError::NoSuchReturn(_) => MICROMINT_ERROR_STATE,
-        WalletError::File(_)
-        | WalletError::Journal(_)
-        | WalletError::Contents { .. }
-        | WalletError::Entropy(_) => MICROMINT_ERROR_FILE,
+        WalletError::File(_) | WalletError::Journal(_) | WalletError::Entropy(_) => {
+            MICROMINT_ERROR_FILE
+        }
     };
     micromint_error::of(status, &error)
 }

@@ -91,7 +91,7 @@ pub unsafe extern "C" fn micromint_wallet_backup(
     guard(error_out, || {
         given!(it = reference_mut(wallet), file = file_at(path, path_len));
         let (directory, name) = file;
-        it.wallet.backup(&directory, &name, it.host.now(), &it.host).map_err(refused)
+        it.wallet.backup(&directory, &name, it.host.now()).map_err(refused)
     })
 }
 
@@ -126,8 +126,7 @@ pub unsafe extern "C" fn micromint_wallet_restore(
             file = file_at(path, path_len),
         );
         let (now, (from, from_name), (directory, name)) = (host.now(), from, file);
-        let wallet =
-            Wallet::restore(&from, &from_name, &directory, &name, is_spendable, now, &host);
+        let wallet = Wallet::restore(&from, &from_name, &directory, &name, is_spendable, now);
         let wallet = wallet.map_err(refused)?;
         place.write(hand_out(micromint_wallet { wallet, host }));
         Ok(())

@@ -151,7 +151,8 @@ pub unsafe extern "C" fn micromint_wallet_past_payment(
         given!(it = reference(wallet), place = output(payment_out));
         let payment = at(it.wallet.state().payments(), index, "payment")?;
         let (vendor, url) = (payment.vendor.as_str(), payment.url.as_str());
-        let (outcome, reason) = (payment.outcome.word(), payment.outcome.reason());
+        let (outcome, reason) =
+            (payment.outcome.word(), payment.outcome.reason().unwrap_or_default());
         place.write(micromint_past_payment {
             at: payment.at.0,
             settled_at: payment.settled.map_or(0, |at| at.0),

@@ -49,6 +49,7 @@ pub mod web;
 mod tests;
 
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,8 +58,8 @@ use crate::bin::Bin;
 use crate::coin::CoinRules;
 use crate::coin_file::{self, CoinFile, CoinFileError, SaleState, Status};
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, File, Lock, LockGuard, Open};
-use crate::journal::{Journal, JournalError, Tail};
+use crate::host::{Directory, Entropy, ExclusiveLock, File, Open};
+use crate::journal::{CaughtUp, Journal, JournalError};
 use crate::params::Params;
 use crate::protocol::Verdict;
 use crate::time::UnixTime;
@@ -158,11 +159,12 @@ impl Broker {
         let lock =
             directory.open(name, Open::Write).map_err(FileError::on("open", coin_file.path()))?;
         let lock: Arc<dyn File> = Arc::from(lock);
-        let guard = take_lock(lock.as_ref(), coin_file.path())?;
+        let held = take_lock(lock.as_ref(), coin_file.path())?;
+        let journal = format!("{name}.journal");
         let mut broker = Broker {
             rules: CoinRules::new(coin_file.params().clone()),
             secret,
-            journal: Journal::open(directory, &format!("{name}.journal"), JOURNAL_KIND, entropy)?,
+            journal: Journal::open_or_create(directory, &journal, JOURNAL_KIND, entropy, &held)?,
             claims: ClaimsFile::open(directory, &format!("{name}.claims"))?,
             lock: Arc::clone(&lock),
             state: State::default(),
@@ -170,8 +172,8 @@ impl Broker {
             in_doubt: false,
             coin_file,
         };
-        broker.catch_up()?;
-        drop(guard);
+        broker.catch_up(&held)?;
+        drop(held);
         Ok(broker)
     }
 
@@ -191,46 +193,44 @@ impl Broker {
     fn locked<T>(
         &mut self,
         now: UnixTime,
-        act: impl FnOnce(&mut Broker) -> Result<T, BrokerError>,
+        act: impl FnOnce(&mut LockedBroker<'_>) -> Result<T, BrokerError>,
     ) -> Result<T, BrokerError> {
         let lock = Arc::clone(&self.lock);
-        let _guard = take_lock(lock.as_ref(), self.coin_file.path())?;
-        self.catch_up()?;
-        self.settle_if_due(now)?;
-        act(self)
+        let held = take_lock(lock.as_ref(), self.coin_file.path())?;
+        let caught_up = self.catch_up(&held)?;
+        let mut locked = LockedBroker { broker: self, caught_up };
+        locked.settle_if_due(now)?;
+        act(&mut locked)
     }
 
     /// Reads what others appended, makes it durable (its writer may have died before it could, and the
     /// answer to come may rest on it) and brings the coin file up to date.
-    fn catch_up(&mut self) -> Result<(), BrokerError> {
+    fn catch_up<'a>(&mut self, lock: &'a ExclusiveLock<'_>) -> Result<CaughtUp<'a>, BrokerError> {
         if self.in_doubt {
             return Err(BrokerError::InDoubt);
         }
-        let done = self.read_and_mark();
+        let done = self.read_and_mark(lock);
         // What was read before the failure is not known to be in the state.
         self.in_doubt = done.is_err();
         done
     }
 
-    fn read_and_mark(&mut self) -> Result<(), BrokerError> {
+    fn read_and_mark<'a>(
+        &mut self,
+        lock: &'a ExclusiveLock<'_>,
+    ) -> Result<CaughtUp<'a>, BrokerError> {
         let from = self.journal.end();
         let applied = self.coin_file.sale_state()?.journal_offset;
-        let mut records = Vec::new();
-        let tail = self
-            .journal
-            .catch_up(|offset, payload| records.push((offset, Record::from_bytes(payload))))?;
-        if tail != Tail::Clean {
-            // Its writer died before it could answer anyone.
-            self.journal.cut_tail()?;
-        }
+        let mut records: Vec<(u64, Vec<u8>)> = Vec::new();
+        let caught_up = self.journal.follow(lock, &mut records)?;
         if applied > self.journal.end() {
             return Err(BrokerError::JournalLost { applied, end: self.journal.end() });
         }
         let mut is_behind = false;
-        for (at, record) in records {
+        for (at, payload) in records {
             let behind = at >= applied;
             is_behind |= behind;
-            self.take(at, record, behind)?;
+            self.take(at, Record::from_bytes(&payload), behind)?;
         }
         if self.journal.end() > from {
             self.journal.sync()?;
@@ -238,7 +238,7 @@ impl Broker {
         if is_behind {
             self.note_applied()?;
         }
-        Ok(())
+        Ok(caught_up)
     }
 
     /// Takes a record that was read: into the state, and into the coin file if that one is behind.
@@ -253,21 +253,6 @@ impl Broker {
         let to_mark = is_behind.then(|| record.clone());
         self.state.apply(record).map_err(bad)?;
         to_mark.map_or(Ok(()), |record| self.mark(&record))
-    }
-
-    /// Commits a record: appended, durable, then marked in the coin file. The caller holds the lock.
-    fn commit(&mut self, record: Record) -> Result<(), BrokerError> {
-        let at = self.journal.end();
-        let mut commit = || {
-            self.journal.append(&[&record.to_bytes()])?;
-            self.journal.sync()?;
-            self.state.apply(record.clone()).map_err(|why| BrokerError::Record { at, why })?;
-            self.mark(&record)?;
-            self.note_applied()
-        };
-        let done = commit();
-        self.in_doubt |= done.is_err();
-        done
     }
 
     /// Marks in the coin file what a record says. Doing it again changes nothing.
@@ -347,8 +332,40 @@ impl Broker {
     }
 }
 
-fn take_lock<'a>(lock: &'a dyn File, path: &Path) -> Result<LockGuard<'a>, FileError> {
-    let guard = LockGuard::new(lock, Lock::Exclusive).map_err(FileError::on("lock", path))?;
+/// The broker whose lock is held and who knows all that others did.
+struct LockedBroker<'a> {
+    broker: &'a mut Broker,
+    caught_up: CaughtUp<'a>,
+}
+
+impl Deref for LockedBroker<'_> {
+    type Target = Broker;
+
+    fn deref(&self) -> &Broker {
+        self.broker
+    }
+}
+
+impl LockedBroker<'_> {
+    /// Commits a record: appended, durable, then marked in the coin file.
+    fn commit(&mut self, record: Record) -> Result<(), BrokerError> {
+        let broker = &mut *self.broker;
+        let at = broker.journal.end();
+        let mut commit = || {
+            broker.journal.append(&self.caught_up, &[&record.to_bytes()])?;
+            broker.journal.sync()?;
+            broker.state.apply(record.clone()).map_err(|why| BrokerError::Record { at, why })?;
+            broker.mark(&record)?;
+            broker.note_applied()
+        };
+        let done = commit();
+        broker.in_doubt |= done.is_err();
+        done
+    }
+}
+
+fn take_lock<'a>(lock: &'a dyn File, path: &Path) -> Result<ExclusiveLock<'a>, FileError> {
+    let guard = ExclusiveLock::new(lock).map_err(FileError::on("lock", path))?;
     if lock.links().map_err(FileError::on("inspect", path))? == 0 {
         let deleted = io::Error::other("it was deleted or replaced while in use");
         return Err(FileError::on("lock", path)(deleted));

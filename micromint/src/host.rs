@@ -1,11 +1,12 @@
 //! What a program passes in: the clock, randomness and files.
 //!
-//! The core has nothing ambient, so that a test, or a C program, can put its own in their place and a
-//! crash can be replayed as a value. The real ones are [`SystemClock`], [`SystemEntropy`] and
+//! The core has nothing ambient, so that a test, or a C program, can put its own in their place and
+//! a crash can be replayed as a value. The real ones are [`SystemClock`], [`SystemEntropy`] and
 //! [`DiskDirectory`].
 
 mod disk;
 mod mapped;
+mod shared_file;
 #[cfg(feature = "simulated-host")]
 mod simulated;
 
@@ -16,6 +17,7 @@ use crate::bytes::from_u64_be;
 use crate::time::UnixTime;
 
 pub use disk::DiskDirectory;
+pub(crate) use shared_file::SharedFile;
 #[cfg(feature = "simulated-host")]
 pub use simulated::{SimulatedDirectory, Survives};
 
@@ -99,16 +101,44 @@ pub enum Lock {
 }
 
 /// What the operating system knows of an open file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct FileStatus {
-    /// The size in bytes.
-    pub size: u64,
+    /// The bytes that are there.
+    pub seen: Seen,
     /// The number of names that it has: 0 once it was deleted.
     pub links: u64,
 }
 
-/// What tells two states of a file apart without reading it: it differs whenever the file was replaced or
-/// written to, as far as the operating system knows.
+/// The proof that the first bytes of a file were there a moment ago.
+///
+/// ```compile_fail,E0451
+/// // Nobody can claim to have seen what was not looked at.
+/// let seen = micromint::host::Seen { size: 4096 };
+/// ```
+///
+/// Only [`File::look`], [`File::status`] and [`File::try_read_at`] make one, from what the
+/// operating system says. It goes with the file that it was asked of. Whoever keeps one holds the
+/// lock of that file meanwhile and drops it before the lock: afterwards another process may cut the
+/// file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen {
+    size: u64,
+}
+
+impl Seen {
+    /// How many bytes were there; the file may hold more.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether `count` bytes at `offset` were there.
+    pub fn covers(&self, count: usize, offset: u64) -> bool {
+        offset.checked_add(count as u64).is_some_and(|end| end <= self.size)
+    }
+}
+
+/// What tells two states of a file apart without reading it: it differs whenever the file was
+/// replaced or written to, as far as the operating system knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp(pub [u64; 4]);
 
@@ -187,12 +217,14 @@ pub trait File: Send + Sync {
     /// The operating system's; `UnexpectedEof` if the file ends before.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// As [`File::read_at`], unless that would have to wait for the disk: whether it was read.
+    /// Reads as [`File::read_at`] does, unless that would have to wait for the disk. Returns `None`
+    /// if it would, or else the proof that the bytes up to the last one read are there.
     ///
     /// # Errors
     /// As for [`File::read_at`].
-    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
-        self.read_at(bytes, offset).map(|()| true)
+    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<Option<Seen>> {
+        self.read_at(bytes, offset)?;
+        Ok(Some(Seen { size: offset + bytes.len() as u64 }))
     }
 
     /// Writes all of `bytes` at `offset`.
@@ -201,31 +233,42 @@ pub trait File: Send + Sync {
     /// The operating system's; part may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Lets [`File::reread_at`] and [`File::rewrite_at`] reach the first `size` bytes, which must be there,
-    /// without a call of the system, if this host can do that. Only the first call counts.
+    /// Asks for the size, so that [`File::reread_at`] and [`File::rewrite_at`] may be called. The
+    /// caller holds a lock that keeps others from cutting the file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn look(&self) -> io::Result<Seen> {
+        Ok(Seen { size: self.size()? })
+    }
+
+    /// Maps the first `size` bytes, which must be there, so that [`File::reread_at`] and
+    /// [`File::rewrite_at`] need no system call for them. Does nothing if this host cannot do that.
+    /// Only the first call counts.
     fn map(&self, _size: u64) {}
 
-    /// As [`File::read_at`], of bytes that are there, at less cost in the part that [`File::map`] named. It may
+    /// Reads as [`File::read_at`] does, at less cost in the part that [`File::map`] named. It may
     /// wait for the disk.
     ///
-    /// Where a file was cut this may end the process in place of an error. So the caller has just asked for its
-    /// size, under a lock that it still holds.
+    /// A mapping reports no errors: if the file is shorter than it should be, the operating system
+    /// ends the process. So memory is used only for bytes that `seen` covers, and a call for all
+    /// others.
     ///
     /// # Errors
     /// As for [`File::read_at`].
-    fn reread_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    fn reread_at(&self, _seen: &Seen, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         self.read_at(bytes, offset)
     }
 
-    /// As [`File::write_at`], over bytes that are there, at less cost in the part that [`File::map`] named.
+    /// Writes as [`File::write_at`] does, at less cost in the part that [`File::map`] named.
     ///
-    /// Where a file was cut or its disk has failed this may end the process in place of an error. So the
-    /// caller has just read these bytes, by [`File::read_at`] or as [`File::reread_at`] wants it, or written them,
-    /// under a lock that it still holds, and the file system has just taken another write.
+    /// As for [`File::reread_at`], memory is used only for bytes that `seen` covers. A mapping does
+    /// not report a failed or full disk either, so the caller has just written to another file of
+    /// the same file system by a call.
     ///
     /// # Errors
     /// As for [`File::write_at`].
-    fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn rewrite_at(&self, _seen: &Seen, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_at(bytes, offset)
     }
 
@@ -254,16 +297,16 @@ pub trait File: Send + Sync {
     /// The operating system's.
     fn is_private(&self) -> io::Result<bool>;
 
-    /// [`File::size`] and [`File::links`] at once.
+    /// [`File::look`] and [`File::links`] at once.
     ///
     /// # Errors
     /// The operating system's.
     fn status(&self) -> io::Result<FileStatus> {
-        Ok(FileStatus { size: self.size()?, links: self.links()? })
+        Ok(FileStatus { seen: self.look()?, links: self.links()? })
     }
 
-    /// Waits for the lock. It belongs to this handle (as `flock` does) and excludes other handles, in
-    /// this process and in others; dropping the handle gives it back.
+    /// Waits for the lock. It belongs to this handle (as `flock` does) and excludes other handles,
+    /// in this process and in others; dropping the handle gives it back.
     ///
     /// # Errors
     /// The operating system's.
@@ -311,6 +354,31 @@ impl Drop for LockGuard<'_> {
     }
 }
 
+/// Holds an exclusive lock and gives it back when dropped. Functions that need the lock held take a
+/// reference to this.
+pub struct ExclusiveLock<'a> {
+    _guard: LockGuard<'a>,
+}
+
+impl<'a> ExclusiveLock<'a> {
+    /// Waits for the lock on `file`.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn new(file: &'a dyn File) -> io::Result<ExclusiveLock<'a>> {
+        Ok(ExclusiveLock { _guard: LockGuard::new(file, Lock::Exclusive)? })
+    }
+
+    /// Takes the lock on `file` if it is free; returns `None` if it is not.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn try_new(file: &'a dyn File) -> io::Result<Option<ExclusiveLock<'a>>> {
+        let guard = LockGuard::try_new(file, Lock::Exclusive)?;
+        Ok(guard.map(|guard| ExclusiveLock { _guard: guard }))
+    }
+}
+
 /// Reads a whole file of at most `size_max` bytes.
 ///
 /// # Errors
@@ -327,8 +395,8 @@ pub fn read_whole(directory: &dyn Directory, name: &str, size_max: u64) -> io::R
     Ok(bytes)
 }
 
-/// Writes a whole file so that a crash leaves the old one or the new one, durably when this returns.
-/// The new file has mode 0600.
+/// Writes a whole file so that a crash leaves the old one or the new one, durably when this
+/// returns. The new file has mode 0600.
 ///
 /// # Errors
 /// The operating system's; the old file is then as it was.

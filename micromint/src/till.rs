@@ -1,46 +1,44 @@
 //! The vendor's till: which coins were spent here, for good (thesis 3.3.1, "daily logs").
 //!
 //! In go payments whose coins are good, out come answers: recorded, a retry, over the cap, already
-//! spent. The invariant: of all processes and threads that present one coin, nginx workers, Apache
-//! children, both servers at once, exactly one is told that it was recorded, over reload, restart and
-//! `kill -9`; and what was acknowledged is never forgotten (after a power cut: as [`SyncMode`] says).
+//! spent. The invariant: of all processes and threads that present one coin (nginx workers, Apache
+//! children, both servers at once) exactly one is told that it was recorded, across reloads,
+//! restarts and `kill -9`. What was acknowledged is never forgotten; after a power cut, as
+//! [`SyncMode`] says.
 //!
-//! The till is a directory. Its journals, one a UTC day, are the truth; its indexes, one a period, make a
-//! look-up cheap and can always be made again. One lock guards everything. Byte by byte: `docs/reference/till.md`.
+//! The till is a directory. Its journals, one for each UTC day, are the truth. Its indexes, one for
+//! each period, make lookups cheap and can always be rebuilt. One lock guards everything. Byte by
+//! byte: `docs/reference/till.md`.
 
 mod batches;
 mod nonblocking;
 mod position;
 mod promises;
 mod record;
+mod spend;
 mod store;
 mod syncing;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
-
 use crate::bin::Bin;
-use crate::bytes::u64_be;
 use crate::error::FileError;
-use crate::host::{Clock, Directory, Entropy, File, Lock, LockGuard, Open};
-use crate::identity::UserId;
+use crate::host::{Clock, Directory, Entropy, ExclusiveLock, File, Open};
 use crate::journal::JournalError;
 use crate::period::Period;
-use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
+use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX};
 use crate::time::UnixTime;
 
 use position::{MARK_SIZE, day_of};
 use promises::Promises;
-use record::{Note, PaymentRecord};
-use store::{Found, LOCK_NAME, SpentBin};
+use record::Note;
+use store::{Found, LOCK_NAME, SpentBin, Store};
 use syncing::{Syncing, Wanted};
 use table::TableError;
 
@@ -49,17 +47,42 @@ pub(crate) use batches::Batches;
 pub use nonblocking::TRY_SPEND_COINS_MAX;
 pub(crate) use position::Position;
 pub use promises::PROMISES_MAX;
-pub(crate) use record::Record;
-pub(crate) use store::{Store, scan};
+pub(crate) use record::TillRecord;
+pub use spend::{Spend, fingerprint};
+pub(crate) use store::{LockedStore, scan};
 pub use syncing::SyncMode;
 
 /// How long after it was recorded a payment may be reversed, in seconds. Redemption leaves younger
 /// payments alone.
 pub const REVERSAL_SECONDS: i64 = 600;
-/// How far journals may run ahead of the durable indexes, in bytes: what opening reads again at most.
+/// How far journals may run ahead of the durable indexes, in bytes: what opening reads again at
+/// most.
 const CHECKPOINT_SIZE: u64 = 16 * 1024 * 1024;
 
-/// An open till. One a process, opened after the process was forked; any number of threads.
+/// An open till. Each process opens its own, after `fork`; any number of threads may use it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use micromint::bin::Bin;
+/// use micromint::host::{SimulatedDirectory, SystemClock, SystemEntropy};
+/// use micromint::till::{Spend, Spent, SyncMode, Till};
+///
+/// let directory = Box::new(SimulatedDirectory::new());
+/// let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+/// let till = Till::open(directory, SyncMode::Os, clock, entropy)?;
+///
+/// let (period, user) = ("2026-12".parse()?, "alice".parse()?);
+/// let first_bins = [Bin { superbin: 4, subbin: 7 }];
+/// let payment = Spend::new(&period, &user, &first_bins, b"the Payment message", [1; 32])
+///     .with_receipt_seconds(3600);
+/// assert!(matches!(till.spend(&payment)?, Spent::Recorded(_)));
+/// assert!(matches!(till.spend(&payment)?, Spent::Retry { .. }));
+///
+/// let another = Spend::new(&period, &user, &first_bins, b"another message", [2; 32]);
+/// assert_eq!(till.spend(&another)?, Spent::AlreadySpent);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Till {
     store: Mutex<Store>,
     directory: Arc<dyn Directory>,
@@ -70,27 +93,6 @@ pub struct Till {
     clock: Arc<dyn Clock>,
     is_checkpointing: AtomicBool,
     counters: Counters,
-}
-
-/// A payment to record. Its coins are good; whether they are unspent is asked here.
-#[derive(Clone, Copy, Debug)]
-pub struct Spend<'a> {
-    /// The period of the coins.
-    pub period: &'a Period,
-    /// The first bin of each coin, 1 to [`COINS_PER_PAYMENT_MAX`], all different.
-    pub first_bins: &'a [Bin],
-    /// The Payment message as received, for redemption.
-    pub payment: &'a [u8],
-    /// Who pays.
-    pub user: &'a UserId,
-    /// What makes a retry the same payment: [`fingerprint`].
-    pub fingerprint: [u8; 32],
-    /// For how long after it was recorded the same payment is a retry, in seconds.
-    pub receipt_seconds: i64,
-    /// The period's redeem-until: the record is kept until then.
-    pub keep_until: UnixTime,
-    /// The most coins of one user on one UTC day, if bounded.
-    pub cap: Option<u32>,
 }
 
 /// The answer to a [`Spend`]. Of several that apply the first of this list is given, but for
@@ -110,7 +112,7 @@ pub enum Spent {
     AlreadySpent,
 }
 
-/// Names a recorded payment; the right to reverse it goes with it.
+/// Identifies a recorded payment. Whoever has it may reverse the payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PaymentId(Position);
 
@@ -119,13 +121,14 @@ pub struct PaymentId(Position);
 pub enum Reversal {
     /// The payment is taken back; its coins are unspent.
     Reversed,
-    /// The payment stands: it was retried, is older than [`REVERSAL_SECONDS`], is being redeemed or was
-    /// reversed before.
+    /// The payment stands: it was retried, is older than [`REVERSAL_SECONDS`], is being redeemed or
+    /// was reversed before.
     Void,
 }
 
-/// What this process did with its till since it opened it.
+/// What this process has done since it opened the till.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TillTotals {
     /// Payments recorded.
     pub payments: u64,
@@ -157,11 +160,11 @@ pub enum TillError {
     /// The operating system refused.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A journal is broken, was deleted or cut, or is in doubt.
+    /// A journal is broken or unreadable, was deleted or cut, or is in doubt.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The till's directory is on a network file system.
-    #[error("{}: on a network file system, where locks do not hold; the till needs a local disk", .0.display())]
+    #[error("{}: on a network file system, where locks are not reliable; use a local disk", .0.display())]
     OnNetwork(PathBuf),
     /// The lock file was deleted.
     #[error("{}: was deleted while in use; stop all servers that use this till, then start them", .0.display())]
@@ -169,15 +172,7 @@ pub enum TillError {
     /// A sync failed: what was recorded since the last good one may be lost.
     #[error("an earlier sync of the till failed; restart the server once the disk is in order")]
     SyncFailed,
-    /// A record is whole but says nothing that this version knows.
-    #[error("{}: the record at offset {at} is none that this version knows", path.display())]
-    Unreadable {
-        /// The journal.
-        path: PathBuf,
-        /// Where the record begins.
-        at: u64,
-    },
-    /// An index is damaged, though it was made again just now.
+    /// An index is damaged although it was just rebuilt.
     #[error("an index of the till is damaged: {what}")]
     Damaged {
         /// What is wrong.
@@ -189,7 +184,7 @@ pub enum TillError {
     /// The till holds payments of too many periods.
     #[error("payments of more than 1000 periods; redeem and prune first")]
     TooManyPeriods,
-    /// The caller asks for what no till can do.
+    /// The payment is out of bounds.
     #[error(
         "expected 1 to {COINS_PER_PAYMENT_MAX} different first bins and at most {PAYMENT_SIZE_MAX} bytes, found {bins} in {bytes} bytes"
     )]
@@ -216,34 +211,9 @@ impl From<TableError> for TillError {
     }
 }
 
-/// What makes two payments the same one: SHA-256 over URL, period, user, authenticator and coins, and
-/// over `extra`, such as an Idempotency-Key and the digest of a body.
-pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
-    // The lengths keep different fields from running into the same bytes.
-    let size = |size: usize| u64_be(size as u64);
-    let mut sha256 = Sha256::new();
-    let fields: [&[u8]; 4] = [
-        payment.url.as_str().as_bytes(),
-        payment.period.as_str().as_bytes(),
-        payment.user.as_str().as_bytes(),
-        payment.authenticator.as_bytes(),
-    ];
-    for field in fields {
-        sha256.update(size(field.len()));
-        sha256.update(field);
-    }
-    sha256.update(size(payment.x.len() * size_of::<u64>()));
-    payment.x.iter().for_each(|x| sha256.update(u64_be(*x)));
-    for field in extra {
-        sha256.update(size(field.len()));
-        sha256.update(field);
-    }
-    sha256.finalize().into()
-}
-
 impl Till {
-    /// Makes what a first start needs in an existing directory, the permanent `lock` file, so that its
-    /// owner can be set before workers open the till. Does nothing to a till that is there.
+    /// Makes the permanent `lock` file in an existing directory, so that its owner can be set
+    /// before workers open the till. Changes nothing in an existing till.
     ///
     /// # Errors
     /// The operating system's.
@@ -253,12 +223,12 @@ impl Till {
         Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
     }
 
-    /// Opens the till in `directory`, making it if that is empty, and brings its indexes up to date. Call
-    /// this in each process for itself, after `fork`.
+    /// Opens the till in `directory`, makes it if that is empty, and brings its indexes up to date.
+    /// Each process calls this for itself, after `fork`.
     ///
     /// # Errors
-    /// The files cannot be read or written, a journal is broken or was deleted, or the directory is on a
-    /// network file system.
+    /// The files cannot be read or written, a journal is broken or was deleted, or the directory is
+    /// on a network file system.
     pub fn open(
         directory: Box<dyn Directory>,
         sync: SyncMode,
@@ -276,9 +246,9 @@ impl Till {
         );
         let mut store = Store::new(Arc::clone(&directory), Arc::clone(&lock), entropy);
         {
-            let _guard = LockGuard::new(lock.as_ref(), Lock::Exclusive)
-                .map_err(FileError::on("lock", &lock_path))?;
-            store.recover()?;
+            let held =
+                ExclusiveLock::new(lock.as_ref()).map_err(FileError::on("lock", &lock_path))?;
+            drop(LockedStore::recover(&mut store, &held)?);
             lock.map(MARK_SIZE as u64);
         }
         let store = Mutex::new(store);
@@ -304,8 +274,8 @@ impl Till {
     /// [`Spent::Retry`] the payment is as durable as the [`SyncMode`] promises.
     ///
     /// # Errors
-    /// The till cannot answer; serve nothing. As a rule nothing was recorded then; where that is in doubt
-    /// the same payment is a retry later.
+    /// The till cannot answer; serve nothing. Usually nothing was recorded. If the payment was
+    /// recorded all the same, it is a retry when it is sent again.
     pub fn spend(&self, spend: &Spend<'_>) -> Result<Spent, TillError> {
         spend.check_bounds()?;
         if self.promises.are_owed.load(Ordering::Relaxed) {
@@ -324,7 +294,8 @@ impl Till {
         Ok(spent)
     }
 
-    /// What [`Till::spend`] would answer, without recording anything; `None` for [`Spent::Recorded`].
+    /// What [`Till::spend`] would answer, without recording anything; `None` for
+    /// [`Spent::Recorded`].
     ///
     /// # Errors
     /// The till cannot answer.
@@ -342,9 +313,9 @@ impl Till {
         })
     }
 
-    /// Whether a payment with this fingerprint and this first bin of its first coin was recorded within
-    /// `receipt_seconds` and stands; it is then recorded as retried. For payments that could not be
-    /// recorded now, such as after the period's end.
+    /// When a payment with this fingerprint and this first bin of its first coin was recorded, if
+    /// that was within `receipt_seconds` and it was not reversed. It is then recorded as retried.
+    /// For payments that cannot be recorded now, such as after the period's end.
     ///
     /// # Errors
     /// The till cannot answer.
@@ -384,7 +355,7 @@ impl Till {
         })
     }
 
-    /// Takes a payment back, for the request that recorded it and whose answer is no success.
+    /// Reverses a payment, for the request that recorded it and then did not succeed.
     ///
     /// # Errors
     /// The till cannot answer; the payment stands.
@@ -401,7 +372,7 @@ impl Till {
     fn take_back_promised(
         &self,
         at: Position,
-        act: impl Fn(&mut Store) -> Result<(Reversal, Option<Wanted>), TillError>,
+        act: impl Fn(&mut LockedStore<'_>) -> Result<(Reversal, Option<Wanted>), TillError>,
     ) -> Result<Reversal, TillError> {
         let (reversal, wanted) = self.locked(act)?;
         self.settle(wanted)?;
@@ -443,29 +414,30 @@ impl Till {
         Arc::clone(&self.directory)
     }
 
-    /// Does something under the lock, with the indexes up to date. If an index turns out damaged they are
-    /// made again, and it is done once more: it must leave nothing half done then.
+    /// Calls `act` under the lock, with the indexes up to date. If it finds an index damaged, the
+    /// indexes are rebuilt and `act` is called once more, so it must leave nothing half done.
     pub(crate) fn locked<T>(
         &self,
-        act: impl Fn(&mut Store) -> Result<T, TillError>,
+        act: impl Fn(&mut LockedStore<'_>) -> Result<T, TillError>,
     ) -> Result<T, TillError> {
         self.locked_at(self.clock.now(), act)
     }
 
-    /// The same for who has just looked at the clock.
+    /// [`Till::locked`] for a caller that has just read the clock.
     fn locked_at<T>(
         &self,
         now: UnixTime,
-        act: impl Fn(&mut Store) -> Result<T, TillError>,
+        act: impl Fn(&mut LockedStore<'_>) -> Result<T, TillError>,
     ) -> Result<T, TillError> {
         if self.syncing.has_failed() {
             return Err(TillError::SyncFailed);
         }
         // A thread that panicked left nothing in memory that is not read again from the files.
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let guard = LockGuard::new(self.lock.as_ref(), Lock::Exclusive);
-        let _guard = guard.map_err(FileError::on("lock", &self.lock_path))?;
-        match store.catch_up(now).and_then(|()| act(&mut store)) {
+        let lock = ExclusiveLock::new(self.lock.as_ref());
+        let lock = lock.map_err(FileError::on("lock", &self.lock_path))?;
+        let mut store = LockedStore::catch_up(&mut store, &lock, now)?;
+        match act(&mut store) {
             Err(TillError::Damaged { .. }) => {
                 store.rebuild()?;
                 act(&mut store)
@@ -498,32 +470,9 @@ impl Till {
     }
 }
 
-impl<'a> Spend<'a> {
-    /// The record of this payment.
-    fn record(&self, now: UnixTime) -> Record<'a> {
-        Record::Payment(PaymentRecord {
-            period: self.period.clone(),
-            user: self.user.clone(),
-            recorded_at: now,
-            keep_until: self.keep_until,
-            fingerprint: self.fingerprint,
-            first_bins: Cow::Borrowed(self.first_bins),
-            message: Cow::Borrowed(self.payment),
-        })
-    }
-
-    fn check_bounds(&self) -> Result<(), TillError> {
-        let (bins, bytes) = (self.first_bins.len(), self.payment.len());
-        if (1..=COINS_PER_PAYMENT_MAX as usize).contains(&bins) && bytes <= PAYMENT_SIZE_MAX {
-            return Ok(());
-        }
-        Err(TillError::Spend { bins, bytes })
-    }
-}
-
 /// Decides about a payment, in the order of [`Spent`].
 fn decide(
-    store: &mut Store,
+    store: &mut LockedStore<'_>,
     spend: &Spend<'_>,
     now: UnixTime,
 ) -> Result<(Spent, Option<Wanted>), TillError> {
@@ -542,7 +491,7 @@ fn decide(
 
 /// Why a payment that is no retry cannot be recorded on `day`.
 fn obstacle(
-    store: &mut Store,
+    store: &mut LockedStore<'_>,
     spend: &Spend<'_>,
     first: &Found,
     day: u32,
@@ -578,10 +527,10 @@ fn retried(
     (spent.payment.fingerprint == *fingerprint && is_recent).then_some(recorded_at)
 }
 
-/// When the payment that spent the bin was recorded, if this is a retry of it; and what must be durable
-/// before the retry is served.
+/// When the payment that spent the bin was recorded, if this is a retry of it; and what must be
+/// durable before the retry is served.
 fn retry(
-    store: &mut Store,
+    store: &mut LockedStore<'_>,
     found: &Found,
     fingerprint: &[u8; 32],
     receipt_seconds: i64,
@@ -595,7 +544,7 @@ fn retry(
     let SpentBin { at, is_retried, .. } = spent.as_ref();
     if !is_retried {
         store.begin_day(day_of(now))?;
-        store.append(&Record::Retry(Note { payment: *at, at: now }))?;
+        store.append(&TillRecord::Retry(Note { payment: *at, at: now }))?;
     }
     // The process that recorded it may not have synced it yet.
     let wanted =
@@ -605,12 +554,12 @@ fn retry(
 
 /// Takes back the payment at `at`, if it might be `asked_at` that time.
 fn take_back(
-    store: &mut Store,
+    store: &mut LockedStore<'_>,
     at: Position,
     asked_at: UnixTime,
     now: UnixTime,
 ) -> Result<(Reversal, Option<Wanted>), TillError> {
-    let Some(Record::Payment(payment)) = store.record(at)? else {
+    let Some(TillRecord::Payment(payment)) = store.record(at)? else {
         return Ok((Reversal::Void, None));
     };
     let stands = match store.find(&payment.period, payment.first_bins[0])? {
@@ -625,7 +574,7 @@ fn take_back(
         return Ok((Reversal::Void, None));
     }
     store.begin_day(day_of(now))?;
-    store.append(&Record::Reversal(Note { payment: at, at: now }))?;
+    store.append(&TillRecord::Reversal(Note { payment: at, at: now }))?;
     Ok((Reversal::Reversed, store.newest_sync()))
 }
 

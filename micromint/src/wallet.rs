@@ -1,13 +1,13 @@
 //! The client's wallet: receiving, spending and returning coins (thesis 3.4).
 //!
-//! In go messages of brokers and vendors, out come payments and returns. One file holds everything, a
-//! [`crate::journal`] that is only ever appended to; reading it from the start gives the [`State`]. The
-//! invariants: a spend is on disk before its coins leave, so no coin leaves twice for different things,
-//! whatever crashes; and a coin that left is bound to its vendor for good.
+//! In go messages of brokers and vendors, out come payments and returns. One file holds everything:
+//! a [`crate::journal`] that is only ever appended to. Reading it from the start gives the
+//! [`State`]. The invariants: a spend is on disk before its coins leave, so no coin leaves twice
+//! for different things, whatever crashes; and a coin that left is bound to its vendor for good.
 //!
-//! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends it, and
-//! tells [`Wallet::settle`] what came of it. The format and the rules are described in `docs/reference/wallet.md`
-//! so that another program can share the file.
+//! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends
+//! it, and reports the result to [`Wallet::settle`]. Format and rules are described in
+//! `docs/reference/wallet.md`, so that another program can share the file.
 
 // What is known.
 mod genuine;
@@ -45,12 +45,12 @@ use std::path::PathBuf;
 
 use crate::authenticator::hex;
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, File, Lock, Open};
-use crate::journal::{Journal, JournalError, Tail};
+use crate::host::{Directory, Entropy};
+use crate::journal::{JournalError, Locked, Replayed};
 use crate::protocol::{CREDIT_COINS_MAX, FundsCredited, Id, RequestPayment};
 use crate::time::UnixTime;
 
-use record::{Record, VERDICTS_PER_RECORD_MAX};
+use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
 
 pub use answer::{
     PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, has_ended, outcome_of, payment_for_header,
@@ -59,7 +59,7 @@ pub use answer::{
 pub use balance::Balance;
 pub use credit::Returnable;
 pub use genuine::{EMPTY, GenuineSet, NotGenuine, check as check_genuine};
-pub use outcome::Outcome;
+pub use outcome::PaymentOutcome;
 pub use plan::{Choice, Fetch, METHOD_LEN_MAX, Plan, Policy, Unpayable};
 pub use problem::{PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, PROBLEM_WORDS_MAX, Problem};
 pub use receive::{NotReceived, Received};
@@ -78,43 +78,33 @@ pub enum WalletError {
     /// The operating system refused.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file is damaged or no wallet.
+    /// The file is damaged or not a wallet.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A record makes no sense.
-    #[error("{}: the record at offset {at} makes no sense: {why}", path.display())]
-    Contents {
-        /// The wallet file.
-        path: PathBuf,
-        /// Where the record begins.
-        at: u64,
-        /// What is wrong with it.
-        why: String,
-    },
     /// No randomness.
     #[error("no randomness: {0}")]
     Entropy(io::Error),
     /// The file is a backup, which must be restored before anything is written to it.
-    #[error("{}: is a backup made at {made}; restore it first", path.display())]
+    #[error("{}: this is a backup made at {made}; restore it first", path.display())]
     Backup {
         /// The wallet file.
         path: PathBuf,
         /// When it was made.
         made: UnixTime,
     },
-    /// The file is no backup.
-    #[error("{}: is no backup", path.display())]
+    /// The file is not a backup.
+    #[error("{}: expected a backup, found a wallet in use", path.display())]
     NoBackup {
         /// The file.
         path: PathBuf,
     },
-    /// There is a file already where a new one was to be.
-    #[error("{}: exists already", path.display())]
+    /// The new file exists already.
+    #[error("{}: already exists", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// An answer that fits no return.
+    /// An answer that does not match a return.
     #[error("{0}")]
     NoSuchReturn(String),
 }
@@ -122,9 +112,11 @@ pub enum WalletError {
 /// What to do about a Request-Payment; what is to be sent is on disk already.
 #[derive(Debug)]
 pub enum Decision {
-    /// Send this Payment message to the very URL, and tell [`Wallet::settle`] what came of it.
+    /// Send this Payment message to the URL that was fetched, and report the result to
+    /// [`Wallet::settle`].
     Send(Sending),
-    /// Ask the owner, and on a yes call [`Wallet::pay`] again with an autopay threshold of the price.
+    /// Ask the owner, and on a yes call [`Wallet::pay`] again with an autopay threshold of the
+    /// price.
     Ask(Choice),
     /// Do not pay.
     Refuse(Unpayable),
@@ -132,6 +124,7 @@ pub enum Decision {
 
 /// A payment to send.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Sending {
     /// Its number in the wallet.
     pub payment: u32,
@@ -142,59 +135,68 @@ pub struct Sending {
 }
 
 /// An open wallet.
+///
+/// ```
+/// use micromint::authenticator::Key;
+/// use micromint::host::{SimulatedDirectory, SystemEntropy};
+/// use micromint::protocol::RequestPayment;
+/// use micromint::testing::{ObviousMint, test_params};
+/// use micromint::wallet::{Decision, Fetch, PaymentOutcome, Policy, Received, Wallet};
+///
+/// let directory = SimulatedDirectory::new();
+/// let mut wallet = Wallet::open(&directory, "wallet.mmw", &SystemEntropy)?;
+///
+/// // A broker sells a set and sends it in a Funds-Withdrawn message.
+/// let mint = ObviousMint::new(test_params());
+/// let now = mint.params().raw().start;
+/// let funds = mint.funds(&"alice".parse()?, &Key::from_bytes([1; 32]), &[4], 1);
+/// assert!(matches!(wallet.receive(&funds, now)?, Received::New { sets: 1, .. }));
+///
+/// // A vendor asks for a coin.
+/// let request = RequestPayment::parse(
+///     b"MicroMint-1.0\r\nRequest-Payment\r\nURL: https://news.example/a\r\nPrice: 1\r\n\
+///       Vendor-ID: news.example\r\nPeriod: 2026-12\r\nBroker: https://broker.example/\r\n\
+///       Coin-Value: 0.01 USD\r\nEnd-MicroMint\r\n",
+/// )?;
+/// let fetch = Fetch::new(&request.url);
+/// let Decision::Send(sending) = wallet.pay(&request, &fetch, &Policy::new(5), now)? else {
+///     panic!("the price is below the autopay threshold");
+/// };
+/// // Here `sending.message` goes to the vendor, whose answer brings the page.
+/// wallet.settle(sending.payment, PaymentOutcome::Paid, now)?;
+/// assert_eq!(wallet.state().left_today(now), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Wallet {
-    journal: Journal,
-    /// A second handle on the same file, so that the lock outlives no borrow of the journal.
-    lock: Box<dyn File>,
-    path: PathBuf,
-    state: State,
+    file: Replayed<State>,
 }
 
 impl Wallet {
-    /// Opens the wallet file `name`, making it with mode 0600 if it is absent.
+    /// Opens the wallet file `name`, and makes it with mode 0600 if it is absent.
     ///
     /// # Errors
-    /// The file cannot be opened, is damaged, or is no wallet.
+    /// The file cannot be opened, is damaged, or is not a wallet.
     pub fn open(
         directory: &dyn Directory,
         name: &str,
         entropy: &dyn Entropy,
     ) -> Result<Wallet, WalletError> {
-        Wallet::open_as(directory, name, Open::Create, Lock::Exclusive, || {
-            Journal::open(directory, name, KIND, entropy)
-        })
+        let file = Replayed::open_or_create(directory, name, KIND, entropy, State::default())?;
+        Ok(Wallet { file })
     }
 
-    /// Opens an existing wallet file for looking only: everything that would change it fails.
+    /// Opens an existing wallet file for reading only: everything that would change it fails.
     ///
     /// # Errors
-    /// The file cannot be opened, is damaged, or is no wallet.
-    pub fn open_existing(directory: &dyn Directory, name: &str) -> Result<Wallet, WalletError> {
-        Wallet::open_as(directory, name, Open::Read, Lock::Shared, || {
-            Journal::open_existing(directory, name, KIND)
-        })
-    }
-
-    fn open_as(
-        directory: &dyn Directory,
-        name: &str,
-        how: Open,
-        lock_how: Lock,
-        open: impl FnOnce() -> Result<Journal, JournalError>,
-    ) -> Result<Wallet, WalletError> {
-        let path = directory.path().join(name);
-        let lock = directory.open(name, how).map_err(FileError::on("open", &path))?;
-        lock.lock(lock_how).map_err(FileError::on("lock", &path))?;
-        let mut wallet = Wallet { journal: open()?, lock, path, state: State::default() };
-        let caught_up = wallet.catch_up();
-        // The lock belongs to the handle: it goes with it, should this fail.
-        wallet.lock.unlock().map_err(FileError::on("unlock", &wallet.path))?;
-        caught_up.map(|_| wallet)
+    /// The file cannot be opened, is damaged, or is not a wallet.
+    pub fn open_to_read(directory: &dyn Directory, name: &str) -> Result<Wallet, WalletError> {
+        let file = Replayed::open_to_read(directory, name, KIND, State::default())?;
+        Ok(Wallet { file })
     }
 
     /// What is in the wallet, as of the last call that read the file.
     pub fn state(&self) -> &State {
-        &self.state
+        self.file.state()
     }
 
     /// Reads what other processes wrote meanwhile.
@@ -202,17 +204,14 @@ impl Wallet {
     /// # Errors
     /// The file cannot be read or is damaged.
     pub fn refresh(&mut self) -> Result<&State, WalletError> {
-        self.lock.lock(Lock::Shared).map_err(FileError::on("lock", &self.path))?;
-        let caught_up = self.catch_up();
-        self.lock.unlock().map_err(FileError::on("unlock", &self.path))?;
-        caught_up.map(|_| &self.state)
+        Ok(self.file.refresh()?)
     }
 
-    /// Decides about a Request-Payment that answered `fetch`. Coins that are to be sent are marked as
-    /// gone, durably, when this returns.
+    /// Decides about a Request-Payment that answered `fetch`. When this returns, the coins to be
+    /// sent are durably recorded as gone.
     ///
     /// # Errors
-    /// The file cannot be written; then nothing may be sent.
+    /// The file cannot be written; then send nothing.
     pub fn pay(
         &mut self,
         request: &RequestPayment,
@@ -220,38 +219,36 @@ impl Wallet {
         policy: &Policy,
         now: UnixTime,
     ) -> Result<Decision, WalletError> {
-        self.locked(|wallet| match wallet.state.plan(request, fetch, policy, now) {
+        self.locked(|file| match file.state().plan(request, fetch, policy, now) {
             Plan::Refuse(unpayable) => Ok(Decision::Refuse(unpayable)),
             Plan::Ask(choice) => Ok(Decision::Ask(choice)),
             Plan::Resend(payment) => {
-                let message = wallet.state.payments[payment as usize].message.clone();
+                let message = file.state().payments[payment as usize].message.clone();
                 Ok(Decision::Send(Sending { payment, message, again: true }))
             }
             Plan::Pay(choice) => {
-                let payment = wallet.state.payments.len() as u32;
-                let spend = wallet.state.spend(choice, request, fetch, now);
+                let payment = file.state().payments.len() as u32;
+                let spend = file.state().spend(choice, request, fetch, now);
                 let message = spend.message.clone();
-                wallet.append(vec![Record::Spend(spend)])?;
-                wallet.sync()?;
+                commit(file, &[WalletRecord::Spend(spend)])?;
                 Ok(Decision::Send(Sending { payment, message, again: false }))
             }
         })
     }
 
-    /// Writes down what became of a payment.
+    /// Records what became of a payment.
     ///
     /// # Errors
-    /// The file cannot be written; the payment then stays unknown, and is tried again with its coins.
+    /// The file cannot be written. The outcome then stays unknown, and the payment is sent again
+    /// with the same coins.
     pub fn settle(
         &mut self,
         payment: u32,
-        outcome: Outcome,
+        outcome: PaymentOutcome,
         now: UnixTime,
     ) -> Result<(), WalletError> {
-        self.locked(|wallet| {
-            wallet.append(vec![Record::Outcome { at: now, payment, outcome }])?;
-            wallet.sync()
-        })
+        let record = WalletRecord::Outcome { at: now, payment, outcome };
+        self.locked(|file| commit(file, &[record]))
     }
 
     /// Keeps the receipt that came with the content of a payment ([`receipt_in`]).
@@ -265,12 +262,13 @@ impl Wallet {
         expires: UnixTime,
     ) -> Result<(), WalletError> {
         // A receipt lost with the power costs nothing: the same message again is answered free too.
-        self.locked(|wallet| wallet.append(vec![Record::Receipt { payment, expires, cookie }]))
+        let record = WalletRecord::Receipt { payment, expires, cookie };
+        self.locked(|file| append(file, &[record]))
     }
 
-    /// Takes the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], out of the wallet for a
-    /// return and gives its Request-ID, or `None` if there are none. [`State::request_credit`] makes the
-    /// message, as often as it takes until an answer comes.
+    /// Takes the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], out of the wallet for
+    /// a return. Returns its Request-ID, or `None` if there are no such coins.
+    /// [`State::request_credit`] makes the message, as often as needed until an answer comes.
     ///
     /// # Errors
     /// The file cannot be written, or no randomness for the Request-ID.
@@ -287,110 +285,73 @@ impl Wallet {
             // 32 hexadecimal digits are an identifier.
             Err(_) => return Ok(None),
         };
-        self.locked(|wallet| {
-            let places = credit::returnable(&wallet.state, holding, CREDIT_COINS_MAX as usize);
+        self.locked(|file| {
+            let places = credit::returnable(file.state(), holding, CREDIT_COINS_MAX as usize);
             if places.is_empty() {
                 return Ok(None);
             }
-            let digest = credit::digest(&wallet.state, &places);
-            wallet.append(vec![Record::Return {
+            let record = WalletRecord::Return {
                 at: now,
                 holding: holding as u32,
                 request: request.clone(),
                 coins: places.len() as u32,
-                digest,
-            }])?;
-            wallet.sync()?;
+                digest: credit::digest(file.state(), &places),
+            };
+            commit(file, &[record])?;
             Ok(Some(request))
         })
     }
 
-    /// Writes down the broker's verdicts on a return ([`State::find_return`] says which one is meant)
-    /// and gives its Request-ID.
+    /// Records the broker's verdicts on a return, which [`State::find_return`] finds. Returns its
+    /// Request-ID.
     ///
     /// # Errors
-    /// The answer fits no return, or the file cannot be written.
+    /// The answer does not match a return, or the file cannot be written.
     pub fn credit(
         &mut self,
         answer: &FundsCredited,
         request: Option<&Id>,
         now: UnixTime,
     ) -> Result<Id, WalletError> {
-        self.locked(|wallet| {
+        self.locked(|file| {
             let found =
-                wallet.state.find_return(answer, request).map_err(WalletError::NoSuchReturn)?;
+                file.state().find_return(answer, request).map_err(WalletError::NoSuchReturn)?;
             let request = found.request.clone();
             let pieces = answer.verdicts.chunks(VERDICTS_PER_RECORD_MAX).zip(0..);
-            let records = pieces.map(|(verdicts, piece)| Record::Credited {
+            let records = pieces.map(|(verdicts, piece)| WalletRecord::Credited {
                 at: now,
                 request: request.clone(),
                 transaction: answer.transaction,
                 first: piece * VERDICTS_PER_RECORD_MAX as u32,
                 verdicts: verdicts.to_vec(),
             });
-            wallet.append(records.collect())?;
-            wallet.sync()?;
+            commit(file, &records.collect::<Vec<_>>())?;
             Ok(request)
         })
     }
 
-    /// Does `work` under the lock, after reading what others wrote.
+    /// Calls `act` under the file's lock, with the state up to date. A backup is not written to.
     fn locked<T>(
         &mut self,
-        work: impl FnOnce(&mut Wallet) -> Result<T, WalletError>,
+        act: impl FnOnce(&mut Locked<'_, State>) -> Result<T, WalletError>,
     ) -> Result<T, WalletError> {
-        self.lock.lock(Lock::Exclusive).map_err(FileError::on("lock", &self.path))?;
-        let result = self.ready().and_then(|()| work(self));
-        self.lock.unlock().map_err(FileError::on("unlock", &self.path))?;
-        result
+        self.file.locked(|file| match file.state().backup_made {
+            Some(made) => Err(WalletError::Backup { path: file.path().into(), made }),
+            None => act(file),
+        })
     }
+}
 
-    /// Makes the file fit to be appended to.
-    fn ready(&mut self) -> Result<(), WalletError> {
-        if let Tail::Torn(_) = self.catch_up()? {
-            self.journal.cut_tail()?;
-        }
-        match self.state.backup_made {
-            Some(made) => Err(WalletError::Backup { path: self.path.clone(), made }),
-            None => Ok(()),
-        }
-    }
+/// Appends records, which are not durable yet.
+fn append(file: &mut Locked<'_, State>, records: &[WalletRecord]) -> Result<(), WalletError> {
+    let payloads: Vec<Vec<u8>> = records.iter().map(WalletRecord::to_bytes).collect();
+    let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+    file.append(&payloads)?;
+    Ok(())
+}
 
-    fn catch_up(&mut self) -> Result<Tail, WalletError> {
-        let state = &mut self.state;
-        let mut fault = None;
-        let tail = self.journal.catch_up(|at, payload| {
-            if fault.is_none() {
-                let record = Record::parse(payload).ok_or_else(|| "of no known kind".to_string());
-                fault = record.and_then(|record| state.apply(record)).err().map(|why| (at, why));
-            }
-        })?;
-        match fault {
-            None => Ok(tail),
-            Some((at, why)) => {
-                // Whoever asks again shall hear the same.
-                self.journal.set_end(at);
-                Err(WalletError::Contents { path: self.path.clone(), at, why })
-            }
-        }
-    }
-
-    /// Appends records and takes them in, as reading the file would.
-    fn append(&mut self, records: Vec<Record>) -> Result<(), WalletError> {
-        let payloads: Vec<Vec<u8>> = records.iter().map(Record::to_bytes).collect();
-        let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
-        let at = self.journal.append(&payloads)?;
-        for record in records {
-            self.state.apply(record).map_err(|why| WalletError::Contents {
-                path: self.path.clone(),
-                at,
-                why,
-            })?;
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), WalletError> {
-        Ok(self.journal.sync()?)
-    }
+/// Appends records and makes them durable.
+fn commit(file: &mut Locked<'_, State>, records: &[WalletRecord]) -> Result<(), WalletError> {
+    append(file, records)?;
+    Ok(file.sync()?)
 }

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use micromint::bin::Bin;
 use micromint::host::{DiskDirectory, SystemClock, SystemEntropy};
 use micromint::till::{Reversal, Spend, Spent, SyncMode, Till};
-use micromint::time::UnixTime;
 
 const WORKERS: u8 = 4;
 
@@ -26,17 +25,11 @@ fn open(path: &Path, sync: SyncMode) -> Till {
 }
 
 fn spend(till: &Till, coin: u32, worker: u8) -> Spent {
-    till.spend(&Spend {
-        period: &"2026-12".parse().unwrap(),
-        first_bins: &[Bin { superbin: coin * 2, subbin: 1 }],
-        payment: &[b'p'; 500],
-        user: &"alice".parse().unwrap(),
-        fingerprint: [worker; 32],
-        receipt_seconds: 3600,
-        keep_until: UnixTime(i64::MAX),
-        cap: None,
-    })
-    .unwrap()
+    let (period, user) = ("2026-12".parse().unwrap(), "alice".parse().unwrap());
+    let first_bins = [Bin { superbin: coin * 2, subbin: 1 }];
+    let spend = Spend::new(&period, &user, &first_bins, &[b'p'; 500], [worker; 32])
+        .with_receipt_seconds(3600);
+    till.spend(&spend).unwrap()
 }
 
 fn start(folder: &Path, worker: u8, coins: std::ops::Range<u32>) -> Child {

@@ -101,29 +101,21 @@ fn till() -> SimulatedDirectory {
     let clock = Arc::new(FixedClock(NOW));
     let till = Till::open(Box::new(directory.clone()), SyncMode::Always, clock, Arc::new(Always7))
         .unwrap();
-    till.spend(&Spend {
-        period: &payment.period,
-        first_bins: &[mint.rules().bin(payment.x[0]).unwrap()],
-        payment: &payment.to_bytes(),
-        user: &user,
-        fingerprint: fingerprint(&payment, &[]),
-        receipt_seconds: 600,
-        keep_until: mint.params().raw().redeem_until,
-        cap: None,
-    })
-    .unwrap();
+    let (first_bins, message) = ([mint.rules().bin(payment.x[0]).unwrap()], payment.to_bytes());
+    let fingerprint = fingerprint(&payment, &[]);
+    let spend = Spend::new(&payment.period, &user, &first_bins, &message, fingerprint)
+        .with_receipt_seconds(600)
+        .with_keep_until(mint.params().raw().redeem_until);
+    till.spend(&spend).unwrap();
     directory
 }
 
 /// The records of a journal in the form of the fuzz targets: a length of two bytes before each.
 fn records(directory: &SimulatedDirectory, name: &str, kind: &str) -> Vec<u8> {
-    let mut journal = Journal::open_existing(directory, name, kind).unwrap();
-    let mut seed = Vec::new();
-    journal
-        .catch_up(|_, payload| {
-            seed.extend_from_slice(&(payload.len() as u16).to_le_bytes());
-            seed.extend_from_slice(payload);
-        })
-        .unwrap();
-    seed
+    let mut records: Vec<(u64, Vec<u8>)> = Vec::new();
+    Journal::open_to_read(directory, name, kind).unwrap().replay(&mut records).unwrap();
+    let seed = records
+        .iter()
+        .flat_map(|(_, payload)| [&(payload.len() as u16).to_le_bytes()[..], payload].concat());
+    seed.collect()
 }

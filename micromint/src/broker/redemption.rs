@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::claim::{Claim, verdict_now};
 use super::examine::{ExaminedPayment, Examiner};
 use super::record::{Batch, DIGEST_SIZE, Record};
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::identity::VendorId;
 use crate::period::Period;
@@ -124,8 +124,10 @@ impl Broker {
         let claims = self.claims_today(&known.claims)?;
         Ok(Some(Ok(Judged { result: result_of(batch, &claims), is_repeated: true })))
     }
+}
 
-    /// Decides the claims of an examined batch and records them. The caller holds the lock.
+impl LockedBroker<'_> {
+    /// Decides the claims of an examined batch and records them.
     fn judge(
         &mut self,
         batch: &RequestRedemption,
@@ -155,7 +157,9 @@ impl Broker {
         }))?;
         Ok(Judged { result: result_of(batch, &claims), is_repeated: false })
     }
+}
 
+impl Broker {
     /// One claim a coin, in order: was the set sold to this user, and who was paid for the first ball?
     fn decide(&self, examined: &[ExaminedPayment]) -> Result<Vec<Claim>, BrokerError> {
         let candidates = examined.iter().flat_map(|payment| &payment.coins).flatten();

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::claim::{Claim, ClaimKind, verdict_now};
 use super::record::{DIGEST_SIZE, Record, Return};
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::coin_file::Status;
 use crate::identity::UserId;
@@ -189,8 +189,10 @@ impl Broker {
         }
         Ok(balls)
     }
+}
 
-    /// Decides the claims of a return and records them. The caller holds the lock.
+impl LockedBroker<'_> {
+    /// Decides the claims of a return and records them.
     fn record_return(
         &mut self,
         request: &RequestCredit,

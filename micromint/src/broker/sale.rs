@@ -5,7 +5,7 @@
 //! before its coins leave, and the same sale asked for again is the same message.
 
 use super::record::{Record, Sale};
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, LockedBroker};
 use crate::coin_file::Status;
 use crate::identity::{NoUserVector, UserId, UserVector};
 use crate::protocol::{FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet};
@@ -122,8 +122,10 @@ impl Broker {
     pub fn sets_left(&self) -> u64 {
         (self.params().superbin_count() - self.state.next_superbin()) / 2
     }
+}
 
-    /// Decides and records a sale. The caller holds the lock.
+impl LockedBroker<'_> {
+    /// Decides and records a sale.
     fn sell(
         &mut self,
         user: &UserId,
@@ -148,7 +150,9 @@ impl Broker {
         self.commit(Record::Sale(sale.clone()))?;
         Ok(Ok(sale))
     }
+}
 
+impl Broker {
     /// The message of a recorded sale: the balls as they were minted, so it never changes.
     fn funds_withdrawn(
         &self,

@@ -6,7 +6,7 @@
 
 use super::claim::settle;
 use super::record::Record;
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::protocol::Verdict;
 use crate::time::UnixTime;
@@ -19,8 +19,10 @@ impl Broker {
     pub fn settle(&mut self, now: UnixTime) -> Result<bool, BrokerError> {
         self.locked(now, |broker| Ok(broker.state.settlement.is_some()))
     }
+}
 
-    /// Makes the settlement if it is due and not made yet. The caller holds the lock.
+impl LockedBroker<'_> {
+    /// Makes the settlement if it is due and not made yet.
     pub(super) fn settle_if_due(&mut self, now: UnixTime) -> Result<(), BrokerError> {
         if self.state.settlement.is_some() || now < self.params().raw().redeem_until {
             return Ok(());

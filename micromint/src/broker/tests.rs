@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::*;
 use crate::coin_file::{MintingState, Phase, SUPERBIN_HEADER_SIZE, Stored, superbin_size};
-use crate::host::{SimulatedDirectory, SystemEntropy};
+use crate::host::{Lock, SimulatedDirectory, SystemEntropy};
 use crate::identity::{UserId, VendorId};
 use crate::protocol::{
     FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, Url, push_record,

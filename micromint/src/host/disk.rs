@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{AtFlags, OFlags, SeekFrom, Statx, StatxFlags};
 
 use super::mapped::Mapping;
-use super::{Directory, File, FileStatus, Lock, Open, Stamp};
+use super::{Directory, File, FileStatus, Lock, Open, Seen, Stamp};
 
 /// The user ID of root.
 const ROOT: u32 = 0;
@@ -41,8 +41,9 @@ impl DiskDirectory {
         Ok((DiskDirectory::new(parent), name.to_string()))
     }
 
-    /// Makes a file of mode 0600 that must be absent. Made by root in another's directory it is given to
-    /// the directory's owner: a tool run by root must not leave files that the server cannot open.
+    /// Makes a file of mode 0600 that must be absent. Made by root in another's directory it is
+    /// given to the directory's owner: a tool run by root must not leave files that the server
+    /// cannot open.
     fn make_file(&self, path: &Path) -> io::Result<fs::File> {
         let flags = OFlags::NOATIME.bits() as i32;
         let file = fs::OpenOptions::new()
@@ -154,8 +155,8 @@ impl Directory for DiskDirectory {
     }
 }
 
-/// Opens a file that is there, without its time of access, which would be written after every change that is
-/// read; where the file belongs to somebody else that is not for us to say.
+/// Opens an existing file so that reading does not update its access time, which would cost a write
+/// after every change that is read. For a file of another user the system does not allow that.
 fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
     let open = |flags: OFlags| {
         let mut options = fs::OpenOptions::new();
@@ -179,8 +180,9 @@ impl DiskFile {
         self.mapping.get()?.as_ref()
     }
 
-    /// What is asked for alone. Once somebody has asked for a file's times, the system gives its next change a
-    /// time of its own and writes that to the inode; so nothing here asks, and a change costs half.
+    /// What is asked for alone. Once somebody has asked for a file's times, the system gives its
+    /// next change a time of its own and writes that to the inode; so nothing here asks, and a
+    /// change costs half.
     fn statx(&self, what: StatxFlags) -> io::Result<Statx> {
         Ok(rustix::fs::statx(&self.file, "", AtFlags::EMPTY_PATH, what)?)
     }
@@ -188,7 +190,8 @@ impl DiskFile {
 
 impl File for DiskFile {
     fn size(&self) -> io::Result<u64> {
-        // Half as dear as asking for the size. The place that it moves is nobody's: all reads and writes name theirs.
+        // Half as dear as asking for the size. The place that it moves is nobody's: all reads and
+        // writes name theirs.
         Ok(rustix::fs::seek(&self.file, SeekFrom::End(0))?)
     }
 
@@ -196,14 +199,14 @@ impl File for DiskFile {
         self.file.read_exact_at(bytes, offset)
     }
 
-    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<bool> {
+    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<Option<Seen>> {
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
         let len = bytes.len();
         match preadv2(&self.file, &mut [io::IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT)
         {
-            Ok(count) => Ok(count == len),
+            Ok(count) => Ok((count == len).then(|| Seen { size: offset + len as u64 })),
             // Not in memory, or a file system that cannot tell.
-            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(false),
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -216,13 +219,15 @@ impl File for DiskFile {
         self.mapping.get_or_init(|| Mapping::new(&self.file, size));
     }
 
-    fn reread_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let is_read = self.mapping().is_some_and(|mapping| mapping.read(bytes, offset));
+    fn reread_at(&self, seen: &Seen, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let mapping = self.mapping().filter(|_| seen.covers(bytes.len(), offset));
+        let is_read = mapping.is_some_and(|mapping| mapping.read(bytes, offset));
         if is_read { Ok(()) } else { self.read_at(bytes, offset) }
     }
 
-    fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let is_written = self.mapping().is_some_and(|mapping| mapping.write(bytes, offset));
+    fn rewrite_at(&self, seen: &Seen, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mapping = self.mapping().filter(|_| seen.covers(bytes.len(), offset));
+        let is_written = mapping.is_some_and(|mapping| mapping.write(bytes, offset));
         if is_written { Ok(()) } else { self.write_at(bytes, offset) }
     }
 
@@ -244,7 +249,7 @@ impl File for DiskFile {
 
     fn status(&self) -> io::Result<FileStatus> {
         let found = self.statx(StatxFlags::SIZE | StatxFlags::NLINK)?;
-        Ok(FileStatus { size: found.stx_size, links: found.stx_nlink.into() })
+        Ok(FileStatus { seen: Seen { size: found.stx_size }, links: found.stx_nlink.into() })
     }
 
     fn lock(&self, how: Lock) -> io::Result<()> {

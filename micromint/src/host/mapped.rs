@@ -1,13 +1,15 @@
-//! Bytes of a file that are reached through memory: what costs a call of the system otherwise costs a copy.
+//! Bytes of a file that are reached through memory: what costs a call of the system otherwise costs
+//! a copy.
 //!
-//! In goes a file and how much of it, out comes a [`Mapping`] or none where that would not be safe. What is
-//! written through it is in the system's cache of the file at once, for all processes and for whoever reads
-//! the file by calls; a killed process loses none of it, and a sync of the file makes it durable.
+//! In goes a file and how much of it, out comes a [`Mapping`] or none where that would not be safe.
+//! What is written through it is in the system's cache of the file at once, for all processes and
+//! for whoever reads the file by calls; a killed process loses none of it, and a sync of the file
+//! makes it durable.
 //!
-//! The price: where there is no byte to be reached, since the file was cut or the disk has failed, the system
-//! ends the process (`SIGBUS`) in place of an error.
-//! [`File::reread_at`](super::File::reread_at) and [`File::rewrite_at`](super::File::rewrite_at) say how their callers keep
-//! out of that.
+//! The price: a mapping reports no errors. If the file was cut or the disk has failed, the
+//! operating system ends the process (`SIGBUS`). So [`File::reread_at`](super::File::reread_at) and
+//! [`File::rewrite_at`](super::File::rewrite_at) take a [`Seen`](super::Seen), the proof that the
+//! file's size was asked for, and reach nothing beyond it.
 
 use std::fs;
 use std::sync::Arc;
@@ -21,9 +23,9 @@ const MAPPED_SIZE_MAX: u64 = 1 << 34;
 pub(super) struct Mapping(MmapRegion);
 
 impl Mapping {
-    /// The first `size` bytes of a file, which must be there. `None` where they cannot be mapped, where the
-    /// system keeps no single cache of a file, and where a byte that was written before may have to be given a
-    /// place on the disk again, for which there may be none.
+    /// The first `size` bytes of a file, which must be there. `None` where they cannot be mapped,
+    /// where the system keeps no single cache of a file, and where a byte that was written before
+    /// may have to be given a place on the disk again, for which there may be none.
     pub(super) fn new(file: &Arc<fs::File>, size: u64) -> Option<Mapping> {
         // The numbers are the f_type values of statfs(2).
         const IN_PLACE: [u64; 2] = [
@@ -58,7 +60,8 @@ mod tests {
     use super::super::{Directory, DiskDirectory, Open};
     use super::*;
 
-    /// Whether files are mapped in this folder: as a rule yes, but a test may run on any file system.
+    /// Whether files are mapped in this folder: as a rule yes, but a test may run on any file
+    /// system.
     fn mapping_of(folder: &std::path::Path, size: u64) -> Option<Mapping> {
         let file = fs::OpenOptions::new().read(true).write(true).open(folder.join("f")).unwrap();
         Mapping::new(&Arc::new(file), size)
@@ -71,9 +74,10 @@ mod tests {
         let file = directory.open("f", Open::Create).unwrap();
         file.write_at(&[b'.'; 100], 0).unwrap();
         file.map(64);
-        file.rewrite_at(b"abc", 61).unwrap();
-        file.rewrite_at(b"past", 62).unwrap();
-        file.rewrite_at(b"far", 97).unwrap();
+        let seen = file.look().unwrap();
+        file.rewrite_at(&seen, b"abc", 61).unwrap();
+        file.rewrite_at(&seen, b"past", 62).unwrap();
+        file.rewrite_at(&seen, b"far", 97).unwrap();
         let mut expected = [b'.'; 100];
         expected[61] = b'a';
         expected[62..66].copy_from_slice(b"past");
@@ -81,7 +85,7 @@ mod tests {
         for (offset, len) in [(0, 100), (0, 64), (60, 4), (60, 5), (96, 4)] {
             let (mut read, mut reread) = (vec![0; len], vec![0; len]);
             file.read_at(&mut read, offset as u64).unwrap();
-            file.reread_at(&mut reread, offset as u64).unwrap();
+            file.reread_at(&seen, &mut reread, offset as u64).unwrap();
             assert_eq!(
                 (&read[..], &reread[..]),
                 (&expected[offset..][..len], &expected[offset..][..len])
@@ -96,6 +100,29 @@ mod tests {
             assert!(mapping.read(&mut [0; 3], 61));
             assert!(!mapping.read(&mut [0; 3], 62));
         }
+    }
+
+    /// A mapping of a file that was cut is not touched beyond what was seen of it: that would end
+    /// this process. What was not seen is read by a call, which fails.
+    #[test]
+    fn what_was_not_seen_is_not_reached_through_memory() {
+        const PAGE: u64 = 4096;
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DiskDirectory::new(folder.path());
+        let file = directory.open("f", Open::Create).unwrap();
+        file.set_size(4 * PAGE).unwrap();
+        file.map(4 * PAGE);
+        file.set_size(8).unwrap();
+        let seen = file.look().unwrap();
+        assert_eq!(seen.size(), 8);
+        assert!(file.reread_at(&seen, &mut [0; 8], 0).is_ok());
+        for (count, offset) in [(9, 0), (8, 1), (8, 3 * PAGE)] {
+            let error = file.reread_at(&seen, &mut vec![0; count], offset).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+        }
+        file.rewrite_at(&seen, b"by a call", 3 * PAGE).unwrap();
+        assert_eq!(file.size().unwrap(), 3 * PAGE + 9);
+        assert!(!seen.covers(1, u64::MAX));
     }
 
     #[test]

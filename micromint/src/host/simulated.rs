@@ -1,15 +1,16 @@
 //! Files in memory that can be cut off at any step, for crash tests.
 //!
-//! Every change (a write, a new size, a sync, a new, renamed or removed file) is a step. A directory
-//! told to crash at step n does the first half of that write (or nothing of another step) and fails
-//! everything after it. [`SimulatedDirectory::after_crash`] then gives what a restart would find.
+//! Every change (a write, a new size, a sync, a new, renamed or removed file) is a step. A
+//! directory told to crash at step n does the first half of that write (or nothing of another step)
+//! and fails everything after it. [`SimulatedDirectory::after_crash`] then gives what a restart
+//! would find.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Directory, File, Lock, Open};
+use super::{Directory, File, Lock, Open, Seen};
 
 /// What a crash leaves of the steps done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,9 +308,13 @@ impl SimulatedFile {
         !excluded
     }
 
-    fn assert_is_there(&self, count: usize, offset: u64) {
+    /// Nobody may ask for bytes that were not seen, and what was seen must be there still: on a
+    /// disk the process would end otherwise.
+    fn assert_is_there(&self, seen: &Seen, count: usize, offset: u64) {
         let size = self.directory.state().inodes[self.inode].live.len() as u64;
-        assert!(offset + count as u64 <= size, "{count} bytes at {offset} of {size}");
+        let is_there = offset + count as u64 <= size;
+        assert!(seen.covers(count, offset), "{count} bytes at {offset}, {seen:?}");
+        assert!(is_there, "{count} bytes at {offset} of {size}");
     }
 }
 
@@ -334,15 +339,13 @@ impl File for SimulatedFile {
         self.change(Change::Write(offset, bytes.to_vec()), Some(Change::Write(offset, cut)))
     }
 
-    /// Where the bytes are not there a disk would end the process; so nobody may ask for that.
-    fn reread_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        self.assert_is_there(bytes.len(), offset);
+    fn reread_at(&self, seen: &Seen, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.assert_is_there(seen, bytes.len(), offset);
         self.read_at(bytes, offset)
     }
 
-    /// As for [`File::reread_at`].
-    fn rewrite_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.assert_is_there(bytes.len(), offset);
+    fn rewrite_at(&self, seen: &Seen, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.assert_is_there(seen, bytes.len(), offset);
         self.write_at(bytes, offset)
     }
 

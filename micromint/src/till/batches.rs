@@ -1,27 +1,28 @@
 //! Which payments went into which batch for redemption, and what the broker said.
 //!
-//! A journal of its own in the till's directory, `redeem.journal`, read as a whole and appended to under
-//! the till's lock. The invariant: the batches of one period cover its payments from the first on, each
-//! beginning where the one before ends, so no payment is in two. Byte by byte: `docs/reference/till.md`.
+//! A journal of its own in the till's directory, `redeem.journal`, read as a whole and appended to
+//! under the till's lock. The invariant: the batches of one period cover its payments from the
+//! first on, each beginning where the one before ends, so no payment is in two. Byte by byte:
+//! `docs/reference/till.md`.
 
 use std::collections::BTreeMap;
 use std::io;
 
-use super::TillError;
-use super::position::{Position, u32_at, u64_at};
-use crate::host::{Directory, Entropy};
-use crate::journal::{Journal, JournalError, Tail};
+use super::position::Position;
+use super::{LockedStore, TillError};
+use crate::bytes::{Reader, Writer};
+use crate::host::{Directory, Open};
+use crate::journal::{HEADER_SIZE, Journal, JournalError, Record, Replay};
 use crate::period::Period;
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
 const JOURNAL_NAME: &str = "redeem.journal";
 const JOURNAL_KIND: &str = "redeem";
+/// The first byte of a batch's record.
 const BATCH: u8 = 1;
+/// The first byte of a result's record.
 const RESULT: u8 = 2;
-const BATCH_HEAD_SIZE: usize = 84;
-const RESULT_HEAD_SIZE: usize = 12;
-const COUNT_SIZE: usize = 5;
 
 /// A batch that was made, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,50 +70,37 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(crate) struct Batches(pub(crate) Vec<Batch>);
 
+impl Replay for Batches {
+    type Error = JournalError;
+
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), JournalError> {
+        match BatchRecord::parse(record.payload) {
+            Some(BatchRecord::Batch(batch)) => self.0.push(batch),
+            Some(BatchRecord::Result { id, counts, .. }) => {
+                let batch = self.0.iter_mut().find(|batch| batch.id == id);
+                let batch = batch.ok_or_else(|| {
+                    record.unreadable(format!("expected a result for a known batch, found {id}"))
+                });
+                batch?.result = Some(counts);
+            }
+            None => return Err(record.unreadable("expected a batch or a result")),
+        }
+        Ok(())
+    }
+}
+
 impl Batches {
     /// Reads the batches of a till; none if there is no journal of them yet.
     pub(crate) fn read(directory: &dyn Directory) -> Result<Batches, TillError> {
         let mut batches = Batches::default();
-        match Journal::open_existing(directory, JOURNAL_NAME, JOURNAL_KIND) {
-            Ok(mut journal) => batches.follow(directory, &mut journal).map(|_| batches),
-            Err(JournalError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => {
-                Ok(batches)
-            }
+        match Journal::open_to_read(directory, JOURNAL_NAME, JOURNAL_KIND) {
+            Ok(mut journal) => journal.replay(&mut batches).map(|_| ())?,
+            Err(JournalError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => {}
             // Cut off while it was made: nothing was in it.
-            Err(JournalError::NotAJournal { .. }) if is_short(directory) => Ok(batches),
-            Err(error) => Err(error.into()),
+            Err(JournalError::NotAJournal { .. }) if is_short(directory) => {}
+            Err(error) => return Err(error.into()),
         }
-    }
-
-    fn follow(
-        &mut self,
-        directory: &dyn Directory,
-        journal: &mut Journal,
-    ) -> Result<Tail, TillError> {
-        let mut damaged = None;
-        let tail = journal.catch_up(|offset, payload| {
-            if damaged.is_none() && self.apply(payload).is_none() {
-                damaged = Some(offset);
-            }
-        })?;
-        match damaged {
-            Some(at) => {
-                Err(TillError::Unreadable { path: directory.path().join(JOURNAL_NAME), at })
-            }
-            None => Ok(tail),
-        }
-    }
-
-    fn apply(&mut self, payload: &[u8]) -> Option<()> {
-        match *payload.first()? {
-            BATCH => self.0.push(parse_batch(payload)?),
-            RESULT => {
-                let (id, counts) = parse_result(payload)?;
-                self.0.iter_mut().find(|batch| batch.id == id)?.result = Some(counts);
-            }
-            _ => return None,
-        }
-        Some(())
+        Ok(batches)
     }
 
     /// Where the batches of a period end.
@@ -136,110 +124,107 @@ impl Batches {
     }
 
     /// Records a new batch, durably.
-    pub(crate) fn push(
-        &mut self,
-        directory: &dyn Directory,
-        entropy: &dyn Entropy,
-        batch: &Batch,
-    ) -> Result<(), TillError> {
-        self.append(directory, entropy, &batch_to_bytes(batch))
+    pub(crate) fn push(store: &LockedStore<'_>, batch: &Batch) -> Result<(), TillError> {
+        append(store, &BatchRecord::Batch(batch.clone()))
     }
 
-    /// Records a result, durably.
+    /// Records the result of a batch, durably.
     pub(crate) fn settle(
-        &mut self,
-        directory: &dyn Directory,
-        entropy: &dyn Entropy,
+        store: &LockedStore<'_>,
         id: &Id,
         counts: &BTreeMap<Verdict, u32>,
-        now: UnixTime,
+        read_at: UnixTime,
     ) -> Result<(), TillError> {
-        self.append(directory, entropy, &result_to_bytes(id, counts, now))
+        let (id, counts) = (id.clone(), counts.clone());
+        append(store, &BatchRecord::Result { id, read_at, counts })
     }
+}
 
-    fn append(
-        &mut self,
-        directory: &dyn Directory,
-        entropy: &dyn Entropy,
-        payload: &[u8],
-    ) -> Result<(), TillError> {
-        let mut journal = Journal::open(directory, JOURNAL_NAME, JOURNAL_KIND, entropy)?;
-        let mut there = Batches::default();
-        if there.follow(directory, &mut journal)? != Tail::Clean {
-            journal.cut_tail()?;
-        }
-        journal.append(&[payload])?;
-        journal.sync()?;
-        there.apply(payload);
-        *self = there;
-        Ok(())
-    }
+fn append(store: &LockedStore<'_>, record: &BatchRecord) -> Result<(), TillError> {
+    let (directory, lock) = (store.directory(), store.lock());
+    let mut journal =
+        Journal::open_or_create(directory, JOURNAL_NAME, JOURNAL_KIND, store.entropy(), lock)?;
+    let caught_up = journal.follow(lock, &mut Batches::default())?;
+    journal.append(&caught_up, &[&record.to_bytes()])?;
+    Ok(journal.sync()?)
 }
 
 fn is_short(directory: &dyn Directory) -> bool {
-    let file = directory.open(JOURNAL_NAME, crate::host::Open::Read);
-    file.and_then(|file| file.size()).is_ok_and(|size| size < crate::journal::HEADER_SIZE)
+    let file = directory.open(JOURNAL_NAME, Open::Read);
+    file.and_then(|file| file.size()).is_ok_and(|size| size < HEADER_SIZE)
 }
 
-fn batch_to_bytes(batch: &Batch) -> Vec<u8> {
-    let (period, id) = (batch.period.as_str(), batch.id.as_str());
-    let mut bytes = vec![BATCH, period.len() as u8, id.len() as u8, 0];
-    for number in [batch.payments, batch.coins, batch.from.day, batch.to.day] {
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-    for number in [batch.from.offset, batch.to.offset] {
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-    for time in [batch.made_at, batch.redeem_until] {
-        bytes.extend_from_slice(&time.0.to_le_bytes());
-    }
-    bytes.extend_from_slice(&batch.digest);
-    bytes.extend_from_slice(period.as_bytes());
-    bytes.extend_from_slice(id.as_bytes());
-    bytes
+/// A record of the journal.
+enum BatchRecord {
+    Batch(Batch),
+    Result { id: Id, read_at: UnixTime, counts: BTreeMap<Verdict, u32> },
 }
 
-fn parse_batch(bytes: &[u8]) -> Option<Batch> {
-    let (head, names) = bytes.split_at_checked(BATCH_HEAD_SIZE)?;
-    let (period, id) = names.split_at_checked(usize::from(head[1]))?;
-    let id = (id.len() == usize::from(head[2])).then_some(id)?;
-    Some(Batch {
-        id: std::str::from_utf8(id).ok()?.parse().ok()?,
-        period: std::str::from_utf8(period).ok()?.parse().ok()?,
-        payments: u32_at(head, 4),
-        coins: u32_at(head, 8),
-        from: Position { day: u32_at(head, 12), offset: u64_at(head, 20) },
-        to: Position { day: u32_at(head, 16), offset: u64_at(head, 28) },
-        made_at: UnixTime(u64_at(head, 36) as i64),
-        redeem_until: UnixTime(u64_at(head, 44) as i64),
-        digest: head[52..].try_into().ok()?,
-        result: None,
-    })
-}
-
-fn result_to_bytes(id: &Id, counts: &BTreeMap<Verdict, u32>, now: UnixTime) -> Vec<u8> {
-    let mut bytes = vec![RESULT, id.as_str().len() as u8, counts.len() as u8, 0];
-    bytes.extend_from_slice(&now.0.to_le_bytes());
-    for (verdict, coins) in counts {
-        bytes.push(verdict.code());
-        bytes.extend_from_slice(&coins.to_le_bytes());
+impl BatchRecord {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut out = Writer::new(&mut bytes);
+        match self {
+            BatchRecord::Batch(batch) => {
+                let (period, id) = (batch.period.as_str(), batch.id.as_str());
+                out.u8(BATCH).u8(period.len() as u8).u8(id.len() as u8).u8(0);
+                out.u32(batch.payments).u32(batch.coins);
+                out.u32(batch.from.day).u32(batch.to.day);
+                out.u64(batch.from.offset).u64(batch.to.offset);
+                out.time(batch.made_at).time(batch.redeem_until).bytes(&batch.digest);
+                out.bytes(period.as_bytes()).bytes(id.as_bytes());
+            }
+            BatchRecord::Result { id, read_at, counts } => {
+                out.u8(RESULT).u8(id.as_str().len() as u8).u8(counts.len() as u8).u8(0);
+                out.time(*read_at);
+                for (verdict, coins) in counts {
+                    out.u8(verdict.code()).u32(*coins);
+                }
+                out.bytes(id.as_str().as_bytes());
+            }
+        }
+        bytes
     }
-    bytes.extend_from_slice(id.as_str().as_bytes());
-    bytes
+
+    fn parse(payload: &[u8]) -> Option<BatchRecord> {
+        let mut input = Reader::new(payload);
+        match input.u8()? {
+            BATCH => parse_batch(input).map(BatchRecord::Batch),
+            RESULT => parse_result(input),
+            _ => None,
+        }
+    }
 }
 
-fn parse_result(bytes: &[u8]) -> Option<(Id, BTreeMap<Verdict, u32>)> {
-    let (head, rest) = bytes.split_at_checked(RESULT_HEAD_SIZE)?;
-    let (counts, id) = rest.split_at_checked(usize::from(head[2]) * COUNT_SIZE)?;
-    let count = |bytes: &[u8; COUNT_SIZE]| Some((Verdict::from_code(bytes[0])?, u32_at(bytes, 1)));
-    let counts: Option<BTreeMap<Verdict, u32>> = counts.as_chunks().0.iter().map(count).collect();
-    Some((std::str::from_utf8(id).ok()?.parse().ok()?, counts?))
+fn parse_batch(mut input: Reader<'_>) -> Option<Batch> {
+    let [period_len, id_len, _] = input.array()?;
+    let (payments, coins) = (input.u32()?, input.u32()?);
+    let (from_day, to_day) = (input.u32()?, input.u32()?);
+    let from = Position { day: from_day, offset: input.u64()? };
+    let to = Position { day: to_day, offset: input.u64()? };
+    let (made_at, redeem_until) = (input.time()?, input.time()?);
+    let digest = input.array()?;
+    let period = input.text(period_len.into())?.parse().ok()?;
+    let id = input.text(id_len.into())?.parse().ok()?;
+    input.finish()?;
+    let result = None;
+    Some(Batch { id, period, payments, coins, made_at, redeem_until, result, from, to, digest })
+}
+
+fn parse_result(mut input: Reader<'_>) -> Option<BatchRecord> {
+    let [id_len, count, _] = input.array()?;
+    let read_at = input.time()?;
+    let count_of = |input: &mut Reader<'_>| Some((Verdict::from_code(input.u8()?)?, input.u32()?));
+    let counts = (0..count).map(|_| count_of(&mut input)).collect::<Option<_>>()?;
+    let id = input.text(id_len.into())?.parse().ok()?;
+    input.finish().map(|()| BatchRecord::Result { id, read_at, counts })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{SimulatedDirectory, SystemEntropy};
+    use crate::host::SimulatedDirectory;
+    use crate::till::tests;
 
     fn batch(id: &str, from: u64, to: u64) -> Batch {
         Batch {
@@ -259,13 +244,14 @@ mod tests {
     #[test]
     fn batches_and_results_are_read_back() {
         let directory = SimulatedDirectory::new();
+        let till = tests::open(&directory, &tests::noon());
         assert!(Batches::read(&directory).unwrap().0.is_empty());
-        let mut batches = Batches::default();
-        batches.push(&directory, &SystemEntropy, &batch("one", 0, 50)).unwrap();
+        let push = |batch: &Batch| till.locked(|store| Batches::push(store, batch)).unwrap();
+        push(&batch("one", 0, 50));
         let mut expected = batch("two", 50, 60);
-        batches.push(&directory, &SystemEntropy, &expected).unwrap();
+        push(&expected);
         let counts = BTreeMap::from([(Verdict::Accepted, 4), (Verdict::Waiting, 1)]);
-        batches.settle(&directory, &SystemEntropy, &expected.id, &counts, UnixTime(9)).unwrap();
+        till.locked(|store| Batches::settle(store, &expected.id, &counts, UnixTime(9))).unwrap();
         expected.result = Some(counts);
         let read = Batches::read(&directory).unwrap();
         assert_eq!(read.0, [batch("one", 0, 50), expected.clone()]);
@@ -277,5 +263,20 @@ mod tests {
         assert!(read.covering(&"x".parse().unwrap(), Position { day: 1, offset: 49 }).is_none());
         assert!(expected.is_due(UnixTime(1 << 40)) && !expected.is_due(UnixTime((1 << 40) - 1)));
         assert!(!expected.is_settled() && batch("one", 0, 1).is_due(UnixTime(0)));
+    }
+
+    #[test]
+    fn a_result_for_no_batch_is_unreadable_and_so_is_a_cut_record() {
+        let directory = SimulatedDirectory::new();
+        let till = tests::open(&directory, &tests::noon());
+        let id: Id = "one".parse().unwrap();
+        till.locked(|store| Batches::settle(store, &id, &BTreeMap::new(), UnixTime(9))).unwrap();
+        let error = Batches::read(&directory).unwrap_err().to_string();
+        let says = "simulated/redeem.journal: cannot read the record at offset 32: \
+                    expected a result for a known batch, found one";
+        assert_eq!(error, says);
+        let bytes = BatchRecord::Batch(batch("one", 0, 50)).to_bytes();
+        assert!(BatchRecord::parse(&bytes).is_some());
+        assert!((0..bytes.len()).all(|size| BatchRecord::parse(&bytes[..size]).is_none()));
     }
 }

@@ -7,7 +7,7 @@
 use std::io;
 
 use crate::bytes::{CHECKSUM_SIZE, Field, open, pad, seal};
-use crate::host::File;
+use crate::host::{File, Seen};
 use crate::period::{PERIOD_LEN_MAX, Period};
 use crate::time::{DAY_SECONDS, UnixTime};
 
@@ -78,10 +78,10 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Reads the mark; `None` if there is none that is whole. The file has at least [`MARK_SIZE`] bytes.
-    pub(super) fn read(lock: &dyn File) -> io::Result<Option<Mark>> {
+    /// Reads the mark; `None` if there is none that is whole. `seen` covers [`MARK_SIZE`] bytes.
+    pub(super) fn read(lock: &dyn File, seen: &Seen) -> io::Result<Option<Mark>> {
         let mut bytes = [0; MARK_SIZE];
-        lock.reread_at(&mut bytes, 0)?;
+        lock.reread_at(seen, &mut bytes, 0)?;
         if mark::MAGIC.get(&bytes) != MAGIC || open(&bytes).is_none() {
             return Ok(None);
         }
@@ -102,9 +102,9 @@ impl Mark {
         lock.write_at(&self.to_bytes(), 0)
     }
 
-    /// The same by [`File::rewrite_at`], for who has just appended to a journal.
-    pub(super) fn rewrite(&self, lock: &dyn File) -> io::Result<()> {
-        lock.rewrite_at(&self.to_bytes(), 0)
+    /// Writes the mark by [`File::rewrite_at`], for a caller that has just appended to a journal.
+    pub(super) fn rewrite(&self, lock: &dyn File, seen: &Seen) -> io::Result<()> {
+        lock.rewrite_at(seen, &self.to_bytes(), 0)
     }
 
     fn to_bytes(self) -> [u8; MARK_SIZE] {
@@ -210,7 +210,8 @@ mod tests {
         let periods: Vec<Period> =
             (0..PERIODS_MAX).map(|i| format!("{i:032}").parse().unwrap()).collect();
         write_periods(lock.as_ref(), &periods).unwrap();
-        assert_eq!(Mark::read(lock.as_ref()).unwrap(), Some(mark));
+        let seen = lock.look().unwrap();
+        assert_eq!(Mark::read(lock.as_ref(), &seen).unwrap(), Some(mark));
         assert_eq!(read_periods(lock.as_ref()).unwrap(), Some(periods));
         for at in [8, 20, 63, 4096, 4100, 4140] {
             let mut bytes = directory.bytes("lock").unwrap();
@@ -218,7 +219,7 @@ mod tests {
             directory.put("lock", &bytes);
             let lock = directory.open("lock", Open::Read).unwrap();
             let is_none = [
-                Mark::read(lock.as_ref()).unwrap().is_none(),
+                Mark::read(lock.as_ref(), &seen).unwrap().is_none(),
                 read_periods(lock.as_ref()).unwrap().is_none(),
             ];
             assert!(is_none[usize::from(at >= 4096)], "{at}");

@@ -1,44 +1,47 @@
-//! Reversals that were promised in the head of an answer, before the journals could be asked.
+//! Reversals that were promised in the head of an answer, before the journals could be read.
 //!
-//! A server that must not wait says `reversed` and has another thread take the payment back. In go the payments of
-//! which that was said, out they come until they are taken back. The invariant: what was promised is written
-//! before it is said, and read again by whoever opens the till or takes something back; so neither a till that
-//! cannot be written for a while nor a killed process breaks a promise.
+//! A server that must not wait says `reversed` and has another thread reverse the payment. In go
+//! the payments that were promised to be reversed; they stay until they are reversed. The
+//! invariant: a promise is written before it is made, and read by every process that opens the till
+//! or reverses a payment. So neither a till that cannot be written for a while nor a killed process
+//! breaks a promise.
 //!
-//! The file has a lock of its own, held for a write to the page cache and never while anything waits for the till.
-//! Byte by byte: `docs/reference/till.md`.
+//! The file has its own lock, which is held for a write to the page cache and never while anything
+//! waits for the till. Byte by byte: `docs/reference/till.md`.
 
 use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use super::position::{Position, u32_at, u64_at};
+use super::position::Position;
 use super::{PaymentId, Reversal, Till, TillError, take_back};
+use crate::bytes::Field;
 use crate::error::FileError;
-use crate::host::{Directory, File, Lock, LockGuard, Open};
+use crate::host::{Directory, File, SharedFile};
 use crate::time::UnixTime;
 
 /// The name of the file, in the till's directory.
 pub(super) const PROMISES_NAME: &str = "promised-reversals";
-/// The most promises that wait to be kept; more are not made.
+/// The most promises that wait to be kept; further ones are refused.
 pub const PROMISES_MAX: usize = 4096;
-const PROMISE_SIZE: usize = 24;
 
-/// That a payment is taken back.
+const CHECKSUM: Field<u32> = Field::at(0);
+const DAY: Field<u32> = CHECKSUM.then();
+const OFFSET: Field<u64> = DAY.then();
+const AT: Field<UnixTime> = OFFSET.then();
+const PROMISE_SIZE: usize = AT.end();
+
+/// The promise to reverse a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Promise {
     payment: Position,
-    /// When it was said: what counts for how long a payment may be reversed.
+    /// When it was made: it decides whether the payment may still be reversed.
     at: UnixTime,
 }
 
 /// The promises of all processes that are perhaps not kept yet.
 pub(super) struct Promises {
-    directory: Arc<dyn Directory>,
-    path: PathBuf,
-    /// The lock of threads: that of the file excludes other processes only.
-    file: Mutex<Option<Box<dyn File>>>,
+    file: SharedFile,
     /// Something was promised by this process and could not be done.
     pub(super) are_owed: AtomicBool,
 }
@@ -46,13 +49,13 @@ pub(super) struct Promises {
 impl Promises {
     /// The promises in `directory`. Nothing is opened yet.
     pub(super) fn new(directory: Arc<dyn Directory>) -> Promises {
-        let path = directory.path().join(PROMISES_NAME);
-        Promises { directory, path, file: Mutex::default(), are_owed: AtomicBool::new(false) }
+        let file = SharedFile::new(directory, PROMISES_NAME);
+        Promises { file, are_owed: AtomicBool::new(false) }
     }
 
     /// Writes one down.
     fn add(&self, promise: Promise) -> Result<(), FileError> {
-        self.with_file(Open::Create, |file| {
+        self.file.locked(|file| {
             let count = file.size()? / PROMISE_SIZE as u64;
             if count >= PROMISES_MAX as u64 {
                 return Err(io::Error::other(format!(
@@ -62,18 +65,17 @@ impl Promises {
             // What a process that died has left of one is written over.
             file.write_at(&promise.to_bytes(), count * PROMISE_SIZE as u64)
         })
-        .map(|_| ())
     }
 
     /// All that are there.
     fn all(&self) -> Result<Vec<Promise>, FileError> {
-        let all = self.with_file(Open::Write, read)?;
+        let all = self.file.locked_if_present(read)?;
         Ok(all.unwrap_or_default().into_iter().flatten().collect())
     }
 
-    /// Forgets what was promised of a payment; where nothing is left, whatever is there.
+    /// Forgets what was promised of a payment. Where nothing is left, empties the file.
     pub(super) fn remove(&self, payment: Position) -> Result<(), FileError> {
-        self.with_file(Open::Write, |file| {
+        let removed = self.file.locked_if_present(|file| {
             let promises = read(file)?;
             let is_left =
                 |promise: &&Option<Promise>| promise.is_some_and(|one| one.payment != payment);
@@ -86,44 +88,22 @@ impl Promises {
                 file.write_at(&[0; PROMISE_SIZE], (number * PROMISE_SIZE) as u64)?;
             }
             Ok(())
-        })
-        .map(|_| ())
-    }
-
-    /// Does something with the file, alone; `None` if it is absent and not to be made.
-    fn with_file<T>(
-        &self,
-        how: Open,
-        act: impl FnOnce(&dyn File) -> io::Result<T>,
-    ) -> Result<Option<T>, FileError> {
-        let on_file = |action| FileError::on(action, &self.path);
-        let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_there = match place.as_deref() {
-            Some(file) => file.links().map_err(on_file("inspect"))? > 0,
-            None => false,
-        };
-        if !is_there {
-            *place = match self.directory.open(PROMISES_NAME, how) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                opened => Some(opened.map_err(on_file("open"))?),
-            };
-        }
-        let Some(file) = place.as_deref() else { return Ok(None) };
-        let _guard = LockGuard::new(file, Lock::Exclusive).map_err(on_file("lock"))?;
-        act(file).map(Some).map_err(on_file("use"))
+        });
+        removed.map(|_| ())
     }
 }
 
 impl Till {
-    /// Promises that a payment is taken back, before [`Till::reverse`] can be waited for. Neither takes the till's
-    /// lock nor waits for the disk beyond a write to the page cache. Call [`Till::reverse`] soon after; should it
-    /// fail, or never come since the process ends, the promise is kept when the till is opened next, or used by
-    /// this process.
+    /// Promises to reverse a payment, for a caller that cannot wait for [`Till::reverse`]. Neither
+    /// takes the till's lock nor waits for the disk beyond a write to the page cache. Call
+    /// [`Till::reverse`] soon after. If that fails, or the process ends first, the promise is kept
+    /// when this process next uses the till or any process opens it.
     ///
-    /// A promise is void where the same payment was sent again meanwhile, as a reversal is; a power cut may lose it.
+    /// Like a reversal, a promise is void if the same payment was sent again meanwhile. A power cut
+    /// may lose it.
     ///
     /// # Errors
-    /// It could not be written, or [`PROMISES_MAX`] wait: promise nothing.
+    /// It could not be written, or [`PROMISES_MAX`] already wait: do not promise anything.
     pub fn promise_reversal(&self, id: PaymentId) -> Result<(), TillError> {
         Ok(self.promises.add(Promise { payment: id.0, at: self.clock.now() })?)
     }
@@ -150,7 +130,7 @@ impl Till {
     }
 }
 
-/// What is in the file, place by place: `None` for what is no promise.
+/// What is in the file, place by place: `None` for what is not a promise.
 fn read(file: &dyn File) -> io::Result<Vec<Option<Promise>>> {
     let count = (file.size()? as usize / PROMISE_SIZE).min(PROMISES_MAX);
     let mut bytes = vec![0; count * PROMISE_SIZE];
@@ -161,18 +141,18 @@ fn read(file: &dyn File) -> io::Result<Vec<Option<Promise>>> {
 impl Promise {
     fn to_bytes(self) -> [u8; PROMISE_SIZE] {
         let mut bytes = [0; PROMISE_SIZE];
-        bytes[4..8].copy_from_slice(&self.payment.day.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.payment.offset.to_le_bytes());
-        bytes[16..].copy_from_slice(&self.at.0.to_le_bytes());
-        let checksum = crc32c::crc32c(&bytes[4..]);
-        bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+        DAY.set(&mut bytes, self.payment.day);
+        OFFSET.set(&mut bytes, self.payment.offset);
+        AT.set(&mut bytes, self.at);
+        let checksum = crc32c::crc32c(&bytes[DAY.start()..]);
+        CHECKSUM.set(&mut bytes, checksum);
         bytes
     }
 
     fn parse(bytes: &[u8; PROMISE_SIZE]) -> Option<Promise> {
-        let payment = Position { day: u32_at(bytes, 4), offset: u64_at(bytes, 8) };
-        let promise = Promise { payment, at: UnixTime(u64_at(bytes, 16) as i64) };
-        (u32_at(bytes, 0) == crc32c::crc32c(&bytes[4..])).then_some(promise)
+        let payment = Position { day: DAY.get(bytes), offset: OFFSET.get(bytes) };
+        let is_whole = CHECKSUM.get(bytes) == crc32c::crc32c(&bytes[DAY.start()..]);
+        is_whole.then(|| Promise { payment, at: AT.get(bytes) })
     }
 }
 
@@ -224,7 +204,8 @@ mod tests {
 
     #[test]
     fn what_a_failing_till_could_not_do_is_done_at_the_next_chance() {
-        // Wherever the failure comes: promised means reversed in the end, by this process and by the next.
+        // Wherever the failure comes: promised means reversed in the end, by this process and by
+        // the next.
         for step in 0.. {
             let (directory, clock, till, id) = promised();
             directory.crash_after(step);

@@ -42,7 +42,7 @@ const _: () = assert!(
 
 /// A record of a till's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record<'a> {
+pub(crate) enum TillRecord<'a> {
     /// Coins were spent.
     Payment(PaymentRecord<'a>),
     /// A payment was answered again without a charge.
@@ -74,13 +74,13 @@ pub(crate) struct Note {
     pub(crate) at: UnixTime,
 }
 
-impl Record<'_> {
+impl TillRecord<'_> {
     /// Reads a record, or `None` if the bytes are none.
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Record<'static>> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<TillRecord<'static>> {
         match *bytes.first()? {
-            PAYMENT => PaymentRecord::parse(bytes).map(Record::Payment),
-            RETRY => Note::parse(bytes).map(Record::Retry),
-            REVERSAL => Note::parse(bytes).map(Record::Reversal),
+            PAYMENT => PaymentRecord::parse(bytes).map(TillRecord::Payment),
+            RETRY => Note::parse(bytes).map(TillRecord::Retry),
+            REVERSAL => Note::parse(bytes).map(TillRecord::Reversal),
             _ => None,
         }
     }
@@ -88,9 +88,9 @@ impl Record<'_> {
     /// Appends the record to `bytes`.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         match self {
-            Record::Payment(payment) => payment.write(bytes),
-            Record::Retry(note) => note.write(RETRY, bytes),
-            Record::Reversal(note) => note.write(REVERSAL, bytes),
+            TillRecord::Payment(payment) => payment.write(bytes),
+            TillRecord::Retry(note) => note.write(RETRY, bytes),
+            TillRecord::Reversal(note) => note.write(REVERSAL, bytes),
         }
     }
 }
@@ -163,7 +163,7 @@ mod tests {
 
     const NOTE_SIZE: usize = 24;
 
-    fn bytes_of(record: &Record<'_>) -> Vec<u8> {
+    fn bytes_of(record: &TillRecord<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
         record.write(&mut bytes);
         bytes
@@ -185,14 +185,16 @@ mod tests {
             message: Cow::Borrowed(b"MicroMint-1.0"),
         };
         let note = Note { payment: Position { day: 9, offset: 1 << 33 }, at: UnixTime(77) };
-        for record in [Record::Payment(payment), Record::Retry(note), Record::Reversal(note)] {
+        for record in
+            [TillRecord::Payment(payment), TillRecord::Retry(note), TillRecord::Reversal(note)]
+        {
             let bytes = bytes_of(&record);
-            assert_eq!(Record::parse(&bytes).as_ref(), Some(&record));
+            assert_eq!(TillRecord::parse(&bytes).as_ref(), Some(&record));
             for cut in 0..bytes.len().min(NOTE_SIZE) {
-                assert_eq!(Record::parse(&bytes[..cut]), None);
+                assert_eq!(TillRecord::parse(&bytes[..cut]), None);
             }
         }
-        assert_eq!(Record::parse(&[9; 99]), None);
+        assert_eq!(TillRecord::parse(&[9; 99]), None);
     }
 
     #[test]
@@ -206,6 +208,6 @@ mod tests {
             first_bins: vec![Bin { superbin: 0, subbin: 0 }; COINS_PER_PAYMENT_MAX as usize].into(),
             message: vec![b'x'; PAYMENT_SIZE_MAX].into(),
         };
-        assert!(bytes_of(&Record::Payment(payment)).len() <= RECORD_SIZE_MAX);
+        assert!(bytes_of(&TillRecord::Payment(payment)).len() <= RECORD_SIZE_MAX);
     }
 }

@@ -1,19 +1,21 @@
 //! The till's files under the lock: journals, indexes and the mark between them.
 //!
-//! Every method wants the till's lock held. [`Store::catch_up`] comes first and brings the indexes up to
-//! the journals; what is then looked up is the truth, and what is appended is in the indexes at once.
+//! A [`Store`] is used only through a [`LockedStore`], which holds the till's lock and has brought
+//! the indexes up to the journals: what is then looked up is the truth, and what is appended is in
+//! the indexes at once.
 //!
-//! Why a coin in the journal is never missed: every record before the mark is in the index, in the page
-//! cache at least, so for all processes; a process that dies between append and mark leaves a journal
-//! longer than the mark, and the next one catches up. After a power cut the page cache is gone: so
-//! [`Store::recover`], on opening, applies again everything since the checkpoint, before which journals
-//! *and* indexes were made durable. Applying a record twice is harmless.
+//! Why a coin in the journal is never missed: every record before the mark is in the index, in the
+//! page cache at least, so for all processes; a process that dies between append and mark leaves a
+//! journal longer than the mark, and the next one catches up. After a power cut the page cache is
+//! gone: so [`LockedStore::recover`], on opening, applies again everything since the checkpoint,
+//! before which journals *and* indexes were made durable. Applying a record twice is harmless.
 //!
-//! Why a coin is never refused for a record that was lost: an index entry is believed only if the record
-//! that it names is there and says so. If not, the indexes are made again.
+//! Why a coin is never refused for a record that was lost: an index entry is believed only if the
+//! record that it names is there and says so. If not, the indexes are made again.
 
 mod caps;
 mod indexes;
+mod locked;
 mod nonblocking;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,19 +23,21 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::indexes::{Index, index_name, is_index, key_of};
+use self::indexes::{Index, index_name, key_of};
 use super::TillError;
 use super::position::{
     MARK_SIZE, Mark, Position, day_of_journal, journal_name, read_periods, write_periods,
 };
-use super::record::{Note, PaymentRecord, Record};
+use super::record::{Note, PaymentRecord, TillRecord};
 use super::table::Entry;
 use crate::bin::Bin;
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, File, Open};
-use crate::journal::{HEADER_SIZE, Journal, JournalError, SharedSync, Tail};
+use crate::host::{Directory, Entropy, File, Open, Seen};
+use crate::journal::{self, Journal, JournalError, Replay, SharedSync};
 use crate::period::Period;
 use crate::time::UnixTime;
+
+pub(crate) use locked::LockedStore;
 
 /// The kind of a day's journal.
 pub(crate) const JOURNAL_KIND: &str = "till";
@@ -50,6 +54,8 @@ pub(crate) struct Store {
     entropy: Arc<dyn Entropy>,
     lock: Arc<dyn File>,
     mark: Mark,
+    /// What was seen of the lock file in the operation under way.
+    seen: Option<Seen>,
     /// The journal of the mark's day.
     journal: Option<(u32, Journal)>,
     /// The journal of another day that was read last.
@@ -86,8 +92,8 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Makes everything durable that the checkpoint is about: journals, indexes, and which file has an
-    /// index's name.
+    /// Makes everything durable that the checkpoint is about: journals, indexes, and which file has
+    /// an index's name.
     pub(super) fn sync(&self) -> Result<(), TillError> {
         for (file, path) in &self.files {
             file.sync().map_err(FileError::on("sync", path))?;
@@ -107,6 +113,7 @@ impl Store {
             entropy,
             lock,
             mark: Mark::default(),
+            seen: None,
             journal: None,
             other: None,
             indexes: BTreeMap::new(),
@@ -139,29 +146,9 @@ impl Store {
         Ok((self.journal_of(at.day)?.shared_sync(), at.offset + 1))
     }
 
-    // Bringing the indexes up to the journals.
-
-    /// Sees what other processes did since the last call, and finishes what one that died began.
-    pub(super) fn catch_up(&mut self, now: UnixTime) -> Result<(), TillError> {
-        let Some(mark) = self.read_mark()?.filter(|mark| mark.end.day != 0) else {
-            return self.recover();
-        };
-        if (mark.generation, mark.users_day) != (self.mark.generation, self.mark.users_day) {
-            self.forget_indexes();
-        }
-        self.mark = mark;
-        self.forget_touched();
-        if self.journal.as_ref().is_none_or(|(day, _)| *day != mark.end.day) {
-            let name = journal_name(mark.end.day);
-            let journal = Journal::open_present(self.directory.as_ref(), &name, JOURNAL_KIND)?;
-            self.journal = Some((mark.end.day, journal));
-        }
-        self.look_for_journal(now)?;
-        self.follow_journal()
-    }
-
-    /// Sees that the newest journal was not deleted, once a second: what it held is lost then, whether that is
-    /// noticed at once or a second later, and asking takes as long as recording a payment's coin.
+    /// Sees that the newest journal was not deleted, once a second: what it held is lost then,
+    /// whether that is noticed at once or a second later, and asking takes as long as recording a
+    /// payment's coin.
     fn look_for_journal(&mut self, now: UnixTime) -> Result<(), TillError> {
         if self.seen_at != Some(now)
             && let Some((_, journal)) = &self.journal
@@ -170,119 +157,6 @@ impl Store {
             self.seen_at = Some(now);
         }
         Ok(())
-    }
-
-    /// Applies what stands in the newest journal after the mark, and cuts a torn tail.
-    fn follow_journal(&mut self) -> Result<(), TillError> {
-        let Some((day, mut journal)) = self.journal.take() else {
-            return Ok(());
-        };
-        journal.set_end(self.mark.end.offset);
-        let size = journal.size()?;
-        let followed =
-            if size == self.mark.end.offset { Ok(()) } else { self.replay(day, &mut journal) };
-        let end = journal.end();
-        self.journal = Some((day, journal));
-        followed?;
-        if end != self.mark.end.offset {
-            self.mark.end.offset = end;
-            self.write_mark()?;
-        }
-        Ok(())
-    }
-
-    /// Applies the records from the journal's present end on, and writes the indexes.
-    fn replay(&mut self, day: u32, journal: &mut Journal) -> Result<(), TillError> {
-        let mut applied = Ok(());
-        let tail = journal.catch_up(|offset, payload| {
-            if applied.is_ok() {
-                let at = Position { day, offset };
-                let record = Record::parse(payload).ok_or_else(|| unreadable(self.directory(), at));
-                applied = record.and_then(|record| self.apply(at, &record));
-            }
-        })?;
-        applied?;
-        if tail != Tail::Clean {
-            journal.cut_tail()?;
-        }
-        self.write_indexes()
-    }
-
-    /// Brings the indexes up to the journals after who knows what: a restart, a power cut.
-    pub(super) fn recover(&mut self) -> Result<(), TillError> {
-        self.forget_indexes();
-        self.journal = None;
-        self.other = None;
-        let mark = self.read_mark()?.unwrap_or_default();
-        self.mark = mark;
-        let days = self.days()?;
-        for place in [mark.end, mark.checkpoint] {
-            if place.day != 0 && !days.contains(&place.day) {
-                return Err(self.deleted(place.day));
-            }
-        }
-        if mark.checkpoint.day == 0 || !self.all_indexes_open()? {
-            return self.rebuild();
-        }
-        match self.replay_days(&days, mark.checkpoint, mark.end.day) {
-            Err(TillError::Damaged { .. }) => return self.rebuild(),
-            replayed => replayed?,
-        }
-        if self.mark.end < mark.end && self.mark.users_day != 0 {
-            // A power cut took records that are already counted.
-            self.users = None;
-            self.mark.users_day = 0;
-            self.write_mark()?;
-        }
-        Ok(())
-    }
-
-    /// Makes all indexes again from the journals.
-    pub(super) fn rebuild(&mut self) -> Result<(), TillError> {
-        let days = self.days()?;
-        let known_day = self.mark.end.day;
-        let first_day =
-            if known_day == 0 { days.first().copied().unwrap_or(0) } else { self.mark.first_day };
-        self.forget_indexes();
-        self.journal = None;
-        // Should this be cut off, the mark says that nothing is reflected, and the next one begins anew.
-        let generation = self.mark.generation.wrapping_add(1);
-        self.mark = Mark { generation, first_day, ..Mark::default() };
-        self.write_mark()?;
-        write_periods(self.lock.as_ref(), &[]).map_err(self.on_lock("write"))?;
-        for name in self.names()?.iter().filter(|name| is_index(name)) {
-            self.remove(name)?;
-        }
-        self.replay_days(&days, Position::default(), known_day)?;
-        self.checkpoint_here()
-    }
-
-    /// Applies all records from `from` on. The journals up to `known_day` were seen whole before.
-    fn replay_days(
-        &mut self,
-        days: &[u32],
-        from: Position,
-        known_day: u32,
-    ) -> Result<(), TillError> {
-        let mut newest = None;
-        for day in days.iter().copied().filter(|day| *day >= from.day) {
-            let name = journal_name(day);
-            let directory = self.directory.as_ref();
-            // A crash may have cut off the header of a later one.
-            let mut journal = if day <= known_day {
-                Journal::open_present(directory, &name, JOURNAL_KIND)?
-            } else {
-                Journal::open(directory, &name, JOURNAL_KIND, self.entropy.as_ref())?
-            };
-            journal.set_end(if day == from.day { from.offset } else { HEADER_SIZE });
-            self.replay(day, &mut journal)?;
-            newest = Some((day, journal));
-        }
-        if let Some((day, journal)) = &newest {
-            self.mark.end = Position { day: *day, offset: journal.end() };
-        }
-        self.journal = newest;
-        self.write_mark()
     }
 
     // Looking up.
@@ -304,16 +178,16 @@ impl Store {
             payment.period == *period && payment.first_bins.contains(&bin)
         };
         match self.record(entry.at)? {
-            Some(Record::Payment(payment)) if entry.word & REVERSED == 0 && is_it(&payment) => {
+            Some(TillRecord::Payment(payment)) if entry.word & REVERSED == 0 && is_it(&payment) => {
                 let is_retried = entry.word & RETRIED != 0;
                 Ok(Found::Spent(Box::new(SpentBin { at: entry.at, payment, is_retried })))
             }
-            Some(Record::Reversal(note)) if note.payment.day < self.mark.first_day => {
+            Some(TillRecord::Reversal(note)) if note.payment.day < self.mark.first_day => {
                 Ok(Found::Free)
             }
-            Some(Record::Reversal(note)) if entry.word & REVERSED != 0 => {
+            Some(TillRecord::Reversal(note)) if entry.word & REVERSED != 0 => {
                 match self.record(note.payment)? {
-                    Some(Record::Payment(payment)) if is_it(&payment) => Ok(Found::Free),
+                    Some(TillRecord::Payment(payment)) if is_it(&payment) => Ok(Found::Free),
                     _ => Err(self.lost(entry.at)),
                 }
             }
@@ -321,10 +195,13 @@ impl Store {
         }
     }
 
-    /// The record at `at`, or `None` if none stands there.
-    pub(super) fn record(&mut self, at: Position) -> Result<Option<Record<'static>>, TillError> {
+    /// The record at `at`, or `None` if no record begins there.
+    pub(super) fn record(
+        &mut self,
+        at: Position,
+    ) -> Result<Option<TillRecord<'static>>, TillError> {
         match self.journal_of(at.day)?.read(at.offset) {
-            Ok(payload) => Ok(Record::parse(&payload)),
+            Ok(payload) => Ok(TillRecord::parse(&payload)),
             Err(JournalError::File(error))
                 if error.source.kind() == io::ErrorKind::UnexpectedEof =>
             {
@@ -338,75 +215,21 @@ impl Store {
 
     // Changing.
 
-    /// Makes `day`'s journal the newest, if it is later than the newest.
-    pub(super) fn begin_day(&mut self, day: u32) -> Result<(), TillError> {
-        if day <= self.mark.end.day {
-            return Ok(());
-        }
-        let name = journal_name(day);
-        let journal =
-            Journal::open(self.directory.as_ref(), &name, JOURNAL_KIND, self.entropy.as_ref())?;
-        // The mark comes before the first record: a clock set back must not find an older newest day.
-        self.mark.end = Position { day, offset: HEADER_SIZE };
-        self.write_mark()?;
-        self.journal = Some((day, journal));
-        self.follow_journal()
-    }
-
-    /// Appends a record to the newest journal and applies it; if that fails nothing is kept.
-    pub(super) fn append(&mut self, record: &Record<'_>) -> Result<Position, TillError> {
-        let Some((day, journal)) = &mut self.journal else {
-            return Err(self.deleted(self.mark.end.day));
-        };
-        self.buffer.clear();
-        record.write(&mut self.buffer);
-        let (day, appended) = (*day, journal.append(&[&self.buffer]));
-        let end = journal.end();
-        if appended.is_err() {
-            // What is left of it is cut off by whoever opens the journal next.
-            self.journal = None;
-        }
-        let at = Position { day, offset: appended? };
-        // All of it was read or written under this lock, and the disk has just taken the record.
-        let applied = self.apply(at, record).and_then(|()| self.rewrite_indexes()).and_then(|()| {
-            self.mark.end.offset = end;
-            Ok(self.mark.rewrite(self.lock.as_ref()).map_err(self.on_lock("write"))?)
-        });
-        if applied.is_err() {
-            self.take_back(at);
-        }
-        applied.map(|()| at)
-    }
-
-    /// Takes back the record at `at`, the last. If this fails the next one to catch up finds it: it is
-    /// then recorded though it was called failed, and the payer is served by a retry.
-    fn take_back(&mut self, at: Position) {
-        self.forget_touched();
-        if let Some((_, mut journal)) = self.journal.take() {
-            journal.set_end(at.offset);
-            if journal.cut_tail().is_ok() {
-                self.mark.end.offset = at.offset;
-                // The file is opened anew and the mark read anew next time, whatever becomes of this.
-                let _ = self.write_mark();
-            }
-        }
-    }
-
     /// Applies a record to the indexes, in memory. Doing so again changes nothing.
-    fn apply(&mut self, at: Position, record: &Record<'_>) -> Result<(), TillError> {
+    fn apply(&mut self, at: Position, record: &TillRecord<'_>) -> Result<(), TillError> {
         match record {
-            Record::Payment(payment) => {
+            TillRecord::Payment(payment) => {
                 for bin in payment.first_bins.iter() {
                     self.put(&payment.period, Entry { key: key_of(*bin), at, word: 0 })?;
                 }
                 self.count(at, at.day, payment, u32::saturating_add)
             }
-            Record::Retry(note) | Record::Reversal(note)
+            TillRecord::Retry(note) | TillRecord::Reversal(note)
                 if note.payment.day < self.mark.first_day =>
             {
                 Ok(())
             }
-            Record::Retry(note) => {
+            TillRecord::Retry(note) => {
                 let payment = self.noted_payment(at, note)?;
                 for bin in payment.first_bins.iter() {
                     let key = key_of(*bin);
@@ -414,7 +237,7 @@ impl Store {
                 }
                 Ok(())
             }
-            Record::Reversal(note) => {
+            TillRecord::Reversal(note) => {
                 let payment = self.noted_payment(at, note)?;
                 for bin in payment.first_bins.iter() {
                     self.put(&payment.period, Entry { key: key_of(*bin), at, word: REVERSED })?;
@@ -431,15 +254,30 @@ impl Store {
         note: &Note,
     ) -> Result<PaymentRecord<'static>, TillError> {
         match self.record(note.payment)? {
-            Some(Record::Payment(payment)) => Ok(payment),
-            _ => Err(unreadable(self.directory(), at)),
+            Some(TillRecord::Payment(payment)) => Ok(payment),
+            _ => Err(self.no_payment(at)),
+        }
+    }
+
+    /// Writes that the indexes reflect the newest journal up to `end`, after a record was appended
+    /// and applied. What is written through memory was read or written under this lock, and the
+    /// disk has just taken the record.
+    fn note_appended(&mut self, end: u64) -> Result<(), TillError> {
+        self.rewrite_indexes()?;
+        self.mark.end.offset = end;
+        match &self.seen {
+            Some(seen) => {
+                let written = self.mark.rewrite(self.lock.as_ref(), seen);
+                Ok(written.map_err(self.on_lock("write"))?)
+            }
+            None => self.write_mark(),
         }
     }
 
     // Checkpoints.
 
-    /// How far the newest journal has run ahead of the checkpoint, in bytes; without bound if a day has
-    /// passed.
+    /// How far the newest journal has run ahead of the checkpoint, in bytes; without bound if a day
+    /// has passed.
     pub(super) fn since_checkpoint(&self) -> u64 {
         let (end, checkpoint) = (self.mark.end, self.mark.checkpoint);
         if end.day == checkpoint.day {
@@ -457,8 +295,8 @@ impl Store {
         Ok(())
     }
 
-    /// What must be made durable before [`Store::finish_checkpoint`] may say so. Syncing it needs no
-    /// lock, and takes long.
+    /// What must be made durable before [`Store::finish_checkpoint`] may say so. Syncing it needs
+    /// no lock, and takes long.
     pub(super) fn begin_checkpoint(&mut self) -> Result<Checkpoint, TillError> {
         let mut files = Vec::new();
         for day in self.days()?.into_iter().filter(|day| *day >= self.mark.checkpoint.day) {
@@ -496,8 +334,8 @@ impl Store {
     // Removing.
 
     /// Removes the journals of all days before `first_day`, which is not after the newest, and the
-    /// indexes of periods that are not among `periods`, those that still have a payment. Gives the names
-    /// of the journals removed.
+    /// indexes of periods that are not among `periods`, those that still have a payment. Gives the
+    /// names of the journals removed.
     pub(crate) fn remove_before(
         &mut self,
         first_day: u32,
@@ -526,7 +364,7 @@ impl Store {
             .into_iter()
             .partition(|period| periods.contains(period));
         if !gone.is_empty() {
-            write_periods(self.lock.as_ref(), &kept).map_err(self.on_lock("write"))?;
+            self.write_periods(&kept)?;
             for period in &gone {
                 self.remove(&index_name(period))?;
             }
@@ -548,16 +386,19 @@ impl Store {
     /// The journal of a day, for reading what is there.
     fn journal_of(&mut self, day: u32) -> Result<&mut Journal, TillError> {
         let is_newest = self.journal.as_ref().is_some_and(|(newest, _)| *newest == day);
-        let path = self.directory.path().join(journal_name(day));
         if !is_newest && self.other.as_ref().is_none_or(|(other, _)| *other != day) {
-            let name = journal_name(day);
-            let journal = Journal::open_present(self.directory.as_ref(), &name, JOURNAL_KIND)?;
-            self.other = Some((day, journal));
+            self.other = Some((day, self.open_day(day)?));
         }
         match if is_newest { &mut self.journal } else { &mut self.other } {
             Some((_, journal)) => Ok(journal),
-            None => Err(JournalError::Deleted { path }.into()),
+            None => Err(deleted(self.directory.as_ref(), day)),
         }
+    }
+
+    /// Opens the journal of a day that has one.
+    fn open_day(&self, day: u32) -> Result<Journal, TillError> {
+        let name = journal_name(day);
+        Ok(Journal::open_to_append(self.directory.as_ref(), &name, JOURNAL_KIND)?)
     }
 
     /// The days that have a journal, in order, without those that were removed.
@@ -577,16 +418,22 @@ impl Store {
         Ok(read_periods(self.lock.as_ref()).map_err(self.on_lock("read"))?)
     }
 
-    /// The mark as it stands now, if it is whole.
-    fn read_mark(&self) -> Result<Option<Mark>, TillError> {
+    /// The mark as it is now, if it is whole.
+    fn read_mark(&mut self) -> Result<Option<Mark>, TillError> {
         let status = self.lock.status().map_err(self.on_lock("inspect"))?;
         if status.links == 0 {
             return Err(TillError::LockDeleted(self.directory.path().join(LOCK_NAME)));
         }
-        if status.size < MARK_SIZE as u64 {
+        if !status.seen.covers(MARK_SIZE, 0) {
             return Ok(None);
         }
-        Ok(Mark::read(self.lock.as_ref()).map_err(self.on_lock("read"))?)
+        let mark = Mark::read(self.lock.as_ref(), &status.seen).map_err(self.on_lock("read"))?;
+        self.seen = Some(status.seen);
+        Ok(mark)
+    }
+
+    fn write_periods(&self, periods: &[Period]) -> Result<(), TillError> {
+        Ok(write_periods(self.lock.as_ref(), periods).map_err(self.on_lock("write"))?)
     }
 
     fn write_mark(&self) -> Result<(), TillError> {
@@ -598,7 +445,13 @@ impl Store {
     }
 
     fn deleted(&self, day: u32) -> TillError {
-        JournalError::Deleted { path: self.directory.path().join(journal_name(day)) }.into()
+        deleted(self.directory.as_ref(), day)
+    }
+
+    fn no_payment(&self, at: Position) -> TillError {
+        let path = self.directory.path().join(journal_name(at.day));
+        let why = "expected a place of a payment, found none there".to_string();
+        JournalError::Unreadable { path, at: at.offset, why }.into()
     }
 
     fn lost(&self, at: Position) -> TillError {
@@ -612,33 +465,44 @@ impl Store {
     }
 }
 
-/// Gives `visit` the records of the journals of `days` from `from` on and before `to`, in order. Needs no
-/// lock: what stands before an end that was seen under the lock never changes.
+fn deleted(directory: &dyn Directory, day: u32) -> TillError {
+    JournalError::Deleted { path: directory.path().join(journal_name(day)) }.into()
+}
+
+/// Gives `visit` the records of the journals of `days` from `from` on and before `to`, in order.
+/// Needs no lock: what is before an end that was seen under the lock never changes.
 pub(crate) fn scan(
     directory: &dyn Directory,
     days: &[u32],
     from: Position,
     to: Position,
-    mut visit: impl FnMut(Position, Record<'static>),
+    mut visit: impl FnMut(Position, TillRecord<'static>),
 ) -> Result<(), TillError> {
     for day in days.iter().copied().filter(|day| (from.day..=to.day).contains(day)) {
-        let mut journal = Journal::open_existing(directory, &journal_name(day), JOURNAL_KIND)?;
-        let mut damaged = None;
-        journal.catch_up(|offset, payload| {
-            let at = Position { day, offset };
-            if damaged.is_none() && at >= from && at < to {
-                match Record::parse(payload) {
-                    Some(record) => visit(at, record),
-                    None => damaged = Some(unreadable(directory, at)),
-                }
+        let mut visit_part = |at, record| {
+            if at >= from && at < to {
+                visit(at, record);
             }
-        })?;
-        damaged.map_or(Ok(()), Err)?;
+            Ok(())
+        };
+        let mut journal = Journal::open_to_read(directory, &journal_name(day), JOURNAL_KIND)?;
+        journal.replay(&mut Day { day, visit: &mut visit_part })?;
     }
     Ok(())
 }
 
-fn unreadable(directory: &dyn Directory, at: Position) -> TillError {
-    let path = directory.path().join(journal_name(at.day));
-    TillError::Unreadable { path, at: at.offset }
+/// Reads a day's journal: gives `visit` each record with its place.
+struct Day<V> {
+    day: u32,
+    visit: V,
+}
+
+impl<V: FnMut(Position, TillRecord<'static>) -> Result<(), TillError>> Replay for Day<V> {
+    type Error = TillError;
+
+    fn apply(&mut self, record: &journal::Record<'_>) -> Result<(), TillError> {
+        let parsed = TillRecord::parse(record.payload)
+            .ok_or_else(|| record.unreadable("expected a payment, a retry or a reversal"))?;
+        (self.visit)(Position { day: self.day, offset: record.offset }, parsed)
+    }
 }

@@ -12,18 +12,18 @@ use crate::journal::{JournalError, SharedSync};
 /// server loses nothing in any mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncMode {
-    /// Before it is answered; payments that come at once share a sync.
+    /// Before it is answered; payments that arrive together share a sync.
     Always,
-    /// Within so many milliseconds, by a thread of the till's own.
+    /// Within this many milliseconds, by a thread of the till.
     Interval(u64),
-    /// When the operating system gets to it, some 30 seconds by habit.
+    /// When the operating system writes it back, usually within 30 seconds.
     Os,
 }
 
-/// A journal and the offset up to which it shall be durable.
+/// A journal and the offset up to which it should be durable.
 pub(super) type Wanted = (Arc<SharedSync>, u64);
 
-/// Makes durable what it is told of, as the mode wants it.
+/// Makes records durable as the mode requires.
 pub(super) struct Syncing {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::position::Position;
 use crate::bytes::{CHECKSUM_SIZE, Field, open, seal, u64_le};
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, File, Open};
+use crate::host::{Directory, Entropy, File, Open, Seen};
 
 /// The size of a bucket, and of the header, in bytes: a sector, which disks write whole.
 const BUCKET_SIZE: usize = 512;
@@ -111,8 +111,8 @@ pub(super) struct Touched {
     buckets: Vec<Bucket>,
     /// The number of each and its place among them, by number.
     places: Vec<(u64, usize)>,
-    /// Whether this operation has seen that the file is as long as it should be.
-    is_measured: bool,
+    /// What this operation has seen of the file. Read and written through memory is only that.
+    seen: Option<Seen>,
 }
 
 impl Touched {
@@ -123,11 +123,18 @@ impl Touched {
 
     /// Forgets them, for the next operation.
     pub(super) fn clear(&mut self) {
-        self.is_measured = false;
+        self.seen = None;
         self.buckets.clear();
         self.places.clear();
         self.buckets.shrink_to(KEPT_MAX);
         self.places.shrink_to(KEPT_MAX);
+    }
+
+    /// Keeps what was seen of the file, if it is more than before.
+    fn see(&mut self, seen: Seen) {
+        if self.seen.as_ref().is_none_or(|before| before.size() < seen.size()) {
+            self.seen = Some(seen);
+        }
     }
 
     /// The place of a bucket, or where its number belongs.
@@ -210,9 +217,10 @@ impl Table {
             if let Err(at) = touched.find(number) {
                 let mut bucket = Bucket::empty();
                 let read = self.file.try_read_at(&mut bucket.bytes, offset(number));
-                if !read.map_err(FileError::on("read", &self.path))? {
+                let Some(seen) = read.map_err(FileError::on("read", &self.path))? else {
                     return Ok(false);
-                }
+                };
+                touched.see(seen);
                 self.check(number, &bucket)?;
                 touched.hold(at, number, bucket);
             }
@@ -242,24 +250,28 @@ impl Table {
 
     /// Writes what [`Table::put`] changed.
     pub(super) fn write(&self, touched: &mut Touched) -> Result<(), TableError> {
-        self.write_by(|file, bytes, at| file.write_at(bytes, at), touched)
+        self.write_by(|bytes, at| self.file.write_at(bytes, at), touched)
     }
 
-    /// The same by [`File::rewrite_at`], for who has just appended to a journal.
+    /// Writes what [`Table::put`] changed by [`File::rewrite_at`], for a caller that has just appended to
+    /// a journal.
     pub(super) fn rewrite(&self, touched: &mut Touched) -> Result<(), TableError> {
-        self.write_by(|file, bytes, at| file.rewrite_at(bytes, at), touched)
+        let Some(seen) = touched.seen.take() else { return self.write(touched) };
+        let written = self.write_by(|bytes, at| self.file.rewrite_at(&seen, bytes, at), touched);
+        touched.seen = Some(seen);
+        written
     }
 
     fn write_by(
         &self,
-        write: fn(&dyn File, &[u8], u64) -> io::Result<()>,
+        write: impl Fn(&[u8], u64) -> io::Result<()>,
         touched: &mut Touched,
     ) -> Result<(), TableError> {
         for (number, place) in &touched.places {
             let bucket = &mut touched.buckets[*place];
             if bucket.is_changed {
                 bucket.seal(self.seed, *number);
-                let written = write(self.file.as_ref(), &bucket.bytes, offset(*number));
+                let written = write(&bucket.bytes, offset(*number));
                 written.map_err(FileError::on("write", &self.path))?;
                 bucket.is_changed = false;
             }
@@ -323,12 +335,12 @@ impl Table {
         let place = match touched.find(number) {
             Ok(place) => place,
             Err(at) => {
-                if !touched.is_measured {
-                    self.measure()?;
-                    touched.is_measured = true;
-                }
+                let seen =
+                    touched.seen.take().filter(|seen| seen.covers(BUCKET_SIZE, offset(number)));
+                let seen = seen.map_or_else(|| self.look(), Ok)?;
                 let mut bucket = Bucket::empty();
-                let read = self.file.reread_at(&mut bucket.bytes, offset(number));
+                let read = self.file.reread_at(&seen, &mut bucket.bytes, offset(number));
+                touched.seen = Some(seen);
                 read.map_err(FileError::on("read", &self.path))?;
                 self.check(number, &bucket)?;
                 touched.hold(at, number, bucket)
@@ -337,13 +349,13 @@ impl Table {
         Ok(&mut touched.buckets[place])
     }
 
-    /// Sees that all buckets are there, as [`File::reread_at`] wants it.
-    fn measure(&self) -> Result<(), TableError> {
-        let size = self.file.size().map_err(FileError::on("read the size of", &self.path))?;
-        if size < offset(bucket_count(self.bits)) {
+    /// Checks that all buckets are there.
+    fn look(&self) -> Result<Seen, TableError> {
+        let seen = self.file.look().map_err(FileError::on("read the size of", &self.path))?;
+        if seen.size() < offset(bucket_count(self.bits)) {
             return Err(self.damaged("it ends too early"));
         }
-        Ok(())
+        Ok(seen)
     }
 
     fn check(&self, number: u64, bucket: &Bucket) -> Result<(), TableError> {

@@ -4,10 +4,14 @@ mod damage;
 mod model;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::host::{SimulatedDirectory, Survives, SystemEntropy};
-use std::sync::atomic::AtomicI64;
+use crate::identity::UserId;
+use crate::protocol::Payment;
 
 /// A clock that a test sets.
 #[derive(Clone)]
@@ -100,16 +104,10 @@ impl Pay {
     }
 
     fn as_spend(&self) -> Spend<'_> {
-        Spend {
-            period: &self.period,
-            first_bins: &self.bins,
-            payment: &self.message,
-            user: &self.user,
-            fingerprint: self.fingerprint,
-            receipt_seconds: 3600,
-            keep_until: "2027-01-08T00:00:00Z".parse().unwrap(),
-            cap: self.cap,
-        }
+        Spend::new(&self.period, &self.user, &self.bins, &self.message, self.fingerprint)
+            .with_receipt_seconds(3600)
+            .with_keep_until("2027-01-08T00:00:00Z".parse().unwrap())
+            .with_cap(self.cap)
     }
 }
 
@@ -214,7 +212,7 @@ fn a_payment_is_recorded_without_waiting_only_where_nothing_waits() {
     assert_eq!(try_spend(&pay(&[5])), None, "spent by another process");
     {
         let lock = directory.open(LOCK_NAME, Open::Write).unwrap();
-        let _held = LockGuard::new(lock.as_ref(), Lock::Exclusive).unwrap();
+        let _held = ExclusiveLock::new(lock.as_ref()).unwrap();
         assert_eq!(try_spend(&pay(&[6])), None, "the lock is held");
     }
     assert!(try_spend(&pay(&[6])).is_some());
@@ -322,8 +320,8 @@ fn many_coins_of_many_periods_stay_spent_while_indexes_grow() {
     }
 }
 
-/// The crash at every step: what was acknowledged under `Always` stays, nothing is spent twice, and the
-/// till opens.
+/// The crash at every step: what was acknowledged under `Always` stays, nothing is spent twice, and
+/// the till opens.
 #[test]
 fn an_acknowledged_spend_survives_a_crash_at_any_step() {
     let total = {

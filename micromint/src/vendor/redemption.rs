@@ -26,7 +26,7 @@ use crate::protocol::{
     push_record,
 };
 use crate::till::{
-    Batch, Batches, Position, REVERSAL_SECONDS, Record, Store, Till, TillError, scan,
+    Batch, Batches, LockedStore, Position, REVERSAL_SECONDS, Till, TillError, TillRecord, scan,
 };
 use crate::time::UnixTime;
 
@@ -179,7 +179,7 @@ pub fn read_result(
     }
     let (id, found, now) = (&result.batch, result.verdicts.len(), till.now());
     till.locked(|store| {
-        let mut batches = Batches::read(store.directory())?;
+        let batches = Batches::read(store.directory())?;
         let Some(batch) = batches.get(id).cloned() else {
             return Ok(Err(RedemptionError::UnknownBatch { id: id.clone() }));
         };
@@ -193,7 +193,7 @@ pub fn read_result(
         if batch.is_settled() {
             return Ok(Err(RedemptionError::OtherResult { id: id.clone() }));
         }
-        batches.settle(store.directory(), store.entropy(), id, &counts, now)?;
+        Batches::settle(store, id, &counts, now)?;
         Ok(Ok(Batch { result: Some(counts.clone()), ..batch }))
     })?
 }
@@ -239,9 +239,9 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     let mut reversed = BTreeSet::new();
     let mut payments = Vec::new();
     view.scan(till, Position::default(), |at, record| match record {
-        Record::Payment(payment) => payments.push((at, payment.period, payment.keep_until)),
-        Record::Reversal(note) => drop(reversed.insert(note.payment)),
-        Record::Retry(_) => {}
+        TillRecord::Payment(payment) => payments.push((at, payment.period, payment.keep_until)),
+        TillRecord::Reversal(note) => drop(reversed.insert(note.payment)),
+        TillRecord::Retry(_) => {}
     })?;
     let mut periods_by_day: BTreeMap<u32, BTreeSet<Period>> = BTreeMap::new();
     for (at, period, keep_until) in payments {
@@ -264,7 +264,7 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
             .flat_map(|(_, periods)| periods.iter().cloned())
             .collect();
         scan(store.directory(), &store.days()?, view.end, store.end(), |_, record| {
-            if let Record::Payment(payment) = record {
+            if let TillRecord::Payment(payment) = record {
                 periods.insert(payment.period);
             }
         })?;
@@ -309,7 +309,7 @@ impl View {
         &self,
         till: &Till,
         from: Position,
-        visit: impl FnMut(Position, Record),
+        visit: impl FnMut(Position, TillRecord),
     ) -> Result<(), TillError> {
         scan(till.directory(), &self.days, from, self.end, visit)
     }
@@ -319,7 +319,7 @@ impl View {
         let mut payments: Vec<Payment> = Vec::new();
         let mut reversed = BTreeSet::new();
         self.scan(till, Position::default(), |at, record| match record {
-            Record::Payment(payment) => {
+            TillRecord::Payment(payment) => {
                 let is_asked = period.is_none_or(|period| payment.period == *period);
                 if is_asked && at >= self.batches.end_of(&payment.period) {
                     payments.push(Payment {
@@ -332,8 +332,8 @@ impl View {
                     });
                 }
             }
-            Record::Reversal(note) => drop(reversed.insert(note.payment)),
-            Record::Retry(_) => {}
+            TillRecord::Reversal(note) => drop(reversed.insert(note.payment)),
+            TillRecord::Retry(_) => {}
         })?;
         payments.retain(|payment| !reversed.contains(&payment.at));
         Ok(payments)
@@ -406,13 +406,13 @@ impl View {
     fn read(&self, till: &Till, batch: &Batch) -> Result<Vec<u8>, TillError> {
         let mut reversed = BTreeSet::new();
         self.scan(till, batch.from, |_, record| {
-            if let Record::Reversal(note) = record {
+            if let TillRecord::Reversal(note) = record {
                 reversed.insert(note.payment);
             }
         })?;
         let mut data = Vec::new();
         scan(till.directory(), &self.days, batch.from, batch.to, |at, record| {
-            if let Record::Payment(payment) = record
+            if let TillRecord::Payment(payment) = record
                 && payment.period == batch.period
                 && !reversed.contains(&at)
             {
@@ -423,18 +423,18 @@ impl View {
     }
 
     /// Records a batch, unless another was made or one of its payments was reversed meanwhile.
-    fn record(&self, store: &mut Store, batch: &Batch) -> Result<bool, TillError> {
-        let mut batches = Batches::read(store.directory())?;
+    fn record(&self, store: &mut LockedStore<'_>, batch: &Batch) -> Result<bool, TillError> {
+        let batches = Batches::read(store.directory())?;
         let mut is_same = batches.end_of(&batch.period) == batch.from;
         scan(store.directory(), &store.days()?, self.end, store.end(), |_, record| {
-            if let Record::Reversal(note) = record {
+            if let TillRecord::Reversal(note) = record {
                 is_same &= !(batch.from..batch.to).contains(&note.payment);
             }
         })?;
         if is_same {
             // What the broker is told must not be forgotten here.
             store.sync_from(batch.from.day)?;
-            batches.push(store.directory(), store.entropy(), batch)?;
+            Batches::push(store, batch)?;
         }
         Ok(is_same)
     }

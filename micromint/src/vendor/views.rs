@@ -1,41 +1,46 @@
 //! Free views: the first pages of a visitor on a UTC day, counted without keeping who that was.
 //!
-//! In goes a visitor's address, out comes whether one more view is free. Counts lie in one file beside the
-//! till's, shared by all processes of all servers under a lock of its own, as tags that only the holder of
-//! the vendor's secret can make from an address and a day. The invariant: the file never grows, and whoever
-//! finds no place in it pays.
+//! In goes a visitor's address, out comes whether one more view is free. The counts are in one file
+//! beside the till's, shared by all processes of all servers under the file's own lock. Visitors
+//! are kept as tags that only the holder of the vendor's secret can compute from an address and a
+//! day. The invariant: the file never grows; a visitor for whom it has no room pays.
 //!
-//! Nothing is synced: after a power cut some views are counted anew.
+//! Nothing is synced: after a power cut some views may be free again.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::authenticator::Key;
+use crate::bytes::{Field, from_u64_be};
 use crate::error::FileError;
-use crate::host::{Directory, File, Lock, LockGuard, Open};
+use crate::host::{Directory, File, SharedFile};
 use crate::time::{DAY_SECONDS, UnixTime};
 
 /// The name of the file, in the till's directory.
 pub(super) const VIEWS_NAME: &str = "free-views";
-const MAGIC: &[u8; 8] = b"MMviews1";
 /// The size of the header and of a bucket, in bytes.
 const SECTOR: usize = 512;
-/// A tag of 12 bytes and a count.
-const ENTRY: usize = 16;
-const TAG: usize = 12;
-/// Visitors a bucket.
-const BUCKET_ENTRIES: usize = SECTOR / ENTRY;
+
+// The header.
+const MAGIC: Field<[u8; 8]> = Field::at(0);
+const DAY: Field<i64> = MAGIC.then();
+const MAGIC_VALUE: [u8; 8] = *b"MMviews1";
+
+// An entry of a bucket.
+const TAG: Field<Tag> = Field::at(0);
+const COUNT: Field<u32> = TAG.then();
+const ENTRY_SIZE: usize = COUNT.end();
+/// The most visitors in one bucket.
+const BUCKET_ENTRIES: usize = SECTOR / ENTRY_SIZE;
+type Tag = [u8; 12];
+
 /// Room for a million visitors a day in 16 MiB; the file has holes until they come.
 const BUCKETS: u64 = 32_768;
 
 /// The counts of all visitors on one day.
 pub(super) struct FreeViews {
-    directory: Arc<dyn Directory>,
-    path: PathBuf,
+    file: SharedFile,
     key: Key,
-    /// The lock of threads: that of the file excludes other processes only.
-    file: Mutex<Option<Box<dyn File>>>,
 }
 
 /// Whether a view is used up, only looked at, or given back.
@@ -53,12 +58,11 @@ impl FreeViews {
     /// The counts kept in `directory`; `key` is the secret of receipts. Nothing is opened yet.
     pub(super) fn new(directory: Arc<dyn Directory>, key: &Key) -> FreeViews {
         let key = Key::from_bytes(key.mac(&[b"micromint free views"]));
-        let path = directory.path().join(VIEWS_NAME);
-        FreeViews { directory, path, key, file: Mutex::new(None) }
+        FreeViews { file: SharedFile::new(directory, VIEWS_NAME), key }
     }
 
-    /// Whether `visitor` has seen fewer than `limit` pages free on the day of `now`; this one is counted
-    /// then. `false` also where the visitor's bucket is full.
+    /// Whether `visitor` has seen fewer than `limit` pages free on the day of `now`; this one is
+    /// counted then. `false` also where the visitor's bucket is full.
     ///
     /// # Errors
     /// The operating system's; the view is not free then.
@@ -72,8 +76,8 @@ impl FreeViews {
         self.recount(visitor, now, take, |count| (count < limit).then(|| count + 1))
     }
 
-    /// Gives back a view that was counted at `taken_at`, since the page did not come: whether it was. A day that
-    /// is over is counted no more.
+    /// Gives back a view that was counted at `taken_at` and whose page was not delivered. Returns
+    /// whether it was given back: not if that day is over.
     ///
     /// # Errors
     /// The operating system's; the view is used up then.
@@ -81,8 +85,8 @@ impl FreeViews {
         self.recount(visitor, taken_at, Take::GiveBack, |count| count.checked_sub(1))
     }
 
-    /// Under the lock, replaces a visitor's count on the day of `now` by what `changed` makes of it: whether that
-    /// makes something.
+    /// Under the lock, replaces a visitor's count on the day of `now` by what `changed` returns for
+    /// it. Returns whether it returned a count.
     fn recount(
         &self,
         visitor: IpAddr,
@@ -90,50 +94,36 @@ impl FreeViews {
         take: Take,
         changed: impl FnOnce(u32) -> Option<u32>,
     ) -> Result<bool, FileError> {
-        let on_file = |action| FileError::on(action, &self.path);
-        // What a thread that panicked left is read again from the file.
-        let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_there = match place.as_deref() {
-            Some(file) => file.links().map_err(on_file("inspect"))? > 0,
-            None => false,
-        };
-        if !is_there {
-            *place = Some(self.directory.open(VIEWS_NAME, Open::Create).map_err(on_file("open"))?);
-        }
-        let Some(file) = place.as_deref() else {
-            return Ok(false);
-        };
-        let _guard = LockGuard::new(file, Lock::Exclusive).map_err(on_file("lock"))?;
-        let today = now.0.div_euclid(DAY_SECONDS);
-        let day = match read_day(file).map_err(on_file("read"))? {
-            // Somebody whose clock was read a moment later has begun the next day.
-            Some(day) if day == today || day == today + 1 && take != Take::GiveBack => day,
-            _ if take == Take::Count => {
-                begin_day(file, today).map_err(on_file("write"))?;
-                today
+        self.file.locked(|file| {
+            let today = now.0.div_euclid(DAY_SECONDS);
+            let day = match read_day(file)? {
+                // Another process, whose clock was read a moment later, has begun the next day.
+                Some(day) if day == today || day == today + 1 && take != Take::GiveBack => day,
+                _ if take == Take::Count => {
+                    begin_day(file, today)?;
+                    today
+                }
+                _ => return Ok(changed(0).is_some()),
+            };
+            let (bucket_at, tag) = self.place(visitor, day);
+            let mut bucket = [0; SECTOR];
+            file.read_at(&mut bucket, bucket_at)?;
+            let Some(entry) = find(&bucket, &tag) else { return Ok(false) };
+            let Some(count) = changed(COUNT.get(&bucket[entry..])) else { return Ok(false) };
+            if take != Take::Look {
+                let mut bytes = [0; ENTRY_SIZE];
+                TAG.set(&mut bytes, tag);
+                COUNT.set(&mut bytes, count);
+                file.write_at(&bytes, bucket_at + entry as u64)?;
             }
-            _ => return Ok(changed(0).is_some()),
-        };
-        let (bucket_at, tag) = self.place(visitor, day);
-        let mut bucket = [0; SECTOR];
-        file.read_at(&mut bucket, bucket_at).map_err(on_file("read"))?;
-        let Some(entry) = find(&bucket, &tag) else {
-            return Ok(false);
-        };
-        let Some(count) = changed(count_of(&bucket, entry)) else {
-            return Ok(false);
-        };
-        if take != Take::Look {
-            let bytes = [&tag[..], &count.to_le_bytes()].concat();
-            file.write_at(&bytes, bucket_at + entry as u64).map_err(on_file("write"))?;
-        }
-        Ok(true)
+            Ok(true)
+        })
     }
 
     /// Where a visitor is counted, and under which tag.
-    fn place(&self, visitor: IpAddr, day: i64) -> (u64, [u8; TAG]) {
+    fn place(&self, visitor: IpAddr, day: i64) -> (u64, Tag) {
         let mac = self.key.mac(&[day.to_string().as_bytes(), visitor_of(visitor).as_bytes()]);
-        let number = u64::from_be_bytes(std::array::from_fn(|i| mac[i]));
+        let number = from_u64_be(std::array::from_fn(|i| mac[i]));
         (SECTOR as u64 * (1 + number % BUCKETS), std::array::from_fn(|i| mac[8 + i]))
     }
 }
@@ -154,28 +144,27 @@ fn read_day(file: &dyn File) -> std::io::Result<Option<i64>> {
     if file.size()? != SECTOR as u64 * (1 + BUCKETS) {
         return Ok(None);
     }
-    let mut header = [0; 16];
+    let mut header = [0; DAY.end()];
     file.read_at(&mut header, 0)?;
-    let day = i64::from_le_bytes(std::array::from_fn(|i| header[8 + i]));
-    Ok(header.starts_with(MAGIC).then_some(day))
+    Ok((MAGIC.get(&header) == MAGIC_VALUE).then(|| DAY.get(&header)))
 }
 
 /// Forgets everything and begins `day`.
 fn begin_day(file: &dyn File, day: i64) -> std::io::Result<()> {
     file.set_size(0)?;
     file.set_size(SECTOR as u64 * (1 + BUCKETS))?;
-    file.write_at(&[&MAGIC[..], &day.to_le_bytes()].concat(), 0)
+    let mut header = [0; DAY.end()];
+    MAGIC.set(&mut header, MAGIC_VALUE);
+    DAY.set(&mut header, day);
+    file.write_at(&header, 0)
 }
 
 /// Where in the bucket the entry of `tag` is, or else the first that is free.
-fn find(bucket: &[u8; SECTOR], tag: &[u8; TAG]) -> Option<usize> {
-    let entries = || (0..BUCKET_ENTRIES).map(|number| number * ENTRY);
-    let is_its = |at: &usize| count_of(bucket, *at) > 0 && bucket[*at..].starts_with(tag);
-    entries().find(is_its).or_else(|| entries().find(|at| count_of(bucket, *at) == 0))
-}
-
-fn count_of(bucket: &[u8; SECTOR], entry: usize) -> u32 {
-    u32::from_le_bytes(std::array::from_fn(|i| bucket[entry + TAG + i]))
+fn find(bucket: &[u8; SECTOR], tag: &Tag) -> Option<usize> {
+    let entries = || (0..BUCKET_ENTRIES).map(|number| number * ENTRY_SIZE);
+    let is_free = |at: &usize| COUNT.get(&bucket[*at..]) == 0;
+    let is_its = |at: &usize| !is_free(at) && TAG.get(&bucket[*at..]) == *tag;
+    entries().find(is_its).or_else(|| entries().find(is_free))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What a vendor's HTTP answer means to the wallet.
 //!
-//! In go a status and a few header fields, out come a Request-Payment or the [`Outcome`] of a payment.
-//! Where an answer leaves a doubt about what the vendor kept, the payment counts as unknown.
+//! In go a status and a few header fields, out come a Request-Payment or the [`PaymentOutcome`] of
+//! a payment. Where an answer leaves a doubt about what the vendor kept, the payment counts as
+//! unknown.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +13,7 @@ use crate::scheme::{
 };
 use crate::time::UnixTime;
 
-use super::outcome::Outcome;
+use super::outcome::PaymentOutcome;
 
 /// The header field that carries a Request-Payment, base64url without padding.
 pub const REQUEST_HEADER: &str = "MicroMint-Request";
@@ -39,9 +40,9 @@ pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, String> {
     RequestPayment::parse(&text).map_err(|error| format!("{REQUEST_HEADER}: {error}"))
 }
 
-/// The first challenge of the scheme "Payment" for our method among the values of `WWW-Authenticate`, and what
-/// it asks for. `None` if there is none that can be paid: it asks for a header that no draft knows, or its
-/// `request` is none.
+/// The first challenge of the scheme "Payment" for our method among the values of
+/// `WWW-Authenticate`, and what it asks for. `None` if there is none that can be paid: it asks for
+/// a header that no draft knows, or its `request` is none.
 pub fn request_in_challenge<'a>(
     values: impl Iterator<Item = &'a str>,
 ) -> Option<(Challenge, RequestPayment)> {
@@ -68,8 +69,9 @@ pub fn payment_for_header(message: &[u8]) -> String {
 }
 
 /// What became of a payment that was answered with this HTTP `status`, the word of a
-/// [`STATUS_HEADER`], and the reason in an Invalid-Payment message or a [`Problem`](super::Problem).
-pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Outcome {
+/// [`STATUS_HEADER`], and the reason in an Invalid-Payment message or a
+/// [`Problem`](super::Problem).
+pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> PaymentOutcome {
     match (status, word) {
         // The vendor says that it recorded nothing, or took it back.
         (
@@ -78,16 +80,19 @@ pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Outc
                 word @ ("returned" | "reversed" | "unavailable" | "bad-request" | "free"
                 | "receipt"),
             ),
-        ) => Outcome::NotKept(word.to_string()),
-        (200..=299, _) => Outcome::Paid,
-        (402, word) => Outcome::Refused(plain(reason.or(word).unwrap_or("no reason given"))),
+        ) => PaymentOutcome::NotKept(word.to_string()),
+        (200..=299, _) => PaymentOutcome::Paid,
+        (402, word) => {
+            let reason = reason.or(word).map(plain).filter(|reason| !reason.is_empty());
+            PaymentOutcome::Refused(reason.unwrap_or_else(|| "no reason given".to_string()))
+        }
         // A gateway or a broken server: the vendor behind it may have recorded the payment.
-        _ => Outcome::Unknown,
+        _ => PaymentOutcome::Unknown,
     }
 }
 
-/// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when it
-/// ends. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
+/// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when
+/// it ends. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
 pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)> {
     let mut parts = set_cookie.split(';');
     let pair = parts.next()?.trim();
@@ -119,18 +124,19 @@ mod tests {
     #[test]
     fn doubt_is_unknown() {
         let rows = [
-            (200, None, None, Outcome::Paid),
-            (206, Some("retry"), None, Outcome::Paid),
-            (200, Some("returned"), None, Outcome::NotKept("returned".into())),
-            (404, Some("reversed"), None, Outcome::NotKept("reversed".into())),
-            (503, Some("unavailable"), None, Outcome::NotKept("unavailable".into())),
-            (402, Some("spent"), None, Outcome::Refused("spent".into())),
-            (402, None, Some("wrong-amount"), Outcome::Refused("wrong-amount".into())),
-            (402, None, Some("\u{1b}[31mred"), Outcome::Refused("[31mred".into())),
-            (402, None, None, Outcome::Refused("no reason given".into())),
-            (502, None, None, Outcome::Unknown),
-            (404, None, None, Outcome::Unknown),
-            (302, None, None, Outcome::Unknown),
+            (200, None, None, PaymentOutcome::Paid),
+            (206, Some("retry"), None, PaymentOutcome::Paid),
+            (200, Some("returned"), None, PaymentOutcome::NotKept("returned".into())),
+            (404, Some("reversed"), None, PaymentOutcome::NotKept("reversed".into())),
+            (503, Some("unavailable"), None, PaymentOutcome::NotKept("unavailable".into())),
+            (402, Some("spent"), None, PaymentOutcome::Refused("spent".into())),
+            (402, None, Some("wrong-amount"), PaymentOutcome::Refused("wrong-amount".into())),
+            (402, None, Some("\u{1b}[31mred"), PaymentOutcome::Refused("[31mred".into())),
+            (402, None, None, PaymentOutcome::Refused("no reason given".into())),
+            (402, None, Some("\u{1b}"), PaymentOutcome::Refused("no reason given".into())),
+            (502, None, None, PaymentOutcome::Unknown),
+            (404, None, None, PaymentOutcome::Unknown),
+            (302, None, None, PaymentOutcome::Unknown),
         ];
         for (status, word, reason, outcome) in rows {
             assert_eq!(outcome_of(status, word, reason), outcome, "{status} {word:?} {reason:?}");

@@ -1,23 +1,22 @@
 //! Backups: a copy of the wallet that says so, and a wallet made of one.
 //!
 //! Coins spent after a backup was made are still in it, and would leave twice. So a backup is never
-//! spent from as it is, and a wallet restored from one keeps the coins that it held then for a return
-//! only, unless its owner says that none was spent since.
+//! spent from as it is, and a wallet restored from one keeps the coins that it held then for a
+//! return only, unless its owner says that none was spent since.
 
 use std::io;
-use std::path::Path;
 
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, File, Lock, Open};
-use crate::journal::Journal;
+use crate::host::{Directory, Open};
+use crate::journal::{Journal, Replayed};
 use crate::time::UnixTime;
 
-use super::record::Record;
-use super::{APPEND_SIZE, KIND, Wallet, WalletError};
+use super::record::WalletRecord;
+use super::{APPEND_SIZE, KIND, State, Wallet, WalletError, commit};
 
 impl Wallet {
-    /// Copies the wallet, as it is now, into a new file `name` of mode 0600 and marks that as a backup,
-    /// so that it is not spent from by mistake.
+    /// Copies the wallet, as it is now, into a new file `name` of mode 0600 and marks that as a
+    /// backup, so that it is not spent from by mistake.
     ///
     /// # Errors
     /// The file exists, or cannot be written.
@@ -26,23 +25,19 @@ impl Wallet {
         directory: &dyn Directory,
         name: &str,
         now: UnixTime,
-        entropy: &dyn Entropy,
     ) -> Result<(), WalletError> {
-        self.locked(|wallet| {
-            copy(&*wallet.lock, wallet.journal.end(), &wallet.path, directory, name)?;
-            let mut backup = Journal::open(directory, name, KIND, entropy)?;
-            backup.set_end(wallet.journal.end());
-            backup.append(&[&Record::Backup { at: now }.to_bytes()])?;
-            Ok(backup.sync()?)
+        self.locked(|file| {
+            copy(file.journal(), directory, name)?;
+            end_with(directory, name, &WalletRecord::Backup { at: now })
         })
     }
 
     /// Makes the new wallet file `name` of `directory` out of the backup `backup_name` of
-    /// `backup_directory`. Coins spent since the backup was made would leave twice, so unless the owner
-    /// says that there are none (`spendable`), the coins are kept for a return only.
+    /// `backup_directory`. Coins spent since the backup was made would leave twice, so unless the
+    /// owner says that there are none (`spendable`), the coins are kept for a return only.
     ///
     /// # Errors
-    /// The backup is none, the file exists, or one of them cannot be read or written.
+    /// The file is not a backup, the new file exists, or one of them cannot be read or written.
     pub fn restore(
         backup_directory: &dyn Directory,
         backup_name: &str,
@@ -50,11 +45,10 @@ impl Wallet {
         name: &str,
         spendable: bool,
         now: UnixTime,
-        entropy: &dyn Entropy,
     ) -> Result<Wallet, WalletError> {
-        let backup = Wallet::open_existing(backup_directory, backup_name)?;
-        if backup.state.backup_made.is_none() {
-            return Err(WalletError::NoBackup { path: backup.path });
+        let backup = Wallet::open_to_read(backup_directory, backup_name)?;
+        if backup.state().backup_made.is_none() {
+            return Err(WalletError::NoBackup { path: backup.file.path().into() });
         }
         // Made under another name first: a crash leaves no half of a wallet behind.
         let temporary = format!(".{name}.restored");
@@ -68,36 +62,36 @@ impl Wallet {
                 .remove(&temporary)
                 .map_err(FileError::on("remove", path.with_file_name(&temporary)))?;
         }
-        copy(&*backup.lock, backup.journal.end(), &backup.path, directory, &temporary)?;
-        let mut journal = Journal::open(directory, &temporary, KIND, entropy)?;
-        journal.set_end(backup.journal.end());
-        journal.append(&[&Record::Restored { at: now, spendable }.to_bytes()])?;
-        journal.sync()?;
+        copy(backup.file.journal(), directory, &temporary)?;
+        end_with(directory, &temporary, &WalletRecord::Restored { at: now, spendable })?;
         directory.rename(&temporary, name).map_err(FileError::on("make", &path))?;
         directory.sync().map_err(FileError::on("sync", directory.path()))?;
-        Wallet::open_as(directory, name, Open::Write, Lock::Exclusive, || {
-            Journal::open(directory, name, KIND, entropy)
-        })
+        let file = Replayed::open_to_append(directory, name, KIND, State::default())?;
+        Ok(Wallet { file })
     }
 }
 
-/// Copies the first `size` bytes of a file into a new one, durably.
-fn copy(
-    from: &dyn File,
-    size: u64,
-    from_path: &Path,
+/// Appends `record` to the wallet file `name`, durably.
+fn end_with(
     directory: &dyn Directory,
     name: &str,
+    record: &WalletRecord,
 ) -> Result<(), WalletError> {
+    let mut file = Replayed::open_to_append(directory, name, KIND, State::default())?;
+    file.locked(|file| commit(file, std::slice::from_ref(record)))
+}
+
+/// Copies the journal `from`, as far as its handle has read it, into a new file, durably.
+fn copy(from: &Journal, directory: &dyn Directory, name: &str) -> Result<(), WalletError> {
     let path = directory.path().join(name);
     let to = directory.open(name, Open::CreateNew).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => WalletError::Exists { path: path.clone() },
         _ => FileError::on("make", &path)(error).into(),
     })?;
     let mut at = 0;
-    while at < size {
-        let mut bytes = vec![0; (size - at).min(APPEND_SIZE as u64) as usize];
-        from.read_at(&mut bytes, at).map_err(FileError::on("read", from_path))?;
+    while at < from.end() {
+        let mut bytes = vec![0; (from.end() - at).min(APPEND_SIZE as u64) as usize];
+        from.file().read_at(&mut bytes, at).map_err(FileError::on("read", from.path()))?;
         to.write_at(&bytes, at).map_err(FileError::on("write", &path))?;
         at += bytes.len() as u64;
     }

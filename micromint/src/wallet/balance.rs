@@ -2,12 +2,13 @@
 
 use crate::time::UnixTime;
 
-use super::outcome::Outcome;
+use super::outcome::PaymentOutcome;
 use super::state::{CoinState, State};
 
-/// The coins of a holding. A coin is a ball in a first superbin; how many of them are good at one vendor
-/// depends on the vendor ([`State::coins_at`]) and is some less.
+/// The coins of a holding. A coin is a ball in a first superbin; how many of them are good at one
+/// vendor depends on the vendor ([`State::coins_at`]) and is some less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Balance {
     /// Sets.
     pub sets: u32,
@@ -36,10 +37,10 @@ impl State {
                     CoinState::Unspent => &mut balance.unspent,
                     CoinState::Returned(_) => &mut balance.returned,
                     CoinState::Left(number) => match self.payments[*number as usize].outcome {
-                        Outcome::Paid => &mut balance.paid,
-                        Outcome::Unknown | Outcome::Refused(_) | Outcome::NotKept(_) => {
-                            &mut balance.bound
-                        }
+                        PaymentOutcome::Paid => &mut balance.paid,
+                        PaymentOutcome::Unknown
+                        | PaymentOutcome::Refused(_)
+                        | PaymentOutcome::NotKept(_) => &mut balance.bound,
                     },
                 };
                 *count += 1;
@@ -48,8 +49,8 @@ impl State {
         balance
     }
 
-    /// The holdings with unspent coins that expire within `seconds` from now, and those that have expired
-    /// and can still be returned.
+    /// The holdings with unspent coins that expire within `seconds` from now, and those that have
+    /// expired and can still be returned.
     pub fn expiring(&self, now: UnixTime, seconds: i64) -> Vec<usize> {
         let is_near = |holding: &usize| {
             let raw = self.holdings[*holding].params.raw();

@@ -1,22 +1,23 @@
-//! Returning coins: after a period's expiration the first balls that no vendor was paid with go back to
-//! the broker for credit (thesis 3.4.1, "Returning Coins").
+//! Returning coins: after a period's expiration the first balls that no vendor was paid with go
+//! back to the broker for credit (thesis 3.4.1, "Returning Coins").
 //!
-//! In goes a holding, out comes a Request-Credit; in comes the broker's Funds-Credited with a verdict a
-//! ball. What a return holds is decided once, by a rule that reading the wallet file again repeats: a
-//! return that is sent again is the same message.
+//! In goes a holding, out comes a Request-Credit; in comes the broker's Funds-Credited with one
+//! verdict for each ball. What a return holds is decided once, by a rule that reading the wallet
+//! file repeats, so a return that is sent again is the same message.
 
 use sha2::{Digest, Sha256};
 
+use crate::bytes::u64_be;
 use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
 use crate::time::UnixTime;
 
-use super::outcome::Outcome;
+use super::outcome::PaymentOutcome;
 use super::record::Place;
 use super::state::{CoinState, Holding, Return, State};
 
-/// The coins of a holding that may go back, at most `coins_max` of them, in the order of the sets and
-/// then of the sub-bins: those never spent, and those whose payment did not end in content. The latter
-/// are claimed here as second to the vendor: if it redeems them, it is paid and not the client.
+/// The coins of a holding that may go back, at most `coins_max`, ordered by set and then by
+/// sub-bin: those never spent, and those whose payment did not bring the content. If the vendor
+/// redeems one of the latter, the broker pays the vendor and not the client.
 pub(super) fn returnable(state: &State, holding: usize, coins_max: usize) -> Vec<Place> {
     let sets = state.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding);
     sets.flat_map(|(set, number)| {
@@ -31,7 +32,7 @@ pub(super) fn returnable(state: &State, holding: usize, coins_max: usize) -> Vec
 fn is_returnable(state: &State, coin: CoinState) -> bool {
     match coin {
         CoinState::Unspent => true,
-        CoinState::Left(number) => state.payments[number as usize].outcome != Outcome::Paid,
+        CoinState::Left(number) => state.payments[number as usize].outcome != PaymentOutcome::Paid,
         CoinState::None | CoinState::Returned(_) => false,
     }
 }
@@ -45,13 +46,14 @@ fn first_balls(state: &State, places: &[Place]) -> Vec<u64> {
 pub(super) fn digest(state: &State, places: &[Place]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for x in first_balls(state, places) {
-        hash.update(x.to_be_bytes());
+        hash.update(u64_be(x));
     }
     hash.finalize().into()
 }
 
 /// What a holding has for the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Returnable {
     /// The holding, as an index of [`State::holdings`].
     pub holding: usize,
@@ -60,7 +62,8 @@ pub struct Returnable {
 }
 
 impl State {
-    /// The holdings that have coins to return now: expired, and the broker still credits.
+    /// The holdings that have coins to return now: they have expired and the broker still credits
+    /// them.
     pub fn returnable(&self, now: UnixTime) -> Vec<Returnable> {
         let held = self.holdings.iter().enumerate().filter(|(_, held)| {
             let raw = held.params.raw();
@@ -74,8 +77,8 @@ impl State {
         .collect()
     }
 
-    /// The returns to send (again): no answer came yet, or it was to wait until redeem-until and that
-    /// is past.
+    /// The returns to send, for the first time or again: those without an answer, and those with
+    /// coins that waited for redeem-until, once that is past.
     pub fn unanswered_returns(&self, now: UnixTime) -> Vec<&Return> {
         self.returns.iter().filter(|back| self.is_unanswered(back, now)).collect()
     }
@@ -104,11 +107,11 @@ impl State {
         request
     }
 
-    /// The holding that an invitation is about. Its Return-URL must be of the broker's own origin, as the
-    /// wallet knows it from the sale: coins go back to nobody else.
+    /// The holding that an invitation is about. Its Return-URL must have the origin of the broker
+    /// that sold the coins: they go back to nobody else.
     ///
     /// # Errors
-    /// There is none, in words.
+    /// There is no such holding, in words.
     pub fn invited(&self, invitation: &SendExpired) -> Result<usize, String> {
         let SendExpired { user, period, return_url } = invitation;
         let mut held = self.holdings.iter().enumerate();
@@ -123,11 +126,11 @@ impl State {
             .map(|(holding, _)| holding)
     }
 
-    /// Which return an answer is about: the one that `request` names, or else the only one of the same
-    /// user, period and number of coins.
+    /// The return that an answer is about: the one that `request` identifies, or else the only one
+    /// with the same user, period and number of coins.
     ///
     /// # Errors
-    /// There is none, or more than one; in words.
+    /// There is no such return, or more than one, in words.
     pub fn find_return(
         &self,
         answer: &FundsCredited,

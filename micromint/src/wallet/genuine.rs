@@ -1,9 +1,10 @@
-//! Whether sold sets are genuine: the check of a Funds-Withdrawn message before anything of it is kept.
+//! Whether sold sets are genuine: the check of a Funds-Withdrawn message before anything of it is
+//! kept.
 //!
 //! In goes the message, out come its sets with every ball at its place, or the first fault with its
-//! place in the message. The invariant: every ball of a [`GenuineSet`] was hashed and lies in its bin,
-//! and the superbins of a set differ as h'(User-ID) says, so that its coins are good at every vendor.
-//! Whether the broker will redeem them, no hash can tell.
+//! place in the message. The invariant: every ball of a [`GenuineSet`] was hashed and lies in its
+//! bin, and the superbins of a set differ as h'(User-ID) says, so that its coins are good at every
+//! vendor. Whether the broker will redeem them, no hash can tell.
 
 use std::collections::HashSet;
 
@@ -29,7 +30,7 @@ pub enum NotGenuine {
     /// No user vector exists for the User-ID.
     #[error(transparent)]
     User(#[from] NoUserVector),
-    /// A ball is none: its x is out of range, or its fixed bits are not the period's.
+    /// An x is not a ball: it is out of range, or its fixed bits are not the period's.
     #[error("set {set}, superbin {place}: {x:#x} is no ball of the period")]
     Ball {
         /// The set in the message.
@@ -54,9 +55,7 @@ pub enum NotGenuine {
         found: u32,
     },
     /// The balls of a superbin are not in ascending order of sub-bin.
-    #[error(
-        "set {set}, superbin {place}: a ball of sub-bin {found} stands after one of {previous}"
-    )]
+    #[error("set {set}, superbin {place}: a ball of sub-bin {found} comes after one of {previous}")]
     Order {
         /// The set in the message.
         set: usize,
@@ -81,7 +80,7 @@ pub enum NotGenuine {
         /// The set in the message.
         set: usize,
     },
-    /// A set stands twice.
+    /// A set is there twice.
     #[error("set {set}: superbin {first} begins an earlier set too")]
     Repeated {
         /// The set in the message.

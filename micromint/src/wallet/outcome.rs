@@ -4,45 +4,45 @@ use std::fmt;
 
 use crate::vendor::Refusal;
 
-/// What became of a payment. Until an answer is recorded it is [`Outcome::Unknown`].
+/// What became of a payment. Until an answer is recorded it is [`PaymentOutcome::Unknown`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// No whole answer came: the vendor may or may not have recorded the payment. Trying again sends the
-    /// same message, for which a vendor never charges twice.
+pub enum PaymentOutcome {
+    /// No whole answer came: the vendor may or may not have recorded the payment. Trying again
+    /// sends the same message, for which a vendor never charges twice.
     Unknown,
     /// The content came. Final.
     Paid,
     /// The vendor refused; the word is one of [`Refusal`], or what the vendor said instead.
     Refused(String),
-    /// The vendor says that it kept nothing: the content was free, or the charge was reversed, or could
-    /// not be recorded. The word is the vendor's `MicroMint-Status`.
+    /// The vendor says that it kept nothing: the content was free, or the charge was reversed, or
+    /// could not be recorded. The word is the vendor's `MicroMint-Status`.
     NotKept(String),
 }
 
-impl Outcome {
+impl PaymentOutcome {
     pub(super) fn code(&self) -> u8 {
         match self {
-            Outcome::Unknown => 0,
-            Outcome::Paid => 1,
-            Outcome::Refused(_) => 2,
-            Outcome::NotKept(_) => 3,
+            PaymentOutcome::Unknown => 0,
+            PaymentOutcome::Paid => 1,
+            PaymentOutcome::Refused(_) => 2,
+            PaymentOutcome::NotKept(_) => 3,
         }
     }
 
-    /// The vendor's word, or nothing.
-    pub fn reason(&self) -> &str {
+    /// The vendor's word; `None` if the payment is unknown or paid.
+    pub fn reason(&self) -> Option<&str> {
         match self {
-            Outcome::Unknown | Outcome::Paid => "",
-            Outcome::Refused(reason) | Outcome::NotKept(reason) => reason,
+            PaymentOutcome::Unknown | PaymentOutcome::Paid => None,
+            PaymentOutcome::Refused(reason) | PaymentOutcome::NotKept(reason) => Some(reason),
         }
     }
 
-    pub(super) fn from_code(code: u8, reason: String) -> Option<Outcome> {
+    pub(super) fn from_code(code: u8, reason: String) -> Option<PaymentOutcome> {
         match (code, reason.as_str()) {
-            (0, "") => Some(Outcome::Unknown),
-            (1, "") => Some(Outcome::Paid),
-            (2, _) => Some(Outcome::Refused(reason)),
-            (3, _) => Some(Outcome::NotKept(reason)),
+            (0, "") => Some(PaymentOutcome::Unknown),
+            (1, "") => Some(PaymentOutcome::Paid),
+            (2, _) => Some(PaymentOutcome::Refused(reason)),
+            (3, _) => Some(PaymentOutcome::NotKept(reason)),
             _ => None,
         }
     }
@@ -50,20 +50,20 @@ impl Outcome {
     /// One word for people and programs: `unknown`, `paid`, `refused` or `not-kept`.
     pub fn word(&self) -> &'static str {
         match self {
-            Outcome::Unknown => "unknown",
-            Outcome::Paid => "paid",
-            Outcome::Refused(_) => "refused",
-            Outcome::NotKept(_) => "not-kept",
+            PaymentOutcome::Unknown => "unknown",
+            PaymentOutcome::Paid => "paid",
+            PaymentOutcome::Refused(_) => "refused",
+            PaymentOutcome::NotKept(_) => "not-kept",
         }
     }
 
-    /// Whether the coins may pay for something else at the same vendor: it says that it did not keep
-    /// them, for a reason that does not lie in the coins. Elsewhere they are never spent.
+    /// Whether the coins may pay for something else at the same vendor: it says that it did not
+    /// keep them, for a reason that does not lie in the coins. Elsewhere they are never spent.
     pub fn leaves_coins_usable(&self) -> bool {
         match self {
-            Outcome::Unknown | Outcome::Paid => false,
-            Outcome::NotKept(_) => true,
-            Outcome::Refused(reason) => reason.parse().is_ok_and(is_about_the_request),
+            PaymentOutcome::Unknown | PaymentOutcome::Paid => false,
+            PaymentOutcome::NotKept(_) => true,
+            PaymentOutcome::Refused(reason) => reason.parse().is_ok_and(is_about_the_request),
         }
     }
 }
@@ -93,11 +93,11 @@ fn is_about_the_request(refusal: Refusal) -> bool {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for PaymentOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason() {
-            "" => f.write_str(self.word()),
-            reason => write!(f, "{} ({reason})", self.word()),
+            None => f.write_str(self.word()),
+            Some(reason) => write!(f, "{} ({reason})", self.word()),
         }
     }
 }

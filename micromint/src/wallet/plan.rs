@@ -1,8 +1,8 @@
 //! Whether to pay, and with which coins: the checks before paying, in order.
 //!
 //! In go a Request-Payment, the fetch that it answered, the client's [`Policy`] and the wallet's
-//! [`State`]; out comes a [`Plan`]. Nothing is changed and nothing leaves here. The invariant: a plan to
-//! pay names coins that never left for anyone but this vendor.
+//! [`State`]; out comes a [`Plan`]. Nothing is changed and nothing leaves here. The invariant: a
+//! plan to pay names coins that never left for anyone but this vendor.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::protocol::{Payment, RequestPayment, Url};
 use crate::time::UnixTime;
 
 use super::genuine::EMPTY;
-use super::outcome::Outcome;
+use super::outcome::PaymentOutcome;
 use super::record::{Place, Spend};
 use super::state::{CoinState, Holding, Set, State};
 use super::vendor_rule::{is_loopback, may_collect};
@@ -24,8 +24,10 @@ pub const METHOD_LEN_MAX: usize = 32;
 
 /// What the client's owner allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Policy {
-    /// The highest price, in coins, that is paid without asking (thesis 3.4.1, "autopay threshold").
+    /// The highest price, in coins, that is paid without asking (thesis 3.4.1, "autopay
+    /// threshold").
     pub autopay: u32,
     /// The most coins that may leave for the first time in one UTC day; `None` is no limit.
     pub daily_limit: Option<u32>,
@@ -33,8 +35,35 @@ pub struct Policy {
     pub allow_http: bool,
 }
 
+impl Policy {
+    /// Pays up to `autopay` coins for a page without asking; 0 always asks.
+    pub const fn new(autopay: u32) -> Policy {
+        Policy { autopay, daily_limit: None, allow_http: false }
+    }
+
+    /// The same with another highest price that is paid without asking.
+    #[must_use]
+    pub const fn with_autopay(self, autopay: u32) -> Policy {
+        Policy { autopay, ..self }
+    }
+
+    /// The most coins that may leave for the first time in one UTC day. Default: `None`, no limit.
+    #[must_use]
+    pub const fn with_daily_limit(self, daily_limit: Option<u32>) -> Policy {
+        Policy { daily_limit, ..self }
+    }
+
+    /// Whether to pay over http, where others can read the coins. Default: `false`, only to this
+    /// machine.
+    #[must_use]
+    pub const fn with_http(self, allow_http: bool) -> Policy {
+        Policy { allow_http, ..self }
+    }
+}
+
 /// A fetch that was answered with a Request-Payment.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Fetch<'a> {
     /// The URL that was asked for, after the redirects of the unpaid request.
     pub url: &'a Url,
@@ -47,8 +76,8 @@ pub struct Fetch<'a> {
 /// What to do about a Request-Payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Send the message of this earlier payment again: it was for the same request, and what became of
-    /// it is unknown.
+    /// Send the message of this earlier payment again: it was for the same request, and what became
+    /// of it is unknown.
     Resend(u32),
     /// Pay with these coins.
     Pay(Choice),
@@ -60,6 +89,7 @@ pub enum Plan {
 
 /// Coins for a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Choice {
     /// From which holding, as an index of [`State::holdings`].
     pub holding: usize,
@@ -73,6 +103,7 @@ pub struct Choice {
 
 /// Why the wallet does not pay. The variants stand in the order of the checks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unpayable {
     /// The request asks to pay for another page.
     #[error("asked for {fetched}, but the site wants to be paid for {requested}")]
@@ -145,7 +176,24 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-impl Fetch<'_> {
+impl<'a> Fetch<'a> {
+    /// A fetch of `url`, as it is after the redirects of the unpaid request.
+    pub const fn new(url: &'a Url) -> Fetch<'a> {
+        Fetch { url, method: "GET", body: b"" }
+    }
+
+    /// The method, at most [`METHOD_LEN_MAX`] bytes. Default: `GET`.
+    #[must_use]
+    pub const fn with_method(self, method: &'a str) -> Fetch<'a> {
+        Fetch { method, ..self }
+    }
+
+    /// The body of the request. Default: empty.
+    #[must_use]
+    pub const fn with_body(self, body: &'a [u8]) -> Fetch<'a> {
+        Fetch { body, ..self }
+    }
+
     /// SHA-256 of the body: what a retry must have in common with the first try.
     pub(super) fn body_digest(&self) -> [u8; 32] {
         Sha256::digest(self.body).into()
@@ -209,7 +257,7 @@ impl State {
     fn unsettled(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
         let body_digest = fetch.body_digest();
         let found = self.payments.iter().rposition(|payment| {
-            payment.outcome == Outcome::Unknown
+            payment.outcome == PaymentOutcome::Unknown
                 && payment.vendor == request.vendor
                 && payment.url == *fetch.url
                 && payment.method == fetch.method
@@ -218,8 +266,9 @@ impl State {
         found.map(|index| index as u32)
     }
 
-    /// Coins for the price: of the holding that expires first among those that have enough; in it the
-    /// coins that this vendor gave back first, then those of sets already opened, then of the oldest.
+    /// Coins for the price: of the holding that expires first among those that have enough; in it
+    /// the coins that this vendor gave back first, then those of sets already opened, then of the
+    /// oldest.
     fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
         let mut spendable_max = 0;
         for holding in self.candidates(request, now)? {
@@ -262,7 +311,8 @@ impl State {
         Ok(valid)
     }
 
-    /// The places of all coins of a holding that are good at `vendor` now, in the order of the sets.
+    /// The places of all coins of a holding that are good at `vendor` now, in the order of the
+    /// sets.
     pub fn coins_at(&self, holding: usize, vendor: &VendorId) -> Vec<Place> {
         let vector = VendorVector::new(&self.holdings[holding].params, vendor);
         let sets =
@@ -294,7 +344,8 @@ impl State {
         Choice { holding, fresh, spendable, places: coins, x }
     }
 
-    /// The spend that a choice comes to: the Payment message as it will leave, and what is remembered.
+    /// The spend that a choice comes to: the Payment message as it will leave, and what is
+    /// remembered.
     pub(super) fn spend(
         &self,
         choice: Choice,

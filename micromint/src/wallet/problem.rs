@@ -1,7 +1,8 @@
 //! What a vendor's problem document (RFC 9457) says of a payment that it refused.
 //!
-//! In goes the body of an answer, out come a word for the records and a line for people. The invariant: both are
-//! bounded, and hold nothing that could move a cursor, change a colour or turn a text around.
+//! In goes the body of an answer, out come a word for the records and a line for people. The
+//! invariant: both are bounded, and hold nothing that could move a cursor, change a colour or turn
+//! a text around.
 
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ pub const PROBLEM_WORDS_MAX: usize = 240;
 
 /// A vendor's reasons, as far as it gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// The word of our member `reason`, or else the draft's name of the problem's type.
     pub reason: Option<String>,
@@ -25,8 +27,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Reads a body; `None` if it is no JSON object or longer than [`PROBLEM_SIZE_MAX`]. Members of another type
-    /// than RFC 9457 gives them are as good as absent.
+    /// Reads a body; `None` if it is no JSON object or longer than [`PROBLEM_SIZE_MAX`]. Members of
+    /// another type than RFC 9457 gives them are as good as absent.
     pub fn parse(body: &[u8]) -> Option<Problem> {
         if body.len() > PROBLEM_SIZE_MAX {
             return None;
@@ -48,8 +50,8 @@ impl Problem {
     }
 }
 
-/// A stranger's sentence: the letters and digits of every language, and ASCII's other characters. Whatever else
-/// separates words, line ends among it, becomes a space.
+/// A stranger's sentence: the letters and digits of every language, and ASCII's other characters.
+/// Whatever else separates words, line ends among it, becomes a space.
 fn for_people(text: &str) -> String {
     let is_harmless = |c: char| c.is_alphanumeric() || ('!'..='~').contains(&c);
     let shown = text.chars().take(2 * PROBLEM_WORDS_MAX);

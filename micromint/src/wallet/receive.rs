@@ -1,18 +1,19 @@
 //! Receiving: a Funds-Withdrawn message comes into the wallet whole or not at all.
 //!
-//! In goes the message, out comes [`Received`]. Every ball is hashed first ([`super::genuine`]). The
-//! sets are written in pieces, made durable, and count only with the record after them.
+//! In goes the message, out comes [`Received`]. Every ball is hashed first ([`super::genuine`]).
+//! The sets are written in pieces, made durable, and count only with the record after them.
 
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
+use crate::journal::Locked;
 use crate::protocol::FundsWithdrawn;
 use crate::time::UnixTime;
 
 use super::genuine::{self, EMPTY, GenuineSet, NotGenuine};
-use super::record::{BINS_PER_RECORD_MAX, Bins, Record};
-use super::{APPEND_SIZE, State, Wallet, WalletError};
+use super::record::{BINS_PER_RECORD_MAX, Bins, WalletRecord};
+use super::{APPEND_SIZE, State, Wallet, WalletError, append, commit};
 
 /// What became of a Funds-Withdrawn message.
 #[derive(Debug)]
@@ -69,45 +70,43 @@ impl Wallet {
             Err(fault) => return Ok(Received::Refused(fault.into())),
         };
         let digest: [u8; 32] = Sha256::digest(funds.to_bytes()).into();
-        self.locked(|wallet| {
-            match wallet.state.is_received(funds, &sets, &digest) {
+        self.locked(|file| {
+            match file.state().is_received(funds, &sets, &digest) {
                 Ok(true) => return Ok(Received::Already),
                 Ok(false) => {}
                 Err(refused) => return Ok(Received::Refused(refused)),
             }
-            wallet.append_sets(funds, &sets, digest, now)?;
+            append_sets(file, funds, &sets, digest, now)?;
             let coins =
                 sets.iter().flat_map(|set| &set.superbins[0]).filter(|x| **x != EMPTY).count();
             Ok(Received::New { sets: sets.len() as u32, coins: coins as u32 })
         })
     }
+}
 
-    fn append_sets(
-        &mut self,
-        funds: &FundsWithdrawn,
-        sets: &[GenuineSet],
-        digest: [u8; 32],
-        now: UnixTime,
-    ) -> Result<(), WalletError> {
-        let head = FundsWithdrawn { sets: Vec::new(), ..funds.clone() };
-        let mut records = vec![Record::Receive { at: now, head: head.to_bytes() }];
-        let mut size = 0;
-        for (number, set) in (0..).zip(sets) {
-            for bins in pieces(number, set) {
-                size += bins.x.len() * 8;
-                records.push(Record::Bins(bins));
-                if size >= APPEND_SIZE {
-                    self.append(std::mem::take(&mut records))?;
-                    size = 0;
-                }
+fn append_sets(
+    file: &mut Locked<'_, State>,
+    funds: &FundsWithdrawn,
+    sets: &[GenuineSet],
+    digest: [u8; 32],
+    now: UnixTime,
+) -> Result<(), WalletError> {
+    let head = FundsWithdrawn { sets: Vec::new(), ..funds.clone() };
+    let mut records = vec![WalletRecord::Receive { at: now, head: head.to_bytes() }];
+    let mut size = 0;
+    for (number, set) in (0..).zip(sets) {
+        for bins in pieces(number, set) {
+            size += bins.x.len() * 8;
+            records.push(WalletRecord::Bins(bins));
+            if size >= APPEND_SIZE {
+                append(file, &std::mem::take(&mut records))?;
+                size = 0;
             }
         }
-        // The pieces must not be lost under a last record that survives.
-        self.append(records)?;
-        self.sync()?;
-        self.append(vec![Record::Received { sets: sets.len() as u32, digest }])?;
-        self.sync()
     }
+    // The pieces must not be lost under a last record that survives.
+    commit(file, &records)?;
+    commit(file, &[WalletRecord::Received { sets: sets.len() as u32, digest }])
 }
 
 impl State {

@@ -1,12 +1,13 @@
-//! What stands in the records of a wallet file, byte by byte as `docs/reference/wallet.md` says.
+//! The records of a wallet file, byte by byte as `docs/reference/wallet.md` says.
 //!
-//! In goes a [`Record`], out comes the payload of a journal record, and back. Parsing knows bytes only;
-//! whether a record makes sense after those before it is decided in [`super::state`].
+//! In goes a [`WalletRecord`], out comes the payload of a journal record, and back. Parsing knows
+//! bytes only; whether a record makes sense after those before it is decided in [`super::state`].
 
+use crate::bytes::{Fixed, Reader, Writer};
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
-use super::outcome::Outcome;
+use super::outcome::PaymentOutcome;
 
 /// The most bins in one record of a superbin.
 pub(super) const BINS_PER_RECORD_MAX: usize = 4096;
@@ -24,7 +25,7 @@ pub struct Place {
 
 /// What happened to the wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Record {
+pub(super) enum WalletRecord {
     /// Sets begin to come in. `head` is their Funds-Withdrawn message with `Sets: 0` and no balls.
     Receive { at: UnixTime, head: Vec<u8> },
     /// A piece of one superbin of the sets coming in.
@@ -34,7 +35,7 @@ pub(super) enum Record {
     /// Coins leave.
     Spend(Spend),
     /// What became of the payment of this number, counted from 0.
-    Outcome { at: UnixTime, payment: u32, outcome: Outcome },
+    Outcome { at: UnixTime, payment: u32, outcome: PaymentOutcome },
     /// Coins go back to the broker.
     Return { at: UnixTime, holding: u32, request: Id, coins: u32, digest: [u8; 32] },
     /// Verdicts on balls of a return, from ball number `first` on.
@@ -43,7 +44,8 @@ pub(super) enum Record {
     Backup { at: UnixTime },
     /// A cookie for which the page of this payment is shown again.
     Receipt { payment: u32, expires: UnixTime, cookie: String },
-    /// The backup was restored; `spendable` if its owner says that nothing was spent since it was made.
+    /// The backup was restored; `spendable` if its owner says that nothing was spent since it was
+    /// made.
     Restored { at: UnixTime, spendable: bool },
 }
 
@@ -78,68 +80,81 @@ pub(super) struct Spend {
     pub(super) message: Vec<u8>,
 }
 
-impl Record {
+// The first byte of each record, in the order of `docs/reference/wallet.md`.
+const RECEIVE: u8 = 1;
+const BINS: u8 = 2;
+const RECEIVED: u8 = 3;
+const SPEND: u8 = 4;
+const OUTCOME: u8 = 5;
+const RETURN: u8 = 6;
+const CREDITED: u8 = 7;
+const BACKUP: u8 = 8;
+const RESTORED: u8 = 9;
+const RECEIPT: u8 = 10;
+
+/// The size of an x, in bytes.
+const X_SIZE: usize = 8;
+/// The size of a [`Place`], in bytes.
+const PLACE_SIZE: usize = 8;
+
+impl WalletRecord {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Writer(Vec::new());
+        let mut bytes = Vec::new();
+        let mut out = Writer::new(&mut bytes);
         match self {
-            Record::Receive { at, head } => out.byte(1).time(*at).rest(head),
-            Record::Bins(bins) => {
-                out.byte(2).u32(bins.set).byte(bins.place).u32(bins.first).u32(bins.subbin);
-                bins.x.iter().fold(&mut out, |out, x| out.u64(*x))
+            WalletRecord::Receive { at, head } => out.u8(RECEIVE).time(*at).bytes(head),
+            WalletRecord::Bins(bins) => bins.write(&mut out),
+            WalletRecord::Received { sets, digest } => out.u8(RECEIVED).u32(*sets).bytes(digest),
+            WalletRecord::Spend(spend) => spend.write(&mut out),
+            WalletRecord::Outcome { at, payment, outcome } => {
+                out.u8(OUTCOME).time(*at).u32(*payment).u8(outcome.code());
+                out.bytes(outcome.reason().unwrap_or_default().as_bytes())
             }
-            Record::Received { sets, digest } => out.byte(3).u32(*sets).rest(digest),
-            Record::Spend(spend) => spend.write(&mut out),
-            Record::Outcome { at, payment, outcome } => out
-                .byte(5)
-                .time(*at)
-                .u32(*payment)
-                .byte(outcome.code())
-                .rest(outcome.reason().as_bytes()),
-            Record::Return { at, holding, request, coins, digest } => {
-                out.byte(6).time(*at).u32(*holding).text(request.as_str()).u32(*coins).rest(digest)
+            WalletRecord::Return { at, holding, request, coins, digest } => {
+                out.u8(RETURN).time(*at).u32(*holding).text_u16(request.as_str());
+                out.u32(*coins).bytes(digest)
             }
-            Record::Credited { at, request, transaction, first, verdicts } => {
-                out.byte(7).time(*at).text(request.as_str()).u64(*transaction).u32(*first);
-                verdicts.iter().fold(&mut out, |out, verdict| out.byte(verdict.code()))
+            WalletRecord::Credited { at, request, transaction, first, verdicts } => {
+                out.u8(CREDITED).time(*at).text_u16(request.as_str()).u64(*transaction);
+                verdicts.iter().fold(out.u32(*first), |out, verdict| out.u8(verdict.code()))
             }
-            Record::Backup { at } => out.byte(8).time(*at),
-            Record::Receipt { payment, expires, cookie } => {
-                out.byte(10).u32(*payment).time(*expires).rest(cookie.as_bytes())
+            WalletRecord::Backup { at } => out.u8(BACKUP).time(*at),
+            WalletRecord::Restored { at, spendable } => {
+                out.u8(RESTORED).time(*at).u8(u8::from(*spendable))
             }
-            Record::Restored { at, spendable } => out.byte(9).time(*at).byte(u8::from(*spendable)),
+            WalletRecord::Receipt { payment, expires, cookie } => {
+                out.u8(RECEIPT).u32(*payment).time(*expires).bytes(cookie.as_bytes())
+            }
         };
-        out.0
+        bytes
     }
 
-    /// Reads a payload; `None` if it is no record of a wallet.
-    pub(super) fn parse(payload: &[u8]) -> Option<Record> {
-        let mut input = Reader(payload);
-        let record = match input.byte()? {
-            1 => Record::Receive { at: input.time()?, head: input.rest().to_vec() },
-            2 => Record::Bins(Bins {
-                set: input.u32()?,
-                place: input.byte()?,
-                first: input.u32()?,
-                subbin: input.u32()?,
-                x: input.numbers()?,
-            }),
-            3 => Record::Received { sets: input.u32()?, digest: input.array()? },
-            4 => Record::Spend(Spend::read(&mut input)?),
-            5 => {
-                let (at, payment, code) = (input.time()?, input.u32()?, input.byte()?);
-                let reason = String::from_utf8(input.rest().to_vec()).ok()?;
-                Record::Outcome { at, payment, outcome: Outcome::from_code(code, reason)? }
+    /// Reads a payload; `None` if it is not a record of a wallet.
+    pub(super) fn parse(payload: &[u8]) -> Option<WalletRecord> {
+        let mut input = Reader::new(payload);
+        Some(match input.u8()? {
+            RECEIVE => WalletRecord::Receive { at: input.time()?, head: input.rest().to_vec() },
+            BINS => WalletRecord::Bins(Bins::read(input)?),
+            RECEIVED => {
+                let (sets, digest) = (input.u32()?, input.array()?);
+                input.finish().map(|()| WalletRecord::Received { sets, digest })?
             }
-            6 => Record::Return {
+            SPEND => WalletRecord::Spend(Spend::read(input)?),
+            OUTCOME => {
+                let (at, payment, code) = (input.time()?, input.u32()?, input.u8()?);
+                let outcome = PaymentOutcome::from_code(code, rest_as_text(input)?)?;
+                WalletRecord::Outcome { at, payment, outcome }
+            }
+            RETURN => {
+                let (at, holding) = (input.time()?, input.u32()?);
+                let request = input.text_u16()?.parse().ok()?;
+                let (coins, digest) = (input.u32()?, input.array()?);
+                input.finish()?;
+                WalletRecord::Return { at, holding, request, coins, digest }
+            }
+            CREDITED => WalletRecord::Credited {
                 at: input.time()?,
-                holding: input.u32()?,
-                request: input.text()?.parse().ok()?,
-                coins: input.u32()?,
-                digest: input.array()?,
-            },
-            7 => Record::Credited {
-                at: input.time()?,
-                request: input.text()?.parse().ok()?,
+                request: input.text_u16()?.parse().ok()?,
                 transaction: input.u64()?,
                 first: input.u32()?,
                 verdicts: input
@@ -148,131 +163,65 @@ impl Record {
                     .map(|code| Verdict::from_code(*code))
                     .collect::<Option<_>>()?,
             },
-            8 => Record::Backup { at: input.time()? },
-            9 => Record::Restored { at: input.time()?, spendable: input.flag()? },
-            10 => Record::Receipt {
+            BACKUP => {
+                let at = input.time()?;
+                input.finish().map(|()| WalletRecord::Backup { at })?
+            }
+            RESTORED => {
+                let (at, spendable) = (input.time()?, input.flag()?);
+                input.finish().map(|()| WalletRecord::Restored { at, spendable })?
+            }
+            RECEIPT => WalletRecord::Receipt {
                 payment: input.u32()?,
                 expires: input.time()?,
-                cookie: String::from_utf8(input.rest().to_vec()).ok()?,
+                cookie: rest_as_text(input)?,
             },
             _ => return None,
-        };
-        input.0.is_empty().then_some(record)
-    }
-}
-
-impl Spend {
-    fn write<'a>(&self, out: &'a mut Writer) -> &'a mut Writer {
-        out.byte(4)
-            .time(self.at)
-            .text(&self.method)
-            .rest(&self.body_digest)
-            .text(&self.description);
-        out.u32(self.coins.len() as u32);
-        for place in &self.coins {
-            out.u32(place.set).u32(place.subbin);
-        }
-        out.rest(&self.message)
-    }
-
-    fn read(input: &mut Reader<'_>) -> Option<Spend> {
-        Some(Spend {
-            at: input.time()?,
-            method: input.text()?,
-            body_digest: input.array()?,
-            description: input.text()?,
-            coins: input.places()?,
-            message: input.rest().to_vec(),
         })
     }
 }
 
-/// Writes numbers big-endian and texts after their length in two bytes.
-struct Writer(Vec<u8>);
+fn rest_as_text(input: Reader<'_>) -> Option<String> {
+    Some(std::str::from_utf8(input.rest()).ok()?.to_string())
+}
 
-impl Writer {
-    fn byte(&mut self, byte: u8) -> &mut Writer {
-        self.0.push(byte);
-        self
+impl Bins {
+    fn write<'a, 'b>(&self, out: &'a mut Writer<'b>) -> &'a mut Writer<'b> {
+        out.u8(BINS).u32(self.set).u8(self.place).u32(self.first).u32(self.subbin);
+        self.x.iter().fold(out, |out, x| out.u64(*x))
     }
 
-    fn u32(&mut self, number: u32) -> &mut Writer {
-        self.rest(&number.to_be_bytes())
-    }
-
-    fn u64(&mut self, number: u64) -> &mut Writer {
-        self.rest(&number.to_be_bytes())
-    }
-
-    fn time(&mut self, time: UnixTime) -> &mut Writer {
-        self.rest(&time.0.to_be_bytes())
-    }
-
-    /// A text is at most 65535 bytes; all that stand in records have far smaller bounds.
-    fn text(&mut self, text: &str) -> &mut Writer {
-        self.rest(&(text.len() as u16).to_be_bytes()).rest(text.as_bytes())
-    }
-
-    fn rest(&mut self, bytes: &[u8]) -> &mut Writer {
-        self.0.extend_from_slice(bytes);
-        self
+    fn read(mut input: Reader<'_>) -> Option<Bins> {
+        let (set, place) = (input.u32()?, input.u8()?);
+        let (first, subbin) = (input.u32()?, input.u32()?);
+        let x = input.arrays::<X_SIZE>(input.left() / X_SIZE)?;
+        let x = x.iter().map(|x| u64::from_bytes(x)).collect();
+        input.finish().map(|()| Bins { set, place, first, subbin, x })
     }
 }
 
-/// What is left to read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
+impl Spend {
+    fn write<'a, 'b>(&self, out: &'a mut Writer<'b>) -> &'a mut Writer<'b> {
+        out.u8(SPEND).time(self.at).text_u16(&self.method).bytes(&self.body_digest);
+        out.text_u16(&self.description).u32(self.coins.len() as u32);
+        for place in &self.coins {
+            out.u32(place.set).u32(place.subbin);
+        }
+        out.bytes(&self.message)
     }
 
-    fn byte(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        self.byte().filter(|byte| *byte <= 1).map(|byte| byte == 1)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    fn time(&mut self) -> Option<UnixTime> {
-        self.array().map(|bytes| UnixTime(i64::from_be_bytes(bytes)))
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = u16::from_be_bytes(self.array()?);
-        let (text, rest) = self.0.split_at_checked(length.into())?;
-        self.0 = rest;
-        String::from_utf8(text.to_vec()).ok()
-    }
-
-    fn numbers(&mut self) -> Option<Vec<u64>> {
-        let (numbers, rest) = self.0.as_chunks::<8>();
-        self.0 = rest;
-        rest.is_empty().then(|| numbers.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect())
-    }
-
-    fn places(&mut self) -> Option<Vec<Place>> {
-        let count = self.u32()? as usize;
-        // Nothing is reserved by an unchecked count: the bytes must be there.
-        let (places, rest) = self.0.split_at_checked(count.checked_mul(8)?)?;
-        let mut places = Reader(places);
-        self.0 = rest;
-        (0..count).map(|_| Some(Place { set: places.u32()?, subbin: places.u32()? })).collect()
-    }
-
-    fn rest(&mut self) -> &'a [u8] {
-        std::mem::take(&mut self.0)
+    fn read(mut input: Reader<'_>) -> Option<Spend> {
+        let at = input.time()?;
+        let method = input.text_u16()?.to_string();
+        let body_digest = input.array()?;
+        let description = input.text_u16()?.to_string();
+        let count = input.u32()? as usize;
+        let coins = input.arrays::<PLACE_SIZE>(count)?.iter().map(|bytes| {
+            let mut place = Reader::new(bytes);
+            Some(Place { set: place.u32()?, subbin: place.u32()? })
+        });
+        let (coins, message) = (coins.collect::<Option<_>>()?, input.rest().to_vec());
+        Some(Spend { at, method, body_digest, description, coins, message })
     }
 }
 
@@ -281,7 +230,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn examples() -> Vec<Record> {
+    fn examples() -> Vec<WalletRecord> {
         let (at, digest) = (UnixTime(1_800_000_000), [9; 32]);
         let request: Id = "r-1".parse().unwrap();
         let spend = Spend {
@@ -293,48 +242,84 @@ mod tests {
             message: b"MicroMint-1.0".to_vec(),
         };
         vec![
-            Record::Receive { at, head: b"head".to_vec() },
-            Record::Bins(Bins { set: 1, place: 2, first: 3, subbin: 4, x: vec![5, u64::MAX] }),
-            Record::Received { sets: 2, digest },
-            Record::Spend(spend),
-            Record::Outcome { at, payment: 1, outcome: Outcome::Refused("spent".into()) },
-            Record::Return { at, holding: 0, request: request.clone(), coins: 7, digest },
-            Record::Credited {
+            WalletRecord::Receive { at, head: b"head".to_vec() },
+            WalletRecord::Bins(Bins {
+                set: 1,
+                place: 2,
+                first: 3,
+                subbin: 4,
+                x: vec![5, u64::MAX],
+            }),
+            WalletRecord::Received { sets: 2, digest },
+            WalletRecord::Spend(spend),
+            WalletRecord::Outcome {
+                at,
+                payment: 1,
+                outcome: PaymentOutcome::Refused("spent".into()),
+            },
+            WalletRecord::Return { at, holding: 0, request: request.clone(), coins: 7, digest },
+            WalletRecord::Credited {
                 at,
                 request,
                 transaction: 9,
                 first: 0,
                 verdicts: vec![Verdict::Accepted],
             },
-            Record::Backup { at },
-            Record::Restored { at, spendable: true },
-            Record::Receipt { payment: 3, expires: at, cookie: "micromint-0=1".into() },
+            WalletRecord::Backup { at },
+            WalletRecord::Restored { at, spendable: true },
+            WalletRecord::Receipt { payment: 3, expires: at, cookie: "micromint-0=1".into() },
         ]
     }
 
     #[test]
     fn records_are_read_back() {
         for record in examples() {
-            assert_eq!(Record::parse(&record.to_bytes()), Some(record));
+            assert_eq!(WalletRecord::parse(&record.to_bytes()), Some(record));
         }
     }
 
-    /// The bytes of a spend and of an outcome, written out by hand from `docs/reference/wallet.md`.
+    /// The bytes of an outcome, of bins, of a return and of a spend, written out by hand from
+    /// `docs/reference/wallet.md`.
     #[test]
     fn the_bytes_are_those_of_the_document() {
-        let outcome =
-            Record::Outcome { at: UnixTime(1), payment: 2, outcome: Outcome::Refused("no".into()) };
-        assert_eq!(outcome.to_bytes(), [5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 2, b'n', b'o']);
-        let bins = Record::Bins(Bins { set: 1, place: 2, first: 3, subbin: 4, x: vec![5] });
-        let bytes = [2, 0, 0, 0, 1, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5];
+        let outcome = PaymentOutcome::Refused("no".into());
+        let outcome = WalletRecord::Outcome { at: UnixTime(1), payment: 2, outcome };
+        assert_eq!(outcome.to_bytes(), [5, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 2, b'n', b'o']);
+        let bins = WalletRecord::Bins(Bins { set: 1, place: 2, first: 3, subbin: 4, x: vec![5] });
+        let bytes = [2, 1, 0, 0, 0, 2, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(bins.to_bytes(), bytes);
+        let back = WalletRecord::Return {
+            at: UnixTime(-2),
+            holding: 1,
+            request: "r-1".parse().unwrap(),
+            coins: 0x0102,
+            digest: [9; 32],
+        };
+        let head = [6, 0xfe, 255, 255, 255, 255, 255, 255, 255, 1, 0, 0, 0, 3, 0, b'r', b'-', b'1'];
+        assert_eq!(back.to_bytes(), [&head[..], &[2, 1, 0, 0], &[9; 32]].concat());
+        let spend = WalletRecord::Spend(Spend {
+            at: UnixTime(1),
+            method: "GET".into(),
+            body_digest: [8; 32],
+            description: "A".into(),
+            coins: vec![Place { set: 1, subbin: 2 }],
+            message: b"M".to_vec(),
+        });
+        let parts: [&[u8]; 5] = [
+            &[4, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, b'G', b'E', b'T'],
+            &[8; 32],
+            &[1, 0, b'A'],
+            &[1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0],
+            b"M",
+        ];
+        assert_eq!(spend.to_bytes(), parts.concat());
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic_and_what_parses_prints_alike(bytes in proptest::collection::vec(any::<u8>(), 0..200), tag in 0u8..12) {
             let bytes = [vec![tag], bytes].concat();
-            if let Some(record) = Record::parse(&bytes) {
+            if let Some(record) = WalletRecord::parse(&bytes) {
                 prop_assert_eq!(record.to_bytes(), bytes);
             }
         }

@@ -1,20 +1,22 @@
 //! What is in the wallet: every set, every coin's whereabouts, every payment and every return.
 //!
 //! In go the records of the wallet file in order, out come the holdings as they are after them. The
-//! invariant, upheld against every record: a coin that left is bound to its vendor for good, and a coin
-//! that went back to the broker never leaves again. A record that would break it, or that makes no
-//! sense after those before it, is an error: the file is damaged or was written by something else.
+//! invariant, upheld against every record: a coin that left is bound to its vendor for good, and a
+//! coin that went back to the broker never leaves again. A record that would break it, or that
+//! makes no sense after those before it, is an error: the file is damaged or was written by
+//! something else.
 
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
+use crate::journal::{self, JournalError, Replay};
 use crate::params::Params;
 use crate::protocol::{FundsWithdrawn, Id, Payment, Url, Verdict};
 use crate::time::UnixTime;
 
 use super::credit;
 use super::genuine::EMPTY;
-use super::outcome::Outcome;
-use super::record::{Bins, Place, Record, Spend};
+use super::outcome::PaymentOutcome;
+use super::record::{Bins, Place, Spend, WalletRecord};
 
 /// Everything that the wallet holds and remembers.
 #[derive(Debug, Default)]
@@ -30,6 +32,7 @@ pub struct State {
 
 /// The coins of one user at one broker for one period.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Holding {
     /// Whose coins.
     pub user: UserId,
@@ -41,6 +44,7 @@ pub struct Holding {
 
 /// A Funds-Withdrawn that came in.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Withdrawal {
     /// When.
     pub at: UnixTime,
@@ -55,6 +59,7 @@ pub struct Withdrawal {
 
 /// A set, every ball at its place.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Set {
     /// Of which holding, as an index of [`State::holdings`].
     pub holding: usize,
@@ -81,6 +86,7 @@ pub enum CoinState {
 
 /// Coins that left.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct PastPayment {
     /// When.
     pub at: UnixTime,
@@ -99,7 +105,7 @@ pub struct PastPayment {
     /// How many of them left for the first time.
     pub fresh: u32,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: PaymentOutcome,
     /// When that was learned.
     pub settled: Option<UnixTime>,
     pub(super) body_digest: [u8; 32],
@@ -109,6 +115,7 @@ pub struct PastPayment {
 
 /// Coins that went back to the broker.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Return {
     /// When.
     pub at: UnixTime,
@@ -131,39 +138,52 @@ struct Incoming {
     sets: Vec<Set>,
 }
 
+impl Replay for State {
+    type Error = JournalError;
+
+    fn apply(&mut self, record: &journal::Record<'_>) -> Result<(), JournalError> {
+        let parsed = WalletRecord::parse(record.payload).ok_or_else(|| {
+            record.unreadable("expected one of a wallet, as this version knows them")
+        });
+        self.take(parsed?).map_err(|why| record.unreadable(why))
+    }
+}
+
 impl State {
     /// Takes in the next record of the file.
     ///
     /// # Errors
     /// What makes no sense about it, in words.
-    pub(super) fn apply(&mut self, record: Record) -> Result<(), String> {
-        if !matches!(record, Record::Bins(_) | Record::Received { .. }) {
+    fn take(&mut self, record: WalletRecord) -> Result<(), String> {
+        if !matches!(record, WalletRecord::Bins(_) | WalletRecord::Received { .. }) {
             // Sets without their last record were cut off while they came in, and nobody was told.
             self.incoming = None;
         }
-        if self.backup_made.is_some() && !matches!(record, Record::Restored { .. }) {
+        if self.backup_made.is_some() && !matches!(record, WalletRecord::Restored { .. }) {
             return Err("something was done with a backup that was not restored".to_string());
         }
         match record {
-            Record::Receive { at, head } => self.begin_receipt(at, &head),
-            Record::Bins(bins) => self.take_bins(bins),
-            Record::Received { sets, digest } => self.end_receipt(sets, digest),
-            Record::Spend(spend) => self.take_spend(spend),
-            Record::Outcome { at, payment, outcome } => self.take_outcome(at, payment, outcome),
-            Record::Return { at, holding, request, coins, digest } => {
+            WalletRecord::Receive { at, head } => self.begin_receipt(at, &head),
+            WalletRecord::Bins(bins) => self.take_bins(bins),
+            WalletRecord::Received { sets, digest } => self.end_receipt(sets, digest),
+            WalletRecord::Spend(spend) => self.take_spend(spend),
+            WalletRecord::Outcome { at, payment, outcome } => {
+                self.take_outcome(at, payment, outcome)
+            }
+            WalletRecord::Return { at, holding, request, coins, digest } => {
                 self.take_return(at, holding, request, coins, digest)
             }
-            Record::Credited { request, transaction, first, verdicts, .. } => {
+            WalletRecord::Credited { request, transaction, first, verdicts, .. } => {
                 self.take_verdicts(&request, transaction, first, &verdicts)
             }
-            Record::Backup { at } => {
+            WalletRecord::Backup { at } => {
                 self.backup_made = Some(at);
                 Ok(())
             }
-            Record::Receipt { payment, expires, cookie } => {
+            WalletRecord::Receipt { payment, expires, cookie } => {
                 self.take_receipt(payment, expires, cookie)
             }
-            Record::Restored { spendable, .. } => self.take_restored(spendable),
+            WalletRecord::Restored { spendable, .. } => self.take_restored(spendable),
         }
     }
 
@@ -236,7 +256,7 @@ impl State {
             description: spend.description,
             coins: payment.coins,
             fresh,
-            outcome: Outcome::Unknown,
+            outcome: PaymentOutcome::Unknown,
             settled: None,
             body_digest: spend.body_digest,
             message: spend.message,
@@ -285,8 +305,9 @@ impl State {
             .ok_or_else(|| format!("no coin {}/{}", place.set, place.subbin))
     }
 
-    /// Whether a coin may leave for `vendor`: it is in the wallet, or left for that same vendor earlier
-    /// and the vendor says that it did not keep it, for a reason that does not lie in the coin.
+    /// Whether a coin may leave for `vendor`: it is in the wallet, or left for that same vendor
+    /// earlier and the vendor says that it did not keep it, for a reason that does not lie in the
+    /// coin.
     pub(super) fn is_usable_at(&self, coin: CoinState, vendor: &VendorId) -> bool {
         match coin {
             CoinState::Unspent => true,
@@ -298,13 +319,18 @@ impl State {
         }
     }
 
-    fn take_outcome(&mut self, at: UnixTime, payment: u32, outcome: Outcome) -> Result<(), String> {
+    fn take_outcome(
+        &mut self,
+        at: UnixTime,
+        payment: u32,
+        outcome: PaymentOutcome,
+    ) -> Result<(), String> {
         let payment = self
             .payments
             .get_mut(payment as usize)
             .ok_or_else(|| format!("no payment {payment}"))?;
         // The content came: nothing that is said later, by a second process say, takes that back.
-        if payment.outcome != Outcome::Paid {
+        if payment.outcome != PaymentOutcome::Paid {
             payment.outcome = outcome;
             payment.settled = Some(at);
         }
@@ -410,8 +436,8 @@ impl State {
         self.backup_made
     }
 
-    /// The `name=value` of a receipt cookie that shows `url` again free of charge, if the wallet has one.
-    /// It is sent with a request for that very URL and with no other.
+    /// The `name=value` of a receipt cookie that shows `url` again free of charge, if the wallet
+    /// has one. It is sent with a request for that very URL and with no other.
     pub fn receipt(&self, url: &Url, now: UnixTime) -> Option<&str> {
         let bought = self.payments.iter().rev().filter(|payment| payment.url == *url);
         let mut receipts = bought.filter_map(|payment| payment.receipt.as_ref());

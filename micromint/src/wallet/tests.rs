@@ -23,7 +23,7 @@ const EXPIRED: UnixTime = UnixTime(1_798_848_000);
 /// 2027-01-09: no longer redeemed.
 const CLOSED: UnixTime = UnixTime(1_799_452_800);
 
-const FREELY: Policy = Policy { autopay: 500, daily_limit: None, allow_http: false };
+const FREELY: Policy = Policy::new(500);
 
 fn key() -> Key {
     Key::from_bytes([5; 32])
@@ -62,7 +62,7 @@ fn request(url_text: &str, price: u32) -> RequestPayment {
 }
 
 fn get(url: &Url) -> Fetch<'_> {
-    Fetch { url, method: "GET", body: b"" }
+    Fetch::new(url)
 }
 
 fn pay(wallet: &mut Wallet, request: &RequestPayment) -> Decision {
@@ -111,12 +111,12 @@ fn a_page_is_paid_with_coins_that_hashing_accepts() {
     let sending = sent(pay(&mut wallet, &page));
     assert!(!sending.again);
     accept(&sending.message, &page);
-    wallet.settle(sending.payment, Outcome::Paid, NOW).unwrap();
+    wallet.settle(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
 
     let mut wallet = open(&directory);
     assert_eq!(unspent(wallet.state()), coins - 3);
     let payment = &wallet.state().payments()[0];
-    assert_eq!((payment.coins, payment.fresh, &payment.outcome), (3, 3, &Outcome::Paid));
+    assert_eq!((payment.coins, payment.fresh, &payment.outcome), (3, 3, &PaymentOutcome::Paid));
     assert_eq!(payment.description, "A page");
     let next = sent(pay(&mut wallet, &page));
     assert!(!next.again, "a page paid for and asked for again is a new payment");
@@ -152,7 +152,7 @@ fn a_lost_answer_is_retried_with_the_same_message() {
     assert!(again.again);
     assert_eq!((again.payment, &again.message), (first.payment, &first.message));
     // Another method, another body, another page: another payment.
-    let post = |body| Fetch { url: &page.url, method: "POST", body };
+    let post = |body| Fetch::new(&page.url).with_method("POST").with_body(body);
     for fetch in [post(b"a"), post(b"b")] {
         let other = sent(wallet.pay(&page, &fetch, &FREELY, NOW).unwrap());
         assert!(!other.again);
@@ -168,7 +168,7 @@ fn refused_coins_go_to_the_same_vendor_or_nowhere() {
     let page = request("https://news.example/a", 4);
     let sending = sent(pay(&mut wallet, &page));
     let balls = accept(&sending.message, &page);
-    wallet.settle(sending.payment, Outcome::Refused("wrong-amount".into()), NOW).unwrap();
+    wallet.settle(sending.payment, PaymentOutcome::Refused("wrong-amount".into()), NOW).unwrap();
 
     let elsewhere = request("https://shop.example/a", 4);
     let others = accept(&sent(pay(&mut wallet, &elsewhere)).message, &elsewhere);
@@ -178,7 +178,7 @@ fn refused_coins_go_to_the_same_vendor_or_nowhere() {
     let sending = sent(pay(&mut wallet, &there));
     assert!(accept(&sending.message, &there).iter().all(|ball| balls.contains(ball)));
     assert_eq!(wallet.state().payments()[sending.payment as usize].fresh, 0);
-    wallet.settle(sending.payment, Outcome::Refused("spent".into()), NOW).unwrap();
+    wallet.settle(sending.payment, PaymentOutcome::Refused("spent".into()), NOW).unwrap();
 
     // The vendor holds these three for spent: only the fourth is worth another try there.
     let again = request("https://news.example/c", 2);
@@ -209,9 +209,11 @@ fn a_receipt_is_for_its_url_and_its_time() {
 fn the_balance_says_where_every_coin_is() {
     let mut wallet = filled(&SimulatedDirectory::new(), &[4, 10]);
     let coins = unspent(wallet.state()) as u32;
-    for (page, outcome) in
-        [("a", Some(Outcome::Paid)), ("b", Some(Outcome::Refused("spent".into()))), ("c", None)]
-    {
+    for (page, outcome) in [
+        ("a", Some(PaymentOutcome::Paid)),
+        ("b", Some(PaymentOutcome::Refused("spent".into()))),
+        ("c", None),
+    ] {
         let sending = sent(pay(&mut wallet, &request(&format!("https://news.example/{page}"), 2)));
         if let Some(outcome) = outcome {
             wallet.settle(sending.payment, outcome, NOW).unwrap();
@@ -235,9 +237,9 @@ fn what_was_paid_stays_paid() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
     let sending = sent(pay(&mut wallet, &request("https://news.example/a", 1)));
-    wallet.settle(sending.payment, Outcome::Paid, NOW).unwrap();
-    wallet.settle(sending.payment, Outcome::Refused("wrong-amount".into()), NOW).unwrap();
-    assert_eq!(open(&directory).state().payments()[0].outcome, Outcome::Paid);
+    wallet.settle(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
+    wallet.settle(sending.payment, PaymentOutcome::Refused("wrong-amount".into()), NOW).unwrap();
+    assert_eq!(open(&directory).state().payments()[0].outcome, PaymentOutcome::Paid);
 }
 
 #[test]
@@ -287,7 +289,7 @@ fn http_is_allowed_on_this_machine_and_on_request() {
         ("http://news.example/a", true, true),
     ] {
         let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
-        let policy = Policy { allow_http, ..FREELY };
+        let policy = FREELY.with_http(allow_http);
         let asked = request(page, 1);
         let decision = wallet.pay(&asked, &get(&asked.url), &policy, NOW).unwrap();
         assert_eq!(matches!(decision, Decision::Send(_)), pays, "{page}");
@@ -297,7 +299,7 @@ fn http_is_allowed_on_this_machine_and_on_request() {
 #[test]
 fn the_daily_limit_counts_coins_that_left_and_begins_anew_at_midnight() {
     let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
-    let policy = Policy { daily_limit: Some(5), ..FREELY };
+    let policy = FREELY.with_daily_limit(Some(5));
     let mut pay = |path: &str, price, now| {
         let asked = request(&format!("https://news.example/{path}"), price);
         wallet.pay(&asked, &get(&asked.url), &policy, now).unwrap()
@@ -400,9 +402,9 @@ fn unspent_and_unpaid_coins_go_back_once_and_the_message_stays_the_same() {
     let mut wallet = filled(&directory, &[4, 10]);
     let coins = unspent(wallet.state());
     let paid = sent(pay(&mut wallet, &request("https://news.example/a", 3)));
-    wallet.settle(paid.payment, Outcome::Paid, NOW).unwrap();
+    wallet.settle(paid.payment, PaymentOutcome::Paid, NOW).unwrap();
     let refused = sent(pay(&mut wallet, &request("https://news.example/b", 2)));
-    wallet.settle(refused.payment, Outcome::Refused("spent".into()), NOW).unwrap();
+    wallet.settle(refused.payment, PaymentOutcome::Refused("spent".into()), NOW).unwrap();
 
     assert_eq!(wallet.state().returnable(NOW), []);
     assert_eq!(wallet.state().returnable(EXPIRED), [Returnable { holding: 0, coins: coins - 3 }]);
@@ -415,7 +417,7 @@ fn unspent_and_unpaid_coins_go_back_once_and_the_message_stays_the_same() {
         assert!(MINT.rules().bin(*ball).unwrap().superbin.is_multiple_of(2));
     }
     // What the vendor says later changes nothing about a return that was sent.
-    wallet.settle(refused.payment, Outcome::Paid, EXPIRED).unwrap();
+    wallet.settle(refused.payment, PaymentOutcome::Paid, EXPIRED).unwrap();
     let mut wallet = open(&directory);
     assert_eq!(wallet.state().request_credit(&wallet.state().returns()[0]), message);
     assert_eq!(wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap(), None);
@@ -482,11 +484,8 @@ fn invitations_are_kept_apart_from_other_brokers() {
 fn a_backup_spends_nothing_and_what_is_restored_is_for_a_return_only() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
-    wallet.backup(&directory, "backup", NOW, &SystemEntropy).unwrap();
-    assert!(matches!(
-        wallet.backup(&directory, "backup", NOW, &SystemEntropy),
-        Err(WalletError::Exists { .. })
-    ));
+    wallet.backup(&directory, "backup", NOW).unwrap();
+    assert!(matches!(wallet.backup(&directory, "backup", NOW), Err(WalletError::Exists { .. })));
     let page = request("https://news.example/a", 1);
     let sending = sent(pay(&mut wallet, &page));
 
@@ -499,7 +498,7 @@ fn a_backup_spends_nothing_and_what_is_restored_is_for_a_return_only() {
     assert!(matches!(backup.receive(&funds(&[20], 2), NOW), Err(WalletError::Backup { .. })));
 
     let restore = |name: &str, spendable| {
-        Wallet::restore(&directory, "backup", &directory, name, spendable, NOW, &SystemEntropy)
+        Wallet::restore(&directory, "backup", &directory, name, spendable, NOW)
     };
     assert!(matches!(restore(NAME, false), Err(WalletError::Exists { .. })));
     let mut restored = restore("careful", false).unwrap();
@@ -515,20 +514,23 @@ fn a_backup_spends_nothing_and_what_is_restored_is_for_a_return_only() {
     let balls = |message| Payment::parse(message).unwrap().x[0];
     assert_eq!(balls(&twice.message), balls(&sending.message));
 
-    let no_backup = Wallet::restore(&directory, NAME, &directory, "x", true, NOW, &SystemEntropy);
+    let no_backup = Wallet::restore(&directory, NAME, &directory, "x", true, NOW);
     assert!(matches!(no_backup, Err(WalletError::NoBackup { .. })));
+}
+
+/// The wallet file as a journal of any content.
+fn raw(directory: &SimulatedDirectory) -> Replayed<Vec<(u64, Vec<u8>)>> {
+    Replayed::open_to_append(directory, NAME, KIND, Vec::new()).unwrap()
 }
 
 #[test]
 fn a_file_that_makes_no_sense_is_an_error_with_its_place() {
     let directory = SimulatedDirectory::new();
     drop(filled(&directory, &[4]));
-    let mut journal = Journal::open(&directory, NAME, KIND, &SystemEntropy).unwrap();
-    journal.catch_up(|_, _| {}).unwrap();
-    let outcome = Record::Outcome { at: NOW, payment: 7, outcome: Outcome::Paid };
-    let at = journal.append(&[&outcome.to_bytes()]).unwrap();
-    match Wallet::open_existing(&directory, NAME) {
-        Err(WalletError::Contents { at: found, why, .. }) => {
+    let outcome = WalletRecord::Outcome { at: NOW, payment: 7, outcome: PaymentOutcome::Paid };
+    let at = raw(&directory).locked(|locked| locked.append(&[&outcome.to_bytes()])).unwrap();
+    match Wallet::open_to_read(&directory, NAME) {
+        Err(WalletError::Journal(JournalError::Unreadable { at: found, why, .. })) => {
             assert_eq!((found, why.as_str()), (at, "no payment 7"));
         }
         other => panic!("{:?}", other.err()),
@@ -541,10 +543,12 @@ fn a_file_in_which_a_coin_leaves_twice_is_an_error() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
     sent(pay(&mut wallet, &request("https://news.example/a", 1)));
-    let mut journal = Journal::open(&directory, NAME, KIND, &SystemEntropy).unwrap();
-    let mut last = Vec::new();
-    journal.catch_up(|_, payload| last = payload.to_vec()).unwrap();
-    journal.append(&[&last]).unwrap();
-    let error = Wallet::open_existing(&directory, NAME).err().unwrap().to_string();
+    raw(&directory)
+        .locked(|locked| {
+            let (_, last) = locked.state().last().unwrap().clone();
+            locked.append(&[&last])
+        })
+        .unwrap();
+    let error = Wallet::open_to_read(&directory, NAME).err().unwrap().to_string();
     assert!(error.contains("leaves, but is Left(0) already"), "{error}");
 }

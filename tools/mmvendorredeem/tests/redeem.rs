@@ -30,16 +30,12 @@ fn spend(folder: &Path, coin: u32, age: i64, left: i64) {
     let directory = Box::new(DiskDirectory::new(folder.join("till")));
     let till = Till::open(directory, SyncMode::Os, Arc::new(Earlier(age)), Arc::new(SystemEntropy))
         .unwrap();
-    let spent = till.spend(&Spend {
-        period: &"2026-12".parse().unwrap(),
-        first_bins: &[0, 1].map(|subbin| Bin { superbin: coin * 2, subbin }),
-        payment: format!("payment {coin}").as_bytes(),
-        user: &"alice".parse().unwrap(),
-        fingerprint: [1; 32],
-        receipt_seconds: 0,
-        keep_until: SystemClock.now().plus_seconds(left),
-        cap: None,
-    });
+    let (period, user) = ("2026-12".parse().unwrap(), "alice".parse().unwrap());
+    let first_bins = [0, 1].map(|subbin| Bin { superbin: coin * 2, subbin });
+    let message = format!("payment {coin}");
+    let spend = Spend::new(&period, &user, &first_bins, message.as_bytes(), [1; 32])
+        .with_keep_until(SystemClock.now().plus_seconds(left));
+    let spent = till.spend(&spend);
     assert!(matches!(spent.unwrap(), Spent::Recorded(_)));
 }
 

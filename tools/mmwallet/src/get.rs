@@ -21,8 +21,8 @@ use micromint::scheme::{
 };
 use micromint::time::UnixTime;
 use micromint::wallet::{
-    Choice, Decision, Fetch, Outcome, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, Policy,
-    Problem, REQUEST_HEADER, STATUS_HEADER, Sending, Wallet, has_ended, outcome_of,
+    Choice, Decision, Fetch, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, PaymentOutcome,
+    Policy, Problem, REQUEST_HEADER, STATUS_HEADER, Sending, Wallet, has_ended, outcome_of,
     payment_for_header, receipt_in, request_in_challenge, request_in_header,
 };
 use micromint_console::{EXIT_OK, ToolError, chain};
@@ -280,7 +280,7 @@ fn decide(
             request.price
         )));
     }
-    let fetch = Fetch { url: &url, method: options.method, body: options.body };
+    let fetch = Fetch::new(&url).with_method(options.method).with_body(options.body);
     let now = SystemClock.now();
     match wallet.pay(request, &fetch, &options.policy, now)? {
         Decision::Send(sending) => Ok(Ok(sending)),
@@ -289,7 +289,7 @@ fn decide(
             if let Err(why) = ask(request, &choice, options.policy.autopay)? {
                 return Ok(Err(why));
             }
-            let policy = Policy { autopay: request.price, ..options.policy };
+            let policy = options.policy.with_autopay(request.price);
             match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
                 Decision::Send(sending) => Ok(Ok(sending)),
                 Decision::Refuse(unpayable) => Ok(Err(unpayable.to_string())),
@@ -370,13 +370,13 @@ impl Paying<'_> {
         };
         let (outcome, words) = self.outcome(&mut answer);
         match &outcome {
-            Outcome::Paid => self.content(answer, output),
-            Outcome::NotKept(word) if (200..300).contains(&answer.status) => {
+            PaymentOutcome::Paid => self.content(answer, output),
+            PaymentOutcome::NotKept(word) if (200..300).contains(&answer.status) => {
                 self.settle(&outcome)?;
                 self.say(&format!("{url}: not charged ({word})"));
                 deliver(output, answer, self.options).map(Next::Done)
             }
-            Outcome::Refused(reason) => {
+            PaymentOutcome::Refused(reason) => {
                 self.settle(&outcome)?;
                 let words = if words.is_empty() { words } else { format!(" ({words})") };
                 report(
@@ -389,7 +389,7 @@ impl Paying<'_> {
                 // The vendor holds the coins for bad or spent. Paying anew is for the owner to decide.
                 Ok(Next::Done(exit::REFUSED))
             }
-            Outcome::NotKept(_) | Outcome::Unknown => {
+            PaymentOutcome::NotKept(_) | PaymentOutcome::Unknown => {
                 self.settle(&outcome)?;
                 let status = answer.status;
                 report(
@@ -434,7 +434,7 @@ impl Paying<'_> {
     }
 
     /// What became of the payment, and what the vendor says of it beyond the word.
-    fn outcome(&self, answer: &mut Answer) -> (Outcome, String) {
+    fn outcome(&self, answer: &mut Answer) -> (PaymentOutcome, String) {
         let word = answer.header(STATUS_HEADER).map(str::to_string);
         let (mut reason, mut words) = (None, String::new());
         if answer.status == 402 && answer.is_of_type(MEDIA_TYPE) {
@@ -476,7 +476,7 @@ impl Paying<'_> {
                 return Ok(Next::Done(exit::NO_ANSWER));
             }
         }
-        self.settle(&Outcome::Paid)?;
+        self.settle(&PaymentOutcome::Paid)?;
         self.say_paid(now, &said);
         Ok(Next::Done(EXIT_OK))
     }
@@ -507,7 +507,7 @@ impl Paying<'_> {
         ))
     }
 
-    fn settle(&mut self, outcome: &Outcome) -> Result<(), ToolError> {
+    fn settle(&mut self, outcome: &PaymentOutcome) -> Result<(), ToolError> {
         Ok(self.wallet.settle(self.sending.payment, outcome.clone(), SystemClock.now())?)
     }
 

@@ -290,13 +290,11 @@ fn get(args: &GetArgs, place: &Place, settings: &Settings) -> Result<u8, ToolErr
         silent: args.silent,
         redirects_max: args.max_redirs,
         pay_in_header: args.pay_in_header,
-        policy: Policy {
-            autopay: args.autopay.or(settings.autopay).unwrap_or(0),
-            daily_limit: Some(
+        policy: Policy::new(args.autopay.or(settings.autopay).unwrap_or(0))
+            .with_daily_limit(Some(
                 args.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT),
-            ),
-            allow_http: args.allow_http || settings.allow_http.unwrap_or(false),
-        },
+            ))
+            .with_http(args.allow_http || settings.allow_http.unwrap_or(false)),
     };
     get::get(&options, &args.net.client(settings)?, place, settings)
 }
@@ -313,13 +311,13 @@ fn unpaid<'a>() -> GetOptions<'a> {
         silent: false,
         redirects_max: 10,
         pay_in_header: false,
-        policy: Policy { autopay: 0, daily_limit: Some(0), allow_http: false },
+        policy: Policy::new(0).with_daily_limit(Some(0)),
     }
 }
 
 fn backup(place: &Place, file: &Path) -> Result<u8, ToolError> {
     let (directory, name) = DiskDirectory::of_file(file).map_err(FileError::on("use", file))?;
-    place.open()?.backup(&directory, &name, SystemClock.now(), &SystemEntropy)?;
+    place.open()?.backup(&directory, &name, SystemClock.now())?;
     eprintln!(
         "mmwallet: {} holds the coins as they are now; coins spent after this moment must not be spent from it again",
         file.display()
@@ -332,8 +330,7 @@ fn restore(place: &Place, file: &Path, spendable: bool) -> Result<u8, ToolError>
     place.make_directory()?;
     let (directory, name) = place.parts();
     let now = SystemClock.now();
-    let wallet =
-        Wallet::restore(&from, &from_name, directory, name, spendable, now, &SystemEntropy)?;
+    let wallet = Wallet::restore(&from, &from_name, directory, name, spendable, now)?;
     let state = wallet.state();
     let coins: u32 =
         (0..state.holdings().len()).map(|i| state.balance(i)).map(|b| b.unspent + b.in_doubt).sum();

@@ -89,7 +89,7 @@ impl Place {
     pub fn look(&self) -> Result<Wallet, ToolError> {
         self.must_exist()?;
         self.check()?;
-        Ok(Wallet::open_existing(&self.directory, &self.name)?)
+        Ok(Wallet::open_to_read(&self.directory, &self.name)?)
     }
 
     fn must_exist(&self) -> Result<(), ToolError> {

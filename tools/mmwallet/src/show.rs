@@ -176,7 +176,7 @@ pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
                 "at": payment.at.to_string(), "event": "payment", "period": held.params.period().as_str(),
                 "vendor": payment.vendor.as_str(), "url": payment.url.as_str(), "method": payment.method,
                 "description": payment.description, "coins": payment.coins, "fresh": payment.fresh,
-                "outcome": payment.outcome.word(), "reason": payment.outcome.reason(),
+                "outcome": payment.outcome.word(), "reason": payment.outcome.reason().unwrap_or_default(),
                 "settled": payment.settled.map(|at| at.to_string()),
             }),
         )

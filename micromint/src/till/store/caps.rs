@@ -1,18 +1,18 @@
 //! How many coins each user spent on one day, for the cap.
 //!
-//! In go the payments and reversals of the newest day, out comes a number of coins. The counts are an
-//! index of their own, made when somebody first asks on that day.
+//! In go the payments and reversals of the newest day, out comes a number of coins. The counts are
+//! a separate index, made when it is first needed on that day.
 
 use sha2::{Digest, Sha256};
 
 use super::super::TillError;
-use super::super::position::{Position, day_text, journal_name};
-use super::super::record::{PaymentRecord, Record};
+use super::super::position::{Position, day_text};
+use super::super::record::{PaymentRecord, TillRecord};
 use super::super::table::{Entry, Table, TableError, Touched};
 use super::indexes::{Index, is_index};
-use super::{JOURNAL_KIND, Store, unreadable};
+use super::{Day, Store};
+use crate::bytes::from_u64_be;
 use crate::identity::UserId;
-use crate::journal::Journal;
 
 impl Store {
     /// The coins that `user` spent on the newest journal's day.
@@ -78,25 +78,18 @@ impl Store {
     }
 
     fn count_day(&mut self, day: u32) -> Result<(), TillError> {
-        let mut journal =
-            Journal::open_present(self.directory.as_ref(), &journal_name(day), JOURNAL_KIND)?;
-        let mut counted = Ok(());
-        journal.catch_up(|offset, payload| {
-            let at = Position { day, offset };
-            if counted.is_ok() && at < self.mark.end {
-                counted = match Record::parse(payload) {
-                    Some(Record::Payment(payment)) => {
-                        self.count(at, day, &payment, u32::saturating_add)
-                    }
-                    Some(Record::Reversal(note)) if note.payment.day == day => self
-                        .noted_payment(at, &note)
-                        .and_then(|payment| self.count(at, day, &payment, u32::saturating_sub)),
-                    Some(Record::Retry(_) | Record::Reversal(_)) => Ok(()),
-                    None => Err(unreadable(self.directory(), at)),
-                };
+        let mut journal = self.open_day(day)?;
+        let visit = |at, record| match record {
+            _ if at >= self.mark.end => Ok(()),
+            TillRecord::Payment(payment) => self.count(at, day, &payment, u32::saturating_add),
+            TillRecord::Reversal(note) if note.payment.day == day => {
+                let payment = self.noted_payment(at, &note)?;
+                self.count(at, day, &payment, u32::saturating_sub)
             }
-        })?;
-        counted
+            TillRecord::Retry(_) | TillRecord::Reversal(_) => Ok(()),
+        };
+        journal.replay(&mut Day { day, visit })?;
+        Ok(())
     }
 
     /// The counts of the mark's `users_day`, if any day is counted.
@@ -122,8 +115,8 @@ fn is_users_index(name: &str) -> bool {
     is_index(name) && name.starts_with("users-")
 }
 
-/// Two users of one key would share a cap; nobody finds such two but by 2^32 trials, for nothing.
+/// Two users with the same key would share a cap. Finding two takes 2^32 trials and gains nothing.
 fn key_of_user(user: &UserId) -> u64 {
     let digest = Sha256::digest(user.as_str());
-    u64::from_be_bytes(std::array::from_fn(|i| digest[i]))
+    from_u64_be(std::array::from_fn(|i| digest[i]))
 }

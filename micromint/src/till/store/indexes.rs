@@ -1,11 +1,11 @@
 //! The index of each period: which record spent a first bin.
 //!
-//! In go the records of the journals, out comes where a first bin was last spent or given back. What an
-//! operation changes is held in memory until [`Store::write_indexes`]; a full table is replaced by a
-//! larger one, which every process learns from the mark's generation.
+//! In go the records of the journals, out comes where a first bin was last spent or given back.
+//! What an operation changes is held in memory until [`Store::write_indexes`]; a full table is
+//! replaced by a larger one, which every process learns from the mark's generation.
 
 use super::super::TillError;
-use super::super::position::{PERIODS_MAX, write_periods};
+use super::super::position::PERIODS_MAX;
 use super::super::table::{Entry, Table, TableError, Touched};
 use super::Store;
 use crate::bin::Bin;
@@ -53,13 +53,13 @@ impl Store {
             None => Table::create(self.directory.as_ref(), &name, self.entropy.as_ref())?,
         };
         if !is_listed {
-            // Durable before the first record of the period: an index that is absent though listed was
-            // deleted, and must be made again from the journals.
+            // Durable before the first record of the period: an index that is absent though listed
+            // was deleted, and must be made again from the journals.
             if periods.len() == PERIODS_MAX {
                 return Err(TillError::TooManyPeriods);
             }
             periods.push(period.clone());
-            write_periods(self.lock.as_ref(), &periods).map_err(self.on_lock("write"))?;
+            self.write_periods(&periods)?;
         }
         Ok(table)
     }
@@ -94,8 +94,8 @@ impl Store {
 
     pub(super) fn grow(&mut self, period: Option<&Period>) -> Result<(), TillError> {
         self.write_indexes()?;
-        // Known before the file is replaced: otherwise, should this process die between, others would go
-        // on with the old one.
+        // Known before the file is replaced: otherwise, should this process die between, others
+        // would go on with the old one.
         self.mark.generation = self.mark.generation.wrapping_add(1);
         self.write_mark()?;
         let index = match period {
@@ -128,7 +128,7 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn forget_touched(&mut self) {
+    pub(super) fn forget_touched(&mut self) {
         for index in self.all_indexes() {
             index.touched.clear();
         }

@@ -75,7 +75,7 @@ fn an_index_behind_is_brought_up() {
     for coin in 0..10 {
         id_of(pay(&[coin]).spend(&till).unwrap());
     }
-    till.locked(Store::checkpoint_here).unwrap();
+    till.locked(|store| store.checkpoint_here()).unwrap();
     let at_checkpoint = directory.bytes(INDEX).unwrap();
     drop(till);
     let till = open(&directory, &clock);
@@ -116,7 +116,7 @@ fn a_lost_reversal_frees_nothing() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
     let id = id_of(pay(&[1]).spend(&till).unwrap());
-    till.locked(Store::checkpoint_here).unwrap();
+    till.locked(|store| store.checkpoint_here()).unwrap();
     let synced = directory.bytes(JOURNAL).unwrap();
     assert_eq!(till.reverse(id).unwrap(), Reversal::Reversed);
     drop(till);
@@ -137,8 +137,8 @@ fn a_damaged_lock_file_only_costs_time() {
     check(&open(&directory, &clock), "empty");
 }
 
-/// On a disk, where index and mark are reached through memory: a file that is cut under an open till ends
-/// no process.
+/// On a disk, where index and mark are reached through memory: a file that is cut under an open
+/// till ends no process.
 #[test]
 fn a_file_cut_on_the_disk_while_the_till_is_open_only_costs_time() {
     for (name, size) in
@@ -240,8 +240,8 @@ fn a_failed_sync_stops_the_till() {
     id_of(pay(&[51]).spend(&till).unwrap());
 }
 
-/// A write fails, such as on a full disk, and the till goes on: what was refused is not recorded twice,
-/// and what stands is right.
+/// A write fails, such as on a full disk, and the till goes on: what was refused is not recorded
+/// twice, and what stands is right.
 #[test]
 fn a_failed_write_keeps_nothing_or_leaves_a_retry() {
     for steps in 0..6 {

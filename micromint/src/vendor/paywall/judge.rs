@@ -102,16 +102,11 @@ impl Paywall {
             // No other payment has this one, so that no retry is found.
             None => self.unpredictable()?,
         };
-        let spend = Spend {
-            period: &payment.period,
-            first_bins,
-            payment: sent.message,
-            user: &payment.user,
-            fingerprint,
-            receipt_seconds: self.config.receipt_seconds().into(),
-            keep_until: keep_until.unwrap_or(ask.now),
-            cap: self.config.cap(),
-        };
+        let Payment { period, user, .. } = payment;
+        let spend = Spend::new(period, user, first_bins, sent.message, fingerprint)
+            .with_receipt_seconds(self.config.receipt_seconds().into())
+            .with_keep_until(keep_until.unwrap_or(ask.now))
+            .with_cap(self.config.cap());
         let spent = match (ask.is_dry_run(), ask.may_wait) {
             (true, _) => self.till.would(&spend)?,
             (false, true) => Some(self.till.spend(&spend)?),

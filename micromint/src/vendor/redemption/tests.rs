@@ -15,16 +15,13 @@ fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
 
 fn spend(till: &Till, period: &str, coins: std::ops::Range<u32>) -> PaymentId {
     let first_bins: Vec<Bin> = coins.map(|coin| Bin { superbin: coin * 2, subbin: 0 }).collect();
-    let spent = till.spend(&Spend {
-        period: &period.parse().unwrap(),
-        first_bins: &first_bins,
-        payment: format!("payment {period} {}", first_bins[0]).as_bytes(),
-        user: &"alice".parse().unwrap(),
-        fingerprint: [first_bins[0].superbin as u8; 32],
-        receipt_seconds: 60,
-        keep_until: "2027-01-08T00:00:00Z".parse().unwrap(),
-        cap: None,
-    });
+    let message = format!("payment {period} {}", first_bins[0]);
+    let (period, user) = (period.parse().unwrap(), "alice".parse().unwrap());
+    let fingerprint = [first_bins[0].superbin as u8; 32];
+    let spend = Spend::new(&period, &user, &first_bins, message.as_bytes(), fingerprint)
+        .with_receipt_seconds(60)
+        .with_keep_until("2027-01-08T00:00:00Z".parse().unwrap());
+    let spent = till.spend(&spend);
     match spent.unwrap() {
         Spent::Recorded(id) => id,
         other => panic!("{other:?}"),

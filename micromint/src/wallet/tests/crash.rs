@@ -41,7 +41,7 @@ fn live(directory: &SimulatedDirectory, seen: &mut Witness) -> Result<(), Wallet
         };
         seen.note(&sending, &page);
         if i == 0 {
-            wallet.settle(sending.payment, Outcome::Paid, NOW)?;
+            wallet.settle(sending.payment, PaymentOutcome::Paid, NOW)?;
         }
     }
     if wallet.begin_return(0, EXPIRED, &SystemEntropy)?.is_some() {
@@ -118,20 +118,19 @@ fn a_crash_at_any_step_sends_no_coin_twice_and_loses_none() {
 #[test]
 fn a_crash_while_restoring_leaves_the_wallet_whole_or_absent() {
     let made = SimulatedDirectory::new();
-    filled(&made, &[4]).backup(&made, "backup", NOW, &SystemEntropy).unwrap();
+    filled(&made, &[4]).backup(&made, "backup", NOW).unwrap();
     let bytes = made.bytes("backup").unwrap();
     for step in 0..12 {
         for survives in [Survives::Written, Survives::Synced, Survives::Some(5)] {
             let directory = SimulatedDirectory::new();
             directory.put("backup", &bytes);
             directory.crash_after(step);
-            let restore = |d: &SimulatedDirectory| {
-                Wallet::restore(d, "backup", d, NAME, false, NOW, &SystemEntropy)
-            };
+            let restore =
+                |d: &SimulatedDirectory| Wallet::restore(d, "backup", d, NAME, false, NOW);
             let done = restore(&directory).is_ok();
             let after = directory.after_crash(survives);
             if after.bytes(NAME).is_some() {
-                let wallet = Wallet::open_existing(&after, NAME).unwrap();
+                let wallet = Wallet::open_to_read(&after, NAME).unwrap();
                 assert!(wallet.state().sets().iter().all(|set| set.in_doubt), "step {step}");
                 assert_eq!(wallet.state().backup_made(), None);
             } else {

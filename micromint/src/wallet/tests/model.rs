@@ -11,18 +11,18 @@ enum Step {
     /// Pay for this page of this vendor through this of two processes.
     Pay { vendor: u8, page: u8, price: u32, process: usize },
     /// What became of the latest payment.
-    Settle { outcome: Outcome, process: usize },
+    Settle { outcome: PaymentOutcome, process: usize },
     /// A process begins anew.
     Reopen { process: usize },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let outcome = prop_oneof![
-        Just(Outcome::Paid),
-        Just(Outcome::Unknown),
-        Just(Outcome::NotKept("reversed".into())),
+        Just(PaymentOutcome::Paid),
+        Just(PaymentOutcome::Unknown),
+        Just(PaymentOutcome::NotKept("reversed".into())),
         prop_oneof![Just("wrong-amount"), Just("spent"), Just("cap-reached"), Just("nonsense")]
-            .prop_map(|word| Outcome::Refused(word.into())),
+            .prop_map(|word| PaymentOutcome::Refused(word.into())),
     ];
     let pay = (0u8..3, 0u8..4, 1u32..5, 0usize..2)
         .prop_map(|(vendor, page, price, process)| Step::Pay { vendor, page, price, process });
@@ -69,14 +69,14 @@ impl Model {
         self.payments.push((vendor, url, balls, false));
     }
 
-    fn settled(&mut self, outcome: &Outcome) {
+    fn settled(&mut self, outcome: &PaymentOutcome) {
         let Some((vendor, url, balls, is_paid)) = self.payments.last_mut() else {
             return;
         };
-        if *is_paid || *outcome == Outcome::Unknown {
+        if *is_paid || *outcome == PaymentOutcome::Unknown {
             return;
         }
-        *is_paid = *outcome == Outcome::Paid;
+        *is_paid = *outcome == PaymentOutcome::Paid;
         self.unknown.remove(url);
         for ball in balls {
             self.bound.insert(*ball, (vendor.clone(), outcome.leaves_coins_usable()));
@@ -109,8 +109,8 @@ proptest! {
                 Step::Settle { outcome, process } => {
                     // An unknown outcome after a known one would be a retry that failed.
                     if let Some(last) = model.payments.len().checked_sub(1)
-                        && (outcome != Outcome::Unknown || model.unknown.contains_key(&model.payments[last].1))
-                        && processes[process].refresh().unwrap().payments()[last].outcome == Outcome::Unknown
+                        && (outcome != PaymentOutcome::Unknown || model.unknown.contains_key(&model.payments[last].1))
+                        && processes[process].refresh().unwrap().payments()[last].outcome == PaymentOutcome::Unknown
                     {
                         processes[process].settle(last as u32, outcome.clone(), NOW).unwrap();
                         model.settled(&outcome);

@@ -1,0 +1,375 @@
+//! The file of a journal: reading on from a known end, and appending under a lock.
+//!
+//! In go payloads, out come records. The invariant: only who holds the lock and has read to the end
+//! appends, so no record is written over another.
+
+use std::io;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::format::{self, HEADER_SIZE, LARGEST_RECORD, RECORD_HEADER_SIZE, record_at};
+use super::{JournalError, Record, Replay, SharedSync};
+use crate::error::FileError;
+use crate::host::{Directory, Entropy, ExclusiveLock, File, Open};
+
+/// How much is read at a time when catching up, in bytes: a few of the largest records.
+const CHUNK_SIZE: usize = 1024 * 1024;
+
+/// An open journal.
+pub struct Journal {
+    file: Arc<dyn File>,
+    shared_sync: Arc<SharedSync>,
+    path: PathBuf,
+    seed: u32,
+    /// Everything before this was read or written by this handle.
+    end: u64,
+    in_doubt: bool,
+    /// Where records are put together that are written next; its room is used again.
+    buffer: Vec<u8>,
+}
+
+/// What is left after the last whole record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// Nothing.
+    Clean,
+    /// This many bytes of a record that a crash cut off.
+    Torn(u64),
+}
+
+/// The proof that a journal was read to its end under its lock, which is held as long as this
+/// lives.
+///
+/// It goes with the handle that gave it.
+///
+/// ```no_run
+/// use micromint::host::ExclusiveLock;
+/// use micromint::journal::{Journal, JournalError};
+///
+/// fn add(journal: &mut Journal, lock: ExclusiveLock<'_>) -> Result<(), JournalError> {
+///     let caught_up = journal.follow(&lock, &mut Vec::<(u64, Vec<u8>)>::new())?;
+///     journal.append(&caught_up, &[b"a record"])?;
+///     Ok(())
+/// }
+/// ```
+///
+/// Once the lock is given back, nothing can be appended:
+///
+/// ```compile_fail,E0505
+/// # use micromint::host::ExclusiveLock;
+/// # use micromint::journal::{Journal, JournalError};
+/// fn add(journal: &mut Journal, lock: ExclusiveLock<'_>) -> Result<(), JournalError> {
+///     let caught_up = journal.follow(&lock, &mut Vec::<(u64, Vec<u8>)>::new())?;
+///     drop(lock);
+///     journal.append(&caught_up, &[b"a record"])?;
+///     Ok(())
+/// }
+/// ```
+pub struct CaughtUp<'a> {
+    lock: PhantomData<&'a ExclusiveLock<'a>>,
+}
+
+impl CaughtUp<'_> {
+    fn under<'a>(_: &'a ExclusiveLock<'_>) -> CaughtUp<'a> {
+        CaughtUp { lock: PhantomData }
+    }
+}
+
+impl Journal {
+    /// Opens the journal `name` of `kind` (at most 8 ASCII characters, such as `till`) and makes it
+    /// if it is absent. Nothing is read yet: [`Journal::follow`] does that. `lock` is the one under
+    /// which its users append.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is not a journal of this kind.
+    pub fn open_or_create(
+        directory: &dyn Directory,
+        name: &str,
+        kind: &str,
+        entropy: &dyn Entropy,
+        lock: &ExclusiveLock<'_>,
+    ) -> Result<Journal, JournalError> {
+        let (file, path) = open_file(directory, name, Open::Create)?;
+        make_header(file.as_ref(), &path, directory, kind, entropy, lock)?;
+        Journal::with_file(file, path, kind)
+    }
+
+    /// Opens a journal that must exist, for reading and appending. Nothing is read yet.
+    ///
+    /// # Errors
+    /// The file is absent ([`JournalError::Deleted`]) or cannot be opened, or is not a journal of
+    /// this kind.
+    pub fn open_to_append(
+        directory: &dyn Directory,
+        name: &str,
+        kind: &str,
+    ) -> Result<Journal, JournalError> {
+        match open_file(directory, name, Open::Write) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+                Err(JournalError::Deleted { path: error.path })
+            }
+            opened => {
+                let (file, path) = opened?;
+                Journal::with_file(file, path, kind)
+            }
+        }
+    }
+
+    /// Opens a journal that must exist, for reading only: appending fails. Nothing is read yet.
+    ///
+    /// # Errors
+    /// The file is absent or cannot be opened, or is not a journal of this kind.
+    pub fn open_to_read(
+        directory: &dyn Directory,
+        name: &str,
+        kind: &str,
+    ) -> Result<Journal, JournalError> {
+        let (file, path) = open_file(directory, name, Open::Read)?;
+        Journal::with_file(file, path, kind)
+    }
+
+    pub(super) fn with_file(
+        file: Arc<dyn File>,
+        path: PathBuf,
+        kind: &str,
+    ) -> Result<Journal, JournalError> {
+        let mut header = [0; HEADER_SIZE as usize];
+        match file.read_at(&mut header, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => header.fill(0),
+            read => read.map_err(FileError::on("read", &path))?,
+        }
+        let seed = format::read_header(&header, kind).map_err(|found| {
+            let (path, expected) = (path.clone(), kind.to_string());
+            JournalError::NotAJournal { path, expected, found }
+        })?;
+        let shared_sync = Arc::new(SharedSync::new(Arc::clone(&file), path.clone()));
+        let (end, in_doubt, buffer) = (HEADER_SIZE, false, Vec::new());
+        Ok(Journal { file, shared_sync, path, seed, end, in_doubt, buffer })
+    }
+
+    /// The file, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The offset after the last record known to this handle.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Goes on reading at `offset`, which must be the end of a record seen earlier, such as the
+    /// last one that an index reflects.
+    pub fn start_at(&mut self, offset: u64) {
+        self.end = offset.max(HEADER_SIZE);
+    }
+
+    /// The size of the file in bytes, deleted or not.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn size(&self) -> Result<u64, JournalError> {
+        Ok(self.file.size().map_err(FileError::on("read the size of", &self.path))?)
+    }
+
+    /// Checks that the file still has a name.
+    ///
+    /// # Errors
+    /// The operating system's, and [`JournalError::Deleted`].
+    pub fn check_name(&self) -> Result<(), JournalError> {
+        match self.file.links().map_err(FileError::on("inspect", &self.path))? {
+            0 => Err(JournalError::Deleted { path: self.path.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Applies every whole record from [`Journal::end`] on to `state` and moves the end past them.
+    /// A torn tail is left where it is.
+    ///
+    /// # Errors
+    /// The file cannot be read, was deleted, or is broken, or `state` cannot take a record. The end
+    /// is then after the last record applied, so the next call fails alike.
+    pub fn replay<S: Replay>(&mut self, state: &mut S) -> Result<Tail, S::Error> {
+        self.check_name()?;
+        let size = self.size()?;
+        if size < self.end {
+            let (path, expected) = (self.path.clone(), self.end);
+            return Err(JournalError::Shrunk { path, expected, found: size }.into());
+        }
+        let mut chunk = Vec::new();
+        while self.end < size {
+            let begin = self.end;
+            let wanted = (size - begin).min(CHUNK_SIZE as u64);
+            chunk.resize(wanted as usize, 0);
+            self.read_exact(&mut chunk, begin)?;
+            self.apply_all(&chunk, state)?;
+            let rest = &chunk[(self.end - begin) as usize..];
+            let is_cut_by_chunk = begin + wanted < size && rest.len() < LARGEST_RECORD;
+            if self.end < size && !is_cut_by_chunk {
+                return Ok(self.judge_tail(rest, size - self.end)?);
+            }
+        }
+        Ok(Tail::Clean)
+    }
+
+    /// Applies the whole records at the head of `bytes`, which begin at the journal's end.
+    fn apply_all<S: Replay>(&mut self, bytes: &[u8], state: &mut S) -> Result<(), S::Error> {
+        let mut rest = bytes;
+        while let Some(payload) = record_at(rest, self.seed) {
+            state.apply(&Record { offset: self.end, payload, path: &self.path })?;
+            let size = RECORD_HEADER_SIZE + payload.len();
+            self.end += size as u64;
+            rest = &rest[size..];
+        }
+        Ok(())
+    }
+
+    /// Tells a torn tail from a broken middle: `bytes` do not begin with a whole record.
+    fn judge_tail(&self, bytes: &[u8], rest: u64) -> Result<Tail, JournalError> {
+        let record_follows =
+            || (1..bytes.len()).any(|at| record_at(&bytes[at..], self.seed).is_some());
+        if rest < LARGEST_RECORD as u64 && !record_follows() {
+            return Ok(Tail::Torn(rest));
+        }
+        Err(JournalError::Broken { path: self.path.clone(), at: self.end, bytes: rest })
+    }
+
+    /// Makes the journal ready to append to: applies every record from [`Journal::end`] on to
+    /// `state`, and cuts a torn tail away.
+    ///
+    /// # Errors
+    /// As for [`Journal::replay`], and the tail cannot be cut.
+    pub fn follow<'a, S: Replay>(
+        &mut self,
+        lock: &'a ExclusiveLock<'_>,
+        state: &mut S,
+    ) -> Result<CaughtUp<'a>, S::Error> {
+        let caught_up = CaughtUp::under(lock);
+        if let Tail::Torn(_) = self.replay(state)? {
+            self.cut(&caught_up, self.end)?;
+        }
+        Ok(caught_up)
+    }
+
+    /// Moves to `end` and returns the proof that the file ends there; `None` if it does not. For a
+    /// caller that applied everything before `end`. Does not check the name.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn caught_up_at<'a>(
+        &mut self,
+        end: u64,
+        lock: &'a ExclusiveLock<'_>,
+    ) -> Result<Option<CaughtUp<'a>>, JournalError> {
+        self.start_at(end);
+        Ok((self.size()? == self.end).then(|| CaughtUp::under(lock)))
+    }
+
+    /// Cuts away everything from `offset` on, the beginning of a record.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn cut(&mut self, _: &CaughtUp<'_>, offset: u64) -> Result<(), JournalError> {
+        self.end = offset;
+        Ok(self.file.set_size(offset).map_err(FileError::on("cut", &self.path))?)
+    }
+
+    /// Reads one record whose offset is known.
+    ///
+    /// # Errors
+    /// The file cannot be read, or no record begins there.
+    pub fn read(&self, offset: u64) -> Result<Vec<u8>, JournalError> {
+        let mut header = [0; RECORD_HEADER_SIZE];
+        self.read_exact(&mut header, offset)?;
+        let broken = || JournalError::Broken { path: self.path.clone(), at: offset, bytes: 0 };
+        let size = format::payload_size(&header).ok_or_else(broken)?;
+        let mut record = vec![0; RECORD_HEADER_SIZE + size];
+        self.read_exact(&mut record, offset)?;
+        record_at(&record, self.seed).map(<[u8]>::to_vec).ok_or_else(broken)
+    }
+
+    fn read_exact(&self, bytes: &mut [u8], offset: u64) -> Result<(), JournalError> {
+        Ok(self.file.read_at(bytes, offset).map_err(FileError::on("read", &self.path))?)
+    }
+
+    /// Appends the payloads in one write and returns the offset of the first. They are not durable
+    /// yet: [`Journal::sync`].
+    ///
+    /// # Errors
+    /// A payload of a wrong size, or the write failed; then the file was cut back to where it was.
+    /// If even that failed, the journal refuses everything until it is opened again.
+    pub fn append(&mut self, _: &CaughtUp<'_>, payloads: &[&[u8]]) -> Result<u64, JournalError> {
+        if self.in_doubt {
+            return Err(JournalError::InDoubt { path: self.path.clone() });
+        }
+        self.buffer.clear();
+        for payload in payloads {
+            format::push_record(&mut self.buffer, payload, self.seed)?;
+        }
+        let offset = self.end;
+        if let Err(error) = self.file.write_at(&self.buffer, offset) {
+            self.in_doubt = self.file.set_size(offset).is_err();
+            return Err(FileError::on("append to", &self.path)(error).into());
+        }
+        self.end += self.buffer.len() as u64;
+        self.buffer.shrink_to(LARGEST_RECORD);
+        Ok(offset)
+    }
+
+    /// Makes everything appended durable. Needs no lock.
+    ///
+    /// # Errors
+    /// The operating system's. What was appended since the last success is then in doubt, and the
+    /// journal refuses to append until it is opened again.
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        self.file.sync().map_err(|error| {
+            self.in_doubt = true;
+            FileError::on("sync", &self.path)(error).into()
+        })
+    }
+
+    /// The file itself.
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// Makes this journal durable without the lock, for all threads that wait for it.
+    pub fn shared_sync(&self) -> Arc<SharedSync> {
+        Arc::clone(&self.shared_sync)
+    }
+}
+
+pub(super) fn open_file(
+    directory: &dyn Directory,
+    name: &str,
+    how: Open,
+) -> Result<(Arc<dyn File>, PathBuf), FileError> {
+    let path = directory.path().join(name);
+    let file = directory.open(name, how).map_err(FileError::on("open", &path))?;
+    Ok((Arc::from(file), path))
+}
+
+/// Writes the header of a new journal, and makes the file's name durable before its first record.
+pub(super) fn make_header(
+    file: &dyn File,
+    path: &Path,
+    directory: &dyn Directory,
+    kind: &str,
+    entropy: &dyn Entropy,
+    _: &ExclusiveLock<'_>,
+) -> Result<(), FileError> {
+    let size = file.size().map_err(FileError::on("read the size of", path))?;
+    if size < HEADER_SIZE {
+        // New, or cut off while it was made: no record can have been acknowledged.
+        let header = format::new_header(kind, entropy);
+        let written = header.and_then(|header| file.write_at(&header, 0));
+        written.map_err(FileError::on("write", path))?;
+    }
+    if size <= HEADER_SIZE {
+        // Whoever made it may have been killed before this; a record must not outlive its file's
+        // name.
+        file.sync().map_err(FileError::on("sync", path))?;
+        directory.sync().map_err(FileError::on("sync", directory.path()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! One sync for all threads that wait for it (group commit).
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::JournalError;
+use crate::error::FileError;
+use crate::host::File;
+
+/// Makes a journal durable for many threads at once. Threads that arrive while one syncs wait, and
+/// the next sync serves them all.
+pub struct SharedSync {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    state: Mutex<SyncState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct SyncState {
+    /// The furthest end that anyone asked for.
+    wanted: u64,
+    /// Everything before this is durable.
+    durable: u64,
+    is_running: bool,
+    has_failed: bool,
+    /// The syncs done.
+    count: u64,
+}
+
+impl SharedSync {
+    pub(super) fn new(file: Arc<dyn File>, path: PathBuf) -> SharedSync {
+        SharedSync { file, path, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Returns once everything before the offset `end` is durable. It must have been appended.
+    ///
+    /// # Errors
+    /// The sync failed, now or earlier: what was appended since the last success is in doubt, and
+    /// so is every later success of this handle.
+    pub fn wait(&self, end: u64) -> Result<(), JournalError> {
+        let mut state = self.state();
+        state.wanted = state.wanted.max(end);
+        loop {
+            if state.has_failed {
+                return Err(JournalError::InDoubt { path: self.path.clone() });
+            }
+            if state.durable >= end {
+                return Ok(());
+            }
+            if state.is_running {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.is_running = true;
+            let target = state.wanted;
+            drop(state);
+            let synced = self.file.sync();
+            state = self.state();
+            state.is_running = false;
+            state.count += 1;
+            self.changed.notify_all();
+            if let Err(error) = synced {
+                state.has_failed = true;
+                return Err(FileError::on("sync", &self.path)(error).into());
+            }
+            state.durable = state.durable.max(target);
+        }
+    }
+
+    /// The syncs done so far.
+    pub fn count(&self) -> u64 {
+        self.state().count
+    }
+
+    fn state(&self) -> MutexGuard<'_, SyncState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,289 @@
+//! The store with the till's lock held: bringing the indexes up to the journals, and appending.
+//!
+//! In goes a [`Store`] and the lock, out comes a [`LockedStore`] that has seen all that other
+//! processes did. The invariant: nothing is appended without the lock, nor before everything that
+//! is in the journals is in the indexes.
+
+use std::ops::{Deref, DerefMut};
+
+use super::super::TillError;
+use super::super::position::{Mark, Position, journal_name};
+use super::super::record::TillRecord;
+use super::indexes::is_index;
+use super::{Day, JOURNAL_KIND, Store};
+use crate::host::ExclusiveLock;
+use crate::journal::{CaughtUp, HEADER_SIZE, Journal};
+use crate::time::UnixTime;
+
+/// A store whose lock is held and whose indexes are up to date. What it has touched and seen of the
+/// files is forgotten with the lock.
+pub(crate) struct LockedStore<'a> {
+    store: &'a mut Store,
+    lock: &'a ExclusiveLock<'a>,
+    /// The newest journal was read to its end.
+    caught_up: Option<CaughtUp<'a>>,
+}
+
+impl Deref for LockedStore<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.store
+    }
+}
+
+impl DerefMut for LockedStore<'_> {
+    fn deref_mut(&mut self) -> &mut Store {
+        self.store
+    }
+}
+
+impl Drop for LockedStore<'_> {
+    fn drop(&mut self) {
+        self.store.forget_touched();
+        self.store.seen = None;
+    }
+}
+
+impl<'a> LockedStore<'a> {
+    fn new(store: &'a mut Store, lock: &'a ExclusiveLock<'a>) -> LockedStore<'a> {
+        LockedStore { store, lock, caught_up: None }
+    }
+
+    /// Sees what other processes did since the last call, and finishes what one that died began.
+    /// Makes damaged indexes again.
+    pub(in super::super) fn catch_up(
+        store: &'a mut Store,
+        lock: &'a ExclusiveLock<'a>,
+        now: UnixTime,
+    ) -> Result<LockedStore<'a>, TillError> {
+        let mut locked = LockedStore::new(store, lock);
+        match locked.catch_up_to_mark(now) {
+            Err(TillError::Damaged { .. }) => locked.rebuild()?,
+            caught_up => caught_up?,
+        }
+        Ok(locked)
+    }
+
+    /// Brings the indexes up to the journals after a restart or a power cut.
+    pub(in super::super) fn recover(
+        store: &'a mut Store,
+        lock: &'a ExclusiveLock<'a>,
+    ) -> Result<LockedStore<'a>, TillError> {
+        let mut locked = LockedStore::new(store, lock);
+        locked.recover_all()?;
+        Ok(locked)
+    }
+
+    /// What [`LockedStore::catch_up`] gives, if it would find nothing to do but to read the mark:
+    /// this process has seen all that others did. `None` if not.
+    pub(in super::super) fn try_catch_up(
+        store: &'a mut Store,
+        lock: &'a ExclusiveLock<'a>,
+        now: UnixTime,
+    ) -> Result<Option<LockedStore<'a>>, TillError> {
+        let mut locked = LockedStore::new(store, lock);
+        let Some(mark) = locked.read_mark()? else { return Ok(None) };
+        let is_known = mark.end.day != 0
+            && (mark.generation, mark.users_day) == (locked.mark.generation, locked.mark.users_day);
+        locked.look_for_journal(now)?;
+        let Some((_, journal)) =
+            locked.store.journal.as_mut().filter(|(day, _)| is_known && *day == mark.end.day)
+        else {
+            return Ok(None);
+        };
+        locked.caught_up = journal.caught_up_at(mark.end.offset, lock)?;
+        if locked.caught_up.is_none() {
+            return Ok(None);
+        }
+        locked.mark = mark;
+        Ok(Some(locked))
+    }
+
+    /// The lock that is held.
+    pub(in super::super) fn lock(&self) -> &'a ExclusiveLock<'a> {
+        self.lock
+    }
+
+    fn catch_up_to_mark(&mut self, now: UnixTime) -> Result<(), TillError> {
+        let Some(mark) = self.read_mark()?.filter(|mark| mark.end.day != 0) else {
+            return self.recover_all();
+        };
+        if (mark.generation, mark.users_day) != (self.mark.generation, self.mark.users_day) {
+            self.forget_indexes();
+        }
+        self.mark = mark;
+        if self.journal.as_ref().is_none_or(|(day, _)| *day != mark.end.day) {
+            self.journal = Some((mark.end.day, self.open_day(mark.end.day)?));
+        }
+        self.look_for_journal(now)?;
+        self.follow_journal()
+    }
+
+    /// Applies what is in the newest journal after the mark, and cuts a torn tail.
+    fn follow_journal(&mut self) -> Result<(), TillError> {
+        self.caught_up = None;
+        let Some((day, mut journal)) = self.journal.take() else {
+            return Ok(());
+        };
+        let at_end = journal.caught_up_at(self.mark.end.offset, self.lock);
+        let followed = match at_end {
+            Ok(Some(caught_up)) => Ok(caught_up),
+            Ok(None) => self.replay(day, &mut journal),
+            Err(error) => Err(error.into()),
+        };
+        let end = journal.end();
+        self.journal = Some((day, journal));
+        self.caught_up = Some(followed?);
+        if end != self.mark.end.offset {
+            self.mark.end.offset = end;
+            self.write_mark()?;
+        }
+        Ok(())
+    }
+
+    /// Applies the records from the journal's present end on, and writes the indexes.
+    fn replay(&mut self, day: u32, journal: &mut Journal) -> Result<CaughtUp<'a>, TillError> {
+        let store = &mut *self.store;
+        let visit = |at, record| store.apply(at, &record);
+        let caught_up = journal.follow(self.lock, &mut Day { day, visit })?;
+        self.write_indexes()?;
+        Ok(caught_up)
+    }
+
+    fn recover_all(&mut self) -> Result<(), TillError> {
+        self.forget_journals();
+        self.forget_indexes();
+        let mark = self.read_mark()?.unwrap_or_default();
+        self.mark = mark;
+        let days = self.days()?;
+        for place in [mark.end, mark.checkpoint] {
+            if place.day != 0 && !days.contains(&place.day) {
+                return Err(self.deleted(place.day));
+            }
+        }
+        if mark.checkpoint.day == 0 || !self.all_indexes_open()? {
+            return self.rebuild();
+        }
+        match self.replay_days(&days, mark.checkpoint, mark.end.day) {
+            Err(TillError::Damaged { .. }) => return self.rebuild(),
+            replayed => replayed?,
+        }
+        if self.mark.end < mark.end && self.mark.users_day != 0 {
+            // A power cut took records that are already counted.
+            self.users = None;
+            self.mark.users_day = 0;
+            self.write_mark()?;
+        }
+        Ok(())
+    }
+
+    /// Makes all indexes again from the journals.
+    pub(in super::super) fn rebuild(&mut self) -> Result<(), TillError> {
+        let days = self.days()?;
+        let known_day = self.mark.end.day;
+        let first_day =
+            if known_day == 0 { days.first().copied().unwrap_or(0) } else { self.mark.first_day };
+        self.forget_indexes();
+        self.forget_journals();
+        // Should this be cut off, the mark says that nothing is reflected, and the next one begins
+        // anew.
+        let generation = self.mark.generation.wrapping_add(1);
+        self.mark = Mark { generation, first_day, ..Mark::default() };
+        self.write_mark()?;
+        self.write_periods(&[])?;
+        for name in self.names()?.iter().filter(|name| is_index(name)) {
+            self.remove(name)?;
+        }
+        self.replay_days(&days, Position::default(), known_day)?;
+        self.checkpoint_here()
+    }
+
+    fn forget_journals(&mut self) {
+        self.caught_up = None;
+        self.journal = None;
+        self.other = None;
+    }
+
+    /// Applies all records from `from` on. The journals up to `known_day` were seen whole before.
+    fn replay_days(
+        &mut self,
+        days: &[u32],
+        from: Position,
+        known_day: u32,
+    ) -> Result<(), TillError> {
+        let mut newest = None;
+        for day in days.iter().copied().filter(|day| *day >= from.day) {
+            // A crash may have cut off the header of a later one.
+            let mut journal =
+                if day <= known_day { self.open_day(day)? } else { self.open_or_create_day(day)? };
+            journal.start_at(if day == from.day { from.offset } else { HEADER_SIZE });
+            self.caught_up = Some(self.replay(day, &mut journal)?);
+            newest = Some((day, journal));
+        }
+        if let Some((day, journal)) = &newest {
+            self.mark.end = Position { day: *day, offset: journal.end() };
+        }
+        self.journal = newest;
+        self.write_mark()
+    }
+
+    fn open_or_create_day(&self, day: u32) -> Result<Journal, TillError> {
+        let (directory, name) = (self.directory.as_ref(), journal_name(day));
+        let entropy = self.entropy.as_ref();
+        Ok(Journal::open_or_create(directory, &name, JOURNAL_KIND, entropy, self.lock)?)
+    }
+
+    /// Makes `day`'s journal the newest, if it is later than the newest.
+    pub(in super::super) fn begin_day(&mut self, day: u32) -> Result<(), TillError> {
+        if day <= self.mark.end.day {
+            return Ok(());
+        }
+        let journal = self.open_or_create_day(day)?;
+        // The mark comes before the first record: a clock set back must not find an older newest
+        // day.
+        self.mark.end = Position { day, offset: HEADER_SIZE };
+        self.write_mark()?;
+        self.journal = Some((day, journal));
+        self.follow_journal()
+    }
+
+    /// Appends a record to the newest journal and applies it; if that fails nothing is kept.
+    pub(in super::super) fn append(
+        &mut self,
+        record: &TillRecord<'_>,
+    ) -> Result<Position, TillError> {
+        let store = &mut *self.store;
+        let (Some((day, journal)), Some(caught_up)) = (&mut store.journal, &self.caught_up) else {
+            return Err(store.deleted(store.mark.end.day));
+        };
+        store.buffer.clear();
+        record.write(&mut store.buffer);
+        let (day, appended) = (*day, journal.append(caught_up, &[&store.buffer]));
+        let end = journal.end();
+        if appended.is_err() {
+            // The process that opens the journal next cuts off what is left of it.
+            store.journal = None;
+        }
+        let at = Position { day, offset: appended? };
+        let applied = store.apply(at, record).and_then(|()| store.note_appended(end));
+        if applied.is_err() {
+            self.take_back(at);
+        }
+        applied.map(|()| at)
+    }
+
+    /// Takes back the record at `at`, the last. If this fails the next one to catch up finds it: it
+    /// is then recorded though it was called failed, and the payer is served by a retry.
+    fn take_back(&mut self, at: Position) {
+        self.forget_touched();
+        if let (Some((_, mut journal)), Some(caught_up)) =
+            (self.store.journal.take(), self.caught_up.take())
+            && journal.cut(&caught_up, at.offset).is_ok()
+        {
+            self.mark.end.offset = at.offset;
+            // Even if this fails, the file and the mark are read again next time.
+            let _ = self.write_mark();
+        }
+    }
+}
