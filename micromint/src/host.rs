@@ -2,9 +2,11 @@
 //!
 //! The core has nothing ambient, so that a test, or a C program, can put its own in their place and a
 //! crash can be replayed as a value. The real ones are [`SystemClock`], [`SystemEntropy`] and
-//! [`DiskDirectory`].
+//! [`DiskDirectory`]. wasm has none of them: a program there passes in its own.
 
+#[cfg(not(target_family = "wasm"))]
 mod disk;
+#[cfg(feature = "vendor")]
 mod mapped;
 #[cfg(feature = "simulated-host")]
 mod simulated;
@@ -14,6 +16,7 @@ use std::path::Path;
 
 use crate::time::UnixTime;
 
+#[cfg(not(target_family = "wasm"))]
 pub use disk::DiskDirectory;
 #[cfg(feature = "simulated-host")]
 pub use simulated::{SimulatedDirectory, Survives};
@@ -25,9 +28,11 @@ pub trait Clock: Send + Sync {
 }
 
 /// The machine's clock.
+#[cfg(not(target_family = "wasm"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
+#[cfg(not(target_family = "wasm"))]
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -66,9 +71,11 @@ pub trait Entropy: Send + Sync {
 }
 
 /// The operating system's source of randomness.
+#[cfg(not(target_family = "wasm"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 
+#[cfg(not(target_family = "wasm"))]
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         getrandom::fill(bytes).map_err(io::Error::from)
