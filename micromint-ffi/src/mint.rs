@@ -18,8 +18,7 @@ use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::{
-    MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE,
-    MICROMINT_ERROR_STOPPED, MICROMINT_ERROR_TEXT,
+    MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_STOPPED,
 };
 
 /// The memory that minting takes where 0 is given, in bytes: 512 MiB.

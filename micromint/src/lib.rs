@@ -76,6 +76,6 @@ pub mod journal;
 pub mod error;
 
 // For tests of this crate and of those above it.
-#[cfg(all(feature = "simulated-host", not(target_family = "wasm")))]
+#[cfg(feature = "simulated-host")]
 #[doc(hidden)]
 pub mod testing;
