@@ -1654,8 +1654,9 @@ void micromint_broker_free(micromint_broker *broker);
  * config, config_len: the path of mint.toml.
  * mint_out:           the mint; nothing is made on disk yet.
  *
- * Errors: MICROMINT_ERROR_FILE where it cannot be read, MICROMINT_ERROR_CONFIG with the key, also for a
- * weak choice that the configuration does not allow.
+ * Errors: MICROMINT_ERROR_FILE where it cannot be read or where others can read it, since it holds the
+ * input key; MICROMINT_ERROR_CONFIG with the key, also for a weak choice that the configuration does not
+ * allow.
  */
 micromint_status micromint_mint_open(const uint8_t *config,
                                      size_t config_len,

@@ -4,6 +4,8 @@
 //! written only with MICROMINT_OK; and an error has a text.
 #![no_main]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
@@ -51,7 +53,12 @@ fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("a file");
+            // mint.toml holds a secret: the library refuses it where others can read it.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("a mode");
+        };
         let params = include_str!("../../testdata/periods/2026-12.params");
         write("2026-12.params", params);
         let own = "coinfile = \"2026-12.coins\"\ninput-key = \"000102030405060708090a0b0c0d0e0f\"\n";

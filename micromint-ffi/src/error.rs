@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use micromint_core::error::chain;
+
 /// The result of a function. Numbers are never reused; a retired number stays reserved.
 ///
 /// A refusal (a coin is spent, a payment is too small) is an answer and has its own numbers. These
@@ -56,16 +58,7 @@ impl micromint_error {
 
     /// An error of the core: its text and the texts of its causes.
     pub(crate) fn of(status: micromint_status, error: &dyn Error) -> micromint_error {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let words = error.to_string();
-            if !message.contains(&words) {
-                message = format!("{message}: {words}");
-            }
-            cause = error.source();
-        }
-        micromint_error { status, message }
+        micromint_error { status, message: chain(error) }
     }
 
     pub(crate) fn status(&self) -> micromint_status {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use micromint_core::error::FileError;
-use micromint_core::host::{DiskDirectory, read_whole};
+use micromint_core::host::DiskDirectory;
+use micromint_core::key_file::read_private_text;
 use micromint_core::minting::{
     MintConfig, Minting, Outcome, Progress, Shard, ShardOutcome, Sharding, Stage, THREADS_MAX,
     Verification,
@@ -18,8 +19,7 @@ use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::{
-    MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE,
-    MICROMINT_ERROR_STOPPED, MICROMINT_ERROR_TEXT,
+    MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_STOPPED,
 };
 
 /// The memory that minting uses if 0 is given, in bytes: 512 MiB.
@@ -67,8 +67,9 @@ pub type micromint_mint_progress = Option<
 /// config, config_len: the path of mint.toml.
 /// mint_out:           the mint; nothing is created on disk yet.
 ///
-/// Errors: MICROMINT_ERROR_FILE if it cannot be read, MICROMINT_ERROR_CONFIG with the key, also for
-/// a weak choice that the configuration does not allow.
+/// Errors: MICROMINT_ERROR_FILE if it cannot be read, or if others can read it, because it contains
+/// the input key; MICROMINT_ERROR_CONFIG with the key, also for a weak choice that the configuration
+/// does not allow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_open(
     config: *const u8,
@@ -309,8 +310,8 @@ fn read(path: &Path) -> Answer<micromint_mint> {
     let unreadable =
         |error| micromint_error::of(MICROMINT_ERROR_FILE, &FileError::on("read", path)(error));
     let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
-    let bytes = read_whole(&directory, &name, TOML_FILE_SIZE_MAX).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(failed(MICROMINT_ERROR_TEXT))?;
+    let text = read_private_text(&directory, &name, TOML_FILE_SIZE_MAX)
+        .map_err(failed(MICROMINT_ERROR_FILE))?;
     let config = MintConfig::from_toml(&text).map_err(|error| error.in_file(path));
     let config = config.map_err(failed(MICROMINT_ERROR_CONFIG))?;
     config.check_weak().map_err(failed(MICROMINT_ERROR_CONFIG))?;

@@ -254,7 +254,7 @@ fn load(path: &Path) -> Answer<VendorConfig> {
 fn refused(error: PaywallError) -> micromint_error {
     let status = match &error {
         PaywallError::Config(_) => MICROMINT_ERROR_CONFIG,
-        PaywallError::File(_) | PaywallError::Till(_) | PaywallError::Secret { .. } => {
+        PaywallError::File(_) | PaywallError::Till(_) | PaywallError::KeyFile(_) => {
             MICROMINT_ERROR_FILE
         }
     };

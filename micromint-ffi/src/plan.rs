@@ -6,8 +6,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-use micromint_core::broker::secret::{create_secret, read_secret};
 use micromint_core::error::FileError;
+use micromint_core::key_file::{create_key, read_key};
 use micromint_core::minting::{NewPeriod, NewPeriodError, Plan, Profile};
 use micromint_core::time::UnixTime;
 
@@ -185,8 +185,7 @@ pub unsafe extern "C" fn micromint_secret_create(
     guard(error_out, || {
         given!(host = host_of(host), place = output(secret_out), file = file_at(path, path_len));
         let (directory, name) = file;
-        let secret =
-            create_secret(&directory, &name, &host).map_err(failed(MICROMINT_ERROR_FILE))?;
+        let secret = create_key(&directory, &name, &host).map_err(failed(MICROMINT_ERROR_FILE))?;
         place.write(secret.into());
         Ok(())
     })
@@ -209,7 +208,7 @@ pub unsafe extern "C" fn micromint_secret_read(
     guard(error_out, || {
         given!(place = output(secret_out), file = file_at(path, path_len));
         let (directory, name) = file;
-        let secret = read_secret(&directory, &name).map_err(failed(MICROMINT_ERROR_FILE))?;
+        let secret = read_key(&directory, &name).map_err(failed(MICROMINT_ERROR_FILE))?;
         place.write(secret.into());
         Ok(())
     })

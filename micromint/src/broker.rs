@@ -9,9 +9,6 @@
 //! Beside the coin file `F` stand `F.journal` (the journal) and `F.claims` (a verdict for every coin);
 //! `docs/reference/broker.md` describes them byte by byte. Whoever holds the lock of the coin file is the broker.
 
-// Who the broker is.
-pub mod secret;
-
 // What it remembers.
 mod record;
 
@@ -39,7 +36,7 @@ mod compromise;
 // What it tells about it.
 mod accounts;
 
-mod owners;
+mod owner_list;
 
 mod set_aside;
 
@@ -69,7 +66,6 @@ use self::claim::{Claim, ClaimKind};
 use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
 pub use self::compromise::CompromiseRefusal;
-pub use self::owners::{Owners, OwnersError, owner_tag};
 use self::record::Record;
 pub use self::record::{Batch, BinRange, Return, Sale};
 pub use self::redemption::{BatchRefusal, Judged};

@@ -22,7 +22,6 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::bin::Bin;
-use crate::broker::secret::SECRET_NAME;
 use crate::bytes::Fixed;
 use crate::error::FileError;
 use crate::host::{Directory, File, Open};
@@ -39,8 +38,11 @@ pub use self::layout::{
 };
 use self::layout::{MINTING_SLOTS, SALE_AT, SALE_SLOTS, SLOT_SIZE};
 
-/// The path of the broker's secret (64 hexadecimal digits) for the coin file at `coin_file`: the file
-/// [`SECRET_NAME`] beside it. One secret serves all periods, since vendors keep their keys.
+/// The name of the broker's secret, a key file beside the coin files.
+pub const SECRET_NAME: &str = "broker.secret";
+
+/// The path of the broker's secret for the coin file at `coin_file`: the file [`SECRET_NAME`] beside it.
+/// One secret serves all periods, so that vendors keep their keys from month to month.
 pub fn secret_path(coin_file: &Path) -> PathBuf {
     coin_file.with_file_name(SECRET_NAME)
 }

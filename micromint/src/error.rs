@@ -1,6 +1,9 @@
-//! Errors that several modules share. Each module has an error type of its own beside its code. A
-//! refusal ("this coin is spent") is never an error; it is an answer.
+//! Errors that several modules share, and an error with its causes as one line.
+//!
+//! Each module has an error type of its own beside its code. A refusal ("this coin is spent") is
+//! never an error; it is an answer.
 
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,5 +24,39 @@ impl FileError {
     pub fn on(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> FileError {
         // The path is copied only if the operation failed.
         move |source| FileError { action, path: path.as_ref().to_path_buf(), source }
+    }
+}
+
+/// The text of an error and of its causes in one line, such as `cannot sell: cannot read a.coins: …`.
+///
+/// A cause whose text is part of the line already is left out: many errors repeat their cause.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot sell")]
+    struct Outer(#[source] FileError);
+
+    #[test]
+    fn a_chain_tells_every_cause_once() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let why = source.to_string();
+        let file = FileError::on("read", "a.coins")(source);
+        assert_eq!(chain(&file), format!("cannot read a.coins: {why}"));
+        assert_eq!(chain(&Outer(file)), format!("cannot sell: cannot read a.coins: {why}"));
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! The core has nothing ambient, so that a test, or a C program, can put its own in their place and
 //! a crash can be replayed as a value. The real ones are [`SystemClock`], [`SystemEntropy`] and
-//! [`DiskDirectory`].
+//! [`DiskDirectory`]. wasm has none of them: a program there passes in its own.
 
+#[cfg(not(target_family = "wasm"))]
 mod disk;
+#[cfg(feature = "vendor")]
 mod mapped;
 mod shared_file;
 #[cfg(feature = "simulated-host")]
@@ -16,6 +18,7 @@ use std::path::Path;
 use crate::bytes::from_u64_be;
 use crate::time::UnixTime;
 
+#[cfg(not(target_family = "wasm"))]
 pub use disk::DiskDirectory;
 pub(crate) use shared_file::SharedFile;
 #[cfg(feature = "simulated-host")]
@@ -28,9 +31,11 @@ pub trait Clock: Send + Sync {
 }
 
 /// The machine's clock.
+#[cfg(not(target_family = "wasm"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
+#[cfg(not(target_family = "wasm"))]
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -69,9 +74,11 @@ pub trait Entropy: Send + Sync {
 }
 
 /// The operating system's source of randomness.
+#[cfg(not(target_family = "wasm"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 
+#[cfg(not(target_family = "wasm"))]
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         getrandom::fill(bytes).map_err(io::Error::from)

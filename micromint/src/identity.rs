@@ -14,13 +14,14 @@ use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
 use crate::hash::leading_u64;
+use crate::host_name;
 use crate::params::{COIN_SIZE_MAX, Params};
 use crate::period::Period;
 
 /// The longest User-ID, in bytes.
 pub const USER_ID_LEN_MAX: usize = 40;
 /// The longest Vendor-ID, in bytes: that of a host name.
-pub const VENDOR_ID_LEN_MAX: usize = 253;
+pub const VENDOR_ID_LEN_MAX: usize = host_name::HOST_NAME_LEN_MAX;
 
 /// One for each ball of a coin, or for each but the first.
 type PerBall = SmallVec<[u32; COIN_SIZE_MAX as usize]>;
@@ -209,16 +210,20 @@ impl VendorId {
         &self.0
     }
 
-    /// Whether a client pays this vendor for a page at `host`: it is that host, or a parent of it that
-    /// is no public suffix. Otherwise one site could collect in another's name.
+    /// Whether this vendor may collect coins for a page at `host`: it is that host, or a parent of it that
+    /// lies at or below the host's registrable domain. A registrable domain is a public suffix
+    /// (<https://publicsuffix.org>) and one label more; the names at and below it have one owner.
+    ///
+    /// So `news.example` collects at `www.news.example`, but nobody collects at `someone.github.io` as
+    /// `github.io`. Without this rule a site could collect in the name of another.
     pub fn collects_at(&self, host: &VendorId) -> bool {
-        let is_address =
-            |id: &VendorId| id.0.starts_with('[') || id.0.parse::<std::net::Ipv4Addr>().is_ok();
-        let is_parent =
-            || host.0.strip_suffix(self.as_str()).is_some_and(|rest| rest.ends_with('.'));
-        let is_public =
-            || psl::suffix(self.0.as_bytes()).is_some_and(|suffix| suffix == self.0.as_bytes());
-        self == host || (!is_address(host) && is_parent() && !is_public())
+        self == host || host_name::is_parent_of_one_owner(&self.0, &host.0)
+    }
+
+    /// Whether the host is this machine: `localhost`, a name below it, 127.0.0.0/8 or `[::1]`. What goes
+    /// there crosses no network, so http is as safe as https.
+    pub fn is_loopback(&self) -> bool {
+        host_name::is_loopback(&self.0)
     }
 }
 
@@ -226,7 +231,7 @@ impl FromStr for VendorId {
     type Err = IdentityError;
 
     fn from_str(text: &str) -> Result<Self, IdentityError> {
-        if is_host_name(text) || is_bracketed_ipv6(text) {
+        if host_name::is_valid(text) {
             Ok(VendorId(text.into()))
         } else {
             Err(IdentityError::Vendor(text.chars().take(80).collect()))
@@ -238,41 +243,6 @@ impl fmt::Display for VendorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Labels of `a-z 0-9 - _`, none empty or longer than 63, none beginning or ending in a hyphen. Clients
-/// read a name whose last label is a number as an IPv4 address, so it must be one, in its usual form.
-fn is_host_name(text: &str) -> bool {
-    let is_label = |label: &[u8]| {
-        (1..=63).contains(&label.len())
-            && label
-                .iter()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_".contains(c))
-            && !label.starts_with(b"-")
-            && !label.ends_with(b"-")
-    };
-    // As bytes: every payment has names to be read, and looking for characters takes longer.
-    let labels = || text.as_bytes().split(|c| *c == b'.');
-    text.len() <= VENDOR_ID_LEN_MAX
-        && labels().all(is_label)
-        && (!labels().next_back().is_some_and(is_number)
-            || text.parse::<std::net::Ipv4Addr>().is_ok())
-}
-
-/// A decimal number, or a hexadecimal one as the URL standard reads them in IPv4 addresses.
-fn is_number(label: &[u8]) -> bool {
-    match label.strip_prefix(b"0x") {
-        Some(digits) => digits.iter().all(u8::is_ascii_hexdigit),
-        None => label.iter().all(u8::is_ascii_digit),
-    }
-}
-
-/// `[2001:db8::1]`, exactly as RFC 5952 prints it (which is how the standard library prints).
-fn is_bracketed_ipv6(text: &str) -> bool {
-    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inner.is_some_and(|inner| {
-        inner.parse::<std::net::Ipv6Addr>().is_ok_and(|a| a.to_string() == inner)
-    })
 }
 
 #[cfg(test)]
@@ -312,20 +282,85 @@ mod tests {
             ("news.example", "news.example", true),
             ("news.example", "www.news.example", true),
             ("news.example", "a.b.news.example", true),
+            ("www.news.example", "a.www.news.example", true),
             ("www.news.example", "news.example", false),
+            ("www.news.example", "shop.news.example", false),
+            ("shop.example", "news.example", false),
             ("news.example", "fakenews.example", false),
+            ("ews.example", "news.example", false),
+            // An unknown suffix: the last label.
             ("example", "news.example", false),
+            ("example", "example", true),
+            // Of registries.
+            ("com", "news.com", false),
             ("co.uk", "news.co.uk", false),
+            ("uk", "news.co.uk", false),
+            ("news.co.uk", "www.news.co.uk", true),
+            ("xn--p1ai", "shop.xn--p1ai", false),
+            ("xn--55qx5d.cn", "shop.xn--55qx5d.cn", false),
+            ("cn", "shop.xn--55qx5d.cn", false),
+            ("shop.xn--55qx5d.cn", "www.shop.xn--55qx5d.cn", true),
+            // Of companies.
             ("github.io", "someone.github.io", false),
+            ("github.io", "github.io", true),
             ("someone.github.io", "a.someone.github.io", true),
+            ("io", "someone.github.io", false),
+            // Wildcards: every name below is a public suffix, and so is no part of the one above.
+            ("ck", "shop.ck", false),
+            ("shop.ck", "a.shop.ck", false),
+            ("a.shop.ck", "b.a.shop.ck", true),
+            ("kawasaki.jp", "shop.kawasaki.jp", false),
+            ("kawasaki.jp", "a.shop.kawasaki.jp", false),
+            ("shop.kawasaki.jp", "a.shop.kawasaki.jp", false),
+            ("a.shop.kawasaki.jp", "b.a.shop.kawasaki.jp", true),
+            ("kawasaki.jp", "kawasaki.jp", true),
+            // Exceptions.
+            ("www.ck", "a.www.ck", true),
+            ("ck", "www.ck", false),
+            ("city.kawasaki.jp", "www.city.kawasaki.jp", true),
+            ("kawasaki.jp", "city.kawasaki.jp", false),
+            ("kawasaki.jp", "www.city.kawasaki.jp", false),
+            // This machine, single labels and addresses.
             ("localhost", "localhost", true),
             ("localhost", "a.localhost", false),
+            ("a.localhost", "b.a.localhost", true),
+            ("intranet", "intranet", true),
+            ("intranet", "a.intranet", false),
             ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", false),
             ("[::1]", "[::1]", true),
+            ("[::1]", "[::2]", false),
+            ("1.0xg", "127.0.1.0xg", true),
         ] {
             let (vendor, host): (VendorId, VendorId) =
                 (vendor.parse().unwrap(), host.parse().unwrap());
             assert_eq!(vendor.collects_at(&host), collects, "{vendor} at {host}");
+        }
+    }
+
+    /// What could be the parent of an address, or another writing of a name, is no Vendor-ID.
+    #[test]
+    fn names_that_would_need_a_rule_of_their_own_are_refused() {
+        for bad in ["1", "0.1", "0.0.1", "1]", "news.example.", "News.example", "co.uk.", "."] {
+            assert!(bad.parse::<VendorId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_this_machine_only() {
+        for (host, is) in [
+            ("localhost", true),
+            ("shop.localhost", true),
+            ("127.0.0.1", true),
+            ("127.9.9.9", true),
+            ("[::1]", true),
+            ("localhost.example", false),
+            ("notlocalhost", false),
+            ("128.0.0.1", false),
+            ("127.0.0.1.example", false),
+            ("[::2]", false),
+        ] {
+            assert_eq!(host.parse::<VendorId>().unwrap().is_loopback(), is, "{host}");
         }
     }
 

@@ -15,6 +15,9 @@
 #![forbid(unsafe_code)]
 #![deny(rustdoc::broken_intra_doc_links)]
 
+#[cfg(all(feature = "vendor", target_family = "wasm"))]
+compile_error!("the feature `vendor` needs files on disk, which wasm does not have");
+
 // What a coin is.
 pub mod params;
 pub mod period;
@@ -25,33 +28,45 @@ pub mod hash;
 
 pub mod bin;
 
+mod host_name;
+
 pub mod identity;
 
 pub mod coin;
 
-// Making and keeping.
-pub mod minting;
-
-pub mod coin_file;
-
-// Who says so.
+// Keys, and who bought what.
 pub mod authenticator;
 
-// Selling and buying back.
-pub mod broker;
+pub mod key_file;
+
+pub mod owner;
 
 // The words between the actors.
 pub mod protocol;
 
 pub mod scheme;
 
-// The client.
+// Making and keeping coins: the feature `mint`.
+#[cfg(feature = "mint")]
+pub mod minting;
+
+#[cfg(any(feature = "mint", feature = "broker"))]
+pub mod coin_file;
+
+// Selling and buying back: the feature `broker`.
+#[cfg(feature = "broker")]
+pub mod broker;
+
+// The client: the feature `wallet`.
+#[cfg(feature = "wallet")]
 pub mod wallet;
 
-// Which coins were spent at a web site.
+// Which coins were spent at a web site: the feature `vendor`.
+#[cfg(feature = "vendor")]
 pub mod till;
 
-// The web site.
+// The web site: the feature `vendor`.
+#[cfg(feature = "vendor")]
 pub mod vendor;
 
 // The bytes of all files.

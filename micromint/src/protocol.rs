@@ -30,6 +30,8 @@ mod funds_credited;
 
 mod verdict;
 
+mod refusal;
+
 // A message of any type.
 mod any;
 
@@ -42,6 +44,7 @@ pub use funds_withdrawn::{
 pub use invalid_payment::InvalidPayment;
 pub use payment::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 pub use redemption_result::RedemptionResult;
+pub use refusal::Refusal;
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
 pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};
 pub use request_redemption::{

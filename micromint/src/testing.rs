@@ -8,6 +8,7 @@
 // This module serves tests, in which an invalid text should stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "vendor")]
 pub mod cases;
 
 use std::collections::HashMap;

@@ -36,8 +36,6 @@ mod problem;
 
 mod manifest;
 
-mod refusal;
-
 pub mod check;
 
 pub mod lists;
@@ -47,8 +45,6 @@ mod accepted;
 pub mod redemption;
 
 mod views;
-
-mod secret;
 
 pub mod cache;
 mod head;
@@ -64,5 +60,6 @@ pub use answer::{CHALLENGE_LEN_MAX, REQUEST_HEADER_LEN_MAX, price_unreadable, un
 pub use carrier::{PAYMENT_HEADER_LEN_MAX, brings_payment};
 pub use manifest::MANIFEST_PATH;
 pub use receipt::{RECEIPT_PATH_LEN_MAX, ReceiptPathError, parse_receipt_path};
-pub use refusal::Refusal;
 pub use serving::{Decided, Vendor};
+
+use crate::protocol::Refusal;

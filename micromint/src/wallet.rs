@@ -19,8 +19,6 @@ mod record;
 mod state;
 
 // What is decided.
-mod vendor_rule;
-
 mod plan;
 
 mod credit;
@@ -65,7 +63,6 @@ pub use problem::{PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, PROBLEM_WORDS_MAX, Probl
 pub use receive::{NotReceived, Received};
 pub use record::Place;
 pub use state::{CoinState, Holding, PastPayment, Return, Set, State, Withdrawal};
-pub use vendor_rule::{is_loopback, may_collect};
 
 /// The kind of journal that a wallet is.
 const KIND: &str = "wallet";

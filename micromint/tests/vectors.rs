@@ -11,8 +11,8 @@ mod vectors;
 use std::path::{Path, PathBuf};
 
 use micromint::hash::HashName;
+use micromint::protocol::Refusal;
 use micromint::protocol::*;
-use micromint::vendor::Refusal;
 use serde_json::Value;
 
 fn testdata() -> PathBuf {

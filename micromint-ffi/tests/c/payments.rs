@@ -1,5 +1,6 @@
 //! Payments for the program of the paywall, and the vendor they are for.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use base64::Engine;
@@ -23,9 +24,8 @@ pub(crate) fn write_world(folder: &Path) {
     let params =
         std::fs::read_to_string(crate_path().join("../testdata/periods/2026-12.params")).unwrap();
     let secret = "coinfile = \"2026-12.coins\"\ninput-key = \"000102030405060708090a0b0c0d0e0f\"\n";
-    std::fs::write(folder.join("strict.toml"), format!("{secret}{params}")).unwrap();
-    std::fs::write(folder.join("mint.toml"), format!("{secret}weak = \"allowed\"\n{params}"))
-        .unwrap();
+    write_private(&folder.join("strict.toml"), &format!("{secret}{params}"));
+    write_private(&folder.join("mint.toml"), &format!("{secret}weak = \"allowed\"\n{params}"));
     let (paid, raced) = (payment("/paid", COINS[0]), payment("/raced", COINS[1]));
     let body: Vec<String> = paid.iter().map(u8::to_string).collect();
     let header = format!(
@@ -37,6 +37,12 @@ pub(crate) fn write_world(folder: &Path) {
         URL_SAFE_NO_PAD.encode(&raced)
     );
     std::fs::write(folder.join("paid.h"), header).unwrap();
+}
+
+/// Writes a file that holds a secret: the library refuses one that others can read.
+fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A Payment message of one coin. The broker checks authenticators; the vendor does not.

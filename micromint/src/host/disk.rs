@@ -4,10 +4,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "vendor")]
+use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, OFlags, SeekFrom, Statx, StatxFlags};
 
+#[cfg(feature = "vendor")]
 use super::mapped::Mapping;
 use super::{Directory, File, FileStatus, Lock, Open, Seen, Stamp};
 
@@ -96,7 +99,11 @@ impl Directory for DiskDirectory {
                 opened => opened?,
             },
         };
-        Ok(Box::new(DiskFile { file: Arc::new(file), mapping: OnceLock::new() }))
+        Ok(Box::new(DiskFile {
+            file: Arc::new(file),
+            #[cfg(feature = "vendor")]
+            mapping: OnceLock::new(),
+        }))
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -171,11 +178,14 @@ fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
 /// An open file on disk.
 struct DiskFile {
     file: Arc<fs::File>,
-    /// The part that is read and written through memory, once [`File::map`] was asked for it.
+    /// The part that is read and written through memory, once [`File::map`] was asked for it. Only the
+    /// till asks.
+    #[cfg(feature = "vendor")]
     mapping: OnceLock<Option<Mapping>>,
 }
 
 impl DiskFile {
+    #[cfg(feature = "vendor")]
     fn mapping(&self) -> Option<&Mapping> {
         self.mapping.get()?.as_ref()
     }
@@ -215,16 +225,19 @@ impl File for DiskFile {
         self.file.write_all_at(bytes, offset)
     }
 
+    #[cfg(feature = "vendor")]
     fn map(&self, size: u64) {
         self.mapping.get_or_init(|| Mapping::new(&self.file, size));
     }
 
+    #[cfg(feature = "vendor")]
     fn reread_at(&self, seen: &Seen, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         let mapping = self.mapping().filter(|_| seen.covers(bytes.len(), offset));
         let is_read = mapping.is_some_and(|mapping| mapping.read(bytes, offset));
         if is_read { Ok(()) } else { self.read_at(bytes, offset) }
     }
 
+    #[cfg(feature = "vendor")]
     fn rewrite_at(&self, seen: &Seen, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mapping = self.mapping().filter(|_| seen.covers(bytes.len(), offset));
         let is_written = mapping.is_some_and(|mapping| mapping.write(bytes, offset));

@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 use super::Refusal;
 use super::config_error::ConfigError;
 use crate::bin::Bin;
-use crate::broker::Owners;
 use crate::host::{Directory, read_whole};
 use crate::identity::UserId;
+use crate::owner::Owners;
 use crate::params::Params;
 
 /// The largest list of revoked users that is read, in bytes: 400 000 of the longest names.
@@ -88,8 +88,8 @@ fn wrong(directory: &dyn Directory, name: &str, reason: String) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::owner_tag;
     use crate::host::SimulatedDirectory;
+    use crate::owner::owner_tag;
     use crate::testing::test_params;
 
     fn user(name: &str) -> UserId {

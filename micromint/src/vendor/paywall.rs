@@ -35,11 +35,11 @@ use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
 use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
 use super::manifest::{is_manifest, manifest};
-use super::secret;
 use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
+use crate::key_file::{KeyFileError, read_or_create_key};
 use crate::params::Params;
 use crate::protocol::{Frame, PAYMENT_SIZE_MAX};
 use crate::till::{PaymentId, REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
@@ -65,20 +65,15 @@ pub enum PaywallError {
     /// The configuration, or a period's parameters.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The till's directory or the secret of receipts.
+    /// The till's directory.
     #[error(transparent)]
     File(#[from] FileError),
     /// The till.
     #[error(transparent)]
     Till(#[from] TillError),
-    /// The secret's file holds something else.
-    #[error("{}: expected 64 hexadecimal digits: {reason}", path.display())]
-    Secret {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The file of the secret of receipts.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
 }
 
 /// What this request took and its answer may still give back.
@@ -149,7 +144,7 @@ impl Paywall {
         load_lists(config, &config.load_periods()?)?;
         make_till_folder(config.till()).map_err(FileError::on("make", config.till()))?;
         let (directory, name) = secret_place(config)?;
-        secret::read_or_make(&directory, &name, entropy)?;
+        read_or_create_key(&directory, &name, entropy)?;
         let till = DiskDirectory::new(config.till());
         Till::prepare(&till)?;
         let names = till.names().map_err(FileError::on("list", config.till()))?;
@@ -169,7 +164,7 @@ impl Paywall {
     ) -> Result<Paywall, PaywallError> {
         config.check().map_err(ConfigError::from)?;
         let (directory, name) = secret_place(&config)?;
-        let receipt_key = secret::read_or_make(&directory, &name, entropy.as_ref())?;
+        let receipt_key = read_or_create_key(&directory, &name, entropy.as_ref())?;
         let till = DiskDirectory::new(config.till());
         let periods = DiskDirectory::new(config.periods());
         Paywall::with_folder(config, Box::new(periods), receipt_key, Box::new(till), clock, entropy)

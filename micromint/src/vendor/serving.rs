@@ -207,10 +207,10 @@ mod tests {
 
     use crate::authenticator::Key;
     use crate::host::SystemEntropy;
+    use crate::protocol::Refusal;
     use crate::scheme::BASE64URL;
     use crate::testing::{ObviousMint, params_with};
     use crate::till::tests::HandClock;
-    use crate::vendor::Refusal;
     use crate::vendor::accepted::LOOK_SECONDS;
 
     struct Site {

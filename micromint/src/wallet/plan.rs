@@ -17,7 +17,6 @@ use super::genuine::EMPTY;
 use super::outcome::PaymentOutcome;
 use super::record::{Place, Spend};
 use super::state::{CoinState, Holding, Set, State};
-use super::vendor_rule::{is_loopback, may_collect};
 
 /// The longest method of a request that can be paid for, in bytes.
 pub const METHOD_LEN_MAX: usize = 32;
@@ -238,13 +237,13 @@ impl State {
         if request.url != *fetch.url {
             return Err(Unpayable::OtherPage { fetched, requested: request.url.to_string() });
         }
-        if !may_collect(&request.vendor, host) {
+        if !request.vendor.collects_at(host) {
             return Err(Unpayable::OtherVendor {
                 vendor: request.vendor.clone(),
                 host: host.clone(),
             });
         }
-        if !fetch.url.is_https() && !policy.allow_http && !is_loopback(host) {
+        if !fetch.url.is_https() && !policy.allow_http && !host.is_loopback() {
             return Err(Unpayable::NotSecure(fetched));
         }
         if fetch.method.len() > METHOD_LEN_MAX {

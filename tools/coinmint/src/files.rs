@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use micromint::error::FileError;
-use micromint::host::{Directory, DiskDirectory, Open};
+use micromint::host::{Directory, DiskDirectory};
 use micromint::minting::MintConfig;
 use micromint::toml_file::TOML_FILE_SIZE_MAX;
-use micromint_console::{ToolError, read_input};
+use micromint_console::{ToolError, read_secret_input};
 
 /// A configuration that was read, and where its coin file is.
 pub(crate) struct Mint {
@@ -16,13 +16,10 @@ pub(crate) struct Mint {
 }
 
 impl Mint {
-    /// Reads the configuration at `path`.
+    /// Reads the configuration at `path`, which holds the input key: others must not be able to read it.
     pub(crate) fn read(path: &Path) -> Result<Mint, ToolError> {
-        let bytes = read_input(path, TOML_FILE_SIZE_MAX as usize)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| format!("{}: expected UTF-8 text", path.display()))?;
+        let text = read_secret_input(path, TOML_FILE_SIZE_MAX as usize)?;
         let config = MintConfig::from_toml(&text).map_err(|error| error.in_file(path))?;
-        warn_if_public(path)?;
         let coinfile = coin_file_path(path, &config.coinfile);
         let (directory, name) =
             DiskDirectory::of_file(&coinfile).map_err(FileError::on("use", &coinfile))?;
@@ -38,20 +35,4 @@ impl Mint {
 /// The path of the coin file `coinfile` of the configuration at `config`.
 pub(crate) fn coin_file_path(config: &Path, coinfile: &str) -> PathBuf {
     config.parent().unwrap_or(Path::new("")).join(coinfile)
-}
-
-/// Says so if others can read the input key.
-fn warn_if_public(path: &Path) -> Result<(), ToolError> {
-    if path == Path::new("-") {
-        return Ok(());
-    }
-    let (directory, name) = DiskDirectory::of_file(path).map_err(FileError::on("use", path))?;
-    let file = directory.open(&name, Open::Read).map_err(FileError::on("open", path))?;
-    if !file.is_private().map_err(FileError::on("read the mode of", path))? {
-        eprintln!(
-            "coinmint: warning: others can read {}, which holds a secret: chmod 600 it",
-            path.display()
-        );
-    }
-    Ok(())
 }

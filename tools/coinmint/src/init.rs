@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use micromint::broker::secret::{create_secret, read_secret};
 use micromint::coin_file::secret_path;
 use micromint::error::FileError;
 use micromint::host::{DiskDirectory, SystemEntropy};
+use micromint::key_file::{create_key, read_key};
 use micromint::minting::{NewPeriod, NewPeriodError, Profile};
 use micromint::money::Money;
 use micromint::period::Period;
@@ -82,9 +82,9 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
 fn make_secret(path: &Path) -> Result<bool, ToolError> {
     let (directory, name) = DiskDirectory::of_file(path).map_err(FileError::on("use", path))?;
     if path.try_exists()? {
-        read_secret(&directory, &name)?;
+        read_key(&directory, &name)?;
         return Ok(false);
     }
-    create_secret(&directory, &name, &SystemEntropy)?;
+    create_key(&directory, &name, &SystemEntropy)?;
     Ok(true)
 }

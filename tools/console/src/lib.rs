@@ -11,7 +11,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{self, ExitCode};
 
-use micromint::error::FileError;
+use micromint::error::{FileError, chain};
+use micromint::host::DiskDirectory;
+use micromint::key_file::read_private_text;
 
 mod pages;
 
@@ -36,21 +38,6 @@ pub fn finish(program: &str, result: Result<u8, ToolError>) -> ExitCode {
             ExitCode::from(EXIT_FAILURE)
         }
     }
-}
-
-/// An error and its causes in one line. A cause that the error's own text already tells is left
-/// out.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Prints a line to standard output, like `println!`, but without a panic if the reader is gone.
@@ -93,6 +80,20 @@ pub fn read_input(path: &Path, size_max: usize) -> Result<Vec<u8>, ToolError> {
     Ok(bytes)
 }
 
+/// Reads a text that holds a secret from a file that only its owner can read, or from standard input for
+/// `-`, of at most `size_max` bytes.
+///
+/// # Errors
+/// It cannot be read, is larger, is not UTF-8, or others can read the file.
+pub fn read_secret_input(path: &Path, size_max: usize) -> Result<String, ToolError> {
+    if path == Path::new("-") {
+        let bytes = read_input(path, size_max)?;
+        return String::from_utf8(bytes).map_err(|_| "standard input: expected UTF-8 text".into());
+    }
+    let (directory, name) = DiskDirectory::of_file(path).map_err(FileError::on("read", path))?;
+    Ok(read_private_text(&directory, &name, size_max as u64)?)
+}
+
 /// Writes to standard output, or to a new file of mode 0600 that must not exist yet.
 ///
 /// # Errors
@@ -113,6 +114,8 @@ pub fn write_output(path: Option<&Path>, bytes: &[u8]) -> Result<(), ToolError> 
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -123,5 +126,17 @@ mod tests {
         assert!(write_output(Some(&path), b"more").is_err());
         assert_eq!(read_input(&path, 4).unwrap(), b"four");
         assert!(read_input(&path, 3).is_err());
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        write_output(Some(&path), b"four").unwrap();
+        assert_eq!(read_secret_input(&path, 4).unwrap(), "four");
+        assert!(read_secret_input(&path, 3).is_err());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let error = read_secret_input(&path, 4).unwrap_err().to_string();
+        assert!(error.contains("others can read"), "{error}");
     }
 }

@@ -9,9 +9,10 @@ use std::process::ExitCode;
 use micromint::broker::web::{
     BODY_SIZE_MAX, WEB_SETS_MAX_DEFAULT, WebRequest, WebResponse, WebSettings, refusal,
 };
+use micromint::error::chain;
 use micromint::host::{Clock, SystemClock};
 use micromint::protocol::parse_decimal;
-use micromint_console::{ToolError, chain};
+use micromint_console::ToolError;
 
 use crate::common::open;
 use crate::random_number;

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use micromint::broker::Broker;
-use micromint::broker::secret::read_secret;
 use micromint::coin_file::secret_path;
 use micromint::error::FileError;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
+use micromint::key_file::read_key;
 use micromint::time::UnixTime;
 use micromint_console::ToolError;
 
@@ -44,7 +44,7 @@ pub(crate) fn open(coin_file: &Path, secret_file: Option<&Path>) -> Result<Broke
     let secret_file = secret_file.map_or_else(|| secret_path(coin_file), Path::to_path_buf);
     let (secret_directory, secret_name) =
         DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;
-    let secret = read_secret(&secret_directory, &secret_name)?;
+    let secret = read_key(&secret_directory, &secret_name)?;
     let mut broker = Broker::open(&directory, &name, secret, &SystemEntropy)?;
     broker.set_threads(std::thread::available_parallelism().map_or(1, Into::into));
     Ok(broker)

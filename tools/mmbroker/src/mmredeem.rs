@@ -12,13 +12,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use micromint::broker::{Broker, Judged, last_line, set_aside};
-use micromint::error::FileError;
+use micromint::error::{FileError, chain};
 use micromint::host::{DiskDirectory, replace_whole};
 use micromint::protocol::{BATCH_DATA_SIZE_MAX, RequestRedemption, Verdict};
 use micromint::time::UnixTime;
-use micromint_console::{
-    EXIT_FAILURE, EXIT_OK, ToolError, chain, command_line, finish, read_input, say,
-};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say};
 
 use common::{Place, counted};
 

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use clap::Parser;
 use micromint::authenticator::Key;
 use micromint::error::FileError;
-use micromint::host::{
-    Clock, Directory, DiskDirectory, FixedClock, Open, SystemClock, SystemEntropy,
-};
+use micromint::host::{Clock, Directory, DiskDirectory, FixedClock, SystemClock, SystemEntropy};
 use micromint::identity::VendorId;
+use micromint::key_file::read_key;
 use micromint::period::Period;
 use micromint::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
 use micromint::till::{Batch, SyncMode, Till};
@@ -28,8 +27,6 @@ use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, sa
 const EXIT_NOTHING: u8 = 3;
 /// The largest Redemption-Result that is read, in bytes.
 const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
-/// The largest key file, in bytes: 64 digits and the end of a line.
-const KEY_FILE_SIZE_MAX: usize = 1024;
 
 /// Redeems the coins in a vendor's till.
 ///
@@ -126,7 +123,7 @@ fn write_batch(
     vendor: &VendorId,
     out: &Path,
 ) -> Result<u8, ToolError> {
-    let key = read_key(arguments.key_file.as_deref().ok_or("expected --key-file")?)?;
+    let key = vendor_key(arguments.key_file.as_deref().ok_or("expected --key-file")?)?;
     let limits = BatchLimits { payments: arguments.payments, ..BatchLimits::default() };
     let Some(made) = make_batch(till, vendor, &key, arguments.period.as_ref(), limits)? else {
         eprintln!("mmvendorredeem: nothing to redeem");
@@ -142,21 +139,9 @@ fn write_batch(
     Ok(EXIT_OK)
 }
 
-fn read_key(path: &Path) -> Result<Key, ToolError> {
-    let (directory, name) = DiskDirectory::of_file(path)?;
-    let file = directory.open(&name, Open::Read).map_err(FileError::on("read", path))?;
-    if !file.is_private().map_err(FileError::on("inspect", path))? {
-        let found = "found a file that others may read";
-        return Err(format!(
-            "{}: expected mode 0600, {found}; change it with chmod",
-            path.display()
-        )
-        .into());
-    }
-    let bytes = read_input(path, KEY_FILE_SIZE_MAX)?;
-    let text =
-        std::str::from_utf8(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
-    text.trim().parse().map_err(|error| format!("{}: {error}", path.display()).into())
+fn vendor_key(path: &Path) -> Result<Key, ToolError> {
+    let (directory, name) = DiskDirectory::of_file(path).map_err(FileError::on("read", path))?;
+    Ok(read_key(&directory, &name)?)
 }
 
 fn print_batch(batch: &Batch) {

@@ -162,7 +162,7 @@ fn mistakes_are_told() {
     spend(folder, 1, 900, 900);
     write_key(folder, 0o644);
     let (_, told) = output(&mut program(folder, &["--out", "x", "--key-file", "key"]), 1);
-    assert!(told.contains("expected mode 0600"), "{told}");
+    assert!(told.contains("others can read") && told.contains("chmod 600"), "{told}");
     std::fs::write(folder.join("result"), "MicroMint-1.0\n").unwrap();
     output(&mut program(folder, &["--result", "result"]), 1);
     output(&mut program(folder, &["--result", "absent"]), 1);

@@ -5,13 +5,17 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use micromint::error::chain;
 use micromint::host::{Clock, Entropy, SystemClock, SystemEntropy};
+use micromint::identity::VendorId;
 use micromint::protocol::{
     FUNDS_WITHDRAWN_SIZE_MAX, FundsCredited, FundsWithdrawn, Id, MEDIA_TYPE, RequestCredit,
     SendExpired, Verdict,
 };
-use micromint::wallet::{Received, Wallet, is_loopback};
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, chain, read_input, say, write_output};
+use micromint::wallet::{Received, Wallet};
+use micromint_console::{
+    EXIT_FAILURE, EXIT_OK, ToolError, read_input, read_secret_input, say, write_output,
+};
 
 use crate::exit;
 use crate::net::Client;
@@ -28,7 +32,7 @@ const PASSWORD_SIZE_MAX: usize = 4096;
 pub struct Login<'a> {
     /// The name.
     pub user: Option<&'a str>,
-    /// The file whose first line is the password.
+    /// The file whose first line is the password. It must be readable by its owner only.
     pub password_file: Option<&'a Path>,
 }
 
@@ -38,7 +42,7 @@ impl Login<'_> {
         let Some(user) = self.user else { return Ok(None) };
         let path =
             self.password_file.ok_or("--user needs --password-file (- is standard input)")?;
-        let text = String::from_utf8(read_input(path, PASSWORD_SIZE_MAX)?)?;
+        let text = read_secret_input(path, PASSWORD_SIZE_MAX)?;
         let password = text.lines().next().unwrap_or_default();
         let token = STANDARD.encode(format!("{user}:{password}"));
         Ok(Some(("Authorization".to_string(), format!("Basic {token}"))))
@@ -252,9 +256,9 @@ fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result
 /// A User-Key and whole sets travel here: https, or this machine.
 fn must_be_secure(url: &str) -> Result<(), ToolError> {
     let parsed = url::Url::parse(url).map_err(|error| format!("URL {url:?}: {error}"))?;
-    let host = parsed.host_str().and_then(|host| host.parse().ok());
+    let host: Option<VendorId> = parsed.host_str().and_then(|host| host.parse().ok());
     if parsed.scheme() == "https"
-        || (parsed.scheme() == "http" && host.is_some_and(|host| is_loopback(&host)))
+        || (parsed.scheme() == "http" && host.is_some_and(|host| host.is_loopback()))
     {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use url::Url as AnyUrl;
 
 use micromint::authenticator::Authenticator;
-use micromint::error::FileError;
+use micromint::error::{FileError, chain};
 use micromint::host::{Clock, SystemClock};
 use micromint::protocol::{InvalidPayment, MEDIA_TYPE, Payment, RequestPayment, Url};
 use micromint::scheme::{
@@ -25,7 +25,7 @@ use micromint::wallet::{
     Policy, Problem, REQUEST_HEADER, STATUS_HEADER, Sending, Wallet, has_ended, outcome_of,
     payment_for_header, receipt_in, request_in_challenge, request_in_header,
 };
-use micromint_console::{EXIT_OK, ToolError, chain};
+use micromint_console::{EXIT_OK, ToolError};
 
 use crate::exit;
 use crate::net::{Answer, Client};

@@ -126,7 +126,7 @@ struct LoginArgs {
     /// Your name at the broker's web server (basic authentication).
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// The file whose first line is the password; - is standard input.
+    /// The file whose first line is the password, readable by its owner only; - is standard input.
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
 }

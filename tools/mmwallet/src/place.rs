@@ -1,11 +1,12 @@
 //! Where the wallet is: `$XDG_DATA_HOME/micromint/wallet.mmw`, or the file that `--wallet` names.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory, SystemEntropy};
+use micromint::key_file::check_private;
 use micromint::wallet::Wallet;
 use micromint_console::ToolError;
 
@@ -68,9 +69,10 @@ impl Place {
     /// It cannot be opened.
     pub fn create(&self) -> Result<Wallet, ToolError> {
         self.make_directory()?;
-        let wallet = Wallet::open(&self.directory, &self.name, &SystemEntropy)?;
-        self.check()?;
-        Ok(wallet)
+        if self.exists() {
+            self.check()?;
+        }
+        Ok(Wallet::open(&self.directory, &self.name, &SystemEntropy)?)
     }
 
     /// Opens the wallet, which must exist.
@@ -100,15 +102,10 @@ impl Place {
         Err(format!("there is no wallet at {path}: `mmwallet receive` makes one").into())
     }
 
-    /// Warns where others can read the wallet, or where locks may not hold.
+    /// Refuses a wallet that others can read, since whoever reads it can spend it. Warns where locks may
+    /// not hold.
     fn check(&self) -> Result<(), ToolError> {
-        let metadata = fs::metadata(&self.path).map_err(FileError::on("inspect", &self.path))?;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            eprintln!(
-                "mmwallet: warning: {} can be read by others; whoever reads it can spend it (chmod 600)",
-                self.path.display()
-            );
-        }
+        check_private(&self.directory, &self.name)?;
         if self.directory.is_on_network().unwrap_or(false) {
             eprintln!(
                 "mmwallet: warning: {} is on a network file system, where locks may not hold: use it from one machine only",

@@ -17,10 +17,11 @@ use std::time::Duration;
 use assert_cmd::Command;
 use micromint::authenticator::Key;
 use micromint::bin::Bin;
-use micromint::broker::secret::{SECRET_NAME, create_secret};
 use micromint::coin::CoinRules;
+use micromint::coin_file::SECRET_NAME;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserVector, VendorVector};
+use micromint::key_file::create_key;
 use micromint::minting::{InputKey, MEMORY_MIN, Minting};
 use micromint::params::Params;
 use micromint::protocol::{FundsWithdrawn, Payment, RequestRedemption, push_record};
@@ -96,7 +97,7 @@ impl Place {
         let directory = TempDir::new().unwrap();
         std::fs::write(directory.path().join(COINS), file).unwrap();
         let disk = DiskDirectory::new(directory.path());
-        let secret = create_secret(&disk, SECRET_NAME, &SystemEntropy).unwrap();
+        let secret = create_key(&disk, SECRET_NAME, &SystemEntropy).unwrap();
         Place { directory, secret, params }
     }
 

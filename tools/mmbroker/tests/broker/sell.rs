@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use micromint::authenticator::Key;
-use micromint::broker::Owners;
+use micromint::owner::Owners;
 use micromint::protocol::{FundsCredited, FundsWithdrawn, RequestCredit, Verdict};
 
 use super::{CLOSED, COINS, EXPIRED, Place};

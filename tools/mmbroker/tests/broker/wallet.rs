@@ -135,6 +135,8 @@ fn the_wallet_buys_at_the_brokers_page_and_fetches_a_sale_again() {
     let site = Site::start(|_| Place::new());
     let (wallet, password) = (wallet_of(&site.place), site.place.path("password"));
     std::fs::write(&password, "open sesame\n").unwrap();
+    std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
     let alice = Login { user: Some("alice"), password_file: Some(&password) };
     let buy = |login: &Login<'_>, sets, transaction| {
         buy(&wallet, &client(), &site.url, login, sets, transaction).unwrap()

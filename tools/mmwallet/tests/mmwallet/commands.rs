@@ -91,10 +91,16 @@ fn coins_that_expire_soon_are_warned_of() {
 }
 
 #[test]
-fn a_wallet_that_others_can_read_is_warned_of() {
+fn a_wallet_that_others_can_read_is_refused() {
     let home = Home::with_coins();
     std::fs::set_permissions(home.wallet(), std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(stderr(&home.run(&["balance"])).contains("can be read by others"));
+    for arguments in [&["balance"][..], &["check"]] {
+        let output = home.run(arguments);
+        assert_eq!(status(&output), 1, "{arguments:?}");
+        assert!(stderr(&output).contains("others can read this file"), "{output:?}");
+    }
+    std::fs::set_permissions(home.wallet(), std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(status(&home.run(&["balance"])), 0);
 }
 
 #[test]
@@ -189,6 +195,7 @@ fn an_invitation_of_another_site_is_refused() {
 fn sets_are_bought_at_the_brokers_page_and_the_same_sale_is_fetched_again() {
     let (home, broker) = (Home::new(), Vendor::start(&MINT));
     let password = home.file("password", b"open sesame\n");
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).unwrap();
     let url = broker.url("/broker");
     let buy = |more: &[&str]| {
         let login =

@@ -1,12 +1,13 @@
 //! The owners file of a period: who bought which set, as tags that vendors can check.
 //!
-//! In go the sales, out comes a small file (four bytes a set) with which a vendor refuses invented users
-//! and unsold superbins at the door. It names nobody: a tag is the head of a hash over period and
-//! User-ID. `docs/reference/broker.md` describes it byte by byte; all numbers are little-endian.
+//! In go the sales, out comes a small file (four bytes a set). With it a vendor refuses invented users
+//! and unsold superbins before it checks anything else. The file names nobody: a tag is the head of a
+//! hash over period and User-ID. `docs/reference/broker.md` describes it byte by byte.
+
+use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use super::{Broker, BrokerError};
 use crate::bytes::{CHECKSUM_SIZE, Field, Fixed, Writer, open, pad, seal, unpad};
 use crate::hash::leading_u64;
 use crate::identity::UserId;
@@ -64,6 +65,23 @@ pub fn owner_tag(period: &Period, user: &UserId) -> u32 {
 }
 
 impl Owners {
+    /// The owners of the period of `params` at the time `made`: the first superbin of each sold set and
+    /// its buyer, in any order. Superbins that the period does not have are left out.
+    pub fn new<'a>(
+        params: &Params,
+        made: UnixTime,
+        sold: impl IntoIterator<Item = (u32, &'a UserId)>,
+    ) -> Owners {
+        let period = params.period().clone();
+        let mut tags = vec![UNSOLD; (params.superbin_count() / 2) as usize];
+        for (first_superbin, user) in sold {
+            if let Some(tag) = tags.get_mut(first_superbin as usize / 2) {
+                *tag = owner_tag(&period, user);
+            }
+        }
+        Owners { period, made, tags }
+    }
+
     /// Whether the set that begins at `first_superbin` may be this user's. An owner is never refused;
     /// a stranger passes once in 2^32.
     pub fn may_own(&self, user: &UserId, first_superbin: u32) -> bool {
@@ -134,40 +152,25 @@ impl Owners {
     }
 }
 
-impl Broker {
-    /// Who bought which set up to now.
-    ///
-    /// # Errors
-    /// The files cannot be used.
-    pub fn owners(&mut self, now: UnixTime) -> Result<Owners, BrokerError> {
-        self.locked(now, |broker| {
-            let period = broker.params().period().clone();
-            let mut tags = vec![UNSOLD; (broker.params().superbin_count() / 2) as usize];
-            for sale in broker.state.sales.values() {
-                let tag = owner_tag(&period, &sale.user);
-                sale.first_superbins().for_each(|first| tags[first as usize / 2] = tag);
-            }
-            Ok(Owners { period, made: now, tags })
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{DURING, MINT, directory, open, user};
     use super::*;
-    use crate::testing::params_with;
+    use crate::testing::{params_with, test_params};
+
+    const MADE: UnixTime = UnixTime(1_796_083_200);
+
+    fn user(name: &str) -> UserId {
+        name.parse().unwrap()
+    }
 
     #[test]
-    fn owners_are_known_and_nobody_else() {
-        let mut broker = open(&directory());
-        broker.withdraw(&user("alice"), 2, 1, DURING).unwrap().unwrap();
-        broker.withdraw(&user("bob"), 1, 2, DURING).unwrap().unwrap();
-        let owners = broker.owners(DURING).unwrap();
-        assert_eq!((owners.sold(), owners.made()), (3, DURING));
+    fn a_file_names_the_owners_of_sold_sets_only() {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let owners = Owners::new(&test_params(), MADE, [(0, &alice), (4, &bob), (2, &alice)]);
+        assert_eq!((owners.sold(), owners.made()), (3, MADE));
         let bytes = owners.to_bytes();
         assert_eq!(bytes.len(), 64 + 4 * 32);
-        let read = Owners::from_bytes(&bytes, MINT.params()).unwrap();
+        let read = Owners::from_bytes(&bytes, &test_params()).unwrap();
         assert_eq!(read, owners);
         let sold_to =
             |name: &str| (0..70).filter(|s| read.may_own(&user(name), *s)).collect::<Vec<_>>();
@@ -177,13 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn superbins_outside_the_period_are_left_out() {
+        let alice = user("alice");
+        let owners = Owners::new(&test_params(), MADE, [(62, &alice), (64, &alice)]);
+        assert_eq!(owners.sold(), 1);
+        assert!(owners.may_own(&alice, 62) && !owners.may_own(&alice, 64));
+    }
+
+    #[test]
     fn other_files_and_damage_are_refused() {
-        let bytes = open(&directory()).owners(DURING).unwrap().to_bytes();
+        let bytes = Owners::new(&test_params(), MADE, []).to_bytes();
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
-            assert!(Owners::from_bytes(&damaged, MINT.params()).is_err(), "{at}");
-            assert!(Owners::from_bytes(&bytes[..at], MINT.params()).is_err(), "{at}");
+            assert!(Owners::from_bytes(&damaged, &test_params()).is_err(), "{at}");
+            assert!(Owners::from_bytes(&bytes[..at], &test_params()).is_err(), "{at}");
         }
         let january = params_with(|raw| raw.period = "2027-01".parse().unwrap());
         let error = Owners::from_bytes(&bytes, &january).unwrap_err().to_string();
@@ -193,7 +204,7 @@ mod tests {
     /// SHA-256("micromint owner" 00 "2026-12" 00 "alice"), computed with sha256sum.
     #[test]
     fn a_tag_has_the_documented_value() {
-        assert_eq!(owner_tag(MINT.params().period(), &user("alice")), ALICE);
+        assert_eq!(owner_tag(test_params().period(), &user("alice")), ALICE);
     }
 
     const ALICE: u32 = 0x43b2_b389;

@@ -1,0 +1,24 @@
+//! Makes `src/host_name/public_suffixes.bin` from the Public Suffix List that the crate `psl` carries.
+//! Run it after `cargo update -p psl`:
+//!
+//! ```sh
+//! cargo run -p micromint --example make-suffix-table
+//! ```
+
+// A tool for development: a wrong list should stop it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod table;
+
+fn main() {
+    let list = table::List::read();
+    let bytes = table::encode(&list);
+    std::fs::write(table::PATH, &bytes).expect("the table can be written");
+    println!(
+        "{}: {} rules of psl {}, {} bytes",
+        table::PATH,
+        list.rules.len(),
+        list.version,
+        bytes.len()
+    );
+}
