@@ -69,8 +69,8 @@ use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
 pub use self::compromise::CompromiseRefusal;
 pub use self::owners::{Owners, OwnersError, owner_tag};
-use self::record::Record;
-pub use self::record::{Batch, BinRange, Return, Sale};
+use self::record::BrokerRecord;
+pub use self::record::{BinRange, JudgedBatch, Return, Sale};
 pub use self::redemption::{BatchRefusal, Judged};
 pub use self::returns::{RETURNS_PER_USER_MAX, ReturnRefusal};
 pub use self::sale::SaleRefusal;
@@ -216,9 +216,9 @@ impl Broker {
         let from = self.journal.end();
         let applied = self.coin_file.sale_state()?.journal_offset;
         let mut records = Vec::new();
-        let tail = self
-            .journal
-            .catch_up(|offset, payload| records.push((offset, Record::from_bytes(payload))))?;
+        let tail = self.journal.catch_up(|offset, payload| {
+            records.push((offset, BrokerRecord::from_bytes(payload)))
+        })?;
         if tail != Tail::Clean {
             // Its writer died before it could answer anyone.
             self.journal.cut_tail()?;
@@ -245,7 +245,7 @@ impl Broker {
     fn take(
         &mut self,
         at: u64,
-        record: Result<Record, String>,
+        record: Result<BrokerRecord, String>,
         is_behind: bool,
     ) -> Result<(), BrokerError> {
         let bad = |why| BrokerError::Record { at, why };
@@ -256,7 +256,7 @@ impl Broker {
     }
 
     /// Commits a record: appended, durable, then marked in the coin file. The caller holds the lock.
-    fn commit(&mut self, record: Record) -> Result<(), BrokerError> {
+    fn commit(&mut self, record: BrokerRecord) -> Result<(), BrokerError> {
         let at = self.journal.end();
         let mut commit = || {
             self.journal.append(&[&record.to_bytes()])?;
@@ -271,13 +271,15 @@ impl Broker {
     }
 
     /// Marks in the coin file what a record says. Doing it again changes nothing.
-    fn mark(&self, record: &Record) -> Result<(), BrokerError> {
+    fn mark(&self, record: &BrokerRecord) -> Result<(), BrokerError> {
         match record {
-            Record::Sale(sale) => self.mark_sale(sale),
-            Record::Batch(batch) => self.mark_paid(&batch.claims),
-            Record::Settlement { winners, .. } => self.mark_paid(winners),
-            Record::Compromise { bins, .. } => self.mark_compromised(*bins),
-            Record::Return(_) | Record::Vendor { .. } | Record::Revocation { .. } => Ok(()),
+            BrokerRecord::Sale(sale) => self.mark_sale(sale),
+            BrokerRecord::Batch(batch) => self.mark_paid(&batch.claims),
+            BrokerRecord::Settlement { winners, .. } => self.mark_paid(winners),
+            BrokerRecord::Compromise { bins, .. } => self.mark_compromised(*bins),
+            BrokerRecord::Return(_)
+            | BrokerRecord::Vendor { .. }
+            | BrokerRecord::Revocation { .. } => Ok(()),
         }
     }
 

@@ -22,7 +22,6 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::bin::Bin;
-use crate::broker::secret::SECRET_NAME;
 use crate::error::FileError;
 use crate::host::{Directory, File, Open};
 use crate::params::Params;
@@ -38,12 +37,6 @@ pub(crate) use self::layout::{
     is_sealed, put, seal,
 };
 use self::layout::{MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
-
-/// The path of the broker's secret (64 hexadecimal digits) for the coin file at `coin_file`: the file
-/// [`SECRET_NAME`] beside it. One secret serves all periods, since vendors keep their keys.
-pub fn secret_path(coin_file: &Path) -> PathBuf {
-    coin_file.with_file_name(SECRET_NAME)
-}
 
 /// An open coin file.
 pub struct CoinFile {

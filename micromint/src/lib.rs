@@ -60,6 +60,8 @@ pub mod journal;
 
 pub mod error;
 
+pub mod reply;
+
 // For tests of this crate and of those above it.
 #[cfg(feature = "simulated-host")]
 #[doc(hidden)]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::{Claim, ClaimKind};
-use super::record::{Batch, Return, Sale};
+use super::record::{JudgedBatch, Return, Sale};
 use super::{Broker, BrokerError};
 use crate::bin::Bin;
 use crate::identity::{UserId, VendorId};
@@ -36,7 +36,7 @@ pub struct VendorAccount {
     /// When it was registered.
     pub registered: UnixTime,
     /// The batches, in order.
-    pub batches: Vec<Batch>,
+    pub batches: Vec<JudgedBatch>,
     /// Coins that wait until redeem-until.
     pub coins_waiting: u64,
     /// Coins that were paid.
@@ -133,7 +133,7 @@ impl Broker {
     ) -> Result<Option<VendorAccount>, BrokerError> {
         self.locked(now, |broker| {
             let Some(&registered) = broker.state.vendors.get(vendor) else { return Ok(None) };
-            let batches: Vec<Batch> = broker
+            let batches: Vec<JudgedBatch> = broker
                 .state
                 .batches
                 .iter()

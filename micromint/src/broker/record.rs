@@ -1,7 +1,7 @@
 //! What the broker's journal says: one record for each sale, vendor, batch, return, settlement,
 //! revocation and compromise. `docs/reference/broker.md` describes them byte by byte.
 //!
-//! In goes a [`Record`], out come the bytes of a journal payload, and back. Integers are little-endian;
+//! In goes a [`BrokerRecord`], out come the bytes of a journal payload, and back. Integers are little-endian;
 //! a text is its length in one byte and its characters. The invariant: a payload that is not exactly
 //! one record is an error, so a journal of a later version is never half understood.
 
@@ -15,10 +15,10 @@ pub(crate) const DIGEST_SIZE: usize = 32;
 
 /// One record of the broker's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
+pub(crate) enum BrokerRecord {
     Sale(Sale),
     Vendor { when: UnixTime, vendor: VendorId },
-    Batch(Batch),
+    Batch(JudgedBatch),
     Return(Return),
     Settlement { when: UnixTime, winners: Section },
     Revocation { when: UnixTime, user: UserId },
@@ -53,7 +53,7 @@ pub struct Sale {
 
 /// A judged batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
+pub struct JudgedBatch {
     /// When it was judged.
     pub when: UnixTime,
     /// Whose batch.
@@ -101,23 +101,23 @@ const SETTLEMENT: u8 = 5;
 const REVOCATION: u8 = 6;
 const COMPROMISE: u8 = 7;
 
-impl Record {
+impl BrokerRecord {
     /// The payload of this record.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Bytes(Vec::new());
         match self {
-            Record::Sale(sale) => {
+            BrokerRecord::Sale(sale) => {
                 bytes.head(SALE, sale.when);
                 bytes.number(sale.transaction);
                 bytes.word(sale.first);
                 bytes.word(sale.sets);
                 bytes.text(sale.user.as_str());
             }
-            Record::Vendor { when, vendor } => {
+            BrokerRecord::Vendor { when, vendor } => {
                 bytes.head(VENDOR, *when);
                 bytes.text(vendor.as_str());
             }
-            Record::Batch(batch) => {
+            BrokerRecord::Batch(batch) => {
                 bytes.head(BATCH, batch.when);
                 bytes.text(batch.vendor.as_str());
                 bytes.text(batch.batch.as_str());
@@ -125,7 +125,7 @@ impl Record {
                 bytes.section(&batch.claims);
                 bytes.words(&[batch.accepted, batch.waiting, batch.forged]);
             }
-            Record::Return(back) => {
+            BrokerRecord::Return(back) => {
                 bytes.head(RETURN, back.when);
                 bytes.number(back.transaction);
                 bytes.text(back.user.as_str());
@@ -134,15 +134,15 @@ impl Record {
                 bytes.section(&back.claims);
                 bytes.words(&[back.waiting, back.forged]);
             }
-            Record::Settlement { when, winners } => {
+            BrokerRecord::Settlement { when, winners } => {
                 bytes.head(SETTLEMENT, *when);
                 bytes.section(winners);
             }
-            Record::Revocation { when, user } => {
+            BrokerRecord::Revocation { when, user } => {
                 bytes.head(REVOCATION, *when);
                 bytes.text(user.as_str());
             }
-            Record::Compromise { when, bins } => {
+            BrokerRecord::Compromise { when, bins } => {
                 bytes.head(COMPROMISE, *when);
                 bytes.words(&[bins.superbin, bins.first, bins.count]);
             }
@@ -151,20 +151,20 @@ impl Record {
     }
 
     /// Reads a payload; the error says what was expected.
-    pub(crate) fn from_bytes(payload: &[u8]) -> Result<Record, String> {
+    pub(crate) fn from_bytes(payload: &[u8]) -> Result<BrokerRecord, String> {
         let mut fields = Fields(payload);
         let [kind] = fields.take()?;
         let when = UnixTime(i64::from_le_bytes(fields.take()?));
         let record = match kind {
-            SALE => Record::Sale(Sale {
+            SALE => BrokerRecord::Sale(Sale {
                 when,
                 transaction: fields.number()?,
                 first: fields.word()?,
                 sets: fields.word()?,
                 user: fields.text()?,
             }),
-            VENDOR => Record::Vendor { when, vendor: fields.text()? },
-            BATCH => Record::Batch(Batch {
+            VENDOR => BrokerRecord::Vendor { when, vendor: fields.text()? },
+            BATCH => BrokerRecord::Batch(JudgedBatch {
                 when,
                 vendor: fields.text()?,
                 batch: fields.text()?,
@@ -174,7 +174,7 @@ impl Record {
                 waiting: fields.word()?,
                 forged: fields.word()?,
             }),
-            RETURN => Record::Return(Return {
+            RETURN => BrokerRecord::Return(Return {
                 when,
                 transaction: fields.number()?,
                 user: fields.text()?,
@@ -184,11 +184,11 @@ impl Record {
                 waiting: fields.word()?,
                 forged: fields.word()?,
             }),
-            SETTLEMENT => Record::Settlement { when, winners: fields.section()? },
-            REVOCATION => Record::Revocation { when, user: fields.text()? },
+            SETTLEMENT => BrokerRecord::Settlement { when, winners: fields.section()? },
+            REVOCATION => BrokerRecord::Revocation { when, user: fields.text()? },
             COMPROMISE => {
                 let (superbin, first, count) = (fields.word()?, fields.word()?, fields.word()?);
-                Record::Compromise { when, bins: BinRange { superbin, first, count } }
+                BrokerRecord::Compromise { when, bins: BinRange { superbin, first, count } }
             }
             other => return Err(format!("expected a record of kind 1 to 7, found {other}")),
         };
@@ -273,22 +273,22 @@ impl Fields<'_> {
 mod tests {
     use super::*;
 
-    fn all() -> Vec<Record> {
+    fn all() -> Vec<BrokerRecord> {
         let when = UnixTime(1_800_000_000);
         let section = Section { start: 7, count: 1 << 40, checksum: 0xdead_beef };
         let user: UserId = "a".repeat(40).parse().unwrap();
         let vendor: VendorId = "news.example".parse().unwrap();
         let id: Id = "b".repeat(64).parse().unwrap();
         vec![
-            Record::Sale(Sale {
+            BrokerRecord::Sale(Sale {
                 when,
                 transaction: u64::MAX,
                 first: 8,
                 sets: 3,
                 user: user.clone(),
             }),
-            Record::Vendor { when, vendor: vendor.clone() },
-            Record::Batch(Batch {
+            BrokerRecord::Vendor { when, vendor: vendor.clone() },
+            BrokerRecord::Batch(JudgedBatch {
                 when,
                 vendor,
                 batch: id.clone(),
@@ -298,7 +298,7 @@ mod tests {
                 waiting: 2,
                 forged: 3,
             }),
-            Record::Return(Return {
+            BrokerRecord::Return(Return {
                 when,
                 transaction: 5,
                 user: user.clone(),
@@ -308,9 +308,12 @@ mod tests {
                 waiting: 4,
                 forged: 5,
             }),
-            Record::Settlement { when, winners: section },
-            Record::Revocation { when, user },
-            Record::Compromise { when, bins: BinRange { superbin: u32::MAX, first: 5, count: 1 } },
+            BrokerRecord::Settlement { when, winners: section },
+            BrokerRecord::Revocation { when, user },
+            BrokerRecord::Compromise {
+                when,
+                bins: BinRange { superbin: u32::MAX, first: 5, count: 1 },
+            },
         ]
     }
 
@@ -318,13 +321,13 @@ mod tests {
     fn records_are_read_back_and_nothing_else_is() {
         for record in all() {
             let bytes = record.to_bytes();
-            assert_eq!(Record::from_bytes(&bytes), Ok(record));
+            assert_eq!(BrokerRecord::from_bytes(&bytes), Ok(record));
             for cut in 0..bytes.len() {
-                assert!(Record::from_bytes(&bytes[..cut]).is_err());
+                assert!(BrokerRecord::from_bytes(&bytes[..cut]).is_err());
             }
-            assert!(Record::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err());
+            assert!(BrokerRecord::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err());
         }
-        assert!(Record::from_bytes(&[8; 60]).unwrap_err().contains("found 8"));
+        assert!(BrokerRecord::from_bytes(&[8; 60]).unwrap_err().contains("found 8"));
     }
 
     /// The example of `docs/reference/broker.md`, byte by byte.
@@ -343,6 +346,6 @@ mod tests {
             vec![8, 0, 0, 0, 3, 0, 0, 0],
             vec![3, b'b', b'o', b'b'],
         ];
-        assert_eq!(Record::Sale(sale).to_bytes(), expected.concat());
+        assert_eq!(BrokerRecord::Sale(sale).to_bytes(), expected.concat());
     }
 }

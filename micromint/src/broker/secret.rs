@@ -5,7 +5,7 @@
 //! invariant: a secret that others can read is never used.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::authenticator::{HexError, KEY_SIZE, Key};
 use crate::error::FileError;
@@ -15,6 +15,11 @@ use crate::host::{Directory, Entropy, Open};
 pub const SECRET_NAME: &str = "broker.secret";
 /// The largest secret file that is read, in bytes: the digits and a line end.
 pub const SECRET_FILE_SIZE_MAX: u64 = 2 * KEY_SIZE as u64 + 2;
+
+/// The path of the secret for the coin file at `coin_file`: the file [`SECRET_NAME`] beside it.
+pub fn secret_path(coin_file: &Path) -> PathBuf {
+    coin_file.with_file_name(SECRET_NAME)
+}
 
 /// The secret cannot be used.
 #[derive(Debug, thiserror::Error)]

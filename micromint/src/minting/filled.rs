@@ -1,6 +1,6 @@
 //! Which bins are filled: one bit a bin, so that later balls for them are dropped at once.
 
-use super::toss::Hit;
+use super::hit::Hit;
 use crate::params::Params;
 
 /// The filled bins.

@@ -8,10 +8,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::MintError;
-use super::permutation::InputKey;
+use super::files::path_of;
+use super::hit::Hit;
+use super::job::MintJob;
 use super::shard::Shard;
-use super::target::check_period;
-use super::toss::Hit;
 use crate::coin_file::{
     BadHeader, FIXED_SIZE, HEADER_SIZE, X_MASK, decode_fixed, encode_fixed, get_u32, get_u64,
     is_sealed, put, seal,
@@ -34,6 +34,15 @@ pub(super) const BLOCK_HITS_MAX: usize = (BLOCK_SIZE as usize - BLOCK_HEADER_SIZ
 const WRITING_SIZE: usize = 16 * BLOCK_SIZE as usize;
 /// How much of the header the checksums of blocks cover: what is known before the first block.
 const SEED_SIZE: usize = FIXED_SIZE + 24;
+
+/// The place of a run file.
+#[derive(Clone, Copy)]
+pub struct RunFile<'a> {
+    /// Its directory.
+    pub directory: &'a dyn Directory,
+    /// Its name.
+    pub name: &'a str,
+}
 
 /// What a run file says of itself.
 #[derive(Clone, Debug)]
@@ -238,25 +247,19 @@ impl<'a> Run<'a> {
     }
 
     /// Checks that it is the whole of this shard.
-    pub(super) fn check(
-        &self,
-        params: &Params,
-        key: &InputKey,
-        shard: Shard,
-    ) -> Result<(), MintError> {
-        self.check_part(params, key, shard, &shard.tosses(params))
+    pub(super) fn check(&self, job: &MintJob<'_>, shard: Shard) -> Result<(), MintError> {
+        self.check_part(job, shard, &shard.tosses(job.params))
     }
 
     /// Checks that it is of these tosses of this shard.
     pub(super) fn check_part(
         &self,
-        params: &Params,
-        key: &InputKey,
+        job: &MintJob<'_>,
         shard: Shard,
         tosses: &Range<u64>,
     ) -> Result<(), MintError> {
         let header = &self.header;
-        check_period((params, key.tag()), (&header.params, header.key_tag), &self.path())?;
+        job.check_period(&header.params, header.key_tag, &self.path())?;
         let describe = |shard: Shard, tosses: &Range<u64>| {
             format!("{shard}, tosses {} to {}", tosses.start, tosses.end)
         };
@@ -309,11 +312,6 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// The path of the file `name` in `directory`, for messages.
-pub(super) fn path_of(directory: &dyn Directory, name: &str) -> PathBuf {
-    directory.path().join(name)
 }
 
 fn damaged(path: &Path, at: &str, found: String) -> MintError {

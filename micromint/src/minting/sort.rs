@@ -8,12 +8,9 @@
 use std::ops::Range;
 use std::thread;
 
-use super::toss::{Batch, Hit};
+use super::hit::Hit;
+use super::toss::TossedHits;
 use crate::params::Params;
-
-/// The memory that sorting a hit takes besides the hit itself, in bytes: the place where it is put, and a
-/// little more.
-pub(super) const SORTING_SIZE_PER_HIT: u64 = size_of::<Hit>() as u64 + 1;
 
 /// A thread's places are cut into at most 2^this many buckets. More would be written to in turn than
 /// the processor keeps addresses of.
@@ -26,7 +23,7 @@ const BUCKET_HITS_MIN: usize = 256;
 /// Brings the hits of a batch into the order of their places, on as many threads as `parts` has room
 /// for: each part holds the hits of a part of the places, the first of each place only. The memory of
 /// the parts is used again.
-pub(super) fn sort(params: &Params, batch: &Batch, parts: &mut [Vec<Hit>]) {
+pub(super) fn sort(params: &Params, batch: &TossedHits, parts: &mut [Vec<Hit>]) {
     let each = params.superbin_count().div_ceil(parts.len() as u64) << params.subbin_bits();
     thread::scope(|scope| {
         for (part, hits) in (0..).zip(parts) {
@@ -36,7 +33,7 @@ pub(super) fn sort(params: &Params, batch: &Batch, parts: &mut [Vec<Hit>]) {
 }
 
 /// Replaces `hits` by those of some places in order.
-fn sort_part(batch: &Batch, places: Range<u64>, hits: &mut Vec<Hit>) {
+fn sort_part(batch: &TossedHits, places: Range<u64>, hits: &mut Vec<Hit>) {
     let mine = || batch.slices().flatten().filter(|hit| places.contains(&hit.place));
     let shift = bits(places.end - places.start).saturating_sub(BUCKET_BITS);
     let bucket = |hit: &Hit| ((hit.place - places.start) >> shift) as usize;
@@ -134,7 +131,7 @@ mod tests {
             let mut expected = hits.clone();
             expected.sort_by_key(|hit| hit.place);
             expected.dedup_by_key(|hit| hit.place);
-            let batch = Batch::of(&hits);
+            let batch = TossedHits::of(&hits);
             for threads in [1, 2, 3, 70] {
                 let mut parts = vec![Vec::new(); threads];
                 for _ in 0..2 {

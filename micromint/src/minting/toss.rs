@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::filled::Filled;
+use super::hit::{Hit, SORTING_SIZE_PER_HIT};
 use super::permutation::{GROUP_SIZE, InputKey, Permutation};
-use super::sort::SORTING_SIZE_PER_HIT;
 use crate::hash::HashFunction;
 use crate::hash::bulk::{self, BulkSearch, Filter, Found};
 use crate::params::Params;
@@ -30,20 +30,6 @@ const CHUNK_HITS_MAX: u64 = 1 << 16;
 
 /// From so many groups on a bulk search is worth its while: it works on up to 1024 at once.
 const BULK_GROUPS_MIN: usize = 128;
-
-/// A ball and where it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hit {
-    /// superbin * 2^v + sub-bin.
-    pub(super) place: u64,
-    /// The input.
-    pub(super) x: u64,
-}
-
-impl Hit {
-    /// Stands where no hit is yet.
-    pub(super) const NONE: Hit = Hit { place: 0, x: 0 };
-}
 
 /// Tosses the balls of one period.
 pub(super) struct Tosser {
@@ -152,7 +138,7 @@ impl Tosser {
     }
 
     /// Takes back the memory of a batch, for those that come.
-    pub(super) fn take_back(&self, batch: Batch) {
+    pub(super) fn take_back(&self, batch: TossedHits) {
         let mut chunks = batch.chunks;
         chunks.iter_mut().for_each(Vec::clear);
         *self.chunks.lock().unwrap_or_else(PoisonError::into_inner) = chunks;
@@ -184,8 +170,8 @@ impl Limits<'_> {
     }
 }
 
-/// What a batch of tosses gave: the hits of all groups up to `end`.
-pub(super) struct Batch {
+/// The hits of a batch of tosses: those of all groups up to `end`.
+pub(super) struct TossedHits {
     pub(super) end: u64,
     /// Where the hits are.
     chunks: Vec<Vec<Hit>>,
@@ -201,15 +187,15 @@ struct Unit {
     range: Range<usize>,
 }
 
-impl Batch {
+impl TossedHits {
     /// Hits in this order, in units of a thousand.
     #[cfg(test)]
-    pub(super) fn of(hits: &[Hit]) -> Batch {
+    pub(super) fn of(hits: &[Hit]) -> TossedHits {
         let chunks = vec![hits.to_vec()];
         let ranges = (0..hits.len()).step_by(1000).map(|start| start..hits.len().min(start + 1000));
         let units =
             ranges.map(|range| Unit { first: range.start as u64, chunk: 0, range }).collect();
-        Batch { end: hits.len() as u64, chunks, units }
+        TossedHits { end: hits.len() as u64, chunks, units }
     }
 
     /// The hits in order of toss, in slices.
@@ -218,7 +204,7 @@ impl Batch {
     }
 
     /// Adds what a thread tossed.
-    fn add(&mut self, own: Batch) {
+    fn add(&mut self, own: TossedHits) {
         let before = self.chunks.len();
         self.end = self.end.max(own.end);
         self.chunks.extend(own.chunks);
@@ -245,12 +231,12 @@ impl Batch {
 
 /// Tosses some groups in order, on all threads, until the limits say stop: at least one unit, unless
 /// there are none.
-pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_>) -> Batch {
+pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_>) -> TossedHits {
     let (unit, Range { start, end }) = (tosser.unit_groups(), groups);
     let next = AtomicU64::new(start);
     let (hits, tossed) = (AtomicU64::new(0), AtomicU64::new(0));
     let is_over = AtomicBool::new(false);
-    let none = |end| Batch { end, chunks: Vec::new(), units: Vec::new() };
+    let none = |end| TossedHits { end, chunks: Vec::new(), units: Vec::new() };
     let batch = Mutex::new(none(start));
     let work = || {
         let (mut own, mut searcher, mut found) = (none(start), tosser.searcher(), Vec::new());

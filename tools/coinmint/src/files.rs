@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory, Open};
-use micromint::minting::{MINT_FILE_SIZE_MAX, MintConfig};
+use micromint::minting::{MINT_FILE_SIZE_MAX, MintConfig, MintJobBuilder};
 use micromint_console::{ToolError, read_input};
 
 /// A configuration that was read, and where its coin file is.
@@ -27,6 +27,12 @@ impl Mint {
         let (directory, name) =
             DiskDirectory::of_file(&coinfile).map_err(FileError::on("use", &coinfile))?;
         Ok(Mint { config, directory, name })
+    }
+
+    /// A job for this mint, with its defaults.
+    pub(crate) fn job(&self) -> MintJobBuilder<'_> {
+        let MintConfig { params, key, .. } = &self.config;
+        MintJobBuilder::new(&self.directory, &self.name, params, key)
     }
 
     /// Where the coin file is, or will be.

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use micromint::broker::secret::{create_secret, read_secret};
-use micromint::coin_file::secret_path;
+use micromint::broker::secret::{create_secret, read_secret, secret_path};
 use micromint::error::FileError;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::minting::{NewPeriod, NewPeriodError, Profile};

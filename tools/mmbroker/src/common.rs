@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use micromint::broker::Broker;
-use micromint::broker::secret::read_secret;
-use micromint::coin_file::secret_path;
+use micromint::broker::secret::{read_secret, secret_path};
 use micromint::error::FileError;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::time::UnixTime;

@@ -21,7 +21,7 @@ use micromint::broker::secret::{SECRET_NAME, create_secret};
 use micromint::coin::CoinRules;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserVector, VendorVector};
-use micromint::minting::{InputKey, MEMORY_MIN, Minting};
+use micromint::minting::{InputKey, MintJobBuilder};
 use micromint::params::Params;
 use micromint::protocol::{FundsWithdrawn, Payment, RequestRedemption, push_record};
 use micromint::testing::params_with;
@@ -51,19 +51,9 @@ fn params(year: &str, broker: &str) -> Params {
 
 fn mint(params: &Params) -> Vec<u8> {
     let place = TempDir::new().unwrap();
-    Minting {
-        directory: &DiskDirectory::new(place.path()),
-        name: COINS,
-        params,
-        key: &InputKey::from_bytes([7; 16]),
-        threads: 1,
-        memory: MEMORY_MIN,
-        stop: &AtomicBool::new(false),
-        elapsed: &|| Duration::ZERO,
-        progress: &|_| {},
-    }
-    .run()
-    .unwrap();
+    let directory = DiskDirectory::new(place.path());
+    let key = InputKey::from_bytes([7; 16]);
+    MintJobBuilder::new(&directory, COINS, params, &key).build().unwrap().mint().unwrap();
     std::fs::read(place.path().join(COINS)).unwrap()
 }
 
