@@ -20,7 +20,6 @@ use micromint::minting::{InputKey, MintConfig, MintJobBuilder, Permutation, Prog
 use micromint::params::Params;
 use std::hint::black_box;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 const IV: u64 = 0x0123_4567_89ab_cdef;

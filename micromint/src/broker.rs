@@ -63,16 +63,18 @@ use crate::params::Params;
 use crate::protocol::Verdict;
 use crate::time::UnixTime;
 
-pub use self::accounts::{Offender, Status as BrokerStatus, UserAccount, VendorAccount};
+pub use self::accounts::{BrokerStatus, Offender, UserAccount, VendorAccount};
 use self::claim::{Claim, ClaimKind};
 use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
 pub use self::compromise::CompromiseRefusal;
-pub use self::owners::{Owners, OwnersError, owner_tag};
+#[cfg(test)]
+pub(crate) use self::owners::owner_tag;
+pub use self::owners::{Owners, OwnersError};
 use self::record::BrokerRecord;
 pub use self::record::{BinRange, JudgedBatch, Return, Sale};
 pub use self::redemption::{BatchRefusal, Judged};
-pub use self::returns::{RETURNS_PER_USER_MAX, ReturnRefusal};
+pub use self::returns::ReturnRefusal;
 pub use self::sale::SaleRefusal;
 pub use self::set_aside::{last_line, set_aside};
 use self::state::State;
@@ -82,6 +84,47 @@ pub use self::vendors::VendorRefusal;
 const JOURNAL_KIND: &str = "broker";
 
 /// The broker of one period.
+///
+/// ```
+/// use micromint::broker::Broker;
+/// use micromint::broker::secret::{SECRET_NAME, create_secret};
+/// use micromint::host::{DiskDirectory, SystemEntropy};
+/// use micromint::reply::Reply;
+/// # use micromint::minting::{MintJobBuilder, NewPeriod, Profile};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = NewPeriod {
+/// #     profile: Profile::Test,
+/// #     period: "2026-12".parse()?,
+/// #     broker: "https://broker.example/".to_string(),
+/// #     coin_value: "0.01 USD".to_string(),
+/// #     start: None,
+/// #     expiration: None,
+/// #     weak: true,
+/// # }
+/// # .draw(&SystemEntropy)?;
+/// # let folder = tempfile::tempdir()?;
+/// let directory = DiskDirectory::new(folder.path());
+/// # MintJobBuilder::new(&directory, "2026-12.coins", &config.params, &config.key)
+/// #     .build()?
+/// #     .mint()?;
+/// let secret = create_secret(&directory, SECRET_NAME, &SystemEntropy)?;
+/// let mut broker = Broker::open(&directory, "2026-12.coins", secret, &SystemEntropy)?;
+///
+/// let (alice, now) = ("alice".parse()?, "2026-12-15T12:00:00Z".parse()?);
+/// match broker.withdraw(&alice, 2, 1, now)? {
+///     Reply::Granted(funds) => assert_eq!(funds.sets.len(), 2),
+///     Reply::Refused(refusal) => panic!("{refusal}"),
+/// }
+/// match broker.withdraw(&alice, 100, 2, now)? {
+///     Reply::Granted(_) => panic!("the file has 32 sets"),
+///     Reply::Refused(refusal) => {
+///         assert_eq!(refusal.to_string(), "sold out: 100 sets wanted, 30 are left");
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Broker {
     coin_file: CoinFile,
     rules: CoinRules,
@@ -97,6 +140,7 @@ pub struct Broker {
 
 /// The broker cannot do its work.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BrokerError {
     /// The operating system refused.
     #[error(transparent)]

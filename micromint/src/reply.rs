@@ -1,9 +1,10 @@
 //! The reply to a request that may be refused as a matter of course.
 //!
 //! A refusal is an answer; an error is a failure. A broker that is sold out, or a user who says no,
-//! refuses: everything works, nothing changed, and asking again gives the same answer. An error says
-//! that the answer is not known, because a file or a service failed. So a function that can do both
-//! returns `Result<Reply<T, R>, E>`: `?` passes the error on, and the caller matches the reply.
+//! refuses: everything works, nothing changed, and asking again gives the same answer. An error
+//! says that the answer is not known, because a file or a service failed. So a function that can do
+//! both returns `Result<Reply<T, R>, E>`: `?` passes the error on, and the caller matches the
+//! reply.
 
 /// What was asked for, or the reason why it was refused.
 ///

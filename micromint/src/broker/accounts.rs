@@ -15,6 +15,7 @@ use crate::time::UnixTime;
 
 /// What a client bought and got back.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UserAccount {
     /// The sales, in order.
     pub sales: Vec<Sale>,
@@ -32,6 +33,7 @@ pub struct UserAccount {
 
 /// What a vendor was paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VendorAccount {
     /// When it was registered.
     pub registered: UnixTime,
@@ -45,7 +47,8 @@ pub struct VendorAccount {
 
 /// The whole period in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+#[non_exhaustive]
+pub struct BrokerStatus {
     /// Sales.
     pub sales: u64,
     /// Sets sold.
@@ -74,6 +77,7 @@ pub struct Status {
 
 /// A user who spent first balls more than once, as payments with the right authenticator prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Offender {
     /// Who.
     pub user: UserId,
@@ -163,7 +167,7 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn status(&mut self, now: UnixTime) -> Result<Status, BrokerError> {
+    pub fn status(&mut self, now: UnixTime) -> Result<BrokerStatus, BrokerError> {
         self.locked(now, |broker| {
             let state = &broker.state;
             let winners = match &state.settlement {
@@ -180,7 +184,7 @@ impl Broker {
                 of_batches.chain(of_returns).fold((0, 0), |(w, f), (waiting, forged)| {
                     (w + u64::from(waiting), f + u64::from(forged))
                 });
-            Ok(Status {
+            Ok(BrokerStatus {
                 sales: state.sales.len() as u64,
                 sets_sold: state.next_superbin() / 2,
                 sets_left: broker.sets_left(),

@@ -37,7 +37,7 @@ pub struct OwnersError(String);
 
 /// The tag of a user in a period: the first 4 bytes, big-endian, of SHA-256("micromint owner" || 0 ||
 /// period || 0 || User-ID). Where they are 0, which stands for unsold, the tag is 1.
-pub fn owner_tag(period: &Period, user: &UserId) -> u32 {
+pub(crate) fn owner_tag(period: &Period, user: &UserId) -> u32 {
     let digest = Sha256::new()
         .chain_update("micromint owner")
         .chain_update([0])

@@ -53,6 +53,7 @@ pub struct Sale {
 
 /// A judged batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct JudgedBatch {
     /// When it was judged.
     pub when: UnixTime,
@@ -74,6 +75,7 @@ pub struct JudgedBatch {
 
 /// A judged return.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Return {
     /// When it was judged.
     pub when: UnixTime,

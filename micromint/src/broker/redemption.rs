@@ -54,6 +54,7 @@ pub enum BatchRefusal {
 
 /// A judged batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Judged {
     /// The answer to the vendor.
     pub result: RedemptionResult,

@@ -18,7 +18,7 @@ use crate::reply::Reply;
 use crate::time::UnixTime;
 
 /// The most returns of one user in one period, so that nobody fills the broker's disk.
-pub const RETURNS_PER_USER_MAX: usize = 100;
+pub(super) const RETURNS_PER_USER_MAX: usize = 100;
 
 /// Why a return is not taken. Nothing is recorded then.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use crate::host::{Directory, Entropy, Open};
 /// The name of the secret file beside the coin files.
 pub const SECRET_NAME: &str = "broker.secret";
 /// The largest secret file that is read, in bytes: the digits and a line end.
-pub const SECRET_FILE_SIZE_MAX: u64 = 2 * KEY_SIZE as u64 + 2;
+const SECRET_FILE_SIZE_MAX: u64 = 2 * KEY_SIZE as u64 + 2;
 
 /// The path of the secret for the coin file at `coin_file`: the file [`SECRET_NAME`] beside it.
 pub fn secret_path(coin_file: &Path) -> PathBuf {
@@ -23,6 +23,7 @@ pub fn secret_path(coin_file: &Path) -> PathBuf {
 
 /// The secret cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SecretError {
     /// The operating system refused.
     #[error(transparent)]

@@ -144,12 +144,12 @@ impl State {
 
 impl Sale {
     /// The first superbins of its sets.
-    pub fn first_superbins(&self) -> impl Iterator<Item = u32> + use<> {
+    pub(super) fn first_superbins(&self) -> impl Iterator<Item = u32> + use<> {
         (0..self.sets).zip((self.first..).step_by(2)).map(|(_, superbin)| superbin)
     }
 
     /// The superbin at which the next sale begins.
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         u64::from(self.first) + 2 * u64::from(self.sets)
     }
 }

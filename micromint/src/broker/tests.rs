@@ -7,6 +7,7 @@ mod model;
 
 use std::sync::{Arc, LazyLock};
 
+use super::returns::RETURNS_PER_USER_MAX;
 use super::*;
 use crate::coin_file::{MintingState, Phase, SUPERBIN_HEADER_SIZE, Stored, superbin_size};
 use crate::host::{SimulatedDirectory, SystemEntropy};

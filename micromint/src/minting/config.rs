@@ -1,8 +1,8 @@
-//! `mint.toml`: all that minting a period needs.
+//! `mint.toml`: everything that a mint of a period needs.
 //!
-//! The keys are those of the public parameters ([`PARAMS_KEYS`]) and three that stay with the broker:
-//! `coinfile`, where the balls go, `input-key`, the secret of the permutation, and `weak = "allowed"`
-//! if weak choices are. The file is a secret for the sake of the input key.
+//! The keys are those of the public parameters ([`PARAMS_KEYS`]) and three that stay with the
+//! broker: `coinfile`, the path of the coin file; `input-key`, the secret of the permutation; and
+//! `weak = "allowed"` if weak choices are allowed. The input key makes the file a secret.
 
 use super::permutation::{INPUT_KEY_SIZE, InputKey};
 use crate::host::Entropy;
@@ -11,13 +11,13 @@ use crate::params::{PARAMS_KEYS, Params, ParamsError, Weakness, field, toml_fiel
 /// The largest configuration that is read, in bytes.
 pub const MINT_FILE_SIZE_MAX: u64 = crate::params::PARAMS_FILE_SIZE_MAX;
 /// The longest `coinfile`, in bytes.
-pub const COINFILE_LEN_MAX: usize = 4096;
+const COINFILE_LEN_MAX: usize = 4096;
 
 /// The keys that stay with the broker.
 const OWN_KEYS: [&str; 3] = ["coinfile", "input-key", "weak"];
 const WEAK_ALLOWED: &str = "allowed";
 
-/// What a mint is configured with.
+/// The configuration of a mint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MintConfig {
     /// The path of the coin file, relative to the directory of the configuration.
@@ -36,10 +36,11 @@ pub struct MintConfig {
 pub struct WeakError(Weakness);
 
 impl MintConfig {
-    /// A configuration for `params` with a new secret key, and the coin file `PERIOD.coins` beside it.
+    /// A configuration for `params` with a new secret key, and the coin file `PERIOD.coins` beside
+    /// it.
     ///
     /// # Errors
-    /// The source of randomness gives none.
+    /// The source of randomness failed.
     pub fn draw(params: Params, entropy: &dyn Entropy) -> std::io::Result<MintConfig> {
         let mut key = [0; INPUT_KEY_SIZE];
         entropy.fill(&mut key)?;
@@ -50,7 +51,7 @@ impl MintConfig {
     /// Reads a configuration.
     ///
     /// # Errors
-    /// Text that is no TOML, an unknown or missing key, or parameters that do not go together.
+    /// The text is not TOML, a key is unknown or missing, or the parameters do not fit together.
     pub fn from_toml(text: &str) -> Result<MintConfig, ParamsError> {
         let fields = toml_fields(text)?;
         let is_known = |key: &str| PARAMS_KEYS.contains(&key) || OWN_KEYS.contains(&key);
@@ -64,7 +65,7 @@ impl MintConfig {
             return Err(ParamsError::Value { key: "coinfile", expected, found });
         }
         let key = field(&fields, "input-key").ok_or(ParamsError::Missing("input-key"))?;
-        // What was found is not repeated: it may be the secret but for a slip.
+        // The message does not repeat the value: it may be the secret with a typing error.
         let key = key.parse().map_err(|_| ParamsError::Value {
             key: "input-key",
             expected: "32 hexadecimal digits".to_string(),

@@ -1,10 +1,10 @@
 //! The job of a mint: which coin file to make, of which period and key, and with which resources.
 //!
 //! Input: the coin file's place, the period's parameters and the broker's input key; the rest has
-//! defaults. Output: a [`MintJob`], whose methods make the coin file ([`MintJob::mint`]), make the run
-//! file of a shard ([`MintJob::toss_shard`]), merge run files ([`MintJob::merge`]) and verify the
-//! coin file ([`MintJob::verify`]). Invariant: a `MintJob` has numbers of threads and amounts of
-//! memory that are possible, so no method checks them again.
+//! defaults. Output: a [`MintJob`], whose methods make the coin file ([`MintJob::mint`]), make the
+//! run file of a shard ([`MintJob::toss_shard`]), merge run files ([`MintJob::merge`]) and verify
+//! the coin file ([`MintJob::verify`]). Invariant: a `MintJob` has numbers of threads and amounts
+//! of memory that are possible, so no method checks them again.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -197,8 +197,8 @@ impl MintJob<'_> {
         self.check_period(coin_file.params(), coin_file.key_tag(), coin_file.path())
     }
 
-    /// Checks that the file at `path`, which says that it has these parameters and this key tag, has
-    /// those of this job.
+    /// Checks that the file at `path`, which says that it has these parameters and this key tag,
+    /// has those of this job.
     pub(super) fn check_period(
         &self,
         params: &Params,

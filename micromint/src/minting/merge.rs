@@ -2,13 +2,13 @@
 //!
 //! Input: run files in any order. Output: the coin file that one machine would have minted, bit for
 //! bit. The file is written from beginning to end, some superbins at a time: of the hits for a bin,
-//! the one of the earliest shard is put in. Merging reads nothing from the coin file, so it may write
-//! a piece again.
+//! the one of the earliest shard is put in. Merging reads nothing from the coin file, so it may
+//! write a piece again.
 //!
 //! The file's superbins are divided into parts. A part that is durable gets a record
 //! ([`MergedPart`]), so that a merge continues where it stopped, and so that several processes, on
-//! several machines, can merge a part each. The process that finds the records of all parts completes
-//! the file.
+//! several machines, can merge a part each. The process that finds the records of all parts
+//! completes the file.
 
 use super::error::MintError;
 use super::files::names;
@@ -45,15 +45,15 @@ struct Merge<'a> {
 }
 
 impl MintJob<'_> {
-    /// Makes the coin file, or only `part` of it, from the run files of all shards, in any order, and
-    /// completes the file when all parts are merged. Several processes may merge a part each at the
-    /// same time. It works on one thread. When told to stop it starts the part in progress again the
-    /// next time.
+    /// Makes the coin file, or only `part` of it, from the run files of all shards, in any order,
+    /// and completes the file when all parts are merged. Several processes may merge a part each at
+    /// the same time. It works on one thread. When told to stop it starts the part in progress
+    /// again the next time.
     ///
     /// # Errors
-    /// A run file is missing, given twice, damaged, or of another period or key; the coin file is in
-    /// use or of another period; the memory is too small for so many run files; a file cannot be read
-    /// or written. The run files stay as they are, and the parts that were made durable stay.
+    /// A run file is missing, given twice, damaged, or of another period or key; the coin file is
+    /// in use or of another period; the memory is too small for so many run files; a file cannot be
+    /// read or written. The run files stay as they are, and the parts that were made durable stay.
     pub fn merge(
         &self,
         runs: &[RunFile<'_>],
@@ -78,7 +78,8 @@ impl MintJob<'_> {
         Merge { job: self, part: None }.merge_all(runs)
     }
 
-    /// The most segments that it merges at once: it reads from each in pieces that are worth a seek.
+    /// The most segments that it merges at once: it reads from each in pieces that are worth a
+    /// seek.
     pub(super) fn segments_max(&self) -> usize {
         (self.memory.saturating_sub(2 * PIECE_SIZE) / SEGMENT_READING_SIZE) as usize
     }

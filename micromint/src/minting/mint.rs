@@ -1,9 +1,9 @@
 //! The mint: makes a complete coin file, from nothing or from where an earlier run stopped.
 //!
 //! Tossing and placing alternate in batches of a few seconds. After each batch the file is synced,
-//! then its header records how far it is. So a crash at any moment costs one batch, and the next run
-//! continues after the last one. At the end the mint counts the balls of each superbin and computes
-//! the content checksum.
+//! then its header records how far it is. So a crash at any moment costs one batch, and the next
+//! run continues after the last one. At the end the mint counts the balls of each superbin and
+//! computes the content checksum.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::coin_file::{CoinFile, MintingState, Phase, add_to_checksum, superbin_
 const BATCH_TIME_MIN: Duration = Duration::from_secs(2);
 /// The most time that a batch of tosses takes: a crash costs this and the time to place the batch.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(8);
-/// A batch takes this many times the time that placing the last one took, within these bounds, so that
-/// most of the time goes into tossing.
+/// A batch takes this many times the time that placing the last one took, within these bounds, so
+/// that most of the time goes into tossing.
 const BATCH_TIMES_PLACING: u32 = 4;
 /// How much of the file is counted at once, in bytes.
 const COUNTING_SIZE: u64 = 4 << 20;
@@ -90,7 +90,8 @@ impl MintJob<'_> {
         Ok(true)
     }
 
-    /// Counts the balls of the superbins that are not counted yet. Returns whether it reached the end.
+    /// Counts the balls of the superbins that are not counted yet. Returns whether it reached the
+    /// end.
     fn count_all(&self, coin_file: &CoinFile, state: &mut MintingState) -> Result<bool, MintError> {
         state.phase = Phase::Counting;
         let size = superbin_size(self.params);

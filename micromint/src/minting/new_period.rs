@@ -1,11 +1,13 @@
 //! A new period: what its broker chooses, and what is drawn for it.
 //!
-//! In go a profile, a name and what vendors and clients are to know; out comes a configuration with a fresh iv,
-//! fixed bits and input key, weak only if that is allowed.
+//! Input: a profile, a name, and what vendors and clients need to know. Output: a configuration
+//! with a fresh iv, fresh fixed bits and a fresh input key. Invariant: it is weak only if that is
+//! allowed.
 
 use std::io;
 
-use super::{MintConfig, Profile, WeakError};
+use super::config::{MintConfig, WeakError};
+use super::profile::Profile;
 use crate::hash::HashName;
 use crate::host::Entropy;
 use crate::params::{Params, ParamsError, REDEEM_DAYS_DEFAULT, RawParams};
@@ -33,17 +35,18 @@ pub struct NewPeriod {
 
 /// A new period cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NewPeriodError {
-    /// Its name is no month, so its times must be given.
-    #[error("period {0} is no month: expected a start and an expiration, found none")]
+    /// The name is not a month, so the times must be given.
+    #[error("period {0} is not a month: expected a start and an expiration, found none")]
     NoMonth(Period),
-    /// Parameters do not go together.
+    /// The parameters do not fit together.
     #[error(transparent)]
     Params(#[from] ParamsError),
     /// A weak choice that is not allowed.
     #[error(transparent)]
     Weak(#[from] WeakError),
-    /// The source of randomness gives none.
+    /// The source of randomness failed.
     #[error("no randomness for a new period")]
     Entropy(#[from] io::Error),
 }

@@ -1,7 +1,8 @@
 //! How the jobs of a mint end.
 //!
 //! Each outcome tells three cases apart: the result is complete now, it was complete before, or the
-//! job was told to stop. A stopped job keeps what it has done, and another run continues from there.
+//! job was told to stop. A stopped job keeps what it has done, and another run continues from
+//! there.
 
 use crate::coin_file::MintingState;
 

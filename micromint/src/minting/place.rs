@@ -63,8 +63,8 @@ fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileEr
     Ok(())
 }
 
-/// Puts hits into `bytes`, the superbins from `first` on, of `size` bytes each; bins with a ball keep
-/// it. `v` is the number of sub-bin bits.
+/// Puts hits into `bytes`, the superbins from `first` on, of `size` bytes each; bins with a ball
+/// keep it. `v` is the number of sub-bin bits.
 pub(super) fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size: u64) {
     for hit in hits {
         let (superbin, subbin) = (hit.place >> v, hit.place & ((1 << v) - 1));

@@ -1,8 +1,8 @@
 //! Run files: the hits of a part of a period's tosses, in the order of their bins.
 //!
-//! In go hits in rising order of place, at most one a place; out comes a file that says which period,
-//! key and tosses it is of, and that shows any damage. The invariant: a file with a sound header was
-//! written to its end. `docs/reference/minting.md` describes the bytes.
+//! Input: hits in ascending order of place, at most one per place. Output: a file that names its
+//! period, key and tosses, and that reveals any damage. Invariant: a file with a valid header was
+//! written completely. `docs/reference/minting.md` describes the bytes.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -21,18 +21,18 @@ use crate::host::{Directory, File, Open};
 use crate::params::Params;
 
 /// The first bytes of a run file.
-pub const RUN_MAGIC: [u8; 8] = *b"\x89MMR\r\n\x1a\n";
+const RUN_MAGIC: [u8; 8] = *b"\x89MMR\r\n\x1a\n";
 /// The size of a block, in bytes.
 pub(super) const BLOCK_SIZE: u64 = 65_536;
 /// The size of a block's header: number of hits, checksum, first place.
 const BLOCK_HEADER_SIZE: usize = 16;
-/// The size of a hit: its place less the block's first, and its x.
+/// The size of a hit: its place minus the block's first place, and its x.
 const HIT_SIZE: usize = 12;
 /// The most hits of a block.
 pub(super) const BLOCK_HITS_MAX: usize = (BLOCK_SIZE as usize - BLOCK_HEADER_SIZE) / HIT_SIZE;
-/// How much is written at once, in bytes.
+/// How many bytes are written at once.
 const WRITING_SIZE: usize = 16 * BLOCK_SIZE as usize;
-/// How much of the header the checksums of blocks cover: what is known before the first block.
+/// How much of the header the block checksums cover: what is known before the first block.
 const SEED_SIZE: usize = FIXED_SIZE + 24;
 
 /// The place of a run file.
@@ -44,20 +44,20 @@ pub struct RunFile<'a> {
     pub name: &'a str,
 }
 
-/// What a run file says of itself.
+/// The header of a run file.
 #[derive(Clone, Debug)]
 pub(super) struct RunHeader {
     pub(super) params: Params,
     pub(super) key_tag: [u8; 16],
     pub(super) shard: Shard,
-    /// The tosses that it has the hits of: all of its shard's, or a segment's.
+    /// The tosses whose hits it holds: all of its shard, or those of a segment.
     pub(super) tosses: Range<u64>,
     pub(super) block_count: u64,
     pub(super) hit_count: u64,
 }
 
 impl RunHeader {
-    /// Of a file without hits.
+    /// The header of a file without hits.
     pub(super) fn new(
         params: &Params,
         key_tag: [u8; 16],
@@ -94,7 +94,7 @@ impl RunHeader {
             return Err(damaged("tosses that are not its shard's"));
         }
         if number(2) > u64::MAX / BLOCK_SIZE - 1 {
-            return Err(damaged("a number of blocks that cannot be"));
+            return Err(damaged("an impossible number of blocks"));
         }
         Ok(RunHeader {
             params,
@@ -106,7 +106,7 @@ impl RunHeader {
         })
     }
 
-    /// What the checksums of its blocks begin with, so that a block of another file is found out.
+    /// The initial value of its block checksums, so that a block of another file is detected.
     fn seed(&self) -> u32 {
         crc32c::crc32c(&self.encode()[..SEED_SIZE])
     }
@@ -129,7 +129,7 @@ pub(super) struct RunWriter {
     header: RunHeader,
     seed: u32,
     hits: Vec<Hit>,
-    /// Whole blocks that are not written yet.
+    /// Whole blocks that are not yet written.
     bytes: Vec<u8>,
 }
 
@@ -189,7 +189,7 @@ impl RunWriter {
     pub(super) fn finish(mut self) -> Result<(), MintError> {
         self.end_block()?;
         self.write()?;
-        // The header makes the file a run file, so it comes when all else is durable.
+        // The header makes the file a run file, so it is written when the rest is durable.
         self.file.sync().map_err(FileError::on("sync", &self.path))?;
         self.file.write_at(&self.header.encode(), 0).map_err(FileError::on("write", &self.path))?;
         self.file.sync().map_err(FileError::on("sync", &self.path))?;
@@ -197,8 +197,8 @@ impl RunWriter {
     }
 }
 
-/// A run file with a sound header. It is open only while something is read, so that thousands of them
-/// need no more than one handle.
+/// A run file with a valid header. It is open only during a read, so that thousands of run files
+/// need only one handle.
 pub(super) struct Run<'a> {
     directory: &'a dyn Directory,
     name: &'a str,
@@ -246,12 +246,12 @@ impl<'a> Run<'a> {
         path_of(self.directory, self.name)
     }
 
-    /// Checks that it is the whole of this shard.
+    /// Checks that it holds all of this shard.
     pub(super) fn check(&self, job: &MintJob<'_>, shard: Shard) -> Result<(), MintError> {
         self.check_part(job, shard, &shard.tosses(job.params))
     }
 
-    /// Checks that it is of these tosses of this shard.
+    /// Checks that it holds these tosses of this shard.
     pub(super) fn check_part(
         &self,
         job: &MintJob<'_>,
@@ -305,7 +305,7 @@ impl<'a> Run<'a> {
         for entry in block[BLOCK_HEADER_SIZE..].chunks_exact(HIT_SIZE).take(count) {
             let (place, x) = (first.saturating_add(get_u32(entry, 0).into()), get_u64(entry, 4));
             if place < least || place >= places || x > X_MASK {
-                return Err(bad("hits that cannot be"));
+                return Err(bad("impossible hits"));
             }
             least = place + 1;
             hits.push(Hit { place, x });
@@ -335,7 +335,7 @@ pub(super) struct RunReader<'a> {
 }
 
 impl<'a> RunReader<'a> {
-    /// A reader at the first hit that takes about `memory` bytes, of which a block is the least.
+    /// A reader at the first hit. It takes about `memory` bytes, at least one block.
     pub(super) fn new(run: Run<'a>, memory: u64) -> Result<RunReader<'a>, MintError> {
         RunReader::from(run, 0, memory)
     }
@@ -355,14 +355,14 @@ impl<'a> RunReader<'a> {
             least: 0,
         };
         reader.take_below(place, |_| ())?;
-        // That the block found is the right one rests on bytes that were not checked then: if it begins
-        // after `place`, hits before it may have been left out.
+        // The search for the block read bytes without checking them: if the block begins after
+        // `place`, hits before it may be missing.
         let begins_late = reader.hits.first().is_some_and(|hit| hit.place > place);
         if next_block > 0 && reader.next_block == next_block + 1 && begins_late {
             return Err(damaged(
                 &reader.run.path(),
                 &format!("block {next_block}"),
-                "an order that is none".into(),
+                "blocks out of order".into(),
             ));
         }
         Ok(reader)
@@ -383,12 +383,12 @@ impl<'a> RunReader<'a> {
         Ok(Some(self.hits[self.index]))
     }
 
-    /// Goes past the current hit, if there is one.
+    /// Skips the current hit, if there is one.
     pub(super) fn advance(&mut self) {
         self.index = (self.index + 1).min(self.hits.len());
     }
 
-    /// Goes past all hits of places below `end` and tells `take` of them.
+    /// Skips all hits of places below `end` and passes them to `take`.
     pub(super) fn take_below(
         &mut self,
         end: u64,
@@ -414,7 +414,11 @@ impl<'a> RunReader<'a> {
         self.run.decode_block(self.next_block, block, &mut self.hits)?;
         if self.hits[0].place < self.least {
             let at = format!("block {}", self.next_block);
-            return Err(damaged(&self.run.path(), &at, "places lower than those before".into()));
+            return Err(damaged(
+                &self.run.path(),
+                &at,
+                "places lower than in the block before".into(),
+            ));
         }
         self.least = self.hits[self.hits.len() - 1].place + 1;
         self.at += BLOCK_SIZE as usize;
@@ -423,8 +427,8 @@ impl<'a> RunReader<'a> {
     }
 }
 
-/// The last block that begins at or before `place`, or the first one: no hit of `place` or higher comes
-/// before it.
+/// The last block that begins at or before `place`, or the first one: no hit of `place` or higher
+/// comes before it.
 fn first_block(run: &Run<'_>, place: u64) -> Result<u64, MintError> {
     let file = run.file()?;
     let (mut low, mut high) = (0, run.header.block_count);

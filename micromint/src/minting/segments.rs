@@ -1,9 +1,9 @@
 //! The segments of a shard: run files of consecutive ranges of tosses.
 //!
 //! Input: one batch of hits after the other. Output: files that cover the shard's tosses from the
-//! first on without a gap. Invariant: a segment gets its name when it is whole and durable, so a crash
-//! costs only the batch in progress. Adjacent segments can be merged into one that covers the tosses
-//! of all.
+//! first on without a gap. Invariant: a segment gets its name when it is whole and durable, so a
+//! crash costs only the batch in progress. Adjacent segments can be merged into one that covers the
+//! tosses of all.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -27,8 +27,8 @@ const HITS_BETWEEN_LOOKS: u64 = 1 << 16;
 #[derive(Clone, Copy)]
 pub(super) struct Segments<'a> {
     pub(super) job: &'a MintJob<'a>,
-    /// The run file that they will become: they are in its directory, and their names are a dot, its
-    /// name and a suffix.
+    /// The run file that they will become: they are in its directory, and their names are a dot,
+    /// its name and a suffix.
     pub(super) run: RunFile<'a>,
     pub(super) shard: Shard,
 }
@@ -53,8 +53,8 @@ impl Segments<'_> {
         Ok(covering)
     }
 
-    /// The segments that cover the shard's tosses from the first on without a gap, in order, and all
-    /// others.
+    /// The segments that cover the shard's tosses from the first on without a gap, in order, and
+    /// all others.
     fn covering(&self) -> Result<(Vec<Segment>, Vec<Segment>), MintError> {
         let mut named = self.named()?;
         // Of two that begin at the same toss the longer one contains the other.
@@ -104,8 +104,8 @@ impl Segments<'_> {
         Ok(())
     }
 
-    /// Merges adjacent segments until there are at most `count_max`, and returns these; `None` if the
-    /// job was told to stop.
+    /// Merges adjacent segments until there are at most `count_max`, and returns these; `None` if
+    /// the job was told to stop.
     pub(super) fn merge_down(&self, count_max: usize) -> Result<Option<Vec<Segment>>, MintError> {
         loop {
             let segments = self.list()?;
@@ -163,7 +163,8 @@ impl Segments<'_> {
         if let Ok(true) = made {
             self.rename(&name, &format!(".{}.seg-{}-{}", self.run.name, tosses.start, tosses.end))?;
         } else {
-            // It takes space that a full disk needs. A failure to remove it adds nothing to the error.
+            // It takes space that a full disk needs. A failure to remove it adds nothing to the
+            // error.
             let _ = self.run.directory.remove(&name);
         }
         made

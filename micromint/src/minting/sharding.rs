@@ -1,8 +1,8 @@
 //! Tossing a shard on one machine: from its tosses to its run file.
 //!
-//! Input: a shard's tosses. Output: its run file, that is, the balls that a mint of these tosses alone
-//! would place, in the order of their bins. Invariant: as with a coin file, the hits in a run file
-//! depend on `mint.toml` and the shard alone.
+//! Input: a shard's tosses. Output: its run file, that is, the balls that a mint of these tosses
+//! alone would place, in the order of their bins. Invariant: as with a coin file, the hits in a run
+//! file depend on `mint.toml` and the shard alone.
 //!
 //! Tosses are made in batches. The hits of each batch are sorted and written as a segment
 //! ([`Segments`]). When all tosses are made, the segments are merged into one, which is renamed.
@@ -125,8 +125,8 @@ impl Segments<'_> {
         Ok(Some(filled))
     }
 
-    /// Merges the segments into one and gives it the run file's name. Returns whether it reached the
-    /// end.
+    /// Merges the segments into one and gives it the run file's name. Returns whether it reached
+    /// the end.
     fn merge_all(&self) -> Result<bool, MintError> {
         let merged = self.merge_down(1)?;
         let Some([segment]) = merged.as_deref() else { return Ok(false) };

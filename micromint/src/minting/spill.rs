@@ -1,10 +1,10 @@
 //! Minting a coin file that is much larger than a batch of hits.
 //!
-//! Placing such a file batch by batch would read and write all of it with each batch. Instead the hits
-//! of each batch go, in the order of their bins, into a file of their own beside the coin file: a
-//! segment of the only shard. Then the coin file is merged from all segments. Everything is written
-//! once and read once, in order. One bit per bin in memory drops the balls for bins that are already
-//! filled, so the spill holds little more than the coin file.
+//! Placing such a file batch by batch would read and write all of it with each batch. Instead the
+//! hits of each batch go, in the order of their bins, into a file of their own beside the coin
+//! file: a segment of the only shard. Then the coin file is merged from all segments. Everything is
+//! written once and read once, in order. One bit per bin in memory drops the balls for bins that
+//! are already filled, so the spill holds little more than the coin file.
 
 use super::error::MintError;
 use super::filled::Filled;
@@ -30,8 +30,8 @@ fn segments<'a>(job: &'a MintJob<'a>, name: &'a str) -> Segments<'a> {
 }
 
 impl MintJob<'_> {
-    /// How many of the period's tosses, from the first on, are kept for the coin file: in its spill,
-    /// or placed if there is no spill.
+    /// How many of the period's tosses, from the first on, are kept for the coin file: in its
+    /// spill, or placed if there is no spill.
     ///
     /// # Errors
     /// The coin file is missing or damaged; a file cannot be read.
@@ -54,8 +54,8 @@ pub(super) fn size(job: &MintJob<'_>) -> Result<u64, MintError> {
     Ok((hits / BLOCK_HITS_MAX as f64 * 1.01) as u64 * BLOCK_SIZE)
 }
 
-/// Whether to spill: the coin file is large in itself or compared with the memory, or an earlier run
-/// spilled.
+/// Whether to spill: the coin file is large in itself or compared with the memory, or an earlier
+/// run spilled.
 pub(super) fn is_better(job: &MintJob<'_>) -> Result<bool, MintError> {
     let is_large = file_size(job.params) > job.memory.min(PLACED_SIZE_MAX);
     Ok(is_large || segments(job, &spill_name(job)).exist()?)

@@ -93,8 +93,8 @@ fn a_crash_of_a_mint_that_spills_loses_nothing() {
     }
 }
 
-/// The disk fills while a segment is written, or the coin file: what was tossed before is kept, and half a
-/// segment does not stand in the way.
+/// The disk fills while a segment is written, or the coin file: what was tossed before is kept, and
+/// half a segment does not stand in the way.
 #[test]
 fn a_full_disk_loses_nothing_that_was_spilt() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();

@@ -1,4 +1,5 @@
-//! The coin file that a job writes: created or opened, locked, and checked to be of the job's period.
+//! The coin file that a job writes: created or opened, locked, and checked to be of the job's
+//! period.
 
 use super::error::MintError;
 use super::files::{exists, names, path_of, remove_if_there};
@@ -9,8 +10,8 @@ use crate::error::FileError;
 use crate::host::{File, Lock, Open};
 
 impl MintJob<'_> {
-    /// The coin file under its exclusive lock, for a mint that needs `room` bytes of the disk besides
-    /// those of the coin file.
+    /// The coin file under its exclusive lock, for a mint that needs `room` bytes of the disk
+    /// besides those of the coin file.
     pub(super) fn open_to_mint(&self, room: u64) -> Result<CoinFile, MintError> {
         let new = if self.has_coin_file()? { None } else { self.create(room)? };
         let coin_file = match new {

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::permutation::GROUP_SIZE;
 use super::*;
 use crate::bin::Bin;
 use crate::coin::CoinRules;
 use crate::coin_file::{
-    CoinFile, CoinFileError, MintingState, SUPERBIN_HEADER_SIZE, Status, Stored, superbin_offset,
+    CoinFile, CoinFileError, MintingState, SUPERBIN_HEADER_SIZE, SaleState, Status, Stored,
+    superbin_offset,
 };
 use crate::hash::HashName;
 use crate::host::{Directory, File, Lock, Open, SimulatedDirectory, Survives};
@@ -249,7 +251,8 @@ fn two_mints_do_not_run_on_one_file() {
     assert!(matches!(Bench::new(&directory).run(), Err(MintError::Busy { .. })));
 }
 
-/// Real DES, 2^12 bins at three loads: the fill is that of the plan within four standard deviations.
+/// Real DES, 2^12 bins at three loads: the fill is that of the plan within four standard
+/// deviations.
 #[test]
 fn expected_and_actual_fill_agree() {
     for b in [15, 16, 17] {
@@ -311,7 +314,8 @@ fn what_the_broker_marks_is_no_damage() {
         transaction: 2,
     };
     coin_file.mark_sold(2, &sale).unwrap();
-    coin_file.set_next_superbin(4).unwrap();
+    let sale_state = SaleState { next_superbin: 4, ..coin_file.sale_state().unwrap() };
+    coin_file.set_sale_state(&sale_state).unwrap();
     assert_eq!(Bench::new(&directory).verify().unwrap().fault_count, 0);
 }
 
@@ -477,8 +481,8 @@ fn coins_in(
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the sizes, the key and the number of threads: the file is sound, and its coins are coins
-    /// by hashing alone.
+    /// Whatever the sizes, the key and the number of threads: the file is sound, and its coins are
+    /// coins by hashing alone.
     #[test]
     fn what_is_minted_verifies(
         (u, v, k, t, more) in (5..8u32, 3..6u32, 2..6u32, 0..4u32, 0..3u32),

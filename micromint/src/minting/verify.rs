@@ -1,9 +1,9 @@
 //! Verifying a coin file: every ball is hashed again.
 //!
-//! Input: a coin file. Output: a [`Report`] whether it is what a mint with this key writes, as far as
-//! the file alone can show: every ball is in its bin and was tossed, the counts and the checksum are
-//! right, and a bin without a ball is empty. The file is read in pieces under its shared lock, so that
-//! the broker can sell from it at the same time.
+//! Input: a coin file. Output: a [`Report`] whether it is what a mint with this key writes, as far
+//! as the file alone can show: every ball is in its bin and was tossed, the counts and the checksum
+//! are right, and a bin without a ball is empty. The file is read in pieces under its shared lock,
+//! so that the broker can sell from it at the same time.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,8 +73,8 @@ impl MintJob<'_> {
     /// Hashes every ball of the complete coin file again; `None` if it was told to stop.
     ///
     /// # Errors
-    /// The file cannot be read, is not complete, or is of other parameters or another key. Faults in
-    /// the file are not errors: the report lists them.
+    /// The file cannot be read, is not complete, or is of other parameters or another key. Faults
+    /// in the file are not errors: the report lists them.
     pub fn verify(&self) -> Result<Option<Report>, MintError> {
         let coin_file = CoinFile::open_read(self.directory, self.name)?;
         self.check_coin_file(&coin_file)?;
