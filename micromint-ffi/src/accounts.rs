@@ -1,7 +1,7 @@
 //! The broker's accounts: what users bought and returned, what vendors were paid, and the lists for
 //! vendors.
 
-use micromint_core::broker::{Batch, Offender};
+use micromint_core::broker::{JudgedBatch, Offender};
 use micromint_core::host::Clock;
 
 use crate::boundary::{given, guard, output, parsed, reference_mut};
@@ -202,8 +202,8 @@ pub unsafe extern "C" fn micromint_broker_vendor_records(
         );
         let account = it.broker.vendor_account(&vendor, it.host.now()).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("registration", "of", &vendor))?;
-        let batch = |it: &Batch| {
-            let Batch { when, batch, claims, accepted, waiting, forged, .. } = it;
+        let batch = |it: &JudgedBatch| {
+            let JudgedBatch { when, batch, claims, accepted, waiting, forged, .. } = it;
             format!("batch {when} {batch} {} {accepted} {waiting} {forged}", claims.count)
         };
         place.write(lines(account.batches.iter().map(batch)));

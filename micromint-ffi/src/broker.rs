@@ -4,6 +4,7 @@ use micromint_core::authenticator::Key;
 use micromint_core::broker::{Broker, BrokerError};
 use micromint_core::host::Clock;
 use micromint_core::protocol::RequestCredit;
+use micromint_core::reply::Reply;
 
 use crate::boundary::{
     Output, file_at, free, given, guard, hand_out, output, parsed, reference, reference_mut, slice,
@@ -227,7 +228,7 @@ pub unsafe extern "C" fn micromint_broker_free(broker: *mut micromint_broker) {
 }
 
 /// The places for a message, or for the reason why there is none.
-pub(crate) struct Reply<'a> {
+pub(crate) struct ReplyPlaces<'a> {
     message: Output<'a, *mut micromint_buffer>,
     reason: Output<'a, *mut micromint_buffer>,
 }
@@ -238,18 +239,18 @@ pub(crate) unsafe fn reply<'a>(
     message_out: *mut *mut micromint_buffer,
     reason_out: *mut *mut micromint_buffer,
     name: &str,
-) -> Answer<Reply<'a>> {
+) -> Answer<ReplyPlaces<'a>> {
     // SAFETY: the caller guarantees it.
     let (message, reason) =
         unsafe { (output(message_out, name)?, output(reason_out, "reason_out")?) };
-    Ok(Reply { message, reason })
+    Ok(ReplyPlaces { message, reason })
 }
 
-impl Reply<'_> {
-    pub(crate) fn write(self, answer: Result<Vec<u8>, impl std::error::Error>) {
-        let (message, reason) = match answer {
-            Ok(message) => (micromint_buffer::hand_out(message), std::ptr::null_mut()),
-            Err(refusal) => {
+impl ReplyPlaces<'_> {
+    pub(crate) fn write(self, reply: Reply<Vec<u8>, impl std::error::Error>) {
+        let (message, reason) = match reply {
+            Reply::Granted(message) => (micromint_buffer::hand_out(message), std::ptr::null_mut()),
+            Reply::Refused(refusal) => {
                 (std::ptr::null_mut(), micromint_buffer::hand_out(refusal.to_string().into_bytes()))
             }
         };

@@ -9,8 +9,8 @@ use micromint_core::error::FileError;
 use micromint_core::host::DiskDirectory;
 use micromint_core::key_file::read_private_text;
 use micromint_core::minting::{
-    MintConfig, Minting, Outcome, Progress, Shard, ShardOutcome, Sharding, Stage, THREADS_MAX,
-    Verification,
+    MintConfig, MintJobBuilder, MintOutcome, Progress, RunFile, Shard, ShardOutcome, Stage,
+    THREADS_MAX,
 };
 use micromint_core::toml_file::TOML_FILE_SIZE_MAX;
 
@@ -32,6 +32,14 @@ pub struct micromint_mint {
     pub(crate) config: MintConfig,
     pub(crate) directory: DiskDirectory,
     pub(crate) name: String,
+}
+
+impl micromint_mint {
+    /// A job for this mint, with its defaults.
+    pub(crate) fn job(&self) -> MintJobBuilder<'_> {
+        let MintConfig { params, key, .. } = &self.config;
+        MintJobBuilder::new(&self.directory, &self.name, params, key)
+    }
 }
 
 /// A stage of minting.
@@ -127,22 +135,21 @@ pub unsafe extern "C" fn micromint_mint_run(
     guard(error_out, || {
         given!(mint = reference(mint), place = output(balls_out));
         let watcher = Watcher::new(progress, userdata);
-        let minting = Minting {
-            directory: &mint.directory,
-            name: &mint.name,
-            params: &mint.config.params,
-            key: &mint.config.key,
-            threads: threads_of(threads),
-            memory: memory_of(memory),
-            stop: &watcher.stop,
-            elapsed: &|| watcher.began.elapsed(),
-            progress: &|progress| watcher.tell(progress),
-        };
-        match minting.run().map_err(failed(MICROMINT_ERROR_FILE))? {
-            Outcome::Complete(state) | Outcome::AlreadyComplete(state) => {
+        let (elapsed, progress) =
+            (|| watcher.began.elapsed(), |progress: Progress| watcher.tell(progress));
+        let job = mint
+            .job()
+            .with_threads(threads_of(threads))
+            .with_memory(memory_of(memory))
+            .with_stop(&watcher.stop)
+            .with_clock(&elapsed)
+            .with_progress(&progress);
+        let outcome = job.build().and_then(|job| job.mint());
+        match outcome.map_err(failed(MICROMINT_ERROR_FILE))? {
+            MintOutcome::Complete(state) | MintOutcome::AlreadyComplete(state) => {
                 place.write(state.ball_count)
             }
-            Outcome::Stopped(state) => {
+            MintOutcome::Stopped(state) => {
                 return Err(stopped(&format!("after toss {}", state.next_toss)));
             }
         }
@@ -177,19 +184,18 @@ pub unsafe extern "C" fn micromint_mint_run_shard(
         given!(mint = reference(mint), place = output(hits_out));
         let shard = Shard::new(index, count).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
         let watcher = Watcher::new(progress, userdata);
-        let sharding = Sharding {
-            directory: &mint.directory,
-            name: &shard.run_name(&mint.name),
-            params: &mint.config.params,
-            key: &mint.config.key,
-            shard,
-            threads: threads_of(threads),
-            memory: memory_of(memory),
-            stop: &watcher.stop,
-            elapsed: &|| watcher.began.elapsed(),
-            progress: &|progress| watcher.tell(progress),
-        };
-        match sharding.run().map_err(failed(MICROMINT_ERROR_FILE))? {
+        let (elapsed, progress) =
+            (|| watcher.began.elapsed(), |progress: Progress| watcher.tell(progress));
+        let job = mint
+            .job()
+            .with_threads(threads_of(threads))
+            .with_memory(memory_of(memory))
+            .with_stop(&watcher.stop)
+            .with_clock(&elapsed)
+            .with_progress(&progress);
+        let run = RunFile { directory: &mint.directory, name: &shard.run_name(&mint.name) };
+        let outcome = job.build().and_then(|job| job.toss_shard(shard, run));
+        match outcome.map_err(failed(MICROMINT_ERROR_FILE))? {
             ShardOutcome::Complete { hits } | ShardOutcome::AlreadyComplete { hits } => {
                 place.write(hits)
             }
@@ -222,16 +228,14 @@ pub unsafe extern "C" fn micromint_mint_verify(
     guard(error_out, || {
         given!(mint = reference(mint), faults = output(faults_out), lines = output(report_out));
         let watcher = Watcher::new(progress, userdata);
-        let verification = Verification {
-            directory: &mint.directory,
-            name: &mint.name,
-            params: &mint.config.params,
-            key: &mint.config.key,
-            threads: threads_of(threads),
-            stop: &watcher.stop,
-            progress: &|progress| watcher.tell(progress),
-        };
-        let report = verification.run().map_err(failed(MICROMINT_ERROR_FILE))?;
+        let progress = |progress: Progress| watcher.tell(progress);
+        let job = mint
+            .job()
+            .with_threads(threads_of(threads))
+            .with_stop(&watcher.stop)
+            .with_progress(&progress);
+        let report = job.build().and_then(|job| job.verify());
+        let report = report.map_err(failed(MICROMINT_ERROR_FILE))?;
         let report = report.ok_or_else(|| stopped("before the end"))?;
         faults.write(report.fault_count);
         let text: String = report.faults.iter().map(|fault| format!("{fault}\n")).collect();

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use micromint_core::error::FileError;
 use micromint_core::host::Directory;
-use micromint_core::minting::{MergeOutcome, Merging, RunSource, Shard, run_names};
+use micromint_core::minting::{MergeOutcome, Progress, RunFile, Shard, run_names};
 
 use crate::boundary::{given, guard, output, reference};
 use crate::error::{Answer, failed, micromint_error, micromint_status};
@@ -91,18 +91,11 @@ fn merge(
     let names = run_names(&mint.directory, &mint.name)
         .map_err(FileError::on("read", mint.directory.path()))
         .map_err(failed(MICROMINT_ERROR_FILE))?;
-    let runs: Vec<RunSource<'_>> =
-        names.iter().map(|name| RunSource { directory: &mint.directory, name }).collect();
-    let merging = Merging {
-        directory: &mint.directory,
-        name: &mint.name,
-        params: &mint.config.params,
-        key: &mint.config.key,
-        runs: &runs,
-        part,
-        memory: memory_of(memory),
-        stop: &watcher.stop,
-        progress: &|progress| watcher.tell(progress),
-    };
-    merging.run().map_err(failed(MICROMINT_ERROR_FILE))
+    let runs: Vec<RunFile<'_>> =
+        names.iter().map(|name| RunFile { directory: &mint.directory, name }).collect();
+    let progress = |progress: Progress| watcher.tell(progress);
+    let job =
+        mint.job().with_memory(memory_of(memory)).with_stop(&watcher.stop).with_progress(&progress);
+    let outcome = job.build().and_then(|job| job.merge(&runs, part));
+    outcome.map_err(failed(MICROMINT_ERROR_FILE))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use micromint_core::coin_file::{CoinFile, Phase};
 use micromint_core::error::FileError;
 use micromint_core::host::Directory;
-use micromint_core::minting::{Plan, measure_rate, tosses_kept};
+use micromint_core::minting::{Plan, measure_rate};
 
 use crate::boundary::{given, guard, output, reference};
 use crate::error::{Answer, failed, micromint_error, micromint_status};
@@ -126,7 +126,7 @@ fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {
     match state.phase {
         Phase::Tossing => {
             found.phase = micromint_mint_phase::MICROMINT_MINT_BEGUN;
-            let kept = tosses_kept(&mint.directory, &mint.name, params, &mint.config.key);
+            let kept = mint.job().build().and_then(|job| job.tosses_kept());
             (found.done, found.total) =
                 (kept.map_err(failed(MICROMINT_ERROR_FILE))?, plan.toss_count);
         }

@@ -118,10 +118,8 @@ pub unsafe extern "C" fn micromint_mint_init(
         };
         let drawn = chosen.draw(&host).map_err(|error| {
             let status = match &error {
-                NewPeriodError::NoMonth(_)
-                | NewPeriodError::Params(_)
-                | NewPeriodError::Weak(_) => MICROMINT_ERROR_CONFIG,
                 NewPeriodError::Entropy(_) => MICROMINT_ERROR_FILE,
+                _ => MICROMINT_ERROR_CONFIG,
             };
             micromint_error::of(status, &error)
         })?;

@@ -29,7 +29,7 @@ pub unsafe extern "C" fn micromint_broker_register(
         given!(it = reference_mut(broker), vendor = parsed(vendor, vendor_len));
         let registered =
             it.broker.register_vendor(&vendor, it.host.now()).map_err(failed_broker)?;
-        registered.map_err(failed(MICROMINT_ERROR_STATE))?;
+        registered.into_result().map_err(failed(MICROMINT_ERROR_STATE))?;
         Ok(())
     })
 }
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn micromint_broker_compromise(
         given!(it = reference_mut(broker), place = output(balls_out));
         let bins = BinRange { superbin, first, count };
         let marked = it.broker.compromise(bins, it.host.now()).map_err(failed_broker)?;
-        place.write(marked.map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
+        place.write(marked.into_result().map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
         Ok(())
     })
 }

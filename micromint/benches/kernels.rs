@@ -18,11 +18,10 @@ use micromint::hash::HashName;
 use micromint::hash::bulk::{BulkSearch, Filter, Level, TOSSES_PER_BASE};
 use micromint::host::DiskDirectory;
 use micromint::identity::{UserVector, VendorVector};
-use micromint::minting::{InputKey, MintConfig, Minting, Permutation, Stage};
+use micromint::minting::{InputKey, MintConfig, MintJobBuilder, Permutation, Progress, Stage};
 use micromint::params::Params;
 use std::hint::black_box;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 const IV: u64 = 0x0123_4567_89ab_cdef;
@@ -294,22 +293,18 @@ fn placing(subbin_size: u32, threads: usize) -> f64 {
     let (directory, name) = DiskDirectory::of_file(&work.path().join("bench.coins")).unwrap();
     let MintConfig { params, key, .. } = config(HashName::Des, subbin_size);
     let (began, tossed) = (Instant::now(), Mutex::new(Duration::ZERO));
-    let minting = Minting {
-        directory: &directory,
-        name: &name,
-        params: &params,
-        key: &key,
-        threads,
-        memory: 3 << 30,
-        stop: &AtomicBool::new(false),
-        elapsed: &|| began.elapsed(),
-        progress: &|progress| {
-            if progress.stage == Stage::Tossing {
-                *tossed.lock().unwrap() = began.elapsed();
-            }
-        },
+    let elapsed = || began.elapsed();
+    let progress = |progress: Progress| {
+        if progress.stage == Stage::Tossing {
+            *tossed.lock().unwrap() = began.elapsed();
+        }
     };
-    minting.run().unwrap();
+    let job = MintJobBuilder::new(&directory, &name, &params, &key)
+        .with_threads(threads)
+        .with_memory(3 << 30)
+        .with_clock(&elapsed)
+        .with_progress(&progress);
+    job.build().unwrap().mint().unwrap();
     let spent = began.elapsed() - *tossed.lock().unwrap();
     balls(&params) / spent.as_secs_f64()
 }

@@ -13,7 +13,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use micromint::authenticator::Key;
@@ -21,7 +20,7 @@ use micromint::broker::Broker;
 use micromint::coin_file::{CoinFile, Superbin};
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
-use micromint::minting::{InputKey, MintConfig, Minting};
+use micromint::minting::{InputKey, MintConfig, MintJobBuilder};
 use micromint::params::Params;
 use micromint::protocol::{
     BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Payment, RequestRedemption, Url, Verdict, push_record,
@@ -70,7 +69,7 @@ fn main() {
     let mut broker = Broker::open(&directory, NAME, secret(), &SystemEntropy).unwrap();
     let vendor: VendorId = "news.example".parse().unwrap();
     broker.set_threads(threads);
-    broker.register_vendor(&vendor, NOW).unwrap().unwrap();
+    broker.register_vendor(&vendor, NOW).unwrap().granted().unwrap();
     let payments = payments(&directory, &mut broker, &params, &secret(), (wanted, each));
     let batches = batches(&payments, &params, &secret(), &vendor);
     drop(payments);
@@ -81,7 +80,7 @@ fn main() {
     let (began, processors) = (Instant::now(), processor_time());
     let mut accepted = 0;
     for batch in &batches {
-        let judged = broker.redeem(batch, NOW).unwrap().unwrap();
+        let judged = broker.redeem(batch, NOW).unwrap().granted().unwrap();
         accepted +=
             judged.result.verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count();
     }
@@ -106,18 +105,12 @@ fn processor_time() -> f64 {
 fn mint(directory: &DiskDirectory, threads: usize) -> Params {
     let config = MintConfig::from_toml(CONFIG).unwrap();
     let began = Instant::now();
-    let minting = Minting {
-        directory,
-        name: NAME,
-        params: &config.params,
-        key: &InputKey::from_bytes([1; 16]),
-        threads,
-        memory: 1 << 30,
-        stop: &AtomicBool::new(false),
-        elapsed: &|| began.elapsed(),
-        progress: &|_| {},
-    };
-    minting.run().unwrap();
+    let (key, elapsed) = (InputKey::from_bytes([1; 16]), || began.elapsed());
+    let job = MintJobBuilder::new(directory, NAME, &config.params, &key)
+        .with_threads(threads)
+        .with_memory(1 << 30)
+        .with_clock(&elapsed);
+    job.build().unwrap().mint().unwrap();
     eprintln!("minted {} in {:.1} s", config.params, began.elapsed().as_secs_f64());
     config.params
 }
@@ -136,7 +129,7 @@ fn payments(
     let (mut payments, mut coins, mut first) = (Vec::new(), 0, 0u32);
     for number in 0u64.. {
         let user: UserId = format!("user-{number}").parse().unwrap();
-        broker.withdraw(&user, SETS_PER_USER, number + 1, NOW).unwrap().unwrap();
+        broker.withdraw(&user, SETS_PER_USER, number + 1, NOW).unwrap().granted().unwrap();
         let (vector, key) =
             (UserVector::new(params, &user).unwrap(), secret.user_key(params.period(), &user));
         for set in (first..).step_by(2).take(SETS_PER_USER as usize) {

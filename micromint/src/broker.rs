@@ -61,15 +61,15 @@ use crate::params::Params;
 use crate::protocol::Verdict;
 use crate::time::UnixTime;
 
-pub use self::accounts::{Offender, Status as BrokerStatus, UserAccount, VendorAccount};
+pub use self::accounts::{BrokerStatus, Offender, UserAccount, VendorAccount};
 use self::claim::{Claim, ClaimKind};
 use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
 pub use self::compromise::CompromiseRefusal;
-use self::record::Record;
-pub use self::record::{Batch, BinRange, Return, Sale};
+use self::record::BrokerRecord;
+pub use self::record::{BinRange, JudgedBatch, Return, Sale};
 pub use self::redemption::{BatchRefusal, Judged};
-pub use self::returns::{RETURNS_PER_USER_MAX, ReturnRefusal};
+pub use self::returns::ReturnRefusal;
 pub use self::sale::SaleRefusal;
 pub use self::set_aside::{last_line, set_aside};
 use self::state::State;
@@ -79,6 +79,47 @@ pub use self::vendors::VendorRefusal;
 const JOURNAL_KIND: &str = "broker";
 
 /// The broker of one period.
+///
+/// ```
+/// use micromint::broker::Broker;
+/// use micromint::broker::secret::{SECRET_NAME, create_secret};
+/// use micromint::host::{DiskDirectory, SystemEntropy};
+/// use micromint::reply::Reply;
+/// # use micromint::minting::{MintJobBuilder, NewPeriod, Profile};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = NewPeriod {
+/// #     profile: Profile::Test,
+/// #     period: "2026-12".parse()?,
+/// #     broker: "https://broker.example/".to_string(),
+/// #     coin_value: "0.01 USD".to_string(),
+/// #     start: None,
+/// #     expiration: None,
+/// #     weak: true,
+/// # }
+/// # .draw(&SystemEntropy)?;
+/// # let folder = tempfile::tempdir()?;
+/// let directory = DiskDirectory::new(folder.path());
+/// # MintJobBuilder::new(&directory, "2026-12.coins", &config.params, &config.key)
+/// #     .build()?
+/// #     .mint()?;
+/// let secret = create_secret(&directory, SECRET_NAME, &SystemEntropy)?;
+/// let mut broker = Broker::open(&directory, "2026-12.coins", secret, &SystemEntropy)?;
+///
+/// let (alice, now) = ("alice".parse()?, "2026-12-15T12:00:00Z".parse()?);
+/// match broker.withdraw(&alice, 2, 1, now)? {
+///     Reply::Granted(funds) => assert_eq!(funds.sets.len(), 2),
+///     Reply::Refused(refusal) => panic!("{refusal}"),
+/// }
+/// match broker.withdraw(&alice, 100, 2, now)? {
+///     Reply::Granted(_) => panic!("the file has 32 sets"),
+///     Reply::Refused(refusal) => {
+///         assert_eq!(refusal.to_string(), "sold out: 100 sets wanted, 30 are left");
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Broker {
     coin_file: CoinFile,
     rules: CoinRules,
@@ -94,6 +135,7 @@ pub struct Broker {
 
 /// The broker cannot do its work.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BrokerError {
     /// The operating system refused.
     #[error(transparent)]
@@ -226,7 +268,7 @@ impl Broker {
         for (at, payload) in records {
             let behind = at >= applied;
             is_behind |= behind;
-            self.take(at, Record::from_bytes(&payload), behind)?;
+            self.take(at, BrokerRecord::from_bytes(&payload), behind)?;
         }
         if self.journal.end() > from {
             self.journal.sync()?;
@@ -241,7 +283,7 @@ impl Broker {
     fn take(
         &mut self,
         at: u64,
-        record: Result<Record, String>,
+        record: Result<BrokerRecord, String>,
         is_behind: bool,
     ) -> Result<(), BrokerError> {
         let bad = |why| BrokerError::Record { at, why };
@@ -252,13 +294,15 @@ impl Broker {
     }
 
     /// Marks in the coin file what a record says. Doing it again changes nothing.
-    fn mark(&self, record: &Record) -> Result<(), BrokerError> {
+    fn mark(&self, record: &BrokerRecord) -> Result<(), BrokerError> {
         match record {
-            Record::Sale(sale) => self.mark_sale(sale),
-            Record::Batch(batch) => self.mark_paid(&batch.claims),
-            Record::Settlement { winners, .. } => self.mark_paid(winners),
-            Record::Compromise { bins, .. } => self.mark_compromised(*bins),
-            Record::Return(_) | Record::Vendor { .. } | Record::Revocation { .. } => Ok(()),
+            BrokerRecord::Sale(sale) => self.mark_sale(sale),
+            BrokerRecord::Batch(batch) => self.mark_paid(&batch.claims),
+            BrokerRecord::Settlement { winners, .. } => self.mark_paid(winners),
+            BrokerRecord::Compromise { bins, .. } => self.mark_compromised(*bins),
+            BrokerRecord::Return(_)
+            | BrokerRecord::Vendor { .. }
+            | BrokerRecord::Revocation { .. } => Ok(()),
         }
     }
 
@@ -344,7 +388,7 @@ impl Deref for LockedBroker<'_> {
 
 impl LockedBroker<'_> {
     /// Commits a record: appended, durable, then marked in the coin file.
-    fn commit(&mut self, record: Record) -> Result<(), BrokerError> {
+    fn commit(&mut self, record: BrokerRecord) -> Result<(), BrokerError> {
         let broker = &mut *self.broker;
         let at = broker.journal.end();
         let mut commit = || {

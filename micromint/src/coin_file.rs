@@ -1,17 +1,49 @@
 //! The coin file: every ball that the broker minted for a period (thesis 3.2.1, figure 3-1).
 //!
-//! Minting puts balls in, the broker takes sets out and marks what was sold, redeemed and returned.
-//! y is implied by a ball's place, so a bin is eight bytes: x and four status bits. The invariants:
-//! what minting wrote never changes once the file is complete; coins are sold from a complete file
-//! only; a crash at any moment leaves a file that opens, because every state that changes stands in
-//! two slots that are written in turn.
+//! Minting puts balls in; the broker takes sets out and marks what was sold, redeemed and returned.
+//! A ball's place implies its y, so a bin is eight bytes: x and four status bits. Invariants: what
+//! minting wrote never changes once the file is complete; coins are sold only from a complete file;
+//! a crash at any moment leaves a file that opens, because each state that changes has two slots
+//! that are written in turn.
 //!
-//! The broker's journal is the truth about sales and redemptions; what stands here of them is replayed
-//! from it, from [`SaleState::journal_offset`] on. Byte by byte the format is described in
-//! `docs/reference/coin-file.md`.
+//! The broker's journal decides what was sold and redeemed. The marks in the coin file are replayed
+//! from it, starting at [`SaleState::journal_offset`]. `docs/reference/coin-file.md` describes the
+//! format byte by byte.
 //!
-//! Whoever changes a file holds its exclusive lock meanwhile: `LockGuard::new(coin_file.file(), …)`.
-//! Nothing is kept in memory but the parameters, so several processes may have one file open.
+//! A process that changes a file holds its exclusive lock. Only the parameters are kept in memory,
+//! so several processes can have one file open.
+//!
+//! ```
+//! use micromint::coin_file::CoinFile;
+//! use micromint::host::DiskDirectory;
+//! # use micromint::host::SystemEntropy;
+//! # use micromint::minting::{MintJobBuilder, NewPeriod, Profile};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let config = NewPeriod {
+//! #     profile: Profile::Test,
+//! #     period: "2026-12".parse()?,
+//! #     broker: "https://broker.example/".to_string(),
+//! #     coin_value: "0.01 USD".to_string(),
+//! #     start: None,
+//! #     expiration: None,
+//! #     weak: true,
+//! # }
+//! # .draw(&SystemEntropy)?;
+//! # let folder = tempfile::tempdir()?;
+//! let directory = DiskDirectory::new(folder.path());
+//! # MintJobBuilder::new(&directory, "2026-12.coins", &config.params, &config.key)
+//! #     .build()?
+//! #     .mint()?;
+//! let coin_file = CoinFile::open_read(&directory, "2026-12.coins")?;
+//! assert_eq!(coin_file.sale_state()?.next_superbin, 0);
+//!
+//! let superbin = coin_file.superbin(2)?;
+//! assert!(superbin.header.sold.is_none());
+//! assert_eq!(superbin.balls().count(), superbin.header.ball_count as usize);
+//! # Ok(())
+//! # }
+//! ```
 
 mod batch;
 mod error;
@@ -29,20 +61,20 @@ use crate::params::Params;
 
 pub use self::error::CoinFileError;
 pub(crate) use self::layout::{
-    BALL_COUNT, BadHeader, FIXED_SIZE, add_to_checksum, decode_fixed, encode_fixed,
-};
-pub use self::layout::{
-    BIN_SIZE, HEADER_SIZE, MAGIC, MintingState, Phase, SUPERBIN_HEADER_SIZE, Sale, SaleState,
-    Status, Stored, SuperbinHeader, VERSION, X_MASK, bin_offset, file_size, superbin_offset,
+    BALL_COUNT, BIN_SIZE, BadHeader, FIXED_SIZE, HEADER_SIZE, SUPERBIN_HEADER_SIZE,
+    add_to_checksum, bin_offset, decode_fixed, encode_fixed, file_size, superbin_offset,
     superbin_size,
 };
-use self::layout::{MINTING_SLOTS, SALE_AT, SALE_SLOTS, SLOT_SIZE};
+use self::layout::{MAGIC, MINTING_SLOTS, SALE_AT, SALE_SLOTS, SLOT_SIZE};
+pub use self::layout::{
+    MintingState, Phase, Sale, SaleState, Status, Stored, SuperbinHeader, X_MASK,
+};
 
 /// The name of the broker's secret, a key file beside the coin files.
 pub const SECRET_NAME: &str = "broker.secret";
 
-/// The path of the broker's secret for the coin file at `coin_file`: the file [`SECRET_NAME`] beside it.
-/// One secret serves all periods, so that vendors keep their keys from month to month.
+/// The path of the broker's secret for the coin file at `coin_file`: the file [`SECRET_NAME`] beside
+/// it. One secret serves all periods, so that vendors keep their keys from month to month.
 pub fn secret_path(coin_file: &Path) -> PathBuf {
     coin_file.with_file_name(SECRET_NAME)
 }
@@ -60,12 +92,12 @@ pub struct CoinFile {
 pub struct Superbin {
     /// Its header.
     pub header: SuperbinHeader,
-    /// Its 2^v bins in order, as they stand in the file; [`Stored::from_word`] reads them.
+    /// Its 2^v bins in order, as stored in the file; [`Stored::from_word`] decodes them.
     pub bins: Vec<u64>,
 }
 
 impl Superbin {
-    /// The balls in order of sub-bin: all that exist, whatever else their status.
+    /// The balls in order of sub-bin: all that exist, whatever their other status bits.
     pub fn balls(&self) -> impl Iterator<Item = (u32, Stored)> + '_ {
         (0..)
             .zip(self.bins.iter().map(|word| Stored::from_word(*word)))
@@ -77,7 +109,7 @@ impl CoinFile {
     /// Opens a complete coin file for selling and redeeming.
     ///
     /// # Errors
-    /// It cannot be opened, is no sound coin file, or is not complete.
+    /// It cannot be opened, is not a valid coin file, or is not complete.
     pub fn open(directory: &dyn Directory, name: &str) -> Result<CoinFile, CoinFileError> {
         let coin_file = CoinFile::open_as(directory, name, Open::Write)?;
         coin_file.check_complete()?;
@@ -97,15 +129,15 @@ impl CoinFile {
     /// Opens a coin file that may still be minted into, for reading only.
     ///
     /// # Errors
-    /// It cannot be opened, or is no sound coin file.
+    /// It cannot be opened, or is not a valid coin file.
     pub fn inspect(directory: &dyn Directory, name: &str) -> Result<CoinFile, CoinFileError> {
         CoinFile::open_as(directory, name, Open::Read)
     }
 
-    /// Opens a coin file in whatever state, for minting. The caller takes the lock.
+    /// Opens a coin file in any state, for minting. The caller takes the lock.
     ///
     /// # Errors
-    /// It cannot be opened, or is no sound coin file.
+    /// It cannot be opened, or is not a valid coin file.
     pub fn open_minting(directory: &dyn Directory, name: &str) -> Result<CoinFile, CoinFileError> {
         CoinFile::open_as(directory, name, Open::Write)
     }
@@ -189,18 +221,18 @@ impl CoinFile {
         &self.params
     }
 
-    /// The tag of the input key that it is minted with.
-    pub fn key_tag(&self) -> [u8; 16] {
+    /// The tag of the input key that mints it.
+    pub(crate) fn key_tag(&self) -> [u8; 16] {
         self.key_tag
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The file itself, for its lock.
-    pub fn file(&self) -> &dyn File {
+    pub(crate) fn file(&self) -> &dyn File {
         self.file.as_ref()
     }
 
@@ -208,11 +240,11 @@ impl CoinFile {
     ///
     /// # Errors
     /// The operating system's ([`File::sync`]).
-    pub fn sync(&self) -> Result<(), CoinFileError> {
+    pub(crate) fn sync(&self) -> Result<(), CoinFileError> {
         Ok(self.file.sync().map_err(FileError::on("sync", &self.path))?)
     }
 
-    /// How far minting is.
+    /// How far minting has come.
     ///
     /// # Errors
     /// It cannot be read, or both slots are damaged.
@@ -227,11 +259,11 @@ impl CoinFile {
         self.write_slot(MINTING_SLOTS, number + 1, &layout::encode_minting(number + 1, state))
     }
 
-    /// Marks the file as complete, durably: both slots, with fixed numbers, so that the bytes of the
-    /// file tell nothing about how often minting was interrupted. May be called again.
+    /// Marks the file as complete, durably: both slots, with fixed numbers, so that the bytes of
+    /// the file tell nothing about how often minting was interrupted. May be called again.
     pub(crate) fn set_complete(&self, state: &MintingState) -> Result<(), CoinFileError> {
         let (number, _) = self.current_slot(MINTING_SLOTS, "the minting state")?;
-        // The slot that holds is written last.
+        // The current slot is written last.
         for number in
             if number % 2 == 0 { [u64::MAX, u64::MAX - 1] } else { [u64::MAX - 1, u64::MAX] }
         {
@@ -240,7 +272,7 @@ impl CoinFile {
         self.sync()
     }
 
-    /// How far selling is.
+    /// How far the broker has sold.
     ///
     /// # Errors
     /// It cannot be read, or both slots are damaged.
@@ -255,7 +287,7 @@ impl CoinFile {
     ///
     /// # Errors
     /// The operating system's.
-    pub fn set_sale_state(&self, state: &SaleState) -> Result<(), CoinFileError> {
+    pub(crate) fn set_sale_state(&self, state: &SaleState) -> Result<(), CoinFileError> {
         let (number, _) = self.current_slot(SALE_SLOTS, "the sale state")?;
         self.write_slot(SALE_SLOTS, number + 1, &layout::encode_sale(number + 1, state))
     }
@@ -268,18 +300,10 @@ impl CoinFile {
         Ok(self.sale_state()?.next_superbin)
     }
 
-    /// Sets the next superbin to sell; see [`CoinFile::set_sale_state`].
+    /// Reads a whole superbin.
     ///
     /// # Errors
-    /// The operating system's.
-    pub fn set_next_superbin(&self, next_superbin: u64) -> Result<(), CoinFileError> {
-        self.set_sale_state(&SaleState { next_superbin, ..self.sale_state()? })
-    }
-
-    /// Reads a superbin whole.
-    ///
-    /// # Errors
-    /// There is none of this index, it cannot be read, or its header is damaged.
+    /// There is no superbin of this index, it cannot be read, or its header is damaged.
     pub fn superbin(&self, index: u32) -> Result<Superbin, CoinFileError> {
         self.check_bin(Bin { superbin: index, subbin: 0 })?;
         let mut bytes = vec![0; superbin_size(&self.params) as usize];
@@ -313,7 +337,7 @@ impl CoinFile {
     ///
     /// # Errors
     /// There is none of this index, or the operating system's.
-    pub fn mark_sold(&self, index: u32, sale: &Sale) -> Result<(), CoinFileError> {
+    pub(crate) fn mark_sold(&self, index: u32, sale: &Sale) -> Result<(), CoinFileError> {
         self.check_bin(Bin { superbin: index, subbin: 0 })?;
         // The ball count before it was written by minting and stays untouched.
         let offset = superbin_offset(&self.params, index.into()) + SALE_AT as u64;
@@ -335,7 +359,8 @@ impl CoinFile {
     ///
     /// # Errors
     /// There is no such bin, no ball in it, or the operating system's.
-    pub fn set_status(&self, bin: Bin, status: Status) -> Result<(), CoinFileError> {
+    #[cfg(test)]
+    pub(crate) fn set_status(&self, bin: Bin, status: Status) -> Result<(), CoinFileError> {
         let stored = self.ball(bin)?;
         if !stored.exists() {
             return Err(CoinFileError::NoBall { path: self.path.clone(), bin });
@@ -388,7 +413,7 @@ impl CoinFile {
         }
     }
 
-    /// The slot that holds: the sound one with the higher number.
+    /// The current slot: the valid one with the higher number.
     fn current_slot(&self, slots: [u64; 2], what: &str) -> Result<(u64, Vec<u8>), CoinFileError> {
         let mut best: Option<(u64, Vec<u8>)> = None;
         for offset in slots {
@@ -403,8 +428,8 @@ impl CoinFile {
         best.ok_or_else(|| self.damaged(what, "both of its slots are damaged"))
     }
 
-    /// Writes the slot that does not hold, so that a crash meanwhile leaves the one that does: that
-    /// one, and what it speaks of, is made durable first.
+    /// Writes the slot that is not current, so that a crash in the middle leaves the current one.
+    /// That one, and what it refers to, is made durable first.
     fn write_slot(&self, slots: [u64; 2], number: u64, slot: &[u8]) -> Result<(), CoinFileError> {
         self.sync()?;
         self.write(slot, slots[(number % 2) as usize])

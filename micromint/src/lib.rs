@@ -83,6 +83,8 @@ pub mod toml_file;
 
 pub mod error;
 
+pub mod reply;
+
 // For tests of this crate and of those above it.
 #[cfg(feature = "simulated-host")]
 #[doc(hidden)]

@@ -1,34 +1,37 @@
 //! Minting: tossing balls into bins for a whole period (thesis 3.2.1).
 //!
-//! In go a period's parameters and the broker's secret input key, out comes a complete coin file. The
-//! invariant: the file is a function of these alone. Toss i throws the ball x = pi(i)
-//! ([`Permutation`]); of several balls for a bin the one with the lowest i stays; so threads, memory
-//! and interruptions leave no trace.
+//! Input: a period's parameters and the broker's secret input key. Output: a complete coin file.
+//! Invariant: the file is a function of these alone. Toss i throws the ball x = pi(i)
+//! ([`Permutation`]); of several balls for a bin the one with the lowest i stays. So threads,
+//! memory and interruptions leave no trace in the file.
 //!
 //! - [`MintConfig`] is `mint.toml`; [`Profile`] gives sizes for a new one.
-//! - [`Plan`] says what a configuration will give and cost.
-//! - [`Minting`] makes the file on one machine; on many, each [`Sharding`] makes a run file of a part of
-//!   the tosses, and [`Merging`] makes the coin file of them.
-//! - [`Verification`] hashes all of it again.
+//! - [`Plan`] tells what a configuration will yield and cost.
+//! - [`MintJob`] does the work: it makes the coin file on one machine; or, on many, a run file of
+//!   each [`Shard`] of the tosses, and then the coin file from these; and it verifies a coin file.
 //!
-//! The way of a ball: `toss` finds a range's balls on all cores (the hashing itself is
-//! [`crate::hash::bulk`]'s), `sort` brings them into the order of the file, `place` puts them into a small
-//! file at once, `segments` keeps those of a large one until `merge` writes it. `docs/reference/minting.md` describes
-//! all this for people.
+//! The path of a ball: `toss` finds the balls of a range of tosses on all cores (the hashing itself
+//! is [`crate::hash::bulk`]'s), `sort` sorts them by bin, `place` puts them into a small file
+//! directly, `segments` keeps those of a large file until `merge` writes it.
+//! `docs/reference/minting.md` describes all this for people.
 
 mod config;
-mod engine;
 mod error;
+mod files;
 mod filled;
+mod hit;
+mod job;
 mod merge;
 #[cfg(test)]
 mod merge_tests;
+mod merged_part;
+mod mint;
 mod new_period;
+mod outcome;
 mod permutation;
 mod place;
 mod plan;
 mod profile;
-mod record;
 mod run_file;
 mod segments;
 mod shard;
@@ -45,19 +48,17 @@ mod tests;
 mod toss;
 mod verify;
 
-pub use self::config::{COINFILE_LEN_MAX, MintConfig, WeakError};
-pub use self::engine::{MEMORY_MIN, Minting, Outcome, Progress, Stage, THREADS_MAX};
+pub use self::config::{MintConfig, WeakError};
 pub use self::error::MintError;
-pub use self::merge::{MergeOutcome, Merging, PART_SIZE, RunSource};
-pub use self::new_period::{NewPeriod, NewPeriodError};
-pub use self::permutation::{
-    GROUP_SIZE, INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation, ROUNDS,
+pub use self::job::{
+    MEMORY_DEFAULT, MEMORY_MIN, MintJob, MintJobBuilder, Progress, Stage, THREADS_MAX,
 };
+pub use self::new_period::{NewPeriod, NewPeriodError};
+pub use self::outcome::{MergeOutcome, MintOutcome, ShardOutcome};
+pub use self::permutation::{INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation};
 pub use self::plan::{Forgery, Plan, Warning};
 pub use self::profile::{Profile, ProfileError};
-pub use self::run_file::RUN_MAGIC;
+pub use self::run_file::RunFile;
 pub use self::shard::{SHARDS_MAX, Shard, ShardError, run_names};
-pub use self::sharding::{ShardOutcome, Sharding};
-pub use self::spill::tosses_kept;
 pub use self::toss::{Rate, measure_rate};
-pub use self::verify::{FAULTS_MAX, Report, Verification};
+pub use self::verify::{FAULTS_MAX, Report};

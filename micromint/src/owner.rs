@@ -4,8 +4,6 @@
 //! and unsold superbins before it checks anything else. The file names nobody: a tag is the head of a
 //! hash over period and User-ID. `docs/reference/broker.md` describes it byte by byte.
 
-use std::str::FromStr;
-
 use sha2::{Digest, Sha256};
 
 use crate::bytes::{CHECKSUM_SIZE, Field, Fixed, Writer, open, pad, seal, unpad};

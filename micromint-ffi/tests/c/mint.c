@@ -43,7 +43,7 @@ static void begin_period(const char *config) {
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "tes"));
   month.profile_len = 4;
   CHECK(micromint_mint_init(TEXT(config), &winter, NULL, &error) == MICROMINT_ERROR_CONFIG);
-  CHECK(says(error, MICROMINT_ERROR_CONFIG, "winter is no month"));
+  CHECK(says(error, MICROMINT_ERROR_CONFIG, "winter is not a month"));
   winter.reserved = config;
   CHECK(micromint_mint_init(TEXT(config), &winter, NULL, NULL) == MICROMINT_ERROR_ARGUMENT);
   month.has_times = 1; /* 2027-03-02 and 2027-03-09 */

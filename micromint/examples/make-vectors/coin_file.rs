@@ -2,15 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use super::{hex_bytes, json_file, periods};
 use micromint::authenticator::Key;
 use micromint::host::{Entropy, FixedClock, SimulatedDirectory};
 use micromint::identity::UserId;
 use micromint::journal::Journal;
-use micromint::minting::{InputKey, MEMORY_MIN, Minting, Outcome};
+use micromint::minting::{InputKey, MintJobBuilder, MintOutcome};
 use micromint::testing::ObviousMint;
 use micromint::till::{Spend, SyncMode, Till, fingerprint};
 use micromint::time::UnixTime;
@@ -53,18 +51,8 @@ pub(super) fn seed(name: &str, content: Vec<u8>) -> (String, Vec<u8>) {
 fn minted() -> Vec<u8> {
     let directory = SimulatedDirectory::new();
     let (params, key): (_, InputKey) = (periods::test(), INPUT_KEY.parse().unwrap());
-    let minting = Minting {
-        directory: &directory,
-        name: "2026-12.coins",
-        params: &params,
-        key: &key,
-        threads: 1,
-        memory: MEMORY_MIN,
-        stop: &AtomicBool::new(false),
-        elapsed: &|| Duration::ZERO,
-        progress: &|_| {},
-    };
-    assert!(matches!(minting.run().unwrap(), Outcome::Complete(_)));
+    let job = MintJobBuilder::new(&directory, "2026-12.coins", &params, &key).build().unwrap();
+    assert!(matches!(job.mint().unwrap(), MintOutcome::Complete(_)));
     directory.bytes("2026-12.coins").unwrap()
 }
 

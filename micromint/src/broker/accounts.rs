@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::{Claim, ClaimKind};
-use super::record::{Batch, Return, Sale};
+use super::record::{JudgedBatch, Return, Sale};
 use super::{Broker, BrokerError};
 use crate::bin::Bin;
 use crate::identity::{UserId, VendorId};
@@ -15,6 +15,7 @@ use crate::time::UnixTime;
 
 /// What a client bought and got back.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UserAccount {
     /// The sales, in order.
     pub sales: Vec<Sale>,
@@ -32,11 +33,12 @@ pub struct UserAccount {
 
 /// What a vendor was paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VendorAccount {
     /// When it was registered.
     pub registered: UnixTime,
     /// The batches, in order.
-    pub batches: Vec<Batch>,
+    pub batches: Vec<JudgedBatch>,
     /// Coins that wait until redeem-until.
     pub coins_waiting: u64,
     /// Coins that were paid.
@@ -45,7 +47,8 @@ pub struct VendorAccount {
 
 /// The whole period in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+#[non_exhaustive]
+pub struct BrokerStatus {
     /// Sales.
     pub sales: u64,
     /// Sets sold.
@@ -74,6 +77,7 @@ pub struct Status {
 
 /// A user who spent first balls more than once, as payments with the right authenticator prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Offender {
     /// Who.
     pub user: UserId,
@@ -133,7 +137,7 @@ impl Broker {
     ) -> Result<Option<VendorAccount>, BrokerError> {
         self.locked(now, |broker| {
             let Some(&registered) = broker.state.vendors.get(vendor) else { return Ok(None) };
-            let batches: Vec<Batch> = broker
+            let batches: Vec<JudgedBatch> = broker
                 .state
                 .batches
                 .iter()
@@ -163,7 +167,7 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn status(&mut self, now: UnixTime) -> Result<Status, BrokerError> {
+    pub fn status(&mut self, now: UnixTime) -> Result<BrokerStatus, BrokerError> {
         self.locked(now, |broker| {
             let state = &broker.state;
             let winners = match &state.settlement {
@@ -180,7 +184,7 @@ impl Broker {
                 of_batches.chain(of_returns).fold((0, 0), |(w, f), (waiting, forged)| {
                     (w + u64::from(waiting), f + u64::from(forged))
                 });
-            Ok(Status {
+            Ok(BrokerStatus {
                 sales: state.sales.len() as u64,
                 sets_sold: state.next_superbin() / 2,
                 sets_left: broker.sets_left(),

@@ -37,6 +37,7 @@ impl Section {
 
 /// The claims file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClaimsError {
     /// The operating system refused.
     #[error(transparent)]

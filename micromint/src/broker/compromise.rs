@@ -6,11 +6,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::record::{BinRange, Record};
+use super::record::{BinRange, BrokerRecord};
 use super::{Broker, BrokerError};
 use crate::bin::Bin;
 use crate::coin_file::Status;
 use crate::protocol::parse_decimal;
+use crate::reply::Reply;
 use crate::time::UnixTime;
 
 /// Why bins are not declared compromised.
@@ -34,26 +35,30 @@ impl Broker {
     /// Declares bins compromised and gives the number of balls that were not so before.
     ///
     /// # Errors
-    /// The files cannot be used. A refusal is an answer.
+    /// The files cannot be used.
     pub fn compromise(
         &mut self,
         bins: BinRange,
         now: UnixTime,
-    ) -> Result<Result<u64, CompromiseRefusal>, BrokerError> {
+    ) -> Result<Reply<u64, CompromiseRefusal>, BrokerError> {
         let (superbins, subbins) = (self.params().superbin_count(), self.params().subbin_count());
         let is_known = u64::from(bins.superbin) < superbins
             && bins.count > 0
             && bins.first.checked_add(bins.count).is_some_and(|end| end <= subbins);
         if !is_known {
             let (superbin_last, subbin_last) = (superbins - 1, subbins - 1);
-            return Ok(Err(CompromiseRefusal::NoSuchBins { bins, superbin_last, subbin_last }));
+            return Ok(Reply::Refused(CompromiseRefusal::NoSuchBins {
+                bins,
+                superbin_last,
+                subbin_last,
+            }));
         }
         self.locked(now, |broker| {
             let fresh = broker.sound_bins(bins)?.len() as u64;
             if fresh > 0 {
-                broker.commit(Record::Compromise { when: now, bins })?;
+                broker.commit(BrokerRecord::Compromise { when: now, bins })?;
             }
-            Ok(Ok(fresh))
+            Ok(Reply::Granted(fresh))
         })
     }
 
@@ -121,31 +126,39 @@ mod tests {
         let directory = directory();
         let mut broker = open(&directory);
         let (alice, news) = (user("alice"), vendor("news.example"));
-        broker.register_vendor(&news, DURING).unwrap().unwrap();
-        broker.withdraw(&alice, 1, 1, DURING).unwrap().unwrap();
+        broker.register_vendor(&news, DURING).unwrap().granted().unwrap();
+        broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
         let coins = MINT.coins(&alice, &news, 0);
         // The last ball of the second coin lies in an odd superbin.
         let bin = MINT.rules().bin(coins[1][3]).unwrap();
         assert_eq!(
-            broker.compromise(range(bin.superbin, bin.subbin, 1), DURING).unwrap().unwrap(),
+            broker
+                .compromise(range(bin.superbin, bin.subbin, 1), DURING)
+                .unwrap()
+                .granted()
+                .unwrap(),
             1
         );
         assert_eq!(
-            broker.compromise(range(bin.superbin, bin.subbin, 1), DURING).unwrap().unwrap(),
+            broker
+                .compromise(range(bin.superbin, bin.subbin, 1), DURING)
+                .unwrap()
+                .granted()
+                .unwrap(),
             0
         );
         // Another process, later, knows.
         let mut broker = open(&directory);
         let paid = payment(&alice, &news, "a", &coins[..3]);
         let batch = batch_of_texts(&news, "b1", &[paid.to_bytes()]);
-        let result = broker.redeem(&batch, DURING).unwrap().unwrap().result;
+        let result = broker.redeem(&batch, DURING).unwrap().granted().unwrap().result;
         let expected = [Verdict::Accepted, Verdict::Compromised, Verdict::Accepted];
         assert_eq!(result.verdicts, expected);
 
         let minted = MINT.set(&alice, 2).superbins[0].len();
-        let gone = broker.compromise(range(2, 0, 8), DURING).unwrap().unwrap() as usize;
+        let gone = broker.compromise(range(2, 0, 8), DURING).unwrap().granted().unwrap() as usize;
         assert!((1..minted).contains(&gone), "{gone} of {minted}");
-        let funds = broker.withdraw(&alice, 1, 2, DURING).unwrap().unwrap();
+        let funds = broker.withdraw(&alice, 1, 2, DURING).unwrap().granted().unwrap();
         assert_eq!(funds.sets[0].superbins[0].len(), minted - gone);
     }
 
@@ -167,11 +180,11 @@ mod tests {
         let mut broker = open(&directory());
         let last = MINT.params().superbin_count() as u32 - 1;
         let subbins = MINT.params().subbin_count();
-        assert!(broker.compromise(range(last, 0, subbins), DURING).unwrap().is_ok());
+        assert!(broker.compromise(range(last, 0, subbins), DURING).unwrap().granted().is_some());
         let wrong =
             [range(last + 1, 0, 1), range(0, subbins, 1), range(0, 1, subbins), range(0, 0, 0)];
         for bins in wrong.into_iter().chain([range(0, u32::MAX, 2)]) {
-            assert!(broker.compromise(bins, DURING).unwrap().is_err(), "{bins:?}");
+            assert!(broker.compromise(bins, DURING).unwrap().refused().is_some(), "{bins:?}");
         }
     }
 }

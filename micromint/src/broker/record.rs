@@ -1,7 +1,7 @@
 //! What the broker's journal says: one record for each sale, vendor, batch, return, settlement,
 //! revocation and compromise. `docs/reference/broker.md` describes them byte by byte.
 //!
-//! In goes a [`Record`], out come the bytes of a journal payload, and back. Integers are little-endian;
+//! In goes a [`BrokerRecord`], out come the bytes of a journal payload, and back. Integers are little-endian;
 //! a text is its length in one byte and its characters. The invariant: a payload that is not exactly
 //! one record is an error, so a journal of a later version is never half understood.
 
@@ -18,10 +18,10 @@ pub(crate) const DIGEST_SIZE: usize = 32;
 
 /// One record of the broker's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
+pub(crate) enum BrokerRecord {
     Sale(Sale),
     Vendor { when: UnixTime, vendor: VendorId },
-    Batch(Batch),
+    Batch(JudgedBatch),
     Return(Return),
     Settlement { when: UnixTime, winners: Section },
     Revocation { when: UnixTime, user: UserId },
@@ -56,7 +56,8 @@ pub struct Sale {
 
 /// A judged batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
+#[non_exhaustive]
+pub struct JudgedBatch {
     /// When it was judged.
     pub when: UnixTime,
     /// Whose batch.
@@ -77,6 +78,7 @@ pub struct Batch {
 
 /// A judged return.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Return {
     /// When it was judged.
     pub when: UnixTime,
@@ -104,41 +106,41 @@ const SETTLEMENT: u8 = 5;
 const REVOCATION: u8 = 6;
 const COMPROMISE: u8 = 7;
 
-impl Record {
+impl BrokerRecord {
     /// The payload of this record.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut writer = Writer::new(&mut bytes);
         match self {
-            Record::Sale(sale) => {
+            BrokerRecord::Sale(sale) => {
                 writer.u8(SALE).time(sale.when).u64(sale.transaction);
                 writer.u32(sale.first).u32(sale.sets).text_u8(sale.user.as_str());
             }
-            Record::Vendor { when, vendor } => {
+            BrokerRecord::Vendor { when, vendor } => {
                 writer.u8(VENDOR).time(*when).text_u8(vendor.as_str());
             }
-            Record::Batch(batch) => {
+            BrokerRecord::Batch(batch) => {
                 writer.u8(BATCH).time(batch.when);
                 writer.text_u8(batch.vendor.as_str()).text_u8(batch.batch.as_str());
                 writer.bytes(&batch.digest);
                 write_section(&mut writer, &batch.claims);
                 writer.u32(batch.accepted).u32(batch.waiting).u32(batch.forged);
             }
-            Record::Return(back) => {
+            BrokerRecord::Return(back) => {
                 writer.u8(RETURN).time(back.when).u64(back.transaction);
                 writer.text_u8(back.user.as_str()).text_u8(back.request.as_str());
                 writer.bytes(&back.digest);
                 write_section(&mut writer, &back.claims);
                 writer.u32(back.waiting).u32(back.forged);
             }
-            Record::Settlement { when, winners } => {
+            BrokerRecord::Settlement { when, winners } => {
                 writer.u8(SETTLEMENT).time(*when);
                 write_section(&mut writer, winners);
             }
-            Record::Revocation { when, user } => {
+            BrokerRecord::Revocation { when, user } => {
                 writer.u8(REVOCATION).time(*when).text_u8(user.as_str());
             }
-            Record::Compromise { when, bins } => {
+            BrokerRecord::Compromise { when, bins } => {
                 writer.u8(COMPROMISE).time(*when);
                 writer.u32(bins.superbin).u32(bins.first).u32(bins.count);
             }
@@ -147,13 +149,13 @@ impl Record {
     }
 
     /// Reads a payload; the error says what was expected, what was found and where.
-    pub(crate) fn from_bytes(payload: &[u8]) -> Result<Record, String> {
+    pub(crate) fn from_bytes(payload: &[u8]) -> Result<BrokerRecord, String> {
         let mut reader = Reader::new(payload);
         let kind = reader.u8().ok_or("expected a record, found an empty payload")?;
         if !(SALE..=COMPROMISE).contains(&kind) {
             return Err(format!("expected a record of kind 1 to 7, found {kind}"));
         }
-        let record = Record::read(kind, &mut reader).ok_or_else(|| {
+        let record = BrokerRecord::read(kind, &mut reader).ok_or_else(|| {
             let at = payload.len() - reader.left();
             format!("expected a record of kind {kind}, found its end or a wrong text at byte {at}")
         })?;
@@ -163,18 +165,18 @@ impl Record {
         }
     }
 
-    fn read(kind: u8, reader: &mut Reader<'_>) -> Option<Record> {
+    fn read(kind: u8, reader: &mut Reader<'_>) -> Option<BrokerRecord> {
         let when = reader.time()?;
         Some(match kind {
-            SALE => Record::Sale(Sale {
+            SALE => BrokerRecord::Sale(Sale {
                 when,
                 transaction: reader.u64()?,
                 first: reader.u32()?,
                 sets: reader.u32()?,
                 user: read_text(reader)?,
             }),
-            VENDOR => Record::Vendor { when, vendor: read_text(reader)? },
-            BATCH => Record::Batch(Batch {
+            VENDOR => BrokerRecord::Vendor { when, vendor: read_text(reader)? },
+            BATCH => BrokerRecord::Batch(JudgedBatch {
                 when,
                 vendor: read_text(reader)?,
                 batch: read_text(reader)?,
@@ -184,7 +186,7 @@ impl Record {
                 waiting: reader.u32()?,
                 forged: reader.u32()?,
             }),
-            RETURN => Record::Return(Return {
+            RETURN => BrokerRecord::Return(Return {
                 when,
                 transaction: reader.u64()?,
                 user: read_text(reader)?,
@@ -194,12 +196,12 @@ impl Record {
                 waiting: reader.u32()?,
                 forged: reader.u32()?,
             }),
-            SETTLEMENT => Record::Settlement { when, winners: read_section(reader)? },
-            REVOCATION => Record::Revocation { when, user: read_text(reader)? },
+            SETTLEMENT => BrokerRecord::Settlement { when, winners: read_section(reader)? },
+            REVOCATION => BrokerRecord::Revocation { when, user: read_text(reader)? },
             COMPROMISE => {
                 let (superbin, first) = (reader.u32()?, reader.u32()?);
                 let bins = BinRange { superbin, first, count: reader.u32()? };
-                Record::Compromise { when, bins }
+                BrokerRecord::Compromise { when, bins }
             }
             _ => return None,
         })
@@ -222,22 +224,22 @@ fn read_section(reader: &mut Reader<'_>) -> Option<Section> {
 mod tests {
     use super::*;
 
-    fn all() -> Vec<Record> {
+    fn all() -> Vec<BrokerRecord> {
         let when = UnixTime(1_800_000_000);
         let section = Section { start: 7, count: 1 << 40, checksum: 0xdead_beef };
         let user: UserId = "a".repeat(40).parse().unwrap();
         let vendor: VendorId = "news.example".parse().unwrap();
         let id: Id = "b".repeat(64).parse().unwrap();
         vec![
-            Record::Sale(Sale {
+            BrokerRecord::Sale(Sale {
                 when,
                 transaction: u64::MAX,
                 first: 8,
                 sets: 3,
                 user: user.clone(),
             }),
-            Record::Vendor { when, vendor: vendor.clone() },
-            Record::Batch(Batch {
+            BrokerRecord::Vendor { when, vendor: vendor.clone() },
+            BrokerRecord::Batch(JudgedBatch {
                 when,
                 vendor,
                 batch: id.clone(),
@@ -247,7 +249,7 @@ mod tests {
                 waiting: 2,
                 forged: 3,
             }),
-            Record::Return(Return {
+            BrokerRecord::Return(Return {
                 when,
                 transaction: 5,
                 user: user.clone(),
@@ -257,9 +259,12 @@ mod tests {
                 waiting: 4,
                 forged: 5,
             }),
-            Record::Settlement { when, winners: section },
-            Record::Revocation { when, user },
-            Record::Compromise { when, bins: BinRange { superbin: u32::MAX, first: 5, count: 1 } },
+            BrokerRecord::Settlement { when, winners: section },
+            BrokerRecord::Revocation { when, user },
+            BrokerRecord::Compromise {
+                when,
+                bins: BinRange { superbin: u32::MAX, first: 5, count: 1 },
+            },
         ]
     }
 
@@ -267,13 +272,13 @@ mod tests {
     fn records_are_read_back_and_nothing_else_is() {
         for record in all() {
             let bytes = record.to_bytes();
-            assert_eq!(Record::from_bytes(&bytes), Ok(record));
+            assert_eq!(BrokerRecord::from_bytes(&bytes), Ok(record));
             for cut in 0..bytes.len() {
-                assert!(Record::from_bytes(&bytes[..cut]).is_err());
+                assert!(BrokerRecord::from_bytes(&bytes[..cut]).is_err());
             }
-            assert!(Record::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err());
+            assert!(BrokerRecord::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err());
         }
-        assert!(Record::from_bytes(&[8; 60]).unwrap_err().contains("found 8"));
+        assert!(BrokerRecord::from_bytes(&[8; 60]).unwrap_err().contains("found 8"));
     }
 
     /// The example of `docs/reference/broker.md`, byte by byte.
@@ -292,6 +297,6 @@ mod tests {
             vec![8, 0, 0, 0, 3, 0, 0, 0],
             vec![3, b'b', b'o', b'b'],
         ];
-        assert_eq!(Record::Sale(sale).to_bytes(), expected.concat());
+        assert_eq!(BrokerRecord::Sale(sale).to_bytes(), expected.concat());
     }
 }

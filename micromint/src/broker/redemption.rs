@@ -10,12 +10,13 @@ use sha2::{Digest, Sha256};
 
 use super::claim::{Claim, verdict_now};
 use super::examine::{ExaminedPayment, Examiner};
-use super::record::{Batch, DIGEST_SIZE, Record};
+use super::record::{BrokerRecord, DIGEST_SIZE, JudgedBatch};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::identity::VendorId;
 use crate::period::Period;
 use crate::protocol::{Id, RedemptionResult, RequestRedemption, Verdict};
+use crate::reply::Reply;
 use crate::time::UnixTime;
 
 /// Why a batch is not judged. Nothing is marked then.
@@ -53,6 +54,7 @@ pub enum BatchRefusal {
 
 /// A judged batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Judged {
     /// The answer to the vendor.
     pub result: RedemptionResult,
@@ -64,15 +66,15 @@ impl Broker {
     /// Judges a batch coin by coin, marks what is paid and answers.
     ///
     /// # Errors
-    /// The files cannot be used. A refusal is an answer.
+    /// The files cannot be used.
     pub fn redeem(
         &mut self,
         batch: &RequestRedemption,
         now: UnixTime,
-    ) -> Result<Result<Judged, BatchRefusal>, BrokerError> {
+    ) -> Result<Reply<Judged, BatchRefusal>, BrokerError> {
         let digest: [u8; DIGEST_SIZE] = Sha256::digest(&batch.data).into();
         if let Some(refusal) = self.batch_refusal(batch) {
-            return Ok(Err(refusal));
+            return Ok(Reply::Refused(refusal));
         }
         let known = self.locked(now, |broker| broker.known_batch(batch, &digest))?;
         if let Some(known) = known {
@@ -84,7 +86,7 @@ impl Broker {
             // Another process may have judged it meanwhile.
             match broker.known_batch(batch, &digest)? {
                 Some(known) => Ok(known),
-                None => broker.judge(batch, digest, &examined, now).map(Ok),
+                None => broker.judge(batch, digest, &examined, now).map(Reply::Granted),
             }
         })
     }
@@ -109,20 +111,20 @@ impl Broker {
         &self,
         batch: &RequestRedemption,
         digest: &[u8; DIGEST_SIZE],
-    ) -> Result<Option<Result<Judged, BatchRefusal>>, BrokerError> {
+    ) -> Result<Option<Reply<Judged, BatchRefusal>>, BrokerError> {
         let vendor = batch.vendor.clone();
         if !self.state.vendors.contains_key(&vendor) {
-            return Ok(Some(Err(BatchRefusal::UnknownVendor { vendor })));
+            return Ok(Some(Reply::Refused(BatchRefusal::UnknownVendor { vendor })));
         }
         let Some(known) = self.state.batch(&vendor, &batch.batch) else { return Ok(None) };
         if known.digest != *digest {
-            return Ok(Some(Err(BatchRefusal::OtherContent {
+            return Ok(Some(Reply::Refused(BatchRefusal::OtherContent {
                 vendor,
                 batch: batch.batch.clone(),
             })));
         }
         let claims = self.claims_today(&known.claims)?;
-        Ok(Some(Ok(Judged { result: result_of(batch, &claims), is_repeated: true })))
+        Ok(Some(Reply::Granted(Judged { result: result_of(batch, &claims), is_repeated: true })))
     }
 }
 
@@ -145,7 +147,7 @@ impl LockedBroker<'_> {
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
         let [accepted, waiting, forged] =
             [Verdict::Accepted, Verdict::Waiting, Verdict::Forged].map(count);
-        self.commit(Record::Batch(Batch {
+        self.commit(BrokerRecord::Batch(JudgedBatch {
             when: now,
             vendor: batch.vendor.clone(),
             batch: batch.batch.clone(),

@@ -7,17 +7,18 @@
 use sha2::{Digest, Sha256};
 
 use super::claim::{Claim, ClaimKind, verdict_now};
-use super::record::{DIGEST_SIZE, Record, Return};
+use super::record::{BrokerRecord, DIGEST_SIZE, Return};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::coin_file::Status;
 use crate::identity::UserId;
 use crate::period::Period;
 use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
+use crate::reply::Reply;
 use crate::time::UnixTime;
 
 /// The most returns of one user in one period, so that nobody fills the broker's disk.
-pub const RETURNS_PER_USER_MAX: usize = 100;
+pub(super) const RETURNS_PER_USER_MAX: usize = 100;
 
 /// Why a return is not taken. Nothing is recorded then.
 #[derive(Debug, thiserror::Error)]
@@ -78,32 +79,32 @@ impl Broker {
     /// Takes a return and answers. `transaction` names it at the broker: a fresh random number.
     ///
     /// # Errors
-    /// The files cannot be used. A refusal is an answer.
+    /// The files cannot be used.
     pub fn take_back(
         &mut self,
         request: &RequestCredit,
         transaction: u64,
         now: UnixTime,
-    ) -> Result<Result<FundsCredited, ReturnRefusal>, BrokerError> {
+    ) -> Result<Reply<FundsCredited, ReturnRefusal>, BrokerError> {
         let data = request.data();
         let digest: [u8; DIGEST_SIZE] = Sha256::digest(&data).into();
         if let Some(refusal) = self.return_refusal(request, &data) {
-            return Ok(Err(refusal));
+            return Ok(Reply::Refused(refusal));
         }
         let examined = self.examine_balls(request)?;
         self.locked(now, |broker| {
             if let Some(known) = broker.state.return_of(&request.user, &request.request) {
                 if known.digest != digest {
                     let (user, request) = (request.user.clone(), request.request.clone());
-                    return Ok(Err(ReturnRefusal::OtherContent { user, request }));
+                    return Ok(Reply::Refused(ReturnRefusal::OtherContent { user, request }));
                 }
                 let claims = broker.claims_today(&known.claims)?;
-                return Ok(Ok(credited(request, known.transaction, &claims)));
+                return Ok(Reply::Granted(credited(request, known.transaction, &claims)));
             }
             if let Some(refusal) = broker.new_return_refusal(request, now) {
-                return Ok(Err(refusal));
+                return Ok(Reply::Refused(refusal));
             }
-            broker.record_return(request, transaction, digest, &examined, now).map(Ok)
+            broker.record_return(request, transaction, digest, &examined, now).map(Reply::Granted)
         })
     }
 
@@ -217,7 +218,7 @@ impl LockedBroker<'_> {
         let claims: Vec<Claim> = examined.iter().map(decide).collect();
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
         let [waiting, forged] = [Verdict::Waiting, Verdict::Forged].map(count);
-        self.commit(Record::Return(Return {
+        self.commit(BrokerRecord::Return(Return {
             when: now,
             transaction,
             user: request.user.clone(),

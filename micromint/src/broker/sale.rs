@@ -4,11 +4,12 @@
 //! sold, in order, each with the k-1 odd ones of its user's set. The invariant: the sale is on disk
 //! before its coins leave, and the same sale asked for again is the same message.
 
-use super::record::{Record, Sale};
+use super::record::{BrokerRecord, Sale};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::coin_file::Status;
 use crate::identity::{NoUserVector, UserId, UserVector};
 use crate::protocol::{FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet};
+use crate::reply::Reply;
 use crate::time::UnixTime;
 
 /// Why no sets are sold.
@@ -66,55 +67,55 @@ impl Broker {
     /// sale whose answer was lost, which is then answered again and sells nothing.
     ///
     /// # Errors
-    /// The files cannot be used. A refusal is an answer.
+    /// The files cannot be used.
     pub fn withdraw(
         &mut self,
         user: &UserId,
         sets: u32,
         transaction: u64,
         now: UnixTime,
-    ) -> Result<Result<FundsWithdrawn, SaleRefusal>, BrokerError> {
+    ) -> Result<Reply<FundsWithdrawn, SaleRefusal>, BrokerError> {
         if !(1..=SETS_PER_WITHDRAWAL_MAX).contains(&sets) {
-            return Ok(Err(SaleRefusal::Sets { found: sets }));
+            return Ok(Reply::Refused(SaleRefusal::Sets { found: sets }));
         }
         let vector = match UserVector::new(self.params(), user) {
             Ok(vector) => vector,
-            Err(none) => return Ok(Err(none.into())),
+            Err(none) => return Ok(Reply::Refused(none.into())),
         };
         let sale = self.locked(now, |broker| {
             if let Some(sale) = broker.state.sale(transaction) {
                 let is_same = sale.user == *user && sale.sets == sets;
                 return Ok(if is_same {
-                    Ok(sale.clone())
+                    Reply::Granted(sale.clone())
                 } else {
-                    Err(SaleRefusal::OtherSale { transaction })
+                    Reply::Refused(SaleRefusal::OtherSale { transaction })
                 });
             }
             broker.sell(user, sets, transaction, now)
         })?;
         match sale {
-            Ok(sale) => self.funds_withdrawn(&sale, &vector).map(Ok),
-            Err(refusal) => Ok(Err(refusal)),
+            Reply::Granted(sale) => self.funds_withdrawn(&sale, &vector).map(Reply::Granted),
+            Reply::Refused(refusal) => Ok(Reply::Refused(refusal)),
         }
     }
 
     /// The sale of this number again, for the user who bought it.
     ///
     /// # Errors
-    /// The files cannot be used. A refusal is an answer.
+    /// The files cannot be used.
     pub fn withdraw_again(
         &mut self,
         user: &UserId,
         transaction: u64,
         now: UnixTime,
-    ) -> Result<Result<FundsWithdrawn, SaleRefusal>, BrokerError> {
+    ) -> Result<Reply<FundsWithdrawn, SaleRefusal>, BrokerError> {
         let sale = self.locked(now, |broker| Ok(broker.state.sale(transaction).cloned()))?;
         let Some(sale) = sale.filter(|sale| sale.user == *user) else {
-            return Ok(Err(SaleRefusal::NoSuchSale { transaction, user: user.clone() }));
+            return Ok(Reply::Refused(SaleRefusal::NoSuchSale { transaction, user: user.clone() }));
         };
         match UserVector::new(self.params(), user) {
-            Ok(vector) => self.funds_withdrawn(&sale, &vector).map(Ok),
-            Err(none) => Ok(Err(none.into())),
+            Ok(vector) => self.funds_withdrawn(&sale, &vector).map(Reply::Granted),
+            Err(none) => Ok(Reply::Refused(none.into())),
         }
     }
 
@@ -132,23 +133,23 @@ impl LockedBroker<'_> {
         sets: u32,
         transaction: u64,
         now: UnixTime,
-    ) -> Result<Result<Sale, SaleRefusal>, BrokerError> {
+    ) -> Result<Reply<Sale, SaleRefusal>, BrokerError> {
         let expiration = self.params().raw().expiration;
         if now >= expiration {
-            return Ok(Err(SaleRefusal::Expired { expiration }));
+            return Ok(Reply::Refused(SaleRefusal::Expired { expiration }));
         }
         if let Some(&when) = self.state.revoked.get(user) {
-            return Ok(Err(SaleRefusal::Revoked { user: user.clone(), when }));
+            return Ok(Reply::Refused(SaleRefusal::Revoked { user: user.clone(), when }));
         }
         let left = self.sets_left();
         if u64::from(sets) > left {
-            return Ok(Err(SaleRefusal::SoldOut { wanted: sets, left }));
+            return Ok(Reply::Refused(SaleRefusal::SoldOut { wanted: sets, left }));
         }
         // A set is left, so the next superbin is below 2^u and fits 32 bits.
         let first = self.state.next_superbin() as u32;
         let sale = Sale { when: now, transaction, first, sets, user: user.clone() };
-        self.commit(Record::Sale(sale.clone()))?;
-        Ok(Ok(sale))
+        self.commit(BrokerRecord::Sale(sale.clone()))?;
+        Ok(Reply::Granted(sale))
     }
 }
 

@@ -5,7 +5,7 @@
 //! set back.
 
 use super::claim::settle;
-use super::record::Record;
+use super::record::BrokerRecord;
 use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::protocol::Verdict;
@@ -43,6 +43,6 @@ impl LockedBroker<'_> {
         let is_paid = |bin| bins.binary_search(&bin).is_ok_and(|i| paid[i]);
         let winners = settle(waiting, is_paid);
         let winners = self.claims.write(self.state.claims_end(), &winners)?;
-        self.commit(Record::Settlement { when: now, winners })
+        self.commit(BrokerRecord::Settlement { when: now, winners })
     }
 }

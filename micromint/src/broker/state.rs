@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::claims_file::Section;
-use super::record::{Batch, Record, Return, Sale};
+use super::record::{BrokerRecord, JudgedBatch, Return, Sale};
 use crate::identity::{UserId, VendorId};
 use crate::protocol::Id;
 use crate::time::UnixTime;
@@ -21,7 +21,7 @@ pub(crate) struct State {
     /// The registered vendors, and when.
     pub(crate) vendors: BTreeMap<VendorId, UnixTime>,
     /// The batches in order of time.
-    pub(crate) batches: Vec<Batch>,
+    pub(crate) batches: Vec<JudgedBatch>,
     batch_numbers: HashMap<(VendorId, Id), usize>,
     /// The returns in order of time.
     pub(crate) returns: Vec<Return>,
@@ -35,38 +35,38 @@ pub(crate) struct State {
 
 impl State {
     /// Adds a record; whether it goes with those before it is told by the error.
-    pub(crate) fn apply(&mut self, record: Record) -> Result<(), String> {
+    pub(crate) fn apply(&mut self, record: BrokerRecord) -> Result<(), String> {
         match record {
-            Record::Sale(sale) => self.apply_sale(sale),
-            Record::Vendor { when, vendor } => {
+            BrokerRecord::Sale(sale) => self.apply_sale(sale),
+            BrokerRecord::Vendor { when, vendor } => {
                 self.vendors.entry(vendor).or_insert(when);
                 Ok(())
             }
-            Record::Batch(batch) => {
+            BrokerRecord::Batch(batch) => {
                 self.take_section(&batch.claims)?;
                 let key = (batch.vendor.clone(), batch.batch.clone());
                 self.batch_numbers.insert(key, self.batches.len());
                 self.batches.push(batch);
                 Ok(())
             }
-            Record::Return(back) => {
+            BrokerRecord::Return(back) => {
                 self.take_section(&back.claims)?;
                 let key = (back.user.clone(), back.request.clone());
                 self.return_numbers.insert(key, self.returns.len());
                 self.returns.push(back);
                 Ok(())
             }
-            Record::Settlement { winners, .. } => {
+            BrokerRecord::Settlement { winners, .. } => {
                 self.take_section(&winners)?;
                 self.settlement = Some(winners);
                 Ok(())
             }
-            Record::Revocation { when, user } => {
+            BrokerRecord::Revocation { when, user } => {
                 self.revoked.entry(user).or_insert(when);
                 Ok(())
             }
             // The coin file knows.
-            Record::Compromise { .. } => Ok(()),
+            BrokerRecord::Compromise { .. } => Ok(()),
         }
     }
 
@@ -119,7 +119,7 @@ impl State {
     }
 
     /// The judged batch of this name.
-    pub(crate) fn batch(&self, vendor: &VendorId, batch: &Id) -> Option<&Batch> {
+    pub(crate) fn batch(&self, vendor: &VendorId, batch: &Id) -> Option<&JudgedBatch> {
         self.batch_numbers
             .get(&(vendor.clone(), batch.clone()))
             .map(|number| &self.batches[*number])
@@ -144,12 +144,12 @@ impl State {
 
 impl Sale {
     /// The first superbins of its sets.
-    pub fn first_superbins(&self) -> impl Iterator<Item = u32> + use<> {
+    pub(super) fn first_superbins(&self) -> impl Iterator<Item = u32> + use<> {
         (0..self.sets).zip((self.first..).step_by(2)).map(|(_, superbin)| superbin)
     }
 
     /// The superbin at which the next sale begins.
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         u64::from(self.first) + 2 * u64::from(self.sets)
     }
 }
@@ -158,8 +158,8 @@ impl Sale {
 mod tests {
     use super::*;
 
-    fn sale(transaction: u64, first: u32, sets: u32, user: &str) -> Record {
-        Record::Sale(Sale {
+    fn sale(transaction: u64, first: u32, sets: u32, user: &str) -> BrokerRecord {
+        BrokerRecord::Sale(Sale {
             when: UnixTime(0),
             transaction,
             first,

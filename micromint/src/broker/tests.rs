@@ -7,6 +7,7 @@ mod model;
 
 use std::sync::{Arc, LazyLock};
 
+use super::returns::RETURNS_PER_USER_MAX;
 use super::*;
 use crate::coin_file::{MintingState, Phase, SUPERBIN_HEADER_SIZE, Stored, superbin_size};
 use crate::host::{Lock, SimulatedDirectory, SystemEntropy};
@@ -14,6 +15,7 @@ use crate::identity::{UserId, VendorId};
 use crate::protocol::{
     FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, Url, push_record,
 };
+use crate::reply::Reply;
 use crate::testing::{ObviousMint, test_params};
 
 pub(super) const NAME: &str = "2026-12.coins";
@@ -136,7 +138,7 @@ pub(super) fn redeem(
     batch: &RequestRedemption,
     now: UnixTime,
 ) -> Vec<Verdict> {
-    broker.redeem(batch, now).unwrap().unwrap().result.verdicts
+    broker.redeem(batch, now).unwrap().granted().unwrap().result.verdicts
 }
 
 pub(super) fn take_back(
@@ -144,7 +146,7 @@ pub(super) fn take_back(
     request: &RequestCredit,
     now: UnixTime,
 ) -> Vec<Verdict> {
-    broker.take_back(request, 77, now).unwrap().unwrap().verdicts
+    broker.take_back(request, 77, now).unwrap().granted().unwrap().verdicts
 }
 
 /// A broker that sold superbins 0 and 2 to alice and 4 to bob, and knows two vendors.
@@ -162,10 +164,10 @@ fn world() -> World {
     let mut broker = open(&directory);
     let (alice, bob) = (user("alice"), user("bob"));
     let (news, shop) = (vendor("news.example"), vendor("shop.example"));
-    broker.withdraw(&alice, 2, 1, DURING).unwrap().unwrap();
-    broker.withdraw(&bob, 1, 2, DURING).unwrap().unwrap();
+    broker.withdraw(&alice, 2, 1, DURING).unwrap().granted().unwrap();
+    broker.withdraw(&bob, 1, 2, DURING).unwrap().granted().unwrap();
     for vendor in [&news, &shop] {
-        broker.register_vendor(vendor, DURING).unwrap().unwrap();
+        broker.register_vendor(vendor, DURING).unwrap().granted().unwrap();
     }
     World { directory, broker, alice, bob, news, shop }
 }
@@ -174,7 +176,7 @@ fn world() -> World {
 fn a_sale_is_what_the_obvious_mint_would_sell_and_marks_the_coin_file() {
     let mut world = world();
     let expected = MINT.funds(&world.alice, &user_key(&world.alice), &[0, 2], 1);
-    let again = world.broker.withdraw_again(&world.alice, 1, DURING).unwrap().unwrap();
+    let again = world.broker.withdraw_again(&world.alice, 1, DURING).unwrap().granted().unwrap();
     assert_eq!(again, expected);
     assert_eq!(FundsWithdrawn::parse(&again.to_bytes()).unwrap(), expected);
     let coin_file = CoinFile::open(&world.directory, NAME).unwrap();
@@ -189,37 +191,43 @@ fn a_sale_is_what_the_obvious_mint_would_sell_and_marks_the_coin_file() {
 #[test]
 fn a_transaction_is_one_sale_and_its_owners_alone() {
     let mut world = world();
-    let first = world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().unwrap();
+    let first = world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().granted().unwrap();
     let left = world.broker.sets_left();
-    assert_eq!(world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().unwrap(), first);
+    assert_eq!(world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().granted().unwrap(), first);
     // Even when selling is over, what was sold can be fetched.
-    assert_eq!(world.broker.withdraw(&world.bob, 1, 9, CLOSED).unwrap().unwrap(), first);
-    assert_eq!(world.broker.withdraw_again(&world.bob, 9, CLOSED).unwrap().unwrap(), first);
+    assert_eq!(world.broker.withdraw(&world.bob, 1, 9, CLOSED).unwrap().granted().unwrap(), first);
+    assert_eq!(
+        world.broker.withdraw_again(&world.bob, 9, CLOSED).unwrap().granted().unwrap(),
+        first
+    );
     assert_eq!(world.broker.sets_left(), left);
     let refused = world.broker.withdraw(&world.bob, 2, 9, DURING).unwrap();
-    assert!(matches!(refused, Err(SaleRefusal::OtherSale { transaction: 9 })));
+    assert!(matches!(refused, Reply::Refused(SaleRefusal::OtherSale { transaction: 9 })));
     let refused = world.broker.withdraw(&world.alice, 1, 9, DURING).unwrap();
-    assert!(matches!(refused, Err(SaleRefusal::OtherSale { .. })));
+    assert!(matches!(refused, Reply::Refused(SaleRefusal::OtherSale { .. })));
     let refused = world.broker.withdraw_again(&world.alice, 9, DURING).unwrap();
-    assert!(matches!(refused, Err(SaleRefusal::NoSuchSale { .. })));
+    assert!(matches!(refused, Reply::Refused(SaleRefusal::NoSuchSale { .. })));
 }
 
 #[test]
 fn sales_are_refused_with_the_reason() {
     let mut world = world();
     let alice = world.alice.clone();
-    let mut refusal =
-        |sets, now| world.broker.withdraw(&alice, sets, 50, now).unwrap().unwrap_err().to_string();
+    let mut refusal = |sets, now| {
+        world.broker.withdraw(&alice, sets, 50, now).unwrap().refused().unwrap().to_string()
+    };
     assert_eq!(refusal(0, DURING), "expected 1 to 10000 sets, found 0");
     assert_eq!(refusal(10_001, DURING), "expected 1 to 10000 sets, found 10001");
     assert_eq!(refusal(30, DURING), "sold out: 30 sets wanted, 29 are left");
     assert!(refusal(1, EXPIRED).contains("expired at 2027-01-01T00:00:00Z"));
-    assert!(world.broker.withdraw(&alice, 29, 51, UnixTime(EXPIRED.0 - 1)).unwrap().is_ok());
+    assert!(
+        world.broker.withdraw(&alice, 29, 51, UnixTime(EXPIRED.0 - 1)).unwrap().granted().is_some()
+    );
     let refused = world.broker.withdraw(&alice, 1, 52, DURING).unwrap();
-    assert_eq!(refused.unwrap_err().to_string(), "sold out: 1 sets wanted, 0 are left");
+    assert_eq!(refused.refused().unwrap().to_string(), "sold out: 1 sets wanted, 0 are left");
     assert_eq!(world.broker.revoke(&world.bob, DURING).unwrap(), [world.bob.clone()]);
     let refused = world.broker.withdraw(&world.bob, 1, 53, DURING).unwrap();
-    assert!(matches!(refused, Err(SaleRefusal::Revoked { .. })));
+    assert!(matches!(refused, Reply::Refused(SaleRefusal::Revoked { .. })));
 }
 
 /// A batch that several threads share: the verdicts stand where their coins do.
@@ -309,9 +317,9 @@ fn a_batch_has_a_verdict_for_every_coin() {
         Malformed,
     ];
     let batch = batch_of_texts(news, "b1", &texts);
-    let judged = world.broker.redeem(&batch, DURING).unwrap().unwrap();
+    let judged = world.broker.redeem(&batch, DURING).unwrap().granted().unwrap();
     assert_eq!((judged.result.verdicts.as_slice(), judged.is_repeated), (&expected[..], false));
-    let again = world.broker.redeem(&batch, DURING).unwrap().unwrap();
+    let again = world.broker.redeem(&batch, DURING).unwrap().granted().unwrap();
     assert_eq!((again.result, again.is_repeated), (judged.result, true));
     let status = world.broker.status(DURING).unwrap();
     assert_eq!((status.coins_paid, status.claims_waiting, status.forged), (3, 1, 1));
@@ -329,31 +337,31 @@ fn a_batch_that_is_not_its_vendors_is_refused_whole() {
     let good = batch(&world.news, "b1", &payments);
     let mut forged = good.clone();
     forged.authenticator = secret().vendor_key(&world.shop).request_redemption("b1", &forged.data);
-    let refusal = world.broker.redeem(&forged, DURING).unwrap().unwrap_err();
+    let refusal = world.broker.redeem(&forged, DURING).unwrap().refused().unwrap();
     assert!(matches!(refusal, BatchRefusal::WrongAuthenticator { .. }), "{refusal}");
     let mut renamed = good.clone();
     renamed.batch = "b2".parse().unwrap();
     assert!(matches!(
         world.broker.redeem(&renamed, DURING).unwrap(),
-        Err(BatchRefusal::WrongAuthenticator { .. })
+        Reply::Refused(BatchRefusal::WrongAuthenticator { .. })
     ));
     let mut later = good.clone();
     later.period = "2027-01".parse().unwrap();
     assert!(matches!(
         world.broker.redeem(&later, DURING).unwrap(),
-        Err(BatchRefusal::OtherPeriod { .. })
+        Reply::Refused(BatchRefusal::OtherPeriod { .. })
     ));
     let stranger = batch(&vendor("unknown.example"), "b1", &payments);
     assert!(matches!(
         world.broker.redeem(&stranger, DURING).unwrap(),
-        Err(BatchRefusal::UnknownVendor { .. })
+        Reply::Refused(BatchRefusal::UnknownVendor { .. })
     ));
     assert_eq!(world.broker.status(DURING).unwrap().batches, 0);
     assert_eq!(redeem(&mut world.broker, &good, DURING), [Verdict::Accepted; 3]);
     let other = batch(&world.news, "b1", &[]);
     assert!(matches!(
         world.broker.redeem(&other, DURING).unwrap(),
-        Err(BatchRefusal::OtherContent { .. })
+        Reply::Refused(BatchRefusal::OtherContent { .. })
     ));
 }
 
@@ -442,7 +450,7 @@ fn after_redeem_until_nothing_is_paid_even_if_the_clock_is_set_back() {
     let back = return_of(&world.alice, "r", &[coins[0][0]]);
     assert!(matches!(
         world.broker.take_back(&back, 1, DURING).unwrap(),
-        Err(ReturnRefusal::TooLate { .. })
+        Reply::Refused(ReturnRefusal::TooLate { .. })
     ));
     assert_eq!(world.broker.status(DURING).unwrap().coins_paid, 0);
 }
@@ -458,26 +466,26 @@ fn returns_open_at_expiration_to_the_owner_alone() {
         (1 << 15..).find(|x| MINT.rules().bin(*x) == MINT.rules().bin(coins[0][0])).unwrap();
     let x = [coins[0][0], coins[0][1], bobs[0][0], stray[0][0], unlucky, 1 << 56, forged];
     let back = return_of(&world.alice, "r1", &x);
-    let early = world.broker.take_back(&back, 1, DURING).unwrap().unwrap_err();
+    let early = world.broker.take_back(&back, 1, DURING).unwrap().refused().unwrap();
     assert_eq!(
         early.to_string(),
         "coins are taken back from 2027-01-01T00:00:00Z on; until then they can be spent"
     );
     use Verdict::*;
     let expected = [Waiting, NotFirst, NotSold, NotSold, FixedBits, InputWrong, Forged];
-    let first = world.broker.take_back(&back, 5, EXPIRED).unwrap().unwrap();
+    let first = world.broker.take_back(&back, 5, EXPIRED).unwrap().granted().unwrap();
     assert_eq!((first.verdicts.as_slice(), first.transaction), (&expected[..], 5));
     // A repetition keeps its number.
-    assert_eq!(world.broker.take_back(&back, 6, EXPIRED).unwrap().unwrap(), first);
+    assert_eq!(world.broker.take_back(&back, 6, EXPIRED).unwrap().granted().unwrap(), first);
     let other = return_of(&world.alice, "r1", &x[1..]);
     assert!(matches!(
         world.broker.take_back(&other, 7, EXPIRED).unwrap(),
-        Err(ReturnRefusal::OtherContent { .. })
+        Reply::Refused(ReturnRefusal::OtherContent { .. })
     ));
     let mut stolen = return_of(&world.bob, "r2", &x);
     stolen.user = world.alice.clone();
     let refusal = world.broker.take_back(&stolen, 8, EXPIRED).unwrap();
-    assert!(matches!(refusal, Err(ReturnRefusal::WrongAuthenticator { .. })));
+    assert!(matches!(refusal, Reply::Refused(ReturnRefusal::WrongAuthenticator { .. })));
     let account = world.broker.user_account(&world.alice, EXPIRED).unwrap().unwrap();
     assert_eq!((account.coins_waiting, account.returns.len()), (1, 1));
 }
@@ -491,12 +499,15 @@ fn returns_are_bounded_by_what_was_bought_and_in_number() {
     assert_eq!(take_back(&mut world.broker, &most, EXPIRED).len(), 16);
     let more = return_of(&world.bob, "more", &[x; 17]);
     let refusal = world.broker.take_back(&more, 1, EXPIRED).unwrap();
-    assert!(matches!(refusal, Err(ReturnRefusal::TooManyBalls { found: 17, max: 16, .. })));
+    assert!(matches!(
+        refusal,
+        Reply::Refused(ReturnRefusal::TooManyBalls { found: 17, max: 16, .. })
+    ));
     for i in 1..RETURNS_PER_USER_MAX {
         take_back(&mut world.broker, &return_of(&world.bob, &format!("r{i}"), &[x]), EXPIRED);
     }
     let refusal = world.broker.take_back(&return_of(&world.bob, "last", &[x]), 1, EXPIRED).unwrap();
-    assert!(matches!(refusal, Err(ReturnRefusal::TooManyReturns { .. })));
+    assert!(matches!(refusal, Reply::Refused(ReturnRefusal::TooManyReturns { .. })));
     assert_eq!(take_back(&mut world.broker, &most, CLOSED)[0], Verdict::Accepted);
     assert_eq!(world.broker.status(CLOSED).unwrap().coins_credited, 1);
 }
@@ -507,14 +518,14 @@ fn vendors_with_equal_vectors_are_refused() {
     let mut broker = open(&directory);
     // 4096 vectors exist, so among so many hosts two are equal.
     let refusal = (0..1000).find_map(|i| {
-        broker.register_vendor(&vendor(&format!("v{i}.example")), DURING).unwrap().err()
+        broker.register_vendor(&vendor(&format!("v{i}.example")), DURING).unwrap().refused()
     });
     let refusal = refusal.unwrap();
     let VendorRefusal::EqualVectors { vendor, other } = &refusal;
     let vector = |vendor| crate::identity::VendorVector::new(MINT.params(), vendor);
     assert_ne!(vendor, other);
     assert_eq!(vector(vendor), vector(other));
-    let known = broker.register_vendor(other, DURING).unwrap().unwrap();
+    let known = broker.register_vendor(other, DURING).unwrap().granted().unwrap();
     assert_eq!(known, secret().vendor_key(other));
 }
 
@@ -525,9 +536,9 @@ fn two_handles_see_each_others_work() {
     let coins = MINT.coins(&world.alice, &world.news, 0);
     let same = batch(&world.news, "b1", &[payment(&world.alice, &world.news, "a", &coins[..2])]);
     assert_eq!(redeem(&mut other, &same, DURING), [Verdict::Accepted; 2]);
-    assert!(world.broker.redeem(&same, DURING).unwrap().unwrap().is_repeated);
-    let funds = other.withdraw(&world.bob, 1, 60, DURING).unwrap().unwrap();
-    let next = world.broker.withdraw(&world.bob, 1, 61, DURING).unwrap().unwrap();
+    assert!(world.broker.redeem(&same, DURING).unwrap().granted().unwrap().is_repeated);
+    let funds = other.withdraw(&world.bob, 1, 60, DURING).unwrap().granted().unwrap();
+    let next = world.broker.withdraw(&world.bob, 1, 61, DURING).unwrap().granted().unwrap();
     assert_ne!(funds.sets, next.sets);
 }
 
@@ -547,7 +558,7 @@ fn the_lock_is_one_for_all_handles() {
     let waiting = std::thread::spawn(move || {
         let mut broker = open(&directory);
         sender.0.send(()).unwrap();
-        broker.withdraw(&user("carol"), 1, 70, DURING).unwrap().unwrap()
+        broker.withdraw(&user("carol"), 1, 70, DURING).unwrap().granted().unwrap()
     });
     assert!(sender.1.recv_timeout(std::time::Duration::from_millis(100)).is_err());
     held.unlock().unwrap();
@@ -563,7 +574,7 @@ fn a_broken_journal_is_reported_and_nothing_is_sold_beside_it() {
     let file = world.directory.open(&name, Open::Write).unwrap();
     let damage_at = file.size().unwrap() + 20;
     for transaction in [80, 81] {
-        other.withdraw(&world.bob, 1, transaction, DURING).unwrap().unwrap();
+        other.withdraw(&world.bob, 1, transaction, DURING).unwrap().granted().unwrap();
     }
     file.write_at(&[0xff], damage_at).unwrap();
     let mut sell = || world.broker.withdraw(&world.alice, 1, 82, DURING);

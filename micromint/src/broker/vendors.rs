@@ -1,9 +1,10 @@
 //! Registering vendors, and revoking users.
 
-use super::record::Record;
+use super::record::BrokerRecord;
 use super::{Broker, BrokerError};
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId, VendorVector};
+use crate::reply::Reply;
 use crate::time::UnixTime;
 
 /// Why a vendor is not registered.
@@ -26,12 +27,12 @@ impl Broker {
     /// in every period.
     ///
     /// # Errors
-    /// The files cannot be used. A refusal is an answer.
+    /// The files cannot be used.
     pub fn register_vendor(
         &mut self,
         vendor: &VendorId,
         now: UnixTime,
-    ) -> Result<Result<Key, VendorRefusal>, BrokerError> {
+    ) -> Result<Reply<Key, VendorRefusal>, BrokerError> {
         let vector = VendorVector::new(self.params(), vendor);
         self.locked(now, |broker| {
             if !broker.state.vendors.contains_key(vendor) {
@@ -42,11 +43,14 @@ impl Broker {
                     .keys()
                     .find(|other| VendorVector::new(params, other) == vector);
                 if let Some(other) = other.cloned() {
-                    return Ok(Err(VendorRefusal::EqualVectors { vendor: vendor.clone(), other }));
+                    return Ok(Reply::Refused(VendorRefusal::EqualVectors {
+                        vendor: vendor.clone(),
+                        other,
+                    }));
                 }
-                broker.commit(Record::Vendor { when: now, vendor: vendor.clone() })?;
+                broker.commit(BrokerRecord::Vendor { when: now, vendor: vendor.clone() })?;
             }
-            Ok(Ok(broker.secret.vendor_key(vendor)))
+            Ok(Reply::Granted(broker.secret.vendor_key(vendor)))
         })
     }
 
@@ -58,7 +62,7 @@ impl Broker {
     pub fn revoke(&mut self, user: &UserId, now: UnixTime) -> Result<Vec<UserId>, BrokerError> {
         self.locked(now, |broker| {
             if !broker.state.revoked.contains_key(user) {
-                broker.commit(Record::Revocation { when: now, user: user.clone() })?;
+                broker.commit(BrokerRecord::Revocation { when: now, user: user.clone() })?;
             }
             Ok(broker.state.revoked.keys().cloned().collect())
         })

@@ -19,6 +19,7 @@ use self::page::{expired_page, form_page, refusal_page};
 use super::{Broker, BrokerError, SaleRefusal};
 use crate::identity::UserId;
 use crate::protocol::{MEDIA_TYPE, RequestCredit, SETS_PER_WITHDRAWAL_MAX, Url, parse_decimal};
+use crate::reply::Reply;
 use crate::time::UnixTime;
 
 /// The largest body of a sent form, in bytes.
@@ -143,7 +144,7 @@ impl Broker {
             ));
         }
         match self.withdraw(&user, sets, transaction, now)? {
-            Ok(funds) => {
+            Reply::Granted(funds) => {
                 let name = format!("{}-{transaction}.mm", funds.period());
                 let mut response = message(funds.to_bytes());
                 response
@@ -151,7 +152,7 @@ impl Broker {
                     .push(("Content-Disposition", format!("attachment; filename=\"{name}\"")));
                 Ok(response)
             }
-            Err(no) => Ok(refusal(sale_status(&no), no)),
+            Reply::Refused(no) => Ok(refusal(sale_status(&no), no)),
         }
     }
 
@@ -178,8 +179,8 @@ impl Broker {
             return Ok(refusal(403, "The coins are not those of the user who is logged in."));
         }
         match self.take_back(&credit, number, now)? {
-            Ok(answer) => Ok(message(answer.to_bytes())),
-            Err(no) => Ok(refusal(409, no)),
+            Reply::Granted(answer) => Ok(message(answer.to_bytes())),
+            Reply::Refused(no) => Ok(refusal(409, no)),
         }
     }
 

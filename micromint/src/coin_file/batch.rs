@@ -1,14 +1,15 @@
-//! Reading and marking many bins at once, in the order of the file: a redemption of a hundred thousand
-//! coins is a few large reads instead of as many seeks.
+//! Reading and marking many bins at once, in the order of the file: a redemption of a hundred
+//! thousand coins is a few large reads instead of as many seeks.
 
 use super::{BIN_SIZE, CoinFile, CoinFileError, Status, Stored, bin_offset};
 use crate::bin::Bin;
 
-/// Bins with fewer bytes than this between them are read together: reading on costs less than a seek.
+/// Bins with fewer bytes than this between them are read together: reading on costs less than a
+/// seek.
 const GAP_MAX: u64 = 16 * 1024;
-/// Marked bins with fewer bytes than this between them are written together: a write costs more than
-/// these, and no page is written that would not be anyway. What stands between cannot change meanwhile,
-/// since whoever writes it holds the exclusive lock too.
+/// Marked bins with fewer bytes than this between them are written together: a write costs more
+/// than these, and no page is written that would not be anyway. What stands between cannot change
+/// meanwhile, since whoever writes it holds the exclusive lock too.
 const WRITE_GAP_MAX: usize = 4 * 1024;
 /// The most that is read at once, in bytes.
 const RANGE_SIZE_MAX: u64 = 1024 * 1024;
@@ -18,7 +19,7 @@ impl CoinFile {
     ///
     /// # Errors
     /// They are out of order, there is no such bin, or it cannot be read.
-    pub fn balls(&self, bins: &[Bin]) -> Result<Vec<Stored>, CoinFileError> {
+    pub(crate) fn balls(&self, bins: &[Bin]) -> Result<Vec<Stored>, CoinFileError> {
         let mut balls = Vec::with_capacity(bins.len());
         for range in self.ranges(bins)? {
             let (start, bytes) = self.read_range(range)?;
@@ -33,7 +34,7 @@ impl CoinFile {
     ///
     /// # Errors
     /// They are out of order, there is no such bin or no ball in it, or the operating system's.
-    pub fn add_status(&self, marks: &[(Bin, Status)]) -> Result<(), CoinFileError> {
+    pub(crate) fn add_status(&self, marks: &[(Bin, Status)]) -> Result<(), CoinFileError> {
         let bins: Vec<Bin> = marks.iter().map(|(bin, _)| *bin).collect();
         let balls = self.balls(&bins)?;
         if let Some((bin, _)) = bins.iter().zip(&balls).find(|(_, stored)| !stored.exists()) {

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use crate::bin::Bin;
 use crate::error::FileError;
 
-/// A coin file cannot be used, or not for this.
+/// A coin file cannot be used, or not for this purpose.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CoinFileError {
-    /// The operating system refused.
+    /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file is something else.
+    /// The file is not a coin file.
     #[error("{}: expected a coin file, found {found}", path.display())]
     NotACoinFile {
         /// The file.
@@ -37,7 +38,7 @@ pub enum CoinFileError {
         /// The actual size.
         found: u64,
     },
-    /// A part of it cannot be right.
+    /// A part of it is damaged.
     #[error("{}: damaged at {at}: {found}", path.display())]
     Damaged {
         /// The file.
@@ -71,7 +72,7 @@ pub enum CoinFileError {
         /// 2^v.
         subbins: u32,
     },
-    /// A status for a ball that is not there.
+    /// A status was set for a ball that is not there.
     #[error("{}: there is no ball in bin {bin}", path.display())]
     NoBall {
         /// The file.
@@ -79,8 +80,8 @@ pub enum CoinFileError {
         /// The bin.
         bin: Bin,
     },
-    /// Bins to be read or marked together do not stand in ascending order.
-    #[error("bins out of order: {before} stands before {after}")]
+    /// Bins to be read or marked together are not in ascending order.
+    #[error("bins out of order: {before} comes before {after}")]
     Unsorted {
         /// A bin.
         before: Bin,

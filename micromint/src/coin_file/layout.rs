@@ -14,17 +14,17 @@ use crate::params::{BROKER_LEN_MAX, Params, RawParams};
 use crate::period::PERIOD_LEN_MAX;
 use crate::time::UnixTime;
 
-/// The first bytes of a coin file. The first is no ASCII and the others hold both kinds of line end
-/// and an end of file of DOS, so a transfer as text breaks it at once.
-pub const MAGIC: [u8; 8] = *b"\x89MMC\r\n\x1a\n";
+/// The first bytes of a coin file. The first byte is not ASCII, and the others contain both kinds
+/// of line end and a DOS end of file, so that a transfer as text corrupts them detectably.
+pub(super) const MAGIC: [u8; 8] = *b"\x89MMC\r\n\x1a\n";
 /// The version of the format.
-pub const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 /// The size of the file header, in bytes.
-pub const HEADER_SIZE: u64 = 4096;
+pub(crate) const HEADER_SIZE: u64 = 4096;
 /// The size of a superbin header, in bytes.
-pub const SUPERBIN_HEADER_SIZE: u64 = 64;
+pub(crate) const SUPERBIN_HEADER_SIZE: u64 = 64;
 /// The size of a bin, in bytes.
-pub const BIN_SIZE: u64 = 8;
+pub(crate) const BIN_SIZE: u64 = 8;
 /// The size of the header's first part, which never changes.
 pub(crate) const FIXED_SIZE: usize = 2048;
 /// The size of one slot of a state that changes.
@@ -122,7 +122,7 @@ pub struct Status(u8);
 impl Status {
     /// No ball, or none of the bits.
     pub const NONE: Status = Status(0);
-    /// A ball is in the bin. Minting alone sets it.
+    /// A ball is in the bin. Only minting sets it.
     pub const EXISTS: Status = Status(1);
     /// A vendor redeemed the ball.
     pub const REDEEMED: Status = Status(2);
@@ -199,6 +199,7 @@ pub struct Sale {
 
 /// The header of a superbin.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SuperbinHeader {
     /// How many of its bins hold a ball.
     pub ball_count: u32,
@@ -206,28 +207,30 @@ pub struct SuperbinHeader {
     pub sold: Option<Sale>,
 }
 
-/// How far the broker is: the part of the file header that selling changes.
+/// How far the broker has sold: the part of the file header that sales change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SaleState {
     /// The next superbin to sell; 2^u or more when all are sold.
     pub next_superbin: u64,
-    /// Up to which offset of the broker's journal this file reflects it.
+    /// The offset up to which this file reflects the broker's journal.
     pub journal_offset: u64,
 }
 
-/// What is being done to a file on its way to being complete.
+/// The phase of minting that a file is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Balls are tossed.
     Tossing,
     /// The balls of each superbin are counted and the checksum is taken.
     Counting,
-    /// Nothing more: coins may be sold from it.
+    /// Minting is done: coins can be sold from the file.
     Complete,
 }
 
-/// How far minting is: the part of the file header that minting changes.
+/// How far minting has come: the part of the file header that minting changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MintingState {
     /// The phase.
     pub phase: Phase,
@@ -253,22 +256,22 @@ impl MintingState {
 }
 
 /// The size of a superbin, header and bins, in bytes.
-pub fn superbin_size(params: &Params) -> u64 {
+pub(crate) fn superbin_size(params: &Params) -> u64 {
     SUPERBIN_HEADER_SIZE + BIN_SIZE * u64::from(params.subbin_count())
 }
 
 /// The size of a coin file, in bytes; at most 2^52.
-pub fn file_size(params: &Params) -> u64 {
+pub(crate) fn file_size(params: &Params) -> u64 {
     HEADER_SIZE + superbin_size(params) * params.superbin_count()
 }
 
-/// Where a superbin stands.
-pub fn superbin_offset(params: &Params, superbin: u64) -> u64 {
+/// The offset of a superbin, in bytes.
+pub(crate) fn superbin_offset(params: &Params, superbin: u64) -> u64 {
     HEADER_SIZE + superbin_size(params) * superbin
 }
 
-/// Where a bin stands.
-pub fn bin_offset(params: &Params, bin: Bin) -> u64 {
+/// The offset of a bin, in bytes.
+pub(crate) fn bin_offset(params: &Params, bin: Bin) -> u64 {
     superbin_offset(params, u64::from(bin.superbin))
         + SUPERBIN_HEADER_SIZE
         + BIN_SIZE * u64::from(bin.subbin)

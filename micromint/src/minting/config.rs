@@ -15,7 +15,7 @@ use crate::params::{Params, Weakness};
 use crate::toml_file::{TomlError, TomlText, line};
 
 /// The longest `coinfile`, in bytes.
-pub const COINFILE_LEN_MAX: usize = 4096;
+const COINFILE_LEN_MAX: usize = 4096;
 
 /// The keys that the broker keeps to itself.
 const SECRET_KEYS: [&str; 3] = ["coinfile", "input-key", "weak"];
@@ -50,10 +50,11 @@ pub struct MintConfig {
 pub struct WeakError(Weakness);
 
 impl MintConfig {
-    /// A configuration for `params` with a random key, and the coin file `PERIOD.coins` beside it.
+    /// A configuration for `params` with a new secret key, and the coin file `PERIOD.coins` beside
+    /// it.
     ///
     /// # Errors
-    /// The source of randomness fails.
+    /// The source of randomness failed.
     pub fn draw(params: Params, entropy: &dyn Entropy) -> std::io::Result<MintConfig> {
         let mut key = [0; INPUT_KEY_SIZE];
         entropy.fill(&mut key)?;

@@ -7,16 +7,17 @@ use super::shard::Shard;
 use crate::coin_file::CoinFileError;
 use crate::error::FileError;
 
-/// Minting failed. What was placed before stays, and another run goes on from there.
+/// A job failed. What was made durable before stays, and another run continues from there.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MintError {
     /// The coin file cannot be used.
     #[error(transparent)]
     CoinFile(#[from] CoinFileError),
-    /// The operating system refused.
+    /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Someone else mints into it.
+    /// Another process is working on it.
     #[error("{}: another process is using it", path.display())]
     Busy {
         /// The file.
@@ -50,7 +51,7 @@ pub enum MintError {
         /// The free space.
         free: u64,
     },
-    /// A number of threads or an amount of memory that cannot be.
+    /// A number of threads or an amount of memory out of range.
     #[error("{what}: expected at least {min} and at most {max}, found {found}")]
     Resource {
         /// Which.
@@ -62,7 +63,7 @@ pub enum MintError {
         /// What was asked for.
         found: u64,
     },
-    /// A run file is something else, torn or damaged.
+    /// The file is not a run file.
     #[error("{}: expected a run file, found {found}", path.display())]
     NotARunFile {
         /// The file.
@@ -70,27 +71,27 @@ pub enum MintError {
         /// What was found.
         found: String,
     },
-    /// A run file is torn or damaged; tossing its shard again makes it anew.
+    /// A run file is incomplete or damaged; tossing its shard again replaces it.
     #[error("{}: damaged at {at}: {found}; remove it and toss its shard again", path.display())]
     DamagedRun {
         /// The file.
         path: PathBuf,
         /// Where in it.
         at: String,
-        /// What does not hold.
+        /// What is wrong there.
         found: String,
     },
-    /// A run file is of another cut of the period.
+    /// A run file is of another shard, or of a period divided into another number of shards.
     #[error("{}: expected shard {expected}, found {found}", path.display())]
     OtherShard {
         /// The file.
         path: PathBuf,
-        /// What was asked for, or what the run files before it are of.
+        /// What was asked for, or what the run files before it hold.
         expected: String,
-        /// What it is.
+        /// What it holds.
         found: String,
     },
-    /// Two run files are of one shard.
+    /// Two run files are of the same shard.
     #[error("{} and {}: both are shard {shard}", first.display(), second.display())]
     ShardTwice {
         /// The shard.
@@ -113,8 +114,8 @@ pub enum MintError {
 }
 
 impl MintError {
-    /// Whether the disk is full: what was made durable is kept, and with some space freed another run goes
-    /// on from there.
+    /// Whether the disk is full. What was made durable is kept; once space is free, another run
+    /// continues from there.
     pub fn is_disk_full(&self) -> bool {
         let file = match self {
             MintError::File(file) | MintError::CoinFile(CoinFileError::File(file)) => file,

@@ -1,18 +1,18 @@
-//! Which bins are filled: one bit a bin, so that later balls for them are dropped at once.
+//! Which bins are filled: one bit per bin, so that later balls for them are dropped early.
 
-use super::toss::Hit;
+use super::hit::Hit;
 use crate::params::Params;
 
 /// The filled bins.
 pub(super) struct Filled(Vec<u64>);
 
 impl Filled {
-    /// None filled.
+    /// No bin is filled.
     pub(super) fn new(params: &Params) -> Filled {
         Filled(vec![0; (Filled::size(params) / 8) as usize])
     }
 
-    /// Whether it is worth its part of `memory`, in bytes: it is as long as most is left for hits.
+    /// Whether it takes at most half of `memory`, in bytes, so that enough is left for hits.
     pub(super) fn fits(params: &Params, memory: u64) -> bool {
         Filled::size(params) <= memory / 2
     }
@@ -26,7 +26,8 @@ impl Filled {
     pub(super) fn drop_held(&self, hits: &mut Vec<Hit>) {
         let mut kept = 0;
         for i in 0..hits.len() {
-            // Without a branch, which could not be foretold: so many bits are fetched at one time.
+            // Without a branch, which the processor could not predict, several bits are fetched at
+            // once.
             let hit = hits[i];
             hits[kept] = hit;
             kept += usize::from(!self.holds(&hit));

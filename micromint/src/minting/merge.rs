@@ -1,176 +1,139 @@
 //! Merging: from the run files of all shards to the coin file.
 //!
-//! In go run files in any order, out comes the coin file that one machine would have minted, to the
-//! last bit. The file is written from its beginning to its end, a piece of superbins at a time: of the
-//! hits for a bin the one of the earliest shard is put in. Nothing that stands in the file is read, so a
-//! piece may be written again.
+//! Input: run files in any order. Output: the coin file that one machine would have minted, bit for
+//! bit. The file is written from beginning to end, some superbins at a time: of the hits for a bin,
+//! the one of the earliest shard is put in. Merging reads nothing from the coin file, so it may
+//! write a piece again.
 //!
-//! The file's superbins are cut into parts. A part that is durable gets a record ([`Record`]), so that a
-//! merge goes on where it stopped, and so that several processes, on several machines, may merge a part
-//! each. Who sees the records of all parts completes the file.
+//! The file's superbins are divided into parts. A part that is durable gets a record
+//! ([`MergedPart`]), so that a merge continues where it stopped, and so that several processes, on
+//! several machines, can merge a part each. The process that finds the records of all parts
+//! completes the file.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use super::engine::{Progress, Stage};
 use super::error::MintError;
-use super::permutation::InputKey;
-use super::place::put_hits;
-use super::record::Record;
-use super::run_file::{BLOCK_SIZE, Run, RunReader};
+use super::files::names;
+use super::job::{MintJob, Progress, Stage};
+use super::merged_part::MergedPart;
+use super::outcome::MergeOutcome;
+use super::place::{put_hits, write_counts};
+use super::run_file::{BLOCK_SIZE, Run, RunFile, RunReader};
 use super::segments::Segment;
-use super::shard::Shard;
-use super::target::{Target, check_resources, check_same, exists, write_counts};
+use super::shard::{SHARDS_MAX, Shard};
 use crate::coin_file::{
     BIN_SIZE, CoinFile, MintingState, Phase, add_to_checksum, file_size, superbin_size,
 };
 use crate::error::FileError;
 use crate::host::{Directory, Lock};
-use crate::params::Params;
 
-/// A merge that is told no number of parts takes parts of about this size, in bytes: what a crash costs.
-pub const PART_SIZE: u64 = 1 << 30;
-/// How much of the coin file is made at once, in bytes.
+/// The size of the parts of a merge that is given no number of parts, about, in bytes: what a crash
+/// costs.
+const PART_SIZE: u64 = 1 << 30;
+/// How much of the coin file is written at once, in bytes.
 const PIECE_SIZE: u64 = 4 << 20;
 /// The most missing shards that an error names.
 const LISTED_MAX: usize = 10;
-/// The least that is read at once from a segment, in bytes, if there are a few at least.
+/// The least that is read at once from a segment when there are several, in bytes.
 const SEGMENT_READING_SIZE: u64 = 4 * BLOCK_SIZE;
 /// The most that is read at once from one run file, in bytes.
 const READING_SIZE_MAX: u64 = 1 << 20;
 
-/// Where a run file is.
-#[derive(Clone, Copy)]
-pub struct RunSource<'a> {
-    /// Its directory.
-    pub directory: &'a dyn Directory,
-    /// Its name.
-    pub name: &'a str,
-}
-
-/// A merge about to run.
-pub struct Merging<'a> {
-    /// Where the coin file shall be.
-    pub directory: &'a dyn Directory,
-    /// Its name.
-    pub name: &'a str,
-    /// The period.
-    pub params: &'a Params,
-    /// The broker's secret.
-    pub key: &'a InputKey,
-    /// The run files of all shards, in any order.
-    pub runs: &'a [RunSource<'a>],
+/// A merge: of all of the coin file, or of one part.
+struct Merge<'a> {
+    job: &'a MintJob<'a>,
     /// Merge this part only; all of the file if `None`.
-    pub part: Option<Shard>,
-    /// About how much memory it may take, in bytes: at least [`super::MEMORY_MIN`], and 64 KiB for each
-    /// run file beside 8 MiB.
-    pub memory: u64,
-    /// Set by someone else: merging stops; the part under way begins anew the next time.
-    pub stop: &'a AtomicBool,
-    /// Told how far it is.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    part: Option<Shard>,
 }
 
-/// How a merge ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MergeOutcome {
-    /// The file is complete now.
-    Complete(MintingState),
-    /// The file was complete before; nothing was done.
-    AlreadyComplete(MintingState),
-    /// The part asked for is merged; others are not, or another process completes the file.
-    PartDone {
-        /// How many of the parts are not merged.
-        missing: u32,
-    },
-    /// It was told to stop; another run goes on.
-    Stopped,
-}
-
-impl Merging<'_> {
-    /// Merges, and completes the file if all parts are merged then.
+impl MintJob<'_> {
+    /// Makes the coin file, or only `part` of it, from the run files of all shards, in any order,
+    /// and completes the file when all parts are merged. Several processes may merge a part each at
+    /// the same time. It works on one thread. When told to stop it starts the part in progress
+    /// again the next time.
     ///
     /// # Errors
-    /// A run file is missing, there twice, damaged, or of another period or key; the coin file is in use or
-    /// of another period; the operating system's. The run files stay as they are, and what was merged
-    /// durably stays.
-    pub fn run(&self) -> Result<MergeOutcome, MintError> {
-        check_resources(1, self.memory)?;
-        let target = self.target();
-        if let Some(state) = self.complete_state(&target)? {
+    /// A run file is missing, given twice, damaged, or of another period or key; the coin file is
+    /// in use or of another period; the memory is too small for so many run files; a file cannot be
+    /// read or written. The run files stay as they are, and the parts that were made durable stay.
+    pub fn merge(
+        &self,
+        runs: &[RunFile<'_>],
+        part: Option<Shard>,
+    ) -> Result<MergeOutcome, MintError> {
+        let merge = Merge { job: self, part };
+        if let Some(state) = merge.complete_state()? {
             return Ok(MergeOutcome::AlreadyComplete(state));
         }
-        self.merge_all(&target, self.open_runs()?)
+        merge.merge_all(merge.open_runs(runs)?)
     }
 
-    /// As [`Merging::run`], from the segments of one shard that is all tosses, in their order.
-    pub(super) fn run_from(&self, segments: &[Segment]) -> Result<MergeOutcome, MintError> {
-        let open = |segment| Run::open(self.directory, segment);
+    /// As [`MintJob::merge`], from the segments of one shard that is all tosses, in their order.
+    pub(super) fn merge_segments(
+        &self,
+        directory: &dyn Directory,
+        segments: &[Segment],
+    ) -> Result<MergeOutcome, MintError> {
+        let open = |segment| Run::open(directory, segment);
         let runs =
             segments.iter().map(|segment| open(&segment.name)).collect::<Result<Vec<_>, _>>()?;
-        let target = self.target();
-        self.merge_all(&target, runs)
+        Merge { job: self, part: None }.merge_all(runs)
     }
 
+    /// The most segments that it merges at once: it reads from each in pieces that are worth a
+    /// seek.
+    pub(super) fn segments_max(&self) -> usize {
+        (self.memory.saturating_sub(2 * PIECE_SIZE) / SEGMENT_READING_SIZE) as usize
+    }
+}
+
+impl Merge<'_> {
     /// Merges hits of runs in the order of their tosses.
-    fn merge_all(
-        &self,
-        target: &Target<'_>,
-        runs: Vec<Run<'_>>,
-    ) -> Result<MergeOutcome, MintError> {
-        let coin_file = target.open_to_merge()?;
+    fn merge_all(&self, runs: Vec<Run<'_>>) -> Result<MergeOutcome, MintError> {
+        let coin_file = self.job.open_to_merge()?;
         let state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
-            target.remove_records()?;
+            self.job.remove_merge_files()?;
             return Ok(MergeOutcome::AlreadyComplete(state));
         }
-        let todo = self.parts_to_do(target)?;
-        if !todo.is_empty() && !self.merge_parts(target, &coin_file, runs, &todo)? {
+        let todo = self.parts_to_do()?;
+        if !todo.is_empty() && !self.merge_parts(&coin_file, runs, &todo)? {
             return Ok(MergeOutcome::Stopped);
         }
         drop(coin_file);
-        self.complete(target)
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target { directory: self.directory, name: self.name, params: self.params, key: self.key }
-    }
-
-    /// The most segments that are merged at once with so much memory: each is read from in pieces that
-    /// are worth a seek.
-    pub(super) fn segments_max(memory: u64) -> usize {
-        (memory.saturating_sub(2 * PIECE_SIZE) / SEGMENT_READING_SIZE) as usize
+        self.complete()
     }
 
     /// The state of the coin file if it is there and complete.
-    fn complete_state(&self, target: &Target<'_>) -> Result<Option<MintingState>, MintError> {
-        if !exists(self.directory, self.name)? {
+    fn complete_state(&self) -> Result<Option<MintingState>, MintError> {
+        let job = self.job;
+        if !job.has_coin_file()? {
             return Ok(None);
         }
-        let coin_file = CoinFile::inspect(self.directory, self.name)?;
-        check_same(&coin_file, self.params, self.key)?;
+        let coin_file = CoinFile::inspect(job.directory, job.name)?;
+        job.check_coin_file(&coin_file)?;
         let state = coin_file.minting_state()?;
         if state.phase != Phase::Complete {
             return Ok(None);
         }
-        if !target.has_records()? {
+        if !job.has_merge_files()? {
             return Ok(Some(state));
         }
         // A crash at the very end left something to do.
         drop(coin_file);
-        let _gate = target.gate()?;
-        let coin_file = target.open_locked(Lock::Exclusive)?;
+        let _gate = job.gate()?;
+        let coin_file = job.open_locked(Lock::Exclusive)?;
         coin_file.set_complete(&coin_file.minting_state()?)?;
-        target.remove_records()?;
+        job.remove_merge_files()?;
         Ok(Some(state))
     }
 
-    /// The run files in the order of their shards, all there and all of this period.
-    fn open_runs(&self) -> Result<Vec<Run<'_>>, MintError> {
+    /// Opens the run files: checks that they are of this period and that none is missing, and sorts
+    /// them by shard.
+    fn open_runs<'r>(&self, files: &[RunFile<'r>]) -> Result<Vec<Run<'r>>, MintError> {
         let mut runs: Vec<Run<'_>> = Vec::new();
-        for source in self.runs {
-            let run = Run::open(source.directory, source.name)?;
+        for file in files {
+            let run = Run::open(file.directory, file.name)?;
             let shard = run.header().shard;
-            run.check(self.params, self.key, shard)?;
+            run.check(self.job, shard)?;
             if let Some(first) =
                 runs.first().filter(|first| first.header().shard.count() != shard.count())
             {
@@ -197,13 +160,9 @@ impl Merging<'_> {
         }
         self.check_none_missing(&runs)?;
         let min = PIECE_SIZE * 2 + BLOCK_SIZE * runs.len() as u64;
-        if self.memory < min {
-            return Err(MintError::Resource {
-                what: "memory",
-                min,
-                max: u64::MAX,
-                found: self.memory,
-            });
+        let found = self.job.memory;
+        if found < min {
+            return Err(MintError::Resource { what: "memory", min, max: u64::MAX, found });
         }
         Ok(runs)
     }
@@ -227,10 +186,10 @@ impl Merging<'_> {
         })
     }
 
-    /// Into how many parts the file is cut.
+    /// The number of parts of the file.
     fn part_count(&self) -> u32 {
         let by_size =
-            || file_size(self.params).div_ceil(PART_SIZE).min(u64::from(super::SHARDS_MAX)) as u32;
+            || file_size(self.job.params).div_ceil(PART_SIZE).min(u64::from(SHARDS_MAX)) as u32;
         self.part.map_or_else(by_size, Shard::count)
     }
 
@@ -240,32 +199,28 @@ impl Merging<'_> {
         (1..=count).filter_map(|index| Shard::new(index, count).ok()).collect()
     }
 
-    fn names(&self) -> Result<Vec<String>, MintError> {
-        Ok(self.directory.names().map_err(FileError::on("read", self.directory.path()))?)
-    }
-
-    fn parts_to_do(&self, target: &Target<'_>) -> Result<Vec<Shard>, MintError> {
-        let names = self.names()?;
+    fn parts_to_do(&self) -> Result<Vec<Shard>, MintError> {
+        let names = names(self.job.directory)?;
         let mut todo = Vec::new();
         for part in self.part.map_or_else(|| self.parts(), |part| vec![part]) {
-            if Record::read(target, &names, part)?.is_none() {
+            if MergedPart::read(self.job, &names, part)?.is_none() {
                 todo.push(part);
             }
         }
         Ok(todo)
     }
 
-    /// Merges some parts, in order: whether it came to the end.
+    /// Merges some parts, in order. Returns whether it reached the end.
     fn merge_parts(
         &self,
-        target: &Target<'_>,
         coin_file: &CoinFile,
         runs: Vec<Run<'_>>,
         todo: &[Shard],
     ) -> Result<bool, MintError> {
-        let superbins = self.params.superbin_count();
-        let memory = (self.memory - 2 * PIECE_SIZE) / runs.len() as u64;
-        let place = todo[0].part(superbins).start << self.params.subbin_bits();
+        let params = self.job.params;
+        let superbins = params.superbin_count();
+        let memory = (self.job.memory - 2 * PIECE_SIZE) / runs.len() as u64;
+        let place = todo[0].part(superbins).start << params.subbin_bits();
         let mut readers = Vec::new();
         for run in runs {
             readers.push(RunReader::from(run, place, memory.min(READING_SIZE_MAX))?);
@@ -275,33 +230,35 @@ impl Merging<'_> {
         let done = total - todo.iter().map(length).sum::<u64>();
         let mut progress = Progress { stage: Stage::Merging, done, total };
         for part in todo {
-            let Some(record) = self.merge_part(coin_file, &mut readers, *part, &mut progress)?
+            let Some(merged) = self.merge_part(coin_file, &mut readers, *part, &mut progress)?
             else {
                 return Ok(false);
             };
             coin_file.sync()?;
-            record.write(target, *part)?;
+            merged.write(self.job, *part)?;
         }
         Ok(true)
     }
 
-    /// Merges a part: `None` if it was told to stop. `progress` counts the superbins.
+    /// Merges a part; `None` if it was told to stop. `progress` counts the superbins.
     fn merge_part(
         &self,
         coin_file: &CoinFile,
         readers: &mut [RunReader<'_>],
         part: Shard,
         progress: &mut Progress,
-    ) -> Result<Option<Record>, MintError> {
-        let (size, v) = (superbin_size(self.params), self.params.subbin_bits());
-        let superbins = part.part(self.params.superbin_count());
-        let (mut first, mut record, mut bytes) = (superbins.start, Record::default(), Vec::new());
+    ) -> Result<Option<MergedPart>, MintError> {
+        let params = self.job.params;
+        let (size, v) = (superbin_size(params), params.subbin_bits());
+        let superbins = part.part(params.superbin_count());
+        let (mut first, mut bytes) = (superbins.start, Vec::new());
+        let mut merged = MergedPart::default();
         for reader in readers.iter_mut() {
-            // Parts between may have been merged before.
+            // The parts between may have been merged before.
             reader.take_below(first << v, |_| ())?;
         }
         while first < superbins.end {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.job.is_stopped() {
                 return Ok(None);
             }
             let count = (PIECE_SIZE / size).max(1).min(superbins.end - first);
@@ -312,26 +269,27 @@ impl Merging<'_> {
                     put_hits(&mut bytes, hits, first, v, size)
                 })?;
             }
-            record.ball_count += write_counts(&mut bytes, size as usize);
+            merged.ball_count += write_counts(&mut bytes, size as usize);
             coin_file.write_superbins(first, &bytes)?;
-            record.checksum = add_to_checksum(record.checksum, &mut bytes, size as usize);
+            merged.checksum = add_to_checksum(merged.checksum, &mut bytes, size as usize);
             first += count;
             progress.done += count;
-            (self.progress)(*progress);
+            (self.job.progress)(*progress);
         }
-        Ok(Some(record))
+        Ok(Some(merged))
     }
 
-    /// Completes the file if all parts have records and nobody else is at it.
-    fn complete(&self, target: &Target<'_>) -> Result<MergeOutcome, MintError> {
-        let _gate = target.gate()?;
-        let coin_file = CoinFile::open_minting(self.directory, self.name)?;
+    /// Completes the file if all parts have records and no other process works on it.
+    fn complete(&self) -> Result<MergeOutcome, MintError> {
+        let job = self.job;
+        let _gate = job.gate()?;
+        let coin_file = CoinFile::open_minting(job.directory, job.name)?;
         let state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
-            target.remove_records()?;
+            job.remove_merge_files()?;
             return Ok(MergeOutcome::Complete(state));
         }
-        let (whole, missing) = self.whole(target)?;
+        let (whole, missing) = self.whole()?;
         if missing > 0 {
             return Ok(MergeOutcome::PartDone { missing });
         }
@@ -340,35 +298,37 @@ impl Merging<'_> {
             .try_lock(Lock::Exclusive)
             .map_err(FileError::on("lock", coin_file.path()))?
         {
-            // Another process is about to come here.
+            // Another process will complete it.
             return Ok(MergeOutcome::PartDone { missing });
         }
         let state = MintingState {
             phase: Phase::Complete,
-            next_toss: 1 << self.params.raw().input_bits,
-            counted_superbins: self.params.superbin_count(),
+            next_toss: 1 << job.params.raw().input_bits,
+            counted_superbins: job.params.superbin_count(),
             ball_count: whole.ball_count,
             checksum: whole.checksum,
         };
         coin_file.set_complete(&state)?;
-        target.remove_records()?;
+        job.remove_merge_files()?;
         Ok(MergeOutcome::Complete(state))
     }
 
-    /// The records of all parts as one, and how many have none.
-    fn whole(&self, target: &Target<'_>) -> Result<(Record, u32), MintError> {
-        let (names, mut whole, mut missing) = (self.names()?, Record::default(), 0);
-        let superbin_length = 4 + u64::from(self.params.subbin_count()) * BIN_SIZE;
+    /// The records of all parts combined, and how many parts have none.
+    fn whole(&self) -> Result<(MergedPart, u32), MintError> {
+        let params = self.job.params;
+        let (names, mut missing) = (names(self.job.directory)?, 0);
+        let mut whole = MergedPart::default();
+        let superbin_length = 4 + u64::from(params.subbin_count()) * BIN_SIZE;
         for part in self.parts() {
-            let Some(record) = Record::read(target, &names, part)? else {
+            let Some(merged) = MergedPart::read(self.job, &names, part)? else {
                 missing += 1;
                 continue;
             };
-            let superbins = part.part(self.params.superbin_count());
+            let superbins = part.part(params.superbin_count());
             let length = (superbins.end - superbins.start) * superbin_length;
-            whole.ball_count += record.ball_count;
+            whole.ball_count += merged.ball_count;
             whole.checksum =
-                crc32c::crc32c_combine(whole.checksum, record.checksum, length as usize);
+                crc32c::crc32c_combine(whole.checksum, merged.checksum, length as usize);
         }
         Ok((whole, missing))
     }

@@ -148,7 +148,8 @@ fn a_merge_goes_on_with_a_mint_and_a_mint_with_a_merge() {
     assert!(directory.bytes(NAME).unwrap() == expected);
 }
 
-/// The coin file of a merge under way is taken away: what the records say is not believed of another.
+/// The coin file of a merge under way is taken away: what the records say is not believed of
+/// another.
 #[test]
 fn records_do_not_speak_for_another_file() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();

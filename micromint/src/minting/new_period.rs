@@ -1,11 +1,13 @@
 //! A new period: what its broker chooses, and what is drawn for it.
 //!
-//! In go a profile, a name and what vendors and clients must know, out comes a configuration with
-//! random iv, fixed bits and input key. The invariant: it is weak only if that was allowed.
+//! Input: a profile, a name, and what vendors and clients need to know. Output: a configuration
+//! with a fresh iv, fresh fixed bits and a fresh input key. Invariant: it is weak only if that is
+//! allowed.
 
 use std::io;
 
-use super::{MintConfig, Profile, WeakError};
+use super::config::{MintConfig, WeakError};
+use super::profile::Profile;
 use crate::hash::HashName;
 use crate::host::Entropy;
 use crate::money::Money;
@@ -35,11 +37,12 @@ pub struct NewPeriod {
 
 /// A new period cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NewPeriodError {
-    /// Its name is not a month, so its times must be given.
+    /// The name is not a month, so the times must be given.
     #[error("period {0} is not a month: expected a start and an expiration, found none")]
     NoMonth(Period),
-    /// Parameters that cannot be used.
+    /// The parameters do not fit together.
     #[error(transparent)]
     Params(#[from] ParamsError),
     /// A weak choice that is not allowed.

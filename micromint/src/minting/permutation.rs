@@ -1,13 +1,14 @@
 //! Which inputs are tossed: the secret permutation pi of the broker.
 //!
-//! In goes the number i of a toss, out comes the input x = pi(i), and back. The invariant: pi is one
-//! to one on 0 .. 2^w - 1. Tossing 0, 1, 2, … themselves would let anyone who repeats the search find
-//! the broker's own balls, which redemption could not tell from sold ones; under a secret key the
-//! first 2^b of 2^w inputs are a set that nobody else can name.
+//! Input: the number i of a toss. Output: the input x = pi(i), and back. Invariant: pi is a
+//! bijection on 0 .. 2^w - 1. If the broker tossed 0, 1, 2, … themselves, anyone who repeats the
+//! search would find the broker's own balls, and redemption could not tell them from sold ones.
+//! Under a secret key the first 2^b of 2^w inputs are a set that nobody else can compute.
 //!
 //! The low 8 bits of i pass through, the other w - 8 go through a balanced Feistel network of
-//! [`ROUNDS`] rounds with AES-128 under the input key as round function, so one permutation serves 256
-//! tosses (a *group*). Byte by byte, with test vectors, it stands in `docs/reference/minting.md`.
+//! [`ROUNDS`] rounds with AES-128 under the input key as round function, so one permutation serves
+//! 256 tosses (a *group*). Byte by byte, with test vectors, it stands in
+//! `docs/reference/minting.md`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,10 +21,10 @@ use crate::bytes::{from_u128_be, u128_be};
 use crate::hash::{DES_UNUSED_IN_ROUND_1, HashName};
 
 /// How many tosses share one permutation: those whose numbers differ in the low 8 bits only.
-pub const GROUP_SIZE: u64 = 256;
+pub(super) const GROUP_SIZE: u64 = 256;
 /// The rounds of the Feistel network: the fewest for which the best generic attack known needs as
 /// many inputs as there are (`docs/reference/minting.md`).
-pub const ROUNDS: u8 = 6;
+const ROUNDS: u8 = 6;
 /// The size of an input key, in bytes.
 pub const INPUT_KEY_SIZE: usize = 16;
 
@@ -34,7 +35,7 @@ const BATCH: usize = 64;
 #[derive(Clone, PartialEq, Eq)]
 pub struct InputKey([u8; INPUT_KEY_SIZE]);
 
-/// The text is no input key.
+/// The text is not an input key.
 #[derive(Debug, thiserror::Error)]
 #[error("expected 32 hexadecimal digits, found {found} characters")]
 pub struct InputKeyError {
@@ -52,8 +53,8 @@ impl InputKey {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What a coin file keeps of the key, so that nobody goes on minting under another one: the head
-    /// of SHA-256("micromint input key" || 0x00 || key). It does not give the key away.
+    /// What a coin file keeps of the key, so that nobody goes on minting under another one: the
+    /// head of SHA-256("micromint input key" || 0x00 || key). It does not give the key away.
     pub fn tag(&self) -> [u8; 16] {
         let digest = sha2::Sha256::new()
             .chain_update(b"micromint input key\0")
@@ -126,8 +127,8 @@ impl Permutation {
         x[0]
     }
 
-    /// The groups from number `first` on: each becomes pi(256 * number), whose low bits are zero. The
-    /// input of toss 256 * number + j is that with [`Permutation::low_bits`] of j set.
+    /// The groups from number `first` on: each becomes pi(256 * number), whose low bits are zero.
+    /// The input of toss 256 * number + j is that with [`Permutation::low_bits`] of j set.
     pub fn groups(&self, first: u64, groups: &mut [u64]) {
         for (chunk, number) in groups.chunks_mut(BATCH).zip((first..).step_by(BATCH)) {
             for (group, number) in chunk.iter_mut().zip(number..) {
@@ -139,12 +140,12 @@ impl Permutation {
     }
 
     /// The bits of x that the low 8 bits j of a toss number set.
-    pub fn low_bits(&self, j: u64) -> u64 {
+    pub(super) fn low_bits(&self, j: u64) -> u64 {
         self.low.spread(j)
     }
 
     /// Turns inputs back into the numbers of their tosses.
-    pub fn inverse_many(&self, inputs: &mut [u64]) {
+    pub(super) fn inverse_many(&self, inputs: &mut [u64]) {
         for chunk in inputs.chunks_mut(BATCH) {
             let mut upper = [0; BATCH];
             let upper = &mut upper[..chunk.len()];
@@ -158,8 +159,8 @@ impl Permutation {
         }
     }
 
-    /// Sends at most [`BATCH`] values of w - 8 bits, left half above right half, through the rounds:
-    /// (L, R) becomes (R, L xor F(round, R)), or the other way round if `backwards`.
+    /// Sends at most [`BATCH`] values of w - 8 bits, left half above right half, through the
+    /// rounds: (L, R) becomes (R, L xor F(round, R)), or the other way round if `backwards`.
     fn network(&self, values: &mut [u64], rounds: impl Iterator<Item = u8>, backwards: bool) {
         let (bits, mask) = (self.half_bits, (1 << self.half_bits) - 1);
         let (mut left, mut right) = ([0; BATCH], [0; BATCH]);
@@ -328,7 +329,8 @@ mod tests {
         }
     }
 
-    /// A million tosses share no input: a one-to-one map, not merely one that can be undone for some.
+    /// A million tosses share no input: a one-to-one map, not merely one that can be undone for
+    /// some.
     #[test]
     fn no_input_is_tossed_twice() {
         for hash in HASHES {

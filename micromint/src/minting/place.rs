@@ -1,16 +1,17 @@
 //! Placing: putting hits into the bins of a coin file.
 //!
-//! In go the hits of a batch; after it the file's bins hold them, unless a ball was there before. The
-//! invariant: batches come in order of toss, so the ball that is there has the lower number and stays
-//! (the thesis's "existing balls are not overwritten"). Placing a batch again after a crash that came
-//! in its middle changes nothing: a ball of the batch that is there already is the one with the lowest
-//! number, because a batch is placed only when all of it was tossed.
+//! Input: the hits of a batch of tosses. Result: the file's bins hold them, unless a ball was there
+//! before. Invariant: batches come in order of toss, so a ball that is already there was tossed
+//! earlier and stays (the thesis's "existing balls are not overwritten"). Placing a batch again
+//! after a crash in its middle changes nothing: a ball of the batch that is already there is the
+//! earliest for its bin, because a batch is placed only when all of it was tossed.
 
 use std::thread;
 
-use super::toss::Hit;
+use super::hit::Hit;
 use crate::coin_file::{
-    BIN_SIZE, CoinFile, CoinFileError, SUPERBIN_HEADER_SIZE, Status, Stored, superbin_size,
+    BALL_COUNT, BIN_SIZE, CoinFile, CoinFileError, SUPERBIN_HEADER_SIZE, Status, Stored,
+    superbin_size,
 };
 
 /// Superbins with fewer bytes than this between them are read and written together.
@@ -18,7 +19,7 @@ const GAP_MAX: u64 = 16 * 1024;
 /// The most that is read and written at once, in bytes, unless one superbin is larger.
 const RUN_SIZE_MAX: u64 = 1024 * 1024;
 
-/// Places a batch: all of `parts`, which stand in order of place, at one time. Not durable before
+/// Places a batch: all of `parts`, each in order of place, in parallel. Not durable before
 /// `coin_file.sync()`.
 pub(super) fn place(coin_file: &CoinFile, parts: &[Vec<Hit>]) -> Result<(), CoinFileError> {
     thread::scope(|scope| {
@@ -62,6 +63,8 @@ fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileEr
     Ok(())
 }
 
+/// Puts hits into `bytes`, the superbins from `first` on, of `size` bytes each; bins with a ball
+/// keep it. `v` is the number of sub-bin bits.
 pub(super) fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size: u64) {
     for hit in hits {
         let (superbin, subbin) = (hit.place >> v, hit.place & ((1 << v) - 1));
@@ -70,4 +73,17 @@ pub(super) fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size:
             Stored { x: hit.x, status: Status::EXISTS }.write(bytes, at);
         }
     }
+}
+
+/// Writes the ball count into the header of each superbin in `bytes`. Returns the number of all
+/// balls.
+pub(super) fn write_counts(bytes: &mut [u8], superbin_size: usize) -> u64 {
+    let mut total = 0;
+    for superbin in bytes.chunks_exact_mut(superbin_size) {
+        let bins = superbin[SUPERBIN_HEADER_SIZE as usize..].chunks_exact(BIN_SIZE as usize);
+        let count = bins.filter(|bin| Stored::read(bin, 0).exists()).count();
+        BALL_COUNT.set(superbin, count as u32);
+        total += count as u64;
+    }
+    total
 }

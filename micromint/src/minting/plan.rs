@@ -1,10 +1,10 @@
-//! What a configuration will give and cost, before anything is minted.
+//! What a configuration will yield and cost, before anything is minted.
 //!
-//! In go the parameters, out come expected numbers, the cost of forging, and warnings in words. The
-//! formulas: 2^b balls fall evenly into 2^n outputs, lambda = 2^(b-n) on each; so the part
-//! p = 1 - e^-lambda of the bins is filled. A forger who tosses W balls has the load g = W / 2^n and
-//! makes 2^(u+v) * (1 - e^-g)^k coins for one user and one vendor; the first costs about
-//! Gamma(1 + 1/k) * 2^(t + (u+v)(k-1)/k) tosses.
+//! Input: the parameters. Output: expected numbers, the cost of forging, and warnings in words. The
+//! formulas: 2^b balls fall evenly into 2^n outputs, lambda = 2^(b-n) on each; so the part p = 1 -
+//! e^-lambda of the bins is filled. A forger who tosses W balls has the load g = W / 2^n and makes
+//! 2^(u+v) * (1 - e^-g)^k coins for one user and one vendor; the first costs about Gamma(1 + 1/k) *
+//! 2^(t + (u+v)(k-1)/k) tosses.
 
 use crate::bytes::u64_be;
 use crate::coin_file::file_size;
@@ -34,8 +34,34 @@ const LAMBDA_MAX: f64 = 8.0;
 /// For how many vendors the chance of equal vectors is told.
 const VENDOR_COUNT: f64 = 1000.0;
 
-/// What a configuration will give and cost. Expected numbers are means; they vary a little.
+/// What a configuration will yield and cost. Expected numbers are means; they vary a little.
+///
+/// ```
+/// use micromint::minting::{NewPeriod, Plan, Profile, Warning};
+/// # use micromint::host::SystemEntropy;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = NewPeriod {
+///     profile: Profile::Demo,
+///     period: "2026-12".parse()?,
+///     broker: "https://broker.example/".to_string(),
+///     coin_value: "0.01 USD".to_string(),
+///     start: None,
+///     expiration: None,
+///     weak: true,
+/// }
+/// .draw(&SystemEntropy)?;
+///
+/// let plan = Plan::new(&config.params);
+/// assert_eq!((plan.bin_count, plan.toss_count), (1 << 21, 1 << 31));
+/// assert_eq!(plan.coins_per_set.round(), 63.0);
+/// assert_eq!(plan.minting_seconds(1e9).round(), 2.0);
+/// assert!(plan.warnings.iter().any(|it| matches!(it, Warning::FirstForgery { .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// 2^(u+v).
     pub bin_count: u64,
@@ -71,6 +97,7 @@ pub struct Plan {
 
 /// Forging at scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Forgery {
     /// The work done, as a part of the broker's.
     pub part: f64,
@@ -82,6 +109,7 @@ pub struct Forgery {
 
 /// A weak choice, in words.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Warning {
     /// One that is allowed only on request.
     #[error("{0}")]
@@ -291,8 +319,8 @@ mod tests {
         near(national.minting_seconds(9.71e9 * 64.0) / 3600.0, 4.0, 0.1);
     }
 
-    /// With k = 4 a hundredth of the work gives far less than a hundredth of the coins; all of the work
-    /// gives as many as the broker has for one user and vendor.
+    /// With k = 4 a hundredth of the work gives far less than a hundredth of the coins; all of the
+    /// work gives as many as the broker has for one user and vendor.
     #[test]
     fn forging_pays_worse_the_less_work_is_done() {
         let plan = Plan::new(&sized(19, 8, 4, 10, 39, HashName::Des));

@@ -1,17 +1,17 @@
 //! Run files: the hits of a part of a period's tosses, in the order of their bins.
 //!
-//! In go hits in rising order of place, at most one a place; out comes a file that says which period,
-//! key and tosses it is of, and that shows any damage. The invariant: a file with a sound header was
-//! written to its end. `docs/reference/minting.md` describes the bytes.
+//! Input: hits in ascending order of place, at most one per place. Output: a file that names its
+//! period, key and tosses, and that reveals any damage. Invariant: a file with a valid header was
+//! written completely. `docs/reference/minting.md` describes the bytes.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::MintError;
-use super::permutation::InputKey;
+use super::files::path_of;
+use super::hit::Hit;
+use super::job::MintJob;
 use super::shard::Shard;
-use super::target::check_period;
-use super::toss::Hit;
 use crate::bytes::{Field, Fixed, open, seal, u64_le};
 use crate::coin_file::{BadHeader, FIXED_SIZE, HEADER_SIZE, X_MASK, decode_fixed, encode_fixed};
 use crate::error::FileError;
@@ -19,7 +19,7 @@ use crate::host::{Directory, File, Open};
 use crate::params::Params;
 
 /// The first bytes of a run file.
-pub const RUN_MAGIC: [u8; 8] = *b"\x89MMR\r\n\x1a\n";
+const RUN_MAGIC: [u8; 8] = *b"\x89MMR\r\n\x1a\n";
 /// The size of a block, in bytes.
 pub(super) const BLOCK_SIZE: u64 = 65_536;
 /// The size of a block's header.
@@ -28,7 +28,7 @@ const BLOCK_HEADER_SIZE: usize = block::FIRST_PLACE.end();
 const HIT_SIZE: usize = hit::X.end();
 /// The most hits of a block.
 pub(super) const BLOCK_HITS_MAX: usize = (BLOCK_SIZE as usize - BLOCK_HEADER_SIZE) / HIT_SIZE;
-/// How much is written at once, in bytes.
+/// How many bytes are written at once.
 const WRITING_SIZE: usize = 16 * BLOCK_SIZE as usize;
 /// How much of the header the checksums of blocks cover: what is known before the first block.
 const SEED_SIZE: usize = header::BLOCK_COUNT.start();
@@ -63,20 +63,29 @@ mod hit {
     pub(super) const X: Field<u64> = PLACE.then();
 }
 
-/// What a run file says of itself.
+/// The place of a run file.
+#[derive(Clone, Copy)]
+pub struct RunFile<'a> {
+    /// Its directory.
+    pub directory: &'a dyn Directory,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// The header of a run file.
 #[derive(Clone, Debug)]
 pub(super) struct RunHeader {
     pub(super) params: Params,
     pub(super) key_tag: [u8; 16],
     pub(super) shard: Shard,
-    /// The tosses that it has the hits of: all of its shard's, or a segment's.
+    /// The tosses whose hits it holds: all of its shard, or those of a segment.
     pub(super) tosses: Range<u64>,
     pub(super) block_count: u64,
     pub(super) hit_count: u64,
 }
 
 impl RunHeader {
-    /// Of a file without hits.
+    /// The header of a file without hits.
     pub(super) fn new(
         params: &Params,
         key_tag: [u8; 16],
@@ -114,7 +123,7 @@ impl RunHeader {
         }
         let block_count = header::BLOCK_COUNT.get(bytes);
         if block_count > u64::MAX / BLOCK_SIZE - 1 {
-            return Err(damaged("a number of blocks that cannot be"));
+            return Err(damaged("an impossible number of blocks"));
         }
         Ok(RunHeader {
             params,
@@ -126,7 +135,7 @@ impl RunHeader {
         })
     }
 
-    /// What the checksums of its blocks begin with, so that a block of another file is found out.
+    /// The initial value of its block checksums, so that a block of another file is detected.
     fn seed(&self) -> u32 {
         crc32c::crc32c(&self.encode()[..SEED_SIZE])
     }
@@ -150,7 +159,7 @@ pub(super) struct RunWriter {
     header: RunHeader,
     seed: u32,
     hits: Vec<Hit>,
-    /// Whole blocks that are not written yet.
+    /// Whole blocks that are not yet written.
     bytes: Vec<u8>,
 }
 
@@ -210,7 +219,7 @@ impl RunWriter {
     pub(super) fn finish(mut self) -> Result<(), MintError> {
         self.end_block()?;
         self.write()?;
-        // The header makes the file a run file, so it comes when all else is durable.
+        // The header makes the file a run file, so it is written when the rest is durable.
         self.file.sync().map_err(FileError::on("sync", &self.path))?;
         self.file.write_at(&self.header.encode(), 0).map_err(FileError::on("write", &self.path))?;
         self.file.sync().map_err(FileError::on("sync", &self.path))?;
@@ -218,8 +227,8 @@ impl RunWriter {
     }
 }
 
-/// A run file with a sound header. It is open only while something is read, so that thousands of them
-/// need no more than one handle.
+/// A run file with a valid header. It is open only during a read, so that thousands of run files
+/// need only one handle.
 pub(super) struct Run<'a> {
     directory: &'a dyn Directory,
     name: &'a str,
@@ -267,26 +276,20 @@ impl<'a> Run<'a> {
         path_of(self.directory, self.name)
     }
 
-    /// Checks that it is the whole of this shard.
-    pub(super) fn check(
-        &self,
-        params: &Params,
-        key: &InputKey,
-        shard: Shard,
-    ) -> Result<(), MintError> {
-        self.check_part(params, key, shard, &shard.tosses(params))
+    /// Checks that it holds all of this shard.
+    pub(super) fn check(&self, job: &MintJob<'_>, shard: Shard) -> Result<(), MintError> {
+        self.check_part(job, shard, &shard.tosses(job.params))
     }
 
-    /// Checks that it is of these tosses of this shard.
+    /// Checks that it holds these tosses of this shard.
     pub(super) fn check_part(
         &self,
-        params: &Params,
-        key: &InputKey,
+        job: &MintJob<'_>,
         shard: Shard,
         tosses: &Range<u64>,
     ) -> Result<(), MintError> {
         let header = &self.header;
-        check_period((params, key.tag()), (&header.params, header.key_tag), &self.path())?;
+        job.check_period(&header.params, header.key_tag, &self.path())?;
         let describe = |shard: Shard, tosses: &Range<u64>| {
             format!("{shard}, tosses {} to {}", tosses.start, tosses.end)
         };
@@ -333,18 +336,13 @@ impl<'a> Run<'a> {
             let place = first.saturating_add(hit::PLACE.get(entry).into());
             let x = hit::X.get(entry);
             if place < least || place >= places || x > X_MASK {
-                return Err(bad("hits that cannot be"));
+                return Err(bad("impossible hits"));
             }
             least = place + 1;
             hits.push(Hit { place, x });
         }
         Ok(())
     }
-}
-
-/// The path of the file `name` in `directory`, for messages.
-pub(super) fn path_of(directory: &dyn Directory, name: &str) -> PathBuf {
-    directory.path().join(name)
 }
 
 fn damaged(path: &Path, at: &str, found: String) -> MintError {
@@ -368,7 +366,7 @@ pub(super) struct RunReader<'a> {
 }
 
 impl<'a> RunReader<'a> {
-    /// A reader at the first hit that takes about `memory` bytes, of which a block is the least.
+    /// A reader at the first hit. It takes about `memory` bytes, at least one block.
     pub(super) fn new(run: Run<'a>, memory: u64) -> Result<RunReader<'a>, MintError> {
         RunReader::from(run, 0, memory)
     }
@@ -388,14 +386,14 @@ impl<'a> RunReader<'a> {
             least: 0,
         };
         reader.take_below(place, |_| ())?;
-        // That the block found is the right one rests on bytes that were not checked then: if it begins
-        // after `place`, hits before it may have been left out.
+        // The search for the block read bytes without checking them: if the block begins after
+        // `place`, hits before it may be missing.
         let begins_late = reader.hits.first().is_some_and(|hit| hit.place > place);
         if next_block > 0 && reader.next_block == next_block + 1 && begins_late {
             return Err(damaged(
                 &reader.run.path(),
                 &format!("block {next_block}"),
-                "an order that is none".into(),
+                "blocks out of order".into(),
             ));
         }
         Ok(reader)
@@ -416,12 +414,12 @@ impl<'a> RunReader<'a> {
         Ok(Some(self.hits[self.index]))
     }
 
-    /// Goes past the current hit, if there is one.
+    /// Skips the current hit, if there is one.
     pub(super) fn advance(&mut self) {
         self.index = (self.index + 1).min(self.hits.len());
     }
 
-    /// Goes past all hits of places below `end` and tells `take` of them.
+    /// Skips all hits of places below `end` and passes them to `take`.
     pub(super) fn take_below(
         &mut self,
         end: u64,
@@ -447,7 +445,11 @@ impl<'a> RunReader<'a> {
         self.run.decode_block(self.next_block, block, &mut self.hits)?;
         if self.hits[0].place < self.least {
             let at = format!("block {}", self.next_block);
-            return Err(damaged(&self.run.path(), &at, "places lower than those before".into()));
+            return Err(damaged(
+                &self.run.path(),
+                &at,
+                "places lower than in the block before".into(),
+            ));
         }
         self.least = self.hits[self.hits.len() - 1].place + 1;
         self.at += BLOCK_SIZE as usize;
@@ -456,8 +458,8 @@ impl<'a> RunReader<'a> {
     }
 }
 
-/// The last block that begins at or before `place`, or the first one: no hit of `place` or higher comes
-/// before it.
+/// The last block that begins at or before `place`, or the first one: no hit of `place` or higher
+/// comes before it.
 fn first_block(run: &Run<'_>, place: u64) -> Result<u64, MintError> {
     let file = run.file()?;
     let (mut low, mut high) = (0, run.header.block_count);

@@ -1,40 +1,39 @@
-//! The segments of a shard: run files of tosses that follow each other.
+//! The segments of a shard: run files of consecutive ranges of tosses.
 //!
-//! In goes one batch of hits after the other, out come files that cover the shard's tosses from its
-//! first on without a gap. A segment gets its name when it is whole and durable, so a crash costs the
-//! batch under way. Neighbours may be merged into one that covers the tosses of all.
+//! Input: one batch of hits after the other. Output: files that cover the shard's tosses from the
+//! first on without a gap. Invariant: a segment gets its name when it is whole and durable, so a
+//! crash costs only the batch in progress. Adjacent segments can be merged into one that covers the
+//! tosses of all.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use super::error::MintError;
-use super::permutation::InputKey;
-use super::run_file::{BLOCK_SIZE, Run, RunHeader, RunReader, RunWriter, path_of};
+use super::files::{exists, names, path_of};
+use super::hit::Hit;
+use super::job::{MintJob, Stage};
+use super::run_file::{BLOCK_SIZE, Run, RunFile, RunHeader, RunReader, RunWriter};
 use super::shard::Shard;
-use super::target::exists;
-use super::toss::Hit;
 use crate::error::FileError;
-use crate::host::{Directory, Open};
-use crate::params::Params;
+use crate::host::Open;
 
 /// The most segments that are merged at once.
 const MERGED_MAX: usize = 64;
-/// How many hits are merged between two looks at whether to stop.
+/// How many hits are merged before the stop flag is read again.
 const HITS_BETWEEN_LOOKS: u64 = 1 << 16;
 
-/// Where the segments of a shard are, and of which period they are.
+/// The segments of one shard.
 #[derive(Clone, Copy)]
 pub(super) struct Segments<'a> {
-    pub(super) directory: &'a dyn Directory,
-    /// What their names begin with, after a dot.
-    pub(super) name: &'a str,
-    pub(super) params: &'a Params,
-    pub(super) key: &'a InputKey,
+    pub(super) job: &'a MintJob<'a>,
+    /// The run file that they will become: they are in its directory, and their names are a dot,
+    /// its name and a suffix.
+    pub(super) run: RunFile<'a>,
     pub(super) shard: Shard,
 }
 
-/// One of them.
+/// A segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) name: String,
@@ -42,24 +41,25 @@ pub(super) struct Segment {
 }
 
 impl Segments<'_> {
-    /// The segments that cover the shard's tosses from its first on without a gap, in order. Others
-    /// were merged into these, and are removed.
+    /// The segments that cover the shard's tosses from the first on without a gap, in order. Others
+    /// were merged into these; this removes them.
     pub(super) fn list(&self) -> Result<Vec<Segment>, MintError> {
         let (covering, others) = self.covering()?;
         others.iter().try_for_each(|segment| self.remove(&segment.name))?;
         for segment in &covering {
-            let run = Run::open(self.directory, &segment.name)?;
-            run.check_part(self.params, self.key, self.shard, &segment.tosses)?;
+            let run = Run::open(self.run.directory, &segment.name)?;
+            run.check_part(self.job, self.shard, &segment.tosses)?;
         }
         Ok(covering)
     }
 
-    /// The segments that cover the shard's tosses from its first on without a gap, in order, and others.
+    /// The segments that cover the shard's tosses from the first on without a gap, in order, and
+    /// all others.
     fn covering(&self) -> Result<(Vec<Segment>, Vec<Segment>), MintError> {
         let mut named = self.named()?;
-        // Of two that begin together the longer one holds the other.
+        // Of two that begin at the same toss the longer one contains the other.
         named.sort_by_key(|segment| (segment.tosses.start, Reverse(segment.tosses.end)));
-        let (mut next, mut is_first) = (self.shard.tosses(self.params).start, true);
+        let (mut next, mut is_first) = (self.tosses().start, true);
         Ok(named.into_iter().partition(|Segment { tosses, .. }| {
             let covers = tosses.start == next && (tosses.end > next || is_first);
             if covers {
@@ -69,27 +69,31 @@ impl Segments<'_> {
         }))
     }
 
-    /// Up to which toss the segments cover all.
+    /// The shard's tosses.
+    pub(super) fn tosses(&self) -> Range<u64> {
+        self.shard.tosses(self.job.params)
+    }
+
+    /// The toss up to which the segments cover all.
     pub(super) fn covered(&self) -> Result<u64, MintError> {
-        let start = self.shard.tosses(self.params).start;
+        let start = self.tosses().start;
         Ok(self.covering()?.0.last().map_or(start, |segment| segment.tosses.end))
     }
 
-    /// All files that are named as segments.
+    /// All files whose names are those of segments.
     fn named(&self) -> Result<Vec<Segment>, MintError> {
-        let prefix = format!(".{}.seg-", self.name);
-        let names = self.directory.names().map_err(FileError::on("read", self.directory.path()))?;
+        let prefix = format!(".{}.seg-", self.run.name);
         let tosses = |name: &str| {
             let (start, end) = name.strip_prefix(&prefix)?.split_once('-')?;
             Some(start.parse().ok()?..end.parse().ok()?)
         };
-        Ok(names
+        Ok(names(self.run.directory)?
             .into_iter()
             .filter_map(|name| Some(Segment { tosses: tosses(&name)?, name }))
             .collect())
     }
 
-    /// Writes the hits of a batch, which stand in order of place, as the segment of `tosses`.
+    /// Writes the hits of a batch, which are in order of place, as the segment of `tosses`.
     pub(super) fn write(&self, parts: &[Vec<Hit>], tosses: Range<u64>) -> Result<(), MintError> {
         self.make(tosses, |writer| {
             for hit in parts.iter().flatten() {
@@ -100,60 +104,54 @@ impl Segments<'_> {
         Ok(())
     }
 
-    /// Merges neighbours until there are no more than `count_max`: these, or nothing if `progress`, which
-    /// is told the hits merged and all of a merge, said to stop.
-    pub(super) fn merge_down(
-        &self,
-        count_max: usize,
-        memory: u64,
-        progress: &dyn Fn(u64, u64) -> bool,
-    ) -> Result<Option<Vec<Segment>>, MintError> {
+    /// Merges adjacent segments until there are at most `count_max`, and returns these; `None` if
+    /// the job was told to stop.
+    pub(super) fn merge_down(&self, count_max: usize) -> Result<Option<Vec<Segment>>, MintError> {
         loop {
             let segments = self.list()?;
             if segments.len() <= count_max.max(1) {
                 return Ok(Some(segments));
             }
             for group in segments.chunks(MERGED_MAX).filter(|group| group.len() > 1) {
-                if !self.merge(group, memory, progress)? {
+                if !self.merge(group)? {
                     return Ok(None);
                 }
             }
         }
     }
 
-    /// Merges neighbours into one: whether it came to the end.
-    fn merge(
-        &self,
-        segments: &[Segment],
-        memory: u64,
-        progress: &dyn Fn(u64, u64) -> bool,
-    ) -> Result<bool, MintError> {
-        let size = (memory / 2 / segments.len() as u64).max(BLOCK_SIZE);
+    /// Merges adjacent segments into one. Returns whether it reached the end.
+    fn merge(&self, segments: &[Segment]) -> Result<bool, MintError> {
+        let size = (self.job.memory / 2 / segments.len() as u64).max(BLOCK_SIZE);
         let mut readers = Vec::new();
         for segment in segments {
-            readers.push(RunReader::new(Run::open(self.directory, &segment.name)?, size)?);
+            readers.push(RunReader::new(Run::open(self.run.directory, &segment.name)?, size)?);
         }
         let tosses = segments[0].tosses.start..segments[segments.len() - 1].tosses.end;
-        if !self.make(tosses, |writer| merge_runs(readers, writer, progress))? {
+        if !self.make(tosses, |writer| merge_runs(readers, writer, self.job))? {
             return Ok(false);
         }
         segments.iter().try_for_each(|segment| self.remove(&segment.name))?;
         Ok(true)
     }
 
-    /// Makes a segment of what `fill` writes: it gets its name when it is durable. Nothing comes of it
-    /// if `fill` says that it did not come to its end.
+    /// Makes a segment of what `fill` writes, which gets its name when it is durable. Makes none if
+    /// `fill` returns that it did not reach the end.
     fn make(
         &self,
         tosses: Range<u64>,
         fill: impl FnOnce(&mut RunWriter) -> Result<bool, MintError>,
     ) -> Result<bool, MintError> {
         let name = self.new_name();
-        let path = path_of(self.directory, &name);
+        let path = path_of(self.run.directory, &name);
         let make = || {
-            let file =
-                self.directory.open(&name, Open::Create).map_err(FileError::on("make", &path))?;
-            let header = RunHeader::new(self.params, self.key.tag(), self.shard, tosses.clone());
+            let file = self
+                .run
+                .directory
+                .open(&name, Open::Create)
+                .map_err(FileError::on("make", &path))?;
+            let (params, tag) = (self.job.params, self.job.key.tag());
+            let header = RunHeader::new(params, tag, self.shard, tosses.clone());
             let mut writer = RunWriter::new(file, path.clone(), header)?;
             let is_whole = fill(&mut writer)?;
             if is_whole {
@@ -163,53 +161,54 @@ impl Segments<'_> {
         };
         let made = make();
         if let Ok(true) = made {
-            self.rename(&name, &format!(".{}.seg-{}-{}", self.name, tosses.start, tosses.end))?;
+            self.rename(&name, &format!(".{}.seg-{}-{}", self.run.name, tosses.start, tosses.end))?;
         } else {
-            // On a full disk it stands in the way. That it cannot be removed says nothing new.
-            let _ = self.directory.remove(&name);
+            // It takes space that a full disk needs. A failure to remove it adds nothing to the
+            // error.
+            let _ = self.run.directory.remove(&name);
         }
         made
     }
 
-    /// The segment that is being written.
+    /// The name of the segment that is being written.
     fn new_name(&self) -> String {
-        format!(".{}.new", self.name)
+        format!(".{}.new", self.run.name)
     }
 
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), MintError> {
-        let renamed = self.directory.rename(from, to).and_then(|()| self.directory.sync());
-        Ok(renamed.map_err(FileError::on("make", path_of(self.directory, to)))?)
+        let directory = self.run.directory;
+        let renamed = directory.rename(from, to).and_then(|()| directory.sync());
+        Ok(renamed.map_err(FileError::on("make", path_of(directory, to)))?)
     }
 
     pub(super) fn remove(&self, name: &str) -> Result<(), MintError> {
-        let path = path_of(self.directory, name);
-        Ok(self.directory.remove(name).map_err(FileError::on("remove", path))?)
+        let path = path_of(self.run.directory, name);
+        Ok(self.run.directory.remove(name).map_err(FileError::on("remove", path))?)
     }
 
-    /// Removes all segments, and what a crash left of one.
+    /// Removes all segments, and the incomplete one that a crash left.
     pub(super) fn remove_all(&self) -> Result<(), MintError> {
         for segment in self.named()? {
             self.remove(&segment.name)?;
         }
-        if exists(self.directory, &self.new_name())? {
+        if exists(self.run.directory, &self.new_name())? {
             self.remove(&self.new_name())?;
         }
         Ok(())
     }
 
-    /// Whether there is anything of them.
+    /// Whether there is a segment, complete or not.
     pub(super) fn exist(&self) -> Result<bool, MintError> {
-        Ok(!self.named()?.is_empty() || exists(self.directory, &self.new_name())?)
+        Ok(!self.named()?.is_empty() || exists(self.run.directory, &self.new_name())?)
     }
 }
 
-/// Merges runs, given in the order of their tosses: of several hits for one place the one tossed first
-/// is kept. `progress` is told the hits merged and all hits, and says whether to go on. Returns whether
-/// it came to the end.
-pub(super) fn merge_runs(
+/// Merges runs, given in the order of their tosses: of several hits for one place it keeps the one
+/// tossed first. Returns whether it reached the end before the job was told to stop.
+fn merge_runs(
     mut runs: Vec<RunReader<'_>>,
     writer: &mut RunWriter,
-    progress: &dyn Fn(u64, u64) -> bool,
+    job: &MintJob<'_>,
 ) -> Result<bool, MintError> {
     let total = runs.iter().map(|run| run.run().header().hit_count).sum();
     // The least place first, and among equal ones the earliest run.
@@ -227,10 +226,13 @@ pub(super) fn merge_runs(
         runs[i].advance();
         heads.extend(runs[i].current()?.map(|hit| Reverse((hit.place, i))));
         done += 1;
-        if done % HITS_BETWEEN_LOOKS == 0 && !progress(done, total) {
-            return Ok(false);
+        if done % HITS_BETWEEN_LOOKS == 0 {
+            job.report(Stage::Sorting, done, total);
+            if job.is_stopped() {
+                return Ok(false);
+            }
         }
     }
-    progress(total, total);
+    job.report(Stage::Sorting, total, total);
     Ok(true)
 }

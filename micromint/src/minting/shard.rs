@@ -18,7 +18,7 @@ pub struct Shard {
     count: u32,
 }
 
-/// A shard, or a part of a merge, that cannot be.
+/// The text or the numbers are not a shard or a part of a merge.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected I/N with 1 <= I <= N <= {SHARDS_MAX}, such as 3/16, found {0:?}")]
 pub struct ShardError(String);
@@ -43,19 +43,19 @@ impl Shard {
         self.index
     }
 
-    /// How many there are.
+    /// How many shards there are.
     pub fn count(self) -> u32 {
         self.count
     }
 
-    /// Its part of `total` things: all shards together take each once.
+    /// Its part of `total` items: all shards together take each item once.
     pub(super) fn part(self, total: u64) -> Range<u64> {
         let bound =
             |index: u32| (u128::from(total) * u128::from(index) / u128::from(self.count)) as u64;
         bound(self.index - 1)..bound(self.index)
     }
 
-    /// Its tosses: whole groups, but for the end of a period of less than one.
+    /// Its tosses: whole groups, except in a period that is shorter than one group.
     pub(super) fn tosses(self, params: &Params) -> Range<u64> {
         let total = 1u64 << params.raw().input_bits;
         let groups = self.part(total.div_ceil(GROUP_SIZE));
@@ -68,10 +68,11 @@ impl Shard {
     }
 }
 
-/// The names of the run files in `directory` that have the usual name for the coin file `coin_file`.
+/// The names of the run files in `directory` that have the usual name for the coin file
+/// `coin_file`.
 ///
 /// # Errors
-/// The operating system's.
+/// The directory cannot be read.
 pub fn run_names(directory: &dyn Directory, coin_file: &str) -> std::io::Result<Vec<String>> {
     let prefix = format!("{coin_file}.run-");
     Ok(directory.names()?.into_iter().filter(|name| name.starts_with(&prefix)).collect())

@@ -38,25 +38,15 @@ impl<'a> Cluster<'a> {
     pub(super) fn toss(&self, index: u32, count: u32) -> Result<ShardOutcome, MintError> {
         let shard = Shard::new(index, count).unwrap();
         let (stop, looks, told) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-        let sharding = Sharding {
-            directory: self.directory,
-            name: &shard.run_name(NAME),
-            params: &self.params,
-            key: &self.key,
-            shard,
-            threads: self.threads,
-            memory: self.memory,
-            stop: &stop,
-            elapsed: &|| self.tick * (looks.fetch_add(1, Ordering::Relaxed) as u32),
-            progress: &|progress| {
-                assert!(progress.done <= progress.total);
-                stop.fetch_or(
-                    told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at,
-                    Ordering::Relaxed,
-                );
-            },
+        let elapsed = || self.tick * (looks.fetch_add(1, Ordering::Relaxed) as u32);
+        let progress = |progress: Progress| {
+            assert!(progress.done <= progress.total);
+            let is_last = told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at;
+            stop.fetch_or(is_last, Ordering::Relaxed);
         };
-        sharding.run()
+        let job = self.builder().with_stop(&stop).with_clock(&elapsed).with_progress(&progress);
+        let run = RunFile { directory: self.directory, name: &shard.run_name(NAME) };
+        job.build()?.toss_shard(shard, run)
     }
 
     pub(super) fn toss_all(&self, count: u32) {
@@ -70,27 +60,23 @@ impl<'a> Cluster<'a> {
         names: &[String],
         part: Option<(u32, u32)>,
     ) -> Result<MergeOutcome, MintError> {
-        let runs: Vec<RunSource<'_>> =
-            names.iter().map(|name| RunSource { directory: self.directory, name }).collect();
+        let runs: Vec<RunFile<'_>> =
+            names.iter().map(|name| RunFile { directory: self.directory, name }).collect();
         let (stop, told) = (AtomicBool::new(false), AtomicU64::new(0));
-        let merging = Merging {
-            directory: self.directory,
-            name: NAME,
-            params: &self.params,
-            key: &self.key,
-            runs: &runs,
-            part: part.map(|(index, count)| Shard::new(index, count).unwrap()),
-            memory: self.memory,
-            stop: &stop,
-            progress: &|progress| {
-                assert!(progress.stage == Stage::Merging && progress.done <= progress.total);
-                stop.fetch_or(
-                    told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at,
-                    Ordering::Relaxed,
-                );
-            },
+        let progress = |progress: Progress| {
+            assert!(progress.stage == Stage::Merging && progress.done <= progress.total);
+            let is_last = told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at;
+            stop.fetch_or(is_last, Ordering::Relaxed);
         };
-        merging.run()
+        let part = part.map(|(index, count)| Shard::new(index, count).unwrap());
+        let job = self.builder().with_stop(&stop).with_progress(&progress);
+        job.build()?.merge(&runs, part)
+    }
+
+    fn builder(&self) -> MintJobBuilder<'_> {
+        MintJobBuilder::new(self.directory, NAME, &self.params, &self.key)
+            .with_threads(self.threads)
+            .with_memory(self.memory)
     }
 
     pub(super) fn merge(

@@ -1,133 +1,82 @@
 //! Tossing a shard on one machine: from its tosses to its run file.
 //!
-//! In go a shard's tosses, out comes its run file: the balls that a mint of these tosses alone would
-//! place, in the order of their bins. The invariant is that of the coin file: the hits in a run file
-//! depend on `mint.toml` and the shard alone.
+//! Input: a shard's tosses. Output: its run file, that is, the balls that a mint of these tosses
+//! alone would place, in the order of their bins. Invariant: as with a coin file, the hits in a run
+//! file depend on `mint.toml` and the shard alone.
 //!
-//! Tosses go in batches. The hits of each are sorted and written as a segment ([`Segments`]). When all
-//! are tossed the segments are merged into one, and this one is renamed.
+//! Tosses are made in batches. The hits of each batch are sorted and written as a segment
+//! ([`Segments`]). When all tosses are made, the segments are merged into one, which is renamed.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::engine::{Progress, Stage};
 use super::error::MintError;
+use super::files::{exists, path_of};
 use super::filled::Filled;
-use super::permutation::{GROUP_SIZE, InputKey};
-use super::run_file::{Run, RunReader, path_of};
+use super::job::{MintJob, Stage};
+use super::outcome::ShardOutcome;
+use super::permutation::GROUP_SIZE;
+use super::run_file::{Run, RunFile, RunReader};
 use super::segments::Segments;
 use super::shard::Shard;
 use super::sort::sort;
-use super::target::{check_resources, exists};
 use super::toss::{Limits, Tosser, toss_batch};
 use crate::error::FileError;
-use crate::host::{Directory, Lock, Open};
-use crate::params::Params;
+use crate::host::{Lock, Open};
 
-/// How long a batch takes at most: what a crash costs.
+/// The most time that a batch takes: what a crash costs.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// A shard about to be tossed.
-pub struct Sharding<'a> {
-    /// Where its run file shall be, and its segments until then.
-    pub directory: &'a dyn Directory,
-    /// The run file's name.
-    pub name: &'a str,
-    /// The period.
-    pub params: &'a Params,
-    /// The broker's secret.
-    pub key: &'a InputKey,
-    /// Which part of the tosses.
-    pub shard: Shard,
-    /// How many threads toss, 1 to [`super::THREADS_MAX`].
-    pub threads: usize,
-    /// About how much memory it may take, in bytes, at least [`super::MEMORY_MIN`].
-    pub memory: u64,
-    /// Set by someone else: the batch under way ends and is kept.
-    pub stop: &'a AtomicBool,
-    /// The time since any fixed moment; it never goes back.
-    pub elapsed: &'a (dyn Fn() -> Duration + Sync),
-    /// Told how far it is, often and from any thread.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
-}
-
-/// How tossing a shard ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShardOutcome {
-    /// The run file is complete now.
-    Complete {
-        /// The hits in it.
-        hits: u64,
-    },
-    /// It was complete before; nothing was done.
-    AlreadyComplete {
-        /// The hits in it.
-        hits: u64,
-    },
-    /// It was told to stop; another run goes on from here.
-    Stopped {
-        /// How many tosses of the shard are done.
-        done: u64,
-        /// How many there are.
-        total: u64,
-    },
-}
-
-impl Sharding<'_> {
-    /// Makes the run file, or goes on with it, until it is complete or told to stop. One process at a
-    /// time, by a lock.
+impl MintJob<'_> {
+    /// Makes the run file of a shard, or continues with it, until it is complete or the job is told
+    /// to stop. A lock ensures that only one process at a time makes it. The job's coin file is not
+    /// touched.
     ///
     /// # Errors
-    /// It is being made already, or a file of its name is of another shard or period; the operating
-    /// system's. What was tossed durably stays.
-    pub fn run(&self) -> Result<ShardOutcome, MintError> {
-        check_resources(self.threads, self.memory)?;
-        let lock_name = format!(".{}.lock", self.name);
-        let lock_path = path_of(self.directory, &lock_name);
-        let lock = self
+    /// Another process is making the run file, or a file of its name is of another shard, period or
+    /// key; a file cannot be read or written. What was made durable before stays.
+    pub fn toss_shard(&self, shard: Shard, run: RunFile<'_>) -> Result<ShardOutcome, MintError> {
+        let segments = Segments { job: self, run, shard };
+        let lock_name = format!(".{}.lock", run.name);
+        let lock_path = path_of(run.directory, &lock_name);
+        let lock = run
             .directory
             .open(&lock_name, Open::Create)
             .map_err(FileError::on("make", &lock_path))?;
         if !lock.try_lock(Lock::Exclusive).map_err(FileError::on("lock", &lock_path))? {
-            return Err(MintError::Busy { path: path_of(self.directory, self.name) });
+            return Err(MintError::Busy { path: path_of(run.directory, run.name) });
         }
-        let outcome = match exists(self.directory, self.name)? {
-            true => ShardOutcome::AlreadyComplete { hits: self.complete_hits()? },
+        let outcome = match exists(run.directory, run.name)? {
+            true => ShardOutcome::AlreadyComplete { hits: segments.complete_hits()? },
             false => {
-                let (done, tosses) = (self.toss_all()?, self.tosses());
-                if done < tosses.end || !self.merge_all()? {
+                let (done, tosses) = (segments.toss_all()?, segments.tosses());
+                if done < tosses.end || !segments.merge_all()? {
                     let (done, total) = (done - tosses.start, tosses.end - tosses.start);
                     return Ok(ShardOutcome::Stopped { done, total });
                 }
-                ShardOutcome::Complete { hits: self.complete_hits()? }
+                ShardOutcome::Complete { hits: segments.complete_hits()? }
             }
         };
-        // Only a crash leaves any of these.
-        self.segments().remove_all()?;
-        self.segments().remove(&lock_name)?;
+        // Some are left only after a crash.
+        segments.remove_all()?;
+        segments.remove(&lock_name)?;
         Ok(outcome)
     }
+}
 
-    fn tosses(&self) -> Range<u64> {
-        self.shard.tosses(self.params)
-    }
-
-    pub(super) fn segments(&self) -> Segments<'_> {
-        let &Sharding { directory, name, params, key, shard, .. } = self;
-        Segments { directory, name, params, key, shard }
-    }
-
+impl Segments<'_> {
+    /// The number of hits in the complete run file.
     fn complete_hits(&self) -> Result<u64, MintError> {
-        let run = Run::open(self.directory, self.name)?;
-        run.check(self.params, self.key, self.shard)?;
+        let run = Run::open(self.run.directory, self.run.name)?;
+        run.check(self.job, self.shard)?;
         Ok(run.header().hit_count)
     }
 
-    /// Tosses what no segment covers: up to which toss all is covered now.
+    /// Tosses what no segment covers. Returns the toss up to which the segments now cover all.
     pub(super) fn toss_all(&self) -> Result<u64, MintError> {
+        let job = self.job;
         let Range { start, end } = self.tosses();
-        let segments = self.segments().list()?;
+        let segments = self.list()?;
         let mut next = segments.last().map_or(start, |segment| segment.tosses.end);
         // A shard without a toss gets a segment too.
         let mut is_covered = next == end && !segments.is_empty();
@@ -135,24 +84,24 @@ impl Sharding<'_> {
             return Ok(next);
         }
         let mut filled = self.filled()?;
-        let tosser = Tosser::new(self.params, self.key);
-        let memory = self.memory - filled.as_ref().map_or(0, |_| Filled::size(self.params));
-        let hits_max = tosser.hits_max(self.threads, memory);
-        let mut parts = vec![Vec::new(); self.threads];
-        while !is_covered && !self.is_stopped() {
-            let began = (self.elapsed)();
+        let tosser = Tosser::new(job.params, job.key);
+        let memory = job.memory - filled.as_ref().map_or(0, |_| Filled::size(job.params));
+        let hits_max = tosser.hits_max(job.threads, memory);
+        let mut parts = vec![Vec::new(); job.threads];
+        while !is_covered && !job.is_stopped() {
+            let began = (job.elapsed)();
             let go_on = |groups: u64| {
                 let done = end.min(next + groups * GROUP_SIZE) - start;
-                (self.progress)(Progress { stage: Stage::Tossing, done, total: end - start });
-                !self.is_stopped() && (self.elapsed)().saturating_sub(began) < BATCH_TIME_MAX
+                job.report(Stage::Tossing, done, end - start);
+                !job.is_stopped() && (job.elapsed)().saturating_sub(began) < BATCH_TIME_MAX
             };
             let limits =
-                Limits { threads: self.threads, hits_max, filled: filled.as_ref(), go_on: &go_on };
+                Limits { threads: job.threads, hits_max, filled: filled.as_ref(), go_on: &go_on };
             let batch = toss_batch(&tosser, next / GROUP_SIZE..end.div_ceil(GROUP_SIZE), &limits);
             let batch_end = end.min(batch.end * GROUP_SIZE).max(next);
-            sort(self.params, &batch, &mut parts);
+            sort(job.params, &batch, &mut parts);
             tosser.take_back(batch);
-            self.segments().write(&parts, next..batch_end)?;
+            self.write(&parts, next..batch_end)?;
             if let Some(filled) = &mut filled {
                 parts.iter().for_each(|hits| filled.fill(hits));
             }
@@ -161,37 +110,27 @@ impl Sharding<'_> {
         Ok(next)
     }
 
-    /// The bins that the segments fill, or nothing if that would take too much memory.
+    /// The bins that the segments fill, or `None` if that would take too much memory.
     fn filled(&self) -> Result<Option<Filled>, MintError> {
-        if !Filled::fits(self.params, self.memory) {
+        let job = self.job;
+        if !Filled::fits(job.params, job.memory) {
             return Ok(None);
         }
-        let mut filled = Filled::new(self.params);
-        for segment in self.segments().list()? {
-            let mut reader =
-                RunReader::new(Run::open(self.directory, &segment.name)?, self.memory / 4)?;
+        let mut filled = Filled::new(job.params);
+        for segment in self.list()? {
+            let run = Run::open(self.run.directory, &segment.name)?;
+            let mut reader = RunReader::new(run, job.memory / 4)?;
             reader.take_below(u64::MAX, |hits| filled.fill(hits))?;
         }
         Ok(Some(filled))
     }
 
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Tells of sorting, and says whether to go on.
-    pub(super) fn sorting(&self, done: u64, total: u64) -> bool {
-        (self.progress)(Progress { stage: Stage::Sorting, done, total });
-        !self.is_stopped()
-    }
-
-    /// Merges the segments into one, and gives it the run file's name: whether it came to the end.
+    /// Merges the segments into one and gives it the run file's name. Returns whether it reached
+    /// the end.
     fn merge_all(&self) -> Result<bool, MintError> {
-        let segments = self.segments();
-        let merged =
-            segments.merge_down(1, self.memory, &|done, total| self.sorting(done, total))?;
+        let merged = self.merge_down(1)?;
         let Some([segment]) = merged.as_deref() else { return Ok(false) };
-        segments.rename(&segment.name, self.name)?;
+        self.rename(&segment.name, self.run.name)?;
         Ok(true)
     }
 }

@@ -1,32 +1,30 @@
 //! Sorting the hits of a batch by place: a radix partition in memory.
 //!
-//! In go hits in order of toss, out come the same in order of place, of each place the one tossed first.
-//! Each thread takes the hits of its own part of the places: it scatters them into buckets of
-//! neighbouring places, small enough for the processor's cache, and sorts each bucket digit by digit.
-//! All steps keep the order of hits for one place, so the first of them is the one tossed first.
+//! Input: hits in order of toss. Output: hits in order of place, for each place only the one tossed
+//! first. Each thread takes the hits of its own part of the places: it scatters them into buckets
+//! of adjacent places, small enough for the processor's cache, and sorts each bucket digit by
+//! digit. Invariant: every step is stable, so the first of several hits for a place is the one
+//! tossed first.
 
 use std::ops::Range;
 use std::thread;
 
-use super::toss::{Batch, Hit};
+use super::hit::Hit;
+use super::toss::TossedHits;
 use crate::params::Params;
 
-/// The memory that sorting a hit takes besides the hit itself, in bytes: the place where it is put, and a
-/// little more.
-pub(super) const SORTING_SIZE_PER_HIT: u64 = size_of::<Hit>() as u64 + 1;
-
-/// A thread's places are cut into at most 2^this many buckets. More would be written to in turn than
-/// the processor keeps addresses of.
+/// A thread's places are divided into at most 2^this many buckets. With more, the processor's
+/// address translation cache would be too small for writing to all of them in turn.
 const BUCKET_BITS: u32 = 11;
 /// The most bits of a place that one step of sorting a bucket looks at.
 const DIGIT_BITS_MAX: u32 = 11;
 /// Buckets of fewer hits are sorted by comparing.
 const BUCKET_HITS_MIN: usize = 256;
 
-/// Brings the hits of a batch into the order of their places, on as many threads as `parts` has room
-/// for: each part holds the hits of a part of the places, the first of each place only. The memory of
-/// the parts is used again.
-pub(super) fn sort(params: &Params, batch: &Batch, parts: &mut [Vec<Hit>]) {
+/// Sorts the hits of a batch by place, on one thread for each element of `parts`. Each element then
+/// holds the hits of one part of the places, only the first hit of each place. The memory of the
+/// elements is reused.
+pub(super) fn sort(params: &Params, batch: &TossedHits, parts: &mut [Vec<Hit>]) {
     let each = params.superbin_count().div_ceil(parts.len() as u64) << params.subbin_bits();
     thread::scope(|scope| {
         for (part, hits) in (0..).zip(parts) {
@@ -35,8 +33,8 @@ pub(super) fn sort(params: &Params, batch: &Batch, parts: &mut [Vec<Hit>]) {
     });
 }
 
-/// Replaces `hits` by those of some places in order.
-fn sort_part(batch: &Batch, places: Range<u64>, hits: &mut Vec<Hit>) {
+/// Replaces `hits` by those of some places, in order.
+fn sort_part(batch: &TossedHits, places: Range<u64>, hits: &mut Vec<Hit>) {
     let mine = || batch.slices().flatten().filter(|hit| places.contains(&hit.place));
     let shift = bits(places.end - places.start).saturating_sub(BUCKET_BITS);
     let bucket = |hit: &Hit| ((hit.place - places.start) >> shift) as usize;
@@ -48,8 +46,8 @@ fn sort_part(batch: &Batch, places: Range<u64>, hits: &mut Vec<Hit>) {
         total += std::mem::replace(end, total);
     }
     if hits.capacity() < total {
-        // A vector that grows takes the memory of both while it is moved. With some more room than needed
-        // now it will do for all batches of about this size.
+        // A vector that grows takes the memory of both while it is moved. A little more room than
+        // needed now will suffice for all batches of about this size.
         *hits = Vec::new();
         hits.reserve_exact(total + total / 32);
     }
@@ -67,8 +65,8 @@ fn sort_part(batch: &Batch, places: Range<u64>, hits: &mut Vec<Hit>) {
     hits.dedup_by_key(|hit| hit.place);
 }
 
-/// Sorts hits whose places, counted from `origin`, differ in the low `bits` bits only. `spare` is room
-/// for as many.
+/// Sorts hits whose places, counted from `origin`, differ in the low `bits` bits only. `spare` is
+/// room for as many.
 fn sort_bucket(hits: &mut [Hit], bits: u32, origin: u64, spare: &mut Vec<Hit>) {
     if hits.len() < BUCKET_HITS_MIN {
         hits.sort_by_key(|hit| hit.place);
@@ -123,7 +121,8 @@ mod tests {
         (0..count).map(hit).collect()
     }
 
-    /// Few and many hits for few and many places: buckets of one place, of one digit, of two, of three.
+    /// Few and many hits for few and many places: buckets of one place, of one digit, of two, of
+    /// three.
     #[test]
     fn hits_come_in_order_of_place_and_the_first_of_each_stays() {
         let cases =
@@ -134,7 +133,7 @@ mod tests {
             let mut expected = hits.clone();
             expected.sort_by_key(|hit| hit.place);
             expected.dedup_by_key(|hit| hit.place);
-            let batch = Batch::of(&hits);
+            let batch = TossedHits::of(&hits);
             for threads in [1, 2, 3, 70] {
                 let mut parts = vec![Vec::new(); threads];
                 for _ in 0..2 {

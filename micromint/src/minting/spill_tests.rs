@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::tests::{Bench, FullDisk, NAME, key, minted, sized};
+use super::tests::{Bench, FullDisk, NAME, minted, sized};
 use super::*;
 use crate::coin_file::file_size;
 use crate::hash::HashName;
@@ -27,7 +27,7 @@ fn a_mint_that_spills_makes_the_same_file() {
             begin_spill(&directory);
             let (params, tick) = (params.clone(), Duration::from_millis(tick));
             let mut runs = 0;
-            while let Outcome::Stopped(_) = (Bench {
+            while let MintOutcome::Stopped(_) = (Bench {
                 params: params.clone(),
                 threads,
                 stop_at: stop_at.saturating_add(runs),
@@ -57,8 +57,8 @@ fn a_coin_file_larger_than_memory_spills() {
         Bench { params: params.clone(), threads: 2, stop_at: 30, ..Bench::new(&directory) }
             .run()
             .unwrap();
-    let Outcome::Stopped(state) = outcome else { panic!("{outcome:?}") };
-    let kept = tosses_kept(&directory, NAME, &params, &key()).unwrap();
+    let MintOutcome::Stopped(state) = outcome else { panic!("{outcome:?}") };
+    let kept = Bench { params: params.clone(), ..Bench::new(&directory) }.tosses_kept();
     assert!(kept > 0 && kept == state.next_toss, "{kept} {state:?}");
     assert!(directory.names().unwrap().iter().any(|name| name.contains(".spill.seg-")));
     Bench { params: params.clone(), threads: 2, ..Bench::new(&directory) }.run().unwrap();
@@ -93,8 +93,8 @@ fn a_crash_of_a_mint_that_spills_loses_nothing() {
     }
 }
 
-/// The disk fills while a segment is written, or the coin file: what was tossed before is kept, and half a
-/// segment does not stand in the way.
+/// The disk fills while a segment is written, or the coin file: what was tossed before is kept, and
+/// half a segment does not stand in the way.
 #[test]
 fn a_full_disk_loses_nothing_that_was_spilt() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
@@ -123,7 +123,7 @@ fn a_full_disk_loses_nothing_that_was_spilt() {
         let names = directory.names().unwrap();
         assert!(!names.iter().any(|name| name.ends_with(".spill.new")) || left == 0, "{names:?}");
         if names.iter().any(|name| name == NAME) {
-            kept.push(tosses_kept(&directory, NAME, &test_params(), &key()).unwrap());
+            kept.push(Bench::new(&directory).tosses_kept());
         }
         run(&directory).unwrap();
         assert!(directory.bytes(NAME).unwrap() == expected, "{left} bytes left");

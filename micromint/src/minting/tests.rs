@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::permutation::GROUP_SIZE;
 use super::*;
 use crate::bin::Bin;
 use crate::coin::CoinRules;
 use crate::coin_file::{
-    CoinFile, CoinFileError, MintingState, SUPERBIN_HEADER_SIZE, Status, Stored, superbin_offset,
+    CoinFile, CoinFileError, MintingState, SUPERBIN_HEADER_SIZE, SaleState, Status, Stored,
+    superbin_offset,
 };
 use crate::hash::HashName;
 use crate::host::{Directory, File, Lock, Open, SimulatedDirectory, Survives};
@@ -43,7 +45,7 @@ impl<'a> Bench<'a> {
         Bench { directory, params: test_params(), key: key(), threads: 1, tick, stop_at: u64::MAX }
     }
 
-    pub(super) fn run(&self) -> Result<Outcome, MintError> {
+    pub(super) fn run(&self) -> Result<MintOutcome, MintError> {
         let (stop, looks, told) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
         let elapsed = || self.tick * (looks.fetch_add(1, Ordering::Relaxed) as u32);
         let progress = |progress: Progress| {
@@ -52,38 +54,33 @@ impl<'a> Bench<'a> {
                 stop.store(true, Ordering::Relaxed);
             }
         };
-        let minting = Minting {
-            directory: self.directory,
-            name: NAME,
-            params: &self.params,
-            key: &self.key,
-            threads: self.threads,
-            memory: MEMORY_MIN,
-            stop: &stop,
-            elapsed: &elapsed,
-            progress: &progress,
-        };
-        minting.run()
+        self.builder()
+            .with_threads(self.threads)
+            .with_memory(MEMORY_MIN)
+            .with_stop(&stop)
+            .with_clock(&elapsed)
+            .with_progress(&progress)
+            .build()?
+            .mint()
     }
 
     pub(super) fn verify(&self) -> Result<Report, MintError> {
-        let verification = Verification {
-            directory: self.directory,
-            name: NAME,
-            params: &self.params,
-            key: &self.key,
-            threads: self.threads,
-            stop: &AtomicBool::new(false),
-            progress: &|_| {},
-        };
-        Ok(verification.run()?.unwrap())
+        Ok(self.builder().with_threads(self.threads).build()?.verify()?.unwrap())
+    }
+
+    pub(super) fn tosses_kept(&self) -> u64 {
+        self.builder().build().unwrap().tosses_kept().unwrap()
+    }
+
+    fn builder(&self) -> MintJobBuilder<'_> {
+        MintJobBuilder::new(self.directory, NAME, &self.params, &self.key)
     }
 }
 
 pub(super) fn minted(params: &Params) -> SimulatedDirectory {
     let directory = SimulatedDirectory::new();
     let bench = Bench { params: params.clone(), ..Bench::new(&directory) };
-    assert!(matches!(bench.run().unwrap(), Outcome::Complete(_)));
+    assert!(matches!(bench.run().unwrap(), MintOutcome::Complete(_)));
     directory
 }
 
@@ -161,7 +158,7 @@ fn stopping_anywhere_and_going_on_leaves_no_trace() {
                 .run()
                 .unwrap();
             runs += 1;
-            let Outcome::Stopped(state) = run else { break };
+            let MintOutcome::Stopped(state) = run else { break };
             assert_eq!(
                 CoinFile::inspect(&directory, NAME).unwrap().minting_state().unwrap(),
                 state
@@ -208,7 +205,7 @@ fn a_crash_at_any_step_loses_nothing() {
 fn what_a_batch_placed_is_not_tossed_again() {
     let directory = SimulatedDirectory::new();
     let run = Bench { stop_at: 20, ..Bench::new(&directory) }.run().unwrap();
-    let Outcome::Stopped(MintingState { next_toss, .. }) = run else { panic!("{run:?}") };
+    let MintOutcome::Stopped(MintingState { next_toss, .. }) = run else { panic!("{run:?}") };
     assert_eq!(next_toss, 20 * GROUP_SIZE);
 }
 
@@ -216,7 +213,7 @@ fn what_a_batch_placed_is_not_tossed_again() {
 fn a_complete_file_is_never_minted_into_again() {
     let directory = minted(&test_params());
     let before = directory.bytes(NAME).unwrap();
-    assert!(matches!(Bench::new(&directory).run().unwrap(), Outcome::AlreadyComplete(_)));
+    assert!(matches!(Bench::new(&directory).run().unwrap(), MintOutcome::AlreadyComplete(_)));
     assert!(directory.bytes(NAME).unwrap() == before);
 }
 
@@ -254,7 +251,8 @@ fn two_mints_do_not_run_on_one_file() {
     assert!(matches!(Bench::new(&directory).run(), Err(MintError::Busy { .. })));
 }
 
-/// Real DES, 2^12 bins at three loads: the fill is that of the plan within four standard deviations.
+/// Real DES, 2^12 bins at three loads: the fill is that of the plan within four standard
+/// deviations.
 #[test]
 fn expected_and_actual_fill_agree() {
     for b in [15, 16, 17] {
@@ -316,7 +314,8 @@ fn what_the_broker_marks_is_no_damage() {
         transaction: 2,
     };
     coin_file.mark_sold(2, &sale).unwrap();
-    coin_file.set_next_superbin(4).unwrap();
+    let sale_state = SaleState { next_superbin: 4, ..coin_file.sale_state().unwrap() };
+    coin_file.set_sale_state(&sale_state).unwrap();
     assert_eq!(Bench::new(&directory).verify().unwrap().fault_count, 0);
 }
 
@@ -482,8 +481,8 @@ fn coins_in(
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the sizes, the key and the number of threads: the file is sound, and its coins are coins
-    /// by hashing alone.
+    /// Whatever the sizes, the key and the number of threads: the file is sound, and its coins are
+    /// coins by hashing alone.
     #[test]
     fn what_is_minted_verifies(
         (u, v, k, t, more) in (5..8u32, 3..6u32, 2..6u32, 0..4u32, 0..3u32),
@@ -501,7 +500,7 @@ proptest! {
         let directory = SimulatedDirectory::new();
         let key = InputKey::from_bytes(key);
         let bench = Bench { params: params.clone(), key, threads, ..Bench::new(&directory) };
-        prop_assert!(matches!(bench.run().unwrap(), Outcome::Complete(_)));
+        prop_assert!(matches!(bench.run().unwrap(), MintOutcome::Complete(_)));
         let report = bench.verify().unwrap();
         prop_assert_eq!(report.fault_count, 0, "{:?}", report.faults);
         let (alice, news) = ("alice".parse().unwrap(), "news.example".parse().unwrap());

@@ -1,8 +1,8 @@
 //! Tossing: which balls of a range of tosses go where.
 //!
-//! In goes a range of toss numbers, out come its hits: the balls whose fixed bits are right, each with
-//! its place, in order of toss. The invariant: a hit list depends on the range alone, not on how the
-//! range is cut into units or which thread takes which.
+//! Input: a range of toss numbers. Output: its hits, that is, the balls whose fixed bits are right,
+//! each with its place, in order of toss. Invariant: the hits depend on the range alone, not on how
+//! it is divided into units or which thread takes which unit.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::filled::Filled;
+use super::hit::{Hit, SORTING_SIZE_PER_HIT};
 use super::permutation::{GROUP_SIZE, InputKey, Permutation};
-use super::sort::SORTING_SIZE_PER_HIT;
 use crate::hash::HashFunction;
 use crate::hash::bulk::{self, BulkSearch, Filter, Found};
 use crate::params::Params;
@@ -20,30 +20,17 @@ use crate::params::Params;
 /// The most groups that a thread takes at once: 2^18 tosses.
 const UNIT_GROUPS_MAX: u64 = 1024;
 
-/// The most hits of a batch, whatever the memory: 4 GiB with the room for sorting. More would sort no
-/// faster and take the memory from the system's file cache.
+/// The most hits of a batch, however large the memory: 4 GiB including the memory for sorting. More
+/// would not sort faster and would take memory from the system's file cache.
 const BATCH_HITS_MAX: u64 = 1 << 27;
 
-/// A batch keeps its hits in chunks, so many a thread, but of no more hits than this.
+/// A batch keeps its hits in chunks, about this many per thread.
 const CHUNKS_PER_THREAD: u64 = 32;
+/// The most hits of a chunk.
 const CHUNK_HITS_MAX: u64 = 1 << 16;
 
-/// From so many groups on a bulk search is worth its while: it works on up to 1024 at once.
+/// The fewest groups for which a bulk search is faster: it works on up to 1024 at once.
 const BULK_GROUPS_MIN: usize = 128;
-
-/// A ball and where it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hit {
-    /// superbin * 2^v + sub-bin.
-    pub(super) place: u64,
-    /// The input.
-    pub(super) x: u64,
-}
-
-impl Hit {
-    /// Stands where no hit is yet.
-    pub(super) const NONE: Hit = Hit { place: 0, x: 0 };
-}
 
 /// Tosses the balls of one period.
 pub(super) struct Tosser {
@@ -53,8 +40,7 @@ pub(super) struct Tosser {
     permutation: Permutation,
     /// What each toss of a group adds to the group's input.
     low: Vec<u64>,
-    /// The chunks of batches that were given back. Allocated anew every time they would take more
-    /// memory than they hold.
+    /// The chunks of earlier batches, for reuse.
     chunks: Mutex<Vec<Vec<Hit>>>,
 }
 
@@ -85,15 +71,15 @@ impl Tosser {
         (self.group_count() / 64).clamp(1, UNIT_GROUPS_MAX)
     }
 
-    /// How many hits one unit gives about.
+    /// About how many hits one unit yields.
     fn unit_hits(&self) -> u64 {
         (self.unit_groups() * GROUP_SIZE) >> self.filter.fixed_count
     }
 
-    /// How many hits a batch may have: what fits into `memory`, with what sorting takes, beside the chunks
-    /// and the units under way.
+    /// How many hits a batch may have: as many as fit into `memory` together with the memory for
+    /// sorting, besides the chunks and units in progress.
     pub(super) fn hits_max(&self, threads: usize, memory: u64) -> u64 {
-        // Where few balls hit, each of them takes an entry in the list of units.
+        // If few balls hit, each hit takes an entry in the list of units.
         let per_hit = size_of::<Hit>() as u64 + size_of::<Unit>() as u64 / self.unit_hits().max(1);
         let hits = (memory / (per_hit + SORTING_SIZE_PER_HIT)).min(BATCH_HITS_MAX);
         let under_way = hits / CHUNKS_PER_THREAD + threads as u64 * self.unit_hits();
@@ -104,8 +90,8 @@ impl Tosser {
     pub(super) fn hits(&self, searcher: &mut Searcher, groups: Range<u64>, hits: &mut Vec<Hit>) {
         searcher.bases.resize((groups.end - groups.start) as usize, 0);
         self.permutation.groups(groups.start, &mut searcher.bases);
-        // Both searches find the balls in the order of the groups, and those of one group in the order
-        // of x, which is that of their tosses.
+        // Both searches find the balls in the order of the groups, and those of one group in the
+        // order of x, which is that of their tosses.
         self.search(searcher);
         hits.clear();
         hits.extend(searcher.found.iter().filter_map(|found| self.hit(*found)));
@@ -114,8 +100,8 @@ impl Tosser {
     /// What one thread searches with.
     pub(super) fn searcher(&self) -> Searcher {
         let raw = self.params.raw();
-        // A period of less than a group needs single tosses, and a bulk search of few groups wastes most
-        // of its lanes.
+        // A period of less than a group needs single tosses, and a bulk search of few groups wastes
+        // most of its lanes.
         let is_bulk = self.unit_groups() >= BULK_GROUPS_MIN as u64;
         let bulk = is_bulk.then(|| BulkSearch::new(raw.hash, raw.iv, self.filter));
         Searcher { bulk, bases: Vec::new(), found: Vec::new() }
@@ -144,22 +130,22 @@ impl Tosser {
         Some(Hit { place, x: found.x })
     }
 
-    /// A chunk with room for so many hits.
+    /// A chunk with room for this many hits.
     fn chunk(&self, hits: usize) -> Vec<Hit> {
         let chunk = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let chunk = chunk.filter(|chunk| chunk.capacity() >= hits);
         chunk.unwrap_or_else(|| Vec::with_capacity(hits))
     }
 
-    /// Takes back the memory of a batch, for those that come.
-    pub(super) fn take_back(&self, batch: Batch) {
+    /// Takes back the memory of a batch, for later ones.
+    pub(super) fn take_back(&self, batch: TossedHits) {
         let mut chunks = batch.chunks;
         chunks.iter_mut().for_each(Vec::clear);
         *self.chunks.lock().unwrap_or_else(PoisonError::into_inner) = chunks;
     }
 }
 
-/// What one thread searches with: a bulk search, or nothing where plain hashing is used; and its room.
+/// What one thread searches with: a bulk search, or `None` for plain hashing; and its buffers.
 pub(super) struct Searcher {
     bulk: Option<BulkSearch>,
     bases: Vec<u64>,
@@ -169,11 +155,11 @@ pub(super) struct Searcher {
 /// When a batch of tosses ends, besides at the end of the period.
 pub(super) struct Limits<'a> {
     pub(super) threads: usize,
-    /// So many hits, or up to one unit per thread more.
+    /// The most hits; up to one unit per thread more is possible.
     pub(super) hits_max: u64,
     /// Hits for bins that are filled are left out.
     pub(super) filled: Option<&'a Filled>,
-    /// Asked after each unit, with the groups tossed so far: whether to go on.
+    /// Called after each unit with the number of groups tossed so far; returns whether to continue.
     pub(super) go_on: &'a (dyn Fn(u64) -> bool + Sync),
 }
 
@@ -184,8 +170,8 @@ impl Limits<'_> {
     }
 }
 
-/// What a batch of tosses gave: the hits of all groups up to `end`.
-pub(super) struct Batch {
+/// The hits of a batch of tosses: those of all groups up to `end`.
+pub(super) struct TossedHits {
     pub(super) end: u64,
     /// Where the hits are.
     chunks: Vec<Vec<Hit>>,
@@ -201,15 +187,15 @@ struct Unit {
     range: Range<usize>,
 }
 
-impl Batch {
+impl TossedHits {
     /// Hits in this order, in units of a thousand.
     #[cfg(test)]
-    pub(super) fn of(hits: &[Hit]) -> Batch {
+    pub(super) fn of(hits: &[Hit]) -> TossedHits {
         let chunks = vec![hits.to_vec()];
         let ranges = (0..hits.len()).step_by(1000).map(|start| start..hits.len().min(start + 1000));
         let units =
             ranges.map(|range| Unit { first: range.start as u64, chunk: 0, range }).collect();
-        Batch { end: hits.len() as u64, chunks, units }
+        TossedHits { end: hits.len() as u64, chunks, units }
     }
 
     /// The hits in order of toss, in slices.
@@ -218,7 +204,7 @@ impl Batch {
     }
 
     /// Adds what a thread tossed.
-    fn add(&mut self, own: Batch) {
+    fn add(&mut self, own: TossedHits) {
         let before = self.chunks.len();
         self.end = self.end.max(own.end);
         self.chunks.extend(own.chunks);
@@ -243,14 +229,14 @@ impl Batch {
     }
 }
 
-/// Tosses some groups in order, on all threads, until the limits say stop: at least one unit, unless
-/// there are none.
-pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_>) -> Batch {
+/// Tosses groups in order, on all threads, until a limit is reached: at least one unit, unless
+/// `groups` is empty.
+pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_>) -> TossedHits {
     let (unit, Range { start, end }) = (tosser.unit_groups(), groups);
     let next = AtomicU64::new(start);
     let (hits, tossed) = (AtomicU64::new(0), AtomicU64::new(0));
     let is_over = AtomicBool::new(false);
-    let none = |end| Batch { end, chunks: Vec::new(), units: Vec::new() };
+    let none = |end| TossedHits { end, chunks: Vec::new(), units: Vec::new() };
     let batch = Mutex::new(none(start));
     let work = || {
         let (mut own, mut searcher, mut found) = (none(start), tosser.searcher(), Vec::new());
@@ -286,17 +272,18 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
     batch
 }
 
-/// A rate of tossing that was measured.
+/// A measured rate of tossing.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Rate {
-    /// Tosses a second on all threads together.
+    /// Tosses per second on all threads together.
     pub tosses_per_second: f64,
     /// How many threads.
     pub threads: usize,
 }
 
-/// Measures how fast this machine tosses balls for `params`, for about `time`. `elapsed` tells the time
-/// since any fixed moment.
+/// Measures how fast this machine tosses balls for `params`, for about `time`. `elapsed` tells the
+/// time since any fixed moment.
 pub fn measure_rate(
     params: &Params,
     threads: usize,
@@ -329,7 +316,8 @@ mod tests {
         Searcher { bulk: None, bases: Vec::new(), found: Vec::new() }
     }
 
-    /// A period large enough for the bulk kernel: its hits are those of plain hashing, toss by toss.
+    /// A period large enough for the bulk kernel: its hits are those of plain hashing, toss by
+    /// toss.
     #[test]
     fn the_bulk_search_and_plain_hashing_give_the_same_hits() {
         let key = InputKey::from_bytes([9; 16]);

@@ -1,26 +1,25 @@
 //! Verifying a coin file: every ball is hashed again.
 //!
-//! In goes a file, out comes a [`Report`] that says whether it is what a mint with this key writes, as
-//! far as a file alone can show it: every ball lies in its bin and was tossed, the counts and the
-//! checksum are right, and a bin without a ball is empty. A file that is sold from meanwhile is read
-//! in pieces under its shared lock.
+//! Input: a coin file. Output: a [`Report`] whether it is what a mint with this key writes, as far
+//! as the file alone can show: every ball is in its bin and was tossed, the counts and the checksum
+//! are right, and a bin without a ball is empty. The file is read in pieces under its shared lock,
+//! so that the broker can sell from it at the same time.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::engine::{Progress, Stage};
 use super::error::MintError;
-use super::permutation::{InputKey, Permutation};
-use super::target::check_same;
+use super::job::{MintJob, Stage};
+use super::permutation::Permutation;
 use crate::bin::Bin;
 use crate::coin_file::{
     CoinFile, SUPERBIN_HEADER_SIZE, Status, Stored, add_to_checksum, superbin_size,
 };
 use crate::error::FileError;
 use crate::hash::HashFunction;
-use crate::host::{Directory, Lock, LockGuard};
+use crate::host::{Lock, LockGuard};
 use crate::params::Params;
 
 /// The most faults that a report spells out.
@@ -28,28 +27,11 @@ pub const FAULTS_MAX: usize = 20;
 /// How much is read at once, in bytes.
 const READING_SIZE: u64 = 256 << 10;
 
-/// A verification about to run.
-pub struct Verification<'a> {
-    /// Where the coin file is.
-    pub directory: &'a dyn Directory,
-    /// Its name.
-    pub name: &'a str,
-    /// The period that it should be for.
-    pub params: &'a Params,
-    /// The key that it should be minted with.
-    pub key: &'a InputKey,
-    /// How many threads hash, at least 1.
-    pub threads: usize,
-    /// Set by someone else: the verification stops.
-    pub stop: &'a AtomicBool,
-    /// Told how far it is, often and from any thread.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
-}
-
 /// What a verification found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
-    /// The balls hashed.
+    /// How many balls were hashed.
     pub ball_count: u64,
     /// How many faults there are; 0 for a sound file.
     pub fault_count: u64,
@@ -87,15 +69,15 @@ impl Part {
     }
 }
 
-impl Verification<'_> {
-    /// Hashes every ball of a complete file: `None` if it was told to stop.
+impl MintJob<'_> {
+    /// Hashes every ball of the complete coin file again; `None` if it was told to stop.
     ///
     /// # Errors
-    /// The file cannot be read, is not complete, or is for other parameters or another key. Faults
-    /// inside are no error but stand in the report.
-    pub fn run(&self) -> Result<Option<Report>, MintError> {
+    /// The file cannot be read, is not complete, or is of other parameters or another key. Faults
+    /// in the file are not errors: the report lists them.
+    pub fn verify(&self) -> Result<Option<Report>, MintError> {
         let coin_file = CoinFile::open_read(self.directory, self.name)?;
-        check_same(&coin_file, self.params, self.key)?;
+        self.check_coin_file(&coin_file)?;
         let state = coin_file.minting_state()?;
         let total = self.params.superbin_count();
         let threads = (self.threads as u64).clamp(1, total);
@@ -119,7 +101,7 @@ impl Verification<'_> {
         for (_, part) in parts {
             whole.append(part?);
         }
-        if self.stop.load(Ordering::Relaxed) {
+        if self.is_stopped() {
             return Ok(None);
         }
         let (balls, checksum) = (whole.ball_count, whole.checksum);
@@ -149,7 +131,7 @@ impl Verification<'_> {
         let step = (READING_SIZE / size).max(1);
         let (mut part, mut bytes) = (Part::default(), Vec::new());
         for first in superbins.clone().step_by(step as usize) {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.is_stopped() {
                 break;
             }
             let count = step.min(superbins.end - first);
@@ -163,11 +145,11 @@ impl Verification<'_> {
                 hasher.check(index as u32, superbin, &mut part);
             }
             part.checksum = add_to_checksum(part.checksum, &mut bytes, size as usize);
-            // The checksum covers of each header the ball count only.
+            // Of each header, the checksum covers only the ball count.
             part.length += bytes.len() - (count * (SUPERBIN_HEADER_SIZE - 4)) as usize;
             let done = done.fetch_add(count, Ordering::Relaxed) + count;
             let total = self.params.superbin_count();
-            (self.progress)(Progress { stage: Stage::Verifying, done, total });
+            self.report(Stage::Verifying, done, total);
         }
         Ok(part)
     }

@@ -185,14 +185,6 @@ pub(super) fn day_of_journal(name: &str) -> Option<u32> {
     (journal_name(day) == name).then_some(day)
 }
 
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    Field::at(at).get(bytes)
-}
-
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    Field::at(at).get(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

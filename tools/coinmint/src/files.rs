@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use micromint::error::FileError;
-use micromint::host::{Directory, DiskDirectory};
-use micromint::minting::MintConfig;
+use micromint::host::{Directory, DiskDirectory, Open};
+use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::toml_file::TOML_FILE_SIZE_MAX;
 use micromint_console::{ToolError, read_secret_input};
 
@@ -24,6 +24,12 @@ impl Mint {
         let (directory, name) =
             DiskDirectory::of_file(&coinfile).map_err(FileError::on("use", &coinfile))?;
         Ok(Mint { config, directory, name })
+    }
+
+    /// A job for this mint, with its defaults.
+    pub(crate) fn job(&self) -> MintJobBuilder<'_> {
+        let MintConfig { params, key, .. } = &self.config;
+        MintJobBuilder::new(&self.directory, &self.name, params, key)
     }
 
     /// Where the coin file is, or will be.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use micromint::coin_file::{CoinFile, Phase};
 use micromint::error::FileError;
-use micromint::minting::{Plan, Verification, tosses_kept};
+use micromint::minting::{Plan, Progress};
 use micromint_console::{EXIT_OK, ToolError, read_input, say};
 
 use crate::files::Mint;
@@ -52,7 +52,7 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
     let part = |done: u64, total: u64| 100.0 * done as f64 / total as f64;
     match state.phase {
         Phase::Tossing => {
-            let kept = tosses_kept(&mint.directory, &mint.name, params, &mint.config.key)?;
+            let kept = mint.job().build()?.tosses_kept()?;
             say!("state:          {:.2} % of the balls tossed", part(kept, plan.toss_count));
         }
         Phase::Counting => {
@@ -78,16 +78,14 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
 pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
     let mint = Mint::read(&args.config)?;
     let (stop, reporter) = (stop_flag()?, Reporter::new());
-    let verification = Verification {
-        directory: &mint.directory,
-        name: &mint.name,
-        params: &mint.config.params,
-        key: &mint.config.key,
-        threads: threads(args.threads),
-        stop: &stop,
-        progress: &|progress| reporter.report(progress),
-    };
-    let report = verification.run();
+    let progress = |now: Progress| reporter.report(now);
+    let job = mint
+        .job()
+        .with_threads(threads(args.threads))
+        .with_stop(&stop)
+        .with_progress(&progress)
+        .build()?;
+    let report = job.verify();
     reporter.finish();
     let Some(report) = report? else {
         say!("stopped before the end");

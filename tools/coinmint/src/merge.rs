@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory};
-use micromint::minting::{MergeOutcome, Merging, RunSource, Shard, run_names};
+use micromint::minting::{MergeOutcome, Progress, RunFile, Shard, run_names};
 use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
@@ -32,22 +32,14 @@ pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
     let mint = Mint::read(&args.config)?;
     mint.config.check_weak().map_err(|error| format!("{}: {error}", args.config.display()))?;
     let files = if args.runs.is_empty() { beside(&mint)? } else { named(&args.runs)? };
-    let runs: Vec<RunSource<'_>> =
-        files.iter().map(|(directory, name)| RunSource { directory, name }).collect();
+    let runs: Vec<RunFile<'_>> =
+        files.iter().map(|(directory, name)| RunFile { directory, name }).collect();
     let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
-    let merging = Merging {
-        directory: &mint.directory,
-        name: &mint.name,
-        params: &mint.config.params,
-        key: &mint.config.key,
-        runs: &runs,
-        part: args.part,
-        memory: args.memory,
-        stop: &stop,
-        progress: &|progress| reporter.report(progress),
-    };
+    let progress = |now: Progress| reporter.report(now);
+    let job =
+        mint.job().with_memory(args.memory).with_stop(&stop).with_progress(&progress).build()?;
     eprintln!("{}, {} run files, into {}", mint.config.params, runs.len(), mint.path().display());
-    let outcome = merging.run();
+    let outcome = job.merge(&runs, args.part);
     reporter.finish();
     let path = mint.path();
     let path = path.display();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use micromint::error::FileError;
 use micromint::host::DiskDirectory;
-use micromint::minting::{Minting, Outcome, Shard, ShardOutcome, Sharding};
+use micromint::minting::{MintOutcome, Progress, RunFile, Shard, ShardOutcome};
 use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
@@ -39,40 +39,38 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
         return toss_shard(args, &mint, shard);
     }
     let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
-    let minting = Minting {
-        directory: &mint.directory,
-        name: &mint.name,
-        params: &mint.config.params,
-        key: &mint.config.key,
-        threads: threads(args.threads),
-        memory: args.memory,
-        stop: &stop,
-        elapsed: &|| began.elapsed(),
-        progress: &|progress| reporter.report(progress),
-    };
+    let (elapsed, progress) = (|| began.elapsed(), |now: Progress| reporter.report(now));
+    let job = mint
+        .job()
+        .with_threads(threads(args.threads))
+        .with_memory(args.memory)
+        .with_stop(&stop)
+        .with_clock(&elapsed)
+        .with_progress(&progress)
+        .build()?;
     eprintln!(
         "{} on {} threads, into {}",
         mint.config.params,
-        minting.threads,
+        job.threads(),
         mint.path().display()
     );
-    let outcome = minting.run();
+    let outcome = job.mint();
     reporter.finish();
     let path = mint.path();
     let path = path.display();
     match outcome.map_err(explained)? {
-        Outcome::Complete(state) => {
+        MintOutcome::Complete(state) => {
             let balls = units::count(state.ball_count as f64);
             let time = units::time(began.elapsed().as_secs_f64());
             say!("{path} is complete: {balls} balls, in {time}");
             Ok(EXIT_OK)
         }
-        Outcome::AlreadyComplete(state) => {
+        MintOutcome::AlreadyComplete(state) => {
             let balls = units::count(state.ball_count as f64);
             say!("{path} was complete before: {balls} balls; nothing was done");
             Ok(EXIT_OK)
         }
-        Outcome::Stopped(state) => {
+        MintOutcome::Stopped(state) => {
             let percent = 100.0 * state.next_toss as f64
                 / (1u64 << mint.config.params.raw().input_bits) as f64;
             say!("stopped at {percent:.2} % of the tosses; run it again to go on");
@@ -86,24 +84,19 @@ fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolErro
     let path = args.run_file.clone().unwrap_or_else(beside);
     let (directory, name) = DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
     let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
-    let sharding = Sharding {
-        directory: &directory,
-        name: &name,
-        params: &mint.config.params,
-        key: &mint.config.key,
-        shard,
-        threads: threads(args.threads),
-        memory: args.memory,
-        stop: &stop,
-        elapsed: &|| began.elapsed(),
-        progress: &|progress| reporter.report(progress),
-    };
+    let (elapsed, progress) = (|| began.elapsed(), |now: Progress| reporter.report(now));
+    let job = mint
+        .job()
+        .with_threads(threads(args.threads))
+        .with_memory(args.memory)
+        .with_stop(&stop)
+        .with_clock(&elapsed)
+        .with_progress(&progress)
+        .build()?;
     let path = path.display();
-    eprintln!(
-        "{}, shard {shard}, on {} threads, into {path}",
-        mint.config.params, sharding.threads
-    );
-    let outcome = sharding.run();
+    let (params, threads) = (&mint.config.params, job.threads());
+    eprintln!("{params}, shard {shard}, on {threads} threads, into {path}");
+    let outcome = job.toss_shard(shard, RunFile { directory: &directory, name: &name });
     reporter.finish();
     match outcome.map_err(explained)? {
         ShardOutcome::Complete { hits } => {

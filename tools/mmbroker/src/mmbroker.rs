@@ -173,9 +173,13 @@ fn withdraw(arguments: &Withdraw) -> Result<u8, ToolError> {
     let (user, now) = (&arguments.user, place.now());
     let mut broker = place.open()?;
     let funds = match (arguments.sets, arguments.transaction) {
-        (Some(sets), Some(transaction)) => broker.withdraw(user, sets, transaction, now)??,
-        (Some(sets), None) => broker.withdraw(user, sets, random_number()?, now)??,
-        (None, Some(transaction)) => broker.withdraw_again(user, transaction, now)??,
+        (Some(sets), Some(transaction)) => {
+            broker.withdraw(user, sets, transaction, now)?.into_result()?
+        }
+        (Some(sets), None) => broker.withdraw(user, sets, random_number()?, now)?.into_result()?,
+        (None, Some(transaction)) => {
+            broker.withdraw_again(user, transaction, now)?.into_result()?
+        }
         (None, None) => return Err("expected --sets or --transaction".into()),
     };
     let transaction = funds.transaction;
@@ -206,7 +210,8 @@ fn take_back(arguments: &Return) -> Result<u8, ToolError> {
     let request = RequestCredit::parse(&read_input(&arguments.request, RETURN_SIZE_MAX)?)
         .map_err(|error| format!("{}: {error}", arguments.request.display()))?;
     let mut broker = arguments.place.open()?;
-    let answer = broker.take_back(&request, random_number()?, arguments.place.now())??;
+    let answer =
+        broker.take_back(&request, random_number()?, arguments.place.now())?.into_result()?;
     write_output(arguments.out.as_deref(), &answer.to_bytes())?;
     let count = |verdict| answer.verdicts.iter().filter(|v| **v == verdict).count() as u64;
     let (waiting, credited) = (count(Verdict::Waiting), count(Verdict::Accepted));
@@ -223,7 +228,7 @@ fn take_back(arguments: &Return) -> Result<u8, ToolError> {
 fn vendor_key(arguments: &VendorKey) -> Result<u8, ToolError> {
     let mut broker = arguments.place.open()?;
     for host in &arguments.hosts {
-        let key = broker.register_vendor(host, arguments.place.now())??;
+        let key = broker.register_vendor(host, arguments.place.now())?.into_result()?;
         match arguments.hosts.len() {
             1 => say!("{}", key.to_hex()),
             _ => say!("{host} {}", key.to_hex()),
@@ -245,7 +250,7 @@ fn revoke(arguments: &Revoke) -> Result<u8, ToolError> {
 fn compromise(arguments: &Compromise) -> Result<u8, ToolError> {
     let mut broker = arguments.place.open()?;
     for bins in &arguments.bins {
-        let marked = broker.compromise(*bins, arguments.place.now())??;
+        let marked = broker.compromise(*bins, arguments.place.now())?.into_result()?;
         eprintln!("{bins}: {} compromised", counted(marked, "more ball"));
     }
     Ok(EXIT_OK)

@@ -82,7 +82,7 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
 fn redeem(arguments: &Arguments, broker: &mut Broker, path: &Path) -> Result<u64, ToolError> {
     let batch = RequestRedemption::parse(&read_input(path, BATCH_SIZE_MAX)?)?;
     let now = arguments.place.now();
-    let judged = broker.redeem(&batch, now)??;
+    let judged = broker.redeem(&batch, now)?.into_result()?;
     let verdicts = &judged.result.verdicts;
     let result = result_path(arguments.out.as_deref(), path);
     let written = DiskDirectory::of_file(&result)

@@ -15,6 +15,7 @@ use micromint::authenticator::Authenticator;
 use micromint::error::{FileError, chain};
 use micromint::host::{Clock, SystemClock};
 use micromint::protocol::{InvalidPayment, MEDIA_TYPE, Payment, RequestPayment, Url};
+use micromint::reply::Reply;
 use micromint::scheme::{
     CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt, RECEIPT_HEADER,
     reference,
@@ -110,15 +111,15 @@ pub fn get(
         };
         let decision = match wallet.as_mut() {
             Some(wallet) => decide(wallet, &request, challenge.as_ref(), &url, options)?,
-            None => Err(format!(
+            None => Reply::Refused(format!(
                 "its price is {}, and there is no wallet at {}",
                 show::coins(request.price, request.coin_value),
                 place.path().display()
             )),
         };
         let sending = match decision {
-            Ok(sending) => sending,
-            Err(why) => {
+            Reply::Granted(sending) => sending,
+            Reply::Refused(why) => {
                 return Ok(report(exit::NOT_PAID, &format!("{url}: not paid: {why}")));
             }
         };
@@ -255,19 +256,21 @@ fn decide(
     challenge: Option<&Challenge>,
     url: &AnyUrl,
     options: &GetOptions<'_>,
-) -> Result<Result<Sending, String>, ToolError> {
+) -> Result<Reply<Sending, String>, ToolError> {
     let url: Url = match url.as_str().parse() {
         Ok(url) => url,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return Ok(Reply::Refused(error.to_string())),
     };
     if options.method == "HEAD" {
         let price = show::coins(request.price, request.coin_value);
-        return Ok(Err(format!("its price is {price}; a HEAD request is never charged")));
+        return Ok(Reply::Refused(format!(
+            "its price is {price}; a HEAD request is never charged"
+        )));
     }
     let coins_max = match challenge {
         Some(challenge) if has_ended(challenge, SystemClock.now()) => {
-            return Ok(Err(
-                "the server's challenge has expired; is this machine's clock right?".to_string()
+            return Ok(Reply::Refused(
+                "the server's challenge has expired; is this machine's clock right?".to_string(),
             ));
         }
         Some(_) => CREDENTIAL_COINS_MAX,
@@ -275,7 +278,7 @@ fn decide(
         None => u32::MAX,
     };
     if request.price > coins_max {
-        return Ok(Err(format!(
+        return Ok(Reply::Refused(format!(
             "{} coins do not fit a header field, {coins_max} are allowed",
             request.price
         )));
@@ -283,17 +286,17 @@ fn decide(
     let fetch = Fetch::new(&url).with_method(options.method).with_body(options.body);
     let now = SystemClock.now();
     match wallet.pay(request, &fetch, &options.policy, now)? {
-        Decision::Send(sending) => Ok(Ok(sending)),
-        Decision::Refuse(unpayable) => Ok(Err(unpayable.to_string())),
+        Decision::Send(sending) => Ok(Reply::Granted(sending)),
+        Decision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
         Decision::Ask(choice) => {
-            if let Err(why) = ask(request, &choice, options.policy.autopay)? {
-                return Ok(Err(why));
+            if let Reply::Refused(why) = ask(request, &choice, options.policy.autopay)? {
+                return Ok(Reply::Refused(why));
             }
             let policy = options.policy.with_autopay(request.price);
             match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
-                Decision::Send(sending) => Ok(Ok(sending)),
-                Decision::Refuse(unpayable) => Ok(Err(unpayable.to_string())),
-                Decision::Ask(_) => Ok(Err("the price changed".to_string())),
+                Decision::Send(sending) => Ok(Reply::Granted(sending)),
+                Decision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
+                Decision::Ask(_) => Ok(Reply::Refused("the price changed".to_string())),
             }
         }
     }
@@ -304,10 +307,10 @@ fn ask(
     request: &RequestPayment,
     choice: &Choice,
     autopay: u32,
-) -> Result<Result<(), String>, ToolError> {
+) -> Result<Reply<(), String>, ToolError> {
     let price = show::coins(request.price, request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(Err(format!(
+        return Ok(Reply::Refused(format!(
             "its price is {price}, above the autopay threshold of {autopay}, and there is no terminal to ask on (--autopay {} allows it)",
             request.price
         )));
@@ -325,9 +328,9 @@ fn ask(
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
-        Ok(Ok(()))
+        Ok(Reply::Granted(()))
     } else {
-        Ok(Err("the answer was no".into()))
+        Ok(Reply::Refused("the answer was no".into()))
     }
 }
 

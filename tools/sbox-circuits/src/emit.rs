@@ -21,8 +21,9 @@ pub(crate) fn module(circuits: &[Circuit], ternary: bool) -> String {
         if ternary { ("up to three inputs", "Ternary") } else { ("two inputs", "Word") };
     let mut source = format!(
         "//! Circuits of gates with {kind} for the S-boxes of DES.\n\
-         //! \n\ Printed by `tools/sbox-circuits`, which also found them; do not edit. Inputs and
-         //! outputs are in\n\ the order of FIPS 46-3, the leftmost bit first.\n\n\
+         //!\n\
+         //! Printed by `tools/sbox-circuits`, which also found them; do not edit. Inputs and outputs are in\n\
+         //! the order of FIPS 46-3, the leftmost bit first.\n\n\
          use super::word::{bound};\n"
     );
     for circuit in circuits {

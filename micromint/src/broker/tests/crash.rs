@@ -52,15 +52,18 @@ impl Story {
     ) -> Result<(), BrokerError> {
         for (transaction, user) in [(1, &self.alice), (2, &self.bob)] {
             answers.sales.push((transaction, None));
-            let funds = try_open(directory)?.withdraw(user, 1, transaction, DURING)?.unwrap();
+            let funds =
+                try_open(directory)?.withdraw(user, 1, transaction, DURING)?.granted().unwrap();
             answers.sales.last_mut().unwrap().1 = Some(funds);
         }
         let mut broker = try_open(directory)?;
-        broker.register_vendor(&self.news, DURING)?.unwrap();
-        answers.first = Some(broker.redeem(&self.first, DURING)?.unwrap().result.verdicts);
-        answers.second =
-            Some(try_open(directory)?.redeem(&self.second, EXPIRED)?.unwrap().result.verdicts);
-        answers.back = Some(broker.take_back(&self.back, 9, EXPIRED)?.unwrap().verdicts);
+        broker.register_vendor(&self.news, DURING)?.granted().unwrap();
+        answers.first =
+            Some(broker.redeem(&self.first, DURING)?.granted().unwrap().result.verdicts);
+        answers.second = Some(
+            try_open(directory)?.redeem(&self.second, EXPIRED)?.granted().unwrap().result.verdicts,
+        );
+        answers.back = Some(broker.take_back(&self.back, 9, EXPIRED)?.granted().unwrap().verdicts);
         answers.settled = Some(try_open(directory)?.settle(CLOSED)?);
         Ok(())
     }
@@ -112,7 +115,8 @@ fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, c
     for (transaction, funds) in &answers.sales {
         let owner = if *transaction == 1 { &story.alice } else { &story.bob };
         if let Some(funds) = funds {
-            let again = broker.withdraw_again(owner, *transaction, DURING).unwrap().unwrap();
+            let again =
+                broker.withdraw_again(owner, *transaction, DURING).unwrap().granted().unwrap();
             assert_eq!(&again, funds, "{context}");
         }
     }
@@ -127,7 +131,7 @@ fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, c
     };
     for (request, before) in [(&story.first, &answers.first), (&story.second, &answers.second)] {
         if let Some(before) = before {
-            let again = broker.redeem(request, EXPIRED).unwrap().unwrap();
+            let again = broker.redeem(request, EXPIRED).unwrap().granted().unwrap();
             assert!(again.is_repeated, "{context}");
             alike(before, again.result.verdicts);
         }
@@ -147,13 +151,13 @@ fn claims_without_their_record_do_not_count() {
     let story = Story::new();
     let directory = directory();
     let mut broker = open(&directory);
-    broker.withdraw(&story.alice, 1, 1, DURING).unwrap().unwrap();
-    broker.register_vendor(&story.news, DURING).unwrap().unwrap();
+    broker.withdraw(&story.alice, 1, 1, DURING).unwrap().granted().unwrap();
+    broker.register_vendor(&story.news, DURING).unwrap().granted().unwrap();
     let left_over: Vec<Claim> = (0..50).map(|i| Claim::rejected(Verdict::NotSold, i)).collect();
     broker.claims.write(0, &left_over).unwrap();
     let mut broker = open(&directory);
     assert_eq!(redeem(&mut broker, &story.first, DURING), [Verdict::Accepted; 3]);
-    assert!(open(&directory).redeem(&story.first, DURING).unwrap().unwrap().is_repeated);
+    assert!(open(&directory).redeem(&story.first, DURING).unwrap().granted().unwrap().is_repeated);
     assert_eq!(directory.bytes(&format!("{NAME}.claims")).unwrap().len(), 24 * 4);
 }
 
@@ -163,7 +167,7 @@ fn a_handle_in_doubt_refuses_until_opened_again() {
     let directory = directory();
     let mut broker = open(&directory);
     let before = directory.steps();
-    broker.withdraw(&user("alice"), 1, 1, DURING).unwrap().unwrap();
+    broker.withdraw(&user("alice"), 1, 1, DURING).unwrap().granted().unwrap();
     let steps = directory.steps() - before;
     for cut in 0..steps {
         let directory = super::directory();
@@ -172,7 +176,10 @@ fn a_handle_in_doubt_refuses_until_opened_again() {
         assert!(broker.withdraw(&user("alice"), 1, 1, DURING).is_err());
         assert!(broker.withdraw_again(&user("alice"), 1, DURING).is_err());
         let mut broker = open(&directory.after_crash(Survives::Written));
-        assert_eq!(broker.withdraw(&user("alice"), 1, 1, DURING).unwrap().unwrap().sets.len(), 1);
+        assert_eq!(
+            broker.withdraw(&user("alice"), 1, 1, DURING).unwrap().granted().unwrap().sets.len(),
+            1
+        );
         assert_eq!(broker.sets_left(), 31);
     }
 }

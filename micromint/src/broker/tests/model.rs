@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::host::Survives;
+use crate::reply::Reply;
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
 const VENDORS: [&str; 2] = ["news.example", "shop.example"];
@@ -116,7 +117,7 @@ impl Run {
         let directory = directory();
         let mut broker = open(&directory);
         for name in VENDORS {
-            broker.register_vendor(&vendor(name), DURING).unwrap().unwrap();
+            broker.register_vendor(&vendor(name), DURING).unwrap().granted().unwrap();
         }
         Run {
             directory,
@@ -175,19 +176,19 @@ impl Run {
     fn buy(&mut self, who: usize, sets: u32, transaction: u64) {
         let (name, now) = (user(USERS[who]), self.now);
         match self.broker().withdraw(&name, sets, transaction, now).unwrap() {
-            Ok(funds) => {
+            Reply::Granted(funds) => {
                 assert_eq!(funds.sets.len(), sets as usize);
                 for x in funds.sets.iter().flat_map(|set| &set.superbins[0]) {
                     assert_eq!(self.reference.owners.insert(*x, who), None, "sold twice");
                 }
             }
-            Err(SaleRefusal::Expired { .. }) => assert!(now >= EXPIRED),
-            Err(SaleRefusal::SoldOut { left, .. }) => {
+            Reply::Refused(SaleRefusal::Expired { .. }) => assert!(now >= EXPIRED),
+            Reply::Refused(SaleRefusal::SoldOut { left, .. }) => {
                 assert!(left < u64::from(sets));
                 let sold: usize = 32 - left as usize;
                 assert!(self.reference.owners.len() > 12 * sold);
             }
-            Err(other) => panic!("{other}"),
+            Reply::Refused(other) => panic!("{other}"),
         }
     }
 
@@ -251,17 +252,17 @@ impl Run {
         let now = self.now;
         let answer = self.broker().take_back(&back, number as u64, now).unwrap();
         match answer {
-            Ok(answer) => {
+            Reply::Granted(answer) => {
                 let claims: Vec<(u64, u8)> = x.iter().map(|x| (*x, 2)).collect();
                 assert_eq!(answer.verdicts, self.reference.claim(|_| who, &claims));
                 self.returns.push((self.reference.answers.len() - 1, back));
             }
-            Err(ReturnRefusal::TooEarly { .. }) => assert!(now < EXPIRED),
-            Err(ReturnRefusal::TooLate { .. }) => assert!(self.reference.is_settled),
-            Err(ReturnRefusal::TooManyBalls { .. }) => {
+            Reply::Refused(ReturnRefusal::TooEarly { .. }) => assert!(now < EXPIRED),
+            Reply::Refused(ReturnRefusal::TooLate { .. }) => assert!(self.reference.is_settled),
+            Reply::Refused(ReturnRefusal::TooManyBalls { .. }) => {
                 assert!(self.reference.owners.values().all(|owner| *owner != who));
             }
-            Err(other) => panic!("{other}"),
+            Reply::Refused(other) => panic!("{other}"),
         }
     }
 

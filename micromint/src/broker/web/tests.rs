@@ -136,7 +136,7 @@ fn wrong_forms_paths_and_methods_have_their_status() {
     assert_eq!(respond(&mut broker, &post("", "text/plain", b"x"), DURING).0, 415);
     assert_eq!(respond(&mut broker, &form("sets=1&transaction=5"), EXPIRED).0, 410);
     let all = broker.sets_left() as u32;
-    broker.withdraw(&user("bob"), all, 77, DURING).unwrap().unwrap();
+    broker.withdraw(&user("bob"), all, 77, DURING).unwrap().granted().unwrap();
     assert_eq!(respond(&mut broker, &form("sets=1&transaction=6"), DURING).0, 409);
     assert!(respond(&mut broker, &get(""), DURING).1.contains("Sold out"));
 }
@@ -145,7 +145,7 @@ fn wrong_forms_paths_and_methods_have_their_status() {
 fn after_the_expiration_the_page_leads_to_the_return() {
     let mut broker = open(&directory());
     let alice = user("alice");
-    broker.withdraw(&alice, 1, 1, DURING).unwrap().unwrap();
+    broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
     assert_eq!(respond(&mut broker, &get("/expired"), DURING).0, 409);
     let (_, page) = respond(&mut broker, &get(""), EXPIRED);
     assert!(page.contains("href=\"/cgi-bin/mmbroker/expired\""), "{page}");

@@ -5,7 +5,7 @@
 //! one word of lanes at a time; the exact filter decides.
 
 use super::des_kernel::DesKernel;
-use super::des_search::{BATCHES, Walk, walked};
+use super::des_search::{INTERLEAVED, Walk, walked};
 use super::{Filter, Found, Search, TOSSES_PER_BASE};
 use crate::hash::HashName;
 
@@ -42,7 +42,7 @@ pub(super) struct DesSearch<V: DesKernel> {
 
 impl<V: DesKernel> DesSearch<V> {
     /// The bases of one walk.
-    const BASES: usize = BATCHES * Walk::<V>::LANES;
+    const BASES: usize = INTERLEAVED * Walk::<V>::LANES;
 
     pub(super) fn new(token: V::Token, iv: u64, filter: Filter) -> DesSearch<V> {
         DesSearch {
@@ -63,8 +63,8 @@ impl<V: DesKernel> DesSearch<V> {
 
     /// All 256 tosses of the bases of one walk; the first `count` of them are wanted.
     fn walk(&mut self, count: usize) {
-        let mut passed = [0; 8 * BATCHES];
-        let passed = &mut passed[..V::ELEMENTS * BATCHES];
+        let mut passed = [0; 8 * INTERLEAVED];
+        let passed = &mut passed[..V::ELEMENTS * INTERLEAVED];
         V::begin(self.token, &mut self.walk, &self.bases);
         for step in 0..TOSSES_PER_BASE {
             let flip = (step > 0).then(|| step.trailing_zeros());
@@ -86,11 +86,11 @@ impl<V: DesKernel> DesSearch<V> {
     /// Turns the records into inputs.
     fn expand_notes(&mut self, count: usize) {
         for note in &self.notes[..self.noted] {
-            let (batch, element) =
+            let (set, element) =
                 (usize::from(note.word) / V::ELEMENTS, usize::from(note.word) % V::ELEMENTS);
             let mut lanes = note.lanes;
             while lanes != 0 {
-                let base = batch * Walk::<V>::LANES
+                let base = set * Walk::<V>::LANES
                     + lanes.trailing_zeros() as usize * V::ELEMENTS
                     + element;
                 if base < count {

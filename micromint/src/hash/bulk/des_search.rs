@@ -12,9 +12,9 @@ use super::word::Word;
 use crate::hash::DES_UNUSED_IN_ROUND_1;
 use crate::hash::des_tables::{EXPANSION, KEY_PLACE, OUTPUT_FROM, PLACE, ROTATION, place_of_x_bit};
 
-/// Batches of bases that go through a round one after the other, so that the end of one round and
-/// the beginning of the next do not wait for each other.
-pub(super) const BATCHES: usize = 2;
+/// The number of sets of lanes that take turns in a round, so that the end of one round and the
+/// beginning of the next do not wait for each other.
+pub(super) const INTERLEAVED: usize = 2;
 
 /// The number of bits of R15 that the early filter tests.
 const TESTS_R15: usize = 11;
@@ -136,16 +136,16 @@ struct Tests<V> {
     r16: [Test<V>; TESTS_R16],
 }
 
-/// One batch of bases on its walk.
+/// One set of lanes on its walk: a base in each.
 #[derive(Clone)]
-struct Batch<V> {
+struct Lanes<V> {
     keys: Keys<V>,
     r1: Half<V>,
     /// R2 and R3, kept from step to step, then three buffers for the halves after them.
     halves: [Half<V>; 5],
 }
 
-/// Which of `Batch::halves` are L, R and the result in the rounds 4 to 13.
+/// Which of `Lanes::halves` are L, R and the result in the rounds 4 to 13.
 const ROLES: [[usize; 3]; 10] = [
     [0, 1, 2],
     [1, 2, 3],
@@ -161,7 +161,7 @@ const ROLES: [[usize; 3]; 10] = [
 /// Where R12 and R13 are after them.
 const LAST: (usize, usize) = (4, 2);
 
-/// The walk of `BATCHES * 64 * ELEMENTS` bases.
+/// The walk of `INTERLEAVED * 64 * ELEMENTS` bases.
 pub(super) struct Walk<V: Word> {
     token: V::Token,
     l0: Half<V>,
@@ -169,11 +169,11 @@ pub(super) struct Walk<V: Word> {
     tests: Tests<V>,
     /// Whether the early filter looks at R16.
     pub(super) deep: bool,
-    batches: [Batch<V>; BATCHES],
+    lane_sets: [Lanes<V>; INTERLEAVED],
 }
 
 impl<V: Word> Walk<V> {
-    /// The inputs of one batch.
+    /// The inputs of one set of lanes.
     pub(super) const LANES: usize = 64 * V::ELEMENTS;
 
     /// For the block `iv` and the outputs that pass `filter`; [`Walk::begin`] names the bases.
@@ -190,20 +190,20 @@ impl<V: Word> Walk<V> {
         }
         let zero = [V::splat(token, 0); 32];
         let keys = Keys::new(token, &vec![0; Self::LANES]);
-        let batch = Batch { keys, r1: zero, halves: [zero; 5] };
-        let batches = [batch.clone(), batch];
-        Walk { token, l0, r0, tests, deep: filter.fixed_count < DEEP_BELOW, batches }
+        let lanes = Lanes { keys, r1: zero, halves: [zero; 5] };
+        let lane_sets = [lanes.clone(), lanes];
+        Walk { token, l0, r0, tests, deep: filter.fixed_count < DEEP_BELOW, lane_sets }
     }
 
     /// Starts from `bases`, whose walked bits are zero: R1, R2 and R3 in full.
     #[inline(always)]
     pub(super) fn begin(&mut self, bases: &[u64]) {
-        for (batch, bases) in self.batches.iter_mut().zip(bases.chunks_exact(Self::LANES)) {
-            batch.keys = Keys::new(self.token, bases);
-            round(&mut batch.r1, &self.l0, &self.r0, batch.keys.of_round(1));
-            let [r2, r3, ..] = &mut batch.halves;
-            round(r2, &self.r0, &batch.r1, batch.keys.of_round(2));
-            round(r3, &batch.r1, r2, batch.keys.of_round(3));
+        for (lanes, bases) in self.lane_sets.iter_mut().zip(bases.chunks_exact(Self::LANES)) {
+            lanes.keys = Keys::new(self.token, bases);
+            round(&mut lanes.r1, &self.l0, &self.r0, lanes.keys.of_round(1));
+            let [r2, r3, ..] = &mut lanes.halves;
+            round(r2, &self.r0, &lanes.r1, lanes.keys.of_round(2));
+            round(r3, &lanes.r1, r2, lanes.keys.of_round(3));
         }
     }
 
@@ -224,33 +224,33 @@ impl<V: Word> Walk<V> {
 
     #[inline(always)]
     fn flip_bit<const WALK: usize>(&mut self) {
-        for batch in &mut self.batches {
-            batch.keys.flip(const { place_of_x_bit(walked_bit(WALK)) });
-            batch.update::<WALK, 0>(&self.r0);
-            batch.update::<WALK, 1>(&self.r0);
+        for lanes in &mut self.lane_sets {
+            lanes.keys.flip(const { place_of_x_bit(walked_bit(WALK)) });
+            lanes.update::<WALK, 0>(&self.r0);
+            lanes.update::<WALK, 1>(&self.r0);
         }
     }
 
-    /// The lanes that pass the early filter, for each batch.
+    /// The lanes that pass the early filter, for each set.
     #[inline(always)]
     pub(super) fn survivors<const DEEP: bool>(&mut self, passed: &mut [u64]) {
         for (index, roles) in ROLES.into_iter().enumerate() {
-            for batch in &mut self.batches {
+            for lanes in &mut self.lane_sets {
                 // The roles are always three different buffers.
-                if let Ok([l, r, out]) = batch.halves.get_disjoint_mut(roles) {
-                    round(out, l, r, batch.keys.of_round(4 + index));
+                if let Ok([l, r, out]) = lanes.halves.get_disjoint_mut(roles) {
+                    round(out, l, r, lanes.keys.of_round(4 + index));
                 }
             }
         }
-        for (batch, passed) in self.batches.iter().zip(passed.chunks_exact_mut(V::ELEMENTS)) {
+        for (lanes, passed) in self.lane_sets.iter().zip(passed.chunks_exact_mut(V::ELEMENTS)) {
             let failed =
-                if DEEP { batch.deep_tail(&self.tests) } else { batch.shallow_tail(&self.tests) };
+                if DEEP { lanes.deep_tail(&self.tests) } else { lanes.shallow_tail(&self.tests) };
             failed.not().store(passed);
         }
     }
 }
 
-impl<V: Word> Batch<V> {
+impl<V: Word> Lanes<V> {
     /// The S-boxes of round 2 (`ROUND` 0) or 3 (`ROUND` 1) that the walked bit changes.
     #[inline(always)]
     fn update<const WALK: usize, const ROUND: usize>(&mut self, r0: &Half<V>) {

@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::LazyLock;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use assert_cmd::Command;
@@ -22,7 +21,7 @@ use micromint::coin_file::SECRET_NAME;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserVector, VendorVector};
 use micromint::key_file::create_key;
-use micromint::minting::{InputKey, MEMORY_MIN, Minting};
+use micromint::minting::{InputKey, MintJobBuilder};
 use micromint::params::Params;
 use micromint::protocol::{FundsWithdrawn, Payment, RequestRedemption, push_record};
 use micromint::testing::params_with;
@@ -52,19 +51,9 @@ fn params(year: &str, broker: &str) -> Params {
 
 fn mint(params: &Params) -> Vec<u8> {
     let place = TempDir::new().unwrap();
-    Minting {
-        directory: &DiskDirectory::new(place.path()),
-        name: COINS,
-        params,
-        key: &InputKey::from_bytes([7; 16]),
-        threads: 1,
-        memory: MEMORY_MIN,
-        stop: &AtomicBool::new(false),
-        elapsed: &|| Duration::ZERO,
-        progress: &|_| {},
-    }
-    .run()
-    .unwrap();
+    let directory = DiskDirectory::new(place.path());
+    let key = InputKey::from_bytes([7; 16]);
+    MintJobBuilder::new(&directory, COINS, params, &key).build().unwrap().mint().unwrap();
     std::fs::read(place.path().join(COINS)).unwrap()
 }
 

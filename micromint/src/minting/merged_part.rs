@@ -1,13 +1,13 @@
-//! Records of merging: which parts of a coin file stand in it, durably.
+//! The records of merged parts: which parts of a coin file are in it, durably.
 //!
-//! One small file a part, beside the coin file, so that machines that merge parts at one time write
-//! nothing in common. It holds what the header of the complete file needs of the part. A record that is
-//! damaged, or of another period, counts as none: its part is merged again.
+//! Each part has a small file of its own beside the coin file, so that machines that merge parts at
+//! the same time share no file that they write. It holds what the header of the complete file needs
+//! of the part. A record that is damaged or of another period is ignored: its part is merged again.
 
 use super::error::MintError;
-use super::run_file::path_of;
+use super::files::{names, path_of, remove_if_there};
+use super::job::MintJob;
 use super::shard::Shard;
-use super::target::{Target, remove_if_there};
 use crate::bytes::{CHECKSUM_SIZE, Field, open, seal};
 use crate::error::FileError;
 use crate::host::{Directory, read_whole, replace_whole};
@@ -29,60 +29,60 @@ mod layout {
     const _: () = assert!(BALL_COUNT.end() + CHECKSUM_SIZE <= RECORD_SIZE);
 }
 
-/// What was merged.
+/// The record of a part that was merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct MergedPart {
     /// The balls in the part's superbins.
     pub(super) ball_count: u64,
     /// The content checksum over them.
     pub(super) checksum: u32,
 }
 
-impl Record {
-    /// Writes it durably.
-    pub(super) fn write(&self, target: &Target<'_>, part: Shard) -> Result<(), MintError> {
+impl MergedPart {
+    /// Writes the record durably.
+    pub(super) fn write(&self, job: &MintJob<'_>, part: Shard) -> Result<(), MintError> {
         let mut bytes = [0; RECORD_SIZE];
         layout::MAGIC.set(&mut bytes, MAGIC);
-        layout::KEY_TAG.set(&mut bytes, target.key.tag());
-        layout::PARAMS_CHECKSUM.set(&mut bytes, params_checksum(target));
+        layout::KEY_TAG.set(&mut bytes, job.key.tag());
+        layout::PARAMS_CHECKSUM.set(&mut bytes, params_checksum(job));
         layout::PART_INDEX.set(&mut bytes, part.index());
         layout::PART_COUNT.set(&mut bytes, part.count());
         layout::CHECKSUM.set(&mut bytes, self.checksum);
         layout::BALL_COUNT.set(&mut bytes, self.ball_count);
         seal(&mut bytes);
-        let name = name(target.name, part);
-        let written = replace_whole(target.directory, &name, &bytes);
-        Ok(written.map_err(FileError::on("write", path_of(target.directory, &name)))?)
+        let name = name(job.name, part);
+        let written = replace_whole(job.directory, &name, &bytes);
+        Ok(written.map_err(FileError::on("write", path_of(job.directory, &name)))?)
     }
 
     /// The record of a part, if there is one.
     pub(super) fn read(
-        target: &Target<'_>,
+        job: &MintJob<'_>,
         names: &[String],
         part: Shard,
-    ) -> Result<Option<Record>, MintError> {
-        let name = name(target.name, part);
+    ) -> Result<Option<MergedPart>, MintError> {
+        let name = name(job.name, part);
         if !names.contains(&name) {
             return Ok(None);
         }
-        let bytes = read_whole(target.directory, &name, RECORD_SIZE as u64);
-        let bytes = bytes.map_err(FileError::on("read", path_of(target.directory, &name)))?;
+        let bytes = read_whole(job.directory, &name, RECORD_SIZE as u64);
+        let bytes = bytes.map_err(FileError::on("read", path_of(job.directory, &name)))?;
         let part_of = |bytes| (layout::PART_INDEX.get(bytes), layout::PART_COUNT.get(bytes));
         let is_good = bytes.len() == RECORD_SIZE
             && open(&bytes).is_some()
             && layout::MAGIC.get(&bytes) == MAGIC
-            && layout::KEY_TAG.get(&bytes) == target.key.tag()
-            && layout::PARAMS_CHECKSUM.get(&bytes) == params_checksum(target)
+            && layout::KEY_TAG.get(&bytes) == job.key.tag()
+            && layout::PARAMS_CHECKSUM.get(&bytes) == params_checksum(job)
             && part_of(&bytes) == (part.index(), part.count());
-        Ok(is_good.then(|| Record {
+        Ok(is_good.then(|| MergedPart {
             ball_count: layout::BALL_COUNT.get(&bytes),
             checksum: layout::CHECKSUM.get(&bytes),
         }))
     }
 }
 
-fn params_checksum(target: &Target<'_>) -> u32 {
-    crc32c::crc32c(target.params.to_toml().as_bytes())
+fn params_checksum(job: &MintJob<'_>) -> u32 {
+    crc32c::crc32c(job.params.to_toml().as_bytes())
 }
 
 fn prefix(coin_file: &str) -> String {
@@ -93,15 +93,14 @@ fn name(coin_file: &str, part: Shard) -> String {
     format!("{}{}-of-{}", prefix(coin_file), part.index(), part.count())
 }
 
-/// Whether `name` is that of a record of this coin file.
+/// Whether `name` is the name of a record of this coin file.
 pub(super) fn is_of(coin_file: &str, name: &str) -> bool {
     name.starts_with(&prefix(coin_file))
 }
 
 /// Removes all records of a coin file.
 pub(super) fn remove_all(directory: &dyn Directory, coin_file: &str) -> Result<(), MintError> {
-    let names = directory.names().map_err(FileError::on("read", directory.path()))?;
-    for name in names.iter().filter(|name| is_of(coin_file, name)) {
+    for name in names(directory)?.iter().filter(|name| is_of(coin_file, name)) {
         remove_if_there(directory, name)?;
     }
     directory.sync().map_err(FileError::on("sync", directory.path()))?;

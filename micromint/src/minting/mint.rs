@@ -1,0 +1,123 @@
+//! The mint: makes a complete coin file, from nothing or from where an earlier run stopped.
+//!
+//! Tossing and placing alternate in batches of a few seconds. After each batch the file is synced,
+//! then its header records how far it is. So a crash at any moment costs one batch, and the next
+//! run continues after the last one. At the end the mint counts the balls of each superbin and
+//! computes the content checksum.
+
+use std::time::Duration;
+
+use super::error::MintError;
+use super::job::{MintJob, Stage};
+use super::outcome::MintOutcome;
+use super::permutation::GROUP_SIZE;
+use super::place::{place, write_counts};
+use super::sort::sort;
+use super::spill;
+use super::toss::{Limits, Tosser, toss_batch};
+use crate::coin_file::{CoinFile, MintingState, Phase, add_to_checksum, superbin_size};
+
+/// The least time that a batch of tosses takes.
+const BATCH_TIME_MIN: Duration = Duration::from_secs(2);
+/// The most time that a batch of tosses takes: a crash costs this and the time to place the batch.
+const BATCH_TIME_MAX: Duration = Duration::from_secs(8);
+/// A batch takes this many times the time that placing the last one took, within these bounds, so
+/// that most of the time goes into tossing.
+const BATCH_TIMES_PLACING: u32 = 4;
+/// How much of the file is counted at once, in bytes.
+const COUNTING_SIZE: u64 = 4 << 20;
+
+impl MintJob<'_> {
+    /// Makes the coin file, or continues with it, until it is complete or the job is told to stop.
+    /// It holds the file's exclusive lock, so that only one mint at a time works on the file.
+    ///
+    /// # Errors
+    /// The file is in use, was begun with other parameters or another key, is damaged, or does not
+    /// fit the disk; a file cannot be read or written. What was made durable before stays.
+    pub fn mint(&self) -> Result<MintOutcome, MintError> {
+        let coin_file = self.open_to_mint(spill::size(self)?)?;
+        let mut state = coin_file.minting_state()?;
+        if state.phase == Phase::Complete {
+            // There is something left to do here only after a crash at the very end.
+            coin_file.set_complete(&state)?;
+            spill::remove(self)?;
+            return Ok(MintOutcome::AlreadyComplete(state));
+        }
+        if state.next_toss == 0 && spill::is_better(self)? {
+            return spill::run(self, coin_file);
+        }
+        if state.phase == Phase::Tossing && !self.toss_all(&coin_file, &mut state)? {
+            return Ok(MintOutcome::Stopped(state));
+        }
+        if !self.count_all(&coin_file, &mut state)? {
+            return Ok(MintOutcome::Stopped(state));
+        }
+        state.phase = Phase::Complete;
+        coin_file.set_complete(&state)?;
+        Ok(MintOutcome::Complete(state))
+    }
+
+    /// Tosses what is left. Returns whether it reached the end.
+    fn toss_all(&self, coin_file: &CoinFile, state: &mut MintingState) -> Result<bool, MintError> {
+        let tosser = Tosser::new(self.params, self.key);
+        let total = 1u64 << self.params.raw().input_bits;
+        let hits_max = tosser.hits_max(self.threads, self.memory);
+        let (mut batch_time, mut parts) = (BATCH_TIME_MIN, vec![Vec::new(); self.threads]);
+        while state.next_toss < total {
+            if self.is_stopped() {
+                return Ok(false);
+            }
+            let (start, done) = ((self.elapsed)(), state.next_toss);
+            let go_on = |groups: u64| {
+                let done = total.min(done + groups * GROUP_SIZE);
+                self.report(Stage::Tossing, done, total);
+                !self.is_stopped() && (self.elapsed)().saturating_sub(start) < batch_time
+            };
+            let limits = Limits { threads: self.threads, hits_max, filled: None, go_on: &go_on };
+            let batch =
+                toss_batch(&tosser, state.next_toss / GROUP_SIZE..tosser.group_count(), &limits);
+            let placing = (self.elapsed)();
+            state.next_toss = total.min(batch.end * GROUP_SIZE);
+            sort(self.params, &batch, &mut parts);
+            tosser.take_back(batch);
+            place(coin_file, &parts)?;
+            // Makes the balls durable first, then the state, so that it is never ahead of them.
+            coin_file.set_minting_state(state)?;
+            coin_file.sync()?;
+            let placing = (self.elapsed)().saturating_sub(placing);
+            batch_time = (placing * BATCH_TIMES_PLACING).clamp(BATCH_TIME_MIN, BATCH_TIME_MAX);
+        }
+        Ok(true)
+    }
+
+    /// Counts the balls of the superbins that are not counted yet. Returns whether it reached the
+    /// end.
+    fn count_all(&self, coin_file: &CoinFile, state: &mut MintingState) -> Result<bool, MintError> {
+        state.phase = Phase::Counting;
+        let size = superbin_size(self.params);
+        let total = self.params.superbin_count();
+        let mut bytes = Vec::new();
+        let mut saved = (self.elapsed)();
+        while state.counted_superbins < total {
+            let first = state.counted_superbins;
+            let count = (COUNTING_SIZE / size).max(1).min(total - first);
+            bytes.resize((count * size) as usize, 0);
+            coin_file.read_superbins(first, &mut bytes)?;
+            state.ball_count += write_counts(&mut bytes, size as usize);
+            coin_file.write_superbins(first, &bytes)?;
+            state.checksum = add_to_checksum(state.checksum, &mut bytes, size as usize);
+            state.counted_superbins += count;
+            self.report(Stage::Counting, state.counted_superbins, total);
+            let is_stopped = self.is_stopped() && state.counted_superbins < total;
+            if is_stopped || (self.elapsed)().saturating_sub(saved) >= BATCH_TIME_MAX {
+                coin_file.set_minting_state(state)?;
+                coin_file.sync()?;
+                saved = (self.elapsed)();
+            }
+            if is_stopped {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
