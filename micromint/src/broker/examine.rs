@@ -11,9 +11,9 @@ use std::thread;
 use super::claim::ClaimKind;
 use crate::authenticator::Key;
 use crate::bin::Bin;
-use crate::bytes::from_u64_be;
 use crate::coin::{CoinFault, CoinRules};
 use crate::coin_file::{CoinFile, CoinFileError, Status};
+use crate::hash::leading_u64;
 use crate::identity::{UserId, UserVector, VendorVector};
 use crate::protocol::{Payment, RequestRedemption, Verdict};
 
@@ -127,11 +127,10 @@ impl<'a> Examiner<'a> {
                 == payment.authenticator
         });
         let fault = fault.or(known.is_none().then_some(Verdict::UserDifferences));
-        let head = payment.authenticator.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
         let examined = ExaminedPayment {
             user: Some(payment.user.clone()),
             kind: if is_right { ClaimKind::Payment } else { ClaimKind::DoubtfulPayment },
-            tag: from_u64_be(head),
+            tag: leading_u64(payment.authenticator.as_bytes()),
             coins: fault.map_or(Vec::new(), |verdict| vec![Err(verdict); payment.coins as usize]),
         };
         (examined, Some(payment))

@@ -26,7 +26,7 @@ impl HashFunction for Sha256 {
     }
 }
 
-/// The first eight bytes of a SHA-256 digest, big-endian.
+/// The first eight bytes of a digest or an authenticator as a big-endian number.
 pub(crate) fn leading_u64(digest: &[u8]) -> u64 {
     digest.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
