@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use micromint_core::host::{Clock, Entropy};
+use micromint_core::protocol::RequestOutcome;
 use micromint_core::vendor::config::VendorConfig;
-use micromint_core::vendor::http::{Decision, Outcome, Step};
-use micromint_core::vendor::paywall::{Paywall, PaywallError};
 use micromint_core::vendor::price::parse_price;
+use micromint_core::vendor::{Decision, Paywall, PaywallError, Step};
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
 use crate::decision::micromint_decision;
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn micromint_paywall_settle(
         );
         let status = status_of(status)?;
         let outcome = decision.charge().map(|charge| gate.paywall.settle(charge, status));
-        place.write(outcome == Some(Outcome::Reversed));
+        place.write(outcome == Some(RequestOutcome::Reversed));
         Ok(())
     })
 }

@@ -36,6 +36,8 @@ pub const INTENT: &str = "charge";
 pub const CURRENCY: &str = "coin";
 /// The answer header that carries a challenge.
 pub const CHALLENGE_HEADER: &str = "WWW-Authenticate";
+/// The request header for a credential (RFC 9110, 11.6.2).
+pub const AUTHORIZATION_HEADER: &str = "Authorization";
 /// The request header for a credential where the site uses Authorization itself.
 pub const CREDENTIAL_HEADER: &str = "Payment-Authorization";
 /// The answer header that says that a payment was taken.

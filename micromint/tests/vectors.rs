@@ -11,8 +11,8 @@ mod vectors;
 use std::path::{Path, PathBuf};
 
 use micromint::hash::HashName;
+use micromint::protocol::Refusal;
 use micromint::protocol::*;
-use micromint::vendor::Refusal;
 use serde_json::Value;
 
 fn testdata() -> PathBuf {
@@ -54,7 +54,10 @@ fn the_protocol_page_shows_every_message_byte_by_byte() {
         let text =
             std::fs::read_to_string(testdata().join(format!("messages/{name}.txt"))).unwrap();
         let block = format!("```\n{}```\n", text.replace("\r\n", "\n"));
-        assert!(page.contains(&block), "docs/reference/protocol.md does not show messages/{name}.txt");
+        assert!(
+            page.contains(&block),
+            "docs/reference/protocol.md does not show messages/{name}.txt"
+        );
     }
     for row in rows("authenticators.json") {
         let is_shown =

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{hex, json_file, periods};
 use micromint::coin::CoinRules;
 use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
+use micromint::protocol::Refusal;
 use micromint::testing::ObviousMint;
-use micromint::vendor::Refusal;
 use serde_json::{Value, json};
 
 const COMMENT: &str = "Coins and what a vendor's check by hashing says of them (docs/reference/protocol.md, Coins). x \

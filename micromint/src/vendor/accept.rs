@@ -1,6 +1,7 @@
 //! Which form of a 402 a client asks for, by the header Accept (RFC 9110, 12.5.1).
 
-use super::http::Request;
+use super::request::Request;
+use crate::protocol::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE};
 
 /// The forms that a 402 comes in. They stand in the order of our own preference: of two that a client
 /// ranks alike the first is sent.
@@ -21,9 +22,9 @@ type Rank = (u8, u32);
 /// The form that `Accept` ranks highest; the message where it shows no preference or is absent.
 pub(super) fn form_for(request: &Request<'_>) -> Form {
     let forms: [(Form, &[&str]); 3] = [
-        (Form::Message, &["application/x-micromint"]),
+        (Form::Message, &[MEDIA_TYPE]),
         (Form::Page, &["text/html"]),
-        (Form::Problem, &["application/problem+json", "application/json"]),
+        (Form::Problem, &[PROBLEM_MEDIA_TYPE, "application/json"]),
     ];
     let mut best = (Form::Message, 0);
     for (form, names) in forms {

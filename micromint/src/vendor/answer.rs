@@ -4,15 +4,19 @@ use std::borrow::Cow;
 
 use base64::Engine;
 
-use super::Refusal;
 use super::accept::{Form, form_for};
 use super::carrier::{Carrier, InHeader};
 use super::cors::{CorsPolicy, METHODS};
-use super::http::{Answer, Merge, MergeRule, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
+use super::decision::Answer;
+use super::merge::Merge;
 use super::page::Page;
 use super::price::PriceError;
 use super::problem;
-use crate::protocol::{InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, Payment, RequestPayment};
+use super::request::Request;
+use crate::protocol::{
+    InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, PROBLEM_MEDIA_TYPE, Payment, REQUEST_HEADER,
+    Refusal, RequestOutcome, RequestPayment, STATUS_HEADER,
+};
 use crate::scheme::{BASE64URL, CHALLENGE_HEADER, Challenge};
 
 /// The longest value of the header MicroMint-Request, in bytes: what servers and libraries take as one
@@ -45,7 +49,7 @@ pub(super) fn payment_required(
     page: &Page,
 ) -> Answer {
     let refusal = refused.as_ref().map(|refused| refused.refusal);
-    let outcome = refusal.map_or(Outcome::Unpaid, Outcome::Refused);
+    let outcome = refusal.map_or(RequestOutcome::Unpaid, RequestOutcome::Refused);
     let message = offer.to_bytes();
     let in_header = BASE64URL.encode(&message);
     let mut headers = status_headers(outcome);
@@ -62,7 +66,7 @@ pub(super) fn payment_required(
         Form::Problem => {
             let sent = payment.map(|payment| payment.coins);
             (
-                problem::MEDIA_TYPE,
+                PROBLEM_MEDIA_TYPE,
                 problem::payment_required(offer, refusal, sent, &challenge.id, &in_header),
             )
         }
@@ -79,20 +83,20 @@ pub(super) fn payment_required(
     }
     let user = payment.map(|payment| payment.user.clone());
     let log = refused.and_then(|refused| refused.log);
-    let vary = Merge { name: "Vary", value: "Accept".into(), rule: MergeRule::Union };
+    let vary = Merge::union("Vary", "Accept");
     Answer { headers, merge: vec![vary], body, user, log, ..bare(outcome, 402) }
 }
 
 /// 400, 413 or 414: the request is wrong before any payment is looked at.
 pub(super) fn bad_request(status: u16, sentence: &str) -> Answer {
-    text_answer(Outcome::BadRequest, status, sentence)
+    text_answer(RequestOutcome::BadRequest, status, sentence)
 }
 
 /// 400: a credential of the scheme "Payment" for another method or intent than ours.
 pub(super) fn method_unsupported() -> Answer {
-    let mut headers = status_headers(Outcome::BadRequest);
-    headers.push(("Content-Type", problem::MEDIA_TYPE.into()));
-    Answer { headers, body: problem::method_unsupported(), ..bare(Outcome::BadRequest, 400) }
+    let mut headers = status_headers(RequestOutcome::BadRequest);
+    headers.push(("Content-Type", PROBLEM_MEDIA_TYPE.into()));
+    Answer { headers, body: problem::method_unsupported(), ..bare(RequestOutcome::BadRequest, 400) }
 }
 
 /// 413: the body is larger than any payment.
@@ -103,7 +107,7 @@ pub(super) fn too_large() -> Answer {
 /// 503: the payment could not be recorded. Nothing was kept; `log` says why, to the vendor alone.
 pub fn unavailable(log: String) -> Answer {
     let sentence = "The payment could not be recorded and was not taken. Please try again.";
-    let mut answer = text_answer(Outcome::Unavailable, 503, sentence);
+    let mut answer = text_answer(RequestOutcome::Unavailable, 503, sentence);
     answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string().into()));
     answer.log = Some(log);
     answer
@@ -111,9 +115,9 @@ pub fn unavailable(log: String) -> Answer {
 
 /// 204 to OPTIONS: what a page needs is said without paying and without asking the content.
 pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
-    let mut headers = status_headers(Outcome::Options);
+    let mut headers = status_headers(RequestOutcome::Options);
     headers.push(("Allow", METHODS.into()));
-    Answer { headers, merge: cors.of_options(request), ..bare(Outcome::Options, 204) }
+    Answer { headers, merge: cors.of_options(request), ..bare(RequestOutcome::Options, 204) }
 }
 
 /// 200, 204 or 405: the manifest, for everybody alike. A payment that came with the request was not taken.
@@ -122,7 +126,8 @@ pub(super) fn manifest(
     carrier: Carrier<'_>,
     text: impl FnOnce() -> String,
 ) -> Answer {
-    let outcome = if carrier == Carrier::None { Outcome::Free } else { Outcome::Returned };
+    let outcome =
+        if carrier == Carrier::None { RequestOutcome::Free } else { RequestOutcome::Returned };
     // As every answer to a credential, also that of a free page.
     let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(_)));
     let who = if is_private { "private" } else { "public" };
@@ -148,7 +153,7 @@ pub(super) fn manifest(
             answer.headers.push(("Allow", MANIFEST_METHODS.into()));
         }
     }
-    if outcome == Outcome::Returned {
+    if outcome == RequestOutcome::Returned {
         answer.headers.push((STATUS_HEADER, outcome.word().into()));
     }
     answer
@@ -157,22 +162,22 @@ pub(super) fn manifest(
 /// 500: what a page costs cannot be read. Fail closed: the page is not sent.
 pub fn price_unreadable(error: &PriceError, place: &str) -> Answer {
     let mut answer =
-        text_answer(Outcome::Unavailable, 500, "The price of this page cannot be read.");
+        text_answer(RequestOutcome::Unavailable, 500, "The price of this page cannot be read.");
     answer.log = Some(format!("{place}: {error}"));
     answer
 }
 
-fn text_answer(outcome: Outcome, status: u16, sentence: &str) -> Answer {
+fn text_answer(outcome: RequestOutcome, status: u16, sentence: &str) -> Answer {
     let mut headers = status_headers(outcome);
     headers.push(("Content-Type", "text/plain; charset=utf-8".into()));
     Answer { headers, body: format!("{sentence}\n").into_bytes(), ..bare(outcome, status) }
 }
 
-fn bare(outcome: Outcome, status: u16) -> Answer {
+fn bare(outcome: RequestOutcome, status: u16) -> Answer {
     Answer { outcome, status, ..Answer::default() }
 }
 
-fn status_headers(outcome: Outcome) -> Vec<(&'static str, Cow<'static, str>)> {
+fn status_headers(outcome: RequestOutcome) -> Vec<(&'static str, Cow<'static, str>)> {
     vec![("Cache-Control", "no-store".into()), (STATUS_HEADER, outcome.word().into())]
 }
 

@@ -7,14 +7,13 @@
 
 use std::sync::Arc;
 
-use super::Refusal;
 use super::lists::Lists;
 use crate::bin::Bin;
 use crate::coin::{Bins, CoinRules};
 use crate::identity::{UserVector, VendorId, VendorVector};
 use crate::params::Params;
 use crate::period::Period;
-use crate::protocol::{PERIODS_PER_REQUEST_MAX, Payment, Url};
+use crate::protocol::{PERIODS_PER_REQUEST_MAX, Payment, Refusal, Url};
 use crate::time::UnixTime;
 
 /// Checks payments to one vendor.

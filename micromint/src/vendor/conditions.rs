@@ -9,7 +9,9 @@ use std::borrow::Cow;
 
 use crate::time::UnixTime;
 
-use super::http::{Answer, Content, Outcome, Request, STATUS_HEADER};
+use super::decision::Answer;
+use super::request::{Content, Request};
+use crate::protocol::{RequestOutcome, STATUS_HEADER};
 
 /// Why the content is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Withheld {
         let caching = if self == Withheld::NotModified { "private" } else { "no-store" };
         let mut headers = vec![
             ("Cache-Control", caching.into()),
-            (STATUS_HEADER, Outcome::Returned.word().into()),
+            (STATUS_HEADER, RequestOutcome::Returned.word().into()),
         ];
         match self {
             Withheld::NotModified => headers.extend(validators(content)),
@@ -49,7 +51,7 @@ impl Withheld {
             }
         }
         Answer {
-            outcome: Outcome::Returned,
+            outcome: RequestOutcome::Returned,
             status,
             headers,
             body: sentence.into(),

@@ -6,10 +6,9 @@
 //! without one there is never an Access-Control-Allow-Origin of ours, and cookies (and so receipts) count only
 //! for origins that the vendor named one by one.
 
-use std::borrow::Cow;
-
-use super::http::{Merge, MergeRule, Request};
+use super::merge::Merge;
 use super::origin::Origin;
+use super::request::Request;
 
 /// The answer headers that a script needs in order to pay.
 const EXPOSED: &str =
@@ -47,7 +46,7 @@ impl CorsPolicy {
 
     /// Adds the fields of [`CorsPolicy::of_answer`].
     pub(super) fn add_to(&self, fields: &mut Vec<Merge>, request: &Request<'_>) {
-        fields.push(union("Access-Control-Expose-Headers", EXPOSED));
+        fields.push(Merge::union("Access-Control-Expose-Headers", EXPOSED));
         self.add_allowed_origin(fields, request);
     }
 
@@ -70,10 +69,13 @@ impl CorsPolicy {
             );
         }
         vec![
-            union("Access-Control-Allow-Methods", methods),
-            union("Access-Control-Allow-Headers", headers),
-            default("Access-Control-Max-Age", MAX_AGE_SECONDS.to_string()),
-            union("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+            Merge::union("Access-Control-Allow-Methods", methods),
+            Merge::union("Access-Control-Allow-Headers", headers),
+            Merge::fallback("Access-Control-Max-Age", MAX_AGE_SECONDS.to_string()),
+            Merge::union(
+                "Vary",
+                "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+            ),
         ]
     }
 
@@ -82,12 +84,12 @@ impl CorsPolicy {
         const ALLOW: &str = "Access-Control-Allow-Origin";
         match self {
             CorsPolicy::Site => {}
-            CorsPolicy::Any => fields.push(default(ALLOW, "*")),
+            CorsPolicy::Any => fields.push(Merge::fallback(ALLOW, "*")),
             CorsPolicy::Listed(origins) => {
-                fields.push(union("Vary", "Origin"));
+                fields.push(Merge::union("Vary", "Origin"));
                 if let Some(origin) = named(origins, request) {
-                    fields.push(default(ALLOW, origin.as_str().to_string()));
-                    fields.push(default("Access-Control-Allow-Credentials", "true"));
+                    fields.push(Merge::fallback(ALLOW, origin.as_str().to_string()));
+                    fields.push(Merge::fallback("Access-Control-Allow-Credentials", "true"));
                 }
             }
         }
@@ -131,14 +133,6 @@ fn push_tokens(list: &mut String, asked: &[u8]) {
             list.push_str(text);
         }
     }
-}
-
-fn union(name: &'static str, value: impl Into<Cow<'static, str>>) -> Merge {
-    Merge { name, value: value.into(), rule: MergeRule::Union }
-}
-
-fn default(name: &'static str, value: impl Into<Cow<'static, str>>) -> Merge {
-    Merge { name, value: value.into(), rule: MergeRule::Default }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 
 use std::fmt::{self, Write};
 
-use super::http::{Decision, Outcome};
+use super::decision::Decision;
 use crate::period::Period;
+use crate::protocol::RequestOutcome;
 
 /// About as long as all but the user, the period and the URL is, in bytes.
 const LINE_LEN_USUAL: usize = 128;
@@ -15,7 +16,7 @@ const LINE_LEN_USUAL: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
     /// What became of it; in a dry run: what would have.
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
     /// The status that was sent.
     pub status: u16,
     /// The price, in coins.
@@ -35,7 +36,7 @@ pub struct Event<'a> {
 impl Decision {
     /// The event of this decision, once its answer is made: `status` is the one sent, `became` what
     /// `Paywall::settle` said of the charge, or the decision's outcome where there was none.
-    pub fn event(&self, status: u16, became: Outcome) -> Event<'_> {
+    pub fn event(&self, status: u16, became: RequestOutcome) -> Event<'_> {
         let about = self.about();
         Event {
             outcome: became,
@@ -129,7 +130,7 @@ fn push_json(line: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::http::{About, Serve};
+    use crate::vendor::decision::{About, Serve};
 
     #[test]
     fn an_event_is_one_line() {
@@ -141,23 +142,23 @@ mod tests {
         };
         let user = Some("alice".parse().unwrap());
         let paid = Decision::Serve(Serve {
-            outcome: Outcome::Paid,
+            outcome: RequestOutcome::Paid,
             user,
             coins: 2,
             about,
             ..Serve::default()
         });
         assert_eq!(
-            paid.event(200, Outcome::Paid).to_line(),
+            paid.event(200, RequestOutcome::Paid).to_line(),
             r#"micromint paid status=200 price=2 coins=2 user=alice period=2026-12 url=https://news.example/a"\b"#
         );
         assert_eq!(
-            paid.event(404, Outcome::Reversed).to_json(),
+            paid.event(404, RequestOutcome::Reversed).to_json(),
             r#"{"micromint":"reversed","status":404,"price":2,"coins":2,"user":"alice","period":"2026-12","url":"https://news.example/a\"\\b"}"#
         );
         let free = Decision::Serve(Serve::default());
         assert_eq!(
-            free.event(200, Outcome::Free).to_json(),
+            free.event(200, RequestOutcome::Free).to_json(),
             r#"{"micromint":"free","status":200,"price":0,"coins":0}"#
         );
     }

@@ -7,28 +7,10 @@
 use std::borrow::Cow;
 
 use super::cache::{SHARED_CACHE_HEADERS, private_cache_control};
-use super::http::{Answer, Outcome, STATUS_HEADER, Serve};
+use super::decision::{Answer, Serve};
+use super::merge::{Merge, MergeRule, united};
+use crate::protocol::{RequestOutcome, STATUS_HEADER};
 use crate::scheme::RECEIPT_HEADER;
-
-/// A header field that may be there already.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Merge {
-    /// Its name.
-    pub name: &'static str,
-    /// Its value.
-    pub value: Cow<'static, str>,
-    /// What happens where the answer has the field.
-    pub rule: MergeRule,
-}
-
-/// How a field is merged with those of its name that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MergeRule {
-    /// Both are comma-separated lists: members that are missing are added. A `*` that is there stays as it is.
-    Union,
-    /// The answer's own stays; ours is added where there is none.
-    Default,
-}
 
 /// What a server changes in an answer's head: first take out, then add.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,14 +28,14 @@ impl Serve {
     pub fn head(
         &self,
         status: u16,
-        became: Outcome,
+        became: RequestOutcome,
         values: impl Fn(&str) -> Vec<String>,
     ) -> HeadChanges<'_> {
         let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
         if self.is_private {
             changes.keep_private(&values);
         }
-        if became == Outcome::Reversed {
+        if became == RequestOutcome::Reversed {
             changes.add.push((STATUS_HEADER, became.word().into()));
         } else {
             let is_success = (200..300).contains(&status);
@@ -125,40 +107,23 @@ impl<'a> HeadChanges<'a> {
                 continue;
             }
             let more = fields[at + 1..].iter().filter(same);
-            let value =
-                more.fold(Cow::Borrowed(&**value), |all, more| match union([&*all], &more.value) {
-                    Some(union) => union.into(),
+            let value = more.fold(Cow::Borrowed(&**value), |all, more| {
+                match united([&*all], &more.value) {
+                    Some(united) => united.into(),
                     None => all,
-                });
+                }
+            });
             let there = values(name);
             if there.is_empty() {
                 self.add.push((name, value));
             } else if *rule == MergeRule::Union
-                && let Some(union) = union(there.iter().map(String::as_str), &value)
+                && let Some(united) = united(there.iter().map(String::as_str), &value)
             {
                 self.remove.push(name);
-                self.add.push((name, union.into()));
+                self.add.push((name, united.into()));
             }
         }
     }
-}
-
-/// The lists of `there` as one, with the members of `ours` that it lacks; `None` if it lacks none.
-fn union<'a>(there: impl IntoIterator<Item = &'a str>, ours: &'a str) -> Option<String> {
-    fn members(list: &str) -> impl Iterator<Item = &str> {
-        list.split(',').map(str::trim).filter(|member| !member.is_empty())
-    }
-    let mut all: Vec<&str> = there.into_iter().flat_map(members).collect();
-    if all.contains(&"*") {
-        return None;
-    }
-    let before = all.len();
-    for member in members(ours) {
-        if !all.iter().any(|known| known.eq_ignore_ascii_case(member)) {
-            all.push(member);
-        }
-    }
-    (all.len() > before).then(|| all.join(", "))
 }
 
 #[cfg(test)]
@@ -191,7 +156,7 @@ mod tests {
     #[test]
     fn a_paid_answer_is_private_and_keeps_what_the_site_said() {
         let serve = Serve {
-            outcome: Outcome::Paid,
+            outcome: RequestOutcome::Paid,
             is_private: true,
             headers: vec![(STATUS_HEADER, "paid".into()), (RECEIPT_HEADER, "e30".into())],
             merge: vec![merge("Vary", "Cookie, Accept", MergeRule::Union)],
@@ -212,11 +177,11 @@ mod tests {
             "Payment-Receipt: e30",
             "Vary: accept, Cookie",
         ];
-        assert_eq!(head(200, Outcome::Paid), expected);
+        assert_eq!(head(200, RequestOutcome::Paid), expected);
         expected.retain(|field| !field.starts_with("Payment-Receipt"));
-        assert_eq!(head(304, Outcome::Paid), expected);
+        assert_eq!(head(304, RequestOutcome::Paid), expected);
         assert_eq!(
-            head(404, Outcome::Reversed),
+            head(404, RequestOutcome::Reversed),
             [
                 "X: y",
                 "Cache-Control: private, max-age=5",
@@ -225,7 +190,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            head(404, Outcome::Paid),
+            head(404, RequestOutcome::Paid),
             expected,
             "a payment that stays is told of with an error too"
         );
@@ -262,7 +227,7 @@ mod tests {
             let fields: Vec<(&str, &str)> = there.iter().map(|value| ("F", *value)).collect();
             let serve = Serve { merge: vec![merge("F", ours, rule)], ..Serve::default() };
             assert_eq!(
-                changed(&fields, |values| serve.head(500, Outcome::Free, values)),
+                changed(&fields, |values| serve.head(500, RequestOutcome::Free, values)),
                 expected,
                 "{there:?} {ours}"
             );

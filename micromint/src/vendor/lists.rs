@@ -7,13 +7,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Refusal;
 use super::config::ConfigError;
 use crate::bin::Bin;
 use crate::broker::Owners;
 use crate::host::{Directory, read_whole};
 use crate::identity::UserId;
 use crate::params::Params;
+use crate::protocol::Refusal;
 
 /// The largest list of revoked users that is read, in bytes: 400 000 of the longest names.
 pub const REVOKED_FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;

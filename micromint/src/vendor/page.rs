@@ -13,10 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::template::{Template, TemplateError};
-use super::Refusal;
 use super::config::{ConfigError, whole};
 use crate::host::{DiskDirectory, read_whole};
-use crate::protocol::RequestPayment;
+use crate::protocol::{Refusal, RequestPayment};
 
 /// The largest template, in bytes.
 pub const PAGE_FILE_SIZE_MAX: u64 = 256 * 1024;

@@ -16,7 +16,6 @@ mod free_view;
 mod judge;
 mod quotes;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,19 +29,20 @@ use super::accepted::Accepted;
 use super::answer;
 use super::carrier::{self, Carrier, InHeader};
 use super::challenger::Challenger;
+use super::charge::{Charge, Taken};
 use super::config::{ConfigError, VendorConfig};
 use super::cors::CorsPolicy;
-use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
+use super::decision::{Answer, Decision, Serve, Step};
 use super::manifest::{is_manifest, manifest};
+use super::request::Request;
 use super::secret;
 use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
 use crate::params::Params;
-use crate::protocol::{Frame, PAYMENT_SIZE_MAX};
-use crate::till::{PaymentId, REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
-use crate::time::UnixTime;
+use crate::protocol::{Frame, PAYMENT_SIZE_MAX, RequestOutcome};
+use crate::till::{REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
 
 /// The gate before a vendor's pages. One serves all threads of a process; it is opened after the
 /// process was forked.
@@ -78,31 +78,6 @@ pub enum PaywallError {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-/// What this request took and its answer may still give back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Charge {
-    taken: Taken,
-    taken_at: UnixTime,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
-    /// The coins of a payment that it recorded.
-    Payment(PaymentId),
-    /// One of this visitor's free views.
-    View(IpAddr),
-}
-
-impl Charge {
-    /// What became of the request where nothing is given back.
-    fn kept(&self) -> Outcome {
-        match self.taken {
-            Taken::Payment(_) => Outcome::Paid,
-            Taken::View(_) => Outcome::FreeView,
-        }
-    }
 }
 
 /// How long before the end of its time a reversal is promised no more, in seconds: it may wait for a thread.
@@ -325,7 +300,7 @@ impl Paywall {
         }
         let decision = self.follow(request, route);
         // What would have had to wait was called unavailable; asked again where it may, it is perhaps not.
-        (decision.outcome() != Outcome::Unavailable).then_some(decision)
+        (decision.outcome() != RequestOutcome::Unavailable).then_some(decision)
     }
 
     fn follow<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
@@ -362,12 +337,12 @@ impl Paywall {
     }
 
     /// Takes back the payment that this request recorded, or the free view, if the `status` of its answer is no
-    /// success, and says what became of it: [`Outcome::Reversed`], or [`Outcome::Paid`] or [`Outcome::FreeView`] if
+    /// success, and says what became of it: [`RequestOutcome::Reversed`], or [`RequestOutcome::Paid`] or [`RequestOutcome::FreeView`] if
     /// it stays.
     ///
     /// A payment that cannot be taken back stays: it was retried meanwhile, ten minutes have passed, or
     /// the till cannot be written.
-    pub fn settle(&self, charge: &Charge, status: u16) -> Outcome {
+    pub fn settle(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let is_given_back = !(200..300).contains(&status)
             && match charge.taken {
                 Taken::Payment(id) => matches!(self.till.reverse(id), Ok(Reversal::Reversed)),
@@ -375,17 +350,17 @@ impl Paywall {
                     matches!(self.views.give_back(visitor, charge.taken_at), Ok(true))
                 }
             };
-        if is_given_back { Outcome::Reversed } else { charge.kept() }
+        if is_given_back { RequestOutcome::Reversed } else { charge.kept() }
     }
 
     /// What [`Paywall::settle`] is going to say, as far as that can be told without waiting: for a server that
-    /// makes the head of the answer where it must not wait, says [`Outcome::Reversed`] in it, and then has
+    /// makes the head of the answer where it must not wait, says [`RequestOutcome::Reversed`] in it, and then has
     /// another thread settle. It says that a payment stays where a reversal could come too late.
     ///
     /// The promise is written down first, and without it none is made: a till that fails afterwards, or a process
     /// that dies, keeps it when it can ([`Till::promise_reversal`]). It is void only where the same payment was sent a
     /// second time meanwhile, which opens the page.
-    pub fn promise(&self, charge: &Charge, status: u16) -> Outcome {
+    pub fn promise(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let age = self.clock.now().0.saturating_sub(charge.taken_at.0);
         let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;
         let is_promised = !(200..300).contains(&status)
@@ -395,7 +370,7 @@ impl Paywall {
                 // Nothing of worth: lost with the process at worst.
                 Taken::View(_) => true,
             };
-        if is_promised { Outcome::Reversed } else { charge.kept() }
+        if is_promised { RequestOutcome::Reversed } else { charge.kept() }
     }
 
     /// The manifest: who sells here, where and for whose coins, as JSON. A server need not ask for it:
@@ -438,8 +413,9 @@ impl Paywall {
             return Route::Decided(ask.tell(|ask| answer::options(ask.cors, ask.request).into()));
         }
         if ask.is_view() && self.has_receipt(&ask) {
-            let serve =
-                |ask: &Ask<'_>| Decision::Serve(served(Outcome::Receipt, ask.request, ask.is_body));
+            let serve = |ask: &Ask<'_>| {
+                Decision::Serve(served(RequestOutcome::Receipt, ask.request, ask.is_body))
+            };
             return Route::Decided(ask.tell(serve));
         }
         match carrier {
@@ -479,7 +455,7 @@ fn returned(request: &Request<'_>, is_body: bool) -> Serve {
         is_private: false,
         // Whose scripts may see free content is the site's own affair; what became of the payment is ours.
         merge: CorsPolicy::Site.of_answer(request),
-        ..served(Outcome::Returned, request, is_body)
+        ..served(RequestOutcome::Returned, request, is_body)
     }
 }
 

@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::carrier::brings_receipt;
-use super::http::Request;
+use super::request::Request;
 use crate::authenticator::{Key, push_hex};
-use crate::protocol::{COINS_PER_PAYMENT_MAX, Url, parse_decimal};
+use crate::protocol::{COINS_PER_PAYMENT_MAX, RECEIPT_COOKIE_PREFIX, Url, parse_decimal};
 use crate::scheme::BASE64URL;
 use crate::time::UnixTime;
 
@@ -24,8 +24,6 @@ use crate::time::UnixTime;
 const TRIES_MAX: usize = 8;
 /// The room for a receipt with all its attributes but the path, in bytes.
 const COOKIE_SIZE: usize = 192;
-/// How the name of a receipt cookie begins; 16 hexadecimal digits follow.
-pub(super) const RECEIPT_NAME_PREFIX: &str = "micromint-";
 /// The longest receipt path, in bytes.
 pub const RECEIPT_PATH_LEN_MAX: usize = 1024;
 
@@ -88,13 +86,13 @@ impl<'a> Scope<'a> {
                 .chain_update(" ")
                 .finalize(),
         };
-        text.push_str(RECEIPT_NAME_PREFIX);
+        text.push_str(RECEIPT_COOKIE_PREFIX);
         push_hex(text, &digest[..8]);
     }
 
     /// The cookie's name.
     fn name(self) -> String {
-        let mut name = String::with_capacity(RECEIPT_NAME_PREFIX.len() + 16);
+        let mut name = String::with_capacity(RECEIPT_COOKIE_PREFIX.len() + 16);
         self.push_name(&mut name);
         name
     }

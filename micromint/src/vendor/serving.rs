@@ -14,10 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::answer::unavailable;
 use super::carrier::Carrier;
 use super::config::{ConfigError, VendorConfig};
-use super::http::{Decision, Outcome, Request, Serve};
+use super::decision::{Decision, Serve};
 use super::paywall::{Paywall, PaywallError, is_free};
+use super::request::Request;
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
+use crate::protocol::RequestOutcome;
 use crate::time::UnixTime;
 
 /// How long a failed opening is not tried again, in seconds.
@@ -169,7 +171,7 @@ impl Vendor {
         };
         let mut decision = self.watched(&paywall, paywall.decide(request));
         if let (Decision::Answer(answer), Some(reason)) = (&mut decision, reason)
-            && answer.outcome == Outcome::Unavailable
+            && answer.outcome == RequestOutcome::Unavailable
         {
             Arc::make_mut(answer).log = Some(reason);
         }
@@ -178,7 +180,7 @@ impl Vendor {
 
     /// A decision of this paywall. One that it could not record has it opened anew.
     fn watched(&self, paywall: &Arc<Paywall>, decision: Decision) -> Decision {
-        if decision.outcome() == Outcome::Unavailable {
+        if decision.outcome() == RequestOutcome::Unavailable {
             self.reopen_instead_of(paywall);
         }
         decision
@@ -206,10 +208,10 @@ mod tests {
 
     use crate::authenticator::Key;
     use crate::host::SystemEntropy;
+    use crate::protocol::Refusal;
     use crate::scheme::BASE64URL;
     use crate::testing::{ObviousMint, params_with};
     use crate::till::tests::HandClock;
-    use crate::vendor::Refusal;
     use crate::vendor::accepted::LOOK_SECONDS;
 
     struct Site {
@@ -241,7 +243,7 @@ mod tests {
 
     impl Site {
         /// A payment for a page of its own.
-        fn pay(&self, page: &str) -> Outcome {
+        fn pay(&self, page: &str) -> RequestOutcome {
             self.decide("POST", page, Some(&payment(&self.mint, page)))
         }
 
@@ -259,14 +261,14 @@ mod tests {
         }
 
         /// What became of a payment in a header, of coins of `mint`, and whether it may be settled.
-        fn pay_in_header(&self, mint: &ObviousMint, page: &str) -> (Outcome, bool) {
+        fn pay_in_header(&self, mint: &ObviousMint, page: &str) -> (RequestOutcome, bool) {
             let payment = BASE64URL.encode(payment(mint, page));
             let field = ("MicroMint-Payment", payment.as_bytes());
             let (decision, paywall) = self.decide_head("GET", &format!("/{page}"), field).unwrap();
             (decision.outcome(), paywall.is_some())
         }
 
-        fn decide(&self, method: &str, page: &str, body: Option<&[u8]>) -> Outcome {
+        fn decide(&self, method: &str, page: &str, body: Option<&[u8]>) -> RequestOutcome {
             let target = format!("/{page}");
             let request = Request {
                 method: method.as_bytes(),
@@ -300,13 +302,13 @@ mod tests {
         let site = site();
         site.vendor.open().unwrap();
         let (unpaid, paywall) = site.decide_head("GET", "/1", ("Accept", b"*/*")).unwrap();
-        assert_eq!((unpaid.outcome(), paywall.is_some()), (Outcome::Unpaid, false));
-        assert_eq!(site.pay_in_header(&site.mint, "1"), (Outcome::Paid, true));
-        assert_eq!(site.pay_in_header(&site.mint, "1"), (Outcome::Retry, true));
+        assert_eq!((unpaid.outcome(), paywall.is_some()), (RequestOutcome::Unpaid, false));
+        assert_eq!(site.pay_in_header(&site.mint, "1"), (RequestOutcome::Paid, true));
+        assert_eq!(site.pay_in_header(&site.mint, "1"), (RequestOutcome::Retry, true));
         assert!(
             site.decide_head("POST", "/2", ("Content-Type", b"application/x-micromint")).is_none()
         );
-        assert_eq!(site.pay("2"), Outcome::Paid);
+        assert_eq!(site.pay("2"), RequestOutcome::Paid);
     }
 
     #[test]
@@ -316,15 +318,18 @@ mod tests {
         let next = ObviousMint::new(params_with(|raw| raw.period = "next".parse().unwrap()));
         std::fs::write(site.folder.path().join("periods/b.params"), next.params().to_toml())
             .unwrap();
-        assert_eq!(site.pay_in_header(&next, "1").0, Outcome::Refused(Refusal::UnknownPeriod));
+        assert_eq!(
+            site.pay_in_header(&next, "1").0,
+            RequestOutcome::Refused(Refusal::UnknownPeriod)
+        );
         site.clock.pass(LOOK_SECONDS);
-        assert_eq!(site.pay_in_header(&next, "1"), (Outcome::Paid, true));
+        assert_eq!(site.pay_in_header(&next, "1"), (RequestOutcome::Paid, true));
         std::fs::remove_file(site.folder.path().join("till/lock")).unwrap();
-        assert_eq!(site.pay_in_header(&next, "2").0, Outcome::Unavailable);
+        assert_eq!(site.pay_in_header(&next, "2").0, RequestOutcome::Unavailable);
         assert!(site.vendor.to_record().is_none());
         site.vendor.prepare(None).unwrap();
         site.clock.pass(REOPEN_AFTER_SECONDS);
-        assert_eq!(site.pay_in_header(&next, "2"), (Outcome::Paid, true));
+        assert_eq!(site.pay_in_header(&next, "2"), (RequestOutcome::Paid, true));
         assert!(site.vendor.to_record().is_some(), "opened anew by the payment");
     }
 
@@ -332,32 +337,32 @@ mod tests {
     fn a_vendor_opens_when_it_is_first_asked() {
         let site = site();
         assert!(site.vendor.to_ask().is_none() && site.vendor.to_record().is_none());
-        assert_eq!(site.pay("0"), Outcome::Paid);
+        assert_eq!(site.pay("0"), RequestOutcome::Paid);
         assert!(site.vendor.to_ask().is_some() && site.vendor.to_record().is_some());
     }
 
     #[test]
     fn prices_are_told_while_nothing_can_be_recorded_and_a_new_till_heals() {
         let site = site();
-        assert_eq!(site.pay("0"), Outcome::Paid);
+        assert_eq!(site.pay("0"), RequestOutcome::Paid);
         let till = site.folder.path().join("till");
         let away = site.folder.path().join("away");
         std::fs::rename(&till, &away).unwrap();
         std::fs::write(&till, "no folder").unwrap();
         std::fs::remove_file(away.join("lock")).unwrap();
         for _ in 0..3 {
-            assert_eq!(site.pay("1"), Outcome::Unavailable);
+            assert_eq!(site.pay("1"), RequestOutcome::Unavailable);
             assert!(site.vendor.to_record().is_none());
-            assert_eq!(site.decide("GET", "1", None), Outcome::Unpaid);
+            assert_eq!(site.decide("GET", "1", None), RequestOutcome::Unpaid);
             site.clock.pass(1);
         }
         std::fs::remove_file(&till).unwrap();
         std::fs::rename(&away, &till).unwrap();
         site.vendor.prepare(None).unwrap();
         site.clock.pass(1);
-        assert_eq!(site.pay("1"), Outcome::Paid);
+        assert_eq!(site.pay("1"), RequestOutcome::Paid);
         assert!(site.vendor.to_record().is_some());
-        assert_eq!(site.pay("0"), Outcome::Retry, "what was recorded before is known");
+        assert_eq!(site.pay("0"), RequestOutcome::Retry, "what was recorded before is known");
     }
 
     #[test]
@@ -368,7 +373,7 @@ mod tests {
         std::fs::write(&till, "no folder").unwrap();
         assert!(site.vendor.open().is_err());
         assert!(site.vendor.open().unwrap().is_none());
-        assert_eq!(site.pay("0"), Outcome::Unavailable);
+        assert_eq!(site.pay("0"), RequestOutcome::Unavailable);
         site.clock.pass(REOPEN_AFTER_SECONDS);
         assert!(site.vendor.open().is_err());
         // A clock that was set back does not lock the vendor out.

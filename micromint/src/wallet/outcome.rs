@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::vendor::Refusal;
+use crate::protocol::Refusal;
 
 /// What became of a payment. Until an answer is recorded it is [`Outcome::Unknown`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The head of an answer: what the paywall adds to it, and that a payment stays for a success only.
 
-use micromint::vendor::http::{Decision, HeadChanges, Outcome, Serve};
+use micromint::protocol::RequestOutcome;
+use micromint::vendor::{Decision, HeadChanges, Serve};
 
 use super::reply::is_content_type;
 use super::report::tell;
@@ -52,7 +53,7 @@ fn take_back(request: Request<'_>, visit: &Visit, serve: &Serve, status: u16) {
         return;
     }
     match paywall.settle(&charge, status) {
-        Outcome::Reversed => visit.is_reversed.set(true),
+        RequestOutcome::Reversed => visit.is_reversed.set(true),
         _ => {
             let text = format!("a payment answered with {status} could not be taken back");
             request.log().write(Level::Error, &text);

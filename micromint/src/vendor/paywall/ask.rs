@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::super::answer;
-use super::super::check::Checker;
-use super::super::conditions::{Withheld, withheld};
-use super::super::cors::CorsPolicy;
-use super::super::http::{Answer, Decision, Request};
-use super::super::origin::{self, TargetFault};
-use super::super::price::PriceError;
-use super::super::receipt::{self, Scope, parse_receipt_path};
 use super::Paywall;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, Url};
 use crate::time::UnixTime;
+use crate::vendor::answer;
+use crate::vendor::check::Checker;
+use crate::vendor::conditions::{Withheld, withheld};
+use crate::vendor::cors::CorsPolicy;
+use crate::vendor::decision::{Answer, Decision};
+use crate::vendor::origin::{self, TargetFault};
+use crate::vendor::price::PriceError;
+use crate::vendor::receipt::{self, Scope, parse_receipt_path};
+use crate::vendor::request::Request;
 
 /// A request for a payable page, as messages name it.
 pub(in crate::vendor) struct Ask<'a> {

@@ -3,14 +3,14 @@
 //! The credential is taken apart here; its message is then judged as one that came by any other way. The
 //! invariant: nothing about a challenge makes a payment good that is not good without it.
 
-use super::super::Refusal;
-use super::super::answer;
-use super::super::check::Refused;
-use super::super::http::Decision;
 use super::Paywall;
 use super::ask::Ask;
 use crate::coin::Bins;
+use crate::protocol::Refusal;
 use crate::scheme::{Credential, INTENT, METHOD};
+use crate::vendor::answer;
+use crate::vendor::check::Refused;
+use crate::vendor::decision::Decision;
 
 impl Paywall {
     /// Judges the payment in a credential.

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use super::super::carrier::Carrier;
-use super::super::http::{About, Decision, Outcome, Request, Serve};
 use super::{free_post, free_with, returned};
+use crate::protocol::RequestOutcome;
+use crate::vendor::carrier::Carrier;
+use crate::vendor::decision::{About, Decision, Serve};
+use crate::vendor::request::Request;
 
 /// What a place in a dry run does in place of `decision`. The event tells what would have been.
 ///
@@ -27,7 +29,7 @@ pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
         Carrier::Body => free_post(request),
     };
     // What only the vendor can put right is told although the page is sent.
-    let failure = log.filter(|_| outcome == Outcome::Unavailable);
+    let failure = log.filter(|_| outcome == RequestOutcome::Unavailable);
     let about = About { alert: about.alert.clone().or(failure), ..about };
     Decision::Serve(Serve { outcome, coins, user, about, ..serve })
 }

@@ -4,11 +4,11 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use super::super::config::{ConfigError, VendorConfig};
-use super::super::lists::Lists;
 use crate::error::FileError;
 use crate::host::DiskDirectory;
 use crate::params::Params;
+use crate::vendor::config::{ConfigError, VendorConfig};
+use crate::vendor::lists::Lists;
 
 /// The broker's lists for each of the periods, in their folder.
 pub(super) fn load_lists(

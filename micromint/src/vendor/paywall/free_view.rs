@@ -1,12 +1,14 @@
 //! A page that a visitor sees free: one of the first of the day.
 
-use super::super::config::RECEIPT_SECONDS_MIN;
-use super::super::http::{Decision, Outcome};
-use super::super::views::Take;
+use super::Paywall;
 use super::ask::Ask;
 use super::judge::served;
-use super::{Charge, Paywall, Taken};
+use crate::protocol::RequestOutcome;
 use crate::time::{DAY_SECONDS, UnixTime};
+use crate::vendor::charge::{Charge, Taken};
+use crate::vendor::config::RECEIPT_SECONDS_MIN;
+use crate::vendor::decision::Decision;
+use crate::vendor::views::Take;
 
 impl Paywall {
     /// Whether the visitor may have free views here. To see a page, that is: HEAD asks for the price.
@@ -25,7 +27,7 @@ impl Paywall {
         let take = if place.is_dry_run { Take::Look } else { Take::Count };
         match self.views.take(visitor, place.free_views, ask.now, take) {
             Ok(true) => {
-                let mut serve = served(Outcome::FreeView, ask.request, false);
+                let mut serve = served(RequestOutcome::FreeView, ask.request, false);
                 serve.headers.push(self.receipt(ask, ask.price, self.rest_of_day(ask.now)));
                 serve.charge = Some(Charge { taken: Taken::View(visitor), taken_at: ask.now });
                 Decision::Serve(serve)

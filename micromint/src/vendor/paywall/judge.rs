@@ -6,20 +6,22 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
-use super::super::Refusal;
-use super::super::answer::{self, RefusedPayment};
-use super::super::carrier::{is_authorized_otherwise, stripped_headers};
-use super::super::challenger::Echo;
-use super::super::conditions::Withheld;
-use super::super::http::{Answer, Decision, Outcome, Request, STATUS_HEADER, Serve};
+use super::Paywall;
 use super::ask::Ask;
 use super::credential::too_late;
-use super::{Charge, Paywall, Taken};
 use crate::bin::Bin;
-use crate::protocol::Payment;
+use crate::protocol::{Payment, Refusal, RequestOutcome, STATUS_HEADER};
 use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
 use crate::till::{Spend, Spent, TillError, fingerprint};
 use crate::time::UnixTime;
+use crate::vendor::answer::{self, RefusedPayment};
+use crate::vendor::carrier::is_authorized_otherwise;
+use crate::vendor::challenger::Echo;
+use crate::vendor::charge::{Charge, Taken};
+use crate::vendor::conditions::Withheld;
+use crate::vendor::decision::{Answer, Decision, Serve};
+use crate::vendor::request::Request;
+use crate::vendor::stripped::stripped_headers;
 
 /// A payment as it was sent.
 struct Sent<'a> {
@@ -119,7 +121,7 @@ impl Paywall {
         };
         Ok(match spent {
             None => {
-                let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
+                let serve = self.opened(ask, RequestOutcome::Paid, sent, ask.now);
                 Judged::Serve(Serve { coins: payment.coins, ..serve })
             }
             Some(spent) => self.judged(ask, sent, spent),
@@ -129,7 +131,7 @@ impl Paywall {
     fn judged(&self, ask: &Ask<'_>, sent: &Sent<'_>, spent: Spent) -> Judged {
         match spent {
             Spent::Recorded(id) => {
-                let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
+                let serve = self.opened(ask, RequestOutcome::Paid, sent, ask.now);
                 Judged::Serve(Serve {
                     coins: sent.payment.coins,
                     charge: Some(Charge { taken: Taken::Payment(id), taken_at: ask.now }),
@@ -137,7 +139,7 @@ impl Paywall {
                 })
             }
             Spent::Retry { recorded_at } => {
-                Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at))
+                Judged::Serve(self.opened(ask, RequestOutcome::Retry, sent, recorded_at))
             }
             Spent::CapReached => Judged::Refused(Refusal::CapReached),
             Spent::AlreadySpent => Judged::Refused(Refusal::Spent),
@@ -166,7 +168,9 @@ impl Paywall {
             false => till.find_retry(&payment.period, first_bin, &fingerprint, seconds)?,
         };
         Ok(match found {
-            Some(recorded_at) => Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at)),
+            Some(recorded_at) => {
+                Judged::Serve(self.opened(ask, RequestOutcome::Retry, sent, recorded_at))
+            }
             None => Judged::Unpaid,
         })
     }
@@ -192,7 +196,7 @@ impl Paywall {
     fn opened(
         &self,
         ask: &Ask<'_>,
-        outcome: Outcome,
+        outcome: RequestOutcome,
         sent: &Sent<'_>,
         recorded_at: UnixTime,
     ) -> Serve {
@@ -266,7 +270,7 @@ enum Unrecorded {
 }
 
 /// How a page that is paid for is served.
-pub(super) fn served(outcome: Outcome, request: &Request<'_>, is_body: bool) -> Serve {
+pub(super) fn served(outcome: RequestOutcome, request: &Request<'_>, is_body: bool) -> Serve {
     // With room for those of a payment.
     let mut headers = Vec::with_capacity(3);
     headers.push((STATUS_HEADER, outcome.word().into()));

@@ -8,12 +8,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::carrier::{Carrier, brings_receipt};
-use super::super::challenger::next_challenge;
-use super::super::check::Checker;
-use super::super::http::{Answer, Decision, Outcome, Request};
 use super::Paywall;
+use crate::protocol::RequestOutcome;
 use crate::time::UnixTime;
+use crate::vendor::carrier::{Carrier, brings_receipt};
+use crate::vendor::challenger::next_challenge;
+use crate::vendor::check::Checker;
+use crate::vendor::decision::{Answer, Decision};
+use crate::vendor::request::Request;
 
 /// The answers that are kept at most. Each has its place by what is asked; the newest stays.
 const QUOTES_MAX: usize = 512;
@@ -82,7 +84,7 @@ impl Paywall {
     pub(super) fn keep(&self, question: Question, decision: &Decision) {
         let Question { asked, checker, now } = question;
         if let Decision::Answer(answer) = decision
-            && answer.outcome == Outcome::Unpaid
+            && answer.outcome == RequestOutcome::Unpaid
         {
             let next = next_challenge(now);
             let holds = now..checker.next_change(now).map_or(next, |change| change.min(next));
@@ -146,7 +148,6 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::config::VendorConfig;
     use super::*;
     use crate::authenticator::Key;
     use crate::host::{SimulatedDirectory, SystemEntropy};
@@ -154,7 +155,9 @@ mod tests {
     use crate::protocol::URL_LEN_MAX;
     use crate::testing::params_with;
     use crate::till::tests::HandClock;
-    use crate::vendor::http::{Place, Step};
+    use crate::vendor::config::VendorConfig;
+    use crate::vendor::decision::Step;
+    use crate::vendor::request::Place;
 
     /// What the page of [`paywall`] says of itself, to be found in a body.
     const BETWEEN: &str = "2026-12-15T12:00:00Z";
