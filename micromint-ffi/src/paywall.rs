@@ -249,9 +249,8 @@ fn load(path: &Path) -> Answer<VendorConfig> {
 fn refused(error: PaywallError) -> micromint_error {
     let status = match &error {
         PaywallError::Config(_) => MICROMINT_ERROR_CONFIG,
-        PaywallError::File(_) | PaywallError::Till(_) | PaywallError::Secret { .. } => {
-            MICROMINT_ERROR_FILE
-        }
+        // All others are about files.
+        _ => MICROMINT_ERROR_FILE,
     };
     micromint_error::of(status, &error)
 }

@@ -43,8 +43,6 @@ mod owners;
 
 mod set_aside;
 
-pub mod web;
-
 #[cfg(test)]
 mod tests;
 

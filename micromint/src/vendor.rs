@@ -1,7 +1,7 @@
 //! The vendor: prices, the check of payments, receipts and the paywall (thesis 3.3).
 //!
-//! In goes a [`Request`] as a web server received it, out comes a [`Decision`]. Every web server module
-//! and the C library call the same functions, so they cannot disagree.
+//! In goes a [`Request`] as a web server received it, out comes a [`Decision`]. Every web server
+//! module and the C library call the same functions, so they cannot disagree.
 //!
 //! The modules below stand in order: each uses only those before it (`scripts/check-modules.sh`).
 

@@ -1,5 +1,5 @@
-//! The names of MicroMint in HTTP: header fields, media types and the cookie of a receipt. Those of the
-//! scheme "Payment" are in [`scheme`](crate::scheme).
+//! The names of MicroMint in HTTP: header fields, media types and the cookie of a receipt. Those of
+//! the scheme "Payment" are in [`scheme`](crate::scheme).
 
 /// The media type of every message.
 pub const MEDIA_TYPE: &str = "application/x-micromint";

@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use super::Refusal;
 
-/// What became of a request at the paywall.
+/// What became of a request at the paywall. Exhaustive on purpose: whoever adds an outcome decides
+/// in every match what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum RequestOutcome {
     /// Nothing to pay.
@@ -22,10 +23,11 @@ pub enum RequestOutcome {
     Retry,
     /// One of the visitor's free views of the day.
     FreeView,
-    /// The content is free, or is not sent since a condition of the request fails: the payment was not
-    /// recorded.
+    /// The content is free, or is not sent since a condition of the request fails: the payment was
+    /// not recorded.
     Returned,
-    /// The payment was recorded, or the free view counted, and taken back, since the answer is no success.
+    /// The payment was recorded, or the free view counted, and taken back, since the answer is no
+    /// success.
     Reversed,
     /// The payment was refused.
     Refused(Refusal),

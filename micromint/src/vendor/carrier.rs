@@ -1,5 +1,5 @@
-//! Where in a request a payment is: in a header of any method (form b of `docs/reference/http.md`), or in the
-//! body of a POST (form a, the thesis's way).
+//! Where in a request a payment is: in a header of any method (form b of `docs/reference/http.md`),
+//! or in the body of a POST (form a, the thesis's way).
 
 use base64::Engine;
 
@@ -19,7 +19,7 @@ pub(super) enum Carrier<'a> {
     Header(InHeader<'a>),
     /// In the body of a POST.
     Body,
-    /// In several places, or beside another Authorization in a second field of that name.
+    /// In several places, or in one of two Authorization fields.
     Several,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Carrier<'a> {
                 _ => None,
             };
             if let Some(payment) = payment {
-                // No payment holds a comma: two fields stand here that were joined on the way (RFC 9110, 5.3).
+                // No payment holds a comma: a proxy joined two fields (RFC 9110, 5.3).
                 count += if value.contains(&b',') { 2 } else { 1 };
                 found = Carrier::Header(payment);
             }
@@ -76,13 +76,13 @@ impl<'a> Carrier<'a> {
     }
 }
 
-/// Whether something in the head of a request could open a page that is paid for: a payment in any form, or a
-/// receipt. Nothing is checked: it tells who comes to pay from who should be asked for a password.
+/// Whether the head of a request carries a payment in any form or a receipt. Checks neither: a
+/// server uses it to decide whether to ask for a password.
 pub fn brings_payment(request: &Request<'_>) -> bool {
     Carrier::of(request) != Carrier::None || brings_receipt(request)
 }
 
-/// Whether a request has a cookie that is named like a receipt.
+/// Whether a request has a cookie with the name of a receipt.
 pub(super) fn brings_receipt(request: &Request<'_>) -> bool {
     let is_receipt = |cookies: &[u8]| {
         let names = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii_start);
@@ -91,7 +91,7 @@ pub(super) fn brings_receipt(request: &Request<'_>) -> bool {
     request.header_values("cookie").any(is_receipt)
 }
 
-/// Whether an Authorization has a payment behind something else: two fields that were joined on the way.
+/// Whether an Authorization has a payment after other credentials: a proxy joined two fields.
 fn holds_another_payment(value: &[u8]) -> bool {
     value.windows(10).any(|part| part.eq_ignore_ascii_case(b", payment "))
 }
@@ -101,7 +101,7 @@ pub(super) fn is_authorized_otherwise(request: &Request<'_>) -> bool {
     request.header_values(AUTHORIZATION_HEADER).any(|value| token_of(value).is_none())
 }
 
-/// The message in a header's value, or `None` if it is too long or no base64url.
+/// The message in a header's value; `None` if it is too long or not base64url.
 pub(super) fn from_header(value: &[u8]) -> Option<Vec<u8>> {
     let value = value.trim_ascii();
     if value.len() > PAYMENT_HEADER_LEN_MAX { None } else { BASE64URL.decode(value).ok() }

@@ -1,7 +1,7 @@
 //! What the paywall decides about a request: serve the content, or send an answer instead.
 //!
-//! A server module carries out a [`Decision`] as it stands. The invariant: a decision says all that the
-//! server must do; the server adds nothing of its own about coins.
+//! A server module carries out a [`Decision`] as it stands. The invariant: a decision says all that
+//! the server must do; the server adds nothing of its own about coins.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::identity::UserId;
 use crate::period::Period;
 use crate::protocol::RequestOutcome;
 
-/// What a server does next, once a request's head is read.
+/// What a server does next, once a request's head is read. Exhaustive on purpose: a server that
+/// does not know a step cannot take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 // A free page must cost no memory of its own.
 #[allow(clippy::large_enum_variant)]
@@ -29,17 +30,19 @@ pub enum Step {
     Work,
 }
 
-/// What the web server does with a request.
+/// What the web server does with a request. Exhaustive on purpose: a server must carry out every
+/// kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Serve the content.
     Serve(Serve),
-    /// Send this instead of the content. Shared: what many ask for is made once.
+    /// Send this instead of the content. Shared, since many requests get the same answer.
     Answer(Arc<Answer>),
 }
 
 /// How the content is served.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Serve {
     /// What became of the payment, for logs and variables.
     pub outcome: RequestOutcome,
@@ -56,13 +59,14 @@ pub struct Serve {
     pub is_private: bool,
     /// Request header fields to take out before content is made.
     pub strip_request_headers: &'static [&'static str],
-    /// Header fields to add to the answer: MicroMint-Status whatever its status, the others if that is 2xx or
-    /// 304; see [`Serve::head`], which does so.
+    /// Header fields to add to the answer: MicroMint-Status with every status, the others if it is
+    /// 2xx or
+    /// 304. [`Serve::head`] does so.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// Header fields to merge with the content's own, whatever the status; see [`Serve::head`].
+    /// Header fields to merge with the content's own, with every status; see [`Serve::head`].
     pub merge: Vec<Merge>,
-    /// Set if this request recorded a payment, or used up a free view: hand it to `Paywall::settle` with the status of the
-    /// answer when its head is made, and what that gives to [`Serve::head`].
+    /// Set if this request recorded a payment or used a free view. When the head of the answer is
+    /// made, pass it to `Paywall::settle` with the status, and the result to [`Serve::head`].
     pub charge: Option<Charge>,
     /// What the request was about.
     pub about: About,
@@ -83,14 +87,14 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Who tried to pay, for logs and variables.
     pub user: Option<UserId>,
-    /// What to write into the server's error log, where something is to be said there. It never holds
-    /// a key or an authenticator.
+    /// A line for the server's error log. It never holds a key or an authenticator.
     pub log: Option<String>,
     /// What the request was about.
     pub about: About,
 }
 
-/// What a request was about, for logs, variables and counters. Empty for a free page without a payment.
+/// What a request was about, for logs, variables and counters. Empty for a free page without a
+/// payment.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct About {
     /// The price, in coins.
@@ -99,10 +103,9 @@ pub struct About {
     pub url: Option<String>,
     /// The period of the coins sent.
     pub period: Option<Period>,
-    /// The place only tries out what it would do: the outcome says what would have been, and nothing
-    /// was recorded.
+    /// The place is in a dry run: the outcome says what would have been, and nothing was recorded.
     pub is_dry_run: bool,
-    /// What the vendor must be told, as an error in the server's log: a file that cannot be read.
+    /// An error for the server's log: a file that cannot be read.
     pub alert: Option<String>,
 }
 

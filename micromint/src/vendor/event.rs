@@ -1,7 +1,7 @@
 //! One event: an answered request in the words that logs and counters keep.
 //!
-//! In goes a decision, the status that was sent and what became of the charge; out comes a line. It never
-//! holds a key, an Authenticator, a coin or a cookie, so a server may write it anywhere.
+//! In goes a decision, the status that was sent and what became of the charge; out comes a line. It
+//! never holds a key, an Authenticator, a coin or a cookie, so a server may write it anywhere.
 
 use std::fmt::{self, Write};
 
@@ -14,6 +14,7 @@ const LINE_LEN_USUAL: usize = 128;
 
 /// What a server tells of a request that the paywall decided about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Event<'a> {
     /// What became of it; in a dry run: what would have.
     pub outcome: RequestOutcome,
@@ -52,8 +53,8 @@ impl Decision {
 }
 
 impl Event<'_> {
-    /// The event as one JSON object on one line, without a line end: numbers and strings only, absent values
-    /// left out.
+    /// The event as one JSON object on one line, without a line end: numbers and strings only,
+    /// absent values left out.
     pub fn to_json(&self) -> String {
         let Event { outcome, status, price, coins, .. } = self;
         let mut text = self.room();
@@ -97,8 +98,8 @@ impl Event<'_> {
 }
 
 impl fmt::Display for Event<'_> {
-    /// One line of words, such as `micromint paid status=200 price=1 coins=1 user=alice period=2026-12
-    /// url=https://news.example/`. No value holds a blank.
+    /// One line of words, such as `micromint paid status=200 price=1 coins=1 user=alice
+    /// period=2026-12 url=https://news.example/`. No value holds a blank.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Event { outcome, status, price, coins, .. } = self;
         write!(f, "micromint {} status={status} price={price} coins={coins}", outcome.word())?;
@@ -114,8 +115,8 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// Appends a JSON string. User-IDs, periods and URLs are printable ASCII by their types, so two characters need an
-/// escape.
+/// Appends a JSON string. User-IDs, periods and URLs are printable ASCII by their types, so two
+/// characters need an escape.
 fn push_json(line: &mut String, text: &str) {
     line.push('"');
     for character in text.chars() {

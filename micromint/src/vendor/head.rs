@@ -1,8 +1,9 @@
-//! The head of an answer: what the paywall adds to the fields that the content and the site set, and what it
-//! takes out of them.
+//! The head of an answer: the fields that the paywall adds to those of the content and the site,
+//! and those that it removes.
 //!
-//! In goes a decision and a look at the fields that are there, out come changes that a server makes as they
-//! stand. The invariant: what the site said stays said, unless it would give a paid page to others.
+//! A decision and the current fields go in; changes that a server carries out literally come out.
+//! The invariant: the site's own fields stay, unless they would let a cache give a paid page to
+//! others.
 
 use std::borrow::Cow;
 
@@ -12,10 +13,11 @@ use super::merge::{Merge, MergeRule, united};
 use crate::protocol::{RequestOutcome, STATUS_HEADER};
 use crate::scheme::RECEIPT_HEADER;
 
-/// What a server changes in an answer's head: first take out, then add.
+/// What a server changes in an answer's head: first it removes fields, then it adds some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeadChanges<'a> {
-    /// Names, in any case, of which every field is taken out.
+    /// Names, in any case; the server removes every field of these names.
     pub remove: Vec<&'static str>,
     /// Fields to add.
     pub add: Vec<(&'static str, Cow<'a, str>)>,
@@ -23,8 +25,8 @@ pub struct HeadChanges<'a> {
 
 impl Serve {
     /// The changes to the head of the content's answer with this `status`. `became` is what
-    /// `Paywall::settle` said of the charge, or `outcome` where there was none. `values` gives the values
-    /// of all fields of a name, in any case, that the answer would have.
+    /// `Paywall::settle` said of the charge, or `outcome` where there was none. `values` gives the
+    /// values of all fields of a name, in any case, that the answer would have.
     pub fn head(
         &self,
         status: u16,
@@ -39,8 +41,8 @@ impl Serve {
             changes.add.push((STATUS_HEADER, became.word().into()));
         } else {
             let is_success = (200..300).contains(&status);
-            // What became of the coins is said of every answer; a receipt is given with the page only, and the
-            // draft of the scheme "Payment" has its own with successes only.
+            // Every answer says what became of the coins. The receipt cookie comes with the page
+            // only, and Payment-Receipt with a success only, as the draft asks.
             let is_sent = |name: &str| match name {
                 STATUS_HEADER => true,
                 RECEIPT_HEADER => is_success,
@@ -49,7 +51,7 @@ impl Serve {
             let sent = self.headers.iter().filter(|(name, _)| is_sent(name));
             changes.add.extend(sent.map(|(name, value)| (*name, Cow::Borrowed(&**value))));
         }
-        // An upstream knows nothing of this payment, whatever it says.
+        // The word of an upstream is not about this payment.
         if !values(STATUS_HEADER).is_empty() {
             changes.remove.push(STATUS_HEADER);
         }
@@ -59,8 +61,8 @@ impl Serve {
 }
 
 impl Answer {
-    /// The changes to the head that the site gives to every answer: all fields of this answer, those among
-    /// them that may be there already merged. `values` as for [`Serve::head`].
+    /// The changes to the head that the site gives to every answer: all fields of this answer,
+    /// those among them that may be there already merged. `values` as for [`Serve::head`].
     pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
         changes
@@ -70,7 +72,8 @@ impl Answer {
         changes
     }
 
-    /// The part of [`Answer::head`] that depends on what is there, for a server that sent the rest before.
+    /// The part of [`Answer::head`] that depends on what is there, for a server that sent the rest
+    /// before.
     pub fn merged(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::default();
         changes.merge(&self.merge, &values);
@@ -79,12 +82,12 @@ impl Answer {
 }
 
 impl<'a> HeadChanges<'a> {
-    /// For so many fields to add, and Cache-Control.
+    /// Room for `count` fields to add, and Cache-Control.
     fn with_room(count: usize) -> HeadChanges<'a> {
         HeadChanges { remove: Vec::new(), add: Vec::with_capacity(count + 1) }
     }
 
-    /// The same changes without the decision that they are made of.
+    /// The same changes, independent of the decision's lifetime.
     pub fn into_owned(self) -> HeadChanges<'static> {
         let add = self.add.into_iter().map(|(name, value)| (name, Cow::Owned(value.into_owned())));
         HeadChanges { remove: self.remove, add: add.collect() }
@@ -101,7 +104,7 @@ impl<'a> HeadChanges<'a> {
 
     fn merge(&mut self, fields: &'a [Merge], values: &impl Fn(&str) -> Vec<String>) {
         for (at, Merge { name, value, rule }) in fields.iter().enumerate() {
-            // Several lists for one field are one list.
+            // Several lists for one field become one list.
             let same = |other: &&Merge| other.name == *name && *rule == MergeRule::Union;
             if fields[..at].iter().any(|other| same(&other)) {
                 continue;

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// A header field that may be there already.
+/// A header field that the answer may have already.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Merge {
     /// Its name.
     pub name: &'static str,
@@ -13,12 +14,14 @@ pub struct Merge {
     pub rule: MergeRule,
 }
 
-/// How a field is merged with those of its name that are there.
+/// How a field is merged with fields of its name that the answer has. Exhaustive on purpose:
+/// whoever merges must know every rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergeRule {
-    /// Both are comma-separated lists: members that are missing are added. A `*` that is there stays as it is.
+    /// Both values are comma-separated lists: adds the members that are missing. A list with `*`
+    /// stays as it is.
     Union,
-    /// The answer's own stays; ours is added where there is none.
+    /// The answer's own field stays; ours is added only if there is none.
     Default,
 }
 
@@ -34,7 +37,8 @@ impl Merge {
     }
 }
 
-/// The lists of `there` as one, with the members of `ours` that it lacks; `None` if it lacks none.
+/// The lists of `there` as one list with the members of `ours` that they lack; `None` if they lack
+/// none.
 pub(super) fn united<'a>(
     there: impl IntoIterator<Item = &'a str>,
     ours: &'a str,

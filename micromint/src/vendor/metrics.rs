@@ -1,7 +1,8 @@
 //! Counters: how many requests ended how, for Prometheus.
 //!
-//! In go events, out comes text in the Prometheus exposition format. The counters are an array of numbers
-//! without a pointer, so that a server can keep them in memory that all its processes share.
+//! In go events, out comes text in the Prometheus exposition format. The counters are an array of
+//! numbers without a pointer, so that a server can keep them in memory that all its processes
+//! share.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +19,8 @@ pub const SLOTS: usize = COINS + 2;
 /// The media type of [`Counters::to_prometheus`].
 pub const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Counts of events. All-zero memory, aligned to 8 bytes, is a valid value that has counted nothing, and
-/// several processes may count in one value that they share.
+/// Counts of events. All-zero memory, aligned to 8 bytes, is a valid value that has counted
+/// nothing, and several processes may count in one value that they share.
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct Counters([AtomicU64; SLOTS]);

@@ -102,7 +102,8 @@ fn problem_type(refusal: Refusal, is_short: bool) -> &'static str {
 }
 
 fn print(problem: &impl Serialize) -> Vec<u8> {
-    // Structs of strings and numbers have no map with keys that are no strings, which is all that could fail.
+    // Structs of strings and numbers have no map with keys that are no strings, which is all that
+    // could fail.
     let mut text = serde_json::to_vec(problem).unwrap_or_default();
     text.push(b'\n');
     text

@@ -1,7 +1,8 @@
 //! A request as a web server received it, in the terms that the paywall decides by.
 //!
-//! A server module builds a [`Request`] from its own type and holds no rule about coins. The invariant:
-//! nothing outside [`HEADERS_READ`] and the other fields of a request changes a decision.
+//! A server module builds a [`Request`] from its own type and holds no rule about coins. The
+//! invariant: nothing outside [`HEADERS_READ`] and the other fields of a request changes a
+//! decision.
 
 use std::net::IpAddr;
 
@@ -9,8 +10,8 @@ use crate::protocol::PAYMENT_HEADER;
 use crate::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER};
 use crate::time::UnixTime;
 
-/// The request header fields that the paywall reads; names match in any case. A server that copies a
-/// request needs no others.
+/// The request header fields that the paywall reads; names match in any case. A server that copies
+/// a request needs no others.
 pub const HEADERS_READ: [&str; 17] = [
     "Accept",
     "Accept-Payment",
@@ -40,8 +41,8 @@ pub struct Request<'a> {
     pub target: &'a [u8],
     /// Whether the request came over TLS.
     pub is_https: bool,
-    /// The host asked for, with its port if one was sent. It only picks one of the configured origins
-    /// and never becomes part of a URL.
+    /// The host asked for, with its port if one was sent. It only picks one of the configured
+    /// origins and never becomes part of a URL.
     pub host: Option<&'a [u8]>,
     /// The header fields in order, names in any case. Only those of [`HEADERS_READ`] are looked at.
     pub headers: &'a [(&'a [u8], &'a [u8])],
@@ -51,19 +52,19 @@ pub struct Request<'a> {
     pub price: u32,
     /// The other terms of the place asked for.
     pub place: Place<'a>,
-    /// The address of the client: of the connection, or what the server's own means of trusted proxies put in
-    /// its place; never a header as a client sent it. `None` gets no free views.
+    /// The address of the client: of the connection, or what the server's own means of trusted
+    /// proxies put in its place; never a header as a client sent it. `None` gets no free views.
     pub client: Option<IpAddr>,
-    /// What is known of the content before it is made; `None` for everything but files that the server
-    /// itself is certain to send.
+    /// What is known of the content before it is made; `None` for everything but files that the
+    /// server itself is certain to send.
     pub content: Option<Content<'a>>,
 }
 
 /// What a server's configuration says of a place beside its price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place<'a> {
-    /// A path such as `/story/17/`: a receipt given here opens everything with this same receipt path
-    /// that costs no more. `None`: a receipt opens the one page.
+    /// A path such as `/story/17/`: a receipt given here opens everything with this same receipt
+    /// path that costs no more. `None`: a receipt opens the one page.
     pub receipt_path: Option<&'a [u8]>,
     /// How many pages a visitor sees a UTC day without paying; 0 for none.
     pub free_views: u32,
@@ -74,7 +75,8 @@ pub struct Place<'a> {
 /// What is known of a file before it is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Content<'a> {
-    /// The entity tag as the answer will carry it, such as `"5f-1a"` or `W/"5f-1a"`, with its quotes.
+    /// The entity tag as the answer will carry it, such as `"5f-1a"` or `W/"5f-1a"`, with its
+    /// quotes.
     pub etag: Option<&'a [u8]>,
     /// The time in Last-Modified.
     pub last_modified: Option<UnixTime>,

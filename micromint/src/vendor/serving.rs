@@ -1,10 +1,10 @@
-//! A vendor as a serving process has it: its configuration, and the paywall that is opened, and opened anew
-//! when it could not record.
+//! A vendor in a serving process: its configuration, and its paywall, which is reopened after it
+//! failed to record.
 //!
-//! In goes a configuration file, out come decisions. The invariants: a process opens the paywall after it was
-//! forked, since the till's locks exclude nobody who shares open files; what a page costs can be said, and
-//! receipts open pages, while nothing can be recorded; what could not be recorded is tried with a till that was
-//! opened anew, at most once a second.
+//! A configuration file goes in, decisions come out. The invariants: a process opens the paywall
+//! after the fork, since the till's locks do not exclude processes that share open files; while
+//! nothing can be recorded, prices are still told and receipts still open pages; after a failure
+//! the till is reopened, at most once a second.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,29 +22,52 @@ use crate::host::{Clock, Entropy};
 use crate::protocol::RequestOutcome;
 use crate::time::UnixTime;
 
-/// How long a failed opening is not tried again, in seconds.
+/// How long to wait after a failed opening before the next attempt, in seconds.
 const REOPEN_AFTER_SECONDS: i64 = 1;
 
 /// A decision, and the paywall that settles its charge.
 pub type Decided = (Decision, Option<Arc<Paywall>>);
 
 /// A vendor of a server's configuration. One serves all threads of a process.
+///
+/// A server reads it at start, prepares its files, and opens it in every process that serves:
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use micromint::host::{SystemClock, SystemEntropy};
+/// use micromint::vendor::{Decision, Request, Vendor};
+///
+/// let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+/// let path = "/etc/micromint/vendor.toml".into();
+/// let vendor = Vendor::read(path, "site.conf:7".to_string(), clock, entropy)?;
+/// vendor.prepare(None)?;
+/// // In a serving process, after the fork, on a thread that may wait for the disk:
+/// let request = Request { method: b"GET", target: b"/story", price: 1, ..Request::default() };
+/// match vendor.decide(&request) {
+///     (Decision::Serve(serve), _) => println!("serve the page; {} coins paid", serve.coins),
+///     (Decision::Answer(answer), _) => println!("send this answer: {}", answer.status),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Vendor {
     path: PathBuf,
     position: String,
     config: VendorConfig,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    /// What requests are decided by; locked for a moment only, never while the disk is touched.
+    /// The paywall that decides. The lock is held for a moment only, never during disk access.
     paywall: Mutex<Option<Arc<Paywall>>>,
-    /// Whether the paywall is to be opened anew before it records.
+    /// Whether the paywall must be reopened before it records again.
     has_failed: AtomicBool,
-    /// Held while the paywall is being opened: when opening or recording failed, if it has since.
+    /// When opening or recording last failed, if it did since the last success. The lock is held
+    /// while the paywall is being opened.
     failed_at: Mutex<Option<UnixTime>>,
 }
 
 impl Vendor {
-    /// Reads a configuration file that a server's own configuration names at `position`. No side effect.
+    /// Reads a configuration file that the server's own configuration names at `position`. Changes
+    /// nothing on disk.
     ///
     /// # Errors
     /// A configuration or a period that cannot be read.
@@ -65,22 +88,22 @@ impl Vendor {
         &self.path
     }
 
-    /// Where in the server's configuration it is named.
+    /// The position in the server's configuration that names it.
     pub fn position(&self) -> &str {
         &self.position
     }
 
-    /// Makes what a first start needs and gives it to the user and group that serve. For the process that may,
-    /// before it forks.
+    /// Creates what a first start needs and makes the serving user and group its owner. Call it
+    /// before the fork, in the process with the rights to do so.
     ///
     /// # Errors
-    /// As [`Paywall::prepare`], and files that cannot be given away.
+    /// As [`Paywall::prepare`], and files whose owner cannot be changed.
     pub fn prepare(&self, owner: Option<(u32, u32)>) -> Result<(), PaywallError> {
         let paths = Paywall::prepare(&self.config, self.entropy.as_ref())?;
         let Some((user, group)) = owner else { return Ok(()) };
         for path in paths {
             match std::os::unix::fs::lchown(&path, Some(user), Some(group)) {
-                // What vanished meanwhile, such as a journal that was cleared away, needs no owner.
+                // A file that is gone by now, such as a pruned journal, needs no owner.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(FileError::on("give to the user that serves", path)(error).into());
                 }
@@ -90,18 +113,19 @@ impl Vendor {
         Ok(())
     }
 
-    /// The paywall, if it was ever open: to say what is asked for. Never waits for the disk.
+    /// The paywall, if it was ever open: enough to tell prices. Never waits for the disk.
     pub fn to_ask(&self) -> Option<Arc<Paywall>> {
         locked(&self.paywall).clone()
     }
 
-    /// The paywall, unless it is to be opened before it records. Never waits for the disk.
+    /// The paywall, unless it must be opened or reopened before it records. Never waits for the
+    /// disk.
     pub fn to_record(&self) -> Option<Arc<Paywall>> {
         if self.has_failed.load(Ordering::Acquire) { None } else { self.to_ask() }
     }
 
-    /// The paywall, opened now if it is not open or could not record. Waits for the disk. `Ok(None)` if that
-    /// failed a moment ago.
+    /// The paywall; opens it if it is not open or failed to record. Waits for the disk. `Ok(None)`
+    /// if opening failed less than a second ago.
     ///
     /// # Errors
     /// As [`Paywall::open`].
@@ -131,10 +155,10 @@ impl Vendor {
         }
     }
 
-    /// Decides about a request whose head is read, on a thread that may wait: what [`Paywall::classify`] of `paywall`
-    /// and then [`Vendor::decide`] would say, with one look at the request. Gives the paywall that settles the charge
-    /// too, if there may be one. `None`: the body is to be read first, at most
-    /// [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, for [`Vendor::decide`].
+    /// Decides about a request whose head is read, on a thread that may wait: [`Paywall::classify`]
+    /// of `paywall` and [`Vendor::decide`] with one look at the request. Returns the paywall that
+    /// settles the charge too, if there may be one. `None`: read the body first, at most
+    /// [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, and call [`Vendor::decide`].
     pub fn decide_head(&self, paywall: &Arc<Paywall>, request: &Request<'_>) -> Option<Decided> {
         let carrier = Carrier::of(request);
         if is_free(request, carrier) {
@@ -146,7 +170,8 @@ impl Vendor {
             |decision| Some((decision, None)),
             || None,
             |route| {
-                // What was decided without the till needs none that is opened anew.
+                // Decisions that did not need the till were returned above; this one needs it
+                // reopened.
                 if self.has_failed.load(Ordering::Acquire) {
                     return Some(self.decide(request));
                 }
@@ -156,8 +181,8 @@ impl Vendor {
         )
     }
 
-    /// Decides as [`Paywall::decide`] does, opening the paywall first where that is needed. Waits for the disk.
-    /// Gives the paywall that decided too, which settles the charge.
+    /// Decides as [`Paywall::decide`] does, and opens the paywall first if necessary. Waits for the
+    /// disk. Returns the paywall that decided too; it settles the charge.
     pub fn decide(&self, request: &Request<'_>) -> Decided {
         let (opened, reason) = match self.open() {
             Ok(Some(paywall)) => (Some(paywall), None),
@@ -178,7 +203,8 @@ impl Vendor {
         (decision, Some(paywall))
     }
 
-    /// A decision of this paywall. One that it could not record has it opened anew.
+    /// A decision of this paywall. If it could not record, the paywall is reopened before the next
+    /// payment.
     fn watched(&self, paywall: &Arc<Paywall>, decision: Decision) -> Decision {
         if decision.outcome() == RequestOutcome::Unavailable {
             self.reopen_instead_of(paywall);
@@ -186,7 +212,7 @@ impl Vendor {
         decision
     }
 
-    /// Has a paywall that could not record opened anew before one records again.
+    /// Marks a paywall that failed to record, so that it is reopened before the next payment.
     fn reopen_instead_of(&self, paywall: &Arc<Paywall>) {
         let mut failed_at = locked(&self.failed_at);
         if self.to_ask().is_some_and(|current| Arc::ptr_eq(&current, paywall)) {
@@ -196,7 +222,7 @@ impl Vendor {
     }
 }
 
-/// A lock that a panic elsewhere does not spoil: what it guards is replaced whole.
+/// Locks in spite of an earlier panic: the guarded values are only ever replaced as a whole.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! The request header fields that the content must not see once a request was paid for: fields by which
-//! some frameworks change the method, and the coins themselves.
+//! The request header fields that the content must not see once a request was paid for: fields by
+//! which some frameworks change the method, and the coins themselves.
 
 use super::request::Request;
 use crate::protocol::PAYMENT_HEADER;
@@ -34,7 +34,8 @@ pub(super) fn stripped_headers(request: &Request<'_>, is_body: bool) -> &'static
     }
 }
 
-/// The names of `head`, then those of `tail`. `N` is their number together; another `N` does not compile.
+/// The names of `head`, then those of `tail`. `N` is their number together; another `N` does not
+/// compile.
 const fn joined<const A: usize, const B: usize, const N: usize>(
     head: [&'static str; A],
     tail: [&'static str; B],

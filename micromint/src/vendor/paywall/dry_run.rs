@@ -1,5 +1,4 @@
-//! A place that only tries out what it would do: everything is decided, nothing is recorded, and the content
-//! is served free.
+//! A place in a dry run: everything is decided, nothing is recorded, and the content is free.
 
 use std::sync::Arc;
 
@@ -9,7 +8,8 @@ use crate::vendor::carrier::Carrier;
 use crate::vendor::decision::{About, Decision, Serve};
 use crate::vendor::request::Request;
 
-/// What a place in a dry run does in place of `decision`. The event tells what would have been.
+/// What happens instead of `decision` at a place in a dry run. The event tells what would have
+/// been.
 ///
 /// A price that cannot be read stays an error: a mistake never makes a page free.
 pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
@@ -28,7 +28,7 @@ pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
         Carrier::Several => returned(request, false),
         Carrier::Body => free_post(request),
     };
-    // What only the vendor can put right is told although the page is sent.
+    // The vendor must learn of failures although the page is sent.
     let failure = log.filter(|_| outcome == RequestOutcome::Unavailable);
     let about = About { alert: about.alert.clone().or(failure), ..about };
     Decision::Serve(Serve { outcome, coins, user, about, ..serve })

@@ -1,6 +1,6 @@
-//! Judging one payment: what is left once it is known for which page it is.
+//! Judges the payment for one page.
 //!
-//! The invariant: [`Judged::Serve`] comes out only after the payment is on record.
+//! The invariant: [`Judged::Serve`] is returned only after the payment was recorded.
 
 use std::io;
 
@@ -43,11 +43,11 @@ impl Paywall {
             Err(error) => return self.malformed(ask, error.to_string()),
         };
         let echo = challenge.map(|challenge| self.challenger.check(challenge, &ask.url, ask.now));
-        if echo == Some(None) {
+        if echo == Some(Echo::Foreign) {
             return self.refused(ask, Refusal::InvalidChallenge, Some(payment), None);
         }
         let mut checked = ask.checker.check(&payment, &ask.url, ask.price, ask.now);
-        if echo == Some(Some(Echo::Late)) {
+        if echo == Some(Echo::Late) {
             checked = Err(too_late(checked));
         }
         let challenge_id = challenge.map(|challenge| challenge.id.as_str());
@@ -101,7 +101,7 @@ impl Paywall {
             ask.checker.params(&payment.period).map(|params| params.raw().redeem_until);
         let fingerprint = match self.fingerprint(ask, payment) {
             Some(fingerprint) => fingerprint,
-            // No other payment has this one, so that no retry is found.
+            // A random fingerprint, so that no later payment counts as a retry of this one.
             None => self.unpredictable()?,
         };
         let spend = Spend {
@@ -146,7 +146,7 @@ impl Paywall {
         }
     }
 
-    /// Serves a payment that is not to be recorded now if it was recorded before.
+    /// Serves a payment that must not be recorded now, if it was recorded before.
     fn retry(
         &self,
         ask: &Ask<'_>,
@@ -175,8 +175,8 @@ impl Paywall {
         })
     }
 
-    /// What a retry of this payment must agree in; `None` if nothing can be a retry of it. A page may
-    /// be viewed again; another method is repeated only with the same Idempotency-Key and body.
+    /// What a retry must have in common with this payment; `None` if it cannot be retried. A page
+    /// may be viewed again; other methods are repeated only with the same Idempotency-Key and body.
     fn fingerprint(&self, ask: &Ask<'_>, payment: &Payment) -> Option<[u8; 32]> {
         if ask.is_view() {
             return Some(fingerprint(payment, &[]));
@@ -191,8 +191,8 @@ impl Paywall {
         Ok(bytes)
     }
 
-    /// How a page is served to a payment that is on record. A receipt opens pages to be seen, so none
-    /// is given for another method.
+    /// How a page is served after its payment was recorded. Receipts are for viewing, so other
+    /// methods than GET get none.
     fn opened(
         &self,
         ask: &Ask<'_>,
@@ -246,15 +246,15 @@ impl Paywall {
     }
 }
 
-/// What is found about a payment.
+/// The judgement of a payment.
 enum Judged {
     /// It is recorded: the page is served.
     Serve(Serve),
     /// It is refused.
     Refused(Refusal),
-    /// It was not recorded before, and is not to be now.
+    /// It was not recorded before and must not be recorded now.
     Unpaid,
-    /// It is good, and was not recorded, since its page is not sent.
+    /// It is good but was not recorded, since the page is not sent.
     Withheld(Withheld),
 }
 
@@ -269,9 +269,9 @@ enum Unrecorded {
     Entropy(#[from] io::Error),
 }
 
-/// How a page that is paid for is served.
+/// How a paid page is served.
 pub(super) fn served(outcome: RequestOutcome, request: &Request<'_>, is_body: bool) -> Serve {
-    // With room for those of a payment.
+    // Room for the fields of a payment.
     let mut headers = Vec::with_capacity(3);
     headers.push((STATUS_HEADER, outcome.word().into()));
     Serve {

@@ -1,8 +1,9 @@
-//! What those are told who have not paid, kept for who asks the same next.
+//! A cache of answers to requests without a payment.
 //!
-//! In goes a request that brings nothing, out comes the answer that one like it got a moment ago. The
-//! invariants: an answer is kept for exactly as long as it would be made the same again, and only requests get
-//! it that agree in all that the answer depends on. What is kept is bounded, whoever asks for what.
+//! A request without a payment goes in, the answer that an equal request got a moment ago comes
+//! out. The invariants: an answer is kept exactly as long as it would come out the same; only
+//! requests that agree in everything the answer depends on get it; the cache is bounded, whatever
+//! clients ask for.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -17,9 +18,11 @@ use crate::vendor::check::Checker;
 use crate::vendor::decision::{Answer, Decision};
 use crate::vendor::request::Request;
 
-/// The answers that are kept at most. Each has its place by what is asked; the newest stays.
+/// The most answers that are kept. A hash of the question chooses the slot; the newest answer
+/// stays.
 const QUOTES_MAX: usize = 512;
-/// The largest answer that is kept, with what was asked, in bytes: [`QUOTES_MAX`] of them are 8 MiB.
+/// The largest answer that is kept, with what was asked, in bytes: [`QUOTES_MAX`] of them are 8
+/// MiB.
 const QUOTE_SIZE_MAX: usize = 16 * 1024;
 
 /// The answers of a paywall.
@@ -66,7 +69,7 @@ impl Quotes {
 }
 
 impl Paywall {
-    /// What a request that brings nothing is told, if that is known from another.
+    /// The answer to a request without a payment, if it is cached.
     pub(super) fn quoted(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Quoted {
         let Some(asked) = plain_question(request, carrier) else { return Quoted::Never };
         let now = self.clock.now();
@@ -80,7 +83,7 @@ impl Paywall {
         }
     }
 
-    /// Keeps what a request was told for others like it.
+    /// Keeps an answer for equal requests.
     pub(super) fn keep(&self, question: Question, decision: &Decision) {
         let Question { asked, checker, now } = question;
         if let Decision::Answer(answer) = decision
@@ -93,24 +96,25 @@ impl Paywall {
     }
 }
 
-/// What is known of the answer to a request.
+/// What the cache knows about a request.
 pub(super) enum Quoted {
-    /// It is this.
+    /// This is its answer.
     Known(Arc<Answer>),
-    /// Others will get the same: it is to be kept.
+    /// Equal requests get the same answer: keep it.
     Unknown(Question),
-    /// It depends on more than others share.
+    /// Its answer depends on more than other requests have in common.
     Never,
 }
 
-/// A question that others may ask too.
+/// A question that other requests may have in common.
 pub(super) struct Question {
     asked: Vec<u8>,
     checker: Arc<Checker>,
     now: UnixTime,
 }
 
-/// All that the answer depends on; `None` if that is more than the page, its price and the form asked for.
+/// Everything that the answer depends on; `None` if that is more than the page, its price and the
+/// preferred form.
 fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>> {
     let is_plain = carrier == Carrier::None
         && matches!(request.method, b"GET" | b"HEAD")
@@ -266,7 +270,8 @@ mod tests {
     }
 
     proptest! {
-        /// However often it was asked before, and by whom: the answer is that of a paywall that was never asked.
+        /// However often it was asked before, and by whom: the answer is that of a paywall that was
+        /// never asked.
         #[test]
         fn nothing_kept_is_ever_told_to_the_wrong_one(questions in prop::collection::vec(question(), 1..40)) {
             let clock = HandClock::at(BETWEEN);
