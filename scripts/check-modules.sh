@@ -12,7 +12,7 @@ import os, re, sys
 SOURCE = "micromint/src"
 # Rooms from the ground up.
 ORDER = """
-    error time bytes money host journal toml_file
+    error reply time bytes money host journal toml_file
     bin hash period params host_name identity coin
     authenticator key_file owner
     protocol scheme

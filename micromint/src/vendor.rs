@@ -3,7 +3,7 @@
 //! In goes a [`Request`] as a web server received it, out comes a [`Decision`]. Every web server
 //! module and the C library call the same functions, so they cannot disagree.
 //!
-//! The modules below stand in order: each uses only those before it (`scripts/check-modules.sh`).
+//! The modules below stand in order of use; `scripts/check-modules.sh` refuses a cycle among them.
 
 // What passes between a server and the paywall.
 mod request;

@@ -137,6 +137,16 @@ fn push_tokens(list: &mut String, asked: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER};
+    use crate::scheme::{CHALLENGE_HEADER, CREDENTIAL_HEADER, RECEIPT_HEADER};
+
+    #[test]
+    fn the_lists_name_the_headers_as_they_are_sent() {
+        let answers = [REQUEST_HEADER, STATUS_HEADER, CHALLENGE_HEADER, RECEIPT_HEADER];
+        assert_eq!(EXPOSED, [&answers[..], &["Link", "Retry-After"]].concat().join(", "));
+        let requests = [PAYMENT_HEADER, CREDENTIAL_HEADER, "Accept-Payment", "Content-Type"];
+        assert_eq!(PAYING, [&requests[..], &["Idempotency-Key"]].concat().join(", "));
+    }
 
     fn listed() -> CorsPolicy {
         CorsPolicy::Listed(vec!["https://app.example".parse().unwrap()])
