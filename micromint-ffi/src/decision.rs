@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use micromint_core::vendor::http::Decision;
-use micromint_core::vendor::paywall::Charge;
+use micromint_core::vendor::{Charge, Decision};
 
 use crate::boundary::{free, given, guard, lend, reference};
 use crate::error::{Answer, micromint_error, micromint_status};

@@ -1,6 +1,7 @@
 //! What changes in the head of a response that a site makes or adds to, and its line for logs.
 
-use micromint_core::vendor::http::{Decision, HeadChanges, Outcome};
+use micromint_core::protocol::RequestOutcome;
+use micromint_core::vendor::{Decision, HeadChanges};
 
 use crate::boundary::{free, given, guard, hand_out, lend, output, reference, slice};
 use crate::buffer::micromint_buffer;
@@ -158,6 +159,6 @@ pub unsafe extern "C" fn micromint_head_free(head: *mut micromint_head) {
     unsafe { free(head) }
 }
 
-fn became(it: &micromint_decision, is_reversed: bool) -> Outcome {
-    if is_reversed { Outcome::Reversed } else { it.decision().outcome() }
+fn became(it: &micromint_decision, is_reversed: bool) -> RequestOutcome {
+    if is_reversed { RequestOutcome::Reversed } else { it.decision().outcome() }
 }

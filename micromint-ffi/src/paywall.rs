@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use micromint_core::host::{Clock, Entropy};
+use micromint_core::protocol::RequestOutcome;
 use micromint_core::vendor::config::VendorConfig;
-use micromint_core::vendor::http::{Decision, Outcome, Step};
-use micromint_core::vendor::paywall::{Paywall, PaywallError};
 use micromint_core::vendor::price::parse_price;
+use micromint_core::vendor::{Decision, Paywall, PaywallError, Step};
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
 use crate::decision::micromint_decision;
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn micromint_paywall_settle(
         );
         let status = status_of(status)?;
         let outcome = decision.charge().map(|charge| gate.paywall.settle(charge, status));
-        place.write(outcome == Some(Outcome::Reversed));
+        place.write(outcome == Some(RequestOutcome::Reversed));
         Ok(())
     })
 }
@@ -254,9 +254,8 @@ fn load(path: &Path) -> Answer<VendorConfig> {
 fn refused(error: PaywallError) -> micromint_error {
     let status = match &error {
         PaywallError::Config(_) => MICROMINT_ERROR_CONFIG,
-        PaywallError::File(_) | PaywallError::Till(_) | PaywallError::KeyFile(_) => {
-            MICROMINT_ERROR_FILE
-        }
+        // All others are about files.
+        _ => MICROMINT_ERROR_FILE,
     };
     micromint_error::of(status, &error)
 }

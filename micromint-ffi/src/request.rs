@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::net::IpAddr;
 
 use micromint_core::time::UnixTime;
-use micromint_core::vendor::http::{Content, Place, Request};
+use micromint_core::vendor::{Content, Place, Request};
 
 use crate::boundary::{parse, slice, text};
 use crate::error::Answer;

@@ -4,7 +4,8 @@
 
 use micromint_core::protocol::{Message, Payment};
 use micromint_core::scheme::{
-    CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt, reference as name_of,
+    AUTHORIZATION_HEADER, CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt,
+    reference as name_of,
 };
 use micromint_core::time::UnixTime;
 use micromint_core::wallet::{has_ended, request_in_challenge};
@@ -112,7 +113,8 @@ pub unsafe extern "C" fn micromint_challenge_answer(
             place = output(value_out)
         );
         Payment::parse(payment).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let field = if it.challenge.header.is_some() { CREDENTIAL_HEADER } else { "Authorization" };
+        let field =
+            if it.challenge.header.is_some() { CREDENTIAL_HEADER } else { AUTHORIZATION_HEADER };
         name.write(field.as_bytes());
         let value = Credential::new(it.challenge.clone(), payment).to_header();
         place.write(micromint_buffer::hand_out(value.into_bytes()));

@@ -254,14 +254,12 @@ pub unsafe extern "C" fn micromint_till_free(till: *mut micromint_till) {
 
 pub(crate) fn refused(error: RedemptionError) -> micromint_error {
     let status = match &error {
-        RedemptionError::Till(_)
-        | RedemptionError::File(_)
-        | RedemptionError::Changed { .. }
-        | RedemptionError::Busy => MICROMINT_ERROR_FILE,
         RedemptionError::OtherVendor { .. }
         | RedemptionError::UnknownBatch { .. }
         | RedemptionError::VerdictCount { .. }
         | RedemptionError::OtherResult { .. } => MICROMINT_ERROR_STATE,
+        // All others are about the till's files.
+        _ => MICROMINT_ERROR_FILE,
     };
     micromint_error::of(status, &error)
 }

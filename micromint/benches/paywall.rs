@@ -15,12 +15,10 @@ use micromint::authenticator::Key;
 use micromint::hash::HashName;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::params::Params;
-use micromint::protocol::Payment;
-use micromint::protocol::Refusal;
+use micromint::protocol::{MEDIA_TYPE, PAYMENT_HEADER, Payment, Refusal, RequestOutcome};
 use micromint::testing::{ObviousMint, params_with, resize};
 use micromint::vendor::config::VendorConfig;
-use micromint::vendor::http::{Decision, Outcome, Request, Serve, Step};
-use micromint::vendor::paywall::Paywall;
+use micromint::vendor::{Decision, Paywall, Request, Serve, Step};
 use rustix::time::{ClockId, clock_gettime};
 
 const URL: &str = "https://news.example/story.html";
@@ -49,7 +47,7 @@ fn main() {
     // The first payment of a day creates files, on a thread that may wait.
     let (first, bought) = bought.split_first().unwrap();
     let opened = paywall.decide(&paid(&with_payment(first)));
-    assert_eq!(opened.outcome(), Outcome::Paid);
+    assert_eq!(opened.outcome(), RequestOutcome::Paid);
     let Decision::Serve(serve) = &opened else { unreachable!("paid pages are served") };
     let with_receipt = with_receipt(serve);
     let mut rows: [Row; 11] = [
@@ -65,7 +63,7 @@ fn main() {
         Row::new("another payment with its coins", REPETITIONS),
         Row::new("payment by header, where it may wait", PAYMENTS),
     ];
-    let wallet = [BROWSER[0], (b"Accept", b"application/x-micromint".as_slice())];
+    let wallet = [BROWSER[0], (b"Accept", MEDIA_TYPE.as_bytes())];
     let message = URL_SAFE_NO_PAD.decode(first).unwrap();
     for round in bought.chunks_exact(2 * PAYMENTS) {
         let (nonblocking, waiting) = round.split_at(PAYMENTS);
@@ -78,28 +76,28 @@ fn main() {
             let request = paid(&fields);
             // Occasionally the index grows, which takes time.
             let decision = paywall.try_decide(&request).unwrap_or_else(|| paywall.decide(&request));
-            assert_eq!(decision.outcome(), Outcome::Paid);
+            assert_eq!(decision.outcome(), RequestOutcome::Paid);
         });
         rows[5].measure(|_| {
             let step = paywall.classify(&paid(&with_receipt));
             assert!(
-                matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Receipt)
+                matches!(&step, Step::Decided(decision) if decision.outcome() == RequestOutcome::Receipt)
             );
             step
         });
-        rows[6].measure(|_| serve.head(200, Outcome::Paid, |_| Vec::new()));
-        rows[7].measure(|_| opened.event(200, Outcome::Paid).to_string());
+        rows[6].measure(|_| serve.head(200, RequestOutcome::Paid, |_| Vec::new()));
+        rows[7].measure(|_| opened.event(200, RequestOutcome::Paid).to_string());
         rows[8].measure(|_| {
             let decision = paywall.decide(&paid(&with_payment(first)));
-            assert_eq!(decision.outcome(), Outcome::Retry);
+            assert_eq!(decision.outcome(), RequestOutcome::Retry);
         });
         rows[9].measure(|_| {
             let decision = paywall.decide(&paid(&with_payment(&other)));
-            assert_eq!(decision.outcome(), Outcome::Refused(Refusal::Spent));
+            assert_eq!(decision.outcome(), RequestOutcome::Refused(Refusal::Spent));
         });
         rows[10].measure(|number| {
             let decision = paywall.decide(&paid(&with_payment(&waiting[number])));
-            assert_eq!(decision.outcome(), Outcome::Paid);
+            assert_eq!(decision.outcome(), RequestOutcome::Paid);
         });
     }
     for row in &mut rows {
@@ -199,7 +197,7 @@ fn paywall(directory: &tempfile::TempDir, params: Params) -> Paywall {
 /// The header fields of a browser with a payment.
 fn with_payment(payment: &str) -> Vec<(&[u8], &[u8])> {
     let mut fields = BROWSER.to_vec();
-    fields.push((b"MicroMint-Payment", payment.as_bytes()));
+    fields.push((PAYMENT_HEADER.as_bytes(), payment.as_bytes()));
     fields
 }
 
@@ -227,6 +225,8 @@ fn paid<'a>(headers: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
 }
 
 fn is_refused(step: Step) -> Step {
-    assert!(matches!(&step, Step::Decided(decision) if decision.outcome() == Outcome::Unpaid));
+    assert!(
+        matches!(&step, Step::Decided(decision) if decision.outcome() == RequestOutcome::Unpaid)
+    );
     step
 }

@@ -51,11 +51,11 @@ fn receive_and_pay() -> Result<(), u32> {
         price: PRICE,
         periods: vec![raw.period.clone()],
         broker: raw.broker.clone(),
-        coin_value: raw.coin_value.clone(),
+        coin_value: raw.coin_value,
         description: "A page".into(),
     };
-    let policy = Policy { autopay: PRICE, daily_limit: None, allow_http: false };
-    let fetch = Fetch { url: &url, method: "GET", body: b"" };
+    let policy = Policy::new(PRICE);
+    let fetch = Fetch::new(&url);
     let Ok(Decision::Send(sending)) = wallet.pay(&request, &fetch, &policy, NOW) else {
         return Err(6);
     };

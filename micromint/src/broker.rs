@@ -40,8 +40,6 @@ mod owner_list;
 
 mod set_aside;
 
-pub mod web;
-
 #[cfg(test)]
 mod tests;
 

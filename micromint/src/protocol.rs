@@ -9,6 +9,13 @@
 mod frame;
 mod text;
 
+// Names, words and reasons.
+mod names;
+
+mod refusal;
+
+mod request_outcome;
+
 // One file per message, in the order of a coin's life.
 mod funds_withdrawn;
 
@@ -30,8 +37,6 @@ mod funds_credited;
 
 mod verdict;
 
-mod refusal;
-
 // A message of any type.
 mod any;
 
@@ -42,10 +47,15 @@ pub use funds_withdrawn::{
     FUNDS_WITHDRAWN_SIZE_MAX, FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet,
 };
 pub use invalid_payment::InvalidPayment;
+pub use names::{
+    MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, RECEIPT_COOKIE_PREFIX, REQUEST_HEADER,
+    STATUS_HEADER,
+};
 pub use payment::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 pub use redemption_result::RedemptionResult;
 pub use refusal::Refusal;
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
+pub use request_outcome::{RequestOutcome, UnknownOutcome};
 pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};
 pub use request_redemption::{
     BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record,
@@ -53,6 +63,3 @@ pub use request_redemption::{
 pub use send_expired::SendExpired;
 pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
 pub use verdict::Verdict;
-
-/// The media type of every message.
-pub const MEDIA_TYPE: &str = "application/x-micromint";

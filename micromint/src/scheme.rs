@@ -1,10 +1,10 @@
-//! MicroMint as a method of the HTTP authentication scheme "Payment" (IETF draft *The "Payment" HTTP
-//! Authentication Scheme*): method `micromint`, intent `charge`.
+//! MicroMint as a method of the HTTP authentication scheme "Payment" (IETF draft *The "Payment"
+//! HTTP Authentication Scheme*): method `micromint`, intent `charge`.
 //!
-//! In go header values as they travel, out come the Request-Payment and Payment messages that they carry.
-//! Only the wire forms are here; the vendor judges and the wallet decides. `docs/draft-micromint-charge.md`
-//! specifies them for others. The invariant: nothing here says what a coin is worth; a challenge and its `id`
-//! bind a question to its answer and no more.
+//! In go header values as they travel, out come the Request-Payment and Payment messages that they
+//! carry. Only the wire forms are here; the vendor judges and the wallet decides.
+//! `docs/draft-micromint-charge.md` specifies them for others. The invariant: nothing here says
+//! what a coin is worth; a challenge and its `id` bind a question to its answer and no more.
 
 // In the order in which they travel.
 mod charge_request;
@@ -36,6 +36,8 @@ pub const INTENT: &str = "charge";
 pub const CURRENCY: &str = "coin";
 /// The answer header that carries a challenge.
 pub const CHALLENGE_HEADER: &str = "WWW-Authenticate";
+/// The request header for a credential (RFC 9110, 11.6.2).
+pub const AUTHORIZATION_HEADER: &str = "Authorization";
 /// The request header for a credential where the site uses Authorization itself.
 pub const CREDENTIAL_HEADER: &str = "Payment-Authorization";
 /// The answer header that says that a payment was taken.
@@ -108,8 +110,8 @@ fn from_base64_json<T: serde::de::DeserializeOwned>(
     })
 }
 
-/// Prints JSON without spaces, in base64url. Members stand in the order of their names, so that this is also
-/// the canonical form (RFC 8785): no number in it is anything but a small integer.
+/// Prints JSON without spaces, in base64url. Members stand in the order of their names, so that
+/// this is also the canonical form (RFC 8785): no number in it is anything but a small integer.
 fn to_base64_json(value: &impl serde::Serialize) -> String {
     // Structs of strings have no map with keys that are no strings, which is all that could fail.
     BASE64URL.encode(serde_json::to_vec(value).unwrap_or_default())

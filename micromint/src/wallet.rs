@@ -51,15 +51,14 @@ use crate::time::UnixTime;
 use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
 
 pub use answer::{
-    PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER, has_ended, outcome_of, payment_for_header,
-    receipt_in, request_in_challenge, request_in_header,
+    has_ended, outcome_of, payment_for_header, receipt_in, request_in_challenge, request_in_header,
 };
 pub use balance::Balance;
 pub use credit::Returnable;
 pub use genuine::{EMPTY, GenuineSet, NotGenuine, check as check_genuine};
 pub use outcome::PaymentOutcome;
 pub use plan::{Choice, Fetch, METHOD_LEN_MAX, Plan, Policy, Unpayable};
-pub use problem::{PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, PROBLEM_WORDS_MAX, Problem};
+pub use problem::{PROBLEM_SIZE_MAX, PROBLEM_WORDS_MAX, Problem};
 pub use receive::{NotReceived, Received};
 pub use record::Place;
 pub use state::{CoinState, Holding, PastPayment, Return, Set, State, Withdrawal};

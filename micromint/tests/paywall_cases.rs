@@ -15,8 +15,7 @@ use micromint::testing::cases::{
 };
 use micromint::time::UnixTime;
 use micromint::vendor::config::VendorConfig;
-use micromint::vendor::http::{Content, Decision, Place, Request, RequestBuf, Serve, Step};
-use micromint::vendor::paywall::Paywall;
+use micromint::vendor::{Content, Decision, Paywall, Place, Request, RequestBuf, Serve, Step};
 
 /// The entity tag of the file that is the content.
 const ETAG: &str = "\"5f-64\"";

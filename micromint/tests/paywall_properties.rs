@@ -12,12 +12,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use micromint::authenticator::Key;
 use micromint::host::{Clock, FixedClock, SimulatedDirectory, SystemClock, SystemEntropy};
-use micromint::protocol::Payment;
-use micromint::protocol::Refusal;
+use micromint::protocol::{Payment, Refusal, RequestOutcome};
 use micromint::time::UnixTime;
 use micromint::vendor::config::VendorConfig;
-use micromint::vendor::http::{Decision, Outcome, Request, Step};
-use micromint::vendor::paywall::Paywall;
+use micromint::vendor::{Decision, Paywall, Request, Step};
 use proptest::prelude::*;
 
 use common::{Mint, params};
@@ -101,8 +99,8 @@ fn no_flipped_bit_buys_anything_else() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         let decision = pay_by_header(&current, "GET", "/story", 1, &flipped);
         match decision.outcome() {
-            Outcome::Refused(_) => refused += 1,
-            Outcome::Paid => {
+            RequestOutcome::Refused(_) => refused += 1,
+            RequestOutcome::Paid => {
                 let mut parsed = Payment::parse(&flipped).unwrap();
                 parsed.authenticator = good.authenticator;
                 assert_eq!(parsed, good, "bit {bit}");
@@ -115,7 +113,10 @@ fn no_flipped_bit_buys_anything_else() {
     // Each of the 32 digits of the authenticator has 3 or 4 bits that lead to other digits, and
     // every letter of a header name has one that changes its case.
     assert!(paid > 80 && refused > 10 * paid, "{paid} paid, {refused} refused");
-    assert_eq!(pay_by_header(&current, "GET", "/story", 1, &message).outcome(), Outcome::Paid);
+    assert_eq!(
+        pay_by_header(&current, "GET", "/story", 1, &message).outcome(),
+        RequestOutcome::Paid
+    );
 }
 
 struct MovingClock(AtomicI64);
@@ -172,22 +173,22 @@ struct Taken {
 }
 
 impl Model {
-    fn expect(&self, act: &Act, now: i64) -> Outcome {
+    fn expect(&self, act: &Act, now: i64) -> RequestOutcome {
         let is_view = act.method != "DELETE";
         let retried = self.taken.get(&act.coins[0]).filter(|taken| {
             (taken.page == act.page && taken.coins == act.coins && taken.is_view && is_view)
                 && now - taken.at <= 3600
         });
         if retried.is_some() {
-            return Outcome::Retry;
+            return RequestOutcome::Retry;
         }
         match act.method {
-            "HEAD" => Outcome::Unpaid,
-            _ if act.off > 0 => Outcome::Refused(Refusal::WrongAmount),
+            "HEAD" => RequestOutcome::Unpaid,
+            _ if act.off > 0 => RequestOutcome::Refused(Refusal::WrongAmount),
             _ if act.coins.iter().any(|coin| self.taken.contains_key(coin)) => {
-                Outcome::Refused(Refusal::Spent)
+                RequestOutcome::Refused(Refusal::Spent)
             }
-            _ => Outcome::Paid,
+            _ => RequestOutcome::Paid,
         }
     }
 }
@@ -208,10 +209,10 @@ proptest! {
             let decision = pay_by_header(&paywall, act.method, act.page, price, &message);
             prop_assert_eq!(decision.outcome(), model.expect(act, now), "{:?}", act);
             let Decision::Serve(serve) = decision else { continue };
-            prop_assert_eq!(serve.charge.is_some(), serve.outcome == Outcome::Paid);
+            prop_assert_eq!(serve.charge.is_some(), serve.outcome == RequestOutcome::Paid);
             let Some(charge) = serve.charge else { continue };
             prop_assert_eq!(serve.coins as usize, act.coins.len());
-            if paywall.settle(&charge, act.status) == Outcome::Reversed {
+            if paywall.settle(&charge, act.status) == RequestOutcome::Reversed {
                 prop_assert_eq!(act.status, 404);
                 continue;
             }
@@ -358,7 +359,7 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
     let messages: Vec<(String, Vec<u8>)> = (0..8)
         .map(|i| (format!("/{i}"), payment(&mint, &format!("/{i}"), &[0]).to_bytes()))
         .collect();
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+    let outcomes: Vec<RequestOutcome> = std::thread::scope(|scope| {
         let pay = |i: usize| {
             let (page, message) = &messages[i];
             pay_by_header(&paywalls[i % 2], "GET", page, 1, message).outcome()
@@ -367,12 +368,12 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(
-        outcomes.iter().filter(|outcome| **outcome == Outcome::Paid).count(),
+        outcomes.iter().filter(|outcome| **outcome == RequestOutcome::Paid).count(),
         1,
         "{outcomes:?}"
     );
     assert_eq!(
-        outcomes.iter().filter(|o| **o == Outcome::Refused(Refusal::Spent)).count(),
+        outcomes.iter().filter(|o| **o == RequestOutcome::Refused(Refusal::Spent)).count(),
         7,
         "{outcomes:?}"
     );
@@ -381,10 +382,10 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
     let reopened = open();
     for (i, (page, message)) in messages.iter().enumerate() {
         let again = pay_by_header(&reopened, "GET", page, 1, message).outcome();
-        let expected = if outcomes[i] == Outcome::Paid {
-            Outcome::Retry
+        let expected = if outcomes[i] == RequestOutcome::Paid {
+            RequestOutcome::Retry
         } else {
-            Outcome::Refused(Refusal::Spent)
+            RequestOutcome::Refused(Refusal::Spent)
         };
         assert_eq!(again, expected, "{page}");
     }
@@ -395,12 +396,12 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
 fn a_reversal_is_promised_only_while_it_can_be_kept() {
     let mint = mint();
     for (age, status, expected) in [
-        (0, 200, Outcome::Paid),
-        (0, 206, Outcome::Paid),
-        (0, 304, Outcome::Reversed),
-        (570, 500, Outcome::Reversed),
-        (571, 500, Outcome::Paid),
-        (601, 500, Outcome::Paid),
+        (0, 200, RequestOutcome::Paid),
+        (0, 206, RequestOutcome::Paid),
+        (0, 304, RequestOutcome::Reversed),
+        (570, 500, RequestOutcome::Reversed),
+        (571, 500, RequestOutcome::Paid),
+        (601, 500, RequestOutcome::Paid),
     ] {
         let clock = Arc::new(MovingClock(AtomicI64::new(noon().0)));
         let paywall = paywall(&mint, clock.clone());
@@ -412,8 +413,8 @@ fn a_reversal_is_promised_only_while_it_can_be_kept() {
         clock.0.fetch_add(age, Ordering::Relaxed);
         let promised = paywall.promise(&charge, status);
         assert_eq!(promised, expected, "{age} {status}");
-        if promised == Outcome::Reversed {
-            assert_eq!(paywall.settle(&charge, status), Outcome::Reversed, "{age} {status}");
+        if promised == RequestOutcome::Reversed {
+            assert_eq!(paywall.settle(&charge, status), RequestOutcome::Reversed, "{age} {status}");
         }
     }
 }
@@ -435,13 +436,16 @@ fn a_cap_holds_across_paywalls_on_one_till() {
         )
         .unwrap()
     });
-    let outcomes: Vec<Outcome> = (0..5)
+    let outcomes: Vec<RequestOutcome> = (0..5)
         .map(|number| {
             let page = format!("/{number}");
             let message = payment(&mint, &page, &[number]).to_bytes();
             pay_by_header(&paywalls[number % 2], "GET", &page, 1, &message).outcome()
         })
         .collect();
-    let capped = Outcome::Refused(Refusal::CapReached);
-    assert_eq!(outcomes, [Outcome::Paid, Outcome::Paid, Outcome::Paid, capped, capped]);
+    let capped = RequestOutcome::Refused(Refusal::CapReached);
+    assert_eq!(
+        outcomes,
+        [RequestOutcome::Paid, RequestOutcome::Paid, RequestOutcome::Paid, capped, capped]
+    );
 }

@@ -10,11 +10,11 @@ mod question;
 mod reply;
 mod report;
 
-use micromint::vendor::http::{Decision, Outcome, Request as PaywallRequest};
+use micromint::protocol::RequestOutcome;
 use micromint::vendor::price::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price,
 };
-use micromint::vendor::{brings_payment, price_unreadable};
+use micromint::vendor::{Decision, Request as PaywallRequest, brings_payment, price_unreadable};
 
 use crate::ap::{Code, DECLINED, Grant, Level, Parent, Request};
 use crate::module::{Gate, Price, Variable};
@@ -189,7 +189,7 @@ fn free(request: Request<'_>) -> Code {
     if request.is_required() && request.place().gate() == Gate::Require {
         return FORBIDDEN;
     }
-    request.set_variable(Variable::Status, Outcome::Free.word());
+    request.set_variable(Variable::Status, RequestOutcome::Free.word());
     DECLINED
 }
 

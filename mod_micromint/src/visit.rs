@@ -7,8 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use micromint::vendor::http::{Answer, Decision, Outcome, RequestBuf, Serve};
-use micromint::vendor::paywall::Paywall;
+use micromint::protocol::RequestOutcome;
+use micromint::vendor::{Answer, Decision, Paywall, RequestBuf, Serve};
 
 use crate::ap::Code;
 
@@ -62,8 +62,8 @@ impl Visit {
     }
 
     /// What `serve` became.
-    pub(crate) fn became(&self, serve: &Serve) -> Outcome {
-        if self.is_reversed.get() { Outcome::Reversed } else { serve.outcome }
+    pub(crate) fn became(&self, serve: &Serve) -> RequestOutcome {
+        if self.is_reversed.get() { RequestOutcome::Reversed } else { serve.outcome }
     }
 }
 

@@ -6,8 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use micromint::vendor::http::{Decision, Outcome};
-use micromint::vendor::paywall::Paywall;
+use micromint::protocol::RequestOutcome;
+use micromint::vendor::{Decision, Paywall};
 
 use crate::sys::Code;
 
@@ -61,7 +61,7 @@ pub(crate) struct Visit {
     /// Whether the head of the response was processed.
     pub(crate) has_settled: Cell<bool>,
     /// What became of the payment once the head of the response was made.
-    pub(crate) became: Cell<Option<Outcome>>,
+    pub(crate) became: Cell<Option<RequestOutcome>>,
 }
 
 impl Visit {

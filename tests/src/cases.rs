@@ -14,6 +14,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use micromint::protocol::STATUS_HEADER;
 use micromint::testing::cases::{
     Asked, Case, CaseStep, Client, FILE_SIZE, Seen, accepted_mints, assert_played, compare,
     file_modified_at, first_request_at, for_servers,
@@ -198,7 +199,7 @@ pub fn play_all<S: CaseServer>() {
             count += 1;
             let seen = player.play(step, &server);
             let is_ours =
-                seen.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("MicroMint-Status"));
+                seen.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(STATUS_HEADER));
             if step.or_refused && seen.status == 400 && !is_ours && seen.content_method.is_none() {
                 continue;
             }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use micromint::protocol::Payment;
+use micromint::protocol::{MEDIA_TYPE, PAYMENT_HEADER, Payment, STATUS_HEADER};
 
 use crate::PATIENCE;
 
@@ -21,14 +21,18 @@ pub struct Answer {
 impl Answer {
     /// The value of a field; repeated fields are joined by `, `.
     pub fn header(&self, name: &str) -> Option<String> {
-        let values: Vec<_> =
-            self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+        let values: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
+            .collect();
         (!values.is_empty()).then(|| values.join(", "))
     }
 
     /// What became of the payment: the word in `MicroMint-Status`, empty if there is none.
     pub fn word(&self) -> String {
-        self.header("micromint-status").unwrap_or_default()
+        self.header(STATUS_HEADER).unwrap_or_default()
     }
 
     /// Status, word and body, for comparison in one line.
@@ -272,15 +276,14 @@ impl RequestText {
 
     /// Arbitrary bytes that claim to be a payment, in the body of a POST.
     pub fn post_bytes(target: &str, body: &[u8]) -> RequestText {
-        let request =
-            RequestText::new("POST", target).with("Content-Type", "application/x-micromint");
+        let request = RequestText::new("POST", target).with("Content-Type", MEDIA_TYPE);
         RequestText { body: body.to_vec(), ..request }
             .with("Content-Length", &body.len().to_string())
     }
 
     /// A request with a payment in a header.
     pub fn with_payment(self, payment: &Payment) -> RequestText {
-        self.with("MicroMint-Payment", &base64url(&payment.to_bytes()))
+        self.with(PAYMENT_HEADER, &base64url(&payment.to_bytes()))
     }
 
     /// Adds a header field.

@@ -26,8 +26,8 @@ mod tests {
     #[test]
     fn owners_are_known_and_nobody_else() {
         let mut broker = open(&directory());
-        broker.withdraw(&user("alice"), 2, 1, DURING).unwrap().unwrap();
-        broker.withdraw(&user("bob"), 1, 2, DURING).unwrap().unwrap();
+        broker.withdraw(&user("alice"), 2, 1, DURING).unwrap().granted().unwrap();
+        broker.withdraw(&user("bob"), 1, 2, DURING).unwrap().granted().unwrap();
         let owners = broker.owners(DURING).unwrap();
         assert_eq!((owners.sold(), owners.made()), (3, DURING));
         let sold_to =

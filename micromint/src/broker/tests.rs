@@ -9,7 +9,6 @@ use std::sync::{Arc, LazyLock};
 
 use super::returns::RETURNS_PER_USER_MAX;
 use super::*;
-use crate::coin_file::{MintingState, Phase, SUPERBIN_HEADER_SIZE, Stored, superbin_size};
 use crate::host::{Lock, SimulatedDirectory, SystemEntropy};
 use crate::identity::{UserId, VendorId};
 use crate::protocol::{
@@ -26,38 +25,7 @@ pub(super) const CLOSED: UnixTime = UnixTime(1_799_366_400);
 
 pub(super) static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
 /// A coin file as minted by [`MINT`], byte by byte.
-static COINS: LazyLock<Vec<u8>> = LazyLock::new(coins);
-
-fn coins() -> Vec<u8> {
-    let directory = SimulatedDirectory::new();
-    let params = MINT.params();
-    let file = directory.open(NAME, Open::Create).unwrap();
-    let coin_file = CoinFile::create(file, directory.path().join(NAME), params, [7; 16]).unwrap();
-    let (mut ball_count, mut checksum) = (0, 0);
-    for superbin in 0..params.superbin_count() as u32 {
-        let mut bytes = vec![0; superbin_size(params) as usize];
-        let mut count = 0u32;
-        for subbin in 0..params.subbin_count() {
-            if let Some(x) = MINT.ball(Bin { superbin, subbin }) {
-                let word = Stored { x, status: Status::EXISTS }.word();
-                let at = SUPERBIN_HEADER_SIZE as usize + 8 * subbin as usize;
-                bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
-                count += 1;
-            }
-        }
-        bytes[..4].copy_from_slice(&count.to_le_bytes());
-        coin_file.write_superbins(superbin.into(), &bytes).unwrap();
-        ball_count += u64::from(count);
-        let size = bytes.len();
-        checksum = coin_file::add_to_checksum(checksum, &mut bytes, size);
-    }
-    let counted_superbins = params.superbin_count();
-    let phase = Phase::Complete;
-    let next_toss = 1 << params.raw().input_bits;
-    let state = MintingState { phase, next_toss, counted_superbins, ball_count, checksum };
-    coin_file.set_minting_state(&state).unwrap();
-    directory.bytes(NAME).unwrap()
-}
+static COINS: LazyLock<Vec<u8>> = LazyLock::new(|| MINT.coin_file());
 
 /// A directory with a fresh coin file.
 pub(super) fn directory() -> SimulatedDirectory {

@@ -12,7 +12,7 @@ use super::{COINS_PER_PAYMENT_MAX, Frame, MessageError, Url};
 pub struct InvalidPayment {
     /// The requested page.
     pub url: Url,
-    /// The reason, one of the words of [`super::Refusal`].
+    /// The reason, one of the words of [`Refusal`](super::Refusal).
     pub reason: String,
     /// The price of the page in coins.
     pub price: u32,

@@ -7,8 +7,9 @@ use crate::coin::CoinFault;
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $sentence:literal;)*) => {
-        /// Why a payment was refused. The variants stand in order of precedence: of several reasons
-        /// that apply the first of this list is the answer, whoever asks. Nothing was kept.
+        /// Why a payment was refused. The variants stand in order of precedence: if several apply,
+        /// the first of them is the answer. The vendor kept nothing. Exhaustive on purpose: whoever
+        /// adds a reason decides in every match whether it blames the coins.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Refusal {
             $($(#[$doc])* $name,)*
@@ -44,7 +45,8 @@ refusals! {
     OtherVendor = "other-vendor", "The payment is for another vendor.";
     /// The URL is not the one that the Request-Payment for this page names.
     OtherPage = "other-page", "The payment is for another page.";
-    /// The challenge that the credential answers has ended, and the payment was not recorded before.
+    /// The challenge that the credential answers has ended, and the payment was not recorded
+    /// before.
     ChallengeExpired = "challenge-expired", "The question that the payment answers has expired.";
     /// This vendor does not accept the period.
     UnknownPeriod = "unknown-period", "Coins of this period are not accepted here.";

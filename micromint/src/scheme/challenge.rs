@@ -14,6 +14,27 @@ pub const ID_LEN: usize = 43;
 const LINE_LEN_USUAL: usize = 256;
 
 /// The parameters of a challenge. Members stand in the order of their names.
+///
+/// ```
+/// use micromint::authenticator::Key;
+/// use micromint::scheme::{Challenge, INTENT, METHOD, challenges_in};
+///
+/// let key = Key::from_bytes([7; 32]);
+/// let mut challenge = Challenge {
+///     realm: "news.example".to_string(),
+///     method: METHOD.to_string(),
+///     intent: INTENT.to_string(),
+///     request: "e30".to_string(),
+///     ..Challenge::default()
+/// };
+/// challenge.id = challenge.id_under(&key);
+/// let header = challenge.to_header();
+/// assert!(header.starts_with("Payment id="));
+/// // The client echoes the parameters; the server recomputes the id.
+/// let echoed = challenges_in(&header).remove(0);
+/// assert_eq!(echoed, challenge);
+/// assert_eq!(echoed.id_under(&key), echoed.id);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
     /// For people.
@@ -44,8 +65,9 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The `id` of these parameters under `key`: the draft's seven slots, an absent one empty, joined by `|`;
-    /// an eighth for `header` only where there is one. HMAC-SHA256, base64url without padding.
+    /// The `id` of these parameters under `key`: the draft's seven slots, an absent one empty,
+    /// joined by `|`; an eighth for `header` only where there is one. HMAC-SHA256, base64url
+    /// without padding.
     pub fn id_under(&self, key: &Key) -> String {
         let mut input = String::with_capacity(LINE_LEN_USUAL + self.request.len());
         for slot in [&self.realm, &self.method, &self.intent, &self.request] {

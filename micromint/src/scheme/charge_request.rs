@@ -51,7 +51,8 @@ struct DetailsFromJson {
     url: String,
 }
 
-/// The value of `request` for a Request-Payment: its JSON in canonical form, in base64url without padding.
+/// The value of `request` for a Request-Payment: its JSON in canonical form, in base64url without
+/// padding.
 pub fn charge_request(offer: &RequestPayment) -> String {
     to_base64_json(&ToJson {
         amount: &offer.price.to_string(),
@@ -70,8 +71,8 @@ pub fn charge_request(offer: &RequestPayment) -> String {
 /// Reads the value of `request`. What comes out obeys every rule of a Request-Payment.
 ///
 /// # Errors
-/// No base64url of JSON, a member that is missing, of another type or twice, another currency, or what no
-/// Request-Payment can say.
+/// No base64url of JSON, a member that is missing, of another type or twice, another currency, or
+/// what no Request-Payment can say.
 pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
     let expected = "an object with amount, currency, recipient and methodDetails";
     let json: FromJson = from_base64_json(WHAT, expected, value.as_bytes(), REQUEST_LEN_MAX)?;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{BASE64URL, Challenge, SCHEME, SchemeError, from_base64_json, to_base64_json};
 use crate::protocol::PAYMENT_SIZE_MAX;
 
-/// The longest base64url of a credential, in bytes: the largest Payment, twice in base64url, and as much again
-/// as a server lets through for the challenge.
+/// The longest base64url of a credential, in bytes: the largest Payment, twice in base64url, and as
+/// much again as a server lets through for the challenge.
 pub const CREDENTIAL_LEN_MAX: usize = PAYMENT_SIZE_MAX.div_ceil(9) * 16 + 24 * 1024;
 const WHAT: &str = "credential";
 
@@ -34,8 +34,8 @@ impl Credential {
     /// Reads the part of a header's value behind the scheme's name.
     ///
     /// # Errors
-    /// More than [`CREDENTIAL_LEN_MAX`] bytes, no base64url, no JSON, a member that is missing, twice or of
-    /// another type.
+    /// More than [`CREDENTIAL_LEN_MAX`] bytes, no base64url, no JSON, a member that is missing,
+    /// twice or of another type.
     pub fn parse(token: &[u8]) -> Result<Credential, SchemeError> {
         let expected =
             "an object with challenge and payload, their members strings, none of them twice";
@@ -60,7 +60,8 @@ impl Credential {
     }
 }
 
-/// What follows the scheme's name in the value of an `Authorization`; `None` if it is another scheme's.
+/// What follows the scheme's name in the value of an `Authorization`; `None` if it is another
+/// scheme's.
 pub fn token_of(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii_start();
     let (scheme, rest) = value.split_at_checked(SCHEME.len())?;

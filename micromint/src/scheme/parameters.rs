@@ -1,13 +1,13 @@
-//! Finding challenges in the value of `WWW-Authenticate` (RFC 9110, 11.6.1), where schemes, their parameters
-//! and commas in quotes stand in one list.
+//! Finding challenges in the value of `WWW-Authenticate` (RFC 9110, 11.6.1), where schemes, their
+//! parameters and commas in quotes stand in one list.
 
 use super::{Challenge, SCHEME};
 
 /// The longest value of one field that is looked at, in bytes.
 pub const FIELD_LEN_MAX: usize = 64 * 1024;
 
-/// The challenges of the scheme "Payment" in one value of `WWW-Authenticate`, in order. What is no such
-/// challenge, lacks a parameter that must be there, or says one twice, is passed over.
+/// The challenges of the scheme "Payment" in one value of `WWW-Authenticate`, in order. What is no
+/// such challenge, lacks a parameter that must be there, or says one twice, is passed over.
 pub fn challenges_in(value: &str) -> Vec<Challenge> {
     if value.len() > FIELD_LEN_MAX {
         return Vec::new();
@@ -55,8 +55,8 @@ fn split_outside_quotes(value: &str) -> Vec<&str> {
     items.into_iter().map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
-/// An item is `scheme`, `scheme parameter` or `parameter`; a scheme is a token that a space or the end follows
-/// and no `=`.
+/// An item is `scheme`, `scheme parameter` or `parameter`; a scheme is a token that a space or the
+/// end follows and no `=`.
 fn split_scheme(item: &str) -> (Option<&str>, &str) {
     let end = item.bytes().position(|byte| !is_token(byte)).unwrap_or(item.len());
     let (token, rest) = item.split_at(end);

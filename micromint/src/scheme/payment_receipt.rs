@@ -64,9 +64,10 @@ impl PaymentReceipt {
     }
 }
 
-/// The name of a payment, 32 hexadecimal digits, which client, vendor and broker find alike and which tells
-/// nobody anything about its coins: the head of SHA-256 over `micromint reference`, Vendor-ID, URL, Period and
-/// User-ID, a zero byte after each, then the 16 bytes of the Authenticator and the data.
+/// The name of a payment, 32 hexadecimal digits, which client, vendor and broker find alike and
+/// which tells nobody anything about its coins: the head of SHA-256 over `micromint reference`,
+/// Vendor-ID, URL, Period and User-ID, a zero byte after each, then the 16 bytes of the
+/// Authenticator and the data.
 pub fn reference(payment: &Payment) -> String {
     let mut sha256 = Sha256::new();
     let names: [&str; 5] = [

@@ -16,9 +16,11 @@ use serde::Deserialize;
 use super::{ObviousMint, params_with};
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
-use crate::scheme::{CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, challenges_in};
+use crate::protocol::{MEDIA_TYPE, PAYMENT_HEADER, STATUS_HEADER};
+use crate::scheme::{
+    AUTHORIZATION_HEADER, CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, challenges_in,
+};
 use crate::time::UnixTime;
-use crate::vendor::http::STATUS_HEADER;
 
 /// The secret of the broker of all periods.
 const BROKER_SECRET: [u8; 32] = [7; 32];
@@ -392,11 +394,14 @@ impl CasePayment {
             match by {
                 "header" => {
                     let value = replaced(URL_SAFE_NO_PAD.encode(&message), &self.replace_encoded);
-                    asked.headers.push(("MicroMint-Payment".to_string(), value));
+                    asked.headers.push((PAYMENT_HEADER.to_string(), value));
                 }
                 "authorization" | "payment-authorization" => {
-                    let name =
-                        if by == "authorization" { "Authorization" } else { CREDENTIAL_HEADER };
+                    let name = if by == "authorization" {
+                        AUTHORIZATION_HEADER
+                    } else {
+                        CREDENTIAL_HEADER
+                    };
                     let challenge = challenge.unwrap(); // A step before this one got it.
                     let header = Credential::new(challenge.clone(), message.as_bytes()).to_header();
                     let json = URL_SAFE_NO_PAD.decode(&header["Payment ".len()..]).unwrap();
@@ -405,8 +410,7 @@ impl CasePayment {
                     asked.headers.push((name.to_string(), format!("Payment {token}")));
                 }
                 "body" => {
-                    let content_type =
-                        ("Content-Type".to_string(), "application/x-micromint".to_string());
+                    let content_type = ("Content-Type".to_string(), MEDIA_TYPE.to_string());
                     asked.headers.push(content_type);
                     asked.body = Some(message.clone().into_bytes());
                 }

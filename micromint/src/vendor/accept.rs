@@ -1,9 +1,10 @@
 //! Which form of a 402 a client asks for, by the header Accept (RFC 9110, 12.5.1).
 
-use super::http::Request;
+use super::request::Request;
+use crate::protocol::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE};
 
-/// The forms that a 402 comes in. They stand in the order of our own preference: of two that a client
-/// ranks alike the first is sent.
+/// The forms that a 402 comes in. They stand in the order of our own preference: of two that a
+/// client ranks alike the first is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// `application/x-micromint`: the message itself.
@@ -14,16 +15,16 @@ pub(super) enum Form {
     Problem,
 }
 
-/// How well a media range fits: 0 for `*/*`, 1 for `type/*`, 2 for the type itself; and its weight in
-/// thousandths.
+/// How well a media range fits: 0 for `*/*`, 1 for `type/*`, 2 for the type itself; and its weight
+/// in thousandths.
 type Rank = (u8, u32);
 
 /// The form that `Accept` ranks highest; the message where it shows no preference or is absent.
 pub(super) fn form_for(request: &Request<'_>) -> Form {
     let forms: [(Form, &[&str]); 3] = [
-        (Form::Message, &["application/x-micromint"]),
+        (Form::Message, &[MEDIA_TYPE]),
         (Form::Page, &["text/html"]),
-        (Form::Problem, &["application/problem+json", "application/json"]),
+        (Form::Problem, &[PROBLEM_MEDIA_TYPE, "application/json"]),
     ];
     let mut best = (Form::Message, 0);
     for (form, names) in forms {
@@ -43,7 +44,8 @@ fn weight(request: &Request<'_>, name: &str) -> u32 {
     ranks.max_by_key(|(precision, _)| *precision).map_or(0, |(_, weight)| weight)
 }
 
-/// How `range`, such as `text/*;q=0.5`, ranks the media type `name`; `None` if it does not cover it.
+/// How `range`, such as `text/*;q=0.5`, ranks the media type `name`; `None` if it does not cover
+/// it.
 fn rank(range: &[u8], name: &str) -> Option<Rank> {
     let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let media = parts.next()?;

@@ -1,8 +1,9 @@
 //! The accepted periods with the broker's lists, as the files in the folder of periods say by now.
 //!
-//! In goes the folder, out comes a [`Checker`]; files that are put there, replaced or removed are noticed
-//! within seconds, without a reload of the server. The invariant: what cannot be read changes nothing. The
-//! periods and lists that were read before stay in use, and the vendor is told once.
+//! In goes the folder, out comes a [`Checker`]; files that are put there, replaced or removed are
+//! noticed within seconds, without a reload of the server. The invariant: what cannot be read
+//! changes nothing. The periods and lists that were read before stay in use, and the vendor is told
+//! once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -96,8 +97,8 @@ impl Accepted {
             && !(looked_at..looked_at.saturating_add(LOOK_SECONDS)).contains(&now.0)
     }
 
-    /// Looks at the folder if it is time to, and reads what has changed. Gives what the vendor must be told,
-    /// if that is new.
+    /// Looks at the folder if it is time to, and reads what has changed. Gives what the vendor must
+    /// be told, if that is new.
     pub(super) fn refresh(&self, now: UnixTime) -> Option<String> {
         let folder = self.folder.as_deref()?;
         if !self.is_due(now) {
@@ -139,7 +140,8 @@ impl Accepted {
     }
 }
 
-/// The files that count. Taken before they are read, so that a change while that happens is found later.
+/// The files that count. Taken before they are read, so that a change while that happens is found
+/// later.
 fn files(folder: &dyn Directory) -> Result<Files, ConfigError> {
     let wrong = |name: &str, error: std::io::Error| {
         ConfigError::file(&folder.path().join(name), format!("periods: cannot be read: {error}"))
@@ -159,7 +161,8 @@ fn counts(name: &str) -> bool {
         && ending.is_some_and(|ending| ending == "params" || LIST_ENDINGS.contains(&ending))
 }
 
-/// Reads everything anew but the lists whose files, and the parameters, have not changed: they may be large.
+/// Reads everything anew but the lists whose files, and the parameters, have not changed: they may
+/// be large.
 fn load(
     vendor: &VendorId,
     folder: &dyn Directory,

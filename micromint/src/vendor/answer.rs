@@ -1,34 +1,39 @@
-//! The answers that the gate gives in place of content: 402 in its three forms, and the few others.
+//! The answers that the gate sends instead of content: 402 in its three forms, and a few others.
 
 use std::borrow::Cow;
 
 use base64::Engine;
 
-use super::Refusal;
 use super::accept::{Form, form_for};
 use super::carrier::{Carrier, InHeader};
 use super::cors::{CorsPolicy, METHODS};
-use super::http::{Answer, Merge, MergeRule, Outcome, REQUEST_HEADER, Request, STATUS_HEADER};
+use super::decision::Answer;
+use super::merge::Merge;
 use super::page::Page;
 use super::price::PriceError;
 use super::problem;
-use crate::protocol::{InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, Payment, RequestPayment};
+use super::request::Request;
+use crate::protocol::{
+    InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, PROBLEM_MEDIA_TYPE, Payment, REQUEST_HEADER,
+    Refusal, RequestOutcome, RequestPayment, STATUS_HEADER,
+};
 use crate::scheme::{BASE64URL, CHALLENGE_HEADER, Challenge};
 
-/// The longest value of the header MicroMint-Request, in bytes: what servers and libraries take as one
-/// header line. A longer message, for a very long URL, stands in the body only.
+/// The longest value of the header MicroMint-Request, in bytes: the limit of common servers and
+/// libraries for one header line. A longer message (a very long URL) is in the body only.
 pub const REQUEST_HEADER_LEN_MAX: usize = 8000;
-/// The longest value of a challenge, in bytes, for the same reason: the draft asks for less than 8 KB.
+/// The longest value of a challenge, in bytes, for the same reason: the draft asks for less than 8
+/// KB.
 pub const CHALLENGE_LEN_MAX: usize = 8000;
-/// Where the vendor's manifest is, for who got a 402.
+/// The Link field of a 402: where the vendor's manifest is.
 const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
-/// How long a manifest may be kept, in seconds.
+/// How long caches may keep a manifest, in seconds.
 const MANIFEST_SECONDS: u32 = 300;
 const MANIFEST_METHODS: &str = "GET, HEAD, OPTIONS";
-/// How long a client waits after a 503, in seconds.
+/// How long a client should wait after a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 10;
-/// A payment that was refused: why, what it was where it could be read, and what was wrong with it
-/// where it could not.
+/// A refused payment: the reason, the payment if it could be parsed, and a line for the log if it
+/// could not.
 #[derive(Clone, Debug)]
 pub(super) struct RefusedPayment {
     pub(super) refusal: Refusal,
@@ -36,7 +41,7 @@ pub(super) struct RefusedPayment {
     pub(super) log: Option<String>,
 }
 
-/// 402: what the page costs, in the form that the client asks for, and why a payment for it was refused.
+/// 402: the price of the page in the form that the client prefers, and why a payment was refused.
 pub(super) fn payment_required(
     offer: &RequestPayment,
     challenge: &Challenge,
@@ -45,7 +50,7 @@ pub(super) fn payment_required(
     page: &Page,
 ) -> Answer {
     let refusal = refused.as_ref().map(|refused| refused.refusal);
-    let outcome = refusal.map_or(Outcome::Unpaid, Outcome::Refused);
+    let outcome = refusal.map_or(RequestOutcome::Unpaid, RequestOutcome::Refused);
     let message = offer.to_bytes();
     let in_header = BASE64URL.encode(&message);
     let mut headers = status_headers(outcome);
@@ -62,7 +67,7 @@ pub(super) fn payment_required(
         Form::Problem => {
             let sent = payment.map(|payment| payment.coins);
             (
-                problem::MEDIA_TYPE,
+                PROBLEM_MEDIA_TYPE,
                 problem::payment_required(offer, refusal, sent, &challenge.id, &in_header),
             )
         }
@@ -79,20 +84,20 @@ pub(super) fn payment_required(
     }
     let user = payment.map(|payment| payment.user.clone());
     let log = refused.and_then(|refused| refused.log);
-    let vary = Merge { name: "Vary", value: "Accept".into(), rule: MergeRule::Union };
+    let vary = Merge::union("Vary", "Accept");
     Answer { headers, merge: vec![vary], body, user, log, ..bare(outcome, 402) }
 }
 
-/// 400, 413 or 414: the request is wrong before any payment is looked at.
+/// 400, 413 or 414: the request itself is wrong; no payment was examined.
 pub(super) fn bad_request(status: u16, sentence: &str) -> Answer {
-    text_answer(Outcome::BadRequest, status, sentence)
+    text_answer(RequestOutcome::BadRequest, status, sentence)
 }
 
-/// 400: a credential of the scheme "Payment" for another method or intent than ours.
+/// 400: a credential of the scheme "Payment" for another method or intent.
 pub(super) fn method_unsupported() -> Answer {
-    let mut headers = status_headers(Outcome::BadRequest);
-    headers.push(("Content-Type", problem::MEDIA_TYPE.into()));
-    Answer { headers, body: problem::method_unsupported(), ..bare(Outcome::BadRequest, 400) }
+    let mut headers = status_headers(RequestOutcome::BadRequest);
+    headers.push(("Content-Type", PROBLEM_MEDIA_TYPE.into()));
+    Answer { headers, body: problem::method_unsupported(), ..bare(RequestOutcome::BadRequest, 400) }
 }
 
 /// 413: the body is larger than any payment.
@@ -100,30 +105,32 @@ pub(super) fn too_large() -> Answer {
     bad_request(413, &format!("A payment has at most {PAYMENT_SIZE_MAX} bytes."))
 }
 
-/// 503: the payment could not be recorded. Nothing was kept; `log` says why, to the vendor alone.
+/// 503: the payment could not be recorded and nothing was kept. `log` tells the vendor why.
 pub fn unavailable(log: String) -> Answer {
     let sentence = "The payment could not be recorded and was not taken. Please try again.";
-    let mut answer = text_answer(Outcome::Unavailable, 503, sentence);
+    let mut answer = text_answer(RequestOutcome::Unavailable, 503, sentence);
     answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string().into()));
     answer.log = Some(log);
     answer
 }
 
-/// 204 to OPTIONS: what a page needs is said without paying and without asking the content.
+/// 204 to OPTIONS: answered without a payment and without the content.
 pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
-    let mut headers = status_headers(Outcome::Options);
+    let mut headers = status_headers(RequestOutcome::Options);
     headers.push(("Allow", METHODS.into()));
-    Answer { headers, merge: cors.of_options(request), ..bare(Outcome::Options, 204) }
+    Answer { headers, merge: cors.of_options(request), ..bare(RequestOutcome::Options, 204) }
 }
 
-/// 200, 204 or 405: the manifest, for everybody alike. A payment that came with the request was not taken.
+/// 200, 204 or 405: the manifest, the same for everybody. A payment that came with the request was
+/// not recorded.
 pub(super) fn manifest(
     request: &Request<'_>,
     carrier: Carrier<'_>,
     text: impl FnOnce() -> String,
 ) -> Answer {
-    let outcome = if carrier == Carrier::None { Outcome::Free } else { Outcome::Returned };
-    // As every answer to a credential, also that of a free page.
+    let outcome =
+        if carrier == Carrier::None { RequestOutcome::Free } else { RequestOutcome::Returned };
+    // Like every answer to a credential, even for a free page.
     let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(_)));
     let who = if is_private { "private" } else { "public" };
     let mut answer = bare(outcome, 200);
@@ -148,31 +155,31 @@ pub(super) fn manifest(
             answer.headers.push(("Allow", MANIFEST_METHODS.into()));
         }
     }
-    if outcome == Outcome::Returned {
+    if outcome == RequestOutcome::Returned {
         answer.headers.push((STATUS_HEADER, outcome.word().into()));
     }
     answer
 }
 
-/// 500: what a page costs cannot be read. Fail closed: the page is not sent.
+/// 500: the price cannot be read. The page is not sent (fail closed).
 pub fn price_unreadable(error: &PriceError, place: &str) -> Answer {
     let mut answer =
-        text_answer(Outcome::Unavailable, 500, "The price of this page cannot be read.");
+        text_answer(RequestOutcome::Unavailable, 500, "The price of this page cannot be read.");
     answer.log = Some(format!("{place}: {error}"));
     answer
 }
 
-fn text_answer(outcome: Outcome, status: u16, sentence: &str) -> Answer {
+fn text_answer(outcome: RequestOutcome, status: u16, sentence: &str) -> Answer {
     let mut headers = status_headers(outcome);
     headers.push(("Content-Type", "text/plain; charset=utf-8".into()));
     Answer { headers, body: format!("{sentence}\n").into_bytes(), ..bare(outcome, status) }
 }
 
-fn bare(outcome: Outcome, status: u16) -> Answer {
+fn bare(outcome: RequestOutcome, status: u16) -> Answer {
     Answer { outcome, status, ..Answer::default() }
 }
 
-fn status_headers(outcome: Outcome) -> Vec<(&'static str, Cow<'static, str>)> {
+fn status_headers(outcome: RequestOutcome) -> Vec<(&'static str, Cow<'static, str>)> {
     vec![("Cache-Control", "no-store".into()), (STATUS_HEADER, outcome.word().into())]
 }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Answer header fields that tell shared caches to keep an answer, whatever Cache-Control says. A server
-/// takes them out of an answer that was paid for.
+/// Answer header fields that tell shared caches to keep an answer, whatever Cache-Control says. A
+/// server takes them out of an answer that was paid for.
 pub const SHARED_CACHE_HEADERS: [&str; 5] = [
     "CDN-Cache-Control",
     "Cloudflare-CDN-Cache-Control",
@@ -12,8 +12,9 @@ pub const SHARED_CACHE_HEADERS: [&str; 5] = [
     "Edge-Control",
 ];
 
-/// The Cache-Control of an answer that was paid for, made from the values that it would have had: `private`
-/// is added, `public`, `s-maxage` and `private` for single fields are taken out, all else stays in its order.
+/// The Cache-Control of an answer that was paid for, made from the values that it would have had:
+/// `private` is added, `public`, `s-maxage` and `private` for single fields are taken out, all else
+/// stays in its order.
 pub fn private_cache_control<'a>(values: impl IntoIterator<Item = &'a str>) -> Cow<'static, str> {
     let mut kept = Cow::Borrowed("private");
     for directive in values.into_iter().flat_map(directives) {

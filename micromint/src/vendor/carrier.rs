@@ -1,14 +1,11 @@
-//! Where in a request a payment is: in a header of any method (form b of `docs/reference/http.md`), or in the
-//! body of a POST (form a, the thesis's way).
+//! Where in a request a payment is: in a header of any method (form b of `docs/reference/http.md`),
+//! or in the body of a POST (form a, the thesis's way).
 
 use base64::Engine;
 
-use super::http::{
-    Request, STRIPPED_HEADERS, STRIPPED_HEADERS_WITH_AUTHORIZATION, STRIPPED_HEADERS_WITH_BODY,
-};
-use super::receipt::RECEIPT_NAME_PREFIX;
-use crate::protocol::{MEDIA_TYPE, PAYMENT_SIZE_MAX};
-use crate::scheme::{BASE64URL, token_of};
+use super::request::Request;
+use crate::protocol::{MEDIA_TYPE, PAYMENT_HEADER, PAYMENT_SIZE_MAX, RECEIPT_COOKIE_PREFIX};
+use crate::scheme::{AUTHORIZATION_HEADER, BASE64URL, CREDENTIAL_HEADER, token_of};
 
 /// The longest value of the payment header, in bytes: the base64url form of the largest Payment.
 pub const PAYMENT_HEADER_LEN_MAX: usize = PAYMENT_SIZE_MAX.div_ceil(3) * 4;
@@ -22,7 +19,7 @@ pub(super) enum Carrier<'a> {
     Header(InHeader<'a>),
     /// In the body of a POST.
     Body,
-    /// In several places, or beside another Authorization in a second field of that name.
+    /// In several places, or in one of two Authorization fields.
     Several,
 }
 
@@ -38,32 +35,36 @@ pub(super) enum InHeader<'a> {
 impl<'a> Carrier<'a> {
     /// Looks for a payment in the head of a request.
     pub(super) fn of(request: &Request<'a>) -> Carrier<'a> {
+        const CONTENT_TYPE: &str = "Content-Type";
+        const CONTENT_TYPE_LEN: usize = CONTENT_TYPE.len();
+        const AUTHORIZATION_LEN: usize = AUTHORIZATION_HEADER.len();
+        const PAYMENT_LEN: usize = PAYMENT_HEADER.len();
+        const CREDENTIAL_LEN: usize = CREDENTIAL_HEADER.len();
+        let is = |name: &[u8], known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         let (mut found, mut count) = (Carrier::None, 0);
         let (mut authorizations, mut in_authorization) = (0, false);
         let mut is_message = false;
         for (name, value) in request.headers {
-            // The lengths of the names first: most fields are passed over by them alone.
+            // Lengths first: they rule out most fields.
             let payment = match name.len() {
-                12 if name.eq_ignore_ascii_case(b"content-type") => {
+                CONTENT_TYPE_LEN if is(name, CONTENT_TYPE) => {
                     is_message |= is_payment_type(value);
                     None
                 }
-                13 if name.eq_ignore_ascii_case(b"authorization") => {
+                AUTHORIZATION_LEN if is(name, AUTHORIZATION_HEADER) => {
                     let is_joined = holds_another_payment(value);
                     authorizations += if is_joined { 2 } else { 1 };
                     in_authorization |= is_joined || token_of(value).is_some();
                     token_of(value).map(InHeader::Credential)
                 }
-                17 if name.eq_ignore_ascii_case(b"micromint-payment") => {
-                    Some(InHeader::Message(value))
-                }
-                21 if name.eq_ignore_ascii_case(b"payment-authorization") => {
+                PAYMENT_LEN if is(name, PAYMENT_HEADER) => Some(InHeader::Message(value)),
+                CREDENTIAL_LEN if is(name, CREDENTIAL_HEADER) => {
                     token_of(value).map(InHeader::Credential)
                 }
                 _ => None,
             };
             if let Some(payment) = payment {
-                // No payment holds a comma: two fields stand here that were joined on the way (RFC 9110, 5.3).
+                // No payment holds a comma: a proxy joined two fields (RFC 9110, 5.3).
                 count += if value.contains(&b',') { 2 } else { 1 };
                 found = Carrier::Header(payment);
             }
@@ -75,43 +76,32 @@ impl<'a> Carrier<'a> {
     }
 }
 
-/// Whether something in the head of a request could open a page that is paid for: a payment in any form, or a
-/// receipt. Nothing is checked: it tells who comes to pay from who should be asked for a password.
+/// Whether the head of a request carries a payment in any form or a receipt. Checks neither: a
+/// server uses it to decide whether to ask for a password.
 pub fn brings_payment(request: &Request<'_>) -> bool {
     Carrier::of(request) != Carrier::None || brings_receipt(request)
 }
 
-/// Whether a request has a cookie that is named like a receipt.
+/// Whether a request has a cookie with the name of a receipt.
 pub(super) fn brings_receipt(request: &Request<'_>) -> bool {
     let is_receipt = |cookies: &[u8]| {
         let names = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii_start);
-        names.into_iter().any(|name| name.starts_with(RECEIPT_NAME_PREFIX.as_bytes()))
+        names.into_iter().any(|name| name.starts_with(RECEIPT_COOKIE_PREFIX.as_bytes()))
     };
     request.header_values("cookie").any(is_receipt)
 }
 
-/// Whether an Authorization has a payment behind something else: two fields that were joined on the way.
+/// Whether an Authorization has a payment after other credentials: a proxy joined two fields.
 fn holds_another_payment(value: &[u8]) -> bool {
     value.windows(10).any(|part| part.eq_ignore_ascii_case(b", payment "))
 }
 
-/// The fields that content must not see of a request with a payment, in its body or elsewhere.
-pub(super) fn stripped_headers(request: &Request<'_>, is_body: bool) -> &'static [&'static str] {
-    if is_body {
-        STRIPPED_HEADERS_WITH_BODY
-    } else if request.header_values("authorization").any(|value| token_of(value).is_some()) {
-        STRIPPED_HEADERS_WITH_AUTHORIZATION
-    } else {
-        STRIPPED_HEADERS
-    }
-}
-
 /// Whether the site uses Authorization for its own purposes in this request.
 pub(super) fn is_authorized_otherwise(request: &Request<'_>) -> bool {
-    request.header_values("authorization").any(|value| token_of(value).is_none())
+    request.header_values(AUTHORIZATION_HEADER).any(|value| token_of(value).is_none())
 }
 
-/// The message in a header's value, or `None` if it is too long or no base64url.
+/// The message in a header's value; `None` if it is too long or not base64url.
 pub(super) fn from_header(value: &[u8]) -> Option<Vec<u8>> {
     let value = value.trim_ascii();
     if value.len() > PAYMENT_HEADER_LEN_MAX { None } else { BASE64URL.decode(value).ok() }

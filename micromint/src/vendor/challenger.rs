@@ -1,8 +1,10 @@
-//! Challenges of the scheme "Payment": one beside every 402, and the check of one that a credential echoes.
+//! Challenges of the scheme "Payment": one beside every 402, and the check of one that a credential
+//! echoes.
 //!
-//! A challenge is kept nowhere: its `id` is an HMAC over the rest, under a key that every server of one till
-//! derives from the secret of receipts. The invariant: an id says that this vendor asked this for this page,
-//! until then. It is no money; the coins are checked as if they had come by any other way.
+//! A challenge is kept nowhere: its `id` is an HMAC over the rest, under a key that every server of
+//! one till derives from the secret of receipts. The invariant: an id says that this vendor asked
+//! this for this page, until then. It is no money; the coins are checked as if they had come by any
+//! other way.
 
 use subtle::ConstantTimeEq;
 
@@ -13,7 +15,8 @@ use crate::scheme::{
 };
 use crate::time::UnixTime;
 
-/// A challenge ends at a multiple of this many seconds, so that the head of a 402 changes no more often.
+/// A challenge ends at a multiple of this many seconds, so that the head of a 402 changes no more
+/// often.
 const GRID_SECONDS: i64 = 300;
 /// It ends at the third such time after it was made: 10 to 15 minutes for a person to say yes.
 const GRID_STEPS: i64 = 3;
@@ -29,13 +32,15 @@ pub(super) struct Challenger {
     realm: String,
 }
 
-/// An echoed challenge that was ours, for this page.
+/// What an echoed challenge is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Echo {
-    /// It has not ended.
+    /// Ours, for this page, and still valid.
     Timely,
-    /// It has.
+    /// Ours, for this page, and expired.
     Late,
+    /// Not made here, or for another page.
+    Foreign,
 }
 
 impl Challenger {
@@ -45,7 +50,8 @@ impl Challenger {
         Challenger { key, realm: realm.to_string() }
     }
 
-    /// The challenge for an offer. Where the site uses Authorization itself, the credential goes elsewhere.
+    /// The challenge for an offer. Where the site uses Authorization itself, the credential goes
+    /// elsewhere.
     pub(super) fn issue(
         &self,
         offer: &RequestPayment,
@@ -66,14 +72,18 @@ impl Challenger {
         challenge
     }
 
-    /// Whether an echoed challenge was made here for the page at `url`; `None` if not.
-    pub(super) fn check(&self, echoed: &Challenge, url: &Url, now: UnixTime) -> Option<Echo> {
-        let is_ours = echoed.id_under(&self.key).as_bytes().ct_eq(echoed.id.as_bytes());
-        if !bool::from(is_ours) || read_charge_request(&echoed.request).ok()?.url != *url {
-            return None;
+    /// Whether an echoed challenge was made here for the page at `url`, and whether it has expired.
+    pub(super) fn check(&self, echoed: &Challenge, url: &Url, now: UnixTime) -> Echo {
+        let is_ours: bool =
+            echoed.id_under(&self.key).as_bytes().ct_eq(echoed.id.as_bytes()).into();
+        let is_for_page =
+            || read_charge_request(&echoed.request).is_ok_and(|offer| offer.url == *url);
+        let expires = || echoed.expires.as_deref()?.parse::<UnixTime>().ok();
+        match (is_ours && is_for_page()).then(expires).flatten() {
+            Some(expires) if now < expires => Echo::Timely,
+            Some(_) => Echo::Late,
+            None => Echo::Foreign,
         }
-        let expires: UnixTime = echoed.expires.as_deref()?.parse().ok()?;
-        Some(if now < expires { Echo::Timely } else { Echo::Late })
     }
 }
 
@@ -107,13 +117,17 @@ mod tests {
         let url = page.parse().unwrap();
         let check =
             |challenge: &Challenge, now| challenger(1).check(challenge, &url, UnixTime(now));
-        assert_eq!(check(&challenge, 1_000_799), Some(Echo::Timely));
-        assert_eq!(check(&challenge, 1_000_800), Some(Echo::Late));
-        assert_eq!(challenger(2).check(&challenge, &url, now), None, "another vendor's secret");
+        assert_eq!(check(&challenge, 1_000_799), Echo::Timely);
+        assert_eq!(check(&challenge, 1_000_800), Echo::Late);
+        assert_eq!(
+            challenger(2).check(&challenge, &url, now),
+            Echo::Foreign,
+            "another vendor's secret"
+        );
         let elsewhere = "https://news.example/other".parse().unwrap();
-        assert_eq!(challenger(1).check(&challenge, &elsewhere, now), None);
+        assert_eq!(challenger(1).check(&challenge, &elsewhere, now), Echo::Foreign);
         let spared = challenger(1).issue(&offer(page), now, true);
-        assert_eq!(check(&spared, 1_000_100), Some(Echo::Timely));
+        assert_eq!(check(&spared, 1_000_100), Echo::Timely);
         for changed in [
             Challenge { header: None, ..spared },
             Challenge { id: String::new(), ..challenge.clone() },
@@ -124,7 +138,7 @@ mod tests {
                 ..challenge
             },
         ] {
-            assert_eq!(check(&changed, 1_000_100), None, "{changed:?}");
+            assert_eq!(check(&changed, 1_000_100), Echo::Foreign, "{changed:?}");
         }
     }
 }

@@ -2,31 +2,31 @@
 //! vendor's checks (`docs/reference/vendor.md`).
 //!
 //! In goes a payment that was read, out come the first bins of its coins, or the reason of highest
-//! precedence for which it is refused. The invariant: first bins come out only for as many well-formed
-//! coins of an accepted period as the page costs, made by one user for this vendor and this page.
+//! precedence for which it is refused. The invariant: first bins come out only for as many
+//! well-formed coins of an accepted period as the page costs, made by one user for this vendor and
+//! this page.
 
 use std::sync::Arc;
 
-use super::Refusal;
 use super::lists::Lists;
 use crate::bin::Bin;
 use crate::coin::{Bins, CoinRules};
 use crate::identity::{UserVector, VendorId, VendorVector};
 use crate::params::Params;
 use crate::period::Period;
-use crate::protocol::{PERIODS_PER_REQUEST_MAX, Payment, Url};
+use crate::protocol::{PERIODS_PER_REQUEST_MAX, Payment, Refusal, Url};
 use crate::time::UnixTime;
 
 /// Checks payments to one vendor.
 #[derive(Debug)]
 pub struct Checker {
     vendor: VendorId,
-    periods: Vec<Accepted>,
+    periods: Vec<AcceptedPeriod>,
 }
 
 /// A period whose coins this vendor takes.
 #[derive(Debug)]
-struct Accepted {
+struct AcceptedPeriod {
     rules: CoinRules,
     vector: VendorVector,
     lists: Arc<Lists>,
@@ -38,8 +38,8 @@ pub struct Refused {
     /// Why.
     pub refusal: Refusal,
     /// The first bin of its first coin, where the same payment may have been good before and be
-    /// recorded: the period has ended since, the price changed, or a list was made. A retry of it is
-    /// then served.
+    /// recorded: the period has ended since, the price changed, or a list was made. A retry of it
+    /// is then served.
     pub may_be_recorded: Option<Bin>,
 }
 
@@ -52,7 +52,7 @@ impl From<Refusal> for Refused {
 impl Checker {
     /// The checks of `vendor`, who accepts `periods`.
     pub fn new(vendor: VendorId, periods: &[Params]) -> Checker {
-        let accept = |params: &Params| Accepted {
+        let accept = |params: &Params| AcceptedPeriod {
             vector: VendorVector::new(params, &vendor),
             rules: CoinRules::new(params.clone()),
             lists: Arc::default(),
@@ -84,8 +84,8 @@ impl Checker {
         self.periods.iter().map(|accepted| accepted.rules.params())
     }
 
-    /// The periods to ask for at `now`, the one that ends first in front: those that are valid, or, if
-    /// none is, those that are known, so that a client can say what is wrong.
+    /// The periods to ask for at `now`, the one that ends first in front: those that are valid, or,
+    /// if none is, those that are known, so that a client can say what is wrong.
     pub fn periods_at(&self, now: UnixTime) -> Vec<&Params> {
         let all = || self.periods();
         let mut periods: Vec<&Params> =
@@ -105,8 +105,8 @@ impl Checker {
         changes.filter(|change| *change > now).min()
     }
 
-    /// Checks a payment for the page at `url`, which costs `price` coins, at `now`. Gives the first bin
-    /// of every coin.
+    /// Checks a payment for the page at `url`, which costs `price` coins, at `now`. Gives the first
+    /// bin of every coin.
     ///
     /// # Errors
     /// The refusal of highest precedence among those that hashing alone can find.
@@ -145,12 +145,12 @@ impl Checker {
         Ok(first_bins)
     }
 
-    fn accepted(&self, period: &Period) -> Option<&Accepted> {
+    fn accepted(&self, period: &Period) -> Option<&AcceptedPeriod> {
         self.periods.iter().find(|accepted| accepted.rules.params().period() == period)
     }
 }
 
-impl Accepted {
+impl AcceptedPeriod {
     fn check_coins(&self, payment: &Payment) -> Result<Bins, Refused> {
         // No User-ID is known for which this fails: 256 counters would have to fail in a row.
         let user = UserVector::new(self.rules.params(), &payment.user)
@@ -179,8 +179,8 @@ mod tests {
     use crate::host::SimulatedDirectory;
     use crate::testing::{ObviousMint, test_params};
 
-    /// The lists are asked after all that hashing tells, and what was paid before a list was made may
-    /// still be a retry.
+    /// The lists are asked after all that hashing tells, and what was paid before a list was made
+    /// may still be a retry.
     #[test]
     fn the_lists_decide_about_coins_that_are_good() {
         let mint = ObviousMint::new(test_params());

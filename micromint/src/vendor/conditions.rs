@@ -1,15 +1,17 @@
 //! Whether a request's own conditions forbid to send the content (RFC 9110, 13.2.2 and 14.2).
 //!
-//! In goes a request for a file of which the server told entity tag, date and size; out comes the status that
-//! stands in place of the content: 304, 412 or 416. It is asked before a payment is recorded, so nobody pays
-//! for what is not sent. Where nothing is known of the content, nothing is decided here, and a payment is
-//! taken back when the answer turns out to be no success.
+//! In goes a request for a file of which the server told entity tag, date and size; out comes the
+//! status that stands in place of the content: 304, 412 or 416. It is asked before a payment is
+//! recorded, so nobody pays for what is not sent. Where nothing is known of the content, nothing is
+//! decided here, and a payment is taken back when the answer turns out to be no success.
 
 use std::borrow::Cow;
 
 use crate::time::UnixTime;
 
-use super::http::{Answer, Content, Outcome, Request, STATUS_HEADER};
+use super::decision::Answer;
+use super::request::{Content, Request};
+use crate::protocol::{RequestOutcome, STATUS_HEADER};
 
 /// Why the content is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Withheld {
         let caching = if self == Withheld::NotModified { "private" } else { "no-store" };
         let mut headers = vec![
             ("Cache-Control", caching.into()),
-            (STATUS_HEADER, Outcome::Returned.word().into()),
+            (STATUS_HEADER, RequestOutcome::Returned.word().into()),
         ];
         match self {
             Withheld::NotModified => headers.extend(validators(content)),
@@ -49,7 +51,7 @@ impl Withheld {
             }
         }
         Answer {
-            outcome: Outcome::Returned,
+            outcome: RequestOutcome::Returned,
             status,
             headers,
             body: sentence.into(),
@@ -71,8 +73,8 @@ fn validators(content: Content<'_>) -> impl Iterator<Item = (&'static str, Cow<'
     etag.into_iter().chain(modified)
 }
 
-/// Whether the content is withheld from this request. `is_get` says that it is served as a GET whatever its
-/// method, its preconditions ignored.
+/// Whether the content is withheld from this request. `is_get` says that it is served as a GET
+/// whatever its method, its preconditions ignored.
 pub(super) fn withheld(
     request: &Request<'_>,
     content: &Content<'_>,
@@ -145,8 +147,8 @@ fn names(
     })
 }
 
-/// The entity tags of a list, each with its quotes and, if it is weak, its `W/`. What follows something else
-/// is not looked at.
+/// The entity tags of a list, each with its quotes and, if it is weak, its `W/`. What follows
+/// something else is not looked at.
 fn tags(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = value;
     std::iter::from_fn(move || {
@@ -179,7 +181,8 @@ fn date(request: &Request<'_>, name: &str) -> Option<UnixTime> {
     read_date(one_value(request, name)?)
 }
 
-/// An HTTP date in any of its three forms. Anything else is no date and is ignored, as RFC 9110 asks.
+/// An HTTP date in any of its three forms. Anything else is no date and is ignored, as RFC 9110
+/// asks.
 fn read_date(value: &[u8]) -> Option<UnixTime> {
     let time = httpdate::parse_http_date(std::str::from_utf8(value).ok()?.trim()).ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;

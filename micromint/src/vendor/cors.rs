@@ -1,28 +1,27 @@
-//! Cross-origin requests (the Fetch standard, "CORS protocol"): what scripts of other sites may ask of pages
-//! with a price.
+//! Cross-origin requests (the Fetch standard, "CORS protocol"): what scripts of other sites may ask
+//! of pages with a price.
 //!
-//! In goes a request and the vendor's policy, out come header fields that are merged with the site's own; what
-//! the site says stays said. The invariant: no header here lets a script see what the policy does not name:
-//! without one there is never an Access-Control-Allow-Origin of ours, and cookies (and so receipts) count only
-//! for origins that the vendor named one by one.
+//! A request and the vendor's policy go in; header fields come out that are merged with the site's
+//! own, which take precedence. The invariant: no field from here lets a script see more than the
+//! policy allows. Without a policy there is no Access-Control-Allow-Origin from here, and cookies
+//! (so receipts too) count only for origins that the vendor listed.
 
-use std::borrow::Cow;
-
-use super::http::{Merge, MergeRule, Request};
+use super::merge::Merge;
 use super::origin::Origin;
+use super::request::Request;
 
 /// The answer headers that a script needs in order to pay.
 const EXPOSED: &str =
     "MicroMint-Request, MicroMint-Status, WWW-Authenticate, Payment-Receipt, Link, Retry-After";
-/// The request headers that pay; they do nothing but that, so they are allowed wherever the site allows
-/// an origin.
+/// The request headers of a payment. They have no other effect, so they are allowed wherever the
+/// site allows an origin.
 const PAYING: &str =
     "MicroMint-Payment, Payment-Authorization, Accept-Payment, Content-Type, Idempotency-Key";
-/// The methods that a gate itself understands.
+/// The methods that the gate itself understands.
 pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
-/// The longest list of request headers asked for that is answered, in bytes.
+/// The longest Access-Control-Request-Headers that is answered, in bytes.
 const ASKED_LEN_MAX: usize = 1024;
-/// How long a browser may remember the answer to its question, in seconds.
+/// How long a browser may cache the answer to a preflight, in seconds.
 const MAX_AGE_SECONDS: u32 = 600;
 
 /// Which origins' scripts may see pages with a price.
@@ -31,7 +30,7 @@ pub enum CorsPolicy {
     /// None, beyond what the site's own headers allow.
     #[default]
     Site,
-    /// All, without cookies: they see what anybody sees who asks without one.
+    /// All, without cookies: they see what any client without cookies sees.
     Any,
     /// These, with cookies.
     Listed(Vec<Origin>),
@@ -47,12 +46,11 @@ impl CorsPolicy {
 
     /// Adds the fields of [`CorsPolicy::of_answer`].
     pub(super) fn add_to(&self, fields: &mut Vec<Merge>, request: &Request<'_>) {
-        fields.push(union("Access-Control-Expose-Headers", EXPOSED));
+        fields.push(Merge::union("Access-Control-Expose-Headers", EXPOSED));
         self.add_allowed_origin(fields, request);
     }
 
-    /// The fields of the answer to OPTIONS beyond those of every answer: those of the answer to a question
-    /// before a request (a "preflight"), if it is one.
+    /// The further fields of an answer to OPTIONS, if the request is a preflight.
     pub(super) fn of_options(&self, request: &Request<'_>) -> Vec<Merge> {
         let (Some(_), Some(method)) =
             (the_one(request, "origin"), the_one(request, "access-control-request-method"))
@@ -60,7 +58,7 @@ impl CorsPolicy {
             return Vec::new();
         };
         let (mut methods, mut headers) = (METHODS.to_string(), PAYING.to_string());
-        // What a site allows by its own headers is not widened by more than what paying takes.
+        // Beyond the site's own headers, only what a payment needs is added.
         if self.allows(request) {
             push_tokens(&mut methods, method);
             headers.push_str(", Authorization");
@@ -70,24 +68,27 @@ impl CorsPolicy {
             );
         }
         vec![
-            union("Access-Control-Allow-Methods", methods),
-            union("Access-Control-Allow-Headers", headers),
-            default("Access-Control-Max-Age", MAX_AGE_SECONDS.to_string()),
-            union("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+            Merge::union("Access-Control-Allow-Methods", methods),
+            Merge::union("Access-Control-Allow-Headers", headers),
+            Merge::fallback("Access-Control-Max-Age", MAX_AGE_SECONDS.to_string()),
+            Merge::union(
+                "Vary",
+                "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+            ),
         ]
     }
 
-    /// Adds the origin of the request as the fields name it, and what its answer varies by.
+    /// Adds the fields that allow the request's origin, and the Vary that they need.
     fn add_allowed_origin(&self, fields: &mut Vec<Merge>, request: &Request<'_>) {
         const ALLOW: &str = "Access-Control-Allow-Origin";
         match self {
             CorsPolicy::Site => {}
-            CorsPolicy::Any => fields.push(default(ALLOW, "*")),
+            CorsPolicy::Any => fields.push(Merge::fallback(ALLOW, "*")),
             CorsPolicy::Listed(origins) => {
-                fields.push(union("Vary", "Origin"));
+                fields.push(Merge::union("Vary", "Origin"));
                 if let Some(origin) = named(origins, request) {
-                    fields.push(default(ALLOW, origin.as_str().to_string()));
-                    fields.push(default("Access-Control-Allow-Credentials", "true"));
+                    fields.push(Merge::fallback(ALLOW, origin.as_str().to_string()));
+                    fields.push(Merge::fallback("Access-Control-Allow-Credentials", "true"));
                 }
             }
         }
@@ -102,20 +103,20 @@ impl CorsPolicy {
     }
 }
 
-/// The one of `origins` from which the request comes, compared byte by byte as browsers write it.
+/// The entry of `origins` that equals the request's Origin, byte by byte as browsers send it.
 fn named<'a>(origins: &'a [Origin], request: &Request<'_>) -> Option<&'a Origin> {
     let origin = the_one(request, "origin")?;
     origins.iter().find(|listed| listed.as_str().as_bytes() == origin)
 }
 
-/// The value of a field that stands once.
+/// The value of a field; `None` if it is absent or repeated.
 fn the_one<'a>(request: &Request<'a>, name: &'static str) -> Option<&'a [u8]> {
     let mut values = request.header_values(name);
     values.next().filter(|_| values.next().is_none())
 }
 
-/// Appends the members of a list that are tokens (RFC 9110, 5.6.2) and not there yet; nothing at all of a list
-/// that is too long.
+/// Appends the new members of a list that are tokens (RFC 9110, 5.6.2). Ignores a list that is too
+/// long.
 fn push_tokens(list: &mut String, asked: &[u8]) {
     if asked.len() > ASKED_LEN_MAX {
         return;
@@ -125,7 +126,7 @@ fn push_tokens(list: &mut String, asked: &[u8]) {
             |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
         let Ok(text) = std::str::from_utf8(member) else { continue };
         let is_there = list.split(", ").any(|known| known.eq_ignore_ascii_case(text));
-        // A `*` would mean all, and not a header of that name.
+        // A `*` would allow every header.
         if !text.is_empty() && text != "*" && member.iter().all(is_token) && !is_there {
             list.push_str(", ");
             list.push_str(text);
@@ -133,17 +134,19 @@ fn push_tokens(list: &mut String, asked: &[u8]) {
     }
 }
 
-fn union(name: &'static str, value: impl Into<Cow<'static, str>>) -> Merge {
-    Merge { name, value: value.into(), rule: MergeRule::Union }
-}
-
-fn default(name: &'static str, value: impl Into<Cow<'static, str>>) -> Merge {
-    Merge { name, value: value.into(), rule: MergeRule::Default }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{PAYMENT_HEADER, REQUEST_HEADER, STATUS_HEADER};
+    use crate::scheme::{CHALLENGE_HEADER, CREDENTIAL_HEADER, RECEIPT_HEADER};
+
+    #[test]
+    fn the_lists_name_the_headers_as_they_are_sent() {
+        let answers = [REQUEST_HEADER, STATUS_HEADER, CHALLENGE_HEADER, RECEIPT_HEADER];
+        assert_eq!(EXPOSED, [&answers[..], &["Link", "Retry-After"]].concat().join(", "));
+        let requests = [PAYMENT_HEADER, CREDENTIAL_HEADER, "Accept-Payment", "Content-Type"];
+        assert_eq!(PAYING, [&requests[..], &["Idempotency-Key"]].concat().join(", "));
+    }
 
     fn listed() -> CorsPolicy {
         CorsPolicy::Listed(vec!["https://app.example".parse().unwrap()])

@@ -1,21 +1,23 @@
 //! One event: an answered request in the words that logs and counters keep.
 //!
-//! In goes a decision, the status that was sent and what became of the charge; out comes a line. It never
-//! holds a key, an Authenticator, a coin or a cookie, so a server may write it anywhere.
+//! In goes a decision, the status that was sent and what became of the charge; out comes a line. It
+//! never holds a key, an Authenticator, a coin or a cookie, so a server may write it anywhere.
 
 use std::fmt::{self, Write};
 
-use super::http::{Decision, Outcome};
+use super::decision::Decision;
 use crate::period::Period;
+use crate::protocol::RequestOutcome;
 
 /// About as long as all but the user, the period and the URL is, in bytes.
 const LINE_LEN_USUAL: usize = 128;
 
 /// What a server tells of a request that the paywall decided about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Event<'a> {
     /// What became of it; in a dry run: what would have.
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
     /// The status that was sent.
     pub status: u16,
     /// The price, in coins.
@@ -35,7 +37,7 @@ pub struct Event<'a> {
 impl Decision {
     /// The event of this decision, once its answer is made: `status` is the one sent, `became` what
     /// `Paywall::settle` said of the charge, or the decision's outcome where there was none.
-    pub fn event(&self, status: u16, became: Outcome) -> Event<'_> {
+    pub fn event(&self, status: u16, became: RequestOutcome) -> Event<'_> {
         let about = self.about();
         Event {
             outcome: became,
@@ -51,8 +53,8 @@ impl Decision {
 }
 
 impl Event<'_> {
-    /// The event as one JSON object on one line, without a line end: numbers and strings only, absent values
-    /// left out.
+    /// The event as one JSON object on one line, without a line end: numbers and strings only,
+    /// absent values left out.
     pub fn to_json(&self) -> String {
         let Event { outcome, status, price, coins, .. } = self;
         let mut text = self.room();
@@ -96,8 +98,8 @@ impl Event<'_> {
 }
 
 impl fmt::Display for Event<'_> {
-    /// One line of words, such as `micromint paid status=200 price=1 coins=1 user=alice period=2026-12
-    /// url=https://news.example/`. No value holds a blank.
+    /// One line of words, such as `micromint paid status=200 price=1 coins=1 user=alice
+    /// period=2026-12 url=https://news.example/`. No value holds a blank.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Event { outcome, status, price, coins, .. } = self;
         write!(f, "micromint {} status={status} price={price} coins={coins}", outcome.word())?;
@@ -113,8 +115,8 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// Appends a JSON string. User-IDs, periods and URLs are printable ASCII by their types, so two characters need an
-/// escape.
+/// Appends a JSON string. User-IDs, periods and URLs are printable ASCII by their types, so two
+/// characters need an escape.
 fn push_json(line: &mut String, text: &str) {
     line.push('"');
     for character in text.chars() {
@@ -129,7 +131,7 @@ fn push_json(line: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::http::{About, Serve};
+    use crate::vendor::decision::{About, Serve};
 
     #[test]
     fn an_event_is_one_line() {
@@ -141,23 +143,23 @@ mod tests {
         };
         let user = Some("alice".parse().unwrap());
         let paid = Decision::Serve(Serve {
-            outcome: Outcome::Paid,
+            outcome: RequestOutcome::Paid,
             user,
             coins: 2,
             about,
             ..Serve::default()
         });
         assert_eq!(
-            paid.event(200, Outcome::Paid).to_line(),
+            paid.event(200, RequestOutcome::Paid).to_line(),
             r#"micromint paid status=200 price=2 coins=2 user=alice period=2026-12 url=https://news.example/a"\b"#
         );
         assert_eq!(
-            paid.event(404, Outcome::Reversed).to_json(),
+            paid.event(404, RequestOutcome::Reversed).to_json(),
             r#"{"micromint":"reversed","status":404,"price":2,"coins":2,"user":"alice","period":"2026-12","url":"https://news.example/a\"\\b"}"#
         );
         let free = Decision::Serve(Serve::default());
         assert_eq!(
-            free.event(200, Outcome::Free).to_json(),
+            free.event(200, RequestOutcome::Free).to_json(),
             r#"{"micromint":"free","status":200,"price":0,"coins":0}"#
         );
     }

@@ -1,39 +1,23 @@
-//! The head of an answer: what the paywall adds to the fields that the content and the site set, and what it
-//! takes out of them.
+//! The head of an answer: the fields that the paywall adds to those of the content and the site,
+//! and those that it removes.
 //!
-//! In goes a decision and a look at the fields that are there, out come changes that a server makes as they
-//! stand. The invariant: what the site said stays said, unless it would give a paid page to others.
+//! A decision and the current fields go in; changes that a server carries out literally come out.
+//! The invariant: the site's own fields stay, unless they would let a cache give a paid page to
+//! others.
 
 use std::borrow::Cow;
 
 use super::cache::{SHARED_CACHE_HEADERS, private_cache_control};
-use super::http::{Answer, Outcome, STATUS_HEADER, Serve};
+use super::decision::{Answer, Serve};
+use super::merge::{Merge, MergeRule, united};
+use crate::protocol::{RequestOutcome, STATUS_HEADER};
 use crate::scheme::RECEIPT_HEADER;
 
-/// A header field that may be there already.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Merge {
-    /// Its name.
-    pub name: &'static str,
-    /// Its value.
-    pub value: Cow<'static, str>,
-    /// What happens where the answer has the field.
-    pub rule: MergeRule,
-}
-
-/// How a field is merged with those of its name that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MergeRule {
-    /// Both are comma-separated lists: members that are missing are added. A `*` that is there stays as it is.
-    Union,
-    /// The answer's own stays; ours is added where there is none.
-    Default,
-}
-
-/// What a server changes in an answer's head: first take out, then add.
+/// What a server changes in an answer's head: first it removes fields, then it adds some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeadChanges<'a> {
-    /// Names, in any case, of which every field is taken out.
+    /// Names, in any case; the server removes every field of these names.
     pub remove: Vec<&'static str>,
     /// Fields to add.
     pub add: Vec<(&'static str, Cow<'a, str>)>,
@@ -41,24 +25,24 @@ pub struct HeadChanges<'a> {
 
 impl Serve {
     /// The changes to the head of the content's answer with this `status`. `became` is what
-    /// `Paywall::settle` said of the charge, or `outcome` where there was none. `values` gives the values
-    /// of all fields of a name, in any case, that the answer would have.
+    /// `Paywall::settle` said of the charge, or `outcome` where there was none. `values` gives the
+    /// values of all fields of a name, in any case, that the answer would have.
     pub fn head(
         &self,
         status: u16,
-        became: Outcome,
+        became: RequestOutcome,
         values: impl Fn(&str) -> Vec<String>,
     ) -> HeadChanges<'_> {
         let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
         if self.is_private {
             changes.keep_private(&values);
         }
-        if became == Outcome::Reversed {
+        if became == RequestOutcome::Reversed {
             changes.add.push((STATUS_HEADER, became.word().into()));
         } else {
             let is_success = (200..300).contains(&status);
-            // What became of the coins is said of every answer; a receipt is given with the page only, and the
-            // draft of the scheme "Payment" has its own with successes only.
+            // Every answer says what became of the coins. The receipt cookie comes with the page
+            // only, and Payment-Receipt with a success only, as the draft asks.
             let is_sent = |name: &str| match name {
                 STATUS_HEADER => true,
                 RECEIPT_HEADER => is_success,
@@ -67,7 +51,7 @@ impl Serve {
             let sent = self.headers.iter().filter(|(name, _)| is_sent(name));
             changes.add.extend(sent.map(|(name, value)| (*name, Cow::Borrowed(&**value))));
         }
-        // An upstream knows nothing of this payment, whatever it says.
+        // The word of an upstream is not about this payment.
         if !values(STATUS_HEADER).is_empty() {
             changes.remove.push(STATUS_HEADER);
         }
@@ -77,8 +61,8 @@ impl Serve {
 }
 
 impl Answer {
-    /// The changes to the head that the site gives to every answer: all fields of this answer, those among
-    /// them that may be there already merged. `values` as for [`Serve::head`].
+    /// The changes to the head that the site gives to every answer: all fields of this answer,
+    /// those among them that may be there already merged. `values` as for [`Serve::head`].
     pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
         changes
@@ -88,7 +72,8 @@ impl Answer {
         changes
     }
 
-    /// The part of [`Answer::head`] that depends on what is there, for a server that sent the rest before.
+    /// The part of [`Answer::head`] that depends on what is there, for a server that sent the rest
+    /// before.
     pub fn merged(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::default();
         changes.merge(&self.merge, &values);
@@ -97,12 +82,12 @@ impl Answer {
 }
 
 impl<'a> HeadChanges<'a> {
-    /// For so many fields to add, and Cache-Control.
+    /// Room for `count` fields to add, and Cache-Control.
     fn with_room(count: usize) -> HeadChanges<'a> {
         HeadChanges { remove: Vec::new(), add: Vec::with_capacity(count + 1) }
     }
 
-    /// The same changes without the decision that they are made of.
+    /// The same changes, independent of the decision's lifetime.
     pub fn into_owned(self) -> HeadChanges<'static> {
         let add = self.add.into_iter().map(|(name, value)| (name, Cow::Owned(value.into_owned())));
         HeadChanges { remove: self.remove, add: add.collect() }
@@ -119,46 +104,29 @@ impl<'a> HeadChanges<'a> {
 
     fn merge(&mut self, fields: &'a [Merge], values: &impl Fn(&str) -> Vec<String>) {
         for (at, Merge { name, value, rule }) in fields.iter().enumerate() {
-            // Several lists for one field are one list.
+            // Several lists for one field become one list.
             let same = |other: &&Merge| other.name == *name && *rule == MergeRule::Union;
             if fields[..at].iter().any(|other| same(&other)) {
                 continue;
             }
             let more = fields[at + 1..].iter().filter(same);
-            let value =
-                more.fold(Cow::Borrowed(&**value), |all, more| match union([&*all], &more.value) {
-                    Some(union) => union.into(),
+            let value = more.fold(Cow::Borrowed(&**value), |all, more| {
+                match united([&*all], &more.value) {
+                    Some(united) => united.into(),
                     None => all,
-                });
+                }
+            });
             let there = values(name);
             if there.is_empty() {
                 self.add.push((name, value));
             } else if *rule == MergeRule::Union
-                && let Some(union) = union(there.iter().map(String::as_str), &value)
+                && let Some(united) = united(there.iter().map(String::as_str), &value)
             {
                 self.remove.push(name);
-                self.add.push((name, union.into()));
+                self.add.push((name, united.into()));
             }
         }
     }
-}
-
-/// The lists of `there` as one, with the members of `ours` that it lacks; `None` if it lacks none.
-fn union<'a>(there: impl IntoIterator<Item = &'a str>, ours: &'a str) -> Option<String> {
-    fn members(list: &str) -> impl Iterator<Item = &str> {
-        list.split(',').map(str::trim).filter(|member| !member.is_empty())
-    }
-    let mut all: Vec<&str> = there.into_iter().flat_map(members).collect();
-    if all.contains(&"*") {
-        return None;
-    }
-    let before = all.len();
-    for member in members(ours) {
-        if !all.iter().any(|known| known.eq_ignore_ascii_case(member)) {
-            all.push(member);
-        }
-    }
-    (all.len() > before).then(|| all.join(", "))
 }
 
 #[cfg(test)]
@@ -191,7 +159,7 @@ mod tests {
     #[test]
     fn a_paid_answer_is_private_and_keeps_what_the_site_said() {
         let serve = Serve {
-            outcome: Outcome::Paid,
+            outcome: RequestOutcome::Paid,
             is_private: true,
             headers: vec![(STATUS_HEADER, "paid".into()), (RECEIPT_HEADER, "e30".into())],
             merge: vec![merge("Vary", "Cookie, Accept", MergeRule::Union)],
@@ -212,11 +180,11 @@ mod tests {
             "Payment-Receipt: e30",
             "Vary: accept, Cookie",
         ];
-        assert_eq!(head(200, Outcome::Paid), expected);
+        assert_eq!(head(200, RequestOutcome::Paid), expected);
         expected.retain(|field| !field.starts_with("Payment-Receipt"));
-        assert_eq!(head(304, Outcome::Paid), expected);
+        assert_eq!(head(304, RequestOutcome::Paid), expected);
         assert_eq!(
-            head(404, Outcome::Reversed),
+            head(404, RequestOutcome::Reversed),
             [
                 "X: y",
                 "Cache-Control: private, max-age=5",
@@ -225,7 +193,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            head(404, Outcome::Paid),
+            head(404, RequestOutcome::Paid),
             expected,
             "a payment that stays is told of with an error too"
         );
@@ -262,7 +230,7 @@ mod tests {
             let fields: Vec<(&str, &str)> = there.iter().map(|value| ("F", *value)).collect();
             let serve = Serve { merge: vec![merge("F", ours, rule)], ..Serve::default() };
             assert_eq!(
-                changed(&fields, |values| serve.head(500, Outcome::Free, values)),
+                changed(&fields, |values| serve.head(500, RequestOutcome::Free, values)),
                 expected,
                 "{there:?} {ours}"
             );

@@ -1,19 +1,20 @@
 //! The broker's lists, where the vendor holds them: who was revoked, and who bought which set.
 //!
-//! In go `PERIOD.revoked` and `PERIOD.owners` beside `PERIOD.params` (written by `mmbroker revoke` and
-//! `mmbroker owners`, formats in `docs/reference/broker.md`), out comes whether coins that are well formed belong to
-//! their payer. An absent list says nothing. The invariant: an owner who is not revoked is never refused by a
-//! list made after the purchase; a set sold after the list was made looks unsold in it.
+//! In go `PERIOD.revoked` and `PERIOD.owners` beside `PERIOD.params` (written by `mmbroker revoke`
+//! and `mmbroker owners`, formats in `docs/reference/broker.md`), out comes whether coins that are
+//! well formed belong to their payer. An absent list says nothing. The invariant: an owner who is
+//! not revoked is never refused by a list made after the purchase; a set sold after the list was
+//! made looks unsold in it.
 
 use std::collections::BTreeSet;
 
-use super::Refusal;
 use super::config_error::ConfigError;
 use crate::bin::Bin;
 use crate::host::{Directory, read_whole};
 use crate::identity::UserId;
 use crate::owner::Owners;
 use crate::params::Params;
+use crate::protocol::Refusal;
 
 /// The largest list of revoked users that is read, in bytes: 400 000 of the longest names.
 pub const REVOKED_FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
@@ -100,7 +101,8 @@ mod tests {
         superbins.iter().map(|superbin| Bin { superbin: *superbin, subbin: 0 }).collect()
     }
 
-    /// An owners file in which `alice` bought the set that begins at superbin 4, as `docs/reference/broker.md` says.
+    /// An owners file in which `alice` bought the set that begins at superbin 4, as
+    /// `docs/reference/broker.md` says.
     fn owners_file(params: &Params) -> Vec<u8> {
         let mut tags = vec![0u8; 2 * params.superbin_count() as usize];
         tags[8..12].copy_from_slice(&owner_tag(params.period(), &user("alice")).to_le_bytes());

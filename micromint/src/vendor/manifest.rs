@@ -1,8 +1,8 @@
-//! The manifest at `/.well-known/micromint`: who sells here, where, for whose coins, and how a price is found
-//! out.
+//! The manifest at `/.well-known/micromint`: who sells here, where, for whose coins, and how a
+//! price is found out.
 //!
-//! It is JSON, the same for everybody, and free whatever the place would cost. In go the configuration and the
-//! periods, out comes the text; `docs/reference/http.md` names the members.
+//! It is JSON, the same for everybody, and free whatever the place would cost. In go the
+//! configuration and the periods, out comes the text; `docs/reference/http.md` names the members.
 
 use serde::Serialize;
 
@@ -50,7 +50,8 @@ pub(super) fn is_manifest(target: &[u8]) -> bool {
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'?')))
 }
 
-/// The manifest at `now`: of the periods those that have not ended, the one that ends first in front.
+/// The manifest at `now`: of the periods those that have not ended, the one that ends first in
+/// front.
 pub(super) fn manifest<'a>(
     config: &VendorConfig,
     periods: impl Iterator<Item = &'a Params>,
@@ -78,7 +79,8 @@ pub(super) fn manifest<'a>(
         vendor_id: config.vendor().as_str(),
         version: 1,
     };
-    // Structs of strings and numbers have no map with keys that are no strings, which is all that could fail.
+    // Structs of strings and numbers have no map with keys that are no strings, which is all that
+    // could fail.
     serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n"
 }
 

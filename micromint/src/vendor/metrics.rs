@@ -1,16 +1,17 @@
 //! Counters: how many requests ended how, for Prometheus.
 //!
-//! In go events, out comes text in the Prometheus exposition format. The counters are an array of numbers
-//! without a pointer, so that a server can keep them in memory that all its processes share.
+//! In go events, out comes text in the Prometheus exposition format. The counters are an array of
+//! numbers without a pointer, so that a server can keep them in memory that all its processes
+//! share.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Refusal;
-use super::http::{Event, Outcome};
+use super::event::Event;
+use crate::protocol::{Refusal, RequestOutcome};
 
 /// Outcomes that are counted, each in a slot of its own.
-const OUTCOMES: usize = Outcome::UNREFUSED.len() + Refusal::ALL.len();
+const OUTCOMES: usize = RequestOutcome::UNREFUSED.len() + Refusal::ALL.len();
 /// The slot of coins recorded, and after it that of coins taken back.
 const COINS: usize = 2 * OUTCOMES;
 /// The number of counters.
@@ -18,8 +19,8 @@ pub const SLOTS: usize = COINS + 2;
 /// The media type of [`Counters::to_prometheus`].
 pub const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Counts of events. All-zero memory, aligned to 8 bytes, is a valid value that has counted nothing, and
-/// several processes may count in one value that they share.
+/// Counts of events. All-zero memory, aligned to 8 bytes, is a valid value that has counted
+/// nothing, and several processes may count in one value that they share.
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct Counters([AtomicU64; SLOTS]);
@@ -36,9 +37,9 @@ impl Counters {
         let first = if event.is_dry_run { OUTCOMES } else { 0 };
         self.add(first + slot(event.outcome), 1);
         match event.outcome {
-            Outcome::Paid if !event.is_dry_run => self.add(COINS, event.coins.into()),
+            RequestOutcome::Paid if !event.is_dry_run => self.add(COINS, event.coins.into()),
             // Recorded and taken back by one request.
-            Outcome::Reversed => {
+            RequestOutcome::Reversed => {
                 self.add(COINS, event.coins.into());
                 self.add(COINS + 1, event.coins.into());
             }
@@ -95,15 +96,17 @@ impl Counters {
     }
 }
 
-fn all_outcomes() -> impl Iterator<Item = Outcome> {
-    let refusals = Refusal::ALL.iter().map(|refusal| Outcome::Refused(*refusal));
-    Outcome::UNREFUSED.into_iter().chain(refusals)
+fn all_outcomes() -> impl Iterator<Item = RequestOutcome> {
+    let refusals = Refusal::ALL.iter().map(|refusal| RequestOutcome::Refused(*refusal));
+    RequestOutcome::UNREFUSED.into_iter().chain(refusals)
 }
 
-fn slot(outcome: Outcome) -> usize {
+fn slot(outcome: RequestOutcome) -> usize {
     match outcome {
-        Outcome::Refused(refusal) => Outcome::UNREFUSED.len() + refusal as usize,
-        other => Outcome::UNREFUSED.iter().position(|outcome| *outcome == other).unwrap_or(0),
+        RequestOutcome::Refused(refusal) => RequestOutcome::UNREFUSED.len() + refusal as usize,
+        other => {
+            RequestOutcome::UNREFUSED.iter().position(|outcome| *outcome == other).unwrap_or(0)
+        }
     }
 }
 
@@ -118,7 +121,7 @@ fn family(text: &mut String, name: &str, help: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::http::{About, Decision, Serve};
+    use crate::vendor::decision::{About, Decision, Serve};
 
     #[test]
     fn every_outcome_has_a_slot_of_its_own() {
@@ -134,17 +137,17 @@ mod tests {
         let about = |is_dry_run| About { is_dry_run, ..About::default() };
         let paid = |is_dry_run| {
             Decision::Serve(Serve {
-                outcome: Outcome::Paid,
+                outcome: RequestOutcome::Paid,
                 coins: 3,
                 about: about(is_dry_run),
                 ..Serve::default()
             })
         };
-        counters.count(&paid(false).event(200, Outcome::Paid));
-        counters.count(&paid(false).event(200, Outcome::Paid));
-        counters.count(&paid(false).event(404, Outcome::Reversed));
-        counters.count(&paid(true).event(200, Outcome::Paid));
-        counters.count(&paid(false).event(402, Outcome::Refused(Refusal::Spent)));
+        counters.count(&paid(false).event(200, RequestOutcome::Paid));
+        counters.count(&paid(false).event(200, RequestOutcome::Paid));
+        counters.count(&paid(false).event(404, RequestOutcome::Reversed));
+        counters.count(&paid(true).event(200, RequestOutcome::Paid));
+        counters.count(&paid(false).event(402, RequestOutcome::Refused(Refusal::Spent)));
         let text = counters.to_prometheus();
         for line in [
             "# TYPE micromint_requests_total counter",

@@ -1,8 +1,8 @@
 //! Where the vendor's pages are: the public origins, and the URL that a page has in messages.
 //!
 //! In goes what a request says about itself, out comes a URL that begins with one of the configured
-//! origins. The invariant: nothing that a client sends becomes part of the origin, so no request can
-//! make the vendor ask for, or accept, coins under another name.
+//! origins. The invariant: nothing that a client sends becomes part of the origin, so no request
+//! can make the vendor ask for, or accept, coins under another name.
 
 use std::str::FromStr;
 
@@ -98,8 +98,8 @@ impl FromStr for Origin {
     }
 }
 
-/// The origin of `origins` that a request came to: the one with its scheme and host; else one with its
-/// host (TLS may end before the server); else the first. `None` only if there is none.
+/// The origin of `origins` that a request came to: the one with its scheme and host; else one with
+/// its host (TLS may end before the server); else the first. `None` only if there is none.
 pub fn pick<'a>(origins: &'a [Origin], is_https: bool, host: Option<&[u8]>) -> Option<&'a Origin> {
     let named = |origin: &&Origin| host.is_some_and(|host| origin.is_named_by(host));
     let exact = |origin: &&Origin| origin.is_https() == is_https && named(origin);

@@ -1,11 +1,12 @@
-//! The page that people see instead of one they have not paid for: self-contained, and of use without
-//! scripts, styles or a wallet. Its text and look are a template, the default one like a webmaster's own.
+//! The page that people see instead of one they have not paid for: self-contained, and of use
+//! without scripts, styles or a wallet. Its text and look are a template, the default one like a
+//! webmaster's own.
 //!
-//! In goes a template once, out comes a page for each request. The invariant: what a template puts in is
-//! escaped, so that no address, description or message can become markup.
+//! In goes a template once, out comes a page for each request. The invariant: what a template puts
+//! in is escaped, so that no address, description or message can become markup.
 //!
-//! Until a wallet in the browser has paid and loaded the page again, nothing of the default page is painted;
-//! it appears by itself after 0.8 s where there is no wallet.
+//! Until a wallet in the browser has paid and loaded the page again, nothing of the default page is
+//! painted; it appears by itself after 0.8 s where there is no wallet.
 
 mod template;
 
@@ -13,10 +14,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::template::{Template, TemplateError};
-use super::Refusal;
 use super::config_error::ConfigError;
 use crate::host::{DiskDirectory, read_whole};
-use crate::protocol::RequestPayment;
+use crate::protocol::{MEDIA_TYPE, Refusal, RequestPayment};
 
 /// The largest template, in bytes.
 pub const PAGE_FILE_SIZE_MAX: u64 = 256 * 1024;
@@ -42,7 +42,8 @@ const MESSAGE: &str = "message";
 /// The default page may load and run nothing.
 const DEFAULT_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-/// A page of the webmaster's own may have pictures, fonts, styles and forms of the site, and no scripts.
+/// A page of the webmaster's own may have pictures, fonts, styles and forms of the site, and no
+/// scripts.
 const OWN_POLICY: &str = "default-src 'none'; img-src 'self' data:; font-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'";
 
 /// The page of a vendor: the default one, or the webmaster's own.
@@ -58,8 +59,9 @@ fn parse(text: &str) -> Result<Template, TemplateError> {
 
 impl Default for Page {
     fn default() -> Page {
-        // Read anew for each configuration: what a library keeps in a static is lost when it is unloaded, as a
-        // server's module is at every restart. The template is part of the program, and a test reads it.
+        // Read anew for each configuration: what a library keeps in a static is lost when it is
+        // unloaded, as a server's module is at every restart. The template is part of the program,
+        // and a test reads it.
         #[allow(clippy::expect_used)]
         let template = parse(include_str!("page.html")).expect("the default page is a template");
         Page { template: Arc::new(template), policy: DEFAULT_POLICY }
@@ -70,8 +72,8 @@ impl Page {
     /// Reads a template.
     ///
     /// # Errors
-    /// A file that cannot be read or is larger than [`PAGE_FILE_SIZE_MAX`]; what is no template, with its
-    /// line.
+    /// A file that cannot be read or is larger than [`PAGE_FILE_SIZE_MAX`]; what is no template,
+    /// with its line.
     pub fn load(path: &Path) -> Result<Page, ConfigError> {
         let unreadable = |error: std::io::Error| {
             ConfigError::file(path, format!("page: cannot be read: {error}"))
@@ -132,14 +134,14 @@ fn periods(request: &RequestPayment) -> String {
     request.periods.iter().map(|period| period.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// The message as a data block. What stands in a script element cannot be escaped, so a message that could end
-/// it is left out; it stands in the header too.
+/// The message as a data block. What stands in a script element cannot be escaped, so a message
+/// that could end it is left out; it stands in the header too.
 fn data_block(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message);
     if text.contains('<') {
         return String::new();
     }
-    format!("<script type=\"application/x-micromint\">{text}</script>")
+    format!("<script type=\"{MEDIA_TYPE}\">{text}</script>")
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! The one decision about a request: serve it, or send something else.
+//! The gate: decides whether a request is served or answered with something else.
 //!
-//! In goes a request and the price of what it asks for; out comes a [`Decision`]. The invariants: a
-//! payment is recorded before its page is served; whatever is refused is not recorded; what cannot be
-//! recorded is not served.
+//! A request with its price goes in, a [`Decision`] comes out. The invariants: a payment is
+//! recorded before its page is served; a refused payment is never recorded; a payment that cannot
+//! be recorded opens nothing.
 //!
-//! A server calls [`Paywall::classify`] once a request's head is read, and [`Paywall::decide`] where
-//! that asks for it, perhaps on another thread. [`Paywall::settle`] takes a payment back when the
-//! answer turns out to be no success.
+//! A server calls [`Paywall::classify`] when it has read a request's head, and [`Paywall::decide`]
+//! if that asks for it, perhaps on another thread. [`Paywall::settle`] takes a payment back if the
+//! answer is not a success.
 
 mod ask;
 mod credential;
@@ -16,7 +16,6 @@ mod free_view;
 mod judge;
 mod quotes;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,23 +29,46 @@ use super::accepted::Accepted;
 use super::answer;
 use super::carrier::{self, Carrier, InHeader};
 use super::challenger::Challenger;
+use super::charge::{Charge, Taken};
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
-use super::http::{Answer, Decision, Outcome, Request, Serve, Step};
+use super::decision::{Answer, Decision, Serve, Step};
 use super::manifest::{is_manifest, manifest};
+use super::request::Request;
 use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
 use crate::key_file::{KeyFileError, read_or_create_key};
 use crate::params::Params;
-use crate::protocol::{Frame, PAYMENT_SIZE_MAX};
-use crate::till::{PaymentId, REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
-use crate::time::UnixTime;
+use crate::protocol::{Frame, PAYMENT_SIZE_MAX, RequestOutcome};
+use crate::till::{REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
 
-/// The gate before a vendor's pages. One serves all threads of a process; it is opened after the
-/// process was forked.
+/// The gate before a vendor's pages. One serves all threads of a process; open it after the process
+/// was forked.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use std::sync::Arc;
+///
+/// use micromint::host::{SystemClock, SystemEntropy};
+/// use micromint::vendor::config::VendorConfig;
+/// use micromint::vendor::{Decision, Paywall, Request, Step};
+///
+/// let config = VendorConfig::load(Path::new("/etc/micromint/vendor.toml"))?;
+/// let paywall = Paywall::open(config, Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+/// let request = Request { method: b"GET", target: b"/story", price: 1, ..Request::default() };
+/// let decision = match paywall.classify(&request) {
+///     Step::Decided(decision) => decision,
+///     // The request has no body here; this may wait for the disk.
+///     Step::ReadBody { .. } | Step::Work => paywall.decide(&request),
+/// };
+/// if let Decision::Answer(answer) = decision {
+///     println!("{}: {:?}", answer.status, answer.headers);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Paywall {
     config: VendorConfig,
     accepted: Accepted,
@@ -61,6 +83,7 @@ pub struct Paywall {
 
 /// The paywall cannot be opened.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PaywallError {
     /// The configuration, or a period's parameters.
     #[error(transparent)]
@@ -76,50 +99,26 @@ pub enum PaywallError {
     KeyFile(#[from] KeyFileError),
 }
 
-/// What this request took and its answer may still give back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Charge {
-    taken: Taken,
-    taken_at: UnixTime,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
-    /// The coins of a payment that it recorded.
-    Payment(PaymentId),
-    /// One of this visitor's free views.
-    View(IpAddr),
-}
-
-impl Charge {
-    /// What became of the request where nothing is given back.
-    fn kept(&self) -> Outcome {
-        match self.taken {
-            Taken::Payment(_) => Outcome::Paid,
-            Taken::View(_) => Outcome::FreeView,
-        }
-    }
-}
-
-/// How long before the end of its time a reversal is promised no more, in seconds: it may wait for a thread.
+/// No reversal is promised in this many last seconds of its time limit: it may wait for a thread.
 const PROMISE_MARGIN_SECONDS: i64 = 30;
 
 /// How a request is handled.
 pub(super) enum Route<'a> {
-    /// At once.
+    /// Already decided.
     Decided(Decision),
     /// By the payment in a header.
     Header(Ask<'a>, InHeader<'a>),
     /// By the payment in the body.
     Body(Ask<'a>),
-    /// Without a payment, with a look at the disk: perhaps it is free for this visitor, or files have changed.
+    /// Without a payment, but after a look at the disk: the visitor may have free views, or files
+    /// may have changed.
     Unpaid(Ask<'a>),
-    /// By the body: content that is free may still be asked for with a payment.
+    /// By the body: a request for free content may carry a payment too.
     FreeBody,
 }
 
 impl Route<'_> {
-    /// Whether nothing can be decided without the body.
+    /// Whether the decision needs the body.
     fn needs_body(&self) -> bool {
         match self {
             Route::Header(ask, _) => !ask.is_view() && ask.idempotency_key().is_some(),
@@ -130,12 +129,12 @@ impl Route<'_> {
 }
 
 impl Paywall {
-    /// Makes what a first start needs, in the process that may: the till's directory and the secret of
-    /// receipts. Gives everything that the serving processes must be able to read and write, to be
-    /// given to their user.
+    /// Creates what a first start needs: the till's directory and the secret of receipts. Call it
+    /// in the process with the rights to do so. Returns every path that the serving processes must
+    /// be able to read and write, so that the caller can change its owner.
     ///
     /// # Errors
-    /// Periods or lists that cannot be read, and files that cannot be made.
+    /// Periods or lists that cannot be read, and files that cannot be created.
     pub fn prepare(
         config: &VendorConfig,
         entropy: &dyn Entropy,
@@ -153,7 +152,7 @@ impl Paywall {
         Ok(paths)
     }
 
-    /// Opens the paywall on disk, once in every process that serves, after it was forked.
+    /// Opens the paywall on disk: once in every serving process, after the fork.
     ///
     /// # Errors
     /// Periods, lists, till or secret that cannot be read.
@@ -170,8 +169,8 @@ impl Paywall {
         Paywall::with_folder(config, Box::new(periods), receipt_key, Box::new(till), clock, entropy)
     }
 
-    /// The paywall of parts made elsewhere, with the periods and lists in a folder, where changes are
-    /// noticed; the paths of `config` are not used.
+    /// A paywall from the caller's parts. It reads the periods and lists of a directory and notices
+    /// changes there; it does not use the paths of `config`.
     ///
     /// # Errors
     /// Periods, lists or a till that cannot be read.
@@ -187,8 +186,8 @@ impl Paywall {
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
-    /// The paywall of parts made elsewhere, with these periods and no lists; the paths of `config` are not
-    /// used.
+    /// A paywall from the caller's parts, with these periods and no lists; it does not use the
+    /// paths of `config`.
     ///
     /// # Errors
     /// A till that cannot be opened.
@@ -230,25 +229,25 @@ impl Paywall {
         })
     }
 
-    /// What to do with a request whose head is read. Touches no disk and never waits. A free page
-    /// without a payment costs a look at the header names and nothing else.
+    /// What to do with a request whose head is read. Touches no disk and never waits. For a free
+    /// page without a payment it only looks at the header names.
     pub fn classify(&self, request: &Request<'_>) -> Step {
         self.step(request, |_| Step::Work)
     }
 
-    /// The step to take next; where that is work, what `work` makes of how to decide.
+    /// The next step; if that is work, `work` chooses it.
     fn step<'a>(&'a self, request: &'a Request<'a>, work: impl FnOnce(Route<'a>) -> Step) -> Step {
         let carrier = Carrier::of(request);
         if is_free(request, carrier) {
-            // The way of nearly all requests: a decision is large, and made in its place here.
+            // Nearly all requests end here. A decision is large, so it is built in place.
             return Step::Decided(Decision::Serve(Serve::default()));
         }
         let read_body = || Step::ReadBody { size_max: PAYMENT_SIZE_MAX };
         self.begin(request, carrier, Step::Decided, read_body, work)
     }
 
-    /// One look at a request whose head is read: gives what `decided` makes of a decision, or `read_body`, or what
-    /// `work` makes of how to decide about it.
+    /// Looks once at a request whose head is read, and calls one of the three: `decided` with a
+    /// decision, `read_body`, or `work` with the way to decide.
     pub(super) fn begin<'a, T>(
         &'a self,
         request: &'a Request<'a>,
@@ -274,18 +273,18 @@ impl Paywall {
         }
     }
 
-    /// Decides about a request that [`Paywall::begin`] found to be work, without a second look at it. May wait for
-    /// the disk.
+    /// Decides about a request that [`Paywall::begin`] passed to `work`, without a second look at
+    /// it. May wait for the disk.
     pub(super) fn decide_by<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
         if self.accepted.is_due(self.clock.now()) {
-            // By the periods and lists of now.
+            // Read the periods and lists again first.
             return self.decide(request);
         }
         as_placed(request, self.follow(request, route))
     }
 
-    /// Decides about a request, its body read where [`Paywall::classify`] asked for it. May wait for
-    /// the disk.
+    /// Decides about a request, its body read where [`Paywall::classify`] asked for it. May wait
+    /// for the disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         let alert = if request.price == 0 { None } else { self.accepted.refresh(self.clock.now()) };
         let mut decision = self.follow(request, self.route(request, Carrier::of(request)));
@@ -295,14 +294,16 @@ impl Paywall {
         as_placed(request, decision)
     }
 
-    /// What [`Paywall::decide`] would say, where that is found without waiting for a lock, a sync or the disk: for
-    /// a thread that must not wait, before the request is handed to another. `None`: nothing was done.
+    /// What [`Paywall::decide`] would say, where that is found without waiting for a lock, a sync
+    /// or the disk: for a thread that must not wait, before the request is handed to another.
+    /// `None`: nothing was done.
     pub fn try_decide(&self, request: &Request<'_>) -> Option<Decision> {
         self.try_follow(request, self.route(request, Carrier::of(request)))
     }
 
-    /// What [`Paywall::classify`] says, and in the place of [`Step::Work`] what [`Paywall::try_decide`] then says if
-    /// it says something, with one look at the request. Its content must be there, if anything is known of it.
+    /// What [`Paywall::classify`] says, and in the place of [`Step::Work`] what
+    /// [`Paywall::try_decide`] then says if it says something, with one look at the request. Its
+    /// content must be there, if anything is known of it.
     pub fn try_classify(&self, request: &Request<'_>) -> Step {
         self.step(request, |route| {
             self.try_follow(request, route).map_or(Step::Work, Step::Decided)
@@ -323,8 +324,9 @@ impl Paywall {
             Route::Decided(_) | Route::Unpaid(_) | Route::FreeBody => return None,
         }
         let decision = self.follow(request, route);
-        // What would have had to wait was called unavailable; asked again where it may, it is perhaps not.
-        (decision.outcome() != Outcome::Unavailable).then_some(decision)
+        // What would have had to wait was called unavailable; asked again where it may, it is
+        // perhaps not.
+        (decision.outcome() != RequestOutcome::Unavailable).then_some(decision)
     }
 
     fn follow<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
@@ -348,7 +350,8 @@ impl Paywall {
         }
     }
 
-    /// What a page costs, as it is said to who did not pay; whatever the request carries. Touches no disk.
+    /// What a page costs, as it is said to who did not pay; whatever the request carries. Touches
+    /// no disk.
     pub fn price_tag(&self, request: &Request<'_>) -> Answer {
         match self.ask(request, false) {
             Ok(ask) => match ask.tell(|ask| self.unpaid(ask)) {
@@ -360,13 +363,13 @@ impl Paywall {
         }
     }
 
-    /// Takes back the payment that this request recorded, or the free view, if the `status` of its answer is no
-    /// success, and says what became of it: [`Outcome::Reversed`], or [`Outcome::Paid`] or [`Outcome::FreeView`] if
-    /// it stays.
+    /// Takes back the payment that this request recorded, or the free view, if the `status` of its
+    /// answer is no success, and says what became of it: [`RequestOutcome::Reversed`], or
+    /// [`RequestOutcome::Paid`] or [`RequestOutcome::FreeView`] if it stays.
     ///
-    /// A payment that cannot be taken back stays: it was retried meanwhile, ten minutes have passed, or
-    /// the till cannot be written.
-    pub fn settle(&self, charge: &Charge, status: u16) -> Outcome {
+    /// A payment that cannot be taken back stays: it was retried meanwhile, ten minutes have
+    /// passed, or the till cannot be written.
+    pub fn settle(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let is_given_back = !(200..300).contains(&status)
             && match charge.taken {
                 Taken::Payment(id) => matches!(self.till.reverse(id), Ok(Reversal::Reversed)),
@@ -374,17 +377,18 @@ impl Paywall {
                     matches!(self.views.give_back(visitor, charge.taken_at), Ok(true))
                 }
             };
-        if is_given_back { Outcome::Reversed } else { charge.kept() }
+        if is_given_back { RequestOutcome::Reversed } else { charge.kept() }
     }
 
-    /// What [`Paywall::settle`] is going to say, as far as that can be told without waiting: for a server that
-    /// makes the head of the answer where it must not wait, says [`Outcome::Reversed`] in it, and then has
-    /// another thread settle. It says that a payment stays where a reversal could come too late.
+    /// What [`Paywall::settle`] is going to say, as far as that can be told without waiting: for a
+    /// server that makes the head of the answer where it must not wait, says
+    /// [`RequestOutcome::Reversed`] in it, and then has another thread settle. It says that a
+    /// payment stays where a reversal could come too late.
     ///
-    /// The promise is written down first, and without it none is made: a till that fails afterwards, or a process
-    /// that dies, keeps it when it can ([`Till::promise_reversal`]). It is void only where the same payment was sent a
-    /// second time meanwhile, which opens the page.
-    pub fn promise(&self, charge: &Charge, status: u16) -> Outcome {
+    /// The promise is written down first, and without it none is made: a till that fails
+    /// afterwards, or a process that dies, keeps it when it can ([`Till::promise_reversal`]). It is
+    /// void only where the same payment was sent a second time meanwhile, which opens the page.
+    pub fn promise(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let age = self.clock.now().0.saturating_sub(charge.taken_at.0);
         let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;
         let is_promised = !(200..300).contains(&status)
@@ -394,11 +398,12 @@ impl Paywall {
                 // Nothing of worth: lost with the process at worst.
                 Taken::View(_) => true,
             };
-        if is_promised { Outcome::Reversed } else { charge.kept() }
+        if is_promised { RequestOutcome::Reversed } else { charge.kept() }
     }
 
-    /// The manifest: who sells here, where and for whose coins, as JSON. A server need not ask for it:
-    /// a request for [`MANIFEST_PATH`](super::MANIFEST_PATH) that comes to the gate is answered with it.
+    /// The manifest: who sells here, where and for whose coins, as JSON. A server need not ask for
+    /// it: a request for [`MANIFEST_PATH`](super::MANIFEST_PATH) that comes to the gate is answered
+    /// with it.
     pub fn manifest(&self) -> String {
         manifest(&self.config, self.accepted.current().periods(), self.clock.now())
     }
@@ -437,8 +442,9 @@ impl Paywall {
             return Route::Decided(ask.tell(|ask| answer::options(ask.cors, ask.request).into()));
         }
         if ask.is_view() && self.has_receipt(&ask) {
-            let serve =
-                |ask: &Ask<'_>| Decision::Serve(served(Outcome::Receipt, ask.request, ask.is_body));
+            let serve = |ask: &Ask<'_>| {
+                Decision::Serve(served(RequestOutcome::Receipt, ask.request, ask.is_body))
+            };
             return Route::Decided(ask.tell(serve));
         }
         match carrier {
@@ -459,8 +465,8 @@ pub(super) fn is_free(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
     request.price == 0 && carrier == Carrier::None && !is_manifest(request.target)
 }
 
-/// The decision as it holds at the place of the request. The manifest is no content that a place could try out
-/// a price on.
+/// The decision as it holds at the place of the request. The manifest is no content that a place
+/// could try out a price on.
 fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
     let is_tried_out =
         request.place.is_dry_run && request.price > 0 && !is_manifest(request.target);
@@ -476,14 +482,16 @@ fn returned(request: &Request<'_>, is_body: bool) -> Serve {
     Serve {
         ignore_conditions: is_body,
         is_private: false,
-        // Whose scripts may see free content is the site's own affair; what became of the payment is ours.
+        // Whose scripts may see free content is the site's own affair; what became of the payment
+        // is ours.
         merge: CorsPolicy::Site.of_answer(request),
-        ..served(Outcome::Returned, request, is_body)
+        ..served(RequestOutcome::Returned, request, is_body)
     }
 }
 
-/// How free content is served to who sent a header with a payment. A credential of another method is for
-/// somebody behind us. One that cannot be read is taken out: it may hold coins, which nobody there may see.
+/// How free content is served to who sent a header with a payment. A credential of another method
+/// is for somebody behind us. One that cannot be read is taken out: it may hold coins, which nobody
+/// there may see.
 fn free_with(request: &Request<'_>, header: InHeader<'_>) -> Serve {
     match header {
         InHeader::Credential(token) if is_of_others(token) => Serve::default(),

@@ -1,8 +1,8 @@
 //! What a page costs.
 //!
-//! Comes in as the content of a price file (`NAME.mm` beside `NAME`, thesis 3.3.1) or as the value of a
-//! directive or server variable, goes out as a number of coins. The invariant: a price that cannot be
-//! read is an error, never free; the server answers 500 then.
+//! Comes in as the content of a price file (`NAME.mm` beside `NAME`, thesis 3.3.1) or as the value
+//! of a directive or server variable, goes out as a number of coins. The invariant: a price that
+//! cannot be read is an error, never free; the server answers 500 then.
 
 use crate::protocol::{COINS_PER_PAYMENT_MAX, parse_decimal};
 

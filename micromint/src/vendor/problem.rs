@@ -2,14 +2,9 @@
 
 use serde::Serialize;
 
-use super::Refusal;
-use super::http::Outcome;
 use super::page::coins;
-use crate::protocol::RequestPayment;
+use crate::protocol::{Refusal, RequestOutcome, RequestPayment};
 use crate::scheme::{METHOD, PROBLEM_TYPES};
-
-/// The media type of a problem.
-pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// The members of RFC 9457, the draft's `challengeId`, then our own.
 #[derive(Serialize)]
@@ -49,7 +44,7 @@ pub(super) fn payment_required(
     request: &str,
 ) -> Vec<u8> {
     let (kind, title, reason) = match refusal {
-        None => ("payment-required", "Payment Required", Outcome::Unpaid.word()),
+        None => ("payment-required", "Payment Required", RequestOutcome::Unpaid.word()),
         Some(refusal) => {
             let is_short = coins_sent.is_some_and(|sent| sent < offer.price);
             (problem_type(refusal, is_short), refusal.sentence(), refusal.word())
@@ -77,7 +72,7 @@ pub(super) fn method_unsupported() -> Vec<u8> {
         title: "Method Unsupported",
         status: 400,
         detail: format!("This page is paid for by the method {METHOD}, intent charge, alone."),
-        reason: Outcome::BadRequest.word(),
+        reason: RequestOutcome::BadRequest.word(),
     })
 }
 
@@ -107,7 +102,8 @@ fn problem_type(refusal: Refusal, is_short: bool) -> &'static str {
 }
 
 fn print(problem: &impl Serialize) -> Vec<u8> {
-    // Structs of strings and numbers have no map with keys that are no strings, which is all that could fail.
+    // Structs of strings and numbers have no map with keys that are no strings, which is all that
+    // could fail.
     let mut text = serde_json::to_vec(problem).unwrap_or_default();
     text.push(b'\n');
     text

@@ -1,9 +1,9 @@
-//! The receipt cookie: who paid for a page sees it again, free, for a while.
+//! The receipt cookie: it opens a paid page again, free, for a limited time.
 //!
-//! It holds an expiry and a MAC over what it opens and that expiry, so every worker and every server that
-//! shares the secret can check it and none keeps a list. The invariant: a receipt opens what it was given
-//! for and nothing else, whatever path a browser sends it to: the one page, or everything of one receipt path
-//! that costs no more than was paid.
+//! It holds an expiry time and a MAC over that time and what it opens, so every worker and server
+//! with the secret can check it without a list. The invariant: whatever path a browser sends it to,
+//! a receipt opens either one page, or every page of one receipt path that costs no more than was
+//! paid.
 
 use std::fmt::Write;
 
@@ -13,23 +13,20 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::carrier::brings_receipt;
-use super::http::Request;
+use super::request::Request;
 use crate::authenticator::{Key, push_hex};
-use crate::protocol::{COINS_PER_PAYMENT_MAX, Url, parse_decimal};
+use crate::protocol::{COINS_PER_PAYMENT_MAX, RECEIPT_COOKIE_PREFIX, Url, parse_decimal};
 use crate::scheme::BASE64URL;
 use crate::time::UnixTime;
 
-/// Receipts of one name that are tried in one request. A browser sends one; the rest costs an attacker
-/// more than us.
+/// The most receipts of one name that are checked in one request. A browser sends one.
 const TRIES_MAX: usize = 8;
-/// The room for a receipt with all its attributes but the path, in bytes.
+/// About the size of a receipt cookie without its path, in bytes.
 const COOKIE_SIZE: usize = 192;
-/// How the name of a receipt cookie begins; 16 hexadecimal digits follow.
-pub(super) const RECEIPT_NAME_PREFIX: &str = "micromint-";
 /// The longest receipt path, in bytes.
 pub const RECEIPT_PATH_LEN_MAX: usize = 1024;
 
-/// The text is no receipt path.
+/// The text is not a receipt path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a path such as /story/17/, at most {RECEIPT_PATH_LEN_MAX} printable ASCII characters without ?, # and ;, found {found:?}"
@@ -38,10 +35,10 @@ pub struct ReceiptPathError {
     found: String,
 }
 
-/// Reads a receipt path, as a directive or variable has it; nothing for an empty text.
+/// Parses the value of a directive or variable as a receipt path; an empty value is `None`.
 ///
 /// # Errors
-/// A text that is no beginning of paths, or that no cookie's Path can hold.
+/// The value is not an absolute path, or a cookie's Path cannot hold it.
 pub fn parse_receipt_path(text: &[u8]) -> Result<Option<&str>, ReceiptPathError> {
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b';');
     match std::str::from_utf8(text) {
@@ -62,7 +59,7 @@ pub fn parse_receipt_path(text: &[u8]) -> Result<Option<&str>, ReceiptPathError>
 /// What a receipt opens.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scope<'a> {
-    /// One page, query included, whatever it costs by now.
+    /// One page, query included, whatever its price is now.
     Page(&'a Url),
     /// Everything at the URL's origin whose place has this receipt path.
     Path(&'a Url, &'a str),
@@ -73,12 +70,13 @@ impl<'a> Scope<'a> {
     pub(super) fn at(url: &'a Url, receipt_path: Option<&'a str>) -> Scope<'a> {
         match receipt_path.filter(|receipt_path| is_sent_to(receipt_path, path_of(url))) {
             Some(receipt_path) => Scope::Path(url, receipt_path),
-            // A browser would not send the cookie to the very page that it was given for.
+            // A browser would not send a cookie with this Path to the page itself.
             None => Scope::Page(url),
         }
     }
 
-    /// Appends the cookie's name: the URL, or origin and path and a blank, which no URL holds, as a hash.
+    /// Appends the cookie's name: a hash of the URL, or of origin, path and a space, which no URL
+    /// holds.
     fn push_name(self, text: &mut String) {
         let digest = match self {
             Scope::Page(url) => Sha256::digest(url.as_str()),
@@ -88,13 +86,13 @@ impl<'a> Scope<'a> {
                 .chain_update(" ")
                 .finalize(),
         };
-        text.push_str(RECEIPT_NAME_PREFIX);
+        text.push_str(RECEIPT_COOKIE_PREFIX);
         push_hex(text, &digest[..8]);
     }
 
     /// The cookie's name.
     fn name(self) -> String {
-        let mut name = String::with_capacity(RECEIPT_NAME_PREFIX.len() + 16);
+        let mut name = String::with_capacity(RECEIPT_COOKIE_PREFIX.len() + 16);
         self.push_name(&mut name);
         name
     }
@@ -122,8 +120,8 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The value of Set-Cookie for a receipt, good until just before `now + seconds`. `price` is what was paid,
-/// in coins.
+/// The value of Set-Cookie for a receipt, good until just before `now + seconds`. `price` is what
+/// was paid, in coins.
 pub(super) fn set_cookie(
     key: &Key,
     scope: Scope<'_>,
@@ -150,7 +148,7 @@ pub(super) fn set_cookie(
     BASE64URL.encode_string(scope.mac(key, &expiry, &price), &mut cookie);
     // Writing to a String cannot fail.
     let _ = write!(cookie, "; Max-Age={seconds}; HttpOnly; SameSite=Lax");
-    // A `;` would end the attribute. Without one the browser takes the directory of the page.
+    // A `;` would end the attribute. Without a Path the browser uses the page's directory.
     if !path.contains(';') {
         cookie.push_str("; Path=");
         cookie.push_str(path);
@@ -162,8 +160,8 @@ pub(super) fn set_cookie(
     cookie
 }
 
-/// Whether the request holds a receipt that opens the page at `url`, which costs `price` coins at a place with
-/// this receipt path, and that is good at `now`.
+/// Whether the request holds a receipt that opens the page at `url`, which costs `price` coins at a
+/// place with this receipt path, and that is good at `now`.
 pub(super) fn covers(
     key: &Key,
     url: &Url,
@@ -210,7 +208,7 @@ fn is_good(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, value: &str) 
     if !is_enough || until.is_none_or(|until| now >= until) {
         return false;
     }
-    // Room for a MAC; what is longer is none.
+    // One byte more than a MAC, so that a longer value fails.
     let mut found = [0; 33];
     let Ok(length) = BASE64URL.decode_slice(mac_text, &mut found) else { return false };
     scope.mac(key, expiry, paid).ct_eq(&found[..length]).into()

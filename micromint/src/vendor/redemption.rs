@@ -1,13 +1,13 @@
 //! Redemption, the vendor's side: batches of payments from the till to the broker, results back
 //! (thesis 3.3.2).
 //!
-//! In go the till's records, out comes a Request-Redemption; in goes the Redemption-Result, out comes a
-//! summary. The invariants: a payment is in one batch at most; a batch made again, until its result
-//! arrives, is the same to the byte; a payment that may still be reversed is in none; and a journal is
-//! removed only when every payment in it is settled and past its redeem-until.
+//! In go the till's records, out comes a Request-Redemption; in goes the Redemption-Result, out
+//! comes a summary. The invariants: a payment is in one batch at most; a batch made again, until
+//! its result arrives, is the same to the byte; a payment that may still be reversed is in none;
+//! and a journal is removed only when every payment in it is settled and past its redeem-until.
 //!
-//! The state is kept in the till's directory (`redeem.journal`, see `docs/reference/till.md`), so the servers may
-//! go on selling meanwhile.
+//! The state is kept in the till's directory (`redeem.journal`, see `docs/reference/till.md`), so
+//! the servers may go on selling meanwhile.
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +51,8 @@ impl Default for BatchLimits {
 
 /// A batch to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadeBatch {
+#[non_exhaustive]
+pub struct OutgoingBatch {
     /// What the till notes about it.
     pub batch: Batch,
     /// The message for the broker.
@@ -62,6 +63,7 @@ pub struct MadeBatch {
 
 /// Payments of one period that are in no batch yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Unbatched {
     /// Payments that can be redeemed now.
     pub payments: u64,
@@ -75,6 +77,7 @@ pub struct Unbatched {
 
 /// Redemption cannot go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RedemptionError {
     /// The till cannot answer.
     #[error(transparent)]
@@ -123,9 +126,9 @@ pub enum RedemptionError {
     },
 }
 
-/// Makes the batch to send next: one made before that is due again, or a new one of the oldest payments
-/// in no batch. `None` if there is nothing to redeem. With `period`, only that period is looked at.
-/// `key` is K_V.
+/// Makes the batch to send next: one made before that is due again, or a new one of the oldest
+/// payments in no batch. `None` if there is nothing to redeem. With `period`, only that period is
+/// looked at. `key` is K_V.
 ///
 /// # Errors
 /// The till cannot answer; nothing was changed, or the batch is made and is given again next time.
@@ -135,7 +138,7 @@ pub fn make_batch(
     key: &Key,
     period: Option<&Period>,
     limits: BatchLimits,
-) -> Result<Option<MadeBatch>, RedemptionError> {
+) -> Result<Option<OutgoingBatch>, RedemptionError> {
     for _ in 0..TRIES_MAX {
         let now = till.now();
         let view = View::of(till)?;
@@ -144,7 +147,7 @@ pub fn make_batch(
         {
             let data = view.data_of(till, batch)?;
             let message = message(vendor, key, batch, data);
-            return Ok(Some(MadeBatch { batch: batch.clone(), message, is_again: true }));
+            return Ok(Some(OutgoingBatch { batch: batch.clone(), message, is_again: true }));
         }
         let Some((mut batch, data)) = view.collect(till, period, limits, now)? else {
             return Ok(None);
@@ -152,7 +155,7 @@ pub fn make_batch(
         batch.id = batch_id(vendor, &batch, &data)?;
         if till.locked(|store| view.record(store, &batch))? {
             let message = message(vendor, key, &batch, data);
-            return Ok(Some(MadeBatch { batch, message, is_again: false }));
+            return Ok(Some(OutgoingBatch { batch, message, is_again: false }));
         }
     }
     Err(RedemptionError::Busy)
@@ -162,8 +165,8 @@ pub fn make_batch(
 /// result twice is read alike.
 ///
 /// # Errors
-/// A result of another vendor, batch or number of coins, or another one than before; the till cannot
-/// answer. Nothing was changed.
+/// A result of another vendor, batch or number of coins, or another one than before; the till
+/// cannot answer. Nothing was changed.
 pub fn read_result(
     till: &Till,
     vendor: &VendorId,
@@ -178,24 +181,45 @@ pub fn read_result(
         *counts.entry(*verdict).or_insert(0) += 1;
     }
     let (id, found, now) = (&result.batch, result.verdicts.len(), till.now());
-    till.locked(|store| {
+    let noted = till.locked(|store| {
         let batches = Batches::read(store.directory())?;
         let Some(batch) = batches.get(id).cloned() else {
-            return Ok(Err(RedemptionError::UnknownBatch { id: id.clone() }));
+            return Ok(Noted::UnknownBatch);
         };
         if batch.coins as usize != found {
-            let (id, expected) = (id.clone(), batch.coins);
-            return Ok(Err(RedemptionError::VerdictCount { id, expected, found }));
+            return Ok(Noted::VerdictCount { expected: batch.coins });
         }
         if batch.result.as_ref() == Some(&counts) {
-            return Ok(Ok(batch));
+            return Ok(Noted::Settled(batch));
         }
         if batch.is_settled() {
-            return Ok(Err(RedemptionError::OtherResult { id: id.clone() }));
+            return Ok(Noted::OtherResult);
         }
         Batches::settle(store, id, &counts, now)?;
-        Ok(Ok(Batch { result: Some(counts.clone()), ..batch }))
-    })?
+        Ok(Noted::Settled(Batch { result: Some(counts.clone()), ..batch }))
+    })?;
+    let id = id.clone();
+    match noted {
+        Noted::Settled(batch) => Ok(batch),
+        Noted::UnknownBatch => Err(RedemptionError::UnknownBatch { id }),
+        Noted::VerdictCount { expected } => {
+            Err(RedemptionError::VerdictCount { id, expected, found })
+        }
+        Noted::OtherResult => Err(RedemptionError::OtherResult { id }),
+    }
+}
+
+/// What the till made of a result.
+enum Noted {
+    /// The batch has this result, from now on or since before.
+    Settled(Batch),
+    UnknownBatch,
+    /// The batch has this many coins, the result another number of verdicts.
+    VerdictCount {
+        expected: u32,
+    },
+    /// The batch was settled by another result.
+    OtherResult,
 }
 
 /// All batches in the order in which they were made.
@@ -227,8 +251,8 @@ pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionE
     Ok(found)
 }
 
-/// Removes the journals of the oldest days, as long as every payment in them is settled or reversed and
-/// past its redeem-until; never the newest. Gives the names of the journals removed.
+/// Removes the journals of the oldest days, as long as every payment in them is settled or reversed
+/// and past its redeem-until; never the newest. Gives the names of the journals removed.
 ///
 /// # Errors
 /// The till cannot answer.
@@ -280,7 +304,7 @@ struct View {
 }
 
 /// A payment that is in no batch.
-struct Payment {
+struct UnbatchedPayment {
     at: Position,
     period: Period,
     recorded_at: UnixTime,
@@ -289,9 +313,9 @@ struct Payment {
     size: usize,
 }
 
-impl Payment {
-    /// Whether it may still be reversed. A time far ahead is that of a clock that went wrong: such a
-    /// payment does not wait for it.
+impl UnbatchedPayment {
+    /// Whether it may still be reversed. A time far ahead is that of a clock that went wrong: such
+    /// a payment does not wait for it.
     fn is_young(&self, now: UnixTime) -> bool {
         (-REVERSAL_SECONDS..=REVERSAL_SECONDS).contains(&now.0.saturating_sub(self.recorded_at.0))
     }
@@ -315,14 +339,18 @@ impl View {
     }
 
     /// The payments that are in no batch and were not reversed, in order.
-    fn unbatched(&self, till: &Till, period: Option<&Period>) -> Result<Vec<Payment>, TillError> {
-        let mut payments: Vec<Payment> = Vec::new();
+    fn unbatched(
+        &self,
+        till: &Till,
+        period: Option<&Period>,
+    ) -> Result<Vec<UnbatchedPayment>, TillError> {
+        let mut payments: Vec<UnbatchedPayment> = Vec::new();
         let mut reversed = BTreeSet::new();
         self.scan(till, Position::default(), |at, record| match record {
             TillRecord::Payment(payment) => {
                 let is_asked = period.is_none_or(|period| payment.period == *period);
                 if is_asked && at >= self.batches.end_of(&payment.period) {
-                    payments.push(Payment {
+                    payments.push(UnbatchedPayment {
                         at,
                         period: payment.period,
                         recorded_at: payment.recorded_at,
@@ -348,7 +376,8 @@ impl View {
         now: UnixTime,
     ) -> Result<Option<(Batch, Vec<u8>)>, RedemptionError> {
         let payments = self.unbatched(till, period)?;
-        // The period of the oldest payment that may be redeemed; a period stops at its first young one.
+        // The period of the oldest payment that may be redeemed; a period stops at its first young
+        // one.
         let mut young = BTreeSet::new();
         let mut old = Vec::new();
         for payment in &payments {
@@ -451,8 +480,8 @@ fn message(vendor: &VendorId, key: &Key, batch: &Batch, data: Vec<u8>) -> Reques
     }
 }
 
-/// The name of a batch follows from its content: the period and the head of a hash. So a till restored
-/// from a backup gives the same batch the same name.
+/// The name of a batch follows from its content: the period and the head of a hash. So a till
+/// restored from a backup gives the same batch the same name.
 fn batch_id(vendor: &VendorId, batch: &Batch, data: &[u8]) -> Result<Id, RedemptionError> {
     let mut sha256 = Sha256::new();
     sha256.update(vendor.as_str());

@@ -1,10 +1,10 @@
-//! A vendor as a serving process has it: its configuration, and the paywall that is opened, and opened anew
-//! when it could not record.
+//! A vendor in a serving process: its configuration, and its paywall, which is reopened after it
+//! failed to record.
 //!
-//! In goes a configuration file, out come decisions. The invariants: a process opens the paywall after it was
-//! forked, since the till's locks exclude nobody who shares open files; what a page costs can be said, and
-//! receipts open pages, while nothing can be recorded; what could not be recorded is tried with a till that was
-//! opened anew, at most once a second.
+//! A configuration file goes in, decisions come out. The invariants: a process opens the paywall
+//! after the fork, since the till's locks do not exclude processes that share open files; while
+//! nothing can be recorded, prices are still told and receipts still open pages; after a failure
+//! the till is reopened, at most once a second.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,35 +15,60 @@ use super::answer::unavailable;
 use super::carrier::Carrier;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
-use super::http::{Decision, Outcome, Request, Serve};
+use super::decision::{Decision, Serve};
 use super::paywall::{Paywall, PaywallError, is_free};
+use super::request::Request;
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
+use crate::protocol::RequestOutcome;
 use crate::time::UnixTime;
 
-/// How long a failed opening is not tried again, in seconds.
+/// How long to wait after a failed opening before the next attempt, in seconds.
 const REOPEN_AFTER_SECONDS: i64 = 1;
 
 /// A decision, and the paywall that settles its charge.
 pub type Decided = (Decision, Option<Arc<Paywall>>);
 
 /// A vendor of a server's configuration. One serves all threads of a process.
+///
+/// A server reads it at start, prepares its files, and opens it in every process that serves:
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use micromint::host::{SystemClock, SystemEntropy};
+/// use micromint::vendor::{Decision, Request, Vendor};
+///
+/// let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+/// let path = "/etc/micromint/vendor.toml".into();
+/// let vendor = Vendor::read(path, "site.conf:7".to_string(), clock, entropy)?;
+/// vendor.prepare(None)?;
+/// // In a serving process, after the fork, on a thread that may wait for the disk:
+/// let request = Request { method: b"GET", target: b"/story", price: 1, ..Request::default() };
+/// match vendor.decide(&request) {
+///     (Decision::Serve(serve), _) => println!("serve the page; {} coins paid", serve.coins),
+///     (Decision::Answer(answer), _) => println!("send this answer: {}", answer.status),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Vendor {
     path: PathBuf,
     position: String,
     config: VendorConfig,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    /// What requests are decided by; locked for a moment only, never while the disk is touched.
+    /// The paywall that decides. The lock is held for a moment only, never during disk access.
     paywall: Mutex<Option<Arc<Paywall>>>,
-    /// Whether the paywall is to be opened anew before it records.
+    /// Whether the paywall must be reopened before it records again.
     has_failed: AtomicBool,
-    /// Held while the paywall is being opened: when opening or recording failed, if it has since.
+    /// When opening or recording last failed, if it did since the last success. The lock is held
+    /// while the paywall is being opened.
     failed_at: Mutex<Option<UnixTime>>,
 }
 
 impl Vendor {
-    /// Reads a configuration file that a server's own configuration names at `position`. No side effect.
+    /// Reads a configuration file that the server's own configuration names at `position`. Changes
+    /// nothing on disk.
     ///
     /// # Errors
     /// A configuration or a period that cannot be read.
@@ -64,22 +89,22 @@ impl Vendor {
         &self.path
     }
 
-    /// Where in the server's configuration it is named.
+    /// The position in the server's configuration that names it.
     pub fn position(&self) -> &str {
         &self.position
     }
 
-    /// Makes what a first start needs and gives it to the user and group that serve. For the process that may,
-    /// before it forks.
+    /// Creates what a first start needs and makes the serving user and group its owner. Call it
+    /// before the fork, in the process with the rights to do so.
     ///
     /// # Errors
-    /// As [`Paywall::prepare`], and files that cannot be given away.
+    /// As [`Paywall::prepare`], and files whose owner cannot be changed.
     pub fn prepare(&self, owner: Option<(u32, u32)>) -> Result<(), PaywallError> {
         let paths = Paywall::prepare(&self.config, self.entropy.as_ref())?;
         let Some((user, group)) = owner else { return Ok(()) };
         for path in paths {
             match std::os::unix::fs::lchown(&path, Some(user), Some(group)) {
-                // What vanished meanwhile, such as a journal that was cleared away, needs no owner.
+                // A file that is gone by now, such as a pruned journal, needs no owner.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(FileError::on("give to the user that serves", path)(error).into());
                 }
@@ -89,18 +114,19 @@ impl Vendor {
         Ok(())
     }
 
-    /// The paywall, if it was ever open: to say what is asked for. Never waits for the disk.
+    /// The paywall, if it was ever open: enough to tell prices. Never waits for the disk.
     pub fn to_ask(&self) -> Option<Arc<Paywall>> {
         locked(&self.paywall).clone()
     }
 
-    /// The paywall, unless it is to be opened before it records. Never waits for the disk.
+    /// The paywall, unless it must be opened or reopened before it records. Never waits for the
+    /// disk.
     pub fn to_record(&self) -> Option<Arc<Paywall>> {
         if self.has_failed.load(Ordering::Acquire) { None } else { self.to_ask() }
     }
 
-    /// The paywall, opened now if it is not open or could not record. Waits for the disk. `Ok(None)` if that
-    /// failed a moment ago.
+    /// The paywall; opens it if it is not open or failed to record. Waits for the disk. `Ok(None)`
+    /// if opening failed less than a second ago.
     ///
     /// # Errors
     /// As [`Paywall::open`].
@@ -130,10 +156,10 @@ impl Vendor {
         }
     }
 
-    /// Decides about a request whose head is read, on a thread that may wait: what [`Paywall::classify`] of `paywall`
-    /// and then [`Vendor::decide`] would say, with one look at the request. Gives the paywall that settles the charge
-    /// too, if there may be one. `None`: the body is to be read first, at most
-    /// [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, for [`Vendor::decide`].
+    /// Decides about a request whose head is read, on a thread that may wait: [`Paywall::classify`]
+    /// of `paywall` and [`Vendor::decide`] with one look at the request. Returns the paywall that
+    /// settles the charge too, if there may be one. `None`: read the body first, at most
+    /// [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, and call [`Vendor::decide`].
     pub fn decide_head(&self, paywall: &Arc<Paywall>, request: &Request<'_>) -> Option<Decided> {
         let carrier = Carrier::of(request);
         if is_free(request, carrier) {
@@ -145,7 +171,8 @@ impl Vendor {
             |decision| Some((decision, None)),
             || None,
             |route| {
-                // What was decided without the till needs none that is opened anew.
+                // Decisions that did not need the till were returned above; this one needs it
+                // reopened.
                 if self.has_failed.load(Ordering::Acquire) {
                     return Some(self.decide(request));
                 }
@@ -155,8 +182,8 @@ impl Vendor {
         )
     }
 
-    /// Decides as [`Paywall::decide`] does, opening the paywall first where that is needed. Waits for the disk.
-    /// Gives the paywall that decided too, which settles the charge.
+    /// Decides as [`Paywall::decide`] does, and opens the paywall first if necessary. Waits for the
+    /// disk. Returns the paywall that decided too; it settles the charge.
     pub fn decide(&self, request: &Request<'_>) -> Decided {
         let (opened, reason) = match self.open() {
             Ok(Some(paywall)) => (Some(paywall), None),
@@ -170,22 +197,23 @@ impl Vendor {
         };
         let mut decision = self.watched(&paywall, paywall.decide(request));
         if let (Decision::Answer(answer), Some(reason)) = (&mut decision, reason)
-            && answer.outcome == Outcome::Unavailable
+            && answer.outcome == RequestOutcome::Unavailable
         {
             Arc::make_mut(answer).log = Some(reason);
         }
         (decision, Some(paywall))
     }
 
-    /// A decision of this paywall. One that it could not record has it opened anew.
+    /// A decision of this paywall. If it could not record, the paywall is reopened before the next
+    /// payment.
     fn watched(&self, paywall: &Arc<Paywall>, decision: Decision) -> Decision {
-        if decision.outcome() == Outcome::Unavailable {
+        if decision.outcome() == RequestOutcome::Unavailable {
             self.reopen_instead_of(paywall);
         }
         decision
     }
 
-    /// Has a paywall that could not record opened anew before one records again.
+    /// Marks a paywall that failed to record, so that it is reopened before the next payment.
     fn reopen_instead_of(&self, paywall: &Arc<Paywall>) {
         let mut failed_at = locked(&self.failed_at);
         if self.to_ask().is_some_and(|current| Arc::ptr_eq(&current, paywall)) {
@@ -195,7 +223,7 @@ impl Vendor {
     }
 }
 
-/// A lock that a panic elsewhere does not spoil: what it guards is replaced whole.
+/// Locks in spite of an earlier panic: the guarded values are only ever replaced as a whole.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -242,7 +270,7 @@ mod tests {
 
     impl Site {
         /// A payment for a page of its own.
-        fn pay(&self, page: &str) -> Outcome {
+        fn pay(&self, page: &str) -> RequestOutcome {
             self.decide("POST", page, Some(&payment(&self.mint, page)))
         }
 
@@ -260,14 +288,14 @@ mod tests {
         }
 
         /// What became of a payment in a header, of coins of `mint`, and whether it may be settled.
-        fn pay_in_header(&self, mint: &ObviousMint, page: &str) -> (Outcome, bool) {
+        fn pay_in_header(&self, mint: &ObviousMint, page: &str) -> (RequestOutcome, bool) {
             let payment = BASE64URL.encode(payment(mint, page));
             let field = ("MicroMint-Payment", payment.as_bytes());
             let (decision, paywall) = self.decide_head("GET", &format!("/{page}"), field).unwrap();
             (decision.outcome(), paywall.is_some())
         }
 
-        fn decide(&self, method: &str, page: &str, body: Option<&[u8]>) -> Outcome {
+        fn decide(&self, method: &str, page: &str, body: Option<&[u8]>) -> RequestOutcome {
             let target = format!("/{page}");
             let request = Request {
                 method: method.as_bytes(),
@@ -301,13 +329,13 @@ mod tests {
         let site = site();
         site.vendor.open().unwrap();
         let (unpaid, paywall) = site.decide_head("GET", "/1", ("Accept", b"*/*")).unwrap();
-        assert_eq!((unpaid.outcome(), paywall.is_some()), (Outcome::Unpaid, false));
-        assert_eq!(site.pay_in_header(&site.mint, "1"), (Outcome::Paid, true));
-        assert_eq!(site.pay_in_header(&site.mint, "1"), (Outcome::Retry, true));
+        assert_eq!((unpaid.outcome(), paywall.is_some()), (RequestOutcome::Unpaid, false));
+        assert_eq!(site.pay_in_header(&site.mint, "1"), (RequestOutcome::Paid, true));
+        assert_eq!(site.pay_in_header(&site.mint, "1"), (RequestOutcome::Retry, true));
         assert!(
             site.decide_head("POST", "/2", ("Content-Type", b"application/x-micromint")).is_none()
         );
-        assert_eq!(site.pay("2"), Outcome::Paid);
+        assert_eq!(site.pay("2"), RequestOutcome::Paid);
     }
 
     #[test]
@@ -317,15 +345,18 @@ mod tests {
         let next = ObviousMint::new(params_with(|raw| raw.period = "next".parse().unwrap()));
         std::fs::write(site.folder.path().join("periods/b.params"), next.params().to_toml())
             .unwrap();
-        assert_eq!(site.pay_in_header(&next, "1").0, Outcome::Refused(Refusal::UnknownPeriod));
+        assert_eq!(
+            site.pay_in_header(&next, "1").0,
+            RequestOutcome::Refused(Refusal::UnknownPeriod)
+        );
         site.clock.pass(LOOK_SECONDS);
-        assert_eq!(site.pay_in_header(&next, "1"), (Outcome::Paid, true));
+        assert_eq!(site.pay_in_header(&next, "1"), (RequestOutcome::Paid, true));
         std::fs::remove_file(site.folder.path().join("till/lock")).unwrap();
-        assert_eq!(site.pay_in_header(&next, "2").0, Outcome::Unavailable);
+        assert_eq!(site.pay_in_header(&next, "2").0, RequestOutcome::Unavailable);
         assert!(site.vendor.to_record().is_none());
         site.vendor.prepare(None).unwrap();
         site.clock.pass(REOPEN_AFTER_SECONDS);
-        assert_eq!(site.pay_in_header(&next, "2"), (Outcome::Paid, true));
+        assert_eq!(site.pay_in_header(&next, "2"), (RequestOutcome::Paid, true));
         assert!(site.vendor.to_record().is_some(), "opened anew by the payment");
     }
 
@@ -333,32 +364,32 @@ mod tests {
     fn a_vendor_opens_when_it_is_first_asked() {
         let site = site();
         assert!(site.vendor.to_ask().is_none() && site.vendor.to_record().is_none());
-        assert_eq!(site.pay("0"), Outcome::Paid);
+        assert_eq!(site.pay("0"), RequestOutcome::Paid);
         assert!(site.vendor.to_ask().is_some() && site.vendor.to_record().is_some());
     }
 
     #[test]
     fn prices_are_told_while_nothing_can_be_recorded_and_a_new_till_heals() {
         let site = site();
-        assert_eq!(site.pay("0"), Outcome::Paid);
+        assert_eq!(site.pay("0"), RequestOutcome::Paid);
         let till = site.folder.path().join("till");
         let away = site.folder.path().join("away");
         std::fs::rename(&till, &away).unwrap();
         std::fs::write(&till, "no folder").unwrap();
         std::fs::remove_file(away.join("lock")).unwrap();
         for _ in 0..3 {
-            assert_eq!(site.pay("1"), Outcome::Unavailable);
+            assert_eq!(site.pay("1"), RequestOutcome::Unavailable);
             assert!(site.vendor.to_record().is_none());
-            assert_eq!(site.decide("GET", "1", None), Outcome::Unpaid);
+            assert_eq!(site.decide("GET", "1", None), RequestOutcome::Unpaid);
             site.clock.pass(1);
         }
         std::fs::remove_file(&till).unwrap();
         std::fs::rename(&away, &till).unwrap();
         site.vendor.prepare(None).unwrap();
         site.clock.pass(1);
-        assert_eq!(site.pay("1"), Outcome::Paid);
+        assert_eq!(site.pay("1"), RequestOutcome::Paid);
         assert!(site.vendor.to_record().is_some());
-        assert_eq!(site.pay("0"), Outcome::Retry, "what was recorded before is known");
+        assert_eq!(site.pay("0"), RequestOutcome::Retry, "what was recorded before is known");
     }
 
     #[test]
@@ -369,7 +400,7 @@ mod tests {
         std::fs::write(&till, "no folder").unwrap();
         assert!(site.vendor.open().is_err());
         assert!(site.vendor.open().unwrap().is_none());
-        assert_eq!(site.pay("0"), Outcome::Unavailable);
+        assert_eq!(site.pay("0"), RequestOutcome::Unavailable);
         site.clock.pass(REOPEN_AFTER_SECONDS);
         assert!(site.vendor.open().is_err());
         // A clock that was set back does not lock the vendor out.

@@ -7,7 +7,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::protocol::{RequestPayment, parse_decimal};
+use crate::protocol::{
+    RECEIPT_COOKIE_PREFIX, REQUEST_HEADER, RequestOutcome, RequestPayment, parse_decimal,
+};
 use crate::scheme::{
     CREDENTIAL_HEADER, Challenge, INTENT, METHOD, challenges_in, read_charge_request,
 };
@@ -15,14 +17,6 @@ use crate::time::UnixTime;
 
 use super::outcome::PaymentOutcome;
 
-/// The header field that carries a Request-Payment, base64url without padding.
-pub const REQUEST_HEADER: &str = "MicroMint-Request";
-/// The header field in which a Payment may travel, base64url without padding.
-pub const PAYMENT_HEADER: &str = "MicroMint-Payment";
-/// The header field that says what became of a payment.
-pub const STATUS_HEADER: &str = "MicroMint-Status";
-/// How the name of a receipt cookie begins.
-const RECEIPT_NAME_PREFIX: &str = "micromint-";
 /// The longest `name=value` of a receipt, in bytes.
 const RECEIPT_LEN_MAX: usize = 1024;
 /// The longest time for which a receipt is believed: 400 days, as browsers do with cookies.
@@ -63,24 +57,17 @@ pub fn has_ended(challenge: &Challenge, now: UnixTime) -> bool {
     expires.is_some_and(|expires| expires.is_ok_and(|expires| expires <= now))
 }
 
-/// The value of a [`PAYMENT_HEADER`] for a Payment message.
+/// The value of a [`PAYMENT_HEADER`](crate::protocol::PAYMENT_HEADER) for a Payment message.
 pub fn payment_for_header(message: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(message)
 }
 
 /// What became of a payment that was answered with this HTTP `status`, the word of a
-/// [`STATUS_HEADER`], and the reason in an Invalid-Payment message or a
-/// [`Problem`](super::Problem).
+/// [`STATUS_HEADER`](crate::protocol::STATUS_HEADER), and the reason in an Invalid-Payment message
+/// or a [`Problem`](super::Problem).
 pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> PaymentOutcome {
     match (status, word) {
-        // The vendor says that it recorded nothing, or took it back.
-        (
-            _,
-            Some(
-                word @ ("returned" | "reversed" | "unavailable" | "bad-request" | "free"
-                | "receipt"),
-            ),
-        ) => PaymentOutcome::NotKept(word.to_string()),
+        (_, Some(word)) if says_not_kept(word) => PaymentOutcome::NotKept(word.to_string()),
         (200..=299, _) => PaymentOutcome::Paid,
         (402, word) => {
             let reason = reason.or(word).map(plain).filter(|reason| !reason.is_empty());
@@ -91,13 +78,31 @@ pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Paym
     }
 }
 
+/// Whether a vendor says by this word that it recorded nothing, or took the payment back.
+fn says_not_kept(word: &str) -> bool {
+    word.parse().is_ok_and(|outcome| match outcome {
+        RequestOutcome::Returned
+        | RequestOutcome::Reversed
+        | RequestOutcome::Unavailable
+        | RequestOutcome::BadRequest
+        | RequestOutcome::Free
+        | RequestOutcome::Receipt => true,
+        RequestOutcome::Unpaid
+        | RequestOutcome::Options
+        | RequestOutcome::Paid
+        | RequestOutcome::Retry
+        | RequestOutcome::FreeView
+        | RequestOutcome::Refused(_) => false,
+    })
+}
+
 /// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when
 /// it ends. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
 pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)> {
     let mut parts = set_cookie.split(';');
     let pair = parts.next()?.trim();
     let is_plain = pair.bytes().all(|c| c.is_ascii_graphic() && !b"\",\\".contains(&c));
-    if !pair.starts_with(RECEIPT_NAME_PREFIX)
+    if !pair.starts_with(RECEIPT_COOKIE_PREFIX)
         || !pair.contains('=')
         || !is_plain
         || pair.len() > RECEIPT_LEN_MAX

@@ -9,8 +9,6 @@ use serde_json::Value;
 use super::answer::plain;
 use crate::scheme::PROBLEM_TYPES;
 
-/// The media type of a problem.
-pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 /// The largest problem that is read, in bytes.
 pub const PROBLEM_SIZE_MAX: usize = 64 * 1024;
 /// The longest line that is made of one, in characters.

@@ -1,7 +1,8 @@
 //! The head of a response: what the paywall adds to it, and the reversal of a payment whose
 //! response is not a success.
 
-use micromint::vendor::http::{Decision, HeadChanges, Outcome, Serve};
+use micromint::protocol::RequestOutcome;
+use micromint::vendor::{Decision, HeadChanges, Serve};
 
 use super::reply::is_content_type;
 use super::report::tell;
@@ -55,7 +56,7 @@ fn take_back(request: Request<'_>, visit: &Visit, serve: &Serve, status: u16) {
         return;
     }
     match paywall.settle(&charge, status) {
-        Outcome::Reversed => visit.is_reversed.set(true),
+        RequestOutcome::Reversed => visit.is_reversed.set(true),
         _ => {
             let text = format!("a payment answered with {status} could not be taken back");
             request.log().write(Level::Error, &text);

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use micromint::protocol::PAYMENT_SIZE_MAX;
-use micromint::vendor::http::{
-    Content, Decision, Outcome, Place, Request as PaywallRequest, RequestBuf, Serve,
+use micromint::protocol::{PAYMENT_SIZE_MAX, RequestOutcome};
+use micromint::vendor::{
+    Content, Decided, Decision, Paywall, Place, Request as PaywallRequest, RequestBuf, Serve,
+    Vendor, unavailable,
 };
-use micromint::vendor::paywall::Paywall;
-use micromint::vendor::{Decided, Vendor, unavailable};
 
 use super::{SERVER_ERROR, free, reply};
 use crate::ap::{Code, Level, Request};
@@ -40,8 +39,7 @@ pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
     }
     let (decided, question) = with_request(request, price, None, |question| {
         let decided = vendor.decide_head(&paywall, question);
-        let is_returned =
-            matches!(&decided, Some((decision, _)) if decision.outcome() == Outcome::Returned);
+        let is_returned = matches!(&decided, Some((decision, _)) if decision.outcome() == RequestOutcome::Returned);
         (decided, (is_returned && price == 0).then(|| RequestBuf::from(question)))
     });
     match decided {

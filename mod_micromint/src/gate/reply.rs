@@ -1,7 +1,8 @@
 //! Acts on the paywall's decision: the content is served, or another answer is sent.
 
-use micromint::vendor::http::{Answer, Decision, Outcome, Request as PaywallRequest};
+use micromint::protocol::RequestOutcome;
 use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
+use micromint::vendor::{Answer, Decision, Request as PaywallRequest};
 
 use super::question::asking;
 use super::report::tell;
@@ -45,8 +46,11 @@ pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Cod
 
 /// The content may be made, also by requests that Apache derives from this one.
 pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
-    let is_returned =
-        visit.verdict.borrow().serve().is_some_and(|serve| serve.outcome == Outcome::Returned);
+    let is_returned = visit
+        .verdict
+        .borrow()
+        .serve()
+        .is_some_and(|serve| serve.outcome == RequestOutcome::Returned);
     if is_returned && request.place().gate() == Gate::Require {
         return FORBIDDEN;
     }
@@ -73,7 +77,8 @@ pub(crate) fn watch_head(request: Request<'_>) {
 fn refuse(request: Request<'_>, answer: &Answer) -> Code {
     if let Some(text) = &answer.log {
         // What a client can cause at will is not an error of the server.
-        let level = if answer.outcome == Outcome::Unavailable { Level::Error } else { Level::Info };
+        let level =
+            if answer.outcome == RequestOutcome::Unavailable { Level::Error } else { Level::Info };
         request.log().write(level, text);
     }
     if request.has_error_document(answer.status) {

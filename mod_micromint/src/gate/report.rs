@@ -1,6 +1,7 @@
 //! What is reported about a request: variables, counters, a line in the error log.
 
-use micromint::vendor::http::{About, Answer, Decision, Event, Outcome};
+use micromint::protocol::RequestOutcome;
+use micromint::vendor::{About, Answer, Decision, Event};
 
 use crate::ap::{Level, Request, counters};
 use crate::module::{EventLog, Variable};
@@ -13,8 +14,8 @@ pub(super) fn tell(request: Request<'_>, visit: &Visit) {
         Verdict::Decided(decision) if !visit.is_reversed.get() => {
             (decision.outcome(), decision.coins(), decision.user())
         }
-        Verdict::Decided(_) => (Outcome::Reversed, 0, None),
-        Verdict::Fail(_) => (Outcome::Unavailable, 0, None),
+        Verdict::Decided(_) => (RequestOutcome::Reversed, 0, None),
+        Verdict::Fail(_) => (RequestOutcome::Unavailable, 0, None),
         Verdict::None => return,
     };
     request.set_variable(Variable::Status, outcome.word());
@@ -49,7 +50,7 @@ fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
         Verdict::None => {}
         Verdict::Decided(decision) => {
             let became = match visit.is_reversed.get() {
-                true => Outcome::Reversed,
+                true => RequestOutcome::Reversed,
                 false => decision.outcome(),
             };
             with(&decision.event(status, became));
@@ -57,8 +58,8 @@ fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
         Verdict::Fail(_) => {
             let about = About { price: visit.price.get(), ..About::default() };
             let failed =
-                Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
-            with(&Decision::from(failed).event(status, Outcome::Unavailable));
+                Answer { outcome: RequestOutcome::Unavailable, status, about, ..Answer::default() };
+            with(&Decision::from(failed).event(status, RequestOutcome::Unavailable));
         }
     }
 }

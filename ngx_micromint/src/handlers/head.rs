@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use micromint::vendor::http::{Decision, HeadChanges, Outcome, Serve};
+use micromint::protocol::RequestOutcome;
+use micromint::vendor::{Decision, HeadChanges, Serve};
 
 use crate::sys::{Code, ERROR, Level, OK, Request, detach};
 use crate::visit::{Stage, Verdict, Visit};
@@ -30,7 +31,7 @@ pub(crate) fn filter_header(request: &mut Request) -> Code {
     let promised = serve.charge.as_ref().zip(visit.paywall.borrow().clone());
     let promised = promised.map(|(charge, paywall)| paywall.promise(charge, status));
     let became = promised.unwrap_or(serve.outcome);
-    if became == Outcome::Reversed {
+    if became == RequestOutcome::Reversed {
         settle(request, &visit, serve, status);
     }
     visit.became.set(Some(became));
@@ -52,7 +53,7 @@ fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
     let task = {
         let paywall = Arc::clone(&paywall);
         move || match paywall.settle(&charge, status) {
-            Outcome::Reversed => None,
+            RequestOutcome::Reversed => None,
             _ => Some(format!("a payment answered with {status} could not be taken back")),
         }
     };

@@ -3,11 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use micromint::vendor::http::{
-    Content, Decision, Place, Request as PaywallRequest, RequestBuf, Serve, Step,
+use micromint::vendor::{
+    Content, Decision, Paywall, Place, Request as PaywallRequest, RequestBuf, Serve, Step, Vendor,
+    unavailable,
 };
-use micromint::vendor::paywall::Paywall;
-use micromint::vendor::{Vendor, unavailable};
 
 use super::SERVER_ERROR;
 use super::reply::decided;

@@ -1,6 +1,7 @@
 //! Acts on the paywall's decision: the request continues to its content, or another answer is sent.
 
-use micromint::vendor::http::{About, Answer, Decision, Outcome, Request as PaywallRequest};
+use micromint::protocol::RequestOutcome;
+use micromint::vendor::{About, Answer, Decision, Request as PaywallRequest};
 
 use super::head::change_head;
 use super::question::begin;
@@ -49,7 +50,8 @@ pub(super) fn act(request: &mut Request) -> Code {
 fn refuse(request: &mut Request, answer: &Answer) -> Code {
     if let Some(text) = &answer.log {
         // What a client can cause at will is not an error of the server.
-        let level = if answer.outcome == Outcome::Unavailable { Level::Error } else { Level::Info };
+        let level =
+            if answer.outcome == RequestOutcome::Unavailable { Level::Error } else { Level::Info };
         request.log().write(level, text);
     }
     alert(request, &answer.about);

@@ -1,7 +1,8 @@
 //! What is reported when a request is over: variables, counters, a line of `micromint_log`.
 
-use micromint::vendor::http::{About, Answer, Decision, Event, Outcome};
+use micromint::protocol::RequestOutcome;
 use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
+use micromint::vendor::{About, Answer, Decision, Event};
 
 use super::{NOT_FOUND, SERVER_ERROR};
 use crate::module::{EventFormat, EventLog, Variable};
@@ -13,16 +14,16 @@ pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> 
     let Some(visit) = request.visit() else {
         let is_free = request.location().is_gated() && variable != Variable::User;
         return is_free.then(|| {
-            if variable == Variable::Status { Outcome::Free.word() } else { "0" }.to_string()
+            if variable == Variable::Status { RequestOutcome::Free.word() } else { "0" }.to_string()
         });
     };
     let verdict = visit.verdict.borrow();
     let (outcome, coins, user) = match &*verdict {
-        Verdict::Decided(_) if visit.became.get() == Some(Outcome::Reversed) => {
-            (Some(Outcome::Reversed), 0, None)
+        Verdict::Decided(_) if visit.became.get() == Some(RequestOutcome::Reversed) => {
+            (Some(RequestOutcome::Reversed), 0, None)
         }
         Verdict::Decided(decision) => (Some(decision.outcome()), decision.coins(), decision.user()),
-        Verdict::Fail(_) => (Some(Outcome::Unavailable), 0, None),
+        Verdict::Fail(_) => (Some(RequestOutcome::Unavailable), 0, None),
         Verdict::None => (None, 0, None),
     };
     match variable {
@@ -60,8 +61,8 @@ fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
         Verdict::Fail(_) => {
             let about = About { price: visit.price.get(), ..About::default() };
             let failed =
-                Answer { outcome: Outcome::Unavailable, status, about, ..Answer::default() };
-            with(&Decision::from(failed).event(status, Outcome::Unavailable));
+                Answer { outcome: RequestOutcome::Unavailable, status, about, ..Answer::default() };
+            with(&Decision::from(failed).event(status, RequestOutcome::Unavailable));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use micromint::error::FileError;
-use micromint::host::{Directory, DiskDirectory, Open};
+use micromint::host::{Directory, DiskDirectory};
 use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::toml_file::TOML_FILE_SIZE_MAX;
 use micromint_console::{ToolError, read_secret_input};

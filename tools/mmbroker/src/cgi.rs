@@ -1,14 +1,11 @@
-//! The Common Gateway Interface (RFC 3875) around [`Broker::respond`](micromint::broker::Broker):
-//! environment and standard input in, a response on standard output out.
+//! The Common Gateway Interface (RFC 3875) around [`respond`](crate::web::respond): environment and
+//! standard input in, a response on standard output out.
 
 use std::env;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use micromint::broker::web::{
-    BODY_SIZE_MAX, WEB_SETS_MAX_DEFAULT, WebRequest, WebResponse, WebSettings, refusal,
-};
 use micromint::error::chain;
 use micromint::host::{Clock, SystemClock};
 use micromint::protocol::parse_decimal;
@@ -16,11 +13,14 @@ use micromint_console::ToolError;
 
 use crate::common::open;
 use crate::random_number;
+use crate::web::{
+    self, BODY_SIZE_MAX, WEB_SETS_MAX_DEFAULT, WebRequest, WebResponse, WebSettings, refusal,
+};
 
-/// Answers one request. What goes wrong on our side goes to standard error, which the web server logs,
-/// and as little as possible of it to the client.
+/// Answers one request. Errors go to standard error, which the web server logs; the client learns
+/// only that the broker failed.
 pub(crate) fn main() -> ExitCode {
-    let response = respond().unwrap_or_else(|error| {
+    let response = answer().unwrap_or_else(|error| {
         eprintln!("mmbroker: error: {}", chain(error.as_ref()));
         refusal(500, "The broker cannot work at the moment.")
     });
@@ -33,7 +33,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn respond() -> Result<WebResponse, ToolError> {
+fn answer() -> Result<WebResponse, ToolError> {
     let mut request = WebRequest {
         method: variable("REQUEST_METHOD").unwrap_or_default(),
         path: variable("PATH_INFO").unwrap_or_default(),
@@ -63,7 +63,7 @@ fn respond() -> Result<WebResponse, ToolError> {
     let secret_file = variable("MICROMINT_SECRET_FILE").map(PathBuf::from);
     let mut broker = open(coin_file.as_ref(), secret_file.as_deref())?;
     let settings = settings(&broker.params().raw().broker)?;
-    Ok(broker.respond(&settings, &request, random_number()?, SystemClock.now())?)
+    web::respond(&mut broker, &settings, &request, random_number()?, SystemClock.now())
 }
 
 fn settings(broker_url: &str) -> Result<WebSettings, ToolError> {

@@ -6,6 +6,7 @@
 mod cgi;
 mod common;
 mod report;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -19,7 +19,7 @@ use micromint::till::{Batch, SyncMode, Till};
 use micromint::time::UnixTime;
 use micromint::vendor::config::VendorConfig;
 use micromint::vendor::redemption::{
-    BatchLimits, MadeBatch, batches, make_batch, prune, read_result, summary, unbatched,
+    BatchLimits, OutgoingBatch, batches, make_batch, prune, read_result, summary, unbatched,
 };
 use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, write_output};
 
@@ -130,7 +130,7 @@ fn write_batch(
         return Ok(EXIT_NOTHING);
     };
     write_output(Some(out), &made.message.to_bytes())?;
-    let MadeBatch { batch, is_again, .. } = made;
+    let OutgoingBatch { batch, is_again, .. } = made;
     let Batch { id, period, payments, coins, redeem_until, made_at, .. } = &batch;
     eprint!(
         "batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by {redeem_until}"

@@ -14,17 +14,19 @@ use url::Url as AnyUrl;
 use micromint::authenticator::Authenticator;
 use micromint::error::{FileError, chain};
 use micromint::host::{Clock, SystemClock};
-use micromint::protocol::{InvalidPayment, MEDIA_TYPE, Payment, RequestPayment, Url};
+use micromint::protocol::{
+    InvalidPayment, MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, Payment, REQUEST_HEADER,
+    RequestPayment, STATUS_HEADER, Url,
+};
 use micromint::reply::Reply;
 use micromint::scheme::{
-    CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt, RECEIPT_HEADER,
-    reference,
+    AUTHORIZATION_HEADER, CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential,
+    PaymentReceipt, RECEIPT_HEADER, reference,
 };
 use micromint::time::UnixTime;
 use micromint::wallet::{
-    Choice, Decision, Fetch, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, PROBLEM_SIZE_MAX, PaymentOutcome,
-    Policy, Problem, REQUEST_HEADER, STATUS_HEADER, Sending, Wallet, has_ended, outcome_of,
-    payment_for_header, receipt_in, request_in_challenge, request_in_header,
+    Choice, Decision, Fetch, PROBLEM_SIZE_MAX, PaymentOutcome, Policy, Problem, Sending, Wallet,
+    has_ended, outcome_of, payment_for_header, receipt_in, request_in_challenge, request_in_header,
 };
 use micromint_console::{EXIT_OK, ToolError};
 
@@ -541,8 +543,11 @@ impl Paying<'_> {
 fn credential(challenge: &Challenge, message: &[u8], options: &GetOptions<'_>) -> (String, String) {
     let is_taken =
         options.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-    let name =
-        if challenge.header.is_some() || is_taken { CREDENTIAL_HEADER } else { "Authorization" };
+    let name = if challenge.header.is_some() || is_taken {
+        CREDENTIAL_HEADER
+    } else {
+        AUTHORIZATION_HEADER
+    };
     (name.to_string(), Credential::new(challenge.clone(), message).to_header())
 }
 

@@ -1,8 +1,9 @@
-//! Templates: text with placeholders `{{ name }}`, and parts `{{#name}} … {{/name}}` that stand only where a
-//! name has a value.
+//! Templates: text with placeholders `{{ name }}`, and parts `{{#name}} … {{/name}}` that stand
+//! only where a name has a value.
 //!
-//! In goes a template's text and the names that it may use, out comes text with values in it. The invariant:
-//! values are escaped for HTML text and quoted attributes, and stand nowhere else; the one raw name is markup.
+//! In goes a template's text and the names that it may use, out comes text with values in it. The
+//! invariant: values are escaped for HTML text and quoted attributes, and stand nowhere else; the
+//! one raw name is markup.
 
 /// Parts within parts.
 const DEPTH_MAX: usize = 8;
@@ -39,8 +40,8 @@ impl Template {
     /// Reads a template that may use `names`, of which `raw` must stand once.
     ///
     /// # Errors
-    /// A placeholder that is not closed, unknown or where it cannot be escaped; a part that is not ended; `raw`
-    /// absent or twice.
+    /// A placeholder that is not closed, unknown or where it cannot be escaped; a part that is not
+    /// ended; `raw` absent or twice.
     pub(super) fn parse(text: &str, names: &[&str], raw: &str) -> Result<Template, TemplateError> {
         let mut reader = Reader { text, at: 0, pieces: Vec::new(), open: Vec::new() };
         let mut has_raw = false;

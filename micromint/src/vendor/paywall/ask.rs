@@ -3,18 +3,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::super::answer;
-use super::super::check::Checker;
-use super::super::conditions::{Withheld, withheld};
-use super::super::cors::CorsPolicy;
-use super::super::http::{Answer, Decision, Request};
-use super::super::origin::{self, TargetFault};
-use super::super::price::PriceError;
-use super::super::receipt::{self, Scope, parse_receipt_path};
 use super::Paywall;
 use crate::money::Money;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, Url};
 use crate::time::UnixTime;
+use crate::vendor::answer;
+use crate::vendor::check::Checker;
+use crate::vendor::conditions::{Withheld, withheld};
+use crate::vendor::cors::CorsPolicy;
+use crate::vendor::decision::{Answer, Decision};
+use crate::vendor::origin::{self, TargetFault};
+use crate::vendor::price::PriceError;
+use crate::vendor::receipt::{self, Scope, parse_receipt_path};
+use crate::vendor::request::Request;
 
 /// A request for a payable page, as messages name it.
 pub(in crate::vendor) struct Ask<'a> {
@@ -26,16 +27,16 @@ pub(in crate::vendor) struct Ask<'a> {
     pub(super) is_body: bool,
     /// Whether the answer may wait for the disk.
     pub(super) may_wait: bool,
-    /// What else a receipt for it opens.
+    /// The receipt path of the place.
     pub(super) receipt_path: Option<&'a str>,
     /// What scripts of other sites may see.
     pub(super) cors: &'a CorsPolicy,
-    /// The accepted periods and lists, the same from here on.
+    /// The accepted periods and lists, fixed for this request.
     pub(super) checker: Arc<Checker>,
 }
 
 impl Ask<'_> {
-    /// Whether it asks to see a page: what a receipt opens, and a retry shows again.
+    /// Whether it is a page view, which receipts and retries open again.
     pub(super) fn is_view(&self) -> bool {
         self.is_body || self.is_head() || self.request.method == b"GET"
     }
@@ -48,18 +49,18 @@ impl Ask<'_> {
         self.request.method == b"HEAD"
     }
 
-    /// The request's Idempotency-Key; `None` if there is none or more than one.
+    /// The request's Idempotency-Key; `None` if it is absent or repeated.
     pub(super) fn idempotency_key(&self) -> Option<&[u8]> {
         let mut keys = self.request.header_values("idempotency-key");
         keys.next().filter(|_| keys.next().is_none())
     }
 
-    /// Whether the request's own conditions forbid to send the content, where that is known.
+    /// What the request's own conditions withhold, if the content is known.
     pub(super) fn withheld(&self) -> Option<Withheld> {
         withheld(self.request, &self.request.content?, self.is_body)
     }
 
-    /// What `decide` says, with what the request was about, and what scripts of other sites may see of it.
+    /// The decision of `decide`, completed with what the request was about and the CORS fields.
     pub(super) fn tell(self, decide: impl FnOnce(&Self) -> Decision) -> Decision {
         let mut decision = decide(&self);
         let about = decision.about_mut();
@@ -92,7 +93,7 @@ impl Paywall {
                 answer::bad_request(400, "The address holds what no payable page has.")
             }
         })?;
-        // Servers read the path with the configuration; one that none can be opens nothing more than a page.
+        // Servers check the path when they read their configuration; an invalid one is ignored.
         let receipt_path = request
             .place
             .receipt_path
@@ -122,14 +123,14 @@ impl Paywall {
         )
     }
 
-    /// The receipt for what `paid` coins bought, good for so many seconds.
+    /// The receipt for `paid` coins, valid for this many seconds.
     pub(super) fn receipt(
         &self,
         ask: &Ask<'_>,
         paid: u32,
         seconds: u32,
     ) -> (&'static str, Cow<'static, str>) {
-        // A retry may have been paid for before the price rose: it opens the page as ever, not the path.
+        // A retry may have been paid before the price rose: it opens the page only, not the path.
         let scope = Scope::at(&ask.url, ask.receipt_path.filter(|_| paid >= ask.price));
         ("Set-Cookie", receipt::set_cookie(&self.receipt_key, scope, paid, ask.now, seconds).into())
     }

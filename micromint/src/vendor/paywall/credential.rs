@@ -1,16 +1,16 @@
 //! Payments in credentials of the scheme "Payment".
 //!
-//! The credential is taken apart here; its message is then judged as one that came by any other way. The
-//! invariant: nothing about a challenge makes a payment good that is not good without it.
+//! Parses the credential; its message is then judged like any other. The invariant: no challenge
+//! makes a payment good that would be refused without it.
 
-use super::super::Refusal;
-use super::super::answer;
-use super::super::check::Refused;
-use super::super::http::Decision;
 use super::Paywall;
 use super::ask::Ask;
 use crate::coin::Bins;
+use crate::protocol::Refusal;
 use crate::scheme::{Credential, INTENT, METHOD};
+use crate::vendor::answer;
+use crate::vendor::check::Refused;
+use crate::vendor::decision::Decision;
 
 impl Paywall {
     /// Judges the payment in a credential.
@@ -29,7 +29,7 @@ impl Paywall {
     }
 }
 
-/// Whether a credential is somebody's behind us: it can be read, and is for another method.
+/// Whether a credential is meant for the content: it can be parsed and is for another method.
 pub(super) fn is_of_others(token: &[u8]) -> bool {
     Credential::parse(token).is_ok_and(|credential| !is_our_method(&credential))
 }
@@ -38,8 +38,8 @@ fn is_our_method(credential: &Credential) -> bool {
     credential.challenge.method == METHOD && credential.challenge.intent == INTENT
 }
 
-/// What is found about a payment whose challenge has ended: whatever stands behind that in the order of
-/// refusals gives way to it, and a retry is still one.
+/// The judgement of a payment whose challenge has expired: refusals of lower precedence give way to
+/// that, and a retry stays a retry.
 pub(super) fn too_late(checked: Result<Bins, Refused>) -> Refused {
     let may_be_recorded = match checked {
         Err(refused) if refused.refusal < Refusal::ChallengeExpired => return refused,

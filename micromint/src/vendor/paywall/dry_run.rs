@@ -1,13 +1,15 @@
-//! A place that only tries out what it would do: everything is decided, nothing is recorded, and the content
-//! is served free.
+//! A place in a dry run: everything is decided, nothing is recorded, and the content is free.
 
 use std::sync::Arc;
 
-use super::super::carrier::Carrier;
-use super::super::http::{About, Decision, Outcome, Request, Serve};
 use super::{free_post, free_with, returned};
+use crate::protocol::RequestOutcome;
+use crate::vendor::carrier::Carrier;
+use crate::vendor::decision::{About, Decision, Serve};
+use crate::vendor::request::Request;
 
-/// What a place in a dry run does in place of `decision`. The event tells what would have been.
+/// What happens instead of `decision` at a place in a dry run. The event tells what would have
+/// been.
 ///
 /// A price that cannot be read stays an error: a mistake never makes a page free.
 pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
@@ -26,8 +28,8 @@ pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
         Carrier::Several => returned(request, false),
         Carrier::Body => free_post(request),
     };
-    // What only the vendor can put right is told although the page is sent.
-    let failure = log.filter(|_| outcome == Outcome::Unavailable);
+    // The vendor must learn of failures although the page is sent.
+    let failure = log.filter(|_| outcome == RequestOutcome::Unavailable);
     let about = About { alert: about.alert.clone().or(failure), ..about };
     Decision::Serve(Serve { outcome, coins, user, about, ..serve })
 }

@@ -1,15 +1,15 @@
-//! What a paywall finds on disk when it is opened, and makes there on a first start.
+//! The files that a paywall reads when it is opened, and creates on a first start.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use super::super::config::VendorConfig;
-use super::super::config_error::ConfigError;
-use super::super::lists::Lists;
 use crate::error::FileError;
 use crate::host::DiskDirectory;
 use crate::params::Params;
+use crate::vendor::config::VendorConfig;
+use crate::vendor::config_error::ConfigError;
+use crate::vendor::lists::Lists;
 
 /// The broker's lists for each of the periods, in their folder.
 pub(super) fn load_lists(
@@ -20,7 +20,7 @@ pub(super) fn load_lists(
     periods.iter().map(|params| Lists::load(&folder, params)).collect()
 }
 
-/// Makes the till's directory for its owner alone, and those above it so that its owner gets there.
+/// Creates the till's directory with mode 0700, and its missing parents with the default mode.
 pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
     if let Some(above) = path.parent() {
         std::fs::create_dir_all(above)?;
@@ -32,7 +32,7 @@ pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Where the secret of receipts is: its folder, and its name there.
+/// The directory of the secret of receipts, and its name there.
 pub(super) fn secret_place(config: &VendorConfig) -> Result<(DiskDirectory, String), FileError> {
     let path = config.receipt_secret();
     DiskDirectory::of_file(path).map_err(FileError::on("name", path))

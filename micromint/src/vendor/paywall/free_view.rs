@@ -1,22 +1,24 @@
-//! A page that a visitor sees free: one of the first of the day.
+//! Free views: the first pages that a visitor sees on a day.
 
-use super::super::config::RECEIPT_SECONDS_MIN;
-use super::super::http::{Decision, Outcome};
-use super::super::views::Take;
+use super::Paywall;
 use super::ask::Ask;
 use super::judge::served;
-use super::{Charge, Paywall, Taken};
+use crate::protocol::RequestOutcome;
 use crate::time::{DAY_SECONDS, UnixTime};
+use crate::vendor::charge::{Charge, Taken};
+use crate::vendor::config::RECEIPT_SECONDS_MIN;
+use crate::vendor::decision::Decision;
+use crate::vendor::views::Take;
 
 impl Paywall {
-    /// Whether the visitor may have free views here. To see a page, that is: HEAD asks for the price.
+    /// Whether the visitor may have free views here. Only GET counts: HEAD asks for the price.
     pub(super) fn has_free_views(&self, ask: &Ask<'_>) -> bool {
         let request = ask.request;
         request.place.free_views > 0 && request.client.is_some() && request.method == b"GET"
     }
 
-    /// The answer to a request without a payment: the page, if the visitor has free views left, else the
-    /// price. What cannot be counted is not free.
+    /// The answer to a request without a payment: the page if the visitor has free views left, else
+    /// the price. A view that cannot be counted is not free.
     pub(super) fn unpaid_or_free(&self, ask: &Ask<'_>) -> Decision {
         let place = ask.request.place;
         let Some(visitor) = ask.request.client.filter(|_| self.has_free_views(ask)) else {
@@ -25,7 +27,7 @@ impl Paywall {
         let take = if place.is_dry_run { Take::Look } else { Take::Count };
         match self.views.take(visitor, place.free_views, ask.now, take) {
             Ok(true) => {
-                let mut serve = served(Outcome::FreeView, ask.request, false);
+                let mut serve = served(RequestOutcome::FreeView, ask.request, false);
                 serve.headers.push(self.receipt(ask, ask.price, self.rest_of_day(ask.now)));
                 serve.charge = Some(Charge { taken: Taken::View(visitor), taken_at: ask.now });
                 Decision::Serve(serve)
@@ -39,7 +41,8 @@ impl Paywall {
         }
     }
 
-    /// For how long the page is shown again, in seconds: on the day of the view, as long as a receipt holds.
+    /// How long the page can be seen again, in seconds: until the day ends, at most as long as a
+    /// receipt.
     fn rest_of_day(&self, now: UnixTime) -> u32 {
         let rest = DAY_SECONDS - now.0.rem_euclid(DAY_SECONDS);
         let rest = u32::try_from(rest).unwrap_or(RECEIPT_SECONDS_MIN);

@@ -1,25 +1,27 @@
-//! Judging one payment: what is left once it is known for which page it is.
+//! Judges the payment for one page.
 //!
-//! The invariant: [`Judged::Serve`] comes out only after the payment is on record.
+//! The invariant: [`Judged::Serve`] is returned only after the payment was recorded.
 
 use std::io;
 
 use sha2::{Digest, Sha256};
 
-use super::super::Refusal;
-use super::super::answer::{self, RefusedPayment};
-use super::super::carrier::{is_authorized_otherwise, stripped_headers};
-use super::super::challenger::Echo;
-use super::super::conditions::Withheld;
-use super::super::http::{Answer, Decision, Outcome, Request, STATUS_HEADER, Serve};
+use super::Paywall;
 use super::ask::Ask;
 use super::credential::too_late;
-use super::{Charge, Paywall, Taken};
 use crate::bin::Bin;
-use crate::protocol::Payment;
+use crate::protocol::{Payment, Refusal, RequestOutcome, STATUS_HEADER};
 use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
 use crate::till::{Spend, Spent, TillError, fingerprint};
 use crate::time::UnixTime;
+use crate::vendor::answer::{self, RefusedPayment};
+use crate::vendor::carrier::is_authorized_otherwise;
+use crate::vendor::challenger::Echo;
+use crate::vendor::charge::{Charge, Taken};
+use crate::vendor::conditions::Withheld;
+use crate::vendor::decision::{Answer, Decision, Serve};
+use crate::vendor::request::Request;
+use crate::vendor::stripped::stripped_headers;
 
 /// A payment as it was sent.
 struct Sent<'a> {
@@ -41,11 +43,11 @@ impl Paywall {
             Err(error) => return self.malformed(ask, error.to_string()),
         };
         let echo = challenge.map(|challenge| self.challenger.check(challenge, &ask.url, ask.now));
-        if echo == Some(None) {
+        if echo == Some(Echo::Foreign) {
             return self.refused(ask, Refusal::InvalidChallenge, Some(payment), None);
         }
         let mut checked = ask.checker.check(&payment, &ask.url, ask.price, ask.now);
-        if echo == Some(Some(Echo::Late)) {
+        if echo == Some(Echo::Late) {
             checked = Err(too_late(checked));
         }
         let challenge_id = challenge.map(|challenge| challenge.id.as_str());
@@ -99,7 +101,7 @@ impl Paywall {
             ask.checker.params(&payment.period).map(|params| params.raw().redeem_until);
         let fingerprint = match self.fingerprint(ask, payment) {
             Some(fingerprint) => fingerprint,
-            // No other payment has this one, so that no retry is found.
+            // A random fingerprint, so that no later payment counts as a retry of this one.
             None => self.unpredictable()?,
         };
         let Payment { period, user, .. } = payment;
@@ -114,7 +116,7 @@ impl Paywall {
         };
         Ok(match spent {
             None => {
-                let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
+                let serve = self.opened(ask, RequestOutcome::Paid, sent, ask.now);
                 Judged::Serve(Serve { coins: payment.coins, ..serve })
             }
             Some(spent) => self.judged(ask, sent, spent),
@@ -124,7 +126,7 @@ impl Paywall {
     fn judged(&self, ask: &Ask<'_>, sent: &Sent<'_>, spent: Spent) -> Judged {
         match spent {
             Spent::Recorded(id) => {
-                let serve = self.opened(ask, Outcome::Paid, sent, ask.now);
+                let serve = self.opened(ask, RequestOutcome::Paid, sent, ask.now);
                 Judged::Serve(Serve {
                     coins: sent.payment.coins,
                     charge: Some(Charge { taken: Taken::Payment(id), taken_at: ask.now }),
@@ -132,14 +134,14 @@ impl Paywall {
                 })
             }
             Spent::Retry { recorded_at } => {
-                Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at))
+                Judged::Serve(self.opened(ask, RequestOutcome::Retry, sent, recorded_at))
             }
             Spent::CapReached => Judged::Refused(Refusal::CapReached),
             Spent::AlreadySpent => Judged::Refused(Refusal::Spent),
         }
     }
 
-    /// Serves a payment that is not to be recorded now if it was recorded before.
+    /// Serves a payment that must not be recorded now, if it was recorded before.
     fn retry(
         &self,
         ask: &Ask<'_>,
@@ -161,13 +163,15 @@ impl Paywall {
             false => till.find_retry(&payment.period, first_bin, &fingerprint, seconds)?,
         };
         Ok(match found {
-            Some(recorded_at) => Judged::Serve(self.opened(ask, Outcome::Retry, sent, recorded_at)),
+            Some(recorded_at) => {
+                Judged::Serve(self.opened(ask, RequestOutcome::Retry, sent, recorded_at))
+            }
             None => Judged::Unpaid,
         })
     }
 
-    /// What a retry of this payment must agree in; `None` if nothing can be a retry of it. A page may
-    /// be viewed again; another method is repeated only with the same Idempotency-Key and body.
+    /// What a retry must have in common with this payment; `None` if it cannot be retried. A page
+    /// may be viewed again; other methods are repeated only with the same Idempotency-Key and body.
     fn fingerprint(&self, ask: &Ask<'_>, payment: &Payment) -> Option<[u8; 32]> {
         if ask.is_view() {
             return Some(fingerprint(payment, &[]));
@@ -182,12 +186,12 @@ impl Paywall {
         Ok(bytes)
     }
 
-    /// How a page is served to a payment that is on record. A receipt opens pages to be seen, so none
-    /// is given for another method.
+    /// How a page is served after its payment was recorded. Receipts are for viewing, so other
+    /// methods than GET get none.
     fn opened(
         &self,
         ask: &Ask<'_>,
-        outcome: Outcome,
+        outcome: RequestOutcome,
         sent: &Sent<'_>,
         recorded_at: UnixTime,
     ) -> Serve {
@@ -241,15 +245,15 @@ impl Paywall {
     }
 }
 
-/// What is found about a payment.
+/// The judgement of a payment.
 enum Judged {
     /// It is recorded: the page is served.
     Serve(Serve),
     /// It is refused.
     Refused(Refusal),
-    /// It was not recorded before, and is not to be now.
+    /// It was not recorded before and must not be recorded now.
     Unpaid,
-    /// It is good, and was not recorded, since its page is not sent.
+    /// It is good but was not recorded, since the page is not sent.
     Withheld(Withheld),
 }
 
@@ -264,9 +268,9 @@ enum Unrecorded {
     Entropy(#[from] io::Error),
 }
 
-/// How a page that is paid for is served.
-pub(super) fn served(outcome: Outcome, request: &Request<'_>, is_body: bool) -> Serve {
-    // With room for those of a payment.
+/// How a paid page is served.
+pub(super) fn served(outcome: RequestOutcome, request: &Request<'_>, is_body: bool) -> Serve {
+    // Room for the fields of a payment.
     let mut headers = Vec::with_capacity(3);
     headers.push((STATUS_HEADER, outcome.word().into()));
     Serve {

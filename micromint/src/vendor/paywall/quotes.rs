@@ -1,24 +1,29 @@
-//! What those are told who have not paid, kept for who asks the same next.
+//! A cache of answers to requests without a payment.
 //!
-//! In goes a request that brings nothing, out comes the answer that one like it got a moment ago. The
-//! invariants: an answer is kept for exactly as long as it would be made the same again, and only requests get
-//! it that agree in all that the answer depends on. What is kept is bounded, whoever asks for what.
+//! A request without a payment goes in, the answer that an equal request got a moment ago comes
+//! out. The invariants: an answer is kept exactly as long as it would come out the same; only
+//! requests that agree in everything the answer depends on get it; the cache is bounded, whatever
+//! clients ask for.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::carrier::{Carrier, brings_receipt};
-use super::super::challenger::next_challenge;
-use super::super::check::Checker;
-use super::super::http::{Answer, Decision, Outcome, Request};
 use super::Paywall;
 use crate::bytes::Writer;
+use crate::protocol::RequestOutcome;
 use crate::time::UnixTime;
+use crate::vendor::carrier::{Carrier, brings_receipt};
+use crate::vendor::challenger::next_challenge;
+use crate::vendor::check::Checker;
+use crate::vendor::decision::{Answer, Decision};
+use crate::vendor::request::Request;
 
-/// The answers that are kept at most. Each has its place by what is asked; the newest stays.
+/// The most answers that are kept. A hash of the question chooses the slot; the newest answer
+/// stays.
 const QUOTES_MAX: usize = 512;
-/// The largest answer that is kept, with what was asked, in bytes: [`QUOTES_MAX`] of them are 8 MiB.
+/// The largest answer that is kept, with what was asked, in bytes: [`QUOTES_MAX`] of them are 8
+/// MiB.
 const QUOTE_SIZE_MAX: usize = 16 * 1024;
 
 /// The answers of a paywall.
@@ -65,7 +70,7 @@ impl Quotes {
 }
 
 impl Paywall {
-    /// What a request that brings nothing is told, if that is known from another.
+    /// The answer to a request without a payment, if it is cached.
     pub(super) fn quoted(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Quoted {
         let Some(asked) = plain_question(request, carrier) else { return Quoted::Never };
         let now = self.clock.now();
@@ -79,11 +84,11 @@ impl Paywall {
         }
     }
 
-    /// Keeps what a request was told for others like it.
+    /// Keeps an answer for equal requests.
     pub(super) fn keep(&self, question: Question, decision: &Decision) {
         let Question { asked, checker, now } = question;
         if let Decision::Answer(answer) = decision
-            && answer.outcome == Outcome::Unpaid
+            && answer.outcome == RequestOutcome::Unpaid
         {
             let next = next_challenge(now);
             let holds = now..checker.next_change(now).map_or(next, |change| change.min(next));
@@ -92,24 +97,25 @@ impl Paywall {
     }
 }
 
-/// What is known of the answer to a request.
+/// What the cache knows about a request.
 pub(super) enum Quoted {
-    /// It is this.
+    /// This is its answer.
     Known(Arc<Answer>),
-    /// Others will get the same: it is to be kept.
+    /// Equal requests get the same answer: keep it.
     Unknown(Question),
-    /// It depends on more than others share.
+    /// Its answer depends on more than other requests have in common.
     Never,
 }
 
-/// A question that others may ask too.
+/// A question that other requests may have in common.
 pub(super) struct Question {
     asked: Vec<u8>,
     checker: Arc<Checker>,
     now: UnixTime,
 }
 
-/// All that the answer depends on; `None` if that is more than the page, its price and the form asked for.
+/// Everything that the answer depends on; `None` if that is more than the page, its price and the
+/// preferred form.
 fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>> {
     let is_plain = carrier == Carrier::None
         && matches!(request.method, b"GET" | b"HEAD")
@@ -147,7 +153,6 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::config::VendorConfig;
     use super::*;
     use crate::authenticator::Key;
     use crate::host::{SimulatedDirectory, SystemEntropy};
@@ -155,7 +160,9 @@ mod tests {
     use crate::protocol::URL_LEN_MAX;
     use crate::testing::params_with;
     use crate::till::tests::HandClock;
-    use crate::vendor::http::{Place, Step};
+    use crate::vendor::config::VendorConfig;
+    use crate::vendor::decision::Step;
+    use crate::vendor::request::Place;
 
     /// What the page of [`paywall`] says of itself, to be found in a body.
     const BETWEEN: &str = "2026-12-15T12:00:00Z";
@@ -264,7 +271,8 @@ mod tests {
     }
 
     proptest! {
-        /// However often it was asked before, and by whom: the answer is that of a paywall that was never asked.
+        /// However often it was asked before, and by whom: the answer is that of a paywall that was
+        /// never asked.
         #[test]
         fn nothing_kept_is_ever_told_to_the_wrong_one(questions in prop::collection::vec(question(), 1..40)) {
             let clock = HandClock::at(BETWEEN);

@@ -36,7 +36,7 @@ fn key() -> Key {
     Key::from_bytes([5; 32])
 }
 
-fn make(till: &Till) -> Option<MadeBatch> {
+fn make(till: &Till) -> Option<OutgoingBatch> {
     make_batch(till, &vendor(), &key(), None, BatchLimits::default()).unwrap()
 }
 
@@ -44,7 +44,7 @@ fn result(batch: &Batch, verdicts: &[Verdict]) -> RedemptionResult {
     RedemptionResult { vendor: vendor(), batch: batch.id.clone(), verdicts: verdicts.to_vec() }
 }
 
-fn records(made: &MadeBatch) -> Vec<String> {
+fn records(made: &OutgoingBatch) -> Vec<String> {
     made.message
         .records()
         .iter()
@@ -216,8 +216,8 @@ fn only_what_is_settled_and_past_its_time_is_removed() {
     );
 }
 
-/// A crash at every step of making a batch and reading its result: no payment is in two batches and none
-/// is lost.
+/// A crash at every step of making a batch and reading its result: no payment is in two batches and
+/// none is lost.
 #[test]
 fn a_crash_at_any_step_doubles_and_loses_nothing() {
     let scenario = |directory: &SimulatedDirectory| -> Option<()> {

@@ -4,6 +4,7 @@ use micromint::authenticator::Key;
 use micromint::hash::HashName;
 use micromint::host::{Clock, SystemClock};
 use micromint::params::Params;
+use micromint::protocol::PAYMENT_HEADER;
 use micromint::testing::{ObviousMint, params_with, resize};
 use micromint_servers::client::{RequestText, base64url};
 
@@ -54,7 +55,7 @@ impl Supply {
             let payment = mint.payment(&user, &key, &vendor, &url, &coins).to_bytes();
             let request = match paying {
                 Paying::Post => RequestText::post_bytes(&target, &payment),
-                _ => RequestText::get(&target).with("MicroMint-Payment", &base64url(&payment)),
+                _ => RequestText::get(&target).with(PAYMENT_HEADER, &base64url(&payment)),
             };
             request.to_bytes()
         };

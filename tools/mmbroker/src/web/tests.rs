@@ -1,8 +1,50 @@
-use super::super::tests::{
-    CLOSED, DURING, EXPIRED, MINT, directory, open, return_of, user, user_key, vendor,
-};
+use std::sync::LazyLock;
+
+use micromint::authenticator::Key;
+use micromint::host::{SimulatedDirectory, SystemEntropy};
+use micromint::protocol::{FundsCredited, FundsWithdrawn, SendExpired, Verdict};
+use micromint::testing::{ObviousMint, test_params};
+
 use super::*;
-use crate::protocol::{FundsCredited, FundsWithdrawn, SendExpired, Verdict};
+
+/// In the middle of the period, after its expiration, and at redeem-until.
+const DURING: UnixTime = UnixTime(1_797_000_000);
+const EXPIRED: UnixTime = UnixTime(1_798_761_600);
+const CLOSED: UnixTime = UnixTime(1_799_366_400);
+
+static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
+static COINS: LazyLock<Vec<u8>> = LazyLock::new(|| MINT.coin_file());
+
+/// A broker with a fresh coin file.
+fn open() -> Broker {
+    let directory = SimulatedDirectory::new();
+    directory.put("coins", &COINS);
+    Broker::open(&directory, "coins", secret(), &SystemEntropy).unwrap()
+}
+
+fn secret() -> Key {
+    Key::from_bytes([42; 32])
+}
+
+fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+fn user_key(user: &UserId) -> Key {
+    secret().user_key(MINT.params().period(), user)
+}
+
+/// A Request-Credit of `user` for the balls `x`.
+fn return_of(user: &UserId, name: &str, x: &[u64]) -> RequestCredit {
+    let data: Vec<u8> = x.iter().flat_map(|x| x.to_be_bytes()).collect();
+    RequestCredit {
+        user: user.clone(),
+        period: MINT.params().period().clone(),
+        authenticator: user_key(user).request_credit(name, &data),
+        request: name.parse().unwrap(),
+        x: x.to_vec(),
+    }
+}
 
 fn settings() -> WebSettings {
     WebSettings { sets_max: 5, url: "https://broker.example/coins".to_string() }
@@ -28,16 +70,16 @@ fn form(body: &str) -> WebRequest {
     post("", "application/x-www-form-urlencoded; charset=UTF-8", body.as_bytes())
 }
 
-fn respond(broker: &mut Broker, request: &WebRequest, now: UnixTime) -> (u16, String) {
-    let response = broker.respond(&settings(), request, 4711, now).unwrap();
+fn answer(broker: &mut Broker, request: &WebRequest, now: UnixTime) -> (u16, String) {
+    let response = respond(broker, &settings(), request, 4711, now).unwrap();
     assert!(response.headers.contains(&("Cache-Control", "no-store".to_string())));
     (response.status, String::from_utf8(response.body).unwrap())
 }
 
 #[test]
 fn the_form_sells_once_however_often_it_is_sent() {
-    let mut broker = open(&directory());
-    let (status, page) = respond(&mut broker, &get(""), DURING);
+    let mut broker = open();
+    let (status, page) = answer(&mut broker, &get(""), DURING);
     assert_eq!(status, 200);
     for part in [
         "name=\"transaction\" value=\"4711\"",
@@ -47,7 +89,8 @@ fn the_form_sells_once_however_often_it_is_sent() {
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    let sent = broker.respond(&settings(), &form("transaction=4711&sets=2"), 1, DURING).unwrap();
+    let sent =
+        respond(&mut broker, &settings(), &form("transaction=4711&sets=2"), 1, DURING).unwrap();
     assert_eq!(sent.headers[0], ("Content-Type", "application/x-micromint".to_string()));
     let disposition =
         ("Content-Disposition", "attachment; filename=\"2026-12-4711.mm\"".to_string());
@@ -55,21 +98,22 @@ fn the_form_sells_once_however_often_it_is_sent() {
     let funds = FundsWithdrawn::parse(&sent.body).unwrap();
     let alice = user("alice");
     assert_eq!(funds, MINT.funds(&alice, &user_key(&alice), &[0, 2], 4711));
-    let again = broker.respond(&settings(), &form("transaction=4711&sets=2"), 2, DURING).unwrap();
+    let again =
+        respond(&mut broker, &settings(), &form("transaction=4711&sets=2"), 2, DURING).unwrap();
     assert_eq!(again.body, sent.body);
     assert_eq!(broker.sets_left(), 30);
     let mut bobs = form("transaction=4711&sets=2");
     bobs.remote_user = Some("bob".to_string());
-    assert_eq!(respond(&mut broker, &bobs, DURING).0, 409);
+    assert_eq!(answer(&mut broker, &bobs, DURING).0, 409);
 }
 
 #[test]
 fn without_an_authenticated_user_nothing_is_sold() {
-    let mut broker = open(&directory());
+    let mut broker = open();
     for name in [None, Some(""), Some("a b"), Some("<script>")] {
         for mut request in [get(""), get("/expired"), form("transaction=1&sets=1")] {
             request.remote_user = name.map(str::to_string);
-            let (status, page) = respond(&mut broker, &request, EXPIRED);
+            let (status, page) = answer(&mut broker, &request, EXPIRED);
             assert_eq!(status, 403, "{name:?}");
             assert!(!page.contains("<script>"), "{page}");
         }
@@ -79,14 +123,14 @@ fn without_an_authenticated_user_nothing_is_sold() {
 
 #[test]
 fn forms_of_other_sites_are_refused() {
-    let mut broker = open(&directory());
+    let mut broker = open();
     let mut number = 0;
     let mut status = |site: Option<&str>, origin: Option<&str>| {
         number += 1;
         let mut request = form(&format!("sets=1&transaction={number}"));
         request.sec_fetch_site = site.map(str::to_string);
         request.origin = origin.map(str::to_string);
-        respond(&mut broker, &request, DURING).0
+        answer(&mut broker, &request, DURING).0
     };
     assert_eq!(status(Some("same-origin"), Some("https://broker.example")), 200);
     assert_eq!(status(Some("none"), None), 200);
@@ -102,7 +146,7 @@ fn forms_of_other_sites_are_refused() {
 
 #[test]
 fn wrong_forms_paths_and_methods_have_their_status() {
-    let mut broker = open(&directory());
+    let mut broker = open();
     for (body, expected) in [
         ("", 400),
         ("sets=1", 400),
@@ -116,69 +160,63 @@ fn wrong_forms_paths_and_methods_have_their_status() {
         ("sets=1&transaction=18446744073709551616", 400),
         ("sets=5&transaction=18446744073709551615", 200),
     ] {
-        assert_eq!(respond(&mut broker, &form(body), DURING).0, expected, "{body}");
+        assert_eq!(answer(&mut broker, &form(body), DURING).0, expected, "{body}");
     }
     let padded = |size: usize| format!("sets=1&transaction=9&p={}", "x".repeat(size - 23));
     assert_eq!(padded(FORM_SIZE_MAX).len(), FORM_SIZE_MAX);
-    assert_eq!(respond(&mut broker, &form(&padded(FORM_SIZE_MAX + 1)), DURING).0, 400);
-    assert_eq!(respond(&mut broker, &form(&padded(FORM_SIZE_MAX)), DURING).0, 200);
-    assert_eq!(respond(&mut broker, &get("/nowhere"), DURING).0, 404);
+    assert_eq!(answer(&mut broker, &form(&padded(FORM_SIZE_MAX + 1)), DURING).0, 400);
+    assert_eq!(answer(&mut broker, &form(&padded(FORM_SIZE_MAX)), DURING).0, 200);
+    assert_eq!(answer(&mut broker, &get("/nowhere"), DURING).0, 404);
     for (path, method, allow) in [
         ("", "PUT", "GET, HEAD, POST"),
         ("/return", "GET", "POST"),
         ("/expired", "POST", "GET, HEAD"),
     ] {
         let request = WebRequest { method: method.to_string(), ..get(path) };
-        let response = broker.respond(&settings(), &request, 1, DURING).unwrap();
+        let response = respond(&mut broker, &settings(), &request, 1, DURING).unwrap();
         assert_eq!(response.status, 405);
         assert!(response.headers.contains(&("Allow", allow.to_string())), "{path}");
     }
-    assert_eq!(respond(&mut broker, &post("", "text/plain", b"x"), DURING).0, 415);
-    assert_eq!(respond(&mut broker, &form("sets=1&transaction=5"), EXPIRED).0, 410);
+    assert_eq!(answer(&mut broker, &post("", "text/plain", b"x"), DURING).0, 415);
+    assert_eq!(answer(&mut broker, &form("sets=1&transaction=5"), EXPIRED).0, 410);
     let all = broker.sets_left() as u32;
     broker.withdraw(&user("bob"), all, 77, DURING).unwrap().granted().unwrap();
-    assert_eq!(respond(&mut broker, &form("sets=1&transaction=6"), DURING).0, 409);
-    assert!(respond(&mut broker, &get(""), DURING).1.contains("Sold out"));
+    assert_eq!(answer(&mut broker, &form("sets=1&transaction=6"), DURING).0, 409);
+    assert!(answer(&mut broker, &get(""), DURING).1.contains("Sold out"));
 }
 
 #[test]
 fn after_the_expiration_the_page_leads_to_the_return() {
-    let mut broker = open(&directory());
+    let mut broker = open();
     let alice = user("alice");
     broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
-    assert_eq!(respond(&mut broker, &get("/expired"), DURING).0, 409);
-    let (_, page) = respond(&mut broker, &get(""), EXPIRED);
+    assert_eq!(answer(&mut broker, &get("/expired"), DURING).0, 409);
+    let (_, page) = answer(&mut broker, &get(""), EXPIRED);
     assert!(page.contains("href=\"/cgi-bin/mmbroker/expired\""), "{page}");
-    let (status, text) = respond(&mut broker, &get("/expired"), EXPIRED);
+    let (status, text) = answer(&mut broker, &get("/expired"), EXPIRED);
     let invitation = SendExpired::parse(text.as_bytes()).unwrap();
     assert_eq!((status, invitation.user.as_str()), (200, "alice"));
     assert_eq!(invitation.return_url.as_str(), "https://broker.example/coins/return");
 
-    let x = MINT.coins(&alice, &vendor("news.example"), 0)[0][0];
+    let x = MINT.coins(&alice, &"news.example".parse().unwrap(), 0)[0][0];
     let back = return_of(&alice, "r1", &[x]).to_bytes();
-    let mut request = post("/return", "application/x-micromint", &back);
-    assert_eq!(respond(&mut broker, &request, DURING).0, 409);
+    let mut request = post("/return", MEDIA_TYPE, &back);
+    assert_eq!(answer(&mut broker, &request, DURING).0, 409);
     // A wallet has no login of the web site; the message proves whose it is.
     request.remote_user = None;
-    let (status, text) = respond(&mut broker, &request, EXPIRED);
+    let (status, text) = answer(&mut broker, &request, EXPIRED);
     let credited = FundsCredited::parse(text.as_bytes()).unwrap();
     assert_eq!(
         (status, credited.verdicts, credited.transaction),
         (200, vec![Verdict::Waiting], 4711)
     );
     request.remote_user = Some("bob".to_string());
-    assert_eq!(respond(&mut broker, &request, EXPIRED).0, 403);
+    assert_eq!(answer(&mut broker, &request, EXPIRED).0, 403);
     request.remote_user = Some("alice".to_string());
     request.path = "/".to_string();
-    let (_, text) = respond(&mut broker, &request, CLOSED);
+    let (_, text) = answer(&mut broker, &request, CLOSED);
     assert_eq!(FundsCredited::parse(text.as_bytes()).unwrap().verdicts, [Verdict::Accepted]);
-    assert_eq!(
-        respond(&mut broker, &post("/return", "application/x-micromint", b"junk"), EXPIRED).0,
-        400
-    );
+    assert_eq!(answer(&mut broker, &post("/return", MEDIA_TYPE, b"junk"), EXPIRED).0, 400);
     let huge = vec![b'x'; BODY_SIZE_MAX + 1];
-    assert_eq!(
-        respond(&mut broker, &post("/return", "application/x-micromint", &huge), EXPIRED).0,
-        413
-    );
+    assert_eq!(answer(&mut broker, &post("/return", MEDIA_TYPE, &huge), EXPIRED).0, 413);
 }

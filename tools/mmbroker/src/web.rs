@@ -1,9 +1,11 @@
-//! The broker's web page: the form with the number of sets, the sale, and returns (thesis 3.2.2, 3.4.1).
+//! The broker's web site: the form with the number of sets, the sale, and returns (thesis 3.2.2,
+//! 3.4.1).
 //!
-//! In goes a request in the terms of the Common Gateway Interface (RFC 3875), out comes a response. The
-//! web server authenticates the user; without one nothing is sold. The invariants: a form sent twice is
-//! one sale, since it carries its Transaction-ID; a page of another site can make nobody buy; nothing
-//! that comes in is echoed into a page unescaped, and no page is cached.
+//! In goes a request in the terms of the Common Gateway Interface (RFC 3875), out comes a response.
+//! The broker in the core decides about sales and returns; this module reads forms and chooses the
+//! status. The web server authenticates users: the broker sells to nobody else. The invariants: a
+//! form sent twice is one sale, because it carries its Transaction-ID; no page of another site can
+//! buy in a user's name; every value in a page is escaped, and no page is cached.
 //!
 //! | path | GET | POST |
 //! |---|---|---|
@@ -16,86 +18,97 @@ mod page;
 use std::fmt::Display;
 
 use self::page::{expired_page, form_page, refusal_page};
-use super::{Broker, BrokerError, SaleRefusal};
-use crate::identity::UserId;
-use crate::protocol::{MEDIA_TYPE, RequestCredit, SETS_PER_WITHDRAWAL_MAX, Url, parse_decimal};
-use crate::reply::Reply;
-use crate::time::UnixTime;
+use micromint::broker::{Broker, SaleRefusal};
+use micromint::identity::UserId;
+use micromint::protocol::{MEDIA_TYPE, RequestCredit, SETS_PER_WITHDRAWAL_MAX, Url, parse_decimal};
+use micromint::reply::Reply;
+use micromint::time::UnixTime;
+use micromint_console::ToolError;
 
-/// The largest body of a sent form, in bytes.
-pub const FORM_SIZE_MAX: usize = 4 * 1024;
+/// The largest submitted form, in bytes.
+pub(crate) const FORM_SIZE_MAX: usize = 4 * 1024;
 /// The largest body of any request, in bytes: a Request-Credit of a million balls.
-pub const BODY_SIZE_MAX: usize = 16 * 1024 * 1024;
-/// The most sets in one sale over the web where the configuration says nothing.
-pub const WEB_SETS_MAX_DEFAULT: u32 = 100;
+pub(crate) const BODY_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// The default of `MICROMINT_SETS_MAX`: the most sets in one sale over the web.
+pub(crate) const WEB_SETS_MAX_DEFAULT: u32 = 100;
 
 const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// How the web page is set up.
+/// The configuration of the site.
 #[derive(Clone, Debug)]
-pub struct WebSettings {
+pub(crate) struct WebSettings {
     /// The most sets in one sale.
-    pub sets_max: u32,
-    /// Where this page is for the world, without a slash at its end; returns go to `/return` below it.
-    pub url: String,
+    pub(crate) sets_max: u32,
+    /// The public URL of the site, without a slash at its end; returns go to `/return` below it.
+    pub(crate) url: String,
 }
 
-/// A request, its texts as the web server gives them.
+/// A request, in the meta-variables of RFC 3875, 4.1.
 #[derive(Clone, Debug, Default)]
-pub struct WebRequest {
+pub(crate) struct WebRequest {
     /// REQUEST_METHOD.
-    pub method: String,
+    pub(crate) method: String,
     /// PATH_INFO.
-    pub path: String,
-    /// SCRIPT_NAME: where this page is on the server.
-    pub script: String,
-    /// REMOTE_USER: whom the web server authenticated.
-    pub remote_user: Option<String>,
+    pub(crate) path: String,
+    /// SCRIPT_NAME: the path of the program on the server.
+    pub(crate) script: String,
+    /// REMOTE_USER: the user that the web server authenticated.
+    pub(crate) remote_user: Option<String>,
     /// CONTENT_TYPE.
-    pub content_type: Option<String>,
+    pub(crate) content_type: Option<String>,
     /// HTTP_SEC_FETCH_SITE.
-    pub sec_fetch_site: Option<String>,
+    pub(crate) sec_fetch_site: Option<String>,
     /// HTTP_ORIGIN.
-    pub origin: Option<String>,
+    pub(crate) origin: Option<String>,
     /// HTTP_HOST.
-    pub host: Option<String>,
-    /// The body; longer than [`BODY_SIZE_MAX`] where it was cut off there.
-    pub body: Vec<u8>,
+    pub(crate) host: Option<String>,
+    /// The body.
+    pub(crate) body: Vec<u8>,
 }
 
 /// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebResponse {
+pub(crate) struct WebResponse {
     /// The status code.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The headers, names in their usual case.
-    pub headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
-impl Broker {
-    /// Answers a request. `number` is a fresh random number: it becomes the Transaction-ID of a new form
-    /// or return.
-    ///
-    /// # Errors
-    /// The files cannot be used; the program answers 500.
-    pub fn respond(
-        &mut self,
-        settings: &WebSettings,
-        request: &WebRequest,
-        number: u64,
-        now: UnixTime,
-    ) -> Result<WebResponse, BrokerError> {
+/// Answers a request. `number` is a fresh random number: it becomes the Transaction-ID of a new
+/// form or return.
+///
+/// # Errors
+/// The broker's files cannot be used; the program answers 500.
+pub(crate) fn respond(
+    broker: &mut Broker,
+    settings: &WebSettings,
+    request: &WebRequest,
+    number: u64,
+    now: UnixTime,
+) -> Result<WebResponse, ToolError> {
+    Site { broker, settings, number, now }.respond(request)
+}
+
+/// What answers one request.
+struct Site<'a> {
+    broker: &'a mut Broker,
+    settings: &'a WebSettings,
+    number: u64,
+    now: UnixTime,
+}
+
+impl Site<'_> {
+    fn respond(&mut self, request: &WebRequest) -> Result<WebResponse, ToolError> {
         let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
         let is_post = request.method == "POST";
         match request.path.as_str() {
-            "" | "/" if is_read => self.form(settings, request, number, now),
-            "" | "/" if is_post && request.media_type() == FORM_TYPE => {
-                self.sale(settings, request, now)
-            }
-            "" | "/" | "/return" if is_post => self.web_return(request, number, now),
-            "/expired" if is_read => Ok(self.invitation(settings, request, now)),
+            "" | "/" if is_read => self.form(request),
+            "" | "/" if is_post && request.media_type() == FORM_TYPE => self.sale(request),
+            "" | "/" | "/return" if is_post => self.take_back(request),
+            "/expired" if is_read => Ok(self.invitation(request)),
             "" | "/" => Ok(wrong_method("GET, HEAD, POST")),
             "/return" => Ok(wrong_method("POST")),
             "/expired" => Ok(wrong_method("GET, HEAD")),
@@ -103,33 +116,22 @@ impl Broker {
         }
     }
 
-    fn form(
-        &mut self,
-        settings: &WebSettings,
-        request: &WebRequest,
-        number: u64,
-        now: UnixTime,
-    ) -> Result<WebResponse, BrokerError> {
+    fn form(&mut self, request: &WebRequest) -> Result<WebResponse, ToolError> {
         let user = match request.user() {
             Ok(user) => user,
             Err(response) => return Ok(response),
         };
-        // What others sold meanwhile.
-        let left = self.status(now)?.sets_left;
-        let params = self.params();
-        if now >= params.raw().expiration {
+        // Other processes may have sold sets since the broker was opened.
+        let left = self.broker.status(self.now)?.sets_left;
+        let params = self.broker.params();
+        if self.now >= params.raw().expiration {
             return Ok(html(200, expired_page(params, &user, &request.script)));
         }
-        let most = left.min(settings.sets_max.into());
-        Ok(html(200, form_page(params, &user, most, number)))
+        let most = left.min(self.settings.sets_max.into());
+        Ok(html(200, form_page(params, &user, most, self.number)))
     }
 
-    fn sale(
-        &mut self,
-        settings: &WebSettings,
-        request: &WebRequest,
-        now: UnixTime,
-    ) -> Result<WebResponse, BrokerError> {
+    fn sale(&mut self, request: &WebRequest) -> Result<WebResponse, ToolError> {
         let user = match request.user().and_then(|user| request.check_same_site().map(|()| user)) {
             Ok(user) => user,
             Err(response) => return Ok(response),
@@ -137,13 +139,13 @@ impl Broker {
         let Some((sets, transaction)) = form_fields(&request.body) else {
             return Ok(refusal(400, "Expected a form with a number of sets and a transaction."));
         };
-        if sets > settings.sets_max {
+        if sets > self.settings.sets_max {
             return Ok(refusal(
                 400,
-                format!("At most {} sets are sold at a time.", settings.sets_max),
+                format!("At most {} sets are sold at a time.", self.settings.sets_max),
             ));
         }
-        match self.withdraw(&user, sets, transaction, now)? {
+        match self.broker.withdraw(&user, sets, transaction, self.now)? {
             Reply::Granted(funds) => {
                 let name = format!("{}-{transaction}.mm", funds.period());
                 let mut response = message(funds.to_bytes());
@@ -156,14 +158,9 @@ impl Broker {
         }
     }
 
-    /// A Request-Credit proves by its authenticator whose it is, so that a wallet without the login of
-    /// the web site can send it.
-    fn web_return(
-        &mut self,
-        request: &WebRequest,
-        number: u64,
-        now: UnixTime,
-    ) -> Result<WebResponse, BrokerError> {
+    /// Takes a Request-Credit. Its authenticator proves the user, so a wallet needs no login of the
+    /// site.
+    fn take_back(&mut self, request: &WebRequest) -> Result<WebResponse, ToolError> {
         if request.media_type() != MEDIA_TYPE {
             return Ok(refusal(415, format!("Expected {FORM_TYPE} or {MEDIA_TYPE}.")));
         }
@@ -178,30 +175,25 @@ impl Broker {
         if request.remote_user.as_ref().filter(|name| !name.is_empty()).is_some_and(is_other) {
             return Ok(refusal(403, "The coins are not those of the user who is logged in."));
         }
-        match self.take_back(&credit, number, now)? {
+        match self.broker.take_back(&credit, self.number, self.now)? {
             Reply::Granted(answer) => Ok(message(answer.to_bytes())),
             Reply::Refused(no) => Ok(refusal(409, no)),
         }
     }
 
-    fn invitation(
-        &self,
-        settings: &WebSettings,
-        request: &WebRequest,
-        now: UnixTime,
-    ) -> WebResponse {
+    fn invitation(&self, request: &WebRequest) -> WebResponse {
         let user = match request.user() {
             Ok(user) => user,
             Err(response) => return response,
         };
-        let url: Url = match format!("{}/return", settings.url).parse() {
+        let url: Url = match format!("{}/return", self.settings.url).parse() {
             Ok(url) => url,
             Err(error) => return refusal(500, error),
         };
-        match self.send_expired(&user, url, now) {
+        match self.broker.send_expired(&user, url, self.now) {
             Some(invitation) => message(invitation.to_bytes()),
             None => {
-                let expiration = self.params().raw().expiration;
+                let expiration = self.broker.params().raw().expiration;
                 refusal(
                     409,
                     format!(
@@ -231,8 +223,8 @@ impl WebRequest {
         text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// Refuses a form that a page of another site sent. Browsers say where a form comes from in
-    /// Sec-Fetch-Site, older ones in Origin; programs that are no browsers send neither.
+    /// Refuses a form that a page of another site sent. Browsers name the form's origin in
+    /// Sec-Fetch-Site, older ones in Origin; other programs send neither.
     fn check_same_site(&self) -> Result<(), WebResponse> {
         let is_own = match (self.sec_fetch_site.as_deref(), self.origin.as_deref()) {
             (Some(site), _) => site == "same-origin" || site == "none",
@@ -251,8 +243,8 @@ impl WebRequest {
     }
 }
 
-/// The number of sets and the Transaction-ID of a sent form. Both are plain digits, which no browser
-/// encodes.
+/// The number of sets and the Transaction-ID of a submitted form. Both are digits, which browsers
+/// do not percent-encode.
 fn form_fields(body: &[u8]) -> Option<(u32, u64)> {
     let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= FORM_SIZE_MAX)?;
     let field = |name: &str| {
@@ -288,8 +280,8 @@ fn html(status: u16, page: String) -> WebResponse {
     WebResponse { status, headers, body: page.into_bytes() }
 }
 
-/// A page that says why not.
-pub fn refusal(status: u16, why: impl Display) -> WebResponse {
+/// A page with the reason of a refusal or an error.
+pub(crate) fn refusal(status: u16, why: impl Display) -> WebResponse {
     html(status, refusal_page(status, &why.to_string()))
 }
 

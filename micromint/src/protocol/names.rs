@@ -1,0 +1,18 @@
+//! The names of MicroMint in HTTP: header fields, media types and the cookie of a receipt. Those of
+//! the scheme "Payment" are in [`scheme`](crate::scheme).
+
+/// The media type of every message.
+pub const MEDIA_TYPE: &str = "application/x-micromint";
+/// The media type of a problem (RFC 9457).
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+
+/// The request header field that carries a payment: the base64url form of a Payment message.
+pub const PAYMENT_HEADER: &str = "MicroMint-Payment";
+/// The answer header field that carries the base64url form of the Request-Payment message.
+pub const REQUEST_HEADER: &str = "MicroMint-Request";
+/// The answer header field that says what became of the payment: a word of
+/// [`RequestOutcome::word`](super::RequestOutcome::word).
+pub const STATUS_HEADER: &str = "MicroMint-Status";
+
+/// The beginning of a receipt cookie's name; 16 hexadecimal digits follow.
+pub const RECEIPT_COOKIE_PREFIX: &str = "micromint-";

@@ -1,0 +1,176 @@
+//! A request as a web server received it, in the terms that the paywall decides by.
+//!
+//! A server module builds a [`Request`] from its own type and holds no rule about coins. The
+//! invariant: nothing outside [`HEADERS_READ`] and the other fields of a request changes a
+//! decision.
+
+use std::net::IpAddr;
+
+use crate::protocol::PAYMENT_HEADER;
+use crate::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER};
+use crate::time::UnixTime;
+
+/// The request header fields that the paywall reads; names match in any case. A server that copies
+/// a request needs no others.
+pub const HEADERS_READ: [&str; 17] = [
+    "Accept",
+    "Accept-Payment",
+    "Access-Control-Request-Headers",
+    "Access-Control-Request-Method",
+    AUTHORIZATION_HEADER,
+    "Content-Type",
+    "Cookie",
+    "Idempotency-Key",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Unmodified-Since",
+    PAYMENT_HEADER,
+    "Origin",
+    CREDENTIAL_HEADER,
+    "Range",
+];
+
+/// What the paywall sees of an HTTP request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// The method as received, such as `GET`.
+    pub method: &'a [u8],
+    /// The request target exactly as received: path and query, not decoded, not normalised.
+    pub target: &'a [u8],
+    /// Whether the request came over TLS.
+    pub is_https: bool,
+    /// The host asked for, with its port if one was sent. It only picks one of the configured
+    /// origins and never becomes part of a URL.
+    pub host: Option<&'a [u8]>,
+    /// The header fields in order, names in any case. Only those of [`HEADERS_READ`] are looked at.
+    pub headers: &'a [(&'a [u8], &'a [u8])],
+    /// The whole body, empty if there is none; `None` if it was not read or is larger than allowed.
+    pub body: Option<&'a [u8]>,
+    /// The price of what is asked for, in coins; 0 is free.
+    pub price: u32,
+    /// The other terms of the place asked for.
+    pub place: Place<'a>,
+    /// The address of the client: of the connection, or what the server's own means of trusted
+    /// proxies put in its place; never a header as a client sent it. `None` gets no free views.
+    pub client: Option<IpAddr>,
+    /// What is known of the content before it is made; `None` for everything but files that the
+    /// server itself is certain to send.
+    pub content: Option<Content<'a>>,
+}
+
+/// What a server's configuration says of a place beside its price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// A path such as `/story/17/`: a receipt given here opens everything with this same receipt
+    /// path that costs no more. `None`: a receipt opens the one page.
+    pub receipt_path: Option<&'a [u8]>,
+    /// How many pages a visitor sees a UTC day without paying; 0 for none.
+    pub free_views: u32,
+    /// Decide everything, record nothing, and serve the content free.
+    pub is_dry_run: bool,
+}
+
+/// What is known of a file before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// The entity tag as the answer will carry it, such as `"5f-1a"` or `W/"5f-1a"`, with its
+    /// quotes.
+    pub etag: Option<&'a [u8]>,
+    /// The time in Last-Modified.
+    pub last_modified: Option<UnixTime>,
+    /// The size in bytes; `None` where ranges are not served.
+    pub size: Option<u64>,
+}
+
+impl<'a> Request<'a> {
+    /// All values of a header, its name in any case.
+    pub fn header_values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let headers = self.headers;
+        headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| *value)
+    }
+}
+
+/// A request that owns its bytes, to be handed to another thread.
+#[derive(Clone, Debug, Default)]
+pub struct RequestBuf {
+    method: Vec<u8>,
+    target: Vec<u8>,
+    is_https: bool,
+    host: Option<Vec<u8>>,
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    body: Option<Vec<u8>>,
+    price: u32,
+    receipt_path: Option<Vec<u8>>,
+    free_views: u32,
+    is_dry_run: bool,
+    client: Option<IpAddr>,
+    content: Option<ContentBuf>,
+}
+
+#[derive(Clone, Debug)]
+struct ContentBuf {
+    etag: Option<Vec<u8>>,
+    last_modified: Option<UnixTime>,
+    size: Option<u64>,
+}
+
+impl From<&Request<'_>> for RequestBuf {
+    /// Copies what the paywall looks at: of the header fields only those of [`HEADERS_READ`].
+    fn from(request: &Request<'_>) -> RequestBuf {
+        let is_read = |name: &[u8]| {
+            HEADERS_READ.iter().any(|read| name.eq_ignore_ascii_case(read.as_bytes()))
+        };
+        let headers = request.headers.iter().filter(|(name, _)| is_read(name));
+        RequestBuf {
+            method: request.method.to_vec(),
+            target: request.target.to_vec(),
+            is_https: request.is_https,
+            host: request.host.map(<[u8]>::to_vec),
+            headers: headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
+            body: request.body.map(<[u8]>::to_vec),
+            price: request.price,
+            receipt_path: request.place.receipt_path.map(<[u8]>::to_vec),
+            free_views: request.place.free_views,
+            is_dry_run: request.place.is_dry_run,
+            client: request.client,
+            content: request.content.map(|content| ContentBuf {
+                etag: content.etag.map(<[u8]>::to_vec),
+                last_modified: content.last_modified,
+                size: content.size,
+            }),
+        }
+    }
+}
+
+impl RequestBuf {
+    /// Calls `with` with the request, and gives what it gives.
+    pub fn as_request<R>(&self, with: impl FnOnce(&Request<'_>) -> R) -> R {
+        let headers: Vec<(&[u8], &[u8])> =
+            self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
+        with(&Request {
+            method: &self.method,
+            target: &self.target,
+            is_https: self.is_https,
+            host: self.host.as_deref(),
+            headers: &headers,
+            body: self.body.as_deref(),
+            price: self.price,
+            place: Place {
+                receipt_path: self.receipt_path.as_deref(),
+                free_views: self.free_views,
+                is_dry_run: self.is_dry_run,
+            },
+            client: self.client,
+            content: self.content.as_ref().map(|content| Content {
+                etag: content.etag.as_deref(),
+                last_modified: content.last_modified,
+                size: content.size,
+            }),
+        })
+    }
+}
