@@ -50,7 +50,7 @@ pub mod scheme;
 #[cfg(feature = "mint")]
 pub mod minting;
 
-#[cfg(any(feature = "mint", feature = "broker"))]
+#[cfg(feature = "mint")]
 pub mod coin_file;
 
 // Selling and buying back: the feature `broker`.

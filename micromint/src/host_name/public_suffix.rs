@@ -225,7 +225,9 @@ mod tests {
             let above = (1..labels).map(|i| base.splitn(i + 1, '.').last().unwrap().to_string());
             let names = ["", "a.", "b.a.", "c.b.a.", "a-", "city.", "www.", "www.city."]
                 .map(|prefix| format!("{prefix}{base}"));
-            for name in above.chain(names) {
+            // Letters of two directions do not go into one label.
+            let is_label = |name: &String| base.is_ascii() || !name.starts_with("a-");
+            for name in above.chain(names).filter(is_label) {
                 let ascii = ascii_rule(&name);
                 assert_eq!(public_suffix(&ascii), by_the_rules(&rules, &ascii), "{ascii}");
                 if is_overlooked_by_the_crate(&rules, &ascii) {
