@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use micromint::error::FileError;
-use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
+use micromint::host::{Clock, DiskDirectory, SystemClock};
 use micromint::identity::VendorId;
 use micromint::protocol::Id;
 use micromint::wallet::{Policy, Wallet};
