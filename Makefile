@@ -53,7 +53,7 @@ clean: ## remove everything built
 
 ##@ Tests. CONTRIBUTING.md says what each takes.
 
-test: ## every test that a change must pass: the eight targets below
+test: ## every test that a change must pass: the seven targets below
 	@scripts/setup.sh test
 	@$(MAKE) lint test-core test-c test-servers test-vectors wasm fuzz-build
 

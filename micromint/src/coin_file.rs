@@ -24,7 +24,7 @@
 //! #     profile: Profile::Test,
 //! #     period: "2026-12".parse()?,
 //! #     broker: "https://broker.example/".to_string(),
-//! #     coin_value: "0.01 USD".to_string(),
+//! #     coin_value: "0.01 USD".parse()?,
 //! #     start: None,
 //! #     expiration: None,
 //! #     weak: true,

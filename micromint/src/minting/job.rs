@@ -65,7 +65,7 @@ pub struct Progress {
 ///     profile: Profile::Test,
 ///     period: "2026-12".parse()?,
 ///     broker: "https://broker.example/".to_string(),
-///     coin_value: "0.01 USD".to_string(),
+///     coin_value: "0.01 USD".parse()?,
 ///     start: None,
 ///     expiration: None,
 ///     weak: true,

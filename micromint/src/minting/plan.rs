@@ -45,7 +45,7 @@ const VENDOR_COUNT: f64 = 1000.0;
 ///     profile: Profile::Demo,
 ///     period: "2026-12".parse()?,
 ///     broker: "https://broker.example/".to_string(),
-///     coin_value: "0.01 USD".to_string(),
+///     coin_value: "0.01 USD".parse()?,
 ///     start: None,
 ///     expiration: None,
 ///     weak: true,
