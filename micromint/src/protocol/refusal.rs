@@ -50,7 +50,8 @@ refusals! {
     Malformed = "malformed", "The payment could not be read.";
     /// The vendor did not issue the challenge that the credential answers, or issued it for another
     /// page.
-    InvalidChallenge = "invalid-challenge", "The payment answers a challenge that was not issued for this page.";
+    InvalidChallenge = "invalid-challenge",
+        "The payment answers a challenge that was not issued for this page.";
     /// The Vendor-ID is that of another vendor.
     OtherVendor = "other-vendor", "The payment is for another vendor.";
     /// The URL differs from the one in the Request-Payment for this page.

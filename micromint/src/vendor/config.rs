@@ -101,7 +101,8 @@ impl VendorConfig {
         }
     }
 
-    /// When a recorded payment is on disk. An interval is 1 to 60 000 milliseconds. Default: [`SyncMode::Always`].
+    /// When a recorded payment is on disk. An interval is 1 to 60 000 milliseconds. Default:
+    /// [`SyncMode::Always`].
     #[must_use]
     pub fn with_sync(self, sync: SyncMode) -> VendorConfig {
         VendorConfig { sync, ..self }

@@ -22,7 +22,7 @@ const LINE_LEN_USUAL: usize = 128;
 /// let answer = Answer { outcome: RequestOutcome::Unpaid, status: 402, ..Answer::default() };
 /// let decision = Decision::from(answer);
 /// let event = decision.event(402, decision.outcome());
-/// assert_eq!(event.to_line(), "micromint unpaid status=402 price=0");
+/// assert_eq!(event.to_line(), "micromint unpaid status=402 price=0 coins=0");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

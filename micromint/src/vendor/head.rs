@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(
             head(404, RequestOutcome::Paid),
             expected,
-            "a payment that stays is told of with an error too"
+            "a payment that stays is reported with an error too"
         );
     }
 

@@ -43,7 +43,8 @@ const MESSAGE: &str = "message";
 const DEFAULT_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 /// The policy of a vendor's own page: pictures, fonts, styles and forms of the site, no scripts.
-const OWN_POLICY: &str = "default-src 'none'; img-src 'self' data:; font-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'";
+const OWN_POLICY: &str = "default-src 'none'; img-src 'self' data:; font-src 'self'; \
+                          style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'";
 
 /// The page of a vendor: the default one, or the vendor's own.
 #[derive(Clone, Debug, PartialEq, Eq)]

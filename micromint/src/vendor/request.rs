@@ -59,7 +59,8 @@ pub struct Request<'a> {
     /// The host that was asked for, with its port if one was sent. It only selects one of the
     /// configured origins and never becomes part of a URL.
     pub host: Option<&'a [u8]>,
-    /// The header fields in order, names in any case. The paywall ignores those that it does not need.
+    /// The header fields in order, names in any case. The paywall ignores those that it does not
+    /// need.
     pub headers: &'a [(&'a [u8], &'a [u8])],
     /// The whole body, empty if there is none; `None` if it was not read or is larger than allowed.
     pub body: Option<&'a [u8]>,

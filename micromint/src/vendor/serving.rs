@@ -255,7 +255,13 @@ mod tests {
         std::fs::create_dir(folder.path().join("periods")).unwrap();
         std::fs::write(folder.path().join("periods/a.params"), mint.params().to_toml()).unwrap();
         let path = folder.path().join("vendor.toml");
-        let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"periods\"\ntill = \"till\"\nsync = \"os\"\n";
+        let text = r#"
+            vendor-id = "news.example"
+            origins = "https://news.example"
+            periods = "periods"
+            till = "till"
+            sync = "os"
+        "#;
         std::fs::write(&path, text).unwrap();
         let clock = HandClock::at("2026-12-15T12:00:00Z");
         let vendor = Vendor::read(
@@ -360,7 +366,7 @@ mod tests {
         site.vendor.prepare(None).unwrap();
         site.clock.pass(REOPEN_AFTER_SECONDS);
         assert_eq!(site.pay_in_header(&next, "2"), (RequestOutcome::Paid, true));
-        assert!(site.vendor.to_record().is_some(), "opened anew by the payment");
+        assert!(site.vendor.to_record().is_some(), "opened again by the payment");
     }
 
     #[test]

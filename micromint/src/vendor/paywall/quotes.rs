@@ -179,7 +179,13 @@ mod tests {
     }
 
     fn paywall(clock: &HandClock) -> Paywall {
-        let text = "vendor-id = \"news.example\"\norigins = [\"https://news.example\", \"http://news.example\"]\ncors-origins = [\"https://news.example\"]\nperiods = \"p\"\ntill = \"t\"\n";
+        let text = r#"
+            vendor-id = "news.example"
+            origins = ["https://news.example", "http://news.example"]
+            cors-origins = ["https://news.example"]
+            periods = "p"
+            till = "t"
+        "#;
         let config = VendorConfig::parse(text, "vendor.toml".as_ref()).unwrap();
         let till = Box::new(SimulatedDirectory::new());
         let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
@@ -246,11 +252,20 @@ mod tests {
         assert!((QUOTES_MAX / 2..=QUOTES_MAX).contains(&taken.count()));
     }
 
+    type Field = (&'static [u8], &'static [u8]);
+    /// Method, target, whether over TLS, host, headers, price, whether a dry run, seconds to pass.
+    type Asked =
+        (&'static str, &'static str, bool, Option<&'static str>, Vec<Field>, u32, bool, i64);
+
     prop_compose! {
         fn field()(
-            name in prop::sample::select(vec!["Accept", "accept", "Cookie", "Origin", "Authorization", "X-Any"]),
-            value in prop::sample::select(vec!["text/html", "*/*", "application/json", "https://news.example", "a=b", ""]),
-        ) -> (&'static [u8], &'static [u8]) {
+            name in prop::sample::select(vec![
+                "Accept", "accept", "Cookie", "Origin", "Authorization", "X-Any",
+            ]),
+            value in prop::sample::select(vec![
+                "text/html", "*/*", "application/json", "https://news.example", "a=b", "",
+            ]),
+        ) -> Field {
             (name.as_bytes(), value.as_bytes())
         }
     }
@@ -258,14 +273,16 @@ mod tests {
     prop_compose! {
         fn question()(
             method in prop::sample::select(vec!["GET", "HEAD", "PUT", "OPTIONS"]),
-            target in prop::sample::select(vec!["/a", "/b", "/.well-known/micromint", "/a?text/html"]),
+            target in prop::sample::select(vec![
+                "/a", "/b", "/.well-known/micromint", "/a?text/html",
+            ]),
             is_https in any::<bool>(),
             host in prop::option::of(prop::sample::select(vec!["news.example", "other.example"])),
             headers in prop::collection::vec(field(), 0..3),
             price in 0u32..3,
             is_dry_run in prop::bool::weighted(0.1),
             seconds in -200i64..200,
-        ) -> (&'static str, &'static str, bool, Option<&'static str>, Vec<(&'static [u8], &'static [u8])>, u32, bool, i64) {
+        ) -> Asked {
             (method, target, is_https, host, headers, price, is_dry_run, seconds)
         }
     }
@@ -274,10 +291,13 @@ mod tests {
         /// Whatever was asked before, and by whom, the answer is that of a paywall that was never
         /// asked.
         #[test]
-        fn nothing_kept_is_ever_told_to_the_wrong_one(questions in prop::collection::vec(question(), 1..40)) {
+        fn nothing_kept_is_ever_told_to_the_wrong_one(
+            questions in prop::collection::vec(question(), 1..40),
+        ) {
             let clock = HandClock::at(BETWEEN);
             let asked_often = paywall(&clock);
-            for (method, target, is_https, host, headers, price, is_dry_run, seconds) in &questions {
+            for question in &questions {
+                let (method, target, is_https, host, headers, price, is_dry_run, seconds) = question;
                 clock.pass(*seconds);
                 let request = Request {
                     method: method.as_bytes(),
