@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use micromint_core::host::{Clock, Entropy};
 use micromint_core::protocol::RequestOutcome;
-use micromint_core::vendor::config::VendorConfig;
-use micromint_core::vendor::price::parse_price;
-use micromint_core::vendor::{Decision, Paywall, PaywallError, Step};
+use micromint_core::vendor::{Decision, Paywall, PaywallError, Step, VendorConfig, parse_price};
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
 use crate::decision::micromint_decision;

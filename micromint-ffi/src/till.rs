@@ -9,7 +9,7 @@ use micromint_core::identity::VendorId;
 use micromint_core::period::Period;
 use micromint_core::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
 use micromint_core::till::{Batch, SyncMode, Till};
-use micromint_core::vendor::config::VendorConfig;
+use micromint_core::vendor::VendorConfig;
 use micromint_core::vendor::redemption::{
     BatchLimits, RedemptionError, make_batch, prune, read_result, unbatched,
 };

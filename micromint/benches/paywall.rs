@@ -17,8 +17,7 @@ use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::params::Params;
 use micromint::protocol::{MEDIA_TYPE, PAYMENT_HEADER, Payment, Refusal, RequestOutcome};
 use micromint::testing::{ObviousMint, params_with, resize};
-use micromint::vendor::config::VendorConfig;
-use micromint::vendor::{Decision, Paywall, Request, Serve, Step};
+use micromint::vendor::{Decision, Paywall, Request, Serve, Step, VendorConfig};
 use rustix::time::{ClockId, clock_gettime};
 
 const URL: &str = "https://news.example/story.html";

@@ -1,9 +1,9 @@
 //! The messages between broker, client and vendor (thesis 3.1, `application/x-micromint`).
 //!
-//! Input: text from outside. Output: typed messages whose every field is well formed; printing
-//! gives the text back. This module knows bytes only: a message that does not parse is an error
-//! here, while a refused coin is an answer elsewhere. Every size that a sender controls has a
-//! bound, and parsing takes time linear in the size of the text.
+//! Input: text from outside. Output: typed messages whose every field is well formed; printing one
+//! returns the text. A message that does not parse is an error here, while a refused coin is an
+//! answer elsewhere. The invariant: every size that a sender controls has a bound, and parsing
+//! takes time linear in the size of the text.
 
 // Text into headers and data.
 mod frame;
@@ -16,7 +16,7 @@ mod refusal;
 
 mod request_outcome;
 
-// One file per message, in the order of a coin's life.
+// One file for each message, in the order of a coin's life.
 mod funds_withdrawn;
 
 mod request_payment;
@@ -47,10 +47,8 @@ pub use funds_withdrawn::{
     FUNDS_WITHDRAWN_SIZE_MAX, FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet,
 };
 pub use invalid_payment::InvalidPayment;
-pub use names::{
-    MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, RECEIPT_COOKIE_PREFIX, REQUEST_HEADER,
-    STATUS_HEADER,
-};
+pub(crate) use names::RECEIPT_COOKIE_PREFIX;
+pub use names::{MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, REQUEST_HEADER, STATUS_HEADER};
 pub use payment::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 pub use redemption_result::RedemptionResult;
 pub use refusal::Refusal;

@@ -1,12 +1,13 @@
 //! MicroMint as a method of the HTTP authentication scheme "Payment" (IETF draft *The "Payment"
 //! HTTP Authentication Scheme*): method `micromint`, intent `charge`.
 //!
-//! In go header values as they travel, out come the Request-Payment and Payment messages that they
-//! carry. Only the wire forms are here; the vendor judges and the wallet decides.
-//! `docs/draft-micromint-charge.md` specifies them for others. The invariant: nothing here says
-//! what a coin is worth; a challenge and its `id` bind a question to its answer and no more.
+//! Input: header values. Output: the Request-Payment and Payment messages that they carry, and the
+//! reverse. This room knows the wire forms only: the vendor judges payments, the wallet decides.
+//! `docs/draft-micromint-charge.md` specifies the forms for other implementations. The invariant:
+//! nothing here affects the value of a coin; a challenge's `id` ties a payment to the offer that it
+//! answers, and no more.
 
-// In the order in which they travel.
+// In the order in which they are sent.
 mod charge_request;
 
 mod challenge;
@@ -17,35 +18,35 @@ mod credential;
 
 mod payment_receipt;
 
-pub use challenge::{Challenge, ID_LEN};
+pub use challenge::Challenge;
 pub use charge_request::{charge_request, read_charge_request};
 pub use credential::{CREDENTIAL_LEN_MAX, Credential, token_of};
-pub use parameters::{FIELD_LEN_MAX, challenges_in};
+pub use parameters::challenges_in;
 pub use payment_receipt::{PaymentReceipt, reference};
 
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// The scheme's name.
+/// The name of the scheme.
 pub const SCHEME: &str = "Payment";
-/// The method's identifier.
+/// The identifier of the method.
 pub const METHOD: &str = "micromint";
-/// The one intent of the method.
+/// The only intent of the method.
 pub const INTENT: &str = "charge";
-/// The currency: amounts are numbers of coins of the periods named.
-pub const CURRENCY: &str = "coin";
-/// The answer header that carries a challenge.
+/// The currency: an amount is a number of coins of the listed periods.
+const CURRENCY: &str = "coin";
+/// The answer header field that carries a challenge.
 pub const CHALLENGE_HEADER: &str = "WWW-Authenticate";
-/// The request header for a credential (RFC 9110, 11.6.2).
+/// The request header field for a credential (RFC 9110, 11.6.2).
 pub const AUTHORIZATION_HEADER: &str = "Authorization";
-/// The request header for a credential where the site uses Authorization itself.
+/// The request header field for a credential if the site uses Authorization itself.
 pub const CREDENTIAL_HEADER: &str = "Payment-Authorization";
-/// The answer header that says that a payment was taken.
+/// The answer header field that confirms a payment.
 pub const RECEIPT_HEADER: &str = "Payment-Receipt";
-/// The beginning of the URI of every problem type of the draft.
-pub const PROBLEM_TYPES: &str = "https://paymentauth.org/problems/";
+/// The common prefix of the URIs of the draft's problem types.
+pub(crate) const PROBLEM_TYPES: &str = "https://paymentauth.org/problems/";
 
-/// base64url as headers carry it: printed without padding, read with or without.
+/// base64url as in headers: printed without padding, read with or without it.
 pub(crate) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::URL_SAFE,
     GeneralPurposeConfig::new()
@@ -53,36 +54,37 @@ pub(crate) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A value of the scheme that cannot be read. It never shows what stands in a credential.
+/// A value of the scheme cannot be read. The error never contains any content of a credential.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SchemeError {
-    /// Longer than allowed.
+    /// The value is longer than allowed.
     #[error("{what}: expected at most {max} bytes, found {found}")]
     TooLong {
         /// What was read.
         what: &'static str,
-        /// The most bytes allowed.
+        /// The largest number of bytes allowed.
         max: usize,
-        /// The bytes found.
+        /// The number of bytes found.
         found: usize,
     },
-    /// No base64url.
+    /// The value is not base64url.
     #[error("{what}: expected base64url")]
     Base64 {
         /// What was read.
         what: &'static str,
     },
-    /// No JSON, or not the members expected.
+    /// The value is not JSON, or its members are not the expected ones.
     #[error("{what}: expected {expected}, found something else at byte {at} of the JSON")]
     Json {
         /// What was read.
         what: &'static str,
         /// What was expected.
         expected: &'static str,
-        /// Where the JSON is wrong, counted from 1; 0 if it ends too early to say.
+        /// The offset of the fault in the JSON, counted from 1; 0 if the JSON ends too early.
         at: usize,
     },
-    /// A member or parameter that holds what it cannot.
+    /// A member or parameter has an invalid value.
     #[error("{what}: {why}")]
     Member {
         /// What was read.
@@ -92,7 +94,7 @@ pub enum SchemeError {
     },
 }
 
-/// Reads base64url of JSON.
+/// Reads base64url of JSON, at most `max` bytes of it.
 fn from_base64_json<T: serde::de::DeserializeOwned>(
     what: &'static str,
     expected: &'static str,
@@ -110,9 +112,10 @@ fn from_base64_json<T: serde::de::DeserializeOwned>(
     })
 }
 
-/// Prints JSON without spaces, in base64url. Members stand in the order of their names, so that
-/// this is also the canonical form (RFC 8785): no number in it is anything but a small integer.
+/// Prints JSON without spaces, in base64url. Members are in the order of their names and numbers
+/// are small integers only, so this is also the canonical form (RFC 8785).
 fn to_base64_json(value: &impl serde::Serialize) -> String {
-    // Structs of strings have no map with keys that are no strings, which is all that could fail.
+    // Serialization fails only for maps with keys other than strings, which these structs do not
+    // have.
     BASE64URL.encode(serde_json::to_vec(value).unwrap_or_default())
 }

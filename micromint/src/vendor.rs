@@ -1,11 +1,12 @@
 //! The vendor: prices, the check of payments, receipts and the paywall (thesis 3.3).
 //!
-//! In goes a [`Request`] as a web server received it, out comes a [`Decision`]. Every web server
-//! module and the C library call the same functions, so they cannot disagree.
+//! Input: a [`Request`] as a web server received it. Output: a [`Decision`]. Every web server
+//! module and the C library call the same functions. The invariant: whichever server asks, equal
+//! requests get equal decisions.
 //!
-//! The modules below stand in order of use; `scripts/check-modules.sh` refuses a cycle among them.
+//! The modules below are in order of use; `scripts/check-modules.sh` refuses a cycle among them.
 
-// What passes between a server and the paywall.
+// What a server and the paywall exchange.
 mod request;
 
 mod charge;
@@ -14,13 +15,13 @@ mod merge;
 mod decision;
 mod event;
 
-pub mod cache;
+mod cache;
 mod head;
 
-// What a request asks for, and what it brings.
-pub mod price;
+// What a request asks for, and the payment that it carries.
+mod price;
 
-pub mod origin;
+mod origin;
 
 mod carrier;
 mod stripped;
@@ -29,16 +30,16 @@ mod receipt;
 
 mod conditions;
 
-pub mod cors;
+mod cors;
 
-// What answers are made of.
+// What answers consist of.
 mod config_error;
 
-pub mod page;
+mod page;
 
 mod periods;
 
-pub mod config;
+mod config;
 
 mod manifest;
 
@@ -47,10 +48,10 @@ mod problem;
 
 mod answer;
 
-// What a payment is checked by.
-pub mod lists;
+// How a payment is checked.
+mod lists;
 
-pub mod check;
+mod check;
 
 mod accepted;
 
@@ -63,20 +64,28 @@ mod paywall;
 
 mod serving;
 
-// Beside it.
-pub mod metrics;
+// Separate from the paywall.
+mod metrics;
 
 pub mod redemption;
 
-pub use answer::{CHALLENGE_LEN_MAX, REQUEST_HEADER_LEN_MAX, price_unreadable, unavailable};
-pub use carrier::{PAYMENT_HEADER_LEN_MAX, brings_payment};
+pub use answer::{price_unreadable, unavailable};
+pub use carrier::brings_payment;
 pub use charge::Charge;
+pub use check::{Checker, Refused};
+pub use config::VendorConfig;
+pub use config_error::{ConfigError, SettingError};
+pub use cors::CorsPolicy;
 pub use decision::{About, Answer, Decision, Serve, Step};
 pub use event::Event;
 pub use head::HeadChanges;
 pub use manifest::MANIFEST_PATH;
 pub use merge::{Merge, MergeRule};
+pub use metrics::{Counters, METRICS_MEDIA_TYPE};
+pub use origin::{Origin, OriginError};
+pub use page::Page;
 pub use paywall::{Paywall, PaywallError};
-pub use receipt::{RECEIPT_PATH_LEN_MAX, ReceiptPathError, parse_receipt_path};
-pub use request::{Content, HEADERS_READ, Place, Request, RequestBuf};
+pub use price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, parse_price};
+pub use receipt::{ReceiptPathError, parse_receipt_path};
+pub use request::{Content, Place, Request, RequestBuf};
 pub use serving::{Decided, Vendor};

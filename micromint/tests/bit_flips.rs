@@ -9,7 +9,7 @@ use micromint::authenticator::{Authenticator, Key};
 use micromint::params::Params;
 use micromint::protocol::Payment;
 use micromint::time::UnixTime;
-use micromint::vendor::check::Checker;
+use micromint::vendor::Checker;
 use serde_json::Value;
 
 const PARAMS: &str = include_str!("../../testdata/periods/2026-12-small.params");

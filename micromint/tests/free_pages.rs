@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use micromint::authenticator::Key;
 use micromint::host::{SimulatedDirectory, SystemClock, SystemEntropy};
-use micromint::vendor::config::VendorConfig;
-use micromint::vendor::{Decision, Paywall, Request, Serve, Step};
+use micromint::vendor::{Decision, Paywall, Request, Serve, Step, VendorConfig};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };

@@ -14,8 +14,9 @@ use micromint::testing::cases::{
     file_modified_at, first_request_at,
 };
 use micromint::time::UnixTime;
-use micromint::vendor::config::VendorConfig;
-use micromint::vendor::{Content, Decision, Paywall, Place, Request, RequestBuf, Serve, Step};
+use micromint::vendor::{
+    Content, Decision, Paywall, Place, Request, RequestBuf, Serve, Step, VendorConfig,
+};
 
 /// The entity tag of the file that is the content.
 const ETAG: &str = "\"5f-64\"";

@@ -14,8 +14,7 @@ use micromint::authenticator::Key;
 use micromint::host::{Clock, FixedClock, SimulatedDirectory, SystemClock, SystemEntropy};
 use micromint::protocol::{Payment, Refusal, RequestOutcome};
 use micromint::time::UnixTime;
-use micromint::vendor::config::VendorConfig;
-use micromint::vendor::{Decision, Paywall, Request, Step};
+use micromint::vendor::{Decision, Paywall, Request, Step, VendorConfig};
 use proptest::prelude::*;
 
 use common::{Mint, params};

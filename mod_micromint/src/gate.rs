@@ -11,10 +11,10 @@ mod reply;
 mod report;
 
 use micromint::protocol::RequestOutcome;
-use micromint::vendor::price::{
-    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price,
+use micromint::vendor::{
+    Decision, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Request as PaywallRequest, brings_payment,
+    is_price_file, parse_price, price_unreadable,
 };
-use micromint::vendor::{Decision, Request as PaywallRequest, brings_payment, price_unreadable};
 
 use crate::ap::{Code, DECLINED, Grant, Level, Parent, Request};
 use crate::module::{Gate, Price, Variable};

@@ -11,10 +11,10 @@ mod question;
 mod reply;
 mod report;
 
-use micromint::vendor::price::{
-    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price,
+use micromint::vendor::{
+    Decision, MANIFEST_PATH, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Serve, is_price_file,
+    parse_price, price_unreadable,
 };
-use micromint::vendor::{Decision, MANIFEST_PATH, Serve, price_unreadable};
 
 use crate::module::Price;
 use crate::sys::{AGAIN, Code, DECLINED, Level, OK, Request, Worker};

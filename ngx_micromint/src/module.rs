@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use micromint::host::{SystemClock, SystemEntropy};
-use micromint::vendor::price::parse_price;
-use micromint::vendor::{Vendor, parse_receipt_path};
+use micromint::vendor::{Vendor, parse_price, parse_receipt_path};
 
 use crate::sys::{ComplexValue, ConfigPlace, LogFile, ThreadPool};
 

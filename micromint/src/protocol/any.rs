@@ -8,6 +8,19 @@ use super::{
 macro_rules! messages {
     ($($type:ident = $name:literal,)*) => {
         /// A message of any type.
+        ///
+        /// ```
+        /// use micromint::protocol::{Message, SendExpired};
+        ///
+        /// let invitation = SendExpired {
+        ///     user: "alice".parse()?,
+        ///     period: "2026-12".parse()?,
+        ///     return_url: "https://broker.example/return".parse()?,
+        /// };
+        /// let message = Message::parse(&invitation.to_bytes())?;
+        /// assert_eq!(message, Message::SendExpired(invitation));
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Message {
             $(#[doc = concat!("A ", $name, ".")] $type($type),)*
@@ -53,7 +66,7 @@ fn type_of(text: &[u8]) -> Option<&str> {
     std::str::from_utf8(line).ok().map(|line| line.strip_suffix('\r').unwrap_or(line))
 }
 
-/// What is wrong with a message of no known type: its form, or its type.
+/// Why a message of no known type is invalid: its form, or its type.
 fn wrong_type(text: &[u8]) -> MessageError {
     // No type is known, so the bound is that of the smallest messages.
     match Frame::parse(text, super::PAYMENT_SIZE_MAX) {

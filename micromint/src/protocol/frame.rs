@@ -32,7 +32,7 @@ pub const HEADER_COUNT_MAX: usize = 64;
 const DATA_LINE_LEN_MAX: usize = 76;
 /// The data in a full line of Base64, in bytes.
 const DATA_PER_LINE: usize = DATA_LINE_LEN_MAX / 4 * 3;
-/// Room for everything but the data in a message that names no page.
+/// Space for everything but the data in a message without a page's URL.
 const HEAD_SIZE_MAX: usize = 16 * 1024;
 
 const FIRST_LINE: &str = "MicroMint-1.0";
@@ -47,6 +47,7 @@ pub(super) const fn text_size_max(data_size: usize) -> usize {
 
 /// The text is not a message of the expected type.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MessageError {
     /// The text is larger than any message of this type.
     #[error("message of {found} bytes, at most {max} are allowed")]
@@ -168,7 +169,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// [`MessageError::WrongType`].
-    pub fn expect_type(&self, expected: &'static str) -> Result<(), MessageError> {
+    pub(super) fn expect_type(&self, expected: &'static str) -> Result<(), MessageError> {
         if self.message_type == expected {
             return Ok(());
         }

@@ -117,7 +117,7 @@ fn sets_from(params: &Params, sets: usize, data: &[u8]) -> Result<Vec<SoldSet>, 
     }
     match data.left() {
         0 => Ok(read),
-        left => Err(MessageError::Data(format!("{left} bytes too many"))),
+        left => Err(MessageError::Data(format!("{left} bytes after the last set"))),
     }
 }
 

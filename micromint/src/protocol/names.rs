@@ -1,5 +1,6 @@
-//! The names of MicroMint in HTTP: header fields, media types and the cookie of a receipt. Those of
-//! the scheme "Payment" are in [`scheme`](crate::scheme).
+//! The names of MicroMint in HTTP: header fields, media types and the cookie of a receipt.
+//!
+//! The names of the scheme "Payment" are in [`scheme`](crate::scheme).
 
 /// The media type of every message.
 pub const MEDIA_TYPE: &str = "application/x-micromint";
@@ -10,9 +11,9 @@ pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 pub const PAYMENT_HEADER: &str = "MicroMint-Payment";
 /// The answer header field that carries the base64url form of the Request-Payment message.
 pub const REQUEST_HEADER: &str = "MicroMint-Request";
-/// The answer header field that says what became of the payment: a word of
+/// The answer header field with the outcome of the request: a word of
 /// [`RequestOutcome::word`](super::RequestOutcome::word).
 pub const STATUS_HEADER: &str = "MicroMint-Status";
 
 /// The beginning of a receipt cookie's name; 16 hexadecimal digits follow.
-pub const RECEIPT_COOKIE_PREFIX: &str = "micromint-";
+pub(crate) const RECEIPT_COOKIE_PREFIX: &str = "micromint-";

@@ -14,6 +14,24 @@ pub const COINS_PER_PAYMENT_MAX: u32 = 500;
 pub const PAYMENT_SIZE_MAX: usize = 60 * 1024;
 
 /// Coins for a page.
+///
+/// ```
+/// use micromint::authenticator::Authenticator;
+/// use micromint::protocol::Payment;
+///
+/// let payment = Payment {
+///     url: "https://news.example/story".parse()?,
+///     user: "alice".parse()?,
+///     vendor: "news.example".parse()?,
+///     period: "2026-12".parse()?,
+///     coins: 1,
+///     authenticator: Authenticator::from_bytes([0; 16]),
+///     x: vec![1, 2, 3, 4],
+/// };
+/// assert_eq!(Payment::parse(&payment.to_bytes())?, payment);
+/// assert_eq!(payment.coin_size(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// The page, exactly as in the Request-Payment.
@@ -47,7 +65,7 @@ impl Payment {
     ///
     /// # Errors
     /// The message is not one.
-    pub fn from_frame(frame: Frame<'_>) -> Result<Payment, MessageError> {
+    pub(super) fn from_frame(frame: Frame<'_>) -> Result<Payment, MessageError> {
         frame.expect_type("Payment")?;
         let coins = frame.number("Coins", COINS_PER_PAYMENT_MAX.into())? as u32;
         Ok(Payment {
@@ -108,7 +126,7 @@ pub(super) fn x_from_bytes(data: &[u8]) -> Result<Vec<u64>, MessageError> {
     let (inputs, rest) = data.as_chunks::<8>();
     if !rest.is_empty() {
         return Err(MessageError::Data(format!(
-            "{} bytes are no whole number of 8-byte inputs",
+            "{} bytes are not a whole number of 8-byte inputs",
             data.len()
         )));
     }

@@ -7,9 +7,18 @@ use crate::coin::CoinFault;
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $sentence:literal;)*) => {
-        /// Why a payment was refused. The variants stand in order of precedence: if several apply,
-        /// the first of them is the answer. The vendor kept nothing. Exhaustive on purpose: whoever
-        /// adds a reason decides in every match whether it blames the coins.
+        /// Why a payment was refused; the vendor recorded nothing. The variants are in order of
+        /// precedence: if several apply, the first of them is reported. Exhaustive on purpose: a
+        /// new reason must be handled in every match, which decides whether it blames the coins.
+        ///
+        /// ```
+        /// use micromint::protocol::Refusal;
+        ///
+        /// let refusal: Refusal = "spent".parse()?;
+        /// assert_eq!(refusal, Refusal::Spent);
+        /// assert_eq!(refusal.sentence(), "A coin was spent here before.");
+        /// # Ok::<(), String>(())
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Refusal {
             $($(#[$doc])* $name,)*
@@ -19,7 +28,7 @@ macro_rules! refusals {
             /// All refusals, in order of precedence.
             pub const ALL: &'static [Refusal] = &[$(Refusal::$name,)*];
 
-            /// The word that names it in messages, logs and variables.
+            /// The word for messages, logs and variables.
             pub fn word(self) -> &'static str {
                 match self {
                     $(Refusal::$name => $word,)*
@@ -37,17 +46,19 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// The message is no Payment.
+    /// The text is not a Payment message.
     Malformed = "malformed", "The payment could not be read.";
-    /// The credential answers a challenge that was not made here, or for another page.
-    InvalidChallenge = "invalid-challenge", "The payment answers another question than ours.";
-    /// The Vendor-ID is another vendor's.
+    /// The vendor did not issue the challenge that the credential answers, or issued it for another
+    /// page.
+    InvalidChallenge = "invalid-challenge",
+        "The payment answers a challenge that was not issued for this page.";
+    /// The Vendor-ID is that of another vendor.
     OtherVendor = "other-vendor", "The payment is for another vendor.";
-    /// The URL is not the one that the Request-Payment for this page names.
+    /// The URL differs from the one in the Request-Payment for this page.
     OtherPage = "other-page", "The payment is for another page.";
-    /// The challenge that the credential answers has ended, and the payment was not recorded
+    /// The challenge that the credential answers has expired, and the payment was not recorded
     /// before.
-    ChallengeExpired = "challenge-expired", "The question that the payment answers has expired.";
+    ChallengeExpired = "challenge-expired", "The challenge that the payment answers has expired.";
     /// This vendor does not accept the period.
     UnknownPeriod = "unknown-period", "Coins of this period are not accepted here.";
     /// The period has not begun.
@@ -57,22 +68,22 @@ refusals! {
     /// More or fewer coins than the price.
     WrongAmount = "wrong-amount", "The number of coins is not the price.";
     /// An x is 2^w or more.
-    OutOfRange = "out-of-range", "A coin holds a number that is out of range.";
-    /// One x stands twice in one coin.
-    RepeatedBall = "repeated-ball", "A coin holds one ball twice.";
+    OutOfRange = "out-of-range", "A coin contains a number that is out of range.";
+    /// An x is repeated within one coin.
+    RepeatedBall = "repeated-ball", "A coin contains a ball twice.";
     /// A ball's fixed bits are wrong.
-    FixedBits = "fixed-bits", "A coin holds a ball that is not of this period.";
-    /// The superbins are no set of this user.
+    FixedBits = "fixed-bits", "A coin contains a ball that is not of this period.";
+    /// The superbins are not a set of this user.
     UserDifferences = "user-differences", "The coins were not sold to this user.";
     /// The sub-bins are not this vendor's.
     VendorDifferences = "vendor-differences", "The coins were not made for this vendor.";
-    /// One coin stands twice in the payment.
-    RepeatedCoin = "repeated-coin", "One coin stands twice in the payment.";
+    /// A coin is repeated within the payment.
+    RepeatedCoin = "repeated-coin", "The payment contains a coin twice.";
     /// The user or a superbin is on the revocation list.
     Revoked = "revoked", "The broker has revoked these coins.";
-    /// The owners file names another buyer.
+    /// The owners file says that another user bought the coins.
     NotOwner = "not-owner", "The coins belong to another user.";
-    /// The user has spent as many coins here today as one may.
+    /// The user has reached the daily limit of coins at this vendor.
     CapReached = "cap-reached", "You have reached today's limit here.";
     /// A coin was spent here before.
     Spent = "spent", "A coin was spent here before.";
@@ -102,6 +113,6 @@ impl FromStr for Refusal {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Refusal::ALL.iter().copied().find(|refusal| refusal.word() == text);
-        found.ok_or_else(|| format!("{text:?} is no reason for a refusal"))
+        found.ok_or_else(|| format!("expected the word of a refusal, found {text:?}"))
     }
 }

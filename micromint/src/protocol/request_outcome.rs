@@ -1,44 +1,54 @@
-//! What became of a request at a vendor's paywall, in one word: the value of `MicroMint-Status`.
+//! The outcome of a request at a vendor's paywall, in one word: the value of `MicroMint-Status`.
 
 use std::str::FromStr;
 
 use super::Refusal;
 
-/// What became of a request at the paywall. Exhaustive on purpose: whoever adds an outcome decides
-/// in every match what it means.
+/// The outcome of a request at the paywall. Exhaustive on purpose: a new outcome must be handled in
+/// every match.
+///
+/// ```
+/// use micromint::protocol::{Refusal, RequestOutcome};
+///
+/// let outcome: RequestOutcome = "paid".parse()?;
+/// assert_eq!(outcome, RequestOutcome::Paid);
+/// assert_eq!(RequestOutcome::Refused(Refusal::Spent).word(), "spent");
+/// # Ok::<(), micromint::protocol::UnknownOutcome>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum RequestOutcome {
-    /// Nothing to pay.
+    /// The page is free.
     #[default]
     Free,
-    /// A payable page was asked for without a payment.
+    /// The page has a price and the request carries no payment.
     Unpaid,
-    /// The question of an OPTIONS request was answered in place of the page.
+    /// An OPTIONS request was answered without the page.
     Options,
     /// The payment was recorded.
     Paid,
     /// A receipt cookie covers the request.
     Receipt,
-    /// The payment was recorded before and is answered again.
+    /// The payment was recorded by an earlier request, and the page is served again.
     Retry,
     /// One of the visitor's free views of the day.
     FreeView,
-    /// The content is free, or is not sent since a condition of the request fails: the payment was
-    /// not recorded.
+    /// The payment was not recorded: the content is free, or a condition of the request fails and
+    /// the content is not sent.
     Returned,
-    /// The payment was recorded, or the free view counted, and taken back, since the answer is no
-    /// success.
+    /// The payment was recorded, or the free view counted, and then reversed because the answer
+    /// is not a success.
     Reversed,
     /// The payment was refused.
     Refused(Refusal),
-    /// The request itself is wrong: two payments, or a target that no URL can hold.
+    /// The request itself is invalid: it carries two payments, or its target cannot be part of a
+    /// URL.
     BadRequest,
-    /// The payment could not be recorded, or the price not be read; nothing was kept.
+    /// The payment could not be recorded, or the price could not be read. Nothing was recorded.
     Unavailable,
 }
 
 impl RequestOutcome {
-    /// Every outcome but the refusals, in a fixed order.
+    /// Every outcome except the refusals, in a fixed order.
     pub(crate) const UNREFUSED: [RequestOutcome; 11] = [
         RequestOutcome::Free,
         RequestOutcome::Unpaid,
@@ -53,7 +63,7 @@ impl RequestOutcome {
         RequestOutcome::Unavailable,
     ];
 
-    /// The word that names it in `MicroMint-Status`, logs and variables.
+    /// The word for `MicroMint-Status`, logs and variables.
     pub fn word(self) -> &'static str {
         match self {
             RequestOutcome::Free => "free",
@@ -72,7 +82,7 @@ impl RequestOutcome {
     }
 }
 
-/// The text is no word of a [`RequestOutcome`].
+/// The text is not the word of a [`RequestOutcome`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a word of MicroMint-Status")]
 pub struct UnknownOutcome;

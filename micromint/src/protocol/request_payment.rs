@@ -14,6 +14,23 @@ pub const PERIODS_PER_REQUEST_MAX: usize = 16;
 const SIZE_MAX: usize = 32 * 1024;
 
 /// A vendor's price for a page.
+///
+/// ```
+/// use micromint::protocol::RequestPayment;
+///
+/// let request = RequestPayment {
+///     url: "https://news.example/story".parse()?,
+///     price: 3,
+///     vendor: "news.example".parse()?,
+///     periods: vec!["2026-12".parse()?],
+///     broker: "https://broker.example/".to_string(),
+///     coin_value: "0.01 USD".parse()?,
+///     description: "News of the day".to_string(),
+/// };
+/// assert_eq!(RequestPayment::parse(&request.to_bytes())?, request);
+/// assert_eq!(request.money().map(|money| money.to_string()), Some("0.03 USD".to_string()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPayment {
     /// The page.

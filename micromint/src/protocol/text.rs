@@ -19,6 +19,16 @@ pub fn parse_decimal(text: &str) -> Option<u64> {
 }
 
 /// The URL of a page: an http or https origin and the raw path and query, kept byte by byte.
+///
+/// ```
+/// use micromint::protocol::Url;
+///
+/// let url: Url = "https://news.example:8443/story?page=2".parse()?;
+/// assert_eq!(url.origin(), "https://news.example:8443");
+/// assert_eq!(url.target(), "/story?page=2");
+/// assert!("https://news.example:443/".parse::<Url>().is_err(), "the scheme's default port");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Url {
     text: String,
@@ -29,6 +39,7 @@ pub struct Url {
 
 /// The text is not the URL of a page.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum UrlError {
     /// It is too long.
     #[error("URL of {found} bytes, at most {URL_LEN_MAX} are allowed")]
@@ -90,7 +101,7 @@ impl Url {
     /// # Errors
     /// The target does not start with `/`, is too long, or contains a space, `#` or a byte that is
     /// not printable ASCII.
-    pub fn at_same_origin(&self, target: &str) -> Result<Url, UrlError> {
+    pub(crate) fn at_same_origin(&self, target: &str) -> Result<Url, UrlError> {
         let (origin, found) = (self.origin(), self.target_at + target.len());
         if found > URL_LEN_MAX {
             return Err(UrlError::TooLong { found });
@@ -168,6 +179,15 @@ impl fmt::Display for Url {
 
 /// A Batch-ID or Request-ID: 1 to 64 characters of `A-Z a-z 0-9 . _ -`, chosen by the sender, the
 /// same when the message is repeated.
+///
+/// ```
+/// use micromint::protocol::Id;
+///
+/// let id: Id = "2026-12.00000000000000000000".parse()?;
+/// assert_eq!(id.as_str().len(), 28);
+/// assert!("two words".parse::<Id>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(String);
 

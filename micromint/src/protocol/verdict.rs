@@ -5,6 +5,14 @@ use super::MessageError;
 macro_rules! verdicts {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $word:literal;)*) => {
         /// The broker's verdict on a coin or a returned ball. Numbers are never reused.
+        ///
+        /// ```
+        /// use micromint::protocol::Verdict;
+        ///
+        /// assert_eq!(Verdict::AlreadyPaid.code(), 27);
+        /// assert!(Verdict::AlreadyPaid.is_rejection());
+        /// assert!(!Verdict::Waiting.is_rejection());
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Verdict {
@@ -16,7 +24,7 @@ macro_rules! verdicts {
             pub const ALL: &'static [Verdict] = &[$(Verdict::$name,)*];
 
             /// The verdict of a code, or `None` if there is none.
-            pub fn from_code(code: u8) -> Option<Verdict> {
+            pub(crate) fn from_code(code: u8) -> Option<Verdict> {
                 match code {
                     $($code => Some(Verdict::$name),)*
                     _ => None,
@@ -48,7 +56,7 @@ verdicts! {
     /// An x is out of range or repeated within the coin.
     InputWrong = 19, "input out of range or repeated";
     /// The fixed bits of a ball are wrong.
-    FixedBits = 20, "no ball of this period";
+    FixedBits = 20, "not a ball of this period";
     /// The superbins are not a set of this user.
     UserDifferences = 21, "not a set of this user";
     /// The sub-bins are not those of this vendor.
@@ -64,9 +72,9 @@ verdicts! {
     /// The first ball is paid by an earlier or higher-ranked claim.
     AlreadyPaid = 27, "already redeemed or credited";
     /// The ball is not a first ball: its superbin is odd.
-    NotFirst = 28, "no first ball";
+    NotFirst = 28, "not a first ball";
     /// The authenticator of a return is wrong, so the return is not from the owner.
-    WrongAuthenticator = 29, "authenticator wrong";
+    WrongAuthenticator = 29, "wrong authenticator";
 }
 
 impl Verdict {
@@ -88,7 +96,7 @@ pub(super) fn verdicts_to_bytes(verdicts: &[Verdict]) -> Vec<u8> {
 pub(super) fn verdicts_from(data: &[u8]) -> Result<Vec<Verdict>, MessageError> {
     let read = |code: &u8| {
         Verdict::from_code(*code)
-            .ok_or_else(|| MessageError::Data(format!("{code} is the code of no verdict")))
+            .ok_or_else(|| MessageError::Data(format!("{code} is not the code of a verdict")))
     };
     data.iter().map(read).collect()
 }

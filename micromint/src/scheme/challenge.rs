@@ -1,4 +1,4 @@
-//! A challenge: the parameters behind `WWW-Authenticate: Payment`, and as a credential echoes them.
+//! A challenge: the parameters of `WWW-Authenticate: Payment`, which a credential echoes.
 
 use std::fmt;
 
@@ -8,12 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::BASE64URL;
 use crate::authenticator::Key;
 
-/// The length of an `id`, in bytes: an HMAC-SHA256 in base64url.
-pub const ID_LEN: usize = 43;
-/// About as long as all but `request` is, in bytes.
+/// The approximate length of all parameters except `request`, in bytes.
 const LINE_LEN_USUAL: usize = 256;
 
-/// The parameters of a challenge. Members stand in the order of their names.
+/// The parameters of a challenge. Members are in the order of their names.
 ///
 /// ```
 /// use micromint::authenticator::Key;
@@ -37,36 +35,36 @@ const LINE_LEN_USUAL: usize = 256;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
-    /// For people.
+    /// A description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The digest of the body that must come with the credential.
+    /// The digest of the body that must be sent with the credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// When it ends (RFC 3339).
+    /// The time at which the challenge expires (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// The request header that the credential goes into, where that is not Authorization.
+    /// The request header field for the credential, if it is not Authorization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
-    /// What binds the others.
+    /// The identifier that binds the other parameters, see [`Challenge::id_under`].
     pub id: String,
-    /// The kind of payment.
+    /// The intent: the kind of payment.
     pub intent: String,
-    /// How it is paid.
+    /// The payment method.
     pub method: String,
-    /// The server's own.
+    /// Data that has a meaning for the server only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opaque: Option<String>,
-    /// Who asks.
+    /// The protection space: the vendor's name.
     pub realm: String,
-    /// What is asked for, base64url of JSON.
+    /// The offer: base64url of JSON.
     pub request: String,
 }
 
 impl Challenge {
-    /// The `id` of these parameters under `key`: the draft's seven slots, an absent one empty,
-    /// joined by `|`; an eighth for `header` only where there is one. HMAC-SHA256, base64url
+    /// The `id` of these parameters under `key`: HMAC-SHA256 over the draft's seven slots joined by
+    /// `|`, an absent one empty, and over an eighth slot for `header` if that is present; base64url
     /// without padding.
     pub fn id_under(&self, key: &Key) -> String {
         let mut input = String::with_capacity(LINE_LEN_USUAL + self.request.len());
@@ -86,7 +84,8 @@ impl Challenge {
         BASE64URL.encode(key.mac(&[input.as_bytes()]))
     }
 
-    /// The value of a `WWW-Authenticate` line. What a header cannot carry is left out.
+    /// The value of a `WWW-Authenticate` field. Characters that a header field cannot carry are
+    /// omitted.
     pub fn to_header(&self) -> String {
         let mut line = String::with_capacity(LINE_LEN_USUAL + self.request.len());
         push_parameter(&mut line, "Payment ", "id", &self.id);
@@ -120,7 +119,7 @@ fn push_parameter(line: &mut String, before: &str, name: &str, value: &str) {
     line.push_str(before);
     line.push_str(name);
     line.push_str("=\"");
-    // Without a way out early the compiler looks at many bytes at once.
+    // Without an early exit the compiler can vectorize the loop.
     let is_plain = value.bytes().fold(true, |plain, byte| {
         plain & (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
     });
@@ -168,7 +167,7 @@ mod tests {
     fn the_id_binds_every_slot_and_no_slot_runs_into_another() {
         let key = Key::from_bytes([1; 32]);
         let id = challenge().id_under(&key);
-        assert_eq!(id.len(), ID_LEN);
+        assert_eq!(id.len(), 43, "an HMAC-SHA256 in base64url");
         let text = |text: &str| Some(text.to_string());
         for changed in [
             Challenge { realm: "news".into(), ..challenge() },

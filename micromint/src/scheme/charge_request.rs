@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{CURRENCY, SchemeError, from_base64_json, to_base64_json};
 use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, parse_decimal};
 
-/// The longest `request`, in bytes: a Request-Payment of any size, in base64url.
+/// The longest `request`, in bytes: the largest Request-Payment in base64url.
 const REQUEST_LEN_MAX: usize = 64 * 1024;
 const WHAT: &str = "request";
 
-/// The members in the order of their names.
+/// The printed members, in the order of their names.
 #[derive(Serialize)]
 struct ToJson<'a> {
     amount: &'a str,
@@ -30,7 +30,7 @@ struct DetailsToJson<'a> {
     url: &'a str,
 }
 
-/// What is read. Members that are not known are passed over, as the draft asks.
+/// The members that are read. Unknown members are ignored, as the draft requires.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FromJson {
@@ -68,11 +68,11 @@ pub fn charge_request(offer: &RequestPayment) -> String {
     })
 }
 
-/// Reads the value of `request`. What comes out obeys every rule of a Request-Payment.
+/// Reads the value of `request`. The result obeys every rule of a Request-Payment.
 ///
 /// # Errors
-/// No base64url of JSON, a member that is missing, of another type or twice, another currency, or
-/// what no Request-Payment can say.
+/// The value is too long or not base64url of JSON; a member is missing, repeated or of another
+/// type; the currency is another one; or a Request-Payment cannot have the content.
 pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
     let expected = "an object with amount, currency, recipient and methodDetails";
     let json: FromJson = from_base64_json(WHAT, expected, value.as_bytes(), REQUEST_LEN_MAX)?;
@@ -101,7 +101,7 @@ pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
             .map_err(|error| member(format!("coinValue: {error}")))?,
         description: json.description,
     };
-    // The message's own reader knows every bound, and its printer what a text for people may hold.
+    // Printing and parsing the message applies all its bounds and its rules for texts for people.
     RequestPayment::parse(&offer.to_bytes()).map_err(|error| member(error.to_string()))
 }
 
@@ -135,7 +135,8 @@ mod tests {
             text,
             r#"{"amount":"3","currency":"coin","description":"News","methodDetails":{"broker":"https://broker.example/","coinValue":"0.01 USD","periods":["2026-12","2027-01"],"url":"https://news.example/story?a=\"b\""},"recipient":"news.example"}"#
         );
-        // serde_json keeps objects sorted by name, so this is the canonical form by another way.
+        // serde_json sorts the members of objects by name: the canonical form, computed in another
+        // way.
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value.to_string(), text);
         assert_eq!(read_charge_request(&charge_request(&offer())).unwrap(), offer());

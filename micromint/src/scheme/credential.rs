@@ -1,4 +1,4 @@
-//! A credential: the challenge echoed, and the Payment message that answers it.
+//! A credential: the echoed challenge and the Payment message that answers it.
 
 use base64::Engine;
 use serde::{Deserialize, Serialize};
@@ -6,20 +6,30 @@ use serde::{Deserialize, Serialize};
 use super::{BASE64URL, Challenge, SCHEME, SchemeError, from_base64_json, to_base64_json};
 use crate::protocol::PAYMENT_SIZE_MAX;
 
-/// The longest base64url of a credential, in bytes: the largest Payment, twice in base64url, and as
-/// much again as a server lets through for the challenge.
+/// The longest credential, in bytes of base64url: the largest Payment encoded twice, and 24 KiB for
+/// the echoed challenge.
 pub const CREDENTIAL_LEN_MAX: usize = PAYMENT_SIZE_MAX.div_ceil(9) * 16 + 24 * 1024;
 const WHAT: &str = "credential";
 
-/// What an `Authorization: Payment` carries.
+/// The content of an `Authorization: Payment` field.
+///
+/// ```
+/// use micromint::scheme::{Challenge, Credential, token_of};
+///
+/// let credential = Credential::new(Challenge::default(), b"a Payment message");
+/// let header = credential.to_header();
+/// let token = token_of(header.as_bytes()).ok_or("another scheme")?;
+/// assert_eq!(Credential::parse(token)?.message()?, b"a Payment message");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
-    /// The challenge as it was sent.
+    /// The challenge as the client received it.
     pub challenge: Challenge,
     payload: Payload,
 }
 
-/// The payload of this method. Another method's has other members, which are passed over.
+/// The payload of this method. A payload of another method has other members, which are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Payload {
     message: Option<String>,
@@ -31,37 +41,37 @@ impl Credential {
         Credential { challenge, payload: Payload { message: Some(BASE64URL.encode(message)) } }
     }
 
-    /// Reads the part of a header's value behind the scheme's name.
+    /// Reads the part of a field value after the name of the scheme.
     ///
     /// # Errors
-    /// More than [`CREDENTIAL_LEN_MAX`] bytes, no base64url, no JSON, a member that is missing,
-    /// twice or of another type.
+    /// It is longer than [`CREDENTIAL_LEN_MAX`] or not base64url of JSON; a member is missing,
+    /// repeated or of another type.
     pub fn parse(token: &[u8]) -> Result<Credential, SchemeError> {
         let expected =
-            "an object with challenge and payload, their members strings, none of them twice";
+            "an object with challenge and payload whose members are strings, none repeated";
         from_base64_json(WHAT, expected, token, CREDENTIAL_LEN_MAX)
     }
 
-    /// The Payment message.
+    /// The Payment message, decoded.
     ///
     /// # Errors
-    /// The payload has none, or no base64url.
+    /// The payload has no message, or the message is not base64url.
     pub fn message(&self) -> Result<Vec<u8>, SchemeError> {
         let message = self.payload.message.as_deref().ok_or_else(|| SchemeError::Member {
             what: WHAT,
-            why: "payload: expected the member message".to_string(),
+            why: "payload: member message is missing".to_string(),
         })?;
         BASE64URL.decode(message).map_err(|_| SchemeError::Base64 { what: "payload.message" })
     }
 
-    /// The value of an `Authorization` or `Payment-Authorization`.
+    /// The value of an `Authorization` or `Payment-Authorization` field.
     pub fn to_header(&self) -> String {
         format!("{SCHEME} {}", to_base64_json(self))
     }
 }
 
-/// What follows the scheme's name in the value of an `Authorization`; `None` if it is another
-/// scheme's.
+/// The part of an `Authorization` value after the name of the scheme "Payment"; `None` if the
+/// scheme is another one.
 pub fn token_of(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii_start();
     let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
@@ -120,7 +130,7 @@ mod tests {
         let good = r#"{"challenge":{"id":"i","realm":"r","method":"micromint","intent":"charge","request":"e30"},"payload":{"message":"c2VjcmV0"}}"#;
         assert!(parse(good).is_ok());
         assert!(parse(&good.replace("\"id\"", "\"later\":{\"x\":[1]},\"id\"")).is_ok());
-        // What is passed over may be deep: it is read without recursion.
+        // An ignored member may be nested deeply: it is read without recursion.
         let deep = format!("{{\"x\":{}{},\"challenge\"", "[".repeat(30_000), "]".repeat(30_000));
         assert!(parse(&good.replace("{\"challenge\"", &deep)).is_ok());
         for bad in [
@@ -161,7 +171,7 @@ mod tests {
         assert!(matches!(padded(CREDENTIAL_LEN_MAX / 4 * 3 + 1), Err(SchemeError::TooLong { .. })));
     }
 
-    /// A credential of this many bytes of JSON.
+    /// A credential with this many bytes of JSON.
     fn parse_length(length: usize) -> String {
         let json = serde_json::to_string(&Credential::new(challenge(), b"m")).unwrap();
         format!("{json}{}", " ".repeat(length - json.len()))

@@ -1,13 +1,13 @@
-//! Finding challenges in the value of `WWW-Authenticate` (RFC 9110, 11.6.1), where schemes, their
-//! parameters and commas in quotes stand in one list.
+//! Finds challenges in the value of `WWW-Authenticate` (RFC 9110, 11.6.1): one list of schemes and
+//! their parameters, with commas possible inside quoted strings.
 
 use super::{Challenge, SCHEME};
 
-/// The longest value of one field that is looked at, in bytes.
-pub const FIELD_LEN_MAX: usize = 64 * 1024;
+/// The longest field value that is examined, in bytes.
+const FIELD_LEN_MAX: usize = 64 * 1024;
 
-/// The challenges of the scheme "Payment" in one value of `WWW-Authenticate`, in order. What is no
-/// such challenge, lacks a parameter that must be there, or says one twice, is passed over.
+/// The challenges of the scheme "Payment" in one value of `WWW-Authenticate`, in order. Challenges
+/// of other schemes, and those with a missing or repeated parameter, are ignored.
 pub fn challenges_in(value: &str) -> Vec<Challenge> {
     if value.len() > FIELD_LEN_MAX {
         return Vec::new();
@@ -18,7 +18,7 @@ pub fn challenges_in(value: &str) -> Vec<Challenge> {
         if let Some(scheme) = scheme {
             found.push(scheme.eq_ignore_ascii_case(SCHEME).then(Challenge::default));
         }
-        // A parameter belongs to the challenge begun last; one that is wrong spoils that.
+        // A parameter belongs to the latest challenge; an invalid one discards that challenge.
         if let (Some(last), false) = (found.last_mut(), parameter.is_empty())
             && let Some(challenge) = last
             && set(challenge, parameter).is_none()
@@ -35,7 +35,7 @@ fn is_complete(challenge: &Challenge) -> bool {
     needed.iter().all(|value| !value.is_empty())
 }
 
-/// The items between commas, without the commas in quoted strings.
+/// The items between commas; a comma in a quoted string does not separate items.
 fn split_outside_quotes(value: &str) -> Vec<&str> {
     let (mut items, mut start) = (Vec::new(), 0);
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -55,8 +55,8 @@ fn split_outside_quotes(value: &str) -> Vec<&str> {
     items.into_iter().map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
-/// An item is `scheme`, `scheme parameter` or `parameter`; a scheme is a token that a space or the
-/// end follows and no `=`.
+/// Splits an item, which is `scheme`, `scheme parameter` or `parameter`. A scheme is a token
+/// followed by a space or the end, not by `=`.
 fn split_scheme(item: &str) -> (Option<&str>, &str) {
     let end = item.bytes().position(|byte| !is_token(byte)).unwrap_or(item.len());
     let (token, rest) = item.split_at(end);
@@ -68,7 +68,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Sets one parameter, given as `name=value`. `None` if it is none, or stands there already.
+/// Sets one parameter, given as `name=value`. `None` if it is malformed or repeated.
 fn set(challenge: &mut Challenge, parameter: &str) -> Option<()> {
     let (name, value) = parameter.split_once('=')?;
     let value = unquoted(value.trim())?;
@@ -94,7 +94,7 @@ fn set_optional(challenge: &mut Challenge, name: &str, value: String) -> Option<
         "description" => &mut challenge.description,
         "opaque" => &mut challenge.opaque,
         "header" => &mut challenge.header,
-        // The draft may grow: what is not known is passed over.
+        // The draft may grow: unknown parameters are ignored.
         _ => return Some(()),
     };
     if optional.is_some() {

@@ -1,4 +1,4 @@
-//! `Payment-Receipt`: that a payment was taken, when, and by which name it can be asked about.
+//! `Payment-Receipt`: confirms a payment, with its time and a reference that identifies it.
 
 use std::borrow::Cow;
 
@@ -17,20 +17,41 @@ const RECEIPT_LEN_MAX: usize = 4096;
 /// The size of a reference, in bytes.
 const REFERENCE_SIZE: usize = 16;
 
-/// What a `Payment-Receipt` says. Members stand in the order of their names.
+/// The content of a `Payment-Receipt`. Members are in the order of their names.
+///
+/// ```
+/// use micromint::authenticator::Authenticator;
+/// use micromint::protocol::Payment;
+/// use micromint::scheme::{PaymentReceipt, reference};
+/// use micromint::time::UnixTime;
+///
+/// let payment = Payment {
+///     url: "https://news.example/story".parse()?,
+///     user: "alice".parse()?,
+///     vendor: "news.example".parse()?,
+///     period: "2026-12".parse()?,
+///     coins: 1,
+///     authenticator: Authenticator::from_bytes([0; 16]),
+///     x: vec![1, 2, 3, 4],
+/// };
+/// let receipt = PaymentReceipt::new(&payment, UnixTime(0), None);
+/// assert_eq!(receipt.timestamp(), "1970-01-01T00:00:00Z");
+/// assert_eq!(PaymentReceipt::parse(&receipt.to_header())?.reference, reference(&payment));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentReceipt {
-    /// The `id` of the challenge, where the payment answered one.
+    /// The `id` of the challenge that the payment answered, if any.
     #[serde(rename = "challengeId", default, skip_serializing_if = "Option::is_none")]
     pub challenge_id: Option<String>,
     /// The method of payment.
     pub method: Cow<'static, str>,
-    /// The payment's name, of [`reference()`].
+    /// The reference of the payment, see [`reference()`].
     pub reference: String,
     /// Always `success`.
     pub status: Cow<'static, str>,
     /// When the payment was recorded (RFC 3339).
-    pub timestamp: CompactString,
+    timestamp: CompactString,
 }
 
 impl PaymentReceipt {
@@ -49,25 +70,30 @@ impl PaymentReceipt {
         }
     }
 
-    /// Reads the value of a `Payment-Receipt`.
+    /// Reads the value of a `Payment-Receipt` field.
     ///
     /// # Errors
-    /// It is too long, no base64url of JSON, or lacks a member.
+    /// It is too long or not base64url of JSON, or a member is missing.
     pub fn parse(value: &str) -> Result<PaymentReceipt, SchemeError> {
         let expected = "an object with method, reference, status and timestamp";
         from_base64_json("Payment-Receipt", expected, value.trim().as_bytes(), RECEIPT_LEN_MAX)
     }
 
-    /// The value of a `Payment-Receipt`.
+    /// When the payment was recorded (RFC 3339).
+    pub fn timestamp(&self) -> &str {
+        &self.timestamp
+    }
+
+    /// The value of a `Payment-Receipt` field.
     pub fn to_header(&self) -> String {
         to_base64_json(self)
     }
 }
 
-/// The name of a payment, 32 hexadecimal digits, which client, vendor and broker find alike and
-/// which tells nobody anything about its coins: the head of SHA-256 over `micromint reference`,
-/// Vendor-ID, URL, Period and User-ID, a zero byte after each, then the 16 bytes of the
-/// Authenticator and the data.
+/// The reference of a payment, 32 hexadecimal digits. Client, vendor and broker compute the same
+/// one, and it reveals nothing about the coins. It is the first 16 bytes of SHA-256 over
+/// `micromint reference`, Vendor-ID, URL, Period and User-ID, each followed by a zero byte, then
+/// the 16 bytes of the Authenticator and the data.
 pub fn reference(payment: &Payment) -> String {
     let mut sha256 = Sha256::new();
     let names: [&str; 5] = [

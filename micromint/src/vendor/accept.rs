@@ -1,25 +1,26 @@
-//! Which form of a 402 a client asks for, by the header Accept (RFC 9110, 12.5.1).
+//! Which form of a 402 answer a client prefers, by the header Accept (RFC 9110, 12.5.1).
 
 use super::request::Request;
 use crate::protocol::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE};
 
-/// The forms that a 402 comes in. They stand in the order of our own preference: of two that a
-/// client ranks alike the first is sent.
+/// The forms of a 402 answer, in the server's order of preference: of two forms with equal weight
+/// the first is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// `application/x-micromint`: the message itself.
     Message,
     /// `text/html`: a page for people.
     Page,
-    /// `application/problem+json`, also for who asks for `application/json`.
+    /// `application/problem+json`; also for clients that ask for `application/json`.
     Problem,
 }
 
-/// How well a media range fits: 0 for `*/*`, 1 for `type/*`, 2 for the type itself; and its weight
-/// in thousandths.
+/// How well a media range matches: its specificity, which is 0 for `*/*`, 1 for `type/*` and 2 for
+/// the type itself, and its weight in thousandths.
 type Rank = (u8, u32);
 
-/// The form that `Accept` ranks highest; the message where it shows no preference or is absent.
+/// The form with the highest weight in `Accept`; the message if the header is absent or shows no
+/// preference.
 pub(super) fn form_for(request: &Request<'_>) -> Form {
     let forms: [(Form, &[&str]); 3] = [
         (Form::Message, &[MEDIA_TYPE]),
@@ -36,7 +37,7 @@ pub(super) fn form_for(request: &Request<'_>) -> Form {
     best.0
 }
 
-/// The weight of a media type, in thousandths: that of the most specific range that covers it.
+/// The weight of a media type in thousandths: that of the most specific range that covers it.
 fn weight(request: &Request<'_>, name: &str) -> u32 {
     let ranges =
         request.header_values("accept").flat_map(|value| value.split(|byte| *byte == b','));
@@ -44,7 +45,7 @@ fn weight(request: &Request<'_>, name: &str) -> u32 {
     ranks.max_by_key(|(precision, _)| *precision).map_or(0, |(_, weight)| weight)
 }
 
-/// How `range`, such as `text/*;q=0.5`, ranks the media type `name`; `None` if it does not cover
+/// How `range`, such as `text/*;q=0.5`, matches the media type `name`; `None` if it does not cover
 /// it.
 fn rank(range: &[u8], name: &str) -> Option<Rank> {
     let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
@@ -62,7 +63,7 @@ fn rank(range: &[u8], name: &str) -> Option<Rank> {
     Some((precision, q.map_or(Some(1000), thousandths)?))
 }
 
-/// Reads a weight: `0`, `1`, `0.` or `1.` and up to three digits.
+/// Reads a weight: `0` or `1`, optionally followed by `.` and up to three digits.
 fn thousandths(text: &[u8]) -> Option<u32> {
     let (whole, fraction) = match text {
         [whole, b'.', fraction @ ..] => (*whole, fraction),

@@ -1,9 +1,8 @@
-//! The accepted periods with the broker's lists, as the files in the folder of periods say by now.
+//! The accepted periods with the broker's lists, kept up to date with the files in their folder.
 //!
-//! In goes the folder, out comes a [`Checker`]; files that are put there, replaced or removed are
-//! noticed within seconds, without a reload of the server. The invariant: what cannot be read
-//! changes nothing. The periods and lists that were read before stay in use, and the vendor is told
-//! once.
+//! Input: the folder. Output: a [`Checker`]. Files that are added, replaced or removed take effect
+//! within seconds, without a reload of the server. The invariant: a file that cannot be read
+//! changes nothing. The periods and lists read before stay in use, and the error is reported once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,25 +18,25 @@ use crate::params::Params;
 use crate::period::Period;
 use crate::time::UnixTime;
 
-/// How often the folder is looked at, in seconds.
+/// How often the folder is examined, in seconds.
 pub(super) const LOOK_SECONDS: i64 = 5;
-/// How long files that could not be read, and have not changed since, are left alone, in seconds.
+/// How long to wait before unreadable files that have not changed are read again, in seconds.
 const AGAIN_SECONDS: i64 = 60;
 
-/// What the folder holds: the names that count, and their stamps.
+/// The relevant files of the folder, by name, with their stamps.
 type Files = BTreeMap<String, Stamp>;
 
 /// The accepted periods.
 pub(super) struct Accepted {
     vendor: VendorId,
-    /// `None` where the periods are given and never change.
+    /// `None` if the periods were passed in and never change.
     folder: Option<Box<dyn Directory>>,
     current: RwLock<Arc<Checker>>,
     looked_at: AtomicI64,
     read: Mutex<Read>,
 }
 
-/// What was read last.
+/// The result of the last successful reading, and the last failure.
 #[derive(Default)]
 struct Read {
     files: Files,
@@ -68,7 +67,7 @@ impl Accepted {
     /// The periods and lists in `folder`.
     ///
     /// # Errors
-    /// What [`load_periods`] and [`Lists::load`] refuse.
+    /// The errors of [`load_periods`] and [`Lists::load`].
     pub(super) fn open(
         vendor: &VendorId,
         folder: Box<dyn Directory>,
@@ -85,26 +84,26 @@ impl Accepted {
         })
     }
 
-    /// The checks as of now.
+    /// The current checker.
     pub(super) fn current(&self) -> Arc<Checker> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether it is time to look at the folder. A clock that was set back is no reason not to.
+    /// Whether the folder is due to be examined; also true after the clock was set back.
     pub(super) fn is_due(&self, now: UnixTime) -> bool {
         let looked_at = self.looked_at.load(Ordering::Relaxed);
         self.folder.is_some()
             && !(looked_at..looked_at.saturating_add(LOOK_SECONDS)).contains(&now.0)
     }
 
-    /// Looks at the folder if it is time to, and reads what has changed. Gives what the vendor must
-    /// be told, if that is new.
+    /// Examines the folder if that is due, and reads what has changed. Returns a new error to log,
+    /// if there is one.
     pub(super) fn refresh(&self, now: UnixTime) -> Option<String> {
         let folder = self.folder.as_deref()?;
         if !self.is_due(now) {
             return None;
         }
-        // Somebody else is at it.
+        // Another thread is refreshing.
         let mut read = self.read.try_lock().ok()?;
         self.looked_at.store(now.0, Ordering::Relaxed);
         let found = files(folder);
@@ -140,8 +139,8 @@ impl Accepted {
     }
 }
 
-/// The files that count. Taken before they are read, so that a change while that happens is found
-/// later.
+/// The relevant files. Their stamps are taken before the files are read, so that a change made
+/// during the reading is found the next time.
 fn files(folder: &dyn Directory) -> Result<Files, ConfigError> {
     let wrong = |name: &str, error: std::io::Error| {
         ConfigError::file(&folder.path().join(name), format!("periods: cannot be read: {error}"))
@@ -161,8 +160,8 @@ fn counts(name: &str) -> bool {
         && ending.is_some_and(|ending| ending == "params" || LIST_ENDINGS.contains(&ending))
 }
 
-/// Reads everything anew but the lists whose files, and the parameters, have not changed: they may
-/// be large.
+/// Reads the periods and lists. Reuses the lists of `before`, which may be large, if neither their
+/// files nor any parameters have changed.
 fn load(
     vendor: &VendorId,
     folder: &dyn Directory,
@@ -305,10 +304,10 @@ mod tests {
             !Arc::ptr_eq(&before, &lists())
         };
         assert!(!is_read_again());
-        // The same size, in place.
+        // The same size, changed in place.
         std::fs::write(path("2026-12.revoked"), "MALLORY\n").unwrap();
         assert!(is_read_again());
-        // Another file under the name, the same size and time.
+        // Another file with the same name, size and time.
         let time = std::fs::metadata(path("2026-12.revoked")).unwrap().modified().unwrap();
         std::fs::write(path("new"), "mallory\n").unwrap();
         std::fs::File::options().write(true).open(path("new")).unwrap().set_modified(time).unwrap();

@@ -1,4 +1,7 @@
-//! The answers that the gate sends instead of content: 402 in its three forms, and a few others.
+//! The answers that the paywall sends instead of the content: 402 in its three forms, and others.
+//!
+//! Input: a request, its offer and possibly a refused payment. Output: an [`Answer`]. The
+//! invariant: an answer that depends on the client is never stored by a cache.
 
 use std::borrow::Cow;
 
@@ -20,20 +23,20 @@ use crate::protocol::{
 use crate::scheme::{BASE64URL, CHALLENGE_HEADER, Challenge};
 
 /// The longest value of the header MicroMint-Request, in bytes: the limit of common servers and
-/// libraries for one header line. A longer message (a very long URL) is in the body only.
-pub const REQUEST_HEADER_LEN_MAX: usize = 8000;
-/// The longest value of a challenge, in bytes, for the same reason: the draft asks for less than 8
+/// libraries for one header line. A longer message (a very long URL) is sent in the body only.
+const REQUEST_HEADER_LEN_MAX: usize = 8000;
+/// The longest value of a challenge, in bytes, for the same reason: the draft requires less than 8
 /// KB.
-pub const CHALLENGE_LEN_MAX: usize = 8000;
-/// The Link field of a 402: where the vendor's manifest is.
+const CHALLENGE_LEN_MAX: usize = 8000;
+/// The Link field of a 402: the URL of the vendor's manifest.
 const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
 /// How long caches may keep a manifest, in seconds.
 const MANIFEST_SECONDS: u32 = 300;
 const MANIFEST_METHODS: &str = "GET, HEAD, OPTIONS";
 /// How long a client should wait after a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 10;
-/// A refused payment: the reason, the payment if it could be parsed, and a line for the log if it
-/// could not.
+/// A refused payment: the reason, the payment if it could be parsed, and otherwise a line for the
+/// log.
 #[derive(Clone, Debug)]
 pub(super) struct RefusedPayment {
     pub(super) refusal: Refusal,
@@ -88,7 +91,7 @@ pub(super) fn payment_required(
     Answer { headers, merge: vec![vary], body, user, log, ..bare(outcome, 402) }
 }
 
-/// 400, 413 or 414: the request itself is wrong; no payment was examined.
+/// 400, 413 or 414: the request itself is invalid; no payment was examined.
 pub(super) fn bad_request(status: u16, sentence: &str) -> Answer {
     text_answer(RequestOutcome::BadRequest, status, sentence)
 }
@@ -105,7 +108,8 @@ pub(super) fn too_large() -> Answer {
     bad_request(413, &format!("A payment has at most {PAYMENT_SIZE_MAX} bytes."))
 }
 
-/// 503: the payment could not be recorded and nothing was kept. `log` tells the vendor why.
+/// 503: the payment could not be recorded, and nothing was. `log` is the reason, for the server's
+/// log.
 pub fn unavailable(log: String) -> Answer {
     let sentence = "The payment could not be recorded and was not taken. Please try again.";
     let mut answer = text_answer(RequestOutcome::Unavailable, 503, sentence);
@@ -114,15 +118,15 @@ pub fn unavailable(log: String) -> Answer {
     answer
 }
 
-/// 204 to OPTIONS: answered without a payment and without the content.
+/// 204 to OPTIONS, without a payment and without the content.
 pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
     let mut headers = status_headers(RequestOutcome::Options);
     headers.push(("Allow", METHODS.into()));
     Answer { headers, merge: cors.of_options(request), ..bare(RequestOutcome::Options, 204) }
 }
 
-/// 200, 204 or 405: the manifest, the same for everybody. A payment that came with the request was
-/// not recorded.
+/// 200, 204 or 405: the manifest, the same for everyone. A payment in the request was not
+/// recorded.
 pub(super) fn manifest(
     request: &Request<'_>,
     carrier: Carrier<'_>,
@@ -130,7 +134,7 @@ pub(super) fn manifest(
 ) -> Answer {
     let outcome =
         if carrier == Carrier::None { RequestOutcome::Free } else { RequestOutcome::Returned };
-    // Like every answer to a credential, even for a free page.
+    // An answer to a credential is private, even for a free page.
     let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(_)));
     let who = if is_private { "private" } else { "public" };
     let mut answer = bare(outcome, 200);

@@ -1,10 +1,10 @@
-//! Keeping what one client paid for out of caches that serve others (RFC 9111, 5.2; RFC 9213).
+//! Keeps paid content out of shared caches (RFC 9111, 5.2; RFC 9213).
 
 use std::borrow::Cow;
 
-/// Answer header fields that tell shared caches to keep an answer, whatever Cache-Control says. A
-/// server takes them out of an answer that was paid for.
-pub const SHARED_CACHE_HEADERS: [&str; 5] = [
+/// Answer header fields that make shared caches store an answer whatever Cache-Control says. A
+/// server removes them from a paid answer.
+pub(super) const SHARED_CACHE_HEADERS: [&str; 5] = [
     "CDN-Cache-Control",
     "Cloudflare-CDN-Cache-Control",
     "Surrogate-Control",
@@ -12,10 +12,12 @@ pub const SHARED_CACHE_HEADERS: [&str; 5] = [
     "Edge-Control",
 ];
 
-/// The Cache-Control of an answer that was paid for, made from the values that it would have had:
-/// `private` is added, `public`, `s-maxage` and `private` for single fields are taken out, all else
-/// stays in its order.
-pub fn private_cache_control<'a>(values: impl IntoIterator<Item = &'a str>) -> Cow<'static, str> {
+/// The Cache-Control of a paid answer, from the values that it would otherwise have: `private` is
+/// added; `public`, `s-maxage` and `private` for single fields are removed; everything else stays
+/// in its order.
+pub(super) fn private_cache_control<'a>(
+    values: impl IntoIterator<Item = &'a str>,
+) -> Cow<'static, str> {
     let mut kept = Cow::Borrowed("private");
     for directive in values.into_iter().flat_map(directives) {
         let name = directive.split('=').next().unwrap_or_default().trim_end();
@@ -28,7 +30,7 @@ pub fn private_cache_control<'a>(values: impl IntoIterator<Item = &'a str>) -> C
     kept
 }
 
-/// The parts of a value between commas; a comma in a quoted string parts nothing.
+/// The parts of a value between commas; a comma in a quoted string does not separate parts.
 fn directives(value: &str) -> Vec<&str> {
     let (mut parts, mut start, mut is_quoted) = (Vec::new(), 0, false);
     for (at, byte) in value.bytes().enumerate() {

@@ -1,5 +1,5 @@
-//! Where in a request a payment is: in a header of any method (form b of `docs/reference/http.md`),
-//! or in the body of a POST (form a, the thesis's way).
+//! Where a request carries its payment: in a header, with any method (form b of
+//! `docs/reference/http.md`), or in the body of a POST (form a, as in the thesis).
 
 use base64::Engine;
 
@@ -8,12 +8,12 @@ use crate::protocol::{MEDIA_TYPE, PAYMENT_HEADER, PAYMENT_SIZE_MAX, RECEIPT_COOK
 use crate::scheme::{AUTHORIZATION_HEADER, BASE64URL, CREDENTIAL_HEADER, token_of};
 
 /// The longest value of the payment header, in bytes: the base64url form of the largest Payment.
-pub const PAYMENT_HEADER_LEN_MAX: usize = PAYMENT_SIZE_MAX.div_ceil(3) * 4;
+const PAYMENT_HEADER_LEN_MAX: usize = PAYMENT_SIZE_MAX.div_ceil(3) * 4;
 
 /// Where a request carries its payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carrier<'a> {
-    /// Nowhere.
+    /// The request carries no payment.
     None,
     /// In a header.
     Header(InHeader<'a>),
@@ -23,7 +23,7 @@ pub(super) enum Carrier<'a> {
     Several,
 }
 
-/// What a header carries, still in base64url.
+/// A payment in a header, not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InHeader<'a> {
     /// MicroMint-Payment: the message.
@@ -64,7 +64,7 @@ impl<'a> Carrier<'a> {
                 _ => None,
             };
             if let Some(payment) = payment {
-                // No payment holds a comma: a proxy joined two fields (RFC 9110, 5.3).
+                // A payment contains no comma: a proxy joined two fields (RFC 9110, 5.3).
                 count += if value.contains(&b',') { 2 } else { 1 };
                 found = Carrier::Header(payment);
             }
@@ -76,7 +76,7 @@ impl<'a> Carrier<'a> {
     }
 }
 
-/// Whether the head of a request carries a payment in any form or a receipt. Checks neither: a
+/// Whether the head of a request carries a payment in any form, or a receipt. Checks neither: a
 /// server uses it to decide whether to ask for a password.
 pub fn brings_payment(request: &Request<'_>) -> bool {
     Carrier::of(request) != Carrier::None || brings_receipt(request)
@@ -91,7 +91,7 @@ pub(super) fn brings_receipt(request: &Request<'_>) -> bool {
     request.header_values("cookie").any(is_receipt)
 }
 
-/// Whether an Authorization has a payment after other credentials: a proxy joined two fields.
+/// Whether an Authorization field has a payment after other credentials: a proxy joined two fields.
 fn holds_another_payment(value: &[u8]) -> bool {
     value.windows(10).any(|part| part.eq_ignore_ascii_case(b", payment "))
 }
@@ -101,7 +101,7 @@ pub(super) fn is_authorized_otherwise(request: &Request<'_>) -> bool {
     request.header_values(AUTHORIZATION_HEADER).any(|value| token_of(value).is_none())
 }
 
-/// The message in a header's value; `None` if it is too long or not base64url.
+/// The message in a header value; `None` if the value is too long or not base64url.
 pub(super) fn from_header(value: &[u8]) -> Option<Vec<u8>> {
     let value = value.trim_ascii();
     if value.len() > PAYMENT_HEADER_LEN_MAX { None } else { BASE64URL.decode(value).ok() }

@@ -1,10 +1,10 @@
-//! Challenges of the scheme "Payment": one beside every 402, and the check of one that a credential
-//! echoes.
+//! Challenges of the scheme "Payment": issues one with every 402, and checks those that credentials
+//! echo.
 //!
-//! A challenge is kept nowhere: its `id` is an HMAC over the rest, under a key that every server of
-//! one till derives from the secret of receipts. The invariant: an id says that this vendor asked
-//! this for this page, until then. It is no money; the coins are checked as if they had come by any
-//! other way.
+//! No challenge is stored: its `id` is an HMAC over the other parameters, under a key that every
+//! server of one till derives from the secret of receipts. The invariant: a valid id proves that
+//! this vendor issued the challenge for this page and this expiry time. It proves nothing about
+//! coins, which are checked as in any other payment.
 
 use subtle::ConstantTimeEq;
 
@@ -15,43 +15,44 @@ use crate::scheme::{
 };
 use crate::time::UnixTime;
 
-/// A challenge ends at a multiple of this many seconds, so that the head of a 402 changes no more
+/// Challenges expire at multiples of this many seconds, so that the head of a 402 changes only this
 /// often.
 const GRID_SECONDS: i64 = 300;
-/// It ends at the third such time after it was made: 10 to 15 minutes for a person to say yes.
+/// A challenge expires at the third such time after its issue, so a person has 10 to 15 minutes to
+/// consent.
 const GRID_STEPS: i64 = 3;
 
-/// When the challenges change that are made at `now`, which are the same until then.
+/// When challenges issued at `now` are replaced by different ones; they are equal until then.
 pub(super) fn next_challenge(now: UnixTime) -> UnixTime {
     UnixTime((now.0.div_euclid(GRID_SECONDS) + 1) * GRID_SECONDS)
 }
 
-/// Makes and checks challenges.
+/// Issues and checks challenges.
 pub(super) struct Challenger {
     key: Key,
     realm: String,
 }
 
-/// What an echoed challenge is.
+/// The result of checking an echoed challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Echo {
-    /// Ours, for this page, and still valid.
+    /// Issued by this vendor for this page, and valid.
     Timely,
-    /// Ours, for this page, and expired.
+    /// Issued by this vendor for this page, and expired.
     Late,
-    /// Not made here, or for another page.
+    /// Issued by another vendor or for another page.
     Foreign,
 }
 
 impl Challenger {
-    /// The challenger of the vendor named by `realm`.
+    /// The challenger of the vendor that `realm` names.
     pub(super) fn new(receipt_key: &Key, realm: &str) -> Challenger {
         let key = Key::from_bytes(receipt_key.mac(&[b"micromint challenge"]));
         Challenger { key, realm: realm.to_string() }
     }
 
-    /// The challenge for an offer. Where the site uses Authorization itself, the credential goes
-    /// elsewhere.
+    /// The challenge for an offer. With `spares_authorization` the site uses Authorization itself,
+    /// and the challenge asks for the credential in another field.
     pub(super) fn issue(
         &self,
         offer: &RequestPayment,
@@ -72,7 +73,8 @@ impl Challenger {
         challenge
     }
 
-    /// Whether an echoed challenge was made here for the page at `url`, and whether it has expired.
+    /// Whether this vendor issued an echoed challenge for the page at `url`, and whether it has
+    /// expired.
     pub(super) fn check(&self, echoed: &Challenge, url: &Url, now: UnixTime) -> Echo {
         let is_ours: bool =
             echoed.id_under(&self.key).as_bytes().ct_eq(echoed.id.as_bytes()).into();

@@ -1,4 +1,4 @@
-//! What a request took from its visitor: the coins of a payment, or a free view.
+//! What a request was charged: the coins of a payment, or a free view.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use crate::protocol::RequestOutcome;
 use crate::till::PaymentId;
 use crate::time::UnixTime;
 
-/// What a request took, and what the paywall gives back if the answer turns out to be no success.
+/// The charge for a request. The paywall reverses it if the answer turns out not to be a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
     pub(super) taken: Taken,
@@ -22,7 +22,7 @@ pub(super) enum Taken {
 }
 
 impl Charge {
-    /// The outcome of the request if nothing is given back.
+    /// The outcome of the request if the charge is not reversed.
     pub(super) fn kept(&self) -> RequestOutcome {
         match self.taken {
             Taken::Payment(_) => RequestOutcome::Paid,

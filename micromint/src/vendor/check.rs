@@ -1,10 +1,9 @@
-//! Whether a payment is good, as far as it can be told without the till: the first twelve of the
-//! vendor's checks (`docs/reference/vendor.md`).
+//! Checks a payment as far as possible without the till: the first twelve of the vendor's checks
+//! (`docs/reference/vendor.md`).
 //!
-//! In goes a payment that was read, out come the first bins of its coins, or the reason of highest
-//! precedence for which it is refused. The invariant: first bins come out only for as many
-//! well-formed coins of an accepted period as the page costs, made by one user for this vendor and
-//! this page.
+//! Input: a parsed payment. Output: the first bins of its coins, or the refusal of highest
+//! precedence. The invariant: first bins are returned only for well-formed coins of an accepted
+//! period, exactly as many as the page costs, all made by one user for this vendor and this page.
 
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ pub struct Checker {
     periods: Vec<AcceptedPeriod>,
 }
 
-/// A period whose coins this vendor takes.
+/// A period whose coins this vendor accepts.
 #[derive(Debug)]
 struct AcceptedPeriod {
     rules: CoinRules,
@@ -32,10 +31,11 @@ struct AcceptedPeriod {
     lists: Arc<Lists>,
 }
 
-/// A payment that is refused.
+/// A refused payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refused {
-    /// Why.
+    /// The reason.
     pub refusal: Refusal,
     /// The first bin of its first coin, where the same payment may have been good before and be
     /// recorded: the period has ended since, the price changed, or a list was made. A retry of it
@@ -50,7 +50,7 @@ impl From<Refusal> for Refused {
 }
 
 impl Checker {
-    /// The checks of `vendor`, who accepts `periods`.
+    /// A checker for `vendor`, who accepts `periods`.
     pub fn new(vendor: VendorId, periods: &[Params]) -> Checker {
         let accept = |params: &Params| AcceptedPeriod {
             vector: VendorVector::new(params, &vendor),
@@ -60,8 +60,8 @@ impl Checker {
         Checker { periods: periods.iter().map(accept).collect(), vendor }
     }
 
-    /// Takes the broker's lists for an accepted period; before that nobody is on one.
-    pub fn set_lists(&mut self, period: &Period, lists: impl Into<Arc<Lists>>) {
+    /// Sets the broker's lists for an accepted period. Without lists no user is refused.
+    pub(super) fn set_lists(&mut self, period: &Period, lists: impl Into<Arc<Lists>>) {
         let accepted =
             self.periods.iter_mut().find(|accepted| accepted.rules.params().period() == period);
         if let Some(accepted) = accepted {
@@ -69,24 +69,19 @@ impl Checker {
         }
     }
 
-    /// The vendor.
-    pub fn vendor(&self) -> &VendorId {
-        &self.vendor
-    }
-
     /// The parameters of an accepted period.
-    pub fn params(&self, period: &Period) -> Option<&Params> {
+    pub(super) fn params(&self, period: &Period) -> Option<&Params> {
         self.accepted(period).map(|accepted| accepted.rules.params())
     }
 
     /// The parameters of all accepted periods.
-    pub fn periods(&self) -> impl Iterator<Item = &Params> {
+    pub(super) fn periods(&self) -> impl Iterator<Item = &Params> {
         self.periods.iter().map(|accepted| accepted.rules.params())
     }
 
-    /// The periods to ask for at `now`, the one that ends first in front: those that are valid, or,
-    /// if none is, those that are known, so that a client can say what is wrong.
-    pub fn periods_at(&self, now: UnixTime) -> Vec<&Params> {
+    /// The periods that a Request-Payment names at `now`, the one that expires first in front: the
+    /// valid ones, or, if no period is valid, all, so that a client can report what is wrong.
+    pub(super) fn periods_at(&self, now: UnixTime) -> Vec<&Params> {
         let all = || self.periods();
         let mut periods: Vec<&Params> =
             all().filter(|params| validity(params, now).is_ok()).collect();
@@ -98,18 +93,18 @@ impl Checker {
         periods
     }
 
-    /// When [`Checker::periods_at`] changes next after `now`, if it does.
+    /// When the result of [`Checker::periods_at`] next changes after `now`, if it does.
     pub(super) fn next_change(&self, now: UnixTime) -> Option<UnixTime> {
         let changes =
             self.periods().flat_map(|params| [params.raw().start, params.raw().expiration]);
         changes.filter(|change| *change > now).min()
     }
 
-    /// Checks a payment for the page at `url`, which costs `price` coins, at `now`. Gives the first
-    /// bin of every coin.
+    /// Checks a payment for the page at `url`, which costs `price` coins, at `now`. Returns the
+    /// first bin of every coin.
     ///
     /// # Errors
-    /// The refusal of highest precedence among those that hashing alone can find.
+    /// The refusal of highest precedence among those that need no till.
     pub fn check(
         &self,
         payment: &Payment,
@@ -139,7 +134,7 @@ impl Checker {
         let first_bins = accepted.check_coins(payment)?;
         accepted.lists.check(&payment.user, &first_bins).map_err(|refusal| Refused {
             refusal,
-            // It may have been paid with before the list was made.
+            // The payment may have been recorded before the list was made.
             may_be_recorded: first_bins.first().copied(),
         })?;
         Ok(first_bins)
@@ -152,7 +147,7 @@ impl Checker {
 
 impl AcceptedPeriod {
     fn check_coins(&self, payment: &Payment) -> Result<Bins, Refused> {
-        // No User-ID is known for which this fails: 256 counters would have to fail in a row.
+        // No known User-ID fails here: 256 counters would have to fail in a row.
         let user = UserVector::new(self.rules.params(), &payment.user)
             .map_err(|_| Refusal::UserDifferences)?;
         self.rules
@@ -161,7 +156,7 @@ impl AcceptedPeriod {
     }
 }
 
-/// Whether coins of a period are good at `now`.
+/// Whether coins of a period are valid at `now`.
 fn validity(params: &Params, now: UnixTime) -> Result<(), Refusal> {
     if now < params.raw().start {
         Err(Refusal::NotYetValid)
@@ -179,8 +174,8 @@ mod tests {
     use crate::host::SimulatedDirectory;
     use crate::testing::{ObviousMint, test_params};
 
-    /// The lists are asked after all that hashing tells, and what was paid before a list was made
-    /// may still be a retry.
+    /// The lists are checked after everything that hashing can find, and a payment made before a
+    /// list may still be a retry.
     #[test]
     fn the_lists_decide_about_coins_that_are_good() {
         let mint = ObviousMint::new(test_params());

@@ -1,9 +1,10 @@
-//! Whether a request's own conditions forbid to send the content (RFC 9110, 13.2.2 and 14.2).
+//! Whether a request's own conditions forbid sending the content (RFC 9110, 13.2.2 and 14.2).
 //!
-//! In goes a request for a file of which the server told entity tag, date and size; out comes the
-//! status that stands in place of the content: 304, 412 or 416. It is asked before a payment is
-//! recorded, so nobody pays for what is not sent. Where nothing is known of the content, nothing is
-//! decided here, and a payment is taken back when the answer turns out to be no success.
+//! Input: a request for a file whose entity tag, date and size the server supplied. Output: the
+//! status sent instead of the content: 304, 412 or 416. This check runs before a payment is
+//! recorded. The invariant: nobody pays for content that a condition withholds. If nothing is known
+//! of the content, nothing is decided here, and the payment is reversed if the answer turns out not
+//! to be a success.
 
 use std::borrow::Cow;
 
@@ -16,28 +17,30 @@ use crate::protocol::{RequestOutcome, STATUS_HEADER};
 /// Why the content is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Withheld {
-    /// 304: the client holds it.
+    /// 304: the client has a current copy.
     NotModified,
-    /// 412: it is not what the client expects.
+    /// 412: it is not the version that the client expects.
     PreconditionFailed,
-    /// 416: it has none of the parts that the client asks for.
+    /// 416: it has none of the ranges that the client asks for.
     RangeNotSatisfiable {
-        /// Its size in bytes.
+        /// The size of the content in bytes.
         size: u64,
     },
 }
 
 impl Withheld {
-    /// What is sent to a payment in place of the content: the coins were not recorded.
+    /// The answer to a payment whose coins were not recorded because the content is withheld.
     pub(super) fn answer(self, content: Content<'_>) -> Answer {
         let (status, sentence) = match self {
             Withheld::NotModified => (304, ""),
             Withheld::PreconditionFailed => {
-                (412, "The page is not the one that the request expects.\n")
+                (412, "The page is not the version that the request expects.\n")
             }
-            Withheld::RangeNotSatisfiable { .. } => (416, "The page has none of these parts.\n"),
+            Withheld::RangeNotSatisfiable { .. } => {
+                (416, "The page has none of the requested ranges.\n")
+            }
         };
-        // A cache between that holds an older, free copy must not renew it for others.
+        // An intermediate cache with an older, free copy must not renew that copy for others.
         let caching = if self == Withheld::NotModified { "private" } else { "no-store" };
         let mut headers = vec![
             ("Cache-Control", caching.into()),
@@ -64,7 +67,8 @@ fn plain_text() -> (&'static str, Cow<'static, str>) {
     ("Content-Type", "text/plain; charset=utf-8".into())
 }
 
-/// The fields by which a client finds its copy. An entity tag that no field could hold is left out.
+/// The fields by which a client identifies its copy. An entity tag that a field cannot contain is
+/// omitted.
 fn validators(content: Content<'_>) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
     let etag = content.etag.filter(|etag| etag.iter().all(u8::is_ascii_graphic));
     let etag = etag.map(|etag| ("ETag", String::from_utf8_lossy(etag).into_owned().into()));
@@ -73,8 +77,8 @@ fn validators(content: Content<'_>) -> impl Iterator<Item = (&'static str, Cow<'
     etag.into_iter().chain(modified)
 }
 
-/// Whether the content is withheld from this request. `is_get` says that it is served as a GET
-/// whatever its method, its preconditions ignored.
+/// Whether the content is withheld from this request. With `is_get` it is served as a GET whatever
+/// its method is, and its preconditions are ignored.
 pub(super) fn withheld(
     request: &Request<'_>,
     content: &Content<'_>,
@@ -121,7 +125,7 @@ fn range(request: &Request<'_>, content: &Content<'_>) -> Option<Withheld> {
     (!is_satisfiable).then_some(Withheld::RangeNotSatisfiable { size })
 }
 
-/// Whether the client's part is of this very content.
+/// Whether the part that the client holds belongs to exactly this content.
 fn range_applies(if_range: Option<&[u8]>, content: &Content<'_>) -> bool {
     match if_range {
         Some(tag) if tag.ends_with(b"\"") => {
@@ -134,7 +138,7 @@ fn range_applies(if_range: Option<&[u8]>, content: &Content<'_>) -> bool {
 
 // ---- entity tags
 
-/// Whether a list of entity tags holds that of the content. `*` stands for whatever there is.
+/// Whether a list of entity tags contains that of the content. `*` matches any content.
 fn names(
     request: &Request<'_>,
     name: &str,
@@ -147,8 +151,8 @@ fn names(
     })
 }
 
-/// The entity tags of a list, each with its quotes and, if it is weak, its `W/`. What follows
-/// something else is not looked at.
+/// The entity tags of a list, each with its quotes and, if it is weak, its `W/`. Stops at the first
+/// item that is not an entity tag.
 fn tags(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = value;
     std::iter::from_fn(move || {
@@ -181,17 +185,16 @@ fn date(request: &Request<'_>, name: &str) -> Option<UnixTime> {
     read_date(one_value(request, name)?)
 }
 
-/// An HTTP date in any of its three forms. Anything else is no date and is ignored, as RFC 9110
-/// asks.
+/// Parses an HTTP date in any of its three forms. Anything else is ignored, as RFC 9110 requires.
 fn read_date(value: &[u8]) -> Option<UnixTime> {
     let time = httpdate::parse_http_date(std::str::from_utf8(value).ok()?.trim()).ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok().map(UnixTime)
 }
 
-/// `time` as a header field has it.
+/// Formats `time` as an HTTP date.
 pub(super) fn http_date(time: UnixTime) -> Option<String> {
-    // httpdate prints the years up to 9999 and panics after them.
+    // httpdate prints years up to 9999 and panics for later ones.
     const END: u64 = 253_402_300_800;
     let seconds = u64::try_from(time.0).ok().filter(|seconds| *seconds < END)?;
     let time = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds))?;
@@ -200,12 +203,12 @@ pub(super) fn http_date(time: UnixTime) -> Option<String> {
 
 // ---- ranges
 
-/// A range of bytes as asked for.
+/// A requested range of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ByteRange {
-    /// From this byte on.
+    /// From this byte to the end, or to a later byte.
     From(u64),
-    /// So many at the end.
+    /// This many bytes at the end.
     Last(u64),
 }
 
@@ -218,7 +221,7 @@ impl ByteRange {
     }
 }
 
-/// The ranges of a field; `None` if it is to be ignored: another unit, or not well formed.
+/// The ranges of a field; `None` if the field is to be ignored: another unit, or malformed.
 fn ranges(value: &[u8]) -> Option<Vec<ByteRange>> {
     let value = value.trim_ascii();
     let (unit, list) = value.split_at_checked(6)?;
@@ -244,7 +247,7 @@ fn byte_range(text: &[u8]) -> Option<ByteRange> {
     Some(ByteRange::From(first))
 }
 
-/// A number of any length, held at the largest that we know.
+/// A number of any length; a larger one saturates.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -268,7 +271,7 @@ fn has(request: &Request<'_>, name: &str) -> bool {
     header(request, name).next().is_some()
 }
 
-/// The value of a field that stands once; one that stands more often says nothing.
+/// The value of a field; `None` if it is absent or repeated.
 fn one_value<'a>(request: &Request<'a>, name: &str) -> Option<&'a [u8]> {
     let mut values = header(request, name);
     values.next().filter(|_| values.next().is_none()).map(<[u8]>::trim_ascii)

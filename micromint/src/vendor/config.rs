@@ -1,20 +1,20 @@
 //! The vendor's configuration.
 //!
-//! In goes a TOML file that nginx, Apache, the C library and `mmvendorredeem` read alike, or a
-//! program builds one; out comes what a paywall is opened with. Reading has no side effect, so
-//! `nginx -t` may do it. The invariant: [`VendorConfig::check`] has passed before a paywall exists,
-//! so a client's own rules (which page may ask in whose name) hold for every origin.
+//! Input: a TOML file, the same for nginx, Apache, the C library and `mmvendorredeem`, or the calls
+//! of a program that builds one. Output: the configuration that a paywall is opened with. Reading
+//! has no side effects, so `nginx -t` may do it. The invariant: every paywall has a configuration
+//! that passes [`VendorConfig::check`], so clients accept payments to this vendor at each of its
+//! origins.
 
 mod file;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-pub use super::config_error::{ConfigError, SettingError};
+use super::config_error::{ConfigError, SettingError};
 use super::cors::CorsPolicy;
 use super::origin::{ORIGINS_MAX, Origin};
 use super::page::Page;
-pub use super::periods::PERIODS_MAX;
 use super::periods::load_periods;
 use crate::host::DiskDirectory;
 use crate::identity::VendorId;
@@ -25,20 +25,20 @@ use crate::time::DAY_SECONDS;
 use crate::toml_file;
 
 /// The default receipt time, in seconds: a day.
-pub const RECEIPT_SECONDS_DEFAULT: u32 = DAY_SECONDS as u32;
-/// The shortest receipt time, in seconds: an answer may get lost and be requested again.
-pub const RECEIPT_SECONDS_MIN: u32 = 60;
+const RECEIPT_SECONDS_DEFAULT: u32 = DAY_SECONDS as u32;
+/// The shortest receipt time, in seconds. It leaves time to retry if an answer is lost.
+pub(super) const RECEIPT_SECONDS_MIN: u32 = 60;
 /// The longest receipt time, in seconds: 31 days.
-pub const RECEIPT_SECONDS_MAX: u32 = 31 * DAY_SECONDS as u32;
+const RECEIPT_SECONDS_MAX: u32 = 31 * DAY_SECONDS as u32;
 /// The default of `sync-interval`, in milliseconds.
-pub const SYNC_INTERVAL_MS_DEFAULT: u32 = 100;
+const SYNC_INTERVAL_MS_DEFAULT: u32 = 100;
 /// The longest `sync-interval`, in milliseconds.
-pub const SYNC_INTERVAL_MS_MAX: u32 = 60_000;
+const SYNC_INTERVAL_MS_MAX: u32 = 60_000;
 
-/// How a vendor sells.
+/// The configuration of a vendor.
 ///
 /// ```
-/// use micromint::vendor::config::VendorConfig;
+/// use micromint::vendor::VendorConfig;
 ///
 /// let config = VendorConfig::new(
 ///     "news.example".parse()?,
@@ -75,8 +75,8 @@ pub struct VendorConfig {
 }
 
 impl VendorConfig {
-    /// The configuration of `vendor`, whose pages are at `origins`: 1 to [`ORIGINS_MAX`], the first
-    /// for requests that name none of them. `periods` is the folder of the accepted periods with a
+    /// The configuration of `vendor`, whose pages are at `origins`: 1 to 64, the first
+    /// for requests that match none of them. `periods` is the folder of the accepted periods with a
     /// `PERIOD.params` file for each, `till` the directory of the till.
     pub fn new(
         vendor: VendorId,
@@ -101,16 +101,15 @@ impl VendorConfig {
         }
     }
 
-    /// When a recorded payment is on disk. An interval is 1 to [`SYNC_INTERVAL_MS_MAX`]
-    /// milliseconds. Default: [`SyncMode::Always`].
+    /// When a recorded payment is on disk. An interval is 1 to 60 000 milliseconds. Default:
+    /// [`SyncMode::Always`].
     #[must_use]
     pub fn with_sync(self, sync: SyncMode) -> VendorConfig {
         VendorConfig { sync, ..self }
     }
 
-    /// How long a receipt, and a retry of a recorded payment, opens the page:
-    /// [`RECEIPT_SECONDS_MIN`] to [`RECEIPT_SECONDS_MAX`]. Default: [`RECEIPT_SECONDS_DEFAULT`], in
-    /// seconds.
+    /// How long a receipt, and a retry of a recorded payment, opens the page, in seconds:
+    /// 60 to 2 678 400 (31 days). Default: 86 400 (a day).
     #[must_use]
     pub fn with_receipt_seconds(self, receipt_seconds: u32) -> VendorConfig {
         VendorConfig { receipt_seconds, ..self }
@@ -123,7 +122,8 @@ impl VendorConfig {
         VendorConfig { receipt_secret: path.into(), ..self }
     }
 
-    /// The most that one user may spend here in a UTC day, 0 for no limit. Default: 0, in coins.
+    /// The largest number of coins that one user may spend here in a UTC day; 0 for no limit.
+    /// Default: 0.
     #[must_use]
     pub fn with_cap(self, coins: u32) -> VendorConfig {
         VendorConfig { cap: (coins > 0).then_some(coins), ..self }
@@ -142,7 +142,7 @@ impl VendorConfig {
         VendorConfig { page, ..self }
     }
 
-    /// Which origins' scripts may see pages with a price: at most [`ORIGINS_MAX`] if they are
+    /// The origins whose scripts may see pages with a price: at most 64 if they are
     /// listed. Default: [`CorsPolicy::Site`].
     #[must_use]
     pub fn with_cors(self, cors: CorsPolicy) -> VendorConfig {
@@ -159,8 +159,7 @@ impl VendorConfig {
     /// Reads a configuration file. Relative paths in it are relative to its folder.
     ///
     /// # Errors
-    /// A file that cannot be read, including the template of a page, and what
-    /// [`VendorConfig::parse`] refuses.
+    /// A file, including the template of a page, cannot be read, or [`VendorConfig::parse`] fails.
     pub fn load(path: &Path) -> Result<VendorConfig, ConfigError> {
         let (config, page) = file::read(&toml_file::load_path(path)?, path)?;
         match page {
@@ -169,12 +168,12 @@ impl VendorConfig {
         }
     }
 
-    /// Reads the text of the configuration file at `path`, which is used for relative paths and
+    /// Parses the text of the configuration file at `path`, which is used for relative paths and
     /// messages only. No file is read, so the page is the default one.
     ///
     /// # Errors
-    /// Text that is not TOML; a key that is missing, unknown or has a value that it cannot have;
-    /// what [`VendorConfig::check`] refuses. With the line, the column and the key.
+    /// The text is not TOML; a key is missing, unknown or has an invalid value; or
+    /// [`VendorConfig::check`] fails. The error states line, column and key.
     pub fn parse(text: &str, path: &Path) -> Result<VendorConfig, ConfigError> {
         Ok(file::read(text, path)?.0)
     }
@@ -241,18 +240,18 @@ impl VendorConfig {
     /// Reads the parameters of all accepted periods.
     ///
     /// # Errors
-    /// No file or more than [`PERIODS_MAX`]; a file that cannot be read; two files of one period;
-    /// periods that differ in broker or coin value.
-    pub fn load_periods(&self) -> Result<Vec<Params>, ConfigError> {
+    /// There is no file or more than 64; a file cannot be read; two files are of one
+    /// period; or the periods differ in broker or coin value.
+    pub(super) fn load_periods(&self) -> Result<Vec<Params>, ConfigError> {
         load_periods(&DiskDirectory::new(&self.periods))
     }
 
-    /// Who is paid.
+    /// The vendor's identifier.
     pub fn vendor(&self) -> &VendorId {
         &self.vendor
     }
 
-    /// Where the pages are.
+    /// The origins of the pages.
     pub fn origins(&self) -> &[Origin] {
         &self.origins
     }
@@ -273,16 +272,16 @@ impl VendorConfig {
     }
 
     /// How long a receipt opens the page, in seconds.
-    pub fn receipt_seconds(&self) -> u32 {
+    pub(super) fn receipt_seconds(&self) -> u32 {
         self.receipt_seconds
     }
 
     /// The file of the secret that signs receipts.
-    pub fn receipt_secret(&self) -> &Path {
+    pub(super) fn receipt_secret(&self) -> &Path {
         &self.receipt_secret
     }
 
-    /// The most coins that one user may spend here in a UTC day; `None` for no limit.
+    /// The largest number of coins that one user may spend here in a UTC day; `None` for no limit.
     pub fn cap(&self) -> Option<u32> {
         self.cap
     }
@@ -297,13 +296,13 @@ impl VendorConfig {
         &self.page
     }
 
-    /// Which origins' scripts may see pages with a price.
+    /// The origins whose scripts may see pages with a price.
     pub fn cors(&self) -> &CorsPolicy {
         &self.cors
     }
 
-    /// Where the vendor publishes a list of prices, if anywhere.
-    pub fn price_list(&self) -> Option<&str> {
+    /// Where the vendor publishes a list of prices, if at all.
+    pub(super) fn price_list(&self) -> Option<&str> {
         self.price_list.as_deref()
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::toml_file::TomlError;
 
-/// A configuration that cannot be used.
+/// A configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -19,37 +19,38 @@ pub enum ConfigError {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// The line of the fault, counted from 1, if it is known.
+        /// The line of the error, counted from 1, if it is known.
         line: Option<usize>,
         /// What was expected and what was found.
         reason: String,
     },
 }
 
-/// A setting that is out of its bounds or contradicts another one.
+/// A setting is out of its bounds or contradicts another one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {reason}")]
+#[non_exhaustive]
 pub struct SettingError {
-    /// Its key in a configuration file.
+    /// The key in a configuration file.
     pub key: &'static str,
-    /// The element at fault, counted from 0, if the value is a list.
+    /// The invalid element, counted from 0, if the value is a list.
     pub index: Option<usize>,
     /// What was expected and what was found.
     pub reason: String,
 }
 
-/// `:3` for line 3, nothing for a file as a whole.
+/// `:3` for line 3, empty for a file as a whole.
 fn line_suffix(line: Option<usize>) -> String {
     line.map(|line| format!(":{line}")).unwrap_or_default()
 }
 
 impl ConfigError {
-    /// A fault in a file or folder as a whole.
+    /// An error in a file or folder as a whole.
     pub(super) fn file(path: &Path, reason: impl Into<String>) -> ConfigError {
         ConfigError::File { path: path.to_path_buf(), line: None, reason: reason.into() }
     }
 
-    /// A fault in a line of a file.
+    /// An error in a line of a file.
     pub(super) fn line(path: &Path, line: usize, reason: impl Into<String>) -> ConfigError {
         ConfigError::File { path: path.to_path_buf(), line: Some(line), reason: reason.into() }
     }
@@ -60,7 +61,7 @@ impl SettingError {
         SettingError { key, index: None, reason: reason.into() }
     }
 
-    /// The same fault, in this element of the list.
+    /// The same error in this element of the list.
     pub(super) fn at(self, index: usize) -> SettingError {
         SettingError { index: Some(index), ..self }
     }

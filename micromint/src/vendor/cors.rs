@@ -1,10 +1,10 @@
 //! Cross-origin requests (the Fetch standard, "CORS protocol"): what scripts of other sites may ask
 //! of pages with a price.
 //!
-//! A request and the vendor's policy go in; header fields come out that are merged with the site's
-//! own, which take precedence. The invariant: no field from here lets a script see more than the
-//! policy allows. Without a policy there is no Access-Control-Allow-Origin from here, and cookies
-//! (so receipts too) count only for origins that the vendor listed.
+//! Input: a request and the vendor's policy. Output: header fields to merge with the site's own,
+//! which take precedence. The invariant: no field from here lets a script see more than the policy
+//! allows. Without a policy this module adds no Access-Control-Allow-Origin, and cookies, receipts
+//! among them, count only for origins that the vendor listed.
 
 use super::merge::Merge;
 use super::origin::Origin;
@@ -17,20 +17,20 @@ const EXPOSED: &str =
 /// site allows an origin.
 const PAYING: &str =
     "MicroMint-Payment, Payment-Authorization, Accept-Payment, Content-Type, Idempotency-Key";
-/// The methods that the gate itself understands.
+/// The methods that the paywall itself handles.
 pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 /// The longest Access-Control-Request-Headers that is answered, in bytes.
 const ASKED_LEN_MAX: usize = 1024;
 /// How long a browser may cache the answer to a preflight, in seconds.
 const MAX_AGE_SECONDS: u32 = 600;
 
-/// Which origins' scripts may see pages with a price.
+/// The origins whose scripts may see pages with a price.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CorsPolicy {
     /// None, beyond what the site's own headers allow.
     #[default]
     Site,
-    /// All, without cookies: they see what any client without cookies sees.
+    /// All, without cookies: scripts see what a client without cookies sees.
     Any,
     /// These, with cookies.
     Listed(Vec<Origin>),
@@ -50,7 +50,7 @@ impl CorsPolicy {
         self.add_allowed_origin(fields, request);
     }
 
-    /// The further fields of an answer to OPTIONS, if the request is a preflight.
+    /// The additional fields of an answer to OPTIONS, if the request is a preflight.
     pub(super) fn of_options(&self, request: &Request<'_>) -> Vec<Merge> {
         let (Some(_), Some(method)) =
             (the_one(request, "origin"), the_one(request, "access-control-request-method"))
@@ -152,7 +152,7 @@ mod tests {
         CorsPolicy::Listed(vec!["https://app.example".parse().unwrap()])
     }
 
-    /// `name: value` of every field, where the request has these headers.
+    /// `name: value` of every field for a request with these headers.
     fn lines(policy: &CorsPolicy, headers: &[(&str, &str)], is_options: bool) -> Vec<String> {
         let headers: Vec<(&[u8], &[u8])> =
             headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();

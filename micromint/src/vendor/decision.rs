@@ -1,7 +1,7 @@
 //! What the paywall decides about a request: serve the content, or send an answer instead.
 //!
-//! A server module carries out a [`Decision`] as it stands. The invariant: a decision says all that
-//! the server must do; the server adds nothing of its own about coins.
+//! The invariant: a decision contains everything the server must do; a server carries it out and
+//! adds no rule of its own about coins.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,26 +12,36 @@ use crate::identity::UserId;
 use crate::period::Period;
 use crate::protocol::RequestOutcome;
 
-/// What a server does next, once a request's head is read. Exhaustive on purpose: a server that
-/// does not know a step cannot take it.
+/// What a server does next, once it has read the head of a request. Exhaustive on purpose: a server
+/// must handle every step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-// A free page must cost no memory of its own.
+// A free page must not cost an allocation.
 #[allow(clippy::large_enum_variant)]
 pub enum Step {
-    /// Nothing more is needed: no disk was touched.
+    /// Nothing more is needed; the disk was not accessed.
     Decided(Decision),
     /// Read the body, then call `Paywall::decide` with it; if it is larger than `size_max`, call it
-    /// with `body: None`. Unless the decision says [`Serve::as_get`] the content gets the body too.
+    /// with `body: None`. Unless the decision sets [`Serve::as_get`], pass the body to the content
+    /// too.
     ReadBody {
-        /// The largest body that is of use, in bytes.
+        /// The largest useful body, in bytes.
         size_max: usize,
     },
-    /// Call `Paywall::decide`, which may wait for the disk: not on a thread that must not wait.
+    /// Call `Paywall::decide`, which may wait for the disk: on a thread that may block.
     Work,
 }
 
-/// What the web server does with a request. Exhaustive on purpose: a server must carry out every
-/// kind.
+/// What the web server does with a request. Exhaustive on purpose: a server must handle both kinds.
+///
+/// ```
+/// use micromint::protocol::RequestOutcome;
+/// use micromint::vendor::{Answer, Decision};
+///
+/// let answer = Answer { outcome: RequestOutcome::Unpaid, status: 402, ..Answer::default() };
+/// let decision = Decision::from(answer);
+/// assert_eq!(decision.outcome().word(), "unpaid");
+/// assert_eq!((decision.coins(), decision.user()), (0, None));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Serve the content.
@@ -44,29 +54,28 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Serve {
-    /// What became of the payment, for logs and variables.
+    /// The outcome, for logs and variables.
     pub outcome: RequestOutcome,
     /// The user who paid, for logs and variables.
     pub user: Option<UserId>,
-    /// Coins recorded by this request.
+    /// The number of coins that this request recorded.
     pub coins: u32,
-    /// Serve as a GET without a body, whatever was sent: the request was a payment in a POST.
+    /// Serve as a GET without a body, whatever the method was: the request was a payment in a POST.
     pub as_get: bool,
-    /// Answer in full even if the client holds a fresh copy: no 304.
+    /// Send the content in full even if the client has a current copy: no 304.
     pub ignore_conditions: bool,
-    /// Keep the answer out of shared caches: `private` in `Cache-Control`, and `public`, `s-maxage`
-    /// and CDN-Cache-Control taken out.
+    /// Keep the answer out of shared caches: add `private` to `Cache-Control`, and remove `public`,
+    /// `s-maxage` and CDN-Cache-Control.
     pub is_private: bool,
-    /// Request header fields to take out before content is made.
+    /// Request header fields to remove before the content is generated.
     pub strip_request_headers: &'static [&'static str],
-    /// Header fields to add to the answer: MicroMint-Status with every status, the others if it is
-    /// 2xx or
-    /// 304. [`Serve::head`] does so.
+    /// Header fields to add to the answer: MicroMint-Status with every status, the others with 2xx
+    /// or 304 only. [`Serve::head`] does so.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Header fields to merge with the content's own, with every status; see [`Serve::head`].
     pub merge: Vec<Merge>,
     /// Set if this request recorded a payment or used a free view. When the head of the answer is
-    /// made, pass it to `Paywall::settle` with the status, and the result to [`Serve::head`].
+    /// known, pass it to `Paywall::settle` with the status, and the result to [`Serve::head`].
     pub charge: Option<Charge>,
     /// What the request was about.
     pub about: About,
@@ -75,19 +84,19 @@ pub struct Serve {
 /// A complete answer.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Answer {
-    /// What became of the payment, for logs and variables.
+    /// The outcome, for logs and variables.
     pub outcome: RequestOutcome,
     /// The status: 402, 400, 503, 204, ….
     pub status: u16,
-    /// The header fields, `Content-Type` among them, `Content-Length` not.
+    /// The header fields, including `Content-Type` but not `Content-Length`.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Header fields to merge with those that the site adds to every answer; see [`Answer::head`].
     pub merge: Vec<Merge>,
-    /// The body, also for HEAD (the server leaves it out there).
+    /// The body, also for HEAD, where the server omits it.
     pub body: Vec<u8>,
-    /// Who tried to pay, for logs and variables.
+    /// The user who tried to pay, for logs and variables.
     pub user: Option<UserId>,
-    /// A line for the server's error log. It never holds a key or an authenticator.
+    /// A line for the server's error log. It never contains a key or an authenticator.
     pub log: Option<String>,
     /// What the request was about.
     pub about: About,
@@ -97,15 +106,16 @@ pub struct Answer {
 /// payment.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct About {
-    /// The price, in coins.
+    /// The price in coins.
     pub price: u32,
-    /// The page's URL, as messages name it.
+    /// The page's URL, as in messages.
     pub url: Option<String>,
-    /// The period of the coins sent.
+    /// The period of the coins in the payment.
     pub period: Option<Period>,
-    /// The place is in a dry run: the outcome says what would have been, and nothing was recorded.
+    /// The place is in a dry run: the outcome is what would have happened, and nothing was
+    /// recorded.
     pub is_dry_run: bool,
-    /// An error for the server's log: a file that cannot be read.
+    /// An error for the server's log, such as a file that cannot be read.
     pub alert: Option<String>,
 }
 
@@ -116,7 +126,7 @@ impl From<Answer> for Decision {
 }
 
 impl Decision {
-    /// What became of the payment.
+    /// The outcome of the request.
     pub fn outcome(&self) -> RequestOutcome {
         match self {
             Decision::Serve(serve) => serve.outcome,
@@ -132,7 +142,7 @@ impl Decision {
         }
     }
 
-    /// Coins recorded by this request.
+    /// The number of coins that this request recorded.
     pub fn coins(&self) -> u32 {
         match self {
             Decision::Serve(serve) => serve.coins,

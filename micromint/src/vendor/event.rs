@@ -1,7 +1,8 @@
-//! One event: an answered request in the words that logs and counters keep.
+//! Events: an answered request in the form of logs and counters.
 //!
-//! In goes a decision, the status that was sent and what became of the charge; out comes a line. It
-//! never holds a key, an Authenticator, a coin or a cookie, so a server may write it anywhere.
+//! Input: a decision, the status that was sent and the outcome of the charge. Output: one line. The
+//! invariant: an event never contains a key, an Authenticator, a coin or a cookie, so a server may
+//! write it anywhere.
 
 use std::fmt::{self, Write};
 
@@ -9,34 +10,44 @@ use super::decision::Decision;
 use crate::period::Period;
 use crate::protocol::RequestOutcome;
 
-/// About as long as all but the user, the period and the URL is, in bytes.
+/// The approximate length of an event without user, period and URL, in bytes.
 const LINE_LEN_USUAL: usize = 128;
 
-/// What a server tells of a request that the paywall decided about.
+/// What a server records about a request that the paywall decided about.
+///
+/// ```
+/// use micromint::protocol::RequestOutcome;
+/// use micromint::vendor::{Answer, Decision};
+///
+/// let answer = Answer { outcome: RequestOutcome::Unpaid, status: 402, ..Answer::default() };
+/// let decision = Decision::from(answer);
+/// let event = decision.event(402, decision.outcome());
+/// assert_eq!(event.to_line(), "micromint unpaid status=402 price=0 coins=0");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event<'a> {
-    /// What became of it; in a dry run: what would have.
+    /// The outcome; in a dry run the one that would have been.
     pub outcome: RequestOutcome,
     /// The status that was sent.
     pub status: u16,
-    /// The price, in coins.
+    /// The price in coins.
     pub price: u32,
-    /// Coins that this request recorded, or reversed; in a dry run: would have.
+    /// Coins that this request recorded or reversed; in a dry run: would have.
     pub coins: u32,
-    /// Whether the place only tries out what it would do.
+    /// Whether the place is in a dry run.
     pub is_dry_run: bool,
-    /// Who paid or tried to.
+    /// The user who paid or tried to.
     pub user: Option<&'a str>,
-    /// The period of the coins sent.
+    /// The period of the coins in the payment.
     pub period: Option<&'a str>,
-    /// The page.
+    /// The URL of the page.
     pub url: Option<&'a str>,
 }
 
 impl Decision {
-    /// The event of this decision, once its answer is made: `status` is the one sent, `became` what
-    /// `Paywall::settle` said of the charge, or the decision's outcome where there was none.
+    /// The event of this decision, once its answer is made: `status` is the one sent, `became` the
+    /// result of `Paywall::settle`, or the decision's outcome if there was no charge.
     pub fn event(&self, status: u16, became: RequestOutcome) -> Event<'_> {
         let about = self.about();
         Event {
@@ -53,8 +64,8 @@ impl Decision {
 }
 
 impl Event<'_> {
-    /// The event as one JSON object on one line, without a line end: numbers and strings only,
-    /// absent values left out.
+    /// The event as a JSON object on one line, without a line end. Values are numbers and strings;
+    /// absent values are omitted.
     pub fn to_json(&self) -> String {
         let Event { outcome, status, price, coins, .. } = self;
         let mut text = self.room();
@@ -77,7 +88,7 @@ impl Event<'_> {
         text
     }
 
-    /// The event as the words of its `Display`, without a line end.
+    /// The event as its `Display` prints it, without a line end.
     pub fn to_line(&self) -> String {
         let mut text = self.room();
         // Writing to a String cannot fail.
@@ -85,7 +96,7 @@ impl Event<'_> {
         text
     }
 
-    /// An empty text with room for the event.
+    /// An empty text with enough capacity for the event.
     fn room(&self) -> String {
         let texts: usize = self.texts().map(|(_, value)| value.len()).sum();
         String::with_capacity(LINE_LEN_USUAL + texts)
@@ -99,7 +110,7 @@ impl Event<'_> {
 
 impl fmt::Display for Event<'_> {
     /// One line of words, such as `micromint paid status=200 price=1 coins=1 user=alice
-    /// period=2026-12 url=https://news.example/`. No value holds a blank.
+    /// period=2026-12 url=https://news.example/`. No value contains a space.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Event { outcome, status, price, coins, .. } = self;
         write!(f, "micromint {} status={status} price={price} coins={coins}", outcome.word())?;
@@ -115,8 +126,8 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// Appends a JSON string. User-IDs, periods and URLs are printable ASCII by their types, so two
-/// characters need an escape.
+/// Appends a JSON string. User-IDs, periods and URLs are printable ASCII by their types, so only
+/// two characters need an escape.
 fn push_json(line: &mut String, text: &str) {
     line.push('"');
     for character in text.chars() {

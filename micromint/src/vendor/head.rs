@@ -1,9 +1,9 @@
 //! The head of an answer: the fields that the paywall adds to those of the content and the site,
 //! and those that it removes.
 //!
-//! A decision and the current fields go in; changes that a server carries out literally come out.
+//! Input: a decision and the current fields. Output: changes that a server carries out literally.
 //! The invariant: the site's own fields stay, unless they would let a cache give a paid page to
-//! others.
+//! other clients.
 
 use std::borrow::Cow;
 
@@ -13,20 +13,29 @@ use super::merge::{Merge, MergeRule, united};
 use crate::protocol::{RequestOutcome, STATUS_HEADER};
 use crate::scheme::RECEIPT_HEADER;
 
-/// What a server changes in an answer's head: first it removes fields, then it adds some.
+/// The changes to an answer's head: a server first removes fields, then adds others.
+///
+/// ```
+/// use micromint::vendor::Answer;
+///
+/// let mut answer = Answer { status: 402, ..Answer::default() };
+/// answer.headers.push(("Content-Type", "text/html".into()));
+/// let changes = answer.head(|_name| Vec::new());
+/// assert_eq!(changes.add, [("Content-Type", "text/html".into())]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeadChanges<'a> {
-    /// Names, in any case; the server removes every field of these names.
+    /// Names, in any case; the server removes every field with such a name.
     pub remove: Vec<&'static str>,
     /// Fields to add.
     pub add: Vec<(&'static str, Cow<'a, str>)>,
 }
 
 impl Serve {
-    /// The changes to the head of the content's answer with this `status`. `became` is what
-    /// `Paywall::settle` said of the charge, or `outcome` where there was none. `values` gives the
-    /// values of all fields of a name, in any case, that the answer would have.
+    /// The changes to the head of the content's answer with this `status`. `became` is the result
+    /// of `Paywall::settle`, or `outcome` if there was no charge. `values` returns the values of
+    /// all fields of a name, in any case, that the answer would have.
     pub fn head(
         &self,
         status: u16,
@@ -41,8 +50,8 @@ impl Serve {
             changes.add.push((STATUS_HEADER, became.word().into()));
         } else {
             let is_success = (200..300).contains(&status);
-            // Every answer says what became of the coins. The receipt cookie comes with the page
-            // only, and Payment-Receipt with a success only, as the draft asks.
+            // Every answer reports what happened to the coins. The receipt cookie is sent with the
+            // page only, and Payment-Receipt with a success only, as the draft requires.
             let is_sent = |name: &str| match name {
                 STATUS_HEADER => true,
                 RECEIPT_HEADER => is_success,
@@ -51,7 +60,7 @@ impl Serve {
             let sent = self.headers.iter().filter(|(name, _)| is_sent(name));
             changes.add.extend(sent.map(|(name, value)| (*name, Cow::Borrowed(&**value))));
         }
-        // The word of an upstream is not about this payment.
+        // The status of an upstream server is not about this payment.
         if !values(STATUS_HEADER).is_empty() {
             changes.remove.push(STATUS_HEADER);
         }
@@ -61,8 +70,8 @@ impl Serve {
 }
 
 impl Answer {
-    /// The changes to the head that the site gives to every answer: all fields of this answer,
-    /// those among them that may be there already merged. `values` as for [`Serve::head`].
+    /// The changes to the head of an answer that the site adds its own fields to: all fields of
+    /// this answer, with [`Answer::merge`] applied. `values` as for [`Serve::head`].
     pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
         changes
@@ -72,8 +81,8 @@ impl Answer {
         changes
     }
 
-    /// The part of [`Answer::head`] that depends on what is there, for a server that sent the rest
-    /// before.
+    /// The part of [`Answer::head`] that depends on existing fields, for a server that sent the
+    /// rest before.
     pub fn merged(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::default();
         changes.merge(&self.merge, &values);
@@ -82,7 +91,7 @@ impl Answer {
 }
 
 impl<'a> HeadChanges<'a> {
-    /// Room for `count` fields to add, and Cache-Control.
+    /// Capacity for `count` fields to add, and Cache-Control.
     fn with_room(count: usize) -> HeadChanges<'a> {
         HeadChanges { remove: Vec::new(), add: Vec::with_capacity(count + 1) }
     }
@@ -133,7 +142,7 @@ impl<'a> HeadChanges<'a> {
 mod tests {
     use super::*;
 
-    /// Plays the changes to a head, as a server does.
+    /// Applies the changes to a head, as a server does.
     fn changed<'a>(
         fields: &[(&str, &str)],
         changes: impl Fn(&dyn Fn(&str) -> Vec<String>) -> HeadChanges<'a>,
@@ -195,7 +204,7 @@ mod tests {
         assert_eq!(
             head(404, RequestOutcome::Paid),
             expected,
-            "a payment that stays is told of with an error too"
+            "a payment that stays is reported with an error too"
         );
     }
 

@@ -1,10 +1,10 @@
-//! The broker's lists, where the vendor holds them: who was revoked, and who bought which set.
+//! The broker's lists at the vendor: which users were revoked, and who bought which set.
 //!
-//! In go `PERIOD.revoked` and `PERIOD.owners` beside `PERIOD.params` (written by `mmbroker revoke`
-//! and `mmbroker owners`, formats in `docs/reference/broker.md`), out comes whether coins that are
-//! well formed belong to their payer. An absent list says nothing. The invariant: an owner who is
-//! not revoked is never refused by a list made after the purchase; a set sold after the list was
-//! made looks unsold in it.
+//! Input: `PERIOD.revoked` and `PERIOD.owners` beside `PERIOD.params` (written by `mmbroker revoke`
+//! and `mmbroker owners`, formats in `docs/reference/broker.md`). Output: whether well-formed coins
+//! belong to their payer. An absent list refuses nobody. The invariant: a list made after the
+//! purchase never refuses an owner who is not revoked; a set sold after the list was made counts as
+//! unsold in it.
 
 use std::collections::BTreeSet;
 
@@ -16,17 +16,19 @@ use crate::owner::Owners;
 use crate::params::Params;
 use crate::protocol::Refusal;
 
-/// The largest list of revoked users that is read, in bytes: 400 000 of the longest names.
-pub const REVOKED_FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
-/// The largest owners file that is read, in bytes: u = 26. Every serving process holds it.
-pub const OWNERS_FILE_SIZE_MAX: u64 = 128 * 1024 * 1024 + 64;
+/// The largest list of revoked users that is read, in bytes: enough for 400 000 of the longest
+/// names.
+const REVOKED_FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
+/// The largest owners file that is read, in bytes: enough for u = 26. Every serving process holds
+/// it in memory.
+const OWNERS_FILE_SIZE_MAX: u64 = 128 * 1024 * 1024 + 64;
 
-/// How the names of lists end: `PERIOD.revoked`, `PERIOD.owners`.
+/// The extensions of the lists: `PERIOD.revoked`, `PERIOD.owners`.
 pub(super) const LIST_ENDINGS: [&str; 2] = ["revoked", "owners"];
 
 /// The lists of one period.
 #[derive(Debug, Default)]
-pub struct Lists {
+pub(super) struct Lists {
     revoked: BTreeSet<UserId>,
     owners: Option<Owners>,
 }
@@ -35,8 +37,8 @@ impl Lists {
     /// Reads the lists of the period of `params` from the folder of its parameters.
     ///
     /// # Errors
-    /// A list that is there and cannot be read: it is not taken for an absent one.
-    pub fn load(directory: &dyn Directory, params: &Params) -> Result<Lists, ConfigError> {
+    /// A list exists but cannot be read: it does not count as absent.
+    pub(super) fn load(directory: &dyn Directory, params: &Params) -> Result<Lists, ConfigError> {
         let names = directory.names().map_err(|error| wrong(directory, "", error.to_string()))?;
         let read = |ending: &str, size_max: u64| -> Result<_, ConfigError> {
             let name = format!("{}.{ending}", params.period());
@@ -62,8 +64,8 @@ impl Lists {
     /// Whether `user` may pay with the coins that these first bins name.
     ///
     /// # Errors
-    /// [`Refusal::Revoked`], or [`Refusal::NotOwner`] where an owners file is held.
-    pub fn check(&self, user: &UserId, first_bins: &[Bin]) -> Result<(), Refusal> {
+    /// [`Refusal::Revoked`]; or [`Refusal::NotOwner`], if there is an owners file.
+    pub(super) fn check(&self, user: &UserId, first_bins: &[Bin]) -> Result<(), Refusal> {
         if self.revoked.contains(user) {
             return Err(Refusal::Revoked);
         }
@@ -73,7 +75,7 @@ impl Lists {
     }
 }
 
-/// One User-ID a line; blank lines are passed over.
+/// Reads one User-ID per line; blank lines are ignored.
 fn revoked(bytes: &[u8]) -> Result<BTreeSet<UserId>, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -101,8 +103,8 @@ mod tests {
         superbins.iter().map(|superbin| Bin { superbin: *superbin, subbin: 0 }).collect()
     }
 
-    /// An owners file in which `alice` bought the set that begins at superbin 4, as
-    /// `docs/reference/broker.md` says.
+    /// An owners file in which `alice` bought the set that begins at superbin 4, in the format of
+    /// `docs/reference/broker.md`.
     fn owners_file(params: &Params) -> Vec<u8> {
         let mut tags = vec![0u8; 2 * params.superbin_count() as usize];
         tags[8..12].copy_from_slice(&owner_tag(params.period(), &user("alice")).to_le_bytes());

@@ -1,8 +1,8 @@
-//! The manifest at `/.well-known/micromint`: who sells here, where, for whose coins, and how a
-//! price is found out.
+//! The manifest at `/.well-known/micromint`: who sells here, where, for whose coins, and how to
+//! find out a price.
 //!
-//! It is JSON, the same for everybody, and free whatever the place would cost. In go the
-//! configuration and the periods, out comes the text; `docs/reference/http.md` names the members.
+//! Input: the configuration and the periods. Output: JSON, the same for everyone, and free whatever
+//! price its place has; `docs/reference/http.md` lists the members.
 
 use serde::Serialize;
 
@@ -10,12 +10,13 @@ use super::config::VendorConfig;
 use crate::params::Params;
 use crate::time::UnixTime;
 
-/// Where it is.
+/// The path of the manifest.
 pub const MANIFEST_PATH: &str = "/.well-known/micromint";
-/// How a price is found out, for people.
-const PRICE_RULE: &str = "Every URL has a price of its own, in coins: the answer 402 to HEAD or GET tells it. No price, no 402.";
+/// How to find out a price, for people.
+const PRICE_RULE: &str = "Each URL has its own price in coins. The answer 402 to HEAD or GET \
+                          states it; a free page is not answered with 402.";
 
-/// Members in the order of their names.
+/// The members, in the order of their names.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Manifest<'a> {
@@ -50,7 +51,7 @@ pub(super) fn is_manifest(target: &[u8]) -> bool {
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'?')))
 }
 
-/// The manifest at `now`: of the periods those that have not ended, the one that ends first in
+/// The manifest at `now`. It lists the periods that have not ended, the one that ends first in
 /// front.
 pub(super) fn manifest<'a>(
     config: &VendorConfig,
@@ -79,8 +80,8 @@ pub(super) fn manifest<'a>(
         vendor_id: config.vendor().as_str(),
         version: 1,
     };
-    // Structs of strings and numbers have no map with keys that are no strings, which is all that
-    // could fail.
+    // Serialization fails only for maps with keys other than strings, which these structs do not
+    // have.
     serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n"
 }
 

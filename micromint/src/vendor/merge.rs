@@ -6,22 +6,22 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Merge {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// Its value.
+    /// The value.
     pub value: Cow<'static, str>,
-    /// What happens where the answer has the field.
+    /// What to do if the answer has the field.
     pub rule: MergeRule,
 }
 
-/// How a field is merged with fields of its name that the answer has. Exhaustive on purpose:
-/// whoever merges must know every rule.
+/// How a field is merged with fields of its name that the answer has. Exhaustive on purpose: a
+/// server must handle every rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergeRule {
-    /// Both values are comma-separated lists: adds the members that are missing. A list with `*`
-    /// stays as it is.
+    /// Both values are comma-separated lists: adds the missing members. A list with `*` stays as it
+    /// is.
     Union,
-    /// The answer's own field stays; ours is added only if there is none.
+    /// The answer's own field stays; the new one is added only if there is none.
     Default,
 }
 
@@ -37,7 +37,7 @@ impl Merge {
     }
 }
 
-/// The lists of `there` as one list with the members of `ours` that they lack; `None` if they lack
+/// The lists of `there` as one list, with the members of `ours` that they lack; `None` if they lack
 /// none.
 pub(super) fn united<'a>(
     there: impl IntoIterator<Item = &'a str>,

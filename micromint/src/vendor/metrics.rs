@@ -1,8 +1,8 @@
-//! Counters: how many requests ended how, for Prometheus.
+//! Counters: how many requests had which outcome, for Prometheus.
 //!
-//! In go events, out comes text in the Prometheus exposition format. The counters are an array of
-//! numbers without a pointer, so that a server can keep them in memory that all its processes
-//! share.
+//! Input: events. Output: text in the Prometheus exposition format. The invariant: the counters are
+//! an array of numbers without a pointer, so that a server can keep them in memory that all its
+//! processes share.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,17 +10,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::event::Event;
 use crate::protocol::{Refusal, RequestOutcome};
 
-/// Outcomes that are counted, each in a slot of its own.
+/// The number of outcomes; each is counted in a slot of its own.
 const OUTCOMES: usize = RequestOutcome::UNREFUSED.len() + Refusal::ALL.len();
-/// The slot of coins recorded, and after it that of coins taken back.
+/// The slot of recorded coins; the next slot is that of reversed coins.
 const COINS: usize = 2 * OUTCOMES;
 /// The number of counters.
-pub const SLOTS: usize = COINS + 2;
+const SLOTS: usize = COINS + 2;
 /// The media type of [`Counters::to_prometheus`].
 pub const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Counts of events. All-zero memory, aligned to 8 bytes, is a valid value that has counted
-/// nothing, and several processes may count in one value that they share.
+/// Counts of events. All-zero memory, aligned to 8 bytes, is a valid value with all counts zero,
+/// and several processes may count in one shared value.
+///
+/// ```
+/// use micromint::protocol::RequestOutcome;
+/// use micromint::vendor::{Answer, Counters, Decision};
+///
+/// let counters = Counters::default();
+/// let answer = Answer { outcome: RequestOutcome::Unpaid, status: 402, ..Answer::default() };
+/// let decision = Decision::from(answer);
+/// counters.count(&decision.event(402, decision.outcome()));
+/// let text = counters.to_prometheus();
+/// assert!(text.contains("micromint_requests_total{outcome=\"unpaid\"} 1"));
+/// ```
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct Counters([AtomicU64; SLOTS]);
@@ -32,13 +44,13 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Counts an event. Takes no lock and never waits.
+    /// Counts an event. Lock-free and non-blocking.
     pub fn count(&self, event: &Event<'_>) {
         let first = if event.is_dry_run { OUTCOMES } else { 0 };
         self.add(first + slot(event.outcome), 1);
         match event.outcome {
             RequestOutcome::Paid if !event.is_dry_run => self.add(COINS, event.coins.into()),
-            // Recorded and taken back by one request.
+            // The same request recorded and reversed the coins.
             RequestOutcome::Reversed => {
                 self.add(COINS, event.coins.into());
                 self.add(COINS + 1, event.coins.into());
@@ -50,21 +62,17 @@ impl Counters {
     /// All counters in the text format of Prometheus.
     pub fn to_prometheus(&self) -> String {
         let mut text = String::new();
-        family(
-            &mut text,
-            "requests",
-            "Requests that the paywall decided about, by what became of them.",
-        );
+        family(&mut text, "requests", "Requests that the paywall decided about, by outcome.");
         self.outcomes(&mut text, "requests", 0);
         family(
             &mut text,
             "dry_run_requests",
-            "Requests where only tried out, by what would have become of them.",
+            "Requests in a dry run, by the outcome that they would have had.",
         );
         self.outcomes(&mut text, "dry_run_requests", OUTCOMES);
         for (slot, name, help) in [
             (COINS, "coins", "Coins recorded."),
-            (COINS + 1, "coins_reversed", "Coins recorded and taken back."),
+            (COINS + 1, "coins_reversed", "Coins recorded and then reversed."),
         ] {
             family(&mut text, name, help);
             // Writing to a String cannot fail.

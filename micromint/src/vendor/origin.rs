@@ -1,41 +1,51 @@
-//! Where the vendor's pages are: the public origins, and the URL that a page has in messages.
+//! The public origins of the vendor's pages, and the URL of a page in messages.
 //!
-//! In goes what a request says about itself, out comes a URL that begins with one of the configured
-//! origins. The invariant: nothing that a client sends becomes part of the origin, so no request
-//! can make the vendor ask for, or accept, coins under another name.
+//! Input: the scheme, host and target of a request. Output: a URL that begins with one of the
+//! configured origins. The invariant: nothing that a client sends becomes part of the origin, so no
+//! request can make the vendor ask for, or accept, coins under another name.
 
 use std::str::FromStr;
 
 use crate::identity::VendorId;
 use crate::protocol::{URL_LEN_MAX, Url, UrlError};
 
-/// The most origins of one vendor.
-pub const ORIGINS_MAX: usize = 64;
+/// The largest number of origins of one vendor.
+pub(super) const ORIGINS_MAX: usize = 64;
 
 /// A public origin: scheme, host and port, such as `https://news.example`.
+///
+/// ```
+/// use micromint::vendor::Origin;
+///
+/// let origin: Origin = "https://news.example:8443".parse()?;
+/// assert_eq!(origin.host().as_str(), "news.example");
+/// assert!("https://news.example/path".parse::<Origin>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The URL of its page `/`.
+    /// The URL of the page `/` at this origin.
     root: Url,
 }
 
-/// The text is no origin.
+/// The text is not an origin.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OriginError {
     /// Something follows the host and port.
     #[error("expected an origin such as https://news.example, without a path, found {0:?}")]
     HasPath(String),
-    /// Not the beginning of a URL.
+    /// It does not have the form of the beginning of a URL.
     #[error("expected an origin such as https://news.example: {0}")]
     Url(#[from] UrlError),
 }
 
-/// A request target that is no page of ours.
+/// The target of a request cannot be that of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetFault {
+pub(super) enum TargetFault {
     /// The URL would be longer than [`URL_LEN_MAX`].
     TooLong,
-    /// It is no path, or holds a byte that a URL cannot hold.
+    /// It is not a path, or contains a byte that a URL cannot contain.
     Wrong,
 }
 
@@ -73,9 +83,9 @@ impl Origin {
     /// The URL of `target`, a path and query as received.
     ///
     /// # Errors
-    /// The target is an absolute URL, `*`, too long, or holds a space, `#` or a byte that is not
-    /// printable ASCII.
-    pub fn url(&self, target: &[u8]) -> Result<Url, TargetFault> {
+    /// The target is an absolute URL or `*`, is too long, or contains a space, `#` or a byte that
+    /// is not printable ASCII.
+    pub(super) fn url(&self, target: &[u8]) -> Result<Url, TargetFault> {
         if self.as_str().len() + target.len() > URL_LEN_MAX {
             return Err(TargetFault::TooLong);
         }
@@ -87,7 +97,7 @@ impl Origin {
 impl FromStr for Origin {
     type Err = OriginError;
 
-    /// Reads `http[s]://host[:port]`; one `/` after it is forgiven.
+    /// Parses `http[s]://host[:port]`; one `/` after it is allowed.
     fn from_str(text: &str) -> Result<Origin, OriginError> {
         let text = text.strip_suffix('/').unwrap_or(text);
         let root: Url = format!("{text}/").parse()?;
@@ -98,9 +108,14 @@ impl FromStr for Origin {
     }
 }
 
-/// The origin of `origins` that a request came to: the one with its scheme and host; else one with
-/// its host (TLS may end before the server); else the first. `None` only if there is none.
-pub fn pick<'a>(origins: &'a [Origin], is_https: bool, host: Option<&[u8]>) -> Option<&'a Origin> {
+/// The origin in `origins` that a request was sent to: the one with its scheme and host; otherwise
+/// one with its host, since TLS may end at a proxy; otherwise the first. `None` if `origins` is
+/// empty.
+pub(super) fn pick<'a>(
+    origins: &'a [Origin],
+    is_https: bool,
+    host: Option<&[u8]>,
+) -> Option<&'a Origin> {
     let named = |origin: &&Origin| host.is_some_and(|host| origin.is_named_by(host));
     let exact = |origin: &&Origin| origin.is_https() == is_https && named(origin);
     origins.iter().find(exact).or_else(|| origins.iter().find(named)).or(origins.first())

@@ -1,12 +1,12 @@
-//! The page that people see instead of one they have not paid for: self-contained, and of use
-//! without scripts, styles or a wallet. Its text and look are a template, the default one like a
-//! webmaster's own.
+//! The page that people see instead of one they have not paid for: self-contained, and usable
+//! without scripts, styles or a wallet. Its text and layout come from a template, the built-in one
+//! or the vendor's own.
 //!
-//! In goes a template once, out comes a page for each request. The invariant: what a template puts
-//! in is escaped, so that no address, description or message can become markup.
+//! Input: a template once, then the data of each request. Output: a page for each request. The
+//! invariant: every value is escaped, so that no address, description or message can become markup.
 //!
-//! Until a wallet in the browser has paid and loaded the page again, nothing of the default page is
-//! painted; it appears by itself after 0.8 s where there is no wallet.
+//! The default page paints nothing while a wallet in the browser pays and reloads the page; without
+//! a wallet it appears after 0.8 s.
 
 mod template;
 
@@ -19,9 +19,9 @@ use crate::host::{DiskDirectory, read_whole};
 use crate::protocol::{MEDIA_TYPE, Refusal, RequestPayment};
 
 /// The largest template, in bytes.
-pub const PAGE_FILE_SIZE_MAX: u64 = 256 * 1024;
+const PAGE_FILE_SIZE_MAX: u64 = 256 * 1024;
 
-/// What a template can name, and [`Page::fill`] fills in.
+/// The placeholders of a template, which [`Page::fill`] fills in.
 const NAMES: [&str; 12] = [
     "price",
     "coins",
@@ -36,17 +36,17 @@ const NAMES: [&str; 12] = [
     "reason",
     MESSAGE,
 ];
-/// The one that is markup already.
+/// The placeholder whose value is markup.
 const MESSAGE: &str = "message";
 
-/// The default page may load and run nothing.
+/// The policy of the default page: it loads and runs nothing.
 const DEFAULT_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-/// A page of the webmaster's own may have pictures, fonts, styles and forms of the site, and no
-/// scripts.
-const OWN_POLICY: &str = "default-src 'none'; img-src 'self' data:; font-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'";
+/// The policy of a vendor's own page: pictures, fonts, styles and forms of the site, no scripts.
+const OWN_POLICY: &str = "default-src 'none'; img-src 'self' data:; font-src 'self'; \
+                          style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'";
 
-/// The page of a vendor: the default one, or the webmaster's own.
+/// The page of a vendor: the default one, or the vendor's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     template: Arc<Template>,
@@ -59,9 +59,9 @@ fn parse(text: &str) -> Result<Template, TemplateError> {
 
 impl Default for Page {
     fn default() -> Page {
-        // Read anew for each configuration: what a library keeps in a static is lost when it is
-        // unloaded, as a server's module is at every restart. The template is part of the program,
-        // and a test reads it.
+        // Parsed for each configuration instead of stored in a static, which would leak whenever a
+        // server unloads its module at a restart. The template is part of the program, and a test
+        // parses it.
         #[allow(clippy::expect_used)]
         let template = parse(include_str!("page.html")).expect("the default page is a template");
         Page { template: Arc::new(template), policy: DEFAULT_POLICY }
@@ -72,8 +72,8 @@ impl Page {
     /// Reads a template.
     ///
     /// # Errors
-    /// A file that cannot be read or is larger than [`PAGE_FILE_SIZE_MAX`]; what is no template,
-    /// with its line.
+    /// The file cannot be read, is larger than 256 KiB, or is not a valid template;
+    /// the error states the line.
     pub fn load(path: &Path) -> Result<Page, ConfigError> {
         let unreadable = |error: std::io::Error| {
             ConfigError::file(path, format!("page: cannot be read: {error}"))
@@ -89,7 +89,7 @@ impl Page {
         Ok(Page { template: Arc::new(template), policy: OWN_POLICY })
     }
 
-    /// What the browser may load for it: the value of Content-Security-Policy.
+    /// What the browser may load for the page: the value of Content-Security-Policy.
     pub(super) fn policy(&self) -> &'static str {
         self.policy
     }
@@ -134,8 +134,8 @@ fn periods(request: &RequestPayment) -> String {
     request.periods.iter().map(|period| period.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// The message as a data block. What stands in a script element cannot be escaped, so a message
-/// that could end it is left out; it stands in the header too.
+/// The message as a data block. The content of a script element cannot be escaped, so a message
+/// that could end the element is omitted; the header contains it too.
 fn data_block(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message);
     if text.contains('<') {

@@ -1,12 +1,12 @@
-//! The gate: decides whether a request is served or answered with something else.
+//! The paywall: decides whether a request is served the content or another answer.
 //!
-//! A request with its price goes in, a [`Decision`] comes out. The invariants: a payment is
-//! recorded before its page is served; a refused payment is never recorded; a payment that cannot
-//! be recorded opens nothing.
+//! Input: a request with its price. Output: a [`Decision`]. The invariants: a payment is recorded
+//! before its page is served; a refused payment is never recorded; a payment that cannot be
+//! recorded opens nothing.
 //!
-//! A server calls [`Paywall::classify`] when it has read a request's head, and [`Paywall::decide`]
-//! if that asks for it, perhaps on another thread. [`Paywall::settle`] takes a payment back if the
-//! answer is not a success.
+//! A server calls [`Paywall::classify`] when it has read the head of a request, and
+//! [`Paywall::decide`] if that asks for it, possibly on another thread. [`Paywall::settle`]
+//! reverses a payment if the answer is not a success.
 
 mod ask;
 mod credential;
@@ -45,16 +45,15 @@ use crate::params::Params;
 use crate::protocol::{Frame, PAYMENT_SIZE_MAX, RequestOutcome};
 use crate::till::{REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
 
-/// The gate before a vendor's pages. One serves all threads of a process; open it after the process
-/// was forked.
+/// The paywall in front of a vendor's pages. One serves all threads of a process; open it after the
+/// process was forked.
 ///
 /// ```no_run
 /// use std::path::Path;
 /// use std::sync::Arc;
 ///
 /// use micromint::host::{SystemClock, SystemEntropy};
-/// use micromint::vendor::config::VendorConfig;
-/// use micromint::vendor::{Decision, Paywall, Request, Step};
+/// use micromint::vendor::{Decision, Paywall, Request, Step, VendorConfig};
 ///
 /// let config = VendorConfig::load(Path::new("/etc/micromint/vendor.toml"))?;
 /// let paywall = Paywall::open(config, Arc::new(SystemClock), Arc::new(SystemEntropy))?;
@@ -88,7 +87,7 @@ pub enum PaywallError {
     /// The configuration, or a period's parameters.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The till's directory.
+    /// The directory of the till.
     #[error(transparent)]
     File(#[from] FileError),
     /// The till.
@@ -99,10 +98,11 @@ pub enum PaywallError {
     KeyFile(#[from] KeyFileError),
 }
 
-/// No reversal is promised in this many last seconds of its time limit: it may wait for a thread.
+/// No reversal is promised in this many last seconds of its time limit, because it may have to wait
+/// for a thread.
 const PROMISE_MARGIN_SECONDS: i64 = 30;
 
-/// How a request is handled.
+/// How a request is decided.
 pub(super) enum Route<'a> {
     /// Already decided.
     Decided(Decision),
@@ -110,7 +110,7 @@ pub(super) enum Route<'a> {
     Header(Ask<'a>, InHeader<'a>),
     /// By the payment in the body.
     Body(Ask<'a>),
-    /// Without a payment, but after a look at the disk: the visitor may have free views, or files
+    /// Without a payment, but with access to the disk: the visitor may have free views, or files
     /// may have changed.
     Unpaid(Ask<'a>),
     /// By the body: a request for free content may carry a payment too.
@@ -129,12 +129,12 @@ impl Route<'_> {
 }
 
 impl Paywall {
-    /// Creates what a first start needs: the till's directory and the secret of receipts. Call it
-    /// in the process with the rights to do so. Returns every path that the serving processes must
-    /// be able to read and write, so that the caller can change its owner.
+    /// Creates what a first start needs: the directory of the till and the secret of receipts. Call
+    /// it in the process with the rights to do so. Returns every path that the serving processes
+    /// must be able to read and write, so that the caller can change its owner.
     ///
     /// # Errors
-    /// Periods or lists that cannot be read, and files that cannot be created.
+    /// Periods or lists cannot be read, or files cannot be created.
     pub fn prepare(
         config: &VendorConfig,
         entropy: &dyn Entropy,
@@ -155,7 +155,7 @@ impl Paywall {
     /// Opens the paywall on disk: once in every serving process, after the fork.
     ///
     /// # Errors
-    /// Periods, lists, till or secret that cannot be read.
+    /// Periods, lists, till or secret cannot be read.
     pub fn open(
         config: VendorConfig,
         clock: Arc<dyn Clock>,
@@ -169,11 +169,11 @@ impl Paywall {
         Paywall::with_folder(config, Box::new(periods), receipt_key, Box::new(till), clock, entropy)
     }
 
-    /// A paywall from the caller's parts. It reads the periods and lists of a directory and notices
-    /// changes there; it does not use the paths of `config`.
+    /// A paywall from the caller's parts. It reads the periods and lists in a directory and notices
+    /// changes there; it does not use the paths in `config`.
     ///
     /// # Errors
-    /// Periods, lists or a till that cannot be read.
+    /// Periods, lists or till cannot be read.
     pub fn with_folder(
         config: VendorConfig,
         periods: Box<dyn Directory>,
@@ -187,10 +187,10 @@ impl Paywall {
     }
 
     /// A paywall from the caller's parts, with these periods and no lists; it does not use the
-    /// paths of `config`.
+    /// paths in `config`.
     ///
     /// # Errors
-    /// A till that cannot be opened.
+    /// The till cannot be opened.
     pub fn with(
         config: VendorConfig,
         periods: &[Params],
@@ -229,13 +229,13 @@ impl Paywall {
         })
     }
 
-    /// What to do with a request whose head is read. Touches no disk and never waits. For a free
-    /// page without a payment it only looks at the header names.
+    /// The next step for a request whose head was read. Non-blocking, without access to the disk.
+    /// For a free page without a payment it only examines the names of the headers.
     pub fn classify(&self, request: &Request<'_>) -> Step {
         self.step(request, |_| Step::Work)
     }
 
-    /// The next step; if that is work, `work` chooses it.
+    /// The next step; if the disk may be needed, `work` chooses it.
     fn step<'a>(&'a self, request: &'a Request<'a>, work: impl FnOnce(Route<'a>) -> Step) -> Step {
         let carrier = Carrier::of(request);
         if is_free(request, carrier) {
@@ -246,8 +246,8 @@ impl Paywall {
         self.begin(request, carrier, Step::Decided, read_body, work)
     }
 
-    /// Looks once at a request whose head is read, and calls one of the three: `decided` with a
-    /// decision, `read_body`, or `work` with the way to decide.
+    /// Examines a request whose head was read, and calls one of the three: `decided` with a
+    /// decision, `read_body`, or `work` with the route to the decision.
     pub(super) fn begin<'a, T>(
         &'a self,
         request: &'a Request<'a>,
@@ -273,8 +273,8 @@ impl Paywall {
         }
     }
 
-    /// Decides about a request that [`Paywall::begin`] passed to `work`, without a second look at
-    /// it. May wait for the disk.
+    /// Decides about a request that [`Paywall::begin`] passed to `work`, without examining it
+    /// again. May wait for the disk.
     pub(super) fn decide_by<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
         if self.accepted.is_due(self.clock.now()) {
             // Read the periods and lists again first.
@@ -283,8 +283,8 @@ impl Paywall {
         as_placed(request, self.follow(request, route))
     }
 
-    /// Decides about a request, its body read where [`Paywall::classify`] asked for it. May wait
-    /// for the disk.
+    /// Decides about a request. Its body must have been read if [`Paywall::classify`] asked for it.
+    /// May wait for the disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         let alert = if request.price == 0 { None } else { self.accepted.refresh(self.clock.now()) };
         let mut decision = self.follow(request, self.route(request, Carrier::of(request)));
@@ -294,16 +294,16 @@ impl Paywall {
         as_placed(request, decision)
     }
 
-    /// What [`Paywall::decide`] would say, where that is found without waiting for a lock, a sync
-    /// or the disk: for a thread that must not wait, before the request is handed to another.
-    /// `None`: nothing was done.
+    /// The result of [`Paywall::decide`], if it can be found without waiting for a lock, a sync or
+    /// the disk: for a thread that must not block, before it hands the request to another one.
+    /// `None` if it cannot; nothing was recorded then.
     pub fn try_decide(&self, request: &Request<'_>) -> Option<Decision> {
         self.try_follow(request, self.route(request, Carrier::of(request)))
     }
 
-    /// What [`Paywall::classify`] says, and in the place of [`Step::Work`] what
-    /// [`Paywall::try_decide`] then says if it says something, with one look at the request. Its
-    /// content must be there, if anything is known of it.
+    /// The result of [`Paywall::classify`]; if that is [`Step::Work`], the decision of
+    /// [`Paywall::try_decide`] if there is one. Examines the request only once. `Request::content`
+    /// must be set already, if it is known.
     pub fn try_classify(&self, request: &Request<'_>) -> Step {
         self.step(request, |route| {
             self.try_follow(request, route).map_or(Step::Work, Step::Decided)
@@ -324,8 +324,8 @@ impl Paywall {
             Route::Decided(_) | Route::Unpaid(_) | Route::FreeBody => return None,
         }
         let decision = self.follow(request, route);
-        // What would have had to wait was called unavailable; asked again where it may, it is
-        // perhaps not.
+        // Unavailable here can mean that an answer needs to wait; where waiting is allowed, the
+        // result may be another one.
         (decision.outcome() != RequestOutcome::Unavailable).then_some(decision)
     }
 
@@ -335,7 +335,7 @@ impl Paywall {
             Route::Header(ask, InHeader::Message(value)) => {
                 ask.tell(|ask| match carrier::from_header(value) {
                     Some(message) => self.judge(ask, &message, None),
-                    None => self.malformed(ask, "the header holds no base64url".to_string()),
+                    None => self.malformed(ask, "the header value is not base64url".to_string()),
                 })
             }
             Route::Header(ask, InHeader::Credential(token)) => {
@@ -350,25 +350,27 @@ impl Paywall {
         }
     }
 
-    /// What a page costs, as it is said to who did not pay; whatever the request carries. Touches
-    /// no disk.
+    /// The price of a page as a client without a payment gets it, whatever the request carries.
+    /// Does not access the disk.
     pub fn price_tag(&self, request: &Request<'_>) -> Answer {
         match self.ask(request, false) {
             Ok(ask) => match ask.tell(|ask| self.unpaid(ask)) {
                 Decision::Answer(answer) => Arc::unwrap_or_clone(answer),
-                // What is told of a price is an answer always.
-                Decision::Serve(_) => answer::unavailable("a price was to be told".to_string()),
+                // Without a payment the decision is always an answer.
+                Decision::Serve(_) => {
+                    answer::unavailable("unexpected decision about a price".to_string())
+                }
             },
             Err(answer) => *answer,
         }
     }
 
-    /// Takes back the payment that this request recorded, or the free view, if the `status` of its
-    /// answer is no success, and says what became of it: [`RequestOutcome::Reversed`], or
-    /// [`RequestOutcome::Paid`] or [`RequestOutcome::FreeView`] if it stays.
+    /// Reverses the payment or free view of this request if the `status` of its answer is not a
+    /// success. Returns the outcome: [`RequestOutcome::Reversed`], or [`RequestOutcome::Paid`] or
+    /// [`RequestOutcome::FreeView`] if the charge stays.
     ///
-    /// A payment that cannot be taken back stays: it was retried meanwhile, ten minutes have
-    /// passed, or the till cannot be written.
+    /// A payment is not reversed if it was retried meanwhile, if ten minutes have passed, or if the
+    /// till cannot be written.
     pub fn settle(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let is_given_back = !(200..300).contains(&status)
             && match charge.taken {
@@ -380,14 +382,15 @@ impl Paywall {
         if is_given_back { RequestOutcome::Reversed } else { charge.kept() }
     }
 
-    /// What [`Paywall::settle`] is going to say, as far as that can be told without waiting: for a
-    /// server that makes the head of the answer where it must not wait, says
-    /// [`RequestOutcome::Reversed`] in it, and then has another thread settle. It says that a
-    /// payment stays where a reversal could come too late.
+    /// The result that [`Paywall::settle`] will have, as far as it is known without waiting. It is
+    /// for a server that makes the head of the answer on a thread that must not block: the head
+    /// states [`RequestOutcome::Reversed`], and another thread then settles. Returns that a payment
+    /// stays if a reversal could come too late.
     ///
-    /// The promise is written down first, and without it none is made: a till that fails
-    /// afterwards, or a process that dies, keeps it when it can ([`Till::promise_reversal`]). It is
-    /// void only where the same payment was sent a second time meanwhile, which opens the page.
+    /// The promise is recorded first, and without a record none is made: if the till fails
+    /// afterwards or the process dies, it is kept as soon as possible ([`Till::promise_reversal`]).
+    /// It becomes void only if the same payment is sent a second time meanwhile, which opens the
+    /// page.
     pub fn promise(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let age = self.clock.now().0.saturating_sub(charge.taken_at.0);
         let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;
@@ -395,20 +398,19 @@ impl Paywall {
             && is_in_time
             && match charge.taken {
                 Taken::Payment(id) => self.till.promise_reversal(id).is_ok(),
-                // Nothing of worth: lost with the process at worst.
+                // A free view has no value; at worst it stays used up.
                 Taken::View(_) => true,
             };
         if is_promised { RequestOutcome::Reversed } else { charge.kept() }
     }
 
-    /// The manifest: who sells here, where and for whose coins, as JSON. A server need not ask for
-    /// it: a request for [`MANIFEST_PATH`](super::MANIFEST_PATH) that comes to the gate is answered
-    /// with it.
+    /// The manifest: who sells here, where and for whose coins, as JSON. Servers do not need it:
+    /// the paywall answers requests for [`MANIFEST_PATH`](super::MANIFEST_PATH) with it.
     pub fn manifest(&self) -> String {
         manifest(&self.config, self.accepted.current().periods(), self.clock.now())
     }
 
-    /// What this process did with its till since it opened the paywall.
+    /// Totals of what this process did with its till since it opened the paywall.
     pub fn totals(&self) -> TillTotals {
         self.till.totals()
     }
@@ -460,13 +462,13 @@ impl Paywall {
     }
 }
 
-/// Whether the request is for free content and brings nothing to pay with.
+/// Whether the request is for free content and carries no payment.
 pub(super) fn is_free(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
     request.price == 0 && carrier == Carrier::None && !is_manifest(request.target)
 }
 
-/// The decision as it holds at the place of the request. The manifest is no content that a place
-/// could try out a price on.
+/// The decision as it applies at the place of the request: in a dry run the content is served. The
+/// manifest is exempt.
 fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
     let is_tried_out =
         request.place.is_dry_run && request.price > 0 && !is_manifest(request.target);
@@ -477,32 +479,32 @@ fn decided(answer: Answer) -> Route<'static> {
     Route::Decided(answer.into())
 }
 
-/// How free content is served to who sent a payment with it: the coins were not recorded.
+/// How free content is served to a client that sent a payment with it: the coins were not recorded.
 fn returned(request: &Request<'_>, is_body: bool) -> Serve {
     Serve {
         ignore_conditions: is_body,
         is_private: false,
-        // Whose scripts may see free content is the site's own affair; what became of the payment
-        // is ours.
+        // Which scripts may see free content is for the site to decide; the paywall exposes only
+        // its own fields.
         merge: CorsPolicy::Site.of_answer(request),
         ..served(RequestOutcome::Returned, request, is_body)
     }
 }
 
-/// How free content is served to who sent a header with a payment. A credential of another method
-/// is for somebody behind us. One that cannot be read is taken out: it may hold coins, which nobody
-/// there may see.
+/// How free content is served to a client that sent a header with a payment. A credential of
+/// another method is meant for the content. One that cannot be parsed is removed: it may contain
+/// coins, which nothing behind the paywall may see.
 fn free_with(request: &Request<'_>, header: InHeader<'_>) -> Serve {
     match header {
         InHeader::Credential(token) if is_of_others(token) => Serve::default(),
-        // As every answer to a credential: what it authorizes is for who sent it.
+        // Like every answer to a credential, this one is private to the client that sent it.
         InHeader::Credential(_) => Serve { is_private: true, ..returned(request, false) },
         InHeader::Message(_) => returned(request, false),
     }
 }
 
-/// How free content is served to a POST whose body may be a payment. Another message is for the
-/// content.
+/// How free content is served to a POST whose body may be a payment. Another message is meant for
+/// the content.
 fn free_post(request: &Request<'_>) -> Serve {
     let is_payment = |body: &[u8]| {
         Frame::parse(body, PAYMENT_SIZE_MAX).is_ok_and(|frame| frame.message_type() == "Payment")

@@ -1,6 +1,6 @@
 //! The accepted periods: a folder with a `PERIOD.params` file for each of them.
 //!
-//! In goes the folder, out come the parameters. The invariant: they have different names, and one
+//! Input: the folder. Output: the parameters. The invariant: the periods have different names, one
 //! broker and one coin value, since a Request-Payment names one of each.
 
 use super::config_error::ConfigError;
@@ -8,14 +8,14 @@ use crate::host::Directory;
 use crate::params::Params;
 use crate::toml_file;
 
-/// The most parameter files in the folder.
-pub const PERIODS_MAX: usize = 64;
+/// The largest number of parameter files in the folder.
+const PERIODS_MAX: usize = 64;
 
-/// Reads every `*.params` file of a folder. Hidden files are ignored.
+/// Reads every `*.params` file in a folder. Hidden files are ignored.
 ///
 /// # Errors
-/// No file or more than [`PERIODS_MAX`]; a file that cannot be read; two files of one period;
-/// periods that differ in broker or coin value.
+/// There is no file or more than [`PERIODS_MAX`]; a file cannot be read; two files are of one
+/// period; or the periods differ in broker or coin value.
 pub(super) fn load_periods(directory: &dyn Directory) -> Result<Vec<Params>, ConfigError> {
     let folder = directory.path();
     let mut names = directory

@@ -1,17 +1,17 @@
-//! What a page costs.
+//! The price of a page.
 //!
-//! Comes in as the content of a price file (`NAME.mm` beside `NAME`, thesis 3.3.1) or as the value
-//! of a directive or server variable, goes out as a number of coins. The invariant: a price that
-//! cannot be read is an error, never free; the server answers 500 then.
+//! Input: the content of a price file (`NAME.mm` beside `NAME`, thesis 3.3.1), or the value of a
+//! directive or server variable. Output: a number of coins. The invariant: a price that cannot be
+//! parsed is an error, never free; the server answers 500 then.
 
 use crate::protocol::{COINS_PER_PAYMENT_MAX, parse_decimal};
 
 /// The largest price file, in bytes.
 pub const PRICE_FILE_SIZE_MAX: usize = 64;
-/// How the name of a price file ends: the price of `NAME` stands in `NAME.mm`.
+/// The suffix of a price file's name: the file `NAME.mm` contains the price of `NAME`.
 pub const PRICE_FILE_SUFFIX: &str = ".mm";
 
-/// The text is no price.
+/// The text is not a price.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a price from 0 to {COINS_PER_PAYMENT_MAX} coins, found {found}")]
 pub struct PriceError {
@@ -19,18 +19,27 @@ pub struct PriceError {
 }
 
 impl PriceError {
-    /// For a number that is no price.
+    /// The error for a number that is too high.
     pub(super) fn too_high(price: u32) -> PriceError {
         PriceError { found: format!("{:?}", price.to_string()) }
     }
 }
 
-/// Reads a price: one line with a canonical decimal number from 0 (free) to
-/// [`COINS_PER_PAYMENT_MAX`], blanks around it and one line end after it allowed. The same form serves
-/// price files, directives and variables.
+/// Parses a price: one line with a canonical decimal number from 0 (free) to
+/// [`COINS_PER_PAYMENT_MAX`], with optional blanks around it and an optional line end. Price files,
+/// directives and variables have the same form.
+///
+/// ```
+/// use micromint::vendor::parse_price;
+///
+/// assert_eq!(parse_price(b" 3\n")?, 3);
+/// assert!(parse_price(b"").is_err());
+/// assert!(parse_price(b"501").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// Anything else, nothing at all and a second line included.
+/// The text has any other form, or is empty.
 pub fn parse_price(text: &[u8]) -> Result<u32, PriceError> {
     let error = || PriceError { found: shown(text) };
     if text.len() > PRICE_FILE_SIZE_MAX {
@@ -45,7 +54,7 @@ pub fn parse_price(text: &[u8]) -> Result<u32, PriceError> {
         .ok_or_else(error)
 }
 
-/// Whether `path`, of a file or of a URL, names a price file. Such files are never served.
+/// Whether `path`, of a file or in a URL, names a price file. Such files are never served.
 pub fn is_price_file(path: &[u8]) -> bool {
     path.ends_with(PRICE_FILE_SUFFIX.as_bytes())
 }

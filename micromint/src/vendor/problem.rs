@@ -1,4 +1,4 @@
-//! Problems (RFC 9457) with the types of the draft of the scheme "Payment", for programs.
+//! Problem details for programs (RFC 9457), with the types of the draft of the scheme "Payment".
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::page::coins;
 use crate::protocol::{Refusal, RequestOutcome, RequestPayment};
 use crate::scheme::{METHOD, PROBLEM_TYPES};
 
-/// The members of RFC 9457, the draft's `challengeId`, then our own.
+/// The members of RFC 9457, the draft's `challengeId`, then MicroMint's own.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct PaymentRequired<'a> {
@@ -35,7 +35,7 @@ struct MethodUnsupported {
     reason: &'static str,
 }
 
-/// The body of a 402. `coins_sent` is how many coins a refused payment held.
+/// The body of a 402. `coins_sent` is the number of coins in a refused payment.
 pub(super) fn payment_required(
     offer: &RequestPayment,
     refusal: Option<Refusal>,
@@ -71,7 +71,7 @@ pub(super) fn method_unsupported() -> Vec<u8> {
         kind: format!("{PROBLEM_TYPES}method-unsupported"),
         title: "Method Unsupported",
         status: 400,
-        detail: format!("This page is paid for by the method {METHOD}, intent charge, alone."),
+        detail: format!("This page accepts the method {METHOD} with the intent charge only."),
         reason: RequestOutcome::BadRequest.word(),
     })
 }
@@ -102,8 +102,8 @@ fn problem_type(refusal: Refusal, is_short: bool) -> &'static str {
 }
 
 fn print(problem: &impl Serialize) -> Vec<u8> {
-    // Structs of strings and numbers have no map with keys that are no strings, which is all that
-    // could fail.
+    // Serialization fails only for maps with keys other than strings, which these structs do not
+    // have.
     let mut text = serde_json::to_vec(problem).unwrap_or_default();
     text.push(b'\n');
     text

@@ -1,9 +1,9 @@
 //! The receipt cookie: it opens a paid page again, free, for a limited time.
 //!
-//! It holds an expiry time and a MAC over that time and what it opens, so every worker and server
-//! with the secret can check it without a list. The invariant: whatever path a browser sends it to,
-//! a receipt opens either one page, or every page of one receipt path that costs no more than was
-//! paid.
+//! Input: what was paid for. Output: a cookie with an expiry time and a MAC over that time and what
+//! it opens, so every worker and server with the secret can check it without a list. The invariant:
+//! whatever path a browser sends it to, a receipt opens either one page, or every page of one
+//! receipt path that costs no more than was paid.
 
 use std::fmt::Write;
 
@@ -19,17 +19,18 @@ use crate::protocol::{COINS_PER_PAYMENT_MAX, RECEIPT_COOKIE_PREFIX, Url, parse_d
 use crate::scheme::BASE64URL;
 use crate::time::UnixTime;
 
-/// The most receipts of one name that are checked in one request. A browser sends one.
+/// The largest number of receipts of one name that are checked in one request. A browser sends one.
 const TRIES_MAX: usize = 8;
-/// About the size of a receipt cookie without its path, in bytes.
+/// The approximate size of a receipt cookie without its path, in bytes.
 const COOKIE_SIZE: usize = 192;
 /// The longest receipt path, in bytes.
-pub const RECEIPT_PATH_LEN_MAX: usize = 1024;
+const RECEIPT_PATH_LEN_MAX: usize = 1024;
 
 /// The text is not a receipt path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected a path such as /story/17/, at most {RECEIPT_PATH_LEN_MAX} printable ASCII characters without ?, # and ;, found {found:?}"
+    "expected a path such as /story/17/, at most {RECEIPT_PATH_LEN_MAX} printable ASCII characters \
+     without ?, # and ;, found {found:?}"
 )]
 pub struct ReceiptPathError {
     found: String,
@@ -59,7 +60,7 @@ pub fn parse_receipt_path(text: &[u8]) -> Result<Option<&str>, ReceiptPathError>
 /// What a receipt opens.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scope<'a> {
-    /// One page, query included, whatever its price is now.
+    /// One page, including its query, whatever its price is now.
     Page(&'a Url),
     /// Everything at the URL's origin whose place has this receipt path.
     Path(&'a Url, &'a str),
@@ -76,7 +77,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Appends the cookie's name: a hash of the URL, or of origin, path and a space, which no URL
-    /// holds.
+    /// contains.
     fn push_name(self, text: &mut String) {
         let digest = match self {
             Scope::Page(url) => Sha256::digest(url.as_str()),
@@ -120,8 +121,8 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The value of Set-Cookie for a receipt, good until just before `now + seconds`. `price` is what
-/// was paid, in coins.
+/// The value of Set-Cookie for a receipt that is valid until just before `now + seconds`. `price`
+/// is what was paid, in coins.
 pub(super) fn set_cookie(
     key: &Key,
     scope: Scope<'_>,
@@ -160,8 +161,8 @@ pub(super) fn set_cookie(
     cookie
 }
 
-/// Whether the request holds a receipt that opens the page at `url`, which costs `price` coins at a
-/// place with this receipt path, and that is good at `now`.
+/// Whether the request holds a receipt that is valid at `now` and opens the page at `url`, which
+/// costs `price` coins at a place with this receipt path.
 pub(super) fn covers(
     key: &Key,
     url: &Url,

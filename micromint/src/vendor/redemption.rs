@@ -1,13 +1,14 @@
-//! Redemption, the vendor's side: batches of payments from the till to the broker, results back
+//! Redemption at the vendor: batches of payments from the till to the broker, and the results
 //! (thesis 3.3.2).
 //!
-//! In go the till's records, out comes a Request-Redemption; in goes the Redemption-Result, out
-//! comes a summary. The invariants: a payment is in one batch at most; a batch made again, until
-//! its result arrives, is the same to the byte; a payment that may still be reversed is in none;
-//! and a journal is removed only when every payment in it is settled and past its redeem-until.
+//! Input: the records of the till. Output: a Request-Redemption. Then input: the Redemption-Result;
+//! output: the batch with its verdicts. The invariants: a payment is in at most one batch; until
+//! its result arrives, making a batch again returns the same bytes; a payment that may still be
+//! reversed is in no batch; and a journal is removed only when every payment in it is settled and
+//! past its redeem-until.
 //!
-//! The state is kept in the till's directory (`redeem.journal`, see `docs/reference/till.md`), so
-//! the servers may go on selling meanwhile.
+//! The state is in the directory of the till (`redeem.journal`, see `docs/reference/till.md`), so
+//! the servers can keep selling meanwhile.
 
 #[cfg(test)]
 mod tests;
@@ -30,20 +31,20 @@ use crate::till::{
 };
 use crate::time::UnixTime;
 
-/// How often a batch is begun again because payments changed under it, before that is an error.
+/// How often a batch is restarted because payments changed meanwhile, before that is an error.
 const TRIES_MAX: u32 = 5;
 
 /// The largest batch to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// The most payments, at most [`BATCH_PAYMENTS_MAX`].
+    /// The largest number of payments, at most [`BATCH_PAYMENTS_MAX`].
     pub payments: u32,
-    /// The most data in bytes, at most [`BATCH_DATA_SIZE_MAX`].
+    /// The largest data in bytes, at most [`BATCH_DATA_SIZE_MAX`].
     pub data_size: usize,
 }
 
 impl Default for BatchLimits {
-    /// As large as a message may be.
+    /// As large as a message can be.
     fn default() -> BatchLimits {
         BatchLimits { payments: BATCH_PAYMENTS_MAX, data_size: BATCH_DATA_SIZE_MAX }
     }
@@ -53,11 +54,11 @@ impl Default for BatchLimits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutgoingBatch {
-    /// What the till notes about it.
+    /// The till's record of the batch.
     pub batch: Batch,
     /// The message for the broker.
     pub message: RequestRedemption,
-    /// Whether it was made before and is to be sent again.
+    /// Whether the batch was made before and is sent again.
     pub is_again: bool,
 }
 
@@ -67,31 +68,31 @@ pub struct OutgoingBatch {
 pub struct Unbatched {
     /// Payments that can be redeemed now.
     pub payments: u64,
-    /// Coins in them.
+    /// The number of coins in them.
     pub coins: u64,
-    /// Payments that may still be reversed, and those after them.
+    /// Payments that may still be reversed, and all later ones.
     pub young: u64,
     /// The last moment to redeem them.
     pub redeem_until: UnixTime,
 }
 
-/// Redemption cannot go on.
+/// Redemption cannot continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedemptionError {
-    /// The till cannot answer.
+    /// The till failed.
     #[error(transparent)]
     Till(#[from] TillError),
-    /// The operating system refused.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
     /// The payments of a batch are no longer those that it was made of.
-    #[error("batch {id}: the till's journals no longer hold the payments that it was made of")]
+    #[error("batch {id}: the till's journals no longer contain its payments")]
     Changed {
         /// The batch.
         id: Id,
     },
-    /// The till changed all the time while a batch was made.
+    /// The till kept changing while a batch was made.
     #[error("the till changed while a batch was made; try again")]
     Busy,
     /// The result is for another vendor.
@@ -99,27 +100,27 @@ pub enum RedemptionError {
     OtherVendor {
         /// This vendor.
         expected: VendorId,
-        /// The vendor it names.
+        /// The vendor in the result.
         found: VendorId,
     },
-    /// No batch has this name.
+    /// No batch has this identifier.
     #[error("this till made no batch {id}")]
     UnknownBatch {
-        /// The name.
+        /// The identifier.
         id: Id,
     },
-    /// The result has more or fewer verdicts than the batch has coins.
+    /// The number of verdicts differs from the number of coins in the batch.
     #[error("batch {id}: expected verdicts on {expected} coins, found {found}")]
     VerdictCount {
         /// The batch.
         id: Id,
-        /// Its coins.
+        /// The number of its coins.
         expected: u32,
-        /// The verdicts.
+        /// The number of verdicts.
         found: usize,
     },
     /// A settled batch got another result.
-    #[error("batch {id}: was settled by another result before; nothing was changed")]
+    #[error("batch {id} was already settled by another result; nothing was changed")]
     OtherResult {
         /// The batch.
         id: Id,
@@ -127,11 +128,11 @@ pub enum RedemptionError {
 }
 
 /// Makes the batch to send next: one made before that is due again, or a new one of the oldest
-/// payments in no batch. `None` if there is nothing to redeem. With `period`, only that period is
-/// looked at. `key` is K_V.
+/// payments that are in no batch. `None` if there is nothing to redeem. With `period`, only that
+/// period is considered. `key` is K_V.
 ///
 /// # Errors
-/// The till cannot answer; nothing was changed, or the batch is made and is given again next time.
+/// The till failed. Either nothing was changed, or the batch was made and the next call returns it.
 pub fn make_batch(
     till: &Till,
     vendor: &VendorId,
@@ -161,12 +162,12 @@ pub fn make_batch(
     Err(RedemptionError::Busy)
 }
 
-/// Reads the broker's answer to a batch and notes its verdicts; gives the batch with them. The same
-/// result twice is read alike.
+/// Reads the broker's answer to a batch and records its verdicts. Returns the batch with them.
+/// Reading the same result again has no further effect.
 ///
 /// # Errors
-/// A result of another vendor, batch or number of coins, or another one than before; the till
-/// cannot answer. Nothing was changed.
+/// The result is for another vendor or batch, has another number of coins, or differs from an
+/// earlier result; or the till failed. Nothing was changed.
 pub fn read_result(
     till: &Till,
     vendor: &VendorId,
@@ -209,9 +210,9 @@ pub fn read_result(
     }
 }
 
-/// What the till made of a result.
+/// The effect of a result on the till.
 enum Noted {
-    /// The batch has this result, from now on or since before.
+    /// The batch has this result, newly or from an earlier call.
     Settled(Batch),
     UnknownBatch,
     /// The batch has this many coins, the result another number of verdicts.
@@ -222,18 +223,18 @@ enum Noted {
     OtherResult,
 }
 
-/// All batches in the order in which they were made.
+/// All batches, in the order in which they were made.
 ///
 /// # Errors
-/// The till cannot answer.
+/// The till failed.
 pub fn batches(till: &Till) -> Result<Vec<Batch>, RedemptionError> {
     Ok(till.locked(|store| Batches::read(store.directory()))?.0)
 }
 
-/// What is in no batch yet, by period.
+/// The payments that are in no batch, summed by period.
 ///
 /// # Errors
-/// The till cannot answer.
+/// The till failed.
 pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionError> {
     let now = till.now();
     let view = View::of(till)?;
@@ -252,10 +253,10 @@ pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionE
 }
 
 /// Removes the journals of the oldest days, as long as every payment in them is settled or reversed
-/// and past its redeem-until; never the newest. Gives the names of the journals removed.
+/// and past its redeem-until; never the newest journal. Returns the names of the removed journals.
 ///
 /// # Errors
-/// The till cannot answer.
+/// The till failed.
 pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     let now = till.now();
     let view = View::of(till)?;
@@ -282,7 +283,7 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
         return Ok(Vec::new());
     }
     Ok(till.locked(|store| {
-        // Payments recorded since the scan keep their periods too.
+        // Payments recorded since the scan keep the files of their periods too.
         let mut periods: BTreeSet<Period> = periods_by_day
             .range(first_day..)
             .flat_map(|(_, periods)| periods.iter().cloned())
@@ -296,7 +297,7 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     })?)
 }
 
-/// The till at one moment. What stands before its end never changes.
+/// The till at one moment. Records before its end never change.
 struct View {
     days: Vec<u32>,
     end: Position,
@@ -314,8 +315,8 @@ struct UnbatchedPayment {
 }
 
 impl UnbatchedPayment {
-    /// Whether it may still be reversed. A time far ahead is that of a clock that went wrong: such
-    /// a payment does not wait for it.
+    /// Whether it may still be reversed. A time far in the future comes from a wrong clock: such a
+    /// payment does not wait for it.
     fn is_young(&self, now: UnixTime) -> bool {
         (-REVERSAL_SECONDS..=REVERSAL_SECONDS).contains(&now.0.saturating_sub(self.recorded_at.0))
     }
@@ -367,7 +368,7 @@ impl View {
         Ok(payments)
     }
 
-    /// The next new batch, still without its name, and its data.
+    /// The next new batch, with a placeholder as its identifier, and its data.
     fn collect(
         &self,
         till: &Till,
@@ -376,8 +377,8 @@ impl View {
         now: UnixTime,
     ) -> Result<Option<(Batch, Vec<u8>)>, RedemptionError> {
         let payments = self.unbatched(till, period)?;
-        // The period of the oldest payment that may be redeemed; a period stops at its first young
-        // one.
+        // The period of the oldest payment that may be redeemed; a period ends at its first young
+        // payment.
         let mut young = BTreeSet::new();
         let mut old = Vec::new();
         for payment in &payments {
@@ -431,7 +432,7 @@ impl View {
         Err(RedemptionError::Changed { id: batch.id.clone() })
     }
 
-    /// The payments in a batch's place, without those reversed.
+    /// The payments in the range of a batch, without reversed ones.
     fn read(&self, till: &Till, batch: &Batch) -> Result<Vec<u8>, TillError> {
         let mut reversed = BTreeSet::new();
         self.scan(till, batch.from, |_, record| {
@@ -461,7 +462,7 @@ impl View {
             }
         })?;
         if is_same {
-            // What the broker is told must not be forgotten here.
+            // The payments must be on disk before the broker sees them.
             store.sync_from(batch.from.day)?;
             Batches::push(store, batch)?;
         }
@@ -480,8 +481,8 @@ fn message(vendor: &VendorId, key: &Key, batch: &Batch, data: Vec<u8>) -> Reques
     }
 }
 
-/// The name of a batch follows from its content: the period and the head of a hash. So a till
-/// restored from a backup gives the same batch the same name.
+/// The identifier of a batch follows from its content: the period and the beginning of a hash. So a
+/// till restored from a backup gives the same batch the same identifier.
 fn batch_id(vendor: &VendorId, batch: &Batch, data: &[u8]) -> Result<Id, RedemptionError> {
     let mut sha256 = Sha256::new();
     sha256.update(vendor.as_str());
@@ -497,7 +498,7 @@ fn placeholder() -> Result<Id, RedemptionError> {
 }
 
 fn id(text: &str) -> Result<Id, RedemptionError> {
-    // A period and 20 digits are of the right form and length; a later change would be told.
+    // A period and 20 digits have the right form and length; the error is for later changes.
     let changed = |error: crate::protocol::IdError| TillError::Damaged { what: error.to_string() };
     Ok(text.parse().map_err(changed)?)
 }

@@ -1,8 +1,7 @@
-//! A request as a web server received it, in the terms that the paywall decides by.
+//! A request as a web server received it, reduced to what the paywall needs.
 //!
-//! A server module builds a [`Request`] from its own type and holds no rule about coins. The
-//! invariant: nothing outside [`HEADERS_READ`] and the other fields of a request changes a
-//! decision.
+//! A server module builds a [`Request`] from its own type and has no rule about coins. The
+//! invariant: no header outside `HEADERS_READ` changes a decision.
 
 use std::net::IpAddr;
 
@@ -12,7 +11,7 @@ use crate::time::UnixTime;
 
 /// The request header fields that the paywall reads; names match in any case. A server that copies
 /// a request needs no others.
-pub const HEADERS_READ: [&str; 17] = [
+pub(super) const HEADERS_READ: [&str; 17] = [
     "Accept",
     "Accept-Payment",
     "Access-Control-Request-Headers",
@@ -33,40 +32,58 @@ pub const HEADERS_READ: [&str; 17] = [
 ];
 
 /// What the paywall sees of an HTTP request.
+///
+/// ```
+/// use micromint::vendor::Request;
+///
+/// let headers: [(&[u8], &[u8]); 1] = [(b"Accept", b"text/html")];
+/// let request = Request {
+///     method: b"GET",
+///     target: b"/story?page=2",
+///     is_https: true,
+///     host: Some(b"news.example"),
+///     headers: &headers,
+///     price: 3,
+///     ..Request::default()
+/// };
+/// assert_eq!(request.headers.len(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
     /// The method as received, such as `GET`.
     pub method: &'a [u8],
     /// The request target exactly as received: path and query, not decoded, not normalised.
     pub target: &'a [u8],
-    /// Whether the request came over TLS.
+    /// Whether the request was sent over TLS.
     pub is_https: bool,
-    /// The host asked for, with its port if one was sent. It only picks one of the configured
-    /// origins and never becomes part of a URL.
+    /// The host that was asked for, with its port if one was sent. It only selects one of the
+    /// configured origins and never becomes part of a URL.
     pub host: Option<&'a [u8]>,
-    /// The header fields in order, names in any case. Only those of [`HEADERS_READ`] are looked at.
+    /// The header fields in order, names in any case. The paywall ignores those that it does not
+    /// need.
     pub headers: &'a [(&'a [u8], &'a [u8])],
     /// The whole body, empty if there is none; `None` if it was not read or is larger than allowed.
     pub body: Option<&'a [u8]>,
     /// The price of what is asked for, in coins; 0 is free.
     pub price: u32,
-    /// The other terms of the place asked for.
+    /// The other settings of the place that is asked for.
     pub place: Place<'a>,
-    /// The address of the client: of the connection, or what the server's own means of trusted
-    /// proxies put in its place; never a header as a client sent it. `None` gets no free views.
+    /// The address of the client: that of the connection, or the one that the server's own handling
+    /// of trusted proxies puts in its place; never a header as a client sent it. A client without
+    /// an address gets no free views.
     pub client: Option<IpAddr>,
-    /// What is known of the content before it is made; `None` for everything but files that the
-    /// server itself is certain to send.
+    /// What is known of the content before it is generated; `None` for everything but files that
+    /// the server itself is certain to send.
     pub content: Option<Content<'a>>,
 }
 
-/// What a server's configuration says of a place beside its price.
+/// The settings of a place in the server's configuration, except its price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place<'a> {
-    /// A path such as `/story/17/`: a receipt given here opens everything with this same receipt
-    /// path that costs no more. `None`: a receipt opens the one page.
+    /// A path such as `/story/17/`: a receipt for this place opens every place with the same
+    /// receipt path that costs no more. `None`: a receipt opens the one page.
     pub receipt_path: Option<&'a [u8]>,
-    /// How many pages a visitor sees a UTC day without paying; 0 for none.
+    /// The number of pages that a visitor sees in a UTC day without paying; 0 for none.
     pub free_views: u32,
     /// Decide everything, record nothing, and serve the content free.
     pub is_dry_run: bool,
@@ -75,18 +92,18 @@ pub struct Place<'a> {
 /// What is known of a file before it is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Content<'a> {
-    /// The entity tag as the answer will carry it, such as `"5f-1a"` or `W/"5f-1a"`, with its
+    /// The entity tag as the answer will contain it, such as `"5f-1a"` or `W/"5f-1a"`, with its
     /// quotes.
     pub etag: Option<&'a [u8]>,
     /// The time in Last-Modified.
     pub last_modified: Option<UnixTime>,
-    /// The size in bytes; `None` where ranges are not served.
+    /// The size in bytes; `None` if ranges are not served.
     pub size: Option<u64>,
 }
 
 impl<'a> Request<'a> {
     /// All values of a header, its name in any case.
-    pub fn header_values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn header_values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let headers = self.headers;
         headers
             .iter()
@@ -95,7 +112,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A request that owns its bytes, to be handed to another thread.
+/// A request that owns its bytes, for another thread.
 #[derive(Clone, Debug, Default)]
 pub struct RequestBuf {
     method: Vec<u8>,
@@ -120,7 +137,7 @@ struct ContentBuf {
 }
 
 impl From<&Request<'_>> for RequestBuf {
-    /// Copies what the paywall looks at: of the header fields only those of [`HEADERS_READ`].
+    /// Copies what the paywall examines: of the header fields only those that it reads.
     fn from(request: &Request<'_>) -> RequestBuf {
         let is_read = |name: &[u8]| {
             HEADERS_READ.iter().any(|read| name.eq_ignore_ascii_case(read.as_bytes()))
@@ -148,7 +165,7 @@ impl From<&Request<'_>> for RequestBuf {
 }
 
 impl RequestBuf {
-    /// Calls `with` with the request, and gives what it gives.
+    /// Calls `with` with the request, and returns its result.
     pub fn as_request<R>(&self, with: impl FnOnce(&Request<'_>) -> R) -> R {
         let headers: Vec<(&[u8], &[u8])> =
             self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();

@@ -1,10 +1,10 @@
-//! A vendor in a serving process: its configuration, and its paywall, which is reopened after it
+//! A vendor in a serving process: its configuration and its paywall, which is reopened after it
 //! failed to record.
 //!
-//! A configuration file goes in, decisions come out. The invariants: a process opens the paywall
-//! after the fork, since the till's locks do not exclude processes that share open files; while
-//! nothing can be recorded, prices are still told and receipts still open pages; after a failure
-//! the till is reopened, at most once a second.
+//! Input: a configuration file, then requests. Output: decisions. The invariants: a process opens
+//! the paywall after the fork, since the till's locks do not exclude processes that share open
+//! files; while nothing can be recorded, prices are still answered and receipts still open pages;
+//! after a failure the till is reopened at most once a second.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ const REOPEN_AFTER_SECONDS: i64 = 1;
 /// A decision, and the paywall that settles its charge.
 pub type Decided = (Decision, Option<Arc<Paywall>>);
 
-/// A vendor of a server's configuration. One serves all threads of a process.
+/// A vendor in a server's configuration. One serves all threads of a process.
 ///
 /// A server reads it at start, prepares its files, and opens it in every process that serves:
 ///
@@ -57,12 +57,12 @@ pub struct Vendor {
     config: VendorConfig,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    /// The paywall that decides. The lock is held for a moment only, never during disk access.
+    /// The paywall in use. The lock is held for a moment only, never during disk access.
     paywall: Mutex<Option<Arc<Paywall>>>,
     /// Whether the paywall must be reopened before it records again.
     has_failed: AtomicBool,
-    /// When opening or recording last failed, if it did since the last success. The lock is held
-    /// while the paywall is being opened.
+    /// When opening or recording last failed, if it has not succeeded since. The lock is held while
+    /// the paywall is being opened.
     failed_at: Mutex<Option<UnixTime>>,
 }
 
@@ -71,7 +71,7 @@ impl Vendor {
     /// nothing on disk.
     ///
     /// # Errors
-    /// A configuration or a period that cannot be read.
+    /// The configuration or a period cannot be read.
     pub fn read(
         path: PathBuf,
         position: String,
@@ -98,15 +98,15 @@ impl Vendor {
     /// before the fork, in the process with the rights to do so.
     ///
     /// # Errors
-    /// As [`Paywall::prepare`], and files whose owner cannot be changed.
+    /// [`Paywall::prepare`] fails, or the owner of a file cannot be changed.
     pub fn prepare(&self, owner: Option<(u32, u32)>) -> Result<(), PaywallError> {
         let paths = Paywall::prepare(&self.config, self.entropy.as_ref())?;
         let Some((user, group)) = owner else { return Ok(()) };
         for path in paths {
             match std::os::unix::fs::lchown(&path, Some(user), Some(group)) {
-                // A file that is gone by now, such as a pruned journal, needs no owner.
+                // A file that no longer exists, such as a pruned journal, needs no owner.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(FileError::on("give to the user that serves", path)(error).into());
+                    return Err(FileError::on("change the owner of", path)(error).into());
                 }
                 _ => {}
             }
@@ -114,12 +114,12 @@ impl Vendor {
         Ok(())
     }
 
-    /// The paywall, if it was ever open: enough to tell prices. Never waits for the disk.
+    /// The paywall, if it was ever open: enough to answer with prices. Never waits for the disk.
     pub fn to_ask(&self) -> Option<Arc<Paywall>> {
         locked(&self.paywall).clone()
     }
 
-    /// The paywall, unless it must be opened or reopened before it records. Never waits for the
+    /// The paywall, unless it must be opened or reopened before it can record. Never waits for the
     /// disk.
     pub fn to_record(&self) -> Option<Arc<Paywall>> {
         if self.has_failed.load(Ordering::Acquire) { None } else { self.to_ask() }
@@ -129,7 +129,7 @@ impl Vendor {
     /// if opening failed less than a second ago.
     ///
     /// # Errors
-    /// As [`Paywall::open`].
+    /// The errors of [`Paywall::open`].
     pub fn open(&self) -> Result<Option<Arc<Paywall>>, PaywallError> {
         let mut failed_at = locked(&self.failed_at);
         if let Some(paywall) = self.to_record() {
@@ -156,10 +156,11 @@ impl Vendor {
         }
     }
 
-    /// Decides about a request whose head is read, on a thread that may wait: [`Paywall::classify`]
-    /// of `paywall` and [`Vendor::decide`] with one look at the request. Returns the paywall that
-    /// settles the charge too, if there may be one. `None`: read the body first, at most
-    /// [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, and call [`Vendor::decide`].
+    /// Decides about a request whose head was read, on a thread that may block:
+    /// [`Paywall::classify`] of `paywall` and [`Vendor::decide`] in one, examining the request only
+    /// once. Also returns the paywall that settles the charge, if there may be one. `None`: read
+    /// the body first, at most [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, and
+    /// call [`Vendor::decide`].
     pub fn decide_head(&self, paywall: &Arc<Paywall>, request: &Request<'_>) -> Option<Decided> {
         let carrier = Carrier::of(request);
         if is_free(request, carrier) {
@@ -183,7 +184,7 @@ impl Vendor {
     }
 
     /// Decides as [`Paywall::decide`] does, and opens the paywall first if necessary. Waits for the
-    /// disk. Returns the paywall that decided too; it settles the charge.
+    /// disk. Also returns the paywall that decided, which settles the charge.
     pub fn decide(&self, request: &Request<'_>) -> Decided {
         let (opened, reason) = match self.open() {
             Ok(Some(paywall)) => (Some(paywall), None),
@@ -254,7 +255,13 @@ mod tests {
         std::fs::create_dir(folder.path().join("periods")).unwrap();
         std::fs::write(folder.path().join("periods/a.params"), mint.params().to_toml()).unwrap();
         let path = folder.path().join("vendor.toml");
-        let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"periods\"\ntill = \"till\"\nsync = \"os\"\n";
+        let text = r#"
+            vendor-id = "news.example"
+            origins = "https://news.example"
+            periods = "periods"
+            till = "till"
+            sync = "os"
+        "#;
         std::fs::write(&path, text).unwrap();
         let clock = HandClock::at("2026-12-15T12:00:00Z");
         let vendor = Vendor::read(
@@ -274,7 +281,8 @@ mod tests {
             self.decide("POST", page, Some(&payment(&self.mint, page)))
         }
 
-        /// What one look at the head of a request says; `None` if the body is to be read.
+        /// What [`Vendor::decide_head`] says of the head of a request; `None` if the body is to be
+        /// read.
         fn decide_head(&self, method: &str, target: &str, field: (&str, &[u8])) -> Option<Decided> {
             let request = Request {
                 method: method.as_bytes(),
@@ -287,7 +295,8 @@ mod tests {
             self.vendor.decide_head(&self.vendor.to_ask().unwrap(), &request)
         }
 
-        /// What became of a payment in a header, of coins of `mint`, and whether it may be settled.
+        /// The outcome of a payment in a header, with coins of `mint`, and whether it may be
+        /// settled.
         fn pay_in_header(&self, mint: &ObviousMint, page: &str) -> (RequestOutcome, bool) {
             let payment = BASE64URL.encode(payment(mint, page));
             let field = ("MicroMint-Payment", payment.as_bytes());
@@ -357,7 +366,7 @@ mod tests {
         site.vendor.prepare(None).unwrap();
         site.clock.pass(REOPEN_AFTER_SECONDS);
         assert_eq!(site.pay_in_header(&next, "2"), (RequestOutcome::Paid, true));
-        assert!(site.vendor.to_record().is_some(), "opened anew by the payment");
+        assert!(site.vendor.to_record().is_some(), "opened again by the payment");
     }
 
     #[test]
@@ -403,7 +412,7 @@ mod tests {
         assert_eq!(site.pay("0"), RequestOutcome::Unavailable);
         site.clock.pass(REOPEN_AFTER_SECONDS);
         assert!(site.vendor.open().is_err());
-        // A clock that was set back does not lock the vendor out.
+        // A clock that was set back does not block the vendor.
         site.clock.pass(-3600);
         assert!(site.vendor.open().is_err());
     }

@@ -1,11 +1,11 @@
-//! The request header fields that the content must not see once a request was paid for: fields by
-//! which some frameworks change the method, and the coins themselves.
+//! The request header fields that the content of a paid request must not see: fields by which some
+//! frameworks change the method, and the coins themselves.
 
 use super::request::Request;
 use crate::protocol::PAYMENT_HEADER;
 use crate::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER, token_of};
 
-/// Taken out of every paid request.
+/// Removed from every paid request.
 const ALWAYS: [&str; 6] = [
     "X-HTTP-Method-Override",
     "X-HTTP-Method",
@@ -14,16 +14,16 @@ const ALWAYS: [&str; 6] = [
     PAYMENT_HEADER,
     CREDENTIAL_HEADER,
 ];
-/// The body's own fields, for a payment in the body: the request is served as a GET without one.
+/// Fields about the body, for a payment in the body: the request is served as a GET without one.
 const OF_BODY: [&str; 5] =
     ["Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Expect"];
 
 static STRIPPED: [&str; 6] = ALWAYS;
-/// Where Authorization holds a payment. In every other case that field is the site's own and stays.
+/// Removed if Authorization holds a payment. Otherwise that field is the site's own and stays.
 static STRIPPED_WITH_AUTHORIZATION: [&str; 7] = joined(ALWAYS, [AUTHORIZATION_HEADER]);
 static STRIPPED_WITH_BODY: [&str; 11] = joined(ALWAYS, OF_BODY);
 
-/// The fields to take out of a request with a payment, which is in its body or in a header.
+/// The fields to remove from a request with a payment, which is in its body or in a header.
 pub(super) fn stripped_headers(request: &Request<'_>, is_body: bool) -> &'static [&'static str] {
     if is_body {
         &STRIPPED_WITH_BODY
@@ -34,7 +34,7 @@ pub(super) fn stripped_headers(request: &Request<'_>, is_body: bool) -> &'static
     }
 }
 
-/// The names of `head`, then those of `tail`. `N` is their number together; another `N` does not
+/// The names of `head`, then those of `tail`. `N` is their total number; another `N` does not
 /// compile.
 const fn joined<const A: usize, const B: usize, const N: usize>(
     head: [&'static str; A],

@@ -1,11 +1,12 @@
-//! Free views: the first pages of a visitor on a UTC day, counted without keeping who that was.
+//! Free views: counts the first pages of a visitor on a UTC day, without storing who the visitor
+//! was.
 //!
-//! In goes a visitor's address, out comes whether one more view is free. The counts are in one file
-//! beside the till's, shared by all processes of all servers under the file's own lock. Visitors
-//! are kept as tags that only the holder of the vendor's secret can compute from an address and a
-//! day. The invariant: the file never grows; a visitor for whom it has no room pays.
+//! Input: a visitor's address. Output: whether one more view is free. The counts are in one file in
+//! the directory of the till, shared by all processes of all servers under the file's own lock. A
+//! visitor is stored as a tag that only the holder of the vendor's secret can compute from an
+//! address and a day. The invariant: the file never grows; a visitor without a free entry pays.
 //!
-//! Nothing is synced: after a power cut some views may be free again.
+//! Nothing is synced: after a power failure some views may be free again.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::error::FileError;
 use crate::host::{Directory, File, SharedFile};
 use crate::time::{DAY_SECONDS, UnixTime};
 
-/// The name of the file, in the till's directory.
+/// The name of the file in the directory of the till.
 pub(super) const VIEWS_NAME: &str = "free-views";
 /// The size of the header and of a bucket, in bytes.
 const SECTOR: usize = 512;
@@ -30,11 +31,11 @@ const MAGIC_VALUE: [u8; 8] = *b"MMviews1";
 const TAG: Field<Tag> = Field::at(0);
 const COUNT: Field<u32> = TAG.then();
 const ENTRY_SIZE: usize = COUNT.end();
-/// The most visitors in one bucket.
+/// The largest number of visitors in one bucket.
 const BUCKET_ENTRIES: usize = SECTOR / ENTRY_SIZE;
 type Tag = [u8; 12];
 
-/// Room for a million visitors a day in 16 MiB; the file has holes until they come.
+/// Space for a million visitors a day in 16 MiB; the file is sparse until they come.
 const BUCKETS: u64 = 32_768;
 
 /// The counts of all visitors on one day.
@@ -43,14 +44,14 @@ pub(super) struct FreeViews {
     key: Key,
 }
 
-/// Whether a view is used up, only looked at, or given back.
+/// What to do with a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Take {
-    /// It is used up.
+    /// Use it up.
     Count,
-    /// Nothing is written.
+    /// Only examine whether it is free; write nothing.
     Look,
-    /// It was used up and is given back.
+    /// Give back a view that was used up.
     GiveBack,
 }
 
@@ -61,11 +62,11 @@ impl FreeViews {
         FreeViews { file: SharedFile::new(directory, VIEWS_NAME), key }
     }
 
-    /// Whether `visitor` has seen fewer than `limit` pages free on the day of `now`; this one is
-    /// counted then. `false` also where the visitor's bucket is full.
+    /// Whether `visitor` has seen fewer than `limit` pages free on the day of `now`. With
+    /// [`Take::Count`] this view is counted. Also `false` if the visitor's bucket is full.
     ///
     /// # Errors
-    /// The operating system's; the view is not free then.
+    /// A file operation failed; the view is not free.
     pub(super) fn take(
         &self,
         visitor: IpAddr,
@@ -77,16 +78,16 @@ impl FreeViews {
     }
 
     /// Gives back a view that was counted at `taken_at` and whose page was not delivered. Returns
-    /// whether it was given back: not if that day is over.
+    /// whether it was given back, which is impossible once that day is over.
     ///
     /// # Errors
-    /// The operating system's; the view is used up then.
+    /// A file operation failed; the view stays used up.
     pub(super) fn give_back(&self, visitor: IpAddr, taken_at: UnixTime) -> Result<bool, FileError> {
         self.recount(visitor, taken_at, Take::GiveBack, |count| count.checked_sub(1))
     }
 
-    /// Under the lock, replaces a visitor's count on the day of `now` by what `changed` returns for
-    /// it. Returns whether it returned a count.
+    /// Under the lock, replaces a visitor's count on the day of `now` with the result of `changed`.
+    /// Returns whether there was a result.
     fn recount(
         &self,
         visitor: IpAddr,
@@ -120,7 +121,7 @@ impl FreeViews {
         })
     }
 
-    /// Where a visitor is counted, and under which tag.
+    /// The offset of the bucket of a visitor, and the visitor's tag.
     fn place(&self, visitor: IpAddr, day: i64) -> (u64, Tag) {
         let mac = self.key.mac(&[day.to_string().as_bytes(), visitor_of(visitor).as_bytes()]);
         let number = from_u64_be(std::array::from_fn(|i| mac[i]));
@@ -128,7 +129,8 @@ impl FreeViews {
     }
 }
 
-/// Who counts as one visitor: an IPv4 address, or the network of 64 bits that one customer has.
+/// What counts as one visitor: an IPv4 address, or an IPv6 network of 64 bits, which one customer
+/// has.
 fn visitor_of(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -139,7 +141,7 @@ fn visitor_of(address: IpAddr) -> String {
     }
 }
 
-/// The day that the file counts; `None` if it counts none yet.
+/// The day whose views the file counts; `None` if it counts none yet.
 fn read_day(file: &dyn File) -> std::io::Result<Option<i64>> {
     if file.size()? != SECTOR as u64 * (1 + BUCKETS) {
         return Ok(None);
@@ -149,7 +151,7 @@ fn read_day(file: &dyn File) -> std::io::Result<Option<i64>> {
     Ok((MAGIC.get(&header) == MAGIC_VALUE).then(|| DAY.get(&header)))
 }
 
-/// Forgets everything and begins `day`.
+/// Removes all counts and begins `day`.
 fn begin_day(file: &dyn File, day: i64) -> std::io::Result<()> {
     file.set_size(0)?;
     file.set_size(SECTOR as u64 * (1 + BUCKETS))?;
@@ -159,7 +161,7 @@ fn begin_day(file: &dyn File, day: i64) -> std::io::Result<()> {
     file.write_at(&header, 0)
 }
 
-/// Where in the bucket the entry of `tag` is, or else the first that is free.
+/// The offset of the entry of `tag` in the bucket, or of the first free entry.
 fn find(bucket: &[u8; SECTOR], tag: &Tag) -> Option<usize> {
     let entries = || (0..BUCKET_ENTRIES).map(|number| number * ENTRY_SIZE);
     let is_free = |at: &usize| COUNT.get(&bucket[*at..]) == 0;

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use micromint::vendor::metrics::Counters;
+use micromint::vendor::Counters;
 
 use super::bindings::{
     apr_pool_t, apr_pool_userdata_get, apr_pool_userdata_set, apr_shm_baseaddr_get, apr_shm_create,

@@ -1,8 +1,7 @@
 //! Acts on the paywall's decision: the content is served, or another answer is sent.
 
 use micromint::protocol::RequestOutcome;
-use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
-use micromint::vendor::{Answer, Decision, Request as PaywallRequest};
+use micromint::vendor::{Answer, Decision, METRICS_MEDIA_TYPE, Request as PaywallRequest};
 
 use super::question::asking;
 use super::report::tell;

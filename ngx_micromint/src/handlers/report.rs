@@ -1,8 +1,7 @@
 //! What is reported when a request is over: variables, counters, a line of `micromint_log`.
 
 use micromint::protocol::RequestOutcome;
-use micromint::vendor::metrics::METRICS_MEDIA_TYPE;
-use micromint::vendor::{About, Answer, Decision, Event};
+use micromint::vendor::{About, Answer, Decision, Event, METRICS_MEDIA_TYPE};
 
 use super::{NOT_FOUND, SERVER_ERROR};
 use crate::module::{EventFormat, EventLog, Variable};

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use micromint::vendor::metrics::Counters;
+use micromint::vendor::Counters;
 use nginx_sys::{
     ngx_conf_t, ngx_int_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_calloc, ngx_slab_pool_t,
     ngx_str_t,

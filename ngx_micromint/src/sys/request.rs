@@ -15,7 +15,7 @@ use nginx_sys::{
 };
 use smallvec::SmallVec;
 
-use micromint::vendor::metrics::Counters;
+use micromint::vendor::Counters;
 
 use super::config::{ComplexValue, location_of, server_of};
 use super::tables::ngx_http_micromint_module;

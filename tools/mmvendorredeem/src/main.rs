@@ -17,7 +17,7 @@ use micromint::period::Period;
 use micromint::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
 use micromint::till::{Batch, SyncMode, Till};
 use micromint::time::UnixTime;
-use micromint::vendor::config::VendorConfig;
+use micromint::vendor::VendorConfig;
 use micromint::vendor::redemption::{
     BatchLimits, OutgoingBatch, batches, make_batch, prune, read_result, summary, unbatched,
 };

@@ -1,7 +1,7 @@
 //! The configuration file of a vendor (`docs/reference/vendor.md`).
 //!
-//! In goes the text, out comes a configuration that passes its own checks, or a fault with its
-//! place in the text.
+//! Input: the text. Output: a configuration that passes its own checks, or an error with its
+//! position in the text.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::toml_file::{Number, OneOrMany, Parsed, TomlError, TomlText};
 use crate::vendor::cors::CorsPolicy;
 use crate::vendor::origin::Origin;
 
-/// The keys, in the order of the document.
+/// The keys, in the order of the reference.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct VendorFile {
@@ -74,7 +74,8 @@ impl FromStr for Sync {
     }
 }
 
-/// Reads the file at `path`. Gives the configuration, and the path of its page, which is not read.
+/// Parses the file at `path`. Returns the configuration and the path of its page, which is not
+/// read.
 pub(super) fn read(text: &str, path: &Path) -> Result<(VendorConfig, Option<PathBuf>), TomlError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     read_text(text, folder).map_err(|error| error.in_file(path))

@@ -1,18 +1,18 @@
-//! Templates: text with placeholders `{{ name }}`, and parts `{{#name}} … {{/name}}` that stand
-//! only where a name has a value.
+//! Templates: text with placeholders `{{ name }}`, and parts `{{#name}} … {{/name}}` that are
+//! printed only if the name has a value.
 //!
-//! In goes a template's text and the names that it may use, out comes text with values in it. The
-//! invariant: values are escaped for HTML text and quoted attributes, and stand nowhere else; the
-//! one raw name is markup.
+//! Input: the text of a template and the names that it may use. Output: the text with values filled
+//! in. The invariant: values are escaped for HTML text and quoted attributes, and appear nowhere
+//! else; only the one raw name is inserted as markup.
 
-/// Parts within parts.
+/// The deepest nesting of parts.
 const DEPTH_MAX: usize = 8;
 
-/// A template that was read.
+/// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template {
     pieces: Vec<Piece>,
-    /// The length of all text, to begin with.
+    /// The total length of its text, as the initial capacity of the output.
     text_len: usize,
 }
 
@@ -21,27 +21,27 @@ enum Piece {
     Text(String),
     /// The value of this number, escaped.
     Value(usize),
-    /// The value of this number as it is.
+    /// The value of this number, not escaped.
     Raw(usize),
-    /// If the value of this number is empty go on with that piece.
+    /// If the value of the first number is empty, continue at the piece of the second.
     Part(usize, usize),
 }
 
-/// The text is no template.
+/// The text is not a valid template.
 #[derive(Debug)]
 pub(super) struct TemplateError {
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub(super) line: usize,
     /// What is wrong.
     pub(super) reason: String,
 }
 
 impl Template {
-    /// Reads a template that may use `names`, of which `raw` must stand once.
+    /// Parses a template that may use `names`; `raw` must appear exactly once.
     ///
     /// # Errors
-    /// A placeholder that is not closed, unknown or where it cannot be escaped; a part that is not
-    /// ended; `raw` absent or twice.
+    /// A placeholder is not closed, unknown or in a position where it cannot be escaped; a part is
+    /// not closed; `raw` is absent or repeated.
     pub(super) fn parse(text: &str, names: &[&str], raw: &str) -> Result<Template, TemplateError> {
         let mut reader = Reader { text, at: 0, pieces: Vec::new(), open: Vec::new() };
         let mut has_raw = false;
@@ -71,7 +71,7 @@ impl Template {
         }
         if let Some((number, _)) = reader.open.last() {
             let name = names.get(*number).unwrap_or(&"");
-            return Err(reader.wrong(format!("{{{{#{name}}}}} is not ended by {{{{/{name}}}}}")));
+            return Err(reader.wrong(format!("{{{{#{name}}}}} is not closed by {{{{/{name}}}}}")));
         }
         if !has_raw {
             return Err(reader.wrong(format!("expected {{{{ {raw} }}}} once")));
@@ -80,7 +80,7 @@ impl Template {
         Ok(Template { pieces: reader.pieces, text_len })
     }
 
-    /// The text with `values` in it, which stand in the order of the names.
+    /// The text with `values` filled in, which are in the order of the names.
     pub(super) fn fill(&self, values: &[&str]) -> String {
         let value = |number: usize| values.get(number).copied().unwrap_or_default();
         let mut filled = String::with_capacity(self.text_len + 1024);
@@ -103,12 +103,12 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     pieces: Vec<Piece>,
-    /// The parts that are open: the number of the value, and the piece that began it.
+    /// The open parts: the number of the value, and the index of the piece that opened the part.
     open: Vec<(usize, usize)>,
 }
 
 impl<'a> Reader<'a> {
-    /// What stands in the next pair of braces; the text before it becomes a piece.
+    /// The content of the next pair of braces; the text before it becomes a piece.
     fn next_tag(&mut self) -> Result<Option<&'a str>, TemplateError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let Some(opening) = rest.find("{{") else {
@@ -121,7 +121,8 @@ impl<'a> Reader<'a> {
         let closing =
             rest[opening..].find("}}").ok_or_else(|| self.wrong("{{ is not closed".to_string()))?;
         if self.is_unescapable() {
-            let reason = "a placeholder in a style, a script, a comment or a tag without quotes: nothing can be escaped there";
+            let reason = "a placeholder in a style, a script, a comment or an unquoted attribute \
+                          cannot be escaped";
             return Err(self.wrong(reason.to_string()));
         }
         self.at += closing + 2;
@@ -136,7 +137,7 @@ impl<'a> Reader<'a> {
 
     fn begin(&mut self, number: usize) -> Result<(), TemplateError> {
         if self.open.len() == DEPTH_MAX {
-            return Err(self.wrong(format!("more than {DEPTH_MAX} parts within each other")));
+            return Err(self.wrong(format!("parts are nested more than {DEPTH_MAX} deep")));
         }
         self.open.push((number, self.pieces.len()));
         self.pieces.push(Piece::Part(number, usize::MAX));
@@ -152,11 +153,11 @@ impl<'a> Reader<'a> {
                 }
                 Ok(())
             }
-            _ => Err(self.wrong(format!("{{{{/{name}}}}} ends nothing that was begun last"))),
+            _ => Err(self.wrong(format!("{{{{/{name}}}}} does not close the part opened last"))),
         }
     }
 
-    /// Whether what stands here is neither text nor a quoted value of an attribute.
+    /// Whether the current position is neither in text nor in the quoted value of an attribute.
     fn is_unescapable(&self) -> bool {
         let before = self.text.get(..self.at).unwrap_or_default().to_ascii_lowercase();
         let last = |what: &str| before.rfind(what);
@@ -183,7 +184,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a tag that begins so has a quoted value open.
+/// Whether a quoted value is open at the end of this beginning of a tag.
 fn is_quoted(tag: &str) -> bool {
     let mut open = None;
     for c in tag.chars().filter(|c| matches!(c, '"' | '\'')) {
@@ -249,10 +250,10 @@ mod tests {
             ("{{raw}}\n\n{{ c }}", 3, "unknown placeholder \"c\""),
             ("{{raw}}{{ }}", 1, "unknown placeholder \"\""),
             ("{{raw}}\n{{ a", 2, "{{ is not closed"),
-            ("{{raw}}{{#a}}", 1, "{{#a}} is not ended"),
-            ("{{raw}}{{/a}}", 1, "{{/a}} ends nothing"),
-            ("{{raw}}{{#a}}{{#b}}{{/a}}{{/b}}", 1, "{{/a}} ends nothing"),
-            (&deep, 1, "more than 8 parts"),
+            ("{{raw}}{{#a}}", 1, "{{#a}} is not closed"),
+            ("{{raw}}{{/a}}", 1, "{{/a}} does not close"),
+            ("{{raw}}{{#a}}{{#b}}{{/a}}{{/b}}", 1, "{{/a}} does not close"),
+            (&deep, 1, "nested more than 8 deep"),
             ("{{raw}}<style>\n{{a}}</style>", 2, "cannot be escaped"),
             ("{{raw}}<SCRIPT>{{a}}</SCRIPT>", 1, "cannot be escaped"),
             ("<!-- {{raw}} -->", 1, "cannot be escaped"),
@@ -260,8 +261,7 @@ mod tests {
             ("{{raw}}<a href=\"x\" {{a}}>", 1, "cannot be escaped"),
         ] {
             let error = parse(text).unwrap_err();
-            let says = says.replace("cannot be escaped", "nothing can be escaped");
-            assert!(error.line == line && error.reason.contains(&says), "{text:?}: {error:?}");
+            assert!(error.line == line && error.reason.contains(says), "{text:?}: {error:?}");
         }
         for good in [
             "{{raw}}<style>a{}</style>{{a}}",

@@ -25,7 +25,7 @@ pub(in crate::vendor) struct Ask<'a> {
     pub(super) now: UnixTime,
     /// The payment is the body of a POST, which is served as a GET.
     pub(super) is_body: bool,
-    /// Whether the answer may wait for the disk.
+    /// Whether the decision may wait for the disk.
     pub(super) may_wait: bool,
     /// The receipt path of the place.
     pub(super) receipt_path: Option<&'a str>,
@@ -86,14 +86,13 @@ impl Paywall {
         let origin = origin::pick(self.config.origins(), request.is_https, request.host)
             .ok_or_else(|| answer::unavailable("no origin is configured".to_string()))?;
         let url = origin.url(request.target).map_err(|fault| match fault {
-            TargetFault::TooLong => {
-                answer::bad_request(414, "The address is too long to be paid for.")
-            }
-            TargetFault::Wrong => {
-                answer::bad_request(400, "The address holds what no payable page has.")
-            }
+            TargetFault::TooLong => answer::bad_request(414, "The URL is too long for a payment."),
+            TargetFault::Wrong => answer::bad_request(
+                400,
+                "The URL contains characters that the URL of a payable page cannot have.",
+            ),
         })?;
-        // Servers check the path when they read their configuration; an invalid one is ignored.
+        // Servers validate the path when they read their configuration; an invalid one is ignored.
         let receipt_path = request
             .place
             .receipt_path
@@ -135,7 +134,7 @@ impl Paywall {
         ("Set-Cookie", receipt::set_cookie(&self.receipt_key, scope, paid, ask.now, seconds).into())
     }
 
-    /// What the page costs, as a message.
+    /// The price of the page, as a message.
     pub(super) fn offer(&self, ask: &Ask<'_>) -> RequestPayment {
         let periods = ask.checker.periods_at(ask.now);
         let raw = periods.first().map(|params| params.raw());

@@ -1,7 +1,7 @@
 //! Payments in credentials of the scheme "Payment".
 //!
-//! Parses the credential; its message is then judged like any other. The invariant: no challenge
-//! makes a payment good that would be refused without it.
+//! Input: a credential. Output: the decision about its message, which is judged like any other. The
+//! invariant: a challenge never makes a payment valid that would be refused without it.
 
 use super::Paywall;
 use super::ask::Ask;
@@ -38,8 +38,8 @@ fn is_our_method(credential: &Credential) -> bool {
     credential.challenge.method == METHOD && credential.challenge.intent == INTENT
 }
 
-/// The judgement of a payment whose challenge has expired: refusals of lower precedence give way to
-/// that, and a retry stays a retry.
+/// The judgement of a payment whose challenge has expired: this refusal replaces refusals of lower
+/// precedence, and a retry remains a retry.
 pub(super) fn too_late(checked: Result<Bins, Refused>) -> Refused {
     let may_be_recorded = match checked {
         Err(refused) if refused.refusal < Refusal::ChallengeExpired => return refused,

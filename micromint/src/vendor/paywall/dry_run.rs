@@ -8,10 +8,10 @@ use crate::vendor::carrier::Carrier;
 use crate::vendor::decision::{About, Decision, Serve};
 use crate::vendor::request::Request;
 
-/// What happens instead of `decision` at a place in a dry run. The event tells what would have
-/// been.
+/// What happens instead of `decision` at a place in a dry run. The event reports what would have
+/// happened.
 ///
-/// A price that cannot be read stays an error: a mistake never makes a page free.
+/// A price that cannot be read remains an error: a mistake never makes a page free.
 pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
     let about = About { is_dry_run: true, ..decision.about().clone() };
     let (outcome, coins, user, log) = match decision {
@@ -28,7 +28,7 @@ pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
         Carrier::Several => returned(request, false),
         Carrier::Body => free_post(request),
     };
-    // The vendor must learn of failures although the page is sent.
+    // Failures are reported although the page is sent.
     let failure = log.filter(|_| outcome == RequestOutcome::Unavailable);
     let about = About { alert: about.alert.clone().or(failure), ..about };
     Decision::Serve(Serve { outcome, coins, user, about, ..serve })

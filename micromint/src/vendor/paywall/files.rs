@@ -20,7 +20,7 @@ pub(super) fn load_lists(
     periods.iter().map(|params| Lists::load(&folder, params)).collect()
 }
 
-/// Creates the till's directory with mode 0700, and its missing parents with the default mode.
+/// Creates the directory of the till with mode 0700, and its missing parents with the default mode.
 pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
     if let Some(above) = path.parent() {
         std::fs::create_dir_all(above)?;

@@ -17,8 +17,8 @@ impl Paywall {
         request.place.free_views > 0 && request.client.is_some() && request.method == b"GET"
     }
 
-    /// The answer to a request without a payment: the page if the visitor has free views left, else
-    /// the price. A view that cannot be counted is not free.
+    /// Decides about a request without a payment: serves the page if the visitor has free views
+    /// left, otherwise answers with the price. A view that cannot be counted is not free.
     pub(super) fn unpaid_or_free(&self, ask: &Ask<'_>) -> Decision {
         let place = ask.request.place;
         let Some(visitor) = ask.request.client.filter(|_| self.has_free_views(ask)) else {

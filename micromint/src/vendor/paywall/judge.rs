@@ -1,6 +1,7 @@
 //! Judges the payment for one page.
 //!
-//! The invariant: [`Judged::Serve`] is returned only after the payment was recorded.
+//! Input: a payment message and the request that carries it. Output: a [`Decision`]. The invariant:
+//! [`Judged::Serve`] is returned only after the payment was recorded, except in a dry run.
 
 use std::io;
 
@@ -31,7 +32,7 @@ struct Sent<'a> {
 }
 
 impl Paywall {
-    /// Judges the payment for a page, which may answer a challenge.
+    /// Judges the payment for a page. With `challenge` the payment answers a challenge.
     pub(super) fn judge(
         &self,
         ask: &Ask<'_>,
@@ -88,7 +89,7 @@ impl Paywall {
         decision
     }
 
-    /// Records a payment whose coins are good, unless one of them is spent.
+    /// Records a payment whose coins are valid, unless one of them is spent.
     fn record(
         &self,
         ask: &Ask<'_>,
@@ -96,7 +97,7 @@ impl Paywall {
         first_bins: &[Bin],
     ) -> Result<Judged, Unrecorded> {
         let payment = sent.payment;
-        // The period is known: the coins were checked by its rules.
+        // The period is known: the check of the coins used its parameters.
         let keep_until =
             ask.checker.params(&payment.period).map(|params| params.raw().redeem_until);
         let fingerprint = match self.fingerprint(ask, payment) {
@@ -186,8 +187,8 @@ impl Paywall {
         Ok(bytes)
     }
 
-    /// How a page is served after its payment was recorded. Receipts are for viewing, so other
-    /// methods than GET get none.
+    /// How a page is served after its payment was recorded. Receipts are for viewing, so methods
+    /// other than GET get none.
     fn opened(
         &self,
         ask: &Ask<'_>,
@@ -247,30 +248,30 @@ impl Paywall {
 
 /// The judgement of a payment.
 enum Judged {
-    /// It is recorded: the page is served.
+    /// The payment is recorded, and the page is served.
     Serve(Serve),
-    /// It is refused.
+    /// The payment is refused.
     Refused(Refusal),
-    /// It was not recorded before and must not be recorded now.
+    /// The payment was not recorded before and must not be recorded now.
     Unpaid,
-    /// It is good but was not recorded, since the page is not sent.
+    /// The payment is valid but was not recorded, since the page is not sent.
     Withheld(Withheld),
 }
 
 /// A payment cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 enum Unrecorded {
-    #[error("the till would have to be waited for")]
+    #[error("recording would have to wait for the till")]
     Waits,
     #[error("till: {0}")]
     Till(#[from] TillError),
-    #[error("no randomness: {0}")]
+    #[error("random numbers cannot be read: {0}")]
     Entropy(#[from] io::Error),
 }
 
 /// How a paid page is served.
 pub(super) fn served(outcome: RequestOutcome, request: &Request<'_>, is_body: bool) -> Serve {
-    // Room for the fields of a payment.
+    // Capacity for the fields of a payment.
     let mut headers = Vec::with_capacity(3);
     headers.push((STATUS_HEADER, outcome.word().into()));
     Serve {

@@ -1,9 +1,9 @@
 //! A cache of answers to requests without a payment.
 //!
-//! A request without a payment goes in, the answer that an equal request got a moment ago comes
-//! out. The invariants: an answer is kept exactly as long as it would come out the same; only
-//! requests that agree in everything the answer depends on get it; the cache is bounded, whatever
-//! clients ask for.
+//! Input: a request without a payment. Output: the answer that an equal request got before. The
+//! invariants: an answer is cached exactly as long as computing it again gives the same answer;
+//! only requests that agree in everything the answer depends on get it; the cache is bounded,
+//! whatever clients ask for.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -19,14 +19,14 @@ use crate::vendor::check::Checker;
 use crate::vendor::decision::{Answer, Decision};
 use crate::vendor::request::Request;
 
-/// The most answers that are kept. A hash of the question chooses the slot; the newest answer
-/// stays.
+/// The largest number of cached answers. A hash of the question chooses the slot; a new answer
+/// replaces the old one.
 const QUOTES_MAX: usize = 512;
-/// The largest answer that is kept, with what was asked, in bytes: [`QUOTES_MAX`] of them are 8
-/// MiB.
+/// The largest answer that is cached, together with its question, in bytes. [`QUOTES_MAX`] of them
+/// take 8 MiB.
 const QUOTE_SIZE_MAX: usize = 16 * 1024;
 
-/// The answers of a paywall.
+/// The cached answers of a paywall.
 pub(super) struct Quotes {
     places: Box<[Mutex<Option<Quote>>]>,
     hasher: RandomState,
@@ -34,7 +34,7 @@ pub(super) struct Quotes {
 
 struct Quote {
     asked: Vec<u8>,
-    /// By these periods.
+    /// The periods that the answer was made with.
     checker: Arc<Checker>,
     holds: Range<UnixTime>,
     answer: Arc<Answer>,
@@ -84,7 +84,7 @@ impl Paywall {
         }
     }
 
-    /// Keeps an answer for equal requests.
+    /// Caches an answer for equal requests.
     pub(super) fn keep(&self, question: Question, decision: &Decision) {
         let Question { asked, checker, now } = question;
         if let Decision::Answer(answer) = decision
@@ -99,15 +99,15 @@ impl Paywall {
 
 /// What the cache knows about a request.
 pub(super) enum Quoted {
-    /// This is its answer.
+    /// Its answer.
     Known(Arc<Answer>),
-    /// Equal requests get the same answer: keep it.
+    /// Equal requests get the same answer, which can be cached.
     Unknown(Question),
-    /// Its answer depends on more than other requests have in common.
+    /// Its answer depends on something that other requests do not share.
     Never,
 }
 
-/// A question that other requests may have in common.
+/// A question that other requests may share.
 pub(super) struct Question {
     asked: Vec<u8>,
     checker: Arc<Checker>,
@@ -131,7 +131,7 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     let mut writer = Writer::new(&mut asked);
     writer.u32(request.price);
     writer.u8(request.is_https.into()).u8(request.host.is_some().into());
-    // The lengths keep different fields from running into the same bytes.
+    // The lengths keep different fields from producing the same bytes.
     let mut push = |field: &[u8]| {
         writer.u64(field.len() as u64).bytes(field);
     };
@@ -140,7 +140,7 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     for (name, value) in request.headers {
         match name.len() {
             6 if name.eq_ignore_ascii_case(b"accept") => push(value),
-            // Scripts of other sites, the site's own users.
+            // Scripts of other sites, and users whom the site itself authenticates.
             6 if name.eq_ignore_ascii_case(b"origin") => return None,
             13 if name.eq_ignore_ascii_case(b"authorization") => return None,
             _ => {}
@@ -164,10 +164,10 @@ mod tests {
     use crate::vendor::decision::Step;
     use crate::vendor::request::Place;
 
-    /// What the page of [`paywall`] says of itself, to be found in a body.
+    /// The description of the vendor of [`paywall`], to be searched for in a body.
     const BETWEEN: &str = "2026-12-15T12:00:00Z";
 
-    /// Two periods, of which one ends and the other begins at [`BETWEEN`].
+    /// Two periods: one ends and the other begins at [`BETWEEN`].
     fn periods() -> [Params; 2] {
         let between: UnixTime = BETWEEN.parse().unwrap();
         let first = params_with(|raw| raw.expiration = between);
@@ -179,7 +179,13 @@ mod tests {
     }
 
     fn paywall(clock: &HandClock) -> Paywall {
-        let text = "vendor-id = \"news.example\"\norigins = [\"https://news.example\", \"http://news.example\"]\ncors-origins = [\"https://news.example\"]\nperiods = \"p\"\ntill = \"t\"\n";
+        let text = r#"
+            vendor-id = "news.example"
+            origins = ["https://news.example", "http://news.example"]
+            cors-origins = ["https://news.example"]
+            periods = "p"
+            till = "t"
+        "#;
         let config = VendorConfig::parse(text, "vendor.toml".as_ref()).unwrap();
         let till = Box::new(SimulatedDirectory::new());
         let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
@@ -246,11 +252,20 @@ mod tests {
         assert!((QUOTES_MAX / 2..=QUOTES_MAX).contains(&taken.count()));
     }
 
+    type Field = (&'static [u8], &'static [u8]);
+    /// Method, target, whether over TLS, host, headers, price, whether a dry run, seconds to pass.
+    type Asked =
+        (&'static str, &'static str, bool, Option<&'static str>, Vec<Field>, u32, bool, i64);
+
     prop_compose! {
         fn field()(
-            name in prop::sample::select(vec!["Accept", "accept", "Cookie", "Origin", "Authorization", "X-Any"]),
-            value in prop::sample::select(vec!["text/html", "*/*", "application/json", "https://news.example", "a=b", ""]),
-        ) -> (&'static [u8], &'static [u8]) {
+            name in prop::sample::select(vec![
+                "Accept", "accept", "Cookie", "Origin", "Authorization", "X-Any",
+            ]),
+            value in prop::sample::select(vec![
+                "text/html", "*/*", "application/json", "https://news.example", "a=b", "",
+            ]),
+        ) -> Field {
             (name.as_bytes(), value.as_bytes())
         }
     }
@@ -258,26 +273,31 @@ mod tests {
     prop_compose! {
         fn question()(
             method in prop::sample::select(vec!["GET", "HEAD", "PUT", "OPTIONS"]),
-            target in prop::sample::select(vec!["/a", "/b", "/.well-known/micromint", "/a?text/html"]),
+            target in prop::sample::select(vec![
+                "/a", "/b", "/.well-known/micromint", "/a?text/html",
+            ]),
             is_https in any::<bool>(),
             host in prop::option::of(prop::sample::select(vec!["news.example", "other.example"])),
             headers in prop::collection::vec(field(), 0..3),
             price in 0u32..3,
             is_dry_run in prop::bool::weighted(0.1),
             seconds in -200i64..200,
-        ) -> (&'static str, &'static str, bool, Option<&'static str>, Vec<(&'static [u8], &'static [u8])>, u32, bool, i64) {
+        ) -> Asked {
             (method, target, is_https, host, headers, price, is_dry_run, seconds)
         }
     }
 
     proptest! {
-        /// However often it was asked before, and by whom: the answer is that of a paywall that was
-        /// never asked.
+        /// Whatever was asked before, and by whom, the answer is that of a paywall that was never
+        /// asked.
         #[test]
-        fn nothing_kept_is_ever_told_to_the_wrong_one(questions in prop::collection::vec(question(), 1..40)) {
+        fn nothing_kept_is_ever_told_to_the_wrong_one(
+            questions in prop::collection::vec(question(), 1..40),
+        ) {
             let clock = HandClock::at(BETWEEN);
             let asked_often = paywall(&clock);
-            for (method, target, is_https, host, headers, price, is_dry_run, seconds) in &questions {
+            for question in &questions {
+                let (method, target, is_https, host, headers, price, is_dry_run, seconds) = question;
                 clock.pass(*seconds);
                 let request = Request {
                     method: method.as_bytes(),

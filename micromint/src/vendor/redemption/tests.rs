@@ -1,4 +1,4 @@
-//! From the till to a batch and back, on files in memory.
+//! From the till to a batch and back, with files in memory.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn every_payment_is_redeemed_once_and_a_batch_made_again_is_the_same() {
     spend(&till, "2026-12", 4..5);
     let young = spend(&till, "2026-12", 3..4);
     clock.pass(REVERSAL_SECONDS);
-    // All but the last two are old enough; the young ones are left alone.
+    // All but the last two are old enough; the young ones stay in no batch.
     let first = make(&till).unwrap();
     assert_eq!(records(&first), ["payment 2026-12 0/0"]);
     assert_eq!((first.batch.payments, first.batch.coins, first.is_again), (1, 3, false));
@@ -102,7 +102,7 @@ fn limits_split_what_is_left_into_several_batches() {
     let mut sizes = Vec::new();
     for limits in [
         BatchLimits { payments: 4, ..BatchLimits::default() },
-        // Payments of 19 and 20 bytes and a length of 4 each; then two of 20, a byte too much.
+        // Payments of 19 and 20 bytes, each with a length of 4; then two of 20, one byte too much.
         BatchLimits { data_size: 47, ..BatchLimits::default() },
         BatchLimits { data_size: 47, ..BatchLimits::default() },
         BatchLimits::default(),
@@ -194,7 +194,7 @@ fn only_what_is_settled_and_past_its_time_is_removed() {
             && left("spent-2027-01.index")
             && !left("spent-2026-12.index")
     );
-    // Both go on, and so does one that opens it anew, also without the indexes.
+    // Both continue, and so does one that opens the directory again, even without the indexes.
     for (coin, till) in [(10, &till), (11, &other), (12, &open(&directory, &clock))] {
         spend(till, "2027-01", coin..coin + 1);
     }
@@ -266,7 +266,7 @@ fn a_crash_at_any_step_doubles_and_loses_nothing() {
     }
 }
 
-/// The clock was set back between: a payment in a batch is not reversed.
+/// The clock was set back meanwhile: a payment in a batch is not reversed.
 #[test]
 fn what_is_being_redeemed_is_not_reversed() {
     let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
