@@ -80,28 +80,22 @@ const JOURNAL_KIND: &str = "broker";
 ///
 /// ```
 /// use micromint::broker::Broker;
-/// use micromint::broker::secret::{SECRET_NAME, create_secret};
+/// use micromint::coin_file::SECRET_NAME;
 /// use micromint::host::{DiskDirectory, SystemEntropy};
+/// use micromint::key_file::create_key;
 /// use micromint::reply::Reply;
 /// # use micromint::minting::{MintJobBuilder, NewPeriod, Profile};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let config = NewPeriod {
-/// #     profile: Profile::Test,
-/// #     period: "2026-12".parse()?,
-/// #     broker: "https://broker.example/".to_string(),
-/// #     coin_value: "0.01 USD".to_string(),
-/// #     start: None,
-/// #     expiration: None,
-/// #     weak: true,
-/// # }
-/// # .draw(&SystemEntropy)?;
+/// # let url = "https://broker.example/";
+/// # let new = NewPeriod::new(Profile::Test, "2026-12".parse()?, url, "0.01 USD".parse()?);
+/// # let config = NewPeriod { weak: true, ..new }.draw(&SystemEntropy)?;
 /// # let folder = tempfile::tempdir()?;
 /// let directory = DiskDirectory::new(folder.path());
 /// # MintJobBuilder::new(&directory, "2026-12.coins", &config.params, &config.key)
 /// #     .build()?
 /// #     .mint()?;
-/// let secret = create_secret(&directory, SECRET_NAME, &SystemEntropy)?;
+/// let secret = create_key(&directory, SECRET_NAME, &SystemEntropy)?;
 /// let mut broker = Broker::open(&directory, "2026-12.coins", secret, &SystemEntropy)?;
 ///
 /// let (alice, now) = ("alice".parse()?, "2026-12-15T12:00:00Z".parse()?);
