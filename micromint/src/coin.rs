@@ -141,7 +141,7 @@ impl CoinRules {
     ///
     /// # Errors
     /// Its first fault in the order of [`CoinFault`].
-    #[cfg(feature = "broker")]
+    #[cfg(any(feature = "broker", test))]
     pub(crate) fn check_coin(
         &self,
         user: &UserVector,
@@ -161,7 +161,7 @@ impl CoinRules {
     }
 
     /// The 64-bit outputs of the inputs `x`, in order.
-    #[cfg(feature = "broker")]
+    #[cfg(any(feature = "broker", test))]
     pub(crate) fn outputs(&self, x: &[u64]) -> Vec<u64> {
         let mut outputs = vec![0; x.len()];
         self.hash.hash_many(x, &mut outputs);
@@ -286,9 +286,7 @@ mod tests {
                 Err(CoinFault::UserDifferences),
                 "{first}"
             );
-            #[cfg(feature = "broker")]
             let judged = rules.check_coin(&user, &vendor, coin, &rules.outputs(coin));
-            #[cfg(feature = "broker")]
             assert_eq!(judged, Err(CoinFault::UserDifferences), "{first}");
         }
     }

@@ -40,6 +40,7 @@
 //! # }
 //! ```
 
+#[cfg(any(feature = "broker", test))]
 mod batch;
 mod error;
 mod layout;
@@ -55,12 +56,14 @@ use crate::host::{Directory, File, Open};
 use crate::params::Params;
 
 pub use self::error::CoinFileError;
+#[cfg(any(feature = "broker", test))]
+use self::layout::SALE_AT;
 pub(crate) use self::layout::{
     BALL_COUNT, BIN_SIZE, BadHeader, FIXED_SIZE, HEADER_SIZE, SUPERBIN_HEADER_SIZE,
     add_to_checksum, bin_offset, decode_fixed, encode_fixed, file_size, superbin_offset,
     superbin_size,
 };
-use self::layout::{MAGIC, MINTING_SLOTS, SALE_AT, SALE_SLOTS, SLOT_SIZE};
+use self::layout::{MAGIC, MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
 pub use self::layout::{
     MintingState, Phase, Sale, SaleState, Status, Stored, SuperbinHeader, X_MASK,
 };
@@ -283,6 +286,7 @@ impl CoinFile {
     ///
     /// # Errors
     /// The operating system's.
+    #[cfg(any(feature = "broker", test))]
     pub(crate) fn set_sale_state(&self, state: &SaleState) -> Result<(), CoinFileError> {
         let (number, _) = self.current_slot(SALE_SLOTS, "the sale state")?;
         self.write_slot(SALE_SLOTS, number + 1, &layout::encode_sale(number + 1, state))
@@ -333,6 +337,7 @@ impl CoinFile {
     ///
     /// # Errors
     /// There is no superbin of this index, or the operating system's.
+    #[cfg(any(feature = "broker", test))]
     pub(crate) fn mark_sold(&self, index: u32, sale: &Sale) -> Result<(), CoinFileError> {
         self.check_bin(Bin { superbin: index, subbin: 0 })?;
         // Minting wrote the ball count before these bytes; it stays untouched.

@@ -37,7 +37,10 @@ pub enum KeyFileError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Its group or others can read or write it.
-    #[error("{}: others can read this file, which contains a secret; run chmod 600 on it", path.display())]
+    #[error(
+        "{}: others can read this file, which contains a secret; run chmod 600 on it",
+        path.display()
+    )]
     NotPrivate {
         /// The file.
         path: PathBuf,
@@ -123,7 +126,7 @@ pub fn create_key(
 ///
 /// # Errors
 /// As for [`read_key`] and [`create_key`].
-pub(crate) fn read_or_create_key(
+pub fn read_or_create_key(
     directory: &dyn Directory,
     name: &str,
     entropy: &dyn Entropy,

@@ -91,11 +91,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`params`], [`period`], [`money`] | the public numbers of a month: sizes, times, the value of a coin |
+//! | [`params`], [`period`], [`money`] | a month's public numbers: sizes, times, coin value |
 //! | [`hash`], [`bin`], [`coin`] | balls, the bins that they fall into, and the check of coins |
-//! | [`identity`], [`owner`] | users and vendors, the coins that belong to them, and who bought which set |
-//! | [`authenticator`], [`key_file`] | the keys of users and vendors, and the files that keep them |
-//! | [`protocol`], [`scheme`] | the messages between the actors, and the same as HTTP authentication |
+//! | [`identity`], [`owner`] | users and vendors, and who bought which set |
+//! | [`authenticator`], [`key_file`] | the keys of users and vendors, and their files |
+//! | [`protocol`], [`scheme`] | the actors' messages, and the same as HTTP authentication |
 //! | [`minting`], [`coin_file`] | making coins, and the file that the broker sells from |
 //! | [`broker`] | selling sets, redeeming coins and crediting unspent ones |
 //! | [`wallet`] | the client: receiving, spending and returning coins |
@@ -103,7 +103,7 @@
 //! | [`vendor`] | the paywall of a web site, and redemption |
 //! | [`journal`] | append-only files, from which broker, wallet and till recover after a crash |
 //! | [`host`], [`time`] | what a program passes in: clock, randomness, files |
-//! | [`toml_file`], [`error`], [`reply`] | configuration files, errors, and refusals, which are not errors |
+//! | [`toml_file`], [`error`], [`reply`] | configuration files, errors, and refusals |
 //!
 //! # Features
 //!

@@ -14,6 +14,7 @@ pub(crate) const MONEY_DECIMALS: usize = 8;
 /// The number of units in one of the currency, such as one euro.
 pub(crate) const UNITS_PER_ONE: u64 = 100_000_000;
 /// The longest printed amount, in bytes: `184467440737.09551615 EUR`.
+#[cfg(any(feature = "mint", test))]
 pub(crate) const MONEY_LEN_MAX: usize = 25;
 
 /// The code of a currency: three letters A-Z (ISO 4217).

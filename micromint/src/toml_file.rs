@@ -5,18 +5,22 @@
 //! that the struct does not name is a fault, and no text larger than [`TOML_FILE_SIZE_MAX`] is
 //! parsed. The struct derives `Deserialize` with `deny_unknown_fields`.
 
+#[cfg(any(feature = "vendor", test))]
+mod one_or_many;
+
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+#[cfg(any(feature = "vendor", test))]
+pub(crate) use self::one_or_many::OneOrMany;
 use crate::host::{Directory, DiskDirectory, read_whole};
 use crate::time::UnixTime;
 
@@ -329,34 +333,6 @@ impl<'de> Deserialize<'de> for Time {
         }
 
         deserializer.deserialize_any(TimeVisitor)
-    }
-}
-
-/// One value, or an array of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OneOrMany<T>(pub(crate) Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-            type Value = Vec<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of strings")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Vec<T>, E> {
-                T::deserialize(StrDeserializer::new(text)).map(|value| vec![value])
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<Vec<T>, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(elements))
-            }
-        }
-
-        deserializer.deserialize_any(ListVisitor(PhantomData)).map(OneOrMany)
     }
 }
 

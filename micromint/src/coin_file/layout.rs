@@ -99,6 +99,7 @@ mod sale {
 /// The number of balls in a superbin header.
 pub(crate) const BALL_COUNT: Field<u32> = Field::at(0);
 /// The offset of the part of a superbin header that a sale writes.
+#[cfg(any(feature = "broker", test))]
 pub(super) const SALE_AT: usize = superbin::FLAGS.start();
 
 /// The fields after the number of balls in a superbin header.
@@ -459,6 +460,7 @@ pub(super) fn decode_sale(slot: &[u8]) -> SaleState {
 
 /// The header of a sold superbin. Write only the part from [`SALE_AT`] on: the number of balls is
 /// 0.
+#[cfg(any(feature = "broker", test))]
 pub(super) fn encode_sold(sale: &Sale) -> [u8; SUPERBIN_HEADER_SIZE as usize] {
     let mut bytes = [0; SUPERBIN_HEADER_SIZE as usize];
     let user = sale.user.as_str();

@@ -5,8 +5,8 @@
 //!
 //! - 2^b balls fall evenly into 2^n outputs, lambda = 2^(b-n) into each; so the fraction
 //!   p = 1 - e^-lambda of the bins is filled.
-//! - A forger who tosses W balls has the load g = W / 2^n and makes 2^(u+v) * (1 - e^-g)^k coins for
-//!   one user and one vendor.
+//! - A forger who tosses W balls has the load g = W / 2^n and makes 2^(u+v) * (1 - e^-g)^k coins
+//!   for one user and one vendor.
 //! - The first of these costs about Gamma(1 + 1/k) * 2^(t + (u+v)(k-1)/k) tosses.
 
 use crate::bytes::u64_be;
@@ -112,8 +112,8 @@ pub enum Warning {
     Weakness(Weakness),
     /// DES.
     #[error(
-        "hashfn des has only 2^56 inputs: one graphics card walks through all of them in about {days:.0} \
-         days; use sha256 for real money"
+        "hashfn des has only 2^56 inputs: one graphics card walks through all of them in about \
+         {days:.0} days; use sha256 for real money"
     )]
     SmallInputSpace {
         /// The time that a card takes, in days.
@@ -131,8 +131,8 @@ pub enum Warning {
     /// Many coins can be forged.
     #[error(
         "a graphics card busy for the whole period forges {coins:.3e} coins, {percent:.1} % of \
-         those for sale (vendors cannot tell, redemption can); raise num-fixed-bits and input-size, \
-         or coin-size"
+         those for sale (vendors cannot tell, redemption can); raise num-fixed-bits and \
+         input-size, or coin-size"
     )]
     ForgeryAtScale {
         /// The forged coins.

@@ -481,7 +481,11 @@ fn coins_in(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Whatever the sizes, the key and the number of threads: the file is sound, and its coins are
     /// coins by hashing alone.
@@ -506,7 +510,8 @@ proptest! {
         let report = bench.verify().unwrap();
         prop_assert_eq!(report.fault_count, 0, "{:?}", report.faults);
         let (alice, news) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
-        let (user, vendor) = (UserVector::new(&params, &alice).unwrap(), VendorVector::new(&params, &news));
+        let user = UserVector::new(&params, &alice).unwrap();
+        let vendor = VendorVector::new(&params, &news);
         let coins = coins_in(&directory, &user, &vendor, first * 2 % (1 << u));
         let first_bins = CoinRules::new(params).check(&user, &vendor, &coins.concat());
         prop_assert_eq!(first_bins.map(|bins| bins.len()), Ok(coins.len()));
