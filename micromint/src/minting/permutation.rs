@@ -127,8 +127,8 @@ impl Permutation {
         x[0]
     }
 
-    /// The groups from number `first` on: each becomes pi(256 * number), whose low bits are zero.
-    /// The input of toss 256 * number + j is that with [`Permutation::low_bits`] of j set.
+    /// The groups from number `first` on: each becomes pi(256 * number). The input of toss
+    /// 256 * number + j is that value with more bits set, which depend on j alone.
     pub fn groups(&self, first: u64, groups: &mut [u64]) {
         for (chunk, number) in groups.chunks_mut(BATCH).zip((first..).step_by(BATCH)) {
             for (group, number) in chunk.iter_mut().zip(number..) {

@@ -96,7 +96,7 @@ impl Params {
         })
     }
 
-    /// The texts in the order of [`PARAMS_KEYS`]; [`Params::from_fields`] reads them back.
+    /// The key and the text of every parameter, in the order of a parameter file.
     pub fn to_fields(&self) -> Vec<(&'static str, String)> {
         let raw = self.raw();
         let fixed_digits = raw.fixed_count.div_ceil(4).max(1) as usize;
