@@ -1,8 +1,11 @@
-//! Who sent it: keys that the broker shares with each user and each vendor, and the authenticators
-//! made with them.
+//! Keys that the broker shares with each user and each vendor, and the authenticators made with
+//! them, which prove who sent a message.
 //!
-//! The hashes alone do not authenticate a user; the broker's check of the authenticator does. All are
-//! HMAC-SHA256 (RFC 2104). Keys derive from the broker's one secret, so the broker stores none of them.
+//! Input: the broker's secret, names, and the content of messages. Output: keys and authenticators,
+//! all HMAC-SHA256 (RFC 2104). The invariant: keys derive from the broker's one secret, so the
+//! broker stores none of them.
+//!
+//! The hashes of a coin do not authenticate a user; the broker's check of the authenticator does.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,29 +25,52 @@ pub const AUTHENTICATOR_SIZE: usize = 16;
 /// A 32-byte secret: the broker's own, a user's key K_U of one period, or a vendor's key K_V.
 ///
 /// Its `Debug` form shows nothing, so it cannot slip into a log.
+///
+/// ```
+/// use micromint::authenticator::Key;
+///
+/// let secret: Key = "ab".repeat(32).parse()?; // the broker's, from its key file
+/// let vendor_key = secret.vendor_key(&"news.example".parse()?);
+/// assert_eq!(vendor_key.to_hex().len(), 64);
+/// assert_eq!(format!("{vendor_key:?}"), "Key(…)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Key {
     bytes: [u8; KEY_SIZE],
-    /// HMAC-SHA256 that has taken in the key: half of the work for a short message.
+    /// HMAC-SHA256 that has processed the key: half of the work for a short message.
     hmac: Hmac<Sha256>,
 }
 
-/// The head, 16 bytes, of an HMAC-SHA256 over a message's content.
+/// The authenticator of a message: the first 16 bytes of an HMAC-SHA256 over its content.
+///
+/// ```
+/// use micromint::authenticator::{Authenticator, Key};
+///
+/// let secret = Key::from_bytes([7; 32]); // the broker's
+/// let client_key = secret.user_key(&"2026-12".parse()?, &"alice".parse()?);
+/// let vendor = "news.example".parse()?;
+/// let sent = client_key.payment(&vendor, "https://news.example/a", b"coins");
+///
+/// assert_eq!(sent.to_string().parse::<Authenticator>()?, sent);
+/// assert_ne!(sent, client_key.payment(&vendor, "https://news.example/b", b"coins"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq)]
 pub struct Authenticator([u8; AUTHENTICATOR_SIZE]);
 
 /// The text is not the hexadecimal form of a key or authenticator.
 #[derive(Debug, thiserror::Error)]
-#[error("expected {digits} hexadecimal digits, found {found} bytes that are not that")]
+#[error("expected {digits} hexadecimal digits, found {found} bytes of another form")]
 pub struct HexError {
     digits: usize,
     found: usize,
 }
 
 impl Key {
-    /// A key of these bytes.
+    /// The key with these bytes.
     pub fn from_bytes(bytes: [u8; KEY_SIZE]) -> Key {
-        // HMAC takes keys of every length, so this cannot fail.
+        // HMAC accepts keys of every length, so this cannot fail.
         #[allow(clippy::expect_used)]
         let hmac = Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length");
         Key { bytes, hmac }
@@ -55,12 +81,12 @@ impl Key {
         &self.bytes
     }
 
-    /// 64 lower-case hexadecimal digits, as the header `User-Key` carries it.
+    /// 64 lower-case hexadecimal digits, as in the header `User-Key`.
     pub fn to_hex(&self) -> String {
         hex(&self.bytes)
     }
 
-    /// K_U of `user` in `period`, where this key is the broker's secret.
+    /// K_U of `user` in `period`. This key is the broker's secret.
     pub fn user_key(&self, period: &Period, user: &UserId) -> Key {
         Key::from_bytes(self.mac(&[
             b"micromint user key",
@@ -69,12 +95,12 @@ impl Key {
         ]))
     }
 
-    /// K_V of `vendor`, where this key is the broker's secret.
+    /// K_V of `vendor`. This key is the broker's secret.
     pub fn vendor_key(&self, vendor: &VendorId) -> Key {
         Key::from_bytes(self.mac(&[b"micromint vendor key", vendor.as_str().as_bytes()]))
     }
 
-    /// The authenticator of a Payment, where this key is K_U. `data` is the decoded coins.
+    /// The authenticator of a Payment. This key is K_U; `data` is the decoded coins.
     pub fn payment(&self, vendor: &VendorId, url: &str, data: &[u8]) -> Authenticator {
         self.authenticator(&[
             b"micromint payment",
@@ -84,19 +110,19 @@ impl Key {
         ])
     }
 
-    /// The authenticator of a Request-Credit, where this key is K_U. `data` is the decoded balls.
+    /// The authenticator of a Request-Credit. This key is K_U; `data` is the decoded balls.
     pub fn request_credit(&self, request_id: &str, data: &[u8]) -> Authenticator {
         self.authenticator(&[b"micromint return", request_id.as_bytes(), data])
     }
 
-    /// The authenticator of a Request-Redemption, where this key is K_V. `data` is the decoded records.
+    /// The authenticator of a Request-Redemption. This key is K_V; `data` is the decoded records.
     pub fn request_redemption(&self, batch_id: &str, data: &[u8]) -> Authenticator {
         self.authenticator(&[b"micromint redemption", batch_id.as_bytes(), data])
     }
 
-    /// HMAC-SHA256 over the parts, a zero byte between them. No part but the last can hold a zero
-    /// byte, so different parts never give the same input.
-    pub fn mac(&self, parts: &[&[u8]]) -> [u8; KEY_SIZE] {
+    /// HMAC-SHA256 over the parts, with a zero byte between them. Only the last part can contain a
+    /// zero byte, so different parts never produce the same input.
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; KEY_SIZE] {
         let mut mac = self.hmac.clone();
         for (i, part) in parts.iter().enumerate() {
             if i > 0 {
@@ -114,7 +140,7 @@ impl Key {
 }
 
 impl PartialEq for Key {
-    /// Takes the same time wherever they differ.
+    /// Takes the same time wherever the two differ.
     fn eq(&self, other: &Self) -> bool {
         self.bytes.ct_eq(&other.bytes).into()
     }
@@ -137,7 +163,7 @@ impl FromStr for Key {
 }
 
 impl Authenticator {
-    /// An authenticator of these bytes.
+    /// The authenticator with these bytes.
     pub fn from_bytes(bytes: [u8; AUTHENTICATOR_SIZE]) -> Authenticator {
         Authenticator(bytes)
     }
@@ -149,7 +175,7 @@ impl Authenticator {
 }
 
 impl PartialEq for Authenticator {
-    /// Takes the same time wherever they differ.
+    /// Takes the same time wherever the two differ.
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -176,7 +202,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Appends lower-case hexadecimal.
+/// Appends lower-case hexadecimal digits.
 pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
     for byte in bytes {
@@ -185,7 +211,7 @@ pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Exactly `N` bytes from hexadecimal of either case.
+/// Exactly `N` bytes from hexadecimal digits of either case.
 pub(crate) fn unhex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     let error = || HexError { digits: 2 * N, found: text.len() };
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
@@ -204,8 +230,8 @@ pub(crate) fn unhex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
 mod tests {
     use super::*;
 
-    /// RFC 4231, test case 2 has a short key; case 1 of ours pads it: HMAC ignores zero padding of a
-    /// key up to the block size, so "Jefe" and "Jefe" followed by zeros are one key.
+    /// RFC 4231, test case 2 has a short key, padded here: HMAC ignores zero padding of a key up to
+    /// the block size, so "Jefe" and "Jefe" followed by zeros are the same key.
     #[test]
     fn mac_agrees_with_rfc_4231() {
         let mut bytes = [0; KEY_SIZE];

@@ -4,6 +4,12 @@
 use std::fmt;
 
 /// The place of a ball. [`crate::params::Params::bin_of`] computes it from an output.
+///
+/// ```
+/// use micromint::bin::Bin;
+///
+/// assert_eq!(Bin { superbin: 12, subbin: 3 }.to_string(), "12/3");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bin {
     /// The superbin index, u bits: the user-specific part.

@@ -87,16 +87,9 @@ const JOURNAL_KIND: &str = "broker";
 /// # use micromint::minting::{MintJobBuilder, NewPeriod, Profile};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let config = NewPeriod {
-/// #     profile: Profile::Test,
-/// #     period: "2026-12".parse()?,
-/// #     broker: "https://broker.example/".to_string(),
-/// #     coin_value: "0.01 USD".parse()?,
-/// #     start: None,
-/// #     expiration: None,
-/// #     weak: true,
-/// # }
-/// # .draw(&SystemEntropy)?;
+/// # let url = "https://broker.example/";
+/// # let new = NewPeriod::new(Profile::Test, "2026-12".parse()?, url, "0.01 USD".parse()?);
+/// # let config = NewPeriod { weak: true, ..new }.draw(&SystemEntropy)?;
 /// # let folder = tempfile::tempdir()?;
 /// let directory = DiskDirectory::new(folder.path());
 /// # MintJobBuilder::new(&directory, "2026-12.coins", &config.params, &config.key)

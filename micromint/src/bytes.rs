@@ -10,8 +10,8 @@
 //! Files are little-endian, and so are the methods with plain names. Messages and hash inputs are
 //! big-endian; the names of their methods end in `_be`.
 //!
-//! The invariant: reading never panics on bytes from outside. A [`Reader`] returns `None` if the bytes
-//! end too early; a [`Field`] is read only from a block whose size the caller has checked.
+//! The invariant: reading never panics on bytes from outside. A [`Reader`] returns `None` if the
+//! bytes end too early; a [`Field`] is read only from a block whose size the caller has checked.
 
 use std::marker::PhantomData;
 
@@ -138,8 +138,8 @@ impl<T: Fixed> Field<T> {
     }
 }
 
-/// The unread rest of a record. Every method returns `None` if the bytes end too early; stop reading
-/// then.
+/// The unread rest of a record. Every method returns `None` if the bytes end too early; the caller
+/// must stop reading then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    /// The next `count` arrays of N bytes. Nothing is reserved for a count that the bytes do not hold.
+    /// The next `count` arrays of N bytes. Allocates nothing, so a false count costs nothing.
     #[inline]
     pub(crate) fn arrays<const N: usize>(&mut self, count: usize) -> Option<&'a [[u8; N]]> {
         Some(self.take(count.checked_mul(N)?)?.as_chunks().0)
@@ -236,14 +236,14 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(size)?).ok()
     }
 
-    /// A text after its length in one byte.
+    /// A text with its length before it, in one byte.
     #[inline]
     pub(crate) fn text_u8(&mut self) -> Option<&'a str> {
         let size = self.u8()?;
         self.text(size.into())
     }
 
-    /// A text after its length in two bytes.
+    /// A text with its length before it, in two bytes.
     #[inline]
     pub(crate) fn text_u16(&mut self) -> Option<&'a str> {
         let size = self.u16()?;
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
         self.0
     }
 
-    /// Ends the reading: `None` if bytes are left.
+    /// Ends reading: `None` if bytes are left.
     #[inline]
     pub(crate) fn finish(self) -> Option<()> {
         self.0.is_empty().then_some(())
@@ -322,15 +322,16 @@ impl<'a> Writer<'a> {
         self.bytes(&number.to_be_bytes())
     }
 
-    /// A text of at most 255 bytes after its length in one byte. Callers pass only types whose longest
-    /// text is shorter.
+    /// A text of at most 255 bytes with its length before it, in one byte. Callers pass only types
+    /// whose longest text is shorter.
     #[inline]
     pub(crate) fn text_u8(&mut self, text: &str) -> &mut Writer<'a> {
         debug_assert!(text.len() <= usize::from(u8::MAX));
         self.u8(text.len() as u8).bytes(text.as_bytes())
     }
 
-    /// A text of at most 65,535 bytes after its length in two bytes, as in [`Writer::text_u8`].
+    /// A text of at most 65,535 bytes with its length before it, in two bytes. Callers pass only
+    /// types whose longest text is shorter.
     #[inline]
     pub(crate) fn text_u16(&mut self, text: &str) -> &mut Writer<'a> {
         debug_assert!(text.len() <= usize::from(u16::MAX));
@@ -351,7 +352,7 @@ pub(crate) fn unpad(padded: &[u8]) -> Option<&str> {
     Some(std::str::from_utf8(padded).ok()?.trim_end_matches('\0'))
 }
 
-/// Writes the CRC-32C of all but the last [`CHECKSUM_SIZE`] bytes into these.
+/// Writes the CRC-32C of all but the last [`CHECKSUM_SIZE`] bytes into the last ones.
 ///
 /// # Panics
 /// The block is shorter than a checksum.
@@ -368,7 +369,7 @@ pub(crate) fn open(block: &[u8]) -> Option<&[u8]> {
     (u32::from_le_bytes(*checksum) == crc32c::crc32c(content)).then_some(content)
 }
 
-/// The bytes of a number that is part of a file's checksum but not stored.
+/// The bytes of a number that a file's checksum covers but the file does not store.
 #[inline]
 pub(crate) const fn u64_le(number: u64) -> [u8; 8] {
     number.to_le_bytes()
@@ -380,7 +381,7 @@ pub(crate) const fn u64_be(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
-/// The number that [`u64_be`] gives these bytes.
+/// The number that [`u64_be`] converts to these bytes.
 #[inline]
 pub(crate) const fn from_u64_be(bytes: [u8; 8]) -> u64 {
     u64::from_be_bytes(bytes)
@@ -392,7 +393,7 @@ pub(crate) const fn u128_be(number: u128) -> [u8; 16] {
     number.to_be_bytes()
 }
 
-/// The number that [`u128_be`] gives these bytes.
+/// The number that [`u128_be`] converts to these bytes.
 #[inline]
 pub(crate) const fn from_u128_be(bytes: [u8; 16]) -> u128 {
     u128::from_be_bytes(bytes)

@@ -6,6 +6,8 @@
 //! are returned are well formed for this user and this vendor in this period. This module does not
 //! decide whether they were sold, or already spent.
 
+use std::ops::Deref;
+
 use smallvec::SmallVec;
 
 use crate::bin::Bin;
@@ -13,8 +15,25 @@ use crate::hash::HashFunction;
 use crate::identity::{UserVector, VendorVector};
 use crate::params::{COIN_SIZE_MAX, Params};
 
-/// The bins of a coin, stored inline unless there are more than the largest coin has.
-pub type Bins = SmallVec<[Bin; COIN_SIZE_MAX as usize]>;
+/// Some bins, in order; a slice to its users.
+///
+/// A list as long as the largest coin or shorter takes no allocation, as most payments are small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bins(SmallVec<[Bin; COIN_SIZE_MAX as usize]>);
+
+impl Deref for Bins {
+    type Target = [Bin];
+
+    fn deref(&self) -> &[Bin] {
+        &self.0
+    }
+}
+
+impl FromIterator<Bin> for Bins {
+    fn from_iter<T: IntoIterator<Item = Bin>>(bins: T) -> Bins {
+        Bins(bins.into_iter().collect())
+    }
+}
 
 /// What is wrong with the coins of a payment. The variants are in order of precedence: of several
 /// faults, the first in this list is the answer.
@@ -24,7 +43,7 @@ pub enum CoinFault {
     #[error("an input is out of range")]
     OutOfRange,
     /// An x is repeated within a coin.
-    #[error("an input stands twice in one coin")]
+    #[error("an input is repeated in a coin")]
     RepeatedBall,
     /// The fixed bits of an output are not the period's.
     #[error("the fixed bits of a ball are wrong")]
@@ -36,11 +55,31 @@ pub enum CoinFault {
     #[error("the sub-bins are not those of this vendor")]
     VendorDifferences,
     /// Two coins have the same first bin.
-    #[error("a coin stands twice in the payment")]
+    #[error("a coin is repeated in the payment")]
     RepeatedCoin,
 }
 
 /// The rules for coins of one period: its parameters and its hash function, ready for checking.
+///
+/// ```
+/// use micromint::coin::{CoinFault, CoinRules};
+/// use micromint::identity::{UserVector, VendorVector};
+/// # use micromint::testing::{ObviousMint, test_params};
+/// # let params = test_params();
+/// # let coin = &ObviousMint::new(params.clone())
+/// #     .coins(&"alice".parse()?, &"news.example".parse()?, 8)[0];
+///
+/// // `coin` is k inputs of a set that alice bought, chosen for news.example.
+/// let rules = CoinRules::new(params);
+/// let alice = UserVector::new(rules.params(), &"alice".parse()?)?;
+/// let bob = UserVector::new(rules.params(), &"bob".parse()?)?;
+/// let news = VendorVector::new(rules.params(), &"news.example".parse()?);
+///
+/// let first_bins = rules.check(&alice, &news, coin)?;
+/// assert_eq!(first_bins[..], [rules.bin(coin[0]).ok_or("not a ball")?]);
+/// assert_eq!(rules.check(&bob, &news, coin), Err(CoinFault::UserDifferences));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct CoinRules {
     params: Params,
@@ -102,7 +141,8 @@ impl CoinRules {
     ///
     /// # Errors
     /// Its first fault in the order of [`CoinFault`].
-    pub fn check_coin(
+    #[cfg(any(feature = "broker", test))]
+    pub(crate) fn check_coin(
         &self,
         user: &UserVector,
         vendor: &VendorVector,
@@ -121,7 +161,8 @@ impl CoinRules {
     }
 
     /// The 64-bit outputs of the inputs `x`, in order.
-    pub fn outputs(&self, x: &[u64]) -> Vec<u64> {
+    #[cfg(any(feature = "broker", test))]
+    pub(crate) fn outputs(&self, x: &[u64]) -> Vec<u64> {
         let mut outputs = vec![0; x.len()];
         self.hash.hash_many(x, &mut outputs);
         outputs
@@ -155,7 +196,7 @@ fn is_vendors(coin: &[Bin], vendor: &VendorVector) -> bool {
 }
 
 fn refuse_repeated(first_bins: &[Bin]) -> Result<(), CoinFault> {
-    let mut sorted = Bins::from_slice(first_bins);
+    let mut sorted = SmallVec::<[Bin; COIN_SIZE_MAX as usize]>::from_slice(first_bins);
     sorted.sort_unstable();
     if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
         Err(CoinFault::RepeatedCoin)
@@ -225,7 +266,7 @@ mod tests {
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::RepeatedBall));
         let ragged = [coins[0].as_slice(), &coins[1][..3]].concat();
         assert_eq!(rules.check(&user, &vendor, &ragged), Err(CoinFault::UserDifferences));
-        assert_eq!(rules.check(&user, &vendor, &[]), Ok(Bins::new()));
+        assert!(rules.check(&user, &vendor, &[]).unwrap().is_empty());
         unlucky[2] = 1 << 56;
         assert_eq!(rules.check(&user, &vendor, &unlucky), Err(CoinFault::OutOfRange));
     }

@@ -1,10 +1,12 @@
 //! The coin file: every ball that the broker minted for a period (thesis 3.2.1, figure 3-1).
 //!
-//! Minting puts balls in; the broker takes sets out and marks what was sold, redeemed and returned.
-//! A ball's place implies its y, so a bin is eight bytes: x and four status bits. Invariants: what
-//! minting wrote never changes once the file is complete; coins are sold only from a complete file;
-//! a crash at any moment leaves a file that opens, because each state that changes has two slots
-//! that are written in turn.
+//! Input: the balls of a mint; later, the sales and redemptions of the broker. Output: sets of
+//! balls and their status. A ball's place implies its y, so a bin is eight bytes: x and four status
+//! bits.
+//!
+//! The invariants: what minting wrote never changes once the file is complete; coins are sold only
+//! from a complete file; a crash at any moment leaves a file that opens, because each state that
+//! changes has two slots that are written in turn.
 //!
 //! The broker's journal decides what was sold and redeemed. The marks in the coin file are replayed
 //! from it, starting at [`SaleState::journal_offset`]. `docs/reference/coin-file.md` describes the
@@ -20,16 +22,9 @@
 //! # use micromint::minting::{MintJobBuilder, NewPeriod, Profile};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let config = NewPeriod {
-//! #     profile: Profile::Test,
-//! #     period: "2026-12".parse()?,
-//! #     broker: "https://broker.example/".to_string(),
-//! #     coin_value: "0.01 USD".parse()?,
-//! #     start: None,
-//! #     expiration: None,
-//! #     weak: true,
-//! # }
-//! # .draw(&SystemEntropy)?;
+//! # let url = "https://broker.example/";
+//! # let new = NewPeriod::new(Profile::Test, "2026-12".parse()?, url, "0.01 USD".parse()?);
+//! # let config = NewPeriod { weak: true, ..new }.draw(&SystemEntropy)?;
 //! # let folder = tempfile::tempdir()?;
 //! let directory = DiskDirectory::new(folder.path());
 //! # MintJobBuilder::new(&directory, "2026-12.coins", &config.params, &config.key)
@@ -45,6 +40,7 @@
 //! # }
 //! ```
 
+#[cfg(any(feature = "broker", test))]
 mod batch;
 mod error;
 mod layout;
@@ -60,12 +56,14 @@ use crate::host::{Directory, File, Open};
 use crate::params::Params;
 
 pub use self::error::CoinFileError;
+#[cfg(any(feature = "broker", test))]
+use self::layout::SALE_AT;
 pub(crate) use self::layout::{
     BALL_COUNT, BIN_SIZE, BadHeader, FIXED_SIZE, HEADER_SIZE, SUPERBIN_HEADER_SIZE,
     add_to_checksum, bin_offset, decode_fixed, encode_fixed, file_size, superbin_offset,
     superbin_size,
 };
-use self::layout::{MAGIC, MINTING_SLOTS, SALE_AT, SALE_SLOTS, SLOT_SIZE};
+use self::layout::{MAGIC, MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
 pub use self::layout::{
     MintingState, Phase, Sale, SaleState, Status, Stored, SuperbinHeader, X_MASK,
 };
@@ -73,8 +71,8 @@ pub use self::layout::{
 /// The name of the broker's secret, a key file beside the coin files.
 pub const SECRET_NAME: &str = "broker.secret";
 
-/// The path of the broker's secret for the coin file at `coin_file`: the file [`SECRET_NAME`] beside
-/// it. One secret serves all periods, so that vendors keep their keys from month to month.
+/// The path of the broker's secret for the coin file at `coin_file`: the file [`SECRET_NAME`]
+/// beside it. One secret serves all periods, so that vendors keep their keys from month to month.
 pub fn secret_path(coin_file: &Path) -> PathBuf {
     coin_file.with_file_name(SECRET_NAME)
 }
@@ -116,7 +114,7 @@ impl CoinFile {
         Ok(coin_file)
     }
 
-    /// Opens a complete coin file for reading only; marking anything then fails.
+    /// Opens a complete coin file for reading only; every method that marks something then fails.
     ///
     /// # Errors
     /// As [`CoinFile::open`].
@@ -221,7 +219,7 @@ impl CoinFile {
         &self.params
     }
 
-    /// The tag of the input key that mints it.
+    /// The tag of the input key that the file is minted with.
     pub(crate) fn key_tag(&self) -> [u8; 16] {
         self.key_tag
     }
@@ -244,7 +242,7 @@ impl CoinFile {
         Ok(self.file.sync().map_err(FileError::on("sync", &self.path))?)
     }
 
-    /// How far minting has come.
+    /// The progress of minting.
     ///
     /// # Errors
     /// It cannot be read, or both slots are damaged.
@@ -260,7 +258,7 @@ impl CoinFile {
     }
 
     /// Marks the file as complete, durably: both slots, with fixed numbers, so that the bytes of
-    /// the file tell nothing about how often minting was interrupted. May be called again.
+    /// the file do not show how often minting was interrupted. May be called again.
     pub(crate) fn set_complete(&self, state: &MintingState) -> Result<(), CoinFileError> {
         let (number, _) = self.current_slot(MINTING_SLOTS, "the minting state")?;
         // The current slot is written last.
@@ -272,7 +270,7 @@ impl CoinFile {
         self.sync()
     }
 
-    /// How far the broker has sold.
+    /// The progress of selling.
     ///
     /// # Errors
     /// It cannot be read, or both slots are damaged.
@@ -281,12 +279,14 @@ impl CoinFile {
         Ok(layout::decode_sale(&slot))
     }
 
-    /// Records how far selling is, after making all that was written before durable: a crash leaves
-    /// the state before or this one, never one that speaks of sales that are not in the file. The
-    /// caller holds the exclusive lock, and calls [`CoinFile::sync`] if this state shall last too.
+    /// Records the progress of selling, after making everything written before durable. A crash
+    /// leaves the state before or this one, and neither mentions sales that are not in the file.
+    /// The caller holds the exclusive lock, and calls [`CoinFile::sync`] if this state must be
+    /// durable too.
     ///
     /// # Errors
     /// The operating system's.
+    #[cfg(any(feature = "broker", test))]
     pub(crate) fn set_sale_state(&self, state: &SaleState) -> Result<(), CoinFileError> {
         let (number, _) = self.current_slot(SALE_SLOTS, "the sale state")?;
         self.write_slot(SALE_SLOTS, number + 1, &layout::encode_sale(number + 1, state))
@@ -324,7 +324,7 @@ impl CoinFile {
         self.decode_superbin_header(&bytes, index)
     }
 
-    /// Reads a superbin header in bytes that stand at its start, or says what is wrong with it.
+    /// Reads the superbin header at the start of `bytes`, or says what is wrong with it.
     pub(crate) fn parse_superbin_header(
         bytes: &[u8],
         params: &Params,
@@ -332,14 +332,15 @@ impl CoinFile {
         layout::decode_superbin_header(bytes, params.subbin_count())
     }
 
-    /// Marks a superbin as sold as the first of a set. The same sale may be written again: a header
-    /// half written by a crash is thereby mended.
+    /// Marks a superbin as sold as the first of a set. The same sale may be written again, which
+    /// repairs a header that a crash left half written.
     ///
     /// # Errors
-    /// There is none of this index, or the operating system's.
+    /// There is no superbin of this index, or the operating system's.
+    #[cfg(any(feature = "broker", test))]
     pub(crate) fn mark_sold(&self, index: u32, sale: &Sale) -> Result<(), CoinFileError> {
         self.check_bin(Bin { superbin: index, subbin: 0 })?;
-        // The ball count before it was written by minting and stays untouched.
+        // Minting wrote the ball count before these bytes; it stays untouched.
         let offset = superbin_offset(&self.params, index.into()) + SALE_AT as u64;
         self.write(&layout::encode_sold(sale)[SALE_AT..], offset)
     }
@@ -370,7 +371,7 @@ impl CoinFile {
         self.write(&bytes, bin_offset(&self.params, bin))
     }
 
-    /// Reads whole superbins from `first` on, headers and bins, as they stand in the file.
+    /// Reads whole superbins from `first` on, headers and bins, as stored in the file.
     pub(crate) fn read_superbins(&self, first: u64, bytes: &mut [u8]) -> Result<(), CoinFileError> {
         self.read(bytes, superbin_offset(&self.params, first))
     }

@@ -1,7 +1,8 @@
-//! Errors that several modules share, and an error with its causes as one line.
+//! Errors that several modules share, and a function that prints an error and its causes in one
+//! line.
 //!
-//! Each module has an error type of its own beside its code. A refusal ("this coin is spent") is
-//! never an error; it is an answer.
+//! Each module has its own error type beside its code. A refusal ("this coin is spent") is never an
+//! error; it is an answer.
 
 use std::error::Error;
 use std::io;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
 pub struct FileError {
-    /// The operation, completing "cannot …", such as `read`.
+    /// The operation, a verb that follows "cannot", such as `read`.
     pub action: &'static str,
     /// The file or directory.
     pub path: PathBuf,
@@ -27,9 +28,19 @@ impl FileError {
     }
 }
 
-/// The text of an error and of its causes in one line, such as `cannot sell: cannot read a.coins: …`.
+/// The text of an error and of its causes in one line, such as `cannot sell: cannot read a.coins:
+/// …`.
 ///
-/// A cause whose text is part of the line already is left out: many errors repeat their cause.
+/// A cause whose text is already part of the line is left out, since many errors repeat their
+/// cause.
+///
+/// ```
+/// use micromint::error::{FileError, chain};
+///
+/// let cause = std::io::Error::other("disk full");
+/// let error = FileError::on("write", "2026-12.coins")(cause);
+/// assert_eq!(chain(&error), "cannot write 2026-12.coins: disk full");
+/// ```
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -15,7 +15,7 @@ mod sha256;
 use std::fmt;
 use std::str::FromStr;
 
-pub use self::des::DES_UNUSED_IN_ROUND_1;
+pub(crate) use self::des::DES_UNUSED_IN_ROUND_1;
 pub(crate) use self::sha256::leading_u64;
 
 /// The hash function of a period: the value of `hashfn`.
@@ -33,6 +33,16 @@ pub enum HashName {
 pub struct HashNameError(String);
 
 /// A hash function under one iv.
+///
+/// ```
+/// use micromint::hash::HashName;
+///
+/// let hash = HashName::Des.with_iv(0x0123_4567_89ab_cdef);
+/// let x = [1, 2, (1 << HashName::Des.input_width()) - 1];
+/// let mut y = [0; 3];
+/// hash.hash_many(&x, &mut y);
+/// assert_eq!(y, x.map(|x| hash.hash(x)));
+/// ```
 pub trait HashFunction: Send + Sync + fmt::Debug {
     /// Which function it is.
     fn name(&self) -> HashName;

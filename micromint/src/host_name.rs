@@ -1,7 +1,7 @@
-//! Host names: which texts are one, which mean this machine, and which belong to one owner.
+//! Host names: which texts are valid, which mean this machine, and which belong to the same owner.
 //!
-//! In goes text from outside, out comes yes or no. A valid name is lower-case and has no trailing dot, so
-//! two names are the same host only if they are the same bytes.
+//! Input: text from outside. Output: yes or no. The invariant: a valid name is lower-case and has
+//! no trailing dot, so two names are the same host only if they are the same bytes.
 
 mod public_suffix;
 
@@ -18,10 +18,12 @@ pub(crate) fn is_valid(text: &str) -> bool {
 }
 
 /// Whether the valid host `parent` is a parent of the valid host `name` and lies at or below the
-/// registrable domain of `name`. A comparison with that domain is needed, since under wildcard rules a
-/// public suffix has parents that are none: `shop.kawasaki.jp` is one, `kawasaki.jp` is none.
+/// registrable domain of `name`. It is not enough that `parent` is not a public suffix: under
+/// wildcard rules the parent of a public suffix may not be one. `shop.kawasaki.jp` is a public
+/// suffix, `kawasaki.jp` is not.
 pub(crate) fn is_parent_of_one_owner(parent: &str, name: &str) -> bool {
-    // An address has no parents: what follows one of its dots ends in a number, so it is no valid host.
+    // An address has no parents: the text after one of its dots ends in a number, so it is not a
+    // valid host.
     let is_parent = name.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'));
     is_parent && parent.len() > public_suffix(name).len()
 }
@@ -32,8 +34,9 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     is_v4 || host == "[::1]" || host == "localhost" || host.ends_with(".localhost")
 }
 
-/// Labels of `a-z 0-9 - _`, none empty or longer than 63, none beginning or ending in a hyphen. Clients
-/// read a name whose last label is a number as an IPv4 address, so it must be one, in its usual form.
+/// Labels of `a-z 0-9 - _`, none empty or longer than 63, none beginning or ending in a hyphen.
+/// Clients read a name whose last label is a number as an IPv4 address, so such a name must be an
+/// IPv4 address in its usual form.
 fn is_name_or_ipv4(text: &str) -> bool {
     let is_label = |label: &[u8]| {
         (1..=63).contains(&label.len())
@@ -43,14 +46,14 @@ fn is_name_or_ipv4(text: &str) -> bool {
             && !label.starts_with(b"-")
             && !label.ends_with(b"-")
     };
-    // As bytes: every payment has names to be read, and looking for characters takes longer.
+    // Bytes, not characters: every payment contains names, and decoding characters takes longer.
     let labels = || text.as_bytes().split(|c| *c == b'.');
     text.len() <= HOST_NAME_LEN_MAX
         && labels().all(is_label)
         && (!labels().next_back().is_some_and(is_number) || text.parse::<Ipv4Addr>().is_ok())
 }
 
-/// A decimal number, or a hexadecimal one as the URL standard reads them in IPv4 addresses.
+/// Whether the URL standard reads the label as a number in an IPv4 address: decimal or hexadecimal.
 fn is_number(label: &[u8]) -> bool {
     match label.strip_prefix(b"0x") {
         Some(digits) => digits.iter().all(u8::is_ascii_hexdigit),

@@ -1,10 +1,10 @@
-//! Who coins belong to: User-IDs and Vendor-IDs, and the vectors h'(User-ID) and h''(Vendor-ID) that
-//! make a coin specific to both (thesis 2.1).
+//! Whose coins: User-IDs and Vendor-IDs, and the vectors h'(User-ID) and h''(Vendor-ID) that make a
+//! coin specific to both (thesis 2.1).
 //!
-//! In goes a name and a period, out come k-1 differences: of superbins for a user, of sub-bins for a
+//! Input: a name and a period. Output: k-1 differences, of superbins for a user, of sub-bins for a
 //! vendor. The invariant of user vectors: the first difference is odd and the others are even, so a
-//! set's first superbin is even and all its others are odd. No superbin is then ever the first of one
-//! set and a later one of another, which would show unspent first balls to strangers.
+//! set's first superbin is even and all its others are odd. So no superbin is both the first of one
+//! set and a later one of another, which would reveal unspent first balls to strangers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,36 +19,54 @@ use crate::params::{COIN_SIZE_MAX, Params};
 use crate::period::Period;
 
 /// The longest User-ID, in bytes.
-pub const USER_ID_LEN_MAX: usize = 40;
-/// The longest Vendor-ID, in bytes: that of a host name.
-pub const VENDOR_ID_LEN_MAX: usize = host_name::HOST_NAME_LEN_MAX;
+pub(crate) const USER_ID_LEN_MAX: usize = 40;
 
-/// One for each ball of a coin, or for each but the first.
+/// One value for each ball of a coin, or for each ball but the first.
 type PerBall = SmallVec<[u32; COIN_SIZE_MAX as usize]>;
 
 /// Names a client: 1 to 40 characters of `A-Z a-z 0-9 . _ @ + -`.
+///
+/// ```
+/// use micromint::identity::UserId;
+///
+/// let user: UserId = "alice@example.org".parse()?;
+/// assert_eq!(user.as_str(), "alice@example.org");
+/// assert!("alice smith".parse::<UserId>().is_err());
+/// # Ok::<(), micromint::identity::IdentityError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(CompactString);
 
-/// Names a vendor: a lower-case host name (A-labels, no trailing dot, no port), or an IPv6 address in
-/// brackets in the form of RFC 5952.
+/// Names a vendor: a lower-case host name (A-labels, no trailing dot, no port), or an IPv6 address
+/// in brackets in the form of RFC 5952.
+///
+/// ```
+/// use micromint::identity::VendorId;
+///
+/// let vendor: VendorId = "news.example".parse()?;
+/// assert!(vendor.collects_at(&"www.news.example".parse()?));
+/// assert!(!vendor.collects_at(&"example".parse()?));
+/// assert!("News.example:443".parse::<VendorId>().is_err());
+/// # Ok::<(), micromint::identity::IdentityError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VendorId(CompactString);
 
-/// The text is no identity.
+/// The text is not an identity.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// No User-ID.
+    /// The text is not a User-ID.
     #[error("expected a User-ID of 1 to 40 characters A-Z a-z 0-9 . _ @ + -, found {0:?}")]
     User(String),
-    /// No Vendor-ID.
+    /// The text is not a Vendor-ID.
     #[error(
-        "expected a Vendor-ID (a lower-case host name of at most 253 characters, without a port), found {0:?}"
+        "expected a Vendor-ID (a lower-case host name of at most 253 characters, without a port), \
+         found {0:?}"
     )]
     Vendor(String),
 }
 
-/// No counter gives this user k distinct superbins; another User-ID must be chosen.
+/// No counter yields k distinct superbins for this user; the client must choose another User-ID.
 #[derive(Debug, thiserror::Error)]
 #[error("no user vector exists for {user} in period {period}: choose another User-ID")]
 pub struct NoUserVector {
@@ -57,6 +75,20 @@ pub struct NoUserVector {
 }
 
 /// h'(User-ID): k-1 differences of superbins, each below 2^u.
+///
+/// ```
+/// use micromint::identity::UserVector;
+/// # use micromint::testing::test_params;
+/// # let params = test_params();
+///
+/// // `params` are those of the `test` profile: k = 4, u = 6.
+/// let vector = UserVector::new(&params, &"alice".parse()?)?;
+/// let set = vector.set(8);
+/// assert_eq!((set.len(), set[0]), (4, 8));
+/// assert!(set[1..].iter().all(|superbin| superbin % 2 == 1 && *superbin < 64));
+/// assert!(vector.is_set(set.into_iter()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserVector {
     differences: PerBall,
@@ -65,6 +97,19 @@ pub struct UserVector {
 }
 
 /// h''(Vendor-ID): k-1 differences of sub-bins, each below 2^v.
+///
+/// ```
+/// use micromint::identity::VendorVector;
+/// # use micromint::testing::test_params;
+/// # let params = test_params();
+///
+/// // `params` are those of the `test` profile: k = 4, v = 4.
+/// let vector = VendorVector::new(&params, &"news.example".parse()?);
+/// let subbins = vector.subbins(3);
+/// assert_eq!((subbins.len(), subbins[0]), (4, 3));
+/// assert_eq!(subbins[1], (3 + vector.differences()[0]) % 16);
+/// # Ok::<(), micromint::identity::IdentityError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VendorVector {
     differences: PerBall,
@@ -98,7 +143,7 @@ impl UserVector {
         (1..set.len()).all(|i| !set[..i].contains(&set[i]))
     }
 
-    /// The counter c that was taken.
+    /// The counter c that was used.
     pub fn counter(&self) -> u8 {
         self.counter
     }
@@ -137,7 +182,7 @@ impl VendorVector {
     }
 
     /// Whether these are the k sub-bins of one coin, in order.
-    pub fn are_subbins(&self, subbins: impl Iterator<Item = u32> + Clone) -> bool {
+    pub(crate) fn are_subbins(&self, subbins: impl Iterator<Item = u32> + Clone) -> bool {
         is_walk(subbins, &self.differences, self.mask)
     }
 }
@@ -152,7 +197,8 @@ fn walk(first: u32, differences: &[u32], mask: u32) -> impl Iterator<Item = u32>
     std::iter::once(first & mask).chain(successors)
 }
 
-/// Whether `places` is the whole walk from its own first place.
+/// Whether `places` is `first` and all its successors by `differences`, where `first` is its own
+/// first element.
 fn is_walk(places: impl Iterator<Item = u32> + Clone, differences: &[u32], mask: u32) -> bool {
     let first = places.clone().next();
     first.is_some_and(|first| places.eq(walk(first, differences, mask)))
@@ -210,18 +256,19 @@ impl VendorId {
         &self.0
     }
 
-    /// Whether this vendor may collect coins for a page at `host`: it is that host, or a parent of it that
-    /// lies at or below the host's registrable domain. A registrable domain is a public suffix
-    /// (<https://publicsuffix.org>) and one label more; the names at and below it have one owner.
+    /// Whether this vendor may collect coins for a page at `host`: it is that host, or a parent of
+    /// it that lies at or below the host's registrable domain. A registrable domain is a public
+    /// suffix (<https://publicsuffix.org>) plus one label; all names at and below it have one
+    /// owner.
     ///
-    /// So `news.example` collects at `www.news.example`, but nobody collects at `someone.github.io` as
-    /// `github.io`. Without this rule a site could collect in the name of another.
+    /// So `news.example` may collect at `www.news.example`, but `github.io` may not collect at
+    /// `someone.github.io`. Without this rule a site could collect in the name of another.
     pub fn collects_at(&self, host: &VendorId) -> bool {
         self == host || host_name::is_parent_of_one_owner(&self.0, &host.0)
     }
 
-    /// Whether the host is this machine: `localhost`, a name below it, 127.0.0.0/8 or `[::1]`. What goes
-    /// there crosses no network, so http is as safe as https.
+    /// Whether the host is this machine: `localhost`, a name below it, 127.0.0.0/8 or `[::1]`.
+    /// Traffic to it crosses no network, so http is as safe as https.
     pub fn is_loopback(&self) -> bool {
         host_name::is_loopback(&self.0)
     }
@@ -265,7 +312,7 @@ mod tests {
         }
     }
 
-    /// The worked coin of the notes: u=4, v=3, h'=(5,9), h''=(2,6): superbins 3, 8, 1; sub-bins 4, 6, 4.
+    /// A worked example: u=4, v=3, h'=(5,9), h''=(2,6): superbins 3, 8, 1; sub-bins 4, 6, 4.
     #[test]
     fn walks_wrap_around() {
         assert!(walk(3, &[5, 9], 15).eq([3, 8, 1]));
@@ -291,7 +338,7 @@ mod tests {
             // An unknown suffix: the last label.
             ("example", "news.example", false),
             ("example", "example", true),
-            // Of registries.
+            // Suffixes of registries.
             ("com", "news.com", false),
             ("co.uk", "news.co.uk", false),
             ("uk", "news.co.uk", false),
@@ -300,12 +347,12 @@ mod tests {
             ("xn--55qx5d.cn", "shop.xn--55qx5d.cn", false),
             ("cn", "shop.xn--55qx5d.cn", false),
             ("shop.xn--55qx5d.cn", "www.shop.xn--55qx5d.cn", true),
-            // Of companies.
+            // Suffixes of companies.
             ("github.io", "someone.github.io", false),
             ("github.io", "github.io", true),
             ("someone.github.io", "a.someone.github.io", true),
             ("io", "someone.github.io", false),
-            // Wildcards: every name below is a public suffix, and so is no part of the one above.
+            // Wildcards: every name directly below is a public suffix and has another owner.
             ("ck", "shop.ck", false),
             ("shop.ck", "a.shop.ck", false),
             ("a.shop.ck", "b.a.shop.ck", true),
@@ -338,7 +385,8 @@ mod tests {
         }
     }
 
-    /// What could be the parent of an address, or another writing of a name, is no Vendor-ID.
+    /// A text that could be the parent of an address, or another form of a name, is not a
+    /// Vendor-ID.
     #[test]
     fn names_that_would_need_a_rule_of_their_own_are_refused() {
         for bad in ["1", "0.1", "0.0.1", "1]", "news.example.", "News.example", "co.uk.", "."] {

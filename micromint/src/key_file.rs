@@ -1,10 +1,24 @@
 //! Files that hold secrets: keys, passwords, and configurations with a key in them.
 //!
-//! In goes a file's place, out comes its content. The invariant: a file that its group or others can
-//! read or write is never used, and no error repeats what such a file holds.
+//! Input: the path of a file. Output: its content. The invariant: a file that its group or others
+//! can read or write is never used, and no error repeats what such a file contains.
 //!
 //! A key file is 64 hexadecimal digits and at most one line end. The broker's secret, the key of a
-//! vendor and the secret that receipts are made with are all of this form.
+//! vendor and the secret that signs receipts are all of this form.
+//!
+//! ```
+//! use micromint::host::{DiskDirectory, SystemEntropy};
+//! use micromint::key_file::{create_key, read_key};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let directory = DiskDirectory::new(folder.path());
+//! let key = create_key(&directory, "broker.secret", &SystemEntropy)?;
+//! assert_eq!(read_key(&directory, "broker.secret")?.as_bytes(), key.as_bytes());
+//! assert!(create_key(&directory, "broker.secret", &SystemEntropy).is_err(), "it exists");
+//! # Ok(())
+//! # }
+//! ```
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -13,22 +27,25 @@ use crate::authenticator::{HexError, KEY_SIZE, Key};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Lock, LockGuard, Open};
 
-/// The largest key file that is read, in bytes: the digits and a line end.
-pub const KEY_FILE_SIZE_MAX: u64 = 2 * KEY_SIZE as u64 + 2;
+/// The largest key file, in bytes: the digits and a line end.
+const KEY_FILE_SIZE_MAX: u64 = 2 * KEY_SIZE as u64 + 2;
 
 /// A file of secrets cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error(transparent)]
     File(#[from] FileError),
     /// Its group or others can read or write it.
-    #[error("{}: others can read this file, which holds a secret; run chmod 600 on it", path.display())]
+    #[error(
+        "{}: others can read this file, which contains a secret; run chmod 600 on it",
+        path.display()
+    )]
     NotPrivate {
         /// The file.
         path: PathBuf,
     },
-    /// The content is not what it should be.
+    /// The content is not valid.
     #[error("{}: {why}", path.display())]
     Content {
         /// The file.
@@ -50,7 +67,7 @@ pub fn check_private(directory: &dyn Directory, name: &str) -> Result<(), KeyFil
 ///
 /// # Errors
 /// The file is not private, cannot be read, or is larger.
-pub fn read_private(
+fn read_private(
     directory: &dyn Directory,
     name: &str,
     size_max: u64,
@@ -62,7 +79,7 @@ pub fn read_private(
 /// Reads a private file of UTF-8 text of at most `size_max` bytes.
 ///
 /// # Errors
-/// As for [`read_private`], and where the content is not UTF-8.
+/// The file is not private, cannot be read, is larger, or is not UTF-8.
 pub fn read_private_text(
     directory: &dyn Directory,
     name: &str,
@@ -85,10 +102,10 @@ pub fn read_key(directory: &dyn Directory, name: &str) -> Result<Key, KeyFileErr
     parse(directory, name, &bytes)
 }
 
-/// Makes a random key in the new file `name` of mode 0600, durable when this returns.
+/// Creates a random key in the new file `name` of mode 0600, durable when this returns.
 ///
 /// # Errors
-/// The file exists, cannot be written, or there is no randomness.
+/// The file exists or cannot be written, or the source of randomness failed.
 pub fn create_key(
     directory: &dyn Directory,
     name: &str,
@@ -104,7 +121,7 @@ pub fn create_key(
     Ok(key)
 }
 
-/// Reads the key in the file `name`, or makes one where the file is absent or empty. Processes that
+/// Reads the key in the file `name`, or creates one if the file is absent or empty. Processes that
 /// start at the same time agree on one key.
 ///
 /// # Errors
@@ -124,7 +141,7 @@ pub fn read_or_create_key(
     parse(directory, name, &bytes)
 }
 
-/// The first process that gets the file's lock writes a key, the others read it.
+/// The first process that gets the file's lock writes a key; the others read it.
 fn create_under_lock(
     directory: &dyn Directory,
     name: &str,
@@ -143,7 +160,7 @@ fn create_under_lock(
     Ok(key)
 }
 
-/// Opens a file, and refuses one that is not private.
+/// Opens a file, and refuses it if it is not private.
 fn open_private(
     directory: &dyn Directory,
     name: &str,

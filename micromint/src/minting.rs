@@ -1,18 +1,19 @@
 //! Minting: tossing balls into bins for a whole period (thesis 3.2.1).
 //!
 //! Input: a period's parameters and the broker's secret input key. Output: a complete coin file.
-//! Invariant: the file is a function of these alone. Toss i throws the ball x = pi(i)
-//! ([`Permutation`]); of several balls for a bin the one with the lowest i stays. So threads,
-//! memory and interruptions leave no trace in the file.
+//! The invariant: the file is a function of these alone. Toss i throws the ball x = pi(i)
+//! ([`Permutation`]); if several balls fall into a bin, the one with the lowest i stays. So
+//! threads, memory and interruptions leave no trace in the file.
 //!
-//! - [`MintConfig`] is `mint.toml`; [`Profile`] gives sizes for a new one.
-//! - [`Plan`] tells what a configuration will yield and cost.
-//! - [`MintJob`] does the work: it makes the coin file on one machine; or, on many, a run file of
-//!   each [`Shard`] of the tosses, and then the coin file from these; and it verifies a coin file.
+//! - [`MintConfig`] is `mint.toml`; [`NewPeriod`] makes a new one, with the sizes of a [`Profile`].
+//! - [`Plan`] predicts what a configuration will yield and cost.
+//! - [`MintJob`] does the work: it makes the coin file on one machine; or, on several, a run file
+//!   of each [`Shard`] of the tosses, and then the coin file from these; and it verifies a coin
+//!   file.
 //!
 //! The path of a ball: `toss` finds the balls of a range of tosses on all cores (the hashing itself
 //! is [`crate::hash::bulk`]'s), `sort` sorts them by bin, `place` puts them into a small file
-//! directly, `segments` keeps those of a large file until `merge` writes it.
+//! directly, `segments` stores those of a large file until `merge` writes it.
 //! `docs/reference/minting.md` describes all this for people.
 
 mod config;
@@ -50,15 +51,13 @@ mod verify;
 
 pub use self::config::{MintConfig, WeakError};
 pub use self::error::MintError;
-pub use self::job::{
-    MEMORY_DEFAULT, MEMORY_MIN, MintJob, MintJobBuilder, Progress, Stage, THREADS_MAX,
-};
+pub use self::job::{MintJob, MintJobBuilder, Progress, Stage, THREADS_MAX};
 pub use self::new_period::{NewPeriod, NewPeriodError};
 pub use self::outcome::{MergeOutcome, MintOutcome, ShardOutcome};
 pub use self::permutation::{INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation};
 pub use self::plan::{Forgery, Plan, Warning};
 pub use self::profile::{Profile, ProfileError};
 pub use self::run_file::RunFile;
-pub use self::shard::{SHARDS_MAX, Shard, ShardError, run_names};
+pub use self::shard::{Shard, ShardError, run_names};
 pub use self::toss::{Rate, measure_rate};
-pub use self::verify::{FAULTS_MAX, Report};
+pub use self::verify::Report;

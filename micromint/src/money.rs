@@ -1,8 +1,8 @@
-//! Amounts of money, exact: what a coin is worth, what a price or a balance comes to.
+//! Exact amounts of money: the value of a coin, a price, a balance.
 //!
-//! In goes text such as `0.0001 EUR`, out comes a whole number of units of 10^-8 of a currency, and
-//! back. The invariant: nothing is rounded. An amount that does not fit is refused, and each amount
-//! has one printed form.
+//! Input: text such as `0.0001 EUR`. Output: a whole number of units of 10^-8 of a currency; and
+//! the reverse. The invariant: nothing is rounded. An amount that does not fit is refused, and each
+//! amount has one printed form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,23 +10,24 @@ use std::str::FromStr;
 use crate::protocol::parse_decimal;
 
 /// The decimals of an amount: a unit is 10^-8 of the currency.
-pub const MONEY_DECIMALS: usize = 8;
-/// The units in one of the currency, such as one euro.
-pub const UNITS_PER_ONE: u64 = 100_000_000;
+pub(crate) const MONEY_DECIMALS: usize = 8;
+/// The number of units in one of the currency, such as one euro.
+pub(crate) const UNITS_PER_ONE: u64 = 100_000_000;
 /// The longest printed amount, in bytes: `184467440737.09551615 EUR`.
-pub const MONEY_LEN_MAX: usize = 25;
+#[cfg(any(feature = "mint", test))]
+pub(crate) const MONEY_LEN_MAX: usize = 25;
 
 /// The code of a currency: three letters A-Z (ISO 4217).
 ///
-/// The list of assigned codes changes, so it is not checked. Two codes of the standard serve where
-/// no money is meant: [`Currency::TEST`] and [`Currency::NONE`].
+/// The list of assigned codes changes, so it is not checked. Two codes of the standard are for
+/// amounts that are not money: [`Currency::TEST`] and [`Currency::NONE`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
 /// An amount of money in units of 10^-8 of a currency, 0 to 2^64 - 1 units.
 ///
 /// It is printed as a decimal number without trailing zeros, a space and the code of the currency.
-/// Reading accepts trailing zeros, at most [`MONEY_DECIMALS`] decimals, and nothing else: no sign,
+/// Reading accepts trailing zeros, at most 8 decimals, and nothing else: no sign,
 /// no leading zeros, no thousands separators.
 ///
 /// ```
@@ -66,7 +67,7 @@ impl Currency {
 
     /// The three letters.
     pub fn as_str(&self) -> &str {
-        // Only ASCII letters get in, so the text is always valid.
+        // `new` and `FromStr` admit only ASCII letters, so the text is always valid.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -75,7 +76,7 @@ impl Money {
     /// No money: `0 XXX`.
     pub const NONE: Money = Money { units: 0, currency: Currency::NONE };
 
-    /// So many units of 10^-8 of a currency.
+    /// An amount of `units` times 10^-8 of a currency.
     pub const fn new(units: u64, currency: Currency) -> Money {
         Money { units, currency }
     }
@@ -90,7 +91,7 @@ impl Money {
         self.currency
     }
 
-    /// The amount times `count`, such as the worth of that many coins; `None` past 2^64 - 1 units.
+    /// The amount times `count`, such as the value of `count` coins; `None` past 2^64 - 1 units.
     pub fn checked_mul(self, count: u64) -> Option<Money> {
         let units = self.units.checked_mul(count)?;
         Some(Money { units, ..self })

@@ -1,8 +1,9 @@
 //! The owners file of a period: who bought which set, as tags that vendors can check.
 //!
-//! In go the sales, out comes a small file (four bytes a set). With it a vendor refuses invented users
-//! and unsold superbins before it checks anything else. The file names nobody: a tag is the head of a
-//! hash over period and User-ID. `docs/reference/broker.md` describes it byte by byte.
+//! Input: the sales. Output: a small file, four bytes for each set. With it a vendor refuses
+//! invented users and unsold superbins before it checks anything else. The invariant: the file
+//! contains no names; a tag is the first bytes of a hash over period and User-ID.
+//! `docs/reference/broker.md` describes it byte by byte.
 
 use sha2::{Digest, Sha256};
 
@@ -32,10 +33,25 @@ mod header {
     const _: () = assert!(TAGS_CHECKSUM.end() + CHECKSUM_SIZE == HEADER_SIZE);
 }
 
-/// Stands for a set that is not sold.
+/// The tag of a set that is not sold.
 const UNSOLD: u32 = 0;
 
 /// Who bought which set of a period, by tags.
+///
+/// ```
+/// use micromint::owner::Owners;
+/// use micromint::time::UnixTime;
+/// # use micromint::testing::test_params;
+/// # let params = test_params();
+///
+/// // The set that begins at superbin 8 belongs to alice, superbin 10 is not sold.
+/// let made: UnixTime = "2026-12-05T00:00:00Z".parse()?;
+/// let owners = Owners::new(&params, made, [(8, &"alice".parse()?)]);
+/// assert!(owners.may_own(&"alice".parse()?, 8));
+/// assert!(!owners.may_own(&"bob".parse()?, 8));
+/// assert!(!owners.may_own(&"alice".parse()?, 10));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owners {
     period: Period,
@@ -44,14 +60,14 @@ pub struct Owners {
     tags: Vec<u32>,
 }
 
-/// The bytes are no owners file, or not that of this period.
+/// The bytes are not an owners file, or not that of this period.
 #[derive(Debug, thiserror::Error)]
-#[error("no owners file of this period: {0}")]
+#[error("not an owners file of this period: {0}")]
 pub struct OwnersError(String);
 
-/// The tag of a user in a period: the first 4 bytes, big-endian, of SHA-256("micromint owner" || 0 ||
-/// period || 0 || User-ID). Where they are 0, which stands for unsold, the tag is 1.
-pub fn owner_tag(period: &Period, user: &UserId) -> u32 {
+/// The tag of a user in a period: the first 4 bytes, big-endian, of SHA-256("micromint owner" || 0
+/// || period || 0 || User-ID). If they are 0, which means unsold, the tag is 1.
+pub(crate) fn owner_tag(period: &Period, user: &UserId) -> u32 {
     let digest = Sha256::new()
         .chain_update("micromint owner")
         .chain_update([0])
@@ -63,8 +79,8 @@ pub fn owner_tag(period: &Period, user: &UserId) -> u32 {
 }
 
 impl Owners {
-    /// The owners of the period of `params` at the time `made`: the first superbin of each sold set and
-    /// its buyer, in any order. Superbins that the period does not have are left out.
+    /// The owners of the period of `params` at the time `made`: the first superbin of each sold set
+    /// and its buyer, in any order. Superbins that the period does not have are ignored.
     pub fn new<'a>(
         params: &Params,
         made: UnixTime,
@@ -80,14 +96,14 @@ impl Owners {
         Owners { period, made, tags }
     }
 
-    /// Whether the set that begins at `first_superbin` may be this user's. An owner is never refused;
-    /// a stranger passes once in 2^32.
+    /// Whether the set that begins at `first_superbin` may be this user's. True for its owner, and
+    /// for another user with a probability of 2^-32.
     pub fn may_own(&self, user: &UserId, first_superbin: u32) -> bool {
         first_superbin.is_multiple_of(2)
             && self.tags.get(first_superbin as usize / 2) == Some(&owner_tag(&self.period, user))
     }
 
-    /// When the file was made: sets sold later look unsold in it.
+    /// When the file was made. Sets that were sold later look unsold in it.
     pub fn made(&self) -> UnixTime {
         self.made
     }
@@ -97,7 +113,7 @@ impl Owners {
         self.tags.iter().filter(|tag| **tag != UNSOLD).count() as u64
     }
 
-    /// Prints the file.
+    /// The bytes of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; HEADER_SIZE];
         let mut writer = Writer::new(&mut bytes);

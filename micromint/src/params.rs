@@ -1,8 +1,8 @@
 //! The public parameters of a period: what vendors and clients hold, and what every check needs.
 //!
-//! In goes a `PERIOD.params` file (TOML) or the headers of a Funds-Withdrawn message, out comes the
-//! same. The invariant: a [`Params`] is consistent, that is, every rule of [`Params::new`] holds.
-//! Whether the choice is also wise is [`Params::weaknesses`].
+//! Input: a `PERIOD.params` file (TOML) or the headers of a Funds-Withdrawn message. Output: the
+//! same two forms. The invariant: a [`Params`] is consistent, that is, every rule of
+//! [`Params::new`] holds. Whether the choice is also wise is [`Params::weaknesses`].
 //!
 //! The keys are those of the thesis's table of CoinMint parameters (3.2.1), and a few more.
 
@@ -10,7 +10,7 @@ mod written;
 
 use std::fmt;
 
-pub use self::written::PARAMS_KEYS;
+pub(crate) use self::written::PARAMS_KEYS;
 
 use crate::bin::Bin;
 use crate::hash::{HashFunction, HashName};
@@ -19,31 +19,31 @@ use crate::period::Period;
 use crate::time::UnixTime;
 
 /// The fewest balls in a coin.
-pub const COIN_SIZE_MIN: u32 = 2;
+pub(crate) const COIN_SIZE_MIN: u32 = 2;
 /// The most balls in a coin.
 pub const COIN_SIZE_MAX: u32 = 8;
 /// The default of k.
-pub const COIN_SIZE_DEFAULT: u32 = 4;
+pub(crate) const COIN_SIZE_DEFAULT: u32 = 4;
 /// The fewest sub-bin bits.
-pub const SUBBIN_BITS_MIN: u32 = 3;
+pub(crate) const SUBBIN_BITS_MIN: u32 = 3;
 /// The most sub-bin bits; bounds one sold set to 8 · 2^16 balls, 4 MiB.
-pub const SUBBIN_BITS_MAX: u32 = 16;
+pub(crate) const SUBBIN_BITS_MAX: u32 = 16;
 /// The most superbin bits; a superbin index fits 32 bits.
-pub const SUPERBIN_BITS_MAX: u32 = 32;
+pub(crate) const SUPERBIN_BITS_MAX: u32 = 32;
 /// The most output bits: the size of the output of the hash functions.
-pub const OUTPUT_BITS_MAX: u32 = 64;
+pub(crate) const OUTPUT_BITS_MAX: u32 = 64;
 /// The longest broker URL, in bytes.
-pub const BROKER_LEN_MAX: usize = 1024;
+pub(crate) const BROKER_LEN_MAX: usize = 1024;
 /// The most that a coin may be worth, in units of 10^-8 of its currency: one million of it. The
 /// price of the largest payment then fits in a [`Money`].
 pub const COIN_VALUE_UNITS_MAX: u64 = 1_000_000 * UNITS_PER_ONE;
 /// The earliest time in parameters.
-pub const TIME_MIN: UnixTime = UnixTime(0);
+pub(crate) const TIME_MIN: UnixTime = UnixTime(0);
 /// The latest time in parameters, 9999-12-30T00:00:00Z: a later one has a year of five digits in
 /// some time zone.
 pub const TIME_MAX: UnixTime = UnixTime(253_402_128_000);
 /// How long the broker redeems after the expiration by default, in days.
-pub const REDEEM_DAYS_DEFAULT: i64 = 7;
+pub(crate) const REDEEM_DAYS_DEFAULT: i64 = 7;
 
 /// The parameters of a period before any rule is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +54,11 @@ pub struct RawParams {
     pub hash: HashName,
     /// The 64-bit initialization vector of the hash function.
     pub iv: u64,
-    /// b: 2^b balls are tossed.
+    /// Vendors accept coins from this time on.
     pub input_bits: u32,
-    /// n, the bits of an output y.
+    /// Vendors accept coins until just before this time. From then on, clients may return them.
     pub output_bits: u32,
-    /// t, the leading bits of y that are fixed.
+    /// The broker redeems coins until just before this time.
     pub fixed_count: u32,
     /// Their value, below 2^t.
     pub fixed_bits: u64,
@@ -143,7 +143,7 @@ pub enum ParamsError {
     /// A key has a value that it cannot have.
     #[error("{key}: {reason}")]
     Value {
-        /// The key, one of [`PARAMS_KEYS`].
+        /// The key, as in a parameter file.
         key: &'static str,
         /// What was expected and what was found.
         reason: String,
@@ -155,8 +155,8 @@ impl Params {
     ///
     /// - n = t + u + v <= 64; 1 <= b <= w; 2 <= k <= 8; 3 <= v <= 16; u <= 32; fixed bits < 2^t.
     /// - 2^(u-1) >= 4(k-1), so that user vectors exist.
-    /// - [`TIME_MIN`] <= start < expiration <= redeem-until <= [`TIME_MAX`].
-    /// - broker is an http or https URL of printable ASCII, at most [`BROKER_LEN_MAX`] bytes.
+    /// - 1970 <= start < expiration <= redeem-until <= [`TIME_MAX`].
+    /// - broker is an http or https URL of printable ASCII, at most 1024 bytes.
     /// - coin-value is 1 to [`COIN_VALUE_UNITS_MAX`] units.
     ///
     /// # Errors
@@ -234,7 +234,7 @@ impl Params {
     }
 
     /// The value of an output's fixed bits: its leading t bits.
-    pub fn fixed_bits_of(&self, output: u64) -> u64 {
+    pub(crate) fn fixed_bits_of(&self, output: u64) -> u64 {
         output.checked_shr(64 - self.0.fixed_count).unwrap_or(0)
     }
 
@@ -442,7 +442,7 @@ pub(crate) mod tests {
     #[test]
     fn y_is_the_leading_bits() {
         let params = test_params();
-        // Fixed bits 10, superbin 101101, sub-bin 0110, then bits that do not count.
+        // Fixed bits 10, superbin 101101, sub-bin 0110, then unused bits.
         let output = (0b1010_1101_0110_u64 << 52) | 0xf_ffff;
         assert_eq!(params.bin_of(output), Some(Bin { superbin: 0b101101, subbin: 0b0110 }));
         assert_eq!(params.bin_of(output ^ 1 << 63), None);

@@ -8,9 +8,22 @@ use compact_str::CompactString;
 use crate::time::UnixTime;
 
 /// The longest period name, in bytes.
-pub const PERIOD_LEN_MAX: usize = 32;
+pub(crate) const PERIOD_LEN_MAX: usize = 32;
 
-/// A period's name, such as `2026-12`: 1 to 32 characters of `a-z 0-9 -`. It names files.
+/// A period's name, such as `2026-12`: 1 to 32 characters of `a-z 0-9 -`. Files are named after it.
+///
+/// ```
+/// use micromint::period::Period;
+///
+/// let period: Period = "2026-12".parse()?;
+/// let (start, expiration) = period.month().ok_or("not a month")?;
+/// assert_eq!(start.to_string(), "2026-12-01T00:00:00Z");
+/// assert_eq!(expiration.to_string(), "2027-01-01T00:00:00Z");
+///
+/// assert_eq!("xmas-2026".parse::<Period>()?.month(), None);
+/// assert!("2026/12".parse::<Period>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period(CompactString);
 
@@ -25,8 +38,8 @@ impl Period {
         &self.0
     }
 
-    /// For a name such as `2026-12`, the first moments (UTC) of that month and of the next one;
-    /// `None` for a period that is not a month.
+    /// For a name such as `2026-12`, the start (UTC) of that month and of the next one; `None` for
+    /// a period that is not a month.
     pub fn month(&self) -> Option<(UnixTime, UnixTime)> {
         let (year, month) = self.0.split_once('-')?;
         if year.len() != 4 || month.len() != 2 {

@@ -99,7 +99,7 @@ impl ObviousMint {
         &self.rules
     }
 
-    /// The ball that is kept for a bin, or `None` if the bin is empty.
+    /// The ball of a bin, or `None` if the bin is empty.
     pub fn ball(&self, bin: Bin) -> Option<u64> {
         self.balls.get(&bin).copied()
     }
@@ -172,8 +172,8 @@ impl ObviousMint {
         directory.bytes(NAME).unwrap()
     }
 
-    /// Every coin (k inputs in the order of the set) that `user` can pay `vendor` with from the set
-    /// that starts at `first`, in order of first ball.
+    /// Every coin (k inputs in the order of the set) with which `user` can pay `vendor` from the
+    /// set that starts at `first`, in order of first ball.
     pub fn coins(&self, user: &UserId, vendor: &VendorId, first: u32) -> Vec<Vec<u64>> {
         let set = self.user_vector(user).set(first);
         let vendor = VendorVector::new(self.params(), vendor);

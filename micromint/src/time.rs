@@ -7,9 +7,18 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Seconds in a UTC day (Unix time has no leap seconds).
-pub const DAY_SECONDS: i64 = 86_400;
+pub(crate) const DAY_SECONDS: i64 = 86_400;
 
 /// A point in time in whole seconds since 1970-01-01 00:00 UTC.
+///
+/// ```
+/// use micromint::time::UnixTime;
+///
+/// let start: UnixTime = "2026-12-01T02:00:00+02:00".parse()?;
+/// assert_eq!(start, UnixTime(1_796_083_200));
+/// assert_eq!(start.plus_seconds(86_400).to_string(), "2026-12-02T00:00:00Z");
+/// # Ok::<(), micromint::time::TimeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixTime(pub i64);
 
@@ -31,7 +40,7 @@ impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_second(self.0) {
             Ok(timestamp) => write!(f, "{timestamp}"),
-            // Beyond the year 9999: RFC 3339 has no form for it.
+            // After the year 9999, for which RFC 3339 has no form.
             Err(_) => write!(f, "@{}", self.0),
         }
     }

@@ -1,26 +1,30 @@
 //! TOML files: parameter files, the mint's and the vendor's configuration, the wallet's settings.
 //!
-//! In goes the text of a file, out comes the struct that names its keys, or a fault that says where
-//! it is (file, line, column, key), what was expected and what was found. The invariant: a key that
-//! the struct does not name is a fault, and no text larger than [`TOML_FILE_SIZE_MAX`] is parsed.
-//! The struct derives `Deserialize` with `deny_unknown_fields`.
+//! Input: the text of a file. Output: the struct that names its keys, or an error with the place of
+//! the fault (file, line, column, key), what was expected and what was found. The invariant: a key
+//! that the struct does not name is a fault, and no text larger than [`TOML_FILE_SIZE_MAX`] is
+//! parsed. The struct derives `Deserialize` with `deny_unknown_fields`.
+
+#[cfg(any(feature = "vendor", test))]
+mod one_or_many;
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+#[cfg(any(feature = "vendor", test))]
+pub(crate) use self::one_or_many::OneOrMany;
 use crate::host::{Directory, DiskDirectory, read_whole};
 use crate::time::UnixTime;
 
-/// The largest TOML file that is read, in bytes.
+/// The largest TOML file, in bytes.
 pub const TOML_FILE_SIZE_MAX: u64 = 64 * 1024;
 
 /// A TOML file that cannot be used: where the fault is, and what was expected and found there.
@@ -38,7 +42,7 @@ impl TomlError {
         TomlError { path: None, place: None, key: None, reason }
     }
 
-    /// The same fault, in the file at `path`.
+    /// The same error, for the file at `path`.
     pub fn in_file(mut self, path: &Path) -> TomlError {
         self.path = Some(path.to_path_buf());
         self
@@ -92,11 +96,28 @@ pub fn load(directory: &dyn Directory, name: &str) -> Result<String, TomlError> 
 pub fn load_path(path: &Path) -> Result<String, TomlError> {
     let (directory, name) = DiskDirectory::of_file(path)
         .map_err(|error| TomlError::whole(format!("cannot be read: {error}")).in_file(path))?;
-    // The path is shown as it was given.
+    // The error shows the path as the caller wrote it.
     load(&directory, &name).map_err(|error| error.in_file(path))
 }
 
 /// The keys and values of a TOML text, with their places.
+///
+/// ```
+/// use micromint::toml_file::TomlText;
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Settings {
+///     cap: u32,
+/// }
+///
+/// let settings: Settings = TomlText::parse("cap = 20")?.read()?;
+/// assert_eq!(settings.cap, 20);
+///
+/// let error = TomlText::parse("cop = 20")?.read::<Settings>().err().ok_or("no error")?;
+/// assert_eq!(error.line(), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TomlText<'a> {
     text: &'a str,
@@ -116,13 +137,14 @@ impl<'a> TomlText<'a> {
         }
         let table = DeTable::parse(text).map_err(|error| TomlError {
             place: error.span().map(|span| place_of(text, &span)),
-            // The message alone: the error's own text repeats the line, which may hold a secret.
+            // Only the message: the full text of the error repeats the line, which may contain a
+            // secret.
             ..TomlError::whole(error.message().to_string())
         })?;
         Ok(TomlText { text, table: table.into_inner() })
     }
 
-    /// Takes these keys out: what is left is read into another struct.
+    /// Removes these keys. The caller reads the rest into another struct.
     pub fn take(&mut self, keys: &[&str]) -> TomlText<'a> {
         let (taken, left) = std::mem::take(&mut self.table)
             .into_iter()
@@ -157,7 +179,7 @@ impl<'a> TomlText<'a> {
     }
 
     /// A fault in the value of `key`, in the element `index` if the value is an array.
-    pub fn fault_in(
+    pub(crate) fn fault_in(
         &self,
         key: &str,
         index: Option<usize>,
@@ -191,7 +213,7 @@ impl<'a> TomlText<'a> {
     }
 }
 
-/// Serde says "field" for what everyone else calls a key.
+/// Replaces Serde's word "field" by "key".
 fn in_our_words(message: &str) -> String {
     for word in ["missing", "unknown"] {
         if let Some(rest) = message.strip_prefix(&format!("{word} field ")) {
@@ -302,7 +324,7 @@ impl<'de> Deserialize<'de> for Time {
                 text.parse().map(Time).map_err(E::custom)
             }
 
-            /// The form in which the parser hands on a time of TOML.
+            /// The form in which the parser passes on a TOML date-time.
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Time, A::Error> {
                 let time = toml::value::Datetime::deserialize(MapAccessDeserializer::new(map));
                 let time = time.map_err(|_| A::Error::custom("expected a time"))?;
@@ -311,34 +333,6 @@ impl<'de> Deserialize<'de> for Time {
         }
 
         deserializer.deserialize_any(TimeVisitor)
-    }
-}
-
-/// One value, or an array of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OneOrMany<T>(pub(crate) Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-            type Value = Vec<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of strings")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Vec<T>, E> {
-                T::deserialize(StrDeserializer::new(text)).map(|value| vec![value])
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<Vec<T>, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(elements))
-            }
-        }
-
-        deserializer.deserialize_any(ListVisitor(PhantomData)).map(OneOrMany)
     }
 }
 

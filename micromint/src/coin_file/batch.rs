@@ -1,4 +1,4 @@
-//! Reading and marking many bins at once, in the order of the file: a redemption of a hundred
+//! Reading and marking many bins at a time, in the order of the file: a redemption of a hundred
 //! thousand coins is a few large reads instead of as many seeks.
 
 use super::{BIN_SIZE, CoinFile, CoinFileError, Status, Stored, bin_offset};
@@ -8,14 +8,14 @@ use crate::bin::Bin;
 /// seek.
 const GAP_MAX: u64 = 16 * 1024;
 /// Marked bins with fewer bytes than this between them are written together: a write costs more
-/// than these, and no page is written that would not be anyway. What stands between cannot change
-/// meanwhile, since whoever writes it holds the exclusive lock too.
+/// than these, and no page is written that would not be anyway. The bytes between cannot change
+/// meanwhile, since whoever writes them holds the exclusive lock too.
 const WRITE_GAP_MAX: usize = 4 * 1024;
-/// The most that is read at once, in bytes.
+/// The most bytes in one read.
 const RANGE_SIZE_MAX: u64 = 1024 * 1024;
 
 impl CoinFile {
-    /// Reads the bins `bins`, which stand in ascending order (equal ones allowed).
+    /// Reads the bins `bins`, in ascending order (equal ones allowed).
     ///
     /// # Errors
     /// They are out of order, there is no such bin, or it cannot be read.
@@ -28,9 +28,9 @@ impl CoinFile {
         Ok(balls)
     }
 
-    /// Adds status bits to balls: each keeps those that it has. The bins stand in ascending order
-    /// (equal ones allowed). The caller holds the exclusive lock. Nothing is written if a bin is
-    /// empty or out of order; after another error some may be marked, and it may be done again.
+    /// Adds status bits to balls, which keep the bits that they have. The bins are in ascending
+    /// order (equal ones allowed). The caller holds the exclusive lock. Nothing is written if a bin
+    /// is empty or out of order; after another error some may be marked, and it may be done again.
     ///
     /// # Errors
     /// They are out of order, there is no such bin or no ball in it, or the operating system's.
@@ -43,13 +43,13 @@ impl CoinFile {
         let mut marks = marks.iter();
         for range in self.ranges(&bins)? {
             let (start, mut bytes) = self.read_range(range)?;
-            // What is to be written: from `from` to `end` in `bytes`.
+            // The bytes to write: from `from` to `end` in `bytes`.
             let (mut from, mut end) = (0, 0);
             for (bin, status) in marks.by_ref().take(range.len()) {
                 let at = self.at(*bin, start);
                 let stored = Stored::read(&bytes, at);
                 Stored { status: stored.status | *status, ..stored }.write(&mut bytes, at);
-                // The same bin may come again.
+                // A bin may be repeated.
                 if at.saturating_sub(end) > WRITE_GAP_MAX {
                     self.write(&bytes[from..end], start + from as u64)?;
                     from = at;
@@ -61,7 +61,7 @@ impl CoinFile {
         Ok(())
     }
 
-    /// Where `bin` stands in bytes read from `start` on.
+    /// The offset of `bin` in bytes read from `start` on.
     fn at(&self, bin: Bin, start: u64) -> usize {
         (bin_offset(&self.params, bin) - start) as usize
     }
@@ -75,7 +75,7 @@ impl CoinFile {
         Ok((start, bytes))
     }
 
-    /// Cuts sorted bins into groups that are read at once, none of them empty.
+    /// Divides sorted bins into non-empty groups; each is one read.
     fn ranges<'a>(&self, bins: &'a [Bin]) -> Result<Vec<&'a [Bin]>, CoinFileError> {
         let mut ranges = Vec::new();
         let mut first = 0;

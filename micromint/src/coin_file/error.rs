@@ -17,7 +17,7 @@ pub enum CoinFileError {
     NotACoinFile {
         /// The file.
         path: PathBuf,
-        /// What its head shows.
+        /// The first bytes of the file.
         found: String,
     },
     /// A newer or unknown version of the format.
@@ -50,7 +50,8 @@ pub enum CoinFileError {
     },
     /// Coins are sold from complete files only.
     #[error(
-        "{}: not complete: {done} of {total} balls tossed; run `coinmint mint` to finish it", path.display()
+        "{}: not complete: {done} of {total} balls tossed; run `coinmint mint` to finish it",
+        path.display()
     )]
     Incomplete {
         /// The file.

@@ -1,7 +1,8 @@
 //! The bytes of a coin file: the offset of every field, and how it is written and read.
 //!
-//! Pure: parameters and states become bytes and back, and no file is read or written. The modules of
-//! fields follow the tables of `docs/reference/coin-file.md` row by row. All numbers are little-endian.
+//! Input: parameters and states. Output: bytes; and the reverse. No file is read or written here.
+//! The modules of fields follow the tables of `docs/reference/coin-file.md` row by row. All numbers
+//! are little-endian.
 
 use std::ops::BitOr;
 
@@ -29,9 +30,9 @@ pub(crate) const BIN_SIZE: u64 = 8;
 pub(crate) const FIXED_SIZE: usize = 2048;
 /// The size of one slot of a state that changes.
 pub(super) const SLOT_SIZE: usize = 512;
-/// Where the two slots of the minting state stand.
+/// The offsets of the two slots of the minting state.
 pub(super) const MINTING_SLOTS: [u64; 2] = [2048, 2560];
-/// Where the two slots of the sale state stand.
+/// The offsets of the two slots of the sale state.
 pub(super) const SALE_SLOTS: [u64; 2] = [3072, 3584];
 
 /// The bits of a bin that hold x.
@@ -41,7 +42,7 @@ pub(super) const MINTED_MASK: u64 = (1 << 61) - 1;
 
 /// The size of the tag of an input key.
 const KEY_TAG_SIZE: usize = 16;
-/// The room for the coin value, which is text as in a parameter file.
+/// The size of the coin value, which is text as in a parameter file.
 const COIN_VALUE_SIZE: usize = 64;
 const _: () = assert!(MONEY_LEN_MAX <= COIN_VALUE_SIZE);
 
@@ -97,10 +98,11 @@ mod sale {
 
 /// The number of balls in a superbin header.
 pub(crate) const BALL_COUNT: Field<u32> = Field::at(0);
-/// Where the part of a superbin header begins that a sale writes.
+/// The offset of the part of a superbin header that a sale writes.
+#[cfg(any(feature = "broker", test))]
 pub(super) const SALE_AT: usize = superbin::FLAGS.start();
 
-/// What follows the number of balls in a superbin header.
+/// The fields after the number of balls in a superbin header.
 mod superbin {
     use super::*;
 
@@ -115,7 +117,7 @@ mod superbin {
 /// The flag of a superbin that was sold as the first of a set.
 const SOLD: u8 = 1;
 
-/// The status of a ball: which of the four bits above x are set.
+/// The status of a ball: the four bits above x.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Status(u8);
 
@@ -150,17 +152,17 @@ impl BitOr for Status {
     }
 }
 
-/// What a bin holds.
+/// The content of a bin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The ball's input; 0 where no ball is.
+    /// The ball's input; 0 if there is no ball.
     pub x: u64,
     /// Its status bits.
     pub status: Status,
 }
 
 impl Stored {
-    /// Reads a bin's 64 bits.
+    /// Decodes a bin's 64 bits.
     pub fn from_word(word: u64) -> Stored {
         Stored { x: word & X_MASK, status: Status((word >> 60) as u8) }
     }
@@ -186,12 +188,12 @@ impl Stored {
     }
 }
 
-/// To whom, when and in which transaction a superbin was sold as the first of a set.
+/// The sale of a superbin as the first of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sale {
     /// The buyer.
     pub user: UserId,
-    /// When.
+    /// The time of the sale.
     pub when: UnixTime,
     /// The Transaction-ID.
     pub transaction: u64,
@@ -207,7 +209,7 @@ pub struct SuperbinHeader {
     pub sold: Option<Sale>,
 }
 
-/// How far the broker has sold: the part of the file header that sales change.
+/// The progress of selling: the part of the file header that sales change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SaleState {
@@ -228,7 +230,7 @@ pub enum Phase {
     Complete,
 }
 
-/// How far minting has come: the part of the file header that minting changes.
+/// The progress of minting: the part of the file header that minting changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MintingState {
@@ -318,11 +320,11 @@ pub(crate) fn encode_fixed(
 /// Why the header's first part cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BadHeader {
-    /// Other first bytes.
+    /// The first bytes are different.
     Magic,
-    /// A version that this program does not know.
+    /// This program does not know the version.
     Version(u32),
-    /// What does not hold.
+    /// A rule does not hold.
     Damaged(String),
 }
 
@@ -393,7 +395,7 @@ fn get_text<const N: usize>(
         .map_err(|_| BadHeader::Damaged("a text that is not ASCII".to_string()))
 }
 
-/// The number of a state in its slot: of two sound slots the one with the higher number holds.
+/// The number of a state in its slot: of two sound slots the one with the higher number is current.
 pub(super) fn slot_number(slot: &[u8]) -> Option<u64> {
     open(slot).map(|content| SLOT_NUMBER.get(content))
 }
@@ -415,7 +417,7 @@ pub(super) fn encode_minting(number: u64, state: &MintingState) -> Vec<u8> {
     slot
 }
 
-/// Reads a sound slot; `None` if its numbers cannot be.
+/// Reads a sound slot; `None` if its numbers are impossible.
 pub(super) fn decode_minting(slot: &[u8], params: &Params) -> Option<MintingState> {
     let phase = match minting::PHASE.get(slot) {
         1 => Phase::Tossing,
@@ -456,7 +458,9 @@ pub(super) fn decode_sale(slot: &[u8]) -> SaleState {
     }
 }
 
-/// The header of a sold superbin. Write only the part from [`SALE_AT`] on: the number of balls is 0.
+/// The header of a sold superbin. Write only the part from [`SALE_AT`] on: the number of balls is
+/// 0.
+#[cfg(any(feature = "broker", test))]
 pub(super) fn encode_sold(sale: &Sale) -> [u8; SUPERBIN_HEADER_SIZE as usize] {
     let mut bytes = [0; SUPERBIN_HEADER_SIZE as usize];
     let user = sale.user.as_str();

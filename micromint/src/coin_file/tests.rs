@@ -144,7 +144,7 @@ fn many_bins_are_read_and_marked_like_single_ones() {
         assert_eq!(stored.status, Status::EXISTS | Status::REDEEMED | more);
         assert_eq!(stored.x, x_in(bin.superbin.into(), bin.subbin.into()));
     }
-    // Far from each other, and in one range: nothing between is changed.
+    // Far from each other, and in one range: nothing between changes.
     let before = directory.bytes(NAME).unwrap();
     let far = [filled[1], filled[2], filled[filled.len() - 1]];
     coin_file.add_status(&far.map(|bin| (bin, Status::RETURNED))).unwrap();
@@ -243,8 +243,8 @@ fn a_damaged_superbin_header_is_told() {
     assert!(coin_file.superbin(9).is_ok());
 }
 
-/// Crashes at every step of a sale: the file opens, what minting wrote is whole, and writing the
-/// sale again from the journal gives the same file.
+/// Crashes at every step of a sale: the file opens, what minting wrote is intact, and writing the
+/// sale again from the journal results in the same file.
 #[test]
 fn a_crash_at_any_step_of_a_sale_leaves_a_file_that_opens() {
     let sell = |directory: &SimulatedDirectory| -> Result<(), CoinFileError> {

@@ -63,8 +63,8 @@ pub fn plain(hash: &dyn HashFunction, filter: Filter, x: &[u64], found: &mut Vec
 /// The number of inputs that are tossed for every base: all values of the eight walked bits.
 pub const TOSSES_PER_BASE: usize = 256;
 
-/// The eight bits of x that a search walks over, as a mask: for `des` those of
-/// [`super::DES_UNUSED_IN_ROUND_1`], for `sha256` the low ones.
+/// The eight bits of x that a search walks over, as a mask: for `des` the bits that the first round
+/// does not use, for `sha256` the low ones.
 pub const fn walked_bits(hash: HashName) -> u64 {
     match hash {
         HashName::Des => {

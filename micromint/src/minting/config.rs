@@ -1,10 +1,10 @@
 //! `mint.toml`: the configuration of a mint for one period.
 //!
-//! In goes the text of the file, out comes a configuration that can be minted from, and back. The
-//! keys are those of the public parameters ([`crate::params::PARAMS_KEYS`]) and three that the
-//! broker keeps: `coinfile`, the path of the coin file, `input-key`, the secret of the permutation,
-//! and `weak = "allowed"` if weak choices are allowed. The invariant: no fault repeats any part of
-//! the input key.
+//! Input: the text of the file. Output: a configuration that can be minted from; and the reverse.
+//! The keys are those of the public parameters (`PARAMS_KEYS`) and three that the
+//! broker keeps secret: `coinfile`, the path of the coin file, `input-key`, the secret of the
+//! permutation, and `weak = "allowed"` if weak choices are allowed. The invariant: no error repeats
+//! any part of the input key.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -17,11 +17,11 @@ use crate::toml_file::{TomlError, TomlText, line};
 /// The longest `coinfile`, in bytes.
 const COINFILE_LEN_MAX: usize = 4096;
 
-/// The keys that the broker keeps to itself.
+/// The keys that are not public.
 const SECRET_KEYS: [&str; 3] = ["coinfile", "input-key", "weak"];
 const WEAK_ALLOWED: &str = "allowed";
 
-/// Those keys and their values.
+/// The keys that are not public, and their values.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct SecretFile {
@@ -114,7 +114,8 @@ impl MintConfig {
     }
 }
 
-/// Reads the secret. A fault does not repeat the value: it may be the secret but for one character.
+/// Reads the input key. An error does not repeat the value, which may be the key with one wrong
+/// character.
 fn input_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<InputKey, D::Error> {
     let expected = "expected 32 hexadecimal digits in quotation marks, found something else";
     let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(expected))?;

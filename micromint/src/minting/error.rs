@@ -7,7 +7,7 @@ use super::shard::Shard;
 use crate::coin_file::CoinFileError;
 use crate::error::FileError;
 
-/// A job failed. What was made durable before stays, and another run continues from there.
+/// A job failed. Its durable results stay, and another run continues from there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MintError {
@@ -42,25 +42,28 @@ pub enum MintError {
         path: PathBuf,
     },
     /// The disk is too small.
-    #[error("{}: expected {needed} free bytes, for it and for what minting keeps beside it, found {free}", path.display())]
+    #[error(
+        "{}: expected {needed} free bytes, for it and the files of minting beside it, found {free}",
+        path.display()
+    )]
     NoSpace {
         /// The coin file.
         path: PathBuf,
-        /// What it takes, and minting beside it.
+        /// The space that the coin file and the files of minting beside it take, in bytes.
         needed: u64,
-        /// The free space.
+        /// The free space, in bytes.
         free: u64,
     },
     /// A number of threads or an amount of memory out of range.
     #[error("{what}: expected at least {min} and at most {max}, found {found}")]
     Resource {
-        /// Which.
+        /// Which of the two.
         what: &'static str,
-        /// The least.
+        /// The minimum.
         min: u64,
-        /// The most.
+        /// The maximum.
         max: u64,
-        /// What was asked for.
+        /// The value found.
         found: u64,
     },
     /// The file is not a run file.
@@ -86,9 +89,9 @@ pub enum MintError {
     OtherShard {
         /// The file.
         path: PathBuf,
-        /// What was asked for, or what the run files before it hold.
+        /// The shard that the job asked for, or that of the run files before it.
         expected: String,
-        /// What it holds.
+        /// The shard in the file.
         found: String,
     },
     /// Two run files are of the same shard.
@@ -104,17 +107,17 @@ pub enum MintError {
     /// Shards have no run file.
     #[error("{missing} of {count} shards are missing: {listed}")]
     ShardsMissing {
-        /// How many.
+        /// The number of missing shards.
         missing: u32,
-        /// How many there are.
+        /// The number of shards.
         count: u32,
-        /// The first of them in words.
+        /// The first missing ones in words.
         listed: String,
     },
 }
 
 impl MintError {
-    /// Whether the disk is full. What was made durable is kept; once space is free, another run
+    /// Whether the disk is full. Durable results are kept; once space is free, another run
     /// continues from there.
     pub fn is_disk_full(&self) -> bool {
         let file = match self {

@@ -22,7 +22,7 @@ pub(super) fn exists(directory: &dyn Directory, name: &str) -> Result<bool, Mint
     Ok(names(directory)?.iter().any(|other| other == name))
 }
 
-/// Removes a file, which another process may be doing at the same time.
+/// Removes a file. Another process may remove it at the same time.
 pub(super) fn remove_if_there(directory: &dyn Directory, name: &str) -> Result<(), MintError> {
     match directory.remove(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -26,8 +26,8 @@ impl Filled {
     pub(super) fn drop_held(&self, hits: &mut Vec<Hit>) {
         let mut kept = 0;
         for i in 0..hits.len() {
-            // Without a branch, which the processor could not predict, several bits are fetched at
-            // once.
+            // This loop has no branch, which the processor could not predict, so it fetches several
+            // bits in parallel.
             let hit = hits[i];
             hits[kept] = hit;
             kept += usize::from(!self.holds(&hit));

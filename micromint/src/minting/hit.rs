@@ -10,7 +10,7 @@ pub(super) struct Hit {
 }
 
 impl Hit {
-    /// Fills memory that holds no hit yet.
+    /// A value for memory that contains no hit yet.
     pub(super) const NONE: Hit = Hit { place: 0, x: 0 };
 }
 

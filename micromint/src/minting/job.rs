@@ -1,10 +1,10 @@
 //! The job of a mint: which coin file to make, of which period and key, and with which resources.
 //!
-//! Input: the coin file's place, the period's parameters and the broker's input key; the rest has
-//! defaults. Output: a [`MintJob`], whose methods make the coin file ([`MintJob::mint`]), make the
-//! run file of a shard ([`MintJob::toss_shard`]), merge run files ([`MintJob::merge`]) and verify
-//! the coin file ([`MintJob::verify`]). Invariant: a `MintJob` has numbers of threads and amounts
-//! of memory that are possible, so no method checks them again.
+//! Input: the path of the coin file, the period's parameters and the broker's input key; the rest
+//! has defaults. Output: a [`MintJob`], whose methods make the coin file ([`MintJob::mint`]), make
+//! the run file of a shard ([`MintJob::toss_shard`]), merge run files ([`MintJob::merge`]) and
+//! verify the coin file ([`MintJob::verify`]). The invariant: the numbers of threads and amounts of
+//! memory of a `MintJob` are valid, so no method checks them again.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +17,9 @@ use crate::host::Directory;
 use crate::params::Params;
 
 /// The least memory of a job, in bytes: 16 MiB.
-pub const MEMORY_MIN: u64 = 16 << 20;
-/// The memory of a job unless it is set, in bytes: 512 MiB.
-pub const MEMORY_DEFAULT: u64 = 512 << 20;
+pub(super) const MEMORY_MIN: u64 = 16 << 20;
+/// The default memory of a job, in bytes: 512 MiB.
+const MEMORY_DEFAULT: u64 = 512 << 20;
 /// The most threads of a job.
 pub const THREADS_MAX: usize = 1024;
 
@@ -41,7 +41,7 @@ pub enum Stage {
     Verifying,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -61,16 +61,9 @@ pub struct Progress {
 /// # use micromint::host::SystemEntropy;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let config = NewPeriod {
-///     profile: Profile::Test,
-///     period: "2026-12".parse()?,
-///     broker: "https://broker.example/".to_string(),
-///     coin_value: "0.01 USD".parse()?,
-///     start: None,
-///     expiration: None,
-///     weak: true,
-/// }
-/// .draw(&SystemEntropy)?;
+/// let url = "https://broker.example/";
+/// let new = NewPeriod::new(Profile::Test, "2026-12".parse()?, url, "0.01 USD".parse()?);
+/// let config = NewPeriod { weak: true, ..new }.draw(&SystemEntropy)?;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let directory = DiskDirectory::new(folder.path());
@@ -125,37 +118,37 @@ impl<'a> MintJobBuilder<'a> {
         })
     }
 
-    /// How many threads toss, place and verify, 1 to [`THREADS_MAX`]. Default: 1.
+    /// The number of threads that toss, place and verify, 1 to [`THREADS_MAX`]. Default: 1.
     pub fn with_threads(self, threads: usize) -> Self {
         MintJobBuilder(MintJob { threads, ..self.0 })
     }
 
-    /// About how much memory the job may take, in bytes, at least [`MEMORY_MIN`]. A merge takes at
-    /// least 8 MiB and 64 KiB more for each run file. Default: [`MEMORY_DEFAULT`].
+    /// The approximate memory that the job may take, in bytes, at least 16 MiB. A merge
+    /// takes at least 8 MiB and 64 KiB more for each run file. Default: 512 MiB.
     pub fn with_memory(self, memory: u64) -> Self {
         MintJobBuilder(MintJob { memory, ..self.0 })
     }
 
-    /// A flag that another thread sets to stop the job. The job then keeps what it has done, and
-    /// another run continues from there. Default: a flag that nobody sets.
+    /// A flag that another thread sets to stop the job. The job then keeps its results, and another
+    /// run continues from there. Default: a flag that is never set.
     pub fn with_stop(self, stop: &'a AtomicBool) -> Self {
         MintJobBuilder(MintJob { stop, ..self.0 })
     }
 
-    /// A clock: the time since any fixed moment, which never goes back. It limits how long the job
-    /// works before it makes its results durable, that is, how much a crash costs. Default: a clock
-    /// that stands still, with which a job saves its results only when its memory is full.
+    /// A clock: the time since any fixed moment, which never decreases. It limits how long the job
+    /// works before it makes its results durable, that is, how much work a crash loses. Default: a
+    /// clock that stands still, with which a job saves its results only when its memory is full.
     pub fn with_clock(self, elapsed: &'a (dyn Fn() -> Duration + Sync)) -> Self {
         MintJobBuilder(MintJob { elapsed, ..self.0 })
     }
 
-    /// A function that the job tells how far it is, often and from any of its threads. Default: one
-    /// that does nothing.
+    /// A function to which the job reports its progress, often and from any of its threads.
+    /// Default: one that does nothing.
     pub fn with_progress(self, progress: &'a (dyn Fn(Progress) + Sync)) -> Self {
         MintJobBuilder(MintJob { progress, ..self.0 })
     }
 
-    /// Checks the job.
+    /// Builds the job.
     ///
     /// # Errors
     /// [`MintError::Resource`] if the number of threads or the amount of memory is out of range.
@@ -177,12 +170,12 @@ impl MintJob<'_> {
         self.directory.path().join(self.name)
     }
 
-    /// How many threads it works on.
+    /// The number of threads.
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Whether it was told to stop.
+    /// Whether the stop flag is set.
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -197,8 +190,7 @@ impl MintJob<'_> {
         self.check_period(coin_file.params(), coin_file.key_tag(), coin_file.path())
     }
 
-    /// Checks that the file at `path`, which says that it has these parameters and this key tag,
-    /// has those of this job.
+    /// Checks that the parameters and the key tag in the file at `path` are those of this job.
     pub(super) fn check_period(
         &self,
         params: &Params,

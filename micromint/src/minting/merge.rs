@@ -2,13 +2,13 @@
 //!
 //! Input: run files in any order. Output: the coin file that one machine would have minted, bit for
 //! bit. The file is written from beginning to end, some superbins at a time: of the hits for a bin,
-//! the one of the earliest shard is put in. Merging reads nothing from the coin file, so it may
-//! write a piece again.
+//! the one of the earliest shard is put in. The invariant: merging reads nothing from the coin
+//! file, so it may write a piece again.
 //!
-//! The file's superbins are divided into parts. A part that is durable gets a record
-//! ([`MergedPart`]), so that a merge continues where it stopped, and so that several processes, on
-//! several machines, can merge a part each. The process that finds the records of all parts
-//! completes the file.
+//! The file's superbins are divided into parts. When a part is durable, a record of it is written
+//! ([`MergedPart`]), so that a merge continues where it stopped, and several processes, on several
+//! machines, can each merge a part. The process that finds the records of all parts completes the
+//! file.
 
 use super::error::MintError;
 use super::files::names;
@@ -25,8 +25,8 @@ use crate::coin_file::{
 use crate::error::FileError;
 use crate::host::{Directory, Lock};
 
-/// The size of the parts of a merge that is given no number of parts, about, in bytes: what a crash
-/// costs.
+/// The approximate size of the parts, in bytes, of a merge without a given number of parts: the
+/// work that a crash loses.
 const PART_SIZE: u64 = 1 << 30;
 /// How much of the coin file is written at once, in bytes.
 const PIECE_SIZE: u64 = 4 << 20;
@@ -46,14 +46,14 @@ struct Merge<'a> {
 
 impl MintJob<'_> {
     /// Makes the coin file, or only `part` of it, from the run files of all shards, in any order,
-    /// and completes the file when all parts are merged. Several processes may merge a part each at
-    /// the same time. It works on one thread. When told to stop it starts the part in progress
-    /// again the next time.
+    /// and completes the file when all parts are merged. Several processes may each merge a part at
+    /// the same time. It works on one thread. After a stop, the next run begins the part in
+    /// progress again.
     ///
     /// # Errors
-    /// A run file is missing, given twice, damaged, or of another period or key; the coin file is
-    /// in use or of another period; the memory is too small for so many run files; a file cannot be
-    /// read or written. The run files stay as they are, and the parts that were made durable stay.
+    /// A run file is missing, repeated, damaged, or of another period or key; the coin file is in
+    /// use or of another period; the memory is too small for so many run files; a file cannot be
+    /// read or written. The run files do not change, and the durable parts stay.
     pub fn merge(
         &self,
         runs: &[RunFile<'_>],
@@ -66,7 +66,7 @@ impl MintJob<'_> {
         merge.merge_all(merge.open_runs(runs)?)
     }
 
-    /// As [`MintJob::merge`], from the segments of one shard that is all tosses, in their order.
+    /// Like [`MintJob::merge`], from the segments of one shard that is all tosses, in their order.
     pub(super) fn merge_segments(
         &self,
         directory: &dyn Directory,
@@ -78,7 +78,7 @@ impl MintJob<'_> {
         Merge { job: self, part: None }.merge_all(runs)
     }
 
-    /// The most segments that it merges at once: it reads from each in pieces that are worth a
+    /// The most segments that it merges together: it reads from each in pieces that are worth a
     /// seek.
     pub(super) fn segments_max(&self) -> usize {
         (self.memory.saturating_sub(2 * PIECE_SIZE) / SEGMENT_READING_SIZE) as usize
@@ -117,7 +117,7 @@ impl Merge<'_> {
         if !job.has_merge_files()? {
             return Ok(Some(state));
         }
-        // A crash at the very end left something to do.
+        // An earlier run crashed before it removed its files.
         drop(coin_file);
         let _gate = job.gate()?;
         let coin_file = job.open_locked(Lock::Exclusive)?;
@@ -240,7 +240,7 @@ impl Merge<'_> {
         Ok(true)
     }
 
-    /// Merges a part; `None` if it was told to stop. `progress` counts the superbins.
+    /// Merges a part; `None` if the job was stopped. `progress` counts the superbins.
     fn merge_part(
         &self,
         coin_file: &CoinFile,

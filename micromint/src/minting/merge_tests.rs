@@ -1,4 +1,4 @@
-//! Merging: all run files, whole or in parts, whatever happens meanwhile.
+//! Tests of merging: all run files, whole or in parts, with stops, crashes and damage.
 
 use super::shard_tests::{Cluster, assert_tidy, run_names};
 use super::tests::{Bench, NAME, minted, sized};
@@ -64,7 +64,7 @@ fn parts_are_the_file_of_one_machine_in_any_order() {
     }
 }
 
-/// Parts on several threads at once, each as a process of its own would.
+/// Parts on several threads at the same time, each like a process of its own.
 #[test]
 fn parts_may_be_merged_at_one_time() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
@@ -83,7 +83,7 @@ fn parts_may_be_merged_at_one_time() {
     }
 }
 
-/// Crashes at every step of a merge, whole and part by part, and goes on.
+/// Crashes at every step of a merge, whole and part by part, and continues.
 #[test]
 fn a_crash_while_merging_loses_nothing() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
@@ -148,8 +148,7 @@ fn a_merge_goes_on_with_a_mint_and_a_mint_with_a_merge() {
     assert!(directory.bytes(NAME).unwrap() == expected);
 }
 
-/// The coin file of a merge under way is taken away: what the records say is not believed of
-/// another.
+/// The coin file of an unfinished merge is removed: the records do not count for a new file.
 #[test]
 fn records_do_not_speak_for_another_file() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
@@ -159,7 +158,7 @@ fn records_do_not_speak_for_another_file() {
     cluster.merge(2, Some((1, 2))).unwrap();
     directory.remove(NAME).unwrap();
     assert_eq!(cluster.merge(2, Some((2, 2))).unwrap(), MergeOutcome::PartDone { missing: 1 });
-    // A damaged record counts as none.
+    // A damaged record is ignored.
     let record = format!(".{NAME}.part-2-of-2");
     let mut bytes = directory.bytes(&record).unwrap();
     bytes[40] ^= 1;
@@ -222,7 +221,7 @@ fn too_little_memory_for_so_many_runs_is_told() {
     assert!(directory.bytes(NAME).unwrap() == minted(&test_params()).bytes(NAME).unwrap());
 }
 
-/// Every cut and every flipped bit of a run file is found, before a coin file comes of it.
+/// Every truncation and every flipped bit of a run file is found before a coin file is made of it.
 #[test]
 fn torn_and_damaged_run_files_are_told() {
     let tossed = SimulatedDirectory::new();
@@ -235,7 +234,7 @@ fn torn_and_damaged_run_files_are_told() {
         directory.put(&names[1], bytes);
         let error = Cluster::new(&directory).merge(2, None).unwrap_err().to_string();
         assert!(CoinFile::open(&directory, NAME).is_err());
-        // Nothing is lost: with the good file it goes on.
+        // Nothing is lost: with the good file the merge continues.
         directory.put(&names[1], &good);
         Cluster::new(&directory).merge(2, None).unwrap();
         error
@@ -270,7 +269,7 @@ fn torn_and_damaged_run_files_are_told() {
     );
 }
 
-/// More hits than a block holds, so that parts begin amid the blocks; memory for one block a run.
+/// More hits than a block holds, so that parts begin inside blocks; memory for one block per run.
 #[test]
 fn runs_of_many_blocks_merge_from_any_part() {
     let params = sized(10, 6, 4, 2, 19, HashName::Sha256);

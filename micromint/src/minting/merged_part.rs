@@ -1,8 +1,9 @@
 //! The records of merged parts: which parts of a coin file are in it, durably.
 //!
-//! Each part has a small file of its own beside the coin file, so that machines that merge parts at
-//! the same time share no file that they write. It holds what the header of the complete file needs
-//! of the part. A record that is damaged or of another period is ignored: its part is merged again.
+//! Input: the ball count and checksum of a part. Output: a small file of its own beside the coin
+//! file, which holds what the header of the complete file needs to know of the part. Machines that
+//! merge parts at the same time thus share no file that they write. The invariant: a record that is
+//! damaged or of another period is ignored, and its part is merged again.
 
 use super::error::MintError;
 use super::files::{names, path_of, remove_if_there};
@@ -15,7 +16,7 @@ use crate::host::{Directory, read_whole, replace_whole};
 const MAGIC: [u8; 8] = *b"\x89MMP\r\n\x1a\n";
 const RECORD_SIZE: usize = 64;
 
-/// The layout of a record, in the order of its bytes.
+/// The fields of a record, in the order of its bytes.
 mod layout {
     use super::*;
 
@@ -29,7 +30,7 @@ mod layout {
     const _: () = assert!(BALL_COUNT.end() + CHECKSUM_SIZE <= RECORD_SIZE);
 }
 
-/// The record of a part that was merged.
+/// The record of a merged part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct MergedPart {
     /// The balls in the part's superbins.
@@ -55,7 +56,7 @@ impl MergedPart {
         Ok(written.map_err(FileError::on("write", path_of(job.directory, &name)))?)
     }
 
-    /// The record of a part, if there is one.
+    /// The record of a part, if it exists.
     pub(super) fn read(
         job: &MintJob<'_>,
         names: &[String],

@@ -1,9 +1,10 @@
 //! The mint: makes a complete coin file, from nothing or from where an earlier run stopped.
 //!
-//! Tossing and placing alternate in batches of a few seconds. After each batch the file is synced,
-//! then its header records how far it is. So a crash at any moment costs one batch, and the next
-//! run continues after the last one. At the end the mint counts the balls of each superbin and
-//! computes the content checksum.
+//! Input: a [`MintJob`]. Output: its coin file. Tossing and placing alternate in batches of a few
+//! seconds. After each batch the file is synced, then its header records the progress. At the end
+//! the mint counts the balls of each superbin and computes the content checksum. The invariant: the
+//! header is never ahead of the balls, so a crash at any moment loses one batch, and the next run
+//! continues after the last one.
 
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ use super::spill;
 use super::toss::{Limits, Tosser, toss_batch};
 use crate::coin_file::{CoinFile, MintingState, Phase, add_to_checksum, superbin_size};
 
-/// The least time that a batch of tosses takes.
+/// The shortest time that a batch of tosses takes.
 const BATCH_TIME_MIN: Duration = Duration::from_secs(2);
-/// The most time that a batch of tosses takes: a crash costs this and the time to place the batch.
+/// The longest time that a batch of tosses takes: a crash loses this and the time to place it.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(8);
 /// A batch takes this many times the time that placing the last one took, within these bounds, so
 /// that most of the time goes into tossing.
@@ -28,17 +29,17 @@ const BATCH_TIMES_PLACING: u32 = 4;
 const COUNTING_SIZE: u64 = 4 << 20;
 
 impl MintJob<'_> {
-    /// Makes the coin file, or continues with it, until it is complete or the job is told to stop.
-    /// It holds the file's exclusive lock, so that only one mint at a time works on the file.
+    /// Makes the coin file, or continues with it, until it is complete or the job is stopped. It
+    /// holds the file's exclusive lock, so that only one mint at a time works on the file.
     ///
     /// # Errors
     /// The file is in use, was begun with other parameters or another key, is damaged, or does not
-    /// fit the disk; a file cannot be read or written. What was made durable before stays.
+    /// fit the disk; a file cannot be read or written. Durable results stay.
     pub fn mint(&self) -> Result<MintOutcome, MintError> {
         let coin_file = self.open_to_mint(spill::size(self)?)?;
         let mut state = coin_file.minting_state()?;
         if state.phase == Phase::Complete {
-            // There is something left to do here only after a crash at the very end.
+            // An earlier run crashed before it removed its files.
             coin_file.set_complete(&state)?;
             spill::remove(self)?;
             return Ok(MintOutcome::AlreadyComplete(state));
@@ -57,7 +58,7 @@ impl MintJob<'_> {
         Ok(MintOutcome::Complete(state))
     }
 
-    /// Tosses what is left. Returns whether it reached the end.
+    /// Makes the remaining tosses. Returns whether it reached the end.
     fn toss_all(&self, coin_file: &CoinFile, state: &mut MintingState) -> Result<bool, MintError> {
         let tosser = Tosser::new(self.params, self.key);
         let total = 1u64 << self.params.raw().input_bits;

@@ -1,8 +1,8 @@
-//! A new period: what its broker chooses, and what is drawn for it.
+//! A new period: what its broker chooses, and what is random.
 //!
 //! Input: a profile, a name, and what vendors and clients need to know. Output: a configuration
-//! with a fresh iv, fresh fixed bits and a fresh input key. Invariant: it is weak only if that is
-//! allowed.
+//! with a random iv, random fixed bits and a random input key. The invariant: it is weak only if
+//! that is allowed.
 
 use std::io;
 
@@ -16,20 +16,34 @@ use crate::period::Period;
 use crate::time::{DAY_SECONDS, UnixTime};
 
 /// What a broker chooses for a new period.
+///
+/// ```
+/// use micromint::host::SystemEntropy;
+/// use micromint::minting::{MintConfig, NewPeriod, Profile};
+///
+/// let url = "https://broker.example/";
+/// let period = NewPeriod::new(Profile::Test, "2026-12".parse()?, url, "0.01 USD".parse()?);
+/// assert!(period.draw(&SystemEntropy).is_err(), "a period this small is weak");
+///
+/// let config = NewPeriod { weak: true, ..period }.draw(&SystemEntropy)?;
+/// assert_eq!(config.params.raw().expiration.to_string(), "2027-01-01T00:00:00Z");
+/// assert_eq!(MintConfig::from_toml(&config.to_toml())?.params, config.params);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPeriod {
-    /// Hash function and sizes.
+    /// The hash function and the sizes.
     pub profile: Profile,
     /// The period's name.
     pub period: Period,
     /// The broker's URL.
     pub broker: String,
-    /// What a coin is worth.
+    /// The value of a coin.
     pub coin_value: Money,
-    /// Vendors accept coins from here on; by default from the first of the month that the period
+    /// Vendors accept coins from this time on. Default: the start of the month that the period
     /// names.
     pub start: Option<UnixTime>,
-    /// Vendors accept coins until here; by default until the first of the next month.
+    /// Vendors accept coins until this time. Default: the start of the next month.
     pub expiration: Option<UnixTime>,
     /// Whether weak choices are allowed.
     pub weak: bool,
@@ -49,13 +63,25 @@ pub enum NewPeriodError {
     #[error(transparent)]
     Weak(#[from] WeakError),
     /// The source of randomness failed.
-    #[error("no randomness for a new period")]
+    #[error("cannot generate random values for a new period")]
     Entropy(#[from] io::Error),
 }
 
 impl NewPeriod {
-    /// Draws a configuration with the coin file `PERIOD.coins` beside it. Redemption ends
-    /// [`REDEEM_DAYS_DEFAULT`] days after the expiration.
+    /// A period with the default times, in which weak choices are not allowed.
+    pub fn new(
+        profile: Profile,
+        period: Period,
+        broker: impl Into<String>,
+        coin_value: Money,
+    ) -> NewPeriod {
+        let broker = broker.into();
+        let (start, expiration) = (None, None);
+        NewPeriod { profile, period, broker, coin_value, start, expiration, weak: false }
+    }
+
+    /// Makes a configuration with the coin file `PERIOD.coins` beside it. Redemption ends
+    /// seven days after the expiration.
     ///
     /// # Errors
     /// See [`NewPeriodError`].
@@ -98,20 +124,14 @@ mod tests {
 
     #[test]
     fn a_month_needs_no_times_and_weakness_needs_leave() {
-        let month = NewPeriod {
-            profile: Profile::Test,
-            period: "2026-12".parse().unwrap(),
-            broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".parse().unwrap(),
-            start: None,
-            expiration: None,
-            weak: true,
-        };
+        let (period, coin_value) = ("2026-12".parse().unwrap(), "0.01 USD".parse().unwrap());
+        let url = "https://broker.example/";
+        let strict = NewPeriod::new(Profile::Test, period, url, coin_value);
+        let month = NewPeriod { weak: true, ..strict.clone() };
         let raw = month.draw(&SystemEntropy).unwrap().params.raw().clone();
         assert_eq!(raw.start, "2026-12-01T00:00:00Z".parse().unwrap());
         assert_eq!(raw.expiration, "2027-01-01T00:00:00Z".parse().unwrap());
         assert_eq!(raw.redeem_until, "2027-01-08T00:00:00Z".parse().unwrap());
-        let strict = NewPeriod { weak: false, ..month.clone() };
         assert!(matches!(strict.draw(&SystemEntropy), Err(NewPeriodError::Weak(_))));
         let named = NewPeriod {
             period: "winter".parse().unwrap(),

@@ -1,8 +1,7 @@
 //! How the jobs of a mint end.
 //!
 //! Each outcome tells three cases apart: the result is complete now, it was complete before, or the
-//! job was told to stop. A stopped job keeps what it has done, and another run continues from
-//! there.
+//! job was stopped. A stopped job keeps its results, and another run continues from there.
 
 use crate::coin_file::MintingState;
 
@@ -13,7 +12,7 @@ pub enum MintOutcome {
     Complete(MintingState),
     /// The coin file was complete before; nothing was done.
     AlreadyComplete(MintingState),
-    /// The mint was told to stop.
+    /// The mint was stopped.
     Stopped(MintingState),
 }
 
@@ -30,11 +29,11 @@ pub enum ShardOutcome {
         /// The hits in it.
         hits: u64,
     },
-    /// The job was told to stop.
+    /// The job was stopped.
     Stopped {
-        /// How many tosses of the shard are done.
+        /// The number of tosses of the shard that are done.
         done: u64,
-        /// How many tosses the shard has.
+        /// The number of tosses of the shard.
         total: u64,
     },
 }
@@ -46,12 +45,12 @@ pub enum MergeOutcome {
     Complete(MintingState),
     /// The coin file was complete before; nothing was done.
     AlreadyComplete(MintingState),
-    /// The part asked for is merged, but the coin file is not complete: other parts are missing, or
+    /// The requested part is merged, but the coin file is not complete: other parts are missing, or
     /// another process is about to complete it.
     PartDone {
-        /// How many parts are not merged.
+        /// The number of parts that are not merged.
         missing: u32,
     },
-    /// The merge was told to stop.
+    /// The merge was stopped.
     Stopped,
 }

@@ -1,14 +1,14 @@
 //! Which inputs are tossed: the secret permutation pi of the broker.
 //!
-//! Input: the number i of a toss. Output: the input x = pi(i), and back. Invariant: pi is a
-//! bijection on 0 .. 2^w - 1. If the broker tossed 0, 1, 2, … themselves, anyone who repeats the
-//! search would find the broker's own balls, and redemption could not tell them from sold ones.
+//! Input: the number i of a toss. Output: the input x = pi(i); and the reverse. The invariant: pi
+//! is a bijection on 0 .. 2^w - 1. If the broker tossed 0, 1, 2, … themselves, anyone who repeats
+//! the search would find the broker's own balls, and redemption could not tell them from sold ones.
 //! Under a secret key the first 2^b of 2^w inputs are a set that nobody else can compute.
 //!
 //! The low 8 bits of i pass through, the other w - 8 go through a balanced Feistel network of
 //! [`ROUNDS`] rounds with AES-128 under the input key as round function, so one permutation serves
-//! 256 tosses (a *group*). Byte by byte, with test vectors, it stands in
-//! `docs/reference/minting.md`.
+//! 256 tosses (a *group*). `docs/reference/minting.md` describes it byte by byte, with test
+//! vectors.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,7 +43,7 @@ pub struct InputKeyError {
 }
 
 impl InputKey {
-    /// A key of these bytes.
+    /// The key with these bytes.
     pub fn from_bytes(bytes: [u8; INPUT_KEY_SIZE]) -> InputKey {
         InputKey(bytes)
     }
@@ -53,8 +53,8 @@ impl InputKey {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What a coin file keeps of the key, so that nobody goes on minting under another one: the
-    /// head of SHA-256("micromint input key" || 0x00 || key). It does not give the key away.
+    /// What a coin file stores of the key, so that a mint under another key is refused: the first
+    /// bytes of SHA-256("micromint input key" || 0x00 || key). It does not reveal the key.
     pub fn tag(&self) -> [u8; 16] {
         let digest = sha2::Sha256::new()
             .chain_update(b"micromint input key\0")
@@ -127,8 +127,8 @@ impl Permutation {
         x[0]
     }
 
-    /// The groups from number `first` on: each becomes pi(256 * number), whose low bits are zero.
-    /// The input of toss 256 * number + j is that with [`Permutation::low_bits`] of j set.
+    /// The groups from number `first` on: each becomes pi(256 * number). The input of toss
+    /// 256 * number + j is that value with more bits set, which depend on j alone.
     pub fn groups(&self, first: u64, groups: &mut [u64]) {
         for (chunk, number) in groups.chunks_mut(BATCH).zip((first..).step_by(BATCH)) {
             for (group, number) in chunk.iter_mut().zip(number..) {
@@ -144,7 +144,7 @@ impl Permutation {
         self.low.spread(j)
     }
 
-    /// Turns inputs back into the numbers of their tosses.
+    /// Converts inputs back into the numbers of their tosses.
     pub(super) fn inverse_many(&self, inputs: &mut [u64]) {
         for chunk in inputs.chunks_mut(BATCH) {
             let mut upper = [0; BATCH];
@@ -232,7 +232,7 @@ impl Positions {
         self.runs.iter().fold(0, |x, (bits, shift)| x | (value & bits) << shift)
     }
 
-    /// Spreads at most [`BATCH`] values; run by run, which takes half the time of value by value.
+    /// Spreads at most [`BATCH`] values. Run by run takes half the time of value by value.
     fn spread_all(&self, values: &mut [u64]) {
         let mut spread = [0; BATCH];
         for (bits, shift) in &self.runs {
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(positions.gather(0b1101_0110), 0b1011);
     }
 
-    /// Small whole numbers, one by one, in a batch and backwards.
+    /// Small whole permutations, one by one, in a batch and backwards.
     #[test]
     fn batches_and_single_tosses_agree() {
         for hash in HASHES {
@@ -329,8 +329,7 @@ mod tests {
         }
     }
 
-    /// A million tosses share no input: a one-to-one map, not merely one that can be undone for
-    /// some.
+    /// A million tosses share no input: the map is one-to-one, not merely invertible for some.
     #[test]
     fn no_input_is_tossed_twice() {
         for hash in HASHES {

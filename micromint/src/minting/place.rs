@@ -1,10 +1,10 @@
 //! Placing: putting hits into the bins of a coin file.
 //!
-//! Input: the hits of a batch of tosses. Result: the file's bins hold them, unless a ball was there
-//! before. Invariant: batches come in order of toss, so a ball that is already there was tossed
-//! earlier and stays (the thesis's "existing balls are not overwritten"). Placing a batch again
-//! after a crash in its middle changes nothing: a ball of the batch that is already there is the
-//! earliest for its bin, because a batch is placed only when all of it was tossed.
+//! Input: the hits of a batch of tosses. Output: the file's bins contain them, unless a ball was
+//! there before. The invariant: batches come in order of toss, so a ball that is already there was
+//! tossed earlier and stays (the thesis's "existing balls are not overwritten"). Placing a batch
+//! again after a crash in its middle changes nothing: a ball of the batch that is already there is
+//! the earliest for its bin, because a batch is placed only when all of it was tossed.
 
 use std::thread;
 
@@ -31,7 +31,7 @@ pub(super) fn place(coin_file: &CoinFile, parts: &[Vec<Hit>]) -> Result<(), Coin
     })
 }
 
-/// Places hits that stand in order of place, in runs of neighbouring superbins.
+/// Places hits that are in order of place, in runs of neighbouring superbins.
 fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileError> {
     let v = coin_file.params().subbin_bits();
     let size = superbin_size(coin_file.params());
@@ -55,7 +55,7 @@ fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileEr
         bytes.resize(((last - first + 1) * size) as usize, 0);
         coin_file.read_superbins(first, &mut bytes)?;
         put_hits(&mut bytes, run, first, v, size);
-        // Written even if nothing changed: after a failed sync the bytes read here may be in memory
+        // Writes even if nothing changed: after a failed sync the bytes read here may be in memory
         // only, and the system would not write them again by itself.
         coin_file.write_superbins(first, &bytes)?;
         hits = rest;
@@ -63,8 +63,8 @@ fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileEr
     Ok(())
 }
 
-/// Puts hits into `bytes`, the superbins from `first` on, of `size` bytes each; bins with a ball
-/// keep it. `v` is the number of sub-bin bits.
+/// Puts hits into `bytes`, the superbins from `first` on, of `size` bytes each; a ball that is in a
+/// bin stays. `v` is the number of sub-bin bits.
 pub(super) fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size: u64) {
     for hit in hits {
         let (superbin, subbin) = (hit.place >> v, hit.place & ((1 << v) - 1));

@@ -1,17 +1,20 @@
 //! What a configuration will yield and cost, before anything is minted.
 //!
 //! Input: the parameters. Output: expected numbers, the cost of forging, and warnings in words. The
-//! formulas: 2^b balls fall evenly into 2^n outputs, lambda = 2^(b-n) on each; so the part p = 1 -
-//! e^-lambda of the bins is filled. A forger who tosses W balls has the load g = W / 2^n and makes
-//! 2^(u+v) * (1 - e^-g)^k coins for one user and one vendor; the first costs about Gamma(1 + 1/k) *
-//! 2^(t + (u+v)(k-1)/k) tosses.
+//! formulas:
+//!
+//! - 2^b balls fall evenly into 2^n outputs, lambda = 2^(b-n) into each; so the fraction
+//!   p = 1 - e^-lambda of the bins is filled.
+//! - A forger who tosses W balls has the load g = W / 2^n and makes 2^(u+v) * (1 - e^-g)^k coins
+//!   for one user and one vendor.
+//! - The first of these costs about Gamma(1 + 1/k) * 2^(t + (u+v)(k-1)/k) tosses.
 
 use crate::bytes::u64_be;
 use crate::coin_file::file_size;
 use crate::hash::HashName;
 use crate::params::{Params, Weakness};
 
-/// What one graphics card of 2020 (RTX 3090) hashes in a second: 67.5 G DES, 9.71 G SHA-256.
+/// The hashes per second of one graphics card of 2020 (RTX 3090): 67.5 G DES, 9.71 G SHA-256.
 const CARD_RATE: [(HashName, f64); 2] = [(HashName::Des, 67.5e9), (HashName::Sha256, 9.71e9)];
 /// Gamma(1 + 1/k) for k = 2 to 8.
 const GAMMA: [f64; 7] = [
@@ -23,15 +26,15 @@ const GAMMA: [f64; 7] = [
     0.935_437_562_925_463_3,
     0.941_742_699_849_701_5,
 ];
-/// A first forgery that one card makes in less time than this is warned of, in seconds: a day.
+/// The plan warns if one card makes a first forgery in less time than this, in seconds: a day.
 const FORGERY_SECONDS_MIN: f64 = 86_400.0;
-/// Warned of: one card forges more than this part of the coins for sale during the period.
+/// The plan warns if one card forges more than this part of the coins for sale during the period.
 const FORGED_PART_MAX: f64 = 0.01;
-/// Warned of: less than this part of a set can be spent at one vendor.
+/// The plan warns if less than this part of a set can be spent at one vendor.
 const SPENDABLE_PART_MIN: f64 = 0.5;
-/// Warned of: more balls a bin than this, which fill hardly any more bins.
+/// The plan warns if more balls than this fall into a bin: they fill hardly any more bins.
 const LAMBDA_MAX: f64 = 8.0;
-/// For how many vendors the chance of equal vectors is told.
+/// The number of vendors for which the plan estimates how many pairs have equal vectors.
 const VENDOR_COUNT: f64 = 1000.0;
 
 /// What a configuration will yield and cost. Expected numbers are means; they vary a little.
@@ -41,16 +44,9 @@ const VENDOR_COUNT: f64 = 1000.0;
 /// # use micromint::host::SystemEntropy;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let config = NewPeriod {
-///     profile: Profile::Demo,
-///     period: "2026-12".parse()?,
-///     broker: "https://broker.example/".to_string(),
-///     coin_value: "0.01 USD".parse()?,
-///     start: None,
-///     expiration: None,
-///     weak: true,
-/// }
-/// .draw(&SystemEntropy)?;
+/// let url = "https://broker.example/";
+/// let new = NewPeriod::new(Profile::Demo, "2026-12".parse()?, url, "0.01 USD".parse()?);
+/// let config = NewPeriod { weak: true, ..new }.draw(&SystemEntropy)?;
 ///
 /// let plan = Plan::new(&config.params);
 /// assert_eq!((plan.bin_count, plan.toss_count), (1 << 21, 1 << 31));
@@ -69,11 +65,11 @@ pub struct Plan {
     pub file_size: u64,
     /// 2^b.
     pub toss_count: u64,
-    /// The balls with the right fixed bits: those that come into question for the file.
+    /// The balls with the right fixed bits, from which those of the file are chosen.
     pub good_balls: f64,
     /// lambda, the good balls per bin.
     pub lambda: f64,
-    /// p, the part of the bins that hold a ball in the end.
+    /// p, the fraction of the bins that contain a ball in the end.
     pub fill: f64,
     /// The balls in the file in the end.
     pub stored_balls: f64,
@@ -83,23 +79,23 @@ pub struct Plan {
     pub coins_per_set: f64,
     /// The coins of all sets.
     pub coin_count: f64,
-    /// How many of a set can be spent at one given vendor.
+    /// The number of coins of a set that can be spent at one given vendor.
     pub spendable_per_set: f64,
-    /// p^(k-1), the part of a set that can be spent at one given vendor.
+    /// p^(k-1), the fraction of a set that can be spent at one given vendor.
     pub spendable_part: f64,
-    /// The tosses that the first coin forged for one user and one vendor costs.
+    /// The tosses for the first coin forged for one user and one vendor.
     pub first_forgery_tosses: f64,
-    /// What a forger gets who does so much of the broker's work: 1/1000, 1/100, 1/10, all of it.
+    /// What a forger achieves with 1/1000, 1/100, 1/10 and all of the broker's work.
     pub forgeries: [Forgery; 4],
-    /// What is unwise about the configuration.
+    /// The weaknesses of the configuration.
     pub warnings: Vec<Warning>,
 }
 
-/// Forging at scale.
+/// The result of forging at scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Forgery {
-    /// The work done, as a part of the broker's.
+    /// The work done, as a fraction of the broker's.
     pub part: f64,
     /// The work done, in tosses.
     pub tosses: f64,
@@ -107,52 +103,58 @@ pub struct Forgery {
     pub coins: f64,
 }
 
-/// A weak choice, in words.
+/// A weakness, in words.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
-    /// One that is allowed only on request.
+    /// A weakness that is allowed only on request.
     #[error("{0}")]
     Weakness(Weakness),
     /// DES.
     #[error(
-        "hashfn des has only 2^56 inputs: one graphics card walks through all of them in about {days:.0} days; use sha256 for real money"
+        "hashfn des has only 2^56 inputs: one graphics card walks through all of them in about \
+         {days:.0} days; use sha256 for real money"
     )]
     SmallInputSpace {
-        /// How long a card takes, in days.
+        /// The time that a card takes, in days.
         days: f64,
     },
     /// The first forgery is cheap.
     #[error(
-        "a graphics card makes the first forged coin in {seconds:.2} seconds (vendors cannot tell, redemption can); raise num-fixed-bits or coin-size"
+        "a graphics card makes the first forged coin in {seconds:.2} seconds (vendors cannot \
+         tell, redemption can); raise num-fixed-bits or coin-size"
     )]
     FirstForgery {
-        /// How long a card takes, in seconds.
+        /// The time that a card takes, in seconds.
         seconds: f64,
     },
     /// Many coins can be forged.
     #[error(
-        "a graphics card busy for the whole period forges {coins:.3e} coins, {percent:.1} % of those for sale (vendors cannot tell, redemption can); raise num-fixed-bits and input-size, or coin-size"
+        "a graphics card busy for the whole period forges {coins:.3e} coins, {percent:.1} % of \
+         those for sale (vendors cannot tell, redemption can); raise num-fixed-bits and \
+         input-size, or coin-size"
     )]
     ForgeryAtScale {
-        /// The coins.
+        /// The forged coins.
         coins: f64,
-        /// How many of the coins for sale.
+        /// Their percentage of the coins for sale.
         percent: f64,
     },
     /// Few coins of a set can be spent at one vendor.
     #[error(
-        "only {percent:.0} % of a set can be spent at one given vendor, {lambda} balls fall into a bin; raise input-size"
+        "only {percent:.0} % of a set can be spent at one given vendor: {lambda} balls fall into a \
+         bin; raise input-size"
     )]
     LowFill {
-        /// How many of the set.
+        /// Their percentage of the set.
         percent: f64,
         /// lambda.
         lambda: f64,
     },
-    /// Balls that find no bin.
+    /// Most balls find their bin filled.
     #[error(
-        "{lambda} balls fall into a bin and one stays: most of the work is lost; lower input-size or raise num-fixed-bits"
+        "{lambda} balls fall into a bin and one stays: most of the work is lost; lower \
+         input-size or raise num-fixed-bits"
     )]
     Wasteful {
         /// lambda.
@@ -160,14 +162,15 @@ pub enum Warning {
     },
     /// Vendors with equal vectors.
     #[error(
-        "of 1000 vendors about {pairs:.0} pairs have equal vectors, and the broker must refuse one of each; raise subbin-size or coin-size"
+        "of 1000 vendors about {pairs:.0} pairs have equal vectors, and the broker must refuse \
+         one of each; raise subbin-size or coin-size"
     )]
     VendorVectors {
         /// The expected number of pairs.
         pairs: f64,
     },
-    /// An iv that looks chosen.
-    #[error("iv {iv:016x} is no random number: whoever guesses it can look for balls beforehand")]
+    /// The iv looks chosen, not random.
+    #[error("iv {iv:016x} is not random: anyone who guesses it can search for balls in advance")]
     IvChosen {
         /// The iv.
         iv: u64,
@@ -258,7 +261,7 @@ impl Plan {
     }
 }
 
-/// The coins for one user and one vendor that so many tosses forge.
+/// The number of coins for one user and one vendor that a forger makes with this many tosses.
 fn forged_coins(params: &Params, tosses: f64) -> f64 {
     let raw = params.raw();
     let load = tosses / exp2(raw.output_bits as i32);
@@ -266,7 +269,7 @@ fn forged_coins(params: &Params, tosses: f64) -> f64 {
     bins * filled(load).powi(raw.coin_size as i32)
 }
 
-/// The part of the bins that hold a ball when `load` balls per bin were tossed.
+/// The fraction of the bins that contain a ball after `load` balls per bin were tossed.
 fn filled(load: f64) -> f64 {
     -(-load).exp_m1()
 }
@@ -302,7 +305,7 @@ mod tests {
         }
     }
 
-    /// The worked figures of the profiles.
+    /// The figures of the profiles in the documentation.
     #[test]
     fn profiles_have_the_published_figures() {
         let demo = Plan::new(&sized(15, 6, 4, 8, 31, HashName::Des));
@@ -319,8 +322,8 @@ mod tests {
         near(national.minting_seconds(9.71e9 * 64.0) / 3600.0, 4.0, 0.1);
     }
 
-    /// With k = 4 a hundredth of the work gives far less than a hundredth of the coins; all of the
-    /// work gives as many as the broker has for one user and vendor.
+    /// With k = 4 a hundredth of the work yields far less than a hundredth of the coins; all of the
+    /// work yields as many as the broker has for one user and vendor.
     #[test]
     fn forging_pays_worse_the_less_work_is_done() {
         let plan = Plan::new(&sized(19, 8, 4, 10, 39, HashName::Des));

@@ -23,7 +23,7 @@ pub enum Profile {
     National,
 }
 
-/// The text names no profile.
+/// The text does not name a profile.
 #[derive(Debug, thiserror::Error)]
 #[error("expected profile test, demo, small, small-sha256 or national, found {0:?}")]
 pub struct ProfileError(String);
@@ -44,11 +44,11 @@ impl Profile {
         }
     }
 
-    /// Sets hash function and sizes of `raw`, and draws an unpredictable iv and fixed bits: nobody
-    /// can begin to look for balls before they are published.
+    /// Sets hash function and sizes of `raw`, and an unpredictable iv and fixed bits: nobody can
+    /// begin to look for balls before they are published.
     ///
     /// # Errors
-    /// The source of randomness gives none.
+    /// The source of randomness failed.
     pub fn apply(self, raw: &mut RawParams, entropy: &dyn Entropy) -> io::Result<()> {
         let (hash, k, u, v, t, b) = match self {
             Profile::Test => (HashName::Des, 4, 6, 4, 2, 14),

@@ -1,8 +1,8 @@
 //! Run files: the hits of a part of a period's tosses, in the order of their bins.
 //!
 //! Input: hits in ascending order of place, at most one per place. Output: a file that names its
-//! period, key and tosses, and that reveals any damage. Invariant: a file with a valid header was
-//! written completely. `docs/reference/minting.md` describes the bytes.
+//! period, key and tosses, and that reveals any damage. The invariant: a file with a valid header
+//! was written completely. `docs/reference/minting.md` describes the bytes.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(super) const BLOCK_SIZE: u64 = 65_536;
 const BLOCK_HEADER_SIZE: usize = block::FIRST_PLACE.end();
 /// The size of a hit.
 const HIT_SIZE: usize = hit::X.end();
-/// The most hits of a block.
+/// The most hits in a block.
 pub(super) const BLOCK_HITS_MAX: usize = (BLOCK_SIZE as usize - BLOCK_HEADER_SIZE) / HIT_SIZE;
 /// How many bytes are written at once.
 const WRITING_SIZE: usize = 16 * BLOCK_SIZE as usize;
@@ -58,7 +58,7 @@ mod block {
 mod hit {
     use super::*;
 
-    /// Its place less the first place of its block.
+    /// Its place minus the first place of its block.
     pub(super) const PLACE: Field<u32> = Field::at(0);
     pub(super) const X: Field<u64> = PLACE.then();
 }
@@ -78,7 +78,7 @@ pub(super) struct RunHeader {
     pub(super) params: Params,
     pub(super) key_tag: [u8; 16],
     pub(super) shard: Shard,
-    /// The tosses whose hits it holds: all of its shard, or those of a segment.
+    /// The tosses whose hits it contains: all of its shard, or those of a segment.
     pub(super) tosses: Range<u64>,
     pub(super) block_count: u64,
     pub(super) hit_count: u64,
@@ -159,7 +159,7 @@ pub(super) struct RunWriter {
     header: RunHeader,
     seed: u32,
     hits: Vec<Hit>,
-    /// Whole blocks that are not yet written.
+    /// Opens `file` for writing, whatever it contained before.
     bytes: Vec<u8>,
 }
 
@@ -276,12 +276,12 @@ impl<'a> Run<'a> {
         path_of(self.directory, self.name)
     }
 
-    /// Checks that it holds all of this shard.
+    /// Checks that it contains all of this shard.
     pub(super) fn check(&self, job: &MintJob<'_>, shard: Shard) -> Result<(), MintError> {
         self.check_part(job, shard, &shard.tosses(job.params))
     }
 
-    /// Checks that it holds these tosses of this shard.
+    /// Checks that it contains these tosses of this shard.
     pub(super) fn check_part(
         &self,
         job: &MintJob<'_>,

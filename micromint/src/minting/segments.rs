@@ -1,9 +1,9 @@
 //! The segments of a shard: run files of consecutive ranges of tosses.
 //!
 //! Input: one batch of hits after the other. Output: files that cover the shard's tosses from the
-//! first on without a gap. Invariant: a segment gets its name when it is whole and durable, so a
-//! crash costs only the batch in progress. Adjacent segments can be merged into one that covers the
-//! tosses of all.
+//! first on without a gap. The invariant: a segment gets its name when it is complete and durable,
+//! so a crash loses only the batch in progress. Adjacent segments can be merged into one that
+//! covers the tosses of all.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,7 +18,7 @@ use super::shard::Shard;
 use crate::error::FileError;
 use crate::host::Open;
 
-/// The most segments that are merged at once.
+/// The most segments that one merge reads.
 const MERGED_MAX: usize = 64;
 /// How many hits are merged before the stop flag is read again.
 const HITS_BETWEEN_LOOKS: u64 = 1 << 16;
@@ -41,8 +41,8 @@ pub(super) struct Segment {
 }
 
 impl Segments<'_> {
-    /// The segments that cover the shard's tosses from the first on without a gap, in order. Others
-    /// were merged into these; this removes them.
+    /// The segments that cover the shard's tosses from the first on without a gap, in order.
+    /// Removes all others, which were merged into these.
     pub(super) fn list(&self) -> Result<Vec<Segment>, MintError> {
         let (covering, others) = self.covering()?;
         others.iter().try_for_each(|segment| self.remove(&segment.name))?;
@@ -105,7 +105,7 @@ impl Segments<'_> {
     }
 
     /// Merges adjacent segments until there are at most `count_max`, and returns these; `None` if
-    /// the job was told to stop.
+    /// the job was stopped.
     pub(super) fn merge_down(&self, count_max: usize) -> Result<Option<Vec<Segment>>, MintError> {
         loop {
             let segments = self.list()?;
@@ -163,8 +163,8 @@ impl Segments<'_> {
         if let Ok(true) = made {
             self.rename(&name, &format!(".{}.seg-{}-{}", self.run.name, tosses.start, tosses.end))?;
         } else {
-            // It takes space that a full disk needs. A failure to remove it adds nothing to the
-            // error.
+            // The file takes space that a full disk needs. A failure to remove it adds nothing to
+            // the error.
             let _ = self.run.directory.remove(&name);
         }
         made
@@ -203,15 +203,15 @@ impl Segments<'_> {
     }
 }
 
-/// Merges runs, given in the order of their tosses: of several hits for one place it keeps the one
-/// tossed first. Returns whether it reached the end before the job was told to stop.
+/// Merges runs in the order of their tosses: of several hits for one place it keeps the one tossed
+/// first. Returns whether it reached the end before the job was stopped.
 fn merge_runs(
     mut runs: Vec<RunReader<'_>>,
     writer: &mut RunWriter,
     job: &MintJob<'_>,
 ) -> Result<bool, MintError> {
     let total = runs.iter().map(|run| run.run().header().hit_count).sum();
-    // The least place first, and among equal ones the earliest run.
+    // The lowest place first, and among equal ones the earliest run.
     let mut heads = BinaryHeap::new();
     for (i, run) in runs.iter_mut().enumerate() {
         heads.extend(run.current()?.map(|hit| Reverse((hit.place, i))));

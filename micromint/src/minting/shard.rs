@@ -9,9 +9,19 @@ use crate::host::Directory;
 use crate::params::Params;
 
 /// The most shards of a period.
-pub const SHARDS_MAX: u32 = 4096;
+pub(super) const SHARDS_MAX: u32 = 4096;
 
-/// Shard `index` of `count`, the first being 1. Written `3/16`.
+/// Shard `index` of `count`; the first index is 1. The text form is `3/16`.
+///
+/// ```
+/// use micromint::minting::Shard;
+///
+/// let shard: Shard = "3/16".parse()?;
+/// assert_eq!((shard.index(), shard.count()), (3, 16));
+/// assert_eq!(shard.run_name("2026-12.coins"), "2026-12.coins.run-3-of-16");
+/// assert!("17/16".parse::<Shard>().is_err());
+/// # Ok::<(), micromint::minting::ShardError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     index: u32,
@@ -30,7 +40,7 @@ impl Shard {
     /// Shard `index` (from 1) of `count`.
     ///
     /// # Errors
-    /// Not 1 <= `index` <= `count` <= [`SHARDS_MAX`].
+    /// Not 1 <= `index` <= `count` <= 4096.
     pub fn new(index: u32, count: u32) -> Result<Shard, ShardError> {
         if 1 <= index && index <= count && count <= SHARDS_MAX {
             return Ok(Shard { index, count });
@@ -43,19 +53,19 @@ impl Shard {
         self.index
     }
 
-    /// How many shards there are.
+    /// The number of shards.
     pub fn count(self) -> u32 {
         self.count
     }
 
-    /// Its part of `total` items: all shards together take each item once.
+    /// Its part of `total` items. All shards together cover each item once.
     pub(super) fn part(self, total: u64) -> Range<u64> {
         let bound =
             |index: u32| (u128::from(total) * u128::from(index) / u128::from(self.count)) as u64;
         bound(self.index - 1)..bound(self.index)
     }
 
-    /// Its tosses: whole groups, except in a period that is shorter than one group.
+    /// Its tosses: whole groups, unless the period is shorter than one group.
     pub(super) fn tosses(self, params: &Params) -> Range<u64> {
         let total = 1u64 << params.raw().input_bits;
         let groups = self.part(total.div_ceil(GROUP_SIZE));

@@ -1,9 +1,11 @@
-//! Shards: every toss once, whatever happens while they are tossed.
+//! Tests of shards: every toss once, with stops and crashes while they are tossed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::job::MEMORY_MIN;
+use super::shard::SHARDS_MAX;
 use super::tests::{Bench, FullDisk, NAME, key, minted, sized};
 use super::*;
 use crate::hash::HashName;
@@ -135,20 +137,20 @@ fn threads_batches_and_stops_leave_no_trace_in_a_run_file() {
             assert!(done <= total && directory.bytes(name).is_none());
             runs += 1;
             if done == total {
-                // A stop at every third look would never let it merge.
+                // A stop at every third report would never let it merge.
                 Cluster::new(&directory).toss(2, 3).unwrap();
                 break;
             }
             assert!(runs < 100);
         }
         assert!(stop_at == u64::MAX || runs > 1);
-        // The bytes differ nowhere, though the segments were others.
+        // The bytes are equal, although the segments were different.
         assert!(directory.bytes(name).unwrap() == expected, "{threads} threads, {tick:?}");
         assert_tidy(&directory);
     }
 }
 
-/// Crashes at every step of tossing a shard in several segments, and goes on.
+/// Crashes at every step of tossing a shard in several segments, and continues.
 #[test]
 fn a_crash_while_tossing_leaves_no_file_that_passes_for_complete() {
     let whole = SimulatedDirectory::new();

@@ -1,8 +1,8 @@
 //! Tossing a shard on one machine: from its tosses to its run file.
 //!
 //! Input: a shard's tosses. Output: its run file, that is, the balls that a mint of these tosses
-//! alone would place, in the order of their bins. Invariant: as with a coin file, the hits in a run
-//! file depend on `mint.toml` and the shard alone.
+//! alone would place, in the order of their bins. The invariant: as with a coin file, the hits in a
+//! run file depend on `mint.toml` and the shard alone.
 //!
 //! Tosses are made in batches. The hits of each batch are sorted and written as a segment
 //! ([`Segments`]). When all tosses are made, the segments are merged into one, which is renamed.
@@ -24,17 +24,17 @@ use super::toss::{Limits, Tosser, toss_batch};
 use crate::error::FileError;
 use crate::host::{Lock, Open};
 
-/// The most time that a batch takes: what a crash costs.
+/// The longest time that a batch takes: the work that a crash loses.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
 
 impl MintJob<'_> {
-    /// Makes the run file of a shard, or continues with it, until it is complete or the job is told
-    /// to stop. A lock ensures that only one process at a time makes it. The job's coin file is not
-    /// touched.
+    /// Makes the run file of a shard, or continues with it, until it is complete or the job is
+    /// stopped. A lock ensures that only one process at a time makes it. It does not touch the
+    /// job's coin file.
     ///
     /// # Errors
     /// Another process is making the run file, or a file of its name is of another shard, period or
-    /// key; a file cannot be read or written. What was made durable before stays.
+    /// key; a file cannot be read or written. Durable results stay.
     pub fn toss_shard(&self, shard: Shard, run: RunFile<'_>) -> Result<ShardOutcome, MintError> {
         let segments = Segments { job: self, run, shard };
         let lock_name = format!(".{}.lock", run.name);
@@ -57,7 +57,7 @@ impl MintJob<'_> {
                 ShardOutcome::Complete { hits: segments.complete_hits()? }
             }
         };
-        // Some are left only after a crash.
+        // Segments remain here only after a crash.
         segments.remove_all()?;
         segments.remove(&lock_name)?;
         Ok(outcome)
@@ -72,13 +72,14 @@ impl Segments<'_> {
         Ok(run.header().hit_count)
     }
 
-    /// Tosses what no segment covers. Returns the toss up to which the segments now cover all.
+    /// Makes the tosses that no segment covers. Returns the toss up to which the segments now cover
+    /// all.
     pub(super) fn toss_all(&self) -> Result<u64, MintError> {
         let job = self.job;
         let Range { start, end } = self.tosses();
         let segments = self.list()?;
         let mut next = segments.last().map_or(start, |segment| segment.tosses.end);
-        // A shard without a toss gets a segment too.
+        // A shard without tosses gets a segment too.
         let mut is_covered = next == end && !segments.is_empty();
         if is_covered {
             return Ok(next);

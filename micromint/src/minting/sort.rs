@@ -3,7 +3,7 @@
 //! Input: hits in order of toss. Output: hits in order of place, for each place only the one tossed
 //! first. Each thread takes the hits of its own part of the places: it scatters them into buckets
 //! of adjacent places, small enough for the processor's cache, and sorts each bucket digit by
-//! digit. Invariant: every step is stable, so the first of several hits for a place is the one
+//! digit. The invariant: every step is stable, so the first of several hits for a place is the one
 //! tossed first.
 
 use std::ops::Range;
@@ -16,7 +16,7 @@ use crate::params::Params;
 /// A thread's places are divided into at most 2^this many buckets. With more, the processor's
 /// address translation cache would be too small for writing to all of them in turn.
 const BUCKET_BITS: u32 = 11;
-/// The most bits of a place that one step of sorting a bucket looks at.
+/// The most bits of a place that one step of sorting a bucket compares.
 const DIGIT_BITS_MAX: u32 = 11;
 /// Buckets of fewer hits are sorted by comparing.
 const BUCKET_HITS_MIN: usize = 256;
@@ -103,7 +103,7 @@ fn scatter_by_digit(from: &[Hit], to: &mut [Hit], digit: impl Fn(u64) -> usize) 
     }
 }
 
-/// How many bits the numbers below `count` have.
+/// The number of bits of the numbers below `count`.
 fn bits(count: u64) -> u32 {
     u64::BITS - count.saturating_sub(1).leading_zeros()
 }
@@ -114,7 +114,7 @@ mod tests {
     use crate::hash::HashName;
     use crate::testing::{params_with, resize};
 
-    /// Places that look random, of which some come twice; x tells which came first.
+    /// Places that look random, some of them repeated; x shows the original order.
     fn hits(places: u64, count: u64) -> Vec<Hit> {
         let hit =
             |x: u64| Hit { place: x.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7 & (places - 1), x };

@@ -1,10 +1,11 @@
 //! Minting a coin file that is much larger than a batch of hits.
 //!
-//! Placing such a file batch by batch would read and write all of it with each batch. Instead the
-//! hits of each batch go, in the order of their bins, into a file of their own beside the coin
-//! file: a segment of the only shard. Then the coin file is merged from all segments. Everything is
-//! written once and read once, in order. One bit per bin in memory drops the balls for bins that
-//! are already filled, so the spill holds little more than the coin file.
+//! Input: a [`MintJob`] with a large coin file. Output: the same file as without a spill. Placing
+//! such a file batch by batch would read and write all of it with each batch. Instead the hits of
+//! each batch go, in the order of their bins, into a file of their own beside the coin file: a
+//! segment of the only shard. Then the coin file is merged from all segments. The invariant:
+//! everything is written once and read once, in order. One bit per bin in memory drops the balls
+//! for bins that are already filled, so the spill is hardly larger than the coin file.
 
 use super::error::MintError;
 use super::filled::Filled;
@@ -16,7 +17,7 @@ use super::segments::Segments;
 use super::shard::Shard;
 use crate::coin_file::{CoinFile, MintingState, file_size};
 
-/// The largest coin file into which batches are placed directly, which takes a moment; in bytes.
+/// The largest coin file into which batches are placed directly, in bytes: each takes a moment.
 const PLACED_SIZE_MAX: u64 = 256 << 20;
 
 /// The name of the run file that the segments would become; it is never made.
@@ -30,8 +31,8 @@ fn segments<'a>(job: &'a MintJob<'a>, name: &'a str) -> Segments<'a> {
 }
 
 impl MintJob<'_> {
-    /// How many of the period's tosses, from the first on, are kept for the coin file: in its
-    /// spill, or placed if there is no spill.
+    /// How many of the period's tosses, from the first on, are done: in the spill of the coin file,
+    /// or placed if there is no spill.
     ///
     /// # Errors
     /// The coin file is missing or damaged; a file cannot be read.
@@ -41,7 +42,7 @@ impl MintJob<'_> {
     }
 }
 
-/// The most disk space that the spill takes, about, in bytes; 0 if there will be no spill.
+/// The approximate maximum of the disk space for the spill, in bytes; 0 if there will be no spill.
 pub(super) fn size(job: &MintJob<'_>) -> Result<u64, MintError> {
     if !is_better(job)? {
         return Ok(0);

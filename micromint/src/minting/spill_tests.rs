@@ -1,4 +1,4 @@
-//! Mints of coin files too large to be placed into batch by batch.
+//! Tests of mints whose coin files are too large for placing batch by batch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,7 +11,7 @@ use crate::hash::HashName;
 use crate::host::{Directory, SimulatedDirectory, Survives};
 use crate::testing::test_params;
 
-/// Makes `mint` spill: it goes on with the spill of a run before.
+/// Makes `mint` spill: it continues with the spill of an earlier run.
 fn begin_spill(directory: &SimulatedDirectory) {
     directory.put(&format!(".{NAME}.spill.new"), b"");
 }
@@ -20,7 +20,7 @@ fn begin_spill(directory: &SimulatedDirectory) {
 fn a_mint_that_spills_makes_the_same_file() {
     for params in [test_params(), sized(7, 5, 3, 3, 15, HashName::Sha256)] {
         let expected = minted(&params).bytes(NAME).unwrap();
-        // One segment, many, more than are merged into the coin file at once, and stops amid them.
+        // One segment, many, more than one merge into the coin file reads, and stops between them.
         let runs = [(1, u64::MAX, 1), (3, u64::MAX, 20_000), (1, u64::MAX, 61_000), (2, 25, 9_000)];
         for (threads, stop_at, tick) in runs {
             let directory = SimulatedDirectory::new();
@@ -93,8 +93,8 @@ fn a_crash_of_a_mint_that_spills_loses_nothing() {
     }
 }
 
-/// The disk fills while a segment is written, or the coin file: what was tossed before is kept, and
-/// half a segment does not stand in the way.
+/// The disk becomes full while a segment is written, or the coin file: what was tossed before is
+/// kept, and half a segment does no harm.
 #[test]
 fn a_full_disk_loses_nothing_that_was_spilt() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
@@ -140,10 +140,10 @@ fn the_spill_counts_when_free_space_is_looked_at() {
         let disk = FullDisk { directory: &directory, left, free };
         Bench { params: params.clone(), stop_at: 1, ..Bench::new(&disk) }.run()
     };
-    // 2^20 balls fill 0.22 of 2^22 bins, each takes 12 bytes.
+    // 2^20 balls fill 0.22 of 2^22 bins; each takes 12 bytes.
     let spill = (0.2212 * f64::from(1 << 22) * 12.0) as u64;
     let error = run(file_size(&params) + spill).unwrap_err().to_string();
-    assert!(error.contains("free bytes, for it and for what minting keeps beside it"), "{error}");
+    assert!(error.contains("free bytes, for it and the files of minting beside it"), "{error}");
     assert!(!directory.names().unwrap().contains(&NAME.to_string()));
     run(file_size(&params) + spill * 21 / 20).unwrap();
 }

@@ -35,7 +35,7 @@ impl MintJob<'_> {
     }
 
     /// Waits until no other merge creates or completes the coin file, which takes moments. Many
-    /// merges may begin together, and none shall find the file busy because of another.
+    /// merges may begin at the same time, and none should find the file busy because of another.
     pub(super) fn gate(&self) -> Result<Box<dyn File>, MintError> {
         let name = self.gate_name();
         let path = path_of(self.directory, &name);
@@ -68,8 +68,8 @@ impl MintJob<'_> {
         exists(self.directory, self.name)
     }
 
-    /// Creates the coin file, which gets its name when its header is whole and durable. `None` if
-    /// another process was faster.
+    /// Creates the coin file, which gets its name when its header is complete and durable. `None`
+    /// if another process was faster.
     fn create(&self, room: u64) -> Result<Option<CoinFile>, MintError> {
         let temporary = format!(".{}.new", self.name);
         let new = path_of(self.directory, &temporary);
@@ -82,7 +82,7 @@ impl MintJob<'_> {
             return Ok(None);
         }
         if let Err(error) = self.check_space(room) {
-            // Nothing is begun. A failure to remove the empty file adds nothing to this error.
+            // Minting has not begun. A failure to remove the empty file adds nothing to this error.
             let _ = self.directory.remove(&temporary);
             return Err(error);
         }

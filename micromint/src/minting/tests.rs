@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::job::MEMORY_MIN;
 use super::permutation::GROUP_SIZE;
+use super::verify::FAULTS_MAX;
 use super::*;
 use crate::bin::Bin;
 use crate::coin::CoinRules;
@@ -27,15 +29,15 @@ pub(super) fn key() -> InputKey {
     "000102030405060708090a0b0c0d0e0f".parse().unwrap()
 }
 
-/// A mint of the `test` profile unless changed, with a clock that moves a step with every look.
+/// A mint of the `test` profile unless changed, with a clock that advances at every reading.
 pub(super) struct Bench<'a> {
     pub(super) directory: &'a dyn Directory,
     pub(super) params: Params,
     pub(super) key: InputKey,
     pub(super) threads: usize,
-    /// How far the clock moves with every look.
+    /// How far the clock advances at every reading.
     pub(super) tick: Duration,
-    /// Stops when told of progress for the so many-th time.
+    /// Stops at the report of progress with this number.
     pub(super) stop_at: u64,
 }
 
@@ -91,7 +93,7 @@ pub(super) fn sized(u: u32, v: u32, k: u32, t: u32, b: u32, hash: HashName) -> P
     })
 }
 
-/// The obvious mint: every toss in order, the first ball of a bin stays.
+/// The obvious mint: every toss in order; the first ball of a bin stays.
 fn obvious(params: &Params) -> HashMap<Bin, u64> {
     let rules = CoinRules::new(params.clone());
     let permutation = Permutation::new(params.raw().hash, &key());
@@ -152,7 +154,7 @@ fn stopping_anywhere_and_going_on_leaves_no_trace() {
         let mut runs = 0;
         loop {
             let threads = 1 + runs % 3;
-            // Several units a run, in one or more batches.
+            // Several units per run, in one or more batches.
             let tick = Duration::from_millis([10, 700][runs % 2]);
             let run = Bench { stop_at: stop_at * 7, threads, tick, ..Bench::new(&directory) }
                 .run()
@@ -174,7 +176,7 @@ fn stopping_anywhere_and_going_on_leaves_no_trace() {
     }
 }
 
-/// Crashes at every step of a whole mint, in every way that a crash can be, and goes on.
+/// Crashes at every step of a whole mint, with every kind of loss, and continues.
 #[test]
 fn a_crash_at_any_step_loses_nothing() {
     let whole = SimulatedDirectory::new();
@@ -200,7 +202,7 @@ fn a_crash_at_any_step_loses_nothing() {
     }
 }
 
-/// A stop keeps what was tossed; a crash costs the batch under way and no more.
+/// A stop keeps what was tossed; a crash loses only the batch in progress.
 #[test]
 fn what_a_batch_placed_is_not_tossed_again() {
     let directory = SimulatedDirectory::new();
@@ -244,15 +246,15 @@ fn two_mints_do_not_run_on_one_file() {
     drop(file);
     assert!(Bench::new(&directory).run().is_ok());
 
-    // And while one makes the file.
+    // The same while another process makes the file.
     let directory = SimulatedDirectory::new();
     let file = directory.open(".2026-12.coins.new", Open::Create).unwrap();
     file.lock(Lock::Exclusive).unwrap();
     assert!(matches!(Bench::new(&directory).run(), Err(MintError::Busy { .. })));
 }
 
-/// Real DES, 2^12 bins at three loads: the fill is that of the plan within four standard
-/// deviations.
+/// Real DES, 2^12 bins at three loads: the fraction of filled bins is that of the plan within four
+/// standard deviations.
 #[test]
 fn expected_and_actual_fill_agree() {
     for b in [15, 16, 17] {
@@ -339,7 +341,7 @@ fn a_ball_that_was_never_tossed_is_a_fault() {
     assert!(report.faults[0].contains("was never tossed"), "{report:?}");
 }
 
-/// A disk of so many bytes that can still be written.
+/// A disk with this many free bytes.
 pub(super) struct FullDisk<'a> {
     pub(super) directory: &'a SimulatedDirectory,
     pub(super) left: Arc<AtomicI64>,
@@ -448,8 +450,8 @@ fn free_space_is_looked_at_before_a_file_is_begun() {
     Bench::new(&disk(size)).run().unwrap();
 }
 
-/// Every coin that the file at `directory` holds for a user and a vendor in the set that begins at
-/// `first`, k inputs each.
+/// All coins in the file at `directory` for a user and a vendor in the set that begins at `first`,
+/// k inputs each.
 fn coins_in(
     directory: &SimulatedDirectory,
     user: &UserVector,
@@ -479,7 +481,11 @@ fn coins_in(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Whatever the sizes, the key and the number of threads: the file is sound, and its coins are
     /// coins by hashing alone.
@@ -504,7 +510,8 @@ proptest! {
         let report = bench.verify().unwrap();
         prop_assert_eq!(report.fault_count, 0, "{:?}", report.faults);
         let (alice, news) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
-        let (user, vendor) = (UserVector::new(&params, &alice).unwrap(), VendorVector::new(&params, &news));
+        let user = UserVector::new(&params, &alice).unwrap();
+        let vendor = VendorVector::new(&params, &news);
         let coins = coins_in(&directory, &user, &vendor, first * 2 % (1 << u));
         let first_bins = CoinRules::new(params).check(&user, &vendor, &coins.concat());
         prop_assert_eq!(first_bins.map(|bins| bins.len()), Ok(coins.len()));

@@ -1,8 +1,8 @@
-//! Tossing: which balls of a range of tosses go where.
+//! Tossing: which balls of a range of tosses go into which bins.
 //!
 //! Input: a range of toss numbers. Output: its hits, that is, the balls whose fixed bits are right,
-//! each with its place, in order of toss. Invariant: the hits depend on the range alone, not on how
-//! it is divided into units or which thread takes which unit.
+//! each with its place, in order of toss. The invariant: the hits depend on the range alone, not on
+//! how it is divided into units or which thread takes which unit.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,7 +24,7 @@ const UNIT_GROUPS_MAX: u64 = 1024;
 /// would not sort faster and would take memory from the system's file cache.
 const BATCH_HITS_MAX: u64 = 1 << 27;
 
-/// A batch keeps its hits in chunks, about this many per thread.
+/// A batch stores its hits in chunks, about this many per thread.
 const CHUNKS_PER_THREAD: u64 = 32;
 /// The most hits of a chunk.
 const CHUNK_HITS_MAX: u64 = 1 << 16;
@@ -38,7 +38,7 @@ pub(super) struct Tosser {
     hash: Box<dyn HashFunction>,
     filter: Filter,
     permutation: Permutation,
-    /// What each toss of a group adds to the group's input.
+    /// The bits that each toss of a group adds to the group's input.
     low: Vec<u64>,
     /// The chunks of earlier batches, for reuse.
     chunks: Mutex<Vec<Vec<Hit>>>,
@@ -65,19 +65,19 @@ impl Tosser {
         (1u64 << self.params.raw().input_bits).div_ceil(GROUP_SIZE)
     }
 
-    /// How many groups a thread takes at once.
+    /// The number of groups that a thread takes at a time.
     fn unit_groups(&self) -> u64 {
-        // Small periods are cut finely too, so that all threads have something to do.
+        // Small periods are divided finely too, so that every thread has work.
         (self.group_count() / 64).clamp(1, UNIT_GROUPS_MAX)
     }
 
-    /// About how many hits one unit yields.
+    /// The approximate number of hits that one unit yields.
     fn unit_hits(&self) -> u64 {
         (self.unit_groups() * GROUP_SIZE) >> self.filter.fixed_count
     }
 
-    /// How many hits a batch may have: as many as fit into `memory` together with the memory for
-    /// sorting, besides the chunks and units in progress.
+    /// The most hits of a batch: as many as fit into `memory` together with the memory for sorting,
+    /// besides the chunks and units in progress.
     pub(super) fn hits_max(&self, threads: usize, memory: u64) -> u64 {
         // If few balls hit, each hit takes an entry in the list of units.
         let per_hit = size_of::<Hit>() as u64 + size_of::<Unit>() as u64 / self.unit_hits().max(1);
@@ -107,7 +107,7 @@ impl Tosser {
         Searcher { bulk, bases: Vec::new(), found: Vec::new() }
     }
 
-    /// Searches whole groups. This is the one place where minting hashes.
+    /// Searches whole groups. This is the only place where minting hashes.
     fn search(&self, Searcher { bulk, bases, found }: &mut Searcher) {
         found.clear();
         match bulk {
@@ -137,7 +137,7 @@ impl Tosser {
         chunk.unwrap_or_else(|| Vec::with_capacity(hits))
     }
 
-    /// Takes back the memory of a batch, for later ones.
+    /// Recovers the memory of a batch, for later ones.
     pub(super) fn take_back(&self, batch: TossedHits) {
         let mut chunks = batch.chunks;
         chunks.iter_mut().for_each(Vec::clear);
@@ -173,13 +173,13 @@ impl Limits<'_> {
 /// The hits of a batch of tosses: those of all groups up to `end`.
 pub(super) struct TossedHits {
     pub(super) end: u64,
-    /// Where the hits are.
+    /// The hits.
     chunks: Vec<Vec<Hit>>,
-    /// Which of them are whose, in order of toss.
+    /// The hits of each unit, in order of toss.
     units: Vec<Unit>,
 }
 
-/// Hits of a unit.
+/// The hits of one unit.
 struct Unit {
     /// Its first group.
     first: u64,
@@ -203,7 +203,7 @@ impl TossedHits {
         self.units.iter().map(|unit| &self.chunks[unit.chunk][unit.range.clone()])
     }
 
-    /// Adds what a thread tossed.
+    /// Adds the hits of a thread.
     fn add(&mut self, own: TossedHits) {
         let before = self.chunks.len();
         self.end = self.end.max(own.end);
@@ -278,12 +278,12 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
 pub struct Rate {
     /// Tosses per second on all threads together.
     pub tosses_per_second: f64,
-    /// How many threads.
+    /// The number of threads.
     pub threads: usize,
 }
 
-/// Measures how fast this machine tosses balls for `params`, for about `time`. `elapsed` tells the
-/// time since any fixed moment.
+/// Measures how fast this machine tosses balls for `params`, for about `time`. `elapsed` returns
+/// the time since any fixed moment.
 pub fn measure_rate(
     params: &Params,
     threads: usize,

@@ -2,8 +2,8 @@
 //!
 //! Input: a coin file. Output: a [`Report`] whether it is what a mint with this key writes, as far
 //! as the file alone can show: every ball is in its bin and was tossed, the counts and the checksum
-//! are right, and a bin without a ball is empty. The file is read in pieces under its shared lock,
-//! so that the broker can sell from it at the same time.
+//! are right, and a bin without a ball is empty. The invariant: the file is read in pieces under
+//! its shared lock, so that the broker can sell from it at the same time.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,24 +22,24 @@ use crate::hash::HashFunction;
 use crate::host::{Lock, LockGuard};
 use crate::params::Params;
 
-/// The most faults that a report spells out.
-pub const FAULTS_MAX: usize = 20;
-/// How much is read at once, in bytes.
+/// The most faults that a report lists.
+pub(super) const FAULTS_MAX: usize = 20;
+/// The most bytes in one read.
 const READING_SIZE: u64 = 256 << 10;
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many balls were hashed.
+    /// The number of balls that were hashed.
     pub ball_count: u64,
-    /// How many faults there are; 0 for a sound file.
+    /// The number of faults; 0 for a sound file.
     pub fault_count: u64,
-    /// The first [`FAULTS_MAX`] of them in words, in the order of the file.
+    /// The first 20 of them in words, in the order of the file.
     pub faults: Vec<String>,
 }
 
-/// What one thread found in its part of the file.
+/// The result of one thread for its part of the file.
 #[derive(Default)]
 struct Part {
     ball_count: u64,
@@ -70,7 +70,7 @@ impl Part {
 }
 
 impl MintJob<'_> {
-    /// Hashes every ball of the complete coin file again; `None` if it was told to stop.
+    /// Hashes every ball of the complete coin file again; `None` if the job was stopped.
     ///
     /// # Errors
     /// The file cannot be read, is not complete, or is of other parameters or another key. Faults

@@ -1,7 +1,7 @@
 //! The two written forms of parameters: the headers of a message, and a `PERIOD.params` file.
 //!
-//! In go texts by key, out come parameters that obey every rule, and back. The invariant: equal
-//! parameters are written alike, whatever form they were read from.
+//! Input: texts by key. Output: parameters that obey every rule; and the reverse. The invariant:
+//! equal parameters have the same written form, whatever form they were read from.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::toml_file::{Number, Parsed, Time, TomlError, TomlText, line, string};
 
 /// The keys of the public parameters, in the order in which they are written. The title case of a
 /// key is its header in a message: `num-fixed-bits` is sent as `Num-Fixed-Bits`.
-pub const PARAMS_KEYS: [&str; 14] = [
+pub(crate) const PARAMS_KEYS: [&str; 14] = [
     "period",
     "hashfn",
     "iv",
@@ -37,8 +37,8 @@ pub const PARAMS_KEYS: [&str; 14] = [
 const IV_EXPECTED: &str = "16 hexadecimal digits in quotation marks";
 const FIXED_BITS_EXPECTED: &str = "1 to 16 hexadecimal digits in quotation marks";
 
-/// A parameter file. Hexadecimal digits are strings: a bare `10` or `0x10` would be other digits
-/// than it seems.
+/// A parameter file. Hexadecimal numbers are strings, because TOML would read a bare `10` or `0x10`
+/// as another number.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ParamsFile {
@@ -61,12 +61,14 @@ struct ParamsFile {
 }
 
 impl Params {
-    /// Reads parameters from texts: `get(key)` gives the text of a key of [`PARAMS_KEYS`], or
+    /// Reads parameters from texts: `get(key)` returns the text of a key of [`PARAMS_KEYS`], or
     /// `None` if it is absent.
     ///
     /// # Errors
     /// A text that is missing or cannot be read, or an inconsistency ([`Params::new`]).
-    pub fn from_fields<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Params, ParamsError> {
+    pub(crate) fn from_fields<'a>(
+        get: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<Params, ParamsError> {
         let need = |key| get(key).ok_or(ParamsError::Missing(key));
         let number = |key| value(key, need(key)?, read_number);
         let time = |key| value(key, need(key)?, str::parse::<UnixTime>);
@@ -94,7 +96,7 @@ impl Params {
         })
     }
 
-    /// The texts in the order of [`PARAMS_KEYS`]; [`Params::from_fields`] reads them back.
+    /// The key and the text of every parameter, in the order of a parameter file.
     pub fn to_fields(&self) -> Vec<(&'static str, String)> {
         let raw = self.raw();
         let fixed_digits = raw.fixed_count.div_ceil(4).max(1) as usize;
@@ -117,8 +119,8 @@ impl Params {
         PARAMS_KEYS.into_iter().zip(values).collect()
     }
 
-    /// Reads a `PERIOD.params` file: TOML with the keys of [`PARAMS_KEYS`]. `coin-size` and
-    /// `redeem-until` may be absent ([`COIN_SIZE_DEFAULT`], [`REDEEM_DAYS_DEFAULT`]).
+    /// Reads a `PERIOD.params` file: TOML, each parameter under its key. `coin-size` (4) and
+    /// `redeem-until` (seven days after the expiration) may be absent.
     ///
     /// # Errors
     /// Text that is not TOML or is too large, a key that is unknown, missing or has a value that it
@@ -136,7 +138,7 @@ impl Params {
         })
     }
 
-    /// Writes a `PERIOD.params` file: numbers bare, everything else in quotation marks.
+    /// Writes a `PERIOD.params` file: numbers are bare, everything else is in quotation marks.
     pub fn to_toml(&self) -> String {
         let is_number = |key: &str| key.ends_with("-size") || key == "num-fixed-bits";
         let lines = self.to_fields().into_iter().map(|(key, value)| match value.parse::<u32>() {

@@ -1,9 +1,9 @@
-//! The cases of `testdata/cases/*.toml`: what a vendor answers, as data that the core and every server with
-//! a module are held against.
+//! The cases of `testdata/cases/*.toml`: the answers of a vendor, as data with which the core and
+//! every server with a module are tested.
 //!
-//! In go the files, out come requests as HTTP has them, with payments in them; a player of its own puts each
-//! to what it tests and gives back what it [`Seen`], which [`compare`] holds against what is expected.
-//! `testdata/cases/README.md` says what a case may hold.
+//! Input: the files. Output: HTTP requests with payments in them. A player of its own sends each to
+//! what it tests and returns what it [`Seen`], which [`compare`] compares with the expectation.
+//! `testdata/cases/README.md` describes the keys of a case.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ use crate::time::UnixTime;
 
 /// The secret of the broker of all periods.
 const BROKER_SECRET: [u8; 32] = [7; 32];
-/// The vendor's configuration, which `config` of a case changes.
+/// The vendor's configuration; `config` of a case changes it.
 const CONFIG: &str = "\
 vendor-id = \"news.example\"
 origins = [\"https://news.example\", \"http://news.example\", \"https://www.news.example:8443\"]
@@ -35,36 +35,36 @@ receipt-time = 3600
 description = \"News <of> the day\"
 ";
 
-/// The size of the file that a step's content is, in bytes.
+/// The size of the file that is the content of a step, in bytes.
 pub const FILE_SIZE: u64 = 100;
 
 /// A vendor from its first request on.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Case {
-    /// What it shows.
+    /// What the case shows.
     pub name: String,
-    /// Why no real server can be asked, if none can.
+    /// Why no real server can be tested with it, if none can.
     pub core_only: Option<String>,
-    /// Lines put in place of those of the configuration with the same keys.
+    /// Lines that replace those of the configuration with the same keys.
     #[serde(default)]
     config: String,
     /// The requests.
     pub step: Vec<CaseStep>,
 }
 
-/// A request and what must come back.
+/// A request and the expected answer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CaseStep {
-    /// Seconds since the step before.
+    /// The seconds since the step before.
     #[serde(default)]
     pub after: i64,
-    /// The till's disk fails from here on.
+    /// The till's disk fails from this step on.
     #[serde(default)]
     pub till_fails: bool,
-    /// Files that the vendor renames into the folder of periods before, and what they hold; nothing removes
-    /// one.
+    /// Files that the vendor renames into the folder of periods before, and their contents. Nothing
+    /// removes one.
     #[serde(default)]
     put: BTreeMap<String, String>,
     /// The method.
@@ -73,21 +73,21 @@ pub struct CaseStep {
     /// The request target.
     #[serde(default = "target")]
     pub target: String,
-    /// The field Host.
+    /// The header field Host.
     #[serde(default = "host")]
     pub host: String,
-    /// Without TLS.
+    /// The request comes without TLS.
     #[serde(default)]
     pub http: bool,
-    /// The price of the place.
+    /// The price of the page.
     #[serde(default = "one")]
     pub price: u32,
-    /// The receipt path of the place.
+    /// The receipt path of the page.
     pub receipt_path: Option<String>,
-    /// The free views a day of the place.
+    /// The free views a day of the page.
     #[serde(default)]
     pub free_views: u32,
-    /// The place only tries out what it would do.
+    /// The page only tests a price (dry run).
     #[serde(default)]
     pub dry_run: bool,
     /// The client's address.
@@ -106,13 +106,13 @@ pub struct CaseStep {
     /// Header fields of the content's answer.
     #[serde(default)]
     pub content_headers: Vec<(String, String)>,
-    /// The content is a file that the server itself sends, of which it knows everything before.
+    /// The content is a file that the server itself sends, all of whose metadata it knows before.
     #[serde(default)]
     pub file: bool,
     /// A server may refuse such a request itself with 400, before its module sees it.
     #[serde(default)]
     pub or_refused: bool,
-    /// What must come back.
+    /// The expected answer.
     pub expect: Expect,
 }
 
@@ -143,7 +143,7 @@ struct CasePayment {
     replace_encoded: Vec<(String, String)>,
 }
 
-/// What must come back.
+/// The expected answer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expect {
@@ -205,33 +205,33 @@ fn first_coin() -> Vec<usize> {
     vec![0]
 }
 
-/// When the first request comes.
+/// The time of the first request.
 pub fn first_request_at() -> UnixTime {
     "2026-12-10T12:00:00Z".parse().unwrap()
 }
 
-/// When the file that a step's content is was changed last.
+/// The time of the last change of the file that is the content of a step.
 pub fn file_modified_at() -> UnixTime {
     "2026-12-02T03:04:05Z".parse().unwrap()
 }
 
-/// Names the cases to play, by a part of the name, to try one alone.
+/// An environment variable that selects cases by a part of their name, to try one alone.
 const CASES_VARIABLE: &str = "MICROMINT_CASES";
 
 /// Checks that enough steps were played: one if `MICROMINT_CASES` selects cases, else 151.
 ///
 /// # Panics
-/// If not. A player that plays nothing finds no fault.
+/// There were fewer. A player that plays nothing finds no fault.
 pub fn assert_played(steps: usize) {
     let least = if std::env::var_os(CASES_VARIABLE).is_some() { 1 } else { 151 };
     assert!(steps >= least, "expected at least {least} steps, found {steps}");
 }
 
-/// Every case, with the name of its file; if the environment variable `MICROMINT_CASES` is set, only
-/// those whose name contains its value.
+/// Every case, with the name of its file; if the environment variable `MICROMINT_CASES` is set,
+/// only those whose name contains its value.
 ///
 /// # Panics
-/// If no name contains it.
+/// No name contains it.
 pub fn all() -> Vec<(String, Case)> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -260,7 +260,7 @@ pub fn all() -> Vec<(String, Case)> {
     cases
 }
 
-/// A target in which `{N times TEXT}` stands for that.
+/// A target in which each `{N times TEXT}` is replaced by N copies of the text.
 fn spelled_out(target: &str) -> String {
     let Some((before, rest)) = target.split_once('{') else { return target.to_string() };
     let (number, rest) = rest.split_once(" times ").unwrap();
@@ -268,7 +268,7 @@ fn spelled_out(target: &str) -> String {
     format!("{before}{}{after}", text.repeat(number.parse().unwrap()))
 }
 
-/// The cases that a real server, or a program around the core, can be asked.
+/// The cases for real servers, and for programs around the core.
 pub fn for_servers() -> Vec<(String, Case)> {
     all().into_iter().filter(|(_, case)| case.core_only.is_none()).collect()
 }
@@ -278,7 +278,7 @@ pub fn accepted_mints() -> &'static [ObviousMint] {
     &mints()[..3]
 }
 
-/// The accepted periods, and `2031-01`, which is not.
+/// The accepted periods, and `2031-01`, which is not accepted.
 fn mints() -> &'static [ObviousMint; 4] {
     static MINTS: OnceLock<[ObviousMint; 4]> = OnceLock::new();
     MINTS.get_or_init(|| {
@@ -322,7 +322,7 @@ impl Case {
 }
 
 impl CaseStep {
-    /// The files that the vendor puts into the folder of periods, and what they hold.
+    /// The files that the vendor puts into the folder of periods, and their contents.
     pub fn put_files(&self) -> Vec<(String, String)> {
         let params = mint("2031-01").params().to_toml();
         self.put
@@ -332,16 +332,16 @@ impl CaseStep {
     }
 }
 
-/// A request as HTTP has it.
+/// An HTTP request.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// The header fields but Host.
+    /// The header fields except Host.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
 }
 
-/// The client of a case: it pays, and keeps cookies and the last challenge.
+/// The client of a case: it pays, and stores cookies and the last challenge.
 #[derive(Debug, Default)]
 pub struct Client {
     jar: BTreeMap<String, String>,
@@ -349,7 +349,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// The request of a step. `etag` is the entity tag that the server gives to the file.
+    /// The request of a step. `etag` is the entity tag that the server sends for the file.
     pub fn ask(&self, step: &CaseStep, etag: &str) -> Asked {
         let mut asked = Asked { headers: step.headers.clone(), body: None };
         asked.body = step.body.clone().map(String::into_bytes);
@@ -371,7 +371,7 @@ impl Client {
         asked
     }
 
-    /// Keeps the cookies of an answer, and its challenge if it has one.
+    /// Stores the cookies of an answer, and its challenge if it has one.
     pub fn keep_cookies(&mut self, seen: &Seen) {
         let found = seen
             .header(CHALLENGE_HEADER)
@@ -442,7 +442,7 @@ impl CasePayment {
     }
 }
 
-/// `text` with each first piece replaced once by the second.
+/// `text` with the first occurrence of each first piece replaced by the second.
 fn replaced(mut text: String, pairs: &[(String, String)]) -> String {
     for (what, with) in pairs {
         assert!(text.contains(what), "{what:?} does not stand in {text:?}");
@@ -464,7 +464,7 @@ fn damage_coins(mint: &ObviousMint, coins: &mut [Vec<u64>], damage: &str) {
     }
 }
 
-/// An answer as a client sees it, and what the content and the logs saw.
+/// An answer as a client sees it, and what the content and the logs received.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// The status.
@@ -473,11 +473,11 @@ pub struct Seen {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
-    /// The method with which the content was asked, if it was.
+    /// The method with which the content was requested, if it was.
     pub content_method: Option<String>,
-    /// The names of the fields that the content was asked with; `None` where it was not asked.
+    /// The names of the fields with which the content was requested; `None` if it was not.
     pub content_fields: Option<Vec<String>>,
-    /// What the server's error log got.
+    /// What was written to the server's error log.
     pub log: String,
     /// The line of the event.
     pub event: String,
@@ -495,7 +495,7 @@ impl Seen {
     }
 }
 
-/// Holds what was seen against what is expected.
+/// Compares what was seen with what is expected.
 ///
 /// # Errors
 /// The first difference, for people.
@@ -563,7 +563,7 @@ pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
                 .ok_or(format!("{what}: {line:?} lacks {piece:?}"))?;
         }
     }
-    // A header that could end its line would let a request write the answer.
+    // A header field that could contain a line end would let a request write the answer.
     let injected = seen
         .headers
         .iter()
@@ -571,7 +571,7 @@ pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
     injected.map_or(Ok(()), |(name, value)| Err(format!("{name} holds {value:?}")))
 }
 
-/// A list with one blank after each comma: servers that join lists write them as they like.
+/// A list with one space after each comma: servers that join lists differ in their spaces.
 fn evenly(value: &str) -> String {
     value.split(',').map(str::trim).collect::<Vec<_>>().join(", ")
 }

@@ -227,7 +227,7 @@ impl Vendor {
         if matches!(path, "/gift" | "/gone") {
             return Ok(());
         }
-        till.spent.extend(bins.into_iter().map(|bin| (bin, message.to_vec())));
+        till.spent.extend(bins.iter().map(|bin| (*bin, message.to_vec())));
         Ok(())
     }
 
