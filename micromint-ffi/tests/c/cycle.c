@@ -290,7 +290,7 @@ static void give_back(micromint_wallet *wallet, micromint_broker *broker) {
   good(micromint_wallet_past_return(wallet, 0, &back, &error), error);
   CHECK(back.coins > 0 && back.waiting == back.coins && !back.is_answered && header_is(request, "User-ID", "alice"));
   CHECK(micromint_wallet_credit(wallet, BYTES(credit), TEXT("another"), &error) == MICROMINT_ERROR_STATE);
-  CHECK(says(error, MICROMINT_ERROR_STATE, "this wallet knows no return"));
+  CHECK(says(error, MICROMINT_ERROR_STATE, "the wallet has no return"));
   good(micromint_wallet_credit(wallet, BYTES(credit), back.request, back.request_len, &error), error);
   good(micromint_wallet_past_return(wallet, 0, &back, &error), error);
   CHECK(back.is_answered && back.transaction == 11 && back.waiting == back.coins && back.credited == 0);
