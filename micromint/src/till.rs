@@ -61,6 +61,29 @@ pub(crate) const REVERSAL_SECONDS: i64 = 600;
 const CHECKPOINT_SIZE: u64 = 16 * 1024 * 1024;
 
 /// An open till. Each process opens its own, after `fork`; threads can share it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use micromint::bin::Bin;
+/// use micromint::host::{SimulatedDirectory, SystemClock, SystemEntropy};
+/// use micromint::till::{Spend, Spent, SyncMode, Till};
+///
+/// let directory = Box::new(SimulatedDirectory::new());
+/// let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+/// let till = Till::open(directory, SyncMode::Os, clock, entropy)?;
+///
+/// let (period, user) = ("2026-12".parse()?, "alice".parse()?);
+/// let first_bins = [Bin { superbin: 4, subbin: 7 }];
+/// let payment = Spend::new(&period, &user, &first_bins, b"the Payment message", [1; 32])
+///     .with_receipt_seconds(3600);
+/// assert!(matches!(till.spend(&payment)?, Spent::Recorded(_)));
+/// assert!(matches!(till.spend(&payment)?, Spent::Retry { .. }));
+///
+/// let another = Spend::new(&period, &user, &first_bins, b"another message", [2; 32]);
+/// assert_eq!(till.spend(&another)?, Spent::AlreadySpent);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Till {
     store: Mutex<Store>,
     directory: Arc<dyn Directory>,
@@ -282,6 +305,9 @@ impl Till {
 
     /// The answer that [`Till::spend`] would return, without recording anything; `None` stands for
     /// [`Spent::Recorded`].
+    ///
+    /// # Errors
+    /// The till cannot answer.
     pub fn would(&self, spend: &Spend<'_>) -> Result<Option<Spent>, TillError> {
         spend.check_bounds()?;
         let now = self.clock.now();
@@ -300,6 +326,9 @@ impl Till {
     /// was recorded at most `receipt_seconds` ago and not reversed. Records the retry and returns
     /// when the payment was recorded. For payments that cannot be recorded now, for example because
     /// their period has ended.
+    ///
+    /// # Errors
+    /// The till cannot answer.
     pub(crate) fn find_retry(
         &self,
         period: &Period,
@@ -320,6 +349,9 @@ impl Till {
     }
 
     /// The answer that [`Till::find_retry`] would return, without recording anything.
+    ///
+    /// # Errors
+    /// The till cannot answer.
     pub(crate) fn had_retry(
         &self,
         period: &Period,

@@ -171,6 +171,9 @@ pub struct Wallet {
 
 impl Wallet {
     /// Opens the wallet file `name`. Creates it with mode 0600 if it does not exist.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is damaged, or is not a wallet.
     pub fn open(
         directory: &dyn Directory,
         name: &str,
@@ -181,6 +184,9 @@ impl Wallet {
     }
 
     /// Opens an existing wallet file for reading only. Every method that would change it fails.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is damaged, or is not a wallet.
     pub fn open_to_read(directory: &dyn Directory, name: &str) -> Result<Wallet, WalletError> {
         let file = Replayed::open_to_read(directory, name, KIND, State::default())?;
         Ok(Wallet { file })
@@ -192,6 +198,9 @@ impl Wallet {
     }
 
     /// Reads what other processes have appended to the file.
+    ///
+    /// # Errors
+    /// The file cannot be read or is damaged.
     pub fn refresh(&mut self) -> Result<&State, WalletError> {
         Ok(self.file.refresh()?)
     }
@@ -241,6 +250,9 @@ impl Wallet {
     }
 
     /// Stores the receipt that came with the content of a payment ([`receipt_in`]).
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn keep_receipt(
         &mut self,
         payment: u32,

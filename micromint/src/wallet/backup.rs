@@ -17,6 +17,9 @@ use super::{APPEND_SIZE, KIND, State, Wallet, WalletError, commit};
 impl Wallet {
     /// Copies the wallet into a new file `name` with mode 0600 and marks the copy as a backup, so
     /// that nothing is spent from it by mistake.
+    ///
+    /// # Errors
+    /// The file exists, or cannot be written.
     pub fn backup(
         &mut self,
         directory: &dyn Directory,
@@ -32,6 +35,9 @@ impl Wallet {
     /// Restores the backup `backup_name` of `backup_directory` as the new wallet file `name` of
     /// `directory`. Set `spendable` only if no coin was spent after the backup was made: such a
     /// coin would be sent twice. Otherwise the coins can only be returned.
+    ///
+    /// # Errors
+    /// The file is not a backup, the new file exists, or one of them cannot be read or written.
     pub fn restore(
         backup_directory: &dyn Directory,
         backup_name: &str,
