@@ -225,11 +225,6 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    #[inline]
-    pub(crate) fn u64_be(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
     /// The next `size` bytes as text; `None` also if they are not UTF-8.
     #[inline]
     pub(crate) fn text(&mut self, size: usize) -> Option<&'a str> {
@@ -314,11 +309,6 @@ impl<'a> Writer<'a> {
 
     #[inline]
     pub(crate) fn u32_be(&mut self, number: u32) -> &mut Writer<'a> {
-        self.bytes(&number.to_be_bytes())
-    }
-
-    #[inline]
-    pub(crate) fn u64_be(&mut self, number: u64) -> &mut Writer<'a> {
         self.bytes(&number.to_be_bytes())
     }
 
@@ -419,7 +409,6 @@ mod tests {
             .i64(-5)
             .time(UnixTime(-6))
             .u32_be(7)
-            .u64_be(8)
             .text_u8("nine")
             .text_u16("é")
             .bytes(&[10, 11, 12]);
@@ -429,7 +418,7 @@ mod tests {
             assert!(reader.flag()?);
             assert_eq!((reader.u16()?, reader.u32()?, reader.u64()?), (2, 3, 4));
             assert_eq!((reader.i64()?, reader.time()?), (-5, UnixTime(-6)));
-            assert_eq!((reader.u32_be()?, reader.u64_be()?), (7, 8));
+            assert_eq!(reader.u32_be()?, 7);
             assert_eq!((reader.text_u8()?, reader.text_u16()?), ("nine", "é"));
             assert_eq!(reader.array()?, [10, 11]);
             assert_eq!((reader.left(), reader.rest(), reader.finish()), (1, &[12][..], None));
@@ -447,19 +436,13 @@ mod tests {
     #[test]
     fn numbers_have_the_documented_byte_order() {
         let mut bytes = Vec::new();
-        Writer::new(&mut bytes).u16(0x0102).u32(3).u64(4).u32_be(5).u64_be(6);
+        Writer::new(&mut bytes).u16(0x0102).u32(3).u64(4).u32_be(5);
         assert_eq!(
             bytes,
-            [
-                &[2, 1, 3, 0, 0, 0][..],
-                &[4, 0, 0, 0, 0, 0, 0, 0],
-                &[0, 0, 0, 5],
-                &[0, 0, 0, 0, 0, 0, 0, 6]
-            ]
-            .concat()
+            [&[2, 1, 3, 0, 0, 0][..], &[4, 0, 0, 0, 0, 0, 0, 0], &[0, 0, 0, 5]].concat()
         );
         assert_eq!(u32_be(1), [0, 0, 0, 1]);
-        assert_eq!(u64_be(1), [0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(u64_be(6), [0, 0, 0, 0, 0, 0, 0, 6]);
         assert_eq!(from_u64_be(u64_be(u64::MAX - 1)), u64::MAX - 1);
     }
 

@@ -9,6 +9,7 @@
 mod disk;
 #[cfg(feature = "vendor")]
 mod mapped;
+#[cfg(feature = "vendor")]
 mod shared_file;
 #[cfg(feature = "simulated-host")]
 mod simulated;
@@ -21,6 +22,7 @@ use crate::time::UnixTime;
 
 #[cfg(not(target_family = "wasm"))]
 pub use disk::DiskDirectory;
+#[cfg(feature = "vendor")]
 pub(crate) use shared_file::SharedFile;
 #[cfg(feature = "simulated-host")]
 pub use simulated::{SimulatedDirectory, Survives};
@@ -345,14 +347,6 @@ impl<'a> LockGuard<'a> {
         file.lock(how)?;
         Ok(LockGuard(file))
     }
-
-    /// Takes the lock on `file` if it is free; `None` if it is not.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    fn try_new(file: &'a dyn File, how: Lock) -> io::Result<Option<LockGuard<'a>>> {
-        Ok(file.try_lock(how)?.then(|| LockGuard(file)))
-    }
 }
 
 impl Drop for LockGuard<'_> {
@@ -383,8 +377,8 @@ impl<'a> ExclusiveLock<'a> {
     /// An error of the operating system.
     #[cfg(feature = "vendor")]
     pub(crate) fn try_new(file: &'a dyn File) -> io::Result<Option<ExclusiveLock<'a>>> {
-        let guard = LockGuard::try_new(file, Lock::Exclusive)?;
-        Ok(guard.map(|guard| ExclusiveLock { _guard: guard }))
+        let is_locked = file.try_lock(Lock::Exclusive)?;
+        Ok(is_locked.then(|| ExclusiveLock { _guard: LockGuard(file) }))
     }
 }
 

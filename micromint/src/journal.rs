@@ -16,7 +16,10 @@
 
 mod file;
 mod format;
+#[cfg(feature = "vendor")]
+mod indexed;
 mod replayed;
+#[cfg(feature = "vendor")]
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -26,9 +29,11 @@ use std::path::{Path, PathBuf};
 use crate::error::FileError;
 
 pub use file::{CaughtUp, Journal, Tail};
+#[cfg(feature = "vendor")]
 pub(crate) use format::HEADER_SIZE;
 pub use format::RECORD_SIZE_MAX;
 pub use replayed::{Locked, Replayed};
+#[cfg(feature = "vendor")]
 pub(crate) use sync::SharedSync;
 
 /// A record that was read from a journal.

@@ -8,8 +8,10 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "vendor")]
+use super::SharedSync;
 use super::format::{self, HEADER_SIZE, LARGEST_RECORD, RECORD_HEADER_SIZE, record_at};
-use super::{JournalError, Record, Replay, SharedSync};
+use super::{JournalError, Record, Replay};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, ExclusiveLock, File, Open};
 
@@ -19,11 +21,12 @@ const CHUNK_SIZE: usize = 1024 * 1024;
 /// An open journal.
 pub struct Journal {
     file: Arc<dyn File>,
-    shared_sync: Arc<SharedSync>,
+    #[cfg(feature = "vendor")]
+    pub(super) shared_sync: Arc<SharedSync>,
     path: PathBuf,
     seed: u32,
     /// The offset up to which this handle has read or written the file.
-    end: u64,
+    pub(super) end: u64,
     in_doubt: bool,
     /// The buffer for the records that are appended next.
     buffer: Vec<u8>,
@@ -69,7 +72,7 @@ pub struct CaughtUp<'a> {
 }
 
 impl CaughtUp<'_> {
-    fn under<'a>(_: &'a ExclusiveLock<'_>) -> CaughtUp<'a> {
+    pub(super) fn under<'a>(_: &'a ExclusiveLock<'_>) -> CaughtUp<'a> {
         CaughtUp { lock: PhantomData }
     }
 }
@@ -141,9 +144,19 @@ impl Journal {
             let (path, expected) = (path.clone(), kind.to_string());
             JournalError::NotAJournal { path, expected, found }
         })?;
+        #[cfg(feature = "vendor")]
         let shared_sync = Arc::new(SharedSync::new(Arc::clone(&file), path.clone()));
         let (end, in_doubt, buffer) = (HEADER_SIZE, false, Vec::new());
-        Ok(Journal { file, shared_sync, path, seed, end, in_doubt, buffer })
+        Ok(Journal {
+            file,
+            #[cfg(feature = "vendor")]
+            shared_sync,
+            path,
+            seed,
+            end,
+            in_doubt,
+            buffer,
+        })
     }
 
     /// The path of the file, for messages.
@@ -156,16 +169,11 @@ impl Journal {
         self.end
     }
 
-    /// Continues reading at `offset`, which must be the end of a record that was read earlier.
-    pub(crate) fn start_at(&mut self, offset: u64) {
-        self.end = offset.max(HEADER_SIZE);
-    }
-
     /// The size of the file in bytes, even if it was deleted.
     ///
     /// # Errors
     /// The file cannot be inspected.
-    fn size(&self) -> Result<u64, JournalError> {
+    pub(super) fn size(&self) -> Result<u64, JournalError> {
         Ok(self.file.size().map_err(FileError::on("read the size of", &self.path))?)
     }
 
@@ -248,20 +256,6 @@ impl Journal {
         Ok(caught_up)
     }
 
-    /// Moves to `end` and returns the proof that the file ends there; `None` if it does not. For a
-    /// caller that has applied everything before `end`. Does not check the name.
-    ///
-    /// # Errors
-    /// The file cannot be inspected.
-    pub(crate) fn caught_up_at<'a>(
-        &mut self,
-        end: u64,
-        lock: &'a ExclusiveLock<'_>,
-    ) -> Result<Option<CaughtUp<'a>>, JournalError> {
-        self.start_at(end);
-        Ok((self.size()? == self.end).then(|| CaughtUp::under(lock)))
-    }
-
     /// Cuts off everything from `offset`, which is the beginning of a record.
     ///
     /// # Errors
@@ -328,11 +322,6 @@ impl Journal {
     /// The file itself.
     pub(crate) fn file(&self) -> &Arc<dyn File> {
         &self.file
-    }
-
-    /// The sync of this journal that threads share and that needs no lock.
-    pub(crate) fn shared_sync(&self) -> Arc<SharedSync> {
-        Arc::clone(&self.shared_sync)
     }
 }
 

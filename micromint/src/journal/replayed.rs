@@ -125,6 +125,7 @@ impl<S: Replay> Replayed<S> {
     }
 
     /// The journal without the state.
+    #[cfg(any(feature = "wallet", test))]
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -193,6 +194,7 @@ impl<S: Replay> Locked<'_, S> {
     }
 
     /// The journal without the state.
+    #[cfg(any(feature = "wallet", test))]
     pub(crate) fn journal(&self) -> &Journal {
         self.journal
     }
