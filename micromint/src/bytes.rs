@@ -138,8 +138,8 @@ impl<T: Fixed> Field<T> {
     }
 }
 
-/// The unread rest of a record. Every method returns `None` if the bytes end too early; stop reading
-/// then.
+/// The unread rest of a record. Every method returns `None` if the bytes end too early. Stop
+/// reading then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
@@ -370,7 +370,7 @@ pub(crate) const fn u64_be(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
-/// The number that [`u64_be`] gives these bytes.
+/// The number that [`u64_be`] converted to these bytes.
 #[inline]
 pub(crate) const fn from_u64_be(bytes: [u8; 8]) -> u64 {
     u64::from_be_bytes(bytes)
@@ -382,7 +382,7 @@ pub(crate) const fn u128_be(number: u128) -> [u8; 16] {
     number.to_be_bytes()
 }
 
-/// The number that [`u128_be`] gives these bytes.
+/// The number that [`u128_be`] converted to these bytes.
 #[inline]
 pub(crate) const fn from_u128_be(bytes: [u8; 16]) -> u128 {
     u128::from_be_bytes(bytes)
@@ -399,7 +399,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_read_back_and_cut_ones_are_refused() {
+    fn records_are_read_back_and_cut_ones_are_rejected() {
         let mut bytes = vec![7];
         Writer::new(&mut bytes)
             .u8(1)
@@ -414,7 +414,7 @@ mod tests {
             .bytes(&[10, 11, 12]);
         let read = |bytes| {
             let mut reader = Reader::new(bytes);
-            assert_eq!(reader.u8()?, 7, "what stood there stays");
+            assert_eq!(reader.u8()?, 7, "earlier bytes are unchanged");
             assert!(reader.flag()?);
             assert_eq!((reader.u16()?, reader.u32()?, reader.u64()?), (2, 3, 4));
             assert_eq!((reader.i64()?, reader.time()?), (-5, UnixTime(-6)));
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_texts_and_counts_that_cannot_be_are_refused() {
+    fn invalid_flags_texts_and_counts_are_rejected() {
         assert_eq!(Reader::new(&[2]).flag(), None);
         assert_eq!(Reader::new(&[1, 0xff]).text_u8(), None);
         assert_eq!(Reader::new(&[2, b'a']).text_u8(), None);
@@ -483,7 +483,7 @@ mod tests {
 
     /// The checksum is that of RFC 3720, section B.4: 32 bytes of zeros.
     #[test]
-    fn a_sealed_block_shows_every_damage() {
+    fn damage_anywhere_in_a_sealed_block_is_noticed() {
         let mut block = [0; 36];
         seal(&mut block);
         assert_eq!(block[32..], 0x8a91_36aa_u32.to_le_bytes());

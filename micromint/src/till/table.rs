@@ -8,19 +8,22 @@
 //! table can always be rebuilt from the journals. So it is not synced on every change, and damage
 //! is not repaired here but is [`TableError::Damaged`]. The format is in `docs/reference/till.md`.
 
+mod bucket;
+mod writer;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::position::Position;
-use crate::bytes::{CHECKSUM_SIZE, Field, open, seal, u64_le};
+use crate::bytes::{CHECKSUM_SIZE, Field, open};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Open, Seen};
 
-/// The size of a bucket and of the header, in bytes: a sector, which disks write atomically.
-const BUCKET_SIZE: usize = 512;
-/// The entries in a bucket.
-const BUCKET_ENTRIES: usize = (BUCKET_SIZE - bucket::HEAD_SIZE) / entry::SIZE;
+use bucket::{BUCKET_ENTRIES, BUCKET_SIZE, Bucket};
+use writer::Writer;
+
+pub(super) use bucket::Entry;
+
 /// The most buckets that a search reads: the key's home and those after it.
 const PROBE_MAX: u64 = 4;
 /// A new table has 2^6 buckets, about 33 KiB.
@@ -41,39 +44,6 @@ mod header {
     pub(super) const SEED: Field<u64> = MAGIC.then();
     pub(super) const BITS: Field<u32> = SEED.then();
     const _: () = assert!(BITS.end() + CHECKSUM_SIZE <= BUCKET_SIZE);
-}
-
-/// The head of a bucket.
-mod bucket {
-    use super::*;
-
-    pub(super) const CHECKSUM: Field<u32> = Field::at(0);
-    pub(super) const LEN: Field<u8> = CHECKSUM.then();
-    pub(super) const IS_OVERFLOWED: Field<u8> = LEN.then();
-    /// The head ends with two unused bytes.
-    pub(super) const HEAD_SIZE: usize = IS_OVERFLOWED.end() + 2;
-}
-
-/// An entry in a bucket.
-mod entry {
-    use super::*;
-
-    pub(super) const KEY: Field<u64> = Field::at(0);
-    pub(super) const OFFSET: Field<u64> = KEY.then();
-    pub(super) const DAY: Field<u32> = OFFSET.then();
-    pub(super) const WORD: Field<u32> = DAY.then();
-    pub(super) const SIZE: usize = WORD.end();
-}
-
-/// The value of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// A first bin, or a user.
-    pub(super) key: u64,
-    /// The record that the entry is about.
-    pub(super) at: Position,
-    /// Flags of a first bin, or the coins of a user.
-    pub(super) word: u32,
 }
 
 /// Why a table cannot be used.
@@ -149,11 +119,6 @@ impl Touched {
         self.buckets.push(bucket);
         self.buckets.len() - 1
     }
-}
-
-struct Bucket {
-    bytes: [u8; BUCKET_SIZE],
-    is_changed: bool,
 }
 
 impl Table {
@@ -361,8 +326,7 @@ impl Table {
     }
 
     fn check(&self, number: u64, bucket: &Bucket) -> Result<(), TableError> {
-        let found = bucket::CHECKSUM.get(&bucket.bytes);
-        if found == bucket.checksum(self.seed, number) && bucket.len() <= BUCKET_ENTRIES {
+        if bucket.is_sealed(self.seed, number) && bucket.len() <= BUCKET_ENTRIES {
             return Ok(());
         }
         Err(self.damaged(&format!("bucket {number}")))
@@ -380,177 +344,6 @@ impl Table {
     fn damaged(&self, what: &str) -> TableError {
         TableError::Damaged { path: self.path.clone(), what: what.to_string() }
     }
-}
-
-/// Writes a new table from front to back, under a temporary name.
-struct Writer {
-    file: Box<dyn File>,
-    path: PathBuf,
-    name: String,
-    seed: u64,
-    bits: u32,
-    /// The bucket being filled.
-    number: u64,
-    bucket: Bucket,
-    /// Complete buckets that precede bucket `number`.
-    buffer: Vec<u8>,
-}
-
-impl Writer {
-    fn new(
-        directory: &dyn Directory,
-        name: &str,
-        seed: u64,
-        bits: u32,
-    ) -> Result<Writer, TableError> {
-        let path = directory.path().join(name);
-        let file =
-            directory.open(&temporary(name), Open::Create).map_err(FileError::on("make", &path))?;
-        file.set_size(0).map_err(FileError::on("cut", &path))?;
-        let mut header = [0; BUCKET_SIZE];
-        header::MAGIC.set(&mut header, MAGIC);
-        header::SEED.set(&mut header, seed);
-        header::BITS.set(&mut header, bits);
-        seal(&mut header);
-        file.write_at(&header, 0).map_err(FileError::on("write", &path))?;
-        let name = name.to_string();
-        Ok(Writer {
-            file,
-            path,
-            name,
-            seed,
-            bits,
-            number: 0,
-            bucket: Bucket::empty(),
-            buffer: Vec::new(),
-        })
-    }
-
-    /// Adds entries whose homes are not before those of earlier calls.
-    fn push_all(&mut self, entries: &mut Vec<Entry>) -> Result<(), TableError> {
-        entries.sort_unstable_by_key(|entry| hash(self.seed, entry.key));
-        for entry in entries.drain(..) {
-            let home = home(self.seed, self.bits, entry.key);
-            while self.number < home {
-                self.next()?;
-            }
-            while !self.bucket.push(&entry) {
-                self.bucket.set_overflowed();
-                self.next()?;
-            }
-            if self.number >= home + PROBE_MAX {
-                return Err(TableError::Full);
-            }
-        }
-        Ok(())
-    }
-
-    fn finish_buckets(&mut self) -> Result<(), TableError> {
-        while self.number < bucket_count(self.bits) {
-            self.next()?;
-        }
-        self.flush()
-    }
-
-    fn next(&mut self) -> Result<(), TableError> {
-        let mut bucket = std::mem::replace(&mut self.bucket, Bucket::empty());
-        bucket.seal(self.seed, self.number);
-        self.buffer.extend_from_slice(&bucket.bytes);
-        self.number += 1;
-        if self.buffer.len() >= CHUNK_BUCKETS as usize * BUCKET_SIZE {
-            self.flush()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn flush(&mut self) -> Result<(), TableError> {
-        let begin = offset(self.number) - self.buffer.len() as u64;
-        self.file.write_at(&self.buffer, begin).map_err(FileError::on("write", &self.path))?;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn publish(self, directory: &dyn Directory) -> Result<Table, TableError> {
-        directory
-            .rename(&temporary(&self.name), &self.name)
-            .map_err(FileError::on("make", &self.path))?;
-        let Writer { file, path, name, seed, bits, .. } = self;
-        let table = Table { file: Arc::from(file), path, name, seed, bits };
-        table.map();
-        Ok(table)
-    }
-}
-
-/// The name under which a new table is written.
-fn temporary(name: &str) -> String {
-    format!("{name}.new")
-}
-
-impl Bucket {
-    fn empty() -> Bucket {
-        Bucket { bytes: [0; BUCKET_SIZE], is_changed: false }
-    }
-
-    fn len(&self) -> usize {
-        usize::from(bucket::LEN.get(&self.bytes))
-    }
-
-    /// Whether an entry whose home is this bucket or an earlier one is in a later bucket.
-    fn is_overflowed(&self) -> bool {
-        bucket::IS_OVERFLOWED.get(&self.bytes) != 0
-    }
-
-    fn set_overflowed(&mut self) {
-        self.is_changed |= !self.is_overflowed();
-        bucket::IS_OVERFLOWED.set(&mut self.bytes, 1);
-    }
-
-    fn find(&self, key: u64) -> Option<usize> {
-        (0..self.len()).find(|slot| entry::KEY.get(&self.bytes[slot_at(*slot)..]) == key)
-    }
-
-    fn entry(&self, slot: usize) -> Entry {
-        let bytes = &self.bytes[slot_at(slot)..][..entry::SIZE];
-        let at = Position { day: entry::DAY.get(bytes), offset: entry::OFFSET.get(bytes) };
-        Entry { key: entry::KEY.get(bytes), at, word: entry::WORD.get(bytes) }
-    }
-
-    fn set(&mut self, slot: usize, entry: &Entry) {
-        let bytes = &mut self.bytes[slot_at(slot)..][..entry::SIZE];
-        entry::KEY.set(bytes, entry.key);
-        entry::OFFSET.set(bytes, entry.at.offset);
-        entry::DAY.set(bytes, entry.at.day);
-        entry::WORD.set(bytes, entry.word);
-        self.is_changed = true;
-    }
-
-    /// Adds an entry; returns `false` if there is no room.
-    fn push(&mut self, entry: &Entry) -> bool {
-        let slot = self.len();
-        if slot == BUCKET_ENTRIES {
-            return false;
-        }
-        bucket::LEN.set(&mut self.bytes, slot as u8 + 1);
-        self.set(slot, entry);
-        true
-    }
-
-    fn seal(&mut self, seed: u64, number: u64) {
-        let checksum = self.checksum(seed, number);
-        bucket::CHECKSUM.set(&mut self.bytes, checksum);
-    }
-
-    /// The checksum of the content. It includes file and number, so that the bucket of another
-    /// place does not match.
-    fn checksum(&self, seed: u64, number: u64) -> u32 {
-        let start = crc32c::crc32c(&u64_le(seed ^ number));
-        crc32c::crc32c_append(start, &self.bytes[bucket::CHECKSUM.end()..])
-    }
-}
-
-fn slot_at(slot: usize) -> usize {
-    bucket::HEAD_SIZE + slot * entry::SIZE
 }
 
 /// The offset of a bucket in the file.
@@ -577,6 +370,7 @@ fn hash(seed: u64, key: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::position::Position;
     use super::*;
     use crate::host::{SimulatedDirectory, SystemEntropy};
 
