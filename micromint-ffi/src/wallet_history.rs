@@ -265,7 +265,7 @@ pub unsafe extern "C" fn micromint_wallet_coins_at(
             vendor = parsed(vendor, vendor_len)
         );
         holding_of(it, holding)?;
-        place.write(it.wallet.state().coins_at(holding, &vendor).len() as u32);
+        place.write(it.wallet.state().spendable_at(holding, &vendor));
         Ok(())
     })
 }

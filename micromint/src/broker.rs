@@ -1,15 +1,18 @@
-//! The broker: selling sets, redeeming coins, taking unspent coins back (thesis 3.2).
+//! The broker: it sells sets, redeems coins and credits returned coins (thesis 3.2).
 //!
-//! In go a client's wish for sets, a vendor's batch, a client's return; out come the messages that
-//! answer them. The broker's journal is the truth about all of it; the coin file's sold flags and status
-//! bits are replayed from it. The invariants: a sale is on disk before its coins leave and a redemption
-//! before its verdicts; no set is sold twice and no first ball is paid twice, whatever crashes and
-//! however many processes work on one coin file at a time.
+//! Input: a client's order, a vendor's batch, a client's return. Output: the messages that answer
+//! them. The broker's journal is authoritative; the sold flags and status bits of the coin file are
+//! replayed from it.
 //!
-//! Beside the coin file `F` stand `F.journal` (the journal) and `F.claims` (a verdict for every coin);
-//! `docs/reference/broker.md` describes them byte by byte. Whoever holds the lock of the coin file is the broker.
+//! The invariants: a sale is durable before its coins are sent, and a redemption before its
+//! verdicts are. No set is sold twice and no first ball is paid twice, even after crashes and with
+//! several processes on the same coin file.
+//!
+//! For a coin file `F` there are `F.journal` (the journal) and `F.claims` (a verdict for every
+//! coin); the formats are in `docs/reference/broker.md`. A process acts as the broker while it
+//! holds the lock of the coin file.
 
-// What it remembers.
+// What is recorded.
 mod record;
 
 mod claim;
@@ -18,7 +21,7 @@ mod claims_file;
 
 mod state;
 
-// What it does, in the order of a coin's life.
+// Operations, in the order of a coin's life.
 mod sale;
 
 mod examine;
@@ -33,7 +36,7 @@ mod vendors;
 
 mod compromise;
 
-// What it tells about it.
+// Reports.
 mod accounts;
 
 mod owner_list;
@@ -121,37 +124,38 @@ pub struct Broker {
     lock: Arc<dyn File>,
     state: State,
     threads: usize,
-    /// A write failed, so that this handle may know less than the disk holds.
+    /// A write failed, so the state may lack records that are on the disk.
     in_doubt: bool,
 }
 
-/// The broker cannot do its work.
+/// Why the broker cannot work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
-    /// The operating system refused.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The coin file.
+    /// The coin file cannot be used.
     #[error(transparent)]
     CoinFile(#[from] CoinFileError),
-    /// The journal.
+    /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The claims file.
+    /// The claims file cannot be used.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
-    /// A record of the journal is not one of this broker.
+    /// A record of the journal is invalid.
     #[error("the broker's journal at offset {at}: {why}")]
     Record {
-        /// Where the record begins.
+        /// The offset of the record.
         at: u64,
         /// What was expected and what was found.
         why: String,
     },
-    /// The journal ends before what the coin file shows of it.
+    /// The journal ends before the offset up to which the coin file reflects it.
     #[error(
-        "the coin file reflects the broker's journal up to offset {applied}, but the journal ends at {end}: it was lost or replaced; restore it"
+        "the coin file reflects the broker's journal up to offset {applied}, but the journal ends \
+         at {end}: it was lost or replaced; restore it"
     )]
     JournalLost {
         /// The offset in the coin file.
@@ -160,18 +164,18 @@ pub enum BrokerError {
         end: u64,
     },
     /// An earlier write failed.
-    #[error("an earlier failure left the broker's files in doubt; open them again")]
+    #[error("an earlier write of the broker's files failed; open them again")]
     InDoubt,
-    /// Several machines cannot keep one coin file.
+    /// The coin file is on a network file system.
     #[error(
-        "the coin file lies on a network file system, where locks do not hold; use a local disk"
+        "the coin file is on a network file system, where locks are not reliable; use a local disk"
     )]
     OnNetwork,
 }
 
 impl Broker {
-    /// Opens the broker of the complete coin file `name`, making its journal if there is none, and
-    /// brings the coin file up to date with it.
+    /// Opens the broker of the complete coin file `name`, creates its journal if there is none, and
+    /// brings the coin file up to date with the journal.
     ///
     /// # Errors
     /// One of the files cannot be used.
@@ -185,7 +189,7 @@ impl Broker {
             return Err(BrokerError::OnNetwork);
         }
         let coin_file = CoinFile::open(directory, name)?;
-        // A handle of its own, so that the lock can be held while the rest of the broker changes.
+        // A separate handle, so that the lock can be held while the broker is borrowed mutably.
         let lock =
             directory.open(name, Open::Write).map_err(FileError::on("open", coin_file.path()))?;
         let lock: Arc<dyn File> = Arc::from(lock);
@@ -207,8 +211,8 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Examines batches on so many threads from now on, each with some memory of its own (about 100 MB
-    /// for a large batch); 1 if never called, at least 1.
+    /// Sets the number of threads that examine batches. Each needs memory of its own, about 100 MB
+    /// for a large batch. The default is 1.
     pub fn set_threads(&mut self, threads: usize) {
         self.threads = threads;
     }
@@ -218,8 +222,8 @@ impl Broker {
         self.coin_file.params()
     }
 
-    /// Does `act` as the one broker: under the lock, knowing all that others did, and with the period
-    /// settled if it is time.
+    /// Calls `act` as the one broker: under the lock, with the state up to date, and with the
+    /// period settled if that is due.
     fn locked<T>(
         &mut self,
         now: UnixTime,
@@ -233,14 +237,14 @@ impl Broker {
         act(&mut locked)
     }
 
-    /// Reads what others appended, makes it durable (its writer may have died before it could, and the
-    /// answer to come may rest on it) and brings the coin file up to date.
+    /// Reads what other processes appended and makes it durable: its writer may have died before
+    /// that, and the next answer may depend on it. Then brings the coin file up to date.
     fn catch_up<'a>(&mut self, lock: &'a ExclusiveLock<'_>) -> Result<CaughtUp<'a>, BrokerError> {
         if self.in_doubt {
             return Err(BrokerError::InDoubt);
         }
         let done = self.read_and_mark(lock);
-        // What was read before the failure is not known to be in the state.
+        // After a failure, records may have been read without being in the state.
         self.in_doubt = done.is_err();
         done
     }
@@ -271,7 +275,7 @@ impl Broker {
         Ok(caught_up)
     }
 
-    /// Takes a record that was read: into the state, and into the coin file if that one is behind.
+    /// Applies a record that was read to the state, and to the coin file if that is behind.
     fn take(
         &mut self,
         at: u64,
@@ -285,7 +289,7 @@ impl Broker {
         to_mark.map_or(Ok(()), |record| self.mark(&record))
     }
 
-    /// Marks in the coin file what a record says. Doing it again changes nothing.
+    /// Marks in the coin file what a record says. Doing so twice changes nothing.
     fn mark(&self, record: &BrokerRecord) -> Result<(), BrokerError> {
         match record {
             BrokerRecord::Sale(sale) => self.mark_sale(sale),
@@ -310,7 +314,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Marks the first balls that the claims of a section were paid for.
+    /// Marks the first balls of the accepted claims of a section as paid.
     fn mark_paid(&self, section: &Section) -> Result<(), BrokerError> {
         let mut marks: Vec<(Bin, Status)> = self
             .claims
@@ -327,7 +331,7 @@ impl Broker {
         Ok(self.coin_file.add_status(&marks)?)
     }
 
-    /// Notes in the coin file that it reflects the journal up to its end.
+    /// Records in the coin file that it reflects the journal up to its end.
     fn note_applied(&self) -> Result<(), BrokerError> {
         let state = SaleState {
             next_superbin: self.state.next_superbin(),
@@ -336,7 +340,7 @@ impl Broker {
         Ok(self.coin_file.set_sale_state(&state)?)
     }
 
-    /// Which of the first balls `bins` are paid for, in the order of `bins`.
+    /// Whether each of the first balls `bins` is paid.
     fn are_paid(&self, bins: &[Bin]) -> Result<Vec<bool>, BrokerError> {
         let mut order: Vec<usize> = (0..bins.len()).collect();
         order.sort_unstable_by_key(|i| bins[*i]);
@@ -348,8 +352,8 @@ impl Broker {
         Ok(paid)
     }
 
-    /// The claims of a section with the verdicts of today: those that waited are decided by the
-    /// settlement, once it was made.
+    /// The claims of a section with their current verdicts: the settlement, once made, decides
+    /// those that wait.
     fn claims_today(&self, section: &Section) -> Result<Vec<Claim>, BrokerError> {
         let mut claims = self.claims.read(section)?;
         let Some(settlement) = &self.state.settlement else { return Ok(claims) };
@@ -364,7 +368,7 @@ impl Broker {
     }
 }
 
-/// The broker whose lock is held and who knows all that others did.
+/// The broker while its lock is held and its state is up to date.
 struct LockedBroker<'a> {
     broker: &'a mut Broker,
     caught_up: CaughtUp<'a>,
@@ -379,7 +383,7 @@ impl Deref for LockedBroker<'_> {
 }
 
 impl LockedBroker<'_> {
-    /// Commits a record: appended, durable, then marked in the coin file.
+    /// Commits a record: appends it, makes it durable, then marks it in the coin file.
     fn commit(&mut self, record: BrokerRecord) -> Result<(), BrokerError> {
         let broker = &mut *self.broker;
         let at = broker.journal.end();
@@ -405,7 +409,7 @@ fn take_lock<'a>(lock: &'a dyn File, path: &Path) -> Result<ExclusiveLock<'a>, F
     Ok(guard)
 }
 
-/// Whether a claim on the first ball of this status was paid.
+/// Whether a claim on a first ball with this status was paid.
 fn is_paid(status: Status) -> bool {
     status.contains(Status::REDEEMED) || status.contains(Status::RETURNED)
 }

@@ -225,11 +225,6 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    #[inline]
-    pub(crate) fn u64_be(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
     /// The next `size` bytes as text; `None` also if they are not UTF-8.
     #[inline]
     pub(crate) fn text(&mut self, size: usize) -> Option<&'a str> {
@@ -317,13 +312,8 @@ impl<'a> Writer<'a> {
         self.bytes(&number.to_be_bytes())
     }
 
-    #[inline]
-    pub(crate) fn u64_be(&mut self, number: u64) -> &mut Writer<'a> {
-        self.bytes(&number.to_be_bytes())
-    }
-
-    /// A text of at most 255 bytes with its length before it, in one byte. Callers pass only types
-    /// whose longest text is shorter.
+    /// A text of at most 255 bytes after its length in one byte. Callers pass only types whose longest
+    /// text is shorter.
     #[inline]
     pub(crate) fn text_u8(&mut self, text: &str) -> &mut Writer<'a> {
         debug_assert!(text.len() <= usize::from(u8::MAX));
@@ -410,7 +400,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_read_back_and_cut_ones_are_refused() {
+    fn records_are_read_back_and_cut_ones_are_rejected() {
         let mut bytes = vec![7];
         Writer::new(&mut bytes)
             .u8(1)
@@ -420,17 +410,16 @@ mod tests {
             .i64(-5)
             .time(UnixTime(-6))
             .u32_be(7)
-            .u64_be(8)
             .text_u8("nine")
             .text_u16("é")
             .bytes(&[10, 11, 12]);
         let read = |bytes| {
             let mut reader = Reader::new(bytes);
-            assert_eq!(reader.u8()?, 7, "what stood there stays");
+            assert_eq!(reader.u8()?, 7, "earlier bytes are unchanged");
             assert!(reader.flag()?);
             assert_eq!((reader.u16()?, reader.u32()?, reader.u64()?), (2, 3, 4));
             assert_eq!((reader.i64()?, reader.time()?), (-5, UnixTime(-6)));
-            assert_eq!((reader.u32_be()?, reader.u64_be()?), (7, 8));
+            assert_eq!(reader.u32_be()?, 7);
             assert_eq!((reader.text_u8()?, reader.text_u16()?), ("nine", "é"));
             assert_eq!(reader.array()?, [10, 11]);
             assert_eq!((reader.left(), reader.rest(), reader.finish()), (1, &[12][..], None));
@@ -448,24 +437,18 @@ mod tests {
     #[test]
     fn numbers_have_the_documented_byte_order() {
         let mut bytes = Vec::new();
-        Writer::new(&mut bytes).u16(0x0102).u32(3).u64(4).u32_be(5).u64_be(6);
+        Writer::new(&mut bytes).u16(0x0102).u32(3).u64(4).u32_be(5);
         assert_eq!(
             bytes,
-            [
-                &[2, 1, 3, 0, 0, 0][..],
-                &[4, 0, 0, 0, 0, 0, 0, 0],
-                &[0, 0, 0, 5],
-                &[0, 0, 0, 0, 0, 0, 0, 6]
-            ]
-            .concat()
+            [&[2, 1, 3, 0, 0, 0][..], &[4, 0, 0, 0, 0, 0, 0, 0], &[0, 0, 0, 5]].concat()
         );
         assert_eq!(u32_be(1), [0, 0, 0, 1]);
-        assert_eq!(u64_be(1), [0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(u64_be(6), [0, 0, 0, 0, 0, 0, 0, 6]);
         assert_eq!(from_u64_be(u64_be(u64::MAX - 1)), u64::MAX - 1);
     }
 
     #[test]
-    fn flags_texts_and_counts_that_cannot_be_are_refused() {
+    fn invalid_flags_texts_and_counts_are_rejected() {
         assert_eq!(Reader::new(&[2]).flag(), None);
         assert_eq!(Reader::new(&[1, 0xff]).text_u8(), None);
         assert_eq!(Reader::new(&[2, b'a']).text_u8(), None);
@@ -501,7 +484,7 @@ mod tests {
 
     /// The checksum is that of RFC 3720, section B.4: 32 bytes of zeros.
     #[test]
-    fn a_sealed_block_shows_every_damage() {
+    fn damage_anywhere_in_a_sealed_block_is_noticed() {
         let mut block = [0; 36];
         seal(&mut block);
         assert_eq!(block[32..], 0x8a91_36aa_u32.to_le_bytes());

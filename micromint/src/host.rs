@@ -1,13 +1,15 @@
-//! What a program passes in: the clock, randomness and files.
+//! The environment that a program passes in: clock, randomness and files.
 //!
-//! The core has nothing ambient, so that a test, or a C program, can put its own in their place and
-//! a crash can be replayed as a value. The real ones are [`SystemClock`], [`SystemEntropy`] and
-//! [`DiskDirectory`]. wasm has none of them: a program there passes in its own.
+//! The core uses nothing ambient, so that tests and C programs can substitute their own
+//! implementations, and a crash can be simulated. The system's implementations are [`SystemClock`],
+//! [`SystemEntropy`] and [`DiskDirectory`]. They do not exist on wasm, where a program passes in
+//! its own.
 
 #[cfg(not(target_family = "wasm"))]
 mod disk;
 #[cfg(feature = "vendor")]
 mod mapped;
+#[cfg(feature = "vendor")]
 mod shared_file;
 #[cfg(feature = "simulated-host")]
 mod simulated;
@@ -20,17 +22,18 @@ use crate::time::UnixTime;
 
 #[cfg(not(target_family = "wasm"))]
 pub use disk::DiskDirectory;
+#[cfg(feature = "vendor")]
 pub(crate) use shared_file::SharedFile;
 #[cfg(feature = "simulated-host")]
 pub use simulated::{SimulatedDirectory, Survives};
 
-/// Tells the time.
+/// A source of the time.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC.
+    /// The current time.
     fn now(&self) -> UnixTime;
 }
 
-/// The machine's clock.
+/// The system's clock.
 #[cfg(not(target_family = "wasm"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
@@ -39,12 +42,12 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        // A clock before 1970 counts as 1970.
+        // A clock before 1970 is read as 1970.
         UnixTime(since.map_or(0, |since| since.as_secs() as i64))
     }
 }
 
-/// A clock that stands still, for tests and for judging as of a given time.
+/// A clock that does not move, for tests and for decisions about a given time.
 #[derive(Clone, Copy, Debug)]
 pub struct FixedClock(pub UnixTime);
 
@@ -54,18 +57,18 @@ impl Clock for FixedClock {
     }
 }
 
-/// Gives unpredictable bytes.
+/// A source of unpredictable bytes.
 pub trait Entropy: Send + Sync {
     /// Fills `bytes`.
     ///
     /// # Errors
-    /// The source gives none.
+    /// The source failed.
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
 
     /// An unpredictable number.
     ///
     /// # Errors
-    /// The source gives none.
+    /// The source failed.
     fn number(&self) -> io::Result<u64> {
         let mut bytes = [0; 8];
         self.fill(&mut bytes)?;
@@ -88,88 +91,87 @@ impl Entropy for SystemEntropy {
 /// How [`Directory::open`] opens a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
-    /// For reading; it must exist.
+    /// For reading. The file must exist.
     Read,
-    /// For reading and writing; it must exist.
+    /// For reading and writing. The file must exist.
     Write,
-    /// For reading and writing; made with mode 0600 if absent.
+    /// For reading and writing. Creates the file with mode 0600 if it does not exist.
     Create,
-    /// For reading and writing; made with mode 0600, must be absent.
+    /// For reading and writing. Creates the file with mode 0600; it must not exist.
     CreateNew,
 }
 
 /// How a file is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// With other readers.
+    /// Together with other shared locks.
     Shared,
-    /// Alone.
+    /// By one handle alone.
     Exclusive,
 }
 
-/// What the operating system knows of an open file.
+/// The status of an open file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FileStatus {
-    /// The bytes that are there.
+    /// The bytes that exist.
     pub seen: Seen,
-    /// The number of names that it has: 0 once it was deleted.
+    /// The number of names (hard links); 0 after the file was deleted.
     pub links: u64,
 }
 
-/// The proof that the first bytes of a file were there a moment ago.
+/// The proof that the first bytes of a file existed a moment ago.
 ///
 /// ```compile_fail,E0451
-/// // Nobody can claim to have seen what was not looked at.
+/// // No caller can make one without looking.
 /// let seen = micromint::host::Seen { size: 4096 };
 /// ```
 ///
-/// Only [`File::look`], [`File::status`] and [`File::try_read_at`] make one, from what the
-/// operating system says. It goes with the file that it was asked of. Whoever keeps one holds the
-/// lock of that file meanwhile and drops it before the lock: afterwards another process may cut the
-/// file.
+/// Only [`File::look`], [`File::status`] and [`File::try_read_at`] return one, after they asked the
+/// operating system. It is valid for that file. The caller holds the file's lock and drops this
+/// value before the lock: afterwards another process may cut the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Seen {
     size: u64,
 }
 
 impl Seen {
-    /// How many bytes were there; the file may hold more.
+    /// The number of bytes that existed. The file may be larger.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Whether `count` bytes at `offset` were there.
+    /// Whether `count` bytes at `offset` existed.
     pub fn covers(&self, count: usize, offset: u64) -> bool {
         offset.checked_add(count as u64).is_some_and(|end| end <= self.size)
     }
 }
 
-/// What tells two states of a file apart without reading it: it differs whenever the file was
-/// replaced or written to, as far as the operating system knows.
+/// Identifies a state of a file without reading it. It changes whenever the file is replaced or
+/// written, as far as the operating system can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp(pub [u64; 4]);
 
-/// One directory and the files in it. Names are plain file names, never paths.
+/// One directory and the files in it. Names are plain file names, not paths.
 pub trait Directory: Send + Sync {
-    /// Where it is, for messages.
+    /// Its path, for messages.
     fn path(&self) -> &Path;
 
     /// Opens a file.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>>;
 
-    /// The names of its files, sorted; directories are left out.
+    /// The names of its files, sorted. Does not include directories.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn names(&self) -> io::Result<Vec<String>>;
 
     /// The stamp of a file.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn stamp(&self, name: &str) -> io::Result<Stamp> {
         let file = self.open(name, Open::Read)?;
         let mut bytes = vec![0; file.size()? as usize];
@@ -180,52 +182,53 @@ pub trait Directory: Send + Sync {
     /// Removes a file.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Renames a file, replacing `to` if it exists.
+    /// Renames a file, and replaces `to` if it exists.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Makes the names durable: files made, renamed and removed stay so after a power cut.
+    /// Makes created, renamed and removed names durable, so that they survive a power cut.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn sync(&self) -> io::Result<()>;
 
-    /// How many bytes can still be written here; `u64::MAX` where that is not known.
+    /// The number of bytes that can still be written here; `u64::MAX` if it is not known.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn free_space(&self) -> io::Result<u64> {
         Ok(u64::MAX)
     }
 
-    /// Whether this directory lies on a network file system, where locks and appends do not hold.
+    /// Whether this directory is on a network file system, where locks and appends are not
+    /// reliable.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn is_on_network(&self) -> io::Result<bool>;
 }
 
-/// An open file. Reads and writes name their place, so one handle serves many threads.
+/// An open file. Reads and writes take an offset, so threads can share a handle.
 pub trait File: Send + Sync {
     /// The size in bytes.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn size(&self) -> io::Result<u64>;
 
     /// Fills `bytes` from `offset`.
     ///
     /// # Errors
-    /// The operating system's; `UnexpectedEof` if the file ends before.
+    /// An error of the operating system; `UnexpectedEof` if the file is too short.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// Reads as [`File::read_at`] does, unless that would have to wait for the disk. Returns `None`
-    /// if it would, or else the proof that the bytes up to the last one read are there.
+    /// Reads as [`File::read_at`] does, unless that has to wait for the disk: then returns `None`.
+    /// Otherwise returns the proof that the file has at least the bytes up to the last one read.
     ///
     /// # Errors
     /// As for [`File::read_at`].
@@ -237,29 +240,29 @@ pub trait File: Send + Sync {
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
-    /// The operating system's; part may have been written.
+    /// An error of the operating system. A part may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Asks for the size, so that [`File::reread_at`] and [`File::rewrite_at`] may be called. The
-    /// caller holds a lock that keeps others from cutting the file.
+    /// Asks for the size, so that [`File::reread_at`] and [`File::rewrite_at`] can be called. The
+    /// caller holds a lock that keeps other processes from cutting the file.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn look(&self) -> io::Result<Seen> {
         Ok(Seen { size: self.size()? })
     }
 
-    /// Maps the first `size` bytes, which must be there, so that [`File::reread_at`] and
-    /// [`File::rewrite_at`] need no system call for them. Does nothing if this host cannot do that.
-    /// Only the first call counts.
+    /// Maps the first `size` bytes, which must exist, so that [`File::reread_at`] and
+    /// [`File::rewrite_at`] need no system call for them. Does nothing on hosts that cannot map
+    /// files, and in all calls after the first.
     fn map(&self, _size: u64) {}
 
-    /// Reads as [`File::read_at`] does, at less cost in the part that [`File::map`] named. It may
+    /// Reads as [`File::read_at`] does, but faster in the part that [`File::map`] has mapped. May
     /// wait for the disk.
     ///
-    /// A mapping reports no errors: if the file is shorter than it should be, the operating system
-    /// ends the process. So memory is used only for bytes that `seen` covers, and a call for all
-    /// others.
+    /// A mapping reports no errors: if the file is shorter than expected, the operating system
+    /// kills the process. So the mapping is used only for bytes that `seen` covers, and a system
+    /// call for all others.
     ///
     /// # Errors
     /// As for [`File::read_at`].
@@ -267,11 +270,11 @@ pub trait File: Send + Sync {
         self.read_at(bytes, offset)
     }
 
-    /// Writes as [`File::write_at`] does, at less cost in the part that [`File::map`] named.
+    /// Writes as [`File::write_at`] does, but faster in the part that [`File::map`] has mapped.
     ///
-    /// As for [`File::reread_at`], memory is used only for bytes that `seen` covers. A mapping does
-    /// not report a failed or full disk either, so the caller has just written to another file of
-    /// the same file system by a call.
+    /// As in [`File::reread_at`], the mapping is used only for bytes that `seen` covers. A mapping
+    /// does not report a failing or full disk either. So the caller has just written to another
+    /// file of the same file system by a system call.
     ///
     /// # Errors
     /// As for [`File::write_at`].
@@ -279,89 +282,81 @@ pub trait File: Send + Sync {
         self.write_at(bytes, offset)
     }
 
-    /// Cuts or extends (by zeros) the file.
+    /// Cuts the file, or extends it by zeros.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn set_size(&self, size: u64) -> io::Result<()>;
 
-    /// Makes what was written durable.
+    /// Makes everything written durable.
     ///
     /// # Errors
-    /// The operating system's. After one nothing is known about what was written since the last
-    /// success, and a later success says nothing about it.
+    /// An error of the operating system. What was written since the last success may be lost then,
+    /// and a later success does not prove the opposite.
     fn sync(&self) -> io::Result<()>;
 
-    /// The number of names that the file has: 0 once it was deleted under us.
+    /// The number of names (hard links); 0 after the file was deleted.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn links(&self) -> io::Result<u64>;
 
-    /// Whether nobody but its owner may read or write it, as a file of secrets must be.
+    /// Whether only the file's owner may read and write it, as required for secrets.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn is_private(&self) -> io::Result<bool>;
 
-    /// [`File::look`] and [`File::links`] at once.
+    /// The results of [`File::look`] and [`File::links`].
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn status(&self) -> io::Result<FileStatus> {
         Ok(FileStatus { seen: self.look()?, links: self.links()? })
     }
 
-    /// Waits for the lock. It belongs to this handle (as `flock` does) and excludes other handles,
-    /// in this process and in others; dropping the handle gives it back.
+    /// Waits for the lock. It belongs to this handle (as with `flock`) and excludes other handles,
+    /// in this process and in others. Dropping the handle releases it.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn lock(&self, how: Lock) -> io::Result<()>;
 
-    /// Takes the lock if it is free: whether it was.
+    /// Takes the lock if it is free. Returns whether it was.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn try_lock(&self, how: Lock) -> io::Result<bool>;
 
-    /// Gives the lock back.
+    /// Releases the lock.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn unlock(&self) -> io::Result<()>;
 }
 
-/// Holds an exclusive or shared lock and gives it back when dropped.
-pub struct LockGuard<'a>(&'a dyn File);
+/// Holds a lock and releases it when dropped.
+pub(crate) struct LockGuard<'a>(&'a dyn File);
 
 impl<'a> LockGuard<'a> {
     /// Waits for the lock on `file`.
     ///
     /// # Errors
-    /// The operating system's.
-    pub fn new(file: &'a dyn File, how: Lock) -> io::Result<LockGuard<'a>> {
+    /// An error of the operating system.
+    pub(crate) fn new(file: &'a dyn File, how: Lock) -> io::Result<LockGuard<'a>> {
         file.lock(how)?;
         Ok(LockGuard(file))
-    }
-
-    /// Takes the lock on `file` if it is free; `None` if it is not.
-    ///
-    /// # Errors
-    /// The operating system's.
-    pub fn try_new(file: &'a dyn File, how: Lock) -> io::Result<Option<LockGuard<'a>>> {
-        Ok(file.try_lock(how)?.then(|| LockGuard(file)))
     }
 }
 
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
-        // Unlocking a held lock fails only if the descriptor is gone, and then so is the lock.
+        // Unlocking fails only if the descriptor is closed, and then the lock is released.
         let _ = self.0.unlock();
     }
 }
 
-/// Holds an exclusive lock and gives it back when dropped. Functions that need the lock held take a
+/// Holds an exclusive lock and releases it when dropped. Functions that need the lock take a
 /// reference to this.
 pub struct ExclusiveLock<'a> {
     _guard: LockGuard<'a>,
@@ -371,30 +366,35 @@ impl<'a> ExclusiveLock<'a> {
     /// Waits for the lock on `file`.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     pub fn new(file: &'a dyn File) -> io::Result<ExclusiveLock<'a>> {
         Ok(ExclusiveLock { _guard: LockGuard::new(file, Lock::Exclusive)? })
     }
 
-    /// Takes the lock on `file` if it is free; returns `None` if it is not.
+    /// Takes the lock on `file` if it is free; `None` if it is not.
     ///
     /// # Errors
-    /// The operating system's.
-    pub fn try_new(file: &'a dyn File) -> io::Result<Option<ExclusiveLock<'a>>> {
-        let guard = LockGuard::try_new(file, Lock::Exclusive)?;
-        Ok(guard.map(|guard| ExclusiveLock { _guard: guard }))
+    /// An error of the operating system.
+    #[cfg(feature = "vendor")]
+    pub(crate) fn try_new(file: &'a dyn File) -> io::Result<Option<ExclusiveLock<'a>>> {
+        let is_locked = file.try_lock(Lock::Exclusive)?;
+        Ok(is_locked.then(|| ExclusiveLock { _guard: LockGuard(file) }))
     }
 }
 
 /// Reads a whole file of at most `size_max` bytes.
 ///
 /// # Errors
-/// The operating system's; `FileTooLarge` past `size_max`.
-pub fn read_whole(directory: &dyn Directory, name: &str, size_max: u64) -> io::Result<Vec<u8>> {
+/// An error of the operating system; `FileTooLarge` if the file is larger.
+pub(crate) fn read_whole(
+    directory: &dyn Directory,
+    name: &str,
+    size_max: u64,
+) -> io::Result<Vec<u8>> {
     let file = directory.open(name, Open::Read)?;
     let size = file.size()?;
     if size > size_max {
-        let text = format!("{size} bytes, at most {size_max} are allowed");
+        let text = format!("expected at most {size_max} bytes, found {size}");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     let mut bytes = vec![0; size as usize];
@@ -402,11 +402,11 @@ pub fn read_whole(directory: &dyn Directory, name: &str, size_max: u64) -> io::R
     Ok(bytes)
 }
 
-/// Writes a whole file so that a crash leaves the old one or the new one, durably when this
-/// returns. The new file has mode 0600.
+/// Replaces a whole file durably: after a crash it has either the old or the new content. The new
+/// file has mode 0600.
 ///
 /// # Errors
-/// The operating system's; the old file is then as it was.
+/// An error of the operating system. The old file is then unchanged.
 pub fn replace_whole(directory: &dyn Directory, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = format!(".{name}.new");
     if directory.names()?.contains(&temporary) {

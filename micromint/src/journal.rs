@@ -1,22 +1,25 @@
-//! The one format for everything that is appended: the vendor's till, the wallet, the broker's
-//! records.
+//! The file format of everything that is only appended to: the vendor's till, the wallet, the
+//! broker's records.
 //!
-//! In go payloads of 1 byte to 64 KiB, out come the same payloads in order, with their offsets. The
-//! invariant: what a reader is given was written whole. A tail cut off by a crash is told apart
-//! from a broken middle. The tail is cut away, since nobody was told that it was written. A broken
-//! middle is an error and is never skipped.
+//! Input: payloads of 1 byte to 64 KiB. Output: the same payloads in order, with their offsets.
 //!
-//! A journal that is the whole truth about something is a [`Replayed`]: the file together with the
-//! state that its records add up to, shared by processes under the file's own lock. [`Journal`] is
-//! the file alone, for users who keep several files under one lock. Both append only with the proof
-//! that the lock is held and the file was read to its end ([`CaughtUp`]). Making durable what was
-//! appended needs no lock, and one sync serves all who wait for it ([`SharedSync`]).
+//! The invariant: every payload that a reader gets was written completely. A tail that a crash cut
+//! off is distinguished from a broken middle. The tail is cut away, since no writer has
+//! acknowledged it. A broken middle is an error and is never skipped.
 //!
-//! Byte by byte the format is described in `docs/reference/journal.md`.
+//! [`Replayed`] is a journal together with the state that its records produce; processes share it
+//! under the file's own lock. [`Journal`] is the file alone, for users that keep several files
+//! under one lock. Both append only with the proof that the lock is held and the file was read to
+//! its end ([`CaughtUp`]).
+//!
+//! The format is described in `docs/reference/journal.md`.
 
 mod file;
 mod format;
+#[cfg(feature = "vendor")]
+mod indexed;
 mod replayed;
+#[cfg(feature = "vendor")]
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -26,41 +29,44 @@ use std::path::{Path, PathBuf};
 use crate::error::FileError;
 
 pub use file::{CaughtUp, Journal, Tail};
-pub use format::{HEADER_SIZE, RECORD_HEADER_SIZE, RECORD_SIZE_MAX};
+#[cfg(feature = "vendor")]
+pub(crate) use format::HEADER_SIZE;
+pub use format::RECORD_SIZE_MAX;
 pub use replayed::{Locked, Replayed};
-pub use sync::SharedSync;
+#[cfg(feature = "vendor")]
+pub(crate) use sync::SharedSync;
 
-/// A record as it is read from a journal.
+/// A record that was read from a journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// The offset at which it begins.
     pub offset: u64,
-    /// Its payload, 1 to [`RECORD_SIZE_MAX`] bytes.
+    /// Its payload, 1 byte to 64 KiB.
     pub payload: &'a [u8],
     path: &'a Path,
 }
 
 impl Record<'_> {
-    /// The error for a record that is whole but cannot be read, or that makes no sense after those
-    /// before it. `why` completes "cannot read the record: …".
+    /// The error for a record that is complete but cannot be read, or that is inconsistent with
+    /// those before it. `why` completes "cannot read the record: …".
     pub fn unreadable(&self, why: impl Into<String>) -> JournalError {
         JournalError::Unreadable { path: self.path.into(), at: self.offset, why: why.into() }
     }
 }
 
-/// What the records of a journal add up to.
+/// A state that the records of a journal produce.
 pub trait Replay {
-    /// Why a record cannot be applied: [`Record::unreadable`], or a failure of the state's own.
+    /// Why a record cannot be applied: [`Record::unreadable`], or an error of the state itself.
     type Error: From<JournalError>;
 
     /// Applies the next record.
     ///
     /// # Errors
-    /// The record is unreadable, or the state cannot take it now. Nothing after it is read.
+    /// The record is unreadable or inconsistent with the state. No record after it is read.
     fn apply(&mut self, record: &Record<'_>) -> Result<(), Self::Error>;
 }
 
-/// All records, each with its offset: for looking at a journal whatever its kind.
+/// All records, each with its offset: shows a journal of any kind.
 impl Replay for Vec<(u64, Vec<u8>)> {
     type Error = JournalError;
 
@@ -70,11 +76,11 @@ impl Replay for Vec<(u64, Vec<u8>)> {
     }
 }
 
-/// A journal cannot be used.
+/// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// The operating system refused.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is not a journal of this kind.
@@ -82,22 +88,26 @@ pub enum JournalError {
     NotAJournal {
         /// The file.
         path: PathBuf,
-        /// The kind asked for.
+        /// The expected kind.
         expected: String,
-        /// What its first bytes show.
+        /// What its first bytes show instead.
         found: String,
     },
     /// A record in the middle is damaged.
-    #[error("{}: broken at offset {at}, {bytes} bytes before the end; nothing was cut off", path.display())]
+    #[error(
+        "{}: broken at offset {at}, {bytes} bytes before the end; nothing was cut off",
+        path.display()
+    )]
     Broken {
         /// The file.
         path: PathBuf,
         /// Where the damaged record begins.
         at: u64,
-        /// How much follows, in bytes.
+        /// The number of bytes from there to the end.
         bytes: u64,
     },
-    /// A record is whole, but not one that this version can read or that fits those before it.
+    /// A record is complete, but this version cannot read it, or it is inconsistent with those
+    /// before it.
     #[error("{}: cannot read the record at offset {at}: {why}", path.display())]
     Unreadable {
         /// The file.
@@ -113,26 +123,26 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// A write failed and could not be taken back, so nothing more may be appended.
-    #[error("{}: an earlier failure left it in doubt; open it again", path.display())]
+    /// A write or sync failed, so the content of the file is uncertain and nothing can be appended.
+    #[error("{}: an earlier write or sync failed; open the file again", path.display())]
     InDoubt {
         /// The file.
         path: PathBuf,
     },
-    /// The file is shorter than what was once read or made durable.
+    /// The file is shorter than what was read or made durable before.
     #[error("{}: expected at least {expected} bytes, found {found}", path.display())]
     Shrunk {
         /// The file.
         path: PathBuf,
-        /// The size it had at least, in bytes.
+        /// The size that it had at least, in bytes.
         expected: u64,
-        /// The size it has.
+        /// The size that it has, in bytes.
         found: u64,
     },
     /// A payload is empty or too large.
-    #[error("a record of {found} bytes, expected 1 to {RECORD_SIZE_MAX}")]
+    #[error("expected a record of 1 to {RECORD_SIZE_MAX} bytes, found {found}")]
     RecordSize {
-        /// Its size.
+        /// The size of the payload, in bytes.
         found: usize,
     },
 }

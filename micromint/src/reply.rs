@@ -1,12 +1,12 @@
-//! The reply to a request that may be refused as a matter of course.
+//! The reply to a request that may be refused.
 //!
-//! A refusal is an answer; an error is a failure. A broker that is sold out, or a user who says no,
-//! refuses: everything works, nothing changed, and asking again gives the same answer. An error
-//! says that the answer is not known, because a file or a service failed. So a function that can do
-//! both returns `Result<Reply<T, R>, E>`: `?` passes the error on, and the caller matches the
-//! reply.
+//! A refusal is an answer; an error is a failure. A broker that is sold out, or a user who
+//! declines, refuses: everything works, nothing changed, and asking again gets the same answer. An
+//! error means that the answer is not known, because a file or a service failed. So a function that
+//! can do both returns `Result<Reply<T, R>, E>`: `?` passes the error on, and the caller matches
+//! the reply.
 
-/// What was asked for, or the reason why it was refused.
+/// What was requested, or the reason why it was refused.
 ///
 /// ```
 /// use micromint::reply::Reply;
@@ -26,12 +26,12 @@
 pub enum Reply<T, R> {
     /// The request was granted.
     Granted(T),
-    /// The request was refused, for this reason. Nothing changed.
+    /// The request was refused for this reason. Nothing changed.
     Refused(R),
 }
 
 impl<T, R> Reply<T, R> {
-    /// What was granted, if it was.
+    /// The granted value; `None` if the request was refused.
     pub fn granted(self) -> Option<T> {
         match self {
             Reply::Granted(granted) => Some(granted),
@@ -39,7 +39,7 @@ impl<T, R> Reply<T, R> {
         }
     }
 
-    /// The reason of the refusal, if it was one.
+    /// The reason of the refusal; `None` if the request was granted.
     pub fn refused(self) -> Option<R> {
         match self {
             Reply::Granted(_) => None,
@@ -47,7 +47,7 @@ impl<T, R> Reply<T, R> {
         }
     }
 
-    /// Changes what was granted.
+    /// Applies a function to the granted value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U, R> {
         match self {
             Reply::Granted(granted) => Reply::Granted(change(granted)),
@@ -55,8 +55,8 @@ impl<T, R> Reply<T, R> {
         }
     }
 
-    /// Turns the refusal into an error, for callers to whom it is one: a command that was refused
-    /// has failed.
+    /// Turns a refusal into an error, for callers to whom it is one, such as a command that fails
+    /// if it is refused.
     ///
     /// # Errors
     /// The refusal.

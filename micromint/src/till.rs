@@ -1,14 +1,17 @@
-//! The vendor's till: which coins were spent here, for good (thesis 3.3.1, "daily logs").
+//! The vendor's till: a permanent record of which coins were spent here (thesis 3.3.1, "daily
+//! logs").
 //!
-//! In go payments whose coins are good, out come answers: recorded, a retry, over the cap, already
-//! spent. The invariant: of all processes and threads that present one coin (nginx workers, Apache
-//! children, both servers at once) exactly one is told that it was recorded, across reloads,
-//! restarts and `kill -9`. What was acknowledged is never forgotten; after a power cut, as
-//! [`SyncMode`] says.
+//! Input: payments whose coins are good. Output: whether a payment was recorded, is a retry, is
+//! over the user's cap, or has a coin that was spent before.
 //!
-//! The till is a directory. Its journals, one for each UTC day, are the truth. Its indexes, one for
-//! each period, make lookups cheap and can always be rebuilt. One lock guards everything. Byte by
-//! byte: `docs/reference/till.md`.
+//! The invariant: if several processes and threads (nginx workers, Apache children, both servers)
+//! present the same coin, exactly one of them records it. This holds across reloads, restarts and
+//! `kill -9`, and a recorded payment is never forgotten. [`SyncMode`] says what a power cut can
+//! lose.
+//!
+//! The till is a directory. Its journals, one for each UTC day, are authoritative. Its indexes, one
+//! for each period, make lookups cheap and can always be rebuilt. One lock guards all files. The
+//! format is in `docs/reference/till.md`.
 
 mod batches;
 mod nonblocking;
@@ -44,22 +47,20 @@ use table::TableError;
 
 pub use batches::Batch;
 pub(crate) use batches::Batches;
-pub use nonblocking::TRY_SPEND_COINS_MAX;
 pub(crate) use position::Position;
-pub use promises::PROMISES_MAX;
 pub(crate) use record::TillRecord;
 pub use spend::{Spend, fingerprint};
 pub(crate) use store::{LockedStore, scan};
 pub use syncing::SyncMode;
 
-/// How long after it was recorded a payment may be reversed, in seconds. Redemption leaves younger
-/// payments alone.
-pub const REVERSAL_SECONDS: i64 = 600;
-/// How far journals may run ahead of the durable indexes, in bytes: what opening reads again at
-/// most.
+/// How long a payment can be reversed after it was recorded, in seconds. Redemption skips payments
+/// that are not older.
+pub(crate) const REVERSAL_SECONDS: i64 = 600;
+/// How many bytes the journals may grow after a checkpoint before the next one. Opening the till
+/// reads about that much again.
 const CHECKPOINT_SIZE: u64 = 16 * 1024 * 1024;
 
-/// An open till. Each process opens its own, after `fork`; any number of threads may use it.
+/// An open till. Each process opens its own, after `fork`; threads can share it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -95,52 +96,52 @@ pub struct Till {
     counters: Counters,
 }
 
-/// The answer to a [`Spend`]. Of several that apply the first of this list is given, but for
-/// [`Spent::Recorded`], for which none of the others may.
+/// The answer to a [`Spend`]. If several answers apply, it is the first of [`Spent::Retry`],
+/// [`Spent::CapReached`] and [`Spent::AlreadySpent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
-    /// The coins are spent, now and here.
+    /// The payment was recorded, and its coins are now spent.
     Recorded(PaymentId),
-    /// This very payment was recorded before: serve it again, without a charge.
+    /// The same payment was recorded before: serve it again without a charge.
     Retry {
         /// When it was recorded.
         recorded_at: UnixTime,
     },
-    /// The user would pass the cap. Nothing was recorded.
+    /// The payment would exceed the user's cap. Nothing was recorded.
     CapReached,
     /// A coin was spent here before. Nothing was recorded.
     AlreadySpent,
 }
 
-/// Identifies a recorded payment. Whoever has it may reverse the payment.
+/// Identifies a recorded payment, and allows to reverse it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PaymentId(Position);
 
 /// The answer to [`Till::reverse`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reversal {
-    /// The payment is taken back; its coins are unspent.
+    /// The payment is reversed, and its coins are unspent.
     Reversed,
     /// The payment stands: it was retried, is older than [`REVERSAL_SECONDS`], is being redeemed or
     /// was reversed before.
     Void,
 }
 
-/// What this process has done since it opened the till.
+/// What this process did since it opened the till.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct TillTotals {
-    /// Payments recorded.
+    /// The number of recorded payments.
     pub payments: u64,
-    /// Coins in them.
+    /// The number of their coins.
     pub coins: u64,
-    /// Payments answered again.
+    /// The number of retries.
     pub retries: u64,
-    /// Payments taken back.
+    /// The number of reversed payments.
     pub reversals: u64,
-    /// Payments over a user's cap.
+    /// The number of payments over a user's cap.
     pub over_cap: u64,
-    /// Payments with a spent coin.
+    /// The number of payments with a spent coin.
     pub already_spent: u64,
 }
 
@@ -154,44 +155,52 @@ struct Counters {
     already_spent: AtomicU64,
 }
 
-/// The till cannot answer: nothing may be served for the payment in question.
+/// The till cannot answer. Serve nothing for the payment in question.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TillError {
-    /// The operating system refused.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A journal is broken or unreadable, was deleted or cut, or is in doubt.
+    /// A journal is broken, unreadable, deleted or cut.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The till's directory is on a network file system.
-    #[error("{}: on a network file system, where locks are not reliable; use a local disk", .0.display())]
+    #[error(
+        "{}: is on a network file system, where locks are not reliable; use a local disk",
+        .0.display()
+    )]
     OnNetwork(PathBuf),
     /// The lock file was deleted.
-    #[error("{}: was deleted while in use; stop all servers that use this till, then start them", .0.display())]
+    #[error(
+        "{}: was deleted while in use; stop all servers that use this till, then start them",
+        .0.display()
+    )]
     LockDeleted(PathBuf),
-    /// A sync failed: what was recorded since the last good one may be lost.
-    #[error("an earlier sync of the till failed; restart the server once the disk is in order")]
+    /// A sync failed: whatever was recorded since the last successful one may be lost.
+    #[error("an earlier sync of the till failed; repair the disk and restart the server")]
     SyncFailed,
-    /// An index is damaged although it was just rebuilt.
+    /// An index is damaged, although it was just rebuilt.
     #[error("an index of the till is damaged: {what}")]
     Damaged {
         /// What is wrong.
         what: String,
     },
-    /// An index has reached the largest size.
+    /// An index has reached its largest size.
     #[error("an index of the till has reached its largest size")]
     Full,
     /// The till holds payments of too many periods.
-    #[error("payments of more than 1000 periods; redeem and prune first")]
+    #[error("the till has payments of more than 1000 periods; redeem and prune first")]
     TooManyPeriods,
-    /// The payment is out of bounds.
+    /// The payment has too few or too many coins, or its message is too large.
     #[error(
-        "expected 1 to {COINS_PER_PAYMENT_MAX} different first bins and at most {PAYMENT_SIZE_MAX} bytes, found {bins} in {bytes} bytes"
+        "expected 1 to {COINS_PER_PAYMENT_MAX} different first bins and at most \
+         {PAYMENT_SIZE_MAX} bytes, found {bins} in {bytes} bytes"
     )]
     Spend {
-        /// First bins.
+        /// The number of first bins.
         bins: usize,
-        /// Bytes of the message.
+        /// The size of the message, in bytes.
         bytes: usize,
     },
     /// A thread could not be started.
@@ -212,23 +221,23 @@ impl From<TableError> for TillError {
 }
 
 impl Till {
-    /// Makes the permanent `lock` file in an existing directory, so that its owner can be set
+    /// Creates the permanent `lock` file in an existing directory, so that its owner can be set
     /// before workers open the till. Changes nothing in an existing till.
     ///
     /// # Errors
-    /// The operating system's.
+    /// The file cannot be created.
     pub fn prepare(directory: &dyn Directory) -> Result<(), TillError> {
         let path = directory.path().join(LOCK_NAME);
         directory.open(LOCK_NAME, Open::Create).map_err(FileError::on("make", &path))?;
         Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
     }
 
-    /// Opens the till in `directory`, makes it if that is empty, and brings its indexes up to date.
-    /// Each process calls this for itself, after `fork`.
+    /// Opens the till in `directory`, which may be empty, and brings its indexes up to date. Each
+    /// process calls this for itself, after `fork`.
     ///
     /// # Errors
-    /// The files cannot be read or written, a journal is broken or was deleted, or the directory is
-    /// on a network file system.
+    /// A file cannot be read or written, a journal is broken or was deleted, or the directory is on
+    /// a network file system.
     pub fn open(
         directory: Box<dyn Directory>,
         sync: SyncMode,
@@ -270,12 +279,12 @@ impl Till {
         Ok(till)
     }
 
-    /// Records a payment, if none of its coins is spent. When this returns [`Spent::Recorded`] or
-    /// [`Spent::Retry`] the payment is as durable as the [`SyncMode`] promises.
+    /// Records a payment if none of its coins is spent. When this returns [`Spent::Recorded`] or
+    /// [`Spent::Retry`], the payment is as durable as the [`SyncMode`] promises.
     ///
     /// # Errors
     /// The till cannot answer; serve nothing. Usually nothing was recorded. If the payment was
-    /// recorded all the same, it is a retry when it is sent again.
+    /// recorded nevertheless, sending it again is a retry.
     pub fn spend(&self, spend: &Spend<'_>) -> Result<Spent, TillError> {
         spend.check_bounds()?;
         if self.promises.are_owed.load(Ordering::Relaxed) {
@@ -294,7 +303,7 @@ impl Till {
         Ok(spent)
     }
 
-    /// What [`Till::spend`] would answer, without recording anything; `None` for
+    /// The answer that [`Till::spend`] would return, without recording anything; `None` stands for
     /// [`Spent::Recorded`].
     ///
     /// # Errors
@@ -313,13 +322,14 @@ impl Till {
         })
     }
 
-    /// When a payment with this fingerprint and this first bin of its first coin was recorded, if
-    /// that was within `receipt_seconds` and it was not reversed. It is then recorded as retried.
-    /// For payments that cannot be recorded now, such as after the period's end.
+    /// Looks for a retry: a payment with this fingerprint and this first bin of its first coin that
+    /// was recorded at most `receipt_seconds` ago and not reversed. Records the retry and returns
+    /// when the payment was recorded. For payments that cannot be recorded now, for example because
+    /// their period has ended.
     ///
     /// # Errors
     /// The till cannot answer.
-    pub fn find_retry(
+    pub(crate) fn find_retry(
         &self,
         period: &Period,
         first_bin: Bin,
@@ -338,11 +348,11 @@ impl Till {
         Ok(found)
     }
 
-    /// What [`Till::find_retry`] would answer, without recording anything.
+    /// The answer that [`Till::find_retry`] would return, without recording anything.
     ///
     /// # Errors
     /// The till cannot answer.
-    pub fn had_retry(
+    pub(crate) fn had_retry(
         &self,
         period: &Period,
         first_bin: Bin,
@@ -355,21 +365,21 @@ impl Till {
         })
     }
 
-    /// Reverses a payment, for the request that recorded it and then did not succeed.
+    /// Reverses a payment, for the request that recorded it and failed later.
     ///
     /// # Errors
-    /// The till cannot answer; the payment stands.
+    /// The till cannot answer; the payment is not reversed.
     pub fn reverse(&self, id: PaymentId) -> Result<Reversal, TillError> {
         let now = self.clock.now();
-        let reversal = self.take_back_promised(id.0, |store| take_back(store, id.0, now, now));
+        let reversal = self.reverse_promised(id.0, |store| reverse(store, id.0, now, now));
         if reversal.is_err() {
             self.promises.are_owed.store(true, Ordering::Relaxed);
         }
         reversal
     }
 
-    /// Takes back a payment, and with it the promise to do so.
-    fn take_back_promised(
+    /// Reverses a payment by `act`, and removes the promise to do so.
+    fn reverse_promised(
         &self,
         at: Position,
         act: impl Fn(&mut LockedStore<'_>) -> Result<(Reversal, Option<Wanted>), TillError>,
@@ -380,7 +390,7 @@ impl Till {
             self.counters.reversals.fetch_add(1, Ordering::Relaxed);
         }
         if self.promises.remove(at).is_err() {
-            // To be looked at again; it is done, and doing it again changes nothing.
+            // The promise is handled again later, which changes nothing.
             self.promises.are_owed.store(true, Ordering::Relaxed);
         }
         Ok(reversal)
@@ -399,7 +409,7 @@ impl Till {
         }
     }
 
-    /// Now, by the till's clock.
+    /// The time of the till's clock.
     pub(crate) fn now(&self) -> UnixTime {
         self.clock.now()
     }
@@ -409,13 +419,14 @@ impl Till {
         self.directory.as_ref()
     }
 
-    /// The same, to be kept.
+    /// The till's directory, as a shared handle.
     pub(super) fn shared_directory(&self) -> Arc<dyn Directory> {
         Arc::clone(&self.directory)
     }
 
     /// Calls `act` under the lock, with the indexes up to date. If it finds an index damaged, the
-    /// indexes are rebuilt and `act` is called once more, so it must leave nothing half done.
+    /// indexes are rebuilt and `act` is called a second time. So `act` must not return
+    /// [`TillError::Damaged`] after it changed something.
     pub(crate) fn locked<T>(
         &self,
         act: impl Fn(&mut LockedStore<'_>) -> Result<T, TillError>,
@@ -423,7 +434,7 @@ impl Till {
         self.locked_at(self.clock.now(), act)
     }
 
-    /// [`Till::locked`] for a caller that has just read the clock.
+    /// [`Till::locked`], for a caller that has just read the clock.
     fn locked_at<T>(
         &self,
         now: UnixTime,
@@ -432,7 +443,7 @@ impl Till {
         if self.syncing.has_failed() {
             return Err(TillError::SyncFailed);
         }
-        // A thread that panicked left nothing in memory that is not read again from the files.
+        // The state is usable after a panic: what matters is read again from the files.
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = ExclusiveLock::new(self.lock.as_ref());
         let lock = lock.map_err(FileError::on("lock", &self.lock_path))?;
@@ -450,7 +461,7 @@ impl Till {
         wanted.map_or(Ok(()), |wanted| self.syncing.settle(wanted))
     }
 
-    /// Makes a checkpoint, unless another thread is at it or another process was faster.
+    /// Makes a checkpoint, unless another thread or process is making one.
     fn checkpoint(&self) {
         if self.is_checkpointing.swap(true, Ordering::AcqRel) {
             return;
@@ -460,7 +471,7 @@ impl Till {
             false => Ok(None),
         });
         if let Ok(Some(checkpoint)) = begun {
-            // The payment itself is recorded: a failure is for those that come after.
+            // This payment is recorded; a failed sync is an error for later ones.
             match checkpoint.sync() {
                 Ok(()) => drop(self.locked(|store| store.finish_checkpoint(&checkpoint))),
                 Err(_) => self.syncing.fail(),
@@ -470,7 +481,7 @@ impl Till {
     }
 }
 
-/// Decides about a payment, in the order of [`Spent`].
+/// Decides about a payment, in the order of [`Spent`], and records it if nothing is in the way.
 fn decide(
     store: &mut LockedStore<'_>,
     spend: &Spend<'_>,
@@ -489,7 +500,7 @@ fn decide(
     Ok((Spent::Recorded(PaymentId(at)), store.newest_sync()))
 }
 
-/// Why a payment that is no retry cannot be recorded on `day`.
+/// Why a payment that is not a retry cannot be recorded on `day`.
 fn obstacle(
     store: &mut LockedStore<'_>,
     spend: &Spend<'_>,
@@ -497,7 +508,7 @@ fn obstacle(
     day: u32,
 ) -> Result<Option<Spent>, TillError> {
     if let Some(cap) = spend.cap {
-        // Where nothing was recorded yet on this day, the newest journal is another day's.
+        // If nothing was recorded on this day yet, the newest journal is that of an earlier day.
         let spent_before = if store.end().day < day { 0 } else { store.coins_of(spend.user)? };
         if spent_before.saturating_add(spend.first_bins.len() as u32) > cap {
             return Ok(Some(Spent::CapReached));
@@ -514,7 +525,7 @@ fn obstacle(
     Ok(None)
 }
 
-/// When the payment that spent the bin was recorded, if this is a retry of it.
+/// When the payment that spent the bin was recorded, if this payment is a retry of it.
 fn retried(
     found: &Found,
     fingerprint: &[u8; 32],
@@ -527,8 +538,8 @@ fn retried(
     (spent.payment.fingerprint == *fingerprint && is_recent).then_some(recorded_at)
 }
 
-/// When the payment that spent the bin was recorded, if this is a retry of it; and what must be
-/// durable before the retry is served.
+/// Records a retry, if this payment is one: returns when the payment was recorded, and what must
+/// be durable before the retry is served.
 fn retry(
     store: &mut LockedStore<'_>,
     found: &Found,
@@ -546,14 +557,14 @@ fn retry(
         store.begin_day(day_of(now))?;
         store.append(&TillRecord::Retry(Note { payment: *at, at: now }))?;
     }
-    // The process that recorded it may not have synced it yet.
+    // The process that recorded the payment may not have synced it yet.
     let wanted =
         if at.day == store.end().day { store.newest_sync() } else { Some(store.sync_of(*at)?) };
     Ok((Some(recorded_at), wanted))
 }
 
-/// Takes back the payment at `at`, if it might be `asked_at` that time.
-fn take_back(
+/// Reverses the payment at `at`, if it could be reversed at the time `asked_at`.
+fn reverse(
     store: &mut LockedStore<'_>,
     at: Position,
     asked_at: UnixTime,
@@ -569,7 +580,7 @@ fn take_back(
     if !stands || asked_at.0.saturating_sub(payment.recorded_at.0) > REVERSAL_SECONDS {
         return Ok((Reversal::Void, None));
     }
-    // Redemption leaves payments alone for so long; but a clock may have been set back since.
+    // Redemption skips payments that can be reversed, but a clock may have been set back since.
     if Batches::read(store.directory())?.covering(&payment.period, at).is_some() {
         return Ok((Reversal::Void, None));
     }

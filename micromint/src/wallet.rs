@@ -1,15 +1,16 @@
-//! The client's wallet: receiving, spending and returning coins (thesis 3.4).
+//! The client's wallet: it receives, spends and returns coins (thesis 3.4).
 //!
-//! In go messages of brokers and vendors, out come payments and returns. One file holds everything:
-//! a [`crate::journal`] that is only ever appended to. Reading it from the start gives the
-//! [`State`]. The invariants: a spend is on disk before its coins leave, so no coin leaves twice
-//! for different things, whatever crashes; and a coin that left is bound to its vendor for good.
+//! Input: messages of brokers and vendors. Output: payments and returns. One file holds
+//! everything: a [`crate::journal`], which only grows. Replaying it yields the [`State`].
+//!
+//! The invariant: a spend is durable before its coins leave. So even after a crash no coin is ever
+//! sent for two different things, and a coin that was sent stays bound to its vendor.
 //!
 //! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends
-//! it, and reports the result to [`Wallet::settle`]. Format and rules are described in
-//! `docs/reference/wallet.md`, so that another program can share the file.
+//! it, and reports the result to [`Wallet::settle`]. The file format and its rules are described in
+//! `docs/reference/wallet.md`, so other programs can use the same file.
 
-// What is known.
+// The content of the file.
 mod genuine;
 
 mod outcome;
@@ -18,19 +19,19 @@ mod record;
 
 mod state;
 
-// What is decided.
+// Decisions.
 mod plan;
 
 mod credit;
 
 mod balance;
 
-// What is told apart in an answer.
+// What answers mean.
 mod answer;
 
 mod problem;
 
-// What is done.
+// Operations on whole files.
 mod receive;
 
 mod backup;
@@ -48,6 +49,7 @@ use crate::journal::{JournalError, Locked, Replayed};
 use crate::protocol::{CREDIT_COINS_MAX, FundsCredited, Id, RequestPayment};
 use crate::time::UnixTime;
 
+use plan::Plan;
 use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
 
 pub use answer::{
@@ -55,37 +57,37 @@ pub use answer::{
 };
 pub use balance::Balance;
 pub use credit::Returnable;
-pub use genuine::{EMPTY, GenuineSet, NotGenuine, check as check_genuine};
+pub use genuine::NotGenuine;
 pub use outcome::PaymentOutcome;
-pub use plan::{Choice, Fetch, METHOD_LEN_MAX, Plan, Policy, Unpayable};
-pub use problem::{PROBLEM_SIZE_MAX, PROBLEM_WORDS_MAX, Problem};
+pub use plan::{Choice, Fetch, Policy, Unpayable};
+pub use problem::{PROBLEM_SIZE_MAX, Problem};
 pub use receive::{NotReceived, Received};
-pub use record::Place;
-pub use state::{CoinState, Holding, PastPayment, Return, Set, State, Withdrawal};
+pub use state::{Holding, PastPayment, Return, State, Withdrawal};
 
-/// The kind of journal that a wallet is.
+/// The kind of a wallet's journal.
 const KIND: &str = "wallet";
-/// How much is appended in one write while sets come in, in bytes.
+/// The size after which received sets are appended to the file, in bytes.
 const APPEND_SIZE: usize = 4 * 1024 * 1024;
 
-/// The wallet cannot be used.
+/// Why a wallet operation failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WalletError {
-    /// The operating system refused.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file is damaged or not a wallet.
+    /// The file is damaged or is not a wallet.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// No randomness.
+    /// The source of randomness failed.
     #[error("no randomness: {0}")]
     Entropy(io::Error),
-    /// The file is a backup, which must be restored before anything is written to it.
+    /// The file is a backup, which must be restored before it can be changed.
     #[error("{}: this is a backup made at {made}; restore it first", path.display())]
     Backup {
         /// The wallet file.
         path: PathBuf,
-        /// When it was made.
+        /// When the backup was made.
         made: UnixTime,
     },
     /// The file is not a backup.
@@ -94,25 +96,25 @@ pub enum WalletError {
         /// The file.
         path: PathBuf,
     },
-    /// The new file exists already.
-    #[error("{}: already exists", path.display())]
+    /// The new file already exists.
+    #[error("{}: exists already", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// An answer that does not match a return.
+    /// A Funds-Credited answer that matches no return of this wallet.
     #[error("{0}")]
     NoSuchReturn(String),
 }
 
-/// What to do about a Request-Payment; what is to be sent is on disk already.
+/// What to do about a Request-Payment. The coins of a payment are already recorded as spent.
 #[derive(Debug)]
 pub enum Decision {
     /// Send this Payment message to the URL that was fetched, and report the result to
     /// [`Wallet::settle`].
     Send(Sending),
-    /// Ask the owner, and on a yes call [`Wallet::pay`] again with an autopay threshold of the
-    /// price.
+    /// Ask the owner. If the owner agrees, call [`Wallet::pay`] again with an autopay threshold of
+    /// at least the price.
     Ask(Choice),
     /// Do not pay.
     Refuse(Unpayable),
@@ -122,11 +124,11 @@ pub enum Decision {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Sending {
-    /// Its number in the wallet.
+    /// Its number in the wallet: the index in [`State::payments`].
     pub payment: u32,
-    /// The message.
+    /// The Payment message.
     pub message: Vec<u8>,
-    /// Whether it was sent before: then it costs no further coins.
+    /// Whether the message was sent before. Sending it again costs no further coins.
     pub again: bool,
 }
 
@@ -160,7 +162,7 @@ pub struct Sending {
 /// };
 /// // Here `sending.message` goes to the vendor, whose answer brings the page.
 /// wallet.settle(sending.payment, PaymentOutcome::Paid, now)?;
-/// assert_eq!(wallet.state().left_today(now), 1);
+/// assert_eq!(wallet.state().balance(0).paid, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Wallet {
@@ -168,7 +170,7 @@ pub struct Wallet {
 }
 
 impl Wallet {
-    /// Opens the wallet file `name`, and makes it with mode 0600 if it is absent.
+    /// Opens the wallet file `name`. Creates it with mode 0600 if it does not exist.
     ///
     /// # Errors
     /// The file cannot be opened, is damaged, or is not a wallet.
@@ -181,7 +183,7 @@ impl Wallet {
         Ok(Wallet { file })
     }
 
-    /// Opens an existing wallet file for reading only: everything that would change it fails.
+    /// Opens an existing wallet file for reading only. Every method that would change it fails.
     ///
     /// # Errors
     /// The file cannot be opened, is damaged, or is not a wallet.
@@ -190,12 +192,12 @@ impl Wallet {
         Ok(Wallet { file })
     }
 
-    /// What is in the wallet, as of the last call that read the file.
+    /// The content of the wallet, as of the last call that read the file.
     pub fn state(&self) -> &State {
         self.file.state()
     }
 
-    /// Reads what other processes wrote meanwhile.
+    /// Reads what other processes have appended to the file.
     ///
     /// # Errors
     /// The file cannot be read or is damaged.
@@ -203,11 +205,11 @@ impl Wallet {
         Ok(self.file.refresh()?)
     }
 
-    /// Decides about a Request-Payment that answered `fetch`. When this returns, the coins to be
-    /// sent are durably recorded as gone.
+    /// Decides about the Request-Payment that answered `fetch`. If the decision is to send a
+    /// payment, its coins are durably recorded as spent when this returns.
     ///
     /// # Errors
-    /// The file cannot be written; then send nothing.
+    /// The file cannot be written. Send nothing then.
     pub fn pay(
         &mut self,
         request: &RequestPayment,
@@ -232,7 +234,7 @@ impl Wallet {
         })
     }
 
-    /// Records what became of a payment.
+    /// Records the outcome of a payment.
     ///
     /// # Errors
     /// The file cannot be written. The outcome then stays unknown, and the payment is sent again
@@ -247,7 +249,7 @@ impl Wallet {
         self.locked(|file| commit(file, &[record]))
     }
 
-    /// Keeps the receipt that came with the content of a payment ([`receipt_in`]).
+    /// Stores the receipt that came with the content of a payment ([`receipt_in`]).
     ///
     /// # Errors
     /// The file cannot be written.
@@ -257,17 +259,18 @@ impl Wallet {
         cookie: String,
         expires: UnixTime,
     ) -> Result<(), WalletError> {
-        // A receipt lost with the power costs nothing: the same message again is answered free too.
+        // Not synced: losing a receipt costs nothing, since the vendor answers the same message
+        // again without charging for it.
         let record = WalletRecord::Receipt { payment, expires, cookie };
         self.locked(|file| append(file, &[record]))
     }
 
-    /// Takes the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], out of the wallet for
-    /// a return. Returns its Request-ID, or `None` if there are no such coins.
-    /// [`State::request_credit`] makes the message, as often as needed until an answer comes.
+    /// Reserves the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], for a return.
+    /// Returns its Request-ID, or `None` if there are no such coins. [`State::request_credit`]
+    /// makes the message; send it until an answer comes.
     ///
     /// # Errors
-    /// The file cannot be written, or no randomness for the Request-ID.
+    /// The file cannot be written, or there is no randomness for the Request-ID.
     pub fn begin_return(
         &mut self,
         holding: usize,
@@ -278,7 +281,7 @@ impl Wallet {
         entropy.fill(&mut bytes).map_err(WalletError::Entropy)?;
         let request: Id = match hex(&bytes).parse() {
             Ok(request) => request,
-            // 32 hexadecimal digits are an identifier.
+            // Cannot happen: 32 hexadecimal digits are a valid identifier.
             Err(_) => return Ok(None),
         };
         self.locked(|file| {
@@ -298,11 +301,11 @@ impl Wallet {
         })
     }
 
-    /// Records the broker's verdicts on a return, which [`State::find_return`] finds. Returns its
-    /// Request-ID.
+    /// Records the broker's verdicts on a return. If `request` is `None`, the return is the only
+    /// one with the user, the period and the number of coins of the answer. Returns its Request-ID.
     ///
     /// # Errors
-    /// The answer does not match a return, or the file cannot be written.
+    /// The answer matches no return or more than one, or the file cannot be written.
     pub fn credit(
         &mut self,
         answer: &FundsCredited,
@@ -326,7 +329,7 @@ impl Wallet {
         })
     }
 
-    /// Calls `act` under the file's lock, with the state up to date. A backup is not written to.
+    /// Calls `act` under the file's lock, with the state up to date. Fails on a backup.
     fn locked<T>(
         &mut self,
         act: impl FnOnce(&mut Locked<'_, State>) -> Result<T, WalletError>,
@@ -338,7 +341,7 @@ impl Wallet {
     }
 }
 
-/// Appends records, which are not durable yet.
+/// Appends records, without making them durable.
 fn append(file: &mut Locked<'_, State>, records: &[WalletRecord]) -> Result<(), WalletError> {
     let payloads: Vec<Vec<u8>> = records.iter().map(WalletRecord::to_bytes).collect();
     let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();

@@ -59,7 +59,7 @@ static micromint_buffer *sell(micromint_broker *broker, micromint_wallet *wallet
   CHECK(micromint_buffer_len(again) == micromint_buffer_len(sale) && reason == NULL);
   micromint_buffer_free(again);
   good(micromint_broker_sell_again(broker, TEXT("bob"), 7, &again, &reason, &error), error);
-  CHECK(again == NULL && reason_is(reason, "transaction 7 is no sale to bob"));
+  CHECK(again == NULL && reason_is(reason, "transaction 7 is not a sale to bob"));
   CHECK(micromint_broker_sell(broker, TEXT("a b"), 1, 8, &again, &reason, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "User-ID"));
   good(micromint_wallet_receive(wallet, micromint_buffer_data(sale), micromint_buffer_len(sale), &received, &coins,
@@ -290,7 +290,7 @@ static void give_back(micromint_wallet *wallet, micromint_broker *broker) {
   good(micromint_wallet_past_return(wallet, 0, &back, &error), error);
   CHECK(back.coins > 0 && back.waiting == back.coins && !back.is_answered && header_is(request, "User-ID", "alice"));
   CHECK(micromint_wallet_credit(wallet, BYTES(credit), TEXT("another"), &error) == MICROMINT_ERROR_STATE);
-  CHECK(says(error, MICROMINT_ERROR_STATE, "this wallet knows no return"));
+  CHECK(says(error, MICROMINT_ERROR_STATE, "the wallet has no return"));
   good(micromint_wallet_credit(wallet, BYTES(credit), back.request, back.request_len, &error), error);
   good(micromint_wallet_past_return(wallet, 0, &back, &error), error);
   CHECK(back.is_answered && back.transaction == 11 && back.waiting == back.coins && back.credited == 0);

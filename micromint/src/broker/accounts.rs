@@ -1,7 +1,7 @@
-//! What the broker's records tell: who bought, was credited and was paid how much, and who spent coins
-//! twice.
+//! Reports on the broker's records: what users bought and got credited, what vendors were paid, and
+//! who spent coins twice.
 //!
-//! In go the records and claims, out come sums for people. Nothing is changed.
+//! Input: the records and claims. Output: sums for people. Nothing is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,82 +13,82 @@ use crate::identity::{UserId, VendorId};
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
-/// What a client bought and got back.
+/// What a user bought and returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserAccount {
     /// The sales, in order.
     pub sales: Vec<Sale>,
-    /// Coins that were sold: the balls in the first superbins.
+    /// The number of sold coins: the balls in the first superbins.
     pub coins_sold: u64,
     /// The returns, in order.
     pub returns: Vec<Return>,
-    /// Returned coins that wait until redeem-until.
+    /// The number of returned coins that wait until redeem-until.
     pub coins_waiting: u64,
-    /// Returned coins that were credited.
+    /// The number of returned coins that were credited.
     pub coins_credited: u64,
-    /// When the user was revoked.
+    /// When the user was revoked; `None` if the user was not.
     pub revoked: Option<UnixTime>,
 }
 
-/// What a vendor was paid.
+/// The payments to a vendor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VendorAccount {
-    /// When it was registered.
+    /// When the vendor was registered.
     pub registered: UnixTime,
     /// The batches, in order.
     pub batches: Vec<JudgedBatch>,
-    /// Coins that wait until redeem-until.
+    /// The number of coins that wait until redeem-until.
     pub coins_waiting: u64,
-    /// Coins that were paid.
+    /// The number of coins that were paid.
     pub coins_paid: u64,
 }
 
-/// The whole period in numbers.
+/// The totals of the period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerStatus {
-    /// Sales.
+    /// The number of sales.
     pub sales: u64,
-    /// Sets sold.
+    /// The number of sold sets.
     pub sets_sold: u64,
-    /// Sets that can still be sold.
+    /// The number of sets that can still be sold.
     pub sets_left: u64,
-    /// Registered vendors.
+    /// The number of registered vendors.
     pub vendors: u64,
-    /// Judged batches.
+    /// The number of judged batches.
     pub batches: u64,
-    /// Judged returns.
+    /// The number of judged returns.
     pub returns: u64,
-    /// Coins paid to vendors.
+    /// The number of coins paid to vendors.
     pub coins_paid: u64,
-    /// Coins credited to clients.
+    /// The number of coins credited to clients.
     pub coins_credited: u64,
-    /// Claims that wait until redeem-until.
+    /// The number of claims that wait until redeem-until.
     pub claims_waiting: u64,
-    /// Coins and balls that were forged.
+    /// The number of forged coins and balls.
     pub forged: u64,
-    /// Revoked users.
+    /// The number of revoked users.
     pub revoked: u64,
     /// Whether the period is settled.
     pub is_settled: bool,
 }
 
-/// A user who spent first balls more than once, as payments with the right authenticator prove.
+/// A user who spent first balls more than once, as payments with valid authenticators prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Offender {
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// The first balls spent more than once.
+    /// The number of first balls that were spent more than once.
     pub balls: u64,
     /// The batches in which they were spent, as vendor and Batch-ID.
     pub batches: BTreeSet<(VendorId, Id)>,
 }
 
 impl Broker {
-    /// The account of a user, or `None` if the broker never sold anything to this user.
+    /// The account of a user; `None` if the user never bought anything.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -126,7 +126,7 @@ impl Broker {
         })
     }
 
-    /// The account of a vendor, or `None` if it is not registered.
+    /// The account of a vendor; `None` if it is not registered.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -163,7 +163,7 @@ impl Broker {
         self.locked(now, |broker| Ok(broker.state.vendors.keys().cloned().collect()))
     }
 
-    /// The period in numbers.
+    /// The totals of the period.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -201,8 +201,8 @@ impl Broker {
         })
     }
 
-    /// The users who spent a first ball in more than one payment, by name. A payment that a vendor sent
-    /// twice is one payment.
+    /// The users who spent a first ball in more than one payment, ordered by name. A payment that a
+    /// vendor sent twice is one payment.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -227,10 +227,10 @@ impl Broker {
         })
     }
 
-    /// The first balls that two different payments with the right authenticator claim, and in which
-    /// batches (by number) these came.
+    /// The first balls that two different payments with valid authenticators claim, and the numbers
+    /// of the batches that contained them.
     fn payments_by_ball(&self) -> Result<BTreeMap<Bin, BTreeSet<(usize, u64)>>, BrokerError> {
-        // First the balls that came twice: mostly none, so that memory stays small.
+        // First find the balls that occur twice: usually none, so that little memory is needed.
         let mut refused = BTreeSet::new();
         self.visit_payments(|_, bin, claim| {
             if claim.verdict == Verdict::AlreadyPaid {
@@ -253,7 +253,7 @@ impl Broker {
         Ok(payments)
     }
 
-    /// Shows `visit` every claim of a payment with the right authenticator.
+    /// Calls `visit` for every claim of a payment with a valid authenticator.
     fn visit_payments(&self, mut visit: impl FnMut(usize, Bin, &Claim)) -> Result<(), BrokerError> {
         for (number, batch) in self.state.batches.iter().enumerate() {
             for claim in self.claims.read(&batch.claims)? {

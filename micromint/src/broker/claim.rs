@@ -1,9 +1,11 @@
-//! Claims on first balls, and which of several claims on one is paid (pure).
+//! Claims on first balls, and which of several claims on one ball is paid.
 //!
-//! Three kinds of claim exist, best first: a payment with the right authenticator, a payment with a
-//! wrong one, a return. A right payment is paid at once and the first of them wins; the others wait
-//! until redeem-until, so that a payer cannot cheat a vendor by a junk authenticator and a return. The
-//! invariant: of all claims on one first ball at most one is ever paid.
+//! There are three kinds of claim, best first: a payment with a valid authenticator, a payment with
+//! an invalid one, a return. Of payments with a valid authenticator, the first is paid when it is
+//! judged. The other claims wait until redeem-until, so that a payer cannot cheat a vendor with an
+//! invalid authenticator and a return.
+//!
+//! The invariant: of all claims on one first ball at most one is ever paid.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ use crate::protocol::Verdict;
 /// The size of a claim in the claims file, in bytes.
 pub(crate) const CLAIM_SIZE: usize = 24;
 
-/// A claim in the claims file, in the order of its bytes; the last two are unused.
+/// A claim in the claims file, in the order of its bytes. The last two bytes are unused.
 mod layout {
     use super::*;
 
@@ -28,30 +30,30 @@ mod layout {
     const _: () = assert!(KIND.end() + 2 == CLAIM_SIZE);
 }
 
-/// Stands in place of a first ball where a rejected coin has none.
+/// Replaces the first ball of a rejected coin that has none.
 const NO_PLACE: u64 = u64::MAX;
 
-/// What is claimed. The order is that of rank: the smallest is paid.
+/// The kind of a claim. The order is that of rank: the smallest is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ClaimKind {
-    /// A payment with the right authenticator.
+    /// A payment with a valid authenticator.
     Payment = 1,
-    /// A payment with a wrong authenticator.
+    /// A payment with an invalid authenticator.
     DoubtfulPayment = 2,
     /// A returned ball.
     Return = 3,
 }
 
-/// One coin of a batch or one ball of a return, as it was judged.
+/// A coin of a batch or a ball of a return, with the verdict on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// The verdict when it was judged; [`Verdict::Waiting`] is decided by the settlement.
+    /// The verdict when it was judged. The settlement decides [`Verdict::Waiting`].
     pub(crate) verdict: Verdict,
-    /// The first ball and the kind of claim on it; `None` if the coin is not one that could be claimed.
+    /// The first ball and the kind of claim on it; `None` if the coin cannot be claimed.
     pub(crate) on: Option<(Bin, ClaimKind)>,
-    /// The number of the payment in its batch, from 0; of a return, 0.
+    /// The number of the payment in its batch, from 0; 0 for a return.
     pub(crate) payment: u32,
-    /// Tells payments apart: the first 8 bytes of the authenticator that it came with. In a settlement,
+    /// Distinguishes payments: the first 8 bytes of the payment's authenticator. In a settlement,
     /// the number of the claim that won.
     pub(crate) tag: u64,
 }
@@ -73,7 +75,7 @@ impl Claim {
         bytes
     }
 
-    /// Reads a claim, or `None` if these are not the bytes of one.
+    /// Reads a claim; `None` if the bytes are not one.
     pub(crate) fn from_bytes(bytes: &[u8; CLAIM_SIZE]) -> Option<Claim> {
         let on = match (layout::PLACE.get(bytes), layout::KIND.get(bytes)) {
             (NO_PLACE, 0) => None,
@@ -105,20 +107,21 @@ fn bin_at(place: u64) -> Option<Bin> {
     Some(Bin { superbin: u32::try_from(place >> 16).ok()?, subbin: (place & 0xffff) as u32 })
 }
 
-/// The verdict on a claim that passed every check, as things stand: `is_paid` tells whether a claim on
-/// the same first ball is paid for already.
+/// The verdict on a claim that passed every check. `is_paid`: whether a claim on the same first
+/// ball is already paid.
 pub(crate) fn verdict_now(kind: ClaimKind, is_paid: bool) -> Verdict {
     match (is_paid, kind) {
-        // What is paid before redeem-until is paid to a right payment, the best and first of them.
+        // Before redeem-until only payments with a valid authenticator are paid, so the paid claim
+        // has the best rank and is the earliest.
         (true, _) => Verdict::AlreadyPaid,
         (false, ClaimKind::Payment) => Verdict::Accepted,
         (false, ClaimKind::DoubtfulPayment | ClaimKind::Return) => Verdict::Waiting,
     }
 }
 
-/// Decides the claims that waited: of those on a first ball that nobody was paid for, the best kind
-/// wins, and of equals the earliest. `waiting` gives the number of each claim, which is its order in
-/// time. The winners come back by number.
+/// Decides the waiting claims: of those on an unpaid first ball, the best kind wins, and of equal
+/// kinds the earliest claim. `waiting` contains the number of each claim, which is its order in
+/// time. Returns the winners ordered by number.
 pub(crate) fn settle(
     waiting: impl IntoIterator<Item = (u64, Bin, ClaimKind)>,
     is_paid: impl Fn(Bin) -> bool,
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn right_payments_are_paid_at_once_and_the_others_wait() {
+    fn valid_payments_are_accepted_and_other_claims_wait() {
         assert_eq!(verdict_now(Payment, false), Verdict::Accepted);
         assert_eq!(verdict_now(DoubtfulPayment, false), Verdict::Waiting);
         assert_eq!(verdict_now(Return, false), Verdict::Waiting);
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_then_the_earliest_claim_wins_unless_somebody_was_paid() {
+    fn the_best_then_the_earliest_claim_wins_unless_the_ball_is_paid() {
         let winners = |waiting: &[(u64, Bin, ClaimKind)], paid: &[Bin]| -> Vec<u64> {
             settle(waiting.iter().copied(), |bin| paid.contains(&bin))
                 .iter()

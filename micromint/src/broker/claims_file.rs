@@ -1,10 +1,11 @@
 //! The claims file: a verdict and a claim for every coin of every batch and return.
 //!
-//! Batches are large, so their claims do not stand in the journal itself but here, 24 bytes each
-//! ([`Claim`]), after a header of 24 bytes. A journal record names a [`Section`] of this file with its
-//! checksum, and so commits it. The invariant: a section is on disk before the record that names it, and
-//! is never changed after. What stands behind the last named section was left by a crash and is
-//! overwritten by the next.
+//! Batches are large, so their claims are not in the journal but in this file, 24 bytes each
+//! ([`Claim`]), after a header of 24 bytes. A journal record commits a [`Section`] of this file by
+//! its place and checksum.
+//!
+//! The invariant: a section is durable before the record that commits it, and never changes after.
+//! Whatever follows the last committed section was left by a crash and is overwritten.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,45 +18,46 @@ const MAGIC: &[u8; CLAIM_SIZE] = b"MMclaims1\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /// How many claims are read or written at a time: 1.5 MiB.
 const CHUNK_CLAIMS: usize = 64 * 1024;
 
-/// A run of claims in the claims file.
+/// A range of claims in the claims file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Section {
-    /// The number of its first claim; claim i begins at byte 24 (i + 1).
-    pub start: u64,
-    /// How many claims.
+    /// The number of its first claim. Claim i begins at byte 24 (i + 1).
+    pub(super) start: u64,
+    /// The number of its claims.
     pub count: u64,
     /// The CRC-32C of their bytes.
-    pub checksum: u32,
+    pub(super) checksum: u32,
 }
 
 impl Section {
     /// The number after its last claim.
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.start.saturating_add(self.count)
     }
 }
 
-/// The claims file cannot be used.
+/// Why the claims file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClaimsError {
-    /// The operating system refused.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Its head is not that of a claims file.
-    #[error("{}: expected a claims file of the broker, found another head", path.display())]
+    /// The file does not have the header of a claims file.
+    #[error("{}: expected the header of a claims file, found another one", path.display())]
     NotClaims {
         /// The file.
         path: PathBuf,
     },
-    /// A section is not what the journal says.
+    /// A section differs from what the journal says.
     #[error("{}: damaged between claims {start} and {end}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The number of the section's first claim.
         start: u64,
-        /// The number after its last.
+        /// The number after its last claim.
         end: u64,
     },
 }
@@ -67,13 +69,14 @@ pub(crate) struct ClaimsFile {
 }
 
 impl ClaimsFile {
-    /// Opens the claims file `name`, making it if it is absent. The caller holds the broker's lock.
+    /// Opens the claims file `name`, and creates it if it does not exist. The caller holds the
+    /// broker's lock.
     pub(crate) fn open(directory: &dyn Directory, name: &str) -> Result<ClaimsFile, ClaimsError> {
         let path = directory.path().join(name);
         let file = directory.open(name, Open::Create).map_err(FileError::on("open", &path))?;
         let file = ClaimsFile { file, path };
         if file.file.size().map_err(FileError::on("inspect", &file.path))? < CLAIM_SIZE as u64 {
-            // New, or cut off while it was made: no record can name a section of it.
+            // New, or cut off by a crash: no record can have committed a section of it.
             let made = file.file.write_at(MAGIC, 0).and_then(|()| file.file.sync());
             made.and_then(|()| directory.sync()).map_err(FileError::on("write", &file.path))?;
         }
@@ -82,8 +85,8 @@ impl ClaimsFile {
         if &head == MAGIC { Ok(file) } else { Err(ClaimsError::NotClaims { path: file.path }) }
     }
 
-    /// Writes claims behind claim `start`, the end of the last committed section, and makes them
-    /// durable. They count only once a journal record names the section.
+    /// Writes claims after claim number `start`, the end of the last committed section, and makes
+    /// them durable. They count only after a journal record has committed the section.
     pub(crate) fn write(&self, start: u64, claims: &[Claim]) -> Result<Section, ClaimsError> {
         self.check_reaches(start)?;
         let mut checksum = 0;
@@ -102,7 +105,7 @@ impl ClaimsFile {
         Ok(Section { start, count: claims.len() as u64, checksum })
     }
 
-    /// Refuses a file that was deleted, or that lost claims which the journal names.
+    /// Fails if the file was deleted, or lost claims that the journal has committed.
     fn check_reaches(&self, start: u64) -> Result<(), ClaimsError> {
         let links = self.file.links().map_err(FileError::on("inspect", &self.path))?;
         let size = self.file.size().map_err(FileError::on("inspect", &self.path))?;
@@ -116,7 +119,7 @@ impl ClaimsFile {
         })
     }
 
-    /// Reads a section that the journal names.
+    /// Reads a committed section.
     pub(crate) fn read(&self, section: &Section) -> Result<Vec<Claim>, ClaimsError> {
         let damaged = || ClaimsError::Damaged {
             path: self.path.clone(),
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_are_read_back_and_damage_is_named() {
+    fn sections_are_read_back_and_damage_is_an_error() {
         let directory = SimulatedDirectory::new();
         let file = ClaimsFile::open(&directory, "c").unwrap();
         let first = file.write(0, &claims(3)).unwrap();
@@ -185,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_record_names_is_overwritten() {
+    fn claims_that_no_record_committed_are_overwritten() {
         let directory = SimulatedDirectory::new();
         let file = ClaimsFile::open(&directory, "c").unwrap();
         file.write(0, &claims(9)).unwrap();

@@ -1,7 +1,7 @@
-//! Bins that the broker no longer honours: their balls leaked, or someone else found them.
+//! Bins that the broker no longer honours, because their balls leaked or someone else found them.
 //!
-//! In goes a range of bins, out comes how many balls were marked. From then on no coin with such a ball
-//! is paid, none is credited, and none is sold; what was paid before stays paid.
+//! Input: a range of bins. Output: the number of balls that were marked. From then on no coin with
+//! such a ball is paid, and none is credited or sold. Earlier payments stay valid.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,25 +14,27 @@ use crate::protocol::parse_decimal;
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
-/// Why bins are not declared compromised.
+/// Why bins cannot be declared compromised.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompromiseRefusal {
     /// The period has no such bins.
     #[error(
-        "expected bins of superbins 0 to {superbin_last} with sub-bins 0 to {subbin_last}, found {bins}"
+        "expected bins of superbins 0 to {superbin_last} with sub-bins 0 to {subbin_last}, \
+         found {bins}"
     )]
     NoSuchBins {
-        /// What was asked for.
+        /// The requested bins.
         bins: BinRange,
-        /// The period's last superbin.
+        /// The index of the period's last superbin.
         superbin_last: u64,
-        /// The last sub-bin of each.
+        /// The last sub-bin of each superbin.
         subbin_last: u32,
     },
 }
 
 impl Broker {
-    /// Declares bins compromised and gives the number of balls that were not so before.
+    /// Declares bins compromised. Returns the number of balls that were not compromised before.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -69,7 +71,7 @@ impl Broker {
         Ok(self.coin_file.add_status(&marks)?)
     }
 
-    /// The bins of a range that hold a ball which is not compromised yet, in order.
+    /// The bins of a range with a ball that is not compromised yet, in order.
     fn sound_bins(&self, bins: BinRange) -> Result<Vec<Bin>, BrokerError> {
         let range = bins.first..bins.first.saturating_add(bins.count);
         let superbin = self.coin_file.superbin(bins.superbin)?;
@@ -87,7 +89,7 @@ impl fmt::Display for BinRange {
     }
 }
 
-/// The text is no range of bins.
+/// The text is not a range of bins.
 #[derive(Debug, thiserror::Error)]
 #[error("expected SUPERBIN:SUBBIN or SUPERBIN:FIRST-LAST, found {0:?}")]
 pub struct BinRangeError(String);
@@ -95,7 +97,7 @@ pub struct BinRangeError(String);
 impl FromStr for BinRange {
     type Err = BinRangeError;
 
-    /// Reads `8:3`, one bin, or `8:0-15`, several.
+    /// Reads one bin, such as `8:3`, or several, such as `8:0-15`.
     fn from_str(text: &str) -> Result<BinRange, BinRangeError> {
         let number = |text| parse_decimal(text).and_then(|number| u32::try_from(number).ok());
         let read = || {
@@ -122,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compromised_is_neither_paid_nor_sold() {
+    fn compromised_balls_are_neither_paid_nor_sold() {
         let directory = directory();
         let mut broker = open(&directory);
         let (alice, news) = (user("alice"), vendor("news.example"));
         broker.register_vendor(&news, DURING).unwrap().granted().unwrap();
         broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
         let coins = MINT.coins(&alice, &news, 0);
-        // The last ball of the second coin lies in an odd superbin.
+        // The last ball of the second coin is in an odd superbin.
         let bin = MINT.rules().bin(coins[1][3]).unwrap();
         assert_eq!(
             broker
@@ -147,7 +149,7 @@ mod tests {
                 .unwrap(),
             0
         );
-        // Another process, later, knows.
+        // A process that opens the broker later knows it too.
         let mut broker = open(&directory);
         let paid = payment(&alice, &news, "a", &coins[..3]);
         let batch = batch_of_texts(&news, "b1", &[paid.to_bytes()]);
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_read_and_nothing_else_is() {
+    fn ranges_are_read_and_other_texts_are_rejected() {
         for (text, bins) in [("8:3", range(8, 3, 1)), ("8:0-15", range(8, 0, 16))] {
             assert_eq!(text.parse::<BinRange>().unwrap(), bins);
         }

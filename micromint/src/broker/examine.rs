@@ -1,9 +1,9 @@
-//! What can be said of a batch's coins before anyone asks what was sold or paid: form, range, fixed
-//! bits, differences, whether every ball is the broker's own, and the authenticator.
+//! The checks of a batch's coins that do not depend on what was sold or paid: form, range, fixed
+//! bits, differences, whether the broker minted every ball, and the authenticator.
 //!
-//! In goes a batch, out come its payments with a verdict or a first ball for each coin. Nothing here
-//! changes once the coin file is complete, so no lock is held meanwhile. Coins are hashed and looked up
-//! many at a time, in the order of the file.
+//! Input: a batch. Output: its payments, with a verdict or a first ball for each coin. The
+//! invariant: nothing that is read here changes after the coin file is complete, so no lock is
+//! needed. Coins are hashed and looked up many at a time, in the order of the file.
 
 use std::collections::HashMap;
 use std::thread;
@@ -17,22 +17,22 @@ use crate::hash::leading_u64;
 use crate::identity::{UserId, UserVector, VendorVector};
 use crate::protocol::{Payment, RequestRedemption, Verdict};
 
-/// How many inputs are hashed and looked up at a time by a thread: bounds the memory for the largest
-/// batch, and yet makes it few passes over the coin file.
+/// How many inputs a thread hashes and looks up at a time. This bounds the memory for the largest
+/// batch, with few passes over the coin file.
 const WINDOW_INPUTS: usize = 1 << 20;
 
-/// So many payments are worth a thread.
+/// The smallest number of payments for which a thread is started.
 const PART_PAYMENTS_MIN: usize = 256;
 
 /// A payment of a batch.
 pub(crate) struct ExaminedPayment {
-    /// Who paid; `None` if the payment cannot be read.
+    /// The payer; `None` if the payment is malformed.
     pub(crate) user: Option<UserId>,
-    /// The rank of its claims, which the authenticator decides.
+    /// The kind of its claims, which depends on the authenticator.
     pub(crate) kind: ClaimKind,
-    /// The head of the authenticator.
+    /// The first 8 bytes of the authenticator.
     pub(crate) tag: u64,
-    /// For each coin its first bin, or why it is no coin. One that cannot be read counts as one coin.
+    /// For each coin its first bin, or why it is rejected. A malformed payment counts as one coin.
     pub(crate) coins: Vec<Result<Bin, Verdict>>,
 }
 
@@ -44,19 +44,19 @@ pub(crate) struct Examiner<'a> {
     secret: &'a Key,
     vendor_vector: VendorVector,
     batch: &'a RequestRedemption,
-    /// The vector and key of every user met; `None` if the user has no vector.
+    /// The vector and key of every user so far; `None` if the user has no vector.
     users: HashMap<UserId, Option<(UserVector, Key)>>,
 }
 
 /// Payments that are hashed and looked up together.
 #[derive(Default)]
 struct Window {
-    /// Those that are well formed, and where they stand in the answer.
+    /// The well-formed payments, each with its index in the answer.
     payments: Vec<(usize, Payment)>,
     x: Vec<u64>,
 }
 
-/// A ball to be looked up: where it should be, what it is, and which coin it belongs to.
+/// A ball to look up: its expected bin, the ball, and the coin that it belongs to.
 struct Lookup {
     bin: Bin,
     x: u64,
@@ -75,7 +75,7 @@ impl<'a> Examiner<'a> {
         Examiner { rules, coin_file, secret, vendor_vector, batch, users: HashMap::new() }
     }
 
-    /// Examines all payments on so many threads; they come back in order.
+    /// Examines all payments on at most `threads` threads. Returns them in order.
     pub(crate) fn examine(&self, threads: usize) -> Result<Vec<ExaminedPayment>, CoinFileError> {
         let records = self.batch.records();
         let mut parts =
@@ -114,7 +114,7 @@ impl<'a> Examiner<'a> {
         Ok(examined)
     }
 
-    /// Judges a payment as a whole. Its coins have a verdict already if it fails.
+    /// Judges a payment as a whole. If it fails, its coins already have a verdict.
     fn open(&mut self, payment: Result<Payment, Verdict>) -> (ExaminedPayment, Option<Payment>) {
         let payment = match payment {
             Ok(payment) => payment,
@@ -154,7 +154,7 @@ impl<'a> Examiner<'a> {
         })
     }
 
-    /// Judges the coins of a window: first by hashing, then by looking their balls up.
+    /// Judges the coins of a window: first by hashing, then by looking up their balls.
     fn judge(&self, window: Window, examined: &mut [ExaminedPayment]) -> Result<(), CoinFileError> {
         let outputs = self.rules.outputs(&window.x);
         let k = self.rules.params().coin_size();
@@ -179,7 +179,7 @@ impl<'a> Examiner<'a> {
         self.look_up(lookups, examined)
     }
 
-    /// Holds every ball against the one that was minted for its bin.
+    /// Compares every ball with the one that was minted for its bin.
     fn look_up(
         &self,
         mut lookups: Vec<Lookup>,
@@ -217,7 +217,7 @@ fn verdict_of(fault: CoinFault) -> Verdict {
         CoinFault::FixedBits => Verdict::FixedBits,
         CoinFault::UserDifferences => Verdict::UserDifferences,
         CoinFault::VendorDifferences => Verdict::VendorDifferences,
-        // One coin alone cannot have it; if it could, the first of the two is the one paid.
+        // Cannot happen for one coin. For several, the first one is the one that is paid.
         CoinFault::RepeatedCoin => Verdict::AlreadyPaid,
     }
 }

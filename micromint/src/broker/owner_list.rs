@@ -1,11 +1,11 @@
-//! Who bought which set up to now, as the owners file that vendors get ([`crate::owner`]).
+//! The owners file of the period ([`crate::owner`]): who bought which set so far.
 
 use super::{Broker, BrokerError};
 use crate::owner::Owners;
 use crate::time::UnixTime;
 
 impl Broker {
-    /// Who bought which set up to now.
+    /// The owners of all sets sold so far.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -24,7 +24,7 @@ mod tests {
     use super::super::tests::{DURING, directory, open, user};
 
     #[test]
-    fn owners_are_known_and_nobody_else() {
+    fn the_list_has_exactly_the_owners() {
         let mut broker = open(&directory());
         broker.withdraw(&user("alice"), 2, 1, DURING).unwrap().granted().unwrap();
         broker.withdraw(&user("bob"), 1, 2, DURING).unwrap().granted().unwrap();

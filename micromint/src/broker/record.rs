@@ -1,9 +1,9 @@
-//! What the broker's journal says: one record for each sale, vendor, batch, return, settlement,
-//! revocation and compromise. `docs/reference/broker.md` describes them byte by byte.
+//! The records of the broker's journal: one for each sale, vendor, batch, return, settlement,
+//! revocation and compromise. The format is in `docs/reference/broker.md`.
 //!
-//! In goes a [`BrokerRecord`], out come the bytes of a journal payload, and back. Integers are little-endian;
-//! a text is its length in one byte and its characters. The invariant: a payload that is not exactly
-//! one record is an error, so a journal of a later version is never half understood.
+//! Input: a [`BrokerRecord`]. Output: the bytes of a journal payload; and the reverse. The
+//! invariant: a payload that is not exactly one record is an error, so the journal of a later
+//! version is never read in part.
 
 use std::str::FromStr;
 
@@ -28,7 +28,7 @@ pub(crate) enum BrokerRecord {
     Compromise { when: UnixTime, bins: BinRange },
 }
 
-/// Bins of one superbin.
+/// A range of bins in one superbin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BinRange {
     /// The superbin.
@@ -39,18 +39,19 @@ pub struct BinRange {
     pub count: u32,
 }
 
-/// Sets sold: their first superbins are `first`, `first` + 2, and so on.
+/// A sale of sets. Their first superbins are `first`, `first` + 2, and so on.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sale {
-    /// When.
+    /// When the sets were sold.
     pub when: UnixTime,
-    /// Names the sale, so that it can be fetched again.
+    /// Identifies the sale, so that it can be fetched again.
     pub transaction: u64,
     /// The first superbin of the first set, even.
     pub first: u32,
     /// The number of sets, at least 1.
     pub sets: u32,
-    /// Who bought.
+    /// The buyer.
     pub user: UserId,
 }
 
@@ -60,19 +61,19 @@ pub struct Sale {
 pub struct JudgedBatch {
     /// When it was judged.
     pub when: UnixTime,
-    /// Whose batch.
+    /// The vendor.
     pub vendor: VendorId,
-    /// Its name.
+    /// The Batch-ID.
     pub batch: Id,
-    /// SHA-256 of its data: tells whether it is the same batch again.
-    pub digest: [u8; DIGEST_SIZE],
-    /// One claim a verdict, in order.
+    /// SHA-256 of its data, by which a repeated batch is recognized.
+    pub(super) digest: [u8; DIGEST_SIZE],
+    /// One claim for each verdict, in order.
     pub claims: Section,
-    /// Coins paid at once.
+    /// The number of coins that were paid when the batch was judged.
     pub accepted: u32,
-    /// Coins that wait until redeem-until.
+    /// The number of coins that wait until redeem-until.
     pub waiting: u32,
-    /// Coins that hold a forged ball.
+    /// The number of coins with a forged ball.
     pub forged: u32,
 }
 
@@ -82,19 +83,19 @@ pub struct JudgedBatch {
 pub struct Return {
     /// When it was judged.
     pub when: UnixTime,
-    /// Names the return at the broker.
+    /// The broker's number for the return.
     pub transaction: u64,
-    /// Whose coins.
+    /// The user who returned the balls.
     pub user: UserId,
-    /// Its name at the client.
+    /// The client's Request-ID for the return.
     pub request: Id,
-    /// SHA-256 of its data: tells whether it is the same return again.
-    pub digest: [u8; DIGEST_SIZE],
-    /// One claim a ball, in order.
+    /// SHA-256 of its data, by which a repeated return is recognized.
+    pub(super) digest: [u8; DIGEST_SIZE],
+    /// One claim for each ball, in order.
     pub claims: Section,
-    /// Balls that wait until redeem-until.
+    /// The number of balls that wait until redeem-until.
     pub waiting: u32,
-    /// Forged balls.
+    /// The number of forged balls.
     pub forged: u32,
 }
 
@@ -148,7 +149,7 @@ impl BrokerRecord {
         bytes
     }
 
-    /// Reads a payload; the error says what was expected, what was found and where.
+    /// Reads a payload. The error says what was expected, what was found and where.
     pub(crate) fn from_bytes(payload: &[u8]) -> Result<BrokerRecord, String> {
         let mut reader = Reader::new(payload);
         let kind = reader.u8().ok_or("expected a record, found an empty payload")?;
@@ -157,7 +158,9 @@ impl BrokerRecord {
         }
         let record = BrokerRecord::read(kind, &mut reader).ok_or_else(|| {
             let at = payload.len() - reader.left();
-            format!("expected a record of kind {kind}, found its end or a wrong text at byte {at}")
+            format!(
+                "expected a record of kind {kind}, found its end or an invalid text at byte {at}"
+            )
         })?;
         match reader.left() {
             0 => Ok(record),
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_read_back_and_nothing_else_is() {
+    fn records_are_read_back_and_other_bytes_are_rejected() {
         for record in all() {
             let bytes = record.to_bytes();
             assert_eq!(BrokerRecord::from_bytes(&bytes), Ok(record));
@@ -281,7 +284,7 @@ mod tests {
         assert!(BrokerRecord::from_bytes(&[8; 60]).unwrap_err().contains("found 8"));
     }
 
-    /// The example of `docs/reference/broker.md`, byte by byte.
+    /// The example of `docs/reference/broker.md`.
     #[test]
     fn a_sale_has_the_documented_bytes() {
         let sale = Sale {

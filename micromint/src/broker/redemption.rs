@@ -1,8 +1,9 @@
 //! Redeeming the coins that a vendor received (thesis 3.2.3).
 //!
-//! In goes a batch, out comes a verdict for each of its coins. The invariants: the verdicts and the
-//! payments they stand for are one record, on disk before anyone hears of them; a batch sent again is
-//! paid once and answered alike, but for claims that waited, which the settlement decides.
+//! Input: a batch. Output: a verdict for each of its coins. The invariants: the verdicts and the
+//! payments they stand for are one record, which is durable before the vendor gets an answer. A
+//! batch that is sent again is paid once and gets the same verdicts, except for claims that waited,
+//! which the settlement decides.
 
 use std::collections::HashSet;
 
@@ -19,35 +20,36 @@ use crate::protocol::{Id, RedemptionResult, RequestRedemption, Verdict};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
-/// Why a batch is not judged. Nothing is marked then.
+/// Why a batch is not judged. Nothing is recorded then.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BatchRefusal {
-    /// Another period's.
+    /// The batch is of another period.
     #[error("the batch is of period {found}, this coin file is of {expected}")]
     OtherPeriod {
-        /// This broker's period.
+        /// The period of this broker.
         expected: Period,
-        /// The batch's.
+        /// The period of the batch.
         found: Period,
     },
-    /// Nobody this broker knows.
+    /// The vendor is not registered.
     #[error("{vendor} is not registered for this period: mmbroker vendor-key {vendor}")]
     UnknownVendor {
-        /// Who the batch says it is from.
+        /// The vendor that the batch names.
         vendor: VendorId,
     },
-    /// Not from this vendor.
+    /// The authenticator does not match.
     #[error("the authenticator is not that of {vendor} over this batch")]
     WrongAuthenticator {
-        /// Who the batch says it is from.
+        /// The vendor that the batch names.
         vendor: VendorId,
     },
-    /// The name is taken.
+    /// The vendor already used the Batch-ID for other content.
     #[error("batch {batch} of {vendor} was judged before, with other content")]
     OtherContent {
-        /// Whose batch.
+        /// The vendor.
         vendor: VendorId,
-        /// Its name.
+        /// The Batch-ID.
         batch: Id,
     },
 }
@@ -58,12 +60,12 @@ pub enum BatchRefusal {
 pub struct Judged {
     /// The answer to the vendor.
     pub result: RedemptionResult,
-    /// Whether the batch was judged before: then nothing was paid now.
+    /// Whether the batch was judged before. Nothing was paid now in that case.
     pub is_repeated: bool,
 }
 
 impl Broker {
-    /// Judges a batch coin by coin, marks what is paid and answers.
+    /// Judges every coin of a batch and records what is paid.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -83,7 +85,7 @@ impl Broker {
         let examined = Examiner::new(&self.rules, &self.coin_file, &self.secret, batch)
             .examine(self.threads)?;
         self.locked(now, |broker| {
-            // Another process may have judged it meanwhile.
+            // Another process may have judged the batch in the meantime.
             match broker.known_batch(batch, &digest)? {
                 Some(known) => Ok(known),
                 None => broker.judge(batch, digest, &examined, now).map(Reply::Granted),
@@ -91,7 +93,7 @@ impl Broker {
         })
     }
 
-    /// What is wrong with the batch itself, by what it says alone.
+    /// Why the batch is refused, as far as that depends on the message alone.
     fn batch_refusal(&self, batch: &RequestRedemption) -> Option<BatchRefusal> {
         let expected = self.params().period();
         if batch.period != *expected {
@@ -105,8 +107,8 @@ impl Broker {
         None
     }
 
-    /// The answer to a batch that needs no judging: its vendor is unknown, or its name is known. The
-    /// caller holds the lock.
+    /// The answer to a batch that need not be judged: its vendor is unknown, or its Batch-ID is
+    /// known. The caller holds the lock.
     fn known_batch(
         &self,
         batch: &RequestRedemption,
@@ -139,7 +141,7 @@ impl LockedBroker<'_> {
     ) -> Result<Judged, BrokerError> {
         let mut claims = self.decide(examined)?;
         if self.state.settlement.is_some() {
-            // Everything is settled: nothing is recorded, so nothing can be paid later either.
+            // The period is settled. Nothing is recorded, so nothing can be paid later either.
             let undecided = claims.iter_mut().filter(|claim| claim.on.is_some());
             undecided.for_each(|claim| claim.verdict = Verdict::TooLate);
             return Ok(Judged { result: result_of(batch, &claims), is_repeated: false });
@@ -162,7 +164,8 @@ impl LockedBroker<'_> {
 }
 
 impl Broker {
-    /// One claim a coin, in order: was the set sold to this user, and who was paid for the first ball?
+    /// One claim for each coin, in order: depends on whether the set was sold to this user, and
+    /// whether the first ball is paid.
     fn decide(&self, examined: &[ExaminedPayment]) -> Result<Vec<Claim>, BrokerError> {
         let candidates = examined.iter().flat_map(|payment| &payment.coins).flatten();
         let bins: Vec<Bin> = candidates.copied().collect();

@@ -1,8 +1,10 @@
-//! Taking unspent coins back for credit (thesis 3.4.1, "Returning Coins").
+//! Crediting returned coins (thesis 3.4.1, "Returning Coins").
 //!
-//! In goes a client's return, out comes a verdict for each ball. Returns open when the period expires
-//! and wait until redeem-until, since a vendor may still redeem what was spent. The invariant: only the
-//! owner returns a ball, and a return sent again is the same return.
+//! Input: a client's return. Output: a verdict for each ball. Returns are accepted from the
+//! period's expiration and wait until redeem-until, since a vendor may still redeem spent coins.
+//!
+//! The invariant: only the owner can return a ball, and a return that is sent again is the same
+//! return.
 
 use sha2::{Digest, Sha256};
 
@@ -17,66 +19,68 @@ use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdic
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
-/// The most returns of one user in one period, so that nobody fills the broker's disk.
+/// The most returns of one user in one period, which bounds the broker's disk space.
 pub(super) const RETURNS_PER_USER_MAX: usize = 100;
 
-/// Why a return is not taken. Nothing is recorded then.
+/// Why a return is refused. Nothing is recorded then.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReturnRefusal {
-    /// Another period's.
+    /// The return is of another period.
     #[error("the return is of period {found}, this coin file is of {expected}")]
     OtherPeriod {
-        /// This broker's period.
+        /// The period of this broker.
         expected: Period,
-        /// The return's.
+        /// The period of the return.
         found: Period,
     },
-    /// Not from the owner.
+    /// The authenticator does not match.
     #[error("the authenticator is not that of {user} over this return")]
     WrongAuthenticator {
-        /// Who the return says it is from.
+        /// The user that the return names.
         user: UserId,
     },
-    /// The coins are still good.
-    #[error("coins are taken back from {opens} on; until then they can be spent")]
+    /// The coins can still be spent.
+    #[error("coins can be returned from {opens}; until then they can be spent")]
     TooEarly {
         /// When returns open: the expiration of the period.
         opens: UnixTime,
     },
-    /// The period is closed.
-    #[error("coins were taken back until {closed}")]
+    /// The period is settled.
+    #[error("coins could be returned until {closed}")]
     TooLate {
         /// Redeem-until of the period.
         closed: UnixTime,
     },
-    /// The name is taken.
+    /// The user already used the Request-ID for other balls.
     #[error("return {request} of {user} was made before, with other coins")]
     OtherContent {
-        /// Whose return.
+        /// The user.
         user: UserId,
-        /// Its name.
+        /// The Request-ID.
         request: Id,
     },
-    /// More balls than the user ever bought.
-    #[error("{found} balls returned, but {user} bought sets of at most {max}")]
+    /// The return has more balls than the user can have bought.
+    #[error("the return has {found} balls, but the sets of {user} have at most {max}")]
     TooManyBalls {
-        /// Whose return.
+        /// The user.
         user: UserId,
-        /// Balls in the return.
+        /// The number of balls in the return.
         found: usize,
-        /// The bins of the first superbins that the user bought.
+        /// The number of bins in the first superbins that the user bought.
         max: u64,
     },
-    /// This user returned too often.
-    #[error("{user} made {RETURNS_PER_USER_MAX} returns already")]
+    /// The user has made too many returns.
+    #[error("{user} has already made {RETURNS_PER_USER_MAX} returns")]
     TooManyReturns {
-        /// Whose return.
+        /// The user.
         user: UserId,
     },
 }
 
 impl Broker {
-    /// Takes a return and answers. `transaction` names it at the broker: a fresh random number.
+    /// Records a return and answers it. `transaction` is the broker's number for it: a new random
+    /// number.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -108,7 +112,7 @@ impl Broker {
         })
     }
 
-    /// The invitation to return unspent coins, to be sent to `return_url`; before the expiration none.
+    /// The invitation to send returns to `return_url`; `None` before the expiration.
     pub fn send_expired(
         &self,
         user: &UserId,
@@ -123,7 +127,7 @@ impl Broker {
         })
     }
 
-    /// What is wrong with the return by what it says alone.
+    /// Why the return is refused, as far as that depends on the message alone.
     fn return_refusal(&self, request: &RequestCredit, data: &[u8]) -> Option<ReturnRefusal> {
         let expected = self.params().period();
         if request.period != *expected {
@@ -137,7 +141,7 @@ impl Broker {
         None
     }
 
-    /// Why a return that was not made before is not taken now. The caller holds the lock.
+    /// Why a return that was not made before is refused now. The caller holds the lock.
     fn new_return_refusal(&self, request: &RequestCredit, now: UnixTime) -> Option<ReturnRefusal> {
         let user = request.user.clone();
         let (opens, closed) = (self.params().raw().expiration, self.params().raw().redeem_until);
@@ -159,7 +163,7 @@ impl Broker {
         }
     }
 
-    /// For each ball its bin, or why it is no first ball of this broker.
+    /// For each ball its bin, or why it is not a first ball of this broker.
     fn examine_balls(
         &self,
         request: &RequestCredit,

@@ -1,8 +1,10 @@
 //! Selling sets of superbins to a client (thesis 3.2.2).
 //!
-//! In goes a user and a number of sets, out comes the Funds-Withdrawn message. Only even superbins are
-//! sold, in order, each with the k-1 odd ones of its user's set. The invariant: the sale is on disk
-//! before its coins leave, and the same sale asked for again is the same message.
+//! Input: a user and a number of sets. Output: the Funds-Withdrawn message. Only even superbins are
+//! sold, in order, each with the k-1 odd ones of its user's set.
+//!
+//! The invariant: a sale is durable before its coins are sent, and repeating a sale returns the
+//! same message.
 
 use super::record::{BrokerRecord, Sale};
 use super::{Broker, BrokerError, LockedBroker};
@@ -15,45 +17,45 @@ use crate::time::UnixTime;
 /// Why no sets are sold.
 #[derive(Debug, thiserror::Error)]
 pub enum SaleRefusal {
-    /// Nothing or too much was asked for.
+    /// The number of sets is out of range.
     #[error("expected 1 to {SETS_PER_WITHDRAWAL_MAX} sets, found {found}")]
     Sets {
-        /// The sets asked for.
+        /// The requested number of sets.
         found: u32,
     },
     /// The period is over.
-    #[error("the period expired at {expiration}: its coins are sold no more")]
+    #[error("the period expired at {expiration}; its coins are no longer sold")]
     Expired {
         /// When it expired.
         expiration: UnixTime,
     },
-    /// Not so many sets are left.
+    /// Fewer sets are left.
     #[error("sold out: {wanted} sets wanted, {left} are left")]
     SoldOut {
-        /// The sets asked for.
+        /// The requested number of sets.
         wanted: u32,
-        /// The sets that can still be sold.
+        /// The number of sets that can still be sold.
         left: u64,
     },
-    /// This user can have no sets in this period.
+    /// The user has no vector in this period.
     #[error(transparent)]
     NoUserVector(#[from] NoUserVector),
-    /// The user spent coins twice.
-    #[error("{user} was revoked at {when}: no more coins are sold to this user")]
+    /// The user was revoked for spending coins twice.
+    #[error("{user} was revoked at {when}; no more coins are sold to this user")]
     Revoked {
         /// The user.
         user: UserId,
-        /// When.
+        /// When the user was revoked.
         when: UnixTime,
     },
-    /// The transaction is not this sale.
+    /// The transaction is another sale.
     #[error("transaction {transaction} is another sale")]
     OtherSale {
         /// The Transaction-ID.
         transaction: u64,
     },
-    /// There is no such sale of this user.
-    #[error("transaction {transaction} is no sale to {user}")]
+    /// The user made no such sale.
+    #[error("transaction {transaction} is not a sale to {user}")]
     NoSuchSale {
         /// The Transaction-ID.
         transaction: u64,
@@ -63,8 +65,9 @@ pub enum SaleRefusal {
 }
 
 impl Broker {
-    /// Sells `sets` sets to `user`. `transaction` names the sale: a fresh random number, or the one of a
-    /// sale whose answer was lost, which is then answered again and sells nothing.
+    /// Sells `sets` sets to `user`. `transaction` identifies the sale: a new random number, or the
+    /// number of a sale whose answer was lost. Repeating a sale returns its message again and sells
+    /// nothing.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -99,7 +102,7 @@ impl Broker {
         }
     }
 
-    /// The sale of this number again, for the user who bought it.
+    /// The message of an earlier sale, for the user who bought it.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -119,7 +122,7 @@ impl Broker {
         }
     }
 
-    /// How many sets can still be sold, as far as this handle has read.
+    /// How many sets can still be sold, as far as this handle has read the journal.
     pub fn sets_left(&self) -> u64 {
         (self.params().superbin_count() - self.state.next_superbin()) / 2
     }
@@ -154,7 +157,7 @@ impl LockedBroker<'_> {
 }
 
 impl Broker {
-    /// The message of a recorded sale: the balls as they were minted, so it never changes.
+    /// The message of a recorded sale.
     fn funds_withdrawn(
         &self,
         sale: &Sale,

@@ -1,8 +1,8 @@
-//! Invalid coins, set aside for later processing (thesis 3.2.3): a text for people.
+//! Invalid coins, as a text for people who process them later (thesis 3.2.3).
 //!
-//! In goes a judged batch, out comes a block of lines with every coin that will never be paid, why, and
-//! all that was sent of it. The block begins and ends with lines that name the batch, so that a block
-//! written only in part can be told and the same batch is set aside once.
+//! Input: a judged batch. Output: a block of lines with every coin that is never paid, the reason,
+//! and everything that was sent about it. The block begins and ends with a line that names the
+//! batch, so that a partly written block is recognized and a batch is set aside once.
 
 use crate::protocol::{Payment, RequestRedemption, Verdict};
 use crate::time::UnixTime;
@@ -12,7 +12,8 @@ pub fn last_line(batch: &RequestRedemption) -> String {
     format!("end of batch {} {}", batch.vendor, batch.batch)
 }
 
-/// The block of a judged batch, or `None` if all its coins are good. `verdicts` are those of its result.
+/// The block of a judged batch; `None` if all its coins are good. `verdicts` are those of its
+/// result.
 pub fn set_aside(batch: &RequestRedemption, verdicts: &[Verdict], now: UnixTime) -> Option<String> {
     let invalid = verdicts.iter().filter(|verdict| verdict.is_rejection()).count();
     if invalid == 0 {
@@ -51,7 +52,8 @@ fn coin_line(number: usize, coin: usize, verdict: Verdict, payment: &Payment) ->
     let x = payment.x.iter().skip((coin - 1) * k).take(k);
     let x: Vec<String> = x.map(|x| format!("{x:016x}")).collect();
     format!(
-        "payment {number} coin {coin}: {}: user {} vendor {} period {} authenticator {} url {} x {}\n",
+        "payment {number} coin {coin}: {}: user {} vendor {} period {} authenticator {} url {} \
+         x {}\n",
         verdict.words(),
         payment.user,
         payment.vendor,
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_invalid_coin_is_named_with_all_that_was_sent() {
+    fn every_invalid_coin_is_listed_with_what_was_sent() {
         let (alice, news) = (user("alice"), vendor("news.example"));
         let coins = MINT.coins(&alice, &news, 0);
         let good = payment(&alice, &news, "a", &coins[..3]);

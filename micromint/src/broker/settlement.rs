@@ -1,8 +1,8 @@
-//! The settlement: at redeem-until the claims that waited are decided, once and for all.
+//! The settlement: the final decision about waiting claims at redeem-until.
 //!
-//! In go all waiting claims, out comes a record of those that are paid. It happens by itself at the
-//! first operation at or after redeem-until. After it nothing is paid any more, even if the clock is
-//! set back.
+//! Input: all waiting claims. Output: a record of those that are paid. The first operation at or
+//! after redeem-until makes it. The invariant: after it nothing is paid, even if the clock is set
+//! back.
 
 use super::claim::settle;
 use super::record::BrokerRecord;
@@ -12,7 +12,7 @@ use crate::protocol::Verdict;
 use crate::time::UnixTime;
 
 impl Broker {
-    /// Settles the period if it is time; whether it is settled.
+    /// Settles the period if that is due. Returns whether it is settled.
     ///
     /// # Errors
     /// The files cannot be used.

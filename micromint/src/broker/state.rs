@@ -1,8 +1,9 @@
-//! What the broker's journal adds up to: who bought which sets, which batches and returns were judged.
+//! The state that the broker's journal produces: who bought which sets, and which batches and
+//! returns were judged.
 //!
-//! In go the records in order, out come answers to questions about them. The invariant: the state is a
-//! function of the records alone, so every process that has read the same journal knows the same.
-//! Claims are not held in memory, only where they stand.
+//! Input: the records, in order. Output: answers to questions about them. The invariant: the state
+//! depends on the records alone, so all processes that have read the same journal have the same
+//! state. Claims are not in memory, only the sections that contain them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +19,7 @@ pub(crate) struct State {
     /// The sales by their first superbin.
     pub(crate) sales: BTreeMap<u32, Sale>,
     transactions: HashMap<u64, u32>,
-    /// The registered vendors, and when.
+    /// The registered vendors, and when they were registered.
     pub(crate) vendors: BTreeMap<VendorId, UnixTime>,
     /// The batches in order of time.
     pub(crate) batches: Vec<JudgedBatch>,
@@ -28,13 +29,13 @@ pub(crate) struct State {
     return_numbers: HashMap<(UserId, Id), usize>,
     /// The winners of the settlement, once it was made.
     pub(crate) settlement: Option<Section>,
-    /// The revoked users, and when.
+    /// The revoked users, and when they were revoked.
     pub(crate) revoked: BTreeMap<UserId, UnixTime>,
     claims_end: u64,
 }
 
 impl State {
-    /// Adds a record; whether it goes with those before it is told by the error.
+    /// Applies a record. The error says why it is inconsistent with those before it.
     pub(crate) fn apply(&mut self, record: BrokerRecord) -> Result<(), String> {
         match record {
             BrokerRecord::Sale(sale) => self.apply_sale(sale),
@@ -65,7 +66,7 @@ impl State {
                 self.revoked.entry(user).or_insert(when);
                 Ok(())
             }
-            // The coin file knows.
+            // Recorded in the coin file.
             BrokerRecord::Compromise { .. } => Ok(()),
         }
     }
@@ -73,7 +74,7 @@ impl State {
     fn apply_sale(&mut self, sale: Sale) -> Result<(), String> {
         if u64::from(sale.first) != self.next_superbin() || sale.sets == 0 {
             return Err(format!(
-                "expected a sale from superbin {} on, found {} sets from {}",
+                "expected a sale from superbin {}, found {} sets from {}",
                 self.next_superbin(),
                 sale.sets,
                 sale.first
@@ -87,7 +88,7 @@ impl State {
     fn take_section(&mut self, section: &Section) -> Result<(), String> {
         if section.start != self.claims_end {
             return Err(format!(
-                "expected claims from {} on, found {}",
+                "expected claims from {}, found {}",
                 self.claims_end, section.start
             ));
         }
@@ -95,22 +96,22 @@ impl State {
         Ok(())
     }
 
-    /// The first superbin that is not sold yet: even, 2^u when all are sold.
+    /// The first superbin that is not sold yet: even, or 2^u if all are sold.
     pub(crate) fn next_superbin(&self) -> u64 {
         self.sales.last_key_value().map_or(0, |(_, sale)| sale.end())
     }
 
-    /// The number after the last claim that a record names.
+    /// The number after the last committed claim.
     pub(crate) fn claims_end(&self) -> u64 {
         self.claims_end
     }
 
-    /// The sale of this number.
+    /// The sale with this Transaction-ID.
     pub(crate) fn sale(&self, transaction: u64) -> Option<&Sale> {
         self.sales.get(self.transactions.get(&transaction)?)
     }
 
-    /// Who bought the set that begins at this superbin.
+    /// The buyer of the set that begins at this superbin.
     pub(crate) fn owner(&self, first_superbin: u32) -> Option<&UserId> {
         let (_, sale) = self.sales.range(..=first_superbin).next_back()?;
         let is_first_of_set =
@@ -118,14 +119,14 @@ impl State {
         is_first_of_set.then_some(&sale.user)
     }
 
-    /// The judged batch of this name.
+    /// The judged batch with this Batch-ID.
     pub(crate) fn batch(&self, vendor: &VendorId, batch: &Id) -> Option<&JudgedBatch> {
         self.batch_numbers
             .get(&(vendor.clone(), batch.clone()))
             .map(|number| &self.batches[*number])
     }
 
-    /// The judged return of this name.
+    /// The judged return with this Request-ID.
     pub(crate) fn return_of(&self, user: &UserId, request: &Id) -> Option<&Return> {
         self.return_numbers
             .get(&(user.clone(), request.clone()))
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn sales_follow_each_other_and_name_their_owners() {
+    fn sales_are_consecutive_and_have_owners() {
         let mut state = State::default();
         state.apply(sale(5, 0, 2, "alice")).unwrap();
         state.apply(sale(6, 4, 1, "bob")).unwrap();
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(owners, [alice, None, alice, None, Some("bob"), None, None, None]);
         assert_eq!(state.sale(5).unwrap().first_superbins().collect::<Vec<_>>(), [0, 2]);
         assert!(state.sale(7).is_none());
-        assert!(state.apply(sale(8, 4, 1, "eve")).unwrap_err().contains("from superbin 6 on"));
+        assert!(state.apply(sale(8, 4, 1, "eve")).unwrap_err().contains("from superbin 6,"));
         assert!(state.apply(sale(8, 8, 1, "eve")).is_err());
     }
 

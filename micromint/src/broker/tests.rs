@@ -1,5 +1,5 @@
-//! The broker against the obvious mint: a world with a few users and vendors, and what the broker must
-//! answer them.
+//! Tests of the broker with a few users and vendors, against
+//! [`ObviousMint`](crate::testing::ObviousMint).
 
 mod crash;
 mod flips;
@@ -24,7 +24,7 @@ pub(super) const EXPIRED: UnixTime = UnixTime(1_798_761_600);
 pub(super) const CLOSED: UnixTime = UnixTime(1_799_366_400);
 
 pub(super) static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
-/// A coin file as minted by [`MINT`], byte by byte.
+/// The coin file that [`MINT`] mints.
 static COINS: LazyLock<Vec<u8>> = LazyLock::new(|| MINT.coin_file());
 
 /// A directory with a fresh coin file.
@@ -64,7 +64,7 @@ pub(super) fn payment(user: &UserId, vendor: &VendorId, page: &str, coins: &[Vec
     MINT.payment(user, &user_key(user), vendor, &url, coins)
 }
 
-/// The same payment with an authenticator that is not its user's.
+/// The same payment with an invalid authenticator.
 pub(super) fn with_junk(mut payment: Payment) -> Payment {
     payment.authenticator = Key::from_bytes([1; 32]).payment(&payment.vendor, "junk", &[]);
     payment
@@ -117,7 +117,7 @@ pub(super) fn take_back(
     broker.take_back(request, 77, now).unwrap().granted().unwrap().verdicts
 }
 
-/// A broker that sold superbins 0 and 2 to alice and 4 to bob, and knows two vendors.
+/// A broker that sold superbins 0 and 2 to alice and 4 to bob, and has two registered vendors.
 struct World {
     directory: SimulatedDirectory,
     broker: Broker,
@@ -141,7 +141,7 @@ fn world() -> World {
 }
 
 #[test]
-fn a_sale_is_what_the_obvious_mint_would_sell_and_marks_the_coin_file() {
+fn a_sale_has_the_sets_of_the_obvious_mint_and_marks_the_coin_file() {
     let mut world = world();
     let expected = MINT.funds(&world.alice, &user_key(&world.alice), &[0, 2], 1);
     let again = world.broker.withdraw_again(&world.alice, 1, DURING).unwrap().granted().unwrap();
@@ -157,12 +157,12 @@ fn a_sale_is_what_the_obvious_mint_would_sell_and_marks_the_coin_file() {
 }
 
 #[test]
-fn a_transaction_is_one_sale_and_its_owners_alone() {
+fn a_transaction_is_one_sale_to_one_user() {
     let mut world = world();
     let first = world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().granted().unwrap();
     let left = world.broker.sets_left();
     assert_eq!(world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().granted().unwrap(), first);
-    // Even when selling is over, what was sold can be fetched.
+    // Sales can be fetched again after the selling has ended.
     assert_eq!(world.broker.withdraw(&world.bob, 1, 9, CLOSED).unwrap().granted().unwrap(), first);
     assert_eq!(
         world.broker.withdraw_again(&world.bob, 9, CLOSED).unwrap().granted().unwrap(),
@@ -198,9 +198,9 @@ fn sales_are_refused_with_the_reason() {
     assert!(matches!(refused, Reply::Refused(SaleRefusal::Revoked { .. })));
 }
 
-/// A batch that several threads share: the verdicts stand where their coins do.
+/// A batch that several threads examine: the verdicts are in the order of the coins.
 #[test]
-fn threads_leave_no_trace_in_verdicts() {
+fn verdicts_do_not_depend_on_threads() {
     let judge = |threads| {
         let mut world = world();
         world.broker.set_threads(threads);
@@ -291,14 +291,14 @@ fn a_batch_has_a_verdict_for_every_coin() {
     assert_eq!((again.result, again.is_repeated), (judged.result, true));
     let status = world.broker.status(DURING).unwrap();
     assert_eq!((status.coins_paid, status.claims_waiting, status.forged), (3, 1, 1));
-    // The waiting coin is paid at redeem-until, since nobody claimed it better.
+    // The waiting coin is paid at redeem-until, since there was no better claim.
     let last = redeem(&mut world.broker, &batch, CLOSED);
     assert_eq!((last[13], last[14]), (AlreadyPaid, Accepted));
     assert_eq!(world.broker.status(CLOSED).unwrap().coins_paid, 4);
 }
 
 #[test]
-fn a_batch_that_is_not_its_vendors_is_refused_whole() {
+fn a_batch_that_is_not_from_its_vendor_is_refused() {
     let mut world = world();
     let coins = MINT.coins(&world.alice, &world.news, 0);
     let payments = [payment(&world.alice, &world.news, "a", &coins[..3])];
@@ -333,8 +333,8 @@ fn a_batch_that_is_not_its_vendors_is_refused_whole() {
     ));
 }
 
-/// Design: a payer cannot cheat a vendor by a junk authenticator and a return, nor a vendor a payer by
-/// sitting on a right payment.
+/// A payer cannot cheat a vendor with an invalid authenticator and a return, and a vendor cannot
+/// cheat a payer by holding back a valid payment.
 #[test]
 fn claims_on_one_first_ball_are_ranked() {
     let mut world = world();
@@ -385,7 +385,7 @@ fn claims_on_one_first_ball_are_ranked() {
     let stored = CoinFile::open(&world.directory, NAME).unwrap().ball(bin).unwrap();
     assert_eq!(stored.status, Status::EXISTS | Status::RETURNED);
 
-    // Two right payments of `right` at two vendors: alice spent it twice, and that is all that shows.
+    // Two valid payments of `right` at two vendors: the only proof that alice spent a ball twice.
     let offenders = broker.offenders(CLOSED).unwrap();
     assert_eq!(offenders.len(), 1);
     assert_eq!((offenders[0].user.as_str(), offenders[0].balls), ("alice", 1));
@@ -398,7 +398,7 @@ fn claims_on_one_first_ball_are_ranked() {
 }
 
 #[test]
-fn a_vendor_that_sends_a_payment_twice_makes_nobody_an_offender() {
+fn a_payment_sent_twice_by_a_vendor_is_no_offence() {
     let mut world = world();
     let coins = MINT.coins(&world.alice, &world.news, 0);
     let paid = payment(&world.alice, &world.news, "a", &coins[..2]);
@@ -424,7 +424,7 @@ fn after_redeem_until_nothing_is_paid_even_if_the_clock_is_set_back() {
 }
 
 #[test]
-fn returns_open_at_expiration_to_the_owner_alone() {
+fn only_the_owner_can_return_coins_after_the_expiration() {
     let mut world = world();
     let coins = MINT.coins(&world.alice, &world.news, 0);
     let bobs = MINT.coins(&world.bob, &world.news, 4);
@@ -437,13 +437,13 @@ fn returns_open_at_expiration_to_the_owner_alone() {
     let early = world.broker.take_back(&back, 1, DURING).unwrap().refused().unwrap();
     assert_eq!(
         early.to_string(),
-        "coins are taken back from 2027-01-01T00:00:00Z on; until then they can be spent"
+        "coins can be returned from 2027-01-01T00:00:00Z; until then they can be spent"
     );
     use Verdict::*;
     let expected = [Waiting, NotFirst, NotSold, NotSold, FixedBits, InputWrong, Forged];
     let first = world.broker.take_back(&back, 5, EXPIRED).unwrap().granted().unwrap();
     assert_eq!((first.verdicts.as_slice(), first.transaction), (&expected[..], 5));
-    // A repetition keeps its number.
+    // A repeated return has the same number.
     assert_eq!(world.broker.take_back(&back, 6, EXPIRED).unwrap().granted().unwrap(), first);
     let other = return_of(&world.alice, "r1", &x[1..]);
     assert!(matches!(
@@ -484,7 +484,7 @@ fn returns_are_bounded_by_what_was_bought_and_in_number() {
 fn vendors_with_equal_vectors_are_refused() {
     let directory = directory();
     let mut broker = open(&directory);
-    // 4096 vectors exist, so among so many hosts two are equal.
+    // There are 4096 vectors, so two of these hosts have the same one.
     let refusal = (0..1000).find_map(|i| {
         broker.register_vendor(&vendor(&format!("v{i}.example")), DURING).unwrap().refused()
     });
@@ -518,7 +518,7 @@ fn a_lost_journal_is_noticed() {
 }
 
 #[test]
-fn the_lock_is_one_for_all_handles() {
+fn all_handles_share_one_lock() {
     let world = world();
     let held: Arc<dyn File> = Arc::from(world.directory.open(NAME, Open::Write).unwrap());
     assert!(held.try_lock(Lock::Exclusive).unwrap());
@@ -533,9 +533,9 @@ fn the_lock_is_one_for_all_handles() {
     assert_eq!(waiting.join().unwrap().sets.len(), 1);
 }
 
-/// A damaged record in the middle stops everyone: handles that are open, for good, and new ones.
+/// A damaged record in the middle is an error for open handles, permanently, and for new ones.
 #[test]
-fn a_broken_journal_is_reported_and_nothing_is_sold_beside_it() {
+fn with_a_broken_journal_nothing_is_sold() {
     let mut world = world();
     let mut other = open(&world.directory);
     let name = format!("{NAME}.journal");

@@ -9,22 +9,24 @@ use crate::time::UnixTime;
 
 /// Why a vendor is not registered.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VendorRefusal {
-    /// Both could spend the coins that the other received.
+    /// Both vendors could spend the coins that the other one received.
     #[error(
-        "{vendor} and the registered {other} have equal vendor vectors in this period: use another host name"
+        "{vendor} and the registered {other} have equal vendor vectors in this period: use another \
+         host name"
     )]
     EqualVectors {
-        /// Who wants to be registered.
+        /// The vendor to register.
         vendor: VendorId,
-        /// Who is.
+        /// The registered vendor.
         other: VendorId,
     },
 }
 
 impl Broker {
-    /// Registers a vendor for this period, unless it is already, and gives its key K_V, which is the same
-    /// in every period.
+    /// Registers a vendor for this period, if it is not registered yet. Returns its key K_V, which
+    /// is the same in every period.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -54,8 +56,8 @@ impl Broker {
         })
     }
 
-    /// Revokes a user: nothing more is sold to one, and vendors who hold the list refuse the coins.
-    /// Payments made before are redeemed all the same. Gives all revoked users.
+    /// Revokes a user: nothing is sold to the user any more, and vendors who have the list refuse
+    /// the user's coins. Earlier payments are still redeemed. Returns all revoked users.
     ///
     /// # Errors
     /// The files cannot be used.

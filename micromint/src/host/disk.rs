@@ -1,4 +1,4 @@
-//! Files on disk.
+//! Directories and files on disk.
 
 use std::fs;
 use std::io;
@@ -24,15 +24,15 @@ pub struct DiskDirectory {
 }
 
 impl DiskDirectory {
-    /// The directory at `path`; nothing is touched yet.
+    /// The directory at `path`. Does not access it.
     pub fn new(path: impl Into<PathBuf>) -> DiskDirectory {
         DiskDirectory { path: path.into() }
     }
 
-    /// The directory that holds the file at `path`, and the file's name in it.
+    /// The directory of the file at `path`, and the file's name.
     ///
     /// # Errors
-    /// `InvalidInput` if `path` ends in no file name, or one that is not UTF-8.
+    /// `InvalidInput` if `path` has no file name, or one that is not UTF-8.
     pub fn of_file(path: &Path) -> io::Result<(DiskDirectory, String)> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name
@@ -44,9 +44,9 @@ impl DiskDirectory {
         Ok((DiskDirectory::new(parent), name.to_string()))
     }
 
-    /// Makes a file of mode 0600 that must be absent. Made by root in another's directory it is
-    /// given to the directory's owner: a tool run by root must not leave files that the server
-    /// cannot open.
+    /// Creates a file with mode 0600, which must not exist. If root creates it in the directory of
+    /// another user, that user becomes its owner: a tool run by root must not leave files that the
+    /// server cannot open.
     fn make_file(&self, path: &Path) -> io::Result<fs::File> {
         let flags = OFlags::NOATIME.bits() as i32;
         let file = fs::OpenOptions::new()
@@ -69,7 +69,7 @@ impl DiskDirectory {
         if name.is_empty() || name.contains('/') || name == "." || name == ".." {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("{name:?} is no file name"),
+                format!("expected a file name, found {name:?}"),
             ));
         }
         Ok(self.path.join(name))
@@ -162,8 +162,8 @@ impl Directory for DiskDirectory {
     }
 }
 
-/// Opens an existing file so that reading does not update its access time, which would cost a write
-/// after every change that is read. For a file of another user the system does not allow that.
+/// Opens an existing file so that reads do not update its access time, which would cost a write for
+/// every read after a change. The system does not allow that for files of other users.
 fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
     let open = |flags: OFlags| {
         let mut options = fs::OpenOptions::new();
@@ -178,8 +178,7 @@ fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
 /// An open file on disk.
 struct DiskFile {
     file: Arc<fs::File>,
-    /// The part that is read and written through memory, once [`File::map`] was asked for it. Only the
-    /// till asks.
+    /// The mapped part, after a call of [`File::map`]. Only the till uses it.
     #[cfg(feature = "vendor")]
     mapping: OnceLock<Option<Mapping>>,
 }
@@ -190,9 +189,9 @@ impl DiskFile {
         self.mapping.get()?.as_ref()
     }
 
-    /// What is asked for alone. Once somebody has asked for a file's times, the system gives its
-    /// next change a time of its own and writes that to the inode; so nothing here asks, and a
-    /// change costs half.
+    /// Asks for these fields only. If a program asks for the times of a file, the kernel gives the
+    /// next change a time of its own and writes that to the inode. Without it a change costs half
+    /// as much.
     fn statx(&self, what: StatxFlags) -> io::Result<Statx> {
         Ok(rustix::fs::statx(&self.file, "", AtFlags::EMPTY_PATH, what)?)
     }
@@ -200,8 +199,8 @@ impl DiskFile {
 
 impl File for DiskFile {
     fn size(&self) -> io::Result<u64> {
-        // Half as dear as asking for the size. The place that it moves is nobody's: all reads and
-        // writes name theirs.
+        // Seeking takes half as long as asking for the size. No code uses the file position: all
+        // reads and writes have an offset.
         Ok(rustix::fs::seek(&self.file, SeekFrom::End(0))?)
     }
 
@@ -215,7 +214,7 @@ impl File for DiskFile {
         match preadv2(&self.file, &mut [io::IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT)
         {
             Ok(count) => Ok((count == len).then(|| Seen { size: offset + len as u64 })),
-            // Not in memory, or a file system that cannot tell.
+            // Not in memory, or not supported by the file system.
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -266,7 +265,7 @@ impl File for DiskFile {
     }
 
     fn lock(&self, how: Lock) -> io::Result<()> {
-        // A signal may interrupt the wait; it is no reason to give up.
+        // A signal may interrupt the wait; try again.
         loop {
             let locked = match how {
                 Lock::Shared => self.file.lock_shared(),

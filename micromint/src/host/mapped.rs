@@ -1,31 +1,30 @@
-//! Bytes of a file that are reached through memory: what costs a call of the system otherwise costs
-//! a copy.
+//! Memory-mapped parts of files: an access costs a copy instead of a system call.
 //!
-//! In goes a file and how much of it, out comes a [`Mapping`] or none where that would not be safe.
-//! What is written through it is in the system's cache of the file at once, for all processes and
-//! for whoever reads the file by calls; a killed process loses none of it, and a sync of the file
-//! makes it durable.
+//! Input: a file and the size of the part. Output: a [`Mapping`], or `None` if that would not be
+//! safe. Everything written through it is at the same moment in the page cache, for all processes
+//! and for reads by system call. A killed process loses none of it, and a sync of the file makes it
+//! durable.
 //!
-//! The price: a mapping reports no errors. If the file was cut or the disk has failed, the
-//! operating system ends the process (`SIGBUS`). So [`File::reread_at`](super::File::reread_at) and
-//! [`File::rewrite_at`](super::File::rewrite_at) take a [`Seen`](super::Seen), the proof that the
-//! file's size was asked for, and reach nothing beyond it.
+//! A mapping reports no errors. If the file was cut or the disk has failed, the operating system
+//! kills the process (`SIGBUS`). So [`File::reread_at`](super::File::reread_at) and
+//! [`File::rewrite_at`](super::File::rewrite_at) take a [`Seen`](super::Seen). The invariant:
+//! nothing beyond the size that it proves is accessed.
 
 use std::fs;
 use std::sync::Arc;
 
 use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
-/// The largest part of a file that is mapped, in bytes. More is written by calls.
+/// The largest part of a file that is mapped, in bytes. The rest is accessed by system calls.
 const MAPPED_SIZE_MAX: u64 = 1 << 34;
 
-/// The head of a file, in memory.
+/// The mapped head of a file.
 pub(super) struct Mapping(MmapRegion);
 
 impl Mapping {
-    /// The first `size` bytes of a file, which must be there. `None` where they cannot be mapped,
-    /// where the system keeps no single cache of a file, and where a byte that was written before
-    /// may have to be given a place on the disk again, for which there may be none.
+    /// Maps the first `size` bytes of a file, which must exist. `None` if they cannot be mapped, if
+    /// the file system has no single page cache for a file, or if overwriting a byte may need new
+    /// space on the disk, which may be full.
     pub(super) fn new(file: &Arc<fs::File>, size: u64) -> Option<Mapping> {
         // The numbers are the f_type values of statfs(2).
         const IN_PLACE: [u64; 2] = [
@@ -40,12 +39,12 @@ impl Mapping {
         MmapRegion::from_file(FileOffset::from_arc(Arc::clone(file), 0), size).ok().map(Mapping)
     }
 
-    /// Fills `bytes` from `offset`: whether they lie in what is mapped.
+    /// Fills `bytes` from `offset`. Returns `false` if they are not all mapped.
     pub(super) fn read(&self, bytes: &mut [u8], offset: u64) -> bool {
         self.slice(bytes.len(), offset).is_some_and(|slice| slice.read_slice(bytes, 0).is_ok())
     }
 
-    /// Writes all of `bytes` at `offset`: whether they lie in what is mapped.
+    /// Writes all of `bytes` at `offset`. Returns `false` if they are not all mapped.
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> bool {
         self.slice(bytes.len(), offset).is_some_and(|slice| slice.write_slice(bytes, 0).is_ok())
     }
@@ -60,7 +59,7 @@ mod tests {
     use super::super::{Directory, DiskDirectory, Open};
     use super::*;
 
-    /// Whether files are mapped in this folder: as a rule yes, but a test may run on any file
+    /// The mapping of a file in this folder. Usually there is one, but a test may run on any file
     /// system.
     fn mapping_of(folder: &std::path::Path, size: u64) -> Option<Mapping> {
         let file = fs::OpenOptions::new().read(true).write(true).open(folder.join("f")).unwrap();
@@ -68,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_through_memory_is_read_by_calls_and_nothing_beyond_is_written() {
+    fn mapped_writes_are_read_by_system_calls_and_stay_within_the_mapping() {
         let folder = tempfile::tempdir().unwrap();
         let directory = DiskDirectory::new(folder.path());
         let file = directory.open("f", Open::Create).unwrap();
@@ -91,7 +90,7 @@ mod tests {
                 (&expected[offset..][..len], &expected[offset..][..len])
             );
         }
-        // Another handle and another process see the same.
+        // Other handles and processes see the same.
         assert_eq!(fs::read(folder.path().join("f")).unwrap(), expected);
         if let Some(mapping) = mapping_of(folder.path(), 64) {
             assert!(mapping.write(b"abc", 61));
@@ -102,10 +101,10 @@ mod tests {
         }
     }
 
-    /// A mapping of a file that was cut is not touched beyond what was seen of it: that would end
-    /// this process. What was not seen is read by a call, which fails.
+    /// A mapping of a file that was cut is not accessed beyond what was seen: that would kill this
+    /// process. What was not seen is read by a system call, which fails.
     #[test]
-    fn what_was_not_seen_is_not_reached_through_memory() {
+    fn bytes_that_were_not_seen_are_not_accessed_through_the_mapping() {
         const PAGE: u64 = 4096;
         let folder = tempfile::tempdir().unwrap();
         let directory = DiskDirectory::new(folder.path());
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_too_much_are_not_mapped() {
+    fn empty_and_too_large_parts_are_not_mapped() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("f"), [0; 64]).unwrap();
         assert!(mapping_of(folder.path(), 0).is_none());

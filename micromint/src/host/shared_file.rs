@@ -1,7 +1,7 @@
-//! A small file that all processes change in place, each under the lock of the file itself.
+//! A small file that all processes change in place, each under the file's own lock.
 //!
-//! In goes a name, out comes the open file with its lock held. The invariant: what is done with the
-//! file is done to the one that has the name now; a file that was deleted is made again.
+//! Input: a name. Output: the open file with its lock held. The invariant: every operation is on
+//! the file that has the name now; a deleted file is created again.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,33 +15,32 @@ pub(crate) struct SharedFile {
     directory: Arc<dyn Directory>,
     name: &'static str,
     path: PathBuf,
-    /// The file's own lock excludes other processes only, so threads exclude each other by this
-    /// one.
+    /// The file's own lock only excludes other processes; this mutex excludes threads.
     file: Mutex<Option<Box<dyn File>>>,
 }
 
 impl SharedFile {
-    /// The file `name` in `directory`. Nothing is opened yet.
+    /// The file `name` in `directory`. Does not open it.
     pub(crate) fn new(directory: Arc<dyn Directory>, name: &'static str) -> SharedFile {
         let path = directory.path().join(name);
         SharedFile { directory, name, path, file: Mutex::default() }
     }
 
-    /// Calls `act` with the file, under its lock. Makes the file if it is absent.
+    /// Calls `act` with the file, under its lock. Creates the file if it does not exist.
     ///
     /// # Errors
-    /// The operating system's, or those of `act`.
+    /// An error of the operating system, or of `act`.
     pub(crate) fn locked<T>(
         &self,
         act: impl FnOnce(&dyn File) -> io::Result<T>,
     ) -> Result<T, FileError> {
         let done = self.locked_as(Open::Create, act)?;
-        // `Open::Create` makes what is absent.
+        // Cannot happen: `Open::Create` creates the file.
         let absent = || io::Error::from(io::ErrorKind::NotFound);
         done.ok_or_else(absent).map_err(FileError::on("open", &self.path))
     }
 
-    /// Calls `act` with the file, under its lock; returns `None` if the file is absent.
+    /// Calls `act` with the file, under its lock; `None` if the file does not exist.
     ///
     /// # Errors
     /// As for [`SharedFile::locked`].
@@ -58,7 +57,7 @@ impl SharedFile {
         act: impl FnOnce(&dyn File) -> io::Result<T>,
     ) -> Result<Option<T>, FileError> {
         let on_file = |action| FileError::on(action, &self.path);
-        // A thread that panicked left nothing in memory but the open file.
+        // The state is usable after a panic: it is only the open file.
         let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = match place.as_deref() {
             Some(file) => file.links().map_err(on_file("inspect"))? > 0,

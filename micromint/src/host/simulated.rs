@@ -1,9 +1,9 @@
-//! Files in memory that can be cut off at any step, for crash tests.
+//! Files in memory that can crash at any step, for tests.
 //!
-//! Every change (a write, a new size, a sync, a new, renamed or removed file) is a step. A
-//! directory told to crash at step n does the first half of that write (or nothing of another step)
-//! and fails everything after it. [`SimulatedDirectory::after_crash`] then gives what a restart
-//! would find.
+//! Every change is a step: a write, a new size, a sync, and a created, renamed or removed file. A
+//! directory that is to crash at step n performs the first half of that write (or nothing, if the
+//! step is not a write) and fails everything after it. [`SimulatedDirectory::after_crash`] returns
+//! what a restart would find.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,18 +12,35 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{Directory, File, Lock, Open, Seen};
 
-/// What a crash leaves of the steps done.
+/// What survives a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Survives {
-    /// Everything that was written: the process was killed, the machine runs on.
+    /// Everything written: the process was killed, but the machine runs on.
     Written,
     /// Only what was synced: the power failed, and no page had been written back.
     Synced,
-    /// What was synced, and of the rest of the writes those that this seed picks.
+    /// What was synced, and those of the other writes that this seed selects.
     Some(u64),
 }
 
 /// A directory in memory. Clones share the files.
+///
+/// ```
+/// use micromint::host::{Directory, Open, SimulatedDirectory, Survives};
+///
+/// let directory = SimulatedDirectory::new();
+/// let file = directory.open("a", Open::Create)?;
+/// directory.sync()?;
+/// file.write_at(b"synced", 0)?;
+/// file.sync()?;
+/// file.write_at(b", written", 6)?;
+///
+/// let killed = directory.after_crash(Survives::Written);
+/// assert_eq!(killed.bytes("a").as_deref(), Some(&b"synced, written"[..]));
+/// let powerless = directory.after_crash(Survives::Synced);
+/// assert_eq!(powerless.bytes("a").as_deref(), Some(&b"synced"[..]));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SimulatedDirectory {
     path: PathBuf,
@@ -97,7 +114,8 @@ impl SimulatedDirectory {
         state.crash_at = Some(state.steps + steps);
     }
 
-    /// The process was killed and another goes on with what is there; locks are free again.
+    /// Continues after a crash as another process would: the files are as they are, and all locks
+    /// are released.
     pub fn go_on(&self) {
         let mut state = self.state();
         state.crash_at = None;
@@ -105,7 +123,7 @@ impl SimulatedDirectory {
         self.shared.unlocked.notify_all();
     }
 
-    /// The steps done so far.
+    /// The number of steps so far.
     pub fn steps(&self) -> usize {
         self.state().steps
     }
@@ -115,7 +133,7 @@ impl SimulatedDirectory {
         self.state().has_crashed()
     }
 
-    /// What a restart finds.
+    /// The directory that a restart finds.
     pub fn after_crash(&self, survives: Survives) -> SimulatedDirectory {
         let state = self.state();
         let names = if survives == Survives::Written { &state.names } else { &state.durable_names };
@@ -132,13 +150,13 @@ impl SimulatedDirectory {
         SimulatedDirectory::from_state(after)
     }
 
-    /// The bytes of a file, or `None` if it is absent.
+    /// The content of a file; `None` if it does not exist.
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state();
         state.names.get(name).map(|inode| state.inodes[*inode].live.clone())
     }
 
-    /// Puts a file there, durably and without a step.
+    /// Creates or replaces a file, durably and without a step.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let mut state = self.state();
         let inode = Inode { live: bytes.to_vec(), synced: bytes.to_vec(), ..Inode::default() };
@@ -161,7 +179,7 @@ impl Inode {
             Survives::Synced => {}
             Survives::Some(_) => {
                 for change in &self.unsynced {
-                    // xorshift64: enough to pick writes by a seed.
+                    // xorshift64: good enough to select writes by a seed.
                     *picks ^= *picks << 13;
                     *picks ^= *picks >> 7;
                     *picks ^= *picks << 17;
@@ -180,7 +198,7 @@ impl State {
         self.crash_at.is_some_and(|at| self.steps > at)
     }
 
-    /// Counts a step. `Ok(false)`: this is the one that is cut off.
+    /// Counts a step. Returns `Ok(false)` if it is the one at which the crash happens.
     fn step(&mut self) -> io::Result<bool> {
         self.check()?;
         self.steps += 1;
@@ -308,8 +326,8 @@ impl SimulatedFile {
         !excluded
     }
 
-    /// Nobody may ask for bytes that were not seen, and what was seen must be there still: on a
-    /// disk the process would end otherwise.
+    /// Asserts that these bytes were seen and still exist: on a disk the process would be killed
+    /// otherwise.
     fn assert_is_there(&self, seen: &Seen, count: usize, offset: u64) {
         let size = self.directory.state().inodes[self.inode].live.len() as u64;
         let is_there = offset + count as u64 <= size;
@@ -410,7 +428,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crash_leaves_what_it_says() {
+    fn a_crash_leaves_what_survives() {
         let directory = SimulatedDirectory::new();
         let file = directory.open("a", Open::Create).unwrap();
         file.write_at(b"one.", 0).unwrap();
@@ -425,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_not_synced_is_lost_with_the_power() {
+    fn a_name_that_was_not_synced_is_lost_in_a_power_cut() {
         let directory = SimulatedDirectory::new();
         directory.open("a", Open::CreateNew).unwrap().sync().unwrap();
         assert!(directory.after_crash(Survives::Synced).bytes("a").is_none());

@@ -1,47 +1,48 @@
 //! The file of a journal: reading on from a known end, and appending under a lock.
 //!
-//! In go payloads, out come records. The invariant: only who holds the lock and has read to the end
-//! appends, so no record is written over another.
+//! Input: payloads. Output: records. The invariant: only a caller that holds the lock and has read
+//! the file to its end appends, so no record overwrites another.
 
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "vendor")]
+use super::SharedSync;
 use super::format::{self, HEADER_SIZE, LARGEST_RECORD, RECORD_HEADER_SIZE, record_at};
-use super::{JournalError, Record, Replay, SharedSync};
+use super::{JournalError, Record, Replay};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, ExclusiveLock, File, Open};
 
-/// How much is read at a time when catching up, in bytes: a few of the largest records.
+/// How much is read at a time when catching up, in bytes: several of the largest records.
 const CHUNK_SIZE: usize = 1024 * 1024;
 
 /// An open journal.
 pub struct Journal {
     file: Arc<dyn File>,
-    shared_sync: Arc<SharedSync>,
+    #[cfg(feature = "vendor")]
+    pub(super) shared_sync: Arc<SharedSync>,
     path: PathBuf,
     seed: u32,
-    /// Everything before this was read or written by this handle.
-    end: u64,
+    /// The offset up to which this handle has read or written the file.
+    pub(super) end: u64,
     in_doubt: bool,
-    /// Where records are put together that are written next; its room is used again.
+    /// The buffer for the records that are appended next.
     buffer: Vec<u8>,
 }
 
-/// What is left after the last whole record.
+/// What follows the last complete record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
     /// Nothing.
     Clean,
-    /// This many bytes of a record that a crash cut off.
+    /// A record that a crash cut off, with this many bytes.
     Torn(u64),
 }
 
-/// The proof that a journal was read to its end under its lock, which is held as long as this
-/// lives.
-///
-/// It goes with the handle that gave it.
+/// The proof that a journal was read to its end under its lock. The lock is held as long as this
+/// value exists. It is valid for the handle that returned it.
 ///
 /// ```no_run
 /// use micromint::host::ExclusiveLock;
@@ -54,7 +55,7 @@ pub enum Tail {
 /// }
 /// ```
 ///
-/// Once the lock is given back, nothing can be appended:
+/// Once the lock is released, nothing can be appended:
 ///
 /// ```compile_fail,E0505
 /// # use micromint::host::ExclusiveLock;
@@ -71,15 +72,15 @@ pub struct CaughtUp<'a> {
 }
 
 impl CaughtUp<'_> {
-    fn under<'a>(_: &'a ExclusiveLock<'_>) -> CaughtUp<'a> {
+    pub(super) fn under<'a>(_: &'a ExclusiveLock<'_>) -> CaughtUp<'a> {
         CaughtUp { lock: PhantomData }
     }
 }
 
 impl Journal {
-    /// Opens the journal `name` of `kind` (at most 8 ASCII characters, such as `till`) and makes it
-    /// if it is absent. Nothing is read yet: [`Journal::follow`] does that. `lock` is the one under
-    /// which its users append.
+    /// Opens the journal `name` of `kind` (at most 8 ASCII characters, such as `till`), and creates
+    /// it if it does not exist. Reads no records; [`Journal::follow`] does that. `lock` is the lock
+    /// under which its users append.
     ///
     /// # Errors
     /// The file cannot be opened, or is not a journal of this kind.
@@ -95,11 +96,11 @@ impl Journal {
         Journal::with_file(file, path, kind)
     }
 
-    /// Opens a journal that must exist, for reading and appending. Nothing is read yet.
+    /// Opens an existing journal for reading and appending. Reads no records.
     ///
     /// # Errors
-    /// The file is absent ([`JournalError::Deleted`]) or cannot be opened, or is not a journal of
-    /// this kind.
+    /// The file does not exist ([`JournalError::Deleted`]), cannot be opened, or is not a journal
+    /// of this kind.
     pub fn open_to_append(
         directory: &dyn Directory,
         name: &str,
@@ -116,10 +117,10 @@ impl Journal {
         }
     }
 
-    /// Opens a journal that must exist, for reading only: appending fails. Nothing is read yet.
+    /// Opens an existing journal for reading only: appending fails. Reads no records.
     ///
     /// # Errors
-    /// The file is absent or cannot be opened, or is not a journal of this kind.
+    /// The file does not exist, cannot be opened, or is not a journal of this kind.
     pub fn open_to_read(
         directory: &dyn Directory,
         name: &str,
@@ -143,52 +144,56 @@ impl Journal {
             let (path, expected) = (path.clone(), kind.to_string());
             JournalError::NotAJournal { path, expected, found }
         })?;
+        #[cfg(feature = "vendor")]
         let shared_sync = Arc::new(SharedSync::new(Arc::clone(&file), path.clone()));
         let (end, in_doubt, buffer) = (HEADER_SIZE, false, Vec::new());
-        Ok(Journal { file, shared_sync, path, seed, end, in_doubt, buffer })
+        Ok(Journal {
+            file,
+            #[cfg(feature = "vendor")]
+            shared_sync,
+            path,
+            seed,
+            end,
+            in_doubt,
+            buffer,
+        })
     }
 
-    /// The file, for messages.
+    /// The path of the file, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The offset after the last record known to this handle.
+    /// The offset after the last record that this handle knows.
     pub fn end(&self) -> u64 {
         self.end
     }
 
-    /// Goes on reading at `offset`, which must be the end of a record seen earlier, such as the
-    /// last one that an index reflects.
-    pub fn start_at(&mut self, offset: u64) {
-        self.end = offset.max(HEADER_SIZE);
-    }
-
-    /// The size of the file in bytes, deleted or not.
+    /// The size of the file in bytes, even if it was deleted.
     ///
     /// # Errors
-    /// The operating system's.
-    pub fn size(&self) -> Result<u64, JournalError> {
+    /// The file cannot be inspected.
+    pub(super) fn size(&self) -> Result<u64, JournalError> {
         Ok(self.file.size().map_err(FileError::on("read the size of", &self.path))?)
     }
 
     /// Checks that the file still has a name.
     ///
     /// # Errors
-    /// The operating system's, and [`JournalError::Deleted`].
-    pub fn check_name(&self) -> Result<(), JournalError> {
+    /// The file was deleted ([`JournalError::Deleted`]), or cannot be inspected.
+    pub(crate) fn check_name(&self) -> Result<(), JournalError> {
         match self.file.links().map_err(FileError::on("inspect", &self.path))? {
             0 => Err(JournalError::Deleted { path: self.path.clone() }),
             _ => Ok(()),
         }
     }
 
-    /// Applies every whole record from [`Journal::end`] on to `state` and moves the end past them.
-    /// A torn tail is left where it is.
+    /// Applies every complete record from [`Journal::end`] to `state` and moves the end behind it.
+    /// Leaves a torn tail as it is.
     ///
     /// # Errors
-    /// The file cannot be read, was deleted, or is broken, or `state` cannot take a record. The end
-    /// is then after the last record applied, so the next call fails alike.
+    /// The file cannot be read, was deleted, or is broken, or `state` rejects a record. The end is
+    /// then behind the last applied record, so the next call fails in the same way.
     pub fn replay<S: Replay>(&mut self, state: &mut S) -> Result<Tail, S::Error> {
         self.check_name()?;
         let size = self.size()?;
@@ -212,7 +217,7 @@ impl Journal {
         Ok(Tail::Clean)
     }
 
-    /// Applies the whole records at the head of `bytes`, which begin at the journal's end.
+    /// Applies the complete records at the head of `bytes`, which begin at the journal's end.
     fn apply_all<S: Replay>(&mut self, bytes: &[u8], state: &mut S) -> Result<(), S::Error> {
         let mut rest = bytes;
         while let Some(payload) = record_at(rest, self.seed) {
@@ -224,7 +229,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Tells a torn tail from a broken middle: `bytes` do not begin with a whole record.
+    /// Distinguishes a torn tail from a broken middle: `bytes` do not begin with a complete record.
     fn judge_tail(&self, bytes: &[u8], rest: u64) -> Result<Tail, JournalError> {
         let record_follows =
             || (1..bytes.len()).any(|at| record_at(&bytes[at..], self.seed).is_some());
@@ -234,11 +239,11 @@ impl Journal {
         Err(JournalError::Broken { path: self.path.clone(), at: self.end, bytes: rest })
     }
 
-    /// Makes the journal ready to append to: applies every record from [`Journal::end`] on to
-    /// `state`, and cuts a torn tail away.
+    /// Prepares the journal for appending: applies every record from [`Journal::end`] to `state`,
+    /// and cuts off a torn tail.
     ///
     /// # Errors
-    /// As for [`Journal::replay`], and the tail cannot be cut.
+    /// As for [`Journal::replay`], or the tail cannot be cut off.
     pub fn follow<'a, S: Replay>(
         &mut self,
         lock: &'a ExclusiveLock<'_>,
@@ -251,25 +256,11 @@ impl Journal {
         Ok(caught_up)
     }
 
-    /// Moves to `end` and returns the proof that the file ends there; `None` if it does not. For a
-    /// caller that applied everything before `end`. Does not check the name.
+    /// Cuts off everything from `offset`, which is the beginning of a record.
     ///
     /// # Errors
-    /// The operating system's.
-    pub fn caught_up_at<'a>(
-        &mut self,
-        end: u64,
-        lock: &'a ExclusiveLock<'_>,
-    ) -> Result<Option<CaughtUp<'a>>, JournalError> {
-        self.start_at(end);
-        Ok((self.size()? == self.end).then(|| CaughtUp::under(lock)))
-    }
-
-    /// Cuts away everything from `offset` on, the beginning of a record.
-    ///
-    /// # Errors
-    /// The operating system's.
-    pub fn cut(&mut self, _: &CaughtUp<'_>, offset: u64) -> Result<(), JournalError> {
+    /// The file cannot be cut.
+    pub(crate) fn cut(&mut self, _: &CaughtUp<'_>, offset: u64) -> Result<(), JournalError> {
         self.end = offset;
         Ok(self.file.set_size(offset).map_err(FileError::on("cut", &self.path))?)
     }
@@ -277,7 +268,7 @@ impl Journal {
     /// Reads one record whose offset is known.
     ///
     /// # Errors
-    /// The file cannot be read, or no record begins there.
+    /// The file cannot be read, or no record begins at `offset`.
     pub fn read(&self, offset: u64) -> Result<Vec<u8>, JournalError> {
         let mut header = [0; RECORD_HEADER_SIZE];
         self.read_exact(&mut header, offset)?;
@@ -293,11 +284,11 @@ impl Journal {
     }
 
     /// Appends the payloads in one write and returns the offset of the first. They are not durable
-    /// yet: [`Journal::sync`].
+    /// before [`Journal::sync`].
     ///
     /// # Errors
-    /// A payload of a wrong size, or the write failed; then the file was cut back to where it was.
-    /// If even that failed, the journal refuses everything until it is opened again.
+    /// A payload is empty or too large, or the write failed. In both cases nothing was appended. If
+    /// that cannot be ensured, the journal rejects everything until it is opened again.
     pub fn append(&mut self, _: &CaughtUp<'_>, payloads: &[&[u8]]) -> Result<u64, JournalError> {
         if self.in_doubt {
             return Err(JournalError::InDoubt { path: self.path.clone() });
@@ -319,8 +310,8 @@ impl Journal {
     /// Makes everything appended durable. Needs no lock.
     ///
     /// # Errors
-    /// The operating system's. What was appended since the last success is then in doubt, and the
-    /// journal refuses to append until it is opened again.
+    /// The sync failed. What was appended since the last successful sync may be lost, and the
+    /// journal rejects further records until it is opened again.
     pub fn sync(&mut self) -> Result<(), JournalError> {
         self.file.sync().map_err(|error| {
             self.in_doubt = true;
@@ -331,11 +322,6 @@ impl Journal {
     /// The file itself.
     pub(crate) fn file(&self) -> &Arc<dyn File> {
         &self.file
-    }
-
-    /// Makes this journal durable without the lock, for all threads that wait for it.
-    pub fn shared_sync(&self) -> Arc<SharedSync> {
-        Arc::clone(&self.shared_sync)
     }
 }
 
@@ -360,14 +346,14 @@ pub(super) fn make_header(
 ) -> Result<(), FileError> {
     let size = file.size().map_err(FileError::on("read the size of", path))?;
     if size < HEADER_SIZE {
-        // New, or cut off while it was made: no record can have been acknowledged.
+        // New, or cut off by a crash: it cannot contain an acknowledged record.
         let header = format::new_header(kind, entropy);
         let written = header.and_then(|header| file.write_at(&header, 0));
         written.map_err(FileError::on("write", path))?;
     }
     if size <= HEADER_SIZE {
-        // Whoever made it may have been killed before this; a record must not outlive its file's
-        // name.
+        // The process that created the file may have been killed before it synced. A record must
+        // not be durable before its file's name is.
         file.sync().map_err(FileError::on("sync", path))?;
         directory.sync().map_err(FileError::on("sync", directory.path()))?;
     }

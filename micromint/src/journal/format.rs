@@ -1,4 +1,4 @@
-//! Header and records of a journal as bytes (`docs/reference/journal.md`).
+//! The bytes of a journal's header and records (`docs/reference/journal.md`).
 
 use std::io;
 
@@ -9,9 +9,9 @@ use crate::host::Entropy;
 /// The largest payload of a record, in bytes.
 pub const RECORD_SIZE_MAX: usize = 64 * 1024;
 /// The size of the file header, in bytes.
-pub const HEADER_SIZE: u64 = HEADER_LEN as u64;
+pub(crate) const HEADER_SIZE: u64 = HEADER_LEN as u64;
 /// The size of a record's length and checksum, in bytes.
-pub const RECORD_HEADER_SIZE: usize = CHECKSUM.end();
+pub(super) const RECORD_HEADER_SIZE: usize = CHECKSUM.end();
 
 pub(super) const LARGEST_RECORD: usize = RECORD_HEADER_SIZE + RECORD_SIZE_MAX;
 
@@ -25,14 +25,14 @@ const HEADER_CHECKSUM: Field<u32> = SEED.then_after(8);
 const HEADER_LEN: usize = HEADER_CHECKSUM.end();
 const MAGIC_VALUE: [u8; 8] = *b"MMjrnl1\n";
 
-// What is before each payload.
+// The header of a record, before its payload.
 const LENGTH: Field<u32> = Field::at(0);
 const CHECKSUM: Field<u32> = LENGTH.then();
 
 pub(super) type Header = [u8; HEADER_LEN];
 type RecordHeader = [u8; RECORD_HEADER_SIZE];
 
-/// The header of a new journal, with a seed of its own. A longer `kind` is cut.
+/// The header of a new journal, with a random seed. A longer `kind` is cut.
 pub(super) fn new_header(kind: &str, entropy: &dyn Entropy) -> io::Result<Header> {
     let mut header = [0; HEADER_LEN];
     MAGIC.set(&mut header, MAGIC_VALUE);
@@ -42,11 +42,11 @@ pub(super) fn new_header(kind: &str, entropy: &dyn Entropy) -> io::Result<Header
     Ok(header)
 }
 
-/// The seed in a header of this kind, or what was found instead.
+/// The seed in a header of this kind. The error says what was found instead.
 pub(super) fn read_header(header: &Header, kind: &str) -> Result<u32, String> {
     let magic = MAGIC.get(header);
     if magic != MAGIC_VALUE {
-        return Err(format!("{:?} at its head", String::from_utf8_lossy(&magic)));
+        return Err(format!("{:?} at the start", String::from_utf8_lossy(&magic)));
     }
     if bytes::open(header).is_none() {
         return Err("a damaged header".to_string());
@@ -79,21 +79,22 @@ pub(super) fn push_record(
     Ok(())
 }
 
-/// The payload of the record that `bytes` begin with; `None` if they do not begin with a whole one.
+/// The payload of the record that `bytes` begin with; `None` if they do not begin with a complete
+/// one.
 pub(super) fn record_at(bytes: &[u8], seed: u32) -> Option<&[u8]> {
     let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER_SIZE>()?;
     let payload = rest.get(..payload_size(header)?)?;
     (CHECKSUM.get(header) == checksum(seed, header, payload)).then_some(payload)
 }
 
-/// The size of the payload that a record header announces, if it is an allowed one.
+/// The size of the payload according to a record header; `None` if it is not an allowed one.
 pub(super) fn payload_size(header: &RecordHeader) -> Option<usize> {
     let size = LENGTH.get(header) as usize;
     (1..=RECORD_SIZE_MAX).contains(&size).then_some(size)
 }
 
-/// CRC-32C over length and payload, begun with the file's seed so that bytes left over from another
-/// journal do not pass.
+/// CRC-32C of length and payload. It starts with the file's seed, so that leftover bytes of another
+/// journal do not match.
 fn checksum(seed: u32, header: &RecordHeader, payload: &[u8]) -> u32 {
     let length = &header[..LENGTH.end()];
     crc32c::crc32c_append(crc32c::crc32c_append(seed, length), payload)

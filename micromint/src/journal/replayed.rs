@@ -1,17 +1,18 @@
-//! A journal and the state that its records add up to, shared by processes.
+//! A journal and the state that its records produce, shared by processes.
 //!
-//! In go records, out comes the state after them. The invariant: the state is what reading the file
-//! from its start would give, up to what other processes appended since the last look.
+//! Input: records. Output: the state after them. The invariant: the state is the result of reading
+//! the file from its start, up to what other processes appended since the last refresh.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::file::{self, CaughtUp, Journal};
-use super::{JournalError, RECORD_HEADER_SIZE, Record, Replay};
+use super::format::RECORD_HEADER_SIZE;
+use super::{JournalError, Record, Replay};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, ExclusiveLock, File, Lock, LockGuard, Open};
 
-/// A journal that is its own lock, and its state.
+/// A journal with its own lock, and its state.
 ///
 /// ```
 /// use micromint::host::{SimulatedDirectory, SystemEntropy};
@@ -46,7 +47,7 @@ pub struct Replayed<S> {
     state: S,
 }
 
-/// A journal whose lock is held and whose state is up to date: what may be appended to.
+/// A journal whose lock is held and whose state is up to date, so that records can be appended.
 pub struct Locked<'a, S> {
     journal: &'a mut Journal,
     caught_up: CaughtUp<'a>,
@@ -54,8 +55,8 @@ pub struct Locked<'a, S> {
 }
 
 impl<S: Replay> Replayed<S> {
-    /// Opens the journal `name` of `kind` (at most 8 ASCII characters), makes it if it is absent,
-    /// and applies its records to `state`, which knows of none yet.
+    /// Opens the journal `name` of `kind` (at most 8 ASCII characters), creates it if it does not
+    /// exist, and applies its records to the initial state `state`.
     ///
     /// # Errors
     /// The file cannot be opened, is not a journal of this kind, or is damaged; or a record cannot
@@ -76,11 +77,10 @@ impl<S: Replay> Replayed<S> {
         Replayed::replay_all(Journal::with_file(file, path, kind)?, state)
     }
 
-    /// Opens a journal that must exist, for reading and appending, and applies its records to
-    /// `state`.
+    /// Opens an existing journal for reading and appending, and applies its records to `state`.
     ///
     /// # Errors
-    /// As for [`Replayed::open_or_create`]; [`JournalError::Deleted`] if it is absent.
+    /// As for [`Replayed::open_or_create`]; [`JournalError::Deleted`] if it does not exist.
     pub fn open_to_append(
         directory: &dyn Directory,
         name: &str,
@@ -93,7 +93,7 @@ impl<S: Replay> Replayed<S> {
         Replayed::replay_all(journal, state)
     }
 
-    /// Opens a journal that must exist, for reading only, and applies its records to `state`.
+    /// Opens an existing journal for reading only, and applies its records to `state`.
     ///
     /// # Errors
     /// As for [`Replayed::open_or_create`].
@@ -119,17 +119,18 @@ impl<S: Replay> Replayed<S> {
         &self.state
     }
 
-    /// The file, for messages.
+    /// The path of the file, for messages.
     pub fn path(&self) -> &Path {
         self.journal.path()
     }
 
-    /// The file alone.
+    /// The journal without the state.
+    #[cfg(any(feature = "wallet", test))]
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// Applies what other processes appended meanwhile.
+    /// Applies what other processes have appended.
     ///
     /// # Errors
     /// The file cannot be read, was deleted or is damaged, or a record cannot be applied.
@@ -141,7 +142,7 @@ impl<S: Replay> Replayed<S> {
     }
 
     /// Calls `act` under the file's exclusive lock, with the state up to date and a torn tail cut
-    /// away.
+    /// off.
     ///
     /// # Errors
     /// As for [`Replayed::refresh`], and those of `act`.
@@ -163,18 +164,17 @@ impl<S: Replay> Locked<'_, S> {
         self.state
     }
 
-    /// The file, for messages.
+    /// The path of the file, for messages.
     pub fn path(&self) -> &Path {
         self.journal.path()
     }
 
-    /// Appends the payloads in one write and applies them as reading the file would. Returns the
-    /// offset of the first. They are not durable yet: [`Locked::sync`].
+    /// Appends the payloads in one write and applies them to the state. Returns the offset of the
+    /// first. They are not durable before [`Locked::sync`].
     ///
     /// # Errors
-    /// A payload of a wrong size, or the write failed; nothing was appended then, or the journal
-    /// refuses everything until it is opened again. Or the state cannot take one of the records,
-    /// which are then in the file.
+    /// As for [`Journal::append`], or the state rejects one of the records, which are then in the
+    /// file.
     pub fn append(&mut self, payloads: &[&[u8]]) -> Result<u64, S::Error> {
         let first = self.journal.append(&self.caught_up, payloads)?;
         let mut offset = first;
@@ -193,7 +193,8 @@ impl<S: Replay> Locked<'_, S> {
         Ok(self.journal.sync()?)
     }
 
-    /// The file alone.
+    /// The journal without the state.
+    #[cfg(any(feature = "wallet", test))]
     pub(crate) fn journal(&self) -> &Journal {
         self.journal
     }

@@ -1,4 +1,4 @@
-//! One sync for all threads that wait for it (group commit).
+//! Syncs that threads share (group commit).
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,9 +7,9 @@ use super::JournalError;
 use crate::error::FileError;
 use crate::host::File;
 
-/// Makes a journal durable for many threads at once. Threads that arrive while one syncs wait, and
-/// the next sync serves them all.
-pub struct SharedSync {
+/// Makes a journal durable for many threads. Threads that arrive while one syncs wait, and the next
+/// sync serves all of them.
+pub(crate) struct SharedSync {
     file: Arc<dyn File>,
     path: PathBuf,
     state: Mutex<SyncState>,
@@ -18,13 +18,13 @@ pub struct SharedSync {
 
 #[derive(Default)]
 struct SyncState {
-    /// The furthest end that anyone asked for.
+    /// The highest offset that any thread waits for.
     wanted: u64,
     /// Everything before this is durable.
     durable: u64,
     is_running: bool,
     has_failed: bool,
-    /// The syncs done.
+    /// The number of syncs.
     count: u64,
 }
 
@@ -33,12 +33,12 @@ impl SharedSync {
         SharedSync { file, path, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Returns once everything before the offset `end` is durable. It must have been appended.
+    /// Returns once everything before the offset `end`, which was appended before, is durable.
     ///
     /// # Errors
-    /// The sync failed, now or earlier: what was appended since the last success is in doubt, and
-    /// so is every later success of this handle.
-    pub fn wait(&self, end: u64) -> Result<(), JournalError> {
+    /// A sync failed, now or earlier. What was appended since the last successful sync may be lost,
+    /// and later successes of this handle prove nothing.
+    pub(crate) fn wait(&self, end: u64) -> Result<(), JournalError> {
         let mut state = self.state();
         state.wanted = state.wanted.max(end);
         loop {
@@ -68,8 +68,9 @@ impl SharedSync {
         }
     }
 
-    /// The syncs done so far.
-    pub fn count(&self) -> u64 {
+    /// The number of syncs so far.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> u64 {
         self.state().count
     }
 

@@ -1,4 +1,4 @@
-//! The journal on files in memory that are cut, damaged and deleted.
+//! Tests of the journal on files in memory that are cut, damaged and deleted.
 
 use super::format::LARGEST_RECORD;
 use super::*;
@@ -24,7 +24,7 @@ fn append(journal: &mut Bench, payloads: &[&[u8]]) -> Result<u64, JournalError> 
 }
 
 fn records(directory: &SimulatedDirectory) -> Result<(Vec<Vec<u8>>, Tail), JournalError> {
-    // Making the header is left to the one who may have been cut off at it.
+    // Writes the header again if a crash cut it off.
     drop(try_open(directory)?);
     let mut found = All::new();
     let tail = Journal::open_to_read(directory, "j", "till")?.replay(&mut found)?;
@@ -32,7 +32,7 @@ fn records(directory: &SimulatedDirectory) -> Result<(Vec<Vec<u8>>, Tail), Journ
 }
 
 #[test]
-fn what_was_appended_is_read_back_at_its_offset() {
+fn appended_records_are_read_back_at_their_offsets() {
     let directory = SimulatedDirectory::new();
     let mut journal = open(&directory);
     let payloads: Vec<Vec<u8>> =
@@ -55,8 +55,8 @@ fn payload_sizes_are_bounded() {
     }
 }
 
-/// Cuts the file at every byte of the last record: the others are read, the rest is torn, and
-/// after cutting it away the journal goes on.
+/// Cuts the file at every byte of the last record: the other records are read, the rest is torn,
+/// and after it is cut off the journal can be appended to.
 #[test]
 fn a_tail_cut_anywhere_is_torn_and_nothing_else_is_lost() {
     let directory = SimulatedDirectory::new();
@@ -77,7 +77,7 @@ fn a_tail_cut_anywhere_is_torn_and_nothing_else_is_lost() {
 }
 
 #[test]
-fn a_damaged_middle_is_a_break_and_never_skipped() {
+fn a_damaged_middle_is_an_error_and_never_skipped() {
     let directory = SimulatedDirectory::new();
     let mut journal = open(&directory);
     append(&mut journal, &[b"one", b"two", b"three"]).unwrap();
@@ -93,7 +93,7 @@ fn a_damaged_middle_is_a_break_and_never_skipped() {
 }
 
 #[test]
-fn files_of_another_kind_are_refused() {
+fn files_of_another_kind_are_errors() {
     let directory = SimulatedDirectory::new();
     open(&directory);
     let error = Journal::open_to_append(&directory, "j", "wallet").err().unwrap().to_string();
@@ -105,7 +105,7 @@ fn files_of_another_kind_are_refused() {
     assert!(try_open(&directory).is_err());
 }
 
-/// Crashes at every step of making a journal and appending to it: what was synced survives.
+/// Crashes at every step of creating a journal and appending to it: synced records survive.
 #[test]
 fn synced_records_survive_a_crash_at_any_step() {
     for steps in 0..12 {
@@ -130,10 +130,10 @@ fn synced_records_survive_a_crash_at_any_step() {
     }
 }
 
-/// A process makes a journal and is killed before it syncs the directory; the next one appends,
-/// syncs and acknowledges; then the power fails.
+/// A process creates a journal and is killed before it syncs the directory. The next one appends,
+/// syncs and acknowledges. Then the power fails.
 #[test]
-fn who_appends_first_makes_the_name_durable() {
+fn the_first_append_makes_the_name_durable() {
     for steps in 0..4 {
         let directory = SimulatedDirectory::new();
         directory.crash_after(steps);
@@ -162,7 +162,7 @@ fn a_journal_that_shrank_is_an_error() {
 }
 
 #[test]
-fn a_failed_sync_is_told_to_all_who_wait_and_never_forgotten() {
+fn after_a_failed_sync_every_wait_fails() {
     let directory = SimulatedDirectory::new();
     let mut journal = open(&directory);
     append(&mut journal, &[b"one"]).unwrap();
@@ -179,7 +179,7 @@ fn a_failed_sync_is_told_to_all_who_wait_and_never_forgotten() {
 }
 
 #[test]
-fn a_deleted_journal_is_an_error_and_no_empty_one() {
+fn a_deleted_journal_is_an_error() {
     let directory = SimulatedDirectory::new();
     let mut journal = open(&directory);
     directory.remove("j").unwrap();
@@ -191,7 +191,7 @@ fn a_deleted_journal_is_an_error_and_no_empty_one() {
 }
 
 #[test]
-fn who_appends_has_read_what_others_appended() {
+fn an_append_follows_what_others_appended() {
     let directory = SimulatedDirectory::new();
     let (mut one, mut other) = (open(&directory), open(&directory));
     append(&mut one, &[b"one", b"two"]).unwrap();
@@ -206,7 +206,7 @@ fn who_appends_has_read_what_others_appended() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_told_with_its_place_every_time() {
+fn an_unreadable_record_is_an_error_with_its_offset_every_time() {
     #[derive(Default)]
     struct Small(usize);
     impl Replay for Small {

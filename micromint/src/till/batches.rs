@@ -1,9 +1,10 @@
-//! Which payments went into which batch for redemption, and what the broker said.
+//! The batches that a till's payments were redeemed in, and their results.
 //!
-//! A journal of its own in the till's directory, `redeem.journal`, read as a whole and appended to
-//! under the till's lock. The invariant: the batches of one period cover its payments from the
-//! first on, each beginning where the one before ends, so no payment is in two. Byte by byte:
-//! `docs/reference/till.md`.
+//! They are in a journal of their own in the till's directory, `redeem.journal`, which is read as a
+//! whole and appended to under the till's lock. The format is in `docs/reference/till.md`.
+//!
+//! The invariant: the batches of one period cover its payments from the first one, and each begins
+//! where the one before it ends, so no payment is in two.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,26 +25,26 @@ const BATCH: u8 = 1;
 /// The first byte of a result's record.
 const RESULT: u8 = 2;
 
-/// A batch that was made, and what became of it.
+/// A batch of payments for redemption, and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Its name.
+    /// The Batch-ID.
     pub id: Id,
-    /// The period of its coins.
+    /// The number of its payments.
     pub period: Period,
-    /// The number of payments in it.
+    /// The number of their coins.
     pub payments: u32,
     /// The number of coins in them.
     pub coins: u32,
-    /// When it was made.
+    /// When the broker gives its final verdict on waiting coins.
     pub made_at: UnixTime,
-    /// When the broker says the last word about waiting coins.
+    /// The number of coins by verdict, once a result came. A later result replaces an earlier one.
     pub redeem_until: UnixTime,
-    /// Coins by verdict, once a result came; the newest result counts.
+    /// Its payments are those of the period from this position …
     pub result: Option<BTreeMap<Verdict, u32>>,
-    /// Its payments are those of the period from here on …
+    /// … to before this one.
     pub(crate) from: Position,
-    /// … and before this.
+    /// SHA-256 of its data.
     pub(crate) to: Position,
     /// SHA-256 of its data.
     pub(crate) digest: [u8; 32],
@@ -55,13 +56,14 @@ impl Batch {
         self.result.as_ref().and_then(|counts| counts.get(&verdict).copied()).unwrap_or(0)
     }
 
-    /// Whether every coin has its last verdict.
+    /// Whether every coin has a final verdict.
     pub fn is_settled(&self) -> bool {
         self.result.is_some() && self.count(Verdict::Waiting) == 0
     }
 
-    /// Whether it is to be sent (again) now: no result came, or coins waited and need to no longer.
-    pub fn is_due(&self, now: UnixTime) -> bool {
+    /// Whether to send it now: it has no result, or it has waiting coins and redeem-until has
+    /// passed.
+    pub(crate) fn is_due(&self, now: UnixTime) -> bool {
         self.result.is_none() || (self.count(Verdict::Waiting) > 0 && now >= self.redeem_until)
     }
 }
@@ -90,20 +92,20 @@ impl Replay for Batches {
 }
 
 impl Batches {
-    /// Reads the batches of a till; none if there is no journal of them yet.
+    /// Reads the batches of a till. There are none if the journal does not exist.
     pub(crate) fn read(directory: &dyn Directory) -> Result<Batches, TillError> {
         let mut batches = Batches::default();
         match Journal::open_to_read(directory, JOURNAL_NAME, JOURNAL_KIND) {
             Ok(mut journal) => journal.replay(&mut batches).map(|_| ())?,
             Err(JournalError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => {}
-            // Cut off while it was made: nothing was in it.
+            // A crash cut off the header of a new journal, which is empty.
             Err(JournalError::NotAJournal { .. }) if is_short(directory) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(batches)
     }
 
-    /// Where the batches of a period end.
+    /// The end of the batches of a period.
     pub(crate) fn end_of(&self, period: &Period) -> Position {
         self.0
             .iter()
@@ -113,7 +115,7 @@ impl Batches {
             .unwrap_or_default()
     }
 
-    /// The batch with the payment at `at`, if it is in one.
+    /// The batch with this Batch-ID.
     pub(crate) fn covering(&self, period: &Period, at: Position) -> Option<&Batch> {
         self.0.iter().find(|batch| batch.period == *period && (batch.from..batch.to).contains(&at))
     }
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_for_no_batch_is_unreadable_and_so_is_a_cut_record() {
+    fn results_of_unknown_batches_and_cut_records_are_unreadable() {
         let directory = SimulatedDirectory::new();
         let till = tests::open(&directory, &tests::noon());
         let id: Id = "one".parse().unwrap();

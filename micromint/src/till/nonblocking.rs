@@ -1,9 +1,10 @@
-//! Recording a payment where nothing may wait: on the event thread of a web server.
+//! Recording a payment on a thread that must not block, such as the event thread of a web server.
 //!
-//! In goes a payment, out comes that it was recorded, or that only [`Till::spend`] can tell. The
-//! invariant: locks and order are those of [`Till::spend`], so a payment recorded here is as good
-//! as any other. What would wait for a lock, a sync, a page that is not in memory or a growing
-//! index is not begun.
+//! Input: a payment. Output: that it was recorded, or that only [`Till::spend`] can answer.
+//!
+//! The invariant: locks and the order of steps are those of [`Till::spend`], so a payment recorded
+//! here is as safe as any other. Nothing is begun that would have to wait for a lock, a sync, a
+//! page that is not in memory, or a growing index.
 
 use std::sync::atomic::Ordering;
 
@@ -12,24 +13,23 @@ use super::{CHECKPOINT_SIZE, LockedStore, PaymentId, Spend, Spent, Till, TillErr
 use crate::host::ExclusiveLock;
 use crate::protocol::PAYMENT_SIZE_MAX;
 
-/// The most coins of a payment that is recorded without waiting; [`Till::spend`] takes more.
-pub const TRY_SPEND_COINS_MAX: usize = 16;
+/// The most coins of a payment that [`Till::try_spend`] records.
+pub(super) const TRY_SPEND_COINS_MAX: usize = 16;
 
 impl Till {
-    /// Whether [`Till::try_spend`] can record anything: not with
-    /// [`SyncMode::Always`](super::SyncMode), and not while a promised reversal has to be made
-    /// first.
-    pub fn is_nonblocking(&self) -> bool {
+    /// Whether [`Till::try_spend`] can record anything. It cannot with
+    /// [`SyncMode::Always`](super::SyncMode), and while a promised reversal has to be made first.
+    pub(crate) fn is_nonblocking(&self) -> bool {
         let owes = self.promises.are_owed.load(Ordering::Relaxed);
         self.syncing.is_later() && !self.syncing.has_failed() && !owes
     }
 
-    /// Records a payment if that is possible without waiting and the payment is neither a retry nor
-    /// refused. Returns `None` if nothing was done or that is in doubt; then call [`Till::spend`]
-    /// where waiting does no harm.
+    /// Records a payment if that is possible without blocking and the payment is neither a retry
+    /// nor refused. Returns `None` if nothing was recorded, or if that is uncertain. Call
+    /// [`Till::spend`] then, on a thread that may block.
     ///
-    /// Writes go to the page cache and may wait as those to a log file do.
-    pub fn try_spend(&self, spend: &Spend<'_>) -> Option<Spent> {
+    /// It writes to the page cache, which can take as long as writing to a log file.
+    pub(crate) fn try_spend(&self, spend: &Spend<'_>) -> Option<Spent> {
         let count = spend.first_bins.len();
         let is_simple = self.is_nonblocking()
             && (1..=TRY_SPEND_COINS_MAX).contains(&count)
@@ -38,7 +38,7 @@ impl Till {
         if !is_simple {
             return None;
         }
-        // What fails here fails again, with a reason, in `spend`.
+        // An error here occurs again in `spend`, which returns it.
         let spent = self.spend_if_free(spend).ok()??;
         self.counters.count(&spent, count as u64);
         Some(spent)

@@ -1,7 +1,7 @@
-//! Places in the journals, and the till's `lock` file: how far the indexes reflect the journals.
+//! Positions in the journals, and the till's `lock` file: how far the indexes reflect the journals.
 //!
-//! The file is the one lock of all processes, and its content is small: the [`Mark`], read and written
-//! under the lock by every operation, and the names of the periods that have an index. Byte by byte:
+//! The `lock` file is the one lock of all processes. It holds the [`Mark`], which every operation
+//! reads and writes under the lock, and the periods that have an index. The format is in
 //! `docs/reference/till.md`.
 
 use std::io;
@@ -15,9 +15,9 @@ use crate::time::{DAY_SECONDS, UnixTime};
 pub(super) const PERIODS_MAX: usize = 1000;
 const MAGIC: [u8; 8] = *b"MMtill1\n";
 pub(super) const MARK_SIZE: usize = 64;
-/// Where the list of periods begins: in a page of its own.
+/// The offset of the list of periods, which has a page of its own.
 const PERIODS_AT: u64 = 4096;
-/// The last day that every time zone can name with four digits for its year, 9999-12-30.
+/// The last day whose year has four digits in every time zone, 9999-12-30.
 const DAY_MAX: i64 = 2_932_895;
 
 /// The mark, a sealed block.
@@ -35,7 +35,7 @@ mod mark {
     const _: () = assert!(FIRST_DAY.end() + CHECKSUM_SIZE <= MARK_SIZE);
 }
 
-/// The head of the list of periods. The checksum is of the count and of all slots.
+/// The head of the list of periods. The checksum covers the count and all slots.
 mod list {
     use super::*;
 
@@ -44,7 +44,7 @@ mod list {
     pub(super) const HEAD_SIZE: usize = CHECKSUM.end();
 }
 
-/// A period in the list.
+/// A period in the list of periods.
 mod slot {
     use super::*;
 
@@ -53,7 +53,7 @@ mod slot {
     pub(super) const SIZE: usize = NAME.end();
 }
 
-/// A place in the journals: all of an earlier day come before it.
+/// A position in the journals. Journals are ordered by day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Position {
     /// The UTC day of the journal, in days since 1970-01-01; 0 before the first journal.
@@ -65,20 +65,20 @@ pub(crate) struct Position {
 /// How far the indexes reflect the journals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Mark {
-    /// Every record before this is reflected. Its day is that of the newest journal.
+    /// Every record before this is in the indexes. Its day is that of the newest journal.
     pub(super) end: Position,
-    /// Every record before this is reflected by indexes that are durable, and is durable itself.
+    /// Every record before this is durable, and so are its index entries.
     pub(super) checkpoint: Position,
-    /// Counts the replaced index files: open handles of another generation are no longer good.
+    /// Counts how often an index file was replaced. Handles opened at another generation are stale.
     pub(super) generation: u32,
-    /// The day for which the coins of each user are counted, or 0.
+    /// The day for which the coins of each user are counted; 0 for none.
     pub(super) users_day: u32,
-    /// The journals of all days before this one were removed, redeemed and past their time.
+    /// The journals of all days before this one were removed after redemption.
     pub(super) first_day: u32,
 }
 
 impl Mark {
-    /// Reads the mark; `None` if there is none that is whole. `seen` covers [`MARK_SIZE`] bytes.
+    /// Reads the mark; `None` if there is no valid one. `seen` covers [`MARK_SIZE`] bytes.
     pub(super) fn read(lock: &dyn File, seen: &Seen) -> io::Result<Option<Mark>> {
         let mut bytes = [0; MARK_SIZE];
         lock.reread_at(seen, &mut bytes, 0)?;
@@ -102,7 +102,7 @@ impl Mark {
         lock.write_at(&self.to_bytes(), 0)
     }
 
-    /// Writes the mark by [`File::rewrite_at`], for a caller that has just appended to a journal.
+    /// Writes the mark with [`File::rewrite_at`], for a caller that has just appended to a journal.
     pub(super) fn rewrite(&self, lock: &dyn File, seen: &Seen) -> io::Result<()> {
         lock.rewrite_at(seen, &self.to_bytes(), 0)
     }
@@ -122,7 +122,7 @@ impl Mark {
     }
 }
 
-/// Reads the periods that have an index; `None` if the list is not whole.
+/// Reads the periods that have an index; `None` if the list is not valid.
 pub(super) fn read_periods(lock: &dyn File) -> io::Result<Option<Vec<Period>>> {
     let mut head = [0; list::HEAD_SIZE];
     let mut slots = Vec::new();
@@ -145,7 +145,7 @@ pub(super) fn read_periods(lock: &dyn File) -> io::Result<Option<Vec<Period>>> {
     Ok(slots.as_chunks().0.iter().map(period).collect())
 }
 
-/// Writes the list of periods, durably.
+/// Writes the list of periods and syncs it.
 pub(super) fn write_periods(lock: &dyn File, periods: &[Period]) -> io::Result<()> {
     let mut bytes = vec![0; list::HEAD_SIZE + periods.len() * slot::SIZE];
     let (head, slots) = bytes.split_at_mut(list::HEAD_SIZE);
@@ -163,7 +163,7 @@ fn list_checksum(head: &[u8], slots: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&head[..list::COUNT.end()]), slots)
 }
 
-/// The UTC day of a time, held to those that a journal's name can say.
+/// The UTC day of a time, clamped to the days that a journal's name can have.
 pub(super) fn day_of(time: UnixTime) -> u32 {
     time.0.div_euclid(DAY_SECONDS).clamp(1, DAY_MAX) as u32
 }
@@ -173,12 +173,12 @@ pub(super) fn journal_name(day: u32) -> String {
     format!("till-{}.journal", day_text(day))
 }
 
-/// The UTC day as `YYYY-MM-DD`.
+/// The day as `YYYY-MM-DD`.
 pub(super) fn day_text(day: u32) -> String {
     UnixTime(i64::from(day) * DAY_SECONDS).day()
 }
 
-/// The day whose journal has this name, or `None` if it is no journal's.
+/// The day of the journal with this name; `None` for other files.
 pub(super) fn day_of_journal(name: &str) -> Option<u32> {
     let date = name.strip_prefix("till-")?.strip_suffix(".journal")?;
     let day = day_of(format!("{date}T00:00:00Z").parse().ok()?);
@@ -191,7 +191,7 @@ mod tests {
     use crate::host::{Directory, Open, SimulatedDirectory};
 
     #[test]
-    fn mark_and_periods_are_read_back_and_damage_is_none() {
+    fn mark_and_periods_are_read_back_and_damage_is_noticed() {
         let directory = SimulatedDirectory::new();
         let lock = directory.open("lock", Open::Create).unwrap();
         assert_eq!(read_periods(lock.as_ref()).unwrap(), None);

@@ -1,20 +1,21 @@
-//! Reversals that were promised in the head of an answer, before the journals could be read.
+//! Promised reversals: payments whose answer already says `reversed`.
 //!
-//! A server that must not wait says `reversed` and has another thread reverse the payment. In go
-//! the payments that were promised to be reversed; they stay until they are reversed. The
-//! invariant: a promise is written before it is made, and read by every process that opens the till
-//! or reverses a payment. So neither a till that cannot be written for a while nor a killed process
-//! breaks a promise.
+//! A server that must not block answers with `reversed` and lets another thread reverse the
+//! payment. Input: the payments to reverse. They are stored until they are reversed.
 //!
-//! The file has its own lock, which is held for a write to the page cache and never while anything
-//! waits for the till. Byte by byte: `docs/reference/till.md`.
+//! The invariant: a promise is written before it is made, and read by every process that opens the
+//! till or reverses a payment. So it is kept even if the till cannot be written for a while or the
+//! process is killed.
+//!
+//! The file has a lock of its own. It is held for a write to the page cache, and never while
+//! anything waits for the till. The format is in `docs/reference/till.md`.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::position::Position;
-use super::{PaymentId, Reversal, Till, TillError, take_back};
+use super::{PaymentId, Reversal, Till, TillError, reverse};
 use crate::bytes::Field;
 use crate::error::FileError;
 use crate::host::{Directory, File, SharedFile};
@@ -22,8 +23,8 @@ use crate::time::UnixTime;
 
 /// The name of the file, in the till's directory.
 pub(super) const PROMISES_NAME: &str = "promised-reversals";
-/// The most promises that wait to be kept; further ones are refused.
-pub const PROMISES_MAX: usize = 4096;
+/// The most promises that are stored; further ones are errors.
+const PROMISES_MAX: usize = 4096;
 
 const CHECKSUM: Field<u32> = Field::at(0);
 const DAY: Field<u32> = CHECKSUM.then();
@@ -31,49 +32,49 @@ const OFFSET: Field<u64> = DAY.then();
 const AT: Field<UnixTime> = OFFSET.then();
 const PROMISE_SIZE: usize = AT.end();
 
-/// The promise to reverse a payment.
+/// A promise to reverse a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Promise {
     payment: Position,
-    /// When it was made: it decides whether the payment may still be reversed.
+    /// When it was made. The payment's age at this time decides whether it can be reversed.
     at: UnixTime,
 }
 
-/// The promises of all processes that are perhaps not kept yet.
+/// The stored promises of all processes.
 pub(super) struct Promises {
     file: SharedFile,
-    /// Something was promised by this process and could not be done.
+    /// Whether this process made a promise that it could not keep yet.
     pub(super) are_owed: AtomicBool,
 }
 
 impl Promises {
-    /// The promises in `directory`. Nothing is opened yet.
+    /// The promises in `directory`. Opens no file.
     pub(super) fn new(directory: Arc<dyn Directory>) -> Promises {
         let file = SharedFile::new(directory, PROMISES_NAME);
         Promises { file, are_owed: AtomicBool::new(false) }
     }
 
-    /// Writes one down.
+    /// Stores a promise.
     fn add(&self, promise: Promise) -> Result<(), FileError> {
         self.file.locked(|file| {
             let count = file.size()? / PROMISE_SIZE as u64;
             if count >= PROMISES_MAX as u64 {
                 return Err(io::Error::other(format!(
-                    "{count} promised reversals wait to be made"
+                    "expected fewer than {PROMISES_MAX} promised reversals, found {count}"
                 )));
             }
-            // What a process that died has left of one is written over.
+            // Overwrites a partial promise that a killed process has left.
             file.write_at(&promise.to_bytes(), count * PROMISE_SIZE as u64)
         })
     }
 
-    /// All that are there.
+    /// All stored promises.
     fn all(&self) -> Result<Vec<Promise>, FileError> {
         let all = self.file.locked_if_present(read)?;
         Ok(all.unwrap_or_default().into_iter().flatten().collect())
     }
 
-    /// Forgets what was promised of a payment. Where nothing is left, empties the file.
+    /// Removes the promises for a payment. Empties the file if none is left.
     pub(super) fn remove(&self, payment: Position) -> Result<(), FileError> {
         let removed = self.file.locked_if_present(|file| {
             let promises = read(file)?;
@@ -94,34 +95,35 @@ impl Promises {
 }
 
 impl Till {
-    /// Promises to reverse a payment, for a caller that cannot wait for [`Till::reverse`]. Neither
-    /// takes the till's lock nor waits for the disk beyond a write to the page cache. Call
+    /// Promises to reverse a payment, for a caller that cannot wait for [`Till::reverse`]. Takes no
+    /// lock of the till, and does not wait for the disk beyond a write to the page cache. Call
     /// [`Till::reverse`] soon after. If that fails, or the process ends first, the promise is kept
     /// when this process next uses the till or any process opens it.
     ///
-    /// Like a reversal, a promise is void if the same payment was sent again meanwhile. A power cut
-    /// may lose it.
+    /// Like a reversal, a promise is void if the same payment was sent again in the meantime. A
+    /// power cut can lose it.
     ///
     /// # Errors
-    /// It could not be written, or [`PROMISES_MAX`] already wait: do not promise anything.
-    pub fn promise_reversal(&self, id: PaymentId) -> Result<(), TillError> {
+    /// The promise could not be written, or [`PROMISES_MAX`] are stored already. Do not tell the
+    /// client that the payment is reversed.
+    pub(crate) fn promise_reversal(&self, id: PaymentId) -> Result<(), TillError> {
         Ok(self.promises.add(Promise { payment: id.0, at: self.clock.now() })?)
     }
 
-    /// Takes back what was promised to be. What cannot be stays written and is owed.
+    /// Makes all promised reversals. Those that fail stay stored, to be tried again.
     pub(super) fn keep_promises(&self) {
         self.promises.are_owed.store(false, Ordering::Relaxed);
         let is_kept = self.promises.all().is_ok_and(|promises| {
             let now = self.clock.now();
             promises.iter().all(|Promise { payment, at }| {
-                let taken = self.take_back_promised(*payment, |store| {
+                let reversed = self.reverse_promised(*payment, |store| {
                     match store.days()?.contains(&payment.day) {
-                        true => take_back(store, *payment, *at, now),
-                        // Redeemed and removed since.
+                        true => reverse(store, *payment, *at, now),
+                        // The payment was redeemed and removed since.
                         false => Ok((Reversal::Void, None)),
                     }
                 });
-                taken.is_ok()
+                reversed.is_ok()
             })
         });
         if !is_kept {
@@ -130,7 +132,7 @@ impl Till {
     }
 }
 
-/// What is in the file, place by place: `None` for what is not a promise.
+/// The slots of the file: `None` for one that does not hold a promise.
 fn read(file: &dyn File) -> io::Result<Vec<Option<Promise>>> {
     let count = (file.size()? as usize / PROMISE_SIZE).min(PROMISES_MAX);
     let mut bytes = vec![0; count * PROMISE_SIZE];
@@ -163,7 +165,7 @@ mod tests {
     use crate::till::tests::{HandClock, id_of, noon, open, open_with, pay};
     use crate::till::{REVERSAL_SECONDS, Spent, SyncMode};
 
-    /// A payment with coin 1 that was promised to be taken back, and the till.
+    /// A till with a payment of coin 1 and the promise to reverse it.
     fn promised() -> (SimulatedDirectory, HandClock, Till, PaymentId) {
         let (directory, clock) = (SimulatedDirectory::new(), noon());
         let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_promised_and_done_is_forgotten() {
+    fn a_kept_promise_is_removed() {
         let (directory, _, till, id) = promised();
         assert!(!is_free(&till, 1) && waiting(&directory) == 1);
         assert_eq!(till.reverse(id).unwrap(), Reversal::Reversed);
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_dies_after_its_promise_breaks_none() {
+    fn the_promise_of_a_killed_process_is_kept() {
         let (directory, clock, till, _) = promised();
         drop(till);
         let other = open(&directory, &clock);
@@ -203,19 +205,19 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failing_till_could_not_do_is_done_at_the_next_chance() {
-        // Wherever the failure comes: promised means reversed in the end, by this process and by
-        // the next.
+    fn a_reversal_that_failed_is_made_later() {
+        // Wherever the failure comes, the promise is kept in the end, by this process or the next
+        // one.
         for step in 0.. {
             let (directory, clock, till, id) = promised();
             directory.crash_after(step);
             let reversed = till.reverse(id);
             if !directory.has_crashed() {
                 assert_eq!((reversed.unwrap(), waiting(&directory)), (Reversal::Reversed, 0));
-                assert!(step > 3, "the failures were tried");
+                assert!(step > 3, "the failures were tested");
                 return;
             }
-            // The till's own lock is as whoever was killed has left it; the disk is there again.
+            // The disk works again; the till's lock is as a killed process would have left it.
             directory.go_on();
             if step % 2 == 0 {
                 clock.pass(REVERSAL_SECONDS + 1);
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_not_promised() {
+    fn a_promise_that_cannot_be_written_is_an_error() {
         let (directory, clock) = (SimulatedDirectory::new(), noon());
         let till = open(&directory, &clock);
         let id = id_of(pay(&[1]).spend(&till).unwrap());
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_makes_a_promise_void_and_so_does_its_age() {
+    fn a_retry_or_the_age_makes_a_promise_void() {
         let (directory, clock, till, id) = promised();
         assert!(matches!(pay(&[1]).spend(&till).unwrap(), Spent::Retry { .. }));
         assert!(!is_free(&open(&directory, &clock), 1) && waiting(&directory) == 0);
@@ -250,11 +252,11 @@ mod tests {
         let late = id_of(pay(&[2]).spend(&till).unwrap());
         clock.pass(REVERSAL_SECONDS + 1);
         till.promise_reversal(late).unwrap();
-        assert!(!is_free(&open(&directory, &clock), 2), "it came too late to be made");
+        assert!(!is_free(&open(&directory, &clock), 2), "the promise came too late");
     }
 
     #[test]
-    fn what_is_no_promise_is_passed_over() {
+    fn invalid_promises_are_skipped() {
         let (directory, clock, till, _) = promised();
         let whole = directory.bytes(PROMISES_NAME).unwrap();
         drop(till);
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_promises_wait_and_no_more() {
+    fn the_number_of_promises_is_bounded() {
         let (directory, clock, till, id) = promised();
         for _ in 1..PROMISES_MAX {
             till.promise_reversal(id).unwrap();

@@ -1,6 +1,7 @@
-//! What the till's journals hold: payments, retries and reversals, as bytes.
+//! The records of the till's journals: payments, retries and reversals.
 //!
-//! Byte by byte: `docs/reference/till.md`. Integers are little-endian.
+//! Input: a [`TillRecord`]. Output: its bytes; and the reverse. The format is in
+//! `docs/reference/till.md`.
 
 use std::borrow::Cow;
 
@@ -17,7 +18,8 @@ use crate::time::UnixTime;
 const PAYMENT: u8 = 1;
 const RETRY: u8 = 2;
 const REVERSAL: u8 = 3;
-/// Kind, lengths of the texts, coins, two times and fingerprint.
+/// The size of a payment's fixed head: kind, lengths of the texts, number of coins, two times and
+/// the fingerprint.
 const PAYMENT_HEAD_SIZE: usize = 4 + 4 + 8 + 8 + 32;
 
 /// A first bin in a payment's record.
@@ -29,7 +31,7 @@ mod bin {
     pub(super) const SIZE: usize = SUBBIN.end();
 }
 
-// A first bin is four bytes of superbin and two of sub-bin, and the largest payment fits a record.
+// A first bin has four bytes of superbin and two of sub-bin, and the largest payment fits a record.
 const _: () = assert!(SUBBIN_BITS_MAX <= 16);
 const _: () = assert!(
     PAYMENT_HEAD_SIZE
@@ -45,19 +47,19 @@ const _: () = assert!(
 pub(crate) enum TillRecord<'a> {
     /// Coins were spent.
     Payment(PaymentRecord<'a>),
-    /// A payment was answered again without a charge.
+    /// A payment was sent again and served without a charge.
     Retry(Note),
-    /// A payment was taken back: its coins are unspent again.
+    /// A payment was reversed: its coins are unspent again.
     Reversal(Note),
 }
 
-/// A payment and what was known when it was recorded.
+/// A payment, as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PaymentRecord<'a> {
     pub(crate) period: Period,
     pub(crate) user: UserId,
     pub(crate) recorded_at: UnixTime,
-    /// The period's redeem-until: until then the record is kept.
+    /// The period's redeem-until. The record is stored until then.
     pub(crate) keep_until: UnixTime,
     pub(crate) fingerprint: [u8; 32],
     pub(crate) first_bins: Cow<'a, [Bin]>,
@@ -65,17 +67,17 @@ pub(crate) struct PaymentRecord<'a> {
     pub(crate) message: Cow<'a, [u8]>,
 }
 
-/// Something that happened to an earlier payment.
+/// An event of an earlier payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// Where the payment's record begins.
+    /// The position of the payment's record.
     pub(crate) payment: Position,
     /// When it happened.
     pub(crate) at: UnixTime,
 }
 
 impl TillRecord<'_> {
-    /// Reads a record, or `None` if the bytes are none.
+    /// Reads a record; `None` if the bytes are not one.
     pub(crate) fn parse(bytes: &[u8]) -> Option<TillRecord<'static>> {
         match *bytes.first()? {
             PAYMENT => PaymentRecord::parse(bytes).map(TillRecord::Payment),
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_read_back_and_no_cut_one_passes_for_another() {
+    fn records_are_read_back_and_cut_ones_are_rejected() {
         let payment = PaymentRecord {
             period: "2026-12".parse().unwrap(),
             user: "alice".parse().unwrap(),

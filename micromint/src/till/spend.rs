@@ -1,7 +1,7 @@
-//! What is asked of the till: a payment to record.
+//! A payment to record, as the till's caller describes it.
 //!
-//! In go the parts of a payment whose coins are good, out comes its record. Whether the coins are
-//! unspent is decided by the [`Till`](super::Till).
+//! Input: the parts of a payment whose coins are good. Output: its record. The
+//! [`Till`](super::Till) decides whether the coins are unspent.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::period::Period;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 use crate::time::UnixTime;
 
-/// A payment to record. Its coins are good; whether they are unspent is asked here.
+/// A payment to record. Its coins are good; the till decides whether they are unspent.
 #[derive(Clone, Copy, Debug)]
 pub struct Spend<'a> {
     pub(super) period: &'a Period,
@@ -34,8 +34,8 @@ impl<'a> Spend<'a> {
     ///
     /// `first_bins` holds the first bin of each coin: 1 to [`COINS_PER_PAYMENT_MAX`], all
     /// different. `payment` is the Payment message as received, at most [`PAYMENT_SIZE_MAX`] bytes;
-    /// it is kept for redemption. Two payments with one `fingerprint` are the same payment (see
-    /// [`fingerprint`]).
+    /// it is stored for redemption. Two payments with the same `fingerprint` are the same payment
+    /// (see [`fingerprint`]).
     pub fn new(
         period: &'a Period,
         user: &'a UserId,
@@ -47,20 +47,20 @@ impl<'a> Spend<'a> {
         Spend { period, user, first_bins, payment, fingerprint, receipt_seconds, keep_until, cap }
     }
 
-    /// For how long after it was recorded the same payment is a retry, in seconds. Default: 0, only
-    /// in the second in which it was recorded.
+    /// Sets how long the same payment is a retry after it was recorded, in seconds. The default is
+    /// 0: only in the same second.
     #[must_use]
     pub fn with_receipt_seconds(self, receipt_seconds: i64) -> Spend<'a> {
         Spend { receipt_seconds, ..self }
     }
 
-    /// Until when the record is kept: the period's redeem-until. Default: forever.
+    /// Sets until when the record is stored: the period's redeem-until. The default is forever.
     #[must_use]
     pub fn with_keep_until(self, keep_until: UnixTime) -> Spend<'a> {
         Spend { keep_until, ..self }
     }
 
-    /// The most coins of one user on one UTC day. Default: `None`, no limit.
+    /// Sets the most coins that a user may spend on one UTC day. The default is `None`, no limit.
     #[must_use]
     pub fn with_cap(self, cap: Option<u32>) -> Spend<'a> {
         Spend { cap, ..self }
@@ -88,10 +88,10 @@ impl<'a> Spend<'a> {
     }
 }
 
-/// What makes two payments the same one: SHA-256 over URL, period, user, authenticator and coins,
-/// and over `extra`, such as an Idempotency-Key and the digest of a body.
+/// The identity of a payment: SHA-256 over URL, period, user, authenticator and coins, and over
+/// `extra`, such as an Idempotency-Key and the digest of a body.
 pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
-    // The lengths keep different fields from running into the same bytes.
+    // The lengths ensure that different fields never form the same bytes.
     let size = |size: usize| u64_be(size as u64);
     let mut sha256 = Sha256::new();
     let fields: [&[u8]; 4] = [

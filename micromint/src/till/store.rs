@@ -1,17 +1,17 @@
-//! The till's files under the lock: journals, indexes and the mark between them.
+//! The till's files under the lock: the journals, the indexes and the mark.
 //!
 //! A [`Store`] is used only through a [`LockedStore`], which holds the till's lock and has brought
-//! the indexes up to the journals: what is then looked up is the truth, and what is appended is in
-//! the indexes at once.
+//! the indexes up to date. So every lookup is current, and every appended record is in the indexes
+//! when [`LockedStore::append`] returns.
 //!
 //! Why a coin in the journal is never missed: every record before the mark is in the index, in the
-//! page cache at least, so for all processes; a process that dies between append and mark leaves a
-//! journal longer than the mark, and the next one catches up. After a power cut the page cache is
-//! gone: so [`LockedStore::recover`], on opening, applies again everything since the checkpoint,
+//! page cache at least, so every process sees it. A process that dies between append and mark
+//! leaves a journal longer than the mark, and the next process catches up. A power cut loses the
+//! page cache: so [`LockedStore::recover`], on opening, applies everything after the checkpoint,
 //! before which journals *and* indexes were made durable. Applying a record twice is harmless.
 //!
-//! Why a coin is never refused for a record that was lost: an index entry is believed only if the
-//! record that it names is there and says so. If not, the indexes are made again.
+//! Why a coin is never refused because of a lost record: an index entry counts only if the record
+//! that it points to exists and confirms it. Otherwise the indexes are rebuilt.
 
 mod caps;
 mod indexes;
@@ -43,9 +43,9 @@ pub(crate) use locked::LockedStore;
 pub(crate) const JOURNAL_KIND: &str = "till";
 /// The name of the lock file.
 pub(super) const LOCK_NAME: &str = "lock";
-/// The payment was answered again without a charge.
+/// A flag of an entry: the payment was sent again without a charge.
 const RETRIED: u32 = 1;
-/// The coin was given back; the entry names the reversal.
+/// A flag of an entry: the payment was reversed, and the entry points to the reversal.
 const REVERSED: u32 = 2;
 
 /// The files of an open till.
@@ -54,22 +54,22 @@ pub(crate) struct Store {
     entropy: Arc<dyn Entropy>,
     lock: Arc<dyn File>,
     mark: Mark,
-    /// What was seen of the lock file in the operation under way.
+    /// What the current operation has seen of the lock file.
     seen: Option<Seen>,
-    /// The journal of the mark's day.
+    /// The journal of the mark's day, and that day.
     journal: Option<(u32, Journal)>,
-    /// The journal of another day that was read last.
+    /// The journal of another day that was read last, and its day.
     other: Option<(u32, Journal)>,
     indexes: BTreeMap<Period, Index>,
-    /// Coins by user, of the mark's `users_day`.
+    /// The coins of each user on the mark's `users_day`.
     users: Option<Index>,
-    /// The second in which the newest journal was last seen to have a name.
-    seen_at: Option<UnixTime>,
-    /// Where a record is put together that is appended next.
+    /// The second in which the newest journal's name was last checked.
+    name_checked: Option<UnixTime>,
+    /// The buffer for the record that is appended next.
     buffer: Vec<u8>,
 }
 
-/// What the till knows of a first bin.
+/// What the till has recorded for a first bin.
 pub(super) enum Found {
     /// It is unspent.
     Free,
@@ -84,7 +84,7 @@ pub(super) struct SpentBin {
     pub(super) is_retried: bool,
 }
 
-/// A checkpoint under way.
+/// A checkpoint in progress.
 pub(super) struct Checkpoint {
     mark: Mark,
     files: Vec<(Arc<dyn File>, PathBuf)>,
@@ -92,8 +92,8 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Makes everything durable that the checkpoint is about: journals, indexes, and which file has
-    /// an index's name.
+    /// Makes everything durable that the checkpoint covers: journals, indexes, and the names of
+    /// index files.
     pub(super) fn sync(&self) -> Result<(), TillError> {
         for (file, path) in &self.files {
             file.sync().map_err(FileError::on("sync", path))?;
@@ -118,7 +118,7 @@ impl Store {
             other: None,
             indexes: BTreeMap::new(),
             users: None,
-            seen_at: None,
+            name_checked: None,
             buffer: Vec::new(),
         }
     }
@@ -131,37 +131,36 @@ impl Store {
         self.entropy.as_ref()
     }
 
-    /// The place after the last record, whose day is that of the newest journal.
+    /// The position after the last record. Its day is that of the newest journal.
     pub(crate) fn end(&self) -> Position {
         self.mark.end
     }
 
-    /// What makes the newest journal durable, and up to where.
+    /// The sync that makes the newest journal durable, and up to which offset.
     pub(super) fn newest_sync(&self) -> Option<(Arc<SharedSync>, u64)> {
         self.journal.as_ref().map(|(_, journal)| (journal.shared_sync(), journal.end()))
     }
 
-    /// What makes the record at `at` durable, and up to where.
+    /// The sync that makes the record at `at` durable, and up to which offset.
     pub(super) fn sync_of(&mut self, at: Position) -> Result<(Arc<SharedSync>, u64), TillError> {
         Ok((self.journal_of(at.day)?.shared_sync(), at.offset + 1))
     }
 
-    /// Sees that the newest journal was not deleted, once a second: what it held is lost then,
-    /// whether that is noticed at once or a second later, and asking takes as long as recording a
-    /// payment's coin.
-    fn look_for_journal(&mut self, now: UnixTime) -> Result<(), TillError> {
-        if self.seen_at != Some(now)
+    /// Checks once a second that the newest journal was not deleted. The check takes as long as
+    /// recording a coin, and its content is lost anyway if it was deleted.
+    fn check_journal_name(&mut self, now: UnixTime) -> Result<(), TillError> {
+        if self.name_checked != Some(now)
             && let Some((_, journal)) = &self.journal
         {
             journal.check_name()?;
-            self.seen_at = Some(now);
+            self.name_checked = Some(now);
         }
         Ok(())
     }
 
-    // Looking up.
+    // Lookups.
 
-    /// What the till knows of a first bin.
+    /// What the till has recorded for a first bin.
     pub(super) fn find(&mut self, period: &Period, bin: Bin) -> Result<Found, TillError> {
         if !self.has_index(period)? {
             return Ok(Found::Free);
@@ -171,7 +170,7 @@ impl Store {
             return Ok(Found::Free);
         };
         if entry.at.day < self.mark.first_day {
-            // Redeemed, past its time and removed; coins of its period are accepted no more.
+            // Redeemed and removed: coins of that period are no longer accepted.
             return Ok(Found::Free);
         }
         let is_it = |payment: &PaymentRecord<'_>| {
@@ -207,15 +206,15 @@ impl Store {
             {
                 Ok(None)
             }
-            // If the journal itself is broken there, making the indexes again will say so.
+            // If the journal itself is broken there, rebuilding the indexes will report it.
             Err(JournalError::Broken { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    // Changing.
+    // Changes.
 
-    /// Applies a record to the indexes, in memory. Doing so again changes nothing.
+    /// Applies a record to the indexes, in memory. Doing so twice changes nothing.
     fn apply(&mut self, at: Position, record: &TillRecord<'_>) -> Result<(), TillError> {
         match record {
             TillRecord::Payment(payment) => {
@@ -259,9 +258,9 @@ impl Store {
         }
     }
 
-    /// Writes that the indexes reflect the newest journal up to `end`, after a record was appended
-    /// and applied. What is written through memory was read or written under this lock, and the
-    /// disk has just taken the record.
+    /// Records that the indexes reflect the newest journal up to `end`, after a record was appended
+    /// and applied. Whatever is written through memory was read or written under this lock, and the
+    /// disk has just accepted the record.
     fn note_appended(&mut self, end: u64) -> Result<(), TillError> {
         self.rewrite_indexes()?;
         self.mark.end.offset = end;
@@ -276,8 +275,8 @@ impl Store {
 
     // Checkpoints.
 
-    /// How far the newest journal has run ahead of the checkpoint, in bytes; without bound if a day
-    /// has passed.
+    /// How many bytes the newest journal has grown since the checkpoint; `u64::MAX` if the
+    /// checkpoint is of an earlier day.
     pub(super) fn since_checkpoint(&self) -> u64 {
         let (end, checkpoint) = (self.mark.end, self.mark.checkpoint);
         if end.day == checkpoint.day {
@@ -287,7 +286,7 @@ impl Store {
         }
     }
 
-    /// Makes the journals from `day` on durable.
+    /// Makes the journals of `day` and all later days durable.
     pub(crate) fn sync_from(&mut self, day: u32) -> Result<(), TillError> {
         for day in self.days()?.into_iter().filter(|other| *other >= day) {
             self.journal_of(day)?.sync()?;
@@ -295,8 +294,8 @@ impl Store {
         Ok(())
     }
 
-    /// What must be made durable before [`Store::finish_checkpoint`] may say so. Syncing it needs
-    /// no lock, and takes long.
+    /// The files that must be durable before [`Store::finish_checkpoint`]. Syncing them takes long
+    /// and needs no lock.
     pub(super) fn begin_checkpoint(&mut self) -> Result<Checkpoint, TillError> {
         let mut files = Vec::new();
         for day in self.days()?.into_iter().filter(|day| *day >= self.mark.checkpoint.day) {
@@ -311,7 +310,7 @@ impl Store {
         Ok(Checkpoint { mark: self.mark, files, directory: Arc::clone(&self.directory) })
     }
 
-    /// Lets the next recovery begin at the checkpoint, unless an index was replaced meanwhile.
+    /// Moves the checkpoint forward, unless an index was replaced in the meantime.
     pub(super) fn finish_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), TillError> {
         let was = &checkpoint.mark;
         let is_same =
@@ -324,18 +323,18 @@ impl Store {
         Ok(self.lock.sync().map_err(self.on_lock("sync"))?)
     }
 
-    /// A whole checkpoint under the lock.
+    /// Makes a checkpoint under the lock.
     pub(crate) fn checkpoint_here(&mut self) -> Result<(), TillError> {
         let checkpoint = self.begin_checkpoint()?;
         checkpoint.sync()?;
         self.finish_checkpoint(&checkpoint)
     }
 
-    // Removing.
+    // Removal.
 
     /// Removes the journals of all days before `first_day`, which is not after the newest, and the
-    /// indexes of periods that are not among `periods`, those that still have a payment. Gives the
-    /// names of the journals removed.
+    /// indexes of all periods that are not in `periods`, which are those that still have a payment.
+    /// Returns the names of the removed journals.
     pub(crate) fn remove_before(
         &mut self,
         first_day: u32,
@@ -344,7 +343,7 @@ impl Store {
         if self.mark.checkpoint.day < first_day {
             self.checkpoint_here()?;
         }
-        // Known before a file goes, so that one that is gone was removed and not lost.
+        // Durable before a file is removed, so that a missing journal was removed and not lost.
         self.mark.first_day = first_day.max(self.mark.first_day);
         self.mark.generation = self.mark.generation.wrapping_add(1);
         self.write_mark()?;
@@ -383,7 +382,7 @@ impl Store {
 
     // Files.
 
-    /// The journal of a day, for reading what is there.
+    /// The journal of a day, opened for reading if necessary.
     fn journal_of(&mut self, day: u32) -> Result<&mut Journal, TillError> {
         let is_newest = self.journal.as_ref().is_some_and(|(newest, _)| *newest == day);
         if !is_newest && self.other.as_ref().is_none_or(|(other, _)| *other != day) {
@@ -401,7 +400,7 @@ impl Store {
         Ok(Journal::open_to_append(self.directory.as_ref(), &name, JOURNAL_KIND)?)
     }
 
-    /// The days that have a journal, in order, without those that were removed.
+    /// The days that have a journal, in order, without those that are being removed.
     pub(crate) fn days(&self) -> Result<Vec<u32>, TillError> {
         let mut days: Vec<u32> =
             self.names()?.iter().filter_map(|name| day_of_journal(name)).collect();
@@ -418,7 +417,7 @@ impl Store {
         Ok(read_periods(self.lock.as_ref()).map_err(self.on_lock("read"))?)
     }
 
-    /// The mark as it is now, if it is whole.
+    /// The current mark, if it is valid.
     fn read_mark(&mut self) -> Result<Option<Mark>, TillError> {
         let status = self.lock.status().map_err(self.on_lock("inspect"))?;
         if status.links == 0 {
@@ -450,7 +449,7 @@ impl Store {
 
     fn no_payment(&self, at: Position) -> TillError {
         let path = self.directory.path().join(journal_name(at.day));
-        let why = "expected a place of a payment, found none there".to_string();
+        let why = "expected the position of a payment, found no payment there".to_string();
         JournalError::Unreadable { path, at: at.offset, why }.into()
     }
 
@@ -469,8 +468,8 @@ fn deleted(directory: &dyn Directory, day: u32) -> TillError {
     JournalError::Deleted { path: directory.path().join(journal_name(day)) }.into()
 }
 
-/// Gives `visit` the records of the journals of `days` from `from` on and before `to`, in order.
-/// Needs no lock: what is before an end that was seen under the lock never changes.
+/// Calls `visit` for the records at positions from `from` to before `to` in the journals of `days`,
+/// in order. Needs no lock: records before an end that was seen under the lock never change.
 pub(crate) fn scan(
     directory: &dyn Directory,
     days: &[u32],
@@ -491,7 +490,7 @@ pub(crate) fn scan(
     Ok(())
 }
 
-/// Reads a day's journal: gives `visit` each record with its place.
+/// Replays a day's journal: passes each record and its position to `visit`.
 struct Day<V> {
     day: u32,
     visit: V,

@@ -1,4 +1,7 @@
-//! When what was recorded becomes durable.
+//! When recorded payments become durable.
+//!
+//! Input: journals and the offsets up to which they should be durable. The invariant: after a
+//! failed sync, nothing is acknowledged until the till is opened again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,15 +11,15 @@ use std::time::Duration;
 use super::TillError;
 use crate::journal::{JournalError, SharedSync};
 
-/// When a payment becomes durable, so that it outlives a power cut. A killed process or a restarted
-/// server loses nothing in any mode.
+/// When a recorded payment becomes durable, so that it survives a power cut. A killed process or a
+/// restarted server loses nothing in any mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncMode {
-    /// Before it is answered; payments that arrive together share a sync.
+    /// Before the answer. Payments that arrive at the same time share a sync.
     Always,
     /// Within this many milliseconds, by a thread of the till.
     Interval(u64),
-    /// When the operating system writes it back, usually within 30 seconds.
+    /// When the operating system writes it to disk, usually within 30 seconds.
     Os,
 }
 
@@ -64,12 +67,12 @@ impl Syncing {
         self.mode != SyncMode::Always
     }
 
-    /// Whether a sync has failed: nothing may be promised any more.
+    /// Whether a sync has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.shared.has_failed.load(Ordering::Acquire)
     }
 
-    /// Remembers that a sync has failed.
+    /// Records that a sync has failed.
     pub(super) fn fail(&self) {
         self.shared.has_failed.store(true, Ordering::Release);
     }
@@ -92,7 +95,7 @@ impl Drop for Syncing {
         self.shared.queue().is_closed = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            // The thread does not panic; if it did there would be nothing left to do here.
+            // The thread does not panic. If it did, there would be nothing left to do here.
             let _ = thread.join();
         }
     }
@@ -118,7 +121,7 @@ impl Shared {
         }
     }
 
-    /// Syncs what is wanted, then sleeps for the interval, until closed.
+    /// Syncs the queued journals, then sleeps for the interval, until the queue is closed.
     fn run(&self, interval: Duration) {
         let mut queue = self.queue();
         loop {
@@ -128,7 +131,7 @@ impl Shared {
             let wanted = std::mem::take(&mut queue.wanted);
             drop(queue);
             for wanted in &wanted {
-                // A failure is remembered, and the next payment is told.
+                // A failure is recorded, and the next payment gets an error.
                 let _ = self.sync(wanted);
             }
             queue = self.queue();

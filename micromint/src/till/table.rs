@@ -1,36 +1,39 @@
-//! The hash table on disk under every index of the till: 64-bit keys to places in the journals.
+//! The on-disk hash table under every index of the till: 64-bit keys to positions in the journals.
 //!
-//! In go entries, one a key, out they come again; a look-up or a change touches one bucket of 512 bytes
-//! nearly always and [`PROBE_MAX`] at most, in place, so a process keeps nothing
-//! in memory. The table doubles when a key finds no room. The caller holds the till's lock throughout.
+//! Input: entries, one for each key. Output: the entry of a key. A lookup or change touches one
+//! bucket of 512 bytes in most cases and [`PROBE_MAX`] at most, in place, so a process caches
+//! nothing. The table doubles when there is no room for a key. The caller holds the till's lock.
 //!
-//! The invariant: a bucket whose checksum is right holds what was once written there whole. The table
-//! may always be made again from the journals, so it is not synced on every change and damage is
-//! [`TableError::Damaged`], never repaired here. Byte by byte: `docs/reference/till.md`.
+//! The invariant: a bucket with the right checksum has the content that was last written to it. The
+//! table can always be rebuilt from the journals. So it is not synced on every change, and damage
+//! is not repaired here but is [`TableError::Damaged`]. The format is in `docs/reference/till.md`.
+
+mod bucket;
+mod writer;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::position::Position;
-use crate::bytes::{CHECKSUM_SIZE, Field, open, seal, u64_le};
+use crate::bytes::{CHECKSUM_SIZE, Field, open};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Open, Seen};
 
-/// The size of a bucket, and of the header, in bytes: a sector, which disks write whole.
-const BUCKET_SIZE: usize = 512;
-/// The entries in a bucket.
-const BUCKET_ENTRIES: usize = (BUCKET_SIZE - bucket::HEAD_SIZE) / entry::SIZE;
-/// The most buckets that a key's search reads: its home and those after it.
+use bucket::{BUCKET_ENTRIES, BUCKET_SIZE, Bucket};
+use writer::Writer;
+
+pub(super) use bucket::Entry;
+
+/// The most buckets that a search reads: the key's home and those after it.
 const PROBE_MAX: u64 = 4;
-/// A new table has 2^6 buckets, some 33 KiB.
+/// A new table has 2^6 buckets, about 33 KiB.
 const BITS_START: u32 = 6;
 /// The largest table has 2^32 buckets, 2 TiB.
 const BITS_MAX: u32 = 32;
 const MAGIC: [u8; 8] = *b"MMindex1";
-/// How much is read and written at a time when the table doubles.
+/// How many buckets are read or written at a time when the table grows.
 const CHUNK_BUCKETS: u64 = 2048;
-/// For how many touched buckets room is kept for the next operation: those of a usual payment.
+/// How many touched buckets stay allocated for the next operation: enough for a usual payment.
 const KEPT_MAX: usize = 64;
 
 /// The header of a table, a sealed block.
@@ -43,46 +46,13 @@ mod header {
     const _: () = assert!(BITS.end() + CHECKSUM_SIZE <= BUCKET_SIZE);
 }
 
-/// The head of a bucket.
-mod bucket {
-    use super::*;
-
-    pub(super) const CHECKSUM: Field<u32> = Field::at(0);
-    pub(super) const LEN: Field<u8> = CHECKSUM.then();
-    pub(super) const IS_OVERFLOWED: Field<u8> = LEN.then();
-    /// Two unused bytes end the head.
-    pub(super) const HEAD_SIZE: usize = IS_OVERFLOWED.end() + 2;
-}
-
-/// An entry in a bucket.
-mod entry {
-    use super::*;
-
-    pub(super) const KEY: Field<u64> = Field::at(0);
-    pub(super) const OFFSET: Field<u64> = KEY.then();
-    pub(super) const DAY: Field<u32> = OFFSET.then();
-    pub(super) const WORD: Field<u32> = DAY.then();
-    pub(super) const SIZE: usize = WORD.end();
-}
-
-/// What a key stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// A first bin, or a user.
-    pub(super) key: u64,
-    /// The record that says so.
-    pub(super) at: Position,
-    /// Flags of a first bin, or the coins of a user.
-    pub(super) word: u32,
-}
-
-/// A table cannot be used.
+/// Why a table cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TableError {
-    /// The operating system refused.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The table is not what was written: it must be made again.
+    /// The table has an unexpected content and must be rebuilt.
     #[error("{}: damaged: {what}", path.display())]
     Damaged {
         /// The file.
@@ -90,7 +60,7 @@ pub(super) enum TableError {
         /// What is wrong with it.
         what: String,
     },
-    /// A key finds no room: the table must grow.
+    /// There is no room for a key: the table must grow.
     #[error("the table is full")]
     Full,
 }
@@ -100,18 +70,19 @@ pub(super) struct Table {
     file: Arc<dyn File>,
     path: PathBuf,
     name: String,
-    /// Makes the buckets of keys unpredictable, and other files' buckets invalid here.
+    /// Makes the home of a key unpredictable, and the buckets of other files invalid in this one.
     seed: u64,
     bits: u32,
 }
 
-/// The buckets that one operation has read or changed. Nothing is on disk before [`Table::write`].
+/// The buckets that one operation has read or changed. Changes reach the file with
+/// [`Table::write`].
 #[derive(Default)]
 pub(super) struct Touched {
     buckets: Vec<Bucket>,
-    /// The number of each and its place among them, by number.
+    /// The number and the index of each bucket, ordered by number.
     places: Vec<(u64, usize)>,
-    /// What this operation has seen of the file. Read and written through memory is only that.
+    /// What this operation has seen of the file. Only that is read and written through memory.
     seen: Option<Seen>,
 }
 
@@ -121,7 +92,7 @@ impl Touched {
         self.buckets.len()
     }
 
-    /// Forgets them, for the next operation.
+    /// Discards the buckets, for the next operation.
     pub(super) fn clear(&mut self) {
         self.seen = None;
         self.buckets.clear();
@@ -130,19 +101,19 @@ impl Touched {
         self.places.shrink_to(KEPT_MAX);
     }
 
-    /// Keeps what was seen of the file, if it is more than before.
+    /// Stores what was seen of the file, if it is more than before.
     fn see(&mut self, seen: Seen) {
         if self.seen.as_ref().is_none_or(|before| before.size() < seen.size()) {
             self.seen = Some(seen);
         }
     }
 
-    /// The place of a bucket, or where its number belongs.
+    /// The index of a bucket, or else where its number belongs in `places`.
     fn find(&self, number: u64) -> Result<usize, usize> {
         self.places.binary_search_by_key(&number, |(held, _)| *held).map(|at| self.places[at].1)
     }
 
-    /// Holds a bucket whose number belongs at `at`, and gives its place.
+    /// Adds a bucket whose number belongs at `at` in `places`, and returns its index.
     fn hold(&mut self, at: usize, number: u64, bucket: Bucket) -> usize {
         self.places.insert(at, (number, self.buckets.len()));
         self.buckets.push(bucket);
@@ -150,13 +121,8 @@ impl Touched {
     }
 }
 
-struct Bucket {
-    bytes: [u8; BUCKET_SIZE],
-    is_changed: bool,
-}
-
 impl Table {
-    /// Makes an empty table, durably, in the place of any earlier one of this name.
+    /// Creates an empty table durably, and replaces any earlier one with this name.
     pub(super) fn create(
         directory: &dyn Directory,
         name: &str,
@@ -172,7 +138,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Opens a table; `None` if there is none.
+    /// Opens a table; `None` if it does not exist.
     pub(super) fn open(directory: &dyn Directory, name: &str) -> Result<Option<Table>, TableError> {
         let path = directory.path().join(name);
         let file = match directory.open(name, Open::Write) {
@@ -184,12 +150,12 @@ impl Table {
         let mut header = [0; BUCKET_SIZE];
         table.read_at(&mut header, 0)?;
         if header::MAGIC.get(&header) != MAGIC || open(&header).is_none() {
-            return Err(table.damaged("its header"));
+            return Err(table.damaged("the header"));
         }
         table.seed = header::SEED.get(&header);
         table.bits = header::BITS.get(&header);
         if !(BITS_START..=BITS_MAX).contains(&table.bits) {
-            return Err(table.damaged("its header"));
+            return Err(table.damaged("the header"));
         }
         table.map();
         Ok(Some(table))
@@ -210,7 +176,8 @@ impl Table {
         Ok(None)
     }
 
-    /// Reads what a search for `key` touches, unless that would have to wait for the disk: whether it was read.
+    /// Reads the buckets that a search for `key` touches, if that needs no waiting for the disk.
+    /// Returns whether they were read.
     pub(super) fn try_touch(&self, touched: &mut Touched, key: u64) -> Result<bool, TableError> {
         let home = home(self.seed, self.bits, key);
         for number in home..home + PROBE_MAX {
@@ -231,7 +198,7 @@ impl Table {
         Ok(true)
     }
 
-    /// Puts an entry in the place of any earlier one of its key, in memory only.
+    /// Adds an entry, or replaces the one with its key, in memory only.
     pub(super) fn put(&self, touched: &mut Touched, entry: Entry) -> Result<(), TableError> {
         let home = home(self.seed, self.bits, entry.key);
         for number in home..home + PROBE_MAX {
@@ -248,13 +215,13 @@ impl Table {
         Err(TableError::Full)
     }
 
-    /// Writes what [`Table::put`] changed.
+    /// Writes the changes of [`Table::put`].
     pub(super) fn write(&self, touched: &mut Touched) -> Result<(), TableError> {
         self.write_by(|bytes, at| self.file.write_at(bytes, at), touched)
     }
 
-    /// Writes what [`Table::put`] changed by [`File::rewrite_at`], for a caller that has just appended to
-    /// a journal.
+    /// Writes the changes of [`Table::put`] with [`File::rewrite_at`], for a caller that has just
+    /// appended to a journal.
     pub(super) fn rewrite(&self, touched: &mut Touched) -> Result<(), TableError> {
         let Some(seen) = touched.seen.take() else { return self.write(touched) };
         let written = self.write_by(|bytes, at| self.file.rewrite_at(&seen, bytes, at), touched);
@@ -293,8 +260,8 @@ impl Table {
         (Arc::clone(&self.file), self.path.clone())
     }
 
-    /// A table of the same entries and at least twice the size, in this one's place. Other handles must
-    /// already know that theirs is no longer good, should this process die halfway.
+    /// Replaces the table by one with the same entries and at least twice the size. Other processes
+    /// must already know that their handles are stale, in case this process dies halfway.
     pub(super) fn grown(&self, directory: &dyn Directory) -> Result<Table, TableError> {
         for bits in self.bits + 1..=BITS_MAX {
             match self.copy(Writer::new(directory, &self.name, self.seed, bits)?) {
@@ -305,8 +272,8 @@ impl Table {
         Err(TableError::Full)
     }
 
-    /// Copies all entries. Homes are ordered alike in tables of every size (the top bits of one hash),
-    /// so both files are gone through from front to back.
+    /// Copies all entries. The top bits of a hash are the home, so entries have the same order in
+    /// tables of every size, and both files are processed from front to back.
     fn copy(&self, mut writer: Writer) -> Result<Writer, TableError> {
         let mut waiting = Vec::new();
         for first in (0..bucket_count(self.bits)).step_by(CHUNK_BUCKETS as usize) {
@@ -349,18 +316,17 @@ impl Table {
         Ok(&mut touched.buckets[place])
     }
 
-    /// Checks that all buckets are there.
+    /// Checks that the file has all buckets.
     fn look(&self) -> Result<Seen, TableError> {
         let seen = self.file.look().map_err(FileError::on("read the size of", &self.path))?;
         if seen.size() < offset(bucket_count(self.bits)) {
-            return Err(self.damaged("it ends too early"));
+            return Err(self.damaged("the file ends too early"));
         }
         Ok(seen)
     }
 
     fn check(&self, number: u64, bucket: &Bucket) -> Result<(), TableError> {
-        let found = bucket::CHECKSUM.get(&bucket.bytes);
-        if found == bucket.checksum(self.seed, number) && bucket.len() <= BUCKET_ENTRIES {
+        if bucket.is_sealed(self.seed, number) && bucket.len() <= BUCKET_ENTRIES {
             return Ok(());
         }
         Err(self.damaged(&format!("bucket {number}")))
@@ -369,7 +335,7 @@ impl Table {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), TableError> {
         match self.file.read_at(bytes, offset) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(self.damaged("it ends too early"))
+                Err(self.damaged("the file ends too early"))
             }
             read => Ok(read.map_err(FileError::on("read", &self.path))?),
         }
@@ -380,182 +346,12 @@ impl Table {
     }
 }
 
-/// Writes a new table from front to back beside the old one.
-struct Writer {
-    file: Box<dyn File>,
-    path: PathBuf,
-    name: String,
-    seed: u64,
-    bits: u32,
-    /// The bucket being filled.
-    number: u64,
-    bucket: Bucket,
-    /// Whole buckets that end where `number` begins.
-    buffer: Vec<u8>,
-}
-
-impl Writer {
-    fn new(
-        directory: &dyn Directory,
-        name: &str,
-        seed: u64,
-        bits: u32,
-    ) -> Result<Writer, TableError> {
-        let path = directory.path().join(name);
-        let file =
-            directory.open(&temporary(name), Open::Create).map_err(FileError::on("make", &path))?;
-        file.set_size(0).map_err(FileError::on("cut", &path))?;
-        let mut header = [0; BUCKET_SIZE];
-        header::MAGIC.set(&mut header, MAGIC);
-        header::SEED.set(&mut header, seed);
-        header::BITS.set(&mut header, bits);
-        seal(&mut header);
-        file.write_at(&header, 0).map_err(FileError::on("write", &path))?;
-        let name = name.to_string();
-        Ok(Writer {
-            file,
-            path,
-            name,
-            seed,
-            bits,
-            number: 0,
-            bucket: Bucket::empty(),
-            buffer: Vec::new(),
-        })
-    }
-
-    /// Places entries whose homes are not before those of earlier calls.
-    fn push_all(&mut self, entries: &mut Vec<Entry>) -> Result<(), TableError> {
-        entries.sort_unstable_by_key(|entry| hash(self.seed, entry.key));
-        for entry in entries.drain(..) {
-            let home = home(self.seed, self.bits, entry.key);
-            while self.number < home {
-                self.next()?;
-            }
-            while !self.bucket.push(&entry) {
-                self.bucket.set_overflowed();
-                self.next()?;
-            }
-            if self.number >= home + PROBE_MAX {
-                return Err(TableError::Full);
-            }
-        }
-        Ok(())
-    }
-
-    fn finish_buckets(&mut self) -> Result<(), TableError> {
-        while self.number < bucket_count(self.bits) {
-            self.next()?;
-        }
-        self.flush()
-    }
-
-    fn next(&mut self) -> Result<(), TableError> {
-        let mut bucket = std::mem::replace(&mut self.bucket, Bucket::empty());
-        bucket.seal(self.seed, self.number);
-        self.buffer.extend_from_slice(&bucket.bytes);
-        self.number += 1;
-        if self.buffer.len() >= CHUNK_BUCKETS as usize * BUCKET_SIZE {
-            self.flush()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn flush(&mut self) -> Result<(), TableError> {
-        let begin = offset(self.number) - self.buffer.len() as u64;
-        self.file.write_at(&self.buffer, begin).map_err(FileError::on("write", &self.path))?;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn publish(self, directory: &dyn Directory) -> Result<Table, TableError> {
-        directory
-            .rename(&temporary(&self.name), &self.name)
-            .map_err(FileError::on("make", &self.path))?;
-        let Writer { file, path, name, seed, bits, .. } = self;
-        let table = Table { file: Arc::from(file), path, name, seed, bits };
-        table.map();
-        Ok(table)
-    }
-}
-
-/// The name under which a new table is written.
-fn temporary(name: &str) -> String {
-    format!("{name}.new")
-}
-
-impl Bucket {
-    fn empty() -> Bucket {
-        Bucket { bytes: [0; BUCKET_SIZE], is_changed: false }
-    }
-
-    fn len(&self) -> usize {
-        usize::from(bucket::LEN.get(&self.bytes))
-    }
-
-    /// Whether an entry whose home is this bucket or an earlier one lies after it.
-    fn is_overflowed(&self) -> bool {
-        bucket::IS_OVERFLOWED.get(&self.bytes) != 0
-    }
-
-    fn set_overflowed(&mut self) {
-        self.is_changed |= !self.is_overflowed();
-        bucket::IS_OVERFLOWED.set(&mut self.bytes, 1);
-    }
-
-    fn find(&self, key: u64) -> Option<usize> {
-        (0..self.len()).find(|slot| entry::KEY.get(&self.bytes[slot_at(*slot)..]) == key)
-    }
-
-    fn entry(&self, slot: usize) -> Entry {
-        let bytes = &self.bytes[slot_at(slot)..][..entry::SIZE];
-        let at = Position { day: entry::DAY.get(bytes), offset: entry::OFFSET.get(bytes) };
-        Entry { key: entry::KEY.get(bytes), at, word: entry::WORD.get(bytes) }
-    }
-
-    fn set(&mut self, slot: usize, entry: &Entry) {
-        let bytes = &mut self.bytes[slot_at(slot)..][..entry::SIZE];
-        entry::KEY.set(bytes, entry.key);
-        entry::OFFSET.set(bytes, entry.at.offset);
-        entry::DAY.set(bytes, entry.at.day);
-        entry::WORD.set(bytes, entry.word);
-        self.is_changed = true;
-    }
-
-    /// Adds an entry if there is room.
-    fn push(&mut self, entry: &Entry) -> bool {
-        let slot = self.len();
-        if slot == BUCKET_ENTRIES {
-            return false;
-        }
-        bucket::LEN.set(&mut self.bytes, slot as u8 + 1);
-        self.set(slot, entry);
-        true
-    }
-
-    fn seal(&mut self, seed: u64, number: u64) {
-        let checksum = self.checksum(seed, number);
-        bucket::CHECKSUM.set(&mut self.bytes, checksum);
-    }
-
-    /// Over the content, begun with file and place so that a bucket of elsewhere does not pass.
-    fn checksum(&self, seed: u64, number: u64) -> u32 {
-        let start = crc32c::crc32c(&u64_le(seed ^ number));
-        crc32c::crc32c_append(start, &self.bytes[bucket::CHECKSUM.end()..])
-    }
-}
-
-fn slot_at(slot: usize) -> usize {
-    bucket::HEAD_SIZE + slot * entry::SIZE
-}
-
-/// Where a bucket begins in the file.
+/// The offset of a bucket in the file.
 fn offset(number: u64) -> u64 {
     (number + 1) * BUCKET_SIZE as u64
 }
 
-/// Some follow the last home, so that a search never wraps around.
+/// The number of buckets: some follow the last home, so that a search never wraps around.
 fn bucket_count(bits: u32) -> u64 {
     (1 << bits) + PROBE_MAX - 1
 }
@@ -574,6 +370,7 @@ fn hash(seed: u64, key: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::position::Position;
     use super::*;
     use crate::host::{SimulatedDirectory, SystemEntropy};
 
@@ -595,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_is_found_again_while_the_table_grows() {
+    fn entries_are_found_after_the_table_has_grown() {
         let directory = SimulatedDirectory::new();
         let mut table = Table::create(&directory, "t", &SystemEntropy).unwrap();
         for key in 0..20_000 {
@@ -612,13 +409,13 @@ mod tests {
             assert_eq!(found, Some(expected));
             assert_eq!(table.get(&mut Touched::default(), key << 32 | 8).unwrap(), None);
         }
-        // Well filled when it grows: otherwise the probing is wrong.
+        // Well filled when it grows; otherwise the probing is wrong.
         let room = bucket_count(table.bits) * BUCKET_ENTRIES as u64;
         assert!(room < 20_000 * 4, "{room}");
     }
 
     #[test]
-    fn damage_anywhere_is_noticed_and_a_bucket_elsewhere_too() {
+    fn damaged_and_misplaced_buckets_are_noticed() {
         let directory = SimulatedDirectory::new();
         let table = Table::create(&directory, "t", &SystemEntropy).unwrap();
         let whole = directory.bytes("t").unwrap();

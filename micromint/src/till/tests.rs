@@ -1,4 +1,4 @@
-//! The till as a whole, on files in memory and on disk.
+//! Tests of the whole till, on files in memory and on disk.
 
 mod damage;
 mod model;
@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicI64;
 
 use sha2::{Digest, Sha256};
 
+use super::nonblocking::TRY_SPEND_COINS_MAX;
 use super::*;
 use crate::host::{SimulatedDirectory, Survives, SystemEntropy};
 use crate::identity::UserId;
@@ -53,7 +54,7 @@ pub(super) fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
     open_with(directory, SyncMode::Always, clock).unwrap()
 }
 
-/// A payment of alice's with the coins of these superbins.
+/// A payment by alice with the coins of these superbins.
 pub(super) struct Pay {
     pub(super) period: Period,
     user: UserId,
@@ -90,7 +91,8 @@ impl Pay {
         self
     }
 
-    /// As a server does it: at once if that can be, which it never can under `Always`.
+    /// Records the payment as a server does: without blocking if possible, which it never is with
+    /// `Always`.
     pub(super) fn spend(&self, till: &Till) -> Result<Spent, TillError> {
         self.try_spend(till).map_or_else(|| till.spend(&self.as_spend()), Ok)
     }
@@ -119,7 +121,7 @@ pub(super) fn id_of(spent: Spent) -> PaymentId {
 }
 
 #[test]
-fn a_question_leaves_no_record() {
+fn would_records_nothing() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open(&directory, &clock);
     id_of(pay(&[1]).spend(&till).unwrap());
@@ -130,7 +132,7 @@ fn a_question_leaves_no_record() {
     assert_eq!(pay(&[1]).would(&till).unwrap(), Some(Spent::Retry { recorded_at: clock.now() }));
     assert_eq!(pay(&[2, 1]).into_another(9).would(&till).unwrap(), Some(Spent::AlreadySpent));
     clock.pass(86_400);
-    assert_eq!(pay(&[2]).capped(1).would(&till).unwrap(), None, "the cap is of a day");
+    assert_eq!(pay(&[2]).capped(1).would(&till).unwrap(), None, "the cap is for one day");
     assert_eq!(journal(), before);
     assert_eq!(
         directory.names().unwrap().iter().filter(|name| name.ends_with(".journal")).count(),
@@ -140,7 +142,7 @@ fn a_question_leaves_no_record() {
 }
 
 #[test]
-fn a_coin_is_taken_once_and_the_same_payment_is_a_retry() {
+fn a_coin_is_spent_once_and_the_same_payment_is_a_retry() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open(&directory, &clock);
     id_of(pay(&[1, 2]).spend(&till).unwrap());
@@ -177,14 +179,14 @@ fn a_coin_is_taken_once_and_the_same_payment_is_a_retry() {
 }
 
 #[test]
-fn a_payment_is_recorded_without_waiting_only_where_nothing_waits() {
+fn try_spend_records_only_what_needs_no_waiting() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
     let try_spend = |payment: &Pay| payment.try_spend(&till).map(id_of);
     assert_eq!(
         try_spend(&pay(&[1])),
         None,
-        "the first of a day makes a journal, that of a period an index"
+        "the first payment of a day creates a journal, that of a period an index"
     );
     id_of(pay(&[1]).spend(&till).unwrap());
     let id = try_spend(&pay(&[2, 3])).unwrap();
@@ -197,7 +199,7 @@ fn a_payment_is_recorded_without_waiting_only_where_nothing_waits() {
         (pay(&[2, 3]), "a retry"),
         (pay(&[4, 3]), "a spent coin after an unspent one"),
         (pay(&coins), "too many coins"),
-        (pay(&[]), "none"),
+        (pay(&[]), "no coins"),
         (pay(&[4]).capped(9), "a cap"),
         (pay(&[4]).of("2027-01"), "another period"),
         (large, "a message too large"),
@@ -205,7 +207,7 @@ fn a_payment_is_recorded_without_waiting_only_where_nothing_waits() {
         assert_eq!(try_spend(&payment), None, "{why}");
     }
     assert_eq!(till.reverse(id).unwrap(), Reversal::Reversed);
-    assert_eq!(try_spend(&pay(&[2])), None, "a coin that was given back");
+    assert_eq!(try_spend(&pay(&[2])), None, "a coin of a reversed payment");
     id_of(pay(&[2]).spend(&till).unwrap());
     let other = open(&directory, &clock);
     id_of(pay(&[5]).spend(&other).unwrap());
@@ -216,7 +218,7 @@ fn a_payment_is_recorded_without_waiting_only_where_nothing_waits() {
         assert_eq!(try_spend(&pay(&[6])), None, "the lock is held");
     }
     assert!(try_spend(&pay(&[6])).is_some());
-    assert_eq!(pay(&[6]).try_spend(&other), None, "sync always");
+    assert_eq!(pay(&[6]).try_spend(&other), None, "SyncMode::Always");
     clock.pass(86_400);
     assert_eq!(try_spend(&pay(&[7])), None, "a new day");
     id_of(pay(&[7]).spend(&till).unwrap());
@@ -234,7 +236,7 @@ fn a_payment_is_recorded_without_waiting_only_where_nothing_waits() {
 }
 
 #[test]
-fn another_process_sees_what_was_spent_and_so_does_a_restarted_one() {
+fn other_and_restarted_processes_see_what_was_spent() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let [one, two] = [(); 2].map(|()| open(&directory, &clock));
     for i in 0..50 {
@@ -250,7 +252,7 @@ fn another_process_sees_what_was_spent_and_so_does_a_restarted_one() {
 }
 
 #[test]
-fn a_reversed_payment_frees_its_coins_and_a_retry_makes_that_void() {
+fn a_reversal_frees_the_coins_and_is_void_after_a_retry() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open(&directory, &clock);
     let id = id_of(pay(&[1, 2]).spend(&till).unwrap());
@@ -273,7 +275,7 @@ fn a_reversed_payment_frees_its_coins_and_a_retry_makes_that_void() {
 fn the_cap_counts_the_coins_of_one_user_on_one_day() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let [till, other] = [(); 2].map(|()| open(&directory, &clock));
-    // Uncapped payments count too, also those from before anyone counted.
+    // Uncapped payments count too, even those from before the counting began.
     let id = id_of(pay(&[1, 2, 3]).spend(&other).unwrap());
     assert_eq!(pay(&[4]).capped(3).into_another(2).spend(&till).unwrap(), Spent::CapReached);
     assert!(matches!(pay(&[1, 2, 3]).capped(3).spend(&till).unwrap(), Spent::Retry { .. }));
@@ -305,7 +307,7 @@ fn sizes_are_bounded() {
 }
 
 #[test]
-fn many_coins_of_many_periods_stay_spent_while_indexes_grow() {
+fn coins_stay_spent_while_indexes_grow() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let [one, two] = [(); 2].map(|()| open_with(&directory, SyncMode::Os, &clock).unwrap());
     for i in 0..3000 {
@@ -320,8 +322,8 @@ fn many_coins_of_many_periods_stay_spent_while_indexes_grow() {
     }
 }
 
-/// The crash at every step: what was acknowledged under `Always` stays, nothing is spent twice, and
-/// the till opens.
+/// A crash at every step: what was acknowledged under `Always` survives, nothing is spent twice,
+/// and the till opens.
 #[test]
 fn an_acknowledged_spend_survives_a_crash_at_any_step() {
     let total = {
@@ -346,13 +348,13 @@ fn an_acknowledged_spend_survives_a_crash_at_any_step() {
             let till = open_with(&after, SyncMode::Always, &clock)
                 .unwrap_or_else(|error| panic!("{steps} {survives:?}: {error}"));
             done.check(&till, &format!("{steps} {survives:?}"));
-            // And all is still so for the next one to open it.
+            // The recovered till is also consistent for the next process.
             done.check(&open(&after, &clock), &format!("{steps} {survives:?} again"));
         }
     }
 }
 
-/// A killed process in the other modes: what was written is there for the next one.
+/// A killed process in the other modes: everything written survives.
 #[test]
 fn an_acknowledged_spend_survives_a_killed_process_in_every_mode() {
     let total = {
@@ -391,7 +393,7 @@ impl Done {
     }
 }
 
-/// Spends, retries and reverses over midnight, and tells what was acknowledged.
+/// Spends, retries and reverses around midnight, and returns what was acknowledged.
 fn scenario(directory: &SimulatedDirectory, sync: SyncMode) -> Done {
     let clock = HandClock::at("2026-12-01T23:59:00Z");
     let mut done = Done::default();
@@ -430,12 +432,12 @@ fn the_day_changes_at_midnight_and_never_goes_back() {
     let id = id_of(pay(&[1]).spend(&one).unwrap());
     clock.pass(1);
     id_of(pay(&[2]).spend(&two).unwrap());
-    // The payment of yesterday is still known, to be spent, retried and reversed.
+    // The payment of yesterday can still be found, retried and reversed.
     assert_eq!(pay(&[1]).into_another(2).spend(&two).unwrap(), Spent::AlreadySpent);
     assert_eq!(one.reverse(id).unwrap(), Reversal::Reversed);
     id_of(pay(&[1]).into_another(2).spend(&two).unwrap());
     assert!(matches!(pay(&[1]).into_another(2).spend(&one).unwrap(), Spent::Retry { .. }));
-    // The clock is set back by a day: what is recorded goes to the newest journal all the same.
+    // The clock is set back by a day: records still go to the newest journal.
     let before = directory.bytes("till-2026-12-01.journal").unwrap();
     clock.pass(-86_400);
     id_of(pay(&[3]).spend(&one).unwrap());
@@ -451,9 +453,9 @@ fn the_day_changes_at_midnight_and_never_goes_back() {
     );
 }
 
-/// A clock set to the ends of time is no panic, and the day still has a name.
+/// A clock at the extremes of time causes no panic, and the day still has a name.
 #[test]
-fn absurd_clocks_are_held_to_days_with_names() {
+fn extreme_times_are_clamped_to_days_with_names() {
     for seconds in [i64::MIN, -1, 0, i64::MAX] {
         let (directory, clock) = (SimulatedDirectory::new(), noon());
         clock.set(seconds);
@@ -469,7 +471,7 @@ fn absurd_clocks_are_held_to_days_with_names() {
 }
 
 #[test]
-fn threads_racing_with_one_coin_get_it_once() {
+fn of_racing_threads_one_spends_the_coin() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let tills = [(); 2].map(|()| open(&directory, &clock));
     for coin in 0..40 {
@@ -489,9 +491,9 @@ fn threads_racing_with_one_coin_get_it_once() {
     }
 }
 
-/// Threads that wait for the disk at once share its syncs.
+/// Threads that wait for the disk at the same time share syncs.
 #[test]
-fn one_sync_serves_all_who_wait() {
+fn waiting_threads_share_syncs() {
     let folder = tempfile::tempdir().unwrap();
     let directory = crate::host::DiskDirectory::new(folder.path());
     let till = Till::open(
@@ -516,7 +518,7 @@ fn one_sync_serves_all_who_wait() {
 }
 
 #[test]
-fn in_interval_mode_a_thread_syncs_soon_and_at_the_end() {
+fn in_interval_mode_a_thread_syncs_after_the_interval_and_on_drop() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open_with(&directory, SyncMode::Interval(1), &clock).unwrap();
     id_of(pay(&[1]).spend(&till).unwrap());
@@ -541,7 +543,7 @@ fn in_interval_mode_a_thread_syncs_soon_and_at_the_end() {
 }
 
 #[test]
-fn network_file_systems_are_refused() {
+fn network_file_systems_are_errors() {
     struct Remote(SimulatedDirectory);
     impl Directory for Remote {
         fn path(&self) -> &std::path::Path {
@@ -571,7 +573,7 @@ fn network_file_systems_are_refused() {
     assert!(matches!(opened, Err(TillError::OnNetwork(_))));
 }
 
-/// As docs/reference/till.md says it: every field with its length before it, the coins as bytes.
+/// As in docs/reference/till.md: every field after its length, the coins as bytes.
 #[test]
 fn a_fingerprint_is_the_hash_of_its_fields_with_their_lengths() {
     let payment = Payment {

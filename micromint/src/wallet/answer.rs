@@ -1,8 +1,8 @@
 //! What a vendor's HTTP answer means to the wallet.
 //!
-//! In go a status and a few header fields, out come a Request-Payment or the [`PaymentOutcome`] of
-//! a payment. Where an answer leaves a doubt about what the vendor kept, the payment counts as
-//! unknown.
+//! Input: a status and a few header fields. Output: a Request-Payment, or the [`PaymentOutcome`] of
+//! a payment. The invariant: if an answer leaves open whether the vendor recorded the payment, the
+//! outcome is unknown.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,24 +19,25 @@ use super::outcome::PaymentOutcome;
 
 /// The longest `name=value` of a receipt, in bytes.
 const RECEIPT_LEN_MAX: usize = 1024;
-/// The longest time for which a receipt is believed: 400 days, as browsers do with cookies.
+/// The longest lifetime that a receipt can have, in seconds: 400 days, the limit that browsers set
+/// for cookies.
 const RECEIPT_SECONDS_MAX: u64 = 400 * 86_400;
-/// The longest reason that is kept of a vendor's words, in bytes.
+/// The longest reason of a vendor that is stored, in bytes.
 const REASON_LEN_MAX: usize = 64;
 
 /// Reads the value of a [`REQUEST_HEADER`].
 ///
 /// # Errors
-/// It is no base64url, or no Request-Payment; in words.
+/// The value is not base64url or not a Request-Payment; the text says which and why.
 pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, String> {
     let text =
         URL_SAFE_NO_PAD.decode(value).map_err(|error| format!("{REQUEST_HEADER}: {error}"))?;
     RequestPayment::parse(&text).map_err(|error| format!("{REQUEST_HEADER}: {error}"))
 }
 
-/// The first challenge of the scheme "Payment" for our method among the values of
-/// `WWW-Authenticate`, and what it asks for. `None` if there is none that can be paid: it asks for
-/// a header that no draft knows, or its `request` is none.
+/// The first challenge of the scheme "Payment" for the method `micromint` among the values of
+/// `WWW-Authenticate`, and what it asks for. `None` if none can be paid. A challenge cannot be paid
+/// if it wants its credential in an unknown header, or if its `request` is malformed.
 pub fn request_in_challenge<'a>(
     values: impl Iterator<Item = &'a str>,
 ) -> Option<(Challenge, RequestPayment)> {
@@ -51,7 +52,7 @@ pub fn request_in_challenge<'a>(
     })
 }
 
-/// Whether a challenge has ended at `now`; one without `expires` never does.
+/// Whether a challenge has expired at `now`. A challenge without a valid `expires` never does.
 pub fn has_ended(challenge: &Challenge, now: UnixTime) -> bool {
     let expires = challenge.expires.as_deref().map(str::parse::<UnixTime>);
     expires.is_some_and(|expires| expires.is_ok_and(|expires| expires <= now))
@@ -62,9 +63,17 @@ pub fn payment_for_header(message: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(message)
 }
 
-/// What became of a payment that was answered with this HTTP `status`, the word of a
-/// [`STATUS_HEADER`](crate::protocol::STATUS_HEADER), and the reason in an Invalid-Payment message
-/// or a [`Problem`](super::Problem).
+/// The outcome of a payment whose answer had this HTTP `status`, this `word` in its
+/// [`STATUS_HEADER`](crate::protocol::STATUS_HEADER), and this `reason` in its Invalid-Payment
+/// message or [`Problem`](super::Problem).
+///
+/// ```
+/// use micromint::wallet::{PaymentOutcome, outcome_of};
+///
+/// assert_eq!(outcome_of(200, Some("paid"), None), PaymentOutcome::Paid);
+/// assert_eq!(outcome_of(402, None, Some("spent")), PaymentOutcome::Refused("spent".into()));
+/// assert_eq!(outcome_of(502, None, None), PaymentOutcome::Unknown);
+/// ```
 pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> PaymentOutcome {
     match (status, word) {
         (_, Some(word)) if says_not_kept(word) => PaymentOutcome::NotKept(word.to_string()),
@@ -73,12 +82,12 @@ pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Paym
             let reason = reason.or(word).map(plain).filter(|reason| !reason.is_empty());
             PaymentOutcome::Refused(reason.unwrap_or_else(|| "no reason given".to_string()))
         }
-        // A gateway or a broken server: the vendor behind it may have recorded the payment.
+        // A gateway or a failing server: the vendor behind it may have recorded the payment.
         _ => PaymentOutcome::Unknown,
     }
 }
 
-/// Whether a vendor says by this word that it recorded nothing, or took the payment back.
+/// Whether this word means that the vendor recorded nothing, or reversed the payment.
 fn says_not_kept(word: &str) -> bool {
     word.parse().is_ok_and(|outcome| match outcome {
         RequestOutcome::Returned
@@ -97,7 +106,7 @@ fn says_not_kept(word: &str) -> bool {
 }
 
 /// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when
-/// it ends. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
+/// it expires. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
 pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)> {
     let mut parts = set_cookie.split(';');
     let pair = parts.next()?.trim();
@@ -117,7 +126,7 @@ pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)>
     Some((pair.to_string(), now.plus_seconds(seconds)))
 }
 
-/// A stranger's words, made fit for a terminal and for a record.
+/// Untrusted text without the characters that could change a terminal or a record.
 pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| (' '..='~').contains(c)).take(REASON_LEN_MAX).collect()
 }
@@ -127,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubt_is_unknown() {
+    fn an_ambiguous_answer_leaves_the_outcome_unknown() {
         let rows = [
             (200, None, None, PaymentOutcome::Paid),
             (206, Some("retry"), None, PaymentOutcome::Paid),
@@ -149,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn receipts_are_told_from_other_cookies() {
+    fn receipts_are_distinguished_from_other_cookies() {
         let now = UnixTime(100);
         let read = |text: &str| receipt_in(text, now);
         let pair = "micromint-0123456789abcdef=1800000000.abc_-";
@@ -173,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_travel_in_a_challenge_too() {
+    fn requests_are_read_from_challenges() {
         let offer = RequestPayment {
             url: "https://a.example/".parse().unwrap(),
             price: 3,
@@ -214,8 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn requests_travel_in_a_header() {
-        let text = b"MicroMint-1.0\r\nRequest-Payment\r\nURL: https://a.example/\r\nPrice: 1\r\nVendor-ID: a.example\r\nPeriod: 2026-12\r\nBroker: https://broker.example/\r\nCoin-Value: 0.01 USD\r\nEnd-MicroMint\r\n";
+    fn requests_are_read_from_a_header() {
+        let text = b"MicroMint-1.0\r\nRequest-Payment\r\nURL: https://a.example/\r\nPrice: 1\r\n\
+            Vendor-ID: a.example\r\nPeriod: 2026-12\r\nBroker: https://broker.example/\r\n\
+            Coin-Value: 0.01 USD\r\nEnd-MicroMint\r\n";
         let value = payment_for_header(text);
         assert!(!value.contains(['+', '/', '=']));
         assert_eq!(request_in_header(value.as_bytes()).unwrap().price, 1);

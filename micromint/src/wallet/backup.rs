@@ -1,8 +1,8 @@
-//! Backups: a copy of the wallet that says so, and a wallet made of one.
+//! Backups: a copy of the wallet that is marked as one, and a wallet restored from it.
 //!
-//! Coins spent after a backup was made are still in it, and would leave twice. So a backup is never
-//! spent from as it is, and a wallet restored from one keeps the coins that it held then for a
-//! return only, unless its owner says that none was spent since.
+//! Coins spent after a backup was made are still unspent in the backup, and spending from it would
+//! send them twice. The invariant: nothing is spent from a backup, and the coins of a restored
+//! wallet can only be returned, unless its owner confirms that none was spent since.
 
 use std::io;
 
@@ -15,8 +15,8 @@ use super::record::WalletRecord;
 use super::{APPEND_SIZE, KIND, State, Wallet, WalletError, commit};
 
 impl Wallet {
-    /// Copies the wallet, as it is now, into a new file `name` of mode 0600 and marks that as a
-    /// backup, so that it is not spent from by mistake.
+    /// Copies the wallet into a new file `name` with mode 0600 and marks the copy as a backup, so
+    /// that nothing is spent from it by mistake.
     ///
     /// # Errors
     /// The file exists, or cannot be written.
@@ -32,9 +32,9 @@ impl Wallet {
         })
     }
 
-    /// Makes the new wallet file `name` of `directory` out of the backup `backup_name` of
-    /// `backup_directory`. Coins spent since the backup was made would leave twice, so unless the
-    /// owner says that there are none (`spendable`), the coins are kept for a return only.
+    /// Restores the backup `backup_name` of `backup_directory` as the new wallet file `name` of
+    /// `directory`. Set `spendable` only if no coin was spent after the backup was made: such a
+    /// coin would be sent twice. Otherwise the coins can only be returned.
     ///
     /// # Errors
     /// The file is not a backup, the new file exists, or one of them cannot be read or written.
@@ -50,7 +50,7 @@ impl Wallet {
         if backup.state().backup_made.is_none() {
             return Err(WalletError::NoBackup { path: backup.file.path().into() });
         }
-        // Made under another name first: a crash leaves no half of a wallet behind.
+        // Made under another name first, so that a crash never leaves a partial wallet.
         let temporary = format!(".{name}.restored");
         let path = directory.path().join(name);
         let names = directory.names().map_err(FileError::on("list", directory.path()))?;
@@ -81,7 +81,7 @@ fn end_with(
     file.locked(|file| commit(file, std::slice::from_ref(record)))
 }
 
-/// Copies the journal `from`, as far as its handle has read it, into a new file, durably.
+/// Copies the journal `from`, as far as its handle has read it, into a new file and syncs it.
 fn copy(from: &Journal, directory: &dyn Directory, name: &str) -> Result<(), WalletError> {
     let path = directory.path().join(name);
     let to = directory.open(name, Open::CreateNew).map_err(|error| match error.kind() {

@@ -1,31 +1,31 @@
-//! What the wallet is worth: the coins of a holding by where they are.
+//! The balance of a holding: how many of its coins are in which state.
 
 use crate::time::UnixTime;
 
 use super::outcome::PaymentOutcome;
 use super::state::{CoinState, State};
 
-/// The coins of a holding. A coin is a ball in a first superbin; how many of them are good at one
-/// vendor depends on the vendor ([`State::coins_at`]) and is some less.
+/// How many coins of a holding are in which state. A coin is counted by its first ball. Not every
+/// coin is good at every vendor ([`State::spendable_at`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Balance {
-    /// Sets.
+    /// The number of sets.
     pub sets: u32,
-    /// Coins that never left and may be spent.
+    /// Coins that were never sent and can be spent.
     pub unspent: u32,
-    /// Coins that never left this wallet, which came from a backup: for a return only.
+    /// Coins of a restored backup that this wallet never sent. They can only be returned.
     pub in_doubt: u32,
-    /// Coins paid, the content came.
+    /// Coins for which the content came.
     pub paid: u32,
-    /// Coins that left and are bound to a vendor, which did not say that it kept them.
+    /// Coins that were sent and are bound to a vendor, without a recorded success.
     pub bound: u32,
-    /// Coins sent back to the broker.
+    /// Coins returned to the broker.
     pub returned: u32,
 }
 
 impl State {
-    /// The coins of a holding by where they are.
+    /// The balance of a holding.
     pub fn balance(&self, holding: usize) -> Balance {
         let mut balance = Balance::default();
         for set in self.sets.iter().filter(|set| set.holding == holding) {
@@ -49,8 +49,8 @@ impl State {
         balance
     }
 
-    /// The holdings with unspent coins that expire within `seconds` from now, and those that have
-    /// expired and can still be returned.
+    /// The holdings that still have coins, and that either expire within `seconds` from `now` or
+    /// have expired and can still be returned.
     pub fn expiring(&self, now: UnixTime, seconds: i64) -> Vec<usize> {
         let is_near = |holding: &usize| {
             let raw = self.holdings[*holding].params.raw();

@@ -1,9 +1,9 @@
-//! Returning coins: after a period's expiration the first balls that no vendor was paid with go
-//! back to the broker for credit (thesis 3.4.1, "Returning Coins").
+//! Returning coins: after a period's expiration the client sends unspent first balls to the broker
+//! for credit (thesis 3.4.1, "Returning Coins").
 //!
-//! In goes a holding, out comes a Request-Credit; in comes the broker's Funds-Credited with one
-//! verdict for each ball. What a return holds is decided once, by a rule that reading the wallet
-//! file repeats, so a return that is sent again is the same message.
+//! Input: a holding. Output: a Request-Credit. The broker answers with a Funds-Credited, which has
+//! one verdict for each ball. The invariant: the coins of a return are chosen once, by a rule that
+//! replaying the wallet file repeats, so a return that is sent again is the same message.
 
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,7 @@ use super::outcome::PaymentOutcome;
 use super::record::Place;
 use super::state::{CoinState, Holding, Return, State};
 
-/// The coins of a holding that may go back, at most `coins_max`, ordered by set and then by
+/// The coins of a holding that can be returned, at most `coins_max`, ordered by set and then by
 /// sub-bin: those never spent, and those whose payment did not bring the content. If the vendor
 /// redeems one of the latter, the broker pays the vendor and not the client.
 pub(super) fn returnable(state: &State, holding: usize, coins_max: usize) -> Vec<Place> {
@@ -51,18 +51,18 @@ pub(super) fn digest(state: &State, places: &[Place]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// What a holding has for the broker.
+/// How many coins of a holding can be returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Returnable {
     /// The holding, as an index of [`State::holdings`].
     pub holding: usize,
-    /// The coins that may go back.
+    /// The number of coins.
     pub coins: usize,
 }
 
 impl State {
-    /// The holdings that have coins to return now: they have expired and the broker still credits
+    /// The holdings that have coins to return now: they have expired, and the broker still credits
     /// them.
     pub fn returnable(&self, now: UnixTime) -> Vec<Returnable> {
         let held = self.holdings.iter().enumerate().filter(|(_, held)| {
@@ -77,8 +77,8 @@ impl State {
         .collect()
     }
 
-    /// The returns to send, for the first time or again: those without an answer, and those with
-    /// coins that waited for redeem-until, once that is past.
+    /// The returns to send, for the first time or again: those without an answer, and after
+    /// redeem-until those with coins for which the verdict was to wait.
     pub fn unanswered_returns(&self, now: UnixTime) -> Vec<&Return> {
         self.returns.iter().filter(|back| self.is_unanswered(back, now)).collect()
     }
@@ -91,7 +91,7 @@ impl State {
         })
     }
 
-    /// The message of a return, the same every time.
+    /// The message of a return; it is the same every time.
     pub fn request_credit(&self, back: &Return) -> RequestCredit {
         let held = &self.holdings[back.holding];
         let x = first_balls(self, &back.places);
@@ -107,11 +107,11 @@ impl State {
         request
     }
 
-    /// The holding that an invitation is about. Its Return-URL must have the origin of the broker
-    /// that sold the coins: they go back to nobody else.
+    /// The holding that an invitation to return coins is about. Its Return-URL must have the origin
+    /// of the broker that sold the coins, since coins are returned to nobody else.
     ///
     /// # Errors
-    /// There is no such holding, in words.
+    /// There is no such holding; the text says what was looked for.
     pub fn invited(&self, invitation: &SendExpired) -> Result<usize, String> {
         let SendExpired { user, period, return_url } = invitation;
         let mut held = self.holdings.iter().enumerate();
@@ -126,12 +126,12 @@ impl State {
             .map(|(holding, _)| holding)
     }
 
-    /// The return that an answer is about: the one that `request` identifies, or else the only one
-    /// with the same user, period and number of coins.
+    /// The return that an answer is about: the one with the Request-ID `request`, or else the only
+    /// one with the same user, period and number of coins.
     ///
     /// # Errors
-    /// There is no such return, or more than one, in words.
-    pub fn find_return(
+    /// There is no such return, or more than one; the text says what was looked for.
+    pub(super) fn find_return(
         &self,
         answer: &FundsCredited,
         request: Option<&Id>,
@@ -153,9 +153,9 @@ impl State {
         };
         match (fitting.next(), fitting.next()) {
             (Some(found), None) => Ok(found),
-            (None, _) => Err(format!("this wallet knows no {}", what())),
+            (None, _) => Err(format!("the wallet has no {}", what())),
             (Some(_), Some(_)) => {
-                Err(format!("this wallet knows more than one {}: name its Request-ID", what()))
+                Err(format!("the wallet has more than one {}: pass its Request-ID", what()))
             }
         }
     }
@@ -167,7 +167,7 @@ fn is_of_origin(broker: &str, url: &Url) -> bool {
 }
 
 impl Return {
-    /// How many of its coins have this verdict.
+    /// The number of coins with this verdict.
     pub fn count(&self, verdict: Option<Verdict>) -> usize {
         self.verdicts.iter().filter(|held| **held == verdict).count()
     }

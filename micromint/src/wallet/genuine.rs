@@ -1,10 +1,9 @@
-//! Whether sold sets are genuine: the check of a Funds-Withdrawn message before anything of it is
-//! kept.
+//! The check of a Funds-Withdrawn message: whether its sets are genuine.
 //!
-//! In goes the message, out come its sets with every ball at its place, or the first fault with its
-//! place in the message. The invariant: every ball of a [`GenuineSet`] was hashed and lies in its
-//! bin, and the superbins of a set differ as h'(User-ID) says, so that its coins are good at every
-//! vendor. Whether the broker will redeem them, no hash can tell.
+//! Input: the message. Output: its sets with every ball in its bin, or the first fault and where it
+//! is. The invariant: every ball of a [`GenuineSet`] was hashed and lies in its bin, and the
+//! superbins of a set differ as h'(User-ID) says, so that its coins are good at every vendor.
+//! Hashing cannot tell whether the broker will redeem them.
 
 use std::collections::HashSet;
 
@@ -12,26 +11,27 @@ use crate::coin::CoinRules;
 use crate::identity::{NoUserVector, UserVector};
 use crate::protocol::{FundsWithdrawn, SoldSet};
 
-/// Stands for an empty bin; no x is that large.
-pub const EMPTY: u64 = u64::MAX;
+/// Marks an empty bin; no x is that large.
+pub(super) const EMPTY: u64 = u64::MAX;
 
-/// A set whose every ball was hashed.
+/// A set of which every ball was hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GenuineSet {
+pub(super) struct GenuineSet {
     /// The index of the first superbin, even.
-    pub first: u32,
+    pub(super) first: u32,
     /// The k superbins in order, each with 2^v bins that hold an x or [`EMPTY`].
-    pub superbins: Vec<Vec<u64>>,
+    pub(super) superbins: Vec<Vec<u64>>,
 }
 
-/// Why a Funds-Withdrawn message is not believed. Sets and superbins count from 1, as people do.
+/// Why the sets of a Funds-Withdrawn message are not genuine. Sets and superbins count from 1.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotGenuine {
     /// No user vector exists for the User-ID.
     #[error(transparent)]
     User(#[from] NoUserVector),
     /// An x is not a ball: it is out of range, or its fixed bits are not the period's.
-    #[error("set {set}, superbin {place}: {x:#x} is no ball of the period")]
+    #[error("set {set}, superbin {place}: {x:#x} is not a ball of the period")]
     Ball {
         /// The set in the message.
         set: usize,
@@ -40,7 +40,7 @@ pub enum NotGenuine {
         /// The ball.
         x: u64,
     },
-    /// A ball lies in another superbin than the User-ID and the first ball of the set demand.
+    /// A ball lies in another superbin than the User-ID and the first ball of the set require.
     #[error(
         "set {set}, superbin {place}: expected balls of superbin {expected}, found one of {found}"
     )]
@@ -49,9 +49,9 @@ pub enum NotGenuine {
         set: usize,
         /// The superbin in the set.
         place: usize,
-        /// The superbin's index.
+        /// The index of the required superbin.
         expected: u32,
-        /// The ball's superbin.
+        /// The index of the ball's superbin.
         found: u32,
     },
     /// The balls of a superbin are not in ascending order of sub-bin.
@@ -66,21 +66,21 @@ pub enum NotGenuine {
         /// The sub-bin of the later ball.
         found: u32,
     },
-    /// The first superbin is odd: such superbins are never the first of a set.
-    #[error("set {set}: begins at superbin {first}, which is odd")]
+    /// The first superbin is odd; every set begins at an even one.
+    #[error("set {set}: expected an even first superbin, found {first}")]
     OddFirst {
         /// The set in the message.
         set: usize,
         /// The index.
         first: u32,
     },
-    /// The first superbin holds no ball, so there is nothing to spend and nothing to return.
+    /// The first superbin holds no ball, so there is nothing to spend or return.
     #[error("set {set}: its first superbin is empty")]
     NoCoin {
         /// The set in the message.
         set: usize,
     },
-    /// A set is there twice.
+    /// Two sets of the message begin at the same superbin.
     #[error("set {set}: superbin {first} begins an earlier set too")]
     Repeated {
         /// The set in the message.
@@ -94,7 +94,7 @@ pub enum NotGenuine {
 ///
 /// # Errors
 /// The first fault, in the order of the message.
-pub fn check(funds: &FundsWithdrawn) -> Result<Vec<GenuineSet>, NotGenuine> {
+pub(super) fn check(funds: &FundsWithdrawn) -> Result<Vec<GenuineSet>, NotGenuine> {
     let rules = CoinRules::new(funds.params.clone());
     let user = UserVector::new(&funds.params, &funds.user)?;
     let mut firsts = HashSet::new();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_ball_is_put_where_it_belongs() {
+    fn every_ball_is_put_into_its_bin() {
         let (mint, funds) = funds();
         let sets = check(&funds).unwrap();
         assert_eq!(sets.iter().map(|set| set.first).collect::<Vec<_>>(), [4, 10]);
@@ -178,12 +178,12 @@ mod tests {
         }
     }
 
-    /// One wrong ball anywhere and nothing is believed.
+    /// One wrong ball anywhere, and the whole message is rejected.
     #[test]
-    fn every_fault_is_found_and_named() {
+    fn every_fault_is_found_with_its_place() {
         type Change = fn(&ObviousMint, &mut FundsWithdrawn);
         let rows: [(&str, Change); 10] = [
-            ("set 2, superbin 3: 0x100000000000000 is no ball", |_, f| {
+            ("set 2, superbin 3: 0x100000000000000 is not a ball", |_, f| {
                 f.sets[1].superbins[2][0] = 1 << 56;
             }),
             ("set 2, superbin 4: 0x", |m, f| {
@@ -199,7 +199,7 @@ mod tests {
             ("set 1, superbin 3: a ball of sub-bin", |_, f| {
                 f.sets[0].superbins[2][5] = f.sets[0].superbins[2][4];
             }),
-            ("set 2: begins at superbin", |_, f| f.sets[1].superbins.rotate_left(1)),
+            ("set 2: expected an even first superbin", |_, f| f.sets[1].superbins.rotate_left(1)),
             ("set 2: its first superbin is empty", |_, f| f.sets[1].superbins[0].clear()),
             ("set 2: superbin 4 begins an earlier set", |_, f| f.sets[1] = f.sets[0].clone()),
             ("set 1, superbin 2: expected balls", |_, f| f.user = "bob".parse().unwrap()),

@@ -1,21 +1,21 @@
-//! What became of a payment, as the wallet learned it from the vendor's answer.
+//! The outcome of a payment, as the vendor's answer shows it.
 
 use std::fmt;
 
 use crate::protocol::Refusal;
 
-/// What became of a payment. Until an answer is recorded it is [`PaymentOutcome::Unknown`].
+/// The outcome of a payment. It is [`PaymentOutcome::Unknown`] until an answer is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentOutcome {
-    /// No whole answer came: the vendor may or may not have recorded the payment. Trying again
-    /// sends the same message, for which a vendor never charges twice.
+    /// No complete answer came: the vendor may or may not have recorded the payment. A retry sends
+    /// the same message, for which a vendor never charges twice.
     Unknown,
     /// The content came. Final.
     Paid,
-    /// The vendor refused; the word is one of [`Refusal`], or what the vendor said instead.
+    /// The vendor refused. The reason is the name of a [`Refusal`], or the vendor's own text.
     Refused(String),
-    /// The vendor says that it kept nothing: the content was free, or the charge was reversed, or
-    /// could not be recorded. The word is the vendor's `MicroMint-Status`.
+    /// The vendor says that it recorded nothing: the content was free, or the charge was reversed
+    /// or could not be recorded. The reason is the vendor's `MicroMint-Status`.
     NotKept(String),
 }
 
@@ -29,7 +29,7 @@ impl PaymentOutcome {
         }
     }
 
-    /// The vendor's word; `None` if the payment is unknown or paid.
+    /// The vendor's reason; `None` if the outcome is unknown or paid.
     pub fn reason(&self) -> Option<&str> {
         match self {
             PaymentOutcome::Unknown | PaymentOutcome::Paid => None,
@@ -47,7 +47,7 @@ impl PaymentOutcome {
         }
     }
 
-    /// One word for people and programs: `unknown`, `paid`, `refused` or `not-kept`.
+    /// A keyword for people and programs: `unknown`, `paid`, `refused` or `not-kept`.
     pub fn word(&self) -> &'static str {
         match self {
             PaymentOutcome::Unknown => "unknown",
@@ -57,8 +57,8 @@ impl PaymentOutcome {
         }
     }
 
-    /// Whether the coins may pay for something else at the same vendor: it says that it did not
-    /// keep them, for a reason that does not lie in the coins. Elsewhere they are never spent.
+    /// Whether the coins can pay for something else at the same vendor: it says that it did not
+    /// record them, for a reason that is not in the coins. They are never sent to another vendor.
     pub fn leaves_coins_usable(&self) -> bool {
         match self {
             PaymentOutcome::Unknown | PaymentOutcome::Paid => false,
@@ -68,7 +68,7 @@ impl PaymentOutcome {
     }
 }
 
-/// Whether a refusal blames the request and not the coins.
+/// Whether the reason of a refusal is in the request and not in the coins.
 fn is_about_the_request(refusal: Refusal) -> bool {
     match refusal {
         Refusal::Malformed

@@ -1,8 +1,8 @@
 //! Whether to pay, and with which coins: the checks before paying, in order.
 //!
-//! In go a Request-Payment, the fetch that it answered, the client's [`Policy`] and the wallet's
-//! [`State`]; out comes a [`Plan`]. Nothing is changed and nothing leaves here. The invariant: a
-//! plan to pay names coins that never left for anyone but this vendor.
+//! Input: a Request-Payment, the fetch that it answered, the client's [`Policy`] and the wallet's
+//! [`State`]. Output: a [`Plan`]; nothing is changed or sent. The invariant: the coins of a plan
+//! were never sent to anyone but this vendor.
 
 use std::fmt;
 
@@ -19,68 +19,69 @@ use super::record::{Place, Spend};
 use super::state::{CoinState, Holding, Set, State};
 
 /// The longest method of a request that can be paid for, in bytes.
-pub const METHOD_LEN_MAX: usize = 32;
+pub(super) const METHOD_LEN_MAX: usize = 32;
 
-/// What the client's owner allows.
+/// What the owner of the wallet allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// The highest price, in coins, that is paid without asking (thesis 3.4.1, "autopay
-    /// threshold").
+    /// The highest price that is paid without asking, in coins (thesis 3.4.1, "autopay threshold").
     pub autopay: u32,
-    /// The most coins that may leave for the first time in one UTC day; `None` is no limit.
+    /// The most coins that may be sent for the first time in one UTC day; `None` means no limit.
     pub daily_limit: Option<u32>,
-    /// Pay over http too, where others can read along. This machine itself is always allowed.
+    /// Whether to pay over http, where others can read the coins. Loopback hosts are always
+    /// allowed.
     pub allow_http: bool,
 }
 
 impl Policy {
-    /// Pays up to `autopay` coins for a page without asking; 0 always asks.
+    /// A policy that pays up to `autopay` coins for a page without asking; 0 means to always ask.
     pub const fn new(autopay: u32) -> Policy {
         Policy { autopay, daily_limit: None, allow_http: false }
     }
 
-    /// The same with another highest price that is paid without asking.
+    /// Sets the highest price that is paid without asking.
     #[must_use]
     pub const fn with_autopay(self, autopay: u32) -> Policy {
         Policy { autopay, ..self }
     }
 
-    /// The most coins that may leave for the first time in one UTC day. Default: `None`, no limit.
+    /// Sets the most coins that may be sent for the first time in one UTC day. The default is
+    /// `None`, no limit.
     #[must_use]
     pub const fn with_daily_limit(self, daily_limit: Option<u32>) -> Policy {
         Policy { daily_limit, ..self }
     }
 
-    /// Whether to pay over http, where others can read the coins. Default: `false`, only to this
-    /// machine.
+    /// Sets whether to pay over http, where others can read the coins. The default is `false`: over
+    /// http only loopback hosts are paid.
     #[must_use]
     pub const fn with_http(self, allow_http: bool) -> Policy {
         Policy { allow_http, ..self }
     }
 }
 
-/// A fetch that was answered with a Request-Payment.
+/// A request that was answered with a Request-Payment.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Fetch<'a> {
-    /// The URL that was asked for, after the redirects of the unpaid request.
+    /// The URL of the request, after all redirects.
     pub url: &'a Url,
     /// The method.
     pub method: &'a str,
-    /// The body that went with it.
+    /// The body of the request.
     pub body: &'a [u8],
 }
 
 /// What to do about a Request-Payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// Send the message of this earlier payment again: it was for the same request, and what became
-    /// of it is unknown.
+pub(super) enum Plan {
+    /// Send the message of this earlier payment again: it was for the same request, and its outcome
+    /// is unknown.
     Resend(u32),
     /// Pay with these coins.
     Pay(Choice),
-    /// The price is above the autopay threshold: pay if the owner says yes.
+    /// The price is above the autopay threshold: pay if the owner agrees.
     Ask(Choice),
     /// Do not pay.
     Refuse(Unpayable),
@@ -90,48 +91,49 @@ pub enum Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
-    /// From which holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`State::holdings`].
     pub holding: usize,
-    /// How many of the coins have never left.
+    /// How many of the coins were never sent before.
     pub fresh: u32,
-    /// How many coins of that holding are good at this vendor, these included.
+    /// How many coins of the holding are good at this vendor, including the chosen ones.
     pub spendable: u32,
     pub(super) places: Vec<Place>,
     pub(super) x: Vec<u64>,
 }
 
-/// Why the wallet does not pay. The variants stand in the order of the checks.
+/// Why the wallet does not pay. The variants are in the order of the checks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unpayable {
-    /// The request asks to pay for another page.
-    #[error("asked for {fetched}, but the site wants to be paid for {requested}")]
+    /// The request asks for payment for another page.
+    #[error("fetched {fetched}, but the site asks for payment for {requested}")]
     OtherPage {
-        /// The URL that was asked for.
+        /// The URL that was fetched.
         fetched: String,
         /// The URL in the request.
         requested: String,
     },
-    /// The Vendor-ID rule.
+    /// The vendor may not collect for this host.
     #[error(
-        "{vendor} may not collect for a page of {host}: it is neither that host nor a parent under the same owner"
+        "{vendor} may not collect for a page of {host}: expected that host or a parent of it under \
+         the same owner"
     )]
     OtherVendor {
-        /// Who wants the coins.
+        /// The vendor in the request.
         vendor: VendorId,
-        /// Whose page it is.
+        /// The host of the page.
         host: VendorId,
     },
-    /// http.
-    #[error("{0} is not https, so others on the way could read and take the coins")]
+    /// The page was fetched over http.
+    #[error("{0} is not https, so others could read the coins on their way")]
     NotSecure(String),
-    /// A method that cannot be recorded.
-    #[error("a method of more than {METHOD_LEN_MAX} bytes")]
+    /// The method is too long to be recorded.
+    #[error("the method is longer than {METHOD_LEN_MAX} bytes")]
     Method,
-    /// This file is a backup.
-    #[error("this wallet file is a backup made at {0}: restore it first")]
+    /// The wallet file is a backup.
+    #[error("the wallet file is a backup made at {0}: restore it first")]
     Backup(UnixTime),
-    /// No holding fits.
+    /// No holding has the broker, the coin value and one of the periods of the request.
     #[error("the wallet has no coins of the periods {} of {broker}", Names(.periods))]
     NoSuchCoins {
         /// The periods that the vendor accepts.
@@ -139,7 +141,7 @@ pub enum Unpayable {
         /// Their broker.
         broker: String,
     },
-    /// The periods that fit have expired or not begun.
+    /// The matching periods have expired or have not begun.
     #[error("the wallet's coins of the periods {} are not valid now", Names(.0))]
     NotValidNow(Vec<Period>),
     /// Too few coins are good at this vendor.
@@ -147,21 +149,22 @@ pub enum Unpayable {
     TooFewCoins {
         /// The price.
         price: u32,
-        /// Coins of one holding that are good at this vendor, of the holding with most.
+        /// The most coins that one holding has for this vendor.
         spendable: u32,
         /// The vendor.
         vendor: VendorId,
     },
-    /// The daily limit.
+    /// The payment would exceed the daily limit.
     #[error(
-        "the daily limit is {limit} coins; {left} left today, and this page needs {needed} more"
+        "the daily limit is {limit} coins; {left} were spent today, and this page needs {needed} \
+         more"
     )]
     DailyLimit {
         /// The limit.
         limit: u32,
-        /// Coins that left today.
+        /// Coins already sent today.
         left: u64,
-        /// Coins that would leave.
+        /// Coins that the payment would send for the first time.
         needed: u32,
     },
 }
@@ -176,32 +179,32 @@ impl fmt::Display for Names<'_> {
 }
 
 impl<'a> Fetch<'a> {
-    /// A fetch of `url`, as it is after the redirects of the unpaid request.
+    /// A `GET` request for `url`, the URL after all redirects.
     pub const fn new(url: &'a Url) -> Fetch<'a> {
         Fetch { url, method: "GET", body: b"" }
     }
 
-    /// The method, at most [`METHOD_LEN_MAX`] bytes. Default: `GET`.
+    /// Sets the method, at most 32 bytes. The default is `GET`.
     #[must_use]
     pub const fn with_method(self, method: &'a str) -> Fetch<'a> {
         Fetch { method, ..self }
     }
 
-    /// The body of the request. Default: empty.
+    /// Sets the body of the request. The default is empty.
     #[must_use]
     pub const fn with_body(self, body: &'a [u8]) -> Fetch<'a> {
         Fetch { body, ..self }
     }
 
-    /// SHA-256 of the body: what a retry must have in common with the first try.
+    /// SHA-256 of the body. A retry has the same one as the first try.
     pub(super) fn body_digest(&self) -> [u8; 32] {
         Sha256::digest(self.body).into()
     }
 }
 
 impl State {
-    /// Makes the checks of a request in order and chooses coins.
-    pub fn plan(
+    /// Checks a request and chooses coins.
+    pub(super) fn plan(
         &self,
         request: &RequestPayment,
         fetch: &Fetch<'_>,
@@ -252,7 +255,7 @@ impl State {
         self.backup_made.map_or(Ok(()), |at| Err(Unpayable::Backup(at)))
     }
 
-    /// The latest payment for the very same request of which nothing is known.
+    /// The latest payment for exactly this request whose outcome is unknown.
     fn unsettled(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
         let body_digest = fetch.body_digest();
         let found = self.payments.iter().rposition(|payment| {
@@ -265,9 +268,9 @@ impl State {
         found.map(|index| index as u32)
     }
 
-    /// Coins for the price: of the holding that expires first among those that have enough; in it
-    /// the coins that this vendor gave back first, then those of sets already opened, then of the
-    /// oldest.
+    /// Chooses coins for the price, from the holding that expires first among those that have
+    /// enough. In it, coins that this vendor did not record come first, then coins of sets that are
+    /// in use already, then coins of the oldest sets.
     fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
         let mut spendable_max = 0;
         for holding in self.candidates(request, now)? {
@@ -285,7 +288,7 @@ impl State {
         })
     }
 
-    /// The holdings that the vendor accepts and that are valid now, those that expire first first.
+    /// The holdings that the vendor accepts and that are valid now, ordered by expiration.
     fn candidates(&self, request: &RequestPayment, now: UnixTime) -> Result<Vec<usize>, Unpayable> {
         let accepted = |held: &Holding| {
             request.periods.contains(held.params.period())
@@ -312,7 +315,7 @@ impl State {
 
     /// The places of all coins of a holding that are good at `vendor` now, in the order of the
     /// sets.
-    pub fn coins_at(&self, holding: usize, vendor: &VendorId) -> Vec<Place> {
+    fn coins_at(&self, holding: usize, vendor: &VendorId) -> Vec<Place> {
         let vector = VendorVector::new(&self.holdings[holding].params, vendor);
         let sets =
             self.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding && !set.in_doubt);
@@ -327,6 +330,12 @@ impl State {
         .collect()
     }
 
+    /// How many coins of a holding are good at `vendor` now.
+    pub fn spendable_at(&self, holding: usize, vendor: &VendorId) -> u32 {
+        self.coins_at(holding, vendor).len() as u32
+    }
+
+    /// Chooses among the spendable coins of a holding, of which there are enough.
     fn take_best(&self, holding: usize, mut coins: Vec<Place>, request: &RequestPayment) -> Choice {
         let spendable = coins.len() as u32;
         let is_fresh = |place: &Place| {
@@ -343,8 +352,7 @@ impl State {
         Choice { holding, fresh, spendable, places: coins, x }
     }
 
-    /// The spend that a choice comes to: the Payment message as it will leave, and what is
-    /// remembered.
+    /// The record of a payment with the chosen coins, including the Payment message to send.
     pub(super) fn spend(
         &self,
         choice: Choice,
@@ -376,7 +384,7 @@ impl State {
     }
 }
 
-/// The k balls of the coin at a first sub-bin, if all of them exist.
+/// The k balls of the coin whose first ball has this sub-bin, if all of them exist.
 fn coin_of(set: &Set, vendor: &VendorVector, subbin: u32) -> Option<Vec<u64>> {
     let bins = set.superbins.iter().zip(vendor.subbins(subbin));
     bins.map(|(superbin, subbin)| superbin.get(subbin as usize).copied().filter(|x| *x != EMPTY))

@@ -1,32 +1,42 @@
-//! What a vendor's problem document (RFC 9457) says of a payment that it refused.
+//! What a vendor's problem document (RFC 9457) says about a refused payment.
 //!
-//! In goes the body of an answer, out come a word for the records and a line for people. The
-//! invariant: both are bounded, and hold nothing that could move a cursor, change a colour or turn
-//! a text around.
+//! Input: the body of an answer. Output: a word for the records and a line for people. The
+//! invariant: both have a bounded length and hold no character that could move a cursor, change a
+//! colour or reverse the direction of text.
 
 use serde_json::Value;
 
 use super::answer::plain;
 use crate::scheme::PROBLEM_TYPES;
 
-/// The largest problem that is read, in bytes.
+/// The largest problem document that is read, in bytes.
 pub const PROBLEM_SIZE_MAX: usize = 64 * 1024;
-/// The longest line that is made of one, in characters.
-pub const PROBLEM_WORDS_MAX: usize = 240;
+/// The most characters of [`Problem::words`].
+const PROBLEM_WORDS_MAX: usize = 240;
 
-/// A vendor's reasons, as far as it gives them.
+/// The reasons that a vendor gives for a refusal.
+///
+/// ```
+/// use micromint::wallet::Problem;
+///
+/// let body = br#"{"reason": "spent", "title": "A coin was spent before."}"#;
+/// let problem = Problem::parse(body).ok_or("not a problem document")?;
+/// assert_eq!(problem.reason.as_deref(), Some("spent"));
+/// assert_eq!(problem.words, "A coin was spent before");
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// The word of our member `reason`, or else the draft's name of the problem's type.
+    /// The member `reason` of this project, or else the last part of the problem's type.
     pub reason: Option<String>,
-    /// Title and detail, in the vendor's words; empty if there are none.
+    /// Title and detail, in the vendor's words; empty if both are missing.
     pub words: String,
 }
 
 impl Problem {
-    /// Reads a body; `None` if it is no JSON object or longer than [`PROBLEM_SIZE_MAX`]. Members of
-    /// another type than RFC 9457 gives them are as good as absent.
+    /// Reads a body; `None` if it is not a JSON object or is longer than [`PROBLEM_SIZE_MAX`]. A
+    /// member whose type is not that of RFC 9457 is ignored.
     pub fn parse(body: &[u8]) -> Option<Problem> {
         if body.len() > PROBLEM_SIZE_MAX {
             return None;
@@ -48,8 +58,8 @@ impl Problem {
     }
 }
 
-/// A stranger's sentence: the letters and digits of every language, and ASCII's other characters.
-/// Whatever else separates words, line ends among it, becomes a space.
+/// Untrusted text for people: the letters and digits of every language, and ASCII's printable
+/// characters. Any other white space, including line ends, becomes a space.
 fn for_people(text: &str) -> String {
     let is_harmless = |c: char| c.is_alphanumeric() || ('!'..='~').contains(&c);
     let shown = text.chars().take(2 * PROBLEM_WORDS_MAX);
@@ -68,16 +78,18 @@ mod tests {
     }
 
     #[test]
-    fn our_own_problems_and_those_of_other_vendors_are_read() {
-        let ours = r#"{"type":"https://paymentauth.org/problems/verification-failed","reason":"spent","status":402,
-            "title":"A coin was spent here before.","detail":"2 coins for https://news.example/"}"#;
+    fn problems_of_this_project_and_of_other_vendors_are_read() {
+        let ours = r#"{"type":"https://paymentauth.org/problems/verification-failed",
+            "reason":"spent","status":402,"title":"A coin was spent here before.",
+            "detail":"2 coins for https://news.example/"}"#;
         let problem = parse(ours).unwrap();
         assert_eq!(problem.reason.as_deref(), Some("spent"));
         assert_eq!(
             problem.words,
             "A coin was spent here before: 2 coins for https://news.example/"
         );
-        let theirs = r#"{"type":"https://paymentauth.org/problems/payment-expired","detail":"Zu spät, 支払い"}"#;
+        let theirs = r#"{"type":"https://paymentauth.org/problems/payment-expired",
+            "detail":"Zu spät, 支払い"}"#;
         let problem = parse(theirs).unwrap();
         assert_eq!(
             (problem.reason.as_deref(), problem.words.as_str()),
@@ -98,8 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_gets_to_a_terminal_but_text() {
-        let hostile = r#"{"reason":"a\u001b[2Jb","title":"one\r\ntwo\u0007\u009b31m","detail":"\u202eabc\u2066\u200bd"}"#;
+    fn no_control_characters_reach_a_terminal() {
+        let hostile = r#"{"reason":"a\u001b[2Jb","title":"one\r\ntwo\u0007\u009b31m",
+            "detail":"\u202eabc\u2066\u200bd"}"#;
         let problem = parse(hostile).unwrap();
         assert_eq!(
             (problem.reason.as_deref(), problem.words.as_str()),

@@ -1,7 +1,8 @@
-//! Receiving: a Funds-Withdrawn message comes into the wallet whole or not at all.
+//! Receiving coins: all sets of a Funds-Withdrawn message enter the wallet, or none.
 //!
-//! In goes the message, out comes [`Received`]. Every ball is hashed first ([`super::genuine`]).
-//! The sets are written in pieces, made durable, and count only with the record after them.
+//! Input: the message. Output: [`Received`]. Every ball is hashed first ([`super::genuine`]). The
+//! invariant: the sets are written in pieces and synced, and count only with the record that
+//! follows them.
 
 use std::collections::HashSet;
 
@@ -15,39 +16,40 @@ use super::genuine::{self, EMPTY, GenuineSet, NotGenuine};
 use super::record::{BINS_PER_RECORD_MAX, Bins, WalletRecord};
 use super::{APPEND_SIZE, State, Wallet, WalletError, append, commit};
 
-/// What became of a Funds-Withdrawn message.
+/// The result of receiving a Funds-Withdrawn message.
 #[derive(Debug)]
 pub enum Received {
-    /// Its sets are in the wallet now.
+    /// The sets are now in the wallet.
     New {
-        /// The sets.
+        /// The number of sets.
         sets: u32,
-        /// Their coins: balls in first superbins.
+        /// The number of their coins: the balls in first superbins.
         coins: u32,
     },
-    /// They were in the wallet already, with this very message.
+    /// The same message was received before.
     Already,
-    /// The message is not believed; nothing was kept.
+    /// The message is not accepted, and nothing was stored.
     Refused(NotReceived),
 }
 
-/// Why a Funds-Withdrawn message is not taken into the wallet.
+/// Why a Funds-Withdrawn message is not accepted.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotReceived {
-    /// Its coins are not genuine.
+    /// Its sets are not genuine.
     #[error(transparent)]
     NotGenuine(#[from] NotGenuine),
-    /// Its parameters are not those of the coins held of that period.
-    #[error("the parameters of period {0} are not those of the coins that the wallet has of it")]
+    /// Its parameters differ from those that the wallet has for this period.
+    #[error("the parameters of period {0} differ from those that the wallet has for it")]
     OtherParams(String),
-    /// Its User-Key is not the one held.
-    #[error("the User-Key is not the one that the wallet has for this user in period {0}")]
+    /// Its User-Key differs from the one that the wallet has for this user and period.
+    #[error("the User-Key differs from the one that the wallet has for this user in period {0}")]
     OtherKey(String),
-    /// The sale came in before with other content.
-    #[error("sale {0} came in before with other sets")]
+    /// The sale was received before, with other content.
+    #[error("sale {0} was received before, with other sets")]
     OtherContent(u64),
-    /// A set is in the wallet already from another sale.
-    #[error("the set of superbin {0} is in the wallet already")]
+    /// The wallet already has a set of it from another sale.
+    #[error("the wallet already has the set of superbin {0}")]
     HeldAlready(u32),
     /// It holds no sets.
     #[error("the message holds no sets")]
@@ -55,10 +57,10 @@ pub enum NotReceived {
 }
 
 impl Wallet {
-    /// Takes the sets of `funds` in, if every ball is genuine.
+    /// Stores the sets of `funds` if every ball is genuine.
     ///
     /// # Errors
-    /// The file cannot be written. After a crash the message is received again.
+    /// The file cannot be written. Receive the message again then, and after a crash.
     pub fn receive(
         &mut self,
         funds: &FundsWithdrawn,
@@ -104,13 +106,13 @@ fn append_sets(
             }
         }
     }
-    // The pieces must not be lost under a last record that survives.
+    // Synced before the last record, which must not survive a crash without the pieces.
     commit(file, &records)?;
     commit(file, &[WalletRecord::Received { sets: sets.len() as u32, digest }])
 }
 
 impl State {
-    /// Whether `funds` came in before; or why it may not come in.
+    /// Whether `funds` was received before. The error says why it must not be received.
     fn is_received(
         &self,
         funds: &FundsWithdrawn,
@@ -146,7 +148,7 @@ impl State {
     }
 }
 
-/// The pieces in which a set is written.
+/// The records that hold one set.
 fn pieces(number: u32, set: &GenuineSet) -> impl Iterator<Item = Bins> {
     (0..).zip(&set.superbins).flat_map(move |(place, superbin)| {
         superbin.chunks(BINS_PER_RECORD_MAX).zip(0..).map(move |(x, piece)| Bins {

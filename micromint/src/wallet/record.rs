@@ -1,7 +1,8 @@
-//! The records of a wallet file, byte by byte as `docs/reference/wallet.md` says.
+//! The records of a wallet file; the format is in `docs/reference/wallet.md`.
 //!
-//! In goes a [`WalletRecord`], out comes the payload of a journal record, and back. Parsing knows
-//! bytes only; whether a record makes sense after those before it is decided in [`super::state`].
+//! Input: a [`WalletRecord`]. Output: the payload of a journal record; and the reverse. Parsing
+//! checks the bytes only. Whether a record is valid after those before it is decided in
+//! [`super::state`].
 
 use crate::bytes::{Fixed, Reader, Writer};
 use crate::protocol::{Id, Verdict};
@@ -9,42 +10,43 @@ use crate::time::UnixTime;
 
 use super::outcome::PaymentOutcome;
 
-/// The most bins in one record of a superbin.
+/// The most bins in one [`Bins`] record.
 pub(super) const BINS_PER_RECORD_MAX: usize = 4096;
-/// The most verdicts in one record.
+/// The most verdicts in one `Credited` record.
 pub(super) const VERDICTS_PER_RECORD_MAX: usize = 32 * 1024;
 
 /// The place of a coin: its set, counted from 0 over the wallet, and the sub-bin of its first ball.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub(super) struct Place {
     /// The set.
-    pub set: u32,
+    pub(super) set: u32,
     /// The sub-bin.
-    pub subbin: u32,
+    pub(super) subbin: u32,
 }
 
-/// What happened to the wallet.
+/// An event in the life of a wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WalletRecord {
-    /// Sets begin to come in. `head` is their Funds-Withdrawn message with `Sets: 0` and no balls.
+    /// Sets are being received. `head` is their Funds-Withdrawn message with `Sets: 0` and no
+    /// balls.
     Receive { at: UnixTime, head: Vec<u8> },
-    /// A piece of one superbin of the sets coming in.
+    /// A piece of one superbin of the sets being received.
     Bins(Bins),
-    /// The sets that came in since the last `Receive` are now in the wallet.
+    /// All sets since the last `Receive` are now in the wallet.
     Received { sets: u32, digest: [u8; 32] },
-    /// Coins leave.
+    /// Coins are sent to a vendor.
     Spend(Spend),
-    /// What became of the payment of this number, counted from 0.
+    /// The outcome of the payment with this number, counted from 0.
     Outcome { at: UnixTime, payment: u32, outcome: PaymentOutcome },
-    /// Coins go back to the broker.
+    /// Coins are returned to the broker.
     Return { at: UnixTime, holding: u32, request: Id, coins: u32, digest: [u8; 32] },
-    /// Verdicts on balls of a return, from ball number `first` on.
+    /// The broker's verdicts on balls of a return, from ball number `first` on.
     Credited { at: UnixTime, request: Id, transaction: u64, first: u32, verdicts: Vec<Verdict> },
-    /// This file is a backup made at this time: nothing may be spent from it.
+    /// This file is a backup made at this time; nothing may be spent from it.
     Backup { at: UnixTime },
-    /// A cookie for which the page of this payment is shown again.
+    /// A cookie that shows the page of this payment again.
     Receipt { payment: u32, expires: UnixTime, cookie: String },
-    /// The backup was restored; `spendable` if its owner says that nothing was spent since it was
+    /// The backup was restored. `spendable`: its owner says that no coin was spent after it was
     /// made.
     Restored { at: UnixTime, spendable: bool },
 }
@@ -52,19 +54,19 @@ pub(super) enum WalletRecord {
 /// A piece of a superbin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bins {
-    /// The set, counted from 0 in this receipt.
+    /// The set, counted from 0 in the message.
     pub(super) set: u32,
-    /// The superbin in the set, from 0.
+    /// The superbin in the set, counted from 0.
     pub(super) place: u8,
     /// The index of the set's first superbin.
     pub(super) first: u32,
     /// The sub-bin of `x[0]`.
     pub(super) subbin: u32,
-    /// The balls, [`super::genuine::EMPTY`] for an empty bin.
+    /// The balls; [`super::genuine::EMPTY`] for an empty bin.
     pub(super) x: Vec<u64>,
 }
 
-/// Coins on their way to a vendor.
+/// Coins sent to a vendor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spend {
     pub(super) at: UnixTime,
@@ -72,11 +74,11 @@ pub(super) struct Spend {
     pub(super) method: String,
     /// SHA-256 of the body of that request.
     pub(super) body_digest: [u8; 32],
-    /// What is bought, in the vendor's words.
+    /// The content, in the vendor's words.
     pub(super) description: String,
-    /// The coins, in the order of the payment.
+    /// The coins, in the order of the message.
     pub(super) coins: Vec<Place>,
-    /// The Payment message, byte by byte as it leaves.
+    /// The Payment message, exactly as it is sent.
     pub(super) message: Vec<u8>,
 }
 
@@ -317,7 +319,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic_and_what_parses_prints_alike(bytes in proptest::collection::vec(any::<u8>(), 0..200), tag in 0u8..12) {
+        fn any_bytes_are_handled_and_a_parsed_record_has_the_same_bytes(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            tag in 0u8..12,
+        ) {
             let bytes = [vec![tag], bytes].concat();
             if let Some(record) = WalletRecord::parse(&bytes) {
                 prop_assert_eq!(record.to_bytes(), bytes);

@@ -1,10 +1,10 @@
-//! What is in the wallet: every set, every coin's whereabouts, every payment and every return.
+//! The content of the wallet: every set, the state of every coin, every payment and every return.
 //!
-//! In go the records of the wallet file in order, out come the holdings as they are after them. The
-//! invariant, upheld against every record: a coin that left is bound to its vendor for good, and a
-//! coin that went back to the broker never leaves again. A record that would break it, or that
-//! makes no sense after those before it, is an error: the file is damaged or was written by
-//! something else.
+//! Input: the records of the wallet file, in order. Output: the [`State`] after them. The
+//! invariant, checked for every record: a coin that was sent stays bound to its vendor, and a coin
+//! that was returned to the broker is never sent again. A record that would break it, or that is
+//! inconsistent with those before it, is an error: the file is damaged, or another program wrote
+//! it.
 
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
@@ -18,7 +18,7 @@ use super::genuine::EMPTY;
 use super::outcome::PaymentOutcome;
 use super::record::{Bins, Place, Spend, WalletRecord};
 
-/// Everything that the wallet holds and remembers.
+/// The content of a wallet.
 #[derive(Debug, Default)]
 pub struct State {
     pub(super) holdings: Vec<Holding>,
@@ -34,103 +34,104 @@ pub struct State {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Holding {
-    /// Whose coins.
+    /// The owner of the coins.
     pub user: UserId,
-    /// K_U of this user and period.
+    /// The User-Key K_U of this user and period.
     pub user_key: Key,
     /// The period's parameters.
     pub params: Params,
 }
 
-/// A Funds-Withdrawn that came in.
+/// A Funds-Withdrawn message that was received.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Withdrawal {
-    /// When.
+    /// When it was received.
     pub at: UnixTime,
-    /// Into which holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`State::holdings`].
     pub holding: usize,
-    /// The sale at the broker.
+    /// The broker's number for the sale.
     pub transaction: u64,
     /// The number of sets.
     pub sets: u32,
     pub(super) digest: [u8; 32],
 }
 
-/// A set, every ball at its place.
+/// A set, with every ball in its bin.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Set {
-    /// Of which holding, as an index of [`State::holdings`].
-    pub holding: usize,
+pub(super) struct Set {
+    /// The holding, as an index of [`State::holdings`].
+    pub(super) holding: usize,
     /// The index of its first superbin.
-    pub first: u32,
+    pub(super) first: u32,
     pub(super) superbins: Vec<Vec<u64>>,
     pub(super) coins: Vec<CoinState>,
-    /// It came from a backup and its coins may have been spent since: good for a return only.
-    pub in_doubt: bool,
+    /// Whether it came from a restored backup, so that its coins may have been spent since. They
+    /// can only be returned.
+    pub(super) in_doubt: bool,
 }
 
-/// Where the coin of a first bin is.
+/// The state of the coin of a first bin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CoinState {
+pub(super) enum CoinState {
     /// The first bin is empty: there is no coin.
     None,
-    /// In the wallet.
+    /// In the wallet, and never sent.
     Unspent,
-    /// It left with this payment (the latest that held it) and is bound to that vendor.
+    /// Sent with this payment (the latest that held it), and bound to its vendor.
     Left(u32),
-    /// It went back to the broker with this return, and nowhere before or unpaid.
+    /// Returned to the broker with this return. It was never sent, or its payment brought no
+    /// content.
     Returned(u32),
 }
 
-/// Coins that left.
+/// A payment that was made.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PastPayment {
-    /// When.
+    /// When the coins were sent for the first time.
     pub at: UnixTime,
-    /// From which holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`State::holdings`].
     pub holding: usize,
-    /// To whom.
+    /// The vendor.
     pub vendor: VendorId,
-    /// For which page.
+    /// The page.
     pub url: Url,
-    /// For a request of this method.
+    /// The method of the request.
     pub method: String,
-    /// What was bought, in the vendor's words.
+    /// The content, in the vendor's words.
     pub description: String,
-    /// How many coins.
+    /// The number of coins.
     pub coins: u32,
-    /// How many of them left for the first time.
+    /// How many of the coins were never sent before.
     pub fresh: u32,
-    /// What became of it.
+    /// The outcome.
     pub outcome: PaymentOutcome,
-    /// When that was learned.
+    /// When the outcome was recorded.
     pub settled: Option<UnixTime>,
     pub(super) body_digest: [u8; 32],
     pub(super) message: Vec<u8>,
     pub(super) receipt: Option<(UnixTime, String)>,
 }
 
-/// Coins that went back to the broker.
+/// Coins returned to the broker.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Return {
-    /// When.
+    /// When the return began.
     pub at: UnixTime,
-    /// Of which holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`State::holdings`].
     pub holding: usize,
-    /// Names it at the broker.
+    /// The Request-ID, which identifies the return at the broker.
     pub request: Id,
-    /// The broker's number for it, once an answer came.
+    /// The broker's number for the return, once an answer came.
     pub transaction: Option<u64>,
-    /// The broker's verdicts, one a coin, `None` until an answer came.
+    /// The broker's verdicts, one for each coin; `None` until an answer came.
     pub verdicts: Vec<Option<Verdict>>,
     pub(super) places: Vec<Place>,
 }
 
-/// Sets on their way in.
+/// Sets that are being received.
 #[derive(Debug)]
 struct Incoming {
     at: UnixTime,
@@ -142,25 +143,24 @@ impl Replay for State {
     type Error = JournalError;
 
     fn apply(&mut self, record: &journal::Record<'_>) -> Result<(), JournalError> {
-        let parsed = WalletRecord::parse(record.payload).ok_or_else(|| {
-            record.unreadable("expected one of a wallet, as this version knows them")
-        });
+        let parsed = WalletRecord::parse(record.payload)
+            .ok_or_else(|| record.unreadable("expected a record of a wallet"));
         self.take(parsed?).map_err(|why| record.unreadable(why))
     }
 }
 
 impl State {
-    /// Takes in the next record of the file.
+    /// Applies the next record of the file.
     ///
     /// # Errors
-    /// What makes no sense about it, in words.
+    /// The record is inconsistent with the state; the text says why.
     fn take(&mut self, record: WalletRecord) -> Result<(), String> {
         if !matches!(record, WalletRecord::Bins(_) | WalletRecord::Received { .. }) {
-            // Sets without their last record were cut off while they came in, and nobody was told.
+            // Sets without their last record were cut off by a crash, before anyone relied on them.
             self.incoming = None;
         }
         if self.backup_made.is_some() && !matches!(record, WalletRecord::Restored { .. }) {
-            return Err("something was done with a backup that was not restored".to_string());
+            return Err("expected a restored backup, found a change to a backup".to_string());
         }
         match record {
             WalletRecord::Receive { at, head } => self.begin_receipt(at, &head),
@@ -189,18 +189,18 @@ impl State {
 
     fn begin_receipt(&mut self, at: UnixTime, head: &[u8]) -> Result<(), String> {
         let head =
-            FundsWithdrawn::parse(head).map_err(|error| format!("a receipt of sets: {error}"))?;
+            FundsWithdrawn::parse(head).map_err(|error| format!("a Funds-Withdrawn: {error}"))?;
         self.incoming = Some(Incoming { at, head, sets: Vec::new() });
         Ok(())
     }
 
     fn take_bins(&mut self, bins: Bins) -> Result<(), String> {
-        let incoming = self.incoming.as_mut().ok_or("a superbin outside a receipt")?;
-        incoming.take(bins).ok_or_else(|| "a superbin out of place".to_string())
+        let incoming = self.incoming.as_mut().ok_or("found a superbin without its message")?;
+        incoming.take(bins).ok_or_else(|| "found a superbin out of order".to_string())
     }
 
     fn end_receipt(&mut self, sets: u32, digest: [u8; 32]) -> Result<(), String> {
-        let incoming = self.incoming.take().ok_or("the end of no receipt")?;
+        let incoming = self.incoming.take().ok_or("found the end of sets without their message")?;
         let is_whole = |set: &Set| set.is_whole(&incoming.head.params);
         if incoming.sets.len() != sets as usize || !incoming.sets.iter().all(is_whole) {
             return Err(format!("expected {sets} whole sets, found {}", incoming.sets.len()));
@@ -217,7 +217,7 @@ impl State {
         Ok(())
     }
 
-    /// The holding that these funds go to, made if there is none yet.
+    /// The holding of these funds; creates it if there is none.
     fn holding_of(&mut self, funds: &FundsWithdrawn) -> usize {
         if let Some(found) = self.find_holding(funds) {
             return found;
@@ -238,7 +238,7 @@ impl State {
 
     fn take_spend(&mut self, spend: Spend) -> Result<(), String> {
         let payment =
-            Payment::parse(&spend.message).map_err(|error| format!("a payment: {error}"))?;
+            Payment::parse(&spend.message).map_err(|error| format!("a Payment: {error}"))?;
         let holding = self.check_spend(&spend, &payment)?;
         let number = self.payments.len() as u32;
         let mut fresh = 0;
@@ -265,33 +265,33 @@ impl State {
         Ok(())
     }
 
-    /// Holds a spend against the coins: each is there, free for this vendor, and named once.
+    /// Checks a spend against the coins: each one exists, is free for this vendor, and occurs once.
     fn check_spend(&self, spend: &Spend, payment: &Payment) -> Result<usize, String> {
         let first_balls: Vec<u64> =
             payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect();
         if spend.coins.is_empty() || spend.coins.len() != first_balls.len() {
-            return Err(format!(
-                "a payment of {} coins with {} places",
-                first_balls.len(),
-                spend.coins.len()
-            ));
+            let (coins, places) = (first_balls.len(), spend.coins.len());
+            return Err(format!("expected a place for each coin, found {places} for {coins}"));
         }
         let mut sorted = spend.coins.clone();
         sorted.sort_unstable();
         sorted.dedup();
         if sorted.len() != spend.coins.len() {
-            return Err("a coin twice in one payment".to_string());
+            return Err("found a coin twice in one payment".to_string());
         }
         let holding = self.set(spend.coins[0])?.holding;
         for (place, x) in spend.coins.iter().zip(first_balls) {
             let set = self.set(*place)?;
             if set.holding != holding || set.superbins[0][place.subbin as usize] != x {
-                return Err(format!("the coin {}/{} is another", place.set, place.subbin));
+                return Err(format!(
+                    "expected the coin of set {}, sub-bin {}, found another",
+                    place.set, place.subbin
+                ));
             }
             let coin = set.coins[place.subbin as usize];
             if set.in_doubt || !self.is_usable_at(coin, &payment.vendor) {
                 return Err(format!(
-                    "the coin {}/{} leaves, but is {coin:?} already",
+                    "expected an unspent coin of set {}, sub-bin {}, found {coin:?}",
                     place.set, place.subbin
                 ));
             }
@@ -302,12 +302,11 @@ impl State {
     fn set(&self, place: Place) -> Result<&Set, String> {
         let set = self.sets.get(place.set as usize);
         set.filter(|set| (place.subbin as usize) < set.coins.len())
-            .ok_or_else(|| format!("no coin {}/{}", place.set, place.subbin))
+            .ok_or_else(|| format!("no coin of set {}, sub-bin {}", place.set, place.subbin))
     }
 
-    /// Whether a coin may leave for `vendor`: it is in the wallet, or left for that same vendor
-    /// earlier and the vendor says that it did not keep it, for a reason that does not lie in the
-    /// coin.
+    /// Whether a coin may be sent to `vendor`: it was never sent, or it was sent to the same
+    /// vendor, which says that it did not record it, for a reason that is not in the coin.
     pub(super) fn is_usable_at(&self, coin: CoinState, vendor: &VendorId) -> bool {
         match coin {
             CoinState::Unspent => true,
@@ -329,7 +328,7 @@ impl State {
             .payments
             .get_mut(payment as usize)
             .ok_or_else(|| format!("no payment {payment}"))?;
-        // The content came: nothing that is said later, by a second process say, takes that back.
+        // Paid is final: a later record, of a second process for example, does not change it.
         if payment.outcome != PaymentOutcome::Paid {
             payment.outcome = outcome;
             payment.settled = Some(at);
@@ -360,11 +359,11 @@ impl State {
         if holding >= self.holdings.len()
             || self.returns.iter().any(|earlier| earlier.request == request)
         {
-            return Err(format!("a return {request} of holding {holding}"));
+            return Err(format!("found an invalid return {request} of holding {holding}"));
         }
         let places = credit::returnable(self, holding, coins as usize);
         if places.len() != coins as usize || credit::digest(self, &places) != digest {
-            return Err(format!("the return {request} holds other coins than the wallet"));
+            return Err(format!("the coins of return {request} differ from those of the wallet"));
         }
         let number = self.returns.len() as u32;
         for place in &places {
@@ -384,10 +383,11 @@ impl State {
         verdicts: &[Verdict],
     ) -> Result<(), String> {
         let found = self.returns.iter_mut().find(|earlier| earlier.request == *request);
-        let found = found.ok_or_else(|| format!("verdicts on no return {request}"))?;
+        let found =
+            found.ok_or_else(|| format!("found verdicts on an unknown return {request}"))?;
         let from = found.verdicts.iter_mut().skip(first as usize);
         if from.len() < verdicts.len() {
-            return Err(format!("more verdicts than coins in return {request}"));
+            return Err(format!("found more verdicts than coins in return {request}"));
         }
         for (held, new) in from.zip(verdicts) {
             *held = Some(*new);
@@ -398,7 +398,7 @@ impl State {
 
     fn take_restored(&mut self, spendable: bool) -> Result<(), String> {
         if self.backup_made.take().is_none() {
-            return Err("restored, but no backup".to_string());
+            return Err("expected a backup to restore, found a wallet".to_string());
         }
         if !spendable {
             self.sets.iter_mut().for_each(|set| set.in_doubt = true);
@@ -406,22 +406,17 @@ impl State {
         Ok(())
     }
 
-    /// The coins of each user, broker and period.
+    /// The coins, by user, broker and period.
     pub fn holdings(&self) -> &[Holding] {
         &self.holdings
     }
 
-    /// The sales that came in, in order.
+    /// The sales that were received, in order.
     pub fn withdrawals(&self) -> &[Withdrawal] {
         &self.withdrawals
     }
 
-    /// The sets, in the order in which they came in.
-    pub fn sets(&self) -> &[Set] {
-        &self.sets
-    }
-
-    /// The payments, in order; a payment's number is its index.
+    /// The payments, in order. The number of a payment is its index.
     pub fn payments(&self) -> &[PastPayment] {
         &self.payments
     }
@@ -431,21 +426,21 @@ impl State {
         &self.returns
     }
 
-    /// When this file was made as a backup, if it is one: nothing may then be spent from it.
+    /// When this file was made as a backup, if it is one. Nothing can be spent from it then.
     pub fn backup_made(&self) -> Option<UnixTime> {
         self.backup_made
     }
 
-    /// The `name=value` of a receipt cookie that shows `url` again free of charge, if the wallet
-    /// has one. It is sent with a request for that very URL and with no other.
+    /// The `name=value` of an unexpired receipt cookie, which shows `url` again free of charge, if
+    /// the wallet has one. Send it with requests for exactly this URL.
     pub fn receipt(&self, url: &Url, now: UnixTime) -> Option<&str> {
         let bought = self.payments.iter().rev().filter(|payment| payment.url == *url);
         let mut receipts = bought.filter_map(|payment| payment.receipt.as_ref());
         receipts.find(|(expires, _)| now < *expires).map(|(_, cookie)| cookie.as_str())
     }
 
-    /// The coins that left for the first time on the UTC day of `now`.
-    pub fn left_today(&self, now: UnixTime) -> u64 {
+    /// The number of coins that were sent for the first time on the UTC day of `now`.
+    pub(super) fn left_today(&self, now: UnixTime) -> u64 {
         let today = now.day();
         let payments = self.payments.iter().rev().filter(|payment| payment.at.day() == today);
         payments.map(|payment| u64::from(payment.fresh)).sum()
@@ -453,7 +448,7 @@ impl State {
 }
 
 impl Incoming {
-    /// Takes a piece of a superbin: sets, places and sub-bins come in order and without gaps.
+    /// Adds a piece of a superbin. Sets, places and sub-bins come in order and without gaps.
     fn take(&mut self, bins: Bins) -> Option<()> {
         let params = &self.head.params;
         if bins.set as usize == self.sets.len() {
@@ -498,13 +493,8 @@ impl Set {
         self.superbins.len() == params.coin_size() && self.superbins.iter().all(is_full)
     }
 
-    /// Whether a coin of it has left.
-    pub fn is_opened(&self) -> bool {
+    /// Whether any of its coins was sent or returned.
+    pub(super) fn is_opened(&self) -> bool {
         self.coins.iter().any(|coin| !matches!(coin, CoinState::None | CoinState::Unspent))
-    }
-
-    /// The states of its coins, by sub-bin of the first ball.
-    pub fn coins(&self) -> &[CoinState] {
-        &self.coins
     }
 }

@@ -1,4 +1,4 @@
-//! The wallet as a whole, held against the obvious mint of [`crate::testing`].
+//! Tests of the whole wallet against [`crate::testing::ObviousMint`].
 
 mod crash;
 
@@ -6,6 +6,8 @@ mod model;
 
 use std::sync::LazyLock;
 
+use super::genuine::EMPTY;
+use super::state::{CoinState, Set};
 use super::*;
 use crate::authenticator::Key;
 use crate::host::{SimulatedDirectory, SystemEntropy};
@@ -18,9 +20,9 @@ static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_para
 const NAME: &str = "wallet.mmw";
 /// 2026-12-10, within the period of the test parameters.
 const NOW: UnixTime = UnixTime(1_796_860_800);
-/// 2027-01-02: expired, and still redeemed.
+/// 2027-01-02: after the expiration, before redeem-until.
 const EXPIRED: UnixTime = UnixTime(1_798_848_000);
-/// 2027-01-09: no longer redeemed.
+/// 2027-01-09: after redeem-until.
 const CLOSED: UnixTime = UnixTime(1_799_452_800);
 
 const FREELY: Policy = Policy::new(500);
@@ -83,7 +85,7 @@ fn refusal(decision: Decision) -> Unpayable {
     }
 }
 
-/// What a vendor does: checks the message by hashing alone and gives the first balls.
+/// Checks a message as a vendor does, by hashing alone, and returns the first balls.
 fn accept(message: &[u8], request: &RequestPayment) -> Vec<u64> {
     let payment = Payment::parse(message).unwrap();
     assert_eq!(
@@ -99,11 +101,11 @@ fn accept(message: &[u8], request: &RequestPayment) -> Vec<u64> {
 }
 
 fn unspent(state: &State) -> usize {
-    state.sets().iter().flat_map(Set::coins).filter(|coin| **coin == CoinState::Unspent).count()
+    state.sets.iter().flat_map(|set| &set.coins).filter(|coin| **coin == CoinState::Unspent).count()
 }
 
 #[test]
-fn a_page_is_paid_with_coins_that_hashing_accepts() {
+fn a_page_is_paid_with_coins_that_a_vendor_accepts() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4, 10]);
     let coins = unspent(wallet.state());
@@ -119,13 +121,13 @@ fn a_page_is_paid_with_coins_that_hashing_accepts() {
     assert_eq!((payment.coins, payment.fresh, &payment.outcome), (3, 3, &PaymentOutcome::Paid));
     assert_eq!(payment.description, "A page");
     let next = sent(pay(&mut wallet, &page));
-    assert!(!next.again, "a page paid for and asked for again is a new payment");
+    assert!(!next.again, "fetching a paid page again is a new payment");
     let balls = accept(&next.message, &page);
     assert!(accept(&sending.message, &page).iter().all(|ball| !balls.contains(ball)));
 }
 
 #[test]
-fn every_coin_of_the_obvious_mint_can_be_spent_and_not_one_more() {
+fn exactly_the_coins_of_the_obvious_mint_can_be_spent() {
     let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
     let vendor: VendorId = "news.example".parse().unwrap();
     let coins = MINT.coins(&"alice".parse().unwrap(), &vendor, 4);
@@ -162,7 +164,7 @@ fn a_lost_answer_is_retried_with_the_same_message() {
 }
 
 #[test]
-fn refused_coins_go_to_the_same_vendor_or_nowhere() {
+fn refused_coins_are_sent_only_to_the_same_vendor() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
     let page = request("https://news.example/a", 4);
@@ -180,7 +182,7 @@ fn refused_coins_go_to_the_same_vendor_or_nowhere() {
     assert_eq!(wallet.state().payments()[sending.payment as usize].fresh, 0);
     wallet.settle(sending.payment, PaymentOutcome::Refused("spent".into()), NOW).unwrap();
 
-    // The vendor holds these three for spent: only the fourth is worth another try there.
+    // The vendor counts three of them as spent, so only the fourth can be tried again there.
     let again = request("https://news.example/c", 2);
     let tried = accept(&sent(pay(&mut wallet, &again)).message, &again);
     assert_eq!(tried.iter().filter(|ball| balls.contains(ball)).count(), 1);
@@ -243,7 +245,7 @@ fn what_was_paid_stays_paid() {
 }
 
 #[test]
-fn the_checks_before_paying_in_their_order() {
+fn the_checks_before_paying_are_made_in_order() {
     type Change = fn(&mut RequestPayment, &mut Url, &mut Policy, &mut UnixTime);
     let rows: [(&str, Change); 15] = [
         ("OtherPage", |r, _, _, _| r.url = url("https://news.example/b")),
@@ -297,7 +299,7 @@ fn http_is_allowed_on_this_machine_and_on_request() {
 }
 
 #[test]
-fn the_daily_limit_counts_coins_that_left_and_begins_anew_at_midnight() {
+fn the_daily_limit_counts_spent_coins_and_restarts_at_midnight() {
     let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
     let policy = FREELY.with_daily_limit(Some(5));
     let mut pay = |path: &str, price, now| {
@@ -313,7 +315,7 @@ fn the_daily_limit_counts_coins_that_left_and_begins_anew_at_midnight() {
 }
 
 #[test]
-fn a_sale_comes_in_once_and_only_unchanged() {
+fn a_sale_is_received_once_and_only_unchanged() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4, 10]);
     let coins = unspent(wallet.state());
@@ -329,8 +331,8 @@ fn a_sale_comes_in_once_and_only_unchanged() {
     let mut not_genuine = funds(&[20, 22], 2);
     not_genuine.sets[1].superbins.swap(1, 2);
     for (message, says) in [
-        (funds(&[4, 12], 1), "sale 1 came in before"),
-        (funds(&[12, 10], 2), "the set of superbin 10 is in the wallet"),
+        (funds(&[4, 12], 1), "sale 1 was received before"),
+        (funds(&[12, 10], 2), "the wallet already has the set of superbin 10"),
         (other_params, "parameters of period 2026-12"),
         (other_key, "User-Key"),
         (not_genuine, "set 2, superbin 2"),
@@ -348,9 +350,9 @@ fn a_sale_comes_in_once_and_only_unchanged() {
     ));
 }
 
-/// Sets larger than a record are cut into pieces and come together again.
+/// Sets larger than a record are written in pieces and read back whole.
 #[test]
-fn large_superbins_are_kept_whole() {
+fn large_superbins_are_read_back_whole() {
     let mint =
         ObviousMint::new(params_with(|raw| resize(raw, 3, 14, 2, 0, crate::hash::HashName::Des)));
     let funds = mint.funds(&"alice".parse().unwrap(), &key(), &[0, 2], 9);
@@ -359,7 +361,7 @@ fn large_superbins_are_kept_whole() {
     let balls: usize = funds.sets.iter().map(|set| set.superbins[0].len()).sum();
     assert!(matches!(received, Received::New { sets: 2, coins } if coins as usize == balls));
     let wallet = open(&directory);
-    for (sold, held) in funds.sets.iter().zip(wallet.state().sets()) {
+    for (sold, held) in funds.sets.iter().zip(&wallet.state().sets) {
         for (balls, bins) in sold.superbins.iter().zip(&held.superbins) {
             assert_eq!(bins.len(), 1 << 14);
             assert_eq!(balls, &bins.iter().copied().filter(|x| *x != EMPTY).collect::<Vec<_>>());
@@ -368,7 +370,7 @@ fn large_superbins_are_kept_whole() {
 }
 
 #[test]
-fn the_period_that_expires_first_and_opened_sets_are_spent_first() {
+fn the_earliest_expiration_and_opened_sets_are_spent_first() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4, 10]);
     let earlier = ObviousMint::new(params_with(|raw| {
@@ -380,13 +382,13 @@ fn the_period_that_expires_first_and_opened_sets_are_spent_first() {
     page.periods.push("2026-12b".parse().unwrap());
     let sending = sent(pay(&mut wallet, &page));
     assert_eq!(Payment::parse(&sending.message).unwrap().period.as_str(), "2026-12b");
-    // More than that set has: the coins come from the later period, since a payment is of one period.
+    // No single set has enough coins, and a payment belongs to one period: the later one pays.
     page.price = 17;
     page.url = url("https://news.example/b");
     let sending = sent(pay(&mut wallet, &page));
     assert_eq!(Payment::parse(&sending.message).unwrap().period.as_str(), "2026-12");
     let opened =
-        |wallet: &Wallet| wallet.state().sets().iter().map(Set::is_opened).collect::<Vec<_>>();
+        |wallet: &Wallet| wallet.state().sets.iter().map(Set::is_opened).collect::<Vec<_>>();
     assert_eq!(opened(&wallet), [true, true, true]);
 
     let mut wallet = filled(&SimulatedDirectory::new(), &[4, 10]);
@@ -397,7 +399,7 @@ fn the_period_that_expires_first_and_opened_sets_are_spent_first() {
 }
 
 #[test]
-fn unspent_and_unpaid_coins_go_back_once_and_the_message_stays_the_same() {
+fn unspent_and_unpaid_coins_are_returned_once_with_the_same_message() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4, 10]);
     let coins = unspent(wallet.state());
@@ -416,7 +418,7 @@ fn unspent_and_unpaid_coins_go_back_once_and_the_message_stays_the_same() {
     for ball in &message.x {
         assert!(MINT.rules().bin(*ball).unwrap().superbin.is_multiple_of(2));
     }
-    // What the vendor says later changes nothing about a return that was sent.
+    // A later answer of the vendor changes nothing about a return that was sent.
     wallet.settle(refused.payment, PaymentOutcome::Paid, EXPIRED).unwrap();
     let mut wallet = open(&directory);
     assert_eq!(wallet.state().request_credit(&wallet.state().returns()[0]), message);
@@ -429,11 +431,7 @@ fn unspent_and_unpaid_coins_go_back_once_and_the_message_stays_the_same() {
     let mut answer = FundsCredited { user, period, transaction: 8, verdicts };
     assert_eq!(wallet.credit(&answer, None, EXPIRED).unwrap(), id);
     assert_eq!(wallet.state().unanswered_returns(EXPIRED).len(), 0);
-    assert_eq!(
-        wallet.state().unanswered_returns(CLOSED).len(),
-        1,
-        "waiting coins are asked for again"
-    );
+    assert_eq!(wallet.state().unanswered_returns(CLOSED).len(), 1, "waiting coins are sent again");
     answer.verdicts[0] = Verdict::AlreadyPaid;
     wallet.credit(&answer, Some(&id), CLOSED).unwrap();
     let wallet = open(&directory);
@@ -443,7 +441,7 @@ fn unspent_and_unpaid_coins_go_back_once_and_the_message_stays_the_same() {
 }
 
 #[test]
-fn answers_that_fit_no_return_are_refused() {
+fn answers_that_match_no_return_are_errors() {
     let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
     let answer = |coins| FundsCredited {
         user: "alice".parse().unwrap(),
@@ -460,7 +458,7 @@ fn answers_that_fit_no_return_are_refused() {
 }
 
 #[test]
-fn invitations_are_kept_apart_from_other_brokers() {
+fn invitations_of_other_brokers_are_rejected() {
     let directory = SimulatedDirectory::new();
     let wallet = filled(&directory, &[4]);
     let invitation = |user: &str, return_url: &str| SendExpired {
@@ -481,7 +479,7 @@ fn invitations_are_kept_apart_from_other_brokers() {
 }
 
 #[test]
-fn a_backup_spends_nothing_and_what_is_restored_is_for_a_return_only() {
+fn a_backup_spends_nothing_and_restored_coins_can_only_be_returned() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
     wallet.backup(&directory, "backup", NOW).unwrap();
@@ -508,7 +506,7 @@ fn a_backup_spends_nothing_and_what_is_restored_is_for_a_return_only() {
     restored.receive(&funds(&[20], 2), NOW).unwrap();
     sent(pay(&mut restored, &page));
 
-    // What the restriction is for: believing too easily that nothing was spent sends a coin twice.
+    // The reason for the restriction: a wrong `spendable` sends a coin twice.
     let mut trusting = restore("trusting", true).unwrap();
     let twice = sent(pay(&mut trusting, &request("https://shop.example/a", 1)));
     let balls = |message| Payment::parse(message).unwrap().x[0];
@@ -518,13 +516,13 @@ fn a_backup_spends_nothing_and_what_is_restored_is_for_a_return_only() {
     assert!(matches!(no_backup, Err(WalletError::NoBackup { .. })));
 }
 
-/// The wallet file as a journal of any content.
+/// The wallet file as a journal without an interpretation.
 fn raw(directory: &SimulatedDirectory) -> Replayed<Vec<(u64, Vec<u8>)>> {
     Replayed::open_to_append(directory, NAME, KIND, Vec::new()).unwrap()
 }
 
 #[test]
-fn a_file_that_makes_no_sense_is_an_error_with_its_place() {
+fn an_inconsistent_record_is_an_error_with_its_offset() {
     let directory = SimulatedDirectory::new();
     drop(filled(&directory, &[4]));
     let outcome = WalletRecord::Outcome { at: NOW, payment: 7, outcome: PaymentOutcome::Paid };
@@ -537,9 +535,9 @@ fn a_file_that_makes_no_sense_is_an_error_with_its_place() {
     }
 }
 
-/// A file written by something else that lets a coin leave twice is not believed.
+/// A file of another program in which a coin is sent twice is rejected.
 #[test]
-fn a_file_in_which_a_coin_leaves_twice_is_an_error() {
+fn a_file_in_which_a_coin_is_sent_twice_is_an_error() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
     sent(pay(&mut wallet, &request("https://news.example/a", 1)));
@@ -550,5 +548,6 @@ fn a_file_in_which_a_coin_leaves_twice_is_an_error() {
         })
         .unwrap();
     let error = Wallet::open_to_read(&directory, NAME).err().unwrap().to_string();
-    assert!(error.contains("leaves, but is Left(0) already"), "{error}");
+    assert!(error.contains("expected an unspent coin of set 0"), "{error}");
+    assert!(error.contains("found Left(0)"), "{error}");
 }

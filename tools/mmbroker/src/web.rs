@@ -197,7 +197,7 @@ impl Site<'_> {
                 refusal(
                     409,
                     format!(
-                        "Coins are taken back from {expiration} on; until then they can be spent."
+                        "Coins can be returned from {expiration}; until then they can be spent."
                     ),
                 )
             }

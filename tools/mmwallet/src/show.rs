@@ -107,7 +107,7 @@ fn balance_text(
     line(balance.in_doubt, "restored from a backup, for a return only");
     line(balance.returned, "returned to the broker");
     if let Some(vendor) = at {
-        text.push_str(&format!("  {} good at {vendor}\n", state.coins_at(i, vendor).len()));
+        text.push_str(&format!("  {} good at {vendor}\n", state.spendable_at(i, vendor)));
     }
     text
 }
@@ -143,7 +143,7 @@ fn balance_json(
     });
     if let Some(vendor) = at {
         value["vendor"] = json!(vendor.as_str());
-        value["good-at-vendor"] = json!(state.coins_at(i, vendor).len());
+        value["good-at-vendor"] = json!(state.spendable_at(i, vendor));
     }
     value
 }

@@ -1,10 +1,10 @@
-//! The broker cut off at every single write: what was answered survives, nothing is done twice, and the
-//! files open.
+//! A crash at every write of the broker: everything answered survives, nothing is done twice, and
+//! the files can be opened.
 
 use super::*;
 use crate::host::Survives;
 
-/// What a client and a vendor hold after a run that may have been cut off: answers, or none.
+/// The answers that a client and a vendor have after a run that may have crashed.
 #[derive(Default)]
 struct Answers {
     sales: Vec<(u64, Option<FundsWithdrawn>)>,
@@ -37,8 +37,8 @@ impl Story {
         Story { second: batch(&news, "b2", &second), alice, bob, news, first, back }
     }
 
-    /// Sells, redeems, takes back and settles, each step with a handle of its own as a CGI program
-    /// would; ends where a step fails.
+    /// Sells, redeems, credits and settles. Each step uses a handle of its own, as a CGI program
+    /// would. Ends at the first step that fails.
     fn run(&self, directory: &SimulatedDirectory) -> Answers {
         let mut answers = Answers::default();
         let _ = self.steps(directory, &mut answers);
@@ -69,7 +69,7 @@ impl Story {
     }
 }
 
-/// Every byte that the story leaves when nothing goes wrong; the journal's seed and header apart.
+/// Every byte of the files after a run without a crash, except the journal's seed and header.
 fn marks(directory: &SimulatedDirectory) -> Vec<Status> {
     let coin_file = CoinFile::open(directory, NAME).unwrap();
     let bins = (0..64).flat_map(|superbin| (0..16).map(move |subbin| Bin { superbin, subbin }));
@@ -77,7 +77,7 @@ fn marks(directory: &SimulatedDirectory) -> Vec<Status> {
 }
 
 #[test]
-fn cut_off_at_any_write_nothing_answered_is_lost_and_nothing_is_done_twice() {
+fn a_crash_at_any_write_loses_no_answer_and_repeats_nothing() {
     let story = Story::new();
     let whole = directory();
     let expected = story.run(&whole);
@@ -98,7 +98,8 @@ fn cut_off_at_any_write_nothing_answered_is_lost_and_nothing_is_done_twice() {
         for survives in survivals {
             let after = directory.after_crash(survives);
             check_answers(&story, &answers, &after, &format!("cut at {cut}, {survives:?}"));
-            // Everybody asks again for what was not answered, and all ends as if nothing had happened.
+            // Everyone repeats what was not answered, and the result is that of a run without a
+            // crash.
             let again = story.run(&after);
             assert_eq!(again.sales, expected.sales, "{cut} {survives:?}");
             assert_eq!(again.settled, Some(true));
@@ -108,9 +109,9 @@ fn cut_off_at_any_write_nothing_answered_is_lost_and_nothing_is_done_twice() {
     }
 }
 
-/// What was answered before the crash is answered alike after it.
+/// What was answered before the crash gets the same answer after it.
 fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, context: &str) {
-    // A copy, so that asking here leaves no trace.
+    // A copy, since asking may change the files.
     let mut broker = open(&after.after_crash(Survives::Written));
     for (transaction, funds) in &answers.sales {
         let owner = if *transaction == 1 { &story.alice } else { &story.bob };
@@ -120,7 +121,7 @@ fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, c
             assert_eq!(&again, funds, "{context}");
         }
     }
-    // Once settled, what waited is decided: then only the decided verdicts must be alike.
+    // After the settlement, only verdicts that did not wait must be the same.
     let is_settled = broker.state.settlement.is_some();
     let alike = |before: &[Verdict], now: Vec<Verdict>| {
         let mut pairs = before.iter().zip(&now);
@@ -144,8 +145,7 @@ fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, c
     }
 }
 
-/// A batch whose claims were written but never named by a record does not count, and the next batch
-/// takes their place.
+/// The claims of a batch that no record committed do not count, and the next batch overwrites them.
 #[test]
 fn claims_without_their_record_do_not_count() {
     let story = Story::new();
@@ -161,9 +161,10 @@ fn claims_without_their_record_do_not_count() {
     assert_eq!(directory.bytes(&format!("{NAME}.claims")).unwrap().len(), 24 * 4);
 }
 
-/// After a failed sync the broker knows less than the disk: it refuses until it is opened again.
+/// After a failed sync the broker may lack records that are on the disk: every operation fails
+/// until it is opened again.
 #[test]
-fn a_handle_in_doubt_refuses_until_opened_again() {
+fn after_a_failed_sync_every_operation_fails_until_reopened() {
     let directory = directory();
     let mut broker = open(&directory);
     let before = directory.steps();

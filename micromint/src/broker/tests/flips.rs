@@ -1,13 +1,13 @@
-//! Any single bit flipped in the data, the identities, the URL, the period or the authenticator of a
-//! payment costs it its place: the broker never pays it at once.
+//! A single flipped bit in the data, the identities, the URL, the period or the authenticator of a
+//! payment is enough that the broker does not accept it when it is judged.
 
 use super::*;
 
-/// Flips every bit of the printed message, one at a time. What is left of the payment is malformed,
-/// refused by the checks, or at best a claim that waits behind every right one. Only bits that leave the
-/// meaning as it was (the case of a header's name, a header nobody reads) may be paid.
+/// Flips every bit of the printed message, one at a time. The result is malformed, fails a check,
+/// or is a claim that waits behind every valid one. Only flips that do not change the meaning (the
+/// case of a header's name, an unknown header) may be paid.
 #[test]
-fn no_payment_with_a_flipped_bit_is_paid_at_once() {
+fn no_payment_with_a_flipped_bit_is_accepted() {
     let mut world = world();
     let coins = MINT.coins(&world.alice, &world.news, 0);
     let right = payment(&world.alice, &world.news, "page?q=1", &coins[..2]);
@@ -32,30 +32,30 @@ fn no_payment_with_a_flipped_bit_is_paid_at_once() {
         if verdicts.contains(&Verdict::Waiting) { waiting += 1 } else { refused += 1 }
     }
     assert_eq!(world.broker.status(DURING).unwrap().coins_paid, 0);
-    // URL and authenticator lead to waiting claims, everything else to refusals.
+    // Flips in URL and authenticator lead to waiting claims, all others to rejections.
     assert!(
         refused > 1000 && waiting > 100,
         "{refused} refused, {waiting} waiting, {unchanged} unchanged"
     );
     assert!(unchanged < 300, "{unchanged} of {} bits change nothing", text.len() * 8);
-    // The payment itself is paid at once, before all that wait.
+    // The unchanged payment is paid before all that wait.
     let good = batch(&world.news, "right", &[right]);
     assert_eq!(redeem(&mut world.broker, &good, DURING), [Verdict::Accepted; 2]);
     assert_eq!(redeem(&mut world.broker, &good, CLOSED), [Verdict::Accepted; 2]);
     assert_eq!(world.broker.status(CLOSED).unwrap().coins_paid, 2);
 }
 
-/// Flips every bit of the decoded coins themselves: not one gives a coin that the broker takes, since
-/// every ball must be the one that it minted.
+/// Flips every bit of the decoded coins: none of the results is accepted, since every ball must be
+/// one that the broker minted.
 #[test]
-fn no_coin_with_a_flipped_bit_is_a_coin() {
+fn no_coin_with_a_flipped_bit_is_accepted() {
     let mut world = world();
     let coin = MINT.coins(&world.alice, &world.news, 0).remove(0);
     let payments: Vec<Payment> = (0..4 * 64)
         .map(|bit| {
             let mut flipped = coin.clone();
             flipped[bit / 64] ^= 1 << (bit % 64);
-            // Signed by the user who owns the coin, so that only the coin itself can betray it.
+            // Signed by the owner of the coin, so that only the coin itself is wrong.
             payment(&world.alice, &world.news, "a", &[flipped])
         })
         .collect();

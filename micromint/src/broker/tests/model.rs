@@ -1,5 +1,5 @@
-//! The broker against a simple reference: sets, maps and no files. Sales, spending, returns and
-//! redemptions in any order, by several handles at once, with crashes, conserve coins.
+//! The broker against a simple model: sets and maps, without files. Sales, payments, returns and
+//! redemptions in any order, with several handles and crashes, never create or lose a coin.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +16,10 @@ const VENDORS: [&str; 2] = ["news.example", "shop.example"];
 enum Step {
     /// A user buys sets.
     Buy { user: usize, sets: u32 },
-    /// A user pays a vendor with some coins, perhaps spent before, perhaps with junk.
+    /// A user pays a vendor with some coins, possibly spent before, possibly with an invalid
+    /// authenticator.
     Pay { user: usize, vendor: usize, picks: Vec<u16>, junk: bool },
-    /// A vendor sends the payments that it holds, `from` on, as a new batch.
+    /// A vendor sends the payments that it has, from number `from`, as a new batch.
     Redeem { vendor: usize, from: usize },
     /// A vendor sends an earlier batch again.
     RedeemAgain { pick: usize },
@@ -47,10 +48,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A claim as the reference sees it: its first ball by its x, its rank (0 best), its place in time.
+/// A claim of the model: its first ball by its x, its rank (0 is best), its order in time.
 type Waiting = (u64, u8, usize, usize);
 
-/// The reference broker: who owns which first ball, who was paid, who waits.
+/// The model: who owns which first ball, which are paid, and which claims wait.
 #[derive(Default)]
 struct Reference {
     owners: BTreeMap<u64, usize>,
@@ -62,7 +63,7 @@ struct Reference {
 }
 
 impl Reference {
-    /// Claims of one batch or return: first balls with the rank of each.
+    /// Adds the claims of one batch or return: first balls with the rank of each.
     fn claim(&mut self, user_of: impl Fn(usize) -> usize, claims: &[(u64, u8)]) -> Vec<Verdict> {
         let answer = self.answers.len();
         let mut verdicts = Vec::new();
@@ -85,7 +86,8 @@ impl Reference {
         verdicts
     }
 
-    /// At redeem-until the waiting claims are sorted by rank and time; the first on each ball is paid.
+    /// At redeem-until the waiting claims are ordered by rank and time; the first on each ball is
+    /// paid.
     fn settle(&mut self) {
         if std::mem::replace(&mut self.is_settled, true) {
             return;
@@ -98,15 +100,15 @@ impl Reference {
     }
 }
 
-/// Broker and reference side by side.
+/// The broker and the model.
 struct Run {
     directory: SimulatedDirectory,
-    /// Two handles, as of two processes; steps alternate between them.
+    /// Two handles, as two processes would have; steps alternate between them.
     handles: [Option<Broker>; 2],
     turn: usize,
     reference: Reference,
     now: UnixTime,
-    /// The payments that each vendor holds.
+    /// The payments that each vendor has.
     tills: [Vec<(usize, Payment, bool)>; 2],
     batches: Vec<(usize, RequestRedemption)>,
     returns: Vec<(usize, RequestCredit)>,
@@ -192,7 +194,7 @@ impl Run {
         }
     }
 
-    /// The coins for this vendor that the user could make of everything ever bought.
+    /// The coins for this vendor that the user could make of everything bought so far.
     fn coins(&self, who: usize, vendor_number: usize) -> Vec<Vec<u64>> {
         let mut firsts: Vec<u32> = self
             .reference
@@ -266,7 +268,7 @@ impl Run {
         }
     }
 
-    /// At the end every coin is where the reference says, and no more was paid than was sold.
+    /// At the end every coin is where the model says, and no more was paid than was sold.
     fn check_end(mut self) {
         self.now = CLOSED;
         self.reference.settle();

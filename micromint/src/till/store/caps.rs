@@ -1,7 +1,7 @@
-//! How many coins each user spent on one day, for the cap.
+//! The number of coins that each user spent on one day, for the cap.
 //!
-//! In go the payments and reversals of the newest day, out comes a number of coins. The counts are
-//! a separate index, made when it is first needed on that day.
+//! Input: the payments and reversals of the newest day. Output: a number of coins. The counts are
+//! in a separate index, which is created when it is first needed on a day.
 
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,7 @@ use crate::bytes::from_u64_be;
 use crate::identity::UserId;
 
 impl Store {
-    /// The coins that `user` spent on the newest journal's day.
+    /// The number of coins that `user` spent on the newest journal's day.
     pub(in super::super) fn coins_of(&mut self, user: &UserId) -> Result<u32, TillError> {
         self.count_users()?;
         let Some(Index { table, touched }) = self.users()? else {
@@ -24,7 +24,7 @@ impl Store {
         Ok(table.get(touched, key_of_user(user))?.map_or(0, |entry| entry.word))
     }
 
-    /// Counts the coins of a payment made on `day`, if that is the day being counted.
+    /// Adds the coins of a payment made on `day` to the counts with `sum`, if that day is counted.
     pub(super) fn count(
         &mut self,
         at: Position,
@@ -52,7 +52,7 @@ impl Store {
         }
     }
 
-    /// Begins to count the coins of each user on the newest day, if that is not done already.
+    /// Starts to count the coins of each user on the newest day, if that day is not counted yet.
     fn count_users(&mut self) -> Result<(), TillError> {
         let day = self.mark.end.day;
         if self.mark.users_day == day {
@@ -92,7 +92,7 @@ impl Store {
         Ok(())
     }
 
-    /// The counts of the mark's `users_day`, if any day is counted.
+    /// The counts of the mark's `users_day`, if a day is counted.
     pub(super) fn users(&mut self) -> Result<Option<&mut Index>, TillError> {
         if self.mark.users_day == 0 {
             return Ok(None);
@@ -115,7 +115,8 @@ fn is_users_index(name: &str) -> bool {
     is_index(name) && name.starts_with("users-")
 }
 
-/// Two users with the same key would share a cap. Finding two takes 2^32 trials and gains nothing.
+/// The key of a user. Two users with the same key share a cap; finding two takes 2^32 trials, and
+/// they gain nothing.
 fn key_of_user(user: &UserId) -> u64 {
     let digest = Sha256::digest(user.as_str());
     from_u64_be(std::array::from_fn(|i| digest[i]))

@@ -1,8 +1,8 @@
 //! The index of each period: which record spent a first bin.
 //!
-//! In go the records of the journals, out comes where a first bin was last spent or given back.
-//! What an operation changes is held in memory until [`Store::write_indexes`]; a full table is
-//! replaced by a larger one, which every process learns from the mark's generation.
+//! Input: the records of the journals. Output: the record that last spent or freed a first bin.
+//! Changes are in memory until [`Store::write_indexes`]. A full table is replaced by a larger one,
+//! which other processes notice by the mark's generation.
 
 use super::super::TillError;
 use super::super::position::PERIODS_MAX;
@@ -11,17 +11,17 @@ use super::Store;
 use crate::bin::Bin;
 use crate::period::Period;
 
-/// How many buckets are held in memory while catching up, of half a KiB each.
+/// The most buckets of 512 bytes that are held in memory while catching up.
 const TOUCHED_MAX: usize = 8192;
 
-/// A table and what the operation under way has touched of it.
+/// A table, and the buckets of it that the current operation has touched.
 pub(super) struct Index {
     pub(super) table: Table,
     pub(super) touched: Touched,
 }
 
 impl Store {
-    /// Whether there is, or was, an index of this period.
+    /// Whether this period has an index file, or should have one.
     pub(super) fn has_index(&self, period: &Period) -> Result<bool, TillError> {
         if self.indexes.contains_key(period) {
             return Ok(true);
@@ -30,7 +30,7 @@ impl Store {
         Ok(periods.contains(period))
     }
 
-    /// The index of a period, made if the period is new.
+    /// The index of a period; creates it if the period is new.
     pub(super) fn index(&mut self, period: &Period) -> Result<&mut Index, TillError> {
         if !self.indexes.contains_key(period) {
             let table = self.open_index(period)?;
@@ -53,8 +53,8 @@ impl Store {
             None => Table::create(self.directory.as_ref(), &name, self.entropy.as_ref())?,
         };
         if !is_listed {
-            // Durable before the first record of the period: an index that is absent though listed
-            // was deleted, and must be made again from the journals.
+            // Durable before the first record of the period: if a listed index does not exist, it
+            // was deleted and must be rebuilt from the journals.
             if periods.len() == PERIODS_MAX {
                 return Err(TillError::TooManyPeriods);
             }
@@ -64,7 +64,7 @@ impl Store {
         Ok(table)
     }
 
-    /// Whether the list of periods is whole and so is every index that it names.
+    /// Whether the list of periods is valid and every index of it can be opened.
     pub(super) fn all_indexes_open(&mut self) -> Result<bool, TillError> {
         let Some(periods) = self.periods()? else {
             return Ok(false);
@@ -94,8 +94,8 @@ impl Store {
 
     pub(super) fn grow(&mut self, period: Option<&Period>) -> Result<(), TillError> {
         self.write_indexes()?;
-        // Known before the file is replaced: otherwise, should this process die between, others
-        // would go on with the old one.
+        // Written before the file is replaced: if this process died in between, others would
+        // otherwise continue with the old file.
         self.mark.generation = self.mark.generation.wrapping_add(1);
         self.write_mark()?;
         let index = match period {
@@ -120,7 +120,7 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::write_indexes`], for who has just appended to a journal.
+    /// As [`Store::write_indexes`], for a caller that has just appended to a journal.
     pub(super) fn rewrite_indexes(&mut self) -> Result<(), TillError> {
         for Index { table, touched } in self.all_indexes() {
             table.rewrite(touched)?;

@@ -1,8 +1,8 @@
-//! The store with the till's lock held: bringing the indexes up to the journals, and appending.
+//! The store while the till's lock is held: updating the indexes, and appending records.
 //!
-//! In goes a [`Store`] and the lock, out comes a [`LockedStore`] that has seen all that other
-//! processes did. The invariant: nothing is appended without the lock, nor before everything that
-//! is in the journals is in the indexes.
+//! Input: a [`Store`] and the lock. Output: a [`LockedStore`] that has seen everything that other
+//! processes did. The invariant: a record is appended only under the lock, and only after all
+//! records of the journals are in the indexes.
 
 use std::ops::{Deref, DerefMut};
 
@@ -15,12 +15,12 @@ use crate::host::ExclusiveLock;
 use crate::journal::{CaughtUp, HEADER_SIZE, Journal};
 use crate::time::UnixTime;
 
-/// A store whose lock is held and whose indexes are up to date. What it has touched and seen of the
-/// files is forgotten with the lock.
+/// A store whose lock is held and whose indexes are up to date. Dropping it discards the buckets
+/// and file states that it has read.
 pub(crate) struct LockedStore<'a> {
     store: &'a mut Store,
     lock: &'a ExclusiveLock<'a>,
-    /// The newest journal was read to its end.
+    /// Proves that the newest journal was read to its end.
     caught_up: Option<CaughtUp<'a>>,
 }
 
@@ -50,8 +50,8 @@ impl<'a> LockedStore<'a> {
         LockedStore { store, lock, caught_up: None }
     }
 
-    /// Sees what other processes did since the last call, and finishes what one that died began.
-    /// Makes damaged indexes again.
+    /// Applies what other processes did since the last call, and completes what a killed process
+    /// began. Rebuilds damaged indexes.
     pub(in super::super) fn catch_up(
         store: &'a mut Store,
         lock: &'a ExclusiveLock<'a>,
@@ -75,8 +75,8 @@ impl<'a> LockedStore<'a> {
         Ok(locked)
     }
 
-    /// What [`LockedStore::catch_up`] gives, if it would find nothing to do but to read the mark:
-    /// this process has seen all that others did. `None` if not.
+    /// As [`LockedStore::catch_up`], if the mark is all there is to read: this process has already
+    /// seen everything that others did. Otherwise `None`.
     pub(in super::super) fn try_catch_up(
         store: &'a mut Store,
         lock: &'a ExclusiveLock<'a>,
@@ -86,7 +86,7 @@ impl<'a> LockedStore<'a> {
         let Some(mark) = locked.read_mark()? else { return Ok(None) };
         let is_known = mark.end.day != 0
             && (mark.generation, mark.users_day) == (locked.mark.generation, locked.mark.users_day);
-        locked.look_for_journal(now)?;
+        locked.check_journal_name(now)?;
         let Some((_, journal)) =
             locked.store.journal.as_mut().filter(|(day, _)| is_known && *day == mark.end.day)
         else {
@@ -116,11 +116,11 @@ impl<'a> LockedStore<'a> {
         if self.journal.as_ref().is_none_or(|(day, _)| *day != mark.end.day) {
             self.journal = Some((mark.end.day, self.open_day(mark.end.day)?));
         }
-        self.look_for_journal(now)?;
+        self.check_journal_name(now)?;
         self.follow_journal()
     }
 
-    /// Applies what is in the newest journal after the mark, and cuts a torn tail.
+    /// Applies the records of the newest journal after the mark, and cuts off a torn tail.
     fn follow_journal(&mut self) -> Result<(), TillError> {
         self.caught_up = None;
         let Some((day, mut journal)) = self.journal.take() else {
@@ -142,7 +142,7 @@ impl<'a> LockedStore<'a> {
         Ok(())
     }
 
-    /// Applies the records from the journal's present end on, and writes the indexes.
+    /// Applies the records after the journal's current end, and writes the indexes.
     fn replay(&mut self, day: u32, journal: &mut Journal) -> Result<CaughtUp<'a>, TillError> {
         let store = &mut *self.store;
         let visit = |at, record| store.apply(at, &record);
@@ -178,7 +178,7 @@ impl<'a> LockedStore<'a> {
         Ok(())
     }
 
-    /// Makes all indexes again from the journals.
+    /// Rebuilds all indexes from the journals.
     pub(in super::super) fn rebuild(&mut self) -> Result<(), TillError> {
         let days = self.days()?;
         let known_day = self.mark.end.day;
@@ -186,8 +186,8 @@ impl<'a> LockedStore<'a> {
             if known_day == 0 { days.first().copied().unwrap_or(0) } else { self.mark.first_day };
         self.forget_indexes();
         self.forget_journals();
-        // Should this be cut off, the mark says that nothing is reflected, and the next one begins
-        // anew.
+        // If this is interrupted, the mark says that nothing is indexed, and the next process
+        // starts over.
         let generation = self.mark.generation.wrapping_add(1);
         self.mark = Mark { generation, first_day, ..Mark::default() };
         self.write_mark()?;
@@ -205,7 +205,8 @@ impl<'a> LockedStore<'a> {
         self.other = None;
     }
 
-    /// Applies all records from `from` on. The journals up to `known_day` were seen whole before.
+    /// Applies all records from `from` on. The journals up to `known_day` were seen complete
+    /// before.
     fn replay_days(
         &mut self,
         days: &[u32],
@@ -214,7 +215,7 @@ impl<'a> LockedStore<'a> {
     ) -> Result<(), TillError> {
         let mut newest = None;
         for day in days.iter().copied().filter(|day| *day >= from.day) {
-            // A crash may have cut off the header of a later one.
+            // A crash may have cut off the header of a later journal.
             let mut journal =
                 if day <= known_day { self.open_day(day)? } else { self.open_or_create_day(day)? };
             journal.start_at(if day == from.day { from.offset } else { HEADER_SIZE });
@@ -234,21 +235,21 @@ impl<'a> LockedStore<'a> {
         Ok(Journal::open_or_create(directory, &name, JOURNAL_KIND, entropy, self.lock)?)
     }
 
-    /// Makes `day`'s journal the newest, if it is later than the newest.
+    /// Makes the journal of `day` the newest one, if `day` is later than the newest.
     pub(in super::super) fn begin_day(&mut self, day: u32) -> Result<(), TillError> {
         if day <= self.mark.end.day {
             return Ok(());
         }
         let journal = self.open_or_create_day(day)?;
-        // The mark comes before the first record: a clock set back must not find an older newest
-        // day.
+        // The mark comes before the first record: after a clock was set back, no process may find
+        // an older newest day.
         self.mark.end = Position { day, offset: HEADER_SIZE };
         self.write_mark()?;
         self.journal = Some((day, journal));
         self.follow_journal()
     }
 
-    /// Appends a record to the newest journal and applies it; if that fails nothing is kept.
+    /// Appends a record to the newest journal and applies it. If that fails, the record is removed.
     pub(in super::super) fn append(
         &mut self,
         record: &TillRecord<'_>,
@@ -262,27 +263,28 @@ impl<'a> LockedStore<'a> {
         let (day, appended) = (*day, journal.append(caught_up, &[&store.buffer]));
         let end = journal.end();
         if appended.is_err() {
-            // The process that opens the journal next cuts off what is left of it.
+            // The process that opens the journal next cuts off the partial record.
             store.journal = None;
         }
         let at = Position { day, offset: appended? };
         let applied = store.apply(at, record).and_then(|()| store.note_appended(end));
         if applied.is_err() {
-            self.take_back(at);
+            self.remove_last(at);
         }
         applied.map(|()| at)
     }
 
-    /// Takes back the record at `at`, the last. If this fails the next one to catch up finds it: it
-    /// is then recorded though it was called failed, and the payer is served by a retry.
-    fn take_back(&mut self, at: Position) {
+    /// Removes the record at `at`, the last one. If this fails, the next process to catch up finds
+    /// the record. The payment is then recorded although it was reported as failed, and sending it
+    /// again is a retry.
+    fn remove_last(&mut self, at: Position) {
         self.forget_touched();
         if let (Some((_, mut journal)), Some(caught_up)) =
             (self.store.journal.take(), self.caught_up.take())
             && journal.cut(&caught_up, at.offset).is_ok()
         {
             self.mark.end.offset = at.offset;
-            // Even if this fails, the file and the mark are read again next time.
+            // If this fails, file and mark are read again next time.
             let _ = self.write_mark();
         }
     }

@@ -1,4 +1,4 @@
-//! What can be known of the till's files without waiting for them.
+//! Lookups in the till's files that never wait for the disk.
 
 use super::super::TillError;
 use super::super::table::{Entry, TableError};
@@ -8,15 +8,15 @@ use crate::bin::Bin;
 use crate::period::Period;
 
 impl Store {
-    /// Whether the till knows nothing of these first bins and has room for them, found without
-    /// waiting for the disk. What is touched for it stays in memory, changed as if they were
-    /// recorded next: go on with [`LockedStore::append`](super::LockedStore) or forget it.
+    /// Whether these first bins are unspent and have room in the index, as far as can be found
+    /// without waiting for the disk. The touched buckets are changed in memory as if the bins were
+    /// recorded: continue with [`LockedStore::append`](super::LockedStore), or discard them.
     pub(crate) fn try_has_room(
         &mut self,
         period: &Period,
         bins: &[Bin],
     ) -> Result<bool, TillError> {
-        // Counted by user too: that takes a search of its own.
+        // Users are counted, which takes a lookup of its own.
         if self.mark.users_day != 0 {
             return Ok(false);
         }

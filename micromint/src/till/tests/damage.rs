@@ -1,4 +1,4 @@
-//! What the disk, the power and people do to a till's files.
+//! Damage to a till's files by disks, power cuts and people.
 
 use super::*;
 use crate::host::DiskDirectory;
@@ -32,10 +32,10 @@ fn check(till: &Till, case: &str) {
 }
 
 #[test]
-fn an_index_that_is_gone_or_damaged_is_made_again() {
+fn a_missing_or_damaged_index_is_rebuilt() {
     type Damage = fn(&SimulatedDirectory);
     let damages: [(&str, Damage); 5] = [
-        ("gone", |directory| directory.remove(INDEX).unwrap()),
+        ("missing", |directory| directory.remove(INDEX).unwrap()),
         ("header", |directory| flip(directory, INDEX, 9)),
         ("cut", |directory| directory.put(INDEX, &directory.bytes(INDEX).unwrap()[..5000])),
         ("empty", |directory| directory.put(INDEX, b"")),
@@ -50,7 +50,7 @@ fn an_index_that_is_gone_or_damaged_is_made_again() {
         let running = open(&directory, &clock);
         damage(&directory);
         check(&open(&directory, &clock), case);
-        // The one that ran meanwhile goes on with the new index.
+        // The process that was running in between continues with the new index.
         assert_eq!(
             pay(&[29]).into_another(3).spend(&running).unwrap(),
             Spent::AlreadySpent,
@@ -67,9 +67,9 @@ fn an_index_that_is_gone_or_damaged_is_made_again() {
     }
 }
 
-/// The page cache is lost: the index is as it was at the last checkpoint, in whole or in part.
+/// After a power cut, the index is as it was at the last checkpoint, completely or in parts.
 #[test]
-fn an_index_behind_is_brought_up() {
+fn an_index_behind_the_journal_is_updated() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open(&directory, &clock);
     for coin in 0..10 {
@@ -87,9 +87,9 @@ fn an_index_behind_is_brought_up() {
     check(&open(&directory, &clock), "behind");
 }
 
-/// The journal lost its unsynced tail while the index kept it: the entries are not believed.
+/// The journal lost its unsynced tail, but the index has entries for it: they do not count.
 #[test]
-fn an_index_ahead_is_not_believed() {
+fn an_index_ahead_of_the_journal_is_rebuilt() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
     for coin in 0..29 {
@@ -102,7 +102,7 @@ fn an_index_ahead_is_not_believed() {
     drop(till);
     directory.put(JOURNAL, &synced);
     let till = open(&directory, &clock);
-    // Other records now stand where the lost ones stood.
+    // Other records are now at the offsets of the lost ones.
     id_of(pay(&[100, 101]).spend(&till).unwrap());
     check(&till, "ahead");
     for coin in 30..40 {
@@ -110,9 +110,9 @@ fn an_index_ahead_is_not_believed() {
     }
 }
 
-/// A reversal was lost with the power, but the index had it: the coin is spent.
+/// A power cut lost a reversal, but the index had it: the coin is spent.
 #[test]
-fn a_lost_reversal_frees_nothing() {
+fn a_lost_reversal_leaves_the_coin_spent() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());
     let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
     let id = id_of(pay(&[1]).spend(&till).unwrap());
@@ -126,7 +126,7 @@ fn a_lost_reversal_frees_nothing() {
 }
 
 #[test]
-fn a_damaged_lock_file_only_costs_time() {
+fn a_damaged_lock_file_is_rebuilt() {
     for at in [0, 20, 62, 4096, 4110] {
         let (directory, clock) = filled();
         flip(&directory, LOCK_NAME, at);
@@ -137,10 +137,10 @@ fn a_damaged_lock_file_only_costs_time() {
     check(&open(&directory, &clock), "empty");
 }
 
-/// On a disk, where index and mark are reached through memory: a file that is cut under an open
-/// till ends no process.
+/// On a disk, index and mark are mapped: a file that is cut while the till is open kills no
+/// process.
 #[test]
-fn a_file_cut_on_the_disk_while_the_till_is_open_only_costs_time() {
+fn a_file_cut_while_the_till_is_open_is_rebuilt() {
     for (name, size) in
         [(INDEX, 0), (INDEX, 700), (LOCK_NAME, 0), (LOCK_NAME, 63), (LOCK_NAME, 4097)]
     {
@@ -168,7 +168,7 @@ fn a_file_cut_on_the_disk_while_the_till_is_open_only_costs_time() {
 }
 
 #[test]
-fn a_torn_tail_is_cut_off_and_a_broken_middle_is_reported() {
+fn a_torn_tail_is_cut_off_and_a_broken_middle_is_an_error() {
     let (directory, clock) = filled();
     let whole = directory.bytes(JOURNAL).unwrap();
     let running = open(&directory, &clock);
@@ -188,12 +188,12 @@ fn a_torn_tail_is_cut_off_and_a_broken_middle_is_reported() {
 }
 
 #[test]
-fn a_journal_deleted_cut_or_replaced_is_an_error_and_no_empty_till() {
+fn a_deleted_or_cut_journal_is_an_error() {
     let (directory, clock) = filled();
     let running = open(&directory, &clock);
     id_of(pay(&[98]).spend(&running).unwrap());
     directory.remove(JOURNAL).unwrap();
-    // Noticed in the next second at the latest.
+    // Noticed within a second.
     clock.pass(1);
     for result in
         [pay(&[99]).spend(&running).err(), open_with(&directory, SyncMode::Os, &clock).err()]
@@ -209,7 +209,7 @@ fn a_journal_deleted_cut_or_replaced_is_an_error_and_no_empty_till() {
     directory.open(JOURNAL, Open::Write).unwrap().set_size(0).unwrap();
     assert!(open_with(&directory, SyncMode::Os, &clock).is_err());
 
-    // An older journal: its coins are not free.
+    // An older journal was deleted: its coins do not become unspent.
     let (directory, clock) = filled();
     clock.pass(86_400);
     let till = open(&directory, &clock);
@@ -226,12 +226,12 @@ fn a_journal_deleted_cut_or_replaced_is_an_error_and_no_empty_till() {
     assert!(matches!(pay(&[99]).spend(&till), Err(TillError::LockDeleted(_))));
 }
 
-/// After a failed sync nothing is promised until the till is opened again.
+/// After a failed sync nothing is acknowledged until the till is opened again.
 #[test]
 fn a_failed_sync_stops_the_till() {
     let (directory, clock) = filled();
     let till = open(&directory, &clock);
-    // Steps of a spend: record, bucket, mark, then the sync.
+    // The steps of a spend: record, bucket, mark, then the sync.
     directory.crash_after(3);
     assert!(pay(&[50]).spend(&till).is_err());
     directory.go_on();
@@ -240,10 +240,10 @@ fn a_failed_sync_stops_the_till() {
     id_of(pay(&[51]).spend(&till).unwrap());
 }
 
-/// A write fails, such as on a full disk, and the till goes on: what was refused is not recorded
-/// twice, and what stands is right.
+/// A write fails, for example on a full disk, and the till continues: the failed payment is not
+/// recorded twice, and everything recorded is correct.
 #[test]
-fn a_failed_write_keeps_nothing_or_leaves_a_retry() {
+fn a_failed_write_leaves_nothing_or_a_retry() {
     for steps in 0..6 {
         let (directory, clock) = filled();
         let till = open(&directory, &clock);

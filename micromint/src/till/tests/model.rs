@@ -1,4 +1,4 @@
-//! The till against a slow, obvious one: a map from coins to payments.
+//! The till against a model: a map from coins to payments.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     payments: Vec<ModelPayment>,
-    /// By period and coin, the payment that holds it.
+    /// The payment that holds a coin, by period and coin.
     spent: BTreeMap<(usize, u32), usize>,
     day: u32,
 }
@@ -77,7 +77,7 @@ proptest! {
     #[test]
     fn the_till_agrees_with_a_map(steps in prop::collection::vec(step(), 1..60)) {
         let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
-        // One of them records at once what it can.
+        // The first one records without blocking if possible.
         let open = |till: usize| open_with(&directory, MODES[till], &clock).unwrap();
         let mut tills = [open(0), open(1)];
         let mut model = Model::default();
@@ -87,15 +87,19 @@ proptest! {
                 Step::Pass(seconds) => clock.pass(seconds),
                 Step::Reopen(till) => tills[till] = open(till),
                 Step::LoseIndexes => {
-                    for name in directory.names().unwrap().iter().filter(|name| name.ends_with(".index")) {
+                    let names = directory.names().unwrap();
+                    for name in names.iter().filter(|name| name.ends_with(".index")) {
                         directory.remove(name).unwrap();
                     }
                     tills[0] = open(0);
                 }
                 Step::Reverse { till, which } => {
                     let count = model.payments.len();
-                    let Some(payment) = model.payments.get_mut(which % count.max(1)) else { continue };
-                    let is_void = payment.is_retried || payment.is_reversed || now - payment.recorded_at > 600;
+                    let Some(payment) = model.payments.get_mut(which % count.max(1)) else {
+                        continue;
+                    };
+                    let is_late = now - payment.recorded_at > 600;
+                    let is_void = payment.is_retried || payment.is_reversed || is_late;
                     let expected = if is_void { Reversal::Void } else { Reversal::Reversed };
                     prop_assert_eq!(tills[till].reverse(payment.id).unwrap(), expected);
                     if !is_void {
@@ -105,11 +109,13 @@ proptest! {
                     }
                 }
                 Step::Spend { till, coins, number, user, period, cap } => {
-                    let mut payment = pay(&coins).into_another(number).by(USERS[user]).of(PERIODS[period]);
+                    let mut payment =
+                        pay(&coins).into_another(number).by(USERS[user]).of(PERIODS[period]);
                     payment.cap = cap;
                     let would = payment.would(&tills[1 - till]).unwrap();
                     let spent = payment.spend(&tills[till]).unwrap();
-                    prop_assert_eq!(would, Some(spent).filter(|spent| !matches!(spent, Spent::Recorded(_))));
+                    let refused = Some(spent).filter(|spent| !matches!(spent, Spent::Recorded(_)));
+                    prop_assert_eq!(would, refused);
                     if let Some(recorded_at) = model.retry(period, coins[0], number, now) {
                         prop_assert_eq!(spent, Spent::Retry { recorded_at: UnixTime(recorded_at) });
                         continue;
@@ -124,12 +130,14 @@ proptest! {
                             return Err(TestCaseError::fail(format!("{spent:?}")));
                         };
                         let (day, fingerprint, recorded_at) = (model.day, number, now);
-                        model.spent.extend(coins.iter().map(|coin| ((period, *coin), model.payments.len())));
+                        let index = model.payments.len();
+                        model.spent.extend(coins.iter().map(|coin| ((period, *coin), index)));
                         model.payments.push(ModelPayment {
                             id, coins, period, user, fingerprint, recorded_at, day,
                             is_retried: false, is_reversed: false,
                         });
-                        prop_assert_eq!(model.payments.last().map(|payment| payment.period), Some(period));
+                        let last = model.payments.last();
+                        prop_assert_eq!(last.map(|payment| payment.period), Some(period));
                     }
                 }
             }

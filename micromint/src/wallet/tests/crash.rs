@@ -1,11 +1,11 @@
-//! Crashes at every step of everything that writes: no coin ever leaves twice, and nothing is lost.
+//! A crash at every step of every write: no coin is ever sent twice, and none is lost.
 
 use std::collections::HashMap;
 
 use super::*;
 use crate::host::Survives;
 
-/// What left the wallet before the crash, and how far it came.
+/// What was observed before the crash.
 #[derive(Default)]
 struct Witness {
     received: bool,
@@ -20,13 +20,13 @@ impl Witness {
         for ball in accept(&sending.message, request) {
             let to = (request.vendor.to_string(), request.url.to_string());
             let earlier = self.sent.insert(ball, to.clone());
-            assert!(earlier.is_none_or(|earlier| earlier == to), "a coin left twice");
+            assert!(earlier.is_none_or(|earlier| earlier == to), "a coin was sent twice");
         }
         self.messages.insert(request.url.to_string(), sending.message.clone());
     }
 }
 
-/// A life of a wallet; stops at the first error, as a program would.
+/// The life of a wallet. Stops at the first error, as a program would.
 fn live(directory: &SimulatedDirectory, seen: &mut Witness) -> Result<(), WalletError> {
     let mut wallet = Wallet::open(directory, NAME, &SystemEntropy)?;
     wallet.receive(&funds(&[4, 10], 1), NOW)?;
@@ -54,7 +54,7 @@ fn check_after(directory: &SimulatedDirectory, mut seen: Witness) {
     let total: usize = funds(&[4, 10], 1).sets.iter().map(|set| set.superbins[0].len()).sum();
     let mut wallet = open(directory);
     if seen.received {
-        assert!(!wallet.state().sets().is_empty(), "sets that came in are lost");
+        assert!(!wallet.state().sets.is_empty(), "received sets are lost");
     }
     wallet.receive(&funds(&[4, 10], 1), NOW).unwrap();
     let left = wallet.state().payments().len() * 2;
@@ -65,19 +65,19 @@ fn check_after(directory: &SimulatedDirectory, mut seen: Witness) {
         return;
     }
     if wallet.state().returns().is_empty() {
-        assert_eq!(unspent(wallet.state()) + left, total, "coins are lost or came from nowhere");
-        // The same pages again give the same messages; then everything is spent elsewhere.
+        assert_eq!(unspent(wallet.state()) + left, total, "coins are lost or duplicated");
+        // The same pages again lead to the same messages; then everything is spent elsewhere.
         for (url, message) in seen.messages.clone() {
             let page = request(&url, 2);
             match pay(&mut wallet, &page) {
                 Decision::Send(sending) if sending.again => assert_eq!(sending.message, message),
                 Decision::Send(sending) => {
-                    // Only the payment that was settled as paid may be made anew.
+                    // Only the payment that was settled as paid may be made again with other coins.
                     assert!(url.ends_with("/a"));
                     let balls = accept(&sending.message, &page);
                     assert!(
                         balls.iter().all(|ball| !seen.sent.contains_key(ball)),
-                        "a coin left twice"
+                        "a coin was sent twice"
                     );
                     seen.note(&sending, &page);
                 }
@@ -114,7 +114,7 @@ fn a_crash_at_any_step_sends_no_coin_twice_and_loses_none() {
     }
 }
 
-/// A crash while a backup is restored leaves no half of a wallet in its place.
+/// A crash while a backup is restored never leaves a partial wallet.
 #[test]
 fn a_crash_while_restoring_leaves_the_wallet_whole_or_absent() {
     let made = SimulatedDirectory::new();
@@ -131,7 +131,7 @@ fn a_crash_while_restoring_leaves_the_wallet_whole_or_absent() {
             let after = directory.after_crash(survives);
             if after.bytes(NAME).is_some() {
                 let wallet = Wallet::open_to_read(&after, NAME).unwrap();
-                assert!(wallet.state().sets().iter().all(|set| set.in_doubt), "step {step}");
+                assert!(wallet.state().sets.iter().all(|set| set.in_doubt), "step {step}");
                 assert_eq!(wallet.state().backup_made(), None);
             } else {
                 assert!(!done);

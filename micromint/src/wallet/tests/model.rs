@@ -1,4 +1,4 @@
-//! Random lives of a wallet against a model of a few lines: which first ball may leave for whom.
+//! Random lives of a wallet against a small model: which first ball may be sent to whom.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,11 +8,11 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Pay for this page of this vendor through this of two processes.
+    /// Pay for this page of this vendor from one of two processes.
     Pay { vendor: u8, page: u8, price: u32, process: usize },
-    /// What became of the latest payment.
+    /// Record an outcome of the latest payment.
     Settle { outcome: PaymentOutcome, process: usize },
-    /// A process begins anew.
+    /// A process opens the wallet again.
     Reopen { process: usize },
 }
 
@@ -36,13 +36,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..40)
 }
 
-/// The obvious wallet: what may leave, and for whom.
+/// The model: which coins may be sent, and to whom.
 #[derive(Default)]
 struct Model {
-    /// First ball to the vendor that it is bound to, and whether the vendor may see it in another
+    /// First ball to the vendor that it is bound to, and whether it may be sent there in another
     /// payment.
     bound: HashMap<u64, (String, bool)>,
-    /// Request to message, while nothing is known of it.
+    /// URL to message, while the outcome is unknown.
     unknown: HashMap<String, Vec<u8>>,
     payments: Vec<(String, String, Vec<u64>, bool)>,
 }
@@ -62,7 +62,8 @@ impl Model {
         assert_eq!(balls.iter().collect::<HashSet<_>>().len(), page.price as usize);
         for ball in &balls {
             let bound = self.bound.insert(*ball, (vendor.clone(), false));
-            assert!(bound.is_none_or(|(to, usable)| to == vendor && usable), "a coin left twice");
+            let is_allowed = bound.is_none_or(|(to, usable)| to == vendor && usable);
+            assert!(is_allowed, "a coin was sent twice");
         }
         self.unknown.insert(url.clone(), sending.message.clone());
         assert_eq!(sending.payment as usize, self.payments.len());
@@ -87,7 +88,7 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn no_coin_leaves_that_the_model_would_keep(steps in steps()) {
+    fn only_coins_that_the_model_allows_are_sent(steps in steps()) {
         let directory = SimulatedDirectory::new();
         drop(filled(&directory, &[4, 10]));
         let mut processes = [open(&directory), open(&directory)];
@@ -107,10 +108,12 @@ proptest! {
                     }
                 }
                 Step::Settle { outcome, process } => {
-                    // An unknown outcome after a known one would be a retry that failed.
+                    // An unknown outcome after a known one would be a failed retry.
                     if let Some(last) = model.payments.len().checked_sub(1)
-                        && (outcome != PaymentOutcome::Unknown || model.unknown.contains_key(&model.payments[last].1))
-                        && processes[process].refresh().unwrap().payments()[last].outcome == PaymentOutcome::Unknown
+                        && (outcome != PaymentOutcome::Unknown
+                            || model.unknown.contains_key(&model.payments[last].1))
+                        && processes[process].refresh().unwrap().payments()[last].outcome
+                            == PaymentOutcome::Unknown
                     {
                         processes[process].settle(last as u32, outcome.clone(), NOW).unwrap();
                         model.settled(&outcome);
@@ -120,14 +123,15 @@ proptest! {
             }
         }
         let state = open(&directory);
-        let left = state.state().sets().iter().flat_map(Set::coins).filter(|c| matches!(c, CoinState::Left(_)));
+        let coins = state.state().sets.iter().flat_map(|set| &set.coins);
+        let left = coins.filter(|coin| matches!(coin, CoinState::Left(_)));
         prop_assert_eq!(left.count(), model.bound.len());
     }
 }
 
-/// Two threads, each with its own handle, as two processes would have: no coin is used by both.
+/// Two threads with a handle each, as two processes would have, never use the same coin.
 #[test]
-fn two_together_never_use_the_same_coin() {
+fn two_threads_never_use_the_same_coin() {
     let directory = SimulatedDirectory::new();
     drop(filled(&directory, &[4, 10, 20, 30]));
     let spend = |vendor: &'static str| {

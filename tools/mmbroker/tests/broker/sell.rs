@@ -23,7 +23,7 @@ fn a_sale_is_written_to_a_private_file_and_can_be_fetched_again() {
     let fetch = format!("mmbroker withdraw --user alice --transaction {}", funds.transaction);
     assert_eq!(place.run(&fetch, 0).stdout, text);
     let bob = format!("mmbroker withdraw --user bob --transaction {}", funds.transaction);
-    assert!(place.error(&bob).contains("is no sale to bob"));
+    assert!(place.error(&bob).contains("is not a sale to bob"));
     let proposed = "mmbroker withdraw --user bob --sets 1 --transaction 5";
     assert_eq!(place.run(proposed, 0).stdout, place.run(proposed, 0).stdout);
     assert!(place.text("mmbroker status").contains("sales      2 (3 sets, 29 left)"));

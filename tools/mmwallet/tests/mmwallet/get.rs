@@ -89,7 +89,7 @@ fn requests_that_must_not_be_trusted_are_not_paid() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     for (page, says) in [
         ("/other-vendor", "shop.example may not collect for a page of 127.0.0.1"),
-        ("/other-page", "wants to be paid for"),
+        ("/other-page", "asks for payment for"),
         ("/other-broker", "no coins of the periods 2026-12 of https://thief.example/"),
         ("/other-period", "no coins of the periods 1999-01"),
     ] {
