@@ -180,7 +180,7 @@ pub unsafe extern "C" fn micromint_broker_send_expired(
         let invitation = it.broker.send_expired(&user, url, it.host.now()).ok_or_else(|| {
             let expiration = it.broker.params().raw().expiration;
             let text =
-                format!("coins are taken back from {expiration} on; until then they can be spent");
+                format!("coins can be returned from {expiration} on; until then they can be spent");
             micromint_error::new(MICROMINT_ERROR_STATE, text)
         })?;
         place.write(micromint_buffer::hand_out(invitation.to_bytes()));
