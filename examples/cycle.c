@@ -1,4 +1,4 @@
-/* The whole cycle in one process: mint, sell, pay for a page, redeem. Where each part would run in life stands beside it.
+/* The whole cycle in one process: mint, sell, pay for a page, redeem. Comments say where each part runs in practice.
    cc cycle.c $(pkg-config --cflags --libs micromint) && mkdir world && ./a.out world */
 #include <micromint.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #define DO(call) do { if ((call) != MICROMINT_OK) fail(error); } while (0)
 
 static micromint_error *error;
-static int64_t now = 1796904000; /* 2026-12-10 12:00 UTC; without a callback the system's clock */
+static int64_t now = 1796904000; /* 2026-12-10 12:00 UTC; without a callback the library uses the system's clock */
 
 static int64_t tell_time(void *userdata) { return (void)userdata, now; }
 
@@ -34,7 +34,7 @@ static void write_file(const char *where, const void *bytes, size_t len) {
   if (file == NULL || fwrite(bytes, 1, len, file) != len || fclose(file) != 0) exit((perror(where), 1));
 }
 
-/* The broker, once a month: a configuration, the coin file, and the parameters for vendors and clients. */
+/* At the broker, once a month: a configuration, the coin file, and the parameters for vendors and wallets. */
 static void mint(const char *folder) {
   micromint_new_period period = {TEXT("test"), TEXT("2026-12"), TEXT("https://broker.example/"), TEXT("0.01 USD"),
                                  0, 0, 0, 1, NULL};
@@ -54,7 +54,7 @@ static void mint(const char *folder) {
   micromint_mint_free(it);
 }
 
-/* A request to the web server: a GET, or a POST with a payment. */
+/* In the web server: decides about a request, a GET without or a POST with a payment. */
 static micromint_decision *ask(const micromint_paywall *paywall, const micromint_buffer *payment) {
   const micromint_header type = {TEXT("Content-Type"), TEXT("application/x-micromint")};
   micromint_request request;
@@ -101,7 +101,7 @@ int main(int argc, char **argv) {
   DO(micromint_secret_create(TEXT(path(folder, "secret")), NULL, &secret, &error));
   DO(micromint_broker_open(TEXT(path(folder, "2026-12.coins")), &secret, &host, &broker, &error));
 
-  /* The broker sells a set; the client's wallet believes no ball that it has not hashed. */
+  /* The broker sells a set; the client's wallet hashes every ball to check it. */
   DO(micromint_broker_sell(broker, TEXT("alice"), 1, 1, &sale, &reason, &error));
   DO(micromint_wallet_open(TEXT(path(folder, "wallet")), &host, &wallet, &error));
   DO(micromint_wallet_receive(wallet, BYTES(sale), &received, &coins, &reason, &error));
@@ -121,7 +121,7 @@ int main(int argc, char **argv) {
                              &error));
   printf("with a payment: %.*s\n", (int)len, (const char *)outcome);
 
-  /* Ten minutes later the vendor sends its batch to the broker, which pays. */
+  /* Ten minutes later the vendor sends its batch to the broker, and the broker pays. */
   now += 601;
   DO(micromint_broker_register(broker, TEXT("news.example"), &error));
   DO(micromint_vendor_key(&secret, TEXT("news.example"), &vendor_key, &error));

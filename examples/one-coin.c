@@ -5,7 +5,7 @@
 #define TEXT(literal) (const uint8_t *)(literal), sizeof(literal) - 1
 
 int main(int argc, char **argv) {
-  static const uint64_t coin[] = {0x892, 0x245, 0x1298, 0x78a}; /* of alice, for news.example */
+  static const uint64_t coin[] = {0x892, 0x245, 0x1298, 0x78a}; /* a coin of alice for news.example */
   char toml[4096];
   micromint_params *params = NULL;
   micromint_checker *checker = NULL;

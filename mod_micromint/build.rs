@@ -181,7 +181,7 @@ mod headers {
             .unwrap_or_else(|| Path::new(usual).to_path_buf());
         if !folder.join(header).is_file() {
             panic!(
-                "there is no {header} in {}: install apache2-dev, or set {variable}",
+                "expected {header} in {}, found none: install apache2-dev, or set {variable}",
                 folder.display()
             );
         }

@@ -31,7 +31,7 @@ end() {
 trap end EXIT
 numfmt --from=iec "$limit" > "$group/$bound"
 
-# The secrets are public and the sizes weak: nobody sells these coins.
+# The secrets are public and the sizes weak: these coins are only for measuring.
 cat > "$work/mint.toml" <<END
 coinfile = "bench.coins"
 input-key = "000102030405060708090a0b0c0d0e0f"
@@ -57,7 +57,7 @@ chmod 600 "$work/mint.toml"
 mint() {
     rm -f "$work"/bench.coins "$work"/.bench.coins*
     sync
-    # No run profits from the file cache of the one before.
+    # No run benefits from the file cache of the previous one.
     echo 3 > /proc/sys/vm/drop_caches 2>/dev/null || true
     sh -c '[ -z "$1" ] || echo $$ > "$1/cgroup.procs"; shift; exec "$@"' - "${3:-}" \
         /usr/bin/time -o "$work/$1.time" -f '%e %U %S %M' \

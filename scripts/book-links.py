@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A preprocessor of mdBook: links that leave docs/ lead to the repository.
+"""A preprocessor for mdBook: replaces links to files outside docs/ with links to the repository.
 
 mdBook copies nothing but docs/, so a relative link to the code, the tests or README.md would break
 in the book. Reads and writes what mdBook's preprocessors read and write.

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Prints the path of a program from crates.io, after building it if this version is not there yet:
+# Prints the path of a program from crates.io. Builds it first if this version is not there yet:
 #   scripts/cargo-tool.sh cargo-deny 0.20.2 [OPTIONS of cargo install]
-# Building takes minutes. The programs lie outside of this folder, in $XDG_CACHE_HOME/micromint.
+# Building takes minutes. The programs are stored outside of this folder, in
+# $XDG_CACHE_HOME/micromint.
 set -eu
 name=$1 version=$2
 shift 2

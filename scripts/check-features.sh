@@ -1,12 +1,13 @@
 #!/bin/sh
-# Checks that the core builds without warnings with each of its features alone, with none, and as each
-# crate of the workspace asks for it by itself. A build of the whole workspace shows none of that, since
-# cargo then turns on the features that any crate wants.
+# Checks that the core builds without warnings with no features, with each feature alone, and with
+# the features that each crate of the workspace requests. A build of the whole workspace does not
+# check this, because cargo then enables the features of all crates together.
 set -eu
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
 
-# Clippy, so that `make lint` can share what it builds. The library alone: its tests want all roles.
+# Runs clippy, so that `make lint` can reuse the build. Checks only the library: its tests need all
+# roles.
 check() { "$CARGO" clippy --quiet "$@" -- -D warnings; }
 
 for features in "" mint broker wallet vendor wallet,mint; do

@@ -46,7 +46,7 @@ def headings(path, known={}):
 
 def check_pages():
     tracked = set(subprocess.check_output(["git", "ls-files"], text=True).splitlines())
-    # A file that is listed and was removed is a fault of the commit, not of the links.
+    # Ignore files that git lists but that were removed from the folder.
     tracked = {path for path in tracked if os.path.lexists(path)}
     folders = {
         "/".join(path.split("/")[:n]) for path in tracked for n in range(1, path.count("/") + 1)
@@ -92,7 +92,7 @@ class Page(html.parser.HTMLParser):
 
 
 def check_book(root):
-    # These two hold the whole book or stand at any address.
+    # These contain the whole book, or can be served at any address.
     left_out = {"print.html", "404.html", "toc.html"}
     pages = {
         os.path.relpath(os.path.join(folder, name), root): Page(os.path.join(folder, name))

@@ -1,9 +1,10 @@
 #!/bin/sh
-# The core's rooms and the modules inside `vendor` and `minting` use each other in one direction only.
+# Checks that the core's rooms, and the modules inside `vendor` and `minting`, depend on each other
+# in one direction only.
 #
-# A room (a module of micromint/src/lib.rs) uses only rooms that stand before it in ORDER. Inside a room
-# of WITHIN the graph of its modules has no cycle; a module's submodules count as part of it. Test code
-# is not looked at.
+# A room (a module of micromint/src/lib.rs) uses only rooms that come before it in ORDER. In the
+# rooms of WITHIN, the graph of the inner modules has no cycle; submodules count as part of their
+# module. Test code is not checked.
 set -eu
 cd "$(dirname "$0")/.."
 exec python3 - <<'PY'
@@ -21,7 +22,7 @@ ORDER = """
 """.split()
 # Rooms whose inner modules are checked too.
 WITHIN = ["vendor", "minting"]
-# Pairs (user, used) that are allowed, each with its reason. The script names pairs that no longer occur.
+# Allowed pairs (user, used), each with its reason. The script reports pairs that no longer occur.
 NUMBERS = "files and messages share one reader of decimal numbers, protocol::parse_decimal"
 EXCEPTIONS = {
     ("params", "protocol"): NUMBERS,
@@ -46,7 +47,7 @@ def is_test(path):
     return parts[0] == "testing" or any(re.fullmatch(r"(\w+_)?tests?", part) for part in parts)
 
 def leaves(tree):
-    """The paths of a use tree: `a::{b, c::d}` has a::b and a::c::d."""
+    """The paths in a use tree: `a::{b, c::d}` contains a::b and a::c::d."""
     tree = re.sub(r"\s+as\s+\w+", "", tree).strip()
     brace = tree.find("{")
     if brace < 0:
@@ -60,7 +61,7 @@ def leaves(tree):
     return [tree[:brace] + leaf for part in parts if part.strip() for leaf in leaves(part)]
 
 def absolute(path, module):
-    """`crate::…`, `super::…` or `self::…` as a path from the crate's root; None for another crate's."""
+    """`crate::…`, `super::…` or `self::…` as a path from the root; None for other crates."""
     names = path.replace(" ", "").split("::")
     if names[0] == "crate":
         return names[1:]
@@ -85,7 +86,7 @@ for folder, _, names in os.walk(SOURCE):
         def of_use(found):
             for leaf in leaves(found.group(2)):
                 target = absolute(leaf, module)
-                # A facade's `pub use child::Item` says where the item is and uses nothing.
+                # `pub use child::Item` in a facade is a re-export, not a use.
                 parts = re.sub(r"\s|^self::", "", leaf.strip()).split("::")
                 if found.group(1) and parts[0] not in ("crate", "super"):
                     exported[parts[-1]] = parts[0]
@@ -121,11 +122,11 @@ for room in sorted(rooms - set(ORDER)):
         faults.append(f"{room}: expected in ORDER of this script")
 for (user, target), files in sorted(graph.items()):
     if user in ORDER and target in ORDER and ORDER.index(target) > ORDER.index(user):
-        fault((user, target), f"{user} uses {target}, which stands after it", files)
+        fault((user, target), f"{user} uses {target}, which comes after it in ORDER", files)
 
 # Modules inside a room.
 def cycles(edges):
-    """The strongly connected parts of more than one node, by repeated removal of what cannot be in one."""
+    """The strongly connected components of more than one node."""
     nodes = {node for edge in edges for node in edge}
     def reach(start):
         seen, open_ = set(), [start]
@@ -152,7 +153,7 @@ for room in WITHIN:
                 continue
             unit = target[1] if target[1] in children else exported.get(target[1], room)
             add(inner, f"{room}::{user}", room if unit == room else f"{room}::{unit}", module)
-    # Everything that the facade itself defines uses its modules.
+    # What the facade itself defines counts as a user of its modules.
     for module, (used, _) in modules.items():
         if module == (room,):
             for target in used:
@@ -165,7 +166,7 @@ for room in WITHIN:
     for cycle in cycles(set(inner)):
         edges = sorted(pair for pair in inner if set(pair) <= cycle)
         lines = [f"  {user} uses {target} (in {', '.join(sorted(inner[user, target]))})" for user, target in edges]
-        faults.append("\n".join([f"{room}: modules in a circle: {', '.join(sorted(cycle))}", *lines]))
+        faults.append("\n".join([f"{room}: modules in a cycle: {', '.join(sorted(cycle))}", *lines]))
 
 for pair in sorted(set(EXCEPTIONS) - allowed):
     if pair[0].split("::")[0] in rooms:

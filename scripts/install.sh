@@ -22,7 +22,7 @@ list=$prefix/share/micromint/installed
 
 if [ "${1:-}" = --uninstall ]; then
     if [ ! -f "$root$list" ]; then
-        echo "uninstall: there is no $root$list: nothing was installed with this PREFIX" >&2
+        echo "uninstall: $root$list does not exist: nothing was installed with this PREFIX" >&2
         exit 1
     fi
     while read -r path; do rm -f "$root$path"; done < "$root$list"
@@ -86,8 +86,8 @@ for tool in $tools; do
     put 644 "$made/$tool/$tool.fish" "$prefix/share/fish/vendor_completions.d/$tool.fish"
 done
 
-# The documents, and units that run the redemption by the clock. README.md links into docs/, whose
-# files lie beside it once they are installed.
+# The documents, and the units that redeem coins every day. The links of README.md to docs/ are
+# changed, because the installed files are in its own folder.
 docs=$prefix/share/doc/micromint
 sed 's|](docs/|](|g' README.md > "$made/README.md"
 put 644 "$made/README.md" "$docs/README.md"

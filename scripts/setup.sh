@@ -67,7 +67,7 @@ fi
 
 command -v cargo >/dev/null || fail "cargo is missing: install Rust first, for example with rustup"
 if ! command -v apt-get >/dev/null; then
-    # Not Debian. The compiler says what it misses; the names of its packages are not ours to know.
+    # Not Debian: the names of the packages are unknown, and the compiler reports what is missing.
     exit 0
 fi
 
@@ -100,13 +100,13 @@ clean_up() {
     for service in $(services); do
         if echo "$before" | grep -qxF "$service" || [ ! -e "/etc/init.d/$service" ]; then continue; fi
         $root update-rc.d "$service" disable
-        # It runs all the same if another policy-rc.d allowed it.
+        # It is running if another policy-rc.d allowed it.
         [ ! -d /run/systemd/system ] || $root systemctl --quiet stop "$service"
         echo "setup: $service is installed, and neither started nor enabled"
     done
     [ -z "$is_policy_ours" ] || $root rm -f $policy
 }
-# Also if apt-get fails or is interrupted.
+# Clean up even if apt-get fails or is interrupted.
 trap clean_up EXIT
 trap 'exit 130' HUP INT TERM
 if [ ! -e $policy ]; then

@@ -16,14 +16,14 @@ import tomllib
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-import des  # noqa: E402 (beside this file)
+import des  # noqa: E402 (in this folder)
 
 HERE = Path(__file__).parent
 INPUT_WIDTH = {"des": 56, "sha256": 60}
 
 
 class Refused(Exception):
-    """A text that is no message."""
+    """A text that is not a valid message."""
 
 
 # Hash functions
@@ -73,7 +73,7 @@ class Period:
             raise Refused("parameters that do not go together")
 
     def ball(self, x):
-        """(fixed bits, superbin, sub-bin) of the ball x."""
+        """Returns (fixed bits, superbin, sub-bin) of the ball x."""
         y = HASHES[self.hashfn](self.iv, x) >> (64 - self.n)
         return y >> (self.u + self.v), y >> self.v & (1 << self.u) - 1, y & (1 << self.v) - 1
 
@@ -94,7 +94,8 @@ class Period:
         return [value % (1 << self.v) for value in self.values("micromint vendor", vendor, 0)]
 
     def check(self, user, vendor, x):
-        """The answer to a payment's coins and their first bins, in the order of docs/reference/protocol.md."""
+        """The answer to the coins of a payment, with the checks in the order of docs/reference/protocol.md,
+        and their first bins."""
         if any(value >> INPUT_WIDTH[self.hashfn] for value in x):
             return "out-of-range", []
         coins = [x[i:i + self.k] for i in range(0, len(x), self.k)]
@@ -132,7 +133,7 @@ def need(condition, why):
 
 
 def parse(text):
-    """(type, headers in order with lower-case names, data or None)."""
+    """Returns (type, headers in order with lower-case names, data or None)."""
     need(all(byte < 128 for byte in text), "7-bit ASCII")
     lines = text.decode().split("\n")
     last = lines.pop()
@@ -231,7 +232,7 @@ HEADERS = {
 
 
 def read(message_type, text):
-    """Headers and data of a message of this type, every field checked."""
+    """Headers and data of a message of this type. Checks every header."""
     found, headers, data = parse(text)
     need(found == message_type, "another type")
     for name in HEADERS[message_type]:
@@ -377,7 +378,7 @@ def check_message(row):
 
 
 def check_meaning(message_type, headers, data):
-    """What a message of the vectors says is true: its coins are coins, its balls lie where they must."""
+    """Checks the contents of a valid message: its coins are valid, its balls are in the right bins."""
     if message_type == "Payment":
         period = PERIODS[headers["period"]]
         assert period.check(headers["user-id"], headers["vendor-id"], inputs(data))[0] == "accepted"
@@ -407,7 +408,7 @@ def check_refused(row):
         read(row["type"], row["text"].encode())
     except Refused:
         return
-    raise AssertionError("was not refused")
+    raise AssertionError("expected a refusal")
 
 
 def check_coin_file(row):
@@ -427,7 +428,7 @@ def from_base64url(text):
 
 
 def canonical(value):
-    """RFC 8785, for what these vectors hold: texts of ASCII."""
+    """RFC 8785, restricted to the ASCII texts of these vectors."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 

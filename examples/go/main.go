@@ -14,7 +14,7 @@ import (
 
 const bodySizeMax = 1 << 20
 
-// Charge serves the pages of next to who paid price coins for them.
+// Charge serves the pages of next to clients who paid price coins for them.
 func (p *Paywall) Charge(price uint32, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodySizeMax))
@@ -34,7 +34,7 @@ func (p *Paywall) Charge(price uint32, next http.Handler) http.Handler {
 			w.Write(decision.Body())
 			return
 		}
-		// A payment in the body is no body of the page's, nor are the headers that carried it.
+		// The page must not get a payment, neither in the body nor in headers.
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		if decision.IsAsGet() {
 			r.Method, r.Body, r.ContentLength = http.MethodGet, http.NoBody, 0
@@ -42,7 +42,7 @@ func (p *Paywall) Charge(price uint32, next http.Handler) http.Handler {
 		for _, name := range decision.StrippedHeaders() {
 			r.Header.Del(name)
 		}
-		// The page is made before its head is sent, since a payment for no success is taken back.
+		// Make the page before sending its status: the payment is reversed if the page fails.
 		page := httptest.NewRecorder()
 		next.ServeHTTP(page, r)
 		reversed := p.Settle(decision, page.Code)

@@ -1,4 +1,4 @@
-// The installed C library through cgo: what the server beside this file calls it with.
+// Bindings to the installed C library through cgo, for the server in main.go.
 package main
 
 /*
@@ -14,13 +14,14 @@ import (
 	"unsafe"
 )
 
-// Paywall asks for coins before pages. Any number of goroutines may use one at once.
+// Paywall asks for coins for pages. Any number of goroutines can use one at the same time.
 type Paywall struct{ handle *C.micromint_paywall }
 
-// Decision says what to do with a request. It is freed by who asked for it.
+// Decision says what to do with a request. The caller of Decide frees it.
 type Decision struct{ handle *C.micromint_decision }
 
-// Open opens the paywall of a configuration file (docs/reference/vendor.md), and makes its till the first time.
+// Open opens the paywall of a configuration file (docs/reference/vendor.md), and creates its till
+// if it does not exist.
 func Open(config string) (*Paywall, error) {
 	var m memory
 	defer m.free()
@@ -33,7 +34,7 @@ func Open(config string) (*Paywall, error) {
 	return p, nil
 }
 
-// Decide asks about a request whose body was read.
+// Decide decides about a request whose body was read.
 func (p *Paywall) Decide(r *http.Request, body []byte, price uint32) (Decision, error) {
 	var m memory
 	defer m.free()
@@ -67,7 +68,7 @@ func (d Decision) Serves() bool  { return bool(C.micromint_decision_serves(d.han
 func (d Decision) IsAsGet() bool { return bool(C.micromint_decision_is_as_get(d.handle)) }
 func (d Decision) Status() int   { return int(C.micromint_decision_status(d.handle)) }
 
-// Body is that of the answer, where the page is not served.
+// Body returns the body of the response if the page is not served.
 func (d Decision) Body() []byte {
 	var data *C.uint8_t
 	var n C.size_t
@@ -75,7 +76,7 @@ func (d Decision) Body() []byte {
 	return C.GoBytes(unsafe.Pointer(data), C.int(n))
 }
 
-// StrippedHeaders are those of the request that the page must not see.
+// StrippedHeaders returns the names of request headers that the page must not get.
 func (d Decision) StrippedHeaders() (names []string) {
 	var name *C.uint8_t
 	var n C.size_t
@@ -85,7 +86,7 @@ func (d Decision) StrippedHeaders() (names []string) {
 	return names
 }
 
-// ChangeHead changes the head of an answer as the decision says.
+// ChangeHead changes the headers of a response as the decision says.
 func (d Decision) ChangeHead(answer http.Header, status int, reversed bool) {
 	var m memory
 	defer m.free()
@@ -103,7 +104,7 @@ func (d Decision) ChangeHead(answer http.Header, status int, reversed bool) {
 	}
 }
 
-// memory is C's, freed at once: structs for C must not point to Go's.
+// memory is allocated by C and freed together: structs for C must not point to Go memory.
 type memory []unsafe.Pointer
 
 func (m *memory) bytes(data []byte) *C.uint8_t {
@@ -136,7 +137,7 @@ func text(data *C.uint8_t, n C.size_t) string {
 	return C.GoStringN((*C.char)(unsafe.Pointer(data)), C.int(n))
 }
 
-// message is the text of an error, which is freed.
+// message returns the text of an error and frees it.
 func message(fault *C.micromint_error) error {
 	defer C.micromint_error_free(fault)
 	var data *C.uint8_t

@@ -7,7 +7,7 @@ $params = $library->make('micromint_params *', 'params_from_toml', file_get_cont
 $checker = $library->make('micromint_checker *', 'checker_new', $params, 'news.example');
 $coin = $library->c->new('uint64_t[4]');
 foreach ([0x892, 0x245, 0x1298, 0x78a] as $i => $x) {
-    $coin[$i] = $x; // below 2^60, so PHP's signed integers hold it
+    $coin[$i] = $x; // below 2^60, so it fits PHP's signed integers
 }
 foreach (['alice', 'bob'] as $user) {
     $fault = $library->c->new('micromint_coin_fault');
@@ -16,7 +16,7 @@ foreach (['alice', 'bob'] as $user) {
 }
 $library->c->micromint_checker_free($checker);
 
-// The hash of an x has all 64 bits: as a signed integer half of them would look negative.
+// A hash has 64 bits, so as PHP's signed integers half of the hashes are negative: print hex.
 echo sprintf('%016x', $library->make('uint64_t', 'hash', $params, 0x892)->cdata), "\n";
 $library->c->micromint_params_free($params);
 

@@ -1,6 +1,7 @@
 <?php
-// The installed C library through FFI: what the examples beside this file call it with. It needs ext-ffi, and
-// ffi.enable=true outside the command line. MICROMINT_LIBRARY and MICROMINT_HEADER name other files.
+// Bindings to the installed C library through FFI, for the examples in this folder. Requires
+// ext-ffi, and ffi.enable=true outside the command line. MICROMINT_LIBRARY and MICROMINT_HEADER
+// name other files.
 
 final class MicroMint
 {
@@ -9,14 +10,14 @@ final class MicroMint
     public function __construct()
     {
         $header = file_get_contents(getenv('MICROMINT_HEADER') ?: '/usr/local/include/micromint.h');
-        // FFI reads declarations only: constants are put in, what is for the preprocessor is left out.
+        // FFI parses only declarations: insert the constants and remove preprocessor lines.
         preg_match_all('/^#define (MICROMINT_\w+_SIZE\w*) (\d+)$/m', $header, $sizes);
         $header = str_replace($sizes[1], $sizes[2], $header);
         $header = preg_replace(['/^\s*#.*$/m', '/^extern "C" \{$/m', '/^\}  \/\/ extern "C"$/m'], '', $header);
         $this->c = FFI::cdef($header, getenv('MICROMINT_LIBRARY') ?: 'libmicromint.so.0.1');
     }
 
-    /** Calls a function that gives a status, and throws its error. A text becomes its bytes and their length. */
+    /** Calls a function that returns a status, and throws its error. A string is passed as bytes and length. */
     public function call(string $name, mixed ...$arguments): void
     {
         $error = $this->c->new('micromint_error *');
@@ -31,7 +32,7 @@ final class MicroMint
         }
     }
 
-    /** Calls a function that makes an object, or writes a number, as its last output. */
+    /** Calls a function whose last output is an object or a number, and returns that. */
     public function make(string $type, string $name, mixed ...$arguments): FFI\CData
     {
         $made = $this->c->new($type);
@@ -39,7 +40,7 @@ final class MicroMint
         return $made;
     }
 
-    /** Copies the texts that a function lends. */
+    /** Calls a function that lends texts, and returns copies of them. */
     public function texts(int $count, string $name, mixed ...$arguments): array
     {
         for ($places = []; count($places) < 2 * $count;) {
@@ -49,7 +50,7 @@ final class MicroMint
         return array_map(fn ($pair) => FFI::string($pair[0], $pair[1]->cdata), array_chunk($places, 2));
     }
 
-    /** Sets texts of a struct. They must live as long as it is used: keep what is given back. */
+    /** Sets texts of a struct. Keep the return value as long as the struct is used: it owns the memory. */
     public function fill(FFI\CData $struct, array $texts): array
     {
         $kept = array_map($this->bytes(...), $texts);
@@ -60,7 +61,7 @@ final class MicroMint
         return $kept;
     }
 
-    /** Header fields, each a name and a value: the array for C, their number, and what to keep. */
+    /** Headers, each a name and a value: returns the array for C, its length, and the memory to keep. */
     public function fields(array $fields): array
     {
         $array = $this->c->new('micromint_header[' . max(1, count($fields)) . ']');

@@ -1,8 +1,8 @@
 <?php
-// Asks for coins before a page of PHP, whatever server runs it: charge(1) at the head of a script.
+// Asks for coins for a PHP page, under any web server: call charge(1) at the beginning of a script.
 require __DIR__ . '/micromint.php';
 
-/** Lets the script go on if its page is free or paid for; otherwise answers and ends it. */
+/** Returns if the page is free or paid for; otherwise sends the response and ends the script. */
 function charge(int $price, string $config = '/etc/micromint/vendor.toml'): void
 {
     $library = new MicroMint();
@@ -11,12 +11,13 @@ function charge(int $price, string $config = '/etc/micromint/vendor.toml'): void
     $decision = decide($library, $paywall, $price);
     if (!$library->c->micromint_decision_serves($decision)) {
         change_head($library, $decision, 0, false);
-        // Last: PHP turns a WWW-Authenticate into a 401, which a browser would ask a password for.
+        // Set the status last: a WWW-Authenticate header makes PHP send 401, and browsers ask for a
+        // password.
         http_response_code($library->c->micromint_decision_status($decision));
         echo $library->texts(1, 'decision_body', $decision)[0];
         exit;
     }
-    // What the page must not see: the payment, and headers that could turn the request into another.
+    // Remove what the page must not get: the payment, and headers that could change the request.
     for ($i = 0; $i < $library->c->micromint_decision_strip_header_count($decision); $i++) {
         $name = $library->texts(1, 'decision_strip_header', $decision, $i)[0];
         unset($_SERVER['HTTP_' . strtr(strtoupper($name), '-', '_')]);
@@ -24,7 +25,8 @@ function charge(int $price, string $config = '/etc/micromint/vendor.toml'): void
     if ($library->c->micromint_decision_is_as_get($decision)) {
         [$_SERVER['REQUEST_METHOD'], $_POST] = ['GET', []];
     }
-    // When the head is about to leave, the page's status is known: a payment for no success is taken back.
+    // PHP calls this before it sends the headers, when the status is known: if the page failed, the
+    // payment is reversed.
     header_register_callback(function () use ($library, $paywall, $decision) {
         $status = http_response_code();
         $reversed = $library->make('bool', 'paywall_settle', $paywall, $decision, $status)->cdata;
@@ -34,7 +36,7 @@ function charge(int $price, string $config = '/etc/micromint/vendor.toml'): void
     });
 }
 
-/** What the paywall says of the request that PHP answers. */
+/** Asks the paywall about the current request. */
 function decide(MicroMint $library, FFI\CData $paywall, int $price): FFI\CData
 {
     $request = $library->c->new('micromint_request');
@@ -53,7 +55,7 @@ function decide(MicroMint $library, FFI\CData $paywall, int $price): FFI\CData
     return $library->make('micromint_decision *', 'paywall_decide', $paywall, FFI::addr($request));
 }
 
-/** Changes the head that PHP is to send as the decision says. */
+/** Changes the headers that PHP will send as the decision says. */
 function change_head(MicroMint $library, FFI\CData $decision, int $status, bool $reversed): void
 {
     $mine = array_map(fn ($line) => array_map(trim(...), explode(':', $line, 2)), headers_list());

@@ -1,10 +1,11 @@
 <?php
-// A page that costs a coin, and one that is not there: php -d ffi.enable=true -S localhost:8000 story.php
+// A page that costs one coin, and one that does not exist:
+//   php -d ffi.enable=true -S localhost:8000 story.php
 require __DIR__ . '/paywall.php';
 
 charge(1, getenv('VENDOR_CONFIG') ?: '/etc/micromint/vendor.toml');
 if (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) !== '/story') {
     http_response_code(404);
-    exit("there is no such page\n");
+    exit("This page does not exist.\n");
 }
 echo "the story\n";

@@ -1,4 +1,5 @@
-"""A paywall before any WSGI application: ``application = PaidPages(your_app, paywall, {"/story": 1})``."""
+"""A paywall for any WSGI application: ``application = PaidPages(your_app, paywall, {"/story":
+1})``."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ BODY_SIZE_MAX = 1 << 20
 
 
 class PaidPages:
-    """Asks for coins before the pages of ``prices``, a path's price in coins."""
+    """Asks for coins for the pages in ``prices``, which maps paths to prices in coins."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]], paywall: Paywall, prices: dict[str, int]):
         self.application, self.paywall, self.prices = application, paywall, prices
@@ -46,7 +47,8 @@ class PaidPages:
 
 
 def target_of(environ: dict[str, Any]) -> str:
-    """Path and query as received; a server that does not tell them gives an equal path encoded anew."""
+    """Path and query as received. If the server does not provide them, the decoded path is
+    encoded again."""
     path = urllib.parse.quote(environ["PATH_INFO"], encoding="latin-1")
     query = f"?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else ""
     return str(environ.get("REQUEST_URI") or environ.get("RAW_URI") or path + query)

@@ -1,6 +1,8 @@
-"""The package against the installed library: a coin, a wallet that pays a real web server, and errors.
+"""Tests of the package with the installed library: a coin, a wallet that pays a web server, and
+errors.
 
     WORLD=folder python -m unittest test_micromint      (scripts/test-examples.sh makes the folder)
+
 """
 
 import http.client
@@ -102,7 +104,7 @@ class Paying(unittest.TestCase):
             (balance,) = wallet.balances()
             self.assertEqual((balance.user, balance.paid, balance.unspent), ("python", 1, coins - 1))
 
-    def test_what_is_not_there_costs_nothing(self):
+    def test_a_missing_page_costs_nothing(self):
         with Wallet(WORLD / "python-2.mmw") as wallet:
             wallet.receive((WORLD / "python-2.sale").read_bytes())
             _, offer = self.fetch("GET", "/gone")
@@ -111,7 +113,7 @@ class Paying(unittest.TestCase):
             self.assertEqual((answer.status, answer.getheader("MicroMint-Status")), (404, "reversed"))
             self.assertEqual(wallet.settle(payment, answer.status, "reversed"), "not-kept")
 
-    def test_the_site_keeps_its_fields_and_an_address_must_be_one(self):
+    def test_the_site_keeps_its_headers_and_a_bad_address_is_an_error(self):
         free = self.paywall.decide("GET", "/", price=0, client="192.0.2.9")
         self.assertTrue(free.serves)
         self.assertIn("status=200", self.paywall.event(free, 200))
@@ -119,7 +121,7 @@ class Paying(unittest.TestCase):
         with self.assertRaisesRegex(MicroMintError, "(?i)address"):
             self.paywall.decide("GET", "/story", price=1, client="nowhere")
 
-    def test_free_pages_are_left_alone(self):
+    def test_free_pages_are_not_changed(self):
         answer, page = self.fetch("GET", "/")
         self.assertEqual((answer.status, page, answer.getheader("Cache-Control")), (200, b"GET", "public, max-age=60"))
 

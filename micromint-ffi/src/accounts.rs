@@ -335,5 +335,5 @@ pub unsafe extern "C" fn micromint_broker_owners(
 }
 
 fn absent(what: &str, whose: &str, id: &dyn std::fmt::Display) -> micromint_error {
-    micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no {what} {whose} {id}"))
+    micromint_error::new(MICROMINT_ERROR_ABSENT, format!("there is no {what} {whose} {id}"))
 }

@@ -31,7 +31,7 @@ pub(crate) fn guard(
         let words = words.unwrap_or_else(|| "unknown".to_string());
         Err(micromint_error::new(
             micromint_status::MICROMINT_ERROR_PANIC,
-            format!("fault in the library: {words}"),
+            format!("internal error (panic) in the library: {words}"),
         ))
     });
     match answer {
@@ -96,7 +96,7 @@ pub(crate) unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> 
     if !pointer.is_aligned()
         || len.checked_mul(size_of::<T>()).is_none_or(|size| size > isize::MAX as usize)
     {
-        let text = format!("{name}: {len} items at {pointer:p} are no array");
+        let text = format!("{name}: expected an array, found {len} items at {pointer:p}");
         return Err(micromint_error::new(micromint_status::MICROMINT_ERROR_ARGUMENT, text));
     }
     // SAFETY: not NULL, aligned, of a valid size; the caller guarantees the rest.

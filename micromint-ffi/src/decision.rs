@@ -244,7 +244,7 @@ pub unsafe extern "C" fn micromint_decision_strip_header(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference(decision), place = lend(name_out, name_len_out));
-        place.write(at(it.stripped(), index, "header to take out")?.as_bytes());
+        place.write(at(it.stripped(), index, "header to remove")?.as_bytes());
         Ok(())
     })
 }

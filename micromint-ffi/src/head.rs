@@ -110,7 +110,7 @@ pub unsafe extern "C" fn micromint_head_remove(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference(head), place = lend(name_out, name_len_out));
-        place.write(at(&it.changes.remove, index, "field to take out")?.as_bytes());
+        place.write(at(&it.changes.remove, index, "field to remove")?.as_bytes());
         Ok(())
     })
 }

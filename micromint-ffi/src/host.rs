@@ -86,7 +86,7 @@ impl Entropy for micromint_host {
         // bytes.
         match unsafe { random(self.userdata, bytes.as_mut_ptr(), bytes.len()) } {
             0 => Ok(()),
-            number => Err(io::Error::other(format!("the callback `random` gave {number}"))),
+            number => Err(io::Error::other(format!("the callback `random` returned {number}"))),
         }
     }
 }

@@ -141,7 +141,7 @@ pub unsafe extern "C" fn micromint_message_header(
         let (_, value) = found.ok_or_else(|| {
             micromint_error::new(
                 MICROMINT_ERROR_ABSENT,
-                format!("no header {name} in {}", message.message_type),
+                format!("there is no header {name} in {}", message.message_type),
             )
         })?;
         place.write(value.as_bytes());

@@ -76,8 +76,8 @@ pub type micromint_mint_progress = Option<
 /// mint_out:           the mint; nothing is created on disk yet.
 ///
 /// Errors: MICROMINT_ERROR_FILE if it cannot be read, or if others can read it, because it contains
-/// the input key; MICROMINT_ERROR_CONFIG with the key, also for a weak choice that the configuration
-/// does not allow.
+/// the input key; MICROMINT_ERROR_CONFIG with the name of the key, also for a weak choice that the
+/// configuration does not allow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_open(
     config: *const u8,
@@ -306,7 +306,10 @@ pub(crate) fn memory_of(memory: u64) -> u64 {
 }
 
 pub(crate) fn stopped(when: &str) -> micromint_error {
-    micromint_error::new(MICROMINT_ERROR_STOPPED, format!("stopped {when}; run it again to go on"))
+    micromint_error::new(
+        MICROMINT_ERROR_STOPPED,
+        format!("stopped {when}; run it again to continue"),
+    )
 }
 
 /// Reads a configuration; the coin file's path is relative to its folder.

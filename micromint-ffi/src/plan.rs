@@ -36,7 +36,8 @@ pub struct micromint_new_period {
     pub broker: *const u8,
     /// Its length.
     pub broker_len: usize,
-    /// What a coin is worth: an amount with at most 8 decimals and an ISO 4217 code, such as 0.01 USD.
+    /// The value of a coin: an amount with at most 8 decimals and an ISO 4217 code, such as 0.01
+    /// USD.
     pub coin_value: *const u8,
     /// Its length.
     pub coin_value_len: usize,
@@ -78,9 +79,8 @@ pub struct micromint_plan {
 /// Writes the configuration of a new period into a new file of mode 0600; iv, fixed bits and input
 /// key are random. Keep it secret: the input key reveals which balls are the broker's.
 ///
-/// config, config_len: the path of the file; the coin file will be beside it.
-/// period:             what the broker chooses.
-/// host:               randomness; NULL for the system's.
+/// config, config_len: the path of the file; the coin file will be in the same folder. period:
+/// what the broker chooses. host:               randomness; NULL for the system's.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT if the profile, the name of the period or the amount of money is
 /// invalid, MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a

@@ -43,7 +43,7 @@ pub unsafe extern "C" fn micromint_challenge_parse(
         given!(value = text(value, value_len), place = output(challenge_out));
         let (challenge, request) =
             request_in_challenge(std::iter::once(value)).ok_or_else(|| {
-                let found = "no challenge of the scheme Payment that coins can answer";
+                let found = "found no challenge of the scheme Payment that coins can answer";
                 micromint_error::new(MICROMINT_ERROR_ABSENT, found)
             })?;
         place.write(hand_out(micromint_challenge {

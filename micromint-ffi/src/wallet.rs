@@ -350,7 +350,7 @@ pub unsafe extern "C" fn micromint_wallet_free(wallet: *mut micromint_wallet) {
 }
 
 pub(crate) fn absent(what: &str, number: usize) -> micromint_error {
-    micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no {what} {number}"))
+    micromint_error::new(MICROMINT_ERROR_ABSENT, format!("there is no {what} {number}"))
 }
 
 pub(crate) fn refused(error: WalletError) -> micromint_error {

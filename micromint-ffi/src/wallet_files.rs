@@ -68,7 +68,7 @@ pub unsafe extern "C" fn micromint_wallet_receipt(
     guard(error_out, || {
         given!(it = reference(wallet), place = output(cookie_out), url = parsed(url, url_len));
         let cookie = it.wallet.state().receipt(&url, it.host.now()).ok_or_else(|| {
-            micromint_error::new(MICROMINT_ERROR_ABSENT, format!("no receipt for {url}"))
+            micromint_error::new(MICROMINT_ERROR_ABSENT, format!("there is no receipt for {url}"))
         })?;
         place.write(micromint_buffer::hand_out(cookie.as_bytes().to_vec()));
         Ok(())

@@ -1,11 +1,11 @@
 //! Searches for coins of the `small` profile (DES k4 u19 v8 t10, n = 37) without a mint, as a
 //! forger would: `cargo run --release -p micromint --example search-coins -- COINS`.
 //!
-//! The vectors need coins whose n is large enough that a changed bit cannot pass by chance, and
-//! minting the whole period for them takes 2^39 hashes. Four balls that fit one user and one vendor
-//! occur among the first 2^31: the published cost of a first forgery (docs/reference/params.md).
-//! The coins in `testdata/coins.json` for the period `2026-12-small` are those that it finds, in a
-//! minute on one core.
+//! The test vectors need coins with an n so large that a changed bit is not accepted by chance, and
+//! minting the whole period for them takes 2^39 hashes. Four balls that match one user and one
+//! vendor occur among the first 2^31: the published cost of a first forgery
+//! (docs/reference/params.md). The program finds the coins in `testdata/coins.json` for the period
+//! `2026-12-small` in a minute on one core.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;

@@ -1,8 +1,9 @@
-//! The wallet in wasm: one function that receives coins and pays with them, for `scripts/wasm-build.sh`.
+//! The wallet in wasm, for `scripts/wasm-build.sh`: one function that receives coins and pays with
+//! them.
 //!
-//! It takes nothing from outside: the coins come from the obvious mint of the tests, the wallet's file is
-//! in memory, and the clock stands still. `wasm_check` returns 0 where a payment was made that hashing
-//! accepts, else the number of the step that failed.
+//! It needs no imports: the coins come from the simple mint of the tests, the wallet file is in
+//! memory, and the clock is fixed. `wasm_check` returns 0 if the payment passes the check by
+//! hashing, otherwise the number of the step that failed.
 
 use micromint::authenticator::Key;
 use micromint::host::{Entropy, SimulatedDirectory};
@@ -16,7 +17,7 @@ use micromint::wallet::{Decision, Fetch, Policy, Received, Wallet};
 const NOW: UnixTime = UnixTime(1_796_860_800);
 const PRICE: u32 = 3;
 
-/// The same bytes each time. A browser's wallet passes in `crypto.getRandomValues`.
+/// Constant bytes. A wallet in a browser would use `crypto.getRandomValues`.
 struct FixedEntropy;
 
 impl Entropy for FixedEntropy {
@@ -26,7 +27,7 @@ impl Entropy for FixedEntropy {
     }
 }
 
-/// Receives two sets and pays for a page: 0, or the number of the step that failed.
+/// Receives two sets and pays for a page. Returns 0, or the number of the step that failed.
 // SAFETY: no other function of this library has that name.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_check() -> u32 {

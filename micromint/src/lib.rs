@@ -24,9 +24,8 @@
 //! use micromint::protocol::{RequestPayment, Verdict};
 //! use micromint::till::{SyncMode, Till};
 //! use micromint::time::UnixTime;
-//! use micromint::vendor::config::VendorConfig;
 //! use micromint::vendor::redemption::{BatchLimits, make_batch, read_result};
-//! use micromint::vendor::{Decision, Paywall, Request};
+//! use micromint::vendor::{Decision, Paywall, Request, VendorConfig};
 //! use micromint::wallet::{self, Fetch, PaymentOutcome, Policy, Wallet};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

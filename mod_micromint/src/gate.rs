@@ -42,7 +42,10 @@ const STATUS_HANDLER: &[u8] = b"micromint-status";
 pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
     let missing = parent.gates_without_vendor();
     for gate in &missing {
-        parent.refuse_at(&gate.position, &format!("{} needs a MicroMintConfig", gate.directive));
+        parent.refuse_at(
+            &gate.position,
+            &format!("{} requires a MicroMintConfig for this server", gate.directive),
+        );
     }
     if missing.is_empty() { Ok(()) } else { Err(()) }
 }
@@ -66,7 +69,7 @@ pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
 pub(crate) fn open(child: &Parent) {
     for vendor in child.vendors() {
         if let Err(error) = vendor.open() {
-            let text = format!("{error}; pages of this vendor are not sold until it is gone");
+            let text = format!("{error}; pages of this vendor are not sold until this is fixed");
             child.log().write(Level::Alert, &text);
         }
     }
@@ -81,7 +84,7 @@ pub(crate) fn require(request: Request<'_>) -> Grant {
         Gate::Off => {
             request.log().write(
                 Level::Error,
-                "Require micromint: MicroMint is Off here, so access is denied",
+                "Require micromint: access is denied, because MicroMint is Off here",
             );
             Grant::Denied
         }
@@ -173,10 +176,11 @@ fn pass(request: Request<'_>) -> Code {
             return served(request, visit);
         }
         if is_charged(visit) {
-            let text = format!("{} coins were paid for what costs {price}", visit.price.get());
-            request
-                .log()
-                .write(Level::Error, &format!("{text} here, after an internal redirect: refused"));
+            let text = format!("{} coins were paid, but the page costs {price}", visit.price.get());
+            request.log().write(
+                Level::Error,
+                &format!("{text} after an internal redirect; the request is refused"),
+            );
             return SERVER_ERROR;
         }
         visit.start_over();

@@ -167,7 +167,7 @@ pub(crate) fn set_config(
     server: &mut ServerConfig,
     file: &[u8],
 ) -> Result<(), String> {
-    let path = place.server_relative(file).ok_or("the file's name is no path")?;
+    let path = place.server_relative(file).ok_or("the file name cannot be made a path")?;
     let position = place.position();
     let module = place.module();
     if let Some(vendor) = module.vendors.iter().find(|vendor| vendor.path() == path) {

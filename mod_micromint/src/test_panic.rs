@@ -18,7 +18,7 @@ pub(crate) fn panic_if_asked(request: Request<'_>, place: &str) {
         crate::ap::read_freed_memory();
     }
     if asks(place) {
-        panic!("asked for by a test");
+        panic!("requested by a test");
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn open(worker: &Worker) {
         if let Err(error) = vendor.open() {
             worker.log().write(
                 Level::Alert,
-                &format!("{error}; pages of this vendor are not sold until it is gone"),
+                &format!("{error}; pages of this vendor are not sold until this is fixed"),
             );
         }
     }
@@ -146,10 +146,11 @@ fn pass(request: &mut Request) -> Code {
             return DECLINED;
         }
         if is_charged(&visit) {
-            let text = format!("{} coins were paid for what costs {price}", visit.price.get());
-            request
-                .log()
-                .write(Level::Error, &format!("{text} here, after a change of the URI: refused"));
+            let text = format!("{} coins were paid, but the page costs {price}", visit.price.get());
+            request.log().write(
+                Level::Error,
+                &format!("{text} after a change of the URI; the request is refused"),
+            );
             return SERVER_ERROR;
         }
         visit.start_over();

@@ -115,7 +115,7 @@ impl LocationConfig {
             Some(gate) if gate.is_on && place.server().vendor().is_none() => {
                 place.refuse_at(
                     &gate.position,
-                    "\"micromint\" or \"micromint_price\" needs a \"micromint_config\"",
+                    "\"micromint\" and \"micromint_price\" require a \"micromint_config\"",
                 );
                 Err(())
             }
@@ -302,7 +302,7 @@ pub(crate) fn set_log(
         (b"off", None) => None,
         (b"plain", _) => Some(EventFormat::Plain),
         (b"json", _) => Some(EventFormat::Json),
-        (b"off", Some(_)) => return Err(format!("\"{NAME} off\" takes no file")),
+        (b"off", Some(_)) => return Err(format!("\"{NAME} off\": expected no file")),
         (other, _) => return Err(unexpected(NAME, "\"off\", \"plain\" or \"json\"", other)),
     };
     let file = match &file {

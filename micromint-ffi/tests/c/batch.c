@@ -1,5 +1,5 @@
-/* A batch that no vendor would send, of 603 payments that are none: examined on as many threads as are allowed, and
-   set aside. argv[1] is a folder with the configuration of a mint. */
+/* A batch of 603 malformed payments, which no vendor would send: it is examined on the allowed
+   number of threads, and rejected. argv[1] is a folder with the configuration of a mint. */
 #define _GNU_SOURCE
 #include "check.h"
 #include <dlfcn.h>
@@ -11,7 +11,7 @@ static int64_t now = 1796904000; /* 2026-12-10T12:00:00Z */
 static const micromint_key SECRET = {{1, 2, 3, 4, 5, 6, 7, 8}};
 static int threads_made;
 
-/* Counts the library's threads, which is why it is linked into this program. */
+/* Counts the threads of the library, which is linked statically for that. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *data) {
   int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
   *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
@@ -47,7 +47,7 @@ static size_t write_batch(char *text, size_t size, const char *name) {
   return at;
 }
 
-/* Redeems a batch of this name; how many threads were made for it. */
+/* Redeems a batch of this name. Returns how many threads the library started. */
 static int redeem(micromint_broker *broker, const char *name) {
   static char text[16384];
   char first[128], last[128];
@@ -93,7 +93,7 @@ int main(int argc, char **argv) {
   good(micromint_broker_open(TEXT(path), &SECRET, &host, &broker, &error), error);
   good(micromint_broker_register(broker, TEXT("news.example"), &error), error);
 
-  /* A thread is worth 256 payments; one of them is the caller's. */
+  /* The library uses one thread per 256 payments, including the caller's. */
   CHECK(redeem(broker, "all-cores") == (sysconf(_SC_NPROCESSORS_ONLN) > 2 ? 2 : sysconf(_SC_NPROCESSORS_ONLN) - 1));
   CHECK(micromint_broker_set_threads(broker, 1025, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "threads: expected at most 1024, found 1025"));

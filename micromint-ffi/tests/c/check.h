@@ -1,4 +1,5 @@
-/* What every test program in C uses: a check that says where it failed, and handles to work with. */
+/* Shared code of the test programs in C: a check that prints where it failed, and objects to
+   work with. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -18,7 +19,7 @@
 /* A text and its length, as two arguments. */
 #define TEXT(literal) (const uint8_t *)(literal), strlen(literal)
 
-/* A period small enough to mint in a moment: testdata/periods/2026-12.params. */
+/* A small period that is minted quickly: testdata/periods/2026-12.params. */
 #define PERIOD_TOML \
   "period = \"2026-12\"\nhashfn = \"des\"\niv = \"0123456789abcdef\"\n" \
   "input-size = 14\noutput-size = 12\nnum-fixed-bits = 2\nfixed-bits = \"2\"\nsubbin-size = 4\n" \
@@ -26,7 +27,8 @@
   "redeem-until = \"2027-01-08T00:00:00Z\"\nbroker = \"https://broker.example/\"\n" \
   "coin-value = \"0.01 USD\"\n"
 
-/* What testdata/scheme.json's first challenge asks for: three coins for https://news.example/story. */
+/* The request of the first challenge in testdata/scheme.json: three coins for
+   https://news.example/story. */
 #define CHARGE_REQUEST \
   "eyJhbW91bnQiOiIzIiwiY3VycmVuY3kiOiJjb2luIiwiZGVzY3JpcHRpb24iOiJOZXdzIG9mIHRoZSBkYXkiLCJtZXRob2REZXRh" \
   "aWxzIjp7ImJyb2tlciI6Imh0dHBzOi8vYnJva2VyLmV4YW1wbGUvIiwiY29pblZhbHVlIjoiMC4wMSBVU0QiLCJwZXJpb2RzIjpb" \
@@ -40,8 +42,8 @@ static inline int equal(const uint8_t *bytes, size_t len, const char *text) {
   return len == strlen(text) && memcmp(bytes, text, len) == 0;
 }
 
-/* Ends the program with the error's text unless the call went well. A macro, since a function's arguments
-   are evaluated in any order. */
+/* Ends the program with the error's text unless the call succeeded. A macro, because the
+   arguments of a function are evaluated in any order. */
 #define good(call, error) \
   do { \
     micromint_status status_ = (call); \
@@ -58,7 +60,7 @@ static inline void end_unless_good(micromint_status status, micromint_error *err
   }
 }
 
-/* Whether an error says what it must; frees it. */
+/* Whether an error has this status and contains this text; frees it. */
 static inline int says(micromint_error *error, micromint_status status, const char *piece) {
   const uint8_t *text;
   size_t len;

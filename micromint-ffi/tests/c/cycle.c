@@ -1,5 +1,5 @@
-/* The whole cycle: mint, sell, pay a page, redeem it, return what is left, settle. argv[1] is a folder with the
-   configurations of a mint and of a vendor. */
+/* The whole cycle: mint, sell, pay for a page, redeem, return the other coins, settle. argv[1]
+   is a folder with the configurations of a mint and of a vendor. */
 #include "check.h"
 
 static micromint_error *error;
@@ -68,7 +68,7 @@ static micromint_buffer *sell(micromint_broker *broker, micromint_wallet *wallet
   return sale;
 }
 
-/* Pays one coin for a page; gives the Payment message. */
+/* Pays one coin for a page. Returns the Payment message. */
 static micromint_buffer *pay(micromint_wallet *wallet, const micromint_paywall *paywall) {
   micromint_request request;
   micromint_header header;
@@ -123,7 +123,7 @@ static micromint_buffer *pay(micromint_wallet *wallet, const micromint_paywall *
   return payment;
 }
 
-/* Whether a text is what it must be; frees it. */
+/* Whether a text is as expected; frees it. */
 static int text_is(micromint_buffer *text, const char *expected) {
   int same = equal(BYTES(text), expected);
   micromint_buffer_free(text);
@@ -141,7 +141,7 @@ static int text_between(micromint_buffer *text, const char *first, const char *l
   return is;
 }
 
-/* The till remembers its one batch, which was paid. */
+/* The till lists its one batch, which was paid. */
 static void list_batches(const micromint_till *till, const micromint_buffer *result) {
   micromint_batch_list *list = NULL;
   micromint_batch batch;
@@ -160,7 +160,7 @@ static void list_batches(const micromint_till *till, const micromint_buffer *res
   micromint_batch_list_free(list);
 }
 
-/* The vendor's batch goes to the broker, its answer back to the till. */
+/* The broker redeems the vendor's batch, and the till reads the result. */
 static void redeem(micromint_broker *broker, const micromint_till *till) {
   micromint_buffer *batch = NULL, *again = NULL, *result = NULL, *reason = NULL;
   micromint_batch what;
@@ -171,7 +171,7 @@ static void redeem(micromint_broker *broker, const micromint_till *till) {
   CHECK(batch == NULL && what.coins == 0);
   good(micromint_till_unbatched(till, TEXT("2026-12"), &payments, &coins, &young, &error), error);
   CHECK(payments == 0 && coins == 0 && young == 1);
-  now += 601; /* a payment may be taken back for ten minutes */
+  now += 601; /* a payment can be reversed for ten minutes */
   good(micromint_till_unbatched(till, TEXT("2026-12"), &payments, &coins, &young, &error), error);
   CHECK(payments == 1 && coins == 1 && young == 0);
   good(micromint_till_periods(till, &again, &error), error);
@@ -204,7 +204,7 @@ static void redeem(micromint_broker *broker, const micromint_till *till) {
   good(micromint_till_periods(till, &again, &error), error);
   CHECK(text_is(again, ""));
   good(micromint_broker_set_aside(broker, BYTES(batch), BYTES(result), &again, &error), error);
-  CHECK(text_is(again, "")); /* all were paid */
+  CHECK(text_is(again, "")); /* all coins were paid */
   good(micromint_till_prune(till, &removed, &error), error);
   CHECK(removed == 0);
   micromint_buffer_free(batch);
@@ -244,7 +244,7 @@ static void read_books(micromint_broker *broker) {
   CHECK(micromint_broker_vendor_records(broker, TEXT("a.example"), &text, NULL) == MICROMINT_ERROR_ABSENT);
 }
 
-/* Balls that leaked are not sold. */
+/* Compromised balls are not sold. */
 static void compromise(micromint_broker *broker) {
   uint64_t balls = 7;
   micromint_buffer *sale = NULL, *smaller = NULL, *reason = NULL;
@@ -262,7 +262,8 @@ static void compromise(micromint_broker *broker) {
   micromint_buffer_free(sale);
   micromint_buffer_free(smaller);}
 
-/* The broker invites to return, which the wallet believes only of the broker that sold. */
+/* The broker invites the user to a return. The wallet accepts that only from the broker that
+   sold the coins. */
 static void invite(const micromint_wallet *wallet, const micromint_broker *broker) {
   micromint_buffer *message = NULL;
   size_t holding = 7;
@@ -338,7 +339,7 @@ int main(int argc, char **argv) {
   now = 1798848000; /* 2027-01-02T00:00:00Z: the period has ended */
   invite(wallet, broker);
   give_back(wallet, broker);
-  now = 1799452800; /* 2027-01-09T00:00:00Z: and been redeemed */
+  now = 1799452800; /* 2027-01-09T00:00:00Z: redeem-until is over */
   good(micromint_broker_settle(broker, &settled, &error), error);
   CHECK(settled);
 

@@ -1,4 +1,5 @@
-/* What holds no files crosses a fork: parent and child use it, and each frees its own. */
+/* Objects without files can be used across a fork: parent and child use them, and each frees its
+   copy. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <sys/wait.h>

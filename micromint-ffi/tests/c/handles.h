@@ -1,4 +1,4 @@
-/* One good object of every opaque type, for the program of NULLs that tests/c.rs makes. */
+/* One valid object of every opaque type, for the program that tests/c/nulls.rs generates. */
 #ifndef HANDLES_H
 #define HANDLES_H
 #include "check.h"
@@ -27,7 +27,7 @@ static micromint_wallet *h_micromint_wallet;
 static micromint_broker *h_micromint_broker;
 static micromint_policy policy, *h_micromint_policy = &policy;
 
-/* folder: where a mint.toml and a vendor.toml is. */
+/* folder: contains a mint.toml and a vendor.toml. */
 static void make_handles(const char *folder) {
   char config[4096];
   micromint_error *error = NULL;

@@ -1,5 +1,6 @@
-/* The mint from C: refuses weak choices, stops when told, goes on, is complete once; a new period, planned, minted in
-   parts, merged (at once, and part by part) and verified; the broker's secret. argv[1] holds mint.toml. */
+/* The mint: it refuses weak choices, stops on request, continues, and completes once. A new
+   period: planned, minted in parts, merged (whole, and part by part) and verified. The broker's
+   secret. argv[1] is a folder with mint.toml. */
 #include "check.h"
 
 static micromint_error *error;
@@ -9,7 +10,7 @@ typedef struct {
   uint64_t calls, last_total;
 } watcher;
 
-/* One thread mints, so that plain counters do. */
+/* Only one thread mints, so plain counters are enough. */
 static int32_t watch(void *userdata, micromint_mint_stage stage, uint64_t done, uint64_t total) {
   watcher *it = userdata;
   if (stage == MICROMINT_MINT_TOSSING && done > total) abort();
@@ -70,7 +71,7 @@ static void plan(const micromint_mint *mint) {
   micromint_params_free(params);
 }
 
-/* A period of its own, in two parts that are merged and verified. */
+/* Another period, in two parts that are merged and verified. */
 static void shards(const char *folder) {
   char path[4096];
   micromint_mint *mint = NULL;
@@ -108,7 +109,7 @@ static void shards(const char *folder) {
   micromint_mint_free(mint);
 }
 
-/* A period of one shard, whose coin file is made in two parts. */
+/* A period of one shard, whose coin file is merged in two parts. */
 static void parts(const char *folder) {
   char path[4096];
   micromint_mint *mint = NULL;
@@ -135,7 +136,7 @@ static void parts(const char *folder) {
   micromint_mint_free(mint);
 }
 
-/* How fast the machine is. */
+/* Measures the speed of the machine. */
 static void measure(const micromint_mint *mint) {
   double tosses = 0;
   CHECK(micromint_mint_measure(mint, 1, 0, &tosses, &error) == MICROMINT_ERROR_ARGUMENT);
@@ -189,7 +190,7 @@ int main(int argc, char **argv) {
   CHECK(says(error, MICROMINT_ERROR_FILE, "threads: expected at least 1 and at most 1024, found 5000"));
 
   CHECK(micromint_mint_run(mint, 1, 0, watch, &stopper, &balls, &error) == MICROMINT_ERROR_STOPPED);
-  CHECK(says(error, MICROMINT_ERROR_STOPPED, "run it again to go on"));
+  CHECK(says(error, MICROMINT_ERROR_STOPPED, "run it again to continue"));
   CHECK(balls == 7 && stopper.calls > 0);
   good(micromint_mint_inspect(mint, &state, &error), error);
   CHECK(state.phase == MICROMINT_MINT_BEGUN && state.done <= state.total && state.total == 1 << 14);

@@ -1,5 +1,5 @@
-/* The paywall from C, on disk: asks for payment, takes one, answers a retry, refuses, reverses; the
-   caller's clock, randomness and log are used. argv[1] is an empty folder. */
+/* The paywall, on disk: it asks for a payment, accepts one, answers a retry, refuses and
+   reverses. It uses the caller's clock, randomness and log. argv[1] is an empty folder. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include "paid.h"
@@ -32,7 +32,7 @@ static void machine_log(void *userdata, const uint8_t *text, size_t len) {
 static micromint_error *error;
 static char config[4096];
 
-/* A request as a server would make it. */
+/* A request as a web server would fill it. */
 static micromint_request ask(const char *target, micromint_header *payment) {
   micromint_request request;
   memset(&request, 0, sizeof request);
@@ -119,7 +119,7 @@ static void unpaid_and_free(const micromint_paywall *paywall) {
   micromint_decision_free(decision);
 }
 
-/* Asks, and compares a header of the Request-Payment that comes back. */
+/* Compares a header of the Request-Payment in the response. */
 static void offers(const micromint_paywall *paywall, const micromint_request *request, const char *name,
                    const char *value) {
   micromint_decision *decision = decide(paywall, request);
@@ -174,7 +174,7 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
   CHECK(step == MICROMINT_STEP_WORK && decision == NULL && body_max == 0);
 
-  /* Content that fails costs nothing: the same payment is taken again. */
+  /* Content that fails costs nothing: the same payment is accepted again. */
   decision = decide(paywall, &request);
   CHECK(micromint_decision_serves(decision) && word_is(decision, "paid") && user_is(decision, "alice"));
   CHECK(micromint_decision_coins(decision) == 1 && micromint_decision_status(decision) == 0);
@@ -201,7 +201,7 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   CHECK(micromint_decision_serves(decision) && word_is(decision, "retry") && micromint_decision_coins(decision) == 0);
   micromint_decision_free(decision);
 
-  /* Past the receipt time it is spent: the caller's clock counts. */
+  /* After the receipt time, by the caller's clock, the coin is spent. */
   it->now += 90000;
   decision = decide(paywall, &request);
   CHECK(!micromint_decision_serves(decision) && word_is(decision, "spent") && user_is(decision, "alice"));
@@ -220,7 +220,7 @@ static void paid_in_a_body(const micromint_paywall *paywall) {
   request.method_len = 4;
   good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
   CHECK(step == MICROMINT_STEP_READ_BODY && body_max > 100 && decision == NULL);
-  /* Larger than allowed. */
+  /* A body that is too large. */
   decision = decide(paywall, &request);
   CHECK(micromint_decision_status(decision) == 413);
   micromint_decision_free(decision);
@@ -231,7 +231,7 @@ static void paid_in_a_body(const micromint_paywall *paywall) {
   CHECK(word_is(decision, "retry") && micromint_decision_is_as_get(decision));
   CHECK(micromint_decision_ignores_conditions(decision) && micromint_decision_strip_header_count(decision) == 11);
   micromint_decision_free(decision);
-  /* An empty body is a body. */
+  /* An empty body counts as read. */
   request.body = NULL;
   request.body_len = 0;
   decision = decide(paywall, &request);
@@ -280,7 +280,7 @@ static void wrong_arguments(const micromint_paywall *paywall) {
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "0 to 500 coins, found \"501\"") && price == 500);
 }
 
-/* Threads race with one coin: it opens the page as paid once. */
+/* Several threads send the same coin: exactly one is answered as paid. */
 enum { RACERS = 4 };
 static const micromint_paywall *raced;
 
@@ -309,7 +309,7 @@ static void race_for_a_coin(const micromint_paywall *paywall) {
   CHECK(sum == 1);
 }
 
-/* A process that opens its own paywall after the fork sees what the others recorded. */
+/* A process that opens its own paywall after the fork sees the records of other processes. */
 static void other_process(const micromint_host *host) {
   int state = 1;
   pid_t child = fork();
@@ -345,7 +345,7 @@ int main(int argc, char **argv) {
 
   it.fails = 1;
   CHECK(micromint_paywall_prepare(TEXT(config), &host, &error) == MICROMINT_ERROR_FILE);
-  CHECK(says(error, MICROMINT_ERROR_FILE, "the callback `random` gave 5"));
+  CHECK(says(error, MICROMINT_ERROR_FILE, "the callback `random` returned 5"));
   it.fails = 0;
   good(micromint_paywall_prepare(TEXT(config), &host, &error), error);
   CHECK(it.randoms >= 32);

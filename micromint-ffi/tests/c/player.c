@@ -1,5 +1,6 @@
-/* A paywall that answers requests from standard input: tests/c/cases.rs plays testdata/cases/ with it. argv[1] is the
-   vendor's configuration. What comes and goes are frames: a name, a length, a line end, so many bytes, a line end. */
+/* A paywall that answers requests from standard input, with which tests/c/cases.rs runs
+   testdata/cases/. argv[1] is the vendor's configuration. Input and output are frames: a name, a
+   length, a line end, the given number of bytes, a line end. */
 #include "check.h"
 #include <strings.h>
 
@@ -46,7 +47,7 @@ static void put(const char *name, const void *bytes, size_t len) {
 
 static void put_text(const char *name, const char *text) { put(name, text, strlen(text)); }
 
-/* The next frame; its bytes are never freed before the process ends a step. */
+/* The next frame. Its bytes live until the end of the step. */
 static int next(char *name, piece *content) {
   unsigned long len;
   if (scanf("%31s %lu", name, &len) != 2) return 0;
@@ -70,7 +71,7 @@ static micromint_header field(piece line) {
   return made;
 }
 
-/* Reads a step into memory that lives as long as `kept`. Whether there was one. */
+/* Reads a step into memory that lives as long as `kept`. Returns whether there was one. */
 static int read_step(step *it, piece *kept, size_t *kept_len) {
   char name[32];
   piece at;
@@ -105,7 +106,7 @@ static int read_step(step *it, piece *kept, size_t *kept_len) {
   return 0;
 }
 
-/* As a server does it: the head first, the body where it is asked for. */
+/* Works like a server: first the head of the request, then the body if the paywall needs it. */
 static micromint_decision *decide(const micromint_paywall *paywall, step *it) {
   micromint_step what = MICROMINT_STEP_WORK;
   micromint_decision *decision = NULL;

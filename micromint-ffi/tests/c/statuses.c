@@ -1,4 +1,5 @@
-/* Each failure has its status and a text that says what was expected and where; outputs stay as they were. */
+/* Each failure has its status and a text that says what was expected and where; outputs are not
+   changed. */
 #include "check.h"
 
 static micromint_error *error;
@@ -35,7 +36,7 @@ static void arguments(void) {
   CHECK(micromint_checker_new(params, TEXT("News"), &none, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "Vendor-ID") && none == NULL);
 
-  /* An array that cannot be one is told, not read. */
+  /* An impossible array is reported and not read. */
   CHECK(micromint_checker_check(check, TEXT("alice"), NULL, 0, &fault, NULL, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "expected a coin, found none"));
   CHECK(micromint_checker_check(check, TEXT("alice"), GOOD_COIN, SIZE_MAX / 4, &fault, NULL, NULL)
@@ -43,10 +44,10 @@ static void arguments(void) {
   CHECK(micromint_checker_check(check, TEXT("alice"), wild, 4, &fault, NULL, NULL) == MICROMINT_ERROR_ARGUMENT);
   CHECK(fault == MICROMINT_COIN_REPEATED_COIN);
 
-  /* A refusal is an answer. */
+  /* A refusal is not an error. */
   CHECK(micromint_checker_check(check, TEXT("bob"), GOOD_COIN, 4, &fault, NULL, NULL) == MICROMINT_OK);
   CHECK(fault == MICROMINT_COIN_USER_DIFFERENCES);
-  /* Without a place for the error the status is enough, and nothing leaks. */
+  /* Without a place for the error, the status is returned and nothing leaks. */
   CHECK(micromint_hash(params, UINT64_MAX, &hash, NULL) == MICROMINT_ERROR_ARGUMENT);
   micromint_checker_free(check);
   micromint_params_free(params);

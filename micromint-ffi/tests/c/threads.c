@@ -1,4 +1,4 @@
-/* What is never changed serves many threads at once. */
+/* Immutable objects can be used by many threads at the same time. */
 #include "check.h"
 #include <pthread.h>
 
@@ -18,7 +18,7 @@ static void *work(void *number) {
     good(micromint_checker_check(shared, TEXT(user), GOOD_COIN, 4, &fault, &bin, &error), error);
     CHECK(fault == (user[0] == 'a' ? MICROMINT_COIN_GOOD : MICROMINT_COIN_USER_DIFFERENCES));
     CHECK(user[0] == 'b' || (bin.superbin == 8 && bin.subbin == 1));
-    /* Errors belong to their call, not to a thread. */
+    /* Errors belong to a call, not to a thread. */
     CHECK(micromint_hash(shared_params, UINT64_MAX, &hash, &error) == MICROMINT_ERROR_ARGUMENT);
     CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "0xffffffffffffffff"));
   }

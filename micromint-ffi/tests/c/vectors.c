@@ -1,4 +1,5 @@
-/* Every vector of testdata/ through the library. vectors.h is made from the JSON files by tests/c.rs. */
+/* Checks every vector of testdata/ with the library. tests/c/vectors.rs makes vectors.h from the
+   JSON files. */
 #include "check.h"
 #include "vectors.h"
 
@@ -121,7 +122,7 @@ static void refused_messages(void) {
     micromint_message *message = NULL;
     micromint_status status = micromint_message_parse(row->text.data, row->text.len, &message, NULL);
     if (status == MICROMINT_OK) {
-      /* A good message, but not of the type that was asked for. */
+      /* A valid message, but not of the requested type. */
       good(micromint_message_type(message, &type, &len, &error), error);
       if (same(row->type, type, len)) fprintf(stderr, "taken: %.*s\n", (int)row->why.len, row->why.data);
       CHECK(!same(row->type, type, len));
@@ -132,8 +133,8 @@ static void refused_messages(void) {
   }
 }
 
-/* Who pays reads the challenge, writes the credential and reads the receipt. (The id under the vendor's key is the
-   paywall's own affair: all_cases.) */
+/* A client reads the challenge, writes the credential and reads the receipt. (Only the paywall
+   uses the id under the vendor's key; the cases test it.) */
 static void scheme(void) {
   size_t i, j, len;
   const uint8_t *name;

@@ -1,4 +1,4 @@
-/* The loaded library is the one that the header describes. */
+/* The loaded library has the version of the header. */
 #include "check.h"
 
 int main(void) {

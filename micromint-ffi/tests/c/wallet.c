@@ -1,5 +1,6 @@
-/* A wallet takes in a sale, pays for a page at a paywall, and returns what is left once the period has ended.
-   argv[1] is a folder with a vendor's configuration, argv[2] a Funds-Withdrawn message. */
+/* A wallet receives a sale, pays for a page at a paywall, and returns the other coins after the
+   end of the period. argv[1] is a folder with a vendor's configuration, argv[2] a Funds-Withdrawn
+   message. */
 #include "check.h"
 
 #define PAGE "https://news.example/story"
@@ -83,7 +84,7 @@ static int is(const uint8_t *text, size_t len, const char *expected) {
   return same;
 }
 
-/* What the wallet remembers of the sale and the payment, and knows of its holding. */
+/* The wallet lists the sale and the payment, and describes its holding. */
 static void remember(const micromint_wallet *wallet) {
   micromint_past_sale sale;
   micromint_past_payment payment;
@@ -116,7 +117,7 @@ static void remember(const micromint_wallet *wallet) {
   micromint_params_free(params);
 }
 
-/* The value of a header field of a decision. */
+/* The value of a header of a decision. */
 static void field(const micromint_decision *decision, const char *name, const uint8_t **value, size_t *len) {
   const uint8_t *found;
   size_t found_len, i;
@@ -127,7 +128,8 @@ static void field(const micromint_decision *decision, const char *name, const ui
   CHECK(!"there is such a field");
 }
 
-/* A request travels in a header field of the 402, a payment in one of the next request. */
+/* The request for payment is in a header of the 402, the payment in a header of the next
+   request. */
 static void headers(const micromint_paywall *paywall, const micromint_buffer *message) {
   micromint_decision *offer = fetch(paywall, NULL), *opened = NULL;
   micromint_message *request = NULL, *payment = NULL;
@@ -181,7 +183,7 @@ static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
 
   CHECK(pay(wallet, offer, 2, &payment, &message) == MICROMINT_PAY_SEND);
   CHECK(balance(wallet).unspent == 29 && balance(wallet).bound == 2);
-  /* No answer came: the very message goes again. */
+  /* No answer came: the same message is sent again. */
   CHECK(pay(wallet, offer, 2, &again, &same) == MICROMINT_PAY_SEND_AGAIN && again == payment);
   CHECK(micromint_buffer_len(same) == micromint_buffer_len(message));
   CHECK(memcmp(micromint_buffer_data(same), micromint_buffer_data(message), micromint_buffer_len(same)) == 0);
@@ -200,7 +202,7 @@ static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
   micromint_buffer_free(same);
 }
 
-/* Receipts are kept for the very page; other cookies are not. */
+/* Receipts are stored for exactly one page; other cookies are not stored. */
 static void receipts(micromint_wallet *wallet) {
   micromint_buffer *cookie = NULL;
   bool is_receipt = true;
@@ -221,7 +223,8 @@ static void receipts(micromint_wallet *wallet) {
   CHECK(micromint_wallet_receipt(wallet, TEXT(PAGE), &cookie, NULL) == MICROMINT_ERROR_ABSENT);
 }
 
-/* A backup is not spent from; a wallet made of one has its coins for a return only, unless they are said to be whole. */
+/* A backup cannot be spent from. The coins of a restored wallet can only be returned, unless the
+   caller says that none were spent. */
 static void backups(micromint_wallet *wallet, const micromint_host *host, const char *folder) {
   char backup[4096], restored[4096];
   micromint_wallet *copy = NULL;

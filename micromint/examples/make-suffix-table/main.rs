@@ -1,11 +1,11 @@
-//! Makes `src/host_name/public_suffixes.bin` from the Public Suffix List that the crate `psl` carries.
-//! Run it after `cargo update -p psl`:
+//! Makes `src/host_name/public_suffixes.bin` from the Public Suffix List in the crate `psl`. Run it
+//! after `cargo update -p psl`:
 //!
 //! ```sh
 //! cargo run -p micromint --example make-suffix-table
 //! ```
 
-// A tool for development: a wrong list should stop it.
+// Only developers run this program, so a wrong list may panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod table;

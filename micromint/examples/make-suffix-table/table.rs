@@ -1,26 +1,27 @@
-//! The encoder of the table of public suffixes; `src/host_name/public_suffix.rs` describes and reads the
-//! format.
+//! The encoder of the table of public suffixes. `src/host_name/public_suffix.rs` describes the
+//! format and reads it.
 //!
-//! In go the rules, as strings from right to left; out comes a minimal automaton that accepts exactly
-//! those strings. Short tails are written out at each place, since an offset would take as many bytes.
+//! Input: the rules, as strings from right to left. Output: a minimal automaton that accepts
+//! exactly these strings. Short tails are written at each place, because an offset would take as
+//! many bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Where the table is kept.
+/// The path of the table.
 pub(crate) const PATH: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/src/host_name/public_suffixes.bin");
 
-/// The first bytes of the table are text and say where it comes from.
+/// The first bytes of the table, a text about its origin.
 const HEADER_SIZE: usize = 64;
 /// The symbols, in the order of their numbers.
 const SYMBOLS: &[u8] = b"-.0123456789abcdefghijklmnopqrstuvwxyz*!";
-/// In the first byte of an edge: it is the last one of its node.
+/// A bit in the first byte of an edge: it is the last edge of its node.
 const LAST_EDGE: u8 = 0x80;
-/// Another symbol of the same edge follows.
+/// A bit of a symbol: another symbol of the same edge follows.
 const MORE: u8 = 0x40;
-/// Tails of at most so many symbols are not shared.
+/// Tails of at most this number of symbols are not shared.
 const COPIED_TAIL_MAX: usize = 3;
 
 /// The rules of the crate `psl`.
@@ -52,7 +53,7 @@ impl List {
     }
 }
 
-/// A rule with A-labels in place of Unicode; `*` and `!` stay.
+/// A rule with A-labels instead of Unicode; `*` and `!` are kept.
 pub(crate) fn ascii_rule(rule: &str) -> String {
     let is_exception = rule.starts_with('!');
     let labels = rule.trim_start_matches('!').split('.').map(|label| match label {
@@ -86,7 +87,7 @@ fn symbol(byte: u8) -> u8 {
     found.unwrap_or_else(|| panic!("{:?} is no symbol", char::from(byte))) as u8
 }
 
-/// A tree of the rules, one symbol an edge.
+/// A tree of the rules, with one symbol per edge.
 #[derive(Default)]
 struct Tree {
     ends_rule: bool,
@@ -108,7 +109,7 @@ struct Node {
     edges: Vec<(u8, usize)>,
 }
 
-/// The nodes of the tree, equal ones once.
+/// The nodes of the tree without duplicates.
 #[derive(Default)]
 struct Automaton {
     nodes: Vec<Node>,
@@ -172,7 +173,7 @@ impl Automaton {
                 let Node { ends_rule, edges: targets } = &self.nodes[*target];
                 let offset = match targets.is_empty() {
                     true => 0,
-                    // Counted from the offset's last byte.
+                    // Relative to the last byte of the offset.
                     false => (reversed.len() - places[target] + 1) << 1 | usize::from(*ends_rule),
                 };
                 let is_last_edge = i == edges.len() - 1;

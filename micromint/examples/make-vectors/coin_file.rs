@@ -17,8 +17,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 const COMMENT: &str = "A complete coin file of the period 2026-12 as minted, nothing sold \
-    (docs/reference/coin-file.md), with the input key it was minted under, its size and its SHA-256. It catches a \
-    wrong byte order or offset in readers, and every change of the permutation or of which ball stays.";
+    (docs/reference/coin-file.md), with the input key of its mint, its size and its SHA-256. It \
+    detects a wrong byte order or offset in readers, and every change of the permutation or of \
+    which ball is stored.";
 
 const INPUT_KEY: &str = "000102030405060708090a0b0c0d0e0f";
 /// In the middle of December 2026.
@@ -27,7 +28,8 @@ const NOW: UnixTime = UnixTime(1_797_292_800);
 pub(super) fn files() -> Vec<(String, Vec<u8>)> {
     let coins = minted();
     let row = json!({
-        "file": "coin-file/2026-12.coins", "period": "2026-12", "input-key": INPUT_KEY, "size": coins.len(),
+        "file": "coin-file/2026-12.coins", "period": "2026-12", "input-key": INPUT_KEY,
+        "size": coins.len(),
         "sha256": hex_bytes(&Sha256::digest(&coins)),
     });
     vec![
@@ -56,7 +58,7 @@ fn minted() -> Vec<u8> {
     directory.bytes("2026-12.coins").unwrap()
 }
 
-/// Randomness that is always the same.
+/// Constant randomness.
 struct Always7;
 
 impl Entropy for Always7 {
@@ -98,7 +100,8 @@ fn till() -> SimulatedDirectory {
     directory
 }
 
-/// The records of a journal in the form of the fuzz targets: a length of two bytes before each.
+/// The records of a journal in the format of the fuzz targets: each begins with its length in two
+/// bytes.
 fn records(directory: &SimulatedDirectory, name: &str, kind: &str) -> Vec<u8> {
     let mut records: Vec<(u64, Vec<u8>)> = Vec::new();
     Journal::open_to_read(directory, name, kind).unwrap().replay(&mut records).unwrap();

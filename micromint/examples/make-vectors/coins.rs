@@ -9,12 +9,13 @@ use micromint::protocol::Refusal;
 use micromint::testing::ObviousMint;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "Coins and what a vendor's check by hashing says of them (docs/reference/protocol.md, Coins). x \
-    holds the inputs of all coins of a payment, k a coin; `answer` is `accepted` or the word of the \
-    refusal, of several the first in the order of the list there; `first-bins` are [superbin, sub-bin] of \
-    each coin's first ball. Made by hashing x = 0, 1, 2, ... and looking up what fits; those of \
-    2026-12-small by examples/search-coins.rs. They catch sums that do not wrap around, checks of the \
-    first ball only, k taken for 4, x cut to 56 bits, and answers out of order.";
+const COMMENT: &str = "Coins and the result of a vendor's check by hashing \
+    (docs/reference/protocol.md, Coins). x contains the inputs of all coins of a payment, k per \
+    coin; `answer` is `accepted` or the word of the refusal, the first one in the order of the \
+    list there; `first-bins` are [superbin, sub-bin] of the first ball of each coin. Made by \
+    hashing x = 0, 1, 2, ... and looking up what fits; those of 2026-12-small by \
+    examples/search-coins.rs. They detect sums that do not wrap around, checks of only the first \
+    ball, a constant k = 4, x truncated to 56 bits, and answers in the wrong order.";
 
 /// Coins of alice for news.example in the period `2026-12-small`, found by the example
 /// `search-coins`.
@@ -86,7 +87,7 @@ impl Cast {
             coin
         };
         for (place, x) in one.iter().enumerate() {
-            let why = "2^56 more is the same DES key: one ball must not have two names";
+            let why = "2^56 more is the same DES key: one ball must not have two inputs";
             self.row("alice", "news.example", &changed(place, x + (1 << 56)), why);
         }
         self.row("alice", "news.example", &changed(1, one[0]), "the first ball twice");
@@ -104,9 +105,10 @@ impl Cast {
         self.row("alice", "shop.example", &one, "another vendor's coin");
         let mut rotated = one.clone();
         rotated.rotate_left(1);
-        self.row("alice", "news.example", &rotated, "its balls in a circle, the second first");
+        self.row("alice", "news.example", &rotated, "its balls rotated, the second one first");
         let odd = self.coins("alice", "news.example", 9);
-        let why = "all differences are right, but it begins with an odd superbin: balls that others bought";
+        let why =
+            "all differences are correct, but the first superbin is odd: balls that others bought";
         self.row("alice", "news.example", &odd[0], why);
         let mut swapped = one.clone();
         swapped.swap(2, 3);
@@ -126,7 +128,7 @@ impl Cast {
         );
     }
 
-    /// Several faults in one payment, in different coins: the first of the list is the answer.
+    /// Several faults in one payment, in different coins: the answer is the first one in the list.
     fn faults_in_order(&mut self) {
         let coins = self.coins("alice", "news.example", 8);
         let others = self.coins("bob", "news.example", 8);
@@ -143,7 +145,12 @@ impl Cast {
         let mut payment = coins[0].clone();
         for fault in faults {
             payment.extend(fault);
-            self.row("alice", "news.example", &payment, "the worst fault comes last");
+            self.row(
+                "alice",
+                "news.example",
+                &payment,
+                "several faults, the first one in the list in the last coin",
+            );
         }
     }
 
@@ -170,7 +177,7 @@ fn other_sizes(mint: ObviousMint) -> Vec<Value> {
         "alice",
         "news.example",
         &wrong,
-        "the last ball is another coin's",
+        "the last ball is from another coin",
     ));
     rows
 }
@@ -183,8 +190,10 @@ fn row(rules: &CoinRules, user: &str, vendor: &str, x: &[u64], why: &str) -> Val
     let bins: Vec<_> =
         checked.unwrap_or_default().iter().map(|bin| [bin.superbin, bin.subbin]).collect();
     json!({
-        "period": rules.params().period().as_str(), "user": user.as_str(), "vendor": vendor.as_str(),
-        "x": x.iter().map(|x| hex(*x)).collect::<Vec<_>>(), "answer": answer, "first-bins": bins, "why": why,
+        "period": rules.params().period().as_str(), "user": user.as_str(),
+        "vendor": vendor.as_str(),
+        "x": x.iter().map(|x| hex(*x)).collect::<Vec<_>>(), "answer": answer,
+        "first-bins": bins, "why": why,
     })
 }
 

@@ -4,12 +4,13 @@ use super::{hex, json_file};
 use micromint::hash::HashName;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "DES, all known answers of NIST SP 800-17 for encryption (tables of the variable \
-    plaintext, variable key, permutation and substitution tests) and the worked example of J. O. Grabbe. \
-    key and plaintext and ciphertext are 64-bit, big-endian, hexadecimal; the low bit of each key byte is \
-    parity, which DES ignores. They catch a wrong table, bit order, byte order or S-box.";
+const COMMENT: &str = "DES, all known answers of NIST SP 800-17 for encryption (tables of the \
+    variable plaintext, variable key, permutation and substitution tests) and the worked example \
+    of J. O. Grabbe. key, plaintext and ciphertext are 64-bit, big-endian, hexadecimal; the low \
+    bit of each key byte is a parity bit, which DES ignores. They detect a wrong table, bit \
+    order, byte order or S-box.";
 
-/// (key, plaintext, ciphertext) of the permutation test come with plaintext 0, so without it.
+/// (key, ciphertext) of the permutation test, whose plaintext is always 0.
 const PERMUTATION: [(u64, u64); 32] = [
     (0x1046913489980131, 0x88d55e54f54c97b4),
     (0x1007103489988020, 0x0c0cc00c83ea48fd),
@@ -82,7 +83,7 @@ pub(super) fn file() -> (String, Vec<u8>) {
     json_file("des.json", COMMENT, &rows)
 }
 
-/// A row whose ciphertext is listed above as it was published.
+/// A row with a published ciphertext, which is listed above.
 fn published(table: &str, key: u64, plaintext: u64, ciphertext: u64) -> Value {
     let row = row(table, key, plaintext);
     assert_eq!(row["ciphertext"], hex(ciphertext), "key {key:016x}");
@@ -93,5 +94,6 @@ fn row(table: &str, key: u64, plaintext: u64) -> Value {
     // The iv of the hash function is the plaintext; x is the key without its parity bits.
     let x = key.to_be_bytes().iter().fold(0, |x, byte| x << 7 | u64::from(byte >> 1));
     let ciphertext = HashName::Des.with_iv(plaintext).hash(x);
-    json!({"table": table, "key": hex(key), "plaintext": hex(plaintext), "ciphertext": hex(ciphertext)})
+    json!({"table": table, "key": hex(key), "plaintext": hex(plaintext),
+        "ciphertext": hex(ciphertext)})
 }

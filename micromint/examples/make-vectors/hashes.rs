@@ -4,19 +4,20 @@ use super::{hex, json_file};
 use micromint::hash::HashName;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "Outputs (64 bits) of the hash functions for an iv and an input x (docs/reference/protocol.md, \
-    Hash functions). Made with the crates `des` and `sha2`. They catch a wrong place of the parity bits, a \
-    wrong byte order, x read as an 8-byte key, and inputs cut to 32 or 56 bits.";
+const COMMENT: &str = "Outputs (64 bits) of the hash functions for an iv and an input x \
+    (docs/reference/protocol.md, Hash functions). Made with the crates `des` and `sha2`. They \
+    detect a wrong position of the parity bits, a wrong byte order, x used as an 8-byte key, and \
+    inputs truncated to 32 or 56 bits.";
 
 const IV: u64 = 0x0123_4567_89ab_cdef;
 
 pub(super) fn file() -> (String, Vec<u8>) {
     let mut rows = Vec::new();
     for (iv, x, why) in [
-        (IV, 0, "the least x: the all-zero key"),
-        (IV, 1, "the least bit of x is bit 1 of the last key byte, above its parity bit"),
-        (IV, 1 << 7, "bit 7 of x is the lowest of the last key byte but one"),
-        (IV, 1 << 55, "the greatest bit of x is the greatest of the first key byte"),
+        (IV, 0, "the smallest x: the all-zero key"),
+        (IV, 1, "the lowest bit of x is bit 1 of the last key byte, above its parity bit"),
+        (IV, 1 << 7, "bit 7 of x is the lowest bit of the last but one key byte"),
+        (IV, 1 << 55, "the highest bit of x is the highest bit of the first key byte"),
         (IV, (1 << 56) - 1, "the greatest x"),
         (
             IV,
@@ -36,9 +37,9 @@ pub(super) fn file() -> (String, Vec<u8>) {
     }
     for (iv, x, why) in [
         (0, 0, "sixteen zero bytes"),
-        (IV, 1, "x stands after the iv, big-endian"),
+        (IV, 1, "x follows the iv, big-endian"),
         (IV, 1 << 31, "above 31 bits"),
-        (IV, 1 << 56, "one more than DES would take: w is 60"),
+        (IV, 1 << 56, "one more than the maximum of DES: w is 60"),
         (IV, (1 << 60) - 1, "the greatest x"),
         (u64::MAX, 0x0fed_cba9_8765_4321, "an iv of ones"),
     ] {

@@ -5,11 +5,12 @@ use micromint::identity::{UserId, UserVector, VendorVector};
 use micromint::params::Params;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "User vectors and vendor vectors (docs/reference/protocol.md, User vectors and Vendor vectors) \
-    in the periods of periods/. A user row gives the counter taken, the differences d_1.., and the set \
-    whose first superbin is `first`; a vendor row the differences e_1.., and the sub-bins of the coin \
-    whose first sub-bin is `first`. They catch forgotten parity of the differences, a counter that is \
-    never raised, a missing zero byte, a wrong reduction, and sums that do not wrap around.";
+const COMMENT: &str = "User vectors and vendor vectors (docs/reference/protocol.md, User \
+    vectors and Vendor vectors) in the periods of periods/. A user row has the counter, the \
+    differences d_1.., and the set whose first superbin is `first`; a vendor row has the \
+    differences e_1.., and the sub-bins of the coin whose first sub-bin is `first`. They detect a \
+    wrong parity of the differences, a counter that is never incremented, a missing zero byte, a \
+    wrong reduction, and sums that do not wrap around.";
 
 pub(super) fn file() -> (String, Vec<u8>) {
     let longest_user = "a".repeat(40);
@@ -73,7 +74,8 @@ fn user(params: &Params, id: &str, first: u32, why: &str) -> Value {
     let vector = UserVector::new(params, &id.parse().unwrap()).unwrap();
     json!({
         "kind": "user", "period": params.period().as_str(), "id": id, "counter": vector.counter(),
-        "differences": vector.differences(), "first": first, "superbins": vector.set(first), "why": why,
+        "differences": vector.differences(), "first": first, "superbins": vector.set(first),
+        "why": why,
     })
 }
 
@@ -81,6 +83,7 @@ fn vendor(params: &Params, id: &str, first: u32, why: &str) -> Value {
     let vector = VendorVector::new(params, &id.parse().unwrap());
     json!({
         "kind": "vendor", "period": params.period().as_str(), "id": id, "counter": 0,
-        "differences": vector.differences(), "first": first, "subbins": vector.subbins(first), "why": why,
+        "differences": vector.differences(), "first": first, "subbins": vector.subbins(first),
+        "why": why,
     })
 }

@@ -4,7 +4,7 @@
 //! output of this program, and `testdata/check_vectors.py`, which shares no code with it, computes
 //! them again.
 
-// Named by its path, as in the test that includes it, so that both find its modules here.
+// The path is explicit, as in the test that includes this module, so that both find its submodules.
 #[path = "vectors.rs"]
 mod vectors;
 

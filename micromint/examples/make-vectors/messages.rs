@@ -10,19 +10,20 @@ use micromint::protocol::{
 use micromint::testing::ObviousMint;
 use serde_json::{Value, json};
 
-const COMMENT: &str = "What stands in the messages of messages/ (docs/reference/protocol.md): their type, headers in \
-    order, and data in hexadecimal, null where there is none. The files are byte-exact as this project \
-    prints them, lines ending in CRLF. Periods are those of periods/; keys those of authenticators.json.";
+const COMMENT: &str = "The contents of the messages in messages/ \
+    (docs/reference/protocol.md): their type, headers in order, and data in hexadecimal, null for \
+    a message without data. The files contain exactly the bytes that this project prints; lines \
+    end in CRLF. The periods are those of periods/, the keys those of authenticators.json.";
 
-const KEYS_COMMENT: &str = "Keys and authenticators (docs/reference/protocol.md, Keys and authenticators). `secret` is \
-    the broker's secret or the key used; `parts` are joined by one zero byte each, the last part is \
-    `data` in hexadecimal where there is one; `result` is the HMAC-SHA256, cut to 16 bytes for \
-    authenticators. They catch a forgotten zero byte, keys and authenticators of one another's kind, and \
-    Base64 taken for data.";
+const KEYS_COMMENT: &str = "Keys and authenticators (docs/reference/protocol.md, Keys and \
+    authenticators). `secret` is the broker's secret or the key; `parts` are joined by one zero \
+    byte each, and the last part is `data` in hexadecimal if there is data; `result` is the \
+    HMAC-SHA256, truncated to 16 bytes for authenticators. They detect a missing zero byte, keys \
+    and authenticators of the wrong kind, and Base64 that is used without decoding.";
 
-const REFUSED_COMMENT: &str = "Texts that must be refused as messages of the type given, each one change away \
-    from a good one, and why. They catch readers that are too kind: what one reader takes and another \
-    refuses is a dispute about money.";
+const REFUSED_COMMENT: &str = "Texts that must be refused as messages of the given type, each \
+    one change away from a valid one, and why. They detect parsers that accept too much: if one \
+    parser accepts a message and another refuses it, there is a dispute about money.";
 
 const URL: &str = "https://news.example/2026/12/page?id=7&x=%2F..%2f";
 
@@ -74,7 +75,8 @@ impl Cast {
 
     fn authenticator(&mut self, key: &Key, parts: &[&str], data: &[u8], result: impl ToString) {
         let row = json!({
-            "secret": key.to_hex(), "parts": parts, "data": hex_bytes(data), "result": result.to_string(),
+            "secret": key.to_hex(), "parts": parts, "data": hex_bytes(data),
+            "result": result.to_string(),
         });
         self.keys.push(row);
     }
@@ -139,7 +141,8 @@ impl Cast {
     fn redeem(&mut self) {
         let mut data = Vec::new();
         push_record(&mut data, &self.payment(URL, 1).to_bytes());
-        // As some client sent it: lines end in LF, Base64 breaks after 64, an unknown header.
+        // As another client could send it: lines end in LF, Base64 lines have 64 characters, and
+        // there is an unknown header.
         let other =
             String::from_utf8(self.payment("https://news.example/other", 2).to_bytes()).unwrap();
         let base64: String =
@@ -211,7 +214,8 @@ fn index(name: &str, text: &[u8]) -> Value {
     let message_type = frame.message_type().to_string();
     let has_data = headers.pop_if(|(name, _)| *name == "Data-Size").is_some();
     let data = has_data.then(|| hex_bytes(&frame.into_data().unwrap()));
-    json!({"file": format!("messages/{name}.txt"), "type": message_type, "headers": headers, "data": data})
+    json!({"file": format!("messages/{name}.txt"), "type": message_type, "headers": headers,
+        "data": data})
 }
 
 /// Texts that differ by one change from the Payment of three coins or another message.
@@ -248,12 +252,12 @@ fn refused(cast: &Cast) -> Vec<Value> {
     change(
         "User-ID: alice\r\n",
         "User-ID: alice\r\nUser-Id: alice\r\n",
-        "a header twice, in other letters",
+        "a repeated header, in other letter case",
     );
     change(
         "User-ID: alice\r\n",
         "User-ID: alice\r\nX-A: 1\r\nx-a: 1\r\n",
-        "an unknown header twice",
+        "a repeated unknown header",
     );
     change("User-ID: alice", "User-ID: al ice", "a blank in the User-ID");
     change("User-ID: alice", "User-ID: ", "an empty User-ID");
@@ -261,7 +265,11 @@ fn refused(cast: &Cast) -> Vec<Value> {
     change("Vendor-ID: news.example", "Vendor-ID: news.example.", "a trailing dot");
     change("Vendor-ID: news.example", "Vendor-ID: 127.1", "an abbreviated IPv4 address");
     change("Vendor-ID: news.example", "Vendor-ID: [2001:DB8::1]", "an IPv6 address in capitals");
-    change("Period: 2026-12", "Period: 2026_12", "a character that no period has");
+    change(
+        "Period: 2026-12",
+        "Period: 2026_12",
+        "a character that is not allowed in the name of a period",
+    );
     change("Coins: 3", "Coins: 03", "a leading zero");
     change("Coins: 3", "Coins: +3", "a sign");
     change("Coins: 3", "Coins: 0", "no coins");
@@ -301,7 +309,7 @@ fn refused(cast: &Cast) -> Vec<Value> {
 
     let request = text("request-payment");
     for (from, to, why) in [
-        ("Price: 3", "Price: 0", "a price of nothing"),
+        ("Price: 3", "Price: 0", "a price of zero"),
         ("Price: 3", "Price: 501", "more than 500 coins"),
         ("0.01 USD", "1 cent", "a coin value that is not an amount of money"),
         ("0.01 USD", "0.000000001 USD", "nine decimals"),
@@ -323,8 +331,8 @@ fn refused(cast: &Cast) -> Vec<Value> {
         ("Sets: 2", "Sets: 1", "data after the last set"),
         ("Sets: 2", "Sets: 3", "data ends inside a set"),
         ("Iv: 0123456789abcdef", "Iv: 123456789abcdef", "fifteen digits"),
-        ("Output-Size: 12", "Output-Size: 70", "parameters that do not go together"),
-        ("Coin-Size: 4", "Coin-Size: 9", "more than eight balls a coin"),
+        ("Output-Size: 12", "Output-Size: 70", "parameters that contradict each other"),
+        ("Coin-Size: 4", "Coin-Size: 9", "more than eight balls per coin"),
         ("Hashfn: des", "Hashfn: md5", "an unknown hash function"),
     ] {
         let changed = funds.replacen(from, to, 1);

@@ -29,7 +29,7 @@ pub(super) fn eight() -> Params {
     })
 }
 
-/// The `small` profile, n = 37: large enough that a changed bit does not pass by chance.
+/// The `small` profile, n = 37: large enough that a changed bit is not accepted by chance.
 pub(super) fn small() -> Params {
     params_with(|raw| {
         resize(raw, 19, 8, 4, 10, HashName::Des);

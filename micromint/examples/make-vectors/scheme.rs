@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use super::{coin_file, json_file};
 
-const COMMENT: &str = "The scheme \"Payment\", method micromint (docs/draft-micromint-charge.md). Made by the core crate. Catches another order of members, other slots, padding, and a reference over other bytes. The key is the HMAC key of challenges itself.";
+const COMMENT: &str = "The scheme \"Payment\", method micromint \
+    (docs/draft-micromint-charge.md). Made by the core crate. The vectors detect a wrong order of \
+    members, wrong slots, padding, and a reference over the wrong bytes. The key is the HMAC key \
+    of the challenges.";
 
 /// For every row the inputs, and the resulting header values.
 pub(super) fn file() -> (String, Vec<u8>) {
@@ -46,7 +49,7 @@ fn rows() -> Vec<Value> {
         ),
         row("a URL with characters that JSON escapes; no description", &odd, Challenge::default()),
         row(
-            "every slot that there is",
+            "every slot",
             &odd,
             Challenge {
                 digest: Some("sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:".into()),

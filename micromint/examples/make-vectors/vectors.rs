@@ -1,6 +1,6 @@
 //! All vectors: their names and contents.
 
-// Developers make vectors by hand; a wrong constant here should stop the program.
+// Only developers run this program, so a wrong constant may panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod coin_file;
@@ -47,8 +47,8 @@ fn text_seeds(files: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// A JSON file: the origin of its vectors and what they are meant to catch, then one vector per
-/// line.
+/// A JSON file: a comment on the origin of its vectors and the faults that they detect, then one
+/// vector per line.
 fn json_file(name: &str, comment: &str, vectors: &[Value]) -> (String, Vec<u8>) {
     let rows: Vec<String> = vectors.iter().map(|row| format!("    {row}")).collect();
     let comment = Value::from(comment);

@@ -124,7 +124,10 @@ impl ConfigPlace {
             if error.is_null() && !parsed.is_null() {
                 return Ok(Expression(parsed));
             }
-            Err(format!("the expression cannot be read: {}", String::from_utf8_lossy(bytes(error))))
+            Err(format!(
+                "the expression cannot be parsed: {}",
+                String::from_utf8_lossy(bytes(error))
+            ))
         }
     }
 

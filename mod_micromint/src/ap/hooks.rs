@@ -175,7 +175,7 @@ unsafe extern "C" fn parse_require_line(
         if super::bytes(line).is_empty() {
             null()
         } else {
-            c"Require micromint takes no argument".as_ptr()
+            c"Require micromint: expected no argument".as_ptr()
         }
     }
 }

@@ -58,50 +58,55 @@ const SECTIONS: u32 = RSRC_CONF | ACCESS_CONF;
 const PLACES: u32 = SECTIONS | OR_AUTHCFG;
 
 static COMMANDS: Table<[command_rec; 10]> = Table([
+    command(c"MicroMintConfig", set_config, SERVERS, c"the configuration file of the vendor"),
     command(
-        c"MicroMintConfig",
-        set_config,
-        SERVERS,
-        c"the configuration file of the vendor who sells here",
+        c"MicroMint",
+        set_gate,
+        PLACES,
+        c"On, Off or Require: whether pages can have a price here",
     ),
-    command(c"MicroMint", set_gate, PLACES, c"On, Off, or Require: where pages pass the gate"),
     command(
         c"MicroMintPrice",
         set_price,
         PLACES,
-        c"the price in coins of what has no price file, or an expression",
+        c"the price, in coins or as an expression, of pages without a price file",
     ),
     command(
         c"MicroMintSubrequests",
         set_subrequests,
         PLACES,
-        c"Allow or Refuse: priced pages as parts of other pages",
+        c"Allow or Refuse: whether a page can include pages that have a price",
     ),
     command(
         c"MicroMintReceiptPath",
         set_receipt_path,
         PLACES,
-        c"what else a receipt opens: a path, an expression, Off",
+        c"the path that a receipt is valid for: a path, an expression or Off",
     ),
     command(
         c"MicroMintPriceFiles",
         set_price_files,
         PLACES,
-        c"On or Off: look for the price of a file beside it",
+        c"On or Off: whether to read the price of NAME from the file NAME.mm",
     ),
     command(
         c"MicroMintFreeViews",
         set_free_views,
         PLACES,
-        c"how many pages a visitor sees a day without paying",
+        c"how many pages a visitor can see per day without paying",
     ),
     command(
         c"MicroMintDryRun",
         set_dry_run,
         PLACES,
-        c"On or Off: tell what would be charged, and charge nothing",
+        c"On or Off: log what would be charged, and charge nothing",
     ),
-    command(c"MicroMintLog", set_log, SECTIONS, c"Off, Plain or JSON: events in the error log"),
+    command(
+        c"MicroMintLog",
+        set_log,
+        SECTIONS,
+        c"Off, Plain or JSON: the format of events in the error log",
+    ),
     END,
 ]);
 
@@ -173,7 +178,11 @@ unsafe extern "C" fn set_config(
 
 macro_rules! place_setters {
     ($($name:ident = $set:path;)*) => {
-        $(unsafe extern "C" fn $name(cmd: *mut cmd_parms, config: *mut c_void, word: *const c_char) -> *const c_char {
+        $(unsafe extern "C" fn $name(
+            cmd: *mut cmd_parms,
+            config: *mut c_void,
+            word: *const c_char,
+        ) -> *const c_char {
             // SAFETY: directives that are not for servers alone get what `create_place` made.
             unsafe { set::<PlaceConfig>(cmd, config.cast(), word, $set) }
         })*

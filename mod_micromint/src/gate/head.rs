@@ -58,7 +58,8 @@ fn take_back(request: Request<'_>, visit: &Visit, serve: &Serve, status: u16) {
     match paywall.settle(&charge, status) {
         RequestOutcome::Reversed => visit.is_reversed.set(true),
         _ => {
-            let text = format!("a payment answered with {status} could not be taken back");
+            let text =
+                format!("a payment whose response has status {status} could not be reversed");
             request.log().write(Level::Error, &text);
         }
     }

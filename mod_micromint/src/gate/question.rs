@@ -26,7 +26,7 @@ const CONDITIONS: [&[u8]; 6] = [
 /// Asks what to do with the request at this price.
 pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
     let Some(vendor) = request.server().vendor() else {
-        request.log().write(Level::Error, "there is no MicroMintConfig for this server");
+        request.log().write(Level::Error, "expected a MicroMintConfig for this server, found none");
         return SERVER_ERROR;
     };
     let paywall = match asking(request, vendor, price) {
@@ -39,7 +39,8 @@ pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
     }
     let (decided, question) = with_request(request, price, None, |question| {
         let decided = vendor.decide_head(&paywall, question);
-        let is_returned = matches!(&decided, Some((decision, _)) if decision.outcome() == RequestOutcome::Returned);
+        let outcome = decided.as_ref().map(|(decision, _)| decision.outcome());
+        let is_returned = outcome == Some(RequestOutcome::Returned);
         (decided, (is_returned && price == 0).then(|| RequestBuf::from(question)))
     });
     match decided {
@@ -81,7 +82,7 @@ pub(super) fn asking(
     }
     let reason = match vendor.open() {
         Ok(Some(paywall)) => return Ok(paywall),
-        Ok(None) => "the till could not be opened a moment ago".to_string(),
+        Ok(None) => "the till could not be opened; the server tries again in a moment".to_string(),
         Err(error) => error.to_string(),
     };
     Err(reply::decided(request, price, Decision::from(unavailable(reason)).into()))

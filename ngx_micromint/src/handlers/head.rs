@@ -54,11 +54,16 @@ fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
         let paywall = Arc::clone(&paywall);
         move || match paywall.settle(&charge, status) {
             RequestOutcome::Reversed => None,
-            _ => Some(format!("a payment answered with {status} could not be taken back")),
+            _ => {
+                Some(format!("a payment whose response has status {status} could not be reversed"))
+            }
         }
     };
     if detach(pool, task).is_err() {
-        log.write(Level::Warn, "a payment is taken back on the event thread");
+        log.write(
+            Level::Warn,
+            "a payment is reversed on the event thread, because the queue of the thread pool is full",
+        );
         paywall.settle(&charge, status);
     }
 }

@@ -16,7 +16,7 @@ use crate::test_panic;
 use crate::visit::{Stage, Verdict, Visit};
 
 const QUEUE_IS_FULL: &str =
-    "the queue of the thread pool is full: see max_queue of nginx's thread_pool";
+    "the queue of the thread pool is full; raise max_queue of nginx's directive thread_pool";
 
 /// The head of the request was read: asks what to do with it at this price.
 pub(super) fn enter(request: &mut Request, price: u32) -> Code {
@@ -29,7 +29,7 @@ pub(super) fn enter(request: &mut Request, price: u32) -> Code {
         return if price == 0 { DECLINED } else { open_first(request, vendor, price) };
     };
     if test_panic::is_asked(request, "head") {
-        panic!("asked for by a test");
+        panic!("requested by a test");
     }
     let step = with_request(request, price, None, None, |request| match &recorder {
         Some(paywall) => paywall.try_classify(request),
@@ -58,7 +58,9 @@ pub(super) fn with_body(request: &mut Request) -> Code {
     let body = match request.body(micromint::protocol::PAYMENT_SIZE_MAX) {
         Ok(body) => body,
         Err(error) => {
-            request.log().write(Level::Error, &format!("the file of a body: {error}"));
+            request
+                .log()
+                .write(Level::Error, &format!("cannot read the file of a request body: {error}"));
             return SERVER_ERROR;
         }
     };
@@ -91,7 +93,7 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
     }
     let decide = move || {
         if panics {
-            panic!("asked for by a test");
+            panic!("requested by a test");
         }
         question.as_request(|request| vendor.decide(request))
     };
@@ -103,7 +105,7 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
                 Verdict::Decided(decision)
             }
             None => {
-                request.log().write(Level::Alert, "panic while a payment was decided about");
+                request.log().write(Level::Alert, "panic during the decision about a payment");
                 Verdict::Fail(SERVER_ERROR)
             }
         });
@@ -146,9 +148,11 @@ fn open_first(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
             let Some(visit) = request.visit() else { return };
             let reason = match result {
                 Some(Ok(true)) => return visit.stage.set(Stage::Fresh),
-                Some(Ok(false)) => "the till could not be opened a moment ago".to_string(),
+                Some(Ok(false)) => {
+                    "the till could not be opened; the server tries again in a moment".to_string()
+                }
                 Some(Err(error)) => error.to_string(),
-                None => "panic while the till was opened".to_string(),
+                None => "panic while opening the till".to_string(),
             };
             visit.verdict.replace(Verdict::Decided(unavailable(reason).into()));
             visit.stage.set(Stage::Decided);

@@ -80,7 +80,7 @@ pub(super) unsafe fn open_beside(
         }
     }
     if info.is_file() == 0 {
-        return Err("is no file".to_string());
+        return Err("expected a regular file".to_string());
     }
     Ok(Some(CachedFile { fd: info.fd, modified: info.mtime, size: info.size }))
 }

@@ -261,7 +261,11 @@ unsafe fn set<T>(
 
 macro_rules! setters {
     ($($name:ident = $set:path;)*) => {
-        $(unsafe extern "C" fn $name(cf: *mut ngx_conf_t, _: *mut ngx_command_t, config: *mut c_void) -> *mut c_char {
+        $(unsafe extern "C" fn $name(
+            cf: *mut ngx_conf_t,
+            _: *mut ngx_command_t,
+            config: *mut c_void,
+        ) -> *mut c_char {
             // SAFETY: the command table names the slot of exactly this type for this directive.
             unsafe { set(cf, config, $set) }
         })*

@@ -41,12 +41,12 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
     let good = Site::new().vendor_toml("till");
     let with = |text: &str| format!("MicroMintConfig vendor.toml\n{text}\n");
     let rows: Vec<(String, String, &str)> = vec![
-        ("MicroMint On".into(), good.clone(), "MicroMint needs a MicroMintConfig"),
-        ("MicroMintPrice 3".into(), good.clone(), "MicroMintPrice needs a MicroMintConfig"),
+        ("MicroMint On".into(), good.clone(), "MicroMint requires a MicroMintConfig"),
+        ("MicroMintPrice 3".into(), good.clone(), "MicroMintPrice requires a MicroMintConfig"),
         (
             "<Directory /a>\nMicroMint Require\n</Directory>".into(),
             good.clone(),
-            "MicroMint needs a MicroMintConfig",
+            "MicroMint requires a MicroMintConfig",
         ),
         (
             with("MicroMint maybe"),
@@ -63,7 +63,7 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         (
             with("MicroMintPrice %{reqenv:}x"),
             good.clone(),
-            "MicroMintPrice: the expression cannot be read",
+            "MicroMintPrice: the expression cannot be parsed",
         ),
         (with("MicroMintSubrequests no"), good.clone(), "expected Allow or Refuse"),
         (with("MicroMintReceiptPath story"), good.clone(), "MicroMintReceiptPath: expected a path"),
@@ -73,7 +73,11 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         (with("MicroMintPriceFiles never"), good.clone(), "expected On or Off"),
         (with("MicroMintDryRun perhaps"), good.clone(), "expected On or Off"),
         (with("MicroMintLog loud"), good.clone(), "expected Off, Plain or JSON"),
-        (with("<Location />\nRequire micromint 3\n</Location>"), good.clone(), "takes no argument"),
+        (
+            with("<Location />\nRequire micromint 3\n</Location>"),
+            good.clone(),
+            "expected no argument",
+        ),
         (
             "<Location />\nMicroMintConfig vendor.toml\n</Location>".into(),
             good.clone(),

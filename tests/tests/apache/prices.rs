@@ -211,7 +211,7 @@ fn an_expression_is_a_price_wherever_it_stands() {
         let answer = apache.get("/file/a.html");
         assert_eq!((answer.status, answer.body.contains("Price")), (500, false));
         assert!(
-            apache.log().contains("MicroMintPrice: the expression cannot be read"),
+            apache.log().contains("MicroMintPrice: the expression cannot be parsed"),
             "{}",
             apache.log()
         );

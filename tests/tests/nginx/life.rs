@@ -52,12 +52,12 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         (
             "server { %SERVER%\n micromint on; }".to_string(),
             good.clone(),
-            "needs a \"micromint_config\"",
+            "require a \"micromint_config\"",
         ),
         (
             "server { %SERVER%\n micromint_price 3; }".to_string(),
             good.clone(),
-            "needs a \"micromint_config\"",
+            "require a \"micromint_config\"",
         ),
         (
             in_server("micromint maybe;"),

@@ -355,7 +355,7 @@ fn satisfy_any_with_try_files_asks_the_price_of_what_is_found() {
     // The check had to determine a price before the file was known: a lower price does not open it.
     assert_eq!(nginx.get("/deep/dear").short(), word(402, "unpaid"));
     assert_eq!(nginx.pay("/deep/dear", 1).short(), word(500, "reversed"));
-    assert!(nginx.log().contains("1 coins were paid for what costs 3"), "{}", nginx.log());
+    assert!(nginx.log().contains("1 coins were paid, but the page costs 3"), "{}", nginx.log());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The configuration and the coin file that it names.
+//! The configuration of a mint and its coin file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::toml_file::TOML_FILE_SIZE_MAX;
 use micromint_console::{ToolError, read_secret_input};
 
-/// A configuration that was read, and where its coin file is.
+/// A configuration, with the location of its coin file.
 pub(crate) struct Mint {
     pub(crate) config: MintConfig,
     pub(crate) directory: DiskDirectory,
@@ -16,7 +16,8 @@ pub(crate) struct Mint {
 }
 
 impl Mint {
-    /// Reads the configuration at `path`, which holds the input key: others must not be able to read it.
+    /// Reads the configuration at `path`. It contains the input key, so only its owner may be able
+    /// to read it.
     pub(crate) fn read(path: &Path) -> Result<Mint, ToolError> {
         let text = read_secret_input(path, TOML_FILE_SIZE_MAX as usize)?;
         let config = MintConfig::from_toml(&text).map_err(|error| error.in_file(path))?;
@@ -26,19 +27,19 @@ impl Mint {
         Ok(Mint { config, directory, name })
     }
 
-    /// A job for this mint, with its defaults.
+    /// A minting job with the default settings.
     pub(crate) fn job(&self) -> MintJobBuilder<'_> {
         let MintConfig { params, key, .. } = &self.config;
         MintJobBuilder::new(&self.directory, &self.name, params, key)
     }
 
-    /// Where the coin file is, or will be.
+    /// The path of the coin file, which may not exist yet.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join(&self.name)
     }
 }
 
-/// The path of the coin file `coinfile` of the configuration at `config`.
+/// The path of the coin file `coinfile`, relative to the configuration at `config`.
 pub(crate) fn coin_file_path(config: &Path, coinfile: &str) -> PathBuf {
     config.parent().unwrap_or(Path::new("")).join(coinfile)
 }

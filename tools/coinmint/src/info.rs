@@ -29,7 +29,8 @@ pub(crate) struct ParamsArgs {
     /// The configuration, as `coinmint init` writes it.
     #[arg(default_value = "mint.toml")]
     config: PathBuf,
-    /// The file to write [default: PERIOD.params beside the configuration].
+    /// The file to write; - is standard output [default: PERIOD.params in the folder of the
+    /// configuration].
     #[arg(short, long)]
     output: Option<PathBuf>,
 }
@@ -88,12 +89,12 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
     let report = job.verify();
     reporter.finish();
     let Some(report) = report? else {
-        say!("stopped before the end");
+        say!("stopped before the end; nothing was found out about the rest: run it again");
         return Ok(EXIT_STOPPED);
     };
     if report.fault_count == 0 {
         say!(
-            "{} is sound: {} balls",
+            "{}: no faults, {} balls",
             mint.path().display(),
             units::count(report.ball_count as f64)
         );
@@ -118,7 +119,7 @@ pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
         say!("{}", text.trim_end());
         return Ok(EXIT_OK);
     }
-    // Public, so made with the usual mode, unlike all else here.
+    // The parameters are public, so this file has the usual mode, unlike all other files here.
     match OpenOptions::new().write(true).create_new(true).open(&path) {
         Ok(mut file) => file
             .write_all(text.as_bytes())
@@ -126,10 +127,14 @@ pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
             .map_err(FileError::on("write", &path))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             if read_input(&path, text.len())? != text.as_bytes() {
-                return Err(format!("{} exists and is for other parameters", path.display()).into());
+                return Err(format!(
+                    "{} exists and has other parameters; it was not changed",
+                    path.display()
+                )
+                .into());
             }
         }
-        Err(error) => return Err(FileError::on("make", &path)(error).into()),
+        Err(error) => return Err(FileError::on("create", &path)(error).into()),
     }
     say!("wrote {}", path.display());
     Ok(EXIT_OK)

@@ -1,4 +1,4 @@
-//! `coinmint init`: a new configuration, and the broker's secret if there is none yet.
+//! `coinmint init`: writes a new configuration, and the broker's secret if it does not exist.
 
 use std::path::{Path, PathBuf};
 
@@ -15,33 +15,36 @@ use micromint_console::{EXIT_OK, ToolError, say, write_output};
 
 use crate::files::coin_file_path;
 
-/// The broker's URL where none is given: a name that leads nowhere.
+/// The default of the broker's URL, a name that does not exist.
 const BROKER_DEFAULT: &str = "https://broker.example/";
 
 #[derive(Args)]
 pub(crate) struct InitArgs {
-    /// The sizes: test, demo, small, small-sha256 or national (see docs/reference/minting.md).
+    /// The hash function and the sizes: test, demo, small, small-sha256 or national
+    /// (docs/reference/minting.md describes them).
     #[arg(long)]
     profile: Profile,
-    /// The period's name, 1 to 32 of a-z 0-9 and -, such as 2026-12.
+    /// The name of the period, 1 to 32 characters of a-z, 0-9 and -, such as 2026-12.
     #[arg(long)]
     period: Period,
-    /// The configuration to write; it must not exist.
+    /// The configuration file to write; it must not exist.
     #[arg(short, long, default_value = "mint.toml")]
     output: PathBuf,
-    /// The broker's URL, which vendors and clients see.
+    /// The broker's URL, which vendors and wallets see. It cannot change after minting.
     #[arg(long)]
     broker: Option<String>,
-    /// What a coin is worth: an amount with at most 8 decimals and an ISO 4217 code.
+    /// The value of a coin: an amount with at most 8 decimals and an ISO 4217 currency code.
     #[arg(long, default_value = "0.01 USD")]
     coin_value: Money,
-    /// Vendors accept from here on [default: the first of the month that the period names].
+    /// When vendors begin to accept the coins, in RFC 3339 [default: the first day of the month
+    /// that the period names].
     #[arg(long)]
     start: Option<UnixTime>,
-    /// Vendors accept until here [default: the first of the next month].
+    /// When vendors stop accepting the coins, in RFC 3339 [default: the first day of the next
+    /// month].
     #[arg(long)]
     expiration: Option<UnixTime>,
-    /// Allow weak choices, such as the test profile.
+    /// Allow parameters that are too weak for real money, such as those of the test profile.
     #[arg(long)]
     weak: bool,
 }
@@ -66,19 +69,24 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
     say!("wrote {}: {}", args.output.display(), config.params);
     let secret = secret_path(&coin_file_path(&args.output, &config.coinfile));
     if make_secret(&secret)? {
-        say!("wrote {}: the broker's secret, for all periods; keep a copy", secret.display());
+        say!(
+            "wrote {}: the broker's secret, for all periods; keep it secret and make a copy",
+            secret.display()
+        );
     } else {
-        say!("kept {}: the broker's secret", secret.display());
+        say!("{} exists and is used: the broker's secret", secret.display());
     }
     if args.broker.is_none() {
         eprintln!(
-            "coinmint: note: broker is {BROKER_DEFAULT}; set yours before minting, it cannot change later"
+            "coinmint: note: the broker's URL is {BROKER_DEFAULT}; set your own in the \
+            configuration before minting, because it cannot change later"
         );
     }
     Ok(EXIT_OK)
 }
 
-/// Makes the broker's secret if there is none: whether it did. One that is there is only looked at.
+/// Creates the broker's secret if it does not exist, and checks it if it does. Returns whether it
+/// was created.
 fn make_secret(path: &Path) -> Result<bool, ToolError> {
     let (directory, name) = DiskDirectory::of_file(path).map_err(FileError::on("use", path))?;
     if path.try_exists()? {

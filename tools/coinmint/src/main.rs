@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use micromint::minting::MintError;
 use micromint_console::{ToolError, command_line, finish};
 
-/// The program was told to stop before the end; running it again goes on.
+/// The program was stopped before the end; running it again continues.
 pub(crate) const EXIT_STOPPED: u8 = 3;
 /// `verify` found faults in the coin file.
 pub(crate) const EXIT_FAULTS: u8 = 4;
@@ -34,35 +34,38 @@ struct Cli {
 const STATUS_HELP: &str = "\
 Exit status:
   0  done
-  1  failed; the reason stands on standard error
-  2  wrong command line
-  3  stopped (Ctrl-C or SIGTERM) before the end; run it again to go on
+  1  failed; standard error says why
+  2  the command line is wrong
+  3  stopped (Ctrl-C or SIGTERM) before the end; nothing is lost: run it again to continue
   4  verify: the coin file has faults
 
-A usual month:
+Example, one month:
   coinmint init --profile demo --period 2026-12 --broker https://broker.example/ -o mint.toml
   coinmint plan mint.toml
   coinmint mint mint.toml
-  coinmint params mint.toml        (2026-12.params, for vendors and clients)";
+  coinmint params mint.toml        (writes 2026-12.params, for vendors and wallets)";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write a configuration with a fresh iv, fixed bits and input key, and the broker's secret.
+    /// Write the configuration of a new period, with random iv, fixed bits and input key, and the
+    /// broker's secret if it does not exist.
     Init(init::InitArgs),
-    /// Make the coin file, or go on with it. Stop it as you like and run it again.
+    /// Create the coin file, or continue where an earlier run stopped. It can be stopped at any
+    /// time.
     #[command(after_help = STATUS_HELP)]
     Mint(mint::MintArgs),
-    /// Make the coin file from the run files of all shards (`mint --shard`).
+    /// Create the coin file from the run files of all shards (see `mint --shard`).
     #[command(after_help = STATUS_HELP)]
     Merge(merge::MergeArgs),
-    /// Say how far the coin file is, and what it holds.
+    /// Show the progress of minting and the contents of the coin file.
     Info(ConfigArg),
-    /// Hash every ball of the coin file again.
+    /// Hash every ball of the coin file again and report faults.
     #[command(after_help = STATUS_HELP)]
     Verify(info::VerifyArgs),
-    /// Write PERIOD.params, the public parameters, for vendors and clients.
+    /// Write PERIOD.params, the public parameters, for vendors and wallets.
     Params(info::ParamsArgs),
-    /// Say what the configuration will give and cost, and what is weak about it.
+    /// Show how many coins a configuration gives, what minting and forging cost, and its
+    /// weaknesses.
     Plan(plan::PlanArgs),
 }
 
@@ -97,16 +100,18 @@ fn stop_flag() -> Result<Arc<AtomicBool>, ToolError> {
     Ok(stop)
 }
 
-/// Says of an error what it cost, where that is good to know.
+/// Adds to an error what to do about it.
 fn explained(error: MintError) -> ToolError {
     if error.is_disk_full() {
-        return format!("{error}; what was done before is kept: free some space and run it again")
-            .into();
+        return format!(
+            "{error}; no work is lost: free some disk space and run it again to continue"
+        )
+        .into();
     }
     error.into()
 }
 
-/// As many threads as asked for, or one for each core.
+/// The requested number of threads, or one per core.
 fn threads(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
 }

@@ -1,4 +1,4 @@
-//! `coinmint merge`: the coin file, or a part of it, from the run files of all shards.
+//! `coinmint merge`: creates the coin file, or a part of it, from the run files of all shards.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,12 +18,14 @@ pub(crate) struct MergeArgs {
     /// The configuration, as `coinmint init` writes it.
     #[arg(default_value = "mint.toml")]
     config: PathBuf,
-    /// The run files of all shards, in any order [default: all COINFILE.run-*-of-* beside the coin file].
+    /// The run files of all shards, in any order [default: all COINFILE.run-*-of-* in the folder of
+    /// the coin file].
     runs: Vec<PathBuf>,
-    /// Merge only part J of M of the coin file, J from 1; who merges the last one completes the file.
+    /// Merge only part J of M of the coin file, J from 1. The process that merges the last part
+    /// completes the file.
     #[arg(long, value_name = "J/M")]
     part: Option<Shard>,
-    /// About how much memory it may take, at least 16M.
+    /// How much memory to use, approximately; at least 16M.
     #[arg(long, default_value = "512M", value_parser = units::parse_size)]
     memory: u64,
 }
@@ -52,32 +54,32 @@ pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
         }
         MergeOutcome::AlreadyComplete(state) => {
             let balls = units::count(state.ball_count as f64);
-            say!("{path} was complete before: {balls} balls; nothing was done");
+            say!("{path} is already complete: {balls} balls; nothing was done");
             Ok(EXIT_OK)
         }
         MergeOutcome::PartDone { missing: 0 } => {
-            say!("{path}: the part is merged, and another process completes the file");
+            say!("{path}: this part is merged, and another process completes the file");
             Ok(EXIT_OK)
         }
         MergeOutcome::PartDone { missing } => {
-            say!("{path}: the part is merged, {missing} parts are not");
+            say!("{path}: this part is merged; parts that are not merged yet: {missing}");
             Ok(EXIT_OK)
         }
         MergeOutcome::Stopped => {
-            say!("stopped; run it again to go on");
+            say!("stopped; nothing is lost: run it again to continue");
             Ok(EXIT_STOPPED)
         }
     }
 }
 
-/// The run files that have their usual name, beside the coin file.
+/// The run files with the default names, in the folder of the coin file.
 fn beside(mint: &Mint) -> Result<Vec<(DiskDirectory, String)>, ToolError> {
     let names = run_names(&mint.directory, &mint.name)
         .map_err(FileError::on("read", mint.directory.path()))?;
     let paths: Vec<PathBuf> = names.iter().map(|name| mint.path().with_file_name(name)).collect();
     if paths.is_empty() {
         return Err(format!(
-            "no run file {}.run-*: make them with coinmint mint --shard",
+            "expected run files {}.run-*, found none; `coinmint mint --shard` makes them",
             mint.name
         )
         .into());

@@ -1,4 +1,4 @@
-//! `coinmint mint`: the coin file, or the run file of a shard.
+//! `coinmint mint`: makes the coin file, or the run file of a shard.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,16 +18,17 @@ pub(crate) struct MintArgs {
     /// The configuration, as `coinmint init` writes it.
     #[arg(default_value = "mint.toml")]
     config: PathBuf,
-    /// How many threads toss [default: one for each core].
+    /// How many threads to use [default: one per core].
     #[arg(long)]
     threads: Option<usize>,
-    /// About how much memory it may take, at least 16M.
+    /// How much memory to use, approximately; at least 16M.
     #[arg(long, default_value = "512M", value_parser = units::parse_size)]
     memory: u64,
-    /// Toss only part I of N into a run file, for `coinmint merge`; I from 1.
+    /// Do only part I of N of the tosses, I from 1, and write the balls to a run file for `coinmint
+    /// merge`.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
-    /// The run file [default: COINFILE.run-I-of-N beside the coin file].
+    /// The run file [default: COINFILE.run-I-of-N in the folder of the coin file].
     #[arg(long, value_name = "FILE", requires = "shard")]
     run_file: Option<PathBuf>,
 }
@@ -67,13 +68,15 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
         }
         MintOutcome::AlreadyComplete(state) => {
             let balls = units::count(state.ball_count as f64);
-            say!("{path} was complete before: {balls} balls; nothing was done");
+            say!("{path} is already complete: {balls} balls; nothing was done");
             Ok(EXIT_OK)
         }
         MintOutcome::Stopped(state) => {
             let percent = 100.0 * state.next_toss as f64
                 / (1u64 << mint.config.params.raw().input_bits) as f64;
-            say!("stopped at {percent:.2} % of the tosses; run it again to go on");
+            say!(
+                "stopped at {percent:.2} % of the tosses; nothing is lost: run it again to continue"
+            );
             Ok(EXIT_STOPPED)
         }
     }
@@ -107,12 +110,15 @@ fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolErro
         }
         ShardOutcome::AlreadyComplete { hits } => {
             let hits = units::count(hits as f64);
-            say!("{path} was complete before: shard {shard}, {hits} balls; nothing was done");
+            say!("{path} is already complete: shard {shard}, {hits} balls; nothing was done");
             Ok(EXIT_OK)
         }
         ShardOutcome::Stopped { done, total } => {
             let percent = 100.0 * done as f64 / total.max(1) as f64;
-            say!("stopped at {percent:.2} % of the tosses of shard {shard}; run it again to go on");
+            say!(
+                "stopped at {percent:.2} % of the tosses of shard {shard}; \
+                nothing is lost: run it again to continue"
+            );
             Ok(EXIT_STOPPED)
         }
     }

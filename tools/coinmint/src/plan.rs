@@ -1,4 +1,4 @@
-//! `coinmint plan`: what a configuration gives and costs, in words.
+//! `coinmint plan`: how many coins a configuration gives, and what minting and forging cost.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::files::Mint;
 use crate::threads;
 use crate::units::{self, count, time};
 
-/// How long the rate of tossing is measured.
+/// How long to measure the rate of tossing.
 const MEASURING_TIME: Duration = Duration::from_millis(500);
 
 #[derive(Args)]
@@ -20,10 +20,10 @@ pub(crate) struct PlanArgs {
     /// The configuration, as `coinmint init` writes it.
     #[arg(default_value = "mint.toml")]
     config: PathBuf,
-    /// How many threads will toss [default: one for each core].
+    /// How many threads will mint [default: one per core].
     #[arg(long)]
     threads: Option<usize>,
-    /// Reckon with so many tosses a second instead of measuring this machine.
+    /// Calculate with this rate, in tosses per second, instead of measuring this machine.
     #[arg(long, value_parser = units::parse_rate)]
     rate: Option<f64>,
 }
@@ -57,7 +57,7 @@ fn print_yield(plan: &Plan, subbins: u32) {
     say!("\nCoin file");
     row("bins", count(plan.bin_count as f64));
     row("size", format!("{} ({} bytes)", HumanBytes(plan.file_size), plan.file_size));
-    row("good balls", format!("{}, {} for each bin", count(plan.good_balls), plan.lambda));
+    row("good balls", format!("{}, {} per bin", count(plan.good_balls), plan.lambda));
     row(
         "expected balls",
         format!("{}, {:.1} % of the bins", count(plan.stored_balls), 100.0 * plan.fill),

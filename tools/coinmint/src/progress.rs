@@ -1,4 +1,4 @@
-//! How far it is: a bar on a terminal, a line a minute elsewhere. Both go to standard error.
+//! Progress on standard error: a bar on a terminal, otherwise one line per minute.
 
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
@@ -9,21 +9,21 @@ use micromint::minting::{Progress, Stage};
 
 use crate::units;
 
-/// How often the bar moves.
+/// How often to update the bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
-/// How often a line is written.
+/// How often to print a line.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// The bar's resolution.
 const BAR_STEPS: u64 = 10_000;
 
-/// Shows progress. Safe to call from all threads at any rate.
+/// Shows progress. All threads can call it as often as they like.
 pub(crate) struct Reporter {
     bar: Option<ProgressBar>,
     state: Mutex<State>,
 }
 
 struct State {
-    /// The stage under way, when it began, and at what position.
+    /// The current stage, when it began, and its position then.
     stage: Option<(Stage, Instant, u64)>,
     shown: Option<Instant>,
     /// The furthest position: threads may report out of order.
@@ -72,7 +72,7 @@ impl Reporter {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -80,7 +80,7 @@ impl Reporter {
     }
 }
 
-/// One line: percentage, rate and time left, where `fresh` units were done in `seconds`.
+/// One line with percentage, rate and remaining time. `fresh` units were done in `seconds`.
 fn describe(stage: Stage, done: u64, total: u64, fresh: u64, seconds: f64) -> String {
     let (verb, unit) = match stage {
         Stage::Tossing => ("tossing", "balls"),
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_rate_and_time_left() {
+    fn a_line_has_the_rate_and_the_time_left() {
         assert_eq!(
             describe(Stage::Tossing, 1_500_000, 2_000_000, 1_000_000, 10.0),
             "tossing 75.00 %, 100.0 k balls/s, 5.0 s left"

@@ -1,6 +1,6 @@
-//! Sizes and rates as people write and read them.
+//! Parses and prints sizes, rates and times for people.
 
-/// Reads a size such as `65536`, `64M` or `2G` (powers of 1024; `MiB` and the like too), in bytes.
+/// Parses a size such as `65536`, `64M`, `64MiB` or `2G` (powers of 1024), in bytes.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -18,7 +18,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))
 }
 
-/// Reads a positive rate such as `3.5e6`, in tosses a second.
+/// Parses a positive rate such as `3.5e6`, in tosses per second.
 pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     let rate: f64 =
         text.parse().map_err(|_| format!("expected a number such as 3.5e6, found {text:?}"))?;
@@ -29,7 +29,7 @@ pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A number for people: `2 097 152`, or `6.872e10` from a hundred million on.
+/// Formats a number: `2 097 152`, or `6.872e10` from a hundred million on.
 pub(crate) fn count(number: f64) -> String {
     if number >= 1e8 {
         return format!("{number:.3e}");
@@ -48,14 +48,14 @@ pub(crate) fn count(number: f64) -> String {
     text
 }
 
-/// A rate for people: `3.5 M`.
+/// Formats a rate: `3.5 M`.
 pub(crate) fn rate(per_second: f64) -> String {
     let units = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     let (size, unit) = units.into_iter().find(|(size, _)| per_second >= *size).unwrap_or((1.0, ""));
     format!("{:.1} {unit}", per_second / size).trim_end().to_string()
 }
 
-/// A time for people: `0.2 s`, `50 s`, `3 min 5 s`, `2 h 10 min`, `12 days`, `80 years`.
+/// Formats a time: `0.2 s`, `50 s`, `3 min 5 s`, `2 h 10 min`, `12 days`, `80 years`.
 pub(crate) fn time(seconds: f64) -> String {
     const YEAR: f64 = 365.25 * 86_400.0;
     if seconds < 10.0 {

@@ -1,4 +1,4 @@
-//! `coinmint` as a program: what it writes, refuses and survives.
+//! The program `coinmint`: what it writes and refuses, and that it survives kills.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -67,7 +67,7 @@ fn a_month_from_init_to_params() {
     let (info, _) = output(run(&directory, "info").success());
     assert!(info.contains("state:          complete") && info.contains("1 005 expected"), "{info}");
     let (verified, _) = output(run(&directory, "verify").success());
-    assert!(verified.contains("is sound"), "{verified}");
+    assert!(verified.contains("no faults"), "{verified}");
     let mode = fs::metadata(file("2026-12.coins")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
@@ -80,7 +80,7 @@ fn a_month_from_init_to_params() {
     assert!(params.contains("start = \"2026-12-01T00:00:00Z\""), "{params}");
     run(&directory, "params mint.toml").success();
     fs::write(file("2026-12.params"), "other").unwrap();
-    fails(&directory, "params mint.toml", 1, "is for other parameters");
+    fails(&directory, "params mint.toml", 1, "exists and has other parameters");
 
     let before = fs::read(file("2026-12.coins")).unwrap();
     let (again, _) = output(run(&directory, "mint").success());
@@ -135,7 +135,7 @@ fn init_refuses_what_it_should() {
     );
     assert!(!directory.path().join("a.toml").exists());
 
-    // A second period keeps the broker's secret, and draws everything else anew.
+    // A second period uses the same broker's secret and draws everything else at random again.
     run(&directory, "init --profile demo --period 2027-01 -o b.toml").success();
     assert_eq!(fs::read(directory.path().join("broker.secret")).unwrap(), secret);
     let dates = "--start 2026-12-24T00:00:00Z --expiration 2026-12-27T00:00:00+01:00";
@@ -164,7 +164,7 @@ fn mint_refuses_what_it_should() {
     let good = fs::read_to_string(&path).unwrap();
     let change = |from: &str, to: &str| fs::write(&path, good.replace(from, to)).unwrap();
 
-    fails(&directory, "mint none.toml", 1, "cannot read none.toml");
+    fails(&directory, "mint none.toml", 1, "cannot open ./none.toml: No such file");
     change("weak = \"allowed\"\n", "");
     fails(&directory, "mint", 1, "below 40");
     change("input-size = 14", "input-size = 57");
@@ -188,7 +188,7 @@ fn mint_refuses_what_it_should() {
 }
 
 #[test]
-fn verify_finds_damage_and_says_so_by_its_status() {
+fn verify_finds_damage_and_ends_with_its_status() {
     let directory = with_test_period();
     run(&directory, "mint").success();
     let path = directory.path().join("2026-12.coins");
@@ -203,9 +203,9 @@ fn verify_finds_damage_and_says_so_by_its_status() {
     fails(&directory, "info", 1, "expected 16384 bytes for its parameters");
 }
 
-/// `coinmint plan | head`: a reader that has seen enough is no fault of the program's.
+/// `coinmint plan | head`: a closed pipe is not an error.
 #[test]
-fn a_reader_that_is_gone_ends_it_in_silence() {
+fn a_closed_pipe_ends_it_silently() {
     let directory = with_test_period();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -221,7 +221,7 @@ fn a_reader_that_is_gone_ends_it_in_silence() {
 }
 
 #[test]
-fn help_tells_the_exit_status() {
+fn help_lists_the_exit_statuses() {
     let directory = tempfile::tempdir().unwrap();
     for args in ["--help", "mint --help", "verify --help"] {
         let (help, _) = output(run(&directory, args).success());
@@ -229,15 +229,15 @@ fn help_tells_the_exit_status() {
     }
 }
 
-/// How long an unbroken mint of a long period takes at least: long enough for a few checkpoints.
+/// The shortest time for minting a long period without a break: long enough for a few checkpoints.
 const LONG: Duration = Duration::from_secs(4);
 
 /// A period whose minting takes some seconds on this machine, however fast it is.
 struct LongPeriod {
     directory: TempDir,
-    /// What an unbroken run gave: the file that all other ways must give.
+    /// The coin file of an unbroken run, which all other ways must produce too.
     expected: Vec<u8>,
-    /// What it took.
+    /// How long the unbroken run took.
     took: Duration,
 }
 
@@ -264,7 +264,7 @@ impl LongPeriod {
     }
 }
 
-/// SHA-256, 2^input_bits tosses, four balls a bin, u = 11, v = 6.
+/// SHA-256, 2^input_bits tosses, four balls per bin, u = 11, v = 6.
 fn with_sha256_period(input_bits: u32) -> TempDir {
     let directory = with_test_period();
     let path = directory.path().join("mint.toml");
@@ -283,9 +283,9 @@ fn tossed(directory: &TempDir) -> String {
     output(run(directory, "info").success()).0
 }
 
-/// Kills it with SIGKILL again and again, at other moments each time, until it comes to its end.
+/// Kills the mint with SIGKILL repeatedly, each time at another moment, until it completes.
 #[test]
-fn kill_9_and_resume_give_the_same_file() {
+fn killed_and_resumed_runs_give_the_same_file() {
     let period = LongPeriod::new();
     let directory = &period.directory;
     let mut kills = 0;
@@ -297,7 +297,7 @@ fn kill_9_and_resume_give_the_same_file() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Longer each time, so that it comes to the end even where a run gains nothing.
+        // The delay grows, so that the mint completes even if some runs make no progress.
         let limit = Instant::now() + period.took.mul_f64(0.01 + 0.3 * run as f64);
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
@@ -322,9 +322,9 @@ fn kill_9_and_resume_give_the_same_file() {
     run(directory, "verify").success();
 }
 
-/// Ctrl-C: it ends soon with status 3, loses nothing, and goes on where it stopped.
+/// After Ctrl-C it ends soon with status 3, loses nothing, and continues where it stopped.
 #[test]
-fn ctrl_c_stops_and_another_run_goes_on() {
+fn ctrl_c_stops_and_another_run_continues() {
     let period = LongPeriod::new();
     let directory = &period.directory;
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
@@ -344,7 +344,7 @@ fn ctrl_c_stops_and_another_run_goes_on() {
     assert!(period.is_as_expected());
 }
 
-/// While one mints, a second one is refused.
+/// A second process is refused while the first one is minting.
 #[test]
 fn two_programs_do_not_mint_into_one_file() {
     let LongPeriod { directory, .. } = LongPeriod::new();
@@ -365,7 +365,8 @@ fn two_programs_do_not_mint_into_one_file() {
     fails(&directory, "verify", 1, "not complete");
 }
 
-/// Shards in processes of their own, one of them killed at times, merged in parts: one machine's file.
+/// Shards in separate processes, one of them killed several times, merged in parts, give the same
+/// coin file as one machine.
 #[test]
 fn shards_and_parts_give_the_file_of_one_machine() {
     let LongPeriod { directory, expected, .. } = LongPeriod::new();
@@ -377,7 +378,7 @@ fn shards_and_parts_give_the_file_of_one_machine() {
     fails(&directory, "merge", 1, "1 of 3 shards are missing: 3");
     fails(&directory, "mint --shard 4/3", 2, "expected I/N");
 
-    // Killed while it tosses: no file that passes for complete.
+    // A shard that is killed while it tosses leaves no file that looks complete.
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("coinmint"))
         .args(["mint", "--shard", "3/3", "--run-file", "third.run", "--threads", "1"])
         .current_dir(directory.path())
@@ -396,7 +397,7 @@ fn shards_and_parts_give_the_file_of_one_machine() {
     let runs = "third.run 2026-12.coins.run-1-of-3 2026-12.coins.run-2-of-3";
     let (part, _) =
         output(run(&directory, &format!("merge mint.toml {runs} --part 2/2")).success());
-    assert!(part.contains("1 parts are not"), "{part}");
+    assert!(part.contains("not merged yet: 1"), "{part}");
     fails(&directory, "verify", 1, "");
     let (whole, _) =
         output(run(&directory, &format!("merge mint.toml {runs} --part 1/2")).success());

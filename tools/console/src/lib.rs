@@ -1,7 +1,7 @@
-//! What the command-line tools share: how they start, end, read and write.
+//! Shared code of the command-line tools: start, end, input and output.
 //!
-//! Errors go to standard error as one line each, `PROGRAM: error: what: why`, and end the program
-//! with the status that the tool's manual documents; results go to standard output.
+//! Results go to standard output. An error goes to standard error as one line, `PROGRAM: error:
+//! what: why`, and the program ends with an exit status that its manual documents.
 
 use std::error::Error;
 use std::fmt;
@@ -19,9 +19,9 @@ mod pages;
 
 pub use pages::command_line;
 
-/// The tool did what was asked.
+/// Success.
 pub const EXIT_OK: u8 = 0;
-/// The tool could not do what was asked.
+/// Failure.
 pub const EXIT_FAILURE: u8 = 1;
 /// The command line is wrong (`clap` uses the same status).
 pub const EXIT_USAGE: u8 = 2;
@@ -29,7 +29,7 @@ pub const EXIT_USAGE: u8 = 2;
 /// The error of a tool: a message for people.
 pub type ToolError = Box<dyn Error + Send + Sync>;
 
-/// Ends a tool: prints an error with its causes and gives the exit status.
+/// Ends a tool: prints an error with its causes, and returns the exit status.
 pub fn finish(program: &str, result: Result<u8, ToolError>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
@@ -46,8 +46,8 @@ macro_rules! say {
     ($($words:tt)*) => { $crate::print_line(format_args!($($words)*)) };
 }
 
-/// Prints a line to standard output; [`say!`] calls it. If the reader is gone (`| head` has seen
-/// enough), the program ends silently; if the line cannot be written, it ends with an error.
+/// Prints a line to standard output; [`say!`] calls it. If the reader closed the pipe (as `| head`
+/// does), the program ends silently with status 0. On any other error it ends with a message.
 pub fn print_line(line: fmt::Arguments<'_>) {
     if let Err(error) = writeln!(io::stdout(), "{line}") {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -61,7 +61,7 @@ pub fn print_line(line: fmt::Arguments<'_>) {
 /// Reads a file, or standard input for `-`, of at most `size_max` bytes.
 ///
 /// # Errors
-/// It cannot be read, or is larger.
+/// It cannot be read or is larger.
 pub fn read_input(path: &Path, size_max: usize) -> Result<Vec<u8>, ToolError> {
     let open = || -> io::Result<Box<dyn Read>> {
         if path == Path::new("-") {
@@ -75,16 +75,18 @@ pub fn read_input(path: &Path, size_max: usize) -> Result<Vec<u8>, ToolError> {
         .and_then(|input| input.take(size_max as u64 + 1).read_to_end(&mut bytes))
         .map_err(FileError::on("read", path))?;
     if bytes.len() > size_max {
-        return Err(format!("{} is larger than {size_max} bytes", path.display()).into());
+        return Err(
+            format!("{}: expected at most {size_max} bytes, found more", path.display()).into()
+        );
     }
     Ok(bytes)
 }
 
-/// Reads a text that holds a secret from a file that only its owner can read, or from standard input for
-/// `-`, of at most `size_max` bytes.
+/// Reads a text that contains a secret, of at most `size_max` bytes. Reads a file that only its
+/// owner can read, or standard input for `-`.
 ///
 /// # Errors
-/// It cannot be read, is larger, is not UTF-8, or others can read the file.
+/// It cannot be read, is larger or is not UTF-8, or others can read the file.
 pub fn read_secret_input(path: &Path, size_max: usize) -> Result<String, ToolError> {
     if path == Path::new("-") {
         let bytes = read_input(path, size_max)?;
@@ -94,10 +96,11 @@ pub fn read_secret_input(path: &Path, size_max: usize) -> Result<String, ToolErr
     Ok(read_private_text(&directory, &name, size_max as u64)?)
 }
 
-/// Writes to standard output, or to a new file of mode 0600 that must not exist yet.
+/// Writes to standard output for `None` or `-`, or creates a file of mode 0600, which must not
+/// exist yet.
 ///
 /// # Errors
-/// It cannot be written.
+/// It exists or cannot be written.
 pub fn write_output(path: Option<&Path>, bytes: &[u8]) -> Result<(), ToolError> {
     let Some(path) = path.filter(|path| *path != Path::new("-")) else {
         let mut output = io::stdout().lock();

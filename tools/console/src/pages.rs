@@ -1,4 +1,4 @@
-//! The manual pages and shell completions of a tool, generated from the definition of its command
+//! Generates the manual pages and shell completions of a tool from the definition of its command
 //! line.
 //!
 //! `TOOL --write-pages FOLDER` writes TOOL.1 (and TOOL-COMMAND.1 for each command), TOOL.bash,
@@ -16,7 +16,7 @@ use clap_complete::{Shell, generate_to};
 
 use crate::{EXIT_FAILURE, EXIT_OK};
 
-/// The option's name.
+/// The name of the option.
 const OPTION: &str = "--write-pages";
 
 /// Parses the command line. Like `clap`, it ends the program if the line is wrong or asks for help.

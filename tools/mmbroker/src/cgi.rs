@@ -1,5 +1,5 @@
-//! The Common Gateway Interface (RFC 3875) around [`respond`](crate::web::respond): environment and
-//! standard input in, a response on standard output out.
+//! The Common Gateway Interface (RFC 3875) for [`respond`](crate::web::respond). Input: environment
+//! variables and standard input. Output: a response on standard output.
 
 use std::env;
 use std::io::{self, Read, Write};
@@ -17,17 +17,17 @@ use crate::web::{
     self, BODY_SIZE_MAX, WEB_SETS_MAX_DEFAULT, WebRequest, WebResponse, WebSettings, refusal,
 };
 
-/// Answers one request. Errors go to standard error, which the web server logs; the client learns
-/// only that the broker failed.
+/// Answers one request. Errors go to standard error, which the web server logs. The client gets no
+/// details.
 pub(crate) fn main() -> ExitCode {
     let response = answer().unwrap_or_else(|error| {
         eprintln!("mmbroker: error: {}", chain(error.as_ref()));
-        refusal(500, "The broker cannot work at the moment.")
+        refusal(500, "The broker cannot answer at the moment.")
     });
     match write(&response) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mmbroker: error: cannot answer: {error}");
+            eprintln!("mmbroker: error: cannot write the response: {error}");
             ExitCode::FAILURE
         }
     }
@@ -48,18 +48,25 @@ fn answer() -> Result<WebResponse, ToolError> {
     if request.method == "POST" {
         let length = match variable("CONTENT_LENGTH").as_deref().map(parse_decimal) {
             Some(Some(length)) => length,
-            _ => return Ok(refusal(411, "Expected a Content-Length.")),
+            _ => return Ok(refusal(411, "Expected a Content-Length header with a number.")),
         };
         if length > BODY_SIZE_MAX as u64 {
-            return Ok(refusal(413, format!("Expected at most {BODY_SIZE_MAX} bytes.")));
+            return Ok(refusal(
+                413,
+                format!("Expected a request of at most {BODY_SIZE_MAX} bytes, found {length}."),
+            ));
         }
         io::stdin().take(length).read_to_end(&mut request.body)?;
         if request.body.len() as u64 != length {
-            return Ok(refusal(400, "The request was cut off."));
+            return Ok(refusal(
+                400,
+                "The request is incomplete: its body is shorter than its Content-Length.",
+            ));
         }
     }
-    let coin_file =
-        variable("MICROMINT_COINFILE").ok_or("MICROMINT_COINFILE is not set (SetEnv)")?;
+    let coin_file = variable("MICROMINT_COINFILE").ok_or(
+        "MICROMINT_COINFILE is not set; set it in the web server to the path of the coin file",
+    )?;
     let secret_file = variable("MICROMINT_SECRET_FILE").map(PathBuf::from);
     let mut broker = open(coin_file.as_ref(), secret_file.as_deref())?;
     let settings = settings(&broker.params().raw().broker)?;
@@ -77,12 +84,12 @@ fn settings(broker_url: &str) -> Result<WebSettings, ToolError> {
     Ok(WebSettings { sets_max, url: url.trim_end_matches('/').to_string() })
 }
 
-/// A variable of the request, absent if it is empty or no text.
+/// An environment variable; `None` if it is not set, empty or not UTF-8.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Writes a CGI response; a HEAD request gets no body.
+/// Writes a CGI response, without the body for a HEAD request.
 fn write(response: &WebResponse) -> io::Result<()> {
     let mut output = io::stdout().lock();
     write!(output, "Status: {}\r\n", response.status)?;

@@ -1,4 +1,5 @@
-//! What both programs share: finding the coin file and the secret, the time, numbers in words.
+//! Shared code of `mmbroker` and `mmredeem`: opening the coin file and the secret, the time, and
+//! output.
 
 use std::path::{Path, PathBuf};
 
@@ -11,16 +12,16 @@ use micromint::key_file::read_key;
 use micromint::time::UnixTime;
 use micromint_console::ToolError;
 
-/// Where the broker's files are.
+/// The options that name the broker's files.
 #[derive(Args)]
 pub(crate) struct Place {
     /// The coin file of the period
     #[arg(long, value_name = "FILE")]
     pub(crate) coinfile: PathBuf,
-    /// The broker's secret [default: broker.secret beside the coin file]
+    /// The broker's secret [default: broker.secret in the folder of the coin file]
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// Decide as of this time (RFC 3339) instead of now: for rehearsals, never with real money
+    /// Decide as if it were this time (RFC 3339): for trials, never with real money
     #[arg(long, value_name = "TIME")]
     pub(crate) as_of: Option<UnixTime>,
 }
@@ -31,13 +32,13 @@ impl Place {
         open(&self.coinfile, self.secret_file.as_deref())
     }
 
-    /// The time that decides.
+    /// The time that decisions use.
     pub(crate) fn now(&self) -> UnixTime {
         self.as_of.unwrap_or_else(|| SystemClock.now())
     }
 }
 
-/// Opens the broker of a coin file with its secret.
+/// Opens the broker of a coin file.
 pub(crate) fn open(coin_file: &Path, secret_file: Option<&Path>) -> Result<Broker, ToolError> {
     let (directory, name) =
         DiskDirectory::of_file(coin_file).map_err(FileError::on("open", coin_file))?;

@@ -1,7 +1,7 @@
-//! Sells sets of superbins and takes unspent coins back (thesis 3.2.2).
+//! Sells sets of superbins and accepts returns of unspent coins (thesis 3.2.2).
 //!
-//! On a command line it does what it is told; started by a web server (GATEWAY_INTERFACE is set) it is
-//! a CGI program.
+//! The program is a command-line tool, or a CGI program if a web server started it
+//! (GATEWAY_INTERFACE is set).
 
 mod cgi;
 mod common;
@@ -23,11 +23,12 @@ use common::{Place, counted};
 /// The largest Request-Credit message that is read, in bytes.
 const RETURN_SIZE_MAX: usize = 16 * 1024 * 1024;
 
-/// The MicroMint broker: sells sets of superbins, takes unspent coins back, keeps accounts
+/// The MicroMint broker: sells coins in sets of superbins, accepts returns, shows accounts
 ///
-/// Started by a web server as a CGI program it sells to the authenticated user; see docs/reference/broker.md.
+/// A web server can also run it as a CGI program, which sells to the authenticated user; see
+/// docs/reference/broker.md.
 ///
-/// Exit status: 0 done; 1 not possible or refused, the reason stands on standard error; 2 wrong usage.
+/// Exit status: 0 done; 1 failed or refused, standard error says why; 2 the command line is wrong.
 #[derive(Parser)]
 #[command(version, name = "mmbroker")]
 struct Arguments {
@@ -37,27 +38,30 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Sell sets to a user, or fetch a sale again
+    /// Sell sets to a user, or write the message of an earlier sale again
     Withdraw(Withdraw),
-    /// Take unspent coins back: reads a Request-Credit, writes a Funds-Credited
+    /// Accept a return of unspent coins: reads a Request-Credit message, writes a Funds-Credited
+    /// message
     Return(Return),
-    /// Register vendors and print their keys K_V (keep them private)
+    /// Register vendors and print their vendor keys, which must be kept secret
     VendorKey(VendorKey),
     /// List the registered vendors
     Vendors(Only),
     /// Show what a user bought and returned, or what a vendor was paid
     Account(Account),
-    /// Show the period in numbers, forgeries among them
+    /// Show counts of sales, batches, returns, claims and forgeries of the period
     Status(Only),
-    /// List the users who spent a first ball in more than one payment
+    /// List the users who spent a coin more than once
     Offenders(Only),
-    /// Revoke a user: sell nothing more, and write PERIOD.revoked for the vendors
+    /// Revoke a user: stop sales to the user, and write PERIOD.revoked for the vendors
     Revoke(Revoke),
-    /// Declare bins compromised: coins with their balls are neither paid nor credited nor sold any more
+    /// Mark bins as compromised: coins with balls of these bins are no longer paid, credited or
+    /// sold
     Compromise(Compromise),
-    /// Write PERIOD.owners for the vendors: who bought which superbin, as 32-bit tags
+    /// Write PERIOD.owners for the vendors, which lets them refuse coins of users who did not buy
+    /// them
     Owners(Lists),
-    /// Decide the claims that waited, once redeem-until is reached (any other command does it too)
+    /// Decide the waiting claims, from redeem-until on (every other command does it too)
     Settle(Only),
 }
 
@@ -71,16 +75,17 @@ struct Only {
 struct Withdraw {
     #[command(flatten)]
     place: Place,
-    /// Who buys
+    /// The User-ID of the buyer
     #[arg(long, value_name = "USER")]
     user: UserId,
-    /// How many sets
+    /// How many sets to sell
     #[arg(long, value_name = "N", required_unless_present = "transaction")]
     sets: Option<u32>,
-    /// The number of the sale: without --sets fetches it again; with --sets sells once under this number
+    /// The number of the sale. Without --sets, writes the message of this sale again. With --sets,
+    /// sells under this number, and at most once
     #[arg(long, value_name = "NUMBER")]
     transaction: Option<u64>,
-    /// Where the Funds-Withdrawn message goes [default: standard output]; must not exist
+    /// The file for the Funds-Withdrawn message, which must not exist [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -89,9 +94,9 @@ struct Withdraw {
 struct Return {
     #[command(flatten)]
     place: Place,
-    /// The Request-Credit message, - for standard input
+    /// The file with the Request-Credit message; - reads standard input
     request: PathBuf,
-    /// Where the Funds-Credited message goes [default: standard output]; must not exist
+    /// The file for the Funds-Credited message, which must not exist [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -100,7 +105,7 @@ struct Return {
 struct VendorKey {
     #[command(flatten)]
     place: Place,
-    /// The vendors' host names; of several, each line is a name and its key
+    /// The host names of the vendors. For several names, each output line is a name and its key
     #[arg(required = true, value_name = "HOST")]
     hosts: Vec<VendorId>,
 }
@@ -109,7 +114,7 @@ struct VendorKey {
 struct Account {
     #[command(flatten)]
     place: Place,
-    /// A User-ID or the host name of a vendor
+    /// A User-ID, or the host name of a vendor
     #[arg(value_name = "USER|HOST")]
     name: String,
 }
@@ -118,7 +123,7 @@ struct Account {
 struct Revoke {
     #[command(flatten)]
     lists: Lists,
-    /// Whom
+    /// The User-ID of the user to revoke
     user: UserId,
 }
 
@@ -126,7 +131,7 @@ struct Revoke {
 struct Compromise {
     #[command(flatten)]
     place: Place,
-    /// Which bins: SUPERBIN:SUBBIN, or SUPERBIN:FIRST-LAST
+    /// The bins: SUPERBIN:SUBBIN, or SUPERBIN:FIRST-LAST for a range of sub-bins
     #[arg(required = true, value_name = "BINS")]
     bins: Vec<BinRange>,
 }
@@ -135,7 +140,8 @@ struct Compromise {
 struct Lists {
     #[command(flatten)]
     place: Place,
-    /// The file to write [default: PERIOD.revoked or PERIOD.owners beside the coin file]; replaced
+    /// The file to write; it is replaced if it exists [default: PERIOD.revoked or PERIOD.owners in
+    /// the folder of the coin file]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -186,7 +192,8 @@ fn withdraw(arguments: &Withdraw) -> Result<u8, ToolError> {
     let transaction = funds.transaction;
     write_output(arguments.out.as_deref(), &funds.to_bytes()).map_err(|error| {
         format!(
-            "{error}; the sale is recorded: fetch it with --user {user} --transaction {transaction}"
+            "{error}; the sale is recorded: write its message again with \
+            `mmbroker withdraw --user {user} --transaction {transaction}`"
         )
     })?;
     eprintln!("{}", sale_in_words(&funds));
@@ -266,7 +273,7 @@ fn owners(arguments: &Lists) -> Result<u8, ToolError> {
     Ok(EXIT_OK)
 }
 
-/// Writes a list for the vendors, whole or not at all.
+/// Replaces a list for the vendors. Readers see the old file or the complete new one.
 fn write_list(
     arguments: &Lists,
     broker: &Broker,
@@ -285,24 +292,25 @@ fn settle(place: &Place) -> Result<u8, ToolError> {
     let mut broker = place.open()?;
     let redeem_until = broker.params().raw().redeem_until;
     if broker.settle(place.now())? {
-        eprintln!("settled");
+        eprintln!("all claims are settled");
         Ok(EXIT_OK)
     } else {
-        Err(format!("claims wait until {redeem_until}; nothing is settled before").into())
+        Err(format!("claims cannot be settled before {redeem_until}; nothing changed").into())
     }
 }
 
-/// A message that cannot be written is better found out before the sale than after.
+/// Refuses an output file that exists, before the sale is made.
 fn refuse_existing(path: Option<&Path>) -> Result<(), ToolError> {
     match path {
         Some(path) if path != Path::new("-") && path.exists() => {
-            Err(format!("{} exists; it is not overwritten", path.display()).into())
+            Err(format!("{} exists and is not overwritten; nothing was done", path.display())
+                .into())
         }
         _ => Ok(()),
     }
 }
 
-/// A fresh random number, for a transaction.
+/// A new random number for a transaction.
 fn random_number() -> Result<u64, ToolError> {
-    Ok(SystemEntropy.number().map_err(|error| format!("cannot draw a random number: {error}"))?)
+    Ok(SystemEntropy.number().map_err(|error| format!("cannot get a random number: {error}"))?)
 }

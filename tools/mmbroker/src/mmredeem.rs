@@ -1,6 +1,7 @@
-//! Judges the batches of vendors (thesis 3.2.3).
+//! Decides about the batches of vendors (thesis 3.2.3).
 //!
-//! Every batch is judged for itself: one that cannot be does not stop the others, the exit status tells.
+//! Every batch is processed on its own. A batch that fails does not stop the others; the exit
+//! status reports it.
 
 mod common;
 
@@ -20,26 +21,30 @@ use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, 
 
 use common::{Place, counted};
 
-/// All batches were judged, and at least one held forged coins.
+/// All batches were processed, and at least one contained forged coins.
 const EXIT_FORGED: u8 = 3;
-/// The largest batch file that is read, in bytes: the data in Base64.
+/// The largest batch file, in bytes: the headers, and the data in Base64.
 const BATCH_SIZE_MAX: usize = BATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
 
-/// Judges batches of payments coin by coin, marks what is paid and writes the verdicts
+/// Checks every coin in batches of payments, marks the coins that are paid, and writes the verdicts
 ///
-/// Each batch BATCH is answered in BATCH.result. Coins that will never be paid are set aside, with the
-/// reason, in COINFILE.rejected. Exit status: 0 all batches were judged; 1 a batch was refused or could
-/// not be read, the others were judged all the same; 2 wrong usage; 3 all were judged and forged coins
-/// were among them.
+/// The verdicts on each batch BATCH go to BATCH.result, which goes back to the vendor. Rejected
+/// coins are listed, with the reasons, in COINFILE.rejected. The same batch can be processed again:
+/// it gets the same answer and is paid once.
+///
+/// Exit status: 0 all batches were processed; 1 a batch was refused or could not be read, and the
+/// others were processed; 2 the command line is wrong; 3 all batches were processed, and there were
+/// forged coins.
 #[derive(Parser)]
 #[command(version, name = "mmredeem")]
 struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// Where results go: a directory, or for a single batch a file [default: BATCH.result beside BATCH]
+    /// The folder for the results, or a file for the result of a single batch [default:
+    /// BATCH.result in the folder of BATCH]
     #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// Request-Redemption messages
+    /// Files with Request-Redemption messages
     #[arg(required = true, value_name = "BATCH")]
     batches: Vec<PathBuf>,
 }
@@ -52,7 +57,7 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
     let is_one_file = |out: &PathBuf| arguments.batches.len() > 1 && !out.is_dir();
     if let Some(out) = arguments.out.as_ref().filter(|out| is_one_file(out)) {
         return Err(format!(
-            "{}: expected a directory, since there are several batches",
+            "{}: expected a folder, because there are several batches; nothing was redeemed",
             out.display()
         )
         .into());
@@ -78,7 +83,7 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
     })
 }
 
-/// Judges one batch; the number of forged coins in it.
+/// Processes one batch. Returns the number of forged coins in it.
 fn redeem(arguments: &Arguments, broker: &mut Broker, path: &Path) -> Result<u64, ToolError> {
     let batch = RequestRedemption::parse(&read_input(path, BATCH_SIZE_MAX)?)?;
     let now = arguments.place.now();
@@ -116,7 +121,7 @@ fn in_words(path: &Path, judged: &Judged) -> String {
         result.rejected()
     );
     if judged.is_repeated {
-        text.push_str(" (judged before: answered again, paid once)");
+        text.push_str(" (this batch was redeemed before; it is not paid twice)");
     }
     for verdict in Verdict::ALL.iter().filter(|verdict| verdict.is_rejection()) {
         let coins = count(&result.verdicts, *verdict);
@@ -127,7 +132,7 @@ fn in_words(path: &Path, judged: &Judged) -> String {
     text
 }
 
-/// Appends the invalid coins of a batch to `COINFILE.rejected`, unless they stand there already.
+/// Appends the rejected coins of a batch to `COINFILE.rejected` if they are not in it yet.
 fn put_aside(
     coin_file: &Path,
     batch: &RequestRedemption,
@@ -140,7 +145,7 @@ fn put_aside(
     let append = || -> io::Result<()> {
         let mut file =
             File::options().read(true).append(true).create(true).mode(0o600).open(&path)?;
-        // Several of these programs may run at a time; closing the file gives the lock back.
+        // Several of these programs may run at the same time. Closing the file releases the lock.
         file.lock()?;
         let last = last_line(batch);
         for line in BufReader::new(&file).split(b'\n') {

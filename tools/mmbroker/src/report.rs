@@ -1,4 +1,4 @@
-//! Accounts and lists in words.
+//! Prints accounts, the status and the list of offenders.
 
 use micromint::broker::{Broker, UserAccount, VendorAccount};
 use micromint::identity::{UserId, VendorId};
@@ -8,7 +8,7 @@ use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::common::counted;
 
-/// Shows the account of whoever has this name: a vendor, a user, or both.
+/// Shows the account of the vendor or the user of this name, or of both.
 pub(crate) fn account(broker: &mut Broker, name: &str, now: UnixTime) -> Result<u8, ToolError> {
     let vendor = match name.parse::<VendorId>() {
         Ok(vendor) => broker.vendor_account(&vendor, now)?,
@@ -21,7 +21,7 @@ pub(crate) fn account(broker: &mut Broker, name: &str, now: UnixTime) -> Result<
     if vendor.is_none() && user.is_none() {
         let period = broker.params().period();
         return Err(format!(
-            "{name} is neither a registered vendor nor a user who bought coins of {period}"
+            "expected a registered vendor or a user who bought coins of {period}, found {name}"
         )
         .into());
     }
@@ -39,7 +39,7 @@ fn print_vendor(name: &str, account: &VendorAccount, value: Money) {
     say!("vendor {name}, registered {}", account.registered);
     for batch in &account.batches {
         say!(
-            "  {}  batch {}: {}, {} paid at once, {} waiting, {} forged",
+            "  {}  batch {}: {}, {} paid immediately, {} waiting, {} forged",
             batch.when,
             batch.batch,
             counted(batch.claims.count, "coin"),
@@ -68,7 +68,7 @@ fn print_user(name: &str, account: &UserAccount, value: Money) {
     }
 }
 
-/// `4 coins (0.04 USD)`; the number alone where the sum does not fit.
+/// `4 coins (0.04 USD)`; the number alone if the sum overflows.
 fn worth(coins: u64, value: Money) -> String {
     let count = counted(coins, "coin");
     match value.checked_mul(coins) {
@@ -77,7 +77,7 @@ fn worth(coins: u64, value: Money) -> String {
     }
 }
 
-/// Shows the period in numbers.
+/// Shows the counts of the period.
 pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
     let status = broker.status(now)?;
     say!("{}", broker.params());
@@ -102,13 +102,13 @@ pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError
     Ok(EXIT_OK)
 }
 
-/// Lists those who spent first balls twice.
+/// Lists the users who spent coins more than once.
 pub(crate) fn offenders(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
     for offender in broker.offenders(now)? {
         let batches: Vec<String> =
             offender.batches.iter().map(|(vendor, batch)| format!("{vendor} {batch}")).collect();
         say!(
-            "{} spent {} twice: {}",
+            "{} spent {} more than once: {}",
             offender.user,
             counted(offender.balls, "coin"),
             batches.join(", ")

@@ -1,11 +1,12 @@
 //! The broker's web site: the form with the number of sets, the sale, and returns (thesis 3.2.2,
 //! 3.4.1).
 //!
-//! In goes a request in the terms of the Common Gateway Interface (RFC 3875), out comes a response.
-//! The broker in the core decides about sales and returns; this module reads forms and chooses the
-//! status. The web server authenticates users: the broker sells to nobody else. The invariants: a
-//! form sent twice is one sale, because it carries its Transaction-ID; no page of another site can
-//! buy in a user's name; every value in a page is escaped, and no page is cached.
+//! Input: a request in the terms of the Common Gateway Interface (RFC 3875). Output: a response.
+//! The broker in the crate `micromint` decides about sales and returns; this module parses forms
+//! and chooses the status. The web server authenticates users, and the broker sells only to them.
+//! The invariants: a form that is sent twice is one sale, because it contains its Transaction-ID;
+//! no page of another site can buy in a user's name; every value in a page is escaped, and no page
+//! is cached.
 //!
 //! | path | GET | POST |
 //! |---|---|---|
@@ -39,11 +40,11 @@ const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 pub(crate) struct WebSettings {
     /// The most sets in one sale.
     pub(crate) sets_max: u32,
-    /// The public URL of the site, without a slash at its end; returns go to `/return` below it.
+    /// The public URL of the site, without a slash at the end. Returns go to `/return` below it.
     pub(crate) url: String,
 }
 
-/// A request, in the meta-variables of RFC 3875, 4.1.
+/// A request, as the meta-variables of RFC 3875, 4.1.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WebRequest {
     /// REQUEST_METHOD.
@@ -77,7 +78,7 @@ pub(crate) struct WebResponse {
     pub(crate) body: Vec<u8>,
 }
 
-/// Answers a request. `number` is a fresh random number: it becomes the Transaction-ID of a new
+/// Answers a request. `number` is a new random number, which becomes the Transaction-ID of a new
 /// form or return.
 ///
 /// # Errors
@@ -92,7 +93,7 @@ pub(crate) fn respond(
     Site { broker, settings, number, now }.respond(request)
 }
 
-/// What answers one request.
+/// The context of one request.
 struct Site<'a> {
     broker: &'a mut Broker,
     settings: &'a WebSettings,
@@ -112,7 +113,7 @@ impl Site<'_> {
             "" | "/" => Ok(wrong_method("GET, HEAD, POST")),
             "/return" => Ok(wrong_method("POST")),
             "/expired" => Ok(wrong_method("GET, HEAD")),
-            _ => Ok(refusal(404, "There is no such page here.")),
+            _ => Ok(refusal(404, "This page does not exist.")),
         }
     }
 
@@ -137,12 +138,16 @@ impl Site<'_> {
             Err(response) => return Ok(response),
         };
         let Some((sets, transaction)) = form_fields(&request.body) else {
-            return Ok(refusal(400, "Expected a form with a number of sets and a transaction."));
+            return Ok(refusal(
+                400,
+                "Expected a form with the fields sets and transaction. \
+                Load the page again and send its form.",
+            ));
         };
         if sets > self.settings.sets_max {
             return Ok(refusal(
                 400,
-                format!("At most {} sets are sold at a time.", self.settings.sets_max),
+                format!("Expected at most {} sets, found {sets}.", self.settings.sets_max),
             ));
         }
         match self.broker.withdraw(&user, sets, transaction, self.now)? {
@@ -158,8 +163,8 @@ impl Site<'_> {
         }
     }
 
-    /// Takes a Request-Credit. Its authenticator proves the user, so a wallet needs no login of the
-    /// site.
+    /// Accepts a Request-Credit. Its authenticator proves the user, so a wallet needs no login at
+    /// the web site.
     fn take_back(&mut self, request: &WebRequest) -> Result<WebResponse, ToolError> {
         if request.media_type() != MEDIA_TYPE {
             return Ok(refusal(415, format!("Expected {FORM_TYPE} or {MEDIA_TYPE}.")));
@@ -173,7 +178,7 @@ impl Site<'_> {
         };
         let is_other = |name: &String| name != credit.user.as_str();
         if request.remote_user.as_ref().filter(|name| !name.is_empty()).is_some_and(is_other) {
-            return Ok(refusal(403, "The coins are not those of the user who is logged in."));
+            return Ok(refusal(403, "The return is not for the user who is logged in."));
         }
         match self.broker.take_back(&credit, self.number, self.now)? {
             Reply::Granted(answer) => Ok(message(answer.to_bytes())),
@@ -197,7 +202,8 @@ impl Site<'_> {
                 refusal(
                     409,
                     format!(
-                        "Coins can be returned from {expiration}; until then they can be spent."
+                        "The coins expire at {expiration}. Spend them until then; after that date, \
+                        unspent coins can be returned."
                     ),
                 )
             }
@@ -206,12 +212,12 @@ impl Site<'_> {
 }
 
 impl WebRequest {
-    /// The authenticated user, or the refusal.
+    /// The authenticated user, or the response that refuses the request.
     fn user(&self) -> Result<UserId, WebResponse> {
         let Some(name) = self.remote_user.as_deref().filter(|name| !name.is_empty()) else {
             return Err(refusal(
                 403,
-                "The web server has authenticated nobody (REMOTE_USER is not set).",
+                "Log in first. (For the webmaster: the web server set no REMOTE_USER.)",
             ));
         };
         name.parse().map_err(|error| refusal(403, error))
@@ -223,7 +229,7 @@ impl WebRequest {
         text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// Refuses a form that a page of another site sent. Browsers name the form's origin in
+    /// Refuses a form from a page of another site. Browsers report the origin of the form in
     /// Sec-Fetch-Site, older ones in Origin; other programs send neither.
     fn check_same_site(&self) -> Result<(), WebResponse> {
         let is_own = match (self.sec_fetch_site.as_deref(), self.origin.as_deref()) {
@@ -238,7 +244,10 @@ impl WebRequest {
         if is_own {
             Ok(())
         } else {
-            Err(refusal(403, "The form comes from a page of another site."))
+            Err(refusal(
+                403,
+                "The form was sent from a page of another site. Open this page and send its form.",
+            ))
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Takes the coins in the till to the broker (thesis 3.3.2): makes batches, reads results, prunes.
+//! Redeems the coins in a till at the broker (thesis 3.3.2): makes batches, reads results, removes
+//! old journals.
 //!
-//! The servers may go on selling meanwhile. Exit status: 0 done; 1 it could not be done; 2 the command
-//! line is wrong; 3 there is nothing to redeem, so no batch was written.
+//! The web servers can keep selling meanwhile. Exit status: 0 done; 1 failed; 2 the command line is
+//! wrong; 3 there is nothing to redeem, so no batch was written.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,45 +29,48 @@ const EXIT_NOTHING: u8 = 3;
 /// The largest Redemption-Result that is read, in bytes.
 const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
 
-/// Redeems the coins in a vendor's till.
+/// Redeems the coins in a vendor's till at the broker.
 ///
-/// With --out it writes a batch, a Request-Redemption message, for the broker: of payments that are at
-/// least ten minutes old, since younger ones may still be reversed. Until its result is read the same
-/// batch is written each time. With --result it reads the broker's Redemption-Result, prints what became
-/// of the coins, and removes the journals in which everything is settled and past its redeem-until.
-/// Coins that wait are asked for again, by the same batch, after redeem-until.
+/// With --out it writes a batch (a Request-Redemption message) for the broker. The batch contains
+/// payments that are at least ten minutes old, because younger ones may still be reversed. Until
+/// you read the result of a batch, --out writes the same batch again.
 ///
-/// Exit status: 0 done; 1 it could not be done; 2 the command line is wrong; 3 with --out, there is
-/// nothing to redeem.
+/// With --result it reads the broker's answer (a Redemption-Result), prints what happened to the
+/// coins, and removes journals in which everything is settled and past redeem-until. Coins that
+/// wait at the broker are not lost: after redeem-until, --out writes their batch again, and the
+/// broker then decides about them.
+///
+/// Exit status: 0 done; 1 failed, standard error says why; 2 the command line is wrong; 3 with
+/// --out, there is nothing to redeem, and no file was written.
 #[derive(Parser)]
 #[command(name = "mmvendorredeem", version, group(clap::ArgGroup::new("action").required(true)))]
 struct Arguments {
-    /// The vendor's configuration file, the one that the web server uses.
+    /// The vendor's configuration file, which the web server uses too.
     #[arg(long, value_name = "FILE", required_unless_present_all = ["till", "vendor"])]
     config: Option<PathBuf>,
-    /// The till's directory, instead of the configuration's.
+    /// The till's folder [default: from the configuration].
     #[arg(long, value_name = "DIR")]
     till: Option<PathBuf>,
-    /// The Vendor-ID, instead of the configuration's.
+    /// The Vendor-ID, a host name [default: from the configuration].
     #[arg(long, value_name = "ID")]
     vendor: Option<VendorId>,
-    /// Write a batch to this new file; `-` for standard output.
+    /// Write a batch to this file, which must not exist; - writes standard output.
     #[arg(long, value_name = "FILE", group = "action", requires = "key_file")]
     out: Option<PathBuf>,
-    /// Read the broker's result from this file; `-` for standard input.
+    /// Read the broker's result from this file; - reads standard input.
     #[arg(long, value_name = "FILE", group = "action")]
     result: Option<PathBuf>,
-    /// Print the batches and what is not redeemed yet.
+    /// Print all batches and what is not redeemed yet.
     #[arg(long, group = "action")]
     status: bool,
-    /// Only remove what is settled and past its redeem-until.
+    /// Only remove journals in which everything is settled and past redeem-until.
     #[arg(long, group = "action")]
     prune: bool,
-    /// The vendor key, 64 hexadecimal digits as `mmbroker vendor-key` prints them, in a file that only
-    /// its owner may read.
+    /// The file with the vendor key, 64 hexadecimal digits as `mmbroker vendor-key` prints them.
+    /// Only its owner may be able to read it.
     #[arg(long, value_name = "FILE", requires = "out")]
     key_file: Option<PathBuf>,
-    /// Redeem this period only.
+    /// Redeem only this period.
     #[arg(long, value_name = "PERIOD", requires = "out")]
     period: Option<Period>,
     /// The most payments in a batch.
@@ -100,15 +104,19 @@ fn vendor_and_till(arguments: &Arguments) -> Result<(VendorId, PathBuf), ToolErr
     let config = arguments.config.as_deref().map(VendorConfig::load).transpose()?;
     let vendor = arguments.vendor.clone().or(config.as_ref().map(|config| config.vendor().clone()));
     let till = arguments.till.clone().or(config.map(|config| config.till().to_path_buf()));
-    vendor.zip(till).ok_or_else(|| "expected --config, or --till and --vendor".into())
+    vendor.zip(till).ok_or_else(|| "expected --config, or both --till and --vendor".into())
 }
 
-/// A till that is not there is a mistyped path, and no empty till is made of it.
+/// Opens a till that exists. A mistyped path must not create an empty till.
 fn open_till(path: &Path, as_of: Option<UnixTime>) -> Result<Till, ToolError> {
     let directory = DiskDirectory::new(path);
     let names = directory.names().map_err(FileError::on("read", path))?;
     if !names.iter().any(|name| name == "lock") {
-        return Err(format!("{}: expected a till, found no file named lock", path.display()).into());
+        return Err(format!(
+            "{}: expected a till, found a folder without the file `lock`",
+            path.display()
+        )
+        .into());
     }
     let clock: Arc<dyn Clock> = match as_of {
         Some(time) => Arc::new(FixedClock(time)),
@@ -126,16 +134,20 @@ fn write_batch(
     let key = vendor_key(arguments.key_file.as_deref().ok_or("expected --key-file")?)?;
     let limits = BatchLimits { payments: arguments.payments, ..BatchLimits::default() };
     let Some(made) = make_batch(till, vendor, &key, arguments.period.as_ref(), limits)? else {
-        eprintln!("mmvendorredeem: nothing to redeem");
+        eprintln!(
+            "mmvendorredeem: nothing to redeem; payments of the last ten minutes go into a later \
+        batch"
+        );
         return Ok(EXIT_NOTHING);
     };
     write_output(Some(out), &made.message.to_bytes())?;
     let OutgoingBatch { batch, is_again, .. } = made;
     let Batch { id, period, payments, coins, redeem_until, made_at, .. } = &batch;
-    eprint!(
-        "batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by {redeem_until}"
+    let again = if is_again { format!("; the same batch as on {made_at}") } else { String::new() };
+    eprintln!(
+        "batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by \
+        {redeem_until}{again}"
     );
-    eprintln!("{}", if is_again { format!("; the same as on {made_at}") } else { String::new() });
     Ok(EXIT_OK)
 }
 
@@ -148,12 +160,14 @@ fn print_batch(batch: &Batch) {
     let Batch { id, period, payments, coins, made_at, redeem_until, result, .. } = batch;
     say!("batch {id} of {made_at}: {payments} payments, {coins} coins of {period}");
     match result {
-        None => say!("  no result yet"),
+        None => {
+            say!("  no result yet: send the batch to the broker and read its answer with --result")
+        }
         Some(counts) => say!("  {}", summary(counts)),
     }
     let waiting = batch.count(Verdict::Waiting);
     if waiting > 0 {
-        say!("  {waiting} coins wait: send the batch again after {redeem_until}");
+        say!("  {waiting} coins wait at the broker: send the batch again after {redeem_until}");
     }
 }
 
@@ -163,7 +177,8 @@ fn print_status(till: &Till) -> Result<u8, ToolError> {
     }
     for (period, left) in unbatched(till)? {
         say!(
-            "not in a batch: {} payments, {} coins of {period}, and {} payments younger than ten minutes, to be redeemed by {}",
+            "not in a batch: {} payments, {} coins of {period}, and {} payments younger than ten \
+            minutes, to be redeemed by {}",
             left.payments,
             left.coins,
             left.young,
@@ -175,7 +190,7 @@ fn print_status(till: &Till) -> Result<u8, ToolError> {
 
 fn print_pruned(till: &Till) -> Result<u8, ToolError> {
     for name in prune(till)? {
-        say!("removed {name}: all settled and past redeem-until");
+        say!("removed {name}: everything in it is settled and past redeem-until");
     }
     Ok(EXIT_OK)
 }

@@ -15,7 +15,7 @@ use micromint::time::UnixTime;
 
 const KEY: &str = "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b";
 
-/// A clock that was so many seconds behind when the payments came.
+/// A clock that is this many seconds behind, for payments in the past.
 struct Earlier(i64);
 
 impl Clock for Earlier {
@@ -83,10 +83,10 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     let key: micromint::authenticator::Key = KEY.parse().unwrap();
     assert_eq!(batch.authenticator, key.request_redemption(batch.batch.as_str(), &batch.data));
 
-    // The same again, never over a file that is there.
+    // The same batch is written again, but never over an existing file.
     output(&mut program(folder, &["--out", "batch", "--key-file", "key"]), 1);
     let (_, told) = output(&mut program(folder, &["--out", "again", "--key-file", "key"]), 0);
-    assert!(told.contains("the same as on"), "{told}");
+    assert!(told.contains("the same batch as on"), "{told}");
     assert_eq!(std::fs::read(folder.join("again")).unwrap(), first);
     let (text, _) = output(&mut program(folder, &["--out", "-", "--key-file", "key"]), 0);
     assert_eq!(text.as_bytes(), first);
@@ -98,7 +98,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
         "{status}"
     );
 
-    // A result that does not fit changes nothing.
+    // A result that does not match the batch changes nothing.
     answer(folder, "batch", &[Verdict::Accepted; 3]);
     let (_, told) = output(&mut program(folder, &["--result", "result"]), 1);
     assert!(told.contains("expected verdicts on 4 coins, found 3"), "{told}");
@@ -110,11 +110,12 @@ fn a_batch_goes_out_and_its_result_comes_back() {
         text.contains("2 accepted, 1 waiting until redeem-until, 1 not sold to this user"),
         "{text}"
     );
-    assert!(text.contains("1 coins wait") && !text.contains("removed"), "{text}");
+    assert!(text.contains("1 coins wait at the broker") && !text.contains("removed"), "{text}");
 
-    // Past redeem-until the waiting coin is asked for again, settled, and its journal removed.
+    // After redeem-until the waiting coin is redeemed again and settled, and its journal is
+    // removed.
     let (_, told) = output(&mut program(folder, &["--out", "third", "--key-file", "key"]), 0);
-    assert!(told.contains("the same as on"), "{told}");
+    assert!(told.contains("the same batch as on"), "{told}");
     answer(folder, "third", &[accepted, accepted, accepted, Verdict::NotSold]);
     let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
     assert!(text.contains("3 accepted, 1 not sold to this user"), "{text}");
@@ -125,12 +126,13 @@ fn a_batch_goes_out_and_its_result_comes_back() {
 }
 
 #[test]
-fn the_configuration_of_the_server_serves_too() {
+fn the_configuration_of_the_server_can_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     spend(folder, 1, 900, 900);
     write_key(folder, 0o400);
-    let config = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"p\"\ntill = \"till\"\n";
+    let config = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\n\
+        periods = \"p\"\ntill = \"till\"\n";
     std::fs::write(folder.join("vendor.toml"), config).unwrap();
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("mmvendorredeem"));
     command.current_dir(folder).args([
@@ -146,7 +148,7 @@ fn the_configuration_of_the_server_serves_too() {
 }
 
 #[test]
-fn mistakes_are_told() {
+fn mistakes_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     output(&mut program(folder, &[]), 2);

@@ -1,4 +1,4 @@
-//! `mmwallet receive`, `return` and `credited`: what passes between the wallet and its broker.
+//! `mmwallet receive`, `return` and `credited`: the messages between the wallet and its broker.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ const ANSWER_SIZE_MAX: usize = 4 * 1024 * 1024;
 /// The largest password file, in bytes.
 const PASSWORD_SIZE_MAX: usize = 4096;
 
-/// How the client is known to the broker's web server.
+/// The user's login at the broker's web server.
 #[derive(Clone, Debug, Default)]
 pub struct Login<'a> {
     /// The name.
@@ -37,7 +37,7 @@ pub struct Login<'a> {
 }
 
 impl Login<'_> {
-    /// The header field of basic authentication, if there is a name.
+    /// The header of basic authentication, if there is a user name.
     fn header(&self) -> Result<Option<(String, String)>, ToolError> {
         let Some(user) = self.user else { return Ok(None) };
         let path =
@@ -49,19 +49,21 @@ impl Login<'_> {
     }
 }
 
-/// Takes in a Funds-Withdrawn message from a file, or standard input for `-`.
+/// Adds the coins of a Funds-Withdrawn message to the wallet. Reads a file, or standard input for
+/// `-`.
 ///
 /// # Errors
-/// It cannot be read, is no such message, or is not believed.
+/// The file cannot be read or is not a Funds-Withdrawn message.
 pub fn receive(place: &Place, path: &Path) -> Result<u8, ToolError> {
     take_in(place, &read_input(path, FUNDS_WITHDRAWN_SIZE_MAX)?)
 }
 
-/// Buys sets at a broker's web page. The sale's number is chosen here, so that the same sale can be
-/// asked for again if its answer is lost.
+/// Buys sets on a broker's web page. The wallet chooses the Transaction-ID, so that it can request
+/// the same sale again if the answer is lost.
 ///
 /// # Errors
-/// The broker sells nothing, or what it sells is not believed.
+/// The URL is not secure, the wallet cannot be opened, or the answer is not a Funds-Withdrawn
+/// message.
 pub fn buy(
     place: &Place,
     client: &Client,
@@ -81,7 +83,10 @@ pub fn buy(
     headers.push(("Content-Type".to_string(), "application/x-www-form-urlencoded".to_string()));
     headers.push(("Accept".to_string(), MEDIA_TYPE.to_string()));
     let form = format!("sets={sets}&transaction={transaction}");
-    let again = format!("ask for the same sale again with --transaction {transaction}");
+    let again = format!(
+        "the broker may have charged you; run the same command with --transaction {transaction} \
+        to get the same coins without buying twice"
+    );
     let mut answer = match client.send("POST", url, &headers, form.as_bytes()) {
         Ok(answer) => answer,
         Err(error) => {
@@ -90,7 +95,10 @@ pub fn buy(
         }
     };
     if answer.status != 200 || !answer.is_of_type(MEDIA_TYPE) {
-        eprintln!("mmwallet: {url}: the broker sold nothing: HTTP status {}", answer.status);
+        eprintln!(
+            "mmwallet: {url}: the broker sold nothing (HTTP status {}); you have no new coins",
+            answer.status
+        );
         return Ok(exit::HTTP);
     }
     let text = answer.read(FUNDS_WITHDRAWN_SIZE_MAX);
@@ -107,11 +115,14 @@ fn take_in(place: &Place, text: &[u8]) -> Result<u8, ToolError> {
             Ok(EXIT_OK)
         }
         Received::Already => {
-            say!("sale {} is in the wallet already; nothing was changed", funds.transaction);
+            say!("sale {} is in the wallet already; nothing changed", funds.transaction);
             Ok(EXIT_OK)
         }
         Received::Refused(why) => {
-            eprintln!("mmwallet: error: these coins are not taken in: {why}");
+            eprintln!(
+                "mmwallet: error: the wallet did not accept these coins: {why}; \
+                keep the message and ask the broker"
+            );
             Ok(EXIT_FAILURE)
         }
     }
@@ -120,17 +131,19 @@ fn take_in(place: &Place, text: &[u8]) -> Result<u8, ToolError> {
 /// What to return, and how.
 #[derive(Clone, Debug, Default)]
 pub struct ReturnOptions<'a> {
-    /// A Send-Expired message that says where to.
+    /// A Send-Expired message, which names the period and the URL for the return.
     pub invitation: Option<&'a Path>,
-    /// Send to the broker and take its answer in; else the message is written to `output`.
+    /// Send the return to the broker and process its answer; otherwise write the message to
+    /// `output`.
     pub send: bool,
-    /// Where the message goes.
+    /// The file for the message; `None` is standard output.
     pub output: Option<&'a Path>,
-    /// How the client is known to the broker.
+    /// The login at the broker.
     pub login: Login<'a>,
 }
 
-/// Returns the coins of expired periods for credit: first what was tried before, then what is left.
+/// Returns the coins of expired periods for credit: earlier returns without a final answer, and all
+/// coins that were not returned yet.
 ///
 /// # Errors
 /// The wallet cannot be written, or the invitation is not for it.
@@ -146,7 +159,7 @@ pub fn give_back(
     let fresh: Vec<usize> =
         wallet.state().returnable(now).iter().map(|r| r.holding).filter(|h| is_meant(*h)).collect();
     for holding in fresh {
-        // A return is bounded; what does not fit goes into the next.
+        // A return has a maximum size; the remaining coins go into the next one.
         while wallet.begin_return(holding, now, &SystemEntropy)?.is_some() {}
     }
     let state = wallet.state();
@@ -165,9 +178,11 @@ pub fn give_back(
         return send_all(&mut wallet, client, options, url.as_deref(), &messages);
     }
     if messages.len() > 1 && options.output.is_some() {
-        return Err(
-            format!("{} returns do not go into one file; use --send", messages.len()).into()
-        );
+        return Err(format!(
+            "there are {} returns, and --output writes only one; use --send",
+            messages.len()
+        )
+        .into());
     }
     for (_, message) in &messages {
         write_output(options.output, &message.to_bytes())?;
@@ -175,7 +190,7 @@ pub fn give_back(
     Ok(EXIT_OK)
 }
 
-/// The holding that an invitation is for, and where its return goes.
+/// The holding that an invitation names, and the URL for its return.
 fn invitation(wallet: &Wallet, path: &Path) -> Result<(usize, String), ToolError> {
     let invitation = SendExpired::parse(&read_input(path, ANSWER_SIZE_MAX)?)?;
     let holding = wallet.state().invited(&invitation)?;
@@ -208,7 +223,8 @@ fn send_all(
             }
         };
         eprintln!(
-            "mmwallet: {url}: {}; `mmwallet return --send` sends the same return again",
+            "mmwallet: {url}: {}; your coins are not lost: \
+            `mmwallet return --send` sends the same return again",
             fault.1
         );
         status = fault.0;
@@ -216,16 +232,17 @@ fn send_all(
     Ok(status)
 }
 
-/// Where returns go at a broker whose page is `broker`. The page itself is behind the web site's login,
-/// which a wallet need not have; this place is not.
+/// The URL for returns at the broker whose page is `broker`. The page itself needs the web site's
+/// login, this URL does not.
 fn return_url(broker: &str) -> String {
     format!("{}/return", broker.trim_end_matches('/'))
 }
 
-/// Takes in a Funds-Credited message from a file, or standard input for `-`.
+/// Processes the broker's answer to a return, a Funds-Credited message. Reads a file, or standard
+/// input for `-`.
 ///
 /// # Errors
-/// It cannot be read, or fits no return.
+/// The file cannot be read, or the message matches no return.
 pub fn credited(place: &Place, path: &Path, request: Option<&Id>) -> Result<u8, ToolError> {
     let text = read_input(path, ANSWER_SIZE_MAX)?;
     take_answer(&mut place.open()?, &text, request)?;
@@ -253,7 +270,7 @@ fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result
     Ok(())
 }
 
-/// A User-Key and whole sets travel here: https, or this machine.
+/// Refuses a URL that is neither https nor this machine: a User-Key and whole sets are sent to it.
 fn must_be_secure(url: &str) -> Result<(), ToolError> {
     let parsed = url::Url::parse(url).map_err(|error| format!("URL {url:?}: {error}"))?;
     let host: Option<VendorId> = parsed.host_str().and_then(|host| host.parse().ok());
@@ -262,5 +279,9 @@ fn must_be_secure(url: &str) -> Result<(), ToolError> {
     {
         return Ok(());
     }
-    Err(format!("{url} is not https, and keys and coins travel there").into())
+    Err(format!(
+        "{url} is not https: others on the network could read your keys and coins; \
+        nothing was sent"
+    )
+    .into())
 }

@@ -1,9 +1,10 @@
-//! `mmwallet get` and `mmwallet price`: fetching a page as curl does, and paying for it.
+//! `mmwallet get` and `mmwallet price`: fetch a page as curl does, and pay for it.
 //!
-//! The order of things, which the wallet file relies on: the unpaid request, redirects and all; the
-//! decision, whose coins are on disk as gone before this module sees them; the payment, which follows no
-//! redirect; the whole content; and only then the record that it was paid. Cut off anywhere, the next
-//! run of the same command sends the same coins.
+//! The wallet file relies on this order: (1) send the unpaid request and follow its redirects; (2)
+//! decide, which records the coins on disk as sent before this module gets them; (3) send the
+//! payment, which never follows a redirect; (4) receive the whole content; (5) record that the
+//! payment succeeded. If the program stops at any point, the next run of the same command sends the
+//! same coins.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
@@ -38,10 +39,9 @@ use crate::show;
 
 /// The largest Request-Payment or Invalid-Payment that is read from a body, in bytes.
 const MESSAGE_SIZE_MAX: usize = 64 * 1024;
-/// The most coins of a payment that travels in a header field: 60 coins of 8 balls are 7 KB there, and
-/// servers take 8 KB.
+/// The most coins of a payment in a header: 60 coins of 8 balls make 7 KB, and servers accept 8 KB.
 pub const HEADER_COINS_MAX: u32 = 60;
-/// The same for a credential of the scheme "Payment", where the message stands in base64url twice.
+/// The same for a credential of the scheme "Payment", which encodes the message in base64url twice.
 pub const CREDENTIAL_COINS_MAX: u32 = 40;
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
@@ -52,41 +52,41 @@ pub struct GetOptions<'a> {
     pub url: &'a str,
     /// The method.
     pub method: &'a str,
-    /// Header fields to add.
+    /// Headers to add.
     pub headers: &'a [(String, String)],
     /// The body to send.
     pub body: &'a [u8],
-    /// Where the content goes; `None` is standard output.
+    /// The file for the content; `None` is standard output.
     pub output: Option<&'a Path>,
-    /// Show the head of the answer before the content.
+    /// Print the status line and headers of the response before the content.
     pub include_head: bool,
-    /// Say nothing about payments on standard error; errors are said all the same.
+    /// Print no messages about successful payments on standard error; errors are printed anyway.
     pub silent: bool,
-    /// The most redirects of the unpaid request that are followed.
+    /// How many redirects of the unpaid request to follow at most.
     pub redirects_max: u32,
-    /// Send the payment in a header field even for a GET.
+    /// Send the payment in a header even for a GET.
     pub pay_in_header: bool,
     /// What the owner allows.
     pub policy: Policy,
 }
 
-/// What a 402 asks for.
+/// What a 402 response asks for.
 struct Offer {
     request: RequestPayment,
-    /// The challenge that is to be answered, where the vendor speaks the scheme "Payment" alone.
+    /// The challenge to answer, if the vendor supports only the scheme "Payment".
     challenge: Option<Challenge>,
 }
 
-/// The page asked for, as far as it came.
+/// The response to the unpaid request, and its URL after redirects.
 struct Page {
     url: AnyUrl,
     answer: Answer,
 }
 
-/// Fetches a page, pays for it if it must and may be paid for, and delivers the content.
+/// Fetches a page, pays for it if it costs coins and the policy allows it, and writes the content.
 ///
 /// # Errors
-/// What is no answer of the server and no decision about paying.
+/// A file or the wallet cannot be used, or the server's request for payment is malformed.
 pub fn get(
     options: &GetOptions<'_>,
     client: &Client,
@@ -114,7 +114,8 @@ pub fn get(
         let decision = match wallet.as_mut() {
             Some(wallet) => decide(wallet, &request, challenge.as_ref(), &url, options)?,
             None => Reply::Refused(format!(
-                "its price is {}, and there is no wallet at {}",
+                "its price is {}, and there is no wallet at {}; \
+                `mmwallet receive` creates one and adds the coins that you bought",
                 show::coins(request.price, request.coin_value),
                 place.path().display()
             )),
@@ -137,7 +138,7 @@ pub fn get(
             settings,
         };
         match paid.send(&url, &mut output)? {
-            // What was tried again is refused for good, and the fresh request may be decided on anew.
+            // The repeated payment is refused for good; decide about the new request for payment.
             Next::Again(fresh) if sending.again && !is_second_try => {
                 is_second_try = true;
                 answer = fresh;
@@ -150,10 +151,10 @@ pub fn get(
     }
 }
 
-/// Asks for the price of a page without paying: prints it.
+/// Requests a page without paying and prints its price.
 ///
 /// # Errors
-/// What is no answer of the server.
+/// The URL is wrong, or the server's request for payment is malformed.
 pub fn price(options: &GetOptions<'_>, client: &Client, json: bool) -> Result<u8, ToolError> {
     let page = match fetch(options, client, None, parse_url(options.url)?) {
         Ok(page) => page,
@@ -175,8 +176,8 @@ pub fn price(options: &GetOptions<'_>, client: &Client, json: bool) -> Result<u8
     Ok(EXIT_OK)
 }
 
-/// Reads a URL as a browser does: the host in lower-case A-labels, the scheme's own port and the
-/// fragment left out.
+/// Parses a URL as a browser does: the host in lower-case A-labels, without the scheme's default
+/// port and without the fragment.
 fn parse_url(text: &str) -> Result<AnyUrl, ToolError> {
     let mut url = AnyUrl::parse(text).map_err(|error| format!("URL {text:?}: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -204,7 +205,7 @@ fn fetch(
     for _ in 0..=options.redirects_max {
         let mut headers = options.headers.to_vec();
         if url.origin() != origin {
-            // Secrets given for one site are not for another.
+            // Do not send secrets to another site than the one they were given for.
             headers.retain(|(name, _)| !is_secret(name));
         }
         headers.extend(receipt_header(wallet, &url));
@@ -225,15 +226,15 @@ fn is_secret(name: &str) -> bool {
         .any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
-/// The receipt that the wallet holds for this very URL.
+/// The receipt that the wallet holds for exactly this URL.
 fn receipt_header(wallet: Option<&Wallet>, url: &AnyUrl) -> Option<(String, String)> {
     let url: Url = url.as_str().parse().ok()?;
     let receipt = wallet?.state().receipt(&url, SystemClock.now())?;
     Some(("Cookie".to_string(), receipt.to_string()))
 }
 
-/// What a 402 asks for, from its header field, else its body, else a challenge of the scheme "Payment". `None`:
-/// this is another answer.
+/// The request for payment of a 402: from its header, or its body, or a challenge of the scheme
+/// "Payment". `None` for any other response.
 fn payment_request(answer: &mut Answer) -> Result<Option<Offer>, ToolError> {
     if answer.status != 402 {
         return Ok(None);
@@ -272,7 +273,7 @@ fn decide(
     let coins_max = match challenge {
         Some(challenge) if has_ended(challenge, SystemClock.now()) => {
             return Ok(Reply::Refused(
-                "the server's challenge has expired; is this machine's clock right?".to_string(),
+                "the server's challenge has expired; check the clock of this machine".to_string(),
             ));
         }
         Some(_) => CREDENTIAL_COINS_MAX,
@@ -281,7 +282,8 @@ fn decide(
     };
     if request.price > coins_max {
         return Ok(Reply::Refused(format!(
-            "{} coins do not fit a header field, {coins_max} are allowed",
+            "the payment must travel in a header, which holds at most {coins_max} coins, \
+            and the price is {} coins",
             request.price
         )));
     }
@@ -304,7 +306,7 @@ fn decide(
     }
 }
 
-/// Asks on the terminal; without one the answer is no.
+/// Asks the user on the terminal. Without a terminal the answer is no.
 fn ask(
     request: &RequestPayment,
     choice: &Choice,
@@ -313,7 +315,8 @@ fn ask(
     let price = show::coins(request.price, request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(Reply::Refused(format!(
-            "its price is {price}, above the autopay threshold of {autopay}, and there is no terminal to ask on (--autopay {} allows it)",
+            "its price is {price}, above the autopay threshold of {autopay}, and there is no \
+            terminal to ask on; --autopay {} allows it",
             request.price
         )));
     }
@@ -323,7 +326,7 @@ fn ask(
     }
     write!(
         terminal,
-        "{}\nPay {price} to {}? The wallet has {} for it. [y/N] ",
+        "{}\nPay {price} to {}? The wallet has {} that this vendor accepts. [y/N] ",
         request.url, request.vendor, choice.spendable
     )?;
     terminal.flush()?;
@@ -332,11 +335,11 @@ fn ask(
     if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
         Ok(Reply::Granted(()))
     } else {
-        Ok(Reply::Refused("the answer was no".into()))
+        Ok(Reply::Refused("you answered no".into()))
     }
 }
 
-/// Whether the payment travels in a header field: what a POST of it could not stand for.
+/// Whether the payment travels in a header: a POST of the payment can only replace a plain GET.
 fn pays_in_header(options: &GetOptions<'_>) -> bool {
     let is_partial = |name: &str| {
         let name = name.to_ascii_lowercase();
@@ -348,7 +351,7 @@ fn pays_in_header(options: &GetOptions<'_>) -> bool {
         || options.headers.iter().any(|(name, _)| is_partial(name))
 }
 
-/// A payment that is on disk and about to leave.
+/// A payment that is recorded on disk and about to be sent.
 struct Paying<'a> {
     options: &'a GetOptions<'a>,
     client: &'a Client,
@@ -359,11 +362,11 @@ struct Paying<'a> {
     settings: &'a Settings,
 }
 
-/// How it goes on after a payment.
+/// What to do after a payment.
 enum Next {
-    /// The payment was refused, and this answer holds a fresh request.
+    /// The payment was refused, and this response contains a new request for payment.
     Again(Answer),
-    /// That is all.
+    /// Exit with this status.
     Done(u8),
 }
 
@@ -391,7 +394,8 @@ impl Paying<'_> {
                 if outcome.leaves_coins_usable() {
                     return Ok(Next::Again(answer));
                 }
-                // The vendor holds the coins for bad or spent. Paying anew is for the owner to decide.
+                // The vendor says that the coins are bad or spent. The user decides whether to pay
+                // with other coins.
                 Ok(Next::Done(exit::REFUSED))
             }
             PaymentOutcome::NotKept(_) | PaymentOutcome::Unknown => {
@@ -399,7 +403,11 @@ impl Paying<'_> {
                 let status = answer.status;
                 report(
                     exit::HTTP,
-                    &format!("{url}: HTTP status {status} to the payment, which is {outcome}"),
+                    &format!(
+                        "{url}: the payment was answered with HTTP status {status}; \
+                        the outcome is {outcome}, and the coins can be spent only at {}",
+                        self.request.vendor
+                    ),
                 );
                 deliver(output, answer, self.options)?;
                 Ok(Next::Done(exit::HTTP))
@@ -407,8 +415,8 @@ impl Paying<'_> {
         }
     }
 
-    /// The thesis's way, a POST of the message to the page's own URL; or the same request again with the
-    /// message in a header field.
+    /// Sends the payment: as in the thesis, a POST of the message to the URL of the page; or the
+    /// same request again with the message in a header.
     fn request_paid(&self, url: &AnyUrl) -> Result<Answer, ureq::Error> {
         let mut headers = self.options.headers.to_vec();
         let message = &self.sending.message;
@@ -432,13 +440,13 @@ impl Paying<'_> {
         self.client.send(self.options.method, url.as_str(), &headers, self.options.body)
     }
 
-    /// The key by which a request that is no GET may be repeated.
+    /// The Idempotency-Key, with which a request other than GET can be repeated.
     fn idempotency(&self) -> Option<(String, String)> {
         let key = idempotency_key(&self.sending.message).filter(|_| self.options.method != "GET");
         key.map(|key| ("Idempotency-Key".to_string(), key))
     }
 
-    /// What became of the payment, and what the vendor says of it beyond the word.
+    /// The outcome of the payment, and the vendor's explanation if it sent one.
     fn outcome(&self, answer: &mut Answer) -> (PaymentOutcome, String) {
         let word = answer.header(STATUS_HEADER).map(str::to_string);
         let (mut reason, mut words) = (None, String::new());
@@ -450,14 +458,14 @@ impl Paying<'_> {
         } else if answer.status == 402 && answer.is_of_type(PROBLEM_MEDIA_TYPE) {
             let body = answer.read(PROBLEM_SIZE_MAX).ok();
             if let Some(problem) = body.and_then(|body| Problem::parse(&body)) {
-                // The vendor's own word is in the header field; the draft's name of a type says less.
+                // The vendor's reason in the header is more precise than the draft's problem type.
                 (reason, words) = (problem.reason.filter(|_| word.is_none()), problem.words);
             }
         }
         (outcome_of(answer.status, word.as_deref(), reason.as_deref()), words)
     }
 
-    /// The content came, or begins to.
+    /// Writes the content of a paid page and records the payment.
     fn content(&mut self, answer: Answer, output: &mut Output) -> Result<Next, ToolError> {
         let now = SystemClock.now();
         let cookies = answer.headers.get_all("set-cookie").iter();
@@ -470,12 +478,13 @@ impl Paying<'_> {
             Ok(()) => {}
             Err(Broken::Input(error)) => return Ok(self.no_answer(&error)),
             Err(Broken::Output(error)) => {
-                // The content came and could not be put anywhere: it is paid for, but asking again sends
+                // The page is paid for, but its content could not be written. The next try sends
                 // the same coins and is not charged.
                 report(
                     exit::NO_ANSWER,
                     &format!(
-                        "cannot write the content: {error}; run the same command again: it sends the same coins"
+                        "cannot write the content: {error}; the page is paid for: run the \
+                        same command again to get it with the same coins"
                     ),
                 );
                 return Ok(Next::Done(exit::NO_ANSWER));
@@ -486,15 +495,18 @@ impl Paying<'_> {
         Ok(Next::Done(EXIT_OK))
     }
 
-    /// What a success says of the payment, in words.
+    /// What a successful response says about the payment, as text for the user.
     fn said(&self, answer: &Answer) -> String {
         let receipt = answer.header(RECEIPT_HEADER).map(PaymentReceipt::parse);
         let ours = Payment::parse(&self.sending.message).map(|payment| reference(&payment));
         match (receipt, ours) {
-            (Some(Ok(receipt)), Ok(ours)) if receipt.reference == ours => format!("; reference {ours}"),
+            (Some(Ok(receipt)), Ok(ours)) if receipt.reference == ours => {
+                format!("; reference {ours}")
+            }
             (Some(_), _) => "; the server's Payment-Receipt is not for this payment".to_string(),
             (None, _) if answer.header(STATUS_HEADER).is_none() => {
-                "; the server says nothing of the payment (no MicroMint-Status, no Payment-Receipt), so it counts as paid"
+                "; the server says nothing about the payment (no MicroMint-Status, no \
+                Payment-Receipt), so the coins count as spent"
                     .to_string()
             }
             (None, _) => String::new(),
@@ -505,7 +517,8 @@ impl Paying<'_> {
         Next::Done(report(
             exit::NO_ANSWER,
             &format!(
-                "{}: the coins left, and no whole answer came: {}; run the same command again: it sends the same coins",
+                "{}: the coins were sent, and no complete answer came: {}; run the same command \
+                again: it sends the same coins, and the vendor does not charge twice",
                 self.request.url,
                 chain(error)
             ),
@@ -519,7 +532,8 @@ impl Paying<'_> {
     fn say_paid(&self, now: UnixTime, said: &str) {
         let state = self.wallet.state();
         let holding = state.payments()[self.sending.payment as usize].holding;
-        let again = if self.sending.again { " (with the coins of the earlier try)" } else { "" };
+        let again =
+            if self.sending.again { " (with the coins of the earlier attempt)" } else { "" };
         self.say(&format!(
             "paid {} to {}{again}; {} left{said}",
             show::coins(self.request.price, self.request.coin_value),
@@ -538,8 +552,8 @@ impl Paying<'_> {
     }
 }
 
-/// The header field with the credential that answers a challenge: where it asks for it, and never in place of
-/// an Authorization that the user gave.
+/// The header with the credential that answers a challenge. It is the header that the challenge
+/// names, and never replaces an Authorization header that the user gave.
 fn credential(challenge: &Challenge, message: &[u8], options: &GetOptions<'_>) -> (String, String) {
     let is_taken =
         options.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
@@ -551,7 +565,7 @@ fn credential(challenge: &Challenge, message: &[u8], options: &GetOptions<'_>) -
     (name.to_string(), Credential::new(challenge.clone(), message).to_header())
 }
 
-/// A payment's own name for the request that it pays for: the same for every try.
+/// The Idempotency-Key of the request that a payment pays for; the same for every attempt.
 fn idempotency_key(message: &[u8]) -> Option<String> {
     Payment::parse(message).ok().map(|payment| Authenticator::to_string(&payment.authenticator))
 }
@@ -561,28 +575,29 @@ fn report(status: u8, text: &str) -> u8 {
     status
 }
 
-/// Hands an answer on that has nothing to do with a payment, or no more.
+/// Writes a response that needs no payment.
 fn deliver(output: &mut Output, answer: Answer, options: &GetOptions<'_>) -> Result<u8, ToolError> {
     let status = answer.status;
     match output.write(answer, options.include_head) {
         Ok(()) if status < 300 => Ok(EXIT_OK),
         Ok(()) => Ok(report(exit::HTTP, &format!("{}: HTTP status {status}", options.url))),
-        Err(Broken::Input(error)) => {
-            Ok(report(exit::NETWORK, &format!("{}: the answer broke off: {error}", options.url)))
-        }
+        Err(Broken::Input(error)) => Ok(report(
+            exit::NETWORK,
+            &format!("{}: the response is incomplete: {error}", options.url),
+        )),
         Err(Broken::Output(error)) => Err(format!("cannot write the content: {error}").into()),
     }
 }
 
-/// Where the content goes. A file is opened before anything is paid for, so that an unwritable one costs
-/// nothing, and is emptied only when there is content.
+/// Where the content goes. A file is opened before the payment, so that a file that cannot be
+/// written costs nothing. It is truncated only when there is content.
 struct Output {
     file: Option<(File, PathBuf)>,
     is_new: bool,
     is_written: bool,
 }
 
-/// Which side of a copy broke.
+/// Which side of a copy failed.
 enum Broken {
     Input(io::Error),
     Output(io::Error),
@@ -614,10 +629,10 @@ impl Output {
 }
 
 impl Drop for Output {
-    /// A file that was made for content that never came goes again.
+    /// Removes a file that was created for content that never came.
     fn drop(&mut self) {
         if let (Some((_, path)), true, false) = (&self.file, self.is_new, self.is_written) {
-            // An empty file left behind does no harm.
+            // An empty file that remains does no harm.
             let _ = std::fs::remove_file(path);
         }
     }

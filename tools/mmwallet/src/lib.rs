@@ -1,5 +1,5 @@
-//! What `mmwallet` and `printwallet` share: where the wallet is, the settings, the network, and how
-//! things are shown. Everything that decides about coins is in [`micromint::wallet`].
+//! Shared code of `mmwallet` and `printwallet`: the location of the wallet, the settings, the
+//! network, and the output. All decisions about coins are made in [`micromint::wallet`].
 
 pub mod exit;
 

@@ -1,5 +1,5 @@
-//! The client (thesis 3.4): `mmwallet receive | balance | history | get | price | return | credited |
-//! backup | restore`.
+//! The command line of the wallet (thesis 3.4): `mmwallet receive | balance | history | get | price
+//! | return | credited | backup | restore`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,12 +26,13 @@ const BODY_SIZE_MAX: usize = 16 * 1024 * 1024;
 
 /// Fetches web pages and pays for them with MicroMint coins.
 ///
-/// The wallet is one file, $XDG_DATA_HOME/micromint/wallet.mmw (or ~/.local/share/…) unless --wallet
-/// names another. Settings are read from the file beside it that ends in .toml.
+/// The wallet is one file: $XDG_DATA_HOME/micromint/wallet.mmw, or
+/// ~/.local/share/micromint/wallet.mmw if that variable is not set. --wallet names another file.
+/// Settings are read from the file of the same name that ends in .toml, in the same folder.
 #[derive(Parser)]
 #[command(version, after_help = exit::TABLE)]
 struct Cli {
-    /// The wallet file.
+    /// The wallet file [default: $XDG_DATA_HOME/micromint/wallet.mmw].
     #[arg(long, global = true, value_name = "FILE")]
     wallet: Option<PathBuf>,
     #[command(subcommand)]
@@ -40,29 +41,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Take in the coins of a Funds-Withdrawn message, after hashing every ball.
+    /// Add coins to the wallet: from a broker's message (Funds-Withdrawn), or bought on a web page.
+    /// Every ball is hashed to check that the coins are genuine.
     Receive(ReceiveArgs),
-    /// Show how many coins there are.
+    /// Show how many coins the wallet has.
     Balance {
-        /// Also show how many are good at this vendor.
+        /// Also show how many can be spent at this vendor, a host name.
         #[arg(long, value_name = "VENDOR-ID")]
         at: Option<VendorId>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Show what came in, what was paid and what went back.
+    /// Show all sales, payments and returns, oldest first.
     History {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Fetch a page as curl does, paying for it if need be.
+    /// Fetch a page as curl does, and pay for it if necessary.
     #[command(after_help = exit::TABLE)]
     Get(Box<GetArgs>),
-    /// Ask what a page costs, without paying.
+    /// Show the price of a page without paying.
     Price {
-        /// The page.
+        /// The URL of the page.
         url: String,
         /// Print JSON.
         #[arg(long)]
@@ -72,26 +74,28 @@ enum Command {
     },
     /// Return the coins of expired periods to the broker for credit.
     Return(ReturnArgs),
-    /// Take in the broker's answer to a return, a Funds-Credited message.
+    /// Read the broker's answer to a return, a Funds-Credited message.
     Credited {
-        /// The message; - is standard input.
+        /// The file with the message; - reads standard input.
         file: PathBuf,
-        /// The Request-ID of the return, where more than one fits.
+        /// The Request-ID of the return, needed only if the answer fits several returns.
         #[arg(long, value_name = "ID")]
         request: Option<Id>,
     },
-    /// Copy the wallet into a new file, from which nothing can be spent until it is restored.
+    /// Write a backup of the wallet to a new file. Nothing can be spent from it until it is
+    /// restored.
     Backup {
-        /// The new file.
+        /// The file to write; it must not exist.
         file: PathBuf,
     },
-    /// Make a wallet of a backup. Its coins are kept for a return only, since some may have been spent
-    /// after the backup was made.
+    /// Create a wallet from a backup. Its coins can only be returned to the broker, because some
+    /// may have been spent since the backup was made.
     Restore {
         /// The backup.
         file: PathBuf,
-        /// Nothing was spent since the backup was made, so its coins may be spent. If that is wrong,
-        /// coins leave twice and the broker will name you.
+        /// Confirm that nothing was spent since the backup was made: the coins can then be spent.
+        /// If that is wrong, the wallet spends coins twice, and the broker will find out that it
+        /// was you.
         #[arg(long)]
         nothing_spent_since: bool,
     },
@@ -99,14 +103,14 @@ enum Command {
 
 #[derive(Args)]
 struct NetArgs {
-    /// The proxy, such as http://proxy.example:3128 or socks5://…; empty for none. Default: HTTPS_PROXY,
-    /// HTTP_PROXY and ALL_PROXY.
+    /// The proxy, such as http://proxy.example:3128 or socks5://localhost:1080; an empty text uses
+    /// none [default: the environment variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY].
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
     /// Trust the certificates in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
-    /// The longest time for each request and its whole answer.
+    /// The time limit for each request with its whole response.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     max_time: Option<u32>,
 }
@@ -123,10 +127,11 @@ impl NetArgs {
 
 #[derive(Args)]
 struct LoginArgs {
-    /// Your name at the broker's web server (basic authentication).
+    /// Your user name at the broker's web server (basic authentication).
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// The file whose first line is the password, readable by its owner only; - is standard input.
+    /// The file whose first line is your password; only you may be able to read it; - reads
+    /// standard input.
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
 }
@@ -139,16 +144,18 @@ impl LoginArgs {
 
 #[derive(Args)]
 struct ReceiveArgs {
-    /// The message; - is standard input.
+    /// The file with the broker's message; - reads standard input.
     #[arg(required_unless_present = "from")]
     file: Option<PathBuf>,
-    /// Buy at this broker's web page instead.
+    /// Buy coins on this web page of a broker instead.
     #[arg(long, value_name = "URL", conflicts_with = "file")]
     from: Option<String>,
     /// How many sets to buy.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..))]
     sets: u32,
-    /// The number of an earlier sale whose answer was lost.
+    /// Fetch the coins of an earlier sale again, whose answer was lost: the number that was printed
+    /// then.
     #[arg(long, value_name = "NUMBER")]
     transaction: Option<u64>,
     #[command(flatten)]
@@ -159,39 +166,40 @@ struct ReceiveArgs {
 
 #[derive(Args)]
 struct GetArgs {
-    /// The page.
+    /// The URL of the page.
     url: String,
-    /// Pay up to this price without asking, in coins.
+    /// Pay up to this price without asking, in coins [default: from the settings, or 0].
     #[arg(long, value_name = "N")]
     autopay: Option<u32>,
-    /// Let no more than this many coins leave in one UTC day.
+    /// Send at most this many coins in one UTC day [default: from the settings, or 100].
     #[arg(long, value_name = "N")]
     daily_limit: Option<u32>,
-    /// Pay over http too. This machine itself (localhost, 127.0.0.0/8, ::1) is always allowed.
+    /// Pay over plain http too. Others on the network can then steal the coins. http to this
+    /// machine (localhost, 127.0.0.0/8, ::1) is always allowed.
     #[arg(long)]
     allow_http: bool,
-    /// Write the content to this file.
+    /// Write the content to this file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Show the head of the answer before the content.
+    /// Print the status line and headers of the response before the content.
     #[arg(short, long)]
     include: bool,
-    /// Say nothing about payments that succeed.
+    /// Print no messages about successful payments, and no warnings about expiring coins.
     #[arg(short, long)]
     silent: bool,
-    /// The method of the request.
+    /// The HTTP method [default: GET, or POST with --data].
     #[arg(short = 'X', long, value_name = "METHOD")]
     request: Option<String>,
-    /// A header field to send.
+    /// Send this header; can be repeated.
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header_field)]
     header: Vec<(String, String)>,
-    /// A body to send; @FILE reads a file. The method is then POST unless -X names another.
+    /// Send this body; @FILE reads it from a file. The method is then POST unless -X names another.
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
-    /// Send the payment in a header field, not as the body of a POST.
+    /// Send the payment in a header instead of the body of a POST.
     #[arg(long)]
     pay_in_header: bool,
-    /// The most redirects that are followed before paying. A payment never follows one.
+    /// Follow at most this many redirects before paying. A payment never follows a redirect.
     #[arg(long, value_name = "N", default_value_t = 10)]
     max_redirs: u32,
     #[command(flatten)]
@@ -200,13 +208,13 @@ struct GetArgs {
 
 #[derive(Args)]
 struct ReturnArgs {
-    /// Send the return to the broker and take its answer in.
+    /// Send the return to the broker and read its answer.
     #[arg(long)]
     send: bool,
     /// Write the Request-Credit message to this new file instead of standard output.
     #[arg(short, long, value_name = "FILE", conflicts_with = "send")]
     output: Option<PathBuf>,
-    /// A Send-Expired message of the broker, which names the period and where the return goes.
+    /// Return only the period of this Send-Expired message, to the URL that it names.
     #[arg(long, value_name = "FILE")]
     invitation: Option<PathBuf>,
     #[command(flatten)]
@@ -319,7 +327,8 @@ fn backup(place: &Place, file: &Path) -> Result<u8, ToolError> {
     let (directory, name) = DiskDirectory::of_file(file).map_err(FileError::on("use", file))?;
     place.open()?.backup(&directory, &name, SystemClock.now())?;
     eprintln!(
-        "mmwallet: {} holds the coins as they are now; coins spent after this moment must not be spent from it again",
+        "mmwallet: wrote {}, a backup of the wallet as it is now; \
+        coins that you spend from now on must not be spent from the backup again",
         file.display()
     );
     Ok(EXIT_OK)
@@ -338,7 +347,8 @@ fn restore(place: &Place, file: &Path, spendable: bool) -> Result<u8, ToolError>
         say!("restored {coins} coins");
     } else {
         say!(
-            "restored {coins} coins for a return only: those spent since the backup would leave twice (--nothing-spent-since, if there are none)"
+            "restored {coins} coins, which can only be returned to the broker, because some may \
+            have been spent since the backup; if none were, restore with --nothing-spent-since"
         );
     }
     Ok(EXIT_OK)

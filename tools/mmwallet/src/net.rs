@@ -1,7 +1,8 @@
-//! The network: one request, one answer. Redirects are never followed here; whoever asks decides.
+//! The network: sends one request and returns its response. Redirects are never followed here; the
+//! caller decides about them.
 //!
-//! Bounds: 64 KiB of header fields in an answer, and bodies are handed on as they come or read up to a
-//! bound that the caller names.
+//! Limits: 64 KiB of headers in a response. Bodies are streamed, or read up to a limit that the
+//! caller sets.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,22 +13,22 @@ use ureq::http::{HeaderMap, Method, Request};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
-/// The largest head of an answer, in bytes.
+/// The largest status line and headers of a response, in bytes.
 pub const HEAD_SIZE_MAX: usize = 64 * 1024;
 /// The largest file of certificates, in bytes.
 const CACERT_SIZE_MAX: usize = 4 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an answer may take to begin, and then to go on.
+/// How long the server may be silent, before the response begins and within it.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How requests are sent.
 #[derive(Clone, Debug, Default)]
 pub struct NetOptions<'a> {
-    /// The proxy; `None` takes that of the environment.
+    /// The proxy; `None` uses the one of the environment, an empty text uses none.
     pub proxy: Option<&'a str>,
-    /// Certificates to trust instead of the system's, PEM.
+    /// A PEM file with certificates to trust instead of the system's.
     pub cacert: Option<&'a Path>,
-    /// The longest time for a request and its whole answer.
+    /// The time limit for a request and its whole response.
     pub time_max: Option<Duration>,
 }
 
@@ -37,21 +38,21 @@ pub struct Client {
     agent: Agent,
 }
 
-/// An answer whose body has not been read.
+/// A response whose body has not been read yet.
 #[derive(Debug)]
 pub struct Answer {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// The first line and the header fields, as `curl -i` prints them.
+    /// The status line and the headers, as `curl -i` prints them.
     pub head: String,
-    /// The header fields.
+    /// The headers.
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
 }
 
 impl Client {
-    /// Makes a client.
+    /// Creates a client.
     ///
     /// # Errors
     /// The proxy or the certificates cannot be used.
@@ -84,11 +85,11 @@ impl Client {
         Ok(Client { agent: Agent::new_with_config(config) })
     }
 
-    /// Sends a request and gives the answer once its head has come. A body is sent if there is one, or
-    /// if the method is one that has one.
+    /// Sends a request and returns the response as soon as its headers have come. A body is sent if
+    /// it is not empty, or if the method requires one.
     ///
     /// # Errors
-    /// The request cannot be made, or no answer came.
+    /// The request is malformed, or no response came.
     pub fn send(
         &self,
         method: &str,
@@ -123,7 +124,7 @@ impl Client {
 }
 
 impl Answer {
-    /// The value of a header field that is text.
+    /// The value of a header if it is ASCII text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -137,12 +138,14 @@ impl Answer {
     /// Reads a body of at most `size_max` bytes.
     ///
     /// # Errors
-    /// It is longer, or did not come whole.
+    /// It is longer, or did not come completely.
     pub fn read(&mut self, size_max: usize) -> Result<Vec<u8>, ToolError> {
         let mut bytes = Vec::new();
         self.body.as_reader().take(size_max as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > size_max {
-            return Err(format!("an answer of more than {size_max} bytes").into());
+            return Err(
+                format!("expected a response of at most {size_max} bytes, found more").into()
+            );
         }
         Ok(bytes)
     }
@@ -159,7 +162,9 @@ fn certificates(path: &Path) -> Result<RootCerts, ToolError> {
         }
     }
     if found.is_empty() {
-        return Err(format!("{}: holds no certificate in PEM form", path.display()).into());
+        return Err(
+            format!("{}: expected a certificate in PEM form, found none", path.display()).into()
+        );
     }
     Ok(RootCerts::new_with_certs(&found))
 }

@@ -1,4 +1,5 @@
-//! Where the wallet is: `$XDG_DATA_HOME/micromint/wallet.mmw`, or the file that `--wallet` names.
+//! The location of the wallet: `$XDG_DATA_HOME/micromint/wallet.mmw`, or the file that `--wallet`
+//! names.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -10,7 +11,7 @@ use micromint::key_file::check_private;
 use micromint::wallet::Wallet;
 use micromint_console::ToolError;
 
-/// The wallet file's place; the file may not exist yet.
+/// The location of the wallet file, which may not exist yet.
 #[derive(Debug)]
 pub struct Place {
     directory: DiskDirectory,
@@ -19,10 +20,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// The file at `path`, or in the user's data folder.
+    /// The file at `path`, or the one in the user's data folder.
     ///
     /// # Errors
-    /// There is no path and no home directory, or the path names no file.
+    /// There is no path and no home directory, or the path does not name a file.
     pub fn new(path: Option<&Path>) -> Result<Place, ToolError> {
         let path = match path {
             Some(path) => path.to_path_buf(),
@@ -33,12 +34,12 @@ impl Place {
         Ok(Place { directory, name, path })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The settings that belong to it: beside it, `.toml` in place of `.mmw`.
+    /// The path of the settings file: in the same folder, with `.toml` instead of `.mmw`.
     pub fn settings_path(&self) -> PathBuf {
         self.path.with_extension("toml")
     }
@@ -48,22 +49,22 @@ impl Place {
         self.path.exists()
     }
 
-    /// The directory it is in, and its name there.
+    /// The directory of the file, and its name in it.
     pub fn parts(&self) -> (&DiskDirectory, &str) {
         (&self.directory, &self.name)
     }
 
-    /// Makes the directory (mode 0700) if it is absent.
+    /// Creates the directory (mode 0700) if it does not exist.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be created.
     pub fn make_directory(&self) -> Result<(), ToolError> {
         let path = self.directory.path();
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-        Ok(made.map_err(FileError::on("make", path))?)
+        Ok(made.map_err(FileError::on("create", path))?)
     }
 
-    /// Opens the wallet, making it if it is absent.
+    /// Opens the wallet, and creates it if it does not exist.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -78,16 +79,16 @@ impl Place {
     /// Opens the wallet, which must exist.
     ///
     /// # Errors
-    /// It does not, or cannot be opened.
+    /// It does not exist or cannot be opened.
     pub fn open(&self) -> Result<Wallet, ToolError> {
         self.must_exist()?;
         self.create()
     }
 
-    /// Opens the wallet, which must exist, for looking only.
+    /// Opens the wallet, which must exist, only to read it.
     ///
     /// # Errors
-    /// It does not, or cannot be opened.
+    /// It does not exist or cannot be opened.
     pub fn look(&self) -> Result<Wallet, ToolError> {
         self.must_exist()?;
         self.check()?;
@@ -99,16 +100,21 @@ impl Place {
             return Ok(());
         }
         let path = self.path.display();
-        Err(format!("there is no wallet at {path}: `mmwallet receive` makes one").into())
+        Err(format!(
+            "there is no wallet at {path}; `mmwallet receive` creates one, \
+            --wallet names another file"
+        )
+        .into())
     }
 
-    /// Refuses a wallet that others can read, since whoever reads it can spend it. Warns where locks may
-    /// not hold.
+    /// Refuses a wallet that others can read, because they could spend it. Warns on a network file
+    /// system, where locks may not work.
     fn check(&self) -> Result<(), ToolError> {
         check_private(&self.directory, &self.name)?;
         if self.directory.is_on_network().unwrap_or(false) {
             eprintln!(
-                "mmwallet: warning: {} is on a network file system, where locks may not hold: use it from one machine only",
+                "mmwallet: warning: {} is on a network file system, where locks may not work: \
+                use it from one machine only",
                 self.path.display()
             );
         }
@@ -116,11 +122,13 @@ impl Place {
     }
 }
 
-/// `$XDG_DATA_HOME`, which must be absolute to count, or `~/.local/share`.
+/// `$XDG_DATA_HOME` if it is an absolute path, or `~/.local/share`.
 fn data_folder() -> Result<PathBuf, ToolError> {
     let absolute =
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_DATA_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local").join("share")))
-        .ok_or_else(|| "neither XDG_DATA_HOME nor HOME is set: name the file with --wallet".into())
+        .ok_or_else(|| {
+            "XDG_DATA_HOME and HOME are not set; use --wallet to name the wallet file".into()
+        })
 }

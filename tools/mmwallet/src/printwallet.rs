@@ -1,4 +1,5 @@
-//! Shows what is in a wallet (thesis 3.4.2): the balance, the parameters, the number of superbins.
+//! Prints the contents of a wallet (thesis 3.4.2): the balance, the parameters, the number of
+//! superbins.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,13 +11,13 @@ use micromint_console::{EXIT_OK, ToolError, command_line, finish};
 use mmwallet::place::Place;
 use mmwallet::show;
 
-/// Shows the balance, the MicroMint parameters and the number of superbins in a wallet.
+/// Prints the balance, the MicroMint parameters and the number of superbins of a wallet.
 ///
 /// Exit status: 0 done; 1 the wallet cannot be read; 2 the command line is wrong.
 #[derive(Parser)]
 #[command(name = "printwallet", version)]
 struct Cli {
-    /// The wallet file; default $XDG_DATA_HOME/micromint/wallet.mmw.
+    /// The wallet file [default: $XDG_DATA_HOME/micromint/wallet.mmw].
     #[arg(long, value_name = "FILE")]
     wallet: Option<PathBuf>,
     /// Print JSON.

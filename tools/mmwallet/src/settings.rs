@@ -1,6 +1,6 @@
-//! The settings beside the wallet: what its owner allows, unless the command line says otherwise.
+//! The settings file of a wallet: defaults for options of the command line.
 //!
-//! In goes a TOML file, which may be absent, out come the settings that it names.
+//! Input: a TOML file, which may be absent. Output: the settings in it.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,38 +11,38 @@ use micromint::error::FileError;
 use micromint::toml_file::{TomlText, load_path, number};
 use micromint_console::ToolError;
 
-/// The default of the daily limit, in coins.
+/// The default daily limit, in coins.
 pub const DAILY_LIMIT_DEFAULT: u32 = 100;
-/// The default of the days before an expiration from which on a warning is given.
+/// The default of how many days before an expiration warnings begin.
 pub const WARN_DAYS_DEFAULT: u32 = 3;
 
-/// A settings file. Every key may be absent.
+/// A settings file. Every key is optional.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// The highest price that is paid without asking. Default: 0, in coins.
+    /// The highest price to pay without asking, in coins. Default: 0.
     #[serde(default, deserialize_with = "number")]
     pub autopay: Option<u32>,
-    /// The most that may leave in a UTC day. Default: [`DAILY_LIMIT_DEFAULT`], in coins.
+    /// How many coins may be sent in a UTC day. Default: [`DAILY_LIMIT_DEFAULT`].
     #[serde(default, deserialize_with = "number")]
     pub daily_limit: Option<u32>,
-    /// Whether to pay over http too. Default: false.
+    /// Whether to pay over plain http too. Default: false.
     pub allow_http: Option<bool>,
-    /// How long before an expiration to begin to warn. Default: [`WARN_DAYS_DEFAULT`], in days.
+    /// How many days before an expiration warnings begin. Default: [`WARN_DAYS_DEFAULT`].
     #[serde(default, deserialize_with = "number")]
     pub warn_days: Option<u32>,
     /// The proxy, as in `--proxy`. Default: none.
     pub proxy: Option<String>,
-    /// A file of certificates, as in `--cacert`. Default: none.
+    /// A file with certificates, as in `--cacert`. Default: none.
     pub cacert: Option<std::path::PathBuf>,
 }
 
 impl Settings {
-    /// Reads a settings file; an absent one is empty.
+    /// Reads a settings file. An absent file has no settings.
     ///
     /// # Errors
-    /// A file that cannot be read or is not TOML, or a key that is unknown or has a value that it
-    /// cannot have, with its line and column.
+    /// The file cannot be read or is not TOML, or a key is unknown or has an invalid value; with
+    /// line and column.
     pub fn read(path: &Path) -> Result<Settings, ToolError> {
         match std::fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Settings::default()),
@@ -54,7 +54,7 @@ impl Settings {
         Ok(settings.map_err(|error| error.in_file(path))?)
     }
 
-    /// The days before an expiration from which on to warn, in seconds.
+    /// How long before an expiration warnings begin, in seconds.
     pub fn warn_seconds(&self) -> i64 {
         i64::from(self.warn_days.unwrap_or(WARN_DAYS_DEFAULT)) * 86_400
     }

@@ -1,7 +1,7 @@
-//! How prices, balances and the history are shown: lines for people, JSON for programs.
+//! Prints prices, balances and the history: lines for people, JSON for programs.
 //!
-//! Neither form ever holds a ball or a key. Texts that come from vendors are printable ASCII, which the
-//! messages that carried them were checked for.
+//! The invariant: the output never contains a ball or a key. Texts of vendors are printable ASCII,
+//! which the parser of their messages checks.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use micromint::time::UnixTime;
 use micromint::wallet::{Holding, State};
 use micromint_console::ToolError;
 
-/// `1 coin (0.01 USD)`, `3 coins (0.03 USD)`; the number alone where the sum does not fit.
+/// `1 coin (0.01 USD)`, `3 coins (0.03 USD)`; the number alone if the sum overflows.
 pub fn coins(count: u32, value: Money) -> String {
     let noun = if count == 1 { "coin" } else { "coins" };
     match value.checked_mul(count.into()) {
@@ -23,16 +23,17 @@ pub fn coins(count: u32, value: Money) -> String {
     }
 }
 
-/// Prints what a page costs.
+/// Prints the price of a page.
 ///
 /// # Errors
-/// Standard output's.
+/// Standard output cannot be written.
 pub fn price(request: &RequestPayment, json: bool) -> Result<(), ToolError> {
     let periods: Vec<&str> = request.periods.iter().map(|period| period.as_str()).collect();
     if json {
         return print_json(&json!({
-            "url": request.url.as_str(), "price": request.price, "vendor": request.vendor.as_str(),
-            "periods": periods, "broker": request.broker, "coin-value": request.coin_value.to_string(),
+            "url": request.url.as_str(), "price": request.price,
+            "vendor": request.vendor.as_str(), "periods": periods, "broker": request.broker,
+            "coin-value": request.coin_value.to_string(),
             "money": request.money().map(|money| money.to_string()),
             "description": request.description,
         }));
@@ -47,15 +48,15 @@ pub fn price(request: &RequestPayment, json: bool) -> Result<(), ToolError> {
 /// Prints that a page is free.
 ///
 /// # Errors
-/// Standard output's.
+/// Standard output cannot be written.
 pub fn free(url: &str, json: bool) -> Result<(), ToolError> {
     if json { print_json(&json!({ "url": url, "price": 0 })) } else { print("free\n") }
 }
 
-/// Prints the balance; with a vendor, also how many coins are good there.
+/// Prints the balance. With a vendor, also how many coins can be spent there.
 ///
 /// # Errors
-/// Standard output's.
+/// Standard output cannot be written.
 pub fn balance(
     state: &State,
     at: Option<&VendorId>,
@@ -69,10 +70,10 @@ pub fn balance(
         return print_json(&Value::Array(values));
     }
     if let Some(made) = state.backup_made() {
-        print(&format!("This file is a backup made at {made}.\n"))?;
+        print(&format!("This file is a backup made at {made}. Nothing can be spent from it.\n"))?;
     }
     if state.holdings().is_empty() {
-        return print("The wallet is empty.\n");
+        return print("The wallet has no coins.\n");
     }
     for (i, held) in holdings() {
         print(&balance_text(state, i, held, at, now))?;
@@ -103,11 +104,11 @@ fn balance_text(
         }
     };
     line(balance.paid, "paid");
-    line(balance.bound, "left and are bound to their vendors");
-    line(balance.in_doubt, "restored from a backup, for a return only");
+    line(balance.bound, "sent but not confirmed; they can be spent only at the same vendor");
+    line(balance.in_doubt, "restored from a backup; they can only be returned to the broker");
     line(balance.returned, "returned to the broker");
     if let Some(vendor) = at {
-        text.push_str(&format!("  {} good at {vendor}\n", state.spendable_at(i, vendor)));
+        text.push_str(&format!("  {} can be spent at {vendor}\n", state.spendable_at(i, vendor)));
     }
     text
 }
@@ -148,10 +149,10 @@ fn balance_json(
     value
 }
 
-/// Prints what happened, oldest first: sales, payments, returns.
+/// Prints all sales, payments and returns, oldest first.
 ///
 /// # Errors
-/// Standard output's.
+/// Standard output cannot be written.
 pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
     let mut events: Vec<(UnixTime, String, Value)> = Vec::new();
     events.extend(state.withdrawals().iter().map(|sale| {
@@ -162,7 +163,8 @@ pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
             format!("received {} sets of period {period} (sale {})", sale.sets, sale.transaction),
             json!({
                 "at": sale.at.to_string(), "event": "received", "period": period.as_str(),
-                "user": held.user.as_str(), "sets": sale.sets, "transaction": sale.transaction.to_string(),
+                "user": held.user.as_str(), "sets": sale.sets,
+                "transaction": sale.transaction.to_string(),
             }),
         )
     }));
@@ -173,10 +175,13 @@ pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
             payment.at,
             format!("{} {of} to {} for {}", payment.outcome, payment.vendor, payment.url),
             json!({
-                "at": payment.at.to_string(), "event": "payment", "period": held.params.period().as_str(),
-                "vendor": payment.vendor.as_str(), "url": payment.url.as_str(), "method": payment.method,
-                "description": payment.description, "coins": payment.coins, "fresh": payment.fresh,
-                "outcome": payment.outcome.word(), "reason": payment.outcome.reason().unwrap_or_default(),
+                "at": payment.at.to_string(), "event": "payment",
+                "period": held.params.period().as_str(),
+                "vendor": payment.vendor.as_str(), "url": payment.url.as_str(),
+                "method": payment.method, "description": payment.description,
+                "coins": payment.coins, "fresh": payment.fresh,
+                "outcome": payment.outcome.word(),
+                "reason": payment.outcome.reason().unwrap_or_default(),
                 "settled": payment.settled.map(|at| at.to_string()),
             }),
         )
@@ -189,12 +194,14 @@ pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
         (
             back.at,
             format!(
-                "returned {total} coins of period {period}: {credited} credited, {waiting} waiting (return {})",
+                "returned {total} coins of period {period}: {credited} credited, {waiting} waiting \
+                (return {})",
                 back.request
             ),
             json!({
                 "at": back.at.to_string(), "event": "return", "period": period.as_str(),
-                "request": back.request.as_str(), "coins": total, "credited": credited, "waiting": waiting,
+                "request": back.request.as_str(), "coins": total,
+                "credited": credited, "waiting": waiting,
                 "transaction": back.transaction.map(|number| number.to_string()),
             }),
         )
@@ -206,10 +213,11 @@ pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
     events.iter().try_for_each(|(at, text, _)| print(&format!("{at}  {text}\n")))
 }
 
-/// Prints the wallet as the thesis's `printwallet` does: the balance, the parameters, the superbins.
+/// Prints the wallet as `printwallet` of the thesis does: the balance, the parameters, the
+/// superbins.
 ///
 /// # Errors
-/// Standard output's.
+/// Standard output cannot be written.
 pub fn wallet(state: &State, now: UnixTime, json: bool) -> Result<(), ToolError> {
     let superbins = |i: usize, held: &Holding| {
         u64::from(state.balance(i).sets) * held.params.coin_size() as u64
@@ -234,19 +242,21 @@ pub fn wallet(state: &State, now: UnixTime, json: bool) -> Result<(), ToolError>
     Ok(())
 }
 
-/// Warns on standard error of coins that expire soon, and of those that wait to be returned.
+/// Warns on standard error about coins that expire soon, and about expired coins to return.
 pub fn warn_of_expiry(state: &State, now: UnixTime, seconds: i64) {
     for holding in state.expiring(now, seconds) {
         let (raw, balance) = (state.holdings()[holding].params.raw(), state.balance(holding));
         let count = balance.unspent + balance.in_doubt;
         if now < raw.expiration {
             eprintln!(
-                "mmwallet: warning: {count} coins of period {} expire at {}",
+                "mmwallet: warning: {count} coins of period {} expire at {}; \
+                spend them before, or return them to the broker afterwards",
                 raw.period, raw.expiration
             );
         } else {
             eprintln!(
-                "mmwallet: warning: {count} coins of period {} have expired: `mmwallet return` before {} gives them back",
+                "mmwallet: warning: {count} coins of period {} have expired; return them before {} \
+                with `mmwallet return --send`, or they are lost",
                 raw.period, raw.redeem_until
             );
         }

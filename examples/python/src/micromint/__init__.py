@@ -1,12 +1,13 @@
-"""MicroMint: check coins, be paid for pages, pay for pages.
+"""MicroMint: check coins, sell pages for coins, and pay for pages.
 
     params = Params.load("2026-12.params")       # a period, as a broker publishes it
     paywall = Paywall("/etc/micromint/vendor.toml")
     wallet = Wallet("/home/alice/wallet.mmw")
 
-An object closes with ``close()``, at the end of a ``with`` block, or when nobody holds it any more. What the
-library cannot do raises :class:`MicroMintError`; a refusal, such as of a spent coin, is an answer and raises
-nothing. Texts are ``str``, bytes are ``bytes``, times are seconds since 1970-01-01 00:00 UTC.
+An object is closed by ``close()``, at the end of a ``with`` block, or when it is
+garbage-collected. Errors raise :class:`MicroMintError`. A refusal, for example of a spent coin,
+is a result and raises nothing. Texts are ``str``, bytes are ``bytes``, times are seconds since
+1970-01-01 00:00 UTC.
 """
 
 from ._library import MicroMintError, version

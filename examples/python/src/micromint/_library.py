@@ -1,6 +1,7 @@
-"""The C library and how it is called: types of its functions, errors as exceptions, handles that free themselves.
+"""Bindings to the C library: types of its functions, errors as exceptions, handles that free
+themselves.
 
-In go Python values, out come Python values. What ``include/micromint.h`` says of a function holds here.
+Input and output: Python values. ``include/micromint.h`` documents the functions.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
 ABSENT = 9
-"""``MICROMINT_ERROR_ABSENT``: there is nothing of what was asked for."""
+"""``MICROMINT_ERROR_ABSENT``: the requested item does not exist."""
 
 
 class MicroMintError(Exception):
-    """The library could not give an answer. ``status`` is one of MICROMINT_ERROR_*; the text says what was
+    """An error of the library. ``status`` is one of MICROMINT_ERROR_*; the text says what was
     expected, what was found and where."""
 
     def __init__(self, status: int, message: str):
@@ -28,7 +29,7 @@ class MicroMintError(Exception):
 
 
 class Host(ctypes.Structure):
-    """``micromint_host``: what stands in for the system's clock, randomness and log."""
+    """``micromint_host``: replacements for the system's clock, randomness and log."""
 
     NOW = ctypes.CFUNCTYPE(c_int64, c_void_p)
     RANDOM = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t)
@@ -80,7 +81,7 @@ def _open() -> ctypes.CDLL:
         except OSError:
             pass
     if named is None:
-        raise ImportError("libmicromint is not installed (make install), and MICROMINT_LIBRARY names none")
+        raise ImportError("libmicromint was not found: install it (make install), or set MICROMINT_LIBRARY")
     return ctypes.CDLL(named)
 
 
@@ -91,7 +92,7 @@ _LENT = [POINTER(c_void_p), POINTER(c_size_t)]
 _OBJECT = POINTER(c_void_p)
 _INDEX = [c_void_p, c_size_t]
 
-# The functions that give a status, without the place for the error that each of them ends with.
+# The functions that return a status. Their last parameter, the place for the error, is omitted.
 _STATUS: dict[str, list[Any]] = {
     "params_from_toml": [*_BYTES, _OBJECT],
     "params_to_toml": [c_void_p, _OBJECT],
@@ -123,7 +124,7 @@ _STATUS: dict[str, list[Any]] = {
     "wallet_return": [*_INDEX, _OBJECT],
     "wallet_credit": [c_void_p, *_BYTES, *_BYTES],
 }
-# The functions that give a value.
+# The functions that return a value.
 _VALUE: dict[str, tuple[Any, list[Any]]] = {
     "version": (c_char_p, []),
     "error_message": (None, [c_void_p, *_LENT]),
@@ -152,17 +153,17 @@ for _name, (_result, _types) in _VALUE.items():
 
 
 def version() -> str:
-    """The version of the library that is loaded."""
+    """The version of the loaded library."""
     return str(value("version").decode())
 
 
 def value(name: str, *arguments: Any) -> Any:
-    """Calls a function that gives a value."""
+    """Calls a function that returns a value."""
     return getattr(library, f"micromint_{name}")(*arguments)
 
 
 def call(name: str, *arguments: Any) -> None:
-    """Calls a function that gives a status; raises its error."""
+    """Calls a function that returns a status, and raises its error."""
     error = c_void_p()
     status = getattr(library, f"micromint_{name}")(*arguments, ctypes.byref(error))
     if status != 0:
@@ -172,20 +173,20 @@ def call(name: str, *arguments: Any) -> None:
 
 
 def sized(data: Union[bytes, str]) -> tuple[bytes, int]:
-    """Bytes or a text as the two arguments that the library takes."""
+    """Bytes or a text as two arguments, pointer and length."""
     data = data.encode() if isinstance(data, str) else data
     return data, len(data)
 
 
 def lent(name: str, *arguments: Any, is_status: bool = True) -> bytes:
-    """Calls a function that lends one piece of bytes, and copies it."""
+    """Calls a function that lends bytes, and returns a copy of them."""
     data, length = c_void_p(), c_size_t()
     (call if is_status else value)(name, *arguments, ctypes.byref(data), ctypes.byref(length))
     return ctypes.string_at(data.value, length.value) if data.value and length.value else b""
 
 
 def lent_pair(name: str, *arguments: Any) -> tuple[str, str]:
-    """Calls a function that lends a name and a value, and copies them."""
+    """Calls a function that lends a name and a value, and returns copies of them."""
     first, first_len, second, second_len = c_void_p(), c_size_t(), c_void_p(), c_size_t()
     call(name, *arguments, *map(ctypes.byref, (first, first_len, second, second_len)))
     texts = ((first, first_len), (second, second_len))
@@ -194,14 +195,14 @@ def lent_pair(name: str, *arguments: Any) -> tuple[str, str]:
 
 
 def take(buffer: c_void_p) -> bytes:
-    """The content of a buffer, which is freed; empty for none."""
+    """Returns the content of a buffer and frees it; empty for NULL."""
     data = ctypes.string_at(value("buffer_data", buffer), value("buffer_len", buffer)) if buffer.value else b""
     value("buffer_free", buffer)
     return data
 
 
 def host_with(clock: Optional[Callable[[], float]], log: Optional[Callable[[str], None]] = None) -> Host:
-    """A host whose callbacks live as long as it; keep it as long as the object that was made with it."""
+    """A host with these callbacks. Keep it as long as the object that was created with it."""
     host = Host()
     if clock is not None:
         tell = clock
@@ -213,7 +214,8 @@ def host_with(clock: Optional[Callable[[], float]], log: Optional[Callable[[str]
 
 
 class Handle:
-    """An object of the library. It is freed once: by ``close()``, or when nobody holds it any more."""
+    """An object of the library. It is freed once: by ``close()``, or when it is
+    garbage-collected."""
 
     def __init__(self, kind: str, pointer: c_void_p, *kept: Any):
         self._pointer = pointer
@@ -221,7 +223,7 @@ class Handle:
         self._free = weakref.finalize(self, getattr(library, f"micromint_{kind}_free"), pointer)
 
     def close(self) -> None:
-        """Frees it. A later call of a method raises."""
+        """Frees the object. Later calls of its methods raise an error."""
         self._free()
         self._pointer = c_void_p()
 

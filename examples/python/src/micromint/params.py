@@ -1,4 +1,4 @@
-"""Parameters of a period, and checking coins with them."""
+"""The parameters of a period, which check coins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ._library import Handle, call, sized, take, value
 
 
 class Fault(enum.IntEnum):
-    """What is wrong with coins; of several faults the first of this list is told."""
+    """What is wrong with coins. If there are several faults, the first one in this list is
+    reported."""
 
     GOOD = 0
     OUT_OF_RANGE = 1
@@ -23,7 +24,7 @@ class Fault(enum.IntEnum):
 
 
 class Params(Handle):
-    """The public parameters of a period. Never changed, so threads may share it."""
+    """The public parameters of a period. Immutable, so threads can share it."""
 
     def __init__(self, toml: str):
         """Reads the text of a PERIOD.params file."""
@@ -44,18 +45,18 @@ class Params(Handle):
 
     @property
     def coin_size(self) -> int:
-        """k, the balls in a coin."""
+        """k, the number of balls in a coin."""
         return int(value("params_coin_size", self._pointer))
 
     def hash(self, x: int) -> int:
-        """The 64-bit hash of an input, of which the leading n bits are y."""
+        """The 64-bit hash of an input; its leading n bits are y."""
         output = c_uint64()
         call("hash", self._pointer, x, byref(output))
         return output.value
 
     def check(self, vendor: str, user: str, x: Sequence[int]) -> Fault:
-        """Checks coins of ``user`` for ``vendor``: k inputs a coin, one coin after the other. Whether they were
-        spent before is not decided here."""
+        """Checks coins of ``user`` for ``vendor``: k inputs per coin, one coin after the other.
+        It does not check whether they were spent before."""
         checker, fault = c_void_p(), c_int()
         call("checker_new", self._pointer, *sized(vendor), byref(checker))
         try:

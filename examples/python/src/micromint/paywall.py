@@ -1,4 +1,4 @@
-"""The vendor's paywall, for any web server or framework."""
+"""A vendor's paywall, for any web server or framework."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _Bytes = Union[bytes, str]
 class Decision:
     """What to do with a request.
 
-    Where ``serves``, make the content without the request header fields of ``strip_headers``, and give the status
-    and the header fields of its answer to :meth:`Paywall.finish`. Else answer with ``status``, ``headers`` and
-    ``body``.
+    If ``serves`` is true, remove the headers ``strip_headers`` from the request, make the
+    content, and pass the status and headers of its response to :meth:`Paywall.finish`. Otherwise
+    respond with ``status``, ``headers`` and ``body``.
     """
 
     serves: bool
@@ -29,17 +29,18 @@ class Decision:
     """A word for logs: unpaid, paid, receipt, retry, spent and others."""
     user: str
     coins: int
-    """The coins that this request recorded."""
+    """How many coins this request spent."""
     as_get: bool
     """Serve as a GET without a body: the request was a payment in a POST."""
     ignores_conditions: bool
-    """Answer in full even if the client holds a fresh copy."""
+    """Send the whole content even if the client has a fresh copy."""
     strip_headers: list[str]
     _handle: Handle
 
 
 class Paywall(Handle):
-    """The gate before a vendor's pages. Any number of threads may use one at once; open it after ``fork()``."""
+    """Decides about requests for a vendor's pages. Threads can share it; open it after
+    ``fork()``."""
 
     def __init__(
         self,
@@ -49,8 +50,9 @@ class Paywall(Handle):
         clock: Optional[Callable[[], float]] = None,
         log: Optional[Callable[[str], None]] = None,
     ):
-        """Opens the paywall of a configuration file (docs/reference/vendor.md), making the till and the secret of receipts
-        if they are missing and ``prepare`` says so. ``log`` takes lines for the error log."""
+        """Opens the paywall of a configuration file (docs/reference/vendor.md). With ``prepare``
+        it creates the till and the secret of receipts if they do not exist. ``log`` receives
+        lines for the error log."""
         host, path, pointer = host_with(clock, log), sized(os.fsencode(config)), c_void_p()
         if prepare:
             call("paywall_prepare", *path, byref(host))
@@ -72,12 +74,13 @@ class Paywall(Handle):
         receipt_path: Optional[_Bytes] = None,
         is_dry_run: bool = False,
     ) -> Decision:
-        """Decides about a request. ``target`` is path and query exactly as received, ``body`` None if it was not
-        read, ``price`` the price of the page in coins, 0 for free. A payment that is accepted is recorded.
+        """Decides about a request. ``target`` is path and query exactly as received, ``body`` is
+        None if it was not read, ``price`` is the price of the page in coins, 0 for free. A payment
+        that is accepted is recorded.
 
-        ``client`` is the address of the connection: it may see ``free_views`` pages a day without paying. A
-        receipt opens everything with the same ``receipt_path``, or else the one page. With ``is_dry_run`` nothing
-        is recorded and the content is served free."""
+        ``client`` is the address of the client, which can see ``free_views`` pages per day
+        without paying. A receipt is valid for all pages with the same ``receipt_path``; without
+        it, for this page only. With ``is_dry_run`` nothing is recorded and the content is free."""
         fields = [Header(*sized(name), *sized(content)) for name, content in headers]
         request = Request(
             *sized(method), *sized(target), *_optional(host), (Header * len(fields))(*fields), len(fields),
@@ -89,8 +92,9 @@ class Paywall(Handle):
         return _read(Handle("decision", pointer))
 
     def finish(self, decision: Decision, status: int, headers: Iterable[tuple[str, str]] = ()) -> list[tuple[str, str]]:
-        """Tells the status of the content's answer, before its head is sent, and gives the header fields that it
-        must have in place of ``headers``. A payment for what is no success is taken back."""
+        """Reports the status of the response with the content, before it is sent, and returns
+        the headers to send instead of ``headers``. If the status is not a success, the payment
+        is reversed."""
         reversed_, head = c_bool(), c_void_p()
         it = decision._handle._pointer
         call("paywall_settle", self._pointer, it, status, byref(reversed_))
@@ -103,7 +107,8 @@ class Paywall(Handle):
         return [field for field in given if field[0].lower() not in removed] + added
 
     def event(self, decision: Decision, status: int) -> str:
-        """The request in a line for logs, such as ``micromint paid status=200 price=1 coins=1 user=alice``."""
+        """A log line about the request, such as ``micromint paid status=200 price=1 coins=1
+        user=alice``."""
         line = c_void_p()
         call("decision_event", decision._handle._pointer, status, False, False, byref(line))
         return take(line).decode()

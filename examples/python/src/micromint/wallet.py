@@ -1,4 +1,4 @@
-"""The client's wallet: takes coins in, pays, and remembers what became of payments."""
+"""The client's wallet: stores coins, pays, and records the outcome of payments."""
 
 from __future__ import annotations
 
@@ -19,49 +19,53 @@ class Balance:
     sets: int
     unspent: int
     in_doubt: int
-    """From a backup: for a return only."""
+    """Restored from a backup: they can only be returned to the broker."""
     paid: int
     bound: int
-    """Sent to a vendor without an answer, or refused there: they can only go there again, or back."""
+    """Sent to a vendor that refused them or did not answer: they can be spent only at this
+    vendor, or returned."""
     returned: int
 
 
 @dataclass(frozen=True)
 class Payment:
-    """A Payment message to send, as the body of a POST with the type application/x-micromint to the page's URL."""
+    """A Payment message. Send it as the body of a POST of type application/x-micromint to the
+    URL of the page."""
 
     number: int
     message: bytes
     is_again: bool
-    """Sent before; no further coins."""
+    """The same payment was sent before; it spends no new coins."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """The owner must be asked: call ``pay`` again with ``autopay`` of this price on a yes."""
+    """Ask the user; if the answer is yes, call ``pay`` again with this price as ``autopay``."""
 
     price: int
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Not to be paid."""
+    """The wallet does not pay, for this reason."""
 
     reason: str
 
 
 class Wallet(Handle):
-    """A wallet file. One thread at a time; other processes may use the same file at once."""
+    """A wallet file. Use it from one thread at a time; other processes can use the same file at
+    the same time."""
 
     def __init__(self, path: Union[str, "os.PathLike[str]"], *, clock: Optional[Callable[[], float]] = None):
-        """Opens a wallet file, making it if it is absent."""
+        """Opens a wallet file, and creates it if it does not exist."""
         host, pointer = host_with(clock), c_void_p()
         call("wallet_open", *sized(os.fsencode(path)), byref(host), byref(pointer))
         super().__init__("wallet", pointer, host)
 
     def receive(self, message: bytes) -> int:
-        """Takes the sets of a Funds-Withdrawn message in and gives how many coins came: 0 if they did before.
-        A message of which one ball is not genuine raises ValueError."""
+        """Adds the sets of a Funds-Withdrawn message to the wallet. Returns the number of new
+        coins: 0 if the wallet has them already. Raises ValueError if a ball is not genuine; the
+        wallet then does not change."""
         received, coins, reason = c_int(), c_uint32(), c_void_p()
         call("wallet_receive", self._pointer, *sized(message), byref(received), byref(coins), byref(reason))
         words = take(reason).decode()
@@ -70,7 +74,7 @@ class Wallet(Handle):
         return coins.value
 
     def balances(self) -> list[Balance]:
-        """What is in it, by user and period."""
+        """The coins in the wallet, by user and period."""
         call("wallet_refresh", self._pointer)
         return [self._balance(index) for index in range(value("wallet_holding_count", self._pointer))]
 
@@ -92,8 +96,9 @@ class Wallet(Handle):
         daily_limit: Optional[int] = None,
         allow_http: bool = False,
     ) -> Union[Payment, Ask, Refused]:
-        """Decides about a Request-Payment that answered a fetch of ``url``. Up to ``autopay`` coins are paid without
-        asking. Coins that are to be sent are marked as gone, on disk, when this returns."""
+        """Decides about a Request-Payment that came as the response for ``url``. Up to
+        ``autopay`` coins are paid without asking. When this returns, the coins of the payment
+        are marked as sent on disk."""
         policy = Policy(autopay, daily_limit is not None, daily_limit or 0, allow_http)
         pay, number, message = c_int(), c_uint32(), c_void_p()
         call("wallet_pay", self._pointer, *sized(request), *sized(url), *sized(method), *sized(body), byref(policy),
@@ -104,18 +109,21 @@ class Wallet(Handle):
         return Ask(int(content)) if pay.value == 2 else Refused(content.decode())
 
     def settle(self, payment: Payment, status: int, word: str = "") -> str:
-        """Writes down what became of a payment: the answer's status and its MicroMint-Status. Gives ``paid``,
-        ``refused``, ``not-kept`` or ``unknown``. Where no whole answer came, do not call it, but ``pay`` again."""
+        """Records the outcome of a payment: the status of the response and its MicroMint-Status.
+        Returns ``paid``, ``refused``, ``not-kept`` or ``unknown``. If no complete response came,
+        call ``pay`` again instead."""
         return lent("wallet_settle", self._pointer, payment.number, status, *sized(word)).decode()
 
     def keep_receipt(self, payment: Payment, set_cookie: str) -> bool:
-        """Keeps a receipt: call it with each Set-Cookie of the answer. False if it is another cookie."""
+        """Stores a receipt: call it with each Set-Cookie of the response. Returns False for any
+        other cookie."""
         is_receipt = c_bool()
         call("wallet_keep_receipt", self._pointer, payment.number, *sized(set_cookie), byref(is_receipt))
         return is_receipt.value
 
     def receipt(self, url: str) -> Optional[str]:
-        """The value of Cookie that shows this very page again free of charge, if there is one."""
+        """The Cookie value that shows exactly this page again without paying, if there is a
+        receipt."""
         cookie = c_void_p()
         try:
             call("wallet_receipt", self._pointer, *sized(url), byref(cookie))
@@ -126,13 +134,13 @@ class Wallet(Handle):
         return take(cookie).decode()
 
     def begin_return(self, holding: int) -> bytes:
-        """The Request-Credit message that gives the coins of a balance, by its number, back to the broker. Send it
-        until an answer comes, then call ``credit``."""
+        """The Request-Credit message that returns the coins of a balance, given by its index, to
+        the broker. Send it until an answer comes, then call ``credit``."""
         message = c_void_p()
         call("wallet_return", self._pointer, holding, byref(message))
         return take(message)
 
     def credit(self, message: bytes, request: str = "") -> None:
-        """Writes down the broker's answer to a return, a Funds-Credited message. ``request`` is the Request-ID of what
-        was sent; without it the answer must fit one return only."""
+        """Records the broker's answer to a return, a Funds-Credited message. ``request`` is the
+        Request-ID of the return; without it the answer must match exactly one return."""
         call("wallet_credit", self._pointer, *sized(message), *sized(request))

@@ -1,5 +1,4 @@
-//! The pages for people. The templates in `templates/` work without scripts; askama escapes every
-//! value.
+//! The HTML pages. The templates in `templates/` need no scripts; askama escapes every value.
 
 use askama::Template;
 use micromint::identity::UserId;
@@ -36,7 +35,7 @@ struct ExpiredPage<'a> {
     user: &'a UserId,
     expiration: UnixTime,
     redeem_until: UnixTime,
-    /// Where this page is on the server.
+    /// The path of this page on the server.
     script: &'a str,
 }
 
@@ -47,8 +46,8 @@ struct RefusalPage<'a> {
     reason: &'a str,
 }
 
-/// The form that buys up to `sets_max` sets; where that is 0, a page that says that no coins are
-/// left.
+/// The form that buys up to `sets_max` sets. If `sets_max` is 0, a page that says that all coins
+/// are sold.
 pub(super) fn form_page(params: &Params, user: &UserId, sets_max: u64, transaction: u64) -> String {
     let (raw, period) = (params.raw(), params.period());
     if sets_max == 0 {
@@ -68,7 +67,7 @@ pub(super) fn form_page(params: &Params, user: &UserId, sets_max: u64, transacti
     })
 }
 
-/// After the expiration: the link by which unspent coins go back.
+/// The page after the expiration, with the link to return unspent coins.
 pub(super) fn expired_page(params: &Params, user: &UserId, script: &str) -> String {
     let (raw, period) = (params.raw(), params.period());
     let (expiration, redeem_until) = (raw.expiration, raw.redeem_until);

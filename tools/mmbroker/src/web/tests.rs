@@ -186,7 +186,7 @@ fn wrong_forms_paths_and_methods_have_their_status() {
 }
 
 #[test]
-fn after_the_expiration_the_page_leads_to_the_return() {
+fn after_the_expiration_the_page_links_to_the_return() {
     let mut broker = open();
     let alice = user("alice");
     broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
@@ -202,7 +202,7 @@ fn after_the_expiration_the_page_leads_to_the_return() {
     let back = return_of(&alice, "r1", &[x]).to_bytes();
     let mut request = post("/return", MEDIA_TYPE, &back);
     assert_eq!(answer(&mut broker, &request, DURING).0, 409);
-    // A wallet has no login of the web site; the message proves whose it is.
+    // A wallet has no login at the web site; the authenticator of the message proves the user.
     request.remote_user = None;
     let (status, text) = answer(&mut broker, &request, EXPIRED);
     let credited = FundsCredited::parse(text.as_bytes()).unwrap();

@@ -23,7 +23,7 @@ impl Place {
             .env("CONTENT_LENGTH", length)
             .env("MICROMINT_COINFILE", coins)
             .envs(variables.iter().copied())
-            // An indexed query gives arguments; they mean nothing here.
+            // An indexed query passes arguments to a CGI program; they must be ignored.
             .arg("status")
             .write_stdin(body)
             .timeout(Duration::from_secs(60));
@@ -102,7 +102,7 @@ fn refusals_have_their_status() {
 }
 
 #[test]
-fn what_goes_wrong_here_is_told_to_the_log_only() {
+fn internal_errors_go_only_to_the_log() {
     let place = Place::new();
     let output = place.cgi(&[GET, ALICE, ("MICROMINT_COINFILE", "/no/such/file")], b"");
     let (headers, body) = split(&output);
@@ -112,7 +112,7 @@ fn what_goes_wrong_here_is_told_to_the_log_only() {
 }
 
 #[test]
-fn after_the_expiration_coins_go_back() {
+fn after_the_expiration_coins_are_returned() {
     let place = Place::expiring("2021");
     let text =
         place.run("mmbroker withdraw --user alice --sets 1 --as-of 2020-06-01T00:00:00Z", 0).stdout;

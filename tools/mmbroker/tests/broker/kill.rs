@@ -1,5 +1,5 @@
-//! Several processes at a time, killed at random moments: nothing is sold or paid twice, and nothing
-//! that was answered is lost.
+//! Several processes at a time, killed at random moments: nothing is sold or paid twice, and no
+//! sale or payment that was confirmed is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Stdio};
@@ -12,8 +12,8 @@ use super::Place;
 /// How many processes run at a time.
 const AT_A_TIME: usize = 3;
 
-/// Kills one process of a group after a while and waits for all. A group is given a longer while each
-/// time, so that the kills spread over all that a process does.
+/// Kills one process of a group after a delay and waits for all. The caller lengthens the delay for
+/// each group, so that the kills hit every step of a process.
 fn kill_one(mut group: Vec<Child>, victim: usize, after: Duration) -> Vec<bool> {
     std::thread::sleep(after);
     let victim = victim % group.len();
@@ -21,7 +21,7 @@ fn kill_one(mut group: Vec<Child>, victim: usize, after: Duration) -> Vec<bool> 
     group.iter_mut().map(|child| child.wait().unwrap().success()).collect()
 }
 
-/// How long a process of this kind takes here and now.
+/// How long a process with this command line takes on this machine now.
 fn duration_of(place: &Place, line: &str) -> Duration {
     let begin = Instant::now();
     place.run(line, 0);
@@ -51,7 +51,8 @@ fn killed_sales_are_neither_lost_nor_made_twice() {
         }
     }
     assert!(killed > 0 && answered.len() > 10, "{killed} killed, {} answered", answered.len());
-    // Everybody asks again: who had an answer gets the same one, and no set is anyone else's.
+    // All users ask again: a user who had an answer gets the same one, and no set belongs to two
+    // users.
     let mut firsts = BTreeSet::new();
     let mut balls = 0;
     for t in (0..10 * AT_A_TIME).chain([1000]) {
@@ -73,7 +74,7 @@ fn killed_redemptions_are_neither_lost_nor_paid_twice() {
     let key = place.vendor("news.example");
     let funds = place.buy("alice", 4);
     let coins = place.coins(&funds, "news.example");
-    // Batch i claims coins i to i + 2, so that neighbours quarrel over every coin.
+    // Batch i claims coins i to i + 2, so that neighbours compete for every coin.
     let batches = 24;
     for i in 0..batches {
         let payment = place.payment(&funds, "news.example", &format!("p{i}"), &coins[i..i + 3]);
@@ -90,7 +91,7 @@ fn killed_redemptions_are_neither_lost_nor_paid_twice() {
         let ended = kill_one(names.iter().map(spawn).collect(), round, one * round as u32 / 5);
         for (i, is_answered) in names.into_iter().zip(ended) {
             let result = std::fs::read(place.path(&format!("b{i}.result")));
-            // A result file is whole, even that of a killed program.
+            // A result file is complete, even if its program was killed.
             answered.extend(result.map(|text| (i, RedemptionResult::parse(&text).unwrap())));
             killed += usize::from(!is_answered);
         }

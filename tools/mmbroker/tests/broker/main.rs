@@ -1,4 +1,4 @@
-//! The programs as a broker runs them: on a command line, as CGI, several at a time, and killed.
+//! The programs as a broker runs them: on the command line, as CGI, several at a time, and killed.
 #![allow(clippy::unwrap_used)]
 
 mod cgi;
@@ -33,7 +33,7 @@ pub(crate) const EXPIRED: &str = "2199-01-02T00:00:00Z";
 /// Its redeem-until.
 pub(crate) const CLOSED: &str = "2199-01-08T00:00:00Z";
 
-/// The coin file as the real mint makes it, for each expiration that the tests use.
+/// The coin file that the real mint makes, for each expiration that the tests use.
 static FILES: LazyLock<HashMap<&str, Vec<u8>>> =
     LazyLock::new(|| ["2199", "2021"].map(|year| (year, mint(&params(year, BROKER)))).into());
 
@@ -57,7 +57,7 @@ fn mint(params: &Params) -> Vec<u8> {
     std::fs::read(place.path().join(COINS)).unwrap()
 }
 
-/// A broker's directory: a freshly minted coin file and a secret.
+/// The directory of a broker, with a new coin file and a secret.
 pub(crate) struct Place {
     directory: TempDir,
     pub(crate) secret: Key,
@@ -65,7 +65,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A period that is good until 2199.
+    /// A period that is valid until 2199.
     pub(crate) fn new() -> Place {
         Place::expiring("2199")
     }
@@ -136,7 +136,7 @@ impl Place {
         FundsWithdrawn::parse(&text).unwrap()
     }
 
-    /// The coins that these funds give at a vendor, k inputs each, found by hashing alone.
+    /// The coins that this message gives at a vendor, k inputs each, found only by hashing.
     pub(crate) fn coins(&self, funds: &FundsWithdrawn, vendor: &str) -> Vec<Vec<u64>> {
         let rules = CoinRules::new(self.params.clone());
         let user = UserVector::new(&self.params, &funds.user).unwrap();
@@ -201,7 +201,7 @@ impl Place {
         std::fs::write(self.path(file), batch.to_bytes()).unwrap();
     }
 
-    /// Registers a vendor and gives its key.
+    /// Registers a vendor and returns its key.
     pub(crate) fn vendor(&self, host: &str) -> Key {
         self.text(&format!("mmbroker vendor-key {host}")).trim().parse().unwrap()
     }

@@ -6,7 +6,7 @@ use micromint::protocol::{RedemptionResult, Verdict};
 use super::{CLOSED, COINS, Place};
 
 #[test]
-fn every_batch_is_judged_for_itself_and_invalid_coins_are_set_aside_once() {
+fn every_batch_is_judged_on_its_own_and_invalid_coins_are_listed_once() {
     let place = Place::new();
     let key = place.vendor("news.example");
     let funds = place.buy("alice", 1);
@@ -43,7 +43,7 @@ fn every_batch_is_judged_for_itself_and_invalid_coins_are_set_aside_once() {
     );
     assert!(aside.contains("payment 2 coin 1: paid to another vendor"), "{aside}");
     let words = place.text("mmredeem -o . b1 b2");
-    assert!(words.contains("(judged before: answered again, paid once)"), "{words}");
+    assert!(words.contains("(this batch was redeemed before; it is not paid twice)"), "{words}");
     let once = std::fs::read_to_string(place.path(&format!("{COINS}.rejected"))).unwrap();
     assert_eq!(once, aside);
     let account = place.text("mmbroker account news.example");
@@ -57,7 +57,7 @@ fn forged_coins_raise_an_alarm() {
     let funds = place.buy("alice", 1);
     let rules = micromint::coin::CoinRules::new(place.params.clone());
     let mut coin = place.coins(&funds, "news.example").remove(0);
-    // A ball of the right bin that the broker did not keep: what a forger finds by searching.
+    // A ball of the right bin that is not in the coin file, as a forger finds it by hashing.
     let bin = rules.bin(coin[0]);
     coin[0] = (0..).find(|x| *x != coin[0] && rules.bin(*x) == bin).unwrap();
     let payment = place.payment(&funds, "news.example", "a", &[coin]);
@@ -91,7 +91,7 @@ fn compromised_bins_are_not_paid() {
 }
 
 #[test]
-fn double_spenders_are_named() {
+fn double_spenders_are_listed() {
     let place = Place::new();
     let (news, shop) = (place.vendor("news.example"), place.vendor("shop.example"));
     let funds = place.buy("alice", 1);
@@ -106,12 +106,12 @@ fn double_spenders_are_named() {
     let payment = place.payment(&funds, "shop.example", "a", std::slice::from_ref(second));
     place.batch("s", &shop, "shop.example", "s1", &[payment]);
     place.run("mmredeem n s", 0);
-    let expected = "alice spent 1 coin twice: news.example n1, shop.example s1\n";
+    let expected = "alice spent 1 coin more than once: news.example n1, shop.example s1\n";
     assert_eq!(place.text("mmbroker offenders"), expected);
 }
 
 #[test]
-fn a_doubtful_payment_waits_and_is_asked_for_again() {
+fn a_doubtful_payment_waits_until_redeem_until() {
     let place = Place::new();
     let key = place.vendor("news.example");
     let funds = place.buy("alice", 1);
@@ -121,7 +121,10 @@ fn a_doubtful_payment_waits_and_is_asked_for_again() {
     place.batch("b1", &key, "news.example", "b1", &[payment]);
     assert!(place.text("mmredeem b1").contains("0 paid, 2 waiting, 0 refused"));
     let later = place.text(&format!("mmredeem --as-of {CLOSED} b1"));
-    assert!(later.contains("2 paid, 0 waiting, 0 refused (judged before"), "{later}");
+    assert!(
+        later.contains("2 paid, 0 waiting, 0 refused (this batch was redeemed before"),
+        "{later}"
+    );
     place.batch(
         "b2",
         &key,
@@ -135,6 +138,6 @@ fn a_doubtful_payment_waits_and_is_asked_for_again() {
 #[test]
 fn several_batches_need_a_directory_for_their_results() {
     let place = Place::new();
-    assert!(place.error("mmredeem -o one b1 b2").contains("one: expected a directory"));
+    assert!(place.error("mmredeem -o one b1 b2").contains("one: expected a folder"));
     place.run("mmredeem", 2);
 }

@@ -1,4 +1,4 @@
-//! Selling, registering, returning and the lists, on the command line.
+//! Sales, registrations, returns and the lists for vendors, on the command line.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -38,7 +38,10 @@ fn a_sale_that_cannot_be_written_is_not_made() {
     );
     let error = place.error("mmbroker withdraw --user alice --sets 1 -o no/such/directory");
     assert!(
-        error.contains("the sale is recorded: fetch it with --user alice --transaction"),
+        error.contains(
+            "the sale is recorded: write its message again with \
+            `mmbroker withdraw --user alice --transaction"
+        ),
         "{error}"
     );
     assert!(place.text("mmbroker status").contains("sales      1 "));
@@ -54,8 +57,11 @@ fn refusals_and_wrong_usage_have_their_status_and_reason() {
             &format!("mmbroker withdraw --user alice --sets 1 --as-of {EXPIRED}"),
             "expired at 2199-01-01T00:00:00Z",
         ),
-        ("mmbroker account nobody.example", "neither a registered vendor nor a user"),
-        ("mmbroker settle", "claims wait until 2199-01-08T00:00:00Z"),
+        (
+            "mmbroker account nobody.example",
+            "expected a registered vendor or a user who bought coins",
+        ),
+        ("mmbroker settle", "claims cannot be settled before 2199-01-08T00:00:00Z"),
         ("mmbroker return no-such-file", "no-such-file"),
     ] {
         let error = place.error(line);
@@ -68,7 +74,7 @@ fn refusals_and_wrong_usage_have_their_status_and_reason() {
 }
 
 #[test]
-fn a_secret_that_others_can_read_or_that_is_absent_is_refused() {
+fn an_absent_or_readable_secret_is_refused() {
     let place = Place::new();
     let secret = place.path("broker.secret");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();

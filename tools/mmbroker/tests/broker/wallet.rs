@@ -1,6 +1,6 @@
-//! The wallet and the broker's page with HTTP between them: sets are bought, and go back after the
-//! expiration. The web server here does what docs/reference/broker.md has Apache do: `/coins` asks for a name and a
-//! password and runs mmbroker as CGI, `/coins/return` is open.
+//! The wallet buys sets on the broker's web page over HTTP and returns coins after the expiration.
+//! The web server here behaves like the Apache configuration in docs/reference/broker.md: `/coins`
+//! requires a name and a password and runs mmbroker as CGI, `/coins/return` is open.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,7 +26,7 @@ struct Site {
 }
 
 impl Site {
-    /// Serves the broker's files that `make` makes for this URL.
+    /// Serves the broker whose files `make` creates for this URL.
     fn start(make: impl FnOnce(&str) -> Place) -> Arc<Site> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/coins", listener.local_addr().unwrap());
@@ -91,7 +91,7 @@ impl Request {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// Whom the password proves, empty if nobody.
+    /// The user that the password authenticates; empty if it authenticates nobody.
     fn user(&self) -> &'static str {
         let token = format!("Basic {}", STANDARD.encode("alice:open sesame"));
         if self.header("authorization") == token { "alice" } else { "" }
@@ -160,7 +160,7 @@ fn the_wallet_returns_expired_coins_and_learns_what_was_credited() {
     let wallet = wallet_with(place, 2);
     let coins = wallet.open().unwrap().state().balance(0).unspent;
     assert!(coins > 0);
-    // How many returns, coins that wait, coins credited.
+    // The number of returns, of waiting coins and of credited coins.
     let state = || {
         let wallet = wallet.open().unwrap();
         let back = &wallet.state().returns()[0];
@@ -175,7 +175,7 @@ fn the_wallet_returns_expired_coins_and_learns_what_was_credited() {
     let sent = site.bodies();
     assert_eq!(sent.len(), 1, "what waits is not sent again before redeem-until");
 
-    // The same message at redeem-until, when the claims that wait are decided.
+    // The same message at redeem-until, when waiting claims are decided.
     std::fs::write(place.path("request"), &sent[0]).unwrap();
     place.run(&format!("mmbroker return request -o credited --as-of {CLOSED}"), 0);
     assert_eq!(credited(&wallet, &place.path("credited"), None).unwrap(), EXIT_OK);
@@ -183,7 +183,7 @@ fn the_wallet_returns_expired_coins_and_learns_what_was_credited() {
 }
 
 #[test]
-fn an_invitation_says_where_a_return_goes() {
+fn an_invitation_names_the_url_of_the_return() {
     let site = Site::start(Place::expired_at);
     let place = &site.place;
     let wallet = wallet_with(place, 1);

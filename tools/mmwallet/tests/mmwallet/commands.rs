@@ -1,4 +1,4 @@
-//! Everything but `get`.
+//! All commands except `get` and `price`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn coins_are_received_once_and_only_genuine_ones() {
     let output = home.run(&["receive", text(&forged)]);
     assert_eq!(status(&output), 1);
     assert!(
-        stderr(&output).contains("these coins are not taken in: set 1, superbin 2"),
+        stderr(&output).contains("the wallet did not accept these coins: set 1, superbin 2"),
         "{output:?}"
     );
     let junk = home.file("junk", b"MicroMint-1.0\nPayment\nEnd-MicroMint\n");
@@ -45,11 +45,13 @@ fn coins_are_received_once_and_only_genuine_ones() {
 }
 
 #[test]
-fn balance_history_and_printwallet_tell_what_there_is() {
+fn balance_history_and_printwallet_show_the_contents() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     home.run(&["get", &vendor.url("/page"), "--autopay", "2"]);
     let balance = stdout(&home.run(&["balance", "--at", "news.example"]));
-    for says in ["2026-12  ", " USD), expire at ", "user alice", "2 paid", "good at news.example"] {
+    for says in
+        ["2026-12  ", " USD), expire at ", "user alice", "2 paid", "can be spent at news.example"]
+    {
         assert!(balance.contains(says), "{says}: {balance}");
     }
     let history = stdout(&home.run(&["history"]));
@@ -78,7 +80,7 @@ fn balance_history_and_printwallet_tell_what_there_is() {
 }
 
 #[test]
-fn coins_that_expire_soon_are_warned_of() {
+fn coins_that_expire_soon_give_a_warning() {
     let home = Home::with_coins();
     assert_eq!(stderr(&home.run(&["balance"])), "");
     std::fs::write(home.path("data/wallet.toml"), "warn-days = 11").unwrap();
@@ -94,7 +96,7 @@ fn coins_that_expire_soon_are_warned_of() {
 fn a_wallet_that_others_can_read_is_refused() {
     let home = Home::with_coins();
     std::fs::set_permissions(home.wallet(), std::fs::Permissions::from_mode(0o644)).unwrap();
-    for arguments in [&["balance"][..], &["check"]] {
+    for arguments in [&["balance"][..], &["history"]] {
         let output = home.run(arguments);
         assert_eq!(status(&output), 1, "{arguments:?}");
         assert!(stderr(&output).contains("others can read this file"), "{output:?}");
@@ -104,7 +106,7 @@ fn a_wallet_that_others_can_read_is_refused() {
 }
 
 #[test]
-fn a_backup_is_not_spent_from_until_it_is_restored() {
+fn a_backup_cannot_be_spent_from_until_it_is_restored() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let backup = home.path("backup.mmw");
     assert_eq!(status(&home.run(&["backup", text(&backup)])), 0);
@@ -123,14 +125,14 @@ fn a_backup_is_not_spent_from_until_it_is_restored() {
 
     let careful = home.path("careful.mmw");
     let output = at(&["restore", text(&backup)], text(&careful));
-    assert!(stdout(&output).contains("for a return only"), "{output:?}");
+    assert!(stdout(&output).contains("can only be returned to the broker"), "{output:?}");
     assert_eq!(status(&at(&["get", &url, "--autopay", "2"], text(&careful))), 3);
     let sure = home.path("sure.mmw");
     assert_eq!(status(&at(&["restore", text(&backup), "--nothing-spent-since"], text(&sure))), 0);
     assert_eq!(status(&at(&["get", &url, "--autopay", "2"], text(&sure))), 0);
 }
 
-/// A mint whose period expired yesterday, with this broker.
+/// A mint of this broker whose period expired yesterday.
 fn expired(broker: &str) -> Arc<ObviousMint> {
     let now = SystemClock.now();
     Arc::new(ObviousMint::new(params_with(|raw| {
@@ -149,10 +151,12 @@ fn receive_expired(home: &Home, broker: &str) {
 }
 
 #[test]
-fn expired_coins_go_back_and_the_answer_is_taken_in() {
+fn expired_coins_are_returned_and_the_answer_is_read() {
     let home = Home::new();
     receive_expired(&home, "https://broker.example/");
-    assert!(stderr(&home.run(&["balance"])).contains("have expired: `mmwallet return`"));
+    assert!(
+        stderr(&home.run(&["balance"])).contains("with `mmwallet return --send`, or they are lost")
+    );
     let file = home.path("return");
     assert_eq!(status(&home.run(&["return", "-o", text(&file)])), 0);
     let first = std::fs::read(&file).unwrap();
@@ -233,7 +237,7 @@ fn a_return_whose_answer_was_lost_is_sent_again_unchanged() {
 }
 
 #[test]
-fn keys_and_coins_do_not_travel_over_http() {
+fn keys_and_coins_are_not_sent_over_http() {
     let home = Home::new();
     let output = home.run(&["receive", "--from", "http://broker.example/"]);
     assert_eq!(status(&output), 1);

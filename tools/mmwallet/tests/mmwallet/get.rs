@@ -58,7 +58,8 @@ fn a_price_above_the_threshold_is_refused_without_a_terminal() {
     assert_eq!(vendor.spent(), 9);
 }
 
-/// A terminal, by util-linux's script(1): the price is shown, yes pays, anything else does not.
+/// On a terminal, which script(1) of util-linux provides, the price is shown; yes pays, anything
+/// else does not.
 #[test]
 fn a_terminal_is_asked() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
@@ -120,7 +121,7 @@ fn redirects_are_followed_before_paying_and_never_after() {
     let output = get(&home, &vendor.url("/moved-to=/page"), &["--max-redirs", "0"]);
     assert_eq!(status(&output), 7, "{output:?}");
 
-    // The vendor takes the coins and sends the payer away: nothing goes there.
+    // The vendor takes the coins and answers with a redirect, which the wallet does not follow.
     let output = get(&home, &vendor.url("/away"), &[]);
     assert_eq!(status(&output), 6, "{output:?}");
     assert!(!vendor.seen().iter().any(|seen| seen.path == "/free"));
@@ -139,8 +140,8 @@ fn secrets_for_one_site_do_not_follow_a_redirect_to_another() {
     assert_eq!(other.seen()[0].headers["x-a"], "1");
 }
 
-/// The vendor recorded the payment and the answer was lost, whole or in part: the next run sends the
-/// same bytes and costs nothing.
+/// The vendor recorded the payment, and its answer was lost completely or in part. The next run
+/// sends the same bytes and costs nothing.
 #[test]
 fn a_lost_answer_is_retried_with_the_same_coins() {
     for page in ["/lost", "/cut"] {
@@ -162,9 +163,9 @@ fn a_lost_answer_is_retried_with_the_same_coins() {
     }
 }
 
-/// kill -9 between spend and answer.
+/// kill -9 between payment and answer.
 #[test]
-fn a_killed_wallet_goes_on_with_the_same_coins() {
+fn a_killed_wallet_continues_with_the_same_coins() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let url = vendor.url("/slow");
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("mmwallet"))
@@ -187,7 +188,7 @@ fn a_killed_wallet_goes_on_with_the_same_coins() {
     assert_eq!(vendor.spent(), 2);
 }
 
-/// Fetches a page in a process that is killed after `delay`; whether it came to its end before.
+/// Fetches a page in a process that is killed after `delay`. Returns whether it ended before.
 fn killed_get(home: &Home, url: &str, delay: Duration) -> bool {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("mmwallet"))
         .args(["--wallet", text(&home.wallet()), "get", url, "--autopay", "2"])
@@ -200,8 +201,8 @@ fn killed_get(home: &Home, url: &str, delay: Duration) -> bool {
     child.wait().unwrap().success()
 }
 
-/// kill -9 at any moment, several wallets at a time: every page is had in the end, no coin left twice,
-/// and none is lost.
+/// Several wallet processes at a time, killed with kill -9 at random moments: every page is fetched
+/// in the end, no coin is sent twice, and none is lost.
 #[test]
 fn killed_wallets_lose_no_coin_and_send_none_twice() {
     let (home, vendor) = (Home::new(), Vendor::start(&MINT));
@@ -260,7 +261,7 @@ fn two_processes_together_never_use_the_same_coin() {
 }
 
 #[test]
-fn a_refusal_is_told_and_its_coins_stay_bound() {
+fn a_refusal_is_printed_and_its_coins_stay_bound() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let coins = home.unspent();
     let output = get(&home, &vendor.url("/refuse=spent"), &[]);
@@ -280,10 +281,10 @@ fn a_refusal_is_told_and_its_coins_stay_bound() {
     assert_ne!(balls(0), balls(1));
 }
 
-/// A vendor that speaks the scheme "Payment" alone tells its reason in a problem document: the reader sees its words
-/// and nothing else, and the wallet remembers the reason.
+/// A vendor that supports only the scheme "Payment" gives its reason in a problem document. The
+/// reader sees its text without control characters, and the wallet records the reason.
 #[test]
-fn the_words_of_a_problem_are_told() {
+fn the_text_of_a_problem_is_printed() {
     let vendor = Vendor::start(&MINT);
     for (page, reason) in [("/problem=", "spent"), ("/problem=cap-reached", "cap-reached")] {
         let home = Home::with_coins();
@@ -298,7 +299,7 @@ fn the_words_of_a_problem_are_told() {
 }
 
 #[test]
-fn what_the_vendor_did_not_keep_is_told() {
+fn an_uncharged_page_is_reported() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let output = get(&home, &vendor.url("/gift"), &[]);
     assert_eq!((status(&output), stdout(&output).as_str()), (0, "a gift"));
@@ -309,7 +310,7 @@ fn what_the_vendor_did_not_keep_is_told() {
 }
 
 #[test]
-fn a_receipt_shows_the_page_again_and_goes_nowhere_else() {
+fn a_receipt_shows_the_page_again_and_is_sent_nowhere_else() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     assert_eq!(stdout(&get(&home, &vendor.url("/receipt"), &[])), "paid content");
     assert_eq!(stdout(&get(&home, &vendor.url("/receipt"), &[])), "bought before");
@@ -339,7 +340,8 @@ fn content_goes_to_a_file_and_the_head_is_shown_on_request() {
     assert!(stdout(&output).starts_with("HTTP/1.1 200 OK\r\n"), "{output:?}");
     assert!(stdout(&output).ends_with("\r\n\r\npaid content"), "{output:?}");
 
-    // A file that cannot be written costs nothing; one made for nothing goes again.
+    // A file that cannot be written costs nothing. A file that was created and not needed is
+    // removed.
     let paid = vendor.payments().len();
     assert_eq!(status(&get(&home, &vendor.url("/page"), &["-o", "/nonexistent/out"])), 1);
     let none = home.path("none");
@@ -371,7 +373,7 @@ fn other_methods_ranges_and_bodies_pay_in_a_header() {
 }
 
 #[test]
-fn a_vendor_that_speaks_the_scheme_alone_is_paid_by_a_credential() {
+fn a_vendor_that_supports_only_the_scheme_is_paid_with_a_credential() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let basic = ["-H", "Authorization: Basic YTpi"];
     for (page, more, name) in [
@@ -401,17 +403,17 @@ fn a_vendor_that_speaks_the_scheme_alone_is_paid_by_a_credential() {
 }
 
 #[test]
-fn a_server_that_says_nothing_of_the_payment_is_told_of() {
+fn a_server_that_says_nothing_about_the_payment_gives_a_notice() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let output = get(&home, &vendor.url("/silent"), &[]);
     assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
-    assert!(stderr(&output).contains("the server says nothing of the payment"), "{output:?}");
+    assert!(stderr(&output).contains("the server says nothing about the payment"), "{output:?}");
     let output = get(&home, &vendor.url("/page"), &[]);
     assert!(!stderr(&output).contains("says nothing"), "{output:?}");
 }
 
 #[test]
-fn a_price_is_asked_without_paying() {
+fn a_price_is_shown_without_paying() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let price = |page| stdout(&home.run(&["price", &vendor.url(page)]));
     assert_eq!(price("/dear"), "9 coins (0.09 USD) to 127.0.0.1: A page\n");
@@ -423,7 +425,7 @@ fn a_price_is_asked_without_paying() {
 }
 
 #[test]
-fn nothing_that_is_printed_holds_a_coin_or_a_key() {
+fn no_output_contains_a_coin_or_a_key() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let mut all = String::new();
     for args in [
@@ -452,9 +454,10 @@ fn nothing_that_is_printed_holds_a_coin_or_a_key() {
 }
 
 #[test]
-fn a_proxy_is_used_or_not_as_asked() {
+fn a_proxy_is_used_as_the_options_say() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
-    // The vendor plays the proxy: it is asked for the page of another host, by its whole URL.
+    // The vendor acts as the proxy: it gets the request for a page of another host, with its
+    // absolute URL.
     let proxy = vendor.url("");
     let output = get(&home, "http://news.example/free", &["--proxy", &proxy]);
     let seen = vendor.seen();
@@ -476,7 +479,7 @@ fn a_proxy_is_used_or_not_as_asked() {
 }
 
 #[test]
-fn servers_that_are_not_there_cost_nothing() {
+fn servers_that_cannot_be_reached_cost_nothing() {
     let home = Home::with_coins();
     let output = get(&home, "http://127.0.0.1:1/", &[]);
     assert_eq!(status(&output), 7, "{output:?}");
@@ -489,7 +492,7 @@ fn servers_that_are_not_there_cost_nothing() {
 }
 
 #[test]
-fn https_is_paid_where_the_certificate_is_trusted() {
+fn https_needs_a_trusted_certificate() {
     let home = Home::with_coins();
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let cacert = home.file("ca.pem", certified.cert.pem().as_bytes());

@@ -27,7 +27,7 @@ static MINT: LazyLock<Arc<ObviousMint>> = LazyLock::new(|| {
     })))
 });
 
-/// A wallet of its own for every test.
+/// The home directory of a test, with its wallet.
 struct Home {
     directory: TempDir,
 }
@@ -38,7 +38,7 @@ impl Home {
         Home { directory: tempfile::tempdir().unwrap() }
     }
 
-    /// A wallet with two sets of Alice's.
+    /// A home whose wallet has two sets of Alice.
     fn with_coins() -> Home {
         let home = Home::new();
         let received = home.run(&["receive", home.funds(&[4, 10], 1).to_str().unwrap()]);

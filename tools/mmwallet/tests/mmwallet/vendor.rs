@@ -1,7 +1,8 @@
-//! A vendor on this machine that checks payments by hashing, with a few bad habits to choose from.
+//! A simulated vendor on this machine that checks payments by hashing and can misbehave in several
+//! ways.
 //!
-//! It is not the real one: it holds what was spent in memory and serves one page a connection. The path
-//! of a page says how it behaves.
+//! It is not the real vendor: it stores the spent coins in memory and serves one page per
+//! connection. The path of a page selects the behaviour.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -22,7 +23,7 @@ use micromint::scheme::{Challenge, Credential, PaymentReceipt, charge_request, t
 use micromint::testing::ObviousMint;
 use micromint::time::UnixTime;
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -124,7 +125,7 @@ impl Vendor {
             till.seen.iter().filter(|s| s.path == seen.path && s.payment().is_some()).count()
         };
         let answer = self.answer(&seen, tries);
-        // The client may be gone, or be meant to be.
+        // The client may have closed the connection, in some tests on purpose.
         let _ = stream.write_all(&answer).and_then(|()| stream.flush());
     }
 
@@ -178,8 +179,8 @@ impl Vendor {
         }
     }
 
-    /// Plays the broker's page: sells set 4 to whoever sends the form, and credits every ball. At
-    /// `/broker/lost` the first answer to a return is lost.
+    /// Acts as the broker's web page: sells set 4 to everyone who sends the form, and credits every
+    /// ball. At `/broker/lost` the first answer to a return is lost.
     fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
         let Some(message) = seen.payment() else {
             let form = String::from_utf8(seen.body.clone()).unwrap();
@@ -201,7 +202,7 @@ impl Vendor {
         http("200 OK", "Content-Type: application/x-micromint\r\n", &credited.to_bytes())
     }
 
-    /// Checks and keeps a payment as a vendor does.
+    /// Checks and records a payment as a vendor does.
     fn record(&self, path: &str, message: &[u8]) -> Result<(), &'static str> {
         let payment = Payment::parse(message).map_err(|_| "malformed")?;
         if payment.url.as_str() != self.url(path) {
@@ -257,7 +258,8 @@ impl Vendor {
         if path.starts_with("/scheme") {
             let challenge = self.challenge(path);
             let headers = format!(
-                "Content-Type: application/problem+json\r\nWWW-Authenticate: Basic realm=\"x\", {challenge}\r\n"
+                "Content-Type: application/problem+json\r\n\
+                WWW-Authenticate: Basic realm=\"x\", {challenge}\r\n"
             );
             return http("402 Payment Required", &headers, b"{}");
         }
@@ -285,7 +287,8 @@ impl Vendor {
         }
     }
 
-    /// Refuses with a problem, and where `status` is not empty with MicroMint-Status.
+    /// Refuses with a problem document, and with a MicroMint-Status header if `status` is not
+    /// empty.
     fn problem(&self, path: &str, status: &str) -> Vec<u8> {
         let request = URL_SAFE_NO_PAD.encode(self.request(path).to_bytes());
         let mut headers =
@@ -309,8 +312,10 @@ impl Vendor {
     }
 }
 
-/// A refusal as a problem document, by a vendor that would like to write on the reader's terminal too.
-const PROBLEM: &str = r#"{"type":"https://paymentauth.org/problems/verification-failed","title":"Coins:\u001b[2J seen.",
+/// A refusal as a problem document, with control characters that try to change the reader's
+/// terminal.
+const PROBLEM: &str = r#"{"type":"https://paymentauth.org/problems/verification-failed",
+"title":"Coins:\u001b[2J seen.",
     "reason":"spent","detail":"Zwei M\u00fcnzen\r\nf\u00fcr diese Seite\u0007"}"#;
 
 /// `/dear` costs 9 coins, everything else 2.
