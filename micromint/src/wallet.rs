@@ -71,7 +71,6 @@ const APPEND_SIZE: usize = 4 * 1024 * 1024;
 
 /// Why a wallet operation failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum WalletError {
     /// A file operation failed.
     #[error(transparent)]
