@@ -43,20 +43,20 @@
 #define MICROMINT_AUTHENTICATOR_SIZE 16
 
 /**
- * The most balls in a coin, and so one more than the differences of a vector.
+ * The largest number of balls in a coin, which is one more than the differences of a vector.
  */
 #define MICROMINT_COIN_SIZE_MAX 8
 
 /**
- * The memory that minting takes where 0 is given, in bytes: 512 MiB.
+ * The memory that minting uses if 0 is given, in bytes: 512 MiB.
  */
 #define MICROMINT_MINT_MEMORY_DEFAULT ((512 * 1024) * 1024)
 
 /**
- * The result of a function. Numbers are never reused; a retired one stays reserved.
+ * The result of a function. Numbers are never reused; a retired number stays reserved.
  *
- * A refusal (a coin is spent, a payment is too small) is an answer and has its own numbers; these here
- * say that no answer could be given.
+ * A refusal (a coin is spent, a payment is too small) is an answer and has its own numbers. These
+ * numbers say that no answer could be given.
  */
 typedef enum {
   /**
@@ -68,7 +68,7 @@ typedef enum {
    */
   MICROMINT_ERROR_NULL = 1,
   /**
-   * The library has a fault: it panicked. The objects of the call must only be freed now.
+   * A fault in the library: it panicked. The objects of the call must now only be freed.
    */
   MICROMINT_ERROR_PANIC = 2,
   /**
@@ -76,7 +76,7 @@ typedef enum {
    */
   MICROMINT_ERROR_TEXT = 3,
   /**
-   * A number, name, time or URL is not what it must be.
+   * A number, name, time or URL is invalid.
    */
   MICROMINT_ERROR_ARGUMENT = 4,
   /**
@@ -84,7 +84,7 @@ typedef enum {
    */
   MICROMINT_ERROR_PARAMS = 5,
   /**
-   * A message cannot be read.
+   * A message cannot be parsed.
    */
   MICROMINT_ERROR_MESSAGE = 6,
   /**
@@ -96,15 +96,15 @@ typedef enum {
    */
   MICROMINT_ERROR_CONFIG = 8,
   /**
-   * There is nothing of what was asked for: no such header, place or name.
+   * There is no such header, place or name.
    */
   MICROMINT_ERROR_ABSENT = 9,
   /**
-   * Refused in the state that the object is in: sold out, not complete, not yet, too late.
+   * Refused in the current state of the object: sold out, not complete, too early, too late.
    */
   MICROMINT_ERROR_STATE = 10,
   /**
-   * Stopped because a callback of the caller asked for it.
+   * Stopped on request of a callback of the caller.
    */
   MICROMINT_ERROR_STOPPED = 11,
   /**
@@ -114,8 +114,8 @@ typedef enum {
 } micromint_status;
 
 /**
- * What is wrong with coins. In order of precedence: of several faults the first of this list is the
- * answer.
+ * What is wrong with coins, in order of precedence: the first fault of this list that applies is
+ * the answer.
  */
 typedef enum {
   /**
@@ -127,7 +127,7 @@ typedef enum {
    */
   MICROMINT_COIN_OUT_OF_RANGE = 1,
   /**
-   * One x stands twice in one coin.
+   * An x is repeated within a coin.
    */
   MICROMINT_COIN_REPEATED_BALL = 2,
   /**
@@ -143,13 +143,13 @@ typedef enum {
    */
   MICROMINT_COIN_VENDOR_DIFFERENCES = 5,
   /**
-   * One coin stands twice.
+   * A coin is repeated.
    */
   MICROMINT_COIN_REPEATED_COIN = 6,
 } micromint_coin_fault;
 
 /**
- * What minting does.
+ * A stage of minting.
  */
 typedef enum {
   /**
@@ -165,17 +165,17 @@ typedef enum {
    */
   MICROMINT_MINT_VERIFYING = 2,
   /**
-   * Hits are brought into the order of their bins; the unit is a hit. Only for shards.
+   * Hits are sorted by bin; the unit is a hit. Only for shards.
    */
   MICROMINT_MINT_SORTING = 3,
   /**
-   * Run files become a coin file; the unit is a superbin. Only for shards.
+   * Run files are merged into a coin file; the unit is a superbin. Only for shards.
    */
   MICROMINT_MINT_MERGING = 4,
 } micromint_mint_stage;
 
 /**
- * How far minting is.
+ * The phase of a mint.
  */
 typedef enum {
   /**
@@ -197,7 +197,7 @@ typedef enum {
 } micromint_mint_phase;
 
 /**
- * What became of sets that were to come in.
+ * What became of received sets.
  */
 typedef enum {
   /**
@@ -205,11 +205,11 @@ typedef enum {
    */
   MICROMINT_RECEIVED_NEW = 0,
   /**
-   * They were in the wallet already, with this very message.
+   * They were already in the wallet, from this very message.
    */
   MICROMINT_RECEIVED_ALREADY = 1,
   /**
-   * The message is not believed; nothing was kept.
+   * The message is not genuine; nothing was stored.
    */
   MICROMINT_RECEIVED_REFUSED = 2,
 } micromint_received;
@@ -223,11 +223,11 @@ typedef enum {
    */
   MICROMINT_PAY_SEND = 0,
   /**
-   * The same, with a message that was sent before and costs no further coins.
+   * The same, with a message that was already sent and costs no further coins.
    */
   MICROMINT_PAY_SEND_AGAIN = 1,
   /**
-   * Ask the owner, and on a yes call again with an `autopay` of the price.
+   * Ask the owner. If the answer is yes, call again with an `autopay` of the price.
    */
   MICROMINT_PAY_ASK = 2,
   /**
@@ -241,12 +241,13 @@ typedef enum {
  */
 typedef enum {
   /**
-   * It is decided; no disk was touched.
+   * It is decided; no disk was accessed.
    */
   MICROMINT_STEP_DECIDED = 0,
   /**
-   * Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the size given,
-   * with `is_body_read` 0. Unless the decision is to serve as a GET, the content gets the body too.
+   * Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the
+   * given size, with `is_body_read` 0. Unless the decision is to serve as a GET, the content
+   * gets the body too.
    */
   MICROMINT_STEP_READ_BODY = 1,
   /**
@@ -256,98 +257,106 @@ typedef enum {
 } micromint_step;
 
 /**
- * The batches of a till as they were when the list was made. Free it with `micromint_batch_list_free()`. It is
- * never changed, so threads may share it, and it may cross a fork.
+ * The batches of a till at the time when the list was made. Free it with
+ * `micromint_batch_list_free()`. It is immutable: threads may share it, and it may be used across
+ * a fork.
  */
 typedef struct micromint_batch_list micromint_batch_list;
 
 /**
- * The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a time (large
- * batches are examined on threads of its own, `micromint_broker_set_threads()`); other processes may open the same coin file at once. Open it after `fork()`. After
+ * The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a
+ * time (large batches are examined on threads of its own, `micromint_broker_set_threads()`); other
+ * processes may open the same coin file at the same time. Open it after `fork()`. After
  * MICROMINT_ERROR_FILE free it and open it again.
  *
- * Whatever it answers is on disk before the function returns.
+ * Every answer is on disk before the function returns.
  */
 typedef struct micromint_broker micromint_broker;
 
 /**
- * Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It is never
- * changed, so threads may share it, and it may cross a fork.
+ * Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It
+ * is immutable: threads may share it, and it may be used across a fork.
  */
 typedef struct micromint_buffer micromint_buffer;
 
 /**
- * A challenge of the scheme "Payment" that coins can answer. Free it with `micromint_challenge_free()`. It is
- * never changed, so threads may share it, and it may cross a fork.
+ * A challenge of the scheme "Payment" that coins can answer. Free it with
+ * `micromint_challenge_free()`. It is immutable: threads may share it, and it may be used across a
+ * fork.
  */
 typedef struct micromint_challenge micromint_challenge;
 
 /**
- * Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is never changed, so
- * threads may share it, and it may cross a fork.
+ * Checks the coins of one period for one vendor. Free it with `micromint_checker_free()`. It is
+ * immutable: threads may share it, and it may be used across a fork.
  */
 typedef struct micromint_checker micromint_checker;
 
 /**
  * What to do with a request: serve the content, or send an answer instead. Free it with
- * `micromint_decision_free()`. It is never changed, so threads may share it, and it may cross a fork.
+ * `micromint_decision_free()`. It is immutable: threads may share it, and it may be used across a
+ * fork.
  *
- * Serve: make the content as asked for, without the header fields of `micromint_decision_strip_header()`; give the
- * status of its answer to `micromint_paywall_settle()`; then change its head as `micromint_decision_head()` says.
+ * Serve: make the content as requested, without the header fields of
+ * `micromint_decision_strip_header()`; pass the status of its response to
+ * `micromint_paywall_settle()`; then change its head as `micromint_decision_head()` says.
  *
- * Answer: send its status, headers and body; where the site adds header fields to every answer, merge them by
- * `micromint_decision_head()`.
+ * Answer: send its status, header fields and body. If the site adds header fields to every
+ * response, merge them with `micromint_decision_head()`.
  */
 typedef struct micromint_decision micromint_decision;
 
 /**
- * What went wrong: a status and a text that says what was expected, what was found and where.
+ * What went wrong: a status, and a text that says what was expected, what was found and where.
  *
- * Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is never changed,
- * so threads may share it, and it may cross a fork.
+ * Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is
+ * immutable: threads may share it, and it may be used across a fork.
  */
 typedef struct micromint_error micromint_error;
 
 /**
- * What to change in the head of an answer: first take fields out, then add. Free it with `micromint_head_free()`.
- * It is never changed, so threads may share it, and it may cross a fork.
+ * What to change in the head of a response: first remove fields, then add fields. Free it with
+ * `micromint_head_free()`. It is immutable: threads may share it, and it may be used across a
+ * fork.
  */
 typedef struct micromint_head micromint_head;
 
 /**
- * A message of one of the types of docs/reference/protocol.md, every field well formed. Free it with
- * `micromint_message_free()`. It is never changed, so threads may share it, and it may cross a fork.
+ * A message of one of the types of docs/reference/protocol.md, with every field well formed. Free
+ * it with `micromint_message_free()`. It is immutable: threads may share it, and it may be used
+ * across a fork.
  */
 typedef struct micromint_message micromint_message;
 
 /**
- * A period to mint: its configuration, with the secret input key, and where its coin file is. Free it with
- * `micromint_mint_free()`. It is never changed, so threads may share it, and it may cross a fork; of several that
- * mint into one file, one goes on and the others fail.
+ * A period to mint: its configuration, with the secret input key, and the place of its coin file.
+ * Free it with `micromint_mint_free()`. It is immutable: threads may share it, and it may be used
+ * across a fork. If several mint into one file, one continues and the others fail.
  */
 typedef struct micromint_mint micromint_mint;
 
 /**
- * The public parameters of a period. Free it with `micromint_params_free()`. It is never changed, so threads may
- * share it, and it may cross a fork.
+ * The public parameters of a period. Free it with `micromint_params_free()`. It is immutable:
+ * threads may share it, and it may be used across a fork.
  */
 typedef struct micromint_params micromint_params;
 
 /**
- * The gate before a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads may
- * use one at once. Open it after `fork()`, in every process that serves.
+ * The paywall of a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads
+ * may use it at the same time. Open it after `fork()`, in every process that serves.
  */
 typedef struct micromint_paywall micromint_paywall;
 
 /**
- * A vendor's till, opened to redeem what is in it; the paywalls that fill it go on meanwhile. Free it
- * with `micromint_till_free()`. Any number of threads may use one at once. Open it after `fork()`.
+ * A vendor's till, opened to redeem its payments; the paywalls that fill it continue meanwhile.
+ * Free it with `micromint_till_free()`. Any number of threads may use it at the same time. Open it
+ * after `fork()`.
  */
 typedef struct micromint_till micromint_till;
 
 /**
- * An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other processes
- * may use the same file at once. Open it after `fork()`.
+ * An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other
+ * processes may use the same file at the same time. Open it after `fork()`.
  *
  * Its holdings, the coins of one user at one broker for one period, are numbered from 0 and never
  * renumbered.
@@ -369,8 +378,8 @@ typedef struct {
 } micromint_bin;
 
 /**
- * A key: the broker's secret, a user's key of one period, or a vendor's key. Whoever holds it can
- * write in its owner's name: wipe it when it is no longer needed.
+ * A key: the broker's secret, a user's key of one period, or a vendor's key. Anyone who has it can
+ * write messages in its owner's name: wipe it when it is no longer needed.
  */
 typedef struct {
   /**
@@ -380,11 +389,11 @@ typedef struct {
 } micromint_key;
 
 /**
- * What proves who sent a message.
+ * Proves who sent a message.
  */
 typedef struct {
   /**
-   * The head of the HMAC-SHA256.
+   * The first bytes of the HMAC-SHA256.
    */
   uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
 } micromint_authenticator;
@@ -404,11 +413,11 @@ typedef struct {
 } micromint_money;
 
 /**
- * What a user bought and returned, in one period.
+ * What a user bought and returned in one period.
  */
 typedef struct {
   /**
-   * How many sales there were.
+   * The number of sales.
    */
   uint64_t sales;
   /**
@@ -416,11 +425,11 @@ typedef struct {
    */
   uint64_t coins_sold;
   /**
-   * How many returns there were.
+   * The number of returns.
    */
   uint64_t returns;
   /**
-   * Returned coins on which nothing is decided yet.
+   * Returned coins that are not decided yet.
    */
   uint64_t coins_waiting;
   /**
@@ -428,13 +437,13 @@ typedef struct {
    */
   uint64_t coins_credited;
   /**
-   * Whether the user was revoked.
+   * Whether the user is revoked.
    */
   bool is_revoked;
 } micromint_user_account;
 
 /**
- * What a vendor redeemed, in one period.
+ * What a vendor redeemed in one period.
  */
 typedef struct {
   /**
@@ -442,11 +451,11 @@ typedef struct {
    */
   int64_t registered_at;
   /**
-   * How many batches were judged.
+   * The number of judged batches.
    */
   uint64_t batches;
   /**
-   * Coins on which nothing is decided yet.
+   * Coins that are not decided yet.
    */
   uint64_t coins_waiting;
   /**
@@ -496,7 +505,7 @@ typedef struct {
    */
   uint64_t claims_waiting;
   /**
-   * Balls that nobody minted: proofs of forgery.
+   * Balls that were not minted: proofs of forgery.
    */
   uint64_t forged;
   /**
@@ -504,22 +513,23 @@ typedef struct {
    */
   uint64_t revoked;
   /**
-   * Whether the claims that waited are decided.
+   * Whether the waiting claims have been decided.
    */
   bool is_settled;
 } micromint_broker_counts;
 
 /**
- * What the caller provides. A callback that is NULL leaves it to the system; NULL for the whole struct
- * leaves everything. Set what you do not use to 0: `micromint_host host = {0};`.
+ * What the caller provides. For a callback that is NULL the system is used; for NULL instead of
+ * the struct the system is used for everything. Set what you do not use to 0:
+ * `micromint_host host = {0};`.
  *
  * The callbacks may be called from every thread that calls a function of the object made with it,
- * several at once, until the object is freed. They must return (no longjmp, no exception) and must not
- * call functions with the same object. The struct itself is copied.
+ * from several at the same time, until the object is freed. They must return (no longjmp, no
+ * exception) and must not call functions with the same object. The struct itself is copied.
  */
 typedef struct {
   /**
-   * Handed to every callback.
+   * Passed to every callback.
    */
   void *userdata;
   /**
@@ -527,12 +537,12 @@ typedef struct {
    */
   int64_t (*now)(void *userdata);
   /**
-   * Fills `bytes` with `len` unpredictable bytes and gives 0; another number if it cannot.
+   * Fills `bytes` with `len` unpredictable bytes and returns 0; another number if it cannot.
    */
   int32_t (*random)(void *userdata, uint8_t *bytes, size_t len);
   /**
-   * Takes a line for the error log, UTF-8 without a final NUL or line end, valid during the call. It
-   * never holds a key or an authenticator. NULL: lines are dropped.
+   * Takes a line for the error log: UTF-8 without a final NUL or line end, valid during the
+   * call. It never contains a key or an authenticator. If NULL, lines are dropped.
    */
   void (*log)(void *userdata, const uint8_t *text, size_t len);
   /**
@@ -542,8 +552,8 @@ typedef struct {
 } micromint_host;
 
 /**
- * Is told how far minting is, often and from several threads at once. Gives 0 to go on; another number
- * stops it at the next unit.
+ * Receives the progress of minting, often and from several threads at the same time. Returns 0 to
+ * continue; another number stops minting at the next unit.
  */
 typedef int32_t (*micromint_mint_progress)(void *userdata,
                                            micromint_mint_stage stage,
@@ -555,15 +565,15 @@ typedef int32_t (*micromint_mint_progress)(void *userdata,
  */
 typedef struct {
   /**
-   * How far minting is.
+   * The phase.
    */
   micromint_mint_phase phase;
   /**
-   * How much of this phase is done and on disk; 0 where nothing is to do.
+   * How much of this phase is done and on disk; 0 if there is nothing to do.
    */
   uint64_t done;
   /**
-   * How much of it there is to do.
+   * How much there is to do.
    */
   uint64_t total;
   /**
@@ -571,11 +581,11 @@ typedef struct {
    */
   uint64_t balls;
   /**
-   * The sets of it that are sold.
+   * The number of its sets that are sold.
    */
   uint64_t sets_sold;
   /**
-   * The CRC-32C over all bins of it, as they were minted.
+   * The CRC-32C over all its bins, as they were minted.
    */
   uint32_t checksum;
 } micromint_mint_state;
@@ -585,7 +595,8 @@ typedef struct {
  */
 typedef struct {
   /**
-   * Hash function and sizes: test, demo, small, small-sha256 or national (docs/reference/minting.md).
+   * Hash function and sizes: test, demo, small, small-sha256 or national
+   * (docs/reference/minting.md).
    */
   const uint8_t *profile;
   /**
@@ -609,7 +620,8 @@ typedef struct {
    */
   size_t broker_len;
   /**
-   * What a coin is worth: an amount with at most 8 decimals and an ISO 4217 code, such as 0.01 USD.
+   * The value of a coin: an amount with at most 8 decimals and an ISO 4217 code, such as 0.01
+   * USD.
    */
   const uint8_t *coin_value;
   /**
@@ -617,15 +629,16 @@ typedef struct {
    */
   size_t coin_value_len;
   /**
-   * Vendors accept from here on, in seconds since 1970-01-01 00:00 UTC; not looked at without `has_times`.
+   * Vendors accept from this time on, in seconds since 1970-01-01 00:00 UTC; ignored without
+   * `has_times`.
    */
   int64_t start;
   /**
-   * Vendors accept until here, likewise.
+   * Vendors accept until this time, likewise.
    */
   int64_t expiration;
   /**
-   * 0: the period's name is a month, from whose first day to whose last vendors accept.
+   * 0: the period's name is a month, and vendors accept from its first day to its last.
    */
   uint32_t has_times;
   /**
@@ -639,7 +652,7 @@ typedef struct {
 } micromint_new_period;
 
 /**
- * What a configuration will give and cost. Expected numbers are means.
+ * What a configuration will yield and cost. Expected numbers are means.
  */
 typedef struct {
   /**
@@ -667,7 +680,7 @@ typedef struct {
    */
   double coins_per_set;
   /**
-   * How many of them can be spent at one given vendor.
+   * The number of these that can be spent at one given vendor.
    */
   double spendable_per_set;
   /**
@@ -677,7 +690,7 @@ typedef struct {
 } micromint_plan;
 
 /**
- * The coins of a holding by where they are. How many are good at one vendor is some less.
+ * The coins of a holding by state. Somewhat fewer are usable at a given vendor.
  */
 typedef struct {
   /**
@@ -685,23 +698,23 @@ typedef struct {
    */
   uint32_t sets;
   /**
-   * Coins that never left and may be spent.
+   * Coins that were never sent and may be spent.
    */
   uint32_t unspent;
   /**
-   * Coins of a restored backup, which may have been spent since: for a return only.
+   * Coins of a restored backup, which may have been spent since: they can only be returned.
    */
   uint32_t in_doubt;
   /**
-   * Coins paid, the content came.
+   * Coins that were paid; the content arrived.
    */
   uint32_t paid;
   /**
-   * Coins that left and are bound to a vendor, which did not say that it kept them.
+   * Coins that were sent and are bound to a vendor, which did not confirm them.
    */
   uint32_t bound;
   /**
-   * Coins sent back to the broker.
+   * Coins that were returned to the broker.
    */
   uint32_t returned;
 } micromint_balance;
@@ -715,15 +728,15 @@ typedef struct {
    */
   uint32_t autopay;
   /**
-   * Not 0 if `daily_limit` holds.
+   * Not 0 if `daily_limit` applies.
    */
   uint32_t has_daily_limit;
   /**
-   * The most coins that may leave for the first time in one UTC day.
+   * The largest number of coins that may be sent for the first time in one UTC day.
    */
   uint32_t daily_limit;
   /**
-   * Not 0 to pay over http too, where others can read along.
+   * Not 0 to pay over http too, where others can eavesdrop.
    */
   uint32_t allow_http;
   /**
@@ -733,15 +746,16 @@ typedef struct {
 } micromint_policy;
 
 /**
- * A sale that came in. Sales are numbered from 0 in their order and never renumbered, as payments and returns are.
+ * A received sale. Sales are numbered from 0 in their order and never renumbered, and so are
+ * payments and returns.
  */
 typedef struct {
   /**
-   * When it came in, in seconds since 1970-01-01 00:00 UTC.
+   * When it was received, in seconds since 1970-01-01 00:00 UTC.
    */
   int64_t at;
   /**
-   * The holding that its sets went to.
+   * The holding that its sets belong to.
    */
   size_t holding;
   /**
@@ -755,12 +769,12 @@ typedef struct {
 } micromint_past_sale;
 
 /**
- * Coins that left. The texts have no final NUL and are valid until the next call that changes or refreshes the
- * wallet.
+ * A payment. The texts have no final NUL and are valid until the next call that changes or
+ * refreshes the wallet.
  */
 typedef struct {
   /**
-   * When they left, in seconds since 1970-01-01 00:00 UTC.
+   * When it was sent, in seconds since 1970-01-01 00:00 UTC.
    */
   int64_t at;
   /**
@@ -812,7 +826,7 @@ typedef struct {
    */
   size_t outcome_len;
   /**
-   * Why, in the vendor's words: printable ASCII; empty if nothing was said.
+   * The reason, in the vendor's words: printable ASCII; empty if there is none.
    */
   const uint8_t *reason;
   /**
@@ -824,17 +838,17 @@ typedef struct {
    */
   uint32_t coins;
   /**
-   * How many of them left for the first time.
+   * The number of them that were sent for the first time.
    */
   uint32_t fresh;
 } micromint_past_payment;
 
 /**
- * Coins that went back to the broker. The text is valid until the next call that changes or refreshes the wallet.
+ * A return. The text is valid until the next call that changes or refreshes the wallet.
  */
 typedef struct {
   /**
-   * When they left, in seconds since 1970-01-01 00:00 UTC.
+   * When it was sent, in seconds since 1970-01-01 00:00 UTC.
    */
   int64_t at;
   /**
@@ -842,7 +856,7 @@ typedef struct {
    */
   size_t holding;
   /**
-   * The Request-ID, which names the return for the broker; no final NUL.
+   * The Request-ID, which identifies the return at the broker; no final NUL.
    */
   const uint8_t *request;
   /**
@@ -850,7 +864,7 @@ typedef struct {
    */
   size_t request_len;
   /**
-   * The broker's number for it, where `is_answered`.
+   * The broker's number for it, if `is_answered`.
    */
   uint64_t transaction;
   /**
@@ -858,15 +872,15 @@ typedef struct {
    */
   uint32_t coins;
   /**
-   * How many of them were credited.
+   * The number of them that were credited.
    */
   uint32_t credited;
   /**
-   * How many wait for a verdict, or for an answer.
+   * The number that wait for a verdict, or for an answer.
    */
   uint32_t waiting;
   /**
-   * Whether an answer was written down.
+   * Whether an answer was recorded.
    */
   bool is_answered;
 } micromint_past_return;
@@ -876,7 +890,7 @@ typedef struct {
  */
 typedef struct {
   /**
-   * The name, in any case.
+   * The name, case-insensitive.
    */
   const uint8_t *name;
   /**
@@ -894,8 +908,8 @@ typedef struct {
 } micromint_header;
 
 /**
- * What the paywall sees of an HTTP request. Clear it before you fill it: `micromint_request r = {0};`.
- * Its bytes are read during the call only.
+ * What the paywall sees of an HTTP request. Clear it before you fill it:
+ * `micromint_request r = {0};`. Its bytes are read only during the call.
  */
 typedef struct {
   /**
@@ -915,8 +929,8 @@ typedef struct {
    */
   size_t target_len;
   /**
-   * The host asked for, with its port if one was sent; NULL if there is none. It only picks one of the
-   * configured origins.
+   * The requested host, with its port if one was sent; NULL if there is none. It only selects
+   * one of the configured origins.
    */
   const uint8_t *host;
   /**
@@ -924,16 +938,16 @@ typedef struct {
    */
   size_t host_len;
   /**
-   * The header fields in order. The paywall looks at those by which it is paid, and at accept, cookie,
-   * content-type, origin, range, idempotency-key and the conditions.
+   * The header fields in order. The paywall reads those that carry a payment, and accept,
+   * cookie, content-type, origin, range, idempotency-key and the conditions.
    */
   const micromint_header *headers;
   /**
-   * How many.
+   * The number of fields.
    */
   size_t headers_len;
   /**
-   * The whole body, where `is_body_read`.
+   * The whole body, if `is_body_read`.
    */
   const uint8_t *body;
   /**
@@ -941,7 +955,7 @@ typedef struct {
    */
   size_t body_len;
   /**
-   * Not 0 if the body was read whole; 0 if it was not read, or is larger than allowed.
+   * Not 0 if the whole body was read; 0 if it was not read, or is larger than allowed.
    */
   uint32_t is_body_read;
   /**
@@ -949,11 +963,11 @@ typedef struct {
    */
   uint32_t is_https;
   /**
-   * The price of what is asked for, in coins; 0 is free.
+   * The price of the requested page, in coins; 0 is free.
    */
   uint32_t price;
   /**
-   * How many pages a visitor sees a UTC day without paying; 0 for none.
+   * The number of pages that a visitor sees per UTC day without paying; 0 for none.
    */
   uint32_t free_views;
   /**
@@ -961,8 +975,8 @@ typedef struct {
    */
   uint32_t is_dry_run;
   /**
-   * A path such as /story/17/: a receipt given here opens everything with this same receipt path that
-   * costs no more. NULL: a receipt opens the one page.
+   * A path such as /story/17/: a receipt given here opens everything with the same receipt path
+   * that costs no more. NULL: a receipt opens the one page.
    */
   const uint8_t *receipt_path;
   /**
@@ -970,8 +984,8 @@ typedef struct {
    */
   size_t receipt_path_len;
   /**
-   * The client's IP address as text, for free views: of the connection, or what trusted proxies tell; never a
-   * header as a client sent it. NULL gets no free views.
+   * The client's IP address as text, for free views: that of the connection, or the one from a
+   * trusted proxy; never a header that the client controls. With NULL there are no free views.
    */
   const uint8_t *client;
   /**
@@ -979,12 +993,12 @@ typedef struct {
    */
   size_t client_len;
   /**
-   * Not 0 where the content is a file that will be sent as it is, of which the next members are known:
+   * Not 0 if the content is a file that will be sent unchanged and whose next members are known:
    * conditions and ranges are then decided before a payment is recorded.
    */
   uint32_t is_file;
   /**
-   * Not 0 where `last_modified` is known.
+   * Not 0 if `last_modified` is known.
    */
   uint32_t has_last_modified;
   /**
@@ -992,7 +1006,7 @@ typedef struct {
    */
   int64_t last_modified;
   /**
-   * The entity tag as the answer will carry it, with its quotes; NULL if there is none.
+   * The entity tag as the response will contain it, with its quotes; NULL if there is none.
    */
   const uint8_t *etag;
   /**
@@ -1000,7 +1014,7 @@ typedef struct {
    */
   size_t etag_len;
   /**
-   * The file's size in bytes; UINT64_MAX where ranges are not served.
+   * The file's size in bytes; UINT64_MAX if ranges are not served.
    */
   uint64_t size;
   /**
@@ -1022,7 +1036,7 @@ typedef struct {
    */
   uint32_t coins;
   /**
-   * Coins that were paid, as far as a result was read; the rest of `coins` was not.
+   * Coins that were paid, if a result was read; the rest of `coins` was not.
    */
   uint32_t coins_paid;
   /**
@@ -1091,7 +1105,8 @@ void micromint_error_free(micromint_error *error);
 uint32_t micromint_version_number(void);
 
 /**
- * The version of the library that is loaded, such as "0.1.0". Static and NUL-terminated: never freed.
+ * The version of the library that is loaded, such as "0.1.0". Static and NUL-terminated: never
+ * freed.
  */
 const char *micromint_version(void);
 
@@ -1102,7 +1117,7 @@ const char *micromint_version(void);
  * vendor, vendor_len: the Vendor-ID whose coins are checked.
  * checker_out:        the checker.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
  */
 micromint_status micromint_checker_new(const micromint_params *params,
                                        const uint8_t *vendor,
@@ -1111,17 +1126,17 @@ micromint_status micromint_checker_new(const micromint_params *params,
                                        micromint_error **error_out);
 
 /**
- * Checks coins: range, fixed bits, the user's and the vendor's differences, no coin twice. Whether
- * they were spent before is not decided here.
+ * Checks coins: range, fixed bits, the user's and the vendor's differences, no repeated coin. It
+ * does not check whether they were already spent.
  *
  * user, user_len: the User-ID of the payer.
- * x, x_len:       the inputs: k a coin, in the order of the set, one coin after the other.
- * fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
- * first_bins_out: an array of x_len / k places; the first bins, which name the coins, are written to
- *                 it if the coins are good. NULL if they are not wanted.
+ * x, x_len:       the inputs: k for each coin, in the order of the set, one coin after the other.
+ * fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them. first_bins_out: an array of
+ *                 x_len / k places; the first bins, which identify the coins, are written
+ *                 to it if the coins are good. NULL if they are not wanted.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or where x_len is 0. Inputs left over at the
- * end, fewer than k, are no set of anyone: MICROMINT_COIN_USER_DIFFERENCES.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or x_len is 0. If fewer than k inputs
+ * remain at the end, the fault is MICROMINT_COIN_USER_DIFFERENCES.
  */
 micromint_status micromint_checker_check(const micromint_checker *checker,
                                          const uint8_t *user,
@@ -1145,7 +1160,7 @@ void micromint_checker_free(micromint_checker *checker);
  * user, user_len:     the User-ID.
  * key_out:            the key.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period or no User-ID.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period or the User-ID is invalid.
  */
 micromint_status micromint_user_key(const micromint_key *secret,
                                     const uint8_t *period,
@@ -1162,7 +1177,7 @@ micromint_status micromint_user_key(const micromint_key *secret,
  * vendor, vendor_len: the Vendor-ID.
  * key_out:            the key.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
  */
 micromint_status micromint_vendor_key(const micromint_key *secret,
                                       const uint8_t *vendor,
@@ -1179,7 +1194,7 @@ micromint_status micromint_vendor_key(const micromint_key *secret,
  * data, data_len:     the decoded coins of the message.
  * authenticator_out:  the authenticator.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
  */
 micromint_status micromint_authenticate_payment(const micromint_key *key,
                                                 const uint8_t *vendor,
@@ -1228,7 +1243,7 @@ micromint_status micromint_authenticate_redemption(const micromint_key *key,
                                                    micromint_error **error_out);
 
 /**
- * Reads a message of any type and checks the form of every field of it.
+ * Parses a message of any type and checks the form of every field.
  *
  * bytes, bytes_len: the message; copied.
  * message_out:      the message.
@@ -1241,7 +1256,8 @@ micromint_status micromint_message_parse(const uint8_t *bytes,
                                          micromint_error **error_out);
 
 /**
- * Reads a Request-Payment from the header field MicroMint-Request of a 402, whose body may be for people.
+ * Parses a Request-Payment from the header field MicroMint-Request of a 402, whose body may be for
+ * people.
  *
  * value, value_len: the value of the field.
  * message_out:      the message.
@@ -1254,8 +1270,9 @@ micromint_status micromint_message_from_header(const uint8_t *value,
                                                micromint_error **error_out);
 
 /**
- * Prints a message as the value of a header field: a Payment for MicroMint-Payment, with a request of any method and
- * its own body. Servers take header fields of 8 KB, which is about 60 coins.
+ * Encodes a message as the value of a header field: a Payment for MicroMint-Payment, with a
+ * request of any method and its own body. Servers accept header fields of 8 KB, which is about 60
+ * coins.
  *
  * value_out: a buffer with the value.
  *
@@ -1280,7 +1297,7 @@ micromint_status micromint_message_type(const micromint_message *message,
 /**
  * The value of a header of a message.
  *
- * name, name_len:         the header's name in any case, such as "User-ID".
+ * name, name_len:         the header's name, case-insensitive, such as "User-ID".
  * text_out, text_len_out: the value, valid until the message is freed; no final NUL.
  *
  * Errors: MICROMINT_ERROR_ABSENT if messages of this type have no such header.
@@ -1305,7 +1322,7 @@ micromint_status micromint_message_data(const micromint_message *message,
                                         micromint_error **error_out);
 
 /**
- * Prints a message in its canonical form, lines ending in CRLF.
+ * Prints a message in its canonical form, with lines ending in CRLF.
  *
  * bytes_out: a buffer with the text.
  *
@@ -1321,7 +1338,7 @@ micromint_status micromint_message_print(const micromint_message *message,
 void micromint_message_free(micromint_message *message);
 
 /**
- * Reads a PERIOD.params file (TOML).
+ * Parses a PERIOD.params file (TOML).
  *
  * toml, toml_len: the text, UTF-8; copied.
  * params_out:     the parameters.
@@ -1334,7 +1351,7 @@ micromint_status micromint_params_from_toml(const uint8_t *toml,
                                             micromint_error **error_out);
 
 /**
- * Writes a PERIOD.params file (TOML).
+ * Prints a PERIOD.params file (TOML).
  *
  * toml_out: a buffer with the text.
  *
@@ -1361,7 +1378,7 @@ micromint_status micromint_params_coin_value(const micromint_params *params,
                                              micromint_error **error_out);
 
 /**
- * The hash of an input: the 64-bit output, of which the leading n bits are y.
+ * The hash of an input: the 64-bit output, whose leading n bits are y.
  *
  * params:   the period, for its hash function and iv.
  * x:        below 2^56 for des, 2^60 for sha256.
@@ -1382,7 +1399,7 @@ micromint_status micromint_hash(const micromint_params *params,
  * differences_out: an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
  * count_out:       k-1.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, or one that has no vector.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or has no vector.
  */
 micromint_status micromint_user_vector(const micromint_params *params,
                                        const uint8_t *user,
@@ -1399,7 +1416,7 @@ micromint_status micromint_user_vector(const micromint_params *params,
  * differences_out:    an array of MICROMINT_COIN_SIZE_MAX numbers, of which k-1 are written.
  * count_out:          k-1.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
  */
 micromint_status micromint_vendor_vector(const micromint_params *params,
                                          const uint8_t *vendor,
@@ -1419,8 +1436,8 @@ void micromint_params_free(micromint_params *params);
  * user, user_len: the User-ID.
  * account_out:    the account.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_ABSENT where nothing was ever sold to
- * this user, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_ABSENT if nothing
+ * was ever sold to this user, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_user_account(micromint_broker *broker,
                                                const uint8_t *user,
@@ -1434,8 +1451,8 @@ micromint_status micromint_broker_user_account(micromint_broker *broker,
  * vendor, vendor_len: the Vendor-ID.
  * account_out:        the account.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_ABSENT where this vendor is not
- * registered, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_ABSENT if this
+ * vendor is not registered, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_vendor_account(micromint_broker *broker,
                                                  const uint8_t *vendor,
@@ -1444,11 +1461,13 @@ micromint_status micromint_broker_vendor_account(micromint_broker *broker,
                                                  micromint_error **error_out);
 
 /**
- * What a user bought and returned, one by one.
+ * A user's sales and returns, one by one.
  *
  * user, user_len: the User-ID.
- * records_out:    a buffer with a line for each, oldest first, its words separated by spaces: `sale`, when (RFC
- *                 3339), the number of the sale, the sets; then `return`, when, the Request-ID, the coins.
+ * records_out:    a buffer with one line for each, oldest first, words separated by spaces:
+ *                 `sale`,
+ *                 the time (RFC 3339), the number of the sale, the sets; then `return`, the time,
+ *                 the Request-ID, the coins.
  *
  * Errors: as for `micromint_broker_user_account()`.
  */
@@ -1462,9 +1481,10 @@ micromint_status micromint_broker_user_records(micromint_broker *broker,
  * A vendor's batches, one by one.
  *
  * vendor, vendor_len: the Vendor-ID.
- * records_out:        a buffer with a line for each, oldest first, its words separated by spaces: `batch`, when it
- *                     was judged (RFC 3339), the Batch-ID, its coins, and of these those paid at once, those that
- *                     waited then, and those that were forged.
+ * records_out:        a buffer with one line for each, oldest first, words separated by spaces:
+ *                     `batch`, the time of judgement (RFC 3339), the Batch-ID, its coins, and of
+ *                     these the coins that were paid immediately, that waited, and that were
+ *                     forged.
  *
  * Errors: as for `micromint_broker_vendor_account()`.
  */
@@ -1488,7 +1508,7 @@ micromint_status micromint_broker_count(micromint_broker *broker,
 /**
  * The registered vendors.
  *
- * vendors_out: a buffer with a Vendor-ID a line.
+ * vendors_out: a buffer with one Vendor-ID per line.
  *
  * Errors: MICROMINT_ERROR_FILE.
  */
@@ -1499,8 +1519,9 @@ micromint_status micromint_broker_vendors(micromint_broker *broker,
 /**
  * The users who spent a first ball in more than one payment.
  *
- * offenders_out: a buffer with a line for each, its words separated by spaces: the User-ID, the number of balls, and
- *                for every batch in which they came the Vendor-ID, a slash and the Batch-ID.
+ * offenders_out: a buffer with one line for each, words separated by spaces: the User-ID, the
+ *                number of balls, and for every batch that contained them the Vendor-ID, a slash
+ *                and the Batch-ID.
  *
  * Errors: MICROMINT_ERROR_FILE.
  */
@@ -1509,13 +1530,14 @@ micromint_status micromint_broker_offenders(micromint_broker *broker,
                                             micromint_error **error_out);
 
 /**
- * Revokes a user: nothing more is sold, and vendors that get the list take nothing more. Payments made
- * before are redeemed all the same. Harmless for one who is revoked.
+ * Revokes a user: nothing more is sold to the user, and vendors that have the list accept no more
+ * of the user's coins. Earlier payments are still redeemed. Revoking a user again changes nothing.
  *
  * user, user_len: the User-ID.
- * revoked_out:    a buffer with all revoked users, a User-ID a line: the content of PERIOD.revoked.
+ * revoked_out:    a buffer with all revoked users, one User-ID per line: the content of
+ *                 PERIOD.revoked.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_revoke(micromint_broker *broker,
                                          const uint8_t *user,
@@ -1524,7 +1546,7 @@ micromint_status micromint_broker_revoke(micromint_broker *broker,
                                          micromint_error **error_out);
 
 /**
- * Who bought which superbin, for vendors.
+ * Which user bought which superbin, for vendors.
  *
  * owners_out: a buffer with the content of PERIOD.owners.
  *
@@ -1535,14 +1557,14 @@ micromint_status micromint_broker_owners(micromint_broker *broker,
                                          micromint_error **error_out);
 
 /**
- * Opens the broker of a complete coin file, making its journal if there is none.
+ * Opens the broker of a complete coin file, and creates its journal if there is none.
  *
  * path, path_len: the coin file.
- * secret:         the broker's secret, from which all keys derive; copied.
+ * secret:         the broker's secret, from which all keys are derived; copied.
  * host:           clock and randomness; NULL for the system's.
  * broker_out:     the broker.
  *
- * Errors: MICROMINT_ERROR_FILE where a file is incomplete, damaged, or lies on a network file system.
+ * Errors: MICROMINT_ERROR_FILE if a file is incomplete, damaged, or on a network file system.
  */
 micromint_status micromint_broker_open(const uint8_t *path,
                                        size_t path_len,
@@ -1552,8 +1574,8 @@ micromint_status micromint_broker_open(const uint8_t *path,
                                        micromint_error **error_out);
 
 /**
- * Says how many threads examine a batch; one for each core unless this is called. Each takes memory of its own,
- * about 100 MB for the largest batch; small batches take few threads.
+ * Sets the number of threads that examine a batch; the default is one for each core. Each needs
+ * memory of its own, about 100 MB for the largest batch; small batches use few threads.
  *
  * threads: 1 to 1024; 0 is one for each core.
  *
@@ -1564,7 +1586,7 @@ micromint_status micromint_broker_set_threads(micromint_broker *broker,
                                               micromint_error **error_out);
 
 /**
- * How many sets can still be sold, as far as this handle has read. NULL gives 0.
+ * The number of sets that can still be sold, as far as this handle has read. NULL gives 0.
  */
 uint64_t micromint_broker_sets_left(const micromint_broker *broker);
 
@@ -1572,13 +1594,13 @@ uint64_t micromint_broker_sets_left(const micromint_broker *broker);
  * Sells sets to a user.
  *
  * user, user_len: the User-ID.
- * sets:           how many, 1 to 10000.
- * transaction:    names the sale: a fresh random number, or the one of a sale whose answer was lost, which
- *                 is answered again and sells nothing.
+ * sets:           the number of sets, 1 to 10000.
+ * transaction:    identifies the sale: a fresh random number, or the number of a sale whose answer
+ *                 was lost, which is answered again and sells nothing.
  * message_out:    a buffer with the Funds-Withdrawn message for the user; NULL if refused.
  * reason_out:     a buffer with the reason of a refusal; else NULL.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_sell(micromint_broker *broker,
                                        const uint8_t *user,
@@ -1590,14 +1612,15 @@ micromint_status micromint_broker_sell(micromint_broker *broker,
                                        micromint_error **error_out);
 
 /**
- * Gives the message of a sale again, whose answer was lost and whose number of sets is not known.
+ * Returns the message of a sale again, if its answer was lost and the number of sets is not known.
  *
  * user, user_len: the User-ID of the buyer.
  * transaction:    the number of the sale.
  * message_out:    a buffer with the Funds-Withdrawn message; NULL if refused.
- * reason_out:     a buffer with the reason of a refusal, such as that this user has no such sale; else NULL.
+ * reason_out:     a buffer with the reason of a refusal, such as that this user has no such sale;
+ *                 else NULL.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_sell_again(micromint_broker *broker,
                                              const uint8_t *user,
@@ -1610,12 +1633,12 @@ micromint_status micromint_broker_sell_again(micromint_broker *broker,
 /**
  * Makes the invitation to return unspent coins, once the period has expired.
  *
- * user, user_len: the User-ID of who is invited.
- * url, url_len:   where the return is to be sent, of the same origin as the period's broker.
+ * user, user_len: the User-ID of the invited user.
+ * url, url_len:   where the return is sent, of the same origin as the period's broker.
  * message_out:    a buffer with the Send-Expired message for the user.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no User-ID or no URL, MICROMINT_ERROR_STATE before the period's
- * expiration.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID or the URL is invalid, MICROMINT_ERROR_STATE
+ * before the period's expiration.
  */
 micromint_status micromint_broker_send_expired(const micromint_broker *broker,
                                                const uint8_t *user,
@@ -1629,11 +1652,11 @@ micromint_status micromint_broker_send_expired(const micromint_broker *broker,
  * Takes unspent coins back.
  *
  * request, request_len: the Request-Credit message.
- * transaction:          names the return at the broker: a fresh random number.
+ * transaction:          identifies the return at the broker: a fresh random number.
  * message_out:          a buffer with the Funds-Credited message for the user; NULL if refused.
  * reason_out:           a buffer with the reason of a refusal; else NULL.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Credit, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Credit, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_take_back(micromint_broker *broker,
                                             const uint8_t *request,
@@ -1652,11 +1675,11 @@ void micromint_broker_free(micromint_broker *broker);
  * Reads the configuration of a mint, as `coinmint init` writes it.
  *
  * config, config_len: the path of mint.toml.
- * mint_out:           the mint; nothing is made on disk yet.
+ * mint_out:           the mint; nothing is created on disk yet.
  *
- * Errors: MICROMINT_ERROR_FILE where it cannot be read or where others can read it, since it holds the
- * input key; MICROMINT_ERROR_CONFIG with the key, also for a weak choice that the configuration does not
- * allow.
+ * Errors: MICROMINT_ERROR_FILE if it cannot be read, or if others can read it, because it contains
+ * the input key; MICROMINT_ERROR_CONFIG with the name of the key, also for a weak choice that the
+ * configuration does not allow.
  */
 micromint_status micromint_mint_open(const uint8_t *config,
                                      size_t config_len,
@@ -1675,18 +1698,18 @@ micromint_status micromint_mint_params(const micromint_mint *mint,
                                        micromint_error **error_out);
 
 /**
- * Makes the coin file, or goes on with it, until it is complete. It can be stopped at any time, by
- * `progress` or by killing the process, and run again.
+ * Makes the coin file, or continues making it, until it is complete. It can be stopped at any
+ * time, by `progress` or by killing the process, and run again.
  *
  * threads:   1 to 1024; 0 is one for each core.
- * memory:    about how much it may take, in bytes, at least 16 MiB; 0 is
+ * memory:    about how much memory it may use, in bytes, at least 16 MiB; 0 is
  *            MICROMINT_MINT_MEMORY_DEFAULT.
- * progress:  NULL if nobody wants to know.
- * userdata:  handed to `progress`.
+ * progress:  NULL if not wanted.
+ * userdata:  passed to `progress`.
  * balls_out: the balls in the complete file.
  *
- * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use,
- * was begun with other parameters, is damaged or does not fit.
+ * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in
+ * use, was begun with other parameters, is damaged or does not fit.
  */
 micromint_status micromint_mint_run(const micromint_mint *mint,
                                     size_t threads,
@@ -1697,16 +1720,17 @@ micromint_status micromint_mint_run(const micromint_mint *mint,
                                     micromint_error **error_out);
 
 /**
- * Tosses one part of a period, for minting on many machines, into the run file COINFILE.run-INDEX-of-COUNT
- * beside the coin file. It can be stopped at any time and run again.
+ * Tosses one shard of a period, for minting on many machines, into the run file
+ * COINFILE.run-INDEX-of-COUNT beside the coin file. It can be stopped at any time and run again.
  *
- * index:     which part, 1 to `count`.
- * count:     how many parts there are, at most 4096.
+ * index:     which shard, 1 to `count`.
+ * count:     the number of shards, at most 4096.
  * threads, memory, progress, userdata: as for `micromint_mint_run()`.
  * hits_out:  the balls in the complete run file.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for no such part, MICROMINT_ERROR_STOPPED if `progress` stopped it;
- * MICROMINT_ERROR_FILE if the file is in use, was begun for something else, is damaged or does not fit.
+ * Errors: MICROMINT_ERROR_ARGUMENT if there is no such shard, MICROMINT_ERROR_STOPPED if
+ * `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use, was begun for something else,
+ * is damaged or does not fit.
  */
 micromint_status micromint_mint_run_shard(const micromint_mint *mint,
                                           uint32_t index,
@@ -1722,11 +1746,11 @@ micromint_status micromint_mint_run_shard(const micromint_mint *mint,
  * Hashes every ball of the coin file again.
  *
  * threads, progress, userdata: as for `micromint_mint_run()`.
- * faults_out:                  how many faults were found: 0 for a sound file.
- * report_out:                  a buffer with the first of them, a sentence a line.
+ * faults_out:                  the number of faults: 0 for a valid file.
+ * report_out:                  a buffer with the first of them, one sentence per line.
  *
- * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file cannot be read,
- * or is of another period.
+ * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file
+ * cannot be read, or is of another period.
  */
 micromint_status micromint_mint_verify(const micromint_mint *mint,
                                        size_t threads,
@@ -1742,14 +1766,15 @@ micromint_status micromint_mint_verify(const micromint_mint *mint,
 void micromint_mint_free(micromint_mint *mint);
 
 /**
- * Makes the coin file of the run files of all parts, which are those beside it. It can be stopped at any
- * time and run again.
+ * Makes the coin file from the run files of all shards, which are beside it. It can be stopped at
+ * any time and run again.
  *
  * memory, progress, userdata: as for `micromint_mint_run()`.
  * balls_out:                  the balls in the complete file.
  *
- * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is missing,
- * damaged or of something else, or the coin file is in use, is of another period or does not fit.
+ * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if a run file is
+ * missing, damaged or of something else, or the coin file is in use, is of another period or does
+ * not fit.
  */
 micromint_status micromint_mint_merge(const micromint_mint *mint,
                                       uint64_t memory,
@@ -1759,17 +1784,19 @@ micromint_status micromint_mint_merge(const micromint_mint *mint,
                                       micromint_error **error_out);
 
 /**
- * Makes one part of the coin file of the run files of all shards, which are those beside it, so that several
- * processes, on several machines with one file system, share the work. Who makes the last part completes the file.
- * The number of parts of the file has nothing to do with the number of shards. It can be stopped and run again.
+ * Makes one part of the coin file from the run files of all shards, which are beside it, so that
+ * several processes, on several machines with one file system, share the work. The process that
+ * makes the last part completes the file. The number of parts is independent of the number of
+ * shards. It can be stopped and run again.
  *
  * index:                      which part, 1 to `count`.
- * count:                      how many parts there are, at most 4096.
+ * count:                      the number of parts, at most 4096.
  * memory, progress, userdata: as for `micromint_mint_run()`.
- * missing_out:                how many parts are not made yet; 0 if the file is complete, or another process is
- *                             about to complete it.
+ * missing_out:                the number of parts that are not made yet; 0 if the file is
+ *                             complete,
+ *                             or another process is about to complete it.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for no such part, else as for `micromint_mint_merge()`.
+ * Errors: MICROMINT_ERROR_ARGUMENT if there is no such part, else as for `micromint_mint_merge()`.
  */
 micromint_status micromint_mint_merge_part(const micromint_mint *mint,
                                            uint32_t index,
@@ -1781,7 +1808,7 @@ micromint_status micromint_mint_merge_part(const micromint_mint *mint,
                                            micromint_error **error_out);
 
 /**
- * Tells how far the coin file is. Another process may be minting it meanwhile.
+ * The progress of the coin file. Another process may be minting it meanwhile.
  *
  * state_out: the state.
  *
@@ -1792,11 +1819,12 @@ micromint_status micromint_mint_inspect(const micromint_mint *mint,
                                         micromint_error **error_out);
 
 /**
- * Measures how fast this machine tosses balls for a period, for a plan of how long its minting will take.
+ * Measures how fast this machine tosses balls for a period, to estimate how long its minting
+ * takes.
  *
  * threads:     1 to 1024; 0 is one for each core.
- * seconds:     for how long, 1 to 60.
- * tosses_out:  tosses a second.
+ * seconds:     the duration, 1 to 60.
+ * tosses_out:  tosses per second.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for other numbers.
  */
@@ -1807,16 +1835,15 @@ micromint_status micromint_mint_measure(const micromint_mint *mint,
                                         micromint_error **error_out);
 
 /**
- * Writes the configuration of a new period, its iv, fixed bits and input key drawn, into a new file of mode
- * 0600. Keep it secret: the input key tells which balls are the broker's.
+ * Writes the configuration of a new period into a new file of mode 0600; iv, fixed bits and input
+ * key are random. Keep it secret: the input key reveals which balls are the broker's.
  *
- * config, config_len: the path of the file; the coin file will be beside it.
- * period:             what the broker chooses.
- * host:               randomness; NULL for the system's.
+ * config, config_len: the path of the file; the coin file will be in the same folder. period:
+ * what the broker chooses. host:               randomness; NULL for the system's.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for an unknown profile, or a text that is not the name of a period or not an
- * amount of money; MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a month
- * where no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the profile, the name of the period or the amount of money is
+ * invalid, MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a
+ * month if no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
  */
 micromint_status micromint_mint_init(const uint8_t *config,
                                      size_t config_len,
@@ -1825,10 +1852,10 @@ micromint_status micromint_mint_init(const uint8_t *config,
                                      micromint_error **error_out);
 
 /**
- * What a configuration will give and cost.
+ * What a configuration will yield and cost.
  *
  * plan_out:     the numbers.
- * warnings_out: a buffer with what is unwise about it, a sentence a line; empty if nothing is.
+ * warnings_out: a buffer with what is unwise about it, one sentence per line; may be empty.
  *
  * Errors: MICROMINT_ERROR_NULL only.
  */
@@ -1838,13 +1865,13 @@ micromint_status micromint_mint_plan(const micromint_mint *mint,
                                      micromint_error **error_out);
 
 /**
- * Makes the broker's secret, one for all periods, in a new file of mode 0600.
+ * Creates the broker's secret, one for all periods, in a new file of mode 0600.
  *
  * path, path_len: the file.
  * host:           randomness; NULL for the system's.
  * secret_out:     the secret.
  *
- * Errors: MICROMINT_ERROR_FILE where the file exists or cannot be written.
+ * Errors: MICROMINT_ERROR_FILE if the file exists or cannot be written.
  */
 micromint_status micromint_secret_create(const uint8_t *path,
                                          size_t path_len,
@@ -1855,10 +1882,11 @@ micromint_status micromint_secret_create(const uint8_t *path,
 /**
  * Reads the broker's secret.
  *
- * path, path_len: the file, which nobody but its owner may read.
+ * path, path_len: the file, which only its owner may be able to read.
  * secret_out:     the secret.
  *
- * Errors: MICROMINT_ERROR_FILE where it cannot be read, others can read it, or it holds something else.
+ * Errors: MICROMINT_ERROR_FILE if it cannot be read, others can read it, or its content is
+ * invalid.
  */
 micromint_status micromint_secret_read(const uint8_t *path,
                                        size_t path_len,
@@ -1866,13 +1894,13 @@ micromint_status micromint_secret_read(const uint8_t *path,
                                        micromint_error **error_out);
 
 /**
- * Registers a vendor, so that its batches are taken. Harmless for one that is registered. Its key is
- * `micromint_vendor_key()`.
+ * Registers a vendor, so that its batches are accepted. Registering it again changes nothing. Its
+ * key is `micromint_vendor_key()`.
  *
  * vendor, vendor_len: the Vendor-ID.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_STATE where no more can be
- * registered, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_STATE if no more
+ * can be registered, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_register(micromint_broker *broker,
                                            const uint8_t *vendor,
@@ -1880,14 +1908,17 @@ micromint_status micromint_broker_register(micromint_broker *broker,
                                            micromint_error **error_out);
 
 /**
- * Judges a vendor's batch of payments coin by coin. A batch that was judged before is answered again and
- * pays nothing.
+ * Judges a vendor's batch of payments coin by coin. A batch that was already judged is answered
+ * again and pays nothing.
  *
  * batch, batch_len: the Request-Redemption message.
- * message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as a whole.
+ * message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as
+ *                   a
+ *                   whole.
  * reason_out:       a buffer with the reason of a refusal; else NULL.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Redemption, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Redemption,
+ * MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_redeem(micromint_broker *broker,
                                          const uint8_t *batch,
@@ -1897,15 +1928,17 @@ micromint_status micromint_broker_redeem(micromint_broker *broker,
                                          micromint_error **error_out);
 
 /**
- * Writes the coins of a judged batch down that will never be paid, for people: each with the reason and all that
- * was sent of it.
+ * Lists the coins of a judged batch that will never be paid, for people: each with the reason and
+ * everything that was sent.
  *
  * batch, batch_len:   the Request-Redemption message.
  * result, result_len: the Redemption-Result message that answered it.
- * text_out:           a buffer with the lines, of which the first and the last name the batch; empty if all its
- *                     coins are good or wait.
+ * text_out:           a buffer with the lines, of which the first and the last name the batch;
+ *                     empty
+ *                     if all its coins are good or wait.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to another batch.
+ * Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to
+ * another batch.
  */
 micromint_status micromint_broker_set_aside(const micromint_broker *broker,
                                             const uint8_t *batch,
@@ -1916,13 +1949,13 @@ micromint_status micromint_broker_set_aside(const micromint_broker *broker,
                                             micromint_error **error_out);
 
 /**
- * Declares bins compromised: coins with their balls are neither paid nor credited nor sold any more. What was paid
- * before stays paid.
+ * Declares bins compromised: coins with their balls are no longer paid, credited or sold. What was
+ * paid before stays paid.
  *
  * superbin:  the superbin of all of them.
  * first:     the first sub-bin.
- * count:     how many sub-bins, at least 1.
- * balls_out: how many balls are in them that were not compromised before.
+ * count:     the number of sub-bins, at least 1.
+ * balls_out: the number of balls in them that were not compromised before.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for bins that the period does not have, MICROMINT_ERROR_FILE.
  */
@@ -1934,7 +1967,7 @@ micromint_status micromint_broker_compromise(micromint_broker *broker,
                                              micromint_error **error_out);
 
 /**
- * Decides the claims that waited, once redeem-until is reached; every other function does it too.
+ * Decides the waiting claims, once redeem-until is reached; every other function does this too.
  *
  * settled_out: whether the period is settled.
  *
@@ -1945,13 +1978,14 @@ micromint_status micromint_broker_settle(micromint_broker *broker,
                                          micromint_error **error_out);
 
 /**
- * Reads the first challenge that coins can answer in a WWW-Authenticate of a 402. A vendor of MicroMint says the same
- * in MicroMint-Request (`micromint_message_from_header()`); others may know the scheme alone.
+ * Parses the first challenge that coins can answer in a WWW-Authenticate of a 402. A MicroMint
+ * vendor also sends MicroMint-Request (`micromint_message_from_header()`); other servers may know
+ * only the scheme.
  *
- * value, value_len: the value of the header field; call it with each of them.
+ * value, value_len: the value of the header field; call this function with each of them.
  * challenge_out:    the challenge.
  *
- * Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_ABSENT where there is none.
+ * Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_ABSENT if there is none.
  */
 micromint_status micromint_challenge_parse(const uint8_t *value,
                                            size_t value_len,
@@ -1970,23 +2004,24 @@ micromint_status micromint_challenge_request(const micromint_challenge *challeng
                                              micromint_error **error_out);
 
 /**
- * Whether a challenge has ended, so that a payment that answers it would be refused. NULL gives true.
+ * Whether a challenge has expired, so that a payment that answers it would be refused. NULL gives
+ * true.
  *
  * now: the time, in seconds since 1970-01-01 00:00 UTC.
  */
-bool micromint_challenge_has_ended(const micromint_challenge *challenge,
-                                   int64_t now);
+bool micromint_challenge_has_ended(const micromint_challenge *challenge, int64_t now);
 
 /**
- * Makes the header field that answers a challenge with a payment: send it with the request again, method and body
- * unchanged. Servers take header fields of 8 KB, which is about 40 coins.
+ * Makes the header field that answers a challenge with a payment: send it with the repeated
+ * request, method and body unchanged. Servers accept header fields of 8 KB, which is about 40
+ * coins.
  *
  * payment, payment_len:   the Payment message.
- * name_out, name_len_out: the field's name; static, no final NUL. Where it is Authorization and the request has one
- *                         of its own, write Payment-Authorization.
+ * name_out, name_len_out: the field's name; static, no final NUL. If it is Authorization and the
+ *                         request already has one, use Payment-Authorization.
  * value_out:              a buffer with its value.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for what is no Payment.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Payment.
  */
 micromint_status micromint_challenge_answer(const micromint_challenge *challenge,
                                             const uint8_t *payment,
@@ -2002,13 +2037,13 @@ micromint_status micromint_challenge_answer(const micromint_challenge *challenge
 void micromint_challenge_free(micromint_challenge *challenge);
 
 /**
- * Reads the Payment-Receipt of an answer.
+ * Parses the Payment-Receipt of a response.
  *
  * value, value_len:     the value of the header field.
  * payment, payment_len: the Payment message that was sent.
  * is_ours_out:          whether the receipt is for this payment.
  *
- * Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_MESSAGE for what is no receipt or no Payment.
+ * Errors: MICROMINT_ERROR_TEXT, MICROMINT_ERROR_MESSAGE if the receipt or the Payment is invalid.
  */
 micromint_status micromint_payment_receipt_check(const uint8_t *value,
                                                  size_t value_len,
@@ -2018,13 +2053,13 @@ micromint_status micromint_payment_receipt_check(const uint8_t *value,
                                                  micromint_error **error_out);
 
 /**
- * Opens a wallet file, making it with mode 0600 if it is absent.
+ * Opens a wallet file, and creates it with mode 0600 if it does not exist.
  *
- * path, path_len: where it is.
+ * path, path_len: its path.
  * host:           clock and randomness; NULL for the system's.
  * wallet_out:     the wallet.
  *
- * Errors: MICROMINT_ERROR_FILE where it cannot be opened, is damaged, or is no wallet.
+ * Errors: MICROMINT_ERROR_FILE if it cannot be opened, is damaged, or is not a wallet.
  */
 micromint_status micromint_wallet_open(const uint8_t *path,
                                        size_t path_len,
@@ -2033,14 +2068,15 @@ micromint_status micromint_wallet_open(const uint8_t *path,
                                        micromint_error **error_out);
 
 /**
- * Takes sets in, if every ball of them is genuine. They are on disk when this returns.
+ * Stores sets if every ball is genuine. They are on disk when this returns.
  *
  * message, message_len: a Funds-Withdrawn message.
- * received_out:         what became of it; a message that is not believed is no error.
- * coins_out:            the coins that came in; 0 unless they are new.
+ * received_out:         what became of it; a message that is not genuine is not an error.
+ * coins_out:            the new coins; 0 unless the sets are new.
  * reason_out:           with MICROMINT_RECEIVED_REFUSED a buffer with the reason; else NULL.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for what is no Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Funds-Withdrawn; MICROMINT_ERROR_FILE:
+ * receive it again.
  */
 micromint_status micromint_wallet_receive(micromint_wallet *wallet,
                                           const uint8_t *message,
@@ -2051,26 +2087,27 @@ micromint_status micromint_wallet_receive(micromint_wallet *wallet,
                                           micromint_error **error_out);
 
 /**
- * Reads what other processes wrote meanwhile; every function that writes does so by itself.
+ * Reads what other processes wrote meanwhile. Every function that writes does this by itself.
  *
  * Errors: MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_wallet_refresh(micromint_wallet *wallet, micromint_error **error_out);
 
 /**
- * How many holdings there are. NULL gives 0.
+ * The number of holdings. NULL gives 0.
  */
 size_t micromint_wallet_holding_count(const micromint_wallet *wallet);
 
 /**
- * Whose a holding is, of which period, and where its coins are.
+ * The owner and period of a holding, and the state of its coins.
  *
  * holding:                    its number, from 0.
- * user_out, user_len_out:     the User-ID, valid until the next call that changes or refreshes the wallet.
+ * user_out, user_len_out:     the User-ID, valid until the next call that changes or refreshes the
+ *                             wallet.
  * period_out, period_len_out: the period, likewise.
  * balance_out:                the coins.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
                                           size_t holding,
@@ -2082,21 +2119,22 @@ micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
                                           micromint_error **error_out);
 
 /**
- * Decides about a Request-Payment that answered a fetch. Coins that are to be sent are marked as gone, on
- * disk, when this returns.
+ * Decides about a Request-Payment that answered a fetch. Coins that will be sent are recorded as
+ * spent, on disk, when this returns.
  *
  * request, request_len: the Request-Payment message.
- * url, url_len:         the URL that was asked for, after the redirects of the unpaid request.
+ * url, url_len:         the requested URL, after the redirects of the unpaid request.
  * method, method_len:   the method of the fetch, such as GET.
- * body, body_len:       the body that went with it.
+ * body, body_len:       the body of the fetch.
  * policy:               what the owner allows.
  * pay_out:              what to do.
- * payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 unless there is one.
+ * payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 if there is none.
  * message_out:          a buffer: the Payment message to send; the price to ask for, with
  *                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for what is no Request-Payment, MICROMINT_ERROR_ARGUMENT for what is no
- * URL, MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Payment,
+ * MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_FILE: then nothing may be sent;
+ * MICROMINT_ERROR_STATE if the file is a backup.
  */
 micromint_status micromint_wallet_pay(micromint_wallet *wallet,
                                       const uint8_t *request,
@@ -2114,16 +2152,17 @@ micromint_status micromint_wallet_pay(micromint_wallet *wallet,
                                       micromint_error **error_out);
 
 /**
- * Writes down what became of a payment. Where no whole answer came, do not call it: the payment stays
+ * Records what became of a payment. Do not call it if no complete answer came: the payment stays
  * unknown, and `micromint_wallet_pay()` sends it again without further coins.
  *
  * payment:            its number.
  * status:             the status of the vendor's answer.
  * word, word_len:     the value of its header MicroMint-Status; empty if there is none.
- * outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` where the answer leaves it
+ *                     outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if
+ *                     the answer leaves it
  *                     open; static, no final NUL.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there is no such payment; MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_wallet_settle(micromint_wallet *wallet,
                                          uint32_t payment,
@@ -2140,13 +2179,15 @@ micromint_status micromint_wallet_settle(micromint_wallet *wallet,
 void micromint_wallet_free(micromint_wallet *wallet);
 
 /**
- * Keeps the receipt that came with the answer to a payment, so that the page can be had again free of charge.
+ * Stores the receipt from the answer to a payment, so that the page can be fetched again free of
+ * charge.
  *
  * payment:                its number.
- * cookie, cookie_len:     the value of a header Set-Cookie of the answer; call it with each of them.
- * is_receipt_out:         whether it is a receipt and was kept; other cookies are left alone.
+ * cookie, cookie_len:     the value of a header Set-Cookie of the answer; call this function with
+ *                         each.
+ * is_receipt_out:         whether it is a receipt and was stored; other cookies are ignored.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there is no such payment; MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_wallet_keep_receipt(micromint_wallet *wallet,
                                                uint32_t payment,
@@ -2156,12 +2197,13 @@ micromint_status micromint_wallet_keep_receipt(micromint_wallet *wallet,
                                                micromint_error **error_out);
 
 /**
- * The receipt for a page, if the wallet has one that is still good.
+ * The receipt for a page, if the wallet has a valid one.
  *
- * url, url_len: the page. Send the receipt with a request for this very URL and with no other.
+ * url, url_len: the page. Send the receipt only with requests for this very URL.
  * cookie_out:   a buffer with the value for a header Cookie.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no URL, MICROMINT_ERROR_ABSENT where there is no receipt.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_ABSENT if there is no
+ * receipt.
  */
 micromint_status micromint_wallet_receipt(const micromint_wallet *wallet,
                                           const uint8_t *url,
@@ -2170,12 +2212,12 @@ micromint_status micromint_wallet_receipt(const micromint_wallet *wallet,
                                           micromint_error **error_out);
 
 /**
- * Copies the wallet into a new file of mode 0600 that is marked as a backup, so that it is not spent from
- * by mistake: coins spent later are still in it.
+ * Copies the wallet into a new file of mode 0600 that is marked as a backup, so that it cannot be
+ * spent from by mistake: coins that are spent later are still in it.
  *
  * path, path_len: the new file.
  *
- * Errors: MICROMINT_ERROR_FILE where it exists or cannot be written.
+ * Errors: MICROMINT_ERROR_FILE if it exists or cannot be written.
  */
 micromint_status micromint_wallet_backup(micromint_wallet *wallet,
                                          const uint8_t *path,
@@ -2183,16 +2225,18 @@ micromint_status micromint_wallet_backup(micromint_wallet *wallet,
                                          micromint_error **error_out);
 
 /**
- * Makes a wallet of a backup and opens it.
+ * Makes a wallet from a backup and opens it.
  *
  * backup, backup_len: the backup.
  * path, path_len:     the new wallet file.
- * is_spendable:       whether no coin was spent since the backup was made, as the owner says; otherwise its
- *                     coins are kept for a return only.
+ * is_spendable:       whether the owner says that no coin was spent since the backup was made;
+ *                     otherwise
+ *                     its coins can only be returned.
  * host:               clock and randomness; NULL for the system's.
  * wallet_out:         the wallet.
  *
- * Errors: MICROMINT_ERROR_STATE where the backup is none or the new file exists; MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_STATE if the file is not a backup or the new file exists;
+ * MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_wallet_restore(const uint8_t *backup,
                                           size_t backup_len,
@@ -2204,17 +2248,17 @@ micromint_status micromint_wallet_restore(const uint8_t *backup,
                                           micromint_error **error_out);
 
 /**
- * How many sales came in. NULL gives 0.
+ * The number of received sales. NULL gives 0.
  */
 size_t micromint_wallet_past_sale_count(const micromint_wallet *wallet);
 
 /**
- * A sale that came in.
+ * A received sale.
  *
  * index:    its number, from 0.
  * sale_out: the sale.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_wallet_past_sale(const micromint_wallet *wallet,
                                             size_t index,
@@ -2222,17 +2266,17 @@ micromint_status micromint_wallet_past_sale(const micromint_wallet *wallet,
                                             micromint_error **error_out);
 
 /**
- * How many payments left. NULL gives 0.
+ * The number of payments. NULL gives 0.
  */
 size_t micromint_wallet_past_payment_count(const micromint_wallet *wallet);
 
 /**
- * A payment that left.
+ * A payment.
  *
- * index:       its number, from 0, which `micromint_wallet_pay()` gave.
+ * index:       its number, from 0, as returned by `micromint_wallet_pay()`.
  * payment_out: the payment.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_wallet_past_payment(const micromint_wallet *wallet,
                                                size_t index,
@@ -2240,17 +2284,17 @@ micromint_status micromint_wallet_past_payment(const micromint_wallet *wallet,
                                                micromint_error **error_out);
 
 /**
- * How many returns left. NULL gives 0.
+ * The number of returns. NULL gives 0.
  */
 size_t micromint_wallet_past_return_count(const micromint_wallet *wallet);
 
 /**
- * A return that left.
+ * A return.
  *
  * index:      its number, from 0.
  * return_out: the return.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_wallet_past_return(const micromint_wallet *wallet,
                                               size_t index,
@@ -2258,12 +2302,13 @@ micromint_status micromint_wallet_past_return(const micromint_wallet *wallet,
                                               micromint_error **error_out);
 
 /**
- * The parameters of a holding's period: when its coins expire, what they are worth, who its broker is.
+ * The parameters of a holding's period: when its coins expire, what they are worth, who its broker
+ * is.
  *
  * holding:    its number, from 0.
  * params_out: a copy.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many holdings.
+ * Errors: MICROMINT_ERROR_ABSENT if there is no such holding.
  */
 micromint_status micromint_wallet_holding_params(const micromint_wallet *wallet,
                                                  size_t holding,
@@ -2271,15 +2316,15 @@ micromint_status micromint_wallet_holding_params(const micromint_wallet *wallet,
                                                  micromint_error **error_out);
 
 /**
- * How many coins of a holding are good at a vendor now: those that have all their balls there, and are in the
- * wallet or came back from this vendor unkept.
+ * The number of coins of a holding that are usable at a vendor now: those that have all their
+ * balls there, and are in the wallet or were given back by this vendor.
  *
  * holding:            its number, from 0.
  * vendor, vendor_len: the Vendor-ID.
  * coins_out:          the coins.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no Vendor-ID, MICROMINT_ERROR_ABSENT where there are not so many
- * holdings.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_ABSENT if there is
+ * no such holding.
  */
 micromint_status micromint_wallet_coins_at(const micromint_wallet *wallet,
                                            size_t holding,
@@ -2294,14 +2339,14 @@ micromint_status micromint_wallet_coins_at(const micromint_wallet *wallet,
 bool micromint_wallet_is_backup(const micromint_wallet *wallet);
 
 /**
- * Which holding an invitation to return coins is about. Its Return-URL is then of the broker that sold them, and
- * `micromint_wallet_return()` makes what is to be sent there.
+ * Which holding an invitation to return coins is about. Its Return-URL is then that of the broker
+ * that sold them, and `micromint_wallet_return()` makes the message to send there.
  *
  * message, message_len: the Send-Expired message.
  * holding_out:          the number of the holding.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for what is no Send-Expired, MICROMINT_ERROR_STATE where the wallet has no coins of
- * this user, period and broker.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Send-Expired, MICROMINT_ERROR_STATE if
+ * the wallet has no coins of this user, period and broker.
  */
 micromint_status micromint_wallet_invited(const micromint_wallet *wallet,
                                           const uint8_t *message,
@@ -2310,15 +2355,16 @@ micromint_status micromint_wallet_invited(const micromint_wallet *wallet,
                                           micromint_error **error_out);
 
 /**
- * Takes the returnable coins of a holding out of the wallet and makes the message that gives them back to
- * the broker for a credit. Send it until an answer comes, then call `micromint_wallet_credit()`. As long
- * as no answer was written down, the function makes the same message again.
+ * Takes the returnable coins of a holding out of the wallet and makes the message that returns
+ * them to the broker for credit. Send it until an answer comes, then call
+ * `micromint_wallet_credit()`. Until an answer is recorded, the function makes the same message
+ * again.
  *
  * holding:     its number.
  * message_out: a buffer with the Request-Credit message.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there is no such holding or nothing to return;
- * MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE where the file is a backup.
+ * Errors: MICROMINT_ERROR_ABSENT if there is no such holding or nothing to return;
+ * MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE if the file is a backup.
  */
 micromint_status micromint_wallet_return(micromint_wallet *wallet,
                                          size_t holding,
@@ -2326,14 +2372,14 @@ micromint_status micromint_wallet_return(micromint_wallet *wallet,
                                          micromint_error **error_out);
 
 /**
- * Writes down the broker's answer to a return.
+ * Records the broker's answer to a return.
  *
  * message, message_len: the Funds-Credited message.
  * request, request_len: the Request-ID of the return that was sent; empty if not known.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_ARGUMENT for what is no Request-ID,
- * MICROMINT_ERROR_STATE where the answer fits no return, or more than one and no Request-ID is given, or where the
- * file is a backup; MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_ARGUMENT if
+ * the Request-ID is invalid, MICROMINT_ERROR_STATE if the answer fits no return, or more than one
+ * and no Request-ID is given, or if the file is a backup; MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_wallet_credit(micromint_wallet *wallet,
                                          const uint8_t *message,
@@ -2348,25 +2394,26 @@ micromint_status micromint_wallet_credit(micromint_wallet *wallet,
 bool micromint_decision_serves(const micromint_decision *decision);
 
 /**
- * The status of the answer: 402, 400, 503, 204 and others. 0 where the content is served, and for NULL.
+ * The status of the answer: 402, 400, 503, 204 and others. 0 if the content is served, and for
+ * NULL.
  */
 uint32_t micromint_decision_status(const micromint_decision *decision);
 
 /**
- * How many header fields the decision adds to the answer. NULL gives 0.
+ * The number of header fields that the decision adds to the response. NULL gives 0.
  */
 size_t micromint_decision_header_count(const micromint_decision *decision);
 
 /**
- * A header field of the answer, `Content-Type` among them, `Content-Length` not. Where the content is
- * served: a field to add if its status is 2xx or 304 (MicroMint-Status whatever its status), provided that the content has none of that name;
- * `micromint_decision_head()` merges them with those it has.
+ * A header field of the answer, including `Content-Type` but not `Content-Length`. If the content
+ * is served: a field to add if its status is 2xx or 304 (MicroMint-Status with any status) and the
+ * content has no field of that name; `micromint_decision_head()` merges them with existing fields.
  *
  * index:                    from 0.
  * name_out, name_len_out:   the name, valid until the decision is freed; no final NUL.
  * value_out, value_len_out: the value, likewise.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_decision_header(const micromint_decision *decision,
                                            size_t index,
@@ -2377,7 +2424,7 @@ micromint_status micromint_decision_header(const micromint_decision *decision,
                                            micromint_error **error_out);
 
 /**
- * The body of the answer, also for HEAD (leave it out there); empty where the content is served.
+ * The body of the answer, also for HEAD (do not send it then); empty if the content is served.
  *
  * body_out, body_len_out: the bytes, valid until the decision is freed.
  *
@@ -2389,8 +2436,8 @@ micromint_status micromint_decision_body(const micromint_decision *decision,
                                          micromint_error **error_out);
 
 /**
- * What became of the payment, a word for logs: free, unpaid, paid, receipt, retry, spent and the others
- * of docs/reference/http.md.
+ * What became of the payment, a word for logs: free, unpaid, paid, receipt, retry, spent and the
+ * others of docs/reference/http.md.
  *
  * word_out, word_len_out: the word; static, no final NUL.
  *
@@ -2402,7 +2449,8 @@ micromint_status micromint_decision_outcome(const micromint_decision *decision,
                                             micromint_error **error_out);
 
 /**
- * The user who paid or tried to, for logs; empty if there is none.
+ * The User-ID of the payer, or of the sender of a refused payment, for logs; empty if there is
+ * none.
  *
  * user_out, user_len_out: the User-ID, valid until the decision is freed; no final NUL.
  *
@@ -2419,34 +2467,35 @@ micromint_status micromint_decision_user(const micromint_decision *decision,
 uint32_t micromint_decision_coins(const micromint_decision *decision);
 
 /**
- * Whether to serve as a GET without a body, whatever was sent: the request was a payment in a POST.
- * NULL gives false.
+ * Whether to serve the request as a GET without a body, whatever was sent: it was a payment in a
+ * POST. NULL gives false.
  */
 bool micromint_decision_is_as_get(const micromint_decision *decision);
 
 /**
- * Whether to answer in full even if the client holds a fresh copy: no 304. NULL gives false.
+ * Whether to send the complete content even if the client has a fresh copy: no 304. NULL gives
+ * false.
  */
 bool micromint_decision_ignores_conditions(const micromint_decision *decision);
 
 /**
- * Whether to keep the answer out of shared caches: `private` in Cache-Control, and `public`, `s-maxage`
- * and CDN-Cache-Control taken out. NULL gives false.
+ * Whether to keep the response out of shared caches: `private` in Cache-Control, and `public`,
+ * `s-maxage` and CDN-Cache-Control removed. NULL gives false.
  */
 bool micromint_decision_is_private(const micromint_decision *decision);
 
 /**
- * How many request header fields to take out before the content is made. NULL gives 0.
+ * The number of request header fields to remove before the content is made. NULL gives 0.
  */
 size_t micromint_decision_strip_header_count(const micromint_decision *decision);
 
 /**
- * The name of a request header field to take out before the content is made.
+ * The name of a request header field to remove before the content is made.
  *
  * index:                  from 0.
- * name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+ * name_out, name_len_out: the name, to be compared case-insensitively; static, no final NUL.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_decision_strip_header(const micromint_decision *decision,
                                                  size_t index,
@@ -2460,15 +2509,16 @@ micromint_status micromint_decision_strip_header(const micromint_decision *decis
 void micromint_decision_free(micromint_decision *decision);
 
 /**
- * Merges a decision with the header fields that an answer has: those of the content, or for an answer of
- * the paywall those that the site adds to every answer.
+ * Merges a decision with the header fields that a response already has: those of the content, or
+ * for an answer of the paywall those that the site adds to every response.
  *
- * status:               the status of the content's answer; not looked at where the content is not served.
- * is_reversed:          what `micromint_paywall_settle()` said.
- * headers, headers_len: the fields that the answer has.
+ * status:               the status of the content's response; ignored if the content is not
+ *                       served.
+ * is_reversed:          the result of `micromint_paywall_settle()`.
+ * headers, headers_len: the fields that the response has.
  * head_out:             what to change in them.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status.
  */
 micromint_status micromint_decision_head(const micromint_decision *decision,
                                          uint32_t status,
@@ -2479,15 +2529,15 @@ micromint_status micromint_decision_head(const micromint_decision *decision,
                                          micromint_error **error_out);
 
 /**
- * The request in a line for logs and counters, such as `micromint paid status=200 price=1 coins=1
- * user=alice`. It never holds a key, an authenticator, a coin or a cookie.
+ * The request as a line for logs and counters, such as `micromint paid status=200 price=1 coins=1
+ * user=alice`. It never contains a key, an authenticator, a coin or a cookie.
  *
  * status:      the status that was sent.
- * is_reversed: what `micromint_paywall_settle()` said.
+ * is_reversed: the result of `micromint_paywall_settle()`.
  * is_json:     whether to write it as a JSON object.
  * line_out:    a buffer with the line, without its end.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status.
  */
 micromint_status micromint_decision_event(const micromint_decision *decision,
                                           uint32_t status,
@@ -2497,17 +2547,17 @@ micromint_status micromint_decision_event(const micromint_decision *decision,
                                           micromint_error **error_out);
 
 /**
- * How many names of fields to take out. NULL gives 0.
+ * The number of field names to remove. NULL gives 0.
  */
 size_t micromint_head_remove_count(const micromint_head *head);
 
 /**
- * A name of which every field is taken out.
+ * A name whose fields are all removed.
  *
  * index:                  from 0.
- * name_out, name_len_out: the name, to be compared in any case; static, no final NUL.
+ * name_out, name_len_out: the name, to be compared case-insensitively; static, no final NUL.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_head_remove(const micromint_head *head,
                                        size_t index,
@@ -2516,7 +2566,7 @@ micromint_status micromint_head_remove(const micromint_head *head,
                                        micromint_error **error_out);
 
 /**
- * How many fields to add. NULL gives 0.
+ * The number of fields to add. NULL gives 0.
  */
 size_t micromint_head_add_count(const micromint_head *head);
 
@@ -2527,7 +2577,7 @@ size_t micromint_head_add_count(const micromint_head *head);
  * name_out, name_len_out:   the name, valid until the head is freed; no final NUL.
  * value_out, value_len_out: the value, likewise.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_head_add(const micromint_head *head,
                                     size_t index,
@@ -2543,8 +2593,8 @@ micromint_status micromint_head_add(const micromint_head *head,
 void micromint_head_free(micromint_head *head);
 
 /**
- * Makes what a first start needs: the till's directory and the secret of receipts, readable by this
- * process's user alone. Harmless where they exist.
+ * Creates what a first start needs: the till's directory and the secret of receipts, readable only
+ * by this process's user. Existing ones are left unchanged.
  *
  * config, config_len: the path of the configuration file (docs/reference/vendor.md).
  * host:               randomness; NULL for the system's.
@@ -2573,14 +2623,14 @@ micromint_status micromint_paywall_open(const uint8_t *config,
                                         micromint_error **error_out);
 
 /**
- * Says what to do with a request whose head is read. Never waits. A free page without a payment costs
- * a look at the header names and nothing else.
+ * Decides what to do with a request whose head is read. Never waits. A free page without a payment
+ * costs only a look at the header names.
  *
  * step_out:      what to do next.
- * body_max_out:  the largest body of use in bytes, with MICROMINT_STEP_READ_BODY; else 0.
- * decision_out:  the decision, with MICROMINT_STEP_DECIDED; else NULL.
+ * body_max_out:  with MICROMINT_STEP_READ_BODY, the largest useful body in bytes; else 0.
+ * decision_out:  with MICROMINT_STEP_DECIDED, the decision; else NULL.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address.
+ * Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address.
  */
 micromint_status micromint_paywall_classify(const micromint_paywall *paywall,
                                             const micromint_request *request,
@@ -2590,13 +2640,13 @@ micromint_status micromint_paywall_classify(const micromint_paywall *paywall,
                                             micromint_error **error_out);
 
 /**
- * Decides about a request, its body read where `micromint_paywall_classify()` asked for it; a program
- * that may wait need not classify first. A payment that is accepted is recorded. May wait for the disk.
+ * Decides about a request, with its body if `micromint_paywall_classify()` asked for it. A program
+ * that may wait need not classify first. An accepted payment is recorded. May wait for the disk.
  *
  * decision_out: the decision.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT where `reserved` is not NULL or the client is no IP address. A till that cannot be written is no
- * error but an answer: 503.
+ * Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address. A
+ * till that cannot be written is not an error but an answer: 503.
  */
 micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
                                           const micromint_request *request,
@@ -2604,16 +2654,18 @@ micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
                                           micromint_error **error_out);
 
 /**
- * Tells the status of the content's answer, and takes back the payment that this request recorded if
- * it is no success (not 2xx). Call it once, when the head of the answer is made and before it is sent.
+ * Reports the status of the content's response, and reverses the payment that this request
+ * recorded if the response is not a success (2xx). Call it once, when the head of the response is
+ * made and before it is sent.
  *
- * decision:     the decision to serve; one that recorded no payment is left alone.
- * status:       the status of the content's answer.
- * reversed_out: true if the payment was taken back: answer with `MicroMint-Status: reversed` in place
- *               of the decision's headers.
+ * decision:     the decision to serve; one that recorded no payment is left unchanged.
+ * status:       the status of the content's response. reversed_out: true if the payment was
+ *               reversed: answer with `MicroMint-Status: reversed` instead of
+ *               the decision's header fields.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for a number that is no status. A payment that cannot be taken back (it was
- * sent again meanwhile, ten minutes have passed, or the till cannot be written) stays, and that is no error.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status. A payment that cannot be
+ * reversed (it was sent again meanwhile, ten minutes have passed, or the till cannot be written)
+ * stays recorded, and that is not an error.
  */
 micromint_status micromint_paywall_settle(const micromint_paywall *paywall,
                                           const micromint_decision *decision,
@@ -2627,12 +2679,14 @@ micromint_status micromint_paywall_settle(const micromint_paywall *paywall,
 void micromint_paywall_free(micromint_paywall *paywall);
 
 /**
- * Reads a price: the content of a price file, or the value of a setting (docs/reference/vendor.md, Prices).
+ * Parses a price: the content of a price file, or the value of a setting
+ * (docs/reference/vendor.md, Prices).
  *
  * text, text_len: one line with a number from 0 to 500.
  * price_out:      the price in coins.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for anything else. Then answer 500: an unreadable price is not free.
+ * Errors: MICROMINT_ERROR_ARGUMENT for anything else. Then answer 500: an unreadable price is not
+ * free.
  */
 micromint_status micromint_price_parse(const uint8_t *text,
                                        size_t text_len,
@@ -2640,14 +2694,14 @@ micromint_status micromint_price_parse(const uint8_t *text,
                                        micromint_error **error_out);
 
 /**
- * Opens the till of a vendor. It must be there: `micromint_paywall_prepare()` makes it.
+ * Opens the till of a vendor. It must exist: `micromint_paywall_prepare()` creates it.
  *
  * config, config_len: the path of the configuration file (docs/reference/vendor.md).
  * host:               clock and randomness; NULL for the system's.
  * till_out:           the till.
  *
- * Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE where there is no till, or a
- * file of it cannot be read or is damaged.
+ * Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE if there is no
+ * till, or one of its files cannot be read or is damaged.
  */
 micromint_status micromint_till_open(const uint8_t *config,
                                      size_t config_len,
@@ -2656,16 +2710,18 @@ micromint_status micromint_till_open(const uint8_t *config,
                                      micromint_error **error_out);
 
 /**
- * Makes the batch to send next: one made before whose answer did not come or said to ask again, or a new
- * one of the oldest payments. Payments of the last ten minutes are in none, since they may be taken back.
+ * Makes the batch to send next: an earlier one whose answer did not come or asked for a
+ * repetition, or a new one of the oldest payments. Payments of the last ten minutes are in no
+ * batch, because they may still be reversed.
  *
- * key:                K_V, which the broker gave.
+ * key:                K_V, which the broker issued.
  * period, period_len: only payments of this period; empty for any.
- * payments_max:       the most payments in it; 0 for as many as a message may hold.
- * batch_out:          what is in it; all 0 where there is nothing to redeem.
- * message_out:        a buffer with the Request-Redemption message; NULL where there is nothing to redeem.
+ * payments_max:       the largest number of payments; 0 for as many as a message may contain.
+ * batch_out:          what is in it; all 0 if there is nothing to redeem.
+ * message_out:        a buffer with the Request-Redemption message; NULL if there is nothing to
+ *                     redeem.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period is invalid, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_till_make_batch(const micromint_till *till,
                                            const micromint_key *key,
@@ -2677,13 +2733,14 @@ micromint_status micromint_till_make_batch(const micromint_till *till,
                                            micromint_error **error_out);
 
 /**
- * Reads the broker's answer to a batch and writes its verdicts down. The same answer twice is harmless.
+ * Reads the broker's answer to a batch and records its verdicts. Reading the same answer again
+ * changes nothing.
  *
  * message, message_len: the Redemption-Result message.
  * batch_out:            the batch with its verdicts.
  *
- * Errors: MICROMINT_ERROR_MESSAGE for what is none, MICROMINT_ERROR_STATE where it is the answer to no batch of
- * this till, or another one than before; MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_STATE if it
+ * answers no batch of this till, or differs from an earlier answer; MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_till_read_result(const micromint_till *till,
                                             const uint8_t *message,
@@ -2692,14 +2749,14 @@ micromint_status micromint_till_read_result(const micromint_till *till,
                                             micromint_error **error_out);
 
 /**
- * What of a period is in no batch yet.
+ * The payments of a period that are in no batch yet.
  *
  * period, period_len: the period.
  * payments_out:       the payments that can be redeemed now.
  * coins_out:          the coins in them.
- * young_out:          the payments that cannot yet, since they may be taken back.
+ * young_out:          the payments that cannot be redeemed yet, because they may be reversed.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT for what is no name of a period, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period is invalid, MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_till_unbatched(const micromint_till *till,
                                           const uint8_t *period,
@@ -2710,9 +2767,9 @@ micromint_status micromint_till_unbatched(const micromint_till *till,
                                           micromint_error **error_out);
 
 /**
- * Removes the journals of days of which every payment is settled and past its redeem-until.
+ * Removes the journals of days whose payments are all settled and past their redeem-until.
  *
- * removed_out: how many were removed.
+ * removed_out: the number of removed journals.
  *
  * Errors: MICROMINT_ERROR_FILE.
  */
@@ -2737,7 +2794,7 @@ micromint_status micromint_till_batches(const micromint_till *till,
                                         micromint_error **error_out);
 
 /**
- * How many batches are in a list. NULL gives 0.
+ * The number of batches in a list. NULL gives 0.
  */
 size_t micromint_batch_list_count(const micromint_batch_list *batch_list);
 
@@ -2749,7 +2806,7 @@ size_t micromint_batch_list_count(const micromint_batch_list *batch_list);
  * period_out, period_len_out: the period of its coins, likewise.
  * batch_out:                  what is in it, and what became of it.
  *
- * Errors: MICROMINT_ERROR_ABSENT where there are not so many.
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_batch_list_batch(const micromint_batch_list *batch_list,
                                             size_t index,
@@ -2766,9 +2823,9 @@ micromint_status micromint_batch_list_batch(const micromint_batch_list *batch_li
 void micromint_batch_list_free(micromint_batch_list *batch_list);
 
 /**
- * The periods of which payments are in no batch yet, for `micromint_till_unbatched()`.
+ * The periods that have payments in no batch yet, for `micromint_till_unbatched()`.
  *
- * periods_out: a buffer with a period a line.
+ * periods_out: a buffer with one period per line.
  *
  * Errors: MICROMINT_ERROR_FILE.
  */
