@@ -206,10 +206,8 @@ unsafe fn vector_place<'a>(
         return Err(null(name));
     }
     // SAFETY: the caller guarantees it.
-    Ok(VectorPlace {
-        differences: differences_out,
-        count: unsafe { output(count_out, "count_out") }?,
-    })
+    let count = unsafe { output(count_out, "count_out") }?;
+    Ok(VectorPlace { differences: differences_out, count })
 }
 
 impl VectorPlace<'_> {

@@ -122,7 +122,7 @@ pub struct PaymentId(Position);
 pub enum Reversal {
     /// The payment is reversed, and its coins are unspent.
     Reversed,
-    /// The payment stands: it was retried, is older than [`REVERSAL_SECONDS`], is being redeemed or
+    /// The payment stays recorded: it was retried, is older than 600 seconds, is being redeemed or
     /// was reversed before.
     Void,
 }

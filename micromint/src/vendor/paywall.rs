@@ -388,7 +388,8 @@ impl Paywall {
     /// stays if a reversal could come too late.
     ///
     /// The promise is recorded first, and without a record none is made: if the till fails
-    /// afterwards or the process dies, it is kept as soon as possible ([`Till::promise_reversal`]).
+    /// afterwards or the process dies, the reversal is carried out as soon as
+    /// possible.
     /// It becomes void only if the same payment is sent a second time meanwhile, which opens the
     /// page.
     pub fn promise(&self, charge: &Charge, status: u16) -> RequestOutcome {

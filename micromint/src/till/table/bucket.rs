@@ -9,10 +9,10 @@ use crate::bytes::{Field, u64_le};
 /// The size of a bucket and of the header, in bytes: a sector, which disks write atomically.
 pub(super) const BUCKET_SIZE: usize = 512;
 /// The entries in a bucket.
-pub(super) const BUCKET_ENTRIES: usize = (BUCKET_SIZE - bucket::HEAD_SIZE) / entry::SIZE;
+pub(super) const BUCKET_ENTRIES: usize = (BUCKET_SIZE - layout::HEAD_SIZE) / entry::SIZE;
 
 /// The head of a bucket.
-mod bucket {
+mod layout {
     use super::*;
 
     pub(super) const CHECKSUM: Field<u32> = Field::at(0);
@@ -56,17 +56,17 @@ impl Bucket {
     }
 
     pub(super) fn len(&self) -> usize {
-        usize::from(bucket::LEN.get(&self.bytes))
+        usize::from(layout::LEN.get(&self.bytes))
     }
 
     /// Whether an entry whose home is this bucket or an earlier one is in a later bucket.
     pub(super) fn is_overflowed(&self) -> bool {
-        bucket::IS_OVERFLOWED.get(&self.bytes) != 0
+        layout::IS_OVERFLOWED.get(&self.bytes) != 0
     }
 
     pub(super) fn set_overflowed(&mut self) {
         self.is_changed |= !self.is_overflowed();
-        bucket::IS_OVERFLOWED.set(&mut self.bytes, 1);
+        layout::IS_OVERFLOWED.set(&mut self.bytes, 1);
     }
 
     pub(super) fn find(&self, key: u64) -> Option<usize> {
@@ -94,29 +94,29 @@ impl Bucket {
         if slot == BUCKET_ENTRIES {
             return false;
         }
-        bucket::LEN.set(&mut self.bytes, slot as u8 + 1);
+        layout::LEN.set(&mut self.bytes, slot as u8 + 1);
         self.set(slot, entry);
         true
     }
 
     pub(super) fn seal(&mut self, seed: u64, number: u64) {
         let checksum = self.checksum(seed, number);
-        bucket::CHECKSUM.set(&mut self.bytes, checksum);
+        layout::CHECKSUM.set(&mut self.bytes, checksum);
     }
 
     /// Whether the bucket has the checksum of this file and number.
     pub(super) fn is_sealed(&self, seed: u64, number: u64) -> bool {
-        bucket::CHECKSUM.get(&self.bytes) == self.checksum(seed, number)
+        layout::CHECKSUM.get(&self.bytes) == self.checksum(seed, number)
     }
 
     /// The checksum of the content. It includes file and number, so that the bucket of another
     /// place does not match.
     pub(super) fn checksum(&self, seed: u64, number: u64) -> u32 {
         let start = crc32c::crc32c(&u64_le(seed ^ number));
-        crc32c::crc32c_append(start, &self.bytes[bucket::CHECKSUM.end()..])
+        crc32c::crc32c_append(start, &self.bytes[layout::CHECKSUM.end()..])
     }
 }
 
 fn slot_at(slot: usize) -> usize {
-    bucket::HEAD_SIZE + slot * entry::SIZE
+    layout::HEAD_SIZE + slot * entry::SIZE
 }
