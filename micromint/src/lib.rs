@@ -125,6 +125,11 @@
 //!   nginx and Apache modules and the command-line tools only translate.
 #![forbid(unsafe_code)]
 #![deny(rustdoc::broken_intra_doc_links)]
+// One role alone uses only a part of the modules that all roles share.
+#![cfg_attr(
+    not(all(feature = "mint", feature = "broker", feature = "wallet", feature = "vendor")),
+    allow(dead_code, unused_imports)
+)]
 
 #[cfg(all(feature = "vendor", target_family = "wasm"))]
 compile_error!("the feature `vendor` needs files on disk, which wasm does not have");
@@ -180,8 +185,7 @@ pub mod till;
 #[cfg(feature = "vendor")]
 pub mod vendor;
 
-// The bytes of all files. Each role uses a part of the codec, and all roles together the whole.
-#[cfg_attr(not(all(feature = "broker", feature = "wallet", feature = "vendor")), allow(dead_code))]
+// The bytes of all files.
 mod bytes;
 
 // What a program passes in.
