@@ -434,7 +434,7 @@ mod tests {
         write("binary", b"\xff");
         assert!(load(&directory, "most").is_ok());
         for (name, says) in [
-            ("more", "more: cannot be read: 65537 bytes"),
+            ("more", "more: cannot be read: expected at most 65536 bytes, found 65537"),
             ("binary", "binary: expected UTF-8 text"),
             ("absent", "absent: cannot be read: "),
         ] {

@@ -358,6 +358,6 @@ mod tests {
             "{warnings:?}"
         );
         raw.iv = 0x1111_1111_1111_1111;
-        assert!(text(&Params::new(raw).unwrap()).contains("no random number"));
+        assert!(text(&Params::new(raw).unwrap()).contains("is not random"));
     }
 }
