@@ -98,8 +98,7 @@ impl PlaceConfig {
     };
 
     /// Merges a place's configuration `own` into `outer`. A price at this level without a word
-    /// about the paywall turns it on: a page is not given away because a directive was
-    /// forgotten.
+    /// about the paywall turns it on: a page is not given away because a directive was forgotten.
     pub(crate) fn merged(outer: &PlaceConfig, own: &PlaceConfig) -> PlaceConfig {
         let implied = own.price.and(Some(Gate::On)).filter(|_| !outer.is_gated());
         PlaceConfig {

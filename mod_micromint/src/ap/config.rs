@@ -169,8 +169,8 @@ impl Parent {
         &self.module().vendors
     }
 
-    /// The places that switch on the paywall but have no vendor. Those of the main server
-    /// count for its virtual hosts too.
+    /// The places that switch on the paywall but have no vendor. Those of the main server count for
+    /// its virtual hosts too.
     pub(crate) fn gates_without_vendor(&self) -> Vec<GatePlace> {
         let has_vendor = |gate: &&GatePlace| {
             let mut servers = self.servers();
