@@ -1,4 +1,5 @@
-/* The whole cycle in one process: mint, sell, pay for a page, redeem. Comments say where each part runs in practice.
+/* The whole cycle in one process: mint, sell, pay for a page, redeem. Comments say where each part
+   runs in practice.
    cc cycle.c $(pkg-config --cflags --libs micromint) && mkdir world && ./a.out world */
 #include <micromint.h>
 #include <stdio.h>
@@ -34,7 +35,8 @@ static void write_file(const char *where, const void *bytes, size_t len) {
   if (file == NULL || fwrite(bytes, 1, len, file) != len || fclose(file) != 0) exit((perror(where), 1));
 }
 
-/* At the broker, once a month: a configuration, the coin file, and the parameters for vendors and wallets. */
+/* At the broker, once a month: a configuration, the coin file, and the parameters for vendors and
+   wallets. */
 static void mint(const char *folder) {
   micromint_new_period period = {TEXT("test"), TEXT("2026-12"), TEXT("https://broker.example/"), TEXT("0.01 USD"),
                                  0, 0, 0, 1, NULL};

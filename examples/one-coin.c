@@ -1,4 +1,5 @@
-/* Checks one coin. cc one-coin.c $(pkg-config --cflags --libs micromint) && ./a.out 2026-12.params */
+/* Checks one coin.
+   cc one-coin.c $(pkg-config --cflags --libs micromint) && ./a.out 2026-12.params */
 #include <micromint.h>
 #include <stdio.h>
 

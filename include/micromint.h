@@ -1,8 +1,9 @@
 /*
  * MicroMint: micropayments whose coins are hash collisions.
  *
- * Read docs/reference/c-conventions.md once before the first call: what is owned by whom, what NULL does, how
- * errors are told, and what threads may do. Texts and bytes are given with their length everywhere.
+ * Read docs/reference/c-conventions.md before the first call: who owns what, what NULL means, how
+ * errors are reported, and what threads may do. Texts and bytes are always passed with their
+ * length.
  */
 
 #ifndef MICROMINT_H
@@ -1131,9 +1132,9 @@ micromint_status micromint_checker_new(const micromint_params *params,
  *
  * user, user_len: the User-ID of the payer.
  * x, x_len:       the inputs: k for each coin, in the order of the set, one coin after the other.
- * fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them. first_bins_out: an array of
- *                 x_len / k places; the first bins, which identify the coins, are written
- *                 to it if the coins are good. NULL if they are not wanted.
+ * fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
+ * first_bins_out: an array of x_len / k places; the first bins, which identify the coins, are
+ *                 written to it if the coins are good. NULL if they are not wanted.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or x_len is 0. If fewer than k inputs
  * remain at the end, the fault is MICROMINT_COIN_USER_DIFFERENCES.
@@ -1465,9 +1466,8 @@ micromint_status micromint_broker_vendor_account(micromint_broker *broker,
  *
  * user, user_len: the User-ID.
  * records_out:    a buffer with one line for each, oldest first, words separated by spaces:
- *                 `sale`,
- *                 the time (RFC 3339), the number of the sale, the sets; then `return`, the time,
- *                 the Request-ID, the coins.
+ *                 `sale`, the time (RFC 3339), the number of the sale, the sets; then `return`,
+ *                 the time, the Request-ID, the coins.
  *
  * Errors: as for `micromint_broker_user_account()`.
  */
@@ -1793,8 +1793,7 @@ micromint_status micromint_mint_merge(const micromint_mint *mint,
  * count:                      the number of parts, at most 4096.
  * memory, progress, userdata: as for `micromint_mint_run()`.
  * missing_out:                the number of parts that are not made yet; 0 if the file is
- *                             complete,
- *                             or another process is about to complete it.
+ *                             complete, or another process is about to complete it.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if there is no such part, else as for `micromint_mint_merge()`.
  */
@@ -1838,12 +1837,13 @@ micromint_status micromint_mint_measure(const micromint_mint *mint,
  * Writes the configuration of a new period into a new file of mode 0600; iv, fixed bits and input
  * key are random. Keep it secret: the input key reveals which balls are the broker's.
  *
- * config, config_len: the path of the file; the coin file will be in the same folder. period:
- * what the broker chooses. host:               randomness; NULL for the system's.
+ * config, config_len: the path of the file; the coin file will be in the same folder.
+ * period:             what the broker chooses.
+ * host:               randomness; NULL for the system's.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the profile, the name of the period or the amount of money is
- * invalid, MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a
- * month if no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the profile, the name of the period or the amount of money
+ * is invalid, MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not
+ * a month if no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
  */
 micromint_status micromint_mint_init(const uint8_t *config,
                                      size_t config_len,
@@ -1913,8 +1913,7 @@ micromint_status micromint_broker_register(micromint_broker *broker,
  *
  * batch, batch_len: the Request-Redemption message.
  * message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as
- *                   a
- *                   whole.
+ *                   a whole.
  * reason_out:       a buffer with the reason of a refusal; else NULL.
  *
  * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Redemption,
@@ -1934,8 +1933,7 @@ micromint_status micromint_broker_redeem(micromint_broker *broker,
  * batch, batch_len:   the Request-Redemption message.
  * result, result_len: the Redemption-Result message that answered it.
  * text_out:           a buffer with the lines, of which the first and the last name the batch;
- *                     empty
- *                     if all its coins are good or wait.
+ *                     empty if all its coins are good or wait.
  *
  * Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to
  * another batch.
@@ -2155,12 +2153,11 @@ micromint_status micromint_wallet_pay(micromint_wallet *wallet,
  * Records what became of a payment. Do not call it if no complete answer came: the payment stays
  * unknown, and `micromint_wallet_pay()` sends it again without further coins.
  *
- * payment:            its number.
- * status:             the status of the vendor's answer.
- * word, word_len:     the value of its header MicroMint-Status; empty if there is none.
- *                     outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if
- *                     the answer leaves it
- *                     open; static, no final NUL.
+ * payment:                      its number.
+ * status:                       the status of the vendor's answer.
+ * word, word_len:               the value of its header MicroMint-Status; empty if there is none.
+ * outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if the answer does not
+ *                               decide it; static, no final NUL.
  *
  * Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
  */
@@ -2230,8 +2227,7 @@ micromint_status micromint_wallet_backup(micromint_wallet *wallet,
  * backup, backup_len: the backup.
  * path, path_len:     the new wallet file.
  * is_spendable:       whether the owner says that no coin was spent since the backup was made;
- *                     otherwise
- *                     its coins can only be returned.
+ *                     otherwise its coins can only be returned.
  * host:               clock and randomness; NULL for the system's.
  * wallet_out:         the wallet.
  *
@@ -2659,9 +2655,9 @@ micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
  * made and before it is sent.
  *
  * decision:     the decision to serve; one that recorded no payment is left unchanged.
- * status:       the status of the content's response. reversed_out: true if the payment was
- *               reversed: answer with `MicroMint-Status: reversed` instead of
- *               the decision's header fields.
+ * status:       the status of the content's response.
+ * reversed_out: true if the payment was reversed: answer with `MicroMint-Status: reversed` instead
+ *               of the decision's header fields.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status. A payment that cannot be
  * reversed (it was sent again meanwhile, ten minutes have passed, or the till cannot be written)

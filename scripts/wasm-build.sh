@@ -1,10 +1,11 @@
 #!/bin/sh
-# Builds the core for wasm32-unknown-unknown with the roles of a browser's wallet (wallet, mint), prints
-# the size of a wallet, and runs it where there is a node.
+# Builds the core for wasm32-unknown-unknown with the roles of a browser's wallet (wallet, mint),
+# prints the size of a wallet, and runs it if node is installed.
 #
-# rustup's target is used where it is installed (`rustup target add wasm32-unknown-unknown`). Else the
-# compiler and the source of the standard library come from Debian (rustc-web, rust-web-src). They are
-# unpacked under target/ and not installed, so this needs no root and does not disturb rustup.
+# Uses rustup's target if it is installed (`rustup target add wasm32-unknown-unknown`). Otherwise
+# the compiler and the source of the standard library come from Debian (rustc-web, rust-web-src).
+# They are unpacked under target/ and not installed, so this needs no root and does not disturb
+# rustup.
 set -eu
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
@@ -24,7 +25,7 @@ unpack_debian_toolchain() {
         exit 1
     }
     mkdir -p "$toolchain/debs"
-    # One version of all: the standard library is built from the source of this very compiler.
+    # The versions must match: this compiler builds the standard library from its own source.
     version=$(apt-cache policy rust-web-src | sed -n 's/^ *Candidate: //p')
     release=$(echo "$version" | cut -d. -f1-2)
     llvm=$(apt-cache depends "libstd-rust-web-$release" | sed -n 's/.*Depends: \(libllvm[0-9]*\)$/\1/p')

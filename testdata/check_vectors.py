@@ -1,8 +1,10 @@
-"""Computes every vector of this folder again, from docs/reference/protocol.md alone: python3 testdata/check_vectors.py
+"""Computes every vector of this folder again, from docs/reference/protocol.md alone:
+python3 testdata/check_vectors.py
 
-A second implementation, in plain Python and its standard library, that shares no code with the project.
-It hashes, derives vectors, checks coins, reads and prints messages, and makes authenticators. A vector
-that both implementations agree on is one that a third can trust. Ends with status 1 at a difference.
+A second implementation, in plain Python and its standard library, that shares no code with the
+project. It hashes, derives vectors, checks coins, reads and prints messages, and makes
+authenticators. A third implementation can trust a vector on which these two agree. Exits with
+status 1 if there is a difference.
 """
 
 import base64
@@ -94,8 +96,8 @@ class Period:
         return [value % (1 << self.v) for value in self.values("micromint vendor", vendor, 0)]
 
     def check(self, user, vendor, x):
-        """The answer to the coins of a payment, with the checks in the order of docs/reference/protocol.md,
-        and their first bins."""
+        """The answer to the coins of a payment, with the checks in the order of
+        docs/reference/protocol.md, and their first bins."""
         if any(value >> INPUT_WIDTH[self.hashfn] for value in x):
             return "out-of-range", []
         coins = [x[i:i + self.k] for i in range(0, len(x), self.k)]
@@ -378,7 +380,8 @@ def check_message(row):
 
 
 def check_meaning(message_type, headers, data):
-    """Checks the contents of a valid message: its coins are valid, its balls are in the right bins."""
+    """Checks the contents of a valid message: its coins are valid, and its balls are in the right
+    bins."""
     if message_type == "Payment":
         period = PERIODS[headers["period"]]
         assert period.check(headers["user-id"], headers["vendor-id"], inputs(data))[0] == "accepted"

@@ -1,6 +1,6 @@
-"""DES (FIPS 46-3) in plain Python, for checking vectors: encrypt(key, block), both 64-bit integers.
+"""DES (FIPS 46-3) in plain Python, to check vectors: encrypt(key, block), both 64-bit integers.
 
-Written from the tables of the standard, bit 1 being the most significant. Slow and obvious.
+Written from the tables of the standard, in which bit 1 is the most significant. Slow and obvious.
 """
 
 INITIAL = [58, 50, 42, 34, 26, 18, 10, 2, 60, 52, 44, 36, 28, 20, 12, 4,

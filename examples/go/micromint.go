@@ -56,7 +56,7 @@ func (p *Paywall) Decide(r *http.Request, body []byte, price uint32) (Decision, 
 	return d, nil
 }
 
-// Settle tells the status of the page, and whether the payment for it was taken back.
+// Settle reports the status of the page, and returns whether the payment for it was reversed.
 func (p *Paywall) Settle(d Decision, status int) bool {
 	var reversed C.bool
 	C.micromint_paywall_settle(p.handle, d.handle, C.uint32_t(status), &reversed, nil)

@@ -56,7 +56,7 @@ fn world() -> &'static World {
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).expect("a file");
-            // mint.toml holds a secret: the library refuses it where others can read it.
+            // mint.toml holds a secret: the library refuses it if others can read it.
             std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("a mode");
         };
         let params = include_str!("../../testdata/periods/2026-12.params");
@@ -102,7 +102,7 @@ fn world() -> &'static World {
     })
 }
 
-/// Gives the wallet coins to lose.
+/// Puts coins into the wallet.
 unsafe fn sell(broker: *mut micromint_broker, wallet: *mut micromint_wallet) {
     let (mut sale, mut reason, mut coins) = (null_mut(), null_mut(), 0);
     let mut received = micromint_received::MICROMINT_RECEIVED_REFUSED;
@@ -132,7 +132,7 @@ unsafe fn sell(broker: *mut micromint_broker, wallet: *mut micromint_wallet) {
     assert!(coins > 0);
 }
 
-/// Arguments out of the bytes.
+/// Arguments made from the bytes.
 struct Input<'a> {
     data: &'a [u8],
 }
@@ -426,7 +426,7 @@ fn wallet(input: &mut Input<'_>, world: &World) {
     }
 }
 
-/// What is lent of the history is text, and has the stated length.
+/// The texts of the history are valid UTF-8 and have the stated length.
 unsafe fn past(it: *const micromint_wallet, number: usize, text: *const u8, text_len: usize) {
     unsafe {
         let (mut sale, mut back, mut coins) = (std::mem::zeroed(), std::mem::zeroed(), 0);

@@ -144,9 +144,8 @@ pub unsafe extern "C" fn micromint_broker_vendor_account(
 ///
 /// user, user_len: the User-ID.
 /// records_out:    a buffer with one line for each, oldest first, words separated by spaces:
-///                 `sale`,
-///                 the time (RFC 3339), the number of the sale, the sets; then `return`, the time,
-///                 the Request-ID, the coins.
+///                 `sale`, the time (RFC 3339), the number of the sale, the sets; then `return`,
+///                 the time, the Request-ID, the coins.
 ///
 /// Errors: as for `micromint_broker_user_account()`.
 #[unsafe(no_mangle)]

@@ -54,8 +54,7 @@ pub unsafe extern "C" fn micromint_mint_merge(
 /// count:                      the number of parts, at most 4096.
 /// memory, progress, userdata: as for `micromint_mint_run()`.
 /// missing_out:                the number of parts that are not made yet; 0 if the file is
-///                             complete,
-///                             or another process is about to complete it.
+///                             complete, or another process is about to complete it.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT if there is no such part, else as for `micromint_mint_merge()`.
 #[unsafe(no_mangle)]

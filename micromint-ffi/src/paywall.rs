@@ -163,9 +163,9 @@ pub unsafe extern "C" fn micromint_paywall_decide(
 /// made and before it is sent.
 ///
 /// decision:     the decision to serve; one that recorded no payment is left unchanged.
-/// status:       the status of the content's response. reversed_out: true if the payment was
-///               reversed: answer with `MicroMint-Status: reversed` instead of
-///               the decision's header fields.
+/// status:       the status of the content's response.
+/// reversed_out: true if the payment was reversed: answer with `MicroMint-Status: reversed` instead
+///               of the decision's header fields.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status. A payment that cannot be
 /// reversed (it was sent again meanwhile, ten minutes have passed, or the till cannot be written)

@@ -79,12 +79,13 @@ pub struct micromint_plan {
 /// Writes the configuration of a new period into a new file of mode 0600; iv, fixed bits and input
 /// key are random. Keep it secret: the input key reveals which balls are the broker's.
 ///
-/// config, config_len: the path of the file; the coin file will be in the same folder. period:
-/// what the broker chooses. host:               randomness; NULL for the system's.
+/// config, config_len: the path of the file; the coin file will be in the same folder.
+/// period:             what the broker chooses.
+/// host:               randomness; NULL for the system's.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if the profile, the name of the period or the amount of money is
-/// invalid, MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not a
-/// month if no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the profile, the name of the period or the amount of money
+/// is invalid, MICROMINT_ERROR_CONFIG for a weak choice that is not allowed, or a name that is not
+/// a month if no times are given; MICROMINT_ERROR_FILE if the file exists or cannot be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_init(
     config: *const u8,

@@ -39,8 +39,7 @@ pub unsafe extern "C" fn micromint_broker_register(
 ///
 /// batch, batch_len: the Request-Redemption message.
 /// message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as
-///                   a
-///                   whole.
+///                   a whole.
 /// reason_out:       a buffer with the reason of a refusal; else NULL.
 ///
 /// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Redemption,
@@ -73,8 +72,7 @@ pub unsafe extern "C" fn micromint_broker_redeem(
 /// batch, batch_len:   the Request-Redemption message.
 /// result, result_len: the Redemption-Result message that answered it.
 /// text_out:           a buffer with the lines, of which the first and the last name the batch;
-///                     empty
-///                     if all its coins are good or wait.
+///                     empty if all its coins are good or wait.
 ///
 /// Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to
 /// another batch.

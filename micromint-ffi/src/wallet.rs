@@ -304,12 +304,11 @@ pub unsafe extern "C" fn micromint_wallet_pay(
 /// Records what became of a payment. Do not call it if no complete answer came: the payment stays
 /// unknown, and `micromint_wallet_pay()` sends it again without further coins.
 ///
-/// payment:            its number.
-/// status:             the status of the vendor's answer.
-/// word, word_len:     the value of its header MicroMint-Status; empty if there is none.
-///                     outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if
-///                     the answer leaves it
-///                     open; static, no final NUL.
+/// payment:                      its number.
+/// status:                       the status of the vendor's answer.
+/// word, word_len:               the value of its header MicroMint-Status; empty if there is none.
+/// outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if the answer does not
+///                               decide it; static, no final NUL.
 ///
 /// Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]

@@ -100,8 +100,7 @@ pub unsafe extern "C" fn micromint_wallet_backup(
 /// backup, backup_len: the backup.
 /// path, path_len:     the new wallet file.
 /// is_spendable:       whether the owner says that no coin was spent since the backup was made;
-///                     otherwise
-///                     its coins can only be returned.
+///                     otherwise its coins can only be returned.
 /// host:               clock and randomness; NULL for the system's.
 /// wallet_out:         the wallet.
 ///

@@ -120,7 +120,7 @@ fn rate(subject: &Subject, threads: usize, time: Duration) -> f64 {
     })
 }
 
-/// The rate of `act` per second; it returns how many things it did.
+/// The rate of `act` per second; `act` returns how many operations it made.
 fn per_second(time: Duration, act: &mut dyn FnMut() -> usize) -> f64 {
     let begin = processor_time();
     let mut done = 0;

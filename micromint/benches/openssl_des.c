@@ -1,5 +1,6 @@
-/* OpenSSL's DES as a search for keys must use it: a key schedule and one block for each key. Prints keys a second of
- * processor time. Deprecated since OpenSSL 3.0 but there. make bench compiles and runs it: openssl_des SECONDS */
+/* OpenSSL's DES as a search for keys must use it: a key schedule and one block for each key. Prints
+ * keys per second of processor time. OpenSSL 3.0 deprecates these functions but still has them.
+ * make bench compiles and runs it: openssl_des SECONDS */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/des.h>
 #include <stdint.h>
@@ -23,7 +24,7 @@ int main(int argc, char **argv) {
         }
         spent = (double)(clock() - begin) / CLOCKS_PER_SEC;
     } while (spent < seconds);
-    /* The sum is used, so that nothing is left out. */
+    /* The sum is used, so that the compiler omits nothing. */
     printf("%.0f\n", count / spent + (sum == 1));
     return 0;
 }

@@ -74,7 +74,7 @@ fn main() {
     let batches = batches(&payments, &params, &secret(), &vendor);
     drop(payments);
 
-    // What is judged in practice is durable long before, and is read from the disk.
+    // In practice a coin file is durable long before a batch is judged, and is read from the disk.
     rustix::fs::sync();
     let is_cold = std::fs::write("/proc/sys/vm/drop_caches", "1").is_ok();
     let (began, processors) = (Instant::now(), processor_time());

@@ -312,8 +312,8 @@ impl<'a> Writer<'a> {
         self.bytes(&number.to_be_bytes())
     }
 
-    /// A text of at most 255 bytes after its length in one byte. Callers pass only types whose longest
-    /// text is shorter.
+    /// A text of at most 255 bytes with its length before it, in one byte. Callers pass only types
+    /// whose longest text is shorter.
     #[inline]
     pub(crate) fn text_u8(&mut self, text: &str) -> &mut Writer<'a> {
         debug_assert!(text.len() <= usize::from(u8::MAX));

@@ -15,9 +15,9 @@ use crate::hash::HashFunction;
 use crate::identity::{UserVector, VendorVector};
 use crate::params::{COIN_SIZE_MAX, Params};
 
-/// Some bins, in order; a slice to its users.
+/// Bins in order; used as a slice.
 ///
-/// A list as long as the largest coin or shorter takes no allocation, as most payments are small.
+/// Up to [`COIN_SIZE_MAX`] bins need no allocation, since most payments are small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bins(SmallVec<[Bin; COIN_SIZE_MAX as usize]>);
 

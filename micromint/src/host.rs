@@ -292,7 +292,7 @@ pub trait File: Send + Sync {
     ///
     /// # Errors
     /// An error of the operating system. What was written since the last success may be lost then,
-    /// and a later success does not prove the opposite.
+    /// and a later success proves nothing about it.
     fn sync(&self) -> io::Result<()>;
 
     /// The number of names (hard links); 0 after the file was deleted.

@@ -134,7 +134,7 @@
 #[cfg(all(feature = "vendor", target_family = "wasm"))]
 compile_error!("the feature `vendor` needs files on disk, which wasm does not have");
 
-// What a coin is.
+// Periods, balls and coins. (A blank line between modules keeps rustfmt from sorting them.)
 pub mod params;
 pub mod period;
 
@@ -157,12 +157,12 @@ pub mod key_file;
 
 pub mod owner;
 
-// The words between the actors.
+// The messages between the actors.
 pub mod protocol;
 
 pub mod scheme;
 
-// Making and keeping coins: the feature `mint`.
+// Making coins and the file that holds them: the feature `mint`.
 #[cfg(feature = "mint")]
 pub mod minting;
 
@@ -185,7 +185,7 @@ pub mod till;
 #[cfg(feature = "vendor")]
 pub mod vendor;
 
-// The bytes of all files.
+// The byte codec of all files.
 mod bytes;
 
 // What a program passes in.
@@ -200,7 +200,7 @@ pub mod error;
 
 pub mod reply;
 
-// For tests of this crate and of those above it.
+// For the tests of this crate and of the crates that use it.
 #[cfg(feature = "simulated-host")]
 #[doc(hidden)]
 pub mod testing;

@@ -27,8 +27,8 @@ pub struct Currency([u8; 3]);
 /// An amount of money in units of 10^-8 of a currency, 0 to 2^64 - 1 units.
 ///
 /// It is printed as a decimal number without trailing zeros, a space and the code of the currency.
-/// Reading accepts trailing zeros, at most 8 decimals, and nothing else: no sign,
-/// no leading zeros, no thousands separators.
+/// Reading accepts trailing zeros, at most 8 decimals, and nothing else: no sign, no leading
+/// zeros, no thousands separators.
 ///
 /// ```
 /// use micromint::money::{Currency, Money};

@@ -54,23 +54,23 @@ pub struct RawParams {
     pub hash: HashName,
     /// The 64-bit initialization vector of the hash function.
     pub iv: u64,
-    /// Vendors accept coins from this time on.
+    /// b: 2^b balls are tossed.
     pub input_bits: u32,
-    /// Vendors accept coins until just before this time. From then on, clients may return them.
+    /// n, the number of bits of an output y.
     pub output_bits: u32,
-    /// The broker redeems coins until just before this time.
+    /// t, the number of leading bits of y that are fixed.
     pub fixed_count: u32,
-    /// Their value, below 2^t.
+    /// The value of the fixed bits, below 2^t.
     pub fixed_bits: u64,
-    /// v, the low bits of y that name the sub-bin.
+    /// v, the number of bits of y that name the sub-bin.
     pub subbin_bits: u32,
     /// k, the balls in a coin.
     pub coin_size: u32,
-    /// Vendors accept from here on.
+    /// Vendors accept coins from this time on.
     pub start: UnixTime,
-    /// Vendors accept until just before this, then clients may return.
+    /// Vendors accept coins until just before this time. From then on, clients may return them.
     pub expiration: UnixTime,
-    /// The broker redeems until just before this.
+    /// The broker redeems coins until just before this time.
     pub redeem_until: UnixTime,
     /// The broker's URL.
     pub broker: String,

@@ -113,7 +113,7 @@ pub enum Spent {
     AlreadySpent,
 }
 
-/// Identifies a recorded payment, and allows to reverse it.
+/// Identifies a recorded payment, so that it can be reversed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PaymentId(Position);
 

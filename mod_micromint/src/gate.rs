@@ -1,6 +1,6 @@
-//! The path of a request through the gate.
+//! The path of a request through the paywall.
 //!
-//! The gate runs before whatever makes the content: access checks, passwords and rewriting are
+//! The paywall runs before whatever makes the content: access checks, passwords and rewriting are
 //! done, the file is known, and nothing was sent. `MicroMint On` puts it before every page of a
 //! place; `MicroMint Require` only before those that `Require micromint` let pass. A filter sees
 //! the head of the response before it is sent: a payment is kept for a success only.
@@ -30,7 +30,7 @@ const FORBIDDEN: Code = 403;
 const NOT_FOUND: Code = 404;
 const SERVER_ERROR: Code = 500;
 
-/// The name by which `SetHandler` makes the gate's answer the content.
+/// The name by which `SetHandler` makes the paywall's answer the content.
 const MESSAGE_HANDLER: &[u8] = b"micromint-message";
 /// The name by which `SetHandler` makes the counters the content.
 const STATUS_HANDLER: &[u8] = b"micromint-status";
@@ -77,8 +77,8 @@ pub(crate) fn open(child: &Parent) {
 
 // ---- the hooks
 
-/// `Require micromint`. The gate runs before the content, so access is granted for now, and the
-/// gate asks for a payment if there is a price. Other credentials are tried first.
+/// `Require micromint`. The paywall runs before the content, so access is granted for now, and the
+/// paywall asks for a payment if there is a price. Other credentials are tried first.
 pub(crate) fn require(request: Request<'_>) -> Grant {
     match request.place().gate() {
         Gate::Off => {
@@ -122,7 +122,7 @@ pub(crate) fn fixups(request: Request<'_>) -> Code {
     DECLINED
 }
 
-/// Before the content is made: the gate.
+/// Before the content is made: the paywall.
 pub(crate) fn handler(request: Request<'_>) -> Code {
     let is_gated = match request.place().gate() {
         Gate::Off => false,

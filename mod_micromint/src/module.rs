@@ -32,7 +32,7 @@ pub(crate) struct PlaceConfig {
     event_log: Option<EventLog>,
 }
 
-/// `MicroMint`: where the gate applies.
+/// `MicroMint`: where the paywall applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
     /// Nowhere.
@@ -98,8 +98,7 @@ impl PlaceConfig {
     };
 
     /// Merges a place's configuration `own` into `outer`. A price at this level without a word
-    /// about the gate turns the gate on: a page is not given away because a directive was
-    /// forgotten.
+    /// about the paywall turns it on: a page is not given away because a directive was forgotten.
     pub(crate) fn merged(outer: &PlaceConfig, own: &PlaceConfig) -> PlaceConfig {
         let implied = own.price.and(Some(Gate::On)).filter(|_| !outer.is_gated());
         PlaceConfig {
@@ -114,13 +113,13 @@ impl PlaceConfig {
         }
     }
 
-    /// Where the gate applies. A price alone turns it on.
+    /// Where the paywall applies. A price alone turns it on.
     pub(crate) fn gate(&self) -> Gate {
         let implied = self.price.map_or(Gate::Off, |_| Gate::On);
         self.gate.unwrap_or(implied)
     }
 
-    /// Whether there is a gate for any request.
+    /// Whether the paywall applies to any request.
     pub(crate) fn is_gated(&self) -> bool {
         self.gate() != Gate::Off
     }
@@ -318,7 +317,7 @@ fn unexpected(expected: &str, found: &[u8]) -> String {
 /// A variable that the module sets in the environment, for logs, expressions and the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
-    /// What became of the request at the gate.
+    /// The outcome of the request at the paywall.
     Status,
     /// The price of the page.
     Price,

@@ -12,7 +12,7 @@ use micromint::vendor::{Answer, Decision, Paywall, RequestBuf, Serve};
 
 use crate::ap::Code;
 
-/// How far a request has got in the gate.
+/// How far a request has got in the paywall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Nothing is decided at this price.

@@ -1,8 +1,8 @@
-//! The path of a request through the gate.
+//! The path of a request through the paywall.
 //!
-//! Under `satisfy all` (nginx's default) the gate is only in the precontent phase: by then every
-//! other check has passed, and `try_files` has found the file. Under `satisfy any` the gate is one
-//! of the checks and runs in the access phase. The precontent phase then checks again, because
+//! Under `satisfy all` (nginx's default) the paywall is only in the precontent phase: by then every
+//! other check has passed, and `try_files` has found the file. Under `satisfy any` the paywall is
+//! one of the checks and runs in the access phase. The precontent phase then checks again, because
 //! `try_files` may have found a file with another price. Both phases run [`pass`], which nginx
 //! calls again after each wait.
 
@@ -61,7 +61,7 @@ pub(crate) fn open(worker: &Worker) {
 
 // ---- the phases
 
-/// The access phase under `satisfy any`: the gate is one of the checks, and one is enough.
+/// The access phase under `satisfy any`: the paywall is one of the checks, and one is enough.
 pub(crate) fn access(request: &mut Request) -> Code {
     if !request.location().is_gated() || request.is_subrequest() {
         return DECLINED;
@@ -97,7 +97,7 @@ pub(crate) fn precontent(request: &mut Request) -> Code {
     if request.satisfies_any() {
         let asked_in = request.visit().and_then(|visit| visit.asked_in.get());
         if asked_in != Some(request.uri_changes()) {
-            // Another check passed before the gate was asked.
+            // Another check passed before the paywall was asked.
             return DECLINED;
         }
     }
@@ -116,7 +116,7 @@ fn subrequest(request: &mut Request) -> Code {
     }
 }
 
-/// One step through the gate. `DECLINED` lets the request continue to its content.
+/// One step through the paywall. `DECLINED` lets the request continue to its content.
 fn pass(request: &mut Request) -> Code {
     let visit = request.visit();
     if let Some(visit) = visit.as_ref().filter(|visit| visit.is_waiting()) {

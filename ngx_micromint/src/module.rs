@@ -32,7 +32,7 @@ pub(crate) struct LocationConfig {
     event_log: Option<Option<EventLog>>,
 }
 
-/// `micromint`: whether the gate is on, and what decided that.
+/// `micromint`: whether the paywall is on, and what decided that.
 #[derive(Clone)]
 struct Gate {
     is_on: bool,
@@ -97,7 +97,8 @@ impl ServerConfig {
 
 impl LocationConfig {
     /// Inherits from the outer level what this one does not set. A price at this level without
-    /// `micromint` turns the gate on: a page is not given away because a directive was forgotten.
+    /// `micromint` turns the paywall on: a page is not given away because a directive was
+    /// forgotten.
     pub(crate) fn inherit(
         &mut self,
         parent: &LocationConfig,
@@ -123,7 +124,7 @@ impl LocationConfig {
         }
     }
 
-    /// Whether requests pass through the gate.
+    /// Whether requests pass through the paywall.
     pub(crate) fn is_gated(&self) -> bool {
         self.gate.as_ref().is_some_and(|gate| gate.is_on)
     }
@@ -341,7 +342,7 @@ fn word(place: &ConfigPlace) -> &[u8] {
 /// A variable of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
-    /// What became of the request at the gate.
+    /// The outcome of the request at the paywall.
     Status,
     /// The price of the page.
     Price,

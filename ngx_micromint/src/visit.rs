@@ -11,7 +11,7 @@ use micromint::vendor::{Decision, Paywall};
 
 use crate::sys::Code;
 
-/// How far a request has got in the gate.
+/// How far a request has got in the paywall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Nothing is decided at this price.
@@ -56,7 +56,7 @@ pub(crate) struct Visit {
     pub(crate) verdict: RefCell<Verdict>,
     /// The paywall that decided it, for what the response still needs.
     pub(crate) paywall: RefCell<Option<Arc<Paywall>>>,
-    /// The pass through the phases in which `satisfy any` asked the gate.
+    /// The pass through the phases in which `satisfy any` asked the paywall.
     pub(crate) asked_in: Cell<Option<u32>>,
     /// Whether the head of the response was processed.
     pub(crate) has_settled: Cell<bool>,

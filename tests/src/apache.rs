@@ -249,7 +249,7 @@ pub fn write_configuration_with(site: &Site, mpm: Mpm, module: Option<&Path>, te
     site.write("httpd.conf", &site.fill(&text));
 }
 
-/// A vendor, and the gate everywhere.
+/// A vendor, and the paywall everywhere.
 pub const SELLING: &str = "MicroMintConfig vendor.toml\nMicroMint On\n";
 
 /// Debian's modules that the tests use, in addition to the MPM and the CGI module.

@@ -1,9 +1,9 @@
 //! `mint.toml`: the configuration of a mint for one period.
 //!
 //! Input: the text of the file. Output: a configuration that can be minted from; and the reverse.
-//! The keys are those of the public parameters (`PARAMS_KEYS`) and three that the
-//! broker keeps secret: `coinfile`, the path of the coin file, `input-key`, the secret of the
-//! permutation, and `weak = "allowed"` if weak choices are allowed. The invariant: no error repeats
+//! The keys are those of the public parameters (`PARAMS_KEYS`) and three that the broker
+//! keeps secret: `coinfile`, the path of the coin file, `input-key`, the secret of the permutation,
+//! and `weak = "allowed"` if weak choices are allowed. The invariant: no error repeats
 //! any part of the input key.
 
 use serde::de::Error;

@@ -80,8 +80,8 @@ impl NewPeriod {
         NewPeriod { profile, period, broker, coin_value, start, expiration, weak: false }
     }
 
-    /// Makes a configuration with the coin file `PERIOD.coins` beside it. Redemption ends
-    /// seven days after the expiration.
+    /// Makes a configuration with the coin file `PERIOD.coins` beside it. Redemption ends seven
+    /// days after the expiration.
     ///
     /// # Errors
     /// See [`NewPeriodError`].

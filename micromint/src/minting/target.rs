@@ -52,9 +52,9 @@ impl MintJob<'_> {
         Ok(names.iter().any(|name| *name == gate || merged_part::is_of(self.name, name)))
     }
 
-    /// Removes the files of a merge beside a complete coin file. A process that comes to the gate
-    /// later creates it again, and removes it again; a process that waits at a removed gate finds
-    /// the file complete.
+    /// Removes the files of a merge beside a complete coin file. A process that takes the merge
+    /// lock later creates its file again, and removes it again; a process that waits for the lock
+    /// of a removed file finds the coin file complete.
     pub(super) fn remove_merge_files(&self) -> Result<(), MintError> {
         merged_part::remove_all(self.directory, self.name)?;
         remove_if_there(self.directory, &self.gate_name())

@@ -30,21 +30,21 @@ const RESULT: u8 = 2;
 pub struct Batch {
     /// The Batch-ID.
     pub id: Id,
-    /// The number of its payments.
+    /// The period of its coins.
     pub period: Period,
-    /// The number of their coins.
+    /// The number of its payments.
     pub payments: u32,
-    /// The number of coins in them.
+    /// The number of coins in its payments.
     pub coins: u32,
-    /// When the broker gives its final verdict on waiting coins.
+    /// When it was made.
     pub made_at: UnixTime,
-    /// The number of coins by verdict, once a result came. A later result replaces an earlier one.
+    /// When the broker gives its final verdict on waiting coins.
     pub redeem_until: UnixTime,
-    /// Its payments are those of the period from this position …
+    /// The number of coins by verdict, once a result came. A later result replaces an earlier one.
     pub result: Option<BTreeMap<Verdict, u32>>,
-    /// … to before this one.
+    /// Its payments are those of the period from this position …
     pub(crate) from: Position,
-    /// SHA-256 of its data.
+    /// … to before this one.
     pub(crate) to: Position,
     /// SHA-256 of its data.
     pub(crate) digest: [u8; 32],

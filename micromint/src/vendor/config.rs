@@ -75,8 +75,8 @@ pub struct VendorConfig {
 }
 
 impl VendorConfig {
-    /// The configuration of `vendor`, whose pages are at `origins`: 1 to 64, the first
-    /// for requests that match none of them. `periods` is the folder of the accepted periods with a
+    /// The configuration of `vendor`, whose pages are at `origins`: 1 to 64, the first for
+    /// requests that match none of them. `periods` is the folder of the accepted periods with a
     /// `PERIOD.params` file for each, `till` the directory of the till.
     pub fn new(
         vendor: VendorId,
@@ -142,8 +142,8 @@ impl VendorConfig {
         VendorConfig { page, ..self }
     }
 
-    /// The origins whose scripts may see pages with a price: at most 64 if they are
-    /// listed. Default: [`CorsPolicy::Site`].
+    /// The origins whose scripts may see pages with a price: at most 64 if they are listed.
+    /// Default: [`CorsPolicy::Site`].
     #[must_use]
     pub fn with_cors(self, cors: CorsPolicy) -> VendorConfig {
         VendorConfig { cors, ..self }

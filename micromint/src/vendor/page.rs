@@ -72,8 +72,8 @@ impl Page {
     /// Reads a template.
     ///
     /// # Errors
-    /// The file cannot be read, is larger than 256 KiB, or is not a valid template;
-    /// the error states the line.
+    /// The file cannot be read, is larger than 256 KiB, or is not a valid template; the error
+    /// states the line.
     pub fn load(path: &Path) -> Result<Page, ConfigError> {
         let unreadable = |error: std::io::Error| {
             ConfigError::file(path, format!("page: cannot be read: {error}"))

@@ -389,9 +389,8 @@ impl Paywall {
     ///
     /// The promise is recorded first, and without a record none is made: if the till fails
     /// afterwards or the process dies, the reversal is carried out as soon as
-    /// possible.
-    /// It becomes void only if the same payment is sent a second time meanwhile, which opens the
-    /// page.
+    /// possible. It becomes void only if the same payment is sent a second time meanwhile, which
+    /// opens the page.
     pub fn promise(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let age = self.clock.now().0.saturating_sub(charge.taken_at.0);
         let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;

@@ -27,7 +27,7 @@ pub(crate) struct ModuleConfig {
     gates: Vec<GatePlace>,
 }
 
-/// A place where a gate is switched on.
+/// A place where the paywall is switched on.
 #[derive(Clone)]
 pub(crate) struct GatePlace {
     server: *const server_rec,
@@ -97,8 +97,8 @@ impl ConfigPlace {
         }
     }
 
-    /// Records that a gate is switched on here, to be checked when everything is read. Gates in
-    /// `.htaccess` files are only seen at requests.
+    /// Records that the paywall is switched on here, to be checked when everything is read.
+    /// Paywalls in `.htaccess` files are only seen at requests.
     pub(crate) fn note_gate(&mut self, directive: &'static str) {
         if self.is_htaccess() {
             return;
@@ -169,8 +169,8 @@ impl Parent {
         &self.module().vendors
     }
 
-    /// The places that switch on a gate for which there is no vendor. Those of the main server
-    /// count for its virtual hosts too.
+    /// The places that switch on the paywall but have no vendor. Those of the main server count for
+    /// its virtual hosts too.
     pub(crate) fn gates_without_vendor(&self) -> Vec<GatePlace> {
         let has_vendor = |gate: &&GatePlace| {
             let mut servers = self.servers();

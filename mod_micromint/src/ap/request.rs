@@ -21,7 +21,7 @@ use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
 use crate::module::{PlaceConfig, ServerConfig, Variable};
 use crate::visit::Visit;
 
-/// The note by which `Require micromint` asks for the gate.
+/// The note by which `Require micromint` asks for the paywall.
 const REQUIRED: &std::ffi::CStr = c"mod_micromint-required";
 
 /// Header fields as (name, value). They need heap memory only if there are more than browsers send.
@@ -219,7 +219,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Requests the gate before the content is made.
+    /// Asks for the paywall before the content is made.
     pub(crate) fn mark_required(self) {
         // SAFETY: the request is live; name and value are static. Apache copies notes when it
         // replaces a request by one of its own.

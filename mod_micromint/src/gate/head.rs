@@ -30,7 +30,7 @@ pub(crate) fn filter_head(request: Request<'_>) {
     };
     change_head(request, &changes);
     request.allow_caching_again();
-    // What the gate announced still holds, unless the response reversed the payment.
+    // What the paywall announced still holds, unless the response reversed the payment.
     if visit.is_reversed.get() || !request.has_variable(Variable::Status) {
         tell(request, visit);
     }

@@ -102,7 +102,7 @@ pub(super) fn is_content_type(name: &str) -> bool {
 }
 
 /// `SetHandler micromint-message`: the content of a place for `ErrorDocument 402`. This is the
-/// gate's answer, or, if the 402 has another origin, the gate's answer for this place.
+/// paywall's answer, or, if the 402 has another origin, the paywall's answer for this place.
 pub(super) fn message(request: Request<'_>) -> Code {
     let visit = request.visit_or_new();
     if let Some(answer) = visit.verdict.borrow().answer() {

@@ -10,7 +10,8 @@ use crate::sys::{Code, ERROR, Level, OK, Request, detach};
 use crate::visit::{Stage, Verdict, Visit};
 
 /// Processes the head of every response, last before it is written, when the site's own fields are
-/// in it. A payment is kept for a success only, and the gate's fields are merged with the site's.
+/// in it. A payment is kept for a success only, and the paywall's fields are merged with the
+/// site's.
 pub(crate) fn filter_header(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return OK };
     let stage = visit.stage.get();

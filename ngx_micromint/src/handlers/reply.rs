@@ -91,8 +91,8 @@ fn content_type(answer: &Answer) -> &str {
     field.map_or("", |(_, value)| value)
 }
 
-/// `micromint_message`: the content of a location for `error_page 402`. This is the gate's answer,
-/// or, if the 402 has another origin, the gate's answer for this location.
+/// `micromint_message`: the content of a location for `error_page 402`. This is the paywall's
+/// answer, or, if the 402 has another origin, the paywall's answer for this location.
 pub(crate) fn message(request: &mut Request) -> Code {
     let code = request.discard_body();
     if code != OK {

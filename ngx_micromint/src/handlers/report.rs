@@ -8,7 +8,7 @@ use crate::module::{EventFormat, EventLog, Variable};
 use crate::sys::{Code, Level, OK, Request, iso_8601_now};
 use crate::visit::{Verdict, Visit};
 
-/// The value of a variable, for logs and headers; `None` where the gate is off.
+/// The value of a variable, for logs and headers; `None` where the paywall is off.
 pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> {
     let Some(visit) = request.visit() else {
         let is_free = request.location().is_gated() && variable != Variable::User;

@@ -2,7 +2,7 @@
 //!
 //! - `ngx_micromint_module`, a core module: prepares the vendors when a configuration was read, and
 //!   opens them in each worker.
-//! - `ngx_http_micromint_module`: directives, variables, the gate in the access and precontent
+//! - `ngx_http_micromint_module`: directives, variables, the paywall in the access and precontent
 //!   phases, and the reports of the log phase.
 //! - `ngx_http_micromint_filter_module`: processes the head of every response.
 //!
@@ -56,10 +56,11 @@ pub(super) static ngx_module_names: Table<[*const c_char; 4]> = Table([
 ]);
 
 /// Each of our modules is placed before everything that is listed here. Phase handlers run in the
-/// reverse of that order: the gate comes after address, password and subrequest checks, so no coin
-/// is taken for a request that is then denied, and after `try_files` has found the file. `mirror`
-/// comes even later and copies only paid requests. Filters also run in reverse: ours sees what
-/// `add_header`, `expires`, ranges and conditions have made of the head, last before it is written.
+/// reverse of that order: the paywall comes after address, password and subrequest checks, so no
+/// coin is taken for a request that is then denied, and after `try_files` has found the file.
+/// `mirror` comes even later and copies only paid requests. Filters also run in reverse: ours sees
+/// what `add_header`, `expires`, ranges and conditions have made of the head, last before it is
+/// written.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx looks for these names")]
 pub(super) static ngx_module_order: Table<[*const c_char; 8]> = Table([

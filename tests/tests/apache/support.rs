@@ -19,7 +19,7 @@ pub(crate) fn sold() -> [(u16, String); 2] {
     [word(402, "unpaid"), word(200, "paid")]
 }
 
-/// Starts Apache on each MPM, with `text` after a vendor and the gate everywhere.
+/// Starts Apache on each MPM, with `text` after a vendor and the paywall everywhere.
 pub(crate) fn on_each(site: impl Fn() -> Site, text: &str, test: impl Fn(&Apache)) {
     for mpm in Mpm::ALL {
         test(&Apache::start_with(site(), mpm, &module(), &format!("{SELLING}{text}")));

@@ -233,7 +233,7 @@ fn content_and_charge_come_together_whatever_the_conditions() {
                 } else {
                     kept += 1;
                     assert!(!answer.body.contains("content"), "{what}");
-                    // nginx refuses some repeated fields before the gate sees them.
+                    // nginx refuses some repeated fields before the paywall sees them.
                     let is_refused = answer.status == 400 && answer.word().is_empty();
                     assert!(
                         is_refused || ["returned", "reversed"].contains(&answer.word().as_str()),

@@ -157,9 +157,9 @@ pub(crate) enum What {
     Threads,
     /// `return 402` of the server without the module, with the head and body of the module's 402.
     PlainRefusal,
-    /// A page where the gate is off.
+    /// A page where the paywall is off.
     Off,
-    /// A free page where the gate is on.
+    /// A free page where the paywall is on.
     Free,
     /// A priced page, without a payment.
     Refused,
