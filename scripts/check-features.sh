@@ -10,7 +10,7 @@ CARGO=${CARGO:-cargo}
 # roles.
 check() { "$CARGO" clippy --quiet "$@" -- -D warnings; }
 
-for features in "" mint broker wallet vendor wallet,mint; do
+for features in "" mint broker wallet vendor wallet,mint vendor,simulated-host; do
     echo "micromint with ${features:-no feature}"
     check -p micromint --lib --no-default-features --features "$features"
 done

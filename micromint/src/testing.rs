@@ -10,18 +10,15 @@
 
 #[cfg(feature = "vendor")]
 pub mod cases;
+#[cfg(feature = "mint")]
+mod coin_file;
 
 use std::collections::HashMap;
 
 use crate::authenticator::Key;
 use crate::bin::Bin;
 use crate::coin::CoinRules;
-use crate::coin_file::{
-    BALL_COUNT, BIN_SIZE, CoinFile, MintingState, Phase, SUPERBIN_HEADER_SIZE, Status, Stored,
-    add_to_checksum, superbin_size,
-};
 use crate::hash::HashName;
-use crate::host::{Directory, Open, SimulatedDirectory};
 use crate::identity::{UserId, UserVector, VendorId, VendorVector};
 use crate::params::{Params, RawParams};
 use crate::protocol::{FundsWithdrawn, Payment, SoldSet, Url};
@@ -133,43 +130,6 @@ impl ObviousMint {
             sets: firsts.iter().map(|first| self.set(user, *first)).collect(),
             transaction,
         }
-    }
-
-    /// A coin file of this mint, byte by byte, before anything is sold.
-    pub fn coin_file(&self) -> Vec<u8> {
-        const NAME: &str = "coins";
-        let directory = SimulatedDirectory::new();
-        let params = self.params();
-        let file = directory.open(NAME, Open::Create).unwrap();
-        let path = directory.path().join(NAME);
-        let coin_file = CoinFile::create(file, path, params, [7; 16]).unwrap();
-        let (mut ball_count, mut checksum) = (0, 0);
-        for superbin in 0..params.superbin_count() as u32 {
-            let mut bytes = vec![0; superbin_size(params) as usize];
-            let mut count = 0u32;
-            for subbin in 0..params.subbin_count() {
-                if let Some(x) = self.ball(Bin { superbin, subbin }) {
-                    let at = (SUPERBIN_HEADER_SIZE + BIN_SIZE * u64::from(subbin)) as usize;
-                    Stored { x, status: Status::EXISTS }.write(&mut bytes, at);
-                    count += 1;
-                }
-            }
-            BALL_COUNT.set(&mut bytes, count);
-            coin_file.write_superbins(superbin.into(), &bytes).unwrap();
-            ball_count += u64::from(count);
-            let size = bytes.len();
-            checksum = add_to_checksum(checksum, &mut bytes, size);
-        }
-        coin_file
-            .set_minting_state(&MintingState {
-                phase: Phase::Complete,
-                next_toss: 1 << params.raw().input_bits,
-                counted_superbins: params.superbin_count(),
-                ball_count,
-                checksum,
-            })
-            .unwrap();
-        directory.bytes(NAME).unwrap()
     }
 
     /// Every coin (k inputs in the order of the set) with which `user` can pay `vendor` from the
