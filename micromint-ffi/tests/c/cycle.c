@@ -335,7 +335,7 @@ int main(int argc, char **argv) {
   compromise(broker);
   CHECK(micromint_broker_send_expired(broker, TEXT("alice"), TEXT("https://broker.example/"), &early, &error)
         == MICROMINT_ERROR_STATE);
-  CHECK(says(error, MICROMINT_ERROR_STATE, "from 2027-01-01T00:00:00Z on") && early == NULL);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "from 2027-01-01T00:00:00Z; until") && early == NULL);
   now = 1798848000; /* 2027-01-02T00:00:00Z: the period has ended */
   invite(wallet, broker);
   give_back(wallet, broker);
