@@ -105,7 +105,7 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
             good.clone(),
             "expected \"off\", \"plain\" or \"json\", found \"xml\"",
         ),
-        (in_server("micromint_log off logs/x;"), good.clone(), "takes no file"),
+        (in_server("micromint_log off logs/x;"), good.clone(), "expected no file"),
         (in_server("micromint_log json no/such/folder;"), good.clone(), "no/such/folder"),
         (in_server("micromint_dry_run on; micromint_dry_run on;"), good.clone(), "is duplicate"),
         ("micromint_status;".to_string(), good.clone(), "directive is not allowed here"),

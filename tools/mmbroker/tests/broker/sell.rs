@@ -113,7 +113,7 @@ fn returned_coins_are_credited_after_redeem_until() {
     request.authenticator = funds.user_key.request_credit("r1", &request.data());
     std::fs::write(place.path("r1.mm"), request.to_bytes()).unwrap();
     assert!(
-        place.error("mmbroker return r1.mm").contains("taken back from 2199-01-01T00:00:00Z on")
+        place.error("mmbroker return r1.mm").contains("returned from 2199-01-01T00:00:00Z; until")
     );
     let answer = place.run(&format!("mmbroker return r1.mm --as-of {EXPIRED}"), 0);
     let credited = FundsCredited::parse(&answer.stdout).unwrap();
