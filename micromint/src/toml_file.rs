@@ -21,7 +21,9 @@ use toml::de::{DeTable, DeValue};
 
 #[cfg(any(feature = "vendor", test))]
 pub(crate) use self::one_or_many::OneOrMany;
-use crate::host::{Directory, DiskDirectory, read_whole};
+#[cfg(not(target_family = "wasm"))]
+use crate::host::DiskDirectory;
+use crate::host::{Directory, read_whole};
 use crate::time::UnixTime;
 
 /// The largest TOML file, in bytes.
@@ -93,6 +95,7 @@ pub fn load(directory: &dyn Directory, name: &str) -> Result<String, TomlError> 
 ///
 /// # Errors
 /// See [`load`].
+#[cfg(not(target_family = "wasm"))]
 pub fn load_path(path: &Path) -> Result<String, TomlError> {
     let (directory, name) = DiskDirectory::of_file(path)
         .map_err(|error| TomlError::whole(format!("cannot be read: {error}")).in_file(path))?;
