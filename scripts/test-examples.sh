@@ -80,7 +80,7 @@ export MICROMINT_HEADER=$1/opt/mm/include/micromint.h
 says "good
 bad
 881e58b86050a8bc
-5: expiration is missing" php examples/php/coin.php $params
+5: line 1, column 10: period: invalid type: integer \`7\`, expected a string" php examples/php/coin.php $params
 
 read -r php_port go_port <<<"$("$python" -c 'import socket
 held = [socket.create_server(("127.0.0.1", 0)) for _ in "12"]
