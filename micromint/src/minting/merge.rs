@@ -52,7 +52,7 @@ impl MintJob<'_> {
     ///
     /// # Errors
     /// A run file is missing, repeated, damaged, or of another period or key; the coin file is in
-    /// use or of another period; the memory is too small for so many run files; a file cannot be
+    /// use or of another period; the memory is too small for the run files; a file cannot be
     /// read or written. The run files do not change, and the durable parts stay.
     pub fn merge(
         &self,
