@@ -1,8 +1,8 @@
-"""Computes every vector of this folder again, from docs/reference/protocol.md alone:
+"""Computes every vector of this folder again, from docs/reference/ alone:
 python3 testdata/check_vectors.py
 
 A second implementation, in plain Python and its standard library, that shares no code with the
-project. It hashes, derives vectors, checks coins, reads and prints messages, and makes
+project. It hashes, derives vectors, mints, checks coins, reads and prints messages, and makes
 authenticators. A third implementation can trust a vector on which these two agree. Exits with
 status 1 if there is a difference.
 """
@@ -18,7 +18,8 @@ import tomllib
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-import des  # noqa: E402 (in this folder)
+import aes  # noqa: E402 (in this folder)
+import des  # noqa: E402
 
 HERE = Path(__file__).parent
 INPUT_WIDTH = {"des": 56, "sha256": 60}
@@ -64,10 +65,11 @@ class Period:
         number = lambda key: int(fields[key])
         self.name, self.hashfn, self.iv = fields["period"], fields["hashfn"], int(fields["iv"], 16)
         self.n, self.t, self.v = number("output-size"), number("num-fixed-bits"), number("subbin-size")
+        self.b = number("input-size")
         self.u, self.k = self.n - self.t - self.v, int(fields.get("coin-size", 4))
         self.fixed_bits = int(fields["fixed-bits"], 16)
         consistent = (
-            self.hashfn in HASHES and 1 <= number("input-size") <= INPUT_WIDTH[self.hashfn]
+            self.hashfn in HASHES and 1 <= self.b <= INPUT_WIDTH[self.hashfn]
             and 1 <= self.n <= 64 and 3 <= self.v <= 16 and 1 <= self.u <= 32 and 2 <= self.k <= 8
             and 1 << (self.u - 1) >= 4 * (self.k - 1) and self.fixed_bits < 1 << self.t
             and 1 <= money(fields["coin-value"]) <= 10**14)
@@ -125,6 +127,78 @@ def walk(first, differences, modulus):
     for difference in differences:
         places.append((places[-1] + difference) % modulus)
     return places
+
+
+# Minting (docs/reference/minting.md)
+
+WALKED = {"des": [55 - at for at in (5, 6, 9, 10, 37, 40, 43, 45)], "sha256": list(range(7, -1, -1))}
+
+
+class Mint:
+    """The permutation of a mint, and what it stores."""
+
+    def __init__(self, period, input_key, walk):
+        self.period, self.s, self.w = period, walk, INPUT_WIDTH[period.hashfn]
+        # The bits of x, lowest first, that take the low s bits of a toss number, and the others.
+        walked = WALKED[period.hashfn]
+        self.low = sorted(walked[:walk] if period.hashfn == "des" else walked[-walk:])
+        self.upper = [bit for bit in range(self.w) if bit not in self.low]
+        text = b"\0".join([b"micromint permutation", period.name.encode(), period.iv.to_bytes(8, "big")])
+        text += bytes([period.t]) + period.fixed_bits.to_bytes(8, "big") + bytes([walk])
+        self.key = hmac.new(input_key, text, hashlib.sha256).digest()[:16]
+        self.tag = hashlib.sha256(b"micromint permutation tag\0" + self.key).digest()[:16]
+
+    def base(self, group):
+        """The bits of x that all tosses of a group share."""
+        half = (self.w - self.s) // 2
+        mask = (1 << half) - 1
+        left, right = group >> half, group & mask
+        for number in range(6):
+            left, right = right, left ^ self.round(number, right) & mask
+        return spread(left << half | right, self.upper)
+
+    def group(self, x):
+        """The number of the group that x belongs to."""
+        half = (self.w - self.s) // 2
+        mask = (1 << half) - 1
+        value = gather(x, self.upper)
+        left, right = value >> half, value & mask
+        for number in reversed(range(6)):
+            left, right = right ^ self.round(number, left) & mask, left
+        return left << half | right
+
+    def round(self, number, half):
+        return int.from_bytes(aes.encrypt(self.key, bytes([number]) + half.to_bytes(15, "big")), "big")
+
+    def input(self, toss):
+        return self.base(toss >> self.s) | spread(toss & (1 << self.s) - 1, self.low)
+
+    def first_ball(self, base):
+        """The first good ball of the group with this base and its place, or None."""
+        for j in range(1 << min(self.s, self.period.b)):
+            x = base | spread(j, self.low)
+            fixed_bits, superbin, subbin = self.period.ball(x)
+            if fixed_bits == self.period.fixed_bits:
+                return x, (superbin, subbin)
+        return None
+
+    def balls(self):
+        """What is stored in the end: x by superbin and sub-bin."""
+        stored = {}
+        for group in range(1 << max(0, self.period.b - self.s)):
+            first = self.first_ball(self.base(group))
+            if first:
+                stored.setdefault(first[1], first[0])
+        return stored
+
+
+def spread(value, bits):
+    """Bit i of the value at bit bits[i]."""
+    return sum((value >> i & 1) << bit for i, bit in enumerate(bits))
+
+
+def gather(x, bits):
+    return sum((x >> bit & 1) << i for i, bit in enumerate(bits))
 
 
 # Messages
@@ -417,6 +491,44 @@ def check_refused(row):
 def check_coin_file(row):
     content = (HERE / row["file"]).read_bytes()
     assert (len(content), hashlib.sha256(content).hexdigest()) == (row["size"], row["sha256"])
+    period = PERIODS[row["period"]]
+    mint = Mint(period, bytes.fromhex(row["input-key"]), row["walk"])
+    assert content[80:96] == mint.tag
+    for superbin, subbin, word in bins(period, content):
+        assert word >> 60 == (word != 0)
+        if word:
+            x = word & (1 << 60) - 1
+            group = mint.group(x)
+            assert group < 1 << (period.b - mint.s)
+            assert mint.first_ball(mint.base(group)) == (x, (superbin, subbin))
+
+
+def bins(period, content):
+    """The bins of a coin file: superbin, sub-bin and 64 bits."""
+    size = 64 + 8 * (1 << period.v)
+    for superbin in range(1 << period.u):
+        start = 4096 + size * superbin + 64
+        for subbin in range(1 << period.v):
+            yield superbin, subbin, int.from_bytes(content[start + 8 * subbin:start + 8 * subbin + 8], "little")
+
+
+def check_minted(row):
+    period = PERIODS[row["period"]]
+    mint = Mint(period, bytes.fromhex(row["input-key"]), row["walk"])
+    balls = mint.balls()
+    digest = hashlib.sha256()
+    for superbin in range(1 << period.u):
+        for subbin in range(1 << period.v):
+            digest.update(balls.get((superbin, subbin), 0).to_bytes(8, "big"))
+    assert (len(balls), digest.hexdigest()) == (row["balls"], row["sha256"])
+    for x in balls.values():
+        assert mint.base(mint.group(x)) | spread(gather(x, mint.low), mint.low) == x
+
+
+def check_permutation(row):
+    mint = Mint(PERIODS[row["period"]], bytes.fromhex(row["input-key"]), row["walk"])
+    assert mint.tag.hex() == row["tag"]
+    assert mint.input(int(row["i"], 16)) == int(row["x"], 16)
 
 
 # The scheme "Payment" (docs/draft-micromint-charge.md)
@@ -486,6 +598,8 @@ CHECKS = {
     "authenticators.json": check_authenticator,
     "messages.json": check_message,
     "refused-messages.json": check_refused,
+    "permutation.json": check_permutation,
+    "minted.json": check_minted,
     "coin-file.json": check_coin_file,
     "scheme.json": check_scheme,
 }

@@ -20,7 +20,7 @@ use micromint::broker::Broker;
 use micromint::coin_file::{CoinFile, Superbin};
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
-use micromint::minting::{InputKey, MintConfig, MintJobBuilder};
+use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::params::Params;
 use micromint::protocol::{
     BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Payment, RequestRedemption, Url, Verdict, push_record,
@@ -105,8 +105,8 @@ fn processor_time() -> f64 {
 fn mint(directory: &DiskDirectory, threads: usize) -> Params {
     let config = MintConfig::from_toml(CONFIG).unwrap();
     let began = Instant::now();
-    let (key, elapsed) = (InputKey::from_bytes([1; 16]), || began.elapsed());
-    let job = MintJobBuilder::new(directory, NAME, &config.params, &key)
+    let elapsed = || began.elapsed();
+    let job = MintJobBuilder::new(directory, NAME, &config)
         .with_threads(threads)
         .with_memory(1 << 30)
         .with_clock(&elapsed);

@@ -23,14 +23,14 @@ use crate::identity::{UserId, UserVector, VendorId, VendorVector};
 use crate::params::{Params, RawParams};
 use crate::protocol::{FundsWithdrawn, Payment, SoldSet, Url};
 
-/// The parameters of the `test` profile (DES k4 u6 v4 t2 b14) as fields: period `2026-12`, valid in
+/// The parameters of the `test` profile (DES k4 u6 v4 t2 b16) as fields: period `2026-12`, valid in
 /// December 2026, redeemed until 2027-01-08, broker `https://broker.example/`.
 pub fn raw_test_params() -> RawParams {
     RawParams {
         period: "2026-12".parse().unwrap(),
         hash: HashName::Des,
         iv: 0x0123_4567_89ab_cdef,
-        input_bits: 14,
+        input_bits: 16,
         output_bits: 12,
         fixed_count: 2,
         fixed_bits: 0b10,
@@ -66,7 +66,7 @@ pub fn resize(raw: &mut RawParams, u: u32, v: u32, k: u32, t: u32, hash: HashNam
     raw.input_bits = raw.output_bits + 2;
 }
 
-/// Every ball of a period by its bin, one in each bin: the one with the lowest x below 2^b.
+/// Balls of a period by bin: of the inputs below 2^(n+2), four for each bin, the lowest one in each.
 #[derive(Debug)]
 pub struct ObviousMint {
     rules: CoinRules,
@@ -74,11 +74,11 @@ pub struct ObviousMint {
 }
 
 impl ObviousMint {
-    /// Tosses all 2^b balls.
+    /// Tosses the balls, whatever b is.
     pub fn new(params: Params) -> ObviousMint {
         let rules = CoinRules::new(params);
         let mut balls = HashMap::new();
-        for x in 0..1u64 << rules.params().raw().input_bits {
+        for x in 0..4u64 << rules.params().raw().output_bits {
             if let Some(bin) = rules.bin(x) {
                 balls.entry(bin).or_insert(x);
             }

@@ -21,7 +21,7 @@ use micromint::coin_file::SECRET_NAME;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserVector, VendorVector};
 use micromint::key_file::create_key;
-use micromint::minting::{InputKey, MintJobBuilder};
+use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::params::Params;
 use micromint::protocol::{FundsWithdrawn, Payment, RequestRedemption, push_record};
 use micromint::testing::params_with;
@@ -52,8 +52,8 @@ fn params(year: &str, broker: &str) -> Params {
 fn mint(params: &Params) -> Vec<u8> {
     let place = TempDir::new().unwrap();
     let directory = DiskDirectory::new(place.path());
-    let key = InputKey::from_bytes([7; 16]);
-    MintJobBuilder::new(&directory, COINS, params, &key).build().unwrap().mint().unwrap();
+    let config = MintConfig::draw(params.clone(), &SystemEntropy).unwrap();
+    MintJobBuilder::new(&directory, COINS, &config).build().unwrap().mint().unwrap();
     std::fs::read(place.path().join(COINS)).unwrap()
 }
 
