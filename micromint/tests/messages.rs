@@ -2,7 +2,7 @@
 //! has its bound.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use micromint::authenticator::{Authenticator, Key};
+use micromint::authenticator::{Authenticator, Key, OwnerToken};
 use micromint::hash::HashName;
 use micromint::money::{Currency, Money};
 use micromint::params::{COIN_VALUE_UNITS_MAX, Params, RawParams, TIME_MAX};
@@ -25,7 +25,7 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>(
     text(pattern).prop_map(|text| text.parse().unwrap())
 }
 
-const USER: &str = "[A-Za-z0-9._@+-]{1,40}";
+const USER: &str = "[a-z0-9._@+-]{1,40}";
 const PERIOD: &str = "[a-z0-9-]{1,32}";
 const ID: &str = "[A-Za-z0-9._-]{1,64}";
 const HOST: &str = "([a-z0-9_]([a-z0-9_-]{0,20}[a-z0-9_])?\\.){0,4}[a-z]{1,8}|127\\.0\\.0\\.[1-9]|\\[::[1-9a-f]\\]";
@@ -110,9 +110,21 @@ fn request_payment() -> impl Strategy<Value = Message> {
 }
 
 fn payment() -> impl Strategy<Value = Message> {
-    (url(), parsed(USER), parsed(HOST), parsed(PERIOD), authenticator(), coins(20)).prop_map(
-        |(url, user, vendor, period, authenticator, (coins, x))| {
-            Message::Payment(Payment { url, user, vendor, period, coins, authenticator, x })
+    let owner_tokens = proptest::collection::vec(any::<[u8; 8]>(), 1..20)
+        .prop_map(|tokens| tokens.into_iter().map(OwnerToken::from_bytes).collect());
+    let texts = (url(), parsed(USER), parsed(HOST), parsed(PERIOD));
+    (texts, owner_tokens, authenticator(), coins(20)).prop_map(
+        |((url, user, vendor, period), owner_tokens, authenticator, (coins, x))| {
+            Message::Payment(Payment {
+                url,
+                user,
+                vendor,
+                period,
+                coins,
+                owner_tokens,
+                authenticator,
+                x,
+            })
         },
     )
 }
@@ -278,9 +290,32 @@ fn largest_payment(coins: u32) -> Payment {
         vendor: host.parse().unwrap(),
         period: "p".repeat(32).parse().unwrap(),
         coins,
+        owner_tokens: vec![OwnerToken::from_bytes([0xff; 8]); OWNER_TOKENS_MAX],
         authenticator: Authenticator::from_bytes([0xff; 16]),
         x: vec![u64::MAX; 8 * coins as usize],
     }
+}
+
+#[test]
+fn a_payment_has_1_to_256_owner_tokens() {
+    let payment = largest_payment(1);
+    let text = String::from_utf8(payment.to_bytes()).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Owner-Tokens: ")).unwrap().to_string();
+    let with = |value: &str| {
+        Payment::parse(text.replace(&line, &format!("Owner-Tokens: {value}")).as_bytes())
+    };
+    let many = |count: usize| vec!["00112233445566fF"; count].join(",");
+    assert_eq!(with(&many(OWNER_TOKENS_MAX)).unwrap().owner_tokens.len(), OWNER_TOKENS_MAX);
+    let error = with(&many(OWNER_TOKENS_MAX + 1)).unwrap_err().to_string();
+    assert!(error.contains("at most 256"), "{error}");
+    let two = with("00112233445566fF, 0000000000000000").unwrap();
+    assert_eq!(two.owner_tokens[0].as_bytes(), &[0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xff]);
+    for bad in ["", ",", "00112233445566f", "00112233445566ff,", "00112233445566ff0"] {
+        let error = with(bad).unwrap_err().to_string();
+        // A token is a secret.
+        assert!(!error.contains("00112233"), "{error}");
+    }
+    assert!(Payment::parse(text.replace("Owner-Tokens", "X-Owner-Tokens").as_bytes()).is_err());
 }
 
 #[test]
@@ -409,7 +444,7 @@ fn a_return_holds_a_million_balls_and_no_more() {
         user: "alice".parse().unwrap(),
         period: "2026-12".parse().unwrap(),
         transaction: 1,
-        verdicts: vec![Verdict::WrongAuthenticator; balls as usize],
+        verdicts: vec![Verdict::NotFromOwner; balls as usize],
     };
     assert!(RequestCredit::parse(&request(CREDIT_COINS_MAX).to_bytes()).is_ok());
     assert!(RequestCredit::parse(&request(CREDIT_COINS_MAX + 1).to_bytes()).is_err());
