@@ -422,6 +422,10 @@ def check_authenticator(row):
     parts = [part.encode() for part in row["parts"]]
     if "data" in row:
         parts.append(bytes.fromhex(row["data"]))
+    if "url" in row:
+        tokens = [bytes.fromhex(token) for token in row["tokens"]]
+        last = hashlib.sha256(row["url"].encode()).digest() + len(tokens).to_bytes(2, "big") + b"".join(tokens)
+        assert parts[-1] == last + bytes.fromhex(row["coins"])
     assert mac(bytes.fromhex(row["secret"]), parts).hex()[:len(row["result"])] == row["result"]
 
 

@@ -172,6 +172,61 @@ fn request_credit() -> impl Strategy<Value = Message> {
     )
 }
 
+fn request_owners() -> impl Strategy<Value = Message> {
+    let numbers = (any::<u32>(), 0..=1u32 << 31);
+    (parsed(HOST), parsed(PERIOD), numbers, parsed(ID), authenticator()).prop_map(
+        |(vendor, period, (generation, held), nonce, authenticator)| {
+            Message::RequestOwners(RequestOwners {
+                vendor,
+                period,
+                generation,
+                held,
+                nonce,
+                authenticator,
+            })
+        },
+    )
+}
+
+fn owners_sold() -> impl Strategy<Value = Message> {
+    let numbers = (any::<u32>(), 0..1u32 << 30);
+    let tags = proptest::collection::vec(any::<[u8; 8]>(), 0..30);
+    (parsed(HOST), parsed(PERIOD), numbers, parsed(ID), authenticator(), tags).prop_map(
+        |(vendor, period, (generation, from), nonce, authenticator, tags)| {
+            Message::OwnersSold(OwnersSold {
+                vendor,
+                period,
+                generation,
+                from,
+                nonce,
+                authenticator,
+                tags,
+            })
+        },
+    )
+}
+
+fn request_watch() -> impl Strategy<Value = Message> {
+    let records = proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..90), 0..6);
+    (parsed(HOST), parsed(PERIOD), parsed(ID), authenticator(), records).prop_map(
+        |(vendor, period, watch, authenticator, records)| {
+            let mut data = Vec::new();
+            records.iter().for_each(|record| push_record(&mut data, record));
+            let payments = records.len() as u32;
+            let request = RequestWatch { vendor, period, watch, payments, authenticator, data };
+            Message::RequestWatch(request)
+        },
+    )
+}
+
+fn watch_result() -> impl Strategy<Value = Message> {
+    (parsed(HOST), parsed(PERIOD), parsed(ID), authenticator(), verdicts()).prop_map(
+        |(vendor, period, watch, authenticator, verdicts)| {
+            Message::WatchResult(WatchResult { vendor, period, watch, authenticator, verdicts })
+        },
+    )
+}
+
 fn funds_credited() -> impl Strategy<Value = Message> {
     (parsed(USER), parsed(PERIOD), any::<u64>(), verdicts()).prop_map(
         |(user, period, transaction, verdicts)| {
@@ -191,6 +246,10 @@ fn message() -> impl Strategy<Value = Message> {
         send_expired(),
         request_credit(),
         funds_credited(),
+        request_owners(),
+        owners_sold(),
+        request_watch(),
+        watch_result(),
     ]
 }
 
@@ -409,6 +468,28 @@ fn the_largest_batch_fits_and_a_byte_more_does_not() {
     let largest = batch(BATCH_DATA_SIZE_MAX);
     assert!(RequestRedemption::parse(&largest.to_bytes()).unwrap() == largest);
     assert!(RequestRedemption::parse(&batch(BATCH_DATA_SIZE_MAX + 1).to_bytes()).is_err());
+}
+
+#[test]
+fn the_largest_watch_fits_and_a_byte_or_a_payment_more_does_not() {
+    let watch = |payments: u32, size: usize| {
+        let mut data = vec![0; 4 * (payments as usize - 1)];
+        push_record(&mut data, &vec![7; size - 4 - data.len()]);
+        RequestWatch {
+            vendor: "news.example".parse().unwrap(),
+            period: "2026-12".parse().unwrap(),
+            watch: "w".repeat(ID_LEN_MAX).parse().unwrap(),
+            payments,
+            authenticator: Authenticator::from_bytes([0; 16]),
+            data,
+        }
+    };
+    let (most, largest) = (WATCH_PAYMENTS_MAX, WATCH_DATA_SIZE_MAX);
+    let parses = |watch: RequestWatch| RequestWatch::parse(&watch.to_bytes()).is_ok();
+    assert!(parses(watch(most, largest)));
+    assert!(!parses(watch(most, largest + 1)));
+    assert!(!parses(watch(most + 1, largest)));
+    assert!(!parses(RequestWatch { payments: 2, ..watch(3, 100) }));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! messages.
 
 use super::{hex_bytes, json_file, periods};
-use micromint::authenticator::{Authenticator, Key};
+use micromint::authenticator::{Authenticator, Key, OwnerToken};
 use micromint::identity::VendorId;
 use micromint::owner::owner_tag;
 use micromint::protocol::{
@@ -20,7 +20,8 @@ const COMMENT: &str = "The contents of the messages in messages/ \
 
 const KEYS_COMMENT: &str = "Keys and authenticators (docs/reference/protocol.md, Keys and \
     authenticators). `secret` is the broker's secret or the key; `parts` are joined by one zero \
-    byte each, and the last part is `data` in hexadecimal if there is data; `result` is the \
+    byte each, and the last part is `data` in hexadecimal if there is data; of a payment, \
+    `data` is SHA-256 of `url`, the number of `tokens`, the tokens and `coins`; `result` is the \
     HMAC-SHA256, truncated to 16 bytes for authenticators. They detect a missing zero byte, keys \
     and authenticators of the wrong kind, and Base64 that is used without decoding.";
 
@@ -151,6 +152,12 @@ impl Cast {
         let tokens: Vec<u8> = record.tokens.iter().flat_map(|token| *token.as_bytes()).collect();
         let data = [record.url.as_bytes(), &count[..], &tokens, &record.data].concat();
         self.authenticator(&self.user_key(), &parts, &data, payment.authenticator);
+        let tokens: Vec<String> = record.tokens.iter().map(OwnerToken::to_string).collect();
+        if let Some(row) = self.keys.last_mut() {
+            row["url"] = json!(payment.url.as_str());
+            row["tokens"] = json!(tokens);
+            row["coins"] = json!(hex_bytes(&record.data));
+        }
     }
 
     fn redeem(&mut self) {

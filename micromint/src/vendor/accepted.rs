@@ -334,7 +334,7 @@ mod tests {
         };
         assert!(!is_read_again());
         // The same size, changed in place.
-        std::fs::write(path("2026-12.revoked"), "MALLORY\n").unwrap();
+        std::fs::write(path("2026-12.revoked"), "mallery\n").unwrap();
         assert!(is_read_again());
         // Another file with the same name, size and time.
         let time = std::fs::metadata(path("2026-12.revoked")).unwrap().modified().unwrap();

@@ -22,9 +22,9 @@ fn no_payment_with_a_flipped_bit_is_accepted() {
         if verdicts.contains(&Verdict::Waiting) { waiting += 1 } else { refused += 1 }
     }
     assert_eq!(world.broker.status(DURING).unwrap().coins_paid, 0);
-    // Flips in digest, authenticator and the one token lead to waiting claims, all others to
-    // rejections.
-    assert_eq!(waiting, 8 * (32 + 16 + 8));
+    // Flips in digest, authenticator and the one token make both coins wait; flips in the data of
+    // one coin make the other one wait. Flips in the user and in the numbers lead to rejections.
+    assert_eq!(waiting, 8 * (32 + 16 + 8 + 64));
     assert_eq!(refused, 8 * record.len() - waiting);
     // The unchanged payment is paid before all that wait.
     let good = batch(&world.news, "right", &[right]);
