@@ -282,10 +282,16 @@ def is_url(text):
 FIELDS = {
     "url": is_url,
     "return-url": is_url,
-    "user-id": lambda text: re.fullmatch("[A-Za-z0-9._@+-]{1,40}", text),
+    "user-id": lambda text: re.fullmatch("[a-z0-9._@+-]{1,40}", text),
     "vendor-id": is_vendor_id,
     "batch-id": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
     "request-id": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
+    "watch-id": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
+    "nonce": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
+    "generation": lambda text: decimal(text, 2**32 - 1) >= 0,
+    "held": lambda text: decimal(text, 2**31) >= 0,
+    "from": lambda text: decimal(text, 2**31) >= 0,
+    "owner-tokens": lambda text: owner_tokens(text),
     "authenticator": lambda text: re.fullmatch("[0-9A-Fa-f]{32}", text),
     "user-key": lambda text: re.fullmatch("[0-9A-Fa-f]{64}", text),
     "transaction-id": lambda text: decimal(text) >= 0,
@@ -297,14 +303,19 @@ FIELDS = {
 HEADERS = {
     "Funds-Withdrawn": ["user-id", "user-key", "period", "iv", "coin-value", "sets", "transaction-id"],
     "Request-Payment": ["url", "price", "vendor-id", "period", "broker", "coin-value"],
-    "Payment": ["url", "user-id", "vendor-id", "period", "coins", "authenticator"],
+    "Payment": ["url", "user-id", "vendor-id", "period", "coins", "owner-tokens", "authenticator"],
     "Invalid-Payment": ["url", "reason", "price", "coins"],
     "Request-Redemption": ["vendor-id", "batch-id", "period", "payments", "authenticator"],
     "Redemption-Result": ["vendor-id", "batch-id", "accepted", "rejected"],
     "Send-Expired": ["user-id", "period", "return-url"],
     "Request-Credit": ["user-id", "period", "coins", "request-id", "authenticator"],
     "Funds-Credited": ["user-id", "period", "coins", "transaction-id"],
+    "Request-Owners": ["vendor-id", "period", "generation", "held", "nonce", "authenticator"],
+    "Owners-Sold": ["vendor-id", "period", "generation", "from", "count", "nonce", "authenticator"],
+    "Request-Watch": ["vendor-id", "period", "watch-id", "payments", "authenticator"],
+    "Watch-Result": ["vendor-id", "period", "watch-id", "authenticator"],
 }
+WITHOUT_DATA = ("Request-Payment", "Send-Expired", "Request-Owners")
 
 
 def read(message_type, text):
@@ -314,7 +325,7 @@ def read(message_type, text):
     for name in HEADERS[message_type]:
         need(name in headers, name + " is missing")
         need(name not in FIELDS or FIELDS[name](headers[name]), name)
-    need((data is None) == (message_type in ("Request-Payment", "Send-Expired")), "data")
+    need((data is None) == (message_type in WITHOUT_DATA), "data")
     READERS[message_type](headers, data)
     return headers, data
 
@@ -322,6 +333,13 @@ def read(message_type, text):
 def inputs(data):
     need(len(data) % 8 == 0, "whole inputs")
     return [int.from_bytes(data[i:i + 8], "big") for i in range(0, len(data), 8)]
+
+
+def owner_tokens(text):
+    """The tokens in a header, 1 to 256."""
+    tokens = [token.strip(" \t") for token in text.split(",")]
+    need(len(tokens) <= 256 and all(re.fullmatch("[0-9A-Fa-f]{16}", token) for token in tokens), "owner tokens")
+    return [bytes.fromhex(token) for token in tokens]
 
 
 def read_coins(headers, data):
@@ -365,15 +383,35 @@ def read_records(headers, data):
     return records
 
 
-VERDICTS = [0, 1, *range(16, 30)]
+def read_record(record):
+    """(digest of the URL, User-ID, authenticator, tokens, coins, data) of a payment record."""
+    need(len(record) >= 49, "a head")
+    digest, authenticator, size, rest = record[:32], record[32:48], record[48], record[49:]
+    user, rest = rest[:size].decode("ascii"), rest[size:]
+    need(FIELDS["user-id"](user), "a User-ID")
+    count, rest = int.from_bytes(rest[:2], "big"), rest[2:]
+    need(1 <= count <= 256 and len(rest) >= 8 * count + 2, "the tokens")
+    tokens, rest = [rest[8 * i:8 * i + 8] for i in range(count)], rest[8 * count:]
+    coins, data = int.from_bytes(rest[:2], "big"), rest[2:]
+    read_coins({"coins": str(coins)}, data)
+    return digest, user, authenticator, tokens, coins, data
+
+
+def read_tags(headers, data):
+    count = decimal(headers["count"], 2**20)
+    need(len(data) == 8 * count and decimal(headers["from"]) + count <= 2**31, "the tags")
+    return [data[i:i + 8] for i in range(0, len(data), 8)]
+
+
+VERDICTS = [0, 1, 16, *range(19, 24), *range(25, 29), 30, 31]
 
 
 def read_verdicts(headers, data):
     need(all(byte in VERDICTS for byte in data), "verdicts")
     if "coins" in headers:
         need(decimal(headers["coins"]) == len(data), "a verdict a ball")
-    else:
-        counts = sum(byte == 0 for byte in data), sum(byte >= 16 for byte in data)
+    elif "accepted" in headers:
+        counts = sum(byte == 0 for byte in data), sum(16 <= byte <= 30 for byte in data)
         need(counts == (decimal(headers["accepted"]), decimal(headers["rejected"])), "counts")
 
 
@@ -387,6 +425,10 @@ READERS = {
     "Send-Expired": lambda headers, data: None,
     "Request-Credit": lambda headers, data: need(len(inputs(data)) == decimal(headers["coins"]), "coins"),
     "Funds-Credited": read_verdicts,
+    "Request-Owners": lambda headers, data: None,
+    "Owners-Sold": read_tags,
+    "Request-Watch": read_records,
+    "Watch-Result": read_verdicts,
 }
 
 
@@ -394,6 +436,21 @@ READERS = {
 
 def mac(key, parts):
     return hmac.new(key, b"\0".join(parts), hashlib.sha256).digest()
+
+
+def owner_token(user_key, vendor, first):
+    return mac(user_key, [b"micromint vendor token", vendor.encode(), first.to_bytes(4, "big")])[:8]
+
+
+def owner_tag(period, first, user, token):
+    text = b"micromint owner\0" + period.encode() + b"\0" + first.to_bytes(4, "big") + user.encode() + b"\0" + token
+    return hashlib.sha256(text).digest()[:8]
+
+
+def payment_mac(user_key, vendor, digest, tokens, data):
+    """The authenticator of a payment."""
+    last = digest + len(tokens).to_bytes(2, "big") + b"".join(tokens) + data
+    return mac(user_key, [b"micromint payment", vendor.encode(), last])[:16]
 
 
 # The checks
@@ -420,7 +477,7 @@ def check_hash(row):
 def check_identity(row):
     period = PERIODS[row["period"]]
     if row["kind"] == "user":
-        assert re.fullmatch("[A-Za-z0-9._@+-]{1,40}", row["id"])
+        assert FIELDS["user-id"](row["id"])
         assert period.user_vector(row["id"]) == (row["counter"], row["differences"])
         assert walk(row["first"], row["differences"], 1 << period.u) == row["superbins"]
     else:
@@ -439,7 +496,19 @@ def check_authenticator(row):
     parts = [part.encode() for part in row["parts"]]
     if "data" in row:
         parts.append(bytes.fromhex(row["data"]))
+    if "url" in row:
+        tokens = [bytes.fromhex(token) for token in row["tokens"]]
+        last = hashlib.sha256(row["url"].encode()).digest() + len(tokens).to_bytes(2, "big") + b"".join(tokens)
+        assert parts[-1] == last + bytes.fromhex(row["coins"])
     assert mac(bytes.fromhex(row["secret"]), parts).hex()[:len(row["result"])] == row["result"]
+
+
+def check_owner(row):
+    parts = [b"micromint user key", row["period"].encode(), row["user"].encode()]
+    key = mac(bytes(range(32)), parts)
+    token = owner_token(key, row["vendor"], row["first"])
+    assert (key.hex(), token.hex()) == (row["user-key"], row["token"])
+    assert owner_tag(row["period"], row["first"], row["user"], token).hex() == row["tag"]
 
 
 def check_message(row):
@@ -457,16 +526,30 @@ def check_meaning(message_type, headers, data):
     """Checks the contents of a valid message: its coins are valid, and its balls are in the right
     bins."""
     if message_type == "Payment":
-        period = PERIODS[headers["period"]]
-        assert period.check(headers["user-id"], headers["vendor-id"], inputs(data))[0] == "accepted"
-        parts = ["micromint payment", headers["vendor-id"], headers["url"]]
-        assert mac(USER_KEY, [part.encode() for part in parts] + [data])[:16].hex() == headers["authenticator"]
+        digest = hashlib.sha256(headers["url"].encode()).digest()
+        tokens, authenticator = owner_tokens(headers["owner-tokens"]), bytes.fromhex(headers["authenticator"])
+        check_payment(headers, digest, headers["user-id"], authenticator, tokens, data)
     if message_type == "Funds-Withdrawn":
         assert headers["user-key"] == USER_KEY.hex()
         check_sets(Period(headers), headers["user-id"], read_sets(headers, data))
-    if message_type == "Request-Redemption":
+    if message_type in ("Request-Redemption", "Request-Watch"):
         for record in read_records(headers, data):
-            check_meaning("Payment", *read("Payment", record))
+            digest, user, authenticator, tokens, _, coins = read_record(record)
+            check_payment(headers, digest, user, authenticator, tokens, coins)
+    if message_type == "Owners-Sold":
+        for at, tag in enumerate(read_tags(headers, data), decimal(headers["from"])):
+            token = owner_token(USER_KEY, headers["vendor-id"], 2 * at)
+            assert tag == owner_tag(headers["period"], 2 * at, "alice", token)
+
+
+def check_payment(headers, digest, user, authenticator, tokens, data):
+    """The coins of a payment are good, and its tokens and its authenticator are those of alice."""
+    period, vendor = PERIODS[headers["period"]], headers["vendor-id"]
+    answer, first_bins = period.check(user, vendor, inputs(data))
+    assert answer == "accepted"
+    firsts = list(dict.fromkeys(superbin for superbin, _ in first_bins))
+    assert tokens == [owner_token(USER_KEY, vendor, first) for first in firsts]
+    assert authenticator == payment_mac(USER_KEY, vendor, digest, tokens, data)
 
 
 def check_sets(period, user, sets):
@@ -596,6 +679,7 @@ CHECKS = {
     "identities.json": check_identity,
     "coins.json": check_coins,
     "authenticators.json": check_authenticator,
+    "owners.json": check_owner,
     "messages.json": check_message,
     "refused-messages.json": check_refused,
     "permutation.json": check_permutation,

@@ -15,8 +15,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use micromint::authenticator::Key;
+use micromint::authenticator::{Authenticator, Key};
 use micromint::broker::Broker;
+use micromint::coin::CoinRules;
 use micromint::coin_file::{CoinFile, Superbin};
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
@@ -177,9 +178,16 @@ fn payment(
     url: Url,
     x: &[u64],
 ) -> Vec<u8> {
-    let data: Vec<u8> = x.iter().flat_map(|x| x.to_be_bytes()).collect();
+    let rules = CoinRules::new(params.clone());
+    let mut firsts: Vec<u32> = x
+        .chunks(params.coin_size())
+        .filter_map(|coin| rules.bin(coin[0]))
+        .map(|bin| bin.superbin)
+        .collect();
+    firsts.dedup();
     let payment = Payment {
-        authenticator: key.payment(vendor, url.as_str(), &data),
+        authenticator: Authenticator::from_bytes([0; 16]),
+        owner_tokens: firsts.iter().map(|first| key.owner_token(vendor, *first)).collect(),
         url,
         user: user.clone(),
         vendor: vendor.clone(),
@@ -187,7 +195,7 @@ fn payment(
         coins: (x.len() / params.coin_size()) as u32,
         x: x.to_vec(),
     };
-    payment.to_bytes()
+    payment.authenticated(key).record().to_bytes()
 }
 
 /// Batches of the largest permitted size.

@@ -15,11 +15,12 @@ mod coin_file;
 
 use std::collections::HashMap;
 
-use crate::authenticator::Key;
+use crate::authenticator::{Authenticator, Key, OwnerToken};
 use crate::bin::Bin;
 use crate::coin::CoinRules;
 use crate::hash::HashName;
 use crate::identity::{UserId, UserVector, VendorId, VendorVector};
+use crate::owner::{Owners, owner_tag};
 use crate::params::{Params, RawParams};
 use crate::protocol::{FundsWithdrawn, Payment, SoldSet, Url};
 
@@ -145,7 +146,7 @@ impl ObviousMint {
             .collect()
     }
 
-    /// A payment with these coins, its authenticator made with the user's key K_U.
+    /// A payment with these coins, its owner tokens and authenticator made with the user's key K_U.
     pub fn payment(
         &self,
         user: &UserId,
@@ -154,17 +155,47 @@ impl ObviousMint {
         url: &Url,
         coins: &[Vec<u64>],
     ) -> Payment {
-        let mut payment = Payment {
+        Payment {
             url: url.clone(),
             user: user.clone(),
             vendor: vendor.clone(),
             period: self.params().period().clone(),
             coins: coins.len() as u32,
-            authenticator: user_key.payment(vendor, url.as_str(), &[]),
+            owner_tokens: self.owner_tokens(user_key, vendor, coins),
+            authenticator: Authenticator::from_bytes([0; 16]),
             x: coins.concat(),
-        };
-        payment.authenticator = user_key.payment(vendor, url.as_str(), &payment.data());
-        payment
+        }
+        .authenticated(user_key)
+    }
+
+    /// The owner tokens for these coins. A coin without a ball in front is taken to be of the set
+    /// that starts at superbin 0.
+    pub fn owner_tokens(
+        &self,
+        user_key: &Key,
+        vendor: &VendorId,
+        coins: &[Vec<u64>],
+    ) -> Vec<OwnerToken> {
+        let first = |coin: &Vec<u64>| coin.first().and_then(|x| self.rules.bin(*x));
+        let mut firsts: Vec<u32> = Vec::new();
+        for superbin in coins.iter().map(|coin| first(coin).map_or(0, |bin| bin.superbin)) {
+            if !firsts.contains(&superbin) {
+                firsts.push(superbin);
+            }
+        }
+        firsts.iter().map(|first| user_key.owner_token(vendor, *first)).collect()
+    }
+
+    /// The owners of these sets, which users with these keys K_U bought: the first of the set that
+    /// starts at superbin 0, and so on.
+    pub fn owners(&self, vendor: &VendorId, sets: &[(&UserId, &Key)]) -> Owners {
+        let period = self.params().period();
+        let tags = (0..).step_by(2).zip(sets).map(|(first, (user, key))| {
+            owner_tag(period, first, user, &key.owner_token(vendor, first))
+        });
+        let mut owners = Owners::new(vendor, period, 1);
+        owners.extend(&tags.collect::<Vec<_>>());
+        owners
     }
 }
 
