@@ -278,8 +278,7 @@ impl WalletState {
         found.map(|index| index as u32)
     }
 
-    /// Chooses coins for the price, from the holding that expires first among those that have
-    /// enough. In it, coins that this vendor did not record come first, then coins of sets that are
+    /// Chooses coins for the price, from the first holding that has enough. In it, coins that this vendor did not record come first, then coins of sets that are
     /// in use already, then coins of the oldest sets.
     fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
         let mut spendable_max = 0;
@@ -307,7 +306,7 @@ impl WalletState {
         })
     }
 
-    /// The holdings that the vendor accepts and that are valid now, ordered by expiration.
+    /// The holdings that the vendor accepts and that are valid now, in the order in which they pay.
     fn candidates(&self, request: &RequestPayment, now: UnixTime) -> Result<Vec<usize>, Unpayable> {
         let accepted = |held: &Holding| {
             request.periods.contains(held.params.period())
@@ -328,7 +327,7 @@ impl WalletState {
         if valid.is_empty() {
             return Err(Unpayable::NotValidNow(periods));
         }
-        valid.sort_by_key(|holding| self.holdings[*holding].params.raw().expiration);
+        self.order(&mut valid);
         Ok(valid)
     }
 

@@ -75,6 +75,13 @@ impl Place {
         Place::with_file(params(year, BROKER), &FILES[year])
     }
 
+    /// A period that is valid until 2199, of a broker at this URL.
+    pub(crate) fn at(broker: &str) -> Place {
+        let params = params("2199", broker);
+        let file = mint(&params);
+        Place::with_file(params, &file)
+    }
+
     /// A period that expired at the beginning of 2021, of a broker at this URL.
     pub(crate) fn expired_at(broker: &str) -> Place {
         let params = params("2021", broker);
