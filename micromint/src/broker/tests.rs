@@ -209,13 +209,18 @@ fn verdicts_do_not_depend_on_threads() {
         let coins = MINT.coins(&world.alice, &world.news, 0);
         let record = |i: usize| match i % 5 {
             0 => b"no payment".to_vec(),
-            1 => payment(&world.alice, &world.shop, &format!("{i}"), &coins[..1]).record().to_bytes(),
+            1 => {
+                payment(&world.alice, &world.shop, &format!("{i}"), &coins[..1]).record().to_bytes()
+            }
             2 => with_junk(payment(&world.alice, &world.news, &format!("{i}"), &coins[1..2]))
-                .record().to_bytes(),
+                .record()
+                .to_bytes(),
             3 => payment(&world.bob, &world.news, &format!("{i}"), &coins[..3]).record().to_bytes(),
             _ => {
                 let coin = i / 5 % coins.len();
-                payment(&world.alice, &world.news, &format!("{i}"), &coins[coin..=coin]).record().to_bytes()
+                payment(&world.alice, &world.news, &format!("{i}"), &coins[coin..=coin])
+                    .record()
+                    .to_bytes()
             }
         };
         let records: Vec<Vec<u8>> = (0..1111).map(record).collect();
