@@ -34,7 +34,10 @@ fn every_batch_is_judged_on_its_own_and_invalid_coins_are_listed_once() {
     assert!(errors.contains("error: b4: "), "{errors}");
     assert!(!place.path("b3.result").exists());
     let result = RedemptionResult::parse(&std::fs::read(place.path("b2.result")).unwrap()).unwrap();
-    assert_eq!(result.verdicts, [Verdict::AlreadyPaid, Verdict::Accepted, Verdict::VendorDifferences]);
+    assert_eq!(
+        result.verdicts,
+        [Verdict::AlreadyPaid, Verdict::Accepted, Verdict::VendorDifferences]
+    );
 
     let aside = std::fs::read_to_string(place.path(&format!("{COINS}.rejected"))).unwrap();
     assert!(

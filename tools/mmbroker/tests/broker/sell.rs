@@ -1,11 +1,10 @@
 //! Sales, registrations, returns and the lists for vendors, on the command line.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-
 use micromint::authenticator::Key;
 use micromint::host::DiskDirectory;
 use micromint::owner::{Owners, Ownership};
 use micromint::protocol::{FundsCredited, FundsWithdrawn, RequestCredit, Verdict};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::{CLOSED, COINS, EXPIRED, Place};
 
