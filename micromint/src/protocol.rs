@@ -51,7 +51,7 @@ pub(crate) use names::RECEIPT_COOKIE_PREFIX;
 pub use names::{MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, REQUEST_HEADER, STATUS_HEADER};
 pub use payment::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
 pub use redemption_result::RedemptionResult;
-pub use refusal::Refusal;
+pub use refusal::{Refusal, UnknownRefusal};
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
 pub use request_outcome::{RequestOutcome, UnknownOutcome};
 pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};
