@@ -4,7 +4,7 @@ use super::MessageError;
 
 macro_rules! verdicts {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $word:literal;)*) => {
-        /// The broker's verdict on a coin or a returned ball. Numbers are never reused.
+        /// The broker's verdict on a coin or a returned ball.
         ///
         /// ```
         /// use micromint::protocol::Verdict;
@@ -44,15 +44,11 @@ macro_rules! verdicts {
 verdicts! {
     /// Paid (a coin) or credited (a ball). Final.
     Accepted = 0, "accepted";
-    /// The claim waits until redeem-until: a payment with a wrong authenticator, or a return. Send
+    /// The claim waits until redeem-until: a payment that is not beyond doubt, or a return. Send
     /// the same message again after that for the final verdict.
     Waiting = 1, "waiting until redeem-until";
-    /// The payment cannot be parsed.
+    /// The record of the payment cannot be read.
     Malformed = 16, "malformed payment";
-    /// The payment is for a vendor other than the one that redeems.
-    OtherVendor = 17, "paid to another vendor";
-    /// The coin is of another period than the batch, or of one that the broker does not have.
-    UnknownPeriod = 18, "of another period";
     /// An x is out of range or repeated within the coin.
     InputWrong = 19, "input out of range or repeated";
     /// The fixed bits of a ball are wrong.
@@ -61,10 +57,9 @@ verdicts! {
     UserDifferences = 21, "not a set of this user";
     /// The sub-bins are not those of this vendor.
     VendorDifferences = 22, "not made for this vendor";
-    /// A ball is not the one that the broker minted for its bin: proof of a forgery.
+    /// A ball is not the one that the broker minted for its bin: proof of a forgery. Only a payment
+    /// that is from the owner gets this verdict.
     Forged = 23, "forged";
-    /// The first superbin was not sold to this user.
-    NotSold = 24, "not sold to this user";
     /// The broker no longer redeems this period.
     TooLate = 25, "after redeem-until";
     /// The broker declared the bin compromised.
@@ -73,8 +68,11 @@ verdicts! {
     AlreadyPaid = 27, "already redeemed or credited";
     /// The ball is not a first ball: its superbin is odd.
     NotFirst = 28, "not a first ball";
-    /// The authenticator of a return is wrong, so the return is not from the owner.
-    WrongAuthenticator = 29, "wrong authenticator";
+    /// Nothing shows that the payment or the return is from the owner of the set. It does not say
+    /// whether the balls are genuine, or whose they are.
+    NotFromOwner = 30, "not from the owner";
+    /// Payment and return contradict each other, so a person at the broker decides.
+    Disputed = 31, "disputed";
 }
 
 impl Verdict {
@@ -85,7 +83,7 @@ impl Verdict {
 
     /// Whether this coin will never be paid.
     pub fn is_rejection(self) -> bool {
-        !matches!(self, Verdict::Accepted | Verdict::Waiting)
+        !matches!(self, Verdict::Accepted | Verdict::Waiting | Verdict::Disputed)
     }
 }
 

@@ -95,7 +95,7 @@ fn accept(message: &[u8], request: &RequestPayment) -> Vec<u64> {
     let user = UserVector::new(MINT.params(), &payment.user).unwrap();
     let vendor = VendorVector::new(MINT.params(), &payment.vendor);
     MINT.rules().check(&user, &vendor, &payment.x).unwrap();
-    let expected = key().payment(&payment.vendor, payment.url.as_str(), &payment.data());
+    let expected = payment.clone().authenticated(&key()).authenticator;
     assert_eq!(payment.authenticator, expected);
     payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect()
 }
