@@ -12,6 +12,15 @@
 //! coin); the formats are in `docs/reference/broker.md`. A process acts as the broker while it
 //! holds the lock of the coin file.
 
+// The rules: pure functions of facts.
+mod rank;
+
+mod award;
+
+mod evidence;
+
+mod blocking;
+
 // What is recorded.
 mod record;
 

@@ -409,7 +409,7 @@ fn a_return_holds_a_million_balls_and_no_more() {
         user: "alice".parse().unwrap(),
         period: "2026-12".parse().unwrap(),
         transaction: 1,
-        verdicts: vec![Verdict::WrongAuthenticator; balls as usize],
+        verdicts: vec![Verdict::NotFromOwner; balls as usize],
     };
     assert!(RequestCredit::parse(&request(CREDIT_COINS_MAX).to_bytes()).is_ok());
     assert!(RequestCredit::parse(&request(CREDIT_COINS_MAX + 1).to_bytes()).is_err());

@@ -160,7 +160,7 @@ mod tests {
     use crate::protocol::Verdict;
 
     fn claims(count: u32) -> Vec<Claim> {
-        (0..count).map(|i| Claim::rejected(Verdict::NotSold, i)).collect()
+        (0..count).map(|i| Claim::rejected(Verdict::NotFromOwner, i)).collect()
     }
 
     #[test]

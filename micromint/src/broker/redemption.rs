@@ -183,7 +183,7 @@ impl Broker {
                 };
                 let is_paid = paid.next().unwrap_or(true) || paid_now.contains(&bin);
                 if self.state.owner(bin.superbin) != payment.user.as_ref() {
-                    claims.push(Claim::rejected(Verdict::NotSold, number));
+                    claims.push(Claim::rejected(Verdict::NotFromOwner, number));
                     continue;
                 }
                 let verdict = verdict_now(payment.kind, is_paid);

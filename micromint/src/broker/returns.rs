@@ -213,7 +213,7 @@ impl LockedBroker<'_> {
             Ok(bin) => {
                 let is_paid = paid.next().unwrap_or(true);
                 if self.state.owner(bin.superbin) != Some(&request.user) {
-                    return Claim::rejected(Verdict::NotSold, 0);
+                    return Claim::rejected(Verdict::NotFromOwner, 0);
                 }
                 let verdict = verdict_now(ClaimKind::Return, is_paid);
                 Claim { verdict, on: Some((*bin, ClaimKind::Return)), payment: 0, tag: 0 }

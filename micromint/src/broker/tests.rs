@@ -1,6 +1,7 @@
 //! Tests of the broker with a few users and vendors, against
 //! [`ObviousMint`](crate::testing::ObviousMint).
 
+mod coalition;
 mod crash;
 mod flips;
 mod model;
@@ -278,7 +279,7 @@ fn a_batch_has_a_verdict_for_every_coin() {
         UserDifferences,
         VendorDifferences,
         Forged,
-        NotSold,
+        NotFromOwner,
         AlreadyPaid,
         Waiting,
         Malformed,
@@ -440,7 +441,7 @@ fn only_the_owner_can_return_coins_after_the_expiration() {
         "coins can be returned from 2027-01-01T00:00:00Z; until then they can be spent"
     );
     use Verdict::*;
-    let expected = [Waiting, NotFirst, NotSold, NotSold, FixedBits, InputWrong, Forged];
+    let expected = [Waiting, NotFirst, NotFromOwner, NotFromOwner, FixedBits, InputWrong, Forged];
     let first = world.broker.take_back(&back, 5, EXPIRED).unwrap().granted().unwrap();
     assert_eq!((first.verdicts.as_slice(), first.transaction), (&expected[..], 5));
     // A repeated return has the same number.

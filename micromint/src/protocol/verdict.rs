@@ -63,8 +63,6 @@ verdicts! {
     VendorDifferences = 22, "not made for this vendor";
     /// A ball is not the one that the broker minted for its bin: proof of a forgery.
     Forged = 23, "forged";
-    /// The first superbin was not sold to this user.
-    NotSold = 24, "not sold to this user";
     /// The broker no longer redeems this period.
     TooLate = 25, "after redeem-until";
     /// The broker declared the bin compromised.
@@ -73,8 +71,12 @@ verdicts! {
     AlreadyPaid = 27, "already redeemed or credited";
     /// The ball is not a first ball: its superbin is odd.
     NotFirst = 28, "not a first ball";
-    /// The authenticator of a return is wrong, so the return is not from the owner.
-    WrongAuthenticator = 29, "wrong authenticator";
+    /// The coin or ball is not from the owner of its set: the set was not sold to this user, or a
+    /// payment has neither a right Authenticator nor a right token. Its balls were not looked up.
+    NotFromOwner = 30, "not from the owner";
+    /// A payment that may be the owner's meets a return, or its vendor has too many of them: nobody
+    /// gets the coin until a person has decided. Send the same message again after that.
+    Disputed = 31, "disputed until a person decides";
 }
 
 impl Verdict {
@@ -83,9 +85,9 @@ impl Verdict {
         self as u8
     }
 
-    /// Whether this coin will never be paid.
+    /// Whether this coin will never be paid or credited.
     pub fn is_rejection(self) -> bool {
-        !matches!(self, Verdict::Accepted | Verdict::Waiting)
+        !matches!(self, Verdict::Accepted | Verdict::Waiting | Verdict::Disputed)
     }
 }
 

@@ -104,7 +104,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     assert!(told.contains("expected verdicts on 4 coins, found 3"), "{told}");
 
     let accepted = Verdict::Accepted;
-    answer(folder, "batch", &[accepted, Verdict::Waiting, accepted, Verdict::NotSold]);
+    answer(folder, "batch", &[accepted, Verdict::Waiting, accepted, Verdict::NotFromOwner]);
     let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
     assert!(
         text.contains("2 accepted, 1 waiting until redeem-until, 1 not sold to this user"),
@@ -116,7 +116,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     // removed.
     let (_, told) = output(&mut program(folder, &["--out", "third", "--key-file", "key"]), 0);
     assert!(told.contains("the same batch as on"), "{told}");
-    answer(folder, "third", &[accepted, accepted, accepted, Verdict::NotSold]);
+    answer(folder, "third", &[accepted, accepted, accepted, Verdict::NotFromOwner]);
     let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
     assert!(text.contains("3 accepted, 1 not sold to this user"), "{text}");
     assert_eq!(text.matches("removed till-").count(), 2, "{text}");

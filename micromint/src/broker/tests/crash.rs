@@ -153,7 +153,8 @@ fn claims_without_their_record_do_not_count() {
     let mut broker = open(&directory);
     broker.withdraw(&story.alice, 1, 1, DURING).unwrap().granted().unwrap();
     broker.register_vendor(&story.news, DURING).unwrap().granted().unwrap();
-    let left_over: Vec<Claim> = (0..50).map(|i| Claim::rejected(Verdict::NotSold, i)).collect();
+    let left_over: Vec<Claim> =
+        (0..50).map(|i| Claim::rejected(Verdict::NotFromOwner, i)).collect();
     broker.claims.write(0, &left_over).unwrap();
     let mut broker = open(&directory);
     assert_eq!(redeem(&mut broker, &story.first, DURING), [Verdict::Accepted; 3]);

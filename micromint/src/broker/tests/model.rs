@@ -69,7 +69,7 @@ impl Reference {
         let mut verdicts = Vec::new();
         for (i, &(x, rank)) in claims.iter().enumerate() {
             verdicts.push(if self.owners.get(&x) != Some(&user_of(i)) {
-                Verdict::NotSold
+                Verdict::NotFromOwner
             } else if self.is_settled {
                 Verdict::TooLate
             } else if self.paid.contains(&x) {
