@@ -4,7 +4,9 @@ use std::ffi::c_void;
 
 use micromint_core::host::Clock;
 use micromint_core::protocol::{FundsWithdrawn, RequestPayment};
-use micromint_core::wallet::{Decision, Fetch, Policy, Received, Wallet, WalletError, outcome_of};
+use micromint_core::wallet::{
+    Fetch, PaymentDecision, Policy, Received, Wallet, WalletError, outcome_of,
+};
 
 use crate::boundary::{
     file_at, free, given, guard, hand_out, lend, output, parsed, reference, reference_mut, slice,
@@ -281,16 +283,16 @@ pub unsafe extern "C" fn micromint_wallet_pay(
         let fetch = Fetch::new(&url).with_method(method).with_body(body);
         let decision = it.wallet.pay(&request, &fetch, &policy, it.host.now()).map_err(refused)?;
         let (pay, payment, message) = match decision {
-            Decision::Send(sending) if sending.again => {
+            PaymentDecision::Send(sending) if sending.again => {
                 (micromint_pay::MICROMINT_PAY_SEND_AGAIN, sending.payment, sending.message)
             }
-            Decision::Send(sending) => {
+            PaymentDecision::Send(sending) => {
                 (micromint_pay::MICROMINT_PAY_SEND, sending.payment, sending.message)
             }
-            Decision::Ask(_) => {
+            PaymentDecision::Ask(_) => {
                 (micromint_pay::MICROMINT_PAY_ASK, 0, request.price.to_string().into_bytes())
             }
-            Decision::Refuse(why) => {
+            PaymentDecision::Refuse(why) => {
                 (micromint_pay::MICROMINT_PAY_REFUSE, 0, why.to_string().into_bytes())
             }
         };

@@ -11,7 +11,7 @@ use micromint::identity::{UserId, UserVector, VendorVector};
 use micromint::protocol::{Payment, RequestPayment, Url};
 use micromint::testing::{ObviousMint, test_params};
 use micromint::time::UnixTime;
-use micromint::wallet::{Decision, Fetch, Policy, Received, Wallet};
+use micromint::wallet::{Fetch, PaymentDecision, Policy, Received, Wallet};
 
 /// 2026-12-10, within the period of the test parameters.
 const NOW: UnixTime = UnixTime(1_796_860_800);
@@ -57,7 +57,7 @@ fn receive_and_pay() -> Result<(), u32> {
     };
     let policy = Policy::new(PRICE);
     let fetch = Fetch::new(&url);
-    let Ok(Decision::Send(sending)) = wallet.pay(&request, &fetch, &policy, NOW) else {
+    let Ok(PaymentDecision::Send(sending)) = wallet.pay(&request, &fetch, &policy, NOW) else {
         return Err(6);
     };
     let payment = Payment::parse(&sending.message).map_err(|_| 7u32)?;

@@ -63,7 +63,7 @@
 //! // Alice's wallet pays: her policy allows up to five coins without a question.
 //! let asked = RequestPayment::parse(&answer.body)?;
 //! let decision = wallet.pay(&asked, &Fetch::new(&asked.url), &Policy::new(5), now)?;
-//! let wallet::Decision::Send(payment) = decision else { panic!("not paid") };
+//! let wallet::PaymentDecision::Send(payment) = decision else { panic!("not paid") };
 //! let headers: [(&[u8], &[u8]); 1] = [(b"Content-Type", b"application/x-micromint")];
 //! let post = Request { method: b"POST", headers: &headers, body: Some(&payment.message), ..page };
 //! assert!(matches!(paywall.decide(&post), Decision::Serve(serve) if serve.coins == 2));

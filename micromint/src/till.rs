@@ -40,8 +40,8 @@ use crate::time::UnixTime;
 
 use position::{MARK_SIZE, day_of};
 use promises::Promises;
-use record::Note;
-use store::{Found, LOCK_NAME, SpentBin, Store};
+use record::PaymentNote;
+use store::{BinStatus, LOCK_NAME, SpentBin, Store};
 use syncing::{Syncing, Wanted};
 use table::TableError;
 
@@ -93,7 +93,7 @@ pub struct Till {
     promises: Promises,
     clock: Arc<dyn Clock>,
     is_checkpointing: AtomicBool,
-    counters: Counters,
+    counters: TillCounters,
 }
 
 /// The answer to a [`Spend`]. If several answers apply, it is the first of [`Spent::Retry`],
@@ -146,7 +146,7 @@ pub struct TillTotals {
 }
 
 #[derive(Default)]
-struct Counters {
+struct TillCounters {
     payments: AtomicU64,
     coins: AtomicU64,
     retries: AtomicU64,
@@ -262,7 +262,7 @@ impl Till {
         }
         let store = Mutex::new(store);
         let syncing = Syncing::new(sync)?;
-        let (is_checkpointing, counters) = (AtomicBool::new(false), Counters::default());
+        let (is_checkpointing, counters) = (AtomicBool::new(false), TillCounters::default());
         let promises = Promises::new(Arc::clone(&directory));
         let till = Till {
             store,
@@ -504,7 +504,7 @@ fn decide(
 fn obstacle(
     store: &mut LockedStore<'_>,
     spend: &Spend<'_>,
-    first: &Found,
+    first: &BinStatus,
     day: u32,
 ) -> Result<Option<Spent>, TillError> {
     if let Some(cap) = spend.cap {
@@ -514,11 +514,11 @@ fn obstacle(
             return Ok(Some(Spent::CapReached));
         }
     }
-    if matches!(first, Found::Spent(_)) {
+    if matches!(first, BinStatus::Spent(_)) {
         return Ok(Some(Spent::AlreadySpent));
     }
     for bin in spend.first_bins.iter().skip(1) {
-        if matches!(store.find(spend.period, *bin)?, Found::Spent(_)) {
+        if matches!(store.find(spend.period, *bin)?, BinStatus::Spent(_)) {
             return Ok(Some(Spent::AlreadySpent));
         }
     }
@@ -527,12 +527,12 @@ fn obstacle(
 
 /// When the payment that spent the bin was recorded, if this payment is a retry of it.
 fn retried(
-    found: &Found,
+    found: &BinStatus,
     fingerprint: &[u8; 32],
     receipt_seconds: i64,
     now: UnixTime,
 ) -> Option<UnixTime> {
-    let Found::Spent(spent) = found else { return None };
+    let BinStatus::Spent(spent) = found else { return None };
     let recorded_at = spent.payment.recorded_at;
     let is_recent = now.0.saturating_sub(recorded_at.0) <= receipt_seconds;
     (spent.payment.fingerprint == *fingerprint && is_recent).then_some(recorded_at)
@@ -542,12 +542,12 @@ fn retried(
 /// be durable before the retry is served.
 fn retry(
     store: &mut LockedStore<'_>,
-    found: &Found,
+    found: &BinStatus,
     fingerprint: &[u8; 32],
     receipt_seconds: i64,
     now: UnixTime,
 ) -> Result<(Option<UnixTime>, Option<Wanted>), TillError> {
-    let (Found::Spent(spent), Some(recorded_at)) =
+    let (BinStatus::Spent(spent), Some(recorded_at)) =
         (found, retried(found, fingerprint, receipt_seconds, now))
     else {
         return Ok((None, None));
@@ -555,7 +555,7 @@ fn retry(
     let SpentBin { at, is_retried, .. } = spent.as_ref();
     if !is_retried {
         store.begin_day(day_of(now))?;
-        store.append(&TillRecord::Retry(Note { payment: *at, at: now }))?;
+        store.append(&TillRecord::Retry(PaymentNote { payment: *at, at: now }))?;
     }
     // The process that recorded the payment may not have synced it yet.
     let wanted =
@@ -574,8 +574,8 @@ fn reverse(
         return Ok((Reversal::Void, None));
     };
     let stands = match store.find(&payment.period, payment.first_bins[0])? {
-        Found::Spent(spent) => spent.at == at && !spent.is_retried,
-        Found::Free => false,
+        BinStatus::Spent(spent) => spent.at == at && !spent.is_retried,
+        BinStatus::Free => false,
     };
     if !stands || asked_at.0.saturating_sub(payment.recorded_at.0) > REVERSAL_SECONDS {
         return Ok((Reversal::Void, None));
@@ -585,11 +585,11 @@ fn reverse(
         return Ok((Reversal::Void, None));
     }
     store.begin_day(day_of(now))?;
-    store.append(&TillRecord::Reversal(Note { payment: at, at: now }))?;
+    store.append(&TillRecord::Reversal(PaymentNote { payment: at, at: now }))?;
     Ok((Reversal::Reversed, store.newest_sync()))
 }
 
-impl Counters {
+impl TillCounters {
     fn count(&self, spent: &Spent, coins: u64) {
         let counter = match spent {
             Spent::Recorded(_) => {

@@ -1,7 +1,7 @@
 //! The client's wallet: it receives, spends and returns coins (thesis 3.4).
 //!
 //! Input: messages of brokers and vendors. Output: payments and returns. One file holds
-//! everything: a [`crate::journal`], which only grows. Replaying it yields the [`State`].
+//! everything: a [`crate::journal`], which only grows. Replaying it yields the [`WalletState`].
 //!
 //! The invariant: a spend is durable before its coins leave. So even after a crash no coin is ever
 //! sent for two different things, and a coin that was sent stays bound to its vendor.
@@ -49,7 +49,7 @@ use crate::journal::{JournalError, Locked, Replayed};
 use crate::protocol::{CREDIT_COINS_MAX, FundsCredited, Id, RequestPayment};
 use crate::time::UnixTime;
 
-use plan::Plan;
+use plan::PaymentPlan;
 use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
 
 pub use answer::{
@@ -62,7 +62,7 @@ pub use outcome::PaymentOutcome;
 pub use plan::{Choice, Fetch, Policy, Unpayable};
 pub use problem::{PROBLEM_SIZE_MAX, Problem};
 pub use receive::{NotReceived, Received};
-pub use state::{Holding, PastPayment, Return, State, Withdrawal};
+pub use state::{CoinReturn, Holding, PastPayment, WalletState, Withdrawal};
 
 /// The kind of a wallet's journal.
 const KIND: &str = "wallet";
@@ -108,7 +108,7 @@ pub enum WalletError {
 
 /// What to do about a Request-Payment. The coins of a payment are already recorded as spent.
 #[derive(Debug)]
-pub enum Decision {
+pub enum PaymentDecision {
     /// Send this Payment message to the URL that was fetched, and report the result to
     /// [`Wallet::settle`].
     Send(Sending),
@@ -123,7 +123,7 @@ pub enum Decision {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Sending {
-    /// Its number in the wallet: the index in [`State::payments`].
+    /// Its number in the wallet: the index in [`WalletState::payments`].
     pub payment: u32,
     /// The Payment message.
     pub message: Vec<u8>,
@@ -138,7 +138,7 @@ pub struct Sending {
 /// use micromint::host::{SimulatedDirectory, SystemEntropy};
 /// use micromint::protocol::RequestPayment;
 /// use micromint::testing::{ObviousMint, test_params};
-/// use micromint::wallet::{Decision, Fetch, PaymentOutcome, Policy, Received, Wallet};
+/// use micromint::wallet::{PaymentDecision, Fetch, PaymentOutcome, Policy, Received, Wallet};
 ///
 /// let directory = SimulatedDirectory::new();
 /// let mut wallet = Wallet::open(&directory, "wallet.mmw", &SystemEntropy)?;
@@ -156,7 +156,7 @@ pub struct Sending {
 ///       Coin-Value: 0.01 USD\r\nEnd-MicroMint\r\n",
 /// )?;
 /// let fetch = Fetch::new(&request.url);
-/// let Decision::Send(sending) = wallet.pay(&request, &fetch, &Policy::new(5), now)? else {
+/// let PaymentDecision::Send(sending) = wallet.pay(&request, &fetch, &Policy::new(5), now)? else {
 ///     panic!("the price is below the autopay threshold");
 /// };
 /// // Here `sending.message` goes to the vendor, whose answer brings the page.
@@ -165,7 +165,7 @@ pub struct Sending {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Wallet {
-    file: Replayed<State>,
+    file: Replayed<WalletState>,
 }
 
 impl Wallet {
@@ -178,7 +178,8 @@ impl Wallet {
         name: &str,
         entropy: &dyn Entropy,
     ) -> Result<Wallet, WalletError> {
-        let file = Replayed::open_or_create(directory, name, KIND, entropy, State::default())?;
+        let file =
+            Replayed::open_or_create(directory, name, KIND, entropy, WalletState::default())?;
         Ok(Wallet { file })
     }
 
@@ -187,12 +188,12 @@ impl Wallet {
     /// # Errors
     /// The file cannot be opened, is damaged, or is not a wallet.
     pub fn open_to_read(directory: &dyn Directory, name: &str) -> Result<Wallet, WalletError> {
-        let file = Replayed::open_to_read(directory, name, KIND, State::default())?;
+        let file = Replayed::open_to_read(directory, name, KIND, WalletState::default())?;
         Ok(Wallet { file })
     }
 
     /// The content of the wallet, as of the last call that read the file.
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &WalletState {
         self.file.state()
     }
 
@@ -200,7 +201,7 @@ impl Wallet {
     ///
     /// # Errors
     /// The file cannot be read or is damaged.
-    pub fn refresh(&mut self) -> Result<&State, WalletError> {
+    pub fn refresh(&mut self) -> Result<&WalletState, WalletError> {
         Ok(self.file.refresh()?)
     }
 
@@ -215,20 +216,20 @@ impl Wallet {
         fetch: &Fetch<'_>,
         policy: &Policy,
         now: UnixTime,
-    ) -> Result<Decision, WalletError> {
+    ) -> Result<PaymentDecision, WalletError> {
         self.locked(|file| match file.state().plan(request, fetch, policy, now) {
-            Plan::Refuse(unpayable) => Ok(Decision::Refuse(unpayable)),
-            Plan::Ask(choice) => Ok(Decision::Ask(choice)),
-            Plan::Resend(payment) => {
+            PaymentPlan::Refuse(unpayable) => Ok(PaymentDecision::Refuse(unpayable)),
+            PaymentPlan::Ask(choice) => Ok(PaymentDecision::Ask(choice)),
+            PaymentPlan::Resend(payment) => {
                 let message = file.state().payments[payment as usize].message.clone();
-                Ok(Decision::Send(Sending { payment, message, again: true }))
+                Ok(PaymentDecision::Send(Sending { payment, message, again: true }))
             }
-            Plan::Pay(choice) => {
+            PaymentPlan::Pay(choice) => {
                 let payment = file.state().payments.len() as u32;
                 let spend = file.state().spend(choice, request, fetch, now);
                 let message = spend.message.clone();
                 commit(file, &[WalletRecord::Spend(spend)])?;
-                Ok(Decision::Send(Sending { payment, message, again: false }))
+                Ok(PaymentDecision::Send(Sending { payment, message, again: false }))
             }
         })
     }
@@ -265,7 +266,7 @@ impl Wallet {
     }
 
     /// Reserves the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], for a return.
-    /// Returns its Request-ID, or `None` if there are no such coins. [`State::request_credit`]
+    /// Returns its Request-ID, or `None` if there are no such coins. [`WalletState::request_credit`]
     /// makes the message; send it until an answer comes.
     ///
     /// # Errors
@@ -331,7 +332,7 @@ impl Wallet {
     /// Calls `act` under the file's lock, with the state up to date. Fails on a backup.
     fn locked<T>(
         &mut self,
-        act: impl FnOnce(&mut Locked<'_, State>) -> Result<T, WalletError>,
+        act: impl FnOnce(&mut Locked<'_, WalletState>) -> Result<T, WalletError>,
     ) -> Result<T, WalletError> {
         self.file.locked(|file| match file.state().backup_made {
             Some(made) => Err(WalletError::Backup { path: file.path().into(), made }),
@@ -341,7 +342,7 @@ impl Wallet {
 }
 
 /// Appends records, without making them durable.
-fn append(file: &mut Locked<'_, State>, records: &[WalletRecord]) -> Result<(), WalletError> {
+fn append(file: &mut Locked<'_, WalletState>, records: &[WalletRecord]) -> Result<(), WalletError> {
     let payloads: Vec<Vec<u8>> = records.iter().map(WalletRecord::to_bytes).collect();
     let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
     file.append(&payloads)?;
@@ -349,7 +350,7 @@ fn append(file: &mut Locked<'_, State>, records: &[WalletRecord]) -> Result<(), 
 }
 
 /// Appends records and makes them durable.
-fn commit(file: &mut Locked<'_, State>, records: &[WalletRecord]) -> Result<(), WalletError> {
+fn commit(file: &mut Locked<'_, WalletState>, records: &[WalletRecord]) -> Result<(), WalletError> {
     append(file, records)?;
     Ok(file.sync()?)
 }

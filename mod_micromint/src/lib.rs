@@ -2,7 +2,7 @@
 //!
 //! Input: Apache's view of a request. Output: Apache's way of serving or answering it. Only
 //! [`micromint::vendor`] decides about payments; this crate contains no rule about coins. Reading
-//! order: `module` (directives, what they set, how they merge), `gate` (the path of a request),
+//! order: `module` (directives, what they set, how they merge), `handlers` (the path of a request),
 //! `visit` (what is stored about it), `vendor` (the paywall of one configuration file), then `ap`,
 //! the only place with `unsafe`. Every callback from Apache arrives in `ap`, is guarded against
 //! panics, and is passed on in safe terms.
@@ -11,7 +11,7 @@
 #![deny(unsafe_code)]
 #![cfg(feature = "module")]
 
-mod gate;
+mod handlers;
 mod module;
 mod test_panic;
 mod visit;

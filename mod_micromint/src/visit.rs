@@ -26,7 +26,7 @@ pub(crate) enum Stage {
 
 /// A decision, or its absence.
 #[derive(Debug, Default)]
-pub(crate) enum Verdict {
+pub(crate) enum Ruling {
     /// None yet.
     #[default]
     None,
@@ -44,7 +44,7 @@ pub(crate) struct Visit {
     /// The price that is or was decided about.
     pub(crate) price: Cell<u32>,
     /// What was decided.
-    pub(crate) verdict: RefCell<Verdict>,
+    pub(crate) ruling: RefCell<Ruling>,
     /// The paywall that decided it, for what the response still needs.
     pub(crate) paywall: RefCell<Option<Arc<Paywall>>>,
     /// The request with a payment that free content did not need: Apache may still redirect to a
@@ -58,7 +58,7 @@ impl Visit {
     /// Starts again at another price.
     pub(crate) fn start_over(&self) {
         self.stage.set(Stage::Fresh);
-        self.verdict.replace(Verdict::None);
+        self.ruling.replace(Ruling::None);
     }
 
     /// What `serve` became.
@@ -67,18 +67,18 @@ impl Visit {
     }
 }
 
-impl From<Decision> for Verdict {
-    fn from(decision: Decision) -> Verdict {
-        Verdict::Decided(Box::new(decision))
+impl From<Decision> for Ruling {
+    fn from(decision: Decision) -> Ruling {
+        Ruling::Decided(Box::new(decision))
     }
 }
 
-impl Verdict {
+impl Ruling {
     /// The decision, if there is one.
     pub(crate) fn decision(&self) -> Option<&Decision> {
         match self {
-            Verdict::Decided(decision) => Some(decision),
-            Verdict::Fail(_) | Verdict::None => None,
+            Ruling::Decided(decision) => Some(decision),
+            Ruling::Fail(_) | Ruling::None => None,
         }
     }
 

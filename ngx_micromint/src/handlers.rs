@@ -18,7 +18,7 @@ use micromint::vendor::{
 
 use crate::module::Price;
 use crate::sys::{AGAIN, Code, DECLINED, Level, OK, Request, Worker};
-use crate::visit::{Stage, Verdict, Visit};
+use crate::visit::{Ruling, Stage, Visit};
 
 pub(crate) use head::filter_header;
 use question::{enter, with_body};
@@ -139,7 +139,7 @@ fn pass(request: &mut Request) -> Code {
     }
     let price = match price_of(request) {
         Ok(price) => price,
-        Err(verdict) => return decided(request, 0, *verdict),
+        Err(ruling) => return decided(request, 0, *ruling),
     };
     if let Some(visit) = visit.filter(|visit| visit.stage.get() == Stage::Served) {
         if price <= visit.price.get() {
@@ -165,18 +165,15 @@ fn is_folder(request: &Request) -> bool {
 }
 
 fn is_charged(visit: &Visit) -> bool {
-    let verdict = visit.verdict.borrow();
-    matches!(
-        &*verdict,
-        Verdict::Decided(Decision::Serve(Serve { coins: 1.., charge: Some(_), .. }))
-    )
+    let ruling = visit.ruling.borrow();
+    matches!(&*ruling, Ruling::Decided(Decision::Serve(Serve { coins: 1.., charge: Some(_), .. })))
 }
 
 /// The price of the page: from its price file, else from the location's directive, else 0. If the
 /// price cannot be read, the page is not sent.
-fn price_of(request: &mut Request) -> Result<u32, Box<Verdict>> {
+fn price_of(request: &mut Request) -> Result<u32, Box<Ruling>> {
     let read = |text: &[u8], place: &str| {
-        let unreadable = |error| Verdict::Decided(price_unreadable(&error, place).into());
+        let unreadable = |error| Ruling::Decided(price_unreadable(&error, place).into());
         parse_price(text).map_err(|error| Box::new(unreadable(error)))
     };
     let file = if request.location().has_price_files() {
@@ -189,7 +186,7 @@ fn price_of(request: &mut Request) -> Result<u32, Box<Verdict>> {
         Ok(Some(text)) => return read(&text, &price_file(request)),
         Err(reason) => {
             request.log().write(Level::Error, &format!("{}: {reason}", price_file(request)));
-            return Err(Box::new(Verdict::Fail(SERVER_ERROR)));
+            return Err(Box::new(Ruling::Fail(SERVER_ERROR)));
         }
     }
     match request.location().price() {
@@ -197,7 +194,7 @@ fn price_of(request: &mut Request) -> Result<u32, Box<Verdict>> {
         Some(Price::Fixed(price)) => Ok(price),
         // If there is no value, nginx has logged why.
         Some(Price::Varying(value)) => {
-            request.evaluate(&value).map_or(Err(Box::new(Verdict::Fail(SERVER_ERROR))), |text| {
+            request.evaluate(&value).map_or(Err(Box::new(Ruling::Fail(SERVER_ERROR))), |text| {
                 read(text, "micromint_price")
             })
         }

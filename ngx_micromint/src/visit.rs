@@ -23,7 +23,7 @@ pub(crate) enum Stage {
     Read,
     /// The thread pool decides.
     Working,
-    /// A decision is in `verdict` and was not carried out yet.
+    /// A decision is in `ruling` and was not carried out yet.
     Decided,
     /// The content is being served.
     Served,
@@ -33,7 +33,7 @@ pub(crate) enum Stage {
 
 /// A decision, or its absence.
 #[derive(Debug, Default)]
-pub(crate) enum Verdict {
+pub(crate) enum Ruling {
     /// None yet.
     #[default]
     None,
@@ -53,7 +53,7 @@ pub(crate) struct Visit {
     /// The price that is or was decided about.
     pub(crate) price: Cell<u32>,
     /// What was decided.
-    pub(crate) verdict: RefCell<Verdict>,
+    pub(crate) ruling: RefCell<Ruling>,
     /// The paywall that decided it, for what the response still needs.
     pub(crate) paywall: RefCell<Option<Arc<Paywall>>>,
     /// The pass through the phases in which `satisfy any` asked the paywall.
@@ -80,6 +80,6 @@ impl Visit {
     /// Starts again at another price.
     pub(crate) fn start_over(&self) {
         self.stage.set(Stage::Fresh);
-        self.verdict.replace(Verdict::None);
+        self.ruling.replace(Ruling::None);
     }
 }

@@ -273,7 +273,7 @@ impl Player<'_> {
         }
     }
 
-    fn send(&self, step: &CaseStep, asked: &Asked) -> crate::client::Answer {
+    fn send(&self, step: &CaseStep, asked: &Asked) -> crate::client::Response {
         let mut request = RequestText::new(&step.method, &step.target);
         request.headers = vec![("Host".to_string(), step.host.clone())];
         request.headers.extend(asked.headers.iter().cloned());

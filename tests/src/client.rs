@@ -9,7 +9,7 @@ use crate::PATIENCE;
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     /// The status of its first line.
     pub status: u16,
     /// The fields of its head, names in lower case.
@@ -18,7 +18,7 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     /// The value of a field; repeated fields are joined by `, `.
     pub fn header(&self, name: &str) -> Option<String> {
         let values: Vec<_> = self
@@ -80,7 +80,7 @@ impl Connection {
     }
 
     /// Reads the answer to a request. `method` determines whether it has a body.
-    pub fn receive(&mut self, method: &str) -> Answer {
+    pub fn receive(&mut self, method: &str) -> Response {
         loop {
             let answer = self.receive_one(method);
             if answer.status != 100 {
@@ -90,7 +90,7 @@ impl Connection {
     }
 
     /// Sends a request and reads its answer.
-    pub fn ask(&mut self, request: &RequestText) -> Answer {
+    pub fn ask(&mut self, request: &RequestText) -> Response {
         self.send(request.to_bytes());
         self.receive(&request.method)
     }
@@ -103,7 +103,7 @@ impl Connection {
         }
     }
 
-    fn receive_one(&mut self, method: &str) -> Answer {
+    fn receive_one(&mut self, method: &str) -> Response {
         let first = self.line();
         let status = first.split(' ').nth(1).and_then(|word| word.parse().ok());
         let status = status
@@ -117,14 +117,14 @@ impl Connection {
             let (name, value) = line.split_once(':').unwrap();
             headers.push((name.to_ascii_lowercase(), value.trim().to_string()));
         }
-        let mut answer = Answer { status, headers, body: String::new() };
+        let mut answer = Response { status, headers, body: String::new() };
         if method != "HEAD" && status >= 200 && ![204, 304].contains(&status) {
             answer.body = self.body(&answer);
         }
         answer
     }
 
-    fn body(&mut self, answer: &Answer) -> String {
+    fn body(&mut self, answer: &Response) -> String {
         let mut body = Vec::new();
         if answer.header("transfer-encoding").is_some() {
             loop {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::client::{Answer, Connection, RequestText};
+use crate::client::{Connection, RequestText, Response};
 use crate::nginx::children_of;
 use crate::site::Site;
 use crate::{payer, wait_until};
@@ -19,17 +19,17 @@ pub trait Server {
     fn pid(&self) -> Option<Pid>;
 
     /// Sends a request on a connection of its own.
-    fn ask(&self, request: &RequestText) -> Answer {
+    fn ask(&self, request: &RequestText) -> Response {
         Connection::open(self.site().port).ask(&request.clone().with("Connection", "close"))
     }
 
     /// GETs a page.
-    fn get(&self, target: &str) -> Answer {
+    fn get(&self, target: &str) -> Response {
         self.ask(&RequestText::get(target))
     }
 
     /// Pays for a page with `count` fresh coins in the body of a POST.
-    fn pay(&self, target: &str, count: usize) -> Answer {
+    fn pay(&self, target: &str, count: usize) -> Response {
         self.ask(&RequestText::post(target, &payer::payment(&self.site().url(target), count)))
     }
 

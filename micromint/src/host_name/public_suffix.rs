@@ -18,7 +18,7 @@
 static TABLE: &[u8] = include_bytes!("public_suffixes.bin");
 
 /// The root node. The text before it has a fixed size.
-const ROOT: Place = Place::Node { edges: Some(64), ends_rule: false };
+const ROOT: Cursor = Cursor::Node { edges: Some(64), ends_rule: false };
 
 /// A flag of an edge's first byte: this is the last edge of its node.
 const LAST_EDGE: u8 = 0x80;
@@ -39,7 +39,7 @@ const EXCEPTION: u8 = 39;
 
 /// A position in the automaton, after some symbols of a name.
 #[derive(Clone, Copy)]
-enum Place {
+enum Cursor {
     /// Inside an edge; its next symbol has this offset.
     Edge(usize),
     /// At a node; `edges` is the offset of its edges if it has any.
@@ -49,52 +49,53 @@ enum Place {
 /// The public suffix of `name`, which has neither a trailing dot nor upper-case letters.
 pub(super) fn public_suffix(name: &str) -> &str {
     let mut suffix = name.rsplit_once('.').map_or(name, |(_, last)| last);
-    let (mut place, mut end) = (ROOT, name.len());
+    let (mut cursor, mut end) = (ROOT, name.len());
     loop {
         let start = name[..end].rfind('.').map_or(0, |dot| dot + 1);
-        let is_any_label = place.after(WILDCARD).is_some_and(Place::ends_rule);
-        let after_label = place.after_label(&name.as_bytes()[start..end]);
-        let ends_exception = |place: Place| place.after(EXCEPTION).is_some_and(Place::ends_rule);
+        let is_any_label = cursor.after(WILDCARD).is_some_and(Cursor::ends_rule);
+        let after_label = cursor.after_label(&name.as_bytes()[start..end]);
+        let ends_exception =
+            |cursor: Cursor| cursor.after(EXCEPTION).is_some_and(Cursor::ends_rule);
         if after_label.is_some_and(ends_exception) {
             return name.get(end + 1..).unwrap_or(name);
         }
-        if is_any_label || after_label.is_some_and(Place::ends_rule) {
+        if is_any_label || after_label.is_some_and(Cursor::ends_rule) {
             suffix = &name[start..];
         }
-        match after_label.and_then(|place| place.after(DOT)) {
-            Some(next) if start > 0 => (place, end) = (next, start - 1),
+        match after_label.and_then(|cursor| cursor.after(DOT)) {
+            Some(next) if start > 0 => (cursor, end) = (next, start - 1),
             _ => return suffix,
         }
     }
 }
 
-impl Place {
+impl Cursor {
     fn ends_rule(self) -> bool {
-        matches!(self, Place::Node { ends_rule: true, .. })
+        matches!(self, Cursor::Node { ends_rule: true, .. })
     }
 
-    /// The place after a label, which is read from right to left.
-    fn after_label(self, label: &[u8]) -> Option<Place> {
-        label.iter().rev().try_fold(self, |place, byte| place.after(symbol(*byte)?))
+    /// The cursor after a label, which is read from right to left.
+    fn after_label(self, label: &[u8]) -> Option<Cursor> {
+        label.iter().rev().try_fold(self, |cursor, byte| cursor.after(symbol(*byte)?))
     }
 
-    /// The place after one more symbol; `None` if no rule continues with it.
-    fn after(self, symbol: u8) -> Option<Place> {
+    /// The cursor after one more symbol; `None` if no rule continues with it.
+    fn after(self, symbol: u8) -> Option<Cursor> {
         match self {
-            Place::Edge(at) if TABLE.get(at)? & SYMBOL == symbol => Place::behind(at),
-            Place::Edge(_) => None,
-            Place::Node { edges, .. } => Place::behind(edge_with(edges?, symbol)?),
+            Cursor::Edge(at) if TABLE.get(at)? & SYMBOL == symbol => Cursor::behind(at),
+            Cursor::Edge(_) => None,
+            Cursor::Node { edges, .. } => Cursor::behind(edge_with(edges?, symbol)?),
         }
     }
 
-    /// The place after the symbol at `at`.
-    fn behind(at: usize) -> Option<Place> {
+    /// The cursor after the symbol at `at`.
+    fn behind(at: usize) -> Option<Cursor> {
         if TABLE.get(at)? & MORE != 0 {
-            return Some(Place::Edge(at + 1));
+            return Some(Cursor::Edge(at + 1));
         }
         let (offset, last) = offset_at(at + 1)?;
         let edges = (offset != 0).then_some(last + (offset >> 1));
-        Some(Place::Node { edges, ends_rule: offset == 0 || offset & 1 == 1 })
+        Some(Cursor::Node { edges, ends_rule: offset == 0 || offset & 1 == 1 })
     }
 }
 

@@ -46,16 +46,16 @@ const _: () = assert!(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TillRecord<'a> {
     /// Coins were spent.
-    Payment(PaymentRecord<'a>),
+    Payment(RecordedPayment<'a>),
     /// A payment was sent again and served without a charge.
-    Retry(Note),
+    Retry(PaymentNote),
     /// A payment was reversed: its coins are unspent again.
-    Reversal(Note),
+    Reversal(PaymentNote),
 }
 
 /// A payment, as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PaymentRecord<'a> {
+pub(crate) struct RecordedPayment<'a> {
     pub(crate) period: Period,
     pub(crate) user: UserId,
     pub(crate) recorded_at: UnixTime,
@@ -69,7 +69,7 @@ pub(crate) struct PaymentRecord<'a> {
 
 /// An event of an earlier payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Note {
+pub(crate) struct PaymentNote {
     /// The position of the payment's record.
     pub(crate) payment: Position,
     /// When it happened.
@@ -80,9 +80,9 @@ impl TillRecord<'_> {
     /// Reads a record; `None` if the bytes are not one.
     pub(crate) fn parse(bytes: &[u8]) -> Option<TillRecord<'static>> {
         match *bytes.first()? {
-            PAYMENT => PaymentRecord::parse(bytes).map(TillRecord::Payment),
-            RETRY => Note::parse(bytes).map(TillRecord::Retry),
-            REVERSAL => Note::parse(bytes).map(TillRecord::Reversal),
+            PAYMENT => RecordedPayment::parse(bytes).map(TillRecord::Payment),
+            RETRY => PaymentNote::parse(bytes).map(TillRecord::Retry),
+            REVERSAL => PaymentNote::parse(bytes).map(TillRecord::Reversal),
             _ => None,
         }
     }
@@ -97,8 +97,8 @@ impl TillRecord<'_> {
     }
 }
 
-impl PaymentRecord<'_> {
-    fn parse(bytes: &[u8]) -> Option<PaymentRecord<'static>> {
+impl RecordedPayment<'_> {
+    fn parse(bytes: &[u8]) -> Option<RecordedPayment<'static>> {
         let mut reader = Reader::new(bytes);
         let [_kind, period_len, user_len, _unused] = reader.array()?;
         let coins = reader.u32()?;
@@ -111,7 +111,7 @@ impl PaymentRecord<'_> {
             subbin: bin::SUBBIN.get(bytes).into(),
         };
         let bins = reader.arrays(coins as usize)?.iter().map(bin);
-        Some(PaymentRecord {
+        Some(RecordedPayment {
             period,
             user,
             recorded_at,
@@ -140,14 +140,14 @@ impl PaymentRecord<'_> {
     }
 }
 
-impl Note {
-    fn parse(bytes: &[u8]) -> Option<Note> {
+impl PaymentNote {
+    fn parse(bytes: &[u8]) -> Option<PaymentNote> {
         let mut reader = Reader::new(bytes);
         let [_kind, _, _, _] = reader.array()?;
         let payment = Position { day: reader.u32()?, offset: reader.u64()? };
         let at = reader.time()?;
         reader.finish()?;
-        Some(Note { payment, at })
+        Some(PaymentNote { payment, at })
     }
 
     fn write(self, kind: u8, bytes: &mut Vec<u8>) {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn records_are_read_back_and_cut_ones_are_rejected() {
-        let payment = PaymentRecord {
+        let payment = RecordedPayment {
             period: "2026-12".parse().unwrap(),
             user: "alice".parse().unwrap(),
             recorded_at: UnixTime(-5),
@@ -186,7 +186,7 @@ mod tests {
             .into(),
             message: Cow::Borrowed(b"MicroMint-1.0"),
         };
-        let note = Note { payment: Position { day: 9, offset: 1 << 33 }, at: UnixTime(77) };
+        let note = PaymentNote { payment: Position { day: 9, offset: 1 << 33 }, at: UnixTime(77) };
         for record in
             [TillRecord::Payment(payment), TillRecord::Retry(note), TillRecord::Reversal(note)]
         {
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_largest_payment_fits() {
-        let payment = PaymentRecord {
+        let payment = RecordedPayment {
             period: "p".repeat(PERIOD_LEN_MAX).parse().unwrap(),
             user: "u".repeat(USER_ID_LEN_MAX).parse().unwrap(),
             recorded_at: UnixTime(0),

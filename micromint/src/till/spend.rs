@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::TillError;
-use super::record::{PaymentRecord, TillRecord};
+use super::record::{RecordedPayment, TillRecord};
 use crate::bin::Bin;
 use crate::bytes::u64_be;
 use crate::identity::UserId;
@@ -68,7 +68,7 @@ impl<'a> Spend<'a> {
 
     /// The record of this payment.
     pub(super) fn record(&self, now: UnixTime) -> TillRecord<'a> {
-        TillRecord::Payment(PaymentRecord {
+        TillRecord::Payment(RecordedPayment {
             period: self.period.clone(),
             user: self.user.clone(),
             recorded_at: now,

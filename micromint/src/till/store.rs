@@ -28,7 +28,7 @@ use super::TillError;
 use super::position::{
     MARK_SIZE, Mark, Position, day_of_journal, journal_name, read_periods, write_periods,
 };
-use super::record::{Note, PaymentRecord, TillRecord};
+use super::record::{PaymentNote, RecordedPayment, TillRecord};
 use super::table::Entry;
 use crate::bin::Bin;
 use crate::error::FileError;
@@ -70,7 +70,7 @@ pub(crate) struct Store {
 }
 
 /// What the till has recorded for a first bin.
-pub(super) enum Found {
+pub(super) enum BinStatus {
     /// It is unspent.
     Free,
     /// It is spent.
@@ -80,7 +80,7 @@ pub(super) enum Found {
 /// The payment that spent a first bin.
 pub(super) struct SpentBin {
     pub(super) at: Position,
-    pub(super) payment: PaymentRecord<'static>,
+    pub(super) payment: RecordedPayment<'static>,
     pub(super) is_retried: bool,
 }
 
@@ -161,32 +161,32 @@ impl Store {
     // Lookups.
 
     /// What the till has recorded for a first bin.
-    pub(super) fn find(&mut self, period: &Period, bin: Bin) -> Result<Found, TillError> {
+    pub(super) fn find(&mut self, period: &Period, bin: Bin) -> Result<BinStatus, TillError> {
         if !self.has_index(period)? {
-            return Ok(Found::Free);
+            return Ok(BinStatus::Free);
         }
         let Index { table, touched } = self.index(period)?;
         let Some(entry) = table.get(touched, key_of(bin))? else {
-            return Ok(Found::Free);
+            return Ok(BinStatus::Free);
         };
         if entry.at.day < self.mark.first_day {
             // Redeemed and removed: coins of that period are no longer accepted.
-            return Ok(Found::Free);
+            return Ok(BinStatus::Free);
         }
-        let is_it = |payment: &PaymentRecord<'_>| {
+        let is_it = |payment: &RecordedPayment<'_>| {
             payment.period == *period && payment.first_bins.contains(&bin)
         };
         match self.record(entry.at)? {
             Some(TillRecord::Payment(payment)) if entry.word & REVERSED == 0 && is_it(&payment) => {
                 let is_retried = entry.word & RETRIED != 0;
-                Ok(Found::Spent(Box::new(SpentBin { at: entry.at, payment, is_retried })))
+                Ok(BinStatus::Spent(Box::new(SpentBin { at: entry.at, payment, is_retried })))
             }
             Some(TillRecord::Reversal(note)) if note.payment.day < self.mark.first_day => {
-                Ok(Found::Free)
+                Ok(BinStatus::Free)
             }
             Some(TillRecord::Reversal(note)) if entry.word & REVERSED != 0 => {
                 match self.record(note.payment)? {
-                    Some(TillRecord::Payment(payment)) if is_it(&payment) => Ok(Found::Free),
+                    Some(TillRecord::Payment(payment)) if is_it(&payment) => Ok(BinStatus::Free),
                     _ => Err(self.lost(entry.at)),
                 }
             }
@@ -250,8 +250,8 @@ impl Store {
     fn noted_payment(
         &mut self,
         at: Position,
-        note: &Note,
-    ) -> Result<PaymentRecord<'static>, TillError> {
+        note: &PaymentNote,
+    ) -> Result<RecordedPayment<'static>, TillError> {
         match self.record(note.payment)? {
             Some(TillRecord::Payment(payment)) => Ok(payment),
             _ => Err(self.no_payment(at)),

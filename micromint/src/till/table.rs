@@ -20,7 +20,7 @@ use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Open, Seen};
 
 use bucket::{BUCKET_ENTRIES, BUCKET_SIZE, Bucket};
-use writer::Writer;
+use writer::TableWriter;
 
 pub(super) use bucket::Entry;
 
@@ -130,7 +130,7 @@ impl Table {
     ) -> Result<Table, TableError> {
         let seed =
             entropy.number().map_err(FileError::on("get randomness for", directory.path()))?;
-        let mut writer = Writer::new(directory, name, seed, BITS_START)?;
+        let mut writer = TableWriter::new(directory, name, seed, BITS_START)?;
         writer.finish_buckets()?;
         writer.file.sync().map_err(FileError::on("sync", &writer.path))?;
         let table = writer.publish(directory)?;
@@ -264,7 +264,7 @@ impl Table {
     /// must already know that their handles are stale, in case this process dies halfway.
     pub(super) fn grown(&self, directory: &dyn Directory) -> Result<Table, TableError> {
         for bits in self.bits + 1..=BITS_MAX {
-            match self.copy(Writer::new(directory, &self.name, self.seed, bits)?) {
+            match self.copy(TableWriter::new(directory, &self.name, self.seed, bits)?) {
                 Err(TableError::Full) => {}
                 copied => return copied?.publish(directory),
             }
@@ -274,7 +274,7 @@ impl Table {
 
     /// Copies all entries. The top bits of a hash are the home, so entries have the same order in
     /// tables of every size, and both files are processed from front to back.
-    fn copy(&self, mut writer: Writer) -> Result<Writer, TableError> {
+    fn copy(&self, mut writer: TableWriter) -> Result<TableWriter, TableError> {
         let mut waiting = Vec::new();
         for first in (0..bucket_count(self.bits)).step_by(CHUNK_BUCKETS as usize) {
             let count = CHUNK_BUCKETS.min(bucket_count(self.bits) - first);

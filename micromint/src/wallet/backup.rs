@@ -12,7 +12,7 @@ use crate::journal::{Journal, Replayed};
 use crate::time::UnixTime;
 
 use super::record::WalletRecord;
-use super::{APPEND_SIZE, KIND, State, Wallet, WalletError, commit};
+use super::{APPEND_SIZE, KIND, Wallet, WalletError, WalletState, commit};
 
 impl Wallet {
     /// Copies the wallet into a new file `name` with mode 0600 and marks the copy as a backup, so
@@ -66,7 +66,7 @@ impl Wallet {
         end_with(directory, &temporary, &WalletRecord::Restored { at: now, spendable })?;
         directory.rename(&temporary, name).map_err(FileError::on("make", &path))?;
         directory.sync().map_err(FileError::on("sync", directory.path()))?;
-        let file = Replayed::open_to_append(directory, name, KIND, State::default())?;
+        let file = Replayed::open_to_append(directory, name, KIND, WalletState::default())?;
         Ok(Wallet { file })
     }
 }
@@ -77,7 +77,7 @@ fn end_with(
     name: &str,
     record: &WalletRecord,
 ) -> Result<(), WalletError> {
-    let mut file = Replayed::open_to_append(directory, name, KIND, State::default())?;
+    let mut file = Replayed::open_to_append(directory, name, KIND, WalletState::default())?;
     file.locked(|file| commit(file, std::slice::from_ref(record)))
 }
 

@@ -3,10 +3,10 @@
 use crate::time::UnixTime;
 
 use super::outcome::PaymentOutcome;
-use super::state::{CoinState, State};
+use super::state::{CoinState, WalletState};
 
 /// How many coins of a holding are in which state. A coin is counted by its first ball. Not every
-/// coin is good at every vendor ([`State::spendable_at`]).
+/// coin is good at every vendor ([`WalletState::spendable_at`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Balance {
@@ -24,7 +24,7 @@ pub struct Balance {
     pub returned: u32,
 }
 
-impl State {
+impl WalletState {
     /// The balance of a holding.
     pub fn balance(&self, holding: usize) -> Balance {
         let mut balance = Balance::default();
@@ -36,7 +36,7 @@ impl State {
                     CoinState::Unspent if set.in_doubt => &mut balance.in_doubt,
                     CoinState::Unspent => &mut balance.unspent,
                     CoinState::Returned(_) => &mut balance.returned,
-                    CoinState::Left(number) => match self.payments[*number as usize].outcome {
+                    CoinState::Sent(number) => match self.payments[*number as usize].outcome {
                         PaymentOutcome::Paid => &mut balance.paid,
                         PaymentOutcome::Unknown
                         | PaymentOutcome::Refused(_)

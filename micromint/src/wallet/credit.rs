@@ -12,38 +12,39 @@ use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdic
 use crate::time::UnixTime;
 
 use super::outcome::PaymentOutcome;
-use super::record::Place;
-use super::state::{CoinState, Holding, Return, State};
+use super::record::CoinPlace;
+use super::state::{CoinReturn, CoinState, Holding, WalletState};
 
 /// The coins of a holding that can be returned, at most `coins_max`, ordered by set and then by
 /// sub-bin: those never spent, and those whose payment did not bring the content. If the vendor
 /// redeems one of the latter, the broker pays the vendor and not the client.
-pub(super) fn returnable(state: &State, holding: usize, coins_max: usize) -> Vec<Place> {
+pub(super) fn returnable(state: &WalletState, holding: usize, coins_max: usize) -> Vec<CoinPlace> {
     let sets = state.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding);
     sets.flat_map(|(set, number)| {
         let coins = set.coins.iter().zip(0..);
         let may = coins.filter(|(coin, _)| is_returnable(state, **coin));
-        may.map(move |(_, subbin)| Place { set: number, subbin })
+        may.map(move |(_, subbin)| CoinPlace { set: number, subbin })
     })
     .take(coins_max)
     .collect()
 }
 
-fn is_returnable(state: &State, coin: CoinState) -> bool {
+fn is_returnable(state: &WalletState, coin: CoinState) -> bool {
     match coin {
         CoinState::Unspent => true,
-        CoinState::Left(number) => state.payments[number as usize].outcome != PaymentOutcome::Paid,
+        CoinState::Sent(number) => state.payments[number as usize].outcome != PaymentOutcome::Paid,
         CoinState::None | CoinState::Returned(_) => false,
     }
 }
 
-fn first_balls(state: &State, places: &[Place]) -> Vec<u64> {
-    let ball = |place: &Place| state.sets[place.set as usize].superbins[0][place.subbin as usize];
+fn first_balls(state: &WalletState, places: &[CoinPlace]) -> Vec<u64> {
+    let ball =
+        |place: &CoinPlace| state.sets[place.set as usize].superbins[0][place.subbin as usize];
     places.iter().map(ball).collect()
 }
 
 /// SHA-256 over the first balls, 8 bytes big-endian each.
-pub(super) fn digest(state: &State, places: &[Place]) -> [u8; 32] {
+pub(super) fn digest(state: &WalletState, places: &[CoinPlace]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for x in first_balls(state, places) {
         hash.update(u64_be(x));
@@ -55,13 +56,13 @@ pub(super) fn digest(state: &State, places: &[Place]) -> [u8; 32] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Returnable {
-    /// The holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`WalletState::holdings`].
     pub holding: usize,
     /// The number of coins.
     pub coins: usize,
 }
 
-impl State {
+impl WalletState {
     /// The holdings that have coins to return now: they have expired, and the broker still credits
     /// them.
     pub fn returnable(&self, now: UnixTime) -> Vec<Returnable> {
@@ -79,11 +80,11 @@ impl State {
 
     /// The returns to send, for the first time or again: those without an answer, and after
     /// redeem-until those with coins for which the verdict was to wait.
-    pub fn unanswered_returns(&self, now: UnixTime) -> Vec<&Return> {
+    pub fn unanswered_returns(&self, now: UnixTime) -> Vec<&CoinReturn> {
         self.returns.iter().filter(|back| self.is_unanswered(back, now)).collect()
     }
 
-    fn is_unanswered(&self, back: &Return, now: UnixTime) -> bool {
+    fn is_unanswered(&self, back: &CoinReturn, now: UnixTime) -> bool {
         let is_final = self.holdings[back.holding].params.raw().redeem_until <= now;
         back.verdicts.iter().any(|verdict| match verdict {
             None => true,
@@ -92,7 +93,7 @@ impl State {
     }
 
     /// The message of a return; it is the same every time.
-    pub fn request_credit(&self, back: &Return) -> RequestCredit {
+    pub fn request_credit(&self, back: &CoinReturn) -> RequestCredit {
         let held = &self.holdings[back.holding];
         let x = first_balls(self, &back.places);
         let mut request = RequestCredit {
@@ -135,7 +136,7 @@ impl State {
         &self,
         answer: &FundsCredited,
         request: Option<&Id>,
-    ) -> Result<&Return, String> {
+    ) -> Result<&CoinReturn, String> {
         let mut fitting = self.returns.iter().filter(|back| {
             let held = &self.holdings[back.holding];
             held.user == answer.user
@@ -166,7 +167,7 @@ fn is_of_origin(broker: &str, url: &Url) -> bool {
     broker.strip_prefix(url.origin()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-impl Return {
+impl CoinReturn {
     /// The number of coins with this verdict.
     pub fn count(&self, verdict: Option<Verdict>) -> usize {
         self.verdicts.iter().filter(|held| **held == verdict).count()

@@ -1,7 +1,7 @@
 //! Whether to pay, and with which coins: the checks before paying, in order.
 //!
 //! Input: a Request-Payment, the fetch that it answered, the client's [`Policy`] and the wallet's
-//! [`State`]. Output: a [`Plan`]; nothing is changed or sent. The invariant: the coins of a plan
+//! [`WalletState`]. Output: a [`PaymentPlan`]; nothing is changed or sent. The invariant: the coins of a plan
 //! were never sent to anyone but this vendor.
 
 use std::fmt;
@@ -15,8 +15,8 @@ use crate::time::UnixTime;
 
 use super::genuine::EMPTY;
 use super::outcome::PaymentOutcome;
-use super::record::{Place, Spend};
-use super::state::{CoinState, Holding, Set, State};
+use super::record::{CoinPlace, SpendRecord};
+use super::state::{CoinState, Holding, Set, WalletState};
 
 /// The longest method of a request that can be paid for, in bytes.
 pub(super) const METHOD_LEN_MAX: usize = 32;
@@ -75,7 +75,7 @@ pub struct Fetch<'a> {
 
 /// What to do about a Request-Payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum PaymentPlan {
     /// Send the message of this earlier payment again: it was for the same request, and its outcome
     /// is unknown.
     Resend(u32),
@@ -91,13 +91,13 @@ pub(super) enum Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
-    /// The holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`WalletState::holdings`].
     pub holding: usize,
     /// How many of the coins were never sent before.
     pub fresh: u32,
     /// How many coins of the holding are good at this vendor, including the chosen ones.
     pub spendable: u32,
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<CoinPlace>,
     pub(super) x: Vec<u64>,
 }
 
@@ -156,14 +156,14 @@ pub enum Unpayable {
     },
     /// The payment would exceed the daily limit.
     #[error(
-        "the daily limit is {limit} coins; {left} were spent today, and this page needs {needed} \
+        "the daily limit is {limit} coins; {sent} were sent today, and this page needs {needed} \
          more"
     )]
     DailyLimit {
         /// The limit.
         limit: u32,
         /// Coins already sent today.
-        left: u64,
+        sent: u64,
         /// Coins that the payment would send for the first time.
         needed: u32,
     },
@@ -202,7 +202,7 @@ impl<'a> Fetch<'a> {
     }
 }
 
-impl State {
+impl WalletState {
     /// Checks a request and chooses coins.
     pub(super) fn plan(
         &self,
@@ -210,24 +210,32 @@ impl State {
         fetch: &Fetch<'_>,
         policy: &Policy,
         now: UnixTime,
-    ) -> Plan {
+    ) -> PaymentPlan {
         if let Err(unpayable) = self.check_request(request, fetch, policy) {
-            return Plan::Refuse(unpayable);
+            return PaymentPlan::Refuse(unpayable);
         }
         if let Some(number) = self.unsettled(request, fetch) {
-            return Plan::Resend(number);
+            return PaymentPlan::Resend(number);
         }
         let choice = match self.choose(request, now) {
             Ok(choice) => choice,
-            Err(unpayable) => return Plan::Refuse(unpayable),
+            Err(unpayable) => return PaymentPlan::Refuse(unpayable),
         };
-        let left = self.left_today(now);
+        let sent = self.sent_today(now);
         if let Some(limit) = policy.daily_limit
-            && left + u64::from(choice.fresh) > u64::from(limit)
+            && sent + u64::from(choice.fresh) > u64::from(limit)
         {
-            return Plan::Refuse(Unpayable::DailyLimit { limit, left, needed: choice.fresh });
+            return PaymentPlan::Refuse(Unpayable::DailyLimit {
+                limit,
+                sent,
+                needed: choice.fresh,
+            });
         }
-        if request.price <= policy.autopay { Plan::Pay(choice) } else { Plan::Ask(choice) }
+        if request.price <= policy.autopay {
+            PaymentPlan::Pay(choice)
+        } else {
+            PaymentPlan::Ask(choice)
+        }
     }
 
     fn check_request(
@@ -315,7 +323,7 @@ impl State {
 
     /// The places of all coins of a holding that are good at `vendor` now, in the order of the
     /// sets.
-    fn coins_at(&self, holding: usize, vendor: &VendorId) -> Vec<Place> {
+    fn coins_at(&self, holding: usize, vendor: &VendorId) -> Vec<CoinPlace> {
         let vector = VendorVector::new(&self.holdings[holding].params, vendor);
         let sets =
             self.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding && !set.in_doubt);
@@ -325,7 +333,7 @@ impl State {
                 coins.filter(|(coin, _)| self.is_usable_at(**coin, vendor)).map(|(_, at)| at);
             let whole: Vec<u32> =
                 usable.filter(|subbin| coin_of(set, &vector, *subbin).is_some()).collect();
-            whole.into_iter().map(move |subbin| Place { set: number, subbin })
+            whole.into_iter().map(move |subbin| CoinPlace { set: number, subbin })
         })
         .collect()
     }
@@ -336,9 +344,14 @@ impl State {
     }
 
     /// Chooses among the spendable coins of a holding, of which there are enough.
-    fn take_best(&self, holding: usize, mut coins: Vec<Place>, request: &RequestPayment) -> Choice {
+    fn take_best(
+        &self,
+        holding: usize,
+        mut coins: Vec<CoinPlace>,
+        request: &RequestPayment,
+    ) -> Choice {
         let spendable = coins.len() as u32;
-        let is_fresh = |place: &Place| {
+        let is_fresh = |place: &CoinPlace| {
             self.sets[place.set as usize].coins[place.subbin as usize] == CoinState::Unspent
         };
         let opened: Vec<bool> = self.sets.iter().map(Set::is_opened).collect();
@@ -359,7 +372,7 @@ impl State {
         request: &RequestPayment,
         fetch: &Fetch<'_>,
         now: UnixTime,
-    ) -> Spend {
+    ) -> SpendRecord {
         let held = &self.holdings[choice.holding];
         let authenticator = held.user_key.payment(&request.vendor, request.url.as_str(), &[]);
         let mut payment = Payment {
@@ -373,7 +386,7 @@ impl State {
         };
         let data = payment.data();
         payment.authenticator = held.user_key.payment(&request.vendor, request.url.as_str(), &data);
-        Spend {
+        SpendRecord {
             at: now,
             method: fetch.method.to_string(),
             body_digest: fetch.body_digest(),

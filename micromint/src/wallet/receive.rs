@@ -13,8 +13,8 @@ use crate::protocol::FundsWithdrawn;
 use crate::time::UnixTime;
 
 use super::genuine::{self, EMPTY, GenuineSet, NotGenuine};
-use super::record::{BINS_PER_RECORD_MAX, Bins, WalletRecord};
-use super::{APPEND_SIZE, State, Wallet, WalletError, append, commit};
+use super::record::{BINS_PER_RECORD_MAX, SuperbinPiece, WalletRecord};
+use super::{APPEND_SIZE, Wallet, WalletError, WalletState, append, commit};
 
 /// The result of receiving a Funds-Withdrawn message.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Wallet {
 }
 
 fn append_sets(
-    file: &mut Locked<'_, State>,
+    file: &mut Locked<'_, WalletState>,
     funds: &FundsWithdrawn,
     sets: &[GenuineSet],
     digest: [u8; 32],
@@ -111,7 +111,7 @@ fn append_sets(
     commit(file, &[WalletRecord::Received { sets: sets.len() as u32, digest }])
 }
 
-impl State {
+impl WalletState {
     /// Whether `funds` was received before. The error says why it must not be received.
     fn is_received(
         &self,
@@ -149,9 +149,9 @@ impl State {
 }
 
 /// The records that hold one set.
-fn pieces(number: u32, set: &GenuineSet) -> impl Iterator<Item = Bins> {
+fn pieces(number: u32, set: &GenuineSet) -> impl Iterator<Item = SuperbinPiece> {
     (0..).zip(&set.superbins).flat_map(move |(place, superbin)| {
-        superbin.chunks(BINS_PER_RECORD_MAX).zip(0..).map(move |(x, piece)| Bins {
+        superbin.chunks(BINS_PER_RECORD_MAX).zip(0..).map(move |(x, piece)| SuperbinPiece {
             set: number,
             place,
             first: set.first,

@@ -10,14 +10,14 @@ use crate::time::UnixTime;
 
 use super::outcome::PaymentOutcome;
 
-/// The most bins in one [`Bins`] record.
+/// The most bins in one [`SuperbinPiece`] record.
 pub(super) const BINS_PER_RECORD_MAX: usize = 4096;
 /// The most verdicts in one `Credited` record.
 pub(super) const VERDICTS_PER_RECORD_MAX: usize = 32 * 1024;
 
 /// The place of a coin: its set, counted from 0 over the wallet, and the sub-bin of its first ball.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Place {
+pub(super) struct CoinPlace {
     /// The set.
     pub(super) set: u32,
     /// The sub-bin.
@@ -31,11 +31,11 @@ pub(super) enum WalletRecord {
     /// balls.
     Receive { at: UnixTime, head: Vec<u8> },
     /// A piece of one superbin of the sets being received.
-    Bins(Bins),
+    Bins(SuperbinPiece),
     /// All sets since the last `Receive` are now in the wallet.
     Received { sets: u32, digest: [u8; 32] },
     /// Coins are sent to a vendor.
-    Spend(Spend),
+    Spend(SpendRecord),
     /// The outcome of the payment with this number, counted from 0.
     Outcome { at: UnixTime, payment: u32, outcome: PaymentOutcome },
     /// Coins are returned to the broker.
@@ -53,7 +53,7 @@ pub(super) enum WalletRecord {
 
 /// A piece of a superbin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bins {
+pub(super) struct SuperbinPiece {
     /// The set, counted from 0 in the message.
     pub(super) set: u32,
     /// The superbin in the set, counted from 0.
@@ -68,7 +68,7 @@ pub(super) struct Bins {
 
 /// Coins sent to a vendor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Spend {
+pub(super) struct SpendRecord {
     pub(super) at: UnixTime,
     /// The method of the request that they pay for.
     pub(super) method: String,
@@ -77,7 +77,7 @@ pub(super) struct Spend {
     /// The content, in the vendor's words.
     pub(super) description: String,
     /// The coins, in the order of the message.
-    pub(super) coins: Vec<Place>,
+    pub(super) coins: Vec<CoinPlace>,
     /// The Payment message, exactly as it is sent.
     pub(super) message: Vec<u8>,
 }
@@ -96,7 +96,7 @@ const RECEIPT: u8 = 10;
 
 /// The size of an x, in bytes.
 const X_SIZE: usize = 8;
-/// The size of a [`Place`], in bytes.
+/// The size of a [`CoinPlace`], in bytes.
 const PLACE_SIZE: usize = 8;
 
 impl WalletRecord {
@@ -136,12 +136,12 @@ impl WalletRecord {
         let mut input = Reader::new(payload);
         Some(match input.u8()? {
             RECEIVE => WalletRecord::Receive { at: input.time()?, head: input.rest().to_vec() },
-            BINS => WalletRecord::Bins(Bins::read(input)?),
+            BINS => WalletRecord::Bins(SuperbinPiece::read(input)?),
             RECEIVED => {
                 let (sets, digest) = (input.u32()?, input.array()?);
                 input.finish().map(|()| WalletRecord::Received { sets, digest })?
             }
-            SPEND => WalletRecord::Spend(Spend::read(input)?),
+            SPEND => WalletRecord::Spend(SpendRecord::read(input)?),
             OUTCOME => {
                 let (at, payment, code) = (input.time()?, input.u32()?, input.u8()?);
                 let outcome = PaymentOutcome::from_code(code, rest_as_text(input)?)?;
@@ -187,22 +187,22 @@ fn rest_as_text(input: Reader<'_>) -> Option<String> {
     Some(std::str::from_utf8(input.rest()).ok()?.to_string())
 }
 
-impl Bins {
+impl SuperbinPiece {
     fn write<'a, 'b>(&self, out: &'a mut Writer<'b>) -> &'a mut Writer<'b> {
         out.u8(BINS).u32(self.set).u8(self.place).u32(self.first).u32(self.subbin);
         self.x.iter().fold(out, |out, x| out.u64(*x))
     }
 
-    fn read(mut input: Reader<'_>) -> Option<Bins> {
+    fn read(mut input: Reader<'_>) -> Option<SuperbinPiece> {
         let (set, place) = (input.u32()?, input.u8()?);
         let (first, subbin) = (input.u32()?, input.u32()?);
         let x = input.arrays::<X_SIZE>(input.left() / X_SIZE)?;
         let x = x.iter().map(|x| u64::from_bytes(x)).collect();
-        input.finish().map(|()| Bins { set, place, first, subbin, x })
+        input.finish().map(|()| SuperbinPiece { set, place, first, subbin, x })
     }
 }
 
-impl Spend {
+impl SpendRecord {
     fn write<'a, 'b>(&self, out: &'a mut Writer<'b>) -> &'a mut Writer<'b> {
         out.u8(SPEND).time(self.at).text_u16(&self.method).bytes(&self.body_digest);
         out.text_u16(&self.description).u32(self.coins.len() as u32);
@@ -212,7 +212,7 @@ impl Spend {
         out.bytes(&self.message)
     }
 
-    fn read(mut input: Reader<'_>) -> Option<Spend> {
+    fn read(mut input: Reader<'_>) -> Option<SpendRecord> {
         let at = input.time()?;
         let method = input.text_u16()?.to_string();
         let body_digest = input.array()?;
@@ -220,10 +220,10 @@ impl Spend {
         let count = input.u32()? as usize;
         let coins = input.arrays::<PLACE_SIZE>(count)?.iter().map(|bytes| {
             let mut place = Reader::new(bytes);
-            Some(Place { set: place.u32()?, subbin: place.u32()? })
+            Some(CoinPlace { set: place.u32()?, subbin: place.u32()? })
         });
         let (coins, message) = (coins.collect::<Option<_>>()?, input.rest().to_vec());
-        Some(Spend { at, method, body_digest, description, coins, message })
+        Some(SpendRecord { at, method, body_digest, description, coins, message })
     }
 }
 
@@ -235,17 +235,17 @@ mod tests {
     fn examples() -> Vec<WalletRecord> {
         let (at, digest) = (UnixTime(1_800_000_000), [9; 32]);
         let request: Id = "r-1".parse().unwrap();
-        let spend = Spend {
+        let spend = SpendRecord {
             at,
             method: "GET".into(),
             body_digest: digest,
             description: "A page".into(),
-            coins: vec![Place { set: 1, subbin: 2 }, Place { set: 3, subbin: 4 }],
+            coins: vec![CoinPlace { set: 1, subbin: 2 }, CoinPlace { set: 3, subbin: 4 }],
             message: b"MicroMint-1.0".to_vec(),
         };
         vec![
             WalletRecord::Receive { at, head: b"head".to_vec() },
-            WalletRecord::Bins(Bins {
+            WalletRecord::Bins(SuperbinPiece {
                 set: 1,
                 place: 2,
                 first: 3,
@@ -287,7 +287,8 @@ mod tests {
         let outcome = PaymentOutcome::Refused("no".into());
         let outcome = WalletRecord::Outcome { at: UnixTime(1), payment: 2, outcome };
         assert_eq!(outcome.to_bytes(), [5, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 2, b'n', b'o']);
-        let bins = WalletRecord::Bins(Bins { set: 1, place: 2, first: 3, subbin: 4, x: vec![5] });
+        let bins =
+            WalletRecord::Bins(SuperbinPiece { set: 1, place: 2, first: 3, subbin: 4, x: vec![5] });
         let bytes = [2, 1, 0, 0, 0, 2, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(bins.to_bytes(), bytes);
         let back = WalletRecord::Return {
@@ -299,12 +300,12 @@ mod tests {
         };
         let head = [6, 0xfe, 255, 255, 255, 255, 255, 255, 255, 1, 0, 0, 0, 3, 0, b'r', b'-', b'1'];
         assert_eq!(back.to_bytes(), [&head[..], &[2, 1, 0, 0], &[9; 32]].concat());
-        let spend = WalletRecord::Spend(Spend {
+        let spend = WalletRecord::Spend(SpendRecord {
             at: UnixTime(1),
             method: "GET".into(),
             body_digest: [8; 32],
             description: "A".into(),
-            coins: vec![Place { set: 1, subbin: 2 }],
+            coins: vec![CoinPlace { set: 1, subbin: 2 }],
             message: b"M".to_vec(),
         });
         let parts: [&[u8]; 5] = [

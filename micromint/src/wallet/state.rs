@@ -1,6 +1,6 @@
 //! The content of the wallet: every set, the state of every coin, every payment and every return.
 //!
-//! Input: the records of the wallet file, in order. Output: the [`State`] after them. The
+//! Input: the records of the wallet file, in order. Output: the [`WalletState`] after them. The
 //! invariant, checked for every record: a coin that was sent stays bound to its vendor, and a coin
 //! that was returned to the broker is never sent again. A record that would break it, or that is
 //! inconsistent with those before it, is an error: the file is damaged, or another program wrote
@@ -16,16 +16,16 @@ use crate::time::UnixTime;
 use super::credit;
 use super::genuine::EMPTY;
 use super::outcome::PaymentOutcome;
-use super::record::{Bins, Place, Spend, WalletRecord};
+use super::record::{CoinPlace, SpendRecord, SuperbinPiece, WalletRecord};
 
 /// The content of a wallet.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct WalletState {
     pub(super) holdings: Vec<Holding>,
     pub(super) withdrawals: Vec<Withdrawal>,
     pub(super) sets: Vec<Set>,
     pub(super) payments: Vec<PastPayment>,
-    pub(super) returns: Vec<Return>,
+    pub(super) returns: Vec<CoinReturn>,
     pub(super) backup_made: Option<UnixTime>,
     incoming: Option<Incoming>,
 }
@@ -48,7 +48,7 @@ pub struct Holding {
 pub struct Withdrawal {
     /// When it was received.
     pub at: UnixTime,
-    /// The holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`WalletState::holdings`].
     pub holding: usize,
     /// The broker's number for the sale.
     pub transaction: u64,
@@ -60,7 +60,7 @@ pub struct Withdrawal {
 /// A set, with every ball in its bin.
 #[derive(Debug)]
 pub(super) struct Set {
-    /// The holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`WalletState::holdings`].
     pub(super) holding: usize,
     /// The index of its first superbin.
     pub(super) first: u32,
@@ -79,7 +79,7 @@ pub(super) enum CoinState {
     /// In the wallet, and never sent.
     Unspent,
     /// Sent with this payment (the latest that held it), and bound to its vendor.
-    Left(u32),
+    Sent(u32),
     /// Returned to the broker with this return. It was never sent, or its payment brought no
     /// content.
     Returned(u32),
@@ -91,7 +91,7 @@ pub(super) enum CoinState {
 pub struct PastPayment {
     /// When the coins were sent for the first time.
     pub at: UnixTime,
-    /// The holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`WalletState::holdings`].
     pub holding: usize,
     /// The vendor.
     pub vendor: VendorId,
@@ -117,10 +117,10 @@ pub struct PastPayment {
 /// Coins returned to the broker.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Return {
+pub struct CoinReturn {
     /// When the return began.
     pub at: UnixTime,
-    /// The holding, as an index of [`State::holdings`].
+    /// The holding, as an index of [`WalletState::holdings`].
     pub holding: usize,
     /// The Request-ID, which identifies the return at the broker.
     pub request: Id,
@@ -128,7 +128,7 @@ pub struct Return {
     pub transaction: Option<u64>,
     /// The broker's verdicts, one for each coin; `None` until an answer came.
     pub verdicts: Vec<Option<Verdict>>,
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<CoinPlace>,
 }
 
 /// Sets that are being received.
@@ -139,7 +139,7 @@ struct Incoming {
     sets: Vec<Set>,
 }
 
-impl Replay for State {
+impl Replay for WalletState {
     type Error = JournalError;
 
     fn apply(&mut self, record: &journal::Record<'_>) -> Result<(), JournalError> {
@@ -149,7 +149,7 @@ impl Replay for State {
     }
 }
 
-impl State {
+impl WalletState {
     /// Applies the next record of the file.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ impl State {
         Ok(())
     }
 
-    fn take_bins(&mut self, bins: Bins) -> Result<(), String> {
+    fn take_bins(&mut self, bins: SuperbinPiece) -> Result<(), String> {
         let incoming = self.incoming.as_mut().ok_or("found a superbin without its message")?;
         incoming.take(bins).ok_or_else(|| "found a superbin out of order".to_string())
     }
@@ -236,7 +236,7 @@ impl State {
         })
     }
 
-    fn take_spend(&mut self, spend: Spend) -> Result<(), String> {
+    fn take_spend(&mut self, spend: SpendRecord) -> Result<(), String> {
         let payment =
             Payment::parse(&spend.message).map_err(|error| format!("a Payment: {error}"))?;
         let holding = self.check_spend(&spend, &payment)?;
@@ -245,7 +245,7 @@ impl State {
         for place in &spend.coins {
             let coin = &mut self.sets[place.set as usize].coins[place.subbin as usize];
             fresh += u32::from(*coin == CoinState::Unspent);
-            *coin = CoinState::Left(number);
+            *coin = CoinState::Sent(number);
         }
         self.payments.push(PastPayment {
             at: spend.at,
@@ -266,7 +266,7 @@ impl State {
     }
 
     /// Checks a spend against the coins: each one exists, is free for this vendor, and occurs once.
-    fn check_spend(&self, spend: &Spend, payment: &Payment) -> Result<usize, String> {
+    fn check_spend(&self, spend: &SpendRecord, payment: &Payment) -> Result<usize, String> {
         let first_balls: Vec<u64> =
             payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect();
         if spend.coins.is_empty() || spend.coins.len() != first_balls.len() {
@@ -299,7 +299,7 @@ impl State {
         Ok(holding)
     }
 
-    fn set(&self, place: Place) -> Result<&Set, String> {
+    fn set(&self, place: CoinPlace) -> Result<&Set, String> {
         let set = self.sets.get(place.set as usize);
         set.filter(|set| (place.subbin as usize) < set.coins.len())
             .ok_or_else(|| format!("no coin of set {}, sub-bin {}", place.set, place.subbin))
@@ -310,7 +310,7 @@ impl State {
     pub(super) fn is_usable_at(&self, coin: CoinState, vendor: &VendorId) -> bool {
         match coin {
             CoinState::Unspent => true,
-            CoinState::Left(number) => {
+            CoinState::Sent(number) => {
                 let payment = &self.payments[number as usize];
                 payment.vendor == *vendor && payment.outcome.leaves_coins_usable()
             }
@@ -371,7 +371,7 @@ impl State {
                 CoinState::Returned(number);
         }
         let verdicts = vec![None; places.len()];
-        self.returns.push(Return { at, holding, request, transaction: None, verdicts, places });
+        self.returns.push(CoinReturn { at, holding, request, transaction: None, verdicts, places });
         Ok(())
     }
 
@@ -422,7 +422,7 @@ impl State {
     }
 
     /// The returns, in order.
-    pub fn returns(&self) -> &[Return] {
+    pub fn returns(&self) -> &[CoinReturn] {
         &self.returns
     }
 
@@ -440,7 +440,7 @@ impl State {
     }
 
     /// The number of coins that were sent for the first time on the UTC day of `now`.
-    pub(super) fn left_today(&self, now: UnixTime) -> u64 {
+    pub(super) fn sent_today(&self, now: UnixTime) -> u64 {
         let today = now.day();
         let payments = self.payments.iter().rev().filter(|payment| payment.at.day() == today);
         payments.map(|payment| u64::from(payment.fresh)).sum()
@@ -449,7 +449,7 @@ impl State {
 
 impl Incoming {
     /// Adds a piece of a superbin. Sets, places and sub-bins come in order and without gaps.
-    fn take(&mut self, bins: Bins) -> Option<()> {
+    fn take(&mut self, bins: SuperbinPiece) -> Option<()> {
         let params = &self.head.params;
         if bins.set as usize == self.sets.len() {
             let (superbins, coins) = (Vec::new(), Vec::new());

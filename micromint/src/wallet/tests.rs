@@ -67,20 +67,20 @@ fn get(url: &Url) -> Fetch<'_> {
     Fetch::new(url)
 }
 
-fn pay(wallet: &mut Wallet, request: &RequestPayment) -> Decision {
+fn pay(wallet: &mut Wallet, request: &RequestPayment) -> PaymentDecision {
     wallet.pay(request, &get(&request.url), &FREELY, NOW).unwrap()
 }
 
-fn sent(decision: Decision) -> Sending {
+fn sent(decision: PaymentDecision) -> Sending {
     match decision {
-        Decision::Send(sending) => sending,
+        PaymentDecision::Send(sending) => sending,
         other => panic!("expected a payment, found {other:?}"),
     }
 }
 
-fn refusal(decision: Decision) -> Unpayable {
+fn refusal(decision: PaymentDecision) -> Unpayable {
     match decision {
-        Decision::Refuse(unpayable) => unpayable,
+        PaymentDecision::Refuse(unpayable) => unpayable,
         other => panic!("expected a refusal, found {other:?}"),
     }
 }
@@ -100,7 +100,7 @@ fn accept(message: &[u8], request: &RequestPayment) -> Vec<u64> {
     payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect()
 }
 
-fn unspent(state: &State) -> usize {
+fn unspent(state: &WalletState) -> usize {
     state.sets.iter().flat_map(|set| &set.coins).filter(|coin| **coin == CoinState::Unspent).count()
 }
 
@@ -277,7 +277,7 @@ fn the_checks_before_paying_are_made_in_order() {
         let decision = wallet.pay(&asked, &get(&fetched), &policy, now).unwrap();
         let found = format!("{decision:?}");
         assert!(found.contains(expected), "row {i}: expected {expected}, found {found}");
-        let leaves = matches!(decision, Decision::Send(_));
+        let leaves = matches!(decision, PaymentDecision::Send(_));
         assert_eq!(wallet.state().payments().len(), usize::from(leaves), "row {i}");
     }
 }
@@ -294,7 +294,7 @@ fn http_is_allowed_on_this_machine_and_on_request() {
         let policy = FREELY.with_http(allow_http);
         let asked = request(page, 1);
         let decision = wallet.pay(&asked, &get(&asked.url), &policy, NOW).unwrap();
-        assert_eq!(matches!(decision, Decision::Send(_)), pays, "{page}");
+        assert_eq!(matches!(decision, PaymentDecision::Send(_)), pays, "{page}");
     }
 }
 
@@ -307,7 +307,7 @@ fn the_daily_limit_counts_spent_coins_and_restarts_at_midnight() {
         wallet.pay(&asked, &get(&asked.url), &policy, now).unwrap()
     };
     sent(pay("a", 3, NOW));
-    assert_eq!(refusal(pay("b", 3, NOW)), Unpayable::DailyLimit { limit: 5, left: 3, needed: 3 });
+    assert_eq!(refusal(pay("b", 3, NOW)), Unpayable::DailyLimit { limit: 5, sent: 3, needed: 3 });
     assert!(sent(pay("a", 3, NOW)).again, "a retry costs nothing");
     sent(pay("c", 2, NOW));
     refusal(pay("d", 1, NOW));

@@ -14,7 +14,7 @@ use super::bindings::{
     apr_status_t, request_rec,
 };
 use super::{Code, Log, Request, copy_into, guard, place_in};
-use crate::gate;
+use crate::handlers;
 
 /// How much of a body is read at a time, in bytes.
 const PIECE_SIZE: apr_off_t = 8192;
@@ -75,7 +75,7 @@ unsafe extern "C" fn head(
             buckets(brigade).any(|bucket| (*bucket).type_ == &raw const ap_bucket_type_error);
         if !is_error {
             let panicked = guard(Log::Request(r), true, || {
-                gate::filter_head(Request::new(r));
+                handlers::filter_head(Request::new(r));
                 false
             });
             ap_remove_output_filter(filter);

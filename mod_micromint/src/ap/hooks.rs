@@ -13,7 +13,7 @@ use super::bindings::{
 };
 use super::config::Parent;
 use super::{Code, DECLINED, Log, OK, Request, filters, guard};
-use crate::gate;
+use crate::handlers;
 
 const SERVER_ERROR: Code = 500;
 
@@ -71,9 +71,11 @@ unsafe extern "C" fn check_config(
 ) -> c_int {
     // SAFETY: Apache gives the configuration's pool and its main server.
     unsafe {
-        guard(Log::Server(server), SERVER_ERROR, || match gate::check(&Parent::new(pool, server)) {
-            Ok(()) => OK,
-            Err(()) => SERVER_ERROR,
+        guard(Log::Server(server), SERVER_ERROR, || {
+            match handlers::check(&Parent::new(pool, server)) {
+                Ok(()) => OK,
+                Err(()) => SERVER_ERROR,
+            }
         })
     }
 }
@@ -89,7 +91,7 @@ unsafe extern "C" fn post_config(
     // SAFETY: as in `check_config`.
     unsafe {
         guard(Log::Server(server), SERVER_ERROR, || {
-            match gate::prepare(&Parent::new(pool, server)) {
+            match handlers::prepare(&Parent::new(pool, server)) {
                 Ok(()) => OK,
                 Err(()) => SERVER_ERROR,
             }
@@ -102,7 +104,7 @@ unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, server: *mut server_rec)
     // here is the child's.
     unsafe {
         guard(Log::Server(server), (), || {
-            gate::open(&Parent::new((*(*server).process).pconf, server))
+            handlers::open(&Parent::new((*(*server).process).pconf, server))
         })
     }
 }
@@ -118,17 +120,17 @@ unsafe fn run(r: *mut request_rec, hook: fn(Request<'_>) -> Code) -> c_int {
 
 unsafe extern "C" fn fixups(r: *mut request_rec) -> c_int {
     // SAFETY: Apache gives a live request.
-    unsafe { run(r, gate::fixups) }
+    unsafe { run(r, handlers::fixups) }
 }
 
 unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {
     // SAFETY: as in `fixups`.
-    unsafe { run(r, gate::handler) }
+    unsafe { run(r, handlers::handler) }
 }
 
 unsafe extern "C" fn insert_filter(r: *mut request_rec) {
     // SAFETY: as in `fixups`.
-    unsafe { guard(Log::Request(r), (), || gate::watch_head(Request::new(r))) }
+    unsafe { guard(Log::Request(r), (), || handlers::watch_head(Request::new(r))) }
 }
 
 unsafe extern "C" fn log_transaction(r: *mut request_rec) -> c_int {
@@ -138,7 +140,7 @@ unsafe extern "C" fn log_transaction(r: *mut request_rec) -> c_int {
         while !(*last).next.is_null() {
             last = (*last).next;
         }
-        guard(Log::Request(last), (), || gate::record(Request::new(last)));
+        guard(Log::Request(last), (), || handlers::record(Request::new(last)));
     }
     DECLINED
 }
@@ -156,7 +158,8 @@ unsafe extern "C" fn check_authorization(
     _parsed: *const c_void,
 ) -> authz_status {
     // SAFETY: Apache gives a live request.
-    let grant = unsafe { guard(Log::Request(r), Grant::Denied, || gate::require(Request::new(r))) };
+    let grant =
+        unsafe { guard(Log::Request(r), Grant::Denied, || handlers::require(Request::new(r))) };
     match grant {
         Grant::Granted => AUTHZ_GRANTED,
         Grant::Denied => AUTHZ_DENIED,

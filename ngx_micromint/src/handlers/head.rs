@@ -7,7 +7,7 @@ use micromint::protocol::RequestOutcome;
 use micromint::vendor::{Decision, HeadChanges, Serve};
 
 use crate::sys::{Code, ERROR, Level, OK, Request, detach};
-use crate::visit::{Stage, Verdict, Visit};
+use crate::visit::{Ruling, Stage, Visit};
 
 /// Processes the head of every response, last before it is written, when the site's own fields are
 /// in it. A payment is kept for a success only, and the paywall's fields are merged with the
@@ -18,10 +18,10 @@ pub(crate) fn filter_header(request: &mut Request) -> Code {
     if !matches!(stage, Stage::Served | Stage::Answered) || visit.has_settled.replace(true) {
         return OK;
     }
-    let verdict = visit.verdict.borrow();
-    let serve = match (stage, &*verdict) {
-        (Stage::Served, Verdict::Decided(Decision::Serve(serve))) => serve,
-        (Stage::Answered, Verdict::Decided(Decision::Answer(answer))) => {
+    let ruling = visit.ruling.borrow();
+    let serve = match (stage, &*ruling) {
+        (Stage::Served, Ruling::Decided(Decision::Serve(serve))) => serve,
+        (Stage::Answered, Ruling::Decided(Decision::Answer(answer))) => {
             let changes = answer.merged(|name| request.answer_values(name));
             return pushed(change_head(request, &changes));
         }

@@ -13,7 +13,7 @@ use super::reply::decided;
 use crate::module::Text;
 use crate::sys::{AGAIN, Code, DECLINED, Level, Request, offload};
 use crate::test_panic;
-use crate::visit::{Stage, Verdict, Visit};
+use crate::visit::{Ruling, Stage, Visit};
 
 const QUEUE_IS_FULL: &str =
     "the queue of the thread pool is full; raise max_queue of nginx's directive thread_pool";
@@ -99,14 +99,14 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
     };
     let started = offload(request, pool, decide, |request, decided| {
         let Some(visit) = request.visit() else { return };
-        visit.verdict.replace(match decided {
+        visit.ruling.replace(match decided {
             Some((decision, paywall)) => {
                 *visit.paywall.borrow_mut() = paywall;
-                Verdict::Decided(decision)
+                Ruling::Decided(decision)
             }
             None => {
                 request.log().write(Level::Alert, "panic during the decision about a payment");
-                Verdict::Fail(SERVER_ERROR)
+                Ruling::Fail(SERVER_ERROR)
             }
         });
         visit.stage.set(Stage::Decided);
@@ -126,12 +126,12 @@ fn decided_by(
 ) -> Code {
     let Some(visit) = request.visit_or_new() else { return SERVER_ERROR };
     *visit.paywall.borrow_mut() = paywall;
-    decided(request, price, Verdict::Decided(decision))
+    decided(request, price, Ruling::Decided(decision))
 }
 
 /// Nothing can be decided now. Nothing was recorded, and the same payment may be sent again.
 fn not_now(request: &mut Request, price: u32, reason: &str) -> Code {
-    decided(request, price, Verdict::Decided(unavailable(reason.to_string()).into()))
+    decided(request, price, Ruling::Decided(unavailable(reason.to_string()).into()))
 }
 
 /// Opens a paywall that was never opened, in the thread pool, then comes back.
@@ -154,7 +154,7 @@ fn open_first(request: &mut Request, vendor: Arc<Vendor>, price: u32) -> Code {
                 Some(Err(error)) => error.to_string(),
                 None => "panic while opening the till".to_string(),
             };
-            visit.verdict.replace(Verdict::Decided(unavailable(reason).into()));
+            visit.ruling.replace(Ruling::Decided(unavailable(reason).into()));
             visit.stage.set(Stage::Decided);
         },
     );

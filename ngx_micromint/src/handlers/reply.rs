@@ -7,21 +7,21 @@ use super::head::change_head;
 use super::question::begin;
 use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, price_of};
 use crate::sys::{Code, DECLINED, DONE, Level, OK, Request};
-use crate::visit::{Stage, Verdict};
+use crate::visit::{Ruling, Stage};
 
 /// Stores the decision and acts on it.
-pub(super) fn decided(request: &mut Request, price: u32, verdict: Verdict) -> Code {
+pub(super) fn decided(request: &mut Request, price: u32, ruling: Ruling) -> Code {
     let Some(visit) = begin(request, price, Stage::Decided) else { return SERVER_ERROR };
-    visit.verdict.replace(verdict);
+    visit.ruling.replace(ruling);
     act(request)
 }
 
 /// Acts on the decision.
 pub(super) fn act(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return SERVER_ERROR };
-    let verdict = visit.verdict.borrow();
-    match &*verdict {
-        Verdict::Decided(Decision::Serve(serve)) => {
+    let ruling = visit.ruling.borrow();
+    match &*ruling {
+        Ruling::Decided(Decision::Serve(serve)) => {
             visit.stage.set(Stage::Served);
             alert(request, &serve.about);
             if serve.as_get {
@@ -34,15 +34,15 @@ pub(super) fn act(request: &mut Request) -> Code {
             request.heed_if_match_alone();
             DECLINED
         }
-        Verdict::Decided(Decision::Answer(answer)) => {
+        Ruling::Decided(Decision::Answer(answer)) => {
             visit.stage.set(Stage::Answered);
             refuse(request, answer)
         }
-        Verdict::Fail(code) => {
+        Ruling::Fail(code) => {
             visit.stage.set(Stage::Answered);
             *code
         }
-        Verdict::None => SERVER_ERROR,
+        Ruling::None => SERVER_ERROR,
     }
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn message(request: &mut Request) -> Code {
         return code;
     }
     if let Some(visit) = request.visit()
-        && let Verdict::Decided(Decision::Answer(answer)) = &*visit.verdict.borrow()
+        && let Ruling::Decided(Decision::Answer(answer)) = &*visit.ruling.borrow()
     {
         return request.send(answer.status, content_type(answer), &answer.body);
     }

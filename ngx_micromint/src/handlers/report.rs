@@ -6,7 +6,7 @@ use micromint::vendor::{About, Answer, Decision, Event, METRICS_MEDIA_TYPE};
 use super::{NOT_FOUND, SERVER_ERROR};
 use crate::module::{EventFormat, EventLog, Variable};
 use crate::sys::{Code, Level, OK, Request, iso_8601_now};
-use crate::visit::{Verdict, Visit};
+use crate::visit::{Ruling, Visit};
 
 /// The value of a variable, for logs and headers; `None` where the paywall is off.
 pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> {
@@ -16,14 +16,14 @@ pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> 
             if variable == Variable::Status { RequestOutcome::Free.word() } else { "0" }.to_string()
         });
     };
-    let verdict = visit.verdict.borrow();
-    let (outcome, coins, user) = match &*verdict {
-        Verdict::Decided(_) if visit.became.get() == Some(RequestOutcome::Reversed) => {
+    let ruling = visit.ruling.borrow();
+    let (outcome, coins, user) = match &*ruling {
+        Ruling::Decided(_) if visit.became.get() == Some(RequestOutcome::Reversed) => {
             (Some(RequestOutcome::Reversed), 0, None)
         }
-        Verdict::Decided(decision) => (Some(decision.outcome()), decision.coins(), decision.user()),
-        Verdict::Fail(_) => (Some(RequestOutcome::Unavailable), 0, None),
-        Verdict::None => (None, 0, None),
+        Ruling::Decided(decision) => (Some(decision.outcome()), decision.coins(), decision.user()),
+        Ruling::Fail(_) => (Some(RequestOutcome::Unavailable), 0, None),
+        Ruling::None => (None, 0, None),
     };
     match variable {
         Variable::Status => outcome.map(|outcome| outcome.word().to_string()),
@@ -51,13 +51,13 @@ pub(crate) fn record(request: &mut Request) -> Code {
 
 /// Calls `with` with the event of a request, if anything was decided about it.
 fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
-    match &*visit.verdict.borrow() {
-        Verdict::None => {}
-        Verdict::Decided(decision) => {
+    match &*visit.ruling.borrow() {
+        Ruling::None => {}
+        Ruling::Decided(decision) => {
             let became = visit.became.get().unwrap_or(decision.outcome());
             with(&decision.event(status, became));
         }
-        Verdict::Fail(_) => {
+        Ruling::Fail(_) => {
             let about = About { price: visit.price.get(), ..About::default() };
             let failed =
                 Answer { outcome: RequestOutcome::Unavailable, status, about, ..Answer::default() };

@@ -180,7 +180,7 @@ fn a_paid_page_is_never_given_to_another() {
             site
         };
         on_each(site, &text, |apache| {
-            let cached = |answer: &micromint_servers::client::Answer| {
+            let cached = |answer: &micromint_servers::client::Response| {
                 answer.header("x-cache").unwrap_or_default().contains("HIT")
             };
             apache.get("/free.html");

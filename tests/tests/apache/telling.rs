@@ -1,6 +1,6 @@
 //! Reports about a request: error documents, counters, logs, on every MPM.
 
-use micromint_servers::client::{Answer, Connection, RequestText};
+use micromint_servers::client::{Connection, RequestText, Response};
 use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
@@ -138,7 +138,8 @@ fn variables_are_there_for_scripts_headers_and_logs() {
         site
     };
     on_each(site, text, |apache| {
-        let told = |answer: Answer| answer.header("x-told").unwrap_or_default().trim().to_string();
+        let told =
+            |answer: Response| answer.header("x-told").unwrap_or_default().trim().to_string();
         assert_eq!(told(apache.get("/two.html")), "unpaid 2 0");
         assert_eq!(told(apache.pay("/two.html", 2)), "paid 2 2 alice");
         assert_eq!(told(apache.get("/free.html")), "free");

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use micromint_servers::apache::{Apache, Mpm, SELLING, module};
-use micromint_servers::client::{Answer, Connection, RequestText, base64url};
+use micromint_servers::client::{Connection, RequestText, Response, base64url};
 use micromint_servers::payer;
 use micromint_servers::server::Server;
 use micromint_servers::site::Site;
@@ -263,7 +263,7 @@ fn http_2_over_tls_pays() {
 }
 
 /// Sends a request with curl.
-fn curl(apache: &Apache, arguments: &[&str]) -> Answer {
+fn curl(apache: &Apache, arguments: &[&str]) -> Response {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "20"])
         .args(["--resolve", &format!("localhost:{}:127.0.0.1", apache.site().tls_port)])
@@ -279,5 +279,5 @@ fn curl(apache: &Apache, arguments: &[&str]) -> Answer {
     let field = |line: &str| {
         line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()))
     };
-    Answer { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
+    Response { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
 }

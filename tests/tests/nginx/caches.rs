@@ -1,7 +1,7 @@
 //! Caches in front of the paywall and behind it: a paid page is never served to another client, and
 //! a free page stays cacheable.
 
-use micromint_servers::client::{Answer, Connection, RequestText};
+use micromint_servers::client::{Connection, RequestText, Response};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::server::Server;
@@ -9,7 +9,7 @@ use micromint_servers::site::Site;
 
 const STATUS: &str = "add_header X-Cache $upstream_cache_status always;";
 
-fn seen(answer: &Answer) -> (u16, String, String) {
+fn seen(answer: &Response) -> (u16, String, String) {
     (answer.status, answer.word(), answer.header("x-cache").unwrap_or_default())
 }
 

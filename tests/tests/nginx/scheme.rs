@@ -4,7 +4,7 @@ use micromint::protocol::Payment;
 use micromint::scheme::{
     Credential, PaymentReceipt, challenges_in, read_charge_request, reference,
 };
-use micromint_servers::client::{Answer, RequestText};
+use micromint_servers::client::{RequestText, Response};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::server::Server;
@@ -13,12 +13,12 @@ use micromint_servers::site::Site;
 const BASIC: &str = "Basic YWxpY2U6c2VjcmV0";
 
 /// The credential that answers the challenge of a 402.
-fn credential(unpaid: &Answer, payment: &Payment) -> String {
+fn credential(unpaid: &Response, payment: &Payment) -> String {
     let challenge = challenges_in(&unpaid.header("www-authenticate").unwrap()).pop().unwrap();
     Credential::new(challenge, &payment.to_bytes()).to_header()
 }
 
-fn receipt(paid: &Answer) -> PaymentReceipt {
+fn receipt(paid: &Response) -> PaymentReceipt {
     PaymentReceipt::parse(&paid.header("payment-receipt").unwrap()).unwrap()
 }
 
@@ -78,7 +78,7 @@ fn cors_is_merged_with_the_fields_that_the_site_adds() {
     nginx.site().page("two.html", "two", Some("2"));
     let from = |target: &str| RequestText::get(target).with("Origin", "https://app.example");
     let unpaid = nginx.ask(&from("/two.html"));
-    let of = |answer: &Answer, name: &str| answer.header(name).unwrap_or_default();
+    let of = |answer: &Response, name: &str| answer.header(name).unwrap_or_default();
     assert_eq!(of(&unpaid, "access-control-allow-origin"), "https://app.example");
     assert_eq!(of(&unpaid, "access-control-allow-credentials"), "true");
     assert_eq!(of(&unpaid, "vary"), "Accept, Origin");

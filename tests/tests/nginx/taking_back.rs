@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
 use micromint::protocol::Payment;
-use micromint_servers::client::{Answer, Connection, RequestText};
+use micromint_servers::client::{Connection, RequestText, Response};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::server::Server;
@@ -64,7 +64,7 @@ fn reply(stream: &mut TcpStream, status: u16, body: &str) {
 }
 
 /// A request on a connection of its own, answered while `meanwhile` runs.
-fn ask_while(nginx: &Nginx, request: &RequestText, meanwhile: impl FnOnce()) -> Answer {
+fn ask_while(nginx: &Nginx, request: &RequestText, meanwhile: impl FnOnce()) -> Response {
     let mut connection = Connection::open(nginx.site().port);
     connection.send(request.clone().with("Connection", "close").to_bytes());
     meanwhile();

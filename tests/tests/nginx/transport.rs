@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use micromint::protocol::Payment;
-use micromint_servers::client::{Answer, Connection, RequestText};
+use micromint_servers::client::{Connection, RequestText, Response};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::server::Server;
@@ -324,7 +324,7 @@ fn http_2_over_tls_pays() {
 }
 
 /// Sends a request with curl.
-fn curl(nginx: &Nginx, arguments: &[&str]) -> Answer {
+fn curl(nginx: &Nginx, arguments: &[&str]) -> Response {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "20"])
         .args(["--resolve", &format!("localhost:{}:127.0.0.1", nginx.site().tls_port)])
@@ -340,5 +340,5 @@ fn curl(nginx: &Nginx, arguments: &[&str]) -> Answer {
     let field = |line: &str| {
         line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()))
     };
-    Answer { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
+    Response { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
 }

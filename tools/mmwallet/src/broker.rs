@@ -19,8 +19,8 @@ use micromint_console::{
 
 use crate::exit;
 use crate::net::Client;
-use crate::place::Place;
 use crate::show;
+use crate::wallet_file::WalletFile;
 
 /// The largest Funds-Credited or Send-Expired that is read, in bytes.
 const ANSWER_SIZE_MAX: usize = 4 * 1024 * 1024;
@@ -54,8 +54,8 @@ impl Login<'_> {
 ///
 /// # Errors
 /// The file cannot be read or is not a Funds-Withdrawn message.
-pub fn receive(place: &Place, path: &Path) -> Result<u8, ToolError> {
-    take_in(place, &read_input(path, FUNDS_WITHDRAWN_SIZE_MAX)?)
+pub fn receive(file: &WalletFile, path: &Path) -> Result<u8, ToolError> {
+    take_in(file, &read_input(path, FUNDS_WITHDRAWN_SIZE_MAX)?)
 }
 
 /// Buys sets on a broker's web page. The wallet chooses the Transaction-ID, so that it can request
@@ -65,7 +65,7 @@ pub fn receive(place: &Place, path: &Path) -> Result<u8, ToolError> {
 /// The URL is not secure, the wallet cannot be opened, or the answer is not a Funds-Withdrawn
 /// message.
 pub fn buy(
-    place: &Place,
+    file: &WalletFile,
     client: &Client,
     url: &str,
     login: &Login<'_>,
@@ -78,7 +78,7 @@ pub fn buy(
         None => SystemEntropy.number()?,
     };
     // The wallet must be usable before money is spent on coins for it.
-    drop(place.create()?);
+    drop(file.create()?);
     let mut headers: Vec<(String, String)> = login.header()?.into_iter().collect();
     headers.push(("Content-Type".to_string(), "application/x-www-form-urlencoded".to_string()));
     headers.push(("Accept".to_string(), MEDIA_TYPE.to_string()));
@@ -102,12 +102,12 @@ pub fn buy(
         return Ok(exit::HTTP);
     }
     let text = answer.read(FUNDS_WITHDRAWN_SIZE_MAX);
-    text.and_then(|text| take_in(place, &text)).map_err(|error| format!("{error}; {again}").into())
+    text.and_then(|text| take_in(file, &text)).map_err(|error| format!("{error}; {again}").into())
 }
 
-fn take_in(place: &Place, text: &[u8]) -> Result<u8, ToolError> {
+fn take_in(file: &WalletFile, text: &[u8]) -> Result<u8, ToolError> {
     let funds = FundsWithdrawn::parse(text)?;
-    let mut wallet = place.create()?;
+    let mut wallet = file.create()?;
     match wallet.receive(&funds, SystemClock.now())? {
         Received::New { sets, coins } => {
             let value = show::coins(coins, funds.params.coin_value());
@@ -148,11 +148,11 @@ pub struct ReturnOptions<'a> {
 /// # Errors
 /// The wallet cannot be written, or the invitation is not for it.
 pub fn give_back(
-    place: &Place,
+    file: &WalletFile,
     client: &Client,
     options: &ReturnOptions<'_>,
 ) -> Result<u8, ToolError> {
-    let mut wallet = place.open()?;
+    let mut wallet = file.open()?;
     let invited = options.invitation.map(|path| invitation(&wallet, path)).transpose()?;
     let now = SystemClock.now();
     let is_meant = |holding| invited.as_ref().is_none_or(|(only, _)| *only == holding);
@@ -243,9 +243,9 @@ fn return_url(broker: &str) -> String {
 ///
 /// # Errors
 /// The file cannot be read, or the message matches no return.
-pub fn credited(place: &Place, path: &Path, request: Option<&Id>) -> Result<u8, ToolError> {
+pub fn credited(file: &WalletFile, path: &Path, request: Option<&Id>) -> Result<u8, ToolError> {
     let text = read_input(path, ANSWER_SIZE_MAX)?;
-    take_answer(&mut place.open()?, &text, request)?;
+    take_answer(&mut file.open()?, &text, request)?;
     Ok(EXIT_OK)
 }
 

@@ -26,16 +26,17 @@ use micromint::scheme::{
 };
 use micromint::time::UnixTime;
 use micromint::wallet::{
-    Choice, Decision, Fetch, PROBLEM_SIZE_MAX, PaymentOutcome, Policy, Problem, Sending, Wallet,
-    has_ended, outcome_of, payment_for_header, receipt_in, request_in_challenge, request_in_header,
+    Choice, Fetch, PROBLEM_SIZE_MAX, PaymentDecision, PaymentOutcome, Policy, Problem, Sending,
+    Wallet, has_ended, outcome_of, payment_for_header, receipt_in, request_in_challenge,
+    request_in_header,
 };
 use micromint_console::{EXIT_OK, ToolError};
 
 use crate::exit;
-use crate::net::{Answer, Client};
-use crate::place::Place;
+use crate::net::{Client, Response};
 use crate::settings::Settings;
 use crate::show;
+use crate::wallet_file::WalletFile;
 
 /// The largest Request-Payment or Invalid-Payment that is read from a body, in bytes.
 const MESSAGE_SIZE_MAX: usize = 64 * 1024;
@@ -80,7 +81,7 @@ struct Offer {
 /// The response to the unpaid request, and its URL after redirects.
 struct Page {
     url: AnyUrl,
-    answer: Answer,
+    answer: Response,
 }
 
 /// Fetches a page, pays for it if it costs coins and the policy allows it, and writes the content.
@@ -90,11 +91,11 @@ struct Page {
 pub fn get(
     options: &GetOptions<'_>,
     client: &Client,
-    place: &Place,
+    wallet_file: &WalletFile,
     settings: &Settings,
 ) -> Result<u8, ToolError> {
     let url = parse_url(options.url)?;
-    let mut wallet = if place.exists() { Some(place.open()?) } else { None };
+    let mut wallet = if wallet_file.exists() { Some(wallet_file.open()?) } else { None };
     let mut output = Output::open(options.output)?;
     let page = match fetch(options, client, wallet.as_ref(), url) {
         Ok(page) => page,
@@ -117,7 +118,7 @@ pub fn get(
                 "its price is {}, and there is no wallet at {}; \
                 `mmwallet receive` creates one and adds the coins that you bought",
                 show::coins(request.price, request.coin_value),
-                place.path().display()
+                wallet_file.path().display()
             )),
         };
         let sending = match decision {
@@ -235,7 +236,7 @@ fn receipt_header(wallet: Option<&Wallet>, url: &AnyUrl) -> Option<(String, Stri
 
 /// The request for payment of a 402: from its header, or its body, or a challenge of the scheme
 /// "Payment". `None` for any other response.
-fn payment_request(answer: &mut Answer) -> Result<Option<Offer>, ToolError> {
+fn payment_request(answer: &mut Response) -> Result<Option<Offer>, ToolError> {
     if answer.status != 402 {
         return Ok(None);
     }
@@ -290,17 +291,17 @@ fn decide(
     let fetch = Fetch::new(&url).with_method(options.method).with_body(options.body);
     let now = SystemClock.now();
     match wallet.pay(request, &fetch, &options.policy, now)? {
-        Decision::Send(sending) => Ok(Reply::Granted(sending)),
-        Decision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
-        Decision::Ask(choice) => {
+        PaymentDecision::Send(sending) => Ok(Reply::Granted(sending)),
+        PaymentDecision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
+        PaymentDecision::Ask(choice) => {
             if let Reply::Refused(why) = ask(request, &choice, options.policy.autopay)? {
                 return Ok(Reply::Refused(why));
             }
             let policy = options.policy.with_autopay(request.price);
             match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
-                Decision::Send(sending) => Ok(Reply::Granted(sending)),
-                Decision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
-                Decision::Ask(_) => Ok(Reply::Refused("the price changed".to_string())),
+                PaymentDecision::Send(sending) => Ok(Reply::Granted(sending)),
+                PaymentDecision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
+                PaymentDecision::Ask(_) => Ok(Reply::Refused("the price changed".to_string())),
             }
         }
     }
@@ -365,7 +366,7 @@ struct Paying<'a> {
 /// What to do after a payment.
 enum Next {
     /// The payment was refused, and this response contains a new request for payment.
-    Again(Answer),
+    Again(Response),
     /// Exit with this status.
     Done(u8),
 }
@@ -417,7 +418,7 @@ impl Paying<'_> {
 
     /// Sends the payment: as in the thesis, a POST of the message to the URL of the page; or the
     /// same request again with the message in a header.
-    fn request_paid(&self, url: &AnyUrl) -> Result<Answer, ureq::Error> {
+    fn request_paid(&self, url: &AnyUrl) -> Result<Response, ureq::Error> {
         let mut headers = self.options.headers.to_vec();
         let message = &self.sending.message;
         if let Some(challenge) = self.challenge {
@@ -447,7 +448,7 @@ impl Paying<'_> {
     }
 
     /// The outcome of the payment, and the vendor's explanation if it sent one.
-    fn outcome(&self, answer: &mut Answer) -> (PaymentOutcome, String) {
+    fn outcome(&self, answer: &mut Response) -> (PaymentOutcome, String) {
         let word = answer.header(STATUS_HEADER).map(str::to_string);
         let (mut reason, mut words) = (None, String::new());
         if answer.status == 402 && answer.is_of_type(MEDIA_TYPE) {
@@ -466,7 +467,7 @@ impl Paying<'_> {
     }
 
     /// Writes the content of a paid page and records the payment.
-    fn content(&mut self, answer: Answer, output: &mut Output) -> Result<Next, ToolError> {
+    fn content(&mut self, answer: Response, output: &mut Output) -> Result<Next, ToolError> {
         let now = SystemClock.now();
         let cookies = answer.headers.get_all("set-cookie").iter();
         let mut receipts = cookies.filter_map(|value| receipt_in(value.to_str().ok()?, now));
@@ -496,7 +497,7 @@ impl Paying<'_> {
     }
 
     /// What a successful response says about the payment, as text for the user.
-    fn said(&self, answer: &Answer) -> String {
+    fn said(&self, answer: &Response) -> String {
         let receipt = answer.header(RECEIPT_HEADER).map(PaymentReceipt::parse);
         let ours = Payment::parse(&self.sending.message).map(|payment| reference(&payment));
         match (receipt, ours) {
@@ -576,7 +577,11 @@ fn report(status: u8, text: &str) -> u8 {
 }
 
 /// Writes a response that needs no payment.
-fn deliver(output: &mut Output, answer: Answer, options: &GetOptions<'_>) -> Result<u8, ToolError> {
+fn deliver(
+    output: &mut Output,
+    answer: Response,
+    options: &GetOptions<'_>,
+) -> Result<u8, ToolError> {
     let status = answer.status;
     match output.write(answer, options.include_head) {
         Ok(()) if status < 300 => Ok(EXIT_OK),
@@ -614,7 +619,7 @@ impl Output {
         Ok(Output { file: Some((file, path.to_path_buf())), is_new, is_written: false })
     }
 
-    fn write(&mut self, mut answer: Answer, include_head: bool) -> Result<(), Broken> {
+    fn write(&mut self, mut answer: Response, include_head: bool) -> Result<(), Broken> {
         self.is_written = true;
         let head = if include_head { answer.head.as_bytes() } else { b"" };
         let mut reader = answer.body.as_reader();

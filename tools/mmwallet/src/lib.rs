@@ -3,7 +3,7 @@
 
 pub mod exit;
 
-pub mod place;
+pub mod wallet_file;
 
 pub mod settings;
 

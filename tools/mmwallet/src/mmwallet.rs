@@ -17,9 +17,9 @@ use mmwallet::broker::{self, Login, ReturnOptions};
 use mmwallet::exit;
 use mmwallet::get::{self, GetOptions};
 use mmwallet::net::{Client, NetOptions};
-use mmwallet::place::Place;
 use mmwallet::settings::{DAILY_LIMIT_DEFAULT, Settings};
 use mmwallet::show;
+use mmwallet::wallet_file::WalletFile;
 
 /// The largest body that `get -d` sends, in bytes.
 const BODY_SIZE_MAX: usize = 16 * 1024 * 1024;
@@ -229,22 +229,22 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<u8, ToolError> {
-    let place = Place::new(cli.wallet.as_deref())?;
-    let settings = Settings::read(&place.settings_path())?;
+    let wallet = WalletFile::new(cli.wallet.as_deref())?;
+    let settings = Settings::read(&wallet.settings_path())?;
     let now = SystemClock.now();
     match &cli.command {
-        Command::Receive(args) => receive(args, &place, &settings),
+        Command::Receive(args) => receive(args, &wallet, &settings),
         Command::Balance { at, json } => {
-            let wallet = place.look()?;
+            let wallet = wallet.look()?;
             show::balance(wallet.state(), at.as_ref(), now, *json)?;
             show::warn_of_expiry(wallet.state(), now, settings.warn_seconds());
             Ok(EXIT_OK)
         }
         Command::History { json } => {
-            show::history(place.look()?.state(), *json)?;
+            show::history(wallet.look()?.state(), *json)?;
             Ok(EXIT_OK)
         }
-        Command::Get(args) => get(args, &place, &settings),
+        Command::Get(args) => get(args, &wallet, &settings),
         Command::Price { url, json, net } => {
             let args = GetOptions { url, ..unpaid() };
             get::price(&args, &net.client(&settings)?, *json)
@@ -256,28 +256,28 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
                 output: args.output.as_deref(),
                 login: args.login.login(),
             };
-            broker::give_back(&place, &args.net.client(&settings)?, &options)
+            broker::give_back(&wallet, &args.net.client(&settings)?, &options)
         }
-        Command::Credited { file, request } => broker::credited(&place, file, request.as_ref()),
-        Command::Backup { file } => backup(&place, file),
+        Command::Credited { file, request } => broker::credited(&wallet, file, request.as_ref()),
+        Command::Backup { file } => backup(&wallet, file),
         Command::Restore { file, nothing_spent_since } => {
-            restore(&place, file, *nothing_spent_since)
+            restore(&wallet, file, *nothing_spent_since)
         }
     }
 }
 
-fn receive(args: &ReceiveArgs, place: &Place, settings: &Settings) -> Result<u8, ToolError> {
+fn receive(args: &ReceiveArgs, wallet: &WalletFile, settings: &Settings) -> Result<u8, ToolError> {
     match (&args.from, &args.file) {
         (Some(url), _) => {
             let client = args.net.client(settings)?;
-            broker::buy(place, &client, url, &args.login.login(), args.sets, args.transaction)
+            broker::buy(wallet, &client, url, &args.login.login(), args.sets, args.transaction)
         }
-        (None, Some(file)) => broker::receive(place, file),
+        (None, Some(file)) => broker::receive(wallet, file),
         (None, None) => Err("expected a file or --from".into()),
     }
 }
 
-fn get(args: &GetArgs, place: &Place, settings: &Settings) -> Result<u8, ToolError> {
+fn get(args: &GetArgs, wallet: &WalletFile, settings: &Settings) -> Result<u8, ToolError> {
     let body = match args.data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
         None => Vec::new(),
         Some((_, Some(path))) => read_input(Path::new(path), BODY_SIZE_MAX)?,
@@ -304,7 +304,7 @@ fn get(args: &GetArgs, place: &Place, settings: &Settings) -> Result<u8, ToolErr
             ))
             .with_http(args.allow_http || settings.allow_http.unwrap_or(false)),
     };
-    get::get(&options, &args.net.client(settings)?, place, settings)
+    get::get(&options, &args.net.client(settings)?, wallet, settings)
 }
 
 /// A plain GET that pays nothing.
@@ -323,9 +323,9 @@ fn unpaid<'a>() -> GetOptions<'a> {
     }
 }
 
-fn backup(place: &Place, file: &Path) -> Result<u8, ToolError> {
+fn backup(wallet: &WalletFile, file: &Path) -> Result<u8, ToolError> {
     let (directory, name) = DiskDirectory::of_file(file).map_err(FileError::on("use", file))?;
-    place.open()?.backup(&directory, &name, SystemClock.now())?;
+    wallet.open()?.backup(&directory, &name, SystemClock.now())?;
     eprintln!(
         "mmwallet: wrote {}, a backup of the wallet as it is now; \
         coins that you spend from now on must not be spent from the backup again",
@@ -334,10 +334,10 @@ fn backup(place: &Place, file: &Path) -> Result<u8, ToolError> {
     Ok(EXIT_OK)
 }
 
-fn restore(place: &Place, file: &Path, spendable: bool) -> Result<u8, ToolError> {
+fn restore(wallet: &WalletFile, file: &Path, spendable: bool) -> Result<u8, ToolError> {
     let (from, from_name) = DiskDirectory::of_file(file).map_err(FileError::on("use", file))?;
-    place.make_directory()?;
-    let (directory, name) = place.parts();
+    wallet.make_directory()?;
+    let (directory, name) = wallet.parts();
     let now = SystemClock.now();
     let wallet = Wallet::restore(&from, &from_name, directory, name, spendable, now)?;
     let state = wallet.state();

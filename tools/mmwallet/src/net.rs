@@ -40,7 +40,7 @@ pub struct Client {
 
 /// A response whose body has not been read yet.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// The status code.
     pub status: u16,
     /// The status line and the headers, as `curl -i` prints them.
@@ -96,7 +96,7 @@ impl Client {
         url: &str,
         headers: &[(String, String)],
         body: &[u8],
-    ) -> Result<Answer, ureq::Error> {
+    ) -> Result<Response, ureq::Error> {
         let method: Method =
             method.parse().map_err(|error| ureq::Error::Http(ureq::http::Error::from(error)))?;
         let has_body =
@@ -119,11 +119,11 @@ impl Client {
             head.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
         }
         head.push_str("\r\n");
-        Ok(Answer { status: parts.status.as_u16(), head, headers: parts.headers, body })
+        Ok(Response { status: parts.status.as_u16(), head, headers: parts.headers, body })
     }
 }
 
-impl Answer {
+impl Response {
     /// The value of a header if it is ASCII text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())

@@ -8,8 +8,8 @@ use clap::Parser;
 
 use micromint::host::{Clock, SystemClock};
 use micromint_console::{EXIT_OK, ToolError, command_line, finish};
-use mmwallet::place::Place;
 use mmwallet::show;
+use mmwallet::wallet_file::WalletFile;
 
 /// Prints the balance, the MicroMint parameters and the number of superbins of a wallet.
 ///
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<u8, ToolError> {
-    let wallet = Place::new(cli.wallet.as_deref())?.look()?;
+    let wallet = WalletFile::new(cli.wallet.as_deref())?.look()?;
     show::wallet(wallet.state(), SystemClock.now(), cli.json)?;
     Ok(EXIT_OK)
 }

@@ -11,7 +11,7 @@ use micromint::identity::VendorId;
 use micromint::money::Money;
 use micromint::protocol::{RequestPayment, Verdict};
 use micromint::time::UnixTime;
-use micromint::wallet::{Holding, State};
+use micromint::wallet::{Holding, WalletState};
 use micromint_console::ToolError;
 
 /// `1 coin (0.01 USD)`, `3 coins (0.03 USD)`; the number alone if the sum overflows.
@@ -58,7 +58,7 @@ pub fn free(url: &str, json: bool) -> Result<(), ToolError> {
 /// # Errors
 /// Standard output cannot be written.
 pub fn balance(
-    state: &State,
+    state: &WalletState,
     at: Option<&VendorId>,
     now: UnixTime,
     json: bool,
@@ -82,7 +82,7 @@ pub fn balance(
 }
 
 fn balance_text(
-    state: &State,
+    state: &WalletState,
     i: usize,
     held: &Holding,
     at: Option<&VendorId>,
@@ -127,7 +127,7 @@ fn validity(held: &Holding, now: UnixTime) -> String {
 }
 
 fn balance_json(
-    state: &State,
+    state: &WalletState,
     i: usize,
     held: &Holding,
     at: Option<&VendorId>,
@@ -153,7 +153,7 @@ fn balance_json(
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
+pub fn history(state: &WalletState, json: bool) -> Result<(), ToolError> {
     let mut events: Vec<(UnixTime, String, Value)> = Vec::new();
     events.extend(state.withdrawals().iter().map(|sale| {
         let held = &state.holdings()[sale.holding];
@@ -218,7 +218,7 @@ pub fn history(state: &State, json: bool) -> Result<(), ToolError> {
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn wallet(state: &State, now: UnixTime, json: bool) -> Result<(), ToolError> {
+pub fn wallet(state: &WalletState, now: UnixTime, json: bool) -> Result<(), ToolError> {
     let superbins = |i: usize, held: &Holding| {
         u64::from(state.balance(i).sets) * held.params.coin_size() as u64
     };
@@ -243,7 +243,7 @@ pub fn wallet(state: &State, now: UnixTime, json: bool) -> Result<(), ToolError>
 }
 
 /// Warns on standard error about coins that expire soon, and about expired coins to return.
-pub fn warn_of_expiry(state: &State, now: UnixTime, seconds: i64) {
+pub fn warn_of_expiry(state: &WalletState, now: UnixTime, seconds: i64) {
     for holding in state.expiring(now, seconds) {
         let (raw, balance) = (state.holdings()[holding].params.raw(), state.balance(holding));
         let count = balance.unspent + balance.in_doubt;

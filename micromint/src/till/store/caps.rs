@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::TillError;
 use super::super::position::{Position, day_text};
-use super::super::record::{PaymentRecord, TillRecord};
+use super::super::record::{RecordedPayment, TillRecord};
 use super::super::table::{Entry, Table, TableError, Touched};
 use super::indexes::{Index, is_index};
 use super::{Day, Store};
@@ -29,7 +29,7 @@ impl Store {
         &mut self,
         at: Position,
         day: u32,
-        payment: &PaymentRecord<'_>,
+        payment: &RecordedPayment<'_>,
         sum: fn(u32, u32) -> u32,
     ) -> Result<(), TillError> {
         if day != self.mark.users_day {

@@ -15,7 +15,7 @@ use crate::error::FileError;
 use crate::host::{Directory, File, Open};
 
 /// Writes a new table from front to back, under a temporary name.
-pub(super) struct Writer {
+pub(super) struct TableWriter {
     pub(super) file: Box<dyn File>,
     pub(super) path: PathBuf,
     name: String,
@@ -28,13 +28,13 @@ pub(super) struct Writer {
     buffer: Vec<u8>,
 }
 
-impl Writer {
+impl TableWriter {
     pub(super) fn new(
         directory: &dyn Directory,
         name: &str,
         seed: u64,
         bits: u32,
-    ) -> Result<Writer, TableError> {
+    ) -> Result<TableWriter, TableError> {
         let path = directory.path().join(name);
         let file =
             directory.open(&temporary(name), Open::Create).map_err(FileError::on("make", &path))?;
@@ -46,7 +46,7 @@ impl Writer {
         seal(&mut header);
         file.write_at(&header, 0).map_err(FileError::on("write", &path))?;
         let name = name.to_string();
-        Ok(Writer {
+        Ok(TableWriter {
             file,
             path,
             name,
@@ -107,7 +107,7 @@ impl Writer {
         directory
             .rename(&temporary(&self.name), &self.name)
             .map_err(FileError::on("make", &self.path))?;
-        let Writer { file, path, name, seed, bits, .. } = self;
+        let TableWriter { file, path, name, seed, bits, .. } = self;
         let table = Table { file: Arc::from(file), path, name, seed, bits };
         table.map();
         Ok(table)

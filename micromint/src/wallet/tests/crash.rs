@@ -36,7 +36,8 @@ fn live(directory: &SimulatedDirectory, seen: &mut Witness) -> Result<(), Wallet
         .enumerate()
     {
         let page = request(page, 2);
-        let Decision::Send(sending) = wallet.pay(&page, &get(&page.url), &FREELY, NOW)? else {
+        let PaymentDecision::Send(sending) = wallet.pay(&page, &get(&page.url), &FREELY, NOW)?
+        else {
             panic!("the wallet is full");
         };
         seen.note(&sending, &page);
@@ -70,8 +71,10 @@ fn check_after(directory: &SimulatedDirectory, mut seen: Witness) {
         for (url, message) in seen.messages.clone() {
             let page = request(&url, 2);
             match pay(&mut wallet, &page) {
-                Decision::Send(sending) if sending.again => assert_eq!(sending.message, message),
-                Decision::Send(sending) => {
+                PaymentDecision::Send(sending) if sending.again => {
+                    assert_eq!(sending.message, message)
+                }
+                PaymentDecision::Send(sending) => {
                     // Only the payment that was settled as paid may be made again with other coins.
                     assert!(url.ends_with("/a"));
                     let balls = accept(&sending.message, &page);
@@ -86,7 +89,7 @@ fn check_after(directory: &SimulatedDirectory, mut seen: Witness) {
         }
         for i in 0..total {
             let page = request(&format!("https://else.example/{i}"), 1);
-            if let Decision::Send(sending) = pay(&mut wallet, &page) {
+            if let PaymentDecision::Send(sending) = pay(&mut wallet, &page) {
                 seen.note(&sending, &page);
             }
         }

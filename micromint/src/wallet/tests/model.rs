@@ -102,8 +102,8 @@ proptest! {
                         page.price = Payment::parse(message).unwrap().coins;
                     }
                     match pay(&mut processes[process], &page) {
-                        Decision::Send(sending) => model.sent(&page, &sending),
-                        Decision::Refuse(Unpayable::TooFewCoins { .. }) => {}
+                        PaymentDecision::Send(sending) => model.sent(&page, &sending),
+                        PaymentDecision::Refuse(Unpayable::TooFewCoins { .. }) => {}
                         other => panic!("{other:?}"),
                     }
                 }
@@ -124,7 +124,7 @@ proptest! {
         }
         let state = open(&directory);
         let coins = state.state().sets.iter().flat_map(|set| &set.coins);
-        let left = coins.filter(|coin| matches!(coin, CoinState::Left(_)));
+        let left = coins.filter(|coin| matches!(coin, CoinState::Sent(_)));
         prop_assert_eq!(left.count(), model.bound.len());
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use micromint_servers::apache::Mpm;
-use micromint_servers::client::{Answer, Connection, RequestText};
+use micromint_servers::client::{Connection, RequestText, Response};
 use micromint_servers::nginx::{children_of, is_running, pid_in};
 use micromint_servers::site::Site;
 use micromint_servers::{free_port, wait_until};
@@ -224,7 +224,7 @@ impl Host {
 
 /// The fields of an answer that are the same for each request: what a server without the module is
 /// configured to send.
-fn fields(answer: &Answer) -> impl Iterator<Item = &(String, String)> {
+fn fields(answer: &Response) -> impl Iterator<Item = &(String, String)> {
     let usual = ["server", "date", "content-length", "connection", "content-type", "keep-alive"];
     answer.headers.iter().filter(move |(name, _)| !usual.contains(&name.as_str()))
 }

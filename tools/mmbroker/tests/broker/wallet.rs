@@ -113,8 +113,8 @@ fn run_cgi(place: &Place, request: &Request, user: &str) -> Vec<u8> {
 }
 
 /// An empty wallet beside the broker's files.
-fn wallet_of(place: &Place) -> mmwallet::place::Place {
-    mmwallet::place::Place::new(Some(&place.path("home/wallet.mmw"))).unwrap()
+fn wallet_of(place: &Place) -> mmwallet::wallet_file::WalletFile {
+    mmwallet::wallet_file::WalletFile::new(Some(&place.path("home/wallet.mmw"))).unwrap()
 }
 
 fn client() -> Client {
@@ -122,7 +122,7 @@ fn client() -> Client {
 }
 
 /// A wallet with sets that Alice bought while they were good.
-fn wallet_with(place: &Place, sets: u32) -> mmwallet::place::Place {
+fn wallet_with(place: &Place, sets: u32) -> mmwallet::wallet_file::WalletFile {
     let wallet = wallet_of(place);
     let when = "2020-06-01T00:00:00Z";
     place.run(&format!("mmbroker withdraw --user alice --sets {sets} --as-of {when} -o funds"), 0);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use micromint_servers::apache::Mpm;
-use micromint_servers::client::Answer;
+use micromint_servers::client::Response;
 use micromint_servers::site::Site;
 
 use super::{Host, PID_FILE, fields, wait_for_workers};
@@ -46,7 +46,7 @@ pub(super) fn start_selling(site: &Site, module: &Path, mpm: Mpm, hosts: &[Host]
 
 /// Starts it without the module, but with the same number of hosts and places, and with the other
 /// server's answer to an unpaid request.
-pub(super) fn start_plain(site: &Site, mpm: Mpm, hosts: &[Host], refusal: &Answer) {
+pub(super) fn start_plain(site: &Site, mpm: Mpm, hosts: &[Host], refusal: &Response) {
     let mut head = String::new();
     for (name, value) in fields(refusal) {
         head += &format!("Header always set {name} \"{}\"\n", quoted(&value.replace('%', "%%")));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use micromint_servers::client::Answer;
+use micromint_servers::client::Response;
 use micromint_servers::site::Site;
 
 use super::{Host, PID_FILE, fields, wait_for_workers};
@@ -27,7 +27,7 @@ pub(super) fn start_selling(site: &Site, module: &Path, hosts: &[Host]) {
 
 /// Starts it without the module, but with the same number of hosts and places, and with the other
 /// server's answer to an unpaid request.
-pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Answer, has_threads: bool) {
+pub(super) fn start_plain(site: &Site, hosts: &[Host], refusal: &Response, has_threads: bool) {
     let mut refused = format!("default_type {};", refusal.header("content-type").unwrap());
     for (name, value) in fields(refusal) {
         refused += &format!(" add_header {name} '{value}' always;");

@@ -18,7 +18,7 @@ use micromint::vendor::{
 
 use crate::ap::{Code, DECLINED, Grant, Level, Parent, Request};
 use crate::module::{Gate, Price, Variable};
-use crate::visit::{Stage, Verdict, Visit};
+use crate::visit::{Ruling, Stage, Visit};
 pub(crate) use head::filter_head;
 use question::enter;
 pub(crate) use reply::watch_head;
@@ -169,7 +169,7 @@ fn pass(request: Request<'_>) -> Code {
     }
     let price = match price_of(request) {
         Ok(price) => price,
-        Err(verdict) => return decided(request, 0, verdict),
+        Err(ruling) => return decided(request, 0, ruling),
     };
     if let Some(visit) = visit.filter(|visit| visit.stage.get() == Stage::Served) {
         if price <= visit.price.get() {
@@ -198,12 +198,12 @@ fn free(request: Request<'_>) -> Code {
 }
 
 fn is_charged(visit: &Visit) -> bool {
-    visit.verdict.borrow().serve().is_some_and(|serve| serve.charge.is_some())
+    visit.ruling.borrow().serve().is_some_and(|serve| serve.charge.is_some())
 }
 
 /// The price of the page: from its price file, else from the place's directive, else 0. If the
 /// price cannot be read, the page is not sent.
-fn price_of(request: Request<'_>) -> Result<u32, Verdict> {
+fn price_of(request: Request<'_>) -> Result<u32, Ruling> {
     let read = |text: &[u8], place: &str| {
         parse_price(text).map_err(|error| Decision::from(price_unreadable(&error, place)).into())
     };
@@ -217,7 +217,7 @@ fn price_of(request: Request<'_>) -> Result<u32, Verdict> {
         Ok(Some(text)) => return read(&text, &price_file(request)),
         Err(error) => {
             request.log().write(Level::Error, &format!("{}: {error}", price_file(request)));
-            return Err(Verdict::Fail(SERVER_ERROR));
+            return Err(Ruling::Fail(SERVER_ERROR));
         }
     }
     match request.place().price() {
@@ -227,7 +227,7 @@ fn price_of(request: Request<'_>) -> Result<u32, Verdict> {
             Ok(text) => read(text, "MicroMintPrice"),
             Err(reason) => {
                 request.log().write(Level::Error, &format!("MicroMintPrice: {reason}"));
-                Err(Verdict::Fail(SERVER_ERROR))
+                Err(Ruling::Fail(SERVER_ERROR))
             }
         },
     }

@@ -5,18 +5,18 @@ use micromint::vendor::{About, Answer, Decision, Event};
 
 use crate::ap::{Level, Request, counters};
 use crate::module::{EventLog, Variable};
-use crate::visit::{Verdict, Visit};
+use crate::visit::{Ruling, Visit};
 
 /// Sets the variables in the environment of the request, for logs, expressions and scripts.
 pub(super) fn tell(request: Request<'_>, visit: &Visit) {
-    let verdict = visit.verdict.borrow();
-    let (outcome, coins, user) = match &*verdict {
-        Verdict::Decided(decision) if !visit.is_reversed.get() => {
+    let ruling = visit.ruling.borrow();
+    let (outcome, coins, user) = match &*ruling {
+        Ruling::Decided(decision) if !visit.is_reversed.get() => {
             (decision.outcome(), decision.coins(), decision.user())
         }
-        Verdict::Decided(_) => (RequestOutcome::Reversed, 0, None),
-        Verdict::Fail(_) => (RequestOutcome::Unavailable, 0, None),
-        Verdict::None => return,
+        Ruling::Decided(_) => (RequestOutcome::Reversed, 0, None),
+        Ruling::Fail(_) => (RequestOutcome::Unavailable, 0, None),
+        Ruling::None => return,
     };
     request.set_variable(Variable::Status, outcome.word());
     request.set_variable(Variable::Price, &visit.price.get().to_string());
@@ -46,16 +46,16 @@ pub(crate) fn record(request: Request<'_>) {
 
 /// Calls `with` with the event of a request, if anything was decided about it.
 fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
-    match &*visit.verdict.borrow() {
-        Verdict::None => {}
-        Verdict::Decided(decision) => {
+    match &*visit.ruling.borrow() {
+        Ruling::None => {}
+        Ruling::Decided(decision) => {
             let became = match visit.is_reversed.get() {
                 true => RequestOutcome::Reversed,
                 false => decision.outcome(),
             };
             with(&decision.event(status, became));
         }
-        Verdict::Fail(_) => {
+        Ruling::Fail(_) => {
             let about = About { price: visit.price.get(), ..About::default() };
             let failed =
                 Answer { outcome: RequestOutcome::Unavailable, status, about, ..Answer::default() };

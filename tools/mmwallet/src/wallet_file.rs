@@ -13,25 +13,25 @@ use micromint_console::ToolError;
 
 /// The location of the wallet file, which may not exist yet.
 #[derive(Debug)]
-pub struct Place {
+pub struct WalletFile {
     directory: DiskDirectory,
     name: String,
     path: PathBuf,
 }
 
-impl Place {
+impl WalletFile {
     /// The file at `path`, or the one in the user's data folder.
     ///
     /// # Errors
     /// There is no path and no home directory, or the path does not name a file.
-    pub fn new(path: Option<&Path>) -> Result<Place, ToolError> {
+    pub fn new(path: Option<&Path>) -> Result<WalletFile, ToolError> {
         let path = match path {
             Some(path) => path.to_path_buf(),
             None => data_folder()?.join("micromint").join("wallet.mmw"),
         };
         let (directory, name) =
             DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
-        Ok(Place { directory, name, path })
+        Ok(WalletFile { directory, name, path })
     }
 
     /// The path of the file.

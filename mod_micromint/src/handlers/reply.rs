@@ -8,17 +8,17 @@ use super::report::tell;
 use super::{FORBIDDEN, NOT_FOUND, SERVER_ERROR, price_of};
 use crate::ap::{Code, DECLINED, Level, OK, Request, counters};
 use crate::module::Gate;
-use crate::visit::{Stage, Verdict, Visit};
+use crate::visit::{Ruling, Stage, Visit};
 
-pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Code {
+pub(super) fn decided(request: Request<'_>, price: u32, ruling: Ruling) -> Code {
     let visit = request.visit_or_new();
     visit.price.set(price);
-    visit.verdict.replace(verdict);
-    let verdict = visit.verdict.borrow();
-    if let Some(alert) = verdict.decision().and_then(|decision| decision.about().alert.as_ref()) {
+    visit.ruling.replace(ruling);
+    let ruling = visit.ruling.borrow();
+    if let Some(alert) = ruling.decision().and_then(|decision| decision.about().alert.as_ref()) {
         request.log().write(Level::Error, alert);
     }
-    if let Some(serve) = verdict.serve() {
+    if let Some(serve) = ruling.serve() {
         if serve.as_get {
             request.become_get();
         }
@@ -36,9 +36,9 @@ pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Cod
     }
     visit.stage.set(Stage::Answered);
     tell(request, visit);
-    match (verdict.answer(), &*verdict) {
+    match (ruling.answer(), &*ruling) {
         (Some(answer), _) => refuse(request, answer),
-        (None, Verdict::Fail(code)) => *code,
+        (None, Ruling::Fail(code)) => *code,
         (None, _) => SERVER_ERROR,
     }
 }
@@ -46,7 +46,7 @@ pub(super) fn decided(request: Request<'_>, price: u32, verdict: Verdict) -> Cod
 /// The content may be made, also by requests that Apache derives from this one.
 pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
     let is_returned = visit
-        .verdict
+        .ruling
         .borrow()
         .serve()
         .is_some_and(|serve| serve.outcome == RequestOutcome::Returned);
@@ -65,7 +65,7 @@ pub(crate) fn watch_head(request: Request<'_>) {
     if visit.stage.get() == Stage::Fresh {
         return;
     }
-    if visit.verdict.borrow().serve().is_some_and(|serve| serve.is_private) {
+    if visit.ruling.borrow().serve().is_some_and(|serve| serve.is_private) {
         request.refuse_caching();
     }
     request.add_head_filter();
@@ -105,7 +105,7 @@ pub(super) fn is_content_type(name: &str) -> bool {
 /// paywall's answer, or, if the 402 has another origin, the paywall's answer for this place.
 pub(super) fn message(request: Request<'_>) -> Code {
     let visit = request.visit_or_new();
-    if let Some(answer) = visit.verdict.borrow().answer() {
+    if let Some(answer) = visit.ruling.borrow().answer() {
         return send(request, answer);
     }
     let Some(vendor) = request.server().vendor() else { return NOT_FOUND };

@@ -17,8 +17,8 @@ pub(crate) fn filter_head(request: Request<'_>) {
     let Some(visit) = request.visit() else { return };
     let status = request.answer_status();
     let values = |name: &str| request.answer_values(name);
-    let verdict = visit.verdict.borrow();
-    let changes = match verdict.decision() {
+    let ruling = visit.ruling.borrow();
+    let changes = match ruling.decision() {
         Some(Decision::Serve(serve)) => {
             if !(200..300).contains(&status) {
                 take_back(request, visit, serve, status);
