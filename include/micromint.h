@@ -44,6 +44,11 @@
 #define MICROMINT_AUTHENTICATOR_SIZE 16
 
 /**
+ * The size of an owner token, in bytes.
+ */
+#define MICROMINT_OWNER_TOKEN_SIZE 8
+
+/**
  * The largest number of balls in a coin, which is one more than the differences of a vector.
  */
 #define MICROMINT_COIN_SIZE_MAX 8
@@ -398,6 +403,16 @@ typedef struct {
    */
   uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
 } micromint_authenticator;
+
+/**
+ * Proves to one vendor that the payer owns a set: a secret of user, vendor and broker.
+ */
+typedef struct {
+  /**
+   * The first bytes of the HMAC-SHA256.
+   */
+  uint8_t bytes[MICROMINT_OWNER_TOKEN_SIZE];
+} micromint_owner_token;
 
 /**
  * An amount of money: a whole number of units of 10^-8 of a currency. 0.01 USD is 1000000 units.
@@ -1192,20 +1207,41 @@ micromint_status micromint_vendor_key(const micromint_key *secret,
  * key:                K_U.
  * vendor, vendor_len: the Vendor-ID.
  * url, url_len:       the URL that is paid for.
+ * tokens, tokens_len: the owner tokens in the order of the message, and their number, at most
+ *                     256.
  * data, data_len:     the decoded coins of the message.
  * authenticator_out:  the authenticator.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid or there are too many tokens.
  */
 micromint_status micromint_authenticate_payment(const micromint_key *key,
                                                 const uint8_t *vendor,
                                                 size_t vendor_len,
                                                 const uint8_t *url,
                                                 size_t url_len,
+                                                const micromint_owner_token *tokens,
+                                                size_t tokens_len,
                                                 const uint8_t *data,
                                                 size_t data_len,
                                                 micromint_authenticator *authenticator_out,
                                                 micromint_error **error_out);
+
+/**
+ * The owner token of a set at a vendor.
+ *
+ * key:                K_U.
+ * vendor, vendor_len: the Vendor-ID.
+ * first_superbin:     the first superbin of the set.
+ * token_out:          the token.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
+ */
+micromint_status micromint_user_owner_token(const micromint_key *key,
+                                            const uint8_t *vendor,
+                                            size_t vendor_len,
+                                            uint32_t first_superbin,
+                                            micromint_owner_token *token_out,
+                                            micromint_error **error_out);
 
 /**
  * The authenticator of a Request-Credit.
@@ -1546,13 +1582,16 @@ micromint_status micromint_broker_revoke(micromint_broker *broker,
                                          micromint_error **error_out);
 
 /**
- * Which user bought which superbin, for vendors.
+ * Who bought which set, as one vendor can check it.
  *
- * owners_out: a buffer with the content of PERIOD.owners.
+ * vendor, vendor_len: the Vendor-ID.
+ * owners_out:         a buffer with the content of PERIOD.owners for this vendor.
  *
- * Errors: MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_FILE; MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
  */
 micromint_status micromint_broker_owners(micromint_broker *broker,
+                                         const uint8_t *vendor,
+                                         size_t vendor_len,
                                          micromint_buffer **owners_out,
                                          micromint_error **error_out);
 

@@ -1,8 +1,8 @@
-"""Computes every vector of this folder again, from docs/reference/protocol.md alone:
+"""Computes every vector of this folder again, from docs/reference/ alone:
 python3 testdata/check_vectors.py
 
 A second implementation, in plain Python and its standard library, that shares no code with the
-project. It hashes, derives vectors, checks coins, reads and prints messages, and makes
+project. It hashes, derives vectors, mints, checks coins, reads and prints messages, and makes
 authenticators. A third implementation can trust a vector on which these two agree. Exits with
 status 1 if there is a difference.
 """
@@ -18,7 +18,8 @@ import tomllib
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-import des  # noqa: E402 (in this folder)
+import aes  # noqa: E402 (in this folder)
+import des  # noqa: E402
 
 HERE = Path(__file__).parent
 INPUT_WIDTH = {"des": 56, "sha256": 60}
@@ -64,10 +65,11 @@ class Period:
         number = lambda key: int(fields[key])
         self.name, self.hashfn, self.iv = fields["period"], fields["hashfn"], int(fields["iv"], 16)
         self.n, self.t, self.v = number("output-size"), number("num-fixed-bits"), number("subbin-size")
+        self.b = number("input-size")
         self.u, self.k = self.n - self.t - self.v, int(fields.get("coin-size", 4))
         self.fixed_bits = int(fields["fixed-bits"], 16)
         consistent = (
-            self.hashfn in HASHES and 1 <= number("input-size") <= INPUT_WIDTH[self.hashfn]
+            self.hashfn in HASHES and 1 <= self.b <= INPUT_WIDTH[self.hashfn]
             and 1 <= self.n <= 64 and 3 <= self.v <= 16 and 1 <= self.u <= 32 and 2 <= self.k <= 8
             and 1 << (self.u - 1) >= 4 * (self.k - 1) and self.fixed_bits < 1 << self.t
             and 1 <= money(fields["coin-value"]) <= 10**14)
@@ -125,6 +127,78 @@ def walk(first, differences, modulus):
     for difference in differences:
         places.append((places[-1] + difference) % modulus)
     return places
+
+
+# Minting (docs/reference/minting.md)
+
+WALKED = {"des": [55 - at for at in (5, 6, 9, 10, 37, 40, 43, 45)], "sha256": list(range(7, -1, -1))}
+
+
+class Mint:
+    """The permutation of a mint, and what it stores."""
+
+    def __init__(self, period, input_key, walk):
+        self.period, self.s, self.w = period, walk, INPUT_WIDTH[period.hashfn]
+        # The bits of x, lowest first, that take the low s bits of a toss number, and the others.
+        walked = WALKED[period.hashfn]
+        self.low = sorted(walked[:walk] if period.hashfn == "des" else walked[-walk:])
+        self.upper = [bit for bit in range(self.w) if bit not in self.low]
+        text = b"\0".join([b"micromint permutation", period.name.encode(), period.iv.to_bytes(8, "big")])
+        text += bytes([period.t]) + period.fixed_bits.to_bytes(8, "big") + bytes([walk])
+        self.key = hmac.new(input_key, text, hashlib.sha256).digest()[:16]
+        self.tag = hashlib.sha256(b"micromint permutation tag\0" + self.key).digest()[:16]
+
+    def base(self, group):
+        """The bits of x that all tosses of a group share."""
+        half = (self.w - self.s) // 2
+        mask = (1 << half) - 1
+        left, right = group >> half, group & mask
+        for number in range(6):
+            left, right = right, left ^ self.round(number, right) & mask
+        return spread(left << half | right, self.upper)
+
+    def group(self, x):
+        """The number of the group that x belongs to."""
+        half = (self.w - self.s) // 2
+        mask = (1 << half) - 1
+        value = gather(x, self.upper)
+        left, right = value >> half, value & mask
+        for number in reversed(range(6)):
+            left, right = right ^ self.round(number, left) & mask, left
+        return left << half | right
+
+    def round(self, number, half):
+        return int.from_bytes(aes.encrypt(self.key, bytes([number]) + half.to_bytes(15, "big")), "big")
+
+    def input(self, toss):
+        return self.base(toss >> self.s) | spread(toss & (1 << self.s) - 1, self.low)
+
+    def first_ball(self, base):
+        """The first good ball of the group with this base and its place, or None."""
+        for j in range(1 << min(self.s, self.period.b)):
+            x = base | spread(j, self.low)
+            fixed_bits, superbin, subbin = self.period.ball(x)
+            if fixed_bits == self.period.fixed_bits:
+                return x, (superbin, subbin)
+        return None
+
+    def balls(self):
+        """What is stored in the end: x by superbin and sub-bin."""
+        stored = {}
+        for group in range(1 << max(0, self.period.b - self.s)):
+            first = self.first_ball(self.base(group))
+            if first:
+                stored.setdefault(first[1], first[0])
+        return stored
+
+
+def spread(value, bits):
+    """Bit i of the value at bit bits[i]."""
+    return sum((value >> i & 1) << bit for i, bit in enumerate(bits))
+
+
+def gather(x, bits):
+    return sum((x >> bit & 1) << i for i, bit in enumerate(bits))
 
 
 # Messages
@@ -208,10 +282,16 @@ def is_url(text):
 FIELDS = {
     "url": is_url,
     "return-url": is_url,
-    "user-id": lambda text: re.fullmatch("[A-Za-z0-9._@+-]{1,40}", text),
+    "user-id": lambda text: re.fullmatch("[a-z0-9._@+-]{1,40}", text),
     "vendor-id": is_vendor_id,
     "batch-id": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
     "request-id": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
+    "watch-id": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
+    "nonce": lambda text: re.fullmatch("[A-Za-z0-9._-]{1,64}", text),
+    "generation": lambda text: decimal(text, 2**32 - 1) >= 0,
+    "held": lambda text: decimal(text, 2**31) >= 0,
+    "from": lambda text: decimal(text, 2**31) >= 0,
+    "owner-tokens": lambda text: owner_tokens(text),
     "authenticator": lambda text: re.fullmatch("[0-9A-Fa-f]{32}", text),
     "user-key": lambda text: re.fullmatch("[0-9A-Fa-f]{64}", text),
     "transaction-id": lambda text: decimal(text) >= 0,
@@ -223,14 +303,19 @@ FIELDS = {
 HEADERS = {
     "Funds-Withdrawn": ["user-id", "user-key", "period", "iv", "coin-value", "sets", "transaction-id"],
     "Request-Payment": ["url", "price", "vendor-id", "period", "broker", "coin-value"],
-    "Payment": ["url", "user-id", "vendor-id", "period", "coins", "authenticator"],
+    "Payment": ["url", "user-id", "vendor-id", "period", "coins", "owner-tokens", "authenticator"],
     "Invalid-Payment": ["url", "reason", "price", "coins"],
     "Request-Redemption": ["vendor-id", "batch-id", "period", "payments", "authenticator"],
     "Redemption-Result": ["vendor-id", "batch-id", "accepted", "rejected"],
     "Send-Expired": ["user-id", "period", "return-url"],
     "Request-Credit": ["user-id", "period", "coins", "request-id", "authenticator"],
     "Funds-Credited": ["user-id", "period", "coins", "transaction-id"],
+    "Request-Owners": ["vendor-id", "period", "generation", "held", "nonce", "authenticator"],
+    "Owners-Sold": ["vendor-id", "period", "generation", "from", "count", "nonce", "authenticator"],
+    "Request-Watch": ["vendor-id", "period", "watch-id", "payments", "authenticator"],
+    "Watch-Result": ["vendor-id", "period", "watch-id", "authenticator"],
 }
+WITHOUT_DATA = ("Request-Payment", "Send-Expired", "Request-Owners")
 
 
 def read(message_type, text):
@@ -240,7 +325,7 @@ def read(message_type, text):
     for name in HEADERS[message_type]:
         need(name in headers, name + " is missing")
         need(name not in FIELDS or FIELDS[name](headers[name]), name)
-    need((data is None) == (message_type in ("Request-Payment", "Send-Expired")), "data")
+    need((data is None) == (message_type in WITHOUT_DATA), "data")
     READERS[message_type](headers, data)
     return headers, data
 
@@ -248,6 +333,13 @@ def read(message_type, text):
 def inputs(data):
     need(len(data) % 8 == 0, "whole inputs")
     return [int.from_bytes(data[i:i + 8], "big") for i in range(0, len(data), 8)]
+
+
+def owner_tokens(text):
+    """The tokens in a header, 1 to 256."""
+    tokens = [token.strip(" \t") for token in text.split(",")]
+    need(len(tokens) <= 256 and all(re.fullmatch("[0-9A-Fa-f]{16}", token) for token in tokens), "owner tokens")
+    return [bytes.fromhex(token) for token in tokens]
 
 
 def read_coins(headers, data):
@@ -291,15 +383,35 @@ def read_records(headers, data):
     return records
 
 
-VERDICTS = [0, 1, *range(16, 30)]
+def read_record(record):
+    """(digest of the URL, User-ID, authenticator, tokens, coins, data) of a payment record."""
+    need(len(record) >= 49, "a head")
+    digest, authenticator, size, rest = record[:32], record[32:48], record[48], record[49:]
+    user, rest = rest[:size].decode("ascii"), rest[size:]
+    need(FIELDS["user-id"](user), "a User-ID")
+    count, rest = int.from_bytes(rest[:2], "big"), rest[2:]
+    need(1 <= count <= 256 and len(rest) >= 8 * count + 2, "the tokens")
+    tokens, rest = [rest[8 * i:8 * i + 8] for i in range(count)], rest[8 * count:]
+    coins, data = int.from_bytes(rest[:2], "big"), rest[2:]
+    read_coins({"coins": str(coins)}, data)
+    return digest, user, authenticator, tokens, coins, data
+
+
+def read_tags(headers, data):
+    count = decimal(headers["count"], 2**20)
+    need(len(data) == 8 * count and decimal(headers["from"]) + count <= 2**31, "the tags")
+    return [data[i:i + 8] for i in range(0, len(data), 8)]
+
+
+VERDICTS = [0, 1, 16, *range(19, 24), *range(25, 29), 30, 31]
 
 
 def read_verdicts(headers, data):
     need(all(byte in VERDICTS for byte in data), "verdicts")
     if "coins" in headers:
         need(decimal(headers["coins"]) == len(data), "a verdict a ball")
-    else:
-        counts = sum(byte == 0 for byte in data), sum(byte >= 16 for byte in data)
+    elif "accepted" in headers:
+        counts = sum(byte == 0 for byte in data), sum(16 <= byte <= 30 for byte in data)
         need(counts == (decimal(headers["accepted"]), decimal(headers["rejected"])), "counts")
 
 
@@ -313,6 +425,10 @@ READERS = {
     "Send-Expired": lambda headers, data: None,
     "Request-Credit": lambda headers, data: need(len(inputs(data)) == decimal(headers["coins"]), "coins"),
     "Funds-Credited": read_verdicts,
+    "Request-Owners": lambda headers, data: None,
+    "Owners-Sold": read_tags,
+    "Request-Watch": read_records,
+    "Watch-Result": read_verdicts,
 }
 
 
@@ -320,6 +436,21 @@ READERS = {
 
 def mac(key, parts):
     return hmac.new(key, b"\0".join(parts), hashlib.sha256).digest()
+
+
+def owner_token(user_key, vendor, first):
+    return mac(user_key, [b"micromint vendor token", vendor.encode(), first.to_bytes(4, "big")])[:8]
+
+
+def owner_tag(period, first, user, token):
+    text = b"micromint owner\0" + period.encode() + b"\0" + first.to_bytes(4, "big") + user.encode() + b"\0" + token
+    return hashlib.sha256(text).digest()[:8]
+
+
+def payment_mac(user_key, vendor, digest, tokens, data):
+    """The authenticator of a payment."""
+    last = digest + len(tokens).to_bytes(2, "big") + b"".join(tokens) + data
+    return mac(user_key, [b"micromint payment", vendor.encode(), last])[:16]
 
 
 # The checks
@@ -346,7 +477,7 @@ def check_hash(row):
 def check_identity(row):
     period = PERIODS[row["period"]]
     if row["kind"] == "user":
-        assert re.fullmatch("[A-Za-z0-9._@+-]{1,40}", row["id"])
+        assert FIELDS["user-id"](row["id"])
         assert period.user_vector(row["id"]) == (row["counter"], row["differences"])
         assert walk(row["first"], row["differences"], 1 << period.u) == row["superbins"]
     else:
@@ -365,7 +496,19 @@ def check_authenticator(row):
     parts = [part.encode() for part in row["parts"]]
     if "data" in row:
         parts.append(bytes.fromhex(row["data"]))
+    if "url" in row:
+        tokens = [bytes.fromhex(token) for token in row["tokens"]]
+        last = hashlib.sha256(row["url"].encode()).digest() + len(tokens).to_bytes(2, "big") + b"".join(tokens)
+        assert parts[-1] == last + bytes.fromhex(row["coins"])
     assert mac(bytes.fromhex(row["secret"]), parts).hex()[:len(row["result"])] == row["result"]
+
+
+def check_owner(row):
+    parts = [b"micromint user key", row["period"].encode(), row["user"].encode()]
+    key = mac(bytes(range(32)), parts)
+    token = owner_token(key, row["vendor"], row["first"])
+    assert (key.hex(), token.hex()) == (row["user-key"], row["token"])
+    assert owner_tag(row["period"], row["first"], row["user"], token).hex() == row["tag"]
 
 
 def check_message(row):
@@ -383,16 +526,30 @@ def check_meaning(message_type, headers, data):
     """Checks the contents of a valid message: its coins are valid, and its balls are in the right
     bins."""
     if message_type == "Payment":
-        period = PERIODS[headers["period"]]
-        assert period.check(headers["user-id"], headers["vendor-id"], inputs(data))[0] == "accepted"
-        parts = ["micromint payment", headers["vendor-id"], headers["url"]]
-        assert mac(USER_KEY, [part.encode() for part in parts] + [data])[:16].hex() == headers["authenticator"]
+        digest = hashlib.sha256(headers["url"].encode()).digest()
+        tokens, authenticator = owner_tokens(headers["owner-tokens"]), bytes.fromhex(headers["authenticator"])
+        check_payment(headers, digest, headers["user-id"], authenticator, tokens, data)
     if message_type == "Funds-Withdrawn":
         assert headers["user-key"] == USER_KEY.hex()
         check_sets(Period(headers), headers["user-id"], read_sets(headers, data))
-    if message_type == "Request-Redemption":
+    if message_type in ("Request-Redemption", "Request-Watch"):
         for record in read_records(headers, data):
-            check_meaning("Payment", *read("Payment", record))
+            digest, user, authenticator, tokens, _, coins = read_record(record)
+            check_payment(headers, digest, user, authenticator, tokens, coins)
+    if message_type == "Owners-Sold":
+        for at, tag in enumerate(read_tags(headers, data), decimal(headers["from"])):
+            token = owner_token(USER_KEY, headers["vendor-id"], 2 * at)
+            assert tag == owner_tag(headers["period"], 2 * at, "alice", token)
+
+
+def check_payment(headers, digest, user, authenticator, tokens, data):
+    """The coins of a payment are good, and its tokens and its authenticator are those of alice."""
+    period, vendor = PERIODS[headers["period"]], headers["vendor-id"]
+    answer, first_bins = period.check(user, vendor, inputs(data))
+    assert answer == "accepted"
+    firsts = list(dict.fromkeys(superbin for superbin, _ in first_bins))
+    assert tokens == [owner_token(USER_KEY, vendor, first) for first in firsts]
+    assert authenticator == payment_mac(USER_KEY, vendor, digest, tokens, data)
 
 
 def check_sets(period, user, sets):
@@ -417,6 +574,44 @@ def check_refused(row):
 def check_coin_file(row):
     content = (HERE / row["file"]).read_bytes()
     assert (len(content), hashlib.sha256(content).hexdigest()) == (row["size"], row["sha256"])
+    period = PERIODS[row["period"]]
+    mint = Mint(period, bytes.fromhex(row["input-key"]), row["walk"])
+    assert content[80:96] == mint.tag
+    for superbin, subbin, word in bins(period, content):
+        assert word >> 60 == (word != 0)
+        if word:
+            x = word & (1 << 60) - 1
+            group = mint.group(x)
+            assert group < 1 << (period.b - mint.s)
+            assert mint.first_ball(mint.base(group)) == (x, (superbin, subbin))
+
+
+def bins(period, content):
+    """The bins of a coin file: superbin, sub-bin and 64 bits."""
+    size = 64 + 8 * (1 << period.v)
+    for superbin in range(1 << period.u):
+        start = 4096 + size * superbin + 64
+        for subbin in range(1 << period.v):
+            yield superbin, subbin, int.from_bytes(content[start + 8 * subbin:start + 8 * subbin + 8], "little")
+
+
+def check_minted(row):
+    period = PERIODS[row["period"]]
+    mint = Mint(period, bytes.fromhex(row["input-key"]), row["walk"])
+    balls = mint.balls()
+    digest = hashlib.sha256()
+    for superbin in range(1 << period.u):
+        for subbin in range(1 << period.v):
+            digest.update(balls.get((superbin, subbin), 0).to_bytes(8, "big"))
+    assert (len(balls), digest.hexdigest()) == (row["balls"], row["sha256"])
+    for x in balls.values():
+        assert mint.base(mint.group(x)) | spread(gather(x, mint.low), mint.low) == x
+
+
+def check_permutation(row):
+    mint = Mint(PERIODS[row["period"]], bytes.fromhex(row["input-key"]), row["walk"])
+    assert mint.tag.hex() == row["tag"]
+    assert mint.input(int(row["i"], 16)) == int(row["x"], 16)
 
 
 # The scheme "Payment" (docs/draft-micromint-charge.md)
@@ -484,8 +679,11 @@ CHECKS = {
     "identities.json": check_identity,
     "coins.json": check_coins,
     "authenticators.json": check_authenticator,
+    "owners.json": check_owner,
     "messages.json": check_message,
     "refused-messages.json": check_refused,
+    "permutation.json": check_permutation,
+    "minted.json": check_minted,
     "coin-file.json": check_coin_file,
     "scheme.json": check_scheme,
 }

@@ -12,7 +12,7 @@ use micromint::coin_file::CoinFile;
 use micromint::host::{Directory, FixedClock, Open, SimulatedDirectory, SystemEntropy};
 use micromint::journal::{Journal, JournalError, RECORD_SIZE_MAX, Replayed};
 use micromint::params::Params;
-use micromint::protocol::{Message, Payment};
+use micromint::protocol::{Message, Payment, PaymentRecord};
 use micromint::scheme::{
     Credential, PaymentReceipt, challenges_in, charge_request, read_charge_request, token_of,
 };
@@ -56,6 +56,14 @@ pub fn payment(data: &[u8]) {
             Payment::parse(&payment.to_bytes()).expect("what is printed can be read"),
             payment
         );
+        let record = payment.record();
+        assert_eq!(
+            PaymentRecord::parse(&record.to_bytes()).expect("what is printed can be read"),
+            record
+        );
+    }
+    if let Ok(record) = PaymentRecord::parse(data) {
+        assert_eq!(record.to_bytes(), data);
     }
 }
 

@@ -314,20 +314,27 @@ pub unsafe extern "C" fn micromint_broker_revoke(
     })
 }
 
-/// Which user bought which superbin, for vendors.
+/// Who bought which set, as one vendor can check it.
 ///
-/// owners_out: a buffer with the content of PERIOD.owners.
+/// vendor, vendor_len: the Vendor-ID.
+/// owners_out:         a buffer with the content of PERIOD.owners for this vendor.
 ///
-/// Errors: MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_FILE; MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_owners(
     broker: *mut micromint_broker,
+    vendor: *const u8,
+    vendor_len: usize,
     owners_out: *mut *mut micromint_buffer,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(owners_out));
-        let owners = it.broker.owners(it.host.now()).map_err(failed_broker)?;
+        given!(
+            it = reference_mut(broker),
+            place = output(owners_out),
+            vendor = parsed(vendor, vendor_len)
+        );
+        let owners = it.broker.owners(&vendor, it.host.now()).map_err(failed_broker)?;
         place.write(micromint_buffer::hand_out(owners.to_bytes()));
         Ok(())
     })

@@ -1,17 +1,23 @@
 //! Keys, and the authenticators made with them.
 
-use micromint_core::authenticator::{AUTHENTICATOR_SIZE, Authenticator, KEY_SIZE, Key};
+use micromint_core::authenticator::{
+    AUTHENTICATOR_SIZE, Authenticator, KEY_SIZE, Key, OWNER_TOKEN_SIZE, OwnerToken, UrlDigest,
+};
+use micromint_core::protocol::OWNER_TOKENS_MAX;
 
 use crate::boundary::{given, guard, output, parsed, reference, slice, text};
-use crate::error::{micromint_error, micromint_status};
+use crate::error::{MICROMINT_ERROR_ARGUMENT, micromint_error, micromint_status};
 
 /// The size of keys and of the broker's secret, in bytes.
 pub const MICROMINT_KEY_SIZE: usize = 32;
 /// The size of an authenticator, in bytes.
 pub const MICROMINT_AUTHENTICATOR_SIZE: usize = 16;
+/// The size of an owner token, in bytes.
+pub const MICROMINT_OWNER_TOKEN_SIZE: usize = 8;
 
 const _: () =
     assert!(MICROMINT_KEY_SIZE == KEY_SIZE && MICROMINT_AUTHENTICATOR_SIZE == AUTHENTICATOR_SIZE);
+const _: () = assert!(MICROMINT_OWNER_TOKEN_SIZE == OWNER_TOKEN_SIZE);
 
 /// A key: the broker's secret, a user's key of one period, or a vendor's key. Anyone who has it can
 /// write messages in its owner's name: wipe it when it is no longer needed.
@@ -28,6 +34,14 @@ pub struct micromint_key {
 pub struct micromint_authenticator {
     /// The first bytes of the HMAC-SHA256.
     pub bytes: [u8; MICROMINT_AUTHENTICATOR_SIZE],
+}
+
+/// Proves to one vendor that the payer owns a set: a secret of user, vendor and broker.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct micromint_owner_token {
+    /// The first bytes of the HMAC-SHA256.
+    pub bytes: [u8; MICROMINT_OWNER_TOKEN_SIZE],
 }
 
 impl From<&micromint_key> for Key {
@@ -109,10 +123,12 @@ pub unsafe extern "C" fn micromint_vendor_key(
 /// key:                K_U.
 /// vendor, vendor_len: the Vendor-ID.
 /// url, url_len:       the URL that is paid for.
+/// tokens, tokens_len: the owner tokens in the order of the message, and their number, at most
+///                     256.
 /// data, data_len:     the decoded coins of the message.
 /// authenticator_out:  the authenticator.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid or there are too many tokens.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_authenticate_payment(
     key: *const micromint_key,
@@ -120,6 +136,8 @@ pub unsafe extern "C" fn micromint_authenticate_payment(
     vendor_len: usize,
     url: *const u8,
     url_len: usize,
+    tokens: *const micromint_owner_token,
+    tokens_len: usize,
     data: *const u8,
     data_len: usize,
     authenticator_out: *mut micromint_authenticator,
@@ -130,10 +148,50 @@ pub unsafe extern "C" fn micromint_authenticate_payment(
             key = reference(key),
             place = output(authenticator_out),
             url = text(url, url_len),
+            tokens = slice(tokens, tokens_len),
             data = slice(data, data_len),
             vendor = parsed(vendor, vendor_len)
         );
-        place.write(Key::from(key).payment(&vendor, url, data).into());
+        if tokens.len() > OWNER_TOKENS_MAX {
+            let found = tokens.len();
+            return Err(micromint_error::new(
+                MICROMINT_ERROR_ARGUMENT,
+                format!("{found} owner tokens, at most {OWNER_TOKENS_MAX} are allowed"),
+            ));
+        }
+        let tokens: Vec<OwnerToken> =
+            tokens.iter().map(|token| OwnerToken::from_bytes(token.bytes)).collect();
+        let url = UrlDigest::of(url);
+        place.write(Key::from(key).payment(&vendor, &url, &tokens, data).into());
+        Ok(())
+    })
+}
+
+/// The owner token of a set at a vendor.
+///
+/// key:                K_U.
+/// vendor, vendor_len: the Vendor-ID.
+/// first_superbin:     the first superbin of the set.
+/// token_out:          the token.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_user_owner_token(
+    key: *const micromint_key,
+    vendor: *const u8,
+    vendor_len: usize,
+    first_superbin: u32,
+    token_out: *mut micromint_owner_token,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            key = reference(key),
+            place = output(token_out),
+            vendor = parsed(vendor, vendor_len)
+        );
+        let token = Key::from(key).owner_token(&vendor, first_superbin);
+        place.write(micromint_owner_token { bytes: *token.as_bytes() });
         Ok(())
     })
 }

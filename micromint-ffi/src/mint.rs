@@ -9,7 +9,7 @@ use micromint_core::error::FileError;
 use micromint_core::host::DiskDirectory;
 use micromint_core::key_file::read_private_text;
 use micromint_core::minting::{
-    MintConfig, MintJobBuilder, MintOutcome, Progress, RunFile, Shard, ShardOutcome, Stage,
+    MintConfig, MintJobBuilder, MintOutcome, MintStage, Progress, RunFile, Shard, ShardOutcome,
     THREADS_MAX,
 };
 use micromint_core::toml_file::TOML_FILE_SIZE_MAX;
@@ -37,8 +37,7 @@ pub struct micromint_mint {
 impl micromint_mint {
     /// A job for this mint, with its defaults.
     pub(crate) fn job(&self) -> MintJobBuilder<'_> {
-        let MintConfig { params, key, .. } = &self.config;
-        MintJobBuilder::new(&self.directory, &self.name, params, key)
+        MintJobBuilder::new(&self.directory, &self.name, &self.config)
     }
 }
 
@@ -270,11 +269,11 @@ impl Watcher {
 
     pub(crate) fn tell(&self, progress: Progress) {
         let stage = match progress.stage {
-            Stage::Tossing => micromint_mint_stage::MICROMINT_MINT_TOSSING,
-            Stage::Counting => micromint_mint_stage::MICROMINT_MINT_COUNTING,
-            Stage::Sorting => micromint_mint_stage::MICROMINT_MINT_SORTING,
-            Stage::Merging => micromint_mint_stage::MICROMINT_MINT_MERGING,
-            Stage::Verifying => micromint_mint_stage::MICROMINT_MINT_VERIFYING,
+            MintStage::Tossing => micromint_mint_stage::MICROMINT_MINT_TOSSING,
+            MintStage::Counting => micromint_mint_stage::MICROMINT_MINT_COUNTING,
+            MintStage::Sorting => micromint_mint_stage::MICROMINT_MINT_SORTING,
+            MintStage::Merging => micromint_mint_stage::MICROMINT_MINT_MERGING,
+            MintStage::Verifying => micromint_mint_stage::MICROMINT_MINT_VERIFYING,
         };
         let Some(callback) = self.progress else { return };
         // SAFETY: the caller's callback, with its userdata.

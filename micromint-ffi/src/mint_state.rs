@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use micromint_core::coin_file::{CoinFile, Phase};
 use micromint_core::error::FileError;
 use micromint_core::host::Directory;
-use micromint_core::minting::{Plan, measure_rate};
+use micromint_core::minting::{MintPlan, measure_rate};
 
 use crate::boundary::{given, guard, output, reference};
 use crate::error::{Answer, failed, micromint_error, micromint_status};
@@ -87,7 +87,8 @@ pub unsafe extern "C" fn micromint_mint_measure(
         }
         let (threads, began) = (checked_threads(threads)?, Instant::now());
         let time = Duration::from_secs(seconds.into());
-        let rate = measure_rate(&mint.config.params, threads, time, &|| began.elapsed());
+        let rate =
+            measure_rate(&mint.config.params, mint.config.walk, threads, time, &|| began.elapsed());
         place.write(rate.tosses_per_second);
         Ok(())
     })
@@ -122,7 +123,7 @@ fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {
         return Err(micromint_error::new(MICROMINT_ERROR_FILE, text));
     }
     let state = coin_file.minting_state().map_err(failed(MICROMINT_ERROR_FILE))?;
-    let plan = Plan::new(params);
+    let plan = MintPlan::new(params, mint.config.walk);
     match state.phase {
         Phase::Tossing => {
             found.phase = micromint_mint_phase::MICROMINT_MINT_BEGUN;

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use micromint_core::error::FileError;
 use micromint_core::key_file::{create_key, read_key};
-use micromint_core::minting::{NewPeriod, NewPeriodError, Plan, Profile};
+use micromint_core::minting::{MintPlan, NewPeriod, NewPeriodError, Profile};
 use micromint_core::time::UnixTime;
 
 use crate::boundary::{file_at, given, guard, output, parse, path_at, reference, text};
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn micromint_mint_plan(
 ) -> micromint_status {
     guard(error_out, || {
         given!(mint = reference(mint), place = output(plan_out), warnings = output(warnings_out));
-        let plan = Plan::new(&mint.config.params);
+        let plan = MintPlan::new(&mint.config.params, mint.config.walk);
         place.write(micromint_plan {
             bins: plan.bin_count,
             file_size: plan.file_size,

@@ -10,7 +10,9 @@ use crate::wallet::{absent, micromint_wallet, refused};
 use micromint_status::{MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
 
 /// Which holding an invitation to return coins is about. Its Return-URL is then that of the broker
-/// that sold them, and `micromint_wallet_return()` makes the message to send there.
+/// that sold them, and `micromint_wallet_return()` makes the message to send there. If it is about
+/// several holdings, the number is that of the first one that has something to return: call the
+/// function again after `micromint_wallet_credit()`.
 ///
 /// message, message_len: the Send-Expired message.
 /// holding_out:          the number of the holding.
@@ -32,8 +34,16 @@ pub unsafe extern "C" fn micromint_wallet_invited(
             place = output(holding_out)
         );
         let invitation = SendExpired::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let holding = it.wallet.state().invited(&invitation);
-        place.write(holding.map_err(|why| micromint_error::new(MICROMINT_ERROR_STATE, why))?);
+        let (state, now) = (it.wallet.state(), it.host.now());
+        let invited = state.invited(&invitation).map_err(failed(MICROMINT_ERROR_STATE))?;
+        let returnable = state.returnable(now);
+        let unanswered = state.unanswered_returns(now);
+        let has_something = |holding: &&usize| {
+            returnable.iter().any(|found| found.holding == **holding)
+                || unanswered.iter().any(|back| back.holding == **holding)
+        };
+        let holding = invited.iter().find(has_something).or(invited.first());
+        place.write(*holding.ok_or_else(|| absent("holding", 0))?);
         Ok(())
     })
 }

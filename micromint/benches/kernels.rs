@@ -1,6 +1,6 @@
 //! The speed of the kernels on this machine, in one table: inputs tossed per second for every level
 //! of instruction set beside the plain crates, on one core and on all, and the fraction of the
-//! limit that this is; then placing and checking.
+//! limit that this is; then balls kept by tossing, placing and checking.
 //! `cargo bench -p micromint --bench kernels [-- OPTIONS]`
 //!
 //! Options: `--rounds N` (default 5), `--millis N` per measurement (default 60), `--quick` (two
@@ -15,11 +15,13 @@
 
 use micromint::coin::CoinRules;
 use micromint::hash::HashName;
-use micromint::hash::bulk::{BulkSearch, Filter, Level, TOSSES_PER_BASE};
+use micromint::hash::bulk::{BulkSearch, Filter, Level, WalkBits};
 use micromint::host::DiskDirectory;
 use micromint::identity::{UserVector, VendorVector};
-use micromint::minting::{InputKey, MintConfig, MintJobBuilder, Permutation, Progress, Stage};
-use micromint::params::Params;
+use micromint::minting::{
+    InputKey, MintConfig, MintJobBuilder, MintPlan, MintStage, Permutation, Progress, measure_rate,
+};
+use micromint::testing::{params_with, resize};
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -70,6 +72,7 @@ fn main() {
         time.as_millis()
     );
     print_rates(&subjects, &threads, &mut rates, clock);
+    print_kept(cores, time * rounds as u32);
     println!("\n{:<34}{:>12}{:>14}", "checking a coin of 4 balls", "des ns", "sha256 ns");
     for (i, coins) in CHECKED_COINS.iter().enumerate() {
         let [des, sha256] = [0, 1].map(|hash| 1e9 / median(&mut checks[2 * i + hash]));
@@ -105,6 +108,28 @@ fn print_rates(subjects: &[Subject], threads: &[usize], rates: &mut [Vec<Vec<f64
             .clocks
             .map_or("-".into(), |clocks| format!("{:.0} %", rates[0] * clocks / clock * 100.0));
         println!("{:>10.1}{limit:>10}", rates[0] / plain);
+    }
+}
+
+/// Balls kept per second by the whole of tossing, permutation included, for each size of group.
+/// The first line of each t is the size that suits it. Wall-clock time, on all cores.
+fn print_kept(cores: usize, time: Duration) {
+    let title = format!("tossing on {cores} threads");
+    println!("\n{title:<34}{:>12}{:>14}", "M tosses/s", "k balls kept/s");
+    for (hash, t) in [(HashName::Des, 8), (HashName::Des, 10), (HashName::Sha256, 13)] {
+        let suits = WalkBits::for_fixed_count(t);
+        let others = WalkBits::ALL.into_iter().rev().filter(|walk| *walk != suits);
+        for walk in std::iter::once(suits).chain(others) {
+            let params = params_with(|raw| resize(raw, 19, 8, 4, t, hash));
+            let began = Instant::now();
+            let rate = measure_rate(&params, walk, cores, time, &|| began.elapsed());
+            println!(
+                "{:<34}{:>12.1}{:>14.1}",
+                format!("  {hash}, t = {t}, walk = {walk}"),
+                rate.tosses_per_second / 1e6,
+                rate.kept_per_second / 1e3
+            );
+        }
     }
 }
 
@@ -201,13 +226,14 @@ fn subjects(fixed_counts: &'static [u32]) -> Vec<Subject> {
             is_plain: false,
             clocks: None,
             make: Box::new(move || {
-                let permutation = Permutation::new(hash, &InputKey::from_bytes([7; 16]));
+                let key = InputKey::from_bytes([7; 16]);
+                let permutation = Permutation::new(&config(hash, 8).params, &key, WalkBits::MAX);
                 let mut groups = vec![0; 1024];
                 let mut first = 0;
                 Box::new(move || {
                     permutation.groups(first, black_box(&mut groups));
                     first += groups.len() as u64;
-                    groups.len() * TOSSES_PER_BASE
+                    groups.len() * WalkBits::MAX.inputs_per_base()
                 })
             }),
         });
@@ -222,22 +248,23 @@ fn search(hash: HashName, level: Level, fixed_count: u32) -> Subject {
         is_plain: false,
         clocks: clocks(hash, level),
         make: Box::new(move || {
-            let mut search = BulkSearch::with_level(hash, IV, filter, level);
+            let mut search = BulkSearch::with_level(hash, IV, filter, WalkBits::MAX, level);
             let bases = inputs(hash, 1024);
             let mut found = Vec::new();
             Box::new(move || {
                 found.clear();
                 search.search(&bases, &mut found);
                 black_box(found.len());
-                bases.len() * TOSSES_PER_BASE
+                bases.len() * WalkBits::MAX.inputs_per_base()
             })
         }),
     }
 }
 
-/// A period without fixed bits, with as many balls as bins.
+/// A period without fixed bits, with 16 balls per bin, of which one is kept for each.
 fn config(hash: HashName, subbin_size: u32) -> MintConfig {
     let bits = 16 + subbin_size;
+    let tosses = bits + 4;
     let text = format!(
         r#"
 coinfile = "bench.coins"
@@ -246,7 +273,7 @@ weak = "allowed"
 period = "bench"
 hashfn = "{hash}"
 iv = "0123456789abcdef"
-input-size = {bits}
+input-size = {tosses}
 output-size = {bits}
 num-fixed-bits = 0
 fixed-bits = "0"
@@ -291,24 +318,20 @@ fn measure_checks(time: Duration, rates: &mut [Vec<f64>]) {
 fn placing(subbin_size: u32, threads: usize) -> f64 {
     let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (directory, name) = DiskDirectory::of_file(&work.path().join("bench.coins")).unwrap();
-    let MintConfig { params, key, .. } = config(HashName::Des, subbin_size);
+    let config = config(HashName::Des, subbin_size);
     let (began, tossed) = (Instant::now(), Mutex::new(Duration::ZERO));
     let elapsed = || began.elapsed();
     let progress = |progress: Progress| {
-        if progress.stage == Stage::Tossing {
+        if progress.stage == MintStage::Tossing {
             *tossed.lock().unwrap() = began.elapsed();
         }
     };
-    let job = MintJobBuilder::new(&directory, &name, &params, &key)
+    let job = MintJobBuilder::new(&directory, &name, &config)
         .with_threads(threads)
         .with_memory(3 << 30)
         .with_clock(&elapsed)
         .with_progress(&progress);
     job.build().unwrap().mint().unwrap();
     let spent = began.elapsed() - *tossed.lock().unwrap();
-    balls(&params) / spent.as_secs_f64()
-}
-
-fn balls(params: &Params) -> f64 {
-    f64::from(params.raw().input_bits).exp2()
+    MintPlan::new(&config.params, config.walk).kept_balls / spent.as_secs_f64()
 }

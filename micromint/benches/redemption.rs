@@ -15,12 +15,13 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use micromint::authenticator::Key;
+use micromint::authenticator::{Authenticator, Key};
 use micromint::broker::Broker;
+use micromint::coin::CoinRules;
 use micromint::coin_file::{CoinFile, Superbin};
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
-use micromint::minting::{InputKey, MintConfig, MintJobBuilder};
+use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::params::Params;
 use micromint::protocol::{
     BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Payment, RequestRedemption, Url, Verdict, push_record,
@@ -105,8 +106,8 @@ fn processor_time() -> f64 {
 fn mint(directory: &DiskDirectory, threads: usize) -> Params {
     let config = MintConfig::from_toml(CONFIG).unwrap();
     let began = Instant::now();
-    let (key, elapsed) = (InputKey::from_bytes([1; 16]), || began.elapsed());
-    let job = MintJobBuilder::new(directory, NAME, &config.params, &key)
+    let elapsed = || began.elapsed();
+    let job = MintJobBuilder::new(directory, NAME, &config)
         .with_threads(threads)
         .with_memory(1 << 30)
         .with_clock(&elapsed);
@@ -177,9 +178,16 @@ fn payment(
     url: Url,
     x: &[u64],
 ) -> Vec<u8> {
-    let data: Vec<u8> = x.iter().flat_map(|x| x.to_be_bytes()).collect();
+    let rules = CoinRules::new(params.clone());
+    let mut firsts: Vec<u32> = x
+        .chunks(params.coin_size())
+        .filter_map(|coin| rules.bin(coin[0]))
+        .map(|bin| bin.superbin)
+        .collect();
+    firsts.dedup();
     let payment = Payment {
-        authenticator: key.payment(vendor, url.as_str(), &data),
+        authenticator: Authenticator::from_bytes([0; 16]),
+        owner_tokens: firsts.iter().map(|first| key.owner_token(vendor, *first)).collect(),
         url,
         user: user.clone(),
         vendor: vendor.clone(),
@@ -187,7 +195,7 @@ fn payment(
         coins: (x.len() / params.coin_size()) as u32,
         x: x.to_vec(),
     };
-    payment.to_bytes()
+    payment.authenticated(key).record().to_bytes()
 }
 
 /// Batches of the largest permitted size.

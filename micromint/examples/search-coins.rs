@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use micromint::bin::Bin;
 use micromint::coin::CoinRules;
-use micromint::hash::bulk::{BulkSearch, Filter, walked_bits};
+use micromint::hash::bulk::{BulkSearch, Filter, WalkBits};
 use micromint::identity::{UserVector, VendorVector};
 use micromint::params::Params;
 
@@ -28,14 +28,14 @@ fn main() {
     let vendor = VendorVector::new(rules.params(), &"news.example".parse().unwrap());
     let raw = rules.params().raw();
     let filter = Filter { fixed_count: raw.fixed_count, fixed_bits: raw.fixed_bits };
-    let mut search = BulkSearch::new(raw.hash, raw.iv, filter);
+    let mut search = BulkSearch::new(raw.hash, raw.iv, filter, WalkBits::MAX);
+    let walked = WalkBits::MAX.mask(raw.hash);
     let mut balls: HashMap<Bin, u64> = HashMap::new();
     for look in 0.. {
         let end = (look + 1) * TOSSES_PER_LOOK;
         // The kernel also walks through bits above those of one step: fifteen of sixteen balls that
         // it finds are out of range, and it is still faster.
-        let bases: Vec<u64> =
-            (look * TOSSES_PER_LOOK..end).filter(|x| x & walked_bits(raw.hash) == 0).collect();
+        let bases: Vec<u64> = (look * TOSSES_PER_LOOK..end).filter(|x| x & walked == 0).collect();
         let mut found = Vec::new();
         search.search(&bases, &mut found);
         found.retain(|ball| ball.x < end);

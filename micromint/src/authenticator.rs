@@ -1,17 +1,18 @@
 //! Keys that the broker shares with each user and each vendor, and the authenticators made with
 //! them, which prove who sent a message.
 //!
-//! Input: the broker's secret, names, and the content of messages. Output: keys and authenticators,
-//! all HMAC-SHA256 (RFC 2104). The invariant: keys derive from the broker's one secret, so the
-//! broker stores none of them.
+//! Input: the broker's secret, names, and the content of messages. Output: keys, owner tokens and
+//! authenticators, all HMAC-SHA256 (RFC 2104). The invariant: keys and tokens derive from the
+//! broker's one secret, so the broker stores none of them.
 //!
-//! The hashes of a coin do not authenticate a user; the broker's check of the authenticator does.
+//! The hashes of a coin do not authenticate a user. An owner token does, at one vendor and for one
+//! set; the broker's check of the authenticator does, for one payment.
 
 use std::fmt;
 use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::identity::{UserId, VendorId};
@@ -21,8 +22,13 @@ use crate::period::Period;
 pub const KEY_SIZE: usize = 32;
 /// The size of an authenticator, in bytes.
 pub const AUTHENTICATOR_SIZE: usize = 16;
+/// The size of an owner token, in bytes.
+pub const OWNER_TOKEN_SIZE: usize = 8;
+/// The size of the digest of a URL, in bytes.
+pub const URL_DIGEST_SIZE: usize = 32;
 
-/// A 32-byte secret: the broker's own, a user's key K_U of one period, or a vendor's key K_V.
+/// A 32-byte secret: the broker's own, a user's key K_U of one period, a vendor's key K_V, or the
+/// key K_W that derives from it.
 ///
 /// Its `Debug` form shows nothing, so it cannot slip into a log.
 ///
@@ -45,21 +51,56 @@ pub struct Key {
 /// The authenticator of a message: the first 16 bytes of an HMAC-SHA256 over its content.
 ///
 /// ```
-/// use micromint::authenticator::{Authenticator, Key};
+/// use micromint::authenticator::{Authenticator, Key, UrlDigest};
 ///
 /// let secret = Key::from_bytes([7; 32]); // the broker's
 /// let client_key = secret.user_key(&"2026-12".parse()?, &"alice".parse()?);
 /// let vendor = "news.example".parse()?;
-/// let sent = client_key.payment(&vendor, "https://news.example/a", b"coins");
+/// let tokens = [client_key.owner_token(&vendor, 8)];
+/// let over = |url| client_key.payment(&vendor, &UrlDigest::of(url), &tokens, b"coins");
+/// let sent = over("https://news.example/a");
 ///
 /// assert_eq!(sent.to_string().parse::<Authenticator>()?, sent);
-/// assert_ne!(sent, client_key.payment(&vendor, "https://news.example/b", b"coins"));
+/// assert_ne!(sent, over("https://news.example/b"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq)]
 pub struct Authenticator([u8; AUTHENTICATOR_SIZE]);
 
-/// The text is not the hexadecimal form of a key or authenticator.
+/// The owner token of a set at one vendor: the first 8 bytes of an HMAC-SHA256 under K_U. It proves
+/// to this vendor that the payer owns the set. It is a secret of user, vendor and broker, and
+/// useless at other vendors and for other sets.
+///
+/// Its `Debug` form shows nothing, so it cannot slip into a log. Its `Display` form, 16 hexadecimal
+/// digits, is for messages only.
+///
+/// ```
+/// use micromint::authenticator::{Key, OwnerToken};
+///
+/// let client_key = Key::from_bytes([7; 32]); // K_U
+/// let token = client_key.owner_token(&"news.example".parse()?, 8);
+/// assert_eq!(token.to_string().parse::<OwnerToken>()?, token);
+/// assert_ne!(token, client_key.owner_token(&"shop.example".parse()?, 8));
+/// assert_ne!(token, client_key.owner_token(&"news.example".parse()?, 10));
+/// assert_eq!(format!("{token:?}"), "OwnerToken(…)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Eq)]
+pub struct OwnerToken([u8; OWNER_TOKEN_SIZE]);
+
+/// SHA-256 of a URL, which stands for the URL in front of the broker: it cannot tell what was read.
+///
+/// ```
+/// use micromint::authenticator::UrlDigest;
+///
+/// let digest = UrlDigest::of("https://news.example/a");
+/// assert_eq!(digest.to_string().parse::<UrlDigest>()?, digest);
+/// # Ok::<(), micromint::authenticator::HexError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlDigest([u8; URL_DIGEST_SIZE]);
+
+/// The text is not the hexadecimal form of a key, a token, a digest or an authenticator.
 #[derive(Debug, thiserror::Error)]
 #[error("expected {digits} hexadecimal digits, found {found} bytes of another form")]
 pub struct HexError {
@@ -100,14 +141,33 @@ impl Key {
         Key::from_bytes(self.mac(&[b"micromint vendor key", vendor.as_str().as_bytes()]))
     }
 
-    /// The authenticator of a Payment. This key is K_U; `data` is the decoded coins.
-    pub fn payment(&self, vendor: &VendorId, url: &str, data: &[u8]) -> Authenticator {
-        self.authenticator(&[
-            b"micromint payment",
-            vendor.as_str().as_bytes(),
-            url.as_bytes(),
-            data,
-        ])
+    /// K_W, which signs the answers about owners and the watch, and cannot redeem. This key is K_V.
+    pub fn sync_key(&self) -> Key {
+        Key::from_bytes(self.mac(&[b"micromint sync"]))
+    }
+
+    /// The owner token at `vendor` of the set that starts at `first_superbin`. This key is K_U.
+    pub fn owner_token(&self, vendor: &VendorId, first_superbin: u32) -> OwnerToken {
+        let superbin = first_superbin.to_be_bytes();
+        let mac = self.mac(&[b"micromint vendor token", vendor.as_str().as_bytes(), &superbin]);
+        OwnerToken(std::array::from_fn(|i| mac[i]))
+    }
+
+    /// The authenticator of a Payment. This key is K_U; `tokens` are the owner tokens in the order
+    /// of the message, `data` is the decoded coins.
+    pub fn payment(
+        &self,
+        vendor: &VendorId,
+        url: &UrlDigest,
+        tokens: &[OwnerToken],
+        data: &[u8],
+    ) -> Authenticator {
+        let count = (tokens.len() as u16).to_be_bytes();
+        let mut mac = self.start(&[b"micromint payment", vendor.as_str().as_bytes(), &url.0]);
+        mac.update(&count);
+        tokens.iter().for_each(|token| mac.update(&token.0));
+        mac.update(data);
+        Authenticator::of(mac)
     }
 
     /// The authenticator of a Request-Credit. This key is K_U; `data` is the decoded balls.
@@ -120,9 +180,71 @@ impl Key {
         self.authenticator(&[b"micromint redemption", batch_id.as_bytes(), data])
     }
 
+    /// The authenticator of a Request-Owners. This key is K_W.
+    pub fn request_owners(
+        &self,
+        vendor: &VendorId,
+        period: &Period,
+        nonce: &str,
+        generation: u32,
+        held: u32,
+    ) -> Authenticator {
+        let numbers = [generation.to_be_bytes(), held.to_be_bytes()].concat();
+        let (vendor, period) = (vendor.as_str().as_bytes(), period.as_str().as_bytes());
+        let parts = [b"micromint request owners", vendor, period, nonce.as_bytes(), &numbers];
+        self.authenticator(&parts)
+    }
+
+    /// The authenticator of an Owners-Sold. This key is K_W; `tags` is the decoded data.
+    pub fn owners_sold(
+        &self,
+        vendor: &VendorId,
+        period: &Period,
+        nonce: &str,
+        generation: u32,
+        from: u32,
+        tags: &[u8],
+    ) -> Authenticator {
+        let (vendor, period) = (vendor.as_str().as_bytes(), period.as_str().as_bytes());
+        let mut mac = self.start(&[b"micromint owners", vendor, period, nonce.as_bytes(), b""]);
+        mac.update(&generation.to_be_bytes());
+        mac.update(&from.to_be_bytes());
+        mac.update(tags);
+        Authenticator::of(mac)
+    }
+
+    /// The authenticator of a Request-Watch. This key is K_W; `data` is the decoded records.
+    pub fn request_watch(
+        &self,
+        vendor: &VendorId,
+        period: &Period,
+        watch_id: &str,
+        data: &[u8],
+    ) -> Authenticator {
+        let (vendor, period) = (vendor.as_str().as_bytes(), period.as_str().as_bytes());
+        self.authenticator(&[b"micromint watch", vendor, period, watch_id.as_bytes(), data])
+    }
+
+    /// The authenticator of a Watch-Result. This key is K_W; `data` is the decoded verdicts.
+    pub fn watch_result(
+        &self,
+        vendor: &VendorId,
+        period: &Period,
+        watch_id: &str,
+        data: &[u8],
+    ) -> Authenticator {
+        let (vendor, period) = (vendor.as_str().as_bytes(), period.as_str().as_bytes());
+        self.authenticator(&[b"micromint watched", vendor, period, watch_id.as_bytes(), data])
+    }
+
     /// HMAC-SHA256 over the parts, with a zero byte between them. Only the last part can contain a
     /// zero byte, so different parts never produce the same input.
     pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; KEY_SIZE] {
+        self.start(parts).finalize().into_bytes().into()
+    }
+
+    /// The same, to be continued with parts of fixed sizes.
+    fn start(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         let mut mac = self.hmac.clone();
         for (i, part) in parts.iter().enumerate() {
             if i > 0 {
@@ -130,12 +252,11 @@ impl Key {
             }
             mac.update(part);
         }
-        mac.finalize().into_bytes().into()
+        mac
     }
 
     fn authenticator(&self, parts: &[&[u8]]) -> Authenticator {
-        let mac = self.mac(parts);
-        Authenticator(std::array::from_fn(|i| mac[i]))
+        Authenticator::of(self.start(parts))
     }
 }
 
@@ -163,6 +284,11 @@ impl FromStr for Key {
 }
 
 impl Authenticator {
+    fn of(mac: Hmac<Sha256>) -> Authenticator {
+        let mac = mac.finalize().into_bytes();
+        Authenticator(std::array::from_fn(|i| mac[i]))
+    }
+
     /// The authenticator with these bytes.
     pub fn from_bytes(bytes: [u8; AUTHENTICATOR_SIZE]) -> Authenticator {
         Authenticator(bytes)
@@ -192,6 +318,76 @@ impl FromStr for Authenticator {
 
     fn from_str(text: &str) -> Result<Self, HexError> {
         unhex(text).map(Authenticator)
+    }
+}
+
+impl OwnerToken {
+    /// The token with these bytes.
+    pub fn from_bytes(bytes: [u8; OWNER_TOKEN_SIZE]) -> OwnerToken {
+        OwnerToken(bytes)
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; OWNER_TOKEN_SIZE] {
+        &self.0
+    }
+}
+
+impl PartialEq for OwnerToken {
+    /// Takes the same time wherever the two differ.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for OwnerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnerToken(…)")
+    }
+}
+
+impl fmt::Display for OwnerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl FromStr for OwnerToken {
+    type Err = HexError;
+
+    fn from_str(text: &str) -> Result<Self, HexError> {
+        unhex(text).map(OwnerToken)
+    }
+}
+
+impl UrlDigest {
+    /// The digest of a URL.
+    pub fn of(url: &str) -> UrlDigest {
+        UrlDigest(Sha256::digest(url).into())
+    }
+
+    /// The digest with these bytes.
+    pub fn from_bytes(bytes: [u8; URL_DIGEST_SIZE]) -> UrlDigest {
+        UrlDigest(bytes)
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; URL_DIGEST_SIZE] {
+        &self.0
+    }
+}
+
+impl fmt::Display for UrlDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl FromStr for UrlDigest {
+    type Err = HexError;
+
+    fn from_str(text: &str) -> Result<Self, HexError> {
+        unhex(text).map(UrlDigest)
     }
 }
 
@@ -254,5 +450,51 @@ mod tests {
         let upper: Authenticator = "ABCDEF0123456789abcdef0123456789".parse().unwrap();
         assert_eq!(upper.to_string(), "abcdef0123456789abcdef0123456789");
         assert_eq!(format!("{key:?}"), "Key(…)");
+    }
+
+    #[test]
+    fn a_token_is_of_one_user_vendor_and_set_and_does_not_print() {
+        let (news, shop) = ("news.example".parse().unwrap(), "shop.example".parse().unwrap());
+        let key = |byte| Key::from_bytes([byte; KEY_SIZE]);
+        let token = key(1).owner_token(&news, 8);
+        for other in [
+            key(2).owner_token(&news, 8),
+            key(1).owner_token(&shop, 8),
+            key(1).owner_token(&news, 10),
+        ] {
+            assert_ne!(token, other);
+        }
+        assert_eq!(format!("{token:?}"), "OwnerToken(…)");
+        assert_eq!(token.to_string().parse::<OwnerToken>().unwrap(), token);
+        for bad in ["0".repeat(15), "0".repeat(17), "g".repeat(16)] {
+            assert!(bad.parse::<OwnerToken>().is_err(), "{bad}");
+        }
+    }
+
+    /// Each part changes the authenticator, and so does the border between tokens and data.
+    #[test]
+    fn the_authenticator_of_a_payment_covers_every_part() {
+        let key = Key::from_bytes([3; KEY_SIZE]);
+        let (news, shop) = ("news.example".parse().unwrap(), "shop.example".parse().unwrap());
+        let (a, b) = (UrlDigest::of("https://a"), UrlDigest::of("https://b"));
+        let tokens = [OwnerToken::from_bytes([1; 8]), OwnerToken::from_bytes([2; 8])];
+        let all = [
+            key.payment(&news, &a, &tokens, &[9; 16]),
+            key.payment(&shop, &a, &tokens, &[9; 16]),
+            key.payment(&news, &b, &tokens, &[9; 16]),
+            key.payment(&news, &a, &tokens[..1], &[9; 16]),
+            key.payment(&news, &a, &tokens[..1], &[&[2; 8][..], &[9; 16]].concat()),
+            key.payment(&news, &a, &tokens, &[8; 16]),
+        ];
+        for (i, authenticator) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|other| other != authenticator), "{i}");
+        }
+    }
+
+    #[test]
+    fn the_sync_key_is_neither_the_vendor_key_nor_another_vendors() {
+        let vendor_key = Key::from_bytes([4; KEY_SIZE]);
+        assert_ne!(vendor_key.sync_key(), vendor_key);
+        assert_ne!(vendor_key.sync_key(), Key::from_bytes([5; KEY_SIZE]).sync_key());
     }
 }

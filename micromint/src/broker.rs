@@ -104,7 +104,7 @@ const JOURNAL_KIND: &str = "broker";
 /// # let config = NewPeriod { weak: true, ..new }.draw(&SystemEntropy)?;
 /// # let folder = tempfile::tempdir()?;
 /// let directory = DiskDirectory::new(folder.path());
-/// # MintJobBuilder::new(&directory, "2026-12.coins", &config.params, &config.key)
+/// # MintJobBuilder::new(&directory, "2026-12.coins", &config)
 /// #     .build()?
 /// #     .mint()?;
 /// let secret = create_key(&directory, SECRET_NAME, &SystemEntropy)?;

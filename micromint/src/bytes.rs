@@ -221,6 +221,11 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
+    pub(crate) fn u16_be(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    #[inline]
     pub(crate) fn u32_be(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
@@ -305,6 +310,11 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn time(&mut self, time: UnixTime) -> &mut Writer<'a> {
         self.i64(time.0)
+    }
+
+    #[inline]
+    pub(crate) fn u16_be(&mut self, number: u16) -> &mut Writer<'a> {
+        self.bytes(&number.to_be_bytes())
     }
 
     #[inline]

@@ -27,7 +27,7 @@
 //! # let config = NewPeriod { weak: true, ..new }.draw(&SystemEntropy)?;
 //! # let folder = tempfile::tempdir()?;
 //! let directory = DiskDirectory::new(folder.path());
-//! # MintJobBuilder::new(&directory, "2026-12.coins", &config.params, &config.key)
+//! # MintJobBuilder::new(&directory, "2026-12.coins", &config)
 //! #     .build()?
 //! #     .mint()?;
 //! let coin_file = CoinFile::open_read(&directory, "2026-12.coins")?;

@@ -24,7 +24,8 @@ pub(crate) const USER_ID_LEN_MAX: usize = 40;
 /// One value for each ball of a coin, or for each ball but the first.
 type PerBall = SmallVec<[u32; COIN_SIZE_MAX as usize]>;
 
-/// Names a client: 1 to 40 characters of `A-Z a-z 0-9 . _ @ + -`.
+/// Names a client: 1 to 40 characters of `a-z 0-9 . _ @ + -`. Letters are lower case, so that no two
+/// accounts differ in letter case only.
 ///
 /// ```
 /// use micromint::identity::UserId;
@@ -32,6 +33,7 @@ type PerBall = SmallVec<[u32; COIN_SIZE_MAX as usize]>;
 /// let user: UserId = "alice@example.org".parse()?;
 /// assert_eq!(user.as_str(), "alice@example.org");
 /// assert!("alice smith".parse::<UserId>().is_err());
+/// assert!("Alice".parse::<UserId>().is_err());
 /// # Ok::<(), micromint::identity::IdentityError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,8 +58,11 @@ pub struct VendorId(CompactString);
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The text is not a User-ID.
-    #[error("expected a User-ID of 1 to 40 characters A-Z a-z 0-9 . _ @ + -, found {0:?}")]
+    #[error("expected a User-ID of 1 to 40 characters a-z 0-9 . _ @ + -, found {0:?}")]
     User(String),
+    /// The text would be a User-ID in lower case.
+    #[error("expected a User-ID in lower case, found {0:?}")]
+    UserInUpperCase(String),
     /// The text is not a Vendor-ID.
     #[error(
         "expected a Vendor-ID (a lower-case host name of at most 253 characters, without a port), \
@@ -236,11 +241,13 @@ impl FromStr for UserId {
 
     fn from_str(text: &str) -> Result<Self, IdentityError> {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._@+-".contains(&c);
-        if (1..=USER_ID_LEN_MAX).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(UserId(text.into()))
-        } else {
-            Err(IdentityError::User(text.chars().take(80).collect()))
+        if !(1..=USER_ID_LEN_MAX).contains(&text.len()) || !text.bytes().all(allowed) {
+            return Err(IdentityError::User(text.chars().take(80).collect()));
         }
+        if text.bytes().any(|c| c.is_ascii_uppercase()) {
+            return Err(IdentityError::UserInUpperCase(text.to_string()));
+        }
+        Ok(UserId(text.into()))
     }
 }
 
@@ -416,8 +423,12 @@ mod tests {
     fn identities_are_bounded_and_plain() {
         assert!("a".repeat(40).parse::<UserId>().is_ok());
         assert!("a".repeat(41).parse::<UserId>().is_err());
-        for good in ["alice", "A.b_c@d+e-f"] {
+        for good in ["alice", "a.b_c@d+e-f0"] {
             assert!(good.parse::<UserId>().is_ok(), "{good}");
+        }
+        for bad in ["Alice", "alicE", "A"] {
+            let error = bad.parse::<UserId>().unwrap_err().to_string();
+            assert!(error.contains("lower case") && error.contains(bad), "{error}");
         }
         for bad in ["", "a b", "a/b", "é", "a\n"] {
             assert!(bad.parse::<UserId>().is_err(), "{bad:?}");

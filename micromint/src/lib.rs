@@ -38,7 +38,7 @@
 //! let (url, value) = ("https://broker.example/", "0.01 USD".parse()?);
 //! let period = NewPeriod::new(Profile::Test, "2026-12".parse()?, url, value);
 //! let mint = NewPeriod { weak: true, ..period }.draw(&SystemEntropy)?;
-//! MintJobBuilder::new(&directory, &mint.coinfile, &mint.params, &mint.key).build()?.mint()?;
+//! MintJobBuilder::new(&directory, &mint.coinfile, &mint).build()?.mint()?;
 //! let secret = create_key(&directory, SECRET_NAME, &SystemEntropy)?;
 //! let mut broker = Broker::open(&directory, &mint.coinfile, secret, &SystemEntropy)?;
 //! let funds = broker.withdraw(&"alice".parse()?, 1, 1, now)?.granted().ok_or("refused")?;

@@ -6,7 +6,7 @@
 //! threads, memory and interruptions leave no trace in the file.
 //!
 //! - [`MintConfig`] is `mint.toml`; [`NewPeriod`] makes a new one, with the sizes of a [`Profile`].
-//! - [`Plan`] predicts what a configuration will yield and cost.
+//! - [`MintPlan`] predicts what a configuration will yield and cost.
 //! - [`MintJob`] does the work: it makes the coin file on one machine; or, on several, a run file
 //!   of each [`Shard`] of the tosses, and then the coin file from these; and it verifies a coin
 //!   file.
@@ -51,11 +51,11 @@ mod verify;
 
 pub use self::config::{MintConfig, WeakError};
 pub use self::error::MintError;
-pub use self::job::{MintJob, MintJobBuilder, Progress, Stage, THREADS_MAX};
+pub use self::job::{MintJob, MintJobBuilder, MintStage, Progress, THREADS_MAX};
 pub use self::new_period::{NewPeriod, NewPeriodError};
 pub use self::outcome::{MergeOutcome, MintOutcome, ShardOutcome};
-pub use self::permutation::{INPUT_KEY_SIZE, InputKey, InputKeyError, Permutation};
-pub use self::plan::{Forgery, Plan, Warning};
+pub use self::permutation::{InputKey, InputKeyError, Permutation};
+pub use self::plan::{Forgery, MintPlan, Warning};
 pub use self::profile::{Profile, ProfileError};
 pub use self::run_file::RunFile;
 pub use self::shard::{Shard, ShardError, run_names};

@@ -1,225 +1,241 @@
-//! The owners file of a period: who bought which set, as tags that vendors can check.
+//! The owners file of a period: who bought which set, as tags that one vendor can check.
 //!
-//! Input: the sales. Output: a small file, four bytes for each set. With it a vendor refuses
-//! invented users and unsold superbins before it checks anything else. The invariant: the file
-//! contains no names; a tag is the first bytes of a hash over period and User-ID.
-//! `docs/reference/broker.md` describes it byte by byte.
+//! Input: the sales, or the file. Output: whether an owner token is that of the owner of a set. The
+//! file is made for one vendor and has a tag of 8 bytes for each even superbin sold, in order. The
+//! invariants: the file contains no names and no tokens, a tag is the head of a hash over period,
+//! superbin, User-ID and token; within a generation the file only grows, and readers believe what
+//! lies below the count in its header. `docs/reference/broker.md` describes it byte by byte.
+
+mod file;
+
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::bytes::{CHECKSUM_SIZE, Field, Fixed, Writer, open, pad, seal, unpad};
-use crate::hash::leading_u64;
-use crate::identity::UserId;
+use crate::authenticator::OwnerToken;
+use crate::identity::{UserId, VendorId};
 use crate::params::Params;
-use crate::period::{PERIOD_LEN_MAX, Period, PeriodError};
-use crate::time::UnixTime;
+use crate::period::Period;
 
-const MAGIC: [u8; 8] = *b"MMowners";
-const VERSION: u32 = 1;
-const HEADER_SIZE: usize = 64;
+pub use file::{OwnersError, Written};
+
 /// The size of a tag, in bytes.
-const TAG_SIZE: usize = 4;
+pub const OWNER_TAG_SIZE: usize = 8;
+/// The number of tags in a block of memory. Copies of the owners share all blocks but the last.
+const BLOCK_TAGS: usize = 1 << 16;
 
-/// The header, a sealed block; the tags follow it.
-mod header {
-    use super::*;
+/// The tag of a set.
+pub type OwnerTag = [u8; OWNER_TAG_SIZE];
 
-    pub(super) const MAGIC: Field<[u8; 8]> = Field::at(0);
-    pub(super) const VERSION: Field<u32> = MAGIC.then();
-    pub(super) const SETS: Field<u32> = VERSION.then();
-    pub(super) const PERIOD: Field<[u8; PERIOD_LEN_MAX]> = SETS.then();
-    pub(super) const MADE: Field<UnixTime> = PERIOD.then();
-    pub(super) const TAGS_CHECKSUM: Field<u32> = MADE.then();
-    const _: () = assert!(TAGS_CHECKSUM.end() + CHECKSUM_SIZE == HEADER_SIZE);
-}
-
-/// The tag of a set that is not sold.
-const UNSOLD: u32 = 0;
-
-/// Who bought which set of a period, by tags.
-///
-/// ```
-/// use micromint::owner::Owners;
-/// use micromint::time::UnixTime;
-/// # use micromint::testing::test_params;
-/// # let params = test_params();
-///
-/// // The set that begins at superbin 8 belongs to alice, superbin 10 is not sold.
-/// let made: UnixTime = "2026-12-05T00:00:00Z".parse()?;
-/// let owners = Owners::new(&params, made, [(8, &"alice".parse()?)]);
-/// assert!(owners.may_own(&"alice".parse()?, 8));
-/// assert!(!owners.may_own(&"bob".parse()?, 8));
-/// assert!(!owners.may_own(&"alice".parse()?, 10));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owners {
-    period: Period,
-    made: UnixTime,
-    /// The tag of superbin 2i at i.
-    tags: Vec<u32>,
-}
-
-/// The bytes are not an owners file, or not that of this period.
-#[derive(Debug, thiserror::Error)]
-#[error("not an owners file of this period: {0}")]
-pub struct OwnersError(String);
-
-/// The tag of a user in a period: the first 4 bytes, big-endian, of SHA-256("micromint owner" || 0
-/// || period || 0 || User-ID). If they are 0, which means unsold, the tag is 1.
-pub(crate) fn owner_tag(period: &Period, user: &UserId) -> u32 {
+/// The tag of the set that starts at `first_superbin`, of `user`, whose owner token at the vendor
+/// is `token`: the first 8 bytes of SHA-256("micromint owner" || 0 || period || 0 || superbin (4
+/// bytes, big-endian) || User-ID || 0 || token).
+pub fn owner_tag(
+    period: &Period,
+    first_superbin: u32,
+    user: &UserId,
+    token: &OwnerToken,
+) -> OwnerTag {
     let digest = Sha256::new()
         .chain_update("micromint owner")
         .chain_update([0])
         .chain_update(period.as_str())
         .chain_update([0])
+        .chain_update(first_superbin.to_be_bytes())
         .chain_update(user.as_str())
+        .chain_update([0])
+        .chain_update(token.as_bytes())
         .finalize();
-    ((leading_u64(&digest) >> 32) as u32).max(1)
+    std::array::from_fn(|i| digest[i])
+}
+
+/// Who bought which set of a period, for one vendor, by tags.
+///
+/// ```
+/// use micromint::authenticator::Key;
+/// use micromint::owner::{Owners, Ownership, owner_tag};
+/// # use micromint::testing::test_params;
+/// # let params = test_params();
+///
+/// // The set that begins at superbin 0 belongs to alice; superbin 2 is not sold.
+/// let (alice, bob) = ("alice".parse()?, "bob".parse()?);
+/// let vendor = "news.example".parse()?;
+/// let token = Key::from_bytes([7; 32]).owner_token(&vendor, 0); // the key is alice's
+/// let mut owners = Owners::new(&vendor, params.period(), 1);
+/// owners.extend(&[owner_tag(params.period(), 0, &alice, &token)]);
+/// assert_eq!(owners.check(&alice, 0, &token), Ownership::Owner);
+/// assert_eq!(owners.check(&bob, 0, &token), Ownership::Other);
+/// assert_eq!(owners.check(&alice, 2, &token), Ownership::NotYetKnown);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owners {
+    vendor: VendorId,
+    period: Period,
+    generation: u32,
+    /// The tag of superbin 2i at i; every block but the last is full.
+    blocks: Vec<Arc<Vec<OwnerTag>>>,
+    count: u32,
+    /// CRC-32C of all tags.
+    checksum: u32,
+}
+
+/// Whose a set is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// The payer's.
+    Owner,
+    /// Not the payer's.
+    Other,
+    /// The set was sold after the file was made, or was never sold.
+    NotYetKnown,
 }
 
 impl Owners {
-    /// The owners of the period of `params` at the time `made`: the first superbin of each sold set
-    /// and its buyer, in any order. Superbins that the period does not have are ignored.
-    pub fn new<'a>(
-        params: &Params,
-        made: UnixTime,
-        sold: impl IntoIterator<Item = (u32, &'a UserId)>,
-    ) -> Owners {
-        let period = params.period().clone();
-        let mut tags = vec![UNSOLD; (params.superbin_count() / 2) as usize];
-        for (first_superbin, user) in sold {
-            if let Some(tag) = tags.get_mut(first_superbin as usize / 2) {
-                *tag = owner_tag(&period, user);
+    /// No set is sold yet. `generation` is the broker's, 1 or more.
+    pub fn new(vendor: &VendorId, period: &Period, generation: u32) -> Owners {
+        let (vendor, period) = (vendor.clone(), period.clone());
+        Owners { vendor, period, generation, blocks: Vec::new(), count: 0, checksum: 0 }
+    }
+
+    /// Appends the tags of the sets that were sold next.
+    pub fn extend(&mut self, mut tags: &[OwnerTag]) {
+        self.checksum = crc32c::crc32c_append(self.checksum, tags.as_flattened());
+        self.count += tags.len() as u32;
+        while !tags.is_empty() {
+            let room = match self.blocks.last_mut().filter(|block| block.len() < BLOCK_TAGS) {
+                Some(last) => Arc::make_mut(last),
+                None => {
+                    self.blocks.push(Arc::default());
+                    continue;
+                }
+            };
+            let (now, later) = tags.split_at(tags.len().min(BLOCK_TAGS - room.len()));
+            room.extend_from_slice(now);
+            tags = later;
+        }
+    }
+
+    /// Whether the set that starts at `first_superbin` is this user's, whose payment contains
+    /// `token` for it. A wrong token passes with a probability of 2^-64.
+    pub fn check(&self, user: &UserId, first_superbin: u32, token: &OwnerToken) -> Ownership {
+        if !first_superbin.is_multiple_of(2) {
+            return Ownership::Other;
+        }
+        match self.tag(first_superbin / 2) {
+            None => Ownership::NotYetKnown,
+            Some(tag) if tag == owner_tag(&self.period, first_superbin, user, token) => {
+                Ownership::Owner
             }
+            Some(_) => Ownership::Other,
         }
-        Owners { period, made, tags }
     }
 
-    /// Whether the set that begins at `first_superbin` may be this user's. True for its owner, and
-    /// for another user with a probability of 2^-32.
-    pub fn may_own(&self, user: &UserId, first_superbin: u32) -> bool {
-        first_superbin.is_multiple_of(2)
-            && self.tags.get(first_superbin as usize / 2) == Some(&owner_tag(&self.period, user))
+    /// The tag at this index; `None` behind the end.
+    fn tag(&self, index: u32) -> Option<OwnerTag> {
+        let index = index as usize;
+        self.blocks.get(index / BLOCK_TAGS)?.get(index % BLOCK_TAGS).copied()
     }
 
-    /// When the file was made. Sets that were sold later look unsold in it.
-    pub fn made(&self) -> UnixTime {
-        self.made
+    /// The tags from index `from` on.
+    pub fn tags_from(&self, from: u32) -> impl Iterator<Item = OwnerTag> + '_ {
+        (from..self.count).filter_map(|index| self.tag(index))
     }
 
-    /// The number of sold sets.
-    pub fn sold(&self) -> u64 {
-        self.tags.iter().filter(|tag| **tag != UNSOLD).count() as u64
+    /// The vendor for whom the tags are.
+    pub fn vendor(&self) -> &VendorId {
+        &self.vendor
     }
 
-    /// The bytes of the file.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![0; HEADER_SIZE];
-        let mut writer = Writer::new(&mut bytes);
-        for tag in &self.tags {
-            writer.u32(*tag);
-        }
-        let (header, tags) = bytes.split_at_mut(HEADER_SIZE);
-        header::MAGIC.set(header, MAGIC);
-        header::VERSION.set(header, VERSION);
-        header::SETS.set(header, self.tags.len() as u32);
-        header::PERIOD.set(header, pad(self.period.as_str()));
-        header::MADE.set(header, self.made);
-        header::TAGS_CHECKSUM.set(header, crc32c::crc32c(tags));
-        seal(header);
-        bytes
+    /// The period.
+    pub fn period(&self) -> &Period {
+        &self.period
     }
 
-    /// Reads the owners file of the period of `params`.
-    ///
-    /// # Errors
-    /// The bytes are something else, damaged, or of another period.
-    pub fn from_bytes(bytes: &[u8], params: &Params) -> Result<Owners, OwnersError> {
-        let error = |why: &str| OwnersError(why.to_string());
-        let (header, tags) = bytes
-            .split_at_checked(HEADER_SIZE)
-            .filter(|(header, _)| header::MAGIC.get(header) == MAGIC)
-            .ok_or_else(|| error("another head"))?;
-        if open(header).is_none() || header::TAGS_CHECKSUM.get(header) != crc32c::crc32c(tags) {
-            return Err(error("damaged"));
-        }
-        let version = header::VERSION.get(header);
-        if version != VERSION {
-            return Err(OwnersError(format!("expected version {VERSION}, found {version}")));
-        }
-        let name = header::PERIOD.get(header);
-        let name = unpad(&name).ok_or_else(|| error("a period that is not text"))?;
-        let period: Period = name.parse().map_err(|why: PeriodError| error(&why.to_string()))?;
-        let (expected, found) = (params.superbin_count() / 2, header::SETS.get(header));
-        if period != *params.period()
-            || u64::from(found) != expected
-            || tags.len() != found as usize * TAG_SIZE
-        {
-            return Err(OwnersError(format!(
-                "expected {} with {expected} sets, found {period} with {found}",
-                params.period(),
-            )));
-        }
-        let tags = tags.as_chunks::<TAG_SIZE>().0.iter().map(|tag| u32::from_bytes(tag)).collect();
-        Ok(Owners { period, made: header::MADE.get(header), tags })
+    /// The broker's generation. It rises when the broker was restored from a backup.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
+
+    /// The number of tags, which is the number of sets sold.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+}
+
+/// The number of sets that a period can sell.
+fn sets_max(params: &Params) -> u64 {
+    params.superbin_count() / 2
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{params_with, test_params};
-
-    const MADE: UnixTime = UnixTime(1_796_083_200);
+    use crate::authenticator::Key;
+    use crate::testing::test_params;
 
     fn user(name: &str) -> UserId {
         name.parse().unwrap()
     }
 
     #[test]
-    fn a_file_names_the_owners_of_sold_sets_only() {
-        let (alice, bob) = (user("alice"), user("bob"));
-        let owners = Owners::new(&test_params(), MADE, [(0, &alice), (4, &bob), (2, &alice)]);
-        assert_eq!((owners.sold(), owners.made()), (3, MADE));
-        let bytes = owners.to_bytes();
-        assert_eq!(bytes.len(), 64 + 4 * 32);
-        let read = Owners::from_bytes(&bytes, &test_params()).unwrap();
-        assert_eq!(read, owners);
-        let sold_to =
-            |name: &str| (0..70).filter(|s| read.may_own(&user(name), *s)).collect::<Vec<_>>();
-        assert_eq!(sold_to("alice"), [0, 2]);
-        assert_eq!(sold_to("bob"), [4]);
-        assert_eq!(sold_to("eve"), [0; 0]);
-    }
-
-    #[test]
-    fn superbins_outside_the_period_are_left_out() {
-        let alice = user("alice");
-        let owners = Owners::new(&test_params(), MADE, [(62, &alice), (64, &alice)]);
-        assert_eq!(owners.sold(), 1);
-        assert!(owners.may_own(&alice, 62) && !owners.may_own(&alice, 64));
-    }
-
-    #[test]
-    fn other_files_and_damage_are_refused() {
-        let bytes = Owners::new(&test_params(), MADE, []).to_bytes();
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 4;
-            assert!(Owners::from_bytes(&damaged, &test_params()).is_err(), "{at}");
-            assert!(Owners::from_bytes(&bytes[..at], &test_params()).is_err(), "{at}");
+    fn only_the_owner_with_the_right_token_owns_a_set() {
+        let (news, shop): (VendorId, VendorId) =
+            ("news.example".parse().unwrap(), "shop.example".parse().unwrap());
+        let params = test_params();
+        let (alice, bob) = (Key::from_bytes([1; 32]), Key::from_bytes([2; 32]));
+        let mut owners = Owners::new(&news, params.period(), 1);
+        for (first, name, key) in [(0, "alice", &alice), (2, "bob", &bob), (4, "alice", &alice)] {
+            let token = key.owner_token(&news, first);
+            owners.extend(&[owner_tag(params.period(), first, &user(name), &token)]);
         }
-        let january = params_with(|raw| raw.period = "2027-01".parse().unwrap());
-        let error = Owners::from_bytes(&bytes, &january).unwrap_err().to_string();
-        assert!(error.contains("expected 2027-01 with 32 sets, found 2026-12"), "{error}");
+        let is =
+            |name: &str, first: u32, token: &OwnerToken| owners.check(&user(name), first, token);
+        assert_eq!(is("alice", 0, &alice.owner_token(&news, 0)), Ownership::Owner);
+        assert_eq!(is("alice", 4, &alice.owner_token(&news, 4)), Ownership::Owner);
+        assert_eq!(is("bob", 2, &bob.owner_token(&news, 2)), Ownership::Owner);
+        for (name, first, token) in [
+            ("bob", 0, alice.owner_token(&news, 0)),
+            ("alice", 0, alice.owner_token(&news, 4)),
+            ("alice", 0, alice.owner_token(&shop, 0)),
+            ("alice", 0, bob.owner_token(&news, 0)),
+            ("alice", 1, alice.owner_token(&news, 1)),
+            ("mallory", 2, bob.owner_token(&news, 2)),
+        ] {
+            assert_eq!(is(name, first, &token), Ownership::Other, "{name} {first}");
+        }
+        assert_eq!(is("alice", 6, &alice.owner_token(&news, 6)), Ownership::NotYetKnown);
+        assert_eq!(is("alice", u32::MAX - 1, &alice.owner_token(&news, 6)), Ownership::NotYetKnown);
     }
 
-    /// SHA-256("micromint owner" 00 "2026-12" 00 "alice"), computed with sha256sum.
+    #[test]
+    fn blocks_are_filled_in_order_and_copies_share_them() {
+        let tag = |i: usize| (i as u64).to_be_bytes();
+        let all: Vec<OwnerTag> = (0..2 * BLOCK_TAGS + 5).map(tag).collect();
+        let vendor = "news.example".parse().unwrap();
+        let mut owners = Owners::new(&vendor, test_params().period(), 1);
+        owners.extend(&all[..3]);
+        owners.extend(&all[3..BLOCK_TAGS + 1]);
+        let before = owners.clone();
+        owners.extend(&all[BLOCK_TAGS + 1..]);
+        assert!(Arc::ptr_eq(&before.blocks[0], &owners.blocks[0]));
+        assert_eq!(before.count() as usize, BLOCK_TAGS + 1);
+        assert!(owners.tags_from(0).eq(all.iter().copied()));
+        assert!(owners.tags_from(BLOCK_TAGS as u32 - 1).eq(all[BLOCK_TAGS - 1..].iter().copied()));
+        assert_eq!(owners.tag(all.len() as u32), None);
+        let mut at_once = Owners::new(&vendor, test_params().period(), 1);
+        at_once.extend(&all);
+        assert_eq!(at_once, owners);
+    }
+
+    /// SHA-256 of 6d6963726f6d696e74206f776e6572 00 323032362d3132 00 00000008 616c696365 00
+    /// 0102030405060708, computed with sha256sum.
     #[test]
     fn a_tag_has_the_documented_value() {
-        assert_eq!(owner_tag(test_params().period(), &user("alice")), ALICE);
+        let token = OwnerToken::from_bytes([1, 2, 3, 4, 5, 6, 7, 8]);
+        let tag = owner_tag(test_params().period(), 8, &user("alice"), &token);
+        assert_eq!(crate::authenticator::hex(&tag), TAG);
     }
 
-    const ALICE: u32 = 0x43b2_b389;
+    const TAG: &str = "6576f83139d359cc";
 }

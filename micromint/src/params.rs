@@ -368,7 +368,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::money::Currency;
 
-    /// The `test` profile: DES k4 u6 v4 t2 b14.
+    /// The `test` profile: DES k4 u6 v4 t2 b16.
     pub(crate) fn test_params() -> Params {
         Params::new(raw()).unwrap()
     }

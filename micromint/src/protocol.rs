@@ -23,11 +23,17 @@ mod request_payment;
 
 mod payment;
 
+mod payment_record;
+
 mod invalid_payment;
 
 mod request_redemption;
 
 mod redemption_result;
+
+mod owners_sold;
+
+mod request_watch;
 
 mod send_expired;
 
@@ -49,7 +55,9 @@ pub use funds_withdrawn::{
 pub use invalid_payment::InvalidPayment;
 pub(crate) use names::RECEIPT_COOKIE_PREFIX;
 pub use names::{MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, REQUEST_HEADER, STATUS_HEADER};
-pub use payment::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX, Payment};
+pub use owners_sold::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
+pub use payment::{COINS_PER_PAYMENT_MAX, OWNER_TOKENS_MAX, PAYMENT_SIZE_MAX, Payment};
+pub use payment_record::{PAYMENT_RECORD_SIZE_MAX, PaymentRecord};
 pub use redemption_result::RedemptionResult;
 pub use refusal::Refusal;
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
@@ -58,6 +66,7 @@ pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};
 pub use request_redemption::{
     BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record,
 };
+pub use request_watch::{RequestWatch, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult};
 pub use send_expired::SendExpired;
 pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
 pub use verdict::Verdict;

@@ -15,22 +15,23 @@ mod coin_file;
 
 use std::collections::HashMap;
 
-use crate::authenticator::Key;
+use crate::authenticator::{Authenticator, Key, OwnerToken};
 use crate::bin::Bin;
 use crate::coin::CoinRules;
 use crate::hash::HashName;
 use crate::identity::{UserId, UserVector, VendorId, VendorVector};
+use crate::owner::{Owners, owner_tag};
 use crate::params::{Params, RawParams};
 use crate::protocol::{FundsWithdrawn, Payment, SoldSet, Url};
 
-/// The parameters of the `test` profile (DES k4 u6 v4 t2 b14) as fields: period `2026-12`, valid in
+/// The parameters of the `test` profile (DES k4 u6 v4 t2 b16) as fields: period `2026-12`, valid in
 /// December 2026, redeemed until 2027-01-08, broker `https://broker.example/`.
 pub fn raw_test_params() -> RawParams {
     RawParams {
         period: "2026-12".parse().unwrap(),
         hash: HashName::Des,
         iv: 0x0123_4567_89ab_cdef,
-        input_bits: 14,
+        input_bits: 16,
         output_bits: 12,
         fixed_count: 2,
         fixed_bits: 0b10,
@@ -66,7 +67,7 @@ pub fn resize(raw: &mut RawParams, u: u32, v: u32, k: u32, t: u32, hash: HashNam
     raw.input_bits = raw.output_bits + 2;
 }
 
-/// Every ball of a period by its bin, one in each bin: the one with the lowest x below 2^b.
+/// Balls of a period by bin: of the inputs below 2^(n+2), four for each bin, the lowest one in each.
 #[derive(Debug)]
 pub struct ObviousMint {
     rules: CoinRules,
@@ -74,11 +75,11 @@ pub struct ObviousMint {
 }
 
 impl ObviousMint {
-    /// Tosses all 2^b balls.
+    /// Tosses the balls, whatever b is.
     pub fn new(params: Params) -> ObviousMint {
         let rules = CoinRules::new(params);
         let mut balls = HashMap::new();
-        for x in 0..1u64 << rules.params().raw().input_bits {
+        for x in 0..4u64 << rules.params().raw().output_bits {
             if let Some(bin) = rules.bin(x) {
                 balls.entry(bin).or_insert(x);
             }
@@ -145,7 +146,7 @@ impl ObviousMint {
             .collect()
     }
 
-    /// A payment with these coins, its authenticator made with the user's key K_U.
+    /// A payment with these coins, its owner tokens and authenticator made with the user's key K_U.
     pub fn payment(
         &self,
         user: &UserId,
@@ -154,17 +155,47 @@ impl ObviousMint {
         url: &Url,
         coins: &[Vec<u64>],
     ) -> Payment {
-        let mut payment = Payment {
+        Payment {
             url: url.clone(),
             user: user.clone(),
             vendor: vendor.clone(),
             period: self.params().period().clone(),
             coins: coins.len() as u32,
-            authenticator: user_key.payment(vendor, url.as_str(), &[]),
+            owner_tokens: self.owner_tokens(user_key, vendor, coins),
+            authenticator: Authenticator::from_bytes([0; 16]),
             x: coins.concat(),
-        };
-        payment.authenticator = user_key.payment(vendor, url.as_str(), &payment.data());
-        payment
+        }
+        .authenticated(user_key)
+    }
+
+    /// The owner tokens for these coins. A coin without a ball in front is taken to be of the set
+    /// that starts at superbin 0.
+    pub fn owner_tokens(
+        &self,
+        user_key: &Key,
+        vendor: &VendorId,
+        coins: &[Vec<u64>],
+    ) -> Vec<OwnerToken> {
+        let first = |coin: &Vec<u64>| coin.first().and_then(|x| self.rules.bin(*x));
+        let mut firsts: Vec<u32> = Vec::new();
+        for superbin in coins.iter().map(|coin| first(coin).map_or(0, |bin| bin.superbin)) {
+            if !firsts.contains(&superbin) {
+                firsts.push(superbin);
+            }
+        }
+        firsts.iter().map(|first| user_key.owner_token(vendor, *first)).collect()
+    }
+
+    /// The owners of these sets, which users with these keys K_U bought: the first of the set that
+    /// starts at superbin 0, and so on.
+    pub fn owners(&self, vendor: &VendorId, sets: &[(&UserId, &Key)]) -> Owners {
+        let period = self.params().period();
+        let tags = (0..).step_by(2).zip(sets).map(|(first, (user, key))| {
+            owner_tag(period, first, user, &key.owner_token(vendor, first))
+        });
+        let mut owners = Owners::new(vendor, period, 1);
+        owners.extend(&tags.collect::<Vec<_>>());
+        owners
     }
 }
 

@@ -84,7 +84,7 @@ pub use merge::{Merge, MergeRule};
 pub use metrics::{Counters, METRICS_MEDIA_TYPE};
 pub use origin::{Origin, OriginError};
 pub use page::Page;
-pub use paywall::{Paywall, PaywallError};
+pub use paywall::{Paywall, PaywallError, SYNC_WANTED_FILE};
 pub use price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, parse_price};
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};

@@ -22,6 +22,8 @@ mod state;
 // Decisions.
 mod plan;
 
+mod standing;
+
 mod credit;
 
 mod balance;
@@ -54,9 +56,10 @@ use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
 
 pub use answer::{
     has_ended, outcome_of, payment_for_header, receipt_in, request_in_challenge, request_in_header,
+    resend_after,
 };
 pub use balance::Balance;
-pub use credit::Returnable;
+pub use credit::{NoSuchReturn, NotInvited, Returnable};
 pub use genuine::NotGenuine;
 pub use outcome::PaymentOutcome;
 pub use plan::{Choice, Fetch, Policy, Unpayable};
@@ -102,8 +105,8 @@ pub enum WalletError {
         path: PathBuf,
     },
     /// A Funds-Credited answer that matches no return of this wallet.
-    #[error("{0}")]
-    NoSuchReturn(String),
+    #[error(transparent)]
+    NoSuchReturn(#[from] NoSuchReturn),
 }
 
 /// What to do about a Request-Payment. The coins of a payment are already recorded as spent.
@@ -313,8 +316,7 @@ impl Wallet {
         now: UnixTime,
     ) -> Result<Id, WalletError> {
         self.locked(|file| {
-            let found =
-                file.state().find_return(answer, request).map_err(WalletError::NoSuchReturn)?;
+            let found = file.state().find_return(answer, request)?;
             let request = found.request.clone();
             let pieces = answer.verdicts.chunks(VERDICTS_PER_RECORD_MAX).zip(0..);
             let records = pieces.map(|(verdicts, piece)| WalletRecord::Credited {

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use micromint::authenticator::{Authenticator, Key};
+use micromint::coin::CoinRules;
 use micromint::params::Params;
 use micromint::protocol::Payment;
 use micromint::time::UnixTime;
@@ -49,20 +50,23 @@ fn world() -> World {
     };
     let x: Vec<u64> =
         coins["vectors"].as_array().unwrap().iter().filter(is_small).flat_map(inputs).collect();
-    let mut payment = Payment {
+    let user_key = secret.user_key(params.period(), &"alice".parse().unwrap());
+    let vendor = "news.example".parse().unwrap();
+    let rules = CoinRules::new(params.clone());
+    let mut firsts: Vec<u32> =
+        x.chunks(4).map(|coin| rules.bin(coin[0]).unwrap().superbin).collect();
+    firsts.dedup();
+    let payment = Payment {
         url: URL.parse().unwrap(),
         user: "alice".parse().unwrap(),
         vendor: "news.example".parse().unwrap(),
         period: params.period().clone(),
         coins: (x.len() / 4) as u32,
+        owner_tokens: firsts.iter().map(|first| user_key.owner_token(&vendor, *first)).collect(),
         authenticator: Authenticator::from_bytes([0; 16]),
         x,
-    };
-    payment.authenticator = secret.user_key(&payment.period, &payment.user).payment(
-        &payment.vendor,
-        URL,
-        &payment.data(),
-    );
+    }
+    .authenticated(&user_key);
     World { vendor: Checker::new(payment.vendor.clone(), &[params]), secret, payment }
 }
 
@@ -81,9 +85,7 @@ impl World {
             return Stopped::Vendor;
         }
         let key = self.secret.user_key(&payment.period, &payment.user);
-        if key.payment(&payment.vendor, payment.url.as_str(), &payment.data())
-            != payment.authenticator
-        {
+        if !payment.record().is_authentic(&key, &payment.vendor) {
             return Stopped::Broker;
         }
         Stopped::Nobody

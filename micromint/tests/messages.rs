@@ -2,7 +2,7 @@
 //! has its bound.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use micromint::authenticator::{Authenticator, Key};
+use micromint::authenticator::{Authenticator, Key, OwnerToken};
 use micromint::hash::HashName;
 use micromint::money::{Currency, Money};
 use micromint::params::{COIN_VALUE_UNITS_MAX, Params, RawParams, TIME_MAX};
@@ -25,7 +25,7 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>(
     text(pattern).prop_map(|text| text.parse().unwrap())
 }
 
-const USER: &str = "[A-Za-z0-9._@+-]{1,40}";
+const USER: &str = "[a-z0-9._@+-]{1,40}";
 const PERIOD: &str = "[a-z0-9-]{1,32}";
 const ID: &str = "[A-Za-z0-9._-]{1,64}";
 const HOST: &str = "([a-z0-9_]([a-z0-9_-]{0,20}[a-z0-9_])?\\.){0,4}[a-z]{1,8}|127\\.0\\.0\\.[1-9]|\\[::[1-9a-f]\\]";
@@ -110,9 +110,21 @@ fn request_payment() -> impl Strategy<Value = Message> {
 }
 
 fn payment() -> impl Strategy<Value = Message> {
-    (url(), parsed(USER), parsed(HOST), parsed(PERIOD), authenticator(), coins(20)).prop_map(
-        |(url, user, vendor, period, authenticator, (coins, x))| {
-            Message::Payment(Payment { url, user, vendor, period, coins, authenticator, x })
+    let owner_tokens = proptest::collection::vec(any::<[u8; 8]>(), 1..20)
+        .prop_map(|tokens| tokens.into_iter().map(OwnerToken::from_bytes).collect());
+    let texts = (url(), parsed(USER), parsed(HOST), parsed(PERIOD));
+    (texts, owner_tokens, authenticator(), coins(20)).prop_map(
+        |((url, user, vendor, period), owner_tokens, authenticator, (coins, x))| {
+            Message::Payment(Payment {
+                url,
+                user,
+                vendor,
+                period,
+                coins,
+                owner_tokens,
+                authenticator,
+                x,
+            })
         },
     )
 }
@@ -160,6 +172,61 @@ fn request_credit() -> impl Strategy<Value = Message> {
     )
 }
 
+fn request_owners() -> impl Strategy<Value = Message> {
+    let numbers = (any::<u32>(), 0..=1u32 << 31);
+    (parsed(HOST), parsed(PERIOD), numbers, parsed(ID), authenticator()).prop_map(
+        |(vendor, period, (generation, held), nonce, authenticator)| {
+            Message::RequestOwners(RequestOwners {
+                vendor,
+                period,
+                generation,
+                held,
+                nonce,
+                authenticator,
+            })
+        },
+    )
+}
+
+fn owners_sold() -> impl Strategy<Value = Message> {
+    let numbers = (any::<u32>(), 0..1u32 << 30);
+    let tags = proptest::collection::vec(any::<[u8; 8]>(), 0..30);
+    (parsed(HOST), parsed(PERIOD), numbers, parsed(ID), authenticator(), tags).prop_map(
+        |(vendor, period, (generation, from), nonce, authenticator, tags)| {
+            Message::OwnersSold(OwnersSold {
+                vendor,
+                period,
+                generation,
+                from,
+                nonce,
+                authenticator,
+                tags,
+            })
+        },
+    )
+}
+
+fn request_watch() -> impl Strategy<Value = Message> {
+    let records = proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..90), 0..6);
+    (parsed(HOST), parsed(PERIOD), parsed(ID), authenticator(), records).prop_map(
+        |(vendor, period, watch, authenticator, records)| {
+            let mut data = Vec::new();
+            records.iter().for_each(|record| push_record(&mut data, record));
+            let payments = records.len() as u32;
+            let request = RequestWatch { vendor, period, watch, payments, authenticator, data };
+            Message::RequestWatch(request)
+        },
+    )
+}
+
+fn watch_result() -> impl Strategy<Value = Message> {
+    (parsed(HOST), parsed(PERIOD), parsed(ID), authenticator(), verdicts()).prop_map(
+        |(vendor, period, watch, authenticator, verdicts)| {
+            Message::WatchResult(WatchResult { vendor, period, watch, authenticator, verdicts })
+        },
+    )
+}
+
 fn funds_credited() -> impl Strategy<Value = Message> {
     (parsed(USER), parsed(PERIOD), any::<u64>(), verdicts()).prop_map(
         |(user, period, transaction, verdicts)| {
@@ -179,6 +246,10 @@ fn message() -> impl Strategy<Value = Message> {
         send_expired(),
         request_credit(),
         funds_credited(),
+        request_owners(),
+        owners_sold(),
+        request_watch(),
+        watch_result(),
     ]
 }
 
@@ -278,9 +349,32 @@ fn largest_payment(coins: u32) -> Payment {
         vendor: host.parse().unwrap(),
         period: "p".repeat(32).parse().unwrap(),
         coins,
+        owner_tokens: vec![OwnerToken::from_bytes([0xff; 8]); OWNER_TOKENS_MAX],
         authenticator: Authenticator::from_bytes([0xff; 16]),
         x: vec![u64::MAX; 8 * coins as usize],
     }
+}
+
+#[test]
+fn a_payment_has_1_to_256_owner_tokens() {
+    let payment = largest_payment(1);
+    let text = String::from_utf8(payment.to_bytes()).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Owner-Tokens: ")).unwrap().to_string();
+    let with = |value: &str| {
+        Payment::parse(text.replace(&line, &format!("Owner-Tokens: {value}")).as_bytes())
+    };
+    let many = |count: usize| vec!["00112233445566fF"; count].join(",");
+    assert_eq!(with(&many(OWNER_TOKENS_MAX)).unwrap().owner_tokens.len(), OWNER_TOKENS_MAX);
+    let error = with(&many(OWNER_TOKENS_MAX + 1)).unwrap_err().to_string();
+    assert!(error.contains("at most 256"), "{error}");
+    let two = with("00112233445566fF, 0000000000000000").unwrap();
+    assert_eq!(two.owner_tokens[0].as_bytes(), &[0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xff]);
+    for bad in ["", ",", "00112233445566f", "00112233445566ff,", "00112233445566ff0"] {
+        let error = with(bad).unwrap_err().to_string();
+        // A token is a secret.
+        assert!(!error.contains("00112233"), "{error}");
+    }
+    assert!(Payment::parse(text.replace("Owner-Tokens", "X-Owner-Tokens").as_bytes()).is_err());
 }
 
 #[test]
@@ -374,6 +468,28 @@ fn the_largest_batch_fits_and_a_byte_more_does_not() {
     let largest = batch(BATCH_DATA_SIZE_MAX);
     assert!(RequestRedemption::parse(&largest.to_bytes()).unwrap() == largest);
     assert!(RequestRedemption::parse(&batch(BATCH_DATA_SIZE_MAX + 1).to_bytes()).is_err());
+}
+
+#[test]
+fn the_largest_watch_fits_and_a_byte_or_a_payment_more_does_not() {
+    let watch = |payments: u32, size: usize| {
+        let mut data = vec![0; 4 * (payments as usize - 1)];
+        push_record(&mut data, &vec![7; size - 4 - data.len()]);
+        RequestWatch {
+            vendor: "news.example".parse().unwrap(),
+            period: "2026-12".parse().unwrap(),
+            watch: "w".repeat(ID_LEN_MAX).parse().unwrap(),
+            payments,
+            authenticator: Authenticator::from_bytes([0; 16]),
+            data,
+        }
+    };
+    let (most, largest) = (WATCH_PAYMENTS_MAX, WATCH_DATA_SIZE_MAX);
+    let parses = |watch: RequestWatch| RequestWatch::parse(&watch.to_bytes()).is_ok();
+    assert!(parses(watch(most, largest)));
+    assert!(!parses(watch(most, largest + 1)));
+    assert!(!parses(watch(most + 1, largest)));
+    assert!(!parses(RequestWatch { payments: 2, ..watch(3, 100) }));
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Stage {
             self.till.crash_after(0);
         }
         for (name, content) in step.put_files() {
-            self.periods.put(&name, content.as_bytes());
+            self.periods.put(&name, &content);
         }
         let asked = self.client.ask(step, ETAG);
         let fields: Vec<(&[u8], &[u8])> =

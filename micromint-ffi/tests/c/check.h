@@ -22,7 +22,7 @@
 /* A small period that is minted quickly: testdata/periods/2026-12.params. */
 #define PERIOD_TOML \
   "period = \"2026-12\"\nhashfn = \"des\"\niv = \"0123456789abcdef\"\n" \
-  "input-size = 14\noutput-size = 12\nnum-fixed-bits = 2\nfixed-bits = \"2\"\nsubbin-size = 4\n" \
+  "input-size = 16\noutput-size = 12\nnum-fixed-bits = 2\nfixed-bits = \"2\"\nsubbin-size = 4\n" \
   "coin-size = 4\nstart = \"2026-12-01T00:00:00Z\"\nexpiration = \"2027-01-01T00:00:00Z\"\n" \
   "redeem-until = \"2027-01-08T00:00:00Z\"\nbroker = \"https://broker.example/\"\n" \
   "coin-value = \"0.01 USD\"\n"

@@ -60,7 +60,7 @@ static void plan(const micromint_mint *mint) {
   micromint_params *params = NULL;
   micromint_buffer *text = NULL;
   good(micromint_mint_plan(mint, &it, &text, &error), error);
-  CHECK(it.bins == 1024 && it.sets == 32 && it.tosses == 1 << 14 && it.file_size > 8 * 1024);
+  CHECK(it.bins == 1024 && it.sets == 32 && it.tosses == 1 << 16 && it.file_size > 8 * 1024);
   CHECK(it.balls > 900 && it.balls < 1024 && it.coins_per_set > it.spendable_per_set && it.first_forgery_tosses > 1);
   CHECK(micromint_buffer_len(text) > 0);
   micromint_buffer_free(text);
@@ -193,7 +193,7 @@ int main(int argc, char **argv) {
   CHECK(says(error, MICROMINT_ERROR_STOPPED, "run it again to continue"));
   CHECK(balls == 7 && stopper.calls > 0);
   good(micromint_mint_inspect(mint, &state, &error), error);
-  CHECK(state.phase == MICROMINT_MINT_BEGUN && state.done <= state.total && state.total == 1 << 14);
+  CHECK(state.phase == MICROMINT_MINT_BEGUN && state.done <= state.total && state.total == 1 << 16);
   good(micromint_mint_run(mint, 1, 0, watch, &watching, &balls, &error), error);
   CHECK(balls > 500 && balls <= 1024 && watching.calls > 0 && watching.last_total > 0);
   good(micromint_mint_run(mint, 0, 0, NULL, NULL, &again, &error), error);

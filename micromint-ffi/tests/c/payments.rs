@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use micromint_core::authenticator::Authenticator;
+use micromint_core::authenticator::{Authenticator, OwnerToken};
 use micromint_core::protocol::Payment;
 
 use crate::crate_path;
@@ -53,6 +53,7 @@ fn payment(target: &str, coin: [u64; 4]) -> Vec<u8> {
         vendor: "news.example".parse().unwrap(),
         period: "2026-12".parse().unwrap(),
         coins: 1,
+        owner_tokens: vec![OwnerToken::from_bytes([1; 8])],
         authenticator: Authenticator::from_bytes([1; 16]),
         x: coin.to_vec(),
     }

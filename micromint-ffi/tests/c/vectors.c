@@ -81,8 +81,9 @@ static void authenticators(void) {
       continue;
     }
     if (row->kind == PAYMENT)
-      good(micromint_authenticate_payment(&row->key, a.data, a.len, b.data, b.len, data.data, data.len, &found,
-                                          &error), error);
+      good(micromint_authenticate_payment(&row->key, a.data, a.len, b.data, b.len,
+                                          (const micromint_owner_token *)row->tokens.data, row->tokens.len / 8,
+                                          data.data, data.len, &found, &error), error);
     else
       good((row->kind == CREDIT ? micromint_authenticate_credit : micromint_authenticate_redemption)(
                &row->key, a.data, a.len, data.data, data.len, &found, &error), error);

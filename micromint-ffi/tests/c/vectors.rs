@@ -14,7 +14,7 @@ typedef struct {
   const micromint_bin *bins; size_t bins_len;
 } coin_vector;
 enum { USER_KEY, VENDOR_KEY, PAYMENT, CREDIT, REDEMPTION };
-typedef struct { int kind; micromint_key key; bytes parts[2]; bytes data, result; } authenticator_vector;
+typedef struct { int kind; micromint_key key; bytes parts[2]; bytes tokens, data, result; } authenticator_vector;
 typedef struct { bytes name, value; } header_vector;
 typedef struct {
   bytes text, type; const header_vector *headers; size_t headers_len; bytes data;
@@ -114,9 +114,18 @@ impl Source {
         };
         let key: Vec<String> = unhex(&row["secret"]).iter().map(u8::to_string).collect();
         let first = self.text(parts[1]);
-        let second = parts.get(2).map_or("{NULL, 0}".to_string(), |part| self.text(part));
-        let (data, result) = (self.bytes(&unhex(&row["data"])), self.bytes(&unhex(&row["result"])));
-        format!("{{{kind}, {{{{{}}}}}, {{{first}, {second}}}, {data}, {result}}}", key.join(","))
+        let is_payment = kind == "PAYMENT";
+        let second = if is_payment { Some(&row["url"]) } else { parts.get(2).copied() };
+        let second = second.map_or("{NULL, 0}".to_string(), |part| self.text(part));
+        let data = if is_payment { &row["coins"] } else { &row["data"] };
+        let tokens: Vec<u8> =
+            row["tokens"].as_array().into_iter().flatten().flat_map(unhex).collect();
+        let [tokens, data, result] = [tokens, unhex(data), unhex(&row["result"])];
+        let [tokens, data, result] = [&tokens, &data, &result].map(|bytes| self.bytes(bytes));
+        format!(
+            "{{{kind}, {{{{{}}}}}, {{{first}, {second}}}, {tokens}, {data}, {result}}}",
+            key.join(",")
+        )
     }
 
     fn message(&mut self, row: &Value) -> String {
@@ -173,11 +182,21 @@ pub(crate) fn header() -> String {
     for (file, kind, name, row) in tables {
         let json: Value = serde_json::from_slice(&read(file)).unwrap();
         let rows: Vec<String> =
-            list(&json["vectors"]).map(|value| row(&mut source, value)).collect();
+            list(&json["vectors"])
+            .filter(|value| has_function(value))
+            .map(|value| row(&mut source, value))
+            .collect();
         assert!(rows.len() >= 4, "{file} has few vectors");
         let _ = writeln!(last, "static const {kind} {name}[] = {{\n  {}\n}};", rows.join(",\n  "));
     }
     format!("{TYPES}\n{}\n{last}", source.arrays)
+}
+
+/// Whether C has a function for a vector: it does not synchronize a vendor with its broker.
+fn has_function(row: &Value) -> bool {
+    let of_sync = ["sync", "request owners", "owners", "watch", "watched"];
+    let first = row["parts"][0].as_str().unwrap_or_default();
+    !of_sync.iter().any(|name| first == format!("micromint {name}"))
 }
 
 fn read(name: &str) -> Vec<u8> {

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
+use super::minting::{INPUT_KEY, config, minted};
 use super::{hex_bytes, json_file, periods};
 use micromint::authenticator::Key;
 use micromint::host::{Entropy, FixedClock, SimulatedDirectory};
 use micromint::identity::UserId;
 use micromint::journal::Journal;
-use micromint::minting::{InputKey, MintJobBuilder, MintOutcome};
 use micromint::testing::ObviousMint;
 use micromint::till::{Spend, SyncMode, Till, fingerprint};
 use micromint::time::UnixTime;
@@ -17,18 +17,20 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 const COMMENT: &str = "A complete coin file of the period 2026-12 as minted, nothing sold \
-    (docs/reference/coin-file.md), with the input key of its mint, its size and its SHA-256. It \
-    detects a wrong byte order or offset in readers, and every change of the permutation or of \
-    which ball is stored.";
+    (docs/reference/coin-file.md), with the input key and walk of its mint, its size and its \
+    SHA-256. It detects a wrong byte order or offset in readers, and every change of the \
+    permutation or of which ball is stored.";
 
-const INPUT_KEY: &str = "000102030405060708090a0b0c0d0e0f";
+/// The walk that suits the two fixed bits of the period.
+const WALK: u32 = 4;
 /// In the middle of December 2026.
 const NOW: UnixTime = UnixTime(1_797_292_800);
 
 pub(super) fn files() -> Vec<(String, Vec<u8>)> {
-    let coins = minted();
+    let coins = minted(&config(periods::test(), WALK));
     let row = json!({
         "file": "coin-file/2026-12.coins", "period": "2026-12", "input-key": INPUT_KEY,
+        "walk": WALK,
         "size": coins.len(),
         "sha256": hex_bytes(&Sha256::digest(&coins)),
     });
@@ -48,14 +50,6 @@ pub(super) fn files() -> Vec<(String, Vec<u8>)> {
 /// A seed of a fuzz target.
 pub(super) fn seed(name: &str, content: Vec<u8>) -> (String, Vec<u8>) {
     (format!("../fuzz/seeds/{name}"), content)
-}
-
-fn minted() -> Vec<u8> {
-    let directory = SimulatedDirectory::new();
-    let (params, key): (_, InputKey) = (periods::test(), INPUT_KEY.parse().unwrap());
-    let job = MintJobBuilder::new(&directory, "2026-12.coins", &params, &key).build().unwrap();
-    assert!(matches!(job.mint().unwrap(), MintOutcome::Complete(_)));
-    directory.bytes("2026-12.coins").unwrap()
 }
 
 /// Constant randomness.

@@ -101,7 +101,6 @@ impl Cast {
             );
         }
         self.row("bob", "news.example", &one, "another user's coin");
-        self.row("Alice", "news.example", &one, "User-IDs keep their case");
         self.row("alice", "shop.example", &one, "another vendor's coin");
         let mut rotated = one.clone();
         rotated.rotate_left(1);

@@ -2,10 +2,13 @@
 //! messages.
 
 use super::{hex_bytes, json_file, periods};
-use micromint::authenticator::Key;
+use micromint::authenticator::{Authenticator, Key, OwnerToken};
+use micromint::identity::VendorId;
+use micromint::owner::owner_tag;
 use micromint::protocol::{
-    Frame, FundsCredited, FundsWithdrawn, InvalidPayment, Payment, RedemptionResult, RequestCredit,
-    RequestPayment, RequestRedemption, SendExpired, Verdict, push_record,
+    Frame, FundsCredited, FundsWithdrawn, InvalidPayment, OwnersSold, Payment, RedemptionResult,
+    RequestCredit, RequestOwners, RequestPayment, RequestRedemption, RequestWatch, SendExpired,
+    Verdict, WatchResult, push_record,
 };
 use micromint::testing::ObviousMint;
 use serde_json::{Value, json};
@@ -17,9 +20,16 @@ const COMMENT: &str = "The contents of the messages in messages/ \
 
 const KEYS_COMMENT: &str = "Keys and authenticators (docs/reference/protocol.md, Keys and \
     authenticators). `secret` is the broker's secret or the key; `parts` are joined by one zero \
-    byte each, and the last part is `data` in hexadecimal if there is data; `result` is the \
+    byte each, and the last part is `data` in hexadecimal if there is data; of a payment, \
+    `data` is SHA-256 of `url`, the number of `tokens`, the tokens and `coins`; `result` is the \
     HMAC-SHA256, truncated to 16 bytes for authenticators. They detect a missing zero byte, keys \
     and authenticators of the wrong kind, and Base64 that is used without decoding.";
+
+const OWNERS_COMMENT: &str = "Owner tokens, and the tags of sets in an owners file \
+    (docs/reference/protocol.md, Owner tokens; docs/reference/broker.md, Lists for vendors). \
+    `user-key` is K_U under the secret of authenticators.json, `first` the first superbin of the \
+    set. They detect a missing zero byte, a superbin that is not big-endian, and tokens or tags \
+    that are the same at two vendors.";
 
 const REFUSED_COMMENT: &str = "Texts that must be refused as messages of the given type, each \
     one change away from a valid one, and why. They detect parsers that accept too much: if one \
@@ -42,12 +52,14 @@ pub(super) fn files() -> Vec<(String, Vec<u8>)> {
     cast.withdraw();
     cast.pay();
     cast.redeem();
+    cast.sync();
     cast.give_back();
     let rows: Vec<Value> = cast.files.iter().map(|(name, text)| index(name, text)).collect();
     let refused = refused(&cast);
     let mut files = vec![
         json_file("messages.json", COMMENT, &rows),
         json_file("authenticators.json", KEYS_COMMENT, &cast.keys),
+        json_file("owners.json", OWNERS_COMMENT, &cast.owners()),
         json_file("refused-messages.json", REFUSED_COMMENT, &refused),
     ];
     files.extend(cast.files.into_iter().map(|(name, text)| (format!("messages/{name}.txt"), text)));
@@ -134,23 +146,25 @@ impl Cast {
     }
 
     fn authenticate(&mut self, payment: &Payment) {
-        let parts = ["micromint payment", payment.vendor.as_str(), payment.url.as_str()];
-        self.authenticator(&self.user_key(), &parts, &payment.data(), payment.authenticator);
+        let parts = ["micromint payment", payment.vendor.as_str()];
+        let record = payment.record();
+        let count = (record.tokens.len() as u16).to_be_bytes();
+        let tokens: Vec<u8> = record.tokens.iter().flat_map(|token| *token.as_bytes()).collect();
+        let data = [record.url.as_bytes(), &count[..], &tokens, &record.data].concat();
+        self.authenticator(&self.user_key(), &parts, &data, payment.authenticator);
+        let tokens: Vec<String> = record.tokens.iter().map(OwnerToken::to_string).collect();
+        if let Some(row) = self.keys.last_mut() {
+            row["url"] = json!(payment.url.as_str());
+            row["tokens"] = json!(tokens);
+            row["coins"] = json!(hex_bytes(&record.data));
+        }
     }
 
     fn redeem(&mut self) {
         let mut data = Vec::new();
-        push_record(&mut data, &self.payment(URL, 1).to_bytes());
-        // As another client could send it: lines end in LF, Base64 lines have 64 characters, and
-        // there is an unknown header.
-        let other =
-            String::from_utf8(self.payment("https://news.example/other", 2).to_bytes()).unwrap();
-        let base64: String =
-            other.lines().skip(9).take_while(|line| !line.starts_with("End")).collect();
-        let head: String = other.lines().take(9).map(|line| format!("{line}\n")).collect();
-        let (first, rest) = base64.split_at(64);
-        let head = head.replace("User-ID", "USER-id").replace("Period:", "X-Client: 1\nPeriod:");
-        push_record(&mut data, format!("{head}{first}\n{rest}\nEnd-MicroMint\n").as_bytes());
+        push_record(&mut data, &self.payment(URL, 1).record().to_bytes());
+        let other = self.payment("https://news.example/other", 2);
+        push_record(&mut data, &other.record().to_bytes());
 
         let key = self.vendor_key();
         let batch = RequestRedemption {
@@ -170,6 +184,97 @@ impl Cast {
             verdicts: vec![Verdict::Accepted, Verdict::AlreadyPaid, Verdict::Waiting],
         };
         self.files.push(("redemption-result", result.to_bytes()));
+    }
+
+    fn sync(&mut self) {
+        let key = self.vendor_key().sync_key();
+        let vendor_key = self.vendor_key().to_hex();
+        let parts = ["micromint sync"];
+        self.keys.push(json!({"secret": vendor_key, "parts": parts, "result": key.to_hex()}));
+        let vendor: VendorId = "news.example".parse().unwrap();
+        let period = self.mint.params().period().clone();
+        let nonce = "9c4fd0a1";
+        let request = RequestOwners {
+            vendor: vendor.clone(),
+            period: period.clone(),
+            generation: 1,
+            held: 3,
+            nonce: nonce.parse().unwrap(),
+            authenticator: Authenticator::from_bytes([0; 16]),
+        }
+        .authenticated(&key);
+        let numbers = [[0, 0, 0, 1], [0, 0, 0, 3]].concat();
+        let parts = ["micromint request owners", vendor.as_str(), period.as_str(), nonce];
+        self.authenticator(&key, &parts, &numbers, request.authenticator);
+        self.files.push(("request-owners", request.to_bytes()));
+
+        let (alice, user_key) = ("alice".parse().unwrap(), self.user_key());
+        let tag = |first: u32| {
+            let token = user_key.owner_token(&vendor, first);
+            owner_tag(&period, first, &alice, &token)
+        };
+        let answer = OwnersSold {
+            vendor: vendor.clone(),
+            period: period.clone(),
+            generation: 1,
+            from: 3,
+            nonce: nonce.parse().unwrap(),
+            authenticator: Authenticator::from_bytes([0; 16]),
+            tags: vec![tag(6), tag(8)],
+        }
+        .authenticated(&key);
+        assert!(answer.answers(&request, &key));
+        let data = [&numbers, answer.tags.as_flattened()].concat();
+        let parts = ["micromint owners", vendor.as_str(), period.as_str(), nonce];
+        self.authenticator(&key, &parts, &data, answer.authenticator);
+        self.files.push(("owners-sold", answer.to_bytes()));
+
+        let mut data = Vec::new();
+        push_record(&mut data, &self.payment(URL, 1).record().to_bytes());
+        let request = RequestWatch {
+            vendor: vendor.clone(),
+            period: period.clone(),
+            watch: "w-1".parse().unwrap(),
+            payments: 1,
+            authenticator: Authenticator::from_bytes([0; 16]),
+            data,
+        }
+        .authenticated(&key);
+        let parts = ["micromint watch", vendor.as_str(), period.as_str(), "w-1"];
+        self.authenticator(&key, &parts, &request.data, request.authenticator);
+        self.files.push(("request-watch", request.to_bytes()));
+        let result = WatchResult {
+            vendor: vendor.clone(),
+            period: period.clone(),
+            watch: request.watch,
+            authenticator: Authenticator::from_bytes([0; 16]),
+            verdicts: vec![Verdict::Accepted],
+        }
+        .authenticated(&key);
+        let parts = ["micromint watched", vendor.as_str(), period.as_str(), "w-1"];
+        self.authenticator(&key, &parts, &[0], result.authenticator);
+        self.files.push(("watch-result", result.to_bytes()));
+    }
+
+    /// Owner tokens, and the tags of the sets in an owners file.
+    fn owners(&self) -> Vec<Value> {
+        let period = self.mint.params().period();
+        let row = |user: &str, vendor: &str, first: u32, why: &str| {
+            let (user, vendor) = (user.parse().unwrap(), vendor.parse().unwrap());
+            let key = self.secret.user_key(period, &user);
+            let token = key.owner_token(&vendor, first);
+            let tag = hex_bytes(&owner_tag(period, first, &user, &token));
+            json!({"period": period.as_str(), "user": user.as_str(), "vendor": vendor.as_str(),
+                "first": first, "user-key": key.to_hex(), "token": token.to_string(), "tag": tag,
+                "why": why})
+        };
+        vec![
+            row("alice", "news.example", 8, "the set of the messages"),
+            row("alice", "news.example", 0, "a superbin of zero bytes"),
+            row("alice", "shop.example", 8, "another vendor: another token and another tag"),
+            row("bob", "news.example", 8, "another user"),
+            row("bob", "news.example", 62, "the last set"),
+        ]
     }
 
     fn give_back(&mut self) {
@@ -261,6 +366,12 @@ fn refused(cast: &Cast) -> Vec<Value> {
     );
     change("User-ID: alice", "User-ID: al ice", "a blank in the User-ID");
     change("User-ID: alice", "User-ID: ", "an empty User-ID");
+    change("User-ID: alice", "User-ID: Alice", "a User-ID in upper case");
+    change("Owner-Tokens: ", "X-Owner-Tokens: ", "no Owner-Tokens");
+    change("Owner-Tokens: ", "Owner-Tokens: 0", "a token of 17 digits");
+    change("Owner-Tokens: ", "Owner-Tokens: ,", "an empty token");
+    let many = ["0123456789abcdef"; 256].join(",");
+    change("Owner-Tokens: ", &format!("Owner-Tokens: {many},"), "257 tokens");
     change("User-ID: alice", &format!("User-ID: {}", "a".repeat(41)), "a User-ID of 41 characters");
     change("Vendor-ID: news.example", "Vendor-ID: news.example.", "a trailing dot");
     change("Vendor-ID: news.example", "Vendor-ID: 127.1", "an abbreviated IPv4 address");

@@ -77,6 +77,7 @@ fn row(why: &str, offer: &RequestPayment, fields: Challenge) -> Value {
         vendor: offer.vendor.clone(),
         period: offer.periods[0].clone(),
         coins: 1,
+        owner_tokens: vec!["0011223344556677".parse().expect("a token")],
         authenticator: "00112233445566778899aabbccddeeff".parse().expect("an authenticator"),
         x: vec![1, 0x0123_4567_89ab_cdef, 3, 4],
     };

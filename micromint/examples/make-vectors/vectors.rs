@@ -9,6 +9,7 @@ mod des;
 mod hashes;
 mod identities;
 mod messages;
+mod minting;
 mod periods;
 mod scheme;
 
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     files.extend(messages::files());
     files.push(scheme::file());
     files.extend(scheme::seeds());
+    files.extend(minting::files());
     files.extend(coin_file::files());
     files.extend(text_seeds(&files));
     files

@@ -113,9 +113,7 @@ impl FromStr for BinRange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{
-        DURING, MINT, batch_of_texts, directory, open, payment, user, vendor,
-    };
+    use super::super::tests::{DURING, MINT, batch, directory, open, payment, user, vendor};
     use super::*;
     use crate::protocol::Verdict;
 
@@ -152,7 +150,7 @@ mod tests {
         // A process that opens the broker later knows it too.
         let mut broker = open(&directory);
         let paid = payment(&alice, &news, "a", &coins[..3]);
-        let batch = batch_of_texts(&news, "b1", &[paid.to_bytes()]);
+        let batch = batch(&news, "b1", &[paid]);
         let result = broker.redeem(&batch, DURING).unwrap().granted().unwrap().result;
         let expected = [Verdict::Accepted, Verdict::Compromised, Verdict::Accepted];
         assert_eq!(result.verdicts, expected);

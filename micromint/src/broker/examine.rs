@@ -15,7 +15,7 @@ use crate::coin::{CoinFault, CoinRules};
 use crate::coin_file::{CoinFile, CoinFileError, Status};
 use crate::hash::leading_u64;
 use crate::identity::{UserId, UserVector, VendorVector};
-use crate::protocol::{Payment, RequestRedemption, Verdict};
+use crate::protocol::{PaymentRecord, RequestRedemption, Verdict};
 
 /// How many inputs a thread hashes and looks up at a time. This bounds the memory for the largest
 /// batch, with few passes over the coin file.
@@ -52,7 +52,7 @@ pub(crate) struct Examiner<'a> {
 #[derive(Default)]
 struct Window {
     /// The well-formed payments, each with its index in the answer.
-    payments: Vec<(usize, Payment)>,
+    payments: Vec<(usize, PaymentRecord)>,
     x: Vec<u64>,
 }
 
@@ -98,12 +98,16 @@ impl<'a> Examiner<'a> {
         let mut examined = Vec::new();
         let mut window = Window::default();
         for record in records {
-            let payment = Payment::parse(record).map_err(|_| Verdict::Malformed);
+            let payment = PaymentRecord::parse(record)
+                .and_then(|payment| Ok((payment.x()?, payment)))
+                .map_err(|_| Verdict::Malformed);
             let (outcome, payment) = self.open(payment);
-            if outcome.coins.is_empty() {
+            if outcome.coins.is_empty()
+                && let Some((x, payment)) = payment
+            {
                 // Well formed: its coins are judged with the window.
-                window.x.extend_from_slice(payment.as_ref().map_or(&[], |payment| &payment.x));
-                window.payments.extend(payment.map(|payment| (examined.len(), payment)));
+                window.x.extend(x);
+                window.payments.push((examined.len(), payment));
             }
             examined.push(outcome);
             if window.x.len() >= WINDOW_INPUTS {
@@ -115,17 +119,19 @@ impl<'a> Examiner<'a> {
     }
 
     /// Judges a payment as a whole. If it fails, its coins already have a verdict.
-    fn open(&mut self, payment: Result<Payment, Verdict>) -> (ExaminedPayment, Option<Payment>) {
-        let payment = match payment {
+    fn open(
+        &mut self,
+        payment: Result<(Vec<u64>, PaymentRecord), Verdict>,
+    ) -> (ExaminedPayment, Option<(Vec<u64>, PaymentRecord)>) {
+        let (x, payment) = match payment {
             Ok(payment) => payment,
             Err(verdict) => return (ExaminedPayment::unread(verdict), None),
         };
-        let fault = self.payment_fault(&payment);
+        let is_malformed = payment.coin_size() != self.rules.params().coin_size();
+        let fault = is_malformed.then_some(Verdict::Malformed);
+        let vendor = &self.batch.vendor;
         let known = self.user(&payment.user);
-        let is_right = known.as_ref().is_some_and(|(_, key)| {
-            key.payment(&payment.vendor, payment.url.as_str(), &payment.data())
-                == payment.authenticator
-        });
+        let is_right = known.as_ref().is_some_and(|(_, key)| payment.is_authentic(key, vendor));
         let fault = fault.or(known.is_none().then_some(Verdict::UserDifferences));
         let examined = ExaminedPayment {
             user: Some(payment.user.clone()),
@@ -133,17 +139,7 @@ impl<'a> Examiner<'a> {
             tag: leading_u64(payment.authenticator.as_bytes()),
             coins: fault.map_or(Vec::new(), |verdict| vec![Err(verdict); payment.coins as usize]),
         };
-        (examined, Some(payment))
-    }
-
-    fn payment_fault(&self, payment: &Payment) -> Option<Verdict> {
-        if payment.vendor != self.batch.vendor {
-            return Some(Verdict::OtherVendor);
-        }
-        if payment.period != *self.rules.params().period() {
-            return Some(Verdict::UnknownPeriod);
-        }
-        (payment.coin_size() != self.rules.params().coin_size()).then_some(Verdict::Malformed)
+        (examined, Some((x, payment)))
     }
 
     fn user(&mut self, user: &UserId) -> &Option<(UserVector, Key)> {

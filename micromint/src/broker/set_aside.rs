@@ -4,7 +4,8 @@
 //! and everything that was sent about it. The block begins and ends with a line that names the
 //! batch, so that a partly written block is recognized and a batch is set aside once.
 
-use crate::protocol::{Payment, RequestRedemption, Verdict};
+use crate::authenticator::hex;
+use crate::protocol::{PaymentRecord, RequestRedemption, Verdict};
 use crate::time::UnixTime;
 
 /// The line that ends the block of a batch.
@@ -23,13 +24,13 @@ pub fn set_aside(batch: &RequestRedemption, verdicts: &[Verdict], now: UnixTime)
         format!("batch {} {} judged {now}: {invalid} invalid coins\n", batch.vendor, batch.batch);
     let mut verdicts = verdicts.iter();
     for (number, record) in (1..).zip(batch.records()) {
-        match Payment::parse(record) {
+        match PaymentRecord::parse(record) {
             Ok(payment) => {
                 let coins = verdicts.by_ref().take(payment.coins as usize);
                 for (coin, verdict) in
                     (1..).zip(coins).filter(|(_, verdict)| verdict.is_rejection())
                 {
-                    text.push_str(&coin_line(number, coin, *verdict, &payment));
+                    text.push_str(&coin_line(batch, number, coin, *verdict, &payment));
                 }
             }
             Err(why) => {
@@ -47,17 +48,23 @@ pub fn set_aside(batch: &RequestRedemption, verdicts: &[Verdict], now: UnixTime)
     Some(text)
 }
 
-fn coin_line(number: usize, coin: usize, verdict: Verdict, payment: &Payment) -> String {
-    let k = payment.coin_size();
-    let x = payment.x.iter().skip((coin - 1) * k).take(k);
-    let x: Vec<String> = x.map(|x| format!("{x:016x}")).collect();
+fn coin_line(
+    batch: &RequestRedemption,
+    number: usize,
+    coin: usize,
+    verdict: Verdict,
+    payment: &PaymentRecord,
+) -> String {
+    let size = 8 * payment.coin_size();
+    let coin_bytes = payment.data.chunks(size.max(1)).nth(coin - 1).unwrap_or_default();
+    let x: Vec<String> = coin_bytes.chunks(8).map(hex).collect();
     format!(
-        "payment {number} coin {coin}: {}: user {} vendor {} period {} authenticator {} url {} \
-         x {}\n",
+        "payment {number} coin {coin}: {}: user {} vendor {} period {} authenticator {} \
+         url-digest {} x {}\n",
         verdict.words(),
         payment.user,
-        payment.vendor,
-        payment.period,
+        batch.vendor,
+        batch.period,
         payment.authenticator,
         payment.url,
         x.join(" ")
@@ -66,7 +73,7 @@ fn coin_line(number: usize, coin: usize, verdict: Verdict, payment: &Payment) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{DURING, MINT, batch_of_texts, payment, user, vendor};
+    use super::super::tests::{DURING, MINT, batch_of_records, payment, user, vendor};
     use super::*;
 
     #[test]
@@ -74,7 +81,8 @@ mod tests {
         let (alice, news) = (user("alice"), vendor("news.example"));
         let coins = MINT.coins(&alice, &news, 0);
         let good = payment(&alice, &news, "a", &coins[..3]);
-        let batch = batch_of_texts(&news, "b1", &[good.to_bytes(), b"junk\n\xff".to_vec()]);
+        let batch =
+            batch_of_records(&news, "b1", &[good.record().to_bytes(), b"junk\n\xff".to_vec()]);
         let verdicts = [Verdict::Accepted, Verdict::Forged, Verdict::Waiting, Verdict::Malformed];
         let text = set_aside(&batch, &verdicts, DURING).unwrap();
         let lines: Vec<&str> = text.lines().collect();

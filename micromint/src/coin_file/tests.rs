@@ -168,7 +168,7 @@ fn an_incomplete_file_is_not_sold_from() {
     let mut state = MintingState { next_toss: 4096, ..MintingState::START };
     coin_file.set_minting_state(&state).unwrap();
     let error = CoinFile::open(&directory, NAME).err().unwrap().to_string();
-    assert!(error.contains("not complete: 4096 of 16384 balls tossed"), "{error}");
+    assert!(error.contains("not complete: 4096 of 65536 balls tossed"), "{error}");
     (state.phase, state.next_toss) = (Phase::Counting, 1 << 14);
     coin_file.set_minting_state(&state).unwrap();
     assert!(matches!(CoinFile::open_read(&directory, NAME), Err(CoinFileError::Incomplete { .. })));

@@ -1,8 +1,8 @@
 //! The fast search for balls: many inputs at a time, keeping only those whose output starts with
 //! the fixed bits.
 //!
-//! Input: *bases*, which are inputs whose [`walked_bits`] are zero. Output: the balls (x and its
-//! 64-bit output) that pass the filter among the 256 inputs of every base. [`plain`] is the
+//! Input: *bases*, which are inputs whose walked bits ([`WalkBits`]) are zero. Output: the balls (x
+//! and its 64-bit output) that pass the filter among the 2^s inputs of every base. [`plain`] is the
 //! reference: a [`BulkSearch`] of any [`Level`] finds exactly the same balls in the same order.
 //! `docs/internals/performance.md` describes how the kernels work and how fast they are.
 
@@ -60,22 +60,72 @@ pub fn plain(hash: &dyn HashFunction, filter: Filter, x: &[u64], found: &mut Vec
     }
 }
 
-/// The number of inputs that are tossed for every base: all values of the eight walked bits.
-pub const TOSSES_PER_BASE: usize = 256;
+/// s, the number of bits of x that a search walks over: 4, 6 or 8. The 2^s inputs of a base are
+/// those that differ from it in these bits only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WalkBits(u32);
 
-/// The eight bits of x that a search walks over, as a mask: for `des` the bits that the first round
-/// does not use, for `sha256` the low ones.
-pub const fn walked_bits(hash: HashName) -> u64 {
-    match hash {
-        HashName::Des => {
-            let (mut mask, mut walk) = (0, 0);
-            while walk < 8 {
-                mask |= 1 << (55 - super::DES_UNUSED_IN_ROUND_1[walk]);
-                walk += 1;
-            }
-            mask
+/// The number of walked bits cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 4, 6 or 8, found {0}")]
+pub struct WalkBitsError(u32);
+
+impl WalkBits {
+    /// All numbers of walked bits, the smallest first.
+    pub const ALL: [WalkBits; 3] = [WalkBits(4), WalkBits(6), WalkBits(8)];
+    /// The most walked bits.
+    pub const MAX: WalkBits = WalkBits(8);
+
+    /// `bits` walked bits.
+    ///
+    /// # Errors
+    /// Not 4, 6 or 8: the other bits of x are halved, so the number is even, and no kernel walks
+    /// fewer than 4 or more than 8.
+    pub fn new(bits: u32) -> Result<WalkBits, WalkBitsError> {
+        let known = WalkBits::ALL.into_iter().find(|walk| walk.0 == bits);
+        known.ok_or(WalkBitsError(bits))
+    }
+
+    /// The number of walked bits that suits t fixed bits: 8 for t >= 10, 6 for t = 8 and 9, 4 below.
+    /// More would make minting lose too many balls to others of their group.
+    pub fn for_fixed_count(fixed_count: u32) -> WalkBits {
+        match fixed_count {
+            10.. => WalkBits(8),
+            8..10 => WalkBits(6),
+            _ => WalkBits(4),
         }
-        HashName::Sha256 => 0xff,
+    }
+
+    /// The number itself.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// 2^s, the inputs of a base, at most 256.
+    pub const fn inputs_per_base(self) -> usize {
+        1 << self.0
+    }
+
+    /// The walked bits of x, as a mask: for `des` the first s that the first round does not use,
+    /// for `sha256` the low s.
+    pub const fn mask(self, hash: HashName) -> u64 {
+        match hash {
+            HashName::Des => {
+                let (mut mask, mut walk) = (0, 0);
+                while walk < self.0 as usize {
+                    mask |= 1 << (55 - super::DES_UNUSED_IN_ROUND_1[walk]);
+                    walk += 1;
+                }
+                mask
+            }
+            HashName::Sha256 => (1 << self.0) - 1,
+        }
+    }
+}
+
+impl fmt::Display for WalkBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -170,12 +220,18 @@ impl fmt::Debug for BulkSearch {
 
 impl BulkSearch {
     /// A search on the best level of this processor.
-    pub fn new(hash: HashName, iv: u64, filter: Filter) -> BulkSearch {
-        BulkSearch::with_level(hash, iv, filter, Level::detect())
+    pub fn new(hash: HashName, iv: u64, filter: Filter, walk: WalkBits) -> BulkSearch {
+        BulkSearch::with_level(hash, iv, filter, walk, Level::detect())
     }
 
     /// A search on `level`, or on the plain one if this processor does not support it.
-    pub fn with_level(hash: HashName, iv: u64, filter: Filter, level: Level) -> BulkSearch {
+    pub fn with_level(
+        hash: HashName,
+        iv: u64,
+        filter: Filter,
+        walk: WalkBits,
+        level: Level,
+    ) -> BulkSearch {
         #[cfg(target_arch = "x86_64")]
         {
             use fearless_simd::{Avx2, Avx512, u32x8, u32x16, u64x4, u64x8};
@@ -183,29 +239,29 @@ impl BulkSearch {
             if let (Level::Avx512, Some(token)) = (level, detected.as_avx512()) {
                 let search: Box<dyn Search> = match hash {
                     HashName::Des => {
-                        Box::new(des::DesSearch::<u64x8<Avx512>>::new(token, iv, filter))
+                        Box::new(des::DesSearch::<u64x8<Avx512>>::new(token, iv, filter, walk))
                     }
-                    HashName::Sha256 => {
-                        Box::new(sha256::Sha256Search::<u32x16<Avx512>>::new(token, iv, filter))
-                    }
+                    HashName::Sha256 => Box::new(sha256::Sha256Search::<u32x16<Avx512>>::new(
+                        token, iv, filter, walk,
+                    )),
                 };
                 return BulkSearch { search, level };
             }
             if let (Level::Avx2, Some(token)) = (level, detected.as_avx2()) {
                 let search: Box<dyn Search> = match hash {
                     HashName::Des => {
-                        Box::new(des::DesSearch::<u64x4<Avx2>>::new(token, iv, filter))
+                        Box::new(des::DesSearch::<u64x4<Avx2>>::new(token, iv, filter, walk))
                     }
                     HashName::Sha256 => {
-                        Box::new(sha256::Sha256Search::<u32x8<Avx2>>::new(token, iv, filter))
+                        Box::new(sha256::Sha256Search::<u32x8<Avx2>>::new(token, iv, filter, walk))
                     }
                 };
                 return BulkSearch { search, level };
             }
         }
         let search: Box<dyn Search> = match hash {
-            HashName::Des => Box::new(des::DesSearch::<u64>::new((), iv, filter)),
-            HashName::Sha256 => Box::new(sha256::Sha256Search::<u32>::new((), iv, filter)),
+            HashName::Des => Box::new(des::DesSearch::<u64>::new((), iv, filter, walk)),
+            HashName::Sha256 => Box::new(sha256::Sha256Search::<u32>::new((), iv, filter, walk)),
         };
         BulkSearch { search, level: Level::Plain64 }
     }
@@ -215,7 +271,7 @@ impl BulkSearch {
         self.level
     }
 
-    /// Tosses, for each base, the 256 inputs that differ from it only in the walked bits (those of
+    /// Tosses, for each base, the 2^s inputs that differ from it only in the walked bits (those of
     /// the base are taken as zero), and appends the balls that pass: in the order of the bases, and
     /// for one base in the order of x. Any number of bases is allowed; multiples of 1024 are the
     /// most efficient.
@@ -228,6 +284,23 @@ impl BulkSearch {
 mod tests {
     use super::*;
 
+    #[test]
+    fn walked_bits_are_even_and_suit_the_fixed_bits() {
+        for bits in 0..=16 {
+            let known = WalkBits::new(bits).map(WalkBits::get);
+            assert_eq!(known.ok(), [4, 6, 8].contains(&bits).then_some(bits));
+        }
+        let by_t = [0, 7, 8, 9, 10, 63].map(|t| WalkBits::for_fixed_count(t).get());
+        assert_eq!(by_t, [4, 4, 6, 6, 8, 8]);
+        for walk in WalkBits::ALL {
+            for hash in [HashName::Des, HashName::Sha256] {
+                let mask = walk.mask(hash);
+                assert_eq!(1 << mask.count_ones(), walk.inputs_per_base());
+                assert_eq!(mask & !WalkBits::MAX.mask(hash), 0);
+            }
+        }
+    }
+
     /// A deterministic stream of numbers.
     fn numbers(seed: u64) -> impl Iterator<Item = u64> {
         (1..).map(move |i: u64| {
@@ -238,8 +311,8 @@ mod tests {
     }
 
     /// All inputs of a base, by brute force.
-    fn tosses(hash: HashName, base: u64) -> impl Iterator<Item = u64> {
-        let walked = walked_bits(hash);
+    fn tosses(hash: HashName, walk: WalkBits, base: u64) -> impl Iterator<Item = u64> {
+        let walked = walk.mask(hash);
         // Enumerates the subsets of a mask: the carry passes through the bits outside.
         std::iter::successors(Some(0u64), move |x| {
             let next = (x | !walked).wrapping_add(1) & walked;
@@ -248,18 +321,21 @@ mod tests {
         .map(move |x| base & !walked | x)
     }
 
-    fn check(hash: HashName, level: Level, iv: u64, filter: Filter, bases: &[u64]) {
+    /// The search of one kernel: hash, level and walked bits.
+    type Kernel = (HashName, Level, WalkBits);
+
+    fn check((hash, level, walk): Kernel, iv: u64, filter: Filter, bases: &[u64]) {
         let reference = hash.with_iv(iv);
-        let x: Vec<u64> = bases.iter().flat_map(|&base| tosses(hash, base)).collect();
+        let x: Vec<u64> = bases.iter().flat_map(|&base| tosses(hash, walk, base)).collect();
         let mut expected = Vec::new();
         plain(&*reference, filter, &x, &mut expected);
         let mut found = Vec::new();
-        let mut search = BulkSearch::with_level(hash, iv, filter, level);
+        let mut search = BulkSearch::with_level(hash, iv, filter, walk, level);
         assert_eq!(search.level(), level);
         search.search(bases, &mut found);
         assert!(
             found == expected,
-            "{hash} {level} {filter:?}: {} balls, not {}",
+            "{hash} {level} s = {walk} {filter:?}: {} balls, not {}",
             found.len(),
             expected.len()
         );
@@ -269,9 +345,17 @@ mod tests {
         Level::ALL.into_iter().filter(|level| level.is_available())
     }
 
+    fn kernels() -> impl Iterator<Item = Kernel> {
+        [HashName::Des, HashName::Sha256].into_iter().flat_map(|hash| {
+            levels().flat_map(move |level| {
+                WalkBits::ALL.into_iter().map(move |walk| (hash, level, walk))
+            })
+        })
+    }
+
     fn bases(hash: HashName, seed: u64, count: usize) -> Vec<u64> {
         numbers(seed)
-            .map(|x| x >> (64 - hash.input_width()) & !walked_bits(hash))
+            .map(|x| x >> (64 - hash.input_width()) & !WalkBits::MAX.mask(hash))
             .take(count)
             .collect()
     }
@@ -286,41 +370,38 @@ mod tests {
 
     #[test]
     fn every_level_finds_what_the_plain_search_finds_at_every_t() {
-        for hash in [HashName::Des, HashName::Sha256] {
-            for level in levels() {
-                for fixed_count in 0..=32 {
-                    check(hash, level, IV, filter(fixed_count), &bases(hash, 1, 9));
-                }
-                check(hash, level, !IV, filter(63), &bases(hash, 2, 3));
+        for kernel in kernels() {
+            for fixed_count in 0..=32 {
+                check(kernel, IV, filter(fixed_count), &bases(kernel.0, 1, 9));
             }
+            check(kernel, !IV, filter(63), &bases(kernel.0, 2, 3));
         }
     }
 
     /// A walk takes 128, 512 or 1024 bases: these numbers, one more and one less, and none.
     #[test]
     fn any_number_of_bases_is_searched_to_the_end() {
-        for hash in [HashName::Des, HashName::Sha256] {
-            for level in levels() {
-                for count in [0, 1, 127, 128, 129, 511, 512, 513, 1023, 1024, 1025] {
-                    sample(hash, level, filter(10), &bases(hash, 3, count));
-                }
+        for kernel in kernels() {
+            for count in [0, 1, 127, 128, 129, 511, 512, 513, 1023, 1024, 1025] {
+                sample(kernel, filter(10), &bases(kernel.0, 3, count));
             }
         }
     }
 
     /// Searches, and checks all balls found and one other input of each base with the plain crate.
     /// (To check every input would take minutes.)
-    fn sample(hash: HashName, level: Level, filter: Filter, bases: &[u64]) {
+    fn sample((hash, level, walk): Kernel, filter: Filter, bases: &[u64]) {
         let reference = hash.with_iv(IV);
         let mut found = Vec::new();
-        BulkSearch::with_level(hash, IV, filter, level).search(bases, &mut found);
+        BulkSearch::with_level(hash, IV, filter, walk, level).search(bases, &mut found);
         assert!(
             found
                 .iter()
                 .all(|ball| reference.hash(ball.x) == ball.output && filter.passes(ball.output))
         );
-        for (base, walk) in bases.iter().zip((0..256).cycle().step_by(7)) {
-            let x = tosses(hash, *base).nth(walk).unwrap();
+        let inputs = walk.inputs_per_base();
+        for (base, toss) in bases.iter().zip((0..inputs).cycle().step_by(7)) {
+            let x = tosses(hash, walk, *base).nth(toss).unwrap();
             let is_found = found.iter().any(|ball| ball.x == x);
             assert_eq!(
                 is_found,
@@ -329,7 +410,7 @@ mod tests {
                 bases.len()
             );
         }
-        let expected = bases.len() as f64 * 256.0 / f64::from(1 << filter.fixed_count);
+        let expected = (bases.len() * inputs) as f64 / f64::from(1 << filter.fixed_count);
         let deviation = (found.len() as f64 - expected).abs();
         assert!(
             deviation <= 6.0 * expected.sqrt() + 6.0,
@@ -344,10 +425,11 @@ mod tests {
         for hash in [HashName::Des, HashName::Sha256] {
             let bases = bases(hash, 4, 1500);
             let mut whole = Vec::new();
-            BulkSearch::new(hash, IV, filter(8)).search(&bases, &mut whole);
+            BulkSearch::new(hash, IV, filter(8), WalkBits::MAX).search(&bases, &mut whole);
             for level in levels() {
                 for unit in [100, 777, 1024] {
-                    let mut search = BulkSearch::with_level(hash, IV, filter(8), level);
+                    let (filter, walk) = (filter(8), WalkBits::MAX);
+                    let mut search = BulkSearch::with_level(hash, IV, filter, walk, level);
                     let mut found = Vec::new();
                     bases.chunks(unit).for_each(|bases| search.search(bases, &mut found));
                     assert!(found == whole, "{hash} {level}, units of {unit}");
@@ -361,26 +443,30 @@ mod tests {
     #[test]
     fn a_whole_small_space_is_searched() {
         for hash in [HashName::Des, HashName::Sha256] {
-            let others =
-                0x0082_8040_2010_0804_u64 & !walked_bits(hash) & ((1 << hash.input_width()) - 1);
+            let others = 0x0082_8040_2010_0804_u64
+                & !WalkBits::MAX.mask(hash)
+                & ((1 << hash.input_width()) - 1);
             let spread = || (0..64).filter(|bit| others >> bit & 1 == 1).enumerate();
             let bases: Vec<u64> = (0..1u64 << others.count_ones())
                 .map(|i| spread().fold(0, |x, (n, bit)| x | (i >> n & 1) << bit))
                 .collect();
             for level in levels() {
-                check(hash, level, IV, filter(5), &bases);
+                for walk in WalkBits::ALL {
+                    check((hash, level, walk), IV, filter(5), &bases);
+                }
             }
         }
     }
 
     #[test]
     fn walked_bits_of_a_base_do_not_count() {
-        for hash in [HashName::Des, HashName::Sha256] {
+        for (hash, level, walk) in kernels() {
             let clean = bases(hash, 5, 3);
-            let dirty: Vec<u64> = clean.iter().map(|base| base | walked_bits(hash)).collect();
+            let dirty: Vec<u64> = clean.iter().map(|base| base | walk.mask(hash)).collect();
             let search = |bases: &[u64]| {
                 let mut found = Vec::new();
-                BulkSearch::new(hash, IV, filter(3)).search(bases, &mut found);
+                let mut search = BulkSearch::with_level(hash, IV, filter(3), walk, level);
+                search.search(bases, &mut found);
                 found
             };
             assert!(search(&clean) == search(&dirty));

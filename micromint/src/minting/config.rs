@@ -1,24 +1,25 @@
 //! `mint.toml`: the configuration of a mint for one period.
 //!
 //! Input: the text of the file. Output: a configuration that can be minted from; and the reverse.
-//! The keys are those of the public parameters (`PARAMS_KEYS`) and three that the broker
-//! keeps secret: `coinfile`, the path of the coin file, `input-key`, the secret of the permutation,
-//! and `weak = "allowed"` if weak choices are allowed. The invariant: no error repeats
-//! any part of the input key.
+//! The keys are those of the public parameters (`PARAMS_KEYS`) and four that only the broker needs:
+//! `coinfile`, the path of the coin file, `input-key`, the secret of the permutation, `walk`, the
+//! size of its groups, and `weak = "allowed"` if weak choices are allowed. The invariant: no error
+//! repeats any part of the input key.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::permutation::{INPUT_KEY_SIZE, InputKey};
+use crate::hash::bulk::WalkBits;
 use crate::host::Entropy;
 use crate::params::{Params, Weakness};
-use crate::toml_file::{TomlError, TomlText, line};
+use crate::toml_file::{Number, TomlError, TomlText, line};
 
 /// The longest `coinfile`, in bytes.
 const COINFILE_LEN_MAX: usize = 4096;
 
 /// The keys that are not public.
-const SECRET_KEYS: [&str; 3] = ["coinfile", "input-key", "weak"];
+const SECRET_KEYS: [&str; 4] = ["coinfile", "input-key", "walk", "weak"];
 const WEAK_ALLOWED: &str = "allowed";
 
 /// The keys that are not public, and their values.
@@ -28,6 +29,7 @@ struct SecretFile {
     coinfile: String,
     #[serde(deserialize_with = "input_key")]
     input_key: InputKey,
+    walk: Option<Number>,
     weak: Option<String>,
 }
 
@@ -38,6 +40,8 @@ pub struct MintConfig {
     pub coinfile: String,
     /// The broker's secret.
     pub key: InputKey,
+    /// s: a group has 2^s tosses, and of each group at most one ball is kept.
+    pub walk: WalkBits,
     /// Whether weak choices are allowed (`--weak`).
     pub weak: bool,
     /// The public parameters.
@@ -50,8 +54,8 @@ pub struct MintConfig {
 pub struct WeakError(Weakness);
 
 impl MintConfig {
-    /// A configuration for `params` with a new secret key, and the coin file `PERIOD.coins` beside
-    /// it.
+    /// A configuration for `params` with a new secret key, the walk that suits its t, and the coin
+    /// file `PERIOD.coins` beside it.
     ///
     /// # Errors
     /// The source of randomness failed.
@@ -59,7 +63,8 @@ impl MintConfig {
         let mut key = [0; INPUT_KEY_SIZE];
         entropy.fill(&mut key)?;
         let coinfile = format!("{}.coins", params.period());
-        Ok(MintConfig { coinfile, key: InputKey::from_bytes(key), weak: false, params })
+        let walk = WalkBits::for_fixed_count(params.raw().fixed_count);
+        Ok(MintConfig { coinfile, key: InputKey::from_bytes(key), walk, weak: false, params })
     }
 
     /// Reads a configuration.
@@ -71,7 +76,7 @@ impl MintConfig {
         let mut public = TomlText::parse(text)?;
         let secret = public.take(&SECRET_KEYS);
         let params = Params::from_toml_text(&public)?;
-        let SecretFile { coinfile, input_key, weak } = secret.read()?;
+        let SecretFile { coinfile, input_key, walk, weak } = secret.read()?;
         if !(1..=COINFILE_LEN_MAX).contains(&coinfile.len()) || coinfile.contains('\0') {
             let reason = format!(
                 "expected a path of 1 to {COINFILE_LEN_MAX} bytes without NUL, found {} bytes",
@@ -83,7 +88,13 @@ impl MintConfig {
             let reason = format!("expected {WEAK_ALLOWED:?}, found {found:.80?}");
             return Err(secret.fault("weak", reason));
         }
-        Ok(MintConfig { coinfile, key: input_key, weak: weak.is_some(), params })
+        let walk = match walk {
+            Some(bits) => {
+                WalkBits::new(bits.0).map_err(|error| secret.fault("walk", error.to_string()))?
+            }
+            None => WalkBits::for_fixed_count(params.raw().fixed_count),
+        };
+        Ok(MintConfig { coinfile, key: input_key, walk, weak: weak.is_some(), params })
     }
 
     /// Refuses weak choices unless they are allowed.
@@ -105,6 +116,7 @@ impl MintConfig {
         );
         text.push_str(&line("coinfile", self.coinfile.as_str()));
         text.push_str(&line("input-key", self.key.to_hex()));
+        text.push_str(&line("walk", self.walk.get()));
         if self.weak {
             text.push_str(&line("weak", WEAK_ALLOWED));
         }
@@ -126,7 +138,7 @@ fn input_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<InputKey, D::
 mod tests {
     use super::*;
     use crate::host::SystemEntropy;
-    use crate::testing::test_params;
+    use crate::testing::{params_with, test_params};
 
     #[test]
     fn what_was_written_is_read_back() {
@@ -135,6 +147,22 @@ mod tests {
         assert_eq!(MintConfig::from_toml(&config.to_toml()).unwrap(), config);
         let other = MintConfig::draw(test_params(), &SystemEntropy).unwrap();
         assert_ne!(config.key, other.key);
+    }
+
+    #[test]
+    fn an_absent_walk_depends_on_the_fixed_bits_alone() {
+        for (t, walk) in [(2, 4), (8, 6), (10, 8)] {
+            let params = params_with(|raw| {
+                (raw.fixed_count, raw.output_bits, raw.fixed_bits) = (t, 10 + t, 0);
+            });
+            let config = MintConfig::draw(params, &SystemEntropy).unwrap();
+            let text = config.to_toml();
+            let line = format!("walk = {walk}\n");
+            assert!(text.contains(&line), "{text}");
+            assert_eq!(MintConfig::from_toml(&text.replace(&line, "")).unwrap(), config);
+            let chosen = MintConfig::from_toml(&text.replace(&line, "walk = 8\n")).unwrap();
+            assert_eq!(chosen.walk, WalkBits::MAX);
+        }
     }
 
     #[test]
@@ -153,11 +181,15 @@ mod tests {
         let config = MintConfig {
             coinfile: "x".to_string(),
             key: key.parse().unwrap(),
+            walk: WalkBits::MAX,
             weak: false,
             params: test_params(),
         };
         let text = config.to_toml();
         for (from, to, says) in [
+            ("walk = 8", "walk = 5", "line 4, column 8: walk: expected 4, 6 or 8, found 5"),
+            ("walk = 8", "walk = 10", "walk: expected 4, 6 or 8, found 10"),
+            ("walk = 8", "walk = \"8\"", "walk: "),
             ("coinfile = \"x\"", "", "missing key `coinfile`"),
             ("coinfile = \"x\"", "coinfile = \"\"", "line 2, column 12: coinfile: expected a path"),
             (

@@ -35,8 +35,8 @@ pub enum MintError {
         /// Its value in the file.
         found: String,
     },
-    /// The file is for another input key.
-    #[error("{}: was begun with another input-key", path.display())]
+    /// The file is for another input key or other groups.
+    #[error("{}: was begun with another input-key or walk", path.display())]
     OtherKey {
         /// The file.
         path: PathBuf,

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::config::MintConfig;
 use super::error::MintError;
-use super::permutation::InputKey;
+use super::permutation::{InputKey, PermutationKey};
 use crate::coin_file::CoinFile;
+use crate::hash::bulk::WalkBits;
 use crate::host::Directory;
 use crate::params::Params;
 
@@ -28,7 +30,7 @@ static NEVER_STOP: AtomicBool = AtomicBool::new(false);
 
 /// What a job is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum MintStage {
     /// It tosses balls; the unit is a toss.
     Tossing,
     /// It counts the balls of each superbin; the unit is a superbin.
@@ -46,7 +48,7 @@ pub enum Stage {
 #[non_exhaustive]
 pub struct Progress {
     /// What the job is doing.
-    pub stage: Stage,
+    pub stage: MintStage,
     /// How much of this stage is done, earlier runs included, in the unit of the stage.
     pub done: u64,
     /// How much this stage has to do, in the same unit.
@@ -67,11 +69,10 @@ pub struct Progress {
 ///
 /// let folder = tempfile::tempdir()?;
 /// let directory = DiskDirectory::new(folder.path());
-/// let job = MintJobBuilder::new(&directory, &config.coinfile, &config.params, &config.key)
-///     .with_threads(2)
-///     .build()?;
+/// let job =
+///     MintJobBuilder::new(&directory, &config.coinfile, &config).with_threads(2).build()?;
 /// let MintOutcome::Complete(state) = job.mint()? else { panic!("nobody stops this mint") };
-/// assert!(state.ball_count > 900, "1024 bins, 4 balls tossed for each");
+/// assert!(state.ball_count > 900, "1024 bins, 4 balls kept for each");
 ///
 /// let report = job.verify()?.expect("nobody stops this verification");
 /// assert_eq!((report.ball_count, report.fault_count), (state.ball_count, 0));
@@ -84,6 +85,7 @@ pub struct MintJob<'a> {
     pub(super) name: &'a str,
     pub(super) params: &'a Params,
     pub(super) key: &'a InputKey,
+    pub(super) walk: WalkBits,
     pub(super) threads: usize,
     pub(super) memory: u64,
     pub(super) stop: &'a AtomicBool,
@@ -97,19 +99,20 @@ pub struct MintJob<'a> {
 pub struct MintJobBuilder<'a>(MintJob<'a>);
 
 impl<'a> MintJobBuilder<'a> {
-    /// A job for the coin file `name` in `directory`, which need not exist yet, of the period
-    /// `params` under the broker's secret input key.
+    /// A job for the coin file `name` in `directory`, which need not exist yet, of the period that
+    /// `config` describes. The path of the coin file in `config` is not used.
     pub fn new(
         directory: &'a dyn Directory,
         name: &'a str,
-        params: &'a Params,
-        key: &'a InputKey,
+        config: &'a MintConfig,
     ) -> MintJobBuilder<'a> {
+        let MintConfig { params, key, walk, .. } = config;
         MintJobBuilder(MintJob {
             directory,
             name,
             params,
             key,
+            walk: *walk,
             threads: 1,
             memory: MEMORY_DEFAULT,
             stop: &NEVER_STOP,
@@ -181,8 +184,13 @@ impl MintJob<'_> {
     }
 
     /// Reports progress.
-    pub(super) fn report(&self, stage: Stage, done: u64, total: u64) {
+    pub(super) fn report(&self, stage: MintStage, done: u64, total: u64) {
         (self.progress)(Progress { stage, done, total });
+    }
+
+    /// The tag that its coin file and run files hold.
+    pub(super) fn key_tag(&self) -> [u8; 16] {
+        PermutationKey::derive(self.params, self.key, self.walk).tag()
     }
 
     /// Checks that a coin file was begun with the parameters and the key of this job.
@@ -204,7 +212,7 @@ impl MintJob<'_> {
                 return Err(MintError::OtherParams { path, key, expected, found });
             }
         }
-        if key_tag != self.key.tag() {
+        if key_tag != self.key_tag() {
             return Err(MintError::OtherKey { path: path.to_path_buf() });
         }
         Ok(())

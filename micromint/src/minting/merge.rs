@@ -12,7 +12,7 @@
 
 use super::error::MintError;
 use super::files::names;
-use super::job::{MintJob, Progress, Stage};
+use super::job::{MintJob, MintStage, Progress};
 use super::merged_part::MergedPart;
 use super::outcome::MergeOutcome;
 use super::place::{put_hits, write_counts};
@@ -228,7 +228,7 @@ impl Merge<'_> {
         let length = |part: &Shard| part.part(superbins).end - part.part(superbins).start;
         let total = self.part.as_ref().map_or(superbins, length);
         let done = total - todo.iter().map(length).sum::<u64>();
-        let mut progress = Progress { stage: Stage::Merging, done, total };
+        let mut progress = Progress { stage: MintStage::Merging, done, total };
         for part in todo {
             let Some(merged) = self.merge_part(coin_file, &mut readers, *part, &mut progress)?
             else {

@@ -1,12 +1,13 @@
 //! Tests of merging: all run files, whole or in parts, with stops, crashes and damage.
 
 use super::shard_tests::{Cluster, assert_tidy, run_names};
-use super::tests::{Bench, NAME, minted, sized};
+use super::tests::{Bench, NAME, minted, sized, test_params};
 use super::*;
 use crate::coin_file::{CoinFile, Phase};
 use crate::hash::HashName;
+use crate::hash::bulk::WalkBits;
 use crate::host::{Directory, SimulatedDirectory, Survives};
-use crate::testing::{params_with, test_params};
+use crate::testing::params_with;
 
 #[test]
 fn merged_shards_are_the_file_of_one_machine() {
@@ -196,6 +197,14 @@ fn wrong_sets_of_run_files_are_told_and_nothing_is_begun() {
     fails(&of_other, &names, "was begun with another input-key");
     let message = of_other.toss(1, 3).unwrap_err().to_string();
     assert!(message.contains("another input-key"), "{message}");
+    // Shards of other groups: refused, also one among others that fit.
+    let of_other = Cluster { walk: WalkBits::MAX, ..Cluster::new(&directory) };
+    fails(&of_other, &names, "was begun with another input-key or walk");
+    directory.remove(&names[2]).unwrap();
+    of_other.toss(3, 3).unwrap();
+    fails(&cluster, &names, "run-3-of-3: was begun with another input-key or walk");
+    directory.remove(&names[2]).unwrap();
+    cluster.toss(3, 3).unwrap();
 
     // A run file under the name of another shard.
     let bytes = directory.bytes(&names[0]).unwrap();
@@ -272,7 +281,7 @@ fn torn_and_damaged_run_files_are_told() {
 /// More hits than a block holds, so that parts begin inside blocks; memory for one block per run.
 #[test]
 fn runs_of_many_blocks_merge_from_any_part() {
-    let params = sized(10, 6, 4, 2, 19, HashName::Sha256);
+    let params = sized(10, 6, 4, 2, 21, HashName::Sha256);
     let expected = minted(&params).bytes(NAME).unwrap();
     let directory = SimulatedDirectory::new();
     let cluster = Cluster { params, threads: 2, ..Cluster::new(&directory) };

@@ -44,7 +44,7 @@ impl MergedPart {
     pub(super) fn write(&self, job: &MintJob<'_>, part: Shard) -> Result<(), MintError> {
         let mut bytes = [0; RECORD_SIZE];
         layout::MAGIC.set(&mut bytes, MAGIC);
-        layout::KEY_TAG.set(&mut bytes, job.key.tag());
+        layout::KEY_TAG.set(&mut bytes, job.key_tag());
         layout::PARAMS_CHECKSUM.set(&mut bytes, params_checksum(job));
         layout::PART_INDEX.set(&mut bytes, part.index());
         layout::PART_COUNT.set(&mut bytes, part.count());
@@ -72,7 +72,7 @@ impl MergedPart {
         let is_good = bytes.len() == RECORD_SIZE
             && open(&bytes).is_some()
             && layout::MAGIC.get(&bytes) == MAGIC
-            && layout::KEY_TAG.get(&bytes) == job.key.tag()
+            && layout::KEY_TAG.get(&bytes) == job.key_tag()
             && layout::PARAMS_CHECKSUM.get(&bytes) == params_checksum(job)
             && part_of(&bytes) == (part.index(), part.count());
         Ok(is_good.then(|| MergedPart {

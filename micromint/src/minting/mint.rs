@@ -1,30 +1,29 @@
 //! The mint: makes a complete coin file, from nothing or from where an earlier run stopped.
 //!
-//! Input: a [`MintJob`]. Output: its coin file. Tossing and placing alternate in batches of a few
-//! seconds. After each batch the file is synced, then its header records the progress. At the end
+//! Input: a [`MintJob`]. Output: its coin file. Tossing and placing alternate in stretches of a few
+//! seconds. After each stretch the file is synced, then its header records the progress. At the end
 //! the mint counts the balls of each superbin and computes the content checksum. The invariant: the
-//! header is never ahead of the balls, so a crash at any moment loses one batch, and the next run
+//! header is never ahead of the balls, so a crash at any moment loses one stretch, and the next run
 //! continues after the last one.
 
 use std::time::Duration;
 
 use super::error::MintError;
-use super::job::{MintJob, Stage};
+use super::job::{MintJob, MintStage};
 use super::outcome::MintOutcome;
-use super::permutation::GROUP_SIZE;
 use super::place::{place, write_counts};
 use super::sort::sort;
 use super::spill;
-use super::toss::{Limits, Tosser, toss_batch};
+use super::toss::{Limits, Tosser, toss_stretch};
 use crate::coin_file::{CoinFile, MintingState, Phase, add_to_checksum, superbin_size};
 
-/// The shortest time that a batch of tosses takes.
-const BATCH_TIME_MIN: Duration = Duration::from_secs(2);
-/// The longest time that a batch of tosses takes: a crash loses this and the time to place it.
-const BATCH_TIME_MAX: Duration = Duration::from_secs(8);
-/// A batch takes this many times the time that placing the last one took, within these bounds, so
+/// The shortest time that a stretch of tosses takes.
+const STRETCH_TIME_MIN: Duration = Duration::from_secs(2);
+/// The longest time that a stretch of tosses takes: a crash loses this and the time to place it.
+const STRETCH_TIME_MAX: Duration = Duration::from_secs(8);
+/// A stretch takes this many times the time that placing the last one took, within these bounds, so
 /// that most of the time goes into tossing.
-const BATCH_TIMES_PLACING: u32 = 4;
+const STRETCH_TIMES_PLACING: u32 = 4;
 /// How much of the file is counted at once, in bytes.
 const COUNTING_SIZE: u64 = 4 << 20;
 
@@ -60,33 +59,34 @@ impl MintJob<'_> {
 
     /// Makes the remaining tosses. Returns whether it reached the end.
     fn toss_all(&self, coin_file: &CoinFile, state: &mut MintingState) -> Result<bool, MintError> {
-        let tosser = Tosser::new(self.params, self.key);
+        let tosser = Tosser::new(self.params, self.key, self.walk);
         let total = 1u64 << self.params.raw().input_bits;
-        let hits_max = tosser.hits_max(self.threads, self.memory);
-        let (mut batch_time, mut parts) = (BATCH_TIME_MIN, vec![Vec::new(); self.threads]);
+        let (group, hits_max) = (tosser.group_size(), tosser.hits_max(self.threads, self.memory));
+        let (mut stretch_time, mut parts) = (STRETCH_TIME_MIN, vec![Vec::new(); self.threads]);
         while state.next_toss < total {
             if self.is_stopped() {
                 return Ok(false);
             }
             let (start, done) = ((self.elapsed)(), state.next_toss);
             let go_on = |groups: u64| {
-                let done = total.min(done + groups * GROUP_SIZE);
-                self.report(Stage::Tossing, done, total);
-                !self.is_stopped() && (self.elapsed)().saturating_sub(start) < batch_time
+                let done = total.min(done + groups * group);
+                self.report(MintStage::Tossing, done, total);
+                !self.is_stopped() && (self.elapsed)().saturating_sub(start) < stretch_time
             };
             let limits = Limits { threads: self.threads, hits_max, filled: None, go_on: &go_on };
-            let batch =
-                toss_batch(&tosser, state.next_toss / GROUP_SIZE..tosser.group_count(), &limits);
+            let stretch =
+                toss_stretch(&tosser, state.next_toss / group..tosser.group_count(), &limits);
             let placing = (self.elapsed)();
-            state.next_toss = total.min(batch.end * GROUP_SIZE);
-            sort(self.params, &batch, &mut parts);
-            tosser.take_back(batch);
+            state.next_toss = total.min(stretch.end * group);
+            sort(self.params, &stretch, &mut parts);
+            tosser.take_back(stretch);
             place(coin_file, &parts)?;
             // Makes the balls durable first, then the state, so that it is never ahead of them.
             coin_file.set_minting_state(state)?;
             coin_file.sync()?;
             let placing = (self.elapsed)().saturating_sub(placing);
-            batch_time = (placing * BATCH_TIMES_PLACING).clamp(BATCH_TIME_MIN, BATCH_TIME_MAX);
+            stretch_time =
+                (placing * STRETCH_TIMES_PLACING).clamp(STRETCH_TIME_MIN, STRETCH_TIME_MAX);
         }
         Ok(true)
     }
@@ -108,9 +108,9 @@ impl MintJob<'_> {
             coin_file.write_superbins(first, &bytes)?;
             state.checksum = add_to_checksum(state.checksum, &mut bytes, size as usize);
             state.counted_superbins += count;
-            self.report(Stage::Counting, state.counted_superbins, total);
+            self.report(MintStage::Counting, state.counted_superbins, total);
             let is_stopped = self.is_stopped() && state.counted_superbins < total;
-            if is_stopped || (self.elapsed)().saturating_sub(saved) >= BATCH_TIME_MAX {
+            if is_stopped || (self.elapsed)().saturating_sub(saved) >= STRETCH_TIME_MAX {
                 coin_file.set_minting_state(state)?;
                 coin_file.sync()?;
                 saved = (self.elapsed)();

@@ -1,10 +1,10 @@
 //! Placing: putting hits into the bins of a coin file.
 //!
-//! Input: the hits of a batch of tosses. Output: the file's bins contain them, unless a ball was
-//! there before. The invariant: batches come in order of toss, so a ball that is already there was
-//! tossed earlier and stays (the thesis's "existing balls are not overwritten"). Placing a batch
-//! again after a crash in its middle changes nothing: a ball of the batch that is already there is
-//! the earliest for its bin, because a batch is placed only when all of it was tossed.
+//! Input: the hits of a stretch of tosses. Output: the file's bins contain them, unless a ball was
+//! there before. The invariant: stretches come in order of toss, so a ball that is already there
+//! was tossed earlier and stays (the thesis's "existing balls are not overwritten"). Placing a
+//! stretch again after a crash in its middle changes nothing: a ball of the stretch that is already
+//! there is the earliest for its bin, because a stretch is placed only when all of it was tossed.
 
 use std::thread;
 
@@ -19,7 +19,7 @@ const GAP_MAX: u64 = 16 * 1024;
 /// The most that is read and written at once, in bytes, unless one superbin is larger.
 const RUN_SIZE_MAX: u64 = 1024 * 1024;
 
-/// Places a batch: all of `parts`, each in order of place, in parallel. Not durable before
+/// Places a stretch: all of `parts`, each in order of place, in parallel. Not durable before
 /// `coin_file.sync()`.
 pub(super) fn place(coin_file: &CoinFile, parts: &[Vec<Hit>]) -> Result<(), CoinFileError> {
     thread::scope(|scope| {

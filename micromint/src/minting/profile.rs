@@ -51,7 +51,7 @@ impl Profile {
     /// The source of randomness failed.
     pub fn apply(self, raw: &mut RawParams, entropy: &dyn Entropy) -> io::Result<()> {
         let (hash, k, u, v, t, b) = match self {
-            Profile::Test => (HashName::Des, 4, 6, 4, 2, 14),
+            Profile::Test => (HashName::Des, 4, 6, 4, 2, 16),
             Profile::Demo => (HashName::Des, 4, 15, 6, 8, 31),
             Profile::Small => (HashName::Des, 4, 19, 8, 10, 39),
             Profile::SmallSha256 => (HashName::Sha256, 6, 19, 8, 13, 42),
@@ -85,7 +85,9 @@ impl fmt::Display for Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::bulk::WalkBits;
     use crate::host::SystemEntropy;
+    use crate::minting::MintPlan;
     use crate::params::Params;
     use crate::testing::raw_test_params;
 
@@ -96,8 +98,12 @@ mod tests {
             profile.apply(&mut raw, &SystemEntropy).unwrap();
             let params = Params::new(raw).unwrap();
             assert_eq!(params.weaknesses().is_empty(), profile != Profile::Test, "{params}");
-            let lambda_bits = params.raw().input_bits - params.raw().output_bits;
-            assert_eq!(lambda_bits, if profile == Profile::National { 1 } else { 2 });
+            // Two balls are kept for each bin of the largest, about four for each of the others.
+            let walk = WalkBits::for_fixed_count(params.raw().fixed_count);
+            let plan = MintPlan::new(&params, walk);
+            let load = plan.lambda * plan.kept_part;
+            let expected = if profile == Profile::National { 2.0 } else { 4.0 };
+            assert!((0.88..=1.0).contains(&(load / expected)), "{params}: {load}");
             assert_eq!(profile.as_str().parse::<Profile>().unwrap(), profile);
         }
         assert!("large".parse::<Profile>().is_err());

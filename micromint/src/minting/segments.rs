@@ -1,8 +1,8 @@
 //! The segments of a shard: run files of consecutive ranges of tosses.
 //!
-//! Input: one batch of hits after the other. Output: files that cover the shard's tosses from the
+//! Input: one stretch of hits after the other. Output: files that cover the shard's tosses from the
 //! first on without a gap. The invariant: a segment gets its name when it is complete and durable,
-//! so a crash loses only the batch in progress. Adjacent segments can be merged into one that
+//! so a crash loses only the stretch in progress. Adjacent segments can be merged into one that
 //! covers the tosses of all.
 
 use std::cmp::Reverse;
@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::error::MintError;
 use super::files::{exists, names, path_of};
 use super::hit::Hit;
-use super::job::{MintJob, Stage};
+use super::job::{MintJob, MintStage};
 use super::run_file::{BLOCK_SIZE, Run, RunFile, RunHeader, RunReader, RunWriter};
 use super::shard::Shard;
 use crate::error::FileError;
@@ -93,7 +93,7 @@ impl Segments<'_> {
             .collect())
     }
 
-    /// Writes the hits of a batch, which are in order of place, as the segment of `tosses`.
+    /// Writes the hits of a stretch, which are in order of place, as the segment of `tosses`.
     pub(super) fn write(&self, parts: &[Vec<Hit>], tosses: Range<u64>) -> Result<(), MintError> {
         self.make(tosses, |writer| {
             for hit in parts.iter().flatten() {
@@ -150,7 +150,7 @@ impl Segments<'_> {
                 .directory
                 .open(&name, Open::Create)
                 .map_err(FileError::on("make", &path))?;
-            let (params, tag) = (self.job.params, self.job.key.tag());
+            let (params, tag) = (self.job.params, self.job.key_tag());
             let header = RunHeader::new(params, tag, self.shard, tosses.clone());
             let mut writer = RunWriter::new(file, path.clone(), header)?;
             let is_whole = fill(&mut writer)?;
@@ -227,12 +227,12 @@ fn merge_runs(
         heads.extend(runs[i].current()?.map(|hit| Reverse((hit.place, i))));
         done += 1;
         if done % HITS_BETWEEN_LOOKS == 0 {
-            job.report(Stage::Sorting, done, total);
+            job.report(MintStage::Sorting, done, total);
             if job.is_stopped() {
                 return Ok(false);
             }
         }
     }
-    job.report(Stage::Sorting, total, total);
+    job.report(MintStage::Sorting, total, total);
     Ok(true)
 }

@@ -4,10 +4,12 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use super::permutation::GROUP_SIZE;
+use crate::hash::bulk::WalkBits;
 use crate::host::Directory;
 use crate::params::Params;
 
+/// A shard begins and ends at a multiple of so many tosses, so that it has whole groups.
+const SHARD_UNIT: u64 = WalkBits::MAX.inputs_per_base() as u64;
 /// The most shards of a period.
 pub(super) const SHARDS_MAX: u32 = 4096;
 
@@ -68,8 +70,8 @@ impl Shard {
     /// Its tosses: whole groups, unless the period is shorter than one group.
     pub(super) fn tosses(self, params: &Params) -> Range<u64> {
         let total = 1u64 << params.raw().input_bits;
-        let groups = self.part(total.div_ceil(GROUP_SIZE));
-        groups.start * GROUP_SIZE..total.min(groups.end * GROUP_SIZE)
+        let units = self.part(total.div_ceil(SHARD_UNIT));
+        units.start * SHARD_UNIT..total.min(units.end * SHARD_UNIT)
     }
 
     /// The usual name of its run file beside the coin file `coin_file`.

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use super::job::MEMORY_MIN;
 use super::shard::SHARDS_MAX;
-use super::tests::{Bench, FullDisk, NAME, key, minted, sized};
+use super::tests::{Bench, FullDisk, NAME, config, key, minted, sized, test_params};
 use super::*;
 use crate::hash::HashName;
+use crate::hash::bulk::WalkBits;
 use crate::host::{Directory, Lock, Open, SimulatedDirectory, Survives};
 use crate::params::Params;
-use crate::testing::test_params;
 
 /// Shards and merges of the `test` profile unless changed.
 pub(super) struct Cluster<'a> {
     pub(super) directory: &'a dyn Directory,
     pub(super) params: Params,
     pub(super) key: InputKey,
+    pub(super) walk: WalkBits,
     pub(super) threads: usize,
     pub(super) memory: u64,
     pub(super) tick: Duration,
@@ -30,6 +31,7 @@ impl<'a> Cluster<'a> {
             directory,
             params: test_params(),
             key: key(),
+            walk: WalkBits::for_fixed_count(2),
             threads: 1,
             memory: MEMORY_MIN,
             tick: Duration::from_millis(1),
@@ -46,7 +48,9 @@ impl<'a> Cluster<'a> {
             let is_last = told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at;
             stop.fetch_or(is_last, Ordering::Relaxed);
         };
-        let job = self.builder().with_stop(&stop).with_clock(&elapsed).with_progress(&progress);
+        let config = MintConfig { walk: self.walk, ..config(&self.params, &self.key) };
+        let job = self.builder(&config).with_stop(&stop).with_clock(&elapsed);
+        let job = job.with_progress(&progress);
         let run = RunFile { directory: self.directory, name: &shard.run_name(NAME) };
         job.build()?.toss_shard(shard, run)
     }
@@ -66,17 +70,18 @@ impl<'a> Cluster<'a> {
             names.iter().map(|name| RunFile { directory: self.directory, name }).collect();
         let (stop, told) = (AtomicBool::new(false), AtomicU64::new(0));
         let progress = |progress: Progress| {
-            assert!(progress.stage == Stage::Merging && progress.done <= progress.total);
+            assert!(progress.stage == MintStage::Merging && progress.done <= progress.total);
             let is_last = told.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_at;
             stop.fetch_or(is_last, Ordering::Relaxed);
         };
         let part = part.map(|(index, count)| Shard::new(index, count).unwrap());
-        let job = self.builder().with_stop(&stop).with_progress(&progress);
+        let config = MintConfig { walk: self.walk, ..config(&self.params, &self.key) };
+        let job = self.builder(&config).with_stop(&stop).with_progress(&progress);
         job.build()?.merge(&runs, part)
     }
 
-    fn builder(&self) -> MintJobBuilder<'_> {
-        MintJobBuilder::new(self.directory, NAME, &self.params, &self.key)
+    fn builder<'b>(&'b self, config: &'b MintConfig) -> MintJobBuilder<'b> {
+        MintJobBuilder::new(self.directory, NAME, config)
             .with_threads(self.threads)
             .with_memory(self.memory)
     }
@@ -121,7 +126,7 @@ fn shards_take_every_toss_once() {
 }
 
 #[test]
-fn threads_batches_and_stops_leave_no_trace_in_a_run_file() {
+fn threads_stretches_and_stops_leave_no_trace_in_a_run_file() {
     let whole = SimulatedDirectory::new();
     Cluster::new(&whole).toss(2, 3).unwrap();
     let name = &run_names(3)[1];

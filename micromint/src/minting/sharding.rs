@@ -4,7 +4,7 @@
 //! alone would place, in the order of their bins. The invariant: as with a coin file, the hits in a
 //! run file depend on `mint.toml` and the shard alone.
 //!
-//! Tosses are made in batches. The hits of each batch are sorted and written as a segment
+//! Tosses are made in stretches. The hits of each stretch are sorted and written as a segment
 //! ([`Segments`]). When all tosses are made, the segments are merged into one, which is renamed.
 
 use std::ops::Range;
@@ -13,19 +13,18 @@ use std::time::Duration;
 use super::error::MintError;
 use super::files::{exists, path_of};
 use super::filled::Filled;
-use super::job::{MintJob, Stage};
+use super::job::{MintJob, MintStage};
 use super::outcome::ShardOutcome;
-use super::permutation::GROUP_SIZE;
 use super::run_file::{Run, RunFile, RunReader};
 use super::segments::Segments;
 use super::shard::Shard;
 use super::sort::sort;
-use super::toss::{Limits, Tosser, toss_batch};
+use super::toss::{Limits, Tosser, toss_stretch};
 use crate::error::FileError;
 use crate::host::{Lock, Open};
 
-/// The longest time that a batch takes: the work that a crash loses.
-const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
+/// The longest time that a stretch takes: the work that a crash loses.
+const STRETCH_TIME_MAX: Duration = Duration::from_secs(60);
 
 impl MintJob<'_> {
     /// Makes the run file of a shard, or continues with it, until it is complete or the job is
@@ -85,28 +84,29 @@ impl Segments<'_> {
             return Ok(next);
         }
         let mut filled = self.filled()?;
-        let tosser = Tosser::new(job.params, job.key);
+        let tosser = Tosser::new(job.params, job.key, job.walk);
+        let group = tosser.group_size();
         let memory = job.memory - filled.as_ref().map_or(0, |_| Filled::size(job.params));
         let hits_max = tosser.hits_max(job.threads, memory);
         let mut parts = vec![Vec::new(); job.threads];
         while !is_covered && !job.is_stopped() {
             let began = (job.elapsed)();
             let go_on = |groups: u64| {
-                let done = end.min(next + groups * GROUP_SIZE) - start;
-                job.report(Stage::Tossing, done, end - start);
-                !job.is_stopped() && (job.elapsed)().saturating_sub(began) < BATCH_TIME_MAX
+                let done = end.min(next + groups * group) - start;
+                job.report(MintStage::Tossing, done, end - start);
+                !job.is_stopped() && (job.elapsed)().saturating_sub(began) < STRETCH_TIME_MAX
             };
             let limits =
                 Limits { threads: job.threads, hits_max, filled: filled.as_ref(), go_on: &go_on };
-            let batch = toss_batch(&tosser, next / GROUP_SIZE..end.div_ceil(GROUP_SIZE), &limits);
-            let batch_end = end.min(batch.end * GROUP_SIZE).max(next);
-            sort(job.params, &batch, &mut parts);
-            tosser.take_back(batch);
-            self.write(&parts, next..batch_end)?;
+            let stretch = toss_stretch(&tosser, next / group..end.div_ceil(group), &limits);
+            let stretch_end = end.min(stretch.end * group).max(next);
+            sort(job.params, &stretch, &mut parts);
+            tosser.take_back(stretch);
+            self.write(&parts, next..stretch_end)?;
             if let Some(filled) = &mut filled {
                 parts.iter().for_each(|hits| filled.fill(hits));
             }
-            (next, is_covered) = (batch_end, batch_end == end);
+            (next, is_covered) = (stretch_end, stretch_end == end);
         }
         Ok(next)
     }

@@ -1,4 +1,4 @@
-//! Sorting the hits of a batch by place: a radix partition in memory.
+//! Sorting the hits of a stretch by place: a radix partition in memory.
 //!
 //! Input: hits in order of toss. Output: hits in order of place, for each place only the one tossed
 //! first. Each thread takes the hits of its own part of the places: it scatters them into buckets
@@ -21,21 +21,21 @@ const DIGIT_BITS_MAX: u32 = 11;
 /// Buckets of fewer hits are sorted by comparing.
 const BUCKET_HITS_MIN: usize = 256;
 
-/// Sorts the hits of a batch by place, on one thread for each element of `parts`. Each element then
-/// holds the hits of one part of the places, only the first hit of each place. The memory of the
-/// elements is reused.
-pub(super) fn sort(params: &Params, batch: &TossedHits, parts: &mut [Vec<Hit>]) {
+/// Sorts the hits of a stretch by place, on one thread for each element of `parts`. Each element
+/// then holds the hits of one part of the places, only the first hit of each place. The memory of
+/// the elements is reused.
+pub(super) fn sort(params: &Params, stretch: &TossedHits, parts: &mut [Vec<Hit>]) {
     let each = params.superbin_count().div_ceil(parts.len() as u64) << params.subbin_bits();
     thread::scope(|scope| {
         for (part, hits) in (0..).zip(parts) {
-            scope.spawn(move || sort_part(batch, part * each..(part + 1) * each, hits));
+            scope.spawn(move || sort_part(stretch, part * each..(part + 1) * each, hits));
         }
     });
 }
 
 /// Replaces `hits` by those of some places, in order.
-fn sort_part(batch: &TossedHits, places: Range<u64>, hits: &mut Vec<Hit>) {
-    let mine = || batch.slices().flatten().filter(|hit| places.contains(&hit.place));
+fn sort_part(stretch: &TossedHits, places: Range<u64>, hits: &mut Vec<Hit>) {
+    let mine = || stretch.slices().flatten().filter(|hit| places.contains(&hit.place));
     let shift = bits(places.end - places.start).saturating_sub(BUCKET_BITS);
     let bucket = |hit: &Hit| ((hit.place - places.start) >> shift) as usize;
     let mut ends = vec![0; 1 << BUCKET_BITS];
@@ -47,7 +47,7 @@ fn sort_part(batch: &TossedHits, places: Range<u64>, hits: &mut Vec<Hit>) {
     }
     if hits.capacity() < total {
         // A vector that grows takes the memory of both while it is moved. A little more room than
-        // needed now will suffice for all batches of about this size.
+        // needed now will suffice for all stretches of about this size.
         *hits = Vec::new();
         hits.reserve_exact(total + total / 32);
     }
@@ -133,11 +133,11 @@ mod tests {
             let mut expected = hits.clone();
             expected.sort_by_key(|hit| hit.place);
             expected.dedup_by_key(|hit| hit.place);
-            let batch = TossedHits::of(&hits);
+            let stretch = TossedHits::of(&hits);
             for threads in [1, 2, 3, 70] {
                 let mut parts = vec![Vec::new(); threads];
                 for _ in 0..2 {
-                    sort(&params, &batch, &mut parts);
+                    sort(&params, &stretch, &mut parts);
                     assert!(parts.concat() == expected, "{u} {v} {threads}");
                 }
             }

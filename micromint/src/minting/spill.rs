@@ -1,23 +1,23 @@
-//! Minting a coin file that is much larger than a batch of hits.
+//! Minting a coin file that is much larger than a stretch of hits.
 //!
 //! Input: a [`MintJob`] with a large coin file. Output: the same file as without a spill. Placing
-//! such a file batch by batch would read and write all of it with each batch. Instead the hits of
-//! each batch go, in the order of their bins, into a file of their own beside the coin file: a
-//! segment of the only shard. Then the coin file is merged from all segments. The invariant:
-//! everything is written once and read once, in order. One bit per bin in memory drops the balls
-//! for bins that are already filled, so the spill is hardly larger than the coin file.
+//! such a file stretch by stretch would read and write all of it with each stretch. Instead the
+//! hits of each stretch go, in the order of their bins, into a file of their own beside the coin
+//! file: a segment of the only shard. Then the coin file is merged from all segments. The
+//! invariant: everything is written once and read once, in order. One bit per bin in memory drops
+//! the balls for bins that are already filled, so the spill is hardly larger than the coin file.
 
 use super::error::MintError;
 use super::filled::Filled;
 use super::job::MintJob;
 use super::outcome::{MergeOutcome, MintOutcome};
-use super::plan::Plan;
+use super::plan::MintPlan;
 use super::run_file::{BLOCK_HITS_MAX, BLOCK_SIZE, RunFile};
 use super::segments::Segments;
 use super::shard::Shard;
 use crate::coin_file::{CoinFile, MintingState, file_size};
 
-/// The largest coin file into which batches are placed directly, in bytes: each takes a moment.
+/// The largest coin file into which stretches are placed directly, in bytes: each takes a moment.
 const PLACED_SIZE_MAX: u64 = 256 << 20;
 
 /// The name of the run file that the segments would become; it is never made.
@@ -47,10 +47,10 @@ pub(super) fn size(job: &MintJob<'_>) -> Result<u64, MintError> {
     if !is_better(job)? {
         return Ok(0);
     }
-    let plan = Plan::new(job.params);
+    let plan = MintPlan::new(job.params, job.walk);
     let hits = match Filled::fits(job.params, job.memory) {
         true => plan.stored_balls,
-        false => plan.good_balls,
+        false => plan.kept_balls,
     };
     Ok((hits / BLOCK_HITS_MAX as f64 * 1.01) as u64 * BLOCK_SIZE)
 }

@@ -1,15 +1,14 @@
-//! Tests of mints whose coin files are too large for placing batch by batch.
+//! Tests of mints whose coin files are too large for placing stretch by stretch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::tests::{Bench, FullDisk, NAME, minted, sized};
+use super::tests::{Bench, FullDisk, NAME, minted, sized, test_params};
 use super::*;
 use crate::coin_file::file_size;
 use crate::hash::HashName;
 use crate::host::{Directory, SimulatedDirectory, Survives};
-use crate::testing::test_params;
 
 /// Makes `mint` spill: it continues with the spill of an earlier run.
 fn begin_spill(directory: &SimulatedDirectory) {
@@ -133,14 +132,14 @@ fn a_full_disk_loses_nothing_that_was_spilt() {
 
 #[test]
 fn the_spill_counts_when_free_space_is_looked_at() {
-    let params = sized(16, 6, 4, 0, 20, HashName::Sha256);
+    let params = sized(16, 6, 4, 0, 24, HashName::Sha256);
     let directory = SimulatedDirectory::new();
     let run = |free| {
         let left = Arc::new(AtomicI64::new(i64::MAX));
         let disk = FullDisk { directory: &directory, left, free };
         Bench { params: params.clone(), stop_at: 1, ..Bench::new(&disk) }.run()
     };
-    // 2^20 balls fill 0.22 of 2^22 bins; each takes 12 bytes.
+    // 2^24 tosses keep 2^20 balls, which fill 0.22 of 2^22 bins; each takes 12 bytes.
     let spill = (0.2212 * f64::from(1 << 22) * 12.0) as u64;
     let error = run(file_size(&params) + spill).unwrap_err().to_string();
     assert!(error.contains("free bytes, for it and the files of minting beside it"), "{error}");

@@ -88,7 +88,7 @@ impl MintJob<'_> {
         }
         // Records of an earlier coin file of this name must not count for this one.
         merged_part::remove_all(self.directory, self.name)?;
-        let coin_file = CoinFile::create(file, self.path(), self.params, self.key.tag())?;
+        let coin_file = CoinFile::create(file, self.path(), self.params, self.key_tag())?;
         coin_file.sync()?;
         self.directory
             .rename(&temporary, self.name)

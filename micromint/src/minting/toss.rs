@@ -1,8 +1,10 @@
 //! Tossing: which balls of a range of tosses go into which bins.
 //!
-//! Input: a range of toss numbers. Output: its hits, that is, the balls whose fixed bits are right,
-//! each with its place, in order of toss. The invariant: the hits depend on the range alone, not on
-//! how it is divided into units or which thread takes which unit.
+//! Input: a range of toss numbers. Output: its hits in order of toss, each with its place. A hit is
+//! the first good ball of its group, that is, the first whose fixed bits are right: a ball that was
+//! sold then tells which of its siblings are not stored, and nothing else. The invariant: the hits
+//! depend on the range alone, not on how it is divided into units or which thread takes which unit,
+//! and not on the bins that are filled already.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,19 +14,19 @@ use std::time::Duration;
 
 use super::filled::Filled;
 use super::hit::{Hit, SORTING_SIZE_PER_HIT};
-use super::permutation::{GROUP_SIZE, InputKey, Permutation};
+use super::permutation::{InputKey, Permutation};
 use crate::hash::HashFunction;
-use crate::hash::bulk::{self, BulkSearch, Filter, Found};
+use crate::hash::bulk::{self, BulkSearch, Filter, Found, WalkBits};
 use crate::params::Params;
 
-/// The most groups that a thread takes at once: 2^18 tosses.
-const UNIT_GROUPS_MAX: u64 = 1024;
+/// The most tosses that a thread takes at once.
+const UNIT_TOSSES_MAX: u64 = 1 << 18;
 
-/// The most hits of a batch, however large the memory: 4 GiB including the memory for sorting. More
-/// would not sort faster and would take memory from the system's file cache.
-const BATCH_HITS_MAX: u64 = 1 << 27;
+/// The most hits of a stretch, however large the memory: 4 GiB including the memory for sorting.
+/// More would not sort faster and would take memory from the system's file cache.
+const STRETCH_HITS_MAX: u64 = 1 << 27;
 
-/// A batch stores its hits in chunks, about this many per thread.
+/// A stretch stores its hits in chunks, about this many per thread.
 const CHUNKS_PER_THREAD: u64 = 32;
 /// The most hits of a chunk.
 const CHUNK_HITS_MAX: u64 = 1 << 16;
@@ -38,50 +40,58 @@ pub(super) struct Tosser {
     hash: Box<dyn HashFunction>,
     filter: Filter,
     permutation: Permutation,
+    walk: WalkBits,
     /// The bits that each toss of a group adds to the group's input.
     low: Vec<u64>,
-    /// The chunks of earlier batches, for reuse.
+    /// The chunks of earlier stretches, for reuse.
     chunks: Mutex<Vec<Vec<Hit>>>,
 }
 
 impl Tosser {
-    pub(super) fn new(params: &Params, key: &InputKey) -> Tosser {
+    pub(super) fn new(params: &Params, key: &InputKey, walk: WalkBits) -> Tosser {
         let raw = params.raw();
-        let permutation = Permutation::new(raw.hash, key);
-        // A period of fewer than 2^8 tosses (tests) ends within its first group.
-        let tosses = GROUP_SIZE.min(1 << raw.input_bits);
+        let permutation = Permutation::new(params, key, walk);
+        // A period of fewer tosses than a group (tests) ends within its first group.
+        let tosses = permutation.group_size().min(1 << raw.input_bits);
         Tosser {
             params: params.clone(),
             hash: params.hash_function(),
             filter: Filter { fixed_count: raw.fixed_count, fixed_bits: raw.fixed_bits },
             low: (0..tosses).map(|j| permutation.low_bits(j)).collect(),
             permutation,
+            walk,
             chunks: Mutex::new(Vec::new()),
         }
     }
 
+    /// The tosses of a group.
+    pub(super) fn group_size(&self) -> u64 {
+        self.permutation.group_size()
+    }
+
     /// All groups of the period.
     pub(super) fn group_count(&self) -> u64 {
-        (1u64 << self.params.raw().input_bits).div_ceil(GROUP_SIZE)
+        (1u64 << self.params.raw().input_bits).div_ceil(self.group_size())
     }
 
     /// The number of groups that a thread takes at a time.
     fn unit_groups(&self) -> u64 {
         // Small periods are divided finely too, so that every thread has work.
-        (self.group_count() / 64).clamp(1, UNIT_GROUPS_MAX)
+        (self.group_count() / 64).clamp(1, UNIT_TOSSES_MAX / self.group_size())
     }
 
-    /// The approximate number of hits that one unit yields.
+    /// The approximate number of hits that one unit yields, at most one for each group.
     fn unit_hits(&self) -> u64 {
-        (self.unit_groups() * GROUP_SIZE) >> self.filter.fixed_count
+        let groups = self.unit_groups();
+        ((groups * self.group_size()) >> self.filter.fixed_count).min(groups)
     }
 
-    /// The most hits of a batch: as many as fit into `memory` together with the memory for sorting,
-    /// besides the chunks and units in progress.
+    /// The most hits of a stretch: as many as fit into `memory` together with the memory for
+    /// sorting, besides the chunks and units in progress.
     pub(super) fn hits_max(&self, threads: usize, memory: u64) -> u64 {
         // If few balls hit, each hit takes an entry in the list of units.
         let per_hit = size_of::<Hit>() as u64 + size_of::<Unit>() as u64 / self.unit_hits().max(1);
-        let hits = (memory / (per_hit + SORTING_SIZE_PER_HIT)).min(BATCH_HITS_MAX);
+        let hits = (memory / (per_hit + SORTING_SIZE_PER_HIT)).min(STRETCH_HITS_MAX);
         let under_way = hits / CHUNKS_PER_THREAD + threads as u64 * self.unit_hits();
         hits.saturating_sub(under_way).max(1)
     }
@@ -90,11 +100,33 @@ impl Tosser {
     pub(super) fn hits(&self, searcher: &mut Searcher, groups: Range<u64>, hits: &mut Vec<Hit>) {
         searcher.bases.resize((groups.end - groups.start) as usize, 0);
         self.permutation.groups(groups.start, &mut searcher.bases);
-        // Both searches find the balls in the order of the groups, and those of one group in the
-        // order of x, which is that of their tosses.
         self.search(searcher);
         hits.clear();
         hits.extend(searcher.found.iter().filter_map(|found| self.hit(*found)));
+    }
+
+    /// The first good ball of the group of each of `inputs`, if there is one. `searcher` is this
+    /// thread's.
+    pub(super) fn first_balls(&self, searcher: &mut Searcher, inputs: &[u64]) -> Vec<Option<u64>> {
+        searcher.bases.clear();
+        searcher.bases.extend(inputs.iter().map(|x| self.base_of(*x)));
+        searcher.bases.dedup();
+        self.search(searcher);
+        let mut found = searcher.found.iter().map(|ball| ball.x).peekable();
+        let (mut last_base, mut first) = (None, None);
+        let first_of = |x: &u64| {
+            let base = self.base_of(*x);
+            if last_base.replace(base) != Some(base) {
+                first = found.next_if(|first| self.base_of(*first) == base);
+            }
+            first
+        };
+        inputs.iter().map(first_of).collect()
+    }
+
+    /// x without its walked bits, which all inputs of its group share.
+    fn base_of(&self, x: u64) -> u64 {
+        x & !self.walk.mask(self.params.raw().hash)
     }
 
     /// What one thread searches with.
@@ -103,11 +135,12 @@ impl Tosser {
         // A period of less than a group needs single tosses, and a bulk search of few groups wastes
         // most of its lanes.
         let is_bulk = self.unit_groups() >= BULK_GROUPS_MIN as u64;
-        let bulk = is_bulk.then(|| BulkSearch::new(raw.hash, raw.iv, self.filter));
+        let bulk = is_bulk.then(|| BulkSearch::new(raw.hash, raw.iv, self.filter, self.walk));
         Searcher { bulk, bases: Vec::new(), found: Vec::new() }
     }
 
-    /// Searches whole groups. This is the only place where minting hashes.
+    /// Finds the first good ball of each group, in the order of `bases`. This is the only place
+    /// where minting hashes.
     fn search(&self, Searcher { bulk, bases, found }: &mut Searcher) {
         found.clear();
         match bulk {
@@ -122,6 +155,9 @@ impl Tosser {
                 }
             }
         }
+        // Both find the balls of a group in the order of x, which is that of their tosses.
+        let walked = self.walk.mask(self.params.raw().hash);
+        found.dedup_by_key(|ball| ball.x & !walked);
     }
 
     fn hit(&self, found: Found) -> Option<Hit> {
@@ -137,9 +173,9 @@ impl Tosser {
         chunk.unwrap_or_else(|| Vec::with_capacity(hits))
     }
 
-    /// Recovers the memory of a batch, for later ones.
-    pub(super) fn take_back(&self, batch: TossedHits) {
-        let mut chunks = batch.chunks;
+    /// Recovers the memory of a stretch, for later ones.
+    pub(super) fn take_back(&self, stretch: TossedHits) {
+        let mut chunks = stretch.chunks;
         chunks.iter_mut().for_each(Vec::clear);
         *self.chunks.lock().unwrap_or_else(PoisonError::into_inner) = chunks;
     }
@@ -152,7 +188,7 @@ pub(super) struct Searcher {
     found: Vec<Found>,
 }
 
-/// When a batch of tosses ends, besides at the end of the period.
+/// When a stretch of tosses ends, besides at the end of the period.
 pub(super) struct Limits<'a> {
     pub(super) threads: usize,
     /// The most hits; up to one unit per thread more is possible.
@@ -170,7 +206,7 @@ impl Limits<'_> {
     }
 }
 
-/// The hits of a batch of tosses: those of all groups up to `end`.
+/// The hits of a stretch of tosses: those of all groups up to `end`.
 pub(super) struct TossedHits {
     pub(super) end: u64,
     /// The hits.
@@ -231,13 +267,13 @@ impl TossedHits {
 
 /// Tosses groups in order, on all threads, until a limit is reached: at least one unit, unless
 /// `groups` is empty.
-pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_>) -> TossedHits {
+pub(super) fn toss_stretch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_>) -> TossedHits {
     let (unit, Range { start, end }) = (tosser.unit_groups(), groups);
     let next = AtomicU64::new(start);
     let (hits, tossed) = (AtomicU64::new(0), AtomicU64::new(0));
     let is_over = AtomicBool::new(false);
     let none = |end| TossedHits { end, chunks: Vec::new(), units: Vec::new() };
-    let batch = Mutex::new(none(start));
+    let stretch = Mutex::new(none(start));
     let work = || {
         let (mut own, mut searcher, mut found) = (none(start), tosser.searcher(), Vec::new());
         while !is_over.load(Ordering::Relaxed) {
@@ -259,7 +295,7 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
                 is_over.store(true, Ordering::Relaxed);
             }
         }
-        batch.lock().unwrap_or_else(PoisonError::into_inner).add(own);
+        stretch.lock().unwrap_or_else(PoisonError::into_inner).add(own);
     };
     thread::scope(|scope| {
         for _ in 1..limits.threads {
@@ -267,9 +303,9 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
         }
         work();
     });
-    let mut batch = batch.into_inner().unwrap_or_else(PoisonError::into_inner);
-    batch.units.sort_unstable_by_key(|unit| unit.first);
-    batch
+    let mut stretch = stretch.into_inner().unwrap_or_else(PoisonError::into_inner);
+    stretch.units.sort_unstable_by_key(|unit| unit.first);
+    stretch
 }
 
 /// A measured rate of tossing.
@@ -278,6 +314,8 @@ pub(super) fn toss_batch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<'_
 pub struct Rate {
     /// Tosses per second on all threads together.
     pub tosses_per_second: f64,
+    /// Balls per second that are the first good ones of their group, likewise.
+    pub kept_per_second: f64,
     /// The number of threads.
     pub threads: usize,
 }
@@ -286,24 +324,32 @@ pub struct Rate {
 /// the time since any fixed moment.
 pub fn measure_rate(
     params: &Params,
+    walk: WalkBits,
     threads: usize,
     time: Duration,
     elapsed: &(dyn Fn() -> Duration + Sync),
 ) -> Rate {
-    let tosser = Tosser::new(params, &InputKey::from_bytes([0; 16]));
+    let tosser = Tosser::new(params, &InputKey::from_bytes([0; 16]), walk);
     let start = elapsed();
-    let mut tosses = 0;
+    let (mut tosses, mut kept) = (0, 0);
     let spent = loop {
         let go_on = |_| elapsed().saturating_sub(start) < time;
         let limits = Limits { threads, hits_max: u64::MAX, filled: None, go_on: &go_on };
-        tosses +=
-            toss_batch(&tosser, 0..tosser.group_count(), &limits).end * tosser.low.len() as u64;
+        let stretch = toss_stretch(&tosser, 0..tosser.group_count(), &limits);
+        tosses += stretch.end * tosser.low.len() as u64;
+        kept += stretch.slices().map(<[Hit]>::len).sum::<usize>();
+        tosser.take_back(stretch);
         let spent = elapsed().saturating_sub(start);
         if spent >= time {
             break spent;
         }
     };
-    Rate { tosses_per_second: tosses as f64 / spent.as_secs_f64().max(1e-9), threads }
+    let seconds = spent.as_secs_f64().max(1e-9);
+    Rate {
+        tosses_per_second: tosses as f64 / seconds,
+        kept_per_second: kept as f64 / seconds,
+        threads,
+    }
 }
 
 #[cfg(test)]
@@ -328,14 +374,17 @@ mod tests {
                 resize(raw, 15, 6, 4, t, hash);
                 raw.input_bits = b;
             });
-            let tosser = Tosser::new(&params, &key);
-            let mut bulk = tosser.searcher();
-            assert!(bulk.bulk.is_some());
-            for groups in [0..130, 5000..5003, tosser.group_count() - 200..tosser.group_count()] {
-                let [mut hits, mut expected] = [Vec::new(), Vec::new()];
-                tosser.hits(&mut bulk, groups.clone(), &mut hits);
-                tosser.hits(&mut plain(), groups, &mut expected);
-                assert!(!hits.is_empty() && hits == expected);
+            for walk in WalkBits::ALL {
+                let tosser = Tosser::new(&params, &key, walk);
+                let mut bulk = tosser.searcher();
+                assert!(bulk.bulk.is_some());
+                let end = tosser.group_count();
+                for groups in [0..130, 5000..5003, end - 200..end] {
+                    let [mut hits, mut expected] = [Vec::new(), Vec::new()];
+                    tosser.hits(&mut bulk, groups.clone(), &mut hits);
+                    tosser.hits(&mut plain(), groups.clone(), &mut expected);
+                    assert!(hits == expected && !(hits.is_empty() && groups.start == 0));
+                }
             }
         }
     }
@@ -343,18 +392,18 @@ mod tests {
     #[test]
     fn a_period_is_tossed_once_whatever_the_threads() {
         let params = crate::testing::test_params();
-        let tosser = Tosser::new(&params, &InputKey::from_bytes([9; 16]));
+        let tosser = Tosser::new(&params, &InputKey::from_bytes([9; 16]), WalkBits::MAX);
         let mut all = Vec::new();
-        tosser.hits(&mut plain(), 0..64, &mut all);
+        tosser.hits(&mut plain(), 0..256, &mut all);
         for threads in [1, 2, 5] {
             let (mut start, mut hits) = (0, Vec::new());
-            while start < 64 {
-                let limits = Limits { threads, hits_max: 300, filled: None, go_on: &|_| true };
-                let batch = toss_batch(&tosser, start..64, &limits);
-                assert!(batch.end > start);
-                hits.extend(batch.slices().flatten().copied());
-                start = batch.end;
-                tosser.take_back(batch);
+            while start < 256 {
+                let limits = Limits { threads, hits_max: 30, filled: None, go_on: &|_| true };
+                let stretch = toss_stretch(&tosser, start..256, &limits);
+                assert!(stretch.end > start);
+                hits.extend(stretch.slices().flatten().copied());
+                start = stretch.end;
+                tosser.take_back(stretch);
             }
             assert!(hits == all, "{threads} threads");
         }

@@ -1,9 +1,10 @@
 //! Verifying a coin file: every ball is hashed again.
 //!
 //! Input: a coin file. Output: a [`Report`] whether it is what a mint with this key writes, as far
-//! as the file alone can show: every ball is in its bin and was tossed, the counts and the checksum
-//! are right, and a bin without a ball is empty. The invariant: the file is read in pieces under
-//! its shared lock, so that the broker can sell from it at the same time.
+//! as the file alone can show: every ball is in its bin, was tossed and is the first good one of
+//! its group; the counts and the checksum are right; and a bin without a ball is empty. The
+//! invariant: the file is read in pieces under its shared lock, so that the broker can sell from it
+//! at the same time.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::error::MintError;
-use super::job::{MintJob, Stage};
+use super::job::{MintJob, MintStage};
 use super::permutation::Permutation;
+use super::toss::{Searcher, Tosser};
 use crate::bin::Bin;
 use crate::coin_file::{
     CoinFile, SUPERBIN_HEADER_SIZE, Status, Stored, add_to_checksum, superbin_size,
@@ -35,7 +37,7 @@ pub struct Report {
     pub ball_count: u64,
     /// The number of faults; 0 for a sound file.
     pub fault_count: u64,
-    /// The first 20 of them in words, in the order of the file.
+    /// The first 20 of them in words, about in the order of the file.
     pub faults: Vec<String>,
 }
 
@@ -122,14 +124,17 @@ impl MintJob<'_> {
     fn verify_part(&self, superbins: Range<u64>, done: &AtomicU64) -> Result<Part, MintError> {
         // A handle of its own, because a lock belongs to a handle.
         let coin_file = CoinFile::open_read(self.directory, self.name)?;
-        let hasher = Hasher {
+        let tosser = Tosser::new(self.params, self.key, self.walk);
+        let mut hasher = Hasher {
             params: self.params,
             hash: self.params.hash_function(),
-            permutation: Permutation::new(self.params.raw().hash, self.key),
+            permutation: Permutation::new(self.params, self.key, self.walk),
+            searcher: tosser.searcher(),
+            tosser,
         };
         let size = superbin_size(self.params);
         let step = (READING_SIZE / size).max(1);
-        let (mut part, mut bytes) = (Part::default(), Vec::new());
+        let (mut part, mut bytes, mut balls) = (Part::default(), Vec::new(), Vec::new());
         for first in superbins.clone().step_by(step as usize) {
             if self.is_stopped() {
                 break;
@@ -142,14 +147,17 @@ impl MintJob<'_> {
                 coin_file.read_superbins(first, &mut bytes)?;
             }
             for (index, superbin) in (first..).zip(bytes.chunks_exact(size as usize)) {
-                hasher.check(index as u32, superbin, &mut part);
+                hasher.check_superbin(index as u32, superbin, &mut balls, &mut part);
             }
+            hasher.check_balls(&balls, &mut part);
+            part.ball_count += balls.len() as u64;
+            balls.clear();
             part.checksum = add_to_checksum(part.checksum, &mut bytes, size as usize);
             // Of each header, the checksum covers only the ball count.
             part.length += bytes.len() - (count * (SUPERBIN_HEADER_SIZE - 4)) as usize;
             let done = done.fetch_add(count, Ordering::Relaxed) + count;
             let total = self.params.superbin_count();
-            self.report(Stage::Verifying, done, total);
+            self.report(MintStage::Verifying, done, total);
         }
         Ok(part)
     }
@@ -159,29 +167,38 @@ struct Hasher<'a> {
     params: &'a Params,
     hash: Box<dyn HashFunction>,
     permutation: Permutation,
+    tosser: Tosser,
+    searcher: Searcher,
 }
 
 impl Hasher<'_> {
-    fn check(&self, index: u32, superbin: &[u8], part: &mut Part) {
+    /// Checks the header and the empty bins of a superbin, and appends its balls to `balls`.
+    fn check_superbin(
+        &self,
+        index: u32,
+        superbin: &[u8],
+        balls: &mut Vec<(Bin, u64)>,
+        part: &mut Part,
+    ) {
         let header = CoinFile::parse_superbin_header(superbin, self.params);
         let stored: Vec<(Bin, Stored)> = superbin[SUPERBIN_HEADER_SIZE as usize..]
             .chunks_exact(8)
             .zip(0..)
             .map(|(word, subbin)| (Bin { superbin: index, subbin }, Stored::read(word, 0)))
             .collect();
-        let balls: Vec<(Bin, u64)> = stored
-            .iter()
-            .filter(|(_, stored)| stored.exists())
-            .map(|(bin, stored)| (*bin, stored.x))
-            .collect();
+        let before = balls.len();
+        balls.extend(
+            stored
+                .iter()
+                .filter(|(_, stored)| stored.exists())
+                .map(|(bin, stored)| (*bin, stored.x)),
+        );
+        let found = balls.len() - before;
         match header {
             Err(found) => part.fault(|| format!("the header of superbin {index}: {found}")),
-            Ok(header) if header.ball_count as usize != balls.len() => part.fault(|| {
+            Ok(header) if header.ball_count as usize != found => part.fault(|| {
                 let expected = header.ball_count;
-                format!(
-                    "superbin {index}: its header counts {expected} balls, found {}",
-                    balls.len()
-                )
+                format!("superbin {index}: its header counts {expected} balls, found {found}")
             }),
             Ok(_) => {}
         }
@@ -190,23 +207,28 @@ impl Hasher<'_> {
                 part.fault(|| format!("bin {bin}: holds no ball but {:016x}", stored.word()));
             }
         }
-        self.check_balls(&balls, part);
-        part.ball_count += balls.len() as u64;
     }
 
-    fn check_balls(&self, balls: &[(Bin, u64)], part: &mut Part) {
+    /// Hashes some balls and those before them in their groups.
+    fn check_balls(&mut self, balls: &[(Bin, u64)], part: &mut Part) {
         let inputs: Vec<u64> = balls.iter().map(|(_, x)| *x).collect();
         let mut outputs = vec![0; inputs.len()];
         self.hash.hash_many(&inputs, &mut outputs);
         let mut tosses = inputs.clone();
         self.permutation.inverse_many(&mut tosses);
-        for (((bin, x), output), toss) in balls.iter().zip(outputs).zip(tosses) {
+        let firsts = self.tosser.first_balls(&mut self.searcher, &inputs);
+        let hashed = outputs.into_iter().zip(tosses).zip(firsts);
+        for ((bin, x), ((output, toss), first)) in balls.iter().zip(hashed) {
             if *x >= self.params.input_end() {
                 part.fault(|| format!("bin {bin}: the input {x:x} is out of range"));
             } else if self.params.bin_of(output) != Some(*bin) {
                 part.fault(|| format!("bin {bin}: the ball {x:x} does not belong there"));
             } else if toss >> self.params.raw().input_bits != 0 {
                 part.fault(|| format!("bin {bin}: the ball {x:x} was never tossed"));
+            } else if let Some(first) = first.filter(|first| first != x) {
+                part.fault(|| {
+                    format!("bin {bin}: the ball {x:x} is not the first of its group, {first:x} is")
+                });
             }
         }
     }

@@ -1,8 +1,9 @@
 //! A message whose type is not known in advance.
 
 use super::{
-    Frame, FundsCredited, FundsWithdrawn, InvalidPayment, MessageError, Payment, RedemptionResult,
-    RequestCredit, RequestPayment, RequestRedemption, SendExpired,
+    Frame, FundsCredited, FundsWithdrawn, InvalidPayment, MessageError, OwnersSold, Payment,
+    RedemptionResult, RequestCredit, RequestOwners, RequestPayment, RequestRedemption,
+    RequestWatch, SendExpired, WatchResult,
 };
 
 macro_rules! messages {
@@ -58,6 +59,10 @@ messages! {
     RequestRedemption = "Request-Redemption",
     RedemptionResult = "Redemption-Result",
     FundsCredited = "Funds-Credited",
+    RequestOwners = "Request-Owners",
+    OwnersSold = "Owners-Sold",
+    RequestWatch = "Request-Watch",
+    WatchResult = "Watch-Result",
 }
 
 /// The second line, which contains the type; `None` if there is none.

@@ -1,8 +1,8 @@
 //! Payment: vendor-specific coins for one page, from client to vendor (thesis 3.3.1).
 
 use super::frame::Printer;
-use super::{Frame, MessageError, Url};
-use crate::authenticator::Authenticator;
+use super::{Frame, MessageError, PaymentRecord, Url};
+use crate::authenticator::{Authenticator, Key, OWNER_TOKEN_SIZE, OwnerToken, UrlDigest, push_hex};
 use crate::bytes::{from_u64_be, u64_be};
 use crate::identity::{UserId, VendorId};
 use crate::params::{COIN_SIZE_MAX, COIN_SIZE_MIN};
@@ -10,24 +10,29 @@ use crate::period::Period;
 
 /// The largest number of coins in one payment, and so the highest price.
 pub const COINS_PER_PAYMENT_MAX: u32 = 500;
+/// The largest number of owner tokens in one payment, and so of sets whose coins it contains.
+pub const OWNER_TOKENS_MAX: usize = 256;
 /// The largest Payment message, in bytes: it fits into a journal record with room to spare.
 pub const PAYMENT_SIZE_MAX: usize = 60 * 1024;
 
 /// Coins for a page.
 ///
 /// ```
-/// use micromint::authenticator::Authenticator;
+/// use micromint::authenticator::{Authenticator, Key};
 /// use micromint::protocol::Payment;
 ///
+/// let client_key = Key::from_bytes([7; 32]); // K_U
 /// let payment = Payment {
 ///     url: "https://news.example/story".parse()?,
 ///     user: "alice".parse()?,
 ///     vendor: "news.example".parse()?,
 ///     period: "2026-12".parse()?,
 ///     coins: 1,
+///     owner_tokens: vec![client_key.owner_token(&"news.example".parse()?, 8)],
 ///     authenticator: Authenticator::from_bytes([0; 16]),
 ///     x: vec![1, 2, 3, 4],
-/// };
+/// }
+/// .authenticated(&client_key);
 /// assert_eq!(Payment::parse(&payment.to_bytes())?, payment);
 /// assert_eq!(payment.coin_size(), 4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -44,8 +49,11 @@ pub struct Payment {
     pub period: Period,
     /// The number of coins, 1 to [`COINS_PER_PAYMENT_MAX`].
     pub coins: u32,
-    /// Computed with K_U over vendor, URL and data. The vendor passes it on unchecked; the broker
-    /// checks it.
+    /// One for each set used, in the order in which its first superbin first occurs in the data: 1
+    /// to [`OWNER_TOKENS_MAX`]. The vendor compares them with its owners file.
+    pub owner_tokens: Vec<OwnerToken>,
+    /// Computed with K_U over vendor, the digest of the URL, owner tokens and data. The vendor
+    /// passes it on unchecked; the broker checks it.
     pub authenticator: Authenticator,
     /// The coins one after the other, the k inputs of each in the order of the set; k is the same
     /// for all and is 2 to 8.
@@ -74,6 +82,7 @@ impl Payment {
             vendor: frame.parsed("Vendor-ID")?,
             period: frame.parsed("Period")?,
             coins,
+            owner_tokens: owner_tokens_from(frame.need(OWNER_TOKENS)?)?,
             authenticator: frame.parsed("Authenticator")?,
             x: coins_from(coins, &frame.into_data()?)?,
         })
@@ -87,8 +96,29 @@ impl Payment {
             .header("Vendor-ID", &self.vendor)
             .header("Period", &self.period)
             .header("Coins", self.coins)
+            .header(OWNER_TOKENS, owner_tokens_to_text(&self.owner_tokens))
             .header("Authenticator", self.authenticator)
             .data(&self.data())
+    }
+
+    /// The payment with the authenticator under this key, K_U of the payer.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> Payment {
+        let url = UrlDigest::of(self.url.as_str());
+        let authenticator = key.payment(&self.vendor, &url, &self.owner_tokens, &self.data());
+        Payment { authenticator, ..self }
+    }
+
+    /// What the broker gets of the payment: everything but the URL, of which it gets the digest.
+    pub fn record(&self) -> PaymentRecord {
+        PaymentRecord {
+            url: UrlDigest::of(self.url.as_str()),
+            user: self.user.clone(),
+            authenticator: self.authenticator,
+            tokens: self.owner_tokens.clone(),
+            coins: self.coins,
+            data: self.data(),
+        }
     }
 
     /// The decoded data: every x as 8 bytes big-endian. The authenticator covers this.
@@ -100,6 +130,35 @@ impl Payment {
     pub fn coin_size(&self) -> usize {
         self.x.len() / self.coins.max(1) as usize
     }
+}
+
+const OWNER_TOKENS: &str = "Owner-Tokens";
+
+/// Reads owner tokens with commas between them; blanks around them are allowed.
+fn owner_tokens_from(text: &str) -> Result<Vec<OwnerToken>, MessageError> {
+    let wrong = |why: String| MessageError::Header { name: OWNER_TOKENS.to_string(), why };
+    let found = text.bytes().filter(|byte| *byte == b',').count() + 1;
+    if found > OWNER_TOKENS_MAX {
+        return Err(wrong(format!("{found} tokens, at most {OWNER_TOKENS_MAX} are allowed")));
+    }
+    let read = |token: &str| {
+        token.trim().parse().map_err(|_| {
+            // A token is a secret, so the error does not show the text.
+            wrong("expected owner tokens of 16 hexadecimal digits".to_string())
+        })
+    };
+    text.split(',').map(read).collect()
+}
+
+fn owner_tokens_to_text(tokens: &[OwnerToken]) -> String {
+    let mut text = String::with_capacity(tokens.len() * (2 * OWNER_TOKEN_SIZE + 1));
+    for (i, token) in tokens.iter().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        push_hex(&mut text, token.as_bytes());
+    }
+    text
 }
 
 /// Reads `coins` coins of equal size, 2 to 8 balls.

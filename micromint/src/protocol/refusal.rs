@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use crate::coin::CoinFault;
 
+/// How long a client should wait before it sends a payment again that is not known yet, in seconds.
+const NOT_YET_KNOWN_RETRY_SECONDS: u32 = 5;
+
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $sentence:literal;)*) => {
         /// Why a payment was refused; the vendor recorded nothing. The variants are in order of
@@ -46,7 +49,7 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// The text is not a Payment message.
+    /// The text is not a Payment message, or has not one owner token for each set.
     Malformed = "malformed", "The payment could not be read.";
     /// The vendor did not issue the challenge that the credential answers, or issued it for another
     /// page.
@@ -81,12 +84,22 @@ refusals! {
     RepeatedCoin = "repeated-coin", "The payment contains a coin twice.";
     /// The user or a superbin is on the revocation list.
     Revoked = "revoked", "The broker has revoked these coins.";
-    /// The owners file says that another user bought the coins.
+    /// An owner token is not that of the set in the owners file.
     NotOwner = "not-owner", "The coins belong to another user.";
+    /// A set was sold after the vendor's owners file was made, or was never sold. The same payment
+    /// may be good a few seconds later.
+    NotYetKnown = "not-yet-known", "The coins are not known here yet. Please try again.";
     /// The user has reached the daily limit of coins at this vendor.
     CapReached = "cap-reached", "You have reached today's limit here.";
     /// A coin was spent here before.
     Spent = "spent", "A coin was spent here before.";
+}
+
+impl Refusal {
+    /// After how many seconds the same payment, sent again, may be good; `None` if it will not be.
+    pub fn retry_after(self) -> Option<u32> {
+        (self == Refusal::NotYetKnown).then_some(NOT_YET_KNOWN_RETRY_SECONDS)
+    }
 }
 
 impl From<CoinFault> for Refusal {

@@ -27,18 +27,19 @@ pub struct RequestRedemption {
     pub payments: u32,
     /// Computed with K_V over Batch-ID and data.
     pub authenticator: Authenticator,
-    /// For each payment its length as a big-endian u32 and the Payment message as received.
+    /// For each payment the length of its [`PaymentRecord`](super::PaymentRecord) as a big-endian
+    /// u32, and the record.
     pub data: Vec<u8>,
 }
 
-/// Appends a payment to the data of a batch.
-pub fn push_record(data: &mut Vec<u8>, payment: &[u8]) {
-    Writer::new(data).u32_be(payment.len() as u32).bytes(payment);
+/// Appends the bytes of a [`PaymentRecord`](super::PaymentRecord) to the data of a batch.
+pub fn push_record(data: &mut Vec<u8>, record: &[u8]) {
+    Writer::new(data).u32_be(record.len() as u32).bytes(record);
 }
 
 impl RequestRedemption {
-    /// Parses a Request-Redemption. The payments in it are not parsed: a malformed one gets a
-    /// verdict of its own and does not affect the others.
+    /// Parses a Request-Redemption. The records in it are not parsed: a malformed one gets a verdict
+    /// of its own and does not affect the others.
     ///
     /// # Errors
     /// The text is not one, or its data does not have the stated number of records.
@@ -53,31 +54,13 @@ impl RequestRedemption {
             authenticator: frame.parsed("Authenticator")?,
             data: frame.into_data()?,
         };
-        batch.check_records()?;
+        check_records(&batch.data, batch.payments, BATCH_DATA_SIZE_MAX)?;
         Ok(batch)
     }
 
-    fn check_records(&self) -> Result<(), MessageError> {
-        if self.data.len() > BATCH_DATA_SIZE_MAX {
-            let found = self.data.len();
-            return Err(MessageError::Data(format!(
-                "{found} bytes, at most {BATCH_DATA_SIZE_MAX} are allowed"
-            )));
-        }
-        let mut records = Records(Reader::new(&self.data));
-        let found = records.by_ref().count();
-        if found == self.payments as usize && records.0.left() == 0 {
-            return Ok(());
-        }
-        let (expected, after) = (self.payments, records.0.left());
-        let why =
-            format!("expected {expected} payments, found {found} and {after} bytes after the last");
-        Err(MessageError::Data(why))
-    }
-
-    /// The payments as received, in order.
+    /// The bytes of the payment records, in order.
     pub fn records(&self) -> Vec<&[u8]> {
-        Records(Reader::new(&self.data)).collect()
+        records_in(&self.data)
     }
 
     /// Prints the message.
@@ -90,6 +73,32 @@ impl RequestRedemption {
             .header("Authenticator", self.authenticator)
             .data(&self.data)
     }
+}
+
+/// Checks that the data consists of this number of records.
+pub(super) fn check_records(
+    data: &[u8],
+    expected: u32,
+    size_max: usize,
+) -> Result<(), MessageError> {
+    if data.len() > size_max {
+        let found = data.len();
+        return Err(MessageError::Data(format!("{found} bytes, at most {size_max} are allowed")));
+    }
+    let mut records = Records(Reader::new(data));
+    let found = records.by_ref().count();
+    let after = records.0.left();
+    if found == expected as usize && after == 0 {
+        return Ok(());
+    }
+    let why =
+        format!("expected {expected} payments, found {found} and {after} bytes after the last");
+    Err(MessageError::Data(why))
+}
+
+/// The bytes of the records in data, in order.
+pub(super) fn records_in(data: &[u8]) -> Vec<&[u8]> {
+    Records(Reader::new(data)).collect()
 }
 
 /// Reads records from the front of a batch's data, until one is incomplete.

@@ -4,7 +4,7 @@ use super::MessageError;
 
 macro_rules! verdicts {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $word:literal;)*) => {
-        /// The broker's verdict on a coin or a returned ball. Numbers are never reused.
+        /// The broker's verdict on a coin or a returned ball.
         ///
         /// ```
         /// use micromint::protocol::Verdict;
@@ -44,15 +44,11 @@ macro_rules! verdicts {
 verdicts! {
     /// Paid (a coin) or credited (a ball). Final.
     Accepted = 0, "accepted";
-    /// The claim waits until redeem-until: a payment with a wrong authenticator, or a return. Send
+    /// The claim waits until redeem-until: a payment that is not beyond doubt, or a return. Send
     /// the same message again after that for the final verdict.
     Waiting = 1, "waiting until redeem-until";
-    /// The payment cannot be parsed.
+    /// The record of the payment cannot be read.
     Malformed = 16, "malformed payment";
-    /// The payment is for a vendor other than the one that redeems.
-    OtherVendor = 17, "paid to another vendor";
-    /// The coin is of another period than the batch, or of one that the broker does not have.
-    UnknownPeriod = 18, "of another period";
     /// An x is out of range or repeated within the coin.
     InputWrong = 19, "input out of range or repeated";
     /// The fixed bits of a ball are wrong.
@@ -61,7 +57,8 @@ verdicts! {
     UserDifferences = 21, "not a set of this user";
     /// The sub-bins are not those of this vendor.
     VendorDifferences = 22, "not made for this vendor";
-    /// A ball is not the one that the broker minted for its bin: proof of a forgery.
+    /// A ball is not the one that the broker minted for its bin: proof of a forgery. Only a payment
+    /// that is from the owner gets this verdict.
     Forged = 23, "forged";
     /// The broker no longer redeems this period.
     TooLate = 25, "after redeem-until";
@@ -76,7 +73,7 @@ verdicts! {
     NotFromOwner = 30, "not from the owner";
     /// A payment that may be the owner's meets a return, or its vendor has too many of them: nobody
     /// gets the coin until a person has decided. Send the same message again after that.
-    Disputed = 31, "disputed until a person decides";
+    Disputed = 31, "disputed";
 }
 
 impl Verdict {

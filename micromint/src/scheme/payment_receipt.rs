@@ -20,7 +20,7 @@ const REFERENCE_SIZE: usize = 16;
 /// The content of a `Payment-Receipt`. Members are in the order of their names.
 ///
 /// ```
-/// use micromint::authenticator::Authenticator;
+/// use micromint::authenticator::{Authenticator, OwnerToken};
 /// use micromint::protocol::Payment;
 /// use micromint::scheme::{PaymentReceipt, reference};
 /// use micromint::time::UnixTime;
@@ -31,6 +31,7 @@ const REFERENCE_SIZE: usize = 16;
 ///     vendor: "news.example".parse()?,
 ///     period: "2026-12".parse()?,
 ///     coins: 1,
+///     owner_tokens: vec![OwnerToken::from_bytes([0; 8])],
 ///     authenticator: Authenticator::from_bytes([0; 16]),
 ///     x: vec![1, 2, 3, 4],
 /// };
@@ -125,6 +126,7 @@ mod tests {
             vendor: "news.example".parse().unwrap(),
             period: "2026-12".parse().unwrap(),
             coins: 1,
+            owner_tokens: vec!["0011223344556677".parse().unwrap()],
             authenticator: "00112233445566778899aabbccddeeff".parse().unwrap(),
             x: vec![1, 2, 3, 4],
         }

@@ -218,12 +218,12 @@ pub fn file_modified_at() -> UnixTime {
 /// An environment variable that selects cases by a part of their name, to try one alone.
 const CASES_VARIABLE: &str = "MICROMINT_CASES";
 
-/// Checks that enough steps were played: one if `MICROMINT_CASES` selects cases, else 151.
+/// Checks that enough steps were played: one if `MICROMINT_CASES` selects cases, else 165.
 ///
 /// # Panics
 /// There were fewer. A player that plays nothing finds no fault.
 pub fn assert_played(steps: usize) {
-    let least = if std::env::var_os(CASES_VARIABLE).is_some() { 1 } else { 151 };
+    let least = if std::env::var_os(CASES_VARIABLE).is_some() { 1 } else { 165 };
     assert!(steps >= least, "expected at least {least} steps, found {steps}");
 }
 
@@ -323,13 +323,25 @@ impl Case {
 
 impl CaseStep {
     /// The files that the vendor puts into the folder of periods, and their contents.
-    pub fn put_files(&self) -> Vec<(String, String)> {
+    pub fn put_files(&self) -> Vec<(String, Vec<u8>)> {
         let params = mint("2031-01").params().to_toml();
-        self.put
-            .iter()
-            .map(|(name, text)| (name.clone(), text.replace("{params 2031-01}", &params)))
-            .collect()
+        let content = |text: &str| match text.strip_prefix("{owners ") {
+            Some(users) => owners_file(users.trim_end_matches('}')),
+            None => text.replace("{params 2031-01}", &params).into_bytes(),
+        };
+        self.put.iter().map(|(name, text)| (name.clone(), content(text))).collect()
     }
+}
+
+/// The owners file of `2026-12` for `news.example` in which the sets from superbin 0 on belong to
+/// these users.
+fn owners_file(users: &str) -> Vec<u8> {
+    let mint = mint("2026-12");
+    let users: Vec<UserId> = users.split(' ').map(|user| user.parse().unwrap()).collect();
+    let key = |user| Key::from_bytes(BROKER_SECRET).user_key(mint.params().period(), user);
+    let keys: Vec<Key> = users.iter().map(key).collect();
+    let sets: Vec<(&UserId, &Key)> = users.iter().zip(&keys).collect();
+    mint.owners(&"news.example".parse().unwrap(), &sets).to_bytes()
 }
 
 /// An HTTP request.

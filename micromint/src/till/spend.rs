@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::TillError;
 use super::record::{RecordedPayment, TillRecord};
+use crate::authenticator::OWNER_TOKEN_SIZE;
 use crate::bin::Bin;
 use crate::bytes::u64_be;
 use crate::identity::UserId;
@@ -88,8 +89,8 @@ impl<'a> Spend<'a> {
     }
 }
 
-/// The identity of a payment: SHA-256 over URL, period, user, authenticator and coins, and over
-/// `extra`, such as an Idempotency-Key and the digest of a body.
+/// The identity of a payment: SHA-256 over URL, period, user, authenticator, owner tokens and coins,
+/// and over `extra`, such as an Idempotency-Key and the digest of a body.
 pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
     // The lengths ensure that different fields never form the same bytes.
     let size = |size: usize| u64_be(size as u64);
@@ -104,6 +105,8 @@ pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
         sha256.update(size(field.len()));
         sha256.update(field);
     }
+    sha256.update(size(payment.owner_tokens.len() * OWNER_TOKEN_SIZE));
+    payment.owner_tokens.iter().for_each(|token| sha256.update(token.as_bytes()));
     sha256.update(size(payment.x.len() * size_of::<u64>()));
     payment.x.iter().for_each(|x| sha256.update(u64_be(*x)));
     for field in extra {

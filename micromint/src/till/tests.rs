@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::nonblocking::TRY_SPEND_COINS_MAX;
 use super::*;
+use crate::authenticator::{Authenticator, OwnerToken};
 use crate::host::{SimulatedDirectory, Survives, SystemEntropy};
 use crate::identity::UserId;
 use crate::protocol::Payment;
@@ -582,12 +583,21 @@ fn a_fingerprint_is_the_hash_of_its_fields_with_their_lengths() {
         vendor: "news.example".parse().unwrap(),
         period: "2026-12".parse().unwrap(),
         coins: 1,
-        authenticator: crate::authenticator::Authenticator::from_bytes([9; 16]),
+        owner_tokens: [[1; 8], [2; 8]].map(OwnerToken::from_bytes).to_vec(),
+        authenticator: Authenticator::from_bytes([9; 16]),
         x: vec![1, 2 << 40],
     };
     let coins = [[0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 2, 0, 0, 0, 0, 0]].concat();
-    let fields: [&[u8]; 6] =
-        [b"https://news.example/a", b"2026-12", b"alice", &[9; 16], &coins, b"an Idempotency-Key"];
+    let tokens = [[1; 8], [2; 8]].concat();
+    let fields: [&[u8]; 7] = [
+        b"https://news.example/a",
+        b"2026-12",
+        b"alice",
+        &[9; 16],
+        &tokens,
+        &coins,
+        b"an Idempotency-Key",
+    ];
     let with_length = |field: &&[u8]| [&(field.len() as u64).to_be_bytes(), *field].concat();
     let bytes: Vec<u8> = fields.iter().flat_map(with_length).collect();
     assert_eq!(

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::check::Checker;
 use super::config_error::ConfigError;
-use super::lists::{LIST_ENDINGS, Lists};
+use super::lists::{LIST_ENDINGS, ListFolder, Lists, file_name};
 use super::periods::load_periods;
 use crate::host::{Directory, Stamp};
 use crate::identity::VendorId;
@@ -29,6 +29,7 @@ type Files = BTreeMap<String, Stamp>;
 /// The accepted periods.
 pub(super) struct Accepted {
     vendor: VendorId,
+    requires_owners: bool,
     /// `None` if the periods were passed in and never change.
     folder: Option<Box<dyn Directory>>,
     current: RwLock<Arc<Checker>>,
@@ -57,6 +58,7 @@ impl Accepted {
         let checker = Checker::new(vendor.clone(), periods);
         Accepted {
             vendor: vendor.clone(),
+            requires_owners: false,
             folder: None,
             current: RwLock::new(Arc::new(checker)),
             looked_at: AtomicI64::new(0),
@@ -64,19 +66,23 @@ impl Accepted {
         }
     }
 
-    /// The periods and lists in `folder`.
+    /// The periods and lists in `folder`. With `requires_owners` each period must have an owners
+    /// file.
     ///
     /// # Errors
-    /// The errors of [`load_periods`] and [`Lists::load`].
+    /// The errors of [`load_periods`] and [`ListFolder::load`].
     pub(super) fn open(
         vendor: &VendorId,
+        requires_owners: bool,
         folder: Box<dyn Directory>,
         now: UnixTime,
     ) -> Result<Accepted, ConfigError> {
         let files = files(folder.as_ref())?;
-        let (checker, lists) = load(vendor, folder.as_ref(), &files, &Read::default())?;
+        let lists = ListFolder { directory: folder.as_ref(), vendor, requires_owners };
+        let (checker, lists) = load(lists, &files, &Read::default())?;
         Ok(Accepted {
             vendor: vendor.clone(),
+            requires_owners,
             folder: Some(folder),
             current: RwLock::new(Arc::new(checker)),
             looked_at: AtomicI64::new(now.0),
@@ -118,7 +124,7 @@ impl Accepted {
             if files == read.files {
                 Ok(None)
             } else {
-                load(&self.vendor, folder, &files, &read).map(Some)
+                load(self.list_folder(folder), &files, &read).map(Some)
             }
         });
         match loaded {
@@ -131,11 +137,33 @@ impl Accepted {
                 let reason = format!("{error}; the periods and lists read before stay in use");
                 let is_new = read.failed.as_ref().is_none_or(|failed| failed.reason != reason);
                 let again_at = now.plus_seconds(AGAIN_SECONDS);
+                self.heed_new_owners(folder, &files, &mut read);
                 read.failed = Some(Failed { files, reason: reason.clone(), again_at });
                 return is_new.then_some(reason);
             }
         }
         None
+    }
+
+    /// After a failed reading: a period whose owners file is new takes payments only with it. So a
+    /// file that the serving process may not read does not count as absent.
+    fn heed_new_owners(&self, folder: &dyn Directory, files: &Files, read: &mut Read) {
+        let periods: Vec<Params> = self.current().periods().cloned().collect();
+        let mut checker = Checker::new(self.vendor.clone(), &periods);
+        for params in &periods {
+            let period = params.period();
+            let mut lists = read.lists.get(period).cloned().unwrap_or_default();
+            if !lists.has_owners() && files.contains_key(&file_name(period, "owners")) {
+                lists = Arc::new(self.list_folder(folder).with_owners(params, &lists));
+                read.lists.insert(period.clone(), Arc::clone(&lists));
+            }
+            checker.set_lists(period, lists);
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(checker);
+    }
+
+    fn list_folder<'a>(&'a self, directory: &'a dyn Directory) -> ListFolder<'a> {
+        ListFolder { directory, vendor: &self.vendor, requires_owners: self.requires_owners }
     }
 }
 
@@ -161,15 +189,14 @@ fn counts(name: &str) -> bool {
 }
 
 /// Reads the periods and lists. Reuses the lists of `before`, which may be large, if neither their
-/// files nor any parameters have changed.
+/// files nor any parameters have changed; of an owners file that has grown only the end is read.
 fn load(
-    vendor: &VendorId,
-    folder: &dyn Directory,
+    folder: ListFolder<'_>,
     files: &Files,
     before: &Read,
 ) -> Result<(Checker, BTreeMap<Period, Arc<Lists>>), ConfigError> {
-    let periods = load_periods(folder)?;
-    let mut checker = Checker::new(vendor.clone(), &periods);
+    let periods = load_periods(folder.directory)?;
+    let mut checker = Checker::new(folder.vendor.clone(), &periods);
     let params_of = |files: &Files| -> Files {
         let params = files.iter().filter(|(name, _)| name.ends_with(".params"));
         params.map(|(name, stamp)| (name.clone(), *stamp)).collect()
@@ -179,16 +206,16 @@ fn load(
     for params in &periods {
         let period = params.period();
         let is_same = |ending: &&str| {
-            let name = format!("{period}.{ending}");
+            let name = file_name(period, ending);
             files.get(&name) == before.files.get(&name)
         };
-        let kept = before
-            .lists
-            .get(period)
-            .filter(|_| are_params_same && LIST_ENDINGS.iter().all(is_same));
+        let known = before.lists.get(period).filter(|_| are_params_same);
+        // An owners file that could not be read may be readable now, although it did not change.
+        let is_whole = |lists: &&Arc<Lists>| lists.fault().is_none();
+        let kept = known.filter(is_whole).filter(|_| LIST_ENDINGS.iter().all(is_same));
         let lists = match kept {
             Some(lists) => Arc::clone(lists),
-            None => Arc::new(Lists::load(folder, params)?),
+            None => Arc::new(folder.load(params, known.map(Arc::as_ref))?),
         };
         checker.set_lists(period, Arc::clone(&lists));
         all.insert(period.clone(), lists);
@@ -200,6 +227,7 @@ fn load(
 mod tests {
     use super::*;
     use crate::host::{DiskDirectory, SimulatedDirectory};
+    use crate::owner::Owners;
     use crate::testing::{params_with, test_params};
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -213,7 +241,7 @@ mod tests {
     }
 
     fn open(folder: &SimulatedDirectory) -> Accepted {
-        Accepted::open(&vendor(), Box::new(folder.clone()), NOW).unwrap()
+        Accepted::open(&vendor(), false, Box::new(folder.clone()), NOW).unwrap()
     }
 
     fn is_accepted(accepted: &Accepted, period: &str) -> bool {
@@ -294,7 +322,8 @@ mod tests {
         std::fs::write(path("2026-12.params"), test_params().to_toml()).unwrap();
         std::fs::write(path("2026-12.revoked"), "mallory\n").unwrap();
         let accepted =
-            Accepted::open(&vendor(), Box::new(DiskDirectory::new(disk.path())), NOW).unwrap();
+            Accepted::open(&vendor(), false, Box::new(DiskDirectory::new(disk.path())), NOW)
+                .unwrap();
         let lists = || Arc::clone(accepted.read.lock().unwrap().lists.values().next().unwrap());
         let mut now = NOW;
         let mut is_read_again = || {
@@ -305,7 +334,7 @@ mod tests {
         };
         assert!(!is_read_again());
         // The same size, changed in place.
-        std::fs::write(path("2026-12.revoked"), "MALLORY\n").unwrap();
+        std::fs::write(path("2026-12.revoked"), "mallery\n").unwrap();
         assert!(is_read_again());
         // Another file with the same name, size and time.
         let time = std::fs::metadata(path("2026-12.revoked")).unwrap().modified().unwrap();
@@ -318,5 +347,40 @@ mod tests {
         std::fs::write(path("notes.txt"), "x").unwrap();
         std::fs::write(path(".2027-01.params.part"), "x").unwrap();
         assert!(!is_read_again());
+    }
+
+    #[test]
+    fn an_owners_file_that_cannot_be_read_is_not_an_absent_one() {
+        let folder = SimulatedDirectory::new();
+        folder.put("2026-12.params", test_params().to_toml().as_bytes());
+        let accepted = open(&folder);
+        let period = "2026-12".parse().unwrap();
+        assert_eq!(accepted.current().without_owners(), [test_params().period().clone()]);
+        let owners = |count: usize| {
+            let mut owners = Owners::new(&vendor(), test_params().period(), 1);
+            owners.extend(&vec![[7; 8]; count]);
+            owners.to_bytes()
+        };
+        let fault = || accepted.current().fault(&period).map(str::to_string);
+        folder.put("2026-12.owners", b"half of a fi");
+        let alert = accepted.refresh(NOW.plus_seconds(5)).unwrap();
+        assert!(alert.contains("2026-12.owners"), "{alert}");
+        assert!(fault().unwrap().contains("2026-12.owners"));
+        // Also with a mistake in another file: the new list counts.
+        folder.put("2026-12.owners", &owners(3));
+        folder.put("2027-01.params", b"half of a fi");
+        assert!(accepted.refresh(NOW.plus_seconds(10)).unwrap().contains("2027-01"));
+        assert_eq!(fault(), None);
+        assert!(accepted.current().without_owners().is_empty());
+        folder.remove("2027-01.params").unwrap();
+        assert_eq!(accepted.refresh(NOW.plus_seconds(75)), None);
+
+        // What was read stays in use when an older or a damaged file comes.
+        for bytes in [owners(2), b"half of a fi".to_vec()] {
+            folder.put("2026-12.owners", &bytes);
+            assert!(accepted.refresh(NOW.plus_seconds(150)).is_some() || bytes.len() < 20);
+            assert_eq!(fault(), None);
+            assert!(accepted.current().without_owners().is_empty());
+        }
     }
 }

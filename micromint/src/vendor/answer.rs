@@ -78,6 +78,9 @@ pub(super) fn payment_required(
     headers.push(("Content-Type", media_type.into()));
     headers.push(("X-Content-Type-Options", "nosniff".into()));
     headers.push(("Link", LINK.into()));
+    if let Some(seconds) = refusal.and_then(Refusal::retry_after) {
+        headers.push(("Retry-After", seconds.to_string().into()));
+    }
     let challenge = challenge.to_header();
     if challenge.len() <= CHALLENGE_LEN_MAX {
         headers.push((CHALLENGE_HEADER, challenge.into()));

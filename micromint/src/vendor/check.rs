@@ -1,11 +1,14 @@
-//! Checks a payment as far as possible without the till: the first twelve of the vendor's checks
-//! (`docs/reference/vendor.md`).
+//! Checks a payment as far as possible without the till: all of the vendor's checks but the last
+//! two (`docs/reference/vendor.md`).
 //!
 //! Input: a parsed payment. Output: the first bins of its coins, or the refusal of highest
 //! precedence. The invariant: first bins are returned only for well-formed coins of an accepted
-//! period, exactly as many as the page costs, all made by one user for this vendor and this page.
+//! period, exactly as many as the page costs, all made by one user for this vendor and this page,
+//! and, with an owners file, all of sets of this user.
 
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::lists::Lists;
 use crate::bin::Bin;
@@ -13,7 +16,7 @@ use crate::coin::{Bins, CoinRules};
 use crate::identity::{UserVector, VendorId, VendorVector};
 use crate::params::Params;
 use crate::period::Period;
-use crate::protocol::{PERIODS_PER_REQUEST_MAX, Payment, Refusal, Url};
+use crate::protocol::{OWNER_TOKENS_MAX, PERIODS_PER_REQUEST_MAX, Payment, Refusal, Url};
 use crate::time::UnixTime;
 
 /// Checks payments to one vendor.
@@ -132,12 +135,26 @@ impl Checker {
             may_be_recorded: payment.x.first().and_then(|x| accepted.rules.bin(*x)),
         })?;
         let first_bins = accepted.check_coins(payment)?;
-        accepted.lists.check(&payment.user, &first_bins).map_err(|refusal| Refused {
-            refusal,
+        let sets = first_superbins(&first_bins);
+        if sets.len() != payment.owner_tokens.len() {
+            return Err(Refusal::Malformed.into());
+        }
+        accepted.lists.check(&payment.user, &sets, &payment.owner_tokens).map_err(|refusal| {
             // The payment may have been recorded before the list was made.
-            may_be_recorded: first_bins.first().copied(),
+            Refused { refusal, may_be_recorded: first_bins.first().copied() }
         })?;
         Ok(first_bins)
+    }
+
+    /// Why no payment with coins of this period is taken, if so: its owners file cannot be read.
+    pub(super) fn fault(&self, period: &Period) -> Option<&str> {
+        self.accepted(period).and_then(|accepted| accepted.lists.fault())
+    }
+
+    /// The accepted periods whose coins nobody checks for their owner.
+    pub(super) fn without_owners(&self) -> Vec<Period> {
+        let periods = self.periods.iter().filter(|accepted| !accepted.lists.has_owners());
+        periods.map(|accepted| accepted.rules.params().period().clone()).collect()
     }
 
     fn accepted(&self, period: &Period) -> Option<&AcceptedPeriod> {
@@ -154,6 +171,21 @@ impl AcceptedPeriod {
             .check(&user, &self.vector, &payment.x)
             .map_err(|fault| Refusal::from(fault).into())
     }
+}
+
+/// The first superbins of the sets whose coins these are, each once, in the order in which they
+/// first occur. Stops at one more than a payment can have tokens for.
+fn first_superbins(first_bins: &[Bin]) -> SmallVec<[u32; 8]> {
+    let mut sets = SmallVec::new();
+    for bin in first_bins {
+        if sets.last() != Some(&bin.superbin) && !sets.contains(&bin.superbin) {
+            sets.push(bin.superbin);
+            if sets.len() > OWNER_TOKENS_MAX {
+                break;
+            }
+        }
+    }
+    sets
 }
 
 /// Whether coins of a period are valid at `now`.
@@ -173,6 +205,7 @@ mod tests {
     use crate::authenticator::Key;
     use crate::host::SimulatedDirectory;
     use crate::testing::{ObviousMint, test_params};
+    use crate::vendor::lists::ListFolder;
 
     /// The lists are checked after everything that hashing can find, and a payment made before a
     /// list may still be a retry.
@@ -184,15 +217,48 @@ mod tests {
         let coins = mint.coins(&user, &vendor, 8);
         let payment = mint.payment(&user, &Key::from_bytes([5; 32]), &vendor, &url, &coins[..1]);
         let now = mint.params().raw().start;
-        let mut checker = Checker::new(vendor, &[mint.params().clone()]);
+        let mut checker = Checker::new(vendor.clone(), &[mint.params().clone()]);
         let bins = checker.check(&payment, &url, 1, now).unwrap();
 
         let folder = SimulatedDirectory::new();
         folder.put("2026-12.revoked", b"alice\n");
-        checker.set_lists(mint.params().period(), Lists::load(&folder, mint.params()).unwrap());
+        let lists = ListFolder { directory: &folder, vendor: &vendor, requires_owners: false };
+        checker.set_lists(mint.params().period(), lists.load(mint.params(), None).unwrap());
         let refused = Refused { refusal: Refusal::Revoked, may_be_recorded: Some(bins[0]) };
         assert_eq!(checker.check(&payment, &url, 1, now), Err(refused));
         let dearer = checker.check(&payment, &url, 2, now).unwrap_err();
         assert_eq!(dearer.refusal, Refusal::WrongAmount, "an earlier check has precedence");
+    }
+
+    /// A token for each set, in the order of the coins, whether or not there is an owners file.
+    #[test]
+    fn the_number_of_tokens_is_that_of_the_sets() {
+        let mint = ObviousMint::new(test_params());
+        let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+        let url: Url = "https://news.example/a".parse().unwrap();
+        let [eight, four] = [8, 4].map(|first| mint.coins(&user, &vendor, first));
+        let coins = [eight[0].clone(), four[0].clone(), eight[1].clone()];
+        let good = mint.payment(&user, &Key::from_bytes([5; 32]), &vendor, &url, &coins);
+        assert_eq!(good.owner_tokens.len(), 2);
+        let now = mint.params().raw().start;
+        let checker = Checker::new(vendor, &[mint.params().clone()]);
+        assert!(checker.check(&good, &url, 3, now).is_ok());
+        let token = good.owner_tokens[0];
+        for tokens in [vec![token], vec![token; 3]] {
+            let payment = Payment { owner_tokens: tokens, ..good.clone() };
+            let refused = checker.check(&payment, &url, 3, now).unwrap_err();
+            assert_eq!(refused, Refusal::Malformed.into());
+        }
+    }
+
+    #[test]
+    fn sets_are_counted_once_in_the_order_of_the_coins() {
+        let bins = |superbins: &[u32]| -> Vec<Bin> {
+            superbins.iter().map(|superbin| Bin { superbin: *superbin, subbin: 0 }).collect()
+        };
+        assert_eq!(first_superbins(&bins(&[8, 8, 4, 8, 2]))[..], [8, 4, 2]);
+        let many: Vec<u32> = (0..2 * OWNER_TOKENS_MAX as u32).collect();
+        assert_eq!(first_superbins(&bins(&many[..OWNER_TOKENS_MAX])).len(), OWNER_TOKENS_MAX);
+        assert_eq!(first_superbins(&bins(&many)).len(), OWNER_TOKENS_MAX + 1);
     }
 }

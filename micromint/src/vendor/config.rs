@@ -68,6 +68,7 @@ pub struct VendorConfig {
     receipt_seconds: u32,
     receipt_secret: PathBuf,
     cap: Option<u32>,
+    requires_owners: bool,
     description: String,
     page: Page,
     cors: CorsPolicy,
@@ -93,6 +94,7 @@ impl VendorConfig {
             receipt_seconds: RECEIPT_SECONDS_DEFAULT,
             receipt_secret: beside(&till, ".receipt-secret"),
             cap: None,
+            requires_owners: false,
             description: String::new(),
             page: Page::default(),
             cors: CorsPolicy::default(),
@@ -127,6 +129,13 @@ impl VendorConfig {
     #[must_use]
     pub fn with_cap(self, coins: u32) -> VendorConfig {
         VendorConfig { cap: (coins > 0).then_some(coins), ..self }
+    }
+
+    /// Whether each accepted period must have an owners file. Without one, payments are not checked
+    /// for the owner of the coins. Default: no.
+    #[must_use]
+    pub fn with_owners_required(self, requires_owners: bool) -> VendorConfig {
+        VendorConfig { requires_owners, ..self }
     }
 
     /// What is sold, for people: at most [`TEXT_LEN_MAX`] printable ASCII characters. Default:
@@ -286,6 +295,11 @@ impl VendorConfig {
         self.cap
     }
 
+    /// Whether each accepted period must have an owners file.
+    pub fn requires_owners(&self) -> bool {
+        self.requires_owners
+    }
+
     /// What is sold, for people; may be empty.
     pub fn description(&self) -> &str {
         &self.description
@@ -353,6 +367,7 @@ mod tests {
         assert_eq!((config.sync(), config.receipt_seconds()), (SyncMode::Always, 86_400));
         assert_eq!(config.receipt_secret(), Path::new("/var/till.receipt-secret"));
         assert_eq!((config.cap(), config.description()), (None, ""));
+        assert!(!config.requires_owners());
         assert_eq!((config.cors(), config.price_list()), (&CorsPolicy::Site, None));
         assert_eq!(config.page(), &Page::default());
         assert_eq!(good().with_cap(0).cap(), None);

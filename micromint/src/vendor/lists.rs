@@ -2,76 +2,152 @@
 //!
 //! Input: `PERIOD.revoked` and `PERIOD.owners` beside `PERIOD.params` (written by `mmbroker revoke`
 //! and `mmbroker owners`, formats in `docs/reference/broker.md`). Output: whether well-formed coins
-//! belong to their payer. An absent list refuses nobody. The invariant: a list made after the
-//! purchase never refuses an owner who is not revoked; a set sold after the list was made counts as
-//! unsold in it.
+//! belong to their payer. Without an owners file nobody is refused for want of ownership. The
+//! invariants: an owners file that was read is never replaced by an older one; one that exists and
+//! cannot be read does not count as absent.
 
 use std::collections::BTreeSet;
 
 use super::config_error::ConfigError;
-use crate::bin::Bin;
+use crate::authenticator::OwnerToken;
 use crate::host::{Directory, read_whole};
-use crate::identity::UserId;
-use crate::owner::Owners;
+use crate::identity::{UserId, VendorId};
+use crate::owner::{Owners, Ownership};
 use crate::params::Params;
+use crate::period::Period;
 use crate::protocol::Refusal;
 
 /// The largest list of revoked users that is read, in bytes: enough for 400 000 of the longest
 /// names.
 const REVOKED_FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
-/// The largest owners file that is read, in bytes: enough for u = 26. Every serving process holds
-/// it in memory.
-const OWNERS_FILE_SIZE_MAX: u64 = 128 * 1024 * 1024 + 64;
 
 /// The extensions of the lists: `PERIOD.revoked`, `PERIOD.owners`.
 pub(super) const LIST_ENDINGS: [&str; 2] = ["revoked", "owners"];
 
-/// The lists of one period.
-#[derive(Debug, Default)]
-pub(super) struct Lists {
-    revoked: BTreeSet<UserId>,
-    owners: Option<Owners>,
+/// Where the lists are, and for whom they must be.
+#[derive(Clone, Copy)]
+pub(super) struct ListFolder<'a> {
+    pub(super) directory: &'a dyn Directory,
+    pub(super) vendor: &'a VendorId,
+    /// An absent owners file is an error.
+    pub(super) requires_owners: bool,
 }
 
-impl Lists {
-    /// Reads the lists of the period of `params` from the folder of its parameters.
+/// The lists of one period.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lists {
+    revoked: BTreeSet<UserId>,
+    owners: OwnersList,
+}
+
+/// The owners file of a period.
+#[derive(Clone, Debug, Default)]
+enum OwnersList {
+    #[default]
+    Absent,
+    Read(Owners),
+    /// It exists and cannot be read, for this reason.
+    Unreadable(String),
+}
+
+impl ListFolder<'_> {
+    /// Reads the lists of the period of `params`. `before` is what was read the last time; of an
+    /// owners file only what is new is read then.
     ///
     /// # Errors
-    /// A list exists but cannot be read: it does not count as absent.
-    pub(super) fn load(directory: &dyn Directory, params: &Params) -> Result<Lists, ConfigError> {
-        let names = directory.names().map_err(|error| wrong(directory, "", error.to_string()))?;
-        let read = |ending: &str, size_max: u64| -> Result<_, ConfigError> {
-            let name = format!("{}.{ending}", params.period());
-            if !names.contains(&name) {
-                return Ok(None);
-            }
-            let bytes = read_whole(directory, &name, size_max)
-                .map_err(|error| wrong(directory, &name, error.to_string()))?;
-            Ok(Some((name, bytes)))
-        };
+    /// A list exists but cannot be read, or a required one does not exist.
+    pub(super) fn load(
+        &self,
+        params: &Params,
+        before: Option<&Lists>,
+    ) -> Result<Lists, ConfigError> {
+        let names = self.directory.names().map_err(|error| self.wrong("", error.to_string()))?;
         let mut lists = Lists::default();
-        if let Some((name, bytes)) = read("revoked", REVOKED_FILE_SIZE_MAX)? {
-            lists.revoked = revoked(&bytes).map_err(|reason| wrong(directory, &name, reason))?;
+        let name = file_name(params.period(), "revoked");
+        if names.contains(&name) {
+            let bytes = read_whole(self.directory, &name, REVOKED_FILE_SIZE_MAX)
+                .map_err(|error| self.wrong(&name, error.to_string()))?;
+            lists.revoked = revoked(&bytes).map_err(|reason| self.wrong(&name, reason))?;
         }
-        if let Some((name, bytes)) = read("owners", OWNERS_FILE_SIZE_MAX)? {
-            let owners = Owners::from_bytes(&bytes, params);
-            lists.owners =
-                Some(owners.map_err(|error| wrong(directory, &name, error.to_string()))?);
+        let name = file_name(params.period(), "owners");
+        if names.contains(&name) {
+            lists.owners = OwnersList::Read(self.read_owners(params, before)?);
+        } else if self.requires_owners {
+            let reason = "does not exist, but owners = \"required\"".to_string();
+            return Err(self.wrong(&name, reason));
         }
         Ok(lists)
     }
 
-    /// Whether `user` may pay with the coins that these first bins name.
+    fn read_owners(&self, params: &Params, before: Option<&Lists>) -> Result<Owners, ConfigError> {
+        let name = file_name(params.period(), "owners");
+        let before = before.and_then(|lists| match &lists.owners {
+            OwnersList::Read(owners) => Some(owners),
+            OwnersList::Absent | OwnersList::Unreadable(_) => None,
+        });
+        Owners::read(self.directory, &name, self.vendor, params, before)
+            .map_err(|error| self.wrong(&name, error.to_string()))
+    }
+
+    /// The lists of a period whose owners file exists, but of which none was read before: with it
+    /// if it can be read now, otherwise so that no payment is taken.
+    pub(super) fn with_owners(&self, params: &Params, lists: &Lists) -> Lists {
+        let owners = match self.read_owners(params, None) {
+            Ok(owners) => OwnersList::Read(owners),
+            Err(error) => OwnersList::Unreadable(error.to_string()),
+        };
+        Lists { owners, ..lists.clone() }
+    }
+
+    fn wrong(&self, name: &str, reason: String) -> ConfigError {
+        ConfigError::file(&self.directory.path().join(name), reason)
+    }
+}
+
+/// The name of a list.
+pub(super) fn file_name(period: &Period, ending: &str) -> String {
+    format!("{period}.{ending}")
+}
+
+impl Lists {
+    /// Whether `user` may pay with coins of the sets that start at these superbins, for which the
+    /// payment contains these tokens. There are as many tokens as superbins.
     ///
     /// # Errors
-    /// [`Refusal::Revoked`]; or [`Refusal::NotOwner`], if there is an owners file.
-    pub(super) fn check(&self, user: &UserId, first_bins: &[Bin]) -> Result<(), Refusal> {
+    /// [`Refusal::Revoked`]; or, if there is an owners file, [`Refusal::NotOwner`] or
+    /// [`Refusal::NotYetKnown`].
+    pub(super) fn check(
+        &self,
+        user: &UserId,
+        first_superbins: &[u32],
+        tokens: &[OwnerToken],
+    ) -> Result<(), Refusal> {
         if self.revoked.contains(user) {
             return Err(Refusal::Revoked);
         }
-        let owns =
-            |owners: &Owners| first_bins.iter().all(|bin| owners.may_own(user, bin.superbin));
-        if self.owners.as_ref().is_none_or(owns) { Ok(()) } else { Err(Refusal::NotOwner) }
+        let OwnersList::Read(owners) = &self.owners else { return Ok(()) };
+        let mut answer = Ok(());
+        for (superbin, token) in first_superbins.iter().zip(tokens) {
+            match owners.check(user, *superbin, token) {
+                Ownership::Owner => {}
+                Ownership::Other => return Err(Refusal::NotOwner),
+                Ownership::NotYetKnown => answer = Err(Refusal::NotYetKnown),
+            }
+        }
+        answer
+    }
+
+    /// Whether there is an owners file that can be read.
+    pub(super) fn has_owners(&self) -> bool {
+        matches!(self.owners, OwnersList::Read(_))
+    }
+
+    /// Why no payment is taken, if the owners file exists and cannot be read.
+    pub(super) fn fault(&self) -> Option<&str> {
+        match &self.owners {
+            OwnersList::Unreadable(reason) => Some(reason),
+            OwnersList::Absent | OwnersList::Read(_) => None,
+        }
     }
 }
 
@@ -84,76 +160,83 @@ fn revoked(bytes: &[u8]) -> Result<BTreeSet<UserId>, String> {
         .collect()
 }
 
-fn wrong(directory: &dyn Directory, name: &str, reason: String) -> ConfigError {
-    ConfigError::file(&directory.path().join(name), reason)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authenticator::Key;
     use crate::host::SimulatedDirectory;
-    use crate::owner::owner_tag;
-    use crate::testing::test_params;
+    use crate::testing::{ObviousMint, test_params};
 
     fn user(name: &str) -> UserId {
         name.parse().unwrap()
     }
 
-    fn bins(superbins: &[u32]) -> Vec<Bin> {
-        superbins.iter().map(|superbin| Bin { superbin: *superbin, subbin: 0 }).collect()
+    fn vendor() -> VendorId {
+        "news.example".parse().unwrap()
     }
 
-    /// An owners file in which `alice` bought the set that begins at superbin 4, in the format of
-    /// `docs/reference/broker.md`.
-    fn owners_file(params: &Params) -> Vec<u8> {
-        let mut tags = vec![0u8; 2 * params.superbin_count() as usize];
-        tags[8..12].copy_from_slice(&owner_tag(params.period(), &user("alice")).to_le_bytes());
-        let mut bytes = vec![0u8; 64];
-        bytes[..8].copy_from_slice(b"MMowners");
-        bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
-        bytes[12..16].copy_from_slice(&(tags.len() as u32 / 4).to_le_bytes());
-        bytes[16..16 + params.period().as_str().len()]
-            .copy_from_slice(params.period().as_str().as_bytes());
-        let checksum = crc32c::crc32c(&tags);
-        bytes[56..60].copy_from_slice(&checksum.to_le_bytes());
-        let checksum = crc32c::crc32c(&bytes[..60]);
-        bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
-        [bytes, tags].concat()
+    fn key(name: &str) -> Key {
+        Key::from_bytes([name.len() as u8; 32])
+    }
+
+    fn load(directory: &SimulatedDirectory, requires_owners: bool) -> Result<Lists, ConfigError> {
+        let vendor = vendor();
+        ListFolder { directory, vendor: &vendor, requires_owners }.load(&test_params(), None)
+    }
+
+    /// The sets from 0 on belong to these users.
+    fn owners_file(vendor: &VendorId, names: &[&str]) -> Vec<u8> {
+        let users: Vec<(UserId, Key)> = names.iter().map(|it| (user(it), key(it))).collect();
+        let sets: Vec<(&UserId, &Key)> = users.iter().map(|(user, key)| (user, key)).collect();
+        ObviousMint::new(test_params()).owners(vendor, &sets).to_bytes()
+    }
+
+    fn check(lists: &Lists, name: &str, key: &Key, sets: &[u32]) -> Result<(), Refusal> {
+        let tokens: Vec<OwnerToken> =
+            sets.iter().map(|first| key.owner_token(&vendor(), *first)).collect();
+        lists.check(&user(name), sets, &tokens)
     }
 
     #[test]
     fn absent_lists_refuse_nobody() {
-        let lists = Lists::load(&SimulatedDirectory::new(), &test_params()).unwrap();
-        assert_eq!(lists.check(&user("alice"), &bins(&[4, 6])), Ok(()));
+        let lists = load(&SimulatedDirectory::new(), false).unwrap();
+        assert_eq!(check(&lists, "alice", &key("bob"), &[4, 6]), Ok(()));
+        assert!(!lists.has_owners() && lists.fault().is_none());
+        let error = load(&SimulatedDirectory::new(), true).unwrap_err().to_string();
+        assert!(error.contains("2026-12.owners") && error.contains("required"), "{error}");
     }
 
     #[test]
     fn the_revoked_and_those_who_did_not_buy_are_refused() {
-        let params = test_params();
         let folder = SimulatedDirectory::new();
-        folder.put(&format!("{}.revoked", params.period()), b"bob\n\nmallory\n");
-        folder.put(&format!("{}.owners", params.period()), &owners_file(&params));
-        let lists = Lists::load(&folder, &params).unwrap();
-        assert_eq!(lists.check(&user("alice"), &bins(&[4, 4])), Ok(()));
-        assert_eq!(lists.check(&user("alice"), &bins(&[4, 6])), Err(Refusal::NotOwner));
-        assert_eq!(lists.check(&user("carol"), &bins(&[4])), Err(Refusal::NotOwner));
-        assert_eq!(lists.check(&user("mallory"), &bins(&[4])), Err(Refusal::Revoked));
+        folder.put("2026-12.revoked", b"bob\n\nmallory\n");
+        folder.put("2026-12.owners", &owners_file(&vendor(), &["alice", "carol", "alice", "bob"]));
+        let lists = load(&folder, true).unwrap();
+        let (alice, carol) = (key("alice"), Key::from_bytes([99; 32]));
+        assert_eq!(check(&lists, "alice", &alice, &[0, 4]), Ok(()));
+        assert_eq!(check(&lists, "alice", &alice, &[0, 2]), Err(Refusal::NotOwner));
+        assert_eq!(check(&lists, "alice", &carol, &[0]), Err(Refusal::NotOwner));
+        assert_eq!(check(&lists, "eve", &alice, &[0]), Err(Refusal::NotOwner));
+        assert_eq!(check(&lists, "alice", &alice, &[0, 8]), Err(Refusal::NotYetKnown));
+        // A wrong tag weighs more than an unknown one, wherever it is.
+        assert_eq!(check(&lists, "alice", &alice, &[8, 2]), Err(Refusal::NotOwner));
+        assert_eq!(check(&lists, "bob", &key("bob"), &[6]), Err(Refusal::Revoked));
     }
 
     #[test]
     fn a_damaged_list_is_an_error_and_no_absent_one() {
-        let params = test_params();
-        let name = |ending: &str| format!("{}.{ending}", params.period());
-        for (ending, bytes) in [
-            ("revoked", b"alice\nno name\n".to_vec()),
-            ("revoked", vec![0xff]),
-            ("owners", Vec::new()),
-            ("owners", owners_file(&params)[1..].to_vec()),
+        for (name, bytes) in [
+            ("2026-12.revoked", b"alice\nno name\n".to_vec()),
+            ("2026-12.revoked", b"Alice\n".to_vec()),
+            ("2026-12.revoked", vec![0xff]),
+            ("2026-12.owners", Vec::new()),
+            ("2026-12.owners", owners_file(&vendor(), &["alice"])[1..].to_vec()),
+            ("2026-12.owners", owners_file(&"shop.example".parse().unwrap(), &["alice"])),
         ] {
             let folder = SimulatedDirectory::new();
-            folder.put(&name(ending), &bytes);
-            let error = Lists::load(&folder, &params).unwrap_err().to_string();
-            assert!(error.contains(&name(ending)), "{error}");
+            folder.put(name, &bytes);
+            let error = load(&folder, false).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
         }
     }
 }

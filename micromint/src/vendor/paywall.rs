@@ -15,6 +15,7 @@ mod files;
 mod free_view;
 mod judge;
 mod quotes;
+mod sync_wanted;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use self::dry_run::rehearsed;
 use self::files::{load_lists, make_till_folder, secret_place};
 use self::judge::served;
 use self::quotes::{Quoted, Quotes};
+use self::sync_wanted::SyncWanted;
 use super::accepted::Accepted;
 use super::answer;
 use super::carrier::{self, Carrier, InHeader};
@@ -42,6 +44,7 @@ use crate::error::FileError;
 use crate::host::{Clock, Directory, DiskDirectory, Entropy};
 use crate::key_file::{KeyFileError, read_or_create_key};
 use crate::params::Params;
+use crate::period::Period;
 use crate::protocol::{Frame, PAYMENT_SIZE_MAX, RequestOutcome};
 use crate::till::{REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
 
@@ -75,10 +78,13 @@ pub struct Paywall {
     challenger: Challenger,
     quotes: Quotes,
     till: Till,
+    sync_wanted: SyncWanted,
     views: FreeViews,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
+
+pub use self::sync_wanted::SYNC_WANTED_FILE;
 
 /// The paywall cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -182,7 +188,8 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let accepted = Accepted::open(config.vendor(), periods, clock.now())?;
+        let (vendor, requires_owners) = (config.vendor(), config.requires_owners());
+        let accepted = Accepted::open(vendor, requires_owners, periods, clock.now())?;
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
@@ -190,7 +197,7 @@ impl Paywall {
     /// paths in `config`.
     ///
     /// # Errors
-    /// The till cannot be opened.
+    /// The till cannot be opened, or `config` requires owners files.
     pub fn with(
         config: VendorConfig,
         periods: &[Params],
@@ -199,6 +206,10 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
+        if config.requires_owners() {
+            let reason = "owners = \"required\" needs a folder of periods";
+            return Err(ConfigError::file(config.periods(), reason).into());
+        }
         let accepted = Accepted::fixed(config.vendor(), periods);
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
@@ -223,10 +234,17 @@ impl Paywall {
             challenger,
             quotes,
             till,
+            sync_wanted: SyncWanted::default(),
             views,
             clock,
             entropy,
         })
+    }
+
+    /// The accepted periods without an owners file, in which anybody who finds coins by search can
+    /// spend them here. A server reports them when it starts.
+    pub fn periods_without_owners(&self) -> Vec<Period> {
+        self.accepted.current().without_owners()
     }
 
     /// The next step for a request whose head was read. Non-blocking, without access to the disk.

@@ -96,6 +96,7 @@ fn problem_type(refusal: Refusal, is_short: bool) -> &'static str {
         | Refusal::RepeatedCoin
         | Refusal::Revoked
         | Refusal::NotOwner
+        | Refusal::NotYetKnown
         | Refusal::CapReached
         | Refusal::Spent => "verification-failed",
     }

@@ -23,8 +23,8 @@ use crate::error::FileError;
 use crate::identity::VendorId;
 use crate::period::Period;
 use crate::protocol::{
-    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Id, RedemptionResult, RequestRedemption, Verdict,
-    push_record,
+    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Id, Payment, RedemptionResult, RequestRedemption,
+    Verdict, push_record,
 };
 use crate::till::{
     Batch, Batches, LockedStore, Position, REVERSAL_SECONDS, Till, TillError, TillRecord, scan,
@@ -405,6 +405,7 @@ impl View {
         };
         let mut size = 0;
         for payment in old.into_iter().filter(|payment| payment.period == first.period) {
+            // The record of a payment is smaller than its message.
             size += payment.size + 4;
             if batch.payments == limits.payments || size > limits.data_size {
                 break;
@@ -440,15 +441,23 @@ impl View {
                 reversed.insert(note.payment);
             }
         })?;
-        let mut data = Vec::new();
+        let mut records = Vec::new();
         scan(till.directory(), &self.days, batch.from, batch.to, |at, record| {
             if let TillRecord::Payment(payment) = record
                 && payment.period == batch.period
                 && !reversed.contains(&at)
             {
-                push_record(&mut data, &payment.message);
+                records.push((at, payment.message));
             }
         })?;
+        let mut data = Vec::new();
+        for (at, message) in records {
+            // The till records what the paywall could read.
+            let payment = Payment::parse(&message).map_err(|error| TillError::Damaged {
+                what: format!("the payment at {at:?}: {error}"),
+            })?;
+            push_record(&mut data, &payment.record().to_bytes());
+        }
         Ok(data)
     }
 

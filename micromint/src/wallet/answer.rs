@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::protocol::{
-    RECEIPT_COOKIE_PREFIX, REQUEST_HEADER, RequestOutcome, RequestPayment, parse_decimal,
+    RECEIPT_COOKIE_PREFIX, REQUEST_HEADER, Refusal, RequestOutcome, RequestPayment, parse_decimal,
 };
 use crate::scheme::{
     CREDENTIAL_HEADER, Challenge, INTENT, METHOD, challenges_in, read_charge_request,
@@ -22,6 +22,10 @@ const RECEIPT_LEN_MAX: usize = 1024;
 /// The longest lifetime that a receipt can have, in seconds: 400 days, the limit that browsers set
 /// for cookies.
 const RECEIPT_SECONDS_MAX: u64 = 400 * 86_400;
+/// How long a payment that the vendor does not know yet is sent again, in seconds.
+const RESEND_SECONDS_MAX: i64 = 120;
+/// The longest wait before a payment is sent again, in seconds.
+const RESEND_WAIT_MAX: u64 = 30;
 /// The longest reason of a vendor that is stored, in bytes.
 const REASON_LEN_MAX: usize = 64;
 
@@ -85,6 +89,36 @@ pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Paym
         // A gateway or a failing server: the vendor behind it may have recorded the payment.
         _ => PaymentOutcome::Unknown,
     }
+}
+
+/// In how many seconds to send the same payment again, if its `outcome` is that the vendor does not
+/// know its coins yet: it was sold a moment ago, and the vendor is asking the broker. `retry_after`
+/// is the answer's header Retry-After, `first_sent` when the payment was sent first. `None` if the
+/// outcome is final: report it to [`Wallet::settle`](super::Wallet::settle). Until then the payment
+/// stays unsettled, so that after a crash the same message is sent again.
+///
+/// ```
+/// use micromint::time::UnixTime;
+/// use micromint::wallet::{outcome_of, resend_after};
+///
+/// let outcome = outcome_of(402, Some("not-yet-known"), None);
+/// let sent = UnixTime(1_796_083_200);
+/// assert_eq!(resend_after(&outcome, Some("5"), sent, sent), Some(5));
+/// assert_eq!(resend_after(&outcome, Some("5"), sent, sent.plus_seconds(116)), None);
+/// ```
+pub fn resend_after(
+    outcome: &PaymentOutcome,
+    retry_after: Option<&str>,
+    first_sent: UnixTime,
+    now: UnixTime,
+) -> Option<u32> {
+    let PaymentOutcome::Refused(reason) = outcome else { return None };
+    let usual = reason.parse::<Refusal>().ok().and_then(Refusal::retry_after)?;
+    let named = retry_after.and_then(|text| parse_decimal(text.trim()));
+    let wait = named.unwrap_or(usual.into()).clamp(1, RESEND_WAIT_MAX) as u32;
+    let ends = first_sent.plus_seconds(RESEND_SECONDS_MAX);
+    let is_in_time = first_sent <= now && now.plus_seconds(wait.into()) <= ends;
+    is_in_time.then_some(wait)
 }
 
 /// Whether this word means that the vendor recorded nothing, or reversed the payment.
@@ -155,6 +189,34 @@ mod tests {
         for (status, word, reason, outcome) in rows {
             assert_eq!(outcome_of(status, word, reason), outcome, "{status} {word:?} {reason:?}");
         }
+    }
+
+    #[test]
+    fn a_payment_that_is_not_known_yet_is_sent_again_for_two_minutes() {
+        let sent = UnixTime(1000);
+        let unknown = outcome_of(402, Some("not-yet-known"), None);
+        let again = |retry_after, seconds| {
+            resend_after(&unknown, retry_after, sent, sent.plus_seconds(seconds))
+        };
+        for (retry_after, seconds, expected) in [
+            (Some("5"), 0, Some(5)),
+            (None, 0, Some(5)),
+            (Some("soon"), 0, Some(5)),
+            (Some("0"), 0, Some(1)),
+            (Some("30"), 0, Some(30)),
+            (Some("31"), 0, Some(30)),
+            (Some("5"), 115, Some(5)),
+            (Some("5"), 116, None),
+            // The clock was set back.
+            (Some("5"), -1, None),
+        ] {
+            assert_eq!(again(retry_after, seconds), expected, "{retry_after:?} {seconds}");
+        }
+        for other in ["not-owner", "spent", "unavailable", "anything"] {
+            let outcome = outcome_of(402, None, Some(other));
+            assert_eq!(resend_after(&outcome, Some("5"), sent, sent), None, "{other}");
+        }
+        assert_eq!(resend_after(&PaymentOutcome::Unknown, Some("5"), sent, sent), None);
     }
 
     #[test]

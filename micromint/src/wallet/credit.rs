@@ -5,9 +5,13 @@
 //! one verdict for each ball. The invariant: the coins of a return are chosen once, by a rule that
 //! replaying the wallet file repeats, so a return that is sent again is the same message.
 
+use std::fmt;
+
 use sha2::{Digest, Sha256};
 
 use crate::bytes::u64_be;
+use crate::identity::UserId;
+use crate::period::Period;
 use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
 use crate::time::UnixTime;
 
@@ -50,6 +54,46 @@ pub(super) fn digest(state: &WalletState, places: &[CoinPlace]) -> [u8; 32] {
         hash.update(u64_be(x));
     }
     hash.finalize().into()
+}
+
+/// An invitation to return coins that is about no holding of the wallet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the wallet has no coins of {user} in period {period} from a broker at {origin}")]
+#[non_exhaustive]
+pub struct NotInvited {
+    /// The invited user.
+    pub user: UserId,
+    /// The period.
+    pub period: Period,
+    /// The scheme, host and port of the Return-URL.
+    pub origin: String,
+}
+
+/// An answer that does not tell which return of the wallet it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoSuchReturn {
+    /// The number of verdicts in the answer.
+    pub coins: usize,
+    /// Whose coins.
+    pub user: UserId,
+    /// Their period.
+    pub period: Period,
+    /// Whether more than one return fits, and not none.
+    pub has_several: bool,
+}
+
+impl std::error::Error for NoSuchReturn {}
+
+impl fmt::Display for NoSuchReturn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NoSuchReturn { coins, user, period, has_several } = self;
+        let what = format!("return of {coins} coins of {user} in period {period}");
+        match has_several {
+            true => write!(f, "the wallet has more than one {what}: pass its Request-ID"),
+            false => write!(f, "the wallet has no {what}"),
+        }
+    }
 }
 
 /// How many coins of a holding can be returned.
@@ -108,35 +152,37 @@ impl WalletState {
         request
     }
 
-    /// The holding that an invitation to return coins is about. Its Return-URL must have the origin
-    /// of the broker that sold the coins, since coins are returned to nobody else.
+    /// The holdings that an invitation to return coins is about, at least one. Its Return-URL must
+    /// have the origin of the broker that sold the coins, since coins are returned to nobody else.
     ///
     /// # Errors
-    /// There is no such holding; the text says what was looked for.
-    pub fn invited(&self, invitation: &SendExpired) -> Result<usize, String> {
+    /// There is no such holding.
+    pub fn invited(&self, invitation: &SendExpired) -> Result<Vec<usize>, NotInvited> {
         let SendExpired { user, period, return_url } = invitation;
-        let mut held = self.holdings.iter().enumerate();
-        let fits = |held: &Holding| held.user == *user && held.params.period() == period;
-        held.find(|(_, held)| fits(held) && is_of_origin(&held.params.raw().broker, return_url))
-            .ok_or_else(|| {
-                format!(
-                    "the wallet has no coins of {user} in period {period} from a broker at {}",
-                    return_url.origin()
-                )
-            })
-            .map(|(holding, _)| holding)
+        let fits = |held: &Holding| {
+            held.user == *user
+                && held.params.period() == period
+                && is_of_origin(&held.params.raw().broker, return_url)
+        };
+        let held = self.holdings.iter().enumerate().filter(|(_, held)| fits(held));
+        let found: Vec<usize> = held.map(|(holding, _)| holding).collect();
+        if found.is_empty() {
+            let origin = return_url.origin().to_string();
+            return Err(NotInvited { user: user.clone(), period: period.clone(), origin });
+        }
+        Ok(found)
     }
 
     /// The return that an answer is about: the one with the Request-ID `request`, or else the only
     /// one with the same user, period and number of coins.
     ///
     /// # Errors
-    /// There is no such return, or more than one; the text says what was looked for.
+    /// There is no such return, or more than one.
     pub(super) fn find_return(
         &self,
         answer: &FundsCredited,
         request: Option<&Id>,
-    ) -> Result<&CoinReturn, String> {
+    ) -> Result<&CoinReturn, NoSuchReturn> {
         let mut fitting = self.returns.iter().filter(|back| {
             let held = &self.holdings[back.holding];
             held.user == answer.user
@@ -144,26 +190,20 @@ impl WalletState {
                 && back.verdicts.len() == answer.verdicts.len()
                 && request.is_none_or(|request| *request == back.request)
         });
-        let what = || {
-            format!(
-                "return of {} coins of {} in period {}",
-                answer.verdicts.len(),
-                answer.user,
-                answer.period
-            )
-        };
         match (fitting.next(), fitting.next()) {
             (Some(found), None) => Ok(found),
-            (None, _) => Err(format!("the wallet has no {}", what())),
-            (Some(_), Some(_)) => {
-                Err(format!("the wallet has more than one {}: pass its Request-ID", what()))
-            }
+            (found, _) => Err(NoSuchReturn {
+                coins: answer.verdicts.len(),
+                user: answer.user.clone(),
+                period: answer.period.clone(),
+                has_several: found.is_some(),
+            }),
         }
     }
 }
 
 /// Whether `url` has the scheme, host and port of `broker`. The broker's text may lack a path.
-fn is_of_origin(broker: &str, url: &Url) -> bool {
+pub(super) fn is_of_origin(broker: &str, url: &Url) -> bool {
     broker.strip_prefix(url.origin()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

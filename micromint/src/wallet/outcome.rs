@@ -78,6 +78,7 @@ fn is_about_the_request(refusal: Refusal) -> bool {
         | Refusal::OtherPage
         | Refusal::NotYetValid
         | Refusal::WrongAmount
+        | Refusal::NotYetKnown
         | Refusal::CapReached => true,
         Refusal::UnknownPeriod
         | Refusal::Expired

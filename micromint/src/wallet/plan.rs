@@ -1,16 +1,18 @@
 //! Whether to pay, and with which coins: the checks before paying, in order.
 //!
 //! Input: a Request-Payment, the fetch that it answered, the client's [`Policy`] and the wallet's
-//! [`WalletState`]. Output: a [`PaymentPlan`]; nothing is changed or sent. The invariant: the coins of a plan
-//! were never sent to anyone but this vendor.
+//! [`WalletState`]. Output: a [`PaymentPlan`]; nothing is changed or sent. The invariant: the coins
+//! of a plan were never sent to anyone but this vendor.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::identity::{VendorId, VendorVector};
 use crate::period::Period;
-use crate::protocol::{Payment, RequestPayment, Url};
+use crate::protocol::{OWNER_TOKENS_MAX, Payment, RequestPayment, Url};
 use crate::time::UnixTime;
 
 use super::genuine::EMPTY;
@@ -276,18 +278,26 @@ impl WalletState {
         found.map(|index| index as u32)
     }
 
-    /// Chooses coins for the price, from the holding that expires first among those that have
-    /// enough. In it, coins that this vendor did not record come first, then coins of sets that are
+    /// Chooses coins for the price, from the first holding that has enough. In it, coins that this vendor did not record come first, then coins of sets that are
     /// in use already, then coins of the oldest sets.
     fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
         let mut spendable_max = 0;
         for holding in self.candidates(request, now)? {
             let coins = self.coins_at(holding, &request.vendor);
             let spendable = coins.len() as u32;
-            if spendable >= request.price {
+            if spendable < request.price {
+                spendable_max = spendable_max.max(spendable);
+                continue;
+            }
+            let choice = self.take_best(holding, coins.clone(), request);
+            if self.first_superbins(&choice.places).len() <= OWNER_TOKENS_MAX {
+                return Ok(choice);
+            }
+            let coins = of_largest_sets(coins);
+            if coins.len() as u32 >= request.price {
                 return Ok(self.take_best(holding, coins, request));
             }
-            spendable_max = spendable_max.max(spendable);
+            spendable_max = spendable_max.max(coins.len() as u32);
         }
         Err(Unpayable::TooFewCoins {
             price: request.price,
@@ -296,7 +306,7 @@ impl WalletState {
         })
     }
 
-    /// The holdings that the vendor accepts and that are valid now, ordered by expiration.
+    /// The holdings that the vendor accepts and that are valid now, in the order in which they pay.
     fn candidates(&self, request: &RequestPayment, now: UnixTime) -> Result<Vec<usize>, Unpayable> {
         let accepted = |held: &Holding| {
             request.periods.contains(held.params.period())
@@ -317,7 +327,7 @@ impl WalletState {
         if valid.is_empty() {
             return Err(Unpayable::NotValidNow(periods));
         }
-        valid.sort_by_key(|holding| self.holdings[*holding].params.raw().expiration);
+        self.order(&mut valid);
         Ok(valid)
     }
 
@@ -365,6 +375,17 @@ impl WalletState {
         Choice { holding, fresh, spendable, places: coins, x }
     }
 
+    /// The first superbins of the sets of these coins, each once, in the order of the coins.
+    fn first_superbins(&self, places: &[Place]) -> Vec<u32> {
+        let mut firsts: Vec<u32> = Vec::new();
+        for first in places.iter().map(|place| self.sets[place.set as usize].first) {
+            if !firsts.contains(&first) {
+                firsts.push(first);
+            }
+        }
+        firsts
+    }
+
     /// The record of a payment with the chosen coins, including the Payment message to send.
     pub(super) fn spend(
         &self,
@@ -374,18 +395,19 @@ impl WalletState {
         now: UnixTime,
     ) -> SpendRecord {
         let held = &self.holdings[choice.holding];
-        let authenticator = held.user_key.payment(&request.vendor, request.url.as_str(), &[]);
-        let mut payment = Payment {
+        let firsts = self.first_superbins(&choice.places);
+        let token = |first: &u32| held.user_key.owner_token(&request.vendor, *first);
+        let payment = Payment {
             url: request.url.clone(),
             user: held.user.clone(),
             vendor: request.vendor.clone(),
             period: held.params.period().clone(),
             coins: choice.places.len() as u32,
-            authenticator,
+            owner_tokens: firsts.iter().map(token).collect(),
+            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
             x: choice.x,
-        };
-        let data = payment.data();
-        payment.authenticator = held.user_key.payment(&request.vendor, request.url.as_str(), &data);
+        }
+        .authenticated(&held.user_key);
         SpendRecord {
             at: now,
             method: fetch.method.to_string(),
@@ -395,6 +417,16 @@ impl WalletState {
             message: payment.to_bytes(),
         }
     }
+}
+
+/// Of these coins, in the order of the sets, those of the [`OWNER_TOKENS_MAX`] sets that have the
+/// most of them: a payment can have coins of no more sets.
+fn of_largest_sets(coins: Vec<Place>) -> Vec<Place> {
+    let mut sets: Vec<&[Place]> = coins.chunk_by(|a, b| a.set == b.set).collect();
+    sets.sort_by_key(|set| Reverse(set.len()));
+    sets.truncate(OWNER_TOKENS_MAX);
+    sets.sort_by_key(|set| set[0].set);
+    sets.concat()
 }
 
 /// The k balls of the coin whose first ball has this sub-bin, if all of them exist.

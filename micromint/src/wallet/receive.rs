@@ -1,17 +1,19 @@
 //! Receiving coins: all sets of a Funds-Withdrawn message enter the wallet, or none.
 //!
-//! Input: the message. Output: [`Received`]. Every ball is hashed first ([`super::genuine`]). The
-//! invariant: the sets are written in pieces and synced, and count only with the record that
-//! follows them.
+//! Input: the message. Output: [`Received`]. Every ball is hashed first ([`super::genuine`]). Hashing
+//! cannot tell who wrote the message: anyone can, in the name of any broker. The invariants: the
+//! sets are written in pieces and synced, and count only with the record that follows them; a
+//! message never keeps out another that has another User-Key or other parameters.
 
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
 use crate::journal::Locked;
-use crate::protocol::FundsWithdrawn;
+use crate::protocol::{FundsWithdrawn, Url};
 use crate::time::UnixTime;
 
+use super::credit::is_of_origin;
 use super::genuine::{self, EMPTY, GenuineSet, NotGenuine};
 use super::record::{BINS_PER_RECORD_MAX, SuperbinPiece, WalletRecord};
 use super::{APPEND_SIZE, Wallet, WalletError, WalletState, append, commit};
@@ -25,6 +27,9 @@ pub enum Received {
         sets: u32,
         /// The number of their coins: the balls in first superbins.
         coins: u32,
+        /// Their holding, as an index of [`WalletState::holdings`]. If it has
+        /// [rivals](WalletState::rivals), warn the owner.
+        holding: usize,
     },
     /// The same message was received before.
     Already,
@@ -39,12 +44,14 @@ pub enum NotReceived {
     /// Its sets are not genuine.
     #[error(transparent)]
     NotGenuine(#[from] NotGenuine),
-    /// Its parameters differ from those that the wallet has for this period.
-    #[error("the parameters of period {0} differ from those that the wallet has for it")]
-    OtherParams(String),
-    /// Its User-Key differs from the one that the wallet has for this user and period.
-    #[error("the User-Key differs from the one that the wallet has for this user in period {0}")]
-    OtherKey(String),
+    /// The web page that sent it is not of the broker that it names.
+    #[error("it names the broker {broker}, but a page of {page} sent it")]
+    OtherBroker {
+        /// The broker in the message.
+        broker: String,
+        /// The scheme, host and port of the page.
+        page: String,
+    },
     /// The sale was received before, with other content.
     #[error("sale {0} was received before, with other sets")]
     OtherContent(u64),
@@ -57,13 +64,43 @@ pub enum NotReceived {
 }
 
 impl Wallet {
-    /// Stores the sets of `funds` if every ball is genuine.
+    /// Stores the sets of `funds`, a message of unknown origin, if every ball is genuine.
     ///
     /// # Errors
     /// The file cannot be written. Receive the message again then, and after a crash.
     pub fn receive(
         &mut self,
         funds: &FundsWithdrawn,
+        now: UnixTime,
+    ) -> Result<Received, WalletError> {
+        self.receive_confirmed(funds, false, now)
+    }
+
+    /// Stores the sets of `funds`, which this program fetched from the web page `page`, if every
+    /// ball is genuine. The page must be one of the broker that the message names. If it was
+    /// fetched over https or from this machine, the holding is confirmed, and its coins are spent
+    /// before those of unknown origin.
+    ///
+    /// # Errors
+    /// The file cannot be written. Receive the message again then, and after a crash.
+    pub fn receive_from(
+        &mut self,
+        page: &Url,
+        funds: &FundsWithdrawn,
+        now: UnixTime,
+    ) -> Result<Received, WalletError> {
+        let broker = &funds.params.raw().broker;
+        if !is_of_origin(broker, page) {
+            let (broker, page) = (broker.clone(), page.origin().to_string());
+            return Ok(Received::Refused(NotReceived::OtherBroker { broker, page }));
+        }
+        self.receive_confirmed(funds, page.is_https() || page.host().is_loopback(), now)
+    }
+
+    fn receive_confirmed(
+        &mut self,
+        funds: &FundsWithdrawn,
+        is_confirmed: bool,
         now: UnixTime,
     ) -> Result<Received, WalletError> {
         let sets = match genuine::check(funds) {
@@ -73,15 +110,26 @@ impl Wallet {
         };
         let digest: [u8; 32] = Sha256::digest(funds.to_bytes()).into();
         self.locked(|file| {
-            match file.state().is_received(funds, &sets, &digest) {
-                Ok(true) => return Ok(Received::Already),
-                Ok(false) => {}
+            let is_new = match file.state().is_received(funds, &sets, &digest) {
+                Ok(is_received) => !is_received,
                 Err(refused) => return Ok(Received::Refused(refused)),
+            };
+            if is_new {
+                append_sets(file, funds, &sets, digest, now)?;
             }
-            append_sets(file, funds, &sets, digest, now)?;
+            let Some(holding) = file.state().find_holding(funds) else {
+                // Cannot happen: the sets have just been appended to it.
+                return Ok(Received::Already);
+            };
+            if is_confirmed && !file.state().holdings[holding].is_confirmed {
+                commit(file, &[WalletRecord::Confirmed { at: now, holding: holding as u32 }])?;
+            }
+            if !is_new {
+                return Ok(Received::Already);
+            }
             let coins =
                 sets.iter().flat_map(|set| &set.superbins[0]).filter(|x| **x != EMPTY).count();
-            Ok(Received::New { sets: sets.len() as u32, coins: coins as u32 })
+            Ok(Received::New { sets: sets.len() as u32, coins: coins as u32, holding })
         })
     }
 }
@@ -122,7 +170,6 @@ impl WalletState {
         let Some(holding) = self.find_holding(funds) else {
             return Ok(false);
         };
-        let held = &self.holdings[holding];
         let earlier = self
             .withdrawals
             .iter()
@@ -131,13 +178,6 @@ impl WalletState {
             Some(earlier) if earlier.digest == *digest => return Ok(true),
             Some(_) => return Err(NotReceived::OtherContent(funds.transaction)),
             None => {}
-        }
-        let period = funds.period().to_string();
-        if held.params != funds.params {
-            return Err(NotReceived::OtherParams(period));
-        }
-        if held.user_key != funds.user_key {
-            return Err(NotReceived::OtherKey(period));
         }
         let firsts: HashSet<u32> =
             self.sets.iter().filter(|set| set.holding == holding).map(|set| set.first).collect();

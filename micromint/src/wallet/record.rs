@@ -49,6 +49,8 @@ pub(super) enum WalletRecord {
     /// The backup was restored. `spendable`: its owner says that no coin was spent after it was
     /// made.
     Restored { at: UnixTime, spendable: bool },
+    /// The wallet fetched coins of this holding from the broker's own web page.
+    Confirmed { at: UnixTime, holding: u32 },
 }
 
 /// A piece of a superbin.
@@ -93,6 +95,7 @@ const CREDITED: u8 = 7;
 const BACKUP: u8 = 8;
 const RESTORED: u8 = 9;
 const RECEIPT: u8 = 10;
+const CONFIRMED: u8 = 11;
 
 /// The size of an x, in bytes.
 const X_SIZE: usize = 8;
@@ -124,6 +127,7 @@ impl WalletRecord {
             WalletRecord::Restored { at, spendable } => {
                 out.u8(RESTORED).time(*at).u8(u8::from(*spendable))
             }
+            WalletRecord::Confirmed { at, holding } => out.u8(CONFIRMED).time(*at).u32(*holding),
             WalletRecord::Receipt { payment, expires, cookie } => {
                 out.u8(RECEIPT).u32(*payment).time(*expires).bytes(cookie.as_bytes())
             }
@@ -172,6 +176,10 @@ impl WalletRecord {
             RESTORED => {
                 let (at, spendable) = (input.time()?, input.flag()?);
                 input.finish().map(|()| WalletRecord::Restored { at, spendable })?
+            }
+            CONFIRMED => {
+                let (at, holding) = (input.time()?, input.u32()?);
+                input.finish().map(|()| WalletRecord::Confirmed { at, holding })?
             }
             RECEIPT => WalletRecord::Receipt {
                 payment: input.u32()?,
@@ -245,6 +253,7 @@ mod tests {
         };
         vec![
             WalletRecord::Receive { at, head: b"head".to_vec() },
+            WalletRecord::Confirmed { at, holding: 3 },
             WalletRecord::Bins(SuperbinPiece {
                 set: 1,
                 place: 2,
@@ -322,7 +331,7 @@ mod tests {
         #[test]
         fn any_bytes_are_handled_and_a_parsed_record_has_the_same_bytes(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
-            tag in 0u8..12,
+            tag in 0u8..13,
         ) {
             let bytes = [vec![tag], bytes].concat();
             if let Some(record) = WalletRecord::parse(&bytes) {

@@ -30,7 +30,10 @@ pub struct WalletState {
     incoming: Option<Incoming>,
 }
 
-/// The coins of one user at one broker for one period.
+/// The coins of one user, User-Key and set of parameters.
+///
+/// Anyone can write a Funds-Withdrawn in the name of any broker and user. So messages that differ in
+/// their key or parameters are different holdings, and neither keeps the other out.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Holding {
@@ -40,6 +43,9 @@ pub struct Holding {
     pub user_key: Key,
     /// The period's parameters.
     pub params: Params,
+    /// Whether this wallet fetched coins of the holding from the broker's own web page. Otherwise
+    /// they came from a file, and nothing proves who wrote it.
+    pub is_confirmed: bool,
 }
 
 /// A Funds-Withdrawn message that was received.
@@ -184,6 +190,7 @@ impl WalletState {
                 self.take_receipt(payment, expires, cookie)
             }
             WalletRecord::Restored { spendable, .. } => self.take_restored(spendable),
+            WalletRecord::Confirmed { holding, .. } => self.take_confirmed(holding),
         }
     }
 
@@ -223,17 +230,29 @@ impl WalletState {
             return found;
         }
         let FundsWithdrawn { user, user_key, params, .. } = funds.clone();
-        self.holdings.push(Holding { user, user_key, params });
+        self.holdings.push(Holding { user, user_key, params, is_confirmed: false });
         self.holdings.len() - 1
     }
 
-    /// The holding of this user, broker and period.
+    /// The holding with this user, User-Key and parameters.
     pub(super) fn find_holding(&self, funds: &FundsWithdrawn) -> Option<usize> {
         self.holdings.iter().position(|held| {
             held.user == funds.user
-                && held.params.period() == funds.period()
-                && held.params.raw().broker == funds.params.raw().broker
+                && held.user_key == funds.user_key
+                && held.params == funds.params
         })
+    }
+
+    /// The other holdings of the same user, broker and period. The broker issues one User-Key and
+    /// one set of parameters for them, so at most one of these holdings is genuine.
+    pub fn rivals(&self, holding: usize) -> impl Iterator<Item = usize> {
+        let name = |held: &Holding| {
+            let raw = held.params.raw();
+            (held.user.clone(), raw.broker.clone(), raw.period.clone())
+        };
+        let own = self.holdings.get(holding).map(name);
+        let others = self.holdings.iter().enumerate();
+        others.filter(move |(i, held)| *i != holding && Some(name(held)) == own).map(|(i, _)| i)
     }
 
     fn take_spend(&mut self, spend: SpendRecord) -> Result<(), String> {
@@ -396,6 +415,12 @@ impl WalletState {
         Ok(())
     }
 
+    fn take_confirmed(&mut self, holding: u32) -> Result<(), String> {
+        let held = self.holdings.get_mut(holding as usize);
+        held.ok_or_else(|| format!("no holding {holding}"))?.is_confirmed = true;
+        Ok(())
+    }
+
     fn take_restored(&mut self, spendable: bool) -> Result<(), String> {
         if self.backup_made.take().is_none() {
             return Err("expected a backup to restore, found a wallet".to_string());
@@ -406,7 +431,7 @@ impl WalletState {
         Ok(())
     }
 
-    /// The coins, by user, broker and period.
+    /// The coins, by user, User-Key and parameters.
     pub fn holdings(&self) -> &[Holding] {
         &self.holdings
     }
@@ -439,10 +464,11 @@ impl WalletState {
         receipts.find(|(expires, _)| now < *expires).map(|(_, cookie)| cookie.as_str())
     }
 
-    /// The number of coins that were sent for the first time on the UTC day of `now`.
+    /// The number of coins that were sent for the first time on the UTC day of `now` or later. After
+    /// a clock was set back, the payments of later days count too.
     pub(super) fn sent_today(&self, now: UnixTime) -> u64 {
         let today = now.day();
-        let payments = self.payments.iter().rev().filter(|payment| payment.at.day() == today);
+        let payments = self.payments.iter().rev().filter(|payment| payment.at.day() >= today);
         payments.map(|payment| u64::from(payment.fresh)).sum()
     }
 }

@@ -72,17 +72,23 @@ impl Mint {
         coins: &[Vec<u64>],
     ) -> Payment {
         let period = self.rules.params().period();
-        let mut payment = Payment {
+        let key = Key::from_bytes(BROKER_SECRET).user_key(period, user);
+        let mut firsts: Vec<u32> = coins
+            .iter()
+            .map(|coin| self.rules.bin(coin[0]).map_or(0, |bin| bin.superbin))
+            .collect();
+        // The coins of a set are next to each other.
+        firsts.dedup();
+        Payment {
             url: url.parse().unwrap(),
             user: user.clone(),
             vendor: vendor.clone(),
             period: period.clone(),
             coins: coins.len() as u32,
+            owner_tokens: firsts.iter().map(|first| key.owner_token(vendor, *first)).collect(),
             authenticator: "0".repeat(32).parse().unwrap(),
             x: coins.concat(),
-        };
-        let key = Key::from_bytes(BROKER_SECRET).user_key(period, user);
-        payment.authenticator = key.payment(vendor, url, &payment.data());
-        payment
+        }
+        .authenticated(&key)
     }
 }

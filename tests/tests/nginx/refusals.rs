@@ -1,6 +1,7 @@
 //! Every way in which a payment can be wrong, on a real server. Each is answered with its own
 //! reason, nothing is recorded, and the same coins still pay afterwards if they are valid.
 
+use micromint::owner::Owners;
 use micromint::protocol::Payment;
 use micromint_servers::client::RequestText;
 use micromint_servers::nginx::Nginx;
@@ -135,7 +136,7 @@ fn the_lists_of_the_broker_hold() {
         Nginx::with_server(site, "").pay("/one.html", 1).short()
     };
     assert_eq!(pay_with("revoked", b"mallory\nalice\n"), (402, "revoked".to_string()));
-    assert_eq!(pay_with("owners", &nothing_sold(params)), (402, "not-owner".to_string()));
+    assert_eq!(pay_with("owners", &sold_to_others(params, 0)), (402, "not-yet-known".to_string()));
     assert_eq!(pay_with("revoked", b"mallory\n"), (200, "paid".to_string()));
     // Added while the server runs, and removed again, without a reload.
     let nginx = Nginx::with_server(Site::new(), "");
@@ -148,26 +149,18 @@ fn the_lists_of_the_broker_hold() {
     assert_eq!(pay("/one.html?other"), "spent");
     let path = nginx.site().path(&format!("periods/{}.owners", params.period()));
     let new = nginx.site().path("new.owners");
-    std::fs::write(&new, nothing_sold(params)).unwrap();
+    std::fs::write(&new, sold_to_others(params, 32)).unwrap();
     std::fs::rename(&new, &path).unwrap();
     wait_until("the list of owners to be read", || pay("/one.html?other") == "not-owner");
     std::fs::remove_file(path).unwrap();
     wait_until("the list of owners to be forgotten", || pay("/one.html?other") == "spent");
 }
 
-/// An owners file without an owner, byte by byte as docs/reference/broker.md describes it.
-fn nothing_sold(params: &micromint::params::Params) -> Vec<u8> {
-    let tags = vec![0u8; 2 * params.superbin_count() as usize];
-    let mut bytes = vec![0u8; 64];
-    bytes[..8].copy_from_slice(b"MMowners");
-    bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
-    bytes[12..16].copy_from_slice(&(tags.len() as u32 / 4).to_le_bytes());
-    bytes[16..16 + params.period().as_str().len()]
-        .copy_from_slice(params.period().as_str().as_bytes());
-    bytes[56..60].copy_from_slice(&crc32c::crc32c(&tags).to_le_bytes());
-    let checksum = crc32c::crc32c(&bytes[..60]);
-    bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
-    [bytes, tags].concat()
+/// An owners file in which other users bought the first `sets` sets.
+fn sold_to_others(params: &micromint::params::Params, sets: usize) -> Vec<u8> {
+    let mut owners = Owners::new(&"localhost".parse().unwrap(), params.period(), 1);
+    owners.extend(&vec![[7; 8]; sets]);
+    owners.to_bytes()
 }
 
 #[test]

@@ -29,8 +29,7 @@ impl Mint {
 
     /// A minting job with the default settings.
     pub(crate) fn job(&self) -> MintJobBuilder<'_> {
-        let MintConfig { params, key, .. } = &self.config;
-        MintJobBuilder::new(&self.directory, &self.name, params, key)
+        MintJobBuilder::new(&self.directory, &self.name, &self.config)
     }
 
     /// The path of the coin file, which may not exist yet.

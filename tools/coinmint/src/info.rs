@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use micromint::coin_file::{CoinFile, Phase};
 use micromint::error::FileError;
-use micromint::minting::{Plan, Progress};
+use micromint::minting::{MintPlan, Progress};
 use micromint_console::{EXIT_OK, ToolError, read_input, say};
 
 use crate::files::Mint;
@@ -39,6 +39,7 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
     let mint = Mint::read(config)?;
     let params = &mint.config.params;
     say!("period:         {params}");
+    say!("walk:           {}", mint.config.walk);
     say!("valid:          {} until {}", params.raw().start, params.raw().expiration);
     say!("redeemed until: {}", params.raw().redeem_until);
     say!("broker:         {}", params.raw().broker);
@@ -49,7 +50,7 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
         return Ok(EXIT_OK);
     }
     let coin_file = CoinFile::inspect(&mint.directory, &mint.name)?;
-    let (state, plan) = (coin_file.minting_state()?, Plan::new(params));
+    let (state, plan) = (coin_file.minting_state()?, MintPlan::new(params, mint.config.walk));
     let part = |done: u64, total: u64| 100.0 * done as f64 / total as f64;
     match state.phase {
         Phase::Tossing => {

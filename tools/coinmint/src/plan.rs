@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::HumanBytes;
-use micromint::minting::{Plan, measure_rate};
+use micromint::minting::{MintPlan, measure_rate};
 use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
@@ -31,12 +31,14 @@ pub(crate) struct PlanArgs {
 pub(crate) fn run(args: &PlanArgs) -> Result<u8, ToolError> {
     let mint = Mint::read(&args.config)?;
     let params = &mint.config.params;
-    let plan = Plan::new(params);
+    let plan = MintPlan::new(params, mint.config.walk);
     let (per_second, how) = match args.rate {
         Some(rate) => (rate, "as given".to_string()),
         None => {
             let (began, threads) = (Instant::now(), threads(args.threads).max(1));
-            let rate = measure_rate(params, threads, MEASURING_TIME, &|| began.elapsed());
+            let rate = measure_rate(params, mint.config.walk, threads, MEASURING_TIME, &|| {
+                began.elapsed()
+            });
             (rate.tosses_per_second, format!("measured here on {} threads", rate.threads))
         }
     };
@@ -53,11 +55,19 @@ pub(crate) fn run(args: &PlanArgs) -> Result<u8, ToolError> {
     Ok(EXIT_OK)
 }
 
-fn print_yield(plan: &Plan, subbins: u32) {
+fn print_yield(plan: &MintPlan, subbins: u32) {
     say!("\nCoin file");
     row("bins", count(plan.bin_count as f64));
     row("size", format!("{} ({} bytes)", HumanBytes(plan.file_size), plan.file_size));
-    row("good balls", format!("{}, {} per bin", count(plan.good_balls), plan.lambda));
+    row("good balls", format!("{}, {} per bin (lambda)", count(plan.good_balls), plan.lambda));
+    row(
+        "kept balls",
+        format!(
+            "{}, one a group: {:.1} % of the good balls (f)",
+            count(plan.kept_balls),
+            100.0 * plan.kept_part
+        ),
+    );
     row(
         "expected balls",
         format!("{}, {:.1} % of the bins", count(plan.stored_balls), 100.0 * plan.fill),
@@ -76,7 +86,7 @@ fn print_yield(plan: &Plan, subbins: u32) {
     );
 }
 
-fn print_forging(plan: &Plan, per_second: f64) {
+fn print_forging(plan: &MintPlan, per_second: f64) {
     say!("\nForging, for one user and one vendor");
     let first = plan.first_forgery_tosses;
     row(

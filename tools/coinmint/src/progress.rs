@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use micromint::minting::{Progress, Stage};
+use micromint::minting::{MintStage, Progress};
 
 use crate::units;
 
@@ -24,7 +24,7 @@ pub(crate) struct Reporter {
 
 struct State {
     /// The current stage, when it began, and its position then.
-    stage: Option<(Stage, Instant, u64)>,
+    stage: Option<(MintStage, Instant, u64)>,
     shown: Option<Instant>,
     /// The furthest position: threads may report out of order.
     done: u64,
@@ -81,13 +81,13 @@ impl Reporter {
 }
 
 /// One line with percentage, rate and remaining time. `fresh` units were done in `seconds`.
-fn describe(stage: Stage, done: u64, total: u64, fresh: u64, seconds: f64) -> String {
+fn describe(stage: MintStage, done: u64, total: u64, fresh: u64, seconds: f64) -> String {
     let (verb, unit) = match stage {
-        Stage::Tossing => ("tossing", "balls"),
-        Stage::Counting => ("counting", "superbins"),
-        Stage::Sorting => ("sorting", "balls"),
-        Stage::Merging => ("merging", "superbins"),
-        Stage::Verifying => ("verifying", "superbins"),
+        MintStage::Tossing => ("tossing", "balls"),
+        MintStage::Counting => ("counting", "superbins"),
+        MintStage::Sorting => ("sorting", "balls"),
+        MintStage::Merging => ("merging", "superbins"),
+        MintStage::Verifying => ("verifying", "superbins"),
     };
     let percent = 100.0 * done as f64 / total as f64;
     let mut text = format!("{verb} {percent:.2} %");
@@ -106,9 +106,9 @@ mod tests {
     #[test]
     fn a_line_has_the_rate_and_the_time_left() {
         assert_eq!(
-            describe(Stage::Tossing, 1_500_000, 2_000_000, 1_000_000, 10.0),
+            describe(MintStage::Tossing, 1_500_000, 2_000_000, 1_000_000, 10.0),
             "tossing 75.00 %, 100.0 k balls/s, 5.0 s left"
         );
-        assert_eq!(describe(Stage::Counting, 0, 10, 0, 0.0), "counting 0.00 %");
+        assert_eq!(describe(MintStage::Counting, 0, 10, 0, 0.0), "counting 0.00 %");
     }
 }

@@ -8,6 +8,8 @@ mod common;
 mod report;
 mod web;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use micromint::broker::{BinRange, Broker};
 use micromint::host::{DiskDirectory, Entropy, SystemEntropy, replace_whole};
 use micromint::identity::{UserId, VendorId};
+use micromint::owner::Written;
 use micromint::protocol::{FundsWithdrawn, RequestCredit, Verdict};
 use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, write_output};
 
@@ -58,9 +61,9 @@ enum Command {
     /// Mark bins as compromised: coins with balls of these bins are no longer paid, credited or
     /// sold
     Compromise(Compromise),
-    /// Write PERIOD.owners for the vendors, which lets them refuse coins of users who did not buy
-    /// them
-    Owners(Lists),
+    /// Write PERIOD.owners for one vendor, which lets it refuse coins of users who did not buy them;
+    /// what is new is appended to the file if it exists
+    Owners(OwnersFile),
     /// Decide the waiting claims, from redeem-until on (every other command does it too)
     Settle(Only),
 }
@@ -137,11 +140,24 @@ struct Compromise {
 }
 
 #[derive(Args)]
+struct OwnersFile {
+    #[command(flatten)]
+    place: Place,
+    /// The vendor for whom the file is: no other vendor can use it
+    #[arg(long, value_name = "HOST")]
+    vendor: VendorId,
+    /// The file to write; readable for everybody, since web servers must read it [default:
+    /// PERIOD.owners in the folder of the coin file]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
 struct Lists {
     #[command(flatten)]
     place: Place,
-    /// The file to write; it is replaced if it exists [default: PERIOD.revoked or PERIOD.owners in
-    /// the folder of the coin file]
+    /// The file to write; it is replaced if it exists [default: PERIOD.revoked in the folder of the
+    /// coin file]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -264,12 +280,31 @@ fn compromise(arguments: &Compromise) -> Result<u8, ToolError> {
     Ok(EXIT_OK)
 }
 
-fn owners(arguments: &Lists) -> Result<u8, ToolError> {
+/// The mode of an owners file, which contains no secret: the workers of web servers run as other
+/// users.
+const OWNERS_FILE_MODE: u32 = 0o644;
+
+fn owners(arguments: &OwnersFile) -> Result<u8, ToolError> {
     let place = &arguments.place;
     let mut broker = place.open()?;
-    let owners = broker.owners(place.now())?;
-    write_list(arguments, &broker, "owners", &owners.to_bytes())?;
-    eprintln!("{} of {} sold", counted(owners.sold(), "set"), broker.params().period());
+    let owners = broker.owners(&arguments.vendor, place.now())?;
+    let period = broker.params().period();
+    let default = || place.coinfile.with_file_name(format!("{period}.owners"));
+    let path = arguments.out.clone().unwrap_or_else(default);
+    let (directory, name) =
+        DiskDirectory::of_file(&path).map_err(micromint::error::FileError::on("write", &path))?;
+    let written = owners
+        .write(&directory, &name, broker.params())
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    if written == Written::Whole {
+        std::fs::set_permissions(&path, Permissions::from_mode(OWNERS_FILE_MODE))
+            .map_err(micromint::error::FileError::on("change", &path))?;
+    }
+    eprintln!(
+        "{} of {period} sold, as {} can check it",
+        counted(owners.count().into(), "set"),
+        arguments.vendor
+    );
     Ok(EXIT_OK)
 }
 

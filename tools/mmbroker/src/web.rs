@@ -20,7 +20,7 @@ use std::fmt::Display;
 
 use self::page::{expired_page, form_page, refusal_page};
 use micromint::broker::{Broker, SaleRefusal};
-use micromint::identity::UserId;
+use micromint::identity::{IdentityError, UserId};
 use micromint::protocol::{MEDIA_TYPE, RequestCredit, SETS_PER_WITHDRAWAL_MAX, Url, parse_decimal};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
@@ -220,7 +220,17 @@ impl WebRequest {
                 "Log in first. (For the webmaster: the web server set no REMOTE_USER.)",
             ));
         };
-        name.parse().map_err(|error| refusal(403, error))
+        name.parse().map_err(|error| match error {
+            IdentityError::UserInUpperCase(_) => refusal(
+                403,
+                format!(
+                    "The account name must be lower case: {:?} instead of {name:?}. (For the \
+                     webmaster: the web server's REMOTE_USER is the User-ID.)",
+                    name.to_ascii_lowercase()
+                ),
+            ),
+            other => refusal(403, other),
+        })
     }
 
     /// The media type of the body without its parameters, in lower case.

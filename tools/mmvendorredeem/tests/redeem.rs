@@ -7,9 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assert_cmd::Command;
+use micromint::authenticator::{Authenticator, OwnerToken, UrlDigest};
 use micromint::bin::Bin;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
-use micromint::protocol::{RedemptionResult, RequestRedemption, Verdict};
+use micromint::protocol::{
+    Payment, PaymentRecord, RedemptionResult, RequestRedemption, Verdict,
+};
 use micromint::till::{Spend, Spent, SyncMode, Till};
 use micromint::time::UnixTime;
 
@@ -24,6 +27,10 @@ impl Clock for Earlier {
     }
 }
 
+fn page(coin: u32) -> String {
+    format!("https://news.example/{coin}")
+}
+
 /// Records a payment of two coins, `age` seconds ago; redeem-until is `left` seconds from now.
 fn spend(folder: &Path, coin: u32, age: i64, left: i64) {
     std::fs::create_dir_all(folder.join("till")).unwrap();
@@ -32,8 +39,18 @@ fn spend(folder: &Path, coin: u32, age: i64, left: i64) {
         .unwrap();
     let (period, user) = ("2026-12".parse().unwrap(), "alice".parse().unwrap());
     let first_bins = [0, 1].map(|subbin| Bin { superbin: coin * 2, subbin });
-    let message = format!("payment {coin}");
-    let spend = Spend::new(&period, &user, &first_bins, message.as_bytes(), [1; 32])
+    let message = Payment {
+        url: page(coin).parse().unwrap(),
+        user: "alice".parse().unwrap(),
+        vendor: "news.example".parse().unwrap(),
+        period: "2026-12".parse().unwrap(),
+        coins: 2,
+        owner_tokens: vec![OwnerToken::from_bytes([1; 8])],
+        authenticator: Authenticator::from_bytes([2; 16]),
+        x: vec![3; 8],
+    }
+    .to_bytes();
+    let spend = Spend::new(&period, &user, &first_bins, &message, [1; 32])
         .with_keep_until(SystemClock.now().plus_seconds(left));
     let spent = till.spend(&spend);
     assert!(matches!(spent.unwrap(), Spent::Recorded(_)));
@@ -79,7 +96,9 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     assert!(told.contains("2 payments, 4 coins of 2026-12"), "{told}");
     let first = std::fs::read(folder.join("batch")).unwrap();
     let batch = RequestRedemption::parse(&first).unwrap();
-    assert_eq!(batch.records(), [b"payment 1", b"payment 2"]);
+    let digests: Vec<UrlDigest> =
+        batch.records().iter().map(|record| PaymentRecord::parse(record).unwrap().url).collect();
+    assert_eq!(digests, [1, 2].map(|coin| UrlDigest::of(&page(coin))));
     let key: micromint::authenticator::Key = KEY.parse().unwrap();
     assert_eq!(batch.authenticator, key.request_redemption(batch.batch.as_str(), &batch.data));
 
@@ -107,7 +126,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     answer(folder, "batch", &[accepted, Verdict::Waiting, accepted, Verdict::NotFromOwner]);
     let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
     assert!(
-        text.contains("2 accepted, 1 waiting until redeem-until, 1 not sold to this user"),
+        text.contains("2 accepted, 1 waiting until redeem-until, 1 not from the owner"),
         "{text}"
     );
     assert!(text.contains("1 coins wait at the broker") && !text.contains("removed"), "{text}");
@@ -118,7 +137,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     assert!(told.contains("the same batch as on"), "{told}");
     answer(folder, "third", &[accepted, accepted, accepted, Verdict::NotFromOwner]);
     let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
-    assert!(text.contains("3 accepted, 1 not sold to this user"), "{text}");
+    assert!(text.contains("3 accepted, 1 not from the owner"), "{text}");
     assert_eq!(text.matches("removed till-").count(), 2, "{text}");
     let (_, told) = output(&mut program(folder, &["--out", "fourth", "--key-file", "key"]), 3);
     assert!(told.contains("nothing to redeem") && !folder.join("fourth").exists(), "{told}");

@@ -2,60 +2,32 @@
 
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use url::Url as AnyUrl;
 
 use micromint::error::chain;
 use micromint::host::{Clock, Entropy, SystemClock, SystemEntropy};
-use micromint::identity::VendorId;
 use micromint::protocol::{
     FUNDS_WITHDRAWN_SIZE_MAX, FundsCredited, FundsWithdrawn, Id, MEDIA_TYPE, RequestCredit,
-    SendExpired, Verdict,
+    SendExpired, Url, Verdict,
 };
 use micromint::wallet::{Received, Wallet};
-use micromint_console::{
-    EXIT_FAILURE, EXIT_OK, ToolError, read_input, read_secret_input, say, write_output,
-};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_input, say, write_output};
 
 use crate::exit;
+use crate::login::{Login, LoginOptions, secure_url};
 use crate::net::Client;
 use crate::show;
 use crate::wallet_file::WalletFile;
 
 /// The largest Funds-Credited or Send-Expired that is read, in bytes.
 const ANSWER_SIZE_MAX: usize = 4 * 1024 * 1024;
-/// The largest password file, in bytes.
-const PASSWORD_SIZE_MAX: usize = 4096;
-
-/// The user's login at the broker's web server.
-#[derive(Clone, Debug, Default)]
-pub struct Login<'a> {
-    /// The name.
-    pub user: Option<&'a str>,
-    /// The file whose first line is the password. It must be readable by its owner only.
-    pub password_file: Option<&'a Path>,
-}
-
-impl Login<'_> {
-    /// The header of basic authentication, if there is a user name.
-    fn header(&self) -> Result<Option<(String, String)>, ToolError> {
-        let Some(user) = self.user else { return Ok(None) };
-        let path =
-            self.password_file.ok_or("--user needs --password-file (- is standard input)")?;
-        let text = read_secret_input(path, PASSWORD_SIZE_MAX)?;
-        let password = text.lines().next().unwrap_or_default();
-        let token = STANDARD.encode(format!("{user}:{password}"));
-        Ok(Some(("Authorization".to_string(), format!("Basic {token}"))))
-    }
-}
-
 /// Adds the coins of a Funds-Withdrawn message to the wallet. Reads a file, or standard input for
 /// `-`.
 ///
 /// # Errors
 /// The file cannot be read or is not a Funds-Withdrawn message.
 pub fn receive(file: &WalletFile, path: &Path) -> Result<u8, ToolError> {
-    take_in(file, &read_input(path, FUNDS_WITHDRAWN_SIZE_MAX)?)
+    take_in(file, None, &read_input(path, FUNDS_WITHDRAWN_SIZE_MAX)?)
 }
 
 /// Buys sets on a broker's web page. The wallet chooses the Transaction-ID, so that it can request
@@ -68,18 +40,20 @@ pub fn buy(
     file: &WalletFile,
     client: &Client,
     url: &str,
-    login: &Login<'_>,
+    login: &LoginOptions<'_>,
     sets: u32,
     transaction: Option<u64>,
 ) -> Result<u8, ToolError> {
-    must_be_secure(url)?;
+    let page = secure_url(url)?;
+    let login = login.bind(url)?;
     let transaction = match transaction {
         Some(number) => number,
         None => SystemEntropy.number()?,
     };
     // The wallet must be usable before money is spent on coins for it.
     drop(file.create()?);
-    let mut headers: Vec<(String, String)> = login.header()?.into_iter().collect();
+    let header = login.and_then(|login| login.header_for(&page));
+    let mut headers: Vec<(String, String)> = header.into_iter().collect();
     headers.push(("Content-Type".to_string(), "application/x-www-form-urlencoded".to_string()));
     headers.push(("Accept".to_string(), MEDIA_TYPE.to_string()));
     let form = format!("sets={sets}&transaction={transaction}");
@@ -102,16 +76,28 @@ pub fn buy(
         return Ok(exit::HTTP);
     }
     let text = answer.read(FUNDS_WITHDRAWN_SIZE_MAX);
-    text.and_then(|text| take_in(file, &text)).map_err(|error| format!("{error}; {again}").into())
+    text.and_then(|text| take_in(file, Some(&page), &text))
+        .map_err(|error| format!("{error}; {again}").into())
 }
 
-fn take_in(file: &WalletFile, text: &[u8]) -> Result<u8, ToolError> {
+/// Stores the coins of a message that came from the web page `page`, or else from a file.
+fn take_in(file: &WalletFile, page: Option<&AnyUrl>, text: &[u8]) -> Result<u8, ToolError> {
     let funds = FundsWithdrawn::parse(text)?;
     let mut wallet = file.create()?;
-    match wallet.receive(&funds, SystemClock.now())? {
-        Received::New { sets, coins } => {
+    let now = SystemClock.now();
+    let received = match page {
+        Some(page) => wallet.receive_from(&page.as_str().parse::<Url>()?, &funds, now)?,
+        None => wallet.receive(&funds, now)?,
+    };
+    match received {
+        Received::New { sets, coins, holding } => {
             let value = show::coins(coins, funds.params.coin_value());
-            say!("received {sets} sets: {value}, period {}", funds.period());
+            say!(
+                "received {sets} sets: {value}, period {} of {}",
+                funds.period(),
+                funds.params.raw().broker
+            );
+            warn_of_rivals(&wallet, holding);
             Ok(EXIT_OK)
         }
         Received::Already => {
@@ -128,6 +114,22 @@ fn take_in(file: &WalletFile, text: &[u8]) -> Result<u8, ToolError> {
     }
 }
 
+fn warn_of_rivals(wallet: &Wallet, holding: usize) {
+    if wallet.state().rivals(holding).next().is_none() {
+        return;
+    }
+    let held = &wallet.state().holdings()[holding];
+    eprintln!(
+        "mmwallet: warning: the wallet has other coins of {} for the period {} of {}, with another \
+        key or other parameters. Anyone can write such a message, and only one of the two can be \
+        from the broker. If you did not get this one from the broker itself, do not trust whoever \
+        gave it to you. The wallet keeps both, and uses those last that a vendor refuses",
+        held.user,
+        held.params.period(),
+        held.params.raw().broker
+    );
+}
+
 /// What to return, and how.
 #[derive(Clone, Debug, Default)]
 pub struct ReturnOptions<'a> {
@@ -138,8 +140,10 @@ pub struct ReturnOptions<'a> {
     pub send: bool,
     /// The file for the message; `None` is standard output.
     pub output: Option<&'a Path>,
-    /// The login at the broker.
-    pub login: Login<'a>,
+    /// Return only the coins of this broker: a URL of its web server.
+    pub broker: Option<&'a str>,
+    /// The login at this broker. It is sent to no other.
+    pub login: LoginOptions<'a>,
 }
 
 /// Returns the coins of expired periods for credit: earlier returns without a final answer, and all
@@ -153,88 +157,132 @@ pub fn give_back(
     options: &ReturnOptions<'_>,
 ) -> Result<u8, ToolError> {
     let mut wallet = file.open()?;
-    let invited = options.invitation.map(|path| invitation(&wallet, path)).transpose()?;
+    let (meant, return_url) = meant(&wallet, options)?;
+    let login = bind_login(options)?;
     let now = SystemClock.now();
-    let is_meant = |holding| invited.as_ref().is_none_or(|(only, _)| *only == holding);
-    let fresh: Vec<usize> =
-        wallet.state().returnable(now).iter().map(|r| r.holding).filter(|h| is_meant(*h)).collect();
-    for holding in fresh {
+    let fresh = wallet.state().returnable(now).into_iter().map(|returnable| returnable.holding);
+    for holding in fresh.filter(|holding| meant.contains(holding)).collect::<Vec<_>>() {
         // A return has a maximum size; the remaining coins go into the next one.
         while wallet.begin_return(holding, now, &SystemEntropy)?.is_some() {}
     }
     let state = wallet.state();
-    let open = state.unanswered_returns(now).into_iter().filter(|back| is_meant(back.holding));
-    let messages: Vec<(String, RequestCredit)> = open
+    let open = state.unanswered_returns(now).into_iter().filter(|b| meant.contains(&b.holding));
+    let returns: Vec<OpenReturn> = open
         .map(|back| {
-            (state.holdings()[back.holding].params.raw().broker.clone(), state.request_credit(back))
+            let broker = &state.holdings()[back.holding].params.raw().broker;
+            let url = return_url.clone().unwrap_or_else(|| return_url_at(broker));
+            OpenReturn { url, message: state.request_credit(back) }
         })
         .collect();
-    if messages.is_empty() {
+    if returns.is_empty() {
         say!("nothing to return now");
         return Ok(EXIT_OK);
     }
     if options.send {
-        let url = invited.map(|(_, url)| url);
-        return send_all(&mut wallet, client, options, url.as_deref(), &messages);
+        return Ok(send_all(&mut wallet, client, login.as_ref(), &returns));
     }
-    if messages.len() > 1 && options.output.is_some() {
+    if returns.len() > 1 && options.output.is_some() {
         return Err(format!(
             "there are {} returns, and --output writes only one; use --send",
-            messages.len()
+            returns.len()
         )
         .into());
     }
-    for (_, message) in &messages {
+    for OpenReturn { message, .. } in &returns {
         write_output(options.output, &message.to_bytes())?;
     }
     Ok(EXIT_OK)
 }
 
-/// The holding that an invitation names, and the URL for its return.
-fn invitation(wallet: &Wallet, path: &Path) -> Result<(usize, String), ToolError> {
-    let invitation = SendExpired::parse(&read_input(path, ANSWER_SIZE_MAX)?)?;
-    let holding = wallet.state().invited(&invitation)?;
-    Ok((holding, invitation.return_url.to_string()))
+/// A return without a final answer, and where to send it.
+struct OpenReturn {
+    url: String,
+    message: RequestCredit,
 }
 
+/// The holdings whose coins to return, and the URL for them if an invitation names one.
+fn meant(
+    wallet: &Wallet,
+    options: &ReturnOptions<'_>,
+) -> Result<(Vec<usize>, Option<String>), ToolError> {
+    let state = wallet.state();
+    let (mut meant, mut url) = ((0..state.holdings().len()).collect::<Vec<_>>(), None);
+    if let Some(path) = options.invitation {
+        let invitation = SendExpired::parse(&read_input(path, ANSWER_SIZE_MAX)?)?;
+        meant = state.invited(&invitation)?;
+        url = Some(invitation.return_url.to_string());
+    }
+    if let Some(broker) = options.broker {
+        let only = secure_url(broker)?.origin();
+        let is_its = |holding: &usize| {
+            let url = AnyUrl::parse(&state.holdings()[*holding].params.raw().broker);
+            url.is_ok_and(|url| url.origin() == only)
+        };
+        meant.retain(is_its);
+        if meant.is_empty() {
+            let only = only.ascii_serialization();
+            return Err(format!("the wallet has no such coins of a broker at {only}").into());
+        }
+    }
+    Ok((meant, url))
+}
+
+/// The login, bound to the broker that the user named. A wallet can have coins of brokers that the
+/// user never heard of, so it does not choose one.
+fn bind_login(options: &ReturnOptions<'_>) -> Result<Option<Login>, ToolError> {
+    match options.broker {
+        Some(broker) => options.login.bind(broker),
+        None if options.login.user.is_none() => Ok(None),
+        None => Err("a password belongs to one broker: name it with --broker URL".into()),
+    }
+}
+
+/// Sends all returns. A broker that fails does not keep the coins of the others from being
+/// returned. Returns the exit status.
 fn send_all(
     wallet: &mut Wallet,
     client: &Client,
-    options: &ReturnOptions<'_>,
-    invited_url: Option<&str>,
-    messages: &[(String, RequestCredit)],
-) -> Result<u8, ToolError> {
-    let login = options.login.header()?;
+    login: Option<&Login>,
+    returns: &[OpenReturn],
+) -> u8 {
     let mut status = EXIT_OK;
-    for (broker, message) in messages {
-        let url = invited_url.map_or_else(|| return_url(broker), str::to_string);
-        must_be_secure(&url)?;
-        let mut headers: Vec<(String, String)> = login.clone().into_iter().collect();
-        headers.push(("Content-Type".to_string(), MEDIA_TYPE.to_string()));
-        let fault = match client.send("POST", &url, &headers, &message.to_bytes()) {
-            Err(error) => (exit::NO_ANSWER, chain(&error)),
-            Ok(answer) if answer.status != 200 => {
-                (exit::HTTP, format!("HTTP status {}", answer.status))
-            }
-            Ok(mut answer) => {
-                let text = answer.read(ANSWER_SIZE_MAX)?;
-                take_answer(wallet, &text, Some(&message.request))?;
-                continue;
-            }
-        };
-        eprintln!(
-            "mmwallet: {url}: {}; your coins are not lost: \
-            `mmwallet return --send` sends the same return again",
-            fault.1
-        );
-        status = fault.0;
+    for one in returns {
+        if let Err((code, why)) = send_one(wallet, client, login, one) {
+            eprintln!(
+                "mmwallet: {}: {why}; your coins are not lost: \
+                `mmwallet return --send` sends the same return again",
+                one.url
+            );
+            status = code;
+        }
     }
-    Ok(status)
+    status
+}
+
+/// Sends a return and records its answer. The error is the exit status and what happened.
+fn send_one(
+    wallet: &mut Wallet,
+    client: &Client,
+    login: Option<&Login>,
+    one: &OpenReturn,
+) -> Result<(), (u8, String)> {
+    let invalid = |error: ToolError| (EXIT_FAILURE, chain(error.as_ref()));
+    let url = secure_url(&one.url).map_err(invalid)?;
+    let header = login.and_then(|login| login.header_for(&url));
+    let mut headers: Vec<(String, String)> = header.into_iter().collect();
+    headers.push(("Content-Type".to_string(), MEDIA_TYPE.to_string()));
+    let sent = client.send("POST", url.as_str(), &headers, &one.message.to_bytes());
+    let mut answer = sent.map_err(|error| (exit::NO_ANSWER, chain(&error)))?;
+    if answer.status != 200 {
+        return Err((exit::HTTP, format!("HTTP status {}", answer.status)));
+    }
+    let text = answer.read(ANSWER_SIZE_MAX).map_err(invalid)?;
+    take_answer(wallet, &text, Some(&one.message.request)).map_err(invalid)
 }
 
 /// The URL for returns at the broker whose page is `broker`. The page itself needs the web site's
 /// login, this URL does not.
-fn return_url(broker: &str) -> String {
+fn return_url_at(broker: &str) -> String {
     format!("{}/return", broker.trim_end_matches('/'))
 }
 
@@ -268,20 +316,4 @@ fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result
         }
     }
     Ok(())
-}
-
-/// Refuses a URL that is neither https nor this machine: a User-Key and whole sets are sent to it.
-fn must_be_secure(url: &str) -> Result<(), ToolError> {
-    let parsed = url::Url::parse(url).map_err(|error| format!("URL {url:?}: {error}"))?;
-    let host: Option<VendorId> = parsed.host_str().and_then(|host| host.parse().ok());
-    if parsed.scheme() == "https"
-        || (parsed.scheme() == "http" && host.is_some_and(|host| host.is_loopback()))
-    {
-        return Ok(());
-    }
-    Err(format!(
-        "{url} is not https: others on the network could read your keys and coins; \
-        nothing was sent"
-    )
-    .into())
 }

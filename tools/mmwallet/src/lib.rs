@@ -11,6 +11,8 @@ pub mod show;
 
 pub mod net;
 
+pub mod login;
+
 pub mod get;
 
 pub mod broker;

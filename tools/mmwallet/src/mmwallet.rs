@@ -13,9 +13,10 @@ use micromint::identity::VendorId;
 use micromint::protocol::Id;
 use micromint::wallet::{Policy, Wallet};
 use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say};
-use mmwallet::broker::{self, Login, ReturnOptions};
+use mmwallet::broker::{self, ReturnOptions};
 use mmwallet::exit;
 use mmwallet::get::{self, GetOptions};
+use mmwallet::login::LoginOptions;
 use mmwallet::net::{Client, NetOptions};
 use mmwallet::settings::{DAILY_LIMIT_DEFAULT, Settings};
 use mmwallet::show;
@@ -127,8 +128,9 @@ impl NetArgs {
 
 #[derive(Args)]
 struct LoginArgs {
-    /// Your user name at the broker's web server (basic authentication).
-    #[arg(long, value_name = "NAME")]
+    /// Your user name at the broker's web server (basic authentication). Name and password are sent
+    /// to this broker only.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
     user: Option<String>,
     /// The file whose first line is your password; only you may be able to read it; - reads
     /// standard input.
@@ -137,8 +139,8 @@ struct LoginArgs {
 }
 
 impl LoginArgs {
-    fn login(&self) -> Login<'_> {
-        Login { user: self.user.as_deref(), password_file: self.password_file.as_deref() }
+    fn options(&self) -> LoginOptions<'_> {
+        LoginOptions { user: self.user.as_deref(), password_file: self.password_file.as_deref() }
     }
 }
 
@@ -214,6 +216,9 @@ struct ReturnArgs {
     /// Write the Request-Credit message to this new file instead of standard output.
     #[arg(short, long, value_name = "FILE", conflicts_with = "send")]
     output: Option<PathBuf>,
+    /// Return only the coins of this broker: a URL of its web server. Required with --user.
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
     /// Return only the period of this Send-Expired message, to the URL that it names.
     #[arg(long, value_name = "FILE")]
     invitation: Option<PathBuf>,
@@ -254,7 +259,8 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
                 invitation: args.invitation.as_deref(),
                 send: args.send,
                 output: args.output.as_deref(),
-                login: args.login.login(),
+                broker: args.broker.as_deref(),
+                login: args.login.options(),
             };
             broker::give_back(&wallet, &args.net.client(&settings)?, &options)
         }
@@ -270,7 +276,7 @@ fn receive(args: &ReceiveArgs, wallet: &WalletFile, settings: &Settings) -> Resu
     match (&args.from, &args.file) {
         (Some(url), _) => {
             let client = args.net.client(settings)?;
-            broker::buy(wallet, &client, url, &args.login.login(), args.sets, args.transaction)
+            broker::buy(wallet, &client, url, &args.login.options(), args.sets, args.transaction)
         }
         (None, Some(file)) => broker::receive(wallet, file),
         (None, None) => Err("expected a file or --from".into()),

@@ -110,6 +110,13 @@ fn balance_text(
     if let Some(vendor) = at {
         text.push_str(&format!("  {} can be spent at {vendor}\n", state.spendable_at(i, vendor)));
     }
+    if state.rivals(i).next().is_some() {
+        let origin = if held.is_confirmed { "from the broker's page" } else { "from a file" };
+        text.push_str(&format!(
+            "  {origin}; the wallet has others of this user, broker and period, with another key \
+            or other parameters\n"
+        ));
+    }
     text
 }
 
@@ -141,6 +148,7 @@ fn balance_json(
         "is-valid": raw.start <= now && now < raw.expiration,
         "sets": balance.sets, "unspent": balance.unspent, "in-doubt": balance.in_doubt,
         "paid": balance.paid, "bound": balance.bound, "returned": balance.returned,
+        "is-confirmed": held.is_confirmed, "rivals": state.rivals(i).count(),
     });
     if let Some(vendor) = at {
         value["vendor"] = json!(vendor.as_str());

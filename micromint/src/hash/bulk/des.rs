@@ -6,7 +6,7 @@
 
 use super::des_kernel::DesKernel;
 use super::des_search::{INTERLEAVED, Walk, walked};
-use super::{Filter, Found, Search, TOSSES_PER_BASE};
+use super::{Filter, Found, Search, WalkBits};
 use crate::hash::HashName;
 
 /// The number of words of lanes that are recorded before they are turned into inputs.
@@ -25,10 +25,11 @@ pub(super) struct DesSearch<V: DesKernel> {
     token: V::Token,
     iv: u64,
     filter: Filter,
+    walk_bits: WalkBits,
     walk: Box<Walk<V>>,
     /// The bases of this walk, padded with zeros if there are too few.
     bases: Vec<u64>,
-    /// The walked bits of x after every step.
+    /// The walked bits of x after every step: one entry for each step.
     walked: Vec<u64>,
     notes: Vec<Note>,
     noted: usize,
@@ -44,14 +45,20 @@ impl<V: DesKernel> DesSearch<V> {
     /// The bases of one walk.
     const BASES: usize = INTERLEAVED * Walk::<V>::LANES;
 
-    pub(super) fn new(token: V::Token, iv: u64, filter: Filter) -> DesSearch<V> {
+    pub(super) fn new(
+        token: V::Token,
+        iv: u64,
+        filter: Filter,
+        walk_bits: WalkBits,
+    ) -> DesSearch<V> {
         DesSearch {
             token,
             iv,
             filter,
+            walk_bits,
             walk: Box::new(Walk::new(token, iv, filter)),
             bases: Vec::with_capacity(Self::BASES),
-            walked: (0..TOSSES_PER_BASE).map(walked).collect(),
+            walked: (0..walk_bits.inputs_per_base()).map(walked).collect(),
             notes: vec![Note::default(); NOTES],
             noted: 0,
             survivors: Vec::new(),
@@ -61,12 +68,12 @@ impl<V: DesKernel> DesSearch<V> {
         }
     }
 
-    /// All 256 tosses of the bases of one walk; the first `count` of them are wanted.
+    /// All tosses of the bases of one walk; the first `count` bases are wanted.
     fn walk(&mut self, count: usize) {
         let mut passed = [0; 8 * INTERLEAVED];
         let passed = &mut passed[..V::ELEMENTS * INTERLEAVED];
         V::begin(self.token, &mut self.walk, &self.bases);
-        for step in 0..TOSSES_PER_BASE {
+        for step in 0..self.walked.len() {
             let flip = (step > 0).then(|| step.trailing_zeros());
             V::step(self.token, &mut self.walk, flip, passed);
             for (word, &lanes) in passed.iter().enumerate() {
@@ -158,9 +165,10 @@ where
     V::Token: Send,
 {
     fn search(&mut self, bases: &[u64], found: &mut Vec<Found>) {
+        let unwalked = !self.walk_bits.mask(HashName::Des);
         for bases in bases.chunks(Self::BASES) {
             self.bases.clear();
-            self.bases.extend(bases.iter().map(|base| base & !super::walked_bits(HashName::Des)));
+            self.bases.extend(bases.iter().map(|base| base & unwalked));
             self.bases.resize(Self::BASES, 0);
             self.walk(bases.len());
             if !self.passed.is_empty() {

@@ -1,11 +1,12 @@
 //! The search for SHA-256 balls: many messages side by side, one in each 32-bit lane.
 //!
 //! The message is a single block: the iv (words 0 and 1), x (words 2 and 3) and the padding. Only
-//! the low byte of word 3 differs among the 256 inputs of a base, so the rounds before it are
+//! the low s bits of word 3 differ among the 2^s inputs of a base, so the rounds before it are
 //! computed once per base, and much of the message schedule is constant. Only the first two words
 //! of the digest are computed.
 
-use super::{Filter, Found, Search, TOSSES_PER_BASE};
+use super::{Filter, Found, Search, WalkBits};
+use crate::hash::HashName;
 #[cfg(target_arch = "x86_64")]
 use fearless_simd::{Avx2, Avx512, kernel, prelude::*, u32x8, u32x16};
 
@@ -54,8 +55,10 @@ pub(super) trait Lanes: Copy {
 /// What the lanes of one base have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Base {
-    /// The message words 0 to 3; the low byte of the last one is zero.
+    /// The message words 0 to 3; the walked bits of the last one are zero.
     words: [u32; 4],
+    /// 2^s: the number of its inputs, at least one for each lane.
+    input_count: usize,
 }
 
 /// The filter for the first word of the digest.
@@ -65,7 +68,7 @@ pub(super) struct FirstWord {
     wanted: u32,
 }
 
-/// The low byte of x and the leading 64 bits of its digest.
+/// The walked bits of x and the leading 64 bits of its digest.
 type Pair = (u8, u64);
 
 /// One round with `kw`, the sum of the round's constant and message word; `i` is its number modulo
@@ -117,7 +120,7 @@ fn compress<V: Lanes>(token: V::Token, after_three: [V; 8], mut w: [V; 16]) -> [
     [s[0].add(V::splat(token, H[0])), s[1].add(V::splat(token, H[1]))]
 }
 
-/// Tosses the 256 inputs of `base` and appends those whose first word passes.
+/// Tosses the inputs of `base` and appends those whose first word passes.
 #[inline(always)]
 fn toss<V: Lanes>(token: V::Token, base: &Base, filter: FirstWord, found: &mut Vec<Pair>) {
     let after_three = base.three_rounds().map(|word| V::splat(token, word));
@@ -129,7 +132,7 @@ fn toss<V: Lanes>(token: V::Token, base: &Base, filter: FirstWord, found: &mut V
     w[15] = V::splat(token, 128);
     let (mask, wanted) = (V::splat(token, filter.mask), V::splat(token, filter.wanted));
     let count = V::count(token);
-    for low in (0..TOSSES_PER_BASE).step_by(V::LANES) {
+    for low in (0..base.input_count).step_by(V::LANES) {
         w[3] = count.add(V::splat(token, base.words[3] + low as u32));
         let [first, second] = compress(token, after_three, w);
         if first.and(mask).any_equal(wanted) {
@@ -229,8 +232,9 @@ impl Lanes for u32 {
             bytes.copy_from_slice(&word.to_be_bytes());
         }
         (block[16], block[63]) = (0x80, 128);
-        for low in 0..=255 {
-            block[15] = low;
+        let low_byte = block[15];
+        for low in 0..=(base.input_count - 1) as u8 {
+            block[15] = low_byte | low;
             let mut state = H;
             sha2::block_api::compress256(&mut state, &[block]);
             if state[0] & filter.mask == filter.wanted {
@@ -363,12 +367,18 @@ pub(super) struct Sha256Search<V: Lanes> {
     token: V::Token,
     iv: u64,
     filter: Filter,
+    walk_bits: WalkBits,
     pairs: Vec<Pair>,
 }
 
 impl<V: Lanes> Sha256Search<V> {
-    pub(super) fn new(token: V::Token, iv: u64, filter: Filter) -> Sha256Search<V> {
-        Sha256Search { token, iv, filter, pairs: Vec::new() }
+    pub(super) fn new(
+        token: V::Token,
+        iv: u64,
+        filter: Filter,
+        walk_bits: WalkBits,
+    ) -> Sha256Search<V> {
+        Sha256Search { token, iv, filter, walk_bits, pairs: Vec::new() }
     }
 
     /// The filter on the first word: the leading bits that are fixed, at most 32.
@@ -384,11 +394,13 @@ impl<V: Lanes> Sha256Search<V> {
 impl<V: Lanes> Search for Sha256Search<V> {
     fn search(&mut self, bases: &[u64], found: &mut Vec<Found>) {
         let filter = self.first_word();
+        let (unwalked, input_count) =
+            (!self.walk_bits.mask(HashName::Sha256), self.walk_bits.inputs_per_base());
         for base in bases {
-            let base = base & !0xff;
+            let base = base & unwalked;
             let words = [(self.iv >> 32) as u32, self.iv as u32, (base >> 32) as u32, base as u32];
             self.pairs.clear();
-            V::toss(self.token, &Base { words }, filter, &mut self.pairs);
+            V::toss(self.token, &Base { words, input_count }, filter, &mut self.pairs);
             for &(low, output) in &self.pairs {
                 if self.filter.passes(output) {
                     found.push(Found { x: base | u64::from(low), output });

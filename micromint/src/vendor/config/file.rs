@@ -28,6 +28,7 @@ struct VendorFile {
     receipt_time: Option<Number>,
     receipt_secret: Option<Parsed<FilePath>>,
     cap: Option<Number>,
+    owners: Option<Parsed<OwnersFiles>>,
     description: Option<String>,
     page: Option<Parsed<FilePath>>,
     cors_origins: Option<OneOrMany<String>>,
@@ -59,6 +60,25 @@ impl Sync {
             Sync::Always => "always",
             Sync::Interval => "interval",
             Sync::Os => "os",
+        }
+    }
+}
+
+/// The value of `owners`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OwnersFiles {
+    Optional,
+    Required,
+}
+
+impl FromStr for OwnersFiles {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "optional" => Ok(OwnersFiles::Optional),
+            "required" => Ok(OwnersFiles::Required),
+            _ => Err(format!("expected \"optional\" or \"required\", found {text:.80?}")),
         }
     }
 }
@@ -100,6 +120,9 @@ fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<PathBuf>
     }
     if let Some(Number(coins)) = file.cap {
         config = config.with_cap(coins);
+    }
+    if let Some(owners) = file.owners {
+        config = config.with_owners_required(owners.0 == OwnersFiles::Required);
     }
     if let Some(place) = file.price_list {
         config = config.with_price_list(place);
@@ -193,6 +216,10 @@ till = \"/var/till\"
         assert_eq!(parse(GOOD).unwrap().cors(), &CorsPolicy::Site);
         assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap(), None);
         assert_eq!(parse(&format!("{GOOD}sync = \"os\"")).unwrap().sync(), SyncMode::Os);
+        for (word, expected) in [("required", true), ("optional", false)] {
+            let config = parse(&format!("{GOOD}owners = \"{word}\"")).unwrap();
+            assert_eq!(config.requires_owners(), expected, "{word}");
+        }
     }
 
     #[test]
@@ -244,6 +271,10 @@ till = \"/var/till\"
                 "vendor.toml:6:17: sync-interval: expected a number from 1 to 60000, found 60001",
             ),
             (with("description = \"\\n\""), "description: expected at most 256 printable"),
+            (
+                with("owners = \"yes\""),
+                "vendor.toml:5:10: owners: expected \"optional\" or \"required\", found \"yes\"",
+            ),
             (with("x = "), "vendor.toml:5:"),
             (
                 with("cors-origins = []"),

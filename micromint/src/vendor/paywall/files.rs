@@ -9,7 +9,7 @@ use crate::host::DiskDirectory;
 use crate::params::Params;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::config_error::ConfigError;
-use crate::vendor::lists::Lists;
+use crate::vendor::lists::{ListFolder, Lists};
 
 /// The broker's lists for each of the periods, in their folder.
 pub(super) fn load_lists(
@@ -17,7 +17,12 @@ pub(super) fn load_lists(
     periods: &[Params],
 ) -> Result<Vec<Lists>, ConfigError> {
     let folder = DiskDirectory::new(config.periods());
-    periods.iter().map(|params| Lists::load(&folder, params)).collect()
+    let lists = ListFolder {
+        directory: &folder,
+        vendor: config.vendor(),
+        requires_owners: config.requires_owners(),
+    };
+    periods.iter().map(|params| lists.load(params, None)).collect()
 }
 
 /// Creates the directory of the till with mode 0700, and its missing parents with the default mode.

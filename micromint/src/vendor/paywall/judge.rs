@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Paywall;
 use super::ask::Ask;
 use super::credential::too_late;
+use super::sync_wanted::SYNC_WANTED_FILE;
 use crate::bin::Bin;
 use crate::protocol::{Payment, Refusal, RequestOutcome, STATUS_HEADER};
 use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
@@ -51,13 +52,23 @@ impl Paywall {
         if echo == Some(Echo::Late) {
             checked = Err(too_late(checked));
         }
+        let fault = ask.checker.fault(&payment.period);
         let challenge_id = challenge.map(|challenge| challenge.id.as_str());
         let sent = Sent { message, payment: &payment, challenge_id };
         let judged = match checked {
             Ok(first_bins) if ask.is_head() => self.retry(ask, &sent, first_bins.first().copied()),
-            Ok(first_bins) => match ask.withheld() {
-                None => self.record(ask, &sent, &first_bins),
-                Some(withheld) => {
+            Ok(first_bins) => match (fault, ask.withheld()) {
+                (Some(fault), _) => {
+                    self.retry(ask, &sent, first_bins.first().copied()).map(|judged| {
+                        if matches!(judged, Judged::Unpaid) {
+                            Judged::Unavailable(fault.to_string())
+                        } else {
+                            judged
+                        }
+                    })
+                }
+                (None, None) => self.record(ask, &sent, &first_bins),
+                (None, Some(withheld)) => {
                     self.retry(ask, &sent, first_bins.first().copied()).map(|judged| {
                         if matches!(judged, Judged::Unpaid) {
                             Judged::Withheld(withheld)
@@ -77,16 +88,30 @@ impl Paywall {
         let period = payment.period.clone();
         let mut decision = match judged {
             Ok(Judged::Serve(serve)) => Decision::Serve(serve),
-            Ok(Judged::Refused(refusal)) => self.refused(ask, refusal, Some(payment), None),
+            Ok(Judged::Refused(refusal)) => {
+                let log = self.note(ask, refusal);
+                self.refused(ask, refusal, Some(payment), log)
+            }
             Ok(Judged::Unpaid) => self.unpaid(ask),
             Ok(Judged::Withheld(withheld)) => {
                 let answer = withheld.answer(ask.request.content.unwrap_or_default());
                 Answer { user: Some(payment.user.clone()), ..answer }.into()
             }
+            Ok(Judged::Unavailable(reason)) => answer::unavailable(reason).into(),
             Err(error) => answer::unavailable(error.to_string()).into(),
         };
         decision.about_mut().period = Some(period);
         decision
+    }
+
+    /// Asks for new owners if the payment was refused for want of them. Returns a line for the log
+    /// if that fails.
+    fn note(&self, ask: &Ask<'_>, refusal: Refusal) -> Option<String> {
+        if refusal != Refusal::NotYetKnown || ask.is_dry_run() || ask.is_head() {
+            return None;
+        }
+        let wanted = self.sync_wanted.want(self.till.directory(), ask.now);
+        wanted.err().map(|error| format!("{SYNC_WANTED_FILE}: {error}"))
     }
 
     /// Records a payment whose coins are valid, unless one of them is spent.
@@ -256,6 +281,8 @@ enum Judged {
     Unpaid,
     /// The payment is valid but was not recorded, since the page is not sent.
     Withheld(Withheld),
+    /// Whether the payment is valid cannot be decided, for this reason.
+    Unavailable(String),
 }
 
 /// A payment cannot be recorded.

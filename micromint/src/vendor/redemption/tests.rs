@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::authenticator::{Authenticator, OwnerToken, UrlDigest};
 use crate::bin::Bin;
 use crate::host::{Directory, SimulatedDirectory, Survives, SystemEntropy};
+use crate::protocol::PaymentRecord;
 use crate::till::tests::HandClock;
 use crate::till::{PaymentId, Reversal, Spend, Spent, SyncMode};
 
@@ -13,12 +15,32 @@ fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
     Till::open(Box::new(directory.clone()), SyncMode::Always, clock, entropy).unwrap()
 }
 
+/// The page that is paid with the coins from this superbin on.
+fn page(period: &str, superbin: u32) -> String {
+    format!("https://news.example/{period}/{superbin}")
+}
+
+/// A Payment message for a page.
+fn message(url: &str, coins: usize) -> Vec<u8> {
+    Payment {
+        url: url.parse().unwrap(),
+        user: "alice".parse().unwrap(),
+        vendor: vendor(),
+        period: "2026-12".parse().unwrap(),
+        coins: coins as u32,
+        owner_tokens: vec![OwnerToken::from_bytes([1; 8])],
+        authenticator: Authenticator::from_bytes([2; 16]),
+        x: vec![3; 4 * coins],
+    }
+    .to_bytes()
+}
+
 fn spend(till: &Till, period: &str, coins: std::ops::Range<u32>) -> PaymentId {
     let first_bins: Vec<Bin> = coins.map(|coin| Bin { superbin: coin * 2, subbin: 0 }).collect();
-    let message = format!("payment {period} {}", first_bins[0]);
+    let message = message(&page(period, first_bins[0].superbin), first_bins.len());
     let (period, user) = (period.parse().unwrap(), "alice".parse().unwrap());
     let fingerprint = [first_bins[0].superbin as u8; 32];
-    let spend = Spend::new(&period, &user, &first_bins, message.as_bytes(), fingerprint)
+    let spend = Spend::new(&period, &user, &first_bins, &message, fingerprint)
         .with_receipt_seconds(60)
         .with_keep_until("2027-01-08T00:00:00Z".parse().unwrap());
     let spent = till.spend(&spend);
@@ -44,12 +66,14 @@ fn result(batch: &Batch, verdicts: &[Verdict]) -> RedemptionResult {
     RedemptionResult { vendor: vendor(), batch: batch.id.clone(), verdicts: verdicts.to_vec() }
 }
 
-fn records(made: &OutgoingBatch) -> Vec<String> {
-    made.message
-        .records()
-        .iter()
-        .map(|record| String::from_utf8(record.to_vec()).unwrap())
-        .collect()
+/// The digests of the pages that a batch redeems.
+fn records(made: &OutgoingBatch) -> Vec<UrlDigest> {
+    let url = |record: &&[u8]| PaymentRecord::parse(record).unwrap().url;
+    made.message.records().iter().map(url).collect()
+}
+
+fn digest(period: &str, superbin: u32) -> UrlDigest {
+    UrlDigest::of(&page(period, superbin))
 }
 
 #[test]
@@ -67,7 +91,7 @@ fn every_payment_is_redeemed_once_and_a_batch_made_again_is_the_same() {
     clock.pass(REVERSAL_SECONDS);
     // All but the last two are old enough; the young ones stay in no batch.
     let first = make(&till).unwrap();
-    assert_eq!(records(&first), ["payment 2026-12 0/0"]);
+    assert_eq!(records(&first), [digest("2026-12", 0)]);
     assert_eq!((first.batch.payments, first.batch.coins, first.is_again), (1, 3, false));
     let expected = key().request_redemption(first.batch.id.as_str(), &first.message.data);
     assert_eq!(first.message.authenticator, expected);
@@ -79,13 +103,13 @@ fn every_payment_is_redeemed_once_and_a_batch_made_again_is_the_same() {
     let settled =
         read_result(&till, &vendor(), &result(&first.batch, &[Verdict::Accepted; 3])).unwrap();
     assert!(settled.is_settled());
-    assert_eq!(records(&make(&till).unwrap()), ["payment other 0/0"]);
+    assert_eq!(records(&make(&till).unwrap()), [digest("other", 0)]);
     clock.pass(1);
     let period = "2026-12".parse().unwrap();
     let third = make_batch(&till, &vendor(), &key(), Some(&period), BatchLimits::default())
         .unwrap()
         .unwrap();
-    assert_eq!(records(&third), ["payment 2026-12 8/0"]);
+    assert_eq!(records(&third), [digest("2026-12", 8)]);
     assert_ne!(third.batch.id, first.batch.id);
     assert_eq!(batches(&till).unwrap().len(), 3);
     assert!(unbatched(&till).unwrap().is_empty());
@@ -99,12 +123,15 @@ fn limits_split_what_is_left_into_several_batches() {
         spend(&till, "2026-12", coin..coin + 1);
     }
     clock.pass(601);
+    let size = |superbin: u32| message(&page("2026-12", superbin), 1).len() + 4;
+    let data_size = size(8) + size(10);
     let mut sizes = Vec::new();
     for limits in [
         BatchLimits { payments: 4, ..BatchLimits::default() },
-        // Payments of 19 and 20 bytes, each with a length of 4; then two of 20, one byte too much.
-        BatchLimits { data_size: 47, ..BatchLimits::default() },
-        BatchLimits { data_size: 47, ..BatchLimits::default() },
+        // A payment for page 8 and one for page 10, each with a length of 4; then two like the
+        // second one, one byte too much.
+        BatchLimits { data_size, ..BatchLimits::default() },
+        BatchLimits { data_size, ..BatchLimits::default() },
         BatchLimits::default(),
     ] {
         let made = make_batch(&till, &vendor(), &key(), None, limits).unwrap().unwrap();

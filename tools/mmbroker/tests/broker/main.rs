@@ -21,7 +21,7 @@ use micromint::coin_file::SECRET_NAME;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserVector, VendorVector};
 use micromint::key_file::create_key;
-use micromint::minting::{InputKey, MintJobBuilder};
+use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::params::Params;
 use micromint::protocol::{FundsWithdrawn, Payment, RequestRedemption, push_record};
 use micromint::testing::params_with;
@@ -52,8 +52,8 @@ fn params(year: &str, broker: &str) -> Params {
 fn mint(params: &Params) -> Vec<u8> {
     let place = TempDir::new().unwrap();
     let directory = DiskDirectory::new(place.path());
-    let key = InputKey::from_bytes([7; 16]);
-    MintJobBuilder::new(&directory, COINS, params, &key).build().unwrap().mint().unwrap();
+    let config = MintConfig::draw(params.clone(), &SystemEntropy).unwrap();
+    MintJobBuilder::new(&directory, COINS, &config).build().unwrap().mint().unwrap();
     std::fs::read(place.path().join(COINS)).unwrap()
 }
 
@@ -73,6 +73,13 @@ impl Place {
     /// A period that expires at the beginning of this year, and is redeemed until 2199.
     pub(crate) fn expiring(year: &'static str) -> Place {
         Place::with_file(params(year, BROKER), &FILES[year])
+    }
+
+    /// A period that is valid until 2199, of a broker at this URL.
+    pub(crate) fn at(broker: &str) -> Place {
+        let params = params("2199", broker);
+        let file = mint(&params);
+        Place::with_file(params, &file)
     }
 
     /// A period that expired at the beginning of 2021, of a broker at this URL.
@@ -165,18 +172,25 @@ impl Place {
         page: &str,
         coins: &[Vec<u64>],
     ) -> Payment {
-        let mut payment = Payment {
+        let rules = CoinRules::new(self.params.clone());
+        let vendor_id = vendor.parse().unwrap();
+        let mut firsts: Vec<u32> = coins
+            .iter()
+            .map(|coin| rules.bin(coin[0]).map_or(0, |bin| bin.superbin))
+            .collect();
+        firsts.dedup();
+        let token = |first: &u32| funds.user_key.owner_token(&vendor_id, *first);
+        Payment {
             url: format!("https://{vendor}/{page}").parse().unwrap(),
             user: funds.user.clone(),
             vendor: vendor.parse().unwrap(),
             period: self.params.period().clone(),
             coins: coins.len() as u32,
+            owner_tokens: firsts.iter().map(token).collect(),
             authenticator: funds.user_key.request_credit("", &[]),
             x: coins.concat(),
-        };
-        payment.authenticator =
-            funds.user_key.payment(&payment.vendor, payment.url.as_str(), &payment.data());
-        payment
+        }
+        .authenticated(&funds.user_key)
     }
 
     /// Writes a batch file, signed with the key that `mmbroker vendor-key` printed.
@@ -189,7 +203,7 @@ impl Place {
         payments: &[Payment],
     ) {
         let mut data = Vec::new();
-        payments.iter().for_each(|payment| push_record(&mut data, &payment.to_bytes()));
+        payments.iter().for_each(|payment| push_record(&mut data, &payment.record().to_bytes()));
         let batch = RequestRedemption {
             vendor: vendor.parse().unwrap(),
             batch: name.parse().unwrap(),

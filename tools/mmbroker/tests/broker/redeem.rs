@@ -23,7 +23,7 @@ fn every_batch_is_judged_on_its_own_and_invalid_coins_are_listed_once() {
     let words = String::from_utf8(output.stdout).unwrap();
     let expected = "b1: 3 coins of news.example, batch b1: 3 paid, 0 waiting, 0 refused\n\
                     b2: 3 coins of news.example, batch b2: 1 paid, 0 waiting, 2 refused\n\
-                    \x20 1 coin: paid to another vendor\n\
+                    \x20 1 coin: not made for this vendor\n\
                     \x20 1 coin: already redeemed or credited\n";
     assert_eq!(words, expected);
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -34,14 +34,14 @@ fn every_batch_is_judged_on_its_own_and_invalid_coins_are_listed_once() {
     assert!(errors.contains("error: b4: "), "{errors}");
     assert!(!place.path("b3.result").exists());
     let result = RedemptionResult::parse(&std::fs::read(place.path("b2.result")).unwrap()).unwrap();
-    assert_eq!(result.verdicts, [Verdict::AlreadyPaid, Verdict::Accepted, Verdict::OtherVendor]);
+    assert_eq!(result.verdicts, [Verdict::AlreadyPaid, Verdict::Accepted, Verdict::VendorDifferences]);
 
     let aside = std::fs::read_to_string(place.path(&format!("{COINS}.rejected"))).unwrap();
     assert!(
         aside.contains("payment 1 coin 1: already redeemed or credited: user alice"),
         "{aside}"
     );
-    assert!(aside.contains("payment 2 coin 1: paid to another vendor"), "{aside}");
+    assert!(aside.contains("payment 2 coin 1: not made for this vendor"), "{aside}");
     let words = place.text("mmredeem -o . b1 b2");
     assert!(words.contains("(this batch was redeemed before; it is not paid twice)"), "{words}");
     let once = std::fs::read_to_string(place.path(&format!("{COINS}.rejected"))).unwrap();
@@ -117,7 +117,7 @@ fn a_doubtful_payment_waits_until_redeem_until() {
     let funds = place.buy("alice", 1);
     let coins = place.coins(&funds, "news.example");
     let mut payment = place.payment(&funds, "news.example", "a", &coins[..2]);
-    payment.authenticator = key.payment(&payment.vendor, "x", &[]);
+    payment.authenticator = key.request_credit("x", &[]);
     place.batch("b1", &key, "news.example", "b1", &[payment]);
     assert!(place.text("mmredeem b1").contains("0 paid, 2 waiting, 0 refused"));
     let later = place.text(&format!("mmredeem --as-of {CLOSED} b1"));

@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use micromint::authenticator::Key;
-use micromint::owner::Owners;
+use micromint::host::DiskDirectory;
+use micromint::owner::{Owners, Ownership};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use micromint::protocol::{FundsCredited, FundsWithdrawn, RequestCredit, Verdict};
 
 use super::{CLOSED, COINS, EXPIRED, Place};
@@ -140,11 +142,30 @@ fn the_lists_for_vendors_are_written_beside_the_coin_file() {
     place.run("mmbroker revoke eve", 0);
     assert_eq!(std::fs::read_to_string(place.path("2026-12.revoked")).unwrap(), "eve\nmallory\n");
     assert!(place.error("mmbroker withdraw --user eve --sets 1").contains("eve was revoked"));
-    place.run("mmbroker owners", 0);
-    let owners =
-        Owners::from_bytes(&std::fs::read(place.path("2026-12.owners")).unwrap(), &place.params)
-            .unwrap();
-    assert!(owners.may_own(&"alice".parse().unwrap(), 0) && owners.sold() == 1);
-    place.run("mmbroker owners -o other", 0);
+}
+
+#[test]
+fn the_owners_file_is_for_one_vendor_and_grows_in_place() {
+    let place = Place::new();
+    let funds = place.buy("alice", 1);
+    let (news, shop) = ("news.example".parse().unwrap(), "shop.example".parse().unwrap());
+    place.run("mmbroker owners --vendor news.example", 0);
+    let mode = std::fs::metadata(place.path("2026-12.owners")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    let folder = DiskDirectory::new(place.path(""));
+    let read = |vendor| Owners::read(&folder, "2026-12.owners", vendor, &place.params, None);
+    let before = read(&news).unwrap();
+    let token = funds.user_key.owner_token(&news, 0);
+    assert_eq!(before.check(&funds.user, 0, &token), Ownership::Owner);
+    assert_eq!((before.count(), before.check(&funds.user, 2, &token)), (1, Ownership::NotYetKnown));
+    assert!(read(&shop).is_err());
+    let inode = || std::fs::metadata(place.path("2026-12.owners")).unwrap().ino();
+    let (first, _) = (inode(), place.buy("alice", 2));
+    place.run("mmbroker owners --vendor news.example", 0);
+    assert_eq!((read(&news).unwrap().count(), inode()), (3, first));
+    let error = place.error("mmbroker owners --vendor shop.example");
+    assert!(error.contains("another vendor"), "{error}");
+    place.run("mmbroker owners --vendor shop.example -o other", 0);
     assert!(place.path("other").exists());
+    place.run("mmbroker owners", 2);
 }

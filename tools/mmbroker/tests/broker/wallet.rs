@@ -11,8 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use micromint::protocol::Verdict;
 use micromint_console::EXIT_OK;
-use mmwallet::broker::{Login, ReturnOptions, buy, credited, give_back, receive};
+use mmwallet::broker::{ReturnOptions, buy, credited, give_back, receive};
 use mmwallet::exit;
+use mmwallet::login::LoginOptions;
 use mmwallet::net::{Client, NetOptions};
 
 use super::cgi::split;
@@ -132,19 +133,19 @@ fn wallet_with(place: &Place, sets: u32) -> mmwallet::wallet_file::WalletFile {
 
 #[test]
 fn the_wallet_buys_at_the_brokers_page_and_fetches_a_sale_again() {
-    let site = Site::start(|_| Place::new());
+    let site = Site::start(Place::at);
     let (wallet, password) = (wallet_of(&site.place), site.place.path("password"));
     std::fs::write(&password, "open sesame\n").unwrap();
     std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .unwrap();
-    let alice = Login { user: Some("alice"), password_file: Some(&password) };
-    let buy = |login: &Login<'_>, sets, transaction| {
+    let alice = LoginOptions { user: Some("alice"), password_file: Some(&password) };
+    let buy = |login: &LoginOptions<'_>, sets, transaction| {
         buy(&wallet, &client(), &site.url, login, sets, transaction).unwrap()
     };
     assert_eq!(buy(&alice, 2, Some(77)), EXIT_OK);
     assert_eq!(buy(&alice, 2, Some(77)), EXIT_OK, "the same sale");
     assert_eq!(buy(&alice, 3, Some(77)), exit::HTTP, "another sale under its number");
-    assert_eq!(buy(&Login::default(), 1, None), exit::HTTP, "nobody logged in");
+    assert_eq!(buy(&LoginOptions::default(), 1, None), exit::HTTP, "nobody logged in");
     assert_eq!(buy(&alice, 1, None), EXIT_OK);
     assert_eq!(site.bodies()[0], b"sets=2&transaction=77");
     let wallet = wallet.open().unwrap();

@@ -220,6 +220,95 @@ fn sets_are_bought_at_the_brokers_page_and_the_same_sale_is_fetched_again() {
     assert!(stderr(&output).contains("with --transaction 77"), "{output:?}");
     let output = home.run(&["receive", "--from", &broker.url("/free")]);
     assert_eq!(status(&output), 6, "{output:?}");
+    assert_eq!(home.balance()["is-confirmed"], true);
+
+    let output = home.run(&["receive", "--from", &broker.url("/broker/strange")]);
+    assert_eq!(status(&output), 1, "{output:?}");
+    assert!(stderr(&output).contains("names the broker https://broker.example/"), "{output:?}");
+}
+
+/// Anyone can write a message in the name of the user's broker. It is stored beside the broker's.
+#[test]
+fn a_message_with_another_key_is_received_with_a_warning() {
+    let home = Home::new();
+    let stranger =
+        MINT.funds(&"alice".parse().unwrap(), &Key::from_bytes([6; 32]), &[4, 10], 1).to_bytes();
+    let output = home.run(&["receive", text(&home.file("stranger", &stranger))]);
+    assert_eq!((status(&output), stderr(&output).as_str()), (0, ""), "{output:?}");
+    let output = home.run(&["receive", text(&home.funds(&[4, 10], 1))]);
+    assert_eq!(status(&output), 0, "{output:?}");
+    assert!(stderr(&output).contains("warning: the wallet has other coins of alice"), "{output:?}");
+    let balance = stdout(&home.run(&["balance"]));
+    assert_eq!(balance.matches("with another key or other parameters").count(), 2, "{balance}");
+    assert_eq!(home.balance()["is-confirmed"], false);
+}
+
+/// A home with expired coins of two brokers on this machine, and a password for the first.
+fn with_two_brokers() -> (Home, [Arc<Vendor>; 2], std::path::PathBuf) {
+    let (home, brokers) = (Home::new(), [(); 2].map(|()| Vendor::start(&MINT)));
+    for broker in &brokers {
+        receive_expired(&home, &broker.url("/broker"));
+    }
+    let password = home.file("password", b"open sesame\n");
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).unwrap();
+    (home, brokers, password)
+}
+
+#[test]
+fn a_password_is_sent_to_the_named_broker_and_to_no_other() {
+    let (home, [own, other], password) = with_two_brokers();
+    let login = ["return", "--send", "--user", "alice", "--password-file", text(&password)];
+    let output = home.run(&login);
+    assert_eq!(status(&output), 1, "{output:?}");
+    assert!(stderr(&output).contains("name it with --broker"), "{output:?}");
+    let nobodys = home.run(&[&login[..], &["--broker", "https://broker.example/"]].concat());
+    assert!(stderr(&nobodys).contains("no such coins of a broker at https://broker.example"));
+    let insecure = home.run(&[&login[..], &["--broker", "http://broker.example/"]].concat());
+    assert!(stderr(&insecure).contains("is not https"), "{insecure:?}");
+    assert!(own.seen().is_empty() && other.seen().is_empty());
+
+    // Any page of the broker names it.
+    let output = home.run(&[&login[..], &["--broker", &own.url("/")]].concat());
+    assert_eq!(status(&output), 0, "{output:?}");
+    let sent = own.seen().pop().unwrap();
+    assert_eq!(sent.path, "/broker/return");
+    assert_eq!(sent.headers["authorization"], "Basic YWxpY2U6b3BlbiBzZXNhbWU=");
+    assert!(other.seen().is_empty());
+    let output = home.run(&["return", "--send"]);
+    assert_eq!(status(&output), 0, "{output:?}");
+    assert!(!other.seen()[0].headers.contains_key("authorization"));
+    assert_eq!((own.seen().len(), other.seen().len()), (1, 1));
+}
+
+#[test]
+fn a_password_and_a_return_do_not_follow_a_redirect() {
+    let (home, [own, other], password) = with_two_brokers();
+    let moved = own.url(&format!("/moved-to={}", other.url("/broker")));
+    let home_of_moved = Home::new();
+    receive_expired(&home_of_moved, &moved);
+    let login = ["--user", "alice", "--password-file", text(&password)];
+    let broker = own.url("/");
+    let output =
+        home_of_moved.run(&[&["return", "--send", "--broker", &broker], &login[..]].concat());
+    assert_eq!(status(&output), 6, "{output:?}");
+    assert!(stderr(&output).contains("HTTP status 302"), "{output:?}");
+    let output = home.run(&[&["receive", "--from", &moved], &login[..]].concat());
+    assert_eq!(status(&output), 6, "{output:?}");
+    assert!(own.seen().iter().all(|seen| seen.headers.contains_key("authorization")));
+    assert_eq!((own.seen().len(), other.seen().len()), (2, 0));
+}
+
+#[test]
+fn a_broker_that_fails_does_not_keep_the_coins_of_another() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    for url in ["http://broker.example/", "http://127.0.0.1:1/", &broker.url("/free")] {
+        receive_expired(&home, url);
+    }
+    receive_expired(&home, &broker.url("/broker"));
+    let output = home.run(&["return", "--send"]);
+    assert_eq!(status(&output), 1, "{output:?}");
+    assert_eq!(stderr(&output).matches("your coins are not lost").count(), 3, "{output:?}");
+    assert!(stdout(&output).contains(" credited, 0 waiting"), "{output:?}");
 }
 
 #[test]

@@ -131,13 +131,27 @@ fn redirects_are_followed_before_paying_and_never_after() {
 #[test]
 fn secrets_for_one_site_do_not_follow_a_redirect_to_another() {
     let (home, vendor, other) = (Home::new(), Vendor::start(&MINT), Vendor::start(&MINT));
+    let secret = ["-H", "Authorization: Basic c2VjcmV0", "-H", "X-Key: 1", "-H", "Accept: a/b"];
     let to = format!("/moved-to={}", other.url("/free"));
-    let output =
-        home.run(&["get", &vendor.url(&to), "-H", "Authorization: Basic c2VjcmV0", "-H", "X-A: 1"]);
+    let output = home.run(&[&["get", &vendor.url(&to)], &secret[..]].concat());
     assert_eq!(stdout(&output), "free content");
-    assert!(vendor.seen()[0].headers.contains_key("authorization"));
-    assert!(!other.seen()[0].headers.contains_key("authorization"));
-    assert_eq!(other.seen()[0].headers["x-a"], "1");
+    let first = &vendor.seen()[0].headers;
+    assert!(first.contains_key("authorization") && first.contains_key("x-key"));
+
+    // The payment goes to the other site too.
+    let (home, to) = (Home::with_coins(), format!("/moved-to={}", other.url("/page")));
+    let output = get(&home, &vendor.url(&to), &secret);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    assert_eq!(other.seen().len(), 3);
+    for seen in other.seen() {
+        let has = |name| seen.headers.contains_key(name);
+        assert!(!has("authorization") && !has("x-key"), "{seen:?}");
+        assert_eq!(seen.headers["accept"], "a/b");
+    }
+    // A body is not sent elsewhere either.
+    let output = home.run(&["get", &vendor.url(&to), "-X", "GET", "-d", "secret"]);
+    assert_eq!(status(&output), 6, "{output:?}");
+    assert_eq!(other.seen().len(), 3);
 }
 
 /// The vendor recorded the payment, and its answer was lost completely or in part. The next run

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use micromint::authenticator::Key;
 use micromint::bin::Bin;
 use micromint::identity::{UserVector, VendorVector};
+use micromint::params::Params;
 use micromint::protocol::{
     FundsCredited, InvalidPayment, Payment, RequestCredit, RequestPayment, Verdict,
 };
@@ -180,13 +181,19 @@ impl Vendor {
     }
 
     /// Acts as the broker's web page: sells set 4 to everyone who sends the form, and credits every
-    /// ball. At `/broker/lost` the first answer to a return is lost.
+    /// ball. At `/broker/lost` the first answer to a return is lost. `/broker/strange` sells coins of
+    /// another broker.
     fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
         let Some(message) = seen.payment() else {
             let form = String::from_utf8(seen.body.clone()).unwrap();
             let number = form.split_once("transaction=").unwrap().1.parse().unwrap();
             let key = Key::from_bytes([5; 32]);
-            let funds = self.mint.funds(&"alice".parse().unwrap(), &key, &[4], number);
+            let mut funds = self.mint.funds(&"alice".parse().unwrap(), &key, &[4], number);
+            if seen.path != "/broker/strange" {
+                let mut raw = self.mint.params().raw().clone();
+                raw.broker = self.url("/broker");
+                funds.params = Params::new(raw).unwrap();
+            }
             return http("200 OK", "Content-Type: application/x-micromint\r\n", &funds.to_bytes());
         };
         if seen.path == "/broker/lost/return" && tries == 1 {
