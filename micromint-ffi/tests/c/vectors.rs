@@ -181,8 +181,7 @@ pub(crate) fn header() -> String {
     let mut last = String::new();
     for (file, kind, name, row) in tables {
         let json: Value = serde_json::from_slice(&read(file)).unwrap();
-        let rows: Vec<String> =
-            list(&json["vectors"])
+        let rows: Vec<String> = list(&json["vectors"])
             .filter(|value| has_function(value))
             .map(|value| row(&mut source, value))
             .collect();

@@ -113,9 +113,10 @@ pub(crate) fn award_after<V: Copy + PartialEq>(
 }
 
 impl Sums {
-    /// The sums over first balls of which `sold` were sold, of those that went to someone.
-    pub(crate) fn new(sold: u64, awards: impl IntoIterator<Item = Award>) -> Sums {
-        let mut sums = Sums { sold, ..Sums::default() };
+    /// The sums over `sold` first balls, of which `at_once` were paid at once. `awards` are those of
+    /// the others.
+    pub(crate) fn new(sold: u64, at_once: u64, awards: impl IntoIterator<Item = Award>) -> Sums {
+        let mut sums = Sums { sold, paid: at_once, ..Sums::default() };
         for award in awards {
             match award {
                 Award::Vendor(_) => sums.paid += 1,
@@ -124,13 +125,8 @@ impl Sums {
                 Award::Nobody => {}
             }
         }
-        sums.with_lapsed()
-    }
-
-    /// Sets `lapsed` to what remains of `sold`.
-    pub(crate) fn with_lapsed(self) -> Sums {
-        let went = self.paid + self.credited + self.disputed;
-        Sums { lapsed: self.sold.saturating_sub(went), ..self }
+        sums.lapsed = sold.saturating_sub(sums.paid + sums.credited + sums.disputed);
+        sums
     }
 
     /// Whether sold = paid + credited + disputed + lapsed. False if more went to someone than was
@@ -245,7 +241,7 @@ mod tests {
                 2 => Award::Disputed,
                 _ => Award::Nobody,
             });
-            let sums = Sums::new(sold, awards);
+            let sums = Sums::new(sold, 0, awards);
             prop_assert!(sums.is_balanced());
             let nobody = kinds.iter().take(sold as usize).filter(|kind| **kind == 3).count();
             let unclaimed = sold.saturating_sub(kinds.len() as u64);
@@ -255,6 +251,6 @@ mod tests {
 
     #[test]
     fn more_awards_than_sold_balls_are_not_balanced() {
-        assert!(!Sums::new(1, [Award::Vendor(0), Award::User(1)]).is_balanced());
+        assert!(!Sums::new(1, 0, [Award::Vendor(0), Award::User(1)]).is_balanced());
     }
 }

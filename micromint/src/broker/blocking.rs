@@ -7,7 +7,7 @@
 //! The invariants: what one vendor sent has no effect at another. A payment that is not from the
 //! user whom it names does not block that user. A vendor whose software is at fault blocks nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::rank::Source;
 use crate::time::UnixTime;
@@ -63,6 +63,11 @@ pub struct Blocks<U: Ord> {
     pub faults: Vec<FaultyHour>,
 }
 
+/// The hour in which a time lies, counted from 1970.
+pub(super) fn hour_of(when: UnixTime) -> i64 {
+    when.0.div_euclid(SECONDS_PER_HOUR)
+}
+
 /// What a coin says about the user that its payment names. `is_buyer`: the user bought sets in this
 /// period. `is_forged`: a ball is proved not to be the minted one.
 pub(crate) fn conduct(source: Source, is_forged: bool, is_buyer: bool) -> Conduct {
@@ -83,28 +88,28 @@ pub(crate) fn conduct(source: Source, is_forged: bool, is_buyer: bool) -> Conduc
 /// The users to block at a vendor, from all that it took. An hour counts the users whose payments
 /// are their own. Invented users are blocked in any case, and do not count.
 pub(crate) fn blocks<U: Copy + Ord>(served: impl IntoIterator<Item = Served<U>>) -> Blocks<U> {
-    let mut hours: BTreeMap<i64, BTreeMap<U, bool>> = BTreeMap::new();
+    let mut own: Vec<(i64, U, bool)> = Vec::new();
     let mut users = BTreeSet::new();
     for Served { user, when, conduct } in served {
-        let is_failing = match conduct {
-            Conduct::Good => false,
-            Conduct::Failing => true,
-            Conduct::NotFrom => continue,
+        match conduct {
+            Conduct::Good => own.push((hour_of(when), user, false)),
+            Conduct::Failing => own.push((hour_of(when), user, true)),
+            Conduct::NotFrom => {}
             Conduct::Invented => {
                 users.insert(user);
-                continue;
             }
-        };
-        let hour = hours.entry(when.0.div_euclid(SECONDS_PER_HOUR)).or_default();
-        *hour.entry(user).or_default() |= is_failing;
+        }
     }
+    own.sort_unstable();
     let mut faults = Vec::new();
-    for (hour, conduct) in hours {
-        let failing: Vec<U> =
-            conduct.iter().filter(|(_, failing)| **failing).map(|(user, _)| *user).collect();
-        if failing.len() * FAILING_SHARE > conduct.len() {
-            let began = UnixTime(hour * SECONDS_PER_HOUR);
-            let (users, failing) = (conduct.len() as u64, failing.len() as u64);
+    for hour in own.chunk_by(|a, b| a.0 == b.0) {
+        let of_users = || hour.chunk_by(|a, b| a.1 == b.1);
+        let is_failing = |of_user: &&[(i64, U, bool)]| of_user.iter().any(|(.., failing)| *failing);
+        let failing: Vec<U> = of_users().filter(is_failing).map(|of_user| of_user[0].1).collect();
+        let count = of_users().count();
+        if failing.len() * FAILING_SHARE > count {
+            let began = UnixTime(hour[0].0 * SECONDS_PER_HOUR);
+            let (users, failing) = (count as u64, failing.len() as u64);
             faults.push(FaultyHour { began, users, failing });
         } else {
             users.extend(failing);

@@ -3,10 +3,10 @@
 //! Input: the claims of all batches, watches and returns. Output: names and numbers for people. The
 //! invariant: nothing is changed, and only offenders are named as such.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::blocking::{Blocks, FaultyHour, Served, blocks, conduct};
-use super::claim::Claim;
+use super::blocking::{Blocks, FaultyHour, Served, blocks, conduct, hour_of};
+use super::claim::{Claim, Facts};
 use super::evidence::{Evidence, Findings, Offender, Suspect};
 use super::record::RecordedReturn;
 use super::redemption::Alarm;
@@ -70,6 +70,8 @@ struct Sent<'a> {
     claims: Section,
     is_watch: bool,
     has_alarm: bool,
+    /// A user may have failed ([`super::blocking`]).
+    has_failing: bool,
 }
 
 impl Broker {
@@ -126,13 +128,20 @@ impl Broker {
         self.locked(now, |broker| {
             let mut users: BTreeMap<u64, Alarm> = BTreeMap::new();
             let mut vendors: BTreeMap<&VendorId, (Alarm, Vec<Served<u64>>)> = BTreeMap::new();
+            let failing = broker.sent().filter(|sent| sent.has_failing);
+            let hours: BTreeSet<(&VendorId, i64)> =
+                failing.map(|sent| (sent.vendor, hour_of(sent.when))).collect();
             for sent in broker.sent() {
+                let is_failing = hours.contains(&(sent.vendor, hour_of(sent.when)));
+                if !sent.has_alarm && !is_failing {
+                    continue;
+                }
                 let claims = broker.claims.read(&sent.claims)?;
                 let (alarm, served) = vendors.entry(sent.vendor).or_default();
-                served.extend(claims.iter().map(|claim| served_by(claim, sent.when)));
-                if sent.has_alarm {
-                    alarm.add(Alarm::of(&claims));
-                    count_by_user(&claims, &mut users);
+                alarm.add(Alarm::of(&claims));
+                count_by_user(&claims, &mut users);
+                if is_failing {
+                    served.extend(served_by(&claims, sent.when));
                 }
             }
             let has_alarm = |back: &&RecordedReturn| back.forged > 0 || back.not_from_owner > 0;
@@ -161,6 +170,7 @@ impl Broker {
             claims: it.claims,
             is_watch: false,
             has_alarm: it.forged + it.not_from_owner + it.invented > 0,
+            has_failing: it.waiting + it.forged + it.not_from_owner > 0,
         });
         let watches = self.ledger.watches.iter().map(|it| Sent {
             vendor: &it.vendor,
@@ -168,6 +178,7 @@ impl Broker {
             claims: it.claims,
             is_watch: true,
             has_alarm: it.forged + it.not_from_owner + it.invented > 0,
+            has_failing: it.waiting + it.forged + it.not_from_owner > 0,
         });
         batches.chain(watches)
     }
@@ -211,11 +222,18 @@ fn evidence_of<'a>(claim: &Claim, sent: &Sent<'a>) -> Option<Evidence<u64, &'a V
     })
 }
 
-/// What a coin says about the user that it names.
-pub(super) fn served_by(claim: &Claim, when: UnixTime) -> Served<u64> {
-    let facts = claim.facts;
-    let conduct = conduct(facts.source, facts.is_forged, !facts.is_invented);
-    Served { user: claim.user, when, conduct }
+/// What the payments among these claims say about the users whom they name.
+pub(super) fn served_by(claims: &[Claim], when: UnixTime) -> impl Iterator<Item = Served<u64>> {
+    let conduct = |claim: &Claim| {
+        let Facts { source, is_forged, is_invented } = claim.facts;
+        conduct(source, is_forged, !is_invented)
+    };
+    // Coins of one payment that say the same are one.
+    let is_same = move |a: &Claim, b: &Claim| a.payment == b.payment && conduct(a) == conduct(b);
+    claims.chunk_by(is_same).map(move |coins| {
+        let claim = &coins[0];
+        Served { user: claim.user, when, conduct: conduct(claim) }
+    })
 }
 
 fn count_by_user(claims: &[Claim], users: &mut BTreeMap<u64, Alarm>) {

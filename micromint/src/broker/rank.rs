@@ -70,10 +70,10 @@ impl Source {
 }
 
 impl Lookup {
-    /// Nothing was looked up, because the coin is not from the owner.
-    pub(crate) const NONE: Lookup = Lookup {
+    /// The start of a lookup, before any ball was found.
+    pub(crate) const START: Lookup = Lookup {
         first: Found::Nothing,
-        are_all_minted: false,
+        are_all_minted: true,
         is_forged: false,
         is_withheld: false,
         is_compromised: false,
@@ -88,9 +88,6 @@ impl Lookup {
         self.is_forged |= matches!(found, Found::Other | Found::Nothing);
         self.is_compromised |= is_compromised;
     }
-
-    /// The start of a lookup, before any ball was found.
-    pub(crate) const START: Lookup = Lookup { are_all_minted: true, ..Lookup::NONE };
 }
 
 impl Rank {

@@ -15,7 +15,7 @@ use super::redemption::{Alarm, BatchRefusal, set_too_late};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::authenticator::{Authenticator, Key};
 use crate::identity::{UserId, VendorId};
-use crate::protocol::{RequestWatch, WatchResult};
+use crate::protocol::{RequestWatch, Verdict, WatchResult};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -29,7 +29,8 @@ pub struct WatchAnswer {
     pub is_repeated: bool,
     /// What is wrong with its coins.
     pub alarm: Alarm,
-    /// The users whom this vendor should stop serving ([`Broker::blocked`]).
+    /// The users whom this vendor should stop serving, because of what it showed in this hour
+    /// ([`Broker::blocked`]).
     pub blocked: Vec<UserId>,
 }
 
@@ -81,13 +82,13 @@ impl Broker {
             return Ok(Some(Reply::Refused(BatchRefusal::OtherContent { vendor, id })));
         }
         let claims = self.claims.read(&known.claims)?;
-        let blocked = self.blocked_users(&vendor, &[], now)?;
+        let blocked = self.named(self.blocks_at(&vendor, now)?, &[]);
         Ok(Some(Reply::Granted(answer_to(request, &claims, key, true, blocked))))
     }
 
-    /// What the payments of a vendor in the hour of `now` lead to at this vendor. Users to whom
-    /// nothing was sold are not in it: only the answer to the message with their payments names
-    /// them.
+    /// What the payments that a vendor showed in the hour of `now` lead to at this vendor. Users to
+    /// whom nothing was sold are not in it: only the answer to the watch that shows their payments
+    /// names them.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -103,37 +104,24 @@ impl Broker {
         })
     }
 
-    /// The users to block at a vendor, by name: those of its payments in the hour of `now`.
-    /// `examined` are the payments of the message that is answered, which name invented users.
-    pub(super) fn blocked_users(
-        &self,
-        vendor: &VendorId,
-        examined: &[ExaminedPayment],
-        now: UnixTime,
-    ) -> Result<Vec<UserId>, BrokerError> {
-        let Blocks { users, .. } = self.blocks_at(vendor, now)?;
+    /// The users to block by name, in order. `examined` are the payments of the message that is
+    /// answered, which name invented users.
+    pub(super) fn named(&self, blocks: Blocks<u64>, examined: &[ExaminedPayment]) -> Vec<UserId> {
+        let buyers = blocks.users.iter().filter_map(|mark| self.ledger.buyer(*mark).cloned());
         let invented = examined.iter().filter(|payment| payment.is_invented);
-        let mut names: Vec<UserId> = users
-            .iter()
-            .filter_map(|mark| self.ledger.buyer(*mark).cloned())
-            .chain(invented.filter_map(|payment| payment.user.clone()))
-            .collect();
+        let mut names: Vec<UserId> =
+            buyers.chain(invented.filter_map(|payment| payment.user.clone())).collect();
         names.sort_unstable();
         names.dedup();
-        Ok(names)
+        names
     }
 
-    /// The blocks at a vendor, by the users' marks, from what it sent in the hour of `now`.
+    /// The blocks at a vendor, by the users' marks, from what it showed in the hour of `now`.
     fn blocks_at(&self, vendor: &VendorId, now: UnixTime) -> Result<Blocks<u64>, BrokerError> {
-        let hour = hour_of(now);
-        let sent = |other: &VendorId, when: UnixTime| other == vendor && hour_of(when) == hour;
-        let batches = self.ledger.batches.iter().rev().map(|it| (&it.vendor, it.when, it.claims));
-        let watches = self.ledger.watches.iter().rev().map(|it| (&it.vendor, it.when, it.claims));
+        let is_its = |it: &&JudgedWatch| it.vendor == *vendor && hour_of(it.when) == hour_of(now);
         let mut served = Vec::new();
-        for (_, when, section) in batches.chain(watches).filter(|(v, when, _)| sent(v, *when)) {
-            for claim in self.claims.read(&section)? {
-                served.push(served_by(&claim, when));
-            }
+        for watch in self.ledger.watches.iter().filter(is_its) {
+            served.extend(served_by(&self.claims.read(&watch.claims)?, watch.when));
         }
         Ok(blocks(served))
     }
@@ -160,11 +148,12 @@ impl LockedBroker<'_> {
             watch: request.watch.clone(),
             digest,
             claims: self.claims.write(self.ledger.claims_end(), &claims)?,
-            forged: alarm.forged,
-            not_from_owner: alarm.not_from_owner,
-            invented: alarm.invented,
+            waiting: claims.iter().filter(|claim| claim.verdict == Verdict::Waiting).count() as u32,
+            forged: alarm.forged as u32,
+            not_from_owner: alarm.not_from_owner as u32,
+            invented: alarm.invented as u32,
         }))?;
-        let blocked = self.blocked_users(&request.vendor, examined, now)?;
+        let blocked = self.named(self.blocks_at(&request.vendor, now)?, examined);
         Ok(answer_to(request, &claims, key, false, blocked))
     }
 }

@@ -376,7 +376,7 @@ impl WalletState {
     }
 
     /// The first superbins of the sets of these coins, each once, in the order of the coins.
-    fn first_superbins(&self, places: &[Place]) -> Vec<u32> {
+    fn first_superbins(&self, places: &[CoinPlace]) -> Vec<u32> {
         let mut firsts: Vec<u32> = Vec::new();
         for first in places.iter().map(|place| self.sets[place.set as usize].first) {
             if !firsts.contains(&first) {
@@ -421,8 +421,8 @@ impl WalletState {
 
 /// Of these coins, in the order of the sets, those of the [`OWNER_TOKENS_MAX`] sets that have the
 /// most of them: a payment can have coins of no more sets.
-fn of_largest_sets(coins: Vec<Place>) -> Vec<Place> {
-    let mut sets: Vec<&[Place]> = coins.chunk_by(|a, b| a.set == b.set).collect();
+fn of_largest_sets(coins: Vec<CoinPlace>) -> Vec<CoinPlace> {
+    let mut sets: Vec<&[CoinPlace]> = coins.chunk_by(|a, b| a.set == b.set).collect();
     sets.sort_by_key(|set| Reverse(set.len()));
     sets.truncate(OWNER_TOKENS_MAX);
     sets.sort_by_key(|set| set[0].set);

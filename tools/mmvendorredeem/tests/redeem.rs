@@ -10,9 +10,7 @@ use assert_cmd::Command;
 use micromint::authenticator::{Authenticator, OwnerToken, UrlDigest};
 use micromint::bin::Bin;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
-use micromint::protocol::{
-    Payment, PaymentRecord, RedemptionResult, RequestRedemption, Verdict,
-};
+use micromint::protocol::{Payment, PaymentRecord, RedemptionResult, RequestRedemption, Verdict};
 use micromint::till::{Spend, Spent, SyncMode, Till};
 use micromint::time::UnixTime;
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::super::award::{Award, Contender, Sums, award, contenders, is_held};
 use super::super::blocking::{Blocks, Served, blocks, conduct};
 use super::super::evidence::{Evidence, Findings};
-use super::super::rank::{Found, Lookup, Rank, Source, rank_of_coin, rank_of_return, verdict_now};
+use super::super::rank::{Found, Lookup, Source, rank_of_coin, rank_of_return, verdict_now};
 use crate::bin::Bin;
 use crate::protocol::Verdict;
 use crate::time::UnixTime;
@@ -116,11 +116,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A claim with a rank that the broker has recorded.
+/// A claim that the broker has recorded.
 #[derive(Clone, Copy, Debug)]
 struct Recorded {
     bin: Bin,
-    rank: Rank,
     vendor: Option<Party>,
     verdict: Verdict,
 }
@@ -233,7 +232,7 @@ impl World {
         let is_sold = owner(coin.bin) == Some(coin.user);
         let has_token = coin.has_token && is_sold;
         let source = Source { is_signed: coin.is_signed, has_token, is_sold };
-        let lookup = if source.is_owner() { self.look_up(&coin) } else { Lookup::NONE };
+        let lookup = self.look_up(&coin);
         let rank = rank_of_coin(source, lookup);
         let verdict = match rank {
             Ok(rank) => verdict_now(rank, self.is_paid(coin.bin)),
@@ -258,9 +257,9 @@ impl World {
         if is_watch {
             return;
         }
-        if let Ok(rank) = rank {
+        if rank.is_ok() {
             let vendor = Some(coin.vendor);
-            self.claims.push(Recorded { bin: coin.bin, rank, vendor, verdict });
+            self.claims.push(Recorded { bin: coin.bin, vendor, verdict });
         }
         let is_honest = !is_member(coin.user) && coin.is_signed && !is_member(coin.vendor);
         if is_honest && verdict != Verdict::Accepted && !self.is_paid_to(coin.bin, coin.vendor) {
@@ -290,7 +289,7 @@ impl World {
         let found = if is_empty(bin) { Found::Nothing } else { Found::Minted };
         if let Ok(rank) = rank_of_return(owner(bin) == Some(user), is_withheld(bin), found) {
             let verdict = verdict_now(rank, self.is_paid(bin));
-            self.claims.push(Recorded { bin, rank, vendor: None, verdict });
+            self.claims.push(Recorded { bin, vendor: None, verdict });
         }
     }
 
@@ -383,7 +382,7 @@ impl World {
     fn check_sums(&self, awards: &BTreeMap<Bin, Award>) {
         for user in 0..PARTIES {
             let of_set = awards.iter().filter(|(bin, _)| owner(**bin) == Some(user));
-            let sums = Sums::new(SOLD_PER_SET, of_set.map(|(_, award)| *award));
+            let sums = Sums::new(SOLD_PER_SET, 0, of_set.map(|(_, award)| *award));
             assert!(sums.is_balanced(), "{sums:?}");
         }
         for claim in &self.claims {

@@ -174,10 +174,8 @@ impl Place {
     ) -> Payment {
         let rules = CoinRules::new(self.params.clone());
         let vendor_id = vendor.parse().unwrap();
-        let mut firsts: Vec<u32> = coins
-            .iter()
-            .map(|coin| rules.bin(coin[0]).map_or(0, |bin| bin.superbin))
-            .collect();
+        let mut firsts: Vec<u32> =
+            coins.iter().map(|coin| rules.bin(coin[0]).map_or(0, |bin| bin.superbin)).collect();
         firsts.dedup();
         let token = |first: &u32| funds.user_key.owner_token(&vendor_id, *first);
         Payment {
