@@ -395,16 +395,6 @@ typedef struct {
 } micromint_key;
 
 /**
- * Proves who sent a message.
- */
-typedef struct {
-  /**
-   * The first bytes of the HMAC-SHA256.
-   */
-  uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
-} micromint_authenticator;
-
-/**
  * Proves to one vendor that the payer owns a set: a secret of user, vendor and broker.
  */
 typedef struct {
@@ -413,6 +403,16 @@ typedef struct {
    */
   uint8_t bytes[MICROMINT_OWNER_TOKEN_SIZE];
 } micromint_owner_token;
+
+/**
+ * Proves who sent a message.
+ */
+typedef struct {
+  /**
+   * The first bytes of the HMAC-SHA256.
+   */
+  uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
+} micromint_authenticator;
 
 /**
  * An amount of money: a whole number of units of 10^-8 of a currency. 0.01 USD is 1000000 units.
@@ -2375,7 +2375,9 @@ bool micromint_wallet_is_backup(const micromint_wallet *wallet);
 
 /**
  * Which holding an invitation to return coins is about. Its Return-URL is then that of the broker
- * that sold them, and `micromint_wallet_return()` makes the message to send there.
+ * that sold them, and `micromint_wallet_return()` makes the message to send there. If it is about
+ * several holdings, the number is that of the first one that has something to return: call the
+ * function again after `micromint_wallet_credit()`.
  *
  * message, message_len: the Send-Expired message.
  * holding_out:          the number of the holding.

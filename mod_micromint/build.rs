@@ -170,12 +170,12 @@ mod headers {
         usual: &str,
         header: &str,
     ) -> PathBuf {
-        let told = || {
+        let queried = || {
             let output = Command::new(program).args(arguments).output().ok()?;
             let text = String::from_utf8(output.stdout).ok()?;
             Some(PathBuf::from(text.trim()))
         };
-        let folder = std::env::var_os(variable).map(PathBuf::from).or_else(told);
+        let folder = std::env::var_os(variable).map(PathBuf::from).or_else(queried);
         let folder = folder
             .filter(|folder| folder.is_absolute())
             .unwrap_or_else(|| Path::new(usual).to_path_buf());

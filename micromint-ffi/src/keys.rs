@@ -6,7 +6,8 @@ use micromint_core::authenticator::{
 use micromint_core::protocol::OWNER_TOKENS_MAX;
 
 use crate::boundary::{given, guard, output, parsed, reference, slice, text};
-use crate::error::{MICROMINT_ERROR_ARGUMENT, micromint_error, micromint_status};
+use crate::error::micromint_status::MICROMINT_ERROR_ARGUMENT;
+use crate::error::{micromint_error, micromint_status};
 
 /// The size of keys and of the broker's secret, in bytes.
 pub const MICROMINT_KEY_SIZE: usize = 32;

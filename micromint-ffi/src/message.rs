@@ -70,8 +70,7 @@ pub unsafe extern "C" fn micromint_message_from_header(
 ) -> micromint_status {
     guard(error_out, || {
         given!(value = slice(value, value_len), place = output(message_out));
-        let request = request_in_header(value)
-            .map_err(|why| micromint_error::new(MICROMINT_ERROR_MESSAGE, why))?;
+        let request = request_in_header(value).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         place.write(hand_out(micromint_message::of(&Message::RequestPayment(request))?));
         Ok(())
     })

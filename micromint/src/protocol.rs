@@ -59,7 +59,7 @@ pub use owners_sold::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 pub use payment::{COINS_PER_PAYMENT_MAX, OWNER_TOKENS_MAX, PAYMENT_SIZE_MAX, Payment};
 pub use payment_record::{PAYMENT_RECORD_SIZE_MAX, PaymentRecord};
 pub use redemption_result::RedemptionResult;
-pub use refusal::Refusal;
+pub use refusal::{Refusal, UnknownRefusal};
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
 pub use request_outcome::{RequestOutcome, UnknownOutcome};
 pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};

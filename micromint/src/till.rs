@@ -97,7 +97,7 @@ pub struct Till {
 }
 
 /// The answer to a [`Spend`]. If several answers apply, it is the first of [`Spent::Retry`],
-/// [`Spent::CapReached`] and [`Spent::AlreadySpent`].
+/// [`Spent::PeriodClosed`], [`Spent::CapReached`] and [`Spent::AlreadySpent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
     /// The payment was recorded, and its coins are now spent.
@@ -107,6 +107,9 @@ pub enum Spent {
         /// When it was recorded.
         recorded_at: UnixTime,
     },
+    /// The period is over: payments of it were redeemed and removed, so the till no longer knows
+    /// which of its coins were spent. Nothing was recorded.
+    PeriodClosed,
     /// The payment would exceed the user's cap. Nothing was recorded.
     CapReached,
     /// A coin was spent here before. Nothing was recorded.
@@ -178,7 +181,9 @@ pub enum TillError {
     )]
     LockDeleted(PathBuf),
     /// A sync failed: whatever was recorded since the last successful one may be lost.
-    #[error("an earlier sync of the till failed; repair the disk and restart the server")]
+    #[error(
+        "an earlier sync of the till failed; check the disk: the server opens the till again by itself"
+    )]
     SyncFailed,
     /// An index is damaged, although it was just rebuilt.
     #[error("an index of the till is damaged: {what}")]
@@ -507,6 +512,9 @@ fn obstacle(
     first: &BinStatus,
     day: u32,
 ) -> Result<Option<Spent>, TillError> {
+    if store.is_closed(spend.period)? {
+        return Ok(Some(Spent::PeriodClosed));
+    }
     if let Some(cap) = spend.cap {
         // If nothing was recorded on this day yet, the newest journal is that of an earlier day.
         let spent_before = if store.end().day < day { 0 } else { store.coins_of(spend.user)? };
@@ -573,11 +581,11 @@ fn reverse(
     let Some(TillRecord::Payment(payment)) = store.record(at)? else {
         return Ok((Reversal::Void, None));
     };
-    let stands = match store.find(&payment.period, payment.first_bins[0])? {
+    let is_current = match store.find(&payment.period, payment.first_bins[0])? {
         BinStatus::Spent(spent) => spent.at == at && !spent.is_retried,
         BinStatus::Free => false,
     };
-    if !stands || asked_at.0.saturating_sub(payment.recorded_at.0) > REVERSAL_SECONDS {
+    if !is_current || asked_at.0.saturating_sub(payment.recorded_at.0) > REVERSAL_SECONDS {
         return Ok((Reversal::Void, None));
     }
     // Redemption skips payments that can be reversed, but a clock may have been set back since.
@@ -597,6 +605,7 @@ impl TillCounters {
                 &self.payments
             }
             Spent::Retry { .. } => &self.retries,
+            Spent::PeriodClosed => return,
             Spent::CapReached => &self.over_cap,
             Spent::AlreadySpent => &self.already_spent,
         };

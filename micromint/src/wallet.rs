@@ -55,8 +55,8 @@ use plan::PaymentPlan;
 use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
 
 pub use answer::{
-    has_ended, outcome_of, payment_for_header, receipt_in, request_in_challenge, request_in_header,
-    resend_after,
+    InvalidRequestHeader, has_ended, outcome_of, payment_for_header, receipt_in,
+    request_in_challenge, request_in_header, resend_after,
 };
 pub use balance::Balance;
 pub use credit::{NoSuchReturn, NotInvited, Returnable};

@@ -474,7 +474,8 @@ fn the_largest_batch_fits_and_a_byte_more_does_not() {
 fn the_largest_watch_fits_and_a_byte_or_a_payment_more_does_not() {
     let watch = |payments: u32, size: usize| {
         let mut data = vec![0; 4 * (payments as usize - 1)];
-        push_record(&mut data, &vec![7; size - 4 - data.len()]);
+        let last = vec![7; size - 4 - data.len()];
+        push_record(&mut data, &last);
         RequestWatch {
             vendor: "news.example".parse().unwrap(),
             period: "2026-12".parse().unwrap(),

@@ -12,6 +12,7 @@ pub mod cases;
 pub mod client;
 pub mod nginx;
 pub mod payer;
+pub mod paying;
 pub mod server;
 pub mod site;
 

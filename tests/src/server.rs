@@ -10,6 +10,21 @@ use crate::nginx::children_of;
 use crate::site::Site;
 use crate::{payer, wait_until};
 
+/// A status and the word of `MicroMint-Status`.
+pub fn word(status: u16, word: &str) -> (u16, String) {
+    (status, word.to_string())
+}
+
+/// The results of requesting a target and of paying `count` coins for it.
+pub fn asked_and_paid(server: &impl Server, target: &str, count: usize) -> [(u16, String); 2] {
+    [server.get(target).short(), server.pay(target, count).short()]
+}
+
+/// The expected results where the page is sold at this price.
+pub fn sold() -> [(u16, String); 2] {
+    [word(402, "unpaid"), word(200, "paid")]
+}
+
 /// A running server.
 pub trait Server {
     /// The site behind it.

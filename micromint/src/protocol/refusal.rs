@@ -122,10 +122,15 @@ impl fmt::Display for Refusal {
 }
 
 impl FromStr for Refusal {
-    type Err = String;
+    type Err = UnknownRefusal;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownRefusal> {
         let found = Refusal::ALL.iter().copied().find(|refusal| refusal.word() == text);
-        found.ok_or_else(|| format!("expected the word of a refusal, found {text:?}"))
+        found.ok_or(UnknownRefusal)
     }
 }
+
+/// A text is not the word of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected the word of a refusal")]
+pub struct UnknownRefusal;

@@ -5,6 +5,8 @@
 //! what it tests and returns what it [`Seen`], which [`compare`] compares with the expectation.
 //! `testdata/cases/README.md` describes the keys of a case.
 
+mod compare;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -16,11 +18,13 @@ use serde::Deserialize;
 use super::{ObviousMint, params_with};
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
-use crate::protocol::{MEDIA_TYPE, PAYMENT_HEADER, STATUS_HEADER};
+use crate::protocol::{MEDIA_TYPE, PAYMENT_HEADER};
 use crate::scheme::{
     AUTHORIZATION_HEADER, CHALLENGE_HEADER, CREDENTIAL_HEADER, Challenge, Credential, challenges_in,
 };
 use crate::time::UnixTime;
+
+pub use compare::{Seen, compare};
 
 /// The secret of the broker of all periods.
 const BROKER_SECRET: [u8; 32] = [7; 32];
@@ -457,7 +461,7 @@ impl CasePayment {
 /// `text` with the first occurrence of each first piece replaced by the second.
 fn replaced(mut text: String, pairs: &[(String, String)]) -> String {
     for (what, with) in pairs {
-        assert!(text.contains(what), "{what:?} does not stand in {text:?}");
+        assert!(text.contains(what), "expected {what:?} in {text:?}");
         text = text.replacen(what, with, 1);
     }
     text
@@ -474,127 +478,4 @@ fn damage_coins(mint: &ObviousMint, coins: &mut [Vec<u64>], damage: &str) {
         "short" => _ = last.pop(),
         other => panic!("unknown damage {other:?}"),
     }
-}
-
-/// An answer as a client sees it, and what the content and the logs received.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// The status.
-    pub status: u16,
-    /// The header fields.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: String,
-    /// The method with which the content was requested, if it was.
-    pub content_method: Option<String>,
-    /// The names of the fields with which the content was requested; `None` if it was not.
-    pub content_fields: Option<Vec<String>>,
-    /// What was written to the server's error log.
-    pub log: String,
-    /// The line of the event.
-    pub event: String,
-}
-
-impl Seen {
-    fn header(&self, name: &str) -> Result<Option<&str>, String> {
-        let named = self.headers.iter().filter(|(its, _)| its.eq_ignore_ascii_case(name));
-        let values: Vec<&str> = named.map(|(_, value)| value.as_str()).collect();
-        match values[..] {
-            [] => Ok(None),
-            [value] => Ok(Some(value)),
-            _ => Err(format!("{name} stands {} times", values.len())),
-        }
-    }
-}
-
-/// Compares what was seen with what is expected.
-///
-/// # Errors
-/// The first difference, for people.
-pub fn compare(seen: &Seen, expect: &Expect) -> Result<(), String> {
-    let same = |what: &str, found: &str, expected: &str| {
-        if found == expected {
-            Ok(())
-        } else {
-            Err(format!("{what}: expected {expected:?}, found {found:.400?}"))
-        }
-    };
-    same("status", &seen.status.to_string(), &expect.status.to_string())?;
-    if let Some(word) = &expect.word {
-        same(STATUS_HEADER, seen.header(STATUS_HEADER)?.unwrap_or_default(), word)?;
-    }
-    for (name, value) in &expect.headers {
-        same(name, &evenly(seen.header(name)?.unwrap_or_default()), &evenly(value))?;
-    }
-    for name in &expect.has {
-        seen.header(name)?.ok_or_else(|| format!("{name} is missing"))?;
-    }
-    for name in &expect.lacks {
-        same(name, seen.header(name)?.unwrap_or_default(), "")?;
-    }
-    for text in &expect.body {
-        seen.body
-            .contains(text)
-            .then_some(())
-            .ok_or(format!("{text:?} is not in {:?}", seen.body))?;
-    }
-    for text in &expect.body_lacks {
-        (!seen.body.contains(text))
-            .then_some(())
-            .ok_or(format!("{text:?} is in {:?}", seen.body))?;
-    }
-    if let Some(method) = &expect.content_method {
-        same("the content's method", seen.content_method.as_deref().unwrap_or_default(), method)?;
-    }
-    for name in &expect.stripped {
-        let fields = seen.content_fields.as_ref().ok_or("the content was not asked")?;
-        let is_there = fields.iter().any(|field| field.eq_ignore_ascii_case(name));
-        (!is_there).then_some(()).ok_or(format!("the content saw {name}"))?;
-    }
-    for name in &expect.kept {
-        let fields = seen.content_fields.as_ref().ok_or("the content was not asked")?;
-        let is_there = fields.iter().any(|field| field.eq_ignore_ascii_case(name));
-        is_there.then_some(()).ok_or(format!("the content did not see {name}"))?;
-    }
-    let challenge = seen.header(CHALLENGE_HEADER)?.unwrap_or_default();
-    contains(CHALLENGE_HEADER, challenge, &expect.challenge)?;
-    if !expect.challenge_request.is_empty() {
-        let challenge = challenges_in(challenge).pop().ok_or("there is no challenge")?;
-        contains("request", &decoded(&challenge.request)?, &expect.challenge_request)?;
-    }
-    for (name, pieces) in &expect.decoded {
-        let value = seen.header(name)?.ok_or_else(|| format!("{name} is missing"))?;
-        contains(name, &decoded(value)?, pieces)?;
-    }
-    for (what, line, piece) in
-        [("log", &seen.log, &expect.log), ("event", &seen.event, &expect.event)]
-    {
-        if let Some(piece) = piece {
-            line.contains(piece)
-                .then_some(())
-                .ok_or(format!("{what}: {line:?} lacks {piece:?}"))?;
-        }
-    }
-    // A header field that could contain a line end would let a request write the answer.
-    let injected = seen
-        .headers
-        .iter()
-        .find(|(_, value)| value.bytes().any(|byte| !(b' '..=b'~').contains(&byte)));
-    injected.map_or(Ok(()), |(name, value)| Err(format!("{name} holds {value:?}")))
-}
-
-/// A list with one space after each comma: servers that join lists differ in their spaces.
-fn evenly(value: &str) -> String {
-    value.split(',').map(str::trim).collect::<Vec<_>>().join(", ")
-}
-
-fn contains(what: &str, found: &str, pieces: &[String]) -> Result<(), String> {
-    let missing = pieces.iter().find(|piece| !found.contains(*piece));
-    missing.map_or(Ok(()), |piece| Err(format!("{what}: {piece:?} is not in {found:?}")))
-}
-
-/// The text in a base64url value.
-fn decoded(value: &str) -> Result<String, String> {
-    let bytes = URL_SAFE_NO_PAD.decode(value).map_err(|error| format!("{value:?}: {error}"))?;
-    String::from_utf8(bytes).map_err(|error| error.to_string())
 }

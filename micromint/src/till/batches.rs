@@ -1,12 +1,14 @@
-//! The batches that a till's payments were redeemed in, and their results.
+//! The batches that a till's payments were redeemed in, their results, and the periods that are
+//! closed.
 //!
 //! They are in a journal of their own in the till's directory, `redeem.journal`, which is read as a
 //! whole and appended to under the till's lock. The format is in `docs/reference/till.md`.
 //!
 //! The invariant: the batches of one period cover its payments from the first one, and each begins
-//! where the one before it ends, so no payment is in two.
+//! where the one before it ends, so no payment is in two. A period is closed, for good, before the
+//! first journal with a payment of it is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::position::Position;
@@ -24,6 +26,8 @@ const JOURNAL_KIND: &str = "redeem";
 const BATCH: u8 = 1;
 /// The first byte of a result's record.
 const RESULT: u8 = 2;
+/// The first byte of a closed period's record.
+const CLOSED: u8 = 3;
 
 /// A batch of payments for redemption, and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,24 +72,31 @@ impl Batch {
     }
 }
 
-/// All batches, in the order in which they were made.
+/// All batches, and the closed periods.
 #[derive(Debug, Default)]
-pub(crate) struct Batches(pub(crate) Vec<Batch>);
+pub(crate) struct Batches {
+    /// The batches, in the order in which they were made.
+    pub(crate) all: Vec<Batch>,
+    /// The periods of which a journal with spent coins was removed. Their coins are never accepted
+    /// again, whatever the clock says.
+    pub(crate) closed: BTreeSet<Period>,
+}
 
 impl Replay for Batches {
     type Error = JournalError;
 
     fn apply(&mut self, record: &Record<'_>) -> Result<(), JournalError> {
         match BatchRecord::parse(record.payload) {
-            Some(BatchRecord::Batch(batch)) => self.0.push(batch),
+            Some(BatchRecord::Batch(batch)) => self.all.push(batch),
+            Some(BatchRecord::Closed { period, .. }) => drop(self.closed.insert(period)),
             Some(BatchRecord::Result { id, counts, .. }) => {
-                let batch = self.0.iter_mut().find(|batch| batch.id == id);
+                let batch = self.all.iter_mut().find(|batch| batch.id == id);
                 let batch = batch.ok_or_else(|| {
                     record.unreadable(format!("expected a result for a known batch, found {id}"))
                 });
                 batch?.result = Some(counts);
             }
-            None => return Err(record.unreadable("expected a batch or a result")),
+            None => return Err(record.unreadable("expected a batch, a result or a closed period")),
         }
         Ok(())
     }
@@ -107,7 +118,7 @@ impl Batches {
 
     /// The end of the batches of a period.
     pub(crate) fn end_of(&self, period: &Period) -> Position {
-        self.0
+        self.all
             .iter()
             .filter(|batch| batch.period == *period)
             .map(|batch| batch.to)
@@ -117,17 +128,19 @@ impl Batches {
 
     /// The batch with this Batch-ID.
     pub(crate) fn covering(&self, period: &Period, at: Position) -> Option<&Batch> {
-        self.0.iter().find(|batch| batch.period == *period && (batch.from..batch.to).contains(&at))
+        self.all
+            .iter()
+            .find(|batch| batch.period == *period && (batch.from..batch.to).contains(&at))
     }
 
     /// The batch of this name.
     pub(crate) fn get(&self, id: &Id) -> Option<&Batch> {
-        self.0.iter().find(|batch| batch.id == *id)
+        self.all.iter().find(|batch| batch.id == *id)
     }
 
     /// Records a new batch, durably.
     pub(crate) fn push(store: &LockedStore<'_>, batch: &Batch) -> Result<(), TillError> {
-        append(store, &BatchRecord::Batch(batch.clone()))
+        append(store, &[BatchRecord::Batch(batch.clone())])
     }
 
     /// Records the result of a batch, durably.
@@ -138,16 +151,32 @@ impl Batches {
         read_at: UnixTime,
     ) -> Result<(), TillError> {
         let (id, counts) = (id.clone(), counts.clone());
-        append(store, &BatchRecord::Result { id, read_at, counts })
+        append(store, &[BatchRecord::Result { id, read_at, counts }])
+    }
+
+    /// Closes these periods, durably.
+    pub(crate) fn close(
+        store: &LockedStore<'_>,
+        periods: &BTreeSet<Period>,
+        closed_at: UnixTime,
+    ) -> Result<(), TillError> {
+        let closed = Batches::read(store.directory())?.closed;
+        let records: Vec<BatchRecord> = periods
+            .difference(&closed)
+            .map(|period| BatchRecord::Closed { period: period.clone(), closed_at })
+            .collect();
+        if records.is_empty() { Ok(()) } else { append(store, &records) }
     }
 }
 
-fn append(store: &LockedStore<'_>, record: &BatchRecord) -> Result<(), TillError> {
+fn append(store: &LockedStore<'_>, records: &[BatchRecord]) -> Result<(), TillError> {
     let (directory, lock) = (store.directory(), store.lock());
     let mut journal =
         Journal::open_or_create(directory, JOURNAL_NAME, JOURNAL_KIND, store.entropy(), lock)?;
     let caught_up = journal.follow(lock, &mut Batches::default())?;
-    journal.append(&caught_up, &[&record.to_bytes()])?;
+    let payloads: Vec<Vec<u8>> = records.iter().map(BatchRecord::to_bytes).collect();
+    let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+    journal.append(&caught_up, &payloads)?;
     Ok(journal.sync()?)
 }
 
@@ -160,6 +189,7 @@ fn is_short(directory: &dyn Directory) -> bool {
 enum BatchRecord {
     Batch(Batch),
     Result { id: Id, read_at: UnixTime, counts: BTreeMap<Verdict, u32> },
+    Closed { period: Period, closed_at: UnixTime },
 }
 
 impl BatchRecord {
@@ -184,6 +214,10 @@ impl BatchRecord {
                 }
                 out.bytes(id.as_str().as_bytes());
             }
+            BatchRecord::Closed { period, closed_at } => {
+                out.u8(CLOSED).u8(period.as_str().len() as u8).u8(0).u8(0).time(*closed_at);
+                out.bytes(period.as_str().as_bytes());
+            }
         }
         bytes
     }
@@ -193,6 +227,7 @@ impl BatchRecord {
         match input.u8()? {
             BATCH => parse_batch(input).map(BatchRecord::Batch),
             RESULT => parse_result(input),
+            CLOSED => parse_closed(input),
             _ => None,
         }
     }
@@ -222,6 +257,13 @@ fn parse_result(mut input: Reader<'_>) -> Option<BatchRecord> {
     input.finish().map(|()| BatchRecord::Result { id, read_at, counts })
 }
 
+fn parse_closed(mut input: Reader<'_>) -> Option<BatchRecord> {
+    let [period_len, _, _] = input.array()?;
+    let closed_at = input.time()?;
+    let period = input.text(period_len.into())?.parse().ok()?;
+    input.finish().map(|()| BatchRecord::Closed { period, closed_at })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +289,7 @@ mod tests {
     fn batches_and_results_are_read_back() {
         let directory = SimulatedDirectory::new();
         let till = tests::open(&directory, &tests::noon());
-        assert!(Batches::read(&directory).unwrap().0.is_empty());
+        assert!(Batches::read(&directory).unwrap().all.is_empty());
         let push = |batch: &Batch| till.locked(|store| Batches::push(store, batch)).unwrap();
         push(&batch("one", 0, 50));
         let mut expected = batch("two", 50, 60);
@@ -256,7 +298,7 @@ mod tests {
         till.locked(|store| Batches::settle(store, &expected.id, &counts, UnixTime(9))).unwrap();
         expected.result = Some(counts);
         let read = Batches::read(&directory).unwrap();
-        assert_eq!(read.0, [batch("one", 0, 50), expected.clone()]);
+        assert_eq!(read.all, [batch("one", 0, 50), expected.clone()]);
         assert_eq!(read.end_of(&expected.period), expected.to);
         assert_eq!(
             read.covering(&expected.period, Position { day: 1, offset: 49 }).unwrap().id.as_str(),
@@ -280,5 +322,26 @@ mod tests {
         let bytes = BatchRecord::Batch(batch("one", 0, 50)).to_bytes();
         assert!(BatchRecord::parse(&bytes).is_some());
         assert!((0..bytes.len()).all(|size| BatchRecord::parse(&bytes[..size]).is_none()));
+        let closed = BatchRecord::Closed { period: "p".parse().unwrap(), closed_at: UnixTime(2) };
+        let bytes = closed.to_bytes();
+        assert_eq!(bytes, [3, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, b'p']);
+        assert!((0..bytes.len()).all(|size| BatchRecord::parse(&bytes[..size]).is_none()));
+    }
+
+    #[test]
+    fn a_period_is_closed_once() {
+        let directory = SimulatedDirectory::new();
+        let till = tests::open(&directory, &tests::noon());
+        let periods = |names: &[&str]| -> BTreeSet<Period> {
+            names.iter().map(|name| name.parse().unwrap()).collect()
+        };
+        for (names, at) in [(&["a", "b"][..], 1), (&["b", "c"], 2), (&["a"], 3), (&[], 4)] {
+            let names = periods(names);
+            till.locked(|store| Batches::close(store, &names, UnixTime(at))).unwrap();
+        }
+        assert_eq!(Batches::read(&directory).unwrap().closed, periods(&["a", "b", "c"]));
+        let records = directory.bytes(JOURNAL_NAME).unwrap();
+        till.locked(|store| Batches::close(store, &periods(&["c"]), UnixTime(5))).unwrap();
+        assert_eq!(directory.bytes(JOURNAL_NAME).unwrap(), records);
     }
 }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use self::indexes::{Index, index_name, key_of};
 use super::TillError;
+use super::batches::Batches;
 use super::position::{
     MARK_SIZE, Mark, Position, day_of_journal, journal_name, read_periods, write_periods,
 };
@@ -61,6 +62,8 @@ pub(crate) struct Store {
     /// The journal of another day that was read last, and its day.
     other: Option<(u32, Journal)>,
     indexes: BTreeMap<Period, Index>,
+    /// The closed periods, once this process has read them at the mark's generation.
+    closed: Option<BTreeSet<Period>>,
     /// The coins of each user on the mark's `users_day`.
     users: Option<Index>,
     /// The second in which the newest journal's name was last checked.
@@ -117,6 +120,7 @@ impl Store {
             journal: None,
             other: None,
             indexes: BTreeMap::new(),
+            closed: None,
             users: None,
             name_checked: None,
             buffer: Vec::new(),
@@ -160,6 +164,20 @@ impl Store {
 
     // Lookups.
 
+    /// Whether a journal with spent coins of this period was removed. Then nothing tells which of
+    /// its coins were spent.
+    pub(super) fn is_closed(&mut self, period: &Period) -> Result<bool, TillError> {
+        self.read_closed()?;
+        Ok(self.closed.as_ref().is_some_and(|closed| closed.contains(period)))
+    }
+
+    fn read_closed(&mut self) -> Result<(), TillError> {
+        if self.closed.is_none() {
+            self.closed = Some(Batches::read(self.directory.as_ref())?.closed);
+        }
+        Ok(())
+    }
+
     /// What the till has recorded for a first bin.
     pub(super) fn find(&mut self, period: &Period, bin: Bin) -> Result<BinStatus, TillError> {
         if !self.has_index(period)? {
@@ -170,7 +188,7 @@ impl Store {
             return Ok(BinStatus::Free);
         };
         if entry.at.day < self.mark.first_day {
-            // Redeemed and removed: coins of that period are no longer accepted.
+            // Redeemed and removed: the period is closed.
             return Ok(BinStatus::Free);
         }
         let is_it = |payment: &RecordedPayment<'_>| {
@@ -334,7 +352,8 @@ impl Store {
 
     /// Removes the journals of all days before `first_day`, which is not after the newest, and the
     /// indexes of all periods that are not in `periods`, which are those that still have a payment.
-    /// Returns the names of the removed journals.
+    /// The periods of the spent coins in those journals must be closed ([`Batches::close`]). Returns
+    /// the names of the removed journals.
     pub(crate) fn remove_before(
         &mut self,
         first_day: u32,

@@ -144,7 +144,8 @@ pub fn make_batch(
         let now = till.now();
         let view = View::of(till)?;
         let is_asked = |batch: &&Batch| period.is_none_or(|period| batch.period == *period);
-        if let Some(batch) = view.batches.0.iter().filter(is_asked).find(|batch| batch.is_due(now))
+        if let Some(batch) =
+            view.batches.all.iter().filter(is_asked).find(|batch| batch.is_due(now))
         {
             let data = view.data_of(till, batch)?;
             let message = message(vendor, key, batch, data);
@@ -228,7 +229,7 @@ enum Noted {
 /// # Errors
 /// The till failed.
 pub fn batches(till: &Till) -> Result<Vec<Batch>, RedemptionError> {
-    Ok(till.locked(|store| Batches::read(store.directory()))?.0)
+    Ok(till.locked(|store| Batches::read(store.directory()))?.all)
 }
 
 /// The payments that are in no batch, summed by period.
@@ -253,7 +254,9 @@ pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionE
 }
 
 /// Removes the journals of the oldest days, as long as every payment in them is settled or reversed
-/// and past its redeem-until; never the newest journal. Returns the names of the removed journals.
+/// and past its redeem-until; never the newest journal. The periods of their spent coins are closed
+/// first: the till accepts no coins of them again, whatever the clock says. Returns the names of the
+/// removed journals.
 ///
 /// # Errors
 /// The till failed.
@@ -269,9 +272,14 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
         TillRecord::Retry(_) => {}
     })?;
     let mut periods_by_day: BTreeMap<u32, BTreeSet<Period>> = BTreeMap::new();
+    let mut spent_by_day: BTreeMap<u32, BTreeSet<Period>> = BTreeMap::new();
     for (at, period, keep_until) in payments {
         let batch = view.batches.covering(&period, at);
-        let is_settled = reversed.contains(&at) || batch.is_some_and(Batch::is_settled);
+        let is_reversed = reversed.contains(&at);
+        let is_settled = is_reversed || batch.is_some_and(Batch::is_settled);
+        if !is_reversed {
+            spent_by_day.entry(at.day).or_default().insert(period.clone());
+        }
         if !is_settled || now < keep_until {
             open_days.entry(at.day).or_default().insert(period.clone());
         }
@@ -282,7 +290,10 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     if view.days.first().is_none_or(|first| *first >= first_day) {
         return Ok(Vec::new());
     }
+    let closed = spent_by_day.range(..first_day).flat_map(|(_, periods)| periods.iter().cloned());
+    let closed: BTreeSet<Period> = closed.collect();
     Ok(till.locked(|store| {
+        Batches::close(store, &closed, now)?;
         // Payments recorded since the scan keep the files of their periods too.
         let mut periods: BTreeSet<Period> = periods_by_day
             .range(first_day..)

@@ -416,4 +416,38 @@ mod tests {
         site.clock.pass(-3600);
         assert!(site.vendor.open().is_err());
     }
+
+    /// The journal with a redeemed payment was removed, and then the clock was set back.
+    #[test]
+    fn coins_of_a_closed_period_have_expired_whatever_the_clock_says() {
+        use crate::host::DiskDirectory;
+        use crate::protocol::{RedemptionResult, Verdict};
+        use crate::till::{SyncMode, Till};
+        use crate::vendor::redemption::{BatchLimits, make_batch, prune, read_result};
+
+        let site = site();
+        assert_eq!(site.pay("1"), RequestOutcome::Paid);
+        site.clock.pass(86_400);
+        assert_eq!(site.pay("2"), RequestOutcome::Paid);
+        site.clock.pass(1000);
+        let in_time = site.clock.now().0;
+        let (clock, entropy) = (Arc::new(site.clock.clone()), Arc::new(SystemEntropy));
+        let directory = Box::new(DiskDirectory::new(site.folder.path().join("till")));
+        let till = Till::open(directory, SyncMode::Os, clock, entropy).unwrap();
+        let (vendor, key) = ("news.example".parse().unwrap(), Key::from_bytes([5; 32]));
+        let limits = BatchLimits::default();
+        while let Some(made) = make_batch(&till, &vendor, &key, None, limits).unwrap() {
+            let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
+            let (vendor, batch) = (vendor.clone(), made.batch.id);
+            let result = RedemptionResult { vendor, batch, verdicts };
+            read_result(&till, &result.vendor, &result).unwrap();
+        }
+        site.clock.set(site.mint.params().raw().redeem_until.0);
+        assert_eq!(prune(&till).unwrap().len(), 1);
+        site.clock.set(in_time);
+        let expired = RequestOutcome::Refused(Refusal::Expired);
+        for page in ["1", "3"] {
+            assert_eq!(site.pay(page), expired, "{page}");
+        }
+    }
 }

@@ -29,14 +29,24 @@ const RESEND_WAIT_MAX: u64 = 30;
 /// The longest reason of a vendor that is stored, in bytes.
 const REASON_LEN_MAX: usize = 64;
 
+/// The value of a [`REQUEST_HEADER`] is not a request for payment.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRequestHeader {
+    /// It is not base64url without padding.
+    #[error("{REQUEST_HEADER}: {0}")]
+    Encoding(#[from] base64::DecodeError),
+    /// It encodes something else than a Request-Payment.
+    #[error("{REQUEST_HEADER}: {0}")]
+    Message(#[from] crate::protocol::MessageError),
+}
+
 /// Reads the value of a [`REQUEST_HEADER`].
 ///
 /// # Errors
-/// The value is not base64url or not a Request-Payment; the text says which and why.
-pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, String> {
-    let text =
-        URL_SAFE_NO_PAD.decode(value).map_err(|error| format!("{REQUEST_HEADER}: {error}"))?;
-    RequestPayment::parse(&text).map_err(|error| format!("{REQUEST_HEADER}: {error}"))
+/// The value is not base64url or not a Request-Payment.
+pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, InvalidRequestHeader> {
+    Ok(RequestPayment::parse(&URL_SAFE_NO_PAD.decode(value)?)?)
 }
 
 /// The first challenge of the scheme "Payment" for the method `micromint` among the values of

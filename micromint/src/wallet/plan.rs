@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::identity::{VendorId, VendorVector};
+use crate::money::Money;
 use crate::period::Period;
 use crate::protocol::{OWNER_TOKENS_MAX, Payment, RequestPayment, Url};
 use crate::time::UnixTime;
@@ -135,13 +136,26 @@ pub enum Unpayable {
     /// The wallet file is a backup.
     #[error("the wallet file is a backup made at {0}: restore it first")]
     Backup(UnixTime),
-    /// No holding has the broker, the coin value and one of the periods of the request.
+    /// No holding has the broker and one of the periods of the request.
     #[error("the wallet has no coins of the periods {} of {broker}", Names(.periods))]
     NoSuchCoins {
         /// The periods that the vendor accepts.
         periods: Vec<Period>,
         /// Their broker.
         broker: String,
+    },
+    /// The site counts with another coin value than the broker's parameters.
+    #[error(
+        "the site says that a coin of {broker} is worth {requested}, and the wallet's coins are \
+         worth {held}"
+    )]
+    OtherCoinValue {
+        /// The broker in the request.
+        broker: String,
+        /// The value in the request.
+        requested: Money,
+        /// The value of the wallet's coins.
+        held: Money,
     },
     /// The matching periods have expired or have not begun.
     #[error("the wallet's coins of the periods {} are not valid now", Names(.0))]
@@ -308,11 +322,12 @@ impl WalletState {
 
     /// The holdings that the vendor accepts and that are valid now, in the order in which they pay.
     fn candidates(&self, request: &RequestPayment, now: UnixTime) -> Result<Vec<usize>, Unpayable> {
-        let accepted = |held: &Holding| {
+        let is_meant = |held: &&Holding| {
             request.periods.contains(held.params.period())
                 && held.params.raw().broker == request.broker
-                && held.params.coin_value() == request.coin_value
         };
+        let accepted =
+            |held: &Holding| is_meant(&held) && held.params.coin_value() == request.coin_value;
         let is_valid = |held: &Holding| {
             let raw = held.params.raw();
             raw.start <= now && now < raw.expiration
@@ -320,7 +335,14 @@ impl WalletState {
         let held = || self.holdings.iter().enumerate().filter(|(_, held)| accepted(held));
         let periods = request.periods.clone();
         if held().next().is_none() {
-            return Err(Unpayable::NoSuchCoins { periods, broker: request.broker.clone() });
+            let (broker, requested) = (request.broker.clone(), request.coin_value);
+            return Err(match self.holdings.iter().find(is_meant) {
+                Some(other) => {
+                    let held = other.params.coin_value();
+                    Unpayable::OtherCoinValue { broker, requested, held }
+                }
+                None => Unpayable::NoSuchCoins { periods, broker },
+            });
         }
         let mut valid: Vec<usize> =
             held().filter(|(_, held)| is_valid(held)).map(|(i, _)| i).collect();

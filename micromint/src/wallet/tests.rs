@@ -260,7 +260,7 @@ fn the_checks_before_paying_are_made_in_order() {
             r.url = u.clone();
         }),
         ("NoSuchCoins", |r, _, _, _| r.broker = "https://other.example/".into()),
-        ("NoSuchCoins", |r, _, _, _| r.coin_value = "0.02 USD".parse().unwrap()),
+        ("OtherCoinValue", |r, _, _, _| r.coin_value = "0.02 USD".parse().unwrap()),
         ("NoSuchCoins", |r, _, _, _| r.periods = vec!["2026-11".parse().unwrap()]),
         ("NotValidNow", |_, _, _, now| *now = EXPIRED),
         ("NotValidNow", |_, _, _, now| *now = UnixTime(1_796_000_000)),

@@ -3,11 +3,11 @@
 use micromint_servers::apache::Apache;
 use micromint_servers::client::RequestText;
 use micromint_servers::payer;
-use micromint_servers::server::Server;
+use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 
-use crate::support::{asked_and_paid, on_each, sold, word};
+use crate::support::on_each;
 
 /// A CGI script that reports what it sees.
 const SCRIPT: &str = "#!/bin/sh

@@ -12,12 +12,11 @@ use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::server::{
     Server, assert_knows_no_panic, assert_lives_through_panics, assert_sells_what_is_recorded_only,
+    word,
 };
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::support::word;
 
 fn names(site: &Site) -> Vec<String> {
     let entries = std::fs::read_dir(site.folder()).unwrap();

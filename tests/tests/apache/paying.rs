@@ -1,92 +1,28 @@
 //! Requesting a page, paying for it, coming back.
 
 use micromint_servers::apache::Apache;
-use micromint_servers::client::{Connection, RequestText};
-use micromint_servers::payer;
-use micromint_servers::server::Server;
+use micromint_servers::paying;
 use micromint_servers::site::Site;
-use micromint_servers::wait_until;
-
-use crate::support::word;
 
 #[test]
 fn free_pages_cost_nothing_and_priced_pages_ask_for_their_price() {
-    let apache = Apache::selling(Site::new(), "");
-    let free = apache.get("/free.html");
-    assert_eq!(free.seen(), (200, String::new(), "free"));
-    let answer = apache.get("/two.html");
-    assert_eq!(answer.short(), word(402, "unpaid"));
-    assert_eq!(answer.header("content-type").unwrap(), "application/x-micromint");
-    assert_eq!(answer.header("cache-control").unwrap(), "no-store");
-    assert_eq!(answer.header("vary").unwrap(), "Accept");
-    assert!(answer.header("micromint-request").is_some());
-    let url = apache.site().url("/two.html");
-    for line in [
-        "MicroMint-1.0",
-        "Request-Payment",
-        &format!("URL: {url}"),
-        "Price: 2",
-        "Vendor-ID: localhost",
-    ] {
-        assert!(
-            answer.body.lines().any(|found| found.trim_end() == line),
-            "{line} in {}",
-            answer.body
-        );
-    }
-    let page = apache.ask(&RequestText::get("/two.html").with("Accept", "text/html"));
-    assert_eq!(page.status, 402);
-    assert_eq!(page.header("content-type").unwrap(), "text/html; charset=utf-8");
-    assert!(page.body.contains("<script type=\"application/x-micromint\""), "{}", page.body);
+    paying::free_pages_cost_nothing_and_priced_pages_ask_for_their_price(&Apache::selling(
+        Site::new(),
+        "",
+    ));
 }
 
 #[test]
 fn a_post_pays_and_a_receipt_opens_the_page_again() {
-    let apache = Apache::selling(Site::new(), "");
-    let payment = payer::payment(&apache.site().url("/two.html"), 2);
-    let paid = apache.ask(&RequestText::post("/two.html", &payment));
-    assert_eq!(paid.seen(), (200, "paid".to_string(), "content for two"));
-    assert_eq!(paid.header("cache-control").unwrap(), "private");
-    let cookie = paid.cookie().unwrap();
-    let again = apache.ask(&RequestText::get("/two.html").with("Cookie", &cookie));
-    assert_eq!(again.seen(), (200, "receipt".to_string(), "content for two"));
-    let other = apache.ask(&RequestText::get("/one.html").with("Cookie", &cookie));
-    assert_eq!(other.short(), word(402, "unpaid"), "a receipt opens its own page only");
-    wait_until("the access log", || apache.access_log().len() == 3);
-    let mut log = apache.access_log();
-    // Two workers write in any order.
-    log.sort();
-    let lines = [
-        "/one.html 402 unpaid 1 0 -",
-        "/two.html 200 paid 2 2 alice",
-        "/two.html 200 receipt 2 0 -",
-    ];
-    assert_eq!(log, lines.map(|line| format!("GET {line}")));
+    paying::a_post_pays_and_a_receipt_opens_the_page_again(&Apache::selling(Site::new(), ""));
 }
 
 #[test]
 fn a_header_pays_for_any_method() {
-    let apache = Apache::selling(Site::new(), "");
-    let url = apache.site().url("/one.html");
-    let paid = apache.ask(&RequestText::get("/one.html").with_payment(&payer::payment(&url, 1)));
-    assert_eq!(paid.seen(), (200, "paid".to_string(), "content for one"));
+    paying::a_header_pays_for_any_method(&Apache::selling(Site::new(), ""));
 }
 
 #[test]
 fn one_connection_carries_all_kinds_of_requests() {
-    let apache = Apache::selling(Site::new(), "");
-    let mut connection = Connection::open(apache.site().port);
-    for _ in 0..3 {
-        assert_eq!(connection.ask(&RequestText::get("/one.html")).short(), word(402, "unpaid"));
-        let payment = payer::payment(&apache.site().url("/one.html"), 1);
-        assert_eq!(
-            connection.ask(&RequestText::post("/one.html", &payment)).short(),
-            word(200, "paid")
-        );
-        assert_eq!(connection.ask(&RequestText::get("/free.html")).body, "free");
-        assert_eq!(
-            connection.ask(&RequestText::post("/two.html", &payment)).short(),
-            word(402, "other-page")
-        );
-    }
+    paying::one_connection_carries_all_kinds_of_requests(&Apache::selling(Site::new(), ""));
 }

@@ -2,10 +2,10 @@
 
 use micromint_servers::client::RequestText;
 use micromint_servers::payer;
-use micromint_servers::server::Server;
+use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 
-use crate::support::{asked_and_paid, on_each, sold, word};
+use crate::support::on_each;
 
 #[test]
 fn every_way_to_a_file_leads_to_its_price() {

@@ -1,11 +1,11 @@
 //! Prices: price files, the directive, and where each may be used.
 
 use micromint_servers::client::RequestText;
-use micromint_servers::server::Server;
+use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 
-use crate::support::{asked_and_paid, on_each, sold, word};
+use crate::support::on_each;
 
 #[test]
 fn price_files_are_nowhere() {
@@ -333,7 +333,7 @@ fn what_is_said_nearer_to_a_page_holds() {
         assert_eq!(apache.get("/dir/ht/if/one.html").short(), word(402, "unpaid"));
         assert_eq!(paths("/dir/ht/if/one.html"), "/dir/ht/if/");
         assert!(includes("/dir/ht/if/whole.shtml"));
-        let told = |url: &str| {
+        let reported = |url: &str| {
             let url = format!("url={}", apache.site().url(url));
             apache
                 .log()
@@ -341,7 +341,10 @@ fn what_is_said_nearer_to_a_page_holds() {
                 .filter(|line| line.contains("micromint ") && line.contains(&url))
                 .count()
         };
-        wait_until("the log", || told("/dir/ht/if/one.html") == 2);
-        assert_eq!((told("/one.html"), told("/dir/one.html"), told("/dir/ht/one.html")), (2, 0, 0));
+        wait_until("the log", || reported("/dir/ht/if/one.html") == 2);
+        assert_eq!(
+            (reported("/one.html"), reported("/dir/one.html"), reported("/dir/ht/one.html")),
+            (2, 0, 0)
+        );
     });
 }

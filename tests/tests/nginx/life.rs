@@ -11,16 +11,13 @@ use micromint_servers::nginx::{
 use micromint_servers::payer;
 use micromint_servers::server::{
     Server, assert_knows_no_panic, assert_lives_through_panics, assert_sells_what_is_recorded_only,
+    word,
 };
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::process::Signal;
 
 const SERVER: &str = "micromint_config vendor.toml; server { %SERVER% micromint on; }";
-
-fn word(status: u16, word: &str) -> (u16, String) {
-    (status, word.to_string())
-}
 
 #[test]
 fn testing_a_configuration_has_no_side_effect() {

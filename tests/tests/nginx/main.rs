@@ -11,7 +11,7 @@ mod load;
 mod paying;
 mod places;
 mod refusals;
+mod reversals;
 mod scheme;
-mod taking_back;
 mod transport;
 mod webmaster;

@@ -1,94 +1,28 @@
 //! Requesting a page, paying for it, coming back.
 
-use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::Nginx;
-use micromint_servers::payer;
-use micromint_servers::server::Server;
+use micromint_servers::paying;
 use micromint_servers::site::Site;
-use micromint_servers::wait_until;
-
-fn word(status: u16, word: &str) -> (u16, String) {
-    (status, word.to_string())
-}
 
 #[test]
 fn free_pages_cost_nothing_and_priced_pages_ask_for_their_price() {
-    let nginx = Nginx::with_server(Site::new(), "");
-    let free = nginx.get("/free.html");
-    assert_eq!(free.seen(), (200, String::new(), "free"));
-    let answer = nginx.get("/two.html");
-    assert_eq!(answer.short(), word(402, "unpaid"));
-    assert_eq!(answer.header("content-type").unwrap(), "application/x-micromint");
-    assert_eq!(answer.header("cache-control").unwrap(), "no-store");
-    assert_eq!(answer.header("vary").unwrap(), "Accept");
-    assert!(answer.header("micromint-request").is_some());
-    let url = nginx.site().url("/two.html");
-    for line in [
-        "MicroMint-1.0",
-        "Request-Payment",
-        &format!("URL: {url}"),
-        "Price: 2",
-        "Vendor-ID: localhost",
-    ] {
-        assert!(
-            answer.body.lines().any(|found| found.trim_end() == line),
-            "{line} in {}",
-            answer.body
-        );
-    }
-    let page = nginx.ask(&RequestText::get("/two.html").with("Accept", "text/html"));
-    assert_eq!(page.status, 402);
-    assert_eq!(page.header("content-type").unwrap(), "text/html; charset=utf-8");
-    assert!(page.body.contains("<script type=\"application/x-micromint\""), "{}", page.body);
+    paying::free_pages_cost_nothing_and_priced_pages_ask_for_their_price(&Nginx::with_server(
+        Site::new(),
+        "",
+    ));
 }
 
 #[test]
 fn a_post_pays_and_a_receipt_opens_the_page_again() {
-    let nginx = Nginx::with_server(Site::new(), "");
-    let payment = payer::payment(&nginx.site().url("/two.html"), 2);
-    let paid = nginx.ask(&RequestText::post("/two.html", &payment));
-    assert_eq!(paid.seen(), (200, "paid".to_string(), "content for two"));
-    assert_eq!(paid.header("cache-control").unwrap(), "private");
-    let cookie = paid.cookie().unwrap();
-    let again = nginx.ask(&RequestText::get("/two.html").with("Cookie", &cookie));
-    assert_eq!(again.seen(), (200, "receipt".to_string(), "content for two"));
-    let other = nginx.ask(&RequestText::get("/one.html").with("Cookie", &cookie));
-    assert_eq!(other.short(), word(402, "unpaid"), "a receipt opens its own page only");
-    wait_until("the access log", || nginx.access_log().len() == 3);
-    let mut log = nginx.access_log();
-    // Two workers write in any order.
-    log.sort();
-    let lines = [
-        "/one.html 402 unpaid 1 0 -",
-        "/two.html 200 paid 2 2 alice",
-        "/two.html 200 receipt 2 0 -",
-    ];
-    assert_eq!(log, lines.map(|line| format!("GET {line}")));
+    paying::a_post_pays_and_a_receipt_opens_the_page_again(&Nginx::with_server(Site::new(), ""));
 }
 
 #[test]
 fn a_header_pays_for_any_method() {
-    let nginx = Nginx::with_server(Site::new(), "");
-    let url = nginx.site().url("/one.html");
-    let paid = nginx.ask(&RequestText::get("/one.html").with_payment(&payer::payment(&url, 1)));
-    assert_eq!(paid.seen(), (200, "paid".to_string(), "content for one"));
+    paying::a_header_pays_for_any_method(&Nginx::with_server(Site::new(), ""));
 }
 
 #[test]
 fn one_connection_carries_all_kinds_of_requests() {
-    let nginx = Nginx::with_server(Site::new(), "");
-    let mut connection = Connection::open(nginx.site().port);
-    for _ in 0..3 {
-        assert_eq!(connection.ask(&RequestText::get("/one.html")).short(), word(402, "unpaid"));
-        let payment = payer::payment(&nginx.site().url("/one.html"), 1);
-        assert_eq!(
-            connection.ask(&RequestText::post("/one.html", &payment)).short(),
-            word(200, "paid")
-        );
-        assert_eq!(connection.ask(&RequestText::get("/free.html")).body, "free");
-        assert_eq!(
-            connection.ask(&RequestText::post("/two.html", &payment)).short(),
-            word(402, "other-page")
-        );
-    }
+    paying::one_connection_carries_all_kinds_of_requests(&Nginx::with_server(Site::new(), ""));
 }

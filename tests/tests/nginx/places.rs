@@ -5,22 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use micromint_servers::client::RequestText;
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
-use micromint_servers::server::Server;
+use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
-
-fn word(status: u16, word: &str) -> (u16, String) {
-    (status, word.to_string())
-}
-
-/// The results of requesting a target and of paying `count` coins for it.
-fn asked_and_paid(nginx: &Nginx, target: &str, count: usize) -> [(u16, String); 2] {
-    [nginx.get(target).short(), nginx.pay(target, count).short()]
-}
-
-fn sold() -> [(u16, String); 2] {
-    [word(402, "unpaid"), word(200, "paid")]
-}
 
 #[test]
 fn price_files_are_never_served() {
@@ -346,15 +333,15 @@ fn nobody_pays_who_is_then_turned_away() {
 #[test]
 fn satisfy_any_with_try_files_asks_the_price_of_what_is_found() {
     let site = Site::new();
-    site.page("deep/dear.html", "dear", Some("3"));
+    site.page("deep/expensive.html", "expensive", Some("3"));
     let nginx = Nginx::with_server(
         site,
         "location /deep/ { satisfy any; deny all; micromint_price 1; try_files $uri.html =404; }
          location /open/ { satisfy any; allow all; micromint_price 1; alias %FOLDER%/www/; try_files $uri =404; }",
     );
     // The check had to determine a price before the file was known: a lower price does not open it.
-    assert_eq!(nginx.get("/deep/dear").short(), word(402, "unpaid"));
-    assert_eq!(nginx.pay("/deep/dear", 1).short(), word(500, "reversed"));
+    assert_eq!(nginx.get("/deep/expensive").short(), word(402, "unpaid"));
+    assert_eq!(nginx.pay("/deep/expensive", 1).short(), word(500, "reversed"));
     assert!(nginx.log().contains("1 coins were paid, but the page costs 3"), "{}", nginx.log());
 }
 

@@ -112,17 +112,17 @@ fn slow_bodies_pay_and_late_ones_time_out_without_a_charge() {
 #[test]
 fn large_bodies_lie_in_files_and_pay() {
     let site = Site::new();
-    site.page("dear.html", "dear", Some("40\n"));
+    site.page("expensive.html", "expensive", Some("40\n"));
     let nginx = Nginx::with_server(site, "client_body_buffer_size 1k;");
-    let payment = payer::payment(&nginx.site().url("/dear.html"), 40);
+    let payment = payer::payment(&nginx.site().url("/expensive.html"), 40);
     assert!(payment.to_bytes().len() > 1024);
     assert_eq!(
-        nginx.ask(&RequestText::post("/dear.html", &payment)).seen(),
-        (200, "paid".to_string(), "dear")
+        nginx.ask(&RequestText::post("/expensive.html", &payment)).seen(),
+        (200, "paid".to_string(), "expensive")
     );
-    let payment = payer::payment(&nginx.site().url("/dear.html"), 40);
+    let payment = payer::payment(&nginx.site().url("/expensive.html"), 40);
     let mut connection = Connection::open(nginx.site().port);
-    connection.send(chunked("/dear.html", &payment.to_bytes(), 333));
+    connection.send(chunked("/expensive.html", &payment.to_bytes(), 333));
     assert_eq!(connection.receive("POST").short(), paid());
 }
 

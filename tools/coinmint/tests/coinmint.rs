@@ -55,7 +55,7 @@ fn a_month_from_init_to_params() {
         "1 004, 98.1 %",
         "15.7 of 16",
         "14.8 of a set",
-        "2^9.4",
+        "2^9.6",
         "warning: hashfn des",
     ] {
         assert!(plan.contains(says), "{says}: {plan}");

@@ -90,8 +90,8 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     spend(folder, 3, 0, day);
     write_key(folder, 0o600);
 
-    let (_, told) = output(&mut program(folder, &["--out", "batch", "--key-file", "key"]), 0);
-    assert!(told.contains("2 payments, 4 coins of 2026-12"), "{told}");
+    let (_, stderr) = output(&mut program(folder, &["--out", "batch", "--key-file", "key"]), 0);
+    assert!(stderr.contains("2 payments, 4 coins of 2026-12"), "{stderr}");
     let first = std::fs::read(folder.join("batch")).unwrap();
     let batch = RequestRedemption::parse(&first).unwrap();
     let digests: Vec<UrlDigest> =
@@ -102,8 +102,8 @@ fn a_batch_goes_out_and_its_result_comes_back() {
 
     // The same batch is written again, but never over an existing file.
     output(&mut program(folder, &["--out", "batch", "--key-file", "key"]), 1);
-    let (_, told) = output(&mut program(folder, &["--out", "again", "--key-file", "key"]), 0);
-    assert!(told.contains("the same batch as on"), "{told}");
+    let (_, stderr) = output(&mut program(folder, &["--out", "again", "--key-file", "key"]), 0);
+    assert!(stderr.contains("the same batch as on"), "{stderr}");
     assert_eq!(std::fs::read(folder.join("again")).unwrap(), first);
     let (text, _) = output(&mut program(folder, &["--out", "-", "--key-file", "key"]), 0);
     assert_eq!(text.as_bytes(), first);
@@ -117,8 +117,8 @@ fn a_batch_goes_out_and_its_result_comes_back() {
 
     // A result that does not match the batch changes nothing.
     answer(folder, "batch", &[Verdict::Accepted; 3]);
-    let (_, told) = output(&mut program(folder, &["--result", "result"]), 1);
-    assert!(told.contains("expected verdicts on 4 coins, found 3"), "{told}");
+    let (_, stderr) = output(&mut program(folder, &["--result", "result"]), 1);
+    assert!(stderr.contains("expected verdicts on 4 coins, found 3"), "{stderr}");
 
     let accepted = Verdict::Accepted;
     answer(folder, "batch", &[accepted, Verdict::Waiting, accepted, Verdict::NotFromOwner]);
@@ -131,14 +131,14 @@ fn a_batch_goes_out_and_its_result_comes_back() {
 
     // After redeem-until the waiting coin is redeemed again and settled, and its journal is
     // removed.
-    let (_, told) = output(&mut program(folder, &["--out", "third", "--key-file", "key"]), 0);
-    assert!(told.contains("the same batch as on"), "{told}");
+    let (_, stderr) = output(&mut program(folder, &["--out", "third", "--key-file", "key"]), 0);
+    assert!(stderr.contains("the same batch as on"), "{stderr}");
     answer(folder, "third", &[accepted, accepted, accepted, Verdict::NotFromOwner]);
     let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
     assert!(text.contains("3 accepted, 1 not from the owner"), "{text}");
     assert_eq!(text.matches("removed till-").count(), 2, "{text}");
-    let (_, told) = output(&mut program(folder, &["--out", "fourth", "--key-file", "key"]), 3);
-    assert!(told.contains("nothing to redeem") && !folder.join("fourth").exists(), "{told}");
+    let (_, stderr) = output(&mut program(folder, &["--out", "fourth", "--key-file", "key"]), 3);
+    assert!(stderr.contains("nothing to redeem") && !folder.join("fourth").exists(), "{stderr}");
     assert_eq!(output(&mut program(folder, &["--prune"]), 0).0, "");
 }
 
@@ -172,16 +172,16 @@ fn mistakes_are_reported() {
     output(&mut program(folder, &["--status", "--prune"]), 2);
     output(&mut program(folder, &["--out", "x"]), 2);
     output(&mut program(folder, &["--out", "x", "--key-file", "key", "--payments", "0"]), 2);
-    let (_, told) = output(&mut program(folder, &["--status"]), 1);
-    assert!(told.contains("cannot read till"), "{told}");
+    let (_, stderr) = output(&mut program(folder, &["--status"]), 1);
+    assert!(stderr.contains("cannot read till"), "{stderr}");
     std::fs::create_dir(folder.join("till")).unwrap();
-    let (_, told) = output(&mut program(folder, &["--status"]), 1);
-    assert!(told.contains("expected a till"), "{told}");
+    let (_, stderr) = output(&mut program(folder, &["--status"]), 1);
+    assert!(stderr.contains("expected a till"), "{stderr}");
     assert_eq!(std::fs::read_dir(folder.join("till")).unwrap().count(), 0);
     spend(folder, 1, 900, 900);
     write_key(folder, 0o644);
-    let (_, told) = output(&mut program(folder, &["--out", "x", "--key-file", "key"]), 1);
-    assert!(told.contains("others can read") && told.contains("chmod 600"), "{told}");
+    let (_, stderr) = output(&mut program(folder, &["--out", "x", "--key-file", "key"]), 1);
+    assert!(stderr.contains("others can read") && stderr.contains("chmod 600"), "{stderr}");
     std::fs::write(folder.join("result"), "MicroMint-1.0\n").unwrap();
     output(&mut program(folder, &["--result", "result"]), 1);
     output(&mut program(folder, &["--result", "absent"]), 1);

@@ -134,9 +134,11 @@ impl Store {
         }
     }
 
+    /// Forgets what is known of indexes and closed periods, which another process has replaced.
     pub(super) fn forget_indexes(&mut self) {
         self.indexes.clear();
         self.users = None;
+        self.closed = None;
     }
 }
 

@@ -72,6 +72,7 @@ impl<'a> LockedStore<'a> {
     ) -> Result<LockedStore<'a>, TillError> {
         let mut locked = LockedStore::new(store, lock);
         locked.recover_all()?;
+        locked.read_closed()?;
         Ok(locked)
     }
 

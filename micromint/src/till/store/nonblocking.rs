@@ -8,7 +8,7 @@ use crate::bin::Bin;
 use crate::period::Period;
 
 impl Store {
-    /// Whether these first bins are unspent and have room in the index, as far as can be found
+    /// Whether the period is open, and these first bins are unspent and have room in the index, as far as can be found
     /// without waiting for the disk. The touched buckets are changed in memory as if the bins were
     /// recorded: continue with [`LockedStore::append`](super::LockedStore), or discard them.
     pub(crate) fn try_has_room(
@@ -16,8 +16,9 @@ impl Store {
         period: &Period,
         bins: &[Bin],
     ) -> Result<bool, TillError> {
+        let is_open = self.closed.as_ref().is_some_and(|closed| !closed.contains(period));
         // Users are counted, which takes a lookup of its own.
-        if self.mark.users_day != 0 {
+        if self.mark.users_day != 0 || !is_open {
             return Ok(false);
         }
         let at = self.mark.end;

@@ -162,6 +162,7 @@ impl Paywall {
             Spent::Retry { recorded_at } => {
                 Judged::Serve(self.opened(ask, RequestOutcome::Retry, sent, recorded_at))
             }
+            Spent::PeriodClosed => Judged::Refused(Refusal::Expired),
             Spent::CapReached => Judged::Refused(Refusal::CapReached),
             Spent::AlreadySpent => Judged::Refused(Refusal::Spent),
         }

@@ -243,6 +243,103 @@ fn only_what_is_settled_and_past_its_time_is_removed() {
     );
 }
 
+fn settle(till: &Till) {
+    while let Some(made) = make(till) {
+        let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
+        read_result(till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
+    }
+}
+
+/// The answer to a payment with this coin, as a server gets it.
+fn answer(till: &Till, period: &str, coin: u32) -> Spent {
+    let first_bins = [Bin { superbin: coin * 2, subbin: 0 }];
+    let (period, user) = (period.parse().unwrap(), "bob".parse().unwrap());
+    let spend = Spend::new(&period, &user, &first_bins, b"another payment", [99; 32]);
+    let would = till.would(&spend).unwrap();
+    let spent = till.try_spend(&spend).unwrap_or_else(|| till.spend(&spend).unwrap());
+    assert_eq!(would, Some(spent));
+    spent
+}
+
+/// Two days with payments of two periods. The first day can be removed at [`OVER`].
+fn redeemed(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
+    let till = open(directory, clock);
+    spend(&till, "2026-12", 0..2);
+    let reversed = spend(&till, "reversed", 5..6);
+    till.reverse(reversed).unwrap();
+    clock.pass(86_400);
+    spend(&till, "2027-01", 3..4);
+    clock.pass(601);
+    settle(&till);
+    till
+}
+
+const START: &str = "2026-12-01T12:00:00Z";
+const OVER: &str = "2027-01-08T00:00:00Z";
+
+fn seconds(time: &str) -> i64 {
+    time.parse::<UnixTime>().unwrap().0
+}
+
+#[test]
+fn after_a_prune_no_coin_of_the_period_is_accepted_whatever_the_clock_says() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at(START));
+    let till = redeemed(&directory, &clock);
+    let other = open(&directory, &clock);
+    clock.set(seconds(OVER));
+    assert_eq!(prune(&till).unwrap(), ["till-2026-12-01.journal"]);
+    clock.set(seconds(START));
+    for till in [&till, &other, &open(&directory, &clock)] {
+        for coin in [0, 1, 7] {
+            assert_eq!(answer(till, "2026-12", coin), Spent::PeriodClosed, "{coin}");
+        }
+        assert_eq!(answer(till, "2027-01", 3), Spent::AlreadySpent);
+        let id = spend(till, "reversed", 5..6);
+        till.reverse(id).unwrap();
+        let id = spend(till, "2027-01", 20..21);
+        till.reverse(id).unwrap();
+    }
+    // What is derived may be deleted while no server runs.
+    drop((till, other));
+    for name in directory.names().unwrap() {
+        if name == "lock" || name.ends_with(".index") {
+            directory.remove(&name).unwrap();
+        }
+    }
+    assert_eq!(answer(&open(&directory, &clock), "2026-12", 0), Spent::PeriodClosed);
+}
+
+/// A crash at every step of a prune, and then a clock that was set back: a redeemed coin is either
+/// known as spent, or its period is closed.
+#[test]
+fn a_crash_during_a_prune_reopens_nothing() {
+    for survives in [Survives::Written, Survives::Synced] {
+        for step in 0.. {
+            let (directory, clock) = (SimulatedDirectory::new(), HandClock::at(START));
+            let till = redeemed(&directory, &clock);
+            clock.set(seconds(OVER));
+            directory.crash_after(step);
+            let pruned = prune(&till);
+            let has_crashed = directory.has_crashed();
+            let directory = directory.after_crash(survives);
+            clock.set(seconds(START));
+            let till = open(&directory, &clock);
+            let found = answer(&till, "2026-12", 0);
+            let expected = [Spent::AlreadySpent, Spent::PeriodClosed];
+            assert!(expected.contains(&found), "step {step}: {found:?}");
+            if !has_crashed {
+                assert_eq!((pruned.unwrap().len(), found), (1, Spent::PeriodClosed));
+                assert!(step > 5, "the failures were tested");
+                break;
+            }
+            clock.set(seconds(OVER));
+            prune(&till).unwrap();
+            clock.set(seconds(START));
+            assert_eq!(answer(&till, "2026-12", 1), Spent::PeriodClosed, "step {step}");
+        }
+    }
+}
+
 /// A crash at every step of making a batch and reading its result: no payment is in two batches and
 /// none is lost.
 #[test]

@@ -1,7 +1,5 @@
 //! Sales, registrations, returns and the lists for vendors, on the command line.
 
-use std::os::unix::fs::PermissionsExt;
-
 use micromint::authenticator::Key;
 use micromint::host::DiskDirectory;
 use micromint::owner::{Owners, Ownership};

@@ -48,13 +48,13 @@ fn a_page_is_paid_by_a_post_of_the_message_to_its_own_url() {
 #[test]
 fn a_price_above_the_threshold_is_refused_without_a_terminal() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
-    for (page, more) in [("/dear", vec![]), ("/page", vec!["--autopay", "1"])] {
+    for (page, more) in [("/expensive", vec![]), ("/page", vec!["--autopay", "1"])] {
         let output = home.run(&[&["get", &vendor.url(page)], more.as_slice()].concat());
         assert_eq!((status(&output), stdout(&output).as_str()), (3, ""), "{output:?}");
         assert!(stderr(&output).contains("no terminal to ask on"), "{output:?}");
     }
     std::fs::write(home.path("data/wallet.toml"), "autopay = 9").unwrap();
-    assert_eq!(status(&home.run(&["get", &vendor.url("/dear")])), 0);
+    assert_eq!(status(&home.run(&["get", &vendor.url("/expensive")])), 0);
     assert_eq!(vendor.spent(), 9);
 }
 
@@ -69,7 +69,7 @@ fn a_terminal_is_asked() {
             "{} --wallet {} get {}",
             program.display(),
             home.wallet().display(),
-            vendor.url("/dear")
+            vendor.url("/expensive")
         );
         let mut script = assert_cmd::Command::new("script");
         script
@@ -359,7 +359,7 @@ fn content_goes_to_a_file_and_the_head_is_shown_on_request() {
     let paid = vendor.payments().len();
     assert_eq!(status(&get(&home, &vendor.url("/page"), &["-o", "/nonexistent/out"])), 1);
     let none = home.path("none");
-    assert_eq!(status(&get(&home, &vendor.url("/dear"), &["-o", text(&none)])), 3);
+    assert_eq!(status(&get(&home, &vendor.url("/expensive"), &["-o", text(&none)])), 3);
     assert!(!none.exists());
     assert_eq!(vendor.payments().len(), paid);
 }
@@ -430,9 +430,9 @@ fn a_server_that_says_nothing_about_the_payment_gives_a_notice() {
 fn a_price_is_shown_without_paying() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let price = |page| stdout(&home.run(&["price", &vendor.url(page)]));
-    assert_eq!(price("/dear"), "9 coins (0.09 USD) to 127.0.0.1: A page\n");
+    assert_eq!(price("/expensive"), "9 coins (0.09 USD) to 127.0.0.1: A page\n");
     assert_eq!(price("/free"), "free\n");
-    let output = home.run(&["price", "--json", &vendor.url("/dear")]);
+    let output = home.run(&["price", "--json", &vendor.url("/expensive")]);
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((value["price"].as_u64(), value["vendor"].as_str()), (Some(9), Some("127.0.0.1")));
     assert_eq!(vendor.payments().len(), 0);

@@ -325,9 +325,9 @@ const PROBLEM: &str = r#"{"type":"https://paymentauth.org/problems/verification-
 "title":"Coins:\u001b[2J seen.",
     "reason":"spent","detail":"Zwei M\u00fcnzen\r\nf\u00fcr diese Seite\u0007"}"#;
 
-/// `/dear` costs 9 coins, everything else 2.
+/// `/expensive` costs 9 coins, everything else 2.
 fn price(path: &str) -> u32 {
-    if path.starts_with("/dear") { 9 } else { 2 }
+    if path.starts_with("/expensive") { 9 } else { 2 }
 }
 
 fn listen() -> (TcpListener, SocketAddr) {

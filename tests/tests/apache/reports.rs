@@ -1,11 +1,11 @@
 //! Reports about a request: error documents, counters, logs, on every MPM.
 
 use micromint_servers::client::{Connection, RequestText, Response};
-use micromint_servers::server::Server;
+use micromint_servers::server::{Server, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 
-use crate::support::{on_each, word};
+use crate::support::on_each;
 
 #[test]
 fn error_documents_stand_in_for_the_message() {
@@ -138,13 +138,13 @@ fn variables_are_there_for_scripts_headers_and_logs() {
         site
     };
     on_each(site, text, |apache| {
-        let told =
-            |answer: Response| answer.header("x-told").unwrap_or_default().trim().to_string();
-        assert_eq!(told(apache.get("/two.html")), "unpaid 2 0");
-        assert_eq!(told(apache.pay("/two.html", 2)), "paid 2 2 alice");
-        assert_eq!(told(apache.get("/free.html")), "free");
-        assert_eq!(told(apache.get("/off.html")), "", "no gate, no variables");
-        assert_eq!(told(apache.pay("/one.html", 2)), "wrong-amount 1 0 alice");
+        let reported =
+            |answer: Response| answer.header("x-reported").unwrap_or_default().trim().to_string();
+        assert_eq!(reported(apache.get("/two.html")), "unpaid 2 0");
+        assert_eq!(reported(apache.pay("/two.html", 2)), "paid 2 2 alice");
+        assert_eq!(reported(apache.get("/free.html")), "free");
+        assert_eq!(reported(apache.get("/off.html")), "", "no gate, no variables");
+        assert_eq!(reported(apache.pay("/one.html", 2)), "wrong-amount 1 0 alice");
         let early = apache.get("/one.html").header("x-early");
         assert_eq!(early, None, "a section is chosen before the gate is asked");
         let log =

@@ -8,7 +8,7 @@ use micromint::protocol::Payment;
 use micromint_servers::client::{Connection, RequestText, Response};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
-use micromint_servers::server::Server;
+use micromint_servers::server::{Server, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::fs::{FlockOperation, flock};
@@ -77,10 +77,6 @@ fn elsewhere(nginx: &Nginx, payment: &Payment) -> RequestText {
     let other =
         payer::payment_with(payer::mint(), &nginx.site().url("/one.html?elsewhere"), &coins);
     RequestText::post("/one.html?elsewhere", &other)
-}
-
-fn word(status: u16, word: &str) -> (u16, String) {
-    (status, word.to_string())
 }
 
 #[test]
