@@ -2375,7 +2375,9 @@ bool micromint_wallet_is_backup(const micromint_wallet *wallet);
 
 /**
  * Which holding an invitation to return coins is about. Its Return-URL is then that of the broker
- * that sold them, and `micromint_wallet_return()` makes the message to send there.
+ * that sold them, and `micromint_wallet_return()` makes the message to send there. If it is about
+ * several holdings, the number is that of the first one that has something to return: call the
+ * function again after `micromint_wallet_credit()`.
  *
  * message, message_len: the Send-Expired message.
  * holding_out:          the number of the holding.
