@@ -395,16 +395,6 @@ typedef struct {
 } micromint_key;
 
 /**
- * Proves who sent a message.
- */
-typedef struct {
-  /**
-   * The first bytes of the HMAC-SHA256.
-   */
-  uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
-} micromint_authenticator;
-
-/**
  * Proves to one vendor that the payer owns a set: a secret of user, vendor and broker.
  */
 typedef struct {
@@ -413,6 +403,16 @@ typedef struct {
    */
   uint8_t bytes[MICROMINT_OWNER_TOKEN_SIZE];
 } micromint_owner_token;
+
+/**
+ * Proves who sent a message.
+ */
+typedef struct {
+  /**
+   * The first bytes of the HMAC-SHA256.
+   */
+  uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
+} micromint_authenticator;
 
 /**
  * An amount of money: a whole number of units of 10^-8 of a currency. 0.01 USD is 1000000 units.
@@ -1782,7 +1782,7 @@ micromint_status micromint_mint_run_shard(const micromint_mint *mint,
                                           micromint_error **error_out);
 
 /**
- * Hashes every ball of the coin file again.
+ * Hashes every ball of the coin file again, and those before it in its group.
  *
  * threads, progress, userdata: as for `micromint_mint_run()`.
  * faults_out:                  the number of faults: 0 for a valid file.

@@ -9,8 +9,8 @@ use micromint_core::error::FileError;
 use micromint_core::host::DiskDirectory;
 use micromint_core::key_file::read_private_text;
 use micromint_core::minting::{
-    MintConfig, MintJobBuilder, MintOutcome, MintStage, Progress, RunFile, Shard, ShardOutcome,
-    THREADS_MAX,
+    MintConfig, MintError, MintJob, MintJobBuilder, MintOutcome, MintStage, Progress, RunFile,
+    Shard, ShardOutcome, THREADS_MAX,
 };
 use micromint_core::toml_file::TOML_FILE_SIZE_MAX;
 
@@ -35,6 +35,27 @@ pub struct micromint_mint {
 }
 
 impl micromint_mint {
+    /// Runs `work` as a job with these resources, which `watcher` can stop.
+    pub(crate) fn run<T>(
+        &self,
+        threads: usize,
+        memory: u64,
+        watcher: &Watcher,
+        work: impl FnOnce(&MintJob<'_>) -> Result<T, MintError>,
+    ) -> Answer<T> {
+        let (elapsed, progress) =
+            (|| watcher.began.elapsed(), |progress: Progress| watcher.tell(progress));
+        let job = self
+            .job()
+            .with_threads(threads_of(threads))
+            .with_memory(memory_of(memory))
+            .with_stop(&watcher.stop)
+            .with_clock(&elapsed)
+            .with_progress(&progress)
+            .build();
+        job.and_then(|job| work(&job)).map_err(failed(MICROMINT_ERROR_FILE))
+    }
+
     /// A job for this mint, with its defaults.
     pub(crate) fn job(&self) -> MintJobBuilder<'_> {
         MintJobBuilder::new(&self.directory, &self.name, &self.config)
@@ -134,17 +155,7 @@ pub unsafe extern "C" fn micromint_mint_run(
     guard(error_out, || {
         given!(mint = reference(mint), place = output(balls_out));
         let watcher = Watcher::new(progress, userdata);
-        let (elapsed, progress) =
-            (|| watcher.began.elapsed(), |progress: Progress| watcher.tell(progress));
-        let job = mint
-            .job()
-            .with_threads(threads_of(threads))
-            .with_memory(memory_of(memory))
-            .with_stop(&watcher.stop)
-            .with_clock(&elapsed)
-            .with_progress(&progress);
-        let outcome = job.build().and_then(|job| job.mint());
-        match outcome.map_err(failed(MICROMINT_ERROR_FILE))? {
+        match mint.run(threads, memory, &watcher, |job| job.mint())? {
             MintOutcome::Complete(state) | MintOutcome::AlreadyComplete(state) => {
                 place.write(state.ball_count)
             }
@@ -183,18 +194,8 @@ pub unsafe extern "C" fn micromint_mint_run_shard(
         given!(mint = reference(mint), place = output(hits_out));
         let shard = Shard::new(index, count).map_err(failed(MICROMINT_ERROR_ARGUMENT))?;
         let watcher = Watcher::new(progress, userdata);
-        let (elapsed, progress) =
-            (|| watcher.began.elapsed(), |progress: Progress| watcher.tell(progress));
-        let job = mint
-            .job()
-            .with_threads(threads_of(threads))
-            .with_memory(memory_of(memory))
-            .with_stop(&watcher.stop)
-            .with_clock(&elapsed)
-            .with_progress(&progress);
         let run = RunFile { directory: &mint.directory, name: &shard.run_name(&mint.name) };
-        let outcome = job.build().and_then(|job| job.toss_shard(shard, run));
-        match outcome.map_err(failed(MICROMINT_ERROR_FILE))? {
+        match mint.run(threads, memory, &watcher, |job| job.toss_shard(shard, run))? {
             ShardOutcome::Complete { hits } | ShardOutcome::AlreadyComplete { hits } => {
                 place.write(hits)
             }
@@ -206,7 +207,7 @@ pub unsafe extern "C" fn micromint_mint_run_shard(
     })
 }
 
-/// Hashes every ball of the coin file again.
+/// Hashes every ball of the coin file again, and those before it in its group.
 ///
 /// threads, progress, userdata: as for `micromint_mint_run()`.
 /// faults_out:                  the number of faults: 0 for a valid file.
@@ -227,14 +228,7 @@ pub unsafe extern "C" fn micromint_mint_verify(
     guard(error_out, || {
         given!(mint = reference(mint), faults = output(faults_out), lines = output(report_out));
         let watcher = Watcher::new(progress, userdata);
-        let progress = |progress: Progress| watcher.tell(progress);
-        let job = mint
-            .job()
-            .with_threads(threads_of(threads))
-            .with_stop(&watcher.stop)
-            .with_progress(&progress);
-        let report = job.build().and_then(|job| job.verify());
-        let report = report.map_err(failed(MICROMINT_ERROR_FILE))?;
+        let report = mint.run(threads, 0, &watcher, |job| job.verify())?;
         let report = report.ok_or_else(|| stopped("before the end"))?;
         faults.write(report.fault_count);
         let text: String = report.faults.iter().map(|fault| format!("{fault}\n")).collect();
@@ -255,7 +249,7 @@ pub(crate) struct Watcher {
     progress: micromint_mint_progress,
     userdata: *mut c_void,
     began: Instant,
-    pub(crate) stop: AtomicBool,
+    stop: AtomicBool,
 }
 
 // SAFETY: the library only passes `userdata` to the callback, and the caller promises that this may
@@ -267,7 +261,7 @@ impl Watcher {
         Watcher { progress, userdata, began: Instant::now(), stop: AtomicBool::new(false) }
     }
 
-    pub(crate) fn tell(&self, progress: Progress) {
+    fn tell(&self, progress: Progress) {
         let stage = match progress.stage {
             MintStage::Tossing => micromint_mint_stage::MICROMINT_MINT_TOSSING,
             MintStage::Counting => micromint_mint_stage::MICROMINT_MINT_COUNTING,
@@ -300,7 +294,7 @@ pub(crate) fn checked_threads(threads: usize) -> Answer<usize> {
 }
 
 /// The memory that a caller permits.
-pub(crate) fn memory_of(memory: u64) -> u64 {
+fn memory_of(memory: u64) -> u64 {
     if memory == 0 { MICROMINT_MINT_MEMORY_DEFAULT } else { memory }
 }
 

@@ -5,11 +5,11 @@ use std::ffi::c_void;
 
 use micromint_core::error::FileError;
 use micromint_core::host::Directory;
-use micromint_core::minting::{MergeOutcome, Progress, RunFile, Shard, run_names};
+use micromint_core::minting::{MergeOutcome, RunFile, Shard, run_names};
 
 use crate::boundary::{given, guard, output, reference};
 use crate::error::{Answer, failed, micromint_error, micromint_status};
-use crate::mint::{Watcher, memory_of, micromint_mint, micromint_mint_progress, stopped};
+use crate::mint::{Watcher, micromint_mint, micromint_mint_progress, stopped};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE};
 
 /// Makes the coin file from the run files of all shards, which are beside it. It can be stopped at
@@ -92,9 +92,5 @@ fn merge(
         .map_err(failed(MICROMINT_ERROR_FILE))?;
     let runs: Vec<RunFile<'_>> =
         names.iter().map(|name| RunFile { directory: &mint.directory, name }).collect();
-    let progress = |progress: Progress| watcher.tell(progress);
-    let job =
-        mint.job().with_memory(memory_of(memory)).with_stop(&watcher.stop).with_progress(&progress);
-    let outcome = job.build().and_then(|job| job.merge(&runs, part));
-    outcome.map_err(failed(MICROMINT_ERROR_FILE))
+    mint.run(1, memory, watcher, |job| job.merge(&runs, part))
 }

@@ -109,7 +109,7 @@ pub unsafe extern "C" fn micromint_mint_init(
         );
         let time = |seconds| (new.has_times != 0).then_some(UnixTime(seconds));
         let chosen = NewPeriod {
-            profile: parse::<Profile>(profile)?,
+            size: parse::<Profile>(profile)?.into(),
             period: parse(period)?,
             broker: broker.to_string(),
             coin_value: parse(value)?,

@@ -28,6 +28,11 @@ impl FileError {
     }
 }
 
+/// The beginning of a text that may be long, for an error message.
+pub(crate) fn clip(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
 /// The text of an error and of its causes in one line, such as `cannot sell: cannot read a.coins:
 /// …`.
 ///

@@ -15,6 +15,8 @@ mod sha256;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::clip;
+
 pub(crate) use self::des::DES_UNUSED_IN_ROUND_1;
 pub(crate) use self::sha256::leading_u64;
 
@@ -92,7 +94,7 @@ impl FromStr for HashName {
         match text {
             "des" => Ok(HashName::Des),
             "sha256" => Ok(HashName::Sha256),
-            other => Err(HashNameError(other.chars().take(80).collect())),
+            other => Err(HashNameError(clip(other))),
         }
     }
 }

@@ -5,7 +5,8 @@
 //! ([`Permutation`]); if several balls fall into a bin, the one with the lowest i stays. So
 //! threads, memory and interruptions leave no trace in the file.
 //!
-//! - [`MintConfig`] is `mint.toml`; [`NewPeriod`] makes a new one, with the sizes of a [`Profile`].
+//! - [`MintConfig`] is `mint.toml`; [`NewPeriod`] makes a new one, with the sizes of a [`Profile`] or
+//!   those that a [`Demand`] needs.
 //! - [`MintPlan`] predicts what a configuration will yield and cost.
 //! - [`MintJob`] does the work: it makes the coin file on one machine; or, on several, a run file
 //!   of each [`Shard`] of the tosses, and then the coin file from these; and it verifies a coin
@@ -20,6 +21,9 @@ mod config;
 mod error;
 mod files;
 mod filled;
+mod forging;
+#[cfg(test)]
+mod forging_tests;
 mod hit;
 mod job;
 mod merge;
@@ -39,6 +43,7 @@ mod shard;
 #[cfg(test)]
 mod shard_tests;
 mod sharding;
+mod size;
 mod sort;
 mod spill;
 #[cfg(test)]
@@ -51,6 +56,7 @@ mod verify;
 
 pub use self::config::{MintConfig, WeakError};
 pub use self::error::MintError;
+pub use self::forging::BuyerAttack;
 pub use self::job::{MintJob, MintJobBuilder, MintStage, Progress, THREADS_MAX};
 pub use self::new_period::{NewPeriod, NewPeriodError};
 pub use self::outcome::{MergeOutcome, MintOutcome, ShardOutcome};
@@ -59,5 +65,6 @@ pub use self::plan::{Forgery, MintPlan, Warning};
 pub use self::profile::{Profile, ProfileError};
 pub use self::run_file::RunFile;
 pub use self::shard::{Shard, ShardError, run_names};
+pub use self::size::{ChosenSize, Demand, DemandError, Size};
 pub use self::toss::{Rate, measure_rate};
 pub use self::verify::Report;

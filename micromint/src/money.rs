@@ -7,6 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::clip;
 use crate::protocol::parse_decimal;
 
 /// The decimals of an amount: a unit is 10^-8 of the currency.
@@ -157,11 +158,6 @@ fn units(amount: &str) -> Option<u64> {
     }
     let fraction: u64 = format!("{decimals:0<width$}", width = MONEY_DECIMALS).parse().ok()?;
     parse_decimal(whole)?.checked_mul(UNITS_PER_ONE)?.checked_add(fraction)
-}
-
-/// The beginning of a text, for an error message.
-fn clip(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::fmt;
 pub(crate) use self::written::PARAMS_KEYS;
 
 use crate::bin::Bin;
+use crate::error::clip;
 use crate::hash::{HashFunction, HashName};
 use crate::money::{Money, UNITS_PER_ONE};
 use crate::period::Period;
@@ -204,12 +205,12 @@ impl Params {
     }
 
     /// u, the bits that name a superbin.
-    pub fn superbin_bits(&self) -> u32 {
+    pub(crate) fn superbin_bits(&self) -> u32 {
         self.0.output_bits - self.0.fixed_count - self.0.subbin_bits
     }
 
     /// v, the bits that name a sub-bin.
-    pub fn subbin_bits(&self) -> u32 {
+    pub(crate) fn subbin_bits(&self) -> u32 {
         self.0.subbin_bits
     }
 
@@ -321,7 +322,7 @@ impl RawParams {
         let reason = format!(
             "expected an http or https URL of at most {BROKER_LEN_MAX} printable ASCII characters, \
              found {:?}",
-            broker.chars().take(80).collect::<String>()
+            clip(broker)
         );
         Err(ParamsError::Value { key: "broker", reason })
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use compact_str::CompactString;
 
+use crate::error::clip;
 use crate::time::UnixTime;
 
 /// The longest period name, in bytes.
@@ -61,7 +62,7 @@ impl FromStr for Period {
         if (1..=PERIOD_LEN_MAX).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Period(text.into()))
         } else {
-            Err(PeriodError(text.chars().take(80).collect()))
+            Err(PeriodError(clip(text)))
         }
     }
 }

@@ -177,7 +177,8 @@ fn a_flipped_bit_of_the_text_changes_nothing_or_is_refused() {
             alike += 1;
         }
     }
-    assert!(alike < 100, "{alike} flips in letters whose case does not count");
+    // The letters of header names, and those of hexadecimal digits in tokens and authenticator.
+    assert!(alike < 150, "{alike} flips in letters whose case does not count");
 }
 
 /// Genuine balls in other places: each ball counts, and so does its place.

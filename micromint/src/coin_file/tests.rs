@@ -30,7 +30,7 @@ fn complete() -> SimulatedDirectory {
     }
     let state = MintingState {
         phase: Phase::Complete,
-        next_toss: 1 << 14,
+        next_toss: 1 << 16,
         counted_superbins: 64,
         ball_count,
         checksum,
@@ -169,7 +169,7 @@ fn an_incomplete_file_is_not_sold_from() {
     coin_file.set_minting_state(&state).unwrap();
     let error = CoinFile::open(&directory, NAME).err().unwrap().to_string();
     assert!(error.contains("not complete: 4096 of 65536 balls tossed"), "{error}");
-    (state.phase, state.next_toss) = (Phase::Counting, 1 << 14);
+    (state.phase, state.next_toss) = (Phase::Counting, 1 << 16);
     coin_file.set_minting_state(&state).unwrap();
     assert!(matches!(CoinFile::open_read(&directory, NAME), Err(CoinFileError::Incomplete { .. })));
     assert_eq!(CoinFile::inspect(&directory, NAME).unwrap().minting_state().unwrap(), state);

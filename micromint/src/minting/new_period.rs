@@ -1,13 +1,13 @@
 //! A new period: what its broker chooses, and what is random.
 //!
-//! Input: a profile, a name, and what vendors and clients need to know. Output: a configuration
+//! Input: sizes, a name, and what vendors and clients need to know. Output: a configuration
 //! with a random iv, random fixed bits and a random input key. The invariant: it is weak only if
 //! that is allowed.
 
 use std::io;
 
 use super::config::{MintConfig, WeakError};
-use super::profile::Profile;
+use super::size::Size;
 use crate::hash::HashName;
 use crate::host::Entropy;
 use crate::money::Money;
@@ -33,7 +33,7 @@ use crate::time::{DAY_SECONDS, UnixTime};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPeriod {
     /// The hash function and the sizes.
-    pub profile: Profile,
+    pub size: Size,
     /// The period's name.
     pub period: Period,
     /// The broker's URL.
@@ -70,14 +70,14 @@ pub enum NewPeriodError {
 impl NewPeriod {
     /// A period with the default times, in which weak choices are not allowed.
     pub fn new(
-        profile: Profile,
+        size: impl Into<Size>,
         period: Period,
         broker: impl Into<String>,
         coin_value: Money,
     ) -> NewPeriod {
-        let broker = broker.into();
+        let (size, broker) = (size.into(), broker.into());
         let (start, expiration) = (None, None);
-        NewPeriod { profile, period, broker, coin_value, start, expiration, weak: false }
+        NewPeriod { size, period, broker, coin_value, start, expiration, weak: false }
     }
 
     /// Makes a configuration with the coin file `PERIOD.coins` beside it. Redemption ends seven
@@ -109,7 +109,7 @@ impl NewPeriod {
             broker: self.broker.clone(),
             coin_value: self.coin_value,
         };
-        self.profile.apply(&mut raw, entropy)?;
+        self.size.apply(&mut raw, entropy)?;
         let mut config = MintConfig::draw(Params::new(raw)?, entropy)?;
         config.weak = self.weak;
         config.check_weak()?;
@@ -121,6 +121,7 @@ impl NewPeriod {
 mod tests {
     use super::*;
     use crate::host::SystemEntropy;
+    use crate::minting::Profile;
 
     #[test]
     fn a_month_needs_no_times_and_weakness_needs_leave() {

@@ -1,14 +1,11 @@
-//! Sizes of a period that belong together, by name.
+//! Sizes of a period by name.
 
 use std::fmt;
-use std::io;
 use std::str::FromStr;
 
-use crate::hash::HashName;
-use crate::host::Entropy;
-use crate::params::RawParams;
+use crate::error::clip;
 
-/// A set of sizes that `coinmint init --profile` offers.
+/// The name of a [`Size`](super::Size) that `coinmint init --profile` offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// A thousand bins, for tests: DES, minted in milliseconds. Weak.
@@ -43,28 +40,6 @@ impl Profile {
             Profile::National => "national",
         }
     }
-
-    /// Sets hash function and sizes of `raw`, and an unpredictable iv and fixed bits: nobody can
-    /// begin to look for balls before they are published.
-    ///
-    /// # Errors
-    /// The source of randomness failed.
-    pub fn apply(self, raw: &mut RawParams, entropy: &dyn Entropy) -> io::Result<()> {
-        let (hash, k, u, v, t, b) = match self {
-            Profile::Test => (HashName::Des, 4, 6, 4, 2, 16),
-            Profile::Demo => (HashName::Des, 4, 15, 6, 8, 31),
-            Profile::Small => (HashName::Des, 4, 19, 8, 10, 39),
-            Profile::SmallSha256 => (HashName::Sha256, 6, 19, 8, 13, 42),
-            Profile::National => (HashName::Sha256, 6, 26, 10, 16, 53),
-        };
-        raw.hash = hash;
-        raw.coin_size = k;
-        raw.output_bits = t + u + v;
-        (raw.subbin_bits, raw.fixed_count, raw.input_bits) = (v, t, b);
-        raw.iv = entropy.number()?;
-        raw.fixed_bits = entropy.number()? >> (64 - t);
-        Ok(())
-    }
 }
 
 impl FromStr for Profile {
@@ -72,7 +47,7 @@ impl FromStr for Profile {
 
     fn from_str(text: &str) -> Result<Self, ProfileError> {
         let found = Profile::ALL.into_iter().find(|profile| profile.as_str() == text);
-        found.ok_or_else(|| ProfileError(text.chars().take(80).collect()))
+        found.ok_or_else(|| ProfileError(clip(text)))
     }
 }
 
@@ -87,7 +62,7 @@ mod tests {
     use super::*;
     use crate::hash::bulk::WalkBits;
     use crate::host::SystemEntropy;
-    use crate::minting::MintPlan;
+    use crate::minting::{MintPlan, Size};
     use crate::params::Params;
     use crate::testing::raw_test_params;
 
@@ -95,7 +70,7 @@ mod tests {
     fn profiles_are_consistent_and_only_the_test_profile_is_weak() {
         for profile in Profile::ALL {
             let mut raw = raw_test_params();
-            profile.apply(&mut raw, &SystemEntropy).unwrap();
+            Size::from(profile).apply(&mut raw, &SystemEntropy).unwrap();
             let params = Params::new(raw).unwrap();
             assert_eq!(params.weaknesses().is_empty(), profile != Profile::Test, "{params}");
             // Two balls are kept for each bin of the largest, about four for each of the others.

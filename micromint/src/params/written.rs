@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 use super::{COIN_SIZE_DEFAULT, Params, ParamsError, REDEEM_DAYS_DEFAULT, RawParams};
+use crate::error::clip;
 use crate::hash::HashName;
 use crate::money::Money;
 use crate::period::Period;
@@ -215,11 +216,6 @@ fn iv<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 
 fn fixed_bits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     string(deserializer, FIXED_BITS_EXPECTED, read_fixed_bits)
-}
-
-/// The beginning of a text, for an error message.
-fn clip(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 #[cfg(test)]

@@ -1,29 +1,49 @@
 //! `coinmint init`: writes a new configuration, and the broker's secret if it does not exist.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use micromint::coin_file::secret_path;
 use micromint::error::FileError;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::key_file::{create_key, read_key};
-use micromint::minting::{NewPeriod, NewPeriodError, Profile};
+use micromint::minting::{
+    Demand, MintConfig, NewPeriod, NewPeriodError, Profile, Size, measure_rate,
+};
 use micromint::money::Money;
 use micromint::period::Period;
 use micromint::time::UnixTime;
 use micromint_console::{EXIT_OK, ToolError, say, write_output};
 
 use crate::files::coin_file_path;
+use crate::{threads, units};
 
 /// The default of the broker's URL, a name that does not exist.
 const BROKER_DEFAULT: &str = "https://broker.example/";
+/// The default of `--hours`: a night.
+const HOURS_DEFAULT: f64 = 8.0;
+/// How long to measure the rate of tossing.
+const MEASURING_TIME: Duration = Duration::from_millis(500);
 
 #[derive(Args)]
 pub(crate) struct InitArgs {
     /// The hash function and the sizes: test, demo, small, small-sha256 or national
     /// (docs/reference/minting.md describes them).
-    #[arg(long)]
-    profile: Profile,
+    #[arg(long, required_unless_present = "readers")]
+    profile: Option<Profile>,
+    /// Choose the sizes for this number of readers instead, and say why.
+    #[arg(long, value_name = "N", requires = "coins", conflicts_with = "profile")]
+    readers: Option<u64>,
+    /// The coins that each reader buys in the period.
+    #[arg(long, value_name = "N", requires = "readers")]
+    coins: Option<u64>,
+    /// How many hours minting may take on this machine.
+    #[arg(long, value_name = "H", default_value_t = HOURS_DEFAULT, requires = "readers")]
+    hours: f64,
+    /// Choose for this rate, in SHA-256 tosses per second, instead of measuring this machine.
+    #[arg(long, value_parser = units::parse_rate, requires = "readers")]
+    rate: Option<f64>,
     /// The name of the period, 1 to 32 characters of a-z, 0-9 and -, such as 2026-12.
     #[arg(long)]
     period: Period,
@@ -50,21 +70,13 @@ pub(crate) struct InitArgs {
 }
 
 pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
-    let period = NewPeriod {
-        profile: args.profile,
-        period: args.period.clone(),
-        broker: args.broker.clone().unwrap_or_else(|| BROKER_DEFAULT.to_string()),
-        coin_value: args.coin_value,
-        start: args.start,
-        expiration: args.expiration,
-        weak: args.weak,
+    let size = match (args.profile, args.readers, args.coins) {
+        (Some(profile), ..) => profile.into(),
+        (None, Some(readers), Some(coins)) => choose(args, readers, coins)?,
+        // The command line requires one or the other.
+        (None, ..) => return Err("expected --profile, or --readers and --coins".into()),
     };
-    let config = period.draw(&SystemEntropy).map_err(|error| -> ToolError {
-        match error {
-            NewPeriodError::NoMonth(_) => format!("{error}; give --start and --expiration").into(),
-            error => error.into(),
-        }
-    })?;
+    let config = draw(args, size)?;
     write_output(Some(&args.output), config.to_toml().as_bytes())?;
     say!("wrote {}: {}", args.output.display(), config.params);
     let secret = secret_path(&coin_file_path(&args.output, &config.coinfile));
@@ -83,6 +95,48 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
         );
     }
     Ok(EXIT_OK)
+}
+
+/// A new configuration of this size.
+fn draw(args: &InitArgs, size: Size) -> Result<MintConfig, ToolError> {
+    let period = NewPeriod {
+        size,
+        period: args.period.clone(),
+        broker: args.broker.clone().unwrap_or_else(|| BROKER_DEFAULT.to_string()),
+        coin_value: args.coin_value,
+        start: args.start,
+        expiration: args.expiration,
+        weak: args.weak,
+    };
+    period.draw(&SystemEntropy).map_err(|error| match error {
+        NewPeriodError::NoMonth(_) => format!("{error}; give --start and --expiration").into(),
+        error => error.into(),
+    })
+}
+
+/// The size for these readers and coins, and why.
+fn choose(args: &InitArgs, readers: u64, coins: u64) -> Result<Size, ToolError> {
+    let (tosses_per_second, how) = match args.rate {
+        Some(rate) => (rate, "as given".to_string()),
+        None => {
+            // The rate hardly depends on the sizes.
+            let MintConfig { params, walk, .. } = draw(args, Profile::SmallSha256.into())?;
+            let (began, threads) = (Instant::now(), threads(None));
+            let rate = measure_rate(&params, walk, threads, MEASURING_TIME, &|| began.elapsed());
+            (rate.tosses_per_second, format!("measured here on {threads} threads"))
+        }
+    };
+    let demand = Demand { readers, coins, tosses_per_second, hours: args.hours };
+    let chosen = demand.choose()?;
+    say!(
+        "for {readers} readers with {coins} coins each, in {} hours at {} tosses/s, {how}:",
+        args.hours,
+        units::rate(tosses_per_second)
+    );
+    for (key, reason) in chosen.reasons() {
+        say!("  {key:<16}{reason}");
+    }
+    Ok(chosen.size)
 }
 
 /// Creates the broker's secret if it does not exist, and checks it if it does. Returns whether it

@@ -1,12 +1,12 @@
 //! `coinmint mint`: makes the coin file, or the run file of a shard.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 use micromint::error::FileError;
 use micromint::host::DiskDirectory;
-use micromint::minting::{MintOutcome, Progress, RunFile, Shard, ShardOutcome};
+use micromint::minting::{MintError, MintJob, MintOutcome, Progress, RunFile, Shard, ShardOutcome};
 use micromint_console::{EXIT_OK, ToolError, say};
 
 use crate::files::Mint;
@@ -39,30 +39,12 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
     if let Some(shard) = args.shard {
         return toss_shard(args, &mint, shard);
     }
-    let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
-    let (elapsed, progress) = (|| began.elapsed(), |now: Progress| reporter.report(now));
-    let job = mint
-        .job()
-        .with_threads(threads(args.threads))
-        .with_memory(args.memory)
-        .with_stop(&stop)
-        .with_clock(&elapsed)
-        .with_progress(&progress)
-        .build()?;
-    eprintln!(
-        "{} on {} threads, into {}",
-        mint.config.params,
-        job.threads(),
-        mint.path().display()
-    );
-    let outcome = job.mint();
-    reporter.finish();
-    let path = mint.path();
-    let path = path.display();
-    match outcome.map_err(explained)? {
+    let into = mint.path();
+    let (outcome, time) = run_job(args, &mint, "", &into, |job| job.mint())?;
+    let path = into.display();
+    match outcome {
         MintOutcome::Complete(state) => {
             let balls = units::count(state.ball_count as f64);
-            let time = units::time(began.elapsed().as_secs_f64());
             say!("{path} is complete: {balls} balls, in {time}");
             Ok(EXIT_OK)
         }
@@ -86,25 +68,13 @@ fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolErro
     let beside = || mint.path().with_file_name(shard.run_name(&mint.name));
     let path = args.run_file.clone().unwrap_or_else(beside);
     let (directory, name) = DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
-    let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
-    let (elapsed, progress) = (|| began.elapsed(), |now: Progress| reporter.report(now));
-    let job = mint
-        .job()
-        .with_threads(threads(args.threads))
-        .with_memory(args.memory)
-        .with_stop(&stop)
-        .with_clock(&elapsed)
-        .with_progress(&progress)
-        .build()?;
+    let run = RunFile { directory: &directory, name: &name };
+    let what = format!(", shard {shard}");
+    let (outcome, time) = run_job(args, mint, &what, &path, |job| job.toss_shard(shard, run))?;
     let path = path.display();
-    let (params, threads) = (&mint.config.params, job.threads());
-    eprintln!("{params}, shard {shard}, on {threads} threads, into {path}");
-    let outcome = job.toss_shard(shard, RunFile { directory: &directory, name: &name });
-    reporter.finish();
-    match outcome.map_err(explained)? {
+    match outcome {
         ShardOutcome::Complete { hits } => {
-            let (hits, time) =
-                (units::count(hits as f64), units::time(began.elapsed().as_secs_f64()));
+            let hits = units::count(hits as f64);
             say!("{path} is complete: shard {shard}, {hits} balls, in {time}");
             Ok(EXIT_OK)
         }
@@ -122,4 +92,30 @@ fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolErro
             Ok(EXIT_STOPPED)
         }
     }
+}
+
+/// Runs `work` as a job that shows its progress and that Ctrl-C stops. Returns its outcome and, in
+/// words, how long it took.
+fn run_job<T>(
+    args: &MintArgs,
+    mint: &Mint,
+    what: &str,
+    into: &Path,
+    work: impl FnOnce(&MintJob<'_>) -> Result<T, MintError>,
+) -> Result<(T, String), ToolError> {
+    let (stop, reporter, began) = (stop_flag()?, Reporter::new(), Instant::now());
+    let (elapsed, progress) = (|| began.elapsed(), |now: Progress| reporter.report(now));
+    let job = mint
+        .job()
+        .with_threads(threads(args.threads))
+        .with_memory(args.memory)
+        .with_stop(&stop)
+        .with_clock(&elapsed)
+        .with_progress(&progress)
+        .build()?;
+    let params = &mint.config.params;
+    eprintln!("{params}{what} on {} threads, into {}", job.threads(), into.display());
+    let outcome = work(&job);
+    reporter.finish();
+    Ok((outcome.map_err(explained)?, units::time(began.elapsed().as_secs_f64())))
 }

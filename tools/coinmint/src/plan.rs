@@ -86,25 +86,57 @@ fn print_yield(plan: &MintPlan, subbins: u32) {
     );
 }
 
+/// What each attacker gains at one vendor. No forged coin is paid at redemption.
 fn print_forging(plan: &MintPlan, per_second: f64) {
-    say!("\nForging, for one user and one vendor");
     let first = plan.first_forgery_tosses;
+    say!("\nForging at one vendor without an owners file, by someone who");
     row(
-        "first coin",
-        format!(
-            "{} (2^{:.1}) tosses, {} at this rate",
-            count(first),
-            first.log2(),
-            time(first / per_second)
-        ),
+        "bought nothing",
+        format!("the first coin: {} hashes, {}", bits(first), time(first / per_second)),
     );
     for forgery in plan.forgeries {
-        let label = match forgery.part {
-            part if part < 1.0 => format!("1/{:.0} of the work", 1.0 / part),
-            _ => "all of the work".to_string(),
+        let part = match forgery.part {
+            part if part < 1.0 => format!("1/{:.0} of the mint's work", 1.0 / part),
+            _ => "all of the mint's work".to_string(),
         };
-        row(&label, format!("{} coins for {} tosses", count(forgery.coins), count(forgery.tosses)));
+        row(
+            "",
+            format!("{} coins for {part}, {} hashes", count(forgery.coins), bits(forgery.tosses)),
+        );
     }
+    for buyer in &plan.buyers {
+        let label = format!("bought {:.0} %", 100.0 * buyer.bought_part);
+        row(&label, format!("one coin more: {} hashes", bits(buyer.own_name_hashes)));
+        let each = buyer.invented_name_hashes;
+        row("  and invents names", format!("one coin for {} SHA-256", count(each)));
+    }
+    row(
+        "seeks stored balls",
+        format!(
+            "a first ball: {} hashes; a coin of them: {}",
+            bits(plan.stranger_hashes),
+            bits(plan.stored_coin_hashes)
+        ),
+    );
+    say!("\nThe same with an owners file: only sets that he bought, bounded by the vendor's cap");
+    row("bought nothing", "none, with any number of hashes");
+    for buyer in &plan.buyers {
+        row(
+            &format!("bought {:.0} %", 100.0 * buyer.bought_part),
+            format!(
+                "one coin more: {} hashes; at most {} coins more",
+                bits(buyer.own_sets_hashes),
+                count(buyer.own_sets_coins.round())
+            ),
+        );
+    }
+    row("  and invents names", "none");
+    row("seeks stored balls", "none");
+}
+
+/// A large number as a power of two.
+fn bits(number: f64) -> String {
+    format!("2^{:.1}", number.log2())
 }
 
 fn row(label: &str, value: impl std::fmt::Display) {
