@@ -16,7 +16,7 @@ use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::identity::VendorId;
 use crate::period::Period;
-use crate::protocol::{Id, RedemptionResult, RequestRedemption, Verdict};
+use crate::protocol::{Blocked, Id, RedemptionResult, RequestRedemption, Verdict};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -202,6 +202,7 @@ fn result_of(batch: &RequestRedemption, claims: &[Claim]) -> RedemptionResult {
     RedemptionResult {
         vendor: batch.vendor.clone(),
         batch: batch.batch.clone(),
+        blocked: Blocked::default(),
         verdicts: claims.iter().map(|claim| claim.verdict).collect(),
     }
 }
