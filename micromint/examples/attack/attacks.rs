@@ -33,12 +33,13 @@ pub(crate) struct Attack {
 }
 
 /// All attacks, in the order of the output.
-pub(crate) const ALL: [Attack; 20] = [
+pub(crate) const ALL: [Attack; 21] = [
     Attack { name: "siblings", play: siblings::find },
     Attack { name: "strangers-coins", play: siblings::hand_in },
     Attack { name: "hidden-double-spending", play: double_spending::hidden },
     Attack { name: "no-tokens", play: double_spending::without_tokens },
     Attack { name: "open-double-spending", play: double_spending::open },
+    Attack { name: "crowd-of-cheats", play: double_spending::crowd },
     Attack { name: "invented-users", play: invented_users::without_owners_file },
     Attack { name: "invented-at-the-door", play: invented_users::with_owners_file },
     Attack { name: "tag-search", play: invented_users::tag_search },

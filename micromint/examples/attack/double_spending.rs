@@ -10,7 +10,10 @@ const SHOPS: usize = 8;
 /// The coins that an honest vendor takes of one user in a day.
 const CAP: u32 = 8;
 /// The honest customers of each vendor.
-const CUSTOMERS: usize = 12;
+const CUSTOMERS: usize = 20;
+
+/// The members of the coalition who cheat one vendor in one hour.
+const CROWD: usize = 6;
 
 /// Honest vendors with customers, and a member of the coalition with one set.
 struct Scene {
@@ -57,12 +60,11 @@ impl Scene {
         }
     }
 
-    fn blocked(&mut self) -> usize {
-        let now = self.world.now();
+    /// All shops show what they took to the watch. Returns how many of them stop the thief.
+    fn watch(&mut self) -> usize {
         let user = &self.thief.user;
-        let is_blocked =
-            |shop: &&Shop| self.world.broker.blocked(&shop.vendor, now).unwrap().users.contains(user);
-        self.shops.iter().filter(is_blocked).count()
+        let stops = |shop: &&Shop| self.world.watch_taken(shop).contains(user);
+        self.shops.iter().filter(stops).count()
     }
 }
 
@@ -79,15 +81,12 @@ pub(crate) fn hidden(mint: &Mint) -> Report {
         if scene.shops[shop].takes(&payment) {
             taken += u64::from(payment.coins);
         }
-        let (_, blocked) = scene.world.watch(&scene.shops[shop], &[payment.clone()]);
-        let is_alone = blocked.is_empty();
-        report.expect(is_alone, || "a lone failing user is the vendor's fault".to_string());
     }
+    let blocked = scene.watch();
     let coins = scene.thief.coins(&scene.world.rules, &own_shop.vendor);
     let all = scene.thief.payment(&scene.world.rules, &own_shop.vendor, "all", &coins);
     let paid = count(&scene.world.hand_in(&own_shop, &[all]), Verdict::Accepted);
     scene.redeem();
-    let blocked = scene.blocked();
     let (offenders, suspects) = (scene.world.offenders(), scene.world.suspects());
     let user = &scene.thief.user;
     report.expect(suspects.contains(user), || "the thief is no suspect".to_string());
@@ -153,6 +152,7 @@ pub(crate) fn open(mint: &Mint) -> Report {
         let payment = scene.payment(shop);
         taken += if scene.shops[shop].takes(&payment) { u64::from(payment.coins) } else { 0 };
     }
+    scene.watch();
     scene.redeem();
     let offenders = scene.world.offenders();
     report.expect(offenders.iter().eq([&scene.thief.user]), || {
@@ -162,5 +162,55 @@ pub(crate) fn open(mint: &Mint) -> Report {
     report.tried =
         format!("one set at {SHOPS} vendors, signed: {taken} coins taken; named as offender");
     scene.world.close(&mut report);
+    report
+}
+
+/// So many cheats at one vendor in one hour that it takes the fault for its own and blocks nobody.
+/// Its cap bounds what it loses.
+pub(crate) fn crowd(mint: &Mint) -> Report {
+    let mut world = World::new(mint);
+    let mut report = Report::default();
+    let readers: Vec<Buyer> =
+        (0..CUSTOMERS).map(|i| world.honest_buyer(&format!("reader-{i}"), 1)).collect();
+    let cheats: Vec<Buyer> =
+        (0..CROWD).map(|i| world.member(&format!("cheat-{i}"), 1)).collect();
+    let shop = world.honest_shop("honest", Owners::Known, CAP);
+    let fence = world.member_shop("fence");
+    for reader in &readers {
+        let coins = reader.coins(&world.rules, &shop.vendor);
+        world.pay(reader, &shop, &coins[..1]);
+    }
+    let mut taken = 0;
+    // Before the watch, and after it.
+    for round in 0..2 {
+        for cheat in &cheats {
+            let coins = cheat.coins(&world.rules, &shop.vendor);
+            let half = CAP as usize / 2;
+            let coins = &coins[round * half..coins.len().min((round + 1) * half)];
+            let page = world.fresh_name();
+            let payment = cheat.payment(&world.rules, &shop.vendor, &page, coins);
+            let payment = Payment { authenticator: world.random.authenticator(), ..payment };
+            taken += if shop.takes(&payment) { u64::from(payment.coins) } else { 0 };
+        }
+        let blocked = world.watch_taken(&shop);
+        report.expect(round > 0 || blocked.is_empty(), || format!("blocked: {blocked:?}"));
+    }
+    for cheat in &cheats {
+        let coins = cheat.coins(&world.rules, &fence.vendor);
+        let all = cheat.payment(&world.rules, &fence.vendor, "all", &coins);
+        world.hand_in(&fence, &[all]);
+    }
+    world.redeem(&shop);
+    let suspects = world.suspects();
+    report.expect(cheats.iter().all(|cheat| suspects.contains(&cheat.user)), || {
+        format!("suspects: {suspects:?}")
+    });
+    report.allow_unpaid(CROWD as u64 * u64::from(CAP));
+    report.tried = format!(
+        "{CROWD} cheats among {} users of an hour: the vendor is at fault and blocks nobody, {taken} \
+         coins taken up to its cap; all suspects",
+        CUSTOMERS + CROWD
+    );
+    world.close(&mut report);
     report
 }

@@ -13,7 +13,7 @@ const COINS: usize = 1500;
 /// The names that are tried at most.
 const NAMES_MAX: u64 = 5000;
 /// The leading bits of a tag that are searched for. The price of all 64 follows from it.
-const TAG_BITS: u32 = 16;
+const TAG_BITS: u32 = 12;
 /// The searches over which the price is averaged.
 const TAG_SEARCHES: u32 = 64;
 /// SHA-256 that one core computes in a second.
@@ -69,7 +69,7 @@ fn search(world: &mut World, thief: &Buyer, shop: &Shop) -> (Vec<Payment>, u64) 
 /// A vendor without an owners file takes them at its own risk; the broker pays none and alarms.
 pub(crate) fn without_owners_file(mint: &Mint) -> Report {
     let mut scene = Scene::new(mint, Owners::Unknown);
-    let mut report = Report { cost: scene.hashes, ..Report::default() };
+    let mut report = Report::with_cost(scene.hashes);
     let taken: u64 = scene
         .payments
         .iter()
@@ -96,7 +96,7 @@ pub(crate) fn without_owners_file(mint: &Mint) -> Report {
 /// A vendor with an owners file takes none: neither with the thief's own tokens nor with others.
 pub(crate) fn with_owners_file(mint: &Mint) -> Report {
     let mut scene = Scene::new(mint, Owners::Known);
-    let mut report = Report { cost: scene.hashes, ..Report::default() };
+    let mut report = Report::with_cost(scene.hashes);
     for payment in &scene.payments {
         let owner_tokens = payment.owner_tokens.iter().map(|_| scene.world.random.token());
         let random = Payment { owner_tokens: owner_tokens.collect(), ..payment.clone() };

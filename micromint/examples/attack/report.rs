@@ -30,6 +30,11 @@ pub(crate) struct Totals {
 }
 
 impl Report {
+    /// A report that begins with this cost.
+    pub(crate) fn with_cost(cost: u64) -> Report {
+        Report { cost, ..Report::default() }
+    }
+
     /// Records a fault unless `holds`.
     pub(crate) fn expect(&mut self, holds: bool, fault: impl FnOnce() -> String) {
         if !holds {

@@ -4,7 +4,9 @@ use micromint::authenticator::Key;
 use micromint::bin::Bin;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::UserVector;
-use micromint::protocol::{FundsWithdrawn, Refusal, RequestOutcome, RequestPayment, SoldSet};
+use micromint::protocol::{
+    FundsWithdrawn, Payment, Refusal, RequestOutcome, RequestPayment, SoldSet,
+};
 use micromint::wallet::{Fetch, PaymentDecision, PaymentOutcome, Policy, Received, Wallet};
 
 use super::report::Report;
@@ -62,7 +64,7 @@ pub(crate) fn keep_out(mint: &Mint) -> Report {
                 report.expect(false, || format!("page {page} is not paid: {decision:?}"));
                 break;
             };
-            let payment = micromint::protocol::Payment::parse(&sending.message).unwrap();
+            let payment = Payment::parse(&sending.message).unwrap();
             let outcome = shop.ask(&payment);
             let is_paid = outcome == RequestOutcome::Paid;
             let outcome = match outcome {
@@ -74,6 +76,7 @@ pub(crate) fn keep_out(mint: &Mint) -> Report {
             };
             wallet.settle(sending.payment, outcome, now).unwrap();
             if is_paid {
+                world.note_paid(&shop, &payment);
                 break;
             }
             refused += 1;

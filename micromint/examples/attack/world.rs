@@ -118,6 +118,8 @@ pub(crate) struct World {
     pub(crate) buyers: HashMap<u32, UserId>,
     honest_users: BTreeSet<UserId>,
     honest_vendors: Vec<VendorId>,
+    /// The users whom honest vendors stopped serving.
+    blocked_by_honest: BTreeSet<UserId>,
     due: Due,
     sales: u64,
     messages: u64,
@@ -145,6 +147,7 @@ impl World {
             buyers: HashMap::new(),
             honest_users: BTreeSet::new(),
             honest_vendors: Vec::new(),
+            blocked_by_honest: BTreeSet::new(),
             due: Due::default(),
             sales: 0,
             messages: 0,

@@ -133,10 +133,9 @@ impl World {
     fn blamed(&mut self) -> u64 {
         let now = self.now();
         let offenders = self.broker.offenders(now).unwrap();
-        let mut blamed: BTreeSet<UserId> = offenders.into_iter().map(|it| it.user).collect();
-        for vendor in &self.honest_vendors {
-            blamed.extend(self.broker.blocked(vendor, now).unwrap().users);
-        }
+        let offenders = offenders.into_iter().map(|it| it.user);
+        let blamed: BTreeSet<UserId> =
+            offenders.chain(self.blocked_by_honest.iter().cloned()).collect();
         blamed.intersection(&self.honest_users).count() as u64
     }
 

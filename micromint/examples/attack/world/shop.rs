@@ -1,5 +1,6 @@
 //! Vendors: honest ones have a paywall and a till; a member of the coalition has a pen.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,9 +34,15 @@ pub(crate) struct Shop {
     config: Option<VendorConfig>,
     /// `None` for a member of the coalition.
     paywall: Option<Paywall>,
+    /// What an honest shop took and has not shown to the watch.
+    taken: RefCell<Vec<Payment>>,
 }
 
 impl Shop {
+    fn new(vendor: VendorId, key: Key, folder: PathBuf) -> Shop {
+        Shop { vendor, key, folder, config: None, paywall: None, taken: RefCell::default() }
+    }
+
     /// Sends a payment to an honest shop. Its price is the number of its coins.
     pub(crate) fn ask(&self, payment: &Payment) -> RequestOutcome {
         self.decide(payment).outcome()
@@ -48,7 +55,7 @@ impl Shop {
         let target = payment.url.as_str().strip_prefix(&origin).unwrap();
         let body = payment.to_bytes();
         let headers: [(&[u8], &[u8]); 1] = [(b"Content-Type", b"application/x-micromint")];
-        paywall.decide(&Request {
+        let decision = paywall.decide(&Request {
             method: b"POST",
             target: target.as_bytes(),
             is_https: true,
@@ -56,7 +63,11 @@ impl Shop {
             body: Some(&body),
             price: payment.coins,
             ..Request::default()
-        })
+        });
+        if decision.outcome() == RequestOutcome::Paid {
+            self.taken.borrow_mut().push(payment.clone());
+        }
+        decision
     }
 
     /// Whether an honest shop takes the payment.
@@ -91,7 +102,7 @@ impl World {
     /// Registers a vendor of the coalition. If its vector is taken it gets another name.
     pub(crate) fn member_shop(&mut self, name: &str) -> Shop {
         let (vendor, key) = self.register(name);
-        Shop { vendor, key, folder: PathBuf::new(), config: None, paywall: None }
+        Shop::new(vendor, key, PathBuf::new())
     }
 
     /// Registers an honest vendor. It serves each user at most `cap` coins a day, 0 for no limit.
@@ -103,7 +114,7 @@ impl World {
         std::fs::create_dir_all(&periods).unwrap();
         let period = self.params().period();
         std::fs::write(periods.join(format!("{period}.params")), self.params().to_toml()).unwrap();
-        let mut shop = Shop { vendor, key, folder, config: None, paywall: None };
+        let mut shop = Shop::new(vendor, key, folder);
         if owners == Owners::Known {
             self.update_owners(&shop);
         }
@@ -125,11 +136,9 @@ impl World {
     /// An honest shop after its server was started again.
     pub(crate) fn reopen(&self, shop: &Shop) -> Shop {
         Shop {
-            vendor: shop.vendor.clone(),
-            key: shop.key.clone(),
-            folder: shop.folder.clone(),
             config: shop.config.clone(),
             paywall: shop.config.as_ref().map(|config| self.open(config)),
+            ..Shop::new(shop.vendor.clone(), shop.key.clone(), shop.folder.clone())
         }
     }
 
@@ -163,11 +172,16 @@ impl World {
         if shop.paywall.is_some() {
             assert_eq!(shop.ask(&payment), RequestOutcome::Paid, "an honest payment is refused");
         }
-        for coin in coins {
+        self.note_paid(shop, &payment);
+        payment
+    }
+
+    /// Notes that an honest user paid this to a shop.
+    pub(crate) fn note_paid(&mut self, shop: &Shop, payment: &Payment) {
+        for coin in payment.x.chunks(self.params().coin_size()) {
             let bin = self.rules.bin(coin[0]).unwrap();
             self.due.paid(bin, &shop.vendor);
         }
-        payment
     }
 
     /// An honest shop redeems everything that it took.
@@ -210,6 +224,14 @@ impl World {
         let answer = self.broker.redeem(&message, now).unwrap().granted().unwrap();
         self.due.sent(message, false);
         answer.result.verdicts
+    }
+
+    /// An honest shop shows to the watch what it took since it last did. Returns the users whom it
+    /// should stop serving.
+    pub(crate) fn watch_taken(&mut self, shop: &Shop) -> Vec<UserId> {
+        let (_, blocked) = self.watch(shop, &shop.taken.take());
+        self.blocked_by_honest.extend(blocked.iter().cloned());
+        blocked
     }
 
     /// A shop shows payments to the watch. Returns the users whom it should stop serving.
