@@ -34,9 +34,9 @@ impl Scene {
             for (number, shop) in shops.iter().enumerate() {
                 let subbin = number as u32;
                 let coins = customer.coins(&world.rules, &shop.vendor);
-                let coin = coins.into_iter().find(|coin| {
-                    world.rules.bin(coin[0]).is_some_and(|bin| bin.subbin == subbin)
-                });
+                let coin = coins
+                    .into_iter()
+                    .find(|coin| world.rules.bin(coin[0]).is_some_and(|bin| bin.subbin == subbin));
                 if let Some(coin) = coin {
                     world.pay(customer, shop, &[coin]);
                 }
@@ -172,8 +172,7 @@ pub(crate) fn crowd(mint: &Mint) -> Report {
     let mut report = Report::default();
     let readers: Vec<Buyer> =
         (0..CUSTOMERS).map(|i| world.honest_buyer(&format!("reader-{i}"), 1)).collect();
-    let cheats: Vec<Buyer> =
-        (0..CROWD).map(|i| world.member(&format!("cheat-{i}"), 1)).collect();
+    let cheats: Vec<Buyer> = (0..CROWD).map(|i| world.member(&format!("cheat-{i}"), 1)).collect();
     let shop = world.honest_shop("honest", Owners::Known, CAP);
     let fence = world.member_shop("fence");
     for reader in &readers {

@@ -219,14 +219,16 @@ pub(crate) fn framed(mint: &Mint) -> Report {
         if let (Some(same), Some(other)) = (same, other) {
             let is_same_set = world.rules.bin(other[0]).unwrap().superbin == bin.superbin;
             assert!(is_same_set, "coins are in the order of sets");
-            received.push((world.pay(reader, &left, &[other.clone()]), true));
-            received.push((world.pay(reader, &right, &[first.clone()]), false));
-            let payment = reader.payment(&world.rules, &left.vendor, "shared", &[same.clone()]);
+            received.push((world.pay(reader, &left, std::slice::from_ref(other)), true));
+            received.push((world.pay(reader, &right, std::slice::from_ref(first)), false));
+            let payment =
+                reader.payment(&world.rules, &left.vendor, "shared", std::slice::from_ref(same));
             shared.push(Payment { authenticator: world.random.authenticator(), ..payment });
         }
     }
     let at = |is_left| received.iter().filter(move |it| it.1 == is_left).map(|it| it.0.clone());
-    let (at_left, at_right): (Vec<Payment>, Vec<Payment>) = (at(true).collect(), at(false).collect());
+    let (at_left, at_right): (Vec<Payment>, Vec<Payment>) =
+        (at(true).collect(), at(false).collect());
     world.hand_in(&left, &at_left);
     world.hand_in(&right, &at_right);
     let verdicts = world.hand_in(&left, &junk);

@@ -218,8 +218,7 @@ impl World {
             authenticator: self.random.authenticator(),
             data: joined(records),
         };
-        message.authenticator =
-            shop.key.request_redemption(message.batch.as_str(), &message.data);
+        message.authenticator = shop.key.request_redemption(message.batch.as_str(), &message.data);
         let now = self.now();
         let answer = self.broker.redeem(&message, now).unwrap().granted().unwrap();
         self.due.sent(message, false);
