@@ -1844,7 +1844,7 @@ micromint_status micromint_mint_run_shard(const micromint_mint *mint,
                                           micromint_error **error_out);
 
 /**
- * Hashes every ball of the coin file again.
+ * Hashes every ball of the coin file again, and those before it in its group.
  *
  * threads, progress, userdata: as for `micromint_mint_run()`.
  * faults_out:                  the number of faults: 0 for a valid file.

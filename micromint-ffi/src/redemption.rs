@@ -142,7 +142,7 @@ pub unsafe extern "C" fn micromint_broker_watch(
         let answer = it.broker.watch(&request, it.host.now()).map_err(failed_broker)?;
         let mut users = Vec::new();
         reply.write(answer.map(|answer| {
-            users = answer.blocked;
+            users = answer.result.blocked.users().to_vec();
             answer.result.to_bytes()
         }));
         blocked.write(lines(users.iter()));

@@ -19,7 +19,7 @@ use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;
-use crate::protocol::{FundsCredited, Id, RedemptionResult, RequestRedemption, Verdict};
+use crate::protocol::{Blocked, FundsCredited, Id, RedemptionResult, RequestRedemption, Verdict};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -67,8 +67,6 @@ pub struct BatchAnswer {
     pub is_repeated: bool,
     /// What is wrong with its coins.
     pub alarm: Alarm,
-    /// The users whom this vendor should stop serving, because of their payments in the batch.
-    pub blocked: Vec<UserId>,
 }
 
 /// How many coins or balls raise an alarm.
@@ -242,9 +240,10 @@ fn answer_to(
     let result = RedemptionResult {
         vendor: batch.vendor.clone(),
         batch: batch.batch.clone(),
+        blocked: Blocked::new(blocked),
         verdicts: claims.iter().map(|claim| claim.verdict).collect(),
     };
-    BatchAnswer { result, is_repeated, alarm: Alarm::of(claims), blocked }
+    BatchAnswer { result, is_repeated, alarm: Alarm::of(claims) }
 }
 
 impl Alarm {

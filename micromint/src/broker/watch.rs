@@ -15,7 +15,7 @@ use super::redemption::{Alarm, BatchRefusal, set_too_late};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::authenticator::{Authenticator, Key};
 use crate::identity::{UserId, VendorId};
-use crate::protocol::{RequestWatch, Verdict, WatchResult};
+use crate::protocol::{Blocked, RequestWatch, Verdict, WatchResult};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -29,9 +29,6 @@ pub struct WatchAnswer {
     pub is_repeated: bool,
     /// What is wrong with its coins.
     pub alarm: Alarm,
-    /// The users whom this vendor should stop serving, because of what it showed in this hour
-    /// ([`Broker::blocked`]).
-    pub blocked: Vec<UserId>,
 }
 
 impl Broker {
@@ -169,9 +166,10 @@ fn answer_to(
         vendor: request.vendor.clone(),
         period: request.period.clone(),
         watch: request.watch.clone(),
+        blocked: Blocked::new(blocked),
         authenticator: Authenticator::from_bytes([0; 16]),
         verdicts: claims.iter().map(|claim| claim.verdict).collect(),
     };
     let result = result.authenticated(key);
-    WatchAnswer { result, is_repeated, alarm: Alarm::of(claims), blocked }
+    WatchAnswer { result, is_repeated, alarm: Alarm::of(claims) }
 }

@@ -97,6 +97,7 @@ fn problem_type(refusal: Refusal, is_short: bool) -> &'static str {
         | Refusal::Revoked
         | Refusal::NotOwner
         | Refusal::NotYetKnown
+        | Refusal::Blocked
         | Refusal::CapReached
         | Refusal::Spent => "verification-failed",
     }

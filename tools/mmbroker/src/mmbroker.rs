@@ -343,7 +343,7 @@ fn watch_one(arguments: &Watch, broker: &mut Broker, path: &Path) -> Result<u8, 
         coins(verdicts.len() as u64),
         request.vendor
     );
-    for user in &answer.blocked {
+    for user in answer.result.blocked.users() {
         say!("  {} should stop serving {user}", request.vendor);
     }
     Ok(report_alarm("mmbroker", &answer.alarm))

@@ -114,7 +114,7 @@ fn in_words(path: &Path, answer: &BatchAnswer) -> String {
             text.push_str(&format!("\n  {}: {}", coins(number), verdict.words()));
         }
     }
-    for user in &answer.blocked {
+    for user in result.blocked.users() {
         text.push_str(&format!("\n  {} should stop serving {user}", result.vendor));
     }
     text

@@ -203,7 +203,7 @@ fn a_vendor_learns_whom_to_block_and_no_other_vendor_does() {
     };
     let mut show = |name: &str, payments: &[Payment]| {
         let shown = watch(&news, name, payments);
-        broker.watch(&shown, DURING).unwrap().granted().unwrap().blocked
+        broker.watch(&shown, DURING).unwrap().granted().unwrap().result.blocked.users().to_vec()
     };
     // Junk in the name of user 3 does not block user 3. An invented user is blocked.
     let stranger = by_stranger(pay(3, "junk"));
@@ -221,7 +221,7 @@ fn a_vendor_learns_whom_to_block_and_no_other_vendor_does() {
     let both = batch(&news, "b1", &[with_junk(pay(1, "b"))]);
     let answer = broker.redeem(&both, DURING).unwrap().granted().unwrap();
     // Two of eleven are more than a tenth.
-    assert_eq!(answer.blocked, []);
+    assert_eq!(answer.result.blocked.users(), []);
     let alarms = broker.alarms(DURING).unwrap();
     assert_eq!((alarms.vendors[0].faults[0].users, alarms.vendors[0].faults[0].failing), (11, 2));
 }

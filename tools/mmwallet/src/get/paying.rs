@@ -4,6 +4,8 @@
 //! request for payment. The invariant: a payment follows no redirect, and its outcome is recorded
 //! once the whole content was passed on.
 
+use std::time::Duration;
+
 use url::Url as AnyUrl;
 
 use micromint::authenticator::Authenticator;
@@ -21,7 +23,7 @@ use micromint::scheme::{
 use micromint::time::UnixTime;
 use micromint::wallet::{
     PROBLEM_SIZE_MAX, PaymentOutcome, Problem, Sending, Wallet, outcome_of, payment_for_header,
-    receipt_in,
+    receipt_in, resend_after,
 };
 use micromint_console::{EXIT_OK, ToolError};
 
@@ -55,11 +57,17 @@ pub(super) enum Next {
 
 impl Paying<'_> {
     pub(super) fn send(mut self, url: &AnyUrl, output: &mut Output) -> Result<Next, ToolError> {
-        let mut answer = match self.request_paid(url) {
-            Ok(answer) => answer,
-            Err(error) => return Ok(self.no_answer(&error)),
+        let (answer, outcome, words) = loop {
+            let mut answer = match self.request_paid(url) {
+                Ok(answer) => answer,
+                Err(error) => return Ok(self.no_answer(&error)),
+            };
+            let (outcome, words) = self.outcome(&mut answer);
+            match self.resend_after(&answer, &outcome) {
+                Some(wait) => std::thread::sleep(wait),
+                None => break (answer, outcome, words),
+            }
         };
-        let (outcome, words) = self.outcome(&mut answer);
         match &outcome {
             PaymentOutcome::Paid => self.content(answer, output),
             PaymentOutcome::NotKept(word) if (200..300).contains(&answer.status) => {
@@ -121,6 +129,19 @@ impl Paying<'_> {
         headers.push((PAYMENT_HEADER.to_string(), payment_for_header(message)));
         headers.extend(self.idempotency());
         self.client.send(self.options.method, url.as_str(), &headers, self.options.body)
+    }
+
+    /// How long to wait before the same payment is sent again, because the vendor does not know its
+    /// coins yet.
+    fn resend_after(&self, answer: &Response, outcome: &PaymentOutcome) -> Option<Duration> {
+        let first_sent = self.wallet.state().payments()[self.sending.payment as usize].at;
+        let named = answer.header("retry-after");
+        let wait = resend_after(outcome, named, first_sent, SystemClock.now())?;
+        self.say(&format!(
+            "{} does not know these coins yet; sending them again in {wait} s",
+            self.request.vendor
+        ));
+        Some(Duration::from_secs(wait.into()))
     }
 
     /// The Idempotency-Key, with which a request other than GET can be repeated.

@@ -154,6 +154,20 @@ fn secrets_for_one_site_do_not_follow_a_redirect_to_another() {
     assert_eq!(other.seen().len(), 3);
 }
 
+/// The coins were bought a moment ago, and the vendor does not know them yet.
+#[test]
+fn coins_that_the_vendor_does_not_know_yet_are_sent_again() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let coins = home.unspent();
+    let output = get(&home, &vendor.url("/new-coins"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    assert_eq!(stderr(&output).matches("does not know these coins yet").count(), 2, "{output:?}");
+    let payments = vendor.payments();
+    assert_eq!(payments.len(), 3);
+    assert!(payments.iter().all(|payment| *payment == payments[0]));
+    assert_eq!((home.unspent(), home.outcome().as_str()), (coins - 2, "paid"));
+}
+
 /// The vendor recorded the payment, and its answer was lost completely or in part. The next run
 /// sends the same bytes and costs nothing.
 #[test]

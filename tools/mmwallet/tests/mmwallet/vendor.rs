@@ -150,6 +150,10 @@ impl Vendor {
         if path.starts_with("/refuse=") {
             return self.refused(path, &message, path.trim_start_matches("/refuse="));
         }
+        if path.starts_with("/new-coins") && tries < 3 {
+            let headers = "MicroMint-Status: not-yet-known\r\nRetry-After: 1\r\n";
+            return http("402 Payment Required", headers, b"");
+        }
         if let Some(status) = path.strip_prefix("/problem=") {
             return self.problem(path, status);
         }
