@@ -226,7 +226,8 @@ pub(crate) fn framed(mint: &Mint) -> Report {
         }
     }
     let at = |is_left| received.iter().filter(move |it| it.1 == is_left).map(|it| it.0.clone());
-    let (at_left, at_right): (Vec<Payment>, Vec<Payment>) = (at(true).collect(), at(false).collect());
+    let (at_left, at_right): (Vec<Payment>, Vec<Payment>) =
+        (at(true).collect(), at(false).collect());
     world.hand_in(&left, &at_left);
     world.hand_in(&right, &at_right);
     let verdicts = world.hand_in(&left, &junk);
