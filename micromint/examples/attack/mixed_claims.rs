@@ -16,7 +16,8 @@ const CUSTOMERS: u32 = 20;
 const CAP: u32 = 2;
 
 fn customers(world: &mut World) -> Vec<Buyer> {
-    let each = (world.params().superbin_count() as u32 / 2 / 400).max(1);
+    // All coins of a customer fit in one payment.
+    let each = (world.params().superbin_count() as u32 / 2 / 400).clamp(1, 6);
     (0..CUSTOMERS).map(|i| world.honest_buyer(&format!("reader-{i}"), each)).collect()
 }
 
