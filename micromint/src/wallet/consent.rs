@@ -230,9 +230,8 @@ mod tests {
 
     #[test]
     fn the_manifest_is_at_the_vendors_own_host() {
-        let url = |page: &str| {
-            manifest_url(&"a.localhost".parse().unwrap(), &page.parse().unwrap())
-        };
+        let url =
+            |page: &str| manifest_url(&"a.localhost".parse().unwrap(), &page.parse().unwrap());
         for (page, expected) in [
             ("https://b.a.localhost/p", "https://a.localhost/.well-known/micromint"),
             ("https://b.a.localhost:8443/p", "https://a.localhost/.well-known/micromint"),
