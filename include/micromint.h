@@ -1977,7 +1977,7 @@ micromint_status micromint_broker_redeem(micromint_broker *broker,
  * Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to
  * another batch.
  */
-micromint_status micromint_broker_set_aside(const micromint_broker *broker,
+micromint_status micromint_broker_rejected_coins(const micromint_broker *broker,
                                             const uint8_t *batch,
                                             size_t batch_len,
                                             const uint8_t *result,

@@ -53,7 +53,7 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
     guard(error_out, || {
         given!(path = path_at(config, config_len), host = host_of(host));
         let config = load(path)?;
-        Paywall::prepare(&config, &host).map_err(refused)?;
+        Paywall::prepare(&config, &host, &host).map_err(refused)?;
         Ok(())
     })
 }

@@ -225,16 +225,19 @@ impl Key {
         self.authenticator(&[b"micromint watch", vendor, period, watch_id.as_bytes(), data])
     }
 
-    /// The authenticator of a Watch-Result. This key is K_W; `data` is the decoded verdicts.
+    /// The authenticator of a Watch-Result. This key is K_W; `blocked` is the value of the header,
+    /// empty if it is absent; `data` is the decoded verdicts.
     pub fn watch_result(
         &self,
         vendor: &VendorId,
         period: &Period,
         watch_id: &str,
+        blocked: &str,
         data: &[u8],
     ) -> Authenticator {
         let (vendor, period) = (vendor.as_str().as_bytes(), period.as_str().as_bytes());
-        self.authenticator(&[b"micromint watched", vendor, period, watch_id.as_bytes(), data])
+        let (watch_id, blocked) = (watch_id.as_bytes(), blocked.as_bytes());
+        self.authenticator(&[b"micromint watched", vendor, period, watch_id, blocked, data])
     }
 
     /// HMAC-SHA256 over the parts, with a zero byte between them. Only the last part can contain a

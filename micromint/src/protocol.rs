@@ -29,6 +29,8 @@ mod invalid_payment;
 
 mod request_redemption;
 
+mod blocked;
+
 mod redemption_result;
 
 mod owners_sold;
@@ -47,6 +49,7 @@ mod verdict;
 mod any;
 
 pub use any::Message;
+pub use blocked::{BLOCKED_PER_RESULT_MAX, Blocked};
 pub use frame::{Frame, HEADER_COUNT_MAX, LINE_LEN_MAX, MessageError};
 pub use funds_credited::FundsCredited;
 pub use funds_withdrawn::{

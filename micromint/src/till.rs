@@ -42,7 +42,6 @@ use crate::time::UnixTime;
 use decide::{decide, obstacle, retried, retry, reverse};
 use position::{MARK_SIZE, day_of};
 use promises::Promises;
-use record::PaymentNote;
 use store::{LOCK_NAME, Store};
 use syncing::{Syncing, Wanted};
 use table::TableError;

@@ -49,11 +49,15 @@ mod problem;
 mod answer;
 
 // How a payment is checked.
+mod users;
+
 mod lists;
 
 mod check;
 
 mod accepted;
+
+mod blocked;
 
 mod challenger;
 
@@ -70,7 +74,8 @@ mod metrics;
 pub mod redemption;
 
 pub use answer::{price_unreadable, unavailable};
-pub use carrier::brings_payment;
+pub use blocked::{BLOCKED_FILE, BLOCKED_USERS_MAX};
+pub use carrier::has_payment_or_receipt;
 pub use charge::Charge;
 pub use check::{Checker, Refused};
 pub use config::VendorConfig;
@@ -83,8 +88,9 @@ pub use merge::{Merge, MergeRule};
 pub use metrics::{Counters, METRICS_MEDIA_TYPE};
 pub use origin::{Origin, OriginError};
 pub use page::Page;
-pub use paywall::{Paywall, PaywallError, SYNC_WANTED_FILE};
+pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
 pub use price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, parse_price};
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};
-pub use serving::{Decided, Vendor};
+pub use serving::{Vendor, VendorDecision};
+pub use views::FREE_VIEWS_MAX;

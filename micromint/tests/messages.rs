@@ -152,9 +152,16 @@ fn request_redemption() -> impl Strategy<Value = Message> {
 }
 
 fn redemption_result() -> impl Strategy<Value = Message> {
-    (parsed(HOST), parsed(ID), verdicts()).prop_map(|(vendor, batch, verdicts)| {
-        Message::RedemptionResult(RedemptionResult { vendor, batch, verdicts })
-    })
+    (parsed(HOST), parsed(ID), blocked(), verdicts()).prop_map(
+        |(vendor, batch, blocked, verdicts)| {
+            let result = RedemptionResult { vendor, batch, blocked, verdicts };
+            Message::RedemptionResult(result)
+        },
+    )
+}
+
+fn blocked() -> impl Strategy<Value = Blocked> {
+    proptest::collection::vec(parsed(USER), 0..4).prop_map(Blocked::new)
 }
 
 fn send_expired() -> impl Strategy<Value = Message> {
@@ -220,9 +227,16 @@ fn request_watch() -> impl Strategy<Value = Message> {
 }
 
 fn watch_result() -> impl Strategy<Value = Message> {
-    (parsed(HOST), parsed(PERIOD), parsed(ID), authenticator(), verdicts()).prop_map(
-        |(vendor, period, watch, authenticator, verdicts)| {
-            Message::WatchResult(WatchResult { vendor, period, watch, authenticator, verdicts })
+    (parsed(HOST), parsed(PERIOD), parsed(ID), blocked(), authenticator(), verdicts()).prop_map(
+        |(vendor, period, watch, blocked, authenticator, verdicts)| {
+            Message::WatchResult(WatchResult {
+                vendor,
+                period,
+                watch,
+                blocked,
+                authenticator,
+                verdicts,
+            })
         },
     )
 }

@@ -341,7 +341,7 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
     std::fs::write(&file, CONFIG).unwrap();
 
     let config = VendorConfig::load(&file).unwrap();
-    let paths = Paywall::prepare(&config, &SystemEntropy).unwrap();
+    let paths = Paywall::prepare(&config, &SystemClock, &SystemEntropy).unwrap().paths;
     for path in &paths {
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
@@ -350,7 +350,7 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
     let above = std::fs::metadata(folder.path().join("var")).unwrap().permissions().mode();
     assert_eq!(above & 0o011, 0o011, "the serving user must get to the till");
     assert_eq!(
-        Paywall::prepare(&config, &SystemEntropy).unwrap(),
+        Paywall::prepare(&config, &SystemClock, &SystemEntropy).unwrap().paths,
         paths,
         "a second start changes nothing"
     );

@@ -25,9 +25,9 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bindings::{
-    APLOG_ALERT, APLOG_CRIT, APLOG_EMERG, APLOG_ERR, APLOG_INFO, APLOG_NOTICE, ap_log_error_,
-    ap_log_rerror_, apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t,
-    apr_pstrmemdup, apr_status_t, request_rec, server_rec,
+    APLOG_ALERT, APLOG_CRIT, APLOG_EMERG, APLOG_ERR, APLOG_INFO, APLOG_NOTICE, APLOG_WARNING,
+    ap_log_error_, ap_log_rerror_, apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register,
+    apr_pool_t, apr_pstrmemdup, apr_status_t, request_rec, server_rec,
 };
 
 pub(crate) use config::{ConfigPlace, Expression, Parent, Text};
@@ -53,6 +53,8 @@ pub(crate) enum Level {
     Critical,
     /// A request failed.
     Error,
+    /// The webmaster should know.
+    Warn,
     /// Something that the webmaster asked to be logged.
     Notice,
     /// Something that a client caused.
@@ -74,6 +76,7 @@ impl Log {
             Level::Alert => APLOG_ALERT,
             Level::Critical => APLOG_CRIT,
             Level::Error => APLOG_ERR,
+            Level::Warn => APLOG_WARNING,
             Level::Notice => APLOG_NOTICE,
             Level::Info => APLOG_INFO,
         } as c_int;

@@ -12,8 +12,8 @@ mod report;
 
 use micromint::protocol::RequestOutcome;
 use micromint::vendor::{
-    Decision, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Request as PaywallRequest, brings_payment,
-    is_price_file, parse_price, price_unreadable,
+    Decision, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Request as PaywallRequest,
+    has_payment_or_receipt, is_price_file, parse_price, price_unreadable,
 };
 
 use crate::ap::{Code, DECLINED, Grant, Level, Parent, Request};
@@ -55,10 +55,15 @@ pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
 pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
     parent.share_counters();
     for vendor in parent.vendors() {
-        if let Err(error) = vendor.prepare(parent.owner()) {
-            parent.refuse_at(vendor.position(), &error.to_string());
-            if !parent.is_restart() {
-                return Err(());
+        match vendor.prepare(parent.owner()) {
+            Ok(warnings) => {
+                warnings.iter().for_each(|warning| parent.log().write(Level::Warn, warning));
+            }
+            Err(error) => {
+                parent.refuse_at(vendor.position(), &error.to_string());
+                if !parent.is_restart() {
+                    return Err(());
+                }
             }
         }
     }
@@ -100,7 +105,7 @@ pub(crate) fn require(request: Request<'_>) -> Grant {
 
 fn comes_to_pay(request: Request<'_>) -> bool {
     let headers = request.headers();
-    brings_payment(&PaywallRequest {
+    has_payment_or_receipt(&PaywallRequest {
         method: request.method(),
         headers: &headers,
         ..PaywallRequest::default()

@@ -4,12 +4,9 @@
 use std::sync::Arc;
 
 use micromint::host::{SystemClock, SystemEntropy};
-use micromint::vendor::{Vendor, parse_price, parse_receipt_path};
+use micromint::vendor::{FREE_VIEWS_MAX, Vendor, parse_price, parse_receipt_path};
 
 use crate::ap::{ConfigPlace, Expression, Text};
-
-/// The largest number of free views per day.
-const FREE_VIEWS_MAX: u32 = 1_000_000;
 
 /// The configuration of a server.
 #[derive(Clone, Default)]

@@ -40,9 +40,12 @@ pub(crate) fn prepare(worker: &Worker) -> Result<(), ()> {
         return Ok(());
     }
     for vendor in &worker.module().vendors {
-        if let Err(error) = vendor.prepare(worker.owner()) {
-            worker.refuse_at(vendor.position(), &error.to_string());
-            return Err(());
+        match vendor.prepare(worker.owner()) {
+            Ok(warnings) => warnings.iter().for_each(|warning| worker.warn(warning)),
+            Err(error) => {
+                worker.refuse_at(vendor.position(), &error.to_string());
+                return Err(());
+            }
         }
     }
     Ok(())

@@ -6,9 +6,9 @@ use micromint::authenticator::{Authenticator, Key, OwnerToken};
 use micromint::identity::VendorId;
 use micromint::owner::owner_tag;
 use micromint::protocol::{
-    Frame, FundsCredited, FundsWithdrawn, InvalidPayment, OwnersSold, Payment, RedemptionResult,
-    RequestCredit, RequestOwners, RequestPayment, RequestRedemption, RequestWatch, SendExpired,
-    Verdict, WatchResult, push_record,
+    Blocked, Frame, FundsCredited, FundsWithdrawn, InvalidPayment, OwnersSold, Payment,
+    RedemptionResult, RequestCredit, RequestOwners, RequestPayment, RequestRedemption,
+    RequestWatch, SendExpired, Verdict, WatchResult, push_record,
 };
 use micromint::testing::ObviousMint;
 use serde_json::{Value, json};
@@ -181,6 +181,7 @@ impl Cast {
         let result = RedemptionResult {
             vendor: batch.vendor,
             batch: batch.batch,
+            blocked: Blocked::new(["mallory".parse().unwrap()]),
             verdicts: vec![Verdict::Accepted, Verdict::AlreadyPaid, Verdict::Waiting],
         };
         self.files.push(("redemption-result", result.to_bytes()));
@@ -247,11 +248,12 @@ impl Cast {
             vendor: vendor.clone(),
             period: period.clone(),
             watch: request.watch,
+            blocked: Blocked::new(["mallory".parse().unwrap(), "eve".parse().unwrap()]),
             authenticator: Authenticator::from_bytes([0; 16]),
             verdicts: vec![Verdict::Accepted],
         }
         .authenticated(&key);
-        let parts = ["micromint watched", vendor.as_str(), period.as_str(), "w-1"];
+        let parts = ["micromint watched", vendor.as_str(), period.as_str(), "w-1", "mallory,eve"];
         self.authenticator(&key, &parts, &[0], result.authenticator);
         self.files.push(("watch-result", result.to_bytes()));
     }

@@ -265,6 +265,14 @@ impl Printer {
         self
     }
 
+    /// Adds a header that may be absent.
+    pub(super) fn header_if(self, header: Option<(&str, impl Display)>) -> Printer {
+        match header {
+            Some((name, value)) => self.header(name, value),
+            None => self,
+        }
+    }
+
     /// Adds a header with a text for people. What a header cannot carry is not sent: characters
     /// other than printable ASCII become `?`; blanks at the ends and everything after `len_max`
     /// bytes are removed. So no text, wherever it came from, can forge a line of a message.

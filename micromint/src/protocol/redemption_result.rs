@@ -2,7 +2,7 @@
 
 use super::frame::{Printer, text_size_max};
 use super::verdict::{verdicts_from, verdicts_to_bytes};
-use super::{BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Frame, Id, MessageError, Verdict};
+use super::{BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Blocked, Frame, Id, MessageError, Verdict};
 use crate::identity::VendorId;
 
 /// The largest number of verdicts: one for each coin, and a coin takes at least the 16 bytes of two
@@ -18,6 +18,8 @@ pub struct RedemptionResult {
     pub vendor: VendorId,
     /// Its name.
     pub batch: Id,
+    /// The users whom the vendor should stop serving.
+    pub blocked: Blocked,
     /// One verdict for each coin, in the order of the batch. A payment that cannot be parsed has
     /// one.
     pub verdicts: Vec<Verdict>,
@@ -36,6 +38,7 @@ impl RedemptionResult {
         let result = RedemptionResult {
             vendor: frame.parsed("Vendor-ID")?,
             batch: frame.parsed("Batch-ID")?,
+            blocked: Blocked::from_frame(&frame)?,
             verdicts: verdicts_from(&frame.into_data()?)?,
         };
         if (accepted, rejected) == (result.accepted(), result.rejected()) {
@@ -53,6 +56,7 @@ impl RedemptionResult {
             .header("Batch-ID", &self.batch)
             .header("Accepted", self.accepted())
             .header("Rejected", self.rejected())
+            .header_if(self.blocked.header())
             .data(&verdicts_to_bytes(&self.verdicts))
     }
 

@@ -89,6 +89,8 @@ refusals! {
     /// A set was sold after the vendor's owners file was made, or was never sold. The same payment
     /// may be good a few seconds later.
     NotYetKnown = "not-yet-known", "The coins are not known here yet. Please try again.";
+    /// The vendor has stopped serving the user, because of payments that the broker refused.
+    Blocked = "blocked", "This site no longer accepts payments from this user.";
     /// The user has reached the daily limit of coins at this vendor.
     CapReached = "cap-reached", "You have reached today's limit here.";
     /// A coin was spent here before.

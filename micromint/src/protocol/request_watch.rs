@@ -4,7 +4,7 @@
 use super::frame::{Printer, text_size_max};
 use super::request_redemption::{check_records, records_in};
 use super::verdict::{verdicts_from, verdicts_to_bytes};
-use super::{Frame, Id, MessageError, Verdict};
+use super::{Blocked, Frame, Id, MessageError, Verdict};
 use crate::authenticator::{Authenticator, Key};
 use crate::identity::VendorId;
 use crate::period::Period;
@@ -102,7 +102,9 @@ pub struct WatchResult {
     pub period: Period,
     /// Its identifier.
     pub watch: Id,
-    /// Computed with K_W over Vendor-ID, Period, Watch-ID and data.
+    /// The users whom the vendor should stop serving.
+    pub blocked: Blocked,
+    /// Computed with K_W over Vendor-ID, Period, Watch-ID, the users in `blocked` and data.
     pub authenticator: Authenticator,
     /// One verdict for each coin, in order. A record that cannot be read has one.
     pub verdicts: Vec<Verdict>,
@@ -120,6 +122,7 @@ impl WatchResult {
             vendor: frame.parsed("Vendor-ID")?,
             period: frame.parsed("Period")?,
             watch: frame.parsed("Watch-ID")?,
+            blocked: Blocked::from_frame(&frame)?,
             authenticator: frame.parsed("Authenticator")?,
             verdicts: verdicts_from(&frame.into_data()?)?,
         })
@@ -131,6 +134,7 @@ impl WatchResult {
             .header("Vendor-ID", &self.vendor)
             .header("Period", &self.period)
             .header("Watch-ID", &self.watch)
+            .header_if(self.blocked.header())
             .header("Authenticator", self.authenticator)
             .data(&verdicts_to_bytes(&self.verdicts))
     }
@@ -148,6 +152,7 @@ impl WatchResult {
 
     fn under(&self, key: &Key) -> Authenticator {
         let data = verdicts_to_bytes(&self.verdicts);
-        key.watch_result(&self.vendor, &self.period, self.watch.as_str(), &data)
+        let watch = self.watch.as_str();
+        key.watch_result(&self.vendor, &self.period, watch, &self.blocked.to_string(), &data)
     }
 }

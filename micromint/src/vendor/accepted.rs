@@ -355,7 +355,10 @@ mod tests {
         folder.put("2026-12.params", test_params().to_toml().as_bytes());
         let accepted = open(&folder);
         let period = "2026-12".parse().unwrap();
-        assert_eq!(accepted.current().without_owners(), [test_params().period().clone()]);
+        assert_eq!(
+            accepted.current().without_owners(test_params().raw().start),
+            [test_params().period().clone()]
+        );
         let owners = |count: usize| {
             let mut owners = Owners::new(&vendor(), test_params().period(), 1);
             owners.extend(&vec![[7; 8]; count]);
@@ -371,7 +374,7 @@ mod tests {
         folder.put("2027-01.params", b"half of a fi");
         assert!(accepted.refresh(NOW.plus_seconds(10)).unwrap().contains("2027-01"));
         assert_eq!(fault(), None);
-        assert!(accepted.current().without_owners().is_empty());
+        assert!(accepted.current().without_owners(test_params().raw().start).is_empty());
         folder.remove("2027-01.params").unwrap();
         assert_eq!(accepted.refresh(NOW.plus_seconds(75)), None);
 
@@ -380,7 +383,7 @@ mod tests {
             folder.put("2026-12.owners", &bytes);
             assert!(accepted.refresh(NOW.plus_seconds(150)).is_some() || bytes.len() < 20);
             assert_eq!(fault(), None);
-            assert!(accepted.current().without_owners().is_empty());
+            assert!(accepted.current().without_owners(test_params().raw().start).is_empty());
         }
     }
 }

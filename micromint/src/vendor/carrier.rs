@@ -78,7 +78,7 @@ impl<'a> Carrier<'a> {
 
 /// Whether the head of a request carries a payment in any form, or a receipt. Checks neither: a
 /// server uses it to decide whether to ask for a password.
-pub fn brings_payment(request: &Request<'_>) -> bool {
+pub fn has_payment_or_receipt(request: &Request<'_>) -> bool {
     Carrier::of(request) != Carrier::None || brings_receipt(request)
 }
 
@@ -180,7 +180,7 @@ mod tests {
         ] {
             let headers: &[(&[u8], &[u8])] = &[(name.as_bytes(), value.as_bytes())];
             let request = Request { method: method.as_bytes(), headers, ..Request::default() };
-            assert_eq!(brings_payment(&request), expected, "{method} {name}: {value}");
+            assert_eq!(has_payment_or_receipt(&request), expected, "{method} {name}: {value}");
         }
     }
 

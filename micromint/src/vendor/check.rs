@@ -151,10 +151,12 @@ impl Checker {
         self.accepted(period).and_then(|accepted| accepted.lists.fault())
     }
 
-    /// The accepted periods whose coins nobody checks for their owner.
-    pub(super) fn without_owners(&self) -> Vec<Period> {
-        let periods = self.periods.iter().filter(|accepted| !accepted.lists.has_owners());
-        periods.map(|accepted| accepted.rules.params().period().clone()).collect()
+    /// The accepted periods that have not ended at `now` and have no owners file.
+    pub(super) fn without_owners(&self, now: UnixTime) -> Vec<Period> {
+        let unchecked = self.periods.iter().filter(|accepted| accepted.lists.lacks_owners());
+        let params = unchecked.map(|accepted| accepted.rules.params());
+        let current = params.filter(|params| now < params.raw().expiration);
+        current.map(|params| params.period().clone()).collect()
     }
 
     fn accepted(&self, period: &Period) -> Option<&AcceptedPeriod> {

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::config_error::ConfigError;
+use super::users::users_in;
 use crate::authenticator::OwnerToken;
 use crate::host::{Directory, read_whole};
 use crate::identity::{UserId, VendorId};
@@ -67,7 +68,8 @@ impl ListFolder<'_> {
         if names.contains(&name) {
             let bytes = read_whole(self.directory, &name, REVOKED_FILE_SIZE_MAX)
                 .map_err(|error| self.wrong(&name, error.to_string()))?;
-            lists.revoked = revoked(&bytes).map_err(|reason| self.wrong(&name, reason))?;
+            let users = users_in(&bytes).map_err(|reason| self.wrong(&name, reason))?;
+            lists.revoked = users.into_iter().collect();
         }
         let name = file_name(params.period(), "owners");
         if names.contains(&name) {
@@ -142,6 +144,11 @@ impl Lists {
         matches!(self.owners, OwnersList::Read(_))
     }
 
+    /// Whether there is no owners file.
+    pub(super) fn lacks_owners(&self) -> bool {
+        matches!(self.owners, OwnersList::Absent)
+    }
+
     /// Why no payment is taken, if the owners file exists and cannot be read.
     pub(super) fn fault(&self) -> Option<&str> {
         match &self.owners {
@@ -149,15 +156,6 @@ impl Lists {
             OwnersList::Absent | OwnersList::Read(_) => None,
         }
     }
-}
-
-/// Reads one User-ID per line; blank lines are ignored.
-fn revoked(bytes: &[u8]) -> Result<BTreeSet<UserId>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(i, line)| line.trim().parse().map_err(|error| format!("line {}: {error}", i + 1)))
-        .collect()
 }
 
 #[cfg(test)]

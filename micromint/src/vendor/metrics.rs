@@ -16,6 +16,9 @@ const OUTCOMES: usize = RequestOutcome::UNREFUSED.len() + Refusal::ALL.len();
 const COINS: usize = 2 * OUTCOMES;
 /// The number of counters.
 const SLOTS: usize = COINS + 2;
+/// The name of the gauge.
+const WITHOUT_OWNERS: &str = "micromint_periods_without_owners";
+
 /// The media type of [`Counters::to_prometheus`].
 pub const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -30,7 +33,7 @@ pub const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// let answer = Answer { outcome: RequestOutcome::Unpaid, status: 402, ..Answer::default() };
 /// let decision = Decision::from(answer);
 /// counters.count(&decision.event(402, decision.outcome()));
-/// let text = counters.to_prometheus();
+/// let text = counters.to_prometheus(0);
 /// assert!(text.contains("micromint_requests_total{outcome=\"unpaid\"} 1"));
 /// ```
 #[repr(transparent)]
@@ -59,8 +62,9 @@ impl Counters {
         }
     }
 
-    /// All counters in the text format of Prometheus.
-    pub fn to_prometheus(&self) -> String {
+    /// All counters in the text format of Prometheus, and a gauge: the number of accepted periods
+    /// without an owners file ([`Vendor::periods_without_owners`](super::Vendor)).
+    pub fn to_prometheus(&self, periods_without_owners: usize) -> String {
         let mut text = String::new();
         family(&mut text, "requests", "Requests that the paywall decided about, by outcome.");
         self.outcomes(&mut text, "requests", 0);
@@ -78,6 +82,12 @@ impl Counters {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "micromint_{name}_total {}", self.read(slot));
         }
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "# HELP {WITHOUT_OWNERS} Accepted periods whose payments are taken without an owners \
+             file.\n# TYPE {WITHOUT_OWNERS} gauge\n{WITHOUT_OWNERS} {periods_without_owners}\n"
+        );
         text
     }
 
@@ -156,7 +166,7 @@ mod tests {
         counters.count(&paid(false).event(404, RequestOutcome::Reversed));
         counters.count(&paid(true).event(200, RequestOutcome::Paid));
         counters.count(&paid(false).event(402, RequestOutcome::Refused(Refusal::Spent)));
-        let text = counters.to_prometheus();
+        let text = counters.to_prometheus(2);
         for line in [
             "# TYPE micromint_requests_total counter",
             "micromint_requests_total{outcome=\"paid\"} 2",
@@ -166,9 +176,11 @@ mod tests {
             "micromint_dry_run_requests_total{outcome=\"paid\"} 1",
             "micromint_coins_total 9",
             "micromint_coins_reversed_total 3",
+            "# TYPE micromint_periods_without_owners gauge",
+            "micromint_periods_without_owners 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
-        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), SLOTS);
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), SLOTS + 1);
     }
 }

@@ -23,12 +23,13 @@ use std::sync::Arc;
 use self::ask::Ask;
 use self::credential::is_of_others;
 use self::dry_run::rehearsed;
-use self::files::{load_lists, make_till_folder, secret_place};
+use self::files::{make_till_folder, secret_place, warnings};
 use self::judge::served;
 use self::quotes::{Quoted, Quotes};
 use self::sync_wanted::SyncWanted;
 use super::accepted::Accepted;
 use super::answer;
+use super::blocked::{BLOCKED_FILE, BlockedUsers};
 use super::carrier::{self, Carrier, InHeader};
 use super::challenger::Challenger;
 use super::charge::{Charge, Taken};
@@ -47,6 +48,7 @@ use crate::params::Params;
 use crate::period::Period;
 use crate::protocol::{Frame, PAYMENT_SIZE_MAX, RequestOutcome};
 use crate::till::{REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
+use crate::time::UnixTime;
 
 /// The paywall in front of a vendor's pages. One serves all threads of a process; open it after the
 /// process was forked.
@@ -78,6 +80,7 @@ pub struct Paywall {
     challenger: Challenger,
     quotes: Quotes,
     till: Till,
+    blocked: BlockedUsers,
     sync_wanted: SyncWanted,
     views: FreeViews,
     clock: Arc<dyn Clock>,
@@ -102,6 +105,18 @@ pub enum PaywallError {
     /// The file of the secret of receipts.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
+}
+
+/// The result of [`Paywall::prepare`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prepared {
+    /// Every path that the serving processes must be able to read and write, so that the caller
+    /// can change its owner.
+    pub paths: Vec<PathBuf>,
+    /// What the webmaster should know, one line each, for the server's error log: the periods
+    /// without an owners file.
+    pub warnings: Vec<String>,
 }
 
 /// No reversal is promised in this many last seconds of its time limit, because it may have to wait
@@ -136,17 +151,18 @@ impl Route<'_> {
 
 impl Paywall {
     /// Creates what a first start needs: the directory of the till and the secret of receipts. Call
-    /// it in the process with the rights to do so. Returns every path that the serving processes
-    /// must be able to read and write, so that the caller can change its owner.
+    /// it in the process with the rights to do so.
     ///
     /// # Errors
-    /// Periods or lists cannot be read, or files cannot be created.
+    /// Periods or lists cannot be read, a required owners file does not exist, or files cannot be
+    /// created.
     pub fn prepare(
         config: &VendorConfig,
+        clock: &dyn Clock,
         entropy: &dyn Entropy,
-    ) -> Result<Vec<PathBuf>, PaywallError> {
+    ) -> Result<Prepared, PaywallError> {
         config.check().map_err(ConfigError::from)?;
-        load_lists(config, &config.load_periods()?)?;
+        let warnings = warnings(config, clock.now())?;
         make_till_folder(config.till()).map_err(FileError::on("make", config.till()))?;
         let (directory, name) = secret_place(config)?;
         read_or_create_key(&directory, &name, entropy)?;
@@ -155,7 +171,7 @@ impl Paywall {
         let names = till.names().map_err(FileError::on("list", config.till()))?;
         let mut paths = vec![config.till().to_path_buf(), config.receipt_secret().to_path_buf()];
         paths.extend(names.iter().map(|name| config.till().join(name)));
-        Ok(paths)
+        Ok(Prepared { paths, warnings })
     }
 
     /// Opens the paywall on disk: once in every serving process, after the fork.
@@ -227,6 +243,8 @@ impl Paywall {
         let views = FreeViews::new(till.shared_directory(), &receipt_key);
         let challenger = Challenger::new(&receipt_key, config.vendor().as_str());
         let quotes = Quotes::new();
+        let blocked = BlockedUsers::open(till.shared_directory(), clock.now());
+        let blocked = blocked.map_err(FileError::on("read", &config.till().join(BLOCKED_FILE)))?;
         Ok(Paywall {
             config,
             accepted,
@@ -234,6 +252,7 @@ impl Paywall {
             challenger,
             quotes,
             till,
+            blocked,
             sync_wanted: SyncWanted::default(),
             views,
             clock,
@@ -241,10 +260,10 @@ impl Paywall {
         })
     }
 
-    /// The accepted periods without an owners file, in which anybody who finds coins by search can
-    /// spend them here. A server reports them when it starts.
+    /// The accepted periods that have not ended and have no owners file: anybody who finds coins of
+    /// them by search can spend the coins here. Does not access the disk.
     pub fn periods_without_owners(&self) -> Vec<Period> {
-        self.accepted.current().without_owners()
+        self.accepted.current().without_owners(self.clock.now())
     }
 
     /// The next step for a request whose head was read. Non-blocking, without access to the disk.
@@ -294,7 +313,7 @@ impl Paywall {
     /// Decides about a request that [`Paywall::begin`] passed to `work`, without examining it
     /// again. May wait for the disk.
     pub(super) fn decide_by<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
-        if self.accepted.is_due(self.clock.now()) {
+        if self.is_due(self.clock.now()) {
             // Read the periods and lists again first.
             return self.decide(request);
         }
@@ -304,12 +323,24 @@ impl Paywall {
     /// Decides about a request. Its body must have been read if [`Paywall::classify`] asked for it.
     /// May wait for the disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
-        let alert = if request.price == 0 { None } else { self.accepted.refresh(self.clock.now()) };
+        let alert = if request.price == 0 { None } else { self.refresh(self.clock.now()) };
         let mut decision = self.follow(request, self.route(request, Carrier::of(request)));
         if alert.is_some() {
             decision.about_mut().alert = alert;
         }
         as_placed(request, decision)
+    }
+
+    /// Whether a payment must wait until periods or lists were examined.
+    fn is_due(&self, now: UnixTime) -> bool {
+        self.accepted.is_due(now) || self.blocked.is_due(now)
+    }
+
+    /// Reads the periods and lists that have changed. Returns new errors to log, if there are any.
+    fn refresh(&self, now: UnixTime) -> Option<String> {
+        let errors = [self.accepted.refresh(now), self.blocked.refresh(now)];
+        let errors: Vec<String> = errors.into_iter().flatten().collect();
+        (!errors.is_empty()).then(|| errors.join("; "))
     }
 
     /// The result of [`Paywall::decide`], if it can be found without waiting for a lock, a sync or
@@ -334,7 +365,7 @@ impl Paywall {
         mut route: Route<'a>,
     ) -> Option<Decision> {
         let is_simple = self.config.cap().is_none() && !request.place.is_dry_run;
-        if !is_simple || !self.till.is_nonblocking() || self.accepted.is_due(self.clock.now()) {
+        if !is_simple || !self.till.is_nonblocking() || self.is_due(self.clock.now()) {
             return None;
         }
         match &mut route {

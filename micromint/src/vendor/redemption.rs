@@ -17,10 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
+use super::blocked::{self, BLOCKED_FILE, block};
 use crate::authenticator::{Key, hex};
 use crate::bytes::{u32_be, u64_be};
 use crate::error::FileError;
-use crate::identity::VendorId;
+use crate::identity::{UserId, VendorId};
 use crate::period::Period;
 use crate::protocol::{
     BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Id, Payment, RedemptionResult, RequestRedemption,
@@ -163,12 +164,14 @@ pub fn make_batch(
     Err(RedemptionError::Busy)
 }
 
-/// Reads the broker's answer to a batch and records its verdicts. Returns the batch with them.
-/// Reading the same result again has no further effect.
+/// Reads the broker's answer to a batch, records its verdicts, and blocks the users that it names
+/// ([`BLOCKED_FILE`](super::BLOCKED_FILE)). Returns the batch with its verdicts. Reading the same
+/// result again has no further effect, except that users whom a person unblocked are blocked again.
 ///
 /// # Errors
 /// The result is for another vendor or batch, has another number of coins, or differs from an
-/// earlier result; or the till failed. Nothing was changed.
+/// earlier result; or the till failed. Nothing was changed, except that the verdicts may be recorded
+/// if the list of blocked users cannot be written; read the result again then.
 pub fn read_result(
     till: &Till,
     vendor: &VendorId,
@@ -202,13 +205,33 @@ pub fn read_result(
     })?;
     let id = id.clone();
     match noted {
-        Noted::Settled(batch) => Ok(batch),
+        Noted::Settled(batch) => {
+            block_users(till, result.blocked.users())?;
+            Ok(batch)
+        }
         Noted::UnknownBatch => Err(RedemptionError::UnknownBatch { id }),
         Noted::VerdictCount { expected } => {
             Err(RedemptionError::VerdictCount { id, expected, found })
         }
         Noted::OtherResult => Err(RedemptionError::OtherResult { id }),
     }
+}
+
+/// Blocks users at this vendor.
+fn block_users(till: &Till, users: &[UserId]) -> Result<(), TillError> {
+    let path = till.directory().path().join(BLOCKED_FILE);
+    till.locked(|store| {
+        block(store.directory(), users).map_err(FileError::on("write", &path)).map_err(Into::into)
+    })
+}
+
+/// The users whom this vendor has stopped serving, in the order in which they were blocked.
+///
+/// # Errors
+/// The list cannot be read.
+pub fn blocked_users(till: &Till) -> Result<Vec<UserId>, RedemptionError> {
+    let path = till.directory().path().join(BLOCKED_FILE);
+    Ok(blocked::read(till.directory()).map_err(FileError::on("read", &path))?)
 }
 
 /// The effect of a result on the till.

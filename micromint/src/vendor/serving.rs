@@ -16,7 +16,7 @@ use super::carrier::Carrier;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::decision::{Decision, Serve};
-use super::paywall::{Paywall, PaywallError, is_free};
+use super::paywall::{Paywall, PaywallError, Prepared, is_free};
 use super::request::Request;
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
@@ -27,7 +27,7 @@ use crate::time::UnixTime;
 const REOPEN_AFTER_SECONDS: i64 = 1;
 
 /// A decision, and the paywall that settles its charge.
-pub type Decided = (Decision, Option<Arc<Paywall>>);
+pub type VendorDecision = (Decision, Option<Arc<Paywall>>);
 
 /// A vendor in a server's configuration. One serves all threads of a process.
 ///
@@ -42,7 +42,9 @@ pub type Decided = (Decision, Option<Arc<Paywall>>);
 /// let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
 /// let path = "/etc/micromint/vendor.toml".into();
 /// let vendor = Vendor::read(path, "site.conf:7".to_string(), clock, entropy)?;
-/// vendor.prepare(None)?;
+/// for warning in vendor.prepare(None)? {
+///     eprintln!("{warning}");
+/// }
 /// // In a serving process, after the fork, on a thread that may wait for the disk:
 /// let request = Request { method: b"GET", target: b"/story", price: 1, ..Request::default() };
 /// match vendor.decide(&request) {
@@ -95,13 +97,15 @@ impl Vendor {
     }
 
     /// Creates what a first start needs and makes the serving user and group its owner. Call it
-    /// before the fork, in the process with the rights to do so.
+    /// before the fork, in the process with the rights to do so. Returns warnings for the server's
+    /// error log, one line each.
     ///
     /// # Errors
     /// [`Paywall::prepare`] fails, or the owner of a file cannot be changed.
-    pub fn prepare(&self, owner: Option<(u32, u32)>) -> Result<(), PaywallError> {
-        let paths = Paywall::prepare(&self.config, self.entropy.as_ref())?;
-        let Some((user, group)) = owner else { return Ok(()) };
+    pub fn prepare(&self, owner: Option<(u32, u32)>) -> Result<Vec<String>, PaywallError> {
+        let Prepared { paths, warnings } =
+            Paywall::prepare(&self.config, self.clock.as_ref(), self.entropy.as_ref())?;
+        let Some((user, group)) = owner else { return Ok(warnings) };
         for path in paths {
             match std::os::unix::fs::lchown(&path, Some(user), Some(group)) {
                 // A file that no longer exists, such as a pruned journal, needs no owner.
@@ -111,7 +115,13 @@ impl Vendor {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(warnings)
+    }
+
+    /// The number of accepted periods that have not ended and have no owners file, as far as this
+    /// process knows. Never waits for the disk.
+    pub fn periods_without_owners(&self) -> usize {
+        self.to_ask().map_or(0, |paywall| paywall.periods_without_owners().len())
     }
 
     /// The paywall, if it was ever open: enough to answer with prices. Never waits for the disk.
@@ -161,7 +171,11 @@ impl Vendor {
     /// once. Also returns the paywall that settles the charge, if there may be one. `None`: read
     /// the body first, at most [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, and
     /// call [`Vendor::decide`].
-    pub fn decide_head(&self, paywall: &Arc<Paywall>, request: &Request<'_>) -> Option<Decided> {
+    pub fn decide_head(
+        &self,
+        paywall: &Arc<Paywall>,
+        request: &Request<'_>,
+    ) -> Option<VendorDecision> {
         let carrier = Carrier::of(request);
         if is_free(request, carrier) {
             return Some((Decision::Serve(Serve::default()), None));
@@ -185,7 +199,7 @@ impl Vendor {
 
     /// Decides as [`Paywall::decide`] does, and opens the paywall first if necessary. Waits for the
     /// disk. Also returns the paywall that decided, which settles the charge.
-    pub fn decide(&self, request: &Request<'_>) -> Decided {
+    pub fn decide(&self, request: &Request<'_>) -> VendorDecision {
         let (opened, reason) = match self.open() {
             Ok(Some(paywall)) => (Some(paywall), None),
             Ok(None) => (self.to_ask(), None),
@@ -283,7 +297,12 @@ mod tests {
 
         /// What [`Vendor::decide_head`] says of the head of a request; `None` if the body is to be
         /// read.
-        fn decide_head(&self, method: &str, target: &str, field: (&str, &[u8])) -> Option<Decided> {
+        fn decide_head(
+            &self,
+            method: &str,
+            target: &str,
+            field: (&str, &[u8]),
+        ) -> Option<VendorDecision> {
             let request = Request {
                 method: method.as_bytes(),
                 target: target.as_bytes(),
@@ -421,7 +440,7 @@ mod tests {
     #[test]
     fn coins_of_a_closed_period_have_expired_whatever_the_clock_says() {
         use crate::host::DiskDirectory;
-        use crate::protocol::{RedemptionResult, Verdict};
+        use crate::protocol::{Blocked, RedemptionResult, Verdict};
         use crate::till::{SyncMode, Till};
         use crate::vendor::redemption::{BatchLimits, make_batch, prune, read_result};
 
@@ -439,7 +458,7 @@ mod tests {
         while let Some(made) = make_batch(&till, &vendor, &key, None, limits).unwrap() {
             let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
             let (vendor, batch) = (vendor.clone(), made.batch.id);
-            let result = RedemptionResult { vendor, batch, verdicts };
+            let result = RedemptionResult { vendor, batch, blocked: Blocked::default(), verdicts };
             read_result(&till, &result.vendor, &result).unwrap();
         }
         site.clock.set(site.mint.params().raw().redeem_until.0);

@@ -17,6 +17,8 @@ use crate::error::FileError;
 use crate::host::{Directory, File, SharedFile};
 use crate::time::{DAY_SECONDS, UnixTime};
 
+/// The largest number of free views of a visitor per day that a server's configuration accepts.
+pub const FREE_VIEWS_MAX: u32 = 1_000_000;
 /// The name of the file in the directory of the till.
 pub(super) const VIEWS_NAME: &str = "free-views";
 /// The size of the header and of a bucket, in bytes.

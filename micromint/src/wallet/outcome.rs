@@ -79,6 +79,7 @@ fn is_about_the_request(refusal: Refusal) -> bool {
         | Refusal::NotYetValid
         | Refusal::WrongAmount
         | Refusal::NotYetKnown
+        | Refusal::Blocked
         | Refusal::CapReached => true,
         Refusal::UnknownPeriod
         | Refusal::Expired

@@ -229,18 +229,36 @@ impl Parent {
     }
 }
 
+/// All vendors of the configuration that a server belongs to.
+///
+/// # Safety
+/// `server` must be live, and its configuration completely read.
+pub(super) unsafe fn vendors_of<'a>(server: *const server_rec) -> &'a [Arc<Vendor>] {
+    let mut data: *mut c_void = null_mut();
+    // SAFETY: the pool is that of the configuration in use; the value under our name is what
+    // `module_config` stored there, and nothing changes it any more.
+    unsafe {
+        let pool = (*(*server).process).pconf;
+        apr_pool_userdata_get(&raw mut data, MODULE_CONFIG.as_ptr(), pool);
+        data.cast::<ModuleConfig>().as_ref().map_or(&[], |module| &module.vendors)
+    }
+}
+
+/// The name of the module's state in the pool of a configuration.
+const MODULE_CONFIG: &std::ffi::CStr = c"mod_micromint";
+
 /// The module's state of the whole configuration, created now if necessary.
 ///
 /// # Safety
 /// `pool` must be the configuration's pool.
 unsafe fn module_config(pool: *mut apr_pool_t) -> *mut ModuleConfig {
-    const KEY: &std::ffi::CStr = c"mod_micromint";
     let mut data: *mut c_void = null_mut();
     // SAFETY: the value under our name is what was stored there, and is dropped with the pool.
     unsafe {
-        if apr_pool_userdata_get(&raw mut data, KEY.as_ptr(), pool) != 0 || data.is_null() {
+        if apr_pool_userdata_get(&raw mut data, MODULE_CONFIG.as_ptr(), pool) != 0 || data.is_null()
+        {
             data = keep_in(pool, ModuleConfig::default()).cast();
-            apr_pool_userdata_setn(data, KEY.as_ptr(), Some(apr_pool_cleanup_null), pool);
+            apr_pool_userdata_setn(data, MODULE_CONFIG.as_ptr(), Some(apr_pool_cleanup_null), pool);
         }
     }
     data.cast()

@@ -15,7 +15,7 @@ use super::bindings::{
     ap_rwrite, ap_set_content_length, ap_set_content_type, ap_set_module_config, apr_pool_t,
     apr_table_addn, apr_table_clear, apr_table_get, apr_table_setn, apr_table_unset, request_rec,
 };
-use super::config::{Expression, server_of};
+use super::config::{Expression, server_of, vendors_of};
 use super::tables::micromint_module;
 use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
 use crate::module::{PlaceConfig, ServerConfig, Variable};
@@ -245,6 +245,13 @@ impl<'a> Request<'a> {
             let place = ap_get_module_config((*self.r).per_dir_config, &raw const micromint_module);
             place.cast::<PlaceConfig>().as_ref().unwrap_or(const { &PlaceConfig::NONE })
         }
+    }
+
+    /// The accepted periods of all vendors that have no owners file.
+    pub(crate) fn periods_without_owners(self) -> usize {
+        // SAFETY: a request has a server, and comes after the configuration was read.
+        let vendors = unsafe { vendors_of((*self.r).server) };
+        vendors.iter().map(|vendor| vendor.periods_without_owners()).sum()
     }
 
     /// Our configuration of its server.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use micromint::protocol::{PAYMENT_SIZE_MAX, RequestOutcome};
 use micromint::vendor::{
-    Content, Decided, Decision, Paywall, Place, Request as PaywallRequest, RequestBuf, Serve,
-    Vendor, unavailable,
+    Content, Decision, Paywall, Place, Request as PaywallRequest, RequestBuf, Serve, Vendor,
+    VendorDecision, unavailable,
 };
 
 use super::{SERVER_ERROR, free, reply};
@@ -57,7 +57,7 @@ pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
 fn follow(
     request: Request<'_>,
     price: u32,
-    decided: Decided,
+    decided: VendorDecision,
     question: Option<RequestBuf>,
 ) -> Code {
     let (decision, paywall) = decided;

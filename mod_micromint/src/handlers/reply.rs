@@ -137,7 +137,10 @@ pub(super) fn status(request: Request<'_>) -> Code {
     let Some(counters) = counters() else { return NOT_FOUND };
     request.add_answer_header("Cache-Control", "no-store");
     match request.discard_body() {
-        OK => request.send_content(METRICS_MEDIA_TYPE, counters.to_prometheus().as_bytes()),
+        OK => {
+            let text = counters.to_prometheus(request.periods_without_owners());
+            request.send_content(METRICS_MEDIA_TYPE, text.as_bytes())
+        }
         code => code,
     }
 }

@@ -5,7 +5,7 @@ use micromint::vendor::{About, Answer, Decision, Event, METRICS_MEDIA_TYPE};
 
 use super::{NOT_FOUND, SERVER_ERROR};
 use crate::module::{EventFormat, EventLog, Variable};
-use crate::sys::{Code, Level, OK, Request, iso_8601_now};
+use crate::sys::{Code, Level, OK, Request, iso_8601_now, periods_without_owners};
 use crate::visit::{Ruling, Visit};
 
 /// The value of a variable, for logs and headers; `None` where the paywall is off.
@@ -87,9 +87,8 @@ pub(crate) fn status(request: &mut Request) -> Code {
     if code != OK {
         return code;
     }
-    let Some(text) = request.counters().map(|counters| counters.to_prometheus()) else {
-        return NOT_FOUND;
-    };
+    let Some(counters) = request.counters() else { return NOT_FOUND };
+    let text = counters.to_prometheus(periods_without_owners());
     if request.push_header("Cache-Control", "no-store").is_none() {
         return SERVER_ERROR;
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use micromint::vendor::Vendor;
 use nginx_sys::{
-    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_open_file, ngx_conf_t,
-    ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_http_compile_complex_value,
+    NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_open_file,
+    ngx_conf_t, ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_http_compile_complex_value,
     ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_log_error_core, ngx_palloc,
     ngx_str_t, ngx_thread_pool_add, ngx_uint_t,
 };
@@ -215,16 +215,36 @@ impl Worker {
         // SAFETY: a cycle has a log.
         unsafe { emergency((*self.cycle).log, &format!("{reason} in {position}")) }
     }
+
+    /// Warns about the configuration: in the error log if its level allows that, and, while nginx
+    /// starts, on its standard error in any case.
+    pub(crate) fn warn(&self, text: &str) {
+        // SAFETY: a cycle has a log.
+        unsafe { report(NGX_LOG_WARN, (*self.cycle).log, &format!("micromint: {text}")) }
+    }
 }
 
 /// # Safety
 /// `log` must be live.
 unsafe fn emergency(log: *mut nginx_sys::ngx_log_t, text: &str) {
+    // SAFETY: the caller guarantees it.
+    unsafe { report(NGX_LOG_EMERG, log, text) }
+}
+
+/// # Safety
+/// `log` must be live.
+unsafe fn report(level: u32, log: *mut nginx_sys::ngx_log_t, text: &str) {
     // SAFETY: `%*s` takes a length and a pointer, both of `text`.
     unsafe {
         let (len, data) = (text.len(), text.as_ptr());
-        ngx_log_error_core(NGX_LOG_EMERG as ngx_uint_t, log, 0, c"%*s".as_ptr(), len, data);
+        ngx_log_error_core(level as ngx_uint_t, log, 0, c"%*s".as_ptr(), len, data);
     }
+}
+
+/// The accepted periods of all vendors that have no owners file.
+pub(crate) fn periods_without_owners() -> usize {
+    let vendors = current_module().map_or(&[][..], |module| &module.vendors);
+    vendors.iter().map(|vendor| vendor.periods_without_owners()).sum()
 }
 
 /// The module's state of the configuration in use.

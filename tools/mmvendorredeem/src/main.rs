@@ -20,7 +20,8 @@ use micromint::till::{Batch, SyncMode, Till};
 use micromint::time::UnixTime;
 use micromint::vendor::VendorConfig;
 use micromint::vendor::redemption::{
-    BatchLimits, OutgoingBatch, batches, make_batch, prune, read_result, summary, unbatched,
+    BatchLimits, OutgoingBatch, batches, blocked_users, make_batch, prune, read_result, summary,
+    unbatched,
 };
 use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, write_output};
 
@@ -36,7 +37,8 @@ const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
 /// you read the result of a batch, --out writes the same batch again.
 ///
 /// With --result it reads the broker's answer (a Redemption-Result), prints what happened to the
-/// coins, and removes journals in which everything is settled and past redeem-until. Coins that
+/// coins, blocks the users that the broker names (in the file `blocked` of the till; remove a line
+/// to serve a user again), and removes journals in which everything is settled and past redeem-until. Coins that
 /// wait at the broker are not lost: after redeem-until, --out writes their batch again, and the
 /// broker then decides about them.
 ///
@@ -95,6 +97,9 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
     if let Some(result) = &arguments.result {
         let message = RedemptionResult::parse(&read_input(result, RESULT_SIZE_MAX)?)?;
         print_batch(&read_result(&till, &vendor, &message)?);
+        for user in message.blocked.users() {
+            say!("blocked: {user}; the servers of this till refuse payments of this user");
+        }
         return print_pruned(&till);
     }
     if arguments.status { print_status(&till) } else { print_pruned(&till) }
@@ -184,6 +189,9 @@ fn print_status(till: &Till) -> Result<u8, ToolError> {
             left.young,
             left.redeem_until
         );
+    }
+    for user in blocked_users(till)? {
+        say!("blocked: {user}");
     }
     Ok(EXIT_OK)
 }

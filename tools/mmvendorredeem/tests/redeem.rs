@@ -10,7 +10,9 @@ use assert_cmd::Command;
 use micromint::authenticator::{Authenticator, OwnerToken, UrlDigest};
 use micromint::bin::Bin;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
-use micromint::protocol::{Payment, PaymentRecord, RedemptionResult, RequestRedemption, Verdict};
+use micromint::protocol::{
+    Blocked, Payment, PaymentRecord, RedemptionResult, RequestRedemption, Verdict,
+};
 use micromint::till::{Spend, Spent, SyncMode, Till};
 use micromint::time::UnixTime;
 
@@ -74,9 +76,15 @@ fn output(command: &mut Command, status: i32) -> (String, String) {
 }
 
 fn answer(folder: &Path, batch: &str, verdicts: &[Verdict]) {
+    answer_blocking(folder, batch, verdicts, &[]);
+}
+
+/// Also names users whom the vendor should stop serving.
+fn answer_blocking(folder: &Path, batch: &str, verdicts: &[Verdict], blocked: &[&str]) {
     let batch = RequestRedemption::parse(&std::fs::read(folder.join(batch)).unwrap()).unwrap();
     let (vendor, batch) = (batch.vendor, batch.batch);
-    let result = RedemptionResult { vendor, batch, verdicts: verdicts.to_vec() };
+    let blocked = Blocked::new(blocked.iter().map(|user| user.parse().unwrap()));
+    let result = RedemptionResult { vendor, batch, blocked, verdicts: verdicts.to_vec() };
     std::fs::write(folder.join("result"), result.to_bytes()).unwrap();
 }
 

@@ -21,6 +21,7 @@ mod unpaid;
 use std::path::Path;
 
 use micromint::error::chain;
+use micromint::money::coins_worth;
 use micromint::reply::Reply;
 use micromint::wallet::Policy;
 use micromint_console::{EXIT_OK, ToolError};
@@ -99,7 +100,7 @@ pub fn get(
             return Ok(not_paid(&format!(
                 "its price is {}, and there is no wallet at {}; \
                 `mmwallet receive` creates one and adds the coins that you bought",
-                show::coins(request.price, request.coin_value),
+                coins_worth(request.price.into(), request.coin_value),
                 wallet_file.path().display()
             )));
         };

@@ -6,23 +6,32 @@ use std::path::Path;
 
 use crate::error::FileError;
 use crate::host::DiskDirectory;
-use crate::params::Params;
+use crate::period::Period;
+use crate::time::UnixTime;
+use crate::vendor::accepted::Accepted;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::config_error::ConfigError;
-use crate::vendor::lists::{ListFolder, Lists};
+use crate::vendor::lists::file_name;
 
-/// The broker's lists for each of the periods, in their folder.
-pub(super) fn load_lists(
-    config: &VendorConfig,
-    periods: &[Params],
-) -> Result<Vec<Lists>, ConfigError> {
+/// Reads the periods and the broker's lists, as a test that they can be read. Returns a line for
+/// each period that has not ended and has no owners file.
+pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<String>, ConfigError> {
     let folder = DiskDirectory::new(config.periods());
-    let lists = ListFolder {
-        directory: &folder,
-        vendor: config.vendor(),
-        requires_owners: config.requires_owners(),
-    };
-    periods.iter().map(|params| lists.load(params, None)).collect()
+    let accepted =
+        Accepted::open(config.vendor(), config.requires_owners(), Box::new(folder), now)?;
+    let periods = accepted.current().without_owners(now);
+    Ok(periods.iter().map(|period| without_owners(config, period)).collect())
+}
+
+fn without_owners(config: &VendorConfig, period: &Period) -> String {
+    let path = config.periods().join(file_name(period, "owners"));
+    format!(
+        "{}: payments of period {period} are taken without an owners file, so that whoever finds \
+         coins by search can spend them here; put the broker's file for {} there, and set owners = \
+         \"required\"",
+        path.display(),
+        config.vendor()
+    )
 }
 
 /// Creates the directory of the till with mode 0700, and its missing parents with the default mode.

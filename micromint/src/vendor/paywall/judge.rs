@@ -20,6 +20,7 @@ use crate::vendor::answer::{self, RefusedPayment};
 use crate::vendor::carrier::is_authorized_otherwise;
 use crate::vendor::challenger::Echo;
 use crate::vendor::charge::{Charge, Taken};
+use crate::vendor::check::Refused;
 use crate::vendor::conditions::Withheld;
 use crate::vendor::decision::{Answer, Decision, Serve};
 use crate::vendor::request::Request;
@@ -51,6 +52,13 @@ impl Paywall {
         let mut checked = ask.checker.check(&payment, &ask.url, ask.price, ask.now);
         if echo == Some(Echo::Late) {
             checked = Err(too_late(checked));
+        }
+        // Whose the coins are comes first, so a stranger neither learns of a block nor causes one.
+        if let Ok(first_bins) = &checked
+            && self.blocked.contains(&payment.user)
+        {
+            let may_be_recorded = first_bins.first().copied();
+            checked = Err(Refused { refusal: Refusal::Blocked, may_be_recorded });
         }
         let fault = ask.checker.fault(&payment.period);
         let challenge_id = challenge.map(|challenge| challenge.id.as_str());

@@ -6,7 +6,7 @@ use super::*;
 use crate::authenticator::{Authenticator, OwnerToken, UrlDigest};
 use crate::bin::Bin;
 use crate::host::{Directory, SimulatedDirectory, Survives, SystemEntropy};
-use crate::protocol::PaymentRecord;
+use crate::protocol::{Blocked, PaymentRecord};
 use crate::till::tests::HandClock;
 use crate::till::{PaymentId, Reversal, Spend, Spent, SyncMode};
 
@@ -63,7 +63,8 @@ fn make(till: &Till) -> Option<OutgoingBatch> {
 }
 
 fn result(batch: &Batch, verdicts: &[Verdict]) -> RedemptionResult {
-    RedemptionResult { vendor: vendor(), batch: batch.id.clone(), verdicts: verdicts.to_vec() }
+    let (batch, blocked) = (batch.id.clone(), Blocked::default());
+    RedemptionResult { vendor: vendor(), batch, blocked, verdicts: verdicts.to_vec() }
 }
 
 /// The digests of the pages that a batch redeems.

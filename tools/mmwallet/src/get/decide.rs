@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use url::Url as AnyUrl;
 
 use micromint::host::{Clock, SystemClock};
+use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::scheme::Challenge;
@@ -15,7 +16,6 @@ use micromint_console::ToolError;
 use super::consent::ask_vendor;
 use super::{CREDENTIAL_COINS_MAX, GetOptions, HEADER_COINS_MAX};
 use crate::net::Client;
-use crate::show;
 
 /// How many times the wallet decides at most: it can need the consent of the vendor and of the user,
 /// and the first again if coins of another period are chosen meanwhile.
@@ -35,7 +35,7 @@ pub(super) fn decide(
         Err(error) => return Ok(Reply::Refused(error.to_string())),
     };
     if options.method == "HEAD" {
-        let price = show::coins(request.price, request.coin_value);
+        let price = coins_worth(request.price.into(), request.coin_value);
         return Ok(Reply::Refused(format!(
             "its price is {price}; a HEAD request is never charged"
         )));
@@ -83,7 +83,7 @@ fn ask(
     choice: &Choice,
     autopay: u32,
 ) -> Result<Reply<(), String>, ToolError> {
-    let price = show::coins(request.price, request.coin_value);
+    let price = coins_worth(request.price.into(), request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(Reply::Refused(format!(
             "its price is {price}, above the autopay threshold of {autopay}, and there is no \

@@ -11,6 +11,7 @@ use url::Url as AnyUrl;
 use micromint::authenticator::Authenticator;
 use micromint::error::chain;
 use micromint::host::{Clock, SystemClock};
+use micromint::money::coins_worth;
 use micromint::protocol::{
     InvalidPayment, MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, Payment, Refusal,
     RequestPayment, STATUS_HEADER,
@@ -253,7 +254,7 @@ impl Paying<'_> {
             if self.sending.again { " (with the coins of the earlier attempt)" } else { "" };
         self.say(&format!(
             "paid {} to {}{again}; {} left{said}",
-            show::coins(self.request.price, self.request.coin_value),
+            coins_worth(self.request.price.into(), self.request.coin_value),
             self.request.vendor,
             state.balance(holding).unspent
         ));
