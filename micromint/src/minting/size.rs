@@ -13,8 +13,9 @@ use crate::params::{RawParams, SUPERBIN_BITS_MAX};
 
 /// The hash function of every chosen size: DES has too few inputs for real money.
 const HASH: HashName = HashName::Sha256;
-/// k of every chosen size, as in the profiles with SHA-256: a forger with a hundredth of the
-/// broker's work forges 10^-12 of the coins, and nine of ten coins of a set fit one vendor.
+/// k of every chosen size, as in the profiles with SHA-256: someone who bought nothing and does a
+/// hundredth of the mint's work forges 4 coins in 10^9, and nine of ten coins of a set fit one
+/// vendor.
 const COIN_SIZE: u32 = 6;
 /// The fewest superbin bits, so that (u-1)(k-1) >= 40.
 const SUPERBIN_BITS_MIN: u32 = 9;
