@@ -37,7 +37,8 @@ impl Buyer {
 
     /// All coins of this buyer for `vendor`, in order of set and sub-bin.
     pub(crate) fn coins(&self, rules: &CoinRules, vendor: &VendorId) -> Vec<Vec<u64>> {
-        let of_set = |first| coins_of(rules, &self.user, vendor, first, |bin| self.balls.get(&bin).copied());
+        let of_set =
+            |first| coins_of(rules, &self.user, vendor, first, |bin| self.balls.get(&bin).copied());
         self.firsts.iter().flat_map(|first| of_set(*first)).collect()
     }
 

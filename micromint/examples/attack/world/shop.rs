@@ -195,6 +195,7 @@ impl World {
             let now = self.now();
             let answer = self.broker.redeem(&batch.message, now).unwrap().granted().unwrap();
             read_result(&till, &shop.vendor, &answer.result).unwrap();
+            self.blocked_by_honest.extend(answer.result.blocked.users().iter().cloned());
             verdicts.extend_from_slice(&answer.result.verdicts);
             self.due.sent(batch.message, true);
         }
@@ -218,8 +219,7 @@ impl World {
             authenticator: self.random.authenticator(),
             data: joined(records),
         };
-        message.authenticator =
-            shop.key.request_redemption(message.batch.as_str(), &message.data);
+        message.authenticator = shop.key.request_redemption(message.batch.as_str(), &message.data);
         let now = self.now();
         let answer = self.broker.redeem(&message, now).unwrap().granted().unwrap();
         self.due.sent(message, false);
