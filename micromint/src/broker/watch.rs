@@ -4,6 +4,8 @@
 //! in a batch now, and the users whom the vendor should stop serving. The invariant: nothing is paid
 //! or credited. What was shown is kept as evidence, as the claims of a batch are.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::blocking::{Blocks, blocks, hour_of};
@@ -101,16 +103,20 @@ impl Broker {
         })
     }
 
-    /// The users to block by name, in order. `examined` are the payments of the message that is
-    /// answered, which name invented users.
+    /// The users to block, by name. `examined` are the payments of the message that is answered,
+    /// which name invented users. Since an answer has room for a bounded number, the users of this
+    /// message come first, and invented names, which cost nothing, come last.
     pub(super) fn named(&self, blocks: Blocks<u64>, examined: &[ExaminedPayment]) -> Vec<UserId> {
-        let buyers = blocks.users.iter().filter_map(|mark| self.ledger.buyer(*mark).cloned());
-        let invented = examined.iter().filter(|payment| payment.is_invented);
-        let mut names: Vec<UserId> =
-            buyers.chain(invented.filter_map(|payment| payment.user.clone())).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        let sent: BTreeSet<u64> = examined.iter().map(|payment| payment.mark).collect();
+        let (now, before): (Vec<u64>, Vec<u64>) =
+            blocks.users.into_iter().partition(|mark| sent.contains(mark));
+        let buyers = now.iter().chain(&before).filter_map(|mark| self.ledger.buyer(*mark));
+        let invented: BTreeSet<&UserId> = examined
+            .iter()
+            .filter(|payment| payment.is_invented)
+            .filter_map(|payment| payment.user.as_ref())
+            .collect();
+        buyers.chain(invented).cloned().collect()
     }
 
     /// The blocks at a vendor, by the users' marks, from what it showed in the hour of `now`.

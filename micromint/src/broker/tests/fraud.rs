@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::authenticator::OwnerToken;
+use crate::protocol::BLOCKED_PER_RESULT_MAX;
 
 /// The same payment with a wrong Authenticator and wrong tokens, as a stranger would send it.
 fn by_stranger(mut payment: Payment) -> Payment {
@@ -211,8 +212,12 @@ fn a_vendor_learns_whom_to_block_and_no_other_vendor_does() {
     assert_eq!(show("w1", &[stranger, invented]), [user("nobody")]);
     // One of one user fails: that is the vendor's fault. One of eleven is not.
     assert_eq!(show("w2", &[with_junk(pay(0, "a"))]), []);
-    let others: Vec<Payment> = (1..11).map(|i| pay(i, "a")).collect();
-    assert_eq!(show("w3", &others), [users[0].clone()]);
+    let mut others: Vec<Payment> = (1..11).map(|i| pay(i, "a")).collect();
+    // Invented names do not push real ones out of the answer, which has room for 200.
+    let name = |i: usize| user(&format!("0nobody{i}"));
+    others.extend((0..300).map(|i| by_stranger(Payment { user: name(i), ..pay(4, "junk") })));
+    let blocked = show("w3", &others);
+    assert_eq!((blocked.len(), &blocked[0]), (BLOCKED_PER_RESULT_MAX, &users[0]));
     let blocks = broker.blocked(&news, DURING).unwrap();
     assert_eq!(blocks.users.into_iter().collect::<Vec<_>>(), [users[0].clone()]);
     assert_eq!(blocks.faults, []);
