@@ -33,7 +33,7 @@ pub(crate) struct Attack {
 }
 
 /// All attacks, in the order of the output.
-pub(crate) const ALL: [Attack; 21] = [
+pub(crate) const ALL: [Attack; 23] = [
     Attack { name: "siblings", play: siblings::find },
     Attack { name: "strangers-coins", play: siblings::hand_in },
     Attack { name: "hidden-double-spending", play: double_spending::hidden },
@@ -47,6 +47,8 @@ pub(crate) const ALL: [Attack; 21] = [
     Attack { name: "return-oracle", play: returned_balls::oracle },
     Attack { name: "junk-then-return", play: mixed_claims::junk_then_return },
     Attack { name: "made-up-claims", play: mixed_claims::made_up },
+    Attack { name: "held-claims", play: mixed_claims::held },
+    Attack { name: "returned-and-spent", play: mixed_claims::returned_and_spent },
     Attack { name: "spoiled-balls", play: mixed_claims::spoiled },
     Attack { name: "framed-customers", play: mixed_claims::framed },
     Attack { name: "replayed-tokens", play: tokens::replayed },

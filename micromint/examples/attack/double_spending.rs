@@ -60,6 +60,22 @@ impl Scene {
         }
     }
 
+    /// The thief pays each shop on the next day. Returns how many of them refuse it because the
+    /// thief is blocked there.
+    fn refused_the_next_day(&mut self) -> usize {
+        self.world.clock.wait(86_400);
+        let mut refused = 0;
+        for shop in &self.shops {
+            let coins = self.thief.coins(&self.world.rules, &shop.vendor);
+            let page = self.world.fresh_name();
+            let unspent = &coins[CAP as usize..][..1];
+            let payment = self.thief.payment(&self.world.rules, &shop.vendor, &page, unspent);
+            let outcome = shop.ask(&payment);
+            refused += usize::from(outcome == RequestOutcome::Refused(Refusal::Blocked));
+        }
+        refused
+    }
+
     /// All shops show what they took to the watch. Returns how many of them stop the thief.
     fn watch(&mut self) -> usize {
         let user = &self.thief.user;
@@ -82,11 +98,13 @@ pub(crate) fn hidden(mint: &Mint) -> Report {
             taken += u64::from(payment.coins);
         }
     }
-    let blocked = scene.watch();
+    let told = scene.watch();
+    report.expect(told == SHOPS, || format!("{told} of {SHOPS} vendors are told to block"));
     let coins = scene.thief.coins(&scene.world.rules, &own_shop.vendor);
     let all = scene.thief.payment(&scene.world.rules, &own_shop.vendor, "all", &coins);
     let paid = count(&scene.world.hand_in(&own_shop, &[all]), Verdict::Accepted);
     scene.redeem();
+    let blocked = scene.refused_the_next_day();
     let (offenders, suspects) = (scene.world.offenders(), scene.world.suspects());
     let user = &scene.thief.user;
     report.expect(suspects.contains(user), || "the thief is no suspect".to_string());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use micromint::bin::Bin;
+use micromint::broker::Ruling;
 use micromint::protocol::{Payment, Verdict};
 
 use super::report::Report;
@@ -15,7 +16,8 @@ const CUSTOMERS: u32 = 20;
 const CAP: u32 = 2;
 
 fn customers(world: &mut World) -> Vec<Buyer> {
-    let each = (world.params().superbin_count() as u32 / 2 / 400).max(1);
+    // All coins of a customer fit in one payment.
+    let each = (world.params().superbin_count() as u32 / 2 / 400).clamp(1, 6);
     (0..CUSTOMERS).map(|i| world.honest_buyer(&format!("reader-{i}"), each)).collect()
 }
 
@@ -141,6 +143,86 @@ pub(crate) fn made_up(mint: &Mint) -> Report {
     report
 }
 
+/// A vendor of the coalition that somehow knows all balls of its customers claims their unspent
+/// coins. It has so many claims without proof that none is paid without a person, who sees that it
+/// quarrels with all customers, refuses them, and so has the customers credited.
+pub(crate) fn held(mint: &Mint) -> Report {
+    let mut world = World::new(mint);
+    let mut report = Report::default();
+    let shop = world.member_shop("fence");
+    let readers = customers(&mut world);
+    let mut spent = BTreeSet::new();
+    let mut claims = Vec::new();
+    for reader in &readers {
+        let coins = reader.coins(&world.rules, &shop.vendor);
+        spent.insert(coins[0][0]);
+        let paid = world.pay(reader, &shop, &coins[..1]);
+        // A gift: the real balls, and tokens of all sets.
+        let all = reader.payment(&world.rules, &shop.vendor, "made-up", &coins[1..]);
+        claims.push(paid);
+        claims.push(Payment { authenticator: world.random.authenticator(), ..all });
+    }
+    let verdicts = world.hand_in(&shop, &claims);
+    let waiting = count(&verdicts, Verdict::Waiting);
+    world.clock.set(world.params().raw().expiration);
+    // The last customer returns nothing.
+    for reader in &readers[1..] {
+        let balls = unspent(reader, &spent);
+        world.give_back(reader, &balls, true);
+    }
+    world.clock.set(world.params().raw().redeem_until);
+    let now = world.now();
+    assert!(world.broker.settle(now).unwrap());
+    let disputes = world.broker.disputes(now).unwrap();
+    let disputed: u64 = disputes.iter().map(|dispute| dispute.coins).sum();
+    report.expect(waiting > 0 && disputed == waiting, || {
+        format!("{waiting} claims without proof, {disputed} of them disputed")
+    });
+    let users = u64::from(CUSTOMERS);
+    report.expect(disputes.iter().all(|dispute| dispute.users_of_vendor == users), || {
+        format!("expected a quarrel with {users} users: {disputes:?}")
+    });
+    let ruling = world.broker.decide_dispute(&shop.vendor, None, Ruling::Refuse, now).unwrap();
+    let ruling = ruling.granted().unwrap();
+    report.expect((ruling.paid, ruling.disputed) == (0, 0), || format!("{ruling:?}"));
+    report.tried = format!(
+        "a vendor that knows all balls claims {waiting} unspent coins of {users} customers: all \
+         disputed; a person refuses them, {} credited, {} lapsed",
+        ruling.credited, ruling.lapsed
+    );
+    world.close(&mut report);
+    report
+}
+
+/// A user pays, and returns the same coins before the vendor redeems them. The vendor is paid.
+pub(crate) fn returned_and_spent(mint: &Mint) -> Report {
+    let mut world = World::new(mint);
+    let mut report = Report::default();
+    let thief = world.member("thief", 1);
+    let shop = world.honest_shop("honest", Owners::Known, 0);
+    let coins = thief.coins(&world.rules, &shop.vendor);
+    let payment = thief.payment(&world.rules, &shop.vendor, "page", &coins);
+    report.expect(shop.takes(&payment), || "the payment is refused".to_string());
+    world.clock.set(world.params().raw().expiration);
+    let balls = unspent(&thief, &BTreeSet::new());
+    let waiting = count(&world.give_back(&thief, &balls, false), Verdict::Waiting);
+    let paid = count(&world.redeem(&shop), Verdict::Accepted);
+    report.expect(paid == coins.len() as u64, || format!("{paid} of {} paid", coins.len()));
+    world.clock.set(world.params().raw().redeem_until);
+    let now = world.now();
+    let account = world.broker.user_account(&thief.user, now).unwrap().unwrap();
+    report.expect(account.coins_credited + paid == balls.len() as u64, || {
+        format!("{} credited and {paid} paid of {}", account.coins_credited, balls.len())
+    });
+    report.tried = format!(
+        "{} coins spent, {waiting} returned before the vendor redeems: {paid} paid, {} credited",
+        coins.len(),
+        account.coins_credited
+    );
+    world.close(&mut report);
+    report
+}
+
 /// A vendor of the coalition spoils one ball of each payment: that is its own fault, and blocks
 /// nobody. If it spoils the Authenticators of a few users, they are blocked at this vendor alone.
 pub(crate) fn spoiled(mint: &Mint) -> Report {
@@ -219,9 +301,10 @@ pub(crate) fn framed(mint: &Mint) -> Report {
         if let (Some(same), Some(other)) = (same, other) {
             let is_same_set = world.rules.bin(other[0]).unwrap().superbin == bin.superbin;
             assert!(is_same_set, "coins are in the order of sets");
-            received.push((world.pay(reader, &left, &[other.clone()]), true));
-            received.push((world.pay(reader, &right, &[first.clone()]), false));
-            let payment = reader.payment(&world.rules, &left.vendor, "shared", &[same.clone()]);
+            received.push((world.pay(reader, &left, std::slice::from_ref(other)), true));
+            received.push((world.pay(reader, &right, std::slice::from_ref(first)), false));
+            let payment =
+                reader.payment(&world.rules, &left.vendor, "shared", std::slice::from_ref(same));
             shared.push(Payment { authenticator: world.random.authenticator(), ..payment });
         }
     }

@@ -50,12 +50,6 @@ impl Report {
     fn stolen(&self) -> u64 {
         self.stolen + self.unpaid.saturating_sub(self.unpaid_max.unwrap_or(0))
     }
-
-    /// Whether nothing was stolen, nobody was blamed and nothing unexpected happened.
-    #[cfg_attr(not(test), allow(dead_code))]
-    pub(crate) fn is_good(&self) -> bool {
-        self.stolen() == 0 && self.blamed == 0 && self.faults.is_empty()
-    }
 }
 
 impl fmt::Display for Report {

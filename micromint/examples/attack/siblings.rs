@@ -16,6 +16,9 @@ const BALLS: usize = 100_000;
 /// The most coins of strangers that are handed in, for each kind.
 const COINS_MAX: usize = 20_000;
 
+/// The payments with coins of strangers that are shown to the watch too.
+const WATCHED: usize = 1000;
+
 /// A world in which the coalition bought a tenth of the sets and the crowd nearly all others.
 fn sold_out(mint: &Mint) -> (World, Buyer) {
     let mut world = World::new(mint);
@@ -49,7 +52,7 @@ pub(crate) fn find(mint: &Mint) -> Report {
 }
 
 /// Coins in the names of strangers, with first balls that are siblings of bought ones, and others
-/// with the genuine first balls, are all answered with one verdict. So are the balls in a return.
+/// with the genuine ones, are all answered with one verdict, in a batch and by the watch.
 pub(crate) fn hand_in(mint: &Mint) -> Report {
     let (mut world, thief) = sold_out(mint);
     let mut report = Report::default();
@@ -66,7 +69,9 @@ pub(crate) fn hand_in(mint: &Mint) -> Report {
     for (owner, coins) in made.iter().chain(&given) {
         payments.extend(stolen_payments(&mut world, &thief, owner, &shop.vendor, coins));
     }
-    let verdicts = world.hand_in(&shop, &payments);
+    let mut verdicts = world.hand_in(&shop, &payments);
+    let watched = &payments[..payments.len().min(WATCHED)];
+    verdicts.extend(world.watch(&shop, watched).0);
     let refused = count(&verdicts, Verdict::NotFromOwner);
     report.expect(refused == verdicts.len() as u64, || {
         format!("the verdicts tell genuine balls from others: {} of {}", refused, verdicts.len())

@@ -123,7 +123,7 @@ impl World {
             .with_owners_required(owners == Owners::Known)
             .with_cap(cap)
             .with_sync(SyncMode::Os);
-        Paywall::prepare(&config, &SystemEntropy).unwrap();
+        Paywall::prepare(&config, self.clock.as_ref(), &SystemEntropy).unwrap();
         shop.paywall = Some(self.open(&config));
         shop.config = Some(config);
         shop
@@ -195,6 +195,7 @@ impl World {
             let now = self.now();
             let answer = self.broker.redeem(&batch.message, now).unwrap().granted().unwrap();
             read_result(&till, &shop.vendor, &answer.result).unwrap();
+            self.blocked_by_honest.extend(answer.result.blocked.users().iter().cloned());
             verdicts.extend_from_slice(&answer.result.verdicts);
             self.due.sent(batch.message, true);
         }
@@ -252,7 +253,7 @@ impl World {
         .authenticated(&shop.key.sync_key());
         let now = self.now();
         let answer = self.broker.watch(&request, now).unwrap().granted().unwrap();
-        (answer.result.verdicts, answer.blocked)
+        (answer.result.verdicts, answer.result.blocked.users().to_vec())
     }
 
     /// Whether the broker takes a return of all first balls of `buyer`.
