@@ -240,6 +240,11 @@ typedef enum {
    * Do not pay; the text says why.
    */
   MICROMINT_PAY_REFUSE = 3,
+  /**
+   * The vendor is a parent of the page's host. Fetch the vendor's manifest, call
+   * `micromint_wallet_take_consent()`, then this function again.
+   */
+  MICROMINT_PAY_NEEDS_CONSENT = 4,
 } micromint_pay;
 
 /**
@@ -2268,7 +2273,8 @@ micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
  * pay_out:              what to do.
  * payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 if there is none.
  * message_out:          a buffer: the Payment message to send; the price to ask for, with
- *                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE.
+ *                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE; the URL of the
+ *                       manifest, with MICROMINT_PAY_NEEDS_CONSENT.
  *
  * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Payment,
  * MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_FILE: then nothing may be sent;
@@ -2291,7 +2297,8 @@ micromint_status micromint_wallet_pay(micromint_wallet *wallet,
 
 /**
  * Records what became of a payment. Do not call it if no complete answer came: the payment stays
- * unknown, and `micromint_wallet_pay()` sends it again without further coins.
+ * unknown, and `micromint_wallet_pay()` sends it again without further coins. Call
+ * `micromint_wallet_resend_after()` first.
  *
  * payment:                      its number.
  * status:                       the status of the vendor's answer.
@@ -2314,6 +2321,50 @@ micromint_status micromint_wallet_settle(micromint_wallet *wallet,
  * Frees a wallet. NULL is allowed.
  */
 void micromint_wallet_free(micromint_wallet *wallet);
+
+/**
+ * Checks the manifest of a vendor for which `micromint_wallet_pay()` answered
+ * MICROMINT_PAY_NEEDS_CONSENT. If it consents, call that function again: it does not ask again for
+ * coins of the same period.
+ *
+ * manifest, manifest_len: the body of the answer, which came with status 200 and without a
+ *                         redirect.
+ * is_given_out:           whether it names the origin of the page.
+ * reason_out:             if not, a buffer with the reason; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_STATE if the last call of `micromint_wallet_pay()` did not ask for a
+ * manifest; MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_wallet_take_consent(micromint_wallet *wallet,
+                                               const uint8_t *manifest,
+                                               size_t manifest_len,
+                                               bool *is_given_out,
+                                               micromint_buffer **reason_out,
+                                               micromint_error **error_out);
+
+/**
+ * In how many seconds to send the same payment again, if the vendor does not know its coins yet:
+ * they were bought a moment ago. Do not call `micromint_wallet_settle()` until this function gives
+ * 0: then the answer is final.
+ *
+ * status:                       the status of the vendor's answer.
+ * word, word_len:               the value of its header MicroMint-Status; empty if there is none.
+ * retry_after, retry_after_len: the value of its header Retry-After; empty if there is none.
+ * first_sent:                   when the payment was sent first, in seconds since 1970-01-01 00:00
+ *                               UTC; it is sent again for two minutes.
+ * seconds_out:                  the seconds, at most 30; 0 if the answer is final.
+ *
+ * Errors: MICROMINT_ERROR_TEXT.
+ */
+micromint_status micromint_wallet_resend_after(const micromint_wallet *wallet,
+                                               uint32_t status,
+                                               const uint8_t *word,
+                                               size_t word_len,
+                                               const uint8_t *retry_after,
+                                               size_t retry_after_len,
+                                               int64_t first_sent,
+                                               uint32_t *seconds_out,
+                                               micromint_error **error_out);
 
 /**
  * Stores the receipt from the answer to a payment, so that the page can be fetched again free of

@@ -36,6 +36,7 @@ mod redemption;
 // The client.
 mod scheme;
 mod wallet;
+mod wallet_answers;
 mod wallet_files;
 mod wallet_history;
 mod wallet_returns;

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use micromint_core::host::Clock;
 use micromint_core::protocol::{FundsWithdrawn, RequestPayment};
 use micromint_core::wallet::{
-    Fetch, PaymentDecision, Policy, Received, Wallet, WalletError, outcome_of,
+    Fetch, NeededConsent, PaymentDecision, Policy, Received, Wallet, WalletError, outcome_of,
 };
 
 use crate::boundary::{
@@ -27,6 +27,8 @@ use micromint_status::{
 pub struct micromint_wallet {
     pub(crate) wallet: Wallet,
     pub(crate) host: micromint_host,
+    /// The consent that the last payment needs.
+    pub(crate) needed: Option<NeededConsent>,
 }
 
 /// What became of received sets.
@@ -88,7 +90,10 @@ pub enum micromint_pay {
     MICROMINT_PAY_ASK = 2,
     /// Do not pay; the text says why.
     MICROMINT_PAY_REFUSE = 3,
-    // Last added: 3.
+    /// The vendor is a parent of the page's host. Fetch the vendor's manifest, call
+    /// `micromint_wallet_take_consent()`, then this function again.
+    MICROMINT_PAY_NEEDS_CONSENT = 4,
+    // Last added: 4.
 }
 
 /// Opens a wallet file, and creates it with mode 0600 if it does not exist.
@@ -110,7 +115,7 @@ pub unsafe extern "C" fn micromint_wallet_open(
         given!(host = host_of(host), place = output(wallet_out), file = file_at(path, path_len));
         let (directory, name) = file;
         let wallet = Wallet::open(&directory, &name, &host).map_err(refused)?;
-        place.write(hand_out(micromint_wallet { wallet, host }));
+        place.write(hand_out(micromint_wallet { wallet, host, needed: None }));
         Ok(())
     })
 }
@@ -241,7 +246,8 @@ pub unsafe extern "C" fn micromint_wallet_holding(
 /// pay_out:              what to do.
 /// payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 if there is none.
 /// message_out:          a buffer: the Payment message to send; the price to ask for, with
-///                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE.
+///                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE; the URL of the
+///                       manifest, with MICROMINT_PAY_NEEDS_CONSENT.
 ///
 /// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Payment,
 /// MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_FILE: then nothing may be sent;
@@ -282,6 +288,7 @@ pub unsafe extern "C" fn micromint_wallet_pay(
         let request = RequestPayment::parse(request).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let fetch = Fetch::new(&url).with_method(method).with_body(body);
         let decision = it.wallet.pay(&request, &fetch, &policy, it.host.now()).map_err(refused)?;
+        it.needed = None;
         let (pay, payment, message) = match decision {
             PaymentDecision::Send(sending) if sending.again => {
                 (micromint_pay::MICROMINT_PAY_SEND_AGAIN, sending.payment, sending.message)
@@ -291,6 +298,11 @@ pub unsafe extern "C" fn micromint_wallet_pay(
             }
             PaymentDecision::Ask(_) => {
                 (micromint_pay::MICROMINT_PAY_ASK, 0, request.price.to_string().into_bytes())
+            }
+            PaymentDecision::NeedsConsent(needed) => {
+                let url = needed.url().as_bytes().to_vec();
+                it.needed = Some(needed);
+                (micromint_pay::MICROMINT_PAY_NEEDS_CONSENT, 0, url)
             }
             PaymentDecision::Refuse(why) => {
                 (micromint_pay::MICROMINT_PAY_REFUSE, 0, why.to_string().into_bytes())
@@ -304,7 +316,8 @@ pub unsafe extern "C" fn micromint_wallet_pay(
 }
 
 /// Records what became of a payment. Do not call it if no complete answer came: the payment stays
-/// unknown, and `micromint_wallet_pay()` sends it again without further coins.
+/// unknown, and `micromint_wallet_pay()` sends it again without further coins. Call
+/// `micromint_wallet_resend_after()` first.
 ///
 /// payment:                      its number.
 /// status:                       the status of the vendor's answer.

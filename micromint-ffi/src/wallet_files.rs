@@ -127,7 +127,7 @@ pub unsafe extern "C" fn micromint_wallet_restore(
         let (now, (from, from_name), (directory, name)) = (host.now(), from, file);
         let wallet = Wallet::restore(&from, &from_name, &directory, &name, is_spendable, now);
         let wallet = wallet.map_err(refused)?;
-        place.write(hand_out(micromint_wallet { wallet, host }));
+        place.write(hand_out(micromint_wallet { wallet, host, needed: None }));
         Ok(())
     })
 }

@@ -170,6 +170,63 @@ static void headers(const micromint_paywall *paywall, const micromint_buffer *me
   micromint_buffer_free(value);
 }
 
+/* A page of another host needs the vendor's consent. */
+static void consent(micromint_wallet *wallet, const micromint_decision *offer) {
+  static const char to[] = "URL: https://shop.news.example/story\r\n";
+  char asked[4096], *at;
+  micromint_policy policy;
+  micromint_pay what = MICROMINT_PAY_REFUSE;
+  micromint_buffer *message = NULL, *reason = NULL;
+  const uint8_t *request;
+  size_t len, tail;
+  uint32_t payment;
+  bool is_given = true;
+  memset(&policy, 0, sizeof policy);
+  CHECK(micromint_wallet_take_consent(wallet, TEXT("{}"), &is_given, &reason, &error) == MICROMINT_ERROR_STATE);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "consent"));
+  /* The same request, for a page of a host below. */
+  good(micromint_decision_body(offer, &request, &len, &error), error);
+  CHECK(len + sizeof to < sizeof asked);
+  memcpy(asked, request, len);
+  asked[len] = 0;
+  at = strstr(asked, "URL: " PAGE "\r\n");
+  CHECK(at != NULL);
+  tail = strlen("URL: " PAGE "\r\n");
+  memmove(at + sizeof to - 1, at + tail, strlen(at + tail) + 1);
+  memcpy(at, to, sizeof to - 1);
+  good(micromint_wallet_pay(wallet, TEXT(asked), TEXT("https://shop.news.example/story"), TEXT("GET"), NULL, 0, &policy,
+                            &what, &payment, &message, &error), error);
+  CHECK(what == MICROMINT_PAY_NEEDS_CONSENT);
+  CHECK(equal(micromint_buffer_data(message), micromint_buffer_len(message),
+              "https://news.example/.well-known/micromint"));
+  micromint_buffer_free(message);
+  good(micromint_wallet_take_consent(wallet, TEXT("{\"vendor-id\":\"news.example\",\"origins\":[]}"), &is_given,
+                                     &reason, &error), error);
+  CHECK(!is_given && strstr((const char *)micromint_buffer_data(reason), "does not name") != NULL);
+  micromint_buffer_free(reason);
+  good(micromint_wallet_take_consent(
+         wallet, TEXT("{\"vendor-id\":\"news.example\",\"origins\":[\"https://shop.news.example\"]}"), &is_given,
+         &reason, &error), error);
+  CHECK(is_given && reason == NULL);
+  good(micromint_wallet_pay(wallet, TEXT(asked), TEXT("https://shop.news.example/story"), TEXT("GET"), NULL, 0, &policy,
+                            &what, &payment, &message, &error), error);
+  CHECK(what == MICROMINT_PAY_ASK);
+  micromint_buffer_free(message);
+}
+
+/* A payment of coins that the vendor does not know yet is sent again for two minutes. */
+static void resend(const micromint_wallet *wallet) {
+  uint32_t seconds = 7;
+  good(micromint_wallet_resend_after(wallet, 402, TEXT("not-yet-known"), TEXT("9"), now, &seconds, &error), error);
+  CHECK(seconds == 9);
+  good(micromint_wallet_resend_after(wallet, 402, TEXT("not-yet-known"), NULL, 0, now - 115, &seconds, &error), error);
+  CHECK(seconds == 5);
+  good(micromint_wallet_resend_after(wallet, 402, TEXT("not-yet-known"), NULL, 0, now - 116, &seconds, &error), error);
+  CHECK(seconds == 0);
+  good(micromint_wallet_resend_after(wallet, 402, TEXT("spent"), TEXT("9"), now, &seconds, &error), error);
+  CHECK(seconds == 0);
+}
+
 static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
   micromint_decision *offer = fetch(paywall, NULL), *opened;
   micromint_buffer *message = NULL, *same = NULL;
@@ -177,6 +234,8 @@ static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
   const uint8_t *word, *outcome;
   size_t len, outcome_len;
   CHECK(micromint_decision_status(offer) == 402);
+  consent(wallet, offer);
+  resend(wallet);
   CHECK(pay(wallet, offer, 1, &payment, &message) == MICROMINT_PAY_ASK);
   CHECK(equal(micromint_buffer_data(message), micromint_buffer_len(message), "2"));
   micromint_buffer_free(message);
