@@ -11,6 +11,7 @@ pub mod apache;
 pub mod cases;
 pub mod client;
 pub mod nginx;
+pub mod owners;
 pub mod payer;
 pub mod paying;
 pub mod server;

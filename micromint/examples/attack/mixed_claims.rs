@@ -301,9 +301,10 @@ pub(crate) fn framed(mint: &Mint) -> Report {
         if let (Some(same), Some(other)) = (same, other) {
             let is_same_set = world.rules.bin(other[0]).unwrap().superbin == bin.superbin;
             assert!(is_same_set, "coins are in the order of sets");
-            received.push((world.pay(reader, &left, &[other.clone()]), true));
-            received.push((world.pay(reader, &right, &[first.clone()]), false));
-            let payment = reader.payment(&world.rules, &left.vendor, "shared", &[same.clone()]);
+            received.push((world.pay(reader, &left, std::slice::from_ref(other)), true));
+            received.push((world.pay(reader, &right, std::slice::from_ref(first)), false));
+            let payment =
+                reader.payment(&world.rules, &left.vendor, "shared", std::slice::from_ref(same));
             shared.push(Payment { authenticator: world.random.authenticator(), ..payment });
         }
     }

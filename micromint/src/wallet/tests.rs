@@ -1,8 +1,12 @@
 //! Tests of the whole wallet against [`crate::testing::ObviousMint`].
 
+mod consents;
+
 mod crash;
 
 mod holdings;
+
+mod many_sets;
 
 mod model;
 
@@ -249,7 +253,7 @@ fn what_was_paid_stays_paid() {
 #[test]
 fn the_checks_before_paying_are_made_in_order() {
     type Change = fn(&mut RequestPayment, &mut Url, &mut Policy, &mut UnixTime);
-    let rows: [(&str, Change); 15] = [
+    let rows: [(&str, Change); 16] = [
         ("OtherPage", |r, _, _, _| r.url = url("https://news.example/b")),
         ("OtherPage", |r, _, _, _| {
             (r.url, r.vendor) = (url("https://shop.example/a"), "shop.example".parse().unwrap());
@@ -268,6 +272,10 @@ fn the_checks_before_paying_are_made_in_order() {
         ("NotValidNow", |_, _, _, now| *now = UnixTime(1_796_000_000)),
         ("TooFewCoins", |r, _, _, _| r.price = 17),
         ("DailyLimit", |_, _, p, _| p.daily_limit = Some(1)),
+        ("NeedsConsent", |r, u, p, _| {
+            *u = url("https://www.news.example/a");
+            (r.url, p.autopay) = (u.clone(), 1);
+        }),
         ("Ask", |_, _, p, _| p.autopay = 1),
         ("Send", |_, _, p, _| (p.autopay, p.daily_limit) = (2, Some(2))),
     ];

@@ -7,6 +7,7 @@ mod cases;
 mod content;
 mod guide;
 mod life;
+mod owners;
 mod paying;
 mod places;
 mod prices;

@@ -8,6 +8,7 @@ mod cases;
 mod hostile;
 mod life;
 mod load;
+mod owners;
 mod paying;
 mod places;
 mod refusals;

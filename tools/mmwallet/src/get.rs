@@ -6,11 +6,15 @@
 //! payment succeeded. If the program stops at any point, the next run of the same command sends the
 //! same coins.
 
+mod consent;
+
 mod decide;
 
 mod output;
 
 mod paying;
+
+mod resend;
 
 mod unpaid;
 
@@ -61,6 +65,8 @@ pub struct GetOptions<'a> {
     pub redirects_max: u32,
     /// Send the payment in a header even for a GET.
     pub pay_in_header: bool,
+    /// Whether to wait and send a payment again that the vendor does not know yet.
+    pub waits: bool,
     /// What the owner allows.
     pub policy: Policy,
 }
@@ -98,7 +104,7 @@ pub fn get(
                 wallet_file.path().display()
             )));
         };
-        let sending = match decide(wallet, &request, challenge, &url, options)? {
+        let sending = match decide(wallet, client, &request, challenge, &url, options)? {
             Reply::Granted(sending) => sending,
             Reply::Refused(why) => return Ok(not_paid(&why)),
         };

@@ -1,4 +1,5 @@
-//! Whether to pay: the limits of the form that a payment travels in, the wallet, the user.
+//! Whether to pay: the limits of the form that a payment travels in, the wallet, the vendor, the
+//! user.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -12,11 +13,18 @@ use micromint::scheme::Challenge;
 use micromint::wallet::{Choice, Fetch, PaymentDecision, Sending, Wallet, has_ended};
 use micromint_console::ToolError;
 
+use super::consent::ask_vendor;
 use super::{CREDENTIAL_COINS_MAX, GetOptions, HEADER_COINS_MAX};
+use crate::net::Client;
+
+/// How many times the wallet decides at most: it can need the consent of the vendor and of the user,
+/// and the first again if coins of another period are chosen meanwhile.
+const QUESTIONS_MAX: u32 = 4;
 
 /// The payment to send, or why there is none.
 pub(super) fn decide(
     wallet: &mut Wallet,
+    client: &Client,
     request: &RequestPayment,
     challenge: Option<&Challenge>,
     url: &AnyUrl,
@@ -50,22 +58,23 @@ pub(super) fn decide(
         )));
     }
     let fetch = Fetch::new(&url).with_method(options.method).with_body(options.body);
-    let now = SystemClock.now();
-    match wallet.pay(request, &fetch, &options.policy, now)? {
-        PaymentDecision::Send(sending) => Ok(Reply::Granted(sending)),
-        PaymentDecision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
-        PaymentDecision::Ask(choice) => {
-            if let Reply::Refused(why) = ask(request, &choice, options.policy.autopay)? {
-                return Ok(Reply::Refused(why));
+    let mut policy = options.policy;
+    for _ in 0..QUESTIONS_MAX {
+        let reply = match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
+            PaymentDecision::Send(sending) => return Ok(Reply::Granted(sending)),
+            PaymentDecision::Refuse(unpayable) => Reply::Refused(unpayable.to_string()),
+            PaymentDecision::NeedsConsent(needed) => ask_vendor(wallet, client, &needed)?,
+            PaymentDecision::Ask(choice) => {
+                let reply = ask(request, &choice, policy.autopay)?;
+                policy = policy.with_autopay(request.price);
+                reply
             }
-            let policy = options.policy.with_autopay(request.price);
-            match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
-                PaymentDecision::Send(sending) => Ok(Reply::Granted(sending)),
-                PaymentDecision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
-                PaymentDecision::Ask(_) => Ok(Reply::Refused("the price changed".to_string())),
-            }
+        };
+        if let Reply::Refused(why) = reply {
+            return Ok(Reply::Refused(why));
         }
     }
+    Ok(Reply::Refused("the coins in the wallet changed meanwhile".to_string()))
 }
 
 /// Asks the user on the terminal. Without a terminal the answer is no.

@@ -13,8 +13,8 @@ use micromint::error::chain;
 use micromint::host::{Clock, SystemClock};
 use micromint::money::coins_worth;
 use micromint::protocol::{
-    InvalidPayment, MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, Payment, RequestPayment,
-    STATUS_HEADER,
+    InvalidPayment, MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, Payment, Refusal,
+    RequestPayment, STATUS_HEADER,
 };
 use micromint::scheme::{
     AUTHORIZATION_HEADER, CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt, RECEIPT_HEADER,
@@ -23,12 +23,13 @@ use micromint::scheme::{
 use micromint::time::UnixTime;
 use micromint::wallet::{
     PROBLEM_SIZE_MAX, PaymentOutcome, Problem, Sending, Wallet, outcome_of, payment_for_header,
-    receipt_in, resend_after,
+    receipt_in,
 };
 use micromint_console::{EXIT_OK, ToolError};
 
 use super::decide::pays_in_header;
 use super::output::{Broken, Output};
+use super::resend::{Attempt, until_known};
 use super::unpaid::headers_for;
 use super::{GetOptions, MESSAGE_SIZE_MAX, deliver, report};
 use crate::exit;
@@ -57,16 +58,13 @@ pub(super) enum Next {
 
 impl Paying<'_> {
     pub(super) fn send(mut self, url: &AnyUrl, output: &mut Output) -> Result<Next, ToolError> {
-        let (answer, outcome, words) = loop {
-            let mut answer = match self.request_paid(url) {
-                Ok(answer) => answer,
-                Err(error) => return Ok(self.no_answer(&error)),
-            };
-            let (outcome, words) = self.outcome(&mut answer);
-            match self.resend_after(&answer, &outcome) {
-                Some(wait) => std::thread::sleep(wait),
-                None => break (answer, outcome, words),
-            }
+        let attempt = match self.options.waits {
+            true => until_known(|| self.attempt(url), self.waiting(), || SystemClock.now()),
+            false => self.attempt(url),
+        };
+        let Attempt { answer, outcome, words, .. } = match attempt {
+            Ok(attempt) => attempt,
+            Err(error) => return Ok(self.no_answer(&error)),
         };
         match &outcome {
             PaymentOutcome::Paid => self.content(answer, output),
@@ -82,6 +80,10 @@ impl Paying<'_> {
                     exit::REFUSED,
                     &format!("{url}: {} refused the payment: {reason}{words}", self.request.vendor),
                 );
+                if is_not_yet_known(reason) {
+                    self.say("run the same command later: it sends the same coins");
+                    return Ok(Next::Done(exit::REFUSED));
+                }
                 if outcome.leaves_coins_usable() {
                     return Ok(Next::Again(answer));
                 }
@@ -131,17 +133,29 @@ impl Paying<'_> {
         self.client.send(self.options.method, url.as_str(), &headers, self.options.body)
     }
 
-    /// How long to wait before the same payment is sent again, because the vendor does not know its
-    /// coins yet.
-    fn resend_after(&self, answer: &Response, outcome: &PaymentOutcome) -> Option<Duration> {
-        let first_sent = self.wallet.state().payments()[self.sending.payment as usize].at;
-        let named = answer.header("retry-after");
-        let wait = resend_after(outcome, named, first_sent, SystemClock.now())?;
-        self.say(&format!(
-            "{} does not know these coins yet; sending them again in {wait} s",
-            self.request.vendor
-        ));
-        Some(Duration::from_secs(wait.into()))
+    /// Sends the payment once.
+    fn attempt(&self, url: &AnyUrl) -> Result<Attempt<Response>, ureq::Error> {
+        let mut answer = self.request_paid(url)?;
+        let (outcome, words) = self.outcome(&mut answer);
+        let retry_after = answer.header("retry-after").map(str::to_string);
+        Ok(Attempt { answer, outcome, words, retry_after })
+    }
+
+    /// Waits before the payment is sent again. Says so the first time.
+    fn waiting(&self) -> impl FnMut(u32) {
+        let mut is_said = false;
+        move |seconds| {
+            if !is_said {
+                self.say(&format!(
+                    "{} does not know these coins yet and is asking the broker; sending the same \
+                    payment again every {seconds} s, for at most two minutes (Ctrl-C stops; the \
+                    same command then goes on with the same coins)",
+                    self.request.vendor
+                ));
+            }
+            is_said = true;
+            std::thread::sleep(Duration::from_secs(seconds.into()));
+        }
     }
 
     /// The Idempotency-Key, with which a request other than GET can be repeated.
@@ -254,6 +268,10 @@ impl Paying<'_> {
             eprintln!("mmwallet: {text}");
         }
     }
+}
+
+fn is_not_yet_known(reason: &str) -> bool {
+    reason.parse().is_ok_and(|refusal: Refusal| refusal == Refusal::NotYetKnown)
 }
 
 /// The header with the credential that answers a challenge. It is the header that the challenge
