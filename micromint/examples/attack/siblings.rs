@@ -62,11 +62,7 @@ pub(crate) fn hand_in(mint: &Mint) -> Report {
     let known: HashMap<Bin, u64> = siblings.into_iter().collect();
     // A gift: all balls of odd superbins, which are in several sets.
     let made = strangers_coins(&world, &thief, &shop.vendor, |world, bin| {
-        if bin.superbin.is_multiple_of(2) {
-            known.get(&bin).copied()
-        } else {
-            world.stored(bin)
-        }
+        if bin.superbin.is_multiple_of(2) { known.get(&bin).copied() } else { world.stored(bin) }
     });
     // Another gift: all balls.
     let given = strangers_coins(&world, &thief, &shop.vendor, World::stored);
