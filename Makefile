@@ -108,7 +108,7 @@ deny: ## licences, bans and sources of all dependencies (builds cargo-deny once:
 		"$$tool" check bans licenses sources && \
 		"$$tool" --manifest-path fuzz/Cargo.toml check licenses sources
 
-attack: ## every known attack on the money, on a real demo period (two minutes)
+attack: ## every known attack on the money, on a real demo period (a minute, once built)
 	@scripts/setup.sh core
 	$(CARGO) run --release -p micromint --example attack
 

@@ -59,10 +59,12 @@ pub(crate) fn hand_in(mint: &Mint) -> Report {
     let shop = world.member_shop("fence");
     let (siblings, hashes) = siblings_of(&world, &some_balls(&thief), mint.config.walk);
     report.cost = hashes;
-    let mut known: HashMap<Bin, u64> = siblings.into_iter().collect();
-    known.extend(&thief.balls);
-    let made = strangers_coins(&world, &thief, &shop.vendor, |_, bin| known.get(&bin).copied());
-    // A gift: what a thief would have who knew all balls.
+    let known: HashMap<Bin, u64> = siblings.into_iter().collect();
+    // A gift: all balls of odd superbins, which are in several sets.
+    let made = strangers_coins(&world, &thief, &shop.vendor, |world, bin| {
+        if bin.superbin.is_multiple_of(2) { known.get(&bin).copied() } else { world.stored(bin) }
+    });
+    // Another gift: all balls.
     let given = strangers_coins(&world, &thief, &shop.vendor, World::stored);
     let (made_count, given_count) = (total(&made), total(&given));
     let mut payments = Vec::new();
@@ -77,7 +79,7 @@ pub(crate) fn hand_in(mint: &Mint) -> Report {
         format!("the verdicts tell genuine balls from others: {} of {}", refused, verdicts.len())
     });
     report.tried = format!(
-        "{made_count} coins of strangers made of siblings, {given_count} with their real balls, \
+        "{made_count} coins of strangers with siblings as first balls, {given_count} with their real balls, \
          under random Authenticators: {} verdicts, all \"not from the owner\"",
         verdicts.len()
     );
