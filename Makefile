@@ -10,7 +10,7 @@ MDBOOK := mdbook 0.5.4 --no-default-features --features search
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall book clean \
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build \
-	deny msrv test-slow test-load test-guide test-asan test-slurm test-kubernetes \
+	deny msrv attack test-slow test-load test-guide test-asan test-slurm test-kubernetes \
 	bench bench-redemption bench-memory bench-c bench-servers
 
 help: ## print this list
@@ -72,6 +72,7 @@ lint: ## format, warnings, features, layers, dependencies, documentation, links
 	@scripts/check-modules.sh
 	@scripts/check-msrv.sh
 	@scripts/check-dependencies.sh
+	@scripts/check-attacks.sh
 	@scripts/check-links.sh
 
 test-c: ## C programs with the shipped library under valgrind, the installation, the examples
@@ -106,6 +107,10 @@ deny: ## licences, bans and sources of all dependencies (builds cargo-deny once:
 	@tool=$$(scripts/cargo-tool.sh $(CARGO_DENY)) && \
 		"$$tool" check bans licenses sources && \
 		"$$tool" --manifest-path fuzz/Cargo.toml check licenses sources
+
+attack: ## every known attack on the money, on a real demo period (two minutes)
+	@scripts/setup.sh core
+	$(CARGO) run --release -p micromint --example attack
 
 test-slow: ## the largest sizes, and measurements
 	@scripts/setup.sh core

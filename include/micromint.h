@@ -445,9 +445,13 @@ typedef struct {
    */
   uint64_t returns;
   /**
-   * Returned coins that are not decided yet.
+   * Returned coins that wait until redeem-until.
    */
   uint64_t coins_waiting;
+  /**
+   * Returned coins that wait for the decision of a person.
+   */
+  uint64_t coins_disputed;
   /**
    * Returned coins that were credited.
    */
@@ -471,9 +475,13 @@ typedef struct {
    */
   uint64_t batches;
   /**
-   * Coins that are not decided yet.
+   * Coins that wait until redeem-until.
    */
   uint64_t coins_waiting;
+  /**
+   * Coins that wait for the decision of a person.
+   */
+  uint64_t coins_disputed;
   /**
    * Coins that were paid.
    */
@@ -505,9 +513,18 @@ typedef struct {
    */
   uint64_t batches;
   /**
+   * Watches judged.
+   */
+  uint64_t watches;
+  /**
    * Returns judged.
    */
   uint64_t returns;
+  /**
+   * Coins sold. After the settlement, coins_paid + coins_credited + coins_disputed +
+   * coins_lapsed.
+   */
+  uint64_t coins_sold;
   /**
    * Coins paid to vendors.
    */
@@ -517,13 +534,29 @@ typedef struct {
    */
   uint64_t coins_credited;
   /**
+   * Coins that wait for the decision of a person.
+   */
+  uint64_t coins_disputed;
+  /**
+   * Coins neither paid for nor returned so far.
+   */
+  uint64_t coins_lapsed;
+  /**
    * Claims that wait until redeem-until.
    */
   uint64_t claims_waiting;
   /**
-   * Balls that were not minted: proofs of forgery.
+   * Coins and returned balls of their owners, with balls that were not minted.
    */
   uint64_t forged;
+  /**
+   * Coins and returned balls that are not from their owners.
+   */
+  uint64_t not_from_owner;
+  /**
+   * Coins in the name of users to whom nothing was sold.
+   */
+  uint64_t invented;
   /**
    * Users revoked.
    */
@@ -1553,17 +1586,46 @@ micromint_status micromint_broker_vendors(micromint_broker *broker,
                                           micromint_error **error_out);
 
 /**
- * The users who spent a first ball in more than one payment.
+ * The users who are proved to have cheated: right Authenticators on one first bin at two vendors,
+ * or a right Authenticator over a ball that was not minted or over a set of another user.
  *
  * offenders_out: a buffer with one line for each, words separated by spaces: the User-ID, the
- *                number of balls, and for every batch that contained them the Vendor-ID, a slash
- *                and the Batch-ID.
+ *                number of first bins, the number of these that were spent at several vendors, the
+ *                number of these that were forged or of another user, the time of the first and of
+ *                the last coin (RFC 3339), and the Vendor-IDs that received them.
  *
  * Errors: MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_broker_offenders(micromint_broker *broker,
                                             micromint_buffer **offenders_out,
                                             micromint_error **error_out);
+
+/**
+ * What else a person should look at. It proves nothing, since vendors could have made it.
+ *
+ * suspects_out: a buffer with one line for each, words separated by spaces: `user`, the User-ID,
+ *               the number of coins with right owner tokens at several vendors, and the
+ *               Vendor-IDs that are not paid for payments with right tokens; then `vendor`, the
+ *               Vendor-ID, and the number of coins that it sent in several payments.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_suspects(micromint_broker *broker,
+                                           micromint_buffer **suspects_out,
+                                           micromint_error **error_out);
+
+/**
+ * The coins that nobody gets before a person has decided. There are none before the settlement.
+ *
+ * disputes_out: a buffer with one line for each vendor and user, words separated by spaces: the
+ *               Vendor-ID, the User-ID, the number of coins, and how many of them the user has
+ *               returned.
+ *
+ * Errors: MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_disputes(micromint_broker *broker,
+                                           micromint_buffer **disputes_out,
+                                           micromint_error **error_out);
 
 /**
  * Revokes a user: nothing more is sold to the user, and vendors that have the list accept no more
@@ -1782,7 +1844,7 @@ micromint_status micromint_mint_run_shard(const micromint_mint *mint,
                                           micromint_error **error_out);
 
 /**
- * Hashes every ball of the coin file again.
+ * Hashes every ball of the coin file again, and those before it in its group.
  *
  * threads, progress, userdata: as for `micromint_mint_run()`.
  * faults_out:                  the number of faults: 0 for a valid file.
@@ -1977,17 +2039,56 @@ micromint_status micromint_broker_redeem(micromint_broker *broker,
  * Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to
  * another batch.
  */
-micromint_status micromint_broker_set_aside(const micromint_broker *broker,
-                                            const uint8_t *batch,
-                                            size_t batch_len,
-                                            const uint8_t *result,
-                                            size_t result_len,
-                                            micromint_buffer **text_out,
-                                            micromint_error **error_out);
+micromint_status micromint_broker_rejected_coins(const micromint_broker *broker,
+                                                 const uint8_t *batch,
+                                                 size_t batch_len,
+                                                 const uint8_t *result,
+                                                 size_t result_len,
+                                                 micromint_buffer **text_out,
+                                                 micromint_error **error_out);
 
 /**
- * Declares bins compromised: coins with their balls are no longer paid, credited or sold. What was
- * paid before stays paid.
+ * Judges payments that a vendor has just taken, and keeps them as evidence. Nothing is paid.
+ *
+ * watch, watch_len: the Request-Watch message.
+ * message_out:      a buffer with the Watch-Result message for the vendor; NULL if refused as a
+ *                   whole.
+ * blocked_out:      a buffer with the users whom this vendor should stop serving, one User-ID per
+ *                   line; empty if refused.
+ * reason_out:       a buffer with the reason of a refusal; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Watch, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_watch(micromint_broker *broker,
+                                        const uint8_t *watch,
+                                        size_t watch_len,
+                                        micromint_buffer **message_out,
+                                        micromint_buffer **blocked_out,
+                                        micromint_buffer **reason_out,
+                                        micromint_error **error_out);
+
+/**
+ * Records what a person decided about the disputed claims of a vendor. It is final.
+ *
+ * vendor, vendor_len: the Vendor-ID.
+ * user, user_len:     decide only about coins of this User-ID; empty for all users.
+ * is_paid:            whether the vendor is paid. If not, the coins that were returned are
+ *                     credited.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID or the User-ID is invalid,
+ * MICROMINT_ERROR_ABSENT if there is no such dispute, MICROMINT_ERROR_FILE.
+ */
+micromint_status micromint_broker_decide(micromint_broker *broker,
+                                         const uint8_t *vendor,
+                                         size_t vendor_len,
+                                         const uint8_t *user,
+                                         size_t user_len,
+                                         bool is_paid,
+                                         micromint_error **error_out);
+
+/**
+ * Declares bins compromised: their balls are no longer sold, and payments with their balls that
+ * are not proved to be the owner's are no longer paid. What was paid before stays paid.
  *
  * superbin:  the superbin of all of them.
  * first:     the first sub-bin.

@@ -467,7 +467,7 @@ fn broker(input: &mut Input<'_>, world: &World) {
         micromint_buffer_free(reason);
         call(|error| micromint_broker_compromise(it, superbin, first, count, &mut balls, error));
         call(|error| {
-            micromint_broker_set_aside(it, bytes, len, other, other_len, &mut aside, error)
+            micromint_broker_rejected_coins(it, bytes, len, other, other_len, &mut aside, error)
         });
         micromint_buffer_free(aside);
         aside = make(|made, error| {

@@ -1,8 +1,9 @@
 //! The broker's accounts: what users bought and returned, what vendors were paid, and the lists for
 //! vendors.
 
-use micromint_core::broker::{JudgedBatch, Offender};
+use micromint_core::broker::{Dispute, JudgedBatch, Offender};
 use micromint_core::host::Clock;
+use micromint_core::identity::{UserId, VendorId};
 
 use crate::boundary::{given, guard, output, parsed, reference_mut};
 use crate::broker::{failed_broker, micromint_broker};
@@ -20,8 +21,10 @@ pub struct micromint_user_account {
     pub coins_sold: u64,
     /// The number of returns.
     pub returns: u64,
-    /// Returned coins that are not decided yet.
+    /// Returned coins that wait until redeem-until.
     pub coins_waiting: u64,
+    /// Returned coins that wait for the decision of a person.
+    pub coins_disputed: u64,
     /// Returned coins that were credited.
     pub coins_credited: u64,
     /// Whether the user is revoked.
@@ -36,8 +39,10 @@ pub struct micromint_vendor_account {
     pub registered_at: i64,
     /// The number of judged batches.
     pub batches: u64,
-    /// Coins that are not decided yet.
+    /// Coins that wait until redeem-until.
     pub coins_waiting: u64,
+    /// Coins that wait for the decision of a person.
+    pub coins_disputed: u64,
     /// Coins that were paid.
     pub coins_paid: u64,
 }
@@ -56,16 +61,29 @@ pub struct micromint_broker_counts {
     pub vendors: u64,
     /// Batches judged.
     pub batches: u64,
+    /// Watches judged.
+    pub watches: u64,
     /// Returns judged.
     pub returns: u64,
+    /// Coins sold. After the settlement, coins_paid + coins_credited + coins_disputed +
+    /// coins_lapsed.
+    pub coins_sold: u64,
     /// Coins paid to vendors.
     pub coins_paid: u64,
     /// Coins credited to users.
     pub coins_credited: u64,
+    /// Coins that wait for the decision of a person.
+    pub coins_disputed: u64,
+    /// Coins neither paid for nor returned so far.
+    pub coins_lapsed: u64,
     /// Claims that wait until redeem-until.
     pub claims_waiting: u64,
-    /// Balls that were not minted: proofs of forgery.
+    /// Coins and returned balls of their owners, with balls that were not minted.
     pub forged: u64,
+    /// Coins and returned balls that are not from their owners.
+    pub not_from_owner: u64,
+    /// Coins in the name of users to whom nothing was sold.
+    pub invented: u64,
     /// Users revoked.
     pub revoked: u64,
     /// Whether the waiting claims have been decided.
@@ -100,6 +118,7 @@ pub unsafe extern "C" fn micromint_broker_user_account(
             coins_sold: account.coins_sold,
             returns: account.returns.len() as u64,
             coins_waiting: account.coins_waiting,
+            coins_disputed: account.coins_disputed,
             coins_credited: account.coins_credited,
             is_revoked: account.revoked.is_some(),
         });
@@ -134,6 +153,7 @@ pub unsafe extern "C" fn micromint_broker_vendor_account(
             registered_at: account.registered.0,
             batches: account.batches.len() as u64,
             coins_waiting: account.coins_waiting,
+            coins_disputed: account.coins_disputed,
             coins_paid: account.coins_paid,
         });
         Ok(())
@@ -230,11 +250,17 @@ pub unsafe extern "C" fn micromint_broker_count(
             sets_left: status.sets_left,
             vendors: status.vendors,
             batches: status.batches,
+            watches: status.watches,
             returns: status.returns,
-            coins_paid: status.coins_paid,
-            coins_credited: status.coins_credited,
+            coins_sold: status.coins.sold,
+            coins_paid: status.coins.paid,
+            coins_credited: status.coins.credited,
+            coins_disputed: status.coins.disputed,
+            coins_lapsed: status.coins.lapsed,
             claims_waiting: status.claims_waiting,
-            forged: status.forged,
+            forged: status.alarm.forged,
+            not_from_owner: status.alarm.not_from_owner,
+            invented: status.alarm.invented,
             revoked: status.revoked,
             is_settled: status.is_settled,
         });
@@ -261,11 +287,13 @@ pub unsafe extern "C" fn micromint_broker_vendors(
     })
 }
 
-/// The users who spent a first ball in more than one payment.
+/// The users who are proved to have cheated: right Authenticators on one first bin at two vendors,
+/// or a right Authenticator over a ball that was not minted or over a set of another user.
 ///
 /// offenders_out: a buffer with one line for each, words separated by spaces: the User-ID, the
-///                number of balls, and for every batch that contained them the Vendor-ID, a slash
-///                and the Batch-ID.
+///                number of first bins, the number of these that were spent at several vendors, the
+///                number of these that were forged or of another user, the time of the first and of
+///                the last coin (RFC 3339), and the Vendor-IDs that received them.
 ///
 /// Errors: MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
@@ -277,11 +305,64 @@ pub unsafe extern "C" fn micromint_broker_offenders(
     guard(error_out, || {
         given!(it = reference_mut(broker), place = output(offenders_out));
         let offenders = it.broker.offenders(it.host.now()).map_err(failed_broker)?;
-        let offender = |it: &Offender| {
-            let batches = it.batches.iter().map(|(vendor, batch)| format!(" {vendor}/{batch}"));
-            format!("{} {}{}", it.user, it.balls, batches.collect::<String>())
+        let offender = |it: &Offender<UserId, VendorId>| {
+            let vendors = it.vendors.iter().map(|vendor| format!(" {vendor}"));
+            let vendors: String = vendors.collect();
+            let Offender { user, balls, spent_twice, forged, first, last, .. } = it;
+            format!("{user} {balls} {spent_twice} {forged} {first} {last}{vendors}")
         };
         place.write(lines(offenders.iter().map(offender)));
+        Ok(())
+    })
+}
+
+/// What else a person should look at. It proves nothing, since vendors could have made it.
+///
+/// suspects_out: a buffer with one line for each, words separated by spaces: `user`, the User-ID,
+///               the number of coins with right owner tokens at several vendors, and the
+///               Vendor-IDs that are not paid for payments with right tokens; then `vendor`, the
+///               Vendor-ID, and the number of coins that it sent in several payments.
+///
+/// Errors: MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_suspects(
+    broker: *mut micromint_broker,
+    suspects_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(broker), place = output(suspects_out));
+        let found = it.broker.suspicions(it.host.now()).map_err(failed_broker)?;
+        let users = found.users.iter().map(|suspect| {
+            let unpaid = suspect.unpaid_at.iter().map(|vendor| format!(" {vendor}"));
+            format!("user {} {}{}", suspect.user, suspect.balls, unpaid.collect::<String>())
+        });
+        let vendors =
+            found.vendors.iter().map(|(vendor, balls)| format!("vendor {vendor} {balls}"));
+        place.write(lines(users.chain(vendors)));
+        Ok(())
+    })
+}
+
+/// The coins that nobody gets before a person has decided. There are none before the settlement.
+///
+/// disputes_out: a buffer with one line for each vendor and user, words separated by spaces: the
+///               Vendor-ID, the User-ID, the number of coins, and how many of them the user has
+///               returned.
+///
+/// Errors: MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_disputes(
+    broker: *mut micromint_broker,
+    disputes_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(it = reference_mut(broker), place = output(disputes_out));
+        let disputes = it.broker.disputes(it.host.now()).map_err(failed_broker)?;
+        let dispute =
+            |it: &Dispute| format!("{} {} {} {}", it.vendor, it.user, it.coins, it.returned);
+        place.write(lines(disputes.iter().map(dispute)));
         Ok(())
     })
 }

@@ -1,15 +1,18 @@
 //! Redemption at the broker: vendors are registered, their batches judged, waiting claims settled,
 //! and bins declared compromised.
 
-use micromint_core::broker::{BinRange, set_aside};
+use micromint_core::broker::{BinRange, Ruling, rejected_coins};
 use micromint_core::host::Clock;
-use micromint_core::protocol::{RedemptionResult, RequestRedemption};
+use micromint_core::protocol::{RedemptionResult, RequestRedemption, RequestWatch};
 
 use crate::boundary::{given, guard, output, parsed, reference, reference_mut, slice};
 use crate::broker::{failed_broker, micromint_broker, reply};
-use crate::buffer::micromint_buffer;
+use crate::buffer::{lines, micromint_buffer};
 use crate::error::{failed, micromint_error, micromint_status};
-use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
+use micromint_status::{
+    MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_MESSAGE,
+    MICROMINT_ERROR_STATE,
+};
 
 /// Registers a vendor, so that its batches are accepted. Registering it again changes nothing. Its
 /// key is `micromint_vendor_key()`.
@@ -77,7 +80,7 @@ pub unsafe extern "C" fn micromint_broker_redeem(
 /// Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to
 /// another batch.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_broker_set_aside(
+pub unsafe extern "C" fn micromint_broker_rejected_coins(
     broker: *const micromint_broker,
     batch: *const u8,
     batch_len: usize,
@@ -102,14 +105,90 @@ pub unsafe extern "C" fn micromint_broker_set_aside(
             );
             return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
         }
-        let text = set_aside(&batch, &result.verdicts, it.host.now()).unwrap_or_default();
+        let text = rejected_coins(&batch, &result.verdicts, it.host.now()).unwrap_or_default();
         place.write(micromint_buffer::hand_out(text.into_bytes()));
         Ok(())
     })
 }
 
-/// Declares bins compromised: coins with their balls are no longer paid, credited or sold. What was
-/// paid before stays paid.
+/// Judges payments that a vendor has just taken, and keeps them as evidence. Nothing is paid.
+///
+/// watch, watch_len: the Request-Watch message.
+/// message_out:      a buffer with the Watch-Result message for the vendor; NULL if refused as a
+///                   whole.
+/// blocked_out:      a buffer with the users whom this vendor should stop serving, one User-ID per
+///                   line; empty if refused.
+/// reason_out:       a buffer with the reason of a refusal; else NULL.
+///
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Watch, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_watch(
+    broker: *mut micromint_broker,
+    watch: *const u8,
+    watch_len: usize,
+    message_out: *mut *mut micromint_buffer,
+    blocked_out: *mut *mut micromint_buffer,
+    reason_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference_mut(broker),
+            bytes = slice(watch, watch_len),
+            blocked = output(blocked_out),
+            reply = reply(message_out, reason_out)
+        );
+        let request = RequestWatch::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let answer = it.broker.watch(&request, it.host.now()).map_err(failed_broker)?;
+        let mut users = Vec::new();
+        reply.write(answer.map(|answer| {
+            users = answer.result.blocked.users().to_vec();
+            answer.result.to_bytes()
+        }));
+        blocked.write(lines(users.iter()));
+        Ok(())
+    })
+}
+
+/// Records what a person decided about the disputed claims of a vendor. It is final.
+///
+/// vendor, vendor_len: the Vendor-ID.
+/// user, user_len:     decide only about coins of this User-ID; empty for all users.
+/// is_paid:            whether the vendor is paid. If not, the coins that were returned are
+///                     credited.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID or the User-ID is invalid,
+/// MICROMINT_ERROR_ABSENT if there is no such dispute, MICROMINT_ERROR_FILE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_broker_decide(
+    broker: *mut micromint_broker,
+    vendor: *const u8,
+    vendor_len: usize,
+    user: *const u8,
+    user_len: usize,
+    is_paid: bool,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference_mut(broker),
+            vendor = parsed(vendor, vendor_len),
+            name = slice(user, user_len)
+        );
+        let user = match name {
+            [] => None,
+            // SAFETY: the caller passes a readable text, as for `slice` above.
+            _ => Some(unsafe { parsed(user, user_len, "user") }?),
+        };
+        let ruling = if is_paid { Ruling::Pay } else { Ruling::Refuse };
+        let decided = it.broker.decide_dispute(&vendor, user.as_ref(), ruling, it.host.now());
+        decided.map_err(failed_broker)?.into_result().map_err(failed(MICROMINT_ERROR_ABSENT))?;
+        Ok(())
+    })
+}
+
+/// Declares bins compromised: their balls are no longer sold, and payments with their balls that
+/// are not proved to be the owner's are no longer paid. What was paid before stays paid.
 ///
 /// superbin:  the superbin of all of them.
 /// first:     the first sub-bin.

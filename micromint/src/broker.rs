@@ -6,11 +6,21 @@
 //!
 //! The invariants: a sale is durable before its coins are sent, and a redemption before its
 //! verdicts are. No set is sold twice and no first ball is paid twice, even after crashes and with
-//! several processes on the same coin file.
+//! several processes on the same coin file. Who is paid is decided by pure functions of facts; this
+//! room also reads and keeps the facts.
 //!
 //! For a coin file `F` there are `F.journal` (the journal) and `F.claims` (a verdict for every
 //! coin); the formats are in `docs/reference/broker.md`. A process acts as the broker while it
 //! holds the lock of the coin file.
+
+// The rules: pure functions of facts.
+mod rank;
+
+mod award;
+
+mod evidence;
+
+mod blocking;
 
 // What is recorded.
 mod record;
@@ -19,7 +29,7 @@ mod claim;
 
 mod claims_file;
 
-mod state;
+mod ledger;
 
 // Operations, in the order of a coin's life.
 mod sale;
@@ -28,9 +38,13 @@ mod examine;
 
 mod redemption;
 
+mod watch;
+
 mod returns;
 
 mod settlement;
+
+mod disputes;
 
 mod vendors;
 
@@ -39,9 +53,11 @@ mod compromise;
 // Reports.
 mod accounts;
 
+mod fraud;
+
 mod owner_list;
 
-mod set_aside;
+mod rejected;
 
 #[cfg(test)]
 mod tests;
@@ -62,19 +78,26 @@ use crate::params::Params;
 use crate::protocol::Verdict;
 use crate::time::UnixTime;
 
-pub use self::accounts::{BrokerStatus, Offender, UserAccount, VendorAccount};
-use self::claim::{Claim, ClaimKind};
+pub use self::accounts::{BrokerStatus, UserAccount, VendorAccount};
+pub use self::award::{Ruling, Sums};
+pub use self::blocking::{Blocks, FaultyHour};
+use self::claim::Claim;
 use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
 pub use self::compromise::CompromiseRefusal;
+pub use self::disputes::{Dispute, RulingOutcome, RulingRefusal};
+pub use self::evidence::{Offender, Suspect};
+pub use self::fraud::{Alarms, Suspicions, UserAlarm, VendorAlarm};
+use self::ledger::Ledger;
 use self::record::BrokerRecord;
-pub use self::record::{BinRange, JudgedBatch, Return, Sale};
-pub use self::redemption::{BatchRefusal, Judged};
+pub use self::record::{BinRange, JudgedBatch, RecordedReturn, RecordedSale};
+pub use self::redemption::{Alarm, BatchAnswer, BatchRefusal};
+pub use self::rejected::{rejected_coins, rejected_coins_end};
 pub use self::returns::ReturnRefusal;
 pub use self::sale::SaleRefusal;
-pub use self::set_aside::{last_line, set_aside};
-use self::state::State;
+use self::settlement::Decided;
 pub use self::vendors::VendorRefusal;
+pub use self::watch::WatchAnswer;
 
 /// The kind of the broker's journal.
 const JOURNAL_KIND: &str = "broker";
@@ -122,7 +145,7 @@ pub struct Broker {
     journal: Journal,
     claims: ClaimsFile,
     lock: Arc<dyn File>,
-    state: State,
+    ledger: Ledger,
     threads: usize,
     /// A write failed, so the state may lack records that are on the disk.
     in_doubt: bool,
@@ -201,7 +224,7 @@ impl Broker {
             journal: Journal::open_or_create(directory, &journal, JOURNAL_KIND, entropy, &held)?,
             claims: ClaimsFile::open(directory, &format!("{name}.claims"))?,
             lock: Arc::clone(&lock),
-            state: State::default(),
+            ledger: Ledger::default(),
             threads: 1,
             in_doubt: false,
             coin_file,
@@ -285,7 +308,7 @@ impl Broker {
         let bad = |why| BrokerError::Record { at, why };
         let record = record.map_err(bad)?;
         let to_mark = is_behind.then(|| record.clone());
-        self.state.apply(record).map_err(bad)?;
+        self.ledger.apply(record).map_err(bad)?;
         to_mark.map_or(Ok(()), |record| self.mark(&record))
     }
 
@@ -294,15 +317,17 @@ impl Broker {
         match record {
             BrokerRecord::Sale(sale) => self.mark_sale(sale),
             BrokerRecord::Batch(batch) => self.mark_paid(&batch.claims),
-            BrokerRecord::Settlement { winners, .. } => self.mark_paid(winners),
+            BrokerRecord::Settlement { decided, .. } => self.mark_paid(decided),
+            BrokerRecord::Ruling(ruling) => self.mark_paid(&ruling.decided),
             BrokerRecord::Compromise { bins, .. } => self.mark_compromised(*bins),
             BrokerRecord::Return(_)
+            | BrokerRecord::Watch(_)
             | BrokerRecord::Vendor { .. }
             | BrokerRecord::Revocation { .. } => Ok(()),
         }
     }
 
-    fn mark_sale(&self, sale: &Sale) -> Result<(), BrokerError> {
+    fn mark_sale(&self, sale: &RecordedSale) -> Result<(), BrokerError> {
         let header = coin_file::Sale {
             user: sale.user.clone(),
             when: sale.when,
@@ -321,10 +346,9 @@ impl Broker {
             .read(section)?
             .into_iter()
             .filter(|claim| claim.verdict == Verdict::Accepted)
-            .filter_map(|claim| claim.on)
-            .map(|(bin, kind)| match kind {
-                ClaimKind::Payment | ClaimKind::DoubtfulPayment => (bin, Status::REDEEMED),
-                ClaimKind::Return => (bin, Status::RETURNED),
+            .filter_map(|claim| claim.on())
+            .map(|(bin, rank)| {
+                (bin, if rank.is_payment() { Status::REDEEMED } else { Status::RETURNED })
             })
             .collect();
         marks.sort_unstable_by_key(|(bin, _)| *bin);
@@ -334,7 +358,7 @@ impl Broker {
     /// Records in the coin file that it reflects the journal up to its end.
     fn note_applied(&self) -> Result<(), BrokerError> {
         let state = SaleState {
-            next_superbin: self.state.next_superbin(),
+            next_superbin: self.ledger.next_superbin(),
             journal_offset: self.journal.end(),
         };
         Ok(self.coin_file.set_sale_state(&state)?)
@@ -352,16 +376,24 @@ impl Broker {
         Ok(paid)
     }
 
-    /// The claims of a section with their current verdicts: the settlement, once made, decides
-    /// those that wait.
+    /// The claims of a section with their current verdicts: the settlement, once made, and persons
+    /// decide those that wait.
     fn claims_today(&self, section: &Section) -> Result<Vec<Claim>, BrokerError> {
+        self.claims_after(section, self.decided()?.as_ref())
+    }
+
+    /// The claims of a section with the verdicts that these decisions lead to.
+    fn claims_after(
+        &self,
+        section: &Section,
+        decided: Option<&Decided>,
+    ) -> Result<Vec<Claim>, BrokerError> {
         let mut claims = self.claims.read(section)?;
-        let Some(settlement) = &self.state.settlement else { return Ok(claims) };
-        let winners = self.claims.read(settlement)?;
-        for (number, claim) in (section.start..).zip(&mut claims) {
-            if claim.verdict == Verdict::Waiting {
-                let won = winners.binary_search_by_key(&number, |winner| winner.tag).is_ok();
-                claim.verdict = if won { Verdict::Accepted } else { Verdict::AlreadyPaid };
+        if let Some(decided) = decided {
+            for (number, claim) in (section.start..).zip(&mut claims) {
+                if claim.verdict == Verdict::Waiting {
+                    claim.verdict = decided.verdict(number);
+                }
             }
         }
         Ok(claims)
@@ -390,7 +422,7 @@ impl LockedBroker<'_> {
         let mut commit = || {
             broker.journal.append(&self.caught_up, &[&record.to_bytes()])?;
             broker.journal.sync()?;
-            broker.state.apply(record.clone()).map_err(|why| BrokerError::Record { at, why })?;
+            broker.ledger.apply(record.clone()).map_err(|why| BrokerError::Record { at, why })?;
             broker.mark(&record)?;
             broker.note_applied()
         };

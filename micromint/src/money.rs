@@ -60,6 +60,20 @@ pub struct MoneyError(String);
 #[error("expected a currency code of three letters A-Z (ISO 4217), found {0:?}")]
 pub struct CurrencyError(String);
 
+/// A number of coins in words: `1 coin`, `3 coins`.
+pub fn coins(number: u64) -> String {
+    format!("{number} {}", if number == 1 { "coin" } else { "coins" })
+}
+
+/// A number of coins of this value in words: `3 coins (0.03 USD)`; without the sum if that does not
+/// fit.
+pub fn coins_worth(number: u64, value: Money) -> String {
+    match value.checked_mul(number) {
+        Some(sum) => format!("{} ({sum})", coins(number)),
+        None => coins(number),
+    }
+}
+
 impl Currency {
     /// `XTS`, which ISO 4217 reserves for tests: the currency of coins that are worth nothing.
     pub const TEST: Currency = Currency(*b"XTS");
@@ -236,6 +250,14 @@ mod tests {
         let most = u64::MAX / 1_000_000;
         assert_eq!(cent.checked_mul(most).unwrap().units(), most * 1_000_000);
         assert_eq!(cent.checked_mul(most + 1), None);
+    }
+
+    #[test]
+    fn coins_are_counted_in_words() {
+        let cent: Money = "0.01 USD".parse().unwrap();
+        assert_eq!((coins(0).as_str(), coins(1).as_str()), ("0 coins", "1 coin"));
+        assert_eq!(coins_worth(3, cent), "3 coins (0.03 USD)");
+        assert_eq!(coins_worth(u64::MAX, cent), "18446744073709551615 coins");
     }
 
     proptest! {

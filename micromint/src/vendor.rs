@@ -84,7 +84,6 @@ pub use cors::CorsPolicy;
 pub use decision::{About, Answer, Decision, Serve, Step};
 pub use event::Event;
 pub use head::HeadChanges;
-pub use manifest::MANIFEST_PATH;
 pub use merge::{Merge, MergeRule};
 pub use metrics::{Counters, METRICS_MEDIA_TYPE};
 pub use origin::{Origin, OriginError};

@@ -24,6 +24,8 @@ mod plan;
 
 mod standing;
 
+mod consent;
+
 mod credit;
 
 mod balance;
@@ -49,6 +51,7 @@ use crate::error::FileError;
 use crate::host::{Directory, Entropy};
 use crate::journal::{JournalError, Locked, Replayed};
 use crate::protocol::{CREDIT_COINS_MAX, FundsCredited, Id, RequestPayment};
+use crate::reply::Reply;
 use crate::time::UnixTime;
 
 use plan::PaymentPlan;
@@ -59,6 +62,7 @@ pub use answer::{
     request_in_challenge, request_in_header, resend_after,
 };
 pub use balance::Balance;
+pub use consent::{MANIFEST_ORIGINS_MAX, MANIFEST_SIZE_MAX, NeededConsent, NoConsent};
 pub use credit::{NoSuchReturn, NotInvited, Returnable};
 pub use genuine::NotGenuine;
 pub use outcome::PaymentOutcome;
@@ -118,6 +122,10 @@ pub enum PaymentDecision {
     /// Ask the owner. If the owner agrees, call [`Wallet::pay`] again with an autopay threshold of
     /// at least the price.
     Ask(Choice),
+    /// The vendor is a parent of the page's host, and the wallet does not know that it lets this
+    /// page collect its coins. Fetch its manifest, call [`Wallet::take_consent`], and if that grants
+    /// it, [`Wallet::pay`] again.
+    NeedsConsent(NeededConsent),
     /// Do not pay.
     Refuse(Unpayable),
 }
@@ -223,6 +231,7 @@ impl Wallet {
         self.locked(|file| match file.state().plan(request, fetch, policy, now) {
             PaymentPlan::Refuse(unpayable) => Ok(PaymentDecision::Refuse(unpayable)),
             PaymentPlan::Ask(choice) => Ok(PaymentDecision::Ask(choice)),
+            PaymentPlan::NeedsConsent(needed) => Ok(PaymentDecision::NeedsConsent(needed)),
             PaymentPlan::Resend(payment) => {
                 let message = file.state().payments[payment as usize].message.clone();
                 Ok(PaymentDecision::Send(Sending { payment, message, again: true }))
@@ -235,6 +244,25 @@ impl Wallet {
                 Ok(PaymentDecision::Send(Sending { payment, message, again: false }))
             }
         })
+    }
+
+    /// Checks the vendor's manifest, the body of the answer at [`NeededConsent::url`]. If it names
+    /// the origin of the page, the wallet does not ask again for coins of the same period.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn take_consent(
+        &mut self,
+        needed: &NeededConsent,
+        manifest: &[u8],
+        now: UnixTime,
+    ) -> Result<Reply<(), NoConsent>, WalletError> {
+        if let Err(why) = needed.check(manifest) {
+            return Ok(Reply::Refused(why));
+        }
+        // Not synced: if the record is lost, the vendor is asked again.
+        let record = WalletRecord::Consent { at: now, consent: needed.consent.clone() };
+        self.locked(|file| append(file, &[record])).map(Reply::Granted)
     }
 
     /// Records the outcome of a payment.

@@ -11,9 +11,10 @@ mod question;
 mod reply;
 mod report;
 
+use micromint::protocol::MANIFEST_PATH;
 use micromint::vendor::{
-    Decision, MANIFEST_PATH, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Serve, is_price_file,
-    parse_price, price_unreadable,
+    Decision, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Serve, is_price_file, parse_price,
+    price_unreadable,
 };
 
 use crate::module::Price;

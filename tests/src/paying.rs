@@ -5,6 +5,7 @@ use crate::client::{Connection, RequestText};
 use crate::server::{Server, word};
 use crate::{payer, wait_until};
 
+/// A free page is served, a priced page is answered with 402 and its price, in both forms.
 pub fn free_pages_cost_nothing_and_priced_pages_ask_for_their_price(server: &impl Server) {
     let free = server.get("/free.html");
     assert_eq!(free.seen(), (200, String::new(), "free"));
@@ -34,6 +35,7 @@ pub fn free_pages_cost_nothing_and_priced_pages_ask_for_their_price(server: &imp
     assert!(page.body.contains("<script type=\"application/x-micromint\""), "{}", page.body);
 }
 
+/// A POST of the payment is served, and its receipt serves the page again without a charge.
 pub fn a_post_pays_and_a_receipt_opens_the_page_again(server: &impl Server) {
     let payment = payer::payment(&server.site().url("/two.html"), 2);
     let paid = server.ask(&RequestText::post("/two.html", &payment));
@@ -56,12 +58,14 @@ pub fn a_post_pays_and_a_receipt_opens_the_page_again(server: &impl Server) {
     assert_eq!(log, lines.map(|line| format!("GET {line}")));
 }
 
+/// A payment in the header field is taken with every method.
 pub fn a_header_pays_for_any_method(server: &impl Server) {
     let url = server.site().url("/one.html");
     let paid = server.ask(&RequestText::get("/one.html").with_payment(&payer::payment(&url, 1)));
     assert_eq!(paid.seen(), (200, "paid".to_string(), "content for one"));
 }
 
+/// Free, unpaid, paid and refused requests follow each other on one connection.
 pub fn one_connection_carries_all_kinds_of_requests(server: &impl Server) {
     let mut connection = Connection::open(server.site().port);
     for _ in 0..3 {

@@ -59,7 +59,7 @@ static int redeem(micromint_broker *broker, const char *name) {
   if (reason) fprintf(stderr, "%.*s\n", (int)micromint_buffer_len(reason), (const char *)micromint_buffer_data(reason));
   CHECK(result != NULL);
   before = threads_made - before;
-  good(micromint_broker_set_aside(broker, (const uint8_t *)text, len, micromint_buffer_data(result),
+  good(micromint_broker_rejected_coins(broker, (const uint8_t *)text, len, micromint_buffer_data(result),
                                   micromint_buffer_len(result), &lines, &error), error);
   aside = (const char *)micromint_buffer_data(lines);
   aside_len = micromint_buffer_len(lines);
@@ -69,7 +69,7 @@ static int redeem(micromint_broker *broker, const char *name) {
   CHECK(strncmp(aside + aside_len - strlen(last), last, strlen(last)) == 0);
   micromint_buffer_free(lines);
   len = write_batch(text, sizeof text, "another");
-  CHECK(micromint_broker_set_aside(broker, (const uint8_t *)text, len, micromint_buffer_data(result),
+  CHECK(micromint_broker_rejected_coins(broker, (const uint8_t *)text, len, micromint_buffer_data(result),
                                    micromint_buffer_len(result), &lines, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "expected that of batch another"));
   micromint_buffer_free(result);

@@ -203,7 +203,7 @@ static void redeem(micromint_broker *broker, const micromint_till *till) {
   list_batches(till, result);
   good(micromint_till_periods(till, &again, &error), error);
   CHECK(text_is(again, ""));
-  good(micromint_broker_set_aside(broker, BYTES(batch), BYTES(result), &again, &error), error);
+  good(micromint_broker_rejected_coins(broker, BYTES(batch), BYTES(result), &again, &error), error);
   CHECK(text_is(again, "")); /* all coins were paid */
   good(micromint_till_prune(till, &removed, &error), error);
   CHECK(removed == 0);

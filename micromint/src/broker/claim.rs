@@ -1,101 +1,140 @@
-//! Claims on first balls, and which of several claims on one ball is paid.
+//! The entry of one coin or returned ball in the claims file: its verdict, its rank, and what was
+//! found out about it.
 //!
-//! There are three kinds of claim, best first: a payment with a valid authenticator, a payment with
-//! an invalid one, a return. Of payments with a valid authenticator, the first is paid when it is
-//! judged. The other claims wait until redeem-until, so that a payer cannot cheat a vendor with an
-//! invalid authenticator and a return.
-//!
-//! The invariant: of all claims on one first ball at most one is ever paid.
+//! Input: a [`Claim`]. Output: its bytes; and the reverse. The invariant: the entry contains all
+//! that the rules need later, so the messages themselves are not kept.
 
-use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
 
+use super::rank::{Rank, Source};
 use crate::bin::Bin;
-use crate::bytes::Field;
+use crate::hash::leading_u64;
+use crate::identity::UserId;
 use crate::protocol::Verdict;
 
 /// The size of a claim in the claims file, in bytes.
-pub(crate) const CLAIM_SIZE: usize = 24;
+pub(crate) const CLAIM_SIZE: usize = 32;
 
-/// A claim in the claims file, in the order of its bytes. The last two bytes are unused.
+/// A claim in the claims file.
 mod layout {
-    use super::*;
+    use super::CLAIM_SIZE;
+    use crate::bytes::Field;
 
-    /// superbin * 65536 + sub-bin, or [`NO_PLACE`].
+    /// superbin * 65536 + sub-bin, or [`super::NO_PLACE`].
     pub(super) const PLACE: Field<u64> = Field::at(0);
-    pub(super) const TAG: Field<u64> = PLACE.then();
-    pub(super) const PAYMENT: Field<u32> = TAG.then();
+    pub(super) const DIGEST: Field<u64> = PLACE.then();
+    pub(super) const USER: Field<u64> = DIGEST.then();
+    pub(super) const PAYMENT: Field<u32> = USER.then();
     pub(super) const VERDICT: Field<u8> = PAYMENT.then();
-    /// The code of a [`ClaimKind`], or 0 if there is no claim.
-    pub(super) const KIND: Field<u8> = VERDICT.then();
-    const _: () = assert!(KIND.end() + 2 == CLAIM_SIZE);
+    /// The code of a [`super::Rank`], or 0 if there is no claim.
+    pub(super) const RANK: Field<u8> = VERDICT.then();
+    pub(super) const FACTS: Field<u8> = RANK.then();
+    const _: () = assert!(FACTS.end() + 1 == CLAIM_SIZE);
 }
 
-/// Replaces the first ball of a rejected coin that has none.
+/// Replaces the first bin of a coin that has none.
 const NO_PLACE: u64 = u64::MAX;
 
-/// The kind of a claim. The order is that of rank: the smallest is paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ClaimKind {
-    /// A payment with a valid authenticator.
-    Payment = 1,
-    /// A payment with an invalid authenticator.
-    DoubtfulPayment = 2,
-    /// A returned ball.
-    Return = 3,
-}
-
-/// A coin of a batch or a ball of a return, with the verdict on it.
+/// A coin of a batch or a watch, or a ball of a return, with the verdict on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// The verdict when it was judged. The settlement decides [`Verdict::Waiting`].
     pub(crate) verdict: Verdict,
-    /// The first ball and the kind of claim on it; `None` if the coin cannot be claimed.
-    pub(crate) on: Option<(Bin, ClaimKind)>,
+    /// Its first bin; `None` if it has none.
+    pub(crate) bin: Option<Bin>,
+    /// The rank of its claim on the first bin; `None` if it makes no claim.
+    pub(crate) rank: Option<Rank>,
+    /// What was found out about it.
+    pub(crate) facts: Facts,
     /// The number of the payment in its batch, from 0; 0 for a return.
     pub(crate) payment: u32,
-    /// Distinguishes payments: the first 8 bytes of the payment's authenticator. In a settlement,
-    /// the number of the claim that won.
-    pub(crate) tag: u64,
+    /// Distinguishes payments ([`digest_of`]); 0 for a return. In a section of decisions, the
+    /// number of the claim that is decided.
+    pub(crate) digest: u64,
+    /// The user that the payment or return names ([`user_mark`]).
+    pub(crate) user: u64,
+}
+
+/// What was found out about a coin or ball.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Whose it is.
+    pub(crate) source: Source,
+    /// A ball is proved not to be the minted one.
+    pub(crate) is_forged: bool,
+    /// The named user bought nothing in this period.
+    pub(crate) is_invented: bool,
+}
+
+/// The first 8 bytes of the SHA-256 of a User-ID, which stand for it in the claims file.
+pub(crate) fn user_mark(user: &UserId) -> u64 {
+    leading_u64(&Sha256::digest(user.as_str()))
+}
+
+/// The first 8 bytes of the SHA-256 of a payment record.
+pub(crate) fn digest_of(record: &[u8]) -> u64 {
+    leading_u64(&Sha256::digest(record))
+}
+
+impl Facts {
+    fn bits(self) -> u8 {
+        let Facts { source: Source { is_signed, has_token, is_sold }, is_forged, is_invented } =
+            self;
+        let flags = [is_signed, has_token, is_sold, is_forged, is_invented];
+        flags.into_iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(flag))
+    }
+
+    fn from_bits(bits: u8) -> Option<Facts> {
+        let flag = |bit: u8| bits >> bit & 1 != 0;
+        let source = Source { is_signed: flag(0), has_token: flag(1), is_sold: flag(2) };
+        let facts = Facts { source, is_forged: flag(3), is_invented: flag(4) };
+        (facts.bits() == bits).then_some(facts)
+    }
 }
 
 impl Claim {
-    pub(crate) fn rejected(verdict: Verdict, payment: u32) -> Claim {
-        Claim { verdict, on: None, payment, tag: 0 }
+    /// An entry of a section of decisions: claim `number` has this verdict now.
+    pub(crate) fn decided(self, number: u64, verdict: Verdict) -> Claim {
+        Claim { verdict, digest: number, ..self }
     }
 
     /// The bytes of the claim in the claims file.
     pub(crate) fn to_bytes(self) -> [u8; CLAIM_SIZE] {
-        let (place, kind) = self.on.map_or((NO_PLACE, 0), |(bin, kind)| (place(bin), kind as u8));
         let mut bytes = [0; CLAIM_SIZE];
-        layout::PLACE.set(&mut bytes, place);
-        layout::TAG.set(&mut bytes, self.tag);
+        layout::PLACE.set(&mut bytes, self.bin.map_or(NO_PLACE, place));
+        layout::DIGEST.set(&mut bytes, self.digest);
+        layout::USER.set(&mut bytes, self.user);
         layout::PAYMENT.set(&mut bytes, self.payment);
         layout::VERDICT.set(&mut bytes, self.verdict.code());
-        layout::KIND.set(&mut bytes, kind);
+        layout::RANK.set(&mut bytes, self.rank.map_or(0, |rank| rank as u8));
+        layout::FACTS.set(&mut bytes, self.facts.bits());
         bytes
     }
 
     /// Reads a claim; `None` if the bytes are not one.
     pub(crate) fn from_bytes(bytes: &[u8; CLAIM_SIZE]) -> Option<Claim> {
-        let on = match (layout::PLACE.get(bytes), layout::KIND.get(bytes)) {
-            (NO_PLACE, 0) => None,
-            (place, kind) => Some((bin_at(place)?, ClaimKind::from_code(kind)?)),
+        let bin = match layout::PLACE.get(bytes) {
+            NO_PLACE => None,
+            place => Some(bin_at(place)?),
         };
-        let verdict = Verdict::from_code(layout::VERDICT.get(bytes))?;
+        let rank = match layout::RANK.get(bytes) {
+            0 => None,
+            code => Some(Rank::from_code(code)?),
+        };
         Some(Claim {
-            verdict,
-            on,
+            verdict: Verdict::from_code(layout::VERDICT.get(bytes))?,
+            bin,
+            rank,
+            facts: Facts::from_bits(layout::FACTS.get(bytes))?,
             payment: layout::PAYMENT.get(bytes),
-            tag: layout::TAG.get(bytes),
+            digest: layout::DIGEST.get(bytes),
+            user: layout::USER.get(bytes),
         })
     }
-}
 
-impl ClaimKind {
-    fn from_code(code: u8) -> Option<ClaimKind> {
-        [ClaimKind::Payment, ClaimKind::DoubtfulPayment, ClaimKind::Return]
-            .into_iter()
-            .find(|kind| *kind as u8 == code)
+    /// The first bin and the rank, if there is a claim.
+    pub(crate) fn on(&self) -> Option<(Bin, Rank)> {
+        Some((self.bin?, self.rank?))
     }
 }
 
@@ -107,95 +146,65 @@ fn bin_at(place: u64) -> Option<Bin> {
     Some(Bin { superbin: u32::try_from(place >> 16).ok()?, subbin: (place & 0xffff) as u32 })
 }
 
-/// The verdict on a claim that passed every check. `is_paid`: whether a claim on the same first
-/// ball is already paid.
-pub(crate) fn verdict_now(kind: ClaimKind, is_paid: bool) -> Verdict {
-    match (is_paid, kind) {
-        // Before redeem-until only payments with a valid authenticator are paid, so the paid claim
-        // has the best rank and is the earliest.
-        (true, _) => Verdict::AlreadyPaid,
-        (false, ClaimKind::Payment) => Verdict::Accepted,
-        (false, ClaimKind::DoubtfulPayment | ClaimKind::Return) => Verdict::Waiting,
-    }
-}
-
-/// Decides the waiting claims: of those on an unpaid first ball, the best kind wins, and of equal
-/// kinds the earliest claim. `waiting` contains the number of each claim, which is its order in
-/// time. Returns the winners ordered by number.
-pub(crate) fn settle(
-    waiting: impl IntoIterator<Item = (u64, Bin, ClaimKind)>,
-    is_paid: impl Fn(Bin) -> bool,
-) -> Vec<Claim> {
-    let mut best: BTreeMap<Bin, (ClaimKind, u64)> = BTreeMap::new();
-    for (number, bin, kind) in waiting {
-        let entry = best.entry(bin).or_insert((kind, number));
-        *entry = (*entry).min((kind, number));
-    }
-    let mut winners: Vec<Claim> = best
-        .into_iter()
-        .filter(|(bin, _)| !is_paid(*bin))
-        .map(|(bin, (kind, number))| Claim {
-            verdict: Verdict::Accepted,
-            on: Some((bin, kind)),
-            payment: 0,
-            tag: number,
-        })
-        .collect();
-    winners.sort_unstable_by_key(|winner| winner.tag);
-    winners
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use super::super::rank::tests::sources;
     use super::*;
-    use ClaimKind::{DoubtfulPayment, Payment, Return};
 
     const A: Bin = Bin { superbin: 8, subbin: 3 };
     const B: Bin = Bin { superbin: u32::MAX, subbin: 0xffff };
 
+    /// A coin that makes no claim.
+    pub(crate) fn rejected(verdict: Verdict, payment: u32) -> Claim {
+        let facts = Facts::default();
+        Claim { verdict, bin: None, rank: None, facts, payment, digest: 0, user: 0 }
+    }
+
     #[test]
     fn claims_are_read_back() {
-        for claim in [
-            Claim { verdict: Verdict::Accepted, on: Some((A, Payment)), payment: 7, tag: u64::MAX },
-            Claim { verdict: Verdict::Waiting, on: Some((B, Return)), payment: u32::MAX, tag: 0 },
-            Claim::rejected(Verdict::Forged, 3),
-        ] {
-            assert_eq!(Claim::from_bytes(&claim.to_bytes()), Some(claim));
+        for source in sources() {
+            for flags in 0..4 {
+                let facts =
+                    Facts { source, is_forged: flags & 1 != 0, is_invented: flags & 2 != 0 };
+                for (bin, rank) in [
+                    (Some(A), Some(Rank::Certain)),
+                    (Some(B), Some(Rank::Return)),
+                    (Some(B), None),
+                    (None, None),
+                ] {
+                    let (payment, digest, user) = (7, u64::MAX, 5);
+                    let verdict = Verdict::Waiting;
+                    let claim = Claim { verdict, bin, rank, facts, payment, digest, user };
+                    assert_eq!(Claim::from_bytes(&claim.to_bytes()), Some(claim));
+                }
+            }
         }
         assert_eq!(Claim::from_bytes(&[0xff; CLAIM_SIZE]), None);
+        let mut bytes = rejected(Verdict::Forged, 3).to_bytes();
+        bytes[30] = 32;
+        assert_eq!(Claim::from_bytes(&bytes), None);
     }
 
     #[test]
     fn a_claim_has_the_documented_bytes() {
-        let claim = Claim { verdict: Verdict::Waiting, on: Some((A, Return)), payment: 5, tag: 6 };
-        let expected = [3, 0, 8, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 3, 0, 0];
-        assert_eq!(claim.to_bytes(), expected);
-    }
-
-    #[test]
-    fn valid_payments_are_accepted_and_other_claims_wait() {
-        assert_eq!(verdict_now(Payment, false), Verdict::Accepted);
-        assert_eq!(verdict_now(DoubtfulPayment, false), Verdict::Waiting);
-        assert_eq!(verdict_now(Return, false), Verdict::Waiting);
-        for kind in [Payment, DoubtfulPayment, Return] {
-            assert_eq!(verdict_now(kind, true), Verdict::AlreadyPaid);
-        }
-    }
-
-    #[test]
-    fn the_best_then_the_earliest_claim_wins_unless_the_ball_is_paid() {
-        let winners = |waiting: &[(u64, Bin, ClaimKind)], paid: &[Bin]| -> Vec<u64> {
-            settle(waiting.iter().copied(), |bin| paid.contains(&bin))
-                .iter()
-                .map(|w| w.tag)
-                .collect()
+        let source = Source { is_signed: false, has_token: true, is_sold: true };
+        let claim = Claim {
+            verdict: Verdict::Waiting,
+            bin: Some(A),
+            rank: Some(Rank::Doubtful),
+            facts: Facts { source, is_forged: false, is_invented: false },
+            payment: 5,
+            digest: 6,
+            user: 7,
         };
-        assert_eq!(
-            winners(&[(0, A, Return), (1, A, DoubtfulPayment), (2, A, DoubtfulPayment)], &[]),
-            [1]
-        );
-        assert_eq!(winners(&[(4, A, Return), (3, A, Return), (9, B, Return)], &[]), [3, 9]);
-        assert_eq!(winners(&[(0, A, Return), (1, B, Return)], &[A]), [1]);
-        assert_eq!(winners(&[], &[]), [0; 0]);
+        let expected = [
+            [3, 0, 8, 0, 0, 0, 0, 0],
+            [6, 0, 0, 0, 0, 0, 0, 0],
+            [7, 0, 0, 0, 0, 0, 0, 0],
+            [5, 0, 0, 0, 1, 2, 6, 0],
+        ];
+        assert_eq!(claim.to_bytes(), expected.as_flattened());
+        // The first 8 bytes of SHA-256("alice").
+        assert_eq!(user_mark(&"alice".parse().unwrap()), 0x2bd8_06c9_7f0e_00af);
     }
 }

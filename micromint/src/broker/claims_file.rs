@@ -1,7 +1,8 @@
-//! The claims file: a verdict and a claim for every coin of every batch and return.
+//! The claims file: a verdict and a claim for every coin of every batch, watch
+//! and return.
 //!
-//! Batches are large, so their claims are not in the journal but in this file, 24 bytes each
-//! ([`Claim`]), after a header of 24 bytes. A journal record commits a [`Section`] of this file by
+//! Batches are large, so their claims are not in the journal but in this file, 32 bytes each
+//! ([`Claim`]), after a header of 32 bytes. A journal record commits a [`Section`] of this file by
 //! its place and checksum.
 //!
 //! The invariant: a section is durable before the record that commits it, and never changes after.
@@ -14,15 +15,15 @@ use super::claim::{CLAIM_SIZE, Claim};
 use crate::error::FileError;
 use crate::host::{Directory, File, Open};
 
-const MAGIC: &[u8; CLAIM_SIZE] = b"MMclaims1\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-/// How many claims are read or written at a time: 1.5 MiB.
+const MAGIC: &[u8; CLAIM_SIZE] = b"MMclaims2\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+/// How many claims are read or written at a time: 2 MiB.
 const CHUNK_CLAIMS: usize = 64 * 1024;
 
 /// A range of claims in the claims file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Section {
-    /// The number of its first claim. Claim i begins at byte 24 (i + 1).
+    /// The number of its first claim. Claim i begins at byte 32 (i + 1).
     pub(super) start: u64,
     /// The number of its claims.
     pub count: u64,
@@ -155,12 +156,13 @@ fn offset_of(claim: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::claim::tests::rejected;
     use super::*;
     use crate::host::SimulatedDirectory;
     use crate::protocol::Verdict;
 
     fn claims(count: u32) -> Vec<Claim> {
-        (0..count).map(|i| Claim::rejected(Verdict::NotFromOwner, i)).collect()
+        (0..count).map(|i| rejected(Verdict::NotFromOwner, i)).collect()
     }
 
     #[test]

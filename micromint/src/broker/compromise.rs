@@ -1,7 +1,8 @@
 //! Bins that the broker no longer honours, because their balls leaked or someone else found them.
 //!
-//! Input: a range of bins. Output: the number of balls that were marked. From then on no coin with
-//! such a ball is paid, and none is credited or sold. Earlier payments stay valid.
+//! Input: a range of bins. Output: the number of balls that were marked. Sets sold from then on do
+//! not contain their balls. Of sets sold before, payments that are not proved to be the owner's are
+//! not paid for coins with such balls; the owner can still spend and return them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -113,7 +114,10 @@ impl FromStr for BinRange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{DURING, MINT, batch, directory, open, payment, user, vendor};
+    use super::super::tests::{
+        CLOSED, DURING, EXPIRED, MINT, batch, directory, open, payment, redeem, return_of,
+        take_back, user, vendor, with_junk,
+    };
     use super::*;
     use crate::protocol::Verdict;
 
@@ -121,45 +125,64 @@ mod tests {
         BinRange { superbin, first, count }
     }
 
+    /// A bin that is declared compromised after the sale stops only payments that may be a
+    /// stranger's.
     #[test]
-    fn compromised_balls_are_neither_paid_nor_sold() {
+    fn compromised_balls_stop_doubtful_payments_and_are_not_sold() {
         let directory = directory();
         let mut broker = open(&directory);
         let (alice, news) = (user("alice"), vendor("news.example"));
         broker.register_vendor(&news, DURING).unwrap().granted().unwrap();
-        broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
+        let sold = broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
         let coins = MINT.coins(&alice, &news, 0);
-        // The last ball of the second coin is in an odd superbin.
+        // The last ball of the second coin is in an odd superbin, the first ball of the third in
+        // the first superbin.
         let bin = MINT.rules().bin(coins[1][3]).unwrap();
-        assert_eq!(
-            broker
-                .compromise(range(bin.superbin, bin.subbin, 1), DURING)
-                .unwrap()
-                .granted()
-                .unwrap(),
-            1
-        );
-        assert_eq!(
-            broker
-                .compromise(range(bin.superbin, bin.subbin, 1), DURING)
-                .unwrap()
-                .granted()
-                .unwrap(),
-            0
-        );
+        let first = MINT.rules().bin(coins[2][0]).unwrap();
+        let mut compromise = |bin: Bin| {
+            let bins = range(bin.superbin, bin.subbin, 1);
+            broker.compromise(bins, DURING).unwrap().granted().unwrap()
+        };
+        assert_eq!((compromise(bin), compromise(bin), compromise(first)), (1, 0, 1));
         // A process that opens the broker later knows it too.
         let mut broker = open(&directory);
-        let paid = payment(&alice, &news, "a", &coins[..3]);
-        let batch = batch(&news, "b1", &[paid]);
-        let result = broker.redeem(&batch, DURING).unwrap().granted().unwrap().result;
-        let expected = [Verdict::Accepted, Verdict::Compromised, Verdict::Accepted];
-        assert_eq!(result.verdicts, expected);
+        let paid = payment(&alice, &news, "a", &coins[..4]);
+        let doubtful = batch(&news, "b1", &[with_junk(paid.clone())]);
+        use Verdict::{Accepted, Compromised, Waiting};
+        let expected = [Waiting, Compromised, Compromised, Waiting];
+        assert_eq!(redeem(&mut broker, &doubtful, DURING), expected);
+        let certain = batch(&news, "b2", &[payment(&alice, &news, "b", &coins[..2])]);
+        assert_eq!(redeem(&mut broker, &certain, DURING), [Accepted; 2]);
+        // The sale is still the same message, and the ball can be returned.
+        let again = broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
+        assert_eq!(again, sold);
+        let back = return_of(&alice, "r", &[coins[2][0]]);
+        assert_eq!(take_back(&mut broker, &back, EXPIRED), [Waiting]);
+        assert_eq!(take_back(&mut broker, &back, CLOSED), [Accepted]);
+    }
 
-        let minted = MINT.set(&alice, 2).superbins[0].len();
-        let gone = broker.compromise(range(2, 0, 8), DURING).unwrap().granted().unwrap() as usize;
+    #[test]
+    fn a_set_is_sold_without_compromised_balls_and_costs_less() {
+        let mut broker = open(&directory());
+        let (alice, news) = (user("alice"), vendor("news.example"));
+        broker.register_vendor(&news, DURING).unwrap().granted().unwrap();
+        let minted = MINT.set(&alice, 0).superbins[0].len();
+        let gone = broker.compromise(range(0, 0, 8), DURING).unwrap().granted().unwrap() as usize;
         assert!((1..minted).contains(&gone), "{gone} of {minted}");
         let funds = broker.withdraw(&alice, 1, 2, DURING).unwrap().granted().unwrap();
         assert_eq!(funds.sets[0].superbins[0].len(), minted - gone);
+        let account = broker.user_account(&alice, DURING).unwrap().unwrap();
+        assert_eq!(account.coins_sold, (minted - gone) as u64);
+        // What was not delivered is neither paid nor credited, whoever found it.
+        let withheld = |coin: &Vec<u64>| MINT.rules().bin(coin[0]).unwrap().subbin < 8;
+        let coin = MINT.coins(&alice, &news, 0).into_iter().find(withheld).unwrap();
+        let ball = coin[0];
+        let found = batch(&news, "b", &[payment(&alice, &news, "a", &[coin])]);
+        assert_eq!(redeem(&mut broker, &found, DURING), [Verdict::Compromised]);
+        let back = return_of(&alice, "r", &[ball]);
+        assert_eq!(take_back(&mut broker, &back, EXPIRED), [Verdict::Compromised]);
+        let coins = broker.status(CLOSED).unwrap().coins;
+        assert_eq!((coins.sold, coins.lapsed), (account.coins_sold, account.coins_sold));
     }
 
     #[test]

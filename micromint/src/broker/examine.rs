@@ -1,21 +1,24 @@
-//! The checks of a batch's coins that do not depend on what was sold or paid: form, range, fixed
-//! bits, differences, whether the broker minted every ball, and the authenticator.
+//! The checks of a vendor's coins that do not depend on what was paid: form, owner, range, fixed
+//! bits, differences, and whether the broker minted every ball.
 //!
-//! Input: a batch. Output: its payments, with a verdict or a first ball for each coin. The
-//! invariant: nothing that is read here changes after the coin file is complete, so no lock is
-//! needed. Coins are hashed and looked up many at a time, in the order of the file.
+//! Input: payment records. Output: for each coin its first bin and a rank, or the verdict that
+//! rejects it. The invariants: whose a coin is comes first, and its balls are looked up only if it
+//! is from the owner. What is read here never changes after the payment was made, but for bins that
+//! are declared compromised, so no lock is needed. Coins are hashed and looked up many at a time,
+//! in the order of the file.
 
 use std::collections::HashMap;
 use std::thread;
 
-use super::claim::ClaimKind;
+use super::claim::{Claim, Facts, digest_of, user_mark};
+use super::ledger::Ledger;
+use super::rank::{Found, Lookup, Rank, Source, rank_of_coin};
 use crate::authenticator::Key;
 use crate::bin::Bin;
 use crate::coin::{CoinFault, CoinRules};
-use crate::coin_file::{CoinFile, CoinFileError, Status};
-use crate::hash::leading_u64;
-use crate::identity::{UserId, UserVector, VendorVector};
-use crate::protocol::{PaymentRecord, RequestRedemption, Verdict};
+use crate::coin_file::{CoinFile, CoinFileError, Status, Stored};
+use crate::identity::{UserId, UserVector, VendorId, VendorVector};
+use crate::protocol::{PaymentRecord, Verdict};
 
 /// How many inputs a thread hashes and looks up at a time. This bounds the memory for the largest
 /// batch, with few passes over the coin file.
@@ -24,28 +27,58 @@ const WINDOW_INPUTS: usize = 1 << 20;
 /// The smallest number of payments for which a thread is started.
 const PART_PAYMENTS_MIN: usize = 256;
 
-/// A payment of a batch.
+/// A payment of a vendor.
 pub(crate) struct ExaminedPayment {
-    /// The payer; `None` if the payment is malformed.
+    /// The payer; `None` if the record is malformed.
     pub(crate) user: Option<UserId>,
-    /// The kind of its claims, which depends on the authenticator.
-    pub(crate) kind: ClaimKind,
-    /// The first 8 bytes of the authenticator.
-    pub(crate) tag: u64,
-    /// For each coin its first bin, or why it is rejected. A malformed payment counts as one coin.
-    pub(crate) coins: Vec<Result<Bin, Verdict>>,
+    /// The payer's mark in the claims file.
+    pub(crate) mark: u64,
+    /// Distinguishes the payment from others.
+    pub(crate) digest: u64,
+    /// The Authenticator is right.
+    is_signed: bool,
+    /// Nothing was sold to the payer.
+    pub(crate) is_invented: bool,
+    /// Its coins, in order. A malformed record counts as one coin.
+    pub(crate) coins: Vec<ExaminedCoin>,
 }
 
-/// Examines the payments of one batch.
+/// A coin of a payment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExaminedCoin {
+    /// Its first bin; `None` if its first ball has none.
+    pub(crate) bin: Option<Bin>,
+    /// Whose it is.
+    pub(crate) source: Source,
+    /// What looking up its balls showed; `None` if they were not looked up.
+    lookup: Option<Lookup>,
+    /// The rank of its claim, or the verdict that rejects it.
+    pub(crate) rank: Result<Rank, Verdict>,
+}
+
+/// What is known about a user.
+#[derive(Clone)]
+struct Payer {
+    /// `None` if the user has no vector in this period, so that no set can be sold to the user.
+    vector: Option<UserVector>,
+    key: Key,
+    /// The user's mark in the claims file.
+    mark: u64,
+    /// Nothing was sold to the user.
+    is_invented: bool,
+}
+
+/// Examines the payments that one vendor sent.
 #[derive(Clone)]
 pub(crate) struct Examiner<'a> {
     rules: &'a CoinRules,
     coin_file: &'a CoinFile,
     secret: &'a Key,
+    ledger: &'a Ledger,
+    vendor: &'a VendorId,
     vendor_vector: VendorVector,
-    batch: &'a RequestRedemption,
-    /// The vector and key of every user so far; `None` if the user has no vector.
-    users: HashMap<UserId, Option<(UserVector, Key)>>,
+    /// The users so far.
+    users: HashMap<UserId, Payer>,
 }
 
 /// Payments that are hashed and looked up together.
@@ -56,12 +89,13 @@ struct Window {
     x: Vec<u64>,
 }
 
-/// A ball to look up: its expected bin, the ball, and the coin that it belongs to.
-struct Lookup {
+/// A ball to look up: its expected bin, the ball, and its place.
+struct Wanted {
     bin: Bin,
     x: u64,
     payment: usize,
     coin: usize,
+    ball: usize,
 }
 
 impl<'a> Examiner<'a> {
@@ -69,15 +103,20 @@ impl<'a> Examiner<'a> {
         rules: &'a CoinRules,
         coin_file: &'a CoinFile,
         secret: &'a Key,
-        batch: &'a RequestRedemption,
+        ledger: &'a Ledger,
+        vendor: &'a VendorId,
     ) -> Examiner<'a> {
-        let vendor_vector = VendorVector::new(rules.params(), &batch.vendor);
-        Examiner { rules, coin_file, secret, vendor_vector, batch, users: HashMap::new() }
+        let vendor_vector = VendorVector::new(rules.params(), vendor);
+        let users = HashMap::new();
+        Examiner { rules, coin_file, secret, ledger, vendor, vendor_vector, users }
     }
 
-    /// Examines all payments on at most `threads` threads. Returns them in order.
-    pub(crate) fn examine(&self, threads: usize) -> Result<Vec<ExaminedPayment>, CoinFileError> {
-        let records = self.batch.records();
+    /// Examines payment records on at most `threads` threads. Returns the payments in order.
+    pub(crate) fn examine(
+        &self,
+        records: &[&[u8]],
+        threads: usize,
+    ) -> Result<Vec<ExaminedPayment>, CoinFileError> {
         let mut parts =
             records.chunks(records.len().div_ceil(threads.max(1)).max(PART_PAYMENTS_MIN));
         let first = parts.next().unwrap_or(&[]);
@@ -98,17 +137,19 @@ impl<'a> Examiner<'a> {
         let mut examined = Vec::new();
         let mut window = Window::default();
         for record in records {
-            let payment = PaymentRecord::parse(record)
-                .and_then(|payment| Ok((payment.x()?, payment)))
-                .map_err(|_| Verdict::Malformed);
-            let (outcome, payment) = self.open(payment);
-            if outcome.coins.is_empty()
-                && let Some((x, payment)) = payment
-            {
-                // Well formed: its coins are judged with the window.
-                window.x.extend(x);
-                window.payments.push((examined.len(), payment));
-            }
+            let read = PaymentRecord::parse(record).and_then(|payment| Ok((payment.x()?, payment)));
+            let outcome = match read {
+                Ok((x, payment)) => {
+                    let outcome = self.open(record, &payment);
+                    if outcome.coins.is_empty() {
+                        // Well formed: its coins are judged with the window.
+                        window.x.extend(x);
+                        window.payments.push((examined.len(), payment));
+                    }
+                    outcome
+                }
+                Err(_) => ExaminedPayment::unread(record),
+            };
             examined.push(outcome);
             if window.x.len() >= WINDOW_INPUTS {
                 self.judge(std::mem::take(&mut window), &mut examined)?;
@@ -118,90 +159,234 @@ impl<'a> Examiner<'a> {
         Ok(examined)
     }
 
-    /// Judges a payment as a whole. If it fails, its coins already have a verdict.
-    fn open(
-        &mut self,
-        payment: Result<(Vec<u64>, PaymentRecord), Verdict>,
-    ) -> (ExaminedPayment, Option<(Vec<u64>, PaymentRecord)>) {
-        let (x, payment) = match payment {
-            Ok(payment) => payment,
-            Err(verdict) => return (ExaminedPayment::unread(verdict), None),
-        };
+    /// Judges a payment as a whole. If its form is wrong, its coins already have a verdict.
+    fn open(&mut self, record: &[u8], payment: &PaymentRecord) -> ExaminedPayment {
         let is_malformed = payment.coin_size() != self.rules.params().coin_size();
-        let fault = is_malformed.then_some(Verdict::Malformed);
-        let vendor = &self.batch.vendor;
-        let known = self.user(&payment.user);
-        let is_right = known.as_ref().is_some_and(|(_, key)| payment.is_authentic(key, vendor));
-        let fault = fault.or(known.is_none().then_some(Verdict::UserDifferences));
-        let examined = ExaminedPayment {
+        let vendor = self.vendor;
+        let payer = self.payer(&payment.user);
+        let malformed = ExaminedCoin::rejected(Verdict::Malformed);
+        let coins = if is_malformed { payment.coins as usize } else { 0 };
+        ExaminedPayment {
             user: Some(payment.user.clone()),
-            kind: if is_right { ClaimKind::Payment } else { ClaimKind::DoubtfulPayment },
-            tag: leading_u64(payment.authenticator.as_bytes()),
-            coins: fault.map_or(Vec::new(), |verdict| vec![Err(verdict); payment.coins as usize]),
-        };
-        (examined, Some((x, payment)))
+            mark: payer.mark,
+            digest: digest_of(record),
+            is_signed: payment.is_authentic(&payer.key, vendor),
+            is_invented: payer.is_invented,
+            coins: vec![malformed; coins],
+        }
     }
 
-    fn user(&mut self, user: &UserId) -> &Option<(UserVector, Key)> {
+    fn payer(&mut self, user: &UserId) -> &Payer {
         let params = self.rules.params();
         self.users.entry(user.clone()).or_insert_with(|| {
-            let vector = UserVector::new(params, user).ok()?;
-            Some((vector, self.secret.user_key(params.period(), user)))
+            let mark = user_mark(user);
+            Payer {
+                vector: UserVector::new(params, user).ok(),
+                key: self.secret.user_key(params.period(), user),
+                mark,
+                is_invented: self.ledger.buyer(mark).is_none(),
+            }
         })
     }
 
-    /// Judges the coins of a window: first by hashing, then by looking up their balls.
+    /// Judges the coins of a window: first whose they are, then by hashing, then by looking up
+    /// their balls.
     fn judge(&self, window: Window, examined: &mut [ExaminedPayment]) -> Result<(), CoinFileError> {
         let outputs = self.rules.outputs(&window.x);
         let k = self.rules.params().coin_size();
-        let mut lookups = Vec::with_capacity(window.x.len());
-        let mut coins = window.x.chunks_exact(k).zip(outputs.chunks_exact(k));
+        let mut wanted = Vec::with_capacity(window.x.len());
+        let mut inputs = window.x.as_slice();
+        let mut outputs = outputs.as_slice();
         for (at, payment) in &window.payments {
-            let Some(Some((user, _))) = self.users.get(&payment.user) else { continue };
-            for (coin, (x, outputs)) in coins.by_ref().take(payment.coins as usize).enumerate() {
-                let bins = self.rules.check_coin(user, &self.vendor_vector, x, outputs);
-                if let Ok(bins) = &bins {
-                    let balls = bins.iter().zip(x);
-                    lookups.extend(balls.map(|(bin, x)| Lookup {
-                        bin: *bin,
-                        x: *x,
-                        payment: *at,
-                        coin,
-                    }));
-                }
-                examined[*at].coins.push(bins.map(|bins| bins[0]).map_err(verdict_of));
+            let count = k * payment.coins as usize;
+            let (x, other_inputs) = inputs.split_at(count);
+            let (hashes, other_outputs) = outputs.split_at(count);
+            (inputs, outputs) = (other_inputs, other_outputs);
+            self.judge_payment(*at, payment, (x, hashes), examined, &mut wanted);
+        }
+        self.look_up(wanted, examined)?;
+        for (at, _) in &window.payments {
+            examined[*at].coins.iter_mut().for_each(ExaminedCoin::rank);
+        }
+        Ok(())
+    }
+
+    /// Judges the coins of one payment, as far as this needs no lookup. `x` are their inputs with
+    /// their hashes.
+    fn judge_payment(
+        &self,
+        at: usize,
+        payment: &PaymentRecord,
+        (x, hashes): (&[u64], &[u64]),
+        examined: &mut [ExaminedPayment],
+        wanted: &mut Vec<Wanted>,
+    ) {
+        let k = self.rules.params().coin_size();
+        let Some(payer) = self.users.get(&payment.user) else { return };
+        let coins = || x.chunks_exact(k).zip(hashes.chunks_exact(k));
+        let firsts: Vec<Option<Bin>> =
+            coins().map(|(x, hashes)| self.first_bin(x[0], hashes[0])).collect();
+        let sets = self.sets(payment, payer, &firsts);
+        for (coin, ((x, hashes), bin)) in coins().zip(firsts).enumerate() {
+            let is_signed = examined[at].is_signed;
+            let set = bin.and_then(|bin| sets.iter().find(|set| set.first == bin.superbin));
+            let (is_sold, has_token) =
+                set.map_or((false, false), |set| (set.is_sold, set.has_token));
+            let source = Source { is_signed, has_token, is_sold };
+            let mut new = ExaminedCoin { bin, source, ..ExaminedCoin::NOT_FROM_OWNER };
+            if let Some(verdict) = self.check(&mut new, payer, x, hashes, |ball, bin| {
+                wanted.push(Wanted { bin, x: x[ball], payment: at, coin, ball });
+            }) {
+                new.rank = Err(verdict);
+            }
+            examined[at].coins.push(new);
+        }
+    }
+
+    /// Checks one coin by hashing, and tells which balls to look up. Returns the verdict if there
+    /// are none.
+    fn check(
+        &self,
+        coin: &mut ExaminedCoin,
+        payer: &Payer,
+        x: &[u64],
+        hashes: &[u64],
+        mut look_up: impl FnMut(usize, Bin),
+    ) -> Option<Verdict> {
+        // What a user signed is not from another, even if its first ball has no bin.
+        let is_signed_junk = coin.bin.is_none() && coin.source.is_signed;
+        let vector = match &payer.vector {
+            Some(vector) if coin.source.is_owner() || is_signed_junk => vector,
+            _ => return Some(Verdict::NotFromOwner),
+        };
+        let bins = match self.rules.check_coin(vector, &self.vendor_vector, x, hashes) {
+            Ok(bins) => bins,
+            Err(fault) => return Some(verdict_of(fault)),
+        };
+        let first = bins[0];
+        let is_withheld = self.ledger.is_withheld(first, first.superbin);
+        coin.lookup = Some(Lookup { is_withheld, ..Lookup::START });
+        bins.iter().enumerate().for_each(|(ball, bin)| look_up(ball, *bin));
+        None
+    }
+
+    fn first_bin(&self, x: u64, hash: u64) -> Option<Bin> {
+        if x >= self.rules.params().input_end() {
+            return None;
+        }
+        self.rules.params().bin_of(hash)
+    }
+
+    /// The sets that a payment uses, in the order in which their first superbins first occur. If it
+    /// does not have one token for each, no token is right.
+    fn sets(&self, payment: &PaymentRecord, payer: &Payer, firsts: &[Option<Bin>]) -> Vec<UsedSet> {
+        let mut sets: Vec<UsedSet> = Vec::new();
+        for first in firsts.iter().flatten().map(|bin| bin.superbin) {
+            if sets.iter().all(|set| set.first != first) {
+                let is_sold = self.ledger.owner(first) == Some(&payment.user);
+                sets.push(UsedSet { first, is_sold, has_token: false });
             }
         }
-        self.look_up(lookups, examined)
+        if sets.len() == payment.tokens.len() {
+            for (set, token) in sets.iter_mut().zip(&payment.tokens) {
+                set.has_token =
+                    set.is_sold && payer.key.owner_token(self.vendor, set.first) == *token;
+            }
+        }
+        sets
     }
 
     /// Compares every ball with the one that was minted for its bin.
     fn look_up(
         &self,
-        mut lookups: Vec<Lookup>,
+        mut wanted: Vec<Wanted>,
         examined: &mut [ExaminedPayment],
     ) -> Result<(), CoinFileError> {
-        lookups.sort_unstable_by_key(|lookup| lookup.bin);
-        let bins: Vec<Bin> = lookups.iter().map(|lookup| lookup.bin).collect();
-        for (lookup, stored) in lookups.iter().zip(self.coin_file.balls(&bins)?) {
-            let coin = &mut examined[lookup.payment].coins[lookup.coin];
-            if !stored.exists() || stored.x != lookup.x {
-                *coin = Err(Verdict::Forged);
-            } else if stored.status.contains(Status::COMPROMISED) && coin.is_ok() {
-                *coin = Err(Verdict::Compromised);
+        wanted.sort_unstable_by_key(|ball| ball.bin);
+        let bins: Vec<Bin> = wanted.iter().map(|ball| ball.bin).collect();
+        for (ball, stored) in wanted.iter().zip(self.coin_file.balls(&bins)?) {
+            let found = found(self.rules, self.coin_file, ball.bin, ball.x, stored)?;
+            let is_compromised = stored.status.contains(Status::COMPROMISED);
+            let coin = &mut examined[ball.payment].coins[ball.coin];
+            if let Some(lookup) = &mut coin.lookup {
+                lookup.add(ball.ball, found, is_compromised);
             }
         }
         Ok(())
     }
 }
 
+/// A set that a payment uses.
+struct UsedSet {
+    /// Its first superbin.
+    first: u32,
+    is_sold: bool,
+    has_token: bool,
+}
+
+/// Compares the ball x with what is stored in its bin. If they differ, the broker's own ball is
+/// hashed, so that damage to the coin file proves nothing against a user.
+pub(super) fn found(
+    rules: &CoinRules,
+    coin_file: &CoinFile,
+    bin: Bin,
+    x: u64,
+    stored: Stored,
+) -> Result<Found, CoinFileError> {
+    if stored.exists() && stored.x == x {
+        return Ok(Found::Minted);
+    }
+    if stored.exists() {
+        let is_sound = rules.bin(stored.x) == Some(bin);
+        return Ok(if is_sound { Found::Other } else { Found::Damaged });
+    }
+    let superbin = coin_file.superbin(bin.superbin)?;
+    let is_sound = superbin.balls().count() == superbin.header.ball_count as usize;
+    Ok(if is_sound { Found::Nothing } else { Found::Damaged })
+}
+
 impl ExaminedPayment {
-    fn unread(verdict: Verdict) -> ExaminedPayment {
+    fn unread(record: &[u8]) -> ExaminedPayment {
         ExaminedPayment {
             user: None,
-            kind: ClaimKind::DoubtfulPayment,
-            tag: 0,
-            coins: vec![Err(verdict)],
+            mark: 0,
+            digest: digest_of(record),
+            is_signed: false,
+            is_invented: false,
+            coins: vec![ExaminedCoin::rejected(Verdict::Malformed)],
+        }
+    }
+}
+
+impl ExaminedCoin {
+    const NOT_FROM_OWNER: ExaminedCoin = ExaminedCoin::rejected(Verdict::NotFromOwner);
+
+    const fn rejected(verdict: Verdict) -> ExaminedCoin {
+        let source = Source { is_signed: false, has_token: false, is_sold: false };
+        ExaminedCoin { bin: None, source, lookup: None, rank: Err(verdict) }
+    }
+
+    /// Sets the rank, unless the coin is rejected without a lookup.
+    fn rank(&mut self) {
+        if let Some(lookup) = self.lookup {
+            self.rank = rank_of_coin(self.source, lookup);
+        }
+    }
+
+    /// The entry for the claims file, with this verdict.
+    pub(crate) fn claim(&self, payment: &ExaminedPayment, number: u32, verdict: Verdict) -> Claim {
+        Claim {
+            verdict,
+            bin: self.bin,
+            rank: self.rank.ok(),
+            facts: Facts {
+                source: self.source,
+                is_forged: self.lookup.is_some_and(|lookup| lookup.is_forged),
+                is_invented: payment.is_invented,
+            },
+            payment: number,
+            digest: payment.digest,
+            user: payment.mark,
         }
     }
 }

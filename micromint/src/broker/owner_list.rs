@@ -18,7 +18,7 @@ impl Broker {
     /// The files cannot be used.
     pub fn owners(&mut self, vendor: &VendorId, now: UnixTime) -> Result<Owners, BrokerError> {
         let sold: Vec<(u32, UserId)> = self.locked(now, |broker| {
-            let sales = broker.state.sales.values();
+            let sales = broker.ledger.sales.values();
             let sold = sales
                 .flat_map(|sale| sale.first_superbins().map(|first| (first, sale.user.clone())));
             Ok(sold.collect())

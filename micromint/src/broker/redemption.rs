@@ -3,65 +3,82 @@
 //! Input: a batch. Output: a verdict for each of its coins. The invariants: the verdicts and the
 //! payments they stand for are one record, which is durable before the vendor gets an answer. A
 //! batch that is sent again is paid once and gets the same verdicts, except for claims that waited,
-//! which the settlement decides.
+//! which the settlement or a person decides.
 
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use super::claim::{Claim, verdict_now};
+use super::blocking::blocks;
+use super::claim::Claim;
 use super::examine::{ExaminedPayment, Examiner};
+use super::fraud::served_by;
+use super::rank::verdict_now;
 use super::record::{BrokerRecord, DIGEST_SIZE, JudgedBatch};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
-use crate::identity::VendorId;
+use crate::identity::{UserId, VendorId};
 use crate::period::Period;
-use crate::protocol::{Blocked, Id, RedemptionResult, RequestRedemption, Verdict};
+use crate::protocol::{Blocked, FundsCredited, Id, RedemptionResult, RequestRedemption, Verdict};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
-/// Why a batch is not judged. Nothing is recorded then.
+/// Why a batch or a watch is not judged. Nothing is recorded then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchRefusal {
-    /// The batch is of another period.
-    #[error("the batch is of period {found}, this coin file is of {expected}")]
+    /// It is of another period.
+    #[error("the message is of period {found}, this coin file is of {expected}")]
     OtherPeriod {
         /// The period of this broker.
         expected: Period,
-        /// The period of the batch.
+        /// The period of the message.
         found: Period,
     },
     /// The vendor is not registered.
     #[error("{vendor} is not registered for this period: mmbroker vendor-key {vendor}")]
     UnknownVendor {
-        /// The vendor that the batch names.
+        /// The vendor that the message names.
         vendor: VendorId,
     },
     /// The authenticator does not match.
-    #[error("the authenticator is not that of {vendor} over this batch")]
+    #[error("the authenticator is not that of {vendor} over this message")]
     WrongAuthenticator {
-        /// The vendor that the batch names.
+        /// The vendor that the message names.
         vendor: VendorId,
     },
-    /// The vendor already used the Batch-ID for other content.
-    #[error("batch {batch} of {vendor} was judged before, with other content")]
+    /// The vendor already used the Batch-ID or Watch-ID for other content.
+    #[error("{id} of {vendor} was judged before, with other content")]
     OtherContent {
         /// The vendor.
         vendor: VendorId,
-        /// The Batch-ID.
-        batch: Id,
+        /// The Batch-ID or Watch-ID.
+        id: Id,
     },
 }
 
-/// A judged batch.
+/// The answer to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Judged {
+pub struct BatchAnswer {
     /// The answer to the vendor.
     pub result: RedemptionResult,
     /// Whether the batch was judged before. Nothing was paid now in that case.
     pub is_repeated: bool,
+    /// What is wrong with its coins.
+    pub alarm: Alarm,
+}
+
+/// How many coins or balls raise an alarm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Alarm {
+    /// From the owner, with a ball that is proved not to be the minted one.
+    pub forged: u64,
+    /// Not from the owner of their set.
+    pub not_from_owner: u64,
+    /// Under User-IDs to which nothing was sold.
+    pub invented: u64,
 }
 
 impl Broker {
@@ -73,7 +90,7 @@ impl Broker {
         &mut self,
         batch: &RequestRedemption,
         now: UnixTime,
-    ) -> Result<Reply<Judged, BatchRefusal>, BrokerError> {
+    ) -> Result<Reply<BatchAnswer, BatchRefusal>, BrokerError> {
         let digest: [u8; DIGEST_SIZE] = Sha256::digest(&batch.data).into();
         if let Some(refusal) = self.batch_refusal(batch) {
             return Ok(Reply::Refused(refusal));
@@ -82,8 +99,7 @@ impl Broker {
         if let Some(known) = known {
             return Ok(known);
         }
-        let examined = Examiner::new(&self.rules, &self.coin_file, &self.secret, batch)
-            .examine(self.threads)?;
+        let examined = self.examined(&batch.vendor, &batch.records())?;
         self.locked(now, |broker| {
             // Another process may have judged the batch in the meantime.
             match broker.known_batch(batch, &digest)? {
@@ -93,12 +109,21 @@ impl Broker {
         })
     }
 
+    /// Examines payment records of a vendor. The state is up to date.
+    pub(super) fn examined(
+        &self,
+        vendor: &VendorId,
+        records: &[&[u8]],
+    ) -> Result<Vec<ExaminedPayment>, BrokerError> {
+        let examiner =
+            Examiner::new(&self.rules, &self.coin_file, &self.secret, &self.ledger, vendor);
+        Ok(examiner.examine(records, self.threads)?)
+    }
+
     /// Why the batch is refused, as far as that depends on the message alone.
     fn batch_refusal(&self, batch: &RequestRedemption) -> Option<BatchRefusal> {
-        let expected = self.params().period();
-        if batch.period != *expected {
-            let (expected, found) = (expected.clone(), batch.period.clone());
-            return Some(BatchRefusal::OtherPeriod { expected, found });
+        if let Some(refusal) = self.other_period(&batch.period) {
+            return Some(refusal);
         }
         let key = self.secret.vendor_key(&batch.vendor);
         if key.request_redemption(batch.batch.as_str(), &batch.data) != batch.authenticator {
@@ -107,26 +132,62 @@ impl Broker {
         None
     }
 
+    pub(super) fn other_period(&self, found: &Period) -> Option<BatchRefusal> {
+        let expected = self.params().period();
+        (found != expected).then(|| {
+            let (expected, found) = (expected.clone(), found.clone());
+            BatchRefusal::OtherPeriod { expected, found }
+        })
+    }
+
     /// The answer to a batch that need not be judged: its vendor is unknown, or its Batch-ID is
     /// known. The caller holds the lock.
     fn known_batch(
         &self,
         batch: &RequestRedemption,
         digest: &[u8; DIGEST_SIZE],
-    ) -> Result<Option<Reply<Judged, BatchRefusal>>, BrokerError> {
+    ) -> Result<Option<Reply<BatchAnswer, BatchRefusal>>, BrokerError> {
         let vendor = batch.vendor.clone();
-        if !self.state.vendors.contains_key(&vendor) {
+        if !self.ledger.vendors.contains_key(&vendor) {
             return Ok(Some(Reply::Refused(BatchRefusal::UnknownVendor { vendor })));
         }
-        let Some(known) = self.state.batch(&vendor, &batch.batch) else { return Ok(None) };
+        let Some(known) = self.ledger.batch(&vendor, &batch.batch) else { return Ok(None) };
         if known.digest != *digest {
-            return Ok(Some(Reply::Refused(BatchRefusal::OtherContent {
-                vendor,
-                batch: batch.batch.clone(),
-            })));
+            let id = batch.batch.clone();
+            return Ok(Some(Reply::Refused(BatchRefusal::OtherContent { vendor, id })));
         }
         let claims = self.claims_today(&known.claims)?;
-        Ok(Some(Reply::Granted(Judged { result: result_of(batch, &claims), is_repeated: true })))
+        let blocked = self.named(blocks(served_by(&claims, known.when)), &[]);
+        Ok(Some(Reply::Granted(answer_to(batch, &claims, true, blocked))))
+    }
+
+    /// One claim for each coin, in order. Depends on whether the first ball is paid.
+    pub(super) fn decide(&self, examined: &[ExaminedPayment]) -> Result<Vec<Claim>, BrokerError> {
+        let candidates = examined.iter().flat_map(|payment| &payment.coins);
+        let candidates = candidates.filter(|coin| coin.rank.is_ok());
+        let bins: Vec<Bin> = candidates.filter_map(|coin| coin.bin).collect();
+        let mut paid = self.are_paid(&bins)?.into_iter();
+        let mut paid_now = HashSet::new();
+        let mut claims = Vec::new();
+        for (number, payment) in (0..).zip(examined) {
+            for coin in &payment.coins {
+                let verdict = match (coin.rank, coin.bin) {
+                    (Err(verdict), _) => verdict,
+                    // Only a coin with a first bin has a rank.
+                    (Ok(_), None) => Verdict::Malformed,
+                    (Ok(rank), Some(bin)) => {
+                        let is_paid = paid.next().unwrap_or(true) || paid_now.contains(&bin);
+                        let verdict = verdict_now(rank, is_paid);
+                        if verdict == Verdict::Accepted {
+                            paid_now.insert(bin);
+                        }
+                        verdict
+                    }
+                };
+                claims.push(coin.claim(payment, number, verdict));
+            }
+        }
+        Ok(claims)
     }
 }
 
@@ -138,71 +199,79 @@ impl LockedBroker<'_> {
         digest: [u8; DIGEST_SIZE],
         examined: &[ExaminedPayment],
         now: UnixTime,
-    ) -> Result<Judged, BrokerError> {
+    ) -> Result<BatchAnswer, BrokerError> {
         let mut claims = self.decide(examined)?;
-        if self.state.settlement.is_some() {
+        if self.ledger.settlement.is_some() {
             // The period is settled. Nothing is recorded, so nothing can be paid later either.
-            let undecided = claims.iter_mut().filter(|claim| claim.on.is_some());
-            undecided.for_each(|claim| claim.verdict = Verdict::TooLate);
-            return Ok(Judged { result: result_of(batch, &claims), is_repeated: false });
+            set_too_late(&mut claims);
+            return Ok(answer_to(batch, &claims, false, Vec::new()));
         }
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
-        let [accepted, waiting, forged] =
-            [Verdict::Accepted, Verdict::Waiting, Verdict::Forged].map(count);
+        let alarm = Alarm::of(&claims);
         self.commit(BrokerRecord::Batch(JudgedBatch {
             when: now,
             vendor: batch.vendor.clone(),
             batch: batch.batch.clone(),
             digest,
-            claims: self.claims.write(self.state.claims_end(), &claims)?,
-            accepted,
-            waiting,
-            forged,
+            claims: self.claims.write(self.ledger.claims_end(), &claims)?,
+            accepted: count(Verdict::Accepted),
+            waiting: count(Verdict::Waiting),
+            forged: alarm.forged as u32,
+            not_from_owner: alarm.not_from_owner as u32,
+            invented: alarm.invented as u32,
         }))?;
-        Ok(Judged { result: result_of(batch, &claims), is_repeated: false })
+        let blocked = self.named(blocks(served_by(&claims, now)), examined);
+        Ok(answer_to(batch, &claims, false, blocked))
     }
 }
 
-impl Broker {
-    /// One claim for each coin, in order: depends on whether the set was sold to this user, and
-    /// whether the first ball is paid.
-    fn decide(&self, examined: &[ExaminedPayment]) -> Result<Vec<Claim>, BrokerError> {
-        let candidates = examined.iter().flat_map(|payment| &payment.coins).flatten();
-        let bins: Vec<Bin> = candidates.copied().collect();
-        let mut paid = self.are_paid(&bins)?.into_iter();
-        let mut paid_now = HashSet::new();
-        let mut claims = Vec::new();
-        for (number, payment) in (0..).zip(examined) {
-            for coin in &payment.coins {
-                let bin = match coin {
-                    Ok(bin) => *bin,
-                    Err(verdict) => {
-                        claims.push(Claim::rejected(*verdict, number));
-                        continue;
-                    }
-                };
-                let is_paid = paid.next().unwrap_or(true) || paid_now.contains(&bin);
-                if self.state.owner(bin.superbin) != payment.user.as_ref() {
-                    claims.push(Claim::rejected(Verdict::NotFromOwner, number));
-                    continue;
-                }
-                let verdict = verdict_now(payment.kind, is_paid);
-                if verdict == Verdict::Accepted {
-                    paid_now.insert(bin);
-                }
-                let on = Some((bin, payment.kind));
-                claims.push(Claim { verdict, on, payment: number, tag: payment.tag });
-            }
-        }
-        Ok(claims)
-    }
+/// Replaces the verdicts on all claims after the settlement.
+pub(super) fn set_too_late(claims: &mut [Claim]) {
+    let undecided = claims.iter_mut().filter(|claim| claim.rank.is_some());
+    undecided.for_each(|claim| claim.verdict = Verdict::TooLate);
 }
 
-fn result_of(batch: &RequestRedemption, claims: &[Claim]) -> RedemptionResult {
-    RedemptionResult {
+fn answer_to(
+    batch: &RequestRedemption,
+    claims: &[Claim],
+    is_repeated: bool,
+    blocked: Vec<UserId>,
+) -> BatchAnswer {
+    let result = RedemptionResult {
         vendor: batch.vendor.clone(),
         batch: batch.batch.clone(),
-        blocked: Blocked::default(),
+        blocked: Blocked::new(blocked),
         verdicts: claims.iter().map(|claim| claim.verdict).collect(),
+    };
+    BatchAnswer { result, is_repeated, alarm: Alarm::of(claims) }
+}
+
+impl Alarm {
+    /// Counts the claims that raise an alarm.
+    pub(super) fn of(claims: &[Claim]) -> Alarm {
+        let mut alarm = Alarm::default();
+        for claim in claims {
+            let is_forged = claim.facts.is_forged || claim.verdict == Verdict::Forged;
+            alarm.forged += u64::from(is_forged);
+            alarm.not_from_owner += u64::from(claim.verdict == Verdict::NotFromOwner);
+            alarm.invented += u64::from(claim.facts.is_invented);
+        }
+        alarm
+    }
+
+    /// Counts the balls of a return that raise an alarm.
+    pub fn of_return(answer: &FundsCredited) -> Alarm {
+        let count =
+            |verdict| answer.verdicts.iter().filter(|other| **other == verdict).count() as u64;
+        Alarm {
+            forged: count(Verdict::Forged),
+            not_from_owner: count(Verdict::NotFromOwner),
+            invented: 0,
+        }
+    }
+
+    /// Whether nothing raises an alarm.
+    pub fn is_silent(&self) -> bool {
+        *self == Alarm::default()
     }
 }

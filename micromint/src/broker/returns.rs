@@ -3,16 +3,18 @@
 //! Input: a client's return. Output: a verdict for each ball. Returns are accepted from the
 //! period's expiration and wait until redeem-until, since a vendor may still redeem spent coins.
 //!
-//! The invariant: only the owner can return a ball, and a return that is sent again is the same
-//! return.
+//! The invariants: only the owner can return a ball, and a return that is sent again is the same
+//! return. A ball that is not of the user's sets gets one verdict and is not looked up, so a return
+//! does not tell whether a ball of someone else is genuine.
 
 use sha2::{Digest, Sha256};
 
-use super::claim::{Claim, ClaimKind, verdict_now};
-use super::record::{BrokerRecord, DIGEST_SIZE, Return};
+use super::claim::{Claim, Facts, user_mark};
+use super::examine::found;
+use super::rank::{Rank, Source, rank_of_return, verdict_now};
+use super::record::{BrokerRecord, DIGEST_SIZE, RecordedReturn};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
-use crate::coin_file::Status;
 use crate::identity::UserId;
 use crate::period::Period;
 use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
@@ -95,21 +97,35 @@ impl Broker {
         if let Some(refusal) = self.return_refusal(request, &data) {
             return Ok(Reply::Refused(refusal));
         }
+        let known = self.locked(now, |broker| broker.known_return(request, &digest, now))?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
         let examined = self.examine_balls(request)?;
-        self.locked(now, |broker| {
-            if let Some(known) = broker.state.return_of(&request.user, &request.request) {
-                if known.digest != digest {
-                    let (user, request) = (request.user.clone(), request.request.clone());
-                    return Ok(Reply::Refused(ReturnRefusal::OtherContent { user, request }));
-                }
-                let claims = broker.claims_today(&known.claims)?;
-                return Ok(Reply::Granted(credited(request, known.transaction, &claims)));
-            }
-            if let Some(refusal) = broker.new_return_refusal(request, now) {
-                return Ok(Reply::Refused(refusal));
-            }
-            broker.record_return(request, transaction, digest, &examined, now).map(Reply::Granted)
+        self.locked(now, |broker| match broker.known_return(request, &digest, now)? {
+            Some(known) => Ok(known),
+            None => broker
+                .record_return(request, transaction, digest, &examined, now)
+                .map(Reply::Granted),
         })
+    }
+
+    /// The answer to a return that was made before or is refused. The caller holds the lock.
+    fn known_return(
+        &self,
+        request: &RequestCredit,
+        digest: &[u8; DIGEST_SIZE],
+        now: UnixTime,
+    ) -> Result<Option<Reply<FundsCredited, ReturnRefusal>>, BrokerError> {
+        let Some(known) = self.ledger.return_of(&request.user, &request.request) else {
+            return Ok(self.new_return_refusal(request, now).map(Reply::Refused));
+        };
+        if known.digest != *digest {
+            let (user, request) = (request.user.clone(), request.request.clone());
+            return Ok(Some(Reply::Refused(ReturnRefusal::OtherContent { user, request })));
+        }
+        let claims = self.claims_today(&known.claims)?;
+        Ok(Some(Reply::Granted(credited(request, known.transaction, &claims))))
     }
 
     /// The invitation to send returns to `return_url`; `None` before the expiration.
@@ -145,12 +161,12 @@ impl Broker {
     fn new_return_refusal(&self, request: &RequestCredit, now: UnixTime) -> Option<ReturnRefusal> {
         let user = request.user.clone();
         let (opens, closed) = (self.params().raw().expiration, self.params().raw().redeem_until);
-        let sales = self.state.sales.values().filter(|sale| sale.user == user);
+        let sales = self.ledger.sales.values().filter(|sale| sale.user == user);
         let sets: u64 = sales.map(|sale| u64::from(sale.sets)).sum();
         let max = sets * u64::from(self.params().subbin_count());
         let found = request.x.len();
-        let returns = self.state.returns.iter().filter(|back| back.user == user).count();
-        if self.state.settlement.is_some() {
+        let returns = self.ledger.returns.iter().filter(|back| back.user == user).count();
+        if self.ledger.settlement.is_some() {
             Some(ReturnRefusal::TooLate { closed })
         } else if now < opens {
             Some(ReturnRefusal::TooEarly { opens })
@@ -163,36 +179,59 @@ impl Broker {
         }
     }
 
-    /// For each ball its bin, or why it is not a first ball of this broker.
-    fn examine_balls(
-        &self,
-        request: &RequestCredit,
-    ) -> Result<Vec<Result<Bin, Verdict>>, BrokerError> {
+    /// Examines the balls of a return: their form, whose they are, and only then what was minted.
+    fn examine_balls(&self, request: &RequestCredit) -> Result<Vec<ExaminedBall>, BrokerError> {
         let outputs = self.rules.outputs(&request.x);
-        let place = |(x, output): (&u64, &u64)| {
+        let examine = |(x, output): (&u64, &u64)| {
             if *x >= self.params().input_end() {
-                return Err(Verdict::InputWrong);
+                return ExaminedBall::without_bin(Verdict::InputWrong);
             }
-            let bin = self.params().bin_of(*output).ok_or(Verdict::FixedBits)?;
-            if bin.superbin.is_multiple_of(2) { Ok(bin) } else { Err(Verdict::NotFirst) }
+            let Some(bin) = self.params().bin_of(*output) else {
+                return ExaminedBall::without_bin(Verdict::FixedBits);
+            };
+            let is_first = bin.superbin.is_multiple_of(2);
+            let is_sold = self.ledger.owner(bin.superbin) == Some(&request.user);
+            let verdict = if is_first { Verdict::NotFromOwner } else { Verdict::NotFirst };
+            ExaminedBall { bin: Some(bin), is_sold, rank: Err(verdict) }
         };
-        let mut balls: Vec<Result<Bin, Verdict>> =
-            request.x.iter().zip(&outputs).map(place).collect();
-        let mut order: Vec<(Bin, usize)> = balls
-            .iter()
-            .enumerate()
-            .filter_map(|(i, ball)| ball.ok().map(|bin| (bin, i)))
+        let mut balls: Vec<ExaminedBall> = request.x.iter().zip(&outputs).map(examine).collect();
+        let mut order: Vec<(Bin, usize)> = (0..)
+            .zip(&balls)
+            .filter_map(|(i, ball)| Some((ball.bin.filter(|_| ball.is_sold)?, i)))
             .collect();
         order.sort_unstable();
         let bins: Vec<Bin> = order.iter().map(|(bin, _)| *bin).collect();
-        for ((_, i), stored) in order.into_iter().zip(self.coin_file.balls(&bins)?) {
-            if !stored.exists() || stored.x != request.x[i] {
-                balls[i] = Err(Verdict::Forged);
-            } else if stored.status.contains(Status::COMPROMISED) {
-                balls[i] = Err(Verdict::Compromised);
-            }
+        for ((bin, i), stored) in order.into_iter().zip(self.coin_file.balls(&bins)?) {
+            let found = found(&self.rules, &self.coin_file, bin, request.x[i], stored)?;
+            let is_withheld = self.ledger.is_withheld(bin, bin.superbin);
+            balls[i].rank = rank_of_return(balls[i].is_sold, is_withheld, found);
         }
         Ok(balls)
+    }
+}
+
+/// A ball of a return.
+struct ExaminedBall {
+    /// Its bin; `None` if it has none.
+    bin: Option<Bin>,
+    /// It is of a set of the user who returns it.
+    is_sold: bool,
+    /// The rank of its claim, or the verdict that rejects it.
+    rank: Result<Rank, Verdict>,
+}
+
+impl ExaminedBall {
+    fn without_bin(verdict: Verdict) -> ExaminedBall {
+        ExaminedBall { bin: None, is_sold: false, rank: Err(verdict) }
+    }
+
+    /// The entry for the claims file, with this verdict.
+    fn claim(&self, user: u64, verdict: Verdict) -> Claim {
+        // The authenticator of the return is right: it is checked before anything else.
+        let source = Source { is_signed: true, has_token: false, is_sold: self.is_sold };
+        let is_forged = verdict == Verdict::Forged;
+        let facts = Facts { source, is_forged, is_invented: false };
+        Claim { verdict, bin: self.bin, rank: self.rank.ok(), facts, payment: 0, digest: 0, user }
     }
 }
 
@@ -203,34 +242,32 @@ impl LockedBroker<'_> {
         request: &RequestCredit,
         transaction: u64,
         digest: [u8; DIGEST_SIZE],
-        examined: &[Result<Bin, Verdict>],
+        examined: &[ExaminedBall],
         now: UnixTime,
     ) -> Result<FundsCredited, BrokerError> {
-        let bins: Vec<Bin> = examined.iter().flatten().copied().collect();
+        let claiming = examined.iter().filter(|ball| ball.rank.is_ok());
+        let bins: Vec<Bin> = claiming.filter_map(|ball| ball.bin).collect();
         let mut paid = self.are_paid(&bins)?.into_iter();
-        let decide = |ball: &Result<Bin, Verdict>| match ball {
-            Err(verdict) => Claim::rejected(*verdict, 0),
-            Ok(bin) => {
-                let is_paid = paid.next().unwrap_or(true);
-                if self.state.owner(bin.superbin) != Some(&request.user) {
-                    return Claim::rejected(Verdict::NotFromOwner, 0);
-                }
-                let verdict = verdict_now(ClaimKind::Return, is_paid);
-                Claim { verdict, on: Some((*bin, ClaimKind::Return)), payment: 0, tag: 0 }
-            }
+        let user = user_mark(&request.user);
+        let mut decide = |ball: &ExaminedBall| {
+            let verdict = match ball.rank {
+                Err(verdict) => verdict,
+                Ok(rank) => verdict_now(rank, paid.next().unwrap_or(true)),
+            };
+            ball.claim(user, verdict)
         };
-        let claims: Vec<Claim> = examined.iter().map(decide).collect();
+        let claims: Vec<Claim> = examined.iter().map(&mut decide).collect();
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
-        let [waiting, forged] = [Verdict::Waiting, Verdict::Forged].map(count);
-        self.commit(BrokerRecord::Return(Return {
+        self.commit(BrokerRecord::Return(RecordedReturn {
             when: now,
             transaction,
             user: request.user.clone(),
             request: request.request.clone(),
             digest,
-            claims: self.claims.write(self.state.claims_end(), &claims)?,
-            waiting,
-            forged,
+            claims: self.claims.write(self.ledger.claims_end(), &claims)?,
+            waiting: count(Verdict::Waiting),
+            forged: count(Verdict::Forged),
+            not_from_owner: count(Verdict::NotFromOwner),
         }))?;
         Ok(credited(request, transaction, &claims))
     }

@@ -1,14 +1,15 @@
 //! Selling sets of superbins to a client (thesis 3.2.2).
 //!
 //! Input: a user and a number of sets. Output: the Funds-Withdrawn message. Only even superbins are
-//! sold, in order, each with the k-1 odd ones of its user's set.
+//! sold, in order, each with the k-1 odd ones of its user's set. A sale costs the first balls that
+//! are delivered.
 //!
-//! The invariant: a sale is durable before its coins are sent, and repeating a sale returns the
-//! same message.
+//! The invariants: a sale is durable before its coins are sent, and repeating a sale returns the
+//! same message. A settled period sells nothing, whatever the clock.
 
-use super::record::{BrokerRecord, Sale};
+use super::record::{BrokerRecord, RecordedSale};
 use super::{Broker, BrokerError, LockedBroker};
-use crate::coin_file::Status;
+use crate::bin::Bin;
 use crate::identity::{NoUserVector, UserId, UserVector};
 use crate::protocol::{FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet};
 use crate::reply::Reply;
@@ -86,7 +87,7 @@ impl Broker {
             Err(none) => return Ok(Reply::Refused(none.into())),
         };
         let sale = self.locked(now, |broker| {
-            if let Some(sale) = broker.state.sale(transaction) {
+            if let Some(sale) = broker.ledger.sale(transaction) {
                 let is_same = sale.user == *user && sale.sets == sets;
                 return Ok(if is_same {
                     Reply::Granted(sale.clone())
@@ -112,7 +113,7 @@ impl Broker {
         transaction: u64,
         now: UnixTime,
     ) -> Result<Reply<FundsWithdrawn, SaleRefusal>, BrokerError> {
-        let sale = self.locked(now, |broker| Ok(broker.state.sale(transaction).cloned()))?;
+        let sale = self.locked(now, |broker| Ok(broker.ledger.sale(transaction).cloned()))?;
         let Some(sale) = sale.filter(|sale| sale.user == *user) else {
             return Ok(Reply::Refused(SaleRefusal::NoSuchSale { transaction, user: user.clone() }));
         };
@@ -124,7 +125,7 @@ impl Broker {
 
     /// How many sets can still be sold, as far as this handle has read the journal.
     pub fn sets_left(&self) -> u64 {
-        (self.params().superbin_count() - self.state.next_superbin()) / 2
+        (self.params().superbin_count() - self.ledger.next_superbin()) / 2
     }
 }
 
@@ -136,12 +137,13 @@ impl LockedBroker<'_> {
         sets: u32,
         transaction: u64,
         now: UnixTime,
-    ) -> Result<Reply<Sale, SaleRefusal>, BrokerError> {
+    ) -> Result<Reply<RecordedSale, SaleRefusal>, BrokerError> {
         let expiration = self.params().raw().expiration;
-        if now >= expiration {
+        // A settlement shows that the period was over, even if the clock is set back.
+        if now >= expiration || self.ledger.settlement.is_some() {
             return Ok(Reply::Refused(SaleRefusal::Expired { expiration }));
         }
-        if let Some(&when) = self.state.revoked.get(user) {
+        if let Some(&when) = self.ledger.revoked.get(user) {
             return Ok(Reply::Refused(SaleRefusal::Revoked { user: user.clone(), when }));
         }
         let left = self.sets_left();
@@ -149,8 +151,12 @@ impl LockedBroker<'_> {
             return Ok(Reply::Refused(SaleRefusal::SoldOut { wanted: sets, left }));
         }
         // A set is left, so the next superbin is below 2^u and fits 32 bits.
-        let first = self.state.next_superbin() as u32;
-        let sale = Sale { when: now, transaction, first, sets, user: user.clone() };
+        let first = self.ledger.next_superbin() as u32;
+        let user = user.clone();
+        let mut sale = RecordedSale { when: now, transaction, first, sets, coins: 0, user };
+        for first in sale.first_superbins() {
+            sale.coins += self.delivered_coins(first)?;
+        }
         self.commit(BrokerRecord::Sale(sale.clone()))?;
         Ok(Reply::Granted(sale))
     }
@@ -160,7 +166,7 @@ impl Broker {
     /// The message of a recorded sale.
     fn funds_withdrawn(
         &self,
-        sale: &Sale,
+        sale: &RecordedSale,
         vector: &UserVector,
     ) -> Result<FundsWithdrawn, BrokerError> {
         let sets: Result<Vec<SoldSet>, BrokerError> =
@@ -175,12 +181,25 @@ impl Broker {
     }
 
     fn sold_set(&self, superbins: &[u32]) -> Result<SoldSet, BrokerError> {
-        let balls = |superbin: &u32| -> Result<Vec<u64>, BrokerError> {
-            let superbin = self.coin_file.superbin(*superbin)?;
-            let usable =
-                superbin.balls().filter(|(_, ball)| !ball.status.contains(Status::COMPROMISED));
-            Ok(usable.map(|(_, ball)| ball.x).collect())
-        };
+        let first = superbins.first().copied().unwrap_or_default();
+        let balls = |superbin: &u32| self.delivered_balls(*superbin, first);
         Ok(SoldSet { superbins: superbins.iter().map(balls).collect::<Result<_, _>>()? })
+    }
+
+    /// The balls of a superbin in the set that begins at `first`: those of bins that were not
+    /// declared compromised before the set was sold.
+    fn delivered_balls(&self, superbin: u32, first: u32) -> Result<Vec<u64>, BrokerError> {
+        let stored = self.coin_file.superbin(superbin)?;
+        let is_delivered = |subbin| !self.ledger.is_withheld(Bin { superbin, subbin }, first);
+        let delivered = stored.balls().filter(|(subbin, _)| is_delivered(*subbin));
+        Ok(delivered.map(|(_, ball)| ball.x).collect())
+    }
+
+    /// The number of first balls in the set that begins at `first`.
+    fn delivered_coins(&self, first: u32) -> Result<u32, BrokerError> {
+        if self.ledger.has_compromised(first) {
+            return Ok(self.delivered_balls(first, first)?.len() as u32);
+        }
+        Ok(self.coin_file.superbin_header(first)?.ball_count)
     }
 }

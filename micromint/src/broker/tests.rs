@@ -1,8 +1,11 @@
 //! Tests of the broker with a few users and vendors, against
 //! [`ObviousMint`](crate::testing::ObviousMint).
 
+mod coalition;
 mod crash;
+mod disputes;
 mod flips;
+mod fraud;
 mod model;
 
 use std::sync::{Arc, LazyLock};
@@ -13,7 +16,7 @@ use crate::authenticator::Authenticator;
 use crate::host::{Lock, SimulatedDirectory, SystemEntropy};
 use crate::identity::{UserId, VendorId};
 use crate::protocol::{
-    FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, Url, push_record,
+    FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, RequestWatch, Url, push_record,
 };
 use crate::reply::Reply;
 use crate::testing::{ObviousMint, test_params};
@@ -65,7 +68,7 @@ pub(super) fn payment(user: &UserId, vendor: &VendorId, page: &str, coins: &[Vec
     MINT.payment(user, &user_key(user), vendor, &url, coins)
 }
 
-/// The same payment with an invalid authenticator.
+/// The same payment with a wrong Authenticator. Its tokens are right.
 pub(super) fn with_junk(mut payment: Payment) -> Payment {
     payment.authenticator = Authenticator::from_bytes([1; 16]);
     payment
@@ -89,6 +92,27 @@ pub(super) fn batch_of_records(
     let period = MINT.params().period().clone();
     let payments = records.len() as u32;
     RequestRedemption { vendor: vendor.clone(), batch, period, payments, authenticator, data }
+}
+
+/// A watch with these payment records.
+pub(super) fn watch_of(vendor: &VendorId, name: &str, records: &[&[u8]]) -> RequestWatch {
+    let mut data = Vec::new();
+    records.iter().for_each(|record| push_record(&mut data, record));
+    let request = RequestWatch {
+        vendor: vendor.clone(),
+        period: MINT.params().period().clone(),
+        watch: name.parse().unwrap(),
+        payments: records.len() as u32,
+        authenticator: Authenticator::from_bytes([0; 16]),
+        data,
+    };
+    request.authenticated(&secret().vendor_key(vendor).sync_key())
+}
+
+/// A watch that shows these payments.
+pub(super) fn watch(vendor: &VendorId, name: &str, payments: &[Payment]) -> RequestWatch {
+    let batch = batch(vendor, name, payments);
+    watch_of(vendor, name, &batch.records())
 }
 
 pub(super) fn return_of(user: &UserId, name: &str, x: &[u64]) -> RequestCredit {
@@ -120,7 +144,7 @@ pub(super) fn take_back(
 }
 
 /// A broker that sold superbins 0 and 2 to alice and 4 to bob, and has two registered vendors.
-struct World {
+pub(super) struct World {
     directory: SimulatedDirectory,
     broker: Broker,
     alice: UserId,
@@ -207,20 +231,15 @@ fn verdicts_do_not_depend_on_threads() {
         let mut world = world();
         world.broker.set_threads(threads);
         let coins = MINT.coins(&world.alice, &world.news, 0);
+        let pay = |user, vendor, i: usize, coins| payment(user, vendor, &format!("{i}"), coins);
         let record = |i: usize| match i % 5 {
             0 => b"no payment".to_vec(),
-            1 => {
-                payment(&world.alice, &world.shop, &format!("{i}"), &coins[..1]).record().to_bytes()
-            }
-            2 => with_junk(payment(&world.alice, &world.news, &format!("{i}"), &coins[1..2]))
-                .record()
-                .to_bytes(),
-            3 => payment(&world.bob, &world.news, &format!("{i}"), &coins[..3]).record().to_bytes(),
+            1 => pay(&world.alice, &world.shop, i, &coins[..1]).record().to_bytes(),
+            2 => with_junk(pay(&world.alice, &world.news, i, &coins[1..2])).record().to_bytes(),
+            3 => pay(&world.bob, &world.news, i, &coins[..3]).record().to_bytes(),
             _ => {
                 let coin = i / 5 % coins.len();
-                payment(&world.alice, &world.news, &format!("{i}"), &coins[coin..=coin])
-                    .record()
-                    .to_bytes()
+                pay(&world.alice, &world.news, i, &coins[coin..=coin]).record().to_bytes()
             }
         };
         let records: Vec<Vec<u8>> = (0..1111).map(record).collect();
@@ -274,13 +293,14 @@ fn a_batch_has_a_verdict_for_every_coin() {
         Accepted,
         AlreadyPaid,
         Accepted,
-        VendorDifferences,
-        VendorDifferences,
+        NotFromOwner,
+        NotFromOwner,
         InputWrong,
         FixedBits,
-        UserDifferences,
+        NotFromOwner,
         VendorDifferences,
-        Forged,
+        // Signed, with a first ball that was not minted.
+        Waiting,
         NotFromOwner,
         AlreadyPaid,
         Waiting,
@@ -290,14 +310,18 @@ fn a_batch_has_a_verdict_for_every_coin() {
     let batch = batch_of_records(news, "b1", &records);
     let judged = world.broker.redeem(&batch, DURING).unwrap().granted().unwrap();
     assert_eq!((judged.result.verdicts.as_slice(), judged.is_repeated), (&expected[..], false));
+    let Alarm { forged, not_from_owner, invented, .. } = judged.alarm;
+    assert_eq!((forged, not_from_owner, invented), (1, 4, 0));
     let again = world.broker.redeem(&batch, DURING).unwrap().granted().unwrap();
     assert_eq!((again.result, again.is_repeated), (judged.result, true));
     let status = world.broker.status(DURING).unwrap();
-    assert_eq!((status.coins_paid, status.claims_waiting, status.forged), (3, 1, 1));
-    // The waiting coin is paid at redeem-until, since there was no better claim.
+    assert_eq!((status.coins.paid, status.claims_waiting, status.alarm), (3, 2, judged.alarm));
+    // Two of five claims are of rank 2: a person decides them.
     let last = redeem(&mut world.broker, &batch, CLOSED);
-    assert_eq!((last[12], last[13]), (AlreadyPaid, Accepted));
-    assert_eq!(world.broker.status(CLOSED).unwrap().coins_paid, 4);
+    assert_eq!((last[10], last[12], last[13]), (Disputed, AlreadyPaid, Disputed));
+    let coins = world.broker.status(CLOSED).unwrap().coins;
+    assert_eq!((coins.paid, coins.disputed), (3, 2));
+    assert!(coins.is_balanced());
 }
 
 #[test]
@@ -336,30 +360,19 @@ fn a_batch_that_is_not_from_its_vendor_is_refused() {
     ));
 }
 
-/// A payer cannot cheat a vendor with an invalid authenticator and a return, and a vendor cannot
-/// cheat a payer by holding back a valid payment.
+/// A payer cannot cheat a vendor with a wrong Authenticator and a return, a vendor cannot cheat a
+/// payer with a payment that is not proved, and a signed payment goes before both.
 #[test]
 fn claims_on_one_first_ball_are_ranked() {
     let mut world = world();
     let (alice, news, shop) = (world.alice.clone(), world.news.clone(), world.shop.clone());
-    let at_news = MINT.coins(&alice, &news, 0);
-    let first = |coin: &Vec<u64>| coin[0];
-    let at_shop: Vec<Vec<u64>> = at_news
-        .iter()
-        .filter_map(|coin| {
-            MINT.coins(&alice, &shop, 0).into_iter().find(|other| other[0] == coin[0])
-        })
-        .collect();
-    let shops: Vec<u64> = at_shop.iter().map(first).collect();
-    let both: Vec<Vec<u64>> =
-        at_news.into_iter().filter(|coin| shops.contains(&coin[0])).take(4).collect();
-    let [returned_only, junk, right, twice] = [0, 1, 2, 3].map(|i| both[i].clone());
-    let shop_coin =
-        |coin: &Vec<u64>| at_shop.iter().find(|other| other[0] == coin[0]).unwrap().clone();
+    let both = coins_at_both(&alice, &news, &shop, 0);
+    let [returned_only, junk, right, twice] = [0, 1, 2, 3].map(|i| both[i].0.clone());
+    let at_shop = |coin: &Vec<u64>| both.iter().find(|(n, _)| n == coin).unwrap().1.clone();
     use Verdict::*;
 
     let broker = &mut world.broker;
-    let x: Vec<u64> = both.iter().map(first).collect();
+    let x: Vec<u64> = both[..4].iter().map(|(coin, _)| coin[0]).collect();
     let back = return_of(&alice, "r1", &x);
     assert_eq!(take_back(broker, &back, EXPIRED), [Waiting; 4]);
     let doubtful = batch(
@@ -371,33 +384,46 @@ fn claims_on_one_first_ball_are_ranked() {
     let good = batch(&news, "b2", &[payment(&alice, &news, "b", std::slice::from_ref(&right))]);
     assert_eq!(redeem(broker, &good, EXPIRED), [Accepted]);
     let other =
-        batch(&shop, "b1", &[payment(&alice, &shop, "c", &[shop_coin(&right), shop_coin(&twice)])]);
+        batch(&shop, "b1", &[payment(&alice, &shop, "c", &[at_shop(&right), at_shop(&twice)])]);
     assert_eq!(redeem(broker, &other, EXPIRED), [AlreadyPaid, Accepted]);
-    let later = batch(&shop, "b2", &[with_junk(payment(&alice, &shop, "d", &[shop_coin(&junk)]))]);
+    let later = batch(&shop, "b2", &[with_junk(payment(&alice, &shop, "d", &[at_shop(&junk)]))]);
     assert_eq!(redeem(broker, &later, EXPIRED), [Waiting]);
 
     assert!(broker.settle(CLOSED).unwrap());
-    assert_eq!(take_back(broker, &back, CLOSED), [Accepted, AlreadyPaid, AlreadyPaid, AlreadyPaid]);
-    assert_eq!(redeem(broker, &doubtful, CLOSED), [Accepted, AlreadyPaid]);
+    let now = [Accepted, Disputed, AlreadyPaid, AlreadyPaid];
+    assert_eq!(take_back(broker, &back, CLOSED), now);
+    assert_eq!(redeem(broker, &doubtful, CLOSED), [Disputed, AlreadyPaid]);
     assert_eq!(redeem(broker, &good, CLOSED), [Accepted]);
     assert_eq!(redeem(broker, &other, CLOSED), [AlreadyPaid, Accepted]);
-    assert_eq!(redeem(broker, &later, CLOSED), [AlreadyPaid]);
-    let status = broker.status(CLOSED).unwrap();
-    assert_eq!((status.coins_paid, status.coins_credited), (3, 1));
+    assert_eq!(redeem(broker, &later, CLOSED), [Disputed]);
+    let coins = broker.status(CLOSED).unwrap().coins;
+    assert_eq!((coins.paid, coins.credited, coins.disputed), (2, 1, 1));
+    assert!(coins.is_balanced());
     let bin = MINT.rules().bin(returned_only[0]).unwrap();
     let stored = CoinFile::open(&world.directory, NAME).unwrap().ball(bin).unwrap();
     assert_eq!(stored.status, Status::EXISTS | Status::RETURNED);
 
-    // Two valid payments of `right` at two vendors: the only proof that alice spent a ball twice.
+    // Two signed payments of `right` at two vendors: the only proof that alice spent a ball twice.
+    // `junk` and `twice` may be the work of vendors.
     let offenders = broker.offenders(CLOSED).unwrap();
     assert_eq!(offenders.len(), 1);
-    assert_eq!((offenders[0].user.as_str(), offenders[0].balls), ("alice", 1));
-    let named: Vec<_> = offenders[0]
-        .batches
-        .iter()
-        .map(|(vendor, batch)| format!("{vendor} {}", batch.as_str()))
-        .collect();
-    assert_eq!(named, ["news.example b2", "shop.example b1"]);
+    let found = &offenders[0];
+    assert_eq!((found.user.as_str(), found.balls, found.spent_twice), ("alice", 1, 1));
+    assert_eq!(found.vendors.iter().collect::<Vec<_>>(), [&news, &shop]);
+    assert_eq!((found.first, found.last), (EXPIRED, EXPIRED));
+}
+
+/// The coins of a set whose first ball makes a coin at two vendors, as a pair of coins each.
+pub(super) fn coins_at_both(
+    user: &UserId,
+    one: &VendorId,
+    other: &VendorId,
+    first: u32,
+) -> Vec<(Vec<u64>, Vec<u64>)> {
+    let others = MINT.coins(user, other, first);
+    let same = |coin: &Vec<u64>| others.iter().find(|other| other[0] == coin[0]).cloned();
+    let coins = MINT.coins(user, one, first).into_iter();
+    coins.filter_map(|coin| Some((coin.clone(), same(&coin)?))).collect()
 }
 
 #[test]
@@ -411,19 +437,34 @@ fn a_payment_sent_twice_by_a_vendor_is_no_offence() {
     assert_eq!(world.broker.offenders(DURING).unwrap(), []);
 }
 
+/// A settled period sells, judges and settles nothing, whatever the clock.
 #[test]
-fn after_redeem_until_nothing_is_paid_even_if_the_clock_is_set_back() {
+fn after_the_settlement_nothing_happens_even_if_the_clock_is_set_back() {
     let mut world = world();
     let coins = MINT.coins(&world.alice, &world.news, 0);
     let late = batch(&world.news, "b1", &[payment(&world.alice, &world.news, "a", &coins[..2])]);
     assert_eq!(redeem(&mut world.broker, &late, CLOSED), [Verdict::TooLate; 2]);
-    assert_eq!(redeem(&mut world.broker, &late, DURING), [Verdict::TooLate; 2]);
-    let back = return_of(&world.alice, "r", &[coins[0][0]]);
-    assert!(matches!(
-        world.broker.take_back(&back, 1, DURING).unwrap(),
-        Reply::Refused(ReturnRefusal::TooLate { .. })
-    ));
-    assert_eq!(world.broker.status(DURING).unwrap().coins_paid, 0);
+    let before = world.broker.status(CLOSED).unwrap();
+    let size = || world.directory.bytes(&format!("{NAME}.journal")).unwrap().len();
+    let journal = size();
+    for now in [DURING, EXPIRED, UnixTime(0), UnixTime(i64::MIN)] {
+        assert_eq!(redeem(&mut world.broker, &late, now), [Verdict::TooLate; 2]);
+        let shown = watch_of(&world.news, "w1", &late.records());
+        let answer = world.broker.watch(&shown, now).unwrap().granted().unwrap();
+        assert_eq!(answer.result.verdicts, [Verdict::TooLate; 2]);
+        let back = return_of(&world.alice, "r", &[coins[0][0]]);
+        assert!(matches!(
+            world.broker.take_back(&back, 1, now).unwrap(),
+            Reply::Refused(ReturnRefusal::TooLate { .. })
+        ));
+        assert!(matches!(
+            world.broker.withdraw(&world.bob, 1, 99, now).unwrap(),
+            Reply::Refused(SaleRefusal::Expired { .. })
+        ));
+        assert!(world.broker.settle(now).unwrap());
+        assert_eq!(world.broker.status(now).unwrap(), before);
+        assert_eq!(size(), journal);
+    }
 }
 
 #[test]
@@ -480,7 +521,7 @@ fn returns_are_bounded_by_what_was_bought_and_in_number() {
     let refusal = world.broker.take_back(&return_of(&world.bob, "last", &[x]), 1, EXPIRED).unwrap();
     assert!(matches!(refusal, Reply::Refused(ReturnRefusal::TooManyReturns { .. })));
     assert_eq!(take_back(&mut world.broker, &most, CLOSED)[0], Verdict::Accepted);
-    assert_eq!(world.broker.status(CLOSED).unwrap().coins_credited, 1);
+    assert_eq!(world.broker.status(CLOSED).unwrap().coins.credited, 1);
 }
 
 #[test]

@@ -37,10 +37,10 @@ impl Broker {
     ) -> Result<Reply<Key, VendorRefusal>, BrokerError> {
         let vector = VendorVector::new(self.params(), vendor);
         self.locked(now, |broker| {
-            if !broker.state.vendors.contains_key(vendor) {
+            if !broker.ledger.vendors.contains_key(vendor) {
                 let params = broker.params();
                 let other = broker
-                    .state
+                    .ledger
                     .vendors
                     .keys()
                     .find(|other| VendorVector::new(params, other) == vector);
@@ -63,10 +63,10 @@ impl Broker {
     /// The files cannot be used.
     pub fn revoke(&mut self, user: &UserId, now: UnixTime) -> Result<Vec<UserId>, BrokerError> {
         self.locked(now, |broker| {
-            if !broker.state.revoked.contains_key(user) {
+            if !broker.ledger.revoked.contains_key(user) {
                 broker.commit(BrokerRecord::Revocation { when: now, user: user.clone() })?;
             }
-            Ok(broker.state.revoked.keys().cloned().collect())
+            Ok(broker.ledger.revoked.keys().cloned().collect())
         })
     }
 }

@@ -1,5 +1,5 @@
 //! The formulas of forging, held against attacks that are carried out on a small mint: within a
-//! factor of two. They take some ten seconds without optimisation:
+//! factor of two. They take a minute or two without optimisation:
 //! `cargo test --release -p micromint --lib -- --ignored forging_tests`.
 
 use std::collections::HashSet;

@@ -38,7 +38,7 @@ impl Blocked {
             )));
         }
         let read = |name: &str| name.trim().parse().map_err(|error| wrong(format!("{error}")));
-        Ok(Blocked(text.split(',').map(|name| read(name)).collect::<Result<_, _>>()?))
+        Ok(Blocked(text.split(',').map(read).collect::<Result<_, _>>()?))
     }
 
     /// The header to print, if there is one.

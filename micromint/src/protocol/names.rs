@@ -15,5 +15,8 @@ pub const REQUEST_HEADER: &str = "MicroMint-Request";
 /// [`RequestOutcome::word`](super::RequestOutcome::word).
 pub const STATUS_HEADER: &str = "MicroMint-Status";
 
+/// The path of a vendor's manifest.
+pub const MANIFEST_PATH: &str = "/.well-known/micromint";
+
 /// The beginning of a receipt cookie's name; 16 hexadecimal digits follow.
 pub(crate) const RECEIPT_COOKIE_PREFIX: &str = "micromint-";

@@ -92,7 +92,7 @@ impl PaymentRecord {
         let is_coin_size =
             |size: usize| (COIN_SIZE_MIN as usize..=COIN_SIZE_MAX as usize).contains(&size);
         let unit = 8 * coins as usize;
-        if data.len() % unit != 0 || !is_coin_size(data.len() / unit) {
+        if !data.len().is_multiple_of(unit) || !is_coin_size(data.len() / unit) {
             let found = data.len();
             return Err(wrong(&format!("{found} bytes are not {coins} coins of 2 to 8 balls")));
         }

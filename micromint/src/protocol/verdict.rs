@@ -68,10 +68,11 @@ verdicts! {
     AlreadyPaid = 27, "already redeemed or credited";
     /// The ball is not a first ball: its superbin is odd.
     NotFirst = 28, "not a first ball";
-    /// Nothing shows that the payment or the return is from the owner of the set. It does not say
-    /// whether the balls are genuine, or whose they are.
+    /// The coin or ball is not from the owner of its set: the set was not sold to this user, or a
+    /// payment has neither a right Authenticator nor a right token. Its balls were not looked up.
     NotFromOwner = 30, "not from the owner";
-    /// Payment and return contradict each other, so a person at the broker decides.
+    /// A payment that may be the owner's meets a return, or its vendor has too many of them: nobody
+    /// gets the coin until a person has decided. Send the same message again after that.
     Disputed = 31, "disputed";
 }
 
@@ -81,7 +82,7 @@ impl Verdict {
         self as u8
     }
 
-    /// Whether this coin will never be paid.
+    /// Whether this coin will never be paid or credited.
     pub fn is_rejection(self) -> bool {
         !matches!(self, Verdict::Accepted | Verdict::Waiting | Verdict::Disputed)
     }

@@ -8,10 +8,9 @@ use serde::Serialize;
 
 use super::config::VendorConfig;
 use crate::params::Params;
+use crate::protocol::MANIFEST_PATH;
 use crate::time::UnixTime;
 
-/// The path of the manifest.
-pub const MANIFEST_PATH: &str = "/.well-known/micromint";
 /// How to find out a price, for people.
 const PRICE_RULE: &str = "Each URL has its own price in coins. The answer 402 to HEAD or GET \
                           states it; a free page is not answered with 402.";

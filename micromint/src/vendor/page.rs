@@ -16,6 +16,7 @@ use std::sync::Arc;
 use self::template::{Template, TemplateError};
 use super::config_error::ConfigError;
 use crate::host::{DiskDirectory, read_whole};
+use crate::money::coins;
 use crate::protocol::{MEDIA_TYPE, Refusal, RequestPayment};
 
 /// The largest template, in bytes.
@@ -102,7 +103,7 @@ impl Page {
         refusal: Option<Refusal>,
     ) -> Vec<u8> {
         let (price, coins, periods) =
-            (request.price.to_string(), coins(request.price), periods(request));
+            (request.price.to_string(), coins(request.price.into()), periods(request));
         let money = request.money().map(|money| money.to_string()).unwrap_or_default();
         let coin_value = request.coin_value.to_string();
         let message = data_block(message);
@@ -123,11 +124,6 @@ impl Page {
         ];
         self.template.fill(&values).into_bytes()
     }
-}
-
-/// `1 coin`, `3 coins`.
-pub(super) fn coins(number: u32) -> String {
-    format!("{number} {}", if number == 1 { "coin" } else { "coins" })
 }
 
 fn periods(request: &RequestPayment) -> String {

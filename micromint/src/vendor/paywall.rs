@@ -454,7 +454,7 @@ impl Paywall {
     }
 
     /// The manifest: who sells here, where and for whose coins, as JSON. Servers do not need it:
-    /// the paywall answers requests for [`MANIFEST_PATH`](super::MANIFEST_PATH) with it.
+    /// the paywall answers requests for [`MANIFEST_PATH`](crate::protocol::MANIFEST_PATH) with it.
     pub fn manifest(&self) -> String {
         manifest(&self.config, self.accepted.current().periods(), self.clock.now())
     }

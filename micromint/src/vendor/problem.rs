@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::page::coins;
+use crate::money::coins;
 use crate::protocol::{Refusal, RequestOutcome, RequestPayment};
 use crate::scheme::{METHOD, PROBLEM_TYPES};
 
@@ -54,7 +54,7 @@ pub(super) fn payment_required(
         kind: format!("{PROBLEM_TYPES}{kind}"),
         title,
         status: 402,
-        detail: format!("{} for {}", coins(offer.price), offer.url),
+        detail: format!("{} for {}", coins(offer.price.into()), offer.url),
         challenge_id,
         reason,
         price: offer.price,

@@ -16,6 +16,7 @@ use crate::period::Period;
 use crate::protocol::{OWNER_TOKENS_MAX, Payment, RequestPayment, Url};
 use crate::time::UnixTime;
 
+use super::consent::NeededConsent;
 use super::genuine::EMPTY;
 use super::outcome::PaymentOutcome;
 use super::record::{CoinPlace, SpendRecord};
@@ -86,6 +87,8 @@ pub(super) enum PaymentPlan {
     Pay(Choice),
     /// The price is above the autopay threshold: pay if the owner agrees.
     Ask(Choice),
+    /// Ask the vendor first whether this page may collect its coins.
+    NeedsConsent(NeededConsent),
     /// Do not pay.
     Refuse(Unpayable),
 }
@@ -246,6 +249,9 @@ impl WalletState {
                 sent,
                 needed: choice.fresh,
             });
+        }
+        if let Some(needed) = self.needed_consent(request, fetch.url, &choice) {
+            return PaymentPlan::NeedsConsent(needed);
         }
         if request.price <= policy.autopay {
             PaymentPlan::Pay(choice)

@@ -8,6 +8,7 @@ use crate::bytes::{Fixed, Reader, Writer};
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
+use super::consent::Consent;
 use super::outcome::PaymentOutcome;
 
 /// The most bins in one [`SuperbinPiece`] record.
@@ -51,6 +52,8 @@ pub(super) enum WalletRecord {
     Restored { at: UnixTime, spendable: bool },
     /// The wallet fetched coins of this holding from the broker's own web page.
     Confirmed { at: UnixTime, holding: u32 },
+    /// A vendor lets the pages of an origin collect coins in its name.
+    Consent { at: UnixTime, consent: Consent },
 }
 
 /// A piece of a superbin.
@@ -96,6 +99,7 @@ const BACKUP: u8 = 8;
 const RESTORED: u8 = 9;
 const RECEIPT: u8 = 10;
 const CONFIRMED: u8 = 11;
+const CONSENT: u8 = 12;
 
 /// The size of an x, in bytes.
 const X_SIZE: usize = 8;
@@ -130,6 +134,10 @@ impl WalletRecord {
             WalletRecord::Confirmed { at, holding } => out.u8(CONFIRMED).time(*at).u32(*holding),
             WalletRecord::Receipt { payment, expires, cookie } => {
                 out.u8(RECEIPT).u32(*payment).time(*expires).bytes(cookie.as_bytes())
+            }
+            WalletRecord::Consent { at, consent } => {
+                out.u8(CONSENT).time(*at).text_u16(consent.period.as_str());
+                out.text_u16(consent.vendor.as_str()).bytes(consent.origin.as_bytes())
             }
         };
         bytes
@@ -186,6 +194,12 @@ impl WalletRecord {
                 expires: input.time()?,
                 cookie: rest_as_text(input)?,
             },
+            CONSENT => {
+                let (at, period) = (input.time()?, input.text_u16()?.parse().ok()?);
+                let vendor = input.text_u16()?.parse().ok()?;
+                let consent = Consent { period, vendor, origin: rest_as_text(input)? };
+                WalletRecord::Consent { at, consent }
+            }
             _ => return None,
         })
     }
@@ -240,6 +254,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn consent() -> Consent {
+        Consent {
+            period: "2026-12".parse().unwrap(),
+            vendor: "a.example".parse().unwrap(),
+            origin: "https://b.a.example".into(),
+        }
+    }
+
     fn examples() -> Vec<WalletRecord> {
         let (at, digest) = (UnixTime(1_800_000_000), [9; 32]);
         let request: Id = "r-1".parse().unwrap();
@@ -279,6 +301,7 @@ mod tests {
             WalletRecord::Backup { at },
             WalletRecord::Restored { at, spendable: true },
             WalletRecord::Receipt { payment: 3, expires: at, cookie: "micromint-0=1".into() },
+            WalletRecord::Consent { at, consent: consent() },
         ]
     }
 
@@ -325,13 +348,21 @@ mod tests {
             b"M",
         ];
         assert_eq!(spend.to_bytes(), parts.concat());
+        let consent = WalletRecord::Consent { at: UnixTime(1), consent: consent() };
+        let parts: [&[u8]; 4] = [
+            &[12, 1, 0, 0, 0, 0, 0, 0, 0],
+            b"\x07\x002026-12",
+            b"\x09\x00a.example",
+            b"https://b.a.example",
+        ];
+        assert_eq!(consent.to_bytes(), parts.concat());
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_handled_and_a_parsed_record_has_the_same_bytes(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
-            tag in 0u8..13,
+            tag in 0u8..14,
         ) {
             let bytes = [vec![tag], bytes].concat();
             if let Some(record) = WalletRecord::parse(&bytes) {

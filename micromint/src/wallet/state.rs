@@ -13,6 +13,7 @@ use crate::params::Params;
 use crate::protocol::{FundsWithdrawn, Id, Payment, Url, Verdict};
 use crate::time::UnixTime;
 
+use super::consent::Consent;
 use super::credit;
 use super::genuine::EMPTY;
 use super::outcome::PaymentOutcome;
@@ -26,6 +27,7 @@ pub struct WalletState {
     pub(super) sets: Vec<Set>,
     pub(super) payments: Vec<PastPayment>,
     pub(super) returns: Vec<CoinReturn>,
+    pub(super) consents: Vec<Consent>,
     pub(super) backup_made: Option<UnixTime>,
     incoming: Option<Incoming>,
 }
@@ -191,6 +193,10 @@ impl WalletState {
             }
             WalletRecord::Restored { spendable, .. } => self.take_restored(spendable),
             WalletRecord::Confirmed { holding, .. } => self.take_confirmed(holding),
+            WalletRecord::Consent { consent, .. } => {
+                self.consents.push(consent);
+                Ok(())
+            }
         }
     }
 

@@ -89,6 +89,44 @@ fn a_month_from_init_to_params() {
 }
 
 #[test]
+fn init_chooses_sizes_for_readers_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let demand = "init --period 2026-12 --readers 5000 --coins 200";
+    let (said, _) = output(run(&directory, &format!("{demand} --rate 190e6")).success());
+    for says in [
+        "for 5000 readers with 200 coins each, in 8 hours at 190.0 M tosses/s, as given:",
+        "v = 7: about 124 coins in a set, 2 sets for each reader",
+        "u = 15: 16384 sets for 10000 that are needed",
+        "2^42 tosses, 6.4 hours",
+        "t = 18",
+    ] {
+        assert!(said.contains(says), "{says}: {said}");
+    }
+    let config = fs::read_to_string(directory.path().join("mint.toml")).unwrap();
+    for line in
+        ["hashfn = \"sha256\"", "input-size = 42", "output-size = 40", "coin-size = 6", "walk = 8"]
+    {
+        assert!(config.contains(&format!("{line}\n")), "{line}: {config}");
+    }
+    let (plan, _) = output(run(&directory, "plan --rate 190e6").success());
+    for says in ["bought nothing", "bought 1 %", "and invents names", "seeks stored balls", "cap"] {
+        assert!(plan.contains(says), "{says}: {plan}");
+    }
+    // Without --rate it measures.
+    run(
+        &directory,
+        "init --period b --start 2026-12-01T00:00:00Z --expiration 2027-01-01T00:00:00Z \
+        --readers 10 --coins 20 --hours 1 -o b.toml",
+    )
+    .success();
+    fails(&directory, &format!("{demand} --rate 190 -o c.toml"), 1, "allow that many hours");
+    fails(&directory, &format!("{demand} --profile demo -o c.toml"), 2, "cannot be used with");
+    fails(&directory, "init --period 2026-12 -o c.toml", 2, "--profile");
+    fails(&directory, "init --period 2026-12 --readers 5 -o c.toml", 2, "--coins");
+    assert!(!directory.path().join("c.toml").exists());
+}
+
+#[test]
 fn init_refuses_what_it_should() {
     let directory = with_test_period();
     let before = fs::read(directory.path().join("mint.toml")).unwrap();

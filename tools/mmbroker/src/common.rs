@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use micromint::broker::Broker;
+use micromint::broker::{Alarm, Broker};
 use micromint::coin_file::secret_path;
 use micromint::error::FileError;
-use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
+use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy, replace_whole};
 use micromint::key_file::read_key;
+use micromint::money::coins;
 use micromint::time::UnixTime;
-use micromint_console::ToolError;
+use micromint_console::{EXIT_OK, ToolError};
 
 /// The options that name the broker's files.
 #[derive(Args)]
@@ -51,7 +52,46 @@ pub(crate) fn open(coin_file: &Path, secret_file: Option<&Path>) -> Result<Broke
     Ok(broker)
 }
 
-/// `1 coin`, `2 coins`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+/// Coins that raise an alarm were found, and everything else was done.
+pub(crate) const EXIT_ALARM: u8 = 3;
+
+/// Prints an alarm if there is one. Returns the exit status.
+pub(crate) fn report_alarm(program: &str, alarm: &Alarm) -> u8 {
+    if alarm.is_silent() {
+        return EXIT_OK;
+    }
+    eprintln!("{program}: ALARM: {}", alarm_in_words(alarm));
+    EXIT_ALARM
+}
+
+/// `2 coins forged, 3 coins not from the owner`: the counts that are not zero.
+pub(crate) fn alarm_in_words(alarm: &Alarm) -> String {
+    let counts = [
+        (alarm.forged, "forged"),
+        (alarm.not_from_owner, "not from the owner"),
+        (alarm.invented, "of users who bought nothing"),
+    ];
+    let present = counts.iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> =
+        present.map(|(count, what)| format!("{} {what}", coins(*count))).collect();
+    words.join(", ")
+}
+
+/// Writes the answer to the message in the file `message`: to `message.result`, in the folder `out`
+/// if that is one, else to the file `out`. An older answer is replaced.
+pub(crate) fn write_result(
+    out: Option<&Path>,
+    message: &Path,
+    answer: &[u8],
+) -> Result<(), ToolError> {
+    let mut name = message.file_name().unwrap_or_default().to_os_string();
+    name.push(".result");
+    let result = match out {
+        None => message.with_file_name(name),
+        Some(out) if out.is_dir() => out.join(name),
+        Some(out) => out.to_path_buf(),
+    };
+    let written = DiskDirectory::of_file(&result)
+        .and_then(|(directory, name)| replace_whole(&directory, &name, answer));
+    Ok(written.map_err(FileError::on("write", &result))?)
 }

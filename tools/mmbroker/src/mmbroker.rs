@@ -13,25 +13,35 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use micromint::broker::{BinRange, Broker};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use micromint::broker::{Alarm, BinRange, Broker, Ruling};
+use micromint::error::chain;
 use micromint::host::{DiskDirectory, Entropy, SystemEntropy, replace_whole};
 use micromint::identity::{UserId, VendorId};
+use micromint::money::coins;
 use micromint::owner::Written;
-use micromint::protocol::{FundsWithdrawn, RequestCredit, Verdict};
-use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, write_output};
+use micromint::protocol::{
+    FundsWithdrawn, RequestCredit, RequestWatch, Verdict, WATCH_DATA_SIZE_MAX,
+};
+use micromint_console::{
+    EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say, write_output,
+};
 
-use common::{Place, counted};
+use common::{EXIT_ALARM, Place, report_alarm, write_result};
+use report::counted;
 
 /// The largest Request-Credit message that is read, in bytes.
 const RETURN_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// The largest Request-Watch message that is read, in bytes: the headers, and the data in Base64.
+const WATCH_SIZE_MAX: usize = WATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
 
 /// The MicroMint broker: sells coins in sets of superbins, accepts returns, shows accounts
 ///
 /// A web server can also run it as a CGI program, which sells to the authenticated user; see
 /// docs/reference/broker.md.
 ///
-/// Exit status: 0 done; 1 failed or refused, standard error says why; 2 the command line is wrong.
+/// Exit status: 0 done; 1 failed or refused, standard error says why; 2 the command line is wrong; 3
+/// `return` or `watch` was answered, and balls were forged or not from their owner.
 #[derive(Parser)]
 #[command(version, name = "mmbroker")]
 struct Arguments {
@@ -54,12 +64,22 @@ enum Command {
     Account(Account),
     /// Show counts of sales, batches, returns, claims and forgeries of the period
     Status(Only),
-    /// List the users who spent a coin more than once
+    /// Judge payments that vendors have just taken: reads Request-Watch messages, writes
+    /// Watch-Result messages. Nothing is paid; what was shown is kept as evidence
+    Watch(Watch),
+    /// List the users who are proved to have cheated: right Authenticators on one coin at two
+    /// vendors, or on a ball that was not minted or not sold to them
     Offenders(Only),
+    /// List what else a person should look at. It proves nothing: vendors could have made it
+    Suspects(Only),
+    /// List the coins that nobody gets before a person has decided
+    Disputes(Only),
+    /// Decide the disputed coins of a vendor, after the settlement. A decision is final
+    Decide(Decide),
     /// Revoke a user: stop sales to the user, and write PERIOD.revoked for the vendors
     Revoke(Revoke),
-    /// Mark bins as compromised: coins with balls of these bins are no longer paid, credited or
-    /// sold
+    /// Mark bins as compromised: their balls are no longer sold, and payments with balls of these
+    /// bins that are not proved to be the owner's are no longer paid
     Compromise(Compromise),
     /// Write PERIOD.owners for one vendor, which lets it refuse coins of users who did not buy them;
     /// what is new is appended to the file if it exists
@@ -153,6 +173,40 @@ struct OwnersFile {
 }
 
 #[derive(Args)]
+struct Watch {
+    #[command(flatten)]
+    place: Place,
+    /// The folder for the results [default: the folder of each FILE; the result of FILE is
+    /// FILE.result]
+    #[arg(short, long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Files with Request-Watch messages
+    #[arg(required = true, value_name = "FILE")]
+    messages: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+struct Decide {
+    #[command(flatten)]
+    place: Place,
+    /// What to do with the vendor's claims: pay them, or refuse them, which credits the coins that
+    /// were returned
+    ruling: RulingWord,
+    /// The vendor whose claims are decided
+    #[arg(long, value_name = "HOST")]
+    vendor: VendorId,
+    /// Decide only about coins of this user
+    #[arg(long, value_name = "USER")]
+    user: Option<UserId>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RulingWord {
+    Pay,
+    Refuse,
+}
+
+#[derive(Args)]
 struct Lists {
     #[command(flatten)]
     place: Place,
@@ -182,7 +236,11 @@ fn run(command: Command) -> Result<u8, ToolError> {
             report::account(&mut place.open()?, &name, place.now())
         }
         Command::Status(Only { place }) => report::status(&mut place.open()?, place.now()),
+        Command::Watch(arguments) => watch(&arguments),
         Command::Offenders(Only { place }) => report::offenders(&mut place.open()?, place.now()),
+        Command::Suspects(Only { place }) => report::suspects(&mut place.open()?, place.now()),
+        Command::Disputes(Only { place }) => report::disputes(&mut place.open()?, place.now()),
+        Command::Decide(arguments) => decide(&arguments),
         Command::Revoke(arguments) => revoke(&arguments),
         Command::Compromise(arguments) => compromise(&arguments),
         Command::Owners(arguments) => owners(&arguments),
@@ -217,12 +275,12 @@ fn withdraw(arguments: &Withdraw) -> Result<u8, ToolError> {
 }
 
 fn sale_in_words(funds: &FundsWithdrawn) -> String {
-    let coins: usize =
+    let balls: usize =
         funds.sets.iter().filter_map(|set| set.superbins.first()).map(Vec::len).sum();
     format!(
         "{} ({}) of {} for {}, transaction {}",
         counted(funds.sets.len() as u64, "set"),
-        counted(coins as u64, "coin"),
+        coins(balls as u64),
         funds.period(),
         funds.user,
         funds.transaction
@@ -239,12 +297,73 @@ fn take_back(arguments: &Return) -> Result<u8, ToolError> {
     write_output(arguments.out.as_deref(), &answer.to_bytes())?;
     let count = |verdict| answer.verdicts.iter().filter(|v| **v == verdict).count() as u64;
     let (waiting, credited) = (count(Verdict::Waiting), count(Verdict::Accepted));
+    let disputed = match count(Verdict::Disputed) {
+        0 => String::new(),
+        number => format!(", {number} disputed"),
+    };
     eprintln!(
-        "{} of {}: {credited} credited, {waiting} waiting until {}, {} refused",
-        counted(answer.verdicts.len() as u64, "coin"),
+        "{} of {}: {credited} credited, {waiting} waiting until {}, {} refused{disputed}",
+        coins(answer.verdicts.len() as u64),
         answer.user,
         broker.params().raw().redeem_until,
-        answer.verdicts.len() as u64 - waiting - credited,
+        answer.verdicts.iter().filter(|verdict| verdict.is_rejection()).count(),
+    );
+    Ok(report_alarm("mmbroker", &Alarm::of_return(&answer)))
+}
+
+/// Answers Request-Watch messages, each on its own. A file that fails does not stop the others.
+fn watch(arguments: &Watch) -> Result<u8, ToolError> {
+    let mut broker = arguments.place.open()?;
+    let (mut has_failed, mut has_alarm) = (false, false);
+    for path in &arguments.messages {
+        match watch_one(arguments, &mut broker, path) {
+            Ok(status) => has_alarm |= status != EXIT_OK,
+            Err(error) => {
+                eprintln!("mmbroker: error: {}: {}", path.display(), chain(error.as_ref()));
+                has_failed = true;
+            }
+        }
+    }
+    Ok(match (has_failed, has_alarm) {
+        (true, _) => EXIT_FAILURE,
+        (false, true) => EXIT_ALARM,
+        (false, false) => EXIT_OK,
+    })
+}
+
+fn watch_one(arguments: &Watch, broker: &mut Broker, path: &Path) -> Result<u8, ToolError> {
+    let request = RequestWatch::parse(&read_input(path, WATCH_SIZE_MAX)?)?;
+    let answer = broker.watch(&request, arguments.place.now())?.into_result()?;
+    write_result(arguments.out.as_deref(), path, &answer.result.to_bytes())?;
+    let verdicts = &answer.result.verdicts;
+    let refused = verdicts.iter().filter(|verdict| verdict.is_rejection()).count() as u64;
+    say!(
+        "{}: {} of {}, {refused} refused",
+        path.display(),
+        coins(verdicts.len() as u64),
+        request.vendor
+    );
+    for user in answer.result.blocked.users() {
+        say!("  {} should stop serving {user}", request.vendor);
+    }
+    Ok(report_alarm("mmbroker", &answer.alarm))
+}
+
+fn decide(arguments: &Decide) -> Result<u8, ToolError> {
+    let Decide { place, ruling, vendor, user } = arguments;
+    let ruling = match ruling {
+        RulingWord::Pay => Ruling::Pay,
+        RulingWord::Refuse => Ruling::Refuse,
+    };
+    let mut broker = place.open()?;
+    let outcome = broker.decide_dispute(vendor, user.as_ref(), ruling, place.now())?;
+    let outcome = outcome.into_result()?;
+    eprintln!(
+        "{} paid, {} credited, {} lapsed, {} still disputed",
+        coins(outcome.paid),
+        outcome.credited,
+        outcome.lapsed,
+        outcome.disputed
     );
     Ok(EXIT_OK)
 }

@@ -12,17 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use micromint::broker::{Broker, Judged, last_line, set_aside};
+use micromint::broker::{BatchAnswer, Broker, rejected_coins, rejected_coins_end};
 use micromint::error::{FileError, chain};
-use micromint::host::{DiskDirectory, replace_whole};
+use micromint::money::coins;
 use micromint::protocol::{BATCH_DATA_SIZE_MAX, RequestRedemption, Verdict};
 use micromint::time::UnixTime;
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say};
 
-use common::{Place, counted};
+use common::{EXIT_ALARM, Place, report_alarm, write_result};
 
-/// All batches were processed, and at least one contained forged coins.
-const EXIT_FORGED: u8 = 3;
 /// The largest batch file, in bytes: the headers, and the data in Base64.
 const BATCH_SIZE_MAX: usize = BATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
 
@@ -34,7 +32,7 @@ const BATCH_SIZE_MAX: usize = BATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
 ///
 /// Exit status: 0 all batches were processed; 1 a batch was refused or could not be read, and the
 /// others were processed; 2 the command line is wrong; 3 all batches were processed, and there were
-/// forged coins.
+/// coins that are forged or not from their owner.
 #[derive(Parser)]
 #[command(version, name = "mmredeem")]
 struct Arguments {
@@ -63,83 +61,73 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
         .into());
     }
     let mut broker = arguments.place.open()?;
-    let (mut failed, mut forged) = (false, 0);
+    let (mut failed, mut has_alarm) = (false, false);
     for path in &arguments.batches {
         match redeem(arguments, &mut broker, path) {
-            Ok(count) => forged += count,
+            Ok(status) => has_alarm |= status != EXIT_OK,
             Err(error) => {
                 eprintln!("mmredeem: error: {}: {}", path.display(), chain(error.as_ref()));
                 failed = true;
             }
         }
     }
-    if forged > 0 {
-        eprintln!("mmredeem: ALARM: {} presented", counted(forged, "forged coin"));
-    }
-    Ok(match (failed, forged) {
+    Ok(match (failed, has_alarm) {
         (true, _) => EXIT_FAILURE,
-        (false, 0) => EXIT_OK,
-        (false, _) => EXIT_FORGED,
+        (false, true) => EXIT_ALARM,
+        (false, false) => EXIT_OK,
     })
 }
 
-/// Processes one batch. Returns the number of forged coins in it.
-fn redeem(arguments: &Arguments, broker: &mut Broker, path: &Path) -> Result<u64, ToolError> {
+/// Processes one batch. Returns the exit status for it.
+fn redeem(arguments: &Arguments, broker: &mut Broker, path: &Path) -> Result<u8, ToolError> {
     let batch = RequestRedemption::parse(&read_input(path, BATCH_SIZE_MAX)?)?;
     let now = arguments.place.now();
-    let judged = broker.redeem(&batch, now)?.into_result()?;
-    let verdicts = &judged.result.verdicts;
-    let result = result_path(arguments.out.as_deref(), path);
-    let written = DiskDirectory::of_file(&result)
-        .and_then(|(directory, name)| replace_whole(&directory, &name, &judged.result.to_bytes()));
-    written.map_err(FileError::on("write", &result))?;
-    put_aside(&arguments.place.coinfile, &batch, verdicts, now)?;
-    say!("{}", in_words(path, &judged));
-    Ok(count(verdicts, Verdict::Forged))
+    let answer = broker.redeem(&batch, now)?.into_result()?;
+    write_result(arguments.out.as_deref(), path, &answer.result.to_bytes())?;
+    append_rejected(&arguments.place.coinfile, &batch, &answer.result.verdicts, now)?;
+    say!("{}", in_words(path, &answer));
+    Ok(report_alarm("mmredeem", &answer.alarm))
 }
 
-fn result_path(out: Option<&Path>, batch: &Path) -> PathBuf {
-    let mut name = batch.file_name().unwrap_or_default().to_os_string();
-    name.push(".result");
-    match out {
-        None => batch.with_file_name(name),
-        Some(out) if out.is_dir() => out.join(name),
-        Some(out) => out.to_path_buf(),
-    }
-}
-
-fn in_words(path: &Path, judged: &Judged) -> String {
-    let result = &judged.result;
+fn in_words(path: &Path, answer: &BatchAnswer) -> String {
+    let result = &answer.result;
     let mut text = format!(
         "{}: {} of {}, batch {}: {} paid, {} waiting, {} refused",
         path.display(),
-        counted(result.verdicts.len() as u64, "coin"),
+        coins(result.verdicts.len() as u64),
         result.vendor,
         result.batch,
         result.accepted(),
         count(&result.verdicts, Verdict::Waiting),
         result.rejected()
     );
-    if judged.is_repeated {
+    let disputed = count(&result.verdicts, Verdict::Disputed);
+    if disputed > 0 {
+        text.push_str(&format!(", {disputed} disputed"));
+    }
+    if answer.is_repeated {
         text.push_str(" (this batch was redeemed before; it is not paid twice)");
     }
     for verdict in Verdict::ALL.iter().filter(|verdict| verdict.is_rejection()) {
-        let coins = count(&result.verdicts, *verdict);
-        if coins > 0 {
-            text.push_str(&format!("\n  {}: {}", counted(coins, "coin"), verdict.words()));
+        let number = count(&result.verdicts, *verdict);
+        if number > 0 {
+            text.push_str(&format!("\n  {}: {}", coins(number), verdict.words()));
         }
+    }
+    for user in result.blocked.users() {
+        text.push_str(&format!("\n  {} should stop serving {user}", result.vendor));
     }
     text
 }
 
 /// Appends the rejected coins of a batch to `COINFILE.rejected` if they are not in it yet.
-fn put_aside(
+fn append_rejected(
     coin_file: &Path,
     batch: &RequestRedemption,
     verdicts: &[Verdict],
     now: UnixTime,
 ) -> Result<(), ToolError> {
-    let Some(text) = set_aside(batch, verdicts, now) else { return Ok(()) };
+    let Some(text) = rejected_coins(batch, verdicts, now) else { return Ok(()) };
     let mut path = coin_file.as_os_str().to_os_string();
     path.push(".rejected");
     let append = || -> io::Result<()> {
@@ -147,7 +135,7 @@ fn put_aside(
             File::options().read(true).append(true).create(true).mode(0o600).open(&path)?;
         // Several of these programs may run at the same time. Closing the file releases the lock.
         file.lock()?;
-        let last = last_line(batch);
+        let last = rejected_coins_end(batch);
         for line in BufReader::new(&file).split(b'\n') {
             if line? == last.as_bytes() {
                 return Ok(());

@@ -1,12 +1,12 @@
-//! Prints accounts, the status and the list of offenders.
+//! Prints accounts, the status, and the lists of offenders, suspects and disputes.
 
-use micromint::broker::{Broker, UserAccount, VendorAccount};
+use micromint::broker::{Broker, Offender, UserAccount, VendorAccount};
 use micromint::identity::{UserId, VendorId};
-use micromint::money::Money;
+use micromint::money::{Money, coins, coins_worth};
 use micromint::time::UnixTime;
 use micromint_console::{EXIT_OK, ToolError, say};
 
-use crate::common::counted;
+use crate::common::alarm_in_words;
 
 /// Shows the account of the vendor or the user of this name, or of both.
 pub(crate) fn account(broker: &mut Broker, name: &str, now: UnixTime) -> Result<u8, ToolError> {
@@ -42,38 +42,33 @@ fn print_vendor(name: &str, account: &VendorAccount, value: Money) {
             "  {}  batch {}: {}, {} paid immediately, {} waiting, {} forged",
             batch.when,
             batch.batch,
-            counted(batch.claims.count, "coin"),
+            coins(batch.claims.count),
             batch.accepted,
             batch.waiting,
             batch.forged
         );
     }
-    say!("  redeemed: {}", worth(account.coins_paid, value));
-    say!("  waiting until redeem-until: {}", worth(account.coins_waiting, value));
+    say!("  redeemed: {}", coins_worth(account.coins_paid, value));
+    say!("  waiting until redeem-until: {}", coins_worth(account.coins_waiting, value));
+    say!("  disputed: {}", coins_worth(account.coins_disputed, value));
 }
 
 fn print_user(name: &str, account: &UserAccount, value: Money) {
     say!("user {name}");
     for sale in &account.sales {
-        say!("  {}  sale {}: {}", sale.when, sale.transaction, counted(sale.sets.into(), "set"));
+        let sets = counted(sale.sets.into(), "set");
+        let price = coins_worth(sale.coins.into(), value);
+        say!("  {}  sale {}: {sets}, {price}", sale.when, sale.transaction);
     }
     for back in &account.returns {
-        say!("  {}  return {}: {}", back.when, back.request, counted(back.claims.count, "coin"));
+        say!("  {}  return {}: {}", back.when, back.request, coins(back.claims.count));
     }
-    say!("  sold: {}", worth(account.coins_sold, value));
-    say!("  credited: {}", worth(account.coins_credited, value));
-    say!("  waiting until redeem-until: {}", worth(account.coins_waiting, value));
+    say!("  sold: {}", coins_worth(account.coins_sold, value));
+    say!("  credited: {}", coins_worth(account.coins_credited, value));
+    say!("  waiting until redeem-until: {}", coins_worth(account.coins_waiting, value));
+    say!("  disputed: {}", coins_worth(account.coins_disputed, value));
     if let Some(when) = account.revoked {
         say!("  revoked {when}");
-    }
-}
-
-/// `4 coins (0.04 USD)`; the number alone if the sum overflows.
-fn worth(coins: u64, value: Money) -> String {
-    let count = counted(coins, "coin");
-    match value.checked_mul(coins) {
-        Some(sum) => format!("{count} ({sum})"),
-        None => count,
     }
 }
 
@@ -90,29 +85,98 @@ pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError
     say!("vendors    {}", status.vendors);
     say!("batches    {}", status.batches);
     say!("returns    {}", status.returns);
-    say!("redeemed   {}", counted(status.coins_paid, "coin"));
-    say!("credited   {}", counted(status.coins_credited, "coin"));
+    say!("watches    {}", status.watches);
+    let value = broker.params().coin_value();
+    let sums = status.coins;
+    say!("sold       {}", coins_worth(sums.sold, value));
+    say!("redeemed   {}", coins_worth(sums.paid, value));
+    say!("credited   {}", coins_worth(sums.credited, value));
+    say!("disputed   {}", coins_worth(sums.disputed, value));
+    let rest = if status.is_settled { "lapsed  " } else { "open    " };
+    say!("{rest}   {}", coins_worth(sums.lapsed, value));
     say!("waiting    {}", counted(status.claims_waiting, "claim"));
-    say!("forged     {}", counted(status.forged, "coin"));
+    say!("forged     {}", coins(status.alarm.forged));
+    say!("not owner  {}", coins(status.alarm.not_from_owner));
+    say!("invented   {}", coins(status.alarm.invented));
     say!("revoked    {}", counted(status.revoked, "user"));
     say!("settled    {}", if status.is_settled { "yes" } else { "no" });
-    if status.forged > 0 {
-        eprintln!("mmbroker: ALARM: {} presented", counted(status.forged, "forged coin"));
+    print_alarms(broker, now)
+}
+
+/// Prints what raised an alarm to standard error, by vendor and by user.
+fn print_alarms(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
+    let alarms = broker.alarms(now)?;
+    for vendor in &alarms.vendors {
+        if !vendor.coins.is_silent() {
+            eprintln!("mmbroker: ALARM: {} sent {}", vendor.vendor, alarm_in_words(&vendor.coins));
+        }
+        for hour in &vendor.faults {
+            eprintln!(
+                "mmbroker: ALARM: {} seems to be at fault: from {} on, {} of {} failed",
+                vendor.vendor,
+                hour.began,
+                hour.failing,
+                counted(hour.users, "user")
+            );
+        }
+    }
+    for user in &alarms.users {
+        eprintln!("mmbroker: ALARM: in the name of {}: {}", user.user, alarm_in_words(&user.coins));
     }
     Ok(EXIT_OK)
 }
 
-/// Lists the users who spent coins more than once.
+/// Lists the users who are proved to have cheated.
 pub(crate) fn offenders(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
     for offender in broker.offenders(now)? {
-        let batches: Vec<String> =
-            offender.batches.iter().map(|(vendor, batch)| format!("{vendor} {batch}")).collect();
+        let Offender { user, balls, spent_twice, forged, vendors, first, last, .. } = offender;
+        let vendors: Vec<&str> = vendors.iter().map(VendorId::as_str).collect();
         say!(
-            "{} spent {} more than once: {}",
-            offender.user,
-            counted(offender.balls, "coin"),
-            batches.join(", ")
+            "{user}: {}, {spent_twice} spent at several vendors, {forged} forged or of another \
+             user, from {first} to {last}, at {}",
+            coins(balls),
+            vendors.join(", ")
         );
     }
     Ok(EXIT_OK)
+}
+
+/// Lists what vendors could have made up.
+pub(crate) fn suspects(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
+    let suspicions = broker.suspicions(now)?;
+    for suspect in suspicions.users {
+        let unpaid: Vec<&str> = suspect.unpaid_at.iter().map(VendorId::as_str).collect();
+        let unpaid = if unpaid.is_empty() { "no vendor".to_string() } else { unpaid.join(", ") };
+        say!(
+            "user {}: {} at several vendors, unpaid at {unpaid}",
+            suspect.user,
+            coins(suspect.balls)
+        );
+    }
+    for (vendor, balls) in suspicions.vendors {
+        say!("vendor {vendor}: {} in several payments", coins(balls));
+    }
+    Ok(EXIT_OK)
+}
+
+/// Lists the coins that nobody gets before a person has decided.
+pub(crate) fn disputes(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
+    for dispute in broker.disputes(now)? {
+        let held = if dispute.is_held { ", has too many doubtful payments" } else { "" };
+        say!(
+            "{} and {}: {}, {} returned; the vendor disputes with {}{held}, the user with {}",
+            dispute.vendor,
+            dispute.user,
+            coins(dispute.coins),
+            dispute.returned,
+            counted(dispute.users_of_vendor, "user"),
+            counted(dispute.vendors_of_user, "vendor")
+        );
+    }
+    Ok(EXIT_OK)
+}
+
+/// `1 set`, `2 sets`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -19,7 +19,8 @@ mod page;
 use std::fmt::Display;
 
 use self::page::{expired_page, form_page, refusal_page};
-use micromint::broker::{Broker, SaleRefusal};
+use crate::common::report_alarm;
+use micromint::broker::{Alarm, Broker, SaleRefusal};
 use micromint::identity::{IdentityError, UserId};
 use micromint::protocol::{MEDIA_TYPE, RequestCredit, SETS_PER_WITHDRAWAL_MAX, Url, parse_decimal};
 use micromint::reply::Reply;
@@ -181,7 +182,11 @@ impl Site<'_> {
             return Ok(refusal(403, "The return is not for the user who is logged in."));
         }
         match self.broker.take_back(&credit, self.number, self.now)? {
-            Reply::Granted(answer) => Ok(message(answer.to_bytes())),
+            Reply::Granted(answer) => {
+                // Standard error is the log of the web server.
+                report_alarm("mmbroker", &Alarm::of_return(&answer));
+                Ok(message(answer.to_bytes()))
+            }
             Reply::Refused(no) => Ok(refusal(409, no)),
         }
     }

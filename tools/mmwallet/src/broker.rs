@@ -6,6 +6,7 @@ use url::Url as AnyUrl;
 
 use micromint::error::chain;
 use micromint::host::{Clock, Entropy, SystemClock, SystemEntropy};
+use micromint::money::coins_worth;
 use micromint::protocol::{
     FUNDS_WITHDRAWN_SIZE_MAX, FundsCredited, FundsWithdrawn, Id, MEDIA_TYPE, RequestCredit,
     SendExpired, Url, Verdict,
@@ -16,7 +17,6 @@ use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_input, say, write
 use crate::exit;
 use crate::login::{Login, LoginOptions, secure_url};
 use crate::net::Client;
-use crate::show;
 use crate::wallet_file::WalletFile;
 
 /// The largest Funds-Credited or Send-Expired that is read, in bytes.
@@ -91,7 +91,7 @@ fn take_in(file: &WalletFile, page: Option<&AnyUrl>, text: &[u8]) -> Result<u8, 
     };
     match received {
         Received::New { sets, coins, holding } => {
-            let value = show::coins(coins, funds.params.coin_value());
+            let value = coins_worth(coins.into(), funds.params.coin_value());
             say!(
                 "received {sets} sets: {value}, period {} of {}",
                 funds.period(),

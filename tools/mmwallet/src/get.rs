@@ -6,17 +6,22 @@
 //! payment succeeded. If the program stops at any point, the next run of the same command sends the
 //! same coins.
 
+mod consent;
+
 mod decide;
 
 mod output;
 
 mod paying;
 
+mod resend;
+
 mod unpaid;
 
 use std::path::Path;
 
 use micromint::error::chain;
+use micromint::money::coins_worth;
 use micromint::reply::Reply;
 use micromint::wallet::Policy;
 use micromint_console::{EXIT_OK, ToolError};
@@ -60,6 +65,8 @@ pub struct GetOptions<'a> {
     pub redirects_max: u32,
     /// Send the payment in a header even for a GET.
     pub pay_in_header: bool,
+    /// Whether to wait and send a payment again that the vendor does not know yet.
+    pub waits: bool,
     /// What the owner allows.
     pub policy: Policy,
 }
@@ -93,11 +100,11 @@ pub fn get(
             return Ok(not_paid(&format!(
                 "its price is {}, and there is no wallet at {}; \
                 `mmwallet receive` creates one and adds the coins that you bought",
-                show::coins(request.price, request.coin_value),
+                coins_worth(request.price.into(), request.coin_value),
                 wallet_file.path().display()
             )));
         };
-        let sending = match decide(wallet, &request, challenge, &url, options)? {
+        let sending = match decide(wallet, client, &request, challenge, &url, options)? {
             Reply::Granted(sending) => sending,
             Reply::Refused(why) => return Ok(not_paid(&why)),
         };

@@ -201,6 +201,10 @@ struct GetArgs {
     /// Send the payment in a header instead of the body of a POST.
     #[arg(long)]
     pay_in_header: bool,
+    /// Do not wait if the vendor does not know the coins yet, because you bought them a moment ago.
+    /// Without this option the same payment is sent again for two minutes.
+    #[arg(long)]
+    no_wait: bool,
     /// Follow at most this many redirects before paying. A payment never follows a redirect.
     #[arg(long, value_name = "N", default_value_t = 10)]
     max_redirs: u32,
@@ -304,6 +308,7 @@ fn get(args: &GetArgs, wallet: &WalletFile, settings: &Settings) -> Result<u8, T
         silent: args.silent,
         redirects_max: args.max_redirs,
         pay_in_header: args.pay_in_header,
+        waits: !args.no_wait,
         policy: Policy::new(args.autopay.or(settings.autopay).unwrap_or(0))
             .with_daily_limit(Some(
                 args.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT),
@@ -325,6 +330,7 @@ fn unpaid<'a>() -> GetOptions<'a> {
         silent: false,
         redirects_max: 10,
         pay_in_header: false,
+        waits: false,
         policy: Policy::new(0).with_daily_limit(Some(0)),
     }
 }

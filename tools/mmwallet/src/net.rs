@@ -36,6 +36,7 @@ pub struct NetOptions<'a> {
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
+    time_max: Option<Duration>,
 }
 
 /// A response whose body has not been read yet.
@@ -82,7 +83,7 @@ impl Client {
             .timeout_per_read(Some(SILENCE_TIMEOUT))
             .timeout_global(options.time_max)
             .build();
-        Ok(Client { agent: Agent::new_with_config(config) })
+        Ok(Client { agent: Agent::new_with_config(config), time_max: options.time_max })
     }
 
     /// Sends a request and returns the response as soon as its headers have come. A body is sent if
@@ -120,6 +121,29 @@ impl Client {
         }
         head.push_str("\r\n");
         Ok(Response { status: parts.status.as_u16(), head, headers: parts.headers, body })
+    }
+}
+
+impl Client {
+    /// Fetches a document of at most `size_max` bytes within `time_max`, with a plain GET. A redirect
+    /// is not followed.
+    ///
+    /// # Errors
+    /// No whole response came in time, its status is not 200, or it is longer.
+    pub fn document(
+        &self,
+        url: &str,
+        size_max: usize,
+        time_max: Duration,
+    ) -> Result<Vec<u8>, ToolError> {
+        let time_max = self.time_max.map_or(time_max, |own| own.min(time_max));
+        let request = self.agent.get(url).config().timeout_global(Some(time_max)).build();
+        let (parts, body) = request.call()?.into_parts();
+        let status = parts.status.as_u16();
+        if status != 200 {
+            return Err(format!("expected HTTP status 200, found {status}").into());
+        }
+        Response { status, head: String::new(), headers: parts.headers, body }.read(size_max)
     }
 }
 

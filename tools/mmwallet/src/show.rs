@@ -8,20 +8,11 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use micromint::identity::VendorId;
-use micromint::money::Money;
+use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Verdict};
 use micromint::time::UnixTime;
 use micromint::wallet::{Holding, WalletState};
 use micromint_console::ToolError;
-
-/// `1 coin (0.01 USD)`, `3 coins (0.03 USD)`; the number alone if the sum overflows.
-pub fn coins(count: u32, value: Money) -> String {
-    let noun = if count == 1 { "coin" } else { "coins" };
-    match value.checked_mul(count.into()) {
-        Some(sum) => format!("{count} {noun} ({sum})"),
-        None => format!("{count} {noun}"),
-    }
-}
 
 /// Prints the price of a page.
 ///
@@ -38,7 +29,8 @@ pub fn price(request: &RequestPayment, json: bool) -> Result<(), ToolError> {
             "description": request.description,
         }));
     }
-    let mut text = format!("{} to {}", coins(request.price, request.coin_value), request.vendor);
+    let mut text =
+        format!("{} to {}", coins_worth(request.price.into(), request.coin_value), request.vendor);
     if !request.description.is_empty() {
         text.push_str(&format!(": {}", request.description));
     }
@@ -92,7 +84,7 @@ fn balance_text(
     let mut text = format!(
         "{}  {}, {}\n  user {}, broker {}, {} sets\n",
         raw.period,
-        coins(balance.unspent, raw.coin_value),
+        coins_worth(balance.unspent.into(), raw.coin_value),
         validity(held, now),
         held.user,
         raw.broker,
@@ -178,7 +170,7 @@ pub fn history(state: &WalletState, json: bool) -> Result<(), ToolError> {
     }));
     events.extend(state.payments().iter().map(|payment| {
         let held = &state.holdings()[payment.holding];
-        let of = coins(payment.coins, held.params.coin_value());
+        let of = coins_worth(payment.coins.into(), held.params.coin_value());
         (
             payment.at,
             format!("{} {of} to {} for {}", payment.outcome, payment.vendor, payment.url),

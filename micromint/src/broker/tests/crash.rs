@@ -1,6 +1,7 @@
 //! A crash at every write of the broker: everything answered survives, nothing is done twice, and
 //! the files can be opened.
 
+use super::super::claim::tests::rejected;
 use super::*;
 use crate::host::Survives;
 
@@ -10,8 +11,10 @@ struct Answers {
     sales: Vec<(u64, Option<FundsWithdrawn>)>,
     first: Option<Vec<Verdict>>,
     second: Option<Vec<Verdict>>,
+    shown: Option<Vec<Verdict>>,
     back: Option<Vec<Verdict>>,
     settled: Option<bool>,
+    is_ruled: bool,
 }
 
 struct Story {
@@ -20,6 +23,7 @@ struct Story {
     news: VendorId,
     first: RequestRedemption,
     second: RequestRedemption,
+    shown: RequestWatch,
     back: RequestCredit,
 }
 
@@ -34,10 +38,11 @@ impl Story {
         ];
         let back =
             return_of(&alice, "r1", &coins.iter().skip(5).map(|coin| coin[0]).collect::<Vec<_>>());
-        Story { second: batch(&news, "b2", &second), alice, bob, news, first, back }
+        let shown = watch(&news, "w1", &second);
+        Story { second: batch(&news, "b2", &second), shown, alice, bob, news, first, back }
     }
 
-    /// Sells, redeems, credits and settles. Each step uses a handle of its own, as a CGI program
+    /// Sells, watches, redeems, credits, settles and decides a dispute. Each step uses a handle of its own, as a CGI program
     /// would. Ends at the first step that fails.
     fn run(&self, directory: &SimulatedDirectory) -> Answers {
         let mut answers = Answers::default();
@@ -58,13 +63,18 @@ impl Story {
         }
         let mut broker = try_open(directory)?;
         broker.register_vendor(&self.news, DURING)?.granted().unwrap();
+        answers.shown = Some(broker.watch(&self.shown, DURING)?.granted().unwrap().result.verdicts);
         answers.first =
             Some(broker.redeem(&self.first, DURING)?.granted().unwrap().result.verdicts);
         answers.second = Some(
             try_open(directory)?.redeem(&self.second, EXPIRED)?.granted().unwrap().result.verdicts,
         );
         answers.back = Some(broker.take_back(&self.back, 9, EXPIRED)?.granted().unwrap().verdicts);
-        answers.settled = Some(try_open(directory)?.settle(CLOSED)?);
+        let mut broker = try_open(directory)?;
+        answers.settled = Some(broker.settle(CLOSED)?);
+        // Refused if an earlier run decided it.
+        let _ = broker.decide_dispute(&self.news, None, Ruling::Pay, CLOSED)?;
+        answers.is_ruled = true;
         Ok(())
     }
 }
@@ -85,7 +95,7 @@ fn a_crash_at_any_write_loses_no_answer_and_repeats_nothing() {
     assert_eq!(expected.settled, Some(true));
     let expected_status = open(&whole).status(CLOSED).unwrap();
     assert!(
-        expected_status.coins_paid == 6 && expected_status.coins_credited > 3,
+        expected_status.coins.paid == 6 && expected_status.coins.credited > 3,
         "{expected_status:?}"
     );
     for cut in 0..steps {
@@ -122,7 +132,7 @@ fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, c
         }
     }
     // After the settlement, only verdicts that did not wait must be the same.
-    let is_settled = broker.state.settlement.is_some();
+    let is_settled = broker.ledger.settlement.is_some();
     let alike = |before: &[Verdict], now: Vec<Verdict>| {
         let mut pairs = before.iter().zip(&now);
         assert!(
@@ -136,6 +146,14 @@ fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, c
             assert!(again.is_repeated, "{context}");
             alike(before, again.result.verdicts);
         }
+    }
+    if let Some(before) = &answers.shown {
+        let again = broker.watch(&story.shown, EXPIRED).unwrap().granted().unwrap();
+        assert!(again.is_repeated, "{context}");
+        assert_eq!(&again.result.verdicts, before, "{context}");
+    }
+    if answers.is_ruled {
+        assert_eq!(broker.disputes(CLOSED).unwrap(), [], "{context}");
     }
     if let Some(before) = &answers.back {
         alike(before, take_back(&mut broker, &story.back, EXPIRED));
@@ -153,13 +171,12 @@ fn claims_without_their_record_do_not_count() {
     let mut broker = open(&directory);
     broker.withdraw(&story.alice, 1, 1, DURING).unwrap().granted().unwrap();
     broker.register_vendor(&story.news, DURING).unwrap().granted().unwrap();
-    let left_over: Vec<Claim> =
-        (0..50).map(|i| Claim::rejected(Verdict::NotFromOwner, i)).collect();
+    let left_over: Vec<Claim> = (0..50).map(|i| rejected(Verdict::NotFromOwner, i)).collect();
     broker.claims.write(0, &left_over).unwrap();
     let mut broker = open(&directory);
     assert_eq!(redeem(&mut broker, &story.first, DURING), [Verdict::Accepted; 3]);
     assert!(open(&directory).redeem(&story.first, DURING).unwrap().granted().unwrap().is_repeated);
-    assert_eq!(directory.bytes(&format!("{NAME}.claims")).unwrap().len(), 24 * 4);
+    assert_eq!(directory.bytes(&format!("{NAME}.claims")).unwrap().len(), 32 * 4);
 }
 
 /// After a failed sync the broker may lack records that are on the disk: every operation fails

@@ -133,6 +133,38 @@ fn returned_coins_are_credited_after_redeem_until() {
 }
 
 #[test]
+fn a_return_of_other_balls_raises_an_alarm() {
+    let place = Place::new();
+    let (alice, bob) = (place.buy("alice", 1), place.buy("bob", 1));
+    let (stolen, own) = (alice.sets[0].superbins[0][0], bob.sets[0].superbins[0][0]);
+    let mut request = RequestCredit {
+        user: bob.user.clone(),
+        period: bob.period().clone(),
+        request: "r1".parse().unwrap(),
+        authenticator: bob.user_key.request_credit("r1", &[]),
+        x: vec![stolen, own],
+    };
+    request.authenticator = bob.user_key.request_credit("r1", &request.data());
+    std::fs::write(place.path("r1.mm"), request.to_bytes()).unwrap();
+    let output = place.run(&format!("mmbroker return r1.mm --as-of {EXPIRED}"), 3);
+    let answer = FundsCredited::parse(&output.stdout).unwrap();
+    assert_eq!(answer.verdicts, [Verdict::NotFromOwner, Verdict::Waiting]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("mmbroker: ALARM: 1 coin not from the owner\n"), "{errors}");
+    let status = place.run("mmbroker status", 0);
+    let errors = String::from_utf8(status.stderr).unwrap();
+    assert!(errors.contains("in the name of bob: 1 coin not from the owner\n"), "{errors}");
+}
+
+#[test]
+fn a_settled_period_sells_nothing_whatever_the_clock() {
+    let place = Place::new();
+    place.run(&format!("mmbroker settle --as-of {CLOSED}"), 0);
+    let error = place.error("mmbroker withdraw --user alice --sets 1 --as-of 2020-06-01T00:00:00Z");
+    assert!(error.contains("the period expired at 2199-01-01T00:00:00Z"), "{error}");
+}
+
+#[test]
 fn the_lists_for_vendors_are_written_beside_the_coin_file() {
     let place = Place::new();
     place.buy("alice", 1);

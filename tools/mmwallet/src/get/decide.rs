@@ -1,22 +1,30 @@
-//! Whether to pay: the limits of the form that a payment travels in, the wallet, the user.
+//! Whether to pay: the limits of the form that a payment travels in, the wallet, the vendor, the
+//! user.
 
 use std::io::{self, IsTerminal, Write};
 
 use url::Url as AnyUrl;
 
 use micromint::host::{Clock, SystemClock};
+use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::scheme::Challenge;
 use micromint::wallet::{Choice, Fetch, PaymentDecision, Sending, Wallet, has_ended};
 use micromint_console::ToolError;
 
+use super::consent::ask_vendor;
 use super::{CREDENTIAL_COINS_MAX, GetOptions, HEADER_COINS_MAX};
-use crate::show;
+use crate::net::Client;
+
+/// How many times the wallet decides at most: it can need the consent of the vendor and of the user,
+/// and the first again if coins of another period are chosen meanwhile.
+const QUESTIONS_MAX: u32 = 4;
 
 /// The payment to send, or why there is none.
 pub(super) fn decide(
     wallet: &mut Wallet,
+    client: &Client,
     request: &RequestPayment,
     challenge: Option<&Challenge>,
     url: &AnyUrl,
@@ -27,7 +35,7 @@ pub(super) fn decide(
         Err(error) => return Ok(Reply::Refused(error.to_string())),
     };
     if options.method == "HEAD" {
-        let price = show::coins(request.price, request.coin_value);
+        let price = coins_worth(request.price.into(), request.coin_value);
         return Ok(Reply::Refused(format!(
             "its price is {price}; a HEAD request is never charged"
         )));
@@ -50,22 +58,23 @@ pub(super) fn decide(
         )));
     }
     let fetch = Fetch::new(&url).with_method(options.method).with_body(options.body);
-    let now = SystemClock.now();
-    match wallet.pay(request, &fetch, &options.policy, now)? {
-        PaymentDecision::Send(sending) => Ok(Reply::Granted(sending)),
-        PaymentDecision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
-        PaymentDecision::Ask(choice) => {
-            if let Reply::Refused(why) = ask(request, &choice, options.policy.autopay)? {
-                return Ok(Reply::Refused(why));
+    let mut policy = options.policy;
+    for _ in 0..QUESTIONS_MAX {
+        let reply = match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
+            PaymentDecision::Send(sending) => return Ok(Reply::Granted(sending)),
+            PaymentDecision::Refuse(unpayable) => Reply::Refused(unpayable.to_string()),
+            PaymentDecision::NeedsConsent(needed) => ask_vendor(wallet, client, &needed)?,
+            PaymentDecision::Ask(choice) => {
+                let reply = ask(request, &choice, policy.autopay)?;
+                policy = policy.with_autopay(request.price);
+                reply
             }
-            let policy = options.policy.with_autopay(request.price);
-            match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
-                PaymentDecision::Send(sending) => Ok(Reply::Granted(sending)),
-                PaymentDecision::Refuse(unpayable) => Ok(Reply::Refused(unpayable.to_string())),
-                PaymentDecision::Ask(_) => Ok(Reply::Refused("the price changed".to_string())),
-            }
+        };
+        if let Reply::Refused(why) = reply {
+            return Ok(Reply::Refused(why));
         }
     }
+    Ok(Reply::Refused("the coins in the wallet changed meanwhile".to_string()))
 }
 
 /// Asks the user on the terminal. Without a terminal the answer is no.
@@ -74,7 +83,7 @@ fn ask(
     choice: &Choice,
     autopay: u32,
 ) -> Result<Reply<(), String>, ToolError> {
-    let price = show::coins(request.price, request.coin_value);
+    let price = coins_worth(request.price.into(), request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(Reply::Refused(format!(
             "its price is {price}, above the autopay threshold of {autopay}, and there is no \

@@ -4,14 +4,17 @@
 //! request for payment. The invariant: a payment follows no redirect, and its outcome is recorded
 //! once the whole content was passed on.
 
+use std::time::Duration;
+
 use url::Url as AnyUrl;
 
 use micromint::authenticator::Authenticator;
 use micromint::error::chain;
 use micromint::host::{Clock, SystemClock};
+use micromint::money::coins_worth;
 use micromint::protocol::{
-    InvalidPayment, MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, Payment, RequestPayment,
-    STATUS_HEADER,
+    InvalidPayment, MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, Payment, Refusal,
+    RequestPayment, STATUS_HEADER,
 };
 use micromint::scheme::{
     AUTHORIZATION_HEADER, CREDENTIAL_HEADER, Challenge, Credential, PaymentReceipt, RECEIPT_HEADER,
@@ -26,6 +29,7 @@ use micromint_console::{EXIT_OK, ToolError};
 
 use super::decide::pays_in_header;
 use super::output::{Broken, Output};
+use super::resend::{Attempt, until_known};
 use super::unpaid::headers_for;
 use super::{GetOptions, MESSAGE_SIZE_MAX, deliver, report};
 use crate::exit;
@@ -54,11 +58,14 @@ pub(super) enum Next {
 
 impl Paying<'_> {
     pub(super) fn send(mut self, url: &AnyUrl, output: &mut Output) -> Result<Next, ToolError> {
-        let mut answer = match self.request_paid(url) {
-            Ok(answer) => answer,
+        let attempt = match self.options.waits {
+            true => until_known(|| self.attempt(url), self.waiting(), || SystemClock.now()),
+            false => self.attempt(url),
+        };
+        let Attempt { answer, outcome, words, .. } = match attempt {
+            Ok(attempt) => attempt,
             Err(error) => return Ok(self.no_answer(&error)),
         };
-        let (outcome, words) = self.outcome(&mut answer);
         match &outcome {
             PaymentOutcome::Paid => self.content(answer, output),
             PaymentOutcome::NotKept(word) if (200..300).contains(&answer.status) => {
@@ -73,6 +80,10 @@ impl Paying<'_> {
                     exit::REFUSED,
                     &format!("{url}: {} refused the payment: {reason}{words}", self.request.vendor),
                 );
+                if is_not_yet_known(reason) {
+                    self.say("run the same command later: it sends the same coins");
+                    return Ok(Next::Done(exit::REFUSED));
+                }
                 if outcome.leaves_coins_usable() {
                     return Ok(Next::Again(answer));
                 }
@@ -120,6 +131,31 @@ impl Paying<'_> {
         headers.push((PAYMENT_HEADER.to_string(), payment_for_header(message)));
         headers.extend(self.idempotency());
         self.client.send(self.options.method, url.as_str(), &headers, self.options.body)
+    }
+
+    /// Sends the payment once.
+    fn attempt(&self, url: &AnyUrl) -> Result<Attempt<Response>, ureq::Error> {
+        let mut answer = self.request_paid(url)?;
+        let (outcome, words) = self.outcome(&mut answer);
+        let retry_after = answer.header("retry-after").map(str::to_string);
+        Ok(Attempt { answer, outcome, words, retry_after })
+    }
+
+    /// Waits before the payment is sent again. Says so the first time.
+    fn waiting(&self) -> impl FnMut(u32) {
+        let mut is_said = false;
+        move |seconds| {
+            if !is_said {
+                self.say(&format!(
+                    "{} does not know these coins yet and is asking the broker; sending the same \
+                    payment again every {seconds} s, for at most two minutes (Ctrl-C stops; the \
+                    same command then goes on with the same coins)",
+                    self.request.vendor
+                ));
+            }
+            is_said = true;
+            std::thread::sleep(Duration::from_secs(seconds.into()));
+        }
     }
 
     /// The Idempotency-Key, with which a request other than GET can be repeated.
@@ -218,7 +254,7 @@ impl Paying<'_> {
             if self.sending.again { " (with the coins of the earlier attempt)" } else { "" };
         self.say(&format!(
             "paid {} to {}{again}; {} left{said}",
-            show::coins(self.request.price, self.request.coin_value),
+            coins_worth(self.request.price.into(), self.request.coin_value),
             self.request.vendor,
             state.balance(holding).unspent
         ));
@@ -232,6 +268,10 @@ impl Paying<'_> {
             eprintln!("mmwallet: {text}");
         }
     }
+}
+
+fn is_not_yet_known(reason: &str) -> bool {
+    reason.parse().is_ok_and(|refusal: Refusal| refusal == Refusal::NotYetKnown)
 }
 
 /// The header with the credential that answers a challenge. It is the header that the challenge

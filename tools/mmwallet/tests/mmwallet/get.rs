@@ -1,6 +1,7 @@
 //! `mmwallet get` and `price`.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -152,6 +153,78 @@ fn secrets_for_one_site_do_not_follow_a_redirect_to_another() {
     let output = home.run(&["get", &vendor.url(&to), "-X", "GET", "-d", "secret"]);
     assert_eq!(status(&output), 6, "{output:?}");
     assert_eq!(other.seen().len(), 3);
+}
+
+/// The coins were bought a moment ago, and the vendor does not know them yet.
+#[test]
+fn coins_that_the_vendor_does_not_know_yet_are_sent_again() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let coins = home.unspent();
+    let output = get(&home, &vendor.url("/new-coins"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    assert_eq!(stderr(&output).matches("does not know these coins yet").count(), 1, "{output:?}");
+    assert!(stderr(&output).contains("every 1 s, for at most two minutes"), "{output:?}");
+    let payments = vendor.payments();
+    assert_eq!(payments.len(), 3);
+    assert!(payments.iter().all(|payment| *payment == payments[0]));
+    assert_eq!((home.unspent(), home.outcome().as_str()), (coins - 2, "paid"));
+}
+
+/// Ctrl-C while the wallet waits: the payment can be sent again.
+#[test]
+fn a_wallet_that_stops_waiting_sends_the_same_payment_later() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let (coins, url) = (home.unspent(), vendor.url("/newest-coins"));
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("mmwallet"))
+        .args(["--wallet", text(&home.wallet()), "get", &url, "--autopay", "5"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first line on standard error says that it waits.
+    let mut said = [0; 16];
+    child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), None, "ended by the signal");
+    assert_eq!(home.outcome(), "unknown");
+    let output = get(&home, &url, &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    let payments = vendor.payments();
+    assert_eq!((payments.len(), &payments[0]), (2, &payments[1]));
+    assert_eq!((home.unspent(), home.outcome().as_str()), (coins - 2, "paid"));
+}
+
+#[test]
+fn a_payment_that_is_never_known_is_refused_and_its_coins_can_be_sent_again() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let coins = home.unspent();
+    for tries in 1..3 {
+        let output = get(&home, &vendor.url("/never-known"), &["--no-wait"]);
+        assert_eq!((status(&output), stdout(&output).as_str()), (4, ""), "{output:?}");
+        assert!(stderr(&output).contains("run the same command later"), "{output:?}");
+        assert_eq!(home.outcome(), "refused not-yet-known");
+        assert_eq!((vendor.payments().len(), home.unspent()), (tries, coins - 2));
+    }
+    let balls = |message: &Vec<u8>| Payment::parse(message).unwrap().x;
+    let payments = vendor.payments();
+    assert_eq!(balls(&payments[0]), balls(&payments[1]));
+}
+
+/// The same without `--no-wait`: the wallet gives up after two minutes.
+#[test]
+#[ignore = "takes two minutes"]
+fn a_wallet_waits_for_two_minutes() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let started = Instant::now();
+    let mut command = home.command("mmwallet");
+    command.timeout(Duration::from_secs(180));
+    let output =
+        command.args(["get", &vendor.url("/never-known"), "--autopay", "5"]).output().unwrap();
+    assert_eq!(status(&output), 4, "{output:?}");
+    let took = started.elapsed().as_secs();
+    assert!((80..=125).contains(&took), "{took} s");
+    assert_eq!(home.outcome(), "refused not-yet-known");
 }
 
 /// The vendor recorded the payment, and its answer was lost completely or in part. The next run

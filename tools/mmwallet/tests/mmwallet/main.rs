@@ -3,6 +3,8 @@
 
 mod commands;
 
+mod consent;
+
 mod get;
 
 mod vendor;

@@ -18,7 +18,7 @@ use micromint::bin::Bin;
 use micromint::identity::{UserVector, VendorVector};
 use micromint::params::Params;
 use micromint::protocol::{
-    FundsCredited, InvalidPayment, Payment, RequestCredit, RequestPayment, Verdict,
+    FundsCredited, InvalidPayment, MANIFEST_PATH, Payment, RequestCredit, RequestPayment, Verdict,
 };
 use micromint::scheme::{Challenge, Credential, PaymentReceipt, charge_request, token_of};
 use micromint::testing::ObviousMint;
@@ -64,6 +64,8 @@ pub(crate) struct Vendor {
     till: Mutex<Till>,
     origin: String,
     host: String,
+    /// The answer at the path of the manifest.
+    manifest: Mutex<Vec<u8>>,
 }
 
 impl Vendor {
@@ -71,14 +73,40 @@ impl Vendor {
     pub(crate) fn start(mint: &Arc<ObviousMint>) -> Arc<Vendor> {
         let (listener, address) = listen();
         let vendor = Vendor::new(mint, format!("http://{address}"), "127.0.0.1");
-        let serving = vendor.clone();
+        vendor.clone().serve_on(listener);
+        vendor
+    }
+
+    /// Serves the pages of `origin` for the vendor `host`, and the manifest of `host`. The address
+    /// is that of a proxy, through which both names lead here.
+    pub(crate) fn start_behind_proxy(
+        mint: &Arc<ObviousMint>,
+        origin: &str,
+        host: &str,
+    ) -> (Arc<Vendor>, String) {
+        let (listener, address) = listen();
+        let vendor = Vendor::new(mint, origin.to_string(), host);
+        vendor.clone().serve_on(listener);
+        (vendor, format!("http://{address}"))
+    }
+
+    fn serve_on(self: Arc<Vendor>, listener: TcpListener) {
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (vendor, stream) = (serving.clone(), stream.unwrap());
+                let (vendor, stream) = (self.clone(), stream.unwrap());
                 thread::spawn(move || vendor.serve(stream));
             }
         });
-        vendor
+    }
+
+    /// What the vendor's host answers at the path of the manifest from now on.
+    pub(crate) fn publish(&self, status: &str, headers: &str, manifest: &str) {
+        *self.manifest.lock().unwrap() = http(status, headers, manifest.as_bytes());
+    }
+
+    /// The requests for the manifest.
+    pub(crate) fn manifests(&self) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| seen.path == MANIFEST_PATH).collect()
     }
 
     /// Serves https for `localhost` under this configuration.
@@ -99,7 +127,9 @@ impl Vendor {
     }
 
     fn new(mint: &Arc<ObviousMint>, origin: String, host: &str) -> Arc<Vendor> {
-        Arc::new(Vendor { mint: mint.clone(), till: Mutex::default(), origin, host: host.into() })
+        let manifest = Mutex::new(http("404 Not Found", "", b"no manifest"));
+        let (mint, host) = (mint.clone(), host.into());
+        Arc::new(Vendor { mint, till: Mutex::default(), origin, host, manifest })
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -119,7 +149,12 @@ impl Vendor {
     }
 
     fn serve(&self, mut stream: impl Read + Write) {
-        let Some(seen) = read_request(&mut stream) else { return };
+        let Some(mut seen) = read_request(&mut stream) else { return };
+        if seen.method == "CONNECT" {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            let Some(through) = read_request(&mut stream) else { return };
+            seen = through;
+        }
         let tries = {
             let mut till = self.till.lock().unwrap();
             till.seen.push(seen.clone());
@@ -135,6 +170,12 @@ impl Vendor {
         if path.starts_with("/free") {
             return content("free content", "");
         }
+        if path == MANIFEST_PATH {
+            return match seen.headers["host"] == self.host {
+                true => self.manifest.lock().unwrap().clone(),
+                false => http("404 Not Found", "", b""),
+            };
+        }
         if path.starts_with("/broker") {
             return self.sell_or_credit(seen, tries);
         }
@@ -149,6 +190,12 @@ impl Vendor {
         };
         if path.starts_with("/refuse=") {
             return self.refused(path, &message, path.trim_start_matches("/refuse="));
+        }
+        if path.starts_with("/new-coins") && tries < 3 {
+            return not_yet_known(1);
+        }
+        if path == "/newest-coins" && tries < 2 || path == "/never-known" {
+            return not_yet_known(30);
         }
         if let Some(status) = path.strip_prefix("/problem=") {
             return self.problem(path, status);
@@ -324,6 +371,12 @@ impl Vendor {
 const PROBLEM: &str = r#"{"type":"https://paymentauth.org/problems/verification-failed",
 "title":"Coins:\u001b[2J seen.",
     "reason":"spent","detail":"Zwei M\u00fcnzen\r\nf\u00fcr diese Seite\u0007"}"#;
+
+/// A refusal of coins that were bought a moment ago.
+fn not_yet_known(retry_after: u32) -> Vec<u8> {
+    let headers = format!("MicroMint-Status: not-yet-known\r\nRetry-After: {retry_after}\r\n");
+    http("402 Payment Required", &headers, b"")
+}
 
 /// `/expensive` costs 9 coins, everything else 2.
 fn price(path: &str) -> u32 {

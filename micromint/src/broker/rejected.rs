@@ -9,13 +9,17 @@ use crate::protocol::{PaymentRecord, RequestRedemption, Verdict};
 use crate::time::UnixTime;
 
 /// The line that ends the block of a batch.
-pub fn last_line(batch: &RequestRedemption) -> String {
+pub fn rejected_coins_end(batch: &RequestRedemption) -> String {
     format!("end of batch {} {}", batch.vendor, batch.batch)
 }
 
 /// The block of a judged batch; `None` if all its coins are good. `verdicts` are those of its
 /// result.
-pub fn set_aside(batch: &RequestRedemption, verdicts: &[Verdict], now: UnixTime) -> Option<String> {
+pub fn rejected_coins(
+    batch: &RequestRedemption,
+    verdicts: &[Verdict],
+    now: UnixTime,
+) -> Option<String> {
     let invalid = verdicts.iter().filter(|verdict| verdict.is_rejection()).count();
     if invalid == 0 {
         return None;
@@ -43,7 +47,7 @@ pub fn set_aside(batch: &RequestRedemption, verdicts: &[Verdict], now: UnixTime)
             }
         }
     }
-    text.push_str(&last_line(batch));
+    text.push_str(&rejected_coins_end(batch));
     text.push('\n');
     Some(text)
 }
@@ -84,7 +88,7 @@ mod tests {
         let batch =
             batch_of_records(&news, "b1", &[good.record().to_bytes(), b"junk\n\xff".to_vec()]);
         let verdicts = [Verdict::Accepted, Verdict::Forged, Verdict::Waiting, Verdict::Malformed];
-        let text = set_aside(&batch, &verdicts, DURING).unwrap();
+        let text = rejected_coins(&batch, &verdicts, DURING).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         assert_eq!(lines[0], format!("batch news.example b1 judged {DURING}: 2 invalid coins"));
@@ -95,7 +99,7 @@ mod tests {
         assert!(lines[1].ends_with(&format!("{:016x}", coins[1][3])), "{text}");
         assert!(lines[2].starts_with("payment 2: malformed payment: "), "{text}");
         assert!(lines[2].ends_with("\"junk\\n\\xff\""), "{text}");
-        assert_eq!(lines[3], last_line(&batch));
-        assert_eq!(set_aside(&batch, &[Verdict::Accepted, Verdict::Waiting], DURING), None);
+        assert_eq!(lines[3], rejected_coins_end(&batch));
+        assert_eq!(rejected_coins(&batch, &[Verdict::Accepted, Verdict::Waiting], DURING), None);
     }
 }

@@ -1,0 +1,256 @@
+//! Who gets the value of a first ball at redeem-until, and the sums that result.
+//!
+//! Input: the claims on one first bin that wait, and what a person decided. Output: the one who
+//! gets the ball's value. Nothing is read or written here.
+//!
+//! The invariants: at most one claim on a first bin is paid or credited. Where a payment that may
+//! be the owner's meets a return, and where a vendor has too many such payments, nobody gets the
+//! value before a person has decided. For each superbin, sold = paid + credited + disputed +
+//! lapsed.
+
+/// Of a hundred claims of a vendor at most this many may be of rank 2 without a person's decision.
+const DOUBTFUL_PERCENT_MAX: u128 = 1;
+
+/// A claim that waits, on a first bin that no claim of rank 1 took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contender<V> {
+    /// The number of the claim, which is its order in time.
+    pub(crate) number: u64,
+    /// The vendor of a payment; `None` for a return.
+    pub(crate) vendor: Option<V>,
+}
+
+/// Who gets the value of a first ball.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Award {
+    /// The vendor whose claim has this number.
+    Vendor(u64),
+    /// The user whose return has this number.
+    User(u64),
+    /// Nobody until a person decides.
+    Disputed,
+    /// Nobody: the ball lapsed.
+    Nobody,
+}
+
+/// What a person decided about the disputed claims of a vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// They are paid.
+    Pay,
+    /// They are not paid. What remains of the dispute is decided by the rules.
+    Refuse,
+}
+
+/// Where the value of sold first balls went, in coins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// First balls that were sold.
+    pub sold: u64,
+    /// Paid to vendors.
+    pub paid: u64,
+    /// Credited to users who returned them.
+    pub credited: u64,
+    /// Waiting for the decision of a person.
+    pub disputed: u64,
+    /// Neither paid for nor returned. Before the settlement, this includes balls that may still be.
+    pub lapsed: u64,
+}
+
+/// Whether a vendor's claims of rank 2 are held until a person decides: they are more than one in a
+/// hundred. `certain` is the number of its coins that were paid at once, `doubtful` of its claims
+/// of rank 2.
+pub(crate) fn is_held(certain: u64, doubtful: u64) -> bool {
+    let (certain, doubtful) = (u128::from(certain), u128::from(doubtful));
+    doubtful * 100 > (certain + doubtful) * DOUBTFUL_PERCENT_MAX
+}
+
+/// The claims that can get the ball's value: the first of each vendor and the first return, in
+/// order. `waiting` are all waiting claims on one first bin, in order.
+pub(crate) fn contenders<V: Copy + PartialEq>(
+    waiting: impl IntoIterator<Item = Contender<V>>,
+) -> Vec<Contender<V>> {
+    let mut firsts: Vec<Contender<V>> = Vec::new();
+    for claim in waiting {
+        if firsts.iter().all(|first| first.vendor != claim.vendor) {
+            firsts.push(claim);
+        }
+    }
+    firsts
+}
+
+/// Who gets the value of a first ball by the rules alone. A vendor whose claims are held does not
+/// keep another vendor from being paid.
+pub(crate) fn award<V: Copy>(contenders: &[Contender<V>], is_held: impl Fn(V) -> bool) -> Award {
+    let back = contenders.iter().find(|claim| claim.vendor.is_none());
+    let payment = |claim: &&Contender<V>| claim.vendor.is_some_and(|vendor| !is_held(vendor));
+    if contenders.iter().all(|claim| claim.vendor.is_none()) {
+        return back.map_or(Award::Nobody, |back| Award::User(back.number));
+    }
+    match (contenders.iter().find(payment), back) {
+        (Some(payment), None) => Award::Vendor(payment.number),
+        (None, _) | (_, Some(_)) => Award::Disputed,
+    }
+}
+
+/// Who gets the value of a disputed ball after a person ruled on the claims of `vendor`.
+pub(crate) fn award_after<V: Copy + PartialEq>(
+    contenders: &[Contender<V>],
+    vendor: V,
+    ruling: Ruling,
+    is_held: impl Fn(V) -> bool,
+) -> Award {
+    let is_its = |claim: &&Contender<V>| claim.vendor == Some(vendor);
+    match (ruling, contenders.iter().find(is_its)) {
+        (_, None) => Award::Disputed,
+        (Ruling::Pay, Some(claim)) => Award::Vendor(claim.number),
+        (Ruling::Refuse, Some(_)) => {
+            let rest: Vec<Contender<V>> =
+                contenders.iter().filter(|claim| !is_its(claim)).copied().collect();
+            award(&rest, is_held)
+        }
+    }
+}
+
+impl Sums {
+    /// The sums over `sold` first balls, of which `at_once` were paid at once. `awards` are those of
+    /// the others.
+    pub(crate) fn new(sold: u64, at_once: u64, awards: impl IntoIterator<Item = Award>) -> Sums {
+        let mut sums = Sums { sold, paid: at_once, ..Sums::default() };
+        for award in awards {
+            match award {
+                Award::Vendor(_) => sums.paid += 1,
+                Award::User(_) => sums.credited += 1,
+                Award::Disputed => sums.disputed += 1,
+                Award::Nobody => {}
+            }
+        }
+        sums.lapsed = sold.saturating_sub(sums.paid + sums.credited + sums.disputed);
+        sums
+    }
+
+    /// Whether sold = paid + credited + disputed + lapsed. False if more went to someone than was
+    /// sold, which no sequence of operations can cause.
+    pub fn is_balanced(&self) -> bool {
+        self.sold == self.paid + self.credited + self.disputed + self.lapsed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn claims(vendors: &[Option<u8>]) -> Vec<Contender<u8>> {
+        (0..).zip(vendors).map(|(number, &vendor)| Contender { number, vendor }).collect()
+    }
+
+    fn award_of(vendors: &[Option<u8>], held: &[u8]) -> Award {
+        award(&contenders(claims(vendors)), |vendor| held.contains(&vendor))
+    }
+
+    #[test]
+    fn a_doubtful_payment_and_a_return_are_a_dispute() {
+        assert_eq!(award_of(&[], &[]), Award::Nobody);
+        assert_eq!(award_of(&[None, None], &[]), Award::User(0));
+        assert_eq!(award_of(&[Some(7), Some(8), Some(7)], &[]), Award::Vendor(0));
+        assert_eq!(award_of(&[Some(7), None], &[]), Award::Disputed);
+        assert_eq!(award_of(&[None, Some(7)], &[]), Award::Disputed);
+        assert_eq!(award_of(&[Some(7), None], &[7]), Award::Disputed);
+    }
+
+    #[test]
+    fn a_held_vendor_is_paid_only_by_a_person_and_stops_no_other() {
+        assert_eq!(award_of(&[Some(7)], &[7]), Award::Disputed);
+        assert_eq!(award_of(&[Some(7), Some(8)], &[7]), Award::Vendor(1));
+        assert_eq!(award_of(&[Some(7), Some(8)], &[7, 8]), Award::Disputed);
+    }
+
+    #[test]
+    fn more_than_one_doubtful_claim_in_a_hundred_is_held() {
+        assert!(!is_held(0, 0));
+        assert!(is_held(0, 1));
+        assert!(is_held(98, 1));
+        assert!(!is_held(99, 1));
+        assert!(is_held(197, 2));
+        assert!(!is_held(198, 2));
+        assert!(is_held(u64::MAX, u64::MAX));
+        assert!(!is_held(u64::MAX, 1));
+    }
+
+    #[test]
+    fn a_person_decides_disputes() {
+        let nobody_held = |_| false;
+        let after = |vendors: &[Option<u8>], vendor, ruling| {
+            award_after(&contenders(claims(vendors)), vendor, ruling, nobody_held)
+        };
+        assert_eq!(after(&[None, Some(7)], 7, Ruling::Pay), Award::Vendor(1));
+        assert_eq!(after(&[None, Some(7)], 7, Ruling::Refuse), Award::User(0));
+        assert_eq!(after(&[Some(7)], 7, Ruling::Refuse), Award::Nobody);
+        // Another vendor's claim still stands against the return.
+        assert_eq!(after(&[None, Some(7), Some(8)], 7, Ruling::Refuse), Award::Disputed);
+        assert_eq!(after(&[Some(7), Some(8)], 7, Ruling::Refuse), Award::Vendor(1));
+        // A ruling about a vendor without a claim changes nothing.
+        assert_eq!(after(&[None, Some(7)], 8, Ruling::Pay), Award::Disputed);
+    }
+
+    proptest! {
+        /// The value goes to a claim that exists; without a person, never past a return or to a
+        /// held vendor.
+        #[test]
+        fn awards_follow_the_rules(
+            vendors in prop::collection::vec(prop::option::of(0..4u8), 0..8),
+            held in prop::collection::vec(0..4u8, 0..3),
+            vendor in 0..4u8,
+        ) {
+            let all = claims(&vendors);
+            let of = |number: u64| vendors[number as usize];
+            let is_held = |vendor| held.contains(&vendor);
+            let has_return = vendors.contains(&None);
+            match award(&contenders(all.clone()), is_held) {
+                Award::Vendor(number) => {
+                    prop_assert!(!has_return && of(number).is_some_and(|v| !is_held(v)));
+                }
+                Award::User(number) => {
+                    prop_assert!(of(number).is_none() && vendors.iter().all(Option::is_none));
+                }
+                Award::Disputed => prop_assert!(vendors.iter().any(Option::is_some)),
+                Award::Nobody => prop_assert!(vendors.is_empty()),
+            }
+            // Refusing every vendor in turn ends each dispute without paying a vendor.
+            let mut rest = all;
+            for refused in 0..4u8 {
+                let after = award_after(&contenders(rest.clone()), refused, Ruling::Refuse, |_| true);
+                prop_assert!(!matches!(after, Award::Vendor(_)));
+                rest.retain(|claim| claim.vendor != Some(refused));
+            }
+            let last = award(&contenders(rest), is_held);
+            prop_assert_eq!(matches!(last, Award::User(_)), has_return);
+            let paid = award_after(&contenders(claims(&vendors)), vendor, Ruling::Pay, is_held);
+            if let Award::Vendor(number) = paid {
+                prop_assert_eq!(of(number), Some(vendor));
+            }
+        }
+
+        #[test]
+        fn sums_add_up(sold in 0..40u64, kinds in prop::collection::vec(0..4u8, 0..40)) {
+            let awards = kinds.iter().take(sold as usize).map(|kind| match kind {
+                0 => Award::Vendor(0),
+                1 => Award::User(0),
+                2 => Award::Disputed,
+                _ => Award::Nobody,
+            });
+            let sums = Sums::new(sold, 0, awards);
+            prop_assert!(sums.is_balanced());
+            let nobody = kinds.iter().take(sold as usize).filter(|kind| **kind == 3).count();
+            let unclaimed = sold.saturating_sub(kinds.len() as u64);
+            prop_assert_eq!(sums.lapsed, nobody as u64 + unclaimed);
+        }
+    }
+
+    #[test]
+    fn more_awards_than_sold_balls_are_not_balanced() {
+        assert!(!Sums::new(1, 0, [Award::Vendor(0), Award::User(1)]).is_balanced());
+    }
+}

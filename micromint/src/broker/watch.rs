@@ -1,0 +1,175 @@
+//! The watch: a vendor shows the payments that it has just taken, before it redeems them.
+//!
+//! Input: payments, under a key that cannot redeem. Output: the verdict that each coin would have
+//! in a batch now, and the users whom the vendor should stop serving. The invariant: nothing is paid
+//! or credited. What was shown is kept as evidence, as the claims of a batch are.
+
+use sha2::{Digest, Sha256};
+
+use super::blocking::{Blocks, blocks, hour_of};
+use super::claim::Claim;
+use super::examine::ExaminedPayment;
+use super::fraud::served_by;
+use super::record::{BrokerRecord, DIGEST_SIZE, JudgedWatch};
+use super::redemption::{Alarm, BatchRefusal, set_too_late};
+use super::{Broker, BrokerError, LockedBroker};
+use crate::authenticator::{Authenticator, Key};
+use crate::identity::{UserId, VendorId};
+use crate::protocol::{Blocked, RequestWatch, Verdict, WatchResult};
+use crate::reply::Reply;
+use crate::time::UnixTime;
+
+/// The answer to a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WatchAnswer {
+    /// The answer to the vendor.
+    pub result: WatchResult,
+    /// Whether the watch was judged before.
+    pub is_repeated: bool,
+    /// What is wrong with its coins.
+    pub alarm: Alarm,
+}
+
+impl Broker {
+    /// Judges payments that a vendor has just taken, and keeps them as evidence.
+    ///
+    /// # Errors
+    /// The files cannot be used.
+    pub fn watch(
+        &mut self,
+        request: &RequestWatch,
+        now: UnixTime,
+    ) -> Result<Reply<WatchAnswer, BatchRefusal>, BrokerError> {
+        let digest: [u8; DIGEST_SIZE] = Sha256::digest(&request.data).into();
+        if let Some(refusal) = self.other_period(&request.period) {
+            return Ok(Reply::Refused(refusal));
+        }
+        let key = self.secret.vendor_key(&request.vendor).sync_key();
+        if !request.is_authentic(&key) {
+            let vendor = request.vendor.clone();
+            return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
+        }
+        let known = self.locked(now, |broker| broker.known_watch(request, &digest, &key, now))?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let examined = self.examined(&request.vendor, &request.records())?;
+        self.locked(now, |broker| match broker.known_watch(request, &digest, &key, now)? {
+            Some(known) => Ok(known),
+            None => broker.judge_watch(request, digest, &examined, &key, now).map(Reply::Granted),
+        })
+    }
+
+    /// The answer to a watch that need not be judged.
+    fn known_watch(
+        &self,
+        request: &RequestWatch,
+        digest: &[u8; DIGEST_SIZE],
+        key: &Key,
+        now: UnixTime,
+    ) -> Result<Option<Reply<WatchAnswer, BatchRefusal>>, BrokerError> {
+        let vendor = request.vendor.clone();
+        if !self.ledger.vendors.contains_key(&vendor) {
+            return Ok(Some(Reply::Refused(BatchRefusal::UnknownVendor { vendor })));
+        }
+        let Some(known) = self.ledger.watch(&vendor, &request.watch) else { return Ok(None) };
+        if known.digest != *digest {
+            let id = request.watch.clone();
+            return Ok(Some(Reply::Refused(BatchRefusal::OtherContent { vendor, id })));
+        }
+        let claims = self.claims.read(&known.claims)?;
+        let blocked = self.named(self.blocks_at(&vendor, now)?, &[]);
+        Ok(Some(Reply::Granted(answer_to(request, &claims, key, true, blocked))))
+    }
+
+    /// What the payments that a vendor showed in the hour of `now` lead to at this vendor. Users to
+    /// whom nothing was sold are not in it: only the answer to the watch that shows their payments
+    /// names them.
+    ///
+    /// # Errors
+    /// The files cannot be used.
+    pub fn blocked(
+        &mut self,
+        vendor: &VendorId,
+        now: UnixTime,
+    ) -> Result<Blocks<UserId>, BrokerError> {
+        self.locked(now, |broker| {
+            let Blocks { users, faults } = broker.blocks_at(vendor, now)?;
+            let users = users.iter().filter_map(|mark| broker.ledger.buyer(*mark).cloned());
+            Ok(Blocks { users: users.collect(), faults })
+        })
+    }
+
+    /// The users to block by name, in order. `examined` are the payments of the message that is
+    /// answered, which name invented users.
+    pub(super) fn named(&self, blocks: Blocks<u64>, examined: &[ExaminedPayment]) -> Vec<UserId> {
+        let buyers = blocks.users.iter().filter_map(|mark| self.ledger.buyer(*mark).cloned());
+        let invented = examined.iter().filter(|payment| payment.is_invented);
+        let mut names: Vec<UserId> =
+            buyers.chain(invented.filter_map(|payment| payment.user.clone())).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The blocks at a vendor, by the users' marks, from what it showed in the hour of `now`.
+    fn blocks_at(&self, vendor: &VendorId, now: UnixTime) -> Result<Blocks<u64>, BrokerError> {
+        let is_its = |it: &&JudgedWatch| it.vendor == *vendor && hour_of(it.when) == hour_of(now);
+        let mut served = Vec::new();
+        for watch in self.ledger.watches.iter().filter(is_its) {
+            served.extend(served_by(&self.claims.read(&watch.claims)?, watch.when));
+        }
+        Ok(blocks(served))
+    }
+}
+
+impl LockedBroker<'_> {
+    fn judge_watch(
+        &mut self,
+        request: &RequestWatch,
+        digest: [u8; DIGEST_SIZE],
+        examined: &[ExaminedPayment],
+        key: &Key,
+        now: UnixTime,
+    ) -> Result<WatchAnswer, BrokerError> {
+        let mut claims = self.decide(examined)?;
+        if self.ledger.settlement.is_some() {
+            set_too_late(&mut claims);
+            return Ok(answer_to(request, &claims, key, false, Vec::new()));
+        }
+        let alarm = Alarm::of(&claims);
+        self.commit(BrokerRecord::Watch(JudgedWatch {
+            when: now,
+            vendor: request.vendor.clone(),
+            watch: request.watch.clone(),
+            digest,
+            claims: self.claims.write(self.ledger.claims_end(), &claims)?,
+            waiting: claims.iter().filter(|claim| claim.verdict == Verdict::Waiting).count() as u32,
+            forged: alarm.forged as u32,
+            not_from_owner: alarm.not_from_owner as u32,
+            invented: alarm.invented as u32,
+        }))?;
+        let blocked = self.named(self.blocks_at(&request.vendor, now)?, examined);
+        Ok(answer_to(request, &claims, key, false, blocked))
+    }
+}
+
+fn answer_to(
+    request: &RequestWatch,
+    claims: &[Claim],
+    key: &Key,
+    is_repeated: bool,
+    blocked: Vec<UserId>,
+) -> WatchAnswer {
+    let result = WatchResult {
+        vendor: request.vendor.clone(),
+        period: request.period.clone(),
+        watch: request.watch.clone(),
+        blocked: Blocked::new(blocked),
+        authenticator: Authenticator::from_bytes([0; 16]),
+        verdicts: claims.iter().map(|claim| claim.verdict).collect(),
+    };
+    let result = result.authenticated(key);
+    WatchAnswer { result, is_repeated, alarm: Alarm::of(claims) }
+}
