@@ -158,9 +158,9 @@ pub fn site_that_requires_owners() -> Site {
 /// What a server says that refuses to start for want of owners files.
 pub fn assert_says_what_is_missing(site: &Site, text: &str) {
     let path = site.path("periods").join(format!("{}.owners", payer::mint().params().period()));
-    let others = payer::accepted_mints().iter().map(|mint| {
-        site.path("periods").join(format!("{}.owners", mint.params().period()))
-    });
+    let others = payer::accepted_mints()
+        .iter()
+        .map(|mint| site.path("periods").join(format!("{}.owners", mint.params().period())));
     assert!(others.into_iter().any(|path| text.contains(path.to_str().unwrap())), "{text}");
     assert!(text.contains("does not exist, but owners = \"required\""), "{path:?}: {text}");
 }
@@ -278,7 +278,8 @@ impl Upstream {
                 while !text.ends_with("\r\n\r\n") && stream.read_line(&mut text).unwrap_or(0) > 0 {}
                 let length = text.lines().find_map(|line| {
                     let (name, value) = line.split_once(':')?;
-                    name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+                    name.eq_ignore_ascii_case("content-length")
+                        .then(|| value.trim().parse().ok())?
                 });
                 let mut body = vec![0; length.unwrap_or(0)];
                 let _ = stream.read_exact(&mut body);

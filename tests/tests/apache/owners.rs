@@ -61,14 +61,14 @@ fn tokens_do_not_reach_scripts() {
     let script = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\nenv\ncat\n";
     site.page("env.cgi", script, Some("1"));
     std::fs::set_permissions(site.path("www/env.cgi"), PermissionsExt::from_mode(0o755)).unwrap();
-    let text = "AddHandler cgi-script .cgi\n<Directory %FOLDER%/www>\nOptions +ExecCGI\n</Directory>";
+    let text =
+        "AddHandler cgi-script .cgi\n<Directory %FOLDER%/www>\nOptions +ExecCGI\n</Directory>";
     let apache = Apache::selling(site, text);
     let payment = || payer::payment(&apache.site().url("/env.cgi"), 1);
     let (body, header) = (payment(), payment());
-    for request in [
-        RequestText::post("/env.cgi", &body),
-        RequestText::get("/env.cgi").with_payment(&header),
-    ] {
+    for request in
+        [RequestText::post("/env.cgi", &body), RequestText::get("/env.cgi").with_payment(&header)]
+    {
         let answer = apache.ask(&request);
         assert_eq!((answer.status, answer.word().as_str()), (200, "paid"));
         assert!(answer.body.contains("MICROMINT_USER=alice"), "{}", answer.body);
