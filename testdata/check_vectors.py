@@ -292,6 +292,7 @@ FIELDS = {
     "held": lambda text: decimal(text, 2**31) >= 0,
     "from": lambda text: decimal(text, 2**31) >= 0,
     "owner-tokens": lambda text: owner_tokens(text),
+    "blocked": lambda text: blocked_users(text),
     "authenticator": lambda text: re.fullmatch("[0-9A-Fa-f]{32}", text),
     "user-key": lambda text: re.fullmatch("[0-9A-Fa-f]{64}", text),
     "transaction-id": lambda text: decimal(text) >= 0,
@@ -315,6 +316,7 @@ HEADERS = {
     "Request-Watch": ["vendor-id", "period", "watch-id", "payments", "authenticator"],
     "Watch-Result": ["vendor-id", "period", "watch-id", "authenticator"],
 }
+OPTIONAL = {"Redemption-Result": ["blocked"], "Watch-Result": ["blocked"]}
 WITHOUT_DATA = ("Request-Payment", "Send-Expired", "Request-Owners")
 
 
@@ -325,6 +327,8 @@ def read(message_type, text):
     for name in HEADERS[message_type]:
         need(name in headers, name + " is missing")
         need(name not in FIELDS or FIELDS[name](headers[name]), name)
+    for name in OPTIONAL.get(message_type, []):
+        need(name not in headers or FIELDS[name](headers[name]), name)
     need((data is None) == (message_type in WITHOUT_DATA), "data")
     READERS[message_type](headers, data)
     return headers, data
@@ -340,6 +344,13 @@ def owner_tokens(text):
     tokens = [token.strip(" \t") for token in text.split(",")]
     need(len(tokens) <= 256 and all(re.fullmatch("[0-9A-Fa-f]{16}", token) for token in tokens), "owner tokens")
     return [bytes.fromhex(token) for token in tokens]
+
+
+def blocked_users(text):
+    """The users in a header, 1 to 200."""
+    users = [user.strip(" \t") for user in text.split(",")]
+    need(len(users) <= 200 and all(FIELDS["user-id"](user) for user in users), "users")
+    return users
 
 
 def read_coins(headers, data):

@@ -76,7 +76,10 @@ impl Stage {
             self.till.crash_after(0);
         }
         for (name, content) in step.put_files() {
-            self.periods.put(&name, &content);
+            match name.strip_prefix("till/") {
+                Some(name) => self.till.put(name, &content),
+                None => self.periods.put(&name, &content),
+            }
         }
         let asked = self.client.ask(step, ETAG);
         let fields: Vec<(&[u8], &[u8])> =

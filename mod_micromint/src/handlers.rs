@@ -56,6 +56,7 @@ pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
     parent.share_counters();
     for vendor in parent.vendors() {
         match vendor.prepare(parent.owner()) {
+            Ok(_) if parent.is_first_pass() => {}
             Ok(warnings) => {
                 warnings.iter().for_each(|warning| parent.log().write(Level::Warn, warning));
             }

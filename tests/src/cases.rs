@@ -230,9 +230,14 @@ impl Player<'_> {
             std::fs::remove_dir_all(self.folder.join(&self.stand.name).join("till")).unwrap();
         }
         for (name, text) in step.put_files() {
-            let periods = self.folder.join(&self.stand.name).join("periods");
-            std::fs::write(periods.join(".new"), text).unwrap();
-            std::fs::rename(periods.join(".new"), periods.join(name)).unwrap();
+            let stand = self.folder.join(&self.stand.name);
+            let path = match name.strip_prefix("till/") {
+                Some(name) => stand.join("till").join(name),
+                None => stand.join("periods").join(name),
+            };
+            let new = path.with_file_name(".new");
+            std::fs::write(&new, text).unwrap();
+            std::fs::rename(new, path).unwrap();
         }
         let etag = if step.file { self.entity_tag() } else { String::new() };
         let asked = self.client.ask(step, &etag);

@@ -326,7 +326,8 @@ impl Case {
 }
 
 impl CaseStep {
-    /// The files that the vendor puts into the folder of periods, and their contents.
+    /// The files that the vendor puts into the folder of periods, or with `till/` before the name
+    /// into the directory of the till, and their contents.
     pub fn put_files(&self) -> Vec<(String, Vec<u8>)> {
         let params = mint("2031-01").params().to_toml();
         let content = |text: &str| match text.strip_prefix("{owners ") {

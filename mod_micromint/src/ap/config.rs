@@ -10,10 +10,10 @@ use micromint::vendor::Vendor;
 
 use super::bindings::{
     AP_EXPR_FLAG_RESTRICTED_FILE_FUNC, AP_EXPR_FLAG_STRING_RESULT, AP_SQ_CONFIG_GEN,
-    NOT_IN_HTACCESS, ap_check_cmd_context, ap_expr_info_t, ap_expr_parse_cmd_mi,
-    ap_get_module_config, ap_server_root_relative, ap_state_query, ap_unixd_config,
-    apr_pool_cleanup_null, apr_pool_t, apr_pool_userdata_get, apr_pool_userdata_setn, cmd_parms,
-    geteuid, server_rec,
+    AP_SQ_MAIN_STATE, AP_SQ_MS_CREATE_PRE_CONFIG, NOT_IN_HTACCESS, ap_check_cmd_context,
+    ap_expr_info_t, ap_expr_parse_cmd_mi, ap_get_module_config, ap_server_root_relative,
+    ap_state_query, ap_unixd_config, apr_pool_cleanup_null, apr_pool_t, apr_pool_userdata_get,
+    apr_pool_userdata_setn, cmd_parms, geteuid, server_rec,
 };
 use super::tables::{micromint_module, module_index};
 use super::{Level, Log, bytes, copy_into, counters, keep_in};
@@ -183,6 +183,12 @@ impl Parent {
             })
         };
         self.module().gates.iter().filter(|gate| !has_vendor(gate)).cloned().collect()
+    }
+
+    /// Whether Apache will read the configuration again before it serves: it does so once at start.
+    pub(crate) fn is_first_pass(&self) -> bool {
+        // SAFETY: reads a number.
+        unsafe { ap_state_query(AP_SQ_MAIN_STATE as i32) == AP_SQ_MS_CREATE_PRE_CONFIG as i32 }
     }
 
     /// Whether a running server has read its configuration again.
