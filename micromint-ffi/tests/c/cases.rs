@@ -72,7 +72,11 @@ impl Stage {
     fn play(&mut self, step: &CaseStep) -> Seen {
         self.now += step.after;
         for (name, content) in step.put_files() {
-            std::fs::write(self.folder.path().join("periods").join(name), content).unwrap();
+            let path = match name.strip_prefix("till/") {
+                Some(name) => self.folder.path().join("till").join(name),
+                None => self.folder.path().join("periods").join(name),
+            };
+            std::fs::write(path, content).unwrap();
         }
         if step.till_fails {
             std::fs::remove_dir_all(self.folder.path().join("till")).unwrap();

@@ -244,10 +244,10 @@ static void read_books(micromint_broker *broker) {
   CHECK(micromint_broker_vendor_records(broker, TEXT("a.example"), &text, NULL) == MICROMINT_ERROR_ABSENT);
 }
 
-/* Compromised balls are not sold. */
+/* Compromised balls are not sold, and a sale that was made stays the same message. */
 static void compromise(micromint_broker *broker) {
   uint64_t balls = 7;
-  micromint_buffer *sale = NULL, *smaller = NULL, *reason = NULL;
+  micromint_buffer *sale = NULL, *again = NULL, *smaller = NULL, *reason = NULL;
   CHECK(micromint_broker_compromise(broker, 64, 0, 1, &balls, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "superbins 0 to 63 with sub-bins 0 to 15, found 64:0-0"));
   CHECK(micromint_broker_compromise(broker, 2, 0, 17, &balls, NULL) == MICROMINT_ERROR_ARGUMENT && balls == 7);
@@ -257,10 +257,17 @@ static void compromise(micromint_broker *broker) {
   CHECK(balls > 0 && balls <= 8);
   good(micromint_broker_compromise(broker, 2, 0, 8, &balls, &error), error);
   CHECK(balls == 0);
-  good(micromint_broker_sell_again(broker, TEXT("bob"), 21, &smaller, &reason, &error), error);
+  good(micromint_broker_sell_again(broker, TEXT("bob"), 21, &again, &reason, &error), error);
+  CHECK(micromint_buffer_len(again) == micromint_buffer_len(sale));
+  CHECK(memcmp(micromint_buffer_data(again), micromint_buffer_data(sale), micromint_buffer_len(sale)) == 0);
+  good(micromint_broker_compromise(broker, 4, 0, 12, &balls, &error), error);
+  CHECK(balls > 0 && balls <= 12);
+  good(micromint_broker_sell(broker, TEXT("bob"), 1, 22, &smaller, &reason, &error), error);
   CHECK(micromint_buffer_len(smaller) < micromint_buffer_len(sale));
+  micromint_buffer_free(again);
   micromint_buffer_free(sale);
-  micromint_buffer_free(smaller);}
+  micromint_buffer_free(smaller);
+}
 
 /* The broker invites the user to a return. The wallet accepts that only from the broker that
    sold the coins. */

@@ -9,6 +9,7 @@ static micromint_message *h_micromint_message;
 static micromint_buffer *h_micromint_buffer;
 static micromint_error *h_micromint_error;
 static const micromint_key some_key, *h_micromint_key = &some_key;
+static const micromint_owner_token some_token, *h_micromint_owner_token = &some_token;
 
 static micromint_paywall *h_micromint_paywall;
 static micromint_decision *h_micromint_decision;

@@ -20,7 +20,7 @@ macro_rules! refusals {
         /// let refusal: Refusal = "spent".parse()?;
         /// assert_eq!(refusal, Refusal::Spent);
         /// assert_eq!(refusal.sentence(), "A coin was spent here before.");
-        /// # Ok::<(), String>(())
+        /// # Ok::<(), micromint::protocol::UnknownRefusal>(())
         /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Refusal {

@@ -71,8 +71,8 @@ mod tests {
         let refused = PaymentOutcome::Refused("not-yet-known".into());
         assert_eq!(sent(0, "5"), (PaymentOutcome::Paid, vec![]));
         assert_eq!(sent(13, "5"), (PaymentOutcome::Paid, vec![5, 5]));
-        // The last one is sent 115 seconds after the first.
-        assert_eq!(sent(i64::MAX, "5"), (refused.clone(), vec![5; 19]));
+        // A sending and a wait take six seconds: the last of 21 is sent after exactly two minutes.
+        assert_eq!(sent(i64::MAX, "5"), (refused.clone(), vec![5; 20]));
         assert_eq!(sent(i64::MAX, "3600"), (refused, vec![30; 3]));
     }
 
