@@ -124,7 +124,7 @@ fn status_pages_and_logs_count_over_all_children() {
 #[test]
 fn variables_are_there_for_scripts_headers_and_logs() {
     let text = r#"
-        Header always set X-Told "expr=%{reqenv:MICROMINT_STATUS} %{reqenv:MICROMINT_PRICE} %{reqenv:MICROMINT_COINS} %{reqenv:MICROMINT_USER}"
+        Header always set X-Reported "expr=%{reqenv:MICROMINT_STATUS} %{reqenv:MICROMINT_PRICE} %{reqenv:MICROMINT_COINS} %{reqenv:MICROMINT_USER}"
         <If "-n reqenv('MICROMINT_STATUS')">
             Header always set X-Early yes
         </If>
