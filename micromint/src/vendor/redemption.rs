@@ -165,7 +165,7 @@ pub fn make_batch(
 }
 
 /// Reads the broker's answer to a batch, records its verdicts, and blocks the users that it names
-/// ([`BLOCKED_FILE`](super::BLOCKED_FILE)). Returns the batch with its verdicts. Reading the same
+/// ([`BLOCKED_FILE`]). Returns the batch with its verdicts. Reading the same
 /// result again has no further effect, except that users whom a person unblocked are blocked again.
 ///
 /// # Errors
