@@ -44,7 +44,7 @@ fn receive_and_pay() -> Result<(), u32> {
     if !matches!(received, Ok(Received::New { .. })) {
         return Err(3);
     }
-    let url: Url = "https://www.news.example/a".parse().map_err(|_| 4u32)?;
+    let url: Url = "https://news.example/a".parse().map_err(|_| 4u32)?;
     let raw = mint.params().raw();
     let request = RequestPayment {
         url: url.clone(),
