@@ -8,7 +8,7 @@ use crate::hash::bulk::WalkBits;
 use crate::host::Directory;
 use crate::params::Params;
 
-/// A shard begins and ends at a multiple of so many tosses, so that it has whole groups.
+/// A shard begins and ends at a multiple of this number of tosses, so it has whole groups.
 const SHARD_UNIT: u64 = WalkBits::MAX.inputs_per_base() as u64;
 /// The most shards of a period.
 pub(super) const SHARDS_MAX: u32 = 4096;

@@ -123,7 +123,7 @@ pub enum DemandError {
 
 impl Demand {
     /// Chooses the sizes: the fewest bins that hold the coins, and then all tosses that the time
-    /// allows, because more tosses for the same bins make balls dearer for forgers too.
+    /// allows, because more tosses for the same bins cost forgers more too.
     ///
     /// # Errors
     /// See [`DemandError`].

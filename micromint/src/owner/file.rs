@@ -368,7 +368,7 @@ mod tests {
         write(&directory, &owners(1, 0..4)).unwrap();
         let held = read(&directory, None).unwrap();
         write(&directory, &owners(1, 0..6)).unwrap();
-        // Damage in what was read before is not noticed by who has read it, but by others.
+        // A process does not notice damage in tags that it has read before; others do.
         directory.open(NAME, Open::Write).unwrap().write_at(&[0xaa], 256).unwrap();
         assert_eq!(read(&directory, Some(&held)).unwrap(), owners(1, 0..6));
         assert!(matches!(read(&directory, None), Err(OwnersError::Damaged(_))));
