@@ -17,7 +17,7 @@ use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::params::Params;
 use micromint::protocol::{MEDIA_TYPE, PAYMENT_HEADER, Payment, Refusal, RequestOutcome};
 use micromint::testing::{ObviousMint, params_with, resize};
-use micromint::vendor::{Decision, Paywall, Request, Serve, Step, VendorConfig};
+use micromint::vendor::{Decision, Look, Paywall, Request, Serve, VendorConfig};
 use rustix::time::{ClockId, clock_gettime};
 
 const URL: &str = "https://news.example/story.html";
@@ -66,23 +66,22 @@ fn main() {
     let message = URL_SAFE_NO_PAD.decode(first).unwrap();
     for round in bought.chunks_exact(2 * PAYMENTS) {
         let (nonblocking, waiting) = round.split_at(PAYMENTS);
-        rows[0].measure(|_| paywall.classify(&Request { price: 0, ..paid(&BROWSER) }));
-        rows[1].measure(|_| is_refused(paywall.classify(&paid(&BROWSER))));
-        rows[2].measure(|_| is_refused(paywall.classify(&paid(&wallet))));
+        rows[0].measure(|_| paywall.look(&Request { price: 0, ..paid(&BROWSER) }).decided());
+        rows[1].measure(|_| is_refused(paywall.look(&paid(&BROWSER))));
+        rows[2].measure(|_| is_refused(paywall.look(&paid(&wallet))));
         rows[3].measure(|_| Payment::parse(&message).unwrap());
         rows[4].measure(|number| {
             let fields = with_payment(&nonblocking[number]);
             let request = paid(&fields);
             // Occasionally the index grows, which takes time.
-            let decision = paywall.try_decide(&request).unwrap_or_else(|| paywall.decide(&request));
-            assert_eq!(decision.outcome(), RequestOutcome::Paid);
+            let Look::Pending(pending) = paywall.look(&request) else { unreachable!() };
+            let decided = pending.try_now().unwrap_or_else(|pending| pending.wait());
+            assert_eq!(decided.0.outcome(), RequestOutcome::Paid);
         });
         rows[5].measure(|_| {
-            let step = paywall.classify(&paid(&with_receipt));
-            assert!(
-                matches!(&step, Step::Decided(decision) if decision.outcome() == RequestOutcome::Receipt)
-            );
-            step
+            let decision = paywall.look(&paid(&with_receipt)).decided().unwrap();
+            assert_eq!(decision.outcome(), RequestOutcome::Receipt);
+            decision
         });
         rows[6].measure(|_| serve.head(200, RequestOutcome::Paid, |_| Vec::new()));
         rows[7].measure(|_| opened.event(200, RequestOutcome::Paid).to_string());
@@ -185,12 +184,13 @@ fn payments(mint: &ObviousMint, key: &Key, count: usize) -> Vec<String> {
     payments
 }
 
-fn paywall(directory: &tempfile::TempDir, params: Params) -> Paywall {
+fn paywall(directory: &tempfile::TempDir, params: Params) -> Arc<Paywall> {
     let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"periods\"\ntill = \"till\"\nsync = \"os\"\n";
     let config = VendorConfig::parse(text, directory.path()).unwrap();
     let till = Box::new(DiskDirectory::new(directory.path()));
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    Paywall::with(config, &[params], Key::from_bytes([1; 32]), till, clock, entropy).unwrap()
+    let key = Key::from_bytes([1; 32]);
+    Arc::new(Paywall::with(config, &[params], key, till, clock, entropy).unwrap())
 }
 
 /// The header fields of a browser with a payment.
@@ -223,9 +223,8 @@ fn paid<'a>(headers: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
     }
 }
 
-fn is_refused(step: Step) -> Step {
-    assert!(
-        matches!(&step, Step::Decided(decision) if decision.outcome() == RequestOutcome::Unpaid)
-    );
-    step
+fn is_refused(look: Look<'_>) -> Option<Decision> {
+    let decision = look.decided();
+    assert!(decision.as_ref().is_some_and(|it| it.outcome() == RequestOutcome::Unpaid));
+    decision
 }

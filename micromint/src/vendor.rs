@@ -68,6 +68,10 @@ mod paywall;
 
 mod serving;
 
+mod look;
+
+pub mod gate;
+
 // Separate from the paywall.
 mod metrics;
 
@@ -81,7 +85,7 @@ pub use check::{Checker, Refused};
 pub use config::VendorConfig;
 pub use config_error::{ConfigError, SettingError};
 pub use cors::CorsPolicy;
-pub use decision::{About, Answer, Decision, Serve, Step};
+pub use decision::{About, Answer, Decision, Serve};
 pub use event::Event;
 pub use head::HeadChanges;
 pub use merge::{Merge, MergeRule};
@@ -89,6 +93,7 @@ pub use metrics::{Counters, METRICS_MEDIA_TYPE};
 pub use origin::{Origin, OriginError};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
+pub use look::{Look, Pending, PendingBuf};
 pub use price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, parse_price};
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use micromint::authenticator::Key;
 use micromint::host::{SimulatedDirectory, SystemClock, SystemEntropy};
-use micromint::vendor::{Decision, Paywall, Request, Serve, Step, VendorConfig};
+use micromint::vendor::{Decision, Paywall, Request, Serve, VendorConfig};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -47,15 +47,16 @@ fn a_free_page_takes_no_memory() {
         Arc::new(SystemEntropy),
     )
     .unwrap();
+    let paywall = Arc::new(paywall);
     let headers: [(&[u8], &[u8]); 3] =
         [(b"Host", b"news.example"), (b"Cookie", b"a=b"), (b"Content-Type", b"text/plain")];
     let request =
         Request { method: b"POST", target: b"/a", headers: &headers, ..Request::default() };
     let before = ALLOCATIONS.get();
-    let step = paywall.classify(&request);
+    let decision = paywall.look(&request).decided();
     let after = ALLOCATIONS.get();
-    assert_eq!(step, Step::Decided(Decision::Serve(Serve::default())));
+    assert_eq!(decision, Some(Decision::Serve(Serve::default())));
     assert_eq!(after - before, 0);
-    drop(paywall.classify(&Request { price: 1, ..request }));
+    drop(paywall.look(&Request { price: 1, ..request }).decided());
     assert!(ALLOCATIONS.get() > after, "the count works");
 }

@@ -15,7 +15,7 @@ use micromint::testing::cases::{
 };
 use micromint::time::UnixTime;
 use micromint::vendor::{
-    Content, Decision, Paywall, Place, Request, RequestBuf, Serve, Step, VendorConfig,
+    Content, Decision, Look, Paywall, Place, Request, RequestBuf, Serve, VendorConfig,
 };
 
 /// The entity tag of the file that is the content.
@@ -31,25 +31,25 @@ impl Clock for TestClock {
 
 /// One vendor from its first request on.
 struct Stage {
-    paywall: Paywall,
+    paywall: Arc<Paywall>,
     clock: Arc<TestClock>,
     till: SimulatedDirectory,
     periods: SimulatedDirectory,
     client: Client,
-    looks: Looks,
+    thread: Thread,
 }
 
-/// How a server that must not wait asks about a head.
-#[derive(Clone, Copy)]
-enum Looks {
-    /// First what to do, then the decision without waiting.
-    Twice,
-    /// Both with one call.
-    Once,
+/// Which thread of a server decides.
+#[derive(Clone, Copy, Debug)]
+enum Thread {
+    /// One that may block.
+    Blocking,
+    /// An event thread; another one waits for what would block.
+    Event,
 }
 
 impl Stage {
-    fn new(case: &Case, looks: Looks) -> Stage {
+    fn new(case: &Case, thread: Thread) -> Stage {
         let config = VendorConfig::parse(&case.config(), Path::new("vendor.toml")).unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(first_request_at().0)));
         let till = SimulatedDirectory::new();
@@ -67,7 +67,8 @@ impl Stage {
             Arc::new(SystemEntropy),
         )
         .unwrap();
-        Stage { paywall, clock, till, periods, client: Client::default(), looks }
+        let paywall = Arc::new(paywall);
+        Stage { paywall, clock, till, periods, client: Client::default(), thread }
     }
 
     fn play(&mut self, step: &CaseStep) -> Seen {
@@ -113,29 +114,30 @@ impl Stage {
 
     /// As a server does it: the head first, the body if it is asked for.
     fn decide(&self, head: &Request<'_>, body: Option<&[u8]>) -> Decision {
-        let step = match self.looks {
-            Looks::Twice => self.paywall.classify(head),
-            Looks::Once => self.paywall.try_classify(head),
-        };
-        match step {
-            Step::Decided(decision) => {
-                if matches!(self.looks, Looks::Twice) {
-                    assert_eq!(self.paywall.decide(head), decision, "both steps say the same");
-                }
+        match self.paywall.look(head) {
+            Look::Decided((decision, _)) => {
+                assert_eq!(self.paywall.decide(head), decision, "waiting changes nothing");
                 decision
             }
-            Step::ReadBody { size_max } => {
+            Look::NeedsBody { size_max } => {
                 let body = body.filter(|body| body.len() <= size_max);
                 RequestBuf::from(&Request { body, ..*head })
-                    .as_request(|request| self.try_or_wait(request))
+                    .as_request(|request| self.conclude(self.paywall.look_with_body(request)))
             }
-            Step::Work => RequestBuf::from(head).as_request(|request| self.try_or_wait(request)),
+            pending => self.conclude(pending),
         }
     }
 
-    /// As a server that must not wait does it.
-    fn try_or_wait(&self, request: &Request<'_>) -> Decision {
-        self.paywall.try_decide(request).unwrap_or_else(|| self.paywall.decide(request))
+    fn conclude(&self, look: Look<'_>) -> Decision {
+        let pending = match look {
+            Look::Decided((decision, _)) => return decision,
+            Look::NeedsBody { .. } => panic!("the body was read"),
+            Look::Pending(pending) => pending,
+        };
+        match self.thread {
+            Thread::Blocking => pending.wait().0,
+            Thread::Event => pending.try_now().unwrap_or_else(|pending| pending.wait()).0,
+        }
     }
 
     fn answer(&self, decision: &Decision, step: &CaseStep, asked: &Asked) -> Seen {
@@ -200,18 +202,18 @@ fn owned(fields: Vec<(&'static str, Cow<'_, str>)>) -> Vec<(String, String)> {
 
 #[test]
 fn every_case_is_answered_as_written() {
-    play_all(Looks::Twice);
+    play_all(Thread::Blocking);
 }
 
 #[test]
-fn one_look_at_a_head_answers_every_case_alike() {
-    play_all(Looks::Once);
+fn an_event_thread_answers_every_case_alike() {
+    play_all(Thread::Event);
 }
 
-fn play_all(looks: Looks) {
+fn play_all(thread: Thread) {
     let (mut failures, mut count) = (Vec::new(), 0);
     for (file, case) in all() {
-        let mut stage = Stage::new(&case, looks);
+        let mut stage = Stage::new(&case, thread);
         for (number, step) in case.step.iter().enumerate() {
             count += 1;
             let seen = stage.play(step);

@@ -69,7 +69,7 @@ refusals! {
     /// The period has expired.
     Expired = "expired", "These coins have expired.";
     /// More or fewer coins than the price.
-    WrongAmount = "wrong-amount", "The number of coins is not the price.";
+    WrongAmount = "wrong-amount", "The payment has fewer coins than the price.";
     /// An x is 2^w or more.
     OutOfRange = "out-of-range", "A coin contains a number that is out of range.";
     /// An x is repeated within one coin.

@@ -3,7 +3,7 @@
 //!
 //! Input: a parsed payment. Output: the first bins of its coins, or the refusal of highest
 //! precedence. The invariant: first bins are returned only for well-formed coins of an accepted
-//! period, exactly as many as the page costs, all made by one user for this vendor and this page,
+//! period, at least as many as the page costs, all made by one user for this vendor and this page,
 //! and, with an owners file, all of sets of this user.
 
 use std::sync::Arc;
@@ -129,8 +129,10 @@ impl Checker {
         }
         let accepted = accepted.ok_or(Refusal::UnknownPeriod)?;
         let timely = validity(accepted.rules.params(), now);
-        let exact = if payment.coins == price { Ok(()) } else { Err(Refusal::WrongAmount) };
-        timely.and(exact).map_err(|refusal| Refused {
+        // More coins than the price are accepted: the price may have fallen since it was asked, and
+        // a request may pass a cheap place on its way to the one whose price it pays.
+        let enough = if payment.coins >= price { Ok(()) } else { Err(Refusal::WrongAmount) };
+        timely.and(enough).map_err(|refusal| Refused {
             refusal,
             may_be_recorded: payment.x.first().and_then(|x| accepted.rules.bin(*x)),
         })?;

@@ -12,25 +12,6 @@ use crate::identity::UserId;
 use crate::period::Period;
 use crate::protocol::RequestOutcome;
 
-/// What a server does next, once it has read the head of a request. Exhaustive on purpose: a server
-/// must handle every step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-// A free page must not cost an allocation.
-#[allow(clippy::large_enum_variant)]
-pub enum Step {
-    /// Nothing more is needed; the disk was not accessed.
-    Decided(Decision),
-    /// Read the body, then call `Paywall::decide` with it; if it is larger than `size_max`, call it
-    /// with `body: None`. Unless the decision sets [`Serve::as_get`], pass the body to the content
-    /// too.
-    ReadBody {
-        /// The largest useful body, in bytes.
-        size_max: usize,
-    },
-    /// Call `Paywall::decide`, which may wait for the disk: on a thread that may block.
-    Work,
-}
-
 /// What the web server does with a request. Exhaustive on purpose: a server must handle both kinds.
 ///
 /// ```

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::cache::{SHARED_CACHE_HEADERS, private_cache_control};
+use super::charge::is_delivered;
 use super::decision::{Answer, Serve};
 use super::merge::{Merge, MergeRule, united};
 use crate::protocol::{RequestOutcome, STATUS_HEADER};
@@ -49,7 +50,9 @@ impl Serve {
         if became == RequestOutcome::Reversed {
             changes.add.push((STATUS_HEADER, became.word().into()));
         } else {
-            let is_success = (200..300).contains(&status);
+            // A charge that stays was for what this answer delivers.
+            let is_success = is_delivered(status)
+                || self.charge.is_some_and(|charge| charge.stays_with(status));
             // Every answer reports what happened to the coins. The receipt cookie is sent with the
             // page only, and Payment-Receipt with a success only, as the draft requires.
             let is_sent = |name: &str| match name {

@@ -4,9 +4,9 @@
 //! before its page is served; a refused payment is never recorded; a payment that cannot be
 //! recorded opens nothing.
 //!
-//! A server calls [`Paywall::classify`] when it has read the head of a request, and
-//! [`Paywall::decide`] if that asks for it, possibly on another thread. [`Paywall::settle`]
-//! reverses a payment if the answer is not a success.
+//! A server calls [`Paywall::look`] when it has read the head of a request; what that cannot answer
+//! is [`Pending`] and is decided at once or on another thread. [`Paywall::settle`] reverses a
+//! payment if the answer is not one that is charged.
 
 mod ask;
 mod credential;
@@ -36,9 +36,11 @@ use super::charge::{Charge, Taken};
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
-use super::decision::{Answer, Decision, Serve, Step};
+use super::decision::{Answer, Decision, Serve};
 use super::manifest::{is_manifest, manifest};
 use super::request::Request;
+#[cfg(doc)]
+use super::request::Place;
 use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;
@@ -58,17 +60,13 @@ use crate::time::UnixTime;
 /// use std::sync::Arc;
 ///
 /// use micromint::host::{SystemClock, SystemEntropy};
-/// use micromint::vendor::{Decision, Paywall, Request, Step, VendorConfig};
+/// use micromint::vendor::{Decision, Paywall, Request, VendorConfig};
 ///
 /// let config = VendorConfig::load(Path::new("/etc/micromint/vendor.toml"))?;
 /// let paywall = Paywall::open(config, Arc::new(SystemClock), Arc::new(SystemEntropy))?;
 /// let request = Request { method: b"GET", target: b"/story", price: 1, ..Request::default() };
-/// let decision = match paywall.classify(&request) {
-///     Step::Decided(decision) => decision,
-///     // The request has no body here; this may wait for the disk.
-///     Step::ReadBody { .. } | Step::Work => paywall.decide(&request),
-/// };
-/// if let Decision::Answer(answer) = decision {
+/// // This may wait for the disk; `look` does not.
+/// if let Decision::Answer(answer) = paywall.decide(&request) {
 ///     println!("{}: {:?}", answer.status, answer.headers);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -87,6 +85,7 @@ pub struct Paywall {
     entropy: Arc<dyn Entropy>,
 }
 
+pub(super) use self::judge::{Checked, May, WouldBlock};
 pub use self::sync_wanted::SYNC_WANTED_FILE;
 
 /// The paywall cannot be opened.
@@ -136,6 +135,16 @@ pub(super) enum Route<'a> {
     Unpaid(Ask<'a>),
     /// By the body: a request for free content may carry a payment too.
     FreeBody,
+}
+
+/// What a route leads to before the till is asked.
+pub(super) enum Examined<'a> {
+    /// The answer.
+    Decided(Decision),
+    /// No payment; the visitor may have free views.
+    Free(Ask<'a>),
+    /// A payment for the till.
+    Payment(Ask<'a>, Box<Checked>),
 }
 
 impl Route<'_> {
@@ -266,27 +275,10 @@ impl Paywall {
         self.accepted.current().without_owners(self.clock.now())
     }
 
-    /// The next step for a request whose head was read. Non-blocking, without access to the disk.
-    /// For a free page without a payment it only examines the names of the headers.
-    pub fn classify(&self, request: &Request<'_>) -> Step {
-        self.step(request, |_| Step::Work)
-    }
-
-    /// The next step; if the disk may be needed, `work` chooses it.
-    fn step<'a>(&'a self, request: &'a Request<'a>, work: impl FnOnce(Route<'a>) -> Step) -> Step {
-        let carrier = Carrier::of(request);
-        if is_free(request, carrier) {
-            // Nearly all requests end here. A decision is large, so it is built in place.
-            return Step::Decided(Decision::Serve(Serve::default()));
-        }
-        let read_body = || Step::ReadBody { size_max: PAYMENT_SIZE_MAX };
-        self.begin(request, carrier, Step::Decided, read_body, work)
-    }
-
     /// Examines a request whose head was read, and calls one of the three: `decided` with a
     /// decision, `read_body`, or `work` with the route to the decision.
     pub(super) fn begin<'a, T>(
-        &'a self,
+        &self,
         request: &'a Request<'a>,
         carrier: Carrier<'a>,
         decided: impl FnOnce(Decision) -> T,
@@ -310,18 +302,8 @@ impl Paywall {
         }
     }
 
-    /// Decides about a request that [`Paywall::begin`] passed to `work`, without examining it
-    /// again. May wait for the disk.
-    pub(super) fn decide_by<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
-        if self.is_due(self.clock.now()) {
-            // Read the periods and lists again first.
-            return self.decide(request);
-        }
-        as_placed(request, self.follow(request, route))
-    }
-
-    /// Decides about a request. Its body must have been read if [`Paywall::classify`] asked for it.
-    /// May wait for the disk.
+    /// Decides about a request whose body was read, if it may carry a payment. May wait for the
+    /// disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         let alert = if request.price == 0 { None } else { self.refresh(self.clock.now()) };
         let mut decision = self.follow(request, self.route(request, Carrier::of(request)));
@@ -332,8 +314,17 @@ impl Paywall {
     }
 
     /// Whether a payment must wait until periods or lists were examined.
-    fn is_due(&self, now: UnixTime) -> bool {
+    pub(super) fn is_due(&self) -> bool {
+        let now = self.clock.now();
         self.accepted.is_due(now) || self.blocked.is_due(now)
+    }
+
+    /// Whether a thread that must not wait can ask the till now.
+    pub(super) fn is_ready(&self, request: &Request<'_>) -> bool {
+        self.config.cap().is_none()
+            && !request.place.is_dry_run
+            && self.till.is_nonblocking()
+            && !self.is_due()
     }
 
     /// Reads the periods and lists that have changed. Returns new errors to log, if there are any.
@@ -343,67 +334,82 @@ impl Paywall {
         (!errors.is_empty()).then(|| errors.join("; "))
     }
 
-    /// The result of [`Paywall::decide`], if it can be found without waiting for a lock, a sync or
-    /// the disk: for a thread that must not block, before it hands the request to another one.
-    /// `None` if it cannot; nothing was recorded then.
-    pub fn try_decide(&self, request: &Request<'_>) -> Option<Decision> {
-        self.try_follow(request, self.route(request, Carrier::of(request)))
-    }
-
-    /// The result of [`Paywall::classify`]; if that is [`Step::Work`], the decision of
-    /// [`Paywall::try_decide`] if there is one. Examines the request only once. `Request::content`
-    /// must be set already, if it is known.
-    pub fn try_classify(&self, request: &Request<'_>) -> Step {
-        self.step(request, |route| {
-            self.try_follow(request, route).map_or(Step::Work, Step::Decided)
-        })
-    }
-
-    fn try_follow<'a>(
-        &'a self,
-        request: &'a Request<'a>,
-        mut route: Route<'a>,
-    ) -> Option<Decision> {
-        let is_simple = self.config.cap().is_none() && !request.place.is_dry_run;
-        if !is_simple || !self.till.is_nonblocking() || self.is_due(self.clock.now()) {
-            return None;
-        }
-        match &mut route {
-            Route::Header(ask, _) | Route::Body(ask) => ask.may_wait = false,
-            Route::Decided(_) | Route::Unpaid(_) | Route::FreeBody => return None,
-        }
-        let decision = self.follow(request, route);
-        // Unavailable here can mean that an answer needs to wait; where waiting is allowed, the
-        // result may be another one.
-        (decision.outcome() != RequestOutcome::Unavailable).then_some(decision)
-    }
-
-    fn follow<'a>(&'a self, request: &'a Request<'a>, route: Route<'a>) -> Decision {
-        match route {
-            Route::Decided(decision) => decision,
-            Route::Header(ask, InHeader::Message(value)) => {
-                ask.tell(|ask| match carrier::from_header(value) {
-                    Some(message) => self.judge(ask, &message, None),
-                    None => self.malformed(ask, "the header value is not base64url".to_string()),
+    /// Decides by a route, on a thread that may block.
+    pub(super) fn follow(&self, request: &Request<'_>, route: Route<'_>) -> Decision {
+        match self.examine(request, route) {
+            Examined::Decided(decision) => decision,
+            Examined::Free(ask) => self.tell(ask, |ask| self.unpaid_or_free(ask)),
+            Examined::Payment(ask, checked) => {
+                self.conclusion(ask, &checked, May::Wait).unwrap_or_else(|_| {
+                    // Waiting is allowed, so nothing would block.
+                    answer::unavailable("the till did not wait".to_string()).into()
                 })
             }
-            Route::Header(ask, InHeader::Credential(token)) => {
-                ask.tell(|ask| self.judge_credential(ask, token))
-            }
-            Route::Body(ask) => ask.tell(|ask| match request.body {
-                Some(message) => self.judge(ask, message, None),
-                None => answer::too_large().into(),
-            }),
-            Route::Unpaid(ask) => ask.tell(|ask| self.unpaid_or_free(ask)),
-            Route::FreeBody => Decision::Serve(free_post(request)),
         }
+    }
+
+    /// Checks what a route leads to as far as possible without the till.
+    pub(super) fn examine<'a>(&self, request: &'a Request<'a>, route: Route<'a>) -> Examined<'a> {
+        let (ask, checked) = match route {
+            Route::Decided(decision) => return Examined::Decided(decision),
+            Route::FreeBody => return Examined::Decided(Decision::Serve(free_post(request))),
+            Route::Unpaid(ask) => return Examined::Free(ask),
+            Route::Header(ask, InHeader::Message(value)) => {
+                let checked = match carrier::from_header(value) {
+                    Some(message) => self.check(&ask, message, None),
+                    None => {
+                        Err(self.malformed(&ask, "the header value is not base64url".to_string()))
+                    }
+                };
+                (ask, checked)
+            }
+            Route::Header(ask, InHeader::Credential(token)) => {
+                let checked = self.check_credential(&ask, token);
+                (ask, checked)
+            }
+            Route::Body(ask) => {
+                let checked = match request.body {
+                    Some(message) => self.check(&ask, message.to_vec(), None),
+                    None => Err(answer::too_large().into()),
+                };
+                (ask, checked)
+            }
+        };
+        match checked {
+            Ok(checked) => Examined::Payment(ask, Box::new(checked)),
+            Err(decision) => Examined::Decided(self.tell(ask, |_| decision)),
+        }
+    }
+
+    /// Concludes a payment that was checked for `request`, on a thread that may block.
+    pub(super) fn conclude_checked(&self, request: &Request<'_>, checked: &Checked) -> Decision {
+        let is_body = Carrier::of(request) == Carrier::Body;
+        let decision = match self.ask(request, is_body) {
+            Ok(mut ask) => {
+                checked.restore(&mut ask);
+                self.conclusion(ask, checked, May::Wait)
+            }
+            Err(answer) => Ok((*answer).into()),
+        };
+        // Waiting is allowed, so nothing would block.
+        decision.map_or_else(|WouldBlock| self.decide(request), |it| as_placed(request, it))
+    }
+
+    pub(super) fn conclusion(
+        &self,
+        ask: Ask<'_>,
+        checked: &Checked,
+        may: May,
+    ) -> Result<Decision, WouldBlock> {
+        let decision = self.conclude(&ask, checked, may)?;
+        Ok(self.tell(ask, |_| decision))
     }
 
     /// The price of a page as a client without a payment gets it, whatever the request carries.
     /// Does not access the disk.
     pub fn price_tag(&self, request: &Request<'_>) -> Answer {
         match self.ask(request, false) {
-            Ok(ask) => match ask.tell(|ask| self.unpaid(ask)) {
+            Ok(ask) => match self.tell(ask, |ask| self.unpaid(ask)) {
                 Decision::Answer(answer) => Arc::unwrap_or_clone(answer),
                 // Without a payment the decision is always an answer.
                 Decision::Serve(_) => {
@@ -414,14 +420,15 @@ impl Paywall {
         }
     }
 
-    /// Reverses the payment or free view of this request if the `status` of its answer is not a
-    /// success. Returns the outcome: [`RequestOutcome::Reversed`], or [`RequestOutcome::Paid`] or
+    /// Reverses the payment or free view of this request if the `status` of its answer is not one
+    /// that is charged: 2xx, 101, and redirects where [`Place::charges_redirects`] or the method says
+    /// so. Call it with a final status, not with an interim one (100, 103). Returns the outcome: [`RequestOutcome::Reversed`], or [`RequestOutcome::Paid`] or
     /// [`RequestOutcome::FreeView`] if the charge stays.
     ///
     /// A payment is not reversed if it was retried meanwhile, if ten minutes have passed, or if the
     /// till cannot be written.
     pub fn settle(&self, charge: &Charge, status: u16) -> RequestOutcome {
-        let is_given_back = !(200..300).contains(&status)
+        let is_given_back = !charge.stays_with(status)
             && match charge.taken {
                 Taken::Payment(id) => matches!(self.till.reverse(id), Ok(Reversal::Reversed)),
                 Taken::View(visitor) => {
@@ -443,7 +450,7 @@ impl Paywall {
     pub fn promise(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let age = self.clock.now().0.saturating_sub(charge.taken_at.0);
         let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;
-        let is_promised = !(200..300).contains(&status)
+        let is_promised = !charge.stays_with(status)
             && is_in_time
             && match charge.taken {
                 Taken::Payment(id) => self.till.promise_reversal(id).is_ok(),
@@ -464,7 +471,7 @@ impl Paywall {
         self.till.totals()
     }
 
-    fn route<'a>(&'a self, request: &'a Request<'a>, carrier: Carrier<'a>) -> Route<'a> {
+    pub(super) fn route<'a>(&self, request: &'a Request<'a>, carrier: Carrier<'a>) -> Route<'a> {
         if carrier == Carrier::Several {
             return decided(answer::bad_request(400, "A request carries at most one payment."));
         }
@@ -488,15 +495,16 @@ impl Paywall {
         }
     }
 
-    fn route_to_page<'a>(&'a self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
+    fn route_to_page<'a>(&self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
         if ask.request.method == b"OPTIONS" {
-            return Route::Decided(ask.tell(|ask| answer::options(ask.cors, ask.request).into()));
+            let options = |ask: &Ask<'_>| answer::options(self.config.cors(), ask.request).into();
+            return Route::Decided(self.tell(ask, options));
         }
         if ask.is_view() && self.has_receipt(&ask) {
             let serve = |ask: &Ask<'_>| {
                 Decision::Serve(served(RequestOutcome::Receipt, ask.request, ask.is_body))
             };
-            return Route::Decided(ask.tell(serve));
+            return Route::Decided(self.tell(ask, serve));
         }
         match carrier {
             Carrier::Header(value) => Route::Header(ask, value),
@@ -506,7 +514,9 @@ impl Paywall {
             {
                 Route::Unpaid(ask)
             }
-            Carrier::None | Carrier::Several => Route::Decided(ask.tell(|ask| self.unpaid(ask))),
+            Carrier::None | Carrier::Several => {
+                Route::Decided(self.tell(ask, |ask| self.unpaid(ask)))
+            }
         }
     }
 }
@@ -518,7 +528,7 @@ pub(super) fn is_free(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
 
 /// The decision as it applies at the place of the request: in a dry run the content is served. The
 /// manifest is exempt.
-fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
+pub(super) fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
     let is_tried_out =
         request.place.is_dry_run && request.price > 0 && !is_manifest(request.target);
     if is_tried_out { rehearsed(request, decision) } else { decision }

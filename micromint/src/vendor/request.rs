@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use crate::protocol::PAYMENT_HEADER;
 use crate::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER};
 use crate::time::UnixTime;
@@ -87,6 +89,8 @@ pub struct Place<'a> {
     pub free_views: u32,
     /// Decide everything, record nothing, and serve the content free.
     pub is_dry_run: bool,
+    /// A redirect by the content is what is sold, also for GET: it is charged.
+    pub charges_redirects: bool,
 }
 
 /// What is known of a file before it is sent.
@@ -112,54 +116,73 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A request that owns its bytes, for another thread.
+/// A request that owns its bytes, for another thread or for later. One allocation holds all of them
+/// but the table of header fields.
 #[derive(Clone, Debug, Default)]
 pub struct RequestBuf {
-    method: Vec<u8>,
-    target: Vec<u8>,
+    bytes: Vec<u8>,
+    method: Span,
+    target: Span,
+    host: Option<Span>,
+    headers: SmallVec<[(Span, Span); HEADERS_USUAL]>,
+    body: Option<Span>,
+    receipt_path: Option<Span>,
+    etag: Option<Span>,
     is_https: bool,
-    host: Option<Vec<u8>>,
-    headers: Vec<(Vec<u8>, Vec<u8>)>,
-    body: Option<Vec<u8>>,
     price: u32,
-    receipt_path: Option<Vec<u8>>,
     free_views: u32,
     is_dry_run: bool,
+    charges_redirects: bool,
     client: Option<IpAddr>,
-    content: Option<ContentBuf>,
+    content: Option<(Option<UnixTime>, Option<u64>)>,
 }
 
-#[derive(Clone, Debug)]
-struct ContentBuf {
-    etag: Option<Vec<u8>>,
-    last_modified: Option<UnixTime>,
-    size: Option<u64>,
-}
+/// How many of the fields that the paywall reads a browser with a payment sends.
+const HEADERS_USUAL: usize = 6;
+
+/// A part of a [`RequestBuf`]'s bytes: start and end.
+type Span = (usize, usize);
 
 impl From<&Request<'_>> for RequestBuf {
     /// Copies what the paywall examines: of the header fields only those that it reads.
     fn from(request: &Request<'_>) -> RequestBuf {
         let is_read = |name: &[u8]| {
-            HEADERS_READ.iter().any(|read| name.eq_ignore_ascii_case(read.as_bytes()))
+            HEADERS_READ.iter().any(|read| {
+                read.len() == name.len() && name.eq_ignore_ascii_case(read.as_bytes())
+            })
         };
-        let headers = request.headers.iter().filter(|(name, _)| is_read(name));
+        let headers: SmallVec<[_; HEADERS_USUAL]> =
+            request.headers.iter().filter(|(name, _)| is_read(name)).collect();
+        let place = &request.place;
+        let content = request.content;
+        let etag = content.and_then(|content| content.etag);
+        let optional = [request.host, request.body, place.receipt_path, etag];
+        let len = request.method.len()
+            + request.target.len()
+            + optional.iter().flatten().map(|part| part.len()).sum::<usize>()
+            + headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let mut bytes = Vec::with_capacity(len);
+        let mut keep = |part: &[u8]| {
+            let start = bytes.len();
+            bytes.extend_from_slice(part);
+            (start, bytes.len())
+        };
         RequestBuf {
-            method: request.method.to_vec(),
-            target: request.target.to_vec(),
+            method: keep(request.method),
+            target: keep(request.target),
+            host: request.host.map(&mut keep),
+            headers: headers.iter().map(|(name, value)| (keep(name), keep(value))).collect(),
+            body: request.body.map(&mut keep),
+            receipt_path: place.receipt_path.map(&mut keep),
+            etag: etag.map(&mut keep),
             is_https: request.is_https,
-            host: request.host.map(<[u8]>::to_vec),
-            headers: headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
-            body: request.body.map(<[u8]>::to_vec),
             price: request.price,
-            receipt_path: request.place.receipt_path.map(<[u8]>::to_vec),
-            free_views: request.place.free_views,
-            is_dry_run: request.place.is_dry_run,
+            free_views: place.free_views,
+            is_dry_run: place.is_dry_run,
+            charges_redirects: place.charges_redirects,
             client: request.client,
-            content: request.content.map(|content| ContentBuf {
-                etag: content.etag.map(<[u8]>::to_vec),
-                last_modified: content.last_modified,
-                size: content.size,
-            }),
+            content: content.map(|content| (content.last_modified, content.size)),
+            bytes,
         }
     }
 }
@@ -167,26 +190,28 @@ impl From<&Request<'_>> for RequestBuf {
 impl RequestBuf {
     /// Calls `with` with the request, and returns its result.
     pub fn as_request<R>(&self, with: impl FnOnce(&Request<'_>) -> R) -> R {
-        let headers: Vec<(&[u8], &[u8])> =
-            self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
+        let part = |(start, end): Span| &self.bytes[start..end];
+        let headers: SmallVec<[_; HEADERS_USUAL]> =
+            self.headers.iter().map(|(name, value)| (part(*name), part(*value))).collect();
         with(&Request {
-            method: &self.method,
-            target: &self.target,
+            method: part(self.method),
+            target: part(self.target),
             is_https: self.is_https,
-            host: self.host.as_deref(),
+            host: self.host.map(part),
             headers: &headers,
-            body: self.body.as_deref(),
+            body: self.body.map(part),
             price: self.price,
             place: Place {
-                receipt_path: self.receipt_path.as_deref(),
+                receipt_path: self.receipt_path.map(part),
                 free_views: self.free_views,
                 is_dry_run: self.is_dry_run,
+                charges_redirects: self.charges_redirects,
             },
             client: self.client,
-            content: self.content.as_ref().map(|content| Content {
-                etag: content.etag.as_deref(),
-                last_modified: content.last_modified,
-                size: content.size,
+            content: self.content.map(|(last_modified, size)| Content {
+                etag: self.etag.map(part),
+                last_modified,
+                size,
             }),
         })
     }

@@ -12,11 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::unavailable;
-use super::carrier::Carrier;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
-use super::decision::{Decision, Serve};
-use super::paywall::{Paywall, PaywallError, Prepared, is_free};
+use super::decision::Decision;
+use super::paywall::{Paywall, PaywallError, Prepared};
 use super::request::Request;
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
@@ -166,37 +165,6 @@ impl Vendor {
         }
     }
 
-    /// Decides about a request whose head was read, on a thread that may block:
-    /// [`Paywall::classify`] of `paywall` and [`Vendor::decide`] in one, examining the request only
-    /// once. Also returns the paywall that settles the charge, if there may be one. `None`: read
-    /// the body first, at most [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, and
-    /// call [`Vendor::decide`].
-    pub fn decide_head(
-        &self,
-        paywall: &Arc<Paywall>,
-        request: &Request<'_>,
-    ) -> Option<VendorDecision> {
-        let carrier = Carrier::of(request);
-        if is_free(request, carrier) {
-            return Some((Decision::Serve(Serve::default()), None));
-        }
-        paywall.begin(
-            request,
-            carrier,
-            |decision| Some((decision, None)),
-            || None,
-            |route| {
-                // Decisions that did not need the till were returned above; this one needs it
-                // reopened.
-                if self.has_failed.load(Ordering::Acquire) {
-                    return Some(self.decide(request));
-                }
-                let decision = self.watched(paywall, paywall.decide_by(request, route));
-                Some((decision, Some(Arc::clone(paywall))))
-            },
-        )
-    }
-
     /// Decides as [`Paywall::decide`] does, and opens the paywall first if necessary. Waits for the
     /// disk. Also returns the paywall that decided, which settles the charge.
     pub fn decide(&self, request: &Request<'_>) -> VendorDecision {
@@ -221,7 +189,7 @@ impl Vendor {
 
     /// A decision of this paywall. If it could not record, the paywall is reopened before the next
     /// payment.
-    fn watched(&self, paywall: &Arc<Paywall>, decision: Decision) -> Decision {
+    pub(super) fn watched(&self, paywall: &Arc<Paywall>, decision: Decision) -> Decision {
         if decision.outcome() == RequestOutcome::Unavailable {
             self.reopen_instead_of(paywall);
         }
@@ -255,6 +223,7 @@ mod tests {
     use crate::testing::{ObviousMint, params_with};
     use crate::till::tests::HandClock;
     use crate::vendor::accepted::LOOK_SECONDS;
+    use crate::vendor::look::Look;
 
     struct Site {
         folder: tempfile::TempDir,
@@ -295,8 +264,8 @@ mod tests {
             self.decide("POST", page, Some(&payment(&self.mint, page)))
         }
 
-        /// What [`Vendor::decide_head`] says of the head of a request; `None` if the body is to be
-        /// read.
+        /// What is decided about the head of a request, on a thread that may block; `None` if the
+        /// body is to be read.
         fn decide_head(
             &self,
             method: &str,
@@ -311,7 +280,11 @@ mod tests {
                 price: 1,
                 ..Request::default()
             };
-            self.vendor.decide_head(&self.vendor.to_ask().unwrap(), &request)
+            match self.vendor.look(&request) {
+                Look::Decided(decided) => Some(decided),
+                Look::NeedsBody { .. } => None,
+                Look::Pending(pending) => Some(pending.wait()),
+            }
         }
 
         /// The outcome of a payment in a header, with coins of `mint`, and whether it may be

@@ -8,6 +8,7 @@ use crate::money::Money;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, Url};
 use crate::time::UnixTime;
 use crate::vendor::answer;
+use crate::vendor::charge::{Charge, Taken};
 use crate::vendor::check::Checker;
 use crate::vendor::conditions::{Withheld, withheld};
 use crate::vendor::cors::CorsPolicy;
@@ -25,12 +26,8 @@ pub(in crate::vendor) struct Ask<'a> {
     pub(super) now: UnixTime,
     /// The payment is the body of a POST, which is served as a GET.
     pub(super) is_body: bool,
-    /// Whether the decision may wait for the disk.
-    pub(super) may_wait: bool,
     /// The receipt path of the place.
     pub(super) receipt_path: Option<&'a str>,
-    /// What scripts of other sites may see.
-    pub(super) cors: &'a CorsPolicy,
     /// The accepted periods and lists, fixed for this request.
     pub(super) checker: Arc<Checker>,
 }
@@ -49,6 +46,13 @@ impl Ask<'_> {
         self.request.method == b"HEAD"
     }
 
+    /// The charge for something that was taken for this page. A redirect that answers another
+    /// method than GET has done its work.
+    pub(super) fn charge(&self, taken: Taken) -> Charge {
+        let charges_redirects = !self.is_view() || self.request.place.charges_redirects;
+        Charge { taken, taken_at: self.now, charges_redirects }
+    }
+
     /// The request's Idempotency-Key; `None` if it is absent or repeated.
     pub(super) fn idempotency_key(&self) -> Option<&[u8]> {
         let mut keys = self.request.header_values("idempotency-key");
@@ -60,21 +64,30 @@ impl Ask<'_> {
         withheld(self.request, &self.request.content?, self.is_body)
     }
 
-    /// The decision of `decide`, completed with what the request was about and the CORS fields.
-    pub(super) fn tell(self, decide: impl FnOnce(&Self) -> Decision) -> Decision {
-        let mut decision = decide(&self);
+    /// A decision, completed with what the request was about and the CORS fields.
+    pub(super) fn complete(self, cors: &CorsPolicy, mut decision: Decision) -> Decision {
         let about = decision.about_mut();
         about.price = self.price;
         about.url = Some(self.url.into_string());
-        self.cors.add_to(decision.merge_mut(), self.request);
+        cors.add_to(decision.merge_mut(), self.request);
         decision
     }
 }
 
 impl Paywall {
+    /// The decision of `decide` about a page, completed.
+    pub(super) fn tell(
+        &self,
+        ask: Ask<'_>,
+        decide: impl FnOnce(&Ask<'_>) -> Decision,
+    ) -> Decision {
+        let decision = decide(&ask);
+        ask.complete(self.config.cors(), decision)
+    }
+
     /// The payable page that a request asks for.
     pub(super) fn ask<'a>(
-        &'a self,
+        &self,
         request: &'a Request<'a>,
         is_body: bool,
     ) -> Result<Ask<'a>, Box<Answer>> {
@@ -98,14 +111,12 @@ impl Paywall {
             .receipt_path
             .and_then(|path| parse_receipt_path(path).unwrap_or_default());
         Ok(Ask {
-            may_wait: true,
             request,
             url,
             price: request.price,
             now: self.clock.now(),
             is_body,
             receipt_path,
-            cors: self.config.cors(),
             checker: self.accepted.current(),
         })
     }

@@ -5,6 +5,7 @@
 
 use super::Paywall;
 use super::ask::Ask;
+use super::judge::Checked;
 use crate::coin::Bins;
 use crate::protocol::Refusal;
 use crate::scheme::{Credential, INTENT, METHOD};
@@ -13,18 +14,22 @@ use crate::vendor::check::Refused;
 use crate::vendor::decision::Decision;
 
 impl Paywall {
-    /// Judges the payment in a credential.
-    pub(super) fn judge_credential(&self, ask: &Ask<'_>, token: &[u8]) -> Decision {
+    /// Checks the payment in a credential.
+    pub(super) fn check_credential(
+        &self,
+        ask: &Ask<'_>,
+        token: &[u8],
+    ) -> Result<Checked, Decision> {
         let credential = match Credential::parse(token) {
             Ok(credential) => credential,
-            Err(error) => return self.malformed(ask, error.to_string()),
+            Err(error) => return Err(self.malformed(ask, error.to_string())),
         };
         if !is_our_method(&credential) {
-            return answer::method_unsupported().into();
+            return Err(answer::method_unsupported().into());
         }
         match credential.message() {
-            Ok(message) => self.judge(ask, &message, Some(&credential.challenge)),
-            Err(error) => self.malformed(ask, error.to_string()),
+            Ok(message) => self.check(ask, message.into(), Some(&credential.challenge)),
+            Err(error) => Err(self.malformed(ask, error.to_string())),
         }
     }
 }

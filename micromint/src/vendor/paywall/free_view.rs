@@ -5,7 +5,7 @@ use super::ask::Ask;
 use super::judge::served;
 use crate::protocol::RequestOutcome;
 use crate::time::{DAY_SECONDS, UnixTime};
-use crate::vendor::charge::{Charge, Taken};
+use crate::vendor::charge::Taken;
 use crate::vendor::config::RECEIPT_SECONDS_MIN;
 use crate::vendor::decision::Decision;
 use crate::vendor::views::Take;
@@ -29,7 +29,7 @@ impl Paywall {
             Ok(true) => {
                 let mut serve = served(RequestOutcome::FreeView, ask.request, false);
                 serve.headers.push(self.receipt(ask, ask.price, self.rest_of_day(ask.now)));
-                serve.charge = Some(Charge { taken: Taken::View(visitor), taken_at: ask.now });
+                serve.charge = Some(ask.charge(Taken::View(visitor)));
                 Decision::Serve(serve)
             }
             Ok(false) => self.unpaid(ask),

@@ -4,6 +4,7 @@
 //! [`Judged::Serve`] is returned only after the payment was recorded, except in a dry run.
 
 use std::io;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -12,6 +13,7 @@ use super::ask::Ask;
 use super::credential::too_late;
 use super::sync_wanted::SYNC_WANTED_FILE;
 use crate::bin::Bin;
+use crate::coin::Bins;
 use crate::protocol::{Payment, Refusal, RequestOutcome, STATUS_HEADER};
 use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
 use crate::till::{Spend, Spent, TillError, fingerprint};
@@ -19,86 +21,92 @@ use crate::time::UnixTime;
 use crate::vendor::answer::{self, RefusedPayment};
 use crate::vendor::carrier::is_authorized_otherwise;
 use crate::vendor::challenger::Echo;
-use crate::vendor::charge::{Charge, Taken};
-use crate::vendor::check::Refused;
+use crate::vendor::charge::Taken;
+use crate::vendor::check::{Checker, Refused};
 use crate::vendor::conditions::Withheld;
 use crate::vendor::decision::{Answer, Decision, Serve};
 use crate::vendor::request::Request;
 use crate::vendor::stripped::stripped_headers;
 
-/// A payment as it was sent.
-struct Sent<'a> {
-    message: &'a [u8],
-    payment: &'a Payment,
-    challenge_id: Option<&'a str>,
+/// A payment that was checked as far as possible without the till. Owns what it needs, so that
+/// another thread can conclude it without a second check.
+#[derive(Debug)]
+pub(in crate::vendor) struct Checked {
+    message: Vec<u8>,
+    payment: Payment,
+    challenge_id: Option<String>,
+    result: Result<Bins, Refused>,
+    /// The periods and lists that it was checked with.
+    checker: Arc<Checker>,
+    now: UnixTime,
+}
+
+impl Checked {
+    /// Sees a page as it was seen at the check.
+    pub(super) fn restore(&self, ask: &mut Ask<'_>) {
+        ask.checker = Arc::clone(&self.checker);
+        ask.now = self.now;
+    }
+}
+
+/// The till can only be asked by a thread that may wait. Nothing was recorded.
+pub(in crate::vendor) struct WouldBlock;
+
+/// Whether the till may be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::vendor) enum May {
+    /// On a thread that may block.
+    Wait,
+    /// On an event thread.
+    NotWait,
 }
 
 impl Paywall {
-    /// Judges the payment for a page. With `challenge` the payment answers a challenge.
-    pub(super) fn judge(
+    /// Checks the payment for a page. With `challenge` the payment answers a challenge. The error
+    /// is the answer to a request whose payment cannot be concluded by the till.
+    pub(super) fn check(
         &self,
         ask: &Ask<'_>,
-        message: &[u8],
+        message: Vec<u8>,
         challenge: Option<&Challenge>,
-    ) -> Decision {
-        let payment = match Payment::parse(message) {
+    ) -> Result<Checked, Decision> {
+        let payment = match Payment::parse(&message) {
             Ok(payment) => payment,
-            Err(error) => return self.malformed(ask, error.to_string()),
+            Err(error) => return Err(self.malformed(ask, error.to_string())),
         };
         let echo = challenge.map(|challenge| self.challenger.check(challenge, &ask.url, ask.now));
         if echo == Some(Echo::Foreign) {
-            return self.refused(ask, Refusal::InvalidChallenge, Some(payment), None);
+            return Err(self.refused(ask, Refusal::InvalidChallenge, Some(payment), None));
         }
-        let mut checked = ask.checker.check(&payment, &ask.url, ask.price, ask.now);
+        let mut result = ask.checker.check(&payment, &ask.url, ask.price, ask.now);
         if echo == Some(Echo::Late) {
-            checked = Err(too_late(checked));
+            result = Err(too_late(result));
         }
         // Whose the coins are comes first, so a stranger neither learns of a block nor causes one.
-        if let Ok(first_bins) = &checked
+        if let Ok(first_bins) = &result
             && self.blocked.contains(&payment.user)
         {
             let may_be_recorded = first_bins.first().copied();
-            checked = Err(Refused { refusal: Refusal::Blocked, may_be_recorded });
+            result = Err(Refused { refusal: Refusal::Blocked, may_be_recorded });
         }
-        let fault = ask.checker.fault(&payment.period);
-        let challenge_id = challenge.map(|challenge| challenge.id.as_str());
-        let sent = Sent { message, payment: &payment, challenge_id };
-        let judged = match checked {
-            Ok(first_bins) if ask.is_head() => self.retry(ask, &sent, first_bins.first().copied()),
-            Ok(first_bins) => match (fault, ask.withheld()) {
-                (Some(fault), _) => {
-                    self.retry(ask, &sent, first_bins.first().copied()).map(|judged| {
-                        if matches!(judged, Judged::Unpaid) {
-                            Judged::Unavailable(fault.to_string())
-                        } else {
-                            judged
-                        }
-                    })
-                }
-                (None, None) => self.record(ask, &sent, &first_bins),
-                (None, Some(withheld)) => {
-                    self.retry(ask, &sent, first_bins.first().copied()).map(|judged| {
-                        if matches!(judged, Judged::Unpaid) {
-                            Judged::Withheld(withheld)
-                        } else {
-                            judged
-                        }
-                    })
-                }
-            },
-            Err(refused) => {
-                self.retry(ask, &sent, refused.may_be_recorded).map(|judged| match judged {
-                    Judged::Unpaid => Judged::Refused(refused.refusal),
-                    retry => retry,
-                })
-            }
-        };
-        let period = payment.period.clone();
-        let mut decision = match judged {
+        let challenge_id = challenge.map(|challenge| challenge.id.as_str().to_string());
+        let (checker, now) = (Arc::clone(&ask.checker), ask.now);
+        Ok(Checked { message, payment, challenge_id, result, checker, now })
+    }
+
+    /// Decides about a checked payment.
+    pub(super) fn conclude(
+        &self,
+        ask: &Ask<'_>,
+        checked: &Checked,
+        may: May,
+    ) -> Result<Decision, WouldBlock> {
+        let payment = &checked.payment;
+        let mut decision = match self.judge(ask, checked, may) {
             Ok(Judged::Serve(serve)) => Decision::Serve(serve),
             Ok(Judged::Refused(refusal)) => {
                 let log = self.note(ask, refusal);
-                self.refused(ask, refusal, Some(payment), log)
+                self.refused(ask, refusal, Some(payment.clone()), log)
             }
             Ok(Judged::Unpaid) => self.unpaid(ask),
             Ok(Judged::Withheld(withheld)) => {
@@ -106,10 +114,29 @@ impl Paywall {
                 Answer { user: Some(payment.user.clone()), ..answer }.into()
             }
             Ok(Judged::Unavailable(reason)) => answer::unavailable(reason).into(),
+            // Where waiting is allowed, the result may be another one.
+            Err(_) if may == May::NotWait => return Err(WouldBlock),
             Err(error) => answer::unavailable(error.to_string()).into(),
         };
-        decision.about_mut().period = Some(period);
-        decision
+        decision.about_mut().period = Some(payment.period.clone());
+        Ok(decision)
+    }
+
+    fn judge(&self, ask: &Ask<'_>, checked: &Checked, may: May) -> Result<Judged, Unrecorded> {
+        let first_bins = match &checked.result {
+            Ok(first_bins) => first_bins,
+            Err(refused) => {
+                let otherwise = Judged::Refused(refused.refusal);
+                return self.retry_or(ask, checked, refused.may_be_recorded, may, otherwise);
+            }
+        };
+        let otherwise = match (ask.checker.fault(&checked.payment.period), ask.withheld()) {
+            _ if ask.is_head() => Judged::Unpaid,
+            (Some(fault), _) => Judged::Unavailable(fault.to_string()),
+            (None, Some(withheld)) => Judged::Withheld(withheld),
+            (None, None) => return self.record(ask, checked, first_bins, may),
+        };
+        self.retry_or(ask, checked, first_bins.first().copied(), may, otherwise)
     }
 
     /// Asks for new owners if the payment was refused for want of them. Returns a line for the log
@@ -126,10 +153,11 @@ impl Paywall {
     fn record(
         &self,
         ask: &Ask<'_>,
-        sent: &Sent<'_>,
+        checked: &Checked,
         first_bins: &[Bin],
+        may: May,
     ) -> Result<Judged, Unrecorded> {
-        let payment = sent.payment;
+        let payment = &checked.payment;
         // The period is known: the check of the coins used its parameters.
         let keep_until =
             ask.checker.params(&payment.period).map(|params| params.raw().redeem_until);
@@ -139,36 +167,37 @@ impl Paywall {
             None => self.unpredictable()?,
         };
         let Payment { period, user, .. } = payment;
-        let spend = Spend::new(period, user, first_bins, sent.message, fingerprint)
+        let spend = Spend::new(period, user, first_bins, &checked.message, fingerprint)
             .with_receipt_seconds(self.config.receipt_seconds().into())
             .with_keep_until(keep_until.unwrap_or(ask.now))
             .with_cap(self.config.cap());
-        let spent = match (ask.is_dry_run(), ask.may_wait) {
-            (true, _) => self.till.would(&spend)?,
-            (false, true) => Some(self.till.spend(&spend)?),
-            (false, false) => Some(self.till.try_spend(&spend).ok_or(Unrecorded::Waits)?),
+        let spent = match (ask.is_dry_run(), may) {
+            (true, May::Wait) => self.till.would(&spend)?,
+            (true, May::NotWait) => return Err(Unrecorded::Waits),
+            (false, May::Wait) => Some(self.till.spend(&spend)?),
+            (false, May::NotWait) => Some(self.till.try_spend(&spend).ok_or(Unrecorded::Waits)?),
         };
         Ok(match spent {
             None => {
-                let serve = self.opened(ask, RequestOutcome::Paid, sent, ask.now);
+                let serve = self.opened(ask, RequestOutcome::Paid, checked, ask.now);
                 Judged::Serve(Serve { coins: payment.coins, ..serve })
             }
-            Some(spent) => self.judged(ask, sent, spent),
+            Some(spent) => self.judged(ask, checked, spent),
         })
     }
 
-    fn judged(&self, ask: &Ask<'_>, sent: &Sent<'_>, spent: Spent) -> Judged {
+    fn judged(&self, ask: &Ask<'_>, checked: &Checked, spent: Spent) -> Judged {
         match spent {
             Spent::Recorded(id) => {
-                let serve = self.opened(ask, RequestOutcome::Paid, sent, ask.now);
+                let serve = self.opened(ask, RequestOutcome::Paid, checked, ask.now);
                 Judged::Serve(Serve {
-                    coins: sent.payment.coins,
-                    charge: Some(Charge { taken: Taken::Payment(id), taken_at: ask.now }),
+                    coins: checked.payment.coins,
+                    charge: Some(ask.charge(Taken::Payment(id))),
                     ..serve
                 })
             }
             Spent::Retry { recorded_at } => {
-                Judged::Serve(self.opened(ask, RequestOutcome::Retry, sent, recorded_at))
+                Judged::Serve(self.opened(ask, RequestOutcome::Retry, checked, recorded_at))
             }
             Spent::PeriodClosed => Judged::Refused(Refusal::Expired),
             Spent::CapReached => Judged::Refused(Refusal::CapReached),
@@ -176,19 +205,22 @@ impl Paywall {
         }
     }
 
-    /// Serves a payment that must not be recorded now, if it was recorded before.
-    fn retry(
+    /// Serves a payment that must not be recorded now, if it was recorded before; `otherwise` if
+    /// not.
+    fn retry_or(
         &self,
         ask: &Ask<'_>,
-        sent: &Sent<'_>,
+        checked: &Checked,
         first_bin: Option<Bin>,
+        may: May,
+        otherwise: Judged,
     ) -> Result<Judged, Unrecorded> {
-        let payment = sent.payment;
+        let payment = &checked.payment;
         let (Some(first_bin), Some(fingerprint)) = (first_bin, self.fingerprint(ask, payment))
         else {
-            return Ok(Judged::Unpaid);
+            return Ok(otherwise);
         };
-        if !ask.may_wait {
+        if may == May::NotWait {
             return Err(Unrecorded::Waits);
         }
         let seconds = self.config.receipt_seconds().into();
@@ -199,9 +231,9 @@ impl Paywall {
         };
         Ok(match found {
             Some(recorded_at) => {
-                Judged::Serve(self.opened(ask, RequestOutcome::Retry, sent, recorded_at))
+                Judged::Serve(self.opened(ask, RequestOutcome::Retry, checked, recorded_at))
             }
-            None => Judged::Unpaid,
+            None => otherwise,
         })
     }
 
@@ -227,18 +259,18 @@ impl Paywall {
         &self,
         ask: &Ask<'_>,
         outcome: RequestOutcome,
-        sent: &Sent<'_>,
+        checked: &Checked,
         recorded_at: UnixTime,
     ) -> Serve {
         let mut serve = served(outcome, ask.request, ask.is_body);
-        serve.user = Some(sent.payment.user.clone());
+        serve.user = Some(checked.payment.user.clone());
         let receipt =
-            PaymentReceipt::new(sent.payment, recorded_at, sent.challenge_id.map(str::to_string));
+            PaymentReceipt::new(&checked.payment, recorded_at, checked.challenge_id.clone());
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
         if ask.is_view() {
             serve.headers.push(self.receipt(
                 ask,
-                sent.payment.coins,
+                checked.payment.coins,
                 self.config.receipt_seconds(),
             ));
         }

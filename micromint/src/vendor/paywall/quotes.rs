@@ -161,7 +161,6 @@ mod tests {
     use crate::testing::params_with;
     use crate::till::tests::HandClock;
     use crate::vendor::config::VendorConfig;
-    use crate::vendor::decision::Step;
     use crate::vendor::request::Place;
 
     /// The description of the vendor of [`paywall`], to be searched for in a body.
@@ -178,7 +177,7 @@ mod tests {
         [first, second]
     }
 
-    fn paywall(clock: &HandClock) -> Paywall {
+    fn paywall(clock: &HandClock) -> Arc<Paywall> {
         let text = r#"
             vendor-id = "news.example"
             origins = ["https://news.example", "http://news.example"]
@@ -189,7 +188,8 @@ mod tests {
         let config = VendorConfig::parse(text, "vendor.toml".as_ref()).unwrap();
         let till = Box::new(SimulatedDirectory::new());
         let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
-        Paywall::with(config, &periods(), Key::from_bytes([7; 32]), till, clock, entropy).unwrap()
+        let key = Key::from_bytes([7; 32]);
+        Arc::new(Paywall::with(config, &periods(), key, till, clock, entropy).unwrap())
     }
 
     fn page<'a>(target: &'a str, headers: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
@@ -203,9 +203,9 @@ mod tests {
         }
     }
 
-    fn told(paywall: &Paywall, request: &Request<'_>) -> Arc<Answer> {
-        match paywall.classify(request) {
-            Step::Decided(Decision::Answer(answer)) => answer,
+    fn told(paywall: &Arc<Paywall>, request: &Request<'_>) -> Arc<Answer> {
+        match paywall.look(request).decided() {
+            Some(Decision::Answer(answer)) => answer,
             other => panic!("{other:?}"),
         }
     }
@@ -307,7 +307,10 @@ mod tests {
                     place: Place { is_dry_run: *is_dry_run, ..Place::default() },
                     ..page(target, headers)
                 };
-                prop_assert_eq!(asked_often.classify(&request), paywall(&clock).classify(&request));
+                prop_assert_eq!(
+                    asked_often.look(&request).decided(),
+                    paywall(&clock).look(&request).decided()
+                );
             }
         }
     }

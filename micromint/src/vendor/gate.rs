@@ -1,0 +1,22 @@
+//! The gate: what a web server remembers of a client's request between its phases, and which price
+//! the request owes.
+//!
+//! Input: the places that a request passes, then the request itself. Output: whether it goes on to
+//! its content, and what is sent instead. Server modules translate; they hold no rule.
+//!
+//! The rule: **a price is asked wherever an access rule standing in the same place would be asked.**
+//! A request owes the highest price of all places that it passed, however it was led on. The
+//! invariants: a client's request is charged at most once; a charge that a later place makes too
+//! small is reversed before the higher price is asked.
+
+mod exempt;
+mod options;
+mod passed;
+mod visit;
+
+pub use exempt::is_exempt;
+pub use options::{Mode, Options, OptionError, PriceValue, Syntax, Value};
+pub use passed::Passed;
+pub use visit::{
+    Action, Asked, Closing, Next, Question, Reply, Reversal, Severity, Stage, Variable, Visit,
+};

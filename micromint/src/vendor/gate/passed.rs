@@ -1,0 +1,49 @@
+//! A place that a request passed, and which of several places decides.
+
+use crate::vendor::request::Place;
+
+/// A place that a request passed: its price and settings, evaluated for this request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// The price in coins; 0 is free.
+    pub price: u32,
+    /// See [`Place::receipt_path`].
+    pub receipt_path: Option<Vec<u8>>,
+    /// See [`Place::free_views`].
+    pub free_views: u32,
+    /// See [`Place::is_dry_run`].
+    pub is_dry_run: bool,
+    /// See [`Place::charges_redirects`].
+    pub charges_redirects: bool,
+}
+
+/// How much a place asks. A price that is only rehearsed is less than any real one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    is_real: bool,
+    price: u32,
+}
+
+impl Rank {
+    /// The rank of `price` coins.
+    pub(super) fn new(price: u32, is_dry_run: bool) -> Rank {
+        Rank { is_real: price > 0 && !is_dry_run, price }
+    }
+}
+
+impl Passed {
+    /// How much it asks.
+    pub(super) fn rank(&self) -> Rank {
+        Rank::new(self.price, self.is_dry_run)
+    }
+
+    /// Its settings, as the paywall reads them.
+    pub fn place(&self) -> Place<'_> {
+        Place {
+            receipt_path: self.receipt_path.as_deref(),
+            free_views: self.free_views,
+            is_dry_run: self.is_dry_run,
+            charges_redirects: self.charges_redirects,
+        }
+    }
+}

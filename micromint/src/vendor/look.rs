@@ -1,0 +1,279 @@
+//! One question and one answer: what a server does with a request whose head it has read.
+//!
+//! Input: a request. Output: a [`Look`]. The invariants: looking never waits for the disk; a payment
+//! is checked once, whichever thread concludes it; a payment that would block was not recorded.
+
+use std::sync::Arc;
+
+use super::carrier::Carrier;
+use super::decision::{Decision, Serve};
+use super::paywall::{Checked, Examined, May, Paywall, Route, WouldBlock, as_placed, is_free};
+use super::request::{Request, RequestBuf};
+use super::serving::{Vendor, VendorDecision};
+use crate::protocol::PAYMENT_SIZE_MAX;
+
+/// What a server does with a request whose head was read. Exhaustive on purpose: a server must
+/// handle every case.
+// A free page must not cost an allocation.
+#[allow(clippy::large_enum_variant)]
+pub enum Look<'a> {
+    /// It is decided; the disk was not accessed.
+    Decided(VendorDecision),
+    /// Read the body, then look again with it; if it is larger than `size_max`, with `body: None`.
+    /// Unless the decision sets [`Serve::as_get`], pass the body to the content too.
+    NeedsBody {
+        /// The largest useful body, in bytes.
+        size_max: usize,
+    },
+    /// The till decides. [`Pending::try_now`] does not wait for it, [`Pending::wait`] does.
+    Pending(Pending<'a>),
+}
+
+impl<'a> Look<'a> {
+    /// The decision, unless the body or the till is needed.
+    pub fn decided(self) -> Option<Decision> {
+        match self {
+            Look::Decided((decision, _)) => Some(decision),
+            Look::NeedsBody { .. } | Look::Pending(_) => None,
+        }
+    }
+
+    /// What the till must decide, if it must.
+    pub fn pending(self) -> Option<Pending<'a>> {
+        match self {
+            Look::Pending(pending) => Some(pending),
+            Look::Decided(_) | Look::NeedsBody { .. } => None,
+        }
+    }
+}
+
+/// A request that only the till can decide about, or the disk.
+pub struct Pending<'a> {
+    /// The vendor, if the paywall belongs to one: it reopens a paywall that cannot record.
+    vendor: Option<&'a Vendor>,
+    /// `None`: it was never open.
+    paywall: Option<Arc<Paywall>>,
+    request: &'a Request<'a>,
+    work: Work<'a>,
+}
+
+/// What remains to be done.
+enum Work<'a> {
+    /// Everything.
+    Anew,
+    /// What a route leads to.
+    Route(Route<'a>),
+    /// The till's part of a payment.
+    Till(Box<Checked>),
+}
+
+/// A [`Pending`] that another thread can wait for.
+pub struct PendingBuf {
+    request: RequestBuf,
+    checked: Option<Box<Checked>>,
+}
+
+impl Paywall {
+    /// Looks at a request whose head was read. Non-blocking, without access to the disk. For a free
+    /// page without a payment it only examines the names of the headers.
+    pub fn look<'a>(self: &Arc<Self>, request: &'a Request<'a>) -> Look<'a> {
+        self.look_for(None, request, Carrier::of(request))
+    }
+
+    /// Looks again, after [`Look::NeedsBody`]: with the body, or with `body: None` if it is too
+    /// large. Never returns [`Look::NeedsBody`].
+    pub fn look_with_body<'a>(self: &Arc<Self>, request: &'a Request<'a>) -> Look<'a> {
+        self.look_with_body_for(None, request)
+    }
+
+    fn look_for<'a>(
+        self: &Arc<Self>,
+        vendor: Option<&'a Vendor>,
+        request: &'a Request<'a>,
+        carrier: Carrier<'a>,
+    ) -> Look<'a> {
+        if is_free(request, carrier) {
+            // Nearly all requests end here. A decision is large, so it is built in place.
+            return Look::Decided((Decision::Serve(Serve::default()), None));
+        }
+        self.begin(
+            request,
+            carrier,
+            |decision| Look::Decided((decision, None)),
+            || Look::NeedsBody { size_max: PAYMENT_SIZE_MAX },
+            |route| Look::Pending(self.pending(vendor, request, Work::Route(route))),
+        )
+    }
+
+    fn look_with_body_for<'a>(
+        self: &Arc<Self>,
+        vendor: Option<&'a Vendor>,
+        request: &'a Request<'a>,
+    ) -> Look<'a> {
+        match self.route(request, Carrier::of(request)) {
+            Route::Decided(decision) => Look::Decided((as_placed(request, decision), None)),
+            route => Look::Pending(self.pending(vendor, request, Work::Route(route))),
+        }
+    }
+
+    fn pending<'a>(
+        self: &Arc<Self>,
+        vendor: Option<&'a Vendor>,
+        request: &'a Request<'a>,
+        work: Work<'a>,
+    ) -> Pending<'a> {
+        Pending { vendor, paywall: Some(Arc::clone(self)), request, work }
+    }
+}
+
+impl Vendor {
+    /// Looks at a request whose head was read. Non-blocking, without access to the disk.
+    pub fn look<'a>(&'a self, request: &'a Request<'a>) -> Look<'a> {
+        let carrier = Carrier::of(request);
+        match self.to_ask() {
+            Some(paywall) => paywall.look_for(Some(self), request, carrier),
+            None => self.look_while_closed(request),
+        }
+    }
+
+    /// Looks again, after [`Look::NeedsBody`]: with the body, or with `body: None` if it is too
+    /// large. Never returns [`Look::NeedsBody`].
+    pub fn look_with_body<'a>(&'a self, request: &'a Request<'a>) -> Look<'a> {
+        match self.to_ask() {
+            Some(paywall) => paywall.look_with_body_for(Some(self), request),
+            None => self.look_while_closed(request),
+        }
+    }
+
+    /// The paywall was never open: only free pages are served.
+    fn look_while_closed<'a>(&'a self, request: &'a Request<'a>) -> Look<'a> {
+        if request.price == 0 {
+            return Look::Decided((Decision::Serve(Serve::default()), None));
+        }
+        let work = Work::Anew;
+        Look::Pending(Pending { vendor: Some(self), paywall: None, request, work })
+    }
+}
+
+impl<'a> Pending<'a> {
+    /// Decides if that needs no lock, sync or disk access that would block: for an event thread,
+    /// before it hands the request to another thread. `Request::content` must be set already, if it
+    /// is known.
+    ///
+    /// # Errors
+    /// It would block. Nothing was recorded; what was checked is not checked again.
+    // The error is what the caller goes on with; boxing it would cost every payment.
+    #[allow(clippy::result_large_err)]
+    pub fn try_now(mut self) -> Result<VendorDecision, Pending<'a>> {
+        let has_failed = self.vendor.is_some_and(|vendor| vendor.to_record().is_none());
+        let Some(paywall) = self.paywall.clone().filter(|paywall| {
+            !has_failed && paywall.is_ready(self.request)
+        }) else {
+            return Err(self);
+        };
+        let Work::Route(route) = std::mem::replace(&mut self.work, Work::Anew) else {
+            return Err(self);
+        };
+        if let Route::Unpaid(_) = route {
+            self.work = Work::Route(route);
+            return Err(self);
+        }
+        let decision = match paywall.examine(self.request, route) {
+            Examined::Decided(decision) => decision,
+            Examined::Free(ask) => {
+                self.work = Work::Route(Route::Unpaid(ask));
+                return Err(self);
+            }
+            Examined::Payment(ask, checked) => {
+                match paywall.conclusion(ask, &checked, May::NotWait) {
+                    Ok(decision) => decision,
+                    Err(WouldBlock) => {
+                        self.work = Work::Till(checked);
+                        return Err(self);
+                    }
+                }
+            }
+        };
+        Ok((as_placed(self.request, decision), Some(paywall)))
+    }
+
+    /// Decides. May wait for the disk, and opens the vendor's paywall again if it could not record.
+    pub fn wait(self) -> VendorDecision {
+        let Pending { vendor, paywall, request, work } = self;
+        let has_failed = vendor.is_some_and(|vendor| vendor.to_record().is_none());
+        let Some(paywall) = paywall.filter(|_| !has_failed) else {
+            return decide_anew(vendor, None, request);
+        };
+        let decision = match work {
+            Work::Till(checked) => paywall.conclude_checked(request, &checked),
+            // Periods and lists are read again first.
+            Work::Route(_) if paywall.is_due() => paywall.decide(request),
+            Work::Route(route) => as_placed(request, paywall.follow(request, route)),
+            Work::Anew => return decide_anew(vendor, Some(paywall), request),
+        };
+        watched(vendor, paywall, decision)
+    }
+
+    /// The same for another thread, with a copy of the request. What was checked stays checked.
+    pub fn to_owned(self) -> PendingBuf {
+        let request = RequestBuf::from(self.request);
+        let checked = match self.work {
+            Work::Till(checked) => Some(checked),
+            Work::Anew | Work::Route(_) => None,
+        };
+        PendingBuf { request, checked }
+    }
+}
+
+impl From<&Request<'_>> for PendingBuf {
+    /// Nothing is checked yet.
+    fn from(request: &Request<'_>) -> PendingBuf {
+        PendingBuf { request: RequestBuf::from(request), checked: None }
+    }
+}
+
+impl PendingBuf {
+    /// Decides. May wait for the disk, and opens the vendor's paywall if necessary. Returns the
+    /// request too.
+    pub fn wait(self, vendor: &Vendor) -> (VendorDecision, RequestBuf) {
+        let PendingBuf { request, checked } = self;
+        let decided = request.as_request(|request| match (checked, vendor.to_record()) {
+            (Some(checked), Some(paywall)) => {
+                let decision = paywall.conclude_checked(request, &checked);
+                watched(Some(vendor), paywall, decision)
+            }
+            _ => vendor.decide(request),
+        });
+        (decided, request)
+    }
+
+    /// The request alone.
+    pub fn into_request(self) -> RequestBuf {
+        self.request
+    }
+}
+
+fn decide_anew(
+    vendor: Option<&Vendor>,
+    paywall: Option<Arc<Paywall>>,
+    request: &Request<'_>,
+) -> VendorDecision {
+    match (vendor, paywall) {
+        (Some(vendor), _) => vendor.decide(request),
+        (None, Some(paywall)) => (paywall.decide(request), Some(paywall)),
+        // A look without a vendor has a paywall.
+        (None, None) => (Decision::Serve(Serve::default()), None),
+    }
+}
+
+fn watched(
+    vendor: Option<&Vendor>,
+    paywall: Arc<Paywall>,
+    decision: Decision,
+) -> VendorDecision {
+    let decision = match vendor {
+        Some(vendor) => vendor.watched(&paywall, decision),
+        None => decision,
+    };
+    (decision, Some(paywall))
+}
