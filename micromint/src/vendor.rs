@@ -79,7 +79,7 @@ pub mod redemption;
 
 pub use answer::{price_unreadable, unavailable};
 pub use blocked::{BLOCKED_FILE, BLOCKED_USERS_MAX};
-pub use carrier::has_payment_or_receipt;
+pub use carrier::{has_login, has_payment_or_receipt};
 pub use charge::Charge;
 pub use check::{Checker, Refused};
 pub use config::VendorConfig;

@@ -354,8 +354,10 @@ fn one_coin_buys_one_page_of_all_that_race_for_it() {
         paths,
         "a second start changes nothing"
     );
-    let open =
-        || Paywall::open(config.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+    let open = || {
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        Arc::new(Paywall::open(config.clone(), clock, entropy).unwrap())
+    };
 
     let paywalls = [open(), open()];
     let messages: Vec<(String, Vec<u8>)> = (0..8)
@@ -428,15 +430,15 @@ fn a_cap_holds_across_paywalls_on_one_till() {
     let till = SimulatedDirectory::new();
     let config = format!("{CONFIG}cap = 3\n");
     let paywalls = [(); 2].map(|()| {
-        Paywall::with(
+        let paywall = Paywall::with(
             VendorConfig::parse(&config, Path::new("vendor.toml")).unwrap(),
             &[mint.rules.params().clone()],
             Key::from_bytes([9; 32]),
             Box::new(till.clone()),
             Arc::new(FixedClock(noon())),
             Arc::new(SystemEntropy),
-        )
-        .unwrap()
+        );
+        Arc::new(paywall.unwrap())
     });
     let outcomes: Vec<RequestOutcome> = (0..5)
         .map(|number| {

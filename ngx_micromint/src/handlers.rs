@@ -1,10 +1,12 @@
 //! The path of a request through the paywall.
 //!
-//! Under `satisfy all` (nginx's default) the paywall is only in the precontent phase: by then every
-//! other check has passed, and `try_files` has found the file. Under `satisfy any` the paywall is
-//! one of the checks and runs in the access phase. The precontent phase then checks again, because
-//! `try_files` may have found a file with another price. Both phases run [`pass`], which nginx
-//! calls again after each wait.
+//! In the access phase a request passes a location and owes its price, wherever it is led on to.
+//! Under `satisfy all` (nginx's default) the price is asked in the precontent phase: by then every
+//! other check has passed, and `try_files` has found the file. The price of a folder is asked in the
+//! content phase, unless the folder has an index. Under `satisfy any` the paywall is one of the
+//! checks, and asks in the access phase; the precontent phase asks again, because `try_files` may
+//! have found a file with another price. All of them run [`arrive`], which nginx calls again after
+//! each wait.
 
 mod head;
 mod question;
@@ -12,22 +14,21 @@ mod reply;
 mod report;
 
 use micromint::protocol::MANIFEST_PATH;
+use micromint::vendor::gate::{Next, PriceValue, is_exempt};
 use micromint::vendor::{
-    Decision, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Serve, is_price_file, parse_price,
-    price_unreadable,
+    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price, price_unreadable,
 };
 
-use crate::module::Price;
 use crate::sys::{AGAIN, Code, DECLINED, Level, OK, Request, Worker};
-use crate::visit::{Ruling, Stage, Visit};
 
 pub(crate) use head::filter_header;
-use question::{enter, with_body};
+use question::{ask, ask_with_body};
 pub(crate) use reply::message;
-use reply::{act, decided};
+use reply::{carry_out, fail, rule};
 pub(crate) use report::{record, status, variable};
 
 const NOT_FOUND: Code = 404;
+const UNAUTHORIZED: Code = 401;
 const FORBIDDEN: Code = 403;
 const SERVER_ERROR: Code = 500;
 const UNAVAILABLE: Code = 503;
@@ -65,144 +66,176 @@ pub(crate) fn open(worker: &Worker) {
 
 // ---- the phases
 
-/// The access phase under `satisfy any`: the paywall is one of the checks, and one is enough.
+/// The access phase, after all other checks: the request passes this location, and owes its price.
+/// Under `satisfy any` the paywall is one of the checks, and one is enough.
 pub(crate) fn access(request: &mut Request) -> Code {
-    if !request.location().is_gated() || request.is_subrequest() {
+    if !request.location().options.is_gated() || request.is_subrequest() {
         return DECLINED;
     }
     if request.path() == MANIFEST_PATH.as_bytes() {
         // This path is handled here because `try_files` finds no such file and would answer before
         // the precontent phase.
-        return pass(request);
+        return arrive(request);
     }
-    if !request.satisfies_any() {
+    let is_one_of_several = request.satisfies_any();
+    if is_one_of_several && has_failed_to_log_in(request) {
+        return DECLINED;
+    }
+    if let Err(code) = pass(request, is_one_of_several) {
+        return code;
+    }
+    if !is_one_of_several {
         return DECLINED;
     }
     let Some(visit) = request.visit_or_new() else { return SERVER_ERROR };
     visit.asked_in.set(Some(request.uri_changes()));
-    match pass(request) {
+    match arrive(request) {
         // The content is paid for: no other check is needed.
-        DECLINED if visit.stage.get() == Stage::Served && visit.price.get() > 0 => OK,
+        DECLINED if visit.gate.borrow().covers_a_price() => OK,
         code => code,
     }
 }
 
+/// Whether the client sent a password that was refused: its browser asks for another one only if
+/// the answer says so (401), and a payment beside it is not taken.
+fn has_failed_to_log_in(request: &Request) -> bool {
+    request.was_refused_with(UNAUTHORIZED) && question::has_login(request)
+}
+
 /// The precontent phase: the file is known, and every other check has passed.
 pub(crate) fn precontent(request: &mut Request) -> Code {
-    if !request.location().is_gated() {
-        return DECLINED;
-    }
-    if is_price_file(request.path()) {
+    let is_gated = request.location().options.is_gated();
+    if is_gated && is_price_file(request.path()) {
         return NOT_FOUND;
     }
     if request.is_subrequest() {
-        return subrequest(request);
+        return if is_gated { subrequest(request) } else { DECLINED };
     }
+    if !is_gated && request.visit().is_none() {
+        return DECLINED;
+    }
+    if is_gated && let Err(code) = pass_file(request) {
+        return code;
+    }
+    arrive(request)
+}
+
+/// `try_files` may have found a file with another price. Under `satisfy any` the file costs nothing
+/// if another check let the request pass.
+fn pass_file(request: &mut Request) -> Result<(), Code> {
     if request.satisfies_any() {
         let asked_in = request.visit().and_then(|visit| visit.asked_in.get());
         if asked_in != Some(request.uri_changes()) {
-            // Another check passed before the paywall was asked.
-            return DECLINED;
+            return Ok(());
         }
     }
-    pass(request)
+    if request.location().options.has_price_files() { pass(request, true) } else { Ok(()) }
+}
+
+/// The content phase, after the module that leads on to the index of a folder and before the one
+/// that lists it.
+pub(crate) fn content(request: &mut Request) -> Code {
+    if request.is_subrequest() || !is_folder(request) || request.visit().is_none() {
+        return DECLINED;
+    }
+    match arrive_at(request, true) {
+        AGAIN => request.wait_in_content(),
+        code => code,
+    }
 }
 
 /// Handles a subrequest. Whether it is paid for was decided for the main request.
 fn subrequest(request: &mut Request) -> Code {
-    if !request.location().refuses_subrequests() {
+    if !request.location().options.refuses_subrequests() {
         return DECLINED;
     }
-    match price_of(request) {
+    match price_of(request, true) {
         Ok(0) => DECLINED,
         Ok(_) => FORBIDDEN,
         Err(_) => SERVER_ERROR,
     }
 }
 
-/// One step through the paywall. `DECLINED` lets the request continue to its content.
-fn pass(request: &mut Request) -> Code {
-    let visit = request.visit();
-    if let Some(visit) = visit.as_ref().filter(|visit| visit.is_waiting()) {
-        // A further pass while a body is being read: nginx refused the body, and this is its error
-        // page.
-        if visit.began_in.get() != request.uri_changes() {
-            visit.stage.set(Stage::Answered);
-        }
-    }
-    match visit.as_ref().map(|visit| visit.stage.get()) {
-        Some(Stage::Reading | Stage::Working) => return AGAIN,
-        Some(Stage::Read) => return with_body(request),
-        Some(Stage::Decided) => return act(request),
-        // Whatever nginx makes now is the error page of that answer.
-        Some(Stage::Answered) => return DECLINED,
-        Some(Stage::Fresh | Stage::Served) | None => {}
-    }
-    if request.is_error_answer() || is_folder(request) {
-        return DECLINED;
-    }
-    let price = match price_of(request) {
-        Ok(price) => price,
-        Err(ruling) => return decided(request, 0, *ruling),
-    };
-    if let Some(visit) = visit.filter(|visit| visit.stage.get() == Stage::Served) {
-        if price <= visit.price.get() {
-            return DECLINED;
-        }
-        if is_charged(&visit) {
-            let text = format!("{} coins were paid, but the page costs {price}", visit.price.get());
-            request.log().write(
-                Level::Error,
-                &format!("{text} after a change of the URI; the request is refused"),
-            );
-            return SERVER_ERROR;
-        }
-        visit.start_over();
-    }
-    enter(request, price)
+/// The request arrives at content. `DECLINED` lets it continue. nginx calls again after each wait.
+fn arrive(request: &mut Request) -> Code {
+    arrive_at(request, false)
 }
 
-/// Whether this is a directory: nginx comes back with the name of its index. Other content is
-/// priced as it is.
+fn arrive_at(request: &mut Request, is_listed: bool) -> Code {
+    let pass = request.uri_changes();
+    let is_error_page = request.is_error_answer();
+    let next = match request.visit() {
+        Some(visit) => visit.gate.borrow_mut().next(pass, is_error_page),
+        None if is_error_page => Next::Continue,
+        None => Next::Ask,
+    };
+    match next {
+        Next::Continue => DECLINED,
+        Next::Wait => AGAIN,
+        Next::AskWithBody => ask_with_body(request),
+        Next::CarryOut => carry_out(request),
+        // nginx leads on to the index, or lists the folder.
+        Next::Ask if !is_listed && is_folder(request) => DECLINED,
+        Next::Ask => ask(request),
+    }
+}
+
+/// Whether this is a directory of files.
 fn is_folder(request: &Request) -> bool {
     request.path().ends_with(b"/") && !request.has_content_handler()
 }
 
-fn is_charged(visit: &Visit) -> bool {
-    let ruling = visit.ruling.borrow();
-    matches!(&*ruling, Ruling::Decided(Decision::Serve(Serve { coins: 1.., charge: Some(_), .. })))
+/// Notes that the request passes this location at its price, with `with_file` also that of the file
+/// beside the content. `Err` ends the request.
+fn pass(request: &mut Request, with_file: bool) -> Result<(), Code> {
+    if request.location().options.has_exemptions() && is_exempt(request.path()) {
+        return Ok(());
+    }
+    let price = price_of(request, with_file)?;
+    let owed = request.visit().map_or(0, |visit| visit.gate.borrow().owed());
+    if price <= owed && !request.location().options.is_dry_run() {
+        return Ok(());
+    }
+    if price == 0 {
+        return Ok(());
+    }
+    let passed = question::passed(request, price);
+    let Some(visit) = request.visit_or_new() else { return Err(SERVER_ERROR) };
+    visit.gate.borrow_mut().pass(passed);
+    Ok(())
 }
 
-/// The price of the page: from its price file, else from the location's directive, else 0. If the
-/// price cannot be read, the page is not sent.
-fn price_of(request: &mut Request) -> Result<u32, Box<Ruling>> {
-    let read = |text: &[u8], place: &str| {
-        let unreadable = |error| Ruling::Decided(price_unreadable(&error, place).into());
-        parse_price(text).map_err(|error| Box::new(unreadable(error)))
+/// The price of this location: the highest of its directive and, with `with_file`, its price file.
+/// `Err` ends the request: if the price cannot be read, the page is not sent.
+fn price_of(request: &mut Request, with_file: bool) -> Result<u32, Code> {
+    let directive = match request.location().options.price {
+        None => 0,
+        Some(PriceValue::Fixed(price)) => price,
+        Some(PriceValue::Varying(value)) => {
+            // If there is no value, nginx has logged why.
+            let text = request.evaluate(&value).map(<[u8]>::to_vec);
+            let text = text.ok_or_else(|| fail(request, SERVER_ERROR))?;
+            read_price(request, &text, "micromint_price")?
+        }
     };
-    let file = if request.location().has_price_files() {
-        request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX)
-    } else {
-        Ok(None)
-    };
-    match file {
-        Ok(None) => {}
-        Ok(Some(text)) => return read(&text, &price_file(request)),
+    if !with_file || !request.location().options.has_price_files() || is_folder(request) {
+        return Ok(directive);
+    }
+    match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
+        Ok(None) => Ok(directive),
+        Ok(Some(text)) => {
+            let name = price_file(request);
+            Ok(read_price(request, &text, &name)?.max(directive))
+        }
         Err(reason) => {
             request.log().write(Level::Error, &format!("{}: {reason}", price_file(request)));
-            return Err(Box::new(Ruling::Fail(SERVER_ERROR)));
+            Err(fail(request, SERVER_ERROR))
         }
     }
-    match request.location().price() {
-        None => Ok(0),
-        Some(Price::Fixed(price)) => Ok(price),
-        // If there is no value, nginx has logged why.
-        Some(Price::Varying(value)) => {
-            request.evaluate(&value).map_or(Err(Box::new(Ruling::Fail(SERVER_ERROR))), |text| {
-                read(text, "micromint_price")
-            })
-        }
-    }
+}
+
+fn read_price(request: &mut Request, text: &[u8], place: &str) -> Result<u32, Code> {
+    parse_price(text).map_err(|error| rule(request, price_unreadable(&error, place)))
 }
 
 fn price_file(request: &Request) -> String {

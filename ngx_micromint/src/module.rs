@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use micromint::host::{SystemClock, SystemEntropy};
-use micromint::vendor::{FREE_VIEWS_MAX, Vendor, parse_price, parse_receipt_path};
+use micromint::vendor::Vendor;
+use micromint::vendor::gate::{OptionError, Options, Syntax, Variable};
 
 use crate::sys::{ComplexValue, ConfigPlace, LogFile, ThreadPool};
 
@@ -18,42 +19,23 @@ pub(crate) struct ServerConfig {
 /// The configuration of a location.
 #[derive(Default)]
 pub(crate) struct LocationConfig {
-    gate: Option<Gate>,
-    price: Option<Price>,
-    refuses_subrequests: Option<bool>,
-    /// The inner `None` is the word `off`, which cancels the value of an outer level.
-    receipt_path: Option<Option<Text>>,
-    has_price_files: Option<bool>,
-    free_views: Option<u32>,
-    is_dry_run: Option<bool>,
-    event_log: Option<Option<EventLog>>,
+    /// The options of the gate.
+    pub(crate) options: Options<Nginx>,
+    /// The position of the directive that switched the paywall on.
+    gate_position: Option<String>,
 }
 
-/// `micromint`: whether the paywall is on, and what decided that.
-#[derive(Clone)]
-struct Gate {
-    is_on: bool,
-    /// Turned on by `micromint_price`, without `micromint` at this level.
-    is_implied: bool,
-    position: String,
-}
+/// How nginx writes values in its configuration.
+pub(crate) struct Nginx;
 
-/// `micromint_price`.
-#[derive(Clone, Copy)]
-pub(crate) enum Price {
-    /// A number.
-    Fixed(u32),
-    /// A value with variables, evaluated for each request.
-    Varying(ComplexValue),
-}
+impl Syntax for Nginx {
+    type Text = Vec<u8>;
+    type Expression = ComplexValue;
+    type Log = EventLog;
 
-/// A text, or a value with variables that is evaluated for each request.
-#[derive(Clone)]
-pub(crate) enum Text {
-    /// A constant text.
-    Fixed(Vec<u8>),
-    /// With variables.
-    Varying(ComplexValue),
+    fn expression(word: &[u8]) -> Option<&[u8]> {
+        word.contains(&b'$').then_some(word)
+    }
 }
 
 /// `micromint_log`.
@@ -93,72 +75,24 @@ impl ServerConfig {
 }
 
 impl LocationConfig {
-    /// Inherits from the outer level what this one does not set. A price at this level without
-    /// `micromint` turns the paywall on: a page is not given away because a directive was
-    /// forgotten.
+    /// Inherits from the outer level what this one does not set.
     pub(crate) fn inherit(
         &mut self,
         parent: &LocationConfig,
         place: &mut ConfigPlace,
     ) -> Result<(), ()> {
-        self.gate = self.gate.take().or_else(|| parent.gate.clone());
-        self.price = self.price.or(parent.price);
-        self.refuses_subrequests = self.refuses_subrequests.or(parent.refuses_subrequests);
-        self.receipt_path = self.receipt_path.take().or_else(|| parent.receipt_path.clone());
-        self.has_price_files = self.has_price_files.or(parent.has_price_files);
-        self.free_views = self.free_views.or(parent.free_views);
-        self.is_dry_run = self.is_dry_run.or(parent.is_dry_run);
-        self.event_log = self.event_log.or(parent.event_log);
-        match &self.gate {
-            Some(gate) if gate.is_on && place.server().vendor().is_none() => {
+        self.options = self.options.within(&parent.options);
+        self.gate_position = self.gate_position.take().or_else(|| parent.gate_position.clone());
+        match &self.gate_position {
+            Some(position) if self.options.is_gated() && place.server().vendor().is_none() => {
                 place.refuse_at(
-                    &gate.position,
+                    position,
                     "\"micromint\" and \"micromint_price\" require a \"micromint_config\"",
                 );
                 Err(())
             }
             _ => Ok(()),
         }
-    }
-
-    /// Whether requests pass through the paywall.
-    pub(crate) fn is_gated(&self) -> bool {
-        self.gate.as_ref().is_some_and(|gate| gate.is_on)
-    }
-
-    /// The price of a page that has no price file.
-    pub(crate) fn price(&self) -> Option<Price> {
-        self.price
-    }
-
-    /// Whether the price of a file is looked up beside it.
-    pub(crate) fn has_price_files(&self) -> bool {
-        self.has_price_files.unwrap_or(true)
-    }
-
-    /// What a receipt opens, if more than one page.
-    pub(crate) fn receipt_path(&self) -> Option<&Text> {
-        self.receipt_path.as_ref()?.as_ref()
-    }
-
-    /// The number of pages that a visitor sees per day without paying.
-    pub(crate) fn free_views(&self) -> u32 {
-        self.free_views.unwrap_or(0)
-    }
-
-    /// Whether payments are only reported and nothing is charged.
-    pub(crate) fn is_dry_run(&self) -> bool {
-        self.is_dry_run.unwrap_or(false)
-    }
-
-    /// Where events are written.
-    pub(crate) fn event_log(&self) -> Option<&EventLog> {
-        self.event_log.as_ref()?.as_ref()
-    }
-
-    /// Whether a priced page must not be part of another page's response.
-    pub(crate) fn refuses_subrequests(&self) -> bool {
-        self.refuses_subrequests.unwrap_or(false)
     }
 }
 
@@ -190,12 +124,9 @@ pub(crate) fn set_gate(
     place: &mut ConfigPlace,
     location: &mut LocationConfig,
 ) -> Result<(), String> {
-    let is_on = on_or_off(place, "micromint")?;
-    if location.gate.as_ref().is_some_and(|gate| !gate.is_implied) {
-        return Err("\"micromint\" directive is duplicate".to_string());
-    }
-    location.gate = Some(Gate { is_on, is_implied: false, position: place.position() });
-    Ok(())
+    once("micromint", &location.options.mode)?;
+    location.gate_position = Some(place.position());
+    named("micromint", location.options.set_mode(word(place), false))
 }
 
 /// `micromint_price NUMBER | VARIABLE`.
@@ -203,21 +134,12 @@ pub(crate) fn set_price(
     place: &mut ConfigPlace,
     location: &mut LocationConfig,
 ) -> Result<(), String> {
-    if location.price.is_some() {
-        return Err("\"micromint_price\" directive is duplicate".to_string());
-    }
+    const NAME: &str = "micromint_price";
+    once(NAME, &location.options.price)?;
     let text = word(place).to_vec();
-    location.price = Some(if text.contains(&b'$') {
-        Price::Varying(place.compile(&text).ok_or(String::new())?)
-    } else {
-        Price::Fixed(parse_price(&text).map_err(|error| format!("\"micromint_price\": {error}"))?)
-    });
-    location.gate.get_or_insert_with(|| Gate {
-        is_on: true,
-        is_implied: true,
-        position: place.position(),
-    });
-    Ok(())
+    let position = place.position();
+    location.gate_position.get_or_insert(position);
+    named(NAME, location.options.set_price(&text, |text| compile(place, text)))
 }
 
 /// `micromint_price_files on | off`.
@@ -226,8 +148,28 @@ pub(crate) fn set_price_files(
     location: &mut LocationConfig,
 ) -> Result<(), String> {
     const NAME: &str = "micromint_price_files";
-    let has_price_files = on_or_off(place, NAME)?;
-    once(NAME, &mut location.has_price_files, has_price_files)
+    once(NAME, &location.options.has_price_files)?;
+    named(NAME, location.options.set_price_files(word(place)))
+}
+
+/// `micromint_exemptions on | off`.
+pub(crate) fn set_exemptions(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
+    const NAME: &str = "micromint_exemptions";
+    once(NAME, &location.options.has_exemptions)?;
+    named(NAME, location.options.set_exemptions(word(place)))
+}
+
+/// `micromint_redirects charge | reverse`.
+pub(crate) fn set_redirects(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
+    const NAME: &str = "micromint_redirects";
+    once(NAME, &location.options.charges_redirects)?;
+    named(NAME, location.options.set_redirects(word(place)))
 }
 
 /// `micromint_subrequests allow | refuse`.
@@ -236,12 +178,8 @@ pub(crate) fn set_subrequests(
     location: &mut LocationConfig,
 ) -> Result<(), String> {
     const NAME: &str = "micromint_subrequests";
-    let refuses = match word(place) {
-        b"allow" => false,
-        b"refuse" => true,
-        other => return Err(unexpected(NAME, "\"allow\" or \"refuse\"", other)),
-    };
-    once(NAME, &mut location.refuses_subrequests, refuses)
+    once(NAME, &location.options.refuses_subrequests)?;
+    named(NAME, location.options.set_subrequests(word(place)))
 }
 
 /// `micromint_receipt_path PATH | VALUE WITH VARIABLES | off`.
@@ -250,19 +188,10 @@ pub(crate) fn set_receipt_path(
     location: &mut LocationConfig,
 ) -> Result<(), String> {
     const NAME: &str = "micromint_receipt_path";
+    once(NAME, &location.options.receipt_path)?;
     let text = word(place).to_vec();
-    let path = match text.as_slice() {
-        b"off" => None,
-        varying if varying.contains(&b'$') => {
-            Some(Text::Varying(place.compile(varying).ok_or(String::new())?))
-        }
-        fixed => match parse_receipt_path(fixed) {
-            Ok(Some(_)) => Some(Text::Fixed(text)),
-            Ok(None) => None,
-            Err(error) => return Err(format!("\"{NAME}\": {error}")),
-        },
-    };
-    once(NAME, &mut location.receipt_path, path)
+    let compile = |text: &[u8]| compile(place, text);
+    named(NAME, location.options.set_receipt_path(&text, compile, <[u8]>::to_vec))
 }
 
 /// `micromint_free_views NUMBER`.
@@ -271,12 +200,8 @@ pub(crate) fn set_free_views(
     location: &mut LocationConfig,
 ) -> Result<(), String> {
     const NAME: &str = "micromint_free_views";
-    let number = std::str::from_utf8(word(place)).ok().and_then(|text| text.parse().ok());
-    let number = number.filter(|number| *number <= FREE_VIEWS_MAX);
-    let Some(number) = number else {
-        return Err(unexpected(NAME, &format!("a number from 0 to {FREE_VIEWS_MAX}"), word(place)));
-    };
-    once(NAME, &mut location.free_views, number)
+    once(NAME, &location.options.free_views)?;
+    named(NAME, location.options.set_free_views(word(place)))
 }
 
 /// `micromint_dry_run on | off`.
@@ -285,8 +210,8 @@ pub(crate) fn set_dry_run(
     location: &mut LocationConfig,
 ) -> Result<(), String> {
     const NAME: &str = "micromint_dry_run";
-    let is_dry_run = on_or_off(place, NAME)?;
-    once(NAME, &mut location.is_dry_run, is_dry_run)
+    once(NAME, &location.options.is_dry_run)?;
+    named(NAME, location.options.set_dry_run(word(place)))
 }
 
 /// `micromint_log off | plain | json [FILE]`.
@@ -295,40 +220,45 @@ pub(crate) fn set_log(
     location: &mut LocationConfig,
 ) -> Result<(), String> {
     const NAME: &str = "micromint_log";
+    once(NAME, &location.options.log)?;
     let file = place.words().get(2).map(|path| path.to_vec());
     let format = match (word(place), &file) {
         (b"off", None) => None,
         (b"plain", _) => Some(EventFormat::Plain),
         (b"json", _) => Some(EventFormat::Json),
         (b"off", Some(_)) => return Err(format!("\"{NAME} off\": expected no file")),
-        (other, _) => return Err(unexpected(NAME, "\"off\", \"plain\" or \"json\"", other)),
+        (other, _) => {
+            let found = String::from_utf8_lossy(other);
+            return Err(format!("\"{NAME}\": expected off, plain or json, found \"{found}\""));
+        }
     };
     let file = match &file {
         Some(path) => Some(place.log_file(path).ok_or(String::new())?),
         None => None,
     };
-    once(NAME, &mut location.event_log, format.map(|format| EventLog { format, file }))
-}
-
-/// Sets the value of a directive, which may occur at most once at each level.
-fn once<T>(directive: &str, slot: &mut Option<T>, value: T) -> Result<(), String> {
-    if slot.is_some() {
-        return Err(format!("\"{directive}\" directive is duplicate"));
-    }
-    *slot = Some(value);
+    location.options.log = Some(format.map(|format| EventLog { format, file }));
     Ok(())
 }
 
-fn on_or_off(place: &ConfigPlace, directive: &str) -> Result<bool, String> {
-    match word(place) {
-        b"on" => Ok(true),
-        b"off" => Ok(false),
-        other => Err(unexpected(directive, "\"on\" or \"off\"", other)),
+/// A directive may occur at most once at each level.
+fn once<T>(directive: &str, slot: &Option<T>) -> Result<(), String> {
+    if slot.is_some() {
+        return Err(format!("\"{directive}\" directive is duplicate"));
     }
+    Ok(())
 }
 
-fn unexpected(directive: &str, expected: &str, found: &[u8]) -> String {
-    format!("\"{directive}\": expected {expected}, found \"{}\"", String::from_utf8_lossy(found))
+/// The message about a directive's value; empty if nginx has already logged why.
+fn named(directive: &str, set: Result<(), OptionError>) -> Result<(), String> {
+    set.map_err(|error| match error {
+        OptionError::Server(reason) if reason.is_empty() => reason,
+        error => format!("\"{directive}\": {error}"),
+    })
+}
+
+/// Compiles a value with variables. nginx has logged why it refuses one.
+fn compile(place: &mut ConfigPlace, text: &[u8]) -> Result<ComplexValue, String> {
+    place.compile(text).ok_or_else(String::new)
 }
 
 /// The directive's only argument; nginx has checked the number.
@@ -336,31 +266,12 @@ fn word(place: &ConfigPlace) -> &[u8] {
     place.words().into_iter().nth(1).unwrap_or_default()
 }
 
-/// A variable of this module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Variable {
-    /// The outcome of the request at the paywall.
-    Status,
-    /// The price of the page.
-    Price,
-    /// The coins that this request recorded.
-    Coins,
-    /// The User-ID of the payer, or of the sender of a refused payment.
-    User,
-}
-
-impl Variable {
-    /// All variables.
-    pub(crate) const ALL: [Variable; 4] =
-        [Variable::Status, Variable::Price, Variable::Coins, Variable::User];
-
-    /// Its name, without the dollar.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Variable::Status => "micromint_status",
-            Variable::Price => "micromint_price",
-            Variable::Coins => "micromint_coins",
-            Variable::User => "micromint_user",
-        }
+/// The name of a variable, without the dollar.
+pub(crate) fn variable_name(variable: Variable) -> &'static str {
+    match variable {
+        Variable::Status => "micromint_status",
+        Variable::Price => "micromint_price",
+        Variable::Coins => "micromint_coins",
+        Variable::User => "micromint_user",
     }
 }

@@ -82,6 +82,12 @@ pub fn has_payment_or_receipt(request: &Request<'_>) -> bool {
     Carrier::of(request) != Carrier::None || brings_receipt(request)
 }
 
+/// Whether the head of a request carries credentials that are for the site itself, such as a
+/// password: an Authorization field of another scheme than "Payment".
+pub fn has_login(request: &Request<'_>) -> bool {
+    is_authorized_otherwise(request)
+}
+
 /// Whether a request has a cookie with the name of a receipt.
 pub(super) fn brings_receipt(request: &Request<'_>) -> bool {
     let is_receipt = |cookies: &[u8]| {

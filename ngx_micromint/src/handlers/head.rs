@@ -1,78 +1,59 @@
 //! The head of a response: what the paywall adds to it, and the reversal of a payment whose
-//! response is not a success.
+//! response is not one that is charged.
 
-use std::sync::Arc;
-
-use micromint::protocol::RequestOutcome;
-use micromint::vendor::{Decision, HeadChanges, Serve};
+use micromint::vendor::gate::{Closing, Reversal};
+use micromint::vendor::{Answer, HeadChanges};
 
 use crate::sys::{Code, ERROR, Level, OK, Request, detach};
-use crate::visit::{Ruling, Stage, Visit};
 
 /// Processes the head of every response, last before it is written, when the site's own fields are
-/// in it. A payment is kept for a success only, and the paywall's fields are merged with the
-/// site's.
+/// in it: the paywall's fields are merged with them.
 pub(crate) fn filter_header(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return OK };
-    let stage = visit.stage.get();
-    if !matches!(stage, Stage::Served | Stage::Answered) || visit.has_settled.replace(true) {
-        return OK;
-    }
-    let ruling = visit.ruling.borrow();
-    let serve = match (stage, &*ruling) {
-        (Stage::Served, Ruling::Decided(Decision::Serve(serve))) => serve,
-        (Stage::Answered, Ruling::Decided(Decision::Answer(answer))) => {
-            let changes = answer.merged(|name| request.answer_values(name));
-            return pushed(change_head(request, &changes));
+    let closing = {
+        let mut gate = visit.gate.borrow_mut();
+        if gate.is_closed() {
+            return OK;
         }
-        _ => return OK,
+        gate.close(request.answer_status(), false, |name| request.answer_values(name))
     };
-    let status = request.answer_status();
-    // The till is asked on another thread; the response already announces the expected result.
-    let promised = serve.charge.as_ref().zip(visit.paywall.borrow().clone());
-    let promised = promised.map(|(charge, paywall)| paywall.promise(charge, status));
-    let became = promised.unwrap_or(serve.outcome);
-    if became == RequestOutcome::Reversed {
-        settle(request, &visit, serve, status);
+    let Some(Closing { changes, reversal }) = closing else { return OK };
+    if let Some(reversal) = reversal {
+        carry_out(request, reversal);
     }
-    visit.became.set(Some(became));
-    let changes = serve.head(status, became, |name| request.answer_values(name));
-    pushed(change_head(request, &changes))
-}
-
-fn pushed(pushed: Option<()>) -> Code {
-    if pushed.is_some() { OK } else { ERROR }
+    if change_head(request, &changes).is_some() { OK } else { ERROR }
 }
 
 /// Reverses a payment in the thread pool; if the pool's queue is full, reverses it here.
-fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
-    let (Some(charge), Some(paywall)) = (serve.charge, visit.paywall.borrow().clone()) else {
-        return;
-    };
-    let log = request.log();
+fn carry_out(request: &Request, reversal: Reversal) {
     let Some(pool) = request.server().pool() else { return };
-    let task = {
-        let paywall = Arc::clone(&paywall);
-        move || match paywall.settle(&charge, status) {
-            RequestOutcome::Reversed => None,
-            _ => {
-                Some(format!("a payment whose response has status {status} could not be reversed"))
-            }
-        }
-    };
-    if detach(pool, task).is_err() {
-        log.write(
+    let again = reversal.clone();
+    if detach(pool, move || reversal.carry_out().err()).is_err() {
+        request.log().write(
             Level::Warn,
             "a payment is reversed on the event thread, because the queue of the thread pool is full",
         );
-        paywall.settle(&charge, status);
+        if let Err(text) = again.carry_out() {
+            request.log().write(Level::Error, &text);
+        }
     }
 }
 
-/// Removes and adds fields of the response's head; `None` when out of memory.
-pub(super) fn change_head(request: &mut Request, changes: &HeadChanges) -> Option<()> {
+/// Removes and adds fields of the response's head, except the content type, which nginx stores
+/// separately; `None` when out of memory.
+pub(super) fn change_head(request: &mut Request, changes: &HeadChanges<'_>) -> Option<()> {
     for name in &changes.remove {
         request.remove_answer_header(name);
     }
-    changes.add.iter().try_for_each(|(name, value)| request.push_header(name, value))
+    let mut fields = changes.add.iter().filter(|(name, _)| !is_content_type(name));
+    fields.try_for_each(|(name, value)| request.push_header(name, value))
+}
+
+/// The content type of an answer.
+pub(super) fn content_type(answer: &Answer) -> &str {
+    answer.headers.iter().find(|(name, _)| is_content_type(name)).map_or("", |(_, value)| value)
+}
+
+fn is_content_type(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Content-Type")
 }

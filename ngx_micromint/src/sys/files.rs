@@ -85,6 +85,35 @@ pub(super) unsafe fn open_beside(
     Ok(Some(CachedFile { fd: info.fd, modified: info.mtime, size: info.size }))
 }
 
+/// Whether the request's URI names a directory.
+///
+/// # Safety
+/// As for [`open_beside`].
+pub(super) unsafe fn is_directory(
+    r: *mut ngx_http_request_t,
+    location: *mut ngx_http_core_loc_conf_t,
+) -> bool {
+    let mut path = ngx_str_t { len: 0, data: std::ptr::null_mut() };
+    let mut root_len = 0;
+    // SAFETY: the request is live; one byte is free after the path, for the final zero byte. The
+    // structure is plain C data for which all zero is the documented initial value.
+    unsafe {
+        let end = ngx_http_map_uri_to_path(r, &raw mut path, &raw mut root_len, 1);
+        if end.is_null() {
+            return false;
+        }
+        *end = 0;
+        path.len = end.offset_from(path.data) as usize;
+        let mut info: ngx_open_file_info_t = zeroed();
+        info.set_test_only(1);
+        info.valid = (*location).open_file_cache_valid;
+        info.min_uses = (*location).open_file_cache_min_uses;
+        info.set_events((*location).open_file_cache_events as u32);
+        let cache = (*location).open_file_cache;
+        find(cache, &mut path, &mut info, (*r).pool).unwrap_or(false) && info.is_dir() != 0
+    }
+}
+
 /// Opens a file, or only checks for it if `info` says so. Returns whether it exists.
 ///
 /// # Safety

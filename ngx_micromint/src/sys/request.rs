@@ -114,6 +114,29 @@ impl Request {
         unsafe { (*self.core()).satisfy == NGX_HTTP_SATISFY_ANY as usize }
     }
 
+    /// Whether another check of `satisfy any` refused the request with this status.
+    pub(crate) fn was_refused_with(&self, status: Code) -> bool {
+        // SAFETY: the request is live.
+        unsafe { (*self.r).access_code == status as usize }
+    }
+
+    /// Whether the requested file is a directory.
+    pub(crate) fn is_directory(&mut self) -> bool {
+        // SAFETY: the request and its location's configuration are live.
+        !self.has_content_handler() && unsafe { files::is_directory(self.r, self.core()) }
+    }
+
+    /// Waits in the content phase, where nginx has no code for it: another step continues the
+    /// phases, and the request is kept until then. Returns what the handler must return.
+    pub(crate) fn wait_in_content(&mut self) -> Code {
+        // SAFETY: the request is live. nginx releases one count of the request for `DONE`.
+        unsafe {
+            let main = (*self.r).main;
+            (*main).set_count((*main).count() + 1);
+        }
+        DONE
+    }
+
     /// Whether something other than nginx's file modules makes the content, such as `proxy_pass`.
     pub(crate) fn has_content_handler(&self) -> bool {
         // SAFETY: the request is live.
@@ -423,7 +446,7 @@ unsafe extern "C" fn body_done(r: *mut ngx_http_request_t) {
     unsafe {
         super::guard((*(*r).connection).log, (), || {
             if let Some(visit) = Request::new(r).visit() {
-                visit.body_was_read();
+                visit.gate.borrow_mut().body_was_read();
             }
         });
         (*r).write_event_handler = Some(ngx_http_core_run_phases);
@@ -488,6 +511,8 @@ impl Request {
             else {
                 return ERROR;
             };
+            // `error_page 404 =200 /priced` must not send a request for payment with status 200.
+            (*r).err_status = 0;
             (*r).headers_out.status = usize::from(status);
             (*r).headers_out.content_length_n = body.len as i64;
             (*r).headers_out.content_type = content_type;

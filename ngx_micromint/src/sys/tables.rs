@@ -1,9 +1,11 @@
-//! What nginx finds in the shared object: three modules, their directives and callbacks.
+//! What nginx finds in the shared object: four modules, their directives and callbacks.
 //!
 //! - `ngx_micromint_module`, a core module: prepares the vendors when a configuration was read, and
 //!   opens them in each worker.
 //! - `ngx_http_micromint_module`: directives, variables, the paywall in the access and precontent
 //!   phases, and the reports of the log phase.
+//! - `ngx_http_micromint_content_module`: the paywall before the listing of a folder, after its
+//!   index.
 //! - `ngx_http_micromint_filter_module`: processes the head of every response.
 //!
 //! Every callback is guarded: a panic becomes the failure that nginx expects at that place.
@@ -17,7 +19,8 @@ use nginx_sys::{
     NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_VAR_NOCACHEABLE, ngx_array_push, ngx_command_t, ngx_conf_t,
     ngx_core_module_t, ngx_cycle_t, ngx_http_add_variable, ngx_http_core_main_conf_t,
     ngx_http_core_module, ngx_http_handler_pt, ngx_http_module_t, ngx_http_output_header_filter_pt,
-    ngx_http_phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
+    ngx_http_phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
+    ngx_http_phases_NGX_HTTP_CONTENT_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
     ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t, ngx_http_top_header_filter,
     ngx_http_variable_value_t, ngx_int_t, ngx_module_t, ngx_str_t,
 };
@@ -26,7 +29,8 @@ use super::config::{ConfigPlace, ModuleConfig, Worker};
 use super::request::Request;
 use super::{Code, DECLINED, ERROR, OK, copy_into, guard, keep_in};
 use crate::handlers;
-use crate::module::{self, LocationConfig, ServerConfig, Variable};
+use crate::module::{self, LocationConfig, ServerConfig, variable_name};
+use micromint::vendor::gate::Variable;
 
 // ---- what nginx's dynamic loader looks for
 
@@ -39,8 +43,9 @@ unsafe impl<T> Sync for Table<T> {}
 
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx looks for these names")]
-pub(super) static mut ngx_modules: [*mut ngx_module_t; 4] = [
+pub(super) static mut ngx_modules: [*mut ngx_module_t; 5] = [
     &raw mut ngx_micromint_module,
+    &raw mut ngx_http_micromint_content_module,
     &raw mut ngx_http_micromint_module,
     &raw mut ngx_http_micromint_filter_module,
     null_mut(),
@@ -48,8 +53,9 @@ pub(super) static mut ngx_modules: [*mut ngx_module_t; 4] = [
 
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx looks for these names")]
-pub(super) static ngx_module_names: Table<[*const c_char; 4]> = Table([
+pub(super) static ngx_module_names: Table<[*const c_char; 5]> = Table([
     c"ngx_micromint_module".as_ptr(),
+    c"ngx_http_micromint_content_module".as_ptr(),
     c"ngx_http_micromint_module".as_ptr(),
     c"ngx_http_micromint_filter_module".as_ptr(),
     null(),
@@ -63,7 +69,9 @@ pub(super) static ngx_module_names: Table<[*const c_char; 4]> = Table([
 /// written.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx looks for these names")]
-pub(super) static ngx_module_order: Table<[*const c_char; 8]> = Table([
+pub(super) static ngx_module_order: Table<[*const c_char; 10]> = Table([
+    c"ngx_http_micromint_content_module".as_ptr(),
+    c"ngx_http_index_module".as_ptr(),
     c"ngx_http_micromint_module".as_ptr(),
     c"ngx_http_try_files_module".as_ptr(),
     c"ngx_http_auth_request_module".as_ptr(),
@@ -139,7 +147,7 @@ static HTTP_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
 const SERVERS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const LOCATIONS: u32 = SERVERS | NGX_HTTP_LOC_CONF;
 
-static COMMANDS: Table<[ngx_command_t; 12]> = Table([
+static COMMANDS: Table<[ngx_command_t; 14]> = Table([
     command("micromint_config\0", SERVERS | NGX_CONF_TAKE1, NGX_HTTP_SRV_CONF_OFFSET, set_config),
     command(
         "micromint\0",
@@ -158,6 +166,18 @@ static COMMANDS: Table<[ngx_command_t; 12]> = Table([
         LOCATIONS | NGX_CONF_TAKE1,
         NGX_HTTP_LOC_CONF_OFFSET,
         set_price_files,
+    ),
+    command(
+        "micromint_exemptions\0",
+        LOCATIONS | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_exemptions,
+    ),
+    command(
+        "micromint_redirects\0",
+        LOCATIONS | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_redirects,
     ),
     command(
         "micromint_subrequests\0",
@@ -277,6 +297,8 @@ setters! {
     set_config = module::set_config;
     set_gate = module::set_gate;
     set_price = module::set_price;
+    set_exemptions = module::set_exemptions;
+    set_redirects = module::set_redirects;
     set_subrequests = module::set_subrequests;
     set_receipt_path = module::set_receipt_path;
     set_price_files = module::set_price_files;
@@ -357,7 +379,7 @@ unsafe extern "C" fn add_variables(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx gives the configuration that is being read; the names are static.
     unsafe {
         for (index, variable) in Variable::ALL.iter().enumerate() {
-            let text = variable.name();
+            let text = variable_name(*variable);
             let mut text = ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
             let added = ngx_http_add_variable(cf, &raw mut text, NGX_HTTP_VAR_NOCACHEABLE as usize);
             if added.is_null() {
@@ -444,6 +466,7 @@ macro_rules! request_handlers {
 request_handlers! {
     access = handlers::access;
     precontent = handlers::precontent;
+    content = handlers::content;
     record = handlers::record;
     message = handlers::message;
     status = handlers::status;
@@ -454,6 +477,34 @@ request_handlers! {
 unsafe fn handle(r: *mut ngx_http_request_t, handle: fn(&mut Request) -> Code) -> Code {
     // SAFETY: the caller guarantees the request.
     unsafe { guard((*(*r).connection).log, 500, || handle(&mut Request::new(r))) }
+}
+
+// ---- the content module
+
+#[allow(non_upper_case_globals, reason = "nginx's way of naming modules")]
+static mut ngx_http_micromint_content_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw const CONTENT_CONTEXT).cast_mut().cast(),
+    type_: NGX_HTTP_MODULE as usize,
+    ..ngx_module_t::default()
+};
+
+static CONTENT_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
+    preconfiguration: None,
+    postconfiguration: Some(add_content_handler),
+    create_main_conf: None,
+    init_main_conf: None,
+    create_srv_conf: None,
+    merge_srv_conf: None,
+    create_loc_conf: None,
+    merge_loc_conf: None,
+});
+
+unsafe extern "C" fn add_content_handler(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx gives the configuration that was read.
+    match unsafe { add_phase_handler(cf, ngx_http_phases_NGX_HTTP_CONTENT_PHASE, Some(content)) } {
+        true => OK,
+        false => ERROR,
+    }
 }
 
 // ---- the filter module

@@ -69,6 +69,8 @@ pub enum Next {
 
 /// The result of asking.
 pub enum Asked {
+    /// Free content of a request without a payment: there is nothing to remember.
+    Free,
     /// Carry it out, with [`Visit::carry_out`].
     Decided,
     /// Read the body, at most this many bytes; then [`Visit::ask_with_body`].
@@ -94,6 +96,7 @@ pub struct Reply {
 }
 
 /// A charge to be reversed, by a thread that may block.
+#[derive(Clone)]
 pub struct Reversal {
     paywall: Arc<Paywall>,
     charge: Charge,
@@ -261,6 +264,9 @@ impl Visit {
             false => vendor.look(request),
         };
         let pending = match look {
+            Look::Decided((Decision::Serve(serve), _)) if serve == Serve::default() => {
+                return Asked::Free;
+            }
             Look::Decided(decided) if reversal.is_none() => {
                 self.keep(decided, || RequestBuf::from(request));
                 return Asked::Decided;
@@ -377,6 +383,11 @@ impl Visit {
     pub fn is_free(&self) -> bool {
         let outcome = self.decision().map(Decision::outcome);
         matches!(outcome, None | Some(RequestOutcome::Free | RequestOutcome::Returned))
+    }
+
+    /// Whether the content is served and a price is covered: by a payment, a receipt or a free view.
+    pub fn covers_a_price(&self) -> bool {
+        self.stage == Stage::Served && self.covered > Rank::default()
     }
 
     /// Whether the response must be kept out of shared caches.
