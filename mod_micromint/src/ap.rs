@@ -33,7 +33,7 @@ use bindings::{
 pub(crate) use config::{ConfigPlace, Expression, Parent, Text};
 pub(crate) use counters::counters;
 pub(crate) use hooks::Grant;
-pub(crate) use request::Request;
+pub(crate) use request::{Body, Login, Request};
 
 /// What a hook returns to Apache: one of the constants below or an HTTP status.
 pub(crate) type Code = c_int;

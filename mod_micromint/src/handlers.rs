@@ -1,9 +1,10 @@
 //! The path of a request through the paywall.
 //!
-//! The paywall runs before whatever makes the content: access checks, passwords and rewriting are
-//! done, the file is known, and nothing was sent. `MicroMint On` puts it before every page of a
-//! place; `MicroMint Require` only before those that `Require micromint` let pass. A filter sees
-//! the head of the response before it is sent: a payment is kept for a success only.
+//! In the fixups a request passes a place, since its access checks let it pass, and owes its price
+//! wherever it is led on to. The paywall asks before whatever makes the content: rewriting is done,
+//! the file is known, and nothing was sent. `MicroMint On` puts it before every page of a place;
+//! `MicroMint Require` only before those that `Require micromint` let pass. A filter sees the head
+//! of the response before it is sent, and settles the charge.
 
 mod head;
 mod question;
@@ -11,18 +12,18 @@ mod reply;
 mod report;
 
 use micromint::protocol::RequestOutcome;
+use micromint::vendor::gate::{Mode, Next, Passed, PriceValue, Value, is_exempt};
 use micromint::vendor::{
-    Decision, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Request as PaywallRequest,
-    has_payment_or_receipt, is_price_file, parse_price, price_unreadable,
+    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Request as PaywallRequest, has_payment_or_receipt,
+    is_price_file, parse_price, price_unreadable,
 };
 
-use crate::ap::{Code, DECLINED, Grant, Level, Parent, Request};
-use crate::module::{Gate, Price, Variable};
-use crate::visit::{Ruling, Stage, Visit};
+use crate::ap::{Code, DECLINED, Grant, Level, Login, Parent, Request};
+use crate::module::Variable;
 pub(crate) use head::filter_head;
-use question::enter;
+use question::ask;
 pub(crate) use reply::watch_head;
-use reply::{decided, message, served, status};
+use reply::{carry_out, fail, message, rule, served, status};
 pub(crate) use report::record;
 use report::tell;
 
@@ -84,23 +85,25 @@ pub(crate) fn open(child: &Parent) {
 // ---- the hooks
 
 /// `Require micromint`. The paywall runs before the content, so access is granted for now, and the
-/// paywall asks for a payment if there is a price. Other credentials are tried first.
+/// paywall asks for a payment if there is a price. A password that was sent is tried first, whatever
+/// stands beside it: a right one is enough, and after a wrong one the browser asks for another.
 pub(crate) fn require(request: Request<'_>) -> Grant {
-    match request.place().gate() {
-        Gate::Off => {
+    match request.place().mode() {
+        Mode::Off => {
             request.log().write(
                 Level::Error,
                 "Require micromint: access is denied, because MicroMint is Off here",
             );
             Grant::Denied
         }
-        Gate::On | Gate::Require if request.may_still_log_in() && !comes_to_pay(request) => {
-            Grant::AfterLogin
-        }
-        Gate::On | Gate::Require => {
-            request.mark_required();
-            Grant::Granted
-        }
+        Mode::On | Mode::Require => match request.login() {
+            Login::Sent => Grant::AfterLogin,
+            Login::Possible if !comes_to_pay(request) => Grant::AfterLogin,
+            Login::Possible | Login::None => {
+                request.mark_required();
+                Grant::Granted
+            }
+        },
     }
 }
 
@@ -113,14 +116,21 @@ fn comes_to_pay(request: Request<'_>) -> bool {
     })
 }
 
-/// Called when everything is known about a request, or about a file that might be part of a listing
-/// or a variant: price files are hidden.
+/// Called when every access check let a request pass, before its directory's rewrites: it owes the
+/// price of its place. Called too for a file that might be part of a listing or a variant: price
+/// files are hidden.
 pub(crate) fn fixups(request: Request<'_>) -> Code {
-    if !request.place().is_gated() {
-        return DECLINED;
-    }
-    if request.filename().is_some_and(is_price_file) || is_price_file(request.path()) {
+    if request.place().is_gated()
+        && (request.filename().is_some_and(is_price_file) || is_price_file(request.path()))
+    {
         return NOT_FOUND;
+    }
+    if is_gated(request)
+        && !request.is_subrequest()
+        && !request.is_error_answer()
+        && let Err(code) = pass(request, false)
+    {
+        return code;
     }
     if let Some(visit) = request.visit() {
         tell(request, visit);
@@ -130,14 +140,13 @@ pub(crate) fn fixups(request: Request<'_>) -> Code {
 
 /// Before the content is made: the paywall.
 pub(crate) fn handler(request: Request<'_>) -> Code {
-    let is_gated = match request.place().gate() {
-        Gate::Off => false,
-        Gate::On => true,
-        Gate::Require => request.is_required(),
-    };
-    let code = match is_gated {
+    let code = match is_gated(request) {
         true if request.is_subrequest() => subrequest(request),
-        true => pass(request),
+        true => match pass(request, true) {
+            Ok(()) => arrive(request),
+            Err(code) => code,
+        },
+        false if !request.is_subrequest() && request.visit().is_some() => arrive(request),
         false => DECLINED,
     };
     match request.handler() {
@@ -147,96 +156,123 @@ pub(crate) fn handler(request: Request<'_>) -> Code {
     }
 }
 
+/// Whether the paywall is in front of this place for this request.
+fn is_gated(request: Request<'_>) -> bool {
+    match request.place().mode() {
+        Mode::Off => false,
+        Mode::On => true,
+        Mode::Require => request.is_required(),
+    }
+}
+
 /// Handles a subrequest. Whether it is paid for was decided for the main request.
 fn subrequest(request: Request<'_>) -> Code {
     if !request.place().refuses_subrequests() {
         return DECLINED;
     }
-    match price_of(request) {
+    match price_of(request, true) {
         Ok(0) => DECLINED,
         Ok(_) => FORBIDDEN,
         Err(_) => SERVER_ERROR,
     }
 }
 
-/// `DECLINED` lets the request continue to its content.
-fn pass(request: Request<'_>) -> Code {
-    let visit = request.visit();
-    // Whatever Apache makes now is the error page of our answer, or of another one.
-    if visit.is_some_and(|visit| visit.stage.get() == Stage::Answered) || request.is_error_answer()
-    {
-        return DECLINED;
-    }
+/// The request arrives at content. `DECLINED` lets it continue.
+fn arrive(request: Request<'_>) -> Code {
+    // It will only become another request: a per-directory rewrite, a type map.
     if request.leads_on() {
         return DECLINED;
     }
-    if request.is_folder() {
-        return free(request);
-    }
-    let price = match price_of(request) {
-        Ok(price) => price,
-        Err(ruling) => return decided(request, 0, ruling),
+    let is_error_page = request.is_error_answer();
+    let visit = request.visit();
+    let next = match visit {
+        Some(visit) => visit.gate.borrow_mut().next(0, is_error_page),
+        None if is_error_page => Next::Continue,
+        None => Next::Ask,
     };
-    if let Some(visit) = visit.filter(|visit| visit.stage.get() == Stage::Served) {
-        if price <= visit.price.get() {
-            return served(request, visit);
-        }
-        if is_charged(visit) {
-            let text = format!("{} coins were paid, but the page costs {price}", visit.price.get());
-            request.log().write(
-                Level::Error,
-                &format!("{text} after an internal redirect; the request is refused"),
-            );
-            return SERVER_ERROR;
-        }
-        visit.start_over();
+    match (next, visit) {
+        (Next::Ask | Next::AskWithBody, _) => ask(request),
+        (Next::CarryOut, _) => carry_out(request),
+        (Next::Continue | Next::Wait, Some(visit)) if !is_error_page => served(request, visit),
+        (Next::Continue | Next::Wait, _) => DECLINED,
     }
-    enter(request, price)
 }
 
 /// Free content is served, but it does not satisfy an access rule.
 fn free(request: Request<'_>) -> Code {
-    if request.is_required() && request.place().gate() == Gate::Require {
+    if request.is_required() && request.place().mode() == Mode::Require {
         return FORBIDDEN;
     }
     request.set_variable(Variable::Status, RequestOutcome::Free.word());
     DECLINED
 }
 
-fn is_charged(visit: &Visit) -> bool {
-    visit.ruling.borrow().serve().is_some_and(|serve| serve.charge.is_some())
+/// Notes that the request passes this place at its price, with `with_file` also that of the file
+/// beside the content. `Err` is what the hook returns.
+fn pass(request: Request<'_>, with_file: bool) -> Result<(), Code> {
+    let place = request.place();
+    if place.has_exemptions() && is_exempt(request.path()) {
+        return Ok(());
+    }
+    let price = price_of(request, with_file)?;
+    if price > 0 {
+        let passed = Passed {
+            price,
+            receipt_path: receipt_path(request),
+            free_views: place.free_views(),
+            is_dry_run: place.is_dry_run(),
+            charges_redirects: place.charges_redirects(),
+        };
+        request.visit_or_new().gate.borrow_mut().pass(passed);
+    }
+    Ok(())
 }
 
-/// The price of the page: from its price file, else from the place's directive, else 0. If the
-/// price cannot be read, the page is not sent.
-fn price_of(request: Request<'_>) -> Result<u32, Ruling> {
-    let read = |text: &[u8], place: &str| {
-        parse_price(text).map_err(|error| Decision::from(price_unreadable(&error, place)).into())
-    };
-    let file = if request.place().has_price_files() {
-        request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX)
-    } else {
-        Ok(None)
-    };
-    match file {
-        Ok(None) => {}
-        Ok(Some(text)) => return read(&text, &price_file(request)),
-        Err(error) => {
-            request.log().write(Level::Error, &format!("{}: {error}", price_file(request)));
-            return Err(Ruling::Fail(SERVER_ERROR));
-        }
-    }
-    match request.place().price() {
-        None => Ok(0),
-        Some(Price::Fixed(price)) => Ok(price),
-        Some(Price::Varying(expression)) => match request.evaluate(expression) {
-            Ok(text) => read(text, "MicroMintPrice"),
+/// What a receipt opens here. If it cannot be computed, the receipt opens the one page.
+fn receipt_path(request: Request<'_>) -> Option<Vec<u8>> {
+    match request.place().receipt_path()? {
+        Value::Fixed(text) => Some(text.bytes().to_vec()),
+        Value::Varying(expression) => match request.evaluate(*expression) {
+            Ok(path) => Some(path.to_vec()),
             Err(reason) => {
-                request.log().write(Level::Error, &format!("MicroMintPrice: {reason}"));
-                Err(Ruling::Fail(SERVER_ERROR))
+                request.log().write(Level::Error, &format!("MicroMintReceiptPath: {reason}"));
+                None
             }
         },
     }
+}
+
+/// The price of this place: the highest of its directive and, with `with_file`, its price file.
+/// `Err` is what the hook returns: if the price cannot be read, the page is not sent.
+fn price_of(request: Request<'_>, with_file: bool) -> Result<u32, Code> {
+    let directive = match request.place().price {
+        None => 0,
+        Some(PriceValue::Fixed(price)) => price,
+        Some(PriceValue::Varying(expression)) => match request.evaluate(expression) {
+            Ok(text) => read_price(request, text, "MicroMintPrice")?,
+            Err(reason) => {
+                request.log().write(Level::Error, &format!("MicroMintPrice: {reason}"));
+                return Err(fail(request, SERVER_ERROR));
+            }
+        },
+    };
+    if !with_file || !request.place().has_price_files() {
+        return Ok(directive);
+    }
+    match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
+        Ok(None) => Ok(directive),
+        Ok(Some(text)) => {
+            Ok(read_price(request, &text, &price_file(request))?.max(directive))
+        }
+        Err(error) => {
+            request.log().write(Level::Error, &format!("{}: {error}", price_file(request)));
+            Err(fail(request, SERVER_ERROR))
+        }
+    }
+}
+
+fn read_price(request: Request<'_>, text: &[u8], place: &str) -> Result<u32, Code> {
+    parse_price(text).map_err(|error| rule(request, price_unreadable(&error, place)))
 }
 
 fn price_file(request: Request<'_>) -> String {

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use micromint::host::{SystemClock, SystemEntropy};
-use micromint::vendor::{FREE_VIEWS_MAX, Vendor, parse_price, parse_receipt_path};
+use micromint::vendor::Vendor;
+use micromint::vendor::gate::{self, Mode, OptionError, Options, Syntax};
 
 use crate::ap::{ConfigPlace, Expression, Text};
 
@@ -16,53 +17,26 @@ pub(crate) struct ServerConfig {
 
 /// The configuration of a place: a server, a directory, a location, a file, or the scope of an
 /// `.htaccess` file. Apache merges these again for each request, so they are plain values.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct PlaceConfig {
-    gate: Option<Gate>,
-    price: Option<Price>,
-    refuses_subrequests: Option<bool>,
-    /// The inner `None` is the word `Off`, which cancels the value of an outer level.
-    receipt_path: Option<Option<Value>>,
-    has_price_files: Option<bool>,
-    free_views: Option<u32>,
-    is_dry_run: Option<bool>,
-    event_log: Option<EventLog>,
+pub(crate) type PlaceConfig = Options<Apache>;
+
+/// How Apache writes values in its configuration.
+pub(crate) struct Apache;
+
+impl Syntax for Apache {
+    type Text = Text;
+    type Expression = Expression;
+    type Log = EventFormat;
+
+    /// `expr=…`, or anything with a `%{…}` in it.
+    fn expression(word: &[u8]) -> Option<&[u8]> {
+        let has_variable = word.windows(2).any(|pair| pair == b"%{");
+        word.strip_prefix(b"expr=").or(has_variable.then_some(word))
+    }
 }
 
-/// `MicroMint`: where the paywall applies.
+/// How an event is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Nowhere.
-    Off,
-    /// Before every page.
-    On,
-    /// Before pages that `Require micromint` let pass.
-    Require,
-}
-
-/// `MicroMintPrice`.
-#[derive(Clone, Copy)]
-pub(crate) enum Price {
-    /// A number.
-    Fixed(u32),
-    /// An expression, evaluated for each request.
-    Varying(Expression),
-}
-
-/// A text, or an expression that is evaluated for each request.
-#[derive(Clone, Copy)]
-pub(crate) enum Value {
-    /// A constant text.
-    Fixed(Text),
-    /// An expression.
-    Varying(Expression),
-}
-
-/// `MicroMintLog`: how events are written into the error log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EventLog {
-    /// Not at all.
-    Off,
+pub(crate) enum EventFormat {
     /// As a line of words.
     Plain,
     /// As a JSON object.
@@ -78,82 +52,6 @@ impl ServerConfig {
     /// The vendor of this server.
     pub(crate) fn vendor(&self) -> Option<&Arc<Vendor>> {
         self.vendor.as_ref()
-    }
-}
-
-impl PlaceConfig {
-    /// The values where nothing is set.
-    pub(crate) const NONE: PlaceConfig = PlaceConfig {
-        gate: None,
-        price: None,
-        refuses_subrequests: None,
-        receipt_path: None,
-        has_price_files: None,
-        free_views: None,
-        is_dry_run: None,
-        event_log: None,
-    };
-
-    /// Merges a place's configuration `own` into `outer`. A price at this level without a word
-    /// about the paywall turns it on: a page is not given away because a directive was forgotten.
-    pub(crate) fn merged(outer: &PlaceConfig, own: &PlaceConfig) -> PlaceConfig {
-        let implied = own.price.and(Some(Gate::On)).filter(|_| !outer.is_gated());
-        PlaceConfig {
-            gate: own.gate.or(implied).or(outer.gate),
-            price: own.price.or(outer.price),
-            refuses_subrequests: own.refuses_subrequests.or(outer.refuses_subrequests),
-            receipt_path: own.receipt_path.or(outer.receipt_path),
-            has_price_files: own.has_price_files.or(outer.has_price_files),
-            free_views: own.free_views.or(outer.free_views),
-            is_dry_run: own.is_dry_run.or(outer.is_dry_run),
-            event_log: own.event_log.or(outer.event_log),
-        }
-    }
-
-    /// Where the paywall applies. A price alone turns it on.
-    pub(crate) fn gate(&self) -> Gate {
-        let implied = self.price.map_or(Gate::Off, |_| Gate::On);
-        self.gate.unwrap_or(implied)
-    }
-
-    /// Whether the paywall applies to any request.
-    pub(crate) fn is_gated(&self) -> bool {
-        self.gate() != Gate::Off
-    }
-
-    /// The price of a page that has no price file.
-    pub(crate) fn price(&self) -> Option<Price> {
-        self.price
-    }
-
-    /// Whether the price of a file is looked up beside it.
-    pub(crate) fn has_price_files(&self) -> bool {
-        self.has_price_files.unwrap_or(true)
-    }
-
-    /// Whether a priced page must not be part of another page's response.
-    pub(crate) fn refuses_subrequests(&self) -> bool {
-        self.refuses_subrequests.unwrap_or(false)
-    }
-
-    /// What a receipt opens, if more than one page.
-    pub(crate) fn receipt_path(&self) -> Option<Value> {
-        self.receipt_path?
-    }
-
-    /// The number of pages that a visitor sees per day without paying.
-    pub(crate) fn free_views(&self) -> u32 {
-        self.free_views.unwrap_or(0)
-    }
-
-    /// Whether payments are only reported and nothing is charged.
-    pub(crate) fn is_dry_run(&self) -> bool {
-        self.is_dry_run.unwrap_or(false)
-    }
-
-    /// How events are written into the error log.
-    pub(crate) fn event_log(&self) -> EventLog {
-        self.event_log.unwrap_or(EventLog::Off)
     }
 }
 
@@ -185,16 +83,10 @@ pub(crate) fn set_gate(
     own: &mut PlaceConfig,
     word: &[u8],
 ) -> Result<(), String> {
-    let gate = match word.to_ascii_lowercase().as_slice() {
-        b"on" => Gate::On,
-        b"off" => Gate::Off,
-        b"require" => Gate::Require,
-        _ => return Err(unexpected("On, Off or Require", word)),
-    };
-    if gate != Gate::Off {
+    own.set_mode(word, true).map_err(text)?;
+    if own.mode() != Mode::Off {
         place.note_gate("MicroMint");
     }
-    own.gate = Some(gate);
     Ok(())
 }
 
@@ -202,79 +94,49 @@ pub(crate) fn set_gate(
 pub(crate) fn set_price(
     place: &mut ConfigPlace,
     own: &mut PlaceConfig,
-    text: &[u8],
+    word: &[u8],
 ) -> Result<(), String> {
-    own.price = Some(match expression(text) {
-        Some(text) => Price::Varying(place.parse_expression(text)?),
-        None => Price::Fixed(parse_price(text).map_err(|error| error.to_string())?),
-    });
+    own.set_price(word, |expression| place.parse_expression(expression)).map_err(text)?;
     place.note_gate("MicroMintPrice");
     Ok(())
-}
-
-/// The expression in a value, if it contains one: `expr=…`, or anything with a `%{…}` in it.
-fn expression(text: &[u8]) -> Option<&[u8]> {
-    let has_variable = text.windows(2).any(|pair| pair == b"%{");
-    text.strip_prefix(b"expr=").or(has_variable.then_some(text))
 }
 
 /// `MicroMintReceiptPath PATH | EXPRESSION | Off`.
 pub(crate) fn set_receipt_path(
     place: &mut ConfigPlace,
     own: &mut PlaceConfig,
-    text: &[u8],
-) -> Result<(), String> {
-    own.receipt_path = Some(match expression(text) {
-        _ if text.eq_ignore_ascii_case(b"off") => None,
-        Some(text) => Some(Value::Varying(place.parse_expression(text)?)),
-        None => {
-            parse_receipt_path(text).map_err(|error| error.to_string())?;
-            Some(Value::Fixed(place.keep(text)))
-        }
-    });
-    Ok(())
-}
-
-/// `MicroMintFreeViews NUMBER`.
-pub(crate) fn set_free_views(
-    _: &mut ConfigPlace,
-    own: &mut PlaceConfig,
-    text: &[u8],
-) -> Result<(), String> {
-    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    own.free_views = number.filter(|number| *number <= FREE_VIEWS_MAX);
-    match own.free_views {
-        Some(_) => Ok(()),
-        None => Err(unexpected(&format!("a number from 0 to {FREE_VIEWS_MAX}"), text)),
-    }
-}
-
-/// `MicroMintDryRun On | Off`.
-pub(crate) fn set_dry_run(
-    _: &mut ConfigPlace,
-    own: &mut PlaceConfig,
     word: &[u8],
 ) -> Result<(), String> {
-    own.is_dry_run = Some(on_or_off(word)?);
-    Ok(())
+    let kept = place.keep(word);
+    own.set_receipt_path(word, |text| place.parse_expression(text), |_| kept).map_err(text)
 }
 
-/// `MicroMintPriceFiles On | Off`.
-pub(crate) fn set_price_files(
-    _: &mut ConfigPlace,
-    own: &mut PlaceConfig,
-    word: &[u8],
-) -> Result<(), String> {
-    own.has_price_files = Some(on_or_off(word)?);
-    Ok(())
+macro_rules! simple_setters {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])*
+        pub(crate) fn $name(
+            _: &mut ConfigPlace,
+            own: &mut PlaceConfig,
+            word: &[u8],
+        ) -> Result<(), String> {
+            own.$name(word).map_err(text)
+        })*
+    };
 }
 
-fn on_or_off(word: &[u8]) -> Result<bool, String> {
-    match word.to_ascii_lowercase().as_slice() {
-        b"on" => Ok(true),
-        b"off" => Ok(false),
-        _ => Err(unexpected("On or Off", word)),
-    }
+simple_setters! {
+    /// `MicroMintFreeViews NUMBER`.
+    set_free_views;
+    /// `MicroMintDryRun On | Off`.
+    set_dry_run;
+    /// `MicroMintPriceFiles On | Off`.
+    set_price_files;
+    /// `MicroMintExemptions On | Off`.
+    set_exemptions;
+    /// `MicroMintRedirects Charge | Reverse`.
+    set_redirects;
+    /// `MicroMintSubrequests Allow | Refuse`.
+    set_subrequests;
 }
 
 /// `MicroMintLog Off | Plain | JSON`.
@@ -283,32 +145,21 @@ pub(crate) fn set_log(
     own: &mut PlaceConfig,
     word: &[u8],
 ) -> Result<(), String> {
-    own.event_log = Some(match word.to_ascii_lowercase().as_slice() {
-        b"off" => EventLog::Off,
-        b"plain" => EventLog::Plain,
-        b"json" => EventLog::Json,
-        _ => return Err(unexpected("Off, Plain or JSON", word)),
-    });
-    Ok(())
-}
-
-/// `MicroMintSubrequests Allow | Refuse`.
-pub(crate) fn set_subrequests(
-    _: &mut ConfigPlace,
-    own: &mut PlaceConfig,
-    word: &[u8],
-) -> Result<(), String> {
-    own.refuses_subrequests = Some(match word.to_ascii_lowercase().as_slice() {
-        b"allow" => false,
-        b"refuse" => true,
-        _ => return Err(unexpected("Allow or Refuse", word)),
+    own.log = Some(match word.to_ascii_lowercase().as_slice() {
+        b"off" => None,
+        b"plain" => Some(EventFormat::Plain),
+        b"json" => Some(EventFormat::Json),
+        _ => {
+            let found = String::from_utf8_lossy(word);
+            return Err(format!("expected off, plain or json, found \"{found}\""));
+        }
     });
     Ok(())
 }
 
 /// Apache prefixes the directive's position and name.
-fn unexpected(expected: &str, found: &[u8]) -> String {
-    format!("expected {expected}, found {:?}", String::from_utf8_lossy(found))
+fn text(error: OptionError) -> String {
+    error.to_string()
 }
 
 /// A variable that the module sets in the environment, for logs, expressions and the content.
@@ -324,6 +175,17 @@ pub(crate) enum Variable {
     User,
     /// All of it as one line; known when the request is over.
     Event,
+}
+
+impl From<gate::Variable> for Variable {
+    fn from(variable: gate::Variable) -> Variable {
+        match variable {
+            gate::Variable::Status => Variable::Status,
+            gate::Variable::Price => Variable::Price,
+            gate::Variable::Coins => Variable::Coins,
+            gate::Variable::User => Variable::User,
+        }
+    }
 }
 
 impl Variable {

@@ -18,5 +18,6 @@ pub use exempt::is_exempt;
 pub use options::{Mode, Options, OptionError, PriceValue, Syntax, Value};
 pub use passed::Passed;
 pub use visit::{
-    Action, Asked, Closing, Next, Question, Reply, Reversal, Severity, Stage, Variable, Visit,
+    Action, Asked, Closing, Next, Question, Reply, Reversal, Severity, Stage, Thread, Variable,
+    Visit,
 };

@@ -60,6 +60,12 @@ impl Text {
     }
 }
 
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 /// The place in the configuration that is being read.
 pub(crate) struct ConfigPlace(*mut cmd_parms);
 

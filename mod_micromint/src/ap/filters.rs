@@ -5,7 +5,8 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::bindings::{
-    AP_FILTER_ERROR, AP_FTYPE_CONTENT_SET, AP_FTYPE_PROTOCOL, AP_MODE_READBYTES, APR_BLOCK_READ,
+    AP_FILTER_ERROR, AP_FTYPE_CONTENT_SET, AP_FTYPE_PROTOCOL, AP_MODE_EXHAUSTIVE, AP_MODE_GETLINE,
+    AP_MODE_READBYTES, AP_MODE_SPECULATIVE, APR_BLOCK_READ,
     APR_EGENERAL, ap_add_input_filter_handle, ap_add_output_filter_handle, ap_bucket_type_error,
     ap_filter_rec_t, ap_filter_t, ap_get_brigade, ap_input_mode_t, ap_map_http_request_error,
     ap_pass_brigade, ap_register_input_filter, ap_register_output_filter, ap_remove_output_filter,
@@ -13,7 +14,7 @@ use super::bindings::{
     apr_bucket_eos_create, apr_bucket_pool_create, apr_bucket_type_eos, apr_off_t, apr_read_type_e,
     apr_status_t, request_rec,
 };
-use super::{Code, Log, Request, copy_into, guard, place_in};
+use super::{Body, Code, Log, Request, copy_into, guard, place_in};
 use crate::handlers;
 
 /// How much of a body is read at a time, in bytes.
@@ -89,15 +90,12 @@ unsafe extern "C" fn head(
 
 // ---- the body of a request
 
-/// Reads the whole body; see [`Request::read_body`].
+/// Reads the body; see [`Request::read_body`].
 ///
 /// # Safety
 /// `r` must be a live request whose body was not read yet.
-pub(super) unsafe fn read_all(
-    r: *mut request_rec,
-    size_max: usize,
-) -> Result<Option<Vec<u8>>, Code> {
-    let mut body = Some(Vec::new());
+pub(super) unsafe fn read_all(r: *mut request_rec, size_max: usize) -> Result<Body, Code> {
+    let mut body = Body { bytes: Vec::new(), is_complete: false };
     // SAFETY: the brigade belongs to this function; a bucket's data is copied before it is deleted.
     unsafe {
         let brigade = apr_brigade_create((*r).pool, (*(*r).connection).bucket_alloc);
@@ -112,67 +110,59 @@ pub(super) unsafe fn read_all(
             if status != 0 {
                 break Err(ap_map_http_request_error(status, 400));
             }
-            match take(brigade, &mut body, size_max) {
-                Ok(true) => break Ok(body),
-                Ok(false) => apr_brigade_cleanup(brigade.cast()),
-                Err(status) => break Err(ap_map_http_request_error(status, 400)),
-            };
-            if body.is_none() {
-                break Ok(None);
+            if let Err(status) = take(brigade, &mut body) {
+                break Err(ap_map_http_request_error(status, 400));
             }
+            if body.is_complete || body.bytes.len() > size_max {
+                break Ok(body);
+            }
+            apr_brigade_cleanup(brigade.cast());
         };
         apr_brigade_destroy(brigade);
         read
     }
 }
 
-/// Collects the data of a brigade, and returns whether the body ended. Too much data discards the
-/// body.
+/// Collects the data of a brigade, and notes whether the body ended.
 ///
 /// # Safety
 /// `brigade` must be a live brigade.
-unsafe fn take(
-    brigade: *mut apr_bucket_brigade,
-    body: &mut Option<Vec<u8>>,
-    size_max: usize,
-) -> Result<bool, apr_status_t> {
+unsafe fn take(brigade: *mut apr_bucket_brigade, body: &mut Body) -> Result<(), apr_status_t> {
     // SAFETY: the buckets are live while the brigade is not changed; reading one may split it in
     // place.
     unsafe {
         for bucket in buckets(brigade) {
             if (*bucket).type_ == &raw const apr_bucket_type_eos {
-                return Ok(true);
+                body.is_complete = true;
+                return Ok(());
             }
-            if (*(*bucket).type_).is_metadata != 0 {
-                continue;
-            }
-            let data = read(bucket)?;
-            let fits = body.as_ref().is_some_and(|body| body.len() + data.len() <= size_max);
-            match body {
-                Some(body) if fits => body.extend_from_slice(data),
-                _ => *body = None,
+            if (*(*bucket).type_).is_metadata == 0 {
+                body.bytes.extend_from_slice(read(bucket)?);
             }
         }
     }
-    Ok(false)
+    Ok(())
 }
 
-/// The rest of a body that is still to be replayed.
+/// What was read of a body and is still to be replayed, before the rest that was not read.
 #[derive(Clone, Copy)]
 struct Rest {
     data: *const c_char,
     len: usize,
+    /// Whether nothing comes after it.
+    is_complete: bool,
 }
 
-/// Makes a body that was read available to the next reader.
+/// Makes what was read of a body available to the next reader.
 ///
 /// # Safety
 /// `r` must be a live request whose body was read.
-pub(super) unsafe fn add_body(r: *mut request_rec, body: &[u8]) {
+pub(super) unsafe fn add_body(r: *mut request_rec, body: &Body) {
     // SAFETY: the copy is in the request's pool, and so is the filter's state.
     unsafe {
-        let data = copy_into((*r).pool, body);
-        let rest = place_in((*r).pool, Rest { data, len: body.len() });
+        let data = copy_into((*r).pool, &body.bytes);
+        let (len, is_complete) = (body.bytes.len(), body.is_complete);
+        let rest = place_in((*r).pool, Rest { data, len, is_complete });
         ap_add_input_filter_handle(
             BODY.load(Ordering::Relaxed),
             rest.cast::<c_void>(),
@@ -192,18 +182,32 @@ unsafe extern "C" fn body(
     // SAFETY: Apache gives a live filter, whose context is that of `add_body`, and a brigade to
     // append to. No closure of ours runs here that could panic.
     unsafe {
-        if mode != AP_MODE_READBYTES {
+        let rest: *mut Rest = (*filter).ctx.cast();
+        let is_over = (*rest).len == 0 && !(*rest).is_complete;
+        let all = std::slice::from_raw_parts((*rest).data.cast::<u8>(), (*rest).len);
+        let len = match mode {
+            AP_MODE_READBYTES | AP_MODE_SPECULATIVE => {
+                usize::try_from(wanted).unwrap_or(0).min(all.len())
+            }
+            AP_MODE_GETLINE => {
+                all.iter().position(|byte| *byte == b'\n').map_or(all.len(), |at| at + 1)
+            }
+            AP_MODE_EXHAUSTIVE => all.len(),
+            // Others read nothing of a body.
+            _ => return ap_get_brigade((*filter).next, brigade, mode, block, wanted),
+        };
+        if is_over {
             return ap_get_brigade((*filter).next, brigade, mode, block, wanted);
         }
-        let rest: *mut Rest = (*filter).ctx.cast();
         let alloc = (*(*(*filter).r).connection).bucket_alloc;
-        let len = usize::try_from(wanted).unwrap_or(0).min((*rest).len);
         if len > 0 {
             append(brigade, apr_bucket_pool_create((*rest).data, len, (*(*filter).r).pool, alloc));
+        }
+        if mode != AP_MODE_SPECULATIVE {
             (*rest).data = (*rest).data.add(len);
             (*rest).len -= len;
         }
-        if (*rest).len == 0 {
+        if (*rest).is_complete && len == all.len() {
             append(brigade, apr_bucket_eos_create(alloc));
         }
         0

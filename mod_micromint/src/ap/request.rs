@@ -10,7 +10,7 @@ use std::ptr::{null, null_mut};
 use smallvec::SmallVec;
 
 use super::bindings::{
-    APR_DIR, ap_auth_type, ap_discard_request_body, ap_expr_str_exec, ap_get_module_config,
+    ap_auth_type, ap_discard_request_body, ap_expr_str_exec, ap_get_module_config,
     ap_index_of_response, ap_response_code_string, ap_run_http_scheme, ap_run_insert_error_filter,
     ap_rwrite, ap_set_content_length, ap_set_content_type, ap_set_module_config, apr_pool_t,
     apr_table_addn, apr_table_clear, apr_table_get, apr_table_setn, apr_table_unset, request_rec,
@@ -19,6 +19,7 @@ use super::config::{Expression, server_of, vendors_of};
 use super::tables::micromint_module;
 use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
 use crate::module::{PlaceConfig, ServerConfig, Variable};
+use micromint::vendor::has_login;
 use crate::visit::Visit;
 
 /// The note by which `Require micromint` asks for the paywall.
@@ -26,6 +27,25 @@ const REQUIRED: &std::ffi::CStr = c"mod_micromint-required";
 
 /// Header fields as (name, value). They need heap memory only if there are more than browsers send.
 pub(crate) type Fields<'a> = SmallVec<[(&'a [u8], &'a [u8]); 16]>;
+
+/// Whether a client may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// It sent no password, or is logged in.
+    None,
+    /// It sent a password that was not checked yet.
+    Sent,
+    /// It may log in without a header.
+    Possible,
+}
+
+/// The body of a request, as far as it was read.
+pub(crate) struct Body {
+    /// What was read.
+    pub(crate) bytes: Vec<u8>,
+    /// Whether that is all.
+    pub(crate) is_complete: bool,
+}
 
 /// A request during one callback. What it lends is in the request's pool.
 #[derive(Clone, Copy)]
@@ -158,13 +178,6 @@ impl<'a> Request<'a> {
         unsafe { !(*self.r).main.is_null() }
     }
 
-    /// Whether it is a directory: Apache makes a listing, if it may.
-    pub(crate) fn is_folder(self) -> bool {
-        // SAFETY: the request is live.
-        let is_directory = unsafe { (*self.r).finfo.filetype } == APR_DIR;
-        is_directory && matches!(self.handler(), None | Some(b"httpd/unix-directory"))
-    }
-
     /// Whether it will only become an internal redirect: a per-directory rule of mod_rewrite, a
     /// type map.
     pub(crate) fn leads_on(self) -> bool {
@@ -198,24 +211,25 @@ impl<'a> Request<'a> {
         unsafe { !ap_response_code_string(self.r, ap_index_of_response(status.into())).is_null() }
     }
 
-    /// Whether a client that has not logged in may still do so: a password was sent, or the method
-    /// of authentication needs no header.
-    pub(crate) fn may_still_log_in(self) -> bool {
+    /// Whether a client that has not logged in has sent a password, or may still log in because the
+    /// method of authentication needs no header.
+    pub(crate) fn login(self) -> Login {
         // SAFETY: the request is live; the type is in the configuration or in the request's pool.
         let kind = unsafe {
             if !(*self.r).user.is_null() {
-                return false;
+                return Login::None;
             }
             bytes(ap_auth_type(self.r)).to_ascii_lowercase()
         };
         match kind.as_slice() {
-            b"" | b"none" => false,
+            b"" | b"none" => Login::None,
             b"basic" | b"digest" | b"bearer" => {
-                self.header(c"Authorization").is_some_and(|value| {
-                    !value.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"payment "))
-                })
+                let headers = self.headers();
+                let request =
+                    micromint::vendor::Request { headers: &headers, ..Default::default() };
+                if has_login(&request) { Login::Sent } else { Login::None }
             }
-            _ => true,
+            _ => Login::Possible,
         }
     }
 
@@ -359,15 +373,15 @@ fn is_absence(error: &std::io::Error) -> bool {
 // ---- its body, and what makes its content
 
 impl Request<'_> {
-    /// Reads the body: `None` if it has more than `size_max` bytes. `Err` is what the hook must
+    /// Reads the body, or a little more than its first `size_max` bytes. `Err` is what the hook must
     /// return.
-    pub(crate) fn read_body(self, size_max: usize) -> Result<Option<Vec<u8>>, Code> {
+    pub(crate) fn read_body(self, size_max: usize) -> Result<Body, Code> {
         // SAFETY: the request is live and its filters were not read from.
         unsafe { filters::read_all(self.r, size_max) }
     }
 
-    /// Makes the body that was read available to the handler that makes the content.
-    pub(crate) fn give_body_back(self, body: &[u8]) {
+    /// Makes what was read of the body available to whatever reads it next.
+    pub(crate) fn give_body_back(self, body: &Body) {
         // SAFETY: the request is live; the bytes are copied.
         unsafe { filters::add_body(self.r, body) }
     }

@@ -57,7 +57,7 @@ const SECTIONS: u32 = RSRC_CONF | ACCESS_CONF;
 /// AuthConfig).
 const PLACES: u32 = SECTIONS | OR_AUTHCFG;
 
-static COMMANDS: Table<[command_rec; 10]> = Table([
+static COMMANDS: Table<[command_rec; 12]> = Table([
     command(c"MicroMintConfig", set_config, SERVERS, c"the configuration file of the vendor"),
     command(
         c"MicroMint",
@@ -88,6 +88,18 @@ static COMMANDS: Table<[command_rec; 10]> = Table([
         set_price_files,
         PLACES,
         c"On or Off: whether to read the price of NAME from the file NAME.mm",
+    ),
+    command(
+        c"MicroMintExemptions",
+        set_exemptions,
+        PLACES,
+        c"On or Off: whether /robots.txt and other technical paths are free",
+    ),
+    command(
+        c"MicroMintRedirects",
+        set_redirects,
+        PLACES,
+        c"Charge or Reverse: whether a redirect by the content is what is sold",
     ),
     command(
         c"MicroMintFreeViews",
@@ -195,6 +207,8 @@ place_setters! {
     set_subrequests = directives::set_subrequests;
     set_receipt_path = directives::set_receipt_path;
     set_price_files = directives::set_price_files;
+    set_exemptions = directives::set_exemptions;
+    set_redirects = directives::set_redirects;
     set_free_views = directives::set_free_views;
     set_dry_run = directives::set_dry_run;
     set_log = directives::set_log;
@@ -233,7 +247,7 @@ unsafe extern "C" fn merge_place(
     // SAFETY: both were made by `create_place` or by this function.
     unsafe {
         let merged =
-            PlaceConfig::merged(&*outer.cast::<PlaceConfig>(), &*own.cast::<PlaceConfig>());
+            (*own.cast::<PlaceConfig>()).within(&*outer.cast::<PlaceConfig>());
         place_in(pool, merged).cast()
     }
 }

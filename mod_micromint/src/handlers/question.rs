@@ -1,16 +1,11 @@
-//! Asks the paywall: how a request is presented, and who decides about it when.
+//! Asks the paywall: how a request is presented. The thread belongs to the request and may wait.
 
-use std::sync::Arc;
+use micromint::vendor::gate::{Asked, Thread, Visit as Gate};
+use micromint::vendor::{Content, Request as PaywallRequest, Vendor};
 
-use micromint::protocol::{PAYMENT_SIZE_MAX, RequestOutcome};
-use micromint::vendor::{
-    Content, Decision, Paywall, Place, Request as PaywallRequest, RequestBuf, Serve, Vendor,
-    VendorDecision, unavailable,
-};
-
-use super::{SERVER_ERROR, free, reply};
-use crate::ap::{Code, Level, Request};
-use crate::module::{PlaceConfig, Value};
+use super::reply::{carry_out, fail};
+use super::{SERVER_ERROR, free};
+use crate::ap::{Body, Code, Level, Request};
 use crate::test_panic;
 
 /// The header fields for which the facts about a file matter.
@@ -23,112 +18,63 @@ const CONDITIONS: [&[u8]; 6] = [
     b"Range",
 ];
 
-/// Asks what to do with the request at this price.
-pub(super) fn enter(request: Request<'_>, price: u32) -> Code {
+/// Asks what to do with the request.
+pub(super) fn ask(request: Request<'_>) -> Code {
     let Some(vendor) = request.server().vendor() else {
         request.log().write(Level::Error, "expected a MicroMintConfig for this server, found none");
         return SERVER_ERROR;
     };
-    let paywall = match asking(request, vendor, price) {
-        Ok(paywall) => paywall,
-        Err(code) => return code,
-    };
     test_panic::panic_if_asked(request, "head");
-    if let Some(question) = request.visit().and_then(|visit| visit.question.take()) {
-        return work(request, vendor, price, Work::Again(Box::new(question)));
-    }
-    let (decided, question) = with_request(request, price, None, |question| {
-        let decided = vendor.decide_head(&paywall, question);
-        let outcome = decided.as_ref().map(|(decision, _)| decision.outcome());
-        let is_returned = outcome == Some(RequestOutcome::Returned);
-        (decided, (is_returned && price == 0).then(|| RequestBuf::from(question)))
+    test_panic::panic_if_asked(request, "decision");
+    let Some(visit) = request.visit() else {
+        // A free page is not remembered unless it brings a payment.
+        let mut gate = Gate::default();
+        let asked = with_request(request, None, |now| gate.ask(vendor, now, Thread::Blocking));
+        if matches!(asked, Asked::Free) {
+            return free(request);
+        }
+        request.visit_or_new().gate.replace(gate);
+        return follow(request, vendor, asked);
+    };
+    let asked = with_request(request, None, |now| {
+        visit.gate.borrow_mut().ask(vendor, now, Thread::Blocking)
     });
-    match decided {
-        Some((Decision::Serve(serve), _)) if serve == Serve::default() => free(request),
-        Some(decided) => follow(request, price, decided, question),
-        None => match request.read_body(PAYMENT_SIZE_MAX) {
-            Ok(body) => work(request, vendor, price, Work::Body(body)),
+    follow(request, vendor, asked)
+}
+
+fn follow(request: Request<'_>, vendor: &Vendor, asked: Asked) -> Code {
+    match asked {
+        Asked::Free => free(request),
+        Asked::Decided => carry_out(request),
+        Asked::NeedsBody { size_max } => match request.read_body(size_max) {
+            Ok(body) => ask_with(request, vendor, &body),
             Err(code) => code,
         },
+        // Only an event thread is told to wait elsewhere.
+        Asked::Pending(_) => fail(request, SERVER_ERROR),
     }
 }
 
-/// Carries out the decision, and stores what may be needed later.
-fn follow(
-    request: Request<'_>,
-    price: u32,
-    decided: VendorDecision,
-    question: Option<RequestBuf>,
-) -> Code {
-    let (decision, paywall) = decided;
+fn ask_with(request: Request<'_>, vendor: &Vendor, body: &Body) -> Code {
+    let whole = body.is_complete.then_some(body.bytes.as_slice());
     let visit = request.visit_or_new();
-    *visit.paywall.borrow_mut() = paywall;
-    *visit.question.borrow_mut() = question;
-    reply::decided(request, price, decision.into())
-}
-
-/// The vendor's paywall, opened now if it never was; `Err` is what must be returned if there is
-/// none.
-pub(super) fn asking(
-    request: Request<'_>,
-    vendor: &Vendor,
-    price: u32,
-) -> Result<Arc<Paywall>, Code> {
-    if let Some(paywall) = vendor.to_ask() {
-        return Ok(paywall);
-    }
-    if price == 0 {
-        return Err(free(request));
-    }
-    let reason = match vendor.open() {
-        Ok(Some(paywall)) => return Ok(paywall),
-        Ok(None) => "the till could not be opened; the server tries again in a moment".to_string(),
-        Err(error) => error.to_string(),
-    };
-    Err(reply::decided(request, price, Decision::from(unavailable(reason)).into()))
-}
-
-/// What is decided about.
-enum Work {
-    /// The request with its body; `None` if the body is too large.
-    Body(Option<Vec<u8>>),
-    /// What was asked before an internal redirect, at the price of the page that it leads to.
-    Again(Box<RequestBuf>),
-}
-
-/// Decides. This may wait for the disk: the thread belongs to the request.
-fn work(request: Request<'_>, vendor: &Vendor, price: u32, work: Work) -> Code {
-    test_panic::panic_if_asked(request, "decision");
-    let body = if let Work::Body(Some(body)) = &work { Some(body.as_slice()) } else { None };
-    let (decided, question) = with_request(request, price, body, |now| match &work {
-        Work::Body(_) => (vendor.decide(now), (price == 0).then(|| RequestBuf::from(now))),
-        Work::Again(before) => {
-            let decide = |before: &PaywallRequest<'_>| {
-                vendor.decide(&PaywallRequest {
-                    price,
-                    place: now.place,
-                    content: now.content,
-                    ..*before
-                })
-            };
-            (before.as_request(decide), None)
-        }
+    let asked = with_request(request, whole, |now| {
+        visit.gate.borrow_mut().ask_with_body(vendor, now, Thread::Blocking)
     });
-    let serves_body = matches!(&decided.0, Decision::Serve(serve) if !serve.as_get);
-    if let Some(body) = body.filter(|_| serves_body) {
+    if !visit.gate.borrow().replaces_body() {
+        // Whatever makes the content gets all of it; so does whatever discards it.
         request.give_body_back(body);
     }
-    follow(request, price, decided, question)
+    follow(request, vendor, asked)
 }
 
-/// Passes the request to the paywall.
+/// Passes the request to the paywall. The gate adds price and place.
 fn with_request<T>(
     request: Request<'_>,
-    price: u32,
     body: Option<&[u8]>,
     with: impl FnOnce(&PaywallRequest<'_>) -> T,
 ) -> T {
-    let (headers, place) = (request.headers(), request.place());
+    let headers = request.headers();
     // The facts about a file matter only for a condition or a range.
     let is_conditional =
         |name: &[u8]| CONDITIONS.iter().any(|condition| name.eq_ignore_ascii_case(condition));
@@ -143,31 +89,12 @@ fn with_request<T>(
         host: request.host(),
         headers: &headers,
         body,
-        price,
-        place: Place {
-            receipt_path: receipt_path(request, place),
-            free_views: place.free_views(),
-            is_dry_run: place.is_dry_run(),
-        },
         client: request.client(),
         content: file.map(|file| Content {
             etag: file.etag,
             last_modified: Some(file.last_modified),
             size: file.size,
         }),
+        ..PaywallRequest::default()
     })
-}
-
-/// What a receipt opens here. If it cannot be computed, the receipt opens the one page.
-fn receipt_path<'a>(request: Request<'a>, place: &PlaceConfig) -> Option<&'a [u8]> {
-    match place.receipt_path()? {
-        Value::Fixed(text) => Some(text.bytes()),
-        Value::Varying(expression) => match request.evaluate(expression) {
-            Ok(path) => Some(path),
-            Err(reason) => {
-                request.log().write(Level::Error, &format!("MicroMintReceiptPath: {reason}"));
-                None
-            }
-        },
-    }
 }

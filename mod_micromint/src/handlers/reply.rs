@@ -1,56 +1,64 @@
 //! Acts on the paywall's decision: the content is served, or another answer is sent.
 
-use micromint::protocol::RequestOutcome;
-use micromint::vendor::{Answer, Decision, METRICS_MEDIA_TYPE, Request as PaywallRequest};
+use micromint::vendor::gate::{Action, Mode, Severity, Stage};
+use micromint::vendor::{Answer, METRICS_MEDIA_TYPE, Request as PaywallRequest, unavailable};
 
-use super::question::asking;
 use super::report::tell;
-use super::{FORBIDDEN, NOT_FOUND, SERVER_ERROR, price_of};
+use super::{FORBIDDEN, NOT_FOUND, pass, price_of};
 use crate::ap::{Code, DECLINED, Level, OK, Request, counters};
-use crate::module::Gate;
-use crate::visit::{Ruling, Stage, Visit};
+use crate::visit::Visit;
 
-pub(super) fn decided(request: Request<'_>, price: u32, ruling: Ruling) -> Code {
+/// Answers the request with `answer`.
+pub(super) fn rule(request: Request<'_>, answer: Answer) -> Code {
+    request.visit_or_new().gate.borrow_mut().rule(answer);
+    carry_out(request)
+}
+
+/// Ends the request with Apache's own page for an error.
+pub(super) fn fail(request: Request<'_>, code: Code) -> Code {
+    request.visit_or_new().gate.borrow_mut().fail(u16::try_from(code).unwrap_or(500));
+    carry_out(request)
+}
+
+/// Carries out the decision.
+pub(super) fn carry_out(request: Request<'_>) -> Code {
     let visit = request.visit_or_new();
-    visit.price.set(price);
-    visit.ruling.replace(ruling);
-    let ruling = visit.ruling.borrow();
-    if let Some(alert) = ruling.decision().and_then(|decision| decision.about().alert.as_ref()) {
-        request.log().write(Level::Error, alert);
+    let action = visit.gate.borrow_mut().carry_out();
+    for (severity, text) in visit.gate.borrow().log_lines() {
+        let level = if severity == Severity::Error { Level::Error } else { Level::Info };
+        request.log().write(level, text);
     }
-    if let Some(serve) = ruling.serve() {
-        if serve.as_get {
-            request.become_get();
+    match action {
+        Action::Serve { as_get, ignore_conditions, strip } => {
+            if as_get {
+                request.become_get();
+            }
+            if ignore_conditions {
+                request.ignore_conditions();
+            }
+            request.remove_headers(strip);
+            if request.has_header(c"If-Match") {
+                // RFC 9110, 13.1.4, which Apache does not follow: the paywall used one condition,
+                // so the other must be ignored.
+                request.remove_headers(&["If-Unmodified-Since"]);
+            }
+            served(request, visit)
         }
-        if serve.ignore_conditions {
-            request.ignore_conditions();
+        Action::Answer(answer) => {
+            tell(request, visit);
+            refuse(request, &answer)
         }
-        request.remove_headers(serve.strip_request_headers);
-        if request.has_header(c"If-Match") {
-            // RFC 9110, 13.1.4, which Apache does not follow: the paywall used one condition, so
-            // the other must be ignored.
-            request.remove_headers(&["If-Unmodified-Since"]);
+        Action::Fail(status) => {
+            tell(request, visit);
+            Code::from(status)
         }
-        visit.stage.set(Stage::Served);
-        return served(request, visit);
-    }
-    visit.stage.set(Stage::Answered);
-    tell(request, visit);
-    match (ruling.answer(), &*ruling) {
-        (Some(answer), _) => refuse(request, answer),
-        (None, Ruling::Fail(code)) => *code,
-        (None, _) => SERVER_ERROR,
     }
 }
 
 /// The content may be made, also by requests that Apache derives from this one.
 pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
-    let is_returned = visit
-        .ruling
-        .borrow()
-        .serve()
-        .is_some_and(|serve| serve.outcome == RequestOutcome::Returned);
-    if is_returned && request.place().gate() == Gate::Require {
+    let is_free = visit.gate.borrow().is_free();
+    if is_free && request.is_required() && request.place().mode() == Mode::Require {
         return FORBIDDEN;
     }
     tell(request, visit);
@@ -62,10 +70,11 @@ pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
 /// every error that Apache makes of a client's request.
 pub(crate) fn watch_head(request: Request<'_>) {
     let Some(visit) = request.visit().filter(|_| !request.is_subrequest()) else { return };
-    if visit.stage.get() == Stage::Fresh {
+    let gate = visit.gate.borrow();
+    if gate.stage() == Stage::Fresh {
         return;
     }
-    if visit.ruling.borrow().serve().is_some_and(|serve| serve.is_private) {
+    if gate.is_private() {
         request.refuse_caching();
     }
     request.add_head_filter();
@@ -74,12 +83,6 @@ pub(crate) fn watch_head(request: Request<'_>) {
 /// Sends an answer instead of the content, through `ErrorDocument` if there is one for its status.
 /// Its header fields are added when the head is made.
 fn refuse(request: Request<'_>, answer: &Answer) -> Code {
-    if let Some(text) = &answer.log {
-        // What a client can cause at will is not an error of the server.
-        let level =
-            if answer.outcome == RequestOutcome::Unavailable { Level::Error } else { Level::Info };
-        request.log().write(level, text);
-    }
     if request.has_error_document(answer.status) {
         return Code::from(answer.status);
     }
@@ -105,18 +108,25 @@ pub(super) fn is_content_type(name: &str) -> bool {
 /// paywall's answer, or, if the 402 has another origin, the paywall's answer for this place.
 pub(super) fn message(request: Request<'_>) -> Code {
     let visit = request.visit_or_new();
-    if let Some(answer) = visit.ruling.borrow().answer() {
-        return send(request, answer);
+    let sent = visit.gate.borrow().answer().cloned();
+    if let Some(answer) = sent {
+        return send(request, &answer);
     }
     let Some(vendor) = request.server().vendor() else { return NOT_FOUND };
-    let price = match price_of(request) {
+    let price = match price_of(request, true) {
         Ok(0) => return NOT_FOUND,
         Ok(price) => price,
-        Err(_) => return SERVER_ERROR,
-    };
-    let paywall = match asking(request, vendor, price) {
-        Ok(paywall) => paywall,
         Err(code) => return code,
+    };
+    if let Err(code) = pass(request, true) {
+        return code;
+    }
+    let paywall = match vendor.open() {
+        Ok(paywall) => paywall.or_else(|| vendor.to_ask()),
+        Err(error) => return rule(request, unavailable(error.to_string())),
+    };
+    let Some(paywall) = paywall else {
+        return rule(request, unavailable("the till could not be opened a moment ago".to_string()));
     };
     let headers = request.headers();
     let answer = paywall.price_tag(&PaywallRequest {
@@ -128,7 +138,7 @@ pub(super) fn message(request: Request<'_>) -> Code {
         price,
         ..PaywallRequest::default()
     });
-    decided(request, price, Decision::from(answer).into())
+    rule(request, answer)
 }
 
 /// `SetHandler micromint-status`: the counters of all children since Apache was started, for

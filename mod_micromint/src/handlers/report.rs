@@ -1,29 +1,23 @@
 //! What is reported about a request: variables, counters, a line in the error log.
 
-use micromint::protocol::RequestOutcome;
-use micromint::vendor::{About, Answer, Decision, Event};
+use micromint::vendor::gate;
 
 use crate::ap::{Level, Request, counters};
-use crate::module::{EventLog, Variable};
-use crate::visit::{Ruling, Visit};
+use crate::module::{EventFormat, Variable};
+use crate::visit::Visit;
 
 /// Sets the variables in the environment of the request, for logs, expressions and scripts.
 pub(super) fn tell(request: Request<'_>, visit: &Visit) {
-    let ruling = visit.ruling.borrow();
-    let (outcome, coins, user) = match &*ruling {
-        Ruling::Decided(decision) if !visit.is_reversed.get() => {
-            (decision.outcome(), decision.coins(), decision.user())
+    let gate = visit.gate.borrow();
+    if !gate.is_decided() {
+        return;
+    }
+    for variable in gate::Variable::ALL {
+        let name = Variable::from(variable);
+        match gate.variable(variable) {
+            Some(value) => request.set_variable(name, &value),
+            None => request.unset_variable(name),
         }
-        Ruling::Decided(_) => (RequestOutcome::Reversed, 0, None),
-        Ruling::Fail(_) => (RequestOutcome::Unavailable, 0, None),
-        Ruling::None => return,
-    };
-    request.set_variable(Variable::Status, outcome.word());
-    request.set_variable(Variable::Price, &visit.price.get().to_string());
-    request.set_variable(Variable::Coins, &coins.to_string());
-    match user {
-        Some(user) => request.set_variable(Variable::User, user),
-        None => request.unset_variable(Variable::User),
     }
 }
 
@@ -31,35 +25,18 @@ pub(super) fn tell(request: Request<'_>, visit: &Visit) {
 /// `MicroMintLog` says.
 pub(crate) fn record(request: Request<'_>) {
     let Some(visit) = request.visit() else { return };
-    with_event(visit, request.answer_status(), |event| {
+    visit.gate.borrow().with_event(request.answer_status(), |event| {
         if let Some(counters) = counters() {
             counters.count(event);
         }
-        let log = request.place().event_log();
-        let line = if log == EventLog::Json { event.to_json() } else { event.to_line() };
-        if log != EventLog::Off {
+        let format = request.place().log();
+        let line = match format {
+            Some(EventFormat::Json) => event.to_json(),
+            Some(EventFormat::Plain) | None => event.to_line(),
+        };
+        if format.is_some() {
             request.log().write(Level::Notice, &line);
         }
         request.set_variable(Variable::Event, &line);
     });
-}
-
-/// Calls `with` with the event of a request, if anything was decided about it.
-fn with_event(visit: &Visit, status: u16, with: impl FnOnce(&Event<'_>)) {
-    match &*visit.ruling.borrow() {
-        Ruling::None => {}
-        Ruling::Decided(decision) => {
-            let became = match visit.is_reversed.get() {
-                true => RequestOutcome::Reversed,
-                false => decision.outcome(),
-            };
-            with(&decision.event(status, became));
-        }
-        Ruling::Fail(_) => {
-            let about = About { price: visit.price.get(), ..About::default() };
-            let failed =
-                Answer { outcome: RequestOutcome::Unavailable, status, about, ..Answer::default() };
-            with(&Decision::from(failed).event(status, RequestOutcome::Unavailable));
-        }
-    }
 }

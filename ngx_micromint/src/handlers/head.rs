@@ -1,7 +1,7 @@
 //! The head of a response: what the paywall adds to it, and the reversal of a payment whose
 //! response is not one that is charged.
 
-use micromint::vendor::gate::{Closing, Reversal};
+use micromint::vendor::gate::{Closing, Reversal, Thread};
 use micromint::vendor::{Answer, HeadChanges};
 
 use crate::sys::{Code, ERROR, Level, OK, Request, detach};
@@ -15,7 +15,7 @@ pub(crate) fn filter_header(request: &mut Request) -> Code {
         if gate.is_closed() {
             return OK;
         }
-        gate.close(request.answer_status(), false, |name| request.answer_values(name))
+        gate.close(request.answer_status(), Thread::Event, |name| request.answer_values(name))
     };
     let Some(Closing { changes, reversal }) = closing else { return OK };
     if let Some(reversal) = reversal {

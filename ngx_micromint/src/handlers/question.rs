@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use micromint::protocol::PAYMENT_SIZE_MAX;
-use micromint::vendor::gate::{Asked, Passed, Question, Reply, Value};
+use micromint::vendor::gate::{Asked, Passed, Question, Reply, Thread, Value};
 use micromint::vendor::{
     Content, Request as PaywallRequest, Vendor, has_login as has_login_of, has_payment_or_receipt,
     unavailable,
@@ -28,7 +28,7 @@ pub(super) fn ask(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else {
         // A free page is not remembered unless it brings a payment.
         let mut gate = micromint::vendor::gate::Visit::default();
-        let asked = with_request(request, None, |now| gate.ask(&vendor, now));
+        let asked = with_request(request, None, |now| gate.ask(&vendor, now, Thread::Event));
         if matches!(asked, Asked::Free) {
             return DECLINED;
         }
@@ -36,7 +36,7 @@ pub(super) fn ask(request: &mut Request) -> Code {
         visit.gate.replace(gate);
         return follow(request, vendor, asked);
     };
-    let asked = with_request(request, None, |now| visit.gate.borrow_mut().ask(&vendor, now));
+    let asked = with_request(request, None, |now| visit.gate.borrow_mut().ask(&vendor, now, Thread::Event));
     follow(request, vendor, asked)
 }
 
@@ -59,7 +59,7 @@ fn ask_with(request: &mut Request, body: Option<Vec<u8>>) -> Code {
         return fail(request, SERVER_ERROR);
     };
     let asked = with_request(request, body.as_deref(), |now| {
-        visit.gate.borrow_mut().ask_with_body(&vendor, now)
+        visit.gate.borrow_mut().ask_with_body(&vendor, now, Thread::Event)
     });
     follow(request, vendor, asked)
 }

@@ -78,8 +78,17 @@ pub enum Asked {
         /// The largest useful body, in bytes.
         size_max: usize,
     },
-    /// Only a thread that may block can decide.
+    /// Only a thread that may block can decide; never on [`Thread::Blocking`].
     Pending(Box<Question>),
+}
+
+/// The thread that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thread {
+    /// It must not wait: an event loop.
+    Event,
+    /// It may wait for the disk.
+    Blocking,
 }
 
 /// A question for a thread that may block.
@@ -228,19 +237,30 @@ impl Visit {
 // ---- the question and its answer
 
 impl Visit {
-    /// Asks the vendor about the request, whose head was read, without waiting. Of `request`, price
-    /// and place are replaced by what is owed.
-    pub fn ask(&mut self, vendor: &Vendor, request: &Request<'_>) -> Asked {
-        self.put(vendor, request, false)
+    /// Asks the vendor about the request, whose head was read. Of `request`, price and place are
+    /// replaced by what is owed.
+    pub fn ask(&mut self, vendor: &Vendor, request: &Request<'_>, thread: Thread) -> Asked {
+        self.put(vendor, request, thread, false)
     }
 
     /// Asks again, after [`Asked::NeedsBody`]: with the body, or with `body: None` if it is too
     /// large.
-    pub fn ask_with_body(&mut self, vendor: &Vendor, request: &Request<'_>) -> Asked {
-        self.put(vendor, request, true)
+    pub fn ask_with_body(
+        &mut self,
+        vendor: &Vendor,
+        request: &Request<'_>,
+        thread: Thread,
+    ) -> Asked {
+        self.put(vendor, request, thread, true)
     }
 
-    fn put(&mut self, vendor: &Vendor, request: &Request<'_>, is_read: bool) -> Asked {
+    fn put(
+        &mut self,
+        vendor: &Vendor,
+        request: &Request<'_>,
+        thread: Thread,
+        is_read: bool,
+    ) -> Asked {
         let owed = self.owed.take();
         let place = owed.as_ref().map(Passed::place).unwrap_or_default();
         let price = owed.as_ref().map_or(0, |owed| owed.price);
@@ -248,43 +268,53 @@ impl Visit {
             // What the client sent, at the price of the place that it was led to.
             Some(before) => before.as_request(|before| {
                 let content: Option<Content<'_>> = request.content;
-                self.look(vendor, &Request { price, place, content, ..*before }, true)
+                self.look(vendor, &Request { price, place, content, ..*before }, thread, true)
             }),
-            None => self.look(vendor, &Request { price, place, ..*request }, is_read),
+            None => self.look(vendor, &Request { price, place, ..*request }, thread, is_read),
         };
         self.owed = owed;
         self.price = price;
         asked
     }
 
-    fn look(&mut self, vendor: &Vendor, request: &Request<'_>, is_read: bool) -> Asked {
-        let reversal = self.reversal(402);
+    fn look(
+        &mut self,
+        vendor: &Vendor,
+        request: &Request<'_>,
+        thread: Thread,
+        is_read: bool,
+    ) -> Asked {
+        // A charge is reversed first: the same coins may then be good.
+        if let Some(reversal) = self.reversal(402) {
+            let pending = PendingBuf::from(request);
+            let question = Question { pending, reversal: Some(reversal) };
+            if thread == Thread::Event {
+                return Asked::Pending(Box::new(question));
+            }
+            self.answered(Some(question.wait(vendor)));
+            return Asked::Decided;
+        }
         let look = match is_read {
             true => vendor.look_with_body(request),
             false => vendor.look(request),
         };
-        let pending = match look {
+        let decided = match look {
             Look::Decided((Decision::Serve(serve), _)) if serve == Serve::default() => {
                 return Asked::Free;
             }
-            Look::Decided(decided) if reversal.is_none() => {
-                self.keep(decided, || RequestBuf::from(request));
-                return Asked::Decided;
-            }
-            Look::NeedsBody { size_max } if reversal.is_none() => {
-                return Asked::NeedsBody { size_max };
-            }
-            Look::Pending(pending) if reversal.is_none() => match pending.try_now() {
-                Ok(decided) => {
-                    self.keep(decided, || RequestBuf::from(request));
-                    return Asked::Decided;
+            Look::Decided(decided) => decided,
+            Look::NeedsBody { size_max } => return Asked::NeedsBody { size_max },
+            Look::Pending(pending) if thread == Thread::Blocking => pending.wait(),
+            Look::Pending(pending) => match pending.try_now() {
+                Ok(decided) => decided,
+                Err(pending) => {
+                    let pending = pending.to_owned();
+                    return Asked::Pending(Box::new(Question { pending, reversal: None }));
                 }
-                Err(pending) => pending.to_owned(),
             },
-            // A charge is reversed first, and the same coins may then be good.
-            _ => PendingBuf::from(request),
         };
-        Asked::Pending(Box::new(Question { pending, reversal }))
+        self.keep(decided, || RequestBuf::from(request));
+        Asked::Decided
     }
 
     /// Another thread decides; `pass` is the server's number of this pass.
@@ -385,6 +415,21 @@ impl Visit {
         matches!(outcome, None | Some(RequestOutcome::Free | RequestOutcome::Returned))
     }
 
+    /// Whether anything was decided about it.
+    pub fn is_decided(&self) -> bool {
+        !matches!(self.ruling, Ruling::None)
+    }
+
+    /// Whether the body was the payment, so that the content does not get it.
+    pub fn replaces_body(&self) -> bool {
+        self.serve().is_some_and(|serve| serve.as_get)
+    }
+
+    /// What became of the charge, once the head of the response was made.
+    pub fn became(&self) -> Option<RequestOutcome> {
+        self.became
+    }
+
     /// Whether the content is served and a price is covered: by a payment, a receipt or a free view.
     pub fn covers_a_price(&self) -> bool {
         self.stage == Stage::Served && self.covered > Rank::default()
@@ -439,13 +484,13 @@ impl Visit {
     /// name, in any case, that it has. `None` if there is nothing to change: the paywall has no part
     /// in it, or it is an interim answer, which settles nothing.
     ///
-    /// A server that must not wait passes `may_wait: false`: the head then says that a charge is
-    /// reversed, and [`Closing::reversal`] carries it out. If the result was an error first, a
+    /// On [`Thread::Event`] the head says that a charge is reversed, and [`Closing::reversal`]
+    /// carries it out. If the result was an error first, a
     /// server may call it again with the head of the error.
     pub fn close(
         &mut self,
         status: u16,
-        may_wait: bool,
+        thread: Thread,
         values: impl Fn(&str) -> Vec<String>,
     ) -> Option<Closing> {
         let is_interim = (100..200).contains(&status) && status != 101;
@@ -461,7 +506,9 @@ impl Visit {
         let mut reversal = None;
         let became = match (self.became, serve.charge, &self.paywall) {
             (Some(RequestOutcome::Reversed), _, _) => RequestOutcome::Reversed,
-            (_, Some(charge), Some(paywall)) if may_wait => paywall.settle(&charge, status),
+            (_, Some(charge), Some(paywall)) if thread == Thread::Blocking => {
+                paywall.settle(&charge, status)
+            }
             (_, Some(charge), Some(paywall)) => {
                 let promised = paywall.promise(&charge, status);
                 if promised == RequestOutcome::Reversed {
