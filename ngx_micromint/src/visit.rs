@@ -59,7 +59,7 @@ pub(crate) struct Visit {
     /// The pass through the phases in which `satisfy any` asked the paywall.
     pub(crate) asked_in: Cell<Option<u32>>,
     /// Whether the head of the response was processed.
-    pub(crate) has_settled: Cell<bool>,
+    pub(crate) is_finished: Cell<bool>,
     /// What became of the payment once the head of the response was made.
     pub(crate) became: Cell<Option<RequestOutcome>>,
 }

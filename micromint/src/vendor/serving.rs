@@ -26,7 +26,7 @@ use crate::time::UnixTime;
 /// How long to wait after a failed opening before the next attempt, in seconds.
 const REOPEN_AFTER_SECONDS: i64 = 1;
 
-/// A decision, and the paywall that settles its charge.
+/// A decision, and the paywall that finishes its charge.
 pub type VendorDecision = (Decision, Option<Arc<Paywall>>);
 
 /// A vendor in a server's configuration. One serves all threads of a process.
@@ -168,7 +168,7 @@ impl Vendor {
 
     /// Decides about a request whose head was read, on a thread that may block:
     /// [`Paywall::classify`] of `paywall` and [`Vendor::decide`] in one, examining the request only
-    /// once. Also returns the paywall that settles the charge, if there may be one. `None`: read
+    /// once. Also returns the paywall that finishes the charge, if there may be one. `None`: read
     /// the body first, at most [`PAYMENT_SIZE_MAX`](crate::protocol::PAYMENT_SIZE_MAX) bytes, and
     /// call [`Vendor::decide`].
     pub fn decide_head(
@@ -198,7 +198,7 @@ impl Vendor {
     }
 
     /// Decides as [`Paywall::decide`] does, and opens the paywall first if necessary. Waits for the
-    /// disk. Also returns the paywall that decided, which settles the charge.
+    /// disk. Also returns the paywall that decided, which finishes the charge.
     pub fn decide(&self, request: &Request<'_>) -> VendorDecision {
         let (opened, reason) = match self.open() {
             Ok(Some(paywall)) => (Some(paywall), None),
@@ -314,8 +314,8 @@ mod tests {
             self.vendor.decide_head(&self.vendor.to_ask().unwrap(), &request)
         }
 
-        /// The outcome of a payment in a header, with coins of `mint`, and whether it may be
-        /// settled.
+        /// The outcome of a payment in a header, with coins of `mint`, and whether it has a
+        /// paywall that finishes its charge.
         fn pay_in_header(&self, mint: &ObviousMint, page: &str) -> (RequestOutcome, bool) {
             let payment = BASE64URL.encode(payment(mint, page));
             let field = ("MicroMint-Payment", payment.as_bytes());

@@ -233,7 +233,7 @@ impl WalletState {
         if let Err(unpayable) = self.check_request(request, fetch, policy) {
             return PaymentPlan::Refuse(unpayable);
         }
-        if let Some(number) = self.unsettled(request, fetch) {
+        if let Some(number) = self.without_outcome(request, fetch) {
             return PaymentPlan::Resend(number);
         }
         let choice = match self.choose(request, now) {
@@ -286,7 +286,7 @@ impl WalletState {
     }
 
     /// The latest payment for exactly this request whose outcome is unknown.
-    fn unsettled(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
+    fn without_outcome(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
         let body_digest = fetch.body_digest();
         let found = self.payments.iter().rposition(|payment| {
             payment.outcome == PaymentOutcome::Unknown

@@ -55,7 +55,7 @@ fn take_back(request: Request<'_>, visit: &Visit, serve: &Serve, status: u16) {
     if visit.is_reversed.get() {
         return;
     }
-    match paywall.settle(&charge, status) {
+    match paywall.finish(&charge, status) {
         RequestOutcome::Reversed => visit.is_reversed.set(true),
         _ => {
             let text =

@@ -15,7 +15,7 @@ use crate::visit::{Ruling, Stage, Visit};
 pub(crate) fn filter_header(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return OK };
     let stage = visit.stage.get();
-    if !matches!(stage, Stage::Served | Stage::Answered) || visit.has_settled.replace(true) {
+    if !matches!(stage, Stage::Served | Stage::Answered) || visit.is_finished.replace(true) {
         return OK;
     }
     let ruling = visit.ruling.borrow();
@@ -33,7 +33,7 @@ pub(crate) fn filter_header(request: &mut Request) -> Code {
     let promised = promised.map(|(charge, paywall)| paywall.promise(charge, status));
     let became = promised.unwrap_or(serve.outcome);
     if became == RequestOutcome::Reversed {
-        settle(request, &visit, serve, status);
+        finish(request, &visit, serve, status);
     }
     visit.became.set(Some(became));
     let changes = serve.head(status, became, |name| request.answer_values(name));
@@ -45,7 +45,7 @@ fn pushed(pushed: Option<()>) -> Code {
 }
 
 /// Reverses a payment in the thread pool; if the pool's queue is full, reverses it here.
-fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
+fn finish(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
     let (Some(charge), Some(paywall)) = (serve.charge, visit.paywall.borrow().clone()) else {
         return;
     };
@@ -53,7 +53,7 @@ fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
     let Some(pool) = request.server().pool() else { return };
     let task = {
         let paywall = Arc::clone(&paywall);
-        move || match paywall.settle(&charge, status) {
+        move || match paywall.finish(&charge, status) {
             RequestOutcome::Reversed => None,
             _ => {
                 Some(format!("a payment whose response has status {status} could not be reversed"))
@@ -65,7 +65,7 @@ fn settle(request: &Request, visit: &Visit, serve: &Serve, status: u16) {
             Level::Warn,
             "a payment is reversed on the event thread, because the queue of the thread pool is full",
         );
-        paywall.settle(&charge, status);
+        paywall.finish(&charge, status);
     }
 }
 
