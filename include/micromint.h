@@ -225,7 +225,7 @@ typedef enum {
  */
 typedef enum {
   /**
-   * Send the message to the very URL, then call `micromint_wallet_record_outcome()` with the answer.
+   * Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the answer.
    */
   MICROMINT_PAY_SEND = 0,
   /**

@@ -82,7 +82,7 @@ pub struct micromint_policy {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum micromint_pay {
-    /// Send the message to the very URL, then call `micromint_wallet_record_outcome()` with the answer.
+    /// Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the answer.
     MICROMINT_PAY_SEND = 0,
     /// The same, with a message that was already sent and costs no further coins.
     MICROMINT_PAY_SEND_AGAIN = 1,

@@ -105,9 +105,9 @@ fn ranges_and_conditions_are_the_clients_own_wish() {
 }
 
 #[test]
-fn a_range_that_is_none_is_taken_back_where_nobody_could_know() {
-    // The content of the page is not known before it is made; the range is refused when its head is
-    // complete.
+fn an_unsatisfiable_range_of_generated_content_is_reversed() {
+    // The length of the page is unknown until it is generated, so the range is refused when its head
+    // is complete.
     let text = "AddOutputFilter INCLUDES .html\n<Directory %FOLDER%/www>\nOptions +Includes\n</Directory>\n";
     let site = Site::new();
     site.page("long.html", &"x".repeat(20_000), Some("1"));

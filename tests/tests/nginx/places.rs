@@ -1,4 +1,4 @@
-//! Wherever a page comes from: nginx's own ways of finding, making and protecting content.
+//! Pages from every source: nginx's own ways of finding, generating and protecting content.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -171,7 +171,7 @@ fn subscribers_see_free_what_others_pay_for() {
         assert_eq!(
             answer.seen(),
             (200, String::new(), "content for two"),
-            "nothing is said of a price"
+            "the answer mentions no price"
         );
         assert_eq!((answer.header("set-cookie"), answer.header("cache-control")), (None, None));
     }

@@ -63,7 +63,7 @@ fn slow_bodies_pay_and_late_ones_time_out_without_a_charge() {
 }
 
 #[test]
-fn large_bodies_lie_in_files_and_pay() {
+fn bodies_buffered_in_files_pay() {
     let site = Site::new();
     site.page("expensive.html", "expensive", Some("40\n"));
     let nginx = Nginx::with_server(site, "client_body_buffer_size 1k;");
@@ -132,7 +132,7 @@ fn head_is_never_charged() {
 }
 
 #[test]
-fn ranges_are_served_and_ranges_that_are_none_cost_nothing() {
+fn ranges_are_served_and_unsatisfiable_ranges_cost_nothing() {
     let nginx = Nginx::with_server(Site::new(), "");
     let url = nginx.site().url("/one.html");
     let get = |payment: &_, range: &str| {
@@ -219,7 +219,7 @@ fn conditions_cost_nothing_when_they_hold() {
         .ask(&RequestText::get("/one.html").with_payment(&payment).with("If-Match", "\"other\""));
     assert_eq!(failed.short(), (412, "returned".to_string()));
     assert_eq!(nginx.ask(&RequestText::get("/one.html").with_payment(&payment)).short(), paid());
-    // What nginx was configured not to reveal about a file is not used either.
+    // Nor does nginx use facts about a file that it was configured not to reveal.
     let site = Site::new();
     let nginx = Nginx::with_server(site, "etag off; if_modified_since off; max_ranges 0;");
     let payment = payer::payment(&nginx.site().url("/one.html"), 1);

@@ -80,7 +80,7 @@ impl File for FullFile {
 }
 
 #[test]
-fn a_full_disk_is_told_and_loses_nothing() {
+fn a_full_disk_is_reported_and_loses_nothing() {
     let expected = minted(&test_params()).bytes(NAME).unwrap();
     for left in [0, 5_000, 30_000, 60_000, 90_000] {
         let directory = SimulatedDirectory::new();
@@ -99,7 +99,7 @@ fn a_full_disk_is_told_and_loses_nothing() {
 }
 
 #[test]
-fn free_space_is_looked_at_before_a_file_is_begun() {
+fn free_space_is_checked_before_a_file_is_created() {
     let directory = SimulatedDirectory::new();
     let size = crate::coin_file::file_size(&test_params());
     let disk =

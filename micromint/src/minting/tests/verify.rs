@@ -36,7 +36,7 @@ fn a_sound_file_is_verified_and_every_damage_is_found() {
 }
 
 #[test]
-fn what_the_broker_marks_is_no_damage() {
+fn marks_of_the_broker_are_no_faults() {
     let directory = minted(&test_params());
     let coin_file = CoinFile::open(&directory, NAME).unwrap();
     let (subbin, _) = coin_file.superbin(2).unwrap().balls().next().unwrap();
