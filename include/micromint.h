@@ -225,7 +225,8 @@ typedef enum {
  */
 typedef enum {
   /**
-   * Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the answer.
+   * Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the
+   * answer.
    */
   MICROMINT_PAY_SEND = 0,
   /**
@@ -2271,7 +2272,7 @@ micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
  * body, body_len:       the body of the fetch.
  * policy:               what the owner allows.
  * pay_out:              what to do.
- * payment_out:          the payment's number, for `micromint_wallet_record_outcome()`; 0 if there is none.
+ * payment_out:          its number, for `micromint_wallet_record_outcome()`; 0 if there is none.
  * message_out:          a buffer: the Payment message to send; the price to ask for, with
  *                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE; the URL of the
  *                       manifest, with MICROMINT_PAY_NEEDS_CONSENT.
@@ -2309,13 +2310,13 @@ micromint_status micromint_wallet_pay(micromint_wallet *wallet,
  * Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_wallet_record_outcome(micromint_wallet *wallet,
-                                         uint32_t payment,
-                                         uint32_t status,
-                                         const uint8_t *word,
-                                         size_t word_len,
-                                         const uint8_t **outcome_out,
-                                         size_t *outcome_len_out,
-                                         micromint_error **error_out);
+                                                 uint32_t payment,
+                                                 uint32_t status,
+                                                 const uint8_t *word,
+                                                 size_t word_len,
+                                                 const uint8_t **outcome_out,
+                                                 size_t *outcome_len_out,
+                                                 micromint_error **error_out);
 
 /**
  * Frees a wallet. NULL is allowed.

@@ -82,7 +82,8 @@ pub struct micromint_policy {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum micromint_pay {
-    /// Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the answer.
+    /// Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the
+    /// answer.
     MICROMINT_PAY_SEND = 0,
     /// The same, with a message that was already sent and costs no further coins.
     MICROMINT_PAY_SEND_AGAIN = 1,
@@ -244,7 +245,7 @@ pub unsafe extern "C" fn micromint_wallet_holding(
 /// body, body_len:       the body of the fetch.
 /// policy:               what the owner allows.
 /// pay_out:              what to do.
-/// payment_out:          the payment's number, for `micromint_wallet_record_outcome()`; 0 if there is none.
+/// payment_out:          its number, for `micromint_wallet_record_outcome()`; 0 if there is none.
 /// message_out:          a buffer: the Payment message to send; the price to ask for, with
 ///                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE; the URL of the
 ///                       manifest, with MICROMINT_PAY_NEEDS_CONSENT.

@@ -7,8 +7,8 @@
 //! sent for two different things, and a coin that was sent stays bound to its vendor.
 //!
 //! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends
-//! it, and reports the result to [`Wallet::record_outcome`]. The file format and its rules are described in
-//! `docs/reference/wallet.md`, so other programs can use the same file.
+//! it, and reports the result to [`Wallet::record_outcome`]. The file format and its rules are
+//! described in `docs/reference/wallet.md`, so other programs can use the same file.
 
 // The content of the file.
 mod genuine;
@@ -123,8 +123,8 @@ pub enum PaymentDecision {
     /// at least the price.
     Ask(Choice),
     /// The vendor is a parent of the page's host, and the wallet does not know that it lets this
-    /// page collect its coins. Fetch its manifest, call [`Wallet::take_consent`], and if that grants
-    /// it, [`Wallet::pay`] again.
+    /// page collect its coins. Fetch its manifest, call [`Wallet::take_consent`], and if that
+    /// grants it, [`Wallet::pay`] again.
     NeedsConsent(NeededConsent),
     /// Do not pay.
     Refuse(Unpayable),
@@ -297,8 +297,8 @@ impl Wallet {
     }
 
     /// Reserves the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], for a return.
-    /// Returns its Request-ID, or `None` if there are no such coins. [`WalletState::request_credit`]
-    /// makes the message; send it until an answer comes.
+    /// Returns its Request-ID, or `None` if there are no such coins.
+    /// [`WalletState::request_credit`] makes the message; send it until an answer comes.
     ///
     /// # Errors
     /// The file cannot be written, or there is no randomness for the Request-ID.

@@ -15,6 +15,7 @@ pub mod nginx;
 pub mod owners;
 pub mod payer;
 pub mod paying;
+pub mod price_files;
 pub mod server;
 pub mod site;
 pub mod transport;

@@ -433,8 +433,8 @@ impl Paywall {
 
     /// The result that [`Paywall::finish`] will have, as far as it is known without waiting. It is
     /// for a server that makes the head of the answer on a thread that must not block: the head
-    /// states [`RequestOutcome::Reversed`], and another thread then finishes the charge. Returns that a payment
-    /// stays if a reversal could come too late.
+    /// states [`RequestOutcome::Reversed`], and another thread then finishes the charge. Returns
+    /// that a payment stays if a reversal could come too late.
     ///
     /// The promise is recorded first, and without a record none is made: if the till fails
     /// afterwards or the process dies, the reversal is carried out as soon as

@@ -170,8 +170,8 @@ pub fn make_batch(
 ///
 /// # Errors
 /// The result is for another vendor or batch, has another number of coins, or differs from an
-/// earlier result; or the till failed. Nothing was changed, except that the verdicts may be recorded
-/// if the list of blocked users cannot be written; read the result again then.
+/// earlier result; or the till failed. Nothing was changed, except that the verdicts may be
+/// recorded if the list of blocked users cannot be written; read the result again then.
 pub fn read_result(
     till: &Till,
     vendor: &VendorId,
@@ -277,9 +277,9 @@ pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionE
 }
 
 /// Removes the journals of the oldest days, as long as every payment in them was reversed, or is in
-/// a final batch and past its redeem-until; never the newest journal. The periods of their spent coins are closed
-/// first: the till accepts no coins of them again, whatever the clock says. Returns the names of the
-/// removed journals.
+/// a final batch and past its redeem-until; never the newest journal. The periods of their spent
+/// coins are closed first: the till accepts no coins of them again, whatever the clock says.
+/// Returns the names of the removed journals.
 ///
 /// # Errors
 /// The till failed.

@@ -298,8 +298,9 @@ impl WalletState {
         found.map(|index| index as u32)
     }
 
-    /// Chooses coins for the price, from the first holding that has enough. In it, coins that this vendor did not record come first, then coins of sets that are
-    /// in use already, then coins of the oldest sets.
+    /// Chooses coins for the price, from the first holding that has enough. In it, coins that this
+    /// vendor did not record come first, then coins of sets that are in use already, then coins of
+    /// the oldest sets.
     fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
         let mut spendable_max = 0;
         for holding in self.candidates(request, now)? {

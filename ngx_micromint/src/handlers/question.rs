@@ -117,7 +117,8 @@ fn work(request: &mut Request, vendor: Arc<Vendor>, price: u32, body: Option<Vec
     }
 }
 
-/// Stores the paywall's decision, and the paywall, which finishes the charge later; then acts on it.
+/// Stores the paywall's decision, and the paywall, which finishes the charge later; then acts on
+/// it.
 fn decided_by(
     request: &mut Request,
     price: u32,

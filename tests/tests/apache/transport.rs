@@ -106,8 +106,8 @@ fn ranges_and_conditions_are_the_clients_own_wish() {
 
 #[test]
 fn an_unsatisfiable_range_of_generated_content_is_reversed() {
-    // The length of the page is unknown until it is generated, so the range is refused when its head
-    // is complete.
+    // The length of the page is unknown until it is generated, so the range is refused when its
+    // head is complete.
     let text = "AddOutputFilter INCLUDES .html\n<Directory %FOLDER%/www>\nOptions +Includes\n</Directory>\n";
     let site = Site::new();
     site.page("long.html", &"x".repeat(20_000), Some("1"));
