@@ -77,14 +77,14 @@ lint: ## format, warnings, features, layers, dependencies, documentation, links
 
 test-c: ## C programs with the shipped library under valgrind, the installation, the examples
 	@scripts/setup.sh c
-	MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 $(CARGO) test -p micromint-ffi --test c
+	MICROMINT_C_PROFILE=release MICROMINT_C_VALGRIND=1 $(CARGO) test --test c
 	PROFILE=dev scripts/test-install.sh
 
 test-servers: nginx-module apache-module ## the modules in real servers
 	@scripts/setup.sh servers
 	@scripts/build-nginx-module.sh --for-tests
 	@scripts/build-apache-module.sh --for-tests
-	$(CARGO) test -p micromint-servers
+	$(CARGO) test --workspace --test nginx --test apache
 	PROFILE=dev scripts/test-install.sh --modules
 
 test-vectors: ## the second implementation agrees with testdata/

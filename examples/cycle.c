@@ -119,7 +119,7 @@ int main(int argc, char **argv) {
   DO(micromint_wallet_pay(wallet, offer, len, TEXT("https://news.example/story"), TEXT("GET"), NULL, 0, &policy, &pay,
                           &number, &payment, &error));
   served = ask(paywall, payment);
-  DO(micromint_wallet_settle(wallet, number, micromint_decision_serves(served) ? 200 : 402, NULL, 0, &outcome, &len,
+  DO(micromint_wallet_record_outcome(wallet, number, micromint_decision_serves(served) ? 200 : 402, NULL, 0, &outcome, &len,
                              &error));
   printf("with a payment: %.*s\n", (int)len, (const char *)outcome);
 

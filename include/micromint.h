@@ -225,7 +225,8 @@ typedef enum {
  */
 typedef enum {
   /**
-   * Send the message to the very URL, then call `micromint_wallet_settle()` with the answer.
+   * Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the
+   * answer.
    */
   MICROMINT_PAY_SEND = 0,
   /**
@@ -310,7 +311,7 @@ typedef struct micromint_checker micromint_checker;
  *
  * Serve: make the content as requested, without the header fields of
  * `micromint_decision_strip_header()`; pass the status of its response to
- * `micromint_paywall_settle()`; then change its head as `micromint_decision_head()` says.
+ * `micromint_paywall_finish()`; then change its head as `micromint_decision_head()` says.
  *
  * Answer: send its status, header fields and body. If the site adds header fields to every
  * response, merge them with `micromint_decision_head()`.
@@ -834,7 +835,7 @@ typedef struct {
   /**
    * When the outcome was learned, likewise; 0 while it is unknown.
    */
-  int64_t settled_at;
+  int64_t outcome_at;
   /**
    * The holding that they were taken from.
    */
@@ -2271,7 +2272,7 @@ micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
  * body, body_len:       the body of the fetch.
  * policy:               what the owner allows.
  * pay_out:              what to do.
- * payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 if there is none.
+ * payment_out:          its number, for `micromint_wallet_record_outcome()`; 0 if there is none.
  * message_out:          a buffer: the Payment message to send; the price to ask for, with
  *                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE; the URL of the
  *                       manifest, with MICROMINT_PAY_NEEDS_CONSENT.
@@ -2308,14 +2309,14 @@ micromint_status micromint_wallet_pay(micromint_wallet *wallet,
  *
  * Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
  */
-micromint_status micromint_wallet_settle(micromint_wallet *wallet,
-                                         uint32_t payment,
-                                         uint32_t status,
-                                         const uint8_t *word,
-                                         size_t word_len,
-                                         const uint8_t **outcome_out,
-                                         size_t *outcome_len_out,
-                                         micromint_error **error_out);
+micromint_status micromint_wallet_record_outcome(micromint_wallet *wallet,
+                                                 uint32_t payment,
+                                                 uint32_t status,
+                                                 const uint8_t *word,
+                                                 size_t word_len,
+                                                 const uint8_t **outcome_out,
+                                                 size_t *outcome_len_out,
+                                                 micromint_error **error_out);
 
 /**
  * Frees a wallet. NULL is allowed.
@@ -2344,7 +2345,7 @@ micromint_status micromint_wallet_take_consent(micromint_wallet *wallet,
 
 /**
  * In how many seconds to send the same payment again, if the vendor does not know its coins yet:
- * they were bought a moment ago. Do not call `micromint_wallet_settle()` until this function gives
+ * they were bought a moment ago. Do not call `micromint_wallet_record_outcome()` until this function gives
  * 0: then the answer is final.
  *
  * status:                       the status of the vendor's answer.
@@ -2703,7 +2704,7 @@ void micromint_decision_free(micromint_decision *decision);
  *
  * status:               the status of the content's response; ignored if the content is not
  *                       served.
- * is_reversed:          the result of `micromint_paywall_settle()`.
+ * is_reversed:          the result of `micromint_paywall_finish()`.
  * headers, headers_len: the fields that the response has.
  * head_out:             what to change in them.
  *
@@ -2722,7 +2723,7 @@ micromint_status micromint_decision_head(const micromint_decision *decision,
  * user=alice`. It never contains a key, an authenticator, a coin or a cookie.
  *
  * status:      the status that was sent.
- * is_reversed: the result of `micromint_paywall_settle()`.
+ * is_reversed: the result of `micromint_paywall_finish()`.
  * is_json:     whether to write it as a JSON object.
  * line_out:    a buffer with the line, without its end.
  *
@@ -2856,7 +2857,7 @@ micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
  * reversed (it was sent again meanwhile, ten minutes have passed, or the till cannot be written)
  * stays recorded, and that is not an error.
  */
-micromint_status micromint_paywall_settle(const micromint_paywall *paywall,
+micromint_status micromint_paywall_finish(const micromint_paywall *paywall,
                                           const micromint_decision *decision,
                                           uint32_t status,
                                           bool *reversed_out,
@@ -2956,7 +2957,7 @@ micromint_status micromint_till_unbatched(const micromint_till *till,
                                           micromint_error **error_out);
 
 /**
- * Removes the journals of days whose payments are all settled and past their redeem-until.
+ * Removes the journals of days whose payments are all in final batches and past redeem-until.
  *
  * removed_out: the number of removed journals.
  *

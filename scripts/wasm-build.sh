@@ -1,6 +1,8 @@
 #!/bin/sh
-# Builds the core for wasm32-unknown-unknown with the roles of a browser's wallet (wallet, mint),
-# prints the size of a wallet, and runs it if node is installed.
+# Builds the core for wasm32-unknown-unknown with the roles of a browser's wallet (wallet, mint) and
+# an example wallet, and runs the wallet if node is installed.
+#   scripts/wasm-build.sh           without optimization, which builds fast
+#   scripts/wasm-build.sh --small   as small as a web page needs it, and prints the size
 #
 # Uses rustup's target if it is installed (`rustup target add wasm32-unknown-unknown`). Otherwise
 # the compiler and the source of the standard library come from Debian (rustc-web, rust-web-src).
@@ -11,8 +13,13 @@ cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
 triple=wasm32-unknown-unknown
 toolchain=$PWD/target/wasm-toolchain
-features=wallet,mint
-library=target/$triple/release/examples/wasm_check.wasm
+profile=dev
+library=target/$triple/debug/examples/wasm_check.wasm
+case ${1:-} in
+    "") ;;
+    --small) profile=release library=target/$triple/release/examples/wasm_check.wasm ;;
+    *) echo "usage: $0 [--small]" >&2; exit 2 ;;
+esac
 
 has_rustup_target() {
     [ -z "${WASM_FROM_DEBIAN:-}" ] && [ -d "$(rustc --print target-libdir --target $triple 2>/dev/null)" ]
@@ -48,7 +55,7 @@ wasm_linker() {
 
 if has_rustup_target; then
     echo "with the target of $(rustc --version)"
-    build() { "$CARGO" build --quiet --release --target $triple "$@"; }
+    build() { "$CARGO" build --quiet --profile $profile --target $triple "$@"; }
 else
     unpack_debian_toolchain
     LD_LIBRARY_PATH=$(dirname "$(find "$toolchain/usr/lib" -name 'libLLVM*.so*' | head -n 1)")
@@ -58,14 +65,19 @@ else
     # -Zbuild-std is not stable.
     export RUSTC_BOOTSTRAP=1
     echo "with $("$RUSTC" --version) from Debian"
-    build() { "$CARGO" build --quiet --release --target $triple -Zbuild-std=std,panic_abort "$@"; }
+    build() {
+        "$CARGO" build --quiet --profile $profile --target $triple -Zbuild-std=std,panic_abort "$@"
+    }
 fi
 
+export CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=false CARGO_PROFILE_DEV_PANIC=abort
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_LTO=fat
 export CARGO_PROFILE_RELEASE_PANIC=abort CARGO_PROFILE_RELEASE_STRIP=symbols
-build -p micromint --lib --no-default-features --features $features
-build -p micromint --example wasm-check --no-default-features --features $features,simulated-host
-echo "$library: $(wc -c <"$library") bytes, $(gzip -9 -c "$library" | wc -c) compressed"
+# The example needs simulated-host too. That feature only adds modules, so this also proves that the
+# library builds without it; check-features.sh lints the two roles alone.
+build -p micromint --example wasm-check --no-default-features --features wallet,mint,simulated-host
+[ $profile = dev ] ||
+    echo "$library: $(wc -c <"$library") bytes, $(gzip -9 -c "$library" | wc -c) compressed"
 
 if command -v node >/dev/null; then
     node -e '

@@ -45,7 +45,7 @@ func (p *Paywall) Charge(price uint32, next http.Handler) http.Handler {
 		// Make the page before sending its status: the payment is reversed if the page fails.
 		page := httptest.NewRecorder()
 		next.ServeHTTP(page, r)
-		reversed := p.Settle(decision, page.Code)
+		reversed := p.Finish(decision, page.Code)
 		for name, values := range page.Header() {
 			w.Header()[name] = values
 		}

@@ -56,10 +56,10 @@ func (p *Paywall) Decide(r *http.Request, body []byte, price uint32) (Decision, 
 	return d, nil
 }
 
-// Settle reports the status of the page, and returns whether the payment for it was reversed.
-func (p *Paywall) Settle(d Decision, status int) bool {
+// Finish reports the status of the page, and returns whether the payment for it was reversed.
+func (p *Paywall) Finish(d Decision, status int) bool {
 	var reversed C.bool
-	C.micromint_paywall_settle(p.handle, d.handle, C.uint32_t(status), &reversed, nil)
+	C.micromint_paywall_finish(p.handle, d.handle, C.uint32_t(status), &reversed, nil)
 	return bool(reversed)
 }
 

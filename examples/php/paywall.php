@@ -29,7 +29,7 @@ function charge(int $price, string $config = '/etc/micromint/vendor.toml'): void
     // payment is reversed.
     header_register_callback(function () use ($library, $paywall, $decision) {
         $status = http_response_code();
-        $reversed = $library->make('bool', 'paywall_settle', $paywall, $decision, $status)->cdata;
+        $reversed = $library->make('bool', 'paywall_finish', $paywall, $decision, $status)->cdata;
         change_head($library, $decision, $status, $reversed);
         $library->c->micromint_decision_free($decision);
         $library->c->micromint_paywall_free($paywall);

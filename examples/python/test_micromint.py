@@ -95,7 +95,7 @@ class Paying(unittest.TestCase):
 
             answer, page = self.fetch("POST", "/story", payment.message, {"Content-Type": MESSAGE})
             self.assertEqual((answer.status, page, answer.getheader("Cache-Control")), (200, b"GET", "private, max-age=60"))
-            self.assertEqual(wallet.settle(payment, answer.status, answer.getheader("MicroMint-Status")), "paid")
+            self.assertEqual(wallet.record_outcome(payment, answer.status, answer.getheader("MicroMint-Status")), "paid")
             self.assertEqual(sum(wallet.keep_receipt(payment, it) for it in answer.msg.get_all("Set-Cookie")), 1)
             answer, page = self.fetch("GET", "/story", headers={"Cookie": wallet.receipt(URL)})
             self.assertEqual((answer.status, answer.getheader("MicroMint-Status")), (200, "receipt"))
@@ -111,7 +111,7 @@ class Paying(unittest.TestCase):
             payment = wallet.pay(offer, "http://news.example/gone", autopay=1, allow_http=True)
             answer, _ = self.fetch("POST", "/gone", payment.message, {"Content-Type": MESSAGE})
             self.assertEqual((answer.status, answer.getheader("MicroMint-Status")), (404, "reversed"))
-            self.assertEqual(wallet.settle(payment, answer.status, "reversed"), "not-kept")
+            self.assertEqual(wallet.record_outcome(payment, answer.status, "reversed"), "not-kept")
 
     def test_the_site_keeps_its_headers_and_a_bad_address_is_an_error(self):
         free = self.paywall.decide("GET", "/", price=0, client="192.0.2.9")

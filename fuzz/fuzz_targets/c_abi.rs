@@ -298,7 +298,7 @@ fn paywall(input: &mut Input<'_>, world: &World) {
             make(|made, error| micromint_paywall_decide(world.paywall, &request, made, error));
         let (status, mut reversed) = (input.number() as u32 % 700, false);
         call(|error| {
-            micromint_paywall_settle(world.paywall, decision, status, &mut reversed, error)
+            micromint_paywall_finish(world.paywall, decision, status, &mut reversed, error)
         });
         let (fields, count) = (headers.as_ptr(), headers.len());
         let head = make(|made, error| {
@@ -388,7 +388,7 @@ fn wallet(input: &mut Input<'_>, world: &World) {
             2 => {
                 let (mut word, mut word_len) = (null(), 0);
                 call(|error| {
-                    micromint_wallet_settle(
+                    micromint_wallet_record_outcome(
                         it,
                         number,
                         402,

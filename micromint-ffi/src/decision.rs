@@ -14,7 +14,7 @@ use micromint_status::MICROMINT_ERROR_ABSENT;
 ///
 /// Serve: make the content as requested, without the header fields of
 /// `micromint_decision_strip_header()`; pass the status of its response to
-/// `micromint_paywall_settle()`; then change its head as `micromint_decision_head()` says.
+/// `micromint_paywall_finish()`; then change its head as `micromint_decision_head()` says.
 ///
 /// Answer: send its status, header fields and body. If the site adds header fields to every
 /// response, merge them with `micromint_decision_head()`.

@@ -22,7 +22,7 @@ pub struct micromint_head {
 ///
 /// status:               the status of the content's response; ignored if the content is not
 ///                       served.
-/// is_reversed:          the result of `micromint_paywall_settle()`.
+/// is_reversed:          the result of `micromint_paywall_finish()`.
 /// headers, headers_len: the fields that the response has.
 /// head_out:             what to change in them.
 ///
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn micromint_decision_head(
 /// user=alice`. It never contains a key, an authenticator, a coin or a cookie.
 ///
 /// status:      the status that was sent.
-/// is_reversed: the result of `micromint_paywall_settle()`.
+/// is_reversed: the result of `micromint_paywall_finish()`.
 /// is_json:     whether to write it as a JSON object.
 /// line_out:    a buffer with the line, without its end.
 ///

@@ -171,7 +171,7 @@ pub unsafe extern "C" fn micromint_paywall_decide(
 /// reversed (it was sent again meanwhile, ten minutes have passed, or the till cannot be written)
 /// stays recorded, and that is not an error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_paywall_settle(
+pub unsafe extern "C" fn micromint_paywall_finish(
     paywall: *const micromint_paywall,
     decision: *const micromint_decision,
     status: u32,
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn micromint_paywall_settle(
             place = output(reversed_out)
         );
         let status = status_of(status)?;
-        let outcome = decision.charge().map(|charge| gate.paywall.settle(charge, status));
+        let outcome = decision.charge().map(|charge| gate.paywall.finish(charge, status));
         place.write(outcome == Some(RequestOutcome::Reversed));
         Ok(())
     })

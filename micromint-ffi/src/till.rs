@@ -227,7 +227,7 @@ pub unsafe extern "C" fn micromint_till_unbatched(
     })
 }
 
-/// Removes the journals of days whose payments are all settled and past their redeem-until.
+/// Removes the journals of days whose payments are all in final batches and past redeem-until.
 ///
 /// removed_out: the number of removed journals.
 ///

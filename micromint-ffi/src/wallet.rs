@@ -82,7 +82,8 @@ pub struct micromint_policy {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum micromint_pay {
-    /// Send the message to the very URL, then call `micromint_wallet_settle()` with the answer.
+    /// Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the
+    /// answer.
     MICROMINT_PAY_SEND = 0,
     /// The same, with a message that was already sent and costs no further coins.
     MICROMINT_PAY_SEND_AGAIN = 1,
@@ -244,7 +245,7 @@ pub unsafe extern "C" fn micromint_wallet_holding(
 /// body, body_len:       the body of the fetch.
 /// policy:               what the owner allows.
 /// pay_out:              what to do.
-/// payment_out:          the payment's number, for `micromint_wallet_settle()`; 0 if there is none.
+/// payment_out:          its number, for `micromint_wallet_record_outcome()`; 0 if there is none.
 /// message_out:          a buffer: the Payment message to send; the price to ask for, with
 ///                       MICROMINT_PAY_ASK; the reason, with MICROMINT_PAY_REFUSE; the URL of the
 ///                       manifest, with MICROMINT_PAY_NEEDS_CONSENT.
@@ -327,7 +328,7 @@ pub unsafe extern "C" fn micromint_wallet_pay(
 ///
 /// Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_settle(
+pub unsafe extern "C" fn micromint_wallet_record_outcome(
     wallet: *mut micromint_wallet,
     payment: u32,
     status: u32,
@@ -350,7 +351,7 @@ pub unsafe extern "C" fn micromint_wallet_settle(
         let status = u16::try_from(status).unwrap_or(0);
         let outcome = outcome_of(status, Some(word).filter(|word| !word.is_empty()), None);
         let name = outcome.word();
-        it.wallet.settle(payment, outcome, it.host.now()).map_err(refused)?;
+        it.wallet.record_outcome(payment, outcome, it.host.now()).map_err(refused)?;
         place.write(name.as_bytes());
         Ok(())
     })

@@ -1,4 +1,5 @@
-//! Answers of a vendor before a payment is made or settled: its manifest, and a refusal for now.
+//! Answers of a vendor before a payment is made or its outcome is recorded: its manifest, and a
+//! refusal for now.
 
 use micromint_core::host::Clock;
 use micromint_core::reply::Reply;
@@ -57,8 +58,8 @@ pub unsafe extern "C" fn micromint_wallet_take_consent(
 }
 
 /// In how many seconds to send the same payment again, if the vendor does not know its coins yet:
-/// they were bought a moment ago. Do not call `micromint_wallet_settle()` until this function gives
-/// 0: then the answer is final.
+/// they were bought a moment ago. Do not call `micromint_wallet_record_outcome()` until this
+/// function gives 0: then the answer is final.
 ///
 /// status:                       the status of the vendor's answer.
 /// word, word_len:               the value of its header MicroMint-Status; empty if there is none.

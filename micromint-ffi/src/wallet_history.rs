@@ -33,7 +33,7 @@ pub struct micromint_past_payment {
     /// When it was sent, in seconds since 1970-01-01 00:00 UTC.
     pub at: i64,
     /// When the outcome was learned, likewise; 0 while it is unknown.
-    pub settled_at: i64,
+    pub outcome_at: i64,
     /// The holding that they were taken from.
     pub holding: usize,
     /// The Vendor-ID.
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn micromint_wallet_past_payment(
             (payment.outcome.word(), payment.outcome.reason().unwrap_or_default());
         place.write(micromint_past_payment {
             at: payment.at.0,
-            settled_at: payment.settled.map_or(0, |at| at.0),
+            outcome_at: payment.outcome_at.map_or(0, |at| at.0),
             holding: payment.holding,
             vendor: vendor.as_ptr(),
             vendor_len: vendor.len(),

@@ -328,13 +328,13 @@ impl Broker {
     }
 
     fn mark_sale(&self, sale: &RecordedSale) -> Result<(), BrokerError> {
-        let header = coin_file::Sale {
+        let purchase = coin_file::Purchase {
             user: sale.user.clone(),
             when: sale.when,
             transaction: sale.transaction,
         };
         for superbin in sale.first_superbins() {
-            self.coin_file.mark_sold(superbin, &header)?;
+            self.coin_file.mark_sold(superbin, &purchase)?;
         }
         Ok(())
     }

@@ -65,7 +65,7 @@ pub(crate) use self::layout::{
 };
 use self::layout::{MAGIC, MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
 pub use self::layout::{
-    MintingState, Phase, Sale, SaleState, Status, Stored, SuperbinHeader, X_MASK,
+    MintingState, Phase, Purchase, SaleState, Status, Stored, SuperbinHeader, X_MASK,
 };
 
 /// The name of the broker's secret, a key file beside the coin files.
@@ -338,11 +338,11 @@ impl CoinFile {
     /// # Errors
     /// There is no superbin of this index, or the operating system's.
     #[cfg(any(feature = "broker", test))]
-    pub(crate) fn mark_sold(&self, index: u32, sale: &Sale) -> Result<(), CoinFileError> {
+    pub(crate) fn mark_sold(&self, index: u32, purchase: &Purchase) -> Result<(), CoinFileError> {
         self.check_bin(Bin { superbin: index, subbin: 0 })?;
         // Minting wrote the ball count before these bytes; it stays untouched.
         let offset = superbin_offset(&self.params, index.into()) + SALE_AT as u64;
-        self.write(&layout::encode_sold(sale)[SALE_AT..], offset)
+        self.write(&layout::encode_sold(purchase)[SALE_AT..], offset)
     }
 
     /// Reads a bin.

@@ -67,7 +67,7 @@
 //! let headers: [(&[u8], &[u8]); 1] = [(b"Content-Type", b"application/x-micromint")];
 //! let post = Request { method: b"POST", headers: &headers, body: Some(&payment.message), ..page };
 //! assert!(matches!(paywall.decide(&post), Decision::Serve(serve) if serve.coins == 2));
-//! wallet.settle(payment.payment, PaymentOutcome::Paid, now)?;
+//! wallet.record_outcome(payment.payment, PaymentOutcome::Paid, now)?;
 //!
 //! // On the next day the vendor redeems the coins, and the broker pays for both.
 //! let later = now.plus_seconds(86_400);

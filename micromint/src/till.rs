@@ -301,7 +301,7 @@ impl Till {
             let decided = decide(store, spend, now)?;
             Ok((decided, store.since_checkpoint() > CHECKPOINT_SIZE))
         })?;
-        self.settle(wanted)?;
+        self.sync_by_mode(wanted)?;
         self.counters.count(&spent, spend.first_bins.len() as u64);
         if is_checkpoint_due {
             self.checkpoint();
@@ -347,7 +347,7 @@ impl Till {
             let found = store.find(period, first_bin)?;
             retry(store, &found, fingerprint, receipt_seconds, now)
         })?;
-        self.settle(wanted)?;
+        self.sync_by_mode(wanted)?;
         if found.is_some() {
             self.counters.retries.fetch_add(1, Ordering::Relaxed);
         }
@@ -391,7 +391,7 @@ impl Till {
         act: impl Fn(&mut LockedStore<'_>) -> Result<(Reversal, Option<Wanted>), TillError>,
     ) -> Result<Reversal, TillError> {
         let (reversal, wanted) = self.locked(act)?;
-        self.settle(wanted)?;
+        self.sync_by_mode(wanted)?;
         if reversal == Reversal::Reversed {
             self.counters.reversals.fetch_add(1, Ordering::Relaxed);
         }
@@ -463,8 +463,8 @@ impl Till {
         }
     }
 
-    fn settle(&self, wanted: Option<Wanted>) -> Result<(), TillError> {
-        wanted.map_or(Ok(()), |wanted| self.syncing.settle(wanted))
+    fn sync_by_mode(&self, wanted: Option<Wanted>) -> Result<(), TillError> {
+        wanted.map_or(Ok(()), |wanted| self.syncing.sync_by_mode(wanted))
     }
 
     /// Makes a checkpoint, unless another thread or process is making one.

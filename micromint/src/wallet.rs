@@ -7,8 +7,8 @@
 //! sent for two different things, and a coin that was sent stays bound to its vendor.
 //!
 //! There are no threads and no network here: a program asks [`Wallet::pay`] for a message, sends
-//! it, and reports the result to [`Wallet::settle`]. The file format and its rules are described in
-//! `docs/reference/wallet.md`, so other programs can use the same file.
+//! it, and reports the result to [`Wallet::record_outcome`]. The file format and its rules are
+//! described in `docs/reference/wallet.md`, so other programs can use the same file.
 
 // The content of the file.
 mod genuine;
@@ -117,14 +117,14 @@ pub enum WalletError {
 #[derive(Debug)]
 pub enum PaymentDecision {
     /// Send this Payment message to the URL that was fetched, and report the result to
-    /// [`Wallet::settle`].
+    /// [`Wallet::record_outcome`].
     Send(Sending),
     /// Ask the owner. If the owner agrees, call [`Wallet::pay`] again with an autopay threshold of
     /// at least the price.
     Ask(Choice),
     /// The vendor is a parent of the page's host, and the wallet does not know that it lets this
-    /// page collect its coins. Fetch its manifest, call [`Wallet::take_consent`], and if that grants
-    /// it, [`Wallet::pay`] again.
+    /// page collect its coins. Fetch its manifest, call [`Wallet::take_consent`], and if that
+    /// grants it, [`Wallet::pay`] again.
     NeedsConsent(NeededConsent),
     /// Do not pay.
     Refuse(Unpayable),
@@ -171,7 +171,7 @@ pub struct Sending {
 ///     panic!("the price is below the autopay threshold");
 /// };
 /// // Here `sending.message` goes to the vendor, whose answer brings the page.
-/// wallet.settle(sending.payment, PaymentOutcome::Paid, now)?;
+/// wallet.record_outcome(sending.payment, PaymentOutcome::Paid, now)?;
 /// assert_eq!(wallet.state().balance(0).paid, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -270,7 +270,7 @@ impl Wallet {
     /// # Errors
     /// The file cannot be written. The outcome then stays unknown, and the payment is sent again
     /// with the same coins.
-    pub fn settle(
+    pub fn record_outcome(
         &mut self,
         payment: u32,
         outcome: PaymentOutcome,
@@ -297,8 +297,8 @@ impl Wallet {
     }
 
     /// Reserves the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], for a return.
-    /// Returns its Request-ID, or `None` if there are no such coins. [`WalletState::request_credit`]
-    /// makes the message; send it until an answer comes.
+    /// Returns its Request-ID, or `None` if there are no such coins.
+    /// [`WalletState::request_credit`] makes the message; send it until an answer comes.
     ///
     /// # Errors
     /// The file cannot be written, or there is no randomness for the Request-ID.

@@ -161,7 +161,7 @@ impl Stage {
         let mut became = decision.outcome();
         if let Decision::Serve(serve) = decision {
             if let Some(charge) = &serve.charge {
-                became = self.paywall.settle(charge, step.content);
+                became = self.paywall.finish(charge, step.content);
             }
             let values = |name: &str| {
                 let named =

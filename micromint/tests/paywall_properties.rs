@@ -214,7 +214,7 @@ proptest! {
             prop_assert_eq!(serve.charge.is_some(), serve.outcome == RequestOutcome::Paid);
             let Some(charge) = serve.charge else { continue };
             prop_assert_eq!(serve.coins as usize, act.coins.len());
-            if paywall.settle(&charge, act.status) == RequestOutcome::Reversed {
+            if paywall.finish(&charge, act.status) == RequestOutcome::Reversed {
                 prop_assert_eq!(act.status, 404);
                 continue;
             }
@@ -418,7 +418,7 @@ fn a_reversal_is_promised_only_while_it_can_be_kept() {
         let promised = paywall.promise(&charge, status);
         assert_eq!(promised, expected, "{age} {status}");
         if promised == RequestOutcome::Reversed {
-            assert_eq!(paywall.settle(&charge, status), RequestOutcome::Reversed, "{age} {status}");
+            assert_eq!(paywall.finish(&charge, status), RequestOutcome::Reversed, "{age} {status}");
         }
     }
 }

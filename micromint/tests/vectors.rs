@@ -162,7 +162,7 @@ fn hashing_many_agrees_with_one_at_a_time() {
 }
 
 #[test]
-fn texts_that_are_no_message_are_refused_whoever_reads_them() {
+fn texts_that_are_no_message_are_refused_by_every_reader() {
     for row in rows("refused-messages.json") {
         let read = Message::parse(row["text"].as_str().unwrap().as_bytes());
         let other_type = read.as_ref().is_ok_and(|message| message_type(message) != row["type"]);

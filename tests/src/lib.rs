@@ -10,12 +10,15 @@
 pub mod apache;
 pub mod cases;
 pub mod client;
+pub mod life;
 pub mod nginx;
 pub mod owners;
 pub mod payer;
 pub mod paying;
+pub mod price_files;
 pub mod server;
 pub mod site;
+pub mod transport;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

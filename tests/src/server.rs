@@ -85,7 +85,7 @@ pub fn assert_sells_what_is_recorded_only(server: &impl Server, logged: &str) {
         assert_eq!(
             server.get("/one.html").short(),
             (402, "unpaid".to_string()),
-            "the price can still be said"
+            "the price is still known"
         );
     }
     assert_eq!(server.get("/free.html").body, "free");

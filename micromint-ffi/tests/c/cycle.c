@@ -117,7 +117,7 @@ static micromint_buffer *pay(micromint_wallet *wallet, const micromint_paywall *
   request.is_body_read = 1;
   good(micromint_paywall_decide(paywall, &request, &decision, &error), error);
   CHECK(micromint_decision_serves(decision) && micromint_decision_coins(decision) == 1);
-  good(micromint_wallet_settle(wallet, number, 200, TEXT("paid"), &outcome, &len, &error), error);
+  good(micromint_wallet_record_outcome(wallet, number, 200, TEXT("paid"), &outcome, &len, &error), error);
   CHECK(equal(outcome, len, "paid"));
   micromint_decision_free(decision);
   return payment;

@@ -113,16 +113,34 @@ pub(crate) fn library_folder() -> &'static Path {
 
 fn build() -> PathBuf {
     let profile = std::env::var("MICROMINT_C_PROFILE").unwrap_or_else(|_| "dev".to_string());
-    // A folder of its own, so that the library of the tests is never taken for the one to ship.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c");
-    output(
-        Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "micromint-ffi", "--features", "test-panic"])
-            .args(["--profile", &profile, "--target-dir"])
-            .arg(&target)
-            .current_dir(crate_path()),
-    );
-    let folder = target.join(if profile == "dev" { "debug" } else { &profile });
+    let name = if profile == "dev" { "debug" } else { &profile };
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target = tmp.parent().expect("the folder of the build");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--lib", "--package", "micromint-ffi"]);
+    cargo.args(["--features", "micromint-ffi/test-panic", "--profile", &profile]);
+    if profile == "dev" {
+        // The packages of scripts/install.sh, so that cargo chooses the same features of the
+        // dependencies and builds the core once for this and for the installation of the tests.
+        for package in ["coinmint", "mmbroker", "mmvendorredeem", "mmwallet"] {
+            cargo.args(["--package", package]);
+        }
+    }
+    cargo.arg("--target-dir").arg(target).current_dir(crate_path());
+    // Cargo sets these for this test. Build scripts that read them would run again.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|it| name.starts_with(it)) {
+            cargo.env_remove(&*name);
+        }
+    }
+    output(&mut cargo);
+    // Moved to a folder of its own, so that the library of the tests is never taken for the one to
+    // ship.
+    let folder = tmp.join("c").join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let library = "libmicromint.a";
+    std::fs::rename(target.join(name).join(library), folder.join(library)).unwrap();
     output(Command::new(crate_path().join("../scripts/link-c.sh")).arg(&folder));
     folder
 }

@@ -178,9 +178,9 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   decision = decide(paywall, &request);
   CHECK(micromint_decision_serves(decision) && word_is(decision, "paid") && user_is(decision, "alice"));
   CHECK(micromint_decision_coins(decision) == 1 && micromint_decision_status(decision) == 0);
-  good(micromint_paywall_settle(paywall, decision, 500, &reversed, &error), error);
+  good(micromint_paywall_finish(paywall, decision, 500, &reversed, &error), error);
   CHECK(reversed);
-  CHECK(micromint_paywall_settle(paywall, decision, 70000, &reversed, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(micromint_paywall_finish(paywall, decision, 70000, &reversed, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "100 to 999"));
   micromint_decision_free(decision);
 
@@ -193,7 +193,7 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   CHECK(equal(name, len, "MicroMint-Payment"));
   good(micromint_decision_strip_header(decision, 5, &name, &len, &error), error);
   CHECK(equal(name, len, "Payment-Authorization"));
-  good(micromint_paywall_settle(paywall, decision, 200, &reversed, &error), error);
+  good(micromint_paywall_finish(paywall, decision, 200, &reversed, &error), error);
   CHECK(!reversed);
   micromint_decision_free(decision);
 

@@ -154,7 +154,7 @@ static void answer(const micromint_paywall *paywall, step *it) {
   bool reversed = false, serves = micromint_decision_serves(decision);
   uint32_t status = serves ? it->content_status : micromint_decision_status(decision);
   char number[16];
-  if (serves) good(micromint_paywall_settle(paywall, decision, status, &reversed, &error), error);
+  if (serves) good(micromint_paywall_finish(paywall, decision, status, &reversed, &error), error);
   good(micromint_decision_head(decision, status, reversed, it->content, serves ? it->content_len : 0, &head, &error),
        error);
   good(micromint_decision_event(decision, status, reversed, false, &event, &error), error);

@@ -99,7 +99,7 @@ static void remember(const micromint_wallet *wallet) {
   CHECK(micromint_wallet_past_sale(wallet, 1, &sale, &error) == MICROMINT_ERROR_ABSENT);
   CHECK(says(error, MICROMINT_ERROR_ABSENT, "no sale 1: there are 1"));
   good(micromint_wallet_past_payment(wallet, 0, &payment, &error), error);
-  CHECK(payment.at == now && payment.settled_at == now && payment.holding == 0);
+  CHECK(payment.at == now && payment.outcome_at == now && payment.holding == 0);
   CHECK(payment.coins == 2 && payment.fresh == 2);
   CHECK(is(payment.vendor, payment.vendor_len, "news.example") && is(payment.url, payment.url_len, PAGE));
   CHECK(is(payment.method, payment.method_len, "GET") && is(payment.outcome, payment.outcome_len, "paid"));
@@ -249,10 +249,10 @@ static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
   opened = fetch(paywall, same);
   CHECK(micromint_decision_serves(opened) && micromint_decision_coins(opened) == 2);
   good(micromint_decision_outcome(opened, &word, &len, &error), error);
-  good(micromint_wallet_settle(wallet, payment, 200, word, len, &outcome, &outcome_len, &error), error);
+  good(micromint_wallet_record_outcome(wallet, payment, 200, word, len, &outcome, &outcome_len, &error), error);
   CHECK(equal(outcome, outcome_len, "paid"));
   CHECK(balance(wallet).paid == 2 && balance(wallet).bound == 0);
-  CHECK(micromint_wallet_settle(wallet, 99, 200, word, len, &outcome, &outcome_len, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(micromint_wallet_record_outcome(wallet, 99, 200, word, len, &outcome, &outcome_len, &error) == MICROMINT_ERROR_ABSENT);
   CHECK(says(error, MICROMINT_ERROR_ABSENT, "no payment 99"));
   headers(paywall, message);
   micromint_decision_free(opened);

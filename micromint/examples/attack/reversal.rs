@@ -20,7 +20,7 @@ pub(crate) fn paid_twice(mint: &Mint) -> Report {
     let coins = &coins[..coins.len().min(5)];
     let failed = alice.payment(&world.rules, &honest.vendor, "fails", coins);
     let Decision::Serve(serve) = honest.decide(&failed) else { panic!("{failed:?} is refused") };
-    let outcome = honest.paywall().settle(&serve.charge.unwrap(), 500);
+    let outcome = honest.paywall().finish(&serve.charge.unwrap(), 500);
     assert_eq!(outcome, RequestOutcome::Reversed);
     world.pay(&alice, &honest, coins);
     let verdicts = world.redeem(&honest);

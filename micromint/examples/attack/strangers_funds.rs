@@ -74,7 +74,7 @@ pub(crate) fn keep_out(mint: &Mint) -> Report {
                 }
                 _ => PaymentOutcome::Paid,
             };
-            wallet.settle(sending.payment, outcome, now).unwrap();
+            wallet.record_outcome(sending.payment, outcome, now).unwrap();
             if is_paid {
                 world.note_paid(&shop, &payment);
                 break;

@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(funds.sets[0].superbins[0].len(), minted - gone);
         let account = broker.user_account(&alice, DURING).unwrap().unwrap();
         assert_eq!(account.coins_sold, (minted - gone) as u64);
-        // What was not delivered is neither paid nor credited, whoever found it.
+        // What was not delivered is neither paid nor credited, no matter who found it.
         let withheld = |coin: &Vec<u64>| MINT.rules().bin(coin[0]).unwrap().subbin < 8;
         let coin = MINT.coins(&alice, &news, 0).into_iter().find(withheld).unwrap();
         let ball = coin[0];

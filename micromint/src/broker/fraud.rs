@@ -74,6 +74,20 @@ struct Sent<'a> {
     has_failing: bool,
 }
 
+impl<'a> Sent<'a> {
+    /// A batch with these claims, of which `waiting` wait.
+    fn new(
+        vendor: &'a VendorId,
+        when: UnixTime,
+        claims: Section,
+        waiting: u32,
+        alarm: Alarm,
+    ) -> Sent<'a> {
+        let has_failing = u64::from(waiting) + alarm.forged + alarm.not_from_owner > 0;
+        Sent { vendor, when, claims, is_watch: false, has_alarm: !alarm.is_silent(), has_failing }
+    }
+}
+
 impl Broker {
     /// The users who are proved to have cheated, ordered by name: two right Authenticators on one
     /// first bin at different vendors, or a right Authenticator over a ball that was not minted or
@@ -164,21 +178,13 @@ impl Broker {
 
     /// All batches and watches.
     fn sent(&self) -> impl Iterator<Item = Sent<'_>> {
-        let batches = self.ledger.batches.iter().map(|it| Sent {
-            vendor: &it.vendor,
-            when: it.when,
-            claims: it.claims,
-            is_watch: false,
-            has_alarm: it.forged + it.not_from_owner + it.invented > 0,
-            has_failing: it.waiting + it.forged + it.not_from_owner > 0,
+        let batches = self.ledger.batches.iter().map(|it| {
+            let alarm = Alarm::new(it.forged, it.not_from_owner, it.invented);
+            Sent::new(&it.vendor, it.when, it.claims, it.waiting, alarm)
         });
-        let watches = self.ledger.watches.iter().map(|it| Sent {
-            vendor: &it.vendor,
-            when: it.when,
-            claims: it.claims,
-            is_watch: true,
-            has_alarm: it.forged + it.not_from_owner + it.invented > 0,
-            has_failing: it.waiting + it.forged + it.not_from_owner > 0,
+        let watches = self.ledger.watches.iter().map(|it| {
+            let alarm = Alarm::new(it.forged, it.not_from_owner, it.invented);
+            Sent { is_watch: true, ..Sent::new(&it.vendor, it.when, it.claims, it.waiting, alarm) }
         });
         batches.chain(watches)
     }
@@ -246,6 +252,11 @@ fn count_by_user(claims: &[Claim], users: &mut BTreeMap<u64, Alarm>) {
 }
 
 impl Alarm {
+    fn new(forged: u32, not_from_owner: u32, invented: u32) -> Alarm {
+        let [forged, not_from_owner, invented] = [forged, not_from_owner, invented].map(u64::from);
+        Alarm { forged, not_from_owner, invented }
+    }
+
     fn add(&mut self, other: Alarm) {
         self.forged += other.forged;
         self.not_from_owner += other.not_from_owner;

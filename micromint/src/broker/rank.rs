@@ -1,4 +1,4 @@
-//! Whose a coin is, and the rank of the claim that it makes on its first bin.
+//! Who owns a coin, and the rank of its claim on its first bin.
 //!
 //! Input: facts about one coin or one returned ball. Output: a rank, or the verdict that rejects
 //! it. Nothing is read or written here.

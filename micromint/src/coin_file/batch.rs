@@ -9,7 +9,7 @@ use crate::bin::Bin;
 const GAP_MAX: u64 = 16 * 1024;
 /// Marked bins with fewer bytes than this between them are written together: a write costs more
 /// than these, and no page is written that would not be anyway. The bytes between cannot change
-/// meanwhile, since whoever writes them holds the exclusive lock too.
+/// meanwhile, since every writer of them holds the exclusive lock too.
 const WRITE_GAP_MAX: usize = 4 * 1024;
 /// The most bytes in one read.
 const RANGE_SIZE_MAX: u64 = 1024 * 1024;

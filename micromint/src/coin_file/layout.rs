@@ -188,9 +188,9 @@ impl Stored {
     }
 }
 
-/// The sale of a superbin as the first of a set.
+/// The sale of one set, as the header of its first superbin records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sale {
+pub struct Purchase {
     /// The buyer.
     pub user: UserId,
     /// The time of the sale.
@@ -205,8 +205,8 @@ pub struct Sale {
 pub struct SuperbinHeader {
     /// How many of its bins hold a ball.
     pub ball_count: u32,
-    /// The sale, if it was sold as the first superbin of a set.
-    pub sold: Option<Sale>,
+    /// Who bought the set, if this superbin was sold as the first of one.
+    pub sold: Option<Purchase>,
 }
 
 /// The progress of selling: the part of the file header that sales change.
@@ -461,13 +461,13 @@ pub(super) fn decode_sale(slot: &[u8]) -> SaleState {
 /// The header of a sold superbin. Write only the part from [`SALE_AT`] on: the number of balls is
 /// 0.
 #[cfg(any(feature = "broker", test))]
-pub(super) fn encode_sold(sale: &Sale) -> [u8; SUPERBIN_HEADER_SIZE as usize] {
+pub(super) fn encode_sold(purchase: &Purchase) -> [u8; SUPERBIN_HEADER_SIZE as usize] {
     let mut bytes = [0; SUPERBIN_HEADER_SIZE as usize];
-    let user = sale.user.as_str();
+    let user = purchase.user.as_str();
     superbin::FLAGS.set(&mut bytes, SOLD);
     superbin::USER_LEN.set(&mut bytes, user.len() as u8);
-    superbin::WHEN.set(&mut bytes, sale.when);
-    superbin::TRANSACTION.set(&mut bytes, sale.transaction);
+    superbin::WHEN.set(&mut bytes, purchase.when);
+    superbin::TRANSACTION.set(&mut bytes, purchase.transaction);
     superbin::USER.set(&mut bytes, pad(user));
     bytes
 }
@@ -492,7 +492,7 @@ pub(super) fn decode_superbin_header(
     let user = user.get(..len).ok_or_else(|| format!("a User-ID of {len} bytes"))?;
     let user = String::from_utf8_lossy(user).parse().map_err(|error| format!("{error}"))?;
     let (when, transaction) = (superbin::WHEN.get(bytes), superbin::TRANSACTION.get(bytes));
-    Ok(SuperbinHeader { ball_count, sold: Some(Sale { user, when, transaction }) })
+    Ok(SuperbinHeader { ball_count, sold: Some(Purchase { user, when, transaction }) })
 }
 
 /// Adds the superbins in `bytes` (headers and bins, whole ones) to a content checksum: of each its

@@ -49,8 +49,12 @@ fn bin(superbin: u32, subbin: u32) -> Bin {
     Bin { superbin, subbin }
 }
 
-fn sale(user: &str) -> Sale {
-    Sale { user: user.parse().unwrap(), when: UnixTime(1_800_000_000), transaction: u64::MAX - 5 }
+fn purchase(user: &str) -> Purchase {
+    Purchase {
+        user: user.parse().unwrap(),
+        when: UnixTime(1_800_000_000),
+        transaction: u64::MAX - 5,
+    }
 }
 
 fn set_next_superbin(coin_file: &CoinFile, next_superbin: u64) {
@@ -76,7 +80,7 @@ fn what_was_written_is_read_back() {
     );
     assert_eq!(coin_file.ball(bin(5, 1)).unwrap(), Stored { x: 0, status: Status::NONE });
 
-    let longest = sale(&"u".repeat(40));
+    let longest = purchase(&"u".repeat(40));
     coin_file.mark_sold(5, &longest).unwrap();
     let marked = SuperbinHeader { ball_count: 11, sold: Some(longest) };
     assert_eq!(coin_file.superbin_header(5).unwrap(), marked);
@@ -107,7 +111,10 @@ fn what_is_not_there_is_an_error() {
     assert!(coin_file.superbin(63).is_ok() && coin_file.ball(bin(63, 15)).is_ok());
     assert!(matches!(coin_file.superbin(64), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(coin_file.superbin_header(64), Err(CoinFileError::NoSuchBin { .. })));
-    assert!(matches!(coin_file.mark_sold(64, &sale("a")), Err(CoinFileError::NoSuchBin { .. })));
+    assert!(matches!(
+        coin_file.mark_sold(64, &purchase("a")),
+        Err(CoinFileError::NoSuchBin { .. })
+    ));
     assert!(matches!(coin_file.ball(bin(0, 16)), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(
         coin_file.set_status(bin(0, 0), Status::REDEEMED),
@@ -229,7 +236,7 @@ fn a_damaged_superbin_header_is_told() {
         (5, 41, "41 bytes"),
         (24, b'!', "User-ID"),
     ] {
-        coin_file.mark_sold(9, &sale("alice")).unwrap();
+        coin_file.mark_sold(9, &purchase("alice")).unwrap();
         let mut good = [0; 1];
         file.read_at(&mut good, offset + at).unwrap();
         file.write_at(&[byte], offset + at).unwrap();
@@ -250,7 +257,7 @@ fn a_crash_at_any_step_of_a_sale_leaves_a_file_that_opens() {
     let sell = |directory: &SimulatedDirectory| -> Result<(), CoinFileError> {
         let coin_file = CoinFile::open(directory, NAME)?;
         let _lock = LockGuard::new(coin_file.file(), Lock::Exclusive).unwrap();
-        coin_file.mark_sold(2, &sale("alice"))?;
+        coin_file.mark_sold(2, &purchase("alice"))?;
         coin_file.add_status(&[(bin(2, 0), Status::REDEEMED), (bin(2, 2), Status::RETURNED)])?;
         coin_file.sync()?;
         coin_file.set_sale_state(&SaleState { next_superbin: 4, journal_offset: 99 })?;
@@ -273,7 +280,7 @@ fn a_crash_at_any_step_of_a_sale_leaves_a_file_that_opens() {
             assert!([0, 4].contains(&state.next_superbin));
             sell(&after).unwrap();
             let again = CoinFile::open(&after, NAME).unwrap();
-            assert_eq!(again.superbin_header(2).unwrap().sold, Some(sale("alice")));
+            assert_eq!(again.superbin_header(2).unwrap().sold, Some(purchase("alice")));
             let body = HEADER_SIZE as usize;
             assert!(after.bytes(NAME).unwrap()[body..] == whole.bytes(NAME).unwrap()[body..]);
         }

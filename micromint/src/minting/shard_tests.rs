@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::job::MEMORY_MIN;
 use super::shard::SHARDS_MAX;
-use super::tests::{Bench, FullDisk, NAME, config, key, minted, sized, test_params};
+use super::tests::full_disk::FullDisk;
+use super::tests::{Bench, NAME, config, key, minted, sized, test_params};
 use super::*;
 use crate::hash::HashName;
 use crate::hash::bulk::WalkBits;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::tests::{Bench, FullDisk, NAME, minted, sized, test_params};
+use super::tests::full_disk::FullDisk;
+use super::tests::{Bench, NAME, minted, sized, test_params};
 use super::*;
 use crate::coin_file::file_size;
 use crate::hash::HashName;

@@ -1,7 +1,7 @@
 //! A payment record: what redemption and watch tell the broker about a payment.
 //!
 //! Input: a payment, or bytes from outside. Output: the bytes of the record, or its parts. The
-//! invariant: a record has the digest of the URL in place of the URL, so the broker is not told
+//! invariant: a record has the digest of the URL instead of the URL, so the broker does not learn
 //! what was read. Vendor and period are those of the message that contains the record.
 
 use super::payment::{OWNER_TOKENS_MAX, x_from_bytes};

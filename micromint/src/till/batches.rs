@@ -60,8 +60,8 @@ impl Batch {
         self.result.as_ref().and_then(|counts| counts.get(&verdict).copied()).unwrap_or(0)
     }
 
-    /// Whether every coin has a final verdict.
-    pub fn is_settled(&self) -> bool {
+    /// Whether every coin has a final verdict: none waits.
+    pub fn is_final(&self) -> bool {
         self.result.is_some() && self.count(Verdict::Waiting) == 0
     }
 
@@ -144,7 +144,7 @@ impl Batches {
     }
 
     /// Records the result of a batch, durably.
-    pub(crate) fn settle(
+    pub(crate) fn record_result(
         store: &LockedStore<'_>,
         id: &Id,
         counts: &BTreeMap<Verdict, u32>,
@@ -295,7 +295,8 @@ mod tests {
         let mut expected = batch("two", 50, 60);
         push(&expected);
         let counts = BTreeMap::from([(Verdict::Accepted, 4), (Verdict::Waiting, 1)]);
-        till.locked(|store| Batches::settle(store, &expected.id, &counts, UnixTime(9))).unwrap();
+        till.locked(|store| Batches::record_result(store, &expected.id, &counts, UnixTime(9)))
+            .unwrap();
         expected.result = Some(counts);
         let read = Batches::read(&directory).unwrap();
         assert_eq!(read.all, [batch("one", 0, 50), expected.clone()]);
@@ -306,7 +307,7 @@ mod tests {
         );
         assert!(read.covering(&"x".parse().unwrap(), Position { day: 1, offset: 49 }).is_none());
         assert!(expected.is_due(UnixTime(1 << 40)) && !expected.is_due(UnixTime((1 << 40) - 1)));
-        assert!(!expected.is_settled() && batch("one", 0, 1).is_due(UnixTime(0)));
+        assert!(!expected.is_final() && batch("one", 0, 1).is_due(UnixTime(0)));
     }
 
     #[test]
@@ -314,7 +315,8 @@ mod tests {
         let directory = SimulatedDirectory::new();
         let till = tests::open(&directory, &tests::noon());
         let id: Id = "one".parse().unwrap();
-        till.locked(|store| Batches::settle(store, &id, &BTreeMap::new(), UnixTime(9))).unwrap();
+        till.locked(|store| Batches::record_result(store, &id, &BTreeMap::new(), UnixTime(9)))
+            .unwrap();
         let error = Batches::read(&directory).unwrap_err().to_string();
         let says = "simulated/redeem.journal: cannot read the record at offset 32: \
                     expected a result for a known batch, found one";

@@ -61,7 +61,7 @@ impl Till {
         }
         let at = store.append(&spend.record(now))?;
         if let Some(wanted) = store.newest_sync() {
-            self.syncing.settle(wanted)?;
+            self.syncing.sync_by_mode(wanted)?;
         }
         Ok(Some(Spent::Recorded(PaymentId(at))))
     }

@@ -78,7 +78,7 @@ impl Syncing {
     }
 
     /// Returns when the mode allows an answer.
-    pub(super) fn settle(&self, wanted: Wanted) -> Result<(), TillError> {
+    pub(super) fn sync_by_mode(&self, wanted: Wanted) -> Result<(), TillError> {
         match self.mode {
             SyncMode::Always => Ok(self.shared.sync(&wanted)?),
             SyncMode::Interval(_) => {

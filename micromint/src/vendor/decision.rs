@@ -56,7 +56,7 @@ pub struct Serve {
     /// Header fields to merge with the content's own, with every status; see [`Serve::head`].
     pub merge: Vec<Merge>,
     /// Set if this request recorded a payment or used a free view. When the head of the answer is
-    /// known, pass it to `Paywall::settle` with the status, and the result to [`Serve::head`].
+    /// known, pass it to `Paywall::finish` with the status, and the result to [`Serve::head`].
     pub charge: Option<Charge>,
     /// What the request was about.
     pub about: About,

@@ -47,7 +47,7 @@ pub struct Event<'a> {
 
 impl Decision {
     /// The event of this decision, once its answer is made: `status` is the one sent, `became` the
-    /// result of `Paywall::settle`, or the decision's outcome if there was no charge.
+    /// result of `Paywall::finish`, or the decision's outcome if there was no charge.
     pub fn event(&self, status: u16, became: RequestOutcome) -> Event<'_> {
         let about = self.about();
         Event {

@@ -35,7 +35,7 @@ pub struct HeadChanges<'a> {
 
 impl Serve {
     /// The changes to the head of the content's answer with this `status`. `became` is the result
-    /// of `Paywall::settle`, or `outcome` if there was no charge. `values` returns the values of
+    /// of `Paywall::finish`, or `outcome` if there was no charge. `values` returns the values of
     /// all fields of a name, in any case, that the answer would have.
     pub fn head(
         &self,

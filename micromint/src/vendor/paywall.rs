@@ -5,7 +5,7 @@
 //! recorded opens nothing.
 //!
 //! A server calls [`Paywall::look`] when it has read the head of a request; what that cannot answer
-//! is [`Pending`] and is decided at once or on another thread. [`Paywall::settle`] reverses a
+//! is [`Pending`] and is decided at once or on another thread. [`Paywall::finish`] reverses a
 //! payment if the answer is not one that is charged.
 
 mod ask;
@@ -427,7 +427,7 @@ impl Paywall {
     ///
     /// A payment is not reversed if it was retried meanwhile, if ten minutes have passed, or if the
     /// till cannot be written.
-    pub fn settle(&self, charge: &Charge, status: u16) -> RequestOutcome {
+    pub fn finish(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let is_given_back = !charge.stays_with(status)
             && match charge.taken {
                 Taken::Payment(id) => matches!(self.till.reverse(id), Ok(Reversal::Reversed)),
@@ -438,10 +438,10 @@ impl Paywall {
         if is_given_back { RequestOutcome::Reversed } else { charge.kept() }
     }
 
-    /// The result that [`Paywall::settle`] will have, as far as it is known without waiting. It is
+    /// The result that [`Paywall::finish`] will have, as far as it is known without waiting. It is
     /// for a server that makes the head of the answer on a thread that must not block: the head
-    /// states [`RequestOutcome::Reversed`], and another thread then settles. Returns that a payment
-    /// stays if a reversal could come too late.
+    /// states [`RequestOutcome::Reversed`], and another thread then finishes the charge. Returns
+    /// that a payment stays if a reversal could come too late.
     ///
     /// The promise is recorded first, and without a record none is made: if the till fails
     /// afterwards or the process dies, the reversal is carried out as soon as

@@ -4,8 +4,8 @@
 //! Input: the records of the till. Output: a Request-Redemption. Then input: the Redemption-Result;
 //! output: the batch with its verdicts. The invariants: a payment is in at most one batch; until
 //! its result arrives, making a batch again returns the same bytes; a payment that may still be
-//! reversed is in no batch; and a journal is removed only when every payment in it is settled and
-//! past its redeem-until.
+//! reversed is in no batch; and a journal is removed only when every payment in it was reversed or
+//! is in a final batch, and is past its redeem-until.
 //!
 //! The state is in the directory of the till (`redeem.journal`, see `docs/reference/till.md`), so
 //! the servers can keep selling meanwhile.
@@ -120,8 +120,8 @@ pub enum RedemptionError {
         /// The number of verdicts.
         found: usize,
     },
-    /// A settled batch got another result.
-    #[error("batch {id} was already settled by another result; nothing was changed")]
+    /// A batch with a final result got another.
+    #[error("batch {id} already has another final result; nothing was changed")]
     OtherResult {
         /// The batch.
         id: Id,
@@ -170,8 +170,8 @@ pub fn make_batch(
 ///
 /// # Errors
 /// The result is for another vendor or batch, has another number of coins, or differs from an
-/// earlier result; or the till failed. Nothing was changed, except that the verdicts may be recorded
-/// if the list of blocked users cannot be written; read the result again then.
+/// earlier result; or the till failed. Nothing was changed, except that the verdicts may be
+/// recorded if the list of blocked users cannot be written; read the result again then.
 pub fn read_result(
     till: &Till,
     vendor: &VendorId,
@@ -195,17 +195,17 @@ pub fn read_result(
             return Ok(Noted::VerdictCount { expected: batch.coins });
         }
         if batch.result.as_ref() == Some(&counts) {
-            return Ok(Noted::Settled(batch));
+            return Ok(Noted::Recorded(batch));
         }
-        if batch.is_settled() {
+        if batch.is_final() {
             return Ok(Noted::OtherResult);
         }
-        Batches::settle(store, id, &counts, now)?;
-        Ok(Noted::Settled(Batch { result: Some(counts.clone()), ..batch }))
+        Batches::record_result(store, id, &counts, now)?;
+        Ok(Noted::Recorded(Batch { result: Some(counts.clone()), ..batch }))
     })?;
     let id = id.clone();
     match noted {
-        Noted::Settled(batch) => {
+        Noted::Recorded(batch) => {
             block_users(till, result.blocked.users())?;
             Ok(batch)
         }
@@ -237,13 +237,13 @@ pub fn blocked_users(till: &Till) -> Result<Vec<UserId>, RedemptionError> {
 /// The effect of a result on the till.
 enum Noted {
     /// The batch has this result, newly or from an earlier call.
-    Settled(Batch),
+    Recorded(Batch),
     UnknownBatch,
     /// The batch has this many coins, the result another number of verdicts.
     VerdictCount {
         expected: u32,
     },
-    /// The batch was settled by another result.
+    /// The batch has another final result.
     OtherResult,
 }
 
@@ -276,10 +276,10 @@ pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionE
     Ok(found)
 }
 
-/// Removes the journals of the oldest days, as long as every payment in them is settled or reversed
-/// and past its redeem-until; never the newest journal. The periods of their spent coins are closed
-/// first: the till accepts no coins of them again, whatever the clock says. Returns the names of the
-/// removed journals.
+/// Removes the journals of the oldest days, as long as every payment in them was reversed, or is in
+/// a final batch and past its redeem-until; never the newest journal. The periods of their spent
+/// coins are closed first: the till accepts no coins of them again, whatever the clock says.
+/// Returns the names of the removed journals.
 ///
 /// # Errors
 /// The till failed.
@@ -299,11 +299,11 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     for (at, period, keep_until) in payments {
         let batch = view.batches.covering(&period, at);
         let is_reversed = reversed.contains(&at);
-        let is_settled = is_reversed || batch.is_some_and(Batch::is_settled);
+        let is_final = is_reversed || batch.is_some_and(Batch::is_final);
         if !is_reversed {
             spent_by_day.entry(at.day).or_default().insert(period.clone());
         }
-        if !is_settled || now < keep_until {
+        if !is_final || now < keep_until {
             open_days.entry(at.day).or_default().insert(period.clone());
         }
         periods_by_day.entry(at.day).or_default().insert(period);

@@ -25,7 +25,7 @@ use crate::time::UnixTime;
 /// How long to wait after a failed opening before the next attempt, in seconds.
 const REOPEN_AFTER_SECONDS: i64 = 1;
 
-/// A decision, and the paywall that settles its charge.
+/// A decision, and the paywall that finishes its charge.
 pub type VendorDecision = (Decision, Option<Arc<Paywall>>);
 
 /// A vendor in a server's configuration. One serves all threads of a process.
@@ -166,7 +166,7 @@ impl Vendor {
     }
 
     /// Decides as [`Paywall::decide`] does, and opens the paywall first if necessary. Waits for the
-    /// disk. Also returns the paywall that decided, which settles the charge.
+    /// disk. Also returns the paywall that decided, which finishes the charge.
     pub fn decide(&self, request: &Request<'_>) -> VendorDecision {
         let (opened, reason) = match self.open() {
             Ok(Some(paywall)) => (Some(paywall), None),
@@ -287,8 +287,8 @@ mod tests {
             }
         }
 
-        /// The outcome of a payment in a header, with coins of `mint`, and whether it may be
-        /// settled.
+        /// The outcome of a payment in a header, with coins of `mint`, and whether it has a
+        /// paywall that finishes its charge.
         fn pay_in_header(&self, mint: &ObviousMint, page: &str) -> (RequestOutcome, bool) {
             let payment = BASE64URL.encode(payment(mint, page));
             let field = ("MicroMint-Payment", payment.as_bytes());

@@ -104,8 +104,8 @@ pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Paym
 /// In how many seconds to send the same payment again, if its `outcome` is that the vendor does not
 /// know its coins yet: it was sold a moment ago, and the vendor is asking the broker. `retry_after`
 /// is the answer's header Retry-After, `first_sent` when the payment was sent first. `None` if the
-/// outcome is final: report it to [`Wallet::settle`](super::Wallet::settle). Until then the payment
-/// stays unsettled, so that after a crash the same message is sent again.
+/// outcome is final: report it to [`Wallet::record_outcome`](super::Wallet::record_outcome). Until
+/// then the payment stays open, so that after a crash the same message is sent again.
 ///
 /// ```
 /// use micromint::time::UnixTime;

@@ -233,7 +233,7 @@ impl WalletState {
         if let Err(unpayable) = self.check_request(request, fetch, policy) {
             return PaymentPlan::Refuse(unpayable);
         }
-        if let Some(number) = self.unsettled(request, fetch) {
+        if let Some(number) = self.without_outcome(request, fetch) {
             return PaymentPlan::Resend(number);
         }
         let choice = match self.choose(request, now) {
@@ -286,7 +286,7 @@ impl WalletState {
     }
 
     /// The latest payment for exactly this request whose outcome is unknown.
-    fn unsettled(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
+    fn without_outcome(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
         let body_digest = fetch.body_digest();
         let found = self.payments.iter().rposition(|payment| {
             payment.outcome == PaymentOutcome::Unknown
@@ -298,8 +298,9 @@ impl WalletState {
         found.map(|index| index as u32)
     }
 
-    /// Chooses coins for the price, from the first holding that has enough. In it, coins that this vendor did not record come first, then coins of sets that are
-    /// in use already, then coins of the oldest sets.
+    /// Chooses coins for the price, from the first holding that has enough. In it, coins that this
+    /// vendor did not record come first, then coins of sets that are in use already, then coins of
+    /// the oldest sets.
     fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
         let mut spendable_max = 0;
         for holding in self.candidates(request, now)? {

@@ -3,8 +3,8 @@
 //! Anyone can write a Funds-Withdrawn in the name of any broker and user. Every ball in it can be
 //! genuine by its own parameters, and every vendor refuses it. Input: the wallet's state. Output:
 //! the order in which holdings pay. The invariant: a holding whose last decided payment was refused
-//! because of its coins pays after all others. So whoever slips a holding into a wallet costs its
-//! owner one refused payment, and the genuine coins pay the next one.
+//! because of its coins pays after all others. So a holding that someone slipped into a wallet
+//! costs its owner one refused payment, and the genuine coins pay the next one.
 
 use std::collections::BTreeMap;
 

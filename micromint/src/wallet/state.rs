@@ -116,7 +116,7 @@ pub struct PastPayment {
     /// The outcome.
     pub outcome: PaymentOutcome,
     /// When the outcome was recorded.
-    pub settled: Option<UnixTime>,
+    pub outcome_at: Option<UnixTime>,
     pub(super) body_digest: [u8; 32],
     pub(super) message: Vec<u8>,
     pub(super) receipt: Option<(UnixTime, String)>,
@@ -282,7 +282,7 @@ impl WalletState {
             coins: payment.coins,
             fresh,
             outcome: PaymentOutcome::Unknown,
-            settled: None,
+            outcome_at: None,
             body_digest: spend.body_digest,
             message: spend.message,
             receipt: None,
@@ -356,7 +356,7 @@ impl WalletState {
         // Paid is final: a later record, of a second process for example, does not change it.
         if payment.outcome != PaymentOutcome::Paid {
             payment.outcome = outcome;
-            payment.settled = Some(at);
+            payment.outcome_at = Some(at);
         }
         Ok(())
     }

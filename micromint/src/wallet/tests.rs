@@ -119,7 +119,7 @@ fn a_page_is_paid_with_coins_that_a_vendor_accepts() {
     let sending = sent(pay(&mut wallet, &page));
     assert!(!sending.again);
     accept(&sending.message, &page);
-    wallet.settle(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
+    wallet.record_outcome(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
 
     let mut wallet = open(&directory);
     assert_eq!(unspent(wallet.state()), coins - 3);
@@ -176,7 +176,9 @@ fn refused_coins_are_sent_only_to_the_same_vendor() {
     let page = request("https://news.example/a", 4);
     let sending = sent(pay(&mut wallet, &page));
     let balls = accept(&sending.message, &page);
-    wallet.settle(sending.payment, PaymentOutcome::Refused("wrong-amount".into()), NOW).unwrap();
+    wallet
+        .record_outcome(sending.payment, PaymentOutcome::Refused("wrong-amount".into()), NOW)
+        .unwrap();
 
     let elsewhere = request("https://shop.example/a", 4);
     let others = accept(&sent(pay(&mut wallet, &elsewhere)).message, &elsewhere);
@@ -186,7 +188,7 @@ fn refused_coins_are_sent_only_to_the_same_vendor() {
     let sending = sent(pay(&mut wallet, &there));
     assert!(accept(&sending.message, &there).iter().all(|ball| balls.contains(ball)));
     assert_eq!(wallet.state().payments()[sending.payment as usize].fresh, 0);
-    wallet.settle(sending.payment, PaymentOutcome::Refused("spent".into()), NOW).unwrap();
+    wallet.record_outcome(sending.payment, PaymentOutcome::Refused("spent".into()), NOW).unwrap();
 
     // The vendor counts three of them as spent, so only the fourth can be tried again there.
     let again = request("https://news.example/c", 2);
@@ -224,7 +226,7 @@ fn the_balance_says_where_every_coin_is() {
     ] {
         let sending = sent(pay(&mut wallet, &request(&format!("https://news.example/{page}"), 2)));
         if let Some(outcome) = outcome {
-            wallet.settle(sending.payment, outcome, NOW).unwrap();
+            wallet.record_outcome(sending.payment, outcome, NOW).unwrap();
         }
     }
     let held = Balance { sets: 2, unspent: coins - 6, paid: 2, bound: 4, ..Balance::default() };
@@ -245,8 +247,10 @@ fn what_was_paid_stays_paid() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
     let sending = sent(pay(&mut wallet, &request("https://news.example/a", 1)));
-    wallet.settle(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
-    wallet.settle(sending.payment, PaymentOutcome::Refused("wrong-amount".into()), NOW).unwrap();
+    wallet.record_outcome(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
+    wallet
+        .record_outcome(sending.payment, PaymentOutcome::Refused("wrong-amount".into()), NOW)
+        .unwrap();
     assert_eq!(open(&directory).state().payments()[0].outcome, PaymentOutcome::Paid);
 }
 
@@ -419,9 +423,9 @@ fn unspent_and_unpaid_coins_are_returned_once_with_the_same_message() {
     let mut wallet = filled(&directory, &[4, 10]);
     let coins = unspent(wallet.state());
     let paid = sent(pay(&mut wallet, &request("https://news.example/a", 3)));
-    wallet.settle(paid.payment, PaymentOutcome::Paid, NOW).unwrap();
+    wallet.record_outcome(paid.payment, PaymentOutcome::Paid, NOW).unwrap();
     let refused = sent(pay(&mut wallet, &request("https://news.example/b", 2)));
-    wallet.settle(refused.payment, PaymentOutcome::Refused("spent".into()), NOW).unwrap();
+    wallet.record_outcome(refused.payment, PaymentOutcome::Refused("spent".into()), NOW).unwrap();
 
     assert_eq!(wallet.state().returnable(NOW), []);
     assert_eq!(wallet.state().returnable(EXPIRED), [Returnable { holding: 0, coins: coins - 3 }]);
@@ -434,7 +438,7 @@ fn unspent_and_unpaid_coins_are_returned_once_with_the_same_message() {
         assert!(MINT.rules().bin(*ball).unwrap().superbin.is_multiple_of(2));
     }
     // A later answer of the vendor changes nothing about a return that was sent.
-    wallet.settle(refused.payment, PaymentOutcome::Paid, EXPIRED).unwrap();
+    wallet.record_outcome(refused.payment, PaymentOutcome::Paid, EXPIRED).unwrap();
     let mut wallet = open(&directory);
     assert_eq!(wallet.state().request_credit(&wallet.state().returns()[0]), message);
     assert_eq!(wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap(), None);

@@ -1,4 +1,4 @@
-//! A log file of this module among nginx's: opened with the configuration and reopened when nginx
+//! A log file of this module, kept by nginx: opened with the configuration and reopened when nginx
 //! receives `USR1`, like access logs.
 
 use nginx_sys::{ngx_cached_http_log_iso8601, ngx_open_file_t};

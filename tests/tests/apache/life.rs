@@ -1,15 +1,15 @@
 //! The life cycle of a server: valid and invalid configurations, start, restart, and failures.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::sync::Barrier;
-
 use micromint_servers::apache::{
     Apache, Mpm, SELLING, apache, module, panicking_module, write_configuration,
     write_configuration_with,
 };
 use micromint_servers::client::{Connection, RequestText};
+use micromint_servers::life::{
+    SpentCoin, assert_one_of_racing_payments_is_accepted, assert_till_is_private, bad_vendor_files,
+    names_created,
+};
 use micromint_servers::nginx::Nginx;
-use micromint_servers::payer;
 use micromint_servers::server::{
     Server, assert_knows_no_panic, assert_lives_through_panics, assert_sells_what_is_recorded_only,
     word,
@@ -18,19 +18,14 @@ use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
 
-fn names(site: &Site) -> Vec<String> {
-    let entries = std::fs::read_dir(site.folder()).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-}
-
 #[test]
 fn testing_a_configuration_has_no_side_effect() {
     let site = Site::new();
     write_configuration(&site, SELLING);
-    let before = names(&site);
-    let output = apache(&site, &["-t"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let made: Vec<_> = names(&site).into_iter().filter(|name| !before.contains(name)).collect();
+    let made = names_created(&site, || {
+        let output = apache(&site, &["-t"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    });
     assert!(made.is_empty(), "{made:?}");
     Apache::start(site, SELLING);
 }
@@ -39,7 +34,7 @@ fn testing_a_configuration_has_no_side_effect() {
 fn a_bad_configuration_is_refused_with_its_place_and_reason() {
     let good = Site::new().vendor_toml("till");
     let with = |text: &str| format!("MicroMintConfig vendor.toml\n{text}\n");
-    let rows: Vec<(String, String, &str)> = vec![
+    let mut rows: Vec<(String, String, &str)> = vec![
         ("MicroMint On".into(), good.clone(), "MicroMint requires a MicroMintConfig"),
         ("MicroMintPrice 3".into(), good.clone(), "MicroMintPrice requires a MicroMintConfig"),
         (
@@ -83,15 +78,9 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
             "not allowed",
         ),
         ("MicroMintConfig missing.toml".into(), good.clone(), "missing.toml"),
-        (with("MicroMint On"), "vendor-id = ".into(), "vendor.toml:1"),
-        (with("MicroMint On"), good.replace("localhost\"\n", "LOCAL HOST\"\n"), "vendor-id"),
-        (
-            with("MicroMint On"),
-            good.replace("periods = \"periods\"", "periods = \"www\""),
-            "PERIOD.params",
-        ),
-        (with("MicroMint On"), format!("{good}colour = \"red\"\n"), "colour"),
     ];
+    let on = with("MicroMint On");
+    rows.extend(bad_vendor_files().map(|(toml, expected)| (on.clone(), toml, expected)));
     for (text, toml, expected) in rows {
         let site = Site::new();
         site.write("vendor.toml", &toml);
@@ -156,37 +145,18 @@ fn till_and_secret_are_made_on_first_start_for_the_children_alone() {
     let server = Apache::start(Site::new(), SELLING);
     assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
     let site = server.stop();
-    let till = std::fs::metadata(site.path("till")).unwrap();
-    assert_eq!(till.permissions().mode() & 0o777, 0o700);
-    for entry in std::fs::read_dir(site.path("till")).unwrap() {
-        let entry = entry.unwrap();
-        let meta = entry.metadata().unwrap();
-        assert_eq!(meta.permissions().mode() & 0o077, 0, "{:?}", entry.path());
-        assert_eq!(meta.uid(), till.uid(), "{:?}", entry.path());
-    }
+    assert_till_is_private(&site);
 }
 
 #[test]
 fn a_coin_stays_spent_over_restarts_and_kill() {
     for mpm in Mpm::ALL {
         let server = Apache::start_with(Site::new(), mpm, &module(), SELLING);
-        let coins = payer::coins_of(payer::mint(), 1);
-        let url = |page: &str| server.site().url(page);
-        let payment = payer::payment_with(payer::mint(), &url("/one.html"), &coins);
-        let again = payer::payment_with(payer::mint(), &url("/one.html?again"), &coins);
-        let cookie = server.ask(&RequestText::post("/one.html", &payment)).cookie().unwrap();
-        let still_spent = |server: &Apache, when: &str| {
-            let answer = server.ask(&RequestText::post("/one.html?again", &again));
-            assert_eq!(answer.short(), word(402, "spent"), "{when}");
-            let retry = server.ask(&RequestText::post("/one.html", &payment));
-            assert_eq!(retry.short(), word(200, "retry"), "{when}");
-            let receipt = server.ask(&RequestText::get("/one.html").with("Cookie", &cookie));
-            assert_eq!(receipt.short(), word(200, "receipt"), "{when}");
-        };
-        still_spent(&server, "at once");
+        let coin = SpentCoin::at(&server);
+        coin.assert_spent(&server, "at once");
         for signal in [Signal::USR1, Signal::HUP, Signal::USR1] {
             server.reload(signal, mpm, SELLING);
-            still_spent(&server, "after a restart");
+            coin.assert_spent(&server, "after a restart");
         }
         let before = server.children();
         for child in &before {
@@ -195,16 +165,15 @@ fn a_coin_stays_spent_over_restarts_and_kill() {
         wait_until("new children", || {
             server.children().iter().any(|child| !before.contains(child))
         });
-        still_spent(&server, "after children were killed");
+        coin.assert_spent(&server, "after children were killed");
         let server = Apache::start_with(server.stop(), mpm, &module(), SELLING);
-        still_spent(&server, "after a stop and a start");
+        coin.assert_spent(&server, "after a stop and a start");
         assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
     }
 }
 
 #[test]
 fn nginx_and_apache_racing_with_one_coin_accept_it_once() {
-    const SPENDERS: usize = 8;
     for mpm in Mpm::ALL {
         let site = std::sync::Arc::new(Site::new());
         let apache = Apache::start_with(site.clone(), mpm, &module(), SELLING);
@@ -214,30 +183,10 @@ fn nginx_and_apache_racing_with_one_coin_accept_it_once() {
             SecondDoor::of(&site),
             "micromint_config vendor.toml; server { %SERVER% micromint on; }",
         );
-        for _ in 0..5 {
-            let coins = payer::coins_of(payer::mint(), 1);
-            let barrier = Barrier::new(SPENDERS);
-            // Different URLs, so that no payment is a retry of another.
-            let words: Vec<String> = std::thread::scope(|scope| {
-                let spend = |spender: usize| {
-                    let target = format!("/one.html?{spender}");
-                    let payment = payer::payment_with(payer::mint(), &site.url(&target), &coins);
-                    let bytes = RequestText::post(&target, &payment).to_bytes();
-                    let port =
-                        if spender.is_multiple_of(2) { site.port } else { nginx.site().port };
-                    let mut connection = Connection::open(port);
-                    let (head, last) = bytes.split_at(bytes.len() - 1);
-                    connection.send(head);
-                    barrier.wait();
-                    connection.send(last);
-                    connection.receive("POST").word()
-                };
-                let threads: Vec<_> =
-                    (0..SPENDERS).map(|spender| scope.spawn(move || spend(spender))).collect();
-                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-            });
-            let count = |word: &str| words.iter().filter(|found| *found == word).count();
-            assert_eq!((count("paid"), count("spent")), (1, SPENDERS - 1), "{mpm:?}: {words:?}");
+        let ports = [site.port, nginx.site().port];
+        for round in 0..5 {
+            let case = format!("{mpm:?}, {round}");
+            assert_one_of_racing_payments_is_accepted(&site, &ports, &case);
         }
         drop(apache);
     }

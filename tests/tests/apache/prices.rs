@@ -1,6 +1,9 @@
 //! Prices: price files, the directive, and where each may be used.
 
 use micromint_servers::client::RequestText;
+use micromint_servers::price_files::{
+    assert_invalid_price_files_close_pages, site_with_invalid_price_files,
+};
 use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
@@ -71,32 +74,9 @@ fn where_directives_alone_price_no_price_file_is_looked_for() {
 }
 
 #[test]
-fn a_price_file_that_is_no_price_closes_the_page() {
-    let site = || {
-        let site = Site::new();
-        for (name, price) in [
-            ("empty", ""),
-            ("word", "two\n"),
-            ("many", "501\n"),
-            ("lines", "1\n2\n"),
-            ("minus", "-1\n"),
-        ] {
-            site.page(&format!("{name}.html"), "secret", Some(price));
-        }
-        site.page("free0.html", "free after all", Some("0\n"));
-        site.page("folder.html", "secret", None);
-        std::fs::create_dir(site.path("www/folder.html.mm")).unwrap();
-        site.page("long.html", "secret", Some(&" ".repeat(1000)));
-        site
-    };
-    on_each(site, "", |apache| {
-        for name in ["empty", "word", "many", "lines", "minus", "folder", "long"] {
-            let answer = apache.get(&format!("/{name}.html"));
-            assert_eq!(answer.status, 500, "{name}");
-            assert!(!answer.body.contains("secret"), "{name}");
-        }
-        assert_eq!(apache.get("/free0.html").body, "free after all");
-        assert!(apache.log().contains("/word.html"), "{}", apache.log());
+fn an_invalid_price_file_closes_the_page() {
+    on_each(site_with_invalid_price_files, "", |apache| {
+        assert_invalid_price_files_close_pages(apache);
     });
 }
 

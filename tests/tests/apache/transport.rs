@@ -1,79 +1,31 @@
 //! All forms of requests: versions of HTTP, bodies of all kinds, ranges, conditions, aborting
 //! clients.
 
-use std::process::Command;
-use std::time::Duration;
-
 use micromint_servers::apache::{Apache, Mpm, SELLING, module};
-use micromint_servers::client::{Connection, RequestText, Response, base64url};
+use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::payer;
-use micromint_servers::server::Server;
+use micromint_servers::server::{Server, word};
 use micromint_servers::site::Site;
-
-fn paid() -> (u16, String) {
-    (200, "paid".to_string())
-}
-
-/// The body of a POST as chunks of `size` bytes.
-fn chunked(target: &str, body: &[u8], size: usize) -> Vec<u8> {
-    let request = RequestText::new("POST", target)
-        .with("Content-Type", "application/x-micromint")
-        .with("Transfer-Encoding", "chunked");
-    let mut bytes = request.to_bytes();
-    for chunk in body.chunks(size) {
-        bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
-        bytes.extend(chunk);
-        bytes.extend(b"\r\n");
-    }
-    bytes.extend(b"0\r\n\r\n");
-    bytes
-}
+use micromint_servers::transport::{self, paid};
 
 #[test]
 fn bodies_of_every_kind_pay() {
     for mpm in Mpm::ALL {
         let apache = Apache::start_with(Site::new(), mpm, &module(), SELLING);
         let url = apache.site().url("/one.html");
-        let mut connection = Connection::open(apache.site().port);
-        for size in [1, 7, 100, 10_000] {
-            connection.send(chunked("/one.html", &payer::payment(&url, 1).to_bytes(), size));
-            assert_eq!(connection.receive("POST").short(), paid(), "chunks of {size}");
-        }
+        transport::chunked_bodies_pay(&apache);
+        transport::expect_100_continue_pays(&apache);
+        transport::pipelined_requests_are_answered_in_order(&apache);
         let request = RequestText::post("/one.html", &payer::payment(&url, 1)).by_http_1_0();
         assert_eq!(apache.ask(&request).short(), paid(), "HTTP/1.0");
-        // Byte by byte, and with a client that waits for 100 Continue.
+        // Byte by byte.
+        let mut connection = Connection::open(apache.site().port);
         for byte in RequestText::post("/one.html", &payer::payment(&url, 1)).to_bytes() {
             connection.send([byte]);
         }
         assert_eq!(connection.receive("POST").short(), paid());
-        let request =
-            RequestText::post("/one.html", &payer::payment(&url, 1)).with("Expect", "100-continue");
-        let bytes = request.to_bytes();
-        let (head, body) = bytes.split_at(bytes.len() - request.body.len());
-        connection.send(head);
-        std::thread::sleep(Duration::from_millis(20));
-        connection.send(body);
-        assert_eq!(connection.receive("POST").short(), paid());
-        // All kinds in a row, before any answer is read.
-        let requests = [
-            RequestText::get("/one.html"),
-            RequestText::post("/one.html", &payer::payment(&url, 1)),
-            RequestText::get("/free.html"),
-            RequestText::post_bytes("/one.html", b"nonsense"),
-            RequestText::get("/free.html"),
-        ];
-        connection.send(requests.iter().flat_map(RequestText::to_bytes).collect::<Vec<u8>>());
-        let seen: Vec<_> =
-            requests.iter().map(|request| connection.receive(&request.method).short()).collect();
-        let word = |status, word: &str| (status, word.to_string());
-        assert_eq!(
-            seen,
-            [word(402, "unpaid"), paid(), word(200, ""), word(402, "malformed"), word(200, "")]
-        );
-        // One byte more than the largest payment, with both ways of stating a length.
+        // The longest body, and one byte more, with a Content-Length.
         let limit = micromint::protocol::PAYMENT_SIZE_MAX;
-        connection.send(chunked("/one.html", &vec![b'a'; limit + 1], 4096));
-        assert_eq!(connection.receive("POST").status, 413);
         let long = RequestText::post_bytes("/one.html", &vec![b'a'; limit + 1]);
         assert_eq!(apache.ask(&long).status, 413);
         let full = RequestText::post_bytes("/one.html", &vec![b'a'; limit]);
@@ -153,9 +105,9 @@ fn ranges_and_conditions_are_the_clients_own_wish() {
 }
 
 #[test]
-fn a_range_that_is_none_is_taken_back_where_nobody_could_know() {
-    // The content of the page is not known before it is made; the range is refused when its head is
-    // complete.
+fn an_unsatisfiable_range_of_generated_content_is_reversed() {
+    // The length of the page is unknown until it is generated, so the range is refused when its
+    // head is complete.
     let text = "AddOutputFilter INCLUDES .html\n<Directory %FOLDER%/www>\nOptions +Includes\n</Directory>\n";
     let site = Site::new();
     site.page("long.html", &"x".repeat(20_000), Some("1"));
@@ -224,60 +176,11 @@ fn http_2_over_tls_pays() {
             <VirtualHost 127.0.0.1:%TLS_PORT%>\nServerName localhost\nSSLEngine On
             SSLCertificateFile %FOLDER%/tls.crt\nSSLCertificateKeyFile %FOLDER%/tls.key\n</VirtualHost>\n";
         let apache = Apache::start_with(site, mpm, &module(), &format!("{SELLING}{text}"));
-        let url = format!("https://localhost:{}/one.html", apache.site().tls_port);
-        let unpaid = curl(&apache, &["--http2", &url]);
-        assert_eq!(unpaid.short(), (402, "unpaid".to_string()));
-        assert!(
-            unpaid.body.contains(&format!("URL: {url}\r\n")),
-            "the origin of TLS: {}",
-            unpaid.body
-        );
-        for extra in [&["--http2"][..], &["--http1.1"], &["--http2", "-H", "Content-Length:"]] {
-            std::fs::write(apache.site().path("payment"), payer::payment(&url, 1).to_bytes())
-                .unwrap();
-            let file = format!("@{}", apache.site().path("payment").display());
-            let base =
-                ["-H", "Content-Type: application/x-micromint", "--data-binary", &file, &url];
-            let answer = curl(&apache, &[extra, &base].concat());
-            assert_eq!(answer.seen(), (200, "paid".to_string(), "content for one"), "{extra:?}");
-            let cookie = answer.header("set-cookie").unwrap();
-            assert!(cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");
-        }
-        let header = |payment: &micromint::protocol::Payment| {
-            format!("MicroMint-Payment: {}", base64url(&payment.to_bytes()))
-        };
-        let answer = curl(&apache, &["--http2", "-H", &header(&payer::payment(&url, 1)), &url]);
-        assert_eq!(answer.short(), paid());
-        let missing = url.replace("one.html", "gone.html");
+        transport::http_2_over_tls_pays(&apache);
+        let missing = format!("https://localhost:{}/gone.html", apache.site().tls_port);
         let answer =
-            curl(&apache, &["--http2", "-H", &header(&payer::payment(&missing, 1)), &missing]);
-        assert_eq!(
-            answer.short(),
-            (404, "returned".to_string()),
-            "a page that is not there is free"
-        );
-        // The plain origin's URL is that of another page.
-        let plain = payer::payment(&apache.site().url("/one.html"), 1);
-        assert_eq!(curl(&apache, &["--http2", "-H", &header(&plain), &url]).word(), "other-page");
+            transport::get_over_http_2(apache.site(), &missing, &payer::payment(&missing, 1));
+        let expected = word(404, "returned");
+        assert_eq!(answer.short(), expected, "a page that does not exist is free");
     }
-}
-
-/// Sends a request with curl.
-fn curl(apache: &Apache, arguments: &[&str]) -> Response {
-    let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "20"])
-        .args(["--resolve", &format!("localhost:{}:127.0.0.1", apache.site().tls_port)])
-        .args(arguments)
-        .output()
-        .expect("the program curl");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&text);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let field = |line: &str| {
-        line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()))
-    };
-    Response { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
 }

@@ -1,10 +1,11 @@
 //! The life cycle of a server: valid and invalid configurations, start, reload, upgrade, and
 //! failures.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::sync::Barrier;
-
 use micromint_servers::client::{Connection, RequestText};
+use micromint_servers::life::{
+    SpentCoin, assert_one_of_racing_payments_is_accepted, assert_till_is_private, bad_vendor_files,
+    names_created,
+};
 use micromint_servers::nginx::{
     Nginx, is_running, nginx, panicking_module, pid_in, write_configuration,
 };
@@ -23,20 +24,15 @@ const SERVER: &str = "micromint_config vendor.toml; server { %SERVER% micromint 
 fn testing_a_configuration_has_no_side_effect() {
     let site = Site::new();
     write_configuration(&site, SERVER);
-    let before = names(&site);
-    let output = nginx(&site, &["-t", "-q"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let made: Vec<_> = names(&site).into_iter().filter(|name| !before.contains(name)).collect();
+    let made = names_created(&site, || {
+        let output = nginx(&site, &["-t", "-q"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    });
     // nginx itself creates its log and temporary folders.
     let nginx_makes = ["body", "proxy", "fastcgi", "uwsgi", "scgi", "nginx.pid"];
     let ours: Vec<_> = made.iter().filter(|name| !nginx_makes.contains(&name.as_str())).collect();
     assert!(ours.is_empty(), "{ours:?}");
     Nginx::start(site, SERVER);
-}
-
-fn names(site: &Site) -> Vec<String> {
-    let entries = std::fs::read_dir(site.folder()).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
@@ -45,7 +41,7 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
     let in_server =
         |text: &str| format!("micromint_config vendor.toml;\n server {{ %SERVER%\n {text} }}");
     let with_on = in_server("micromint on;");
-    let rows: Vec<(String, String, &str)> = vec![
+    let mut rows: Vec<(String, String, &str)> = vec![
         (
             "server { %SERVER%\n micromint on; }".to_string(),
             good.clone(),
@@ -113,15 +109,8 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         ),
         ("micromint_config missing.toml;".to_string(), good.clone(), "missing.toml"),
         ("micromint_message;".to_string(), good.clone(), "directive is not allowed here"),
-        (with_on.clone(), "vendor-id = ".to_string(), "vendor.toml:1"),
-        (with_on.clone(), good.replace("localhost\"\n", "LOCAL HOST\"\n"), "vendor-id"),
-        (
-            with_on.clone(),
-            good.replace("periods = \"periods\"", "periods = \"www\""),
-            "PERIOD.params",
-        ),
-        (with_on.clone(), format!("{good}colour = \"red\"\n"), "colour"),
     ];
+    rows.extend(bad_vendor_files().map(|(toml, expected)| (with_on.clone(), toml, expected)));
     for (http, toml, expected) in rows {
         let site = Site::new();
         site.write("vendor.toml", &toml);
@@ -166,48 +155,29 @@ fn till_and_secret_are_made_on_first_start_for_the_workers_alone() {
     let server = Nginx::start(Site::new(), SERVER);
     assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
     let site = server.stop();
-    let till = std::fs::metadata(site.path("till")).unwrap();
-    assert_eq!(till.permissions().mode() & 0o777, 0o700);
-    for entry in std::fs::read_dir(site.path("till")).unwrap() {
-        let entry = entry.unwrap();
-        let meta = entry.metadata().unwrap();
-        assert_eq!(meta.permissions().mode() & 0o077, 0, "{:?}", entry.path());
-        assert_eq!(meta.uid(), till.uid(), "{:?}", entry.path());
-    }
+    assert_till_is_private(&site);
 }
 
 #[test]
 fn a_coin_stays_spent_over_reload_restart_and_kill() {
     let server = Nginx::start(Site::new(), SERVER);
-    let coins = payer::coins_of(payer::mint(), 1);
-    let url = |server: &Nginx, page: &str| server.site().url(page);
-    let payment = payer::payment_with(payer::mint(), &url(&server, "/one.html"), &coins);
-    let again = payer::payment_with(payer::mint(), &url(&server, "/one.html?again"), &coins);
-    let cookie = server.ask(&RequestText::post("/one.html", &payment)).cookie().unwrap();
-    let still_spent = |server: &Nginx, when: &str| {
-        let answer = server.ask(&RequestText::post("/one.html?again", &again));
-        assert_eq!(answer.short(), word(402, "spent"), "{when}");
-        let retry = server.ask(&RequestText::post("/one.html", &payment));
-        assert_eq!(retry.short(), word(200, "retry"), "{when}");
-        let receipt = server.ask(&RequestText::get("/one.html").with("Cookie", &cookie));
-        assert_eq!(receipt.short(), word(200, "receipt"), "{when}");
-    };
-    still_spent(&server, "at once");
+    let coin = SpentCoin::at(&server);
+    coin.assert_spent(&server, "at once");
     for round in 0..3 {
         server.reload(SERVER);
-        still_spent(&server, &format!("after reload {round}"));
+        coin.assert_spent(&server, &format!("after reload {round}"));
     }
     server.reload("server { %SERVER% }");
     assert_eq!(server.get("/one.html").status, 200, "without the module nothing is priced");
     server.reload(SERVER);
-    still_spent(&server, "after a while without");
+    coin.assert_spent(&server, "after a while without");
     for worker in server.workers() {
         rustix::process::kill_process(worker, Signal::KILL).unwrap();
     }
     wait_until("new workers", || server.workers().len() == 2);
-    still_spent(&server, "after workers were killed");
+    coin.assert_spent(&server, "after workers were killed");
     let server = Nginx::start(server.stop(), SERVER);
-    still_spent(&server, "after a restart");
+    coin.assert_spent(&server, "after a restart");
     assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
 }
 
@@ -238,31 +208,10 @@ fn a_coin_stays_spent_over_a_binary_upgrade() {
 
 #[test]
 fn workers_racing_with_one_coin_accept_it_once() {
-    const SPENDERS: usize = 8;
     let server = Nginx::start(Site::new(), SERVER);
-    for _ in 0..10 {
-        let coins = payer::coins_of(payer::mint(), 1);
-        let barrier = Barrier::new(SPENDERS);
-        // Different URLs, so that no payment is a retry of another.
-        let words: Vec<String> = std::thread::scope(|scope| {
-            let spend = |spender: usize| {
-                let target = format!("/one.html?{spender}");
-                let payment =
-                    payer::payment_with(payer::mint(), &server.site().url(&target), &coins);
-                let bytes = RequestText::post(&target, &payment).to_bytes();
-                let mut connection = Connection::open(server.site().port);
-                let (head, last) = bytes.split_at(bytes.len() - 1);
-                connection.send(head);
-                barrier.wait();
-                connection.send(last);
-                connection.receive("POST").word()
-            };
-            let threads: Vec<_> =
-                (0..SPENDERS).map(|spender| scope.spawn(move || spend(spender))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        let count = |word: &str| words.iter().filter(|found| *found == word).count();
-        assert_eq!((count("paid"), count("spent")), (1, SPENDERS - 1), "{words:?}");
+    for round in 0..10 {
+        let ports = [server.site().port];
+        assert_one_of_racing_payments_is_accepted(server.site(), &ports, &format!("{round}"));
     }
 }
 

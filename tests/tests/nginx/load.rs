@@ -89,7 +89,7 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
         let request = pay(PAGE, &coins[coin], number);
         for _ in 0..50 {
             match ask(port, &request) {
-                // No answer, or none yet: sends the very same payment again, as clients do.
+                // No answer, or none yet: sends exactly the same payment again, as clients do.
                 None | Some((503 | 500 | 502, _)) => _ = broken.fetch_add(1, Ordering::Relaxed),
                 Some((200, word)) if word == "paid" || word == "retry" => {
                     let mut fate = fates[coin].lock().unwrap();
@@ -208,7 +208,7 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
     let accepted: BTreeSet<usize> =
         (0..coins.len()).filter(|coin| fates[*coin].lock().unwrap().paid.is_some()).collect();
     println!(
-        "{} coins accepted, {} of them given back before, {} kept for a page that is not there; \
+        "{} coins accepted, {} of them given back before, {} kept for a page that does not exist; \
          {} refusals, {} requests without an answer",
         accepted.len(),
         given_back.load(Ordering::Relaxed),

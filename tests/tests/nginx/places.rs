@@ -1,10 +1,13 @@
-//! Wherever a page comes from: nginx's own ways of finding, making and protecting content.
+//! Pages from every source: nginx's own ways of finding, generating and protecting content.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use micromint_servers::client::RequestText;
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
+use micromint_servers::price_files::{
+    assert_invalid_price_files_close_pages, site_with_invalid_price_files,
+};
 use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
@@ -23,29 +26,9 @@ fn price_files_are_never_served() {
 }
 
 #[test]
-fn a_price_file_that_is_no_price_closes_the_page() {
-    let site = Site::new();
-    for (name, price) in [
-        ("empty", ""),
-        ("word", "two\n"),
-        ("many", "501\n"),
-        ("lines", "1\n2\n"),
-        ("minus", "-1\n"),
-    ] {
-        site.page(&format!("{name}.html"), "secret", Some(price));
-    }
-    site.page("free0.html", "free after all", Some("0\n"));
-    site.page("folder.html", "secret", None);
-    std::fs::create_dir(site.path("www/folder.html.mm")).unwrap();
-    site.page("long.html", "secret", Some(&" ".repeat(1000)));
-    let nginx = Nginx::with_server(site, "");
-    for name in ["empty", "word", "many", "lines", "minus", "folder", "long"] {
-        let answer = nginx.get(&format!("/{name}.html"));
-        assert_eq!(answer.status, 500, "{name}");
-        assert!(!answer.body.contains("secret"), "{name}");
-    }
-    assert_eq!(nginx.get("/free0.html").body, "free after all");
-    assert!(nginx.log().contains("/word.html"), "{}", nginx.log());
+fn an_invalid_price_file_closes_the_page() {
+    let nginx = Nginx::with_server(site_with_invalid_price_files(), "");
+    assert_invalid_price_files_close_pages(&nginx);
 }
 
 #[test]
@@ -171,7 +154,7 @@ fn subscribers_see_free_what_others_pay_for() {
         assert_eq!(
             answer.seen(),
             (200, String::new(), "content for two"),
-            "nothing is said of a price"
+            "the answer mentions no price"
         );
         assert_eq!((answer.header("set-cookie"), answer.header("cache-control")), (None, None));
     }

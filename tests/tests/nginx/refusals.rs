@@ -41,7 +41,7 @@ fn every_refusal_has_its_reason_and_takes_no_coin() {
         ("fixed-bits", |payment, _| payment.x[0] = outsider(&payment.x)),
         ("user-differences", |payment, _| payment.user = "bob".parse().unwrap()),
         ("vendor-differences", |payment, k| {
-            // The last ball of one coin in place of the other's: correct superbins, a wrong
+            // The last ball of one coin replaced by the other's: correct superbins, a wrong
             // sub-bin.
             let last = same_set_other_subbin(&payment.x, k);
             payment.x[k - 1] = last;

@@ -1,19 +1,15 @@
 //! All forms of requests: versions of HTTP, bodies of all kinds, ranges, conditions.
 
-use std::process::Command;
 use std::time::Duration;
 
 use micromint::protocol::Payment;
-use micromint_servers::client::{Connection, RequestText, Response};
+use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::server::Server;
 use micromint_servers::site::Site;
+use micromint_servers::transport::{self, chunked, chunked_head, paid};
 use micromint_servers::wait_until;
-
-fn paid() -> (u16, String) {
-    (200, "paid".to_string())
-}
 
 #[test]
 fn http_1_0_pays_and_keeps_alive_when_asked() {
@@ -33,59 +29,16 @@ fn http_1_0_pays_and_keeps_alive_when_asked() {
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let nginx = Nginx::with_server(Site::new(), "");
-    let mut connection = Connection::open(nginx.site().port);
-    let payment = payer::payment(&nginx.site().url("/one.html"), 1);
-    let requests = [
-        RequestText::get("/one.html"),
-        RequestText::post("/one.html", &payment),
-        RequestText::get("/free.html"),
-        RequestText::post_bytes("/one.html", b"nonsense"),
-        RequestText::get("/free.html"),
-    ];
-    connection.send(requests.iter().flat_map(RequestText::to_bytes).collect::<Vec<u8>>());
-    let seen: Vec<_> =
-        requests.iter().map(|request| connection.receive(&request.method).short()).collect();
-    let word = |status, word: &str| (status, word.to_string());
-    assert_eq!(
-        seen,
-        [word(402, "unpaid"), paid(), word(200, ""), word(402, "malformed"), word(200, "")]
-    );
-}
-
-/// The body of a POST as chunks of `size` bytes.
-fn chunked(target: &str, body: &[u8], size: usize) -> Vec<u8> {
-    let request = RequestText::new("POST", target)
-        .with("Content-Type", "application/x-micromint")
-        .with("Transfer-Encoding", "chunked");
-    let mut bytes = request.to_bytes();
-    for chunk in body.chunks(size) {
-        bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
-        bytes.extend(chunk);
-        bytes.extend(b"\r\n");
-    }
-    bytes.extend(b"0\r\n\r\n");
-    bytes
+    transport::pipelined_requests_are_answered_in_order(&Nginx::with_server(Site::new(), ""));
 }
 
 #[test]
 fn chunked_bodies_pay() {
     let nginx = Nginx::with_server(Site::new(), "");
+    transport::chunked_bodies_pay(&nginx);
+    // A chunk far beyond nginx's own limit.
     let mut connection = Connection::open(nginx.site().port);
-    for size in [1, 7, 100, 10_000] {
-        let payment = payer::payment(&nginx.site().url("/one.html"), 1).to_bytes();
-        connection.send(chunked("/one.html", &payment, size));
-        assert_eq!(connection.receive("POST").short(), paid(), "chunks of {size}");
-    }
-    // One byte more than the largest payment, then far beyond nginx's own limit.
-    let limit = micromint::protocol::PAYMENT_SIZE_MAX;
-    connection.send(chunked("/one.html", &vec![b'a'; limit + 1], 4096));
-    assert_eq!(connection.receive("POST").status, 413);
-    let mut connection = Connection::open(nginx.site().port);
-    let head = RequestText::new("POST", "/one.html")
-        .with("Content-Type", "application/x-micromint")
-        .with("Transfer-Encoding", "chunked");
-    connection.send(head.to_bytes());
+    connection.send(chunked_head("/one.html"));
     connection.send(b"200000\r\na");
     assert_eq!(connection.receive("POST").status, 413);
 }
@@ -110,7 +63,7 @@ fn slow_bodies_pay_and_late_ones_time_out_without_a_charge() {
 }
 
 #[test]
-fn large_bodies_lie_in_files_and_pay() {
+fn bodies_buffered_in_files_pay() {
     let site = Site::new();
     site.page("expensive.html", "expensive", Some("40\n"));
     let nginx = Nginx::with_server(site, "client_body_buffer_size 1k;");
@@ -128,16 +81,7 @@ fn large_bodies_lie_in_files_and_pay() {
 
 #[test]
 fn expect_100_continue_pays() {
-    let nginx = Nginx::with_server(Site::new(), "");
-    let payment = payer::payment(&nginx.site().url("/one.html"), 1);
-    let request = RequestText::post("/one.html", &payment).with("Expect", "100-continue");
-    let mut connection = Connection::open(nginx.site().port);
-    let bytes = request.to_bytes();
-    let (head, body) = bytes.split_at(bytes.len() - request.body.len());
-    connection.send(head);
-    std::thread::sleep(Duration::from_millis(50));
-    connection.send(body);
-    assert_eq!(connection.receive("POST").short(), paid());
+    transport::expect_100_continue_pays(&Nginx::with_server(Site::new(), ""));
 }
 
 #[test]
@@ -188,7 +132,7 @@ fn head_is_never_charged() {
 }
 
 #[test]
-fn ranges_are_served_and_ranges_that_are_none_cost_nothing() {
+fn ranges_are_served_and_unsatisfiable_ranges_cost_nothing() {
     let nginx = Nginx::with_server(Site::new(), "");
     let url = nginx.site().url("/one.html");
     let get = |payment: &_, range: &str| {
@@ -275,7 +219,7 @@ fn conditions_cost_nothing_when_they_hold() {
         .ask(&RequestText::get("/one.html").with_payment(&payment).with("If-Match", "\"other\""));
     assert_eq!(failed.short(), (412, "returned".to_string()));
     assert_eq!(nginx.ask(&RequestText::get("/one.html").with_payment(&payment)).short(), paid());
-    // What nginx was configured not to reveal about a file is not used either.
+    // Nor does nginx use facts about a file that it was configured not to reveal.
     let site = Site::new();
     let nginx = Nginx::with_server(site, "etag off; if_modified_since off; max_ranges 0;");
     let payment = payer::payment(&nginx.site().url("/one.html"), 1);
@@ -294,51 +238,5 @@ fn http_2_over_tls_pays() {
          ssl_certificate tls.crt; ssl_certificate_key tls.key;
          server { %SERVER% listen 127.0.0.1:%TLS_PORT% ssl http2; micromint on; }",
     );
-    let url = format!("https://localhost:{}/one.html", nginx.site().tls_port);
-    let unpaid = curl(&nginx, &[&url]);
-    assert_eq!(unpaid.short(), (402, "unpaid".to_string()));
-    assert!(unpaid.body.contains(&format!("URL: {url}\r\n")), "the origin of TLS: {}", unpaid.body);
-    for extra in [&["--http2"][..], &["--http1.1"], &["--http2", "-H", "Content-Length:"]] {
-        std::fs::write(nginx.site().path("payment"), payer::payment(&url, 1).to_bytes()).unwrap();
-        let file = format!("@{}", nginx.site().path("payment").display());
-        let base = ["-H", "Content-Type: application/x-micromint", "--data-binary", &file, &url];
-        let answer = curl(&nginx, &[extra, &base].concat());
-        assert_eq!(answer.seen(), (200, "paid".to_string(), "content for one"), "{extra:?}");
-        let cookie = answer.header("set-cookie").unwrap();
-        assert!(cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");
-    }
-    let header = format!(
-        "MicroMint-Payment: {}",
-        micromint_servers::client::base64url(&payer::payment(&url, 1).to_bytes())
-    );
-    let answer = curl(&nginx, &["--http2", "-H", &header, &url]);
-    assert_eq!(answer.short(), paid());
-    // The plain origin's URL is that of another page.
-    let plain = payer::payment(&nginx.site().url("/one.html"), 1);
-    let header =
-        format!("MicroMint-Payment: {}", micromint_servers::client::base64url(&plain.to_bytes()));
-    assert_eq!(
-        curl(&nginx, &["--http2", "-H", &header, &url]).short(),
-        (402, "other-page".to_string())
-    );
-}
-
-/// Sends a request with curl.
-fn curl(nginx: &Nginx, arguments: &[&str]) -> Response {
-    let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "20"])
-        .args(["--resolve", &format!("localhost:{}:127.0.0.1", nginx.site().tls_port)])
-        .args(arguments)
-        .output()
-        .expect("the program curl");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&text);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let field = |line: &str| {
-        line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_string()))
-    };
-    Response { status, headers: lines.filter_map(field).collect(), body: body.to_string() }
+    transport::http_2_over_tls_pays(&nginx);
 }

@@ -38,9 +38,9 @@ const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
 ///
 /// With --result it reads the broker's answer (a Redemption-Result), prints what happened to the
 /// coins, blocks the users that the broker names (in the file `blocked` of the till; remove a line
-/// to serve a user again), and removes journals in which everything is settled and past redeem-until. Coins that
-/// wait at the broker are not lost: after redeem-until, --out writes their batch again, and the
-/// broker then decides about them.
+/// to serve a user again), and removes journals in which everything is final and past redeem-until.
+/// Coins that wait at the broker are not lost: after redeem-until, --out writes their batch again,
+/// and the broker then decides about them.
 ///
 /// Exit status: 0 done; 1 failed, standard error says why; 2 the command line is wrong; 3 with
 /// --out, there is nothing to redeem, and no file was written.
@@ -65,7 +65,7 @@ struct Arguments {
     /// Print all batches and what is not redeemed yet.
     #[arg(long, group = "action")]
     status: bool,
-    /// Only remove journals in which everything is settled and past redeem-until.
+    /// Only remove journals in which everything is final and past redeem-until.
     #[arg(long, group = "action")]
     prune: bool,
     /// The file with the vendor key, 64 hexadecimal digits as `mmbroker vendor-key` prints them.
@@ -198,7 +198,7 @@ fn print_status(till: &Till) -> Result<u8, ToolError> {
 
 fn print_pruned(till: &Till) -> Result<u8, ToolError> {
     for name in prune(till)? {
-        say!("removed {name}: everything in it is settled and past redeem-until");
+        say!("removed {name}: everything in it is final and past redeem-until");
     }
     Ok(EXIT_OK)
 }

@@ -122,8 +122,8 @@ fn warn_of_rivals(wallet: &Wallet, holding: usize) {
     eprintln!(
         "mmwallet: warning: the wallet has other coins of {} for the period {} of {}, with another \
         key or other parameters. Anyone can write such a message, and only one of the two can be \
-        from the broker. If you did not get this one from the broker itself, do not trust whoever \
-        gave it to you. The wallet keeps both, and uses those last that a vendor refuses",
+        from the broker. If you did not get this one from the broker itself, do not trust \
+        the sender. The wallet keeps both, and uses those last that a vendor refuses",
         held.user,
         held.params.period(),
         held.params.raw().broker

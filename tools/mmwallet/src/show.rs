@@ -182,7 +182,7 @@ pub fn history(state: &WalletState, json: bool) -> Result<(), ToolError> {
                 "coins": payment.coins, "fresh": payment.fresh,
                 "outcome": payment.outcome.word(),
                 "reason": payment.outcome.reason().unwrap_or_default(),
-                "settled": payment.settled.map(|at| at.to_string()),
+                "outcome-at": payment.outcome_at.map(|at| at.to_string()),
             }),
         )
     }));

@@ -97,7 +97,7 @@ class Paywall(Handle):
         is reversed."""
         reversed_, head = c_bool(), c_void_p()
         it = decision._handle._pointer
-        call("paywall_settle", self._pointer, it, status, byref(reversed_))
+        call("paywall_finish", self._pointer, it, status, byref(reversed_))
         given = list(headers)
         fields = [Header(*sized(name), *sized(content)) for name, content in given]
         call("decision_head", it, status, reversed_, (Header * len(fields))(*fields), len(fields), byref(head))

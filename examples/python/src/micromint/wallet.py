@@ -108,11 +108,11 @@ class Wallet(Handle):
             return Payment(number.value, content, pay.value == 1)
         return Ask(int(content)) if pay.value == 2 else Refused(content.decode())
 
-    def settle(self, payment: Payment, status: int, word: str = "") -> str:
+    def record_outcome(self, payment: Payment, status: int, word: str = "") -> str:
         """Records the outcome of a payment: the status of the response and its MicroMint-Status.
         Returns ``paid``, ``refused``, ``not-kept`` or ``unknown``. If no complete response came,
         call ``pay`` again instead."""
-        return lent("wallet_settle", self._pointer, payment.number, status, *sized(word)).decode()
+        return lent("wallet_record_outcome", self._pointer, payment.number, status, *sized(word)).decode()
 
     def keep_receipt(self, payment: Payment, set_cookie: str) -> bool:
         """Stores a receipt: call it with each Set-Cookie of the response. Returns False for any

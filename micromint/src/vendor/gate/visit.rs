@@ -507,7 +507,7 @@ impl Visit {
         let became = match (self.became, serve.charge, &self.paywall) {
             (Some(RequestOutcome::Reversed), _, _) => RequestOutcome::Reversed,
             (_, Some(charge), Some(paywall)) if thread == Thread::Blocking => {
-                paywall.settle(&charge, status)
+                paywall.finish(&charge, status)
             }
             (_, Some(charge), Some(paywall)) => {
                 let promised = paywall.promise(&charge, status);
@@ -548,7 +548,7 @@ impl Reversal {
     /// cannot be written.
     pub fn carry_out(self) -> Result<(), String> {
         let Reversal { paywall, charge, status } = self;
-        match paywall.settle(&charge, status) {
+        match paywall.finish(&charge, status) {
             RequestOutcome::Reversed => Ok(()),
             _ => {
                 Err(format!("a payment whose response has status {status} could not be reversed"))

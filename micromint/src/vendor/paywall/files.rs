@@ -26,7 +26,7 @@ pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<Strin
 fn without_owners(config: &VendorConfig, period: &Period) -> String {
     let path = config.periods().join(file_name(period, "owners"));
     format!(
-        "{}: payments of period {period} are taken without an owners file, so that whoever finds \
+        "{}: payments of period {period} are taken without an owners file, so anyone who finds \
          coins by search can spend them here; put the broker's file for {} there, and set owners = \
          \"required\"",
         path.display(),

@@ -101,9 +101,9 @@ fn every_payment_is_redeemed_once_and_a_batch_made_again_is_the_same() {
     let again = make(&open(&directory, &clock)).unwrap();
     assert_eq!((again.message.to_bytes(), again.is_again), (first.message.to_bytes(), true));
 
-    let settled =
+    let done =
         read_result(&till, &vendor(), &result(&first.batch, &[Verdict::Accepted; 3])).unwrap();
-    assert!(settled.is_settled());
+    assert!(done.is_final());
     assert_eq!(records(&make(&till).unwrap()), [digest("other", 0)]);
     clock.pass(1);
     let period = "2026-12".parse().unwrap();
@@ -194,7 +194,7 @@ fn waiting_coins_are_asked_for_again_after_redeem_until_and_only_then_pruned() {
 }
 
 #[test]
-fn only_what_is_settled_and_past_its_time_is_removed() {
+fn only_what_is_final_and_past_its_time_is_removed() {
     let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
     let till = open(&directory, &clock);
     let reversed = spend(&till, "2026-12", 0..1);
@@ -205,12 +205,12 @@ fn only_what_is_settled_and_past_its_time_is_removed() {
     clock.pass(86_400);
     spend(&till, "2027-01", 3..4);
     clock.pass(601);
-    let settle = || {
+    let finish_all = || {
         let made = make(&till).unwrap();
         let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
         read_result(&till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
     };
-    settle();
+    finish_all();
     assert!(prune(&till).unwrap().is_empty(), "redeem-until is not past");
     clock.set("2027-01-08T00:00:00Z".parse::<UnixTime>().unwrap().0);
     let other = open(&directory, &clock);
@@ -244,7 +244,7 @@ fn only_what_is_settled_and_past_its_time_is_removed() {
     );
 }
 
-fn settle(till: &Till) {
+fn finish_all(till: &Till) {
     while let Some(made) = make(till) {
         let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
         read_result(till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
@@ -271,7 +271,7 @@ fn redeemed(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
     clock.pass(86_400);
     spend(&till, "2027-01", 3..4);
     clock.pass(601);
-    settle(&till);
+    finish_all(&till);
     till
 }
 

@@ -41,7 +41,7 @@ fn a_parent_is_paid_once_its_manifest_names_the_origin() {
     accept(&sending.message, &page);
     // The wallet remembers it, for other pages of the same origin and for no other origin.
     let mut wallet = open(&directory);
-    wallet.settle(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
+    wallet.record_outcome(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
     sent(pay(&mut wallet, &asked("https://shop.news.example/b")));
     needed(pay(&mut wallet, &asked("https://www.news.example/b")));
     needed(pay(&mut wallet, &asked("https://shop.news.example:8443/b")));

@@ -42,7 +42,7 @@ fn live(directory: &SimulatedDirectory, seen: &mut Witness) -> Result<(), Wallet
         };
         seen.note(&sending, &page);
         if i == 0 {
-            wallet.settle(sending.payment, PaymentOutcome::Paid, NOW)?;
+            wallet.record_outcome(sending.payment, PaymentOutcome::Paid, NOW)?;
         }
     }
     if wallet.begin_return(0, EXPIRED, &SystemEntropy)?.is_some() {
@@ -75,7 +75,7 @@ fn check_after(directory: &SimulatedDirectory, mut seen: Witness) {
                     assert_eq!(sending.message, message)
                 }
                 PaymentDecision::Send(sending) => {
-                    // Only the payment that was settled as paid may be made again with other coins.
+                    // Only the payment whose outcome is Paid may be made again with other coins.
                     assert!(url.ends_with("/a"));
                     let balls = accept(&sending.message, &page);
                     assert!(

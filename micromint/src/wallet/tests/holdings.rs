@@ -11,7 +11,7 @@ fn strangers() -> FundsWithdrawn {
 fn paid_from(wallet: &mut Wallet, path: &str, outcome: PaymentOutcome) -> usize {
     let page = request(&format!("https://news.example/{path}"), 1);
     let sending = sent(pay(wallet, &page));
-    wallet.settle(sending.payment, outcome, NOW).unwrap();
+    wallet.record_outcome(sending.payment, outcome, NOW).unwrap();
     wallet.state().payments()[sending.payment as usize].holding
 }
 
@@ -40,7 +40,7 @@ fn a_strangers_message_keeps_out_no_coins_and_costs_one_refusal() {
         let sending = sent(pay(&mut wallet, &page));
         assert_eq!(wallet.state().payments()[1].holding, 1);
         accept(&sending.message, &page);
-        wallet.settle(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
+        wallet.record_outcome(sending.payment, PaymentOutcome::Paid, NOW).unwrap();
         let mut wallet = open(&directory);
         assert_eq!(paid_from(&mut wallet, "c", PaymentOutcome::Paid), 1);
         // Both are invited to return their coins; the broker decides.

@@ -11,7 +11,7 @@ enum Step {
     /// Pay for this page of this vendor from one of two processes.
     Pay { vendor: u8, page: u8, price: u32, process: usize },
     /// Record an outcome of the latest payment.
-    Settle { outcome: PaymentOutcome, process: usize },
+    Outcome { outcome: PaymentOutcome, process: usize },
     /// A process opens the wallet again.
     Reopen { process: usize },
 }
@@ -26,11 +26,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let pay = (0u8..3, 0u8..4, 1u32..5, 0usize..2)
         .prop_map(|(vendor, page, price, process)| Step::Pay { vendor, page, price, process });
-    let settle =
-        (outcome, 0usize..2).prop_map(|(outcome, process)| Step::Settle { outcome, process });
+    let outcome =
+        (outcome, 0usize..2).prop_map(|(outcome, process)| Step::Outcome { outcome, process });
     let step = prop_oneof![
         4 => pay,
-        2 => settle,
+        2 => outcome,
         1 => (0usize..2).prop_map(|process| Step::Reopen { process }),
     ];
     proptest::collection::vec(step, 1..40)
@@ -70,7 +70,7 @@ impl Model {
         self.payments.push((vendor, url, balls, false));
     }
 
-    fn settled(&mut self, outcome: &PaymentOutcome) {
+    fn record_outcome(&mut self, outcome: &PaymentOutcome) {
         let Some((vendor, url, balls, is_paid)) = self.payments.last_mut() else {
             return;
         };
@@ -107,7 +107,7 @@ proptest! {
                         other => panic!("{other:?}"),
                     }
                 }
-                Step::Settle { outcome, process } => {
+                Step::Outcome { outcome, process } => {
                     // An unknown outcome after a known one would be a failed retry.
                     if let Some(last) = model.payments.len().checked_sub(1)
                         && (outcome != PaymentOutcome::Unknown
@@ -115,8 +115,8 @@ proptest! {
                         && processes[process].refresh().unwrap().payments()[last].outcome
                             == PaymentOutcome::Unknown
                     {
-                        processes[process].settle(last as u32, outcome.clone(), NOW).unwrap();
-                        model.settled(&outcome);
+                        processes[process].record_outcome(last as u32, outcome.clone(), NOW).unwrap();
+                        model.record_outcome(&outcome);
                     }
                 }
                 Step::Reopen { process } => processes[process] = open(&directory),

@@ -4,7 +4,7 @@
 //!     cargo run --release -p micromint-servers --bin bench-servers -- --server apache --rounds 20
 //!
 //! `make bench-servers` builds the modules first. Every round runs every case once, one after the
-//! other, so that other load on the machine affects all of them alike; a row is the median of its
+//! other, so that other load on the machine affects all of them equally; a row is the median of its
 //! rounds. Processor time is that of the processes that serve and their threads, by the scheduler's
 //! own clock; the client is a thread of another process.
 #![allow(clippy::unwrap_used, clippy::expect_used)]

@@ -69,12 +69,12 @@ impl Paying<'_> {
         match &outcome {
             PaymentOutcome::Paid => self.content(answer, output),
             PaymentOutcome::NotKept(word) if (200..300).contains(&answer.status) => {
-                self.settle(&outcome)?;
+                self.record_outcome(&outcome)?;
                 self.say(&format!("{url}: not charged ({word})"));
                 deliver(output, answer, self.options).map(Next::Done)
             }
             PaymentOutcome::Refused(reason) => {
-                self.settle(&outcome)?;
+                self.record_outcome(&outcome)?;
                 let words = if words.is_empty() { words } else { format!(" ({words})") };
                 report(
                     exit::REFUSED,
@@ -92,7 +92,7 @@ impl Paying<'_> {
                 Ok(Next::Done(exit::REFUSED))
             }
             PaymentOutcome::NotKept(_) | PaymentOutcome::Unknown => {
-                self.settle(&outcome)?;
+                self.record_outcome(&outcome)?;
                 let status = answer.status;
                 report(
                     exit::HTTP,
@@ -208,7 +208,7 @@ impl Paying<'_> {
                 return Ok(Next::Done(exit::NO_ANSWER));
             }
         }
-        self.settle(&PaymentOutcome::Paid)?;
+        self.record_outcome(&PaymentOutcome::Paid)?;
         self.say_paid(now, &said);
         Ok(Next::Done(EXIT_OK))
     }
@@ -243,8 +243,8 @@ impl Paying<'_> {
         ))
     }
 
-    fn settle(&mut self, outcome: &PaymentOutcome) -> Result<(), ToolError> {
-        Ok(self.wallet.settle(self.sending.payment, outcome.clone(), SystemClock.now())?)
+    fn record_outcome(&mut self, outcome: &PaymentOutcome) -> Result<(), ToolError> {
+        Ok(self.wallet.record_outcome(self.sending.payment, outcome.clone(), SystemClock.now())?)
     }
 
     fn say_paid(&self, now: UnixTime, said: &str) {
