@@ -150,6 +150,17 @@ impl Vendor {
         if self.has_failed.load(Ordering::Acquire) { None } else { self.to_ask() }
     }
 
+    /// A reopened paywall keeps the periods and lists of the one before, the first one those that
+    /// were read with the configuration and whose files have disappeared since.
+    fn open_paywall(&self, now: UnixTime) -> Result<Paywall, PaywallError> {
+        let accepted = match self.to_ask() {
+            Some(paywall) => Arc::clone(paywall.accepted()),
+            None => Arc::new(Accepted::open_on_disk(&self.config, Some(&self.accepted), now)?),
+        };
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Paywall::open_with(self.config.clone(), accepted, clock, entropy)
+    }
+
     /// The paywall; opens it if it is not open or failed to record. Waits for the disk. `Ok(None)`
     /// if opening failed less than a second ago.
     ///
@@ -178,17 +189,6 @@ impl Vendor {
                 Err(error)
             }
         }
-    }
-
-    /// A reopened paywall keeps the periods and lists of the one before, the first one those that
-    /// were read with the configuration and whose files have disappeared since.
-    fn open_paywall(&self, now: UnixTime) -> Result<Paywall, PaywallError> {
-        let accepted = match self.to_ask() {
-            Some(paywall) => Arc::clone(paywall.accepted()),
-            None => Arc::new(Accepted::open_on_disk(&self.config, Some(&self.accepted), now)?),
-        };
-        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        Paywall::open_with(self.config.clone(), accepted, clock, entropy)
     }
 
     /// Decides about a request whose head was read, on a thread that may block:
