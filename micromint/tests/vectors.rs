@@ -44,6 +44,7 @@ fn the_protocol_page_shows_every_message_byte_by_byte() {
         "funds-withdrawn",
         "request-payment",
         "payment",
+        "payment-two-sets",
         "invalid-payment",
         "request-redemption",
         "redemption-result",

@@ -20,7 +20,7 @@ use crate::site::Site;
 use crate::{payer, wait_until};
 
 /// After this time every serving process examines its lists with the next payment.
-const UNTIL_LISTS_ARE_DUE: Duration = Duration::from_secs(6);
+pub const UNTIL_LISTS_ARE_DUE: Duration = Duration::from_secs(6);
 
 /// A site whose owners file of the current period ends right before the set of a coin of alice.
 pub struct Unknown {
@@ -125,8 +125,34 @@ pub fn an_unreadable_owners_file_is_not_an_absent_one(server: &impl Server) {
     assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
 }
 
-/// The same if the file is there when the server starts. The server was started with a file of mode
-/// 0600 of another user.
+/// An owners file that was read and disappears stays in use in every serving process, and the error
+/// log says so: a wrong token opens nothing.
+pub fn an_owners_file_that_disappears_stays_in_use(server: &impl Server) {
+    write_all_owners(server.site());
+    std::thread::sleep(UNTIL_LISTS_ARE_DUE);
+    let pay_wrongly = || {
+        let right = payer::payment(&server.site().url("/one.html"), 1);
+        let wrong = Payment { owner_tokens: vec![OwnerToken::from_bytes([1; 8])], ..right };
+        server.ask(&RequestText::post("/one.html", &wrong)).short()
+    };
+    for _ in 0..8 {
+        assert_eq!(pay_wrongly(), word(402, "not-owner"));
+    }
+    let name = format!("{}.owners", payer::mint().params().period());
+    std::fs::remove_file(server.site().path(&format!("periods/{name}"))).unwrap();
+    std::thread::sleep(UNTIL_LISTS_ARE_DUE);
+    for _ in 0..4 {
+        assert_eq!(pay_wrongly(), word(402, "not-owner"));
+        assert_eq!(server.pay("/one.html", 1).short(), word(200, "paid"));
+    }
+    let log = server.log();
+    let is_it = |line: &&str| line.contains(&name) && line.contains("does not exist any more");
+    let told = log.lines().filter(is_it).count();
+    assert!((1..=server.children().len()).contains(&told), "{told} times: {log}");
+}
+
+/// The same as with an unreadable file if it is there when the server starts. The server was started
+/// with a file of mode 0600 of another user.
 pub fn an_owners_file_that_was_never_read_opens_nothing(server: &impl Server) {
     for _ in 0..4 {
         assert_eq!(server.pay("/one.html", 1).short(), word(503, "unavailable"));

@@ -126,6 +126,9 @@ impl Cast {
         let three = self.payment(URL, 3);
         self.authenticate(&three);
         self.files.push(("payment", three.to_bytes()));
+        let two_sets = self.payment_from(URL, &[(8, 1), (62, 2)]);
+        self.authenticate(&two_sets);
+        self.files.push(("payment-two-sets", two_sets.to_bytes()));
         let refused = InvalidPayment {
             url: URL.parse().unwrap(),
             reason: "wrong-amount".to_string(),
@@ -140,9 +143,17 @@ impl Cast {
     }
 
     fn payment(&self, url: &str, coins: usize) -> Payment {
+        self.payment_from(url, &[(8, coins)])
+    }
+
+    /// A payment with the first coins, so many, of each set, which is named by its first superbin.
+    fn payment_from(&self, url: &str, sets: &[(u32, usize)]) -> Payment {
         let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
-        let all = self.mint.coins(&user, &vendor, 8);
-        self.mint.payment(&user, &self.user_key(), &vendor, &url.parse().unwrap(), &all[..coins])
+        let first_of = |(first, count): &(u32, usize)| {
+            self.mint.coins(&user, &vendor, *first)[..*count].to_vec()
+        };
+        let coins: Vec<Vec<u64>> = sets.iter().flat_map(first_of).collect();
+        self.mint.payment(&user, &self.user_key(), &vendor, &url.parse().unwrap(), &coins)
     }
 
     fn authenticate(&mut self, payment: &Payment) {

@@ -38,7 +38,7 @@ pub(super) fn seeds() -> Vec<(String, Vec<u8>)> {
 }
 
 fn rows() -> Vec<Value> {
-    let plain = offer("https://news.example/story", 3, "News of the day");
+    let plain = offer("https://news.example/story", 1, "News of the day");
     let odd = offer("https://news.example/a?b=\"c\"&d=\\", 500, "");
     vec![
         row("one coin, Authorization", &plain, Challenge::default()),

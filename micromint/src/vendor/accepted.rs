@@ -1,18 +1,21 @@
 //! The accepted periods with the broker's lists, kept up to date with the files in their folder.
 //!
 //! Input: the folder. Output: a [`Checker`]. Files that are added, replaced or removed take effect
-//! within seconds, without a reload of the server. The invariant: a file that cannot be read
-//! changes nothing. The periods and lists read before stay in use, and the error is reported once.
+//! within seconds, without a reload of the server. The invariants: a file that cannot be read
+//! changes nothing, so the periods and lists read before stay in use; a list that was read stays in
+//! use when its file disappears, as long as the file of the period's parameters is there. Both are
+//! reported once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::check::Checker;
+use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::lists::{LIST_ENDINGS, ListFolder, Lists, file_name};
 use super::periods::load_periods;
-use crate::host::{Directory, Stamp};
+use crate::host::{Directory, DiskDirectory, Stamp};
 use crate::identity::VendorId;
 use crate::params::Params;
 use crate::period::Period;
@@ -37,12 +40,24 @@ pub(super) struct Accepted {
     read: Mutex<Read>,
 }
 
-/// The result of the last successful reading, and the last failure.
+/// The result of the last successful reading, and what was reported.
 #[derive(Default)]
 struct Read {
     files: Files,
     lists: BTreeMap<Period, Arc<Lists>>,
+    /// The lists in use whose files have disappeared, as they were reported.
+    missing: Vec<String>,
     failed: Option<Failed>,
+}
+
+impl Read {
+    /// The names of the lists in use whose files do not exist.
+    fn missing(&self) -> Vec<String> {
+        let names = self.lists.iter().flat_map(|(period, lists)| {
+            lists.endings().map(move |ending| file_name(period, ending))
+        });
+        names.filter(|name| !self.files.contains_key(name)).collect()
+    }
 }
 
 /// Files that could not be read.
@@ -66,27 +81,44 @@ impl Accepted {
         }
     }
 
-    /// The periods and lists in `folder`. With `requires_owners` each period must have an owners
-    /// file.
+    /// The periods and lists in the folder that `config` names; [`Accepted::open`] says the rest.
+    ///
+    /// # Errors
+    /// Those of [`Accepted::open`].
+    pub(super) fn open_on_disk(
+        config: &VendorConfig,
+        before: Option<&Accepted>,
+        now: UnixTime,
+    ) -> Result<Accepted, ConfigError> {
+        Accepted::open(config, Box::new(DiskDirectory::new(config.periods())), before, now)
+    }
+
+    /// The periods and lists in `folder`. `before` is what the server read at its start, before it
+    /// forked: its lists stay in use if their files have disappeared since.
     ///
     /// # Errors
     /// The errors of [`load_periods`] and [`ListFolder::load`].
     pub(super) fn open(
-        vendor: &VendorId,
-        requires_owners: bool,
+        config: &VendorConfig,
         folder: Box<dyn Directory>,
+        before: Option<&Accepted>,
         now: UnixTime,
     ) -> Result<Accepted, ConfigError> {
+        let (vendor, requires_owners) = (config.vendor(), config.requires_owners());
         let files = files(folder.as_ref())?;
+        let inherited = before
+            .map(|before| before.read.lock().unwrap_or_else(PoisonError::into_inner).lists.clone());
+        // No file counts as unchanged, since this process may not be allowed to read it.
+        let before = Read { lists: inherited.unwrap_or_default(), ..Read::default() };
         let lists = ListFolder { directory: folder.as_ref(), vendor, requires_owners };
-        let (checker, lists) = load(lists, &files, &Read::default())?;
+        let (checker, lists) = load(lists, &files, &before)?;
         Ok(Accepted {
             vendor: vendor.clone(),
             requires_owners,
             folder: Some(folder),
             current: RwLock::new(Arc::new(checker)),
             looked_at: AtomicI64::new(now.0),
-            read: Mutex::new(Read { files, lists, failed: None }),
+            read: Mutex::new(Read { files, lists, ..Read::default() }),
         })
     }
 
@@ -128,10 +160,14 @@ impl Accepted {
             }
         });
         match loaded {
-            Ok(None) => read.failed = None,
-            Ok(Some((checker, lists))) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(checker);
-                *read = Read { files, lists, failed: None };
+            Ok(changed) => {
+                if let Some((checker, lists)) = changed {
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+                        Arc::new(checker);
+                    (read.files, read.lists) = (files, lists);
+                }
+                read.failed = None;
+                newly_missing(folder, &mut read)
             }
             Err(error) => {
                 let reason = format!("{error}; the periods and lists read before stay in use");
@@ -139,10 +175,9 @@ impl Accepted {
                 let again_at = now.plus_seconds(AGAIN_SECONDS);
                 self.heed_new_owners(folder, &files, &mut read);
                 read.failed = Some(Failed { files, reason: reason.clone(), again_at });
-                return is_new.then_some(reason);
+                is_new.then_some(reason)
             }
         }
-        None
     }
 
     /// After a failed reading: a period whose owners file is new takes payments only with it. So a
@@ -182,14 +217,31 @@ fn files(folder: &dyn Directory) -> Result<Files, ConfigError> {
     Ok(files)
 }
 
+/// The line to log about lists whose files have disappeared since it was last called.
+fn newly_missing(folder: &dyn Directory, read: &mut Read) -> Option<String> {
+    let missing = read.missing();
+    let reported = std::mem::replace(&mut read.missing, missing);
+    let new = read.missing.iter().filter(|name| !reported.contains(name));
+    let lines: Vec<String> = new
+        .map(|name| {
+            let path = folder.path().join(name);
+            format!(
+                "{}: does not exist any more; the list read before stays in use",
+                path.display()
+            )
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
 fn counts(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
     !name.starts_with('.')
         && ending.is_some_and(|ending| ending == "params" || LIST_ENDINGS.contains(&ending))
 }
 
-/// Reads the periods and lists. Reuses the lists of `before`, which may be large, if neither their
-/// files nor any parameters have changed; of an owners file that has grown only the end is read.
+/// Reads the periods and lists. Reuses the lists of `before`, which may be large, if their files
+/// have not changed or have disappeared; of an owners file that has grown only the end is read.
 fn load(
     folder: ListFolder<'_>,
     files: &Files,
@@ -197,11 +249,6 @@ fn load(
 ) -> Result<(Checker, BTreeMap<Period, Arc<Lists>>), ConfigError> {
     let periods = load_periods(folder.directory)?;
     let mut checker = Checker::new(folder.vendor.clone(), &periods);
-    let params_of = |files: &Files| -> Files {
-        let params = files.iter().filter(|(name, _)| name.ends_with(".params"));
-        params.map(|(name, stamp)| (name.clone(), *stamp)).collect()
-    };
-    let are_params_same = params_of(files) == params_of(&before.files);
     let mut all = BTreeMap::new();
     for params in &periods {
         let period = params.period();
@@ -209,7 +256,7 @@ fn load(
             let name = file_name(period, ending);
             files.get(&name) == before.files.get(&name)
         };
-        let known = before.lists.get(period).filter(|_| are_params_same);
+        let known = before.lists.get(period);
         // An owners file that could not be read may be readable now, although it did not change.
         let is_whole = |lists: &&Arc<Lists>| lists.fault().is_none();
         let kept = known.filter(is_whole).filter(|_| LIST_ENDINGS.iter().all(is_same));
@@ -226,7 +273,8 @@ fn load(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{DiskDirectory, SimulatedDirectory};
+    use crate::authenticator::OwnerToken;
+    use crate::host::SimulatedDirectory;
     use crate::owner::Owners;
     use crate::testing::{params_with, test_params};
 
@@ -240,8 +288,19 @@ mod tests {
         params_with(|raw| raw.period = "2027-01".parse().unwrap()).to_toml()
     }
 
+    fn config(requires_owners: bool) -> VendorConfig {
+        VendorConfig::new(vendor(), Vec::new(), "periods", "till")
+            .with_owners_required(requires_owners)
+    }
+
     fn open(folder: &SimulatedDirectory) -> Accepted {
-        Accepted::open(&vendor(), false, Box::new(folder.clone()), NOW).unwrap()
+        Accepted::open(&config(false), Box::new(folder.clone()), None, NOW).unwrap()
+    }
+
+    fn owners_file(period: &str, count: usize) -> Vec<u8> {
+        let mut owners = Owners::new(&vendor(), &period.parse().unwrap(), 1);
+        owners.extend(&vec![[7; 8]; count]);
+        owners.to_bytes()
     }
 
     fn is_accepted(accepted: &Accepted, period: &str) -> bool {
@@ -321,9 +380,8 @@ mod tests {
         let path = |name: &str| disk.path().join(name);
         std::fs::write(path("2026-12.params"), test_params().to_toml()).unwrap();
         std::fs::write(path("2026-12.revoked"), "mallory\n").unwrap();
-        let accepted =
-            Accepted::open(&vendor(), false, Box::new(DiskDirectory::new(disk.path())), NOW)
-                .unwrap();
+        let folder = Box::new(DiskDirectory::new(disk.path()));
+        let accepted = Accepted::open(&config(false), folder, None, NOW).unwrap();
         let lists = || Arc::clone(accepted.read.lock().unwrap().lists.values().next().unwrap());
         let mut now = NOW;
         let mut is_read_again = || {
@@ -342,6 +400,9 @@ mod tests {
         std::fs::File::options().write(true).open(path("new")).unwrap().set_modified(time).unwrap();
         std::fs::rename(path("new"), path("2026-12.revoked")).unwrap();
         assert!(is_read_again());
+        // An empty list is the way to lift all revocations.
+        std::fs::write(path("2026-12.revoked"), "").unwrap();
+        assert!(is_read_again());
         std::fs::remove_file(path("2026-12.revoked")).unwrap();
         assert!(is_read_again());
         std::fs::write(path("notes.txt"), "x").unwrap();
@@ -359,11 +420,7 @@ mod tests {
             accepted.current().without_owners(test_params().raw().start),
             [test_params().period().clone()]
         );
-        let owners = |count: usize| {
-            let mut owners = Owners::new(&vendor(), test_params().period(), 1);
-            owners.extend(&vec![[7; 8]; count]);
-            owners.to_bytes()
-        };
+        let owners = |count: usize| owners_file("2026-12", count);
         let fault = || accepted.current().fault(&period).map(str::to_string);
         folder.put("2026-12.owners", b"half of a fi");
         let alert = accepted.refresh(NOW.plus_seconds(5)).unwrap();
@@ -384,6 +441,83 @@ mod tests {
             assert!(accepted.refresh(NOW.plus_seconds(150)).is_some() || bytes.len() < 20);
             assert_eq!(fault(), None);
             assert!(accepted.current().without_owners(test_params().raw().start).is_empty());
+        }
+    }
+
+    /// Whether `mallory`, who is on the list of revoked users, and a payment without the right
+    /// token are refused.
+    fn refusals(accepted: &Accepted) -> [bool; 2] {
+        let read = accepted.read.lock().unwrap();
+        let lists = &read.lists[&"2026-12".parse().unwrap()];
+        let token = OwnerToken::from_bytes([1; 8]);
+        ["mallory", "alice"]
+            .map(|user| lists.check(&user.parse().unwrap(), &[0], &[token]).is_err())
+    }
+
+    #[test]
+    fn a_list_that_disappears_stays_in_use_and_is_told_once() {
+        for requires_owners in [false, true] {
+            let folder = SimulatedDirectory::new();
+            folder.put("2026-12.params", test_params().to_toml().as_bytes());
+            folder.put("2026-12.revoked", b"mallory\n");
+            folder.put("2026-12.owners", &owners_file("2026-12", 3));
+            let config = config(requires_owners);
+            let open = |before: Option<&Accepted>| {
+                Accepted::open(&config, Box::new(folder.clone()), before, NOW)
+            };
+            let accepted = open(None).unwrap();
+            let mut now = NOW;
+            let mut refresh = || {
+                now = now.plus_seconds(LOOK_SECONDS);
+                accepted.refresh(now)
+            };
+
+            // Together with a change of the parameters, which is heeded.
+            folder.put("2027-01.params", next_month().as_bytes());
+            folder.put("2027-01.owners", &owners_file("2027-01", 1));
+            folder.remove("2026-12.owners").unwrap();
+            let told = refresh().unwrap();
+            assert!(told.contains("2026-12.owners: does not exist any more"), "{told}");
+            assert!(!told.contains("revoked") && !told.contains("2027-01"), "{told}");
+            assert!(is_accepted(&accepted, "2027-01"));
+            assert_eq!(refresh(), None);
+            folder.remove("2026-12.revoked").unwrap();
+            let told = refresh().unwrap();
+            assert!(told.contains("2026-12.revoked: does not exist any more"), "{told}");
+            assert!(!told.contains("owners"), "{told}");
+            assert_eq!((refresh(), refresh()), (None, None));
+            assert_eq!(refusals(&accepted), [true, true]);
+            assert!(accepted.current().without_owners(test_params().raw().start).is_empty());
+
+            // A process that the server forks later inherits the lists, and says so itself.
+            let child = open(Some(&accepted)).unwrap();
+            assert_eq!(refusals(&child), [true, true]);
+            let told = child.refresh(NOW.plus_seconds(LOOK_SECONDS)).unwrap();
+            assert!(told.contains("2026-12.owners") && told.contains("2026-12.revoked"), "{told}");
+
+            // An older file that comes back is refused as ever; what disappears again is told
+            // again.
+            folder.put("2026-12.owners", &owners_file("2026-12", 2));
+            assert!(refresh().unwrap().contains("older"));
+            assert_eq!(refusals(&accepted), [true, true]);
+            folder.put("2026-12.owners", &owners_file("2026-12", 3));
+            assert_eq!(refresh(), None);
+            folder.remove("2026-12.owners").unwrap();
+            assert!(refresh().unwrap().contains("2026-12.owners"));
+
+            // After a restart there is no list.
+            match open(None) {
+                Ok(restarted) => {
+                    assert_eq!(refusals(&restarted), [false, false]);
+                    let without = restarted.current().without_owners(test_params().raw().start);
+                    assert_eq!(without, [test_params().period().clone()]);
+                }
+                Err(error) => assert!(requires_owners && error.to_string().contains("required")),
+            }
+            // Nor for a period whose parameters are gone too.
+            folder.remove("2026-12.params").unwrap();
+            assert_eq!(refresh(), None);
+            assert!(!accepted.read.lock().unwrap().lists.contains_key(test_params().period()));
         }
     }
 }

@@ -15,10 +15,7 @@ use super::config_error::{ConfigError, SettingError};
 use super::cors::CorsPolicy;
 use super::origin::{ORIGINS_MAX, Origin};
 use super::page::Page;
-use super::periods::load_periods;
-use crate::host::DiskDirectory;
 use crate::identity::VendorId;
-use crate::params::Params;
 use crate::protocol::{TEXT_LEN_MAX, Url};
 use crate::till::SyncMode;
 use crate::time::DAY_SECONDS;
@@ -244,15 +241,6 @@ impl VendorConfig {
                 Err(SettingError::new("price-list", reason))
             }
         }
-    }
-
-    /// Reads the parameters of all accepted periods.
-    ///
-    /// # Errors
-    /// There is no file or more than 64; a file cannot be read; two files are of one
-    /// period; or the periods differ in broker or coin value.
-    pub(super) fn load_periods(&self) -> Result<Vec<Params>, ConfigError> {
-        load_periods(&DiskDirectory::new(&self.periods))
     }
 
     /// The vendor's identifier.

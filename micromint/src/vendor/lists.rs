@@ -3,8 +3,9 @@
 //! Input: `PERIOD.revoked` and `PERIOD.owners` beside `PERIOD.params` (written by `mmbroker revoke`
 //! and `mmbroker owners`, formats in `docs/reference/broker.md`). Output: whether well-formed coins
 //! belong to their payer. Without an owners file nobody is refused for want of ownership. The
-//! invariants: an owners file that was read is never replaced by an older one; one that exists and
-//! cannot be read does not count as absent.
+//! invariants: an owners file that was read is never replaced by an older one; a list that was read
+//! stays when its file disappears; an owners file that exists and cannot be read does not count as
+//! absent.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,7 @@ pub(super) const LIST_ENDINGS: [&str; 2] = ["revoked", "owners"];
 pub(super) struct ListFolder<'a> {
     pub(super) directory: &'a dyn Directory,
     pub(super) vendor: &'a VendorId,
-    /// An absent owners file is an error.
+    /// An absent owners file that was never read is an error.
     pub(super) requires_owners: bool,
 }
 
@@ -52,18 +53,18 @@ enum OwnersList {
 }
 
 impl ListFolder<'_> {
-    /// Reads the lists of the period of `params`. `before` is what was read the last time; of an
-    /// owners file only what is new is read then.
+    /// Reads the lists of the period of `params`. `before` is what was read the last time: of an
+    /// owners file only what is new is read then, and a list whose file has disappeared stays.
     ///
     /// # Errors
-    /// A list exists but cannot be read, or a required one does not exist.
+    /// A list exists but cannot be read, or a required one does not exist and was never read.
     pub(super) fn load(
         &self,
         params: &Params,
         before: Option<&Lists>,
     ) -> Result<Lists, ConfigError> {
         let names = self.directory.names().map_err(|error| self.wrong("", error.to_string()))?;
-        let mut lists = Lists::default();
+        let mut lists = before.cloned().unwrap_or_default();
         let name = file_name(params.period(), "revoked");
         if names.contains(&name) {
             let bytes = read_whole(self.directory, &name, REVOKED_FILE_SIZE_MAX)
@@ -74,9 +75,12 @@ impl ListFolder<'_> {
         let name = file_name(params.period(), "owners");
         if names.contains(&name) {
             lists.owners = OwnersList::Read(self.read_owners(params, before)?);
-        } else if self.requires_owners {
-            let reason = "does not exist, but owners = \"required\"".to_string();
-            return Err(self.wrong(&name, reason));
+        } else if !lists.has_owners() {
+            if self.requires_owners {
+                let reason = "does not exist, but owners = \"required\"".to_string();
+                return Err(self.wrong(&name, reason));
+            }
+            lists.owners = OwnersList::Absent;
         }
         Ok(lists)
     }
@@ -139,7 +143,13 @@ impl Lists {
         answer
     }
 
-    /// Whether there is an owners file that can be read.
+    /// The extensions of the lists that refuse anybody.
+    pub(super) fn endings(&self) -> impl Iterator<Item = &'static str> {
+        let has = [!self.revoked.is_empty(), self.has_owners()];
+        LIST_ENDINGS.into_iter().zip(has).filter(|(_, has)| *has).map(|(ending, _)| ending)
+    }
+
+    /// Whether an owners file was read.
     pub(super) fn has_owners(&self) -> bool {
         matches!(self.owners, OwnersList::Read(_))
     }

@@ -73,7 +73,7 @@ use crate::time::UnixTime;
 /// ```
 pub struct Paywall {
     config: VendorConfig,
-    accepted: Accepted,
+    accepted: Arc<Accepted>,
     receipt_key: Key,
     challenger: Challenger,
     quotes: Quotes,
@@ -192,12 +192,22 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
+        let accepted = Accepted::open_on_disk(&config, None, clock.now())?;
+        Paywall::open_with(config, Arc::new(accepted), clock, entropy)
+    }
+
+    /// [`Paywall::open`] with periods and lists that were already read.
+    pub(super) fn open_with(
+        config: VendorConfig,
+        accepted: Arc<Accepted>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Paywall, PaywallError> {
         config.check().map_err(ConfigError::from)?;
         let (directory, name) = secret_place(&config)?;
         let receipt_key = read_or_create_key(&directory, &name, entropy.as_ref())?;
-        let till = DiskDirectory::new(config.till());
-        let periods = DiskDirectory::new(config.periods());
-        Paywall::with_folder(config, Box::new(periods), receipt_key, Box::new(till), clock, entropy)
+        let till = Box::new(DiskDirectory::new(config.till()));
+        Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
     /// A paywall from the caller's parts. It reads the periods and lists in a directory and notices
@@ -213,8 +223,7 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let (vendor, requires_owners) = (config.vendor(), config.requires_owners());
-        let accepted = Accepted::open(vendor, requires_owners, periods, clock.now())?;
+        let accepted = Arc::new(Accepted::open(&config, periods, None, clock.now())?);
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
@@ -235,13 +244,13 @@ impl Paywall {
             let reason = "owners = \"required\" needs a folder of periods";
             return Err(ConfigError::file(config.periods(), reason).into());
         }
-        let accepted = Accepted::fixed(config.vendor(), periods);
+        let accepted = Arc::new(Accepted::fixed(config.vendor(), periods));
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
     fn with_accepted(
         config: VendorConfig,
-        accepted: Accepted,
+        accepted: Arc<Accepted>,
         receipt_key: Key,
         till: Box<dyn Directory>,
         clock: Arc<dyn Clock>,
@@ -267,6 +276,11 @@ impl Paywall {
             clock,
             entropy,
         })
+    }
+
+    /// The accepted periods and the broker's lists.
+    pub(super) fn accepted(&self) -> &Arc<Accepted> {
+        &self.accepted
     }
 
     /// The accepted periods that have not ended and have no owners file: anybody who finds coins of

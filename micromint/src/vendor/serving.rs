@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::accepted::Accepted;
 use super::answer::unavailable;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
@@ -56,6 +57,9 @@ pub struct Vendor {
     path: PathBuf,
     position: String,
     config: VendorConfig,
+    /// As it was when the configuration was read. The processes that are forked later begin with
+    /// it: a list that disappears from disk meanwhile is not forgotten.
+    accepted: Accepted,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// The paywall in use. The lock is held for a moment only, never during disk access.
@@ -72,7 +76,8 @@ impl Vendor {
     /// nothing on disk.
     ///
     /// # Errors
-    /// The configuration or a period cannot be read.
+    /// The configuration, a period or a list cannot be read, or a required owners file does not
+    /// exist.
     pub fn read(
         path: PathBuf,
         position: String,
@@ -80,9 +85,19 @@ impl Vendor {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Vendor, ConfigError> {
         let config = VendorConfig::load(&path)?;
-        config.load_periods()?;
+        let accepted = Accepted::open_on_disk(&config, None, clock.now())?;
         let (paywall, has_failed, failed_at) = Default::default();
-        Ok(Vendor { path, position, config, clock, entropy, paywall, has_failed, failed_at })
+        Ok(Vendor {
+            path,
+            position,
+            config,
+            accepted,
+            clock,
+            entropy,
+            paywall,
+            has_failed,
+            failed_at,
+        })
     }
 
     /// The configuration file.
@@ -134,6 +149,17 @@ impl Vendor {
         if self.has_failed.load(Ordering::Acquire) { None } else { self.to_ask() }
     }
 
+    /// A reopened paywall keeps the periods and lists of the one before, the first one those that
+    /// were read with the configuration and whose files have disappeared since.
+    fn open_paywall(&self, now: UnixTime) -> Result<Paywall, PaywallError> {
+        let accepted = match self.to_ask() {
+            Some(paywall) => Arc::clone(paywall.accepted()),
+            None => Arc::new(Accepted::open_on_disk(&self.config, Some(&self.accepted), now)?),
+        };
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Paywall::open_with(self.config.clone(), accepted, clock, entropy)
+    }
+
     /// The paywall; opens it if it is not open or failed to record. Waits for the disk. `Ok(None)`
     /// if opening failed less than a second ago.
     ///
@@ -149,8 +175,7 @@ impl Vendor {
         if failed_at.is_some_and(is_recent) {
             return Ok(None);
         }
-        match Paywall::open(self.config.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy))
-        {
+        match self.open_paywall(now) {
             Ok(paywall) => {
                 let paywall = Arc::new(paywall);
                 *locked(&self.paywall) = Some(Arc::clone(&paywall));
@@ -218,6 +243,7 @@ mod tests {
 
     use crate::authenticator::Key;
     use crate::host::SystemEntropy;
+    use crate::owner::Owners;
     use crate::protocol::Refusal;
     use crate::scheme::BASE64URL;
     use crate::testing::{ObviousMint, params_with};
@@ -359,6 +385,36 @@ mod tests {
         site.clock.pass(REOPEN_AFTER_SECONDS);
         assert_eq!(site.pay_in_header(&next, "2"), (RequestOutcome::Paid, true));
         assert!(site.vendor.to_record().is_some(), "opened again by the payment");
+    }
+
+    /// Neither a process that is forked later nor a reopened paywall forgets an owners file that
+    /// has disappeared.
+    #[test]
+    fn an_owners_file_that_disappears_opens_no_door() {
+        let site = site();
+        let folder = site.folder.path().join("periods");
+        let (period, vendor) = (site.mint.params().period(), "news.example".parse().unwrap());
+        let owners = folder.join(format!("{period}.owners"));
+        let empty = Owners::new(&vendor, period, 1);
+        std::fs::write(&owners, empty.to_bytes()).unwrap();
+        let (clock, entropy) = (Arc::new(site.clock.clone()), Arc::new(SystemEntropy));
+        let path = site.folder.path().join("vendor.toml");
+        let vendor = Vendor::read(path.clone(), "here".to_string(), clock.clone(), entropy.clone());
+        let site = Site { vendor: vendor.unwrap(), ..site };
+        std::fs::remove_file(&owners).unwrap();
+        let unknown = RequestOutcome::Refused(Refusal::NotYetKnown);
+        assert_eq!(site.pay("0"), unknown);
+        site.vendor.has_failed.store(true, Ordering::Release);
+        assert_eq!(site.pay("0"), unknown);
+        let restarted =
+            Vendor::read(path.clone(), "here".to_string(), clock.clone(), entropy.clone());
+        let site = Site { vendor: restarted.unwrap(), ..site };
+        assert_eq!(site.pay("0"), RequestOutcome::Paid);
+
+        let text = std::fs::read_to_string(&path).unwrap() + "owners = \"required\"\n";
+        std::fs::write(&path, text).unwrap();
+        let error = Vendor::read(path, "here".to_string(), clock, entropy).err().unwrap();
+        assert!(error.to_string().contains(owners.to_str().unwrap()), "{error}");
     }
 
     #[test]

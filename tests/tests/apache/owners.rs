@@ -23,14 +23,20 @@ fn an_unreadable_owners_file_is_not_an_absent_one() {
 }
 
 #[test]
+fn an_owners_file_that_disappears_stays_in_use() {
+    owners::an_owners_file_that_disappears_stays_in_use(&Apache::selling(Site::new(), ""));
+}
+
+#[test]
 fn required_owners_files_that_are_missing_keep_apache_from_starting() {
     let site = owners::site_that_requires_owners();
     write_configuration(&site, SELLING);
-    let output = apache(&site, &["-k", "start"]);
-    let text = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &std::fs::read_to_string(site.path("logs/error.log")).unwrap_or_default();
-    assert!(!output.status.success() && text.contains("emerg"), "{text}");
-    owners::assert_says_what_is_missing(&site, &text);
+    for arguments in [&["-t"][..], &["-k", "start"]] {
+        let output = apache(&site, arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains("Syntax error on line"), "{text}");
+        owners::assert_says_what_is_missing(&site, &text);
+    }
     owners::write_all_owners(&site);
     Apache::selling(site, "");
 }

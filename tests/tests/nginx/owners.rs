@@ -20,13 +20,20 @@ fn an_unreadable_owners_file_is_not_an_absent_one() {
 }
 
 #[test]
+fn an_owners_file_that_disappears_stays_in_use() {
+    owners::an_owners_file_that_disappears_stays_in_use(&Nginx::with_server(Site::new(), ""));
+}
+
+#[test]
 fn required_owners_files_that_are_missing_keep_nginx_from_starting() {
     let site = owners::site_that_requires_owners();
     write_configuration(&site, SERVER);
-    let output = nginx(&site, &[]);
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && text.contains("[emerg]"), "{text}");
-    owners::assert_says_what_is_missing(&site, &text);
+    for arguments in [&["-t"][..], &[]] {
+        let output = nginx(&site, arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains("[emerg]"), "{text}");
+        owners::assert_says_what_is_missing(&site, &text);
+    }
     owners::write_all_owners(&site);
     Nginx::start(site, SERVER);
 }

@@ -5,10 +5,12 @@ use micromint::owner::Owners;
 use micromint::protocol::Payment;
 use micromint_servers::client::RequestText;
 use micromint_servers::nginx::Nginx;
+use micromint_servers::owners::UNTIL_LISTS_ARE_DUE;
 use micromint_servers::payer;
 use micromint_servers::server::Server;
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
+use rustix::process::Signal;
 
 /// A valid payment for `/two.html`, to be corrupted.
 fn right(nginx: &Nginx) -> Payment {
@@ -138,7 +140,7 @@ fn the_lists_of_the_broker_hold() {
     assert_eq!(pay_with("revoked", b"mallory\nalice\n"), (402, "revoked".to_string()));
     assert_eq!(pay_with("owners", &sold_to_others(params, 0)), (402, "not-yet-known".to_string()));
     assert_eq!(pay_with("revoked", b"mallory\n"), (200, "paid".to_string()));
-    // Added while the server runs, and removed again, without a reload.
+    // Added while the server runs. When its file is removed, it stays in use until a reload.
     let nginx = Nginx::with_server(Site::new(), "");
     let coins = payer::coins_of(payer::mint(), 1);
     let pay = |target: &str| {
@@ -153,6 +155,9 @@ fn the_lists_of_the_broker_hold() {
     std::fs::rename(&new, &path).unwrap();
     wait_until("the list of owners to be read", || pay("/one.html?other") == "not-owner");
     std::fs::remove_file(path).unwrap();
+    std::thread::sleep(UNTIL_LISTS_ARE_DUE);
+    assert_eq!(pay("/one.html?other"), "not-owner");
+    nginx.signal(Signal::HUP);
     wait_until("the list of owners to be forgotten", || pay("/one.html?other") == "spent");
 }
 

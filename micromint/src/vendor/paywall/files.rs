@@ -16,9 +16,7 @@ use crate::vendor::lists::file_name;
 /// Reads the periods and the broker's lists, as a test that they can be read. Returns a line for
 /// each period that has not ended and has no owners file.
 pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<String>, ConfigError> {
-    let folder = DiskDirectory::new(config.periods());
-    let accepted =
-        Accepted::open(config.vendor(), config.requires_owners(), Box::new(folder), now)?;
+    let accepted = Accepted::open_on_disk(config, None, now)?;
     let periods = accepted.current().without_owners(now);
     Ok(periods.iter().map(|period| without_owners(config, period)).collect())
 }
