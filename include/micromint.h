@@ -255,18 +255,18 @@ typedef enum {
   /**
    * It is decided; no disk was accessed.
    */
-  MICROMINT_STEP_DECIDED = 0,
+  MICROMINT_LOOK_DECIDED = 0,
   /**
    * Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the
    * given size, with `is_body_read` 0. Unless the decision is to serve as a GET, the content
    * gets the body too.
    */
-  MICROMINT_STEP_READ_BODY = 1,
+  MICROMINT_LOOK_NEEDS_BODY = 1,
   /**
    * Call `micromint_paywall_decide()`, which may wait for the disk.
    */
-  MICROMINT_STEP_WORK = 2,
-} micromint_step;
+  MICROMINT_LOOK_PENDING = 2,
+} micromint_look;
 
 /**
  * The batches of a till at the time when the list was made. Free it with
@@ -2817,20 +2817,20 @@ micromint_status micromint_paywall_open(const uint8_t *config,
  * costs only a look at the header names.
  *
  * step_out:      what to do next.
- * body_max_out:  with MICROMINT_STEP_READ_BODY, the largest useful body in bytes; else 0.
- * decision_out:  with MICROMINT_STEP_DECIDED, the decision; else NULL.
+ * body_max_out:  with MICROMINT_LOOK_NEEDS_BODY, the largest useful body in bytes; else 0.
+ * decision_out:  with MICROMINT_LOOK_DECIDED, the decision; else NULL.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address.
  */
-micromint_status micromint_paywall_classify(const micromint_paywall *paywall,
+micromint_status micromint_paywall_look(const micromint_paywall *paywall,
                                             const micromint_request *request,
-                                            micromint_step *step_out,
+                                            micromint_look *step_out,
                                             size_t *body_max_out,
                                             micromint_decision **decision_out,
                                             micromint_error **error_out);
 
 /**
- * Decides about a request, with its body if `micromint_paywall_classify()` asked for it. A program
+ * Decides about a request, with its body if `micromint_paywall_look()` asked for it. A program
  * that may wait need not classify first. An accepted payment is recorded. May wait for the disk.
  *
  * decision_out: the decision.

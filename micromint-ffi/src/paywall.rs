@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use micromint_core::host::{Clock, Entropy};
 use micromint_core::protocol::RequestOutcome;
-use micromint_core::vendor::{Decision, Paywall, PaywallError, Step, VendorConfig, parse_price};
+use micromint_core::vendor::{Decision, Look, Paywall, PaywallError, VendorConfig, parse_price};
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
 use crate::decision::micromint_decision;
@@ -17,22 +17,22 @@ use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMI
 /// The paywall of a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads
 /// may use it at the same time. Open it after `fork()`, in every process that serves.
 pub struct micromint_paywall {
-    paywall: Paywall,
+    paywall: Arc<Paywall>,
     host: micromint_host,
 }
 
 /// What to do next, once a request's head is read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum micromint_step {
+pub enum micromint_look {
     /// It is decided; no disk was accessed.
-    MICROMINT_STEP_DECIDED = 0,
+    MICROMINT_LOOK_DECIDED = 0,
     /// Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the
     /// given size, with `is_body_read` 0. Unless the decision is to serve as a GET, the content
     /// gets the body too.
-    MICROMINT_STEP_READ_BODY = 1,
+    MICROMINT_LOOK_NEEDS_BODY = 1,
     /// Call `micromint_paywall_decide()`, which may wait for the disk.
-    MICROMINT_STEP_WORK = 2,
+    MICROMINT_LOOK_PENDING = 2,
     // Last added: 2.
 }
 
@@ -82,25 +82,25 @@ pub unsafe extern "C" fn micromint_paywall_open(
         );
         let clock: Arc<dyn Clock> = Arc::new(host);
         let entropy: Arc<dyn Entropy> = Arc::new(host);
-        let paywall = Paywall::open(load(path)?, clock, entropy).map_err(refused)?;
+        let paywall = Arc::new(Paywall::open(load(path)?, clock, entropy).map_err(refused)?);
         place.write(hand_out(micromint_paywall { paywall, host }));
         Ok(())
     })
 }
 
-/// Decides what to do with a request whose head is read. Never waits. A free page without a payment
+/// Looks at a request whose head is read. Never waits. A free page without a payment
 /// costs only a look at the header names.
 ///
-/// step_out:      what to do next.
-/// body_max_out:  with MICROMINT_STEP_READ_BODY, the largest useful body in bytes; else 0.
-/// decision_out:  with MICROMINT_STEP_DECIDED, the decision; else NULL.
+/// look_out:      what to do next.
+/// body_max_out:  with MICROMINT_LOOK_NEEDS_BODY, the largest useful body in bytes; else 0.
+/// decision_out:  with MICROMINT_LOOK_DECIDED, the decision; else NULL.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_paywall_classify(
+pub unsafe extern "C" fn micromint_paywall_look(
     paywall: *const micromint_paywall,
     request: *const micromint_request,
-    step_out: *mut micromint_step,
+    look_out: *mut micromint_look,
     body_max_out: *mut usize,
     decision_out: *mut *mut micromint_decision,
     error_out: *mut *mut micromint_error,
@@ -109,30 +109,33 @@ pub unsafe extern "C" fn micromint_paywall_classify(
         given!(
             gate = reference(paywall),
             request = reference(request),
-            step_place = output(step_out),
+            look_place = output(look_out),
             size_place = output(body_max_out),
             decision_place = output(decision_out),
         );
         // SAFETY: the request's pointers follow the conventions.
-        let step = unsafe { request.with(|request| gate.paywall.classify(request)) }?;
-        let (step, size_max, decision) = match step {
-            Step::Decided(decision) => {
-                (micromint_step::MICROMINT_STEP_DECIDED, 0, gate.decided(decision))
-            }
-            Step::ReadBody { size_max } => {
-                (micromint_step::MICROMINT_STEP_READ_BODY, size_max, std::ptr::null_mut())
-            }
-            Step::Work => (micromint_step::MICROMINT_STEP_WORK, 0, std::ptr::null_mut()),
-        };
-        step_place.write(step);
+        let (look, size_max, decision) = unsafe {
+            request.with(|request| match gate.paywall.look(request) {
+                Look::Decided((decision, _)) => {
+                    (micromint_look::MICROMINT_LOOK_DECIDED, 0, gate.decided(decision))
+                }
+                Look::NeedsBody { size_max } => {
+                    (micromint_look::MICROMINT_LOOK_NEEDS_BODY, size_max, std::ptr::null_mut())
+                }
+                Look::Pending(_) => {
+                    (micromint_look::MICROMINT_LOOK_PENDING, 0, std::ptr::null_mut())
+                }
+            })
+        }?;
+        look_place.write(look);
         size_place.write(size_max);
         decision_place.write(decision);
         Ok(())
     })
 }
 
-/// Decides about a request, with its body if `micromint_paywall_classify()` asked for it. A program
-/// that may wait need not classify first. An accepted payment is recorded. May wait for the disk.
+/// Decides about a request, with its body if `micromint_paywall_look()` asked for it. A program
+/// that may wait need not look first. An accepted payment is recorded. May wait for the disk.
 ///
 /// decision_out: the decision.
 ///

@@ -61,6 +61,8 @@ pub struct micromint_request {
     pub free_views: u32,
     /// Not 0 to decide everything, record nothing, and serve the content free.
     pub is_dry_run: u32,
+    /// Not 0 if a redirect by the content is what is sold, also for GET: it is charged.
+    pub charges_redirects: u32,
     /// A path such as /story/17/: a receipt given here opens everything with the same receipt path
     /// that costs no more. NULL: a receipt opens the one page.
     pub receipt_path: *const u8,
@@ -120,6 +122,7 @@ impl micromint_request {
                     )?,
                     free_views: self.free_views,
                     is_dry_run: self.is_dry_run != 0,
+                    charges_redirects: self.charges_redirects != 0,
                 },
                 client: self.client()?,
                 content: self.file()?,

@@ -102,6 +102,7 @@ impl Stage {
                 receipt_path: step.receipt_path.as_deref().map(str::as_bytes),
                 free_views: step.free_views,
                 is_dry_run: step.dry_run,
+                charges_redirects: step.charges_redirects,
             },
             client: Some(step.client),
             content: step.file.then_some(file),

@@ -162,9 +162,11 @@ fn stand_text(stand: &Stand) -> String {
     for (number, place) in stand.places.iter().enumerate() {
         let receipt_path = place.receipt_path.as_deref().unwrap_or("Off");
         let dry_run = if place.dry_run { "On" } else { "Off" };
+        let redirects = if place.charges_redirects { "Charge" } else { "Reverse" };
         terms.push_str(&format!(
             "<If \"%{{HTTP:{PLACE}}} == '{number}'\">\nMicroMintReceiptPath {receipt_path}\n\
-             MicroMintFreeViews {}\nMicroMintDryRun {dry_run}\n</If>\n",
+             MicroMintFreeViews {}\nMicroMintDryRun {dry_run}\n\
+             MicroMintRedirects {redirects}\n</If>\n",
             place.free_views
         ));
     }

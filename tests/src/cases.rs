@@ -76,6 +76,8 @@ pub struct Terms {
     pub free_views: u32,
     /// Whether it is a dry run.
     pub dry_run: bool,
+    /// Whether redirects are charged.
+    pub charges_redirects: bool,
 }
 
 impl Stand {
@@ -113,6 +115,7 @@ impl Terms {
             receipt_path: step.receipt_path.clone(),
             free_views: step.free_views,
             dry_run: step.dry_run,
+            charges_redirects: step.charges_redirects,
         }
     }
 }

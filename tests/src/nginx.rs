@@ -146,8 +146,10 @@ fn stand_text(stand: &Stand) -> String {
     for (number, place) in stand.places.iter().enumerate() {
         let receipt_path = place.receipt_path.as_deref().unwrap_or("off");
         let dry_run = if place.dry_run { "on" } else { "off" };
+        let redirects = if place.charges_redirects { "charge" } else { "reverse" };
         let terms = format!(
-            "micromint_receipt_path {receipt_path}; micromint_free_views {}; micromint_dry_run {dry_run};",
+            "micromint_receipt_path {receipt_path}; micromint_free_views {}; \
+             micromint_dry_run {dry_run}; micromint_redirects {redirects};",
             place.free_views
         );
         text.push_str(&format!(

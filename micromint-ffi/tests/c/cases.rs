@@ -107,6 +107,9 @@ impl Stage {
         if step.dry_run {
             frames.add("dry-run", "");
         }
+        if step.charges_redirects {
+            frames.add("charges-redirects", "");
+        }
         if step.file {
             frames.add("etag", ETAG);
             frames.add("modified", file_modified_at().0.to_string());

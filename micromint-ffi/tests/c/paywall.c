@@ -95,11 +95,11 @@ static void unpaid_and_free(const micromint_paywall *paywall) {
   micromint_request request = ask(PAID_TARGET, NULL);
   micromint_decision *decision = NULL;
   micromint_message *offer = NULL;
-  micromint_step step = MICROMINT_STEP_WORK;
+  micromint_look step = MICROMINT_LOOK_PENDING;
   size_t body_max = 7, len;
   const uint8_t *body, *price;
-  good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
-  CHECK(step == MICROMINT_STEP_DECIDED && body_max == 0 && decision != NULL);
+  good(micromint_paywall_look(paywall, &request, &step, &body_max, &decision, &error), error);
+  CHECK(step == MICROMINT_LOOK_DECIDED && body_max == 0 && decision != NULL);
   CHECK(!micromint_decision_serves(decision) && micromint_decision_status(decision) == 402);
   CHECK(word_is(decision, "unpaid") && user_is(decision, "") && micromint_decision_coins(decision) == 0);
   CHECK(has_header(decision, "Content-Type", "application/x-micromint"));
@@ -113,8 +113,8 @@ static void unpaid_and_free(const micromint_paywall *paywall) {
 
   request.price = 0;
   decision = NULL;
-  good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
-  CHECK(step == MICROMINT_STEP_DECIDED && micromint_decision_serves(decision) && word_is(decision, "free"));
+  good(micromint_paywall_look(paywall, &request, &step, &body_max, &decision, &error), error);
+  CHECK(step == MICROMINT_LOOK_DECIDED && micromint_decision_serves(decision) && word_is(decision, "free"));
   CHECK(!micromint_decision_is_private(decision) && micromint_decision_strip_header_count(decision) == 0);
   micromint_decision_free(decision);
 }
@@ -167,12 +167,12 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   micromint_header payment = field("MICROMINT-Payment", PAID_HEADER);
   micromint_request request = ask(PAID_TARGET, &payment);
   micromint_decision *decision = NULL;
-  micromint_step step = MICROMINT_STEP_DECIDED;
+  micromint_look step = MICROMINT_LOOK_DECIDED;
   size_t body_max = 7, len;
   const uint8_t *name;
   bool reversed = true;
-  good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
-  CHECK(step == MICROMINT_STEP_WORK && decision == NULL && body_max == 0);
+  good(micromint_paywall_look(paywall, &request, &step, &body_max, &decision, &error), error);
+  CHECK(step == MICROMINT_LOOK_PENDING && decision == NULL && body_max == 0);
 
   /* Content that fails costs nothing: the same payment is accepted again. */
   decision = decide(paywall, &request);
@@ -214,12 +214,12 @@ static void paid_in_a_body(const micromint_paywall *paywall) {
   micromint_header type = field("Content-Type", "application/x-micromint");
   micromint_request request = ask(PAID_TARGET, &type);
   micromint_decision *decision = NULL;
-  micromint_step step = MICROMINT_STEP_DECIDED;
+  micromint_look step = MICROMINT_LOOK_DECIDED;
   size_t body_max = 0;
   request.method = (const uint8_t *)"POST";
   request.method_len = 4;
-  good(micromint_paywall_classify(paywall, &request, &step, &body_max, &decision, &error), error);
-  CHECK(step == MICROMINT_STEP_READ_BODY && body_max > 100 && decision == NULL);
+  good(micromint_paywall_look(paywall, &request, &step, &body_max, &decision, &error), error);
+  CHECK(step == MICROMINT_LOOK_NEEDS_BODY && body_max > 100 && decision == NULL);
   /* A body that is too large. */
   decision = decide(paywall, &request);
   CHECK(micromint_decision_status(decision) == 413);

@@ -91,6 +91,7 @@ static int read_step(step *it, piece *kept, size_t *kept_len) {
     else if (strcmp(name, "receipt-path") == 0) to->receipt_path = bytes, to->receipt_path_len = at.len;
     else if (strcmp(name, "https") == 0) to->is_https = 1;
     else if (strcmp(name, "dry-run") == 0) to->is_dry_run = 1;
+    else if (strcmp(name, "charges-redirects") == 0) to->charges_redirects = 1;
     else if (strcmp(name, "price") == 0) to->price = (uint32_t)strtoul(at.bytes, NULL, 10);
     else if (strcmp(name, "free-views") == 0) to->free_views = (uint32_t)strtoul(at.bytes, NULL, 10);
     else if (strcmp(name, "etag") == 0) to->is_file = 1, to->etag = bytes, to->etag_len = at.len;
@@ -108,13 +109,13 @@ static int read_step(step *it, piece *kept, size_t *kept_len) {
 
 /* Works like a server: first the head of the request, then the body if the paywall needs it. */
 static micromint_decision *decide(const micromint_paywall *paywall, step *it) {
-  micromint_step what = MICROMINT_STEP_WORK;
+  micromint_look what = MICROMINT_LOOK_PENDING;
   micromint_decision *decision = NULL;
   size_t body_max = 0;
-  good(micromint_paywall_classify(paywall, &it->request, &what, &body_max, &decision, &error), error);
-  if (what == MICROMINT_STEP_DECIDED) return decision;
+  good(micromint_paywall_look(paywall, &it->request, &what, &body_max, &decision, &error), error);
+  if (what == MICROMINT_LOOK_DECIDED) return decision;
   CHECK(decision == NULL);
-  if (what == MICROMINT_STEP_READ_BODY && it->has_body && it->body.len <= body_max) {
+  if (what == MICROMINT_LOOK_NEEDS_BODY && it->has_body && it->body.len <= body_max) {
     it->request.is_body_read = 1;
     it->request.body = (const uint8_t *)it->body.bytes;
     it->request.body_len = it->body.len;

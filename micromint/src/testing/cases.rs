@@ -91,6 +91,9 @@ pub struct CaseStep {
     /// The free views a day of the page.
     #[serde(default)]
     pub free_views: u32,
+    /// A redirect by the content of the page is what is sold.
+    #[serde(default)]
+    pub charges_redirects: bool,
     /// The page only tests a price (dry run).
     #[serde(default)]
     pub dry_run: bool,
