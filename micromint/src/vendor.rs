@@ -21,6 +21,8 @@ mod head;
 // What a request asks for, and the payment that it carries.
 mod price;
 
+mod variants;
+
 mod origin;
 
 mod carrier;
@@ -89,8 +91,12 @@ pub use metrics::{Counters, METRICS_MEDIA_TYPE};
 pub use origin::{Origin, OriginError};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
-pub use price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, parse_price};
+pub use price::{
+    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, is_redirect_to_folder,
+    parse_price,
+};
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};
 pub use serving::{Vendor, VendorDecision};
 pub use views::FREE_VIEWS_MAX;
+pub use variants::{PRICED_NAMES_MAX, priced_names};
