@@ -37,6 +37,8 @@ mod cors;
 // What answers consist of.
 mod config_error;
 
+mod problem;
+
 mod page;
 
 mod periods;
@@ -46,7 +48,6 @@ mod config;
 mod manifest;
 
 mod accept;
-mod problem;
 
 mod answer;
 
@@ -65,14 +66,14 @@ mod challenger;
 
 mod views;
 
+mod metrics;
+
 // The paywall.
 mod paywall;
 
 mod serving;
 
 // Separate from the paywall.
-mod metrics;
-
 pub mod redemption;
 
 pub use answer::{price_unreadable, unavailable};
@@ -87,8 +88,8 @@ pub use decision::{About, Answer, Decision, Serve, Step};
 pub use event::Event;
 pub use head::HeadChanges;
 pub use merge::{Merge, MergeRule};
-pub use metrics::{Counters, METRICS_MEDIA_TYPE};
-pub use origin::{Origin, OriginError};
+pub use metrics::{Counters, Gauges, METRICS_MEDIA_TYPE};
+pub use origin::{Origin, OriginError, PublicRoot, PublicRootError, authority_of_target};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
 pub use price::{

@@ -14,14 +14,18 @@ use crate::vendor::config::VendorConfig;
 use crate::vendor::config_error::ConfigError;
 use crate::vendor::lists::file_name;
 
-/// Reads the periods and the broker's lists, as a test that they can be read. Returns a line for
-/// each period that has not ended and has no owners file.
+/// Reads the periods and the broker's lists, as a test that they can be read. Returns a line if no
+/// period is valid or will be soon, and one for each period that has not ended and has no owners
+/// file.
 pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<String>, ConfigError> {
     let folder = DiskDirectory::new(config.periods());
     let accepted =
         Accepted::open(config.vendor(), config.requires_owners(), Box::new(folder), now)?;
-    let periods = accepted.current().without_owners(now);
-    Ok(periods.iter().map(|period| without_owners(config, period)).collect())
+    let checker = accepted.current();
+    let mut warnings: Vec<String> = checker.period_warning(now).into_iter().collect();
+    let periods = checker.without_owners(now);
+    warnings.extend(periods.iter().map(|period| without_owners(config, period)));
+    Ok(warnings)
 }
 
 fn without_owners(config: &VendorConfig, period: &Period) -> String {
