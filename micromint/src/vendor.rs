@@ -99,5 +99,5 @@ pub use price::{
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};
 pub use serving::{Vendor, VendorDecision};
-pub use views::FREE_VIEWS_MAX;
 pub use variants::{PRICED_NAMES_MAX, priced_names};
+pub use views::FREE_VIEWS_MAX;

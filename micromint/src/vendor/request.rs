@@ -56,9 +56,13 @@ pub struct Request<'a> {
     pub target: &'a [u8],
     /// Whether the request was sent over TLS.
     pub is_https: bool,
-    /// The host that was asked for, with its port if one was sent. It only selects one of the
-    /// configured origins and never becomes part of a URL.
+    /// The host that was asked for, with its port if one was sent: the authority of a target in
+    /// absolute form ([`authority_of_target`](super::authority_of_target)), otherwise the Host
+    /// field. It selects one of the configured origins and never becomes part of a URL; a receipt
+    /// or a recorded payment counts only for the host that it was made for.
     pub host: Option<&'a [u8]>,
+    /// The port at which the server accepted the connection, if it is known.
+    pub port: Option<u16>,
     /// The header fields in order, names in any case. The paywall ignores those that it does not
     /// need.
     pub headers: &'a [(&'a [u8], &'a [u8])],
@@ -119,6 +123,7 @@ pub struct RequestBuf {
     target: Vec<u8>,
     is_https: bool,
     host: Option<Vec<u8>>,
+    port: Option<u16>,
     headers: Vec<(Vec<u8>, Vec<u8>)>,
     body: Option<Vec<u8>>,
     price: u32,
@@ -148,6 +153,7 @@ impl From<&Request<'_>> for RequestBuf {
             target: request.target.to_vec(),
             is_https: request.is_https,
             host: request.host.map(<[u8]>::to_vec),
+            port: request.port,
             headers: headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
             body: request.body.map(<[u8]>::to_vec),
             price: request.price,
@@ -174,6 +180,7 @@ impl RequestBuf {
             target: &self.target,
             is_https: self.is_https,
             host: self.host.as_deref(),
+            port: self.port,
             headers: &headers,
             body: self.body.as_deref(),
             price: self.price,

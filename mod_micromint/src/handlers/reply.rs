@@ -124,6 +124,7 @@ pub(super) fn message(request: Request<'_>) -> Code {
         target: request.target(),
         is_https: request.is_https(),
         host: request.host(),
+        port: request.port(),
         headers: &headers,
         price,
         ..PaywallRequest::default()
