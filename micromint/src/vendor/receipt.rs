@@ -678,7 +678,7 @@ mod tests {
         let value = BASE64URL.encode([&[1, 0, 0, 0, 1, 0, 2, 0], [7; 16].as_slice()].concat());
         let deleted = |name: &str, value: &str| {
             let one = format!("{name}={value}");
-            let rest = (0..RECEIPTS_MAX).map(|number| {
+            let rest = (1..RECEIPTS_MAX).map(|number| {
                 let mut later = [255; value::SIZE];
                 value::PATH_LEN.set(&mut later, 1);
                 format!("micromint-{number:08}={}", BASE64URL.encode(later))
