@@ -984,8 +984,9 @@ typedef struct {
    */
   size_t target_len;
   /**
-   * The requested host, with its port if one was sent; NULL if there is none. It only selects
-   * one of the configured origins.
+   * The requested host, with its port if one was sent: the authority of a target in absolute
+   * form, otherwise the Host field; NULL if there is none. It selects one of the configured
+   * origins, and a receipt or a recorded payment counts only for the host that it was made for.
    */
   const uint8_t *host;
   /**
@@ -1017,6 +1018,10 @@ typedef struct {
    * Not 0 if the request came over TLS.
    */
   uint32_t is_https;
+  /**
+   * The port at which the connection was accepted; 0 if it is not known.
+   */
+  uint32_t port;
   /**
    * The price of the requested page, in coins; 0 is free.
    */

@@ -276,6 +276,7 @@ fn paywall(input: &mut Input<'_>, world: &World) {
     (request.etag, request.etag_len) = input.bytes();
     (request.headers, request.headers_len) = (headers.as_ptr(), headers.len());
     request.price = u32::from(flags >> 3) % 4;
+    request.port = u32::from(flags) * 443;
     (request.is_body_read, request.is_https) = ((flags & 32).into(), (flags & 64).into());
     (request.is_file, request.has_last_modified) = ((flags & 128).into(), (flags & 1).into());
     (request.last_modified, request.size) = (input.number() as i64, input.number());

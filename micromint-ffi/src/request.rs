@@ -37,8 +37,9 @@ pub struct micromint_request {
     pub target: *const u8,
     /// Its length.
     pub target_len: usize,
-    /// The requested host, with its port if one was sent; NULL if there is none. It only selects
-    /// one of the configured origins.
+    /// The requested host, with its port if one was sent: the authority of a target in absolute
+    /// form, otherwise the Host field; NULL if there is none. It selects one of the configured
+    /// origins, and a receipt or a recorded payment counts only for the host that it was made for.
     pub host: *const u8,
     /// Its length.
     pub host_len: usize,
@@ -55,6 +56,8 @@ pub struct micromint_request {
     pub is_body_read: u32,
     /// Not 0 if the request came over TLS.
     pub is_https: u32,
+    /// The port at which the connection was accepted; 0 if it is not known.
+    pub port: u32,
     /// The price of the requested page, in coins; 0 is free.
     pub price: u32,
     /// The number of pages that a visitor sees per UTC day without paying; 0 for none.
@@ -108,6 +111,7 @@ impl micromint_request {
                 target: slice(self.target, self.target_len, "request.target")?,
                 is_https: self.is_https != 0,
                 host: optional(self.host, self.host_len, "request.host")?,
+                port: u16::try_from(self.port).ok().filter(|port| *port != 0),
                 headers: &headers,
                 body: match self.is_body_read {
                     0 => None,

@@ -40,7 +40,7 @@ use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX};
 use crate::time::UnixTime;
 
 use decide::{decide, obstacle, retried, retry, reverse};
-use position::{MARK_SIZE, day_of};
+use position::MARK_SIZE;
 use promises::Promises;
 use store::{LOCK_NAME, Store};
 use syncing::{Syncing, Wanted};
@@ -324,7 +324,7 @@ impl Till {
             {
                 return Ok(Some(Spent::Retry { recorded_at }));
             }
-            obstacle(store, spend, &first, day_of(now))
+            obstacle(store, spend, &first, now)
         })
     }
 

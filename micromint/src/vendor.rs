@@ -21,6 +21,8 @@ mod head;
 // What a request asks for, and the payment that it carries.
 mod price;
 
+mod variants;
+
 mod origin;
 
 mod carrier;
@@ -35,6 +37,8 @@ mod cors;
 // What answers consist of.
 mod config_error;
 
+mod problem;
+
 mod page;
 
 mod periods;
@@ -44,7 +48,6 @@ mod config;
 mod manifest;
 
 mod accept;
-mod problem;
 
 mod answer;
 
@@ -63,6 +66,8 @@ mod challenger;
 
 mod views;
 
+mod metrics;
+
 // The paywall.
 mod paywall;
 
@@ -73,8 +78,6 @@ mod look;
 pub mod gate;
 
 // Separate from the paywall.
-mod metrics;
-
 pub mod redemption;
 
 pub use answer::{price_unreadable, unavailable};
@@ -89,13 +92,17 @@ pub use decision::{About, Answer, Decision, Serve};
 pub use event::Event;
 pub use head::HeadChanges;
 pub use merge::{Merge, MergeRule};
-pub use metrics::{Counters, METRICS_MEDIA_TYPE};
-pub use origin::{Origin, OriginError};
+pub use metrics::{Counters, Gauges, METRICS_MEDIA_TYPE};
+pub use origin::{Origin, OriginError, PublicRoot, PublicRootError, authority_of_target};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
 pub use look::{Look, Pending, PendingBuf};
-pub use price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, parse_price};
+pub use price::{
+    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, is_redirect_to_folder,
+    parse_price,
+};
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};
 pub use serving::{Vendor, VendorDecision};
+pub use variants::{PRICED_NAMES_MAX, priced_names};
 pub use views::FREE_VIEWS_MAX;

@@ -242,8 +242,7 @@ fn header() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let values = prop_oneof![
         bytes(),
         Just(b"application/x-micromint".to_vec()),
-        "micromint-[0-9a-f]{16}=[0-9]{1,20}\\.[A-Za-z_-]{0,44}(; a=b)?"
-            .prop_map(String::into_bytes),
+        "micromint-[0-9A-Za-z_-]{7,9}=[0-9A-Za-z_-]{31,33}(; a=b)?".prop_map(String::into_bytes),
         "(text/html|\\*/\\*|text/\\*)(;q=[01]?\\.?[0-9]{0,4})?(,[a-z/*]{0,9})?"
             .prop_map(String::into_bytes),
         bytes().prop_map(|bytes| URL_SAFE_NO_PAD.encode(bytes).into_bytes()),

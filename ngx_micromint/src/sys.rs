@@ -22,7 +22,7 @@ use nginx_sys::{
     ngx_log_t, ngx_palloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_uint_t,
 };
 
-pub(crate) use config::{ComplexValue, ConfigPlace, Worker, periods_without_owners};
+pub(crate) use config::{ComplexValue, ConfigPlace, Worker, gauges};
 pub(crate) use event_log::{LogFile, iso_8601_now};
 pub(crate) use request::Request;
 pub(crate) use threads::{ThreadPool, detach, offload};

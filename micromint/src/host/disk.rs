@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 #[cfg(feature = "vendor")]
@@ -14,6 +14,8 @@ use rustix::fs::{AtFlags, OFlags, SeekFrom, Statx, StatxFlags};
 use super::mapped::Mapping;
 use super::{Directory, File, FileStatus, Lock, Open, Seen, Stamp};
 
+/// The mode of the files that are created.
+const FILE_MODE: u32 = 0o600;
 /// The user ID of root.
 const ROOT: u32 = 0;
 
@@ -44,7 +46,7 @@ impl DiskDirectory {
         Ok((DiskDirectory::new(parent), name.to_string()))
     }
 
-    /// Creates a file with mode 0600, which must not exist. If root creates it in the directory of
+    /// Creates a file with mode 0600, whatever the umask; it must not exist. If root creates it in the directory of
     /// another user, that user becomes its owner: a tool run by root must not leave files that the
     /// server cannot open.
     fn make_file(&self, path: &Path) -> io::Result<fs::File> {
@@ -52,11 +54,15 @@ impl DiskDirectory {
         let file = fs::OpenOptions::new()
             .read(true)
             .write(true)
-            .mode(0o600)
+            .mode(FILE_MODE)
             .create_new(true)
             .custom_flags(flags)
             .open(path)?;
-        if file.metadata()?.uid() == ROOT {
+        let metadata = file.metadata()?;
+        if metadata.mode() & 0o7777 != FILE_MODE {
+            file.set_permissions(fs::Permissions::from_mode(FILE_MODE))?;
+        }
+        if metadata.uid() == ROOT {
             let directory = fs::metadata(&self.path)?;
             if directory.uid() != ROOT {
                 fchown(&file, Some(directory.uid()), Some(directory.gid()))?;

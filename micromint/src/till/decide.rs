@@ -24,26 +24,25 @@ pub(super) fn decide(
         return Ok((Spent::Retry { recorded_at }, wanted));
     }
     store.begin_day(day_of(now))?;
-    if let Some(obstacle) = obstacle(store, spend, &first, day_of(now))? {
+    if let Some(obstacle) = obstacle(store, spend, &first, now)? {
         return Ok((obstacle, None));
     }
     let at = store.append(&spend.record(now))?;
     Ok((Spent::Recorded(PaymentId(at)), store.newest_sync()))
 }
 
-/// Why a payment that is not a retry cannot be recorded on `day`.
+/// Why a payment that is not a retry cannot be recorded at `now`.
 pub(super) fn obstacle(
     store: &mut LockedStore<'_>,
     spend: &Spend<'_>,
     first: &BinStatus,
-    day: u32,
+    now: UnixTime,
 ) -> Result<Option<Spent>, TillError> {
     if store.is_closed(spend.period)? {
         return Ok(Some(Spent::PeriodClosed));
     }
     if let Some(cap) = spend.cap {
-        // If nothing was recorded on this day yet, the newest journal is that of an earlier day.
-        let spent_before = if store.end().day < day { 0 } else { store.coins_of(spend.user)? };
+        let spent_before = store.coins_of(spend.user, now)?;
         if spent_before.saturating_add(spend.first_bins.len() as u32) > cap {
             return Ok(Some(Spent::CapReached));
         }

@@ -17,6 +17,8 @@ const MAGIC: [u8; 8] = *b"MMtill1\n";
 pub(super) const MARK_SIZE: usize = 64;
 /// The offset of the list of periods, which has a page of its own.
 const PERIODS_AT: u64 = 4096;
+/// How long before midnight a payment may count on the next day, in seconds.
+const MIDNIGHT_SECONDS: i64 = 60;
 /// The last day whose year has four digits in every time zone, 9999-12-30.
 const DAY_MAX: i64 = 2_932_895;
 
@@ -166,6 +168,16 @@ fn list_checksum(head: &[u8], slots: &[u8]) -> u32 {
 /// The UTC day of a time, clamped to the days that a journal's name can have.
 pub(super) fn day_of(time: UnixTime) -> u32 {
     time.0.div_euclid(DAY_SECONDS).clamp(1, DAY_MAX) as u32
+}
+
+/// The day on which a payment counts for the cap: that of its time, not that of its journal, which
+/// is later for as long as a clock was ahead once. A payment that waited for the lock over midnight
+/// counts on the day that another process has begun.
+pub(super) fn cap_day(journal_day: u32, time: UnixTime) -> u32 {
+    if day_of(time.plus_seconds(MIDNIGHT_SECONDS)) == journal_day {
+        return journal_day;
+    }
+    day_of(time)
 }
 
 /// The name of a day's journal, such as `till-2026-12-01.journal`.

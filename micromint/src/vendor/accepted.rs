@@ -23,6 +23,8 @@ use crate::time::UnixTime;
 
 /// How often the folder is examined, in seconds.
 pub(super) const LOOK_SECONDS: i64 = 5;
+/// How often the end of the last period is reported, in seconds: an hour.
+const WARN_SECONDS: i64 = 3600;
 /// How long to wait before unreadable files that have not changed are read again, in seconds.
 const AGAIN_SECONDS: i64 = 60;
 
@@ -37,6 +39,8 @@ pub(super) struct Accepted {
     folder: Option<Box<dyn Directory>>,
     current: RwLock<Arc<Checker>>,
     looked_at: AtomicI64,
+    /// What this process last reported about the end of the periods, and when.
+    warned: Mutex<(Option<String>, UnixTime)>,
     read: Mutex<Read>,
 }
 
@@ -64,7 +68,7 @@ impl Read {
 struct Failed {
     files: Files,
     reason: String,
-    again_at: UnixTime,
+    at: UnixTime,
 }
 
 impl Accepted {
@@ -77,6 +81,7 @@ impl Accepted {
             folder: None,
             current: RwLock::new(Arc::new(checker)),
             looked_at: AtomicI64::new(0),
+            warned: Mutex::default(),
             read: Mutex::default(),
         }
     }
@@ -112,12 +117,15 @@ impl Accepted {
         let before = Read { lists: inherited.unwrap_or_default(), ..Read::default() };
         let lists = ListFolder { directory: folder.as_ref(), vendor, requires_owners };
         let (checker, lists) = load(lists, &files, &before)?;
+        // The start of the server has reported this.
+        let warned = (checker.period_warning(now), now);
         Ok(Accepted {
             vendor: vendor.clone(),
             requires_owners,
             folder: Some(folder),
             current: RwLock::new(Arc::new(checker)),
             looked_at: AtomicI64::new(now.0),
+            warned: Mutex::new(warned),
             read: Mutex::new(Read { files, lists, ..Read::default() }),
         })
     }
@@ -135,19 +143,35 @@ impl Accepted {
     }
 
     /// Examines the folder if that is due, and reads what has changed. Returns a new error to log,
-    /// if there is one.
+    /// if there is one, or, once an hour, that no period is valid or will be soon.
     pub(super) fn refresh(&self, now: UnixTime) -> Option<String> {
-        let folder = self.folder.as_deref()?;
         if !self.is_due(now) {
             return None;
         }
+        self.read_again(now).or_else(|| self.warning(now))
+    }
+
+    /// The warning about the periods, if there is one that was not given in the last hour.
+    fn warning(&self, now: UnixTime) -> Option<String> {
+        let warning = self.current().period_warning(now);
+        let mut warned = self.warned.try_lock().ok()?;
+        let (before, at) = &*warned;
+        if *before == warning && (*at..at.plus_seconds(WARN_SECONDS)).contains(&now) {
+            return None;
+        }
+        *warned = (warning.clone(), now);
+        warning
+    }
+
+    fn read_again(&self, now: UnixTime) -> Option<String> {
+        let folder = self.folder.as_deref()?;
         // Another thread is refreshing.
         let mut read = self.read.try_lock().ok()?;
         self.looked_at.store(now.0, Ordering::Relaxed);
         let found = files(folder);
         if let (Ok(found), Some(failed)) = (&found, &read.failed)
             && *found == failed.files
-            && now < failed.again_at
+            && (failed.at..failed.at.plus_seconds(AGAIN_SECONDS)).contains(&now)
         {
             return None;
         }
@@ -172,9 +196,8 @@ impl Accepted {
             Err(error) => {
                 let reason = format!("{error}; the periods and lists read before stay in use");
                 let is_new = read.failed.as_ref().is_none_or(|failed| failed.reason != reason);
-                let again_at = now.plus_seconds(AGAIN_SECONDS);
                 self.heed_new_owners(folder, &files, &mut read);
-                read.failed = Some(Failed { files, reason: reason.clone(), again_at });
+                read.failed = Some(Failed { files, reason: reason.clone(), at: now });
                 is_new.then_some(reason)
             }
         }
@@ -408,6 +431,41 @@ mod tests {
         std::fs::write(path("notes.txt"), "x").unwrap();
         std::fs::write(path(".2027-01.params.part"), "x").unwrap();
         assert!(!is_read_again());
+    }
+
+    #[test]
+    fn a_period_that_ends_without_a_successor_is_reported_once_an_hour() {
+        let folder = SimulatedDirectory::new();
+        folder.put("2026-12.params", test_params().to_toml().as_bytes());
+        let end = test_params().raw().expiration;
+        let before = end.plus_seconds(-1800);
+        let accepted = Accepted::open(&config(false), Box::new(folder.clone()), None, before).unwrap();
+        let refresh = |seconds: i64| accepted.refresh(end.plus_seconds(seconds));
+        assert_eq!(refresh(-1), None, "the start of the server warned");
+        assert!(refresh(4).unwrap().contains("ended at"));
+        assert_eq!((refresh(9), refresh(4 + 3599)), (None, None));
+        assert!(refresh(4 + 3604).is_some());
+        // The clock was ahead for a moment.
+        assert!(refresh(1_000_000).is_some() && refresh(6000).is_some());
+        let next = params_with(|raw| {
+            raw.period = "2027-01".parse().unwrap();
+            raw.expiration = end.plus_seconds(1_000_000);
+            raw.redeem_until = end.plus_seconds(2_000_000);
+        });
+        folder.put("2027-01.params", next.to_toml().as_bytes());
+        assert_eq!(refresh(20_000), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_delays_no_second_attempt() {
+        let folder = SimulatedDirectory::new();
+        folder.put("2026-12.params", test_params().to_toml().as_bytes());
+        let accepted = open(&folder);
+        folder.put("2027-01.params", b"half of a fi");
+        assert!(accepted.refresh(NOW.plus_seconds(1_000_000)).is_some());
+        let read = || accepted.read.lock().unwrap().failed.as_ref().map(|failed| failed.at);
+        accepted.refresh(NOW);
+        assert_eq!(read(), Some(NOW));
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub(super) struct RefusedPayment {
     pub(super) log: Option<String>,
 }
 
-/// 402: the price of the page in the form that the client prefers, and why a payment was refused.
+/// 402: the price of the page in the form that the client prefers, and why a payment was refused. If
+/// the offer names no period, nothing can be paid now: the answer has no request for payment.
 pub(super) fn payment_required(
     offer: &RequestPayment,
     challenge: &Challenge,
@@ -54,20 +55,21 @@ pub(super) fn payment_required(
 ) -> Answer {
     let refusal = refused.as_ref().map(|refused| refused.refusal);
     let outcome = refusal.map_or(RequestOutcome::Unpaid, RequestOutcome::Refused);
-    let message = offer.to_bytes();
+    let can_be_paid = !offer.periods.is_empty();
+    let message = if can_be_paid { offer.to_bytes() } else { Vec::new() };
     let in_header = BASE64URL.encode(&message);
     let mut headers = status_headers(outcome);
     let payment = refused.as_ref().and_then(|refused| refused.payment.as_ref());
+    let invalid = refusal.map(|refusal| invalid_payment(offer, refusal, payment));
     let (media_type, body) = match form_for(request) {
-        Form::Message => {
-            let refusal = refusal.map(|refusal| invalid_payment(offer, refusal, payment));
-            (MEDIA_TYPE, refusal.unwrap_or(message))
+        Form::Message if can_be_paid || invalid.is_some() => {
+            (MEDIA_TYPE, invalid.unwrap_or(message))
         }
         Form::Page => {
             headers.push(("Content-Security-Policy", page.policy().into()));
             ("text/html; charset=utf-8", page.fill(offer, &message, refusal))
         }
-        Form::Problem => {
+        Form::Problem | Form::Message => {
             let sent = payment.map(|payment| payment.coins);
             (
                 PROBLEM_MEDIA_TYPE,
@@ -82,10 +84,10 @@ pub(super) fn payment_required(
         headers.push(("Retry-After", seconds.to_string().into()));
     }
     let challenge = challenge.to_header();
-    if challenge.len() <= CHALLENGE_LEN_MAX {
+    if can_be_paid && challenge.len() <= CHALLENGE_LEN_MAX {
         headers.push((CHALLENGE_HEADER, challenge.into()));
     }
-    if in_header.len() <= REQUEST_HEADER_LEN_MAX {
+    if can_be_paid && in_header.len() <= REQUEST_HEADER_LEN_MAX {
         headers.push((REQUEST_HEADER, in_header.into()));
     }
     let user = payment.map(|payment| payment.user.clone());

@@ -17,7 +17,10 @@ use crate::identity::{UserVector, VendorId, VendorVector};
 use crate::params::Params;
 use crate::period::Period;
 use crate::protocol::{OWNER_TOKENS_MAX, PERIODS_PER_REQUEST_MAX, Payment, Refusal, Url};
-use crate::time::UnixTime;
+use crate::time::{DAY_SECONDS, UnixTime};
+
+/// How long before the end of the last period the webmaster is warned, in seconds: two days.
+const PERIOD_NOTICE_SECONDS: i64 = 2 * DAY_SECONDS;
 
 /// Checks payments to one vendor.
 #[derive(Debug)]
@@ -82,15 +85,11 @@ impl Checker {
         self.periods.iter().map(|accepted| accepted.rules.params())
     }
 
-    /// The periods that a Request-Payment names at `now`, the one that expires first in front: the
-    /// valid ones, or, if no period is valid, all, so that a client can report what is wrong.
+    /// The periods that a Request-Payment names at `now`: the valid ones, the one that expires first
+    /// in front. If there is none, nothing can be paid now.
     pub(super) fn periods_at(&self, now: UnixTime) -> Vec<&Params> {
-        let all = || self.periods();
         let mut periods: Vec<&Params> =
-            all().filter(|params| validity(params, now).is_ok()).collect();
-        if periods.is_empty() {
-            periods = all().collect();
-        }
+            self.periods().filter(|params| validity(params, now).is_ok()).collect();
         periods.sort_by_key(|params| params.raw().expiration);
         periods.truncate(PERIODS_PER_REQUEST_MAX);
         periods
@@ -146,6 +145,28 @@ impl Checker {
             Refused { refusal, may_be_recorded: first_bins.first().copied() }
         })?;
         Ok(first_bins)
+    }
+
+    /// What the webmaster should know about the periods at `now`: no coins are accepted, or none
+    /// will be soon.
+    pub(super) fn period_warning(&self, now: UnixTime) -> Option<String> {
+        let starts = self.periods().map(|params| params.raw().start);
+        let end = self.periods().map(|params| params.raw().expiration).max()?;
+        if now >= end {
+            return Some(format!(
+                "periods: the last one ended at {end}, so no coins are accepted; put the parameters \
+                 of the current period there"
+            ));
+        }
+        if self.periods_at(now).is_empty() {
+            let start = starts.filter(|start| *start > now).min()?;
+            return Some(format!("periods: none is valid until {start}, so no coins are accepted"));
+        }
+        (now.plus_seconds(PERIOD_NOTICE_SECONDS) >= end).then(|| {
+            format!(
+                "periods: the last one ends at {end}; put the parameters of the next period there"
+            )
+        })
     }
 
     /// Why no payment with coins of this period is taken, if so: its owners file cannot be read.
@@ -208,7 +229,7 @@ mod tests {
     use super::*;
     use crate::authenticator::Key;
     use crate::host::SimulatedDirectory;
-    use crate::testing::{ObviousMint, test_params};
+    use crate::testing::{ObviousMint, params_with, test_params};
     use crate::vendor::lists::ListFolder;
 
     /// The lists are checked after everything that hashing can find, and a payment made before a
@@ -252,6 +273,41 @@ mod tests {
             let payment = Payment { owner_tokens: tokens, ..good.clone() };
             let refused = checker.check(&payment, &url, 3, now).unwrap_err();
             assert_eq!(refused, Refusal::Malformed.into());
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_last_period_is_announced() {
+        let period = |name: &str, start: &str, end: &str| {
+            params_with(|raw| {
+                raw.period = name.parse().unwrap();
+                raw.start = format!("{start}T00:00:00Z").parse().unwrap();
+                raw.expiration = format!("{end}T00:00:00Z").parse().unwrap();
+                raw.redeem_until = raw.expiration.plus_seconds(DAY_SECONDS);
+            })
+        };
+        let december = period("2026-12", "2026-12-01", "2027-01-01");
+        let january = period("2027-01", "2027-01-01", "2027-02-01");
+        let february = period("2027-02", "2027-02-01", "2027-03-01");
+        for (periods, now, named, says) in [
+            (vec![&december], "2026-12-29T23:59:59Z", 1, None),
+            (vec![&december], "2026-12-30T00:00:00Z", 1, Some("ends at 2027-01-01T00:00:00Z")),
+            (vec![&december], "2026-12-31T23:59:59Z", 1, Some("ends at 2027-01-01T00:00:00Z")),
+            (vec![&december], "2027-01-01T00:00:00Z", 0, Some("ended at 2027-01-01T00:00:00Z")),
+            (vec![&december, &january], "2026-12-31T23:59:59Z", 1, None),
+            (vec![&december, &january], "2027-01-01T00:00:00Z", 1, None),
+            (vec![&december, &february], "2026-12-31T23:59:59Z", 1, None),
+            (vec![&february, &december], "2027-01-01T00:00:00Z", 0, Some("until 2027-02-01")),
+        ] {
+            let periods: Vec<Params> = periods.into_iter().cloned().collect();
+            let checker = Checker::new("news.example".parse().unwrap(), &periods);
+            let now = now.parse().unwrap();
+            assert_eq!(checker.periods_at(now).len(), named, "{now}");
+            let warning = checker.period_warning(now);
+            match says {
+                Some(says) => assert!(warning.unwrap().contains(says), "{now}"),
+                None => assert_eq!(warning, None, "{now}"),
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::config_error::{ConfigError, SettingError};
 use super::cors::CorsPolicy;
-use super::origin::{ORIGINS_MAX, Origin};
+use super::origin::{ORIGINS_MAX, PublicRoot};
 use super::page::Page;
 use crate::identity::VendorId;
 use crate::protocol::{TEXT_LEN_MAX, Url};
@@ -58,7 +58,7 @@ const SYNC_INTERVAL_MS_MAX: u32 = 60_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VendorConfig {
     vendor: VendorId,
-    origins: Vec<Origin>,
+    origins: Vec<PublicRoot>,
     periods: PathBuf,
     till: PathBuf,
     sync: SyncMode,
@@ -74,11 +74,11 @@ pub struct VendorConfig {
 
 impl VendorConfig {
     /// The configuration of `vendor`, whose pages are at `origins`: 1 to 64, the first for
-    /// requests that match none of them. `periods` is the folder of the accepted periods with a
+    /// requests whose host is that of none. `periods` is the folder of the accepted periods with a
     /// `PERIOD.params` file for each, `till` the directory of the till.
     pub fn new(
         vendor: VendorId,
-        origins: Vec<Origin>,
+        origins: Vec<PublicRoot>,
         periods: impl Into<PathBuf>,
         till: impl Into<PathBuf>,
     ) -> VendorConfig {
@@ -205,17 +205,30 @@ impl VendorConfig {
 
     fn check_origins(&self) -> Result<(), SettingError> {
         check_count("origins", &self.origins)?;
-        let collects = |origin: &Origin| self.vendor.collects_at(origin.host());
-        let Some(index) = self.origins.iter().position(|origin| !collects(origin)) else {
-            return Ok(());
-        };
-        let reason = format!(
-            "no client pays {} for pages at {}: expected vendor-id to be the host of every origin, \
-             or a parent domain of it that is not a public suffix",
-            self.vendor,
-            self.origins[index].as_str()
-        );
-        Err(SettingError::new("origins", reason).at(index))
+        for (index, root) in self.origins.iter().enumerate() {
+            let (origin, prefix) = (root.origin(), root.prefix());
+            if !self.vendor.collects_at(origin.host()) {
+                let reason = format!(
+                    "no client pays {} for pages at {}: expected vendor-id to be the host of every \
+                     origin, or a parent domain of it that is not a public suffix",
+                    self.vendor,
+                    origin.as_str()
+                );
+                return Err(SettingError::new("origins", reason).at(index));
+            }
+            let mut before = self.origins[..index].iter();
+            if let Some(other) = before.find(|other| other.origin() == origin)
+                && other.prefix() != prefix
+            {
+                let reason = format!(
+                    "expected one path for {}, found {:?} and {prefix:?}",
+                    origin.as_str(),
+                    other.prefix()
+                );
+                return Err(SettingError::new("origins", reason).at(index));
+            }
+        }
+        Ok(())
     }
 
     fn check_description(&self) -> Result<(), SettingError> {
@@ -248,8 +261,8 @@ impl VendorConfig {
         &self.vendor
     }
 
-    /// The origins of the pages.
-    pub fn origins(&self) -> &[Origin] {
+    /// The origins of the pages, with the path under which a proxy publishes them, if any.
+    pub fn origins(&self) -> &[PublicRoot] {
         &self.origins
     }
 
@@ -309,7 +322,7 @@ impl VendorConfig {
     }
 }
 
-fn check_count(key: &'static str, origins: &[Origin]) -> Result<(), SettingError> {
+fn check_count<T>(key: &'static str, origins: &[T]) -> Result<(), SettingError> {
     if (1..=ORIGINS_MAX).contains(&origins.len()) {
         return Ok(());
     }
@@ -336,11 +349,11 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn origin(text: &str) -> Origin {
+    fn origin(text: &str) -> PublicRoot {
         text.parse().unwrap()
     }
 
-    fn config(origins: Vec<Origin>) -> VendorConfig {
+    fn config(origins: Vec<PublicRoot>) -> VendorConfig {
         VendorConfig::new("news.example".parse().unwrap(), origins, "periods", "/var/till")
     }
 
@@ -365,13 +378,17 @@ mod tests {
     #[test]
     fn every_setting_is_kept_at_its_bound_and_refused_past_it() {
         let many = |count: usize| vec![origin("https://news.example"); count];
-        let listed = |count: usize| good().with_cors(CorsPolicy::Listed(many(count)));
+        let listed = |count: usize| {
+            let origin = "https://news.example".parse().unwrap();
+            good().with_cors(CorsPolicy::Listed(vec![origin; count]))
+        };
         let path = |len: usize| format!("/{}", "a".repeat(len - 1));
         let path_max = crate::protocol::URL_LEN_MAX - "https://host.example".len();
         for config in [
             config(many(1)),
             config(many(ORIGINS_MAX)),
             config(vec![origin("https://www.news.example")]),
+            config(vec![origin("https://news.example/a"), origin("http://news.example/b")]),
             listed(1),
             listed(ORIGINS_MAX),
             good().with_sync(SyncMode::Interval(1)),
@@ -389,6 +406,11 @@ mod tests {
             (config(many(ORIGINS_MAX + 1)), "origins", None),
             (
                 config(vec![origin("https://news.example"), origin("https://a.b")]),
+                "origins",
+                Some(1),
+            ),
+            (
+                config(vec![origin("https://news.example/a"), origin("https://news.example/b")]),
                 "origins",
                 Some(1),
             ),

@@ -71,7 +71,7 @@ pub(super) fn manifest<'a>(
     };
     let manifest = Manifest {
         description: config.description(),
-        origins: config.origins().iter().map(|origin| origin.as_str()).collect(),
+        origins: config.origins().iter().map(|root| root.origin().as_str()).collect(),
         periods: periods.iter().map(period).collect(),
         price_list: config.price_list(),
         price_rule: PRICE_RULE,

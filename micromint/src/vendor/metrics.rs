@@ -5,6 +5,7 @@
 //! processes share.
 
 use std::fmt::Write;
+use std::iter::Sum;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::event::Event;
@@ -16,8 +17,6 @@ const OUTCOMES: usize = RequestOutcome::UNREFUSED.len() + Refusal::ALL.len();
 const COINS: usize = 2 * OUTCOMES;
 /// The number of counters.
 const SLOTS: usize = COINS + 2;
-/// The name of the gauge.
-const WITHOUT_OWNERS: &str = "micromint_periods_without_owners";
 
 /// The media type of [`Counters::to_prometheus`].
 pub const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -27,18 +26,36 @@ pub const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 ///
 /// ```
 /// use micromint::protocol::RequestOutcome;
-/// use micromint::vendor::{Answer, Counters, Decision};
+/// use micromint::vendor::{Answer, Counters, Decision, Gauges};
 ///
 /// let counters = Counters::default();
 /// let answer = Answer { outcome: RequestOutcome::Unpaid, status: 402, ..Answer::default() };
 /// let decision = Decision::from(answer);
 /// counters.count(&decision.event(402, decision.outcome()));
-/// let text = counters.to_prometheus(0);
+/// let text = counters.to_prometheus(Gauges::default());
 /// assert!(text.contains("micromint_requests_total{outcome=\"unpaid\"} 1"));
 /// ```
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct Counters([AtomicU64; SLOTS]);
+
+/// What is measured when the counters are read: the sum over all vendors of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Gauges {
+    /// The number of accepted periods that have not ended and have no owners file.
+    pub periods_without_owners: usize,
+    /// The number of vendors none of whose periods is valid: they accept no coins.
+    pub vendors_without_period: usize,
+}
+
+impl Sum for Gauges {
+    fn sum<I: Iterator<Item = Gauges>>(gauges: I) -> Gauges {
+        gauges.fold(Gauges::default(), |sum, one| Gauges {
+            periods_without_owners: sum.periods_without_owners + one.periods_without_owners,
+            vendors_without_period: sum.vendors_without_period + one.vendors_without_period,
+        })
+    }
+}
 
 impl Default for Counters {
     fn default() -> Counters {
@@ -62,9 +79,8 @@ impl Counters {
         }
     }
 
-    /// All counters in the text format of Prometheus, and a gauge: the number of accepted periods
-    /// without an owners file ([`Vendor::periods_without_owners`](super::Vendor)).
-    pub fn to_prometheus(&self, periods_without_owners: usize) -> String {
+    /// All counters and the gauges in the text format of Prometheus.
+    pub fn to_prometheus(&self, gauges: Gauges) -> String {
         let mut text = String::new();
         family(&mut text, "requests", "Requests that the paywall decided about, by outcome.");
         self.outcomes(&mut text, "requests", 0);
@@ -82,12 +98,21 @@ impl Counters {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "micromint_{name}_total {}", self.read(slot));
         }
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "# HELP {WITHOUT_OWNERS} Accepted periods whose payments are taken without an owners \
-             file.\n# TYPE {WITHOUT_OWNERS} gauge\n{WITHOUT_OWNERS} {periods_without_owners}\n"
-        );
+        for (name, help, value) in [
+            (
+                "micromint_periods_without_owners",
+                "Accepted periods whose payments are taken without an owners file.",
+                gauges.periods_without_owners,
+            ),
+            (
+                "micromint_vendors_without_period",
+                "Vendors that accept no coins, because none of their periods is valid.",
+                gauges.vendors_without_period,
+            ),
+        ] {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
+        }
         text
     }
 
@@ -166,7 +191,9 @@ mod tests {
         counters.count(&paid(false).event(404, RequestOutcome::Reversed));
         counters.count(&paid(true).event(200, RequestOutcome::Paid));
         counters.count(&paid(false).event(402, RequestOutcome::Refused(Refusal::Spent)));
-        let text = counters.to_prometheus(2);
+        let one = Gauges { periods_without_owners: 1, vendors_without_period: 0 };
+        let other = Gauges { periods_without_owners: 1, vendors_without_period: 3 };
+        let text = counters.to_prometheus([one, other].into_iter().sum());
         for line in [
             "# TYPE micromint_requests_total counter",
             "micromint_requests_total{outcome=\"paid\"} 2",
@@ -178,9 +205,11 @@ mod tests {
             "micromint_coins_reversed_total 3",
             "# TYPE micromint_periods_without_owners gauge",
             "micromint_periods_without_owners 2",
+            "# TYPE micromint_vendors_without_period gauge",
+            "micromint_vendors_without_period 3",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
-        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), SLOTS + 1);
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), SLOTS + 2);
     }
 }

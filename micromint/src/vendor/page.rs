@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use self::template::{Template, TemplateError};
 use super::config_error::ConfigError;
+use super::problem::NO_PERIOD;
 use crate::host::{DiskDirectory, read_whole};
 use crate::money::coins;
 use crate::protocol::{MEDIA_TYPE, Refusal, RequestPayment};
@@ -95,7 +96,8 @@ impl Page {
         self.policy
     }
 
-    /// The page for a request, which may follow a refused payment.
+    /// The page for a request, which may follow a refused payment. If the request names no period,
+    /// nothing can be paid now, and the page says so.
     pub(super) fn fill(
         &self,
         request: &RequestPayment,
@@ -104,9 +106,12 @@ impl Page {
     ) -> Vec<u8> {
         let (price, coins, periods) =
             (request.price.to_string(), coins(request.price.into()), periods(request));
-        let money = request.money().map(|money| money.to_string()).unwrap_or_default();
-        let coin_value = request.coin_value.to_string();
-        let message = data_block(message);
+        let can_be_paid = !periods.is_empty();
+        let money = request.money().filter(|_| can_be_paid);
+        let money = money.map(|money| money.to_string()).unwrap_or_default();
+        let coin_value = if can_be_paid { request.coin_value.to_string() } else { String::new() };
+        let message = if can_be_paid { data_block(message) } else { String::new() };
+        let sentence = refusal.map_or(if can_be_paid { "" } else { NO_PERIOD }, Refusal::sentence);
         // In the order of NAMES.
         let values: [&str; NAMES.len()] = [
             &price,
@@ -118,7 +123,7 @@ impl Page {
             request.vendor.as_str(),
             &request.broker,
             &periods,
-            refusal.map_or("", Refusal::sentence),
+            sentence,
             refusal.map_or("", Refusal::word),
             &message,
         ];
@@ -188,6 +193,21 @@ mod tests {
         );
         assert!(!page.contains("<p></p>"));
         assert!(page.contains("<script type=\"application/x-micromint\">MicroMint-1.0\r\n"));
+    }
+
+    #[test]
+    fn the_default_page_sends_nobody_to_buy_coins_that_are_not_accepted() {
+        let nothing = RequestPayment {
+            broker: String::new(),
+            coin_value: crate::money::Money::NONE,
+            periods: Vec::new(),
+            ..request("")
+        };
+        let page = String::from_utf8(Page::default().fill(&nothing, b"", None)).unwrap();
+        assert!(page.contains(&format!("role=\"alert\">{NO_PERIOD}</p>")), "{page}");
+        for piece in ["XXX", "Valid coins", "Sold by", "One coin", "wallet", "<script", "{{"] {
+            assert!(!page.contains(piece), "{piece} in\n{page}");
+        }
     }
 
     #[test]

@@ -113,8 +113,8 @@ pub struct Prepared {
     /// Every path that the serving processes must be able to read and write, so that the caller
     /// can change its owner.
     pub paths: Vec<PathBuf>,
-    /// What the webmaster should know, one line each, for the server's error log: the periods
-    /// without an owners file.
+    /// What the webmaster should know, one line each, for the server's error log: that no period is
+    /// valid, or will be in two days, and the periods without an owners file.
     pub warnings: Vec<String>,
 }
 
@@ -287,6 +287,11 @@ impl Paywall {
     /// them by search can spend the coins here. Does not access the disk.
     pub fn periods_without_owners(&self) -> Vec<Period> {
         self.accepted.current().without_owners(self.clock.now())
+    }
+
+    /// Whether no accepted period is valid now: no coins are accepted. Does not access the disk.
+    pub fn lacks_period(&self) -> bool {
+        self.accepted.current().periods_at(self.clock.now()).is_empty()
     }
 
     /// Examines a request whose head was read, and calls one of the three: `decided` with a

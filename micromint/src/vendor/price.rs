@@ -59,6 +59,16 @@ pub fn is_price_file(path: &[u8]) -> bool {
     path.ends_with(PRICE_FILE_SUFFIX.as_bytes())
 }
 
+/// Whether the answer to this request is the server's own redirect to a folder, from its name
+/// without the slash at the end: `/2026` to `/2026/`. It is never charged, so the price is asked
+/// for the folder and not for the redirect.
+///
+/// `path` is the one that is served, `is_folder` whether it is a directory for which the server
+/// itself makes the redirect.
+pub fn is_redirect_to_folder(method: &[u8], path: &[u8], is_folder: bool) -> bool {
+    is_folder && matches!(method, b"GET" | b"HEAD") && !path.ends_with(b"/")
+}
+
 fn shown(text: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(text))
 }
@@ -118,6 +128,21 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_price_file(path.as_bytes()), is, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_servers_own_redirect_to_a_folder_has_no_price() {
+        for (method, path, is_folder, expected) in [
+            ("GET", "/2026", true, true),
+            ("HEAD", "/a/2026", true, true),
+            ("GET", "/2026/", true, false),
+            ("GET", "/2026", false, false),
+            ("POST", "/2026", true, false),
+            ("PROPFIND", "/2026", true, false),
+        ] {
+            let found = is_redirect_to_folder(method.as_bytes(), path.as_bytes(), is_folder);
+            assert_eq!(found, expected, "{method} {path} {is_folder}");
         }
     }
 }

@@ -15,15 +15,21 @@ struct PaymentRequired<'a> {
     title: &'a str,
     status: u16,
     detail: String,
-    #[serde(rename = "challengeId")]
-    challenge_id: &'a str,
+    #[serde(rename = "challengeId", skip_serializing_if = "Option::is_none")]
+    challenge_id: Option<&'a str>,
     reason: &'a str,
     price: u32,
-    coin_value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coin_value: Option<String>,
     vendor_id: &'a str,
-    broker: &'a str,
-    request: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<&'a str>,
 }
+
+/// What a 402 says where nothing can be paid.
+pub(super) const NO_PERIOD: &str = "No coins are accepted for this page at the moment.";
 
 #[derive(Serialize)]
 struct MethodUnsupported {
@@ -35,7 +41,8 @@ struct MethodUnsupported {
     reason: &'static str,
 }
 
-/// The body of a 402. `coins_sent` is the number of coins in a refused payment.
+/// The body of a 402. `coins_sent` is the number of coins in a refused payment. If the offer names
+/// no period, the members of an offer are omitted.
 pub(super) fn payment_required(
     offer: &RequestPayment,
     refusal: Option<Refusal>,
@@ -43,8 +50,12 @@ pub(super) fn payment_required(
     challenge_id: &str,
     request: &str,
 ) -> Vec<u8> {
+    let can_be_paid = !offer.periods.is_empty();
     let (kind, title, reason) = match refusal {
-        None => ("payment-required", "Payment Required", RequestOutcome::Unpaid.word()),
+        None => {
+            let title = if can_be_paid { "Payment Required" } else { NO_PERIOD };
+            ("payment-required", title, RequestOutcome::Unpaid.word())
+        }
         Some(refusal) => {
             let is_short = coins_sent.is_some_and(|sent| sent < offer.price);
             (problem_type(refusal, is_short), refusal.sentence(), refusal.word())
@@ -55,13 +66,13 @@ pub(super) fn payment_required(
         title,
         status: 402,
         detail: format!("{} for {}", coins(offer.price.into()), offer.url),
-        challenge_id,
+        challenge_id: can_be_paid.then_some(challenge_id),
         reason,
         price: offer.price,
-        coin_value: offer.coin_value.to_string(),
+        coin_value: can_be_paid.then(|| offer.coin_value.to_string()),
         vendor_id: offer.vendor.as_str(),
-        broker: &offer.broker,
-        request,
+        broker: can_be_paid.then_some(&*offer.broker),
+        request: can_be_paid.then_some(request),
     })
 }
 

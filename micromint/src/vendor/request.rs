@@ -58,9 +58,13 @@ pub struct Request<'a> {
     pub target: &'a [u8],
     /// Whether the request was sent over TLS.
     pub is_https: bool,
-    /// The host that was asked for, with its port if one was sent. It only selects one of the
-    /// configured origins and never becomes part of a URL.
+    /// The host that was asked for, with its port if one was sent: the authority of a target in
+    /// absolute form ([`authority_of_target`](super::authority_of_target)), otherwise the Host
+    /// field. It selects one of the configured origins and never becomes part of a URL; a receipt
+    /// or a recorded payment counts only for the host that it was made for.
     pub host: Option<&'a [u8]>,
+    /// The port at which the server accepted the connection, if it is known.
+    pub port: Option<u16>,
     /// The header fields in order, names in any case. The paywall ignores those that it does not
     /// need.
     pub headers: &'a [(&'a [u8], &'a [u8])],
@@ -129,6 +133,7 @@ pub struct RequestBuf {
     receipt_path: Option<Span>,
     etag: Option<Span>,
     is_https: bool,
+    port: Option<u16>,
     price: u32,
     free_views: u32,
     is_dry_run: bool,
@@ -176,6 +181,7 @@ impl From<&Request<'_>> for RequestBuf {
             receipt_path: place.receipt_path.map(&mut keep),
             etag: etag.map(&mut keep),
             is_https: request.is_https,
+            port: request.port,
             price: request.price,
             free_views: place.free_views,
             is_dry_run: place.is_dry_run,
@@ -198,6 +204,7 @@ impl RequestBuf {
             target: part(self.target),
             is_https: self.is_https,
             host: self.host.map(part),
+            port: self.port,
             headers: &headers,
             body: self.body.map(part),
             price: self.price,

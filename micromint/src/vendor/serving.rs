@@ -16,6 +16,7 @@ use super::answer::unavailable;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::decision::Decision;
+use super::metrics::Gauges;
 use super::paywall::{Paywall, PaywallError, Prepared};
 use super::request::Request;
 use crate::error::FileError;
@@ -132,10 +133,12 @@ impl Vendor {
         Ok(warnings)
     }
 
-    /// The number of accepted periods that have not ended and have no owners file, as far as this
-    /// process knows. Never waits for the disk.
-    pub fn periods_without_owners(&self) -> usize {
-        self.to_ask().map_or(0, |paywall| paywall.periods_without_owners().len())
+    /// What is measured of this vendor, as far as this process knows. Never waits for the disk.
+    pub fn gauges(&self) -> Gauges {
+        self.to_ask().map_or_else(Gauges::default, |paywall| Gauges {
+            periods_without_owners: paywall.periods_without_owners().len(),
+            vendors_without_period: paywall.lacks_period().into(),
+        })
     }
 
     /// The paywall, if it was ever open: enough to answer with prices. Never waits for the disk.

@@ -21,6 +21,8 @@ use crate::time::{DAY_SECONDS, UnixTime};
 pub const FREE_VIEWS_MAX: u32 = 1_000_000;
 /// The name of the file in the directory of the till.
 pub(super) const VIEWS_NAME: &str = "free-views";
+/// How long before midnight a view may count on the next day, in seconds.
+const MIDNIGHT_SECONDS: i64 = 60;
 /// The size of the header and of a bucket, in bytes.
 const SECTOR: usize = 512;
 
@@ -99,9 +101,12 @@ impl FreeViews {
     ) -> Result<bool, FileError> {
         self.file.locked(|file| {
             let today = now.0.div_euclid(DAY_SECONDS);
+            let soon = now.plus_seconds(MIDNIGHT_SECONDS).0.div_euclid(DAY_SECONDS);
             let day = match read_day(file)? {
-                // Another process, whose clock was read a moment later, has begun the next day.
-                Some(day) if day == today || day == today + 1 && take != Take::GiveBack => day,
+                Some(day) if day == today => day,
+                // Another process, which read the clock a moment later, has begun the next day. A
+                // day that lies further ahead is that of a clock that was wrong.
+                Some(day) if day == soon && take != Take::GiveBack => day,
                 _ if take == Take::Count => {
                     begin_day(file, today)?;
                     today
@@ -249,11 +254,17 @@ mod tests {
         assert!(count(&views, "192.0.2.1", 1, NOON));
         assert!(!count(&views, "192.0.2.1", 1, tomorrow.plus_seconds(-1)));
         assert!(count(&views, "192.0.2.1", 1, tomorrow));
+        let before = |seconds: i64| tomorrow.plus_seconds(-seconds);
         assert!(
-            !count(&views, "192.0.2.1", 1, NOON),
+            !count(&views, "192.0.2.1", 1, before(MIDNIGHT_SECONDS)),
             "a clock a moment behind stays on the new day"
         );
         assert!(!count(&views, "192.0.2.1", 1, tomorrow));
+        assert!(
+            count(&views, "192.0.2.1", 1, before(MIDNIGHT_SECONDS + 1)),
+            "a clock that was a day ahead is believed"
+        );
+        assert!(!count(&views, "192.0.2.1", 1, NOON));
         let weeks_ago = NOON.plus_seconds(-14 * DAY_SECONDS);
         assert!(count(&views, "192.0.2.1", 1, weeks_ago), "a clock that was wrong is believed");
     }

@@ -150,7 +150,8 @@ fn says_not_kept(word: &str) -> bool {
 }
 
 /// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when
-/// it expires. `None` if it is another cookie, has no Max-Age, or is longer than a receipt can be.
+/// it expires. `None` if it is another cookie, deletes one, has no Max-Age, or is longer than a
+/// receipt can be.
 pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)> {
     let mut parts = set_cookie.split(';');
     let pair = parts.next()?.trim();
@@ -166,6 +167,9 @@ pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)>
         let (name, value) = part.split_once('=')?;
         name.trim().eq_ignore_ascii_case("Max-Age").then(|| parse_decimal(value.trim()))?
     })?;
+    if max_age == 0 {
+        return None;
+    }
     let seconds = max_age.min(RECEIPT_SECONDS_MAX) as i64;
     Some((pair.to_string(), now.plus_seconds(seconds)))
 }
@@ -233,7 +237,7 @@ mod tests {
     fn receipts_are_distinguished_from_other_cookies() {
         let now = UnixTime(100);
         let read = |text: &str| receipt_in(text, now);
-        let pair = "micromint-0123456789abcdef=1800000000.abc_-";
+        let pair = "micromint-abcd_-gh=abc_-";
         let expected = Some((pair.to_string(), UnixTime(160)));
         assert_eq!(read(&format!("{pair}; Max-Age=60; HttpOnly; SameSite=Lax; Path=/a")), expected);
         assert_eq!(read(&format!("{pair};Path=/a;max-age=60")), expected);
@@ -243,6 +247,7 @@ mod tests {
             "session=1; Max-Age=60".to_string(),
             pair.to_string(),
             format!("{pair}; Max-Age=-1"),
+            "micromint-abcdefgh=; Max-Age=0; Path=/".to_string(),
             "micromint-; Max-Age=60".to_string(),
             "micromint-a=b c; Max-Age=60".to_string(),
             format!("{long}c; Max-Age=1"),

@@ -18,6 +18,8 @@ use super::bindings::{
 use super::config::{Expression, server_of, vendors_of};
 use super::tables::micromint_module;
 use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
+use micromint::vendor::{Gauges, authority_of_target};
+
 use crate::module::{PlaceConfig, ServerConfig, Variable};
 use micromint::vendor::has_login;
 use crate::visit::Visit;
@@ -125,9 +127,21 @@ impl<'a> Request<'a> {
         (name.first() == Some(&b'/')).then_some(name)
     }
 
-    /// The requested host, with the port if one was sent.
+    /// The requested host, with the port if one was sent: that of a request line with an absolute
+    /// URL, which chose the virtual host, otherwise the Host field.
     pub(crate) fn host(self) -> Option<&'a [u8]> {
-        self.header(c"Host").filter(|host| !host.is_empty())
+        // SAFETY: as in `method`.
+        let target = unsafe { bytes((*self.root().r).unparsed_uri) };
+        authority_of_target(target).or_else(|| self.header(c"Host")).filter(|host| !host.is_empty())
+    }
+
+    /// The port at which Apache accepted the connection.
+    pub(crate) fn port(self) -> Option<u16> {
+        // SAFETY: the request is live, and so is its connection with its addresses.
+        unsafe {
+            let address = (*(*self.r).connection).local_addr;
+            (!address.is_null()).then(|| (*address).port).filter(|port| *port != 0)
+        }
     }
 
     /// Whether it came over TLS, or `ServerName https://…` says that TLS ends in front of Apache.
@@ -261,11 +275,11 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The accepted periods of all vendors that have no owners file.
-    pub(crate) fn periods_without_owners(self) -> usize {
+    /// What is measured of all vendors.
+    pub(crate) fn gauges(self) -> Gauges {
         // SAFETY: a request has a server, and comes after the configuration was read.
         let vendors = unsafe { vendors_of((*self.r).server) };
-        vendors.iter().map(|vendor| vendor.periods_without_owners()).sum()
+        vendors.iter().map(|vendor| vendor.gauges()).sum()
     }
 
     /// Our configuration of its server.

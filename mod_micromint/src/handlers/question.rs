@@ -87,6 +87,7 @@ fn with_request<T>(
         target: request.target(),
         is_https: request.is_https(),
         host: request.host(),
+        port: request.port(),
         headers: &headers,
         body,
         client: request.client(),

@@ -134,6 +134,7 @@ pub(super) fn message(request: Request<'_>) -> Code {
         target: request.target(),
         is_https: request.is_https(),
         host: request.host(),
+        port: request.port(),
         headers: &headers,
         price,
         ..PaywallRequest::default()
@@ -148,7 +149,7 @@ pub(super) fn status(request: Request<'_>) -> Code {
     request.add_answer_header("Cache-Control", "no-store");
     match request.discard_body() {
         OK => {
-            let text = counters.to_prometheus(request.periods_without_owners());
+            let text = counters.to_prometheus(request.gauges());
             request.send_content(METRICS_MEDIA_TYPE, text.as_bytes())
         }
         code => code,

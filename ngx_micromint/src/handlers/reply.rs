@@ -97,6 +97,7 @@ pub(crate) fn message(request: &mut Request) -> Code {
             target: request.target(),
             is_https: request.is_https(),
             host: request.host(),
+            port: request.port(),
             headers: &headers,
             price,
             ..PaywallRequest::default()

@@ -5,7 +5,7 @@ use micromint::vendor::{Event, METRICS_MEDIA_TYPE};
 
 use super::{NOT_FOUND, SERVER_ERROR};
 use crate::module::{EventFormat, EventLog};
-use crate::sys::{Code, Level, OK, Request, iso_8601_now, periods_without_owners};
+use crate::sys::{Code, Level, OK, Request, gauges, iso_8601_now};
 
 /// The value of a variable, for logs and headers; `None` where the paywall is off.
 pub(crate) fn variable(request: &Request, variable: Variable) -> Option<String> {
@@ -56,7 +56,7 @@ pub(crate) fn status(request: &mut Request) -> Code {
         return code;
     }
     let Some(counters) = request.counters() else { return NOT_FOUND };
-    let text = counters.to_prometheus(periods_without_owners());
+    let text = counters.to_prometheus(gauges());
     if request.push_header("Cache-Control", "no-store").is_none() {
         return SERVER_ERROR;
     }

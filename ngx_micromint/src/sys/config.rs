@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use micromint::vendor::Vendor;
+use micromint::vendor::{Gauges, Vendor};
 use nginx_sys::{
     NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_open_file,
     ngx_conf_t, ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_http_compile_complex_value,
@@ -241,10 +241,10 @@ unsafe fn report(level: u32, log: *mut nginx_sys::ngx_log_t, text: &str) {
     }
 }
 
-/// The accepted periods of all vendors that have no owners file.
-pub(crate) fn periods_without_owners() -> usize {
+/// What is measured of all vendors.
+pub(crate) fn gauges() -> Gauges {
     let vendors = current_module().map_or(&[][..], |module| &module.vendors);
-    vendors.iter().map(|vendor| vendor.periods_without_owners()).sum()
+    vendors.iter().map(|vendor| vendor.gauges()).sum()
 }
 
 /// The module's state of the configuration in use.

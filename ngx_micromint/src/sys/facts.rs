@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use micromint::time::UnixTime;
-use nginx_sys::{AF_INET, AF_INET6, NGX_HTTP_IMS_OFF, sockaddr_in, sockaddr_in6};
+use nginx_sys::{AF_INET, AF_INET6, NGX_HTTP_IMS_OFF, sockaddr, sockaddr_in, sockaddr_in6};
 
 use super::files;
 use super::request::Request;
@@ -21,25 +21,16 @@ pub(crate) struct StaticFile {
 impl Request {
     /// The address of the client: that of the connection, or the one from the realip module.
     pub(crate) fn client(&self) -> Option<IpAddr> {
-        // SAFETY: a connection has an address of the family that it names, which nginx or its
-        // allocator made complete and aligned; it is read without assuming alignment.
-        unsafe {
-            let address = (*(*self.as_ptr()).connection).sockaddr;
-            if address.is_null() {
-                return None;
-            }
-            match u32::from((*address).sa_family) {
-                AF_INET => {
-                    let address = address.cast::<sockaddr_in>().read_unaligned();
-                    Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr))))
-                }
-                AF_INET6 => {
-                    let address = address.cast::<sockaddr_in6>().read_unaligned();
-                    Some(IpAddr::V6(Ipv6Addr::from(address.sin6_addr.__in6_u.__u6_addr8)))
-                }
-                _ => None,
-            }
-        }
+        // SAFETY: the address of a live connection.
+        unsafe { socket_address((*(*self.as_ptr()).connection).sockaddr) }
+            .map(|(address, _)| address)
+    }
+
+    /// The port at which nginx accepted the connection.
+    pub(crate) fn port(&self) -> Option<u16> {
+        // SAFETY: as in `client`.
+        unsafe { socket_address((*(*self.as_ptr()).connection).local_sockaddr) }
+            .map(|(_, port)| port)
     }
 
     /// Whether it has a condition or a range.
@@ -76,6 +67,32 @@ impl Request {
                 last_modified: is_dated.then_some(UnixTime(time)),
                 size: ((*core).max_ranges != 0).then_some(size),
             })
+        }
+    }
+}
+
+/// Address and port; `None` for other families.
+///
+/// # Safety
+/// `address` is null or a complete address of the family that it names.
+unsafe fn socket_address(address: *const sockaddr) -> Option<(IpAddr, u16)> {
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the caller guarantees it; it is read without assuming alignment.
+    unsafe {
+        match u32::from((*address).sa_family) {
+            AF_INET => {
+                let found = address.cast::<sockaddr_in>().read_unaligned();
+                let ip = Ipv4Addr::from(u32::from_be(found.sin_addr.s_addr));
+                Some((IpAddr::V4(ip), u16::from_be(found.sin_port)))
+            }
+            AF_INET6 => {
+                let found = address.cast::<sockaddr_in6>().read_unaligned();
+                let ip = Ipv6Addr::from(found.sin6_addr.__in6_u.__u6_addr8);
+                Some((IpAddr::V6(ip), u16::from_be(found.sin6_port)))
+            }
+            _ => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use nginx_sys::{
 };
 use smallvec::SmallVec;
 
-use micromint::vendor::Counters;
+use micromint::vendor::{Counters, authority_of_target};
 
 use super::config::{ComplexValue, location_of, server_of};
 use super::tables::ngx_http_micromint_module;
@@ -64,10 +64,16 @@ impl Request {
         unsafe { bytes((*self.r).uri) }
     }
 
-    /// The requested host, with the port if one was sent.
+    /// The requested host, with the port if one was sent: that of a request line with an absolute
+    /// URL, which chose the server block, otherwise the Host field.
     pub(crate) fn host(&self) -> Option<&[u8]> {
         // SAFETY: the request is live; a non-null field belongs to it.
         unsafe {
+            let mut words =
+                bytes((*self.r).request_line).split(|c| *c == b' ').filter(|word| !word.is_empty());
+            if let Some(authority) = words.nth(1).and_then(authority_of_target) {
+                return Some(authority).filter(|host| !host.is_empty());
+            }
             let field = (*self.r).headers_in.host;
             let host = if field.is_null() { (*self.r).headers_in.server } else { (*field).value };
             Some(bytes(host)).filter(|host| !host.is_empty())

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use micromint_servers::client::RequestText;
+use micromint_servers::client::{Connection, RequestText};
 use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::price_files::{
@@ -411,4 +411,57 @@ fn open_file_cache_and_compression_change_nothing() {
     }
     let request = RequestText::get("/one.html").with("Accept-Encoding", "gzip");
     assert_eq!(nginx.ask(&request).status, 402);
+}
+
+/// At another server, found by name or by port, the same path is another page with another price.
+#[test]
+fn what_is_paid_at_one_host_opens_nothing_at_another() {
+    let site = Site::new();
+    let (port, other_port) = (site.port, site.back_port);
+    let more = format!("\"http://localhost:{other_port}\", \"https://");
+    site.write("vendor.toml", &site.vendor_toml("till").replace("\"https://", &more));
+    site.write("other/one.html", "dear content");
+    site.write("other/one.html.mm", "5\n");
+    let payment = payer::payment(&site.url("/one.html"), 1);
+    let _nginx = Nginx::start(
+        site,
+        "micromint_config vendor.toml; server { %SERVER% micromint on; }
+         server { listen 127.0.0.1:%PORT%; server_name other.example; root %FOLDER%/other; micromint on; }
+         server { listen 127.0.0.1:%BACK_PORT%; server_name localhost; root %FOLDER%/other; micromint on; }",
+    );
+    let ask = |port: u16, target: &str, host: &str, field: (&str, &str)| {
+        let mut request = RequestText::get(target).with(field.0, field.1);
+        request.headers[0].1 = host.to_string();
+        Connection::open(port).ask(&request.with("Connection", "close"))
+    };
+    let message = micromint_servers::client::base64url(&payment.to_bytes());
+    let paying = ("MicroMint-Payment", message.as_str());
+    let paid = ask(port, "/one.html", "localhost", paying);
+    assert_eq!(paid.short(), word(200, "paid"));
+    let cookie = paid.cookie().unwrap();
+    let receipt = ("Cookie", cookie.as_str());
+    let named = format!("localhost:{port}");
+    for (port, target, host) in [
+        (port, "/one.html", "other.example"),
+        (port, "/one.html", "other.example."),
+        (port, "/one.html", &format!("other.example:{port}")),
+        (port, "http://other.example/one.html", "localhost"),
+        (port, &format!("http://other.example:{port}/one.html"), &named),
+        (other_port, "/one.html", "localhost"),
+        (other_port, "/one.html", &named),
+        (other_port, &format!("http://{named}/one.html"), &named),
+    ] {
+        for field in [receipt, paying] {
+            let answer = ask(port, target, host, field);
+            assert_eq!(answer.status, 402, "{port} {target} {host}: {}", answer.word());
+        }
+    }
+    for (target, host) in [
+        ("/one.html", named.as_str()),
+        ("/one.html", "LOCALHOST."),
+        ("http://localhost/one.html", "other.example"),
+    ] {
+        assert_eq!(ask(port, target, host, receipt).short(), word(200, "receipt"), "{target}");
+        assert_eq!(ask(port, target, host, paying).short(), word(200, "retry"), "{target}");
+    }
 }

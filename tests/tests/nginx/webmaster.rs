@@ -83,7 +83,7 @@ fn events_are_written_where_the_webmaster_says() {
     );
     assert!(lines[0].ends_with(&paid), "{json}");
     let unpaid = format!(
-        r#"","micromint":"unpaid","status":402,"price":1,"coins":0,"url":"http://localhost:{port}/one.html?\"\\x"}}"#
+        r#"","micromint":"unpaid","status":402,"price":1,"coins":0,"url":"http://localhost:{port}/one.html?%22%5Cx"}}"#
     );
     assert!(lines[1].ends_with(&unpaid), "{json}");
     let (time, line) = plain.trim_end().split_once(' ').unwrap();

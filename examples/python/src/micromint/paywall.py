@@ -69,6 +69,7 @@ class Paywall(Handle):
         body: Optional[bytes] = None,
         host: Optional[_Bytes] = None,
         is_https: bool = True,
+        port: int = 0,
         client: Optional[_Bytes] = None,
         free_views: int = 0,
         receipt_path: Optional[_Bytes] = None,
@@ -78,13 +79,17 @@ class Paywall(Handle):
         None if it was not read, ``price`` is the price of the page in coins, 0 for free. A payment
         that is accepted is recorded.
 
+        ``host`` is the authority of a target in absolute form, otherwise the Host field; ``port``
+        is the port at which the connection was accepted, 0 if it is not known. A receipt or a
+        recorded payment counts only for the host that it was made for.
+
         ``client`` is the address of the client, which can see ``free_views`` pages per day
         without paying. A receipt is valid for all pages with the same ``receipt_path``; without
         it, for this page only. With ``is_dry_run`` nothing is recorded and the content is free."""
         fields = [Header(*sized(name), *sized(content)) for name, content in headers]
         request = Request(
             *sized(method), *sized(target), *_optional(host), (Header * len(fields))(*fields), len(fields),
-            *_optional(body), body is not None, is_https, price, free_views, is_dry_run,
+            *_optional(body), body is not None, is_https, port, price, free_views, is_dry_run,
             *_optional(receipt_path), *_optional(client),
         )
         pointer = c_void_p()

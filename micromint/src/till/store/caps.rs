@@ -1,38 +1,51 @@
 //! The number of coins that each user spent on one day, for the cap.
 //!
-//! Input: the payments and reversals of the newest day. Output: a number of coins. The counts are
-//! in a separate index, which is created when it is first needed on a day.
+//! Input: the payments and reversals of one day by the clock. Output: a number of coins. The counts
+//! are in a separate index, which is created when it is first needed on a day. The invariant: coins
+//! count on the day on which they were spent, whatever the day of the journal is, so a clock that
+//! was ahead once leaves no cap behind.
 
 use sha2::{Digest, Sha256};
 
 use super::super::TillError;
-use super::super::position::{Position, day_text};
+use super::super::position::{Position, cap_day, day_text};
 use super::super::record::{RecordedPayment, TillRecord};
 use super::super::table::{Entry, Table, TableError, Touched};
 use super::indexes::{Index, is_index};
 use super::{Day, Store};
 use crate::bytes::from_u64_be;
 use crate::identity::UserId;
+use crate::time::UnixTime;
 
 impl Store {
-    /// The number of coins that `user` spent on the newest journal's day.
-    pub(in super::super) fn coins_of(&mut self, user: &UserId) -> Result<u32, TillError> {
-        self.count_users()?;
+    /// The number of coins that `user` spent on the day of `now`.
+    pub(in super::super) fn coins_of(
+        &mut self,
+        user: &UserId,
+        now: UnixTime,
+    ) -> Result<u32, TillError> {
+        let day = cap_day(self.mark.end.day, now);
+        if self.mark.end.day < day {
+            // Nothing was recorded on this day yet.
+            return Ok(0);
+        }
+        self.count_users(day)?;
         let Some(Index { table, touched }) = self.users()? else {
             return Ok(0);
         };
         Ok(table.get(touched, key_of_user(user))?.map_or(0, |entry| entry.word))
     }
 
-    /// Adds the coins of a payment made on `day` to the counts with `sum`, if that day is counted.
+    /// Adds the coins of a payment in the journal of `journal_day` to the counts with `sum`, if the
+    /// day on which it was made is counted. `at` is the record that is applied.
     pub(super) fn count(
         &mut self,
         at: Position,
-        day: u32,
+        journal_day: u32,
         payment: &RecordedPayment<'_>,
         sum: fn(u32, u32) -> u32,
     ) -> Result<(), TillError> {
-        if day != self.mark.users_day {
+        if cap_day(journal_day, payment.recorded_at) != self.mark.users_day {
             return Ok(());
         }
         let key = key_of_user(&payment.user);
@@ -52,9 +65,8 @@ impl Store {
         }
     }
 
-    /// Starts to count the coins of each user on the newest day, if that day is not counted yet.
-    fn count_users(&mut self) -> Result<(), TillError> {
-        let day = self.mark.end.day;
+    /// Starts to count the coins of each user on `day`, if that day is not counted yet.
+    fn count_users(&mut self, day: u32) -> Result<(), TillError> {
         if self.mark.users_day == day {
             return Ok(());
         }
@@ -77,18 +89,24 @@ impl Store {
         counted
     }
 
+    /// Counts the payments of `day`. They are in its journal or, if a clock was ahead, in later ones.
     fn count_day(&mut self, day: u32) -> Result<(), TillError> {
-        let mut journal = self.open_day(day)?;
-        let visit = |at, record| match record {
-            _ if at >= self.mark.end => Ok(()),
-            TillRecord::Payment(payment) => self.count(at, day, &payment, u32::saturating_add),
-            TillRecord::Reversal(note) if note.payment.day == day => {
-                let payment = self.noted_payment(at, &note)?;
-                self.count(at, day, &payment, u32::saturating_sub)
-            }
-            TillRecord::Retry(_) | TillRecord::Reversal(_) => Ok(()),
-        };
-        journal.replay(&mut Day { day, visit })?;
+        let end = self.mark.end;
+        for journal_day in self.days()?.into_iter().filter(|journal_day| *journal_day >= day) {
+            let mut journal = self.open_day(journal_day)?;
+            let visit = |at, record| match record {
+                _ if at >= end => Ok(()),
+                TillRecord::Payment(payment) => {
+                    self.count(at, journal_day, &payment, u32::saturating_add)
+                }
+                TillRecord::Reversal(note) if note.payment.day >= day => {
+                    let payment = self.noted_payment(at, &note)?;
+                    self.count(at, note.payment.day, &payment, u32::saturating_sub)
+                }
+                TillRecord::Retry(_) | TillRecord::Reversal(_) => Ok(()),
+            };
+            journal.replay(&mut Day { day: journal_day, visit })?;
+        }
         Ok(())
     }
 
@@ -120,4 +138,61 @@ fn is_users_index(name: &str) -> bool {
 fn key_of_user(user: &UserId) -> u64 {
     let digest = Sha256::digest(user.as_str());
     from_u64_be(std::array::from_fn(|i| digest[i]))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::host::SimulatedDirectory;
+    use crate::till::tests::{HandClock, id_of, open, pay};
+    use crate::till::{Reversal, Spent};
+
+    #[test]
+    fn a_clock_that_was_ahead_leaves_no_cap_behind() {
+        let directory = SimulatedDirectory::new();
+        let clock = HandClock::at("2026-12-01T12:00:00Z");
+        let [till, other] = [(); 2].map(|()| open(&directory, &clock));
+        let capped = |coin: u32| pay(&[coin]).capped(2).into_another(coin as u8);
+        const WEEKS: i64 = 21 * 86_400;
+        id_of(capped(1).spend(&till).unwrap());
+        clock.pass(WEEKS);
+        id_of(capped(2).spend(&other).unwrap());
+        let reversed = id_of(capped(3).spend(&till).unwrap());
+        assert_eq!(capped(4).spend(&till).unwrap(), Spent::CapReached);
+        clock.pass(-WEEKS);
+        // What was paid today counts, and nothing of what was paid while the clock was wrong.
+        id_of(capped(4).spend(&other).unwrap());
+        assert_eq!(capped(5).spend(&till).unwrap(), Spent::CapReached);
+        // A day of its own for each day, although all are in one journal.
+        for day in 0..3 {
+            clock.pass(86_400);
+            for coin in [10, 20] {
+                id_of(capped(day + coin).spend(&till).unwrap());
+            }
+            assert_eq!(capped(day + 30).would(&other).unwrap(), Some(Spent::CapReached));
+            let reopened = open(&directory, &clock);
+            assert_eq!(capped(day + 30).spend(&reopened).unwrap(), Spent::CapReached);
+        }
+        assert!(directory.bytes("till-2026-12-04.journal").is_none());
+        // The day of the wrong clock comes: what was paid on it counts.
+        clock.pass(WEEKS - 3 * 86_400);
+        assert_eq!(capped(40).spend(&till).unwrap(), Spent::CapReached);
+        assert_eq!(till.reverse(reversed).unwrap(), Reversal::Reversed);
+        id_of(capped(40).spend(&other).unwrap());
+    }
+
+    #[test]
+    fn a_payment_that_waited_over_midnight_counts_on_the_day_that_has_begun() {
+        let directory = SimulatedDirectory::new();
+        let clock = HandClock::at("2026-12-02T00:00:00Z");
+        let till = open(&directory, &clock);
+        let capped = |coin: u32| pay(&[coin]).capped(1).into_another(coin as u8);
+        id_of(capped(1).spend(&till).unwrap());
+        // It read the clock before.
+        clock.pass(-60);
+        assert_eq!(capped(2).spend(&till).unwrap(), Spent::CapReached);
+        clock.pass(-1);
+        id_of(capped(2).spend(&till).unwrap());
+        clock.pass(61);
+        assert_eq!(capped(3).spend(&till).unwrap(), Spent::CapReached);
+    }
 }

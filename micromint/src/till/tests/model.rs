@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::till::position::{cap_day, day_of};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -59,13 +60,19 @@ impl Model {
     fn retry(&mut self, period: usize, first: u32, fingerprint: u8, now: i64) -> Option<i64> {
         let payment = &mut self.payments[*self.spent.get(&(period, first))?];
         let is_it = payment.fingerprint == fingerprint && now - payment.recorded_at <= 3600;
+        if is_it && !payment.is_retried {
+            self.day = self.day.max(day_of(UnixTime(now)));
+        }
         payment.is_retried |= is_it;
         is_it.then_some(payment.recorded_at)
     }
 
-    fn coins_today(&self, user: usize) -> u32 {
+    fn coins_today(&self, user: usize, now: i64) -> u32 {
+        let today = cap_day(self.day, UnixTime(now));
         let todays = |payment: &&ModelPayment| {
-            payment.user == user && payment.day == self.day && !payment.is_reversed
+            payment.user == user
+                && cap_day(payment.day, UnixTime(payment.recorded_at)) == today
+                && !payment.is_reversed
         };
         self.payments.iter().filter(todays).map(|payment| payment.coins.len() as u32).sum()
     }
@@ -121,7 +128,7 @@ proptest! {
                         continue;
                     }
                     model.day = model.day.max(day_of(UnixTime(now)));
-                    if cap.is_some_and(|cap| model.coins_today(user) + coins.len() as u32 > cap) {
+                    if cap.is_some_and(|cap| model.coins_today(user, now) + coins.len() as u32 > cap) {
                         prop_assert_eq!(spent, Spent::CapReached);
                     } else if coins.iter().any(|coin| model.spent.contains_key(&(period, *coin))) {
                         prop_assert_eq!(spent, Spent::AlreadySpent);

@@ -13,14 +13,14 @@ use crate::identity::VendorId;
 use crate::till::SyncMode;
 use crate::toml_file::{Number, OneOrMany, Parsed, TomlError, TomlText};
 use crate::vendor::cors::CorsPolicy;
-use crate::vendor::origin::Origin;
+use crate::vendor::origin::PublicRoot;
 
 /// The keys, in the order of the reference.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct VendorFile {
     vendor_id: Parsed<VendorId>,
-    origins: OneOrMany<Parsed<Origin>>,
+    origins: OneOrMany<Parsed<PublicRoot>>,
     periods: Parsed<FilePath>,
     till: Parsed<FilePath>,
     sync: Option<Parsed<Sync>>,
@@ -107,7 +107,7 @@ fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<PathBuf>
     let sync = file.sync_mode(&text)?;
     let cors = file.cors(&text)?;
     let at = |path: Parsed<FilePath>| folder.join(path.0.0);
-    let origins = file.origins.0.into_iter().map(|origin| origin.0).collect();
+    let origins = file.origins.0.into_iter().map(|root| root.0).collect();
     let mut config = VendorConfig::new(file.vendor_id.0, origins, at(file.periods), at(file.till))
         .with_sync(sync)
         .with_cors(cors)
@@ -202,7 +202,9 @@ till = \"/var/till\"
             )
         );
         let config = parse(&text).unwrap();
-        assert_eq!(config.origins()[0].as_str(), "http://news.example:8080");
+        assert_eq!(config.origins()[0].origin().as_str(), "http://news.example:8080");
+        let text = GOOD.replace("https://www.news.example\"", "https://www.news.example/shop/\"");
+        assert_eq!(parse(&text).unwrap().origins()[1].prefix(), "/shop");
         assert_eq!(config.sync(), SyncMode::Interval(250));
         assert_eq!(config.receipt_secret(), Path::new("/etc/micromint/secret"));
         assert_eq!((config.receipt_seconds(), config.cap()), (60, Some(16)));

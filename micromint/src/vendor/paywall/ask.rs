@@ -13,7 +13,7 @@ use crate::vendor::check::Checker;
 use crate::vendor::conditions::{Withheld, withheld};
 use crate::vendor::cors::CorsPolicy;
 use crate::vendor::decision::{Answer, Decision};
-use crate::vendor::origin::{self, TargetFault};
+use crate::vendor::origin::{AskedHost, TargetFault};
 use crate::vendor::price::PriceError;
 use crate::vendor::receipt::{self, Scope, parse_receipt_path};
 use crate::vendor::request::Request;
@@ -26,8 +26,10 @@ pub(in crate::vendor) struct Ask<'a> {
     pub(super) now: UnixTime,
     /// The payment is the body of a POST, which is served as a GET.
     pub(super) is_body: bool,
-    /// The receipt path of the place.
-    pub(super) receipt_path: Option<&'a str>,
+    /// The host that was asked.
+    pub(super) host: AskedHost<'a>,
+    /// The receipt path of the place, as clients see it.
+    pub(super) receipt_path: Option<Cow<'a, str>>,
     /// The accepted periods and lists, fixed for this request.
     pub(super) checker: Arc<Checker>,
 }
@@ -96,9 +98,11 @@ impl Paywall {
                 answer::price_unreadable(&PriceError::too_high(request.price), "price").into()
             );
         }
-        let origin = origin::pick(self.config.origins(), request.is_https, request.host)
+        let host = AskedHost::of(request, self.config.origins());
+        let root = host
+            .pick(self.config.origins())
             .ok_or_else(|| answer::unavailable("no origin is configured".to_string()))?;
-        let url = origin.url(request.target).map_err(|fault| match fault {
+        let url = root.url(request.target).map_err(|fault| match fault {
             TargetFault::TooLong => answer::bad_request(414, "The URL is too long for a payment."),
             TargetFault::Wrong => answer::bad_request(
                 400,
@@ -109,13 +113,15 @@ impl Paywall {
         let receipt_path = request
             .place
             .receipt_path
-            .and_then(|path| parse_receipt_path(path).unwrap_or_default());
+            .and_then(|path| parse_receipt_path(path).unwrap_or_default())
+            .map(|path| root.public_path(path));
         Ok(Ask {
             request,
             url,
             price: request.price,
             now: self.clock.now(),
             is_body,
+            host,
             receipt_path,
             checker: self.accepted.current(),
         })
@@ -126,23 +132,29 @@ impl Paywall {
         receipt::covers(
             &self.receipt_key,
             &ask.url,
-            ask.receipt_path,
+            &ask.host,
+            ask.receipt_path.as_deref(),
             ask.price,
             ask.now,
             ask.request,
         )
     }
 
-    /// The receipt for `paid` coins, valid for this many seconds.
-    pub(super) fn receipt(
+    /// The receipt for `paid` coins, valid for this many seconds, and what deletes old receipts:
+    /// fields of the answer.
+    pub(super) fn receipts(
         &self,
         ask: &Ask<'_>,
         paid: u32,
         seconds: u32,
-    ) -> (&'static str, Cow<'static, str>) {
+    ) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
+        let host = ask.host.to_bytes();
         // A retry may have been paid before the price rose: it opens the page only, not the path.
-        let scope = Scope::at(&ask.url, ask.receipt_path.filter(|_| paid >= ask.price));
-        ("Set-Cookie", receipt::set_cookie(&self.receipt_key, scope, paid, ask.now, seconds).into())
+        let receipt_path = ask.receipt_path.as_deref().filter(|_| paid >= ask.price);
+        let scope = Scope::at(&ask.url, &host, receipt_path);
+        let (key, request) = (&self.receipt_key, ask.request);
+        let cookies = receipt::set_cookies(key, scope, paid, ask.now, seconds, request);
+        cookies.into_iter().map(|cookie| ("Set-Cookie", cookie.into()))
     }
 
     /// The price of the page, as a message.

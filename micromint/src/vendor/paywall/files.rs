@@ -1,7 +1,8 @@
 //! The files that a paywall reads when it is opened, and creates on a first start.
 
+use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use crate::error::FileError;
@@ -13,12 +14,16 @@ use crate::vendor::config::VendorConfig;
 use crate::vendor::config_error::ConfigError;
 use crate::vendor::lists::file_name;
 
-/// Reads the periods and the broker's lists, as a test that they can be read. Returns a line for
-/// each period that has not ended and has no owners file.
+/// Reads the periods and the broker's lists, as a test that they can be read. Returns a line if no
+/// period is valid or will be soon, and one for each period that has not ended and has no owners
+/// file.
 pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<String>, ConfigError> {
     let accepted = Accepted::open_on_disk(config, None, now)?;
-    let periods = accepted.current().without_owners(now);
-    Ok(periods.iter().map(|period| without_owners(config, period)).collect())
+    let checker = accepted.current();
+    let mut warnings: Vec<String> = checker.period_warning(now).into_iter().collect();
+    let periods = checker.without_owners(now);
+    warnings.extend(periods.iter().map(|period| without_owners(config, period)));
+    Ok(warnings)
 }
 
 fn without_owners(config: &VendorConfig, period: &Period) -> String {
@@ -32,15 +37,27 @@ fn without_owners(config: &VendorConfig, period: &Period) -> String {
     )
 }
 
-/// Creates the directory of the till with mode 0700, and its missing parents with the default mode.
+/// Creates the directory of the till with mode 0700, and its missing parents with mode 0755, so that
+/// the serving user gets to it. The umask of the caller changes neither.
 pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
-    if let Some(above) = path.parent() {
-        std::fs::create_dir_all(above)?;
+    let missing = path
+        .ancestors()
+        .skip(1)
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    let missing: Vec<&Path> = missing.collect();
+    for above in missing.into_iter().rev() {
+        make_folder(above, 0o755)?;
     }
-    let mut builder = std::fs::DirBuilder::new();
-    match builder.mode(0o700).create(path) {
+    make_folder(path, 0o700)
+}
+
+/// Creates a directory with this mode. One that exists is left as it is.
+fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        // The umask may have taken rights away.
+        Ok(()) => set_permissions(path, Permissions::from_mode(mode)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        made => made,
+        Err(error) => Err(error),
     }
 }
 
@@ -48,4 +65,59 @@ pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
 pub(super) fn secret_place(config: &VendorConfig) -> Result<(DiskDirectory, String), FileError> {
     let path = config.receipt_secret();
     DiskDirectory::of_file(path).map_err(FileError::on("name", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::host::{Directory, Open};
+
+    /// Where the child of the test below makes its files.
+    const PLACE: &str = "MICROMINT_UMASK_TEST";
+
+    #[test]
+    fn the_umask_changes_no_mode() {
+        const NAME: &str = "vendor::paywall::files::tests::the_umask_changes_no_mode";
+        if let Some(place) = std::env::var_os(PLACE) {
+            let till = Path::new(&place).join("var/lib/till");
+            make_till_folder(&till).unwrap();
+            DiskDirectory::new(till).open("lock", Open::Create).unwrap();
+            return;
+        }
+        // A umask is the process's, so another process has it.
+        for umask in ["000", "022", "077", "177", "377"] {
+            let place = tempfile::tempdir().unwrap();
+            let line = format!("umask {umask}; exec \"$0\" --exact {NAME}");
+            let program = std::env::current_exe().unwrap();
+            let mut child = Command::new("sh");
+            child.arg("-c").arg(line).arg(program).env(PLACE, place.path());
+            assert!(child.output().unwrap().status.success(), "{umask}");
+            for (name, expected) in [
+                ("var", 0o755),
+                ("var/lib", 0o755),
+                ("var/lib/till", 0o700),
+                ("var/lib/till/lock", 0o600),
+            ] {
+                let mode = place.path().join(name).metadata().unwrap().permissions().mode();
+                assert_eq!(mode & 0o7777, expected, "umask {umask}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn folders_that_exist_keep_their_modes() {
+        let place = tempfile::tempdir().unwrap();
+        let (above, till) = (place.path().join("var"), place.path().join("var/till"));
+        make_folder(&above, 0o750).unwrap();
+        make_folder(&till, 0o770).unwrap();
+        make_till_folder(&till).unwrap();
+        for (path, expected) in [(&above, 0o750), (&till, 0o770)] {
+            let mode = path.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, expected, "{}", path.display());
+        }
+        std::fs::write(place.path().join("file"), "").unwrap();
+        assert!(make_till_folder(&place.path().join("file")).is_err());
+    }
 }

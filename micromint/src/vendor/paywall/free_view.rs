@@ -28,7 +28,7 @@ impl Paywall {
         match self.views.take(visitor, place.free_views, ask.now, take) {
             Ok(true) => {
                 let mut serve = served(RequestOutcome::FreeView, ask.request, false);
-                serve.headers.push(self.receipt(ask, ask.price, self.rest_of_day(ask.now)));
+                serve.headers.extend(self.receipts(ask, ask.price, self.rest_of_day(ask.now)));
                 serve.charge = Some(ask.charge(Taken::View(visitor)));
                 Decision::Serve(serve)
             }

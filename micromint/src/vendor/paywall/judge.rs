@@ -239,12 +239,15 @@ impl Paywall {
 
     /// What a retry must have in common with this payment; `None` if it cannot be retried. A page
     /// may be viewed again; other methods are repeated only with the same Idempotency-Key and body.
+    /// All are bound to the host that was asked: a server may have another page with another price
+    /// under the same URL at another host.
     fn fingerprint(&self, ask: &Ask<'_>, payment: &Payment) -> Option<[u8; 32]> {
+        let host = ask.host.to_bytes();
         if ask.is_view() {
-            return Some(fingerprint(payment, &[]));
+            return Some(fingerprint(payment, &[&host]));
         }
         let (key, body) = (ask.idempotency_key()?, ask.request.body?);
-        Some(fingerprint(payment, &[ask.request.method, key, &Sha256::digest(body)]))
+        Some(fingerprint(payment, &[&host, ask.request.method, key, &Sha256::digest(body)]))
     }
 
     fn unpredictable(&self) -> Result<[u8; 32], Unrecorded> {
@@ -268,11 +271,8 @@ impl Paywall {
             PaymentReceipt::new(&checked.payment, recorded_at, checked.challenge_id.clone());
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
         if ask.is_view() {
-            serve.headers.push(self.receipt(
-                ask,
-                checked.payment.coins,
-                self.config.receipt_seconds(),
-            ));
+            let seconds = self.config.receipt_seconds();
+            serve.headers.extend(self.receipts(ask, checked.payment.coins, seconds));
         }
         serve
     }

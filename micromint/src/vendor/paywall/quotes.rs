@@ -131,6 +131,7 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     let mut writer = Writer::new(&mut asked);
     writer.u32(request.price);
     writer.u8(request.is_https.into()).u8(request.host.is_some().into());
+    writer.u32(request.port.map_or(0, |port| u32::from(port) + 1));
     // The lengths keep different fields from producing the same bytes.
     let mut push = |field: &[u8]| {
         writer.u64(field.len() as u64).bytes(field);
@@ -253,9 +254,10 @@ mod tests {
     }
 
     type Field = (&'static [u8], &'static [u8]);
-    /// Method, target, whether over TLS, host, headers, price, whether a dry run, seconds to pass.
-    type Asked =
-        (&'static str, &'static str, bool, Option<&'static str>, Vec<Field>, u32, bool, i64);
+    /// Scheme, host and port of the request.
+    type Host = (bool, Option<&'static str>, Option<u16>);
+    /// Method, target, host, headers, price, whether a dry run, seconds to pass.
+    type Asked = (&'static str, &'static str, Host, Vec<Field>, u32, bool, i64);
 
     prop_compose! {
         fn field()(
@@ -276,14 +278,19 @@ mod tests {
             target in prop::sample::select(vec![
                 "/a", "/b", "/.well-known/micromint", "/a?text/html",
             ]),
-            is_https in any::<bool>(),
-            host in prop::option::of(prop::sample::select(vec!["news.example", "other.example"])),
+            host in (
+                any::<bool>(),
+                prop::option::of(prop::sample::select(vec![
+                    "news.example", "other.example", "news.example:80",
+                ])),
+                prop::option::of(prop::sample::select(vec![80, 443, 8080])),
+            ),
             headers in prop::collection::vec(field(), 0..3),
             price in 0u32..3,
             is_dry_run in prop::bool::weighted(0.1),
             seconds in -200i64..200,
         ) -> Asked {
-            (method, target, is_https, host, headers, price, is_dry_run, seconds)
+            (method, target, host, headers, price, is_dry_run, seconds)
         }
     }
 
@@ -297,12 +304,14 @@ mod tests {
             let clock = HandClock::at(BETWEEN);
             let asked_often = paywall(&clock);
             for question in &questions {
-                let (method, target, is_https, host, headers, price, is_dry_run, seconds) = question;
+                let (method, target, host, headers, price, is_dry_run, seconds) = question;
+                let (is_https, host, port) = host;
                 clock.pass(*seconds);
                 let request = Request {
                     method: method.as_bytes(),
                     is_https: *is_https,
                     host: host.map(str::as_bytes),
+                    port: *port,
                     price: *price,
                     place: Place { is_dry_run: *is_dry_run, ..Place::default() },
                     ..page(target, headers)
