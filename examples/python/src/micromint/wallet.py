@@ -140,7 +140,7 @@ class Wallet(Handle):
         call("wallet_return", self._pointer, holding, byref(message))
         return take(message)
 
-    def credit(self, message: bytes, request: str = "") -> None:
-        """Records the broker's answer to a return, a Funds-Credited message. ``request`` is the
-        Request-ID of the return; without it the answer must match exactly one return."""
-        call("wallet_credit", self._pointer, *sized(message), *sized(request))
+    def credit(self, message: bytes) -> None:
+        """Records the broker's answer to a return, a Funds-Credited message. Raises an error if the
+        message is not from the broker."""
+        call("wallet_credit", self._pointer, *sized(message))

@@ -248,11 +248,14 @@ impl Vendor {
         }
         let request = RequestCredit::parse(&message).unwrap();
         let credited = FundsCredited {
-            user: request.user,
-            period: request.period,
+            user: request.user.clone(),
+            period: request.period.clone(),
+            request: request.request.clone(),
             transaction: 1,
+            authenticator: request.authenticator,
             verdicts: vec![Verdict::Accepted; request.x.len()],
-        };
+        }
+        .authenticated(&Key::from_bytes([5; 32]), &request);
         http("200 OK", "Content-Type: application/x-micromint\r\n", &credited.to_bytes())
     }
 
