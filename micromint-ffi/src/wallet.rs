@@ -370,8 +370,10 @@ pub unsafe extern "C" fn micromint_wallet_pay(
 /// payment:                      its number.
 /// status:                       the status of the vendor's answer.
 /// word, word_len:               the value of its header MicroMint-Status; empty if there is none.
-/// outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if the answer does not
-///                               decide it; static, no final NUL.
+/// outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`; `not-seen` if the server itself
+///                               refused the request, which `micromint_wallet_pay()` then pays
+///                               with the same message, to send in the other form; or `unknown` if
+///                               the answer does not decide it; static, no final NUL.
 ///
 /// Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]

@@ -33,6 +33,8 @@ mod balance;
 // What answers mean.
 mod answer;
 
+mod form;
+
 mod problem;
 
 // Operations on whole files.
@@ -64,11 +66,12 @@ pub use answer::{
 pub use balance::Balance;
 pub use consent::{MANIFEST_ORIGINS_MAX, MANIFEST_SIZE_MAX, NeededConsent, NoConsent};
 pub use credit::{NotCredited, NotInvited, Returnable};
+pub use form::PaymentForm;
 pub use genuine::NotGenuine;
 pub use outcome::PaymentOutcome;
 pub use plan::{Choice, Fetch, Policy, Unpayable};
 pub use problem::{PROBLEM_SIZE_MAX, Problem};
-pub use receive::{NotReceived, Received};
+pub use receive::{BINS_PER_BALL_MAX, NotReceived, Received, SPARSE_SIZE_MAX};
 pub use state::{CoinReturn, Holding, PastPayment, WalletState, Withdrawal};
 
 /// The kind of a wallet's journal.
@@ -233,7 +236,13 @@ impl Wallet {
             PaymentPlan::Ask(choice) => Ok(PaymentDecision::Ask(choice)),
             PaymentPlan::NeedsConsent(needed) => Ok(PaymentDecision::NeedsConsent(needed)),
             PaymentPlan::Resend(payment) => {
-                let message = file.state().payments[payment as usize].message.clone();
+                let earlier = &file.state().payments[payment as usize];
+                let (message, outcome) = (earlier.message.clone(), earlier.outcome.clone());
+                if outcome != PaymentOutcome::Unknown {
+                    // Its coins must pay for nothing else while it is on its way.
+                    let outcome = PaymentOutcome::Unknown;
+                    commit(file, &[WalletRecord::Outcome { at: now, payment, outcome }])?;
+                }
                 Ok(PaymentDecision::Send(Sending { payment, message, again: true }))
             }
             PaymentPlan::Pay(choice) => {

@@ -4,6 +4,8 @@ mod consents;
 
 mod crash;
 
+mod growth;
+
 mod holdings;
 
 mod many_sets;
@@ -662,4 +664,49 @@ fn a_file_in_which_a_coin_is_sent_twice_is_an_error() {
     let error = Wallet::open_to_read(&directory, NAME).err().unwrap().to_string();
     assert!(error.contains("expected an unspent coin of set 0"), "{error}");
     assert!(error.contains("found Sent(0)"), "{error}");
+}
+
+/// A payment that the paywall did not see is sent again for the same request, byte by byte; its
+/// coins can pay for another page of the vendor instead, and then not for this one any more.
+#[test]
+fn a_payment_that_the_paywall_did_not_see_leaves_a_way_on() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4]);
+    let (page, other) =
+        (request("https://news.example/a", 2), request("https://news.example/b", 2));
+    let not_seen = PaymentOutcome::NotSeen("405".into());
+    let first = sent(pay(&mut wallet, &page));
+    wallet.settle(first.payment, not_seen.clone(), NOW).unwrap();
+
+    let again = sent(pay(&mut wallet, &page));
+    assert_eq!((again.payment, &again.message), (first.payment, &first.message));
+    // On its way, its coins pay for nothing else; nor after a crash.
+    let mut wallet = open(&directory);
+    assert_eq!(wallet.state().payments()[0].outcome, PaymentOutcome::Unknown);
+    let elsewhere = sent(pay(&mut wallet, &other));
+    assert!(!shares_coins(&first.message, &elsewhere.message));
+    wallet.settle(elsewhere.payment, PaymentOutcome::Paid, NOW).unwrap();
+
+    wallet.settle(first.payment, not_seen.clone(), NOW).unwrap();
+    let third = sent(pay(&mut wallet, &request("https://news.example/c", 1)));
+    assert!(shares_coins(&first.message, &third.message), "its coins are used first");
+    // The first payment has lost a coin: the page is paid with others, or with what is left.
+    let anew = sent(pay(&mut wallet, &page));
+    assert!(!anew.again && anew.payment != first.payment);
+    assert!(!shares_coins(&third.message, &anew.message));
+    // Never at another vendor.
+    let shop = sent(pay(&mut wallet, &request("https://shop.example/a", 2)));
+    assert!(!shares_coins(&first.message, &shop.message));
+    // What is not paid can be returned.
+    let left = wallet.state().returnable(EXPIRED)[0].coins;
+    assert_eq!(left, unspent(wallet.state()) + 5);
+}
+
+fn shares_coins(a: &[u8], b: &[u8]) -> bool {
+    let firsts = |message| -> Vec<u64> {
+        let payment = Payment::parse(message).unwrap();
+        payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect()
+    };
+    let (a, b) = (firsts(a), firsts(b));
+    a.iter().any(|x| b.contains(x))
 }
