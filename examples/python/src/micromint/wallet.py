@@ -110,8 +110,8 @@ class Wallet(Handle):
 
     def settle(self, payment: Payment, status: int, word: str = "") -> str:
         """Records the outcome of a payment: the status of the response and its MicroMint-Status.
-        Returns ``paid``, ``refused``, ``not-kept``, ``not-seen`` or ``unknown``. If no complete response came,
-        call ``pay`` again instead."""
+        Returns ``paid``, ``refused``, ``not-kept``, ``not-seen`` or ``unknown``. If no complete
+        response came, call ``pay`` again instead."""
         return lent("wallet_settle", self._pointer, payment.number, status, *sized(word)).decode()
 
     def keep_receipt(self, payment: Payment, set_cookie: str) -> bool:
