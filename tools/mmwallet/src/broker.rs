@@ -311,13 +311,16 @@ fn take_answer(wallet: &mut Wallet, text: &[u8]) -> Result<Id, ToolError> {
     let count =
         |is: fn(&Verdict) -> bool| answer.verdicts.iter().filter(|verdict| is(verdict)).count();
     say!(
-        "return {request} of {} coins: {} credited, {} waiting, {} disputed, {} refused",
+        "return {request} of {} coins: {} credited, {} waiting, {} refused",
         answer.verdicts.len(),
         count(|verdict| *verdict == Verdict::Accepted),
         count(|verdict| *verdict == Verdict::Waiting),
-        count(|verdict| *verdict == Verdict::Disputed),
         count(|verdict| verdict.is_rejection()),
     );
+    let disputed = count(|verdict| *verdict == Verdict::Disputed);
+    if disputed > 0 {
+        say!("  {disputed} disputed: a person at the broker decides; send the return again later");
+    }
     for verdict in Verdict::ALL.iter().filter(|verdict| verdict.is_rejection()) {
         let refused = answer.verdicts.iter().filter(|found| *found == verdict).count();
         if refused > 0 {
