@@ -19,7 +19,7 @@ use crate::time::UnixTime;
 #[derive(Debug, thiserror::Error)]
 pub enum SaleRefusal {
     /// The number of sets is out of range.
-    #[error("expected 1 to {max} sets, as many as fit into one message, found {found}")]
+    #[error("expected 1 to {max} sets, found {found}")]
     Sets {
         /// [`FundsWithdrawn::sets_max`].
         max: u32,
