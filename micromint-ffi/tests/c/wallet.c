@@ -80,7 +80,7 @@ static void take_in(micromint_wallet *wallet, const char *path) {
   /* A page that sends coins of another broker is refused; then they come from a file. */
   CHECK(micromint_wallet_receive_from(wallet, TEXT("broker.example"), sale, len, &received, &coins, &reason, &error) ==
         MICROMINT_ERROR_ARGUMENT);
-  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "page"));
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "expected http:// or https://"));
   good(micromint_wallet_receive_from(wallet, TEXT("https://other.example/coins"), sale, len, &received, &coins, &reason,
                                      &error), error);
   CHECK(received == MICROMINT_RECEIVED_REFUSED && coins == 0);
