@@ -130,7 +130,7 @@ int main(int argc, char **argv) {
   DO(micromint_till_open(TEXT(path(folder, "vendor.toml")), &host, &till, &error));
   DO(micromint_till_make_batch(till, &vendor_key, NULL, 0, 0, &paid, &batch, &error));
   DO(micromint_broker_redeem(broker, BYTES(batch), &result, &reason, &error));
-  DO(micromint_till_read_result(till, BYTES(result), &paid, &error));
+  DO(micromint_till_read_result(till, &vendor_key, BYTES(result), &paid, &error));
   printf("redeemed: %u of %u\n", (unsigned)paid.coins_paid, (unsigned)paid.coins);
 
   micromint_buffer_free(sale), micromint_buffer_free(payment), micromint_buffer_free(batch);

@@ -873,7 +873,7 @@ typedef struct {
    */
   size_t description_len;
   /**
-   * What became of it: unknown, paid, refused or not-kept.
+   * What became of it: unknown, paid, refused, not-kept or not-seen.
    */
   const uint8_t *outcome;
   /**
@@ -1706,7 +1706,7 @@ uint64_t micromint_broker_sets_left(const micromint_broker *broker);
  * Sells sets to a user.
  *
  * user, user_len: the User-ID.
- * sets:           the number of sets, 1 to 10000.
+ * sets:           the number of sets, 1 to 10000, and no more than fit into one message.
  * transaction:    identifies the sale: a fresh random number, or the number of a sale whose answer
  *                 was lost, which is answered again and sells nothing.
  * message_out:    a buffer with the Funds-Withdrawn message for the user; NULL if refused.
@@ -2236,6 +2236,31 @@ micromint_status micromint_wallet_receive(micromint_wallet *wallet,
                                           micromint_error **error_out);
 
 /**
+ * Stores sets that this program fetched from a broker's own web page, if the page is one of the
+ * broker that the message names and every ball is genuine. If the page was fetched over https or
+ * from this machine, the coins are spent before those of unknown origin. Otherwise like
+ * `micromint_wallet_receive()`.
+ *
+ * page, page_len:       the URL of the page, after all redirects.
+ * message, message_len: a Funds-Withdrawn message, the body of the page's answer.
+ * received_out:         what became of it; a message that is not genuine is not an error.
+ * coins_out:            the new coins; 0 unless the sets are new.
+ * reason_out:           with MICROMINT_RECEIVED_REFUSED a buffer with the reason; else NULL.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_MESSAGE if the message is
+ * not a Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
+ */
+micromint_status micromint_wallet_receive_from(micromint_wallet *wallet,
+                                               const uint8_t *page,
+                                               size_t page_len,
+                                               const uint8_t *message,
+                                               size_t message_len,
+                                               micromint_received *received_out,
+                                               uint32_t *coins_out,
+                                               micromint_buffer **reason_out,
+                                               micromint_error **error_out);
+
+/**
  * Reads what other processes wrote meanwhile. Every function that writes does this by itself.
  *
  * Errors: MICROMINT_ERROR_FILE.
@@ -2309,8 +2334,10 @@ micromint_status micromint_wallet_pay(micromint_wallet *wallet,
  * payment:                      its number.
  * status:                       the status of the vendor's answer.
  * word, word_len:               the value of its header MicroMint-Status; empty if there is none.
- * outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if the answer does not
- *                               decide it; static, no final NUL.
+ * outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`; `not-seen` if the server itself
+ *                               refused the request, which `micromint_wallet_pay()` then pays
+ *                               with the same message, to send in the other form; or `unknown` if
+ *                               the answer does not decide it; static, no final NUL.
  *
  * Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
  */
@@ -2558,7 +2585,8 @@ micromint_status micromint_wallet_invited(const micromint_wallet *wallet,
  * holding:     its number.
  * message_out: a buffer with the Request-Credit message.
  *
- * Errors: MICROMINT_ERROR_ABSENT if there is no such holding or nothing to return;
+ * Errors: MICROMINT_ERROR_ABSENT if there is no such holding, or nothing to return, or the broker
+ * does not take coins of the period back now;
  * MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE if the file is a backup.
  */
 micromint_status micromint_wallet_return(micromint_wallet *wallet,
@@ -2570,17 +2598,14 @@ micromint_status micromint_wallet_return(micromint_wallet *wallet,
  * Records the broker's answer to a return.
  *
  * message, message_len: the Funds-Credited message.
- * request, request_len: the Request-ID of the return that was sent; empty if not known.
  *
- * Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_ARGUMENT if
- * the Request-ID is invalid, MICROMINT_ERROR_STATE if the answer fits no return, or more than one
- * and no Request-ID is given, or if the file is a backup; MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_STATE if it
+ * is not the broker's answer to a return of this wallet, or an earlier one than the wallet has, or
+ * if the file is a backup; MICROMINT_ERROR_FILE. Nothing was credited then.
  */
 micromint_status micromint_wallet_credit(micromint_wallet *wallet,
                                          const uint8_t *message,
                                          size_t message_len,
-                                         const uint8_t *request,
-                                         size_t request_len,
                                          micromint_error **error_out);
 
 /**
@@ -2931,13 +2956,16 @@ micromint_status micromint_till_make_batch(const micromint_till *till,
  * Reads the broker's answer to a batch and records its verdicts. Reading the same answer again
  * changes nothing.
  *
+ * key:                  the vendor key K_V.
  * message, message_len: the Redemption-Result message.
  * batch_out:            the batch with its verdicts.
  *
  * Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_STATE if it
- * answers no batch of this till, or differs from an earlier answer; MICROMINT_ERROR_FILE.
+ * is not the broker's answer to a batch of this till, or differs from an earlier answer;
+ * MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_till_read_result(const micromint_till *till,
+                                            const micromint_key *key,
                                             const uint8_t *message,
                                             size_t message_len,
                                             micromint_batch *batch_out,

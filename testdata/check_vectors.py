@@ -307,10 +307,10 @@ HEADERS = {
     "Payment": ["url", "user-id", "vendor-id", "period", "coins", "owner-tokens", "authenticator"],
     "Invalid-Payment": ["url", "reason", "price", "coins"],
     "Request-Redemption": ["vendor-id", "batch-id", "period", "payments", "authenticator"],
-    "Redemption-Result": ["vendor-id", "batch-id", "accepted", "rejected"],
+    "Redemption-Result": ["vendor-id", "batch-id", "accepted", "rejected", "authenticator"],
     "Send-Expired": ["user-id", "period", "return-url"],
     "Request-Credit": ["user-id", "period", "coins", "request-id", "authenticator"],
-    "Funds-Credited": ["user-id", "period", "coins", "transaction-id"],
+    "Funds-Credited": ["user-id", "period", "coins", "request-id", "transaction-id", "authenticator"],
     "Request-Owners": ["vendor-id", "period", "generation", "held", "nonce", "authenticator"],
     "Owners-Sold": ["vendor-id", "period", "generation", "from", "count", "nonce", "authenticator"],
     "Request-Watch": ["vendor-id", "period", "watch-id", "payments", "authenticator"],
@@ -464,6 +464,20 @@ def payment_mac(user_key, vendor, digest, tokens, data):
     return mac(user_key, [b"micromint payment", vendor.encode(), last])[:16]
 
 
+def credited_mac(user_key, headers, request_data, data):
+    """The authenticator of the answer to a return."""
+    digest = hashlib.sha256(request_data).digest()
+    last = digest + decimal(headers["transaction-id"]).to_bytes(8, "big") + data
+    return mac(user_key, [b"micromint credited", headers["request-id"].encode(), last])[:16]
+
+
+def redeemed_mac(vendor_key, headers, period, batch_data, data):
+    """The authenticator of the answer to a batch of a period."""
+    names = [headers["vendor-id"], period, headers["batch-id"], ",".join(blocked_users(headers["blocked"]))]
+    last = hashlib.sha256(batch_data).digest() + data
+    return mac(vendor_key, [b"micromint redeemed", *(name.encode() for name in names), last])[:16]
+
+
 # The checks
 
 def vectors(name):
@@ -547,6 +561,15 @@ def check_meaning(message_type, headers, data):
         for record in read_records(headers, data):
             digest, user, authenticator, tokens, _, coins = read_record(record)
             check_payment(headers, digest, user, authenticator, tokens, coins)
+    if message_type == "Funds-Credited":
+        request, sent = read("Request-Credit", (HERE / "messages/request-credit.txt").read_bytes())
+        assert request["request-id"] == headers["request-id"]
+        assert credited_mac(USER_KEY, headers, sent, data).hex() == headers["authenticator"]
+    if message_type == "Redemption-Result":
+        batch, sent = read("Request-Redemption", (HERE / "messages/request-redemption.txt").read_bytes())
+        assert batch["batch-id"] == headers["batch-id"]
+        expected = redeemed_mac(VENDOR_KEY, headers, batch["period"], sent, data)
+        assert expected.hex() == headers["authenticator"]
     if message_type == "Owners-Sold":
         for at, tag in enumerate(read_tags(headers, data), decimal(headers["from"])):
             token = owner_token(USER_KEY, headers["vendor-id"], 2 * at)
@@ -684,6 +707,7 @@ def check_scheme(row):
 
 PERIODS = periods()
 USER_KEY = mac(bytes(range(32)), [b"micromint user key", b"2026-12", b"alice"])
+VENDOR_KEY = mac(bytes(range(32)), [b"micromint vendor key", b"news.example"])
 CHECKS = {
     "des.json": check_des,
     "hashes.json": check_hash,

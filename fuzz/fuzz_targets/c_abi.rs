@@ -354,6 +354,13 @@ fn wallet(input: &mut Input<'_>, world: &World) {
                     micromint_wallet_receive(it, bytes, len, &mut received, &mut coins, made, error)
                 });
                 micromint_buffer_free(reason);
+                let reason = make(|made, error| {
+                    let (received, coins) = (&mut received, &mut coins);
+                    micromint_wallet_receive_from(
+                        it, text, text_len, bytes, len, received, coins, made, error,
+                    )
+                });
+                micromint_buffer_free(reason);
             }
             1 => {
                 let policy = micromint_policy {
@@ -419,7 +426,7 @@ fn wallet(input: &mut Input<'_>, world: &World) {
             }
             4 => {
                 let mut holding = 0;
-                call(|error| micromint_wallet_credit(it, bytes, len, text, text_len, error));
+                call(|error| micromint_wallet_credit(it, bytes, len, error));
                 call(|error| micromint_wallet_invited(it, bytes, len, &mut holding, error));
             }
             _ => past(it, number as usize, text, text_len),
@@ -484,7 +491,10 @@ fn till_and_price(input: &mut Input<'_>, world: &World) {
     unsafe {
         call(|error| micromint_price_parse(bytes, len, &mut price, error));
         assert!(price <= 500);
-        call(|error| micromint_till_read_result(world.till, bytes, len, &mut batch, error));
+        let key = micromint_key { bytes: [5; 32] };
+        call(|error| {
+            micromint_till_read_result(world.till, &key, bytes, len, &mut batch, error)
+        });
         let [payments, coins, young] = &mut sums;
         call(|error| {
             micromint_till_unbatched(world.till, bytes, len, payments, coins, young, error)

@@ -89,7 +89,7 @@ pub unsafe extern "C" fn micromint_broker_sets_left(broker: *const micromint_bro
 /// Sells sets to a user.
 ///
 /// user, user_len: the User-ID.
-/// sets:           the number of sets, 1 to 10000.
+/// sets:           the number of sets, 1 to 10000, and no more than fit into one message.
 /// transaction:    identifies the sale: a fresh random number, or the number of a sale whose answer
 ///                 was lost, which is answered again and sells nothing.
 /// message_out:    a buffer with the Funds-Withdrawn message for the user; NULL if refused.

@@ -168,14 +168,17 @@ pub unsafe extern "C" fn micromint_till_make_batch(
 /// Reads the broker's answer to a batch and records its verdicts. Reading the same answer again
 /// changes nothing.
 ///
+/// key:                  the vendor key K_V.
 /// message, message_len: the Redemption-Result message.
 /// batch_out:            the batch with its verdicts.
 ///
 /// Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_STATE if it
-/// answers no batch of this till, or differs from an earlier answer; MICROMINT_ERROR_FILE.
+/// is not the broker's answer to a batch of this till, or differs from an earlier answer;
+/// MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_till_read_result(
     till: *const micromint_till,
+    key: *const micromint_key,
     message: *const u8,
     message_len: usize,
     batch_out: *mut micromint_batch,
@@ -184,11 +187,13 @@ pub unsafe extern "C" fn micromint_till_read_result(
     guard(error_out, || {
         given!(
             it = reference(till),
+            key = reference(key),
             bytes = slice(message, message_len),
             place = output(batch_out)
         );
         let result = RedemptionResult::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        place.write((&read_result(&it.till, &it.vendor, &result).map_err(refused)?).into());
+        let read = read_result(&it.till, &it.vendor, &Key::from(key), &result);
+        place.write((&read.map_err(refused)?).into());
         Ok(())
     })
 }
@@ -256,6 +261,7 @@ pub(crate) fn refused(error: RedemptionError) -> micromint_error {
     let status = match &error {
         RedemptionError::OtherVendor { .. }
         | RedemptionError::UnknownBatch { .. }
+        | RedemptionError::NotFromBroker { .. }
         | RedemptionError::VerdictCount { .. }
         | RedemptionError::OtherResult { .. } => MICROMINT_ERROR_STATE,
         // All others are about the till's files.

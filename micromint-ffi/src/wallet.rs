@@ -150,24 +150,72 @@ pub unsafe extern "C" fn micromint_wallet_receive(
         );
         let funds = FundsWithdrawn::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let received = it.wallet.receive(&funds, it.host.now()).map_err(refused)?;
-        let (received, coins, reason) = match received {
-            Received::New { coins, .. } => {
-                (micromint_received::MICROMINT_RECEIVED_NEW, coins, std::ptr::null_mut())
-            }
-            Received::Already => {
-                (micromint_received::MICROMINT_RECEIVED_ALREADY, 0, std::ptr::null_mut())
-            }
-            Received::Refused(why) => (
-                micromint_received::MICROMINT_RECEIVED_REFUSED,
-                0,
-                micromint_buffer::hand_out(why.to_string().into_bytes()),
-            ),
-        };
+        let (received, coins, reason) = told(received);
         place.write(received);
         coins_place.write(coins);
         reason_place.write(reason);
         Ok(())
     })
+}
+
+/// Stores sets that this program fetched from a broker's own web page, if the page is one of the
+/// broker that the message names and every ball is genuine. If the page was fetched over https or
+/// from this machine, the coins are spent before those of unknown origin. Otherwise like
+/// `micromint_wallet_receive()`.
+///
+/// page, page_len:       the URL of the page, after all redirects.
+/// message, message_len: a Funds-Withdrawn message, the body of the page's answer.
+/// received_out:         what became of it; a message that is not genuine is not an error.
+/// coins_out:            the new coins; 0 unless the sets are new.
+/// reason_out:           with MICROMINT_RECEIVED_REFUSED a buffer with the reason; else NULL.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_MESSAGE if the message is
+/// not a Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_wallet_receive_from(
+    wallet: *mut micromint_wallet,
+    page: *const u8,
+    page_len: usize,
+    message: *const u8,
+    message_len: usize,
+    received_out: *mut micromint_received,
+    coins_out: *mut u32,
+    reason_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            it = reference_mut(wallet),
+            bytes = slice(message, message_len),
+            place = output(received_out),
+            coins_place = output(coins_out),
+            reason_place = output(reason_out),
+            page = parsed(page, page_len)
+        );
+        let funds = FundsWithdrawn::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
+        let received = it.wallet.receive_from(&page, &funds, it.host.now()).map_err(refused)?;
+        let (received, coins, reason) = told(received);
+        place.write(received);
+        coins_place.write(coins);
+        reason_place.write(reason);
+        Ok(())
+    })
+}
+
+/// The three outputs that tell what became of a Funds-Withdrawn message.
+fn told(received: Received) -> (micromint_received, u32, *mut micromint_buffer) {
+    match received {
+        Received::New { coins, .. } => {
+            (micromint_received::MICROMINT_RECEIVED_NEW, coins, std::ptr::null_mut())
+        }
+        Received::Already => {
+            (micromint_received::MICROMINT_RECEIVED_ALREADY, 0, std::ptr::null_mut())
+        }
+        Received::Refused(why) => {
+            let reason = micromint_buffer::hand_out(why.to_string().into_bytes());
+            (micromint_received::MICROMINT_RECEIVED_REFUSED, 0, reason)
+        }
+    }
 }
 
 /// Reads what other processes wrote meanwhile. Every function that writes does this by itself.
@@ -323,8 +371,10 @@ pub unsafe extern "C" fn micromint_wallet_pay(
 /// payment:                      its number.
 /// status:                       the status of the vendor's answer.
 /// word, word_len:               the value of its header MicroMint-Status; empty if there is none.
-/// outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`, or `unknown` if the answer does not
-///                               decide it; static, no final NUL.
+/// outcome_out, outcome_len_out: `paid`, `refused`, `not-kept`; `not-seen` if the server itself
+///                               refused the request, which `micromint_wallet_pay()` then pays
+///                               with the same message, to send in the other form; or `unknown` if
+///                               the answer does not decide it; static, no final NUL.
 ///
 /// Errors: MICROMINT_ERROR_ABSENT if there is no such payment; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
@@ -373,7 +423,7 @@ pub(crate) fn refused(error: WalletError) -> micromint_error {
         WalletError::Backup { .. }
         | WalletError::NoBackup { .. }
         | WalletError::Exists { .. }
-        | WalletError::NoSuchReturn(_) => MICROMINT_ERROR_STATE,
+        | WalletError::NotCredited(_) => MICROMINT_ERROR_STATE,
         WalletError::File(_) | WalletError::Journal(_) | WalletError::Entropy(_) => {
             MICROMINT_ERROR_FILE
         }

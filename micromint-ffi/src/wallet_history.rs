@@ -52,7 +52,7 @@ pub struct micromint_past_payment {
     pub description: *const u8,
     /// Its length.
     pub description_len: usize,
-    /// What became of it: unknown, paid, refused or not-kept.
+    /// What became of it: unknown, paid, refused, not-kept or not-seen.
     pub outcome: *const u8,
     /// Its length.
     pub outcome_len: usize,

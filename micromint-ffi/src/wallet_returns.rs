@@ -1,9 +1,9 @@
 //! Returning unspent coins: the broker's invitation, the return, the broker's answer.
 
 use micromint_core::host::Clock;
-use micromint_core::protocol::{FundsCredited, Id, SendExpired};
+use micromint_core::protocol::{FundsCredited, SendExpired};
 
-use crate::boundary::{given, guard, output, parse, reference, reference_mut, slice, text};
+use crate::boundary::{given, guard, output, reference, reference_mut, slice};
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use crate::wallet::{absent, micromint_wallet, refused};
@@ -56,7 +56,8 @@ pub unsafe extern "C" fn micromint_wallet_invited(
 /// holding:     its number.
 /// message_out: a buffer with the Request-Credit message.
 ///
-/// Errors: MICROMINT_ERROR_ABSENT if there is no such holding or nothing to return;
+/// Errors: MICROMINT_ERROR_ABSENT if there is no such holding, or nothing to return, or the broker
+/// does not take coins of the period back now;
 /// MICROMINT_ERROR_FILE: then nothing may be sent; MICROMINT_ERROR_STATE if the file is a backup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_return(
@@ -87,29 +88,21 @@ pub unsafe extern "C" fn micromint_wallet_return(
 /// Records the broker's answer to a return.
 ///
 /// message, message_len: the Funds-Credited message.
-/// request, request_len: the Request-ID of the return that was sent; empty if not known.
 ///
-/// Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_ARGUMENT if
-/// the Request-ID is invalid, MICROMINT_ERROR_STATE if the answer fits no return, or more than one
-/// and no Request-ID is given, or if the file is a backup; MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_STATE if it
+/// is not the broker's answer to a return of this wallet, or an earlier one than the wallet has, or
+/// if the file is a backup; MICROMINT_ERROR_FILE. Nothing was credited then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_credit(
     wallet: *mut micromint_wallet,
     message: *const u8,
     message_len: usize,
-    request: *const u8,
-    request_len: usize,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(
-            it = reference_mut(wallet),
-            bytes = slice(message, message_len),
-            request = text(request, request_len)
-        );
+        given!(it = reference_mut(wallet), bytes = slice(message, message_len));
         let answer = FundsCredited::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let request: Option<Id> = if request.is_empty() { None } else { Some(parse(request)?) };
-        it.wallet.credit(&answer, request.as_ref(), it.host.now()).map_err(refused)?;
+        it.wallet.credit(&answer, it.host.now()).map_err(refused)?;
         Ok(())
     })
 }

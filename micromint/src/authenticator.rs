@@ -26,6 +26,8 @@ pub const AUTHENTICATOR_SIZE: usize = 16;
 pub const OWNER_TOKEN_SIZE: usize = 8;
 /// The size of the digest of a URL, in bytes.
 pub const URL_DIGEST_SIZE: usize = 32;
+/// The size of the digest of the data of a message that is answered, in bytes.
+pub const DATA_DIGEST_SIZE: usize = 32;
 
 /// A 32-byte secret: the broker's own, a user's key K_U of one period, a vendor's key K_V, or the
 /// key K_W that derives from it.
@@ -175,9 +177,45 @@ impl Key {
         self.authenticator(&[b"micromint return", request_id.as_bytes(), data])
     }
 
+    /// The authenticator of a Funds-Credited. This key is K_U; `request_digest` is SHA-256 of the
+    /// decoded data of the Request-Credit that it answers, `data` is the decoded verdicts.
+    pub fn funds_credited(
+        &self,
+        request_id: &str,
+        request_digest: &[u8; DATA_DIGEST_SIZE],
+        transaction: u64,
+        data: &[u8],
+    ) -> Authenticator {
+        let mut mac = self.start(&[b"micromint credited", request_id.as_bytes(), request_digest]);
+        mac.update(&transaction.to_be_bytes());
+        mac.update(data);
+        Authenticator::of(mac)
+    }
+
     /// The authenticator of a Request-Redemption. This key is K_V; `data` is the decoded records.
     pub fn request_redemption(&self, batch_id: &str, data: &[u8]) -> Authenticator {
         self.authenticator(&[b"micromint redemption", batch_id.as_bytes(), data])
+    }
+
+    /// The authenticator of a Redemption-Result. This key is K_V; `blocked` is the value of the
+    /// header, empty if it is absent; `batch_digest` is SHA-256 of the decoded data of the
+    /// Request-Redemption that it answers, and `period` the period of that batch; `data` is the
+    /// decoded verdicts.
+    pub fn redemption_result(
+        &self,
+        vendor: &VendorId,
+        period: &Period,
+        batch_id: &str,
+        blocked: &str,
+        batch_digest: &[u8; DATA_DIGEST_SIZE],
+        data: &[u8],
+    ) -> Authenticator {
+        let (vendor, period) = (vendor.as_str().as_bytes(), period.as_str().as_bytes());
+        let (batch_id, blocked) = (batch_id.as_bytes(), blocked.as_bytes());
+        let parts = [b"micromint redeemed", vendor, period, batch_id, blocked, batch_digest];
+        let mut mac = self.start(&parts);
+        mac.update(data);
+        Authenticator::of(mac)
     }
 
     /// The authenticator of a Request-Owners. This key is K_W.
@@ -488,6 +526,32 @@ mod tests {
             key.payment(&news, &a, &tokens[..1], &[9; 16]),
             key.payment(&news, &a, &tokens[..1], &[&[2; 8][..], &[9; 16]].concat()),
             key.payment(&news, &a, &tokens, &[8; 16]),
+        ];
+        for (i, authenticator) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|other| other != authenticator), "{i}");
+        }
+    }
+
+    /// An answer holds for one request, one number of the broker and one list of verdicts.
+    #[test]
+    fn the_authenticators_of_answers_cover_every_part() {
+        let key = Key::from_bytes([3; KEY_SIZE]);
+        let (news, shop) = ("news.example".parse().unwrap(), "shop.example".parse().unwrap());
+        let (month, next) = ("2026-12".parse().unwrap(), "2027-01".parse().unwrap());
+        let all = [
+            key.funds_credited("r", &[1; 32], 7, &[0, 1]),
+            key.funds_credited("s", &[1; 32], 7, &[0, 1]),
+            key.funds_credited("r", &[2; 32], 7, &[0, 1]),
+            key.funds_credited("r", &[1; 32], 8, &[0, 1]),
+            key.funds_credited("r", &[1; 32], 7, &[1, 1]),
+            Key::from_bytes([4; KEY_SIZE]).funds_credited("r", &[1; 32], 7, &[0, 1]),
+            key.redemption_result(&news, &month, "b", "", &[1; 32], &[0]),
+            key.redemption_result(&shop, &month, "b", "", &[1; 32], &[0]),
+            key.redemption_result(&news, &next, "b", "", &[1; 32], &[0]),
+            key.redemption_result(&news, &month, "c", "", &[1; 32], &[0]),
+            key.redemption_result(&news, &month, "b", "eve", &[1; 32], &[0]),
+            key.redemption_result(&news, &month, "b", "", &[2; 32], &[0]),
+            key.redemption_result(&news, &month, "b", "", &[1; 32], &[1]),
         ];
         for (i, authenticator) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|other| other != authenticator), "{i}");

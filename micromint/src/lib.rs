@@ -77,7 +77,7 @@
 //! let key = broker.register_vendor(&vendor, now)?.granted().ok_or("refused")?;
 //! let batch = make_batch(&till, &vendor, &key, None, BatchLimits::default())?.ok_or("none")?;
 //! let judged = broker.redeem(&batch.message, later)?.granted().ok_or("refused")?;
-//! assert_eq!(read_result(&till, &vendor, &judged.result)?.count(Verdict::Accepted), 2);
+//! assert_eq!(read_result(&till, &vendor, &key, &judged.result)?.count(Verdict::Accepted), 2);
 //!
 //! std::fs::remove_dir_all(&folder)?;
 //! # Ok(())

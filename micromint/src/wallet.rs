@@ -33,6 +33,8 @@ mod balance;
 // What answers mean.
 mod answer;
 
+mod form;
+
 mod problem;
 
 // Operations on whole files.
@@ -63,12 +65,13 @@ pub use answer::{
 };
 pub use balance::Balance;
 pub use consent::{MANIFEST_ORIGINS_MAX, MANIFEST_SIZE_MAX, NeededConsent, NoConsent};
-pub use credit::{NoSuchReturn, NotInvited, Returnable};
+pub use credit::{NotCredited, NotInvited, Returnable};
+pub use form::PaymentForm;
 pub use genuine::NotGenuine;
 pub use outcome::PaymentOutcome;
 pub use plan::{Choice, Fetch, Policy, Unpayable};
 pub use problem::{PROBLEM_SIZE_MAX, Problem};
-pub use receive::{NotReceived, Received};
+pub use receive::{BINS_PER_BALL_MAX, NotReceived, Received, SPARSE_SIZE_MAX};
 pub use state::{CoinReturn, Holding, PastPayment, WalletState, Withdrawal};
 
 /// The kind of a wallet's journal.
@@ -108,9 +111,9 @@ pub enum WalletError {
         /// The file.
         path: PathBuf,
     },
-    /// A Funds-Credited answer that matches no return of this wallet.
+    /// A Funds-Credited that credits nothing.
     #[error(transparent)]
-    NoSuchReturn(#[from] NoSuchReturn),
+    NotCredited(#[from] NotCredited),
 }
 
 /// What to do about a Request-Payment. The coins of a payment are already recorded as spent.
@@ -233,7 +236,13 @@ impl Wallet {
             PaymentPlan::Ask(choice) => Ok(PaymentDecision::Ask(choice)),
             PaymentPlan::NeedsConsent(needed) => Ok(PaymentDecision::NeedsConsent(needed)),
             PaymentPlan::Resend(payment) => {
-                let message = file.state().payments[payment as usize].message.clone();
+                let earlier = &file.state().payments[payment as usize];
+                let (message, outcome) = (earlier.message.clone(), earlier.outcome.clone());
+                if outcome != PaymentOutcome::Unknown {
+                    // Its coins must pay for nothing else while it is on its way.
+                    let outcome = PaymentOutcome::Unknown;
+                    commit(file, &[WalletRecord::Outcome { at: now, payment, outcome }])?;
+                }
                 Ok(PaymentDecision::Send(Sending { payment, message, again: true }))
             }
             PaymentPlan::Pay(choice) => {
@@ -297,8 +306,10 @@ impl Wallet {
     }
 
     /// Reserves the returnable coins of a holding, at most [`CREDIT_COINS_MAX`], for a return.
-    /// Returns its Request-ID, or `None` if there are no such coins.
-    /// [`WalletState::request_credit`] makes the message; send it until an answer comes.
+    /// Returns its Request-ID, or `None` if there are no such coins, or the broker does not take
+    /// coins of the period back now. So an invitation that comes too early, from whomever, takes no
+    /// coins away from spending. [`WalletState::request_credit`] makes the message; send it until
+    /// an answer comes.
     ///
     /// # Errors
     /// The file cannot be written, or there is no randomness for the Request-ID.
@@ -316,6 +327,9 @@ impl Wallet {
             Err(_) => return Ok(None),
         };
         self.locked(|file| {
+            if !file.state().takes_returns(holding, now) {
+                return Ok(None);
+            }
             let places = credit::returnable(file.state(), holding, CREDIT_COINS_MAX as usize);
             if places.is_empty() {
                 return Ok(None);
@@ -332,20 +346,14 @@ impl Wallet {
         })
     }
 
-    /// Records the broker's verdicts on a return. If `request` is `None`, the return is the only
-    /// one with the user, the period and the number of coins of the answer. Returns its Request-ID.
+    /// Records the broker's verdicts on a return. Reading the same answer again changes nothing.
     ///
     /// # Errors
-    /// The answer matches no return or more than one, or the file cannot be written.
-    pub fn credit(
-        &mut self,
-        answer: &FundsCredited,
-        request: Option<&Id>,
-        now: UnixTime,
-    ) -> Result<Id, WalletError> {
+    /// The answer is not the broker's to a return of this wallet, or is an earlier one than the
+    /// wallet has ([`NotCredited`]); or the file cannot be written.
+    pub fn credit(&mut self, answer: &FundsCredited, now: UnixTime) -> Result<(), WalletError> {
         self.locked(|file| {
-            let found = file.state().find_return(answer, request)?;
-            let request = found.request.clone();
+            let request = file.state().find_return(answer)?.request.clone();
             let pieces = answer.verdicts.chunks(VERDICTS_PER_RECORD_MAX).zip(0..);
             let records = pieces.map(|(verdicts, piece)| WalletRecord::Credited {
                 at: now,
@@ -354,8 +362,7 @@ impl Wallet {
                 first: piece * VERDICTS_PER_RECORD_MAX as u32,
                 verdicts: verdicts.to_vec(),
             });
-            commit(file, &records.collect::<Vec<_>>())?;
-            Ok(request)
+            commit(file, &records.collect::<Vec<_>>())
         })
     }
 

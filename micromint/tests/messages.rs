@@ -152,9 +152,9 @@ fn request_redemption() -> impl Strategy<Value = Message> {
 }
 
 fn redemption_result() -> impl Strategy<Value = Message> {
-    (parsed(HOST), parsed(ID), blocked(), verdicts()).prop_map(
-        |(vendor, batch, blocked, verdicts)| {
-            let result = RedemptionResult { vendor, batch, blocked, verdicts };
+    (parsed(HOST), parsed(ID), blocked(), authenticator(), verdicts()).prop_map(
+        |(vendor, batch, blocked, authenticator, verdicts)| {
+            let result = RedemptionResult { vendor, batch, blocked, authenticator, verdicts };
             Message::RedemptionResult(result)
         },
     )
@@ -242,9 +242,16 @@ fn watch_result() -> impl Strategy<Value = Message> {
 }
 
 fn funds_credited() -> impl Strategy<Value = Message> {
-    (parsed(USER), parsed(PERIOD), any::<u64>(), verdicts()).prop_map(
-        |(user, period, transaction, verdicts)| {
-            Message::FundsCredited(FundsCredited { user, period, transaction, verdicts })
+    (parsed(USER), parsed(PERIOD), parsed(ID), any::<u64>(), authenticator(), verdicts()).prop_map(
+        |(user, period, request, transaction, authenticator, verdicts)| {
+            Message::FundsCredited(FundsCredited {
+                user,
+                period,
+                request,
+                transaction,
+                authenticator,
+                verdicts,
+            })
         },
     )
 }
@@ -539,7 +546,9 @@ fn a_return_holds_a_million_balls_and_no_more() {
     let answer = |balls: u32| FundsCredited {
         user: "alice".parse().unwrap(),
         period: "2026-12".parse().unwrap(),
+        request: "r".parse().unwrap(),
         transaction: 1,
+        authenticator: Authenticator::from_bytes([0; 16]),
         verdicts: vec![Verdict::NotFromOwner; balls as usize],
     };
     assert!(RequestCredit::parse(&request(CREDIT_COINS_MAX).to_bytes()).is_ok());

@@ -194,9 +194,14 @@ static void redeem(micromint_broker *broker, const micromint_till *till) {
   CHECK(result != NULL && reason == NULL);
   CHECK(header_is(result, "Accepted", "1") && header_is(result, "Rejected", "0"));
 
-  CHECK(micromint_till_read_result(till, BYTES(batch), &what, &error) == MICROMINT_ERROR_MESSAGE);
+  CHECK(micromint_till_read_result(till, &key, BYTES(batch), &what, &error) == MICROMINT_ERROR_MESSAGE);
   micromint_error_free(error);
-  good(micromint_till_read_result(till, BYTES(result), &what, &error), error);
+  /* Only who has the vendor key can answer. */
+  key.bytes[0] ^= 1;
+  CHECK(micromint_till_read_result(till, &key, BYTES(result), &what, &error) == MICROMINT_ERROR_STATE);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "not the broker's answer to this batch"));
+  key.bytes[0] ^= 1;
+  good(micromint_till_read_result(till, &key, BYTES(result), &what, &error), error);
   CHECK(what.is_answered && what.coins_paid == 1 && what.coins_waiting == 0);
   good(micromint_till_make_batch(till, &key, NULL, 0, 0, &what, &again, &error), error);
   CHECK(again == NULL);
@@ -289,6 +294,8 @@ static void invite(const micromint_wallet *wallet, const micromint_broker *broke
 }
 
 static void give_back(micromint_wallet *wallet, micromint_broker *broker) {
+  uint8_t *forged;
+  char *digit;
   micromint_buffer *request = NULL, *credit = NULL, *reason = NULL;
   micromint_past_return back;
   good(micromint_wallet_return(wallet, 0, &request, &error), error);
@@ -297,12 +304,18 @@ static void give_back(micromint_wallet *wallet, micromint_broker *broker) {
   CHECK(credit != NULL && reason == NULL && header_is(credit, "User-ID", "alice"));
   good(micromint_wallet_past_return(wallet, 0, &back, &error), error);
   CHECK(back.coins > 0 && back.waiting == back.coins && !back.is_answered && header_is(request, "User-ID", "alice"));
-  CHECK(micromint_wallet_credit(wallet, BYTES(credit), TEXT("another"), &error) == MICROMINT_ERROR_STATE);
-  CHECK(says(error, MICROMINT_ERROR_STATE, "the wallet has no return"));
-  good(micromint_wallet_credit(wallet, BYTES(credit), back.request, back.request_len, &error), error);
+  forged = malloc(micromint_buffer_len(credit));
+  memcpy(forged, micromint_buffer_data(credit), micromint_buffer_len(credit));
+  /* One digit of the Authenticator. */
+  digit = strstr((char *)forged, "Authenticator: ") + strlen("Authenticator: ");
+  *digit = *digit == '0' ? '1' : '0';
+  CHECK(micromint_wallet_credit(wallet, forged, micromint_buffer_len(credit), &error) == MICROMINT_ERROR_STATE);
+  CHECK(says(error, MICROMINT_ERROR_STATE, "the message is not the answer of https://broker.example/"));
+  free(forged);
+  good(micromint_wallet_credit(wallet, BYTES(credit), &error), error);
   good(micromint_wallet_past_return(wallet, 0, &back, &error), error);
   CHECK(back.is_answered && back.transaction == 11 && back.waiting == back.coins && back.credited == 0);
-  good(micromint_wallet_credit(wallet, BYTES(credit), NULL, 0, &error), error);
+  good(micromint_wallet_credit(wallet, BYTES(credit), &error), error);
   micromint_buffer_free(request);
   micromint_buffer_free(credit);
 }

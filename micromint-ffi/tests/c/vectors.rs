@@ -191,11 +191,12 @@ pub(crate) fn header() -> String {
     format!("{TYPES}\n{}\n{last}", source.arrays)
 }
 
-/// Whether C has a function for a vector: it does not synchronize a vendor with its broker.
+/// Whether C has a function for a vector: it does not synchronize a vendor with its broker, and its
+/// wallet and till check the answers to returns and batches themselves.
 fn has_function(row: &Value) -> bool {
-    let of_sync = ["sync", "request owners", "owners", "watch", "watched"];
+    let without = ["sync", "request owners", "owners", "watch", "watched", "credited", "redeemed"];
     let first = row["parts"][0].as_str().unwrap_or_default();
-    !of_sync.iter().any(|name| first == format!("micromint {name}"))
+    !without.iter().any(|name| first == format!("micromint {name}"))
 }
 
 fn read(name: &str) -> Vec<u8> {

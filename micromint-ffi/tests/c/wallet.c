@@ -59,6 +59,12 @@ static micromint_pay pay(micromint_wallet *wallet, const micromint_decision *off
   return what;
 }
 
+static int is(const uint8_t *text, size_t len, const char *expected) {
+  int same = equal(text, len, expected);
+  if (!same) fprintf(stderr, "%.*s\n", (int)len, (const char *)text);
+  return same;
+}
+
 static void take_in(micromint_wallet *wallet, const char *path) {
   static uint8_t sale[65536];
   size_t len;
@@ -71,17 +77,25 @@ static void take_in(micromint_wallet *wallet, const char *path) {
   fclose(file);
   CHECK(micromint_wallet_receive(wallet, TEXT("x"), &received, &coins, &reason, &error) == MICROMINT_ERROR_MESSAGE);
   CHECK(says(error, MICROMINT_ERROR_MESSAGE, ""));
+  /* A page that sends coins of another broker is refused; then they come from a file. */
+  CHECK(micromint_wallet_receive_from(wallet, TEXT("broker.example"), sale, len, &received, &coins, &reason, &error) ==
+        MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "expected http:// or https://"));
+  good(micromint_wallet_receive_from(wallet, TEXT("https://other.example/coins"), sale, len, &received, &coins, &reason,
+                                     &error), error);
+  CHECK(received == MICROMINT_RECEIVED_REFUSED && coins == 0);
+  CHECK(is((const uint8_t *)micromint_buffer_data(reason), micromint_buffer_len(reason),
+           "it names the broker https://broker.example/, but a page of https://other.example sent it"));
+  micromint_buffer_free(reason);
   good(micromint_wallet_receive(wallet, sale, len, &received, &coins, &reason, &error), error);
   if (reason) fprintf(stderr, "%.*s\n", (int)micromint_buffer_len(reason), (const char *)micromint_buffer_data(reason));
   CHECK(received == MICROMINT_RECEIVED_NEW && coins == 31 && reason == NULL);
   good(micromint_wallet_receive(wallet, sale, len, &received, &coins, &reason, &error), error);
   CHECK(received == MICROMINT_RECEIVED_ALREADY && coins == 0 && reason == NULL);
-}
-
-static int is(const uint8_t *text, size_t len, const char *expected) {
-  int same = equal(text, len, expected);
-  if (!same) fprintf(stderr, "%.*s\n", (int)len, (const char *)text);
-  return same;
+  /* The broker's own page sends the same message: that confirms the coins. */
+  good(micromint_wallet_receive_from(wallet, TEXT("https://broker.example/buy"), sale, len, &received, &coins, &reason,
+                                     &error), error);
+  CHECK(received == MICROMINT_RECEIVED_ALREADY && coins == 0 && reason == NULL);
 }
 
 /* The wallet lists the sale and the payment, and describes its holding. */

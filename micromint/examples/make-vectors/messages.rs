@@ -12,6 +12,7 @@ use micromint::protocol::{
 };
 use micromint::testing::ObviousMint;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const COMMENT: &str = "The contents of the messages in messages/ \
     (docs/reference/protocol.md): their type, headers in order, and data in hexadecimal, null for \
@@ -21,7 +22,8 @@ const COMMENT: &str = "The contents of the messages in messages/ \
 const KEYS_COMMENT: &str = "Keys and authenticators (docs/reference/protocol.md, Keys and \
     authenticators). `secret` is the broker's secret or the key; `parts` are joined by one zero \
     byte each, and the last part is `data` in hexadecimal if there is data; of a payment, \
-    `data` is SHA-256 of `url`, the number of `tokens`, the tokens and `coins`; `result` is the \
+    `data` is SHA-256 of `url`, the number of `tokens`, the tokens and `coins`; of an answer, \
+    `data` begins with SHA-256 of the data of the request; `result` is the \
     HMAC-SHA256, truncated to 16 bytes for authenticators. They detect a missing zero byte, keys \
     and authenticators of the wrong kind, and Base64 that is used without decoding.";
 
@@ -189,12 +191,18 @@ impl Cast {
         let parts = ["micromint redemption", "2026-12-03.1"];
         self.authenticator(&key, &parts, &batch.data, batch.authenticator);
         self.files.push(("request-redemption", batch.to_bytes()));
+        let digest: [u8; 32] = Sha256::digest(&batch.data).into();
         let result = RedemptionResult {
             vendor: batch.vendor,
             batch: batch.batch,
             blocked: Blocked::new(["mallory".parse().unwrap()]),
+            authenticator: batch.authenticator,
             verdicts: vec![Verdict::Accepted, Verdict::AlreadyPaid, Verdict::Waiting],
-        };
+        }
+        .authenticated(&key, &batch.period, &digest);
+        let parts = ["micromint redeemed", "news.example", "2026-12", "2026-12-03.1", "mallory"];
+        let covered = [&digest[..], &[0, 27, 1]].concat();
+        self.authenticator(&key, &parts, &covered, result.authenticator);
         self.files.push(("redemption-result", result.to_bytes()));
     }
 
@@ -316,9 +324,15 @@ impl Cast {
         let answer = FundsCredited {
             user: expired.user,
             period: expired.period,
+            request: request.request.clone(),
             transaction: u64::MAX,
+            authenticator: request.authenticator,
             verdicts,
-        };
+        }
+        .authenticated(&key, &request);
+        let digest = Sha256::digest(request.data());
+        let covered = [&digest[..], &[255; 8], &[1, 1, 1, 27, 1]].concat();
+        self.authenticator(&key, &["micromint credited", "r-1"], &covered, answer.authenticator);
         self.files.push(("funds-credited", answer.to_bytes()));
     }
 }

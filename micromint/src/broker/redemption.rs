@@ -16,6 +16,7 @@ use super::fraud::served_by;
 use super::rank::verdict_now;
 use super::record::{BrokerRecord, DIGEST_SIZE, JudgedBatch};
 use super::{Broker, BrokerError, LockedBroker};
+use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::bin::Bin;
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;
@@ -158,7 +159,28 @@ impl Broker {
         }
         let claims = self.claims_today(&known.claims)?;
         let blocked = self.named(blocks(served_by(&claims, known.when)), &[]);
-        Ok(Some(Reply::Granted(answer_to(batch, &claims, true, blocked))))
+        Ok(Some(Reply::Granted(self.answer_to(batch, digest, &claims, true, blocked))))
+    }
+
+    /// The answer to a batch whose data has this digest.
+    fn answer_to(
+        &self,
+        batch: &RequestRedemption,
+        digest: &[u8; DIGEST_SIZE],
+        claims: &[Claim],
+        is_repeated: bool,
+        blocked: Vec<UserId>,
+    ) -> BatchAnswer {
+        let key = self.secret.vendor_key(&batch.vendor);
+        let result = RedemptionResult {
+            vendor: batch.vendor.clone(),
+            batch: batch.batch.clone(),
+            blocked: Blocked::new(blocked),
+            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            verdicts: claims.iter().map(|claim| claim.verdict).collect(),
+        }
+        .authenticated(&key, &batch.period, digest);
+        BatchAnswer { result, is_repeated, alarm: Alarm::of(claims) }
     }
 
     /// One claim for each coin, in order. Depends on whether the first ball is paid.
@@ -204,7 +226,7 @@ impl LockedBroker<'_> {
         if self.ledger.settlement.is_some() {
             // The period is settled. Nothing is recorded, so nothing can be paid later either.
             set_too_late(&mut claims);
-            return Ok(answer_to(batch, &claims, false, Vec::new()));
+            return Ok(self.answer_to(batch, &digest, &claims, false, Vec::new()));
         }
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
         let alarm = Alarm::of(&claims);
@@ -221,7 +243,7 @@ impl LockedBroker<'_> {
             invented: alarm.invented as u32,
         }))?;
         let blocked = self.named(blocks(served_by(&claims, now)), examined);
-        Ok(answer_to(batch, &claims, false, blocked))
+        Ok(self.answer_to(batch, &digest, &claims, false, blocked))
     }
 }
 
@@ -229,21 +251,6 @@ impl LockedBroker<'_> {
 pub(super) fn set_too_late(claims: &mut [Claim]) {
     let undecided = claims.iter_mut().filter(|claim| claim.rank.is_some());
     undecided.for_each(|claim| claim.verdict = Verdict::TooLate);
-}
-
-fn answer_to(
-    batch: &RequestRedemption,
-    claims: &[Claim],
-    is_repeated: bool,
-    blocked: Vec<UserId>,
-) -> BatchAnswer {
-    let result = RedemptionResult {
-        vendor: batch.vendor.clone(),
-        batch: batch.batch.clone(),
-        blocked: Blocked::new(blocked),
-        verdicts: claims.iter().map(|claim| claim.verdict).collect(),
-    };
-    BatchAnswer { result, is_repeated, alarm: Alarm::of(claims) }
 }
 
 impl Alarm {

@@ -14,6 +14,7 @@ use super::examine::found;
 use super::rank::{Rank, Source, rank_of_return, verdict_now};
 use super::record::{BrokerRecord, DIGEST_SIZE, RecordedReturn};
 use super::{Broker, BrokerError, LockedBroker};
+use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::bin::Bin;
 use crate::identity::UserId;
 use crate::period::Period;
@@ -125,7 +126,7 @@ impl Broker {
             return Ok(Some(Reply::Refused(ReturnRefusal::OtherContent { user, request })));
         }
         let claims = self.claims_today(&known.claims)?;
-        Ok(Some(Reply::Granted(credited(request, known.transaction, &claims))))
+        Ok(Some(Reply::Granted(self.credited(request, known.transaction, &claims))))
     }
 
     /// The invitation to send returns to `return_url`; `None` before the expiration.
@@ -177,6 +178,26 @@ impl Broker {
         } else {
             None
         }
+    }
+
+    /// The answer to a return of whose authenticator `return_refusal` approved.
+    fn credited(
+        &self,
+        request: &RequestCredit,
+        transaction: u64,
+        claims: &[Claim],
+    ) -> FundsCredited {
+        let (user, period) = (request.user.clone(), request.period.clone());
+        let key = self.secret.user_key(&period, &user);
+        FundsCredited {
+            user,
+            period,
+            request: request.request.clone(),
+            transaction,
+            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            verdicts: claims.iter().map(|claim| claim.verdict).collect(),
+        }
+        .authenticated(&key, request)
     }
 
     /// Examines the balls of a return: their form, whose they are, and only then what was minted.
@@ -269,15 +290,6 @@ impl LockedBroker<'_> {
             forged: count(Verdict::Forged),
             not_from_owner: count(Verdict::NotFromOwner),
         }))?;
-        Ok(credited(request, transaction, &claims))
-    }
-}
-
-fn credited(request: &RequestCredit, transaction: u64, claims: &[Claim]) -> FundsCredited {
-    FundsCredited {
-        user: request.user.clone(),
-        period: request.period.clone(),
-        transaction,
-        verdicts: claims.iter().map(|claim| claim.verdict).collect(),
+        Ok(self.credited(request, transaction, &claims))
     }
 }

@@ -11,7 +11,7 @@ use super::record::{BrokerRecord, RecordedSale};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::identity::{NoUserVector, UserId, UserVector};
-use crate::protocol::{FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet};
+use crate::protocol::{FundsWithdrawn, SoldSet};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -19,8 +19,10 @@ use crate::time::UnixTime;
 #[derive(Debug, thiserror::Error)]
 pub enum SaleRefusal {
     /// The number of sets is out of range.
-    #[error("expected 1 to {SETS_PER_WITHDRAWAL_MAX} sets, found {found}")]
+    #[error("expected 1 to {max} sets, found {found}")]
     Sets {
+        /// [`FundsWithdrawn::sets_max`].
+        max: u32,
         /// The requested number of sets.
         found: u32,
     },
@@ -79,8 +81,9 @@ impl Broker {
         transaction: u64,
         now: UnixTime,
     ) -> Result<Reply<FundsWithdrawn, SaleRefusal>, BrokerError> {
-        if !(1..=SETS_PER_WITHDRAWAL_MAX).contains(&sets) {
-            return Ok(Reply::Refused(SaleRefusal::Sets { found: sets }));
+        let max = FundsWithdrawn::sets_max(self.params());
+        if !(1..=max).contains(&sets) {
+            return Ok(Reply::Refused(SaleRefusal::Sets { max, found: sets }));
         }
         let vector = match UserVector::new(self.params(), user) {
             Ok(vector) => vector,

@@ -59,6 +59,7 @@ impl fmt::Display for Blocked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authenticator::Authenticator;
     use crate::protocol::RedemptionResult;
 
     fn users(count: usize) -> Vec<UserId> {
@@ -67,7 +68,8 @@ mod tests {
 
     fn result(blocked: Blocked) -> RedemptionResult {
         let (vendor, batch) = ("news.example".parse().unwrap(), "b1".parse().unwrap());
-        RedemptionResult { vendor, batch, blocked, verdicts: Vec::new() }
+        let authenticator = Authenticator::from_bytes([0; 16]);
+        RedemptionResult { vendor, batch, blocked, authenticator, verdicts: Vec::new() }
     }
 
     #[test]

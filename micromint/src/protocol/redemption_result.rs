@@ -3,7 +3,9 @@
 use super::frame::{Printer, text_size_max};
 use super::verdict::{verdicts_from, verdicts_to_bytes};
 use super::{BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Blocked, Frame, Id, MessageError, Verdict};
+use crate::authenticator::{Authenticator, DATA_DIGEST_SIZE, Key};
 use crate::identity::VendorId;
+use crate::period::Period;
 
 /// The largest number of verdicts: one for each coin, and a coin takes at least the 16 bytes of two
 /// balls in a batch. There are no more unreadable payments than a batch may contain.
@@ -20,6 +22,9 @@ pub struct RedemptionResult {
     pub batch: Id,
     /// The users whom the vendor should stop serving.
     pub blocked: Blocked,
+    /// Computed with K_V over Vendor-ID, the period of the batch, Batch-ID, the users in `blocked`,
+    /// the data of the batch and data.
+    pub authenticator: Authenticator,
     /// One verdict for each coin, in the order of the batch. A payment that cannot be parsed has
     /// one.
     pub verdicts: Vec<Verdict>,
@@ -39,6 +44,7 @@ impl RedemptionResult {
             vendor: frame.parsed("Vendor-ID")?,
             batch: frame.parsed("Batch-ID")?,
             blocked: Blocked::from_frame(&frame)?,
+            authenticator: frame.parsed("Authenticator")?,
             verdicts: verdicts_from(&frame.into_data()?)?,
         };
         if (accepted, rejected) == (result.accepted(), result.rejected()) {
@@ -57,7 +63,42 @@ impl RedemptionResult {
             .header("Accepted", self.accepted())
             .header("Rejected", self.rejected())
             .header_if(self.blocked.header())
+            .header("Authenticator", self.authenticator)
             .data(&verdicts_to_bytes(&self.verdicts))
+    }
+
+    /// The message with the authenticator under this key, K_V, as the answer to a batch of this
+    /// period. `batch_digest` is SHA-256 of the batch's data.
+    #[must_use]
+    pub fn authenticated(
+        self,
+        key: &Key,
+        period: &Period,
+        batch_digest: &[u8; DATA_DIGEST_SIZE],
+    ) -> RedemptionResult {
+        RedemptionResult { authenticator: self.under(key, period, batch_digest), ..self }
+    }
+
+    /// Whether the authenticator is the one under this key, K_V, for the answer to a batch of this
+    /// period, whose data has this SHA-256.
+    pub fn is_authentic(
+        &self,
+        key: &Key,
+        period: &Period,
+        batch_digest: &[u8; DATA_DIGEST_SIZE],
+    ) -> bool {
+        self.under(key, period, batch_digest) == self.authenticator
+    }
+
+    fn under(
+        &self,
+        key: &Key,
+        period: &Period,
+        batch_digest: &[u8; DATA_DIGEST_SIZE],
+    ) -> Authenticator {
+        let (batch, blocked) = (self.batch.as_str(), self.blocked.to_string());
+        let data = verdicts_to_bytes(&self.verdicts);
+        key.redemption_result(&self.vendor, period, batch, &blocked, batch_digest, &data)
     }
 
     /// The number of coins paid for.

@@ -110,6 +110,17 @@ pub enum RedemptionError {
         /// The identifier.
         id: Id,
     },
+    /// The authenticator of the result is not the broker's over this batch.
+    #[error(
+        "batch {id}: the result is not the broker's answer to this batch: its Authenticator is \
+        wrong, or the key is not that of {vendor}. Nothing was changed; send the batch again"
+    )]
+    NotFromBroker {
+        /// This vendor.
+        vendor: VendorId,
+        /// The batch.
+        id: Id,
+    },
     /// The number of verdicts differs from the number of coins in the batch.
     #[error("batch {id}: expected verdicts on {expected} coins, found {found}")]
     VerdictCount {
@@ -167,14 +178,17 @@ pub fn make_batch(
 /// Reads the broker's answer to a batch, records its verdicts, and blocks the users that it names
 /// ([`BLOCKED_FILE`]). Returns the batch with its verdicts. Reading the same
 /// result again has no further effect, except that users whom a person unblocked are blocked again.
+/// `key` is K_V.
 ///
 /// # Errors
-/// The result is for another vendor or batch, has another number of coins, or differs from an
-/// earlier result; or the till failed. Nothing was changed, except that the verdicts may be
-/// recorded if the list of blocked users cannot be written; read the result again then.
+/// The result is for another vendor or batch, is not from the broker, has another number of coins,
+/// or differs from an earlier result; or the till failed. Nothing was changed, except that the
+/// verdicts may be recorded if the list of blocked users cannot be written; read the result again
+/// then.
 pub fn read_result(
     till: &Till,
     vendor: &VendorId,
+    key: &Key,
     result: &RedemptionResult,
 ) -> Result<Batch, RedemptionError> {
     if result.vendor != *vendor {
@@ -191,6 +205,9 @@ pub fn read_result(
         let Some(batch) = batches.get(id).cloned() else {
             return Ok(Noted::UnknownBatch);
         };
+        if !result.is_authentic(key, &batch.period, &batch.digest) {
+            return Ok(Noted::NotFromBroker);
+        }
         if batch.coins as usize != found {
             return Ok(Noted::VerdictCount { expected: batch.coins });
         }
@@ -210,6 +227,7 @@ pub fn read_result(
             Ok(batch)
         }
         Noted::UnknownBatch => Err(RedemptionError::UnknownBatch { id }),
+        Noted::NotFromBroker => Err(RedemptionError::NotFromBroker { vendor: vendor.clone(), id }),
         Noted::VerdictCount { expected } => {
             Err(RedemptionError::VerdictCount { id, expected, found })
         }
@@ -239,6 +257,8 @@ enum Noted {
     /// The batch has this result, newly or from an earlier call.
     Recorded(Batch),
     UnknownBatch,
+    /// The authenticator of the result is wrong.
+    NotFromBroker,
     /// The batch has this many coins, the result another number of verdicts.
     VerdictCount {
         expected: u32,

@@ -489,9 +489,15 @@ mod tests {
         let limits = BatchLimits::default();
         while let Some(made) = make_batch(&till, &vendor, &key, None, limits).unwrap() {
             let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
-            let (vendor, batch) = (vendor.clone(), made.batch.id);
-            let result = RedemptionResult { vendor, batch, blocked: Blocked::default(), verdicts };
-            read_result(&till, &result.vendor, &result).unwrap();
+            let result = RedemptionResult {
+                vendor: vendor.clone(),
+                batch: made.batch.id,
+                blocked: Blocked::default(),
+                authenticator: made.message.authenticator,
+                verdicts,
+            }
+            .authenticated(&key, &made.batch.period, &made.batch.digest);
+            read_result(&till, &vendor, &key, &result).unwrap();
         }
         site.clock.set(site.mint.params().raw().redeem_until.0);
         assert_eq!(prune(&till).unwrap().len(), 1);

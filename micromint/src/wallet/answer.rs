@@ -86,19 +86,48 @@ pub fn payment_for_header(message: &[u8]) -> String {
 ///
 /// assert_eq!(outcome_of(200, Some("paid"), None), PaymentOutcome::Paid);
 /// assert_eq!(outcome_of(402, None, Some("spent")), PaymentOutcome::Refused("spent".into()));
+/// assert_eq!(outcome_of(405, None, None), PaymentOutcome::NotSeen("405".into()));
 /// assert_eq!(outcome_of(502, None, None), PaymentOutcome::Unknown);
 /// ```
 pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> PaymentOutcome {
     match (status, word) {
         (_, Some(word)) if says_not_kept(word) => PaymentOutcome::NotKept(word.to_string()),
         (200..=299, _) => PaymentOutcome::Paid,
+        // What the vendor sells may be a redirect, to a page made for this buyer for example.
+        (300..=399, Some(word)) if says_paid(word) => PaymentOutcome::Paid,
+        // The paywall answers as to a request without a payment: something on the way dropped it.
+        (402, Some(word)) if reason.is_none() && word == RequestOutcome::Unpaid.word() => {
+            PaymentOutcome::NotSeen(word.to_string())
+        }
         (402, word) => {
             let reason = reason.or(word).map(plain).filter(|reason| !reason.is_empty());
             PaymentOutcome::Refused(reason.unwrap_or_else(|| "no reason given".to_string()))
         }
-        // A gateway or a failing server: the vendor behind it may have recorded the payment.
+        (status, None) if is_of_server_itself(status) => {
+            PaymentOutcome::NotSeen(status.to_string())
+        }
+        // A gateway, a failing server, a limit, or a redirect: the vendor behind it may have recorded
+        // the payment.
         _ => PaymentOutcome::Unknown,
     }
+}
+
+/// Whether an answer with this status, in which nothing is from the paywall, means that the server
+/// refused the request before the paywall saw it. The paywall marks every answer to a payment with
+/// its word, so also the one of content that refuses (which is not charged). A timeout, a limit or
+/// the error of a gateway says nothing: the request may have arrived.
+fn is_of_server_itself(status: u16) -> bool {
+    match status {
+        408 | 425 | 429 | 499 => false,
+        400..=499 | 501 | 505 => true,
+        _ => false,
+    }
+}
+
+/// Whether this word means that the vendor recorded the payment, now or before.
+fn says_paid(word: &str) -> bool {
+    let outcome = word.parse();
+    outcome.is_ok_and(|outcome| matches!(outcome, RequestOutcome::Paid | RequestOutcome::Retry))
 }
 
 /// In how many seconds to send the same payment again, if its `outcome` is that the vendor does not
@@ -196,10 +225,24 @@ mod tests {
             (402, None, Some("\u{1b}[31mred"), PaymentOutcome::Refused("[31mred".into())),
             (402, None, None, PaymentOutcome::Refused("no reason given".into())),
             (402, None, Some("\u{1b}"), PaymentOutcome::Refused("no reason given".into())),
-            (502, None, None, PaymentOutcome::Unknown),
-            (404, None, None, PaymentOutcome::Unknown),
+            (402, Some("unpaid"), None, PaymentOutcome::NotSeen("unpaid".into())),
+            (402, Some("unpaid"), Some("spent"), PaymentOutcome::Refused("spent".into())),
+            (303, Some("paid"), None, PaymentOutcome::Paid),
+            (303, Some("retry"), None, PaymentOutcome::Paid),
+            (303, Some("reversed"), None, PaymentOutcome::NotKept("reversed".into())),
             (302, None, None, PaymentOutcome::Unknown),
+            // With a word of the paywall, the status decides nothing more.
+            (404, Some("paid"), None, PaymentOutcome::Unknown),
+            (500, Some("paid"), None, PaymentOutcome::Unknown),
+            (405, Some("something"), None, PaymentOutcome::Unknown),
         ];
+        for status in [400, 401, 403, 404, 405, 410, 411, 413, 414, 415, 421, 431, 451, 501, 505] {
+            let expected = PaymentOutcome::NotSeen(status.to_string());
+            assert_eq!(outcome_of(status, None, None), expected);
+        }
+        for status in [0, 301, 408, 425, 429, 499, 500, 502, 503, 504, 507, 520, 524, 599] {
+            assert_eq!(outcome_of(status, None, None), PaymentOutcome::Unknown, "{status}");
+        }
         for (status, word, reason, outcome) in rows {
             assert_eq!(outcome_of(status, word, reason), outcome, "{status} {word:?} {reason:?}");
         }

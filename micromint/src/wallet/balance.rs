@@ -40,7 +40,8 @@ impl WalletState {
                         PaymentOutcome::Paid => &mut balance.paid,
                         PaymentOutcome::Unknown
                         | PaymentOutcome::Refused(_)
-                        | PaymentOutcome::NotKept(_) => &mut balance.bound,
+                        | PaymentOutcome::NotKept(_)
+                        | PaymentOutcome::NotSeen(_) => &mut balance.bound,
                     },
                 };
                 *count += 1;

@@ -2,10 +2,9 @@
 //! for credit (thesis 3.4.1, "Returning Coins").
 //!
 //! Input: a holding. Output: a Request-Credit. The broker answers with a Funds-Credited, which has
-//! one verdict for each ball. The invariant: the coins of a return are chosen once, by a rule that
-//! replaying the wallet file repeats, so a return that is sent again is the same message.
-
-use std::fmt;
+//! one verdict for each ball. The invariants: the coins of a return are chosen once, by a rule that
+//! replaying the wallet file repeats, so a return that is sent again is the same message; and only
+//! whoever has the user's key, which is the broker, can tell the wallet what became of it.
 
 use sha2::{Digest, Sha256};
 
@@ -69,31 +68,62 @@ pub struct NotInvited {
     pub origin: String,
 }
 
-/// An answer that does not tell which return of the wallet it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A Funds-Credited that credits nothing: it is not the broker's answer to a return of this wallet,
+/// or an answer that a later one replaced. The wallet keeps what it knew before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub struct NoSuchReturn {
-    /// The number of verdicts in the answer.
-    pub coins: usize,
-    /// Whose coins.
-    pub user: UserId,
-    /// Their period.
-    pub period: Period,
-    /// Whether more than one return fits, and not none.
-    pub has_several: bool,
-}
-
-impl std::error::Error for NoSuchReturn {}
-
-impl fmt::Display for NoSuchReturn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NoSuchReturn { coins, user, period, has_several } = self;
-        let what = format!("return of {coins} coins of {user} in period {period}");
-        match has_several {
-            true => write!(f, "the wallet has more than one {what}: pass its Request-ID"),
-            false => write!(f, "the wallet has no {what}"),
-        }
-    }
+pub enum NotCredited {
+    /// The wallet made no such return.
+    #[error(
+        "the wallet made no return {request} of coins of {user} in period {period}; the message \
+        credits nothing, and nothing changed"
+    )]
+    NoSuchReturn {
+        /// The Request-ID in the message.
+        request: Id,
+        /// Whose coins.
+        user: UserId,
+        /// Their period.
+        period: Period,
+    },
+    /// The authenticator is not that of the broker over the answer to this return.
+    #[error(
+        "the message is not the answer of {broker} to return {request}: its Authenticator is \
+        wrong. It credits nothing, and nothing changed; send the return to the broker again"
+    )]
+    NotFromBroker {
+        /// The broker that sold the coins.
+        broker: String,
+        /// The return that the message names.
+        request: Id,
+    },
+    /// The broker's answer does not have one verdict for each coin.
+    #[error(
+        "return {request}: expected verdicts on {expected} coins, found {found}; nothing changed"
+    )]
+    OtherCount {
+        /// The return.
+        request: Id,
+        /// The number of its coins.
+        expected: usize,
+        /// The number of verdicts.
+        found: usize,
+    },
+    /// The broker decided otherwise in an answer that the wallet has already recorded.
+    #[error(
+        "return {request}: the message is older than the answer that the wallet has: coin {coin} \
+        is {held}, not {found}; nothing changed"
+    )]
+    Outdated {
+        /// The return.
+        request: Id,
+        /// The first coin with another verdict, counted from 1.
+        coin: usize,
+        /// What the wallet has recorded, in words.
+        held: &'static str,
+        /// What the message says, in words.
+        found: &'static str,
+    },
 }
 
 /// How many coins of a holding can be returned.
@@ -110,11 +140,8 @@ impl WalletState {
     /// The holdings that have coins to return now: they have expired, and the broker still credits
     /// them.
     pub fn returnable(&self, now: UnixTime) -> Vec<Returnable> {
-        let held = self.holdings.iter().enumerate().filter(|(_, held)| {
-            let raw = held.params.raw();
-            raw.expiration <= now && now < raw.redeem_until
-        });
-        held.map(|(holding, _)| Returnable {
+        let held = (0..self.holdings.len()).filter(|holding| self.takes_returns(*holding, now));
+        held.map(|holding| Returnable {
             holding,
             coins: returnable(self, holding, usize::MAX).len(),
         })
@@ -122,8 +149,17 @@ impl WalletState {
         .collect()
     }
 
+    /// Whether the broker takes coins of this holding back now. The wallet's own clock decides,
+    /// and no message.
+    pub(super) fn takes_returns(&self, holding: usize, now: UnixTime) -> bool {
+        self.holdings.get(holding).is_some_and(|held| {
+            let raw = held.params.raw();
+            raw.expiration <= now && now < raw.redeem_until
+        })
+    }
+
     /// The returns to send, for the first time or again: those without an answer, and after
-    /// redeem-until those with coins for which the verdict was to wait.
+    /// redeem-until those with coins that waited or are disputed.
     pub fn unanswered_returns(&self, now: UnixTime) -> Vec<&CoinReturn> {
         self.returns.iter().filter(|back| self.is_unanswered(back, now)).collect()
     }
@@ -132,7 +168,7 @@ impl WalletState {
         let is_final = self.holdings[back.holding].params.raw().redeem_until <= now;
         back.verdicts.iter().any(|verdict| match verdict {
             None => true,
-            Some(verdict) => is_final && *verdict == Verdict::Waiting,
+            Some(verdict) => is_final && matches!(verdict, Verdict::Waiting | Verdict::Disputed),
         })
     }
 
@@ -173,32 +209,50 @@ impl WalletState {
         Ok(found)
     }
 
-    /// The return that an answer is about: the one with the Request-ID `request`, or else the only
-    /// one with the same user, period and number of coins.
+    /// The return that an answer is about, if the broker wrote the answer and no later one is
+    /// recorded.
     ///
     /// # Errors
-    /// There is no such return, or more than one.
-    pub(super) fn find_return(
-        &self,
-        answer: &FundsCredited,
-        request: Option<&Id>,
-    ) -> Result<&CoinReturn, NoSuchReturn> {
-        let mut fitting = self.returns.iter().filter(|back| {
+    /// Why the answer credits nothing.
+    pub(super) fn find_return(&self, answer: &FundsCredited) -> Result<&CoinReturn, NotCredited> {
+        let FundsCredited { user, period, request, verdicts, .. } = answer;
+        let request = request.clone();
+        let is_about = |back: &&CoinReturn| {
             let held = &self.holdings[back.holding];
-            held.user == answer.user
-                && *held.params.period() == answer.period
-                && back.verdicts.len() == answer.verdicts.len()
-                && request.is_none_or(|request| *request == back.request)
-        });
-        match (fitting.next(), fitting.next()) {
-            (Some(found), None) => Ok(found),
-            (found, _) => Err(NoSuchReturn {
-                coins: answer.verdicts.len(),
-                user: answer.user.clone(),
-                period: answer.period.clone(),
-                has_several: found.is_some(),
-            }),
+            back.request == request && held.user == *user && held.params.period() == period
+        };
+        let Some(found) = self.returns.iter().find(is_about) else {
+            let (user, period) = (user.clone(), period.clone());
+            return Err(NotCredited::NoSuchReturn { request, user, period });
+        };
+        let held = &self.holdings[found.holding];
+        if !answer.is_authentic(&held.user_key, &self.request_credit(found)) {
+            let broker = held.params.raw().broker.clone();
+            return Err(NotCredited::NotFromBroker { broker, request });
         }
+        if found.verdicts.len() != verdicts.len() {
+            let (expected, found) = (found.verdicts.len(), verdicts.len());
+            return Err(NotCredited::OtherCount { request, expected, found });
+        }
+        let changes = found.verdicts.iter().zip(verdicts).zip(1..);
+        for ((held, new), coin) in changes {
+            if let Some(held) = held.filter(|held| !may_become(*held, *new)) {
+                let (held, found) = (held.words(), new.words());
+                return Err(NotCredited::Outdated { request, coin, held, found });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a later answer of the broker can replace the verdict `held` by `new`: what waits is
+/// decided at redeem-until or disputed, what is disputed is decided by a person, and a decision is
+/// final.
+fn may_become(held: Verdict, new: Verdict) -> bool {
+    match held {
+        Verdict::Waiting => true,
+        Verdict::Disputed => new != Verdict::Waiting,
+        _ => new == held,
     }
 }
 

@@ -17,6 +17,10 @@ pub enum PaymentOutcome {
     /// The vendor says that it recorded nothing: the content was free, or the charge was reversed
     /// or could not be recorded. The reason is the vendor's `MicroMint-Status`.
     NotKept(String),
+    /// The paywall did not see the payment: the server itself refused the request, or the payment
+    /// was dropped on the way. The reason is the HTTP status, or `unpaid`. The same request sends
+    /// the same message, and the coins can pay for other pages of this vendor.
+    NotSeen(String),
 }
 
 impl PaymentOutcome {
@@ -26,6 +30,7 @@ impl PaymentOutcome {
             PaymentOutcome::Paid => 1,
             PaymentOutcome::Refused(_) => 2,
             PaymentOutcome::NotKept(_) => 3,
+            PaymentOutcome::NotSeen(_) => 4,
         }
     }
 
@@ -33,7 +38,9 @@ impl PaymentOutcome {
     pub fn reason(&self) -> Option<&str> {
         match self {
             PaymentOutcome::Unknown | PaymentOutcome::Paid => None,
-            PaymentOutcome::Refused(reason) | PaymentOutcome::NotKept(reason) => Some(reason),
+            PaymentOutcome::Refused(reason)
+            | PaymentOutcome::NotKept(reason)
+            | PaymentOutcome::NotSeen(reason) => Some(reason),
         }
     }
 
@@ -43,26 +50,36 @@ impl PaymentOutcome {
             (1, "") => Some(PaymentOutcome::Paid),
             (2, _) => Some(PaymentOutcome::Refused(reason)),
             (3, _) => Some(PaymentOutcome::NotKept(reason)),
+            (4, _) => Some(PaymentOutcome::NotSeen(reason)),
             _ => None,
         }
     }
 
-    /// A keyword for people and programs: `unknown`, `paid`, `refused` or `not-kept`.
+    /// A keyword for people and programs: `unknown`, `paid`, `refused`, `not-kept` or
+    /// `not-seen`.
     pub fn word(&self) -> &'static str {
         match self {
             PaymentOutcome::Unknown => "unknown",
             PaymentOutcome::Paid => "paid",
             PaymentOutcome::Refused(_) => "refused",
             PaymentOutcome::NotKept(_) => "not-kept",
+            PaymentOutcome::NotSeen(_) => "not-seen",
         }
     }
 
+    /// Whether the same request sends the same message again, with the same coins. The vendor
+    /// charges at most once for it.
+    pub fn is_sent_again(&self) -> bool {
+        matches!(self, PaymentOutcome::Unknown | PaymentOutcome::NotSeen(_))
+    }
+
     /// Whether the coins can pay for something else at the same vendor: it says that it did not
-    /// record them, for a reason that is not in the coins. They are never sent to another vendor.
+    /// record them, for a reason that is not in the coins, or it did not see them. They are never
+    /// sent to another vendor.
     pub fn leaves_coins_usable(&self) -> bool {
         match self {
             PaymentOutcome::Unknown | PaymentOutcome::Paid => false,
-            PaymentOutcome::NotKept(_) => true,
+            PaymentOutcome::NotKept(_) | PaymentOutcome::NotSeen(_) => true,
             PaymentOutcome::Refused(reason) => reason.parse().is_ok_and(is_about_the_request),
         }
     }

@@ -20,7 +20,7 @@ use super::consent::NeededConsent;
 use super::genuine::EMPTY;
 use super::outcome::PaymentOutcome;
 use super::record::{CoinPlace, SpendRecord};
-use super::state::{CoinState, Holding, Set, WalletState};
+use super::state::{CoinState, Holding, PastPayment, Set, WalletState};
 
 /// The longest method of a request that can be paid for, in bytes.
 pub(super) const METHOD_LEN_MAX: usize = 32;
@@ -81,7 +81,7 @@ pub struct Fetch<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PaymentPlan {
     /// Send the message of this earlier payment again: it was for the same request, and its outcome
-    /// is unknown.
+    /// is unknown, or the paywall did not see it.
     Resend(u32),
     /// Pay with these coins.
     Pay(Choice),
@@ -285,17 +285,34 @@ impl WalletState {
         self.backup_made.map_or(Ok(()), |at| Err(Unpayable::Backup(at)))
     }
 
-    /// The latest payment for exactly this request whose outcome is unknown.
+    /// The latest payment for exactly this request that is sent again, and whose coins paid for
+    /// nothing else meanwhile.
     fn without_outcome(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
         let body_digest = fetch.body_digest();
-        let found = self.payments.iter().rposition(|payment| {
-            payment.outcome == PaymentOutcome::Unknown
+        let is_for_it = |payment: &PastPayment| {
+            payment.outcome.is_sent_again()
                 && payment.vendor == request.vendor
                 && payment.url == *fetch.url
                 && payment.method == fetch.method
                 && payment.body_digest == body_digest
+        };
+        let found = self.payments.iter().enumerate().rev().find(|(number, payment)| {
+            is_for_it(payment) && self.holds_all(payment, *number as u32)
         });
-        found.map(|index| index as u32)
+        found.map(|(number, _)| number as u32)
+    }
+
+    /// Whether no coin of a payment was sent with a later one, or returned.
+    fn holds_all(&self, payment: &PastPayment, number: u32) -> bool {
+        if payment.outcome == PaymentOutcome::Unknown {
+            // Such coins are used for nothing else, except for a return: the vendor may still take
+            // them.
+            return true;
+        }
+        let sets = self.sets.iter().filter(|set| set.holding == payment.holding);
+        let coins = sets.flat_map(|set| &set.coins);
+        let held = coins.filter(|coin| **coin == CoinState::Sent(number)).count();
+        held == payment.coins as usize
     }
 
     /// Chooses coins for the price, from the first holding that has enough. In it, coins that this

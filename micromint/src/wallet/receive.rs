@@ -18,6 +18,13 @@ use super::genuine::{self, EMPTY, GenuineSet, NotGenuine};
 use super::record::{BINS_PER_RECORD_MAX, SuperbinPiece, WalletRecord};
 use super::{APPEND_SIZE, Wallet, WalletError, WalletState, append, commit};
 
+/// How much a message can always make the wallet grow, in bytes, however few balls it holds.
+pub const SPARSE_SIZE_MAX: u64 = 1024 * 1024;
+/// The most bins for each ball in a message that needs more than [`SPARSE_SIZE_MAX`]. The wallet
+/// stores empty bins too, so this bounds its growth by the size of the message. A set with fewer
+/// balls would have almost no coin: with two balls in a coin, one for 256 bins.
+pub const BINS_PER_BALL_MAX: u64 = 16;
+
 /// The result of receiving a Funds-Withdrawn message.
 #[derive(Debug)]
 pub enum Received {
@@ -58,6 +65,28 @@ pub enum NotReceived {
     /// The wallet already has a set of it from another sale.
     #[error("the wallet already has the set of superbin {0}")]
     HeldAlready(u32),
+    /// It has more sets than one message of the period can have.
+    #[error("expected at most {max} sets of this period in one message, found {found}")]
+    TooManySets {
+        /// [`FundsWithdrawn::sets_max`].
+        max: u32,
+        /// The number of sets.
+        found: usize,
+    },
+    /// It has so few balls that the wallet would grow out of proportion.
+    #[error(
+        "its {sets} sets would take {size} bytes in the wallet and hold only {balls} balls: \
+        expected at most {SPARSE_SIZE_MAX} bytes, or a ball for every {BINS_PER_BALL_MAX} bins, \
+        as brokers sell them"
+    )]
+    TooSparse {
+        /// The number of sets.
+        sets: usize,
+        /// The size of their bins in the wallet, in bytes.
+        size: u64,
+        /// The number of balls.
+        balls: u64,
+    },
     /// It holds no sets.
     #[error("the message holds no sets")]
     Empty,
@@ -103,6 +132,10 @@ impl Wallet {
         is_confirmed: bool,
         now: UnixTime,
     ) -> Result<Received, WalletError> {
+        // Before the check, which allocates every bin.
+        if let Err(refused) = check_size(funds) {
+            return Ok(Received::Refused(refused));
+        }
         let sets = match genuine::check(funds) {
             Ok(sets) if sets.is_empty() => return Ok(Received::Refused(NotReceived::Empty)),
             Ok(sets) => sets,
@@ -132,6 +165,23 @@ impl Wallet {
             Ok(Received::New { sets: sets.len() as u32, coins: coins as u32, holding })
         })
     }
+}
+
+/// Bounds the memory and disk space that a message needs by its own size.
+fn check_size(funds: &FundsWithdrawn) -> Result<(), NotReceived> {
+    let (sets, max) = (funds.sets.len(), FundsWithdrawn::sets_max(&funds.params));
+    if sets > max as usize {
+        return Err(NotReceived::TooManySets { max, found: sets });
+    }
+    let per_set = funds.params.coin_size() as u64 * u64::from(funds.params.subbin_count());
+    let bins = per_set * sets as u64;
+    let superbins = funds.sets.iter().flat_map(|set| &set.superbins);
+    let balls: u64 = superbins.map(|superbin| superbin.len() as u64).sum();
+    let size = bins * size_of::<u64>() as u64;
+    if size > SPARSE_SIZE_MAX && bins > BINS_PER_BALL_MAX * balls {
+        return Err(NotReceived::TooSparse { sets, size, balls });
+    }
+    Ok(())
 }
 
 fn append_sets(

@@ -36,7 +36,8 @@ impl WalletState {
                 }
                 PaymentOutcome::Refused(_)
                 | PaymentOutcome::Unknown
-                | PaymentOutcome::NotKept(_) => None,
+                | PaymentOutcome::NotKept(_)
+                | PaymentOutcome::NotSeen(_) => None,
             },
         );
         decided.next().unwrap_or(match self.holdings[holding].is_confirmed {

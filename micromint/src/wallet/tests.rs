@@ -4,6 +4,8 @@ mod consents;
 
 mod crash;
 
+mod growth;
+
 mod holdings;
 
 mod many_sets;
@@ -15,10 +17,10 @@ use std::sync::LazyLock;
 use super::genuine::EMPTY;
 use super::state::{CoinState, Set};
 use super::*;
-use crate::authenticator::Key;
+use crate::authenticator::{Authenticator, Key};
 use crate::host::{SimulatedDirectory, SystemEntropy};
 use crate::identity::{UserVector, VendorId, VendorVector};
-use crate::protocol::{FundsWithdrawn, Payment, SendExpired, Url, Verdict};
+use crate::protocol::{FundsWithdrawn, Payment, RequestCredit, SendExpired, Url, Verdict};
 use crate::testing::{ObviousMint, params_with, resize, test_params};
 
 static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
@@ -430,6 +432,8 @@ fn unspent_and_unpaid_coins_are_returned_once_with_the_same_message() {
     assert_eq!(wallet.state().returnable(NOW), []);
     assert_eq!(wallet.state().returnable(EXPIRED), [Returnable { holding: 0, coins: coins - 3 }]);
     assert_eq!(wallet.state().returnable(CLOSED), []);
+    assert_eq!(wallet.begin_return(0, NOW, &SystemEntropy).unwrap(), None, "too early");
+    assert_eq!(wallet.begin_return(0, CLOSED, &SystemEntropy).unwrap(), None, "too late");
     let id = wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap().unwrap();
     let message = wallet.state().request_credit(&wallet.state().returns()[0]);
     assert_eq!(message.x.len(), coins - 3);
@@ -446,34 +450,128 @@ fn unspent_and_unpaid_coins_are_returned_once_with_the_same_message() {
 
     let mut verdicts = vec![Verdict::Accepted; coins - 3];
     verdicts[0] = Verdict::Waiting;
-    let (user, period) = (message.user.clone(), message.period.clone());
-    let mut answer = FundsCredited { user, period, transaction: 8, verdicts };
-    assert_eq!(wallet.credit(&answer, None, EXPIRED).unwrap(), id);
+    let first = answer(&message, 8, verdicts.clone());
+    wallet.credit(&first, EXPIRED).unwrap();
     assert_eq!(wallet.state().unanswered_returns(EXPIRED).len(), 0);
     assert_eq!(wallet.state().unanswered_returns(CLOSED).len(), 1, "waiting coins are sent again");
-    answer.verdicts[0] = Verdict::AlreadyPaid;
-    wallet.credit(&answer, Some(&id), CLOSED).unwrap();
+    verdicts[0] = Verdict::Disputed;
+    wallet.credit(&answer(&message, 8, verdicts.clone()), CLOSED).unwrap();
+    assert_eq!(wallet.state().unanswered_returns(CLOSED).len(), 1, "so are disputed ones");
+    verdicts[0] = Verdict::AlreadyPaid;
+    let last = answer(&message, 8, verdicts);
+    wallet.credit(&last, CLOSED).unwrap();
+    // A decision is final: an older answer does not undo it, and the same one changes nothing.
+    let outdated = not_credited(wallet.credit(&first, CLOSED));
+    assert!(matches!(outdated, NotCredited::Outdated { coin: 1, .. }), "{outdated:?}");
+    assert!(outdated.to_string().contains("already redeemed or credited, not waiting"));
+    wallet.credit(&last, CLOSED).unwrap();
     let wallet = open(&directory);
     assert_eq!(wallet.state().unanswered_returns(CLOSED).len(), 0);
     assert_eq!(wallet.state().returns()[0].count(Some(Verdict::AlreadyPaid)), 1);
     assert_eq!(wallet.state().returns()[0].transaction, Some(8));
 }
 
+/// The broker's answer to a return of alice.
+fn answer(request: &RequestCredit, transaction: u64, verdicts: Vec<Verdict>) -> FundsCredited {
+    FundsCredited {
+        user: request.user.clone(),
+        period: request.period.clone(),
+        request: request.request.clone(),
+        transaction,
+        authenticator: request.authenticator,
+        verdicts,
+    }
+    .authenticated(&key(), request)
+}
+
+fn not_credited(result: Result<(), WalletError>) -> NotCredited {
+    match result {
+        Err(WalletError::NotCredited(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Only the broker, which has the user's key, can tell that coins were credited; and only about the
+/// return that it answers.
 #[test]
-fn answers_that_match_no_return_are_errors() {
+fn answers_that_are_not_the_brokers_to_this_return_credit_nothing() {
+    // Two holdings of alice: one of each broker, with different keys.
     let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
-    let answer = |coins| FundsCredited {
-        user: "alice".parse().unwrap(),
-        period: "2026-12".parse().unwrap(),
-        transaction: 1,
-        verdicts: vec![Verdict::Accepted; coins],
-    };
-    assert!(wallet.credit(&answer(3), None, EXPIRED).is_err());
-    wallet.begin_return(0, EXPIRED, &SystemEntropy).unwrap();
-    let coins = wallet.state().returns()[0].verdicts.len();
-    assert!(wallet.credit(&answer(coins + 1), None, EXPIRED).is_err());
-    assert!(wallet.credit(&answer(coins), Some(&"other".parse().unwrap()), EXPIRED).is_err());
-    wallet.credit(&answer(coins), None, EXPIRED).unwrap();
+    let other_broker = Key::from_bytes([6; 32]);
+    let mut elsewhere = funds(&[10], 2);
+    elsewhere.user_key = other_broker.clone();
+    elsewhere.params = params_with(|raw| raw.broker = "https://other.example/".into());
+    assert!(matches!(wallet.receive(&elsewhere, NOW).unwrap(), Received::New { holding: 1, .. }));
+    for holding in [0, 1] {
+        wallet.begin_return(holding, EXPIRED, &SystemEntropy).unwrap().unwrap();
+    }
+    let of =
+        |wallet: &Wallet, i: usize| wallet.state().request_credit(&wallet.state().returns()[i]);
+    let (request, other) = (of(&wallet, 0), of(&wallet, 1));
+    let coins = request.x.len();
+    let all = vec![Verdict::Accepted; coins];
+    let good = answer(&request, 8, all.clone());
+
+    let earlier = RequestCredit { request: "earlier".parse().unwrap(), ..request.clone() };
+    let is_unknown = |why: &NotCredited| matches!(why, NotCredited::NoSuchReturn { .. });
+    for unknown in [
+        answer(&earlier, 8, all.clone()),
+        FundsCredited { user: "bob".parse().unwrap(), ..good.clone() },
+        FundsCredited { period: "2027-01".parse().unwrap(), ..good.clone() },
+    ] {
+        let why = not_credited(wallet.credit(&unknown, EXPIRED));
+        assert!(is_unknown(&why), "{why:?}");
+    }
+
+    let fewer = RequestCredit { x: request.x[1..].to_vec(), ..request.clone() };
+    let mut flipped = *good.authenticator.as_bytes();
+    flipped[15] ^= 1;
+    for (name, forged) in [
+        (
+            "a stranger",
+            FundsCredited { authenticator: Authenticator::from_bytes([0; 16]), ..good.clone() },
+        ),
+        (
+            "a bit",
+            FundsCredited { authenticator: Authenticator::from_bytes(flipped), ..good.clone() },
+        ),
+        (
+            "the request's own",
+            FundsCredited { authenticator: request.authenticator, ..good.clone() },
+        ),
+        (
+            "an earlier return",
+            FundsCredited { request: request.request.clone(), ..answer(&earlier, 8, all.clone()) },
+        ),
+        ("other coins", answer(&fewer, 8, all.clone())),
+        ("another broker", good.clone().authenticated(&other_broker, &request)),
+        (
+            "other verdicts",
+            FundsCredited { verdicts: vec![Verdict::Forged; coins], ..good.clone() },
+        ),
+        ("fewer verdicts", FundsCredited { verdicts: all[1..].to_vec(), ..good.clone() }),
+        ("another number", FundsCredited { transaction: 9, ..good.clone() }),
+    ] {
+        let why = not_credited(wallet.credit(&forged, EXPIRED));
+        assert!(matches!(why, NotCredited::NotFromBroker { .. }), "{name}: {why:?}");
+        let text = why.to_string();
+        assert!(text.contains("not the answer of https://broker.example/"), "{text}");
+        assert!(text.contains("credits nothing"), "{text}");
+    }
+    // The broker of the other coins cannot answer for these, nor the other way round.
+    let theirs = FundsCredited { request: other.request.clone(), ..good.clone() };
+    let why = not_credited(wallet.credit(&theirs, EXPIRED));
+    assert!(matches!(why, NotCredited::NotFromBroker { .. }), "{why:?}");
+
+    for count in [coins - 1, coins + 1] {
+        let odd = answer(&request, 8, vec![Verdict::Accepted; count]);
+        let why = not_credited(wallet.credit(&odd, EXPIRED));
+        assert!(matches!(why, NotCredited::OtherCount { .. }), "{why:?}");
+    }
+    assert_eq!(wallet.state().unanswered_returns(EXPIRED).len(), 2, "nothing was recorded");
+    wallet.credit(&good, EXPIRED).unwrap();
+    assert_eq!(wallet.state().returns()[0].count(Some(Verdict::Accepted)), coins);
+    assert_eq!(wallet.state().unanswered_returns(EXPIRED).len(), 1);
 }
 
 #[test]
@@ -570,4 +668,49 @@ fn a_file_in_which_a_coin_is_sent_twice_is_an_error() {
     let error = Wallet::open_to_read(&directory, NAME).err().unwrap().to_string();
     assert!(error.contains("expected an unspent coin of set 0"), "{error}");
     assert!(error.contains("found Sent(0)"), "{error}");
+}
+
+/// A payment that the paywall did not see is sent again for the same request, byte by byte; its
+/// coins can pay for another page of the vendor instead, and then not for this one any more.
+#[test]
+fn a_payment_that_the_paywall_did_not_see_leaves_a_way_on() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4]);
+    let (page, other) =
+        (request("https://news.example/a", 2), request("https://news.example/b", 2));
+    let not_seen = PaymentOutcome::NotSeen("405".into());
+    let first = sent(pay(&mut wallet, &page));
+    wallet.settle(first.payment, not_seen.clone(), NOW).unwrap();
+
+    let again = sent(pay(&mut wallet, &page));
+    assert_eq!((again.payment, &again.message), (first.payment, &first.message));
+    // On its way, its coins pay for nothing else; nor after a crash.
+    let mut wallet = open(&directory);
+    assert_eq!(wallet.state().payments()[0].outcome, PaymentOutcome::Unknown);
+    let elsewhere = sent(pay(&mut wallet, &other));
+    assert!(!shares_coins(&first.message, &elsewhere.message));
+    wallet.settle(elsewhere.payment, PaymentOutcome::Paid, NOW).unwrap();
+
+    wallet.settle(first.payment, not_seen.clone(), NOW).unwrap();
+    let third = sent(pay(&mut wallet, &request("https://news.example/c", 1)));
+    assert!(shares_coins(&first.message, &third.message), "its coins are used first");
+    // The first payment has lost a coin: the page is paid with others, or with what is left.
+    let anew = sent(pay(&mut wallet, &page));
+    assert!(!anew.again && anew.payment != first.payment);
+    assert!(!shares_coins(&third.message, &anew.message));
+    // Never at another vendor.
+    let shop = sent(pay(&mut wallet, &request("https://shop.example/a", 2)));
+    assert!(!shares_coins(&first.message, &shop.message));
+    // What is not paid can be returned.
+    let left = wallet.state().returnable(EXPIRED)[0].coins;
+    assert_eq!(left, unspent(wallet.state()) + 5);
+}
+
+fn shares_coins(a: &[u8], b: &[u8]) -> bool {
+    let firsts = |message| -> Vec<u64> {
+        let payment = Payment::parse(message).unwrap();
+        payment.x.chunks(payment.coin_size()).map(|coin| coin[0]).collect()
+    };
+    let (a, b) = (firsts(a), firsts(b));
+    a.iter().any(|x| b.contains(x))
 }

@@ -38,9 +38,10 @@ const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
 ///
 /// With --result it reads the broker's answer (a Redemption-Result), prints what happened to the
 /// coins, blocks the users that the broker names (in the file `blocked` of the till; remove a line
-/// to serve a user again), and removes journals in which everything is final and past redeem-until.
-/// Coins that wait at the broker are not lost: after redeem-until, --out writes their batch again,
-/// and the broker then decides about them.
+/// to serve a user again), and removes journals in which everything is final and past
+/// redeem-until. A result that is not the broker's answer to a batch of this till is refused. Coins
+/// that wait at the broker are not lost: after redeem-until, --out writes their batch again, and
+/// the broker then decides about them.
 ///
 /// Exit status: 0 done; 1 failed, standard error says why; 2 the command line is wrong; 3 with
 /// --out, there is nothing to redeem, and no file was written.
@@ -60,7 +61,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE", group = "action", requires = "key_file")]
     out: Option<PathBuf>,
     /// Read the broker's result from this file; - reads standard input.
-    #[arg(long, value_name = "FILE", group = "action")]
+    #[arg(long, value_name = "FILE", group = "action", requires = "key_file")]
     result: Option<PathBuf>,
     /// Print all batches and what is not redeemed yet.
     #[arg(long, group = "action")]
@@ -69,8 +70,9 @@ struct Arguments {
     #[arg(long, group = "action")]
     prune: bool,
     /// The file with the vendor key, 64 hexadecimal digits as `mmbroker vendor-key` prints them.
-    /// Only its owner may be able to read it.
-    #[arg(long, value_name = "FILE", requires = "out")]
+    /// Only its owner may be able to read it. It signs a batch, and shows that a result is from the
+    /// broker.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["status", "prune"])]
     key_file: Option<PathBuf>,
     /// Redeem only this period.
     #[arg(long, value_name = "PERIOD", requires = "out")]
@@ -96,7 +98,8 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
     }
     if let Some(result) = &arguments.result {
         let message = RedemptionResult::parse(&read_input(result, RESULT_SIZE_MAX)?)?;
-        print_batch(&read_result(&till, &vendor, &message)?);
+        let key = vendor_key(arguments.key_file.as_deref().ok_or("expected --key-file")?)?;
+        print_batch(&read_result(&till, &vendor, &key, &message)?);
         for user in message.blocked.users() {
             say!("blocked: {user}; the servers of this till refuse payments of this user");
         }

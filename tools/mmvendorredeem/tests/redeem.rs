@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assert_cmd::Command;
-use micromint::authenticator::{Authenticator, OwnerToken, UrlDigest};
+use micromint::authenticator::{Authenticator, Key, OwnerToken, UrlDigest};
 use micromint::bin::Bin;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::protocol::{
@@ -15,6 +15,7 @@ use micromint::protocol::{
 };
 use micromint::till::{Spend, Spent, SyncMode, Till};
 use micromint::time::UnixTime;
+use sha2::{Digest, Sha256};
 
 const KEY: &str = "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b";
 
@@ -82,9 +83,16 @@ fn answer(folder: &Path, batch: &str, verdicts: &[Verdict]) {
 /// Also names users whom the vendor should stop serving.
 fn answer_blocking(folder: &Path, batch: &str, verdicts: &[Verdict], blocked: &[&str]) {
     let batch = RequestRedemption::parse(&std::fs::read(folder.join(batch)).unwrap()).unwrap();
-    let (vendor, batch) = (batch.vendor, batch.batch);
-    let blocked = Blocked::new(blocked.iter().map(|user| user.parse().unwrap()));
-    let result = RedemptionResult { vendor, batch, blocked, verdicts: verdicts.to_vec() };
+    let key: Key = KEY.parse().unwrap();
+    let digest = Sha256::digest(&batch.data).into();
+    let result = RedemptionResult {
+        vendor: batch.vendor,
+        batch: batch.batch,
+        blocked: Blocked::new(blocked.iter().map(|user| user.parse().unwrap())),
+        authenticator: batch.authenticator,
+        verdicts: verdicts.to_vec(),
+    }
+    .authenticated(&key, &batch.period, &digest);
     std::fs::write(folder.join("result"), result.to_bytes()).unwrap();
 }
 
@@ -105,7 +113,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     let digests: Vec<UrlDigest> =
         batch.records().iter().map(|record| PaymentRecord::parse(record).unwrap().url).collect();
     assert_eq!(digests, [1, 2].map(|coin| UrlDigest::of(&page(coin))));
-    let key: micromint::authenticator::Key = KEY.parse().unwrap();
+    let key: Key = KEY.parse().unwrap();
     assert_eq!(batch.authenticator, key.request_redemption(batch.batch.as_str(), &batch.data));
 
     // The same batch is written again, but never over an existing file.
@@ -125,12 +133,12 @@ fn a_batch_goes_out_and_its_result_comes_back() {
 
     // A result that does not match the batch changes nothing.
     answer(folder, "batch", &[Verdict::Accepted; 3]);
-    let (_, stderr) = output(&mut program(folder, &["--result", "result"]), 1);
+    let (_, stderr) = output(&mut program(folder, &["--result", "result", "--key-file", "key"]), 1);
     assert!(stderr.contains("expected verdicts on 4 coins, found 3"), "{stderr}");
 
     let accepted = Verdict::Accepted;
     answer(folder, "batch", &[accepted, Verdict::Waiting, accepted, Verdict::NotFromOwner]);
-    let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
+    let (text, _) = output(&mut program(folder, &["--result", "result", "--key-file", "key"]), 0);
     assert!(
         text.contains("2 accepted, 1 waiting until redeem-until, 1 not from the owner"),
         "{text}"
@@ -142,7 +150,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     let (_, stderr) = output(&mut program(folder, &["--out", "third", "--key-file", "key"]), 0);
     assert!(stderr.contains("the same batch as on"), "{stderr}");
     answer(folder, "third", &[accepted, accepted, accepted, Verdict::NotFromOwner]);
-    let (text, _) = output(&mut program(folder, &["--result", "result"]), 0);
+    let (text, _) = output(&mut program(folder, &["--result", "result", "--key-file", "key"]), 0);
     assert!(text.contains("3 accepted, 1 not from the owner"), "{text}");
     assert_eq!(text.matches("removed till-").count(), 2, "{text}");
     let (_, stderr) = output(&mut program(folder, &["--out", "fourth", "--key-file", "key"]), 3);
@@ -191,6 +199,6 @@ fn mistakes_are_reported() {
     let (_, stderr) = output(&mut program(folder, &["--out", "x", "--key-file", "key"]), 1);
     assert!(stderr.contains("others can read") && stderr.contains("chmod 600"), "{stderr}");
     std::fs::write(folder.join("result"), "MicroMint-1.0\n").unwrap();
-    output(&mut program(folder, &["--result", "result"]), 1);
+    output(&mut program(folder, &["--result", "result", "--key-file", "key"]), 1);
     output(&mut program(folder, &["--result", "absent"]), 1);
 }

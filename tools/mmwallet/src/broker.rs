@@ -277,7 +277,13 @@ fn send_one(
         return Err((exit::HTTP, format!("HTTP status {}", answer.status)));
     }
     let text = answer.read(ANSWER_SIZE_MAX).map_err(invalid)?;
-    take_answer(wallet, &text, Some(&one.message.request)).map_err(invalid)
+    let answered = take_answer(wallet, &text).map_err(invalid)?;
+    if answered != one.message.request {
+        let found =
+            format!("expected the answer to return {}, found {answered}", one.message.request);
+        return Err((EXIT_FAILURE, found));
+    }
+    Ok(())
 }
 
 /// The URL for returns at the broker whose page is `broker`. The page itself needs the web site's
@@ -290,16 +296,18 @@ fn return_url_at(broker: &str) -> String {
 /// input for `-`.
 ///
 /// # Errors
-/// The file cannot be read, or the message matches no return.
-pub fn credited(file: &WalletFile, path: &Path, request: Option<&Id>) -> Result<u8, ToolError> {
+/// The file cannot be read, or the message is not the broker's answer to a return of this wallet.
+pub fn credited(file: &WalletFile, path: &Path) -> Result<u8, ToolError> {
     let text = read_input(path, ANSWER_SIZE_MAX)?;
-    take_answer(&mut file.open()?, &text, request)?;
+    take_answer(&mut file.open()?, &text)?;
     Ok(EXIT_OK)
 }
 
-fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result<(), ToolError> {
+/// Records the broker's answer to a return, and returns its Request-ID.
+fn take_answer(wallet: &mut Wallet, text: &[u8]) -> Result<Id, ToolError> {
     let answer = FundsCredited::parse(text)?;
-    let request = wallet.credit(&answer, request, SystemClock.now())?;
+    wallet.credit(&answer, SystemClock.now())?;
+    let request = answer.request;
     let count =
         |is: fn(&Verdict) -> bool| answer.verdicts.iter().filter(|verdict| is(verdict)).count();
     say!(
@@ -309,11 +317,15 @@ fn take_answer(wallet: &mut Wallet, text: &[u8], request: Option<&Id>) -> Result
         count(|verdict| *verdict == Verdict::Waiting),
         count(|verdict| verdict.is_rejection()),
     );
+    let disputed = count(|verdict| *verdict == Verdict::Disputed);
+    if disputed > 0 {
+        say!("  {disputed} disputed: a person at the broker decides; send the return again later");
+    }
     for verdict in Verdict::ALL.iter().filter(|verdict| verdict.is_rejection()) {
         let refused = answer.verdicts.iter().filter(|found| *found == verdict).count();
         if refused > 0 {
             say!("  {refused} {}", verdict.words());
         }
     }
-    Ok(())
+    Ok(request)
 }

@@ -10,7 +10,6 @@ use clap::{Args, Parser, Subcommand};
 use micromint::error::FileError;
 use micromint::host::{Clock, DiskDirectory, SystemClock};
 use micromint::identity::VendorId;
-use micromint::protocol::Id;
 use micromint::wallet::{Policy, Wallet};
 use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say};
 use mmwallet::broker::{self, ReturnOptions};
@@ -75,13 +74,11 @@ enum Command {
     },
     /// Return the coins of expired periods to the broker for credit.
     Return(ReturnArgs),
-    /// Read the broker's answer to a return, a Funds-Credited message.
+    /// Read the broker's answer to a return, a Funds-Credited message. A message that is not from
+    /// the broker is refused.
     Credited {
         /// The file with the message; - reads standard input.
         file: PathBuf,
-        /// The Request-ID of the return, needed only if the answer fits several returns.
-        #[arg(long, value_name = "ID")]
-        request: Option<Id>,
     },
     /// Write a backup of the wallet to a new file. Nothing can be spent from it until it is
     /// restored.
@@ -268,7 +265,7 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
             };
             broker::give_back(&wallet, &args.net.client(&settings)?, &options)
         }
-        Command::Credited { file, request } => broker::credited(&wallet, file, request.as_ref()),
+        Command::Credited { file } => broker::credited(&wallet, file),
         Command::Backup { file } => backup(&wallet, file),
         Command::Restore { file, nothing_spent_since } => {
             restore(&wallet, file, *nothing_spent_since)

@@ -122,7 +122,7 @@ _STATUS: dict[str, list[Any]] = {
     "wallet_keep_receipt": [c_void_p, c_uint32, *_BYTES, POINTER(c_bool)],
     "wallet_receipt": [c_void_p, *_BYTES, _OBJECT],
     "wallet_return": [*_INDEX, _OBJECT],
-    "wallet_credit": [c_void_p, *_BYTES, *_BYTES],
+    "wallet_credit": [c_void_p, *_BYTES],
 }
 # The functions that return a value.
 _VALUE: dict[str, tuple[Any, list[Any]]] = {

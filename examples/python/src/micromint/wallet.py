@@ -110,8 +110,8 @@ class Wallet(Handle):
 
     def record_outcome(self, payment: Payment, status: int, word: str = "") -> str:
         """Records the outcome of a payment: the status of the response and its MicroMint-Status.
-        Returns ``paid``, ``refused``, ``not-kept`` or ``unknown``. If no complete response came,
-        call ``pay`` again instead."""
+        Returns ``paid``, ``refused``, ``not-kept``, ``not-seen`` or ``unknown``. If no complete
+        response came, call ``pay`` again instead."""
         return lent("wallet_record_outcome", self._pointer, payment.number, status, *sized(word)).decode()
 
     def keep_receipt(self, payment: Payment, set_cookie: str) -> bool:
@@ -140,7 +140,7 @@ class Wallet(Handle):
         call("wallet_return", self._pointer, holding, byref(message))
         return take(message)
 
-    def credit(self, message: bytes, request: str = "") -> None:
-        """Records the broker's answer to a return, a Funds-Credited message. ``request`` is the
-        Request-ID of the return; without it the answer must match exactly one return."""
-        call("wallet_credit", self._pointer, *sized(message), *sized(request))
+    def credit(self, message: bytes) -> None:
+        """Records the broker's answer to a return, a Funds-Credited message. Raises an error if the
+        message is not from the broker."""
+        call("wallet_credit", self._pointer, *sized(message))

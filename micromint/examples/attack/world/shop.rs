@@ -194,7 +194,7 @@ impl World {
         {
             let now = self.now();
             let answer = self.broker.redeem(&batch.message, now).unwrap().granted().unwrap();
-            read_result(&till, &shop.vendor, &answer.result).unwrap();
+            read_result(&till, &shop.vendor, &shop.key, &answer.result).unwrap();
             self.blocked_by_honest.extend(answer.result.blocked.users().iter().cloned());
             verdicts.extend_from_slice(&answer.result.verdicts);
             self.due.sent(batch.message, true);

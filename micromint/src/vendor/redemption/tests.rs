@@ -63,8 +63,14 @@ fn make(till: &Till) -> Option<OutgoingBatch> {
 }
 
 fn result(batch: &Batch, verdicts: &[Verdict]) -> RedemptionResult {
-    let (batch, blocked) = (batch.id.clone(), Blocked::default());
-    RedemptionResult { vendor: vendor(), batch, blocked, verdicts: verdicts.to_vec() }
+    RedemptionResult {
+        vendor: vendor(),
+        batch: batch.id.clone(),
+        blocked: Blocked::default(),
+        authenticator: Authenticator::from_bytes([0; 16]),
+        verdicts: verdicts.to_vec(),
+    }
+    .authenticated(&key(), &batch.period, &batch.digest)
 }
 
 /// The digests of the pages that a batch redeems.
@@ -102,7 +108,8 @@ fn every_payment_is_redeemed_once_and_a_batch_made_again_is_the_same() {
     assert_eq!((again.message.to_bytes(), again.is_again), (first.message.to_bytes(), true));
 
     let done =
-        read_result(&till, &vendor(), &result(&first.batch, &[Verdict::Accepted; 3])).unwrap();
+        read_result(&till, &vendor(), &key(), &result(&first.batch, &[Verdict::Accepted; 3]))
+            .unwrap();
     assert!(done.is_final());
     assert_eq!(records(&make(&till).unwrap()), [digest("other", 0)]);
     clock.pass(1);
@@ -138,7 +145,7 @@ fn limits_split_what_is_left_into_several_batches() {
         let made = make_batch(&till, &vendor(), &key(), None, limits).unwrap().unwrap();
         sizes.push(made.batch.payments);
         let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
-        read_result(&till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
+        read_result(&till, &vendor(), &key(), &result(&made.batch, &verdicts)).unwrap();
     }
     assert_eq!(sizes, [4, 2, 1, 3]);
     assert!(make(&till).is_none());
@@ -152,11 +159,39 @@ fn results_that_do_not_fit_are_refused_and_change_nothing() {
     clock.pass(601);
     let made = make(&till).unwrap();
     let good = result(&made.batch, &[Verdict::Accepted, Verdict::Forged, Verdict::Accepted]);
-    let read = |result: &RedemptionResult| read_result(&till, &vendor(), result);
+    let read = |result: &RedemptionResult| read_result(&till, &vendor(), &key(), result);
     let other = RedemptionResult { vendor: "shop.example".parse().unwrap(), ..good.clone() };
     assert!(matches!(read(&other), Err(RedemptionError::OtherVendor { .. })));
     let unknown = RedemptionResult { batch: "x".parse().unwrap(), ..good.clone() };
     assert!(matches!(read(&unknown), Err(RedemptionError::UnknownBatch { .. })));
+    let signed = |key: &Key, period: &str, digest| {
+        good.clone().authenticated(key, &period.parse().unwrap(), digest)
+    };
+    let (id, of_batch) = (&made.batch.id, &made.batch.digest);
+    for (name, forged) in [
+        (
+            "a stranger",
+            RedemptionResult { authenticator: made.message.authenticator, ..good.clone() },
+        ),
+        ("another broker", signed(&Key::from_bytes([6; 32]), "2026-12", of_batch)),
+        ("another period", signed(&key(), "2027-01", of_batch)),
+        ("an earlier batch", signed(&key(), "2026-12", &[7; 32])),
+        (
+            "other verdicts",
+            RedemptionResult { verdicts: vec![Verdict::Accepted; 3], ..good.clone() },
+        ),
+        (
+            "other users",
+            RedemptionResult { blocked: Blocked::new(["eve".parse().unwrap()]), ..good.clone() },
+        ),
+    ] {
+        let error = read(&forged).unwrap_err();
+        assert!(
+            matches!(&error, RedemptionError::NotFromBroker { id: of, .. } if of == id),
+            "{name}"
+        );
+    }
+    assert!(blocked_users(&till).unwrap().is_empty());
     for count in [2, 4] {
         let wrong = result(&made.batch, &vec![Verdict::Accepted; count]);
         assert!(matches!(read(&wrong), Err(RedemptionError::VerdictCount { .. })));
@@ -180,14 +215,14 @@ fn waiting_coins_are_asked_for_again_after_redeem_until_and_only_then_pruned() {
     clock.pass(601);
     let made = make(&till).unwrap();
     let waiting = [Verdict::Accepted, Verdict::Waiting, Verdict::Accepted];
-    read_result(&till, &vendor(), &result(&made.batch, &waiting)).unwrap();
+    read_result(&till, &vendor(), &key(), &result(&made.batch, &waiting)).unwrap();
     assert!(make(&till).is_none());
     clock.pass(38 * 86_400);
     assert!(prune(&till).unwrap().is_empty());
     let again = make(&till).unwrap();
     assert_eq!(again.message, made.message);
     let last = [Verdict::Accepted, Verdict::AlreadyPaid, Verdict::Accepted];
-    read_result(&till, &vendor(), &result(&made.batch, &last)).unwrap();
+    read_result(&till, &vendor(), &key(), &result(&made.batch, &last)).unwrap();
     assert!(make(&till).is_none());
     assert_eq!(prune(&till).unwrap(), ["till-2026-12-01.journal"]);
     assert!(prune(&till).unwrap().is_empty());
@@ -208,7 +243,7 @@ fn only_what_is_final_and_past_its_time_is_removed() {
     let finish_all = || {
         let made = make(&till).unwrap();
         let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
-        read_result(&till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
+        read_result(&till, &vendor(), &key(), &result(&made.batch, &verdicts)).unwrap();
     };
     finish_all();
     assert!(prune(&till).unwrap().is_empty(), "redeem-until is not past");
@@ -247,7 +282,7 @@ fn only_what_is_final_and_past_its_time_is_removed() {
 fn finish_all(till: &Till) {
     while let Some(made) = make(till) {
         let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
-        read_result(till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
+        read_result(till, &vendor(), &key(), &result(&made.batch, &verdicts)).unwrap();
     }
 }
 
@@ -354,7 +389,7 @@ fn a_crash_at_any_step_doubles_and_loses_nothing() {
             let limits = BatchLimits { payments, ..BatchLimits::default() };
             let made = make_batch(&till, &vendor(), &key(), None, limits).ok()??;
             let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
-            read_result(&till, &vendor(), &result(&made.batch, &verdicts)).ok()?;
+            read_result(&till, &vendor(), &key(), &result(&made.batch, &verdicts)).ok()?;
         }
         Some(())
     };
@@ -381,7 +416,7 @@ fn a_crash_at_any_step_doubles_and_loses_nothing() {
             let till = open(&after, &HandClock::at("2026-12-01T13:00:00Z"));
             while let Some(made) = make(&till) {
                 let verdicts = vec![Verdict::Accepted; made.batch.coins as usize];
-                read_result(&till, &vendor(), &result(&made.batch, &verdicts)).unwrap();
+                read_result(&till, &vendor(), &key(), &result(&made.batch, &verdicts)).unwrap();
             }
             let batches = batches(&till).unwrap();
             let payments: u32 = batches.iter().map(|batch| batch.payments).sum();

@@ -179,7 +179,7 @@ fn the_wallet_returns_expired_coins_and_learns_what_was_credited() {
     // The same message at redeem-until, when waiting claims are decided.
     std::fs::write(place.path("request"), &sent[0]).unwrap();
     place.run(&format!("mmbroker return request -o credited --as-of {CLOSED}"), 0);
-    assert_eq!(credited(&wallet, &place.path("credited"), None).unwrap(), EXIT_OK);
+    assert_eq!(credited(&wallet, &place.path("credited")).unwrap(), EXIT_OK);
     assert_eq!(state(), (1, 0, coins));
 }
 

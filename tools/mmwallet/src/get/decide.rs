@@ -10,7 +10,7 @@ use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::scheme::Challenge;
-use micromint::wallet::{Choice, Fetch, PaymentDecision, Sending, Wallet, has_ended};
+use micromint::wallet::{Choice, Fetch, PaymentDecision, PaymentForm, Sending, Wallet, has_ended};
 use micromint_console::ToolError;
 
 use super::consent::ask_vendor;
@@ -47,7 +47,7 @@ pub(super) fn decide(
             ));
         }
         Some(_) => CREDENTIAL_COINS_MAX,
-        None if pays_in_header(options) => HEADER_COINS_MAX,
+        None if form_of(options) == PaymentForm::Header => HEADER_COINS_MAX,
         None => u32::MAX,
     };
     if request.price > coins_max {
@@ -110,14 +110,21 @@ fn ask(
     }
 }
 
-/// Whether the payment travels in a header: a POST of the payment can only replace a plain GET.
-pub(super) fn pays_in_header(options: &GetOptions<'_>) -> bool {
+/// The form in which the payment travels.
+pub(super) fn form_of(options: &GetOptions<'_>) -> PaymentForm {
+    match options.pay_in_header || !is_plain_get(options) {
+        true => PaymentForm::Header,
+        false => PaymentForm::Body,
+    }
+}
+
+/// Whether a POST of the payment can replace the request.
+pub(super) fn is_plain_get(options: &GetOptions<'_>) -> bool {
     let is_partial = |name: &str| {
         let name = name.to_ascii_lowercase();
         name == "range" || name.starts_with("if-")
     };
-    options.pay_in_header
-        || options.method != "GET"
-        || !options.body.is_empty()
-        || options.headers.iter().any(|(name, _)| is_partial(name))
+    options.method == "GET"
+        && options.body.is_empty()
+        && !options.headers.iter().any(|(name, _)| is_partial(name))
 }

@@ -22,16 +22,16 @@ use micromint::scheme::{
 };
 use micromint::time::UnixTime;
 use micromint::wallet::{
-    PROBLEM_SIZE_MAX, PaymentOutcome, Problem, Sending, Wallet, outcome_of, payment_for_header,
-    receipt_in,
+    PROBLEM_SIZE_MAX, PaymentForm, PaymentOutcome, Problem, Sending, Wallet, outcome_of,
+    payment_for_header, receipt_in,
 };
 use micromint_console::{EXIT_OK, ToolError};
 
-use super::decide::pays_in_header;
+use super::decide::{form_of, is_plain_get};
 use super::output::{Broken, Output};
 use super::resend::{Attempt, until_known};
 use super::unpaid::headers_for;
-use super::{GetOptions, MESSAGE_SIZE_MAX, deliver, report};
+use super::{GetOptions, HEADER_COINS_MAX, MESSAGE_SIZE_MAX, deliver, report};
 use crate::exit;
 use crate::net::{Client, Response};
 use crate::settings::Settings;
@@ -58,10 +58,19 @@ pub(super) enum Next {
 
 impl Paying<'_> {
     pub(super) fn send(mut self, url: &AnyUrl, output: &mut Output) -> Result<Next, ToolError> {
-        let attempt = match self.options.waits {
-            true => until_known(|| self.attempt(url), self.waiting(), || SystemClock.now()),
-            false => self.attempt(url),
-        };
+        let mut form = form_of(self.options);
+        let mut attempt = self.attempts(url, form);
+        if let Ok(Attempt { answer, outcome, .. }) = &attempt
+            && self.may_send_in_header(form, answer.status, outcome)
+        {
+            self.say(&format!(
+                "{url}: a POST of the payment does not reach the paywall (HTTP status {}); sending \
+                the same payment in a header",
+                answer.status
+            ));
+            form = PaymentForm::Header;
+            attempt = self.attempts(url, form);
+        }
         let Attempt { answer, outcome, words, .. } = match attempt {
             Ok(attempt) => attempt,
             Err(error) => return Ok(self.no_answer(&error)),
@@ -91,26 +100,76 @@ impl Paying<'_> {
                 // with other coins.
                 Ok(Next::Done(exit::REFUSED))
             }
-            PaymentOutcome::NotKept(_) | PaymentOutcome::Unknown => {
+            PaymentOutcome::NotKept(_) | PaymentOutcome::NotSeen(_) | PaymentOutcome::Unknown => {
                 self.record_outcome(&outcome)?;
-                let status = answer.status;
-                report(
-                    exit::HTTP,
-                    &format!(
-                        "{url}: the payment was answered with HTTP status {status}; \
-                        the outcome is {outcome}, and the coins can be spent only at {}",
-                        self.request.vendor
-                    ),
-                );
-                deliver(output, answer, self.options)?;
+                let why = self.why_no_content(form, answer.status, &outcome);
+                report(exit::HTTP, &format!("{url}: {why}"));
+                if answer.status != 402 {
+                    deliver(output, answer, self.options)?;
+                }
                 Ok(Next::Done(exit::HTTP))
             }
         }
     }
 
+    /// Sends the payment in this form, until the vendor knows its coins.
+    fn attempts(&self, url: &AnyUrl, form: PaymentForm) -> Result<Attempt<Response>, ureq::Error> {
+        match self.options.waits {
+            true => until_known(|| self.attempt(url, form), self.waiting(), || SystemClock.now()),
+            false => self.attempt(url, form),
+        }
+    }
+
+    /// Whether a header is worth a try after a POST that did not reach the paywall.
+    fn may_send_in_header(&self, form: PaymentForm, status: u16, outcome: &PaymentOutcome) -> bool {
+        self.challenge.is_none()
+            && self.request.price <= HEADER_COINS_MAX
+            && form.other_after(status, outcome) == Some(PaymentForm::Header)
+    }
+
+    /// What an answer without the content means for the coins, and what the user can do.
+    fn why_no_content(&self, form: PaymentForm, status: u16, outcome: &PaymentOutcome) -> String {
+        let vendor = &self.request.vendor;
+        let advice = match form.other_after(status, outcome) {
+            Some(PaymentForm::Header) if self.challenge.is_none() => {
+                format!(
+                    "; a header, which holds at most {HEADER_COINS_MAX} coins, is the only other way"
+                )
+            }
+            Some(PaymentForm::Body) if self.challenge.is_none() && is_plain_get(self.options) => {
+                "; try it without --pay-in-header".to_string()
+            }
+            _ => "; ask the vendor if it stays so".to_string(),
+        };
+        let then = format!(
+            "the same command sends the same payment again, the coins can pay for other pages of \
+            {vendor}, and after the period they can be returned"
+        );
+        match outcome {
+            PaymentOutcome::NotSeen(_) if status == 402 => format!(
+                "the payment was dropped on the way, and the paywall asks for it again{advice}. \
+                Nothing was charged: {then}"
+            ),
+            PaymentOutcome::NotSeen(_) => format!(
+                "the server itself refused the request with HTTP status {status}, before its \
+                paywall saw the payment{advice}. Nothing was charged: {then}"
+            ),
+            PaymentOutcome::NotKept(word) => format!(
+                "the payment was answered with HTTP status {status} and not charged ({word}); the \
+                coins can be spent only at {vendor}"
+            ),
+            _ => format!(
+                "the payment was answered with HTTP status {status}, and the paywall says nothing: \
+                it may have taken the coins. Run the same command again later: it sends the same \
+                payment, and {vendor} does not charge twice. After the period, unpaid coins can be \
+                returned"
+            ),
+        }
+    }
+
     /// Sends the payment: as in the thesis, a POST of the message to the URL of the page; or the
     /// same request again with the message in a header.
-    fn request_paid(&self, url: &AnyUrl) -> Result<Response, ureq::Error> {
+    fn request_paid(&self, url: &AnyUrl, form: PaymentForm) -> Result<Response, ureq::Error> {
         let mut headers = headers_for(self.options, url);
         let message = &self.sending.message;
         if let Some(challenge) = self.challenge {
@@ -123,7 +182,7 @@ impl Paying<'_> {
                 self.options.body,
             );
         }
-        if !pays_in_header(self.options) {
+        if form == PaymentForm::Body {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
             headers.push(("Content-Type".to_string(), MEDIA_TYPE.to_string()));
             return self.client.send("POST", url.as_str(), &headers, message);
@@ -134,8 +193,8 @@ impl Paying<'_> {
     }
 
     /// Sends the payment once.
-    fn attempt(&self, url: &AnyUrl) -> Result<Attempt<Response>, ureq::Error> {
-        let mut answer = self.request_paid(url)?;
+    fn attempt(&self, url: &AnyUrl, form: PaymentForm) -> Result<Attempt<Response>, ureq::Error> {
+        let mut answer = self.request_paid(url, form)?;
         let (outcome, words) = self.outcome(&mut answer);
         let retry_after = answer.header("retry-after").map(str::to_string);
         Ok(Attempt { answer, outcome, words, retry_after })
@@ -192,6 +251,8 @@ impl Paying<'_> {
             self.wallet.keep_receipt(self.sending.payment, cookie, expires)?;
         }
         let said = self.said(&answer);
+        let moved_to = answer.header("location").filter(|_| answer.status >= 300);
+        let moved_to = moved_to.map(str::to_string);
         match output.write(answer, self.options.include_head) {
             Ok(()) => {}
             Err(Broken::Input(error)) => return Ok(self.no_answer(&error)),
@@ -210,7 +271,15 @@ impl Paying<'_> {
         }
         self.record_outcome(&PaymentOutcome::Paid)?;
         self.say_paid(now, &said);
-        Ok(Next::Done(EXIT_OK))
+        Ok(Next::Done(match moved_to {
+            None => EXIT_OK,
+            Some(target) => report(
+                exit::HTTP,
+                &format!(
+                    "what you paid for is at {target:?}; a payment follows no redirect, so get it from there"
+                ),
+            ),
+        }))
     }
 
     /// What a successful response says about the payment, as text for the user.

@@ -168,8 +168,24 @@ fn expired_coins_are_returned_and_the_answer_is_read() {
 
     let mut verdicts = vec![Verdict::Accepted; message.x.len()];
     verdicts[1] = Verdict::AlreadyPaid;
-    let answer =
-        FundsCredited { user: message.user, period: message.period, transaction: 3, verdicts };
+    let unsigned = FundsCredited {
+        user: message.user.clone(),
+        period: message.period.clone(),
+        request: message.request.clone(),
+        transaction: 3,
+        authenticator: message.authenticator,
+        verdicts,
+    };
+    // A stranger can write everything but the Authenticator.
+    let forged = home.file("forged", &unsigned.to_bytes());
+    let output = home.run(&["credited", text(&forged)]);
+    assert_eq!(status(&output), 1);
+    let says = "not the answer of https://broker.example/";
+    assert!(stderr(&output).contains(says), "{output:?}");
+    assert!(stderr(&output).contains("credits nothing"), "{output:?}");
+    assert_eq!(home.run(&["return"]).stdout, first, "the return is still without an answer");
+
+    let answer = unsigned.authenticated(&Key::from_bytes([5; 32]), &message);
     let answer = home.file("answer", &answer.to_bytes());
     let output = home.run(&["credited", text(&answer)]);
     assert!(stdout(&output).contains("1 already redeemed or credited"), "{output:?}");

@@ -598,3 +598,88 @@ fn https_needs_a_trusted_certificate() {
     assert_eq!(status(&output), 7, "{output:?}");
     assert_eq!(vendor.spent(), 2);
 }
+
+/// Where the server refuses a POST, or something drops it, the same message goes in a header.
+#[test]
+fn a_payment_whose_post_is_refused_goes_in_a_header() {
+    let pages =
+        ["403", "405", "411", "413", "415", "501"].map(|status| format!("/no-post={status}"));
+    for page in pages.iter().map(String::as_str).chain(["/dropped"]) {
+        let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+        let coins = home.unspent();
+        let output = get(&home, &vendor.url(page), &[]);
+        assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+        assert!(stderr(&output).contains("does not reach the paywall"), "{output:?}");
+        let sent = vendor.payments();
+        assert!(sent.len() == 2 && sent[0] == sent[1], "the same message");
+        assert_eq!((home.outcome().as_str(), home.unspent()), ("paid", coins - 2), "{page}");
+    }
+}
+
+/// The server's own refusals are not the paywall's: nothing was charged, and the wallet goes on.
+#[test]
+fn a_refusal_by_the_server_itself_leaves_a_way_on() {
+    for refused in ["400", "403", "404", "405", "411", "413", "414", "431", "501"] {
+        let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+        let coins = home.unspent();
+        let url = vendor.url(&format!("/server={refused}"));
+        let output = get(&home, &url, &[]);
+        assert_eq!((status(&output), stdout(&output).as_str()), (6, "the server's own page"));
+        let says = format!("the server itself refused the request with HTTP status {refused}");
+        assert!(stderr(&output).contains(&says), "{output:?}");
+        assert!(stderr(&output).contains("Nothing was charged"), "{output:?}");
+        assert_eq!(home.outcome(), format!("not-seen {refused}"));
+        // The same request sends the same message, and no further coins.
+        let before = vendor.payments().pop().unwrap();
+        assert_eq!(status(&get(&home, &url, &[])), 6);
+        assert_eq!(vendor.payments().pop().unwrap(), before);
+        assert_eq!(home.unspent(), coins - 2);
+        // Another page of this vendor takes the same coins.
+        let output = get(&home, &vendor.url("/page"), &[]);
+        assert_eq!(status(&output), 0, "{output:?}");
+        assert_eq!(home.unspent(), coins - 2);
+    }
+}
+
+/// A gateway's error, a limit or a timeout says nothing: only the same message is sent again.
+#[test]
+fn an_answer_of_a_gateway_leaves_the_payment_open() {
+    for failed in ["408", "429", "500", "502", "503", "504"] {
+        let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+        let coins = home.unspent();
+        let url = vendor.url(&format!("/server={failed}"));
+        let output = get(&home, &url, &[]);
+        assert_eq!(status(&output), 6);
+        assert!(stderr(&output).contains("it may have taken the coins"), "{output:?}");
+        assert_eq!(home.outcome(), "unknown");
+        let before = vendor.payments().pop().unwrap();
+        assert_eq!(status(&get(&home, &url, &[])), 6);
+        assert_eq!(vendor.payments().pop().unwrap(), before);
+        // Its coins pay for nothing else.
+        assert_eq!(status(&get(&home, &vendor.url("/page"), &[])), 0);
+        assert_eq!(home.unspent(), coins - 4);
+    }
+}
+
+#[test]
+fn a_header_that_is_refused_is_explained() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let output = get(&home, &vendor.url("/no-header=431"), &["--pay-in-header"]);
+    assert_eq!(status(&output), 6, "{output:?}");
+    assert!(stderr(&output).contains("try it without --pay-in-header"), "{output:?}");
+    let output = get(&home, &vendor.url("/no-header=431"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
+    let payments = vendor.payments();
+    assert_eq!(payments[0], payments[1], "the same message in the other form");
+}
+
+/// What is sold may be a redirect. It is paid for, and the wallet says where it leads.
+#[test]
+fn a_redirect_that_was_sold_is_paid() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let output = get(&home, &vendor.url("/sold-elsewhere"), &[]);
+    assert_eq!(status(&output), 6, "{output:?}");
+    assert!(stderr(&output).contains("what you paid for is at \"/good?for=you\""), "{output:?}");
+    assert_eq!(home.outcome(), "paid");
+    assert!(!vendor.seen().iter().any(|seen| seen.path.starts_with("/good")));
+}

@@ -188,6 +188,20 @@ impl Vendor {
             }
             return self.unpaid(path, &[]);
         };
+        // The server itself refuses every payment, only a POST of it, or only one in a header; or
+        // something on the way drops it.
+        for (prefix, is_refused) in [
+            ("/server=", true),
+            ("/no-post=", seen.method == "POST"),
+            ("/no-header=", seen.headers.contains_key("micromint-payment")),
+        ] {
+            if let Some(status) = path.strip_prefix(prefix).filter(|_| is_refused) {
+                return http(&format!("{status} Refused"), "", b"the server's own page");
+            }
+        }
+        if path == "/dropped" && seen.method == "POST" {
+            return self.unpaid(path, &[]);
+        }
         if path.starts_with("/refuse=") {
             return self.refused(path, &message, path.trim_start_matches("/refuse="));
         }
@@ -209,6 +223,9 @@ impl Vendor {
             "/slow" if tries == 1 => {
                 thread::sleep(Duration::from_secs(60));
                 Vec::new()
+            }
+            "/sold-elsewhere" => {
+                http("303 See Other", "MicroMint-Status: paid\r\nLocation: /good?for=you\r\n", b"")
             }
             "/away" => http("302 Found", "Location: /free\r\n", b""),
             "/gone" => http("404 Not Found", "MicroMint-Status: reversed\r\n", b"no such page"),
@@ -248,11 +265,14 @@ impl Vendor {
         }
         let request = RequestCredit::parse(&message).unwrap();
         let credited = FundsCredited {
-            user: request.user,
-            period: request.period,
+            user: request.user.clone(),
+            period: request.period.clone(),
+            request: request.request.clone(),
             transaction: 1,
+            authenticator: request.authenticator,
             verdicts: vec![Verdict::Accepted; request.x.len()],
-        };
+        }
+        .authenticated(&Key::from_bytes([5; 32]), &request);
         http("200 OK", "Content-Type: application/x-micromint\r\n", &credited.to_bytes())
     }
 
@@ -319,6 +339,9 @@ impl Vendor {
         }
         if path == "/in-body" {
             return http("402 Payment Required", &headers, &message);
+        }
+        if path == "/dropped" {
+            headers.push_str("MicroMint-Status: unpaid\r\n");
         }
         if path == "/huge-head" {
             headers.push_str(&format!("X-Padding: {}\r\n", "x".repeat(80_000)));
