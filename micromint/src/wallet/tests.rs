@@ -680,7 +680,7 @@ fn a_payment_that_the_paywall_did_not_see_leaves_a_way_on() {
         (request("https://news.example/a", 2), request("https://news.example/b", 2));
     let not_seen = PaymentOutcome::NotSeen("405".into());
     let first = sent(pay(&mut wallet, &page));
-    wallet.settle(first.payment, not_seen.clone(), NOW).unwrap();
+    wallet.record_outcome(first.payment, not_seen.clone(), NOW).unwrap();
 
     let again = sent(pay(&mut wallet, &page));
     assert_eq!((again.payment, &again.message), (first.payment, &first.message));
@@ -689,9 +689,9 @@ fn a_payment_that_the_paywall_did_not_see_leaves_a_way_on() {
     assert_eq!(wallet.state().payments()[0].outcome, PaymentOutcome::Unknown);
     let elsewhere = sent(pay(&mut wallet, &other));
     assert!(!shares_coins(&first.message, &elsewhere.message));
-    wallet.settle(elsewhere.payment, PaymentOutcome::Paid, NOW).unwrap();
+    wallet.record_outcome(elsewhere.payment, PaymentOutcome::Paid, NOW).unwrap();
 
-    wallet.settle(first.payment, not_seen.clone(), NOW).unwrap();
+    wallet.record_outcome(first.payment, not_seen.clone(), NOW).unwrap();
     let third = sent(pay(&mut wallet, &request("https://news.example/c", 1)));
     assert!(shares_coins(&first.message, &third.message), "its coins are used first");
     // The first payment has lost a coin: the page is paid with others, or with what is left.
