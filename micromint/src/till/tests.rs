@@ -1,6 +1,7 @@
 //! Tests of the whole till, on files in memory and on disk.
 
 mod damage;
+mod groups;
 mod model;
 
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use std::sync::atomic::AtomicI64;
 
 use sha2::{Digest, Sha256};
 
-use super::nonblocking::TRY_SPEND_COINS_MAX;
+use super::nonblocking::{GROUP_MAX, GROUP_SIZE_MAX, TRY_SPEND_COINS_MAX};
+use super::table::KNOWN_SECONDS;
 use super::*;
 use crate::authenticator::{Authenticator, OwnerToken};
-use crate::host::{SimulatedDirectory, Survives, SystemEntropy};
+use crate::host::{Reads, SimulatedDirectory, Survives, SystemEntropy};
 use crate::identity::UserId;
 use crate::protocol::Payment;
 
@@ -234,6 +236,40 @@ fn try_spend_records_only_what_needs_no_waiting() {
     }
     directory.remove(LOCK_NAME).unwrap();
     assert_eq!(try_spend(&pay(&[9])), None, "the lock file is gone");
+}
+
+/// A payment is recorded without blocking where its pages are in memory: if the file system says
+/// so, if it has no disk, or if this process has read them within the last seconds.
+#[test]
+fn try_spend_reads_pages_that_are_in_memory() {
+    let (directory, clock) = (SimulatedDirectory::new(), noon());
+    let till = open_with(&directory, SyncMode::Os, &clock).unwrap();
+    let mut coins = 0..;
+    let mut next = || pay(&[coins.next().unwrap()]);
+    id_of(next().spend(&till).unwrap());
+    for (reads, asked) in [
+        (Reads::Cached, true),
+        (Reads::FromDisk, false),
+        (Reads::Untold, false),
+        (Reads::NoDisk, true),
+    ] {
+        clock.pass(KNOWN_SECONDS);
+        directory.set_reads(reads);
+        assert_eq!(next().try_spend(&till).is_some(), asked, "{reads:?}, unknown pages");
+        if reads == Reads::FromDisk {
+            // A new index has 9 pages. Payments that may wait read them.
+            for _ in 0..200 {
+                id_of(till.spend(&next().as_spend()).unwrap());
+            }
+        }
+        if reads == Reads::Untold {
+            // One payment reads them all.
+            id_of(till.spend(&next().as_spend()).unwrap());
+        }
+        clock.pass(KNOWN_SECONDS - 1);
+        let is_recorded = (0..50).filter(|_| next().try_spend(&till).is_some()).count();
+        assert_eq!(is_recorded, 50, "{reads:?}, known pages");
+    }
 }
 
 #[test]
