@@ -31,7 +31,9 @@ pub enum Reads {
     Cached,
     /// Files are mapped, and [`File::try_read_at`] finds nothing in the page cache.
     FromDisk,
-    /// Files are not mapped, and [`File::try_read_at`] is not supported.
+    /// Files are not mapped, and [`File::try_read_at`] finds nothing in the page cache.
+    FromDiskByCalls,
+    /// Files are not mapped, and [`File::try_read_at`] is not supported, as in overlayfs.
     Untold,
     /// Files are mapped, and there is no disk, as in tmpfs.
     NoDisk,
@@ -379,7 +381,7 @@ impl File for SimulatedFile {
                 self.read_at(bytes, offset)?;
                 Ok(TryRead::Done(Seen { size: offset + bytes.len() as u64 }))
             }
-            Reads::FromDisk => Ok(TryRead::Waits),
+            Reads::FromDisk | Reads::FromDiskByCalls => Ok(TryRead::Waits),
             Reads::Untold | Reads::NoDisk => Ok(TryRead::Unsupported),
         }
     }
@@ -389,7 +391,7 @@ impl File for SimulatedFile {
     }
 
     fn is_mapped(&self) -> bool {
-        self.directory.state().reads != Reads::Untold
+        !matches!(self.directory.state().reads, Reads::FromDiskByCalls | Reads::Untold)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -209,11 +209,14 @@ impl Table {
     }
 
     /// Adds an entry with a new key, in memory only. Returns `false`, and adds nothing, if there is
-    /// no room or if that would have to wait for the disk.
+    /// no room, if the key is not new, or if that would have to wait for the disk.
     pub(super) fn try_put(&self, touched: &mut Touched, entry: Entry) -> Result<bool, TableError> {
         let home = home(self.seed, self.bits, entry.key);
         for number in home..home + PROBE_MAX {
             let Some(bucket) = self.try_bucket(touched, number)? else { return Ok(false) };
+            if bucket.find(entry.key).is_some() {
+                return Ok(false);
+            }
             if bucket.push(&entry) {
                 return Ok(true);
             }
@@ -367,7 +370,9 @@ impl Table {
     /// Reads a bucket, if that needs no waiting for the disk.
     fn try_read(&self, touched: &mut Touched, number: u64) -> Result<Option<Bucket>, TableError> {
         let at = offset(number);
-        if self.file.is_in_memory() || touched.known.contains(at) {
+        // Where the file is not mapped, asking costs no more than reading.
+        let is_asked = !self.file.is_mapped() && !touched.known.is_untold();
+        if self.file.is_in_memory() || (touched.known.contains(at) && !is_asked) {
             return self.reread(touched, number).map(Some);
         }
         let mut bucket = Bucket::empty();

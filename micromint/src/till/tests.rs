@@ -270,6 +270,8 @@ fn try_spend_reads_pages_that_are_in_memory() {
         let is_recorded = (0..50).filter(|_| next().try_spend(&till).is_some()).count();
         assert_eq!(is_recorded, 50, "{reads:?}, known pages");
     }
+    directory.set_reads(Reads::FromDiskByCalls);
+    assert_eq!(next().try_spend(&till), None, "the kernel is asked where that costs no more");
 }
 
 #[test]
