@@ -188,28 +188,12 @@ impl Table {
         Ok(None)
     }
 
-    /// Whether no entry has `key`. Returns `false` also if finding out would have to wait for the
-    /// disk.
-    pub(super) fn try_is_absent(
-        &self,
-        touched: &mut Touched,
-        key: u64,
-    ) -> Result<bool, TableError> {
-        let home = home(self.seed, self.bits, key);
-        for number in home..home + PROBE_MAX {
-            let Some(bucket) = self.try_bucket(touched, number)? else { return Ok(false) };
-            if bucket.find(key).is_some() {
-                return Ok(false);
-            }
-            if !bucket.is_overflowed() {
-                break;
-            }
-        }
-        Ok(true)
-    }
-
     /// Adds an entry with a new key, in memory only. Returns `false`, and adds nothing, if there is
     /// no room, if the key is not new, or if that would have to wait for the disk.
+    ///
+    /// The buckets before the first one with room are all that a search for the key would read:
+    /// entries are never removed from a file, so one that is in a later bucket has only full
+    /// buckets before it.
     pub(super) fn try_put(&self, touched: &mut Touched, entry: Entry) -> Result<bool, TableError> {
         let home = home(self.seed, self.bits, entry.key);
         for number in home..home + PROBE_MAX {

@@ -274,6 +274,24 @@ fn try_spend_reads_pages_that_are_in_memory() {
     assert_eq!(next().try_spend(&till), None, "the kernel is asked where that costs no more");
 }
 
+/// On real file systems, too: that of temporary files, and the tmpfs that Linux has at `/dev/shm`.
+#[test]
+fn try_spend_records_on_a_disk_and_on_tmpfs() {
+    let temporary = std::env::temp_dir();
+    for parent in [temporary.as_path(), std::path::Path::new("/dev/shm")] {
+        let Ok(folder) = tempfile::tempdir_in(parent) else { continue };
+        let directory = Box::new(crate::host::DiskDirectory::new(folder.path()));
+        let till = Till::open(directory, SyncMode::Os, Arc::new(noon()), Arc::new(SystemEntropy));
+        let till = till.unwrap();
+        // The first payment creates files. Where the file system does not say what is in memory,
+        // the second one reads the index.
+        (0..2).for_each(|coin| assert!(pay(&[coin]).spend(&till).is_ok()));
+        for coin in 2..200 {
+            assert!(pay(&[coin]).try_spend(&till).is_some(), "{}: {coin}", parent.display());
+        }
+    }
+}
+
 #[test]
 fn other_and_restarted_processes_see_what_was_spent() {
     let (directory, clock) = (SimulatedDirectory::new(), noon());

@@ -20,7 +20,7 @@ impl LockedStore<'_> {
     ) -> Result<Option<Position>, TillError> {
         let is_open = self.closed.as_ref().is_some_and(|closed| !closed.contains(&payment.period));
         // Users are counted, which takes a lookup of its own.
-        if self.mark.users_day != 0 || !is_open || !self.are_unspent(&payment)? {
+        if self.mark.users_day != 0 || !is_open {
             return Ok(None);
         }
         let Some(at) = self.staged_end() else { return Ok(None) };
@@ -30,20 +30,8 @@ impl LockedStore<'_> {
         self.stage(&TillRecord::Payment(payment)).map(Some)
     }
 
-    /// Whether none of the first bins is in the index. Staged payments are in the index too.
-    fn are_unspent(&mut self, payment: &RecordedPayment<'_>) -> Result<bool, TillError> {
-        let Some(Index { table, touched }) = self.indexes.get_mut(&payment.period) else {
-            return Ok(false);
-        };
-        for bin in payment.first_bins.iter() {
-            if !table.try_is_absent(touched, key_of(*bin))? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Adds the first bins of a payment to the index, in memory, or none of them.
+    /// Adds the first bins of a payment to the index, in memory, or none of them. None are added if
+    /// one is in the index already, by a payment or by an earlier one of the group.
     fn try_apply(
         &mut self,
         at: Position,

@@ -134,6 +134,33 @@ fn a_payment_without_room_leaves_nothing_in_the_index() {
     assert!((2000..2000 + 6400).all(|coin| is_spent(&till, coin)));
 }
 
+/// A group that ends with an error leaves no record to be appended with the next payment.
+#[test]
+fn a_group_with_a_damaged_bucket_records_nothing() {
+    let mut failed = 0;
+    for bucket in 0..67 {
+        let (directory, clock, till) = opened();
+        let index = directory.open("spent-2026-12.index", Open::Write).unwrap();
+        index.write_at(&[0xff; 9], 512 + bucket * 512 + 40).unwrap();
+        let group: Vec<Pay> = (0..8).map(|coin| pay(&[coin])).collect();
+        let answers = recorded(&till, &group);
+        let is_recorded = answers[0];
+        assert_eq!(answers, [is_recorded; 8], "bucket {bucket}");
+        failed += u32::from(!is_recorded);
+        id_of(till.spend(&pay(&[500]).as_spend()).unwrap());
+        let whole = directory.bytes(JOURNAL).unwrap();
+        let records = if is_recorded { 10 } else { 2 };
+        // Of one coin each: the record's head, and the payload with its head, "2026-12", "alice", a
+        // first bin and "payment".
+        let size = 8 + 56 + 7 + 5 + 6 + 7;
+        assert_eq!(whole.len(), HEADER_SIZE as usize + records * size, "bucket {bucket}");
+        for till in [till, open(&directory, &clock)] {
+            assert!((0..8).all(|coin| is_spent(&till, coin) == is_recorded), "bucket {bucket}");
+        }
+    }
+    assert!((1..67).contains(&failed), "{failed}");
+}
+
 /// A group that was cut off anywhere leaves whole payments, the first ones.
 #[test]
 fn a_group_cut_at_any_byte_leaves_the_first_payments() {
