@@ -2,21 +2,26 @@
 //! thread. `cargo bench -p micromint --bench paywall [-- --rounds N] [--directory D]`
 //!
 //! Every round runs every step a number of times, one step after the other; a row is the median of
-//! its rounds with the quartiles. The till is on a disk, in `target` or the given directory, with
+//! its rounds with the quartiles. The tills are on a disk, in `target` or the given directory, with
 //! `sync os`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use micromint::authenticator::Key;
+use micromint::bin::Bin;
 use micromint::hash::HashName;
 use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
+use micromint::identity::UserId;
 use micromint::params::Params;
+use micromint::period::Period;
 use micromint::protocol::{MEDIA_TYPE, PAYMENT_HEADER, Payment, Refusal, RequestOutcome};
 use micromint::testing::{ObviousMint, params_with, resize};
+use micromint::till::{Spend, Spent, SyncMode, Till};
 use micromint::vendor::{Decision, Look, Paywall, Request, Serve, VendorConfig};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -24,6 +29,9 @@ const URL: &str = "https://news.example/story.html";
 /// Payments in a round, and repetitions of steps that cost no coin.
 const PAYMENTS: usize = 500;
 const REPETITIONS: usize = 2000;
+/// Payments in a round to a till without a paywall, and how many of them make a group.
+const TILL_PAYMENTS: usize = 512;
+const GROUP: usize = 16;
 /// What a browser sends.
 const BROWSER: [(&[u8], &[u8]); 9] = [
     (b"Host", b"news.example"),
@@ -49,7 +57,8 @@ fn main() {
     assert_eq!(opened.outcome(), RequestOutcome::Paid);
     let Decision::Serve(serve) = &opened else { unreachable!("paid pages are served") };
     let with_receipt = with_receipt(serve);
-    let mut rows: [Row; 11] = [
+    let mut till = TillAlone::open(options.directory.path());
+    let mut rows: [Row; 13] = [
         Row::new("free page", REPETITIONS),
         Row::new("402 to a browser", REPETITIONS),
         Row::new("402 to a wallet", REPETITIONS),
@@ -61,6 +70,8 @@ fn main() {
         Row::new("the same payment again", REPETITIONS),
         Row::new("another payment with its coins", REPETITIONS),
         Row::new("payment by header, where it may wait", PAYMENTS),
+        Row::new("the till alone: a payment", TILL_PAYMENTS),
+        Row::new("the till alone: a payment in a group of 16", TILL_PAYMENTS),
     ];
     let wallet = [BROWSER[0], (b"Accept", MEDIA_TYPE.as_bytes())];
     let message = URL_SAFE_NO_PAD.decode(first).unwrap();
@@ -97,9 +108,52 @@ fn main() {
             let decision = paywall.decide(&paid(&with_payment(&waiting[number])));
             assert_eq!(decision.outcome(), RequestOutcome::Paid);
         });
+        rows[11].measure(|_| till.spend(1));
+        rows[12].measure(|number| {
+            if number % GROUP == 0 {
+                till.spend(GROUP);
+            }
+        });
     }
     for row in &mut rows {
         row.print();
+    }
+}
+
+/// A till without a paywall, and what its payments have in common.
+struct TillAlone {
+    till: Till,
+    period: Period,
+    user: UserId,
+    coin: u32,
+}
+
+impl TillAlone {
+    fn open(parent: &Path) -> TillAlone {
+        let path = parent.join("till-alone");
+        std::fs::create_dir(&path).unwrap();
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let directory = Box::new(DiskDirectory::new(path));
+        let till = Till::open(directory, SyncMode::Os, clock, entropy).unwrap();
+        let (period, user) = ("2026-12".parse().unwrap(), "alice".parse().unwrap());
+        TillAlone { till, period, user, coin: 0 }
+    }
+
+    /// Records a group of payments of one coin each.
+    fn spend(&mut self, count: usize) {
+        let first = self.coin;
+        self.coin += count as u32;
+        // Scattered over the index, as coins are.
+        let bins: Vec<[Bin; 1]> = (first..self.coin)
+            .map(|coin| [Bin { superbin: coin.wrapping_mul(0x9e37_79b1), subbin: 1 }])
+            .collect();
+        let spend = |bins| Spend::new(&self.period, &self.user, bins, &[b'p'; 240], [1; 32]);
+        let spends: Vec<Spend<'_>> = bins.iter().map(|bins| spend(bins)).collect();
+        for (spent, spend) in self.till.try_spend_group(&spends).into_iter().zip(&spends) {
+            // Occasionally the index grows, which takes time.
+            let spent = spent.unwrap_or_else(|| self.till.spend(spend).unwrap());
+            assert!(matches!(spent, Spent::Recorded(_)));
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub use disk::DiskDirectory;
 #[cfg(feature = "vendor")]
 pub(crate) use shared_file::SharedFile;
 #[cfg(feature = "simulated-host")]
-pub use simulated::{SimulatedDirectory, Survives};
+pub use simulated::{Reads, SimulatedDirectory, Survives};
 
 /// A source of the time.
 pub trait Clock: Send + Sync {
@@ -146,6 +146,17 @@ impl Seen {
     }
 }
 
+/// The result of [`File::try_read_at`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum TryRead {
+    /// The bytes were read. The file has at least the bytes up to the last one read.
+    Done(Seen),
+    /// Reading them would have to wait for the disk. Nothing was read.
+    Waits,
+    /// The file system does not say whether a read has to wait. Nothing was read.
+    Unsupported,
+}
+
 /// Identifies a state of a file without reading it. It changes whenever the file is replaced or
 /// written, as far as the operating system can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -227,14 +238,19 @@ pub trait File: Send + Sync {
     /// An error of the operating system; `UnexpectedEof` if the file is too short.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// Reads as [`File::read_at`] does, unless that has to wait for the disk: then returns `None`.
-    /// Otherwise returns the proof that the file has at least the bytes up to the last one read.
+    /// Reads as [`File::read_at`] does, unless that has to wait for the disk.
     ///
     /// # Errors
     /// As for [`File::read_at`].
-    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<Option<Seen>> {
+    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<TryRead> {
         self.read_at(bytes, offset)?;
-        Ok(Some(Seen { size: offset + bytes.len() as u64 }))
+        Ok(TryRead::Done(Seen { size: offset + bytes.len() as u64 }))
+    }
+
+    /// Whether reads never wait for the disk because the file system has none (tmpfs). Its pages
+    /// can be swapped out, as can the memory of the process itself.
+    fn is_in_memory(&self) -> bool {
+        false
     }
 
     /// Writes all of `bytes` at `offset`.
@@ -256,6 +272,11 @@ pub trait File: Send + Sync {
     /// [`File::rewrite_at`] need no system call for them. Does nothing on hosts that cannot map
     /// files, and in all calls after the first.
     fn map(&self, _size: u64) {}
+
+    /// Whether [`File::map`] has mapped a part of the file.
+    fn is_mapped(&self) -> bool {
+        false
+    }
 
     /// Reads as [`File::read_at`] does, but faster in the part that [`File::map`] has mapped. May
     /// wait for the disk.

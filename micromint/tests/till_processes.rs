@@ -15,9 +15,13 @@ use std::time::{Duration, Instant};
 
 use micromint::bin::Bin;
 use micromint::host::{DiskDirectory, SystemClock, SystemEntropy};
+use micromint::identity::UserId;
+use micromint::period::Period;
 use micromint::till::{Reversal, Spend, Spent, SyncMode, Till};
 
 const WORKERS: u8 = 4;
+/// How many coins a worker spends together, by its number.
+const GROUPS: [usize; WORKERS as usize] = [1, 3, 16, 64];
 
 fn open(path: &Path, sync: SyncMode) -> Till {
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
@@ -25,11 +29,34 @@ fn open(path: &Path, sync: SyncMode) -> Till {
 }
 
 fn spend(till: &Till, coin: u32, worker: u8) -> Spent {
-    let (period, user) = ("2026-12".parse().unwrap(), "alice".parse().unwrap());
-    let first_bins = [Bin { superbin: coin * 2, subbin: 1 }];
-    let spend = Spend::new(&period, &user, &first_bins, &[b'p'; 500], [worker; 32])
-        .with_receipt_seconds(3600);
-    till.spend(&spend).unwrap()
+    till.spend(&Payment::new(coin, worker).spend()).unwrap()
+}
+
+/// Records payments as a server does for the requests of one wake-up.
+fn spend_group(till: &Till, coins: &[u32], worker: u8) -> Vec<Spent> {
+    let payments: Vec<Payment> = coins.iter().map(|coin| Payment::new(*coin, worker)).collect();
+    let spends: Vec<Spend<'_>> = payments.iter().map(Payment::spend).collect();
+    let spent = till.try_spend_group(&spends).into_iter().zip(&spends);
+    spent.map(|(spent, spend)| spent.unwrap_or_else(|| till.spend(spend).unwrap())).collect()
+}
+
+struct Payment {
+    period: Period,
+    user: UserId,
+    first_bins: [Bin; 1],
+    worker: u8,
+}
+
+impl Payment {
+    fn new(coin: u32, worker: u8) -> Payment {
+        let (period, user) = ("2026-12".parse().unwrap(), "alice".parse().unwrap());
+        Payment { period, user, first_bins: [Bin { superbin: coin * 2, subbin: 1 }], worker }
+    }
+
+    fn spend(&self) -> Spend<'_> {
+        let Payment { period, user, first_bins, worker } = self;
+        Spend::new(period, user, first_bins, &[b'p'; 500], [*worker; 32]).with_receipt_seconds(3600)
+    }
 }
 
 fn start(folder: &Path, worker: u8, coins: std::ops::Range<u32>) -> Child {
@@ -60,8 +87,10 @@ fn worker() {
         .open(folder.join(format!("log-{number}")))
         .unwrap();
     let till = open(&folder.join("till"), SyncMode::Os);
-    for coin in first.parse().unwrap()..end.parse::<u32>().unwrap() {
-        if let Spent::Recorded(id) = spend(&till, coin, number) {
+    let coins: Vec<u32> = (first.parse().unwrap()..end.parse().unwrap()).collect();
+    for group in coins.chunks(GROUPS[usize::from(number)]) {
+        for (coin, spent) in group.iter().zip(spend_group(&till, group, number)) {
+            let Spent::Recorded(id) = spent else { continue };
             // One write, so that a kill leaves whole lines or none.
             log.write_all(format!("{coin} spent\n").as_bytes()).unwrap();
             if coin % 3 == 0 {

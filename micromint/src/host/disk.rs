@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 #[cfg(feature = "vendor")]
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, OFlags, SeekFrom, Statx, StatxFlags};
 
 #[cfg(feature = "vendor")]
 use super::mapped::Mapping;
-use super::{Directory, File, FileStatus, Lock, Open, Seen, Stamp};
+use super::{Directory, File, FileStatus, Lock, Open, Seen, Stamp, TryRead};
 
 /// The mode of the files that are created.
 const FILE_MODE: u32 = 0o600;
@@ -107,6 +108,7 @@ impl Directory for DiskDirectory {
         };
         Ok(Box::new(DiskFile {
             file: Arc::new(file),
+            cannot_try: AtomicBool::new(false),
             #[cfg(feature = "vendor")]
             mapping: OnceLock::new(),
         }))
@@ -184,6 +186,8 @@ fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
 /// An open file on disk.
 struct DiskFile {
     file: Arc<fs::File>,
+    /// Whether the file system has no reads that do not wait. It is asked once.
+    cannot_try: AtomicBool,
     /// The mapped part, after a call of [`File::map`]. Only the till uses it.
     #[cfg(feature = "vendor")]
     mapping: OnceLock<Option<Mapping>>,
@@ -214,16 +218,28 @@ impl File for DiskFile {
         self.file.read_exact_at(bytes, offset)
     }
 
-    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<Option<Seen>> {
+    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<TryRead> {
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
+        if self.cannot_try.load(Ordering::Relaxed) {
+            return Ok(TryRead::Unsupported);
+        }
         let len = bytes.len();
         match preadv2(&self.file, &mut [io::IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT)
         {
-            Ok(count) => Ok((count == len).then(|| Seen { size: offset + len as u64 })),
-            // Not in memory, or not supported by the file system.
-            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(None),
+            Ok(count) if count == len => Ok(TryRead::Done(Seen { size: offset + len as u64 })),
+            // A part is not in memory, or does not exist.
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(TryRead::Waits),
+            Err(Errno::OPNOTSUPP) => {
+                self.cannot_try.store(true, Ordering::Relaxed);
+                Ok(TryRead::Unsupported)
+            }
             Err(error) => Err(error.into()),
         }
+    }
+
+    #[cfg(feature = "vendor")]
+    fn is_in_memory(&self) -> bool {
+        self.mapping().is_some_and(Mapping::is_in_memory)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -233,6 +249,11 @@ impl File for DiskFile {
     #[cfg(feature = "vendor")]
     fn map(&self, size: u64) {
         self.mapping.get_or_init(|| Mapping::new(&self.file, size));
+    }
+
+    #[cfg(feature = "vendor")]
+    fn is_mapped(&self) -> bool {
+        self.mapping().is_some()
     }
 
     #[cfg(feature = "vendor")]

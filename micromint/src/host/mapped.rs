@@ -19,24 +19,33 @@ use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 const MAPPED_SIZE_MAX: u64 = 1 << 34;
 
 /// The mapped head of a file.
-pub(super) struct Mapping(MmapRegion);
+pub(super) struct Mapping {
+    region: MmapRegion,
+    is_in_memory: bool,
+}
+
+// The numbers are the f_type values of statfs(2).
+/// ext2, ext3 and ext4.
+const EXT: u64 = 0xef53;
+const TMPFS: u64 = 0x0102_1994;
 
 impl Mapping {
     /// Maps the first `size` bytes of a file, which must exist. `None` if they cannot be mapped, if
     /// the file system has no single page cache for a file, or if overwriting a byte may need new
     /// space on the disk, which may be full.
     pub(super) fn new(file: &Arc<fs::File>, size: u64) -> Option<Mapping> {
-        // The numbers are the f_type values of statfs(2).
-        const IN_PLACE: [u64; 2] = [
-            0xef53,      // ext2, ext3, ext4
-            0x0102_1994, // tmpfs
-        ];
         let kind = rustix::fs::fstatfs(file).ok()?.f_type as u64 & 0xffff_ffff;
-        if !IN_PLACE.contains(&kind) || !(1..=MAPPED_SIZE_MAX).contains(&size) {
+        if ![EXT, TMPFS].contains(&kind) || !(1..=MAPPED_SIZE_MAX).contains(&size) {
             return None;
         }
         let size = usize::try_from(size).ok()?;
-        MmapRegion::from_file(FileOffset::from_arc(Arc::clone(file), 0), size).ok().map(Mapping)
+        let region = MmapRegion::from_file(FileOffset::from_arc(Arc::clone(file), 0), size).ok()?;
+        Some(Mapping { region, is_in_memory: kind == TMPFS })
+    }
+
+    /// Whether the file has no disk behind it.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.is_in_memory
     }
 
     /// Fills `bytes` from `offset`. Returns `false` if they are not all mapped.
@@ -50,7 +59,7 @@ impl Mapping {
     }
 
     fn slice(&self, count: usize, offset: u64) -> Option<VolatileSlice<'_>> {
-        self.0.get_slice(usize::try_from(offset).ok()?, count).ok()
+        self.region.get_slice(usize::try_from(offset).ok()?, count).ok()
     }
 }
 

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Directory, File, Lock, Open, Seen};
+use super::{Directory, File, Lock, Open, Seen, TryRead};
 
 /// What survives a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,22 @@ pub enum Survives {
     Synced,
     /// What was synced, and those of the other writes that this seed selects.
     Some(u64),
+}
+
+/// How files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Reads {
+    /// Files are mapped, and everything is in the page cache.
+    #[default]
+    Cached,
+    /// Files are mapped, and [`File::try_read_at`] finds nothing in the page cache.
+    FromDisk,
+    /// Files are not mapped, and [`File::try_read_at`] finds nothing in the page cache.
+    FromDiskByCalls,
+    /// Files are not mapped, and [`File::try_read_at`] is not supported, as in overlayfs.
+    Untold,
+    /// Files are mapped, and there is no disk, as in tmpfs.
+    NoDisk,
 }
 
 /// A directory in memory. Clones share the files.
@@ -60,6 +76,7 @@ struct State {
     steps: usize,
     crash_at: Option<usize>,
     handles: u64,
+    reads: Reads,
 }
 
 #[derive(Default)]
@@ -121,6 +138,11 @@ impl SimulatedDirectory {
         state.crash_at = None;
         state.inodes.iter_mut().for_each(|inode| inode.locked.clear());
         self.shared.unlocked.notify_all();
+    }
+
+    /// Sets how files are read from now on.
+    pub fn set_reads(&self, reads: Reads) {
+        self.state().reads = reads;
     }
 
     /// The number of steps so far.
@@ -350,6 +372,26 @@ impl File for SimulatedFile {
         let from = live.get(offset as usize..).and_then(|rest| rest.get(..bytes.len()));
         bytes.copy_from_slice(from.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?);
         Ok(())
+    }
+
+    fn try_read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<TryRead> {
+        let reads = self.directory.state().reads;
+        match reads {
+            Reads::Cached => {
+                self.read_at(bytes, offset)?;
+                Ok(TryRead::Done(Seen { size: offset + bytes.len() as u64 }))
+            }
+            Reads::FromDisk | Reads::FromDiskByCalls => Ok(TryRead::Waits),
+            Reads::Untold | Reads::NoDisk => Ok(TryRead::Unsupported),
+        }
+    }
+
+    fn is_in_memory(&self) -> bool {
+        self.directory.state().reads == Reads::NoDisk
+    }
+
+    fn is_mapped(&self) -> bool {
+        !matches!(self.directory.state().reads, Reads::FromDiskByCalls | Reads::Untold)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

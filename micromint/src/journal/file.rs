@@ -28,7 +28,7 @@ pub struct Journal {
     /// The offset up to which this handle has read or written the file.
     pub(super) end: u64,
     in_doubt: bool,
-    /// The buffer for the records that are appended next.
+    /// The records that are appended next.
     buffer: Vec<u8>,
 }
 
@@ -289,13 +289,53 @@ impl Journal {
     /// # Errors
     /// A payload is empty or too large, or the write failed. In both cases nothing was appended. If
     /// that cannot be ensured, the journal rejects everything until it is opened again.
-    pub fn append(&mut self, _: &CaughtUp<'_>, payloads: &[&[u8]]) -> Result<u64, JournalError> {
+    pub fn append(
+        &mut self,
+        caught_up: &CaughtUp<'_>,
+        payloads: &[&[u8]],
+    ) -> Result<u64, JournalError> {
+        self.unstage();
+        for payload in payloads {
+            self.stage(payload)?;
+        }
+        self.append_staged(caught_up)
+    }
+
+    /// The offset after the staged records, once they are appended.
+    pub(crate) fn staged_end(&self) -> u64 {
+        self.end + self.buffer.len() as u64
+    }
+
+    /// Adds a payload to those that [`Journal::append_staged`] appends, and returns the offset that
+    /// its record will have.
+    ///
+    /// # Errors
+    /// The payload is empty or too large. It was not added.
+    pub(crate) fn stage(&mut self, payload: &[u8]) -> Result<u64, JournalError> {
+        let offset = self.staged_end();
+        format::push_record(&mut self.buffer, payload, self.seed)?;
+        Ok(offset)
+    }
+
+    /// Discards the staged payloads.
+    pub(crate) fn unstage(&mut self) {
+        self.buffer.clear();
+        self.buffer.shrink_to(LARGEST_RECORD);
+    }
+
+    /// Appends the staged payloads in one write, as [`Journal::append`] does.
+    ///
+    /// # Errors
+    /// The write failed. Nothing is staged any more.
+    pub(crate) fn append_staged(&mut self, _: &CaughtUp<'_>) -> Result<u64, JournalError> {
+        let appended = self.write_staged();
+        self.unstage();
+        appended
+    }
+
+    fn write_staged(&mut self) -> Result<u64, JournalError> {
         if self.in_doubt {
             return Err(JournalError::InDoubt { path: self.path.clone() });
-        }
-        self.buffer.clear();
-        for payload in payloads {
-            format::push_record(&mut self.buffer, payload, self.seed)?;
         }
         let offset = self.end;
         if let Err(error) = self.file.write_at(&self.buffer, offset) {
@@ -303,7 +343,6 @@ impl Journal {
             return Err(FileError::on("append to", &self.path)(error).into());
         }
         self.end += self.buffer.len() as u64;
-        self.buffer.shrink_to(LARGEST_RECORD);
         Ok(offset)
     }
 

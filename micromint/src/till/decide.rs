@@ -27,7 +27,7 @@ pub(super) fn decide(
     if let Some(obstacle) = obstacle(store, spend, &first, now)? {
         return Ok((obstacle, None));
     }
-    let at = store.append(&spend.record(now))?;
+    let at = store.append(&TillRecord::Payment(spend.record(now)))?;
     Ok((Spent::Recorded(PaymentId(at)), store.newest_sync()))
 }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::TillError;
-use super::record::{RecordedPayment, TillRecord};
+use super::record::RecordedPayment;
 use crate::authenticator::OWNER_TOKEN_SIZE;
 use crate::bin::Bin;
 use crate::bytes::u64_be;
@@ -68,8 +68,8 @@ impl<'a> Spend<'a> {
     }
 
     /// The record of this payment.
-    pub(super) fn record(&self, now: UnixTime) -> TillRecord<'a> {
-        TillRecord::Payment(RecordedPayment {
+    pub(super) fn record(&self, now: UnixTime) -> RecordedPayment<'a> {
+        RecordedPayment {
             period: self.period.clone(),
             user: self.user.clone(),
             recorded_at: now,
@@ -77,7 +77,7 @@ impl<'a> Spend<'a> {
             fingerprint: self.fingerprint,
             first_bins: Cow::Borrowed(self.first_bins),
             message: Cow::Borrowed(self.payment),
-        })
+        }
     }
 
     pub(super) fn check_bounds(&self) -> Result<(), TillError> {

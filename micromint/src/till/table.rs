@@ -9,6 +9,7 @@
 //! is not repaired here but is [`TableError::Damaged`]. The format is in `docs/reference/till.md`.
 
 mod bucket;
+mod known;
 mod writer;
 
 use std::io;
@@ -17,12 +18,16 @@ use std::sync::Arc;
 
 use crate::bytes::{CHECKSUM_SIZE, Field, open};
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, File, Open, Seen};
+use crate::host::{Directory, Entropy, File, Open, Seen, TryRead};
+use crate::time::UnixTime;
 
 use bucket::{BUCKET_ENTRIES, BUCKET_SIZE, Bucket};
+use known::{KnownPages, REGION_SIZE};
 use writer::TableWriter;
 
 pub(super) use bucket::Entry;
+#[cfg(test)]
+pub(super) use known::KNOWN_SECONDS;
 
 /// The most buckets that a search reads: the key's home and those after it.
 const PROBE_MAX: u64 = 4;
@@ -84,6 +89,8 @@ pub(super) struct Touched {
     places: Vec<(u64, usize)>,
     /// What this operation has seen of the file. Only that is read and written through memory.
     seen: Option<Seen>,
+    /// The pages that can be read without waiting. Later operations use them too.
+    known: KnownPages,
 }
 
 impl Touched {
@@ -99,6 +106,11 @@ impl Touched {
         self.places.clear();
         self.buckets.shrink_to(KEPT_MAX);
         self.places.shrink_to(KEPT_MAX);
+    }
+
+    /// Forgets the pages that were last read too long ago to count as being in memory.
+    pub(super) fn expire(&mut self, now: UnixTime) {
+        self.known.expire(now);
     }
 
     /// Stores what was seen of the file, if it is more than before.
@@ -176,26 +188,40 @@ impl Table {
         Ok(None)
     }
 
-    /// Reads the buckets that a search for `key` touches, if that needs no waiting for the disk.
-    /// Returns whether they were read.
-    pub(super) fn try_touch(&self, touched: &mut Touched, key: u64) -> Result<bool, TableError> {
+    /// Adds an entry with a new key, in memory only. Returns `false`, and adds nothing, if there is
+    /// no room, if the key is not new, or if that would have to wait for the disk.
+    ///
+    /// The buckets before the first one with room are all that a search for the key would read:
+    /// entries are never removed from a file, so one that is in a later bucket has only full
+    /// buckets before it.
+    pub(super) fn try_put(&self, touched: &mut Touched, entry: Entry) -> Result<bool, TableError> {
+        let home = home(self.seed, self.bits, entry.key);
+        for number in home..home + PROBE_MAX {
+            let Some(bucket) = self.try_bucket(touched, number)? else { return Ok(false) };
+            if bucket.find(entry.key).is_some() {
+                return Ok(false);
+            }
+            if bucket.push(&entry) {
+                return Ok(true);
+            }
+            // A search goes on to the next bucket now. If this entry does not get there either,
+            // the search is longer than necessary.
+            bucket.set_overflowed();
+        }
+        Ok(false)
+    }
+
+    /// Removes the entry of `key` that [`Table::try_put`] has added in this operation. Entries must
+    /// be removed in the reverse order, so that the last added one is the last in its bucket.
+    pub(super) fn take_back(&self, touched: &mut Touched, key: u64) {
         let home = home(self.seed, self.bits, key);
         for number in home..home + PROBE_MAX {
-            if let Err(at) = touched.find(number) {
-                let mut bucket = Bucket::empty();
-                let read = self.file.try_read_at(&mut bucket.bytes, offset(number));
-                let Some(seen) = read.map_err(FileError::on("read", &self.path))? else {
-                    return Ok(false);
-                };
-                touched.see(seen);
-                self.check(number, &bucket)?;
-                touched.hold(at, number, bucket);
-            }
-            if !self.bucket(touched, number)?.is_overflowed() {
-                break;
+            if let Ok(place) = touched.find(number)
+                && touched.buckets[place].pop(key)
+            {
+                return;
             }
         }
-        Ok(true)
     }
 
     /// Adds an entry, or replaces the one with its key, in memory only.
@@ -302,18 +328,85 @@ impl Table {
         let place = match touched.find(number) {
             Ok(place) => place,
             Err(at) => {
-                let seen =
-                    touched.seen.take().filter(|seen| seen.covers(BUCKET_SIZE, offset(number)));
-                let seen = seen.map_or_else(|| self.look(), Ok)?;
-                let mut bucket = Bucket::empty();
-                let read = self.file.reread_at(&seen, &mut bucket.bytes, offset(number));
-                touched.seen = Some(seen);
-                read.map_err(FileError::on("read", &self.path))?;
-                self.check(number, &bucket)?;
+                let bucket = self.read(touched, number)?;
                 touched.hold(at, number, bucket)
             }
         };
         Ok(&mut touched.buckets[place])
+    }
+
+    /// As [`Table::bucket`], if that needs no waiting for the disk.
+    fn try_bucket<'t>(
+        &self,
+        touched: &'t mut Touched,
+        number: u64,
+    ) -> Result<Option<&'t mut Bucket>, TableError> {
+        let place = match touched.find(number) {
+            Ok(place) => place,
+            Err(at) => {
+                let Some(bucket) = self.try_read(touched, number)? else { return Ok(None) };
+                touched.hold(at, number, bucket)
+            }
+        };
+        Ok(Some(&mut touched.buckets[place]))
+    }
+
+    /// Reads a bucket, if that needs no waiting for the disk.
+    fn try_read(&self, touched: &mut Touched, number: u64) -> Result<Option<Bucket>, TableError> {
+        let at = offset(number);
+        // Where the file is not mapped, asking costs no more than reading.
+        let is_asked = !self.file.is_mapped() && !touched.known.is_untold();
+        if self.file.is_in_memory() || (touched.known.contains(at) && !is_asked) {
+            return self.reread(touched, number).map(Some);
+        }
+        let mut bucket = Bucket::empty();
+        let read = self.file.try_read_at(&mut bucket.bytes, at);
+        match read.map_err(FileError::on("read", &self.path))? {
+            TryRead::Done(seen) => touched.see(seen),
+            TryRead::Waits => return Ok(None),
+            TryRead::Unsupported => {
+                touched.known.set_untold();
+                return Ok(None);
+            }
+        }
+        self.check(number, &bucket)?;
+        touched.known.add(at);
+        Ok(Some(bucket))
+    }
+
+    /// Reads a bucket. May wait for the disk.
+    fn read(&self, touched: &mut Touched, number: u64) -> Result<Bucket, TableError> {
+        let at = offset(number);
+        if touched.known.is_untold() && !touched.known.contains(at) {
+            self.read_region(at)?;
+            touched.known.add_region(at);
+        }
+        let bucket = self.reread(touched, number)?;
+        touched.known.add(at);
+        Ok(bucket)
+    }
+
+    /// Reads the region of this offset, so that all its pages are in memory.
+    fn read_region(&self, at: u64) -> Result<(), TableError> {
+        let begin = at - at % REGION_SIZE;
+        let end = offset(bucket_count(self.bits)).min(begin + REGION_SIZE);
+        self.read_at(&mut vec![0; (end - begin) as usize], begin)
+    }
+
+    /// Reads a bucket through memory if the file is mapped, and by a call otherwise.
+    fn reread(&self, touched: &mut Touched, number: u64) -> Result<Bucket, TableError> {
+        let (mut bucket, at) = (Bucket::empty(), offset(number));
+        if self.file.is_mapped() {
+            let seen = touched.seen.take().filter(|seen| seen.covers(BUCKET_SIZE, at));
+            let seen = seen.map_or_else(|| self.look(), Ok)?;
+            let read = self.file.reread_at(&seen, &mut bucket.bytes, at);
+            touched.seen = Some(seen);
+            read.map_err(FileError::on("read", &self.path))?;
+        } else {
+            self.read_at(&mut bucket.bytes, at)?;
+        }
+        self.check(number, &bucket)?;
+        Ok(bucket)
     }
 
     /// Checks that the file has all buckets.

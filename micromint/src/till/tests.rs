@@ -3,6 +3,8 @@
 mod crash;
 mod damage;
 mod days;
+mod groups;
+mod memory;
 mod model;
 mod sharing;
 mod spending;
@@ -13,10 +15,11 @@ use std::sync::atomic::AtomicI64;
 
 use sha2::{Digest, Sha256};
 
-use super::nonblocking::TRY_SPEND_COINS_MAX;
+use super::nonblocking::{GROUP_MAX, GROUP_SIZE_MAX, TRY_SPEND_COINS_MAX};
+use super::table::KNOWN_SECONDS;
 use super::*;
 use crate::authenticator::{Authenticator, OwnerToken};
-use crate::host::{SimulatedDirectory, Survives, SystemEntropy};
+use crate::host::{Reads, SimulatedDirectory, Survives, SystemEntropy};
 use crate::identity::UserId;
 use crate::protocol::Payment;
 

@@ -10,6 +10,7 @@ use super::super::table::{Entry, Table, TableError, Touched};
 use super::Store;
 use crate::bin::Bin;
 use crate::period::Period;
+use crate::time::UnixTime;
 
 /// The most buckets of 512 bytes that are held in memory while catching up.
 const TOUCHED_MAX: usize = 8192;
@@ -126,6 +127,13 @@ impl Store {
             table.rewrite(touched)?;
         }
         Ok(())
+    }
+
+    /// Forgets which pages of the indexes are in memory, once that is too long ago.
+    pub(super) fn expire_known(&mut self, now: UnixTime) {
+        for index in self.all_indexes() {
+            index.touched.expire(now);
+        }
     }
 
     pub(super) fn forget_touched(&mut self) {

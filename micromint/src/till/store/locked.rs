@@ -16,7 +16,7 @@ use crate::journal::{CaughtUp, HEADER_SIZE, Journal};
 use crate::time::UnixTime;
 
 /// A store whose lock is held and whose indexes are up to date. Dropping it discards the buckets
-/// and file states that it has read.
+/// and file states that it has read, and the records that are staged.
 pub(crate) struct LockedStore<'a> {
     store: &'a mut Store,
     lock: &'a ExclusiveLock<'a>,
@@ -42,6 +42,9 @@ impl Drop for LockedStore<'_> {
     fn drop(&mut self) {
         self.store.forget_touched();
         self.store.seen = None;
+        if let Some((_, journal)) = &mut self.store.journal {
+            journal.unstage();
+        }
     }
 }
 
@@ -58,6 +61,7 @@ impl<'a> LockedStore<'a> {
         now: UnixTime,
     ) -> Result<LockedStore<'a>, TillError> {
         let mut locked = LockedStore::new(store, lock);
+        locked.expire_known(now);
         match locked.catch_up_to_mark(now) {
             Err(TillError::Damaged { .. }) => locked.rebuild()?,
             caught_up => caught_up?,
@@ -84,6 +88,7 @@ impl<'a> LockedStore<'a> {
         now: UnixTime,
     ) -> Result<Option<LockedStore<'a>>, TillError> {
         let mut locked = LockedStore::new(store, lock);
+        locked.expire_known(now);
         let Some(mark) = locked.read_mark()? else { return Ok(None) };
         let is_known = mark.end.day != 0
             && (mark.generation, mark.users_day) == (locked.mark.generation, locked.mark.users_day);
@@ -255,30 +260,62 @@ impl<'a> LockedStore<'a> {
         &mut self,
         record: &TillRecord<'_>,
     ) -> Result<Position, TillError> {
+        self.stage(record)?;
+        let (at, end) = self.write_staged()?;
+        let applied = self.store.apply(at, record).and_then(|()| self.store.note_appended(end));
+        if applied.is_err() {
+            self.remove_from(at);
+        }
+        applied.map(|()| at)
+    }
+
+    /// Appends the staged records, which were applied already, in one write. If that fails, none of
+    /// them is recorded.
+    pub(in super::super) fn append_staged(&mut self) -> Result<(), TillError> {
+        let (at, end) = self.write_staged()?;
+        let noted = self.store.note_appended(end);
+        if noted.is_err() {
+            self.remove_from(at);
+        }
+        noted
+    }
+
+    /// The position of the record that is staged next; `None` if there is no journal yet.
+    pub(super) fn staged_end(&self) -> Option<Position> {
+        let (day, journal) = self.journal.as_ref()?;
+        Some(Position { day: *day, offset: journal.staged_end() })
+    }
+
+    /// Adds a record to those that are appended next. Returns the position that it will have.
+    pub(super) fn stage(&mut self, record: &TillRecord<'_>) -> Result<Position, TillError> {
         let store = &mut *self.store;
-        let (Some((day, journal)), Some(caught_up)) = (&mut store.journal, &self.caught_up) else {
+        let Some((day, journal)) = &mut store.journal else {
             return Err(store.deleted(store.mark.end.day));
         };
         store.buffer.clear();
         record.write(&mut store.buffer);
-        let (day, appended) = (*day, journal.append(caught_up, &[&store.buffer]));
+        Ok(Position { day: *day, offset: journal.stage(&store.buffer)? })
+    }
+
+    /// Writes the staged records to the newest journal. Returns where they begin and end.
+    fn write_staged(&mut self) -> Result<(Position, u64), TillError> {
+        let store = &mut *self.store;
+        let (Some((day, journal)), Some(caught_up)) = (&mut store.journal, &self.caught_up) else {
+            return Err(store.deleted(store.mark.end.day));
+        };
+        let (day, appended) = (*day, journal.append_staged(caught_up));
         let end = journal.end();
         if appended.is_err() {
             // The process that opens the journal next cuts off the partial record.
             store.journal = None;
         }
-        let at = Position { day, offset: appended? };
-        let applied = store.apply(at, record).and_then(|()| store.note_appended(end));
-        if applied.is_err() {
-            self.remove_last(at);
-        }
-        applied.map(|()| at)
+        Ok((Position { day, offset: appended? }, end))
     }
 
-    /// Removes the record at `at`, the last one. If this fails, the next process to catch up finds
-    /// the record. The payment is then recorded although it was reported as failed, and sending it
-    /// again is a retry.
-    fn remove_last(&mut self, at: Position) {
+    /// Removes the records from `at` on, which were appended last. If this fails, the next process
+    /// to catch up finds them. The payments are then recorded although they were reported as
+    /// failed, and sending them again is a retry.
+    fn remove_from(&mut self, at: Position) {
         self.forget_touched();
         if let (Some((_, mut journal)), Some(caught_up)) =
             (self.store.journal.take(), self.caught_up.take())

@@ -99,6 +99,18 @@ impl Bucket {
         true
     }
 
+    /// Removes the last entry if it has this key. Returns whether it had.
+    pub(super) fn pop(&mut self, key: u64) -> bool {
+        let Some(slot) = self.len().checked_sub(1) else { return false };
+        if entry::KEY.get(&self.bytes[slot_at(slot)..]) != key {
+            return false;
+        }
+        self.bytes[slot_at(slot)..][..entry::SIZE].fill(0);
+        layout::LEN.set(&mut self.bytes, slot as u8);
+        self.is_changed = true;
+        true
+    }
+
     pub(super) fn seal(&mut self, seed: u64, number: u64) {
         let checksum = self.checksum(seed, number);
         layout::CHECKSUM.set(&mut self.bytes, checksum);

@@ -9,25 +9,57 @@ use crate::till::position::{cap_day, day_of};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Spend { till: usize, coins: Vec<u32>, number: u8, user: usize, period: usize, cap: Option<u32> },
-    Reverse { till: usize, which: usize },
+    Spend {
+        till: usize,
+        payment: Sent,
+    },
+    /// The first till records these without blocking if possible.
+    Group(Vec<Sent>),
+    Reverse {
+        till: usize,
+        which: usize,
+    },
     Pass(i64),
     Reopen(usize),
     LoseIndexes,
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    coins: Vec<u32>,
+    number: u8,
+    user: usize,
+    period: usize,
+    cap: Option<u32>,
+}
+
+impl Sent {
+    fn pay(&self) -> Pay {
+        let payment = pay(&self.coins).into_another(self.number);
+        Pay { cap: self.cap, ..payment.by(USERS[self.user]).of(PERIODS[self.period]) }
+    }
 }
 
 const USERS: [&str; 2] = ["alice", "bob"];
 const MODES: [SyncMode; 2] = [SyncMode::Os, SyncMode::Always];
 const PERIODS: [&str; 2] = ["2026-12", "2027-01"];
 
-fn step() -> impl Strategy<Value = Step> {
+fn sent(cap: impl Strategy<Value = Option<u32>>) -> impl Strategy<Value = Sent> {
     let coins = prop::collection::btree_set(0u32..12, 1..4);
+    (coins, 0u8..3, 0usize..2, 0usize..2, cap).prop_map(|(coins, number, user, period, cap)| Sent {
+        coins: coins.into_iter().collect(),
+        number,
+        user,
+        period,
+        cap,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
     let cap = prop_oneof![3 => Just(None), 1 => (1u32..12).prop_map(Some)];
-    let spend = (0usize..2, coins, 0u8..3, 0usize..2, 0usize..2, cap);
     prop_oneof![
-        12 => spend.prop_map(|(till, coins, number, user, period, cap)| {
-            Step::Spend { till, coins: coins.into_iter().collect(), number, user, period, cap }
-        }),
+        12 => (0usize..2, sent(cap)).prop_map(|(till, payment)| Step::Spend { till, payment }),
+        4 => prop::collection::vec(sent(Just(None)), 1..6).prop_map(Step::Group),
         4 => (0usize..2, any::<prop::sample::Index>())
             .prop_map(|(till, which)| Step::Reverse { till, which: which.index(1000) }),
         3 => prop_oneof![0i64..700, Just(50_000), -900i64..0].prop_map(Step::Pass),
@@ -65,6 +97,43 @@ impl Model {
         }
         payment.is_retried |= is_it;
         is_it.then_some(payment.recorded_at)
+    }
+
+    /// Adds a payment with the till's answer, which must be the right one.
+    fn add(&mut self, sent: &Sent, spent: Spent, now: i64) -> Result<(), TestCaseError> {
+        let Sent { coins, number, user, period, cap } = sent;
+        if let Some(recorded_at) = self.retry(*period, coins[0], *number, now) {
+            prop_assert_eq!(spent, Spent::Retry { recorded_at: UnixTime(recorded_at) });
+            return Ok(());
+        }
+        self.day = self.day.max(day_of(UnixTime(now)));
+        if cap.is_some_and(|cap| self.coins_today(*user, now) + coins.len() as u32 > cap) {
+            prop_assert_eq!(spent, Spent::CapReached);
+            return Ok(());
+        }
+        if coins.iter().any(|coin| self.spent.contains_key(&(*period, *coin))) {
+            prop_assert_eq!(spent, Spent::AlreadySpent);
+            return Ok(());
+        }
+        let Spent::Recorded(id) = spent else {
+            return Err(TestCaseError::fail(format!("{spent:?}")));
+        };
+        let index = self.payments.len();
+        self.spent.extend(coins.iter().map(|coin| ((*period, *coin), index)));
+        self.payments.push(ModelPayment {
+            id,
+            coins: coins.clone(),
+            period: *period,
+            user: *user,
+            fingerprint: *number,
+            recorded_at: now,
+            day: self.day,
+            is_retried: false,
+            is_reversed: false,
+        });
+        let last = self.payments.last();
+        prop_assert_eq!(last.map(|payment| payment.period), Some(*period));
+        Ok(())
     }
 
     fn coins_today(&self, user: usize, now: i64) -> u32 {
@@ -115,36 +184,27 @@ proptest! {
                         model.spent.retain(|_, payment| *payment != which % count);
                     }
                 }
-                Step::Spend { till, coins, number, user, period, cap } => {
-                    let mut payment =
-                        pay(&coins).into_another(number).by(USERS[user]).of(PERIODS[period]);
-                    payment.cap = cap;
+                Step::Spend { till, payment: sent } => {
+                    let payment = sent.pay();
                     let would = payment.would(&tills[1 - till]).unwrap();
                     let spent = payment.spend(&tills[till]).unwrap();
                     let refused = Some(spent).filter(|spent| !matches!(spent, Spent::Recorded(_)));
                     prop_assert_eq!(would, refused);
-                    if let Some(recorded_at) = model.retry(period, coins[0], number, now) {
-                        prop_assert_eq!(spent, Spent::Retry { recorded_at: UnixTime(recorded_at) });
-                        continue;
+                    model.add(&sent, spent, now)?;
+                }
+                Step::Group(group) => {
+                    let payments: Vec<Pay> = group.iter().map(Sent::pay).collect();
+                    let spends: Vec<Spend<'_>> = payments.iter().map(Pay::as_spend).collect();
+                    let spent = tills[0].try_spend_group(&spends);
+                    for (sent, spent) in group.iter().zip(&spent) {
+                        if let Some(spent) = spent {
+                            model.add(sent, *spent, now)?;
+                        }
                     }
-                    model.day = model.day.max(day_of(UnixTime(now)));
-                    if cap.is_some_and(|cap| model.coins_today(user, now) + coins.len() as u32 > cap) {
-                        prop_assert_eq!(spent, Spent::CapReached);
-                    } else if coins.iter().any(|coin| model.spent.contains_key(&(period, *coin))) {
-                        prop_assert_eq!(spent, Spent::AlreadySpent);
-                    } else {
-                        let Spent::Recorded(id) = spent else {
-                            return Err(TestCaseError::fail(format!("{spent:?}")));
-                        };
-                        let (day, fingerprint, recorded_at) = (model.day, number, now);
-                        let index = model.payments.len();
-                        model.spent.extend(coins.iter().map(|coin| ((period, *coin), index)));
-                        model.payments.push(ModelPayment {
-                            id, coins, period, user, fingerprint, recorded_at, day,
-                            is_retried: false, is_reversed: false,
-                        });
-                        let last = model.payments.last();
-                        prop_assert_eq!(last.map(|payment| payment.period), Some(period));
+                    for ((sent, spend), _) in
+                        group.iter().zip(&spends).zip(&spent).filter(|(_, spent)| spent.is_none())
+                    {
+                        model.add(sent, tills[0].spend(spend).unwrap(), now)?;
                     }
                 }
             }
