@@ -17,6 +17,7 @@ use micromint::protocol::MANIFEST_PATH;
 use micromint::vendor::gate::{Next, PriceValue, is_exempt};
 use micromint::vendor::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price, price_unreadable,
+    priced_names,
 };
 
 use crate::sys::{AGAIN, Code, DECLINED, Level, OK, Request, Worker};
@@ -102,6 +103,22 @@ fn has_failed_to_log_in(request: &Request) -> bool {
     request.was_refused_with(UNAUTHORIZED) && question::has_login(request)
 }
 
+/// The rewrite phase of a location that a request was led on to, before the location's own
+/// directives: a `return` there would answer what is owed for the locations passed before.
+pub(crate) fn rewrite(request: &mut Request) -> Code {
+    if !request.was_led_on() || request.is_subrequest() {
+        return DECLINED;
+    }
+    let owes = request.visit().is_some_and(|visit| visit.gate.borrow().is_unpaid());
+    if !owes || !request.has_rewrites() {
+        return DECLINED;
+    }
+    match arrive_at(request, true) {
+        AGAIN => request.wait_elsewhere(),
+        code => code,
+    }
+}
+
 /// The precontent phase: the file is known, and every other check has passed.
 pub(crate) fn precontent(request: &mut Request) -> Code {
     let is_gated = request.location().options.is_gated();
@@ -139,7 +156,7 @@ pub(crate) fn content(request: &mut Request) -> Code {
         return DECLINED;
     }
     match arrive_at(request, true) {
-        AGAIN => request.wait_in_content(),
+        AGAIN => request.wait_elsewhere(),
         code => code,
     }
 }
@@ -221,23 +238,28 @@ fn price_of(request: &mut Request, with_file: bool) -> Result<u32, Code> {
     if !with_file || !request.location().options.has_price_files() || is_folder(request) {
         return Ok(directive);
     }
-    match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
-        Ok(None) => Ok(directive),
-        Ok(Some(text)) => {
-            let name = price_file(request);
-            Ok(read_price(request, &text, &name)?.max(directive))
-        }
-        Err(reason) => {
-            request.log().write(Level::Error, &format!("{}: {reason}", price_file(request)));
-            Err(fail(request, SERVER_ERROR))
+    let path = request.path().to_vec();
+    let mut price = directive;
+    for (at, named) in priced_names(&path).iter().enumerate() {
+        let name = named.rsplit(|byte| *byte == b'/').next().filter(|_| at > 0);
+        match request.read_beside(name, PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                price = price.max(read_price(request, &text, &price_file(named))?);
+            }
+            Err(reason) => {
+                request.log().write(Level::Error, &format!("{}: {reason}", price_file(named)));
+                return Err(fail(request, SERVER_ERROR));
+            }
         }
     }
+    Ok(price)
 }
 
 fn read_price(request: &mut Request, text: &[u8], place: &str) -> Result<u32, Code> {
     parse_price(text).map_err(|error| rule(request, price_unreadable(&error, place)))
 }
 
-fn price_file(request: &Request) -> String {
-    format!("the price file of {}", String::from_utf8_lossy(request.path()))
+fn price_file(path: &[u8]) -> String {
+    format!("the price file of {}", String::from_utf8_lossy(path))
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use micromint::protocol::PAYMENT_SIZE_MAX;
-use micromint::vendor::gate::{Asked, Passed, Question, Reply, Thread, Value};
+use micromint::vendor::gate::{Asked, Passed, Reply, Thread, Value};
 use micromint::vendor::{
     Content, Request as PaywallRequest, Vendor, has_login as has_login_of, has_payment_or_receipt,
     unavailable,
 };
 
-use super::reply::{carry_out, fail, rule};
 use super::SERVER_ERROR;
+use super::reply::{carry_out, fail, rule};
 use crate::sys::{AGAIN, Code, DECLINED, Level, Request, offload};
 use crate::test_panic;
 
@@ -36,7 +36,8 @@ pub(super) fn ask(request: &mut Request) -> Code {
         visit.gate.replace(gate);
         return follow(request, vendor, asked);
     };
-    let asked = with_request(request, None, |now| visit.gate.borrow_mut().ask(&vendor, now, Thread::Event));
+    let asked =
+        with_request(request, None, |now| visit.gate.borrow_mut().ask(&vendor, now, Thread::Event));
     follow(request, vendor, asked)
 }
 
@@ -58,6 +59,9 @@ fn ask_with(request: &mut Request, body: Option<Vec<u8>>) -> Code {
     let (Some(vendor), Some(visit)) = (vendor, request.visit()) else {
         return fail(request, SERVER_ERROR);
     };
+    if test_panic::is_asked(request, "thread") {
+        return work(request, vendor, |_| panic!("requested by a test"));
+    }
     let asked = with_request(request, body.as_deref(), |now| {
         visit.gate.borrow_mut().ask_with_body(&vendor, now, Thread::Event)
     });
@@ -68,7 +72,7 @@ fn follow(request: &mut Request, vendor: Arc<Vendor>, asked: Asked) -> Code {
     match asked {
         Asked::Free => DECLINED,
         Asked::Decided => carry_out(request),
-        Asked::Pending(question) => work(request, vendor, question),
+        Asked::Pending(question) => work(request, vendor, |vendor| question.wait(vendor)),
         Asked::NeedsBody { size_max } => {
             if request.content_length().is_some_and(|length| length > size_max as u64) {
                 return ask_with(request, None);
@@ -81,18 +85,16 @@ fn follow(request: &mut Request, vendor: Arc<Vendor>, asked: Asked) -> Code {
 }
 
 /// The thread pool decides.
-fn work(request: &mut Request, vendor: Arc<Vendor>, question: Box<Question>) -> Code {
+fn work(
+    request: &mut Request,
+    vendor: Arc<Vendor>,
+    decide: impl FnOnce(&Vendor) -> Reply + Send + 'static,
+) -> Code {
     let (Some(pool), Some(visit)) = (request.server().pool(), request.visit()) else {
         return fail(request, SERVER_ERROR);
     };
-    let panics = test_panic::is_asked(request, "thread");
     visit.gate.borrow_mut().works(request.uri_changes());
-    let decide = move || {
-        if panics {
-            panic!("requested by a test");
-        }
-        question.wait(&vendor)
-    };
+    let decide = move || decide(&vendor);
     let started = offload(request, pool, decide, |request, reply: Option<Reply>| {
         if reply.is_none() {
             request.log().write(Level::Alert, "panic during the decision about a payment");

@@ -2,7 +2,7 @@
 
 use micromint::protocol::RequestOutcome;
 use micromint::vendor::gate::{Action, Severity};
-use micromint::vendor::{Answer, Request as PaywallRequest};
+use micromint::vendor::{Answer, Request as PaywallRequest, is_redirect_to_folder};
 
 use super::head::{change_head, content_type};
 use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, is_folder, price_of};
@@ -30,6 +30,7 @@ pub(super) fn carry_out(request: &mut Request) -> Code {
         && answer.outcome == RequestOutcome::Unpaid
         && !is_folder(request)
         && request.is_directory()
+        && is_redirect_to_folder(request.method(), request.path(), true)
     {
         // nginx redirects to the name with a slash, which is what is sold.
         visit.gate.borrow_mut().withdraw();

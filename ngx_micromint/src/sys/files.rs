@@ -21,8 +21,8 @@ pub(super) struct CachedFile {
     pub(super) size: i64,
 }
 
-/// Opens the file that the request's URI names, with `suffix` added to its path. `Ok(None)` if
-/// there is none. The location's `open_file_cache` and `disable_symlinks` apply. If not
+/// Opens the file that the request's URI names, with `suffix` added to its path; with `name`, the
+/// file of this name in its place, which is no longer. `Ok(None)` if there is none. The location's `open_file_cache` and `disable_symlinks` apply. If not
 /// `is_expected`, the function checks for the file before it opens it where that is cheaper for
 /// most requests: opening a missing file costs the system more than checking.
 ///
@@ -32,6 +32,7 @@ pub(super) struct CachedFile {
 pub(super) unsafe fn open_beside(
     r: *mut ngx_http_request_t,
     location: *mut ngx_http_core_loc_conf_t,
+    name: Option<&[u8]>,
     suffix: &str,
     is_expected: bool,
 ) -> Result<Option<CachedFile>, String> {
@@ -40,9 +41,19 @@ pub(super) unsafe fn open_beside(
     // SAFETY: the request is live; `reserved` bytes are free after the path, including the final
     // zero byte.
     unsafe {
-        let end = ngx_http_map_uri_to_path(r, &raw mut path, &raw mut root_len, suffix.len() + 1);
+        let mut end =
+            ngx_http_map_uri_to_path(r, &raw mut path, &raw mut root_len, suffix.len() + 1);
         if end.is_null() {
             return Err("out of memory".to_string());
+        }
+        if let Some(name) = name {
+            let len = end.offset_from(path.data) as usize;
+            let own = std::slice::from_raw_parts(path.data, len);
+            let start = own.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+            // A variant's name is its file's with parts left out.
+            let name = &name[..name.len().min(len - start)];
+            std::ptr::copy_nonoverlapping(name.as_ptr(), path.data.add(start), name.len());
+            end = path.data.add(start + name.len());
         }
         std::ptr::copy_nonoverlapping(suffix.as_ptr(), end, suffix.len());
         *end.add(suffix.len()) = 0;
@@ -144,11 +155,14 @@ unsafe fn find(
 pub(super) unsafe fn read_beside(
     r: *mut ngx_http_request_t,
     location: *mut ngx_http_core_loc_conf_t,
+    name: Option<&[u8]>,
     suffix: &str,
     size_max: usize,
 ) -> Result<Option<Vec<u8>>, String> {
     // SAFETY: the caller guarantees both.
-    let Some(file) = (unsafe { open_beside(r, location, suffix, false)? }) else { return Ok(None) };
+    let Some(file) = (unsafe { open_beside(r, location, name, suffix, false)? }) else {
+        return Ok(None);
+    };
     // SAFETY: the descriptor is open; ManuallyDrop leaves closing it to nginx.
     let file = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(file.fd) });
     let mut content = vec![0; size_max + 1];

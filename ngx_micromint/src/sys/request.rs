@@ -132,9 +132,36 @@ impl Request {
         !self.has_content_handler() && unsafe { files::is_directory(self.r, self.core()) }
     }
 
-    /// Waits in the content phase, where nginx has no code for it: another step continues the
+    /// Whether it was led here from another location.
+    pub(crate) fn was_led_on(&self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { (*self.r).internal() != 0 }
+    }
+
+    /// Whether its location has directives of nginx's rewrite module, so that a `return` may answer
+    /// before any other phase.
+    pub(crate) fn has_rewrites(&self) -> bool {
+        // SAFETY: nginx's modules are a list of live modules that ends with null, each with a name;
+        // the slot of an HTTP module was filled by it. The rewrite module's configuration begins
+        // with a pointer to its code, null if there is none, in every version of nginx.
+        unsafe {
+            let mut module = (*nginx_sys::ngx_cycle).modules;
+            while !(*module).is_null() {
+                let name = std::ffi::CStr::from_ptr((**module).name);
+                if name == c"ngx_http_rewrite_module" {
+                    let codes: *mut *const std::ffi::c_void =
+                        (*(*self.r).loc_conf.add((**module).ctx_index)).cast();
+                    return !codes.is_null() && !(*codes).is_null();
+                }
+                module = module.add(1);
+            }
+        }
+        false
+    }
+
+    /// Waits in a phase for which nginx has no code that means so: another step continues the
     /// phases, and the request is kept until then. Returns what the handler must return.
-    pub(crate) fn wait_in_content(&mut self) -> Code {
+    pub(crate) fn wait_elsewhere(&mut self) -> Code {
         // SAFETY: the request is live. nginx releases one count of the request for `DONE`.
         unsafe {
             let main = (*self.r).main;
@@ -287,14 +314,16 @@ impl Request {
         }
     }
 
-    /// The content of the file beside the requested one, whose name has `suffix` added.
+    /// The content of the file beside the requested one, whose name has `suffix` added. `name` is
+    /// that of a variant of the requested file, if it is not its own.
     pub(crate) fn read_beside(
         &mut self,
+        name: Option<&[u8]>,
         suffix: &str,
         size_max: usize,
     ) -> Result<Option<Vec<u8>>, String> {
         // SAFETY: the request and its location's configuration are live.
-        unsafe { files::read_beside(self.r, self.core(), suffix, size_max) }
+        unsafe { files::read_beside(self.r, self.core(), name, suffix, size_max) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What nginx finds in the shared object: four modules, their directives and callbacks.
+//! What nginx finds in the shared object: five modules, their directives and callbacks.
 //!
 //! - `ngx_micromint_module`, a core module: prepares the vendors when a configuration was read, and
 //!   opens them in each worker.
@@ -6,6 +6,8 @@
 //!   phases, and the reports of the log phase.
 //! - `ngx_http_micromint_content_module`: the paywall before the listing of a folder, after its
 //!   index.
+//! - `ngx_http_micromint_rewrite_module`: the paywall before a location's own `return`, if the
+//!   request was led on there.
 //! - `ngx_http_micromint_filter_module`: processes the head of every response.
 //!
 //! Every callback is guarded: a panic becomes the failure that nginx expects at that place.
@@ -19,9 +21,9 @@ use nginx_sys::{
     NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_VAR_NOCACHEABLE, ngx_array_push, ngx_command_t, ngx_conf_t,
     ngx_core_module_t, ngx_cycle_t, ngx_http_add_variable, ngx_http_core_main_conf_t,
     ngx_http_core_module, ngx_http_handler_pt, ngx_http_module_t, ngx_http_output_header_filter_pt,
-    ngx_http_phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
-    ngx_http_phases_NGX_HTTP_CONTENT_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
-    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t, ngx_http_top_header_filter,
+    ngx_http_phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_CONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t, ngx_http_top_header_filter,
     ngx_http_variable_value_t, ngx_int_t, ngx_module_t, ngx_str_t,
 };
 
@@ -43,20 +45,22 @@ unsafe impl<T> Sync for Table<T> {}
 
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx looks for these names")]
-pub(super) static mut ngx_modules: [*mut ngx_module_t; 5] = [
+pub(super) static mut ngx_modules: [*mut ngx_module_t; 6] = [
     &raw mut ngx_micromint_module,
     &raw mut ngx_http_micromint_content_module,
     &raw mut ngx_http_micromint_module,
+    &raw mut ngx_http_micromint_rewrite_module,
     &raw mut ngx_http_micromint_filter_module,
     null_mut(),
 ];
 
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx looks for these names")]
-pub(super) static ngx_module_names: Table<[*const c_char; 5]> = Table([
+pub(super) static ngx_module_names: Table<[*const c_char; 6]> = Table([
     c"ngx_micromint_module".as_ptr(),
     c"ngx_http_micromint_content_module".as_ptr(),
     c"ngx_http_micromint_module".as_ptr(),
+    c"ngx_http_micromint_rewrite_module".as_ptr(),
     c"ngx_http_micromint_filter_module".as_ptr(),
     null(),
 ]);
@@ -69,7 +73,7 @@ pub(super) static ngx_module_names: Table<[*const c_char; 5]> = Table([
 /// written.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx looks for these names")]
-pub(super) static ngx_module_order: Table<[*const c_char; 10]> = Table([
+pub(super) static ngx_module_order: Table<[*const c_char; 12]> = Table([
     c"ngx_http_micromint_content_module".as_ptr(),
     c"ngx_http_index_module".as_ptr(),
     c"ngx_http_micromint_module".as_ptr(),
@@ -77,6 +81,8 @@ pub(super) static ngx_module_order: Table<[*const c_char; 10]> = Table([
     c"ngx_http_auth_request_module".as_ptr(),
     c"ngx_http_auth_basic_module".as_ptr(),
     c"ngx_http_access_module".as_ptr(),
+    c"ngx_http_micromint_rewrite_module".as_ptr(),
+    c"ngx_http_proxy_module".as_ptr(),
     c"ngx_http_micromint_filter_module".as_ptr(),
     c"ngx_http_range_header_filter_module".as_ptr(),
     null(),
@@ -467,6 +473,7 @@ request_handlers! {
     access = handlers::access;
     precontent = handlers::precontent;
     content = handlers::content;
+    rewrite = handlers::rewrite;
     record = handlers::record;
     message = handlers::message;
     status = handlers::status;
@@ -479,7 +486,23 @@ unsafe fn handle(r: *mut ngx_http_request_t, handle: fn(&mut Request) -> Code) -
     unsafe { guard((*(*r).connection).log, 500, || handle(&mut Request::new(r))) }
 }
 
-// ---- the content module
+// ---- the modules that only add a handler to a phase
+
+/// An HTTP module that does nothing but add a handler when the configuration was read.
+const fn adding(
+    postconfiguration: unsafe extern "C" fn(*mut ngx_conf_t) -> ngx_int_t,
+) -> ngx_http_module_t {
+    ngx_http_module_t {
+        preconfiguration: None,
+        postconfiguration: Some(postconfiguration),
+        create_main_conf: None,
+        init_main_conf: None,
+        create_srv_conf: None,
+        merge_srv_conf: None,
+        create_loc_conf: None,
+        merge_loc_conf: None,
+    }
+}
 
 #[allow(non_upper_case_globals, reason = "nginx's way of naming modules")]
 static mut ngx_http_micromint_content_module: ngx_module_t = ngx_module_t {
@@ -488,20 +511,28 @@ static mut ngx_http_micromint_content_module: ngx_module_t = ngx_module_t {
     ..ngx_module_t::default()
 };
 
-static CONTENT_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
-    preconfiguration: None,
-    postconfiguration: Some(add_content_handler),
-    create_main_conf: None,
-    init_main_conf: None,
-    create_srv_conf: None,
-    merge_srv_conf: None,
-    create_loc_conf: None,
-    merge_loc_conf: None,
-});
+static CONTENT_CONTEXT: Table<ngx_http_module_t> = Table(adding(add_content_handler));
 
 unsafe extern "C" fn add_content_handler(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx gives the configuration that was read.
     match unsafe { add_phase_handler(cf, ngx_http_phases_NGX_HTTP_CONTENT_PHASE, Some(content)) } {
+        true => OK,
+        false => ERROR,
+    }
+}
+
+#[allow(non_upper_case_globals, reason = "nginx's way of naming modules")]
+static mut ngx_http_micromint_rewrite_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw const REWRITE_CONTEXT).cast_mut().cast(),
+    type_: NGX_HTTP_MODULE as usize,
+    ..ngx_module_t::default()
+};
+
+static REWRITE_CONTEXT: Table<ngx_http_module_t> = Table(adding(add_rewrite_handler));
+
+unsafe extern "C" fn add_rewrite_handler(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx gives the configuration that was read.
+    match unsafe { add_phase_handler(cf, ngx_http_phases_NGX_HTTP_REWRITE_PHASE, Some(rewrite)) } {
         true => OK,
         false => ERROR,
     }
@@ -516,16 +547,7 @@ static mut ngx_http_micromint_filter_module: ngx_module_t = ngx_module_t {
     ..ngx_module_t::default()
 };
 
-static FILTER_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
-    preconfiguration: None,
-    postconfiguration: Some(add_filter),
-    create_main_conf: None,
-    init_main_conf: None,
-    create_srv_conf: None,
-    merge_srv_conf: None,
-    create_loc_conf: None,
-    merge_loc_conf: None,
-});
+static FILTER_CONTEXT: Table<ngx_http_module_t> = Table(adding(add_filter));
 
 /// The filter after ours. nginx rebuilds its chain whenever it reads a configuration, always in the
 /// same order.

@@ -5,12 +5,16 @@ use std::mem::zeroed;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nginx_sys::{
-    NGX_OK, ngx_event_t, ngx_http_core_run_phases, ngx_http_log_ctx_t, ngx_http_request_t,
-    ngx_http_run_posted_requests, ngx_log_t, ngx_thread_pool_t, ngx_thread_task_post,
-    ngx_thread_task_t,
+    NGX_OK, ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_http_core_run_phases,
+    ngx_http_log_ctx_t, ngx_http_request_t, ngx_http_run_posted_requests, ngx_log_t, ngx_msec_t,
+    ngx_thread_pool_t, ngx_thread_task_post, ngx_thread_task_t,
 };
 
 use super::{Level, Log, Request, guard};
+
+/// A worker that is to end stays as long as it has a timer, and knows nothing of tasks in a pool. So
+/// each task has a timer, which is set again after this many milliseconds.
+const HOLD_MSEC: ngx_msec_t = 60_000;
 
 /// A thread pool of the configuration.
 #[derive(Clone, Copy)]
@@ -27,6 +31,9 @@ enum Finish {
 /// One task: what runs in the pool, then what is done with its result on the worker's own thread.
 struct Job {
     task: ngx_thread_task_t,
+    /// Its timer keeps a worker that is to end until the task is complete: after a reload, what was
+    /// recorded is answered too.
+    hold: ngx_event_t,
     /// Null for a task that no request waits for.
     request: *mut ngx_http_request_t,
     work: Option<Box<dyn FnOnce() -> Finish + Send>>,
@@ -82,9 +89,9 @@ unsafe fn post(
     request: *mut ngx_http_request_t,
     work: Box<dyn FnOnce() -> Finish + Send>,
 ) -> Result<(), ()> {
-    // SAFETY: a task is plain C data; nginx's own allocation zeroes it too.
-    let task = unsafe { zeroed() };
-    let job = Box::into_raw(Box::new(Job { task, request, work: Some(work), finish: None }));
+    // SAFETY: both are plain C data; nginx's own allocation zeroes them too.
+    let (task, hold) = unsafe { (zeroed(), zeroed()) };
+    let job = Box::into_raw(Box::new(Job { task, hold, request, work: Some(work), finish: None }));
     // SAFETY: the job lives until `completed` frees it, which nginx calls exactly once for a posted
     // task; if it was not posted, it is freed here. The pool is of this cycle, whose threads run.
     unsafe {
@@ -96,8 +103,17 @@ unsafe fn post(
             drop(Box::from_raw(job));
             return Err(());
         }
+        (*job).hold.handler = Some(hold_on);
+        (*job).hold.log = (*nginx_sys::ngx_cycle).log;
+        ngx_add_timer(&raw mut (*job).hold, HOLD_MSEC);
     }
     Ok(())
+}
+
+/// The task is not complete yet.
+unsafe extern "C" fn hold_on(hold: *mut ngx_event_t) {
+    // SAFETY: nginx gives the event of a live job, whose timer has just run out.
+    unsafe { ngx_add_timer(hold, HOLD_MSEC) }
 }
 
 /// On a thread of the pool.
@@ -115,7 +131,11 @@ unsafe extern "C" fn run(data: *mut c_void, _log: *mut ngx_log_t) {
 /// On the worker's thread, when the task has run.
 unsafe extern "C" fn completed(event: *mut ngx_event_t) {
     // SAFETY: `data` is the job that `post` stored there; this is now its only owner.
-    let job = unsafe { Box::from_raw((*event).data.cast::<Job>()) };
+    let mut job = unsafe { Box::from_raw((*event).data.cast::<Job>()) };
+    if job.hold.timer_set() != 0 {
+        // SAFETY: the timer is set, and nothing refers to the event afterwards.
+        unsafe { ngx_del_timer(&raw mut job.hold) };
+    }
     let r = job.request;
     if r.is_null() {
         if let Some(Finish::Note(Some(note))) = job.finish {

@@ -52,11 +52,7 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
             good.clone(),
             "require a \"micromint_config\"",
         ),
-        (
-            in_server("micromint maybe;"),
-            good.clone(),
-            "expected \"on\" or \"off\", found \"maybe\"",
-        ),
+        (in_server("micromint maybe;"), good.clone(), "expected on or off, found \"maybe\""),
         (in_server("micromint;"), good.clone(), "invalid number of arguments in \"micromint\""),
         (
             in_server("micromint on; micromint off;"),
@@ -71,7 +67,17 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         (in_server("micromint_price free;"), good.clone(), "expected a price from 0 to 500 coins"),
         (in_server("micromint_price 501;"), good.clone(), "expected a price from 0 to 500 coins"),
         (in_server("micromint_price $no_such;"), good.clone(), "unknown \"no_such\" variable"),
-        (in_server("micromint_subrequests no;"), good.clone(), "expected \"allow\" or \"refuse\""),
+        (
+            in_server("micromint_subrequests no;"),
+            good.clone(),
+            "expected allow or refuse, found \"no\"",
+        ),
+        (
+            in_server("micromint_redirects no;"),
+            good.clone(),
+            "expected charge or reverse, found \"no\"",
+        ),
+        (in_server("micromint_exemptions no;"), good.clone(), "expected on or off, found \"no\""),
         (
             in_server("micromint_receipt_path story;"),
             good.clone(),
@@ -83,20 +89,12 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
             "expected a number from 0 to 1000000, found \"-1\"",
         ),
         (in_server("micromint_free_views 1000001;"), good.clone(), "found \"1000001\""),
-        (
-            in_server("micromint_price_files no;"),
-            good.clone(),
-            "expected \"on\" or \"off\", found \"no\"",
-        ),
-        (
-            in_server("micromint_dry_run yes;"),
-            good.clone(),
-            "expected \"on\" or \"off\", found \"yes\"",
-        ),
+        (in_server("micromint_price_files no;"), good.clone(), "expected on or off, found \"no\""),
+        (in_server("micromint_dry_run yes;"), good.clone(), "expected on or off, found \"yes\""),
         (
             in_server("micromint_log xml;"),
             good.clone(),
-            "expected \"off\", \"plain\" or \"json\", found \"xml\"",
+            "expected off, plain or json, found \"xml\"",
         ),
         (in_server("micromint_log off logs/x;"), good.clone(), "expected no file"),
         (in_server("micromint_log json no/such/folder;"), good.clone(), "no/such/folder"),

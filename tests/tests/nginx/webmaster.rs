@@ -118,8 +118,8 @@ fn a_dry_run_charges_nothing_and_is_counted_apart() {
     for _ in 0..2 {
         assert_eq!(nginx.ask(&post).seen(), (200, "returned".to_string(), "content for two"));
     }
-    let wrong = payer::payment(&nginx.site().url("/one.html"), 2);
-    assert_eq!(nginx.ask(&RequestText::post("/one.html", &wrong)).seen().2, "content for one");
+    let wrong = payer::payment(&nginx.site().url("/two.html"), 1);
+    assert_eq!(nginx.ask(&RequestText::post("/two.html", &wrong)).seen().2, "content for two");
     let manifest = nginx.get("/.well-known/micromint");
     assert!(manifest.body.contains("\"vendor-id\": \"localhost\""), "{manifest:?}");
     let would = |word: &str| {

@@ -187,9 +187,7 @@ impl Visit {
     /// The request passed a place. Of several places the dearest counts, of equal ones the first:
     /// that is the one whose address the reader sees.
     pub fn pass(&mut self, passed: Passed) {
-        if passed.price > 0
-            && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank())
-        {
+        if passed.price > 0 && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank()) {
             self.owed = Some(passed);
         }
     }
@@ -197,6 +195,15 @@ impl Visit {
     /// What is owed so far.
     pub fn owed(&self) -> u32 {
         self.owed.as_ref().map_or(0, |owed| owed.price)
+    }
+
+    /// Whether it owes a price and nothing was decided about it yet.
+    pub fn is_unpaid(&self) -> bool {
+        match self.stage {
+            Stage::Fresh => self.owed() > 0,
+            Stage::Reading | Stage::Read | Stage::Working | Stage::Decided => true,
+            Stage::Served | Stage::Answered => false,
+        }
     }
 
     /// How far it has got.
@@ -375,7 +382,9 @@ impl Visit {
     pub fn carry_out(&mut self) -> Action {
         let (stage, action) = match &self.ruling {
             Ruling::Decided(decision) => match &**decision {
-                Decision::Serve(Serve { as_get, ignore_conditions, strip_request_headers, .. }) => {
+                Decision::Serve(Serve {
+                    as_get, ignore_conditions, strip_request_headers, ..
+                }) => {
                     let (as_get, ignore_conditions) = (*as_get, *ignore_conditions);
                     let strip = *strip_request_headers;
                     (Stage::Served, Action::Serve { as_get, ignore_conditions, strip })
@@ -550,9 +559,7 @@ impl Reversal {
         let Reversal { paywall, charge, status } = self;
         match paywall.finish(&charge, status) {
             RequestOutcome::Reversed => Ok(()),
-            _ => {
-                Err(format!("a payment whose response has status {status} could not be reversed"))
-            }
+            _ => Err(format!("a payment whose response has status {status} could not be reversed")),
         }
     }
 }
