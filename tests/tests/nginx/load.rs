@@ -231,3 +231,64 @@ fn no_coin_is_accepted_twice_and_none_is_lost_though_workers_are_killed() {
     let held: u64 = unbatched(&till).unwrap().values().map(|period| period.coins).sum();
     assert_eq!(held, accepted.len() as u64 + kept.load(Ordering::Relaxed));
 }
+
+/// A worker that is to end, because of a reload, answers the payments that its threads record.
+#[test]
+fn no_payment_is_lost_by_reloads() {
+    const PAYERS: usize = 4;
+    let seconds = std::env::var("MICROMINT_RELOAD_SECONDS").ok();
+    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(4);
+    let now = SystemClock.now();
+    let mint = ObviousMint::new(params_with(|raw| {
+        resize(raw, if seconds > 10 { 11 } else { 8 }, 8, 4, 2, HashName::Des);
+        raw.period = "load".parse().unwrap();
+        raw.start = now.plus_seconds(-86_400);
+        raw.expiration = now.plus_seconds(30 * 86_400);
+        raw.redeem_until = now.plus_seconds(37 * 86_400);
+    }));
+    let (user, vendor) = ("alice".parse().unwrap(), "localhost".parse().unwrap());
+    let key = Key::from_bytes([7; 32]);
+    let firsts = (0..mint.params().superbin_count() as u32).step_by(2);
+    let coins: Vec<Vec<u64>> = firsts.flat_map(|first| mint.coins(&user, &vendor, first)).collect();
+    let site = Site::new();
+    site.write("periods/load.params", &mint.params().to_toml());
+    // Each payment waits for the disk, in a thread.
+    let toml = site.vendor_toml("till").replace("sync = \"os\"", "sync = \"always\"");
+    assert!(toml.contains("\"always\""), "{toml}");
+    site.write("vendor.toml", &toml);
+    let nginx = Nginx::start(site, SERVER);
+    let port = nginx.site().port;
+    let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let paid = AtomicU64::new(0);
+    let pay = || {
+        while !is_over.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(coin) = coins.get(number) else { return };
+            let target = format!("{PAGE}?{number}");
+            let url = nginx.site().url(&target).parse().unwrap();
+            let payment = mint.payment(&user, &key, &vendor, &url, &[coin.clone()]);
+            let request = RequestText::get(&target)
+                .with("Connection", "close")
+                .with("MicroMint-Payment", &base64url(&payment.to_bytes()))
+                .to_bytes();
+            assert_eq!(ask(port, &request), Some((200, "paid".to_string())), "payment {number}");
+            paid.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let reloads = std::thread::scope(|scope| {
+        let payers: Vec<_> = (0..PAYERS).map(|_| scope.spawn(pay)).collect();
+        let (start, mut reloads) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_secs(seconds)
+            && !payers.iter().any(|it| it.is_finished())
+        {
+            nginx.reload(SERVER);
+            reloads += 1;
+        }
+        is_over.store(true, Ordering::Relaxed);
+        payers.into_iter().for_each(|payer| payer.join().unwrap());
+        reloads
+    });
+    let paid = paid.into_inner();
+    assert!(paid > 10 && reloads > 3, "{paid} payments, {reloads} reloads");
+    println!("{paid} payments over {reloads} reloads");
+}

@@ -271,6 +271,7 @@ impl Visit {
         let owed = self.owed.take();
         let place = owed.as_ref().map(Passed::place).unwrap_or_default();
         let price = owed.as_ref().map_or(0, |owed| owed.price);
+        self.price = price;
         let asked = match self.original.take() {
             // What the client sent, at the price of the place that it was led to.
             Some(before) => before.as_request(|before| {
@@ -280,7 +281,6 @@ impl Visit {
             None => self.look(vendor, &Request { price, place, ..*request }, thread, is_read),
         };
         self.owed = owed;
-        self.price = price;
         asked
     }
 
