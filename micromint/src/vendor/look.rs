@@ -132,6 +132,9 @@ impl Vendor {
         let carrier = Carrier::of(request);
         match self.to_ask() {
             Some(paywall) => paywall.look_for(Some(self), request, carrier),
+            None if needs_body_unseen(request, carrier) => {
+                Look::NeedsBody { size_max: PAYMENT_SIZE_MAX }
+            }
             None => self.look_while_closed(request),
         }
     }
@@ -251,6 +254,20 @@ impl PendingBuf {
     pub fn into_request(self) -> RequestBuf {
         self.request
     }
+}
+
+/// Whether a paywall that is not open yet may need the body of this request.
+fn needs_body_unseen(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
+    request.price > 0
+        && request.body.is_none()
+        && match carrier {
+            Carrier::Body => true,
+            Carrier::Header(_) => {
+                !matches!(request.method, b"GET" | b"HEAD")
+                    && request.header_values("idempotency-key").next().is_some()
+            }
+            Carrier::None | Carrier::Several => false,
+        }
 }
 
 fn decide_anew(

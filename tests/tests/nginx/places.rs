@@ -181,7 +181,7 @@ fn subscribers_see_free_what_others_pay_for() {
     assert_eq!(nginx.get("/free.html").status, 401, "what costs nothing opens nothing");
     assert_eq!(nginx.ask(&subscriber("/free.html")).body, "free");
     assert_eq!(nginx.get("/open/two.html").body, "content for two");
-    wait_until("the access log", || nginx.access_log().len() == 10);
+    wait_until("the access log", || nginx.access_log().len() == 11);
     let paid = nginx.access_log().iter().filter(|line| line.contains(" paid ")).count();
     assert_eq!(paid, 1, "{:?}", nginx.access_log());
 }
