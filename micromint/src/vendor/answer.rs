@@ -69,13 +69,10 @@ pub(super) fn payment_required(
             headers.push(("Content-Security-Policy", page.policy().into()));
             ("text/html; charset=utf-8", page.fill(offer, &message, refusal))
         }
-        Form::Problem | Form::Message => {
-            let sent = payment.map(|payment| payment.coins);
-            (
-                PROBLEM_MEDIA_TYPE,
-                problem::payment_required(offer, refusal, sent, &challenge.id, &in_header),
-            )
-        }
+        Form::Problem | Form::Message => (
+            PROBLEM_MEDIA_TYPE,
+            problem::payment_required(offer, refusal, &challenge.id, &in_header),
+        ),
     };
     headers.push(("Content-Type", media_type.into()));
     headers.push(("X-Content-Type-Options", "nosniff".into()));

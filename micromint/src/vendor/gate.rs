@@ -14,6 +14,9 @@ mod options;
 mod passed;
 mod visit;
 
+#[cfg(test)]
+mod tests;
+
 pub use exempt::is_exempt;
 pub use options::{Mode, OptionError, Options, PriceValue, Syntax, Value};
 pub use passed::Passed;

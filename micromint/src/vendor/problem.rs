@@ -41,12 +41,10 @@ struct MethodUnsupported {
     reason: &'static str,
 }
 
-/// The body of a 402. `coins_sent` is the number of coins in a refused payment. If the offer names
-/// no period, the members of an offer are omitted.
+/// The body of a 402. If the offer names no period, the members of an offer are omitted.
 pub(super) fn payment_required(
     offer: &RequestPayment,
     refusal: Option<Refusal>,
-    coins_sent: Option<u32>,
     challenge_id: &str,
     request: &str,
 ) -> Vec<u8> {
@@ -56,10 +54,7 @@ pub(super) fn payment_required(
             let title = if can_be_paid { "Payment Required" } else { NO_PERIOD };
             ("payment-required", title, RequestOutcome::Unpaid.word())
         }
-        Some(refusal) => {
-            let is_short = coins_sent.is_some_and(|sent| sent < offer.price);
-            (problem_type(refusal, is_short), refusal.sentence(), refusal.word())
-        }
+        Some(refusal) => (problem_type(refusal), refusal.sentence(), refusal.word()),
     };
     print(&PaymentRequired {
         kind: format!("{PROBLEM_TYPES}{kind}"),
@@ -88,17 +83,16 @@ pub(super) fn method_unsupported() -> Vec<u8> {
 }
 
 /// The draft's type for a refusal.
-fn problem_type(refusal: Refusal, is_short: bool) -> &'static str {
+fn problem_type(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Malformed => "malformed-credential",
         Refusal::InvalidChallenge => "invalid-challenge",
         Refusal::ChallengeExpired | Refusal::Expired => "payment-expired",
-        Refusal::WrongAmount if is_short => "payment-insufficient",
+        Refusal::WrongAmount => "payment-insufficient",
         Refusal::OtherVendor
         | Refusal::OtherPage
         | Refusal::UnknownPeriod
         | Refusal::NotYetValid
-        | Refusal::WrongAmount
         | Refusal::OutOfRange
         | Refusal::RepeatedBall
         | Refusal::FixedBits

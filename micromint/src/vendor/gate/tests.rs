@@ -1,0 +1,320 @@
+//! A request on its way through a server, on a vendor with a till on disk.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use base64::Engine;
+
+use super::*;
+use crate::authenticator::Key;
+use crate::host::SystemEntropy;
+use crate::protocol::{MEDIA_TYPE, RequestOutcome};
+use crate::scheme::BASE64URL;
+use crate::testing::{ObviousMint, params_with};
+use crate::till::tests::HandClock;
+use crate::vendor::request::Request;
+use crate::vendor::{Answer, Vendor};
+
+struct Site {
+    _folder: tempfile::TempDir,
+    vendor: Vendor,
+    mint: ObviousMint,
+}
+
+fn site(more: &str) -> Site {
+    let folder = tempfile::tempdir().unwrap();
+    let mint = ObviousMint::new(params_with(|_| {}));
+    std::fs::create_dir(folder.path().join("periods")).unwrap();
+    std::fs::write(folder.path().join("periods/a.params"), mint.params().to_toml()).unwrap();
+    let path = folder.path().join("vendor.toml");
+    let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\n\
+                periods = \"periods\"\ntill = \"till\"\nsync = \"os\"\n";
+    std::fs::write(&path, format!("{text}{more}")).unwrap();
+    let clock = HandClock::at("2026-12-15T12:00:00Z");
+    let (clock, entropy) = (Arc::new(clock), Arc::new(SystemEntropy));
+    let vendor = Vendor::read(path, "here".to_string(), clock, entropy).unwrap();
+    vendor.prepare(None).unwrap();
+    vendor.open().unwrap();
+    let site = Site { _folder: folder, vendor, mint };
+    // The first payment of a day creates files, on a thread that may wait.
+    let mut first = Visit::default();
+    first.pass(priced(1));
+    site.ask(&mut first, Some(&site.payment(&[7])), Thread::Blocking);
+    site
+}
+
+/// A place of this price.
+fn priced(price: u32) -> Passed {
+    Passed { price, ..Passed::default() }
+}
+
+impl Site {
+    /// A payment for `/page` with these coins.
+    fn payment(&self, coins: &[usize]) -> Vec<u8> {
+        let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
+        let all = self.mint.coins(&user, &vendor, 8);
+        let coins: Vec<_> = coins.iter().map(|number| all[*number].clone()).collect();
+        let url = "https://news.example/page".parse().unwrap();
+        self.mint.payment(&user, &Key::from_bytes([7; 32]), &vendor, &url, &coins).to_bytes()
+    }
+
+    /// Asks about a GET of `/page` with this payment in a header.
+    fn ask(&self, visit: &mut Visit, payment: Option<&[u8]>, thread: Thread) -> Asked {
+        let value = payment.map(|payment| BASE64URL.encode(payment));
+        let fields: Vec<(&[u8], &[u8])> =
+            value.iter().map(|value| (b"MicroMint-Payment".as_slice(), value.as_bytes())).collect();
+        visit.ask(&self.vendor, &request(&fields), thread)
+    }
+
+    /// Asks about a POST of `/page` with this payment as its body.
+    fn post(&self, visit: &mut Visit, payment: &[u8], thread: Thread) {
+        let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", MEDIA_TYPE.as_bytes())];
+        let head = Request { method: b"POST", ..request(&fields) };
+        let asked = visit.ask(&self.vendor, &head, thread);
+        assert!(matches!(asked, Asked::NeedsBody { .. }));
+        visit.reads_body(1);
+        assert_eq!(visit.next(1, false), Next::Wait);
+        visit.body_was_read();
+        assert_eq!(visit.next(1, false), Next::AskWithBody);
+        let asked =
+            visit.ask_with_body(&self.vendor, &Request { body: Some(payment), ..head }, thread);
+        assert!(matches!(asked, Asked::Decided));
+    }
+}
+
+fn request<'a>(headers: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
+    Request {
+        method: b"GET",
+        target: b"/page",
+        is_https: true,
+        host: Some(b"news.example"),
+        headers,
+        client: Some(IpAddr::from([192, 0, 2, 1])),
+        ..Request::default()
+    }
+}
+
+fn word(visit: &Visit) -> String {
+    visit.variable(Variable::Status).unwrap().into_owned()
+}
+
+fn answer(visit: &mut Visit) -> Arc<Answer> {
+    match visit.carry_out() {
+        Action::Answer(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn close(visit: &mut Visit, status: u16) -> Option<Closing> {
+    visit.close(status, Thread::Blocking, |_| Vec::new())
+}
+
+#[test]
+fn the_dearest_place_counts_and_of_equal_ones_the_first() {
+    let mut visit = Visit::default();
+    visit.pass(priced(0));
+    assert_eq!((visit.owed(), visit.is_unpaid()), (0, false));
+    visit.pass(Passed { price: 9, is_dry_run: true, ..Passed::default() });
+    visit.pass(Passed { receipt_path: Some(b"/a/".to_vec()), ..priced(2) });
+    visit.pass(Passed { receipt_path: Some(b"/b/".to_vec()), ..priced(2) });
+    visit.pass(priced(1));
+    assert_eq!((visit.owed(), visit.is_unpaid()), (2, true));
+    let site = site("");
+    assert!(matches!(
+        site.ask(&mut visit, Some(&site.payment(&[0, 1])), Thread::Event),
+        Asked::Decided
+    ));
+    visit.carry_out();
+    let closing = close(&mut visit, 200).unwrap();
+    let cookie = closing.changes.add.iter().find(|(name, _)| *name == "Set-Cookie").unwrap();
+    assert!(cookie.1.contains("Path=/a/") || !cookie.1.contains("/b/"), "{cookie:?}");
+}
+
+#[test]
+fn a_free_page_without_a_payment_is_not_remembered() {
+    let (site, mut visit) = (site(""), Visit::default());
+    assert!(matches!(site.ask(&mut visit, None, Thread::Event), Asked::Free));
+    assert!(!visit.is_decided() && close(&mut visit, 200).is_none());
+    assert_eq!(word(&visit), "free");
+}
+
+#[test]
+fn a_page_is_asked_for_paid_and_reported() {
+    let (site, mut visit) = (site(""), Visit::default());
+    visit.pass(priced(1));
+    assert_eq!(visit.next(1, false), Next::Ask);
+    assert!(matches!(site.ask(&mut visit, None, Thread::Event), Asked::Decided));
+    assert_eq!(answer(&mut visit).status, 402);
+    assert_eq!((word(&visit), visit.next(1, false)), ("unpaid".to_string(), Next::Continue));
+
+    let mut visit = Visit::default();
+    visit.pass(priced(1));
+    assert!(matches!(
+        site.ask(&mut visit, Some(&site.payment(&[0])), Thread::Event),
+        Asked::Decided
+    ));
+    assert_eq!(visit.next(1, false), Next::CarryOut);
+    assert!(matches!(visit.carry_out(), Action::Serve { as_get: false, .. }));
+    assert!(visit.covers_a_price() && visit.is_private() && !visit.is_free());
+    assert!(close(&mut visit, 103).is_none(), "an interim answer settles nothing");
+    let closing = close(&mut visit, 200).unwrap();
+    assert!(closing.changes.add.iter().any(|(name, _)| *name == "Payment-Receipt"));
+    let value = |variable| visit.variable(variable).map(|value| value.into_owned());
+    assert_eq!(
+        Variable::ALL.map(value).map(Option::unwrap),
+        ["paid", "1", "1", "alice"].map(str::to_string)
+    );
+    let mut line = String::new();
+    visit.with_event(200, |event| line = event.to_line());
+    assert!(line.starts_with("micromint paid status=200 price=1 coins=1 "), "{line}");
+}
+
+#[test]
+fn a_charge_is_reversed_by_an_error_even_if_it_comes_second() {
+    let site = site("");
+    let pay = |visit: &mut Visit| {
+        visit.pass(priced(1));
+        site.post(visit, &site.payment(&[0]), Thread::Blocking);
+        assert!(matches!(visit.carry_out(), Action::Serve { as_get: true, .. }));
+    };
+    let mut visit = Visit::default();
+    pay(&mut visit);
+    assert!(visit.replaces_body());
+    close(&mut visit, 200).unwrap();
+    close(&mut visit, 416).unwrap();
+    assert_eq!(visit.became(), Some(RequestOutcome::Reversed));
+    close(&mut visit, 200).unwrap();
+    assert_eq!(word(&visit), "reversed", "and stays so");
+
+    // On an event thread the head promises it, and another thread carries it out.
+    let mut visit = Visit::default();
+    pay(&mut visit);
+    let closing = visit.close(404, Thread::Event, |_| Vec::new()).unwrap();
+    assert_eq!(word(&visit), "reversed");
+    closing.reversal.unwrap().carry_out().unwrap();
+
+    // A switch of protocols is what was paid for.
+    let mut visit = Visit::default();
+    pay(&mut visit);
+    assert!(close(&mut visit, 101).unwrap().reversal.is_none());
+    assert_eq!(word(&visit), "paid");
+}
+
+#[test]
+fn a_payment_for_a_free_place_pays_where_the_request_is_led_to() {
+    let site = site("");
+    for form in ["header", "body"] {
+        for thread in [Thread::Event, Thread::Blocking] {
+            let (mut visit, payment) = (Visit::default(), site.payment(&[0]));
+            match form {
+                "header" => drop(site.ask(&mut visit, Some(&payment), thread)),
+                _ => site.post(&mut visit, &payment, thread),
+            }
+            assert!(matches!(visit.carry_out(), Action::Serve { .. }), "{form}");
+            assert_eq!(word(&visit), "returned", "{form}");
+            visit.pass(priced(1));
+            assert_eq!(visit.next(2, false), Next::Ask, "{form}");
+            // Whatever the server made of the request meanwhile, what the client sent counts.
+            assert!(matches!(site.ask(&mut visit, None, thread), Asked::Decided), "{form}");
+            assert!(matches!(visit.carry_out(), Action::Serve { .. }), "{form}");
+            assert_eq!(word(&visit), "paid", "{form}");
+            close(&mut visit, 500).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_cheap_place_that_leads_to_a_dear_one_charges_once() {
+    let site = site("");
+    for thread in [Thread::Event, Thread::Blocking] {
+        // What was paid is too little: it is reversed, and the dear price is asked.
+        let mut visit = Visit::default();
+        visit.pass(priced(1));
+        site.ask(&mut visit, Some(&site.payment(&[0])), thread);
+        visit.carry_out();
+        assert_eq!(word(&visit), "paid");
+        visit.pass(priced(2));
+        assert_eq!(visit.next(2, false), Next::Ask);
+        if let Asked::Pending(question) = site.ask(&mut visit, None, thread) {
+            assert_eq!(thread, Thread::Event, "reversing waits for the disk");
+            visit.works(2);
+            assert_eq!(visit.next(2, false), Next::Wait);
+            visit.answered(Some(question.wait(&site.vendor)));
+        }
+        assert_eq!(visit.next(2, false), Next::CarryOut);
+        let refused = answer(&mut visit);
+        assert_eq!((refused.status, refused.outcome.word()), (402, "wrong-amount"));
+        assert_eq!(visit.price(), 2);
+        // The coin is good for the payment of the dear price, which the cheap place accepts.
+        let mut visit = Visit::default();
+        visit.pass(priced(1));
+        site.ask(&mut visit, Some(&site.payment(&[0, 1])), thread);
+        visit.carry_out();
+        visit.pass(priced(2));
+        assert_eq!(visit.next(2, false), Next::Continue);
+        assert_eq!(word(&visit), "paid");
+        close(&mut visit, 404).unwrap();
+        assert_eq!(word(&visit), "reversed");
+    }
+}
+
+#[test]
+fn a_free_view_that_leads_on_is_given_back() {
+    let site = site("");
+    let with_views = |price, free_views| Passed { free_views, ..priced(price) };
+    for (dear, expected) in [(with_views(2, 0), "unpaid"), (with_views(2, 1), "free-view")] {
+        for _ in 0..3 {
+            let mut visit = Visit::default();
+            visit.pass(with_views(1, 1));
+            site.ask(&mut visit, None, Thread::Blocking);
+            visit.carry_out();
+            assert_eq!(word(&visit), "free-view", "the only view of the day is left");
+            visit.pass(dear.clone());
+            site.ask(&mut visit, None, Thread::Blocking);
+            visit.carry_out();
+            assert_eq!(word(&visit), expected);
+            close(&mut visit, 404);
+        }
+    }
+}
+
+#[test]
+fn what_would_block_is_left_to_another_thread() {
+    // A cap is counted under the till's lock.
+    let (site, mut visit) = (site("cap = 5\n"), Visit::default());
+    visit.pass(priced(1));
+    let Asked::Pending(question) = site.ask(&mut visit, Some(&site.payment(&[0])), Thread::Event)
+    else {
+        panic!("a cap needs the disk")
+    };
+    visit.works(1);
+    let reply = std::thread::scope(|scope| scope.spawn(|| question.wait(&site.vendor)).join());
+    visit.answered(reply.ok());
+    assert!(matches!(visit.carry_out(), Action::Serve { .. }));
+    assert_eq!(word(&visit), "paid");
+    // A thread that panicked answers nothing.
+    let mut visit = Visit::default();
+    visit.pass(priced(1));
+    visit.works(1);
+    visit.answered(None);
+    assert!(matches!(visit.carry_out(), Action::Fail(500)));
+    assert_eq!(word(&visit), "unavailable");
+}
+
+#[test]
+fn error_pages_cost_nothing() {
+    let mut visit = Visit::default();
+    visit.pass(priced(1));
+    assert_eq!(visit.next(1, true), Next::Continue);
+    // The server refuses a body that it was reading, and makes the page of that error.
+    visit.reads_body(1);
+    assert_eq!(visit.next(2, true), Next::Continue);
+    assert_eq!(visit.stage(), Stage::Answered);
+    // An answer that is withdrawn leaves the request as it was.
+    let (site, mut visit) = (site(""), Visit::default());
+    visit.pass(priced(1));
+    site.ask(&mut visit, None, Thread::Event);
+    visit.carry_out();
+    visit.withdraw();
+    assert_eq!((visit.stage(), visit.is_decided()), (Stage::Fresh, false));
+}
