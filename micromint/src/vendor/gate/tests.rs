@@ -66,6 +66,22 @@ impl Site {
         visit.ask(&self.vendor, &request(&fields), thread)
     }
 
+    /// The same, decided: another thread waits for what would block.
+    fn decide(&self, visit: &mut Visit, payment: Option<&[u8]>, thread: Thread) {
+        let asked = self.ask(visit, payment, thread);
+        self.wait(visit, asked, thread);
+    }
+
+    fn wait(&self, visit: &mut Visit, asked: Asked, thread: Thread) {
+        if let Asked::Pending(question) = asked {
+            assert_eq!(thread, Thread::Event, "a thread that may wait waits itself");
+            visit.works(1);
+            assert_eq!(visit.next(1, false), Next::Wait);
+            visit.answered(Some(question.wait(&self.vendor)));
+        }
+        assert_eq!(visit.next(1, false), Next::CarryOut);
+    }
+
     /// Asks about a POST of `/page` with this payment as its body.
     fn post(&self, visit: &mut Visit, payment: &[u8], thread: Thread) {
         let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", MEDIA_TYPE.as_bytes())];
@@ -78,7 +94,7 @@ impl Site {
         assert_eq!(visit.next(1, false), Next::AskWithBody);
         let asked =
             visit.ask_with_body(&self.vendor, &Request { body: Some(payment), ..head }, thread);
-        assert!(matches!(asked, Asked::Decided));
+        self.wait(visit, asked, thread);
     }
 }
 
@@ -207,7 +223,7 @@ fn a_payment_for_a_free_place_pays_where_the_request_is_led_to() {
         for thread in [Thread::Event, Thread::Blocking] {
             let (mut visit, payment) = (Visit::default(), site.payment(&[0]));
             match form {
-                "header" => drop(site.ask(&mut visit, Some(&payment), thread)),
+                "header" => site.decide(&mut visit, Some(&payment), thread),
                 _ => site.post(&mut visit, &payment, thread),
             }
             assert!(matches!(visit.carry_out(), Action::Serve { .. }), "{form}");
@@ -215,7 +231,7 @@ fn a_payment_for_a_free_place_pays_where_the_request_is_led_to() {
             visit.pass(priced(1));
             assert_eq!(visit.next(2, false), Next::Ask, "{form}");
             // Whatever the server made of the request meanwhile, what the client sent counts.
-            assert!(matches!(site.ask(&mut visit, None, thread), Asked::Decided), "{form}");
+            site.decide(&mut visit, None, thread);
             assert!(matches!(visit.carry_out(), Action::Serve { .. }), "{form}");
             assert_eq!(word(&visit), "paid", "{form}");
             close(&mut visit, 500).unwrap();
@@ -230,25 +246,19 @@ fn a_cheap_place_that_leads_to_a_dear_one_charges_once() {
         // What was paid is too little: it is reversed, and the dear price is asked.
         let mut visit = Visit::default();
         visit.pass(priced(1));
-        site.ask(&mut visit, Some(&site.payment(&[0])), thread);
+        site.decide(&mut visit, Some(&site.payment(&[0])), thread);
         visit.carry_out();
         assert_eq!(word(&visit), "paid");
         visit.pass(priced(2));
         assert_eq!(visit.next(2, false), Next::Ask);
-        if let Asked::Pending(question) = site.ask(&mut visit, None, thread) {
-            assert_eq!(thread, Thread::Event, "reversing waits for the disk");
-            visit.works(2);
-            assert_eq!(visit.next(2, false), Next::Wait);
-            visit.answered(Some(question.wait(&site.vendor)));
-        }
-        assert_eq!(visit.next(2, false), Next::CarryOut);
+        site.decide(&mut visit, None, thread);
         let refused = answer(&mut visit);
         assert_eq!((refused.status, refused.outcome.word()), (402, "wrong-amount"));
         assert_eq!(visit.price(), 2);
         // The coin is good for the payment of the dear price, which the cheap place accepts.
         let mut visit = Visit::default();
         visit.pass(priced(1));
-        site.ask(&mut visit, Some(&site.payment(&[0, 1])), thread);
+        site.decide(&mut visit, Some(&site.payment(&[0, 1])), thread);
         visit.carry_out();
         visit.pass(priced(2));
         assert_eq!(visit.next(2, false), Next::Continue);
