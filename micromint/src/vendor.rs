@@ -91,12 +91,12 @@ pub use cors::CorsPolicy;
 pub use decision::{About, Answer, Decision, Serve};
 pub use event::Event;
 pub use head::HeadChanges;
+pub use look::{Look, Pending, PendingBuf};
 pub use merge::{Merge, MergeRule};
 pub use metrics::{Counters, Gauges, METRICS_MEDIA_TYPE};
 pub use origin::{Origin, OriginError, PublicRoot, PublicRootError, authority_of_target};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
-pub use look::{Look, Pending, PendingBuf};
 pub use price::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, is_redirect_to_folder,
     parse_price,

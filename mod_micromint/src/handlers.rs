@@ -261,9 +261,7 @@ fn price_of(request: Request<'_>, with_file: bool) -> Result<u32, Code> {
     }
     match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
         Ok(None) => Ok(directive),
-        Ok(Some(text)) => {
-            Ok(read_price(request, &text, &price_file(request))?.max(directive))
-        }
+        Ok(Some(text)) => Ok(read_price(request, &text, &price_file(request))?.max(directive)),
         Err(error) => {
             request.log().write(Level::Error, &format!("{}: {error}", price_file(request)));
             Err(fail(request, SERVER_ERROR))

@@ -439,7 +439,8 @@ mod tests {
         folder.put("2026-12.params", test_params().to_toml().as_bytes());
         let end = test_params().raw().expiration;
         let before = end.plus_seconds(-1800);
-        let accepted = Accepted::open(&config(false), Box::new(folder.clone()), None, before).unwrap();
+        let accepted =
+            Accepted::open(&config(false), Box::new(folder.clone()), None, before).unwrap();
         let refresh = |seconds: i64| accepted.refresh(end.plus_seconds(seconds));
         assert_eq!(refresh(-1), None, "the start of the server warned");
         assert!(refresh(4).unwrap().contains("ended at"));

@@ -15,7 +15,7 @@ mod passed;
 mod visit;
 
 pub use exempt::is_exempt;
-pub use options::{Mode, Options, OptionError, PriceValue, Syntax, Value};
+pub use options::{Mode, OptionError, Options, PriceValue, Syntax, Value};
 pub use passed::Passed;
 pub use visit::{
     Action, Asked, Closing, Next, Question, Reply, Reversal, Severity, Stage, Thread, Variable,

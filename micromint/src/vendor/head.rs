@@ -51,8 +51,8 @@ impl Serve {
             changes.add.push((STATUS_HEADER, became.word().into()));
         } else {
             // A charge that stays was for what this answer delivers.
-            let is_success = is_delivered(status)
-                || self.charge.is_some_and(|charge| charge.stays_with(status));
+            let is_success =
+                is_delivered(status) || self.charge.is_some_and(|charge| charge.stays_with(status));
             // Every answer reports what happened to the coins. The receipt cookie is sent with the
             // page only, and Payment-Receipt with a success only, as the draft requires.
             let is_sent = |name: &str| match name {

@@ -166,9 +166,9 @@ impl<'a> Pending<'a> {
     #[allow(clippy::result_large_err)]
     pub fn try_now(mut self) -> Result<VendorDecision, Pending<'a>> {
         let has_failed = self.vendor.is_some_and(|vendor| vendor.to_record().is_none());
-        let Some(paywall) = self.paywall.clone().filter(|paywall| {
-            !has_failed && paywall.is_ready(self.request)
-        }) else {
+        let Some(paywall) =
+            self.paywall.clone().filter(|paywall| !has_failed && paywall.is_ready(self.request))
+        else {
             return Err(self);
         };
         let Work::Route(route) = std::mem::replace(&mut self.work, Work::Anew) else {
@@ -266,11 +266,7 @@ fn decide_anew(
     }
 }
 
-fn watched(
-    vendor: Option<&Vendor>,
-    paywall: Arc<Paywall>,
-    decision: Decision,
-) -> VendorDecision {
+fn watched(vendor: Option<&Vendor>, paywall: Arc<Paywall>, decision: Decision) -> VendorDecision {
     let decision = match vendor {
         Some(vendor) => vendor.watched(&paywall, decision),
         None => decision,

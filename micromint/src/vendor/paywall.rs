@@ -38,9 +38,9 @@ use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
 use super::decision::{Answer, Decision, Serve};
 use super::manifest::{is_manifest, manifest};
-use super::request::Request;
 #[cfg(doc)]
 use super::request::Place;
+use super::request::Request;
 use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;

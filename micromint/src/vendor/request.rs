@@ -152,9 +152,9 @@ impl From<&Request<'_>> for RequestBuf {
     /// Copies what the paywall examines: of the header fields only those that it reads.
     fn from(request: &Request<'_>) -> RequestBuf {
         let is_read = |name: &[u8]| {
-            HEADERS_READ.iter().any(|read| {
-                read.len() == name.len() && name.eq_ignore_ascii_case(read.as_bytes())
-            })
+            HEADERS_READ
+                .iter()
+                .any(|read| read.len() == name.len() && name.eq_ignore_ascii_case(read.as_bytes()))
         };
         let headers: SmallVec<[_; HEADERS_USUAL]> =
             request.headers.iter().filter(|(name, _)| is_read(name)).collect();

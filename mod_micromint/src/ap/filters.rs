@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::bindings::{
     AP_FILTER_ERROR, AP_FTYPE_CONTENT_SET, AP_FTYPE_PROTOCOL, AP_MODE_EXHAUSTIVE, AP_MODE_GETLINE,
-    AP_MODE_READBYTES, AP_MODE_SPECULATIVE, APR_BLOCK_READ,
-    APR_EGENERAL, ap_add_input_filter_handle, ap_add_output_filter_handle, ap_bucket_type_error,
-    ap_filter_rec_t, ap_filter_t, ap_get_brigade, ap_input_mode_t, ap_map_http_request_error,
-    ap_pass_brigade, ap_register_input_filter, ap_register_output_filter, ap_remove_output_filter,
+    AP_MODE_READBYTES, AP_MODE_SPECULATIVE, APR_BLOCK_READ, APR_EGENERAL,
+    ap_add_input_filter_handle, ap_add_output_filter_handle, ap_bucket_type_error, ap_filter_rec_t,
+    ap_filter_t, ap_get_brigade, ap_input_mode_t, ap_map_http_request_error, ap_pass_brigade,
+    ap_register_input_filter, ap_register_output_filter, ap_remove_output_filter,
     apr_brigade_cleanup, apr_brigade_create, apr_brigade_destroy, apr_bucket, apr_bucket_brigade,
     apr_bucket_eos_create, apr_bucket_pool_create, apr_bucket_type_eos, apr_off_t, apr_read_type_e,
     apr_status_t, request_rec,

@@ -21,8 +21,8 @@ use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
 use micromint::vendor::{Gauges, authority_of_target};
 
 use crate::module::{PlaceConfig, ServerConfig, Variable};
-use micromint::vendor::has_login;
 use crate::visit::Visit;
+use micromint::vendor::has_login;
 
 /// The note by which `Require micromint` asks for the paywall.
 const REQUIRED: &std::ffi::CStr = c"mod_micromint-required";

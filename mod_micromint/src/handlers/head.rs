@@ -16,10 +16,8 @@ use crate::module::Variable;
 pub(crate) fn filter_head(request: Request<'_>) {
     let Some(visit) = request.visit() else { return };
     let status = request.answer_status();
-    let closing = visit
-        .gate
-        .borrow_mut()
-        .close(status, Thread::Blocking, |name| request.answer_values(name));
+    let closing =
+        visit.gate.borrow_mut().close(status, Thread::Blocking, |name| request.answer_values(name));
     let Some(closing) = closing else { return };
     change_head(request, &closing.changes);
     request.allow_caching_again();

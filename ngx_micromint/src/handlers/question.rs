@@ -9,8 +9,8 @@ use micromint::vendor::{
     unavailable,
 };
 
-use super::reply::{carry_out, fail, rule};
 use super::SERVER_ERROR;
+use super::reply::{carry_out, fail, rule};
 use crate::sys::{AGAIN, Code, DECLINED, Level, Request, offload};
 use crate::test_panic;
 
@@ -36,7 +36,8 @@ pub(super) fn ask(request: &mut Request) -> Code {
         visit.gate.replace(gate);
         return follow(request, vendor, asked);
     };
-    let asked = with_request(request, None, |now| visit.gate.borrow_mut().ask(&vendor, now, Thread::Event));
+    let asked =
+        with_request(request, None, |now| visit.gate.borrow_mut().ask(&vendor, now, Thread::Event));
     follow(request, vendor, asked)
 }
 

@@ -19,10 +19,10 @@ use nginx_sys::{
     NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_VAR_NOCACHEABLE, ngx_array_push, ngx_command_t, ngx_conf_t,
     ngx_core_module_t, ngx_cycle_t, ngx_http_add_variable, ngx_http_core_main_conf_t,
     ngx_http_core_module, ngx_http_handler_pt, ngx_http_module_t, ngx_http_output_header_filter_pt,
-    ngx_http_phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
-    ngx_http_phases_NGX_HTTP_CONTENT_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
-    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t, ngx_http_top_header_filter,
-    ngx_http_variable_value_t, ngx_int_t, ngx_module_t, ngx_str_t,
+    ngx_http_phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_CONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_request_t, ngx_http_top_header_filter, ngx_http_variable_value_t, ngx_int_t,
+    ngx_module_t, ngx_str_t,
 };
 
 use super::config::{ConfigPlace, ModuleConfig, Worker};

@@ -389,14 +389,8 @@ mod tests {
     fn directives_say_what_they_expect() {
         let mut options = options(None, None);
         let told = |result: Result<(), OptionError>| result.unwrap_err().to_string();
-        assert_eq!(
-            told(options.set_mode(b"yes", false)),
-            "expected on or off, found \"yes\""
-        );
-        assert_eq!(
-            told(options.set_mode(b"", true)),
-            "expected on, off or require, found \"\""
-        );
+        assert_eq!(told(options.set_mode(b"yes", false)), "expected on or off, found \"yes\"");
+        assert_eq!(told(options.set_mode(b"", true)), "expected on, off or require, found \"\"");
         assert!(told(options.set_mode(b"require", false)).contains("on or off"));
         options.set_mode(b"Require", true).unwrap();
         assert_eq!(options.mode(), Mode::Require);

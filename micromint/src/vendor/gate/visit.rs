@@ -187,9 +187,7 @@ impl Visit {
     /// The request passed a place. Of several places the dearest counts, of equal ones the first:
     /// that is the one whose address the reader sees.
     pub fn pass(&mut self, passed: Passed) {
-        if passed.price > 0
-            && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank())
-        {
+        if passed.price > 0 && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank()) {
             self.owed = Some(passed);
         }
     }
@@ -375,7 +373,9 @@ impl Visit {
     pub fn carry_out(&mut self) -> Action {
         let (stage, action) = match &self.ruling {
             Ruling::Decided(decision) => match &**decision {
-                Decision::Serve(Serve { as_get, ignore_conditions, strip_request_headers, .. }) => {
+                Decision::Serve(Serve {
+                    as_get, ignore_conditions, strip_request_headers, ..
+                }) => {
                     let (as_get, ignore_conditions) = (*as_get, *ignore_conditions);
                     let strip = *strip_request_headers;
                     (Stage::Served, Action::Serve { as_get, ignore_conditions, strip })
@@ -550,9 +550,7 @@ impl Reversal {
         let Reversal { paywall, charge, status } = self;
         match paywall.finish(&charge, status) {
             RequestOutcome::Reversed => Ok(()),
-            _ => {
-                Err(format!("a payment whose response has status {status} could not be reversed"))
-            }
+            _ => Err(format!("a payment whose response has status {status} could not be reversed")),
         }
     }
 }

@@ -78,11 +78,7 @@ impl Ask<'_> {
 
 impl Paywall {
     /// The decision of `decide` about a page, completed.
-    pub(super) fn tell(
-        &self,
-        ask: Ask<'_>,
-        decide: impl FnOnce(&Ask<'_>) -> Decision,
-    ) -> Decision {
+    pub(super) fn tell(&self, ask: Ask<'_>, decide: impl FnOnce(&Ask<'_>) -> Decision) -> Decision {
         let decision = decide(&ask);
         ask.complete(self.config.cors(), decision)
     }
