@@ -161,11 +161,11 @@ fn pay_one_coin_each(scene: &Scene) -> Vec<UserId> {
         if names.len() == LATER_BUYERS {
             break;
         }
-        let (x, owner_tokens) = (&payment.x[..coin_size], &payment.owner_tokens[..1]);
-        let (x, owner_tokens) = (x.to_vec(), owner_tokens.to_vec());
-        let one = Payment { coins: 1, x, owner_tokens, ..payment.clone() };
-        if !names.contains(&one.user) && scene.shop.takes(&one) {
-            names.push(one.user);
+        // Another name may have spent a first ball before.
+        let takes =
+            |x: &[u64]| scene.shop.takes(&Payment { coins: 1, x: x.to_vec(), ..payment.clone() });
+        if !names.contains(&payment.user) && payment.x.chunks(coin_size).any(takes) {
+            names.push(payment.user.clone());
         }
     }
     names
