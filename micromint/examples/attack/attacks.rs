@@ -20,6 +20,7 @@ mod reversal;
 mod siblings;
 mod strangers_funds;
 mod tokens;
+mod twin_names;
 
 use self::report::Report;
 use self::world::Mint;
@@ -33,7 +34,7 @@ pub(crate) struct Attack {
 }
 
 /// All attacks, in the order of the output.
-pub(crate) const ALL: [Attack; 23] = [
+pub(crate) const ALL: [Attack; 25] = [
     Attack { name: "siblings", play: siblings::find },
     Attack { name: "strangers-coins", play: siblings::hand_in },
     Attack { name: "hidden-double-spending", play: double_spending::hidden },
@@ -41,6 +42,7 @@ pub(crate) const ALL: [Attack; 23] = [
     Attack { name: "open-double-spending", play: double_spending::open },
     Attack { name: "crowd-of-cheats", play: double_spending::crowd },
     Attack { name: "invented-users", play: invented_users::without_owners_file },
+    Attack { name: "borrowed-names", play: invented_users::borrowed },
     Attack { name: "invented-at-the-door", play: invented_users::with_owners_file },
     Attack { name: "tag-search", play: invented_users::tag_search },
     Attack { name: "paid-after-reversal", play: reversal::paid_twice },
@@ -56,5 +58,6 @@ pub(crate) const ALL: [Attack; 23] = [
     Attack { name: "settlement-set-back", play: clocks::settlement },
     Attack { name: "prune-set-back", play: clocks::prune_set_back },
     Attack { name: "strangers-funds", play: strangers_funds::keep_out },
+    Attack { name: "twin-names", play: twin_names::blame },
     Attack { name: "letter-case", play: accounts::letter_case },
 ];

@@ -12,6 +12,8 @@ use super::world::{Buyer, Mint, Owners, Shop, World, coins_of};
 const COINS: usize = 1500;
 /// The names that are tried at most.
 const NAMES_MAX: u64 = 5000;
+/// The names whose owners buy after the thief has paid in them.
+const LATER_BUYERS: usize = 5;
 /// The leading bits of a tag that are searched for. The price of all 64 follows from it.
 const TAG_BITS: u32 = 12;
 /// The searches over which the price is averaged.
@@ -30,10 +32,14 @@ struct Scene {
 
 impl Scene {
     fn new(mint: &Mint, owners: Owners) -> Scene {
+        Scene::with_cap(mint, owners, 0)
+    }
+
+    fn with_cap(mint: &Mint, owners: Owners, cap: u32) -> Scene {
         let mut world = World::new(mint);
         let tenth = world.tenth();
         let thief = world.member("thief", tenth);
-        let shop = world.honest_shop("honest", owners, 0);
+        let shop = world.honest_shop("honest", owners, cap);
         let (payments, hashes) = search(&mut world, &thief, &shop);
         let coins = payments.iter().map(|payment| u64::from(payment.coins)).sum();
         Scene { world, thief, shop, payments, coins, hashes }
@@ -76,6 +82,9 @@ pub(crate) fn without_owners_file(mint: &Mint) -> Report {
         .filter(|payment| scene.shop.takes(payment))
         .map(|payment| u64::from(payment.coins))
         .sum();
+    let sets = &scene.thief.funds.sets;
+    let bought: u64 = sets.iter().map(|set| set.superbins[0].len() as u64).sum();
+    report.expect(taken <= bought, || format!("{taken} coins taken for {bought} first balls"));
     scene.world.redeem(&scene.shop);
     let now = scene.world.now();
     let alarms = scene.world.broker.alarms(now).unwrap();
@@ -91,6 +100,75 @@ pub(crate) fn without_owners_file(mint: &Mint) -> Report {
     );
     scene.world.close(&mut report);
     report
+}
+
+/// A thief pays under names whose owners buy later, at a vendor without an owners file. Nobody is
+/// blocked for that. Where there is a cap, what was paid counts for the name until the day ends.
+pub(crate) fn borrowed(mint: &Mint) -> Report {
+    let mut report = Report::default();
+    let mut taken = 0;
+    let mut worlds = Vec::new();
+    for cap in [0, 1] {
+        let scene = Scene::with_cap(mint, Owners::Unknown, cap);
+        report.cost += scene.hashes;
+        let names = pay_one_coin_each(&scene);
+        taken += names.len() as u64;
+        let Scene { mut world, shop, .. } = scene;
+        let blocked = world.watch_taken(&shop);
+        report.expect(blocked.is_empty(), || format!("the watch blocks {blocked:?}"));
+        world.redeem(&shop);
+        let buyers: Vec<Buyer> =
+            names.iter().map(|name| world.honest_buyer(name.as_str(), 1)).collect();
+        for buyer in &buyers {
+            let coins = buyer.coins(&world.rules, &shop.vendor);
+            let payment = buyer.payment(&world.rules, &shop.vendor, "today", &coins[..1]);
+            let outcome = shop.ask(&payment);
+            if outcome == RequestOutcome::Paid {
+                world.note_paid(&shop, &payment);
+            }
+            let is_expected = match outcome {
+                RequestOutcome::Paid => cap == 0,
+                RequestOutcome::Refused(Refusal::CapReached) => cap > 0,
+                _ => false,
+            };
+            report.expect(is_expected, || format!("{}, cap {cap}: {outcome:?}", buyer.user));
+        }
+        world.clock.wait(86_400);
+        for buyer in &buyers {
+            let coins = buyer.coins(&world.rules, &shop.vendor);
+            world.pay(buyer, &shop, &coins[1..2]);
+        }
+        let blocked = world.watch_taken(&shop);
+        report.expect(blocked.is_empty(), || format!("the watch blocks {blocked:?}"));
+        world.redeem(&shop);
+        worlds.push(world);
+    }
+    report.expect(taken == 2 * LATER_BUYERS as u64, || format!("{taken} names were paid in"));
+    report.allow_unpaid(taken);
+    report.tried = format!(
+        "{taken} names paid in before their owners bought, no owners file: nobody is blocked; at a \
+         vendor with a cap it counts for the name that day"
+    );
+    worlds.into_iter().for_each(|world| world.close(&mut report));
+    report
+}
+
+/// Pays one coin under each of several names, and returns the names.
+fn pay_one_coin_each(scene: &Scene) -> Vec<UserId> {
+    let coin_size = scene.world.params().coin_size();
+    let mut names: Vec<UserId> = Vec::new();
+    for payment in &scene.payments {
+        if names.len() == LATER_BUYERS {
+            break;
+        }
+        // Another name may have spent a first ball before.
+        let takes =
+            |x: &[u64]| scene.shop.takes(&Payment { coins: 1, x: x.to_vec(), ..payment.clone() });
+        if !names.contains(&payment.user) && payment.x.chunks(coin_size).any(takes) {
+            names.push(payment.user.clone());
+        }
+    }
+    names
 }
 
 /// A vendor with an owners file takes none: neither with the thief's own tokens nor with others.

@@ -5,7 +5,8 @@
 //! written here.
 //!
 //! The invariants: what one vendor sent has no effect at another. A payment that is not from the
-//! user whom it names does not block that user. A vendor whose software is at fault blocks nobody.
+//! user whom it names does not block that user, so a name that somebody made up is not blocked: its
+//! owner may buy later. A vendor whose software is at fault blocks nobody.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,7 @@ const SECONDS_PER_HOUR: i64 = 3600;
 /// A payment that a vendor took, as far as it concerns blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Served<U> {
-    /// The user that the payment names.
+    /// The buyer that the payment names.
     pub(crate) user: U,
     /// When the broker judged it.
     pub(crate) when: UnixTime,
@@ -37,8 +38,6 @@ pub(crate) enum Conduct {
     Failing,
     /// It is not from this user.
     NotFrom,
-    /// The user bought nothing in this period.
-    Invented,
 }
 
 /// An hour in which so many users failed at a vendor that the vendor itself is at fault.
@@ -68,13 +67,11 @@ pub(super) fn hour_of(when: UnixTime) -> i64 {
     when.0.div_euclid(SECONDS_PER_HOUR)
 }
 
-/// What a coin says about the user that its payment names. `is_buyer`: the user bought sets in this
-/// period. `is_forged`: a ball is proved not to be the minted one.
-pub(crate) fn conduct(source: Source, is_forged: bool, is_buyer: bool) -> Conduct {
+/// What a coin says about the buyer that its payment names. `is_forged`: a ball is proved not to be
+/// the minted one.
+pub(crate) fn conduct(source: Source, is_forged: bool) -> Conduct {
     let is_signed_for_another = source.is_signed && !source.is_sold;
-    if !is_buyer {
-        Conduct::Invented
-    } else if is_signed_for_another {
+    if is_signed_for_another {
         Conduct::Failing
     } else if !source.is_owner() {
         Conduct::NotFrom
@@ -86,7 +83,7 @@ pub(crate) fn conduct(source: Source, is_forged: bool, is_buyer: bool) -> Conduc
 }
 
 /// The users to block at a vendor, from all that it took. An hour counts the users whose payments
-/// are their own. Invented users are blocked in any case, and do not count.
+/// are their own.
 pub(crate) fn blocks<U: Copy + Ord>(served: impl IntoIterator<Item = Served<U>>) -> Blocks<U> {
     let mut own: Vec<(i64, U, bool)> = Vec::new();
     let mut users = BTreeSet::new();
@@ -95,9 +92,6 @@ pub(crate) fn blocks<U: Copy + Ord>(served: impl IntoIterator<Item = Served<U>>)
             Conduct::Good => own.push((hour_of(when), user, false)),
             Conduct::Failing => own.push((hour_of(when), user, true)),
             Conduct::NotFrom => {}
-            Conduct::Invented => {
-                users.insert(user);
-            }
         }
     }
     own.sort_unstable();
@@ -165,7 +159,7 @@ mod tests {
     fn junk_in_the_name_of_a_buyer_blocks_nobody() {
         for source in sources().filter(|source| !source.is_signed && !source.is_owner()) {
             for is_forged in [false, true] {
-                assert_eq!(conduct(source, is_forged, true), Conduct::NotFrom);
+                assert_eq!(conduct(source, is_forged), Conduct::NotFrom);
             }
         }
         let junk = (0..50).map(|user| served(user, 0, Conduct::NotFrom));
@@ -177,25 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn invented_users_are_blocked_and_are_not_the_vendors_fault() {
-        let invented = (0..50).map(|user| served(user, 0, Conduct::Invented));
-        let honest = (100..110).map(|user| served(user, 0, Conduct::Good));
-        let Blocks { users, faults } = blocks(invented.chain(honest));
-        assert_eq!((users.len(), faults.len()), (50, 0));
-        for source in sources() {
-            assert_eq!(conduct(source, false, false), Conduct::Invented);
-        }
-    }
-
-    #[test]
     fn the_conduct_of_buyers_is_told_by_signature_and_balls() {
         for source in sources().filter(|source| source.is_owner()) {
             let expected = if source.is_signed { Conduct::Good } else { Conduct::Failing };
-            assert_eq!(conduct(source, false, true), expected, "{source:?}");
-            assert_eq!(conduct(source, true, true), Conduct::Failing, "{source:?}");
+            assert_eq!(conduct(source, false), expected, "{source:?}");
+            assert_eq!(conduct(source, true), Conduct::Failing, "{source:?}");
         }
         // Signed by the payer, over a set of someone else.
         let thief = Source { is_signed: true, has_token: false, is_sold: false };
-        assert_eq!(conduct(thief, false, true), Conduct::Failing);
+        assert_eq!(conduct(thief, false), Conduct::Failing);
     }
 }

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use super::rank::{Rank, Source};
 use crate::bin::Bin;
 use crate::hash::leading_u64;
-use crate::identity::UserId;
 use crate::protocol::Verdict;
 
 /// The size of a claim in the claims file, in bytes.
@@ -23,8 +22,9 @@ mod layout {
     /// superbin * 65536 + sub-bin, or [`super::NO_PLACE`].
     pub(super) const PLACE: Field<u64> = Field::at(0);
     pub(super) const DIGEST: Field<u64> = PLACE.then();
-    pub(super) const USER: Field<u64> = DIGEST.then();
-    pub(super) const PAYMENT: Field<u32> = USER.then();
+    /// The number of a [`super::Buyer`], or [`super::NO_BUYER`].
+    pub(super) const BUYER: Field<u64> = DIGEST.then();
+    pub(super) const PAYMENT: Field<u32> = BUYER.then();
     pub(super) const VERDICT: Field<u8> = PAYMENT.then();
     /// The code of a [`super::Rank`], or 0 if there is no claim.
     pub(super) const RANK: Field<u8> = VERDICT.then();
@@ -34,6 +34,14 @@ mod layout {
 
 /// Replaces the first bin of a coin that has none.
 const NO_PLACE: u64 = u64::MAX;
+
+/// Replaces the buyer in a claim that has none.
+const NO_BUYER: u64 = u64::MAX;
+
+/// A user to whom sets were sold: the first superbin of the first sale to this user. Unlike a hash
+/// of the User-ID, it can be no other user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Buyer(pub(crate) u32);
 
 /// A coin of a batch or a watch, or a ball of a return, with the verdict on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +59,9 @@ pub(crate) struct Claim {
     /// Distinguishes payments ([`digest_of`]); 0 for a return. In a section of decisions, the
     /// number of the claim that is decided.
     pub(crate) digest: u64,
-    /// The user that the payment or return names ([`user_mark`]).
-    pub(crate) user: u64,
+    /// The user that the payment or return names; `None` if nothing was sold to that user when the
+    /// claim was judged. What is paid in a name before its first sale never counts against it.
+    pub(crate) buyer: Option<Buyer>,
 }
 
 /// What was found out about a coin or ball.
@@ -64,11 +73,6 @@ pub(crate) struct Facts {
     pub(crate) is_forged: bool,
     /// The named user bought nothing in this period.
     pub(crate) is_invented: bool,
-}
-
-/// The first 8 bytes of the SHA-256 of a User-ID, which stand for it in the claims file.
-pub(crate) fn user_mark(user: &UserId) -> u64 {
-    leading_u64(&Sha256::digest(user.as_str()))
 }
 
 /// The first 8 bytes of the SHA-256 of a payment record.
@@ -103,7 +107,7 @@ impl Claim {
         let mut bytes = [0; CLAIM_SIZE];
         layout::PLACE.set(&mut bytes, self.bin.map_or(NO_PLACE, place));
         layout::DIGEST.set(&mut bytes, self.digest);
-        layout::USER.set(&mut bytes, self.user);
+        layout::BUYER.set(&mut bytes, self.buyer.map_or(NO_BUYER, |Buyer(first)| first.into()));
         layout::PAYMENT.set(&mut bytes, self.payment);
         layout::VERDICT.set(&mut bytes, self.verdict.code());
         layout::RANK.set(&mut bytes, self.rank.map_or(0, |rank| rank as u8));
@@ -117,6 +121,10 @@ impl Claim {
             NO_PLACE => None,
             place => Some(bin_at(place)?),
         };
+        let buyer = match layout::BUYER.get(bytes) {
+            NO_BUYER => None,
+            first => Some(Buyer(u32::try_from(first).ok()?)),
+        };
         let rank = match layout::RANK.get(bytes) {
             0 => None,
             code => Some(Rank::from_code(code)?),
@@ -128,7 +136,7 @@ impl Claim {
             facts: Facts::from_bits(layout::FACTS.get(bytes))?,
             payment: layout::PAYMENT.get(bytes),
             digest: layout::DIGEST.get(bytes),
-            user: layout::USER.get(bytes),
+            buyer,
         })
     }
 
@@ -157,7 +165,7 @@ pub(crate) mod tests {
     /// A coin that makes no claim.
     pub(crate) fn rejected(verdict: Verdict, payment: u32) -> Claim {
         let facts = Facts::default();
-        Claim { verdict, bin: None, rank: None, facts, payment, digest: 0, user: 0 }
+        Claim { verdict, bin: None, rank: None, facts, payment, digest: 0, buyer: None }
     }
 
     #[test]
@@ -172,10 +180,11 @@ pub(crate) mod tests {
                     (Some(B), None),
                     (None, None),
                 ] {
-                    let (payment, digest, user) = (7, u64::MAX, 5);
-                    let verdict = Verdict::Waiting;
-                    let claim = Claim { verdict, bin, rank, facts, payment, digest, user };
-                    assert_eq!(Claim::from_bytes(&claim.to_bytes()), Some(claim));
+                    let (payment, digest, verdict) = (7, u64::MAX, Verdict::Waiting);
+                    for buyer in [None, Some(Buyer(0)), Some(Buyer(u32::MAX - 1))] {
+                        let claim = Claim { verdict, bin, rank, facts, payment, digest, buyer };
+                        assert_eq!(Claim::from_bytes(&claim.to_bytes()), Some(claim));
+                    }
                 }
             }
         }
@@ -183,6 +192,9 @@ pub(crate) mod tests {
         let mut bytes = rejected(Verdict::Forged, 3).to_bytes();
         bytes[30] = 32;
         assert_eq!(Claim::from_bytes(&bytes), None);
+        let mut bytes = rejected(Verdict::Forged, 3).to_bytes();
+        bytes[16] = 0;
+        assert_eq!(Claim::from_bytes(&bytes), None, "a buyer beyond the largest superbin");
     }
 
     #[test]
@@ -195,16 +207,15 @@ pub(crate) mod tests {
             facts: Facts { source, is_forged: false, is_invented: false },
             payment: 5,
             digest: 6,
-            user: 7,
+            buyer: Some(Buyer(258)),
         };
         let expected = [
             [3, 0, 8, 0, 0, 0, 0, 0],
             [6, 0, 0, 0, 0, 0, 0, 0],
-            [7, 0, 0, 0, 0, 0, 0, 0],
+            [2, 1, 0, 0, 0, 0, 0, 0],
             [5, 0, 0, 0, 1, 2, 6, 0],
         ];
         assert_eq!(claim.to_bytes(), expected.as_flattened());
-        // The first 8 bytes of SHA-256("alice").
-        assert_eq!(user_mark(&"alice".parse().unwrap()), 0x2bd8_06c9_7f0e_00af);
+        assert_eq!(Claim { buyer: None, ..claim }.to_bytes()[16..24], [0xff; 8]);
     }
 }

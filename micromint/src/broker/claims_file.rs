@@ -15,7 +15,7 @@ use super::claim::{CLAIM_SIZE, Claim};
 use crate::error::FileError;
 use crate::host::{Directory, File, Open};
 
-const MAGIC: &[u8; CLAIM_SIZE] = b"MMclaims2\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+const MAGIC: &[u8; CLAIM_SIZE] = b"MMclaims3\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /// How many claims are read or written at a time: 2 MiB.
 const CHUNK_CLAIMS: usize = 64 * 1024;
 

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::thread;
 
-use super::claim::{Claim, Facts, digest_of, user_mark};
+use super::claim::{Buyer, Claim, Facts, digest_of};
 use super::ledger::Ledger;
 use super::rank::{Found, Lookup, Rank, Source, rank_of_coin};
 use crate::authenticator::Key;
@@ -29,16 +29,14 @@ const PART_PAYMENTS_MIN: usize = 256;
 
 /// A payment of a vendor.
 pub(crate) struct ExaminedPayment {
-    /// The payer; `None` if the record is malformed.
-    pub(crate) user: Option<UserId>,
-    /// The payer's mark in the claims file.
-    pub(crate) mark: u64,
+    /// The payer; `None` if nothing was sold to the payer or the record is malformed.
+    pub(crate) buyer: Option<Buyer>,
     /// Distinguishes the payment from others.
     pub(crate) digest: u64,
     /// The Authenticator is right.
     is_signed: bool,
-    /// Nothing was sold to the payer.
-    pub(crate) is_invented: bool,
+    /// It names a payer to whom nothing was sold.
+    is_invented: bool,
     /// Its coins, in order. A malformed record counts as one coin.
     pub(crate) coins: Vec<ExaminedCoin>,
 }
@@ -62,10 +60,8 @@ struct Payer {
     /// `None` if the user has no vector in this period, so that no set can be sold to the user.
     vector: Option<UserVector>,
     key: Key,
-    /// The user's mark in the claims file.
-    mark: u64,
-    /// Nothing was sold to the user.
-    is_invented: bool,
+    /// `None` if nothing was sold to the user.
+    buyer: Option<Buyer>,
 }
 
 /// Examines the payments that one vendor sent.
@@ -167,25 +163,20 @@ impl<'a> Examiner<'a> {
         let malformed = ExaminedCoin::rejected(Verdict::Malformed);
         let coins = if is_malformed { payment.coins as usize } else { 0 };
         ExaminedPayment {
-            user: Some(payment.user.clone()),
-            mark: payer.mark,
+            buyer: payer.buyer,
             digest: digest_of(record),
             is_signed: payment.is_authentic(&payer.key, vendor),
-            is_invented: payer.is_invented,
+            is_invented: payer.buyer.is_none(),
             coins: vec![malformed; coins],
         }
     }
 
     fn payer(&mut self, user: &UserId) -> &Payer {
         let params = self.rules.params();
-        self.users.entry(user.clone()).or_insert_with(|| {
-            let mark = user_mark(user);
-            Payer {
-                vector: UserVector::new(params, user).ok(),
-                key: self.secret.user_key(params.period(), user),
-                mark,
-                is_invented: self.ledger.buyer(mark).is_none(),
-            }
+        self.users.entry(user.clone()).or_insert_with(|| Payer {
+            vector: UserVector::new(params, user).ok(),
+            key: self.secret.user_key(params.period(), user),
+            buyer: self.ledger.buyer(user),
         })
     }
 
@@ -348,8 +339,7 @@ pub(super) fn found(
 impl ExaminedPayment {
     fn unread(record: &[u8]) -> ExaminedPayment {
         ExaminedPayment {
-            user: None,
-            mark: 0,
+            buyer: None,
             digest: digest_of(record),
             is_signed: false,
             is_invented: false,
@@ -386,7 +376,7 @@ impl ExaminedCoin {
             },
             payment: number,
             digest: payment.digest,
-            user: payment.mark,
+            buyer: payment.buyer,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocking::{Blocks, FaultyHour, Served, blocks, conduct, hour_of};
-use super::claim::{Claim, Facts};
+use super::claim::{Buyer, Claim, Facts};
 use super::evidence::{Evidence, Findings, Offender, Suspect};
 use super::record::RecordedReturn;
 use super::redemption::Alarm;
@@ -36,8 +36,8 @@ pub struct Suspicions {
 pub struct Alarms {
     /// The vendors that sent the coins.
     pub vendors: Vec<VendorAlarm>,
-    /// The users that payments and returns named. Anybody can name a user in a coin that is not
-    /// from the owner.
+    /// The buyers that payments and returns named. Anybody can name a user in a coin that is not
+    /// from the owner. A name to which nothing was sold counts with the vendor alone.
     pub users: Vec<UserAlarm>,
 }
 
@@ -103,7 +103,7 @@ impl Broker {
             let findings = broker.findings()?;
             let named = findings.offenders().into_iter().filter_map(|found| {
                 let Offender { user, balls, spent_twice, forged, vendors, first, last } = found;
-                let user = broker.ledger.buyer(user)?.clone();
+                let user = broker.ledger.name_of(user)?.clone();
                 let vendors = vendors.into_iter().cloned().collect();
                 Some(Offender { user, balls, spent_twice, forged, vendors, first, last })
             });
@@ -122,7 +122,7 @@ impl Broker {
             let findings = broker.findings()?;
             let suspects = findings.suspects().into_iter().filter_map(|found| {
                 let Suspect { user, balls, unpaid_at } = found;
-                let user = broker.ledger.buyer(user)?.clone();
+                let user = broker.ledger.name_of(user)?.clone();
                 let unpaid_at = unpaid_at.into_iter().cloned().collect();
                 Some(Suspect { user, balls, unpaid_at })
             });
@@ -140,8 +140,8 @@ impl Broker {
     /// The files cannot be used.
     pub fn alarms(&mut self, now: UnixTime) -> Result<Alarms, BrokerError> {
         self.locked(now, |broker| {
-            let mut users: BTreeMap<u64, Alarm> = BTreeMap::new();
-            let mut vendors: BTreeMap<&VendorId, (Alarm, Vec<Served<u64>>)> = BTreeMap::new();
+            let mut users: BTreeMap<Buyer, Alarm> = BTreeMap::new();
+            let mut vendors: BTreeMap<&VendorId, (Alarm, Vec<Served<Buyer>>)> = BTreeMap::new();
             let failing = broker.sent().filter(|sent| sent.has_failing);
             let hours: BTreeSet<(&VendorId, i64)> =
                 failing.map(|sent| (sent.vendor, hour_of(sent.when))).collect();
@@ -166,8 +166,8 @@ impl Broker {
                 let Blocks { faults, .. } = blocks(served);
                 VendorAlarm { vendor: vendor.clone(), coins, faults }
             });
-            let users = users.into_iter().filter_map(|(mark, coins)| {
-                Some(UserAlarm { user: broker.ledger.buyer(mark)?.clone(), coins })
+            let users = users.into_iter().filter_map(|(buyer, coins)| {
+                Some(UserAlarm { user: broker.ledger.name_of(buyer)?.clone(), coins })
             });
             let is_alarm = |it: &VendorAlarm| !it.coins.is_silent() || !it.faults.is_empty();
             let mut users: Vec<UserAlarm> = users.collect();
@@ -189,8 +189,8 @@ impl Broker {
         batches.chain(watches)
     }
 
-    /// What the evidence shows, by the marks of the users.
-    fn findings(&self) -> Result<Findings<u64, &VendorId>, BrokerError> {
+    /// What the evidence shows.
+    fn findings(&self) -> Result<Findings<Buyer, &VendorId>, BrokerError> {
         let total: u64 = self.sent().map(|sent| sent.claims.count).sum();
         let parts = u32::try_from(total.div_ceil(CLAIMS_TOGETHER)).unwrap_or(u32::MAX).max(1);
         let decided = self.decided()?;
@@ -210,14 +210,14 @@ impl Broker {
 }
 
 /// A coin that shows who made it; `None` if anybody can have made it.
-fn evidence_of<'a>(claim: &Claim, sent: &Sent<'a>) -> Option<Evidence<u64, &'a VendorId>> {
+fn evidence_of<'a>(claim: &Claim, sent: &Sent<'a>) -> Option<Evidence<Buyer, &'a VendorId>> {
     let source = claim.facts.source;
     if !source.is_signed && !source.has_token {
         return None;
     }
     Some(Evidence {
         bin: claim.bin?,
-        user: claim.user,
+        user: claim.buyer?,
         vendor: sent.vendor,
         when: sent.when,
         payment: claim.digest,
@@ -228,25 +228,26 @@ fn evidence_of<'a>(claim: &Claim, sent: &Sent<'a>) -> Option<Evidence<u64, &'a V
     })
 }
 
-/// What the payments among these claims say about the users whom they name.
-pub(super) fn served_by(claims: &[Claim], when: UnixTime) -> impl Iterator<Item = Served<u64>> {
+/// What the payments among these claims say about the users whom they name. A name to which nothing
+/// was sold is nobody's.
+pub(super) fn served_by(claims: &[Claim], when: UnixTime) -> impl Iterator<Item = Served<Buyer>> {
     let conduct = |claim: &Claim| {
-        let Facts { source, is_forged, is_invented } = claim.facts;
-        conduct(source, is_forged, !is_invented)
+        let Facts { source, is_forged, is_invented: _ } = claim.facts;
+        conduct(source, is_forged)
     };
     // Coins of one payment that say the same are one.
     let is_same = move |a: &Claim, b: &Claim| a.payment == b.payment && conduct(a) == conduct(b);
-    claims.chunk_by(is_same).map(move |coins| {
+    claims.chunk_by(is_same).filter_map(move |coins| {
         let claim = &coins[0];
-        Served { user: claim.user, when, conduct: conduct(claim) }
+        Some(Served { user: claim.buyer?, when, conduct: conduct(claim) })
     })
 }
 
-fn count_by_user(claims: &[Claim], users: &mut BTreeMap<u64, Alarm>) {
+fn count_by_user(claims: &[Claim], users: &mut BTreeMap<Buyer, Alarm>) {
     for claim in claims {
         let alarm = Alarm::of(std::slice::from_ref(claim));
-        if !alarm.is_silent() {
-            users.entry(claim.user).or_default().add(alarm);
+        if let Some(buyer) = claim.buyer.filter(|_| !alarm.is_silent()) {
+            users.entry(buyer).or_default().add(alarm);
         }
     }
 }

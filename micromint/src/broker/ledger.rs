@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::claim::user_mark;
+use super::claim::Buyer;
 use super::claims_file::Section;
 use super::record::{
     BinRange, BrokerRecord, JudgedBatch, JudgedWatch, RecordedReturn, RecordedRuling, RecordedSale,
@@ -38,8 +38,8 @@ pub(crate) struct Ledger {
     pub(crate) settlement: Option<Section>,
     /// What a person decided after the settlement, in order of time.
     pub(crate) rulings: Vec<RecordedRuling>,
-    /// The users who bought sets, by their marks in the claims file.
-    buyers: HashMap<u64, UserId>,
+    /// The users who bought sets.
+    buyers: HashMap<UserId, Buyer>,
     /// The compromised bins of each superbin, and the next superbin to sell when they were declared
     /// so: sets from that one on were sold without them.
     compromised: BTreeMap<u32, Vec<(BinRange, u64)>>,
@@ -110,7 +110,7 @@ impl Ledger {
             ));
         }
         self.transactions.insert(sale.transaction, sale.first);
-        self.buyers.entry(user_mark(&sale.user)).or_insert_with(|| sale.user.clone());
+        self.buyers.entry(sale.user.clone()).or_insert(Buyer(sale.first));
         self.sales.insert(sale.first, sale);
         Ok(())
     }
@@ -149,9 +149,14 @@ impl Ledger {
         is_first_of_set.then_some(&sale.user)
     }
 
-    /// The buyer with this mark; `None` if nothing was sold to the user.
-    pub(crate) fn buyer(&self, mark: u64) -> Option<&UserId> {
-        self.buyers.get(&mark)
+    /// The number of a user; `None` if nothing was sold to the user.
+    pub(crate) fn buyer(&self, user: &UserId) -> Option<Buyer> {
+        self.buyers.get(user).copied()
+    }
+
+    /// The user with this number; `None` if no sale begins there.
+    pub(crate) fn name_of(&self, buyer: Buyer) -> Option<&UserId> {
+        self.sales.get(&buyer.0).map(|sale| &sale.user)
     }
 
     /// Whether the set that begins at `first_superbin` is sold without the ball of this bin, because
@@ -272,7 +277,19 @@ mod tests {
         // The set of alice was sold before.
         assert!(!is_withheld(3, 0));
         assert!(!ledger.is_withheld(Bin { superbin: 4, subbin: 3 }, 4));
-        assert_eq!(ledger.buyer(user_mark(&"bob".parse().unwrap())).unwrap().as_str(), "bob");
-        assert_eq!(ledger.buyer(user_mark(&"eve".parse().unwrap())), None);
+    }
+
+    #[test]
+    fn a_buyer_has_one_number_however_often_sets_are_sold() {
+        let mut ledger = Ledger::default();
+        for (transaction, user) in (0..).zip(["alice", "bob", "alice", "bob"]) {
+            ledger.apply(sale(transaction, 2 * transaction as u32, 1, user)).unwrap();
+        }
+        for (user, buyer) in [("alice", Buyer(0)), ("bob", Buyer(2))] {
+            assert_eq!(ledger.buyer(&user.parse().unwrap()), Some(buyer));
+            assert_eq!(ledger.name_of(buyer).unwrap().as_str(), user);
+        }
+        assert_eq!(ledger.buyer(&"eve".parse().unwrap()), None);
+        assert_eq!(ledger.name_of(Buyer(8)), None);
     }
 }

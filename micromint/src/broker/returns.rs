@@ -9,7 +9,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::claim::{Claim, Facts, user_mark};
+use super::claim::{Buyer, Claim, Facts};
 use super::examine::found;
 use super::rank::{Rank, Source, rank_of_return, verdict_now};
 use super::record::{BrokerRecord, DIGEST_SIZE, RecordedReturn};
@@ -247,12 +247,12 @@ impl ExaminedBall {
     }
 
     /// The entry for the claims file, with this verdict.
-    fn claim(&self, user: u64, verdict: Verdict) -> Claim {
+    fn claim(&self, buyer: Option<Buyer>, verdict: Verdict) -> Claim {
         // The authenticator of the return is right: it is checked before anything else.
         let source = Source { is_signed: true, has_token: false, is_sold: self.is_sold };
         let is_forged = verdict == Verdict::Forged;
         let facts = Facts { source, is_forged, is_invented: false };
-        Claim { verdict, bin: self.bin, rank: self.rank.ok(), facts, payment: 0, digest: 0, user }
+        Claim { verdict, bin: self.bin, rank: self.rank.ok(), facts, payment: 0, digest: 0, buyer }
     }
 }
 
@@ -269,13 +269,13 @@ impl LockedBroker<'_> {
         let claiming = examined.iter().filter(|ball| ball.rank.is_ok());
         let bins: Vec<Bin> = claiming.filter_map(|ball| ball.bin).collect();
         let mut paid = self.are_paid(&bins)?.into_iter();
-        let user = user_mark(&request.user);
+        let buyer = self.ledger.buyer(&request.user);
         let mut decide = |ball: &ExaminedBall| {
             let verdict = match ball.rank {
                 Err(verdict) => verdict,
                 Ok(rank) => verdict_now(rank, paid.next().unwrap_or(true)),
             };
-            ball.claim(user, verdict)
+            ball.claim(buyer, verdict)
         };
         let claims: Vec<Claim> = examined.iter().map(&mut decide).collect();
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::blocking::{Blocks, blocks, hour_of};
-use super::claim::Claim;
+use super::claim::{Buyer, Claim};
 use super::examine::ExaminedPayment;
 use super::fraud::served_by;
 use super::record::{BrokerRecord, DIGEST_SIZE, JudgedWatch};
@@ -85,9 +85,7 @@ impl Broker {
         Ok(Some(Reply::Granted(answer_to(request, &claims, key, true, blocked))))
     }
 
-    /// What the payments that a vendor showed in the hour of `now` lead to at this vendor. Users to
-    /// whom nothing was sold are not in it: only the answer to the watch that shows their payments
-    /// names them.
+    /// What the payments that a vendor showed in the hour of `now` lead to at this vendor.
     ///
     /// # Errors
     /// The files cannot be used.
@@ -98,29 +96,23 @@ impl Broker {
     ) -> Result<Blocks<UserId>, BrokerError> {
         self.locked(now, |broker| {
             let Blocks { users, faults } = broker.blocks_at(vendor, now)?;
-            let users = users.iter().filter_map(|mark| broker.ledger.buyer(*mark).cloned());
+            let users = users.iter().filter_map(|buyer| broker.ledger.name_of(*buyer).cloned());
             Ok(Blocks { users: users.collect(), faults })
         })
     }
 
-    /// The users to block, by name. `examined` are the payments of the message that is answered,
-    /// which name invented users. Since an answer has room for a bounded number, the users of this
-    /// message come first, and invented names, which cost nothing, come last.
-    pub(super) fn named(&self, blocks: Blocks<u64>, examined: &[ExaminedPayment]) -> Vec<UserId> {
-        let sent: BTreeSet<u64> = examined.iter().map(|payment| payment.mark).collect();
-        let (now, before): (Vec<u64>, Vec<u64>) =
-            blocks.users.into_iter().partition(|mark| sent.contains(mark));
-        let buyers = now.iter().chain(&before).filter_map(|mark| self.ledger.buyer(*mark));
-        let invented: BTreeSet<&UserId> = examined
-            .iter()
-            .filter(|payment| payment.is_invented)
-            .filter_map(|payment| payment.user.as_ref())
-            .collect();
-        buyers.chain(invented).cloned().collect()
+    /// The users to block, by name. Since an answer has room for a bounded number, those whom
+    /// `examined`, the payments of the message that is answered, name come first.
+    pub(super) fn named(&self, blocks: Blocks<Buyer>, examined: &[ExaminedPayment]) -> Vec<UserId> {
+        let sent: BTreeSet<Buyer> = examined.iter().filter_map(|payment| payment.buyer).collect();
+        let (now, before): (Vec<Buyer>, Vec<Buyer>) =
+            blocks.users.into_iter().partition(|buyer| sent.contains(buyer));
+        let names = now.iter().chain(&before).filter_map(|buyer| self.ledger.name_of(*buyer));
+        names.cloned().collect()
     }
 
-    /// The blocks at a vendor, by the users' marks, from what it showed in the hour of `now`.
-    fn blocks_at(&self, vendor: &VendorId, now: UnixTime) -> Result<Blocks<u64>, BrokerError> {
+    /// The blocks at a vendor, from what it showed in the hour of `now`.
+    fn blocks_at(&self, vendor: &VendorId, now: UnixTime) -> Result<Blocks<Buyer>, BrokerError> {
         let is_its = |it: &&JudgedWatch| it.vendor == *vendor && hour_of(it.when) == hour_of(now);
         let mut served = Vec::new();
         for watch in self.ledger.watches.iter().filter(is_its) {

@@ -16,8 +16,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::bytes::{CHECKSUM_SIZE, Field, open};
 use crate::error::FileError;
+use crate::hash::leading_u64;
 use crate::host::{Directory, Entropy, File, Open, Seen, TryRead};
 use crate::time::UnixTime;
 
@@ -75,7 +78,8 @@ pub(super) struct Table {
     file: Arc<dyn File>,
     path: PathBuf,
     name: String,
-    /// Makes the home of a key unpredictable, and the buckets of other files invalid in this one.
+    /// Random and secret. Makes the home of a key unpredictable, and the buckets of other files
+    /// invalid in this one.
     seed: u64,
     bits: u32,
 }
@@ -171,6 +175,14 @@ impl Table {
         }
         table.map();
         Ok(Some(table))
+    }
+
+    /// The key of a text that outsiders choose. They do not know the seed, so they cannot search
+    /// for two texts with the same key. Among a million texts, the probability of such a pair is
+    /// 2^-25.
+    pub(super) fn key_of(&self, text: &str) -> u64 {
+        let seeded = Sha256::new().chain_update(self.seed.to_be_bytes());
+        leading_u64(&seeded.chain_update(text).finalize())
     }
 
     /// The entry of `key`.

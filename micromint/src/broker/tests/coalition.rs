@@ -256,7 +256,7 @@ impl World {
             is_paid: verdict == Verdict::Accepted && !is_watch,
             is_refused: verdict.is_rejection(),
         });
-        let conduct = conduct(source, is_forged, true);
+        let conduct = conduct(source, is_forged);
         let served = self.served.entry(coin.vendor).or_default();
         served.push(Served { user: coin.user, when, conduct });
         if is_watch {

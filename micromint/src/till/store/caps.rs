@@ -5,15 +5,12 @@
 //! count on the day on which they were spent, whatever the day of the journal is, so a clock that
 //! was ahead once leaves no cap behind.
 
-use sha2::{Digest, Sha256};
-
 use super::super::TillError;
 use super::super::position::{Position, cap_day, day_text};
 use super::super::record::{RecordedPayment, TillRecord};
 use super::super::table::{Entry, Table, TableError, Touched};
 use super::indexes::{Index, is_index};
 use super::{Day, Store};
-use crate::bytes::from_u64_be;
 use crate::identity::UserId;
 use crate::time::UnixTime;
 
@@ -33,7 +30,8 @@ impl Store {
         let Some(Index { table, touched }) = self.users()? else {
             return Ok(0);
         };
-        Ok(table.get(touched, key_of_user(user))?.map_or(0, |entry| entry.word))
+        let key = table.key_of(user.as_str());
+        Ok(table.get(touched, key)?.map_or(0, |entry| entry.word))
     }
 
     /// Adds the coins of a payment in the journal of `journal_day` to the counts with `sum`, if the
@@ -48,11 +46,11 @@ impl Store {
         if cap_day(journal_day, payment.recorded_at) != self.mark.users_day {
             return Ok(());
         }
-        let key = key_of_user(&payment.user);
         loop {
             let Some(Index { table, touched }) = self.users()? else {
                 return Ok(());
             };
+            let key = table.key_of(payment.user.as_str());
             let counted = table.get(touched, key)?;
             if counted.is_some_and(|entry| entry.at >= at) {
                 return Ok(());
@@ -133,16 +131,10 @@ fn is_users_index(name: &str) -> bool {
     is_index(name) && name.starts_with("users-")
 }
 
-/// The key of a user. Two users with the same key share a cap; finding two takes 2^32 trials, and
-/// they gain nothing.
-fn key_of_user(user: &UserId) -> u64 {
-    let digest = Sha256::digest(user.as_str());
-    from_u64_be(std::array::from_fn(|i| digest[i]))
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::host::SimulatedDirectory;
+    use super::Table;
+    use crate::host::{SimulatedDirectory, SystemEntropy};
     use crate::till::tests::{HandClock, id_of, open, pay};
     use crate::till::{Reversal, Spent};
 
@@ -194,5 +186,42 @@ mod tests {
         id_of(capped(2).spend(&till).unwrap());
         clock.pass(61);
         assert_eq!(capped(3).spend(&till).unwrap(), Spent::CapReached);
+    }
+
+    /// Found by search: their SHA-256 begin with the same 8 bytes.
+    #[test]
+    fn users_whose_hashes_begin_alike_have_separate_caps() {
+        let twins = ["alice.w-fb60d47499111a28", "mallory-76466e6d0dda3225"];
+        let directory = SimulatedDirectory::new();
+        let clock = HandClock::at("2026-12-01T12:00:00Z");
+        let till = open(&directory, &clock);
+        let capped = |user, coin: u32| pay(&[coin]).by(user).capped(2).into_another(coin as u8);
+        for coin in [1, 2] {
+            id_of(capped(twins[1], coin).spend(&till).unwrap());
+        }
+        assert_eq!(capped(twins[1], 3).spend(&till).unwrap(), Spent::CapReached);
+        // Each process of the till counts the same users, also after a restart and a rebuild.
+        let other = open(&directory, &clock);
+        id_of(capped(twins[0], 4).spend(&other).unwrap());
+        assert_eq!(capped(twins[1], 5).spend(&other).unwrap(), Spent::CapReached);
+        drop((till, other));
+        directory.put("users-2026-12-01.index", b"damaged");
+        let till = open(&directory, &clock);
+        assert_eq!(capped(twins[1], 6).spend(&till).unwrap(), Spent::CapReached);
+        id_of(capped(twins[0], 7).spend(&till).unwrap());
+        assert_eq!(capped(twins[0], 8).spend(&till).unwrap(), Spent::CapReached);
+    }
+
+    /// Who does not know the seed of a table knows nothing about its keys.
+    #[test]
+    fn the_key_of_a_user_depends_on_the_seed_of_the_table() {
+        let directory = SimulatedDirectory::new();
+        let table = |name: &str| Table::create(&directory, name, &SystemEntropy).unwrap();
+        let (one, other) = (table("one"), table("other"));
+        assert_eq!(one.key_of("alice"), one.key_of("alice"));
+        assert_ne!(one.key_of("alice"), other.key_of("alice"));
+        let reopened = Table::open(&directory, "one").unwrap().unwrap();
+        assert_eq!(one.key_of("alice"), reopened.key_of("alice"));
+        assert_eq!(one.key_of("alice"), one.grown(&directory).unwrap().key_of("alice"));
     }
 }
