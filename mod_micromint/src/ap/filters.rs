@@ -14,7 +14,7 @@ use super::bindings::{
     apr_bucket_eos_create, apr_bucket_pool_create, apr_bucket_type_eos, apr_off_t, apr_read_type_e,
     apr_status_t, request_rec,
 };
-use super::{Body, Code, Log, Request, copy_into, guard, place_in};
+use super::{Body, Code, Log, Request, guard};
 use crate::handlers;
 
 /// How much of a body is read at a time, in bytes.
@@ -50,17 +50,29 @@ pub(super) fn register() {
 /// `r` must be a live main request.
 pub(super) unsafe fn add_head(r: *mut request_rec) {
     let handle = HEAD.load(Ordering::Relaxed);
-    // SAFETY: the filters of a live request are a list that ends with null.
+    // SAFETY: the request and its filters are live.
     unsafe {
-        let mut filter = (*r).output_filters;
+        if !contains((*r).output_filters, handle) {
+            ap_add_output_filter_handle(handle, null_mut(), r, (*r).connection);
+        }
+    }
+}
+
+/// Whether a filter is in a list.
+///
+/// # Safety
+/// `filter` must be the first of the filters of a live request.
+unsafe fn contains(mut filter: *const ap_filter_t, handle: *const ap_filter_rec_t) -> bool {
+    // SAFETY: the list ends with null.
+    unsafe {
         while !filter.is_null() {
-            if (*filter).frec == handle {
-                return;
+            if std::ptr::eq((*filter).frec, handle) {
+                return true;
             }
             filter = (*filter).next;
         }
-        ap_add_output_filter_handle(handle, null_mut(), r, (*r).connection);
     }
+    false
 }
 
 unsafe extern "C" fn head(
@@ -95,7 +107,7 @@ unsafe extern "C" fn head(
 /// # Safety
 /// `r` must be a live request whose body was not read yet.
 pub(super) unsafe fn read_all(r: *mut request_rec, size_max: usize) -> Result<Body, Code> {
-    let mut body = Body { bytes: Vec::new(), is_complete: false };
+    let mut body = Body::default();
     // SAFETY: the brigade belongs to this function; a bucket's data is copied before it is deleted.
     unsafe {
         let brigade = apr_brigade_create((*r).pool, (*(*r).connection).bucket_alloc);
@@ -144,31 +156,19 @@ unsafe fn take(brigade: *mut apr_bucket_brigade, body: &mut Body) -> Result<(), 
     Ok(())
 }
 
-/// What was read of a body and is still to be replayed, before the rest that was not read.
-#[derive(Clone, Copy)]
-struct Rest {
-    data: *const c_char,
-    len: usize,
-    /// Whether nothing comes after it.
-    is_complete: bool,
-}
-
-/// Makes what was read of a body available to the next reader.
+/// Makes a body available to the next reader. An internal redirect drops the filter, so it is added
+/// again then.
 ///
 /// # Safety
-/// `r` must be a live request whose body was read.
-pub(super) unsafe fn add_body(r: *mut request_rec, body: &Body) {
-    // SAFETY: the copy is in the request's pool, and so is the filter's state.
+/// `r` must be the live request whose body was read, or a redirect of it; `body` must live as long.
+pub(super) unsafe fn add_body(r: *mut request_rec, body: *const Body) {
+    let handle = BODY.load(Ordering::Relaxed);
+    // SAFETY: the request and its filters are live.
     unsafe {
-        let data = copy_into((*r).pool, &body.bytes);
-        let (len, is_complete) = (body.bytes.len(), body.is_complete);
-        let rest = place_in((*r).pool, Rest { data, len, is_complete });
-        ap_add_input_filter_handle(
-            BODY.load(Ordering::Relaxed),
-            rest.cast::<c_void>(),
-            r,
-            (*r).connection,
-        );
+        if !contains((*r).input_filters, handle) {
+            let context = body.cast_mut().cast::<c_void>();
+            ap_add_input_filter_handle(handle, context, r, (*r).connection);
+        }
     }
 }
 
@@ -179,35 +179,37 @@ unsafe extern "C" fn body(
     block: apr_read_type_e,
     wanted: apr_off_t,
 ) -> apr_status_t {
-    // SAFETY: Apache gives a live filter, whose context is that of `add_body`, and a brigade to
-    // append to. No closure of ours runs here that could panic.
+    // SAFETY: Apache gives a live filter, whose context is a live body, and a brigade to append to.
+    // No closure of ours runs here that could panic.
     unsafe {
-        let rest: *mut Rest = (*filter).ctx.cast();
-        let is_over = (*rest).len == 0 && !(*rest).is_complete;
-        let all = std::slice::from_raw_parts((*rest).data.cast::<u8>(), (*rest).len);
+        let body = (*filter).ctx.cast_const().cast::<Body>();
+        let (start, is_complete) = ((*body).replayed.get(), (*body).is_complete);
+        let rest = (&(*body).bytes).get(start..).unwrap_or_default();
         let len = match mode {
+            _ if rest.is_empty() && !is_complete => None,
             AP_MODE_READBYTES | AP_MODE_SPECULATIVE => {
-                usize::try_from(wanted).unwrap_or(0).min(all.len())
+                Some(usize::try_from(wanted).unwrap_or(0).min(rest.len()))
             }
             AP_MODE_GETLINE => {
-                all.iter().position(|byte| *byte == b'\n').map_or(all.len(), |at| at + 1)
+                let line = rest.iter().position(|byte| *byte == b'\n');
+                Some(line.map_or(rest.len(), |at| at + 1))
             }
-            AP_MODE_EXHAUSTIVE => all.len(),
+            AP_MODE_EXHAUSTIVE => Some(rest.len()),
             // Others read nothing of a body.
-            _ => return ap_get_brigade((*filter).next, brigade, mode, block, wanted),
+            _ => None,
         };
-        if is_over {
+        let Some(len) = len else {
             return ap_get_brigade((*filter).next, brigade, mode, block, wanted);
-        }
+        };
         let alloc = (*(*(*filter).r).connection).bucket_alloc;
         if len > 0 {
-            append(brigade, apr_bucket_pool_create((*rest).data, len, (*(*filter).r).pool, alloc));
+            let data = rest.as_ptr().cast::<c_char>();
+            append(brigade, apr_bucket_pool_create(data, len, (*(*filter).r).pool, alloc));
         }
         if mode != AP_MODE_SPECULATIVE {
-            (*rest).data = (*rest).data.add(len);
-            (*rest).len -= len;
+            (*body).replayed.set(start + len);
         }
-        if (*rest).is_complete && len == all.len() {
+        if is_complete && len == rest.len() {
             append(brigade, apr_bucket_eos_create(alloc));
         }
         0
