@@ -25,7 +25,7 @@ use micromint::vendor::{
 
 use crate::ap::{Code, DECLINED, Grant, Level, Login, Parent, Request};
 use crate::module::Variable;
-pub(crate) use head::filter_head;
+pub(crate) use head::{fields_of_switch, filter_head};
 use question::ask;
 pub(crate) use reply::insert_filters;
 use reply::{carry_out, fail, message, rule, served, status};

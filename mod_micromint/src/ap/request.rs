@@ -18,8 +18,8 @@ use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
 use micromint::vendor::{Gauges, authority_of_target};
 
 use crate::module::{PlaceConfig, ServerConfig, Variable};
-use micromint::vendor::has_login;
 use crate::visit::Visit;
+use micromint::vendor::has_login;
 
 /// The note by which `Require micromint` asks for the paywall.
 const REQUIRED: &std::ffi::CStr = c"mod_micromint-required";
@@ -265,6 +265,12 @@ impl<'a> Request<'a> {
         Log::Request(self.r)
     }
 
+    /// The log of its server.
+    pub(crate) fn server_log(self) -> Log {
+        // SAFETY: a request has a server, which outlives it.
+        unsafe { Log::Server((*self.r).server) }
+    }
+
     /// Our configuration of its place.
     pub(crate) fn place(self) -> &'a PlaceConfig {
         // SAFETY: the slot is null or holds what `create_place` or `merge_place` made, which
@@ -443,6 +449,14 @@ impl Request<'_> {
     pub(crate) fn add_head_filter(self) {
         // SAFETY: the request is live and a main request.
         unsafe { filters::add_head(self.r) }
+    }
+
+    /// Adds the filter that sees the head of a switch of protocols, if the request may lead to one.
+    pub(crate) fn add_switch_filter(self) {
+        if self.has_header(c"Upgrade") {
+            // SAFETY: the request is live and a main request.
+            unsafe { filters::add_switch(self.r) }
+        }
     }
 
     /// Adds a field to the response.

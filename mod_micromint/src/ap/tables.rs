@@ -246,8 +246,7 @@ unsafe extern "C" fn merge_place(
 ) -> *mut c_void {
     // SAFETY: both were made by `create_place` or by this function.
     unsafe {
-        let merged =
-            (*own.cast::<PlaceConfig>()).within(&*outer.cast::<PlaceConfig>());
+        let merged = (*own.cast::<PlaceConfig>()).within(&*outer.cast::<PlaceConfig>());
         place_in(pool, merged).cast()
     }
 }

@@ -48,7 +48,7 @@ fn follow(request: Request<'_>, vendor: &Vendor, asked: Asked) -> Code {
         Asked::Free => free(request),
         Asked::Decided => carry_out(request),
         Asked::NeedsBody { size_max } => match body(request, size_max) {
-            Ok(body) => ask_with(request, vendor, body),
+            Ok(body) => ask_with(request, vendor, body, size_max),
             Err(code) => code,
         },
         // Only an event thread is told to wait elsewhere.
@@ -66,8 +66,9 @@ fn body(request: Request<'_>, size_max: usize) -> Result<&Body, Code> {
     Ok(body.get_or_init(|| read))
 }
 
-fn ask_with(request: Request<'_>, vendor: &Vendor, body: &Body) -> Code {
-    let whole = body.is_complete.then_some(body.bytes.as_slice());
+fn ask_with(request: Request<'_>, vendor: &Vendor, body: &Body, size_max: usize) -> Code {
+    let is_whole = body.is_complete && body.bytes.len() <= size_max;
+    let whole = is_whole.then_some(body.bytes.as_slice());
     let visit = request.visit_or_new();
     let asked = with_request(request, whole, |now| {
         visit.gate.borrow_mut().ask_with_body(vendor, now, Thread::Blocking)

@@ -64,6 +64,9 @@ pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
     }
     tell(request, visit);
     watch_head(request);
+    if !request.is_subrequest() {
+        request.add_switch_filter();
+    }
     DECLINED
 }
 
