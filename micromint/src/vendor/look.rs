@@ -132,10 +132,6 @@ impl Vendor {
         let carrier = Carrier::of(request);
         match self.to_ask() {
             Some(paywall) => paywall.look_for(Some(self), request, carrier),
-            // The till may open meanwhile, so the payment is read.
-            None if carrier == Carrier::Body && request.price > 0 && request.body.is_none() => {
-                Look::NeedsBody { size_max: PAYMENT_SIZE_MAX }
-            }
             None => self.look_while_closed(request),
         }
     }
@@ -170,9 +166,9 @@ impl<'a> Pending<'a> {
     #[allow(clippy::result_large_err)]
     pub fn try_now(mut self) -> Result<VendorDecision, Pending<'a>> {
         let has_failed = self.vendor.is_some_and(|vendor| vendor.to_record().is_none());
-        let Some(paywall) =
-            self.paywall.clone().filter(|paywall| !has_failed && paywall.is_ready(self.request))
-        else {
+        let Some(paywall) = self.paywall.clone().filter(|paywall| {
+            !has_failed && paywall.is_ready(self.request)
+        }) else {
             return Err(self);
         };
         let Work::Route(route) = std::mem::replace(&mut self.work, Work::Anew) else {
@@ -270,7 +266,11 @@ fn decide_anew(
     }
 }
 
-fn watched(vendor: Option<&Vendor>, paywall: Arc<Paywall>, decision: Decision) -> VendorDecision {
+fn watched(
+    vendor: Option<&Vendor>,
+    paywall: Arc<Paywall>,
+    decision: Decision,
+) -> VendorDecision {
     let decision = match vendor {
         Some(vendor) => vendor.watched(&paywall, decision),
         None => decision,
