@@ -84,7 +84,7 @@ mod headers {
         "ap_set_module_config",
         "ap_state_query",
         "apr_brigade_(cleanup|create|destroy)",
-        "apr_bucket_eos_create|apr_bucket_pool_create",
+        "apr_bucket_(eos|heap|pool)_create",
         "apr_bucket_type_(eos|flush)",
         "apr_palloc|apr_pcalloc|apr_pstrmemdup",
         "apr_pool_cleanup_(null|register)",

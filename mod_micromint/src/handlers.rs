@@ -11,18 +11,23 @@ mod question;
 mod reply;
 mod report;
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+
 use micromint::protocol::RequestOutcome;
 use micromint::vendor::gate::{Mode, Next, Passed, PriceValue, Value, is_exempt};
 use micromint::vendor::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Request as PaywallRequest, has_payment_or_receipt,
-    is_price_file, parse_price, price_unreadable,
+    is_price_file, parse_price, price_unreadable, priced_names,
 };
 
 use crate::ap::{Code, DECLINED, Grant, Level, Login, Parent, Request};
 use crate::module::Variable;
-pub(crate) use head::filter_head;
+pub(crate) use head::{fields_of_switch, filter_head};
 use question::ask;
-pub(crate) use reply::watch_head;
+pub(crate) use reply::insert_filters;
 use reply::{carry_out, fail, message, rule, served, status};
 pub(crate) use report::record;
 use report::tell;
@@ -242,37 +247,74 @@ fn receipt_path(request: Request<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// The price of this place: the highest of its directive and, with `with_file`, its price file.
-/// `Err` is what the hook returns: if the price cannot be read, the page is not sent.
+/// The price of this place: the highest of its directive and, with `with_file`, the price files
+/// that count for its file. `Err` is what the hook returns: if a price cannot be read, the page is
+/// not sent.
 fn price_of(request: Request<'_>, with_file: bool) -> Result<u32, Code> {
-    let directive = match request.place().price {
-        None => 0,
-        Some(PriceValue::Fixed(price)) => price,
+    let mut price = price_of_directive(request)?;
+    if with_file
+        && request.place().has_price_files()
+        && let Some(file) = request.filename()
+    {
+        for name in priced_names(file) {
+            price = price.max(price_beside(request, &name)?);
+        }
+    }
+    Ok(price)
+}
+
+fn price_of_directive(request: Request<'_>) -> Result<u32, Code> {
+    match request.place().price {
+        None => Ok(0),
+        Some(PriceValue::Fixed(price)) => Ok(price),
         Some(PriceValue::Varying(expression)) => match request.evaluate(expression) {
-            Ok(text) => read_price(request, text, "MicroMintPrice")?,
+            Ok(text) => read_price(request, text, || "MicroMintPrice".to_string()),
             Err(reason) => {
                 request.log().write(Level::Error, &format!("MicroMintPrice: {reason}"));
-                return Err(fail(request, SERVER_ERROR));
+                Err(fail(request, SERVER_ERROR))
             }
         },
-    };
-    if !with_file || !request.place().has_price_files() {
-        return Ok(directive);
     }
-    match request.read_beside(PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
-        Ok(None) => Ok(directive),
-        Ok(Some(text)) => Ok(read_price(request, &text, &price_file(request))?.max(directive)),
+}
+
+/// The price in the price file of the file `name`; 0 if there is none.
+fn price_beside(request: Request<'_>, name: &[u8]) -> Result<u32, Code> {
+    let price_file = [name, PRICE_FILE_SUFFIX.as_bytes()].concat();
+    let place = || String::from_utf8_lossy(&price_file).into_owned();
+    match read_at_most(&price_file, PRICE_FILE_SIZE_MAX + 1) {
+        Ok(None) => Ok(0),
+        Ok(Some(text)) => read_price(request, &text, place),
         Err(error) => {
-            request.log().write(Level::Error, &format!("{}: {error}", price_file(request)));
+            request.log().write(Level::Error, &format!("{}: {error}", place()));
             Err(fail(request, SERVER_ERROR))
         }
     }
 }
 
-fn read_price(request: Request<'_>, text: &[u8], place: &str) -> Result<u32, Code> {
-    parse_price(text).map_err(|error| rule(request, price_unreadable(&error, place)))
+/// Reads a price; `place` says where it stands.
+fn read_price(
+    request: Request<'_>,
+    text: &[u8],
+    place: impl FnOnce() -> String,
+) -> Result<u32, Code> {
+    parse_price(text).map_err(|error| rule(request, price_unreadable(&error, &place())))
 }
 
-fn price_file(request: Request<'_>) -> String {
-    format!("the price file of {}", String::from_utf8_lossy(request.path()))
+/// The first `size` bytes of a file; `None` if it does not exist.
+fn read_at_most(path: &[u8], size: usize) -> std::io::Result<Option<Vec<u8>>> {
+    let file = match File::open(OsStr::from_bytes(path)) {
+        Ok(file) => file,
+        Err(error) if is_absence(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut content = Vec::new();
+    file.take(size as u64).read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+    )
 }

@@ -149,6 +149,7 @@ impl<const MPM: usize> CaseServer for Playing<MPM> {
 /// only.
 const CASES: &str = r#"
 MicroMint On
+MicroMintExemptions Off
 MicroMintPrice %{HTTP:X-Case-Price}
 MicroMintLog Plain
 RemoteIPHeader X-Case-Client

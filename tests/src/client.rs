@@ -95,6 +95,13 @@ impl Connection {
         self.receive(&request.method)
     }
 
+    /// Reads exactly `size` bytes.
+    pub fn read(&mut self, size: usize) -> Vec<u8> {
+        let mut bytes = vec![0; size];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
     /// Whether the server has closed the connection.
     pub fn is_closed(&mut self) -> bool {
         match self.stream.fill_buf() {

@@ -111,8 +111,8 @@ pub fn get_over_http_2(site: &Site, url: &str, payment: &Payment) -> Response {
     curl(site, &["--http2", "-H", &header, url])
 }
 
-/// Sends a request with curl.
-fn curl(site: &Site, arguments: &[&str]) -> Response {
+/// Sends a request with curl, to the TLS port too.
+pub fn curl(site: &Site, arguments: &[&str]) -> Response {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "20"])
         .args(["--resolve", &format!("localhost:{}:127.0.0.1", site.tls_port)])

@@ -1,26 +1,33 @@
-//! The filters: one sees the head of a response, the other replays a body that was read.
+//! The filters: one sees the head of a response, one that of a switch of protocols, and one replays
+//! a body that was read.
 
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::bindings::{
-    AP_FILTER_ERROR, AP_FTYPE_CONTENT_SET, AP_FTYPE_PROTOCOL, AP_MODE_EXHAUSTIVE, AP_MODE_GETLINE,
-    AP_MODE_READBYTES, AP_MODE_SPECULATIVE, APR_BLOCK_READ, APR_EGENERAL,
-    ap_add_input_filter_handle, ap_add_output_filter_handle, ap_bucket_type_error, ap_filter_rec_t,
-    ap_filter_t, ap_get_brigade, ap_input_mode_t, ap_map_http_request_error, ap_pass_brigade,
-    ap_register_input_filter, ap_register_output_filter, ap_remove_output_filter,
-    apr_brigade_cleanup, apr_brigade_create, apr_brigade_destroy, apr_bucket, apr_bucket_brigade,
-    apr_bucket_eos_create, apr_bucket_pool_create, apr_bucket_type_eos, apr_off_t, apr_read_type_e,
-    apr_status_t, request_rec,
+    AP_FILTER_ERROR, AP_FTYPE_CONNECTION, AP_FTYPE_CONTENT_SET, AP_FTYPE_PROTOCOL,
+    AP_MODE_EXHAUSTIVE, AP_MODE_GETLINE, AP_MODE_READBYTES, AP_MODE_SPECULATIVE, APR_BLOCK_READ,
+    APR_EGENERAL, ap_add_input_filter_handle, ap_add_output_filter_handle, ap_bucket_type_eor,
+    ap_bucket_type_error, ap_filter_rec_t, ap_filter_t, ap_get_brigade, ap_input_mode_t,
+    ap_map_http_request_error, ap_pass_brigade, ap_register_input_filter,
+    ap_register_output_filter, ap_remove_output_filter, apr_brigade_cleanup, apr_brigade_create,
+    apr_brigade_destroy, apr_bucket, apr_bucket_alloc_t, apr_bucket_brigade, apr_bucket_eos_create,
+    apr_bucket_heap_create, apr_bucket_pool_create, apr_bucket_type_eos, apr_off_t,
+    apr_read_type_e, apr_status_t, request_rec,
 };
-use super::{Body, Code, Log, Request, copy_into, guard, place_in};
+use super::{Body, Code, Log, Request, guard, place_in};
 use crate::handlers;
 
 /// How much of a body is read at a time, in bytes.
 const PIECE_SIZE: apr_off_t = 8192;
 
+/// How the head of an interim answer begins, and that of a switch of protocols.
+const INTERIM: &[u8] = b"HTTP/1.1 1";
+const SWITCH_LINE: &[u8] = b"HTTP/1.1 101 ";
+
 static HEAD: AtomicPtr<ap_filter_rec_t> = AtomicPtr::new(null_mut());
+static SWITCH: AtomicPtr<ap_filter_rec_t> = AtomicPtr::new(null_mut());
 static BODY: AtomicPtr<ap_filter_rec_t> = AtomicPtr::new(null_mut());
 
 /// Registers our filters, whenever Apache loads the module.
@@ -32,6 +39,15 @@ pub(super) fn register() {
         let last = AP_FTYPE_PROTOCOL - 1;
         HEAD.store(
             ap_register_output_filter(c"MICROMINT_HEAD".as_ptr(), Some(head), None, last),
+            Ordering::Relaxed,
+        );
+        SWITCH.store(
+            ap_register_output_filter(
+                c"MICROMINT_SWITCH".as_ptr(),
+                Some(switch),
+                None,
+                AP_FTYPE_CONNECTION,
+            ),
             Ordering::Relaxed,
         );
         let first = AP_FTYPE_CONTENT_SET;
@@ -50,17 +66,29 @@ pub(super) fn register() {
 /// `r` must be a live main request.
 pub(super) unsafe fn add_head(r: *mut request_rec) {
     let handle = HEAD.load(Ordering::Relaxed);
-    // SAFETY: the filters of a live request are a list that ends with null.
+    // SAFETY: the request and its filters are live.
     unsafe {
-        let mut filter = (*r).output_filters;
+        if !contains((*r).output_filters, handle) {
+            ap_add_output_filter_handle(handle, null_mut(), r, (*r).connection);
+        }
+    }
+}
+
+/// Whether a filter is in a list.
+///
+/// # Safety
+/// `filter` must be the first of the filters of a live request.
+unsafe fn contains(mut filter: *const ap_filter_t, handle: *const ap_filter_rec_t) -> bool {
+    // SAFETY: the list ends with null.
+    unsafe {
         while !filter.is_null() {
-            if (*filter).frec == handle {
-                return;
+            if std::ptr::eq((*filter).frec, handle) {
+                return true;
             }
             filter = (*filter).next;
         }
-        ap_add_output_filter_handle(handle, null_mut(), r, (*r).connection);
     }
+    false
 }
 
 unsafe extern "C" fn head(
@@ -88,6 +116,108 @@ unsafe extern "C" fn head(
     }
 }
 
+// ---- the head of a switch of protocols
+
+/// The state of the filter, which belongs to the connection.
+#[derive(Clone, Copy)]
+struct Switch {
+    /// Null once the answer of the request began.
+    request: *mut request_rec,
+}
+
+/// Adds the filter for the head of a 101, which mod_proxy sends past the filters of the request.
+///
+/// # Safety
+/// `r` must be a live main request.
+pub(super) unsafe fn add_switch(r: *mut request_rec) {
+    let handle = SWITCH.load(Ordering::Relaxed);
+    // SAFETY: the request and its connection are live; the state lives as long as the connection.
+    unsafe {
+        let connection = (*r).connection;
+        if !contains((*connection).output_filters, handle) {
+            let state = place_in((*connection).pool, Switch { request: r });
+            ap_add_output_filter_handle(handle, state.cast(), r, connection);
+        }
+    }
+}
+
+unsafe extern "C" fn switch(
+    filter: *mut ap_filter_t,
+    brigade: *mut apr_bucket_brigade,
+) -> apr_status_t {
+    // SAFETY: Apache gives a live filter, whose context is that of `add_switch`, and a brigade. The
+    // request is live until its end bucket was passed on.
+    unsafe {
+        let state: *mut Switch = (*filter).ctx.cast();
+        let next = (*filter).next;
+        let request = (*state).request;
+        if !request.is_null() && begins_answer(request, brigade) {
+            (*state).request = null_mut();
+            ap_remove_output_filter(filter);
+        }
+        ap_pass_brigade(next, brigade)
+    }
+}
+
+/// Whether the answer of the request begins or ends in this brigade. Adds the paywall's fields to
+/// the head of a 101.
+///
+/// # Safety
+/// Both must be live.
+unsafe fn begins_answer(r: *mut request_rec, brigade: *mut apr_bucket_brigade) -> bool {
+    // SAFETY: the buckets are live; one is added after the loop has ended.
+    unsafe {
+        for bucket in buckets(brigade) {
+            if (*bucket).type_ == &raw const ap_bucket_type_eor {
+                return true;
+            }
+            if (*(*bucket).type_).is_metadata != 0 {
+                continue;
+            }
+            let Ok(head) = read(bucket) else { return true };
+            if head.is_empty() {
+                continue;
+            }
+            if let Some(end) = end_of_switch_line(head) {
+                let fields = guard(Log::Request(r), Vec::new(), || {
+                    handlers::fields_of_switch(Request::new(r))
+                });
+                insert_at(bucket, end, &fields, (*(*r).connection).bucket_alloc);
+                return true;
+            }
+            return !head.starts_with(INTERIM);
+        }
+    }
+    false
+}
+
+/// Where the fields of the head of a 101 begin; `None` for every other head.
+fn end_of_switch_line(head: &[u8]) -> Option<usize> {
+    let line = head.strip_prefix(SWITCH_LINE)?;
+    line.iter().position(|byte| *byte == b'\n').map(|at| SWITCH_LINE.len() + at + 1)
+}
+
+/// Inserts bytes in the middle of a bucket.
+///
+/// # Safety
+/// The bucket must be live, in a ring, and have more than `at` bytes.
+unsafe fn insert_at(
+    bucket: *mut apr_bucket,
+    at: usize,
+    bytes: &[u8],
+    alloc: *mut apr_bucket_alloc_t,
+) {
+    // SAFETY: what is inserted is copied; a bucket that cannot be split stays as it is.
+    unsafe {
+        let Some(split) = (*(*bucket).type_).split else { return };
+        if bytes.is_empty() || split(bucket, at) != 0 {
+            return;
+        }
+        let new = apr_bucket_heap_create(bytes.as_ptr().cast(), bytes.len(), None, alloc);
+        insert_before((*bucket).link.next, new);
+    }
+}
+
 // ---- the body of a request
 
 /// Reads the body; see [`Request::read_body`].
@@ -95,7 +225,7 @@ unsafe extern "C" fn head(
 /// # Safety
 /// `r` must be a live request whose body was not read yet.
 pub(super) unsafe fn read_all(r: *mut request_rec, size_max: usize) -> Result<Body, Code> {
-    let mut body = Body { bytes: Vec::new(), is_complete: false };
+    let mut body = Body::default();
     // SAFETY: the brigade belongs to this function; a bucket's data is copied before it is deleted.
     unsafe {
         let brigade = apr_brigade_create((*r).pool, (*(*r).connection).bucket_alloc);
@@ -144,31 +274,19 @@ unsafe fn take(brigade: *mut apr_bucket_brigade, body: &mut Body) -> Result<(), 
     Ok(())
 }
 
-/// What was read of a body and is still to be replayed, before the rest that was not read.
-#[derive(Clone, Copy)]
-struct Rest {
-    data: *const c_char,
-    len: usize,
-    /// Whether nothing comes after it.
-    is_complete: bool,
-}
-
-/// Makes what was read of a body available to the next reader.
+/// Makes a body available to the next reader. An internal redirect drops the filter, so it is added
+/// again then.
 ///
 /// # Safety
-/// `r` must be a live request whose body was read.
-pub(super) unsafe fn add_body(r: *mut request_rec, body: &Body) {
-    // SAFETY: the copy is in the request's pool, and so is the filter's state.
+/// `r` must be the live request whose body was read, or a redirect of it; `body` must live as long.
+pub(super) unsafe fn add_body(r: *mut request_rec, body: *const Body) {
+    let handle = BODY.load(Ordering::Relaxed);
+    // SAFETY: the request and its filters are live.
     unsafe {
-        let data = copy_into((*r).pool, &body.bytes);
-        let (len, is_complete) = (body.bytes.len(), body.is_complete);
-        let rest = place_in((*r).pool, Rest { data, len, is_complete });
-        ap_add_input_filter_handle(
-            BODY.load(Ordering::Relaxed),
-            rest.cast::<c_void>(),
-            r,
-            (*r).connection,
-        );
+        if !contains((*r).input_filters, handle) {
+            let context = body.cast_mut().cast::<c_void>();
+            ap_add_input_filter_handle(handle, context, r, (*r).connection);
+        }
     }
 }
 
@@ -179,35 +297,37 @@ unsafe extern "C" fn body(
     block: apr_read_type_e,
     wanted: apr_off_t,
 ) -> apr_status_t {
-    // SAFETY: Apache gives a live filter, whose context is that of `add_body`, and a brigade to
-    // append to. No closure of ours runs here that could panic.
+    // SAFETY: Apache gives a live filter, whose context is a live body, and a brigade to append to.
+    // No closure of ours runs here that could panic.
     unsafe {
-        let rest: *mut Rest = (*filter).ctx.cast();
-        let is_over = (*rest).len == 0 && !(*rest).is_complete;
-        let all = std::slice::from_raw_parts((*rest).data.cast::<u8>(), (*rest).len);
+        let body = (*filter).ctx.cast_const().cast::<Body>();
+        let (start, is_complete) = ((*body).replayed.get(), (*body).is_complete);
+        let rest = (&(*body).bytes).get(start..).unwrap_or_default();
         let len = match mode {
+            _ if rest.is_empty() && !is_complete => None,
             AP_MODE_READBYTES | AP_MODE_SPECULATIVE => {
-                usize::try_from(wanted).unwrap_or(0).min(all.len())
+                Some(usize::try_from(wanted).unwrap_or(0).min(rest.len()))
             }
             AP_MODE_GETLINE => {
-                all.iter().position(|byte| *byte == b'\n').map_or(all.len(), |at| at + 1)
+                let line = rest.iter().position(|byte| *byte == b'\n');
+                Some(line.map_or(rest.len(), |at| at + 1))
             }
-            AP_MODE_EXHAUSTIVE => all.len(),
+            AP_MODE_EXHAUSTIVE => Some(rest.len()),
             // Others read nothing of a body.
-            _ => return ap_get_brigade((*filter).next, brigade, mode, block, wanted),
+            _ => None,
         };
-        if is_over {
+        let Some(len) = len else {
             return ap_get_brigade((*filter).next, brigade, mode, block, wanted);
-        }
+        };
         let alloc = (*(*(*filter).r).connection).bucket_alloc;
         if len > 0 {
-            append(brigade, apr_bucket_pool_create((*rest).data, len, (*(*filter).r).pool, alloc));
+            let data = rest.as_ptr().cast::<c_char>();
+            append(brigade, apr_bucket_pool_create(data, len, (*(*filter).r).pool, alloc));
         }
         if mode != AP_MODE_SPECULATIVE {
-            (*rest).data = (*rest).data.add(len);
-            (*rest).len -= len;
+            (*body).replayed.set(start + len);
         }
-        if (*rest).is_complete && len == all.len() {
+        if is_complete && len == rest.len() {
             append(brigade, apr_bucket_eos_create(alloc));
         }
         0
@@ -236,14 +356,22 @@ unsafe fn buckets(brigade: *mut apr_bucket_brigade) -> impl Iterator<Item = *mut
 /// # Safety
 /// Both must be live, and the bucket must not be in a ring.
 unsafe fn append(brigade: *mut apr_bucket_brigade, bucket: *mut apr_bucket) {
-    let end = end_of(brigade);
-    // SAFETY: the end of a ring has a last bucket before it, or itself.
+    // SAFETY: the end of a ring is part of it.
+    unsafe { insert_before(end_of(brigade), bucket) }
+}
+
+/// Inserts a bucket before another, or before the end of a ring.
+///
+/// # Safety
+/// Both must be live, `next` in a ring and the bucket in none.
+unsafe fn insert_before(next: *mut apr_bucket, bucket: *mut apr_bucket) {
+    // SAFETY: each part of a ring has one before it: a bucket, or the end.
     unsafe {
-        let last = (*end).link.prev;
+        let last = (*next).link.prev;
         (*bucket).link.prev = last;
-        (*bucket).link.next = end;
+        (*bucket).link.next = next;
         (*last).link.next = bucket;
-        (*end).link.prev = bucket;
+        (*next).link.prev = bucket;
     }
 }
 

@@ -130,7 +130,7 @@ unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {
 
 unsafe extern "C" fn insert_filter(r: *mut request_rec) {
     // SAFETY: as in `fixups`.
-    unsafe { guard(Log::Request(r), (), || handlers::watch_head(Request::new(r))) }
+    unsafe { guard(Log::Request(r), (), || handlers::insert_filters(Request::new(r))) }
 }
 
 unsafe extern "C" fn log_transaction(r: *mut request_rec) -> c_int {

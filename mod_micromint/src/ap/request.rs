@@ -1,10 +1,7 @@
 //! One HTTP request of Apache: a client's, an internal redirect of it, or a subrequest.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::cell::Cell;
 use std::marker::PhantomData;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr::{null, null_mut};
 
 use smallvec::SmallVec;
@@ -42,11 +39,14 @@ pub(crate) enum Login {
 }
 
 /// The body of a request, as far as it was read.
+#[derive(Default)]
 pub(crate) struct Body {
     /// What was read.
     pub(crate) bytes: Vec<u8>,
     /// Whether that is all.
     pub(crate) is_complete: bool,
+    /// How much of it was read again.
+    pub(super) replayed: Cell<usize>,
 }
 
 /// A request during one callback. What it lends is in the request's pool.
@@ -265,6 +265,12 @@ impl<'a> Request<'a> {
         Log::Request(self.r)
     }
 
+    /// The log of its server.
+    pub(crate) fn server_log(self) -> Log {
+        // SAFETY: a request has a server, which outlives it.
+        unsafe { Log::Server((*self.r).server) }
+    }
+
     /// Our configuration of its place.
     pub(crate) fn place(self) -> &'a PlaceConfig {
         // SAFETY: the slot is null or holds what `create_place` or `merge_place` made, which
@@ -336,25 +342,6 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The content of the file beside the requested one, whose name has `suffix` added. `None` if
-    /// there is none. At most `size_max` + 1 bytes are read.
-    pub(crate) fn read_beside(
-        self,
-        suffix: &str,
-        size_max: usize,
-    ) -> std::io::Result<Option<Vec<u8>>> {
-        let Some(name) = self.filename() else { return Ok(None) };
-        let path = [name, suffix.as_bytes()].concat();
-        let file = match File::open(Path::new(std::ffi::OsStr::from_bytes(&path))) {
-            Ok(file) => file,
-            Err(error) if is_absence(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut content = Vec::new();
-        file.take(size_max as u64 + 1).read_to_end(&mut content)?;
-        Ok(Some(content))
-    }
-
     /// Sets a variable in the environment of the request.
     pub(crate) fn set_variable(self, variable: Variable, value: &str) {
         // SAFETY: the request is live; the name is static, the value a copy in its pool.
@@ -377,16 +364,9 @@ impl<'a> Request<'a> {
     }
 }
 
-fn is_absence(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
-    )
-}
-
 // ---- its body, and what makes its content
 
-impl Request<'_> {
+impl<'a> Request<'a> {
     /// Reads the body, or a little more than its first `size_max` bytes. `Err` is what the hook must
     /// return.
     pub(crate) fn read_body(self, size_max: usize) -> Result<Body, Code> {
@@ -394,10 +374,13 @@ impl Request<'_> {
         unsafe { filters::read_all(self.r, size_max) }
     }
 
-    /// Makes what was read of the body available to whatever reads it next.
-    pub(crate) fn give_body_back(self, body: &Body) {
-        // SAFETY: the request is live; the bytes are copied.
-        unsafe { filters::add_body(self.r, body) }
+    /// Makes the body that was read available to whatever reads it next.
+    pub(crate) fn give_body_back(self, visit: &'a Visit) {
+        if let Some(body) = visit.body.get() {
+            // SAFETY: the request is live; the visit, and so the body, lives as long as the
+            // client's request.
+            unsafe { filters::add_body(self.r, body) }
+        }
     }
 
     /// Turns it into a GET without a body, in place.
@@ -466,6 +449,14 @@ impl Request<'_> {
     pub(crate) fn add_head_filter(self) {
         // SAFETY: the request is live and a main request.
         unsafe { filters::add_head(self.r) }
+    }
+
+    /// Adds the filter that sees the head of a switch of protocols, if the request may lead to one.
+    pub(crate) fn add_switch_filter(self) {
+        if self.has_header(c"Upgrade") {
+            // SAFETY: the request is live and a main request.
+            unsafe { filters::add_switch(self.r) }
+        }
     }
 
     /// Adds a field to the response.

@@ -1,4 +1,4 @@
-//! The head of a response: what the paywall adds to it, and the reversal of a payment whose
+//! The head of a response, or of a switch of protocols: what the paywall adds to it, and the reversal of a payment whose
 //! response is not one that is charged.
 
 use micromint::protocol::RequestOutcome;
@@ -26,6 +26,16 @@ pub(crate) fn filter_head(request: Request<'_>) {
     if is_reversed || !request.has_variable(Variable::Status) {
         tell(request, visit);
     }
+}
+
+/// The fields that the paywall adds to a switch of protocols, as lines. The content, which sends its
+/// head itself, has written its own.
+pub(crate) fn fields_of_switch(request: Request<'_>) -> Vec<u8> {
+    let Some(visit) = request.visit() else { return Vec::new() };
+    let closing = visit.gate.borrow_mut().close(101, Thread::Blocking, |_| Vec::new());
+    let Some(closing) = closing else { return Vec::new() };
+    let fields = closing.changes.add.iter().filter(|(name, _)| !is_content_type(name));
+    fields.flat_map(|(name, value)| format!("{name}: {value}\r\n").into_bytes()).collect()
 }
 
 /// Removes and adds fields of the response's head. The content type is set by whatever makes the

@@ -7,6 +7,7 @@ use super::reply::{carry_out, fail};
 use super::{SERVER_ERROR, free};
 use crate::ap::{Body, Code, Level, Request};
 use crate::test_panic;
+use crate::visit::Visit;
 
 /// The header fields for which the facts about a file matter.
 const CONDITIONS: [&[u8]; 6] = [
@@ -46,8 +47,8 @@ fn follow(request: Request<'_>, vendor: &Vendor, asked: Asked) -> Code {
     match asked {
         Asked::Free => free(request),
         Asked::Decided => carry_out(request),
-        Asked::NeedsBody { size_max } => match request.read_body(size_max) {
-            Ok(body) => ask_with(request, vendor, &body),
+        Asked::NeedsBody { size_max } => match body(request, size_max) {
+            Ok(body) => ask_with(request, vendor, body, size_max),
             Err(code) => code,
         },
         // Only an event thread is told to wait elsewhere.
@@ -55,17 +56,33 @@ fn follow(request: Request<'_>, vendor: &Vendor, asked: Asked) -> Code {
     }
 }
 
-fn ask_with(request: Request<'_>, vendor: &Vendor, body: &Body) -> Code {
-    let whole = body.is_complete.then_some(body.bytes.as_slice());
+/// The body, which is read once.
+fn body(request: Request<'_>, size_max: usize) -> Result<&Body, Code> {
+    let body = &request.visit_or_new().body;
+    if let Some(body) = body.get() {
+        return Ok(body);
+    }
+    let read = request.read_body(size_max)?;
+    Ok(body.get_or_init(|| read))
+}
+
+fn ask_with(request: Request<'_>, vendor: &Vendor, body: &Body, size_max: usize) -> Code {
+    let is_whole = body.is_complete && body.bytes.len() <= size_max;
+    let whole = is_whole.then_some(body.bytes.as_slice());
     let visit = request.visit_or_new();
     let asked = with_request(request, whole, |now| {
         visit.gate.borrow_mut().ask_with_body(vendor, now, Thread::Blocking)
     });
-    if !visit.gate.borrow().replaces_body() {
-        // Whatever makes the content gets all of it; so does whatever discards it.
-        request.give_body_back(body);
-    }
+    give_body_back(request, visit);
     follow(request, vendor, asked)
+}
+
+/// Unless the body was the payment, whatever makes the content gets all of it; so does whatever
+/// discards it.
+pub(super) fn give_body_back(request: Request<'_>, visit: &Visit) {
+    if !visit.gate.borrow().replaces_body() {
+        request.give_body_back(visit);
+    }
 }
 
 /// Passes the request to the paywall. The gate adds price and place.

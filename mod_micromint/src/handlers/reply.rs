@@ -3,6 +3,7 @@
 use micromint::vendor::gate::{Action, Mode, Severity, Stage};
 use micromint::vendor::{Answer, METRICS_MEDIA_TYPE, Request as PaywallRequest, unavailable};
 
+use super::question::give_body_back;
 use super::report::tell;
 use super::{FORBIDDEN, NOT_FOUND, pass, price_of};
 use crate::ap::{Code, DECLINED, Level, OK, Request, counters};
@@ -63,12 +64,22 @@ pub(super) fn served(request: Request<'_>, visit: &Visit) -> Code {
     }
     tell(request, visit);
     watch_head(request);
+    if !request.is_subrequest() {
+        request.add_switch_filter();
+    }
     DECLINED
 }
 
-/// Adds the filter for the head of the response, if it is needed. Called for every request and for
-/// every error that Apache makes of a client's request.
-pub(crate) fn watch_head(request: Request<'_>) {
+/// Adds the filters that the request needs. Called before a handler is asked, after every internal
+/// redirect too, and for every error.
+pub(crate) fn insert_filters(request: Request<'_>) {
+    let Some(visit) = request.visit().filter(|_| !request.is_subrequest()) else { return };
+    give_body_back(request, visit);
+    watch_head(request);
+}
+
+/// Adds the filter for the head of the response, if it is needed.
+fn watch_head(request: Request<'_>) {
     let Some(visit) = request.visit().filter(|_| !request.is_subrequest()) else { return };
     let gate = visit.gate.borrow();
     if gate.stage() == Stage::Fresh {

@@ -35,7 +35,8 @@ pub(crate) fn record(request: Request<'_>) {
             Some(EventFormat::Plain) | None => event.to_line(),
         };
         if format.is_some() {
-            request.log().write(Level::Notice, &line);
+            // The log of a request would add the client's Referer after the event.
+            request.server_log().write(Level::Notice, &line);
         }
         request.set_variable(Variable::Event, &line);
     });

@@ -1,6 +1,6 @@
 //! Access control: passwords, addresses and `Require micromint`, on every MPM.
 
-use micromint_servers::client::RequestText;
+use micromint_servers::client::{RequestText, Response};
 use micromint_servers::payer;
 use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
@@ -107,5 +107,73 @@ fn nobody_pays_who_is_then_turned_away() {
         assert_eq!(apache.get("/away/free.html").status, 403);
         assert_eq!(apache.get("/away/one.html.mm").status, 404);
         assert_eq!(apache.pay("/wrong/one.html", 1).status, 403);
+    });
+}
+
+#[test]
+fn a_password_or_a_payment_opens_a_page() {
+    let text = r#"
+        <LocationMatch "^/any/">
+            AuthType Basic
+            AuthName subscribers
+            AuthUserFile %FOLDER%/htpasswd
+        </LocationMatch>
+        AliasMatch ^/any/(.*)$ %FOLDER%/www/$1
+        <Location /any/>
+            MicroMint Require
+            <RequireAny>
+                Require valid-user
+                Require micromint
+            </RequireAny>
+        </Location>
+        <Location /any/login.html>
+            MicroMint Off
+            Require valid-user
+        </Location>"#;
+    on_each(guarded, text, |apache| {
+        let url = apache.site().url("/any/one.html");
+        let coins = payer::coins_of(payer::mint(), 1);
+        let payment = payer::payment_with(payer::mint(), &url, &coins);
+        let get = || RequestText::get("/any/one.html");
+        let wrongly =
+            |request: RequestText| request.with("Authorization", "Basic dXNlcjp3cm9uZw==");
+        let asks_for_password = |answer: &Response| {
+            let challenges = answer.header("www-authenticate").unwrap_or_default();
+            challenges.contains("Basic realm=\"subscribers\"")
+        };
+        // Without credentials the price is told, and no password is asked for.
+        let unpaid = apache.ask(&get());
+        assert_eq!(unpaid.short(), word(402, "unpaid"));
+        assert!(!asks_for_password(&unpaid), "{unpaid:?}");
+        // A wrong password is told, whatever stands beside it.
+        let receipt = apache.pay("/any/one.html", 1).cookie().unwrap();
+        for request in [
+            get(),
+            get().with_payment(&payment),
+            RequestText::post("/any/one.html", &payment),
+            get().with("Cookie", &receipt),
+        ] {
+            let refused = apache.ask(&wrongly(request));
+            assert!(refused.status == 401 && asks_for_password(&refused), "{refused:?}");
+        }
+        // A right one is enough: a payment beside it is not taken.
+        for request in [
+            get(),
+            get().with_payment(&payment),
+            RequestText::post("/any/one.html", &payment),
+            get().with("Cookie", &receipt),
+        ] {
+            let served = apache.ask(&login(request));
+            assert_eq!((served.status, served.body.as_str()), (200, "content for one"));
+            assert_ne!(served.word(), "paid");
+        }
+        assert_eq!(apache.ask(&login(RequestText::get("/any/free.html"))).body, "free");
+        // The coin was kept for this.
+        assert_eq!(apache.ask(&get().with_payment(&payment)).short(), word(200, "paid"));
+        // Where the browser logs in, from the folder of the pages.
+        apache.site().page("login.html", "logged in", None);
+        let asked = apache.get("/any/login.html");
+        assert!(asked.status == 401 && asks_for_password(&asked), "{asked:?}");
+        assert_eq!(apache.ask(&login(RequestText::get("/any/login.html"))).body, "logged in");
     });
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod bodies;
 mod cases;
 mod content;
 mod guide;
@@ -15,4 +16,5 @@ mod reports;
 mod sanitizer;
 mod support;
 mod transport;
+mod upgrades;
 mod valgrind;

@@ -102,3 +102,131 @@ fn every_way_to_a_file_leads_to_its_price() {
         assert_eq!(apache.pay("/missing", 1).short(), word(404, "reversed"));
     });
 }
+
+#[test]
+fn what_leads_on_to_a_dearer_place_asks_for_its_price() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = || {
+        let site = Site::new();
+        let away = "#!/bin/sh\nprintf 'Location: /dear/page.html\\n\\n'\n";
+        site.page("away.cgi", away, Some("1"));
+        let path = site.path("www/away.cgi");
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        site.page("dear/page.html", "dear", None);
+        site.page("front/index.html", "front", None);
+        site.page("cheap/a.act", "an action", None);
+        site.page("shop/readme.txt", "a list", None);
+        site.write("www/front/.htaccess", "FallbackResource /front/index.html\n");
+        site.write(
+            "www/dir/.htaccess",
+            "RewriteEngine On\nRewriteRule . /dear/page.html [L]\nDirectoryIndex /dear/page.html\n",
+        );
+        site
+    };
+    let text = r#"
+        AddHandler cgi-script .cgi
+        AddHandler act .act
+        Action act /dear/page.html
+        <Directory %FOLDER%/www>
+            Options +ExecCGI +Indexes
+        </Directory>
+        DirectoryIndex index.html
+        <LocationMatch ^/(front|cheap|dir|shop)/>
+            MicroMintPrice 1
+        </LocationMatch>
+        <Location /front/2026/>
+            MicroMintPrice 3
+        </Location>
+        <Location /dear/>
+            MicroMintPrice 2
+        </Location>"#;
+    on_each(site, text, |apache| {
+        // The place that is passed first is dearer than the page that it leads to.
+        assert_eq!(asked_and_paid(apache, "/front/2026/story", 3), sold());
+        assert_eq!(apache.pay("/front/2026/story", 1).short(), word(402, "wrong-amount"));
+        assert_eq!(asked_and_paid(apache, "/front/story", 1), sold());
+        assert_eq!(asked_and_paid(apache, "/shop/", 1), sold(), "a listing");
+        // What it leads to is dearer.
+        for target in ["/cheap/a.act", "/dir/x", "/dir/", "/away.cgi"] {
+            let url = apache.site().url(target);
+            for forms in [false, true] {
+                let pay = |count: usize| {
+                    let payment = payer::payment(&url, count);
+                    match forms {
+                        true => RequestText::post(target, &payment),
+                        false => RequestText::get(target).with_payment(&payment),
+                    }
+                };
+                let few = apache.ask(&pay(1));
+                assert_eq!(few.status, 402, "{target}: {few:?}");
+                assert!(few.body.contains("Price: 2\r\n"), "{target}: {few:?}");
+                let enough = apache.ask(&pay(2));
+                assert_eq!(enough.seen(), (200, "paid".to_string(), "dear"), "{target}");
+            }
+        }
+        // Nothing of what was refused was kept: the same coins, with one more, pay.
+        let coins = payer::coins_of(payer::mint(), 2);
+        let url = apache.site().url("/away.cgi");
+        let pay = |count: usize| {
+            let payment = payer::payment_with(payer::mint(), &url, &coins[..count]);
+            apache.ask(&RequestText::post("/away.cgi", &payment))
+        };
+        assert_eq!(pay(1).status, 402);
+        assert_eq!(pay(2).seen(), (200, "paid".to_string(), "dear"));
+    });
+}
+
+#[test]
+fn every_variant_of_a_page_costs_what_the_page_costs() {
+    let site = || {
+        let site = Site::new();
+        site.page("page.html", "plain", Some("2"));
+        for variant in ["page.html.gz", "page.html.br", "page.de.html", "page.html.en"] {
+            site.page(variant, "variant", None);
+        }
+        // One variant is dearer than the page, one says that it is free.
+        site.page("page.html.fr", "cher", Some("3"));
+        site.page("page.html.es", "gratis", Some("0"));
+        site.page("map.html.gz", "mapped", None);
+        site.page("map.html", "map", Some("1"));
+        site.write("www/a.var", "URI: map.html.gz\nContent-type: text/html\n");
+        site
+    };
+    let text = r#"
+        AddEncoding x-gzip .gz
+        AddEncoding br .br
+        AddLanguage en .en
+        AddLanguage de .de
+        AddLanguage fr .fr
+        AddLanguage es .es
+        AddHandler type-map .var
+        <Directory %FOLDER%/www>
+            Options +MultiViews
+        </Directory>
+        RewriteEngine On
+        RewriteCond %{HTTP:Accept-Encoding} gzip
+        RewriteRule ^/page\.html$ /page.html.gz [L]"#;
+    on_each(site, text, |apache| {
+        for (target, price) in [
+            ("/page.html", 2),
+            ("/page.html.gz", 2),
+            ("/page.html.br", 2),
+            ("/page.de.html", 2),
+            ("/page.html.en", 2),
+            ("/page.html.fr", 3),
+            ("/page.html.es", 2),
+            ("/map.html.gz", 1),
+            ("/a.var", 1),
+            ("/map", 1),
+        ] {
+            assert_eq!(asked_and_paid(apache, target, price), sold(), "{target}");
+            assert_eq!(apache.pay(target, price - 1).status, 402, "{target}");
+        }
+        let packed = RequestText::get("/page.html").with("Accept-Encoding", "gzip");
+        assert!(apache.ask(&packed).body.contains("Price: 2\r\n"));
+        let english = RequestText::get("/page").with("Accept-Language", "en");
+        assert!(apache.ask(&english).body.contains("Price: 2\r\n"));
+        let french = RequestText::get("/page").with("Accept-Language", "fr");
+        assert!(apache.ask(&french).body.contains("Price: 3\r\n"));
+    });
+}

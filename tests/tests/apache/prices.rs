@@ -81,11 +81,13 @@ fn an_invalid_price_file_closes_the_page() {
 }
 
 #[test]
-fn the_directive_prices_what_has_no_price_file() {
+fn of_a_directive_and_a_price_file_the_highest_price_wins() {
     let site = || {
         let site = Site::new();
         site.write("www/dir/a.html", "a");
         site.page("dir/b.html", "b", Some("1"));
+        site.page("dir/c.html", "c", Some("3"));
+        site.page("dir/d.html", "d", Some("0"));
         site.write("www/set/a.html", "a");
         site.write("www/if/a.html", "a");
         site.write("www/ht/a.html", "a");
@@ -124,11 +126,11 @@ fn the_directive_prices_what_has_no_price_file() {
         </VirtualHost>"#;
     on_each(site, text, |apache| {
         assert_eq!(asked_and_paid(apache, "/dir/a.html", 2), sold());
-        assert_eq!(
-            asked_and_paid(apache, "/dir/b.html", 1),
-            sold(),
-            "the price file goes before the directive"
-        );
+        assert_eq!(asked_and_paid(apache, "/dir/b.html", 2), sold(), "the directive is higher");
+        assert_eq!(apache.pay("/dir/b.html", 1).short(), word(402, "wrong-amount"));
+        assert_eq!(asked_and_paid(apache, "/dir/c.html", 3), sold(), "the price file is higher");
+        assert_eq!(apache.pay("/dir/c.html", 2).short(), word(402, "wrong-amount"));
+        assert_eq!(asked_and_paid(apache, "/dir/d.html", 2), sold(), "a price of 0 lowers none");
         assert_eq!(apache.get("/off/b.html").seen(), (200, String::new(), "b"));
         let set = |price: &str| apache.ask(&RequestText::get("/set/a.html").with("X-Price", price));
         assert!(set("3").body.contains("Price: 3\r\n"));
@@ -186,7 +188,8 @@ fn an_expression_is_a_price_wherever_it_stands() {
             assert_eq!(ask(target, "two").status, 500, "{target}");
         }
         assert_eq!(asked_and_paid(apache, "/const/a.html", 3), sold());
-        assert_eq!(asked_and_paid(apache, "/two.html", 2), sold(), "the price file goes before");
+        assert_eq!(asked_and_paid(apache, "/two.html", 4), sold(), "higher than its price file");
+        assert_eq!(apache.pay("/two.html", 2).short(), word(402, "wrong-amount"));
         // The author of an .htaccess file cannot use it to read the server's files.
         let answer = apache.get("/file/a.html");
         assert_eq!((answer.status, answer.body.contains("Price")), (500, false));

@@ -144,11 +144,91 @@ fn variables_are_there_for_scripts_headers_and_logs() {
         assert_eq!(reported(apache.pay("/two.html", 2)), "paid 2 2 alice");
         assert_eq!(reported(apache.get("/free.html")), "free");
         assert_eq!(reported(apache.get("/off.html")), "", "no gate, no variables");
-        assert_eq!(reported(apache.pay("/one.html", 2)), "wrong-amount 1 0 alice");
+        assert_eq!(reported(apache.pay("/one.html", 2)), "paid 1 2 alice");
+        assert_eq!(reported(apache.pay("/two.html", 1)), "wrong-amount 2 0 alice");
         let early = apache.get("/one.html").header("x-early");
         assert_eq!(early, None, "a section is chosen before the gate is asked");
         let log =
             || std::fs::read_to_string(apache.site().path("logs/paid.log")).unwrap_or_default();
-        wait_until("the log", || log() == "/two.html alice\n");
+        let mut lines = Vec::new();
+        wait_until("the log", || {
+            lines = log().lines().map(str::to_string).collect();
+            lines.len() == 2
+        });
+        lines.sort();
+        assert_eq!(lines, ["/one.html alice", "/two.html alice"]);
+    });
+}
+
+#[test]
+fn every_event_is_a_line_of_json_whatever_was_asked() {
+    let text = "MicroMintLog JSON\nHttpProtocolOptions Unsafe\nLimitRequestLine 60000
+        <Location /odd/>\nMicroMintPrice 1\n</Location>\n";
+    on_each(Site::new, text, |apache| {
+        let long = "x".repeat(2000);
+        let odd = [
+            "quote\"quote".to_string(),
+            "back\\slash\\".to_string(),
+            "%22%5C%00".to_string(),
+            "%01%0A%0D%1F%7F%80%FF".to_string(),
+            "%E2%82%AC-%C3%A9".to_string(),
+            "\u{20ac}-\u{e9}".to_string(),
+            "\",\"coins\":99,\"x\":\"".to_string(),
+            "a?b=\"&c={}}'`|<>[]^%".to_string(),
+            "tab\tand\x01\x1f\x7f".to_string(),
+            long.clone(),
+            format!("{long}\"\\"),
+            format!("?{}", "%22".repeat(700)),
+        ];
+        for target in &odd {
+            for referer in ["http://localhost/", "\"}, {\"micromint\":\"paid\"}"] {
+                let request = RequestText::get(&format!("/odd/{target}"));
+                // The server itself may refuse the target.
+                let answer = apache.ask(&request.with("Referer", referer));
+                assert!([400, 402, 404].contains(&answer.status), "{target}: {answer:?}");
+            }
+        }
+        assert_eq!(apache.pay("/two.html", 2).status, 200);
+        let events = || -> Vec<String> {
+            let log = std::fs::read(apache.site().path("logs/error.log")).unwrap();
+            let log = String::from_utf8(log).expect("a log in UTF-8");
+            let event = |line: &str| Some(line[line.find("{\"micromint\"")?..].to_string());
+            log.lines().filter_map(event).collect()
+        };
+        wait_until("the last event", || {
+            events().last().is_some_and(|event| event.contains("\"paid\""))
+        });
+        let events = events();
+        assert!(events.len() > odd.len(), "{events:?}");
+        for event in &events {
+            let value: serde_json::Value =
+                serde_json::from_str(event).unwrap_or_else(|error| panic!("{error} in {event}"));
+            let (word, url) = (value["micromint"].as_str().unwrap(), value["url"].as_str());
+            assert!(["unpaid", "bad-request", "paid"].contains(&word), "{event}");
+            assert!(word == "paid" || value["coins"] == 0, "{event}");
+            assert!(url.is_none_or(|url| url.len() <= 1024 + "...".len()), "{event}");
+        }
+    });
+}
+
+#[test]
+fn the_counters_say_which_vendors_accept_no_coins() {
+    let text = "<Location /counters>\nMicroMint Off\nSetHandler micromint-status\n</Location>\n";
+    let lacking = |apache: &micromint_servers::apache::Apache| {
+        let body = apache.get("/counters").body;
+        let name = "micromint_vendors_without_period ";
+        body.lines().find_map(|line| line.strip_prefix(name).map(str::to_string))
+    };
+    on_each(Site::new, text, |apache| assert_eq!(lacking(apache).as_deref(), Some("0")));
+    let expired = || {
+        let site = Site::new();
+        for name in ["now", "future"] {
+            std::fs::remove_file(site.path(&format!("periods/{name}.params"))).unwrap();
+        }
+        site
+    };
+    on_each(expired, text, |apache| {
+        assert_eq!(lacking(apache).as_deref(), Some("1"));
+        assert_eq!(apache.get("/one.html").short(), word(402, "unpaid"));
     });
 }
