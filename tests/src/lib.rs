@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod apache;
+pub mod application;
 pub mod cases;
 pub mod client;
 pub mod life;
@@ -19,6 +20,7 @@ pub mod price_files;
 pub mod server;
 pub mod site;
 pub mod transport;
+pub mod twins;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

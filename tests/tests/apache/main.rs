@@ -15,4 +15,5 @@ mod reports;
 mod sanitizer;
 mod support;
 mod transport;
+mod twins;
 mod valgrind;

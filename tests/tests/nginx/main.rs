@@ -15,4 +15,5 @@ mod refusals;
 mod reversals;
 mod scheme;
 mod transport;
+mod twins;
 mod webmaster;
