@@ -10,7 +10,9 @@
 pub mod apache;
 pub mod application;
 pub mod cases;
+pub mod charges;
 pub mod client;
+pub mod differences;
 pub mod life;
 pub mod nginx;
 pub mod owners;

@@ -14,14 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use micromint::host::{Clock, DiskDirectory, FixedClock, SystemClock, SystemEntropy};
 use micromint::protocol::Payment;
 use micromint::scheme::{Credential, challenges_in};
-use micromint::till::{SyncMode, Till};
-use micromint::vendor::redemption::unbatched;
 
 use crate::client::{Connection, RequestText, Response};
-use crate::server::Server;
+use crate::server::{Server, coins_in};
 use crate::site::Site;
 use crate::{application, payer};
 
@@ -234,10 +231,7 @@ impl Stand {
 
     /// The coins that its till holds for redemption.
     fn held(&self) -> u64 {
-        let tomorrow = Arc::new(FixedClock(SystemClock.now().plus_seconds(86_400)));
-        let directory = Box::new(DiskDirectory::new(self.folder.join("till")));
-        let till = Till::open(directory, SyncMode::Os, tomorrow, Arc::new(SystemEntropy)).unwrap();
-        unbatched(&till).unwrap().values().map(|period| period.coins).sum()
+        coins_in(&self.folder.join("till"))
     }
 
     /// Waits until the till holds `coins`: a reversal may follow the response.

@@ -4,6 +4,7 @@
 
 mod access;
 mod cases;
+mod charges;
 mod content;
 mod guide;
 mod life;

@@ -5,6 +5,7 @@
 
 mod caches;
 mod cases;
+mod charges;
 mod hostile;
 mod life;
 mod load;
