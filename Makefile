@@ -84,7 +84,7 @@ test-servers: nginx-module apache-module ## the modules in real servers
 	@scripts/setup.sh servers
 	@scripts/build-nginx-module.sh --for-tests
 	@scripts/build-apache-module.sh --for-tests
-	$(CARGO) test --workspace --test nginx --test apache
+	$(CARGO) test --workspace --test nginx --test apache --test both
 	PROFILE=dev scripts/test-install.sh --modules
 
 test-vectors: ## the second implementation agrees with testdata/

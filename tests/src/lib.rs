@@ -8,8 +8,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod apache;
+pub mod application;
 pub mod cases;
+pub mod charges;
 pub mod client;
+pub mod differences;
 pub mod life;
 pub mod nginx;
 pub mod owners;
@@ -19,6 +22,7 @@ pub mod price_files;
 pub mod server;
 pub mod site;
 pub mod transport;
+pub mod twins;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

@@ -2,7 +2,12 @@
 //! them must keep.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
 
+use micromint::host::{Clock, DiskDirectory, FixedClock, SystemClock, SystemEntropy};
+use micromint::till::{SyncMode, Till};
+use micromint::vendor::redemption::unbatched;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::{Connection, RequestText, Response};
@@ -23,6 +28,14 @@ pub fn asked_and_paid(server: &impl Server, target: &str, count: usize) -> [(u16
 /// The expected results where the page is sold at this price.
 pub fn sold() -> [(u16, String); 2] {
     [word(402, "unpaid"), word(200, "paid")]
+}
+
+/// The coins that a till holds for redemption: those that were recorded and not reversed.
+pub fn coins_in(till: &Path) -> u64 {
+    let tomorrow = Arc::new(FixedClock(SystemClock.now().plus_seconds(86_400)));
+    let directory = Box::new(DiskDirectory::new(till.to_path_buf()));
+    let till = Till::open(directory, SyncMode::Os, tomorrow, Arc::new(SystemEntropy)).unwrap();
+    unbatched(&till).unwrap().values().map(|period| period.coins).sum()
 }
 
 /// A running server.

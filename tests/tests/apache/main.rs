@@ -5,6 +5,7 @@
 mod access;
 mod bodies;
 mod cases;
+mod charges;
 mod content;
 mod guide;
 mod life;
@@ -16,5 +17,6 @@ mod reports;
 mod sanitizer;
 mod support;
 mod transport;
+mod twins;
 mod upgrades;
 mod valgrind;

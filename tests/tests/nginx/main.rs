@@ -5,6 +5,7 @@
 
 mod caches;
 mod cases;
+mod charges;
 mod hostile;
 mod life;
 mod load;
@@ -15,4 +16,5 @@ mod refusals;
 mod reversals;
 mod scheme;
 mod transport;
+mod twins;
 mod webmaster;
