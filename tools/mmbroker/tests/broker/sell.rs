@@ -170,7 +170,9 @@ fn the_lists_for_vendors_are_written_beside_the_coin_file() {
     place.buy("alice", 1);
     place.run("mmbroker revoke mallory", 0);
     place.run("mmbroker revoke eve", 0);
-    assert_eq!(std::fs::read_to_string(place.path("2026-12.revoked")).unwrap(), "eve\nmallory\n");
+    let revoked = place.path("2026-12.revoked");
+    assert_eq!(std::fs::read_to_string(&revoked).unwrap(), "eve\nmallory\n");
+    assert_eq!(std::fs::metadata(&revoked).unwrap().permissions().mode() & 0o777, 0o644);
     assert!(place.error("mmbroker withdraw --user eve --sets 1").contains("eve was revoked"));
 }
 
