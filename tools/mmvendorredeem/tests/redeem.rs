@@ -200,5 +200,7 @@ fn mistakes_are_reported() {
     assert!(stderr.contains("others can read") && stderr.contains("chmod 600"), "{stderr}");
     std::fs::write(folder.join("result"), "MicroMint-1.0\n").unwrap();
     output(&mut program(folder, &["--result", "result", "--key-file", "key"]), 1);
-    output(&mut program(folder, &["--result", "absent"]), 1);
+    output(&mut program(folder, &["--result", "absent"]), 2);
+    let (_, stderr) = output(&mut program(folder, &["--result", "absent", "--key-file", "key"]), 1);
+    assert!(stderr.contains("absent"), "{stderr}");
 }
