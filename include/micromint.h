@@ -1309,13 +1309,20 @@ micromint_status micromint_authenticate_credit(const micromint_key *key,
  * The authenticator of a Request-Redemption.
  *
  * key:                    K_V.
+ * vendor, vendor_len:     the Vendor-ID.
+ * period, period_len:     the period of the batch.
  * batch_id, batch_id_len: the Batch-ID.
  * data, data_len:         the decoded records of the message.
  * authenticator_out:      the authenticator.
  *
- * Errors: MICROMINT_ERROR_TEXT.
+ * Errors: MICROMINT_ERROR_TEXT; MICROMINT_ERROR_ARGUMENT if the Vendor-ID or the period is
+ * invalid.
  */
 micromint_status micromint_authenticate_redemption(const micromint_key *key,
+                                                   const uint8_t *vendor,
+                                                   size_t vendor_len,
+                                                   const uint8_t *period,
+                                                   size_t period_len,
                                                    const uint8_t *batch_id,
                                                    size_t batch_id_len,
                                                    const uint8_t *data,
@@ -1586,7 +1593,7 @@ micromint_status micromint_broker_count(micromint_broker *broker,
                                         micromint_error **error_out);
 
 /**
- * The registered vendors.
+ * The registered vendors, in the order of their registration.
  *
  * vendors_out: a buffer with one Vendor-ID per line.
  *
@@ -2116,7 +2123,8 @@ micromint_status micromint_broker_compromise(micromint_broker *broker,
                                              micromint_error **error_out);
 
 /**
- * Decides the waiting claims, once redeem-until is reached; every other function does this too.
+ * Decides the waiting claims, once redeem-until is reached. This is final; no other function does
+ * it.
  *
  * settled_out: whether the period is settled.
  *

@@ -471,6 +471,12 @@ def credited_mac(user_key, headers, request_data, data):
     return mac(user_key, [b"micromint credited", headers["request-id"].encode(), last])[:16]
 
 
+def batch_mac(key, name, headers, batch_id, data):
+    """The authenticator of a batch or a watch."""
+    names = [headers["vendor-id"], headers["period"], batch_id]
+    return mac(key, [name, *(text.encode() for text in names), data])[:16]
+
+
 def redeemed_mac(vendor_key, headers, period, batch_data, data):
     """The authenticator of the answer to a batch of a period."""
     names = [headers["vendor-id"], period, headers["batch-id"], ",".join(blocked_users(headers["blocked"]))]
@@ -561,6 +567,12 @@ def check_meaning(message_type, headers, data):
         for record in read_records(headers, data):
             digest, user, authenticator, tokens, _, coins = read_record(record)
             check_payment(headers, digest, user, authenticator, tokens, coins)
+    if message_type == "Request-Redemption":
+        found = batch_mac(VENDOR_KEY, b"micromint redemption", headers, headers["batch-id"], data)
+        assert found.hex() == headers["authenticator"]
+    if message_type == "Request-Watch":
+        found = batch_mac(SYNC_KEY, b"micromint watch", headers, headers["watch-id"], data)
+        assert found.hex() == headers["authenticator"]
     if message_type == "Funds-Credited":
         request, sent = read("Request-Credit", (HERE / "messages/request-credit.txt").read_bytes())
         assert request["request-id"] == headers["request-id"]
@@ -708,6 +720,7 @@ def check_scheme(row):
 PERIODS = periods()
 USER_KEY = mac(bytes(range(32)), [b"micromint user key", b"2026-12", b"alice"])
 VENDOR_KEY = mac(bytes(range(32)), [b"micromint vendor key", b"news.example"])
+SYNC_KEY = mac(VENDOR_KEY, [b"micromint sync"])
 CHECKS = {
     "des.json": check_des,
     "hashes.json": check_hash,

@@ -111,7 +111,7 @@ pub unsafe extern "C" fn micromint_broker_user_account(
             place = output(account_out),
             user = parsed(user, user_len)
         );
-        let account = it.broker.user_account(&user, it.host.now()).map_err(failed_broker)?;
+        let account = it.broker.user_account(&user).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("sale", "to", &user))?;
         place.write(micromint_user_account {
             sales: account.sales.len() as u64,
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn micromint_broker_vendor_account(
             place = output(account_out),
             vendor = parsed(vendor, vendor_len)
         );
-        let account = it.broker.vendor_account(&vendor, it.host.now()).map_err(failed_broker)?;
+        let account = it.broker.vendor_account(&vendor).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("registration", "of", &vendor))?;
         place.write(micromint_vendor_account {
             registered_at: account.registered.0,
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn micromint_broker_user_records(
             place = output(records_out),
             user = parsed(user, user_len)
         );
-        let account = it.broker.user_account(&user, it.host.now()).map_err(failed_broker)?;
+        let account = it.broker.user_account(&user).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("sale", "to", &user))?;
         let sales = account
             .sales
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn micromint_broker_vendor_records(
             place = output(records_out),
             vendor = parsed(vendor, vendor_len)
         );
-        let account = it.broker.vendor_account(&vendor, it.host.now()).map_err(failed_broker)?;
+        let account = it.broker.vendor_account(&vendor).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("registration", "of", &vendor))?;
         let batch = |it: &JudgedBatch| {
             let JudgedBatch { when, batch, claims, accepted, waiting, forged, .. } = it;
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn micromint_broker_count(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference_mut(broker), place = output(counts_out));
-        let status = it.broker.status(it.host.now()).map_err(failed_broker)?;
+        let status = it.broker.status().map_err(failed_broker)?;
         place.write(micromint_broker_counts {
             sales: status.sales,
             sets_sold: status.sets_sold,
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn micromint_broker_count(
     })
 }
 
-/// The registered vendors.
+/// The registered vendors, in the order of their registration.
 ///
 /// vendors_out: a buffer with one Vendor-ID per line.
 ///
@@ -281,7 +281,7 @@ pub unsafe extern "C" fn micromint_broker_vendors(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference_mut(broker), place = output(vendors_out));
-        let vendors = it.broker.vendors(it.host.now()).map_err(failed_broker)?;
+        let vendors = it.broker.vendors().map_err(failed_broker)?;
         place.write(lines(vendors.iter()));
         Ok(())
     })
@@ -304,7 +304,7 @@ pub unsafe extern "C" fn micromint_broker_offenders(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference_mut(broker), place = output(offenders_out));
-        let offenders = it.broker.offenders(it.host.now()).map_err(failed_broker)?;
+        let offenders = it.broker.offenders().map_err(failed_broker)?;
         let offender = |it: &Offender<UserId, VendorId>| {
             let vendors = it.vendors.iter().map(|vendor| format!(" {vendor}"));
             let vendors: String = vendors.collect();
@@ -332,7 +332,7 @@ pub unsafe extern "C" fn micromint_broker_suspects(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference_mut(broker), place = output(suspects_out));
-        let found = it.broker.suspicions(it.host.now()).map_err(failed_broker)?;
+        let found = it.broker.suspicions().map_err(failed_broker)?;
         let users = found.users.iter().map(|suspect| {
             let unpaid = suspect.unpaid_at.iter().map(|vendor| format!(" {vendor}"));
             format!("user {} {}{}", suspect.user, suspect.balls, unpaid.collect::<String>())
@@ -359,7 +359,7 @@ pub unsafe extern "C" fn micromint_broker_disputes(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference_mut(broker), place = output(disputes_out));
-        let disputes = it.broker.disputes(it.host.now()).map_err(failed_broker)?;
+        let disputes = it.broker.disputes().map_err(failed_broker)?;
         let dispute =
             |it: &Dispute| format!("{} {} {} {}", it.vendor, it.user, it.coins, it.returned);
         place.write(lines(disputes.iter().map(dispute)));
@@ -415,7 +415,7 @@ pub unsafe extern "C" fn micromint_broker_owners(
             place = output(owners_out),
             vendor = parsed(vendor, vendor_len)
         );
-        let owners = it.broker.owners(&vendor, it.host.now()).map_err(failed_broker)?;
+        let owners = it.broker.owners(&vendor).map_err(failed_broker)?;
         place.write(micromint_buffer::hand_out(owners.to_bytes()));
         Ok(())
     })

@@ -145,8 +145,7 @@ pub unsafe extern "C" fn micromint_broker_sell_again(
             reply = reply(message_out, reason_out),
             user = parsed(user, user_len)
         );
-        let sold =
-            it.broker.withdraw_again(&user, transaction, it.host.now()).map_err(failed_broker)?;
+        let sold = it.broker.withdraw_again(&user, transaction).map_err(failed_broker)?;
         reply.write(sold.map(|message| message.to_bytes()));
         Ok(())
     })

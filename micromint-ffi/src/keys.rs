@@ -230,14 +230,21 @@ pub unsafe extern "C" fn micromint_authenticate_credit(
 /// The authenticator of a Request-Redemption.
 ///
 /// key:                    K_V.
+/// vendor, vendor_len:     the Vendor-ID.
+/// period, period_len:     the period of the batch.
 /// batch_id, batch_id_len: the Batch-ID.
 /// data, data_len:         the decoded records of the message.
 /// authenticator_out:      the authenticator.
 ///
-/// Errors: MICROMINT_ERROR_TEXT.
+/// Errors: MICROMINT_ERROR_TEXT; MICROMINT_ERROR_ARGUMENT if the Vendor-ID or the period is
+/// invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_authenticate_redemption(
     key: *const micromint_key,
+    vendor: *const u8,
+    vendor_len: usize,
+    period: *const u8,
+    period_len: usize,
     batch_id: *const u8,
     batch_id_len: usize,
     data: *const u8,
@@ -249,10 +256,12 @@ pub unsafe extern "C" fn micromint_authenticate_redemption(
         given!(
             key = reference(key),
             place = output(authenticator_out),
+            vendor = parsed(vendor, vendor_len),
+            period = parsed(period, period_len),
             id = text(batch_id, batch_id_len),
             data = slice(data, data_len)
         );
-        place.write(Key::from(key).request_redemption(id, data).into());
+        place.write(Key::from(key).request_redemption(&vendor, &period, id, data).into());
         Ok(())
     })
 }

@@ -214,7 +214,8 @@ pub unsafe extern "C" fn micromint_broker_compromise(
     })
 }
 
-/// Decides the waiting claims, once redeem-until is reached; every other function does this too.
+/// Decides the waiting claims, once redeem-until is reached. This is final; no other function does
+/// it.
 ///
 /// settled_out: whether the period is settled.
 ///

@@ -193,8 +193,15 @@ impl Key {
     }
 
     /// The authenticator of a Request-Redemption. This key is K_V; `data` is the decoded records.
-    pub fn request_redemption(&self, batch_id: &str, data: &[u8]) -> Authenticator {
-        self.authenticator(&[b"micromint redemption", batch_id.as_bytes(), data])
+    pub fn request_redemption(
+        &self,
+        vendor: &VendorId,
+        period: &Period,
+        batch_id: &str,
+        data: &[u8],
+    ) -> Authenticator {
+        let (vendor, period) = (vendor.as_str().as_bytes(), period.as_str().as_bytes());
+        self.authenticator(&[b"micromint redemption", vendor, period, batch_id.as_bytes(), data])
     }
 
     /// The authenticator of a Redemption-Result. This key is K_V; `blocked` is the value of the
@@ -526,6 +533,25 @@ mod tests {
             key.payment(&news, &a, &tokens[..1], &[9; 16]),
             key.payment(&news, &a, &tokens[..1], &[&[2; 8][..], &[9; 16]].concat()),
             key.payment(&news, &a, &tokens, &[8; 16]),
+        ];
+        for (i, authenticator) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|other| other != authenticator), "{i}");
+        }
+    }
+
+    /// A batch is of one vendor and one period.
+    #[test]
+    fn the_authenticator_of_a_batch_covers_every_part() {
+        let key = Key::from_bytes([3; KEY_SIZE]);
+        let (news, shop) = ("news.example".parse().unwrap(), "shop.example".parse().unwrap());
+        let (month, next) = ("2026-12".parse().unwrap(), "2027-01".parse().unwrap());
+        let all = [
+            key.request_redemption(&news, &month, "b", &[1]),
+            key.request_redemption(&shop, &month, "b", &[1]),
+            key.request_redemption(&news, &next, "b", &[1]),
+            key.request_redemption(&news, &month, "c", &[1]),
+            key.request_redemption(&news, &month, "b", &[2]),
+            key.request_watch(&news, &month, "b", &[1]),
         ];
         for (i, authenticator) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|other| other != authenticator), "{i}");

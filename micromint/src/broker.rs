@@ -40,6 +40,8 @@ mod redemption;
 
 mod watch;
 
+mod shown;
+
 mod returns;
 
 mod settlement;
@@ -76,7 +78,6 @@ use crate::host::{Directory, Entropy, ExclusiveLock, File, Open};
 use crate::journal::{CaughtUp, Journal, JournalError};
 use crate::params::Params;
 use crate::protocol::Verdict;
-use crate::time::UnixTime;
 
 pub use self::accounts::{BrokerStatus, UserAccount, VendorAccount};
 pub use self::award::{Ruling, Sums};
@@ -96,6 +97,8 @@ pub use self::rejected::{rejected_coins, rejected_coins_end};
 pub use self::returns::ReturnRefusal;
 pub use self::sale::SaleRefusal;
 use self::settlement::Decided;
+use self::shown::Shown;
+pub use self::shown::WATCH_COINS_PER_HOUR_MAX;
 pub use self::vendors::VendorRefusal;
 pub use self::watch::WatchAnswer;
 
@@ -146,6 +149,7 @@ pub struct Broker {
     claims: ClaimsFile,
     lock: Arc<dyn File>,
     ledger: Ledger,
+    shown: Shown,
     threads: usize,
     /// A write failed, so the state may lack records that are on the disk.
     in_doubt: bool,
@@ -225,6 +229,7 @@ impl Broker {
             claims: ClaimsFile::open(directory, &format!("{name}.claims"))?,
             lock: Arc::clone(&lock),
             ledger: Ledger::default(),
+            shown: Shown::default(),
             threads: 1,
             in_doubt: false,
             coin_file,
@@ -245,19 +250,15 @@ impl Broker {
         self.coin_file.params()
     }
 
-    /// Calls `act` as the one broker: under the lock, with the state up to date, and with the
-    /// period settled if that is due.
+    /// Calls `act` as the one broker: under the lock, with the state up to date.
     fn locked<T>(
         &mut self,
-        now: UnixTime,
         act: impl FnOnce(&mut LockedBroker<'_>) -> Result<T, BrokerError>,
     ) -> Result<T, BrokerError> {
         let lock = Arc::clone(&self.lock);
         let held = take_lock(lock.as_ref(), self.coin_file.path())?;
         let caught_up = self.catch_up(&held)?;
-        let mut locked = LockedBroker { broker: self, caught_up };
-        locked.settle_if_due(now)?;
-        act(&mut locked)
+        act(&mut LockedBroker { broker: self, caught_up })
     }
 
     /// Reads what other processes appended and makes it durable: its writer may have died before

@@ -309,6 +309,15 @@ pub trait File: Send + Sync {
     /// An error of the operating system.
     fn set_size(&self, size: u64) -> io::Result<()>;
 
+    /// Lets every user of the machine read the file, whatever the umask. A new file can be read
+    /// only by its owner. Does nothing on hosts whose files have no modes.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    fn make_readable(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes everything written durable.
     ///
     /// # Errors
@@ -429,13 +438,46 @@ pub(crate) fn read_whole(
 /// # Errors
 /// An error of the operating system. The old file is then unchanged.
 pub fn replace_whole(directory: &dyn Directory, name: &str, bytes: &[u8]) -> io::Result<()> {
+    replace(directory, name, bytes, Readers::Owner)
+}
+
+/// Replaces a whole file durably, as [`replace_whole`] does, by one that every user may read: mode
+/// 0644, whatever the umask. For files that contain no secret and that web servers read, whose
+/// workers run as other users.
+///
+/// # Errors
+/// An error of the operating system. The old file is then unchanged.
+pub fn replace_public(directory: &dyn Directory, name: &str, bytes: &[u8]) -> io::Result<()> {
+    replace(directory, name, bytes, Readers::All)
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    Owner,
+    All,
+}
+
+fn replace(
+    directory: &dyn Directory,
+    name: &str,
+    bytes: &[u8],
+    readers: Readers,
+) -> io::Result<()> {
     let temporary = format!(".{name}.new");
     if directory.names()?.contains(&temporary) {
         directory.remove(&temporary)?;
     }
     let file = directory.open(&temporary, Open::CreateNew)?;
-    let written = file.write_at(bytes, 0).and_then(|()| file.sync());
-    if let Err(error) = written {
+    let write = || {
+        file.write_at(bytes, 0)?;
+        // Before the rename, so that the name never has a file that its readers cannot open.
+        if readers == Readers::All {
+            file.make_readable()?;
+        }
+        file.sync()
+    };
+    if let Err(error) = write() {
         let _ = directory.remove(&temporary);
         return Err(error);
     }

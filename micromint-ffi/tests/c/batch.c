@@ -35,7 +35,8 @@ static size_t write_batch(char *text, size_t size, const char *name) {
   size_t at, i;
   for (i = 0; i < RECORDS; i++) memcpy(data + 5 * i, "\0\0\0\1x", 5);
   good(micromint_vendor_key(&SECRET, TEXT("news.example"), &key, &error), error);
-  good(micromint_authenticate_redemption(&key, TEXT(name), data, sizeof data, &head, &error), error);
+  good(micromint_authenticate_redemption(&key, TEXT("news.example"), TEXT("2026-12"), TEXT(name), data, sizeof data,
+                                         &head, &error), error);
   at = (size_t)snprintf(text, size,
                         "MicroMint-1.0\r\nRequest-Redemption\r\nVendor-ID: news.example\r\nBatch-ID: %s\r\n"
                         "Period: 2026-12\r\nPayments: %d\r\nAuthenticator: ", name, RECORDS);

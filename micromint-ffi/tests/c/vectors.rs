@@ -14,7 +14,7 @@ typedef struct {
   const micromint_bin *bins; size_t bins_len;
 } coin_vector;
 enum { USER_KEY, VENDOR_KEY, PAYMENT, CREDIT, REDEMPTION };
-typedef struct { int kind; micromint_key key; bytes parts[2]; bytes tokens, data, result; } authenticator_vector;
+typedef struct { int kind; micromint_key key; bytes parts[3]; bytes tokens, data, result; } authenticator_vector;
 typedef struct { bytes name, value; } header_vector;
 typedef struct {
   bytes text, type; const header_vector *headers; size_t headers_len; bytes data;
@@ -116,14 +116,16 @@ impl Source {
         let first = self.text(parts[1]);
         let is_payment = kind == "PAYMENT";
         let second = if is_payment { Some(&row["url"]) } else { parts.get(2).copied() };
-        let second = second.map_or("{NULL, 0}".to_string(), |part| self.text(part));
+        let third = parts.get(3).copied();
+        let [second, third] =
+            [second, third].map(|part| part.map_or("{NULL, 0}".into(), |part| self.text(part)));
         let data = if is_payment { &row["coins"] } else { &row["data"] };
         let tokens: Vec<u8> =
             row["tokens"].as_array().into_iter().flatten().flat_map(unhex).collect();
         let [tokens, data, result] = [tokens, unhex(data), unhex(&row["result"])];
         let [tokens, data, result] = [&tokens, &data, &result].map(|bytes| self.bytes(bytes));
         format!(
-            "{{{kind}, {{{{{}}}}}, {{{first}, {second}}}, {tokens}, {data}, {result}}}",
+            "{{{kind}, {{{{{}}}}}, {{{first}, {second}, {third}}}, {tokens}, {data}, {result}}}",
             key.join(",")
         )
     }

@@ -53,14 +53,14 @@ pub(crate) fn junk_then_return(mint: &Mint) -> Report {
     world.clock.set(world.params().raw().redeem_until);
     let now = world.now();
     assert!(world.broker.settle(now).unwrap());
-    let disputes = world.broker.disputes(now).unwrap();
+    let disputes = world.broker.disputes().unwrap();
     let is_listed = disputes.iter().any(|dispute| {
         dispute.user == thief.user
             && dispute.vendor == shop.vendor
             && (dispute.coins, dispute.returned) == (coins.len() as u64, coins.len() as u64)
     });
     report.expect(is_listed, || format!("not listed as a dispute: {disputes:?}"));
-    let account = world.broker.user_account(&thief.user, now).unwrap().unwrap();
+    let account = world.broker.user_account(&thief.user).unwrap().unwrap();
     let rest = (balls.len() - coins.len()) as u64;
     report.expect(
         (account.coins_disputed, account.coins_credited) == (coins.len() as u64, rest),
@@ -173,7 +173,7 @@ pub(crate) fn held(mint: &Mint) -> Report {
     world.clock.set(world.params().raw().redeem_until);
     let now = world.now();
     assert!(world.broker.settle(now).unwrap());
-    let disputes = world.broker.disputes(now).unwrap();
+    let disputes = world.broker.disputes().unwrap();
     let disputed: u64 = disputes.iter().map(|dispute| dispute.coins).sum();
     report.expect(waiting > 0 && disputed == waiting, || {
         format!("{waiting} claims without proof, {disputed} of them disputed")
@@ -210,7 +210,8 @@ pub(crate) fn returned_and_spent(mint: &Mint) -> Report {
     report.expect(paid == coins.len() as u64, || format!("{paid} of {} paid", coins.len()));
     world.clock.set(world.params().raw().redeem_until);
     let now = world.now();
-    let account = world.broker.user_account(&thief.user, now).unwrap().unwrap();
+    assert!(world.broker.settle(now).unwrap());
+    let account = world.broker.user_account(&thief.user).unwrap().unwrap();
     report.expect(account.coins_credited + paid == balls.len() as u64, || {
         format!("{} credited and {paid} paid of {}", account.coins_credited, balls.len())
     });

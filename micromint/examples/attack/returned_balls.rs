@@ -62,8 +62,7 @@ pub(crate) fn oracle(mint: &Mint) -> Report {
         });
         kinds.push(x.len());
     }
-    let now = world.now();
-    let alarms = world.broker.alarms(now).unwrap();
+    let alarms = world.broker.alarms().unwrap();
     let alarm = alarms.users.iter().find(|alarm| alarm.user == thief.user);
     report.expect(alarm.is_some_and(|alarm| alarm.coins.forged == forged.len() as u64), || {
         format!("no alarm about forged balls: {alarms:?}")

@@ -185,10 +185,11 @@ impl Cast {
             batch: "2026-12-03.1".parse().unwrap(),
             period: "2026-12".parse().unwrap(),
             payments: 2,
-            authenticator: key.request_redemption("2026-12-03.1", &data),
+            authenticator: Authenticator::from_bytes([0; 16]),
             data,
-        };
-        let parts = ["micromint redemption", "2026-12-03.1"];
+        }
+        .authenticated(&key);
+        let parts = ["micromint redemption", "news.example", "2026-12", "2026-12-03.1"];
         self.authenticator(&key, &parts, &batch.data, batch.authenticator);
         self.files.push(("request-redemption", batch.to_bytes()));
         let digest: [u8; 32] = Sha256::digest(&batch.data).into();

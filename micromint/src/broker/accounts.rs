@@ -87,12 +87,8 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn user_account(
-        &mut self,
-        user: &UserId,
-        now: UnixTime,
-    ) -> Result<Option<UserAccount>, BrokerError> {
-        self.locked(now, |broker| {
+    pub fn user_account(&mut self, user: &UserId) -> Result<Option<UserAccount>, BrokerError> {
+        self.locked(|broker| {
             let sales: Vec<RecordedSale> =
                 broker.ledger.sales.values().filter(|sale| sale.user == *user).cloned().collect();
             if sales.is_empty() {
@@ -128,9 +124,8 @@ impl Broker {
     pub fn vendor_account(
         &mut self,
         vendor: &VendorId,
-        now: UnixTime,
     ) -> Result<Option<VendorAccount>, BrokerError> {
-        self.locked(now, |broker| {
+        self.locked(|broker| {
             let Some(&registered) = broker.ledger.vendors.get(vendor) else { return Ok(None) };
             let batches: Vec<JudgedBatch> = broker
                 .ledger
@@ -157,20 +152,24 @@ impl Broker {
         })
     }
 
-    /// The registered vendors.
+    /// The registered vendors, in the order of their registration; those of one second by name.
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn vendors(&mut self, now: UnixTime) -> Result<Vec<VendorId>, BrokerError> {
-        self.locked(now, |broker| Ok(broker.ledger.vendors.keys().cloned().collect()))
+    pub fn vendors(&mut self) -> Result<Vec<VendorId>, BrokerError> {
+        self.locked(|broker| {
+            let mut vendors: Vec<_> = broker.ledger.vendors.iter().collect();
+            vendors.sort_by_key(|(_, registered)| **registered);
+            Ok(vendors.into_iter().map(|(vendor, _)| vendor.clone()).collect())
+        })
     }
 
     /// The totals of the period.
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn status(&mut self, now: UnixTime) -> Result<BrokerStatus, BrokerError> {
-        self.locked(now, |broker| {
+    pub fn status(&mut self) -> Result<BrokerStatus, BrokerError> {
+        self.locked(|broker| {
             let ledger = &broker.ledger;
             let mut status = BrokerStatus {
                 sales: ledger.sales.len() as u64,

@@ -71,8 +71,8 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn disputes(&mut self, now: UnixTime) -> Result<Vec<Dispute>, BrokerError> {
-        self.locked(now, |broker| broker.open_disputes())
+    pub fn disputes(&mut self) -> Result<Vec<Dispute>, BrokerError> {
+        self.locked(|broker| broker.open_disputes())
     }
 
     /// Records what a person decided about the disputed claims of a vendor, on coins of one user or
@@ -87,7 +87,7 @@ impl Broker {
         ruling: Ruling,
         now: UnixTime,
     ) -> Result<Reply<RulingOutcome, RulingRefusal>, BrokerError> {
-        self.locked(now, |broker| broker.rule(vendor, user, ruling, now))
+        self.locked(|broker| broker.rule(vendor, user, ruling, now))
     }
 
     fn open_disputes(&self) -> Result<Vec<Dispute>, BrokerError> {

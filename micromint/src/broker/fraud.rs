@@ -95,11 +95,8 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn offenders(
-        &mut self,
-        now: UnixTime,
-    ) -> Result<Vec<Offender<UserId, VendorId>>, BrokerError> {
-        self.locked(now, |broker| {
+    pub fn offenders(&mut self) -> Result<Vec<Offender<UserId, VendorId>>, BrokerError> {
+        self.locked(|broker| {
             let findings = broker.findings()?;
             let named = findings.offenders().into_iter().filter_map(|found| {
                 let Offender { user, balls, spent_twice, forged, vendors, first, last } = found;
@@ -117,8 +114,8 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn suspicions(&mut self, now: UnixTime) -> Result<Suspicions, BrokerError> {
-        self.locked(now, |broker| {
+    pub fn suspicions(&mut self) -> Result<Suspicions, BrokerError> {
+        self.locked(|broker| {
             let findings = broker.findings()?;
             let suspects = findings.suspects().into_iter().filter_map(|found| {
                 let Suspect { user, balls, unpaid_at } = found;
@@ -138,8 +135,8 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn alarms(&mut self, now: UnixTime) -> Result<Alarms, BrokerError> {
-        self.locked(now, |broker| {
+    pub fn alarms(&mut self) -> Result<Alarms, BrokerError> {
+        self.locked(|broker| {
             let mut users: BTreeMap<Buyer, Alarm> = BTreeMap::new();
             let mut vendors: BTreeMap<&VendorId, (Alarm, Vec<Served<Buyer>>)> = BTreeMap::new();
             let failing = broker.sent().filter(|sent| sent.has_failing);

@@ -6,7 +6,6 @@ use super::{Broker, BrokerError};
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
 use crate::owner::{OwnerTag, Owners, owner_tag};
-use crate::time::UnixTime;
 
 /// The generation of all owners files. It will rise when a broker is restored from a backup.
 const GENERATION: u32 = 1;
@@ -16,8 +15,8 @@ impl Broker {
     ///
     /// # Errors
     /// The files cannot be used.
-    pub fn owners(&mut self, vendor: &VendorId, now: UnixTime) -> Result<Owners, BrokerError> {
-        let sold: Vec<(u32, UserId)> = self.locked(now, |broker| {
+    pub fn owners(&mut self, vendor: &VendorId) -> Result<Owners, BrokerError> {
+        let sold: Vec<(u32, UserId)> = self.locked(|broker| {
             let sales = broker.ledger.sales.values();
             let sold = sales
                 .flat_map(|sale| sale.first_superbins().map(|first| (first, sale.user.clone())));
@@ -51,7 +50,7 @@ mod tests {
         broker.withdraw(&user("alice"), 2, 1, DURING).unwrap().granted().unwrap();
         broker.withdraw(&user("bob"), 1, 2, DURING).unwrap().granted().unwrap();
         let (news, shop) = (vendor("news.example"), vendor("shop.example"));
-        let owners = broker.owners(&news, DURING).unwrap();
+        let owners = broker.owners(&news).unwrap();
         assert_eq!((owners.count(), owners.generation()), (3, 1));
         let owns = |vendor: &VendorId, name: &str| {
             let user = user(name);

@@ -15,6 +15,7 @@ use super::examine::{ExaminedPayment, Examiner};
 use super::fraud::served_by;
 use super::rank::verdict_now;
 use super::record::{BrokerRecord, DIGEST_SIZE, JudgedBatch};
+use super::shown::WATCH_COINS_PER_HOUR_MAX;
 use super::{Broker, BrokerError, LockedBroker};
 use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::bin::Bin;
@@ -56,6 +57,19 @@ pub enum BatchRefusal {
         /// The Batch-ID or Watch-ID.
         id: Id,
     },
+    /// The watch would exceed what a vendor can show within an hour.
+    #[error(
+        "{vendor} showed {shown} coins this hour, and {coins} more exceed \
+         {WATCH_COINS_PER_HOUR_MAX}: show them in the next hour"
+    )]
+    TooManyShown {
+        /// The vendor.
+        vendor: VendorId,
+        /// The coins that it showed in the current hour.
+        shown: u64,
+        /// The coins of this watch.
+        coins: u64,
+    },
 }
 
 /// The answer to a batch.
@@ -96,12 +110,12 @@ impl Broker {
         if let Some(refusal) = self.batch_refusal(batch) {
             return Ok(Reply::Refused(refusal));
         }
-        let known = self.locked(now, |broker| broker.known_batch(batch, &digest))?;
+        let known = self.locked(|broker| broker.known_batch(batch, &digest))?;
         if let Some(known) = known {
             return Ok(known);
         }
         let examined = self.examined(&batch.vendor, &batch.records())?;
-        self.locked(now, |broker| {
+        self.locked(|broker| {
             // Another process may have judged the batch in the meantime.
             match broker.known_batch(batch, &digest)? {
                 Some(known) => Ok(known),
@@ -127,7 +141,7 @@ impl Broker {
             return Some(refusal);
         }
         let key = self.secret.vendor_key(&batch.vendor);
-        if key.request_redemption(batch.batch.as_str(), &batch.data) != batch.authenticator {
+        if !batch.is_authentic(&key) {
             return Some(BatchRefusal::WrongAuthenticator { vendor: batch.vendor.clone() });
         }
         None
@@ -223,8 +237,8 @@ impl LockedBroker<'_> {
         now: UnixTime,
     ) -> Result<BatchAnswer, BrokerError> {
         let mut claims = self.decide(examined)?;
-        if self.ledger.settlement.is_some() {
-            // The period is settled. Nothing is recorded, so nothing can be paid later either.
+        if self.is_closed(now) {
+            // Nothing is recorded: the verdict ends nothing if the clock was wrong.
             set_too_late(&mut claims);
             return Ok(self.answer_to(batch, &digest, &claims, false, Vec::new()));
         }
@@ -247,7 +261,7 @@ impl LockedBroker<'_> {
     }
 }
 
-/// Replaces the verdicts on all claims after the settlement.
+/// Replaces the verdicts on all claims after redeem-until.
 pub(super) fn set_too_late(claims: &mut [Claim]) {
     let undecided = claims.iter_mut().filter(|claim| claim.rank.is_some());
     undecided.for_each(|claim| claim.verdict = Verdict::TooLate);

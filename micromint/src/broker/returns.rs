@@ -98,12 +98,12 @@ impl Broker {
         if let Some(refusal) = self.return_refusal(request, &data) {
             return Ok(Reply::Refused(refusal));
         }
-        let known = self.locked(now, |broker| broker.known_return(request, &digest, now))?;
+        let known = self.locked(|broker| broker.known_return(request, &digest, now))?;
         if let Some(known) = known {
             return Ok(known);
         }
         let examined = self.examine_balls(request)?;
-        self.locked(now, |broker| match broker.known_return(request, &digest, now)? {
+        self.locked(|broker| match broker.known_return(request, &digest, now)? {
             Some(known) => Ok(known),
             None => broker
                 .record_return(request, transaction, digest, &examined, now)
@@ -167,7 +167,7 @@ impl Broker {
         let max = sets * u64::from(self.params().subbin_count());
         let found = request.x.len();
         let returns = self.ledger.returns.iter().filter(|back| back.user == user).count();
-        if self.ledger.settlement.is_some() {
+        if self.is_closed(now) {
             Some(ReturnRefusal::TooLate { closed })
         } else if now < opens {
             Some(ReturnRefusal::TooEarly { opens })

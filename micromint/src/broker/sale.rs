@@ -89,7 +89,7 @@ impl Broker {
             Ok(vector) => vector,
             Err(none) => return Ok(Reply::Refused(none.into())),
         };
-        let sale = self.locked(now, |broker| {
+        let sale = self.locked(|broker| {
             if let Some(sale) = broker.ledger.sale(transaction) {
                 let is_same = sale.user == *user && sale.sets == sets;
                 return Ok(if is_same {
@@ -114,9 +114,8 @@ impl Broker {
         &mut self,
         user: &UserId,
         transaction: u64,
-        now: UnixTime,
     ) -> Result<Reply<FundsWithdrawn, SaleRefusal>, BrokerError> {
-        let sale = self.locked(now, |broker| Ok(broker.ledger.sale(transaction).cloned()))?;
+        let sale = self.locked(|broker| Ok(broker.ledger.sale(transaction).cloned()))?;
         let Some(sale) = sale.filter(|sale| sale.user == *user) else {
             return Ok(Reply::Refused(SaleRefusal::NoSuchSale { transaction, user: user.clone() }));
         };

@@ -1,8 +1,10 @@
 //! The settlement: the final decision about waiting claims at redeem-until.
 //!
-//! Input: all waiting claims. Output: a record of those that are paid, credited or disputed. The
-//! first operation at or after redeem-until makes it. The invariant: after it nothing is sold,
-//! judged or settled, even if the clock is set back; only disputed claims are still decided.
+//! Input: all waiting claims. Output: a record of those that are paid, credited or disputed. Only
+//! [`Broker::settle`] makes it, at or after redeem-until, so that one other command under a wrong
+//! clock decides nothing. The invariants: from redeem-until on nothing new is sold or judged. After
+//! the settlement that holds even if the clock is set back, and only disputed claims are still
+//! decided.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -44,12 +46,19 @@ impl Decided {
 }
 
 impl Broker {
-    /// Settles the period if that is due. Returns whether it is settled.
+    /// Settles the period, which is final, if `now` is at or after redeem-until and it is not
+    /// settled yet. Returns whether it is settled. Nothing else settles it.
     ///
     /// # Errors
     /// The files cannot be used.
     pub fn settle(&mut self, now: UnixTime) -> Result<bool, BrokerError> {
-        self.locked(now, |broker| Ok(broker.ledger.settlement.is_some()))
+        self.locked(|broker| broker.settle_if_due(now))
+    }
+
+    /// Whether no new message is judged any more: redeem-until is over, or the period is settled,
+    /// which shows that it was over even if the clock is set back.
+    pub(super) fn is_closed(&self, now: UnixTime) -> bool {
+        self.ledger.settlement.is_some() || now >= self.params().raw().redeem_until
     }
 
     /// What the settlement and persons decided; `None` before the settlement.
@@ -127,13 +136,13 @@ pub(super) fn verdict_after(award: Award, number: u64) -> Option<Verdict> {
 }
 
 impl LockedBroker<'_> {
-    /// Makes the settlement if it is due and not made yet.
-    pub(super) fn settle_if_due(&mut self, now: UnixTime) -> Result<(), BrokerError> {
-        if self.ledger.settlement.is_some() || now < self.params().raw().redeem_until {
-            return Ok(());
+    /// Makes the settlement if it is due and not made yet. Returns whether it is made.
+    fn settle_if_due(&mut self, now: UnixTime) -> Result<bool, BrokerError> {
+        if self.ledger.settlement.is_none() && self.is_closed(now) {
+            let decisions = self.decisions()?;
+            let decided: Section = self.claims.write(self.ledger.claims_end(), &decisions)?;
+            self.commit(BrokerRecord::Settlement { when: now, decided })?;
         }
-        let decisions = self.decisions()?;
-        let decided: Section = self.claims.write(self.ledger.claims_end(), &decisions)?;
-        self.commit(BrokerRecord::Settlement { when: now, decided })
+        Ok(self.ledger.settlement.is_some())
     }
 }

@@ -20,6 +20,7 @@ use crate::protocol::{
 };
 use crate::reply::Reply;
 use crate::testing::{ObviousMint, test_params};
+use crate::time::UnixTime;
 
 pub(super) const NAME: &str = "2026-12.coins";
 /// In the middle of the period, after its expiration, and at redeem-until.
@@ -88,10 +89,11 @@ pub(super) fn batch_of_records(
     let mut data = Vec::new();
     records.iter().for_each(|record| push_record(&mut data, record));
     let batch: Id = name.parse().unwrap();
-    let authenticator = secret().vendor_key(vendor).request_redemption(batch.as_str(), &data);
     let period = MINT.params().period().clone();
     let payments = records.len() as u32;
+    let authenticator = Authenticator::from_bytes([0; 16]);
     RequestRedemption { vendor: vendor.clone(), batch, period, payments, authenticator, data }
+        .authenticated(&secret().vendor_key(vendor))
 }
 
 /// A watch with these payment records.
@@ -170,7 +172,7 @@ fn world() -> World {
 fn a_sale_has_the_sets_of_the_obvious_mint_and_marks_the_coin_file() {
     let mut world = world();
     let expected = MINT.funds(&world.alice, &user_key(&world.alice), &[0, 2], 1);
-    let again = world.broker.withdraw_again(&world.alice, 1, DURING).unwrap().granted().unwrap();
+    let again = world.broker.withdraw_again(&world.alice, 1).unwrap().granted().unwrap();
     assert_eq!(again, expected);
     assert_eq!(FundsWithdrawn::parse(&again.to_bytes()).unwrap(), expected);
     let coin_file = CoinFile::open(&world.directory, NAME).unwrap();
@@ -190,16 +192,13 @@ fn a_transaction_is_one_sale_to_one_user() {
     assert_eq!(world.broker.withdraw(&world.bob, 1, 9, DURING).unwrap().granted().unwrap(), first);
     // Sales can be fetched again after the selling has ended.
     assert_eq!(world.broker.withdraw(&world.bob, 1, 9, CLOSED).unwrap().granted().unwrap(), first);
-    assert_eq!(
-        world.broker.withdraw_again(&world.bob, 9, CLOSED).unwrap().granted().unwrap(),
-        first
-    );
+    assert_eq!(world.broker.withdraw_again(&world.bob, 9).unwrap().granted().unwrap(), first);
     assert_eq!(world.broker.sets_left(), left);
     let refused = world.broker.withdraw(&world.bob, 2, 9, DURING).unwrap();
     assert!(matches!(refused, Reply::Refused(SaleRefusal::OtherSale { transaction: 9 })));
     let refused = world.broker.withdraw(&world.alice, 1, 9, DURING).unwrap();
     assert!(matches!(refused, Reply::Refused(SaleRefusal::OtherSale { .. })));
-    let refused = world.broker.withdraw_again(&world.alice, 9, DURING).unwrap();
+    let refused = world.broker.withdraw_again(&world.alice, 9).unwrap();
     assert!(matches!(refused, Reply::Refused(SaleRefusal::NoSuchSale { .. })));
 }
 
@@ -314,12 +313,13 @@ fn a_batch_has_a_verdict_for_every_coin() {
     assert_eq!((forged, not_from_owner, invented), (1, 4, 0));
     let again = world.broker.redeem(&batch, DURING).unwrap().granted().unwrap();
     assert_eq!((again.result, again.is_repeated), (judged.result, true));
-    let status = world.broker.status(DURING).unwrap();
+    let status = world.broker.status().unwrap();
     assert_eq!((status.coins.paid, status.claims_waiting, status.alarm), (3, 2, judged.alarm));
     // Two of five claims are of rank 2: a person decides them.
+    assert!(world.broker.settle(CLOSED).unwrap());
     let last = redeem(&mut world.broker, &batch, CLOSED);
     assert_eq!((last[10], last[12], last[13]), (Disputed, AlreadyPaid, Disputed));
-    let coins = world.broker.status(CLOSED).unwrap().coins;
+    let coins = world.broker.status().unwrap().coins;
     assert_eq!((coins.paid, coins.disputed), (3, 2));
     assert!(coins.is_balanced());
 }
@@ -330,8 +330,7 @@ fn a_batch_that_is_not_from_its_vendor_is_refused() {
     let coins = MINT.coins(&world.alice, &world.news, 0);
     let payments = [payment(&world.alice, &world.news, "a", &coins[..3])];
     let good = batch(&world.news, "b1", &payments);
-    let mut forged = good.clone();
-    forged.authenticator = secret().vendor_key(&world.shop).request_redemption("b1", &forged.data);
+    let forged = good.clone().authenticated(&secret().vendor_key(&world.shop));
     let refusal = world.broker.redeem(&forged, DURING).unwrap().refused().unwrap();
     assert!(matches!(refusal, BatchRefusal::WrongAuthenticator { .. }), "{refusal}");
     let mut renamed = good.clone();
@@ -346,12 +345,19 @@ fn a_batch_that_is_not_from_its_vendor_is_refused() {
         world.broker.redeem(&later, DURING).unwrap(),
         Reply::Refused(BatchRefusal::OtherPeriod { .. })
     ));
+    // A batch of another period that is relabelled as one of this period.
+    let mut relabelled = later.authenticated(&secret().vendor_key(&world.news));
+    relabelled.period = good.period.clone();
+    assert!(matches!(
+        world.broker.redeem(&relabelled, DURING).unwrap(),
+        Reply::Refused(BatchRefusal::WrongAuthenticator { .. })
+    ));
     let stranger = batch(&vendor("unknown.example"), "b1", &payments);
     assert!(matches!(
         world.broker.redeem(&stranger, DURING).unwrap(),
         Reply::Refused(BatchRefusal::UnknownVendor { .. })
     ));
-    assert_eq!(world.broker.status(DURING).unwrap().batches, 0);
+    assert_eq!(world.broker.status().unwrap().batches, 0);
     assert_eq!(redeem(&mut world.broker, &good, DURING), [Verdict::Accepted; 3]);
     let other = batch(&world.news, "b1", &[]);
     assert!(matches!(
@@ -396,7 +402,7 @@ fn claims_on_one_first_ball_are_ranked() {
     assert_eq!(redeem(broker, &good, CLOSED), [Accepted]);
     assert_eq!(redeem(broker, &other, CLOSED), [AlreadyPaid, Accepted]);
     assert_eq!(redeem(broker, &later, CLOSED), [Disputed]);
-    let coins = broker.status(CLOSED).unwrap().coins;
+    let coins = broker.status().unwrap().coins;
     assert_eq!((coins.paid, coins.credited, coins.disputed), (2, 1, 1));
     assert!(coins.is_balanced());
     let bin = MINT.rules().bin(returned_only[0]).unwrap();
@@ -405,7 +411,7 @@ fn claims_on_one_first_ball_are_ranked() {
 
     // Two signed payments of `right` at two vendors: the only proof that alice spent a ball twice.
     // `junk` and `twice` may be the work of vendors.
-    let offenders = broker.offenders(CLOSED).unwrap();
+    let offenders = broker.offenders().unwrap();
     assert_eq!(offenders.len(), 1);
     let found = &offenders[0];
     assert_eq!((found.user.as_str(), found.balls, found.spent_twice), ("alice", 1, 1));
@@ -434,7 +440,51 @@ fn a_payment_sent_twice_by_a_vendor_is_no_offence() {
     redeem(&mut world.broker, &batch(&world.news, "b1", std::slice::from_ref(&paid)), DURING);
     let again = redeem(&mut world.broker, &batch(&world.news, "b2", &[paid]), DURING);
     assert_eq!(again, [Verdict::AlreadyPaid; 2]);
-    assert_eq!(world.broker.offenders(DURING).unwrap(), []);
+    assert_eq!(world.broker.offenders().unwrap(), []);
+}
+
+/// A command under a clock that is ahead decides nothing, unless it is the settlement.
+#[test]
+fn only_the_settlement_settles() {
+    let mut world = world();
+    let coins = MINT.coins(&world.alice, &world.news, 0);
+    let early = batch(
+        &world.news,
+        "b1",
+        &[with_junk(payment(&world.alice, &world.news, "a", &coins[..1]))],
+    );
+    let back = return_of(&world.alice, "r1", &[coins[1][0]]);
+    assert_eq!(redeem(&mut world.broker, &early, EXPIRED), [Verdict::Waiting]);
+    assert_eq!(take_back(&mut world.broker, &back, EXPIRED), [Verdict::Waiting]);
+    let size = || world.directory.bytes(&format!("{NAME}.journal")).unwrap().len();
+    let journal = size();
+
+    let news = world.news.clone();
+    let late = batch(&news, "b2", &[payment(&world.alice, &news, "b", &coins[2..4])]);
+    assert_eq!(redeem(&mut world.broker, &late, CLOSED), [Verdict::TooLate; 2]);
+    let shown = watch_of(&news, "w1", &late.records());
+    let answer = world.broker.watch(&shown, CLOSED).unwrap().granted().unwrap();
+    assert_eq!(answer.result.verdicts, [Verdict::TooLate; 2]);
+    let more = return_of(&world.alice, "r2", &[coins[4][0]]);
+    let refusal = world.broker.take_back(&more, 1, CLOSED).unwrap().refused().unwrap();
+    assert!(matches!(refusal, ReturnRefusal::TooLate { .. }), "{refusal}");
+    // What was judged before gets the same answer.
+    assert_eq!(redeem(&mut world.broker, &early, CLOSED), [Verdict::Waiting]);
+    assert_eq!(take_back(&mut world.broker, &back, CLOSED), [Verdict::Waiting]);
+    assert!(!world.broker.status().unwrap().is_settled);
+    assert_eq!(world.broker.disputes().unwrap(), []);
+    let ruling = world.broker.decide_dispute(&news, None, Ruling::Pay, CLOSED).unwrap();
+    assert!(ruling.refused().is_some());
+    world.broker.owners(&news).unwrap();
+    world.broker.offenders().unwrap();
+    world.broker.user_account(&world.alice).unwrap().unwrap();
+    assert_eq!(size(), journal);
+
+    // With the right clock everything goes on.
+    assert!(!world.broker.settle(EXPIRED).unwrap());
+    assert_eq!(redeem(&mut world.broker, &late, EXPIRED), [Verdict::Accepted; 2]);
+    assert!(world.broker.settle(CLOSED).unwrap());
+    assert_eq!(take_back(&mut world.broker, &back, CLOSED), [Verdict::Accepted]);
 }
 
 /// A settled period sells, judges and settles nothing, whatever the clock.
@@ -443,8 +493,9 @@ fn after_the_settlement_nothing_happens_even_if_the_clock_is_set_back() {
     let mut world = world();
     let coins = MINT.coins(&world.alice, &world.news, 0);
     let late = batch(&world.news, "b1", &[payment(&world.alice, &world.news, "a", &coins[..2])]);
+    assert!(world.broker.settle(CLOSED).unwrap());
     assert_eq!(redeem(&mut world.broker, &late, CLOSED), [Verdict::TooLate; 2]);
-    let before = world.broker.status(CLOSED).unwrap();
+    let before = world.broker.status().unwrap();
     let size = || world.directory.bytes(&format!("{NAME}.journal")).unwrap().len();
     let journal = size();
     for now in [DURING, EXPIRED, UnixTime(0), UnixTime(i64::MIN)] {
@@ -462,7 +513,7 @@ fn after_the_settlement_nothing_happens_even_if_the_clock_is_set_back() {
             Reply::Refused(SaleRefusal::Expired { .. })
         ));
         assert!(world.broker.settle(now).unwrap());
-        assert_eq!(world.broker.status(now).unwrap(), before);
+        assert_eq!(world.broker.status().unwrap(), before);
         assert_eq!(size(), journal);
     }
 }
@@ -498,7 +549,7 @@ fn only_the_owner_can_return_coins_after_the_expiration() {
     stolen.user = world.alice.clone();
     let refusal = world.broker.take_back(&stolen, 8, EXPIRED).unwrap();
     assert!(matches!(refusal, Reply::Refused(ReturnRefusal::WrongAuthenticator { .. })));
-    let account = world.broker.user_account(&world.alice, EXPIRED).unwrap().unwrap();
+    let account = world.broker.user_account(&world.alice).unwrap().unwrap();
     assert_eq!((account.coins_waiting, account.returns.len()), (1, 1));
 }
 
@@ -520,8 +571,20 @@ fn returns_are_bounded_by_what_was_bought_and_in_number() {
     }
     let refusal = world.broker.take_back(&return_of(&world.bob, "last", &[x]), 1, EXPIRED).unwrap();
     assert!(matches!(refusal, Reply::Refused(ReturnRefusal::TooManyReturns { .. })));
+    assert!(world.broker.settle(CLOSED).unwrap());
     assert_eq!(take_back(&mut world.broker, &most, CLOSED)[0], Verdict::Accepted);
-    assert_eq!(world.broker.status(CLOSED).unwrap().coins.credited, 1);
+    assert_eq!(world.broker.status().unwrap().coins.credited, 1);
+}
+
+#[test]
+fn vendors_are_listed_in_the_order_of_their_registration() {
+    let mut broker = open(&directory());
+    for (name, now) in [("b.example", 0), ("c.example", 0), ("a.example", 1), ("b.example", 2)] {
+        broker.register_vendor(&vendor(name), DURING.plus_seconds(now)).unwrap().granted().unwrap();
+    }
+    let listed = broker.vendors().unwrap();
+    let names: Vec<&str> = listed.iter().map(VendorId::as_str).collect();
+    assert_eq!(names, ["b.example", "c.example", "a.example"]);
 }
 
 #[test]

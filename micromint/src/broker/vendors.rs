@@ -36,7 +36,7 @@ impl Broker {
         now: UnixTime,
     ) -> Result<Reply<Key, VendorRefusal>, BrokerError> {
         let vector = VendorVector::new(self.params(), vendor);
-        self.locked(now, |broker| {
+        self.locked(|broker| {
             if !broker.ledger.vendors.contains_key(vendor) {
                 let params = broker.params();
                 let other = broker
@@ -62,7 +62,7 @@ impl Broker {
     /// # Errors
     /// The files cannot be used.
     pub fn revoke(&mut self, user: &UserId, now: UnixTime) -> Result<Vec<UserId>, BrokerError> {
-        self.locked(now, |broker| {
+        self.locked(|broker| {
             if !broker.ledger.revoked.contains_key(user) {
                 broker.commit(BrokerRecord::Revocation { when: now, user: user.clone() })?;
             }

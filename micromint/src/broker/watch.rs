@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::blocking::{Blocks, blocks, hour_of};
+use super::blocking::Blocks;
 use super::claim::{Buyer, Claim};
 use super::examine::ExaminedPayment;
-use super::fraud::served_by;
 use super::record::{BrokerRecord, DIGEST_SIZE, JudgedWatch};
 use super::redemption::{Alarm, BatchRefusal, set_too_late};
+use super::shown::WATCH_COINS_PER_HOUR_MAX;
 use super::{Broker, BrokerError, LockedBroker};
 use crate::authenticator::{Authenticator, Key};
 use crate::identity::{UserId, VendorId};
@@ -52,20 +52,20 @@ impl Broker {
             let vendor = request.vendor.clone();
             return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
         }
-        let known = self.locked(now, |broker| broker.known_watch(request, &digest, &key, now))?;
+        let known = self.locked(|broker| broker.broker.known_watch(request, &digest, &key, now))?;
         if let Some(known) = known {
             return Ok(known);
         }
         let examined = self.examined(&request.vendor, &request.records())?;
-        self.locked(now, |broker| match broker.known_watch(request, &digest, &key, now)? {
+        self.locked(|broker| match broker.broker.known_watch(request, &digest, &key, now)? {
             Some(known) => Ok(known),
-            None => broker.judge_watch(request, digest, &examined, &key, now).map(Reply::Granted),
+            None => broker.judge_watch(request, digest, &examined, &key, now),
         })
     }
 
     /// The answer to a watch that need not be judged.
     fn known_watch(
-        &self,
+        &mut self,
         request: &RequestWatch,
         digest: &[u8; DIGEST_SIZE],
         key: &Key,
@@ -81,7 +81,8 @@ impl Broker {
             return Ok(Some(Reply::Refused(BatchRefusal::OtherContent { vendor, id })));
         }
         let claims = self.claims.read(&known.claims)?;
-        let blocked = self.named(self.blocks_at(&vendor, now)?, &[]);
+        let blocks = self.blocks_at(&vendor, now)?;
+        let blocked = self.named(blocks, &[]);
         Ok(Some(Reply::Granted(answer_to(request, &claims, key, true, blocked))))
     }
 
@@ -94,8 +95,8 @@ impl Broker {
         vendor: &VendorId,
         now: UnixTime,
     ) -> Result<Blocks<UserId>, BrokerError> {
-        self.locked(now, |broker| {
-            let Blocks { users, faults } = broker.blocks_at(vendor, now)?;
+        self.locked(|broker| {
+            let Blocks { users, faults } = broker.broker.blocks_at(vendor, now)?;
             let users = users.iter().filter_map(|buyer| broker.ledger.name_of(*buyer).cloned());
             Ok(Blocks { users: users.collect(), faults })
         })
@@ -110,16 +111,6 @@ impl Broker {
         let names = now.iter().chain(&before).filter_map(|buyer| self.ledger.name_of(*buyer));
         names.cloned().collect()
     }
-
-    /// The blocks at a vendor, from what it showed in the hour of `now`.
-    fn blocks_at(&self, vendor: &VendorId, now: UnixTime) -> Result<Blocks<Buyer>, BrokerError> {
-        let is_its = |it: &&JudgedWatch| it.vendor == *vendor && hour_of(it.when) == hour_of(now);
-        let mut served = Vec::new();
-        for watch in self.ledger.watches.iter().filter(is_its) {
-            served.extend(served_by(&self.claims.read(&watch.claims)?, watch.when));
-        }
-        Ok(blocks(served))
-    }
 }
 
 impl LockedBroker<'_> {
@@ -130,11 +121,17 @@ impl LockedBroker<'_> {
         examined: &[ExaminedPayment],
         key: &Key,
         now: UnixTime,
-    ) -> Result<WatchAnswer, BrokerError> {
+    ) -> Result<Reply<WatchAnswer, BatchRefusal>, BrokerError> {
         let mut claims = self.decide(examined)?;
-        if self.ledger.settlement.is_some() {
+        if self.is_closed(now) {
             set_too_late(&mut claims);
-            return Ok(answer_to(request, &claims, key, false, Vec::new()));
+            let answer = answer_to(request, &claims, key, false, Vec::new());
+            return Ok(Reply::Granted(answer));
+        }
+        let (shown, coins) = (self.broker.coins_shown(&request.vendor, now)?, claims.len() as u64);
+        if shown + coins > WATCH_COINS_PER_HOUR_MAX {
+            let vendor = request.vendor.clone();
+            return Ok(Reply::Refused(BatchRefusal::TooManyShown { vendor, shown, coins }));
         }
         let alarm = Alarm::of(&claims);
         self.commit(BrokerRecord::Watch(JudgedWatch {
@@ -148,8 +145,9 @@ impl LockedBroker<'_> {
             not_from_owner: alarm.not_from_owner as u32,
             invented: alarm.invented as u32,
         }))?;
-        let blocked = self.named(self.blocks_at(&request.vendor, now)?, examined);
-        Ok(answer_to(request, &claims, key, false, blocked))
+        let blocks = self.broker.blocks_at(&request.vendor, now)?;
+        let blocked = self.named(blocks, examined);
+        Ok(Reply::Granted(answer_to(request, &claims, key, false, blocked)))
     }
 }
 

@@ -17,6 +17,8 @@ use super::{Directory, File, FileStatus, Lock, Open, Seen, Stamp, TryRead};
 
 /// The mode of the files that are created.
 const FILE_MODE: u32 = 0o600;
+/// The mode of the files that every user may read.
+const PUBLIC_FILE_MODE: u32 = 0o644;
 /// The user ID of root.
 const ROOT: u32 = 0;
 
@@ -47,9 +49,9 @@ impl DiskDirectory {
         Ok((DiskDirectory::new(parent), name.to_string()))
     }
 
-    /// Creates a file with mode 0600, whatever the umask; it must not exist. If root creates it in the directory of
-    /// another user, that user becomes its owner: a tool run by root must not leave files that the
-    /// server cannot open.
+    /// Creates a file with mode 0600, whatever the umask; it must not exist. If root creates it in
+    /// the directory of another user, that user becomes its owner: a tool run by root must not
+    /// leave files that the server cannot open.
     fn make_file(&self, path: &Path) -> io::Result<fs::File> {
         let flags = OFlags::NOATIME.bits() as i32;
         let file = fs::OpenOptions::new()
@@ -270,6 +272,10 @@ impl File for DiskFile {
         if is_written { Ok(()) } else { self.write_at(bytes, offset) }
     }
 
+    fn make_readable(&self) -> io::Result<()> {
+        self.file.set_permissions(fs::Permissions::from_mode(PUBLIC_FILE_MODE))
+    }
+
     fn set_size(&self, size: u64) -> io::Result<()> {
         self.file.set_len(size)
     }
@@ -319,5 +325,40 @@ impl File for DiskFile {
 
     fn unlock(&self) -> io::Result<()> {
         self.file.unlock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{replace_public, replace_whole};
+
+    fn mode(place: &Path, name: &str) -> u32 {
+        fs::metadata(place.join(name)).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_replaced_file_has_its_mode_whatever_the_old_file_had() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = DiskDirectory::new(place.path());
+        for _ in 0..2 {
+            replace_whole(&directory, "secret", b"1").unwrap();
+            replace_public(&directory, "list", b"1").unwrap();
+            assert_eq!((mode(place.path(), "secret"), mode(place.path(), "list")), (0o600, 0o644));
+            for name in ["secret", "list"] {
+                let odd = fs::Permissions::from_mode(0o640);
+                fs::set_permissions(place.path().join(name), odd).unwrap();
+            }
+        }
+    }
+
+    /// A process that is killed after the rename leaves a file that its readers can open.
+    #[test]
+    fn a_public_file_is_readable_before_it_gets_its_name() {
+        let place = tempfile::tempdir().unwrap();
+        // A folder of that name makes the rename fail.
+        fs::create_dir(place.path().join("list")).unwrap();
+        replace_public(&DiskDirectory::new(place.path()), "list", b"1").unwrap_err();
+        assert_eq!(mode(place.path(), ".list.new"), 0o644);
     }
 }

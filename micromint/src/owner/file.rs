@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{OWNER_TAG_SIZE, OwnerTag, Owners, sets_max};
 use crate::bytes::{CHECKSUM_SIZE, Field, open, pad, seal, unpad};
-use crate::host::{Directory, File, Open, replace_whole};
+use crate::host::{Directory, File, Open, replace_public};
 use crate::identity::VendorId;
 use crate::params::Params;
 use crate::period::PERIOD_LEN_MAX;
@@ -171,7 +171,8 @@ impl Owners {
     }
 
     /// Writes the owners file: appends what is new to the file of this name, or writes it as a
-    /// whole if it does not exist or is of a lower generation.
+    /// whole if it does not exist or is of a lower generation. A file that is written as a whole
+    /// can be read by every user.
     ///
     /// # Errors
     /// The file cannot be written; it is damaged or for another vendor or period; it is newer; or
@@ -185,7 +186,7 @@ impl Owners {
         let file = match directory.open(name, Open::Write) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                replace_whole(directory, name, &self.to_bytes())?;
+                replace_public(directory, name, &self.to_bytes())?;
                 return Ok(Written::Whole);
             }
             Err(error) => return Err(error.into()),
@@ -200,7 +201,7 @@ impl Owners {
             });
         }
         if self.generation > head.generation {
-            replace_whole(directory, name, &self.to_bytes())?;
+            replace_public(directory, name, &self.to_bytes())?;
             return Ok(Written::Whole);
         }
         if self.checksum_below(head.count) != head.checksum {

@@ -169,9 +169,11 @@ impl OwnersSold {
     }
 
     /// Whether the authenticator is the one under this key, K_W, and the message answers `request`.
+    /// No answer is of generation 0, which stands for no file.
     pub fn answers(&self, request: &RequestOwners, key: &Key) -> bool {
         let is_next = self.generation == request.generation && self.from == request.held;
-        self.under(key) == self.authenticator
+        self.generation > 0
+            && self.under(key) == self.authenticator
             && (&self.vendor, &self.period, &self.nonce)
                 == (&request.vendor, &request.period, &request.nonce)
             && (is_next || self.generation > request.generation && self.from == 0)
@@ -231,6 +233,15 @@ mod tests {
         ] {
             assert!(!other.answers(&request(), &key()), "{other:?}");
         }
+    }
+
+    #[test]
+    fn no_answer_is_of_generation_0() {
+        let first = RequestOwners { generation: 0, held: 0, ..request() };
+        let answer =
+            |generation| OwnersSold { generation, from: 0, ..answer(0, 1) }.authenticated(&key());
+        assert!(answer(1).answers(&first, &key()));
+        assert!(!answer(0).answers(&first, &key()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::frame::{Printer, text_size_max};
 use super::{Frame, Id, MessageError};
-use crate::authenticator::Authenticator;
+use crate::authenticator::{Authenticator, Key};
 use crate::bytes::{Reader, Writer};
 use crate::identity::VendorId;
 use crate::period::Period;
@@ -25,7 +25,7 @@ pub struct RequestRedemption {
     pub period: Period,
     /// The number of payments.
     pub payments: u32,
-    /// Computed with K_V over Batch-ID and data.
+    /// Computed with K_V over Vendor-ID, Period, Batch-ID and data.
     pub authenticator: Authenticator,
     /// For each payment the length of its [`PaymentRecord`](super::PaymentRecord) as a big-endian
     /// u32, and the record.
@@ -72,6 +72,21 @@ impl RequestRedemption {
             .header("Payments", self.payments)
             .header("Authenticator", self.authenticator)
             .data(&self.data)
+    }
+
+    /// The message with the authenticator under this key, K_V.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> RequestRedemption {
+        RequestRedemption { authenticator: self.under(key), ..self }
+    }
+
+    /// Whether the authenticator is the one under this key, K_V.
+    pub fn is_authentic(&self, key: &Key) -> bool {
+        self.under(key) == self.authenticator
+    }
+
+    fn under(&self, key: &Key) -> Authenticator {
+        key.request_redemption(&self.vendor, &self.period, self.batch.as_str(), &self.data)
     }
 }
 

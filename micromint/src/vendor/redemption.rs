@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::blocked::{self, BLOCKED_FILE, block};
-use crate::authenticator::{Key, hex};
+use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key, hex};
 use crate::bytes::{u32_be, u64_be};
 use crate::error::FileError;
 use crate::identity::{UserId, VendorId};
@@ -539,9 +539,10 @@ fn message(vendor: &VendorId, key: &Key, batch: &Batch, data: Vec<u8>) -> Reques
         batch: batch.id.clone(),
         period: batch.period.clone(),
         payments: batch.payments,
-        authenticator: key.request_redemption(batch.id.as_str(), &data),
+        authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
         data,
     }
+    .authenticated(key)
 }
 
 /// The identifier of a batch follows from its content: the period and the beginning of a hash. So a

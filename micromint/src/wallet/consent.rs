@@ -1,8 +1,9 @@
-//! Consent: whether a page may collect coins for a vendor whose name is not the page's host.
+//! Consent: whether a page may collect coins for a vendor that it does not speak for by itself.
 //!
 //! Input: a vendor's manifest, as its own host publishes it. Output: whether it names the origin of
-//! the page. The invariant: a page collects for a parent of its host only if that parent says so.
-//! Otherwise any host below `news.example` could collect coins in its name, and spend them there.
+//! the page. The invariant: a page at another origin than the vendor's default one collects only if
+//! the vendor says so. Otherwise any host below `news.example`, and any program that listens at
+//! another port of it, could collect coins in its name, and spend them there.
 
 use serde::Deserialize;
 
@@ -116,15 +117,15 @@ impl NeededConsent {
 }
 
 impl WalletState {
-    /// The consent that a payment with these coins still needs; `None` if the vendor is the host of
-    /// the page, or if it consented in the period of the coins.
+    /// The consent that a payment with these coins still needs; `None` if the page is at the
+    /// vendor's default origin, or if the vendor consented in the period of the coins.
     pub(super) fn needed_consent(
         &self,
         request: &RequestPayment,
         page: &Url,
         choice: &Choice,
     ) -> Option<NeededConsent> {
-        if request.vendor == *page.host() {
+        if is_default_origin(&request.vendor, page) {
             return None;
         }
         let consent = Consent {
@@ -137,17 +138,26 @@ impl WalletState {
     }
 }
 
-/// Where the manifest of a vendor is that collects at `page`. Over http, which is for this machine
-/// and for tests, the port is that of the page. Over https it is the default port: another port may
-/// belong to another user of the host.
+/// Whether the page is at the default origin of the vendor: its own host, at the default port of
+/// the scheme. Another port may belong to another user of the host. On this machine, which is for
+/// tests, every port counts as the default one.
+fn is_default_origin(vendor: &VendorId, page: &Url) -> bool {
+    page.host() == vendor && (port(page).is_empty() || vendor.is_loopback())
+}
+
+/// Where the manifest of a vendor is that collects at `page`: at the vendor's default origin. On
+/// this machine, over http, that is the port of the page.
 fn manifest_url(vendor: &VendorId, page: &Url) -> String {
-    if page.is_https() {
-        return format!("https://{vendor}{MANIFEST_PATH}");
-    }
-    // Without a port, the last colon is that of the scheme.
-    let port = page.origin().rsplit_once(':').filter(|(_, port)| !port.starts_with('/'));
-    let port = port.map_or_else(String::new, |(_, port)| format!(":{port}"));
-    format!("http://{vendor}{port}{MANIFEST_PATH}")
+    let is_here = vendor.is_loopback() && !page.is_https();
+    let port = if is_here { port(page) } else { "" };
+    format!("{}://{vendor}{port}{MANIFEST_PATH}", page.scheme())
+}
+
+/// The port of a page with its colon; empty if it is the default one of the scheme.
+fn port(page: &Url) -> &str {
+    let origin = page.origin();
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    host.strip_prefix(page.host().as_str()).unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -229,16 +239,41 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_is_at_the_vendors_own_host() {
-        let url =
-            |page: &str| manifest_url(&"a.localhost".parse().unwrap(), &page.parse().unwrap());
-        for (page, expected) in [
-            ("https://b.a.localhost/p", "https://a.localhost/.well-known/micromint"),
-            ("https://b.a.localhost:8443/p", "https://a.localhost/.well-known/micromint"),
-            ("http://b.a.localhost/p", "http://a.localhost/.well-known/micromint"),
-            ("http://b.a.localhost:8080/p", "http://a.localhost:8080/.well-known/micromint"),
+    fn the_manifest_is_at_the_vendors_default_origin() {
+        for (vendor, page, expected) in [
+            ("a.example", "https://b.a.example/p", "https://a.example"),
+            ("a.example", "https://b.a.example:8443/p", "https://a.example"),
+            ("a.example", "https://a.example:8443/p", "https://a.example"),
+            ("a.example", "http://a.example:8080/p", "http://a.example"),
+            ("[2001:db8::1]", "https://[2001:db8::1]:8443/p", "https://[2001:db8::1]"),
+            ("a.localhost", "https://b.a.localhost:8443/p", "https://a.localhost"),
+            ("a.localhost", "http://b.a.localhost/p", "http://a.localhost"),
+            ("a.localhost", "http://b.a.localhost:8080/p", "http://a.localhost:8080"),
         ] {
-            assert_eq!(url(page), expected, "{page}");
+            let found = manifest_url(&vendor.parse().unwrap(), &page.parse().unwrap());
+            assert_eq!(found, format!("{expected}/.well-known/micromint"), "{page}");
+        }
+    }
+
+    #[test]
+    fn only_the_default_port_of_the_vendors_host_is_its_default_origin() {
+        for (vendor, page, expected) in [
+            ("a.example", "https://a.example/p", true),
+            ("a.example", "https://a.example:8443/p", false),
+            ("a.example", "https://a.example:80/p", false),
+            ("a.example", "http://a.example/p", true),
+            ("a.example", "http://a.example:8080/p", false),
+            ("a.example", "https://b.a.example/p", false),
+            ("192.0.2.1", "https://192.0.2.1:8443/p", false),
+            ("[2001:db8::1]", "https://[2001:db8::1]/p", true),
+            ("[2001:db8::1]", "https://[2001:db8::1]:8443/p", false),
+            ("localhost", "http://localhost:8080/p", true),
+            ("127.0.0.1", "http://127.0.0.1:8080/p", true),
+            ("[::1]", "https://[::1]:8443/p", true),
+            ("a.localhost", "http://b.a.localhost:8080/p", false),
+        ] {
+            let found = is_default_origin(&vendor.parse().unwrap(), &page.parse().unwrap());
+            assert_eq!(found, expected, "{page}");
         }
     }
 }

@@ -1,12 +1,11 @@
 //! `coinmint info`, `verify` and `params`.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use micromint::coin_file::{CoinFile, Phase};
 use micromint::error::FileError;
+use micromint::host::{DiskDirectory, replace_public};
 use micromint::minting::{MintPlan, Progress};
 use micromint_console::{EXIT_OK, ToolError, read_input, say};
 
@@ -120,22 +119,16 @@ pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
         say!("{}", text.trim_end());
         return Ok(EXIT_OK);
     }
-    // The parameters are public, so this file has the usual mode, unlike all other files here.
-    match OpenOptions::new().write(true).create_new(true).open(&path) {
-        Ok(mut file) => file
-            .write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(FileError::on("write", &path))?,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if read_input(&path, text.len())? != text.as_bytes() {
-                return Err(format!(
-                    "{} exists and has other parameters; it was not changed",
-                    path.display()
-                )
-                .into());
-            }
-        }
-        Err(error) => return Err(FileError::on("create", &path)(error).into()),
+    if !path.exists() {
+        DiskDirectory::of_file(&path)
+            .and_then(|(directory, name)| replace_public(&directory, &name, text.as_bytes()))
+            .map_err(FileError::on("write", &path))?;
+    } else if read_input(&path, text.len())? != text.as_bytes() {
+        return Err(format!(
+            "{} exists and has other parameters; it was not changed",
+            path.display()
+        )
+        .into());
     }
     say!("wrote {}", path.display());
     Ok(EXIT_OK)

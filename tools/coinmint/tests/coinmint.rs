@@ -73,6 +73,8 @@ fn a_month_from_init_to_params() {
 
     run(&directory, "params mint.toml").success();
     let params = fs::read_to_string(file("2026-12.params")).unwrap();
+    let mode = fs::metadata(file("2026-12.params")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
     let config = fs::read_to_string(file("mint.toml")).unwrap();
     let key = config.lines().find(|line| line.starts_with("input-key")).unwrap();
     assert!(!params.contains("input-key") && !params.contains("coinfile"));

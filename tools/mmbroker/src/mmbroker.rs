@@ -8,21 +8,19 @@ mod common;
 mod report;
 mod web;
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use micromint::broker::{Alarm, BinRange, Broker, Ruling};
 use micromint::error::chain;
-use micromint::host::{DiskDirectory, Entropy, SystemEntropy, replace_whole};
+use micromint::host::{DiskDirectory, Entropy, SystemEntropy, replace_public};
 use micromint::identity::{UserId, VendorId};
 use micromint::money::coins;
-use micromint::owner::Written;
 use micromint::protocol::{
     FundsWithdrawn, RequestCredit, RequestWatch, Verdict, WATCH_DATA_SIZE_MAX,
 };
+use micromint::reply::Reply;
 use micromint_console::{
     EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say, write_output,
 };
@@ -56,9 +54,10 @@ enum Command {
     /// Accept a return of unspent coins: reads a Request-Credit message, writes a Funds-Credited
     /// message
     Return(Return),
-    /// Register vendors and print their vendor keys, which must be kept secret
+    /// Register vendors and print their vendor keys, which must be kept secret. A vendor that is
+    /// refused does not keep the others from being registered
     VendorKey(VendorKey),
-    /// List the registered vendors
+    /// List the registered vendors, in the order of their registration
     Vendors(Only),
     /// Show what a user bought and returned, or what a vendor was paid
     Account(Account),
@@ -76,7 +75,8 @@ enum Command {
     Disputes(Only),
     /// Decide the disputed coins of a vendor, after the settlement. A decision is final
     Decide(Decide),
-    /// Revoke a user: stop sales to the user, and write PERIOD.revoked for the vendors
+    /// Revoke a user: stop sales to the user, and write PERIOD.revoked for the vendors, readable
+    /// for everybody
     Revoke(Revoke),
     /// Mark bins as compromised: their balls are no longer sold, and payments with balls of these
     /// bins that are not proved to be the owner's are no longer paid
@@ -84,7 +84,7 @@ enum Command {
     /// Write PERIOD.owners for one vendor, which lets it refuse coins of users who did not buy them;
     /// what is new is appended to the file if it exists
     Owners(OwnersFile),
-    /// Decide the waiting claims, from redeem-until on (every other command does it too)
+    /// Decide the waiting claims, from redeem-until on. This is final; no other command does it
     Settle(Only),
 }
 
@@ -128,8 +128,13 @@ struct Return {
 struct VendorKey {
     #[command(flatten)]
     place: Place,
-    /// The host names of the vendors. For several names, each output line is a name and its key
-    #[arg(required = true, value_name = "HOST")]
+    /// The coin file of an earlier period: its vendors are registered first, in the order of their
+    /// registration there, so that no new vendor can take their place
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// The host names of the vendors. For several names, or with --from, each output line is a name
+    /// and its key
+    #[arg(required_unless_present = "from", value_name = "HOST")]
     hosts: Vec<VendorId>,
 }
 
@@ -229,17 +234,15 @@ fn run(command: Command) -> Result<u8, ToolError> {
         Command::Return(arguments) => take_back(&arguments),
         Command::VendorKey(arguments) => vendor_key(&arguments),
         Command::Vendors(Only { place }) => {
-            place.open()?.vendors(place.now())?.iter().for_each(|vendor| say!("{vendor}"));
+            place.open()?.vendors()?.iter().for_each(|vendor| say!("{vendor}"));
             Ok(EXIT_OK)
         }
-        Command::Account(Account { place, name }) => {
-            report::account(&mut place.open()?, &name, place.now())
-        }
+        Command::Account(Account { place, name }) => report::account(&mut place.open()?, &name),
         Command::Status(Only { place }) => report::status(&mut place.open()?, place.now()),
         Command::Watch(arguments) => watch(&arguments),
-        Command::Offenders(Only { place }) => report::offenders(&mut place.open()?, place.now()),
-        Command::Suspects(Only { place }) => report::suspects(&mut place.open()?, place.now()),
-        Command::Disputes(Only { place }) => report::disputes(&mut place.open()?, place.now()),
+        Command::Offenders(Only { place }) => report::offenders(&mut place.open()?),
+        Command::Suspects(Only { place }) => report::suspects(&mut place.open()?),
+        Command::Disputes(Only { place }) => report::disputes(&mut place.open()?),
         Command::Decide(arguments) => decide(&arguments),
         Command::Revoke(arguments) => revoke(&arguments),
         Command::Compromise(arguments) => compromise(&arguments),
@@ -258,9 +261,7 @@ fn withdraw(arguments: &Withdraw) -> Result<u8, ToolError> {
             broker.withdraw(user, sets, transaction, now)?.into_result()?
         }
         (Some(sets), None) => broker.withdraw(user, sets, random_number()?, now)?.into_result()?,
-        (None, Some(transaction)) => {
-            broker.withdraw_again(user, transaction, now)?.into_result()?
-        }
+        (None, Some(transaction)) => broker.withdraw_again(user, transaction)?.into_result()?,
         (None, None) => return Err("expected --sets or --transaction".into()),
     };
     let transaction = funds.transaction;
@@ -369,15 +370,24 @@ fn decide(arguments: &Decide) -> Result<u8, ToolError> {
 }
 
 fn vendor_key(arguments: &VendorKey) -> Result<u8, ToolError> {
-    let mut broker = arguments.place.open()?;
-    for host in &arguments.hosts {
-        let key = broker.register_vendor(host, arguments.place.now())?.into_result()?;
-        match arguments.hosts.len() {
-            1 => say!("{}", key.to_hex()),
-            _ => say!("{host} {}", key.to_hex()),
+    let VendorKey { place, from, hosts } = arguments;
+    let earlier = match from {
+        Some(file) => common::open(file, place.secret_file.as_deref())?.vendors()?,
+        None => Vec::new(),
+    };
+    let mut broker = place.open()?;
+    let mut status = EXIT_OK;
+    for host in earlier.iter().chain(hosts.iter().filter(|host| !earlier.contains(host))) {
+        match broker.register_vendor(host, place.now())? {
+            Reply::Granted(key) if from.is_none() && hosts.len() == 1 => say!("{}", key.to_hex()),
+            Reply::Granted(key) => say!("{host} {}", key.to_hex()),
+            Reply::Refused(why) => {
+                eprintln!("mmbroker: error: {host} is not registered: {why}");
+                status = EXIT_FAILURE;
+            }
         }
     }
-    Ok(EXIT_OK)
+    Ok(status)
 }
 
 fn revoke(arguments: &Revoke) -> Result<u8, ToolError> {
@@ -399,26 +409,18 @@ fn compromise(arguments: &Compromise) -> Result<u8, ToolError> {
     Ok(EXIT_OK)
 }
 
-/// The mode of an owners file, which contains no secret: the workers of web servers run as other
-/// users.
-const OWNERS_FILE_MODE: u32 = 0o644;
-
 fn owners(arguments: &OwnersFile) -> Result<u8, ToolError> {
     let place = &arguments.place;
     let mut broker = place.open()?;
-    let owners = broker.owners(&arguments.vendor, place.now())?;
+    let owners = broker.owners(&arguments.vendor)?;
     let period = broker.params().period();
     let default = || place.coinfile.with_file_name(format!("{period}.owners"));
     let path = arguments.out.clone().unwrap_or_else(default);
     let (directory, name) =
         DiskDirectory::of_file(&path).map_err(micromint::error::FileError::on("write", &path))?;
-    let written = owners
+    owners
         .write(&directory, &name, broker.params())
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    if written == Written::Whole {
-        std::fs::set_permissions(&path, Permissions::from_mode(OWNERS_FILE_MODE))
-            .map_err(micromint::error::FileError::on("change", &path))?;
-    }
     eprintln!(
         "{} of {period} sold, as {} can check it",
         counted(owners.count().into(), "set"),
@@ -438,7 +440,7 @@ fn write_list(
         || arguments.place.coinfile.with_file_name(format!("{}.{kind}", broker.params().period()));
     let path = arguments.out.clone().unwrap_or_else(default);
     let written = DiskDirectory::of_file(&path)
-        .and_then(|(directory, name)| replace_whole(&directory, &name, bytes));
+        .and_then(|(directory, name)| replace_public(&directory, &name, bytes));
     Ok(written.map_err(micromint::error::FileError::on("write", &path))?)
 }
 

@@ -9,13 +9,13 @@ use micromint_console::{EXIT_OK, ToolError, say};
 use crate::common::alarm_in_words;
 
 /// Shows the account of the vendor or the user of this name, or of both.
-pub(crate) fn account(broker: &mut Broker, name: &str, now: UnixTime) -> Result<u8, ToolError> {
+pub(crate) fn account(broker: &mut Broker, name: &str) -> Result<u8, ToolError> {
     let vendor = match name.parse::<VendorId>() {
-        Ok(vendor) => broker.vendor_account(&vendor, now)?,
+        Ok(vendor) => broker.vendor_account(&vendor)?,
         Err(_) => None,
     };
     let user = match name.parse::<UserId>() {
-        Ok(user) => broker.user_account(&user, now)?,
+        Ok(user) => broker.user_account(&user)?,
         Err(_) => None,
     };
     if vendor.is_none() && user.is_none() {
@@ -74,7 +74,7 @@ fn print_user(name: &str, account: &UserAccount, value: Money) {
 
 /// Shows the counts of the period.
 pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
-    let status = broker.status(now)?;
+    let status = broker.status()?;
     say!("{}", broker.params());
     say!(
         "sales      {} ({}, {} left)",
@@ -99,13 +99,19 @@ pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError
     say!("not owner  {}", coins(status.alarm.not_from_owner));
     say!("invented   {}", coins(status.alarm.invented));
     say!("revoked    {}", counted(status.revoked, "user"));
-    say!("settled    {}", if status.is_settled { "yes" } else { "no" });
-    print_alarms(broker, now)
+    let is_due = now >= broker.params().raw().redeem_until;
+    let settled = match (status.is_settled, is_due) {
+        (true, _) => "yes",
+        (false, true) => "no, but redeem-until is over: `mmbroker settle` decides what waits",
+        (false, false) => "no",
+    };
+    say!("settled    {settled}");
+    print_alarms(broker)
 }
 
 /// Prints what raised an alarm to standard error, by vendor and by user.
-fn print_alarms(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
-    let alarms = broker.alarms(now)?;
+fn print_alarms(broker: &mut Broker) -> Result<u8, ToolError> {
+    let alarms = broker.alarms()?;
     for vendor in &alarms.vendors {
         if !vendor.coins.is_silent() {
             eprintln!("mmbroker: ALARM: {} sent {}", vendor.vendor, alarm_in_words(&vendor.coins));
@@ -127,8 +133,8 @@ fn print_alarms(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
 }
 
 /// Lists the users who are proved to have cheated.
-pub(crate) fn offenders(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
-    for offender in broker.offenders(now)? {
+pub(crate) fn offenders(broker: &mut Broker) -> Result<u8, ToolError> {
+    for offender in broker.offenders()? {
         let Offender { user, balls, spent_twice, forged, vendors, first, last, .. } = offender;
         let vendors: Vec<&str> = vendors.iter().map(VendorId::as_str).collect();
         say!(
@@ -142,8 +148,8 @@ pub(crate) fn offenders(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolEr
 }
 
 /// Lists what vendors could have made up.
-pub(crate) fn suspects(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
-    let suspicions = broker.suspicions(now)?;
+pub(crate) fn suspects(broker: &mut Broker) -> Result<u8, ToolError> {
+    let suspicions = broker.suspicions()?;
     for suspect in suspicions.users {
         let unpaid: Vec<&str> = suspect.unpaid_at.iter().map(VendorId::as_str).collect();
         let unpaid = if unpaid.is_empty() { "no vendor".to_string() } else { unpaid.join(", ") };
@@ -160,8 +166,8 @@ pub(crate) fn suspects(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolErr
 }
 
 /// Lists the coins that nobody gets before a person has decided.
-pub(crate) fn disputes(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError> {
-    for dispute in broker.disputes(now)? {
+pub(crate) fn disputes(broker: &mut Broker) -> Result<u8, ToolError> {
+    for dispute in broker.disputes()? {
         let held = if dispute.is_held { ", has too many doubtful payments" } else { "" };
         say!(
             "{} and {}: {}, {} returned; the vendor disputes with {}{held}, the user with {}",

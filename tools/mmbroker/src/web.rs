@@ -124,7 +124,7 @@ impl Site<'_> {
             Err(response) => return Ok(response),
         };
         // Other processes may have sold sets since the broker was opened.
-        let left = self.broker.status(self.now)?.sets_left;
+        let left = self.broker.status()?.sets_left;
         let params = self.broker.params();
         if self.now >= params.raw().expiration {
             return Ok(html(200, expired_page(params, &user, &request.script)));

@@ -41,7 +41,7 @@ const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
 /// to serve a user again), and removes journals in which everything is final and past
 /// redeem-until. A result that is not the broker's answer to a batch of this till is refused. Coins
 /// that wait at the broker are not lost: after redeem-until, --out writes their batch again, and
-/// the broker then decides about them.
+/// the broker answers with what its settlement decided.
 ///
 /// Exit status: 0 done; 1 failed, standard error says why; 2 the command line is wrong; 3 with
 /// --out, there is nothing to redeem, and no file was written.

@@ -114,7 +114,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
         batch.records().iter().map(|record| PaymentRecord::parse(record).unwrap().url).collect();
     assert_eq!(digests, [1, 2].map(|coin| UrlDigest::of(&page(coin))));
     let key: Key = KEY.parse().unwrap();
-    assert_eq!(batch.authenticator, key.request_redemption(batch.batch.as_str(), &batch.data));
+    assert!(batch.is_authentic(&key));
 
     // The same batch is written again, but never over an existing file.
     output(&mut program(folder, &["--out", "batch", "--key-file", "key"]), 1);
@@ -200,5 +200,7 @@ fn mistakes_are_reported() {
     assert!(stderr.contains("others can read") && stderr.contains("chmod 600"), "{stderr}");
     std::fs::write(folder.join("result"), "MicroMint-1.0\n").unwrap();
     output(&mut program(folder, &["--result", "result", "--key-file", "key"]), 1);
-    output(&mut program(folder, &["--result", "absent"]), 1);
+    output(&mut program(folder, &["--result", "absent"]), 2);
+    let (_, stderr) = output(&mut program(folder, &["--result", "absent", "--key-file", "key"]), 1);
+    assert!(stderr.contains("absent"), "{stderr}");
 }

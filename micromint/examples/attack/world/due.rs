@@ -131,8 +131,7 @@ impl World {
 
     /// The number of honest users who are named as offenders, or blocked at an honest vendor.
     fn blamed(&mut self) -> u64 {
-        let now = self.now();
-        let offenders = self.broker.offenders(now).unwrap();
+        let offenders = self.broker.offenders().unwrap();
         let offenders = offenders.into_iter().map(|it| it.user);
         let blamed: BTreeSet<UserId> =
             offenders.chain(self.blocked_by_honest.iter().cloned()).collect();
@@ -140,20 +139,17 @@ impl World {
     }
 
     fn check_sums(&mut self, report: &mut Report) {
-        let now = self.now();
-        let coins = self.broker.status(now).unwrap().coins;
+        let coins = self.broker.status().unwrap().coins;
         report.expect(coins.is_balanced(), || format!("the sums do not add up: {coins:?}"));
     }
 
     /// The users whom the broker names as offenders now.
     pub(crate) fn offenders(&mut self) -> BTreeSet<UserId> {
-        let now = self.now();
-        self.broker.offenders(now).unwrap().into_iter().map(|it| it.user).collect()
+        self.broker.offenders().unwrap().into_iter().map(|it| it.user).collect()
     }
 
     /// The users whom the broker shows to people as suspects now.
     pub(crate) fn suspects(&mut self) -> BTreeSet<UserId> {
-        let now = self.now();
-        self.broker.suspicions(now).unwrap().users.into_iter().map(|it| it.user).collect()
+        self.broker.suspicions().unwrap().users.into_iter().map(|it| it.user).collect()
     }
 }

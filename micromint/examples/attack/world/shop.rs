@@ -149,8 +149,7 @@ impl World {
 
     /// Writes the owners file of an honest shop, with all sets sold so far.
     pub(crate) fn update_owners(&mut self, shop: &Shop) {
-        let now = self.now();
-        let owners = self.broker.owners(&shop.vendor, now).unwrap();
+        let owners = self.broker.owners(&shop.vendor).unwrap();
         owners.write(&shop.periods(), &shop.owners_name(self), self.params()).unwrap();
     }
 
@@ -211,15 +210,15 @@ impl World {
     /// A shop of the coalition hands in any payment records.
     pub(crate) fn hand_in_records(&mut self, shop: &Shop, records: &[Vec<u8>]) -> Vec<Verdict> {
         let batch = self.fresh_name().parse().unwrap();
-        let mut message = RequestRedemption {
+        let message = RequestRedemption {
             vendor: shop.vendor.clone(),
             batch,
             period: self.params().period().clone(),
             payments: records.len() as u32,
             authenticator: self.random.authenticator(),
             data: joined(records),
-        };
-        message.authenticator = shop.key.request_redemption(message.batch.as_str(), &message.data);
+        }
+        .authenticated(&shop.key);
         let now = self.now();
         let answer = self.broker.redeem(&message, now).unwrap().granted().unwrap();
         self.due.sent(message, false);

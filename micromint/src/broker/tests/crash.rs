@@ -93,7 +93,7 @@ fn a_crash_at_any_write_loses_no_answer_and_repeats_nothing() {
     let expected = story.run(&whole);
     let steps = whole.steps();
     assert_eq!(expected.settled, Some(true));
-    let expected_status = open(&whole).status(CLOSED).unwrap();
+    let expected_status = open(&whole).status().unwrap();
     assert!(
         expected_status.coins.paid == 6 && expected_status.coins.credited > 3,
         "{expected_status:?}"
@@ -113,7 +113,7 @@ fn a_crash_at_any_write_loses_no_answer_and_repeats_nothing() {
             let again = story.run(&after);
             assert_eq!(again.sales, expected.sales, "{cut} {survives:?}");
             assert_eq!(again.settled, Some(true));
-            assert_eq!(open(&after).status(CLOSED).unwrap(), expected_status, "{cut} {survives:?}");
+            assert_eq!(open(&after).status().unwrap(), expected_status, "{cut} {survives:?}");
             assert_eq!(marks(&after), marks(&whole), "{cut} {survives:?}");
         }
     }
@@ -126,8 +126,7 @@ fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, c
     for (transaction, funds) in &answers.sales {
         let owner = if *transaction == 1 { &story.alice } else { &story.bob };
         if let Some(funds) = funds {
-            let again =
-                broker.withdraw_again(owner, *transaction, DURING).unwrap().granted().unwrap();
+            let again = broker.withdraw_again(owner, *transaction).unwrap().granted().unwrap();
             assert_eq!(&again, funds, "{context}");
         }
     }
@@ -153,7 +152,7 @@ fn check_answers(story: &Story, answers: &Answers, after: &SimulatedDirectory, c
         assert_eq!(&again.result.verdicts, before, "{context}");
     }
     if answers.is_ruled {
-        assert_eq!(broker.disputes(CLOSED).unwrap(), [], "{context}");
+        assert_eq!(broker.disputes().unwrap(), [], "{context}");
     }
     if let Some(before) = &answers.back {
         alike(before, take_back(&mut broker, &story.back, EXPIRED));
@@ -193,7 +192,7 @@ fn after_a_failed_sync_every_operation_fails_until_reopened() {
         let mut broker = open(&directory);
         directory.crash_after(cut);
         assert!(broker.withdraw(&user("alice"), 1, 1, DURING).is_err());
-        assert!(broker.withdraw_again(&user("alice"), 1, DURING).is_err());
+        assert!(broker.withdraw_again(&user("alice"), 1).is_err());
         let mut broker = open(&directory.after_crash(Survives::Written));
         assert_eq!(
             broker.withdraw(&user("alice"), 1, 1, DURING).unwrap().granted().unwrap().sets.len(),

@@ -17,7 +17,7 @@ fn disputed() -> (World, RequestRedemption, RequestCredit) {
     let x: Vec<u64> = coins[..10].iter().map(|coin| coin[0]).collect();
     let back = return_of(&alice, "r1", &x);
     assert_eq!(take_back(&mut world.broker, &back, EXPIRED), [Verdict::Waiting; 10]);
-    assert_eq!(world.broker.disputes(EXPIRED).unwrap(), []);
+    assert_eq!(world.broker.disputes().unwrap(), []);
     assert!(world.broker.settle(CLOSED).unwrap());
     (world, sent, back)
 }
@@ -31,7 +31,7 @@ fn decide(world: &mut World, user: Option<&str>, ruling: Ruling) -> (u64, u64, u
 
 /// Paid, credited and disputed coins; they must add up.
 fn coins(world: &mut World) -> (u64, u64, u64) {
-    let coins = world.broker.status(CLOSED).unwrap().coins;
+    let coins = world.broker.status().unwrap().coins;
     assert!(coins.is_balanced());
     (coins.paid, coins.credited, coins.disputed)
 }
@@ -39,7 +39,7 @@ fn coins(world: &mut World) -> (u64, u64, u64) {
 #[test]
 fn disputes_are_listed_by_vendor_and_user() {
     let (mut world, sent, back) = disputed();
-    let listed = world.broker.disputes(CLOSED).unwrap();
+    let listed = world.broker.disputes().unwrap();
     let row = |it: &Dispute| {
         let names = format!("{} {}", it.vendor, it.user);
         (names, it.coins, it.returned, it.users_of_vendor, it.vendors_of_user, it.is_held)
@@ -54,7 +54,7 @@ fn disputes_are_listed_by_vendor_and_user() {
     let verdicts = take_back(&mut world.broker, &back, CLOSED);
     assert_eq!(verdicts[..2], [Verdict::Disputed; 2]);
     assert_eq!(verdicts[2..], [Verdict::Accepted; 8]);
-    let account = world.broker.vendor_account(&world.news, CLOSED).unwrap().unwrap();
+    let account = world.broker.vendor_account(&world.news).unwrap().unwrap();
     assert_eq!((account.coins_disputed, account.coins_paid), (3, 0));
 }
 
@@ -85,7 +85,7 @@ fn a_person_can_refuse_the_vendor() {
     assert_eq!(coins(&mut world), (0, 10, 0));
     assert_eq!(redeem(&mut world.broker, &sent, CLOSED), [Verdict::NotFromOwner; 3]);
     assert_eq!(take_back(&mut world.broker, &back, CLOSED), [Verdict::Accepted; 10]);
-    assert_eq!(world.broker.disputes(CLOSED).unwrap(), []);
+    assert_eq!(world.broker.disputes().unwrap(), []);
 }
 
 /// A vendor with at most one claim of rank 2 in a hundred is paid for it, unless it was returned.
@@ -110,8 +110,9 @@ fn a_vendor_with_few_doubtful_claims_is_paid() {
     let verdicts = redeem(&mut broker, &sent, DURING);
     assert_eq!(verdicts[..99], [Verdict::Accepted; 99]);
     assert_eq!(verdicts[99], Verdict::Waiting);
+    assert!(broker.settle(CLOSED).unwrap());
     assert_eq!(redeem(&mut broker, &sent, CLOSED)[99], Verdict::Accepted);
-    let coins = broker.status(CLOSED).unwrap().coins;
+    let coins = broker.status().unwrap().coins;
     assert_eq!((coins.paid, coins.disputed), (100, 0));
     assert!(coins.is_balanced());
 }

@@ -20,11 +20,11 @@ fn spoiled(world: &World, vendor: &VendorId, page: &str, coin: &[u64], ball: usi
 }
 
 fn names(broker: &mut Broker) -> Vec<String> {
-    broker.offenders(DURING).unwrap().iter().map(|found| found.user.to_string()).collect()
+    broker.offenders().unwrap().iter().map(|found| found.user.to_string()).collect()
 }
 
 fn suspects(broker: &mut Broker) -> Vec<String> {
-    let found = broker.suspicions(DURING).unwrap();
+    let found = broker.suspicions().unwrap();
     found.users.iter().map(|found| found.user.to_string()).collect()
 }
 
@@ -54,8 +54,8 @@ fn strangers_get_one_verdict_for_every_ball() {
     assert_eq!(names(&mut world.broker), [""; 0]);
     assert_eq!(suspects(&mut world.broker), [""; 0]);
     let row = |it: Alarm| (it.forged, it.not_from_owner, it.invented);
-    assert_eq!(row(world.broker.status(DURING).unwrap().alarm), (0, 15, 2));
-    let alarms = world.broker.alarms(DURING).unwrap();
+    assert_eq!(row(world.broker.status().unwrap().alarm), (0, 15, 2));
+    let alarms = world.broker.alarms().unwrap();
     assert_eq!(alarms.vendors.len(), 1);
     assert_eq!(alarms.vendors[0].vendor, world.news);
     assert_eq!(row(alarms.vendors[0].coins), (0, 12, 2));
@@ -74,7 +74,7 @@ fn a_coin_paid_twice_at_one_vendor_is_no_offence() {
     let expected = [Accepted, Accepted, AlreadyPaid, AlreadyPaid];
     assert_eq!(redeem(&mut world.broker, &sent, DURING), expected);
     assert_eq!(names(&mut world.broker), [""; 0]);
-    let found = world.broker.suspicions(DURING).unwrap();
+    let found = world.broker.suspicions().unwrap();
     assert_eq!(found.users, []);
     assert_eq!(found.vendors, [(world.news.clone(), 2)]);
 }
@@ -93,6 +93,7 @@ fn random_authenticators_hide_nothing() {
     assert_eq!(redeem(&mut world.broker, &hidden, DURING), [Verdict::Waiting]);
     let right = batch(&shop, "b1", &[right]);
     assert_eq!(redeem(&mut world.broker, &right, DURING), [Verdict::Accepted]);
+    assert!(world.broker.settle(CLOSED).unwrap());
     assert_eq!(redeem(&mut world.broker, &hidden, CLOSED), [Verdict::AlreadyPaid]);
     assert_eq!(names(&mut world.broker), [""; 0]);
     assert_eq!(suspects(&mut world.broker), ["alice"]);
@@ -118,9 +119,9 @@ fn the_watch_is_evidence_and_pays_nothing() {
     assert!(show(&news, &one, later));
     assert!(!show(&shop, &other, later));
     assert_eq!(names(&mut world.broker), ["alice"]);
-    let found = &world.broker.offenders(DURING).unwrap()[0];
+    let found = &world.broker.offenders().unwrap()[0];
     assert_eq!((found.first, found.last), (DURING, later));
-    let status = world.broker.status(DURING).unwrap();
+    let status = world.broker.status().unwrap();
     assert_eq!((status.watches, status.coins.paid, status.batches), (2, 0, 0));
     assert_eq!(redeem(&mut world.broker, &batch(&news, "b1", &one), DURING), [Verdict::Accepted]);
     // Other content under the same Watch-ID, the key that redeems, another period, a stranger.
@@ -154,7 +155,7 @@ fn signed_forgeries_name_the_payer_unless_the_coin_file_is_damaged() {
     assert_eq!(answer.result.verdicts, [Verdict::Waiting, Verdict::Accepted]);
     assert_eq!(answer.alarm.forged, 2);
     assert_eq!(names(&mut world.broker), ["alice"]);
-    assert_eq!(world.broker.offenders(DURING).unwrap()[0].forged, 2);
+    assert_eq!(world.broker.offenders().unwrap()[0].forged, 2);
 
     let mut damaged = super::world();
     let coin_file = CoinFile::open(&damaged.directory, NAME).unwrap();
@@ -227,7 +228,7 @@ fn a_vendor_learns_whom_to_block_and_no_other_vendor_does() {
     let answer = broker.redeem(&both, DURING).unwrap().granted().unwrap();
     // Two of eleven are more than a tenth.
     assert_eq!(answer.result.blocked.users(), []);
-    let alarms = broker.alarms(DURING).unwrap();
+    let alarms = broker.alarms().unwrap();
     assert_eq!((alarms.vendors[0].faults[0].users, alarms.vendors[0].faults[0].failing), (11, 2));
 }
 

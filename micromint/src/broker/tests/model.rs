@@ -319,6 +319,7 @@ impl Run {
             Step::Later => {
                 self.now = if now == DURING { EXPIRED } else { CLOSED };
                 if self.now == CLOSED {
+                    assert!(self.broker().settle(CLOSED).unwrap());
                     self.reference.settle();
                 }
             }
@@ -468,6 +469,7 @@ impl Run {
     /// superbin's balls are accounted for.
     fn check_end(mut self) {
         self.now = CLOSED;
+        assert!(self.broker().settle(CLOSED).unwrap());
         self.reference.settle();
         for (answer, batch) in self.batches.clone() {
             assert_eq!(redeem(self.broker(), &batch, CLOSED), self.reference.answers[answer]);
@@ -477,14 +479,14 @@ impl Run {
         }
         let reference = &self.reference;
         let mut broker = open(&self.directory);
-        let coins = broker.status(CLOSED).unwrap().coins;
+        let coins = broker.status().unwrap().coins;
         assert!(coins.is_balanced(), "{coins:?}");
         assert_eq!(coins.sold, reference.owners.len() as u64);
         assert_eq!(coins.paid, reference.paid.len() as u64);
         assert_eq!(coins.credited, reference.credited.len() as u64);
         assert_eq!(coins.disputed, reference.disputed.len() as u64);
         // Only users who signed a spoiled coin, or one coin at both vendors, can be named.
-        let named = broker.offenders(CLOSED).unwrap();
+        let named = broker.offenders().unwrap();
         for found in named {
             let who = USERS.iter().position(|name| *name == found.user.as_str()).unwrap();
             assert!(self.has_cheated(who), "{found:?}");

@@ -51,11 +51,32 @@ fn a_parent_is_paid_once_its_manifest_names_the_origin() {
 }
 
 #[test]
-fn a_vendor_at_its_own_host_is_not_asked() {
+fn a_vendor_at_its_default_origin_is_not_asked() {
     let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
-    for page in ["https://news.example/a", "https://news.example:8443/a"] {
-        sent(pay(&mut wallet, &asked(page)));
-    }
+    sent(pay(&mut wallet, &asked("https://news.example/a")));
+    let page = asked("http://news.example/b");
+    let policy = FREELY.with_http(true);
+    sent(wallet.pay(&page, &get(&page.url), &policy, NOW).unwrap());
+}
+
+/// Whoever listens at another port of the vendor's host spends at the vendor what it collects.
+#[test]
+fn another_port_of_the_vendors_host_needs_its_consent() {
+    let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
+    let page = asked("https://news.example:8443/a");
+    let question = needed(pay(&mut wallet, &page));
+    assert_eq!(question.origin(), "https://news.example:8443");
+    assert_eq!(question.url(), "https://news.example/.well-known/micromint");
+    assert_eq!(wallet.state().payments().len(), 0);
+    let other = manifest(&["https://news.example"]);
+    assert!(wallet.take_consent(&question, &other, NOW).unwrap().refused().is_some());
+    let good = manifest(&["https://news.example", "https://news.example:8443"]);
+    assert!(wallet.take_consent(&question, &good, NOW).unwrap().granted().is_some());
+    sent(pay(&mut wallet, &page));
+    let over_http = asked("http://news.example:8080/a");
+    let policy = FREELY.with_http(true);
+    let question = needed(wallet.pay(&over_http, &get(&over_http.url), &policy, NOW).unwrap());
+    assert_eq!(question.url(), "http://news.example/.well-known/micromint");
 }
 
 /// No vendor is asked for a payment that would not be made anyway, nor for one that was sent.

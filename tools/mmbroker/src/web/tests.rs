@@ -214,6 +214,7 @@ fn after_the_expiration_the_page_links_to_the_return() {
     assert_eq!(answer(&mut broker, &request, EXPIRED).0, 403);
     request.remote_user = Some("alice".to_string());
     request.path = "/".to_string();
+    assert!(broker.settle(CLOSED).unwrap());
     let (_, text) = answer(&mut broker, &request, CLOSED);
     assert_eq!(FundsCredited::parse(text.as_bytes()).unwrap().verdicts, [Verdict::Accepted]);
     assert_eq!(answer(&mut broker, &post("/return", MEDIA_TYPE, b"junk"), EXPIRED).0, 400);

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use assert_cmd::Command;
-use micromint::authenticator::Key;
+use micromint::authenticator::{Authenticator, Key};
 use micromint::bin::Bin;
 use micromint::coin::CoinRules;
 use micromint::coin_file::SECRET_NAME;
@@ -207,9 +207,10 @@ impl Place {
             batch: name.parse().unwrap(),
             period: self.params.period().clone(),
             payments: payments.len() as u32,
-            authenticator: key.request_redemption(name, &data),
+            authenticator: Authenticator::from_bytes([0; 16]),
             data,
-        };
+        }
+        .authenticated(key);
         std::fs::write(self.path(file), batch.to_bytes()).unwrap();
     }
 

@@ -181,7 +181,13 @@ fn a_doubtful_payment_waits_until_redeem_until() {
     payment.authenticator = key.request_credit("x", &[]);
     place.batch("b1", &key, "news.example", "b1", &[payment]);
     assert!(place.text("mmredeem b1").contains("0 paid, 2 waiting, 0 refused"));
-    let later = place.text(&format!("mmredeem --as-of {CLOSED} b1"));
+    let early = place.text(&format!("mmredeem --as-of {CLOSED} b1"));
+    assert!(early.contains("0 paid, 2 waiting, 0 refused"), "{early}");
+    let status = place.text(&format!("mmbroker status --as-of {CLOSED}"));
+    assert!(status.contains("settled    no, but redeem-until is over: `mmbroker settle`"));
+    assert!(place.text("mmbroker status").ends_with("settled    no\n"));
+    place.run(&format!("mmbroker settle --as-of {CLOSED}"), 0);
+    let later = place.text("mmredeem b1");
     assert!(
         later.contains("0 paid, 0 waiting, 0 refused, 2 disputed (this batch was redeemed before"),
         "{later}"

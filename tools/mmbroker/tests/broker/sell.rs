@@ -2,8 +2,10 @@
 
 use micromint::authenticator::Key;
 use micromint::host::DiskDirectory;
+use micromint::identity::VendorVector;
 use micromint::owner::{Owners, Ownership};
 use micromint::protocol::{FundsCredited, FundsWithdrawn, RequestCredit, Verdict};
+use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::{CLOSED, COINS, EXPIRED, Place};
@@ -98,6 +100,49 @@ fn vendors_get_the_key_that_the_secret_gives() {
     assert_eq!(place.text("mmbroker vendors"), "news.example\nshop.example\n");
 }
 
+/// A squatter takes the vector of a vendor: the others are registered all the same, and the vendors
+/// of the earlier period come first.
+#[test]
+fn a_refused_vendor_stops_no_other_and_earlier_vendors_come_first() {
+    let (old, new) = (Place::new(), Place::new());
+    let (alike, other) = alike(&new);
+    old.run("mmbroker vendor-key --as-of 2020-06-01T00:00:00Z zoo.example", 0);
+    old.vendor(&alike);
+    let line = |hosts: &str| {
+        let from = old.path(COINS);
+        format!("mmbroker vendor-key --from {}{hosts}", from.display())
+    };
+    let output = new.run(&line(&format!(" {other} shop.example zoo.example")), 1);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let expected =
+        format!("mmbroker: error: {other} is not registered: {other} and the registered");
+    assert!(errors.starts_with(&expected) && errors.contains(&alike), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    let keys = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<&str> = keys.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names, ["zoo.example", &alike, "shop.example"]);
+    let again = new.run(&line(""), 0);
+    assert_eq!(String::from_utf8(again.stdout).unwrap().lines().count(), 2);
+    // Without --from, the same.
+    let squatted = Place::new();
+    squatted.vendor(&other);
+    squatted.run(&format!("mmbroker vendor-key {alike} zoo.example"), 1);
+    assert!(squatted.text("mmbroker vendors").contains("zoo.example\n"));
+}
+
+/// Two hosts with equal vendor vectors.
+fn alike(place: &Place) -> (String, String) {
+    let mut seen = HashMap::new();
+    for number in 0.. {
+        let host = format!("v{number}.example");
+        let vector = VendorVector::new(&place.params, &host.parse().unwrap());
+        if let Some(first) = seen.insert(format!("{vector:?}"), host.clone()) {
+            return (first, host);
+        }
+    }
+    unreachable!("there are 4096 vectors")
+}
+
 #[test]
 fn returned_coins_are_credited_after_redeem_until() {
     let place = Place::new();
@@ -170,7 +215,9 @@ fn the_lists_for_vendors_are_written_beside_the_coin_file() {
     place.buy("alice", 1);
     place.run("mmbroker revoke mallory", 0);
     place.run("mmbroker revoke eve", 0);
-    assert_eq!(std::fs::read_to_string(place.path("2026-12.revoked")).unwrap(), "eve\nmallory\n");
+    let revoked = place.path("2026-12.revoked");
+    assert_eq!(std::fs::read_to_string(&revoked).unwrap(), "eve\nmallory\n");
+    assert_eq!(std::fs::metadata(&revoked).unwrap().permissions().mode() & 0o777, 0o644);
     assert!(place.error("mmbroker withdraw --user eve --sets 1").contains("eve was revoked"));
 }
 

@@ -176,8 +176,9 @@ fn the_wallet_returns_expired_coins_and_learns_what_was_credited() {
     let sent = site.bodies();
     assert_eq!(sent.len(), 1, "what waits is not sent again before redeem-until");
 
-    // The same message at redeem-until, when waiting claims are decided.
+    // The same message after the settlement, which decides waiting claims.
     std::fs::write(place.path("request"), &sent[0]).unwrap();
+    place.run(&format!("mmbroker settle --as-of {CLOSED}"), 0);
     place.run(&format!("mmbroker return request -o credited --as-of {CLOSED}"), 0);
     assert_eq!(credited(&wallet, &place.path("credited")).unwrap(), EXIT_OK);
     assert_eq!(state(), (1, 0, coins));
