@@ -422,5 +422,5 @@ const TWINS: &[Twin] = &[
 
 #[test]
 fn what_a_password_refuses_a_price_sells() {
-    check(&DIALECT, TWINS, |site, text| Apache::start(site, text));
+    check(&DIALECT, TWINS, Apache::start);
 }
