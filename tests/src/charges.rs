@@ -82,8 +82,8 @@ pub fn redirects_are_charged_as_the_place_says(server: &impl Server) {
 }
 
 /// `/ws/` costs 2 and is a connection that the [`crate::application`] upgrades. It is charged once,
-/// and the 101 says so if `is_said`.
-pub fn an_upgrade_is_charged_once(server: &impl Server, is_said: bool) {
+/// and the 101 says so.
+pub fn an_upgrade_is_charged_once(server: &impl Server) {
     let upgrade = |request: RequestText| -> Response {
         let request = request.with("Connection", "upgrade").with("Upgrade", "echo");
         Connection::open(server.site().port).ask(&request)
@@ -93,7 +93,7 @@ pub fn an_upgrade_is_charged_once(server: &impl Server, is_said: bool) {
     let payment = payer::payment(&server.site().url("/ws/x"), 2);
     for outcome in ["paid", "retry", "retry"] {
         let answer = upgrade(RequestText::get("/ws/x").with_payment(&payment));
-        assert_eq!(answer.short(), word(101, if is_said { outcome } else { "" }));
+        assert_eq!(answer.short(), word(101, outcome));
         holds(server, 2);
     }
     let other = RequestText::get("/ws/y").with_payment(&payment);

@@ -35,6 +35,9 @@ const LOGIN: (&str, &str) = ("Authorization", "Basic dXNlcjpwYXNz");
 /// The longest time until the till holds what it should.
 const TILL_PATIENCE: Duration = Duration::from_secs(3);
 
+/// What a line of the log contains if the server or the module has a fault.
+const FAULTS: [&str; 4] = ["alert]", "panic", "exit signal", "exited on signal"];
+
 /// A configuration with an access rule or a price.
 pub struct Twin {
     /// What it is about.
@@ -136,7 +139,7 @@ pub fn check<S: Server>(
         stands.push((twin, access, [everywhere, alone]));
     }
     assert!(!stands.is_empty(), "no twin has {wanted:?} in its name");
-    let _server = start(site, &text);
+    let server = start(site, &text);
     let (mut failures, mut count) = (Vec::new(), 0);
     for (twin, access, priced) in &stands {
         for ask in twin.asks {
@@ -152,6 +155,9 @@ pub fn check<S: Server>(
             }
         }
     }
+    let log = server.log();
+    let is_fault = |line: &&str| FAULTS.iter().any(|fault| line.contains(fault));
+    failures.extend(log.lines().filter(is_fault).map(|line| format!("log: {line}")));
     assert!(failures.is_empty(), "{} of {count}:\n{}", failures.len(), failures.join("\n"));
 }
 
@@ -174,11 +180,13 @@ impl Stand {
                 &text.replace("RULE", &higher).replace("LESS", &lower).replace("%ROOT%", &root),
             )
         };
+        // With `always`, a thread decides about payments; with `os`, the event loop may.
+        let sync = if self.rule == Rule::PriceAlone { "always" } else { "os" };
         site.write(
             &format!("{}/vendor.toml", self.name),
             &format!(
                 "vendor-id = \"{VENDOR}\"\norigins = [\"{}\"]\n\
-                 periods = \"../periods\"\ntill = \"till\"\nsync = \"os\"\n",
+                 periods = \"../periods\"\ntill = \"till\"\nsync = \"{sync}\"\n",
                 self.url("")
             ),
         );
@@ -209,7 +217,10 @@ impl Stand {
 
     fn ask(&self, mut request: RequestText) -> Response {
         request.headers[0].1 = self.host();
-        Connection::open(self.port).ask(&request.with("Connection", "close"))
+        let mut connection = Connection::open(self.port);
+        let answer = connection.ask(&request.with("Connection", "close"));
+        assert!(connection.is_closed(), "the server keeps the connection open");
+        answer
     }
 
     fn get(&self, target: &str) -> Response {

@@ -43,8 +43,7 @@ fn an_upgrade_is_charged_once() {
         "ProxyPass /ws/ http://127.0.0.1:%BACK_PORT%/ws/ disablereuse=On upgrade=ANY
          <Location /ws/>\nMicroMintPrice 2\n</Location>",
     );
-    // mod_proxy_http sends the 101 as an interim response, with the backend's fields only.
-    charges::an_upgrade_is_charged_once(&server, false);
+    charges::an_upgrade_is_charged_once(&server);
 }
 
 #[test]

@@ -367,9 +367,60 @@ const TWINS: &[Twin] = &[
         &[("index.cgi", SCRIPT), ("page.html", "page"), ("shop/index.html", "index")],
         &[Sold("/page.html"), Sold("/shop/"), Moved("/shop"), Sold("/story")],
     ),
+    twin(
+        "FallbackResource of a folder",
+        "<Directory %ROOT%>\nFallbackResource /index.cgi\n</Directory>
+         <Location /2026/>\nRULE\n</Location>",
+        &[("index.cgi", SCRIPT), ("2026/in/page.html", "page")],
+        &[Sold("/2026/in/"), Sold("/2026/in/none")],
+    ),
+    twin(
+        "DirectoryIndexRedirect",
+        "DirectoryIndexRedirect On\nDirectoryIndex main.html\n<Location /shop/>\nRULE\n</Location>",
+        &[("shop/main.html", "main")],
+        &[Moved("/shop/"), Sold("/shop/main.html")],
+    ),
+    twin(
+        "a long way",
+        "DirectoryIndex index.cgi\n<LocationMatch ^/2026/>\nLESS\n</LocationMatch>
+         <Location /sold/>\nRULE\n</Location>
+         RewriteEngine On\nRewriteRule ^/nice/(.*)$ /2026/$1 [PT]",
+        &[
+            ("2026/.htaccess", "RewriteEngine On\nRewriteRule ^story$ /app/ [L]\n"),
+            ("app/index.cgi", "#!/bin/sh\nprintf 'Location: /sold/page.html\\r\\n\\r\\n'\n"),
+            ("sold/page.html", "page"),
+        ],
+        &[SoldInSteps("/nice/story?x=1")],
+    ),
+    Twin {
+        name: "an exception",
+        text: "<Location /a/>\nRULE\n</Location>\n<Location /a/free/>\nMicroMintPrice 0\n</Location>
+               <Location /a/off/>\nMicroMint Off\n</Location>",
+        text_with_access: Some(
+            "<Location /a/>\nRULE\n</Location>\n<Location /a/free/>\nRequire all granted\n</Location>
+             <Location /a/off/>\nRequire all granted\n</Location>",
+        ),
+        files: &[
+            ("a/page.html", "page"),
+            ("a/free/page.html", "free"),
+            ("a/off/page.html", "off"),
+        ],
+        asks: &[Sold("/a/page.html"), Open("/a/free/page.html"), Open("/a/off/page.html")],
+    },
+    Twin {
+        name: "a way into a place without rule",
+        text: "<Directory %ROOT%>\nFallbackResource /index.cgi\n</Directory>
+               <Location /2026/>\nRULE\n</Location>\n<Files index.cgi>\nMicroMint Off\n</Files>",
+        text_with_access: Some(
+            "<Directory %ROOT%>\nFallbackResource /index.cgi\n</Directory>
+             <Location /2026/>\nRULE\n</Location>\n<Files index.cgi>\nRequire all granted\n</Files>",
+        ),
+        files: &[("index.cgi", SCRIPT)],
+        asks: &[Sold("/2026/story"), Open("/index.cgi")],
+    },
 ];
 
 #[test]
 fn what_a_password_refuses_a_price_sells() {
-    check(&DIALECT, TWINS, |site, text| Apache::start(site, text));
+    check(&DIALECT, TWINS, Apache::start);
 }

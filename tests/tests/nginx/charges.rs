@@ -37,7 +37,7 @@ fn an_upgrade_is_charged_once() {
                          proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;
                          proxy_set_header Connection upgrade; }",
     );
-    charges::an_upgrade_is_charged_once(&server, true);
+    charges::an_upgrade_is_charged_once(&server);
 }
 
 #[test]

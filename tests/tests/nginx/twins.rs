@@ -368,6 +368,65 @@ const TWINS: &[Twin] = &[
         &[],
         &[Sold("/a/x")],
     ),
+    twin(
+        "a long way",
+        "location /a/ { LESS try_files $uri @app; } location @app { proxy_pass http://127.0.0.1:%BACK_PORT%; }
+         location /inside/ { internal; } location = /inside/index.html { RULE }",
+        &[("inside/index.html", "index")],
+        &[SoldInSteps("/a/x?accel=/inside/")],
+    ),
+    twin(
+        "a listing at the end of the way",
+        "autoindex on; location /app/ { RULE proxy_pass http://127.0.0.1:%BACK_PORT%; }
+         location /list/ { } location /sold/ { internal; RULE }
+         location /free/ { proxy_pass http://127.0.0.1:%BACK_PORT%; }
+         location /none/ { RULE error_page 404 =200 /list/; }",
+        &[("list/a.txt", "a"), ("sold/a.txt", "a"), ("none/a.txt", "a")],
+        &[Sold("/app/x?accel=/list/"), SoldBehind("/free/x?accel=/sold/"), Sold("/none/x")],
+    ),
+    twin(
+        "filters and other makers of content",
+        "location ~ \\.flv$ { RULE flv; } location /sub/ { RULE sub_filter page leaf; }
+         location /dav/ { RULE dav_methods PUT; } location /slice/ { RULE slice 10; }",
+        &[
+            ("a/video.flv", "video"),
+            ("sub/page.html", "a page"),
+            ("dav/page.html", "page"),
+            ("slice/page.html", "a page longer than a slice of ten bytes"),
+        ],
+        &[
+            Sold("/a/video.flv"),
+            Sold("/sub/page.html"),
+            Sold("/dav/page.html"),
+            Sold("/slice/page.html"),
+        ],
+    ),
+    Twin {
+        name: "a way into a place without rule",
+        text: "location /a/ { RULE try_files $uri @app; }
+               location @app { micromint off; proxy_pass http://127.0.0.1:%BACK_PORT%; }",
+        text_with_access: Some(
+            "location /a/ { RULE try_files $uri @app; }
+             location @app { auth_basic off; proxy_pass http://127.0.0.1:%BACK_PORT%; }",
+        ),
+        files: &[],
+        asks: &[Sold("/a/x")],
+    },
+    Twin {
+        name: "an exception",
+        text: "location /a/ { RULE location /a/free/ { micromint_price 0; }
+                              location /a/off/ { micromint off; } }",
+        text_with_access: Some(
+            "location /a/ { RULE location /a/free/ { auth_basic off; }
+                            location /a/off/ { auth_basic off; } }",
+        ),
+        files: &[
+            ("a/page.html", "page"),
+            ("a/free/page.html", "free"),
+            ("a/off/page.html", "off"),
+        ],
+        asks: &[Sold("/a/page.html"), Open("/a/free/page.html"), Open("/a/off/page.html")],
+    },
 ];
 
 #[test]
