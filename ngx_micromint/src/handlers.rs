@@ -20,7 +20,7 @@ use micromint::vendor::{
     priced_names,
 };
 
-use crate::sys::{AGAIN, Code, DECLINED, Level, OK, Request, Worker};
+use crate::sys::{AGAIN, Code, DECLINED, DONE, Level, OK, Request, Worker};
 
 pub(crate) use head::filter_header;
 use question::{ask, ask_with_body};
@@ -114,7 +114,8 @@ pub(crate) fn rewrite(request: &mut Request) -> Code {
         return DECLINED;
     }
     match arrive_at(request, true) {
-        AGAIN => request.wait_elsewhere(),
+        // The checker of this phase takes AGAIN for an answer.
+        AGAIN => DONE,
         code => code,
     }
 }
@@ -155,9 +156,15 @@ pub(crate) fn content(request: &mut Request) -> Code {
     if request.is_subrequest() || !is_folder(request) || request.visit().is_none() {
         return DECLINED;
     }
+    // Unlike that of other phases, the checker of this one releases the request for DONE. It may be
+    // gone after an answer, so it is held before.
+    request.hold();
     match arrive_at(request, true) {
-        AGAIN => request.wait_elsewhere(),
-        code => code,
+        AGAIN | DONE => DONE,
+        code => {
+            request.release();
+            code
+        }
     }
 }
 

@@ -43,11 +43,12 @@ impl<'a> Carrier<'a> {
         let is = |name: &[u8], known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         let (mut found, mut count) = (Carrier::None, 0);
         let (mut authorizations, mut in_authorization) = (0, false);
-        let mut is_message = false;
+        let (mut types, mut is_message) = (0, false);
         for (name, value) in request.headers {
             // Lengths first: they rule out most fields.
             let payment = match name.len() {
                 CONTENT_TYPE_LEN if is(name, CONTENT_TYPE) => {
+                    types += 1;
                     is_message |= is_payment_type(value);
                     None
                 }
@@ -69,7 +70,8 @@ impl<'a> Carrier<'a> {
                 found = Carrier::Header(payment);
             }
         }
-        if is_message && request.method == b"POST" {
+        // Of several types nobody knows which one holds: some servers join them, others do not.
+        if is_message && types == 1 && request.method == b"POST" {
             (found, count) = (Carrier::Body, count + 1);
         }
         if count > 1 || (in_authorization && authorizations > 1) { Carrier::Several } else { found }

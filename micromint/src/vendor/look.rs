@@ -58,6 +58,8 @@ pub struct Pending<'a> {
 }
 
 /// What remains to be done.
+// It lives on the stack for a moment; a box would cost every payment an allocation.
+#[allow(clippy::large_enum_variant)]
 enum Work<'a> {
     /// Everything.
     Anew,

@@ -159,15 +159,22 @@ impl Request {
         false
     }
 
-    /// Waits in a phase for which nginx has no code that means so: another step continues the
-    /// phases, and the request is kept until then. Returns what the handler must return.
-    pub(crate) fn wait_elsewhere(&mut self) -> Code {
-        // SAFETY: the request is live. nginx releases one count of the request for `DONE`.
+    /// Keeps the request until it is released once more than before.
+    pub(crate) fn hold(&mut self) {
+        // SAFETY: the request is live; main exists for every request.
         unsafe {
             let main = (*self.r).main;
             (*main).set_count((*main).count() + 1);
         }
-        DONE
+    }
+
+    /// Takes back a [`Request::hold`]. The request stays live: another count is its own.
+    pub(crate) fn release(&mut self) {
+        // SAFETY: as in `hold`.
+        unsafe {
+            let main = (*self.r).main;
+            (*main).set_count((*main).count() - 1);
+        }
     }
 
     /// Whether something other than nginx's file modules makes the content, such as `proxy_pass`.

@@ -275,7 +275,7 @@ fn users_whose_hashes_begin_alike_are_told_apart() {
     assert_eq!(suspects(&mut broker), [""; 0]);
     // Junk in the name of mallory counts for mallory.
     broker.redeem(&batch(&news, "b3", &[by_stranger(pay(1))]), DURING).unwrap().granted().unwrap();
-    let alarms = broker.alarms(DURING).unwrap();
+    let alarms = broker.alarms().unwrap();
     let named: Vec<&str> = alarms.users.iter().map(|alarm| alarm.user.as_str()).collect();
     assert_eq!(named, TWINS[1..]);
     // The same after the broker was started again.
@@ -308,7 +308,7 @@ fn a_future_buyer_is_not_blocked_for_what_was_paid_in_her_name() {
     // The vendor is told by verdict, the broker by an alarm at this vendor.
     let first = batch(&news, "m1", &[junk(1), junk(2)]);
     assert_eq!(redeem(broker, &first, DURING), [Verdict::NotFromOwner; 2]);
-    let alarms = broker.alarms(DURING).unwrap();
+    let alarms = broker.alarms().unwrap();
     assert_eq!((alarms.vendors[0].coins.invented, alarms.users.len()), (4, 0));
 
     let first_superbin = 2 * (32 - broker.sets_left() as u32);
@@ -319,10 +319,10 @@ fn a_future_buyer_is_not_blocked_for_what_was_paid_in_her_name() {
     let own = payment(&carol, &news, "page", &coins[..1]);
     assert_eq!(blocked(broker, 2, &[junk(3), own.clone()], DURING), []);
     assert_eq!(redeem(broker, &batch(&news, "m3", &[own]), DURING), [Verdict::AlreadyPaid]);
-    assert_eq!(broker.status(DURING).unwrap().coins.paid, 1);
+    assert_eq!(broker.status().unwrap().coins.paid, 1);
     assert_eq!(names(broker), [""; 0]);
     // What was paid before the sale is still nobody's.
-    let alarms = broker.alarms(DURING).unwrap();
+    let alarms = broker.alarms().unwrap();
     let users: Vec<_> =
         alarms.users.iter().map(|it| (it.user.as_str(), it.coins.not_from_owner)).collect();
     assert_eq!(users, [("carol", 2)]);

@@ -18,11 +18,11 @@ pub fn is_exempt(path: &[u8]) -> bool {
     if path.split(|byte| *byte == b'/').any(|part| part == b"..") {
         return false;
     }
-    let is_named = |name: &&str| match name.ends_with('/') {
+    let is_named = |name: &str| match name.ends_with('/') {
         true => path.len() > name.len() && path.starts_with(name.as_bytes()),
         false => path == name.as_bytes(),
     };
-    EXEMPT.iter().any(|name| is_named(&name)) || path.starts_with(OWN.as_bytes())
+    EXEMPT.into_iter().any(is_named) || path.starts_with(OWN.as_bytes())
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use crate::vendor::decision::Decision;
 
 impl Paywall {
     /// Checks the payment in a credential.
+    // The error is the answer, which is sent; it is not passed on as an error.
+    #[allow(clippy::result_large_err)]
     pub(super) fn check_credential(
         &self,
         ask: &Ask<'_>,
@@ -28,7 +30,7 @@ impl Paywall {
             return Err(answer::method_unsupported().into());
         }
         match credential.message() {
-            Ok(message) => self.check(ask, message.into(), Some(&credential.challenge)),
+            Ok(message) => self.check(ask, message, Some(&credential.challenge)),
             Err(error) => Err(self.malformed(ask, error.to_string())),
         }
     }

@@ -64,6 +64,8 @@ pub(in crate::vendor) enum May {
 impl Paywall {
     /// Checks the payment for a page. With `challenge` the payment answers a challenge. The error
     /// is the answer to a request whose payment cannot be concluded by the till.
+    // The error is the answer, which is sent; it is not passed on as an error.
+    #[allow(clippy::result_large_err)]
     pub(super) fn check(
         &self,
         ask: &Ask<'_>,
