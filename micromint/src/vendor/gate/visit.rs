@@ -199,6 +199,12 @@ impl Visit {
         self.owed.as_ref().map_or(0, |owed| owed.price)
     }
 
+    /// Whether content would cost more than is covered. What is sent instead of content, such as an
+    /// error page, is not asked for its price.
+    pub fn owes_more(&self) -> bool {
+        self.stage != Stage::Answered && self.owed_rank() > self.covered
+    }
+
     /// How far it has got.
     pub fn stage(&self) -> Stage {
         self.stage
@@ -264,6 +270,7 @@ impl Visit {
         let owed = self.owed.take();
         let place = owed.as_ref().map(Passed::place).unwrap_or_default();
         let price = owed.as_ref().map_or(0, |owed| owed.price);
+        self.price = price;
         let asked = match self.original.take() {
             // What the client sent, at the price of the place that it was led to.
             Some(before) => before.as_request(|before| {
@@ -273,7 +280,6 @@ impl Visit {
             None => self.look(vendor, &Request { price, place, ..*request }, thread, is_read),
         };
         self.owed = owed;
-        self.price = price;
         asked
     }
 
