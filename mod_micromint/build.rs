@@ -59,6 +59,7 @@ mod headers {
     const FUNCTIONS: &[&str] = &[
         "ap_add_(in|out)put_filter_handle",
         "ap_auth_type",
+        "ap_bucket_error_create",
         "ap_bucket_type_error|ap_bucket_type_eoc",
         "ap_check_cmd_context",
         "ap_discard_request_body",

@@ -199,6 +199,10 @@ fn arrive(request: Request<'_>) -> Code {
         (Next::Ask | Next::AskWithBody, _) => ask(request),
         (Next::CarryOut, _) => carry_out(request),
         (Next::Continue | Next::Wait, Some(visit)) if !is_error_page => served(request, visit),
+        (Next::Continue | Next::Wait, Some(visit)) if visit.gate.borrow().owes_more() => {
+            request.add_head_filter();
+            DECLINED
+        }
         (Next::Continue | Next::Wait, _) => DECLINED,
     }
 }

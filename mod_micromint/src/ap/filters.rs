@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use super::bindings::{
     AP_FILTER_ERROR, AP_FTYPE_CONNECTION, AP_FTYPE_CONTENT_SET, AP_FTYPE_PROTOCOL,
     AP_MODE_EXHAUSTIVE, AP_MODE_GETLINE, AP_MODE_READBYTES, AP_MODE_SPECULATIVE, APR_BLOCK_READ,
-    APR_EGENERAL, ap_add_input_filter_handle, ap_add_output_filter_handle, ap_bucket_type_eor,
-    ap_bucket_type_error, ap_filter_rec_t, ap_filter_t, ap_get_brigade, ap_input_mode_t,
-    ap_map_http_request_error, ap_pass_brigade, ap_register_input_filter,
+    APR_EGENERAL, ap_add_input_filter_handle, ap_add_output_filter_handle, ap_bucket_error_create,
+    ap_bucket_type_eor, ap_bucket_type_error, ap_filter_rec_t, ap_filter_t, ap_get_brigade,
+    ap_input_mode_t, ap_map_http_request_error, ap_pass_brigade, ap_register_input_filter,
     ap_register_output_filter, ap_remove_output_filter, apr_brigade_cleanup, apr_brigade_create,
     apr_brigade_destroy, apr_bucket, apr_bucket_alloc_t, apr_bucket_brigade, apr_bucket_eos_create,
     apr_bucket_heap_create, apr_bucket_pool_create, apr_bucket_type_eos, apr_off_t,
@@ -103,16 +103,38 @@ unsafe extern "C" fn head(
         let is_error =
             buckets(brigade).any(|bucket| (*bucket).type_ == &raw const ap_bucket_type_error);
         if !is_error {
-            let panicked = guard(Log::Request(r), true, || {
-                handlers::filter_head(Request::new(r));
-                false
-            });
+            let next = (*filter).next;
+            let outcome =
+                guard(Log::Request(r), None, || Some(handlers::filter_head(Request::new(r))));
             ap_remove_output_filter(filter);
-            if panicked {
-                return AP_FILTER_ERROR;
+            match outcome {
+                None => return AP_FILTER_ERROR,
+                Some(Err(status)) => return end_with(r, next, brigade, status),
+                Some(Ok(())) => {}
             }
         }
         ap_pass_brigade((*filter).next, brigade)
+    }
+}
+
+/// Ends a response with an error before its head is sent: Apache makes the page.
+///
+/// # Safety
+/// All must be live, and `next` the filter after ours.
+unsafe fn end_with(
+    r: *mut request_rec,
+    next: *mut ap_filter_t,
+    brigade: *mut apr_bucket_brigade,
+    status: Code,
+) -> apr_status_t {
+    // SAFETY: the buckets are made for this brigade.
+    unsafe {
+        let alloc = (*(*r).connection).bucket_alloc;
+        (*r).status = status;
+        apr_brigade_cleanup(brigade.cast());
+        append(brigade, ap_bucket_error_create(status, std::ptr::null(), (*r).pool, alloc));
+        append(brigade, apr_bucket_eos_create(alloc));
+        ap_pass_brigade(next, brigade)
     }
 }
 

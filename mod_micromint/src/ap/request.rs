@@ -213,6 +213,13 @@ impl<'a> Request<'a> {
         self.redirects().any(|r| unsafe { (*r).status } >= 300)
     }
 
+    /// The first error that this request stands in for.
+    pub(crate) fn error_before(self) -> Option<Code> {
+        // SAFETY: the requests are live.
+        let statuses = self.redirects().skip(1).map(|r| unsafe { (*r).status });
+        statuses.filter(|status| *status >= 300).last()
+    }
+
     /// The status that is sent with the response's head.
     pub(crate) fn answer_status(self) -> u16 {
         // SAFETY: the request is live.

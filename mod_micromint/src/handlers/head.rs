@@ -7,18 +7,25 @@ use micromint::vendor::gate::Thread;
 
 use super::reply::is_content_type;
 use super::report::tell;
-use crate::ap::Request;
+use crate::ap::{Code, Request};
 use crate::module::Variable;
 
 /// Processes the head of a response before it is sent. It may run twice: what looked like a success
 /// may still become an error (a range that cannot be satisfied), for which Apache makes a new
-/// response.
-pub(crate) fn filter_head(request: Request<'_>) {
-    let Some(visit) = request.visit() else { return };
+/// response. `Err` is the error with which the response ends instead.
+pub(crate) fn filter_head(request: Request<'_>) -> Result<(), Code> {
+    let Some(visit) = request.visit() else { return Ok(()) };
     let status = request.answer_status();
+    // An error page is shown whatever it costs, but a script must not make it a success.
+    if status < 300
+        && visit.gate.borrow().owes_more()
+        && let Some(error) = request.error_before()
+    {
+        return Err(error);
+    }
     let closing =
         visit.gate.borrow_mut().close(status, Thread::Blocking, |name| request.answer_values(name));
-    let Some(closing) = closing else { return };
+    let Some(closing) = closing else { return Ok(()) };
     change_head(request, &closing.changes);
     request.allow_caching_again();
     // What the paywall announced still holds, unless the response reversed the payment.
@@ -26,6 +33,7 @@ pub(crate) fn filter_head(request: Request<'_>) {
     if is_reversed || !request.has_variable(Variable::Status) {
         tell(request, visit);
     }
+    Ok(())
 }
 
 /// The fields that the paywall adds to a switch of protocols, as lines. The content, which sends its

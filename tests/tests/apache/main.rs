@@ -5,7 +5,6 @@
 mod access;
 mod bodies;
 mod cases;
-mod charges;
 mod content;
 mod guide;
 mod life;
@@ -17,6 +16,5 @@ mod reports;
 mod sanitizer;
 mod support;
 mod transport;
-mod twins;
 mod upgrades;
 mod valgrind;

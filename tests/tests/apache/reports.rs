@@ -1,7 +1,7 @@
 //! Reports about a request: error documents, counters, logs, on every MPM.
 
 use micromint_servers::client::{Connection, RequestText, Response};
-use micromint_servers::server::{Server, word};
+use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 
@@ -14,13 +14,18 @@ fn error_documents_stand_in_for_the_message() {
         let site = Site::new();
         site.page("402.html", "please pay", None);
         site.page("404.html", "not here", Some("1"));
+        let standing_in =
+            "#!/bin/sh\nprintf 'Status: 200 OK\\nContent-Type: text/plain\\n\\nmade'\n";
+        site.page("404.cgi", standing_in, Some("1"));
+        let path = site.path("www/404.cgi");
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
         site.page("402.cgi", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s %s' $REDIRECT_MICROMINT_STATUS $MICROMINT_PRICE\n", None);
         std::fs::set_permissions(site.path("www/402.cgi"), PermissionsExt::from_mode(0o755))
             .unwrap();
         site
     };
     let text = r#"
-        AliasMatch ^/(page|text|expr|script|own|lost|priced)/(.*)$ %FOLDER%/www/$2
+        AliasMatch ^/(page|text|expr|script|own|lost|made|priced)/(.*)$ %FOLDER%/www/$2
         <Location /page/>
             ErrorDocument 402 /402.html
         </Location>
@@ -56,6 +61,9 @@ fn error_documents_stand_in_for_the_message() {
         <Location /lost/>
             ErrorDocument 404 /404.html
         </Location>
+        <Location /made/>
+            ErrorDocument 404 /404.cgi
+        </Location>
         <Location /priced/>
             MicroMintPrice 1
             ErrorDocument 402 /priced/402.html
@@ -82,6 +90,10 @@ fn error_documents_stand_in_for_the_message() {
         let lost = apache.get("/lost/nothing.html");
         assert_eq!((lost.status, lost.body.as_str()), (404, "not here"));
         assert_eq!(apache.get("/404.html").status, 402);
+        // A script that makes content of an error is not given away.
+        let made = apache.get("/made/nothing.html");
+        assert!(made.status == 404 && !made.body.contains("made"), "{made:?}");
+        assert_eq!(asked_and_paid(apache, "/404.cgi", 1), sold());
         let priced = apache.get("/priced/free.html");
         assert_eq!((priced.status, priced.body.as_str()), (402, "please pay"));
         // Paying works with each of them.

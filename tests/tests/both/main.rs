@@ -1,7 +1,11 @@
-//! nginx and Apache side by side: the same requests get the same answers.
+//! nginx and Apache side by side: the same requests get the same answers. Beside it the twins of
+//! Apache, which need more coins than one process of tests has for all.
 //!
 //! Build both modules first: `scripts/build-nginx-module.sh` and `scripts/build-apache-module.sh`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod apache_charges;
+mod apache_twins;
 
 use micromint_servers::apache::Apache;
 use micromint_servers::nginx::Nginx;

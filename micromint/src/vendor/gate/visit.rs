@@ -206,6 +206,12 @@ impl Visit {
         }
     }
 
+    /// Whether content would cost more than is covered. What is sent instead of content, such as an
+    /// error page, is not asked for its price.
+    pub fn owes_more(&self) -> bool {
+        self.stage != Stage::Answered && self.owed_rank() > self.covered
+    }
+
     /// How far it has got.
     pub fn stage(&self) -> Stage {
         self.stage
