@@ -110,14 +110,14 @@ pub fn an_upgrade_is_charged_once(server: &impl Server) {
 /// Of `none` and `both`, the places at the beginning cost 1 and give 2 free views; their content
 /// leads on to pages that cost 2. That of `none` gives no free view, that of `both` gives 2.
 pub fn a_free_view_that_leads_on_counts_once(server: &impl Server, none: &str, both: &str) {
-    let dearer = server.get(none);
-    assert_eq!((dearer.status, price_of(&dearer)), (402, Some(2)), "{dearer:?}");
+    let costly = server.get(none);
+    assert_eq!((costly.status, price_of(&costly)), (402, Some(2)), "{costly:?}");
     for _ in 0..2 {
-        assert_eq!(server.get(both).seen(), (200, "free-view".to_string(), "dearer"));
+        assert_eq!(server.get(both).seen(), (200, "free-view".to_string(), "costly"));
     }
     let last = server.get(both);
     assert_eq!(last.status, 402, "{last:?}");
     let paid = server.pay(both, 2);
-    assert_eq!(paid.seen(), (200, "paid".to_string(), "dearer"));
+    assert_eq!(paid.seen(), (200, "paid".to_string(), "costly"));
     holds(server, 2);
 }

@@ -251,8 +251,8 @@ mod tests {
         checker.set_lists(mint.params().period(), lists.load(mint.params(), None).unwrap());
         let refused = Refused { refusal: Refusal::Revoked, may_be_recorded: Some(bins[0]) };
         assert_eq!(checker.check(&payment, &url, 1, now), Err(refused));
-        let dearer = checker.check(&payment, &url, 2, now).unwrap_err();
-        assert_eq!(dearer.refusal, Refusal::WrongAmount, "an earlier check has precedence");
+        let too_few = checker.check(&payment, &url, 2, now).unwrap_err();
+        assert_eq!(too_few.refusal, Refusal::WrongAmount, "an earlier check has precedence");
     }
 
     /// A token for each set, in the order of the coins, whether or not there is an owners file.

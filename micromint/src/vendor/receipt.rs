@@ -443,7 +443,7 @@ mod tests {
         let (path, image) = (Some("/story/17/"), "https://news.example/story/17/a.jpg");
         assert!(covered(page_url.as_str(), path, 3, NOW));
         assert!(covered(image, path, 1, NOW));
-        assert!(!covered(image, path, 4, NOW), "dearer content");
+        assert!(!covered(image, path, 4, NOW), "content with a higher price");
         assert!(!covered(image, path, 1, NOW.plus_seconds(60)));
         assert!(!covered(image, None, 1, NOW), "a place without a receipt path");
         assert!(!covered(image, Some("/story/"), 1, NOW), "another receipt path");

@@ -104,29 +104,29 @@ fn every_way_to_a_file_leads_to_its_price() {
 }
 
 #[test]
-fn what_leads_on_to_a_dearer_place_asks_for_its_price() {
+fn what_leads_on_to_a_higher-priced_place_asks_for_its_price() {
     use std::os::unix::fs::PermissionsExt;
     let site = || {
         let site = Site::new();
-        let away = "#!/bin/sh\nprintf 'Location: /dear/page.html\\n\\n'\n";
+        let away = "#!/bin/sh\nprintf 'Location: /costly/page.html\\n\\n'\n";
         site.page("away.cgi", away, Some("1"));
         let path = site.path("www/away.cgi");
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
-        site.page("dear/page.html", "dear", None);
+        site.page("costly/page.html", "costly", None);
         site.page("front/index.html", "front", None);
         site.page("cheap/a.act", "an action", None);
         site.page("shop/readme.txt", "a list", None);
         site.write("www/front/.htaccess", "FallbackResource /front/index.html\n");
         site.write(
             "www/dir/.htaccess",
-            "RewriteEngine On\nRewriteRule . /dear/page.html [L]\nDirectoryIndex /dear/page.html\n",
+            "RewriteEngine On\nRewriteRule . /costly/page.html [L]\nDirectoryIndex /costly/page.html\n",
         );
         site
     };
     let text = r#"
         AddHandler cgi-script .cgi
         AddHandler act .act
-        Action act /dear/page.html
+        Action act /costly/page.html
         <Directory %FOLDER%/www>
             Options +ExecCGI +Indexes
         </Directory>
@@ -137,16 +137,16 @@ fn what_leads_on_to_a_dearer_place_asks_for_its_price() {
         <Location /front/2026/>
             MicroMintPrice 3
         </Location>
-        <Location /dear/>
+        <Location /costly/>
             MicroMintPrice 2
         </Location>"#;
     on_each(site, text, |apache| {
-        // The place that is passed first is dearer than the page that it leads to.
+        // The place that is passed first is higher-priced than the page that it leads to.
         assert_eq!(asked_and_paid(apache, "/front/2026/story", 3), sold());
         assert_eq!(apache.pay("/front/2026/story", 1).short(), word(402, "wrong-amount"));
         assert_eq!(asked_and_paid(apache, "/front/story", 1), sold());
         assert_eq!(asked_and_paid(apache, "/shop/", 1), sold(), "a listing");
-        // What it leads to is dearer.
+        // What it leads to is higher-priced.
         for target in ["/cheap/a.act", "/dir/x", "/dir/", "/away.cgi"] {
             let url = apache.site().url(target);
             for forms in [false, true] {
@@ -161,7 +161,7 @@ fn what_leads_on_to_a_dearer_place_asks_for_its_price() {
                 assert_eq!(few.status, 402, "{target}: {few:?}");
                 assert!(few.body.contains("Price: 2\r\n"), "{target}: {few:?}");
                 let enough = apache.ask(&pay(2));
-                assert_eq!(enough.seen(), (200, "paid".to_string(), "dear"), "{target}");
+                assert_eq!(enough.seen(), (200, "paid".to_string(), "costly"), "{target}");
             }
         }
         // Nothing of what was refused was kept: the same coins, with one more, pay.
@@ -172,7 +172,7 @@ fn what_leads_on_to_a_dearer_place_asks_for_its_price() {
             apache.ask(&RequestText::post("/away.cgi", &payment))
         };
         assert_eq!(pay(1).status, 402);
-        assert_eq!(pay(2).seen(), (200, "paid".to_string(), "dear"));
+        assert_eq!(pay(2).seen(), (200, "paid".to_string(), "costly"));
     });
 }
 
@@ -184,7 +184,7 @@ fn every_variant_of_a_page_costs_what_the_page_costs() {
         for variant in ["page.html.gz", "page.html.br", "page.de.html", "page.html.en"] {
             site.page(variant, "variant", None);
         }
-        // One variant is dearer than the page, one says that it is free.
+        // One variant is higher-priced than the page, one says that it is free.
         site.page("page.html.fr", "cher", Some("3"));
         site.page("page.html.es", "gratis", Some("0"));
         site.page("map.html.gz", "mapped", None);

@@ -9,8 +9,8 @@ use micromint_servers::{application, charges};
 fn before_the_application(text: &str) -> Apache {
     let site = Site::new();
     application::start(site.back_port);
-    site.write("www/none/page.html", "dearer");
-    site.write("www/both/page.html", "dearer");
+    site.write("www/none/page.html", "costly");
+    site.write("www/both/page.html", "costly");
     let script = "#!/bin/sh\nprintf 'Location: %s\\r\\n\\r\\n' \"$QUERY_STRING\"\n";
     site.write("www/from/go.cgi", script);
     let mode = PermissionsExt::from_mode(0o755);

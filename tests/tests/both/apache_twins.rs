@@ -103,7 +103,7 @@ const TWINS: &[Twin] = &[
         &[Sold("/story"), Open("/page.html")],
     ),
     twin(
-        "dearer FallbackResource",
+        "higher-priced FallbackResource",
         "<Directory %ROOT%>\nFallbackResource /app/index.cgi\n</Directory>
          <Location /2026/>\nLESS\n</Location>
          <Location /app/>\nRULE\n</Location>",
@@ -123,7 +123,7 @@ const TWINS: &[Twin] = &[
         &[Sold("/story"), Sold("/index.cgi"), Open("/page.html")],
     ),
     twin(
-        "dearer front controller in .htaccess",
+        "higher-priced front controller in .htaccess",
         "<Location /2026/>\nLESS\n</Location>\n<Files index.cgi>\nRULE\n</Files>",
         &[(".htaccess", FRONT_CONTROLLER), ("index.cgi", SCRIPT)],
         &[SoldInSteps("/2026/story")],
@@ -187,7 +187,7 @@ const TWINS: &[Twin] = &[
         &[Sold("/shop/"), Sold("/shop/main.html"), Open("/shop")],
     ),
     twin(
-        "dearer DirectoryIndex",
+        "higher-priced DirectoryIndex",
         "DirectoryIndex main.html\n<LocationMatch ^/shop/$>\nLESS\n</LocationMatch>
          <Files main.html>\nRULE\n</Files>",
         &[("shop/main.html", "main")],
@@ -277,7 +277,7 @@ const TWINS: &[Twin] = &[
         ],
     ),
     twin(
-        "a script that leads on to a dearer page",
+        "a script that leads on to a higher-priced page",
         "<Location /sold/>\nRULE\n</Location>\n<Location /cgi/>\nLESS\n</Location>",
         &[("cgi/go.cgi", LEADING), ("sold/page.html", "sold")],
         &[SoldInSteps("/cgi/go.cgi?/sold/page.html")],

@@ -7,8 +7,8 @@ use micromint_servers::{application, charges};
 fn before_the_application(server: &str) -> Nginx {
     let site = Site::new();
     application::start(site.back_port);
-    site.write("www/none/page.html", "dearer");
-    site.write("www/both/page.html", "dearer");
+    site.write("www/none/page.html", "costly");
+    site.write("www/both/page.html", "costly");
     Nginx::with_server(site, server)
 }
 

@@ -430,7 +430,7 @@ fn what_is_paid_at_one_host_opens_nothing_at_another() {
     let (port, other_port) = (site.port, site.back_port);
     let more = format!("\"http://localhost:{other_port}\", \"https://");
     site.write("vendor.toml", &site.vendor_toml("till").replace("\"https://", &more));
-    site.write("other/one.html", "dear content");
+    site.write("other/one.html", "costly content");
     site.write("other/one.html.mm", "5\n");
     let payment = payer::payment(&site.url("/one.html"), 1);
     let _nginx = Nginx::start(

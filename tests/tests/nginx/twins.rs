@@ -55,7 +55,7 @@ const TWINS: &[Twin] = &[
         &[Open("/a/page.html"), Sold("/a/x")],
     ),
     twin(
-        "try_files to a dearer named place",
+        "try_files to a higher-priced named place",
         "location /a/ { LESS try_files $uri @app; }
          location @app { RULE proxy_pass http://127.0.0.1:%BACK_PORT%; }",
         &[],
@@ -96,7 +96,7 @@ const TWINS: &[Twin] = &[
         &[Open("/page.html"), Sold("/story?x=1"), Sold("/index.php")],
     ),
     twin(
-        "dearer front controller",
+        "higher-priced front controller",
         "location /2026/ { LESS try_files $uri $uri/ /index.php?$args; }
          location = /index.php { RULE proxy_pass http://127.0.0.1:%BACK_PORT%; }",
         &[],
@@ -122,7 +122,7 @@ const TWINS: &[Twin] = &[
         &[Sold("/shop/"), Sold("/shop/main.html")],
     ),
     twin(
-        "index in a dearer place",
+        "index in a higher-priced place",
         "location /shop/ { LESS index main.html; } location = /shop/main.html { RULE }",
         &[("shop/main.html", "main")],
         &[SoldInSteps("/shop/")],
@@ -167,7 +167,7 @@ const TWINS: &[Twin] = &[
         &[Sold("/app/x?accel=/inside/page.html")],
     ),
     twin(
-        "X-Accel-Redirect to a dearer place",
+        "X-Accel-Redirect to a higher-priced place",
         "location /app/ { LESS proxy_pass http://127.0.0.1:%BACK_PORT%; }
          location /inside/ { internal; RULE }",
         &[("inside/page.html", "page")],
@@ -209,7 +209,7 @@ const TWINS: &[Twin] = &[
         &[SoldBehind("/a/none"), Sold("/b/page.html")],
     ),
     twin(
-        "error_page =200 to a dearer page",
+        "error_page =200 to a higher-priced page",
         "location /a/ { LESS error_page 404 =200 /b/page.html; } location /b/ { RULE }",
         &[("b/page.html", "page")],
         &[SoldInSteps("/a/none")],

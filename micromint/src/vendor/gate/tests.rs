@@ -126,7 +126,7 @@ fn close(visit: &mut Visit, status: u16) -> Option<Closing> {
 }
 
 #[test]
-fn the_dearest_place_counts_and_of_equal_ones_the_first() {
+fn the_highest_price_counts_and_of_equal_ones_the_first() {
     let mut visit = Visit::default();
     visit.pass(priced(0));
     assert_eq!((visit.owed(), visit.is_unpaid()), (0, false));
@@ -240,10 +240,10 @@ fn a_payment_for_a_free_place_pays_where_the_request_is_led_to() {
 }
 
 #[test]
-fn a_cheap_place_that_leads_to_a_dear_one_charges_once() {
+fn a_cheaper_place_that_leads_to_a_costly_one_charges_once() {
     let site = site("");
     for thread in [Thread::Event, Thread::Blocking] {
-        // What was paid is too little: it is reversed, and the dear price is asked.
+        // What was paid is too little: it is reversed, and the higher price is asked.
         let mut visit = Visit::default();
         visit.pass(priced(1));
         site.decide(&mut visit, Some(&site.payment(&[0])), thread);
@@ -255,7 +255,7 @@ fn a_cheap_place_that_leads_to_a_dear_one_charges_once() {
         let refused = answer(&mut visit);
         assert_eq!((refused.status, refused.outcome.word()), (402, "wrong-amount"));
         assert_eq!(visit.price(), 2);
-        // The coin is good for the payment of the dear price, which the cheap place accepts.
+        // The coin is good for the payment of the higher price, which the cheaper place accepts.
         let mut visit = Visit::default();
         visit.pass(priced(1));
         site.decide(&mut visit, Some(&site.payment(&[0, 1])), thread);
@@ -272,14 +272,14 @@ fn a_cheap_place_that_leads_to_a_dear_one_charges_once() {
 fn a_free_view_that_leads_on_is_given_back() {
     let site = site("");
     let with_views = |price, free_views| Passed { free_views, ..priced(price) };
-    for (dear, expected) in [(with_views(2, 0), "unpaid"), (with_views(2, 1), "free-view")] {
+    for (costly, expected) in [(with_views(2, 0), "unpaid"), (with_views(2, 1), "free-view")] {
         for _ in 0..3 {
             let mut visit = Visit::default();
             visit.pass(with_views(1, 1));
             site.ask(&mut visit, None, Thread::Blocking);
             visit.carry_out();
             assert_eq!(word(&visit), "free-view", "the only view of the day is left");
-            visit.pass(dear.clone());
+            visit.pass(costly.clone());
             site.ask(&mut visit, None, Thread::Blocking);
             visit.carry_out();
             assert_eq!(word(&visit), expected);

@@ -88,8 +88,8 @@ fn a_vendor_is_asked_after_all_other_checks_and_before_the_owner() {
     let mut decide = |page: &RequestPayment, policy: &Policy| {
         wallet.pay(page, &get(&page.url), policy, NOW).unwrap()
     };
-    let dear = RequestPayment { price: 17, ..page.clone() };
-    assert!(matches!(refusal(decide(&dear, &FREELY)), Unpayable::TooFewCoins { .. }));
+    let costly = RequestPayment { price: 17, ..page.clone() };
+    assert!(matches!(refusal(decide(&costly, &FREELY)), Unpayable::TooFewCoins { .. }));
     let limited = FREELY.with_daily_limit(Some(0));
     assert!(matches!(refusal(decide(&page, &limited)), Unpayable::DailyLimit { .. }));
     let question = needed(decide(&page, &Policy::new(0)));
