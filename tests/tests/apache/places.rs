@@ -104,7 +104,7 @@ fn every_way_to_a_file_leads_to_its_price() {
 }
 
 #[test]
-fn what_leads_on_to_a_higher-priced_place_asks_for_its_price() {
+fn what_leads_on_to_a_costly_place_asks_for_its_price() {
     use std::os::unix::fs::PermissionsExt;
     let site = || {
         let site = Site::new();

@@ -184,8 +184,8 @@ pub struct Visit {
 // ---- the places it passes
 
 impl Visit {
-    /// The request passed a place. Of several places the one with the highest price counts, of equal ones the first:
-    /// that is the one whose address the reader sees.
+    /// The request passed a place. Of several places the one with the highest price counts, of equal
+    /// ones the first: that is the one whose address the reader sees.
     pub fn pass(&mut self, passed: Passed) {
         if passed.price > 0 && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank()) {
             self.owed = Some(passed);
