@@ -95,7 +95,9 @@ impl Broker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{DURING, MINT, directory, open, payment, user, vendor, watch};
+    use super::super::tests::{
+        DURING, MINT, directory, open, payment, user, vendor, watch, with_junk,
+    };
     use super::super::{BatchRefusal, BrokerError};
     use super::*;
     use crate::host::{Directory, Open};
@@ -144,12 +146,11 @@ mod tests {
         broker.register_vendor(&news, DURING).unwrap().granted().unwrap();
         broker.withdraw(&alice, 1, 1, DURING).unwrap().granted().unwrap();
         let coins = MINT.coins(&alice, &news, 0);
-        let mut stranger = payment(&alice, &news, "a", &coins[..1]);
-        stranger.user = user("nobody");
-        let first = watch(&news, "w1", &[stranger]);
+        let failing = with_junk(payment(&alice, &news, "a", &coins[..1]));
+        let first = watch(&news, "w1", &[failing]);
         broker.watch(&first, DURING).unwrap().granted().unwrap();
         let before = broker.blocks_at(&news, DURING).unwrap();
-        assert_eq!(before.users.len(), 1);
+        assert_eq!((before.faults[0].users, before.faults[0].failing), (1, 1));
         // Without the claims of the first watch the counts are the same.
         let name = format!("{}.claims", super::super::tests::NAME);
         let size = directory.bytes(&name).unwrap().len();
@@ -161,6 +162,6 @@ mod tests {
         assert_eq!(broker.blocks_at(&news, DURING).unwrap(), before);
         assert_eq!(broker.coins_shown(&news, DURING).unwrap(), 2);
         let later: Result<_, BrokerError> = broker.blocks_at(&news, DURING.plus_seconds(3600));
-        assert_eq!(later.unwrap().users.len(), 0);
+        assert_eq!(later.unwrap().faults, []);
     }
 }

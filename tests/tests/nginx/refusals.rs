@@ -151,7 +151,8 @@ fn the_lists_of_the_broker_hold() {
     assert_eq!(pay("/one.html?other"), "spent");
     let path = nginx.site().path(&format!("periods/{}.owners", params.period()));
     let new = nginx.site().path("new.owners");
-    std::fs::write(&new, sold_to_others(params, 32)).unwrap();
+    let all_sets = params.superbin_count() as usize / 2;
+    std::fs::write(&new, sold_to_others(params, all_sets)).unwrap();
     std::fs::rename(&new, &path).unwrap();
     // By every worker.
     wait_until("the list of owners to be read", || {
