@@ -1,5 +1,5 @@
-//! The head of a response, or of a switch of protocols: what the paywall adds to it, and the reversal of a payment whose
-//! response is not one that is charged.
+//! The head of a response, or of a switch of protocols: what the paywall adds to it, and the reversal
+//! of a payment whose response is not one that is charged.
 
 use micromint::protocol::RequestOutcome;
 use micromint::vendor::HeadChanges;

@@ -22,9 +22,10 @@ pub(super) struct CachedFile {
 }
 
 /// Opens the file that the request's URI names, with `suffix` added to its path; with `name`, the
-/// file of this name in its place, which is no longer. `Ok(None)` if there is none. The location's `open_file_cache` and `disable_symlinks` apply. If not
-/// `is_expected`, the function checks for the file before it opens it where that is cheaper for
-/// most requests: opening a missing file costs the system more than checking.
+/// file of this name in its place, which is no longer. `Ok(None)` if there is none. The location's
+/// `open_file_cache` and `disable_symlinks` apply. If not `is_expected`, the function checks for
+/// the file before it opens it where that is cheaper for most requests: opening a missing file
+/// costs the system more than checking.
 ///
 /// # Safety
 /// `r` must be a live request and `location` its location's configuration; the file is valid as
