@@ -284,7 +284,7 @@ fn paywall(input: &mut Input<'_>, world: &World) {
     let (mut step, mut size, mut first) = (micromint_step::MICROMINT_STEP_WORK, 0, null_mut());
     unsafe {
         let classified = |error| {
-            micromint_paywall_classify(
+            micromint_paywall_look(
                 world.paywall,
                 &request,
                 &mut step,
