@@ -281,19 +281,19 @@ fn paywall(input: &mut Input<'_>, world: &World) {
     (request.is_file, request.has_last_modified) = ((flags & 128).into(), (flags & 1).into());
     (request.last_modified, request.size) = (input.number() as i64, input.number());
     (request.free_views, request.is_dry_run) = ((flags & 2).into(), (flags & 4).into());
-    let (mut step, mut size, mut first) = (micromint_step::MICROMINT_STEP_WORK, 0, null_mut());
+    let (mut look, mut size, mut first) = (micromint_look::MICROMINT_LOOK_PENDING, 0, null_mut());
     unsafe {
-        let classified = |error| {
+        let looked = |error| {
             micromint_paywall_look(
                 world.paywall,
                 &request,
-                &mut step,
+                &mut look,
                 &mut size,
                 &mut first,
                 error,
             )
         };
-        call(classified);
+        call(looked);
         micromint_decision_free(first);
         let decision =
             make(|made, error| micromint_paywall_decide(world.paywall, &request, made, error));
