@@ -1035,6 +1035,10 @@ typedef struct {
    */
   uint32_t is_dry_run;
   /**
+   * Not 0 if a redirect by the content is what is sold, also for GET: it is charged.
+   */
+  uint32_t charges_redirects;
+  /**
    * A path such as /story/17/: a receipt given here opens everything with the same receipt path
    * that costs no more. NULL: a receipt opens the one page.
    */
@@ -2385,8 +2389,8 @@ micromint_status micromint_wallet_take_consent(micromint_wallet *wallet,
 
 /**
  * In how many seconds to send the same payment again, if the vendor does not know its coins yet:
- * they were bought a moment ago. Do not call `micromint_wallet_record_outcome()` until this function gives
- * 0: then the answer is final.
+ * they were bought a moment ago. Do not call `micromint_wallet_record_outcome()` until this
+ * function gives 0: then the answer is final.
  *
  * status:                       the status of the vendor's answer.
  * word, word_len:               the value of its header MicroMint-Status; empty if there is none.
@@ -2851,25 +2855,25 @@ micromint_status micromint_paywall_open(const uint8_t *config,
                                         micromint_error **error_out);
 
 /**
- * Decides what to do with a request whose head is read. Never waits. A free page without a payment
+ * Looks at a request whose head is read. Never waits. A free page without a payment
  * costs only a look at the header names.
  *
- * step_out:      what to do next.
+ * look_out:      what to do next.
  * body_max_out:  with MICROMINT_LOOK_NEEDS_BODY, the largest useful body in bytes; else 0.
  * decision_out:  with MICROMINT_LOOK_DECIDED, the decision; else NULL.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address.
  */
 micromint_status micromint_paywall_look(const micromint_paywall *paywall,
-                                            const micromint_request *request,
-                                            micromint_look *step_out,
-                                            size_t *body_max_out,
-                                            micromint_decision **decision_out,
-                                            micromint_error **error_out);
+                                        const micromint_request *request,
+                                        micromint_look *look_out,
+                                        size_t *body_max_out,
+                                        micromint_decision **decision_out,
+                                        micromint_error **error_out);
 
 /**
  * Decides about a request, with its body if `micromint_paywall_look()` asked for it. A program
- * that may wait need not classify first. An accepted payment is recorded. May wait for the disk.
+ * that may wait need not look first. An accepted payment is recorded. May wait for the disk.
  *
  * decision_out: the decision.
  *

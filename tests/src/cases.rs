@@ -227,8 +227,6 @@ struct Player<'a> {
 
 impl Player<'_> {
     fn play<S: CaseServer>(&mut self, step: &CaseStep, server: &S) -> Seen {
-        self.now += step.after;
-        self.clock.set(self.now);
         if step.till_fails {
             std::fs::remove_dir_all(self.folder.join(&self.stand.name).join("till")).unwrap();
         }
@@ -242,6 +240,10 @@ impl Player<'_> {
             std::fs::write(&new, text).unwrap();
             std::fs::rename(new, path).unwrap();
         }
+        // After the files: a process that the server starts meanwhile must not read the old ones at
+        // the new time.
+        self.now += step.after;
+        self.clock.set(self.now);
         let etag = if step.file { self.entity_tag() } else { String::new() };
         let asked = self.client.ask(step, &etag);
         self.content.will_answer(step);

@@ -164,7 +164,8 @@ fn a_watch_is_answered_and_pays_nothing() {
     assert_eq!(result.verdicts, [Verdict::Accepted; 2]);
     let output = place.run("mmbroker watch w2", 3);
     let words = String::from_utf8(output.stdout).unwrap();
-    assert!(words.contains("news.example should stop serving nobody\n"), "{words}");
+    // Somebody made the name up; its owner may buy later.
+    assert!(!words.contains("should stop serving"), "{words}");
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains("1 coin not from the owner, 1 coin of users who bought"), "{errors}");
     let status = place.text("mmbroker status");
