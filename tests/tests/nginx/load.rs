@@ -266,7 +266,7 @@ fn no_payment_is_lost_by_reloads() {
             let Some(coin) = coins.get(number) else { return };
             let target = format!("{PAGE}?{number}");
             let url = nginx.site().url(&target).parse().unwrap();
-            let payment = mint.payment(&user, &key, &vendor, &url, &[coin.clone()]);
+            let payment = mint.payment(&user, &key, &vendor, &url, std::slice::from_ref(coin));
             let request = RequestText::get(&target)
                 .with("Connection", "close")
                 .with("MicroMint-Payment", &base64url(&payment.to_bytes()))
