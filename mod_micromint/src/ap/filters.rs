@@ -324,7 +324,8 @@ unsafe extern "C" fn body(
     unsafe {
         let body = (*filter).ctx.cast_const().cast::<Body>();
         let (start, is_complete) = ((*body).replayed.get(), (*body).is_complete);
-        let rest = (&(*body).bytes).get(start..).unwrap_or_default();
+        let bytes: &Vec<u8> = &(*body).bytes;
+        let rest = bytes.get(start..).unwrap_or_default();
         let len = match mode {
             _ if rest.is_empty() && !is_complete => None,
             AP_MODE_READBYTES | AP_MODE_SPECULATIVE => {
