@@ -51,6 +51,7 @@ class Request(ctypes.Structure):
         ("host", c_char_p), ("host_len", c_size_t), ("headers", POINTER(Header)), ("headers_len", c_size_t),
         ("body", c_char_p), ("body_len", c_size_t), ("is_body_read", c_uint32), ("is_https", c_uint32),
         ("port", c_uint32), ("price", c_uint32), ("free_views", c_uint32), ("is_dry_run", c_uint32),
+        ("charges_redirects", c_uint32),
         ("receipt_path", c_char_p), ("receipt_path_len", c_size_t), ("client", c_char_p), ("client_len", c_size_t),
         ("is_file", c_uint32), ("has_last_modified", c_uint32), ("last_modified", c_int64),
         ("etag", c_char_p), ("etag_len", c_size_t), ("size", c_uint64), ("reserved", c_void_p),

@@ -74,6 +74,7 @@ class Paywall(Handle):
         free_views: int = 0,
         receipt_path: Optional[_Bytes] = None,
         is_dry_run: bool = False,
+        charges_redirects: bool = False,
     ) -> Decision:
         """Decides about a request. ``target`` is path and query exactly as received, ``body`` is
         None if it was not read, ``price`` is the price of the page in coins, 0 for free. A payment
@@ -85,11 +86,12 @@ class Paywall(Handle):
 
         ``client`` is the address of the client, which can see ``free_views`` pages per day
         without paying. A receipt is valid for all pages with the same ``receipt_path``; without
-        it, for this page only. With ``is_dry_run`` nothing is recorded and the content is free."""
+        it, for this page only. With ``is_dry_run`` nothing is recorded and the content is free. With
+        ``charges_redirects`` a redirect by the content is charged."""
         fields = [Header(*sized(name), *sized(content)) for name, content in headers]
         request = Request(
             *sized(method), *sized(target), *_optional(host), (Header * len(fields))(*fields), len(fields),
-            *_optional(body), body is not None, is_https, port, price, free_views, is_dry_run,
+            *_optional(body), body is not None, is_https, port, price, free_views, is_dry_run, charges_redirects,
             *_optional(receipt_path), *_optional(client),
         )
         pointer = c_void_p()
