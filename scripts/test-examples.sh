@@ -110,7 +110,7 @@ buys() {
         2>&1 >/dev/null) && fail "$1: a page that does not exist was served"
     kill $server
     wait $server 2>/dev/null || true
-    grep -q "not-kept (reversed)" <<<"$gone" || fail "$1: the payment was not reversed: $gone"
+    grep -q "not charged (reversed)" <<<"$gone" || fail "$1: the payment was not reversed: $gone"
     grep -qi "^micromint-status: receipt" <<<"$said" || fail "$1: the receipt was not used: $said"
     grep -qi "^cache-control: private" <<<"$said" || fail "$1: caches may keep a paid page: $said"
     said=$("$bin/mmwallet" "${wallet[@]}" balance)
