@@ -62,7 +62,7 @@ pub struct Pending<'a> {
 #[allow(clippy::large_enum_variant)]
 enum Work<'a> {
     /// Everything.
-    Anew,
+    Everything,
     /// What a route leads to.
     Route(Route<'a>),
     /// The till's part of a payment.
@@ -155,7 +155,7 @@ impl Vendor {
         if request.price == 0 {
             return Look::Decided((Decision::Serve(Serve::default()), None));
         }
-        let work = Work::Anew;
+        let work = Work::Everything;
         Look::Pending(Pending { vendor: Some(self), paywall: None, request, work })
     }
 }
@@ -176,13 +176,13 @@ impl<'a> Pending<'a> {
         else {
             return Err(self);
         };
-        let Work::Route(route) = std::mem::replace(&mut self.work, Work::Anew) else {
-            return Err(self);
-        };
-        if let Route::Unpaid(_) = route {
-            self.work = Work::Route(route);
+        // What was checked stays checked, and free views need the disk.
+        if !matches!(self.work, Work::Route(Route::Header(..) | Route::Body(_) | Route::FreeBody)) {
             return Err(self);
         }
+        let Work::Route(route) = std::mem::replace(&mut self.work, Work::Everything) else {
+            return Err(self);
+        };
         let decision = match paywall.examine(self.request, route) {
             Examined::Decided(decision) => decision,
             Examined::Free(ask) => {
@@ -207,14 +207,14 @@ impl<'a> Pending<'a> {
         let Pending { vendor, paywall, request, work } = self;
         let has_failed = vendor.is_some_and(|vendor| vendor.to_record().is_none());
         let Some(paywall) = paywall.filter(|_| !has_failed) else {
-            return decide_anew(vendor, None, request);
+            return decide_whole(vendor, None, request);
         };
         let decision = match work {
             Work::Till(checked) => paywall.conclude_checked(request, &checked),
             // Periods and lists are read again first.
             Work::Route(_) if paywall.is_due() => paywall.decide(request),
             Work::Route(route) => as_placed(request, paywall.follow(request, route)),
-            Work::Anew => return decide_anew(vendor, Some(paywall), request),
+            Work::Everything => return decide_whole(vendor, Some(paywall), request),
         };
         watched(vendor, paywall, decision)
     }
@@ -224,7 +224,7 @@ impl<'a> Pending<'a> {
         let request = RequestBuf::from(self.request);
         let checked = match self.work {
             Work::Till(checked) => Some(checked),
-            Work::Anew | Work::Route(_) => None,
+            Work::Everything | Work::Route(_) => None,
         };
         PendingBuf { request, checked }
     }
@@ -272,7 +272,7 @@ fn needs_body_unseen(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
         }
 }
 
-fn decide_anew(
+fn decide_whole(
     vendor: Option<&Vendor>,
     paywall: Option<Arc<Paywall>>,
     request: &Request<'_>,
