@@ -14,7 +14,7 @@ root=${DESTDIR:-}
 profile=${PROFILE:-release}
 cargo=${CARGO:-cargo}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-tools="coinmint mmbroker mmredeem mmvendorredeem mmwallet printwallet"
+tools="coinmint mmbroker mmredeem mmvendor mmwallet printwallet"
 built=${CARGO_TARGET_DIR:-target}/$profile
 [ "$profile" != dev ] || built=${CARGO_TARGET_DIR:-target}/debug
 # The list of the installed files, one path per line.
@@ -56,7 +56,7 @@ trap 'rm -rf "$made"' EXIT
 written=$made/installed
 
 "$cargo" build --quiet --profile "$profile" \
-    --package micromint-ffi --package coinmint --package mmbroker --package mmvendorredeem \
+    --package micromint-ffi --package coinmint --package mmbroker --package mmvendor \
     --package mmwallet
 scripts/link-c.sh "$built"
 

@@ -77,8 +77,18 @@ mod look;
 
 pub mod gate;
 
-// Separate from the paywall.
+// Separate from the paywall: for the vendor's own program.
+mod till_view;
+
 pub mod redemption;
+
+pub mod income;
+
+pub mod lookup;
+
+pub mod price_files;
+
+pub mod inspection;
 
 pub use answer::{price_unreadable, unavailable};
 pub use blocked::{BLOCKED_FILE, BLOCKED_USERS_MAX};

@@ -1,6 +1,6 @@
 //! The vendor's configuration.
 //!
-//! Input: a TOML file, the same for nginx, Apache, the C library and `mmvendorredeem`, or the calls
+//! Input: a TOML file, the same for nginx, Apache, the C library and `mmvendor`, or the calls
 //! of a program that builds one. Output: the configuration that a paywall is opened with. Reading
 //! has no side effects, so `nginx -t` may do it. The invariant: every paywall has a configuration
 //! that passes [`VendorConfig::check`], so clients accept payments to this vendor at each of its
