@@ -138,6 +138,9 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     };
     push(request.target);
     push(host);
+    let preview = request.place.preview;
+    push(preview.map_or("", |preview| preview.title()).as_bytes());
+    push(preview.map_or("", |preview| preview.teaser()).as_bytes());
     for (name, value) in request.headers {
         match name.len() {
             6 if name.eq_ignore_ascii_case(b"accept") => push(value),
