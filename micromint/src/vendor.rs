@@ -29,12 +29,18 @@ mod variants;
 
 mod origin;
 
+mod normal_path;
+
+mod exempt;
+
 mod carrier;
 mod stripped;
 
 mod receipt;
 
 mod conditions;
+
+mod prices;
 
 mod cors;
 
@@ -103,6 +109,11 @@ pub use preview::{Preview, TEASER_LEN_MAX, TITLE_LEN_MAX};
 pub use price::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, is_redirect_to_folder,
     parse_price,
+};
+pub use prices::{
+    CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, ListPrice,
+    PATTERN_LEN_MAX, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX, PRICE_LIST_SIZE_MAX, PriceList,
+    QUERY_PARAMETERS_MAX,
 };
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::vendor::preview::Preview;
+use crate::vendor::prices::ListPrice;
 use crate::vendor::request::Place;
 
 /// A place that a request passed: its price and settings, evaluated for this request.
@@ -40,6 +41,20 @@ impl Passed {
     /// How much it asks.
     pub(super) fn rank(&self) -> Rank {
         Rank::new(self.price, self.is_dry_run)
+    }
+
+    /// This place for a request about whose page the price list says `listed`. The higher price
+    /// holds; what an entry says about receipts and redirects holds before the place's own settings.
+    #[must_use]
+    pub fn with_list_price(self, listed: Option<ListPrice>) -> Passed {
+        let Some(listed) = listed else { return self };
+        Passed {
+            price: self.price.max(listed.coins),
+            receipt_path: listed.receipt_path.map(String::into_bytes).or(self.receipt_path),
+            charges_redirects: listed.charges_redirects.unwrap_or(self.charges_redirects),
+            preview: listed.preview.or(self.preview),
+            ..self
+        }
     }
 
     /// Its settings, as the paywall reads them.
