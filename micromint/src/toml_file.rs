@@ -204,6 +204,16 @@ impl<'a> TomlText<'a> {
         }
     }
 
+    /// A fault in the part of the text at `span`.
+    #[cfg(feature = "vendor")]
+    pub(crate) fn fault_at(&self, span: Range<usize>, reason: impl Into<String>) -> TomlError {
+        TomlError {
+            place: Some(place_of(self.text, &span)),
+            key: self.key_at(&span).map(|(key, _)| key.to_string()),
+            ..TomlError::whole(reason.into())
+        }
+    }
+
     /// The key at fault, and whether it is the key itself and not its value.
     fn key_at(&self, span: &Range<usize>) -> Option<(&str, bool)> {
         let holds = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
@@ -211,9 +221,22 @@ impl<'a> TomlText<'a> {
             if holds(key.span()) {
                 return Some((key.get_ref().as_ref(), true));
             }
-            holds(value.span()).then(|| (key.get_ref().as_ref(), false))
+            is_in(value, &holds).then(|| (key.get_ref().as_ref(), false))
         })
     }
+}
+
+/// Whether a part of a value holds the fault. The span of a table with a header of its own does not
+/// cover the tables in it.
+fn is_in(value: &Spanned<DeValue<'_>>, holds: &impl Fn(Range<usize>) -> bool) -> bool {
+    holds(value.span())
+        || match value.get_ref() {
+            DeValue::Table(table) => {
+                table.iter().any(|(key, value)| holds(key.span()) || is_in(value, holds))
+            }
+            DeValue::Array(elements) => elements.iter().any(|element| is_in(element, holds)),
+            _ => false,
+        }
 }
 
 /// Replaces Serde's word "field" by "key".
@@ -261,7 +284,7 @@ where
 }
 
 /// A value that is written as a string.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Parsed<T>(pub(crate) T);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {

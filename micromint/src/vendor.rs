@@ -37,6 +37,8 @@ mod cors;
 // What answers consist of.
 mod config_error;
 
+mod accept;
+
 mod problem;
 
 mod page;
@@ -46,8 +48,6 @@ mod periods;
 mod config;
 
 mod manifest;
-
-mod accept;
 
 mod answer;
 
