@@ -95,6 +95,13 @@ for document in CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md docs/*/*.md; d
     case $document in docs/README.md | docs/SUMMARY.md) continue ;; esac # parts of the book
     put 644 "$document" "$docs/${document#docs/}"
 done
+for image in docs/guide/images/*.png; do
+    put 644 "$image" "$docs/${image#docs/}"
+done
+# The shipped 402 pages, to begin a page of one's own with.
+for page in micromint/src/vendor/page/page.*.html; do
+    put 644 "$page" "$prefix/share/micromint/page/$(basename "$page")"
+done
 for unit in contrib/systemd/*.*; do
     put_text "$unit" "$prefix/lib/systemd/system/$(basename "$unit")"
 done
