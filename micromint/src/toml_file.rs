@@ -24,6 +24,7 @@ pub(crate) use self::one_or_many::OneOrMany;
 #[cfg(not(target_family = "wasm"))]
 use crate::host::DiskDirectory;
 use crate::host::{Directory, read_whole};
+use crate::text_file::decode;
 use crate::time::UnixTime;
 
 /// The largest TOML file, in bytes.
@@ -88,7 +89,7 @@ pub fn load(directory: &dyn Directory, name: &str) -> Result<String, TomlError> 
     let fault = |reason: String| TomlError::whole(reason).in_file(&directory.path().join(name));
     let bytes = read_whole(directory, name, TOML_FILE_SIZE_MAX)
         .map_err(|error| fault(format!("cannot be read: {error}")))?;
-    String::from_utf8(bytes).map_err(|error| fault(format!("expected UTF-8 text: {error}")))
+    decode(&bytes).map(str::to_string).map_err(|error| fault(error.to_string()))
 }
 
 /// Reads the text of the TOML file at `path` on disk.

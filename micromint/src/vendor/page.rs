@@ -19,6 +19,7 @@ use super::problem::NO_PERIOD;
 use crate::host::{DiskDirectory, read_whole};
 use crate::money::coins;
 use crate::protocol::{MEDIA_TYPE, Refusal, RequestPayment};
+use crate::text_file::decode;
 
 /// The largest template, in bytes.
 const PAGE_FILE_SIZE_MAX: u64 = 256 * 1024;
@@ -82,10 +83,9 @@ impl Page {
         };
         let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
         let bytes = read_whole(&directory, &name, PAGE_FILE_SIZE_MAX).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            ConfigError::file(path, format!("page: expected UTF-8 text: {error}"))
-        })?;
-        let template = parse(&text).map_err(|error| {
+        let text =
+            decode(&bytes).map_err(|error| ConfigError::file(path, format!("page: {error}")))?;
+        let template = parse(text).map_err(|error| {
             ConfigError::line(path, error.line, format!("page: {}", error.reason))
         })?;
         Ok(Page { template: Arc::new(template), policy: OWN_POLICY })

@@ -23,7 +23,8 @@ use micromint::vendor::redemption::{
     BatchLimits, OutgoingBatch, batches, blocked_users, make_batch, prune, read_result, summary,
     unbatched,
 };
-use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, write_output};
+use micromint_console::output::{Existing, Rules};
+use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input, say, tell};
 
 /// There is nothing to redeem.
 const EXIT_NOTHING: u8 = 3;
@@ -97,7 +98,8 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
         return write_batch(arguments, &till, &vendor, out);
     }
     if let Some(result) = &arguments.result {
-        let message = RedemptionResult::parse(&read_input(result, RESULT_SIZE_MAX)?)?;
+        let message = RedemptionResult::parse(&read_input(result, RESULT_SIZE_MAX)?)
+            .map_err(|error| format!("{}: {error}", result.display()))?;
         let key = vendor_key(arguments.key_file.as_deref().ok_or("expected --key-file")?)?;
         print_batch(&read_result(&till, &vendor, &key, &message)?);
         for user in message.blocked.users() {
@@ -139,20 +141,22 @@ fn write_batch(
     vendor: &VendorId,
     out: &Path,
 ) -> Result<u8, ToolError> {
-    let key = vendor_key(arguments.key_file.as_deref().ok_or("expected --key-file")?)?;
+    let key_file = arguments.key_file.as_deref().ok_or("expected --key-file")?;
+    let key = vendor_key(key_file)?;
+    let output = Rules::new(Existing::Kept).uses(key_file, "the vendor key").open(Some(out))?;
     let limits = BatchLimits { payments: arguments.payments, ..BatchLimits::default() };
     let Some(made) = make_batch(till, vendor, &key, arguments.period.as_ref(), limits)? else {
-        eprintln!(
+        tell!(
             "mmvendorredeem: nothing to redeem; payments of the last ten minutes go into a later \
         batch"
         );
         return Ok(EXIT_NOTHING);
     };
-    write_output(Some(out), &made.message.to_bytes())?;
+    output.write(&made.message.to_bytes())?;
     let OutgoingBatch { batch, is_again, .. } = made;
     let Batch { id, period, payments, coins, redeem_until, made_at, .. } = &batch;
     let again = if is_again { format!("; the same batch as on {made_at}") } else { String::new() };
-    eprintln!(
+    tell!(
         "batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by \
         {redeem_until}{again}"
     );
