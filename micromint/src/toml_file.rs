@@ -24,6 +24,7 @@ pub(crate) use self::one_or_many::OneOrMany;
 #[cfg(not(target_family = "wasm"))]
 use crate::host::DiskDirectory;
 use crate::host::{Directory, read_whole};
+use crate::text_file::decode;
 use crate::time::UnixTime;
 
 /// The largest TOML file, in bytes.
@@ -102,8 +103,9 @@ pub(crate) fn load_sized(
     let path = || directory.path().join(name);
     let bytes = read_whole(directory, name, size_max)
         .map_err(|error| TomlError::unreadable(&error).in_file(&path()))?;
-    String::from_utf8(bytes)
-        .map_err(|error| TomlError::whole(format!("expected UTF-8 text: {error}")).in_file(&path()))
+    decode(&bytes)
+        .map(str::to_string)
+        .map_err(|error| TomlError::whole(error.to_string()).in_file(&path()))
 }
 
 /// Reads the text of the TOML file at `path` on disk.

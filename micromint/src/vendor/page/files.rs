@@ -11,6 +11,7 @@ use super::shipped::{fallback, shipped};
 use super::translation::{Translation, TranslationError};
 use super::{Origin, Page};
 use crate::host::{Directory, DiskDirectory, read_whole};
+use crate::text_file::decode;
 use crate::vendor::config_error::ConfigError;
 
 /// The largest file, in bytes.
@@ -113,13 +114,8 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         |error: std::io::Error| ConfigError::file(path, format!("page: cannot be read: {error}"));
     let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
     let bytes = read_whole(&directory, &name, PAGE_FILE_SIZE_MAX).map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let before = String::from_utf8_lossy(before);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        let place = (before.matches('\n').count() + 1, line.chars().count() + 1);
-        ConfigError::at(path, place, "expected UTF-8 text")
-    })
+    let decoded = decode(&bytes).map(str::to_string);
+    decoded.map_err(|error| ConfigError::file(path, format!("page: {error}")))
 }
 
 #[cfg(test)]
