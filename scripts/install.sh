@@ -32,6 +32,13 @@ if [ "${1:-}" = --uninstall ]; then
         "$prefix/share/micromint"; do
         rmdir "$root$folder" 2>/dev/null || true
     done
+    # What the administrator wrote stays, and a server does not start with directives whose module
+    # is gone.
+    left=$(grep -rnEi '^[[:space:]]*(micromint|load_module .*micromint|LoadModule micromint)' \
+        "$root/etc/nginx" "$root/etc/apache2" 2>/dev/null; find "$root/etc/nginx" \
+        "$root/etc/apache2" -xtype l -name '*micromint*' 2>/dev/null || true)
+    [ -z "$left" ] || printf 'uninstall: %s\n%s\n' \
+        "the web servers do not start until these are deleted:" "$left"
     exit 0
 fi
 

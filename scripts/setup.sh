@@ -15,6 +15,8 @@
 #   servers  make test-servers
 #   test     everything that make test needs
 #   slurm    make test-slurm
+#   deb      make deb test-deb
+#   rpm      make rpm
 #
 # A server that this script installs is neither started nor enabled: the tests start their own, on
 # other ports. A server that was installed before stays as it is.
@@ -51,6 +53,8 @@ packages() {
         servers) echo "$servers" ;;
         test) echo "make $lint $c $servers" ;;
         slurm) echo "$build slurm-wlm python3" ;;
+        deb) echo "make git mmdebstrap libdpkg-perl curl" ;;
+        rpm) echo "$nginx_module $apache_module git rpm" ;;
         *) fail "unknown purpose $1, expected one of those listed in $0" ;;
     esac
 }
