@@ -6,6 +6,7 @@
 mod cgi;
 mod common;
 mod report;
+mod trial;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ use micromint_console::{
 
 use common::{EXIT_ALARM, Place, check_results_differ, report_alarm, result_path};
 use report::counted;
+use trial::Trial;
 
 /// The largest Request-Credit message that is read, in bytes.
 const RETURN_SIZE_MAX: usize = 16 * 1024 * 1024;
@@ -92,6 +94,9 @@ enum Command {
     Owners(OwnersFile),
     /// Decide the waiting claims, from redeem-until on. This is final; no other command does it
     Settle(Only),
+    /// Be your own broker for a trial: mint a tiny period of this month and write what a vendor and
+    /// a reader need to a folder. The coins are worth nothing, because anybody can forge them
+    Trial(Trial),
 }
 
 #[derive(Args)]
@@ -254,6 +259,7 @@ fn run(command: Command) -> Result<u8, ToolError> {
         Command::Compromise(arguments) => compromise(&arguments),
         Command::Owners(arguments) => owners(&arguments),
         Command::Settle(Only { place }) => settle(&place),
+        Command::Trial(arguments) => arguments.run(),
     }
 }
 

@@ -6,6 +6,7 @@ mod kill;
 mod outputs;
 mod redeem;
 mod sell;
+mod trial;
 mod wallet;
 
 use std::collections::HashMap;
