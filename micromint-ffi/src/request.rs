@@ -128,6 +128,7 @@ impl micromint_request {
                     free_views: self.free_views,
                     is_dry_run: self.is_dry_run != 0,
                     charges_redirects: self.charges_redirects != 0,
+                    ..Place::default()
                 },
                 client: self.client()?,
                 content: self.file()?,

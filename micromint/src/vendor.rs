@@ -7,6 +7,10 @@
 //! The modules below are in order of use; `scripts/check-modules.sh` refuses a cycle among them.
 
 // What a server and the paywall exchange.
+mod config_error;
+
+mod preview;
+
 mod request;
 
 mod charge;
@@ -35,8 +39,6 @@ mod conditions;
 mod cors;
 
 // What answers consist of.
-mod config_error;
-
 mod accept;
 
 mod problem;
@@ -97,6 +99,7 @@ pub use metrics::{Counters, Gauges, METRICS_MEDIA_TYPE};
 pub use origin::{Origin, OriginError, PublicRoot, PublicRootError, authority_of_target};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
+pub use preview::{Preview, TEASER_LEN_MAX, TITLE_LEN_MAX};
 pub use price::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, is_redirect_to_folder,
     parse_price,

@@ -104,6 +104,7 @@ impl Stage {
                 free_views: step.free_views,
                 is_dry_run: step.dry_run,
                 charges_redirects: step.charges_redirects,
+                ..Place::default()
             },
             client: Some(step.client),
             content: step.file.then_some(file),

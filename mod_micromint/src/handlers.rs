@@ -231,6 +231,7 @@ fn pass(request: Request<'_>, with_file: bool) -> Result<(), Code> {
             free_views: place.free_views(),
             is_dry_run: place.is_dry_run(),
             charges_redirects: place.charges_redirects(),
+            preview: None,
         };
         request.visit_or_new().gate.borrow_mut().pass(passed);
     }

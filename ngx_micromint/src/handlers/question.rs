@@ -138,6 +138,7 @@ pub(super) fn passed(request: &mut Request, price: u32) -> Passed {
         free_views: options.free_views(),
         is_dry_run: options.is_dry_run(),
         charges_redirects: options.charges_redirects(),
+        preview: None,
     }
 }
 

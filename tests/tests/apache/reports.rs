@@ -273,7 +273,8 @@ fn a_teaser_stands_in_for_the_page_and_wallets_still_pay() {
             let one = asked("/articles/one.html");
             assert_eq!((one.short(), one.body.as_str()), (word(402, "unpaid"), TEASER), "{accept}");
             assert_eq!(one.header("content-type").unwrap(), "text/html");
-            for field in ["micromint-request", "www-authenticate", "cache-control", "vary", "link"] {
+            for field in ["micromint-request", "www-authenticate", "cache-control", "vary", "link"]
+            {
                 assert!(one.header(field).is_some(), "{accept}: {field} in {one:?}");
             }
             // What describes the paywall's own body is not about this one.

@@ -418,7 +418,10 @@ fn a_teaser_stands_in_for_the_page_and_wallets_still_pay() {
         // Without a teaser it is the paywall's own answer.
         let two = asked("/articles/two.html");
         assert_eq!(two.short(), word(402, "unpaid"), "{accept}");
-        assert_eq!(two.header("content-type"), nginx.ask(&RequestText::get("/two.html").with("Accept", accept)).header("content-type"));
+        assert_eq!(
+            two.header("content-type"),
+            nginx.ask(&RequestText::get("/two.html").with("Accept", accept)).header("content-type")
+        );
         let is_page = accept != "application/x-micromint";
         assert_eq!(two.header("content-language").is_some(), is_page, "{accept}: {two:?}");
     }

@@ -159,10 +159,7 @@ fn the_page_is_as_the_webmaster_wants_it() {
         (answer.status, answer.header("content-type").unwrap().as_str()),
         (402, "text/html; charset=utf-8")
     );
-    for piece in [
-        "<title>Bitte zahlen</title>",
-        "2 coins f\u{fc}r News &amp; views</p>",
-    ] {
+    for piece in ["<title>Bitte zahlen</title>", "2 coins f\u{fc}r News &amp; views</p>"] {
         assert!(answer.body.contains(piece), "{piece} in {}", answer.body);
     }
     assert!(!answer.body.contains("role=alert"), "{}", answer.body);
@@ -179,7 +176,10 @@ fn the_page_is_as_the_webmaster_wants_it() {
     nginx.site().write("page.html", "<p>\n {{ colour }}");
     let output = micromint_servers::nginx::nginx(nginx.site(), &["-t"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("page.html:2:2: unknown placeholder"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("page.html:2:2: unknown placeholder"),
+        "{said}"
+    );
     assert!(asked(RequestText::get("/two.html")).body.contains("Jetzt neu"), "what runs goes on");
 }
 

@@ -1,5 +1,8 @@
 //! A place that a request passed, and which of several places decides.
 
+use std::sync::Arc;
+
+use crate::vendor::preview::Preview;
 use crate::vendor::request::Place;
 
 /// A place that a request passed: its price and settings, evaluated for this request.
@@ -15,6 +18,8 @@ pub struct Passed {
     pub is_dry_run: bool,
     /// See [`Place::charges_redirects`].
     pub charges_redirects: bool,
+    /// See [`Place::preview`].
+    pub preview: Option<Arc<Preview>>,
 }
 
 /// How much a place asks. A price that is only rehearsed is less than any real one.
@@ -44,6 +49,7 @@ impl Passed {
             free_views: self.free_views,
             is_dry_run: self.is_dry_run,
             charges_redirects: self.charges_redirects,
+            preview: self.preview.as_ref(),
         }
     }
 }

@@ -138,6 +138,9 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     };
     push(0, request.target);
     push(0, host);
+    let preview = request.place.preview;
+    push(0, preview.map_or("", |preview| preview.title()).as_bytes());
+    push(0, preview.map_or("", |preview| preview.teaser()).as_bytes());
     for (name, value) in request.headers {
         match name.len() {
             6 if name.eq_ignore_ascii_case(b"accept") => push(1, value),
@@ -154,6 +157,8 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -180,7 +185,7 @@ mod tests {
         [first, second]
     }
 
-    fn paywall(clock: &HandClock) -> Arc<Paywall> {
+    static CONFIG: LazyLock<VendorConfig> = LazyLock::new(|| {
         let text = r#"
             vendor-id = "news.example"
             origins = ["https://news.example", "http://news.example"]
@@ -188,7 +193,11 @@ mod tests {
             periods = "p"
             till = "t"
         "#;
-        let config = VendorConfig::parse(text, "vendor.toml".as_ref()).unwrap();
+        VendorConfig::parse(text, "vendor.toml".as_ref()).unwrap()
+    });
+
+    fn paywall(clock: &HandClock) -> Arc<Paywall> {
+        let config = CONFIG.clone();
         let till = Box::new(SimulatedDirectory::new());
         let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
         let key = Key::from_bytes([7; 32]);

@@ -81,7 +81,8 @@ pub(super) fn headers_for(options: &GetOptions<'_>, url: &AnyUrl) -> Vec<(String
     let is_same_origin =
         AnyUrl::parse(options.url).is_ok_and(|asked| asked.origin() == url.origin());
     if !is_same_origin {
-        let is_harmless = |name: &str| HARMLESS_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own));
+        let is_harmless =
+            |name: &str| HARMLESS_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own));
         headers.retain(|(name, _)| is_harmless(name));
     }
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
