@@ -27,7 +27,7 @@ SCHEMES = ("light", "dark")
 # A pixel differs if one of its colours does by more than this, of 255.
 COLOUR_TOLERANCE = 48
 # How many pixels may differ: antialiasing differs from one Chromium to the next.
-PIXELS_TOLERANCE = 0.02
+PIXELS_TOLERANCE = 0.003
 
 FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir><cachedir>{cache}</cachedir>

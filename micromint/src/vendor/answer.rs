@@ -14,7 +14,7 @@ use super::config::VendorConfig;
 use super::cors::{CorsPolicy, METHODS};
 use super::decision::Answer;
 use super::merge::Merge;
-use super::page::{Subject, Summary};
+use super::page::Subject;
 use super::price::PriceError;
 use super::problem;
 use super::request::Request;
@@ -57,7 +57,6 @@ pub(super) fn payment_required(
     challenge: &Challenge,
     request: &Request<'_>,
     refused: Option<RefusedPayment>,
-    summary: Summary<'_>,
     config: &VendorConfig,
 ) -> Answer {
     let refusal = refused.as_ref().map(|refused| refused.refusal);
@@ -78,7 +77,8 @@ pub(super) fn payment_required(
             vary = VARY_OF_PAGE;
             headers.push(("Content-Security-Policy", page.policy().into()));
             headers.push(("Content-Language", page.language().to_string().into()));
-            let subject = Subject { offer, refusal, login: config.login(), summary };
+            let preview = request.place.preview.map(|preview| &**preview);
+            let subject = Subject { offer, refusal, login: config.login(), preview };
             ("text/html; charset=utf-8", page.fill(&subject))
         }
         Form::Problem | Form::Message => (

@@ -21,6 +21,7 @@ use self::language::{Language, preferred};
 use self::shipped::{SHIPPED, shipped};
 use self::translation::Translation;
 use super::config_error::ConfigError;
+use super::preview::Preview;
 use super::request::Request;
 use crate::protocol::{Refusal, RequestPayment};
 
@@ -74,14 +75,8 @@ pub(super) struct Subject<'a> {
     pub(super) refusal: Option<Refusal>,
     /// Where subscribers log in: a path or a URL, in which `{url}` stands for the page's.
     pub(super) login: Option<&'a str>,
-    pub(super) summary: Summary<'a>,
-}
-
-/// What is sold at this address, in the vendor's words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Summary<'a> {
-    pub(super) title: Option<&'a str>,
-    pub(super) teaser: Option<&'a str>,
+    /// Title and teaser, in the vendor's words.
+    pub(super) preview: Option<&'a Preview>,
 }
 
 impl Default for Page {
@@ -187,7 +182,7 @@ mod tests {
     }
 
     fn subject(offer: &RequestPayment) -> Subject<'_> {
-        Subject { offer, refusal: None, login: None, summary: Summary::default() }
+        Subject { offer, refusal: None, login: None, preview: None }
     }
 
     /// The page for a reader who prefers a language.
@@ -219,8 +214,8 @@ mod tests {
     #[test]
     fn title_and_teaser_are_what_people_and_previews_see() {
         let offer = offer("");
-        let summary = Summary { title: Some("A \"long\" read"), teaser: Some("<b>One\ntwo") };
-        let page = shown("en", &Subject { summary, ..subject(&offer) });
+        let preview = Preview::new("A \"long\" read", "<b>One\ntwo").unwrap();
+        let page = shown("en", &Subject { preview: Some(&preview), ..subject(&offer) });
         for piece in [
             "<title>A &quot;long&quot; read</title>",
             "<meta property=\"og:title\" content=\"A &quot;long&quot; read\">",
@@ -262,7 +257,7 @@ mod tests {
     #[test]
     fn every_language_has_no_script_isolates_values_and_translates_refusals() {
         let offer = offer("a");
-        let summary = Summary { title: Some("Title"), teaser: None };
+        let preview = Preview::new("Title", "").unwrap();
         for (language, refusal) in [
             ("en", "A coin was spent here before."),
             ("de", "Eine Münze wurde hier schon ausgegeben."),
@@ -271,7 +266,7 @@ mod tests {
             let refused = Subject {
                 refusal: Some(Refusal::Spent),
                 login: Some("/login?next={url}"),
-                summary,
+                preview: Some(&preview),
                 ..subject(&offer)
             };
             let page = shown(language, &refused);

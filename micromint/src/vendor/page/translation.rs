@@ -3,12 +3,13 @@
 //! Input: the text of a file, which begins with words in TOML between two lines `+++`, or has no
 //! words; then the values of a request. Output: a page. The invariant: every value is escaped.
 
+use super::Subject;
 use super::language::Language;
 use super::shipped::STYLE;
 use super::template::Template;
 use super::words::{Fallback, Missing, Words};
-use super::{Subject, Summary};
 use crate::toml_file::TomlError;
+use crate::vendor::preview::Preview;
 
 /// The line before and after the words.
 const FENCE: &str = "+++";
@@ -118,7 +119,7 @@ impl Translation {
     /// The page for a request, which may follow a refused payment. If the offer names no period,
     /// nothing can be paid now, and the page says so.
     pub(in crate::vendor) fn fill(&self, subject: &Subject<'_>) -> Vec<u8> {
-        let Subject { offer, refusal, login, summary: Summary { title, teaser } } = *subject;
+        let Subject { offer, refusal, login, preview } = *subject;
         let words = &self.words;
         let can_be_paid = !offer.periods.is_empty();
         let coins = words.coins(offer.price);
@@ -135,8 +136,8 @@ impl Translation {
             STYLE,
             self.language.as_str(),
             words.dir(),
-            title.unwrap_or_default(),
-            teaser.unwrap_or_default(),
+            preview.map_or("", Preview::title),
+            preview.map_or("", Preview::teaser),
             &offer.description,
             offer.vendor.as_str(),
             offer.url.as_str(),

@@ -25,7 +25,6 @@ use crate::vendor::charge::Taken;
 use crate::vendor::check::{Checker, Refused};
 use crate::vendor::conditions::Withheld;
 use crate::vendor::decision::{Answer, Decision, Serve};
-use crate::vendor::page::Summary;
 use crate::vendor::request::Request;
 use crate::vendor::stripped::stripped_headers;
 
@@ -311,8 +310,7 @@ impl Paywall {
         let offer = self.offer(ask);
         let challenge =
             self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
-        let summary = Summary::default();
-        answer::payment_required(&offer, &challenge, ask.request, refused, summary, &self.config)
+        answer::payment_required(&offer, &challenge, ask.request, refused, &self.config)
     }
 }
 

@@ -157,6 +157,8 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -184,7 +186,7 @@ mod tests {
         [first, second]
     }
 
-    fn paywall(clock: &HandClock) -> Arc<Paywall> {
+    static CONFIG: LazyLock<VendorConfig> = LazyLock::new(|| {
         let text = r#"
             vendor-id = "news.example"
             origins = ["https://news.example", "http://news.example"]
@@ -192,7 +194,11 @@ mod tests {
             periods = "p"
             till = "t"
         "#;
-        let config = VendorConfig::parse(text, "vendor.toml".as_ref()).unwrap();
+        VendorConfig::parse(text, "vendor.toml".as_ref()).unwrap()
+    });
+
+    fn paywall(clock: &HandClock) -> Arc<Paywall> {
+        let config = CONFIG.clone();
         let till = Box::new(SimulatedDirectory::new());
         let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
         let key = Key::from_bytes([7; 32]);
