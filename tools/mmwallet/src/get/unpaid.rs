@@ -85,13 +85,17 @@ pub(super) fn fetch(
 
 /// The user's headers for a request to `url`. They were given for the origin of the page that the
 /// user named and can hold secrets under any name. A redirect to another origin, or from https to
-/// http, takes along only those that never do.
+/// http, takes along only those that never do. Unless the user chose otherwise, a 402 is to be the
+/// message, and content may be anything.
 pub(super) fn headers_for(options: &GetOptions<'_>, url: &AnyUrl) -> Vec<(String, String)> {
     let mut headers = options.headers.to_vec();
     if !AnyUrl::parse(options.url).is_ok_and(|asked| asked.origin() == url.origin()) {
         let is_harmless =
             |name: &str| HARMLESS_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own));
         headers.retain(|(name, _)| is_harmless(name));
+    }
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
+        headers.push(("Accept".to_string(), format!("{MEDIA_TYPE}, */*")));
     }
     let now = SystemClock.now();
     for pair in options.manners.cookies.iter().filter_map(|cookie| cookie.pair_for(url, now)) {
