@@ -17,12 +17,15 @@ pub enum Format {
 pub struct FormatArgs {
     /// Print lines for people, or JSON for programs.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    format: Format,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
 }
 
 impl FormatArgs {
     /// Whether to print JSON.
     pub fn is_json(self) -> bool {
-        self.format == Format::Json
+        self.json || self.format == Format::Json
     }
 }
