@@ -6,11 +6,21 @@ use clap::Args;
 use micromint::coin_file::{CoinFile, Phase};
 use micromint::minting::{MintPlan, Progress};
 use micromint_console::output::{Existing, Rules};
-use micromint_console::{EXIT_OK, ToolError, read_input, say};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, read_input, say};
+use serde_json::json;
 
 use crate::files::Mint;
 use crate::progress::Reporter;
 use crate::{EXIT_FAULTS, EXIT_STOPPED, stop_flag, threads, units};
+
+#[derive(Args)]
+pub(crate) struct InfoArgs {
+    /// The configuration, as `coinmint init` writes it.
+    #[arg(default_value = "mint.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    format: FormatArgs,
+}
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
@@ -33,8 +43,78 @@ pub(crate) struct ParamsArgs {
     output: Option<PathBuf>,
 }
 
-pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
-    let mint = Mint::read(config)?;
+/// What is known of a coin file.
+enum Found {
+    NotBegun,
+    /// The number of tossed balls.
+    Tossing(u64),
+    /// The number of counted superbins.
+    Counting(u64),
+    Complete {
+        balls: u64,
+        checksum: u32,
+        sets_sold: u64,
+    },
+}
+
+pub(crate) fn run(args: &InfoArgs) -> Result<u8, ToolError> {
+    let mint = Mint::read(&args.config)?;
+    let plan = MintPlan::new(&mint.config.params, mint.config.walk);
+    let found = found(&mint, &plan)?;
+    match args.format.is_json() {
+        true => print_json(&mint, &plan, &found),
+        false => print_text(&mint, &plan, &found),
+    }
+    Ok(EXIT_OK)
+}
+
+fn found(mint: &Mint, plan: &MintPlan) -> Result<Found, ToolError> {
+    if !mint.path().try_exists()? {
+        return Ok(Found::NotBegun);
+    }
+    let coin_file = CoinFile::inspect(&mint.directory, &mint.name)?;
+    let state = coin_file.minting_state()?;
+    Ok(match state.phase {
+        Phase::Tossing => Found::Tossing(mint.job().build()?.tosses_kept()?),
+        Phase::Counting => Found::Counting(state.counted_superbins),
+        Phase::Complete => {
+            let sold = coin_file.sale_state()?.next_superbin.div_ceil(2).min(plan.set_count);
+            Found::Complete { balls: state.ball_count, checksum: state.checksum, sets_sold: sold }
+        }
+    })
+}
+
+fn print_json(mint: &Mint, plan: &MintPlan, found: &Found) {
+    let raw = mint.config.params.raw();
+    let mut value = json!({
+        "period": raw.period.as_str(), "broker": raw.broker,
+        "coin-value": raw.coin_value.to_string(), "start": raw.start.to_string(),
+        "expiration": raw.expiration.to_string(), "redeem-until": raw.redeem_until.to_string(),
+        "coin-file": mint.path().display().to_string(), "tosses": plan.toss_count,
+        "superbins": mint.config.params.superbin_count(), "bins": plan.bin_count,
+        "sets": plan.set_count,
+    });
+    match found {
+        Found::NotBegun => value["state"] = json!("not-begun"),
+        Found::Tossing(done) => {
+            value["state"] = json!("tossing");
+            value["tossed"] = json!(done);
+        }
+        Found::Counting(done) => {
+            value["state"] = json!("counting");
+            value["counted-superbins"] = json!(done);
+        }
+        Found::Complete { balls, checksum, sets_sold } => {
+            value["state"] = json!("complete");
+            value["balls"] = json!(balls);
+            value["checksum"] = json!(format!("{checksum:08x}"));
+            value["sets-sold"] = json!(sets_sold);
+        }
+    }
+    say!("{value:#}");
+}
+
+fn print_text(mint: &Mint, plan: &MintPlan, found: &Found) {
     let params = &mint.config.params;
     say!("period:         {params}");
     say!("walk:           {}", mint.config.walk);
@@ -43,36 +123,27 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
     say!("broker:         {}", params.raw().broker);
     say!("coin value:     {}", params.coin_value());
     say!("coin file:      {}", mint.path().display());
-    if !mint.path().try_exists()? {
-        say!("state:          not begun");
-        return Ok(EXIT_OK);
-    }
-    let coin_file = CoinFile::inspect(&mint.directory, &mint.name)?;
-    let (state, plan) = (coin_file.minting_state()?, MintPlan::new(params, mint.config.walk));
     let part = |done: u64, total: u64| 100.0 * done as f64 / total as f64;
-    match state.phase {
-        Phase::Tossing => {
-            let kept = mint.job().build()?.tosses_kept()?;
-            say!("state:          {:.2} % of the balls tossed", part(kept, plan.toss_count));
+    match found {
+        Found::NotBegun => say!("state:          not begun"),
+        Found::Tossing(done) => {
+            say!("state:          {:.2} % of the balls tossed", part(*done, plan.toss_count));
         }
-        Phase::Counting => {
-            let percent = part(state.counted_superbins, params.superbin_count());
+        Found::Counting(done) => {
+            let percent = part(*done, params.superbin_count());
             say!("state:          all balls tossed, {percent:.2} % of the superbins counted");
         }
-        Phase::Complete => {
-            let sale = coin_file.sale_state()?;
-            let [balls, expected] = [state.ball_count as f64, plan.stored_balls].map(units::count);
+        Found::Complete { balls, checksum, sets_sold } => {
+            let [balls, expected] = [*balls as f64, plan.stored_balls].map(units::count);
             say!("state:          complete");
             say!(
                 "balls:          {balls} in {} bins, {expected} expected",
                 units::count(plan.bin_count as f64)
             );
-            say!("checksum:       {:08x}", state.checksum);
-            let sold = sale.next_superbin.div_ceil(2).min(plan.set_count);
-            say!("sets sold:      {sold} of {}", plan.set_count);
+            say!("checksum:       {checksum:08x}");
+            say!("sets sold:      {sets_sold} of {}", plan.set_count);
         }
     }
-    Ok(EXIT_OK)
 }
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {

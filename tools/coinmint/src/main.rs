@@ -9,12 +9,11 @@ mod plan;
 mod progress;
 mod units;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use micromint::minting::MintError;
 use micromint_console::{ToolError, command_line, finish};
 
@@ -58,7 +57,7 @@ enum Command {
     #[command(after_help = STATUS_HELP)]
     Merge(merge::MergeArgs),
     /// Show the progress of minting and the contents of the coin file.
-    Info(ConfigArg),
+    Info(info::InfoArgs),
     /// Hash every ball of the coin file again and report faults.
     #[command(after_help = STATUS_HELP)]
     Verify(info::VerifyArgs),
@@ -67,13 +66,6 @@ enum Command {
     /// Show how many coins a configuration gives, what minting and forging cost, and its
     /// weaknesses.
     Plan(plan::PlanArgs),
-}
-
-#[derive(Args)]
-struct ConfigArg {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -85,7 +77,7 @@ fn run(cli: Cli) -> Result<u8, ToolError> {
         Command::Init(args) => init::run(&args),
         Command::Mint(args) => mint::run(&args),
         Command::Merge(args) => merge::run(&args),
-        Command::Info(args) => info::run(&args.config),
+        Command::Info(args) => info::run(&args),
         Command::Verify(args) => info::verify(&args),
         Command::Params(args) => info::params(&args),
         Command::Plan(args) => plan::run(&args),

@@ -15,10 +15,13 @@ use micromint::host::DiskDirectory;
 use micromint::key_file::read_private_text;
 use micromint::text_file::decode;
 
+mod format;
+
 pub mod output;
 
 mod pages;
 
+pub use format::{Format, FormatArgs};
 pub use pages::command_line;
 
 /// Success.

@@ -210,7 +210,7 @@ impl Output {
         match (self.place, self.temporary) {
             (Place::File(target), Some(mut temporary)) => {
                 let mut write = || {
-                    temporary.write_all(bytes)?;
+                    temporary.as_file_mut().write_all(bytes)?;
                     temporary.as_file().sync_all()
                 };
                 write().map_err(FileError::on("write", &target))?;

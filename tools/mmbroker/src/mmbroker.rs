@@ -27,7 +27,7 @@ use micromint::reply::Reply;
 use micromint::text_file::decode;
 use micromint_console::output::Existing;
 use micromint_console::{
-    EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say, tell,
+    EXIT_FAILURE, EXIT_OK, FormatArgs, ToolError, command_line, finish, read_input, say, tell,
 };
 
 use common::{EXIT_ALARM, Place, check_results_differ, report_alarm, result_path};
@@ -66,21 +66,21 @@ enum Command {
     /// refused does not keep the others from being registered
     VendorKey(VendorKey),
     /// List the registered vendors, in the order of their registration
-    Vendors(Only),
+    Vendors(Report),
     /// Show what a user bought and returned, or what a vendor was paid
     Account(Account),
     /// Show counts of sales, batches, returns, claims and forgeries of the period
-    Status(Only),
+    Status(Report),
     /// Judge payments that vendors have just taken: reads Request-Watch messages, writes
     /// Watch-Result messages. Nothing is paid; what was shown is kept as evidence
     Watch(Watch),
     /// List the users who are proved to have cheated: right Authenticators on one coin at two
     /// vendors, or on a ball that was not minted or not sold to them
-    Offenders(Only),
+    Offenders(Report),
     /// List what else a person should look at. It proves nothing: vendors could have made it
-    Suspects(Only),
+    Suspects(Report),
     /// List the coins that nobody gets before a person has decided
-    Disputes(Only),
+    Disputes(Report),
     /// Decide the disputed coins of a vendor, after the settlement. A decision is final
     Decide(Decide),
     /// Revoke a user: stop sales to the user, and write PERIOD.revoked for the vendors, readable
@@ -97,6 +97,14 @@ enum Command {
     /// Be your own broker for a trial: mint a tiny period of this month and write what a vendor and
     /// a reader need to a folder. The coins are worth nothing, because anybody can forge them
     Trial(Trial),
+}
+
+#[derive(Args)]
+struct Report {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 #[derive(Args)]
@@ -156,6 +164,8 @@ struct Account {
     /// A User-ID, or the host name of a vendor
     #[arg(value_name = "USER|HOST")]
     name: String,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 #[derive(Args)]
@@ -244,16 +254,19 @@ fn run(command: Command) -> Result<u8, ToolError> {
         Command::Withdraw(arguments) => withdraw(&arguments),
         Command::Return(arguments) => take_back(&arguments),
         Command::VendorKey(arguments) => vendor_key(&arguments),
-        Command::Vendors(Only { place }) => {
-            place.open()?.vendors()?.iter().for_each(|vendor| say!("{vendor}"));
-            Ok(EXIT_OK)
+        Command::Vendors(Report { place, format }) => report::vendors(&mut place.open()?, format),
+        Command::Account(Account { place, name, format }) => {
+            report::account(&mut place.open()?, &name, format)
         }
-        Command::Account(Account { place, name }) => report::account(&mut place.open()?, &name),
-        Command::Status(Only { place }) => report::status(&mut place.open()?, place.now()),
+        Command::Status(Report { place, format }) => {
+            report::status(&mut place.open()?, place.now(), format)
+        }
         Command::Watch(arguments) => watch(&arguments),
-        Command::Offenders(Only { place }) => report::offenders(&mut place.open()?),
-        Command::Suspects(Only { place }) => report::suspects(&mut place.open()?),
-        Command::Disputes(Only { place }) => report::disputes(&mut place.open()?),
+        Command::Offenders(Report { place, format }) => {
+            report::offenders(&mut place.open()?, format)
+        }
+        Command::Suspects(Report { place, format }) => report::suspects(&mut place.open()?, format),
+        Command::Disputes(Report { place, format }) => report::disputes(&mut place.open()?, format),
         Command::Decide(arguments) => decide(&arguments),
         Command::Revoke(arguments) => revoke(&arguments),
         Command::Compromise(arguments) => compromise(&arguments),

@@ -7,7 +7,7 @@ use clap::Args;
 use micromint::host::{Clock, SystemClock};
 use micromint::time::UnixTime;
 use micromint::vendor::inspection::{Finding, Inspection, ServerConfig, Severity, Site, Workers};
-use micromint_console::{EXIT_OK, ToolError, say, tell};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::json;
 
 use crate::place::CONFIG_DEFAULT;
@@ -50,9 +50,8 @@ pub(crate) struct Check {
     /// Read no configuration of a server
     #[arg(long, conflicts_with_all = ["nginx", "apache"])]
     no_server: bool,
-    /// Print JSON: one object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Inspect as of this time (RFC 3339) instead of now
     #[arg(long, value_name = "TIME")]
     as_of: Option<UnixTime>,
@@ -68,7 +67,7 @@ impl Check {
         inspection.roots = self.root.clone();
         self.add_sites(&mut inspection)?;
         let findings = inspection.run();
-        if self.json {
+        if self.format.is_json() {
             self.print_json(now, &findings)
         } else {
             self.print(&findings)

@@ -4,7 +4,7 @@ use clap::Args;
 use micromint::money::coins;
 use micromint::vendor::lookup::{FoundPayment, ReferenceDigits, find};
 use micromint::vendor::redemption::summary;
-use micromint_console::{EXIT_OK, ToolError, say, tell};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -15,9 +15,8 @@ use crate::status::batch_json;
 pub(crate) struct Find {
     #[command(flatten)]
     place: Place,
-    /// Print JSON: an array of payments
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     /// The reference of the payment, 32 hexadecimal digits, or the first 8 or more of them
     reference: ReferenceDigits,
 }
@@ -26,7 +25,7 @@ impl Find {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
         let place = self.place.open()?;
         let (found, first_day) = find(&place.till, &self.reference)?;
-        if self.json {
+        if self.format.is_json() {
             say!("{}", Value::Array(found.iter().map(payment_json).collect()));
         } else {
             found.iter().for_each(print_payment);

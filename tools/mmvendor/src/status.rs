@@ -9,7 +9,7 @@ use micromint::till::Batch;
 use micromint::time::UnixTime;
 use micromint::vendor::income::{CoinValues, Days, Income, PeriodIncome, Sum, coin_values, income};
 use micromint::vendor::redemption::{batches, blocked_users, unbatched};
-use micromint_console::{EXIT_OK, ToolError, say, tell};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::{Value, json};
 
 use crate::place::{OpenPlace, Place};
@@ -24,11 +24,10 @@ const DAY_SECONDS: i64 = 86_400;
 pub(crate) struct Status {
     #[command(flatten)]
     place: Place,
-    /// Print JSON: one object
-    #[arg(long, conflicts_with = "csv")]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Print the income as CSV: a line for each day, page and period
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["json", "format"])]
     csv: bool,
     /// Count only the income of this day and later (YYYY-MM-DD)
     #[arg(long, value_name = "DAY", value_parser = day)]
@@ -52,7 +51,7 @@ impl Status {
         let income = income(&place.till, &values(&place), Days { from, until })?;
         if self.csv {
             print_csv(&income);
-        } else if self.json {
+        } else if self.format.is_json() {
             say!("{}", status_json(&place, &income)?);
         } else {
             print_income(&income);

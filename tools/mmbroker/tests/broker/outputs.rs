@@ -60,7 +60,7 @@ fn place() -> Place {
     let funds = FundsWithdrawn::parse(&funds).unwrap();
     let coins = place.coins(&funds, "news.example");
     let payment = place.payment(&funds, "news.example", "a", &coins[..2]);
-    place.batch("batch", &key, "news.example", "b1", &[payment.clone()]);
+    place.batch("batch", &key, "news.example", "b1", std::slice::from_ref(&payment));
     let mut data = Vec::new();
     push_record(&mut data, &payment.record().to_bytes());
     let watch = RequestWatch {
@@ -193,6 +193,35 @@ fn batches_of_one_name_do_not_overwrite_each_others_results() {
     assert_eq!(RedemptionResult::parse(&result).unwrap().vendor.as_str(), "news.example");
     assert!(place.text("mmbroker status").contains("batches    1"));
     place.run("mmredeem a/batch b/batch", 0);
+}
+
+/// The same reports as JSON, for programs.
+#[test]
+fn reports_are_printed_as_json() {
+    let place = place();
+    place.run("mmredeem batch", 0);
+    place.run("mmbroker revoke alice", 0);
+    let json = |line: &str| -> serde_json::Value {
+        serde_json::from_str(&place.text(&format!("{line} --format json"))).unwrap()
+    };
+    let status = json("mmbroker status");
+    assert_eq!((status["period"].as_str(), status["sales"].as_u64()), (Some("2026-12"), Some(1)));
+    assert_eq!(
+        (status["redeemed"].as_u64(), status["is-settled"].as_bool()),
+        (Some(2), Some(false))
+    );
+    assert_eq!(json("mmbroker vendors"), serde_json::json!(["news.example"]));
+    let user = json("mmbroker account alice");
+    assert_eq!(user["user"]["sales"][0]["transaction"], "1");
+    assert!(user["user"]["revoked"].is_string() && user["vendor"].is_null(), "{user}");
+    let vendor = json("mmbroker account news.example");
+    assert_eq!(vendor["vendor"]["batches"][0]["accepted"], 2);
+    for list in ["offenders", "disputes"] {
+        assert_eq!(json(&format!("mmbroker {list}")), serde_json::json!([]), "{list}");
+    }
+    assert_eq!(json("mmbroker suspects"), serde_json::json!({"users": [], "vendors": []}));
+    assert!(place.text("mmbroker status --format text").contains("sales      1 "));
+    place.run("mmbroker status --format xml", 2);
 }
 
 /// A reader that goes away stops the printing, not the work.

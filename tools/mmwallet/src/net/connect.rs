@@ -89,25 +89,35 @@ fn race(details: &ConnectionDetails<'_>) -> Result<Option<Tcp>, Error> {
     if addresses.len() < 2 {
         return TcpConnector::default().connect(details, None::<()>);
     }
+    let attempts = addresses.into_iter().map(|address| attempt(details, address)).collect();
+    first_of(attempts, ATTEMPT_DELAY).unwrap_or(Err(Error::HostNotFound))
+}
+
+/// Makes the attempts, each `delay` after the one before it, or as soon as that has failed. Returns
+/// the first success or else the last failure; `None` without attempts.
+fn first_of<T: Send + 'static, E: Send + 'static>(
+    attempts: Vec<impl FnOnce() -> Result<T, E> + Send + 'static>,
+    delay: Duration,
+) -> Option<Result<T, E>> {
     let (sender, receiver) = mpsc::channel();
-    let mut waiting = addresses.into_iter();
+    let mut waiting = attempts.into_iter();
     let mut open = 0;
     let mut failure = None;
     loop {
-        if let Some(address) = waiting.next() {
-            let (attempt, sender) = (attempt(details, address), sender.clone());
+        if let Some(attempt) = waiting.next() {
+            let sender = sender.clone();
             // Attempts that lose end by their own time limit, or with the program.
             thread::spawn(move || sender.send(attempt()));
             open += 1;
         } else if open == 0 {
-            return Err(failure.unwrap_or(Error::HostNotFound));
+            return failure.map(Err);
         }
         let answer = match waiting.len() {
             0 => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            _ => receiver.recv_timeout(ATTEMPT_DELAY),
+            _ => receiver.recv_timeout(delay),
         };
         match answer {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok(connection)) => return Some(Ok(connection)),
             Ok(Err(error)) => {
                 open -= 1;
                 failure = Some(error);
@@ -293,6 +303,32 @@ mod tests {
         assert_eq!(interleaved(&[d, a, b]), [d, a, b]);
         assert_eq!(interleaved(&[a]), [a]);
         assert_eq!(interleaved(&[]), []);
+    }
+
+    /// The first address answers nothing for a minute, as a dead one does.
+    #[test]
+    fn a_dead_address_costs_the_delay_and_a_refusal_nothing() {
+        let attempt = |wait: u64, result: Result<u32, &'static str>| {
+            move || {
+                thread::sleep(Duration::from_millis(wait));
+                result
+            }
+        };
+        let delay = Duration::from_millis(100);
+        for (attempts, expected, least, most) in [
+            (vec![attempt(60_000, Ok(1)), attempt(0, Ok(2))], Some(Ok(2)), 100, 5_000),
+            (vec![attempt(0, Err("refused")), attempt(0, Ok(2))], Some(Ok(2)), 0, 90),
+            (vec![attempt(300, Ok(1)), attempt(60_000, Ok(2))], Some(Ok(1)), 300, 5_000),
+            (vec![attempt(0, Err("a")), attempt(20, Err("b"))], Some(Err("b")), 20, 5_000),
+            (vec![], None, 0, 5_000),
+        ] {
+            let began = std::time::Instant::now();
+            assert_eq!(first_of(attempts, delay), expected);
+            let took = began.elapsed().as_millis();
+            // On a busy machine a thread may start late, so the upper bound is generous.
+            let is_in_time = took >= least && (took <= most || most < 100);
+            assert!(is_in_time, "{took} ms, expected {least} to {most}");
+        }
     }
 
     #[test]
