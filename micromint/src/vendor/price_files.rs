@@ -4,6 +4,7 @@
 //! has a price and for each mistake. The invariant: a page costs what the servers ask for it by
 //! price files alone: the highest price of its [`priced_names`]. Prices of directives are not seen.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
@@ -260,7 +261,9 @@ impl<'a> Folder<'a> {
         let coins = |page: &&[u8]| priced.get(page).map_or(0, FilePrice::coins);
         let mut facts = Vec::new();
         for members in families.values().filter(|members| members.len() > 1) {
-            let Some(dearest) = members.iter().copied().max_by_key(coins) else { continue };
+            // Of several, the one with the shortest name is the page, and not its copy.
+            let rank = |page: &&[u8]| (coins(page), Reverse(page.len()));
+            let Some(dearest) = members.iter().copied().max_by_key(rank) else { continue };
             let is_cheaper = |page: &&&[u8]| {
                 coins(page) < coins(&dearest) && priced.get(**page) != Some(&FilePrice::Broken)
             };
@@ -397,7 +400,9 @@ mod tests {
             ("page.html.gz.mm", "2"),
             ("long.html", ""),
             ("long.html~", ""),
+            // A file of this name counts as a variant, and costs what the page costs.
             ("long.html.bak", ""),
+            ("long.html.orig", ""),
             (".long.html.swp", ""),
             ("long.html.mm", "3"),
         ]);
@@ -408,7 +413,7 @@ mod tests {
         };
         let expected = [
             line(".long.html.swp", "long.html", 3),
-            line("long.html.bak", "long.html", 3),
+            line("long.html.orig", "long.html", 3),
             line("long.html~", "long.html", 3),
             line("page.html", "page.html.gz", 2),
         ];

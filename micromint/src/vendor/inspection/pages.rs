@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Findings, Inspection, Severity, Workers, shown};
+use super::{Finding, Findings, Inspection, Severity, shown};
 use crate::money::coins;
-use crate::vendor::config::VendorConfig;
 use crate::vendor::price_files::{PriceFact, survey};
 
 /// The bit of a mode that lets a file be read.
 const READ: u32 = 4;
 
-pub(super) fn inspect(inspection: &Inspection, _config: &VendorConfig, findings: &mut Findings) {
+pub(super) fn inspect(inspection: &Inspection, findings: &mut Findings) {
     let roots: BTreeSet<&Path> = inspection.roots().collect();
     for root in roots {
-        let workers = inspection.workers.as_ref();
         let mut price_files: BTreeSet<PathBuf> = BTreeSet::new();
         // A folder that cannot be read is a finding of `sites`.
         let _ = survey(root, |fact| {
@@ -23,15 +21,12 @@ pub(super) fn inspect(inspection: &Inspection, _config: &VendorConfig, findings:
             }
             findings.0.extend(price_finding(&fact));
         });
+        let means = "the page of this price file is answered with 500";
         for path in price_files {
-            inspect_reading(workers, &path, findings);
+            if let Some(workers) = &inspection.workers {
+                workers.need(&path, READ, means, findings);
+            }
         }
-    }
-}
-
-fn inspect_reading(workers: Option<&Workers>, path: &Path, findings: &mut Findings) {
-    if let Some(workers) = workers {
-        workers.need(path, READ, "the page of this price file is answered with 500", findings);
     }
 }
 
