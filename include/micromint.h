@@ -1023,7 +1023,8 @@ typedef struct {
    */
   uint32_t port;
   /**
-   * The price of the requested page, in coins; 0 is free.
+   * The price of the requested page, in coins; 0 is free. If the vendor has a price list, the
+   * higher of this price and the list's holds, so ask about free pages too.
    */
   uint32_t price;
   /**

@@ -9,6 +9,7 @@ use base64::Engine;
 
 use super::accept::{Form, form_for};
 use super::carrier::{Carrier, InHeader};
+use super::conditions::has_current;
 use super::cors::{CorsPolicy, METHODS};
 use super::decision::Answer;
 use super::merge::Merge;
@@ -30,9 +31,9 @@ const REQUEST_HEADER_LEN_MAX: usize = 8000;
 const CHALLENGE_LEN_MAX: usize = 8000;
 /// The Link field of a 402: the URL of the vendor's manifest.
 const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
-/// How long caches may keep a manifest, in seconds.
-const MANIFEST_SECONDS: u32 = 300;
-const MANIFEST_METHODS: &str = "GET, HEAD, OPTIONS";
+/// How long caches may keep a document of the paywall, in seconds.
+const DOCUMENT_SECONDS: u32 = 300;
+const DOCUMENT_METHODS: &str = "GET, HEAD, OPTIONS";
 /// How long a client should wait after a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 10;
 /// A refused payment: the reason, the payment if it could be parsed, and otherwise a line for the
@@ -127,12 +128,13 @@ pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
     Answer { headers, merge: cors.of_options(request), ..bare(RequestOutcome::Options, 204) }
 }
 
-/// 200, 204 or 405: the manifest, the same for everyone. A payment in the request was not
-/// recorded.
-pub(super) fn manifest(
+/// 200, 204, 304 or 405: a document of the paywall in JSON, the same for everyone. A payment in the
+/// request was not recorded. `etag` is the entity tag with its quotes, if it has one.
+pub(super) fn document(
     request: &Request<'_>,
     carrier: Carrier<'_>,
     text: impl FnOnce() -> String,
+    etag: Option<&str>,
 ) -> Answer {
     let outcome =
         if carrier == Carrier::None { RequestOutcome::Free } else { RequestOutcome::Returned };
@@ -142,23 +144,28 @@ pub(super) fn manifest(
     let mut answer = bare(outcome, 200);
     match request.method {
         b"GET" | b"HEAD" => {
-            answer.body = text().into_bytes();
-            answer.headers.push(("Content-Type", "application/json".into()));
+            if etag.is_some_and(|etag| has_current(request, etag)) {
+                answer.status = 304;
+            } else {
+                answer.body = text().into_bytes();
+                answer.headers.push(("Content-Type", "application/json".into()));
+                answer.headers.push(("X-Content-Type-Options", "nosniff".into()));
+            }
             answer
                 .headers
-                .push(("Cache-Control", format!("{who}, max-age={MANIFEST_SECONDS}").into()));
-            answer.headers.push(("X-Content-Type-Options", "nosniff".into()));
+                .push(("Cache-Control", format!("{who}, max-age={DOCUMENT_SECONDS}").into()));
+            answer.headers.extend(etag.map(|etag| ("ETag", etag.to_string().into())));
             answer.merge = CorsPolicy::Any.of_answer(request);
         }
         b"OPTIONS" => {
             answer.status = 204;
-            answer.headers.push(("Allow", MANIFEST_METHODS.into()));
+            answer.headers.push(("Allow", DOCUMENT_METHODS.into()));
             answer.merge = CorsPolicy::Any.of_answer(request);
             answer.merge.extend(CorsPolicy::Any.of_options(request));
         }
         _ => {
             answer.status = 405;
-            answer.headers.push(("Allow", MANIFEST_METHODS.into()));
+            answer.headers.push(("Allow", DOCUMENT_METHODS.into()));
         }
     }
     if outcome == RequestOutcome::Returned {

@@ -16,7 +16,7 @@ use super::cors::CorsPolicy;
 use super::origin::{ORIGINS_MAX, PublicRoot};
 use super::page::Page;
 use crate::identity::VendorId;
-use crate::protocol::{TEXT_LEN_MAX, Url};
+use crate::protocol::TEXT_LEN_MAX;
 use crate::till::SyncMode;
 use crate::time::DAY_SECONDS;
 use crate::toml_file;
@@ -69,7 +69,7 @@ pub struct VendorConfig {
     description: String,
     page: Page,
     cors: CorsPolicy,
-    price_list: Option<String>,
+    prices: Option<PathBuf>,
 }
 
 impl VendorConfig {
@@ -95,7 +95,7 @@ impl VendorConfig {
             description: String::new(),
             page: Page::default(),
             cors: CorsPolicy::default(),
-            price_list: None,
+            prices: None,
             till,
         }
     }
@@ -155,11 +155,10 @@ impl VendorConfig {
         VendorConfig { cors, ..self }
     }
 
-    /// Where the vendor publishes a list of prices: a URL, or a path at the vendor's origins.
-    /// Default: none.
+    /// The file of the price list. Default: none.
     #[must_use]
-    pub fn with_price_list(self, place: impl Into<String>) -> VendorConfig {
-        VendorConfig { price_list: Some(place.into()), ..self }
+    pub fn with_prices(self, path: impl Into<PathBuf>) -> VendorConfig {
+        VendorConfig { prices: Some(path.into()), ..self }
     }
 
     /// Reads a configuration file. Relative paths in it are relative to its folder.
@@ -200,7 +199,7 @@ impl VendorConfig {
         if let CorsPolicy::Listed(origins) = &self.cors {
             check_count("cors-origins", origins)?;
         }
-        self.check_price_list()
+        Ok(())
     }
 
     fn check_origins(&self) -> Result<(), SettingError> {
@@ -240,20 +239,6 @@ impl VendorConfig {
         let reason =
             format!("expected at most {TEXT_LEN_MAX} printable ASCII characters, found {found:?}");
         Err(SettingError::new("description", reason))
-    }
-
-    fn check_price_list(&self) -> Result<(), SettingError> {
-        let Some(place) = &self.price_list else { return Ok(()) };
-        // A path must be one that a page of the vendor could have.
-        let is_path = place.starts_with('/');
-        let url = if is_path { format!("https://host.example{place}") } else { place.clone() };
-        match url.parse::<Url>() {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let reason = format!("expected a path or a URL: {error}");
-                Err(SettingError::new("price-list", reason))
-            }
-        }
     }
 
     /// The vendor's identifier.
@@ -316,9 +301,9 @@ impl VendorConfig {
         &self.cors
     }
 
-    /// Where the vendor publishes a list of prices, if at all.
-    pub(super) fn price_list(&self) -> Option<&str> {
-        self.price_list.as_deref()
+    /// The file of the price list, if there is one.
+    pub fn prices(&self) -> Option<&Path> {
+        self.prices.as_deref()
     }
 }
 
@@ -369,7 +354,7 @@ mod tests {
         assert_eq!(config.receipt_secret(), Path::new("/var/till.receipt-secret"));
         assert_eq!((config.cap(), config.description()), (None, ""));
         assert!(!config.requires_owners());
-        assert_eq!((config.cors(), config.price_list()), (&CorsPolicy::Site, None));
+        assert_eq!((config.cors(), config.prices()), (&CorsPolicy::Site, None));
         assert_eq!(config.page(), &Page::default());
         assert_eq!(good().with_cap(0).cap(), None);
         assert_eq!(good().with_cap(1).cap(), Some(1));
@@ -382,8 +367,6 @@ mod tests {
             let origin = "https://news.example".parse().unwrap();
             good().with_cors(CorsPolicy::Listed(vec![origin; count]))
         };
-        let path = |len: usize| format!("/{}", "a".repeat(len - 1));
-        let path_max = crate::protocol::URL_LEN_MAX - "https://host.example".len();
         for config in [
             config(many(1)),
             config(many(ORIGINS_MAX)),
@@ -396,8 +379,6 @@ mod tests {
             good().with_receipt_seconds(RECEIPT_SECONDS_MIN),
             good().with_receipt_seconds(RECEIPT_SECONDS_MAX),
             good().with_description("x".repeat(TEXT_LEN_MAX)),
-            good().with_price_list(path(path_max)),
-            good().with_price_list("https://prices.example/"),
         ] {
             config.check().unwrap();
         }
@@ -422,8 +403,6 @@ mod tests {
             (good().with_receipt_seconds(RECEIPT_SECONDS_MAX + 1), "receipt-time", None),
             (good().with_description("x".repeat(TEXT_LEN_MAX + 1)), "description", None),
             (good().with_description("\n"), "description", None),
-            (good().with_price_list(path(path_max + 1)), "price-list", None),
-            (good().with_price_list("prices"), "price-list", None),
         ] {
             let error = config.check().unwrap_err();
             assert_eq!((error.key, error.index), (key, index), "{error}");

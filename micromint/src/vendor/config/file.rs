@@ -32,7 +32,7 @@ struct VendorFile {
     description: Option<String>,
     page: Option<Parsed<FilePath>>,
     cors_origins: Option<OneOrMany<String>>,
-    price_list: Option<String>,
+    prices: Option<Parsed<FilePath>>,
 }
 
 /// A path that is not empty.
@@ -124,8 +124,8 @@ fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<PathBuf>
     if let Some(owners) = file.owners {
         config = config.with_owners_required(owners.0 == OwnersFiles::Required);
     }
-    if let Some(place) = file.price_list {
-        config = config.with_price_list(place);
+    if let Some(prices) = file.prices {
+        config = config.with_prices(at(prices));
     }
     config.check().map_err(|error| text.fault_in(error.key, error.index, error.reason))?;
     Ok((config, file.page.map(at)))
@@ -195,7 +195,7 @@ till = \"/var/till\"
         let text = format!(
             "{}origins = \"http://news.example:8080\"\nsync = \"interval\"\nsync-interval = 250\n\
              receipt-time = 60\nreceipt-secret = \"secret\"\ncap = 0x10\ndescription = 'a \"b\"'\n\
-             cors-origins = [\"https://app.example\"]\nprice-list = \"/prices?a\"\n",
+             cors-origins = [\"https://app.example\"]\nprices = \"prices.toml\"\n",
             GOOD.replace(
                 "origins = [\"https://news.example\", \"https://www.news.example\"]\n",
                 ""
@@ -213,7 +213,7 @@ till = \"/var/till\"
             config.cors(),
             &CorsPolicy::Listed(vec!["https://app.example".parse().unwrap()])
         );
-        assert_eq!(config.price_list(), Some("/prices?a"));
+        assert_eq!(config.prices(), Some(Path::new("/etc/micromint/prices.toml")));
         assert_eq!(parse(&format!("{GOOD}cors-origins = \"*\"")).unwrap().cors(), &CorsPolicy::Any);
         assert_eq!(parse(GOOD).unwrap().cors(), &CorsPolicy::Site);
         assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap(), None);
@@ -292,11 +292,8 @@ till = \"/var/till\"
                 with("cors-origins = 1"),
                 "cors-origins: invalid type: integer `1`, expected a string or an array",
             ),
-            (
-                with("price-list = \"prices\""),
-                "vendor.toml:5:14: price-list: expected a path or a URL",
-            ),
-            (with("price-list = \"/a b\""), "price-list: expected a path or a URL"),
+            (with("prices = \"\""), "vendor.toml:5:10: prices: expected a path, found \"\""),
+            (with("price-list = \"/prices\""), "vendor.toml:5:1: unknown key `price-list`"),
             (
                 GOOD.replace("news.example\"\norigins", "News.example\"\norigins"),
                 "vendor.toml:1:13: vendor-id: expected",

@@ -312,9 +312,6 @@ impl Visit {
             false => vendor.look(request),
         };
         let decided = match look {
-            Look::Decided((Decision::Serve(serve), _)) if serve == Serve::default() => {
-                return Asked::Free;
-            }
             Look::Decided(decided) => decided,
             Look::NeedsBody { size_max } => return Asked::NeedsBody { size_max },
             Look::Pending(pending) if thread == Thread::Blocking => pending.wait(),
@@ -326,6 +323,11 @@ impl Visit {
                 }
             },
         };
+        if let (Decision::Serve(serve), _) = &decided
+            && *serve == Serve::default()
+        {
+            return Asked::Free;
+        }
         self.keep(decided, || RequestBuf::from(request));
         Asked::Decided
     }

@@ -74,7 +74,7 @@ impl Paywall {
     pub(super) fn quoted(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Quoted {
         let Some(asked) = plain_question(request, carrier) else { return Quoted::Never };
         let now = self.clock.now();
-        if self.accepted.is_due(now) {
+        if self.accepted.is_due(now) || self.waits_for_prices() {
             return Quoted::Never;
         }
         let checker = self.accepted.current();
@@ -138,6 +138,9 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     };
     push(request.target);
     push(host);
+    let preview = request.place.preview;
+    push(preview.map_or("", |preview| preview.title()).as_bytes());
+    push(preview.map_or("", |preview| preview.teaser()).as_bytes());
     for (name, value) in request.headers {
         match name.len() {
             6 if name.eq_ignore_ascii_case(b"accept") => push(value),
@@ -162,6 +165,7 @@ mod tests {
     use crate::testing::params_with;
     use crate::till::tests::HandClock;
     use crate::vendor::config::VendorConfig;
+    use crate::vendor::preview::Preview;
     use crate::vendor::request::Place;
 
     /// The description of the vendor of [`paywall`], to be searched for in a body.
@@ -256,8 +260,8 @@ mod tests {
     type Field = (&'static [u8], &'static [u8]);
     /// Scheme, host and port of the request.
     type Host = (bool, Option<&'static str>, Option<u16>);
-    /// Method, target, host, headers, price, whether a dry run, seconds to pass.
-    type Asked = (&'static str, &'static str, Host, Vec<Field>, u32, bool, i64);
+    /// Method, target, host, headers, price, whether a dry run, whether a preview, seconds to pass.
+    type Asked = (&'static str, &'static str, Host, Vec<Field>, u32, bool, bool, i64);
 
     prop_compose! {
         fn field()(
@@ -288,9 +292,10 @@ mod tests {
             headers in prop::collection::vec(field(), 0..3),
             price in 0u32..3,
             is_dry_run in prop::bool::weighted(0.1),
+            has_preview in any::<bool>(),
             seconds in -200i64..200,
         ) -> Asked {
-            (method, target, host, headers, price, is_dry_run, seconds)
+            (method, target, host, headers, price, is_dry_run, has_preview, seconds)
         }
     }
 
@@ -303,8 +308,10 @@ mod tests {
         ) {
             let clock = HandClock::at(BETWEEN);
             let asked_often = paywall(&clock);
+            let preview = Arc::new(Preview::new("title", "teaser").unwrap());
             for question in &questions {
-                let (method, target, host, headers, price, is_dry_run, seconds) = question;
+                let (method, target, host, headers, price, is_dry_run, has_preview, seconds) =
+                    question;
                 let (is_https, host, port) = host;
                 clock.pass(*seconds);
                 let request = Request {
@@ -313,7 +320,11 @@ mod tests {
                     host: host.map(str::as_bytes),
                     port: *port,
                     price: *price,
-                    place: Place { is_dry_run: *is_dry_run, ..Place::default() },
+                    place: Place {
+                        is_dry_run: *is_dry_run,
+                        preview: has_preview.then_some(&preview),
+                        ..Place::default()
+                    },
                     ..page(target, headers)
                 };
                 prop_assert_eq!(
