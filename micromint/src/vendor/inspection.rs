@@ -125,7 +125,7 @@ impl Inspection {
                 access::inspect(self, &config, &mut findings);
                 till::inspect(self, &config, &mut findings);
                 disk::inspect(&config, &mut findings);
-                pages::inspect(self, &mut findings);
+                pages::inspect(self, &config, &mut findings);
             }
         }
         findings.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

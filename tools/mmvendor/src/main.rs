@@ -69,8 +69,9 @@ enum Command {
     Check(check::Check),
     /// Print what pages cost and why, and which price files have no effect
     ///
-    /// Knows the price files. Prices of directives are in the server's configuration and are not
-    /// seen: `mmwallet price URL` shows what the server asks.
+    /// Knows the price list and the price files; of both the higher price counts. Prices of
+    /// directives are in the server's configuration and are not seen: `mmwallet price URL` shows
+    /// what the server asks. Without a URL or folder, prints the entries of the price list.
     Prices(prices::Prices),
 }
 
