@@ -8,9 +8,9 @@ CARGO_DENY := cargo-deny 0.20.2
 MDBOOK := mdbook 0.5.4 --no-default-features --features search
 
 .DEFAULT_GOAL := help
-.PHONY: help build nginx-module apache-module demo install uninstall book clean \
+.PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build \
-	deny msrv attack test-slow test-load test-guide test-asan test-slurm test-kubernetes \
+	deny msrv check-page attack test-slow test-load test-guide test-asan test-slurm test-kubernetes \
 	bench bench-redemption bench-memory bench-c bench-servers
 
 help: ## print this list
@@ -41,6 +41,15 @@ install: ## library, tools, pages, modules: PREFIX=/usr/local DESTDIR= LIBDIR= M
 
 uninstall: ## remove what make install with the same PREFIX and DESTDIR installed
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh --uninstall
+
+deb: ## Debian packages, built in a clean Debian 12 without network, in target/deb/packages (root)
+	@scripts/setup.sh deb
+	@scripts/build-deb.sh
+
+rpm: ## RPM packages, built by Debian's rpmbuild, in target/rpm
+	@scripts/setup.sh rpm
+	$(CARGO) fetch --quiet
+	@scripts/build-rpm.sh
 
 book: ## the documents as a book, in target/book (builds mdBook once: minutes)
 	@scripts/check-links.sh
@@ -98,6 +107,12 @@ fuzz-build: ## the fuzz targets build
 	@scripts/setup.sh build
 	@scripts/fuzz-build.sh
 
+check-page: ## the 402 page in Chromium, three languages, compared with the documents
+	@scripts/setup.sh page
+	@mkdir -p target/pages && rm -f target/pages/*.html
+	$(CARGO) run --quiet -p micromint --example render-pages --features simulated-host target/pages
+	@scripts/check-page.py target/pages
+
 msrv: ## no dependency of the library or the modules needs a newer Rust than ours (in lint)
 	@scripts/check-msrv.sh
 
@@ -124,6 +139,10 @@ test-load: nginx-module ## honest and hostile load while workers are killed: MIN
 test-guide: nginx-module ## execute the commands of docs/guide/nginx.md (root, in namespaces)
 	@scripts/setup.sh servers
 	@scripts/test-guide.sh docs/guide/nginx.md
+
+test-deb: ## install, upgrade, remove and purge the packages of make deb beside servers (root)
+	@scripts/setup.sh deb
+	@scripts/test-deb.sh
 
 test-asan: apache-module ## the Apache tests under AddressSanitizer (needs a nightly Rust)
 	@scripts/setup.sh servers

@@ -32,6 +32,13 @@ if [ "${1:-}" = --uninstall ]; then
         "$prefix/share/micromint"; do
         rmdir "$root$folder" 2>/dev/null || true
     done
+    # What the administrator wrote stays, and a server does not start with directives whose module
+    # is gone.
+    left=$(grep -rnEi '^[[:space:]]*(micromint|load_module .*micromint|LoadModule micromint)' \
+        "$root/etc/nginx" "$root/etc/apache2" 2>/dev/null; find "$root/etc/nginx" \
+        "$root/etc/apache2" -xtype l -name '*micromint*' 2>/dev/null || true)
+    [ -z "$left" ] || printf 'uninstall: %s\n%s\n' \
+        "the web servers do not start until these are deleted:" "$left"
     exit 0
 fi
 
@@ -94,6 +101,13 @@ put 644 "$made/README.md" "$docs/README.md"
 for document in CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md docs/*/*.md; do
     case $document in docs/README.md | docs/SUMMARY.md) continue ;; esac # parts of the book
     put 644 "$document" "$docs/${document#docs/}"
+done
+for image in docs/guide/images/*.png; do
+    put 644 "$image" "$docs/${image#docs/}"
+done
+# The shipped 402 pages, to begin a page of one's own with.
+for page in micromint/src/vendor/page/page.*.html; do
+    put 644 "$page" "$prefix/share/micromint/page/$(basename "$page")"
 done
 for unit in contrib/systemd/*.*; do
     put_text "$unit" "$prefix/lib/systemd/system/$(basename "$unit")"

@@ -9,11 +9,14 @@
 #   demo     scripts/demo.sh
 #   lint     everything that make lint reads
 #   core     make test-core
+#   page     make check-page
 #   vectors  make test-vectors
 #   c        make test-c, with the examples in other languages
 #   servers  make test-servers
 #   test     everything that make test needs
 #   slurm    make test-slurm
+#   deb      make deb test-deb
+#   rpm      make rpm
 #
 # A server that this script installs is neither started nor enabled: the tests start their own, on
 # other ports. A server that was installed before stays as it is.
@@ -44,11 +47,14 @@ packages() {
         demo) echo "$nginx_module nginx curl python3" ;;
         lint) echo "$lint" ;;
         core) echo "$core" ;;
+        page) echo "$core chromium fonts-dejavu-core" ;;
         vectors) echo "python3" ;;
         c) echo "$c" ;;
         servers) echo "$servers" ;;
         test) echo "make $lint $c $servers" ;;
         slurm) echo "$build slurm-wlm python3" ;;
+        deb) echo "make git mmdebstrap libdpkg-perl curl" ;;
+        rpm) echo "$nginx_module $apache_module git rpm" ;;
         *) fail "unknown purpose $1, expected one of those listed in $0" ;;
     esac
 }

@@ -45,6 +45,8 @@ mod prices;
 mod cors;
 
 // What answers consist of.
+mod accept;
+
 mod problem;
 
 mod page;
@@ -54,8 +56,6 @@ mod periods;
 mod config;
 
 mod manifest;
-
-mod accept;
 
 mod answer;
 

@@ -7,7 +7,7 @@ use clap::Args;
 use micromint::host::{Clock, SystemClock};
 use micromint::time::UnixTime;
 use micromint::vendor::inspection::{Finding, Inspection, ServerConfig, Severity, Site, Workers};
-use micromint_console::{EXIT_OK, ToolError, say};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 use serde_json::json;
 
 use crate::place::CONFIG_DEFAULT;
@@ -103,13 +103,13 @@ impl Check {
             let config = match config {
                 Ok(config) => config,
                 Err(error) if self.nginx.is_none() && self.apache.is_none() => {
-                    eprintln!("mmvendor: warning: {error}");
+                    tell!("mmvendor: warning: {error}");
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
             for unread in &config.unread {
-                eprintln!("mmvendor: warning: {unread}");
+                tell!("mmvendor: warning: {unread}");
             }
             inspection.add_sites(config.sites);
         }

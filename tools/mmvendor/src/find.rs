@@ -4,7 +4,7 @@ use clap::Args;
 use micromint::money::coins;
 use micromint::vendor::lookup::{FoundPayment, ReferenceDigits, find};
 use micromint::vendor::redemption::summary;
-use micromint_console::{EXIT_OK, ToolError, say};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -35,11 +35,11 @@ impl Find {
             return Ok(EXIT_OK);
         }
         match first_day {
-            Some(day) => eprintln!(
+            Some(day) => tell!(
                 "mmvendor: no payment has this reference; the till has payments since {day}, and \
                  older ones were removed after their redemption"
             ),
-            None => eprintln!("mmvendor: no payment has this reference; the till has no payments"),
+            None => tell!("mmvendor: no payment has this reference; the till has no payments"),
         }
         Ok(EXIT_NOTHING)
     }

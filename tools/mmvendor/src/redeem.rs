@@ -13,7 +13,8 @@ use micromint::till::{Batch, Till};
 use micromint::vendor::redemption::{
     BatchLimits, OutgoingBatch, make_batch, prune, read_result, summary,
 };
-use micromint_console::{EXIT_OK, ToolError, read_input, say, write_output};
+use micromint_console::output::{Existing, Rules};
+use micromint_console::{EXIT_OK, ToolError, read_input, say, tell};
 
 use crate::place::Place;
 
@@ -78,21 +79,24 @@ impl Redeem {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
         let place = self.place.open()?;
         let key = self.key.read(&self.place)?;
+        let key_file = self.place.key_file(self.key.key_file.as_deref());
+        let rules = Rules::new(Existing::Kept).uses(&key_file, "the vendor key");
+        let output = rules.open(Some(&self.out))?;
         let limits = BatchLimits { payments: self.payments, ..BatchLimits::default() };
         let made = make_batch(&place.till, &place.vendor, &key, self.period.as_ref(), limits)?;
         let Some(made) = made else {
-            eprintln!(
+            tell!(
                 "mmvendor: nothing to redeem; payments of the last ten minutes go into a later \
                  batch"
             );
             return Ok(EXIT_NOTHING);
         };
-        write_output(Some(&self.out), &made.message.to_bytes())?;
+        output.write(&made.message.to_bytes())?;
         let OutgoingBatch { batch, is_again, .. } = made;
         let Batch { id, period, payments, coins, redeem_until, made_at, .. } = &batch;
         let again =
             if is_again { format!("; the same batch as on {made_at}") } else { String::new() };
-        eprintln!(
+        tell!(
             "batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by \
              {redeem_until}{again}"
         );
@@ -103,7 +107,8 @@ impl Redeem {
 impl ReadResult {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
         let place = self.place.open()?;
-        let message = RedemptionResult::parse(&read_input(&self.result, RESULT_SIZE_MAX)?)?;
+        let message = RedemptionResult::parse(&read_input(&self.result, RESULT_SIZE_MAX)?)
+            .map_err(|error| format!("{}: {error}", self.result.display()))?;
         let key = self.key.read(&self.place)?;
         print_batch(&read_result(&place.till, &place.vendor, &key, &message)?);
         for user in message.blocked.users() {

@@ -9,7 +9,7 @@ use micromint::till::Batch;
 use micromint::time::UnixTime;
 use micromint::vendor::income::{CoinValues, Days, Income, PeriodIncome, Sum, coin_values, income};
 use micromint::vendor::redemption::{batches, blocked_users, unbatched};
-use micromint_console::{EXIT_OK, ToolError, say};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 use serde_json::{Value, json};
 
 use crate::place::{OpenPlace, Place};
@@ -67,7 +67,7 @@ impl Status {
 fn values(place: &OpenPlace) -> CoinValues {
     let values = place.config.as_ref().map(coin_values).transpose();
     values.map(Option::unwrap_or_default).unwrap_or_else(|error| {
-        eprintln!("mmvendor: warning: the value of coins is not known: {}", chain(&error));
+        tell!("mmvendor: warning: the value of coins is not known: {}", chain(&error));
         CoinValues::new()
     })
 }

@@ -29,6 +29,41 @@ fn answer_blocking(folder: &Path, batch: &str, verdicts: &[Verdict], blocked: &[
     std::fs::write(folder.join("result"), result.to_bytes()).unwrap();
 }
 
+/// The batch goes to any kind of output, and never over a file that exists or is used.
+#[test]
+fn a_batch_is_written_to_every_kind_of_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    spend(folder, 1, 86_400, 86_400);
+    write_key(folder, 0o600);
+    std::fs::hard_link(folder.join("key"), folder.join("hard")).unwrap();
+    std::os::unix::fs::symlink("key", folder.join("soft")).unwrap();
+    std::os::unix::fs::symlink("new", folder.join("link")).unwrap();
+    for name in ["key", "hard", "soft", "till", "till/lock"] {
+        let (_, stderr) =
+            output(&mut program(folder, &["redeem", "--out", name, "--key-file", "key"]), 1);
+        let is_told = stderr.contains("is not overwritten") || stderr.contains("found a folder");
+        assert!(is_told, "{name}: {stderr}");
+    }
+    let status = output(&mut program(folder, &["status"]), 0).0;
+    assert!(status.contains("not in a batch: 1 payments"), "{status}");
+    assert_eq!(std::fs::read_to_string(folder.join("key")).unwrap(), format!("{KEY}\n"));
+    let (stdout, _) =
+        output(&mut program(folder, &["redeem", "--out", "-", "--key-file", "key"]), 0);
+    RequestRedemption::parse(stdout.as_bytes()).unwrap();
+    output(&mut program(folder, &["redeem", "--out", "link", "--key-file", "key"]), 0);
+    assert_eq!(std::fs::read_to_string(folder.join("new")).unwrap(), stdout);
+    output(&mut program(folder, &["redeem", "--out", "/dev/null", "--key-file", "key"]), 0);
+    output(&mut program(folder, &["redeem", "--out", "/dev/full", "--key-file", "key"]), 1);
+    let (through, _) =
+        output(&mut program(folder, &["redeem", "--out", "/dev/stdout", "--key-file", "key"]), 0);
+    assert_eq!(through, stdout);
+    let entries = std::fs::read_dir(folder).unwrap();
+    let hidden = entries
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(hidden.count(), 0);
+}
+
 #[test]
 fn a_batch_goes_out_and_its_result_comes_back() {
     let folder = tempfile::tempdir().unwrap();
