@@ -28,6 +28,11 @@ impl UnixTime {
         UnixTime(self.0.saturating_add(seconds))
     }
 
+    /// The start of the UTC day.
+    pub(crate) fn day_start(self) -> UnixTime {
+        UnixTime(self.0.saturating_sub(self.0.rem_euclid(DAY_SECONDS)))
+    }
+
     /// The UTC day as `YYYY-MM-DD`.
     pub fn day(self) -> String {
         let text = self.to_string();

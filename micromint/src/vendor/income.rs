@@ -2,22 +2,22 @@
 //!
 //! Input: the records of the till, and what a coin of each period is worth. Output: sums. The
 //! invariant: a payment counts on the UTC day on which it was recorded, under the URL that was
-//! paid, unless it was reversed. The till keeps payments until they are redeemed and past
-//! redeem-until; what was pruned before is in the sums of the batches only.
+//! paid, unless it was reversed. Payments that were removed after their redemption count with the
+//! sums that were kept of them.
 
 use std::collections::BTreeMap;
 
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::periods::load_periods;
-use super::redemption::RedemptionError;
+use super::redemption::{RedemptionError, paid_for};
 use super::till_view::TillView;
 use crate::host::DiskDirectory;
 use crate::money::Money;
 use crate::period::Period;
-use crate::protocol::{Payment, Verdict};
-use crate::till::{Position, Till, TillError, TillRecord};
-use crate::time::{DAY_SECONDS, UnixTime};
+use crate::protocol::Verdict;
+use crate::till::{PaidFor, PaidSum, Position, RemovedIncome, Till, TillRecord};
+use crate::time::UnixTime;
 
 /// What a coin of each period is worth.
 pub type CoinValues = BTreeMap<Period, Money>;
@@ -92,8 +92,6 @@ pub struct Income {
     pub entries: Vec<IncomeEntry>,
     /// What became of the coins of each period.
     pub periods: Vec<PeriodIncome>,
-    /// The first day whose payments the till still has, `YYYY-MM-DD`; `None` if it has none.
-    pub first_day: Option<String>,
 }
 
 /// Which days count.
@@ -118,7 +116,7 @@ impl Sum {
     /// Nothing, which is worth nothing in any currency.
     const NOTHING: Sum = Sum { payments: 0, coins: 0, money: Some(Money::NONE) };
 
-    fn add_coins(&mut self, payments: u64, coins: u64, value: Option<Money>) {
+    fn add_coins(&mut self, PaidSum { payments, coins }: PaidSum, value: Option<Money>) {
         let money = value.and_then(|value| value.checked_mul(coins));
         self.add(Sum { payments, coins, money });
     }
@@ -171,8 +169,16 @@ impl Income {
 pub fn income(till: &Till, values: &CoinValues, days: Days) -> Result<Income, RedemptionError> {
     let view = TillView::of(till)?;
     let reversed = view.reversed(till.directory())?;
-    let mut sums: BTreeMap<(i64, String, Period), (u64, u64)> = BTreeMap::new();
-    let mut unbatched: BTreeMap<Period, (u64, u64)> = BTreeMap::new();
+    let mut sums: BTreeMap<(UnixTime, String, Period), PaidSum> = BTreeMap::new();
+    for (paid_for, removed) in RemovedIncome::read(till.directory())?.0 {
+        let PaidFor { journal, day, page, period } = paid_for;
+        if !view.days.contains(&journal) && days.contain(day) {
+            let sum = sums.entry((day, page, period)).or_default();
+            sum.payments += removed.payments;
+            sum.coins += removed.coins;
+        }
+    }
+    let mut unbatched: BTreeMap<Period, PaidSum> = BTreeMap::new();
     let mut unreadable = None;
     view.scan(till.directory(), Position::default(), |at, record| {
         let TillRecord::Payment(payment) = record else { return };
@@ -181,51 +187,43 @@ pub fn income(till: &Till, values: &CoinValues, days: Days) -> Result<Income, Re
         }
         let coins = payment.first_bins.len() as u64;
         if at >= view.batches.end_of(&payment.period) {
-            add(&mut unbatched, payment.period.clone(), coins);
+            unbatched.entry(payment.period.clone()).or_default().add(coins);
         }
         if days.contain(payment.recorded_at) {
-            match Payment::parse(&payment.message) {
-                Ok(message) => {
-                    let day = payment.recorded_at.0.div_euclid(DAY_SECONDS);
-                    add(&mut sums, (day, message.url.into_string(), payment.period), coins);
+            match paid_for(at, &payment) {
+                Ok(PaidFor { day, page, period, .. }) => {
+                    sums.entry((day, page, period)).or_default().add(coins);
                 }
-                Err(error) => unreadable = Some(format!("the payment at {at:?}: {error}")),
+                Err(error) => unreadable = Some(error),
             }
         }
     })?;
-    if let Some(what) = unreadable {
-        return Err(TillError::Damaged { what }.into());
+    if let Some(error) = unreadable {
+        return Err(error.into());
     }
-    let entries = sums.into_iter().map(|((day, page, period), (payments, coins))| {
+    let entries = sums.into_iter().map(|((day, page, period), paid)| {
         let mut sum = Sum::NOTHING;
-        sum.add_coins(payments, coins, values.get(&period).copied());
-        IncomeEntry { day: UnixTime(day * DAY_SECONDS).day(), page, period, sum }
+        sum.add_coins(paid, values.get(&period).copied());
+        IncomeEntry { day: day.day(), page, period, sum }
     });
     let entries = entries.collect();
-    let periods = period_sums(&view, &unbatched, values);
-    Ok(Income { entries, periods, first_day: view.first_day() })
-}
-
-fn add<K: Ord>(sums: &mut BTreeMap<K, (u64, u64)>, key: K, coins: u64) {
-    let sum = sums.entry(key).or_default();
-    *sum = (sum.0 + 1, sum.1 + coins);
+    Ok(Income { entries, periods: period_sums(&view, &unbatched, values) })
 }
 
 /// What became of the coins of each period: those in the batches, and those in none.
 fn period_sums(
     view: &TillView,
-    unbatched: &BTreeMap<Period, (u64, u64)>,
+    unbatched: &BTreeMap<Period, PaidSum>,
     values: &CoinValues,
 ) -> Vec<PeriodIncome> {
     let mut periods: BTreeMap<&Period, PeriodIncome> = BTreeMap::new();
-    let taken = |income: &mut PeriodIncome, payments, coins| {
-        let value = values.get(&income.period).copied();
-        income.taken.add_coins(payments, coins, value);
+    let take = |income: &mut PeriodIncome, paid: PaidSum| {
+        income.taken.add_coins(paid, values.get(&income.period).copied());
     };
     for batch in &view.batches.all {
         let income =
             periods.entry(&batch.period).or_insert_with(|| PeriodIncome::of(&batch.period));
-        taken(income, batch.payments.into(), batch.coins.into());
+        take(income, PaidSum { payments: batch.payments.into(), coins: batch.coins.into() });
         match &batch.result {
             None => income.unanswered += u64::from(batch.coins),
             Some(counts) => {
@@ -235,10 +233,10 @@ fn period_sums(
             }
         }
     }
-    for (period, (payments, coins)) in unbatched {
+    for (period, paid) in unbatched {
         let income = periods.entry(period).or_insert_with(|| PeriodIncome::of(period));
-        taken(income, *payments, *coins);
-        income.unbatched = *coins;
+        take(income, *paid);
+        income.unbatched = paid.coins;
     }
     periods.into_values().collect()
 }

@@ -124,7 +124,7 @@ impl Inspection {
                 periods::inspect(self, &config, &mut findings);
                 access::inspect(self, &config, &mut findings);
                 till::inspect(self, &config, &mut findings);
-                disk::inspect(self, &config, &mut findings);
+                disk::inspect(&config, &mut findings);
                 pages::inspect(self, &config, &mut findings);
             }
         }
@@ -174,16 +174,11 @@ fn split_place(path: &Path, text: &str) -> (PathBuf, String) {
 
 /// A path for people: control characters are escaped.
 pub fn shown(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let escaped = text.chars().flat_map(|char| {
-        let (plain, code) = if char.is_control() {
-            (None, Some(char.escape_default()))
-        } else {
-            (Some(char), None)
-        };
-        plain.into_iter().chain(code.into_iter().flatten())
-    });
-    escaped.collect()
+    let mut shown = String::new();
+    for char in path.to_string_lossy().chars() {
+        if char.is_control() { shown.extend(char.escape_default()) } else { shown.push(char) }
+    }
+    shown
 }
 
 /// Whether two paths lead to one file, now or as soon as it exists.

@@ -124,6 +124,24 @@ impl PublicRoot {
         &self.prefix
     }
 
+    /// The target at this server of a URL at this root: the inverse of the URL of a page. `None` if
+    /// the URL is elsewhere.
+    ///
+    /// ```
+    /// use micromint::vendor::PublicRoot;
+    ///
+    /// let root: PublicRoot = "https://news.example/shop".parse()?;
+    /// assert_eq!(root.target_of(&"https://news.example/shop/a?b".parse()?), Some("/a?b"));
+    /// assert_eq!(root.target_of(&"https://news.example/shops".parse()?), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn target_of<'a>(&self, url: &'a Url) -> Option<&'a str> {
+        if url.origin() != self.origin.as_str() {
+            return None;
+        }
+        url.target().strip_prefix(&*self.prefix).filter(|target| target.starts_with('/'))
+    }
+
     /// The URL of `target`, a path and query as received.
     ///
     /// # Errors

@@ -1,35 +1,37 @@
-//! The price files in a folder of pages: what each page costs, and which price files do nothing.
+//! The pages in a folder: what each costs and why, and which price files do nothing.
 //!
-//! Input: a folder, such as the document root of a site. Output: a [`PriceFact`] for each page that
-//! has a price and for each mistake. The invariant: a page costs what the servers ask for it by
-//! price files alone: the highest price of its [`priced_names`]. Prices of directives are not seen.
+//! Input: a folder, such as the document root of a site, and the price list, if there is one. Output:
+//! a [`PriceFact`] for each page that has a price and for each mistake. The invariant: a page costs
+//! what the servers ask for it without directives: the highest price in the price files of its
+//! [`priced_names`], or that of the list if it is higher. Prices of directives are not seen.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::exempt::is_exempt;
+use super::normal_path::{NormalPath, path_and_query};
 use super::price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price};
+use super::prices::{ListEntry, PriceList};
+use super::request::Request;
 use super::variants::priced_names;
 use crate::error::FileError;
 
 /// The endings of copies that editors and people leave beside a page.
 const COPY_ENDINGS: [&str; 7] = ["~", ".bak", ".old", ".orig", ".save", ".swp", ".tmp"];
 
+/// The files that servers send for a folder.
+const INDEXES: [&str; 3] = ["index.html", "index.htm", "index.php"];
+
 /// Something about one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PriceFact {
     /// A page has a price.
-    Priced {
-        /// The page.
-        page: PathBuf,
-        /// What it costs.
-        coins: u32,
-        /// The price file that says so: the one with the highest price.
-        because: PathBuf,
-    },
+    Priced(PricedPage),
     /// A price file cannot be read or holds no price: its pages are answered with 500.
     Broken {
         /// The price file.
@@ -76,27 +78,105 @@ pub enum PriceFact {
     },
 }
 
-impl PriceFact {
-    /// Whether it is a mistake, and not just a price.
-    pub fn is_mistake(&self) -> bool {
-        !matches!(self, PriceFact::Priced { .. })
+/// A page and what says that it has a price. At least one of both does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PricedPage {
+    /// The page.
+    pub page: PathBuf,
+    /// The price in a price file, and the file: of several, the one with the highest price.
+    pub file: Option<(u32, PathBuf)>,
+    /// The entry of the price list.
+    pub entry: Option<ListEntry>,
+}
+
+impl PricedPage {
+    /// The price: the higher one of both.
+    pub fn coins(&self) -> u32 {
+        let file = self.file.as_ref().map_or(0, |(coins, _)| *coins);
+        file.max(self.entry.as_ref().map_or(0, |entry| entry.coins))
     }
 }
 
+/// The price list of a vendor, for a folder whose pages are at a path of its first origin.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedFolder<'a> {
+    /// The list.
+    pub list: &'a PriceList,
+    /// The folder.
+    pub root: &'a Path,
+    /// The path of its pages, such as `/`.
+    pub path: &'a str,
+}
+
+impl ListedFolder<'_> {
+    /// The entry that decides about a page. The index of a folder is also the page of the folder,
+    /// and the higher price of both counts.
+    fn entry(&self, page: &Path) -> Option<ListEntry> {
+        let below = page.strip_prefix(self.root).ok()?.as_os_str().as_bytes();
+        let path = [self.path.trim_end_matches('/').as_bytes(), b"/", below].concat();
+        let name_at = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+        let find = |path: &[u8]| {
+            let found = self.list.deciding_decoded(path, &Request::default());
+            found.filter(|_| !is_exempt(path))
+        };
+        let folder = path[name_at..].starts_with(b"index.").then(|| find(&path[..name_at]));
+        find(&path).into_iter().chain(folder.flatten()).max_by_key(|entry| entry.coins)
+    }
+}
+
+/// The file that a server sends for a path of a URL, if its pages are the files in `root`: for a
+/// folder its index. `None` if there is none.
+pub fn file_of(root: &Path, path: &str) -> Option<PathBuf> {
+    let path = NormalPath::of_sent(path_and_query(path.as_bytes())?.0);
+    // A server decodes these two escapes as well before it looks for a file; a name has no slash.
+    let name = String::from_utf8(path.as_bytes().to_vec()).ok()?;
+    let file = root.join(name.trim_start_matches('/').replace("%25", "%"));
+    if !file.is_dir() {
+        return file.exists().then_some(file);
+    }
+    INDEXES.iter().map(|name| file.join(name)).find(|index| index.exists())
+}
+
+/// The price of one page by price files: a price or a mistake. `None` if it has no price file.
+///
+/// # Errors
+/// The folder of the page cannot be read.
+pub fn price_of(page: &Path) -> Result<Option<PriceFact>, FileError> {
+    let folder = page.parent().unwrap_or(Path::new("."));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names = FolderNames::read(folder).map_err(FileError::on("read", folder))?;
+    let Some(name) = page.file_name().map(OsStrExt::as_bytes) else { return Ok(None) };
+    let folder = Folder::new(folder, &names, None);
+    let broken = priced_names(name).iter().find_map(|named| {
+        let (named, price) = folder.prices.get_key_value(&**named)?;
+        let reason = price.as_ref().err()?.clone();
+        Some(PriceFact::Broken {
+            file: folder.price_file(named),
+            reason,
+            pages: vec![page.to_path_buf()],
+        })
+    });
+    Ok(broken.or_else(|| folder.priced(name).map(PriceFact::Priced)))
+}
+
 /// Examines a folder and the folders in it, one after the other in the order of their names.
-/// Returns the number of pages, with and without a price. Folders that are symbolic links are not
-/// entered.
+/// `listed` is the price list, if there is one. Returns the number of pages, with and without a
+/// price. Folders that are symbolic links are not entered.
 ///
 /// # Errors
 /// `root` cannot be read.
-pub fn survey(root: &Path, mut visit: impl FnMut(PriceFact)) -> Result<u64, FileError> {
+pub fn survey(
+    root: &Path,
+    listed: Option<ListedFolder<'_>>,
+    mut visit: impl FnMut(PriceFact),
+) -> Result<u64, FileError> {
     let mut pages = 0;
     let mut waiting = vec![root.to_path_buf()];
     while let Some(folder) = waiting.pop() {
         match FolderNames::read(&folder) {
             Ok(names) => {
                 pages += names.pages.len() as u64;
-                Folder::new(&folder, &names).facts().into_iter().for_each(&mut visit);
+                Folder::new(&folder, &names, listed).facts().into_iter().for_each(&mut visit);
                 for link in &names.linked_folders {
                     let reason = "is a symbolic link to a folder".to_string();
                     visit(PriceFact::NotExamined { folder: at(&folder, link), reason });
@@ -148,6 +228,7 @@ impl FolderNames {
 struct Folder<'a> {
     path: &'a Path,
     names: &'a FolderNames,
+    listed: Option<ListedFolder<'a>>,
     prices: BTreeMap<&'a [u8], Result<u32, String>>,
 }
 
@@ -169,16 +250,16 @@ impl FilePrice<'_> {
 }
 
 impl<'a> Folder<'a> {
-    fn new(path: &'a Path, names: &'a FolderNames) -> Folder<'a> {
+    fn new(path: &'a Path, names: &'a FolderNames, listed: Option<ListedFolder<'a>>) -> Folder<'a> {
         let named = |file: &'a Vec<u8>| &file[..file.len() - PRICE_FILE_SUFFIX.len()];
         let prices = names.price_files.iter().map(|file| (named(file), read(&at(path, file))));
-        Folder { path, names, prices: prices.collect() }
+        Folder { path, names, listed, prices: prices.collect() }
     }
 
     fn facts(&self) -> Vec<PriceFact> {
         let mut facts = Vec::new();
         let mut used: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
-        let mut priced: BTreeMap<&[u8], FilePrice<'_>> = BTreeMap::new();
+        let mut priced: BTreeMap<&[u8], Option<u32>> = BTreeMap::new();
         for page in &self.names.pages {
             if let Some(meant) = meant_price_file(page) {
                 facts.push(PriceFact::WrongName {
@@ -191,14 +272,12 @@ impl<'a> Folder<'a> {
             for (named, _) in names.iter().filter_map(|name| self.prices.get_key_value(&**name)) {
                 used.entry(named).or_default().push(page);
             }
-            let price = self.price(page);
-            if let FilePrice::Priced { coins, named } = &price
-                && *coins > 0
-            {
-                let (page, because) = (at(self.path, page), self.price_file(named));
-                facts.push(PriceFact::Priced { page, coins: *coins, because });
-            }
-            priced.insert(page, price);
+            let found = self.priced(page);
+            let coins = found.as_ref().map_or(0, PricedPage::coins);
+            // A page whose price file is broken is not served, whatever it costs.
+            let is_broken = self.price(page) == FilePrice::Broken;
+            priced.insert(page, (!is_broken).then_some(coins));
+            facts.extend(found.filter(|_| coins > 0).map(PriceFact::Priced));
         }
         for (named, price) in &self.prices {
             let pages = used.get(named).map(Vec::as_slice).unwrap_or_default();
@@ -231,6 +310,17 @@ impl<'a> Folder<'a> {
         price
     }
 
+    /// What says that a page has a price; `None` if nothing does.
+    fn priced(&self, page: &[u8]) -> Option<PricedPage> {
+        let file = match self.price(page) {
+            FilePrice::Priced { coins, named } => Some((coins, self.price_file(named))),
+            FilePrice::Free | FilePrice::Broken => None,
+        };
+        let page = at(self.path, page);
+        let entry = self.listed.and_then(|listed| listed.entry(&page));
+        (file.is_some() || entry.is_some()).then_some(PricedPage { page, file, entry })
+    }
+
     fn price_file(&self, named: &[u8]) -> PathBuf {
         at(self.path, &[named, PRICE_FILE_SUFFIX.as_bytes()].concat())
     }
@@ -248,7 +338,7 @@ impl<'a> Folder<'a> {
     }
 
     /// The variants and copies that cost less than the dearest of their page.
-    fn cheaper(&self, priced: &BTreeMap<&[u8], FilePrice<'_>>) -> Vec<PriceFact> {
+    fn cheaper(&self, priced: &BTreeMap<&[u8], Option<u32>>) -> Vec<PriceFact> {
         let mut families: BTreeMap<Vec<u8>, Vec<&[u8]>> = BTreeMap::new();
         for page in priced.keys() {
             let original = without_copy_ending(page);
@@ -257,13 +347,14 @@ impl<'a> Folder<'a> {
             let family = names.last().map_or_else(Vec::new, |name| name.to_vec());
             families.entry(family).or_default().push(page);
         }
-        let coins = |page: &&[u8]| priced.get(page).map_or(0, FilePrice::coins);
+        let coins = |page: &&[u8]| priced.get(page).copied().flatten().unwrap_or_default();
         let mut facts = Vec::new();
         for members in families.values().filter(|members| members.len() > 1) {
-            let Some(dearest) = members.iter().copied().max_by_key(coins) else { continue };
-            let is_cheaper = |page: &&&[u8]| {
-                coins(page) < coins(&dearest) && priced.get(**page) != Some(&FilePrice::Broken)
-            };
+            // Of several, the one with the shortest name is the page, and not its copy.
+            let rank = |page: &&[u8]| (coins(page), Reverse(page.len()));
+            let Some(dearest) = members.iter().copied().max_by_key(rank) else { continue };
+            let is_cheaper =
+                |page: &&&[u8]| coins(page) < coins(&dearest) && priced[**page].is_some();
             facts.extend(members.iter().filter(is_cheaper).map(|page| PriceFact::Cheaper {
                 page: at(self.path, page),
                 coins: coins(page),
@@ -333,12 +424,105 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let mut lines = Vec::new();
-        survey(folder.path(), |fact| {
+        survey(folder.path(), None, |fact| {
             let text = format!("{fact:?}");
             lines.push(text.replace(&format!("{}/", folder.path().display()), ""));
         })
         .unwrap();
         lines
+    }
+
+    fn priced(page: &str, file: &str) -> String {
+        format!("Priced(PricedPage {{ page: {page:?}, file: Some(({file})), entry: None }})")
+    }
+
+    fn list(text: &str) -> PriceList {
+        PriceList::parse(text, &["https://news.example".parse().unwrap()]).unwrap()
+    }
+
+    #[test]
+    fn the_higher_price_of_list_and_file_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("2026/long")).unwrap();
+        for (name, text) in [
+            ("2026/long/index.html", ""),
+            ("2026/a.pdf", ""),
+            ("2026/a.pdf.gz", ""),
+            ("2026/b.pdf", ""),
+            ("2026/b.pdf.mm", "4"),
+            ("robots.txt", ""),
+        ] {
+            fs::write(root.join(name), text).unwrap();
+        }
+        let list = list(
+            "[[price]]\npath = \"/x/2026/{id}/\"\ncoins = 2\n\
+             [[price]]\npath = \"/{*rest}\"\nsuffix = \".pdf\"\ncoins = 3\n",
+        );
+        let listed = ListedFolder { list: &list, root, path: "/x/" };
+        let (mut found, mut cheaper) = (Vec::new(), Vec::new());
+        survey(root, Some(listed), |fact| match fact {
+            PriceFact::Priced(page) => {
+                let name = page.page.strip_prefix(root).unwrap().to_str().unwrap().to_string();
+                found.push((name, page.coins(), page.file.is_some(), page.entry.unwrap().entry));
+            }
+            other => cheaper.push(other),
+        })
+        .unwrap();
+        let line = |name: &str, coins, has_file, entry: &str| {
+            (name.to_string(), coins, has_file, entry.to_string())
+        };
+        // A path of two parts below /x/ is that of the first entry, which is more specific.
+        let expected = [
+            line("2026/a.pdf", 2, false, "/x/2026/{id}/"),
+            line("2026/a.pdf.gz", 2, false, "/x/2026/{id}/"),
+            line("2026/b.pdf", 4, true, "/x/2026/{id}/"),
+            line("2026/long/index.html", 2, false, "/x/2026/{id}/"),
+        ];
+        assert_eq!((found.as_slice(), cheaper.as_slice()), (&expected[..], &[][..]));
+        let root_listed = ListedFolder { path: "/", ..listed };
+        let entry = root_listed.entry(&root.join("2026/a.pdf")).unwrap();
+        assert_eq!((&*entry.entry, entry.coins), ("/{*rest} (suffix .pdf)", 3));
+        assert_eq!(root_listed.entry(&root.join("robots.txt")), None);
+        // The list does not know that a variant belongs to its page.
+        let mut cheaper = Vec::new();
+        survey(root, Some(root_listed), |fact| {
+            if let PriceFact::Cheaper { page, than_coins, .. } = fact {
+                cheaper.push((page.strip_prefix(root).unwrap().to_path_buf(), than_coins));
+            }
+        })
+        .unwrap();
+        assert_eq!(cheaper, [(PathBuf::from("2026/a.pdf.gz"), 3)]);
+    }
+
+    #[test]
+    fn a_url_leads_to_its_file_and_its_price() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join("a b")).unwrap();
+        for (name, text) in
+            [("a b/index.html", ""), ("a b/index.html.mm", "2"), ("50%.html", ""), ("c", "")]
+        {
+            fs::write(root.join(name), text).unwrap();
+        }
+        for (path, file) in [
+            ("/a%20b/", Some("a b/index.html")),
+            ("/a%20b", Some("a b/index.html")),
+            ("//x/../a%20b/index.html?q", Some("a b/index.html")),
+            ("/50%25.html", Some("50%.html")),
+            ("/../../c", Some("c")),
+            ("/", None),
+            ("/absent", None),
+        ] {
+            assert_eq!(file_of(root, path), file.map(|file| root.join(file)), "{path}");
+        }
+        let fact = price_of(&root.join("a b/index.html")).unwrap().unwrap();
+        let PriceFact::Priced(page) = &fact else { panic!("{fact:?}") };
+        assert_eq!(page.file, Some((2, root.join("a b/index.html.mm"))));
+        assert_eq!(price_of(&root.join("c")).unwrap(), None);
+        fs::write(root.join("c.mm"), "two").unwrap();
+        let fact = price_of(&root.join("c")).unwrap().unwrap();
+        assert!(matches!(fact, PriceFact::Broken { .. }), "{fact:?}");
     }
 
     #[test]
@@ -354,8 +538,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                "Priced { page: \"a/page.html\", coins: 2, because: \"a/page.html.mm\" }",
-                "Priced { page: \"a/page.html.gz\", coins: 2, because: \"a/page.html.mm\" }",
+                priced("a/page.html", "2, \"a/page.html.mm\""),
+                priced("a/page.html.gz", "2, \"a/page.html.mm\""),
             ]
         );
     }
@@ -397,7 +581,9 @@ mod tests {
             ("page.html.gz.mm", "2"),
             ("long.html", ""),
             ("long.html~", ""),
+            // A file of this name counts as a variant, and costs what the page costs.
             ("long.html.bak", ""),
+            ("long.html.orig", ""),
             (".long.html.swp", ""),
             ("long.html.mm", "3"),
         ]);
@@ -408,7 +594,7 @@ mod tests {
         };
         let expected = [
             line(".long.html.swp", "long.html", 3),
-            line("long.html.bak", "long.html", 3),
+            line("long.html.orig", "long.html", 3),
             line("long.html~", "long.html", 3),
             line("page.html", "page.html.gz", 2),
         ];
@@ -432,10 +618,10 @@ mod tests {
         fs::create_dir_all(root.join("real")).unwrap();
         std::os::unix::fs::symlink(&root, root.join("loop")).unwrap();
         let mut found = Vec::new();
-        assert_eq!(survey(&root, |fact| found.push(fact)).unwrap(), 0);
+        assert_eq!(survey(&root, None, |fact| found.push(fact)).unwrap(), 0);
         let [PriceFact::NotExamined { folder, reason }] = &found[..] else { panic!("{found:?}") };
         assert!(folder.ends_with("loop") && reason.contains("symbolic link"));
-        let error = survey(&root.join("absent"), |_| {}).unwrap_err().to_string();
+        let error = survey(&root.join("absent"), None, |_| {}).unwrap_err().to_string();
         assert!(error.contains("absent"), "{error}");
     }
 }

@@ -29,7 +29,8 @@ use crate::protocol::{
     Verdict, push_record,
 };
 use crate::till::{
-    Batch, Batches, LockedStore, Position, REVERSAL_SECONDS, Till, TillError, TillRecord, scan,
+    Batch, Batches, LockedStore, PaidFor, Position, REVERSAL_SECONDS, RecordedPayment,
+    RemovedIncome, Till, TillError, TillRecord, scan,
 };
 use crate::time::UnixTime;
 
@@ -299,7 +300,8 @@ pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionE
 
 /// Removes the journals of the oldest days, as long as every payment in them was reversed, or is in
 /// a final batch and past its redeem-until; never the newest journal. The periods of their spent
-/// coins are closed first: the till accepts no coins of them again, whatever the clock says.
+/// coins are closed first: the till accepts no coins of them again, whatever the clock says. What was
+/// paid for each page is kept.
 /// Returns the names of the removed journals.
 ///
 /// # Errors
@@ -334,9 +336,11 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     if view.days.first().is_none_or(|first| *first >= first_day) {
         return Ok(Vec::new());
     }
+    let income = income_before(&view, till, first_day, &reversed)?;
     let closed = spent_by_day.range(..first_day).flat_map(|(_, periods)| periods.iter().cloned());
     let closed: BTreeSet<Period> = closed.collect();
     Ok(till.locked(|store| {
+        income.record(store)?;
         Batches::close(store, &closed, now)?;
         // Payments recorded since the scan keep the files of their periods too.
         let mut periods: BTreeSet<Period> = periods_by_day
@@ -350,6 +354,43 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
         })?;
         store.remove_before(first_day, &periods)
     })?)
+}
+
+/// The sums of the journals before `first_day`.
+fn income_before(
+    view: &TillView,
+    till: &Till,
+    first_day: u32,
+    reversed: &BTreeSet<Position>,
+) -> Result<RemovedIncome, TillError> {
+    let mut income = RemovedIncome::default();
+    let mut unreadable = None;
+    let to = Position { day: first_day, offset: 0 };
+    scan(till.directory(), &view.days, Position::default(), to, |at, record| {
+        let TillRecord::Payment(payment) = record else { return };
+        if !reversed.contains(&at) {
+            match paid_for(at, &payment) {
+                Ok(paid_for) => {
+                    income.0.entry(paid_for).or_default().add(payment.first_bins.len() as u64);
+                }
+                Err(error) => unreadable = Some(error),
+            }
+        }
+    })?;
+    unreadable.map_or(Ok(income), Err)
+}
+
+/// What a recorded payment at `at` counts for.
+pub(super) fn paid_for(at: Position, payment: &RecordedPayment<'_>) -> Result<PaidFor, TillError> {
+    // The till records what the paywall could read.
+    let message = Payment::parse(&payment.message)
+        .map_err(|error| TillError::Damaged { what: format!("the payment at {at:?}: {error}") })?;
+    Ok(PaidFor {
+        journal: at.day,
+        day: payment.recorded_at.day_start(),
+        period: payment.period.clone(),
+        page: message.url.into_string(),
+    })
 }
 
 /// A payment that is in no batch.

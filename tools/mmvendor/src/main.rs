@@ -52,9 +52,7 @@ enum Command {
     Prune(redeem::Prune),
     /// Show the income by day, page and period, the batches, what is in none, and blocked users
     ///
-    /// Days are UTC days. The till keeps payments until they are redeemed and past redeem-until;
-    /// income by day and page goes back as far. The sums of the periods go back to the till's
-    /// beginning.
+    /// Days are UTC days. All income since the till was made counts.
     Status(status::Status),
     /// Find the payment that a reader asks about
     ///
@@ -71,8 +69,9 @@ enum Command {
     Check(check::Check),
     /// Print what pages cost and why, and which price files have no effect
     ///
-    /// Knows the price files. Prices of directives are in the server's configuration and are not
-    /// seen: `mmwallet price URL` shows what the server asks.
+    /// Knows the price list and the price files; of both the higher price counts. Prices of
+    /// directives are in the server's configuration and are not seen: `mmwallet price URL` shows
+    /// what the server asks. Without a URL or folder, prints the entries of the price list.
     Prices(prices::Prices),
 }
 

@@ -78,9 +78,6 @@ fn sum_text(sum: Sum) -> String {
 }
 
 fn print_income(income: &Income) {
-    if let Some(day) = &income.first_day {
-        say!("the till has the payments since {day}; older ones were removed after redemption");
-    }
     say!("income: {}", sum_text(income.total()));
     for (day, sum) in income.by_day() {
         say!("  {day}: {}", sum_text(sum));
@@ -177,7 +174,6 @@ fn status_json(place: &OpenPlace, income: &Income) -> Result<Value, ToolError> {
     });
     Ok(json!({
         "vendor-id": place.vendor.as_str(),
-        "first-day": income.first_day,
         "total": sum_json(income.total()),
         "days": days.collect::<Vec<_>>(),
         "pages": pages.collect::<Vec<_>>(),

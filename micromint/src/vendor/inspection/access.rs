@@ -79,15 +79,22 @@ impl Workers {
         Ok(None)
     }
 
-    /// Adds a finding if this user cannot use the file at `path`. A file that does not exist is no
-    /// finding.
-    pub(super) fn need(&self, path: &Path, bits: u32, means: &str, findings: &mut Findings) {
+    /// Whether this user can use the file at `path`; adds a finding if not. A file that does not
+    /// exist is no finding.
+    pub(super) fn need(
+        &self,
+        path: &Path,
+        bits: u32,
+        means: &str,
+        findings: &mut Findings,
+    ) -> bool {
         match self.obstacle(path, bits) {
-            Ok(None) => {}
+            Ok(None) => return true,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => not_examined(path, &error, findings),
             Ok(Some(obstacle)) => self.closed(path, &obstacle, means, findings),
         }
+        false
     }
 
     fn closed(&self, path: &Path, obstacle: &Obstacle, means: &str, findings: &mut Findings) {
@@ -144,9 +151,7 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
 fn inspect_workers(workers: &Workers, config: &VendorConfig, findings: &mut Findings) {
     let periods = config.periods();
     let means = "the workers answer requests for priced pages with 503, or keep using old files";
-    let before = findings.0.len();
-    workers.need(periods, READ | ENTER, means, findings);
-    if findings.0.len() == before {
+    if workers.need(periods, READ | ENTER, means, findings) {
         for path in files_in(periods) {
             let ending = path.extension().and_then(|ending| ending.to_str());
             let is_read = ending.is_some_and(|it| it == "params" || LIST_ENDINGS.contains(&it));
@@ -156,9 +161,7 @@ fn inspect_workers(workers: &Workers, config: &VendorConfig, findings: &mut Find
         }
     }
     let means = "the workers cannot record payments, and answer them with 503";
-    let before = findings.0.len();
-    workers.need(config.till(), READ | WRITE | ENTER, means, findings);
-    if findings.0.len() == before {
+    if workers.need(config.till(), READ | WRITE | ENTER, means, findings) {
         let closed = files_in(config.till()).find_map(|path| {
             let obstacle = workers.obstacle(&path, READ | WRITE).ok().flatten()?;
             Some((path, obstacle))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::StatVfsMountFlags;
 
-use super::{Findings, Inspection, Severity};
+use super::{Findings, Severity};
 use crate::host::{Directory, DiskDirectory};
 use crate::vendor::config::VendorConfig;
 
@@ -66,7 +66,7 @@ impl Disk {
     }
 }
 
-pub(super) fn inspect(_inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
+pub(super) fn inspect(config: &VendorConfig, findings: &mut Findings) {
     // The server creates a till that does not exist yet.
     let Some(existing) = existing(config.till()) else { return };
     if let Some(disk) = Disk::of(&existing) {

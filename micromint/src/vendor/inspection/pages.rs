@@ -1,44 +1,68 @@
-//! The price files of the folders that the server publishes.
+//! The price list, and the price files of the folders that the server publishes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Findings, Inspection, Severity, Workers, shown};
+use super::{Finding, Findings, Inspection, Severity, shown, split_place};
 use crate::money::coins;
 use crate::vendor::config::VendorConfig;
-use crate::vendor::price_files::{PriceFact, survey};
+use crate::vendor::price_files::{ListedFolder, PriceFact, PricedPage, survey};
+use crate::vendor::prices::PriceList;
 
 /// The bit of a mode that lets a file be read.
 const READ: u32 = 4;
 
-pub(super) fn inspect(inspection: &Inspection, _config: &VendorConfig, findings: &mut Findings) {
+pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
+    let list = read_list(inspection, config, findings);
     let roots: BTreeSet<&Path> = inspection.roots().collect();
     for root in roots {
-        let workers = inspection.workers.as_ref();
         let mut price_files: BTreeSet<PathBuf> = BTreeSet::new();
         // A folder that cannot be read is a finding of `sites`.
-        let _ = survey(root, |fact| {
-            if let PriceFact::Priced { because, .. } = &fact {
-                price_files.insert(because.clone());
+        let listed = list.as_ref().map(|list| ListedFolder { list, root, path: "/" });
+        let _ = survey(root, listed, |fact| {
+            if let PriceFact::Priced(PricedPage { file: Some((_, path)), .. }) = &fact {
+                price_files.insert(path.clone());
             }
             findings.0.extend(price_finding(&fact));
         });
+        let means = "the page of this price file is answered with 500";
         for path in price_files {
-            inspect_reading(workers, &path, findings);
+            if let Some(workers) = &inspection.workers {
+                workers.need(&path, READ, means, findings);
+            }
         }
     }
 }
 
-fn inspect_reading(workers: Option<&Workers>, path: &Path, findings: &mut Findings) {
-    if let Some(workers) = workers {
-        workers.need(path, READ, "the page of this price file is answered with 500", findings);
+/// The price list, if there is one that can be read.
+fn read_list(
+    inspection: &Inspection,
+    config: &VendorConfig,
+    findings: &mut Findings,
+) -> Option<PriceList> {
+    let path = config.prices()?;
+    let means = "the server does not start; a running one keeps the prices that it has";
+    match PriceList::load(path, config.origins()) {
+        Ok(list) => {
+            if let Some(workers) = &inspection.workers {
+                workers.need(path, READ, "the workers keep using old prices", findings);
+            }
+            Some(list)
+        }
+        Err(error) => {
+            let (place, found) = split_place(path, &error.to_string());
+            let advice = "correct it; docs/reference/vendor.md, \"The price list\", has the keys";
+            let texts = [found, means.to_string(), advice.to_string()];
+            findings.add(Severity::Error, "price-list", place, texts);
+            None
+        }
     }
 }
 
 /// The finding for a mistake; `None` for a price.
 pub fn price_finding(fact: &PriceFact) -> Option<Finding> {
     let (severity, kind, place, found, means, advice) = match fact {
-        PriceFact::Priced { .. } => return None,
+        PriceFact::Priced(_) => return None,
         PriceFact::Broken { file, reason, .. } => (
             Severity::Error,
             "price-file",
@@ -79,7 +103,8 @@ pub fn price_finding(fact: &PriceFact) -> Option<Finding> {
             ),
             "visitors who ask for this name pay less for what is probably the same text"
                 .to_string(),
-            "remove a copy; for a variant, put the price into the price file of the plain name"
+            "remove a copy; price a variant like its page, by a price file for the plain name or by \
+             an entry of the list"
                 .to_string(),
         ),
         PriceFact::NotExamined { folder, reason } => (

@@ -115,11 +115,10 @@ fn inspect_payments(
         outstanding.coins += payment.first_bins.len() as u64;
         outstanding.first.get_or_insert(payment.recorded_at);
         outstanding.redeem_until = outstanding.redeem_until.max(payment.keep_until);
-        let vendor = Payment::parse(&payment.message).map(|message| message.vendor);
-        if let Ok(vendor) = vendor.map_err(drop)
-            && vendor != *config.vendor()
+        if let Ok(message) = Payment::parse(&payment.message)
+            && message.vendor != *config.vendor()
         {
-            *others.entry(vendor).or_default() += 1;
+            *others.entry(message.vendor).or_default() += 1;
         }
     })?;
     for (vendor, payments) in others {

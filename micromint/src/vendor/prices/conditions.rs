@@ -6,6 +6,7 @@
 //! which of them counts, so a condition may hold without being certain to.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
 
 use crate::vendor::normal_path::escaped;
@@ -49,6 +50,32 @@ pub(super) enum Holds {
     Maybe,
     /// Yes.
     Yes,
+}
+
+impl fmt::Display for Conditions {
+    /// Prints ` (hosts a.example; query page=2; suffix .pdf, .epub)`, or nothing without conditions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = self.query.iter().map(Parameter::to_string).collect::<Vec<_>>();
+        let suffixes: Vec<&str> = self.suffixes.iter().map(|suffix| &*suffix.0).collect();
+        let kinds = [
+            ("hosts", self.hosts.join(", ")),
+            ("query", query.join(", ")),
+            ("suffix", suffixes.join(", ")),
+        ];
+        let mut before = " (";
+        for (name, values) in kinds.iter().filter(|(_, values)| !values.is_empty()) {
+            write!(f, "{before}{name} {values}")?;
+            before = "; ";
+        }
+        if before == "; " { f.write_str(")") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name.escape_ascii())?;
+        self.value.as_ref().map_or(Ok(()), |value| write!(f, "={}", value.escape_ascii()))
+    }
 }
 
 impl FromStr for Parameter {

@@ -34,6 +34,18 @@ pub(super) struct Entry {
     pub(super) preview: Option<Arc<Preview>>,
 }
 
+/// An entry of a price list, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListEntry {
+    /// Its path and conditions, such as `/{*rest} (suffix .pdf, .epub)`.
+    pub entry: String,
+    /// Its price.
+    pub coins: u32,
+    /// Its title; empty if it has none.
+    pub title: String,
+}
+
 /// A vendor's price list.
 #[derive(Debug)]
 pub struct PriceList {
@@ -112,13 +124,43 @@ impl PriceList {
     /// What the list says about the page that a request is for, by the path that the client sent.
     /// `None` if no entry matches, or, with `has_exemptions`, if the path is exempt.
     pub fn find(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
+        self.find_sent(request, has_exemptions, Entry::price)
+    }
+
+    /// The entry that decides about the page that a request is for, as [`PriceList::find`] finds it.
+    pub fn deciding(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListEntry> {
+        self.find_sent(request, has_exemptions, |entry, _| entry.shown())
+    }
+
+    /// The entry that decides about a path that a server decoded, at the host of a request and
+    /// without a query.
+    pub(in crate::vendor) fn deciding_decoded(
+        &self,
+        path: &[u8],
+        request: &Request<'_>,
+    ) -> Option<ListEntry> {
+        let path = NormalPath::of_decoded(path);
+        self.find_path(&path, self.host_of(request), b"", |entry, _| entry.shown())
+    }
+
+    /// All entries, in the order of the file.
+    pub fn entries(&self) -> impl Iterator<Item = ListEntry> {
+        self.entries.iter().map(Entry::shown)
+    }
+
+    fn find_sent<T>(
+        &self,
+        request: &Request<'_>,
+        has_exemptions: bool,
+        make: impl Fn(&Entry, &SplitPath<'_>) -> T,
+    ) -> Option<T> {
         let (path, query) = path_and_query(request.target)?;
         let path = NormalPath::of_sent(path);
         if has_exemptions && is_exempt_path(&path) {
             return None;
         }
         let host = if self.has_hosts { self.host_of(request) } else { "" };
-        self.find_path(&path, host, query)
+        self.find_path(&path, host, query, make)
     }
 
     /// What the list says about a path that a server decoded, at whatever host and without a query.
@@ -127,33 +169,39 @@ impl PriceList {
         path: &[u8],
         request: &Request<'_>,
     ) -> Option<ListPrice> {
-        self.find_path(&NormalPath::of_decoded(path), self.host_of(request), b"")
+        let path = NormalPath::of_decoded(path);
+        self.find_path(&path, self.host_of(request), b"", Entry::price)
     }
 
     /// A path with `%2F` in it is read in both ways, and the higher price counts: whether it is
     /// decoded depends on the content.
-    fn find_path(&self, path: &NormalPath<'_>, host: &str, query: &[u8]) -> Option<ListPrice> {
-        let query = AskedQuery { text: query, parsed: OnceCell::new() };
-        let found = self.decisive(path, host, &query);
-        let Some(other) = path.with_slashes_decoded() else { return found };
-        let other = self.decisive(&other, host, &query);
-        match (found, other) {
-            (Some(found), Some(other)) if other.coins > found.coins => Some(other),
-            (found, other) => found.or(other),
-        }
-    }
-
-    fn decisive(
+    fn find_path<T>(
         &self,
         path: &NormalPath<'_>,
         host: &str,
-        query: &AskedQuery<'_>,
-    ) -> Option<ListPrice> {
-        let path = SplitPath::new(path);
+        query: &[u8],
+        make: impl Fn(&Entry, &SplitPath<'_>) -> T,
+    ) -> Option<T> {
+        let query = AskedQuery { text: query, parsed: OnceCell::new() };
+        let split = SplitPath::new(path);
+        let found = self.decisive(&split, host, &query);
+        let made = |found: &Entry| make(found, &split);
+        let Some(other) = path.with_slashes_decoded() else { return found.map(made) };
+        let other_split = SplitPath::new(&other);
+        let other = self.decisive(&other_split, host, &query);
+        match (found, other) {
+            (Some(found), other) if other.is_none_or(|it| it.coins <= found.coins) => {
+                Some(made(found))
+            }
+            (_, other) => other.map(|entry| make(entry, &other_split)),
+        }
+    }
+
+    fn decisive(&self, path: &SplitPath<'_>, host: &str, query: &AskedQuery<'_>) -> Option<&Entry> {
         let mut found: Option<&Entry> = None;
-        let nodes = self.shapes.iter().filter_map(|shape| Some((shape, shape.node(&path)?)));
+        let nodes = self.shapes.iter().filter_map(|shape| Some((shape, shape.node(path)?)));
         'walk: for (shape, node) in nodes {
-            for number in node.candidates(query, |entry| self.is_other_form(shape, entry, &path)) {
+            for number in node.candidates(query, |entry| self.is_other_form(shape, entry, path)) {
                 let entry = &self.entries[number];
                 let holds = entry.conditions.hold(host, path.without_slash(), || query.parsed());
                 if holds != Holds::No && found.is_none_or(|found| entry.coins > found.coins) {
@@ -164,7 +212,7 @@ impl PriceList {
                 }
             }
         }
-        found.map(|entry| entry.price(&path))
+        found
     }
 
     /// Whether an entry was written for the same path with or without the slash at its end.
@@ -223,6 +271,14 @@ impl Entry {
         let has_rest = matches!(self.path.parts.last(), Some(Part::Rest(_)));
         let is_same_form = has_rest || self.path.has_slash == other.path.has_slash;
         is_same_form && self.conditions == other.conditions
+    }
+
+    fn shown(&self) -> ListEntry {
+        ListEntry {
+            entry: format!("{}{}", self.path.as_str(), self.conditions),
+            coins: self.coins,
+            title: self.preview.as_ref().map(|it| it.title().to_string()).unwrap_or_default(),
+        }
     }
 
     fn price(&self, path: &SplitPath<'_>) -> ListPrice {

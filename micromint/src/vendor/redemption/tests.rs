@@ -9,6 +9,7 @@ use crate::host::{Directory, SimulatedDirectory, Survives, SystemEntropy};
 use crate::protocol::{Blocked, PaymentRecord};
 use crate::till::tests::HandClock;
 use crate::till::{PaymentId, Reversal, Spend, Spent, SyncMode};
+use crate::vendor::income::{CoinValues, Days, Income, income};
 
 fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
     let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
@@ -48,6 +49,11 @@ fn spend(till: &Till, period: &str, coins: std::ops::Range<u32>) -> PaymentId {
         Spent::Recorded(id) => id,
         other => panic!("{other:?}"),
     }
+}
+
+/// The income of all days.
+fn all_income(till: &Till) -> Income {
+    income(till, &CoinValues::new(), Days::ALL).unwrap()
 }
 
 fn vendor() -> VendorId {
@@ -248,6 +254,8 @@ fn only_what_is_final_and_past_its_time_is_removed() {
     assert!(prune(&till).unwrap().is_empty(), "redeem-until is not past");
     clock.set("2027-01-08T00:00:00Z".parse::<UnixTime>().unwrap().0);
     let other = open(&directory, &clock);
+    let before = all_income(&till);
+    assert_eq!(before.entries.len(), 3);
     let removed = prune(&till).unwrap();
     assert_eq!(removed, ["till-2026-12-01.journal", "till-2026-12-02.journal"]);
     let left = |name: &str| directory.bytes(name).is_some();
@@ -256,6 +264,7 @@ fn only_what_is_final_and_past_its_time_is_removed() {
             && left("spent-2027-01.index")
             && !left("spent-2026-12.index")
     );
+    assert_eq!(all_income(&till), before, "the income of removed days is kept");
     // Both continue, and so does one that opens the directory again, even without the indexes.
     for (coin, till) in [(10, &till), (11, &other), (12, &open(&directory, &clock))] {
         spend(till, "2027-01", coin..coin + 1);
@@ -353,6 +362,7 @@ fn a_crash_during_a_prune_reopens_nothing() {
             let (directory, clock) = (SimulatedDirectory::new(), HandClock::at(START));
             let till = redeemed(&directory, &clock);
             clock.set(seconds(OVER));
+            let before = all_income(&till);
             directory.crash_after(step);
             let pruned = prune(&till);
             let has_crashed = directory.has_crashed();
@@ -362,6 +372,7 @@ fn a_crash_during_a_prune_reopens_nothing() {
             let found = answer(&till, "2026-12", 0);
             let expected = [Spent::AlreadySpent, Spent::PeriodClosed];
             assert!(expected.contains(&found), "step {step}: {found:?}");
+            assert_eq!(all_income(&till), before, "step {step}");
             if !has_crashed {
                 assert_eq!((pruned.unwrap().len(), found), (1, Spent::PeriodClosed));
                 assert!(step > 5, "the failures were tested");
@@ -369,6 +380,7 @@ fn a_crash_during_a_prune_reopens_nothing() {
             }
             clock.set(seconds(OVER));
             prune(&till).unwrap();
+            assert_eq!(all_income(&till), before, "step {step}, pruned again");
             clock.set(seconds(START));
             assert_eq!(answer(&till, "2026-12", 1), Spent::PeriodClosed, "step {step}");
         }

@@ -226,8 +226,9 @@ fn prices_are_printed_with_their_reason() {
     {
         site.write(&format!("www/{name}"), text);
     }
+    let line = "www/long.html.gz: 2 coins: 2 coins by the price file www/long.html.mm\n";
     let (text, _) = output(&mut site.command_alone(&["prices", "www"]), 0);
-    assert!(text.contains("www/long.html.gz: 2 coins, by www/long.html.mm\n"), "{text}");
+    assert!(text.contains(line), "{text}");
     assert!(text.contains("warning [price-file-name] www/x.html.MM: "), "{text}");
     assert!(text.contains("To do: rename it to www/x.html.mm"), "{text}");
     assert!(text.contains("mmwallet price URL"), "{text}");
@@ -237,4 +238,48 @@ fn prices_are_printed_with_their_reason() {
     assert_eq!(json["findings"][0]["kind"], "price-file-name");
     let (_, stderr) = output(&mut site.command_alone(&["prices", "absent"]), 1);
     assert!(stderr.contains("absent"), "{stderr}");
+}
+
+#[test]
+fn prices_of_the_list_are_printed_with_their_entry() {
+    let site = Site::new();
+    let (_, stderr) = output(&mut site.command(&["prices"]), 1);
+    assert!(stderr.contains("no price list"), "{stderr}");
+    site.append("vendor.toml", "prices = \"prices.toml\"\n");
+    site.write(
+        "prices.toml",
+        "[[price]]\npath = \"/2026/{id}\"\ncoins = 2\ntitle = \"The year\"\n\
+         [[price]]\npath = \"/{*rest}\"\nquery = \"print\"\ncoins = 5\n",
+    );
+    let (text, _) = output(&mut site.command(&["prices"]), 0);
+    let expected = "/2026/{id}: 2 coins (0.02 USD): The year\n\
+                    /{*rest} (query print): 5 coins (0.05 USD)\n";
+    assert_eq!(text, expected);
+
+    fs::create_dir_all(site.path().join("www/2026")).unwrap();
+    site.write("www/2026/long.html", "");
+    site.write("www/2026/long.html.mm", "3");
+    let url = "https://news.example/a/../2026/long.html";
+    let (text, _) = output(&mut site.command(&["prices", url]), 0);
+    assert!(text.contains("price list: 2 coins, by /2026/{id}\n"), "{text}");
+    assert!(text.contains("name the document root with --root"), "{text}");
+    assert!(text.contains("costs at least 2 coins (0.02 USD); prices of directives"), "{text}");
+    let (text, _) = output(&mut site.command(&["prices", "--root", "www", url]), 0);
+    assert!(text.contains("price file: 3 coins, by www/2026/long.html.mm\n"), "{text}");
+    assert!(text.contains("costs at least 3 coins (0.03 USD)"), "{text}");
+    let (json, _) = output(&mut site.command(&["prices", "--json", &format!("{url}?print")]), 0);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["coins"], &json["price-file"]), (&Value::from(2), &Value::Null));
+    let (text, _) = output(&mut site.command(&["prices", "https://news.example/?print=1"]), 0);
+    assert!(text.contains("price list: 5 coins, by /{*rest} (query print)\n"), "{text}");
+    let (_, stderr) = output(&mut site.command(&["prices", "https://shop.example/"]), 1);
+    assert!(stderr.contains("none of the vendor's origins"), "{stderr}");
+
+    let (text, _) = output(&mut site.command(&["prices", "www"]), 0);
+    let line = "www/2026/long.html: 3 coins: 3 coins by the price file www/2026/long.html.mm, \
+                2 coins by the entry /2026/{id}\n";
+    assert!(text.contains(line), "{text}");
+    site.append("prices.toml", "[[price]]\npath = \"/x\"\ncoins = 501\n");
+    let (text, _) = output(&mut site.command(&["check", "--no-server", "--user", &user()]), 2);
+    assert!(text.starts_with("error [price-list] prices.toml:11:9: coins: "), "{text}");
 }
