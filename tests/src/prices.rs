@@ -106,9 +106,9 @@ pub fn a_list_may_change(server: &impl Server) {
         let text = server.get("/counters").body;
         text.lines().any(|line| line == format!("micromint_stale_price_lists {number}"))
     };
-    let wait_for_price = |price: u32| {
-        wait_until(&format!("the price {price}"), || {
-            (0..8).all(|_| price(&server.get("/2026/x")) == price)
+    let wait_for_price = |expected: u32| {
+        wait_until(&format!("the price {expected}"), || {
+            (0..8).all(|_| price(&server.get("/2026/x")) == expected)
         });
     };
     wait_for_price(2);
