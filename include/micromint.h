@@ -995,7 +995,8 @@ typedef struct {
   size_t host_len;
   /**
    * The header fields in order. The paywall reads those that carry a payment, and accept,
-   * cookie, content-type, origin, range, idempotency-key and the conditions.
+   * accept-language, accept-payment, cookie, content-type, origin, range, idempotency-key and the
+   * conditions.
    */
   const micromint_header *headers;
   /**

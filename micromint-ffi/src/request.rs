@@ -44,7 +44,8 @@ pub struct micromint_request {
     /// Its length.
     pub host_len: usize,
     /// The header fields in order. The paywall reads those that carry a payment, and accept,
-    /// cookie, content-type, origin, range, idempotency-key and the conditions.
+    /// accept-language, accept-payment, cookie, content-type, origin, range, idempotency-key and the
+    /// conditions.
     pub headers: *const micromint_header,
     /// The number of fields.
     pub headers_len: usize,

@@ -24,6 +24,7 @@ pub(crate) use self::one_or_many::OneOrMany;
 #[cfg(not(target_family = "wasm"))]
 use crate::host::DiskDirectory;
 use crate::host::{Directory, read_whole};
+use crate::text_file::decode;
 use crate::time::UnixTime;
 
 /// The largest TOML file, in bytes.
@@ -102,8 +103,9 @@ pub(crate) fn load_sized(
     let path = || directory.path().join(name);
     let bytes = read_whole(directory, name, size_max)
         .map_err(|error| TomlError::unreadable(&error).in_file(&path()))?;
-    String::from_utf8(bytes)
-        .map_err(|error| TomlError::whole(format!("expected UTF-8 text: {error}")).in_file(&path()))
+    decode(&bytes)
+        .map(str::to_string)
+        .map_err(|error| TomlError::whole(error.to_string()).in_file(&path()))
 }
 
 /// Reads the text of the TOML file at `path` on disk.
@@ -253,9 +255,20 @@ impl<'a> TomlText<'a> {
             ..TomlError::whole(reason.into())
         }
     }
+
+    /// A fault in the part of the text at `span`.
+    #[cfg(feature = "vendor")]
+    pub(crate) fn fault_at(&self, span: Range<usize>, reason: impl Into<String>) -> TomlError {
+        TomlError {
+            place: Some(place_of(self.text, &span)),
+            key: key_at(&self.table, &span).map(|(key, _)| key.to_string()),
+            ..TomlError::whole(reason.into())
+        }
+    }
 }
 
-/// The innermost key at fault, and whether it is the key itself and not its value.
+/// The innermost key at fault, and whether it is the key itself and not its value. The span of a
+/// table with a header of its own does not cover the tables in it.
 fn key_at<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<(&'a str, bool)> {
     let holds = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
     table.iter().find_map(|(key, value)| {
@@ -322,7 +335,7 @@ where
 }
 
 /// A value that is written as a string.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Parsed<T>(pub(crate) T);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {

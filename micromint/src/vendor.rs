@@ -45,6 +45,8 @@ mod prices;
 mod cors;
 
 // What answers consist of.
+mod accept;
+
 mod problem;
 
 mod page;
@@ -54,8 +56,6 @@ mod periods;
 mod config;
 
 mod manifest;
-
-mod accept;
 
 mod answer;
 
@@ -85,8 +85,18 @@ mod look;
 
 pub mod gate;
 
-// Separate from the paywall.
+// Separate from the paywall: for the vendor's own program.
+mod till_view;
+
 pub mod redemption;
+
+pub mod income;
+
+pub mod lookup;
+
+pub mod price_files;
+
+pub mod inspection;
 
 pub use answer::{price_unreadable, unavailable};
 pub use blocked::{BLOCKED_FILE, BLOCKED_USERS_MAX};

@@ -10,10 +10,11 @@ use base64::Engine;
 use super::accept::{Form, form_for};
 use super::carrier::{Carrier, InHeader};
 use super::conditions::has_current;
+use super::config::VendorConfig;
 use super::cors::{CorsPolicy, METHODS};
 use super::decision::Answer;
 use super::merge::Merge;
-use super::page::Page;
+use super::page::{Subject, Summary};
 use super::price::PriceError;
 use super::problem;
 use super::request::Request;
@@ -31,6 +32,9 @@ const REQUEST_HEADER_LEN_MAX: usize = 8000;
 const CHALLENGE_LEN_MAX: usize = 8000;
 /// The Link field of a 402: the URL of the vendor's manifest.
 const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
+/// The request fields that choose the form of a 402, and those that choose the page and its language.
+const VARY: &str = "Accept, Accept-Payment";
+const VARY_OF_PAGE: &str = "Accept, Accept-Payment, Accept-Language";
 /// How long caches may keep a document of the paywall, in seconds.
 const DOCUMENT_SECONDS: u32 = 300;
 const DOCUMENT_METHODS: &str = "GET, HEAD, OPTIONS";
@@ -45,14 +49,16 @@ pub(super) struct RefusedPayment {
     pub(super) log: Option<String>,
 }
 
-/// 402: the price of the page in the form that the client prefers, and why a payment was refused. If
-/// the offer names no period, nothing can be paid now: the answer has no request for payment.
+/// 402: the price of the page in the form and language that the client prefers, and why a payment
+/// was refused. If the offer names no period, nothing can be paid now: the answer has no request for
+/// payment.
 pub(super) fn payment_required(
     offer: &RequestPayment,
     challenge: &Challenge,
     request: &Request<'_>,
     refused: Option<RefusedPayment>,
-    page: &Page,
+    summary: Summary<'_>,
+    config: &VendorConfig,
 ) -> Answer {
     let refusal = refused.as_ref().map(|refused| refused.refusal);
     let outcome = refusal.map_or(RequestOutcome::Unpaid, RequestOutcome::Refused);
@@ -62,13 +68,18 @@ pub(super) fn payment_required(
     let mut headers = status_headers(outcome);
     let payment = refused.as_ref().and_then(|refused| refused.payment.as_ref());
     let invalid = refusal.map(|refusal| invalid_payment(offer, refusal, payment));
-    let (media_type, body) = match form_for(request) {
+    let mut vary = VARY;
+    let (media_type, body) = match form_for(request, refusal.is_some()) {
         Form::Message if can_be_paid || invalid.is_some() => {
             (MEDIA_TYPE, invalid.unwrap_or(message))
         }
         Form::Page => {
+            let page = config.page().choose(request);
+            vary = VARY_OF_PAGE;
             headers.push(("Content-Security-Policy", page.policy().into()));
-            ("text/html; charset=utf-8", page.fill(offer, &message, refusal))
+            headers.push(("Content-Language", page.language().to_string().into()));
+            let subject = Subject { offer, refusal, login: config.login(), summary };
+            ("text/html; charset=utf-8", page.fill(&subject))
         }
         Form::Problem | Form::Message => (
             PROBLEM_MEDIA_TYPE,
@@ -90,7 +101,7 @@ pub(super) fn payment_required(
     }
     let user = payment.map(|payment| payment.user.clone());
     let log = refused.and_then(|refused| refused.log);
-    let vary = Merge::union("Vary", "Accept");
+    let vary = Merge::union("Vary", vary);
     Answer { headers, merge: vec![vary], body, user, log, ..bare(outcome, 402) }
 }
 

@@ -1,6 +1,6 @@
 //! The vendor's configuration.
 //!
-//! Input: a TOML file, the same for nginx, Apache, the C library and `mmvendorredeem`, or the calls
+//! Input: a TOML file, the same for nginx, Apache, the C library and `mmvendor`, or the calls
 //! of a program that builds one. Output: the configuration that a paywall is opened with. Reading
 //! has no side effects, so `nginx -t` may do it. The invariant: every paywall has a configuration
 //! that passes [`VendorConfig::check`], so clients accept payments to this vendor at each of its
@@ -15,8 +15,9 @@ use super::config_error::{ConfigError, SettingError};
 use super::cors::CorsPolicy;
 use super::origin::{ORIGINS_MAX, PublicRoot};
 use super::page::Page;
+use crate::error::clip;
 use crate::identity::VendorId;
-use crate::protocol::TEXT_LEN_MAX;
+use crate::protocol::{TEXT_LEN_MAX, Url, is_printable};
 use crate::till::SyncMode;
 use crate::time::DAY_SECONDS;
 use crate::toml_file;
@@ -68,6 +69,7 @@ pub struct VendorConfig {
     requires_owners: bool,
     description: String,
     page: Page,
+    login: Option<String>,
     cors: CorsPolicy,
     prices: Option<PathBuf>,
 }
@@ -94,6 +96,7 @@ impl VendorConfig {
             requires_owners: false,
             description: String::new(),
             page: Page::default(),
+            login: None,
             cors: CorsPolicy::default(),
             prices: None,
             till,
@@ -135,7 +138,7 @@ impl VendorConfig {
         VendorConfig { requires_owners, ..self }
     }
 
-    /// What is sold, for people: at most [`TEXT_LEN_MAX`] printable ASCII characters. Default:
+    /// What is sold, for people: at most [`TEXT_LEN_MAX`] bytes of printable characters. Default:
     /// empty.
     #[must_use]
     pub fn with_description(self, description: impl Into<String>) -> VendorConfig {
@@ -146,6 +149,13 @@ impl VendorConfig {
     #[must_use]
     pub fn with_page(self, page: Page) -> VendorConfig {
         VendorConfig { page, ..self }
+    }
+
+    /// Where subscribers log in, for the page: a URL, or a path at the vendor's origins. `{url}` in
+    /// it stands for the URL of the page that was asked for, percent-encoded. Default: nowhere.
+    #[must_use]
+    pub fn with_login(self, place: impl Into<String>) -> VendorConfig {
+        VendorConfig { login: Some(place.into()), ..self }
     }
 
     /// The origins whose scripts may see pages with a price: at most 64 if they are listed.
@@ -168,13 +178,13 @@ impl VendorConfig {
     pub fn load(path: &Path) -> Result<VendorConfig, ConfigError> {
         let (config, page) = file::read(&toml_file::load_path(path)?, path)?;
         match page {
-            Some(page) => Ok(config.with_page(Page::load(&page)?)),
+            Some(page) => Ok(config.with_page(Page::load(&page.path, &page.language)?)),
             None => Ok(config),
         }
     }
 
     /// Parses the text of the configuration file at `path`, which is used for relative paths and
-    /// messages only. No file is read, so the page is the default one.
+    /// messages only. No file is read, so the page is the shipped one.
     ///
     /// # Errors
     /// The text is not TOML; a key is missing, unknown or has an invalid value; or
@@ -196,6 +206,7 @@ impl VendorConfig {
         let receipt_range = RECEIPT_SECONDS_MIN.into()..=RECEIPT_SECONDS_MAX.into();
         in_range("receipt-time", self.receipt_seconds.into(), receipt_range)?;
         self.check_description()?;
+        self.check_login()?;
         if let CorsPolicy::Listed(origins) = &self.cors {
             check_count("cors-origins", origins)?;
         }
@@ -232,13 +243,20 @@ impl VendorConfig {
 
     fn check_description(&self) -> Result<(), SettingError> {
         let text = &self.description;
-        if text.len() <= TEXT_LEN_MAX && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if text.len() <= TEXT_LEN_MAX && is_printable(text) {
             return Ok(());
         }
-        let found: String = text.chars().take(80).collect();
-        let reason =
-            format!("expected at most {TEXT_LEN_MAX} printable ASCII characters, found {found:?}");
+        let reason = format!(
+            "expected at most {TEXT_LEN_MAX} bytes of printable characters, found {:?}",
+            clip(text)
+        );
         Err(SettingError::new("description", reason))
+    }
+
+    fn check_login(&self) -> Result<(), SettingError> {
+        let place =
+            self.login.as_deref().map(|place| place.replace("{url}", "https%3A%2F%2Fa.b%2F"));
+        check_place("login", place.as_deref())
     }
 
     /// The vendor's identifier.
@@ -296,6 +314,11 @@ impl VendorConfig {
         &self.page
     }
 
+    /// Where subscribers log in, if anywhere.
+    pub(super) fn login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
     /// The origins whose scripts may see pages with a price.
     pub fn cors(&self) -> &CorsPolicy {
         &self.cors
@@ -305,6 +328,16 @@ impl VendorConfig {
     pub fn prices(&self) -> Option<&Path> {
         self.prices.as_deref()
     }
+}
+
+/// Checks a place of the vendor: a URL, or a path that one of its pages could have.
+fn check_place(key: &'static str, place: Option<&str>) -> Result<(), SettingError> {
+    let Some(place) = place else { return Ok(()) };
+    let is_path = place.starts_with('/') && !place.starts_with("//");
+    let url = if is_path { format!("https://host.example{place}") } else { place.to_string() };
+    url.parse::<Url>()
+        .map(|_| ())
+        .map_err(|error| SettingError::new(key, format!("expected a path or a URL: {error}")))
 }
 
 fn check_count<T>(key: &'static str, origins: &[T]) -> Result<(), SettingError> {
@@ -379,6 +412,9 @@ mod tests {
             good().with_receipt_seconds(RECEIPT_SECONDS_MIN),
             good().with_receipt_seconds(RECEIPT_SECONDS_MAX),
             good().with_description("x".repeat(TEXT_LEN_MAX)),
+            good().with_description("\u{fc}".repeat(TEXT_LEN_MAX / 2)),
+            good().with_login("/login?next={url}"),
+            good().with_login("https://account.example/"),
         ] {
             config.check().unwrap();
         }
@@ -403,6 +439,11 @@ mod tests {
             (good().with_receipt_seconds(RECEIPT_SECONDS_MAX + 1), "receipt-time", None),
             (good().with_description("x".repeat(TEXT_LEN_MAX + 1)), "description", None),
             (good().with_description("\n"), "description", None),
+            (good().with_description("a\u{202e}b"), "description", None),
+            (good().with_login("/a b"), "login", None),
+            (good().with_login("login"), "login", None),
+            (good().with_login("//evil.example/"), "login", None),
+            (good().with_login("javascript:alert(1)"), "login", None),
         ] {
             let error = config.check().unwrap_err();
             assert_eq!((error.key, error.index), (key, index), "{error}");

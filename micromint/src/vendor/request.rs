@@ -15,8 +15,9 @@ use crate::time::UnixTime;
 
 /// The request header fields that the paywall reads; names match in any case. A server that copies
 /// a request needs no others.
-pub(super) const HEADERS_READ: [&str; 17] = [
+pub(super) const HEADERS_READ: [&str; 18] = [
     "Accept",
+    "Accept-Language",
     "Accept-Payment",
     "Access-Control-Request-Headers",
     "Access-Control-Request-Method",

@@ -95,6 +95,9 @@ fn watch_head(request: Request<'_>) {
 /// Its header fields are added when the head is made.
 fn refuse(request: Request<'_>, answer: &Answer) -> Code {
     if request.has_error_document(answer.status) {
+        if let Some(visit) = request.visit() {
+            visit.gate.borrow_mut().set_error_page(true);
+        }
         return Code::from(answer.status);
     }
     send(request, answer)
@@ -119,6 +122,7 @@ pub(super) fn is_content_type(name: &str) -> bool {
 /// paywall's answer, or, if the 402 has another origin, the paywall's answer for this place.
 pub(super) fn message(request: Request<'_>) -> Code {
     let visit = request.visit_or_new();
+    visit.gate.borrow_mut().set_error_page(false);
     let sent = visit.gate.borrow().answer().cloned();
     if let Some(answer) = sent {
         return send(request, &answer);

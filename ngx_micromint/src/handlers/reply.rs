@@ -62,6 +62,9 @@ pub(super) fn carry_out(request: &mut Request) -> Code {
 /// The filter adds its fields.
 fn refuse(request: &mut Request, answer: &Answer) -> Code {
     if request.has_error_page(answer.status) {
+        if let Some(visit) = request.visit() {
+            visit.gate.borrow_mut().set_error_page(true);
+        }
         return answer.status as Code;
     }
     let code = request.discard_body();
@@ -80,7 +83,11 @@ pub(crate) fn message(request: &mut Request) -> Code {
     if code != OK {
         return code;
     }
-    let sent = request.visit().and_then(|visit| visit.gate.borrow().answer().cloned());
+    let sent = request.visit().and_then(|visit| {
+        let mut gate = visit.gate.borrow_mut();
+        gate.set_error_page(false);
+        gate.answer().cloned()
+    });
     if let Some(answer) = sent {
         return request.send(answer.status, content_type(&answer), &answer.body);
     }

@@ -179,6 +179,8 @@ pub struct Visit {
     original: Option<RequestBuf>,
     /// What became of the charge, once the head of the response was made.
     became: Option<RequestOutcome>,
+    /// The site sends an error page of its own in place of the answer's body.
+    has_error_page: bool,
 }
 
 // ---- the places it passes
@@ -412,6 +414,12 @@ impl Visit {
         action
     }
 
+    /// Whether the site sends an error page of its own in place of the answer's body. Its head then
+    /// lacks the fields that describe the body.
+    pub fn set_error_page(&mut self, has_error_page: bool) {
+        self.has_error_page = has_error_page;
+    }
+
     /// Lines for the server's log about the decision.
     pub fn log_lines(&self) -> impl Iterator<Item = (Severity, &str)> {
         let decision = self.decision();
@@ -521,7 +529,11 @@ impl Visit {
             return None;
         }
         if let Some(answer) = self.answer() {
-            let (changes, outcome) = (answer.head(values).into_owned(), answer.outcome);
+            let changes = match self.has_error_page {
+                true => answer.head_of_error_page(values),
+                false => answer.head(values),
+            };
+            let (changes, outcome) = (changes.into_owned(), answer.outcome);
             self.became = Some(outcome);
             return Some(Closing { changes, reversal: None });
         }

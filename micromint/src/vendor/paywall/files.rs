@@ -25,6 +25,7 @@ pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<Strin
     let mut warnings: Vec<String> = checker.period_warning(now).into_iter().collect();
     let periods = checker.without_owners(now);
     warnings.extend(periods.iter().map(|period| without_owners(config, period)));
+    warnings.extend_from_slice(config.page().warnings());
     Ok(warnings)
 }
 

@@ -115,7 +115,7 @@ pub(super) struct Question {
 }
 
 /// Everything that the answer depends on; `None` if that is more than the page, its price and the
-/// preferred form.
+/// preferred form and language.
 fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>> {
     let is_plain = carrier == Carrier::None
         && matches!(request.method, b"GET" | b"HEAD")
@@ -132,18 +132,20 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     writer.u32(request.price);
     writer.u8(request.is_https.into()).u8(request.host.is_some().into());
     writer.u32(request.port.map_or(0, |port| u32::from(port) + 1));
-    // The lengths keep different fields from producing the same bytes.
-    let mut push = |field: &[u8]| {
-        writer.u64(field.len() as u64).bytes(field);
+    // The kinds and lengths keep different fields from producing the same bytes.
+    let mut push = |kind: u8, field: &[u8]| {
+        writer.u8(kind).u64(field.len() as u64).bytes(field);
     };
-    push(request.target);
-    push(host);
+    push(0, request.target);
+    push(0, host);
     let preview = request.place.preview;
-    push(preview.map_or("", |preview| preview.title()).as_bytes());
-    push(preview.map_or("", |preview| preview.teaser()).as_bytes());
+    push(0, preview.map_or("", |preview| preview.title()).as_bytes());
+    push(0, preview.map_or("", |preview| preview.teaser()).as_bytes());
     for (name, value) in request.headers {
         match name.len() {
-            6 if name.eq_ignore_ascii_case(b"accept") => push(value),
+            6 if name.eq_ignore_ascii_case(b"accept") => push(1, value),
+            15 if name.eq_ignore_ascii_case(b"accept-language") => push(2, value),
+            14 if name.eq_ignore_ascii_case(b"accept-payment") => push(3, b""),
             // Scripts of other sites, and users whom the site itself authenticates.
             6 if name.eq_ignore_ascii_case(b"origin") => return None,
             13 if name.eq_ignore_ascii_case(b"authorization") => return None,
@@ -266,10 +268,12 @@ mod tests {
     prop_compose! {
         fn field()(
             name in prop::sample::select(vec![
-                "Accept", "accept", "Cookie", "Origin", "Authorization", "X-Any",
+                "Accept", "accept", "Accept-Language", "Accept-Payment", "Cookie", "Origin",
+                "Authorization", "X-Any",
             ]),
             value in prop::sample::select(vec![
-                "text/html", "*/*", "application/json", "https://news.example", "a=b", "",
+                "text/html", "*/*", "application/json", "https://news.example", "a=b", "", "de",
+                "ar-EG",
             ]),
         ) -> Field {
             (name.as_bytes(), value.as_bytes())
@@ -289,7 +293,7 @@ mod tests {
                 ])),
                 prop::option::of(prop::sample::select(vec![80, 443, 8080])),
             ),
-            headers in prop::collection::vec(field(), 0..3),
+            headers in prop::collection::vec(field(), 0..4),
             price in 0u32..3,
             is_dry_run in prop::bool::weighted(0.1),
             has_preview in any::<bool>(),

@@ -3,6 +3,7 @@
 
 mod cgi;
 mod kill;
+mod outputs;
 mod redeem;
 mod sell;
 mod wallet;

@@ -7,6 +7,14 @@ mod consent;
 
 mod get;
 
+mod manners;
+
+mod outputs;
+
+mod proxies;
+
+mod site;
+
 mod vendor;
 
 use std::path::{Path, PathBuf};
