@@ -19,6 +19,7 @@ struct Site {
     _folder: tempfile::TempDir,
     vendor: Vendor,
     mint: ObviousMint,
+    clock: HandClock,
 }
 
 fn site(more: &str) -> Site {
@@ -30,12 +31,14 @@ fn site(more: &str) -> Site {
     let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\n\
                 periods = \"periods\"\ntill = \"till\"\nsync = \"os\"\n";
     std::fs::write(&path, format!("{text}{more}")).unwrap();
+    let list = "[[price]]\npath = \"/listed\"\ncoins = 2\n";
+    std::fs::write(folder.path().join("prices.toml"), list).unwrap();
     let clock = HandClock::at("2026-12-15T12:00:00Z");
-    let (clock, entropy) = (Arc::new(clock), Arc::new(SystemEntropy));
-    let vendor = Vendor::read(path, "here".to_string(), clock, entropy).unwrap();
+    let entropy = Arc::new(SystemEntropy);
+    let vendor = Vendor::read(path, "here".to_string(), Arc::new(clock.clone()), entropy).unwrap();
     vendor.prepare(None).unwrap();
     vendor.open().unwrap();
-    let site = Site { _folder: folder, vendor, mint };
+    let site = Site { _folder: folder, vendor, mint, clock };
     // The first payment of a day creates files, on a thread that may wait.
     let mut first = Visit::default();
     first.pass(priced(1));
@@ -174,6 +177,27 @@ fn the_price_list_makes_a_place_dearer_and_says_what_it_sells() {
         Passed { receipt_path: Some(b"/b".to_vec()), charges_redirects: false, preview, ..place },
         "an exception to the list is none to the place"
     );
+}
+
+#[test]
+fn a_free_page_that_waited_for_the_price_list_is_not_reported() {
+    let site = site("prices = \"prices.toml\"\n");
+    let mut visit = Visit::default();
+    site.clock.pass(60);
+    let Asked::Pending(question) = site.ask(&mut visit, None, Thread::Event) else {
+        panic!("the list is due");
+    };
+    visit.works(1);
+    assert!(
+        matches!(site.ask(&mut Visit::default(), None, Thread::Event), Asked::Free),
+        "one waits"
+    );
+    visit.answered(Some(question.wait(&site.vendor)));
+    assert_eq!(visit.next(1, false), Next::Ask);
+    assert!(matches!(site.ask(&mut visit, None, Thread::Event), Asked::Free));
+    assert!(!visit.is_decided() && close(&mut visit, 200).is_none());
+    site.clock.pass(60);
+    assert!(matches!(site.ask(&mut visit, None, Thread::Blocking), Asked::Free), "it waits itself");
 }
 
 #[test]

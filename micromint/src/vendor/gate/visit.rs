@@ -354,6 +354,12 @@ impl Visit {
     /// Takes the answer of a [`Question`]; `None` if its thread failed.
     pub fn answered(&mut self, reply: Option<Reply>) {
         match reply {
+            // It waited for a new price list alone: it is asked about again, and not reported.
+            Some(Reply { decided: (Decision::Serve(serve), _), .. })
+                if serve == Serve::default() =>
+            {
+                self.stage = Stage::Fresh;
+            }
             Some(Reply { decided, original }) => self.keep(decided, || original),
             None => self.fail(500),
         }
