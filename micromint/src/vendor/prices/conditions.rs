@@ -143,10 +143,13 @@ fn unquoted(text: &[u8]) -> Cow<'_, [u8]> {
     bytes.into()
 }
 
+/// A parameter of a request: its name and value, percent-decoded.
+type Sent<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// The parameters of a query.
 #[derive(Debug, Default)]
 pub(super) struct Query<'a> {
-    parameters: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    parameters: Vec<Sent<'a>>,
     /// Whether there are more than are compared.
     pub(super) is_cut: bool,
 }

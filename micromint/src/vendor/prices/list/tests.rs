@@ -257,6 +257,9 @@ struct Plain {
     coins: u32,
 }
 
+/// What orders the entries that match; the least one wins.
+type Specificity = (String, bool, std::cmp::Reverse<(bool, usize, usize, u32)>);
+
 impl Plain {
     fn to_toml(&self) -> String {
         let mut text = format!("[[price]]\npath = '{}'\ncoins = {}\n", self.path, self.coins);
@@ -324,7 +327,7 @@ impl Plain {
     }
 
     /// Sorts before that of a less specific entry.
-    fn key(&self, has_slash: bool) -> (String, bool, std::cmp::Reverse<(bool, usize, usize, u32)>) {
+    fn key(&self, has_slash: bool) -> Specificity {
         let kind = |part: &&str| match () {
             () if part.starts_with("{*") => 'c',
             () if part.starts_with('{') => 'b',
