@@ -1,6 +1,6 @@
 #!/bin/bash
-# Tests the packages of scripts/build-deb.sh in fresh systems with a running server: install, the
-# first paid page, upgrade, remove, purge. The server answers before and after each step.
+# Tests the packages of scripts/build-deb.sh in fresh systems with a running server: the ten commands
+# of the guides, upgrade, remove, purge. The server answers before and after each step.
 #   scripts/test-deb.sh            nginx, then Apache (root)
 #   scripts/test-deb.sh nginx      one of them
 set -euo pipefail
@@ -50,6 +50,11 @@ for servers in "${@:-nginx apache2}"; do
         cp "$deb"/packages/*.deb "$root/packages/"
         cp "$work"/newer/*.deb "$root/packages/newer/"
         cp scripts/test-deb-inside.sh "$root/"
+        # The ten commands of the guide.
+        awk '/^```sh packages$/ { inside = 1; next } /^```/ { inside = 0 } inside' \
+            "docs/guide/${server%2}.md" > "$root/packages/commands"
+        count=$(wc -l < "$root/packages/commands")
+        [ "$count" = 10 ] || fail "docs/guide/${server%2}.md: expected ten commands, found $count"
         unshare --net --mount --pid --fork --kill-child sh -c '
             ip link set lo up
             mount -t proc proc "$1/proc"
