@@ -12,7 +12,7 @@ use micromint::vendor::price_files::{
     ListedFolder, PriceFact, PricedPage, file_of, price_of, survey,
 };
 use micromint::vendor::{ListEntry, PriceList, PublicRoot, Request, VendorConfig};
-use micromint_console::{EXIT_OK, ToolError, say};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 use serde_json::{Value, json};
 
 use crate::check::print_finding;
@@ -169,7 +169,7 @@ fn coin_value(config: &VendorConfig) -> Option<Money> {
     match coin_values(config) {
         Ok(values) => values.into_values().next(),
         Err(error) => {
-            eprintln!("mmvendor: warning: the value of a coin is not known: {}", chain(&error));
+            tell!("mmvendor: warning: the value of a coin is not known: {}", chain(&error));
             None
         }
     }
