@@ -15,9 +15,9 @@ use crate::{EXIT_FAULTS, EXIT_STOPPED, stop_flag, threads, units};
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     /// How many threads hash [default: one for each core].
     #[arg(long)]
     threads: Option<usize>,
@@ -25,16 +25,16 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Args)]
 pub(crate) struct ParamsArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     /// The file to write; - is standard output [default: PERIOD.params in the folder of the
     /// configuration].
     #[arg(short, long)]
     output: Option<PathBuf>,
 }
 
-pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
+pub(crate) fn run(config: Option<&Path>) -> Result<u8, ToolError> {
     let mint = Mint::read(config)?;
     let params = &mint.config.params;
     say!("period:         {params}");
@@ -77,7 +77,7 @@ pub(crate) fn run(config: &Path) -> Result<u8, ToolError> {
 }
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
+    let mint = Mint::read(args.config.as_deref())?;
     let (stop, reporter) = (stop_flag()?, Reporter::new());
     let progress = |now: Progress| reporter.report(now);
     let job = mint
@@ -110,9 +110,9 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
 }
 
 pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
+    let mint = Mint::read(args.config.as_deref())?;
     let params = &mint.config.params;
-    let beside = || args.config.with_file_name(format!("{}.params", params.period()));
+    let beside = || mint.source.with_file_name(format!("{}.params", params.period()));
     let path = args.output.clone().unwrap_or_else(beside);
     let text = params.to_toml();
     if path == Path::new("-") {

@@ -47,9 +47,9 @@ pub(crate) struct InitArgs {
     /// The name of the period, 1 to 32 characters of a-z, 0-9 and -, such as 2026-12.
     #[arg(long)]
     period: Period,
-    /// The configuration file to write; it must not exist.
-    #[arg(short, long, default_value = "mint.toml")]
-    output: PathBuf,
+    /// The configuration file to write; it must not exist [default: PERIOD.toml].
+    #[arg(short, long)]
+    output: Option<PathBuf>,
     /// The broker's URL, which vendors and wallets see. It cannot change after minting.
     #[arg(long)]
     broker: Option<String>,
@@ -77,9 +77,10 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
         (None, ..) => return Err("expected --profile, or --readers and --coins".into()),
     };
     let config = draw(args, size)?;
-    write_output(Some(&args.output), config.to_toml().as_bytes())?;
-    say!("wrote {}: {}", args.output.display(), config.params);
-    let secret = secret_path(&coin_file_path(&args.output, &config.coinfile));
+    let output = args.output.clone().unwrap_or_else(|| format!("{}.toml", args.period).into());
+    write_output(Some(&output), config.to_toml().as_bytes())?;
+    say!("wrote {}: {}", output.display(), config.params);
+    let secret = secret_path(&coin_file_path(&output, &config.coinfile));
     if make_secret(&secret)? {
         say!(
             "wrote {}: the broker's secret, for all periods; keep it secret and make a copy",

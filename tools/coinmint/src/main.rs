@@ -40,10 +40,10 @@ Exit status:
   4  verify: the coin file has faults
 
 Example, one month:
-  coinmint init --profile demo --period 2026-12 --broker https://broker.example/ -o mint.toml
-  coinmint plan mint.toml
-  coinmint mint mint.toml
-  coinmint params mint.toml        (writes 2026-12.params, for vendors and wallets)";
+  coinmint init --profile demo --period 2026-12 --broker https://broker.example/
+  coinmint plan 2026-12.toml
+  coinmint mint 2026-12.toml
+  coinmint params 2026-12.toml     (writes 2026-12.params, for vendors and wallets)";
 
 #[derive(Subcommand)]
 enum Command {
@@ -71,9 +71,9 @@ enum Command {
 
 #[derive(Args)]
 struct ConfigArg {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -85,7 +85,7 @@ fn run(cli: Cli) -> Result<u8, ToolError> {
         Command::Init(args) => init::run(&args),
         Command::Mint(args) => mint::run(&args),
         Command::Merge(args) => merge::run(&args),
-        Command::Info(args) => info::run(&args.config),
+        Command::Info(args) => info::run(args.config.as_deref()),
         Command::Verify(args) => info::verify(&args),
         Command::Params(args) => info::params(&args),
         Command::Plan(args) => plan::run(&args),

@@ -15,9 +15,9 @@ use crate::{EXIT_STOPPED, explained, stop_flag, threads, units};
 
 #[derive(Args)]
 pub(crate) struct MintArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     /// How many threads to use [default: one per core].
     #[arg(long)]
     threads: Option<usize>,
@@ -34,8 +34,8 @@ pub(crate) struct MintArgs {
 }
 
 pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
-    mint.config.check_weak().map_err(|error| format!("{}: {error}", args.config.display()))?;
+    let mint = Mint::read(args.config.as_deref())?;
+    mint.config.check_weak().map_err(|error| format!("{}: {error}", mint.source.display()))?;
     if let Some(shard) = args.shard {
         return toss_shard(args, &mint, shard);
     }

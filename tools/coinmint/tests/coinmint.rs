@@ -42,14 +42,14 @@ fn with_test_period() -> TempDir {
 fn a_month_from_init_to_params() {
     let directory = with_test_period();
     let file = |name: &str| directory.path().join(name);
-    for secret in ["mint.toml", "broker.secret"] {
+    for secret in ["2026-12.toml", "broker.secret"] {
         let mode = fs::metadata(file(secret)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
     let secret = fs::read_to_string(file("broker.secret")).unwrap();
     assert_eq!(secret.trim_end().len(), 64);
 
-    let (plan, _) = output(run(&directory, "plan mint.toml --rate 1e6").success());
+    let (plan, _) = output(run(&directory, "plan 2026-12.toml --rate 1e6").success());
     for says in [
         "16384 bytes",
         "1 004, 98.1 %",
@@ -60,9 +60,9 @@ fn a_month_from_init_to_params() {
     ] {
         assert!(plan.contains(says), "{says}: {plan}");
     }
-    let (info, _) = output(run(&directory, "info mint.toml").success());
+    let (info, _) = output(run(&directory, "info 2026-12.toml").success());
     assert!(info.contains("not begun"), "{info}");
-    let (minted, _) = output(run(&directory, "mint mint.toml").success());
+    let (minted, _) = output(run(&directory, "mint 2026-12.toml").success());
     assert!(minted.contains("is complete"), "{minted}");
     let (info, _) = output(run(&directory, "info").success());
     assert!(info.contains("state:          complete") && info.contains("1 004 expected"), "{info}");
@@ -71,18 +71,18 @@ fn a_month_from_init_to_params() {
     let mode = fs::metadata(file("2026-12.coins")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    run(&directory, "params mint.toml").success();
+    run(&directory, "params 2026-12.toml").success();
     let params = fs::read_to_string(file("2026-12.params")).unwrap();
     let mode = fs::metadata(file("2026-12.params")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644);
-    let config = fs::read_to_string(file("mint.toml")).unwrap();
+    let config = fs::read_to_string(file("2026-12.toml")).unwrap();
     let key = config.lines().find(|line| line.starts_with("input-key")).unwrap();
     assert!(!params.contains("input-key") && !params.contains("coinfile"));
     assert!(!params.contains(key.split('"').nth(1).unwrap()));
     assert!(params.contains("start = \"2026-12-01T00:00:00Z\""), "{params}");
-    run(&directory, "params mint.toml").success();
+    run(&directory, "params 2026-12.toml").success();
     fs::write(file("2026-12.params"), "other").unwrap();
-    fails(&directory, "params mint.toml", 1, "exists and has other parameters");
+    fails(&directory, "params 2026-12.toml", 1, "exists and has other parameters");
 
     let before = fs::read(file("2026-12.coins")).unwrap();
     let (again, _) = output(run(&directory, "mint").success());
@@ -104,7 +104,7 @@ fn init_chooses_sizes_for_readers_and_says_why() {
     ] {
         assert!(said.contains(says), "{says}: {said}");
     }
-    let config = fs::read_to_string(directory.path().join("mint.toml")).unwrap();
+    let config = fs::read_to_string(directory.path().join("2026-12.toml")).unwrap();
     for line in
         ["hashfn = \"sha256\"", "input-size = 42", "output-size = 40", "coin-size = 6", "walk = 8"]
     {
@@ -128,18 +128,35 @@ fn init_chooses_sizes_for_readers_and_says_why() {
     assert!(!directory.path().join("c.toml").exists());
 }
 
+/// Two periods in one folder: each has a configuration of its own, and a command names one.
+#[test]
+fn a_configuration_is_named_after_its_period() {
+    let directory = with_test_period();
+    run(&directory, "plan --rate 1e6").success();
+    run(&directory, "init --profile test --period 2027-01 --weak").success();
+    assert!(directory.path().join("2027-01.toml").exists());
+    fails(
+        &directory,
+        "plan",
+        1,
+        "there are 2 configurations here: name one of them, such as 2026-12",
+    );
+    run(&directory, "plan 2027-01.toml --rate 1e6").success();
+    fails(&tempfile::tempdir().unwrap(), "plan", 1, "`coinmint init` writes one");
+}
+
 #[test]
 fn init_refuses_what_it_should() {
     let directory = with_test_period();
-    let before = fs::read(directory.path().join("mint.toml")).unwrap();
+    let before = fs::read(directory.path().join("2026-12.toml")).unwrap();
     let secret = fs::read(directory.path().join("broker.secret")).unwrap();
     fails(
         &directory,
         "init --profile test --period 2026-12 --weak",
         1,
-        "cannot write mint.toml: File exists",
+        "cannot write 2026-12.toml: File exists",
     );
-    assert_eq!(fs::read(directory.path().join("mint.toml")).unwrap(), before);
+    assert_eq!(fs::read(directory.path().join("2026-12.toml")).unwrap(), before);
 
     fails(
         &directory,
@@ -193,14 +210,14 @@ fn init_refuses_what_it_should() {
         read(name).lines().find(|line| line.starts_with(key)).map(str::to_string)
     };
     for key in ["iv", "input-key"] {
-        assert_ne!(line("mint.toml", key), line("b.toml", key));
+        assert_ne!(line("2026-12.toml", key), line("b.toml", key));
     }
 }
 
 #[test]
 fn mint_refuses_what_it_should() {
     let directory = with_test_period();
-    let path = directory.path().join("mint.toml");
+    let path = directory.path().join("2026-12.toml");
     let good = fs::read_to_string(&path).unwrap();
     let change = |from: &str, to: &str| fs::write(&path, good.replace(from, to)).unwrap();
 
@@ -307,7 +324,7 @@ impl LongPeriod {
 /// SHA-256, 2^input_bits tosses, four balls per bin, u = 11, v = 6.
 fn with_sha256_period(input_bits: u32) -> TempDir {
     let directory = with_test_period();
-    let path = directory.path().join("mint.toml");
+    let path = directory.path().join("2026-12.toml");
     let text = fs::read_to_string(&path).unwrap();
     let longer = text
         .replace("hashfn = \"des\"", "hashfn = \"sha256\"")
@@ -437,11 +454,11 @@ fn shards_and_parts_give_the_file_of_one_machine() {
 
     let runs = "third.run 2026-12.coins.run-1-of-3 2026-12.coins.run-2-of-3";
     let (part, _) =
-        output(run(&directory, &format!("merge mint.toml {runs} --part 2/2")).success());
+        output(run(&directory, &format!("merge 2026-12.toml {runs} --part 2/2")).success());
     assert!(part.contains("not merged yet: 1"), "{part}");
     fails(&directory, "verify", 1, "");
     let (whole, _) =
-        output(run(&directory, &format!("merge mint.toml {runs} --part 1/2")).success());
+        output(run(&directory, &format!("merge 2026-12.toml {runs} --part 1/2")).success());
     assert!(whole.contains("is complete"), "{whole}");
     assert!(fs::read(file("2026-12.coins")).unwrap() == expected);
     run(&directory, "verify").success();
