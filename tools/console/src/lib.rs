@@ -17,7 +17,10 @@ use micromint::key_file::read_private_text;
 
 mod pages;
 
+mod waiting;
+
 pub use pages::command_line;
+pub use waiting::tell_waits;
 
 /// Success.
 pub const EXIT_OK: u8 = 0;

@@ -11,7 +11,7 @@ use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy, replace_
 use micromint::key_file::read_key;
 use micromint::money::coins;
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_OK, ToolError};
+use micromint_console::{EXIT_OK, ToolError, tell_waits};
 
 /// The options that name the broker's files.
 #[derive(Args)]
@@ -43,6 +43,7 @@ impl Place {
 pub(crate) fn open(coin_file: &Path, secret_file: Option<&Path>) -> Result<Broker, ToolError> {
     let (directory, name) =
         DiskDirectory::of_file(coin_file).map_err(FileError::on("open", coin_file))?;
+    let directory = tell_waits(directory);
     let secret_file = secret_file.map_or_else(|| secret_path(coin_file), Path::to_path_buf);
     let (secret_directory, secret_name) =
         DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;
