@@ -77,7 +77,7 @@ pub(crate) fn status(broker: &mut Broker, now: UnixTime) -> Result<u8, ToolError
     let status = broker.status()?;
     say!("{}", broker.params());
     say!(
-        "sales      {} ({}, {} left)",
+        "sales      {} ({}, {} for sale)",
         status.sales,
         counted(status.sets_sold, "set"),
         status.sets_left

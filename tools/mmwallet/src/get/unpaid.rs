@@ -84,11 +84,11 @@ pub(super) fn headers_for(options: &GetOptions<'_>, url: &AnyUrl) -> Vec<(String
     headers
 }
 
-/// The receipt that the wallet holds for exactly this URL.
+/// The receipts of the wallet that may open this URL.
 fn receipt_header(wallet: Option<&Wallet>, url: &AnyUrl) -> Option<(String, String)> {
     let url: Url = url.as_str().parse().ok()?;
-    let receipt = wallet?.state().receipt(&url, SystemClock.now())?;
-    Some(("Cookie".to_string(), receipt.to_string()))
+    let receipts = wallet?.state().receipts(&url, SystemClock.now())?;
+    Some(("Cookie".to_string(), receipts))
 }
 
 /// The request for payment of a 402: from its header, or its body, or a challenge of the scheme

@@ -1,11 +1,17 @@
 //! The programs as people run them, against a vendor on this machine.
 #![allow(clippy::unwrap_used)]
 
+mod answer;
+
 mod commands;
 
 mod consent;
 
 mod get;
+
+mod orders;
+
+mod transfer;
 
 mod vendor;
 
@@ -87,7 +93,7 @@ impl Home {
         let output = self.run(&["balance", "--json"]);
         assert_eq!(status(&output), 0, "{output:?}");
         let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        value[0].clone()
+        value["holdings"][0].clone()
     }
 
     fn unspent(&self) -> u64 {
